@@ -1,0 +1,1 @@
+//! D-Bus interfaces of the Cloud Policy Engine: names, types, proxies, transports

@@ -1,0 +1,1 @@
+//! Deployment documents: model, reader, validation, lowering to policy-engine configuration

@@ -1,0 +1,1 @@
+//! The scheduler: cluster configuration and state in, transition graph out. Pure.
