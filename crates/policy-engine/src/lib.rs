@@ -142,7 +142,7 @@ pub fn schedule_loaded(mut cluster: Cluster) -> Schedule {
     assignment::assign(&mut cluster);
     actions::schedule(&mut cluster);
     ordering::remote::order(&mut cluster);
-    actions::fencing::schedule(&mut cluster);
+    actions::nodes::schedule(&mut cluster);
     ordering::apply(&mut cluster);
     let summary = output::summary::transition(&mut cluster);
     let graph = graph::build(&mut cluster);
