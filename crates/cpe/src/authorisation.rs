@@ -34,10 +34,15 @@ struct Caller {
 ///
 /// # Errors
 /// [`Error::AccessDenied`], saying which group the caller would have to be in.
-pub async fn require(right: Right, access: &Access, bus: &DBusProxy<'_>, header: &Header<'_>) -> Result<()> {
-    let sender = header
-        .sender()
-        .ok_or_else(|| Error::AccessDenied("the call has no sender, so nobody can vouch for it".into()))?;
+pub async fn require(
+    right: Right,
+    access: &Access,
+    bus: &DBusProxy<'_>,
+    header: &Header<'_>,
+) -> Result<()> {
+    let sender = header.sender().ok_or_else(|| {
+        Error::AccessDenied("the call has no sender, so nobody can vouch for it".into())
+    })?;
     let credentials = bus
         .get_connection_credentials(sender.clone().into())
         .await
@@ -57,7 +62,9 @@ pub async fn require(right: Right, access: &Access, bus: &DBusProxy<'_>, header:
             name(caller.uid)
         )))
     });
-    decided.await.unwrap_or_else(|error| Err(Error::Failed(error.to_string())))
+    decided
+        .await
+        .unwrap_or_else(|error| Err(Error::Failed(error.to_string())))
 }
 
 fn groups_of(right: Right, access: &Access) -> Vec<&str> {
@@ -84,13 +91,24 @@ fn caller(credentials: &ConnectionCredentials) -> Result<Caller> {
 }
 
 fn database_groups(uid: u32) -> Vec<u32> {
-    let Ok(Some(user)) = User::from_uid(Uid::from_raw(uid)) else { return Vec::new() };
-    let Ok(name) = std::ffi::CString::new(user.name) else { return Vec::new() };
-    getgrouplist(&name, user.gid).unwrap_or_default().into_iter().map(Gid::as_raw).collect()
+    let Ok(Some(user)) = User::from_uid(Uid::from_raw(uid)) else {
+        return Vec::new();
+    };
+    let Ok(name) = std::ffi::CString::new(user.name) else {
+        return Vec::new();
+    };
+    getgrouplist(&name, user.gid)
+        .unwrap_or_default()
+        .into_iter()
+        .map(Gid::as_raw)
+        .collect()
 }
 
 fn gid(group: &str) -> Option<u32> {
-    Group::from_name(group).ok().flatten().map(|group| group.gid.as_raw())
+    Group::from_name(group)
+        .ok()
+        .flatten()
+        .map(|group| group.gid.as_raw())
 }
 
 fn name(uid: u32) -> String {
@@ -106,12 +124,18 @@ mod tests {
 
     #[test]
     fn root_the_daemons_user_and_members_of_the_group_may_and_nobody_else() {
-        let caller = |uid, gids: &[u32]| Caller { uid, gids: gids.to_vec() };
+        let caller = |uid, gids: &[u32]| Caller {
+            uid,
+            gids: gids.to_vec(),
+        };
         assert!(decide(&caller(0, &[]), 990, &[500]));
         assert!(decide(&caller(990, &[990]), 990, &[500]));
         assert!(decide(&caller(1000, &[100, 500]), 990, &[500]));
         assert!(!decide(&caller(1000, &[100]), 990, &[500]));
-        assert!(!decide(&caller(1000, &[100, 500]), 990, &[]), "a group that does not exist has no members");
+        assert!(
+            !decide(&caller(1000, &[100, 500]), 990, &[]),
+            "a group that does not exist has no members"
+        );
     }
 
     #[test]

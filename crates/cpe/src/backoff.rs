@@ -18,7 +18,13 @@ pub struct Backoff {
 
 impl Backoff {
     pub fn new(initial: Duration, maximum: Duration) -> Backoff {
-        Backoff { initial, maximum, attempts: 0, next: None, good_since: None }
+        Backoff {
+            initial,
+            maximum,
+            attempts: 0,
+            next: None,
+            good_since: None,
+        }
     }
 
     /// An attempt begins now; the next may follow after the pause.
@@ -37,7 +43,10 @@ impl Backoff {
 
     /// When the next attempt may begin; `None`: now.
     pub fn not_before(&mut self) -> Option<Instant> {
-        if self.good_since.is_some_and(|since| since.elapsed() >= HEALTHY) {
+        if self
+            .good_since
+            .is_some_and(|since| since.elapsed() >= HEALTHY)
+        {
             *self = Backoff::new(self.initial, self.maximum);
         }
         self.next.filter(|next| *next > Instant::now())

@@ -71,19 +71,29 @@ pub struct Dpe {
 
 impl Default for Access {
     fn default() -> Self {
-        Access { group: "cpe".into(), recorder_group: "dpe".into() }
+        Access {
+            group: "cpe".into(),
+            recorder_group: "dpe".into(),
+        }
     }
 }
 
 impl Default for Events {
     fn default() -> Self {
-        Events { keep_for: Duration::from_secs(90 * 24 * 3600), keep_count: 1_000_000 }
+        Events {
+            keep_for: Duration::from_secs(90 * 24 * 3600),
+            keep_count: 1_000_000,
+        }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { document: 8 << 20, deployments: 1000, generations: 10 }
+        Limits {
+            document: 8 << 20,
+            deployments: 1000,
+            generations: 10,
+        }
     }
 }
 
@@ -109,8 +119,13 @@ impl Config {
         };
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if !required && error.kind() == std::io::ErrorKind::NotFound => return Ok(Config::default()),
-            Err(error) => return Err(error).with_context(|| format!("cannot read configuration {}", path.display())),
+            Err(error) if !required && error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Config::default());
+            }
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("cannot read configuration {}", path.display()));
+            }
         };
         Config::parse(&text).with_context(|| format!("configuration {}", path.display()))
     }
@@ -123,7 +138,9 @@ impl Config {
         if config.dpe.concurrent_starts == 0 {
             bail!("dpe.concurrent_starts must be at least 1");
         }
-        if config.dpe.backoff_initial.is_zero() || config.dpe.backoff_maximum < config.dpe.backoff_initial {
+        if config.dpe.backoff_initial.is_zero()
+            || config.dpe.backoff_maximum < config.dpe.backoff_initial
+        {
             bail!("dpe.backoff_initial must be above 0 and not above dpe.backoff_maximum");
         }
         Ok(config)
@@ -180,11 +197,15 @@ fn parse_size(text: &str) -> Result<usize, String> {
         };
         n.checked_mul(factor)
     });
-    bytes.ok_or_else(|| format!("expected a size (bytes, or a whole number and KiB, MiB or GiB), found \"{text}\""))
+    bytes.ok_or_else(|| {
+        format!("expected a size (bytes, or a whole number and KiB, MiB or GiB), found \"{text}\"")
+    })
 }
 
 fn split_number(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     (&text[..end], text[end..].trim_start())
 }
 
@@ -206,22 +227,43 @@ mod tests {
             .join("\n");
         let mut config = Config::parse(&uncommented).unwrap();
         assert_eq!(config.bus.take().as_deref(), Some("system"));
-        assert_eq!(config.state_directory.take().as_deref(), Some(Path::new("/var/lib/cpe")));
+        assert_eq!(
+            config.state_directory.take().as_deref(),
+            Some(Path::new("/var/lib/cpe"))
+        );
         assert_eq!(config, Config::default());
     }
 
     #[test]
     fn an_unknown_key_is_refused_by_name() {
-        let text = Config::parse("[limits]\ndocumnet = 3\n").unwrap_err().to_string();
+        let text = Config::parse("[limits]\ndocumnet = 3\n")
+            .unwrap_err()
+            .to_string();
         assert!(text.contains("documnet"), "{text}");
     }
 
     #[test]
     fn durations_and_sizes_say_what_they_expected() {
-        assert_eq!(parse_duration("90d").unwrap(), Duration::from_secs(90 * 86400));
+        assert_eq!(
+            parse_duration("90d").unwrap(),
+            Duration::from_secs(90 * 86400)
+        );
         assert_eq!(parse_size("8MiB").unwrap(), 8 << 20);
-        for bad in ["", "10", "s", "-1s", "1.5s", "99999999999999999999d", "18446744073709551615d"] {
-            assert!(parse_duration(bad).unwrap_err().contains("expected a duration"), "{bad}");
+        for bad in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "1.5s",
+            "99999999999999999999d",
+            "18446744073709551615d",
+        ] {
+            assert!(
+                parse_duration(bad)
+                    .unwrap_err()
+                    .contains("expected a duration"),
+                "{bad}"
+            );
         }
         assert!(parse_size("8MB").unwrap_err().contains("found \"8MB\""));
     }

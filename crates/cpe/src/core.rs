@@ -26,7 +26,11 @@ pub struct Core {
 
 impl Core {
     /// Opens the state directory and takes up what is stored there.
-    pub fn open(config: Config, bus: BusSelection, directory: &std::path::Path) -> anyhow::Result<Core> {
+    pub fn open(
+        config: Config,
+        bus: BusSelection,
+        directory: &std::path::Path,
+    ) -> anyhow::Result<Core> {
         let (store, kept_aside) = Store::open(directory)?;
         if let Some(kept_aside) = &kept_aside {
             report(kept_aside);

@@ -31,7 +31,10 @@ pub struct Report {
 
 impl Reader {
     pub fn new(limit: usize) -> Reader {
-        Reader { turn: Semaphore::new(1), limit }
+        Reader {
+            turn: Semaphore::new(1),
+            limit,
+        }
     }
 
     /// # Errors
@@ -44,7 +47,11 @@ impl Reader {
                 self.limit
             )));
         }
-        let _turn = self.turn.acquire().await.map_err(|error| Error::Failed(error.to_string()))?;
+        let _turn = self
+            .turn
+            .acquire()
+            .await
+            .map_err(|error| Error::Failed(error.to_string()))?;
         let read = tokio::task::spawn_blocking(move || {
             let outcome = deployment::read_with_warnings(document.as_bytes());
             Report {
@@ -56,7 +63,8 @@ impl Reader {
                 problems: outcome.problems,
             }
         });
-        read.await.map_err(|error| Error::Failed(format!("the document could not be read: {error}")))
+        read.await
+            .map_err(|error| Error::Failed(format!("the document could not be read: {error}")))
     }
 
     /// The document, if it has no errors; warnings go to the log.

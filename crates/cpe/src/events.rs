@@ -111,7 +111,10 @@ mod tests {
         assert_eq!(sentence(&event), "service.moved shop db: web2 was lost");
         event.assembly = "web1".into();
         event.state = "started".into();
-        assert_eq!(sentence(&event), "service.moved shop web1/db (started): web2 was lost");
+        assert_eq!(
+            sentence(&event),
+            "service.moved shop web1/db (started): web2 was lost"
+        );
     }
 
     #[test]

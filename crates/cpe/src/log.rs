@@ -11,16 +11,22 @@ pub const GHOST_STOPPED: &str = "0c1b9a3f7f6e4d52a9d8b7e31f20c6a4";
 
 /// Sets the process' logger up; `CPE_LOG` filters (`debug`, `cpe=debug,zbus=warn`), by default from info on.
 pub fn start() {
-    let filter = EnvFilter::try_from_env("CPE_LOG").unwrap_or_else(|_| EnvFilter::new("info,zbus=warn"));
+    let filter =
+        EnvFilter::try_from_env("CPE_LOG").unwrap_or_else(|_| EnvFilter::new("info,zbus=warn"));
     let registry = tracing_subscriber::registry();
     if std::env::var_os("JOURNAL_STREAM").is_some()
         && let Ok(journal) = tracing_journald::layer()
     {
         // Without a prefix `deployment` becomes DEPLOYMENT and `message_id` becomes MESSAGE_ID.
-        registry.with(journal.with_field_prefix(None).with_filter(filter)).init();
+        registry
+            .with(journal.with_field_prefix(None).with_filter(filter))
+            .init();
         return;
     }
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let plain = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(terminal);
+    let plain = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(terminal);
     registry.with(plain.with_filter(filter)).init();
 }

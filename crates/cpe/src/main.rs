@@ -87,7 +87,9 @@ fn main() -> anyhow::Result<()> {
 fn start(options: Options, config: Config) -> anyhow::Result<()> {
     let bus = match (options.bus, &config.bus) {
         (Some(bus), _) => bus,
-        (None, Some(bus)) => bus.parse().map_err(|error: cpe_bus::Error| anyhow::anyhow!("bus: {}", error.message()))?,
+        (None, Some(bus)) => bus
+            .parse()
+            .map_err(|error: cpe_bus::Error| anyhow::anyhow!("bus: {}", error.message()))?,
         (None, None) => BusSelection::System,
     };
     let directory = options
@@ -141,7 +143,10 @@ async fn serve(core: &Arc<Core>) -> anyhow::Result<()> {
                 notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
                 (served, pause) = (true, SHORTEST);
                 session.closed().await;
-                tracing::warn!("the connection to the {} bus is lost; connecting again", core.bus);
+                tracing::warn!(
+                    "the connection to the {} bus is lost; connecting again",
+                    core.bus
+                );
                 notify(&[NotifyState::Status("connecting to the bus again")]);
                 session.close().await;
             }
@@ -156,7 +161,9 @@ async fn serve(core: &Arc<Core>) -> anyhow::Result<()> {
 
 /// Tells systemd that the event loop turns.
 async fn watchdog() {
-    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return;
+    };
     let mut tick = tokio::time::interval(limit / 2);
     loop {
         tick.tick().await;
@@ -169,7 +176,11 @@ async fn retention(core: Arc<Core>) {
     const PERIOD: Duration = Duration::from_secs(3600);
     loop {
         let (keep_for, keep_count) = (core.config.events.keep_for, core.config.events.keep_count);
-        match core.store.run(move |store| store.prune_events(keep_for, keep_count)).await {
+        match core
+            .store
+            .run(move |store| store.prune_events(keep_for, keep_count))
+            .await
+        {
             // There may be more than are dropped at once.
             Ok(dropped) if dropped > 0 => {
                 tracing::debug!("{dropped} old events dropped");
@@ -195,6 +206,9 @@ fn man_page(directory: &std::path::Path) -> anyhow::Result<()> {
     let command = Options::command();
     let path = directory.join("cpe.8");
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).section("8").manual("Cloud Policy Engine").render(&mut page)?;
+    clap_mangen::Man::new(command)
+        .section("8")
+        .manual("Cloud Policy Engine")
+        .render(&mut page)?;
     std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -10,5 +10,8 @@ use crate::supervisor;
 
 /// The plan as JSON: of the running DPE, which knows the state of the guests.
 pub async fn plan(session: &Arc<Session>, accepted: Accepted) -> Result<String> {
-    supervisor::proxy(session, &accepted.name).await?.plan(&accepted.text).await
+    supervisor::proxy(session, &accepted.name)
+        .await?
+        .plan(&accepted.text)
+        .await
 }

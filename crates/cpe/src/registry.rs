@@ -91,7 +91,11 @@ impl Registry {
         let deployment = Arc::new(Deployment {
             name: row.name.clone(),
             row: Mutex::new(row),
-            view: Mutex::new(View { state, pid: 0, remark: String::new() }),
+            view: Mutex::new(View {
+                state,
+                pid: 0,
+                remark: String::new(),
+            }),
             poke: Notify::new(),
         });
         deployments.insert(deployment.name.clone(), Arc::clone(&deployment));

@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use cpe_bus::names::{CPE_NAME, CPE_PATH, DPE_INTERFACE, DPE_PATH, deployment_of_dpe_name, deployment_of_unit};
+use cpe_bus::names::{
+    CPE_NAME, CPE_PATH, DPE_INTERFACE, DPE_PATH, deployment_of_dpe_name, deployment_of_unit,
+};
 use cpe_bus::names::{deployment_path, unescape_label};
 use futures_util::StreamExt;
 use tokio::sync::Semaphore;
@@ -57,8 +59,16 @@ impl Session {
             .method_timeout(REPLY_TIMEOUT)
             .build()
             .await
-            .with_context(|| format!("cannot connect to the {} bus; is it running, and may this user use it?", core.bus))?;
-        let bus = DBusProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
+            .with_context(|| {
+                format!(
+                    "cannot connect to the {} bus; is it running, and may this user use it?",
+                    core.bus
+                )
+            })?;
+        let bus = DBusProxy::builder(&connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?;
         let systemd = Systemd::new(&connection).await?;
         let starts = Semaphore::new(core.config.dpe.concurrent_starts);
         let session = Arc::new(Session {
@@ -80,21 +90,36 @@ impl Session {
     async fn serve(self: &Arc<Session>) -> anyhow::Result<()> {
         self.listen().await.context("cannot listen to the bus")?;
         if let Err(error) = self.systemd.subscribe().await {
-            tracing::warn!("systemd does not answer on the {} bus yet ({error}); DPEs are started when it does", self.core.bus);
+            tracing::warn!(
+                "systemd does not answer on the {} bus yet ({error}); DPEs are started when it does",
+                self.core.bus
+            );
         }
         let server = self.connection.object_server();
         server.at(CPE_PATH, ManagerObject::new(self)).await?;
         server.at(CPE_PATH, EventsObject::new(self)).await?;
         for deployment in self.core.registry.all() {
-            server.at(deployment_path(&deployment.name), DeploymentObject::new(self, &deployment)).await?;
+            server
+                .at(
+                    deployment_path(&deployment.name),
+                    DeploymentObject::new(self, &deployment),
+                )
+                .await?;
         }
         server.at(CPE_PATH, zbus::fdo::ObjectManager).await?;
 
-        let flags = RequestNameFlags::DoNotQueue.into();
-        match self.connection.request_name_with_flags(CPE_NAME, flags).await {
+        let flags = RequestNameFlags::DO_NOT_QUEUE;
+        match self
+            .connection
+            .request_name_with_flags(CPE_NAME, flags)
+            .await
+        {
             Ok(RequestNameReply::PrimaryOwner | RequestNameReply::AlreadyOwner) => {}
             Ok(_) | Err(zbus::Error::NameTaken) => {
-                bail!("another cpe owns {CPE_NAME} on the {} bus; stop it first", self.core.bus)
+                bail!(
+                    "another cpe owns {CPE_NAME} on the {} bus; stop it first",
+                    self.core.bus
+                )
             }
             Err(error) => {
                 return Err(error).with_context(|| {
@@ -120,7 +145,11 @@ impl Session {
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));
         tasks.shutdown().await;
         for deployment in self.core.registry.all() {
-            let _ = self.connection.object_server().remove::<DeploymentObject, _>(deployment_path(&deployment.name)).await;
+            let _ = self
+                .connection
+                .object_server()
+                .remove::<DeploymentObject, _>(deployment_path(&deployment.name))
+                .await;
         }
         let _ = self.connection.clone().close().await;
     }
@@ -137,7 +166,10 @@ impl Session {
         let deployment = self.core.registry.put(row);
         if !known {
             let object = DeploymentObject::new(self, &deployment);
-            self.connection.object_server().at(deployment_path(&deployment.name), object).await?;
+            self.connection
+                .object_server()
+                .at(deployment_path(&deployment.name), object)
+                .await?;
             self.supervise(deployment);
         }
         Ok(())
@@ -179,12 +211,15 @@ impl Session {
         })
         .await?;
 
-        let statuses = format!("type='signal',interface='{DPE_INTERFACE}',member='StatusChanged',path='{DPE_PATH}'");
+        let statuses = format!(
+            "type='signal',interface='{DPE_INTERFACE}',member='StatusChanged',path='{DPE_PATH}'"
+        );
         self.on(&statuses, |session, message| {
             // Only the owner of a DPE's name speaks for it.
             let header = message.header();
-            let deployment =
-                header.sender().and_then(|sender| lock(&session.owners).get(sender.as_str()).cloned());
+            let deployment = header
+                .sender()
+                .and_then(|sender| lock(&session.owners).get(sender.as_str()).cloned());
             if let Some(deployment) = deployment {
                 session.poke(&deployment);
             }
@@ -200,7 +235,9 @@ impl Session {
         );
         self.on(&units, |session, message| {
             let header = message.header();
-            let label = header.path().and_then(|path| path.strip_prefix(systemd::UNITS_PATH)?.strip_prefix('/'));
+            let label = header
+                .path()
+                .and_then(|path| path.strip_prefix(systemd::UNITS_PATH)?.strip_prefix('/'));
             if let Some(unit) = label.and_then(unescape_label)
                 && let Some(deployment) = deployment_of_unit(&unit)
             {
@@ -210,9 +247,12 @@ impl Session {
         })
         .await?;
 
-        let jobs = format!("type='signal',sender='{sender}',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'");
+        let jobs = format!(
+            "type='signal',sender='{sender}',interface='org.freedesktop.systemd1.Manager',member='JobRemoved'"
+        );
         self.on(&jobs, |session, message| {
-            let (_, job, _, result): (u32, zbus::OwnedObjectPath, String, String) = message.body().deserialize()?;
+            let (_, job, _, result): (u32, zbus::OwnedObjectPath, String, String) =
+                message.body().deserialize()?;
             session.systemd.job_removed(job.as_str(), &result);
             Ok(())
         })
@@ -246,7 +286,8 @@ impl Session {
         rule: &str,
         mut handle: impl FnMut(&Arc<Session>, &Message) -> zbus::Result<()> + Send + 'static,
     ) -> zbus::Result<()> {
-        let mut stream = MessageStream::for_match_rule(rule, &self.connection, Some(SIGNAL_QUEUE)).await?;
+        let mut stream =
+            MessageStream::for_match_rule(rule, &self.connection, Some(SIGNAL_QUEUE)).await?;
         let session = Arc::clone(self);
         self.spawn(async move {
             while let Some(message) = stream.next().await {
@@ -266,7 +307,11 @@ async fn signal_events(session: Arc<Session>) {
     let mut head = core.store.head();
     loop {
         let after = core.signalled.load(Ordering::Relaxed);
-        let page = match core.store.run(move |store| store.query(after, AT_ONCE, &Filter::default())).await {
+        let page = match core
+            .store
+            .run(move |store| store.query(after, AT_ONCE, &Filter::default()))
+            .await
+        {
             Ok(page) => page,
             Err(error) => {
                 tracing::error!("events cannot be read: {error}");

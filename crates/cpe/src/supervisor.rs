@@ -109,11 +109,18 @@ pub async fn run(session: Arc<Session>, deployment: Arc<Deployment>) {
 
 impl Supervisor {
     async fn look(&mut self) -> Attempt<Next> {
-        let Some(row) = self.row().await? else { return Ok(Next::Gone) };
+        let Some(row) = self.row().await? else {
+            return Ok(Next::Gone);
+        };
         if row.destroying.is_some() && row.unloaded {
             return self.finish().await;
         }
-        let unit = self.session.systemd.unit(&self.unit).await.map_err(|error| error.to_string())?;
+        let unit = self
+            .session
+            .systemd
+            .unit(&self.unit)
+            .await
+            .map_err(|error| error.to_string())?;
         self.note_run(&row, &unit).await?;
         match row.destroying {
             Some(how) => self.destroy(row, how, unit).await,
@@ -126,7 +133,12 @@ impl Supervisor {
         match unit.active {
             Active::Active => self.manage(row, &unit).await,
             Active::Activating | Active::Deactivating => {
-                self.show(DeploymentState::Starting, unit.pid, "systemd is starting its DPE").await;
+                self.show(
+                    DeploymentState::Starting,
+                    unit.pid,
+                    "systemd is starting its DPE",
+                )
+                .await;
                 Ok(Next::Until(Instant::now() + LOOK_AGAIN))
             }
             Active::Inactive | Active::Failed => self.start(&unit, DeploymentState::Starting).await,
@@ -137,22 +149,37 @@ impl Supervisor {
     async fn start(&mut self, unit: &Unit, state: DeploymentState) -> Attempt<Next> {
         self.nameless_since = None;
         let state = match state {
-            DeploymentState::Starting if self.backoff.attempts() >= FAILED_AFTER => DeploymentState::Failed,
+            DeploymentState::Starting if self.backoff.attempts() >= FAILED_AFTER => {
+                DeploymentState::Failed
+            }
             state => state,
         };
         if let Some(time) = self.backoff.not_before() {
             let pause = time.saturating_duration_since(Instant::now());
-            let remark = format!("its DPE {}; it is started again in {} s", unit.end, pause.as_secs_f32().ceil());
+            let remark = format!(
+                "its DPE {}; it is started again in {} s",
+                unit.end,
+                pause.as_secs_f32().ceil()
+            );
             self.show(state, 0, &remark).await;
             return Ok(Next::Until(time));
         }
         self.show(state, 0, "its DPE is being started").await;
         if unit.active == Active::Failed {
-            self.session.systemd.reset_failed(&self.unit).await.map_err(|error| error.to_string())?;
+            self.session
+                .systemd
+                .reset_failed(&self.unit)
+                .await
+                .map_err(|error| error.to_string())?;
         }
         self.backoff.attempt();
         let result = {
-            let _turn = self.session.starts.acquire().await.map_err(|error| error.to_string())?;
+            let _turn = self
+                .session
+                .starts
+                .acquire()
+                .await
+                .map_err(|error| error.to_string())?;
             self.session.systemd.start(&self.unit).await
         };
         match result {
@@ -167,13 +194,20 @@ impl Supervisor {
 
     /// The unit is active: its DPE is to hold the current document.
     async fn manage(&mut self, row: Row, unit: &Unit) -> Attempt<Next> {
-        let Some(dpe) = self.dpe().await? else { return self.await_name(unit).await };
+        let Some(dpe) = self.dpe().await? else {
+            return self.await_name(unit).await;
+        };
         if dpe.generation > row.generation || dpe.is_unloaded() {
             // The store was restored from a backup. What it holds is the truth, numbered so that the DPE takes it.
-            let (name, above, keep) =
-                (row.name.clone(), dpe.generation, self.session.core.config.limits.generations);
+            let (name, above, keep) = (
+                row.name.clone(),
+                dpe.generation,
+                self.session.core.config.limits.generations,
+            );
             let _changes = self.session.core.changes.lock().await;
-            let renumbered = self.store(move |store| store.renumber(&name, above, keep)).await?;
+            let renumbered = self
+                .store(move |store| store.renumber(&name, above, keep))
+                .await?;
             if let Some(row) = renumbered {
                 self.deployment.set_row(row);
                 self.announce_generation().await;
@@ -181,7 +215,12 @@ impl Supervisor {
             return Ok(Next::Now);
         }
         if dpe.generation < row.generation || dpe.state == "empty" {
-            self.show(DeploymentState::Loading, unit.pid, "its DPE is loading the document").await;
+            self.show(
+                DeploymentState::Loading,
+                unit.pid,
+                "its DPE is loading the document",
+            )
+            .await;
             return self.load(&row).await;
         }
         self.backoff.good();
@@ -208,14 +247,26 @@ impl Supervisor {
                 Ok(found)
             })
             .await?;
-        let Some((document, generation)) = found else { return Ok(Next::Now) };
+        let Some((document, generation)) = found else {
+            return Ok(Next::Now);
+        };
         let mut options = Fields::new();
         if let Ok(uuid) = zbus::Variant::from(row.uuid.as_str()).try_into_owned() {
             options.insert("uuid".into(), uuid);
         }
-        match self.proxy().await?.load(&document, generation, options).await {
+        match self
+            .proxy()
+            .await?
+            .load(&document, generation, options)
+            .await
+        {
             Ok(()) => {
-                tracing::info!(deployment = row.name, generation, "DPE of {} has taken generation {generation}", row.name);
+                tracing::info!(
+                    deployment = row.name,
+                    generation,
+                    "DPE of {} has taken generation {generation}",
+                    row.name
+                );
                 Ok(Next::Now)
             }
             Err(error @ BusError::InvalidDocument(_)) => {
@@ -233,12 +284,25 @@ impl Supervisor {
         let patience = self.session.core.config.dpe.name_timeout;
         let since = *self.nameless_since.get_or_insert_with(Instant::now);
         if since.elapsed() < patience {
-            self.show(DeploymentState::Starting, unit.pid, "its DPE is not on the bus yet").await;
+            self.show(
+                DeploymentState::Starting,
+                unit.pid,
+                "its DPE is not on the bus yet",
+            )
+            .await;
             return Ok(Next::Until(since + patience));
         }
         self.nameless_since = None;
-        tracing::warn!(deployment = self.deployment.name, "{} has not appeared on the bus: it is restarted", self.unit);
-        self.session.systemd.restart(&self.unit).await.map_err(|error| error.to_string())?;
+        tracing::warn!(
+            deployment = self.deployment.name,
+            "{} has not appeared on the bus: it is restarted",
+            self.unit
+        );
+        self.session
+            .systemd
+            .restart(&self.unit)
+            .await
+            .map_err(|error| error.to_string())?;
         Ok(Next::Now)
     }
 
@@ -252,21 +316,38 @@ impl Supervisor {
         let deadline = since + self.session.core.config.dpe.unload_timeout;
         if deadline <= Instant::now() {
             if how == Destroying::LeaveServices {
-                tracing::warn!(deployment = row.name, "the DPE of {} does not finish; its services were to stay, so it is ended", row.name);
+                tracing::warn!(
+                    deployment = row.name,
+                    "the DPE of {} does not finish; its services were to stay, so it is ended",
+                    row.name
+                );
                 return self.unloaded().await;
             }
             self.tell_overdue(&row).await?;
         }
-        let look = if self.overdue_told { Instant::now() + LOOK_AGAIN } else { deadline.min(Instant::now() + LOOK_AGAIN) };
+        let look = if self.overdue_told {
+            Instant::now() + LOOK_AGAIN
+        } else {
+            deadline.min(Instant::now() + LOOK_AGAIN)
+        };
         match unit.active {
             Active::Active => {}
             Active::Activating | Active::Deactivating => {
-                self.show(DeploymentState::Destroying, unit.pid, "systemd is starting its DPE").await;
+                self.show(
+                    DeploymentState::Destroying,
+                    unit.pid,
+                    "systemd is starting its DPE",
+                )
+                .await;
                 return Ok(Next::Until(look));
             }
-            Active::Inactive | Active::Failed => return self.start(&unit, DeploymentState::Destroying).await,
+            Active::Inactive | Active::Failed => {
+                return self.start(&unit, DeploymentState::Destroying).await;
+            }
         }
-        let Some(dpe) = self.dpe().await? else { return self.await_name(&unit).await };
+        let Some(dpe) = self.dpe().await? else {
+            return self.await_name(&unit).await;
+        };
         if dpe.is_unloaded() {
             return self.unloaded().await;
         }
@@ -277,14 +358,19 @@ impl Supervisor {
         }
         if self.asked_to_unload != Some(how) || dpe.state != "unloading" {
             let stop_services = how == Destroying::StopServices;
-            self.proxy().await?.unload(stop_services).await.map_err(|error| format!("Unload: {}", error.message()))?;
+            self.proxy()
+                .await?
+                .unload(stop_services)
+                .await
+                .map_err(|error| format!("Unload: {}", error.message()))?;
             self.asked_to_unload = Some(how);
         }
         let remark = match how {
             Destroying::StopServices => "its services are being stopped",
             Destroying::LeaveServices => "its services are being left to themselves",
         };
-        self.show(DeploymentState::Destroying, unit.pid, remark).await;
+        self.show(DeploymentState::Destroying, unit.pid, remark)
+            .await;
         Ok(Next::Until(look))
     }
 
@@ -296,19 +382,36 @@ impl Supervisor {
 
     /// Everything is done in the guests: stops the unit, deletes its state, forgets the deployment.
     async fn finish(&mut self) -> Attempt<Next> {
-        self.show(DeploymentState::Destroying, 0, "its DPE is being stopped").await;
+        self.show(DeploymentState::Destroying, 0, "its DPE is being stopped")
+            .await;
         let systemd = &self.session.systemd;
-        systemd.stop(&self.unit).await.map_err(|error| error.to_string())?;
-        systemd.reset_failed(&self.unit).await.map_err(|error| error.to_string())?;
+        systemd
+            .stop(&self.unit)
+            .await
+            .map_err(|error| error.to_string())?;
+        systemd
+            .reset_failed(&self.unit)
+            .await
+            .map_err(|error| error.to_string())?;
         if let Err(error) = systemd.clean_state(&self.unit).await {
-            tracing::warn!(deployment = self.deployment.name, "the state of {} could not be deleted: {error}", self.unit);
+            tracing::warn!(
+                deployment = self.deployment.name,
+                "the state of {} could not be deleted: {error}",
+                self.unit
+            );
         }
         let changes = self.session.core.changes.lock().await;
         let name = self.deployment.name.clone();
         self.store(move |store| store.forget(&name, "")).await?;
         self.session.core.registry.remove(&self.deployment.name);
         let path = deployment_path(&self.deployment.name);
-        if let Err(error) = self.session.connection.object_server().remove::<DeploymentObject, _>(path).await {
+        if let Err(error) = self
+            .session
+            .connection
+            .object_server()
+            .remove::<DeploymentObject, _>(path)
+            .await
+        {
             tracing::debug!("object of {}: {error}", self.deployment.name);
         }
         drop(changes);
@@ -339,11 +442,18 @@ impl Supervisor {
     /// Has the event log know of this run, and of the end of the last one.
     async fn note_run(&self, row: &Row, unit: &Unit) -> Attempt<()> {
         let run = match unit.active {
-            Active::Active => Run::Alive { invocation: unit.invocation.clone(), pid: unit.pid },
-            Active::Inactive | Active::Failed => Run::Ended { cause: unit.end.to_string() },
+            Active::Active => Run::Alive {
+                invocation: unit.invocation.clone(),
+                pid: unit.pid,
+            },
+            Active::Inactive | Active::Failed => Run::Ended {
+                cause: unit.end.to_string(),
+            },
             // Waiting for systemd's restart, or in the next run already.
             Active::Activating if unit.pid == 0 || unit.invocation != row.invocation => {
-                Run::Ended { cause: unit.end.to_string() }
+                Run::Ended {
+                    cause: unit.end.to_string(),
+                }
             }
             Active::Activating | Active::Deactivating => return Ok(()),
         };
@@ -361,9 +471,12 @@ impl Supervisor {
     /// The DPE's own word, if it is on the bus.
     async fn dpe(&mut self) -> Attempt<Option<DpeSays>> {
         let name = dpe_name(&self.deployment.name);
-        let well_known = zbus::names::BusName::try_from(name.as_str()).map_err(|error| error.to_string())?;
+        let well_known =
+            zbus::names::BusName::try_from(name.as_str()).map_err(|error| error.to_string())?;
         match self.session.bus.get_name_owner(well_known).await {
-            Ok(owner) => self.session.note_owner(owner.as_str(), &self.deployment.name),
+            Ok(owner) => self
+                .session
+                .note_owner(owner.as_str(), &self.deployment.name),
             Err(zbus::fdo::Error::NameHasNoOwner(_)) => return Ok(None),
             Err(error) => return Err(error.to_string()),
         }
@@ -380,17 +493,29 @@ impl Supervisor {
             )
             .await
             .map_err(|error| format!("its DPE does not answer: {error}"))?;
-        let mut properties: HashMap<String, OwnedVariant> =
-            reply.body().deserialize().map_err(|error| error.to_string())?;
-        let mut take = |key: &str| properties.remove(key).ok_or_else(|| format!("its DPE has no property {key}"));
+        let mut properties: HashMap<String, OwnedVariant> = reply
+            .body()
+            .deserialize()
+            .map_err(|error| error.to_string())?;
+        let mut take = |key: &str| {
+            properties
+                .remove(key)
+                .ok_or_else(|| format!("its DPE has no property {key}"))
+        };
         Ok(Some(DpeSays {
-            state: take("State")?.try_into().map_err(|error| format!("State of its DPE: {error}"))?,
-            generation: take("Generation")?.try_into().map_err(|error| format!("Generation of its DPE: {error}"))?,
+            state: take("State")?
+                .try_into()
+                .map_err(|error| format!("State of its DPE: {error}"))?,
+            generation: take("Generation")?
+                .try_into()
+                .map_err(|error| format!("Generation of its DPE: {error}"))?,
         }))
     }
 
     async fn proxy(&self) -> Attempt<DpeProxy<'static>> {
-        proxy(&self.session, &self.deployment.name).await.map_err(|error| error.to_string())
+        proxy(&self.session, &self.deployment.name)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     async fn row(&self) -> Attempt<Option<Row>> {
@@ -402,23 +527,37 @@ impl Supervisor {
         &self,
         work: impl FnOnce(&mut crate::store::Store) -> crate::store::Result<T> + Send + 'static,
     ) -> Attempt<T> {
-        self.session.core.store.run(work).await.map_err(|error| error.to_string())
+        self.session
+            .core
+            .store
+            .run(work)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     async fn show(&self, state: DeploymentState, pid: u32, remark: &str) {
-        if self.deployment.set_view(View { state, pid, remark: remark.to_owned() }) {
+        if self.deployment.set_view(View {
+            state,
+            pid,
+            remark: remark.to_owned(),
+        }) {
             DeploymentObject::announce_view(&self.session.connection, &self.deployment.name).await;
         }
     }
 
     async fn announce_generation(&self) {
-        DeploymentObject::announce_generation(&self.session.connection, &self.deployment.name).await;
+        DeploymentObject::announce_generation(&self.session.connection, &self.deployment.name)
+            .await;
     }
 
     /// Each complaint once, until something else happens.
     fn complain(&mut self, complaint: String) {
         if complaint != self.last_complaint {
-            tracing::warn!(deployment = self.deployment.name, "{}: {complaint}; it is tried again", self.deployment.name);
+            tracing::warn!(
+                deployment = self.deployment.name,
+                "{}: {complaint}; it is tried again",
+                self.deployment.name
+            );
             self.last_complaint = complaint;
         }
     }

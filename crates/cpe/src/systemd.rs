@@ -29,7 +29,11 @@ pub enum Error {
     #[error("systemd refused: {0}")]
     Refused(String),
     #[error("the job to {verb} {unit} ended with `{result}`")]
-    Job { verb: &'static str, unit: String, result: String },
+    Job {
+        verb: &'static str,
+        unit: String,
+        result: String,
+    },
     #[error("the job to {verb} {unit} did not end within {} s", JOB_TIMEOUT.as_secs())]
     Timeout { verb: &'static str, unit: String },
 }
@@ -114,15 +118,25 @@ pub struct Systemd {
 
 impl Systemd {
     pub async fn new(connection: &Connection) -> zbus::Result<Systemd> {
-        let manager =
-            SystemdManagerProxy::builder(connection).cache_properties(CacheProperties::No).build().await?;
-        Ok(Systemd { connection: connection.clone(), manager, jobs: Jobs::default() })
+        let manager = SystemdManagerProxy::builder(connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?;
+        Ok(Systemd {
+            connection: connection.clone(),
+            manager,
+            jobs: Jobs::default(),
+        })
     }
 
     /// Asks for signals; needed again whenever another systemd answers (after daemon-reexec).
     pub async fn subscribe(&self) -> Result<()> {
         match self.manager.subscribe().await {
-            Err(zbus::Error::MethodError(name, ..)) if name == "org.freedesktop.systemd1.AlreadySubscribed" => Ok(()),
+            Err(zbus::Error::MethodError(name, ..))
+                if name.as_str() == "org.freedesktop.systemd1.AlreadySubscribed" =>
+            {
+                Ok(())
+            }
             other => Ok(other?),
         }
     }
@@ -167,12 +181,20 @@ impl Systemd {
 
     /// Has systemd delete the unit's StateDirectory. The unit must be stopped.
     pub async fn clean_state(&self, unit: &str) -> Result<()> {
-        let call = self.manager.inner().call_method("CleanUnit", &(unit, &["state"][..])).await;
+        let call = self
+            .manager
+            .inner()
+            .call_method("CleanUnit", &(unit, &["state"][..]))
+            .await;
         match call {
             Ok(_) => Ok(()),
             Err(error) if is_unknown(&error) => Ok(()),
             // It has no directory: nothing to delete.
-            Err(zbus::Error::MethodError(name, ..)) if name == "org.freedesktop.systemd1.NothingToClean" => Ok(()),
+            Err(zbus::Error::MethodError(name, ..))
+                if name.as_str() == "org.freedesktop.systemd1.NothingToClean" =>
+            {
+                Ok(())
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -180,7 +202,10 @@ impl Systemd {
     /// The names of all loaded units that fit a pattern and run or are about to.
     pub async fn running(&self, pattern: &str) -> Result<Vec<String>> {
         let states = ["active", "reloading", "activating"];
-        let rows = self.manager.list_units_by_patterns(&states, &[pattern]).await?;
+        let rows = self
+            .manager
+            .list_units_by_patterns(&states, &[pattern])
+            .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
     }
 
@@ -190,7 +215,13 @@ impl Systemd {
         let get = async |interface: &str, property: &str| -> Result<OwnedVariant> {
             let reply = self
                 .connection
-                .call_method(Some(NAME), path.as_str(), Some("org.freedesktop.DBus.Properties"), "Get", &(interface, property))
+                .call_method(
+                    Some(NAME),
+                    path.as_str(),
+                    Some("org.freedesktop.DBus.Properties"),
+                    "Get",
+                    &(interface, property),
+                )
                 .await?;
             Ok(reply.body().deserialize::<OwnedVariant>()?)
         };
@@ -208,7 +239,10 @@ impl Systemd {
         let mut found = Unit {
             active,
             load,
-            invocation: invocation.iter().map(|byte| format!("{byte:02x}")).collect(),
+            invocation: invocation
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
             pid: 0,
             end: End::default(),
         };
@@ -228,9 +262,16 @@ impl Systemd {
 
     async fn wait(&self, verb: &'static str, unit: &str, job: &str) -> Result<()> {
         match tokio::time::timeout(JOB_TIMEOUT, self.jobs.result(job)).await {
-            Err(_) => Err(Error::Timeout { verb, unit: unit.to_owned() }),
+            Err(_) => Err(Error::Timeout {
+                verb,
+                unit: unit.to_owned(),
+            }),
             Ok(result) if result == "done" => Ok(()),
-            Ok(result) => Err(Error::Job { verb, unit: unit.to_owned(), result }),
+            Ok(result) => Err(Error::Job {
+                verb,
+                unit: unit.to_owned(),
+                result,
+            }),
         }
     }
 }
@@ -245,7 +286,7 @@ fn text(value: OwnedVariant) -> zbus::Result<String> {
 }
 
 fn is_unknown(error: &zbus::Error) -> bool {
-    matches!(error, zbus::Error::MethodError(name, ..) if name == "org.freedesktop.systemd1.NoSuchUnit")
+    matches!(error, zbus::Error::MethodError(name, ..) if name.as_str() == "org.freedesktop.systemd1.NoSuchUnit")
 }
 
 /// Results of jobs, by the job's object path.
@@ -270,7 +311,9 @@ impl Jobs {
                 if ledger.unclaimed.len() == UNCLAIMED {
                     ledger.unclaimed.pop_front();
                 }
-                ledger.unclaimed.push_back((job.to_owned(), result.to_owned()));
+                ledger
+                    .unclaimed
+                    .push_back((job.to_owned(), result.to_owned()));
             }
         }
     }
@@ -286,7 +329,11 @@ impl Jobs {
         let receiver = {
             let mut ledger = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(at) = ledger.unclaimed.iter().position(|(path, _)| path == job) {
-                return ledger.unclaimed.remove(at).map(|(_, result)| result).unwrap_or_default();
+                return ledger
+                    .unclaimed
+                    .remove(at)
+                    .map(|(_, result)| result)
+                    .unwrap_or_default();
             }
             let (sender, receiver) = oneshot::channel();
             ledger.waiting.insert(job.to_owned(), sender);
@@ -313,7 +360,9 @@ mod tests {
         let jobs = Jobs::default();
         jobs.ended("/job/1", "done");
         assert_eq!(jobs.result("/job/1").await, "done");
-        let (result, ()) = tokio::join!(jobs.result("/job/2"), async { jobs.ended("/job/2", "failed") });
+        let (result, ()) = tokio::join!(jobs.result("/job/2"), async {
+            jobs.ended("/job/2", "failed")
+        });
         assert_eq!(result, "failed");
         let (result, ()) = tokio::join!(jobs.result("/job/3"), async { jobs.forget() });
         assert_eq!(result, "lost");
@@ -321,10 +370,23 @@ mod tests {
 
     #[test]
     fn the_cause_of_an_end_reads_as_a_sentence() {
-        let end = |result: &str, code, status| End { result: result.into(), code, status }.to_string();
+        let end = |result: &str, code, status| {
+            End {
+                result: result.into(),
+                code,
+                status,
+            }
+            .to_string()
+        };
         assert_eq!(end("signal", 2, 9), "killed by signal 9");
         assert_eq!(end("exit-code", 1, 3), "exited with status 3");
-        assert_eq!(end("watchdog", 2, 6), "killed by signal 6 (it did not answer systemd's watchdog)");
-        assert_eq!(end("start-limit-hit", 1, 1), "exited with status 1 (systemd has given up restarting it)");
+        assert_eq!(
+            end("watchdog", 2, 6),
+            "killed by signal 6 (it did not answer systemd's watchdog)"
+        );
+        assert_eq!(
+            end("start-limit-hit", 1, 1),
+            "exited with status 1 (systemd has given up restarting it)"
+        );
     }
 }

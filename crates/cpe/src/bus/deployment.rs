@@ -23,12 +23,19 @@ pub struct DeploymentObject {
 
 impl DeploymentObject {
     pub fn new(session: &Arc<Session>, deployment: &Arc<Deployment>) -> DeploymentObject {
-        DeploymentObject { link: Link::new(session), deployment: Arc::clone(deployment) }
+        DeploymentObject {
+            link: Link::new(session),
+            deployment: Arc::clone(deployment),
+        }
     }
 
     /// Tells the bus that state or process changed.
     pub async fn announce_view(connection: &Connection, name: &str) {
-        if let Ok(object) = connection.object_server().interface::<_, DeploymentObject>(deployment_path(name)).await {
+        if let Ok(object) = connection
+            .object_server()
+            .interface::<_, DeploymentObject>(deployment_path(name))
+            .await
+        {
             let emitter = object.signal_emitter();
             let object = object.get().await;
             let sent = async {
@@ -43,8 +50,15 @@ impl DeploymentObject {
 
     /// Tells the bus that another generation is stored.
     pub async fn announce_generation(connection: &Connection, name: &str) {
-        if let Ok(object) = connection.object_server().interface::<_, DeploymentObject>(deployment_path(name)).await
-            && let Err(error) = object.get().await.generation_changed(object.signal_emitter()).await
+        if let Ok(object) = connection
+            .object_server()
+            .interface::<_, DeploymentObject>(deployment_path(name))
+            .await
+            && let Err(error) = object
+                .get()
+                .await
+                .generation_changed(object.signal_emitter())
+                .await
         {
             tracing::debug!("generation of {name} could not be announced: {error}");
         }
@@ -58,8 +72,15 @@ impl DeploymentObject {
     fn passed_on(&self, error: Error) -> Error {
         if matches!(error, Error::ZBus(_)) && error.is_temporary() {
             let view = self.deployment.view();
-            let remark = if view.remark.is_empty() { "try again".to_owned() } else { view.remark };
-            return Error::NotReady(format!("the DPE of `{}` does not answer ({remark})", self.deployment.name));
+            let remark = if view.remark.is_empty() {
+                "try again".to_owned()
+            } else {
+                view.remark
+            };
+            return Error::NotReady(format!(
+                "the DPE of `{}` does not answer ({remark})",
+                self.deployment.name
+            ));
         }
         error
     }
@@ -82,11 +103,19 @@ impl DeploymentObject {
 #[zbus::interface(name = "org.cloudpolicy.Cpe1.Deployment", introspection_docs = false)]
 impl DeploymentObject {
     #[zbus(out_args("document", "generation"))]
-    async fn get_document(&self, generation: u64, #[zbus(header)] header: Header<'_>) -> Result<(String, u64)> {
+    async fn get_document(
+        &self,
+        generation: u64,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(String, u64)> {
         let session = self.link.permit(Right::Administer, &header).await?;
         let name = self.deployment.name.clone();
-        let found =
-            session.core.store.run(move |store| store.document(&name, generation)).await.map_err(StoreFailed)?;
+        let found = session
+            .core
+            .store
+            .run(move |store| store.document(&name, generation))
+            .await
+            .map_err(StoreFailed)?;
         found.ok_or_else(|| match generation {
             0 => not_found(&self.deployment.name),
             _ => Error::NotFound(format!(
@@ -121,27 +150,66 @@ impl DeploymentObject {
     #[zbus(out_args("cib"))]
     async fn get_input(&self, #[zbus(header)] header: Header<'_>) -> Result<String> {
         let session = self.link.permit(Right::Administer, &header).await?;
-        self.dpe(&session).await?.get_input().await.map_err(|error| self.passed_on(error))
+        self.dpe(&session)
+            .await?
+            .get_input()
+            .await
+            .map_err(|error| self.passed_on(error))
     }
 
-    async fn cleanup(&self, service: String, assembly: String, #[zbus(header)] header: Header<'_>) -> Result<()> {
+    async fn cleanup(
+        &self,
+        service: String,
+        assembly: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
         let session = self.link.permit(Right::Administer, &header).await?;
-        self.dpe(&session).await?.cleanup(&service, &assembly).await.map_err(|error| self.passed_on(error))
+        self.dpe(&session)
+            .await?
+            .cleanup(&service, &assembly)
+            .await
+            .map_err(|error| self.passed_on(error))
     }
 
-    async fn set_standby(&self, assembly: String, on: bool, #[zbus(header)] header: Header<'_>) -> Result<()> {
+    async fn set_standby(
+        &self,
+        assembly: String,
+        on: bool,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
         let session = self.link.permit(Right::Administer, &header).await?;
-        self.dpe(&session).await?.set_standby(&assembly, on).await.map_err(|error| self.passed_on(error))
+        self.dpe(&session)
+            .await?
+            .set_standby(&assembly, on)
+            .await
+            .map_err(|error| self.passed_on(error))
     }
 
-    async fn set_maintenance(&self, assembly: String, on: bool, #[zbus(header)] header: Header<'_>) -> Result<()> {
+    async fn set_maintenance(
+        &self,
+        assembly: String,
+        on: bool,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
         let session = self.link.permit(Right::Administer, &header).await?;
-        self.dpe(&session).await?.set_maintenance(&assembly, on).await.map_err(|error| self.passed_on(error))
+        self.dpe(&session)
+            .await?
+            .set_maintenance(&assembly, on)
+            .await
+            .map_err(|error| self.passed_on(error))
     }
 
-    async fn confirm_fenced(&self, assembly: String, #[zbus(header)] header: Header<'_>) -> Result<()> {
+    async fn confirm_fenced(
+        &self,
+        assembly: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
         let session = self.link.permit(Right::Administer, &header).await?;
-        self.dpe(&session).await?.confirm_fenced(&assembly).await.map_err(|error| self.passed_on(error))
+        self.dpe(&session)
+            .await?
+            .confirm_fenced(&assembly)
+            .await
+            .map_err(|error| self.passed_on(error))
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

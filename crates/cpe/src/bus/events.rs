@@ -5,9 +5,9 @@ use std::sync::Arc;
 use cpe_bus::fields::Reader;
 use cpe_bus::names::CPE_PATH;
 use cpe_bus::{Event, Fields, Result};
+use zbus::Connection;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
-use zbus::Connection;
 
 use super::{Link, StoreFailed};
 use crate::authorisation::Right;
@@ -26,7 +26,9 @@ pub struct EventsObject {
 
 impl EventsObject {
     pub fn new(session: &Arc<Session>) -> EventsObject {
-        EventsObject { link: Link::new(session) }
+        EventsObject {
+            link: Link::new(session),
+        }
     }
 
     /// Tells everyone who listens.
@@ -39,7 +41,12 @@ impl EventsObject {
 #[zbus::interface(name = "org.cloudpolicy.Cpe1.Events", introspection_docs = false)]
 impl EventsObject {
     #[zbus(out_args("events", "next_cursor"))]
-    async fn query(&self, after_cursor: u64, limit: u32, filter: Fields) -> Result<(Vec<Fields>, u64)> {
+    async fn query(
+        &self,
+        after_cursor: u64,
+        limit: u32,
+        filter: Fields,
+    ) -> Result<(Vec<Fields>, u64)> {
         let session = self.link.session()?;
         let filter = read_filter(&filter)?;
         let limit = if limit == 0 { USUAL } else { limit.min(MOST) };
@@ -49,7 +56,10 @@ impl EventsObject {
             .run(move |store| store.query(after_cursor, limit, &filter))
             .await
             .map_err(StoreFailed)?;
-        Ok((page.events.iter().map(Event::to_fields).collect(), page.next))
+        Ok((
+            page.events.iter().map(Event::to_fields).collect(),
+            page.next,
+        ))
     }
 
     #[zbus(out_args("cursor"))]
@@ -60,7 +70,12 @@ impl EventsObject {
         if event.time == 0 {
             event.time = crate::store::now();
         }
-        Ok(session.core.store.run(move |store| store.record(event)).await.map_err(StoreFailed)?)
+        Ok(session
+            .core
+            .store
+            .run(move |store| store.record(event))
+            .await
+            .map_err(StoreFailed)?)
     }
 
     #[zbus(signal)]
@@ -68,11 +83,22 @@ impl EventsObject {
 }
 
 fn read_filter(fields: &Fields) -> Result<Filter> {
-    const KEYS: [&str; 6] = ["deployment", "assembly", "service", "kind", "since", "until"];
+    const KEYS: [&str; 6] = [
+        "deployment",
+        "assembly",
+        "service",
+        "kind",
+        "since",
+        "until",
+    ];
     let reader = Reader::new("filter", fields);
     if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
         // Ignored, it would give events that the caller did not ask for.
-        return Err(reader.invalid(unknown, &format!("one of {}", KEYS.join(", ")), "an unknown key"));
+        return Err(reader.invalid(
+            unknown,
+            &format!("one of {}", KEYS.join(", ")),
+            "an unknown key",
+        ));
     }
     Ok(Filter {
         deployment: reader.text("deployment", MAX_FILTER)?,

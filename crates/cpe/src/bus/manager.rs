@@ -22,7 +22,9 @@ pub struct ManagerObject {
 
 impl ManagerObject {
     pub fn new(session: &Arc<Session>) -> ManagerObject {
-        ManagerObject { link: Link::new(session) }
+        ManagerObject {
+            link: Link::new(session),
+        }
     }
 }
 
@@ -44,8 +46,12 @@ impl ManagerObject {
             let _changes = session.core.changes.lock().await;
             let (stored, text) = (name.clone(), accepted.text);
             let uuid = accepted.uuid.unwrap_or_else(|| Uuid::new_v4().to_string());
-            let created =
-                session.core.store.run(move |store| store.create(&stored, &uuid, &text, limit)).await.map_err(StoreFailed)?;
+            let created = session
+                .core
+                .store
+                .run(move |store| store.create(&stored, &uuid, &text, limit))
+                .await
+                .map_err(StoreFailed)?;
             if let Created::New(row) = &created {
                 session.add(row.clone()).await?;
             }
@@ -89,10 +95,14 @@ impl ManagerObject {
             let updated = session
                 .core
                 .store
-                .run(move |store| store.update(&stored, uuid.as_deref(), expected_generation, &text, keep))
+                .run(move |store| {
+                    store.update(&stored, uuid.as_deref(), expected_generation, &text, keep)
+                })
                 .await
                 .map_err(StoreFailed)?;
-            if let (Updated::New(row), Some(deployment)) = (&updated, session.core.registry.get(&name)) {
+            if let (Updated::New(row), Some(deployment)) =
+                (&updated, session.core.registry.get(&name))
+            {
                 deployment.set_row(row.clone());
             }
             updated
@@ -124,10 +134,19 @@ impl ManagerObject {
     ) -> Result<()> {
         let session = self.link.permit(Right::Administer, &header).await?;
         check_name(&name)?;
-        let how = if stop_services { Destroying::StopServices } else { Destroying::LeaveServices };
+        let how = if stop_services {
+            Destroying::StopServices
+        } else {
+            Destroying::LeaveServices
+        };
         let _changes = session.core.changes.lock().await;
         let stored = name.clone();
-        let row = session.core.store.run(move |store| store.destroy(&stored, how)).await.map_err(StoreFailed)?;
+        let row = session
+            .core
+            .store
+            .run(move |store| store.destroy(&stored, how))
+            .await
+            .map_err(StoreFailed)?;
         match (row, session.core.registry.get(&name)) {
             (Some(row), Some(deployment)) => {
                 deployment.set_row(row);
@@ -141,7 +160,10 @@ impl ManagerObject {
     async fn validate_deployment(&self, document: String) -> Result<(bool, Vec<ProblemRecord>)> {
         let session = self.link.session()?;
         let report = session.core.documents.report(document).await?;
-        Ok((report.accepted.is_some(), report.problems.iter().map(documents::record).collect()))
+        Ok((
+            report.accepted.is_some(),
+            report.problems.iter().map(documents::record).collect(),
+        ))
     }
 
     #[zbus(out_args("plan_json"))]
@@ -189,5 +211,7 @@ pub(super) fn not_found(name: &str) -> Error {
 }
 
 fn being_destroyed(name: &str) -> Error {
-    Error::Busy(format!("deployment `{name}` is being destroyed; wait for its event deployment.destroyed"))
+    Error::Busy(format!(
+        "deployment `{name}` is being destroyed; wait for its event deployment.destroyed"
+    ))
 }

@@ -22,7 +22,9 @@ impl Link {
     }
 
     fn session(&self) -> Result<Arc<Session>> {
-        self.0.upgrade().ok_or_else(|| Error::NotReady("the daemon is losing its connection to the bus; try again".into()))
+        self.0.upgrade().ok_or_else(|| {
+            Error::NotReady("the daemon is losing its connection to the bus; try again".into())
+        })
     }
 
     /// The session, if the caller may do it.
@@ -37,7 +39,9 @@ impl Link {
 fn no_options(options: &Fields) -> Result<()> {
     match options.keys().next() {
         None => Ok(()),
-        Some(key) => Err(Error::InvalidArgument(format!("unknown option `{key}`: this version has none"))),
+        Some(key) => Err(Error::InvalidArgument(format!(
+            "unknown option `{key}`: this version has none"
+        ))),
     }
 }
 

@@ -70,7 +70,9 @@ pub enum Run {
 
 impl Store {
     pub fn deployments(&self) -> Result<Vec<Row>> {
-        let mut statement = self.connection.prepare_cached(&format!("{SELECT} ORDER BY name"))?;
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("{SELECT} ORDER BY name"))?;
         let rows = statement.query_map([], row)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -80,7 +82,13 @@ impl Store {
     }
 
     /// Durable when it returns. At most `limit` deployments are kept.
-    pub fn create(&mut self, name: &str, uuid: &str, document: &str, limit: usize) -> Result<Created> {
+    pub fn create(
+        &mut self,
+        name: &str,
+        uuid: &str,
+        document: &str,
+        limit: usize,
+    ) -> Result<Created> {
         let transaction = self.connection.transaction()?;
         if let Some(existing) = find(&transaction, name)? {
             return Ok(if existing.destroying.is_some() {
@@ -91,14 +99,19 @@ impl Store {
                 Created::Other(existing.generation)
             });
         }
-        let count: i64 = transaction.query_row("SELECT count(*) FROM deployment", [], |row| row.get(0))?;
+        let count: i64 =
+            transaction.query_row("SELECT count(*) FROM deployment", [], |row| row.get(0))?;
         if unsigned(count) >= limit as u64 {
             return Ok(Created::TooMany);
         }
         insert(&transaction, name, uuid, 1, document)?;
         let event = Event {
             state: "stored".into(),
-            details: [("generation".to_owned(), "1".to_owned()), ("uuid".to_owned(), uuid.to_owned())].into(),
+            details: [
+                ("generation".to_owned(), "1".to_owned()),
+                ("uuid".to_owned(), uuid.to_owned()),
+            ]
+            .into(),
             ..event(EventKind::DeploymentCreated, name)
         };
         let event = events::append(&transaction, event)?;
@@ -119,7 +132,9 @@ impl Store {
         keep: u64,
     ) -> Result<Updated> {
         let transaction = self.connection.transaction()?;
-        let Some(existing) = find(&transaction, name)? else { return Ok(Updated::NotFound) };
+        let Some(existing) = find(&transaction, name)? else {
+            return Ok(Updated::NotFound);
+        };
         if existing.destroying.is_some() {
             return Ok(Updated::BeingDestroyed);
         }
@@ -128,7 +143,9 @@ impl Store {
         }
         // A caller whose reply was lost asks again with the expectation that it fulfilled itself.
         let fits = expected == 0 || expected == existing.generation;
-        if (fits || expected + 1 == existing.generation) && current_document(&transaction, &existing)? == document {
+        if (fits || expected + 1 == existing.generation)
+            && current_document(&transaction, &existing)? == document
+        {
             return Ok(Updated::Same(existing.generation));
         }
         if !fits {
@@ -155,7 +172,9 @@ impl Store {
     /// stays the truth: it becomes the generation after the DPE's.
     pub fn renumber(&mut self, name: &str, above: u64, keep: u64) -> Result<Option<Row>> {
         let transaction = self.connection.transaction()?;
-        let Some(existing) = find(&transaction, name)? else { return Ok(None) };
+        let Some(existing) = find(&transaction, name)? else {
+            return Ok(None);
+        };
         if existing.generation > above {
             return Ok(Some(existing));
         }
@@ -181,13 +200,22 @@ impl Store {
     }
 
     /// Takes over a deployment that a running DPE holds and the store has lost. Returns `None` if the name is known.
-    pub fn adopt(&mut self, name: &str, uuid: &str, generation: u64, document: &str) -> Result<Option<Row>> {
+    pub fn adopt(
+        &mut self,
+        name: &str,
+        uuid: &str,
+        generation: u64,
+        document: &str,
+    ) -> Result<Option<Row>> {
         let transaction = self.connection.transaction()?;
         if find(&transaction, name)?.is_some() {
             return Ok(None);
         }
         insert(&transaction, name, uuid, generation, document)?;
-        transaction.execute("UPDATE deployment SET loaded = generation WHERE name = ?1", [name])?;
+        transaction.execute(
+            "UPDATE deployment SET loaded = generation WHERE name = ?1",
+            [name],
+        )?;
         let event = Event {
             reason: "taken over from its running DPE, because the database was lost".into(),
             details: [
@@ -211,7 +239,9 @@ impl Store {
             "SELECT text, document.generation FROM document JOIN deployment USING (name)
              WHERE name = ?1 AND document.generation = CASE ?2 WHEN 0 THEN deployment.generation ELSE ?2 END",
         )?;
-        let found = statement.query_row(params![name, signed(generation)], |row| Ok((row.get(0)?, unsigned(row.get(1)?))));
+        let found = statement.query_row(params![name, signed(generation)], |row| {
+            Ok((row.get(0)?, unsigned(row.get(1)?)))
+        });
         Ok(found.optional()?)
     }
 
@@ -222,13 +252,19 @@ impl Store {
             Destroying::StopServices => 1,
             Destroying::LeaveServices => 2,
         };
-        self.connection.execute("UPDATE deployment SET destroying = ?2 WHERE name = ?1", params![name, number])?;
+        self.connection.execute(
+            "UPDATE deployment SET destroying = ?2 WHERE name = ?1",
+            params![name, number],
+        )?;
         self.deployment(name)
     }
 
     /// The DPE has finished unloading (or is given up).
     pub fn unloaded(&mut self, name: &str) -> Result<Option<Row>> {
-        self.connection.execute("UPDATE deployment SET unloaded = 1 WHERE name = ?1 AND destroying <> 0", [name])?;
+        self.connection.execute(
+            "UPDATE deployment SET unloaded = 1 WHERE name = ?1 AND destroying <> 0",
+            [name],
+        )?;
         self.deployment(name)
     }
 
@@ -244,11 +280,17 @@ impl Store {
     /// The end of a destroyed deployment: its documents are deleted, the event says so. False if it was gone already.
     pub fn forget(&mut self, name: &str, reason: &str) -> Result<bool> {
         let transaction = self.connection.transaction()?;
-        let deleted = transaction.execute("DELETE FROM deployment WHERE name = ?1 AND destroying <> 0", [name])?;
+        let deleted = transaction.execute(
+            "DELETE FROM deployment WHERE name = ?1 AND destroying <> 0",
+            [name],
+        )?;
         if deleted == 0 {
             return Ok(false);
         }
-        let event = Event { reason: reason.into(), ..event(EventKind::DeploymentDestroyed, name) };
+        let event = Event {
+            reason: reason.into(),
+            ..event(EventKind::DeploymentDestroyed, name)
+        };
         let event = events::append(&transaction, event)?;
         transaction.commit()?;
         self.announce(event);
@@ -259,7 +301,9 @@ impl Store {
     /// that happened while no CPE was there to see them.
     pub fn note_run(&mut self, name: &str, run: &Run) -> Result<()> {
         let transaction = self.connection.transaction()?;
-        let Some(known) = find(&transaction, name)? else { return Ok(()) };
+        let Some(known) = find(&transaction, name)? else {
+            return Ok(());
+        };
         let mut news = Vec::new();
         let died = |cause: &str, invocation: &str| Event {
             state: "dead".into(),
@@ -270,9 +314,16 @@ impl Store {
         match run {
             Run::Alive { invocation, pid } if *invocation != known.invocation => {
                 if known.alive {
-                    news.push(died("its end was not seen; a new run was found", &known.invocation));
+                    news.push(died(
+                        "its end was not seen; a new run was found",
+                        &known.invocation,
+                    ));
                 }
-                let kind = if known.invocation.is_empty() { EventKind::DpeStarted } else { EventKind::DpeRestarted };
+                let kind = if known.invocation.is_empty() {
+                    EventKind::DpeStarted
+                } else {
+                    EventKind::DpeRestarted
+                };
                 news.push(Event {
                     state: "running".into(),
                     details: [
@@ -305,8 +356,7 @@ impl Store {
     }
 }
 
-const SELECT: &str =
-    "SELECT name, uuid, generation, created, destroying, unloaded, loaded, invocation, alive FROM deployment";
+const SELECT: &str = "SELECT name, uuid, generation, created, destroying, unloaded, loaded, invocation, alive FROM deployment";
 
 fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
@@ -336,11 +386,18 @@ fn require(connection: &rusqlite::Connection, name: &str) -> Result<Row> {
 }
 
 fn current_document(connection: &rusqlite::Connection, row: &Row) -> Result<String> {
-    let mut statement = connection.prepare_cached("SELECT text FROM document WHERE name = ?1 AND generation = ?2")?;
+    let mut statement = connection
+        .prepare_cached("SELECT text FROM document WHERE name = ?1 AND generation = ?2")?;
     Ok(statement.query_row(params![row.name, signed(row.generation)], |row| row.get(0))?)
 }
 
-fn insert(transaction: &Transaction<'_>, name: &str, uuid: &str, generation: u64, document: &str) -> Result<()> {
+fn insert(
+    transaction: &Transaction<'_>,
+    name: &str,
+    uuid: &str,
+    generation: u64,
+    document: &str,
+) -> Result<()> {
     let time = signed(now());
     transaction.execute(
         "INSERT INTO deployment (name, uuid, generation, created) VALUES (?1, ?2, ?3, ?4)",
@@ -353,7 +410,13 @@ fn insert(transaction: &Transaction<'_>, name: &str, uuid: &str, generation: u64
     Ok(())
 }
 
-fn replace(transaction: &Transaction<'_>, name: &str, generation: u64, document: &str, keep: u64) -> Result<()> {
+fn replace(
+    transaction: &Transaction<'_>,
+    name: &str,
+    generation: u64,
+    document: &str,
+    keep: u64,
+) -> Result<()> {
     transaction.execute(
         "UPDATE deployment SET generation = ?2 WHERE name = ?1",
         params![name, signed(generation)],
@@ -394,9 +457,16 @@ mod tests {
     #[test]
     fn the_same_document_twice_is_one_deployment_one_generation_and_one_event() {
         let (_directory, mut store) = store();
-        assert!(matches!(store.create("shop", "u1", "<a/>", 10).unwrap(), Created::New(row) if row.generation == 1));
-        assert!(matches!(store.create("shop", "u1", "<a/>", 10).unwrap(), Created::Same(row) if row.generation == 1));
-        assert_eq!(store.create("shop", "u1", "<b/>", 10).unwrap(), Created::Other(1));
+        assert!(
+            matches!(store.create("shop", "u1", "<a/>", 10).unwrap(), Created::New(row) if row.generation == 1)
+        );
+        assert!(
+            matches!(store.create("shop", "u1", "<a/>", 10).unwrap(), Created::Same(row) if row.generation == 1)
+        );
+        assert_eq!(
+            store.create("shop", "u1", "<b/>", 10).unwrap(),
+            Created::Other(1)
+        );
         assert_eq!(store.deployments().unwrap().len(), 1);
         assert_eq!(kinds(&store), ["deployment.created"]);
     }
@@ -405,19 +475,48 @@ mod tests {
     fn an_update_needs_the_expected_generation_and_may_be_repeated() {
         let (_directory, mut store) = store();
         store.create("shop", "u1", "<a/>", 10).unwrap();
-        assert!(matches!(store.update("shop", Some("u1"), 1, "<b/>", 10).unwrap(), Updated::New(row) if row.generation == 2));
+        assert!(
+            matches!(store.update("shop", Some("u1"), 1, "<b/>", 10).unwrap(), Updated::New(row) if row.generation == 2)
+        );
         // The reply was lost, the caller asks again.
-        assert_eq!(store.update("shop", Some("u1"), 1, "<b/>", 10).unwrap(), Updated::Same(2));
-        assert_eq!(store.update("shop", Some("u1"), 2, "<b/>", 10).unwrap(), Updated::Same(2));
-        assert_eq!(store.update("shop", Some("u1"), 1, "<c/>", 10).unwrap(), Updated::Conflict(2));
-        assert_eq!(store.update("shop", Some("u1"), 7, "<b/>", 10).unwrap(), Updated::Conflict(2));
-        assert!(matches!(store.update("shop", Some("u1"), 0, "<c/>", 10).unwrap(), Updated::New(row) if row.generation == 3));
-        assert_eq!(store.update("shop", Some("u2"), 0, "<c/>", 10).unwrap(), Updated::OtherUuid("u1".into()));
-        assert_eq!(store.update("none", None, 0, "<c/>", 10).unwrap(), Updated::NotFound);
+        assert_eq!(
+            store.update("shop", Some("u1"), 1, "<b/>", 10).unwrap(),
+            Updated::Same(2)
+        );
+        assert_eq!(
+            store.update("shop", Some("u1"), 2, "<b/>", 10).unwrap(),
+            Updated::Same(2)
+        );
+        assert_eq!(
+            store.update("shop", Some("u1"), 1, "<c/>", 10).unwrap(),
+            Updated::Conflict(2)
+        );
+        assert_eq!(
+            store.update("shop", Some("u1"), 7, "<b/>", 10).unwrap(),
+            Updated::Conflict(2)
+        );
+        assert!(
+            matches!(store.update("shop", Some("u1"), 0, "<c/>", 10).unwrap(), Updated::New(row) if row.generation == 3)
+        );
+        assert_eq!(
+            store.update("shop", Some("u2"), 0, "<c/>", 10).unwrap(),
+            Updated::OtherUuid("u1".into())
+        );
+        assert_eq!(
+            store.update("none", None, 0, "<c/>", 10).unwrap(),
+            Updated::NotFound
+        );
         assert_eq!(store.document("shop", 0).unwrap(), Some(("<c/>".into(), 3)));
         assert_eq!(store.document("shop", 1).unwrap(), Some(("<a/>".into(), 1)));
         assert_eq!(store.document("shop", 9).unwrap(), None);
-        assert_eq!(kinds(&store), ["deployment.created", "deployment.modified", "deployment.modified"]);
+        assert_eq!(
+            kinds(&store),
+            [
+                "deployment.created",
+                "deployment.modified",
+                "deployment.modified"
+            ]
+        );
     }
 
     #[test]
@@ -425,43 +524,83 @@ mod tests {
         let (_directory, mut store) = store();
         store.create("shop", "u1", "<a/>", 10).unwrap();
         for n in 0..5 {
-            store.update("shop", Some("u1"), 0, &format!("<b{n}/>"), 2).unwrap();
+            store
+                .update("shop", Some("u1"), 0, &format!("<b{n}/>"), 2)
+                .unwrap();
         }
         assert_eq!(store.document("shop", 4).unwrap(), None);
-        assert_eq!(store.document("shop", 5).unwrap(), Some(("<b3/>".into(), 5)));
-        assert_eq!(store.document("shop", 0).unwrap(), Some(("<b4/>".into(), 6)));
+        assert_eq!(
+            store.document("shop", 5).unwrap(),
+            Some(("<b3/>".into(), 5))
+        );
+        assert_eq!(
+            store.document("shop", 0).unwrap(),
+            Some(("<b4/>".into(), 6))
+        );
     }
 
     #[test]
     fn a_deployment_that_is_being_destroyed_can_be_neither_created_nor_changed_until_it_is_gone() {
         let (_directory, mut store) = store();
         store.create("shop", "u1", "<a/>", 10).unwrap();
-        assert!(!store.forget("shop", "").unwrap(), "only what was marked may be forgotten");
+        assert!(
+            !store.forget("shop", "").unwrap(),
+            "only what was marked may be forgotten"
+        );
         store.destroy("shop", Destroying::StopServices).unwrap();
-        assert_eq!(store.create("shop", "u1", "<a/>", 10).unwrap(), Created::BeingDestroyed);
-        assert_eq!(store.update("shop", Some("u1"), 0, "<b/>", 10).unwrap(), Updated::BeingDestroyed);
-        let row = store.destroy("shop", Destroying::LeaveServices).unwrap().unwrap();
+        assert_eq!(
+            store.create("shop", "u1", "<a/>", 10).unwrap(),
+            Created::BeingDestroyed
+        );
+        assert_eq!(
+            store.update("shop", Some("u1"), 0, "<b/>", 10).unwrap(),
+            Updated::BeingDestroyed
+        );
+        let row = store
+            .destroy("shop", Destroying::LeaveServices)
+            .unwrap()
+            .unwrap();
         assert_eq!(row.destroying, Some(Destroying::LeaveServices));
         assert!(store.forget("shop", "").unwrap());
         assert!(!store.forget("shop", "").unwrap());
-        assert!(matches!(store.create("shop", "u1", "<a/>", 10).unwrap(), Created::New(row) if row.generation == 1));
-        assert_eq!(kinds(&store), ["deployment.created", "deployment.destroyed", "deployment.created"]);
+        assert!(
+            matches!(store.create("shop", "u1", "<a/>", 10).unwrap(), Created::New(row) if row.generation == 1)
+        );
+        assert_eq!(
+            kinds(&store),
+            [
+                "deployment.created",
+                "deployment.destroyed",
+                "deployment.created"
+            ]
+        );
     }
 
     #[test]
     fn the_host_has_a_limit_of_deployments() {
         let (_directory, mut store) = store();
         store.create("a", "u1", "<a/>", 1).unwrap();
-        assert_eq!(store.create("b", "u2", "<b/>", 1).unwrap(), Created::TooMany);
-        assert!(matches!(store.create("a", "u1", "<a/>", 1).unwrap(), Created::Same(_)));
+        assert_eq!(
+            store.create("b", "u2", "<b/>", 1).unwrap(),
+            Created::TooMany
+        );
+        assert!(matches!(
+            store.create("a", "u1", "<a/>", 1).unwrap(),
+            Created::Same(_)
+        ));
     }
 
     #[test]
     fn each_run_and_each_death_of_a_dpe_is_told_once_also_after_a_restart_of_the_cpe() {
         let (directory, mut store) = store();
         store.create("shop", "u1", "<a/>", 10).unwrap();
-        let alive = |invocation: &str| Run::Alive { invocation: invocation.into(), pid: 7 };
-        let ended = Run::Ended { cause: "killed by signal 9".into() };
+        let alive = |invocation: &str| Run::Alive {
+            invocation: invocation.into(),
+            pid: 7,
+        };
+        let ended = Run::Ended {
+            cause: "killed by signal 9".into(),
+        };
         store.note_run("shop", &ended).unwrap();
         store.note_run("shop", &alive("r1")).unwrap();
         store.note_run("shop", &alive("r1")).unwrap();
@@ -474,7 +613,13 @@ mod tests {
         store.note_run("shop", &alive("r3")).unwrap();
         assert_eq!(
             kinds(&store)[1..],
-            ["dpe.started", "dpe.died", "dpe.restarted", "dpe.died", "dpe.restarted"]
+            [
+                "dpe.started",
+                "dpe.died",
+                "dpe.restarted",
+                "dpe.died",
+                "dpe.restarted"
+            ]
         );
     }
 
@@ -482,8 +627,14 @@ mod tests {
     fn a_restored_backup_is_numbered_above_what_the_dpe_holds() {
         let (_directory, mut store) = store();
         store.create("shop", "u1", "<a/>", 10).unwrap();
-        assert_eq!(store.renumber("shop", 7, 10).unwrap().unwrap().generation, 8);
-        assert_eq!(store.renumber("shop", 7, 10).unwrap().unwrap().generation, 8);
+        assert_eq!(
+            store.renumber("shop", 7, 10).unwrap().unwrap().generation,
+            8
+        );
+        assert_eq!(
+            store.renumber("shop", 7, 10).unwrap().unwrap().generation,
+            8
+        );
         assert_eq!(store.document("shop", 0).unwrap(), Some(("<a/>".into(), 8)));
     }
 }

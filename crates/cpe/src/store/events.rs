@@ -61,9 +61,11 @@ impl Store {
             values.push(value);
             sql.push_str(&format!(" AND {text} ?{}", values.len()));
         };
-        for (column, wanted) in
-            [("deployment =", &filter.deployment), ("assembly =", &filter.assembly), ("service =", &filter.service)]
-        {
+        for (column, wanted) in [
+            ("deployment =", &filter.deployment),
+            ("assembly =", &filter.assembly),
+            ("service =", &filter.service),
+        ] {
             if !wanted.is_empty() {
                 condition(column, Value::Text(wanted.clone()));
             }
@@ -101,7 +103,11 @@ impl Store {
         let dropped = self.connection.execute(
             "DELETE FROM event WHERE cursor IN
              (SELECT cursor FROM event WHERE cursor <= ?1 OR time < ?2 ORDER BY cursor LIMIT ?3)",
-            params![signed(head.saturating_sub(keep_count)), signed(oldest), AT_ONCE],
+            params![
+                signed(head.saturating_sub(keep_count)),
+                signed(oldest),
+                AT_ONCE
+            ],
         )?;
         Ok(dropped)
     }
@@ -166,17 +172,29 @@ mod tests {
     }
 
     fn sample(id: &str, kind: &str, service: &str) -> Event {
-        Event { id: id.into(), time: now(), kind: kind.into(), service: service.into(), ..Event::default() }
+        Event {
+            id: id.into(),
+            time: now(),
+            kind: kind.into(),
+            service: service.into(),
+            ..Event::default()
+        }
     }
 
     #[test]
     fn recording_the_same_id_again_changes_nothing() {
         let (directory, mut store) = store();
         let first = store.record(sample("a", "service.failed", "db")).unwrap();
-        assert_eq!(store.record(sample("a", "service.started", "web")).unwrap(), first);
+        assert_eq!(
+            store.record(sample("a", "service.started", "web")).unwrap(),
+            first
+        );
         drop(store);
         let (mut store, _) = Store::open(directory.path()).unwrap();
-        assert_eq!(store.record(sample("a", "service.failed", "db")).unwrap(), first);
+        assert_eq!(
+            store.record(sample("a", "service.failed", "db")).unwrap(),
+            first
+        );
         let page = store.query(0, 10, &Filter::default()).unwrap();
         assert_eq!(page.events.len(), 1);
         assert_eq!(page.events[0].service, "db");
@@ -186,17 +204,47 @@ mod tests {
     fn a_query_goes_on_where_the_last_one_ended_and_skips_what_cannot_fit() {
         let (_directory, mut store) = store();
         for n in 0..10 {
-            let kind = if n % 2 == 0 { "service.failed" } else { "transition.completed" };
+            let kind = if n % 2 == 0 {
+                "service.failed"
+            } else {
+                "transition.completed"
+            };
             store.record(sample(&format!("e{n}"), kind, "db")).unwrap();
         }
-        let filter = Filter { kind: "service.*".into(), ..Filter::default() };
+        let filter = Filter {
+            kind: "service.*".into(),
+            ..Filter::default()
+        };
         let first = store.query(0, 3, &filter).unwrap();
-        assert_eq!(first.events.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["e0", "e2", "e4"]);
+        assert_eq!(
+            first
+                .events
+                .iter()
+                .map(|e| e.id.as_str())
+                .collect::<Vec<_>>(),
+            ["e0", "e2", "e4"]
+        );
         let second = store.query(first.next, 3, &filter).unwrap();
-        assert_eq!(second.events.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["e6", "e8"]);
+        assert_eq!(
+            second
+                .events
+                .iter()
+                .map(|e| e.id.as_str())
+                .collect::<Vec<_>>(),
+            ["e6", "e8"]
+        );
         assert_eq!(second.next, 10);
-        assert!(store.query(second.next, 3, &filter).unwrap().events.is_empty());
-        let nothing = Filter { service: "web".into(), ..Filter::default() };
+        assert!(
+            store
+                .query(second.next, 3, &filter)
+                .unwrap()
+                .events
+                .is_empty()
+        );
+        let nothing = Filter {
+            service: "web".into(),
+            ..Filter::default()
+        };
         assert_eq!(store.query(0, 3, &nothing).unwrap().next, 10);
     }
 
@@ -204,11 +252,16 @@ mod tests {
     fn retention_drops_the_oldest_and_cursors_are_never_used_again() {
         let (directory, mut store) = store();
         for n in 0..10 {
-            store.record(sample(&format!("e{n}"), "dpe.died", "")).unwrap();
+            store
+                .record(sample(&format!("e{n}"), "dpe.died", ""))
+                .unwrap();
         }
         let year = Duration::from_secs(365 * 86400);
         assert_eq!(store.prune_events(year, 4).unwrap(), 6);
-        assert_eq!(store.query(0, 100, &Filter::default()).unwrap().events[0].cursor, 7);
+        assert_eq!(
+            store.query(0, 100, &Filter::default()).unwrap().events[0].cursor,
+            7
+        );
         assert_eq!(store.prune_events(Duration::ZERO, 4).unwrap(), 4);
         drop(store);
         let (mut store, _) = Store::open(directory.path()).unwrap();

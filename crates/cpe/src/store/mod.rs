@@ -14,8 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-pub use deployments::{Created, Destroying, Run, Row, Updated};
-pub use events::{Filter, Page};
+pub use deployments::{Created, Destroying, Row, Run, Updated};
+pub use events::Filter;
 pub use open::KeptAside;
 
 /// Why the database could not do it. Everything that a caller may have caused is an outcome of the call, not an error.
@@ -52,11 +52,17 @@ pub struct Handle {
 impl Handle {
     pub fn new(store: Store) -> Handle {
         let head = store.head.subscribe();
-        Handle { store: Arc::new(Mutex::new(store)), head }
+        Handle {
+            store: Arc::new(Mutex::new(store)),
+            head,
+        }
     }
 
     /// Runs `work` on the store. What was begun is finished even if the caller goes away.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Store) -> Result<T> + Send + 'static) -> Result<T> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let store = Arc::clone(&self.store);
         let done = tokio::task::spawn_blocking(move || {
             // A panic inside `work` rolled its transaction back: the store behind a poisoned lock is sound.
@@ -64,7 +70,9 @@ impl Handle {
         });
         match done.await {
             Ok(result) => result,
-            Err(error) => Err(Error::Refused(format!("the daemon is shutting down ({error})"))),
+            Err(error) => Err(Error::Refused(format!(
+                "the daemon is shutting down ({error})"
+            ))),
         }
     }
 
@@ -76,7 +84,9 @@ impl Handle {
 
 /// Microseconds since the Unix epoch.
 pub fn now() -> u64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let elapsed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -68,37 +68,62 @@ pub struct KeptAside {
 impl Store {
     /// Opens or creates the database in `directory`, alone.
     pub fn open(directory: &Path) -> Result<(Store, Option<KeptAside>)> {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
-            Error::Refused(format!("cannot create the state directory {}: {error}", directory.display()))
-        })?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|error| {
+                Error::Refused(format!(
+                    "cannot create the state directory {}: {error}",
+                    directory.display()
+                ))
+            })?;
         let lock = lock(directory)?;
         let path = directory.join(FILE);
         let mut kept = None;
         let connection = match connect(&path) {
             Err(Error::Database(error)) if is_corrupt(&error) => {
                 let aside = keep_aside(&path)?;
-                kept = Some(KeptAside { path: aside, reason: error.to_string() });
+                kept = Some(KeptAside {
+                    path: aside,
+                    reason: error.to_string(),
+                });
                 let connection = connect(&path)?;
                 connection.execute("INSERT OR REPLACE INTO setting VALUES ('adopt', '1')", [])?;
                 connection
             }
             other => other?,
         };
-        let head: Option<i64> =
-            connection.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'event'", [], |row| row.get(0)).optional()?;
+        let head: Option<i64> = connection
+            .query_row(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'event'",
+                [],
+                |row| row.get(0),
+            )
+            .optional()?;
         let (head, _) = watch::channel(super::unsigned(head.unwrap_or(0)));
-        Ok((Store { connection, head, _lock: lock }, kept))
+        Ok((
+            Store {
+                connection,
+                head,
+                _lock: lock,
+            },
+            kept,
+        ))
     }
 
     /// Whether a database was lost and DPEs that nobody knows are to be taken over rather than stopped.
     pub fn adopts(&self) -> Result<bool> {
-        let mut statement = self.connection.prepare_cached("SELECT 1 FROM setting WHERE key = 'adopt'")?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT 1 FROM setting WHERE key = 'adopt'")?;
         Ok(statement.exists([])?)
     }
 
     /// Every running DPE is known again.
     pub fn stop_adopting(&mut self) -> Result<()> {
-        self.connection.execute("DELETE FROM setting WHERE key = 'adopt'", [])?;
+        self.connection
+            .execute("DELETE FROM setting WHERE key = 'adopt'", [])?;
         Ok(())
     }
 }
@@ -123,7 +148,12 @@ fn lock(directory: &Path) -> Result<File> {
 
 fn connect(path: &Path) -> Result<Connection> {
     // SQLite makes its files with 0644: made here first, nobody else can open what will hold parameters of services.
-    match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
+    match OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+    {
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.into()),
@@ -155,14 +185,21 @@ fn connect(path: &Path) -> Result<Connection> {
     let verdict: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
     if verdict != "ok" {
         return Err(Error::Database(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error { code: ErrorCode::DatabaseCorrupt, extended_code: rusqlite::ffi::SQLITE_CORRUPT },
+            rusqlite::ffi::Error {
+                code: ErrorCode::DatabaseCorrupt,
+                extended_code: rusqlite::ffi::SQLITE_CORRUPT,
+            },
             Some(verdict),
         )));
     }
     let transaction = connection.transaction()?;
     for (from, migration) in MIGRATIONS.iter().enumerate().skip(version) {
         transaction.execute_batch(migration)?;
-        transaction.pragma_update(None, "user_version", from + 1)?;
+        transaction.pragma_update(
+            None,
+            "user_version",
+            i64::try_from(from + 1).unwrap_or(i64::MAX),
+        )?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.commit()?;
@@ -170,7 +207,10 @@ fn connect(path: &Path) -> Result<Connection> {
 }
 
 fn is_corrupt(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
 }
 
 /// Renames the database and its companions, all with the same suffix; their contents stay as they were found.
@@ -208,11 +248,16 @@ mod tests {
         let path = directory.path().join(FILE);
         let connection = Connection::open(&path).unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
-        connection.pragma_update(None, "journal_mode", "DELETE").unwrap();
+        connection
+            .pragma_update(None, "journal_mode", "DELETE")
+            .unwrap();
         drop(connection);
         let before = std::fs::read(&path).unwrap();
         let text = refusal(Store::open(directory.path()));
-        assert!(text.contains("schema version 99") && text.contains("newer cpe"), "{text}");
+        assert!(
+            text.contains("schema version 99") && text.contains("newer cpe"),
+            "{text}"
+        );
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 
@@ -222,12 +267,18 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let (mut store, _) = Store::open(directory.path()).unwrap();
             for n in 0..50 {
-                store.create(&format!("d{n}"), "u", &"<deployable/>".repeat(500), 1000).unwrap();
+                store
+                    .create(&format!("d{n}"), "u", &"<deployable/>".repeat(500), 1000)
+                    .unwrap();
             }
             drop(store);
             let path = directory.path().join(FILE);
             let mut bytes = std::fs::read(&path).unwrap();
-            let range = if damage == "header" { 0..100 } else { 8192..bytes.len().min(40960) };
+            let range = if damage == "header" {
+                0..100
+            } else {
+                8192..bytes.len().min(40960)
+            };
             bytes[range].fill(0xA5);
             std::fs::write(&path, &bytes).unwrap();
 
