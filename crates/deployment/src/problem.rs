@@ -109,16 +109,21 @@ impl Problems {
         });
     }
 
+    /// So many were found that no more are listed, and none needs a suggestion.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= MAX_PROBLEMS
+    }
+
     /// As [`suggest`]; nothing once so many problems were found that they are no longer listed, which bounds the work.
     pub(crate) fn suggest<'k>(
         &self,
         found: &str,
         known: impl IntoIterator<Item = &'k str>,
     ) -> Option<String> {
-        if self.found.len() < MAX_PROBLEMS {
-            suggest(found, known)
-        } else {
+        if self.is_full() {
             None
+        } else {
+            suggest(found, known)
         }
     }
 
@@ -174,7 +179,12 @@ impl Problems {
 /// `did you mean 'type'?` if one of the known words is close, else a list of them.
 pub(crate) fn suggest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     const LISTED: usize = 24;
-    let limit = (found.chars().count() / 3).clamp(1, 3);
+    let limit = match found.chars().count() {
+        0..=2 => 0,
+        3..=5 => 1,
+        6..=8 => 2,
+        _ => 3,
+    };
     // long words are not names that somebody mistyped; and the distance costs their product
     let comparable = found.len() <= 128;
     let (mut best, mut listed, mut count): (Option<(usize, &str)>, Vec<&str>, usize) =
