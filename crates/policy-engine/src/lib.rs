@@ -121,8 +121,8 @@ pub struct Schedule {
     pub cluster: Cluster,
     /// What has to be done.
     pub graph: TransitionGraph,
-    /// Lines of the transition summary.
-    pub summary: Vec<String>,
+    /// The transition summary: what changes, in words with [`output::summary::lines`].
+    pub summary: Vec<output::summary::Change>,
 }
 
 /// Reads configuration and status (stages A1–A8), without scheduling: what runs where now. `now`: epoch seconds.
@@ -142,7 +142,7 @@ pub fn schedule_loaded(mut cluster: Cluster) -> Schedule {
     assignment::assign(&mut cluster);
     actions::schedule(&mut cluster);
     ordering::remote::order(&mut cluster);
-    actions::fencing::schedule(&mut cluster);
+    actions::nodes::schedule(&mut cluster);
     ordering::apply(&mut cluster);
     let summary = output::summary::transition(&mut cluster);
     let graph = graph::build(&mut cluster);

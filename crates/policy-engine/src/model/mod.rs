@@ -4,6 +4,7 @@
 //! decide what is to be done in which order, `graph` selects. Each field of the model says who writes it.
 
 mod action;
+mod attributes;
 mod cluster;
 mod collective;
 mod constraint;
@@ -18,6 +19,7 @@ mod vocabulary;
 
 pub use crate::score::Score;
 pub use action::*;
+pub use attributes::*;
 pub use cluster::*;
 pub use collective::*;
 pub use constraint::*;
