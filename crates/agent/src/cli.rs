@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use cpe_bus::{BusSelection, PeerAddress};
 
@@ -79,13 +79,26 @@ pub struct Arguments {
     )]
     pub boot_id_file: PathBuf,
 
-    /// Print the manual page in roff and exit
-    #[arg(long, hide = true)]
-    pub generate_man: bool,
+    /// What to do instead of running
+    #[command(subcommand)]
+    pub task: Option<Task>,
+}
 
-    /// Print shell completions and exit
-    #[arg(long, value_name = "SHELL", hide = true)]
-    pub generate_completions: Option<Shell>,
+/// What the program can do beside running.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Task {
+    /// Write the manual page into a directory
+    #[command(hide = true)]
+    Man {
+        /// The directory
+        directory: PathBuf,
+    },
+    /// Print shell completions
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 fn octal_mode(text: &str) -> Result<u32, String> {

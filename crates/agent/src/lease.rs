@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 pub struct Lease {
     /// Its length; 0 is no lease.
     pub length_us: u64,
-    /// The stamp that it runs from.
+    /// The latest stamp that has been echoed.
     pub stamp_us: u64,
+    /// When it ends.
+    end_us: u64,
 }
 
 /// A renewal that makes no sense.
@@ -20,17 +22,34 @@ pub struct Lease {
 pub struct FromTheFuture;
 
 impl Lease {
-    /// A lease that begins now.
+    /// A lease that begins now; of length 0, none.
     pub fn starting(length_us: u64, now_us: u64) -> Self {
-        Lease {
-            length_us,
-            stamp_us: now_us,
+        match length_us {
+            0 => Lease::default(),
+            _ => Lease {
+                length_us,
+                stamp_us: now_us,
+                end_us: now_us.saturating_add(length_us),
+            },
+        }
+    }
+
+    /// The lease after a Hello that asks for another length. A lease that runs keeps its end: Hello carries no stamp, so its sender
+    /// cannot know when it was heard, nor whether it was.
+    pub fn with_length(self, length_us: u64, now_us: u64) -> Self {
+        match (self.end_us(), length_us) {
+            (Some(end_us), 1..) => Lease {
+                length_us,
+                end_us,
+                ..self
+            },
+            _ => Lease::starting(length_us, now_us),
         }
     }
 
     /// When it ends; `None` without a lease.
     pub fn end_us(&self) -> Option<u64> {
-        (self.length_us > 0).then(|| self.stamp_us.saturating_add(self.length_us))
+        (self.length_us > 0).then_some(self.end_us)
     }
 
     /// True when it has ended.
@@ -52,7 +71,10 @@ impl Lease {
         if stamp_us > now_us {
             return Err(FromTheFuture);
         }
-        self.stamp_us = self.stamp_us.max(stamp_us);
+        if self.length_us > 0 && stamp_us > self.stamp_us {
+            self.stamp_us = stamp_us;
+            self.end_us = stamp_us.saturating_add(self.length_us);
+        }
         Ok(())
     }
 }
@@ -78,6 +100,19 @@ mod tests {
         assert_eq!(lease.end_us(), Some(110));
         assert_eq!(lease.renew(106, 105), Err(FromTheFuture));
         assert_eq!(lease.end_us(), Some(110));
+    }
+
+    #[test]
+    fn it_keeps_its_end_when_a_hello_asks_for_another_length() {
+        let mut lease = Lease::starting(10, 100).with_length(60, 105);
+        assert_eq!(lease.end_us(), Some(110));
+        lease.renew(106, 107).unwrap();
+        assert_eq!(lease.end_us(), Some(166));
+        assert_eq!(lease.with_length(0, 108), Lease::default());
+        assert_eq!(
+            Lease::default().with_length(10, 108),
+            Lease::starting(10, 108)
+        );
     }
 
     #[test]

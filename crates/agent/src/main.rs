@@ -1,12 +1,13 @@
 //! The program `cpe-agent`: puts the parts together and runs them. See the library's documentation.
 
 use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 use cpe_agent::classes::Classes;
-use cpe_agent::cli::Arguments;
+use cpe_agent::cli::{Arguments, Task};
 use cpe_agent::engine::{Engine, Reboot};
 use cpe_agent::store::Store;
 use cpe_agent::{clock, logging, server};
@@ -17,18 +18,18 @@ use tokio::sync::mpsc;
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    if arguments.generate_man {
-        clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?;
-        return Ok(());
-    }
-    if let Some(shell) = arguments.generate_completions {
-        clap_complete::generate(
-            shell,
-            &mut Arguments::command(),
-            "cpe-agent",
-            &mut std::io::stdout(),
-        );
-        return Ok(());
+    match &arguments.task {
+        Some(Task::Man { directory }) => return write_man_page(directory),
+        Some(Task::Completions { shell }) => {
+            clap_complete::generate(
+                *shell,
+                &mut Arguments::command(),
+                "cpe-agent",
+                &mut std::io::stdout(),
+            );
+            return Ok(());
+        }
+        None => {}
     }
     logging::init();
     tokio::runtime::Builder::new_current_thread()
@@ -80,3 +81,31 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         failed = server::serve(listener, commands, classes) => failed.context("the socket cannot be served any more"),
     }
 }
+
+fn write_man_page(directory: &Path) -> anyhow::Result<()> {
+    let path = directory.join("cpe-agent.8");
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Arguments::command())
+        .section("8")
+        .render(&mut page)?;
+    page.extend_from_slice(MAN_SECTIONS.as_bytes());
+    std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What the options do not say.
+const MAN_SECTIONS: &str = r".SH FILES
+.TP
+.I /etc/cpe/agent.conf
+Environment of cpe\-agent.service, as CPE_AGENT_LISTEN=unix:/run/cpe\-channel/agent.sock.
+.TP
+.I /run/cpe\-agent
+Operation history, epoch and lease. Gone with the guest\(aqs boot, as it must be.
+.SH SIGNALS
+.TP
+SIGTERM
+Ends the agent; services go on running, operations that run may take 10 seconds to end.
+.SH SEE ALSO
+.BR cpe (8),
+.BR dpe (8),
+.BR cpectl (1)
+";

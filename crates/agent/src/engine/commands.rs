@@ -12,7 +12,6 @@ use super::stopping::{Cause, Phase};
 use super::{DEFAULT_HEARTBEAT_MS, DEFAULT_STOP_TIMEOUT_MS, Engine};
 use crate::activity::active_services;
 use crate::clock::boottime_us;
-use crate::lease::Lease;
 
 /// How many operations may run and wait.
 const MAX_UNFINISHED: usize = 4096;
@@ -229,7 +228,9 @@ impl Engine {
         identity.stop_timeout_ms = default(settings.stop_timeout_ms, DEFAULT_STOP_TIMEOUT_MS);
         let now = boottime_us();
         let lease_remaining_ms = self.lease.remaining_ms(now);
-        let lease = Lease::starting(u64::from(settings.lease_ms) * 1000, now);
+        let lease = self
+            .lease
+            .with_length(u64::from(settings.lease_ms) * 1000, now);
         self.store
             .write_lease(&lease)
             .and_then(|()| self.store.write_identity(&identity))

@@ -107,10 +107,7 @@ impl Engine {
         };
         if !found.damaged.is_empty() {
             // What is not known may be a lease that has ended.
-            engine.lease = Lease {
-                length_us: 1,
-                stamp_us: boottime_us().saturating_sub(1),
-            };
+            engine.lease = Lease::starting(1, boottime_us().saturating_sub(1));
         }
         engine.recover()?;
         Ok(engine)

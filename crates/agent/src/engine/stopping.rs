@@ -7,9 +7,13 @@
 //!                              └──────────────────────────► Rebooting
 //! ```
 //!
+//! Services are stopped one after the other, last started first, as an orderly shutdown demands. When half of the time is over, all that
+//! are left are stopped at once: each may need as long as the longest.
+//!
 //! The deadline counts from the lease's end on CLOCK_BOOTTIME, both of which are on disk, so that an agent that is restarted in
 //! between has no more time than the first one had: at the deadline the DPE takes the guest for down.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use cpe_bus::records::rc;
@@ -57,17 +61,19 @@ pub(super) struct Stopping {
     pub cause: Cause,
     /// Still to be stopped; the next one last.
     waiting: Vec<Operation>,
-    /// The stop that is under way.
-    current: Option<u32>,
+    /// The stops that are under way.
+    current: BTreeSet<u32>,
     /// Services that did not stop.
     failed: Vec<String>,
-    /// µs of CLOCK_BOOTTIME.
+    /// From then on, order does not count any more (µs of CLOCK_BOOTTIME).
+    hurry_us: u64,
+    /// Then all must be stopped (µs of CLOCK_BOOTTIME).
     deadline_us: u64,
 }
 
 impl Stopping {
     pub fn remaining(&self) -> usize {
-        self.waiting.len() + usize::from(self.current.is_some())
+        self.waiting.len() + self.current.len()
     }
 }
 
@@ -86,6 +92,11 @@ impl Engine {
                 self.begin_stopping(Cause::LeaseEnded);
             }
             Phase::Stopping(stopping) if now >= stopping.deadline_us => self.finish_stopping(),
+            Phase::Stopping(stopping)
+                if now >= stopping.hurry_us && !stopping.waiting.is_empty() =>
+            {
+                self.stop_next();
+            }
             _ => {}
         }
     }
@@ -93,14 +104,17 @@ impl Engine {
     pub(super) fn arm_timer(&mut self) {
         let at = match &self.phase {
             Phase::Serving => self.lease.end_us(),
-            Phase::Stopping(stopping) => match stopping.cause {
-                Cause::LeaseEnded => Some(stopping.deadline_us),
-                Cause::Release(_) => Some(
-                    stopping
-                        .deadline_us
-                        .min(self.lease.end_us().unwrap_or(u64::MAX)),
-                ),
-            },
+            Phase::Stopping(stopping) => {
+                let hurry = (!stopping.waiting.is_empty()).then_some(stopping.hurry_us);
+                let lease_end = match stopping.cause {
+                    Cause::LeaseEnded => None,
+                    Cause::Release(_) => self.lease.end_us(),
+                };
+                [Some(stopping.deadline_us), hurry, lease_end]
+                    .into_iter()
+                    .flatten()
+                    .min()
+            }
             Phase::Rebooting => None,
         };
         if let Err(error) = self.timer.arm(at) {
@@ -164,52 +178,48 @@ impl Engine {
         self.phase = Phase::Stopping(Stopping {
             cause,
             waiting,
-            current: None,
+            current: BTreeSet::new(),
             failed: Vec::new(),
+            hurry_us: deadline_us.saturating_sub(budget_us / 2),
             deadline_us,
         });
         self.stop_next();
     }
 
-    /// Stops the next service; when there is none left, says what has come of it.
+    /// Stops the next service, or in a hurry all that are left; when there are none, says what has come of it.
     fn stop_next(&mut self) {
         loop {
             let now = boottime_us();
             let Phase::Stopping(stopping) = &mut self.phase else {
                 return;
             };
+            if !stopping.current.is_empty() && now < stopping.hurry_us {
+                return;
+            }
             // Past the deadline there is nothing left to try.
             let next = if now < stopping.deadline_us {
                 stopping.waiting.pop()
             } else {
                 None
             };
-            let Some(mut operation) = next else {
-                self.finish_stopping();
+            let Some(operation) = next else {
+                if stopping.current.is_empty() || now >= stopping.deadline_us {
+                    self.finish_stopping();
+                }
                 return;
             };
-            let prefix = match stopping.cause {
-                Cause::LeaseEnded => "lease-expiry",
-                Cause::Release(_) => "release",
-            };
-            let left_ms = stopping.deadline_us.saturating_sub(now).div_ceil(1000);
-            operation.id = format!("{prefix}/{}", uuid::Uuid::new_v4());
-            operation.action = "stop".to_owned();
-            operation.interval_ms = 0;
-            operation.timeout_ms = u32::try_from(left_ms).unwrap_or(u32::MAX).max(1);
-            operation.annotations.clear();
-            for name in ["timeout", "interval", "name"] {
-                operation.meta.remove(name);
-                operation.meta.remove(&format!("CRM_meta_{name}"));
-            }
             let resource = operation.resource.clone();
-            match self.accept(operation) {
+            let stop = stop_operation(
+                operation,
+                &stopping.cause,
+                stopping.deadline_us.saturating_sub(now),
+            );
+            match self.accept(stop) {
                 Ok(call_id) => {
                     if let Phase::Stopping(stopping) = &mut self.phase {
-                        stopping.current = Some(call_id);
+                        stopping.current.insert(call_id);
                     }
                     self.enqueue(call_id);
-                    return;
                 }
                 Err(error) => {
                     tracing::error!(service = resource, %error, "a stop cannot be recorded");
@@ -226,19 +236,18 @@ impl Engine {
         let Phase::Stopping(stopping) = &mut self.phase else {
             return;
         };
-        if stopping.current != Some(call_id) {
+        if !stopping.current.remove(&call_id) {
             return;
         }
-        stopping.current = None;
         let absent = outcome.status == OperationStatus::NotInstalled
             || (outcome.status == OperationStatus::Done && outcome.rc == rc::INSTALLED);
         let stopped = outcome.status == OperationStatus::Done && outcome.rc == rc::OK;
         if !stopped && !absent {
-            let resource = self
-                .records
-                .get(&call_id)
-                .map(|record| record.operation.resource.clone());
-            stopping.failed.extend(resource);
+            stopping.failed.extend(
+                self.records
+                    .get(&call_id)
+                    .map(|record| record.operation.resource.clone()),
+            );
         }
         self.stop_next();
     }
@@ -250,7 +259,8 @@ impl Engine {
         };
         let current = stopping
             .current
-            .and_then(|id| self.records.get(&id))
+            .iter()
+            .filter_map(|id| self.records.get(id))
             .map(|record| &record.operation);
         let unfinished: Vec<&str> = stopping
             .waiting
@@ -338,4 +348,24 @@ impl Engine {
             self.forget(&resource);
         }
     }
+}
+
+/// The stop of a service, with the parameters that it was started with.
+fn stop_operation(mut operation: Operation, cause: &Cause, left_us: u64) -> Operation {
+    let prefix = match cause {
+        Cause::LeaseEnded => "lease-expiry",
+        Cause::Release(_) => "release",
+    };
+    operation.id = format!("{prefix}/{}", uuid::Uuid::new_v4());
+    operation.action = "stop".to_owned();
+    operation.interval_ms = 0;
+    operation.timeout_ms = u32::try_from(left_us.div_ceil(1000))
+        .unwrap_or(u32::MAX)
+        .max(1);
+    operation.annotations.clear();
+    for name in ["timeout", "interval", "name"] {
+        operation.meta.remove(name);
+        operation.meta.remove(&format!("CRM_meta_{name}"));
+    }
+    operation
 }
