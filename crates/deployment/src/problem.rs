@@ -109,16 +109,21 @@ impl Problems {
         });
     }
 
+    /// So many were found that no more are listed, and none needs a suggestion.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= MAX_PROBLEMS
+    }
+
     /// As [`suggest`]; nothing once so many problems were found that they are no longer listed, which bounds the work.
     pub(crate) fn suggest<'k>(
         &self,
         found: &str,
         known: impl IntoIterator<Item = &'k str>,
     ) -> Option<String> {
-        if self.found.len() < MAX_PROBLEMS {
-            suggest(found, known)
-        } else {
+        if self.is_full() {
             None
+        } else {
+            suggest(found, known)
         }
     }
 

@@ -59,6 +59,9 @@ pub struct Cluster {
     pub containers_to_stop: Vec<ResourceId>,
     /// Bundle connections whose definition checks wait for the assignment, in order of registration (05 §4.7).
     pub deferred_checks: Vec<DeferredCheck>,
+    /// History entries whose restart digest counts as different from any calculated one, even if they have none (02 §10.4 1d).
+    /// Written by `status`, read by `configuration::digests::compare`.
+    pub poisoned_digests: rustc_hash::FxHashSet<ElementId>,
     /// Earliest instant later than now at which something may change.
     pub recheck_by: Cell<Option<i64>>,
     /// Score lines in order of computation, if `run.scores`.
@@ -189,6 +192,7 @@ impl Cluster {
             failed_operations: Vec::new(),
             containers_to_stop: Vec::new(),
             deferred_checks: Vec::new(),
+            poisoned_digests: Default::default(),
             recheck_by: Cell::new(None),
             score_lines: Vec::new(),
             messages: Vec::new(),
