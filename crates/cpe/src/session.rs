@@ -163,7 +163,7 @@ impl Session {
     /// Takes a stored deployment up: its object on the bus, and its supervisor.
     pub async fn add(self: &Arc<Session>, row: Row) -> zbus::Result<()> {
         let known = self.core.registry.get(&row.name).is_some();
-        let cpe_deployment = self.core.registry.put(row);
+        let deployment = self.core.registry.put(row);
         if !known {
             let object = DeploymentObject::new(self, &deployment);
             self.connection

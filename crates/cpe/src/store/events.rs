@@ -104,14 +104,14 @@ impl Store {
         Ok(Page { events, next })
     }
 
-    /// Drops events older than `keep_for` and the oldest above `keep_count`, a bounded number at a time. Returns how many.
+    /// Drops events recorded longer than `keep_for` ago and the oldest above `keep_count`, a bounded number at a time. Returns how many.
     pub fn prune_events(&mut self, keep_for: Duration, keep_count: u64) -> Result<usize> {
         const AT_ONCE: u32 = 10_000;
         let oldest = now().saturating_sub(u64::try_from(keep_for.as_micros()).unwrap_or(u64::MAX));
         let head = *self.head.borrow();
         let dropped = self.connection.execute(
             "DELETE FROM event WHERE cursor IN
-             (SELECT cursor FROM event WHERE cursor <= ?1 OR time < ?2 ORDER BY cursor LIMIT ?3)",
+             (SELECT cursor FROM event WHERE cursor <= ?1 OR recorded < ?2 ORDER BY cursor LIMIT ?3)",
             params![
                 signed(head.saturating_sub(keep_count)),
                 signed(oldest),
@@ -135,8 +135,8 @@ impl Store {
 /// Writes an event as part of a change; returns it with its cursor, to be announced after the commit.
 pub(super) fn append(transaction: &Transaction<'_>, mut event: Event) -> Result<Event> {
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO event (id, time, kind, deployment, assembly, service, state, reason, details)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO event (id, time, kind, deployment, assembly, service, state, reason, details, recorded)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     statement.execute(params![
         event.id,
@@ -148,6 +148,7 @@ pub(super) fn append(transaction: &Transaction<'_>, mut event: Event) -> Result<
         event.state,
         event.reason,
         serde_json::to_string(&event.details)?,
+        signed(now()),
     ])?;
     event.cursor = unsigned(transaction.last_insert_rowid());
     Ok(event)
@@ -155,7 +156,11 @@ pub(super) fn append(transaction: &Transaction<'_>, mut event: Event) -> Result<
 
 /// Bytes of the texts that may be long.
 fn weight(event: &Event) -> usize {
-    let details: usize = event.details.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let details: usize = event
+        .details
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
     256 + event.reason.len() + details
 }
 

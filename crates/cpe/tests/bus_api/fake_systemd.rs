@@ -42,20 +42,53 @@ pub struct FakeDpeState {
 impl FakeSystemd {
     pub async fn start(bus: &super::harness::Bus, deployments: &[&str]) -> FakeSystemd {
         let connection = bus.connect().await;
-        let world = Arc::new(World { address: bus.address(), units: Mutex::default(), calls: Mutex::default() });
+        let world = Arc::new(World {
+            address: bus.address(),
+            units: Mutex::default(),
+            calls: Mutex::default(),
+        });
         let server = connection.object_server();
-        server.at("/org/freedesktop/systemd1", FakeManager { world: Arc::clone(&world) }).await.expect("manager");
+        server
+            .at(
+                "/org/freedesktop/systemd1",
+                FakeManager {
+                    world: Arc::clone(&world),
+                },
+            )
+            .await
+            .expect("manager");
         for name in deployments {
             let unit = dpe_unit(name);
             let path = path_of(&unit);
-            let fresh = FakeUnit { active: "inactive".into(), ..FakeUnit::default() };
+            let fresh = FakeUnit {
+                active: "inactive".into(),
+                ..FakeUnit::default()
+            };
             world.units.lock().unwrap().insert(unit.clone(), fresh);
-            let object = FakeUnitObject { world: Arc::clone(&world), unit: unit.clone() };
+            let object = FakeUnitObject {
+                world: Arc::clone(&world),
+                unit: unit.clone(),
+            };
             server.at(path.clone(), object).await.expect("unit");
-            server.at(path, FakeServiceObject { world: Arc::clone(&world), unit }).await.expect("service");
+            server
+                .at(
+                    path,
+                    FakeServiceObject {
+                        world: Arc::clone(&world),
+                        unit,
+                    },
+                )
+                .await
+                .expect("service");
         }
-        connection.request_name("org.freedesktop.systemd1").await.expect("the name");
-        FakeSystemd { world, _connection: connection }
+        connection
+            .request_name("org.freedesktop.systemd1")
+            .await
+            .expect("the name");
+        FakeSystemd {
+            world,
+            _connection: connection,
+        }
     }
 
     /// What the daemon asked for, as `StartUnit dpe@shop.service`.
@@ -70,7 +103,9 @@ impl FakeSystemd {
     }
 
     pub fn active(&self, deployment: &str) -> String {
-        self.world.units.lock().unwrap()[&dpe_unit(deployment)].active.clone()
+        self.world.units.lock().unwrap()[&dpe_unit(deployment)]
+            .active
+            .clone()
     }
 
     /// Starts a unit behind the daemon's back.
@@ -81,13 +116,17 @@ impl FakeSystemd {
     /// The DPE dies, and systemd has given up restarting it.
     pub async fn kill(&self, deployment: &str) {
         self.world.end(&dpe_unit(deployment), "failed").await;
-        self.world.announce(&self._connection, &dpe_unit(deployment)).await;
+        self.world
+            .announce(&self._connection, &dpe_unit(deployment))
+            .await;
     }
 }
 
 impl World {
     async fn start(&self, unit: &str) {
-        let name = deployment_of_unit(unit).expect("a unit of a DPE").to_owned();
+        let name = deployment_of_unit(unit)
+            .expect("a unit of a DPE")
+            .to_owned();
         let state = {
             let mut units = self.units.lock().unwrap();
             let unit = units.get_mut(unit).expect("a unit that the test announced");
@@ -104,10 +143,25 @@ impl World {
                 state.state = "empty".into();
             }
         }
-        let connection = zbus::connection::Builder::address(self.address.as_str()).build().await.expect("the bus");
-        connection.object_server().at("/org/cloudpolicy/dpe1", FakeDpe { state }).await.expect("the DPE's object");
-        connection.request_name(dpe_name(&name)).await.expect("the DPE's name");
-        self.units.lock().unwrap().get_mut(unit).expect("a unit").connection = Some(connection);
+        let connection = zbus::connection::Builder::address(self.address.as_str())
+            .build()
+            .await
+            .expect("the bus");
+        connection
+            .object_server()
+            .at("/org/cloudpolicy/dpe1", FakeDpe { state })
+            .await
+            .expect("the DPE's object");
+        connection
+            .request_name(dpe_name(&name))
+            .await
+            .expect("the DPE's name");
+        self.units
+            .lock()
+            .unwrap()
+            .get_mut(unit)
+            .expect("a unit")
+            .connection = Some(connection);
     }
 
     async fn end(&self, unit: &str, active: &str) {
@@ -123,19 +177,36 @@ impl World {
     }
 
     async fn announce(&self, connection: &Connection, unit: &str) {
-        let object = connection.object_server().interface::<_, FakeUnitObject>(path_of(unit)).await.expect("the unit");
-        object.get().await.active_state_changed(object.signal_emitter()).await.expect("a signal");
+        let object = connection
+            .object_server()
+            .interface::<_, FakeUnitObject>(path_of(unit))
+            .await
+            .expect("the unit");
+        object
+            .get()
+            .await
+            .active_state_changed(object.signal_emitter())
+            .await
+            .expect("a signal");
     }
 
     fn call(&self, text: String) {
         self.calls.lock().unwrap().push(text);
     }
 
-    async fn job(&self, connection: &Connection, emitter: &SignalEmitter<'_>, unit: &str) -> OwnedObjectPath {
+    async fn job(
+        &self,
+        connection: &Connection,
+        emitter: &SignalEmitter<'_>,
+        unit: &str,
+    ) -> OwnedObjectPath {
         let number = u32::try_from(self.calls.lock().unwrap().len()).expect("few calls");
-        let job = OwnedObjectPath::try_from(format!("/org/freedesktop/systemd1/job/{number}")).expect("a path");
+        let job = OwnedObjectPath::try_from(format!("/org/freedesktop/systemd1/job/{number}"))
+            .expect("a path");
         // Before the reply, as the real one may.
-        FakeManager::job_removed(emitter, number, job.clone(), unit, "done").await.expect("a signal");
+        FakeManager::job_removed(emitter, number, job.clone(), unit, "done")
+            .await
+            .expect("a signal");
         self.announce(connection, unit).await;
         job
     }
@@ -149,8 +220,18 @@ struct FakeManager {
     world: Arc<World>,
 }
 
-type UnitRow =
-    (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+type UnitRow = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
 
 #[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
 impl FakeManager {
@@ -187,19 +268,37 @@ impl FakeManager {
     }
 
     async fn clean_unit(&self, name: String, what: Vec<String>) {
-        self.world.call(format!("CleanUnit {name} {}", what.join(" ")));
+        self.world
+            .call(format!("CleanUnit {name} {}", what.join(" ")));
         let units = self.world.units.lock().unwrap();
         *units[&name].dpe.lock().unwrap() = FakeDpeState::default();
     }
 
-    async fn list_units_by_patterns(&self, states: Vec<String>, _patterns: Vec<String>) -> Vec<UnitRow> {
+    async fn list_units_by_patterns(
+        &self,
+        states: Vec<String>,
+        _patterns: Vec<String>,
+    ) -> Vec<UnitRow> {
         let units = self.world.units.lock().unwrap();
-        let rows = units.iter().filter(|(_, unit)| states.contains(&unit.active));
+        let rows = units
+            .iter()
+            .filter(|(_, unit)| states.contains(&unit.active));
         rows.map(|(name, unit)| {
             let path = OwnedObjectPath::try_from(path_of(name)).expect("a path");
             let none = OwnedObjectPath::try_from("/").expect("a path");
             let text = String::new;
-            (name.clone(), text(), "loaded".into(), unit.active.clone(), text(), text(), path, 0, text(), none)
+            (
+                name.clone(),
+                text(),
+                "loaded".into(),
+                unit.active.clone(),
+                text(),
+                text(),
+                path,
+                0,
+                text(),
+                none,
+            )
         })
         .collect()
     }
@@ -285,15 +384,23 @@ impl FakeDpe {
         {
             let mut state = self.state.lock().unwrap();
             if generation < state.generation {
-                return Err(Error::GenerationConflict(format!("generation {} is loaded", state.generation)));
+                return Err(Error::GenerationConflict(format!(
+                    "generation {} is loaded",
+                    state.generation
+                )));
             }
             state.loads.push((generation, document.clone()));
-            (state.document, state.generation, state.state) = (document, generation, "active".into());
+            (state.document, state.generation, state.state) =
+                (document, generation, "active".into());
         }
         Ok(FakeDpe::status_changed(&emitter, "active", "").await?)
     }
 
-    async fn unload(&self, stop_services: bool, #[zbus(signal_emitter)] emitter: SignalEmitter<'_>) -> Result<(), Error> {
+    async fn unload(
+        &self,
+        stop_services: bool,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> Result<(), Error> {
         {
             let mut state = self.state.lock().unwrap();
             state.unloads.push(stop_services);
@@ -308,7 +415,8 @@ impl FakeDpe {
     }
 
     async fn get_status(&self) -> String {
-        r#"{"name": "shop", "uuid": "9e0bd9e0-6b1c-4a2e-8f7d-0b6c7b1f3a55", "state": "active"}"#.into()
+        r#"{"name": "shop", "uuid": "9e0bd9e0-6b1c-4a2e-8f7d-0b6c7b1f3a55", "state": "active"}"#
+            .into()
     }
 
     async fn set_standby(&self, assembly: String, _on: bool) -> Result<(), Error> {
@@ -329,5 +437,9 @@ impl FakeDpe {
     }
 
     #[zbus(signal)]
-    async fn status_changed(emitter: &SignalEmitter<'_>, state: &str, summary: &str) -> zbus::Result<()>;
+    async fn status_changed(
+        emitter: &SignalEmitter<'_>,
+        state: &str,
+        summary: &str,
+    ) -> zbus::Result<()>;
 }

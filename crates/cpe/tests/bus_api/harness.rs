@@ -22,7 +22,10 @@ pub struct Bus {
 
 impl Bus {
     pub fn start() -> Bus {
-        let directory = tempfile::Builder::new().prefix("cpe-bus").tempdir().expect("a temporary directory");
+        let directory = tempfile::Builder::new()
+            .prefix("cpe-bus")
+            .tempdir()
+            .expect("a temporary directory");
         make_public(directory.path());
         let configuration = format!(
             r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -37,8 +40,12 @@ impl Bus {
                </busconfig>"#,
             directory.path().display()
         );
-        std::fs::write(directory.path().join("bus.conf"), configuration).expect("the bus configuration");
-        let mut bus = Bus { directory, daemon: None };
+        std::fs::write(directory.path().join("bus.conf"), configuration)
+            .expect("the bus configuration");
+        let mut bus = Bus {
+            directory,
+            daemon: None,
+        };
         bus.start_daemon();
         bus
     }
@@ -46,7 +53,10 @@ impl Bus {
     pub fn start_daemon(&mut self) {
         let _ = std::fs::remove_file(self.directory.path().join("bus"));
         let daemon = Command::new("dbus-daemon")
-            .arg(format!("--config-file={}/bus.conf", self.directory.path().display()))
+            .arg(format!(
+                "--config-file={}/bus.conf",
+                self.directory.path().display()
+            ))
             .arg("--nofork")
             .stderr(Stdio::null())
             .spawn()
@@ -54,7 +64,8 @@ impl Bus {
         self.daemon = Some(daemon);
         let socket = self.directory.path().join("bus");
         let since = Instant::now();
-        while !socket.exists() {
+        // The file is there before anybody listens behind it.
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
             assert!(since.elapsed() < PATIENCE, "the bus did not come up");
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -78,7 +89,10 @@ impl Bus {
 
     pub async fn connect(&self) -> Connection {
         let builder = zbus::connection::Builder::address(self.address().as_str());
-        builder.build().await.expect("a connection to the private bus")
+        builder
+            .build()
+            .await
+            .expect("a connection to the private bus")
     }
 
     /// Starts a daemon and waits for its name.
@@ -90,7 +104,10 @@ impl Bus {
         let process = self.spawn_cpe(configuration);
         let connection = self.connect().await;
         await_name(&connection, CPE_NAME).await;
-        Cpe { process, connection }
+        Cpe {
+            process,
+            connection,
+        }
     }
 
     pub fn spawn_cpe(&self, configuration: &str) -> Child {
@@ -122,11 +139,17 @@ pub struct Cpe {
 
 impl Cpe {
     pub async fn manager(&self) -> CpeManagerProxy<'static> {
-        CpeManagerProxy::builder(&self.connection).cache_properties(CacheProperties::No).build().await.expect("a proxy")
+        CpeManagerProxy::builder(&self.connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
+            .expect("a proxy")
     }
 
     pub async fn events(&self) -> CpeEventsProxy<'static> {
-        CpeEventsProxy::new(&self.connection).await.expect("a proxy")
+        CpeEventsProxy::new(&self.connection)
+            .await
+            .expect("a proxy")
     }
 
     pub async fn deployment(&self, name: &str) -> CpeDeploymentProxy<'static> {
@@ -140,20 +163,34 @@ impl Cpe {
     }
 
     pub async fn create(&self, name: &str) -> cpe_bus::Result<(String, u64)> {
-        self.manager().await.create_deployment(&document(name, ""), Fields::new()).await
+        self.manager()
+            .await
+            .create_deployment(&document(name, ""), Fields::new())
+            .await
     }
 
     /// All events, oldest first.
     pub async fn all_events(&self) -> Vec<Event> {
-        let (events, _) = self.events().await.query(0, 0, Fields::new()).await.expect("events");
-        events.iter().map(|fields| Event::from_fields(fields).expect("an event")).collect()
+        let (events, _) = self
+            .events()
+            .await
+            .query(0, 0, Fields::new())
+            .await
+            .expect("events");
+        events
+            .iter()
+            .map(|fields| Event::from_fields(fields).expect("an event"))
+            .collect()
     }
 
     /// Waits for an event of that kind and deployment.
     pub async fn await_event(&self, kind: &str, deployment: &str) -> Event {
-        let found = until(&format!("{kind} of {deployment}"), async || {
+        let what = format!("{kind} of {deployment}");
+        let found = until(&what, async || {
             let events = self.all_events().await;
-            events.into_iter().find(|event| event.kind == kind && event.deployment == deployment)
+            events
+                .into_iter()
+                .find(|event| event.kind == kind && event.deployment == deployment)
         });
         found.await
     }
@@ -188,10 +225,15 @@ pub fn document(name: &str, comment: &str) -> String {
 }
 
 pub async fn await_name(connection: &Connection, name: &str) {
-    let bus = zbus::fdo::DBusProxy::new(connection).await.expect("the bus");
+    let bus = zbus::fdo::DBusProxy::new(connection)
+        .await
+        .expect("the bus");
     until(&format!("{name} on the bus"), async || {
         let name = zbus::names::BusName::try_from(name).expect("a bus name");
-        bus.name_has_owner(name).await.unwrap_or(false).then_some(())
+        bus.name_has_owner(name)
+            .await
+            .unwrap_or(false)
+            .then_some(())
     })
     .await;
 }

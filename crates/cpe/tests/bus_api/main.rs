@@ -7,6 +7,5 @@ mod documents;
 mod events;
 mod fake_systemd;
 mod harness;
-mod introspection;
 mod lifecycle;
 mod survival;
