@@ -121,8 +121,8 @@ pub struct Schedule {
     pub cluster: Cluster,
     /// What has to be done.
     pub graph: TransitionGraph,
-    /// Lines of the transition summary.
-    pub summary: Vec<String>,
+    /// The transition summary: what changes, in words with [`output::summary::lines`].
+    pub summary: Vec<output::summary::Change>,
 }
 
 /// Reads configuration and status (stages A1–A8), without scheduling: what runs where now. `now`: epoch seconds.
