@@ -43,6 +43,43 @@ pub fn integer(text: &str) -> Option<i64> {
     Some(value)
 }
 
+/// Leading decimal number as C's `strtod` reads it: trailing characters ignored. `None` if there is none or it is out of range.
+pub fn number(text: &str) -> Option<f64> {
+    let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
+    let bytes = text.as_bytes();
+    let digits_from = |from: usize| {
+        let run = bytes.get(from..).unwrap_or_default();
+        from + run.iter().take_while(|c| c.is_ascii_digit()).count()
+    };
+    let start = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
+    let mut end = digits_from(start);
+    let mut digits = end - start;
+    if bytes.get(end) == Some(&b'.') {
+        let fraction = digits_from(end + 1);
+        digits += fraction - end - 1;
+        end = fraction;
+    }
+    if digits == 0 {
+        return None;
+    }
+    if matches!(bytes.get(end), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+        let exponent = digits_from(end + 1 + sign);
+        if exponent > end + 1 + sign {
+            end = exponent;
+        }
+    }
+    let mantissa = text[..end].split(['e', 'E']).next().unwrap_or_default();
+    let value: f64 = text[..end].parse().ok()?;
+    let is_zero = !mantissa.bytes().any(|c| matches!(c, b'1'..=b'9'));
+    (is_zero || (value.is_finite() && value.abs() >= f64::MIN_POSITIVE)).then_some(value)
+}
+
+/// Integer that must not be negative (§3.1): invalid text counts as 0, negative values too, too large ones are clipped.
+pub fn non_negative(text: &str) -> i32 {
+    integer(text).unwrap_or(0).clamp(0, i64::from(i32::MAX)) as i32
+}
+
 /// Score text (§3.2), with the health words of the run; `None` if it is no score.
 pub fn score(text: &str, options: &ClusterOptions) -> Option<Score> {
     match text {
