@@ -69,15 +69,26 @@ esac
 
 pub struct Guest {
     folder: tempfile::TempDir,
+    bus: String,
     agent: Option<Child>,
 }
 
 impl Guest {
     /// A guest whose agent runs.
     pub fn start() -> Self {
+        Self::start_with_bus(None)
+    }
+
+    /// One whose systemd is on this bus.
+    pub fn start_with_bus(bus: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let bus = bus.map_or_else(
+            || format!("unix:path={}", folder.path().join("no-bus").display()),
+            str::to_owned,
+        );
         let mut guest = Guest {
             folder,
+            bus,
             agent: None,
         };
         for name in ["ocf/resource.d/test", "init.d", "tmp"] {
@@ -119,7 +130,7 @@ impl Guest {
             .arg("--boot-id-file")
             .arg(self.path("boot_id"))
             .arg("--systemd-bus")
-            .arg(format!("unix:path={}", self.path("no-bus").display()))
+            .arg(&self.bus)
             // Never the real one: it would take the machine down.
             .arg("--reboot-command")
             .arg(format!("touch {}", self.path("rebooted").display()))
@@ -277,8 +288,12 @@ impl Drop for Guest {
             let _ = agent.kill();
             let _ = agent.wait();
         }
-        for pid in self.processes() {
-            let _ = kill_process(pid, Signal::KILL);
+        // Again and again, because what is killed may just have started something.
+        while let processes @ [_, ..] = self.processes().as_slice() {
+            for pid in processes {
+                let _ = kill_process(*pid, Signal::KILL);
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
         if std::thread::panicking() {
             eprintln!("--- log of the agent\n{}", self.log());
