@@ -1,6 +1,8 @@
 //! Where the log goes: to the journal with structured fields under systemd, else to standard error. `CPE_LOG` sets the level
 //! (`debug`, or a filter of tracing-subscriber).
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -17,7 +19,8 @@ pub fn init() {
             .init();
         return;
     }
-    registry
-        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
-        .init();
+    let stderr = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    registry.with(stderr).init();
 }
