@@ -1,7 +1,11 @@
 //! How results are told: one [`Report`] per output format.
 
+mod status;
+mod structured;
 mod text;
+mod tree;
 
+use crate::Streams;
 use crate::arguments::{Arguments, Format};
 use crate::failure::Failure;
 use policy_engine::Cluster;
@@ -32,11 +36,13 @@ pub trait Report {
     /// Events that were put into the CIB.
     fn injections(&mut self, injected: &Injected) -> Told;
     /// Score and utilization lines.
-    fn scores(&mut self, lines: &[String]) -> Told;
+    fn scores(&mut self, cluster: &Cluster) -> Told;
     /// The transition summary.
     fn changes(&mut self, changes: &[Change]) -> Told;
     /// What was executed virtually.
     fn execution(&mut self, execution: &Execution) -> Told;
+    /// Something for standard error.
+    fn complain(&mut self, line: &str);
     /// How long each file took.
     fn timings(&mut self, timings: &[(PathBuf, Duration)]) -> Told;
     /// The end, with the exit status.
@@ -44,22 +50,40 @@ pub trait Report {
 }
 
 /// Where a report goes.
-type Sink = Box<dyn Write>;
+type Sink<'s> = Box<dyn Write + 's>;
 
 /// Opens the report that the arguments ask for.
-pub fn open(arguments: &Arguments) -> Result<Box<dyn Report + '_>, Failure> {
-    let sink: Sink = match arguments.output.output_to.as_deref() {
+pub fn open<'a>(
+    arguments: &'a Arguments,
+    streams: &'a mut Streams<'_>,
+) -> Result<Box<dyn Report + 'a>, Failure> {
+    let sink: Sink<'a> = match arguments.output.output_to.as_deref() {
         Some(path) if path != Path::new("-") => {
             let file = std::fs::File::create(path).map_err(|error| Failure::file(path, &error))?;
             Box::new(BufWriter::new(file))
         }
-        _ => Box::new(BufWriter::new(std::io::stdout())),
+        _ => Box::new(&mut streams.out),
     };
     Ok(match arguments.output.output_as {
-        Format::Text => Box::new(text::Text::new(arguments, sink)),
-        Format::None => Box::new(text::Text::new(arguments, Box::new(std::io::sink()))),
-        Format::Json | Format::Xml => {
-            return Err(Failure::usage("this format is not written yet"));
-        }
+        Format::Text => Box::new(text::Text::new(arguments, sink, &mut streams.err)),
+        Format::None => Box::new(text::Text::new(
+            arguments,
+            Box::new(std::io::sink()),
+            &mut streams.err,
+        )),
+        Format::Json | Format::Xml => Box::new(structured::Structured::new(
+            arguments,
+            sink,
+            &mut streams.err,
+        )),
     })
+}
+
+/// An instant (epoch seconds) as people read it, in UTC.
+fn date(instant: i64) -> String {
+    let date = jiff::Timestamp::from_second(instant);
+    date.map_or_else(
+        |_| instant.to_string(),
+        |date| date.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+    )
 }

@@ -5,27 +5,30 @@ use crate::arguments::Arguments;
 use crate::failure::Failure;
 use policy_engine::Cluster;
 use policy_engine::output::Item;
-use policy_engine::output::items;
-use policy_engine::output::status;
+use policy_engine::output::status::{self, details};
 use policy_engine::output::summary::{self, Change};
+use policy_engine::output::{items, scores};
 use policy_engine::simulation::{Execution, Injected};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The text report.
 pub struct Text<'a> {
     arguments: &'a Arguments,
-    sink: Sink,
+    sink: Sink<'a>,
+    err: &'a mut dyn Write,
     /// Something was printed, so that the next section is set off by an empty line.
     printed: bool,
 }
 
 impl<'a> Text<'a> {
     /// A report into `sink`.
-    pub fn new(arguments: &'a Arguments, sink: Sink) -> Text<'a> {
+    pub fn new(arguments: &'a Arguments, sink: Sink<'a>, err: &'a mut dyn Write) -> Text<'a> {
         Text {
             arguments,
             sink,
+            err,
             printed: false,
         }
     }
@@ -99,12 +102,23 @@ impl Report for Text<'_> {
         };
         self.spacer()?;
         let pending = kind == StatusKind::Current;
-        self.list(title, status::display(cluster, pending))
+        let mut items = status::display(cluster, pending);
+        let operations = &self.arguments.operations;
+        if operations.show_attrs
+            && let Some(attributes) = details::attributes_item(cluster)
+        {
+            items.extend([Item::Spacer, attributes]);
+        }
+        if operations.show_failcounts && kind == StatusKind::Current {
+            items.push(Item::Spacer);
+            items.extend(details::failure_items(cluster, super::date));
+        }
+        self.list(title, items)
     }
 
     fn injections(&mut self, injected: &Injected) -> Told {
         for problem in &injected.problems {
-            eprintln!("{problem}");
+            self.complain(problem);
         }
         if self.quiet() {
             return Ok(());
@@ -113,7 +127,9 @@ impl Report for Text<'_> {
         self.list("Performing Requested Modifications", lines(&injected.lines))
     }
 
-    fn scores(&mut self, scores: &[String]) -> Told {
+    fn scores(&mut self, cluster: &Cluster) -> Told {
+        let scores = cluster.score_lines.iter();
+        let scores: Vec<String> = scores.map(|line| scores::line(cluster, line)).collect();
         let operations = &self.arguments.operations;
         self.spacer()?;
         if self.quiet() && operations.show_scores {
@@ -153,6 +169,10 @@ impl Report for Text<'_> {
             format!("Testing {name} ... {:.2} secs", time.as_secs_f64())
         });
         self.list("Timings", lines(timings))
+    }
+
+    fn complain(&mut self, line: &str) {
+        let _ = writeln!(self.err, "{line}");
     }
 
     fn finish(&mut self, _code: i32) -> Told {
