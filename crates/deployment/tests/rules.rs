@@ -218,14 +218,14 @@ fn it_keeps_values_exactly_apart_from_the_white_space_around_them() {
 #[test]
 fn it_lowers_operations_with_their_timeouts() {
     let text = service(
-        "monitor_interval='1500ms' monitor_timeout='5s' start_timeout='1m' stop_timeout='2m' on_fail='move'",
+        "monitor_interval='1500ms' monitor_timeout='5s' start_timeout='1m' stop_timeout='2m' on_fail='standby'",
     );
     assert_eq!(
         lowered(&text, "<op "),
         [
-            r#"<op id="s.start" name="start" interval="0" timeout="60s" on-fail="migrate"/>"#,
+            r#"<op id="s.start" name="start" interval="0" timeout="60s" on-fail="standby"/>"#,
             r#"<op id="s.stop" name="stop" interval="0" timeout="120s"/>"#,
-            r#"<op id="s.monitor" name="monitor" interval="1500ms" timeout="5s" on-fail="migrate"/>"#,
+            r#"<op id="s.monitor" name="monitor" interval="1500ms" timeout="5s" on-fail="standby"/>"#,
         ]
     );
     assert_eq!(
