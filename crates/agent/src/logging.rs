@@ -15,7 +15,11 @@ pub fn init() {
         && let Ok(journal) = tracing_journald::layer()
     {
         registry
-            .with(journal.with_syslog_identifier("cpe-agent".to_owned()))
+            .with(
+                journal
+                    .with_field_prefix(None)
+                    .with_syslog_identifier("cpe-agent".to_owned()),
+            )
             .init();
         return;
     }

@@ -136,6 +136,7 @@ impl Guest {
             .arg(format!("touch {}", self.path("rebooted").display()))
             .env("SECRET_OF_THE_AGENT", "1")
             .env_remove("NOTIFY_SOCKET")
+            .env_remove("INVOCATION_ID")
             .env_remove("JOURNAL_STREAM")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

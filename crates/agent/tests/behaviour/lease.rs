@@ -207,6 +207,36 @@ async fn it_keeps_services_without_a_lease() {
     assert!(guest.service_pid("db").is_some());
 }
 
+#[tokio::test]
+async fn it_stops_its_services_before_it_ends_for_good_while_a_lease_is_in_force() {
+    let mut guest = Guest::start();
+    let mut dpe = guest.dpe_with_lease(1, 10_000).await;
+    for resource in ["db", "web"] {
+        dpe.run(&operation(resource, "start")).await;
+    }
+    guest.signal(Signal::TERM);
+    assert!(guest.agent_ended().await.success());
+    let stops: Vec<String> = guest
+        .actions()
+        .into_iter()
+        .filter(|line| line.starts_with("stop"))
+        .collect();
+    assert_eq!(stops, ["stop web", "stop db"]);
+}
+
+#[tokio::test]
+async fn it_does_not_end_for_good_before_its_services_are_down() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe_with_lease(1, 1000).await;
+    dpe.run(&with(operation("db", "start"), "stubborn", "0"))
+        .await;
+    guest.signal(Signal::TERM);
+    until("the guest is rebooted", || {
+        holds(guest.path("rebooted").exists())
+    })
+    .await;
+}
+
 /// Hello as soon as the agent takes it.
 async fn again(guest: &Guest, epoch: u64) -> crate::guest::Dpe {
     let begin = Instant::now();

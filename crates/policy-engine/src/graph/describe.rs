@@ -34,7 +34,7 @@ pub fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGraph {
         })
         .collect();
     TransitionGraph {
-        attributes: root_attributes(cluster),
+        attributes,
         synapses,
         heads,
     }
