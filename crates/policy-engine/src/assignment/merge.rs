@@ -3,6 +3,7 @@
 
 use super::{colocations, locations};
 use crate::configuration::constraints::colocation::Side;
+use crate::explain::Cause;
 use crate::model::{
     AttributeLookup, Cluster, Colocation, ColocationId, NodeTable, ResourceId, Score, Variant,
 };
@@ -45,6 +46,7 @@ pub fn heed_dependent(cluster: &mut Cluster, primary: ResourceId, id: Colocation
         mode,
     );
     cluster.resource_mut(primary).allowed = table;
+    cluster.note(primary, Cause::Heeds(id));
 }
 
 /// The factor behind a colocation: single precision, multiplied before it is divided.
