@@ -66,6 +66,8 @@ pub struct Cluster {
     pub recheck_by: Cell<Option<i64>>,
     /// What was decided and why, if `run.explain`.
     pub journal: Option<Box<crate::explain::Journal>>,
+    /// How often dependents' wishes may still be merged at full depth (assignment).
+    pub merges_left: Cell<u64>,
     /// Score lines in order of computation, if `run.scores`.
     pub score_lines: Vec<ScoreLine>,
     /// Lines that the run prints or logs.
@@ -200,6 +202,7 @@ impl Cluster {
             poisoned_digests: Default::default(),
             recheck_by: Cell::new(None),
             journal,
+            merges_left: Cell::new(crate::assignment::MERGES),
             score_lines: Vec::new(),
             messages: Vec::new(),
             by_name: FxHashMap::default(),
