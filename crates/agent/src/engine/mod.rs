@@ -5,9 +5,9 @@
 //! restarted before its lease is over.
 //!
 //! - [`commands`]: what connections ask for.
-//! - [`execution`]: queues, recurring operations, results.
-//! - [`stopping`]: the end of the lease, and Release.
-//! - [`recovery`]: what an agent does about the work of the one before it.
+//! - `execution`: queues, recurring operations, results.
+//! - `stopping`: the end of the lease, and Release.
+//! - `recovery`: what an agent does about the work of the one before it.
 
 pub mod commands;
 mod execution;

@@ -3,6 +3,7 @@
 
 mod connections;
 mod guest;
+mod interface;
 mod lease;
 mod operations;
 mod restarts;

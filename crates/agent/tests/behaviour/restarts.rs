@@ -24,8 +24,8 @@ async fn it_keeps_history_services_and_monitors_when_it_is_killed() {
     assert_eq!(find(&history, "db", "start"), Some(&start));
     let monitor = find(&history, "db", "monitor").unwrap();
     assert_eq!(
-        (monitor.call_id, monitor.rc, monitor.completed),
-        (watched.call_id, rc::OK, watched.completed)
+        (monitor.call_id, monitor.rc, monitor.last_rc_change),
+        (watched.call_id, rc::OK, watched.last_rc_change)
     );
     assert_eq!(guest.service_pid("db"), Some(pid));
     rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL)
