@@ -221,7 +221,7 @@ impl Explainer<'_> {
     /// The actions in the graph, with reasons and with what they wait for; and those that should be done but cannot.
     fn actions(&self, id: ResourceId) -> Vec<Item> {
         let mut items = Vec::new();
-        for action in &self.cluster.resource(id).actions {
+        for action in self.cluster.resource(id).actions.iter() {
             let action_id = *action;
             let action = self.cluster.action(action_id);
             if !action.in_graph {
