@@ -27,16 +27,23 @@ impl World {
     }
 
     pub(crate) fn arrive_at_agent(&mut self, stream: u64, message: ToAgent) {
-        let Some(known) = self.streams.get(&stream) else { return };
+        let Some(known) = self.streams.get(&stream) else {
+            return;
+        };
         let guest = known.guest;
         if !known.open && !known.drains {
             return;
         }
         if self.links[guest].stalled_until_us > self.now_us {
-            self.at(self.links[guest].stalled_until_us, Happening::ToAgent(stream, message));
+            self.at(
+                self.links[guest].stalled_until_us,
+                Happening::ToAgent(stream, message),
+            );
             return;
         }
-        if self.deferred(guest, &Happening::ToAgent(stream, message.clone())) || !self.guests[guest].awake() {
+        if self.deferred(guest, &Happening::ToAgent(stream, message.clone()))
+            || !self.guests[guest].awake()
+        {
             return;
         }
         // What was sent in an earlier life of the guest or the agent was lost with its socket.
@@ -45,8 +52,20 @@ impl World {
             return;
         }
         match message {
-            ToAgent::Hello { epoch, heartbeat_us, lease_us, stop_timeout_us } => {
-                self.hello(guest, stream, epoch, heartbeat_us, lease_us, stop_timeout_us);
+            ToAgent::Hello {
+                epoch,
+                heartbeat_us,
+                lease_us,
+                stop_timeout_us,
+            } => {
+                self.hello(
+                    guest,
+                    stream,
+                    epoch,
+                    heartbeat_us,
+                    lease_us,
+                    stop_timeout_us,
+                );
             }
             ToAgent::Renew { epoch, stamp_us } => self.renew(guest, epoch, stamp_us),
             ToAgent::Execute { epoch, operation } => {
@@ -56,7 +75,8 @@ impl World {
                     return;
                 }
                 if over {
-                    let reply = ToDpe::ExecuteRefused(operation.id.clone(), "the lease has ended".into());
+                    let reply =
+                        ToDpe::ExecuteRefused(operation.id.clone(), "the lease has ended".into());
                     self.to_dpe(stream, reply);
                     return;
                 }
@@ -67,12 +87,19 @@ impl World {
                 agent.accept(*operation);
                 self.next_operation(guest, &resource);
             }
-            ToAgent::Cancel { epoch, resource, action, interval_ms } => {
+            ToAgent::Cancel {
+                epoch,
+                resource,
+                action,
+                interval_ms,
+            } => {
                 let agent = &mut self.guests[guest].agent;
                 if epoch < agent.epoch {
                     return;
                 }
-                agent.records.remove(&(resource.clone(), action.clone(), interval_ms));
+                agent
+                    .records
+                    .remove(&(resource.clone(), action.clone(), interval_ms));
                 self.to_dpe(stream, ToDpe::Cancelled(resource, action, interval_ms));
             }
             ToAgent::Forget { epoch, resource } => {
@@ -95,12 +122,23 @@ impl World {
         }
     }
 
-    fn hello(&mut self, guest: usize, stream: u64, epoch: u64, heartbeat_us: u64, lease_us: u64, stop_timeout_us: u64) {
+    fn hello(
+        &mut self,
+        guest: usize,
+        stream: u64,
+        epoch: u64,
+        heartbeat_us: u64,
+        lease_us: u64,
+        stop_timeout_us: u64,
+    ) {
         if epoch < self.guests[guest].agent.epoch {
             self.to_dpe(stream, ToDpe::Refused { stale: true });
             return;
         }
-        if self.lease_over(guest) && self.guests[guest].agent.lease.is_some() && !self.lease_settled(guest) {
+        if self.lease_over(guest)
+            && self.guests[guest].agent.lease.is_some()
+            && !self.lease_settled(guest)
+        {
             self.lease_check(guest);
             self.to_dpe(stream, ToDpe::Refused { stale: false });
             return;
@@ -115,10 +153,23 @@ impl World {
         agent.lease = match agent.lease.take() {
             _ if lease_us == 0 => None,
             // A lease that runs is moved by Renew only.
-            Some(lease) if !over => Some(Lease { length_us: lease_us, stop_timeout_us, ..lease }),
-            _ => Some(Lease { ends_us: clock + lease_us, stamp_us: 0, length_us: lease_us, stop_timeout_us }),
+            Some(lease) if !over => Some(Lease {
+                length_us: lease_us,
+                stop_timeout_us,
+                ..lease
+            }),
+            _ => Some(Lease {
+                ends_us: clock + lease_us,
+                stamp_us: 0,
+                length_us: lease_us,
+                stop_timeout_us,
+            }),
         };
-        let hello = Hello { boot_id: format!("{}-{boot}", self.guests[guest].name), version: "simulated".into(), ..Hello::default() };
+        let hello = Hello {
+            boot_id: format!("{}-{boot}", self.guests[guest].name),
+            version: "simulated".into(),
+            ..Hello::default()
+        };
         let history = self.guests[guest].agent.history();
         self.to_dpe(stream, ToDpe::Welcome(hello, history));
         self.plan_lease_check(guest);
@@ -127,7 +178,8 @@ impl World {
 
     /// The lease has ended and nothing of ours runs any more.
     fn lease_settled(&self, guest: usize) -> bool {
-        self.guests[guest].running.is_empty() && self.guests[guest].agent.stopping_until_us.is_none()
+        self.guests[guest].running.is_empty()
+            && self.guests[guest].agent.stopping_until_us.is_none()
     }
 
     fn lease_over(&self, guest: usize) -> bool {
@@ -155,7 +207,9 @@ impl World {
 
     fn plan_lease_check(&mut self, guest: usize) {
         let own = &self.guests[guest];
-        let Some(lease) = &own.agent.lease else { return };
+        let Some(lease) = &own.agent.lease else {
+            return;
+        };
         let (at_us, life) = (own.when(lease.ends_us), own.life);
         self.at(at_us, Happening::Timer(guest, life, Timer::LeaseCheck));
     }
@@ -168,8 +222,14 @@ impl World {
             return;
         }
         let (stop_timeout_us, resources) = (
-            own.agent.lease.as_ref().map_or(0, |lease| lease.stop_timeout_us),
-            own.running.union(&own.agent.may_run()).cloned().collect::<Vec<_>>(),
+            own.agent
+                .lease
+                .as_ref()
+                .map_or(0, |lease| lease.stop_timeout_us),
+            own.running
+                .union(&own.agent.may_run())
+                .cloned()
+                .collect::<Vec<_>>(),
         );
         self.say(|| format!("node {guest}: the lease is over, services are stopped"));
         self.guests[guest].agent.stopping_until_us = Some(self.now_us + stop_timeout_us);
@@ -177,7 +237,9 @@ impl World {
         let agent = &mut self.guests[guest].agent;
         agent.queue.clear();
         agent.busy.clear();
-        agent.records.retain(|_, record| record.state == RecordState::Complete);
+        agent
+            .records
+            .retain(|_, record| record.state == RecordState::Complete);
         let (mut delay, count) = (0, (resources.len() as u64).max(1));
         for resource in resources {
             let share = (stop_timeout_us / 2 / count).max(2);
@@ -197,7 +259,12 @@ impl World {
         own.running.remove(&resource);
         own.agent.cancel_recurring(&resource);
         own.agent.last_call += 1;
-        let template = own.agent.records.values().find(|record| record.operation.resource == resource).cloned();
+        let template = own
+            .agent
+            .records
+            .values()
+            .find(|record| record.operation.resource == resource)
+            .cloned();
         if let Some(mut record) = template {
             record.operation.id = format!("lease-expiry/{}", own.agent.last_call);
             record.operation.action = "stop".into();
@@ -205,7 +272,9 @@ impl World {
             record.state = RecordState::Complete;
             (record.call_id, record.status, record.rc) = (own.agent.last_call, STATUS_DONE, 0);
             (record.completed, record.last_rc_change) = (wall, wall);
-            own.agent.records.insert(key(&record.operation), record.clone());
+            own.agent
+                .records
+                .insert(key(&record.operation), record.clone());
             if let Some(stream) = self.guests[guest].agent.connection {
                 self.to_dpe(stream, ToDpe::Completed(Box::new(record)));
             }
@@ -244,13 +313,17 @@ impl World {
             _ => {}
         }
         let life = self.guests[guest].life;
-        if self.deferred(guest, &Happening::Timer(guest, life, timer.clone())) || !self.guests[guest].awake() {
+        if self.deferred(guest, &Happening::Timer(guest, life, timer.clone()))
+            || !self.guests[guest].awake()
+        {
             return;
         }
         match timer {
             Timer::Heartbeat => self.send_heartbeat(guest),
             Timer::OperationEnds(resource, token) => self.operation_ends(guest, &resource, token),
-            Timer::Monitor(resource, action, interval_ms, call_id) => self.monitor_due(guest, resource, action, interval_ms, call_id),
+            Timer::Monitor(resource, action, interval_ms, call_id) => {
+                self.monitor_due(guest, resource, action, interval_ms, call_id)
+            }
             Timer::LeaseCheck => self.lease_check(guest),
             Timer::LeaseStopped(resource) => {
                 if self.guests[guest].agent.stopping_until_us.is_some() {
@@ -259,7 +332,9 @@ impl World {
             }
             Timer::LeaseGivesUp => {
                 if self.guests[guest].agent.stopping_until_us.is_some() {
-                    self.say(|| format!("node {guest}: services do not stop, the guest is rebooted"));
+                    self.say(|| {
+                        format!("node {guest}: services do not stop, the guest is rebooted")
+                    });
                     let delay = self.random.between(1, REBOOT_US);
                     self.timer_after(guest, delay, Timer::Halted);
                 }
@@ -271,10 +346,18 @@ impl World {
     fn send_heartbeat(&mut self, guest: usize) {
         let stamp = self.guests[guest].clock(self.now_us);
         let agent = &self.guests[guest].agent;
-        let (Some(stream), heartbeat_us) = (agent.connection, agent.heartbeat_us.max(MS)) else { return };
+        let (Some(stream), heartbeat_us) = (agent.connection, agent.heartbeat_us.max(MS)) else {
+            return;
+        };
         // One chain of heartbeats per stream: a new Hello begins a new one, the old one ends here.
-        self.watch.heartbeats.entry((guest, self.guests[guest].life)).or_insert(0);
-        let chain = self.watch.heartbeats.get_mut(&(guest, self.guests[guest].life));
+        self.watch
+            .heartbeats
+            .entry((guest, self.guests[guest].life))
+            .or_insert(0);
+        let chain = self
+            .watch
+            .heartbeats
+            .get_mut(&(guest, self.guests[guest].life));
         if let Some(next_us) = chain {
             if *next_us > self.now_us + heartbeat_us / 2 {
                 return;
@@ -291,7 +374,13 @@ impl World {
         if agent.busy.contains_key(resource) {
             return;
         }
-        let Some(record) = agent.queue.get_mut(resource).and_then(std::collections::VecDeque::pop_front) else { return };
+        let Some(record) = agent
+            .queue
+            .get_mut(resource)
+            .and_then(std::collections::VecDeque::pop_front)
+        else {
+            return;
+        };
         self.tokens += 1;
         let token = self.tokens;
         let operation = record.operation.clone();
@@ -299,34 +388,67 @@ impl World {
         let bad = self.guests[guest].bad_operations_until_us > self.now_us;
         let mut duration_us = self.random.between(5 * MS, 800 * MS);
         // Hang and fail: operations of people's scripts do.
-        let (hangs, fails) = (bad && self.random.percent(10), bad && self.random.percent(20));
+        let (hangs, fails) = (
+            bad && self.random.percent(10),
+            bad && self.random.percent(20),
+        );
         if bad && self.random.percent(20) {
             duration_us = self.random.between(SECOND, timeout_us);
         }
-        let refuses = operation.action == "stop" && self.guests[guest].refuses_stop_until_us > self.now_us;
+        let refuses =
+            operation.action == "stop" && self.guests[guest].refuses_stop_until_us > self.now_us;
         let hangs = hangs || (refuses && self.random.percent(30));
         // 0 and 0: told from the truth when it ends.
-        let mut outcome = if fails || refuses { (STATUS_DONE, 1) } else { (STATUS_DONE, 0) };
+        let mut outcome = if fails || refuses {
+            (STATUS_DONE, 1)
+        } else {
+            (STATUS_DONE, 0)
+        };
         if hangs || duration_us >= timeout_us {
             outcome = (STATUS_TIMEOUT, 1);
             duration_us = timeout_us;
         }
         // A start may have an effect from its first instant on, whatever becomes of it.
-        if matches!(operation.action.as_str(), "start" | "promote" | "migrate_from") {
+        if matches!(
+            operation.action.as_str(),
+            "start" | "promote" | "migrate_from"
+        ) {
             self.process_started(guest, &operation.resource);
         }
         let agent = &mut self.guests[guest].agent;
-        agent.busy.insert(resource.to_owned(), Busy { record, outcome, token });
-        self.timer_after(guest, duration_us, Timer::OperationEnds(resource.to_owned(), token));
+        agent.busy.insert(
+            resource.to_owned(),
+            Busy {
+                record,
+                outcome,
+                token,
+            },
+        );
+        self.timer_after(
+            guest,
+            duration_us,
+            Timer::OperationEnds(resource.to_owned(), token),
+        );
     }
 
     fn operation_ends(&mut self, guest: usize, resource: &str, token: u64) {
         let wall = self.time().wall_us;
-        if self.guests[guest].agent.busy.get(resource).is_none_or(|busy| busy.token != token) {
+        if self.guests[guest]
+            .agent
+            .busy
+            .get(resource)
+            .is_none_or(|busy| busy.token != token)
+        {
             return;
         }
-        let Some(busy) = self.guests[guest].agent.busy.remove(resource) else { return };
-        let Busy { mut record, outcome, .. } = busy;
+        let Some(busy) = self.guests[guest].agent.busy.remove(resource) else {
+            return;
+        };
+        let Busy {
+            mut record,
+            outcome,
+            ..
+        } = busy;
         let chance = self.random.percent(50);
         let own = &mut self.guests[guest];
         let operation = record.operation.clone();
@@ -351,7 +473,11 @@ impl World {
         let before = own.agent.records.get(&key(&operation)).cloned();
         let recurring = operation.interval_ms > 0;
         // A recurring operation that was cancelled meanwhile.
-        if recurring && before.as_ref().is_none_or(|known| known.operation.id != operation.id && known.call_id > record.call_id) {
+        if recurring
+            && before.as_ref().is_none_or(|known| {
+                known.operation.id != operation.id && known.call_id > record.call_id
+            })
+        {
             self.next_operation(guest, resource);
             return;
         }
@@ -360,15 +486,29 @@ impl World {
                 && known.operation.id == operation.id
                 && (known.status, known.rc) == (record.status, record.rc)
         });
-        record.last_rc_change = if same { before.map_or(wall, |known| known.last_rc_change) } else { wall };
+        record.last_rc_change = if same {
+            before.map_or(wall, |known| known.last_rc_change)
+        } else {
+            wall
+        };
         own.agent.records.insert(key(&operation), record.clone());
         if recurring {
             let delay = u64::from(operation.interval_ms) * MS;
-            let timer = Timer::Monitor(operation.resource.clone(), operation.action.clone(), operation.interval_ms, record.call_id);
+            let timer = Timer::Monitor(
+                operation.resource.clone(),
+                operation.action.clone(),
+                operation.interval_ms,
+                record.call_id,
+            );
             self.timer_after(guest, delay, timer);
         }
         if !(recurring && same) {
-            self.say(|| format!("node {guest}: {} {} -> {}/{}", operation.action, operation.resource, record.status, record.rc));
+            self.say(|| {
+                format!(
+                    "node {guest}: {} {} -> {}/{}",
+                    operation.action, operation.resource, record.status, record.rc
+                )
+            });
             if let Some(stream) = self.guests[guest].agent.connection {
                 self.to_dpe(stream, ToDpe::Completed(Box::new(record)));
             }
@@ -376,14 +516,28 @@ impl World {
         self.next_operation(guest, resource);
     }
 
-    fn monitor_due(&mut self, guest: usize, resource: String, action: String, interval_ms: u32, call_id: u32) {
+    fn monitor_due(
+        &mut self,
+        guest: usize,
+        resource: String,
+        action: String,
+        interval_ms: u32,
+        call_id: u32,
+    ) {
         if self.lease_over(guest) {
             return;
         }
         let agent = &mut self.guests[guest].agent;
-        let record = agent.records.get(&(resource.clone(), action, interval_ms)).filter(|record| record.call_id == call_id);
+        let record = agent
+            .records
+            .get(&(resource.clone(), action, interval_ms))
+            .filter(|record| record.call_id == call_id);
         if let Some(record) = record.cloned() {
-            agent.queue.entry(resource.clone()).or_default().push_back(record);
+            agent
+                .queue
+                .entry(resource.clone())
+                .or_default()
+                .push_back(record);
             self.next_operation(guest, &resource);
         }
     }
@@ -418,14 +572,24 @@ impl World {
     fn agent_started(&mut self, guest: usize) {
         self.lease_check(guest);
         self.plan_lease_check(guest);
-        let monitors: Vec<Record> =
-            self.guests[guest].agent.records.values().filter(|record| record.operation.interval_ms > 0).cloned().collect();
+        let monitors: Vec<Record> = self.guests[guest]
+            .agent
+            .records
+            .values()
+            .filter(|record| record.operation.interval_ms > 0)
+            .cloned()
+            .collect();
         for record in monitors {
             let operation = record.operation;
             self.timer_after(
                 guest,
                 u64::from(operation.interval_ms) * MS,
-                Timer::Monitor(operation.resource, operation.action, operation.interval_ms, record.call_id),
+                Timer::Monitor(
+                    operation.resource,
+                    operation.action,
+                    operation.interval_ms,
+                    record.call_id,
+                ),
             );
         }
     }
@@ -457,7 +621,9 @@ impl World {
     }
 
     pub(crate) fn resume_guest(&mut self, guest: usize) {
-        let Some((since_us, clock_goes_on)) = self.guests[guest].paused.take() else { return };
+        let Some((since_us, clock_goes_on)) = self.guests[guest].paused.take() else {
+            return;
+        };
         if !clock_goes_on {
             self.guests[guest].stood_still_us += self.now_us - since_us;
         }

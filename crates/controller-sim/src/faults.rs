@@ -92,8 +92,14 @@ impl World {
         let on = self.random.percent(60);
         Fault::Wish(match self.random.index(4) {
             0 => Request::Standby { assembly, on },
-            1 => Request::Maintenance { assembly: self.random.percent(50).then_some(assembly), on },
-            _ => Request::Cleanup { service: None, assembly: self.random.percent(50).then_some(assembly) },
+            1 => Request::Maintenance {
+                assembly: self.random.percent(50).then_some(assembly),
+                on,
+            },
+            _ => Request::Cleanup {
+                service: None,
+                assembly: self.random.percent(50).then_some(assembly),
+            },
         })
     }
 
@@ -113,8 +119,12 @@ impl World {
             Fault::Stall(guest, for_us) => self.links[guest].stalled_until_us = until(for_us),
             Fault::Cut(guest, for_us) => {
                 self.links[guest].cut_until_us = until(for_us);
-                let ids: Vec<u64> =
-                    self.streams.iter().filter(|(_, stream)| stream.open && stream.guest == guest).map(|(id, _)| *id).collect();
+                let ids: Vec<u64> = self
+                    .streams
+                    .iter()
+                    .filter(|(_, stream)| stream.open && stream.guest == guest)
+                    .map(|(id, _)| *id)
+                    .collect();
                 for id in ids {
                     let drains = self.random.percent(50);
                     if let Some(stream) = self.streams.get_mut(&id) {
@@ -134,8 +144,12 @@ impl World {
                 let name = self.scenario.services[service].name.clone();
                 self.guests[guest].running.remove(&name);
             }
-            Fault::BadOperations(guest, for_us) => self.guests[guest].bad_operations_until_us = until(for_us),
-            Fault::RefuseStop(guest, for_us) => self.guests[guest].refuses_stop_until_us = until(for_us),
+            Fault::BadOperations(guest, for_us) => {
+                self.guests[guest].bad_operations_until_us = until(for_us)
+            }
+            Fault::RefuseStop(guest, for_us) => {
+                self.guests[guest].refuses_stop_until_us = until(for_us)
+            }
             Fault::BadDevices(for_us) => self.devices_bad_until_us = until(for_us),
             Fault::LogAway(for_us) => self.log_away_until_us = until(for_us),
             Fault::SlowDisk(for_us) => self.shell.slow_disk_until_us = until(for_us),
@@ -164,10 +178,19 @@ impl World {
         for guest in 0..self.guests.len() {
             self.resume_guest(guest);
             let assembly = self.guests[guest].name.clone();
-            self.wish(Request::Standby { assembly: assembly.clone(), on: false });
-            self.wish(Request::Maintenance { assembly: Some(assembly), on: false });
+            self.wish(Request::Standby {
+                assembly: assembly.clone(),
+                on: false,
+            });
+            self.wish(Request::Maintenance {
+                assembly: Some(assembly),
+                on: false,
+            });
         }
-        self.wish(Request::Maintenance { assembly: None, on: false });
+        self.wish(Request::Maintenance {
+            assembly: None,
+            on: false,
+        });
         let request = self.load_request();
         self.wish(request);
     }

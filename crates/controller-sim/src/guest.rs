@@ -14,6 +14,8 @@ pub enum Mode {
     Unit,
     /// By a simulated cloud manager.
     Manager,
+    /// Not at all: a lost heartbeat counts as down. Never made up by a seed, since it is not safe.
+    None,
 }
 
 /// A guest.
@@ -119,13 +121,18 @@ impl Guest {
             running: BTreeSet::new(),
             bad_operations_until_us: 0,
             refuses_stop_until_us: 0,
-            agent: Agent { alive: true, ..Agent::default() },
+            agent: Agent {
+                alive: true,
+                ..Agent::default()
+            },
         }
     }
 
     /// CLOCK_BOOTTIME of the guest, µs.
     pub fn clock(&self, now_us: u64) -> u64 {
-        let since = now_us.saturating_sub(self.booted_us).saturating_sub(self.stood_still_us);
+        let since = now_us
+            .saturating_sub(self.booted_us)
+            .saturating_sub(self.stood_still_us);
         let drift = i128::from(since) * i128::from(self.drift_ppm) / 1_000_000;
         u64::try_from(i128::from(since) + drift).unwrap_or(0)
     }
@@ -155,7 +162,10 @@ impl Guest {
         self.booted_us = now_us;
         self.stood_still_us = 0;
         self.running.clear();
-        self.agent = Agent { alive: true, ..Agent::default() };
+        self.agent = Agent {
+            alive: true,
+            ..Agent::default()
+        };
     }
 
     /// The agent's process ends; what is under /run stays. Operations under way are cut off.
@@ -184,34 +194,63 @@ impl Guest {
 
 /// Key of a record in the history.
 pub fn key(operation: &Operation) -> (String, String, u32) {
-    (operation.resource.clone(), operation.action.clone(), operation.interval_ms)
+    (
+        operation.resource.clone(),
+        operation.action.clone(),
+        operation.interval_ms,
+    )
 }
 
 impl Agent {
     /// The lease is over at that time of the guest's clock.
     pub fn lease_over(&self, clock_us: u64) -> bool {
-        self.lease.as_ref().is_some_and(|lease| lease.ends_us <= clock_us)
+        self.lease
+            .as_ref()
+            .is_some_and(|lease| lease.ends_us <= clock_us)
     }
 
     /// It has that operation, or had it.
     pub fn knows(&self, id: &str) -> bool {
-        self.records.values().any(|record| record.operation.id == id)
-            || self.busy.values().any(|busy| busy.record.operation.id == id)
-            || self.queue.values().flatten().any(|record| record.operation.id == id)
+        self.records
+            .values()
+            .any(|record| record.operation.id == id)
+            || self
+                .busy
+                .values()
+                .any(|busy| busy.record.operation.id == id)
+            || self
+                .queue
+                .values()
+                .flatten()
+                .any(|record| record.operation.id == id)
     }
 
     /// Resources that may run, by the history: started, or not stopped with success.
     pub fn may_run(&self) -> BTreeSet<String> {
-        let last = |resource: &str, action: &str| self.records.get(&(resource.to_owned(), action.to_owned(), 0));
-        let resources: BTreeSet<String> = self.records.keys().map(|(resource, ..)| resource.clone()).collect();
+        let last = |resource: &str, action: &str| {
+            self.records
+                .get(&(resource.to_owned(), action.to_owned(), 0))
+        };
+        let resources: BTreeSet<String> = self
+            .records
+            .keys()
+            .map(|(resource, ..)| resource.clone())
+            .collect();
         resources
             .into_iter()
-            .filter(|resource| match (last(resource, "start"), last(resource, "stop")) {
-                (_, Some(stop)) if stop.state == RecordState::Complete && (stop.status, stop.rc) != (0, 0) => true,
-                (Some(start), Some(stop)) => start.call_id > stop.call_id,
-                (Some(_), None) => true,
-                (None, _) => false,
-            })
+            .filter(
+                |resource| match (last(resource, "start"), last(resource, "stop")) {
+                    (_, Some(stop))
+                        if stop.state == RecordState::Complete
+                            && (stop.status, stop.rc) != (0, 0) =>
+                    {
+                        true
+                    }
+                    (Some(start), Some(stop)) => start.call_id > stop.call_id,
+                    (Some(_), None) => true,
+                    (None, _) => false,
+                },
+            )
             .collect()
     }
 
@@ -223,16 +262,27 @@ impl Agent {
     /// Takes an operation in: pending.
     pub fn accept(&mut self, operation: Operation) {
         self.last_call += 1;
-        let record = Record { operation, state: RecordState::Pending, call_id: self.last_call, rc: 193, ..Record::default() };
-        if record.operation.interval_ms == 0 || !self.records.contains_key(&key(&record.operation)) {
+        let record = Record {
+            operation,
+            state: RecordState::Pending,
+            call_id: self.last_call,
+            rc: 193,
+            ..Record::default()
+        };
+        if record.operation.interval_ms == 0 || !self.records.contains_key(&key(&record.operation))
+        {
             self.records.insert(key(&record.operation), record.clone());
         }
-        self.queue.entry(record.operation.resource.clone()).or_default().push_back(record);
+        self.queue
+            .entry(record.operation.resource.clone())
+            .or_default()
+            .push_back(record);
     }
 
     /// Recurring operations of a resource end.
     pub fn cancel_recurring(&mut self, resource: &str) {
-        self.records.retain(|(r, _, interval_ms), _| r != resource || *interval_ms == 0);
+        self.records
+            .retain(|(r, _, interval_ms), _| r != resource || *interval_ms == 0);
         if let Some(queue) = self.queue.get_mut(resource) {
             queue.retain(|record| record.operation.interval_ms == 0);
         }

@@ -18,14 +18,22 @@ pub(crate) struct Watch {
     promised: BTreeSet<String>,
     /// Ids of events that were given to the shell.
     emitted: BTreeSet<String>,
+    /// Operations that were sent: assembly, action, resource.
+    pub executed: Vec<(String, String, String)>,
     /// Time of the next heartbeat, by guest and life.
     pub heartbeats: BTreeMap<(usize, u64), u64>,
 }
 
 impl Watch {
     pub fn persisted(&mut self, change: &Change) {
-        if let Some(value) = change.value.as_ref().filter(|_| change.key.starts_with("event/"))
-            && let Some(id) = value.split("\"id\":\"").nth(1).and_then(|rest| rest.split('"').next())
+        if let Some(value) = change
+            .value
+            .as_ref()
+            .filter(|_| change.key.starts_with("event/"))
+            && let Some(id) = value
+                .split("\"id\":\"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next())
         {
             self.promised.insert(id.to_owned());
         }
@@ -34,7 +42,11 @@ impl Watch {
     /// An event leaves the controller: it must be durable by then.
     pub fn emitted(&mut self, event: &Event) {
         if !self.promised.contains(&event.id) {
-            self.violations.push(format!("event {} ({}) was emitted before it was durable", event.id, event.kind.as_str()));
+            self.violations.push(format!(
+                "event {} ({}) was emitted before it was durable",
+                event.id,
+                event.kind.as_str()
+            ));
         }
         self.emitted.insert(event.id.clone());
     }
@@ -43,11 +55,17 @@ impl Watch {
 impl World {
     fn violated(&mut self, text: String) {
         self.say(|| format!("VIOLATED {text}"));
-        self.watch.violations.push(format!("{:.6} s: {text}", self.now_us as f64 / SECOND as f64));
+        self.watch.violations.push(format!(
+            "{:.6} s: {text}",
+            self.now_us as f64 / SECOND as f64
+        ));
     }
 
     fn runs_once(&self, service: &str) -> bool {
-        self.scenario.services.iter().any(|known| known.name == service && !(known.everywhere && known.pinned.is_none()))
+        self.scenario
+            .services
+            .iter()
+            .any(|known| known.name == service && !(known.everywhere && known.pinned.is_none()))
     }
 
     /// Processes of a service appear in a guest: they must not be in another.
@@ -56,24 +74,42 @@ impl World {
         let others: Vec<String> = self.others(guest, service);
         if !others.is_empty() && self.runs_once(service) {
             let name = self.guests[guest].name.clone();
-            self.violated(format!("{service} runs in {name} and in {}", others.join(", ")));
+            self.violated(format!(
+                "{service} runs in {name} and in {}",
+                others.join(", ")
+            ));
         }
     }
 
     fn others(&self, guest: usize, service: &str) -> Vec<String> {
-        let elsewhere = |(index, other): &(usize, &Guest)| *index != guest && other.running.contains(service);
-        self.guests.iter().enumerate().filter(elsewhere).map(|(_, other)| other.name.clone()).collect()
+        let elsewhere =
+            |(index, other): &(usize, &Guest)| *index != guest && other.running.contains(service);
+        self.guests
+            .iter()
+            .enumerate()
+            .filter(elsewhere)
+            .map(|(_, other)| other.name.clone())
+            .collect()
     }
 
     /// The controller has a service started: nowhere else may it run, or begin to run.
     pub(crate) fn check_execute(&mut self, assembly: &str, operation: &Operation) {
+        self.watch.executed.push((
+            assembly.to_owned(),
+            operation.action.clone(),
+            operation.resource.clone(),
+        ));
         if operation.action != "start" || !self.runs_once(&operation.resource) {
             return;
         }
         let guest = self.guest(assembly);
         let others = self.others(guest, &operation.resource);
         if !others.is_empty() {
-            self.violated(format!("{} is started in {assembly} while it runs in {}", operation.resource, others.join(", ")));
+            self.violated(format!(
+                "{} is started in {assembly} while it runs in {}",
+                operation.resource,
+                others.join(", ")
+            ));
         }
     }
 
@@ -83,7 +119,13 @@ impl World {
         self.peace();
         let peace_us = self.now_us;
         let cleanup = |world: &mut World, after_s: u64| {
-            world.after(after_s * SECOND, Happening::Wish(Request::Cleanup { service: None, assembly: None }));
+            world.after(
+                after_s * SECOND,
+                Happening::Wish(Request::Cleanup {
+                    service: None,
+                    assembly: None,
+                }),
+            );
         };
         // An administrator cleans up when the dust has settled, and again.
         cleanup(self, 45);
@@ -94,11 +136,17 @@ impl World {
         while well < 2 && self.watch.violations.is_empty() {
             if self.now_us > peace_us + PATIENCE_S * SECOND {
                 let missing = self.missing().unwrap_or_default();
-                self.violated(format!("the goal is not reached {PATIENCE_S} s after the last fault: {missing}"));
+                self.violated(format!(
+                    "the goal is not reached {PATIENCE_S} s after the last fault: {missing}"
+                ));
                 return;
             }
             self.run_for(3);
-            well = if self.missing().is_none() { well + 1 } else { 0 };
+            well = if self.missing().is_none() {
+                well + 1
+            } else {
+                0
+            };
         }
         if self.watch.violations.is_empty() {
             self.check_rest();
@@ -110,20 +158,40 @@ impl World {
     pub fn missing(&self) -> Option<String> {
         let controller = self.shell.controller.as_ref()?;
         if controller.state() != "active" {
-            return Some(format!("the state is {}: {}", controller.state(), controller.status(self.time()).summary));
+            return Some(format!(
+                "the state is {}: {}",
+                controller.state(),
+                controller.status(self.time()).summary
+            ));
         }
         for service in self.scenario.wanted() {
             let places = self.runs_in(&service.name);
             let expected = match (service.everywhere, service.pinned) {
-                (true, None) => self.scenario.present.iter().filter(|present| **present).count(),
+                (true, None) => self
+                    .scenario
+                    .present
+                    .iter()
+                    .filter(|present| **present)
+                    .count(),
                 _ => 1,
             };
             if places.len() != expected {
-                return Some(format!("{} runs in {places:?}, expected {expected}", service.name));
+                return Some(format!(
+                    "{} runs in {places:?}, expected {expected}",
+                    service.name
+                ));
             }
         }
-        let wanted: BTreeSet<&str> = self.scenario.wanted().map(|service| service.name.as_str()).collect();
-        let extra = self.guests.iter().flat_map(|guest| &guest.running).find(|service| !wanted.contains(service.as_str()));
+        let wanted: BTreeSet<&str> = self
+            .scenario
+            .wanted()
+            .map(|service| service.name.as_str())
+            .collect();
+        let extra = self
+            .guests
+            .iter()
+            .flat_map(|guest| &guest.running)
+            .find(|service| !wanted.contains(service.as_str()));
         extra.map(|service| format!("{service} runs and should not"))
     }
 
@@ -131,14 +199,21 @@ impl World {
     fn check_rest(&mut self) {
         // The last cleanup may be still to come: it is part of the world, and then there is work again.
         let last_cleanup_us = self.faults_until_us + 241 * SECOND;
-        if self.now_us < last_cleanup_us && self.now_us + REST_S * SECOND > self.faults_until_us + 119 * SECOND {
+        if self.now_us < last_cleanup_us
+            && self.now_us + REST_S * SECOND > self.faults_until_us + 119 * SECOND
+        {
             return;
         }
         let (ticks, transitions) = (self.shell.ticks, self.shell.transitions);
         self.run_for(REST_S);
         if self.shell.ticks > ticks || self.shell.transitions > transitions {
-            let (ticks, transitions) = (self.shell.ticks - ticks, self.shell.transitions - transitions);
-            self.violated(format!("at rest the controller wakes up {ticks} times and makes {transitions} transitions"));
+            let (ticks, transitions) = (
+                self.shell.ticks - ticks,
+                self.shell.transitions - transitions,
+            );
+            self.violated(format!(
+                "at rest the controller wakes up {ticks} times and makes {transitions} transitions"
+            ));
         }
         if let Some(missing) = self.missing() {
             self.violated(format!("the goal was reached and then lost: {missing}"));
@@ -148,11 +223,25 @@ impl World {
     /// Every event that was promised is in the log, once, and they make sense.
     fn check_events(&mut self) {
         self.run_for(10);
-        let lost: Vec<String> = self.watch.promised.iter().filter(|id| !self.log.contains_key(*id)).cloned().collect();
+        let lost: Vec<String> = self
+            .watch
+            .promised
+            .iter()
+            .filter(|id| !self.log.contains_key(*id))
+            .cloned()
+            .collect();
         if !lost.is_empty() {
-            self.violated(format!("{} events are not in the log, first {}", lost.len(), lost[0]));
+            self.violated(format!(
+                "{} events are not in the log, first {}",
+                lost.len(),
+                lost[0]
+            ));
         }
-        let waiting = self.shell.controller.as_ref().map_or(0, Controller::waiting_events);
+        let waiting = self
+            .shell
+            .controller
+            .as_ref()
+            .map_or(0, Controller::waiting_events);
         if waiting > 0 {
             self.violated(format!("{waiting} events still wait for the log"));
         }
@@ -183,19 +272,29 @@ impl World {
                     // An assembly that left the document and came back is a new one.
                     let same = self.scenario.generation == 1;
                     if before == Some(event.kind) && event.kind != Kind::AssemblyLost && same {
-                        wrong.push(format!("{} twice for {}", event.kind.as_str(), event.assembly));
+                        wrong.push(format!(
+                            "{} twice for {}",
+                            event.kind.as_str(),
+                            event.assembly
+                        ));
                     }
                 }
                 _ => {}
             }
         }
-        let wanted: Vec<String> =
-            self.scenario.wanted().filter(|service| self.runs_once(&service.name)).map(|service| service.name.clone()).collect();
+        let wanted: Vec<String> = self
+            .scenario
+            .wanted()
+            .filter(|service| self.runs_once(&service.name))
+            .map(|service| service.name.clone())
+            .collect();
         for service in wanted {
             let places = self.runs_in(&service);
             let told = running.get(&service).map(String::as_str);
             if places.first().copied() != told {
-                wrong.push(format!("{service} runs in {places:?}, the log says {told:?}"));
+                wrong.push(format!(
+                    "{service} runs in {places:?}, the log says {told:?}"
+                ));
             }
         }
         for text in wrong {

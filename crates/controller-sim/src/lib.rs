@@ -17,7 +17,7 @@
 #![warn(missing_docs)]
 
 mod agent;
-mod faults;
+pub mod faults;
 pub mod guest;
 mod invariants;
 mod network;
@@ -45,7 +45,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { trace: false, shadow: false, sabotage: Sabotage::default() }
+        Options {
+            trace: false,
+            shadow: false,
+            sabotage: Sabotage::default(),
+        }
     }
 }
 
@@ -68,6 +72,19 @@ pub struct Outcome {
     pub events: usize,
     /// Transitions begun.
     pub transitions: u64,
+}
+
+/// A world without made-up faults, for tests that bring their own.
+pub fn calm(scenario: Scenario) -> World {
+    World::new(
+        scenario,
+        Random::new(7),
+        Options {
+            trace: true,
+            shadow: true,
+            ..Options::default()
+        },
+    )
 }
 
 /// Runs one seed: a made-up deployment, faults, then peace.

@@ -41,7 +41,14 @@ fn main() -> ExitCode {
         persist_last: is("persist-last"),
     };
     if let Some(seed) = arguments.replay {
-        let outcome = run(seed, Options { trace: true, shadow: true, sabotage });
+        let outcome = run(
+            seed,
+            Options {
+                trace: true,
+                shadow: true,
+                sabotage,
+            },
+        );
         for line in &outcome.trace {
             println!("{line}");
         }
@@ -62,7 +69,14 @@ fn main() -> ExitCode {
                     if seed >= end {
                         return;
                     }
-                    let outcome = run(seed, Options { trace: false, shadow: arguments.shadow || seed % 4 == 0, sabotage });
+                    let outcome = run(
+                        seed,
+                        Options {
+                            trace: false,
+                            shadow: arguments.shadow || seed % 4 == 0,
+                            sabotage,
+                        },
+                    );
                     if let Ok(mut outcomes) = outcomes.lock() {
                         outcomes.push(outcome);
                     }
@@ -77,7 +91,10 @@ fn main() -> ExitCode {
 
 /// Prints what was found. Success: nothing.
 fn report(outcomes: &[Outcome]) -> ExitCode {
-    let bad: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.violations.is_empty()).collect();
+    let bad: Vec<&Outcome> = outcomes
+        .iter()
+        .filter(|outcome| !outcome.violations.is_empty())
+        .collect();
     for outcome in &bad {
         println!("seed {}:", outcome.seed);
         for violation in &outcome.violations {

@@ -47,8 +47,14 @@ impl Scenario {
     pub fn new(random: &mut Random) -> Scenario {
         let count = random.between(2, 4) as usize;
         let same = random.percent(50).then(|| mode(random));
-        let assemblies: Vec<(String, Mode)> =
-            (0..count).map(|index| (format!("node{}", index + 1), same.unwrap_or_else(|| mode(random)))).collect();
+        let assemblies: Vec<(String, Mode)> = (0..count)
+            .map(|index| {
+                (
+                    format!("node{}", index + 1),
+                    same.unwrap_or_else(|| mode(random)),
+                )
+            })
+            .collect();
         let services = (0..random.between(1, 6) as usize)
             .map(|index| Service {
                 name: format!("service{}", index + 1),
@@ -65,11 +71,18 @@ impl Scenario {
             (second > 0).then(|| (random.index(second), second))
         };
         let plain = |(a, b): &(usize, usize)| {
-            [a, b].into_iter().all(|index| !services[*index].everywhere && services[*index].pinned.is_none())
+            [a, b]
+                .into_iter()
+                .all(|index| !services[*index].everywhere && services[*index].pinned.is_none())
         };
-        let mut order: Vec<(usize, usize)> = (0..random.between(0, 2)).filter_map(|_| pair(random)).collect();
+        let mut order: Vec<(usize, usize)> = (0..random.between(0, 2))
+            .filter_map(|_| pair(random))
+            .collect();
         order.dedup();
-        let together = (0..random.between(0, 1)).filter_map(|_| pair(random)).filter(plain).collect();
+        let together = (0..random.between(0, 1))
+            .filter_map(|_| pair(random))
+            .filter(plain)
+            .collect();
         let timeout_ms = random.between(2, 5) * 1_000;
         Scenario {
             present: vec![true; assemblies.len()],
@@ -85,7 +98,9 @@ impl Scenario {
     /// A deployment for a test: assemblies of one mode, services that may run in any.
     pub fn plain(assemblies: usize, services: usize, mode: Mode) -> Scenario {
         Scenario {
-            assemblies: (0..assemblies).map(|index| (format!("node{}", index + 1), mode)).collect(),
+            assemblies: (0..assemblies)
+                .map(|index| (format!("node{}", index + 1), mode))
+                .collect(),
             present: vec![true; assemblies],
             services: (0..services)
                 .map(|index| Service {
@@ -114,7 +129,9 @@ impl Scenario {
             0 | 1 => self.services[service].parameter += 1,
             2 => self.services[service].enabled ^= true,
             3 => self.services[service].present ^= true,
-            4 if self.present.iter().filter(|present| **present).count() > 1 || !self.present[assembly] => {
+            4 if self.present.iter().filter(|present| **present).count() > 1
+                || !self.present[assembly] =>
+            {
                 self.present[assembly] ^= true;
             }
             _ => self.timing.1 = self.timing.0 + random.between(0, 10) * 1_000,
@@ -131,21 +148,40 @@ impl Scenario {
              heartbeat_timeout=\"{}ms\" lease=\"{}ms\">\n<assemblies>\n",
             self.timing.0, self.timing.1
         );
-        for (index, (name, mode)) in self.assemblies.iter().enumerate().filter(|(index, _)| self.present[*index]) {
+        for (index, (name, mode)) in self
+            .assemblies
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| self.present[*index])
+        {
             let fencing = match mode {
                 Mode::Lease => "<fencing mode=\"lease\"/>".to_owned(),
-                Mode::Unit => format!("<fencing mode=\"unit\" timeout=\"20s\" unit=\"systemd-nspawn@{name}.service\"/>"),
+                Mode::Unit => format!(
+                    "<fencing mode=\"unit\" timeout=\"20s\" unit=\"systemd-nspawn@{name}.service\"/>"
+                ),
                 Mode::Manager => "<fencing mode=\"manager\"/>".to_owned(),
+                Mode::None => "<fencing mode=\"none\"/>".to_owned(),
             };
-            let _ = write!(text, "<assembly name=\"{name}\" address=\"unix:/sim/{name}\">");
+            let _ = write!(
+                text,
+                "<assembly name=\"{name}\" address=\"unix:/sim/{name}\">"
+            );
             let _ = write!(text, "{fencing}<services>");
-            for service in self.services.iter().filter(|service| service.present && service.pinned == Some(index)) {
+            for service in self
+                .services
+                .iter()
+                .filter(|service| service.present && service.pinned == Some(index))
+            {
                 text += &service.element();
             }
             text += "</services></assembly>\n";
         }
         text += "</assemblies>\n<services>\n";
-        for service in self.services.iter().filter(|service| service.present && service.pinned.is_none()) {
+        for service in self
+            .services
+            .iter()
+            .filter(|service| service.present && service.pinned.is_none())
+        {
             text += &service.element();
         }
         text += "</services>\n<constraints>\n";
@@ -154,11 +190,17 @@ impl Scenario {
         let both = |(a, b): &&(usize, usize)| there(*a) && there(*b);
         for (first, then) in self.order.iter().filter(both) {
             let (first, then) = (&self.services[*first].name, &self.services[*then].name);
-            let _ = writeln!(text, "<service_dependency first=\"{first}\" then=\"{then}\"/>");
+            let _ = writeln!(
+                text,
+                "<service_dependency first=\"{first}\" then=\"{then}\"/>"
+            );
         }
         for (a, b) in self.together.iter().filter(both) {
             let (a, b) = (&self.services[*a].name, &self.services[*b].name);
-            let _ = writeln!(text, "<collocation service=\"{b}\" with=\"{a}\" score=\"INFINITY\"/>");
+            let _ = writeln!(
+                text,
+                "<collocation service=\"{b}\" with=\"{a}\" score=\"INFINITY\"/>"
+            );
         }
         text + "</constraints>\n</deployable>\n"
     }
@@ -171,7 +213,11 @@ impl Scenario {
 
     /// Names of the services that should run once faults have stopped.
     pub fn wanted(&self) -> impl Iterator<Item = &Service> {
-        self.services.iter().enumerate().filter(|(index, service)| self.in_document(*index) && service.enabled).map(|(_, service)| service)
+        self.services
+            .iter()
+            .enumerate()
+            .filter(|(index, service)| self.in_document(*index) && service.enabled)
+            .map(|(_, service)| service)
     }
 }
 
@@ -189,7 +235,10 @@ impl Service {
             text += " enabled=\"false\"";
         }
         if let Some(failures) = self.escalation {
-            let _ = write!(text, " escalation_failures=\"{failures}\" escalation_period=\"5m\"");
+            let _ = write!(
+                text,
+                " escalation_failures=\"{failures}\" escalation_period=\"5m\""
+            );
         }
         let _ = writeln!(
             text,

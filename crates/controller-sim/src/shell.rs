@@ -41,7 +41,9 @@ impl World {
         let start = self.shell.start;
         self.say(|| format!("DPE starts ({start})"));
         let now = self.time();
-        let durable = |table: &BTreeMap<String, String>| Durable::from_rows(table.iter()).expect("the table holds what was written");
+        let durable = |table: &BTreeMap<String, String>| {
+            Durable::from_rows(table.iter()).expect("the table holds what was written")
+        };
         let mut controller = Controller::new("sim", durable(&self.shell.table), now);
         controller.sabotage(self.options.sabotage);
         if self.options.shadow {
@@ -89,7 +91,11 @@ impl World {
             return;
         }
         // A document that had to wait may have been changed meanwhile.
-        let request = if matches!(request, Request::Load { .. }) { self.load_request() } else { request };
+        let request = if matches!(request, Request::Load { .. }) {
+            self.load_request()
+        } else {
+            request
+        };
         self.input(Input::Request(request));
     }
 
@@ -101,7 +107,9 @@ impl World {
                 return;
             }
             let now = self.time();
-            let Some(controller) = &mut self.shell.controller else { return };
+            let Some(controller) = &mut self.shell.controller else {
+                return;
+            };
             if let Some(effect) = controller.poll_effect() {
                 self.compare(&effect);
                 if let Some(left) = &mut self.shell.dies_after {
@@ -114,29 +122,40 @@ impl World {
                 }
                 self.carry_out(effect);
             } else if let Some(input) = self.shell.inbox.pop_front() {
-                if self.options.trace && !matches!(input, Input::Heartbeat { .. } | Input::EventRecorded { .. }) {
+                if self.options.trace
+                    && !matches!(input, Input::Heartbeat { .. } | Input::EventRecorded { .. })
+                {
                     let text = brief(&format!("{input:?}"));
                     self.say(|| format!("  in  {text}"));
                 }
-                let Some(controller) = &mut self.shell.controller else { return };
+                let Some(controller) = &mut self.shell.controller else {
+                    return;
+                };
                 let outcome = controller.handle(now, input.clone());
                 if let Err(refusal) = &outcome {
                     let refusal = refusal.to_string();
                     let expected = matches!(
                         input,
-                        Input::Request(Request::Standby { .. } | Request::Maintenance { .. } | Request::ConfirmFenced { .. })
-                            | Input::Request(Request::Cleanup { .. })
+                        Input::Request(
+                            Request::Standby { .. }
+                                | Request::Maintenance { .. }
+                                | Request::ConfirmFenced { .. }
+                        ) | Input::Request(Request::Cleanup { .. })
                     );
                     self.say(|| format!("  refused: {refusal}"));
                     if !expected {
                         let input = brief(&format!("{input:?}"));
-                        self.watch.violations.push(format!("{}: refused: {refusal}: {input}", self.now_us));
+                        self.watch
+                            .violations
+                            .push(format!("{}: refused: {refusal}: {input}", self.now_us));
                     }
                 }
                 if let Some(shadow) = &mut self.shell.shadow {
                     let other = shadow.handle(now, input);
                     if other != outcome {
-                        self.watch.violations.push(format!("{}: a replay answers otherwise", self.now_us));
+                        self.watch
+                            .violations
+                            .push(format!("{}: a replay answers otherwise", self.now_us));
                     }
                 }
             } else {
@@ -147,19 +166,35 @@ impl World {
     }
 
     fn compare(&mut self, effect: &Effect) {
-        let Some(shadow) = &mut self.shell.shadow else { return };
+        let Some(shadow) = &mut self.shell.shadow else {
+            return;
+        };
         let other = shadow.poll_effect();
         if other.as_ref() != Some(effect) {
-            self.watch.violations.push(format!("{}: a replay gives {other:?} instead of {effect:?}", self.now_us));
+            self.watch.violations.push(format!(
+                "{}: a replay gives {other:?} instead of {effect:?}",
+                self.now_us
+            ));
             self.shell.shadow = None;
         }
     }
 
     fn plan_tick(&mut self) {
-        let Some(deadline) = self.shell.controller.as_ref().and_then(Controller::deadline) else { return };
+        let Some(deadline) = self
+            .shell
+            .controller
+            .as_ref()
+            .and_then(Controller::deadline)
+        else {
+            return;
+        };
         let at_us = World::virtual_us(deadline).max(self.now_us);
         // As a shell's timer: armed anew only if the deadline is earlier, or when it has gone off.
-        if self.shell.planned_tick_us.is_none_or(|planned| at_us < planned) {
+        if self
+            .shell
+            .planned_tick_us
+            .is_none_or(|planned| at_us < planned)
+        {
             self.shell.planned_tick_us = Some(at_us);
             let start = self.shell.start;
             self.at(at_us, Happening::Tick(start, at_us));
@@ -171,7 +206,11 @@ impl World {
             return;
         }
         self.shell.planned_tick_us = None;
-        let due = self.shell.controller.as_ref().and_then(Controller::deadline);
+        let due = self
+            .shell
+            .controller
+            .as_ref()
+            .and_then(Controller::deadline);
         if due.is_some_and(|deadline| World::virtual_us(deadline) <= self.now_us) {
             self.shell.ticks += 1;
             self.input(Input::Tick);
@@ -181,7 +220,12 @@ impl World {
     }
 
     fn carry_out(&mut self, effect: Effect) {
-        if self.options.trace && !matches!(effect, Effect::Renew { .. } | Effect::Persist(_) | Effect::KeepInput { .. }) {
+        if self.options.trace
+            && !matches!(
+                effect,
+                Effect::Renew { .. } | Effect::Persist(_) | Effect::KeepInput { .. }
+            )
+        {
             let text = brief(&format!("{effect:?}"));
             self.say(|| format!("  out {text}"));
         }
@@ -209,17 +253,40 @@ impl World {
                 self.shell.wants.remove(&assembly);
                 self.drop_stream(&assembly);
             }
-            Effect::Renew { assembly, stamp_us } => self.send(&assembly, |epoch| ToAgent::Renew { epoch, stamp_us }),
-            Effect::Execute { assembly, operation } => {
+            Effect::Renew { assembly, stamp_us } => {
+                self.send(&assembly, |epoch| ToAgent::Renew { epoch, stamp_us })
+            }
+            Effect::Execute {
+                assembly,
+                operation,
+            } => {
                 self.check_execute(&assembly, &operation);
                 self.send(&assembly, |epoch| ToAgent::Execute { epoch, operation });
             }
-            Effect::Cancel { assembly, resource, action, interval_ms } => {
-                self.send(&assembly, |epoch| ToAgent::Cancel { epoch, resource, action, interval_ms });
+            Effect::Cancel {
+                assembly,
+                resource,
+                action,
+                interval_ms,
+            } => {
+                self.send(&assembly, |epoch| ToAgent::Cancel {
+                    epoch,
+                    resource,
+                    action,
+                    interval_ms,
+                });
             }
-            Effect::Forget { assembly, resource } => self.send(&assembly, |epoch| ToAgent::Forget { epoch, resource }),
-            Effect::Release { assembly, keep_services } => {
-                self.send(&assembly, |epoch| ToAgent::Release { epoch, keep: keep_services });
+            Effect::Forget { assembly, resource } => {
+                self.send(&assembly, |epoch| ToAgent::Forget { epoch, resource })
+            }
+            Effect::Release {
+                assembly,
+                keep_services,
+            } => {
+                self.send(&assembly, |epoch| ToAgent::Release {
+                    epoch,
+                    keep: keep_services,
+                });
             }
             Effect::Fence(request) => {
                 assert!(matches!(request.device, FenceDevice::Unit { .. }));
@@ -237,7 +304,10 @@ impl World {
             Effect::StatusChanged { .. } => {}
             Effect::Unloaded => self.shell.unloaded = true,
             Effect::Superseded { .. } => {
-                self.watch.violations.push(format!("{}: superseded, but there is only one DPE", self.now_us));
+                self.watch.violations.push(format!(
+                    "{}: superseded, but there is only one DPE",
+                    self.now_us
+                ));
             }
         }
     }
@@ -253,14 +323,31 @@ impl World {
             self.after(delay, Happening::DeviceActs(guest));
         }
         if answers {
-            let result = if acts { Ok(()) } else { Err("the simulated device does not work".to_owned()) };
-            self.after(delay + 50 * MS, Happening::DeviceAnswers(start, assembly.to_owned(), attempt, result));
+            let result = if acts {
+                Ok(())
+            } else {
+                Err("the simulated device does not work".to_owned())
+            };
+            self.after(
+                delay + 50 * MS,
+                Happening::DeviceAnswers(start, assembly.to_owned(), attempt, result),
+            );
         }
     }
 
-    pub(crate) fn device_answers(&mut self, start: u64, assembly: String, attempt: u64, result: Result<(), String>) {
+    pub(crate) fn device_answers(
+        &mut self,
+        start: u64,
+        assembly: String,
+        attempt: u64,
+        result: Result<(), String>,
+    ) {
         if self.shell.start == start {
-            self.input(Input::FencingResult { assembly, attempt, result });
+            self.input(Input::FencingResult {
+                assembly,
+                attempt,
+                result,
+            });
         }
     }
 
@@ -269,7 +356,15 @@ impl World {
     pub(crate) fn attempt(&mut self, start: u64, guest: usize) {
         let name = self.guests[guest].name.clone();
         let busy = self.shell.streams.contains_key(&name);
-        let Some(connect) = self.shell.wants.get(&name).filter(|_| self.shell.start == start && !busy).cloned() else { return };
+        let Some(connect) = self
+            .shell
+            .wants
+            .get(&name)
+            .filter(|_| self.shell.start == start && !busy)
+            .cloned()
+        else {
+            return;
+        };
         let link = &self.links[guest];
         let reachable = self.guests[guest].up
             && self.guests[guest].agent.alive
@@ -304,14 +399,20 @@ impl World {
     }
 
     pub(crate) fn hello_overdue(&mut self, id: u64) {
-        if self.streams.get(&id).is_some_and(|stream| stream.open && !stream.welcomed) {
+        if self
+            .streams
+            .get(&id)
+            .is_some_and(|stream| stream.open && !stream.welcomed)
+        {
             self.stream_ended(id);
         }
     }
 
     /// The DPE's side of a stream is over; it tries again.
     pub(crate) fn stream_ended(&mut self, id: u64) {
-        let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.open) else { return };
+        let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.open) else {
+            return;
+        };
         stream.open = false;
         let (guest, start, welcomed) = (stream.guest, stream.start, stream.welcomed);
         let name = self.guests[guest].name.clone();
@@ -322,7 +423,10 @@ impl World {
         let delay = self.random.between(50 * MS, 500 * MS);
         self.after(delay, Happening::Attempt(start, guest));
         if welcomed {
-            self.input(Input::AgentDisconnected { assembly: name, reason: "the simulated stream ended".into() });
+            self.input(Input::AgentDisconnected {
+                assembly: name,
+                reason: "the simulated stream ended".into(),
+            });
         }
     }
 
@@ -343,8 +447,11 @@ impl World {
     }
 
     fn to_agent(&mut self, id: u64, message: ToAgent) {
-        let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else { return };
-        let delay = self.random.between(50, 5_000) + self.random.between(0, self.links[stream.guest].slow_us);
+        let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
+            return;
+        };
+        let delay = self.random.between(50, 5_000)
+            + self.random.between(0, self.links[stream.guest].slow_us);
         let at_us = (self.now_us + delay).max(stream.last_to_agent_us + 1);
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.last_to_agent_us = at_us;
@@ -353,8 +460,11 @@ impl World {
     }
 
     pub(crate) fn to_dpe(&mut self, id: u64, message: ToDpe) {
-        let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else { return };
-        let delay = self.random.between(50, 5_000) + self.random.between(0, self.links[stream.guest].slow_us);
+        let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
+            return;
+        };
+        let delay = self.random.between(50, 5_000)
+            + self.random.between(0, self.links[stream.guest].slow_us);
         let at_us = (self.now_us + delay).max(stream.last_to_dpe_us + 1);
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.last_to_dpe_us = at_us;
@@ -363,9 +473,14 @@ impl World {
     }
 
     pub(crate) fn arrive_at_dpe(&mut self, id: u64, message: ToDpe) {
-        let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else { return };
+        let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
+            return;
+        };
         if self.links[stream.guest].stalled_until_us > self.now_us {
-            self.at(self.links[stream.guest].stalled_until_us, Happening::ToDpe(id, message));
+            self.at(
+                self.links[stream.guest].stalled_until_us,
+                Happening::ToDpe(id, message),
+            );
             return;
         }
         let assembly = self.guests[stream.guest].name.clone();
@@ -377,7 +492,11 @@ impl World {
                 if let Some(stream) = self.streams.get_mut(&id) {
                     stream.welcomed = true;
                 }
-                Input::AgentConnected { assembly, hello, history }
+                Input::AgentConnected {
+                    assembly,
+                    hello,
+                    history,
+                }
             }
             ToDpe::Refused { stale: true } => Input::StaleEpoch { assembly },
             ToDpe::Refused { stale: false } => {
@@ -386,8 +505,17 @@ impl World {
             }
             ToDpe::Completed(record) => Input::OperationCompleted { assembly, record },
             ToDpe::Heartbeat(stamp_us) => Input::Heartbeat { assembly, stamp_us },
-            ToDpe::ExecuteRefused(id, reason) => Input::ExecuteRefused { assembly, id, reason },
-            ToDpe::Cancelled(resource, action, interval_ms) => Input::Cancelled { assembly, resource, action, interval_ms },
+            ToDpe::ExecuteRefused(id, reason) => Input::ExecuteRefused {
+                assembly,
+                id,
+                reason,
+            },
+            ToDpe::Cancelled(resource, action, interval_ms) => Input::Cancelled {
+                assembly,
+                resource,
+                action,
+                interval_ms,
+            },
         };
         self.input(input);
     }

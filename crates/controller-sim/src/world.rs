@@ -163,12 +163,18 @@ impl World {
 
     /// The request that loads the scenario's document as it is now.
     pub fn load_request(&self) -> Request {
-        Request::Load { document: self.scenario.document(), generation: self.scenario.generation }
+        Request::Load {
+            document: self.scenario.document(),
+            generation: self.scenario.generation,
+        }
     }
 
     /// The time as the DPE's host sees it.
     pub fn time(&self) -> Time {
-        Time { boottime_us: HOST_BOOT_US + self.now_us, wall_us: EPOCH_US + self.now_us }
+        Time {
+            boottime_us: HOST_BOOT_US + self.now_us,
+            wall_us: EPOCH_US + self.now_us,
+        }
     }
 
     /// Virtual time of a boot time of the host.
@@ -184,16 +190,23 @@ impl World {
     /// Plans a happening.
     pub fn at(&mut self, at_us: u64, happening: Happening) {
         self.sequence += 1;
-        self.queue.push(Reverse((at_us.max(self.now_us), self.sequence, ())));
+        self.queue
+            .push(Reverse((at_us.max(self.now_us), self.sequence, ())));
         self.happenings.insert(self.sequence, happening);
     }
 
     /// Lets the next thing happen. `false`: nothing ever will.
     pub fn step(&mut self) -> bool {
-        let Some(Reverse((at_us, sequence, ()))) = self.queue.pop() else { return false };
-        let Some(happening) = self.happenings.remove(&sequence) else { return true };
+        let Some(Reverse((at_us, sequence, ()))) = self.queue.pop() else {
+            return false;
+        };
+        let Some(happening) = self.happenings.remove(&sequence) else {
+            return true;
+        };
         if self.steps >= STEP_LIMIT {
-            self.watch.violations.push(format!("{STEP_LIMIT} steps are not enough: something runs in circles"));
+            self.watch.violations.push(format!(
+                "{STEP_LIMIT} steps are not enough: something runs in circles"
+            ));
             self.queue.clear();
             return false;
         }
@@ -205,7 +218,12 @@ impl World {
 
     /// Runs until that time.
     pub fn run_until(&mut self, until_us: u64) {
-        while self.queue.peek().is_some_and(|Reverse((at_us, ..))| *at_us <= until_us) && self.step() {}
+        while self
+            .queue
+            .peek()
+            .is_some_and(|Reverse((at_us, ..))| *at_us <= until_us)
+            && self.step()
+        {}
         self.now_us = self.now_us.max(until_us);
     }
 
@@ -232,7 +250,9 @@ impl World {
             Happening::Boot(guest) => self.boot(guest),
             Happening::Resume(guest) => self.resume_guest(guest),
             Happening::DeviceActs(guest) => self.power_cycle(guest),
-            Happening::DeviceAnswers(start, assembly, attempt, result) => self.device_answers(start, assembly, attempt, result),
+            Happening::DeviceAnswers(start, assembly, attempt, result) => {
+                self.device_answers(start, assembly, attempt, result)
+            }
             Happening::Record(start, event) => self.record(start, *event),
             Happening::Recorded(start, id) => self.recorded(start, id),
             Happening::RetryEvents(start) => self.retry_events(start),
@@ -245,30 +265,102 @@ impl World {
     /// Notes something in the trace.
     pub(crate) fn say(&mut self, text: impl FnOnce() -> String) {
         if self.options.trace {
-            self.trace.push(format!("{:>12.6} {}", self.now_us as f64 / SECOND as f64, text()));
+            self.trace.push(format!(
+                "{:>12.6} {}",
+                self.now_us as f64 / SECOND as f64,
+                text()
+            ));
         }
     }
 
     /// Index of the guest of an assembly.
     pub fn guest(&self, assembly: &str) -> usize {
-        self.guests.iter().position(|guest| guest.name == assembly).unwrap_or_else(|| panic!("no guest {assembly}"))
+        self.guests
+            .iter()
+            .position(|guest| guest.name == assembly)
+            .unwrap_or_else(|| panic!("no guest {assembly}"))
     }
 
     /// Names of the guests in which the processes of a service run.
     pub fn runs_in(&self, service: &str) -> Vec<&str> {
-        self.guests.iter().filter(|guest| guest.running.contains(service)).map(|guest| guest.name.as_str()).collect()
+        self.guests
+            .iter()
+            .filter(|guest| guest.running.contains(service))
+            .map(|guest| guest.name.as_str())
+            .collect()
+    }
+
+    /// The controller, while the DPE lives.
+    pub fn controller(&self) -> Option<&controller::Controller> {
+        self.shell.controller.as_ref()
+    }
+
+    /// Operations that were sent so far, as `ACTION SERVICE ASSEMBLY`, monitors left out.
+    pub fn executed(&self) -> Vec<String> {
+        let operations = self
+            .watch
+            .executed
+            .iter()
+            .filter(|(_, action, _)| action != "monitor");
+        operations
+            .map(|(assembly, action, resource)| format!("{action} {resource} {assembly}"))
+            .collect()
+    }
+
+    /// Events in the log, in order, as `KIND [SERVICE] [ASSEMBLY]`; those of transitions left out.
+    pub fn told(&self) -> Vec<String> {
+        let mut events: Vec<&Event> = self.log.values().collect();
+        events.sort_by(|a, b| a.id.cmp(&b.id));
+        let parts = |event: &Event| {
+            [
+                event.kind.as_str().to_owned(),
+                event.service.clone(),
+                event.assembly.clone(),
+            ]
+        };
+        let line = |event: &Event| {
+            parts(event)
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        events
+            .into_iter()
+            .filter(|event| !event.kind.as_str().starts_with("transition."))
+            .map(line)
+            .collect()
+    }
+
+    /// The deployment has ended.
+    pub fn unloaded(&self) -> bool {
+        self.shell.unloaded
+    }
+
+    /// Someone asks for something now.
+    pub fn ask(&mut self, request: Request) {
+        self.wish(request);
+    }
+
+    /// Something goes wrong now.
+    pub fn goes_wrong(&mut self, fault: crate::faults::Fault) {
+        self.happen(Happening::Fault(fault));
     }
 
     /// The cloud manager: it switches off what the DPE asks it to, and says so when it is done.
     fn manager_looks(&mut self) {
         self.after(3 * SECOND, Happening::ManagerLooks);
         let time = self.time();
-        let Some(controller) = &self.shell.controller else { return };
+        let Some(controller) = &self.shell.controller else {
+            return;
+        };
         let waiting: Vec<String> = controller
             .status(time)
             .assemblies
             .iter()
-            .filter(|assembly| assembly.state == "fencing" && assembly.reason.contains("ConfirmFenced"))
+            .filter(|assembly| {
+                assembly.state == "fencing" && assembly.reason.contains("ConfirmFenced")
+            })
             .map(|assembly| assembly.name.clone())
             .collect();
         for assembly in waiting {

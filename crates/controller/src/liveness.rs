@@ -264,7 +264,11 @@ impl Controller {
             );
         }
         // What is older than its fencing says nothing any more: everything was stopped. So the agent forgets it, and is asked.
-        let history = if was == Life::Safe && !rebooted { self.forget_all(name, &history) } else { history };
+        let history = if was == Life::Safe && !rebooted {
+            self.forget_all(name, &history)
+        } else {
+            history
+        };
         self.take_history(now, name, history);
         self.world_changed(&format!("assembly {name} is online"));
     }
@@ -405,14 +409,22 @@ impl Controller {
         }
         self.services_gone(now, name, "is lost");
         self.actions_lost(name, "its assembly is lost");
+        // A stream over which nothing comes is given up: a new one tells when the agent is back.
+        self.reconnect(name);
         self.world_changed(&format!("assembly {name} is lost"));
     }
 
     /// Has an agent forget everything. Gives the history that is left.
     fn forget_all(&mut self, name: &str, history: &[Record]) -> Vec<Record> {
-        let resources: BTreeSet<&str> = history.iter().map(|record| record.operation.resource.as_str()).collect();
+        let resources: BTreeSet<&str> = history
+            .iter()
+            .map(|record| record.operation.resource.as_str())
+            .collect();
         for resource in resources {
-            self.effects.push(Effect::Forget { assembly: name.to_owned(), resource: resource.to_owned() });
+            self.effects.push(Effect::Forget {
+                assembly: name.to_owned(),
+                resource: resource.to_owned(),
+            });
         }
         Vec::new()
     }

@@ -73,7 +73,10 @@ impl Controller {
         match (problems.as_slice(), &self.transition) {
             ([], None) => "everything runs that should".into(),
             ([], Some(transition)) => {
-                format!("{} actions are being carried out", transition.counts().actions)
+                format!(
+                    "{} actions are being carried out",
+                    transition.counts().actions
+                )
             }
             ([one], _) => one.clone(),
             ([first, rest @ ..], _) => format!("{first} (and {} more)", rest.len()),
