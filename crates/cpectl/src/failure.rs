@@ -63,27 +63,28 @@ impl From<Error> for Failure {
             Error::AccessDenied(_) => Kind::Denied,
             Error::NotReady(_) => Kind::Unreachable,
             Error::InvalidArgument(_) => Kind::Usage,
-            Error::ZBus(zbus::Error::MethodError(name, ..)) => match name.as_str() {
-                "org.freedesktop.DBus.Error.AccessDenied" => Kind::Denied,
-                "org.freedesktop.DBus.Error.ServiceUnknown"
-                | "org.freedesktop.DBus.Error.NameHasNoOwner"
-                | "org.freedesktop.DBus.Error.NoReply"
-                | "org.freedesktop.DBus.Error.Disconnected" => {
+            Error::ZBus(zbus::Error::InputOutput(_)) => Kind::Unreachable,
+            foreign => match foreign.foreign_name().as_deref() {
+                Some("org.freedesktop.DBus.Error.AccessDenied") => {
                     return Failure::new(
-                        Kind::Unreachable,
-                        "cpe does not answer on this bus; is cpe.service running? (--bus chooses another bus)",
+                        Kind::Denied,
+                        "this user may not do this: it takes root or a member of group `cpe`",
                     );
                 }
-                "org.freedesktop.DBus.Error.UnknownObject" => {
+                Some("org.freedesktop.DBus.Error.UnknownObject") => {
                     return Failure::new(
                         Kind::NotFound,
                         "there is no such deployment on this host",
                     );
                 }
+                _ if foreign.is_temporary() => {
+                    return Failure::new(
+                        Kind::Unreachable,
+                        "cpe does not answer on this bus; is cpe.service running? (--bus chooses another bus)",
+                    );
+                }
                 _ => Kind::Failed,
             },
-            Error::ZBus(zbus::Error::InputOutput(_)) => Kind::Unreachable,
-            _ => Kind::Failed,
         };
         Failure::new(kind, error.message())
     }

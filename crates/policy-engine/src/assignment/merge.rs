@@ -4,9 +4,10 @@
 use super::{colocations, locations};
 use crate::configuration::constraints::colocation::Side;
 use crate::model::{
-    AttributeLookup, Cluster, Colocation, ColocationId, Host, NodeTable, ResourceId, Score, Variant,
+    AttributeLookup, Cluster, Colocation, ColocationId, NodeTable, ResourceId, Score, Variant,
 };
 use rustc_hash::FxHashSet;
+use std::cmp::Ordering;
 
 /// How preferences are merged.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,6 +19,13 @@ pub struct Mode {
     /// Follow what resources are colocated with, instead of what is colocated with them.
     pub this_with: bool,
 }
+
+/// So many merges are done in a run. The paths through entangled colocations can be exponentially many; after this number each
+/// dependent's wishes are followed only so far ([`MERGES_PER_DEPENDENT`]).
+pub const MERGES: u64 = 10_000_000;
+
+/// See [`MERGES`].
+const MERGES_PER_DEPENDENT: u64 = 1000;
 
 /// Marks a node that must not be used, while the merge goes on.
 const UNUSABLE: Score = Score(-100_000_000);
@@ -61,13 +69,9 @@ pub fn merge(
     factor: f32,
     mode: Mode,
 ) {
-    let mut merger = Merger {
-        cluster,
-        target,
-        mode,
-        merging: FxHashSet::default(),
-    };
+    let mut merger = Merger::new(cluster, target, mode);
     merger.merge(source, table, via, factor, mode.rollback);
+    merger.finish();
 }
 
 /// The table of `source` with the preferences of everything that it is colocated with (§9.1).
@@ -81,18 +85,18 @@ pub fn with_primaries(cluster: &Cluster, source: ResourceId) -> NodeTable {
             None => break,
         }
     }
+    let mode = Mode {
+        this_with: true,
+        ..Mode::default()
+    };
     let mut merger = Merger {
-        cluster,
-        target: source,
-        mode: Mode {
-            this_with: true,
-            ..Mode::default()
-        },
         merging,
+        ..Merger::new(cluster, source, mode)
     };
     let mut table = cluster.resource(source).allowed.clone();
     merger.merging.insert(source);
     merger.go_on(source, &mut table, 1.0);
+    merger.finish();
     table
 }
 
@@ -103,9 +107,31 @@ struct Merger<'c> {
     mode: Mode,
     /// Resources whose merge is under way: each contributes once.
     merging: FxHashSet<ResourceId>,
+    /// Merges that were granted, and how many of them are left until it gives up.
+    granted: u64,
+    left: u64,
 }
 
-impl Merger<'_> {
+impl<'c> Merger<'c> {
+    fn new(cluster: &'c Cluster, target: ResourceId, mode: Mode) -> Self {
+        let granted = cluster.merges_left.get().max(MERGES_PER_DEPENDENT);
+        Merger {
+            cluster,
+            target,
+            mode,
+            merging: FxHashSet::default(),
+            granted,
+            left: granted,
+        }
+    }
+
+    /// Accounts for the merges.
+    fn finish(self) {
+        let used = self.granted - self.left;
+        let left = self.cluster.merges_left.get().saturating_sub(used);
+        self.cluster.merges_left.set(left);
+    }
+
     fn merge(
         &mut self,
         source: ResourceId,
@@ -114,9 +140,10 @@ impl Merger<'_> {
         factor: f32,
         rollback: bool,
     ) {
-        if !self.merging.insert(source) {
+        if self.left == 0 || !self.merging.insert(source) {
             return;
         }
+        self.left -= 1;
         let resource = self.cluster.resource(source);
         if matches!(resource.variant, Variant::Group(_)) {
             if let Some(first) = resource.children.first() {
@@ -156,7 +183,9 @@ impl Merger<'_> {
                 continue;
             }
             let weakened = self::factor(factor, next);
-            self.merge(side.other(next), work, next, weakened, true);
+            stacker::maybe_grow(64 * 1024, 1024 * 1024, || {
+                self.merge(side.other(next), work, next, weakened, true);
+            });
         }
         true
     }
@@ -175,7 +204,7 @@ impl Merger<'_> {
             .as_ref()
             .unwrap_or(&cluster.resource(source).allowed);
         let best = BestScores::new(cluster, source, &via.attribute, table);
-        let of_target = AttributeLookup::new(cluster, &via.attribute, self.target, Host::Assigned);
+        let of_target = AttributeLookup::for_colocation(cluster, &via.attribute, self.target);
         // banning what must not be near is no reason to go there, unless it can only go there
         let is_void = |best: Score| {
             !(cluster.resource(via.primary).stickiness.0 < -best.0
@@ -191,13 +220,13 @@ impl Merger<'_> {
                 continue;
             }
             let sum = entry.score.add(weakened(best, factor));
-            if self.mode.non_negative && sum < Score::ZERO {
-                if entry.score > Score::ZERO {
-                    entry.score = UNUSABLE;
-                }
-                continue;
-            }
-            entry.score = sum;
+            entry.score = match entry.score.cmp(&Score::ZERO) {
+                // already negative: the dependent may make it worse
+                Ordering::Less => sum,
+                _ if !self.mode.non_negative || sum >= Score::ZERO => sum,
+                Ordering::Equal => Score::ZERO,
+                Ordering::Greater => UNUSABLE,
+            };
         }
     }
 
@@ -252,7 +281,7 @@ enum BestScores {
 
 impl BestScores {
     fn new(cluster: &Cluster, source: ResourceId, attribute: &str, table: &NodeTable) -> Self {
-        let lookup = AttributeLookup::new(cluster, attribute, source, Host::Assigned);
+        let lookup = AttributeLookup::for_colocation(cluster, attribute, source);
         let available = table
             .iter()
             .filter(|(node, _)| cluster.node(*node).is_available());

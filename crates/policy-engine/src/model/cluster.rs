@@ -64,6 +64,8 @@ pub struct Cluster {
     pub poisoned_digests: rustc_hash::FxHashSet<ElementId>,
     /// Earliest instant later than now at which something may change.
     pub recheck_by: Cell<Option<i64>>,
+    /// How often dependents' wishes may still be merged at full depth (assignment).
+    pub merges_left: Cell<u64>,
     /// Score lines in order of computation, if `run.scores`.
     pub score_lines: Vec<ScoreLine>,
     /// Lines that the run prints or logs.
@@ -194,6 +196,7 @@ impl Cluster {
             deferred_checks: Vec::new(),
             poisoned_digests: Default::default(),
             recheck_by: Cell::new(None),
+            merges_left: Cell::new(crate::assignment::MERGES),
             score_lines: Vec::new(),
             messages: Vec::new(),
             by_name: FxHashMap::default(),

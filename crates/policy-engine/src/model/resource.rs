@@ -79,6 +79,8 @@ pub struct Resource {
     pub variant: Variant,
     /// Parent.
     pub parent: Option<ResourceId>,
+    /// In the resource list (only resources without parent; `Cluster::list_resource`).
+    pub listed: bool,
     /// Children in current order: members, instances, or for a bundle all of its parts (04 §13.4).
     /// `assignment` and the probe step re-sort instances (04 §5).
     pub children: Vec<ResourceId>,
@@ -202,8 +204,6 @@ pub struct Resource {
     pub unassigned: bool,
     /// Being assigned (loop guard).
     pub assigning: bool,
-    /// Being merged (loop guard, 03 §14).
-    pub merging: bool,
     /// The node it was assigned to (primitives).
     pub assigned: Option<NodeId>,
     /// Copy of the table entry at the time of assignment (04 §8.5 reads its score).
@@ -213,7 +213,7 @@ pub struct Resource {
 
     // --- actions ---
     /// Its actions, oldest first.
-    pub actions: Vec<ActionId>,
+    pub actions: ActionList,
     /// Being restarted (only during 05 §5.3).
     pub restarting: bool,
     /// Definition changed so that a reload suffices.
@@ -236,6 +236,7 @@ impl Resource {
             config_id,
             variant,
             parent: None,
+            listed: false,
             children: Vec::new(),
             config,
             agent,
@@ -293,11 +294,10 @@ impl Resource {
             tickets: Vec::new(),
             unassigned: true,
             assigning: false,
-            merging: false,
             assigned: None,
             assigned_entry: None,
             promotion_priority: 0,
-            actions: Vec::new(),
+            actions: ActionList::default(),
             restarting: false,
             reload: false,
             stop_unexpected: false,
