@@ -3,6 +3,7 @@
 
 use super::{colocations, locations};
 use crate::configuration::constraints::colocation::Side;
+use crate::explain::Cause;
 use crate::model::{
     AttributeLookup, Cluster, Colocation, ColocationId, NodeTable, ResourceId, Score, Variant,
 };
@@ -22,7 +23,7 @@ pub struct Mode {
 
 /// So many merges are done in a run. The paths through entangled colocations can be exponentially many; after this number each
 /// dependent's wishes are followed only so far ([`MERGES_PER_DEPENDENT`]).
-pub const MERGES: u64 = 10_000_000;
+pub const MERGES: u64 = 5_000_000;
 
 /// See [`MERGES`].
 const MERGES_PER_DEPENDENT: u64 = 1000;
@@ -52,6 +53,7 @@ pub fn heed_dependent(cluster: &mut Cluster, primary: ResourceId, id: Colocation
         mode,
     );
     cluster.resource_mut(primary).allowed = table;
+    cluster.note(primary, Cause::Heeds(id));
 }
 
 /// The factor behind a colocation: single precision, multiplied before it is divided.
