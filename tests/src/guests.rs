@@ -18,6 +18,24 @@ impl Lab {
         self.run(&["/srv/lab/guests.sh", verb, name]).ok();
     }
 
+    /// The process of a [`crate::Document::sleeper`] in each guest that has it: `(guest, pid)`,
+    /// the pid as the guest's host sees it.
+    pub fn sleepers(&self, seconds: u32) -> Vec<(String, u32)> {
+        // The guest is told by the process's cgroup: …/systemd-nspawn@web1.service/…
+        let script = format!(
+            "for p in $(pgrep -xf '/usr/bin/sleep {seconds}'); do echo $p $(sed -n 's/.*systemd-nspawn@\([a-z0-9-]*\).*/\1/p' /proc/$p/cgroup); done"
+        );
+        let mut found: Vec<(String, u32)> = self
+            .sh(&script)
+            .stdout
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .filter_map(|(pid, guest)| Some((guest.to_owned(), pid.parse().ok()?)))
+            .collect();
+        found.sort();
+        found
+    }
+
     /// Runs a shell script in a guest, as a transient unit of its own manager.
     pub fn in_guest(&self, name: &str, script: &str) -> Output {
         self.run(&["/srv/lab/guests.sh", "run", name, "/bin/bash", "-c", script])

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::document::Document;
 use crate::status::{Event, Status};
 
 /// One private system. Powered off when dropped; its journal is printed if the test failed.
@@ -125,6 +126,15 @@ impl Lab {
         let mut argv = vec!["cpectl"];
         argv.extend(args);
         self.run(&argv)
+    }
+
+    /// Sends a document with `cpectl deploy` and waits until all its services run.
+    #[track_caller]
+    pub fn deploy(&self, document: &Document) -> Output {
+        self.write("/srv/document.xml", &document.xml());
+        let output = self.cpectl(&["deploy", "--wait", "/srv/document.xml"]);
+        assert_eq!(output.code, 0, "the deployment did not come up: {output:#?}");
+        output
     }
 
     /// Writes a file in the lab's host.
