@@ -1,1 +1,60 @@
-//! Deployment documents: model, reader, validation, lowering to policy-engine configuration
+//! Deployment documents: from the XML that a cloud manager sends to a checked model, and from the model to the
+//! configuration that the policy engine reads.
+//!
+//! ```text
+//! bytes ─ tree ─→ elements with positions ─ reader ─→ Deployment ─ lower ─→ <configuration> for the policy engine
+//!                                              └── configuration: Pacemaker's own elements, checked, taken verbatim
+//! ```
+//!
+//! The crate does no I/O. Every problem of a document is reported at once, each with its line and column and with what
+//! would be right; `docs/deployment-document.md` is the reference of the format, [`SCHEMA`] its RELAX NG schema.
+//!
+//! ```
+//! let deployment = deployment::read(br#"
+//!     <deployable name="shop">
+//!       <assemblies><assembly name="web1" address="unix:/run/cpe/guests/web1/agent.sock"/></assemblies>
+//!       <services><service name="web" class="ocf" provider="heartbeat" type="nginx"/></services>
+//!     </deployable>"#).expect("a valid document");
+//! assert_eq!(deployment.services[0].id, "web");
+//! assert!(deployment.configuration().contains(r#"<primitive id="web" class="ocf" provider="heartbeat" type="nginx">"#));
+//! ```
+
+mod configuration;
+mod lower;
+mod model;
+mod problem;
+mod reader;
+mod tree;
+mod value;
+
+pub use model::{
+    Address, Agent, Assembly, Constraint, Deployment, Escalation, Fencing, FencingMode, Group,
+    Heartbeat, Instances, OnFail, OrderKind, Origin, Parameter, RawConfiguration, Score, Service,
+};
+pub use problem::{Problem, Severity};
+pub use tree::{MAX_DEPTH, MAX_SIZE};
+
+/// The RELAX NG schema of deployment documents (XML syntax), for cloud managers to check against before they send.
+///
+/// It describes form only; [`read`] also checks what a grammar cannot: that names are unique and references exist.
+pub const SCHEMA: &str = include_str!("../../../docs/deployment.rng");
+
+/// What reading a document gave: the deployment unless there is an error, and everything there is to say about it.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// `None` exactly if one of the problems is an error.
+    pub deployment: Option<Deployment>,
+    /// Errors and warnings, in the order of the document.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads and checks a document. Err: all problems at once, in the order of the document, warnings among them.
+pub fn read(document: &[u8]) -> Result<Deployment, Vec<Problem>> {
+    let outcome = read_with_warnings(document);
+    outcome.deployment.ok_or(outcome.problems)
+}
+
+/// As [`read`], and gives the warnings of a valid document too.
+pub fn read_with_warnings(document: &[u8]) -> Outcome {
+    reader::read(document)
+}

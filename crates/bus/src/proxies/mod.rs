@@ -1,0 +1,11 @@
+//! Clients of the interfaces: ours, and the parts of systemd's that we use.
+
+pub mod agent;
+pub mod cpe;
+pub mod dpe;
+pub mod systemd;
+
+pub use agent::AgentProxy;
+pub use cpe::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
+pub use dpe::DpeProxy;
+pub use systemd::{SystemdManagerProxy, SystemdServiceProxy, SystemdUnitProxy};

@@ -1,0 +1,250 @@
+//! Operations as they go to a guest agent, and the records that come back.
+//!
+//! The shapes are those of `org.cloudpolicy.Agent1` (Execute, OperationCompleted, History): a shell only has to copy fields. Both
+//! serialise with serde under the names of the bus.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What an agent is asked to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// The transition key, `ACTION:TRANSITION:EXPECTED-RC:UUID`: see [`TransitionKey`].
+    pub id: String,
+    /// Id of the resource under which the agent keeps its history.
+    pub resource: String,
+    /// `ocf`, `systemd`, `lsb`, `service`.
+    pub class: String,
+    /// Provider, for class `ocf`; else empty.
+    pub provider: String,
+    /// Name of the resource agent.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `start`, `stop`, `monitor`, …
+    pub action: String,
+    /// 0 = once.
+    pub interval_ms: u32,
+    /// After this the agent kills the operation.
+    pub timeout_ms: u32,
+    /// Parameters of the resource agent, without `OCF_RESKEY_`.
+    pub parameters: BTreeMap<String, String>,
+    /// `CRM_meta_*` values, with their prefix.
+    pub meta: BTreeMap<String, String>,
+    /// What the agent keeps with the record for the controller: see the constants below.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Annotation: digest of the parameters, so that a changed definition is noticed later.
+pub const OP_DIGEST: &str = "op-digest";
+/// Annotation: the assembly from which a live migration comes.
+pub const MIGRATE_SOURCE: &str = "migrate_source";
+/// Annotation: the assembly to which a live migration goes.
+pub const MIGRATE_TARGET: &str = "migrate_target";
+
+/// Whether an operation is still running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordState {
+    /// Accepted or running.
+    Pending,
+    /// Ended by itself, or by its timeout.
+    #[default]
+    Complete,
+    /// A recurring operation that was cancelled.
+    Cancelled,
+}
+
+/// One operation in an agent's history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What was asked for.
+    #[serde(flatten)]
+    pub operation: Operation,
+    /// Whether it has ended.
+    pub state: RecordState,
+    /// Number in the agent's history: later operations have higher numbers, for the whole boot of the guest.
+    pub call_id: u32,
+    /// Pacemaker's `op-status`: 0 done, 1 cancelled, 2 timed out, 3 not supported, 4 error, 5 hard error, 7 not installed, …
+    pub status: i32,
+    /// Exit code in the sense of OCF.
+    pub rc: i32,
+    /// Wall clock of the guest when it began, microseconds.
+    pub started: u64,
+    /// Wall clock of the guest when it ended, microseconds.
+    pub completed: u64,
+    /// Recurring: when the result last changed; else when it ended. Microseconds, wall clock of the guest.
+    pub last_rc_change: u64,
+    /// When it last ran. Microseconds, wall clock of the guest.
+    pub last_run: u64,
+    /// How long it ran.
+    pub exec_ms: u32,
+    /// How long it waited before it ran.
+    pub queue_ms: u32,
+    /// What the resource agent said about a failure.
+    pub exit_reason: String,
+    /// Bounded output.
+    pub output: String,
+}
+
+/// `op-status` of an operation that is done.
+pub const STATUS_DONE: i32 = 0;
+/// `op-status` of a cancelled operation.
+pub const STATUS_CANCELLED: i32 = 1;
+/// `op-status` of an operation that took longer than its timeout.
+pub const STATUS_TIMEOUT: i32 = 2;
+/// `op-status` of an operation that could not be run.
+pub const STATUS_ERROR: i32 = 4;
+
+impl Record {
+    /// The exit code that the operation was expected to have: from its id; 0 if that is no transition key.
+    pub fn expected_rc(&self) -> i32 {
+        TransitionKey::parse(&self.operation.id).map_or(0, |key| key.expected_rc)
+    }
+
+    /// Ended otherwise than expected. Pending and cancelled operations have not failed; degraded results (190, 191) count as good.
+    pub fn failed(&self) -> bool {
+        if self.state != RecordState::Complete || self.status == STATUS_CANCELLED {
+            return false;
+        }
+        let rc = match self.rc {
+            190 => 0,
+            191 => 8,
+            other => other,
+        };
+        self.status != STATUS_DONE || rc != self.expected_rc()
+    }
+
+    /// A single check whether a resource is there: finding it otherwise than expected is news, not a failure of the resource.
+    pub fn is_probe(&self) -> bool {
+        self.operation.action == "monitor" && self.operation.interval_ms == 0
+    }
+
+    /// What tells one result from another: a recurring operation keeps its call id while its result changes.
+    pub fn result_key(&self) -> (u32, u64, i32, i32) {
+        (self.call_id, self.last_rc_change, self.status, self.rc)
+    }
+
+    /// `monitor after 10 s returned 7 (not running): no process`, for people.
+    pub fn describe(&self) -> String {
+        let operation = &self.operation;
+        let mut text = operation.action.clone();
+        if operation.interval_ms > 0 {
+            text += &format!(" (every {} ms)", operation.interval_ms);
+        }
+        match self.status {
+            STATUS_TIMEOUT => text += &format!(" timed out after {} ms", operation.timeout_ms),
+            STATUS_DONE => text += &format!(" returned {} ({})", self.rc, exit_code_name(self.rc)),
+            status => {
+                text += &format!(
+                    " ended with status {status}, exit code {} ({})",
+                    self.rc,
+                    exit_code_name(self.rc)
+                )
+            }
+        }
+        if !self.exit_reason.is_empty() {
+            text += ": ";
+            text += &self.exit_reason;
+        }
+        text
+    }
+}
+
+/// The words of the OCF standard for an exit code.
+pub fn exit_code_name(rc: i32) -> &'static str {
+    match rc {
+        0 => "ok",
+        1 => "error",
+        2 => "invalid parameter",
+        3 => "unimplemented feature",
+        4 => "insufficient privileges",
+        5 => "not installed",
+        6 => "not configured",
+        7 => "not running",
+        8 => "promoted",
+        9 => "failed promoted",
+        190 => "degraded",
+        191 => "promoted, degraded",
+        193 => "pending",
+        _ => "unknown",
+    }
+}
+
+/// `ACTION:TRANSITION:EXPECTED-RC:UUID`: which action of which transition of which DPE an operation belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransitionKey {
+    /// Number of the action in its graph.
+    pub action: u32,
+    /// Number of the transition since the start of the DPE.
+    pub transition: u64,
+    /// Expected exit code.
+    pub expected_rc: i32,
+    /// Names the start of the DPE: see [`dispatcher_uuid`].
+    pub uuid: String,
+}
+
+impl TransitionKey {
+    /// Reads a key. `None` if it is none.
+    pub fn parse(text: &str) -> Option<TransitionKey> {
+        let mut parts = text.splitn(4, ':');
+        Some(TransitionKey {
+            action: parts.next()?.parse().ok()?,
+            transition: parts.next()?.parse().ok()?,
+            expected_rc: parts.next()?.parse().ok()?,
+            uuid: parts.next().filter(|uuid| !uuid.is_empty())?.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for TransitionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}:{}:{}",
+            self.action, self.transition, self.expected_rc, self.uuid
+        )
+    }
+}
+
+/// The uuid that names one start of a DPE in transition keys: its epoch in the form of an RFC 9562 version 8 uuid.
+pub fn dispatcher_uuid(epoch: u64) -> String {
+    format!(
+        "{:08x}-{:04x}-8000-8000-000000000000",
+        epoch >> 16,
+        epoch & 0xffff
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transition_key_survives_the_way_through_an_agent() {
+        let key = TransitionKey {
+            action: 12,
+            transition: 3,
+            expected_rc: 7,
+            uuid: dispatcher_uuid(0x6921_aabb),
+        };
+        assert_eq!(key.uuid.len(), 36);
+        assert_eq!(TransitionKey::parse(&key.to_string()), Some(key));
+        assert_eq!(TransitionKey::parse("lease-stop"), None);
+        assert_eq!(TransitionKey::parse("1:2:0:"), None);
+    }
+
+    #[test]
+    fn a_probe_that_finds_nothing_as_expected_has_not_failed() {
+        let mut record = Record {
+            rc: 7,
+            ..Record::default()
+        };
+        record.operation.id = "1:1:7:u".into();
+        assert!(!record.failed());
+        record.rc = 0;
+        assert!(record.failed());
+        record.state = RecordState::Pending;
+        assert!(!record.failed());
+    }
+}

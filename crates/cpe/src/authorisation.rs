@@ -1,0 +1,147 @@
+//! Who may do what.
+//!
+//! | right | who |
+//! | --- | --- |
+//! | look: list, status, events, validate, plan | everyone the bus lets through |
+//! | change deployments, read documents (they may hold passwords of services) | root, this daemon's user, members of `access.group` |
+//! | record events | those, and members of `access.recorder_group` |
+//!
+//! The bus vouches for a caller's user and groups (`GetConnectionCredentials`); what a caller says of itself counts nothing.
+
+use cpe_bus::{Error, Result};
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use zbus::fdo::{ConnectionCredentials, DBusProxy};
+use zbus::message::Header;
+
+use crate::config::Access;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// Create, change, destroy, administer; read documents.
+    Administer,
+    /// Record events.
+    Record,
+}
+
+/// The caller's user and groups.
+#[derive(Debug, Clone, PartialEq)]
+struct Caller {
+    uid: u32,
+    gids: Vec<u32>,
+}
+
+/// Refuses the call unless its sender has the right.
+///
+/// # Errors
+/// [`Error::AccessDenied`], saying which group the caller would have to be in.
+pub async fn require(
+    right: Right,
+    access: &Access,
+    bus: &DBusProxy<'_>,
+    header: &Header<'_>,
+) -> Result<()> {
+    let sender = header.sender().ok_or_else(|| {
+        Error::AccessDenied("the call has no sender, so nobody can vouch for it".into())
+    })?;
+    let credentials = bus
+        .get_connection_credentials(sender.clone().into())
+        .await
+        .map_err(|error| Error::AccessDenied(format!("the bus does not say who calls: {error}")))?;
+    let access = access.clone();
+    // Groups may come from a directory service: not on the event loop.
+    let decided = tokio::task::spawn_blocking(move || {
+        let caller = caller(&credentials)?;
+        let allowed = groups_of(right, &access);
+        let gids: Vec<u32> = allowed.iter().filter_map(|name| gid(name)).collect();
+        if decide(&caller, Uid::effective().as_raw(), &gids) {
+            return Ok(());
+        }
+        let names = allowed.join("` or `");
+        Err(Error::AccessDenied(format!(
+            "user {} may not do this: it takes root or a member of group `{names}`",
+            name(caller.uid)
+        )))
+    });
+    decided
+        .await
+        .unwrap_or_else(|error| Err(Error::Failed(error.to_string())))
+}
+
+fn groups_of(right: Right, access: &Access) -> Vec<&str> {
+    match right {
+        Right::Administer => vec![&access.group],
+        Right::Record => vec![&access.group, &access.recorder_group],
+    }
+}
+
+fn decide(caller: &Caller, own_uid: u32, gids: &[u32]) -> bool {
+    caller.uid == 0 || caller.uid == own_uid || caller.gids.iter().any(|gid| gids.contains(gid))
+}
+
+fn caller(credentials: &ConnectionCredentials) -> Result<Caller> {
+    let uid = credentials
+        .unix_user_id()
+        .ok_or_else(|| Error::AccessDenied("the bus does not know the caller's user".into()))?;
+    let gids = match credentials.unix_group_ids() {
+        Some(gids) => gids.clone(),
+        // Buses before 1.13.16 do not tell groups; then what the user database says counts.
+        None => database_groups(uid),
+    };
+    Ok(Caller { uid, gids })
+}
+
+fn database_groups(uid: u32) -> Vec<u32> {
+    let Ok(Some(user)) = User::from_uid(Uid::from_raw(uid)) else {
+        return Vec::new();
+    };
+    let Ok(name) = std::ffi::CString::new(user.name) else {
+        return Vec::new();
+    };
+    getgrouplist(&name, user.gid)
+        .unwrap_or_default()
+        .into_iter()
+        .map(Gid::as_raw)
+        .collect()
+}
+
+fn gid(group: &str) -> Option<u32> {
+    Group::from_name(group)
+        .ok()
+        .flatten()
+        .map(|group| group.gid.as_raw())
+}
+
+fn name(uid: u32) -> String {
+    match User::from_uid(Uid::from_raw(uid)) {
+        Ok(Some(user)) => format!("`{}`", user.name),
+        _ => uid.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_the_daemons_user_and_members_of_the_group_may_and_nobody_else() {
+        let caller = |uid, gids: &[u32]| Caller {
+            uid,
+            gids: gids.to_vec(),
+        };
+        assert!(decide(&caller(0, &[]), 990, &[500]));
+        assert!(decide(&caller(990, &[990]), 990, &[500]));
+        assert!(decide(&caller(1000, &[100, 500]), 990, &[500]));
+        assert!(!decide(&caller(1000, &[100]), 990, &[500]));
+        assert!(
+            !decide(&caller(1000, &[100, 500]), 990, &[]),
+            "a group that does not exist has no members"
+        );
+    }
+
+    #[test]
+    fn recorders_may_record_but_not_administer() {
+        let access = Access::default();
+        assert_eq!(groups_of(Right::Administer, &access), ["cpe"]);
+        assert_eq!(groups_of(Right::Record, &access), ["cpe", "dpe"]);
+    }
+}

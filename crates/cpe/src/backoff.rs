@@ -1,0 +1,88 @@
+//! A growing pause between attempts, forgotten after a time without trouble.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A DPE that has done its work for this long is healthy; its next failure starts over.
+const HEALTHY: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub struct Backoff {
+    initial: Duration,
+    maximum: Duration,
+    attempts: u32,
+    next: Option<Instant>,
+    good_since: Option<Instant>,
+}
+
+impl Backoff {
+    pub fn new(initial: Duration, maximum: Duration) -> Backoff {
+        Backoff {
+            initial,
+            maximum,
+            attempts: 0,
+            next: None,
+            good_since: None,
+        }
+    }
+
+    /// An attempt begins now; the next may follow after the pause.
+    pub fn attempt(&mut self) {
+        let factor = 1u32.checked_shl(self.attempts).unwrap_or(u32::MAX);
+        let pause = self.initial.saturating_mul(factor).min(self.maximum);
+        self.attempts = self.attempts.saturating_add(1);
+        self.next = Some(Instant::now() + pause);
+        self.good_since = None;
+    }
+
+    /// All is well now.
+    pub fn good(&mut self) {
+        self.good_since.get_or_insert_with(Instant::now);
+    }
+
+    /// When the next attempt may begin; `None`: now.
+    pub fn not_before(&mut self) -> Option<Instant> {
+        if self
+            .good_since
+            .is_some_and(|since| since.elapsed() >= HEALTHY)
+        {
+            *self = Backoff::new(self.initial, self.maximum);
+        }
+        self.next.filter(|next| *next > Instant::now())
+    }
+
+    /// Attempts since all was well.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pause_doubles_up_to_its_maximum_and_is_forgotten_after_a_healthy_time() {
+        let second = Duration::from_secs(1);
+        let mut backoff = Backoff::new(second, 5 * second);
+        assert_eq!(backoff.not_before(), None);
+        let mut pauses = Vec::new();
+        for _ in 0..5 {
+            backoff.attempt();
+            let next = backoff.not_before().unwrap();
+            pauses.push((next - Instant::now()).as_secs());
+            tokio::time::advance(next - Instant::now()).await;
+            assert_eq!(backoff.not_before(), None);
+        }
+        assert_eq!(pauses, [1, 2, 4, 5, 5]);
+        backoff.good();
+        tokio::time::advance(HEALTHY).await;
+        assert_eq!(backoff.not_before(), None);
+        assert_eq!(backoff.attempts(), 0);
+        for _ in 0..200 {
+            backoff.attempt();
+        }
+        assert!(backoff.not_before().unwrap() - Instant::now() <= 5 * second);
+    }
+}

@@ -1,0 +1,244 @@
+//! `org.cloudpolicy.Cpe1.Deployment`: one object per deployment. What only the DPE can answer or do is passed on to it.
+
+use std::sync::Arc;
+
+use cpe_bus::names::{deployment_path, dpe_unit};
+use cpe_bus::proxies::DpeProxy;
+use cpe_bus::status::{self, DeploymentState, DeploymentStatus};
+use cpe_bus::{Error, Result};
+use zbus::Connection;
+use zbus::message::Header;
+
+use super::manager::not_found;
+use super::{Link, StoreFailed};
+use crate::authorisation::Right;
+use crate::registry::{Deployment, state_name};
+use crate::session::Session;
+use crate::supervisor;
+
+pub struct DeploymentObject {
+    link: Link,
+    deployment: Arc<Deployment>,
+}
+
+impl DeploymentObject {
+    pub fn new(session: &Arc<Session>, deployment: &Arc<Deployment>) -> DeploymentObject {
+        DeploymentObject {
+            link: Link::new(session),
+            deployment: Arc::clone(deployment),
+        }
+    }
+
+    /// Tells the bus that state or process changed.
+    pub async fn announce_view(connection: &Connection, name: &str) {
+        if let Ok(object) = connection
+            .object_server()
+            .interface::<_, DeploymentObject>(deployment_path(name))
+            .await
+        {
+            let emitter = object.signal_emitter();
+            let object = object.get().await;
+            let sent = async {
+                object.state_changed(emitter).await?;
+                object.dpe_pid_changed(emitter).await
+            };
+            if let Err(error) = sent.await {
+                tracing::debug!("properties of {name} could not be announced: {error}");
+            }
+        }
+    }
+
+    /// Tells the bus that another generation is stored.
+    pub async fn announce_generation(connection: &Connection, name: &str) {
+        if let Ok(object) = connection
+            .object_server()
+            .interface::<_, DeploymentObject>(deployment_path(name))
+            .await
+            && let Err(error) = object
+                .get()
+                .await
+                .generation_changed(object.signal_emitter())
+                .await
+        {
+            tracing::debug!("generation of {name} could not be announced: {error}");
+        }
+    }
+
+    async fn dpe(&self, session: &Session) -> Result<DpeProxy<'static>> {
+        Ok(supervisor::proxy(session, &self.deployment.name).await?)
+    }
+
+    /// A failed call to the DPE in words for our caller, who knows nothing of the DPE's bus name.
+    fn passed_on(&self, error: Error) -> Error {
+        if matches!(error, Error::ZBus(_)) && error.is_temporary() {
+            let view = self.deployment.view();
+            let remark = if view.remark.is_empty() {
+                "try again".to_owned()
+            } else {
+                view.remark
+            };
+            return Error::NotReady(format!(
+                "the DPE of `{}` does not answer ({remark})",
+                self.deployment.name
+            ));
+        }
+        error
+    }
+
+    /// What is known here, for when no DPE answers.
+    fn own_status(&self) -> DeploymentStatus {
+        let (row, view) = (self.deployment.row(), self.deployment.view());
+        DeploymentStatus {
+            name: row.name,
+            uuid: row.uuid,
+            state: self.deployment.state(),
+            summary: view.remark,
+            generation: row.generation,
+            time: crate::store::now(),
+            ..DeploymentStatus::default()
+        }
+    }
+}
+
+#[zbus::interface(name = "org.cloudpolicy.Cpe1.Deployment", introspection_docs = false)]
+impl DeploymentObject {
+    #[zbus(out_args("document", "generation"))]
+    async fn get_document(
+        &self,
+        generation: u64,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(String, u64)> {
+        let session = self.link.permit(Right::Administer, &header).await?;
+        let name = self.deployment.name.clone();
+        let found = session
+            .core
+            .store
+            .run(move |store| store.document(&name, generation))
+            .await
+            .map_err(StoreFailed)?;
+        found.ok_or_else(|| match generation {
+            0 => not_found(&self.deployment.name),
+            _ => Error::NotFound(format!(
+                "generation {generation} of `{}` is not kept; the newest is {}, the last {} are kept (limits.generations)",
+                self.deployment.name,
+                self.deployment.row().generation,
+                session.core.config.limits.generations
+            )),
+        })
+    }
+
+    #[zbus(out_args("status_json"))]
+    async fn get_status(&self) -> Result<String> {
+        let session = self.link.session()?;
+        let view = self.deployment.view();
+        // Without a process there is nobody to ask; asking would wait for the bus.
+        if view.pid == 0 {
+            return status::to_json(&self.own_status());
+        }
+        match self.dpe(&session).await?.get_status().await {
+            Ok(text) if self.deployment.row().destroying.is_none() => Ok(text),
+            Ok(text) => {
+                let mut status: DeploymentStatus = status::from_json(&text)?;
+                status.state = DeploymentState::Destroying;
+                status::to_json(&status)
+            }
+            Err(error) if error.is_temporary() => status::to_json(&self.own_status()),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[zbus(out_args("cib"))]
+    async fn get_input(&self, #[zbus(header)] header: Header<'_>) -> Result<String> {
+        let session = self.link.permit(Right::Administer, &header).await?;
+        self.dpe(&session)
+            .await?
+            .get_input()
+            .await
+            .map_err(|error| self.passed_on(error))
+    }
+
+    async fn cleanup(
+        &self,
+        service: String,
+        assembly: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let session = self.link.permit(Right::Administer, &header).await?;
+        self.dpe(&session)
+            .await?
+            .cleanup(&service, &assembly)
+            .await
+            .map_err(|error| self.passed_on(error))
+    }
+
+    async fn set_standby(
+        &self,
+        assembly: String,
+        on: bool,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let session = self.link.permit(Right::Administer, &header).await?;
+        self.dpe(&session)
+            .await?
+            .set_standby(&assembly, on)
+            .await
+            .map_err(|error| self.passed_on(error))
+    }
+
+    async fn set_maintenance(
+        &self,
+        assembly: String,
+        on: bool,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let session = self.link.permit(Right::Administer, &header).await?;
+        self.dpe(&session)
+            .await?
+            .set_maintenance(&assembly, on)
+            .await
+            .map_err(|error| self.passed_on(error))
+    }
+
+    async fn confirm_fenced(
+        &self,
+        assembly: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let session = self.link.permit(Right::Administer, &header).await?;
+        self.dpe(&session)
+            .await?
+            .confirm_fenced(&assembly)
+            .await
+            .map_err(|error| self.passed_on(error))
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    async fn name(&self) -> String {
+        self.deployment.name.clone()
+    }
+
+    #[zbus(property)]
+    async fn uuid(&self) -> String {
+        self.deployment.row().uuid
+    }
+
+    #[zbus(property)]
+    async fn generation(&self) -> u64 {
+        self.deployment.row().generation
+    }
+
+    #[zbus(property)]
+    async fn state(&self) -> String {
+        state_name(self.deployment.state()).into()
+    }
+
+    #[zbus(property)]
+    async fn dpe_pid(&self) -> u32 {
+        self.deployment.view().pid
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    async fn unit(&self) -> String {
+        dpe_unit(&self.deployment.name)
+    }
+}

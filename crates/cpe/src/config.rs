@@ -1,0 +1,270 @@
+//! What an administrator may set, with the defaults that hold without any file.
+//!
+//! The reference is `/etc/cpe/cpe.toml` as installed, which shows every key with its default. Unknown keys are errors: a
+//! misspelt limit that is silently ignored is no limit.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Deserializer};
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `system`, `user` or a D-Bus address; the command line wins.
+    pub bus: Option<String>,
+    /// Where the database lies; the command line wins.
+    pub state_directory: Option<PathBuf>,
+    pub access: Access,
+    pub events: Events,
+    pub limits: Limits,
+    pub dpe: Dpe,
+}
+
+/// Who may change what, besides root and the daemon's own user.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Access {
+    /// Members may change deployments and read their documents.
+    pub group: String,
+    /// Members may record events.
+    pub recorder_group: String,
+}
+
+/// Retention of the event log.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Events {
+    #[serde(deserialize_with = "duration")]
+    pub keep_for: Duration,
+    pub keep_count: u64,
+}
+
+/// Bounds on what callers may make this daemon hold.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Largest document in bytes.
+    #[serde(deserialize_with = "size")]
+    pub document: usize,
+    pub deployments: usize,
+    /// Documents kept per deployment, the current one included.
+    pub generations: u64,
+}
+
+/// How patient the CPE is with its DPEs.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dpe {
+    #[serde(deserialize_with = "duration")]
+    pub name_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub unload_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub backoff_initial: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub backoff_maximum: Duration,
+    pub concurrent_starts: usize,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Access {
+            group: "cpe".into(),
+            recorder_group: "dpe".into(),
+        }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Events {
+            keep_for: Duration::from_secs(90 * 24 * 3600),
+            keep_count: 1_000_000,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            document: 8 << 20,
+            deployments: 1000,
+            generations: 10,
+        }
+    }
+}
+
+impl Default for Dpe {
+    fn default() -> Self {
+        Dpe {
+            name_timeout: Duration::from_secs(30),
+            unload_timeout: Duration::from_secs(600),
+            backoff_initial: Duration::from_secs(1),
+            backoff_maximum: Duration::from_secs(60),
+            concurrent_starts: 16,
+        }
+    }
+}
+
+impl Config {
+    /// Reads `path`; without one, `/etc/cpe/cpe.toml` if it exists, else the defaults.
+    pub fn load(path: Option<&Path>) -> anyhow::Result<Config> {
+        const USUAL: &str = "/etc/cpe/cpe.toml";
+        let (path, required) = match path {
+            Some(path) => (path, true),
+            None => (Path::new(USUAL), false),
+        };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if !required && error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Config::default());
+            }
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("cannot read configuration {}", path.display()));
+            }
+        };
+        Config::parse(&text).with_context(|| format!("configuration {}", path.display()))
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Config> {
+        let config: Config = toml::from_str(text)?;
+        if config.limits.generations == 0 {
+            bail!("limits.generations must be at least 1: the current document is always kept");
+        }
+        if config.dpe.concurrent_starts == 0 {
+            bail!("dpe.concurrent_starts must be at least 1");
+        }
+        if config.dpe.backoff_initial.is_zero()
+            || config.dpe.backoff_maximum < config.dpe.backoff_initial
+        {
+            bail!("dpe.backoff_initial must be above 0 and not above dpe.backoff_maximum");
+        }
+        Ok(config)
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_duration(&text).map_err(serde::de::Error::custom)
+}
+
+/// `500ms`, `10s`, `5m`, `12h`, `30d`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split_number(text);
+    let milliseconds: Option<u64> = number.parse::<u64>().ok().and_then(|n| {
+        let factor = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" | "min" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        n.checked_mul(factor)
+    });
+    milliseconds.map(Duration::from_millis).ok_or_else(|| {
+        format!("expected a duration (a whole number and one of ms, s, m, h, d, such as \"10s\"), found \"{text}\"")
+    })
+}
+
+fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Bytes(usize),
+        Text(String),
+    }
+    match Either::deserialize(deserializer)? {
+        Either::Bytes(bytes) => Ok(bytes),
+        Either::Text(text) => parse_size(&text).map_err(serde::de::Error::custom),
+    }
+}
+
+/// `8MiB`, `64KiB`, `4096`.
+fn parse_size(text: &str) -> Result<usize, String> {
+    let (number, unit) = split_number(text);
+    let bytes = number.parse::<usize>().ok().and_then(|n| {
+        let factor = match unit {
+            "" | "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return None,
+        };
+        n.checked_mul(factor)
+    });
+    bytes.ok_or_else(|| {
+        format!("expected a size (bytes, or a whole number and KiB, MiB or GiB), found \"{text}\"")
+    })
+}
+
+fn split_number(text: &str) -> (&str, &str) {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    (&text[..end], text[end..].trim_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_installed_file_shows_exactly_the_defaults() {
+        let installed = include_str!("../../../systemd/etc/cpe/cpe.toml");
+        assert_eq!(Config::parse(installed).unwrap(), Config::default());
+        let uncommented: String = installed
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(rest) if rest.starts_with('[') || rest.contains(" = ") => rest,
+                _ => "",
+            })
+            .collect::<Vec<_>>()
+            .join("\n");
+        let mut config = Config::parse(&uncommented).unwrap();
+        assert_eq!(config.bus.take().as_deref(), Some("system"));
+        assert_eq!(
+            config.state_directory.take().as_deref(),
+            Some(Path::new("/var/lib/cpe"))
+        );
+        assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let text = Config::parse("[limits]\ndocumnet = 3\n")
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("documnet"), "{text}");
+    }
+
+    #[test]
+    fn durations_and_sizes_say_what_they_expected() {
+        assert_eq!(
+            parse_duration("90d").unwrap(),
+            Duration::from_secs(90 * 86400)
+        );
+        assert_eq!(parse_size("8MiB").unwrap(), 8 << 20);
+        for bad in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "1.5s",
+            "99999999999999999999d",
+            "18446744073709551615d",
+        ] {
+            assert!(
+                parse_duration(bad)
+                    .unwrap_err()
+                    .contains("expected a duration"),
+                "{bad}"
+            );
+        }
+        assert!(parse_size("8MB").unwrap_err().contains("found \"8MB\""));
+    }
+}

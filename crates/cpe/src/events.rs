@@ -1,0 +1,125 @@
+//! Events of the CPE's own, and every event's way into the journal.
+
+use cpe_bus::{Event, EventKind};
+
+use crate::store;
+
+/// A new event of this daemon.
+pub fn new(kind: EventKind, deployment: &str) -> Event {
+    Event::new(kind, deployment, store::now())
+}
+
+/// Writes a recorded event to the journal: one line for people, the rest as fields to filter by
+/// (`journalctl DEPLOYMENT=shop`, `journalctl MESSAGE_ID=…`).
+pub fn to_journal(event: &Event) {
+    let message_id = cpe_bus::events::message_id(&event.kind);
+    let details = match event.details.is_empty() {
+        true => None,
+        false => serde_json::to_string(&event.details).ok(),
+    };
+    // One macro per level: tracing's callsites are static.
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "cpe::event",
+                message_id,
+                event_id = event.id,
+                event_cursor = event.cursor,
+                event_time = event.time,
+                event_kind = event.kind,
+                deployment = some(&event.deployment),
+                assembly = some(&event.assembly),
+                service = some(&event.service),
+                state = some(&event.state),
+                reason = some(&event.reason),
+                details,
+                "{}",
+                sentence(event)
+            )
+        };
+    }
+    match severity(&event.kind) {
+        Severity::Error => line!(error),
+        Severity::Warning => line!(warn),
+        Severity::Notice => line!(info),
+    }
+}
+
+fn some(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// `service.moved shop web1/db started: web2 was lost`
+fn sentence(event: &Event) -> String {
+    let mut line = event.kind.clone();
+    if !event.deployment.is_empty() {
+        line.push(' ');
+        line.push_str(&event.deployment);
+    }
+    match (event.assembly.is_empty(), event.service.is_empty()) {
+        (true, true) => {}
+        (true, false) => line.push_str(&format!(" {}", event.service)),
+        (false, true) => line.push_str(&format!(" {}", event.assembly)),
+        (false, false) => line.push_str(&format!(" {}/{}", event.assembly, event.service)),
+    }
+    if !event.state.is_empty() {
+        line.push_str(&format!(" ({})", event.state));
+    }
+    if !event.reason.is_empty() {
+        line.push_str(": ");
+        line.push_str(&event.reason);
+    }
+    line
+}
+
+#[derive(Debug, PartialEq)]
+enum Severity {
+    Error,
+    Warning,
+    Notice,
+}
+
+fn severity(kind: &str) -> Severity {
+    match kind.parse::<EventKind>() {
+        Ok(
+            EventKind::DeploymentFailed
+            | EventKind::DpeDied
+            | EventKind::AssemblyLost
+            | EventKind::AssemblyFencingFailed
+            | EventKind::ServiceUnrecoverable,
+        ) => Severity::Error,
+        Ok(
+            EventKind::DeploymentDegraded
+            | EventKind::AssemblyHeartbeatMissed
+            | EventKind::AssemblyFencingRequested
+            | EventKind::ServiceFailed,
+        ) => Severity::Warning,
+        _ => Severity::Notice,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_journal_says_what_happened_to_what_and_why() {
+        let mut event = new(EventKind::ServiceMoved, "shop");
+        assert_eq!(sentence(&event), "service.moved shop");
+        event.service = "db".into();
+        event.reason = "web2 was lost".into();
+        assert_eq!(sentence(&event), "service.moved shop db: web2 was lost");
+        event.assembly = "web1".into();
+        event.state = "started".into();
+        assert_eq!(
+            sentence(&event),
+            "service.moved shop web1/db (started): web2 was lost"
+        );
+    }
+
+    #[test]
+    fn kinds_of_other_programs_are_notices() {
+        assert_eq!(severity("billing.invoice-sent"), Severity::Notice);
+        assert_eq!(severity("dpe.died"), Severity::Error);
+    }
+}

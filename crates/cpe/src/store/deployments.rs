@@ -1,0 +1,640 @@
+//! Deployments and their documents by generation.
+
+use cpe_bus::{Event, EventKind};
+use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
+
+use super::{Error, Result, Store, events, now, signed, unsigned};
+
+/// What the store knows of one deployment; its documents are read when needed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    pub name: String,
+    pub uuid: String,
+    /// Generation of the current document.
+    pub generation: u64,
+    /// Microseconds since the Unix epoch.
+    pub created: u64,
+    pub destroying: Option<Destroying>,
+    /// Its DPE has finished unloading: what is left is to stop the unit and to forget.
+    pub unloaded: bool,
+    /// Last generation that its DPE has taken; 0: none yet.
+    pub loaded: u64,
+    /// The unit's run that the event log told of last.
+    pub invocation: String,
+    /// Whether that run is going on as far as the event log knows.
+    pub alive: bool,
+}
+
+/// What becomes of the services of a deployment that is being destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destroying {
+    StopServices,
+    LeaveServices,
+}
+
+/// What came of a request to create.
+#[derive(Debug, PartialEq)]
+pub enum Created {
+    New(Row),
+    /// The same document was there already.
+    Same(Row),
+    /// Another document has that name; its generation.
+    Other(u64),
+    BeingDestroyed,
+    /// The host's limit of deployments is reached.
+    TooMany,
+}
+
+/// What came of a request to change.
+#[derive(Debug, PartialEq)]
+pub enum Updated {
+    New(Row),
+    /// The document is the current one already.
+    Same(u64),
+    /// The current generation is not the expected one.
+    Conflict(u64),
+    /// Its uuid is another: a different deployment under the same name.
+    OtherUuid(String),
+    BeingDestroyed,
+    NotFound,
+}
+
+/// What systemd says of the unit, as far as the event log cares.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Run {
+    /// This run of the unit is going on; the process that serves it.
+    Alive { invocation: String, pid: u32 },
+    /// No run is going on; why the last one ended.
+    Ended { cause: String },
+}
+
+impl Store {
+    pub fn deployments(&self) -> Result<Vec<Row>> {
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("{SELECT} ORDER BY name"))?;
+        let rows = statement.query_map([], row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    pub fn deployment(&self, name: &str) -> Result<Option<Row>> {
+        find(&self.connection, name)
+    }
+
+    /// Durable when it returns. At most `limit` deployments are kept.
+    pub fn create(
+        &mut self,
+        name: &str,
+        uuid: &str,
+        document: &str,
+        limit: usize,
+    ) -> Result<Created> {
+        let transaction = self.connection.transaction()?;
+        if let Some(existing) = find(&transaction, name)? {
+            return Ok(if existing.destroying.is_some() {
+                Created::BeingDestroyed
+            } else if current_document(&transaction, &existing)? == document {
+                Created::Same(existing)
+            } else {
+                Created::Other(existing.generation)
+            });
+        }
+        let count: i64 =
+            transaction.query_row("SELECT count(*) FROM deployment", [], |row| row.get(0))?;
+        if unsigned(count) >= limit as u64 {
+            return Ok(Created::TooMany);
+        }
+        insert(&transaction, name, uuid, 1, document)?;
+        let event = Event {
+            state: "stored".into(),
+            details: [
+                ("generation".to_owned(), "1".to_owned()),
+                ("uuid".to_owned(), uuid.to_owned()),
+            ]
+            .into(),
+            ..event(EventKind::DeploymentCreated, name)
+        };
+        let event = events::append(&transaction, event)?;
+        let row = require(&transaction, name)?;
+        transaction.commit()?;
+        self.announce(event);
+        Ok(Created::New(row))
+    }
+
+    /// Durable when it returns. `uuid` is the document's, if it says one. `expected` 0 means whichever generation is current. Documents older than the newest `keep`
+    /// are dropped.
+    pub fn update(
+        &mut self,
+        name: &str,
+        uuid: Option<&str>,
+        expected: u64,
+        document: &str,
+        keep: u64,
+    ) -> Result<Updated> {
+        let transaction = self.connection.transaction()?;
+        let Some(existing) = find(&transaction, name)? else {
+            return Ok(Updated::NotFound);
+        };
+        if existing.destroying.is_some() {
+            return Ok(Updated::BeingDestroyed);
+        }
+        if uuid.is_some_and(|uuid| uuid != existing.uuid) {
+            return Ok(Updated::OtherUuid(existing.uuid));
+        }
+        // A caller whose reply was lost asks again with the expectation that it fulfilled itself.
+        let fits = expected == 0 || expected == existing.generation;
+        if (fits || expected + 1 == existing.generation)
+            && current_document(&transaction, &existing)? == document
+        {
+            return Ok(Updated::Same(existing.generation));
+        }
+        if !fits {
+            return Ok(Updated::Conflict(existing.generation));
+        }
+        let generation = existing.generation + 1;
+        replace(&transaction, name, generation, document, keep)?;
+        let event = Event {
+            details: [
+                ("generation".to_owned(), generation.to_string()),
+                ("previous".to_owned(), existing.generation.to_string()),
+            ]
+            .into(),
+            ..event(EventKind::DeploymentModified, name)
+        };
+        let event = events::append(&transaction, event)?;
+        let row = require(&transaction, name)?;
+        transaction.commit()?;
+        self.announce(event);
+        Ok(Updated::New(row))
+    }
+
+    /// A DPE holds a newer generation than the store, whose database must have been restored from a backup. What is stored
+    /// stays the truth: it becomes the generation after the DPE's.
+    pub fn renumber(&mut self, name: &str, above: u64, keep: u64) -> Result<Option<Row>> {
+        let transaction = self.connection.transaction()?;
+        let Some(existing) = find(&transaction, name)? else {
+            return Ok(None);
+        };
+        if existing.generation > above {
+            return Ok(Some(existing));
+        }
+        let document = current_document(&transaction, &existing)?;
+        replace(&transaction, name, above + 1, &document, keep)?;
+        let event = Event {
+            reason: format!(
+                "its DPE holds generation {above}, newer than generation {} in the store: the stored document counts again",
+                existing.generation
+            ),
+            details: [
+                ("generation".to_owned(), (above + 1).to_string()),
+                ("previous".to_owned(), existing.generation.to_string()),
+            ]
+            .into(),
+            ..event(EventKind::DeploymentModified, name)
+        };
+        let event = events::append(&transaction, event)?;
+        let row = require(&transaction, name)?;
+        transaction.commit()?;
+        self.announce(event);
+        Ok(Some(row))
+    }
+
+    /// Takes over a deployment that a running DPE holds and the store has lost. Returns `None` if the name is known.
+    pub fn adopt(
+        &mut self,
+        name: &str,
+        uuid: &str,
+        generation: u64,
+        document: &str,
+    ) -> Result<Option<Row>> {
+        let transaction = self.connection.transaction()?;
+        if find(&transaction, name)?.is_some() {
+            return Ok(None);
+        }
+        insert(&transaction, name, uuid, generation, document)?;
+        transaction.execute(
+            "UPDATE deployment SET loaded = generation WHERE name = ?1",
+            [name],
+        )?;
+        let event = Event {
+            reason: "taken over from its running DPE, because the database was lost".into(),
+            details: [
+                ("generation".to_owned(), generation.to_string()),
+                ("uuid".to_owned(), uuid.to_owned()),
+                ("adopted".to_owned(), "yes".to_owned()),
+            ]
+            .into(),
+            ..event(EventKind::DeploymentCreated, name)
+        };
+        let event = events::append(&transaction, event)?;
+        let row = require(&transaction, name)?;
+        transaction.commit()?;
+        self.announce(event);
+        Ok(Some(row))
+    }
+
+    /// The document of a generation (0: the current one) and which generation that is.
+    pub fn document(&self, name: &str, generation: u64) -> Result<Option<(String, u64)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT text, document.generation FROM document JOIN deployment USING (name)
+             WHERE name = ?1 AND document.generation = CASE ?2 WHEN 0 THEN deployment.generation ELSE ?2 END",
+        )?;
+        let found = statement.query_row(params![name, signed(generation)], |row| {
+            Ok((row.get(0)?, unsigned(row.get(1)?)))
+        });
+        Ok(found.optional()?)
+    }
+
+    /// Marks a deployment as to be destroyed, durably. Asked again, the later answer counts while its DPE has not finished:
+    /// that is how an administrator gives up waiting for services that cannot be stopped.
+    pub fn destroy(&mut self, name: &str, how: Destroying) -> Result<Option<Row>> {
+        let number = match how {
+            Destroying::StopServices => 1,
+            Destroying::LeaveServices => 2,
+        };
+        self.connection.execute(
+            "UPDATE deployment SET destroying = ?2 WHERE name = ?1",
+            params![name, number],
+        )?;
+        self.deployment(name)
+    }
+
+    /// The DPE has finished unloading (or is given up).
+    pub fn unloaded(&mut self, name: &str) -> Result<Option<Row>> {
+        self.connection.execute(
+            "UPDATE deployment SET unloaded = 1 WHERE name = ?1 AND destroying <> 0",
+            [name],
+        )?;
+        self.deployment(name)
+    }
+
+    /// The DPE has taken this generation.
+    pub fn loaded(&mut self, name: &str, generation: u64) -> Result<()> {
+        self.connection.execute(
+            "UPDATE deployment SET loaded = ?2 WHERE name = ?1 AND loaded <> ?2",
+            params![name, signed(generation)],
+        )?;
+        Ok(())
+    }
+
+    /// The end of a destroyed deployment: its documents are deleted, the event says so. False if it was gone already.
+    pub fn forget(&mut self, name: &str, reason: &str) -> Result<bool> {
+        let transaction = self.connection.transaction()?;
+        let deleted = transaction.execute(
+            "DELETE FROM deployment WHERE name = ?1 AND destroying <> 0",
+            [name],
+        )?;
+        if deleted == 0 {
+            return Ok(false);
+        }
+        let event = Event {
+            reason: reason.into(),
+            ..event(EventKind::DeploymentDestroyed, name)
+        };
+        let event = events::append(&transaction, event)?;
+        transaction.commit()?;
+        self.announce(event);
+        Ok(true)
+    }
+
+    /// Tells the event log how the DPE is doing: started, died, restarted, each run and each death exactly once, also those
+    /// that happened while no CPE was there to see them.
+    pub fn note_run(&mut self, name: &str, run: &Run) -> Result<()> {
+        let transaction = self.connection.transaction()?;
+        let Some(known) = find(&transaction, name)? else {
+            return Ok(());
+        };
+        let mut news = Vec::new();
+        let died = |cause: &str, invocation: &str| Event {
+            state: "dead".into(),
+            reason: cause.into(),
+            details: [("invocation".to_owned(), invocation.to_owned())].into(),
+            ..event(EventKind::DpeDied, name)
+        };
+        match run {
+            Run::Alive { invocation, pid } if *invocation != known.invocation => {
+                if known.alive {
+                    news.push(died(
+                        "its end was not seen; a new run was found",
+                        &known.invocation,
+                    ));
+                }
+                let kind = if known.invocation.is_empty() {
+                    EventKind::DpeStarted
+                } else {
+                    EventKind::DpeRestarted
+                };
+                news.push(Event {
+                    state: "running".into(),
+                    details: [
+                        ("invocation".to_owned(), invocation.clone()),
+                        ("pid".to_owned(), pid.to_string()),
+                    ]
+                    .into(),
+                    ..event(kind, name)
+                });
+                transaction.execute(
+                    "UPDATE deployment SET invocation = ?2, alive = 1 WHERE name = ?1",
+                    params![name, invocation],
+                )?;
+            }
+            Run::Ended { cause } if known.alive => {
+                news.push(died(cause, &known.invocation));
+                transaction.execute("UPDATE deployment SET alive = 0 WHERE name = ?1", [name])?;
+            }
+            Run::Alive { .. } | Run::Ended { .. } => return Ok(()),
+        }
+        let mut recorded = Vec::new();
+        for event in news {
+            recorded.push(events::append(&transaction, event)?);
+        }
+        transaction.commit()?;
+        for event in recorded {
+            self.announce(event);
+        }
+        Ok(())
+    }
+}
+
+const SELECT: &str = "SELECT name, uuid, generation, created, destroying, unloaded, loaded, invocation, alive FROM deployment";
+
+fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        name: row.get(0)?,
+        uuid: row.get(1)?,
+        generation: unsigned(row.get(2)?),
+        created: unsigned(row.get(3)?),
+        destroying: match row.get::<_, i64>(4)? {
+            0 => None,
+            2 => Some(Destroying::LeaveServices),
+            _ => Some(Destroying::StopServices),
+        },
+        unloaded: row.get(5)?,
+        loaded: unsigned(row.get(6)?),
+        invocation: row.get(7)?,
+        alive: row.get(8)?,
+    })
+}
+
+fn find(connection: &rusqlite::Connection, name: &str) -> Result<Option<Row>> {
+    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE name = ?1"))?;
+    Ok(statement.query_row([name], row).optional()?)
+}
+
+fn require(connection: &rusqlite::Connection, name: &str) -> Result<Row> {
+    find(connection, name)?.ok_or(Error::Database(rusqlite::Error::QueryReturnedNoRows))
+}
+
+fn current_document(connection: &rusqlite::Connection, row: &Row) -> Result<String> {
+    let mut statement = connection
+        .prepare_cached("SELECT text FROM document WHERE name = ?1 AND generation = ?2")?;
+    Ok(statement.query_row(params![row.name, signed(row.generation)], |row| row.get(0))?)
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    name: &str,
+    uuid: &str,
+    generation: u64,
+    document: &str,
+) -> Result<()> {
+    let time = signed(now());
+    transaction.execute(
+        "INSERT INTO deployment (name, uuid, generation, created) VALUES (?1, ?2, ?3, ?4)",
+        params![name, uuid, signed(generation), time],
+    )?;
+    transaction.execute(
+        "INSERT INTO document VALUES (?1, ?2, ?3, ?4)",
+        params![name, signed(generation), time, document],
+    )?;
+    Ok(())
+}
+
+fn replace(
+    transaction: &Transaction<'_>,
+    name: &str,
+    generation: u64,
+    document: &str,
+    keep: u64,
+) -> Result<()> {
+    transaction.execute(
+        "UPDATE deployment SET generation = ?2 WHERE name = ?1",
+        params![name, signed(generation)],
+    )?;
+    transaction.execute(
+        "INSERT INTO document VALUES (?1, ?2, ?3, ?4)",
+        params![name, signed(generation), signed(now()), document],
+    )?;
+    transaction.execute(
+        "DELETE FROM document WHERE name = ?1 AND generation NOT IN
+         (SELECT generation FROM document WHERE name = ?1 ORDER BY generation DESC LIMIT ?2)",
+        params![name, signed(keep.max(1))],
+    )?;
+    Ok(())
+}
+
+fn event(kind: EventKind, deployment: &str) -> Event {
+    crate::events::new(kind, deployment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Filter;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, kept) = Store::open(directory.path()).unwrap();
+        assert_eq!(kept, None);
+        (directory, store)
+    }
+
+    fn kinds(store: &Store) -> Vec<String> {
+        let page = store.query(0, 1000, &Filter::default()).unwrap();
+        page.events.into_iter().map(|event| event.kind).collect()
+    }
+
+    #[test]
+    fn the_same_document_twice_is_one_deployment_one_generation_and_one_event() {
+        let (_directory, mut store) = store();
+        assert!(
+            matches!(store.create("shop", "u1", "<a/>", 10).unwrap(), Created::New(row) if row.generation == 1)
+        );
+        assert!(
+            matches!(store.create("shop", "u1", "<a/>", 10).unwrap(), Created::Same(row) if row.generation == 1)
+        );
+        assert_eq!(
+            store.create("shop", "u1", "<b/>", 10).unwrap(),
+            Created::Other(1)
+        );
+        assert_eq!(store.deployments().unwrap().len(), 1);
+        assert_eq!(kinds(&store), ["deployment.created"]);
+    }
+
+    #[test]
+    fn an_update_needs_the_expected_generation_and_may_be_repeated() {
+        let (_directory, mut store) = store();
+        store.create("shop", "u1", "<a/>", 10).unwrap();
+        assert!(
+            matches!(store.update("shop", Some("u1"), 1, "<b/>", 10).unwrap(), Updated::New(row) if row.generation == 2)
+        );
+        // The reply was lost, the caller asks again.
+        assert_eq!(
+            store.update("shop", Some("u1"), 1, "<b/>", 10).unwrap(),
+            Updated::Same(2)
+        );
+        assert_eq!(
+            store.update("shop", Some("u1"), 2, "<b/>", 10).unwrap(),
+            Updated::Same(2)
+        );
+        assert_eq!(
+            store.update("shop", Some("u1"), 1, "<c/>", 10).unwrap(),
+            Updated::Conflict(2)
+        );
+        assert_eq!(
+            store.update("shop", Some("u1"), 7, "<b/>", 10).unwrap(),
+            Updated::Conflict(2)
+        );
+        assert!(
+            matches!(store.update("shop", Some("u1"), 0, "<c/>", 10).unwrap(), Updated::New(row) if row.generation == 3)
+        );
+        assert_eq!(
+            store.update("shop", Some("u2"), 0, "<c/>", 10).unwrap(),
+            Updated::OtherUuid("u1".into())
+        );
+        assert_eq!(
+            store.update("none", None, 0, "<c/>", 10).unwrap(),
+            Updated::NotFound
+        );
+        assert_eq!(store.document("shop", 0).unwrap(), Some(("<c/>".into(), 3)));
+        assert_eq!(store.document("shop", 1).unwrap(), Some(("<a/>".into(), 1)));
+        assert_eq!(store.document("shop", 9).unwrap(), None);
+        assert_eq!(
+            kinds(&store),
+            [
+                "deployment.created",
+                "deployment.modified",
+                "deployment.modified"
+            ]
+        );
+    }
+
+    #[test]
+    fn old_generations_are_dropped_and_the_current_one_never() {
+        let (_directory, mut store) = store();
+        store.create("shop", "u1", "<a/>", 10).unwrap();
+        for n in 0..5 {
+            store
+                .update("shop", Some("u1"), 0, &format!("<b{n}/>"), 2)
+                .unwrap();
+        }
+        assert_eq!(store.document("shop", 4).unwrap(), None);
+        assert_eq!(
+            store.document("shop", 5).unwrap(),
+            Some(("<b3/>".into(), 5))
+        );
+        assert_eq!(
+            store.document("shop", 0).unwrap(),
+            Some(("<b4/>".into(), 6))
+        );
+    }
+
+    #[test]
+    fn a_deployment_that_is_being_destroyed_can_be_neither_created_nor_changed_until_it_is_gone() {
+        let (_directory, mut store) = store();
+        store.create("shop", "u1", "<a/>", 10).unwrap();
+        assert!(
+            !store.forget("shop", "").unwrap(),
+            "only what was marked may be forgotten"
+        );
+        store.destroy("shop", Destroying::StopServices).unwrap();
+        assert_eq!(
+            store.create("shop", "u1", "<a/>", 10).unwrap(),
+            Created::BeingDestroyed
+        );
+        assert_eq!(
+            store.update("shop", Some("u1"), 0, "<b/>", 10).unwrap(),
+            Updated::BeingDestroyed
+        );
+        let row = store
+            .destroy("shop", Destroying::LeaveServices)
+            .unwrap()
+            .unwrap();
+        assert_eq!(row.destroying, Some(Destroying::LeaveServices));
+        assert!(store.forget("shop", "").unwrap());
+        assert!(!store.forget("shop", "").unwrap());
+        assert!(
+            matches!(store.create("shop", "u1", "<a/>", 10).unwrap(), Created::New(row) if row.generation == 1)
+        );
+        assert_eq!(
+            kinds(&store),
+            [
+                "deployment.created",
+                "deployment.destroyed",
+                "deployment.created"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_host_has_a_limit_of_deployments() {
+        let (_directory, mut store) = store();
+        store.create("a", "u1", "<a/>", 1).unwrap();
+        assert_eq!(
+            store.create("b", "u2", "<b/>", 1).unwrap(),
+            Created::TooMany
+        );
+        assert!(matches!(
+            store.create("a", "u1", "<a/>", 1).unwrap(),
+            Created::Same(_)
+        ));
+    }
+
+    #[test]
+    fn each_run_and_each_death_of_a_dpe_is_told_once_also_after_a_restart_of_the_cpe() {
+        let (directory, mut store) = store();
+        store.create("shop", "u1", "<a/>", 10).unwrap();
+        let alive = |invocation: &str| Run::Alive {
+            invocation: invocation.into(),
+            pid: 7,
+        };
+        let ended = Run::Ended {
+            cause: "killed by signal 9".into(),
+        };
+        store.note_run("shop", &ended).unwrap();
+        store.note_run("shop", &alive("r1")).unwrap();
+        store.note_run("shop", &alive("r1")).unwrap();
+        store.note_run("shop", &ended).unwrap();
+        store.note_run("shop", &ended).unwrap();
+        store.note_run("shop", &alive("r2")).unwrap();
+        drop(store);
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        store.note_run("shop", &alive("r2")).unwrap();
+        store.note_run("shop", &alive("r3")).unwrap();
+        assert_eq!(
+            kinds(&store)[1..],
+            [
+                "dpe.started",
+                "dpe.died",
+                "dpe.restarted",
+                "dpe.died",
+                "dpe.restarted"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_restored_backup_is_numbered_above_what_the_dpe_holds() {
+        let (_directory, mut store) = store();
+        store.create("shop", "u1", "<a/>", 10).unwrap();
+        assert_eq!(
+            store.renumber("shop", 7, 10).unwrap().unwrap().generation,
+            8
+        );
+        assert_eq!(
+            store.renumber("shop", 7, 10).unwrap().unwrap().generation,
+            8
+        );
+        assert_eq!(store.document("shop", 0).unwrap(), Some(("<a/>".into(), 8)));
+    }
+}

@@ -1,0 +1,270 @@
+//! The event log: append once per id, query by cursor, forget what is too old.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cpe_bus::Event;
+use rusqlite::types::Value;
+use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params, params_from_iter};
+
+use super::{Result, Store, now, signed, unsigned};
+
+/// Which events a query is about; empty fields match everything.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    pub deployment: String,
+    pub assembly: String,
+    pub service: String,
+    /// A pattern with `*`, `?` and `[…]`, such as `service.*`.
+    pub kind: String,
+    /// Microseconds since the Unix epoch, inclusive.
+    pub since: Option<u64>,
+    /// Microseconds since the Unix epoch, exclusive.
+    pub until: Option<u64>,
+}
+
+/// A part of the log.
+#[derive(Debug, PartialEq)]
+pub struct Page {
+    pub events: Vec<Event>,
+    /// Where the next query goes on: nothing up to here was left out that fits the filter.
+    pub next: u64,
+}
+
+impl Store {
+    /// Records an event of another program, durably. The same id again is the same event: its cursor is returned, nothing
+    /// is written.
+    pub fn record(&mut self, event: Event) -> Result<u64> {
+        let transaction = self.connection.transaction()?;
+        let known: Option<i64> = transaction
+            .prepare_cached("SELECT cursor FROM event WHERE id = ?1")?
+            .query_row([&event.id], |row| row.get(0))
+            .optional()?;
+        if let Some(cursor) = known {
+            return Ok(unsigned(cursor));
+        }
+        let event = append(&transaction, event)?;
+        transaction.commit()?;
+        let cursor = event.cursor;
+        self.announce(event);
+        Ok(cursor)
+    }
+
+    /// At most `limit` events after the cursor, oldest first.
+    pub fn query(&self, after: u64, limit: u32, filter: &Filter) -> Result<Page> {
+        let mut sql = String::from(
+            "SELECT cursor, id, time, kind, deployment, assembly, service, state, reason, details FROM event
+             WHERE cursor > ?1",
+        );
+        let mut values = vec![Value::Integer(signed(after))];
+        let mut condition = |text: &str, value: Value| {
+            values.push(value);
+            sql.push_str(&format!(" AND {text} ?{}", values.len()));
+        };
+        for (column, wanted) in [
+            ("deployment =", &filter.deployment),
+            ("assembly =", &filter.assembly),
+            ("service =", &filter.service),
+        ] {
+            if !wanted.is_empty() {
+                condition(column, Value::Text(wanted.clone()));
+            }
+        }
+        if !filter.kind.is_empty() {
+            condition("kind GLOB", Value::Text(filter.kind.clone()));
+        }
+        if let Some(since) = filter.since {
+            condition("time >=", Value::Integer(signed(since)));
+        }
+        if let Some(until) = filter.until {
+            condition("time <", Value::Integer(signed(until)));
+        }
+        sql.push_str(&format!(" ORDER BY cursor LIMIT {limit}"));
+        let head = *self.head.borrow();
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut events = Vec::new();
+        while let Some(row) = rows.next()? {
+            events.push(event(row)?);
+        }
+        let next = match events.last() {
+            Some(last) if events.len() >= limit as usize => last.cursor,
+            // Everything that fits was found: the rest of the log need not be looked at again.
+            _ => head.max(after),
+        };
+        Ok(Page { events, next })
+    }
+
+    /// Drops events older than `keep_for` and the oldest above `keep_count`, a bounded number at a time. Returns how many.
+    pub fn prune_events(&mut self, keep_for: Duration, keep_count: u64) -> Result<usize> {
+        const AT_ONCE: u32 = 10_000;
+        let oldest = now().saturating_sub(u64::try_from(keep_for.as_micros()).unwrap_or(u64::MAX));
+        let head = *self.head.borrow();
+        let dropped = self.connection.execute(
+            "DELETE FROM event WHERE cursor IN
+             (SELECT cursor FROM event WHERE cursor <= ?1 OR time < ?2 ORDER BY cursor LIMIT ?3)",
+            params![
+                signed(head.saturating_sub(keep_count)),
+                signed(oldest),
+                AT_ONCE
+            ],
+        )?;
+        Ok(dropped)
+    }
+
+    /// After the commit: the journal, and whoever waits for news.
+    pub(super) fn announce(&self, event: Event) {
+        crate::events::to_journal(&event);
+        self.head.send_if_modified(|head| {
+            let newer = event.cursor > *head;
+            *head = event.cursor.max(*head);
+            newer
+        });
+    }
+}
+
+/// Writes an event as part of a change; returns it with its cursor, to be announced after the commit.
+pub(super) fn append(transaction: &Transaction<'_>, mut event: Event) -> Result<Event> {
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO event (id, time, kind, deployment, assembly, service, state, reason, details)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?;
+    statement.execute(params![
+        event.id,
+        signed(event.time),
+        event.kind,
+        event.deployment,
+        event.assembly,
+        event.service,
+        event.state,
+        event.reason,
+        serde_json::to_string(&event.details)?,
+    ])?;
+    event.cursor = unsigned(transaction.last_insert_rowid());
+    Ok(event)
+}
+
+fn event(row: &SqlRow<'_>) -> Result<Event> {
+    let details: String = row.get(9)?;
+    let details: BTreeMap<String, String> = serde_json::from_str(&details)?;
+    Ok(Event {
+        cursor: unsigned(row.get(0)?),
+        id: row.get(1)?,
+        time: unsigned(row.get(2)?),
+        kind: row.get(3)?,
+        deployment: row.get(4)?,
+        assembly: row.get(5)?,
+        service: row.get(6)?,
+        state: row.get(7)?,
+        reason: row.get(8)?,
+        details,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(directory.path()).unwrap();
+        (directory, store)
+    }
+
+    fn sample(id: &str, kind: &str, service: &str) -> Event {
+        Event {
+            id: id.into(),
+            time: now(),
+            kind: kind.into(),
+            service: service.into(),
+            ..Event::default()
+        }
+    }
+
+    #[test]
+    fn recording_the_same_id_again_changes_nothing() {
+        let (directory, mut store) = store();
+        let first = store.record(sample("a", "service.failed", "db")).unwrap();
+        assert_eq!(
+            store.record(sample("a", "service.started", "web")).unwrap(),
+            first
+        );
+        drop(store);
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        assert_eq!(
+            store.record(sample("a", "service.failed", "db")).unwrap(),
+            first
+        );
+        let page = store.query(0, 10, &Filter::default()).unwrap();
+        assert_eq!(page.events.len(), 1);
+        assert_eq!(page.events[0].service, "db");
+    }
+
+    #[test]
+    fn a_query_goes_on_where_the_last_one_ended_and_skips_what_cannot_fit() {
+        let (_directory, mut store) = store();
+        for n in 0..10 {
+            let kind = if n % 2 == 0 {
+                "service.failed"
+            } else {
+                "transition.completed"
+            };
+            store.record(sample(&format!("e{n}"), kind, "db")).unwrap();
+        }
+        let filter = Filter {
+            kind: "service.*".into(),
+            ..Filter::default()
+        };
+        let first = store.query(0, 3, &filter).unwrap();
+        assert_eq!(
+            first
+                .events
+                .iter()
+                .map(|e| e.id.as_str())
+                .collect::<Vec<_>>(),
+            ["e0", "e2", "e4"]
+        );
+        let second = store.query(first.next, 3, &filter).unwrap();
+        assert_eq!(
+            second
+                .events
+                .iter()
+                .map(|e| e.id.as_str())
+                .collect::<Vec<_>>(),
+            ["e6", "e8"]
+        );
+        assert_eq!(second.next, 10);
+        assert!(
+            store
+                .query(second.next, 3, &filter)
+                .unwrap()
+                .events
+                .is_empty()
+        );
+        let nothing = Filter {
+            service: "web".into(),
+            ..Filter::default()
+        };
+        assert_eq!(store.query(0, 3, &nothing).unwrap().next, 10);
+    }
+
+    #[test]
+    fn retention_drops_the_oldest_and_cursors_are_never_used_again() {
+        let (directory, mut store) = store();
+        for n in 0..10 {
+            store
+                .record(sample(&format!("e{n}"), "dpe.died", ""))
+                .unwrap();
+        }
+        let year = Duration::from_secs(365 * 86400);
+        assert_eq!(store.prune_events(year, 4).unwrap(), 6);
+        assert_eq!(
+            store.query(0, 100, &Filter::default()).unwrap().events[0].cursor,
+            7
+        );
+        assert_eq!(store.prune_events(Duration::ZERO, 4).unwrap(), 4);
+        drop(store);
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        assert_eq!(store.record(sample("later", "dpe.died", "")).unwrap(), 11);
+    }
+}

@@ -1,0 +1,100 @@
+//! What the CPE must never forget: the documents of every deployment, and the event log.
+//!
+//! One SQLite database (`cpe.db`, write-ahead log, synced at every commit) owned by one process. A change and the event that
+//! tells of it are one transaction, so neither can exist without the other. Calls block for a disk write; the daemon makes
+//! them through [`Handle`], away from its event loop.
+
+mod deployments;
+mod events;
+mod open;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+pub use deployments::{Created, Destroying, Row, Run, Updated};
+pub use events::Filter;
+pub use open::KeptAside;
+
+/// Why the database could not do it. Everything that a caller may have caused is an outcome of the call, not an error.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the database failed: {0}")]
+    Database(#[from] rusqlite::Error),
+    #[error("the database holds a record that cannot be read: {0}")]
+    Record(#[from] serde_json::Error),
+    #[error("{0}")]
+    Refused(String),
+    #[error("cannot use the state directory: {0}")]
+    Directory(#[from] std::io::Error),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The open database.
+pub struct Store {
+    connection: Connection,
+    /// Cursor of the newest event, announced after its commit.
+    head: watch::Sender<u64>,
+    /// Held for the life of the process, so that two daemons cannot share a state directory.
+    _lock: std::fs::File,
+}
+
+/// Shares the store between tasks and keeps its disk writes off the event loop.
+#[derive(Clone)]
+pub struct Handle {
+    store: Arc<Mutex<Store>>,
+    head: watch::Receiver<u64>,
+}
+
+impl Handle {
+    pub fn new(store: Store) -> Handle {
+        let head = store.head.subscribe();
+        Handle {
+            store: Arc::new(Mutex::new(store)),
+            head,
+        }
+    }
+
+    /// Runs `work` on the store. What was begun is finished even if the caller goes away.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = Arc::clone(&self.store);
+        let done = tokio::task::spawn_blocking(move || {
+            // A panic inside `work` rolled its transaction back: the store behind a poisoned lock is sound.
+            work(&mut store.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        match done.await {
+            Ok(result) => result,
+            Err(error) => Err(Error::Refused(format!(
+                "the daemon is shutting down ({error})"
+            ))),
+        }
+    }
+
+    /// Changes whenever events were recorded; holds the newest cursor.
+    pub fn head(&self) -> watch::Receiver<u64> {
+        self.head.clone()
+    }
+}
+
+/// Microseconds since the Unix epoch.
+pub fn now() -> u64 {
+    let elapsed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// SQLite's integers are signed; nothing that counts here reaches their end.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}

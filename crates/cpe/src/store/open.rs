@@ -1,0 +1,318 @@
+//! Opening the database: schema versions, and what happens to a file that cannot be trusted.
+//!
+//! - A newer schema is refused: this program would not know what it breaks.
+//! - A corrupt file is kept aside untouched under another name, and the daemon starts with an empty database, saying so
+//!   loudly; until every running DPE has been taken over again, none is stopped (see the supervisor's reconciliation).
+//! - Anything else (permissions, a full disk, another daemon) refuses the start and says what to do.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use tokio::sync::watch;
+
+use super::{Error, Result, Store, now};
+
+const FILE: &str = "cpe.db";
+/// "CPE1" in the file's header tells our databases from others.
+const APPLICATION_ID: i32 = i32::from_be_bytes(*b"CPE1");
+
+/// Each entry takes the schema from its index to the next version. Never change one that was released; append.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE deployment (
+        name       TEXT PRIMARY KEY,
+        uuid       TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        created    INTEGER NOT NULL,
+        destroying INTEGER NOT NULL DEFAULT 0,  -- 0 no, 1 services are stopped, 2 services are left running
+        unloaded   INTEGER NOT NULL DEFAULT 0,  -- its DPE has finished unloading
+        loaded     INTEGER NOT NULL DEFAULT 0,  -- last generation that its DPE has taken
+        invocation TEXT NOT NULL DEFAULT '',    -- last run of its unit that is in the event log
+        alive      INTEGER NOT NULL DEFAULT 0   -- whether that run is still going as far as the log knows
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE document (
+        name       TEXT NOT NULL REFERENCES deployment ON DELETE CASCADE,
+        generation INTEGER NOT NULL,
+        accepted   INTEGER NOT NULL,
+        text       TEXT NOT NULL,
+        PRIMARY KEY (name, generation)
+    ) STRICT;
+    CREATE TABLE event (
+        cursor     INTEGER PRIMARY KEY AUTOINCREMENT,
+        id         TEXT NOT NULL UNIQUE,
+        time       INTEGER NOT NULL,
+        kind       TEXT NOT NULL,
+        deployment TEXT NOT NULL,
+        assembly   TEXT NOT NULL,
+        service    TEXT NOT NULL,
+        state      TEXT NOT NULL,
+        reason     TEXT NOT NULL,
+        details    TEXT NOT NULL                -- JSON object of strings
+    ) STRICT;
+    CREATE INDEX event_by_deployment ON event (deployment, cursor);
+    CREATE TABLE setting (
+        key        TEXT PRIMARY KEY,
+        value      TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// A database that could not be trusted, and where it lies now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptAside {
+    pub path: PathBuf,
+    pub reason: String,
+}
+
+impl Store {
+    /// Opens or creates the database in `directory`, alone.
+    pub fn open(directory: &Path) -> Result<(Store, Option<KeptAside>)> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|error| {
+                Error::Refused(format!(
+                    "cannot create the state directory {}: {error}",
+                    directory.display()
+                ))
+            })?;
+        let lock = lock(directory)?;
+        let path = directory.join(FILE);
+        let mut kept = None;
+        let connection = match connect(&path) {
+            Err(Error::Database(error)) if is_corrupt(&error) => {
+                let aside = keep_aside(&path)?;
+                kept = Some(KeptAside {
+                    path: aside,
+                    reason: error.to_string(),
+                });
+                let connection = connect(&path)?;
+                connection.execute("INSERT OR REPLACE INTO setting VALUES ('adopt', '1')", [])?;
+                connection
+            }
+            other => other?,
+        };
+        let head: Option<i64> = connection
+            .query_row(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'event'",
+                [],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let (head, _) = watch::channel(super::unsigned(head.unwrap_or(0)));
+        Ok((
+            Store {
+                connection,
+                head,
+                _lock: lock,
+            },
+            kept,
+        ))
+    }
+
+    /// Whether a database was lost and DPEs that nobody knows are to be taken over rather than stopped.
+    pub fn adopts(&self) -> Result<bool> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT 1 FROM setting WHERE key = 'adopt'")?;
+        Ok(statement.exists([])?)
+    }
+
+    /// Every running DPE is known again.
+    pub fn stop_adopting(&mut self) -> Result<()> {
+        self.connection
+            .execute("DELETE FROM setting WHERE key = 'adopt'", [])?;
+        Ok(())
+    }
+}
+
+fn lock(directory: &Path) -> Result<File> {
+    let path = directory.join("lock");
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(|error| {
+        Error::Refused(format!(
+            "cannot write in the state directory {}: {error}; it must belong to the user that runs cpe",
+            directory.display()
+        ))
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Refused(format!(
+            "another cpe uses the state directory {}; stop it or choose another with --state-dir",
+            directory.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    // SQLite makes its files with 0644: made here first, nobody else can open what will hold parameters of services.
+    match OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+    {
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    let found: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found != APPLICATION_ID && (found != 0 || version != 0) {
+        return Err(Error::Refused(format!(
+            "{} is a database of another program (application id {found:#x}); move it away",
+            path.display()
+        )));
+    }
+    let known = MIGRATIONS.len();
+    let version = usize::try_from(version).ok().filter(|version| *version <= known).ok_or_else(|| {
+        Error::Refused(format!(
+            "{} has schema version {version}, this cpe knows versions up to {known}: it was written by a newer cpe. \
+             Install that version again, or restore the database from before the upgrade",
+            path.display()
+        ))
+    })?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // Bounded: a page cache of 1 MiB, a log that is cut back to 4 MiB after a burst.
+    connection.pragma_update(None, "cache_size", -1024)?;
+    connection.pragma_update(None, "journal_size_limit", 4 << 20)?;
+    let verdict: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+    if verdict != "ok" {
+        return Err(Error::Database(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error {
+                code: ErrorCode::DatabaseCorrupt,
+                extended_code: rusqlite::ffi::SQLITE_CORRUPT,
+            },
+            Some(verdict),
+        )));
+    }
+    let transaction = connection.transaction()?;
+    for (from, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(
+            None,
+            "user_version",
+            i64::try_from(from + 1).unwrap_or(i64::MAX),
+        )?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.commit()?;
+    Ok(connection)
+}
+
+fn is_corrupt(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+/// Renames the database and its companions, all with the same suffix; their contents stay as they were found.
+fn keep_aside(path: &Path) -> Result<PathBuf> {
+    let suffix = format!(".corrupt-{}", now());
+    let renamed = |of: &Path| PathBuf::from(format!("{}{suffix}", of.display()));
+    for companion in ["-wal", "-shm"] {
+        let companion = PathBuf::from(format!("{}{companion}", path.display()));
+        match std::fs::rename(&companion, renamed(&companion)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let aside = renamed(path);
+    std::fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(result: Result<(Store, Option<KeptAside>)>) -> String {
+        match result {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("the database was opened"),
+        }
+    }
+
+    #[test]
+    fn it_refuses_a_newer_schema_and_leaves_it_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Store::open(directory.path()).unwrap());
+        let path = directory.path().join(FILE);
+        let connection = Connection::open(&path).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        connection
+            .pragma_update(None, "journal_mode", "DELETE")
+            .unwrap();
+        drop(connection);
+        let before = std::fs::read(&path).unwrap();
+        let text = refusal(Store::open(directory.path()));
+        assert!(
+            text.contains("schema version 99") && text.contains("newer cpe"),
+            "{text}"
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn it_keeps_a_corrupt_database_aside_untouched_and_starts_empty() {
+        for damage in ["header", "middle"] {
+            let directory = tempfile::tempdir().unwrap();
+            let (mut store, _) = Store::open(directory.path()).unwrap();
+            for n in 0..50 {
+                store
+                    .create(&format!("d{n}"), "u", &"<deployable/>".repeat(500), 1000)
+                    .unwrap();
+            }
+            drop(store);
+            let path = directory.path().join(FILE);
+            let mut bytes = std::fs::read(&path).unwrap();
+            let range = if damage == "header" {
+                0..100
+            } else {
+                8192..bytes.len().min(40960)
+            };
+            bytes[range].fill(0xA5);
+            std::fs::write(&path, &bytes).unwrap();
+
+            let (store, kept) = Store::open(directory.path()).unwrap();
+            let kept = kept.unwrap_or_else(|| panic!("damage in the {damage} went unnoticed"));
+            assert_eq!(std::fs::read(&kept.path).unwrap(), bytes, "{damage}");
+            assert!(store.deployments().unwrap().is_empty());
+            assert!(store.adopts().unwrap());
+            drop(store);
+            // The flag holds until everything is taken over, also across another start.
+            let (mut store, kept) = Store::open(directory.path()).unwrap();
+            assert_eq!(kept, None);
+            assert!(store.adopts().unwrap());
+            store.stop_adopting().unwrap();
+            assert!(!store.adopts().unwrap());
+        }
+    }
+
+    #[test]
+    fn it_refuses_a_database_of_another_program() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = Connection::open(directory.path().join(FILE)).unwrap();
+        connection.pragma_update(None, "application_id", 7).unwrap();
+        connection.execute_batch("CREATE TABLE mine (a)").unwrap();
+        drop(connection);
+        assert!(refusal(Store::open(directory.path())).contains("another program"));
+    }
+
+    #[test]
+    fn two_daemons_cannot_share_a_state_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = Store::open(directory.path()).unwrap();
+        assert!(refusal(Store::open(directory.path())).contains("another cpe"));
+        drop(first);
+        Store::open(directory.path()).unwrap();
+    }
+}

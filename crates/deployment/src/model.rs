@@ -1,0 +1,369 @@
+//! What a deployment document says, after every check: the types that the controller, the daemons and the lowering share.
+//!
+//! All references are resolved, all names unique, all durations typed. Positions are gone: they matter only while reading.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A checked deployment document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`, unique per host.
+    pub name: String,
+    /// Lower-case RFC 4122 text, if the document gives one.
+    pub uuid: Option<String>,
+    /// Free text for people.
+    pub description: Option<String>,
+    pub heartbeat: Heartbeat,
+    /// In the order of the document. Names are unique.
+    pub assemblies: Vec<Assembly>,
+    /// Every primitive resource: services in the order of the document (pinned ones with their assemblies first, then free ones),
+    /// then the primitives of `<configuration>`. Ids are unique.
+    pub services: Vec<Service>,
+    /// Groups of the short form, each a range of `services`.
+    pub groups: Vec<Group>,
+    /// The short forms of constraints, with names resolved to resource ids.
+    pub constraints: Vec<Constraint>,
+    /// What `<configuration>` holds, verbatim.
+    pub raw: RawConfiguration,
+    /// The longest time that any stop operation may take: after a lease has ended, stops may still run for this long.
+    pub longest_stop_timeout: Duration,
+}
+
+impl Deployment {
+    /// The assembly of that name.
+    pub fn assembly(&self, name: &str) -> Option<&Assembly> {
+        self.assemblies
+            .iter()
+            .find(|assembly| assembly.name == name)
+    }
+
+    /// The service whose resource has that id. Instances of clones (`web:0`) are found by their id without suffix.
+    pub fn service(&self, id: &str) -> Option<&Service> {
+        let base = id.split_once(':').map_or(id, |(base, _)| base);
+        self.services.iter().find(|service| service.id == base)
+    }
+
+    /// `<configuration>…</configuration>` as the policy engine and Pacemaker's tools read it: the assemblies as nodes, the short
+    /// forms lowered to Pacemaker's elements, and what the document's own `<configuration>` holds. Deterministic.
+    pub fn configuration(&self) -> String {
+        crate::lower::configuration(self)
+    }
+}
+
+/// How the liveness of assemblies is observed. `interval < timeout <= lease`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// An agent sends a heartbeat this often.
+    pub interval: Duration,
+    /// An assembly that was not heard for this long is lost.
+    pub timeout: Duration,
+    /// An agent that got no answer for this long stops its services by itself (fencing mode `lease`).
+    pub lease: Duration,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Heartbeat {
+            interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(5),
+            lease: Duration::from_secs(10),
+        }
+    }
+}
+
+/// One guest; a node to the policy engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assembly {
+    /// Also the id and the name of the policy engine's node.
+    pub name: String,
+    pub uuid: Option<String>,
+    /// Where its agent listens. `None`: the assembly cannot be reached, and the reader warned about it.
+    pub address: Option<Address>,
+    pub fencing: Fencing,
+    /// Its failures within a period that fail the whole deployment.
+    pub escalation: Option<Escalation>,
+    /// What it offers, by kind (`cpu`, `memory`, …): the node's utilization attributes.
+    pub capacity: BTreeMap<String, u32>,
+    /// The node's attributes, for rules, references and people.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// Where a guest agent listens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// `unix:PATH`: a socket on the host that leads into the guest.
+    Unix(PathBuf),
+    /// `tcp:HOST` or `tcp:HOST:PORT`.
+    Tcp { host: String, port: Option<u16> },
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+            Address::Tcp { host, port } => {
+                if host.contains(':') {
+                    write!(f, "tcp:[{host}]")?
+                } else {
+                    write!(f, "tcp:{host}")?
+                }
+                port.map_or(Ok(()), |port| write!(f, ":{port}"))
+            }
+        }
+    }
+}
+
+/// How a lost assembly is made safe before its services start elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fencing {
+    pub mode: FencingMode,
+    /// How long one fencing operation may take. `None`: the controller's default.
+    pub timeout: Option<Duration>,
+}
+
+impl Default for Fencing {
+    fn default() -> Self {
+        Fencing {
+            mode: FencingMode::Lease,
+            timeout: None,
+        }
+    }
+}
+
+/// How the DPE knows that an assembly is down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FencingMode {
+    /// The agent stops its services by itself when its lease ends; the DPE waits for that.
+    Lease,
+    /// A ClusterLabs fence agent is run.
+    Agent {
+        agent: String,
+        parameters: Vec<Parameter>,
+    },
+    /// The assembly is this unit of the host's service manager, stopped and started.
+    Unit { unit: String },
+    /// The cloud manager does it, and says so with ConfirmFenced.
+    Manager,
+    /// A lost heartbeat counts as down. Unsafe.
+    None,
+}
+
+impl FencingMode {
+    /// The word of the document: `lease`, `agent`, `unit`, `manager`, `none`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            FencingMode::Lease => "lease",
+            FencingMode::Agent { .. } => "agent",
+            FencingMode::Unit { .. } => "unit",
+            FencingMode::Manager => "manager",
+            FencingMode::None => "none",
+        }
+    }
+}
+
+/// This many failures within this period fail the next higher level: a service its assembly, an assembly its deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Escalation {
+    /// At least 1.
+    pub failures: u32,
+    /// Greater than zero.
+    pub period: Duration,
+}
+
+/// One primitive resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The resource's id in the configuration, and what status, events and commands call it: the name, or `NAME-ASSEMBLY` if
+    /// services of several assemblies have this name. Unique in the deployment.
+    pub id: String,
+    /// As the document says.
+    pub name: String,
+    pub origin: Origin,
+    /// The assembly that it is pinned to; `None`: it may run in any, and moves.
+    pub assembly: Option<String>,
+    pub agent: Agent,
+    /// Instance attributes, in the order of the document, references resolved. Empty for primitives of `<configuration>`.
+    pub parameters: Vec<Parameter>,
+    /// Time between two monitors; `None`: not monitored.
+    pub monitor_interval: Option<Duration>,
+    pub monitor_timeout: Option<Duration>,
+    pub start_timeout: Option<Duration>,
+    pub stop_timeout: Option<Duration>,
+    pub on_fail: Option<OnFail>,
+    /// Its failures within a period that fail the assembly it runs in.
+    pub escalation: Option<Escalation>,
+    /// Failures after which it leaves the assembly.
+    pub migration_threshold: Option<u32>,
+    /// Time after which its failures are forgotten.
+    pub failure_timeout: Option<Duration>,
+    pub priority: Option<Score>,
+    pub stickiness: Option<Score>,
+    /// `false`: kept stopped.
+    pub enabled: bool,
+    /// How many at a time, each in another assembly; `None`: one.
+    pub instances: Option<Instances>,
+    /// What it uses of an assembly's capacity.
+    pub utilization: BTreeMap<String, u32>,
+}
+
+/// Where a service is described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A `<service>`.
+    Service,
+    /// A `<primitive>` of `<configuration>`: everything but `id`, `agent` is known to the policy engine only.
+    Configuration,
+}
+
+/// Services that run together, started in order and stopped in reverse order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The group's id in the configuration.
+    pub id: String,
+    pub assembly: Option<String>,
+    pub instances: Option<Instances>,
+    /// Indices of its services in [`Deployment::services`]; never empty.
+    pub members: Range<usize>,
+}
+
+/// How many instances of a service or group run at a time, at most one in an assembly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instances {
+    /// One in every assembly that is allowed.
+    All,
+    Count(u32),
+}
+
+/// The resource agent that controls a service, e.g. `ocf:heartbeat:nginx`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Agent {
+    /// `ocf`, `lsb`, `systemd`, `service`; in `<configuration>` also other classes of Pacemaker.
+    pub class: String,
+    /// Class `ocf` only.
+    pub provider: Option<String>,
+    /// The agent's name. Empty for a primitive of `<configuration>` whose template could not say.
+    pub kind: String,
+}
+
+impl fmt::Display for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.provider {
+            Some(provider) => write!(f, "{}:{}:{}", self.class, provider, self.kind),
+            None => write!(f, "{}:{}", self.class, self.kind),
+        }
+    }
+}
+
+/// A name with its resolved value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    pub name: String,
+    pub value: String,
+}
+
+/// What happens when an operation of a service fails. Pacemaker Explained, "Operation Properties".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFail {
+    Ignore,
+    Block,
+    Stop,
+    Restart,
+    /// Move it away from the assembly, whatever the number of failures. Pacemaker's `migrate`.
+    Move,
+    Standby,
+    Fence,
+}
+
+impl OnFail {
+    /// Pacemaker's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OnFail::Ignore => "ignore",
+            OnFail::Block => "block",
+            OnFail::Stop => "stop",
+            OnFail::Restart => "restart",
+            OnFail::Move => "migrate",
+            OnFail::Standby => "standby",
+            OnFail::Fence => "fence",
+        }
+    }
+}
+
+/// A score as Pacemaker has them: within ±1000000, and the ends mean infinity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Score(pub i32);
+
+impl Score {
+    pub const INFINITY: Score = Score(1_000_000);
+    pub const NEG_INFINITY: Score = Score(-1_000_000);
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self >= Score::INFINITY {
+            f.write_str("INFINITY")
+        } else if *self <= Score::NEG_INFINITY {
+            f.write_str("-INFINITY")
+        } else {
+            self.0.fmt(f)
+        }
+    }
+}
+
+/// A rule between resources, or between a resource and an assembly. The strings are ids in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Constraint {
+    /// `<service_dependency>`: `then` starts after `first` and stops before it.
+    Order {
+        first: String,
+        then: String,
+        kind: OrderKind,
+    },
+    /// `<collocation>`, `<together>`, `<separate>`: `resource` is placed with (or, negative, away from) `with`.
+    Collocation {
+        resource: String,
+        with: String,
+        score: i32,
+    },
+    /// `<location>`: `resource` prefers (or, negative, avoids) the assembly.
+    Location {
+        resource: String,
+        assembly: String,
+        score: i32,
+    },
+}
+
+/// Pacemaker Explained, "Ordering Properties".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OrderKind {
+    Mandatory,
+    Optional,
+    Serialize,
+}
+
+impl OrderKind {
+    /// Pacemaker's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OrderKind::Mandatory => "Mandatory",
+            OrderKind::Optional => "Optional",
+            OrderKind::Serialize => "Serialize",
+        }
+    }
+}
+
+/// The sections of the document's `<configuration>`: for each, its child elements as XML text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RawConfiguration {
+    pub crm_config: String,
+    pub resources: String,
+    pub constraints: String,
+    pub rsc_defaults: String,
+    pub op_defaults: String,
+    pub tags: String,
+    pub fencing_topology: String,
+}

@@ -1,0 +1,172 @@
+//! Names of services and groups, and the resource ids that they become.
+//!
+//! A name that occurs once is the id. Services of several assemblies may share a name, as in the form of the original project;
+//! each is then `NAME-ASSEMBLY`, and the name alone stands for all of them in constraints.
+
+use std::collections::HashMap;
+
+use crate::model::{Deployment, Instances};
+use crate::problem::{Problems, quote};
+
+/// What a name names, with its index in the deployment.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    Service(usize),
+    Group(usize),
+}
+
+impl Kind {
+    /// Gives it its id; tells its number of instances.
+    fn identify(self, deployment: &mut Deployment, id: &str) -> Option<Instances> {
+        match self {
+            Kind::Service(index) => {
+                let service = &mut deployment.services[index];
+                id.clone_into(&mut service.id);
+                service.instances
+            }
+            Kind::Group(index) => {
+                let group = &mut deployment.groups[index];
+                id.clone_into(&mut group.id);
+                group.instances
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    kind: Kind,
+    name: String,
+    assembly: Option<String>,
+    /// Of the name in the document.
+    offset: usize,
+}
+
+/// Every name of a service or group, in the order of the document.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    entries: Vec<Entry>,
+    /// A name or id, and the resources that constraints mean by it.
+    targets: HashMap<String, Vec<Target>>,
+}
+
+/// A resource that a constraint can name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    /// In the configuration: of the clone, if there are several instances.
+    pub(super) resource: String,
+    /// The assembly that it is pinned to.
+    pub(super) assembly: Option<String>,
+}
+
+impl Names {
+    pub(super) fn add(&mut self, kind: Kind, name: &str, assembly: Option<&str>, offset: usize) {
+        self.entries.push(Entry {
+            kind,
+            name: name.to_owned(),
+            assembly: assembly.map(str::to_owned),
+            offset,
+        });
+    }
+
+    /// Gives every service and group its id; reports names that cannot be told apart.
+    pub(super) fn identify(&mut self, deployment: &mut Deployment, problems: &mut Problems) {
+        let named = || self.entries.iter().filter(|entry| !entry.name.is_empty());
+        // the assembly of the first one of a name, and whether there is one elsewhere
+        let mut places: HashMap<&str, (Option<&str>, bool)> = HashMap::new();
+        for entry in named() {
+            let assembly = entry.assembly.as_deref();
+            let (first, several) = places.entry(&entry.name).or_insert((assembly, false));
+            *several |= *first != assembly;
+        }
+        let mut ids: HashMap<String, &Entry> = HashMap::new();
+        let mut targets: HashMap<String, Vec<Target>> = HashMap::new();
+        for entry in named() {
+            let (_, several) = places[entry.name.as_str()];
+            let id = match &entry.assembly {
+                Some(assembly) if several => format!("{}-{assembly}", entry.name),
+                _ => entry.name.clone(),
+            };
+            let instances = entry.kind.identify(deployment, &id);
+            let resource = resource_id(&id, instances);
+            if let Some(earlier) = ids.get(&id) {
+                report_duplicate(entry, earlier, problems);
+                continue;
+            }
+            if several && entry.assembly.is_none() {
+                let message = format!(
+                    "{} is also the name of a service pinned to an assembly",
+                    quote(&entry.name)
+                );
+                problems.error(
+                    entry.offset,
+                    message,
+                    "give one of them another name".to_owned(),
+                );
+            }
+            if let Some(earlier) = ids.get(&resource).filter(|_| resource != id) {
+                let message = format!(
+                    "the instances of {} are called {}",
+                    quote(&entry.name),
+                    quote(&resource)
+                );
+                problems.error(
+                    earlier.offset,
+                    message,
+                    "give this service another name".to_owned(),
+                );
+            }
+            let target = Target {
+                resource: resource.clone(),
+                assembly: entry.assembly.clone(),
+            };
+            if id != entry.name {
+                targets.entry(id.clone()).or_default().push(target.clone());
+            }
+            targets.entry(entry.name.clone()).or_default().push(target);
+            ids.insert(id, entry);
+            ids.insert(resource, entry);
+        }
+        self.targets = targets;
+    }
+
+    /// The resources that a name or id stands for; empty if it is not known.
+    pub(super) fn targets(&self, name: &str) -> &[Target] {
+        self.targets.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// For suggestions.
+    pub(super) fn known(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| entry.name.as_str())
+    }
+}
+
+fn report_duplicate(entry: &Entry, earlier: &Entry, problems: &mut Problems) {
+    let (message, hint) = if entry.name == earlier.name {
+        let place = match &entry.assembly {
+            Some(assembly) => format!("assembly {} already has", quote(assembly)),
+            None => "there is already".to_owned(),
+        };
+        (
+            format!("{place} a service or group {}", quote(&entry.name)),
+            "give one of them another name",
+        )
+    } else {
+        // `web` of assembly `a` and of others is `web-a`; an instance of `web` belongs to `web-clone`
+        let message = format!(
+            "{} is already how {} is called among the resources",
+            quote(&entry.name),
+            quote(&earlier.name)
+        );
+        (message, "choose another name")
+    };
+    problems.error(entry.offset, message, hint.to_owned());
+}
+
+/// The id that constraints have to name: of the clone, where there is one.
+pub(crate) fn resource_id(id: &str, instances: Option<Instances>) -> String {
+    match instances {
+        Some(_) => format!("{id}-clone"),
+        None => id.to_owned(),
+    }
+}

@@ -1,0 +1,53 @@
+//! Chapter 5, first half: actions. What has to be done with each resource and node.
+//!
+//! Stage interface: [`create`] (used by `configuration` and `status` too), [`fencing`] (marking nodes, used by `status` and ticket
+//! constraints), [`definitions::check`] (P6), [`schedule`] (P8a–P8d), [`nodes::schedule`] (P10).
+
+pub mod collective;
+pub mod create;
+pub mod definitions;
+pub mod fencing;
+mod migration;
+pub mod nodes;
+pub mod notifications;
+mod primitive;
+pub mod probes;
+mod recurring;
+
+use crate::model::*;
+use crate::ordering::{self, side, side_of};
+use crate::status::failures;
+
+/// P8a–P8d: deferred definition checks, probes, fail-count clearing of removed resources, actions of every resource.
+pub fn schedule(cluster: &mut Cluster) {
+    definitions::check_deferred(cluster);
+    if cluster.options.startup_probes {
+        probes::schedule(cluster);
+    }
+    if cluster.options.stop_removed_resources {
+        clear_removed(cluster);
+    }
+    for top in cluster.top_level.clone() {
+        collective::schedule(cluster, top);
+    }
+}
+
+/// P8c: fail counts of removed resources are cleared before they stop (05 §4.8).
+fn clear_removed(cluster: &mut Cluster) {
+    for top in cluster.top_level.clone() {
+        if !cluster.resource(top).removed {
+            continue;
+        }
+        for node in cluster.node_order.clone() {
+            if !cluster.node(node).online {
+                continue;
+            }
+            let (count, _) = failures::fail_count(cluster, top, node, true, false);
+            if count != Score::ZERO {
+                let clear = create::clear_failcount(cluster, top, node);
+                let first = side_of(cluster, clear);
+                ordering::create(cluster, first, side(top, Task::Stop), OrderFlags::SEQ);
+            }
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! Clone notifications (scheduler-spec/04 §16): before and after anything happens to an instance, all instances are told.
+//!
+//! The pseudo-actions around a start, stop, promote or demote of a clone are made with the clone's actions; the notify actions of
+//! the instances, and what they are told, when the clone is added to the graph.
+
+use super::collective::COMPLETION_PRIORITY;
+use super::create;
+use crate::model::*;
+use crate::ordering::link;
+
+/// The notification pseudo-actions of a clone, in the order start, stop, promote, demote.
+#[derive(Clone, Debug, Default)]
+pub struct CloneNotifications {
+    about: Vec<Notification>,
+}
+
+/// The pseudo-actions that announce and confirm one kind of action.
+#[derive(Clone, Debug)]
+struct Notification {
+    task: Task,
+    pre: Option<(ActionId, ActionId)>,
+    post: Option<(ActionId, ActionId)>,
+}
+
+/// What instances are told: meta-attributes in order.
+type Told = Vec<(&'static str, Text)>;
+
+/// Creates the notification pseudo-actions for `task` of a clone, whose pseudo-action is `action` and completion `done` (§16.1).
+pub fn create_for(
+    cluster: &mut Cluster,
+    clone: ResourceId,
+    task: &Task,
+    action: ActionId,
+    done: ActionId,
+) {
+    let (optional, done_optional, done_runnable) = (
+        cluster.action(action).optional,
+        cluster.action(done).optional,
+        cluster.action(done).runnable,
+    );
+    let done_task = cluster.action(done).task.clone();
+    let pseudo =
+        |cluster: &mut Cluster, phase: NotifyPhase, key_task: &Task, kind, optional, runnable| {
+            let key = OperationKey::notification(phase, key_task.clone());
+            let id = create::collective_pseudo(cluster, clone, key, optional, runnable);
+            describe(cluster, id, phase, key_task, kind, task);
+            id
+        };
+    let pre = pseudo(cluster, NotifyPhase::Pre, task, "pre", optional, true);
+    let pre_done = pseudo(
+        cluster,
+        NotifyPhase::ConfirmedPre,
+        task,
+        "pre",
+        optional,
+        true,
+    );
+    let (o, r) = (done_optional, done_runnable);
+    let post = pseudo(cluster, NotifyPhase::Post, &done_task, "post", o, r);
+    let post_done = pseudo(
+        cluster,
+        NotifyPhase::ConfirmedPost,
+        &done_task,
+        "post",
+        o,
+        r,
+    );
+    cluster.action_mut(post).priority = COMPLETION_PRIORITY;
+    cluster.action_mut(post_done).priority = COMPLETION_PRIORITY;
+
+    link(cluster, pre, pre_done, OrderFlags::SEQ);
+    link(cluster, pre_done, action, OrderFlags::SEQ);
+    link(cluster, done, post, OrderFlags::PUSH);
+    link(cluster, post, post_done, OrderFlags::PUSH);
+    link(cluster, pre_done, post, OrderFlags::SEQ);
+    let notification = Notification {
+        task: task.clone(),
+        pre: Some((pre, pre_done)),
+        post: Some((post, post_done)),
+    };
+    if let Variant::Clone(data) = &mut cluster.resource_mut(clone).variant {
+        data.notifications
+            .get_or_insert_default()
+            .about
+            .push(notification);
+    }
+}
+
+fn describe(
+    cluster: &mut Cluster,
+    id: ActionId,
+    phase: NotifyPhase,
+    key_task: &Task,
+    kind: &str,
+    task: &Task,
+) {
+    let action = cluster.action_mut(id);
+    action.set_meta("notify_key_type", phase.name());
+    action.set_meta("notify_key_operation", key_task.name());
+    action.set_meta("notify_type", kind);
+    action.set_meta("notify_operation", task.name());
+}
+
+fn find(cluster: &Cluster, clone: ResourceId, task: &Task) -> Option<Notification> {
+    let data = cluster.resource(clone).clone_data()?;
+    data.notifications
+        .as_ref()?
+        .about
+        .iter()
+        .find(|n| n.task == *task)
+        .cloned()
+}
+
+/// Links the confirmation that `first` happened before the announcement of `then`.
+fn in_turn(cluster: &mut Cluster, clone: ResourceId, first: Task, then: Task) {
+    let post = find(cluster, clone, &first).and_then(|n| n.post);
+    let pre = find(cluster, clone, &then).and_then(|n| n.pre);
+    if let (Some((_, confirmed)), Some((announced, _))) = (post, pre) {
+        link(cluster, confirmed, announced, OrderFlags::SEQ);
+    }
+}
+
+/// Starts are announced after stops are confirmed.
+pub fn order_start_after_stop(cluster: &mut Cluster, clone: ResourceId) {
+    in_turn(cluster, clone, Task::Stop, Task::Start);
+}
+
+/// Promotions are announced after everything else is confirmed, everything else after demotions.
+pub fn order_promotion(cluster: &mut Cluster, clone: ResourceId) {
+    in_turn(cluster, clone, Task::Stop, Task::Promote);
+    in_turn(cluster, clone, Task::Start, Task::Promote);
+    in_turn(cluster, clone, Task::Demote, Task::Promote);
+    in_turn(cluster, clone, Task::Demote, Task::Start);
+    in_turn(cluster, clone, Task::Demote, Task::Stop);
+}
+
+/// Creates the notify actions of a clone's instances (§16.2–16.4); done when the clone is added to the graph.
+pub fn create_for_instances(cluster: &mut Cluster, clone: ResourceId) {
+    let Some(data) = cluster.resource(clone).clone_data() else {
+        return;
+    };
+    let Some(notifications) = data.notifications.clone() else {
+        return;
+    };
+    for notification in notifications.about {
+        let (told, happens) = collect(cluster, clone, &notification.task);
+        if happens {
+            for id in notification
+                .pre
+                .into_iter()
+                .chain(notification.post)
+                .flat_map(|(a, b)| [a, b])
+            {
+                cluster.action_mut(id).optional = false;
+            }
+        }
+        for leaf in cluster.leaves(clone) {
+            notify_leaf(cluster, leaf, &notification, &told, happens);
+        }
+    }
+}
+
+/// Notifications about a stop that fencing implies (§16.5).
+pub fn order_after_fencing(cluster: &mut Cluster, id: ResourceId, stop: ActionId, fence: ActionId) {
+    let (optional, runnable) = (
+        cluster.action(fence).optional,
+        cluster.action(fence).runnable,
+    );
+    let pseudo = |cluster: &mut Cluster, phase: NotifyPhase| {
+        let key = OperationKey::notification(phase, Task::Stonith);
+        let id = create::collective_pseudo(cluster, id, key, optional, runnable);
+        describe(cluster, id, phase, &Task::Stonith, "post", &Task::Stop);
+        cluster.action_mut(id).priority = COMPLETION_PRIORITY;
+        id
+    };
+    let post = pseudo(cluster, NotifyPhase::Post);
+    let confirmed = pseudo(cluster, NotifyPhase::ConfirmedPost);
+    link(cluster, fence, post, OrderFlags::PUSH);
+    link(cluster, post, confirmed, OrderFlags::PUSH);
+    let node = cluster.action(stop).node;
+    let node_name = node.map_or_else(|| " ".into(), |n| cluster.node(n).name.clone());
+    let told: Told = vec![
+        ("notify_stop_resource", cluster.resource(id).id.clone()),
+        ("notify_stop_uname", node_name),
+    ];
+    let notification = Notification {
+        task: Task::Stop,
+        pre: None,
+        post: Some((post, confirmed)),
+    };
+    for leaf in cluster.leaves(cluster.top(id)) {
+        notify_leaf(cluster, leaf, &notification, &told, true);
+    }
+}
+
+/// One instance on one node, or nowhere.
+type Entry = (Text, Option<NodeId>);
+
+/// What instances are told about `task`, and whether that happens to any of them (§16.2).
+fn collect(cluster: &Cluster, clone: ResourceId, task: &Task) -> (Told, bool) {
+    let [mut stop, mut start, mut demote, mut promote]: [Vec<Entry>; 4] = Default::default();
+    let [mut active, mut unpromoted, mut promoted, mut inactive]: [Vec<Entry>; 4] =
+        Default::default();
+    for leaf in cluster.leaves(clone) {
+        let resource = cluster.resource(leaf);
+        let entry = (resource.id.clone(), resource.active_on.first().copied());
+        match resource.role {
+            Role::Stopped => inactive.push(entry),
+            Role::Started => active.push(entry),
+            Role::Unpromoted => {
+                unpromoted.push(entry.clone());
+                active.push(entry);
+            }
+            Role::Promoted => {
+                promoted.push(entry.clone());
+                active.push(entry);
+            }
+            Role::Unknown => {}
+        }
+        for action in resource.actions.iter().map(|a| cluster.action(*a)) {
+            let (false, Some(node)) = (action.optional, action.node) else {
+                continue;
+            };
+            let fenced = action.task == Task::Stop && cluster.node(node).unclean;
+            if !action.runnable && !fenced {
+                continue;
+            }
+            let list = match action.task {
+                Task::Stop => &mut stop,
+                Task::Start => &mut start,
+                Task::Demote => &mut demote,
+                Task::Promote => &mut promote,
+                _ => continue,
+            };
+            list.push((resource.id.clone(), Some(node)));
+        }
+    }
+    let happens = match task {
+        Task::Stop => !stop.is_empty(),
+        Task::Start => !start.is_empty(),
+        Task::Demote => !demote.is_empty(),
+        _ => !promote.is_empty(),
+    };
+
+    let mut told: Told = Vec::new();
+    let mut tell = |names: &[(&'static str, &'static str)], entries: &mut Vec<Entry>| {
+        let (resources, nodes) = render(cluster, entries);
+        for (resource_name, node_name) in names {
+            told.push((resource_name, resources.clone()));
+            if !node_name.is_empty() {
+                told.push((node_name, nodes.clone()));
+            }
+        }
+    };
+    tell(&[("notify_stop_resource", "notify_stop_uname")], &mut stop);
+    tell(
+        &[("notify_start_resource", "notify_start_uname")],
+        &mut start,
+    );
+    tell(
+        &[("notify_demote_resource", "notify_demote_uname")],
+        &mut demote,
+    );
+    tell(
+        &[("notify_promote_resource", "notify_promote_uname")],
+        &mut promote,
+    );
+    tell(
+        &[("notify_active_resource", "notify_active_uname")],
+        &mut active,
+    );
+    tell(
+        &[
+            ("notify_unpromoted_resource", "notify_unpromoted_uname"),
+            ("notify_slave_resource", "notify_slave_uname"),
+        ],
+        &mut unpromoted,
+    );
+    tell(
+        &[
+            ("notify_promoted_resource", "notify_promoted_uname"),
+            ("notify_master_resource", "notify_master_uname"),
+        ],
+        &mut promoted,
+    );
+    tell(&[("notify_inactive_resource", "")], &mut inactive);
+
+    let table = &cluster.resource(clone).allowed;
+    let names = |nodes: &mut dyn Iterator<Item = NodeId>| {
+        let names: Vec<&str> = nodes.map(|n| &*cluster.node(n).name).collect();
+        if names.is_empty() {
+            Text::from(" ")
+        } else {
+            names.join(" ").into()
+        }
+    };
+    let order = &cluster.node_order;
+    let available = names(&mut order.iter().copied().filter(|n| table.contains(*n)));
+    told.push(("notify_available_uname", available));
+    told.push(("notify_all_uname", names(&mut order.iter().copied())));
+    let on_host = cluster
+        .resource(clone)
+        .meta
+        .text("container-attribute-target");
+    if on_host.is_some_and(|target| target.eq_ignore_ascii_case("host")) {
+        let mut hosts = order
+            .iter()
+            .filter_map(|n| match cluster.guest_launcher(*n) {
+                Some(launcher) => cluster.current_node(launcher),
+                None => Some(*n),
+            });
+        told.push(("notify_all_hosts", names(&mut hosts)));
+    }
+    (told, happens)
+}
+
+/// Sorted by resource id, then node id; each resource once; an empty list is one blank.
+fn render(cluster: &Cluster, entries: &mut Vec<Entry>) -> (Text, Text) {
+    if entries.is_empty() {
+        return (" ".into(), " ".into());
+    }
+    let node_id = |entry: &Entry| entry.1.map(|n| cluster.node(n).id.clone());
+    entries.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| node_id(a).cmp(&node_id(b))));
+    entries.dedup_by(|later, earlier| later.0 == earlier.0);
+    let resources: Vec<&str> = entries.iter().map(|(id, _)| &**id).collect();
+    let nodes: Vec<&str> = entries
+        .iter()
+        .filter_map(|(_, node)| node.map(|n| &*cluster.node(n).name))
+        .collect();
+    (resources.join(" ").into(), nodes.join(" ").into())
+}
+
+/// §16.3: tells one instance.
+fn notify_leaf(
+    cluster: &mut Cluster,
+    leaf: ResourceId,
+    notification: &Notification,
+    told: &Told,
+    happens: bool,
+) {
+    let task = &notification.task;
+    for id in cluster.resource(leaf).actions.clone() {
+        let action = cluster.action_mut(id);
+        let concerned = matches!(
+            action.task,
+            Task::Start | Task::Stop | Task::Promote | Task::Demote
+        );
+        if concerned && !action.optional && action.node.is_some() {
+            for (name, value) in told {
+                action.set_meta(*name, value.clone());
+            }
+        }
+    }
+    if *task != Task::Stop && !happens {
+        return;
+    }
+    if matches!(task, Task::Stop | Task::Demote) {
+        if cluster.resource(leaf).role == Role::Stopped {
+            return;
+        }
+        let stop = create::newest_task(cluster, leaf, &Task::Stop, None);
+        for node in cluster.resource(leaf).active_on.clone() {
+            let host = cluster.node(node);
+            let gone = host.unclean || host.remote_reset;
+            if gone && stop.is_some_and(|s| cluster.action(s).pseudo) {
+                continue;
+            }
+            notify(cluster, leaf, node, notification, NotifyPhase::Pre, told);
+            let stays = stop.is_none_or(|s| cluster.action(s).optional);
+            if *task == Task::Demote || stays {
+                notify(cluster, leaf, node, notification, NotifyPhase::Post, told);
+            }
+        }
+        return;
+    }
+    if cluster.resource(leaf).next_role == Role::Stopped {
+        return;
+    }
+    let start = create::newest_task(cluster, leaf, &Task::Start, None);
+    let connection = start
+        .and_then(|s| cluster.action(s).node)
+        .filter(|n| cluster.is_remote_kind(*n))
+        .and_then(|n| cluster.node(n).connection);
+    let unreachable = connection
+        .and_then(|c| create::newest_task(cluster, c, &Task::Start, None))
+        .is_some_and(|s| !cluster.action(s).runnable);
+    if unreachable {
+        return;
+    }
+    let Some(node) = cluster.resource(leaf).assigned else {
+        return;
+    };
+    let runs = start.is_none_or(|s| cluster.action(s).optional);
+    if *task == Task::Promote || runs {
+        notify(cluster, leaf, node, notification, NotifyPhase::Pre, told);
+    }
+    notify(cluster, leaf, node, notification, NotifyPhase::Post, told);
+}
+
+/// §16.4: one notify action.
+fn notify(
+    cluster: &mut Cluster,
+    leaf: ResourceId,
+    node: NodeId,
+    notification: &Notification,
+    phase: NotifyPhase,
+    told: &Told,
+) {
+    let pair = if phase == NotifyPhase::Pre {
+        notification.pre
+    } else {
+        notification.post
+    };
+    let Some((pseudo, confirmed)) = pair else {
+        return;
+    };
+    if cluster.node(node).online && cluster.action(pseudo).runnable {
+        let optional = cluster.action(pseudo).optional;
+        let key = OperationKey::notification(phase, notification.task.clone());
+        let id = create::action(cluster, leaf, key, Some(node), optional);
+        let announced = cluster.action(pseudo);
+        let mut inherited: Vec<(MetaName, Text)> = announced.own_meta.clone();
+        inherited.extend(
+            announced
+                .options
+                .meta
+                .iter()
+                .map(|(k, v)| (MetaName::Owned(k.to_string()), v.clone())),
+        );
+        let action = cluster.action_mut(id);
+        for (name, value) in inherited {
+            if action.meta(&name).is_none() {
+                action.set_meta(name, value);
+            }
+        }
+        for (name, value) in told {
+            action.set_meta(*name, value.clone());
+        }
+        if phase == NotifyPhase::Post {
+            action.priority = COMPLETION_PRIORITY;
+        }
+        link(cluster, pseudo, id, OrderFlags::SEQ);
+        link(cluster, id, confirmed, OrderFlags::SEQ);
+    }
+    if phase == NotifyPhase::Post {
+        for id in cluster.resource(leaf).actions.clone() {
+            let action = cluster.action(id);
+            if action.key.interval_ms > 0 && action.task != Task::Cancel {
+                link(cluster, confirmed, id, OrderFlags::SEQ);
+            }
+        }
+    }
+}

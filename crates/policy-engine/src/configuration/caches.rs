@@ -1,0 +1,21 @@
+//! What is calculated on demand and kept for the rest of the run.
+
+use super::digests::Digests;
+use super::operations::{OperationOptions, OptionsKey};
+use crate::model::{NodeId, ResourceId, Table, Task};
+use rustc_hash::FxHashMap;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Per-run caches, filled through shared references.
+#[derive(Debug, Default)]
+pub struct Caches {
+    /// Parameters per resource and node (`None` = evaluated without node, or the same everywhere).
+    pub parameters: RefCell<FxHashMap<(ResourceId, Option<NodeId>), Arc<Table>>>,
+    /// Options of operations.
+    pub options: RefCell<FxHashMap<OptionsKey, Arc<OperationOptions>>>,
+    /// Digests per node, resource, task, interval (02 §20.4). Task `Other("stonith-on")` for unfencing.
+    pub digests: RefCell<FxHashMap<(NodeId, ResourceId, Task, u32), Digests>>,
+    /// The empty table.
+    pub nothing: Arc<Table>,
+}

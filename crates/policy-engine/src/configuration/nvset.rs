@@ -1,0 +1,161 @@
+//! Name/value sets and how several of them combine (scheduler-spec/01 §4).
+
+use super::rules::{self, RuleContext};
+use super::scalar;
+use crate::model::{Cluster, Score, Table, Text};
+use crate::xml::{Element, ElementId};
+use std::cmp::Reverse;
+
+/// A `cluster_property_set`, `meta_attributes`, `instance_attributes` or `utilization` element, or an implied one.
+#[derive(Clone, Debug)]
+pub struct NvSet {
+    /// `id`.
+    pub id: Text,
+    /// `score`, 0 if absent or invalid.
+    pub score: Score,
+    /// First `rule` child.
+    pub rule: Option<ElementId>,
+    /// Pairs in document order, `id-ref` resolved.
+    pub pairs: Vec<(Text, Text)>,
+}
+
+impl NvSet {
+    /// A set that the configuration implies.
+    pub fn implied<'a>(
+        id: impl Into<Text>,
+        pairs: impl IntoIterator<Item = (&'a str, Text)>,
+    ) -> NvSet {
+        NvSet {
+            id: id.into(),
+            score: Score::ZERO,
+            rule: None,
+            pairs: pairs
+                .into_iter()
+                .map(|(name, value)| (name.into(), value))
+                .collect(),
+        }
+    }
+}
+
+/// Reads the sets called `kind` below `parent` in processing order: `first_id` first, then by score, then last in document first.
+pub fn read(
+    cluster: &Cluster,
+    parent: Element<'_>,
+    kind: &str,
+    first_id: Option<&str>,
+) -> Vec<NvSet> {
+    read_below(cluster, &[parent], kind, first_id)
+}
+
+/// The same for an element that consists of several, one after the other (a resource and its template, 01 §16.1).
+pub fn read_below(
+    cluster: &Cluster,
+    parents: &[Element<'_>],
+    kind: &str,
+    first_id: Option<&str>,
+) -> Vec<NvSet> {
+    let document = &*cluster.document;
+    let mut sets: Vec<NvSet> = parents
+        .iter()
+        .flat_map(|parent| parent.children_named(kind))
+        .filter_map(|set| read_set(cluster, document.referenced(set)?))
+        .collect();
+    sets.reverse();
+    sets.sort_by_key(|set| (first_id != Some(&*set.id), Reverse(set.score)));
+    sets
+}
+
+fn read_set(cluster: &Cluster, set: Element<'_>) -> Option<NvSet> {
+    let first = set.children().next();
+    let holder = first.filter(|child| child.name() == "attributes");
+    let pairs = holder
+        .unwrap_or(set)
+        .children_named("nvpair")
+        .filter_map(|pair| {
+            let meant = cluster.document.referenced(pair)?;
+            let name = pair.get("name").or_else(|| meant.get("name"))?;
+            Some((name.into(), meant.get("value")?.into()))
+        })
+        .collect();
+    Some(NvSet {
+        id: set.get("id").unwrap_or_default().into(),
+        score: set
+            .get("score")
+            .and_then(|text| scalar::score(text, &cluster.options))
+            .unwrap_or(Score::ZERO),
+        rule: set.child("rule").map(Element::id),
+        pairs,
+    })
+}
+
+/// Evaluates sets in order into `table`: never overwrites, `#default` removes (§4 step 3). Reports recheck times to the cluster.
+pub fn evaluate(cluster: &Cluster, sets: &[NvSet], context: &RuleContext<'_>, table: &mut Table) {
+    for set in sets {
+        let passes = set
+            .rule
+            .is_none_or(|rule| rules::passes(cluster, cluster.document.element(rule), context));
+        if !passes {
+            continue;
+        }
+        for (name, value) in &set.pairs {
+            if value.eq_ignore_ascii_case("#default") {
+                table.remove(name);
+            } else {
+                table.set_if_absent(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// Whether the result of some sets may differ between contexts.
+pub fn depends_on_context(sets: &[NvSet]) -> bool {
+    sets.iter().any(|set| set.rule.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RunOptions;
+    use std::sync::Arc;
+
+    fn evaluated(
+        xml: &str,
+        before: &[(&str, &str)],
+        first_id: Option<&str>,
+    ) -> Vec<(String, String)> {
+        let document = Arc::new(crate::xml::parse(xml).unwrap());
+        let cluster = Cluster::new(document.clone(), 0, RunOptions::default());
+        let sets = read(&cluster, document.root(), "m", first_id);
+        let mut table = Table::new();
+        for (name, value) in before {
+            table.set(*name, *value);
+        }
+        evaluate(&cluster, &sets, &RuleContext::default(), &mut table);
+        let mut entries: Vec<_> = table
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect();
+        entries.sort();
+        entries
+    }
+
+    #[test]
+    fn the_last_of_equal_sets_and_the_first_pair_of_a_set_win() {
+        let xml = r#"<r><m id="1"><nvpair name="a" value="1"/></m><m id="2"><nvpair name="a" value="2"/><nvpair name="a" value="3"/></m></r>"#;
+        assert_eq!(evaluated(xml, &[], None), [("a".into(), "2".into())]);
+        assert_eq!(evaluated(xml, &[], Some("1")), [("a".into(), "1".into())]);
+        assert_eq!(
+            evaluated(xml, &[("a", "0")], None),
+            [("a".into(), "0".into())]
+        );
+    }
+
+    #[test]
+    fn a_higher_score_wins_and_default_removes() {
+        let xml = r##"<r><m id="1" score="5"><nvpair name="a" value="1"/></m><m id="2"><nvpair name="a" value="2"/><nvpair name="b" value="#DEFAULT"/></m></r>"##;
+        assert_eq!(
+            evaluated(xml, &[("b", "x")], None),
+            [("a".into(), "1".into())]
+        );
+    }
+}

@@ -1,0 +1,295 @@
+//! Operation configuration: lookup and options (scheduler-spec/01 §17, 05 §2.4–2.6).
+
+use super::rules::RuleContext;
+use super::{dates, nvset, parameters, scalar};
+use crate::model::{
+    Cluster, NodeId, OnFail, OperationConfig, Resource, ResourceId, Role, Table, Task,
+};
+use std::sync::Arc;
+
+/// Options of one operation of one resource, shared by all actions that use them.
+#[derive(Clone, Debug, Default)]
+pub struct OperationOptions {
+    /// The option table of 01 §17.2 after normalisation: `timeout` in ms, `interval` in ms or absent, `start-delay` in ms,
+    /// validated `on-fail`; no `id`. Every entry becomes `CRM_meta_*`.
+    pub meta: Table,
+    /// `timeout` in ms.
+    pub timeout_ms: u32,
+    /// Failure response after defaults (01 §17.3).
+    pub on_fail: OnFail,
+    /// Role after failure (01 §17.3).
+    pub role_after_failure: Role,
+    /// There is an `op` for it.
+    pub configured: bool,
+    /// The `op` has instance attributes.
+    pub has_parameters: bool,
+}
+
+/// What the options of an operation depend on.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct OptionsKey {
+    resource: ResourceId,
+    task: Task,
+    interval_ms: u32,
+    notification: bool,
+    /// Only for fence devices, whose timeout may depend on it.
+    node: Option<NodeId>,
+    /// The response to failures of connections depends on it; it changes while the status is read.
+    managed: bool,
+}
+
+/// Timeout of an operation without valid timeout, in ms.
+const DEFAULT_TIMEOUT_MS: i64 = 20_000;
+
+/// The `op` of (name, interval): first match in document order; `migrate_*` falls back to `migrate` (01 §17.1).
+pub fn find<'c>(
+    cluster: &'c Cluster,
+    resource: ResourceId,
+    name: &str,
+    interval_ms: u32,
+    include_disabled: bool,
+) -> Option<&'c OperationConfig> {
+    let operations = &cluster.resource(resource).config.operations;
+    let find = |name: &str, interval_ms: u32| {
+        operations.iter().find(|op| {
+            *op.name == *name && op.interval_ms == interval_ms && (op.enabled || include_disabled)
+        })
+    };
+    find(name, interval_ms).or_else(|| match name {
+        "migrate_to" | "migrate_from" => find("migrate", 0),
+        _ => None,
+    })
+}
+
+/// Options of (task, interval) of a resource. `notification`: the key is a notification key, so `op name=notify` is used
+/// (01 §17.1). `node` matters for `pcmk_monitor_timeout` only. Cached.
+pub fn options(
+    cluster: &Cluster,
+    resource: ResourceId,
+    task: &Task,
+    interval_ms: u32,
+    notification: bool,
+    node: Option<NodeId>,
+) -> Arc<OperationOptions> {
+    let owner = cluster.resource(resource);
+    let probe = *task == Task::Monitor && interval_ms == 0;
+    let node = node.filter(|_| owner.fence_device && (probe || *task == Task::Start));
+    let key = OptionsKey {
+        resource,
+        task: task.clone(),
+        interval_ms,
+        notification,
+        node,
+        managed: owner.managed,
+    };
+    if let Some(known) = cluster.caches.options.borrow().get(&key) {
+        return known.clone();
+    }
+    let options = Arc::new(calculate(cluster, owner, &key));
+    let mut cache = cluster.caches.options.borrow_mut();
+    cache.insert(key, options.clone());
+    options
+}
+
+fn calculate(cluster: &Cluster, owner: &Resource, key: &OptionsKey) -> OperationOptions {
+    let name = key.task.name();
+    let find = |name: &str, interval_ms| find(cluster, key.resource, name, interval_ms, true);
+    let op = find(name, key.interval_ms)
+        .or_else(|| key.notification.then(|| find("notify", 0)).flatten());
+    let probe = key.task == Task::Monitor && key.interval_ms == 0;
+    let mut meta = option_table(cluster, owner, op, key);
+    meta.remove("id");
+    match key.interval_ms {
+        0 => meta.remove("interval"),
+        interval => meta.set("interval", interval.to_string()),
+    }
+    if owner.fence_device && (probe || key.task == Task::Start) {
+        let parameters = parameters::of_resource(cluster, key.resource, key.node);
+        if let Some(timeout) = parameters.get("pcmk_monitor_timeout") {
+            meta.set("timeout", timeout.clone());
+        }
+    }
+    let timeout = meta.text("timeout").and_then(scalar::milliseconds);
+    let timeout = timeout
+        .filter(|ms| *ms > 0)
+        .unwrap_or(DEFAULT_TIMEOUT_MS)
+        .min(i64::from(i32::MAX));
+    meta.set("timeout", timeout.to_string());
+    normalise_on_fail(owner, op, &key.task, &mut meta);
+    normalise_start_delay(cluster.now, key.interval_ms, &mut meta);
+    let on_fail = on_fail(cluster, owner, &key.task, probe, meta.text("on-fail"));
+    OperationOptions {
+        timeout_ms: timeout as u32,
+        role_after_failure: role_after_failure(owner, &key.task, on_fail),
+        on_fail,
+        configured: op.is_some(),
+        has_parameters: op.is_some_and(|op| !op.parameters.is_empty()),
+        meta,
+    }
+}
+
+/// §17.2, before normalisation.
+fn option_table(
+    cluster: &Cluster,
+    owner: &Resource,
+    op: Option<&OperationConfig>,
+    key: &OptionsKey,
+) -> Table {
+    let context = RuleContext {
+        agent: Some(&owner.agent),
+        operation: Some((key.task.name(), key.interval_ms)),
+        ..RuleContext::default()
+    };
+    let mut table = Table::new();
+    if let Some(op) = op {
+        nvset::evaluate(cluster, &op.meta, &context, &mut table);
+        for (name, value) in &op.attributes {
+            table.set(name.clone(), value.clone());
+        }
+    }
+    let probe = key.task == Task::Monitor && key.interval_ms == 0;
+    if probe
+        && !table.contains("timeout")
+        && let Some(timeout) = most_frequent_monitor(owner).and_then(|op| op.attribute("timeout"))
+    {
+        table.set("timeout", timeout);
+    }
+    nvset::evaluate(cluster, &cluster.operation_defaults, &context, &mut table);
+    table
+}
+
+impl OperationConfig {
+    /// An XML attribute of the `op`.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let found = self.attributes.iter().find(|(own, _)| &**own == name);
+        found.map(|(_, value)| &**value)
+    }
+
+    /// A recurring monitor of the promoted role.
+    fn monitors_promoted(&self) -> bool {
+        let role = self.role.as_deref().and_then(Role::parse);
+        &*self.name == "monitor" && self.interval_ms > 0 && role == Some(Role::Promoted)
+    }
+}
+
+fn most_frequent_monitor(owner: &Resource) -> Option<&OperationConfig> {
+    owner
+        .config
+        .operations
+        .iter()
+        .filter(|op| op.enabled && &*op.name == "monitor" && op.interval_ms > 0)
+        .min_by_key(|op| op.interval_ms)
+}
+
+/// Removes what is not allowed, adds what follows from promoted monitors (§17.3).
+fn normalise_on_fail(
+    owner: &Resource,
+    op: Option<&OperationConfig>,
+    task: &Task,
+    meta: &mut Table,
+) {
+    let value = meta.get("on-fail").cloned();
+    let is = |word: &str| {
+        value
+            .as_deref()
+            .is_some_and(|value| value.eq_ignore_ascii_case(word))
+    };
+    match task {
+        Task::Stop => {
+            if is("standby") || is("demote") || is("stop") {
+                meta.remove("on-fail");
+            }
+        }
+        Task::Demote if value.is_none() => {
+            let promoted_monitor = owner
+                .config
+                .operations
+                .iter()
+                .filter(|op| op.enabled && op.monitors_promoted())
+                .filter_map(|op| op.attribute("on-fail"))
+                .rfind(|value| !value.eq_ignore_ascii_case("demote"));
+            if let Some(value) = promoted_monitor {
+                meta.set("on-fail", value);
+            }
+        }
+        Task::LrmDelete => meta.set("on-fail", "ignore"),
+        _ => {
+            let allowed = op.is_some_and(|op| &*op.name == "promote" || op.monitors_promoted());
+            if is("demote") && !allowed {
+                meta.remove("on-fail");
+            }
+        }
+    }
+}
+
+/// §17.6.
+fn normalise_start_delay(now: i64, interval_ms: u32, meta: &mut Table) {
+    if let Some(text) = meta.text("start-delay") {
+        let delay = scalar::milliseconds(text).unwrap_or(0);
+        let delay = delay.clamp(0, i64::from(i32::MAX));
+        meta.set("start-delay", delay.to_string());
+        return;
+    }
+    let interval = scalar::seconds(interval_ms);
+    let origin = meta.text("interval-origin");
+    let origin = origin.and_then(|text| dates::parse_instant(text, now));
+    if let Some(origin) = origin.filter(|_| interval > 0) {
+        let since = (now - origin) % interval;
+        let delay = if since <= 0 { -since } else { interval - since };
+        meta.set("start-delay", (delay * 1000).to_string());
+    }
+}
+
+/// The failure response (§17.3).
+fn on_fail(
+    cluster: &Cluster,
+    owner: &Resource,
+    task: &Task,
+    probe: bool,
+    value: Option<&str>,
+) -> OnFail {
+    let fencing = cluster.options.fencing_enabled;
+    let launched = owner.launcher.is_some();
+    let needs_reset = owner.remote_connection
+        && !super::remote::is_guest_connection(owner)
+        && !probe
+        && *task != Task::Start;
+    let value = value.filter(|_| !needs_reset || owner.managed);
+    let explicit = value.and_then(|value| match &*value.to_ascii_lowercase() {
+        "ignore" | "nothing" => Some(OnFail::Ignore),
+        "block" => Some(OnFail::Block),
+        "stop" => Some(OnFail::Stop),
+        "restart" => Some(OnFail::Restart),
+        "standby" => Some(OnFail::Standby),
+        "migrate" => Some(OnFail::Ban),
+        "demote" => Some(OnFail::Demote),
+        "fence" if fencing => Some(OnFail::Fence),
+        "fence" => Some(OnFail::Stop),
+        "restart-container" if launched => Some(OnFail::RestartContainer),
+        _ => None,
+    });
+    explicit.unwrap_or(if launched {
+        OnFail::RestartContainer
+    } else if needs_reset {
+        match owner.managed {
+            true => OnFail::ResetRemote,
+            false => OnFail::Stop,
+        }
+    } else if *task == Task::Stop {
+        match fencing {
+            true => OnFail::Fence,
+            false => OnFail::Block,
+        }
+    } else {
+        OnFail::Restart
+    })
+}
+
+fn role_after_failure(owner: &Resource, task: &Task, on_fail: OnFail) -> Role {
+    match on_fail {
+        OnFail::Stop => Role::Stopped,
+        OnFail::ResetRemote if owner.reconnect_interval_ms > 0 => Role::Stopped,
+        _ if *task == Task::Promote => Role::Unpromoted,
+        _ => Role::Started,
+    }
+}

@@ -1,0 +1,58 @@
+//! Parameters of resources and operations (scheduler-spec/01 §14, §17.5).
+
+use super::rules::RuleContext;
+use super::{nvset, operations};
+use crate::model::{Cluster, NodeId, ResourceId, Table, Task};
+use std::sync::Arc;
+
+/// A resource's parameters on a node (or without node): own sets, then its ancestors', never overwriting. Cached; one evaluation
+/// for all nodes if no set has a rule.
+pub fn of_resource(cluster: &Cluster, resource: ResourceId, node: Option<NodeId>) -> Arc<Table> {
+    let depends_on_node = lineage(cluster, resource).any(|id| {
+        let config = &cluster.resource(id).config;
+        nvset::depends_on_context(&config.parameters)
+    });
+    let key = (resource, node.filter(|_| depends_on_node));
+    if let Some(known) = cluster.caches.parameters.borrow().get(&key) {
+        return known.clone();
+    }
+    let context = RuleContext {
+        node_attributes: key.1.map(|node| &cluster.node(node).attributes),
+        ..RuleContext::default()
+    };
+    let mut table = Table::new();
+    for id in lineage(cluster, resource) {
+        let sets = &cluster.resource(id).config.parameters;
+        nvset::evaluate(cluster, sets, &context, &mut table);
+    }
+    let table = Arc::new(table);
+    let mut cache = cluster.caches.parameters.borrow_mut();
+    cache.insert(key, table.clone());
+    table
+}
+
+/// The resource and its ancestors, nearest first.
+fn lineage(cluster: &Cluster, resource: ResourceId) -> impl Iterator<Item = ResourceId> {
+    std::iter::successors(Some(resource), |id| cluster.resource(*id).parent)
+}
+
+/// Instance attributes of the `op` that configures (task, interval) of a resource, evaluated for a node; empty if there is none.
+pub fn of_operation(
+    cluster: &Cluster,
+    resource: ResourceId,
+    task: &Task,
+    interval_ms: u32,
+    node: Option<NodeId>,
+) -> Arc<Table> {
+    let found = operations::find(cluster, resource, task.name(), interval_ms, true);
+    let Some(op) = found.filter(|op| !op.parameters.is_empty()) else {
+        return cluster.caches.nothing.clone();
+    };
+    let context = RuleContext {
+        node_attributes: node.map(|node| &cluster.node(node).attributes),
+        ..RuleContext::default()
+    };
+    let mut table = Table::new();
+    nvset::evaluate(cluster, &op.parameters, &context, &mut table);
+    Arc::new(table)
+}

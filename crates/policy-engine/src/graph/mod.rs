@@ -1,0 +1,134 @@
+//! The transition graph: which actions are in it, with which inputs (scheduler-spec/05 §15), and its XML form (§16).
+//!
+//! Stage interface: [`build`]; for callers the typed [`TransitionGraph`] and [`write()`].
+
+mod describe;
+mod select;
+mod xml;
+
+use crate::model::{Cluster, Text};
+pub use xml::write;
+
+/// What has to be done, in which order. Self-contained: texts only, no ids of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct TransitionGraph {
+    /// Attributes of the root, in output order (05 §16.2).
+    pub attributes: Vec<(&'static str, Text)>,
+    /// Synapses; a synapse's id is its index.
+    pub synapses: Vec<Synapse>,
+    /// Heads of all actions in the graph and of all inputs, ascending by id.
+    pub heads: Vec<ActionHead>,
+}
+
+/// One action with what it waits for.
+#[derive(Clone, Debug)]
+pub struct Synapse {
+    /// Priority; 0 = none given.
+    pub priority: i32,
+    /// The action.
+    pub action: GraphAction,
+    /// Numbers of the actions that must be confirmed before, ascending.
+    pub inputs: Vec<u32>,
+}
+
+/// How an action is executed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ActionKind {
+    /// `pseudo_event`: nothing to execute.
+    Pseudo,
+    /// `rsc_op`: an operation of a resource agent.
+    Resource,
+    /// `crm_event`: something that the controller does (fencing is `operation` = `stonith`).
+    Cluster,
+}
+
+/// What identifies an action (the short form in triggers).
+#[derive(Clone, Debug)]
+pub struct ActionHead {
+    /// Number.
+    pub id: u32,
+    /// Kind.
+    pub kind: ActionKind,
+    /// `mode="cib"` (`lrm_delete`).
+    pub mode: Option<&'static str>,
+    /// Task name.
+    pub operation: Text,
+    /// Key that goes into the history.
+    pub operation_key: Text,
+    /// The internal key, if it differs.
+    pub internal_operation_key: Option<Text>,
+    /// Node name.
+    pub on_node: Option<Text>,
+    /// Node id.
+    pub on_node_uuid: Option<Text>,
+    /// The node that hosts the connection through which the operation goes.
+    pub router_node: Option<Text>,
+}
+
+/// A resource as an action names it.
+#[derive(Clone, Debug)]
+pub struct ResourceIdentity {
+    /// Element name (`primitive`).
+    pub element: Text,
+    /// Id in the history.
+    pub id: Text,
+    /// Internal id, if it differs.
+    pub long_id: Option<Text>,
+    /// Class.
+    pub class: Option<Text>,
+    /// Provider.
+    pub provider: Option<Text>,
+    /// Agent type.
+    pub kind: Option<Text>,
+}
+
+/// An action in full.
+#[derive(Clone, Debug)]
+pub struct GraphAction {
+    /// Number; the head is `graph.head(id)`.
+    pub id: u32,
+    /// `shutdown-lock`: lock time.
+    pub shutdown_lock: Option<i64>,
+    /// The resource.
+    pub resource: Option<ResourceIdentity>,
+    /// `<attributes>`, sorted by name: parameters and `CRM_meta_*`.
+    pub attributes: Vec<(Text, Text)>,
+    /// Parameters whose names start with a digit, as `<param>` children.
+    pub numbered_parameters: Vec<(Text, Text)>,
+    /// Ids of nodes that this action takes down; `None`: no `<downed>` element.
+    pub downed: Option<Vec<Text>>,
+    /// Remote nodes whose maintenance state is recorded: (id, in maintenance).
+    pub maintenance: Vec<(Text, bool)>,
+}
+
+impl TransitionGraph {
+    /// The head of the action with that number.
+    pub fn head(&self, id: u32) -> Option<&ActionHead> {
+        let at = self.heads.binary_search_by_key(&id, |head| head.id).ok()?;
+        self.heads.get(at)
+    }
+    /// A root attribute.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes
+            .iter()
+            .find(|(own, _)| *own == name)
+            .map(|(_, value)| &**value)
+    }
+}
+
+impl GraphAction {
+    /// An attribute (`CRM_meta_timeout`, or a parameter).
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let at = self
+            .attributes
+            .binary_search_by(|(own, _)| (**own).cmp(name))
+            .ok()?;
+        self.attributes.get(at).map(|(_, value)| &**value)
+    }
+}
+
+/// P12: selects actions and inputs, creates the notify actions of clones, and describes everything that was selected.
+pub fn build(cluster: &mut Cluster) -> TransitionGraph {
+    let selected = select::select(cluster);
+    describe::describe(cluster, &selected)
+}

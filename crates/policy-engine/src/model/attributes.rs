@@ -1,0 +1,92 @@
+//! Node attributes as seen on behalf of a resource: for some resources on guest and bundle nodes the host's attributes count
+//! (scheduler-spec/03 §13.2, 04 §8.9).
+
+use super::{Cluster, NodeId, ResourceId};
+
+/// Which host of a guest node counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Host {
+    /// Where its launcher is assigned.
+    Assigned,
+    /// The first node where its launcher is active.
+    Current,
+}
+
+/// Looks up one attribute on behalf of one resource.
+#[derive(Clone, Copy)]
+pub struct AttributeLookup<'a> {
+    cluster: &'a Cluster,
+    name: &'a str,
+    /// `container-attribute-target=host`.
+    targets_host: bool,
+    /// Part of what runs inside a bundle.
+    inside_bundle: bool,
+    host: Host,
+}
+
+impl<'a> AttributeLookup<'a> {
+    /// Prepares the lookup of `name` on behalf of `resource`.
+    pub fn new(cluster: &'a Cluster, name: &'a str, resource: ResourceId, host: Host) -> Self {
+        let targets_host = cluster
+            .resource(resource)
+            .meta
+            .text("container-attribute-target")
+            .is_some_and(|target| target.eq_ignore_ascii_case("host"));
+        let inside_bundle = cluster.resource(cluster.top(resource)).is_clone()
+            && cluster.bundle_of(resource).is_some();
+        AttributeLookup {
+            cluster,
+            name,
+            targets_host,
+            inside_bundle,
+            host,
+        }
+    }
+
+    /// The node whose own attributes count for `node`; `None` for a guest node without host.
+    pub fn source(&self, node: NodeId) -> Option<NodeId> {
+        if !self.targets_host && !self.inside_bundle {
+            return Some(node);
+        }
+        let Some(launcher) = self.cluster.guest_launcher(node) else {
+            return Some(node);
+        };
+        if !self.targets_host && !self.cluster.is_bundle_node(node) {
+            return Some(node);
+        }
+        let launcher = self.cluster.resource(launcher);
+        match self.host {
+            Host::Assigned => launcher.assigned,
+            Host::Current => launcher.active_on.first().copied(),
+        }
+    }
+
+    /// The value for `node`.
+    pub fn value(&self, node: NodeId) -> Option<&'a str> {
+        let cluster: &'a Cluster = self.cluster;
+        cluster.node(self.source(node)?).attributes.text(self.name)
+    }
+}
+
+/// Whether two values match: without regard to case, missing equals missing.
+pub fn same_value(a: Option<&str>, b: Option<&str>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+impl Cluster {
+    /// A node attribute on behalf of a resource, where guest nodes' hosts are the current ones.
+    pub fn attribute_where_active(
+        &self,
+        node: NodeId,
+        name: &str,
+        resource: ResourceId,
+    ) -> Option<&str> {
+        let lookup = AttributeLookup::new(self, name, resource, Host::Current);
+        let source = lookup.source(node)?;
+        self.node(source).attributes.text(name)
+    }
+}

@@ -1,0 +1,357 @@
+//! The [`Cluster`]: everything that a run knows.
+
+use super::*;
+use crate::configuration::caches::Caches;
+use crate::configuration::nvset::NvSet;
+use crate::xml::{Document, ElementId};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use std::cell::Cell;
+
+/// The working set of one run.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The input document.
+    pub document: Arc<Document>,
+    /// Effective time, epoch seconds.
+    pub now: i64,
+    /// Options of the run.
+    pub run: RunOptions,
+    /// Cluster options (configuration; status may set `have_fencing_device`).
+    pub options: ClusterOptions,
+    /// `rsc_defaults` sets in processing order.
+    pub resource_defaults: Vec<NvSet>,
+    /// `op_defaults` sets in processing order.
+    pub operation_defaults: Vec<NvSet>,
+    /// Nodes by id.
+    pub nodes: Vec<Node>,
+    /// The node list: sorted by name (natural comparison). Insert through `Cluster::add_node`.
+    pub node_order: Vec<NodeId>,
+    /// The DC.
+    pub dc: Option<NodeId>,
+    /// Some node of kind remote exists (01 §10).
+    pub has_remote_nodes: bool,
+    /// Resources by id.
+    pub resources: Vec<Resource>,
+    /// The resource list: top-level resources in current order (priority descending, document order; removed ones appended).
+    pub top_level: Vec<ResourceId>,
+    /// Templates: id → ids of resources using it, in order of unpacking (empty list: unused template).
+    pub templates: indexmap::IndexMap<Text, Vec<Text>, rustc_hash::FxBuildHasher>,
+    /// Tags: id → object ids.
+    pub tags: indexmap::IndexMap<Text, Vec<Text>, rustc_hash::FxBuildHasher>,
+    /// Tickets.
+    pub tickets: Vec<Ticket>,
+    /// Location entries, oldest first; 03 §7.5 applies them newest first.
+    pub locations: Vec<Location>,
+    /// Colocations.
+    pub colocations: Vec<Colocation>,
+    /// Ticket constraints.
+    pub ticket_constraints: Vec<TicketConstraint>,
+    /// Orderings in order of creation.
+    pub orderings: Vec<Ordering>,
+    /// Actions; `ActionId` is the index. "The global list, newest first" iterates in reverse.
+    pub actions: Vec<Action>,
+    /// Actions without resource by key text.
+    pub singletons: FxHashMap<Text, ActionId>,
+    /// Recorded failed operations (02 §22.2), in order of recording.
+    pub failed_operations: Vec<FailedOperation>,
+    /// Containers to be stopped after the last history (02 §18.3), oldest first.
+    pub containers_to_stop: Vec<ResourceId>,
+    /// Bundle connections whose definition checks wait for the assignment, in order of registration (05 §4.7).
+    pub deferred_checks: Vec<DeferredCheck>,
+    /// History entries whose restart digest counts as different from any calculated one, even if they have none (02 §10.4 1d).
+    /// Written by `status`, read by `configuration::digests::compare`.
+    pub poisoned_digests: rustc_hash::FxHashSet<ElementId>,
+    /// Earliest instant later than now at which something may change.
+    pub recheck_by: Cell<Option<i64>>,
+    /// Score lines in order of computation, if `run.scores`.
+    pub score_lines: Vec<ScoreLine>,
+    /// Lines that the run prints or logs.
+    pub messages: Vec<Message>,
+    /// Ids and history names → resources (kept by `add_resource` and `set_history_name`).
+    pub by_name: FxHashMap<Text, SmallVec<[ResourceId; 1]>>,
+    /// Lower-cased node names → nodes, and lower-cased node ids → nodes (kept by `add_node`).
+    pub node_names: FxHashMap<String, NodeId>,
+    /// See `node_names`.
+    pub node_ids: FxHashMap<String, NodeId>,
+    /// Parameters, operation options and digests that were calculated already.
+    pub caches: Caches,
+}
+
+/// What a caller wants from a run.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Record score lines.
+    pub scores: bool,
+    /// Record utilization lines.
+    pub utilization: bool,
+    /// Compare secure digests, as simulations do (05 §4.3 step 4).
+    pub sanitized: bool,
+}
+
+/// A recorded failed operation (02 §22.2).
+#[derive(Clone, Debug)]
+pub struct FailedOperation {
+    /// The history entry.
+    pub entry: ElementId,
+    /// The node.
+    pub node: NodeId,
+    /// The resource.
+    pub resource: ResourceId,
+    /// History key.
+    pub key: Text,
+    /// A probe whose failure is masked.
+    pub masked_probe: bool,
+}
+
+/// A definition check of a bundle connection that waits until the container's node is known (05 §4.7).
+#[derive(Clone, Debug)]
+pub struct DeferredCheck {
+    /// The history entry.
+    pub entry: ElementId,
+    /// The connection.
+    pub resource: ResourceId,
+    /// The node of the history.
+    pub node: NodeId,
+    /// Registered for a last failure (status), not for an active operation (actions).
+    pub last_failure: bool,
+}
+
+/// One line of the score output (06 §A.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScoreLine {
+    /// `FUNC: RSC allocation score on NODE: SCORE`
+    Allocation {
+        /// `pcmk__primitive_assign`, …
+        function: &'static str,
+        /// The resource.
+        resource: ResourceId,
+        /// The node.
+        node: NodeId,
+        /// The score.
+        score: Score,
+    },
+    /// `RSC promotion score on NODE: SCORE`, or `(inactive)` without node.
+    Promotion {
+        /// The instance.
+        resource: ResourceId,
+        /// Where it is assigned.
+        node: Option<NodeId>,
+        /// The promotion priority.
+        score: Score,
+    },
+    /// A line of the utilization output.
+    Utilization(String),
+}
+
+/// Importance of a [`Message`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// Printed by the simulator as an info line (unless quiet).
+    Info,
+    /// A doubtful configuration.
+    Warning,
+    /// A configuration error: what was ignored and why.
+    Error,
+}
+
+/// Something that the run has to say.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Importance.
+    pub level: Level,
+    /// The text.
+    pub text: String,
+}
+
+impl Cluster {
+    /// An empty cluster over `document`.
+    pub fn new(document: Arc<Document>, now: i64, run: RunOptions) -> Cluster {
+        Cluster {
+            document,
+            now,
+            run,
+            options: ClusterOptions::default(),
+            resource_defaults: Vec::new(),
+            operation_defaults: Vec::new(),
+            nodes: Vec::new(),
+            node_order: Vec::new(),
+            dc: None,
+            has_remote_nodes: false,
+            resources: Vec::new(),
+            top_level: Vec::new(),
+            templates: Default::default(),
+            tags: Default::default(),
+            tickets: Vec::new(),
+            locations: Vec::new(),
+            colocations: Vec::new(),
+            ticket_constraints: Vec::new(),
+            orderings: Vec::new(),
+            actions: Vec::new(),
+            singletons: FxHashMap::default(),
+            failed_operations: Vec::new(),
+            containers_to_stop: Vec::new(),
+            deferred_checks: Vec::new(),
+            poisoned_digests: Default::default(),
+            recheck_by: Cell::new(None),
+            score_lines: Vec::new(),
+            messages: Vec::new(),
+            by_name: FxHashMap::default(),
+            node_names: FxHashMap::default(),
+            node_ids: FxHashMap::default(),
+            caches: Caches::default(),
+        }
+    }
+
+    /// The node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+    /// The node, to change it.
+    pub fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id.index()]
+    }
+    /// The resource.
+    pub fn resource(&self, id: ResourceId) -> &Resource {
+        &self.resources[id.index()]
+    }
+    /// The resource, to change it.
+    pub fn resource_mut(&mut self, id: ResourceId) -> &mut Resource {
+        &mut self.resources[id.index()]
+    }
+    /// The action.
+    pub fn action(&self, id: ActionId) -> &Action {
+        &self.actions[id.index()]
+    }
+    /// The action, to change it.
+    pub fn action_mut(&mut self, id: ActionId) -> &mut Action {
+        &mut self.actions[id.index()]
+    }
+    /// The colocation.
+    pub fn colocation(&self, id: ColocationId) -> &Colocation {
+        &self.colocations[id.index()]
+    }
+    /// The location entry.
+    pub fn location(&self, id: LocationId) -> &Location {
+        &self.locations[id.index()]
+    }
+
+    /// Adds a node and sorts it into the node list.
+    pub fn add_node(&mut self, node: Node) -> NodeId {
+        let id = NodeId::new(self.nodes.len());
+        self.has_remote_nodes |= node.kind == NodeKind::Remote;
+        self.node_names
+            .entry(node.name.to_ascii_lowercase())
+            .or_insert(id);
+        self.node_ids
+            .entry(node.id.to_ascii_lowercase())
+            .or_insert(id);
+        let position = self.node_order.partition_point(|other| {
+            natural_compare(&self.nodes[other.index()].name, &node.name).is_lt()
+        });
+        self.node_order.insert(position, id);
+        self.nodes.push(node);
+        id
+    }
+
+    /// Adds a resource to the arena (not to the resource list, nor to its parent's children).
+    pub fn add_resource(&mut self, resource: Resource) -> ResourceId {
+        let id = ResourceId::new(self.resources.len());
+        self.by_name
+            .entry(resource.id.clone())
+            .or_default()
+            .push(id);
+        if let Some(name) = resource.history_name.clone() {
+            self.by_name.entry(name).or_default().push(id);
+        }
+        self.resources.push(resource);
+        id
+    }
+
+    /// Sets or forgets the name under which the history knows a resource.
+    pub fn set_history_name(&mut self, id: ResourceId, name: Option<Text>) {
+        let old = self.resources[id.index()].history_name.take();
+        if let Some(list) = old.and_then(|old| self.by_name.get_mut(&old)) {
+            list.retain(|other| *other != id);
+        }
+        if let Some(name) = &name {
+            self.by_name.entry(name.clone()).or_default().push(id);
+        }
+        self.resources[id.index()].history_name = name;
+    }
+
+    /// Notes that something may change at `instant` (epoch seconds).
+    pub fn recheck_at(&self, instant: i64) {
+        if instant > self.now
+            && self
+                .recheck_by
+                .get()
+                .is_none_or(|earlier| instant < earlier)
+        {
+            self.recheck_by.set(Some(instant));
+        }
+    }
+
+    /// Adds a message.
+    pub fn say(&mut self, level: Level, text: impl Into<String>) {
+        self.messages.push(Message {
+            level,
+            text: text.into(),
+        });
+    }
+}
+
+/// The natural comparison of names (scheduler-spec/01 §3.7): digit runs by value, letters without case.
+pub fn natural_compare(a: &str, b: &str) -> std::cmp::Ordering {
+    use std::cmp::Ordering::*;
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let (mut i, mut j) = (0, 0);
+    loop {
+        match (a.get(i), b.get(j)) {
+            (None, None) => return Equal,
+            (None, Some(_)) => return Less,
+            (Some(_), None) => return Greater,
+            (Some(x), Some(y)) if x.is_ascii_digit() && y.is_ascii_digit() => {
+                let run = |text: &[u8], from: usize| {
+                    let end = text[from..]
+                        .iter()
+                        .position(|c| !c.is_ascii_digit())
+                        .map_or(text.len(), |n| from + n);
+                    let first = text[from..end]
+                        .iter()
+                        .position(|c| *c != b'0')
+                        .map_or(end, |n| from + n);
+                    (first, end)
+                };
+                let ((af, ae), (bf, be)) = (run(a, i), run(b, j));
+                let value = (ae - af)
+                    .cmp(&(be - bf))
+                    .then_with(|| a[af..ae].cmp(&b[bf..be]));
+                let order = value.then((ae - i).cmp(&(be - j)));
+                if order != Equal {
+                    return order;
+                }
+                (i, j) = (ae, be);
+            }
+            (Some(x), Some(y)) => {
+                let order = x.to_ascii_lowercase().cmp(&y.to_ascii_lowercase());
+                if order != Equal {
+                    return order;
+                }
+                (i, j) = (i + 1, j + 1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::natural_compare;
+
+    #[test]
+    fn names_are_compared_with_numbers_by_value() {
+        let mut names = ["n10", "n9", "N1", "n007", "n7", "n"];
+        names.sort_by(|a, b| natural_compare(a, b));
+        assert_eq!(names, ["n", "N1", "n7", "n007", "n9", "n10"]);
+    }
+}

@@ -1,0 +1,34 @@
+//! The working set of one scheduling run: arenas of nodes, resources, constraints and actions.
+//!
+//! Data flows one way: `configuration` and `status` fill the [`Cluster`], `assignment` places resources, `actions` and `ordering`
+//! decide what is to be done in which order, `graph` selects. Each field of the model says who writes it.
+
+mod action;
+mod attributes;
+mod cluster;
+mod collective;
+mod constraint;
+mod ids;
+mod node;
+mod options;
+mod queries;
+mod resource;
+mod scores;
+mod table;
+mod vocabulary;
+
+pub use crate::score::Score;
+pub use action::*;
+pub use attributes::*;
+pub use cluster::*;
+pub use collective::*;
+pub use constraint::*;
+pub use ids::*;
+pub use node::*;
+pub use options::*;
+pub use queries::base_name;
+pub use resource::*;
+pub use table::*;
+pub use vocabulary::*;
+
+pub(crate) use std::sync::Arc;

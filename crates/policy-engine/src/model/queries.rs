@@ -1,0 +1,304 @@
+//! Questions about the model that several stages ask.
+
+use super::*;
+
+impl Cluster {
+    /// Topmost ancestor, not above a bundle's direct child (01 §11.5); may be the resource itself.
+    pub fn top(&self, id: ResourceId) -> ResourceId {
+        let mut top = id;
+        while let Some(parent) = self.resource(top).parent {
+            if self.resource(parent).is_bundle() {
+                break;
+            }
+            top = parent;
+        }
+        top
+    }
+
+    /// Topmost ancestor, bundles included.
+    pub fn top_including_bundle(&self, id: ResourceId) -> ResourceId {
+        let mut top = id;
+        while let Some(parent) = self.resource(top).parent {
+            top = parent;
+        }
+        top
+    }
+
+    /// Whether the resource is part of a bundle (not the bundle itself).
+    pub fn in_bundle(&self, id: ResourceId) -> bool {
+        self.bundle_of(id).is_some()
+    }
+
+    /// The bundle that the resource is part of.
+    pub fn bundle_of(&self, id: ResourceId) -> Option<ResourceId> {
+        let top = self.top(id);
+        self.resource(top).parent
+    }
+
+    /// Whether `ancestor` is a proper ancestor of `id`.
+    pub fn is_ancestor(&self, ancestor: ResourceId, id: ResourceId) -> bool {
+        let mut parent = self.resource(id).parent;
+        while let Some(p) = parent {
+            if p == ancestor {
+                return true;
+            }
+            parent = self.resource(p).parent;
+        }
+        false
+    }
+
+    /// Whether the resource is in an anonymous clone (its topmost ancestor below a bundle is a clone that is not unique).
+    pub fn in_anonymous_clone(&self, id: ResourceId) -> bool {
+        let top = self.resource(self.top(id));
+        top.is_clone() && !top.unique
+    }
+
+    /// The leaves below (or at) a resource, in current child order.
+    pub fn leaves(&self, id: ResourceId) -> Vec<ResourceId> {
+        fn walk(cluster: &Cluster, id: ResourceId, out: &mut Vec<ResourceId>) {
+            let resource = cluster.resource(id);
+            if resource.is_primitive() {
+                out.push(id);
+            }
+            for child in &resource.children {
+                walk(cluster, *child, out);
+            }
+        }
+        let mut out = Vec::new();
+        walk(self, id, &mut out);
+        out
+    }
+
+    /// The resource and all its descendants, parents before children.
+    pub fn subtree(&self, id: ResourceId) -> Vec<ResourceId> {
+        let mut out = vec![id];
+        let mut next = 0;
+        while next < out.len() {
+            // depth first: insert the children right behind their parent
+            let children = self.resource(out[next]).children.clone();
+            let at = next + 1;
+            out.splice(at..at, children);
+            next += 1;
+        }
+        out
+    }
+
+    /// Finds a resource by id or history name: depth first through the resource list, parents before children (01 §11.6).
+    pub fn find_resource(&self, name: &str) -> Option<ResourceId> {
+        let candidates = self.by_name.get(name)?;
+        match candidates.as_slice() {
+            [] => None,
+            [only] => self.is_listed(*only).then_some(*only),
+            many => self
+                .top_level
+                .iter()
+                .filter(|top| {
+                    many.iter()
+                        .any(|id| self.top_including_bundle(*id) == **top)
+                })
+                .find_map(|top| self.subtree(*top).into_iter().find(|id| many.contains(id))),
+        }
+    }
+
+    /// Whether a resource hangs in the tree below the resource list (dropped ones do not).
+    pub fn is_listed(&self, id: ResourceId) -> bool {
+        let mut child = id;
+        while let Some(parent) = self.resource(child).parent {
+            if !self.resource(parent).children.contains(&child) {
+                return false;
+            }
+            child = parent;
+        }
+        self.top_level.contains(&child)
+    }
+
+    /// Finds a node by name, without regard to case.
+    pub fn find_node(&self, name: &str) -> Option<NodeId> {
+        self.node_names.get(&name.to_ascii_lowercase()).copied()
+    }
+
+    /// Finds a node by id, without regard to case.
+    pub fn find_node_by_id(&self, id: &str) -> Option<NodeId> {
+        self.node_ids.get(&id.to_ascii_lowercase()).copied()
+    }
+
+    /// Remote, guest or bundle node.
+    pub fn is_remote_kind(&self, node: NodeId) -> bool {
+        self.node(node).kind == NodeKind::Remote
+    }
+
+    /// Guest or bundle node: its connection has a launcher.
+    pub fn is_guest(&self, node: NodeId) -> bool {
+        self.guest_launcher(node).is_some()
+    }
+
+    /// Remote node: of kind remote, and no guest node.
+    pub fn is_remote_node(&self, node: NodeId) -> bool {
+        self.is_remote_kind(node) && !self.is_guest(node)
+    }
+
+    /// Bundle node: a guest node whose connection belongs to a bundle.
+    pub fn is_bundle_node(&self, node: NodeId) -> bool {
+        self.node(node)
+            .connection
+            .is_some_and(|c| self.in_bundle(c))
+            && self.is_guest(node)
+    }
+
+    /// The launcher of a guest or bundle node.
+    pub fn guest_launcher(&self, node: NodeId) -> Option<ResourceId> {
+        let node = self.node(node);
+        if node.kind != NodeKind::Remote {
+            return None;
+        }
+        self.resource(node.connection?).launcher
+    }
+
+    /// Usable for resources with the score of the given entry: available, and the score is not negative (03 §1.1 "usable⁺").
+    pub fn is_usable_at(&self, node: NodeId, score: Score) -> bool {
+        score >= Score::ZERO && self.node(node).is_available()
+    }
+
+    /// The current node of a primitive, group or clone: 02 §17.1, 03 §1.1.
+    pub fn current_node(&self, id: ResourceId) -> Option<NodeId> {
+        let resource = self.resource(id);
+        let first = *resource.active_on.first()?;
+        if let Some(source) = resource.partial_source {
+            return Some(if resource.active_on.contains(&source) {
+                source
+            } else {
+                first
+            });
+        }
+        if resource.needs_fencing {
+            return Some(first);
+        }
+        let clean = resource
+            .active_on
+            .iter()
+            .copied()
+            .find(|n| self.node(*n).online && !self.node(*n).unclean);
+        Some(clean.unwrap_or(first))
+    }
+
+    /// Original role; for collectives the highest of their children, for bundles unknown (04 §1).
+    pub fn role_of(&self, id: ResourceId) -> Role {
+        self.combined_role(id, |r| r.role)
+    }
+
+    /// Next role; for collectives the highest of their children, for bundles unknown (04 §1).
+    pub fn next_role_of(&self, id: ResourceId) -> Role {
+        self.combined_role(id, |r| r.next_role)
+    }
+
+    fn combined_role(&self, id: ResourceId, role: fn(&Resource) -> Role) -> Role {
+        let resource = self.resource(id);
+        match resource.variant {
+            Variant::Primitive => role(resource),
+            Variant::Group(_) | Variant::Clone(_) => resource
+                .children
+                .iter()
+                .map(|c| self.combined_role(*c, role))
+                .max()
+                .unwrap_or(Role::Unknown),
+            Variant::Bundle(_) => Role::Unknown,
+        }
+    }
+
+    /// Whether the resource is active: all of its parts, or any of them (04 §1, 06 §B.4).
+    pub fn is_active(&self, id: ResourceId, all: bool) -> bool {
+        let resource = self.resource(id);
+        match &resource.variant {
+            Variant::Primitive => resource.active_on.iter().any(|n| {
+                let node = self.node(*n);
+                node.unclean || node.online || !resource.managed
+            }),
+            Variant::Group(_) | Variant::Clone(_) => {
+                if all {
+                    resource.children.iter().all(|c| self.is_active(*c, all))
+                } else {
+                    resource.children.iter().any(|c| self.is_active(*c, all))
+                }
+            }
+            Variant::Bundle(bundle) => {
+                let parts = |r: &Replica| [r.ip, r.child, Some(r.container), r.connection];
+                let mut parts = bundle.replicas.iter().flat_map(parts).flatten();
+                if all {
+                    parts.all(|p| self.is_active(p, all))
+                } else {
+                    parts.any(|p| self.is_active(p, all))
+                }
+            }
+        }
+    }
+
+    /// Nodes of a resource: active nodes, or (assigned) the nodes that its primitives were assigned to; without duplicates.
+    pub fn locations_of(&self, id: ResourceId, current: bool) -> Vec<NodeId> {
+        let mut out: Vec<NodeId> = Vec::new();
+        for leaf in self.leaves(id) {
+            let resource = self.resource(leaf);
+            let nodes: &[NodeId] = if current {
+                &resource.active_on
+            } else {
+                resource.assigned.as_slice()
+            };
+            for node in nodes {
+                if !out.contains(node) {
+                    out.push(*node);
+                }
+            }
+        }
+        out
+    }
+
+    /// The single node of [`Cluster::locations_of`]; `None` if there is none or several.
+    pub fn location_of(&self, id: ResourceId, current: bool) -> Option<NodeId> {
+        match self.locations_of(id, current).as_slice() {
+            [node] => Some(*node),
+            _ => None,
+        }
+    }
+
+    /// Whether the resource or any descendant has what `test` looks for.
+    pub fn any_below(&self, id: ResourceId, test: fn(&Resource) -> bool) -> bool {
+        let resource = self.resource(id);
+        test(resource) || resource.children.iter().any(|c| self.any_below(*c, test))
+    }
+
+    /// The replica of a bundle that a container, IP, connection or inner primitive belongs to.
+    pub fn replica_of(&self, id: ResourceId) -> Option<(ResourceId, &Replica)> {
+        let bundle = self.bundle_of(id)?;
+        let data = self.resource(bundle).bundle_data()?;
+        let replica = data.replicas.iter().find(|r| {
+            r.container == id
+                || r.ip == Some(id)
+                || r.connection == Some(id)
+                || r.child
+                    .is_some_and(|child| child == id || self.is_ancestor(child, id))
+        })?;
+        Some((bundle, replica))
+    }
+
+    /// Effective role in `target-role`, if the resource is disabled or forced unpromoted (01 §13.4); `None` = free.
+    pub fn target_role(&self, id: ResourceId) -> Option<Role> {
+        let resource = self.resource(id);
+        let text = resource.meta.text("target-role")?;
+        match Role::parse(text)? {
+            Role::Stopped => Some(Role::Stopped),
+            Role::Unpromoted if self.resource(self.top(id)).promotable => Some(Role::Unpromoted),
+            _ => None,
+        }
+    }
+}
+
+/// An id without its instance number: a trailing `:DIGITS` is stripped (02 §1.3).
+pub fn base_name(id: &str) -> &str {
+    match id.rsplit_once(':') {
+        Some((base, number))
+            if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            base
+        }
+        _ => id,
+    }
+}

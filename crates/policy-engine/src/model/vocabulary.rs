@@ -1,0 +1,341 @@
+//! The scheduler's enumerations: roles, tasks, policies, and the operation key.
+
+use super::Text;
+use std::fmt;
+
+/// Role of a resource, in ascending order (scheduler-spec/01 §3.6).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+pub enum Role {
+    /// Not known, or (as next role) not decided.
+    #[default]
+    Unknown,
+    /// Not running.
+    Stopped,
+    /// Running.
+    Started,
+    /// Running, instance of a promotable clone, not promoted.
+    Unpromoted,
+    /// Running and promoted.
+    Promoted,
+}
+
+impl Role {
+    /// Parses a role name, legacy names included, in any case; `None` if it is not one.
+    pub fn parse(text: &str) -> Option<Role> {
+        const NAMES: [(&str, Role); 7] = [
+            ("Started", Role::Started),
+            ("Stopped", Role::Stopped),
+            ("Promoted", Role::Promoted),
+            ("Unpromoted", Role::Unpromoted),
+            ("Master", Role::Promoted),
+            ("Slave", Role::Unpromoted),
+            ("Unknown", Role::Unknown),
+        ];
+        NAMES
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(text))
+            .map(|(_, role)| *role)
+    }
+    /// The role's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Unknown => "Unknown",
+            Role::Stopped => "Stopped",
+            Role::Started => "Started",
+            Role::Unpromoted => "Unpromoted",
+            Role::Promoted => "Promoted",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What an action does. Tasks that the scheduler does not know (agents' own actions) are [`Task::Other`].
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs)]
+pub enum Task {
+    Start,
+    Stop,
+    Promote,
+    Demote,
+    Monitor,
+    Notify,
+    Notified,
+    Running,
+    Stopped,
+    Promoted,
+    Demoted,
+    MigrateTo,
+    MigrateFrom,
+    ReloadAgent,
+    Reload,
+    Delete,
+    LrmDelete,
+    Cancel,
+    ClearFailcount,
+    Stonith,
+    DoShutdown,
+    MaintenanceNodes,
+    /// Anything else: an agent's own recurring action, or the key of a pseudo-action without resource (`one-or-more:…`).
+    Other(Text),
+}
+
+impl Task {
+    const NAMED: [(Task, &'static str); 22] = [
+        (Task::Start, "start"),
+        (Task::Stop, "stop"),
+        (Task::Promote, "promote"),
+        (Task::Demote, "demote"),
+        (Task::Monitor, "monitor"),
+        (Task::Notify, "notify"),
+        (Task::Notified, "notified"),
+        (Task::Running, "running"),
+        (Task::Stopped, "stopped"),
+        (Task::Promoted, "promoted"),
+        (Task::Demoted, "demoted"),
+        (Task::MigrateTo, "migrate_to"),
+        (Task::MigrateFrom, "migrate_from"),
+        (Task::ReloadAgent, "reload-agent"),
+        (Task::Reload, "reload"),
+        (Task::Delete, "delete"),
+        (Task::LrmDelete, "lrm_delete"),
+        (Task::Cancel, "cancel"),
+        (Task::ClearFailcount, "clear_failcount"),
+        (Task::Stonith, "stonith"),
+        (Task::DoShutdown, "do_shutdown"),
+        (Task::MaintenanceNodes, "maintenance_nodes"),
+    ];
+
+    /// The task called `name` (case-sensitive).
+    pub fn parse(name: &str) -> Task {
+        Task::NAMED
+            .iter()
+            .find(|(_, text)| *text == name)
+            .map_or_else(|| Task::Other(name.into()), |(task, _)| task.clone())
+    }
+
+    /// The task's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Task::Other(text) => text,
+            task => {
+                Task::NAMED
+                    .iter()
+                    .find(|(named, _)| named == task)
+                    .expect("invariant: every task but Other is named")
+                    .1
+            }
+        }
+    }
+
+    /// start→running, stop→stopped, promote→promoted, demote→demoted, notify→notified; `None` for the rest.
+    pub fn completion(&self) -> Option<Task> {
+        Some(match self {
+            Task::Start => Task::Running,
+            Task::Stop => Task::Stopped,
+            Task::Promote => Task::Promoted,
+            Task::Demote => Task::Demoted,
+            Task::Notify => Task::Notified,
+            _ => return None,
+        })
+    }
+
+    /// The inverse of [`Task::completion`], for start, stop, promote and demote; any other task is returned as it is.
+    pub fn folded(&self) -> Task {
+        match self {
+            Task::Running => Task::Start,
+            Task::Stopped => Task::Stop,
+            Task::Promoted => Task::Promote,
+            Task::Demoted => Task::Demote,
+            other => other.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which part of a clone notification a key belongs to (scheduler-spec/04 §16).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs)]
+pub enum NotifyPhase {
+    Pre,
+    Post,
+    ConfirmedPre,
+    ConfirmedPost,
+}
+
+impl NotifyPhase {
+    /// The text used in keys.
+    pub fn name(self) -> &'static str {
+        match self {
+            NotifyPhase::Pre => "pre",
+            NotifyPhase::Post => "post",
+            NotifyPhase::ConfirmedPre => "confirmed-pre",
+            NotifyPhase::ConfirmedPost => "confirmed-post",
+        }
+    }
+}
+
+/// The part of an action's key behind the resource id: `<task>_<interval>` or `<phase>_notify_<task>_0`.
+///
+/// Together with the action's resource it is the action's identity (scheduler-spec/05 §2.1). For actions without resource the
+/// whole key is `Task::Other(key)` with interval 0.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct OperationKey {
+    /// Set for notification keys only.
+    pub notify: Option<NotifyPhase>,
+    /// The task; for notification keys the operation that is notified about (`stop` in `rsc_pre_notify_stop_0`).
+    pub task: Task,
+    /// Interval in milliseconds.
+    pub interval_ms: u32,
+}
+
+impl OperationKey {
+    /// `<task>_0`.
+    pub fn once(task: Task) -> OperationKey {
+        OperationKey {
+            notify: None,
+            task,
+            interval_ms: 0,
+        }
+    }
+    /// `<task>_<interval>`.
+    pub fn every(task: Task, interval_ms: u32) -> OperationKey {
+        OperationKey {
+            notify: None,
+            task,
+            interval_ms,
+        }
+    }
+    /// `<phase>_notify_<task>_0`.
+    pub fn notification(phase: NotifyPhase, task: Task) -> OperationKey {
+        OperationKey {
+            notify: Some(phase),
+            task,
+            interval_ms: 0,
+        }
+    }
+    /// Whether this is a plain one-off `task`.
+    pub fn is_once(&self, task: &Task) -> bool {
+        self.notify.is_none() && self.interval_ms == 0 && self.task == *task
+    }
+    /// Whether the key's text ends in `_<task>_0`: also true for notifications about that task.
+    pub fn ends_in(&self, task: &Task) -> bool {
+        self.interval_ms == 0 && self.task == *task
+    }
+    /// The full key of an action of the resource called `resource`.
+    pub fn of(&self, resource: &str) -> String {
+        match self.notify {
+            Some(phase) => format!(
+                "{resource}_{}_notify_{}_{}",
+                phase.name(),
+                self.task.name(),
+                self.interval_ms
+            ),
+            None => format!("{resource}_{}_{}", self.task.name(), self.interval_ms),
+        }
+    }
+}
+
+/// What an action needs to be allowed to run (scheduler-spec/05 §2.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs)]
+pub enum Needs {
+    #[default]
+    Nothing,
+    Quorum,
+    Fencing,
+}
+
+/// Failure response, weakest first (scheduler-spec/01 §17.3, 02 §12.3).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum OnFail {
+    /// Pretend success.
+    #[default]
+    Ignore,
+    /// Demote and promote again.
+    Demote,
+    /// Stop and start.
+    Restart,
+    /// Drop and re-establish the remote connection (may fence the remote node).
+    ResetRemote,
+    /// Restart the launcher (container, VM).
+    RestartContainer,
+    /// Ban from the node (`migrate`).
+    Ban,
+    /// Touch nothing any more.
+    Block,
+    /// Stop everywhere.
+    Stop,
+    /// Put the node in standby.
+    Standby,
+    /// Fence the node.
+    Fence,
+}
+
+/// What to do with a resource found active on several nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs)]
+pub enum MultipleActive {
+    #[default]
+    StopStart,
+    StopOnly,
+    StopUnexpected,
+    Block,
+}
+
+/// Option `no-quorum-policy` after validation (scheduler-spec/01 §7.3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs)]
+pub enum QuorumPolicy {
+    #[default]
+    Stop,
+    Freeze,
+    Ignore,
+    Demote,
+    Fence,
+}
+
+/// Option `placement-strategy`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs)]
+pub enum PlacementStrategy {
+    #[default]
+    Default,
+    Utilization,
+    Minimal,
+    Balanced,
+}
+
+/// Option `node-health-strategy`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(missing_docs)]
+pub enum HealthStrategy {
+    #[default]
+    None,
+    MigrateOnRed,
+    OnlyGreen,
+    Progressive,
+    Custom,
+}
+
+impl HealthStrategy {
+    /// The option's text, which is also the id of the location constraints that it makes.
+    pub fn name(self) -> &'static str {
+        match self {
+            HealthStrategy::None => "none",
+            HealthStrategy::MigrateOnRed => "migrate-on-red",
+            HealthStrategy::OnlyGreen => "only-green",
+            HealthStrategy::Progressive => "progressive",
+            HealthStrategy::Custom => "custom",
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Chapter 5, second half: orderings between actions, and how they make each other required, impossible, or wait.
+//!
+//! Stage interface: [`order`], [`create`] and [`link`] (used wherever orderings arise), [`internal::unpack`] (P5),
+//! [`remote::order`] (P9), [`apply`] (P11).
+
+mod expand;
+pub mod inputs;
+pub mod internal;
+pub mod marks;
+mod probes;
+mod propagate;
+pub mod remote;
+mod update;
+
+use crate::model::*;
+
+/// Registers the ordering `<first>_<a>_0` before `<then>_<b>_0`, and its mirrors for migration (05 §11.2, §7.3).
+pub fn order(
+    cluster: &mut Cluster,
+    first: ResourceId,
+    a: Task,
+    then: ResourceId,
+    b: Task,
+    flags: OrderFlags,
+) {
+    create(cluster, side(first, a), side(then, b), flags);
+}
+
+/// The one-off `task` of a resource as a side of an ordering.
+pub fn side(resource: ResourceId, task: Task) -> OrderingSide {
+    OrderingSide {
+        resource: Some(resource),
+        key: Some(OperationKey::once(task)),
+        action: None,
+    }
+}
+
+/// An existing action as a side of an ordering.
+pub fn side_of(cluster: &Cluster, action: ActionId) -> OrderingSide {
+    OrderingSide {
+        resource: cluster.action(action).resource,
+        key: Some(cluster.action(action).key.clone()),
+        action: Some(action),
+    }
+}
+
+/// Registers an ordering (05 §11.1), and its mirrors for migration (05 §7.3).
+pub fn create(cluster: &mut Cluster, first: OrderingSide, then: OrderingSide, flags: OrderFlags) {
+    let complete = |mut side: OrderingSide| {
+        if let Some(action) = side.action {
+            side.resource = side.resource.or(cluster.action(action).resource);
+            side.key
+                .get_or_insert_with(|| cluster.action(action).key.clone());
+        }
+        side
+    };
+    let (first, then) = (complete(first), complete(then));
+    let mirrors = migration_mirrors(cluster, &first, &then);
+    cluster.orderings.push(Ordering { first, then, flags });
+    for (first, then, flags) in mirrors {
+        cluster.orderings.push(Ordering { first, then, flags });
+    }
+}
+
+/// What an ordering of starts and stops means for the migration actions of its sides (05 §7.3).
+fn migration_mirrors(
+    cluster: &Cluster,
+    first: &OrderingSide,
+    then: &OrderingSide,
+) -> Vec<(OrderingSide, OrderingSide, OrderFlags)> {
+    let (Some(a), Some(b)) = (first.resource, then.resource) else {
+        return Vec::new();
+    };
+    let (ra, rb) = (cluster.resource(a), cluster.resource(b));
+    if !(ra.migratable || rb.migratable)
+        || a == b
+        || cluster.is_ancestor(a, b)
+        || cluster.is_ancestor(b, a)
+    {
+        return Vec::new();
+    }
+    let task = |side: &OrderingSide| match side.action {
+        Some(action) => Some(cluster.action(action).task.clone()),
+        None => side
+            .key
+            .as_ref()
+            .filter(|k| k.notify.is_none())
+            .map(|k| k.task.clone()),
+    };
+    let (Some(first_task), Some(then_task)) = (task(first), task(then)) else {
+        return Vec::new();
+    };
+    let order = |x: Task, y: Task, flags| (side(a, x), side(b, y), flags);
+    let mut mirrors = Vec::new();
+    match (first_task, then_task) {
+        (Task::Start, Task::Start) => {
+            if ra.migratable && rb.migratable {
+                mirrors.push(order(Task::MigrateFrom, Task::MigrateTo, OrderFlags::SEQ));
+            }
+            if rb.migratable {
+                mirrors.push(order(
+                    Task::Start,
+                    Task::MigrateTo,
+                    unless_migrating(ra.migratable),
+                ));
+            }
+        }
+        (Task::Stop, Task::Stop) if rb.migratable => {
+            let flags = unless_migrating(ra.migratable);
+            mirrors.push(order(Task::Stop, Task::MigrateTo, flags));
+            if rb.partial_target.is_some() {
+                mirrors.push(order(Task::Stop, Task::MigrateFrom, flags));
+            }
+        }
+        (Task::Promote, Task::Start) if rb.migratable => {
+            mirrors.push(order(Task::Promote, Task::MigrateTo, OrderFlags::SEQ));
+        }
+        (Task::Demote, Task::Stop) if rb.migratable => {
+            mirrors.push(order(Task::Demote, Task::MigrateTo, OrderFlags::SEQ));
+            if rb.partial_target.is_some() {
+                mirrors.push(order(Task::Demote, Task::MigrateFrom, OrderFlags::SEQ));
+            }
+        }
+        _ => {}
+    }
+    mirrors
+}
+
+fn unless_migrating(first_migratable: bool) -> OrderFlags {
+    if first_migratable {
+        OrderFlags::SEQ | OrderFlags::FIRST_NOT_MIGRATING
+    } else {
+        OrderFlags::SEQ
+    }
+}
+
+/// Links two actions at once (05 §1.3). True if a link was created: not if one of the same kind exists already.
+pub fn link(cluster: &mut Cluster, first: ActionId, then: ActionId, flags: OrderFlags) -> bool {
+    if flags.is_none() || first == then {
+        return false;
+    }
+    let after = &cluster.action(first).after;
+    if after
+        .iter()
+        .any(|link| link.then == then && link.flags.any(flags))
+    {
+        return false;
+    }
+    cluster
+        .action_mut(first)
+        .after
+        .push(OutLink { then, flags });
+    cluster.action_mut(then).before.push(InLink {
+        first,
+        flags,
+        graphed: false,
+    });
+    true
+}
+
+/// P11: turns orderings into links and propagates until nothing changes (05 §12).
+pub fn apply(cluster: &mut Cluster) {
+    expand::expand(cluster);
+    for index in (0..cluster.actions.len()).rev() {
+        let id = ActionId::new(index);
+        let action = cluster.action(id);
+        if !action.runnable && matches!(action.task, Task::Start | Task::Promote) {
+            propagate::block_dependents(cluster, id);
+        }
+    }
+    probes::order(cluster);
+    for index in (0..cluster.actions.len()).rev() {
+        propagate::evaluate(cluster, ActionId::new(index));
+    }
+    disable_invalid(cluster);
+}
+
+/// Disables links that cannot be kept: a guest's content before its launcher, and loops of load orderings (05 §14).
+fn disable_invalid(cluster: &mut Cluster) {
+    for index in (0..cluster.actions.len()).rev() {
+        let id = ActionId::new(index);
+        for link in (0..cluster.action(id).before.len()).rev() {
+            let InLink { first, flags, .. } = cluster.action(id).before[link];
+            if inside_launcher(cluster, first, id, flags) {
+                let text = format!(
+                    "Invalid ordering constraint between {} and {}: a guest's content cannot be ordered before the guest's launcher",
+                    crate::actions::create::key_text(cluster, first),
+                    crate::actions::create::key_text(cluster, id),
+                );
+                cluster.say(Level::Warning, text);
+                cluster.action_mut(id).before[link].flags = OrderFlags::NONE;
+            } else if flags == OrderFlags::LOAD {
+                let action = cluster.action(id);
+                if action.resource.is_some()
+                    && action.task == Task::MigrateTo
+                    && loops(cluster, id, id, link)
+                {
+                    cluster.action_mut(id).before[link].flags = OrderFlags::NONE;
+                }
+            }
+        }
+    }
+}
+
+/// Whether `first` runs on a guest whose launcher is what `then` is about.
+fn inside_launcher(cluster: &Cluster, first: ActionId, then: ActionId, flags: OrderFlags) -> bool {
+    if flags.has(OrderFlags::INTERNAL) || cluster.action(first).resource.is_none() {
+        return false;
+    }
+    let launcher = cluster
+        .action(first)
+        .node
+        .and_then(|n| cluster.guest_launcher(n));
+    launcher.is_some() && launcher == cluster.action(then).resource
+}
+
+/// Whether following inputs from `action` through `link` leads back to `start`.
+fn loops(cluster: &mut Cluster, start: ActionId, action: ActionId, link: usize) -> bool {
+    let first = cluster.action(action).before[link].first;
+    if cluster.action(first).visiting || !inputs::is_wanted_input(cluster, action, link) {
+        return false;
+    }
+    if first == start {
+        return true;
+    }
+    cluster.action_mut(first).visiting = true;
+    let mut found = false;
+    for index in (0..cluster.action(first).before.len()).rev() {
+        if stacker::maybe_grow(64 * 1024, 1024 * 1024, || {
+            loops(cluster, start, first, index)
+        }) {
+            found = true;
+            break;
+        }
+    }
+    cluster.action_mut(first).visiting = false;
+    found
+}

@@ -1,0 +1,308 @@
+//! Reading text into a [`Document`].
+
+use super::names::NameId;
+use super::tree::{Document, ElementId};
+use quick_xml::Reader;
+use quick_xml::escape::{resolve_xml_entity, unescape_with};
+use quick_xml::events::{BytesStart, Event};
+
+/// Largest text that is read, in bytes.
+const MAX_BYTES: usize = 1 << 30;
+/// Deepest nesting of elements; a CIB needs about 12.
+const MAX_DEPTH: usize = 64;
+/// Most attributes of one element; a history entry has about 25.
+const MAX_ATTRIBUTES: u32 = 4096;
+
+/// Why a text is no acceptable XML document, with the position where that shows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct XmlError {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in bytes, from 1.
+    pub column: u32,
+    /// What was expected and what was found.
+    pub message: String,
+}
+
+impl XmlError {
+    /// An error at the byte `offset` of `text`.
+    fn at(text: &[u8], offset: usize, message: impl Into<String>) -> XmlError {
+        let before = &text[..offset.min(text.len())];
+        let line = before.iter().filter(|c| **c == b'\n').count();
+        let column = before.iter().rev().take_while(|c| **c != b'\n').count();
+        XmlError {
+            line: u32::try_from(line + 1).unwrap_or(u32::MAX),
+            column: u32::try_from(column + 1).unwrap_or(u32::MAX),
+            message: message.into(),
+        }
+    }
+}
+
+/// The bytes of a file as text.
+///
+/// # Errors
+/// Bytes that are no UTF-8, with the position of the first one.
+pub fn decode(bytes: &[u8]) -> Result<&str, XmlError> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let message = "expected UTF-8 text, found bytes that are none: convert the file to UTF-8";
+        XmlError::at(bytes, error.valid_up_to(), message)
+    })
+}
+
+/// Parses a document. Bounds: 1 GiB of text, depth 64 (a CIB needs about 12).
+///
+/// Text between elements is skipped, as it has no meaning in a CIB.
+///
+/// # Errors
+/// Malformed XML, a DTD, an unknown entity, or a bound exceeded; with line and column.
+pub fn parse(text: &str) -> Result<Document, XmlError> {
+    if text.len() > MAX_BYTES {
+        let message = format!(
+            "expected at most {MAX_BYTES} bytes, found {}: split or shorten the document",
+            text.len()
+        );
+        return Err(XmlError::at(b"", 0, message));
+    }
+    let mut parser = Parser {
+        text,
+        document: Document::over(text),
+        open: Vec::with_capacity(MAX_DEPTH),
+        seen_in: Vec::new(),
+    };
+    parser.run()?;
+    parser.document.shrink();
+    Ok(parser.document)
+}
+
+struct Parser<'t> {
+    text: &'t str,
+    document: Document,
+    /// Elements that are open, the innermost last.
+    open: Vec<ElementId>,
+    /// By [`NameId`]: the element in which an attribute of that name was last seen, to find duplicates.
+    seen_in: Vec<u32>,
+}
+
+impl Parser<'_> {
+    fn run(&mut self) -> Result<(), XmlError> {
+        let mut reader = Reader::from_str(self.text);
+        loop {
+            let start = reader.buffer_position() as usize;
+            let event = reader.read_event();
+            let event = event
+                .map_err(|error| self.error(reader.error_position() as usize, error.to_string()))?;
+            match event {
+                Event::Start(tag) => {
+                    let id = self.element(&tag, start)?;
+                    self.open.push(id);
+                    if self.open.len() > MAX_DEPTH {
+                        let message = format!("expected at most {MAX_DEPTH} nested elements");
+                        return Err(self.error(start, message));
+                    }
+                }
+                Event::Empty(tag) => {
+                    self.element(&tag, start)?;
+                }
+                Event::End(_) => {
+                    self.open.pop();
+                }
+                Event::Eof => break,
+                Event::DocType(_) => {
+                    let message = "document type declarations are not accepted: remove <!DOCTYPE>";
+                    return Err(self.error(start, message));
+                }
+                Event::Text(content) => {
+                    if self.open.is_empty() && !content.trim_matches(['\u{feff}']).trim().is_empty()
+                    {
+                        return Err(self.error(start, "expected an element, found text"));
+                    }
+                }
+                Event::Comment(_)
+                | Event::CData(_)
+                | Event::Decl(_)
+                | Event::PI(_)
+                | Event::GeneralRef(_) => {}
+            }
+        }
+        if let Some(open) = self.open.last() {
+            let element = self.document.element(*open);
+            let (line, _) = element.position();
+            let message = format!(
+                "expected </{}> for the element of line {line}, found the end of the text",
+                element.name()
+            );
+            return Err(self.error(self.text.len(), message));
+        }
+        if self.document.element_count() == 0 {
+            return Err(self.error(0, "expected an element, found nothing"));
+        }
+        Ok(())
+    }
+
+    /// Adds the element of a start tag that begins at `start`.
+    fn element(&mut self, tag: &BytesStart<'_>, start: usize) -> Result<ElementId, XmlError> {
+        let parent = self.open.last().copied();
+        if parent.is_none() && self.document.element_count() > 0 {
+            return Err(self.error(start, "expected one root element, found a second one"));
+        }
+        let name = tag.name();
+        self.check_name(name.as_ref(), start)?;
+        let name = self.document.names.intern(name.as_ref());
+        let id = self.document.push_parsed(parent, name, start);
+        let mut count = 0;
+        for attribute in tag.attributes().with_checks(false) {
+            let attribute = attribute.map_err(|error| self.error(start, error.to_string()))?;
+            let name = attribute.key.as_ref();
+            let at = self.offset_of(name).unwrap_or(start);
+            self.check_name(name, at)?;
+            let name = self.document.names.intern(name);
+            count += 1;
+            if self.is_duplicate(name, id) || count > MAX_ATTRIBUTES {
+                let message = match count {
+                    0..=MAX_ATTRIBUTES => "expected each attribute once, found a second",
+                    _ => "expected at most 4096 attributes, found more, the next is",
+                };
+                let message = format!("{message} \"{}\"", attribute.key.as_ref());
+                return Err(self.error(at, message));
+            }
+            let (start, length) = self.value(&attribute.value, at)?;
+            self.document.push_attribute(id.0, name, start, length);
+        }
+        Ok(id)
+    }
+
+    /// Where the value lies in the document's text; it is appended there if it is not literally in the parsed text.
+    fn value(&mut self, raw: &str, at: usize) -> Result<(u32, u32), XmlError> {
+        let is_plain = raw.bytes().all(|c| c >= b' ' && c != b'&' && c != b'<');
+        if is_plain && let Some(offset) = self.offset_of(raw) {
+            return Ok((offset as u32, raw.len() as u32));
+        }
+        // attribute-value normalisation: white space becomes a blank, unless written as a reference
+        let normalised: String = raw.replace("\r\n", " ").replace(['\n', '\r', '\t'], " ");
+        if let Some(forbidden) = normalised.find(|c: char| c < ' ' || c == '<') {
+            let message = match normalised.as_bytes()[forbidden] {
+                b'<' => "\"<\" is not allowed in an attribute value: write &lt;",
+                _ => "control characters are not allowed in XML",
+            };
+            return Err(self.error(at, message));
+        }
+        let value = unescape_with(&normalised, resolve_xml_entity)
+            .map_err(|error| self.error(at, error.to_string()))?;
+        let start = self.document.text.len();
+        self.document.text.push_str(&value);
+        Ok((start as u32, value.len() as u32))
+    }
+
+    /// Offset in the parsed text of a slice of it.
+    fn offset_of(&self, slice: &str) -> Option<usize> {
+        let offset = (slice.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
+        (offset + slice.len() <= self.text.len()).then_some(offset)
+    }
+
+    fn is_duplicate(&mut self, name: NameId, id: ElementId) -> bool {
+        if self.seen_in.len() <= name.index() {
+            self.seen_in.resize(name.index() + 1, u32::MAX);
+        }
+        std::mem::replace(&mut self.seen_in[name.index()], id.0) == id.0
+    }
+
+    /// Names are what CIBs are made of: letters, digits and some punctuation. This is wider than XML's own rule only for
+    /// characters beyond ASCII.
+    fn check_name(&self, name: &str, at: usize) -> Result<(), XmlError> {
+        let first = |c: u8| c.is_ascii_alphabetic() || c == b'_' || c == b':' || c >= 0x80;
+        let rest = |c: u8| first(c) || c.is_ascii_digit() || c == b'-' || c == b'.';
+        let bytes = name.as_bytes();
+        if bytes.first().is_some_and(|c| first(*c)) && bytes.iter().all(|c| rest(*c)) {
+            return Ok(());
+        }
+        Err(self.error(
+            at,
+            format!("expected a name, found \"{}\"", name.escape_debug()),
+        ))
+    }
+
+    fn error(&self, offset: usize, message: impl Into<String>) -> XmlError {
+        XmlError::at(self.text.as_bytes(), offset, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_read_with_positions() {
+        let document =
+            parse("<?xml version=\"1.0\"?>\n<cib a='1'>\n <!-- x --><b c=\"&lt;&#10;d\"/>\n</cib>")
+                .unwrap();
+        let root = document.root();
+        assert_eq!((root.name(), root.get("a")), ("cib", Some("1")));
+        let child = root.children().next().unwrap();
+        assert_eq!(child.get("c"), Some("<\nd"));
+        assert_eq!(child.position(), (3, 12));
+        assert_eq!(document.section("b").map(Element::id), Some(child.id()));
+    }
+    use crate::xml::Element;
+
+    #[test]
+    fn bad_documents_are_refused_with_line_and_column() {
+        for (text, position) in [
+            ("", (1, 1)),
+            ("<a>\n<b></a>", (2, 4)),
+            ("<a>\n <b x=\"1\" x=\"2\"/></a>", (2, 11)),
+            ("<!DOCTYPE a [<!ENTITY x \"y\">]>\n<a/>", (1, 1)),
+            ("<a>\n<b x=\"&nothing;\"/></a>", (2, 4)),
+            ("<a/>\n<b/>", (2, 1)),
+            ("<a>\n<b>\n", (3, 1)),
+            ("text", (1, 1)),
+            ("<a x=\"<\"/>", (1, 4)),
+            ("<1/>", (1, 1)),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert_eq!((error.line, error.column), position, "{text:?}: {error}");
+        }
+        assert!(parse(&"<a>".repeat(100)).is_err());
+        assert_eq!(decode(b"<a>\n\xff").unwrap_err().line, 2);
+    }
+
+    #[test]
+    fn a_document_can_be_changed() {
+        let mut document = parse("<a x=\"1\"><b/><c/><b/></a>").unwrap();
+        let root = document.root().id();
+        let c = document.root().child("c").unwrap().id();
+        document.set(root, "y", "2");
+        document.set(root, "x", "3");
+        document.set(c, "z", "4");
+        document.set(c, "w", "5");
+        document.unset(c, "z");
+        let new = document.append(c, "d");
+        let first = document.root().children().next().unwrap().id();
+        document.remove(first);
+        let root = document.root();
+        assert_eq!((root.get("x"), root.get("y")), (Some("3"), Some("2")));
+        let c = root.child("c").unwrap();
+        assert_eq!(c.attributes().collect::<Vec<_>>(), [("w", "5")]);
+        assert_eq!(c.child("d").map(Element::id), Some(new));
+        let names: Vec<_> = root.descendants().map(Element::name).collect();
+        assert_eq!(names, ["a", "c", "d", "b"]);
+        assert_eq!(
+            document
+                .section("b")
+                .and_then(|b| b.parent())
+                .map(Element::name),
+            Some("a")
+        );
+    }
+
+    #[test]
+    fn references_are_followed_if_they_are_unambiguous() {
+        let text = "<a><x id-ref=\"1\"/><x id=\"1\" v=\"y\"/><z id=\"1\"/><x id-ref=\"2\"/><x id=\"2\"/><x id=\"2\"/></a>";
+        let document = parse(text).unwrap();
+        let children: Vec<_> = document.root().children().collect();
+        let found = document.referenced(children[0]).unwrap();
+        assert_eq!(found.get("v"), Some("y"));
+        assert!(document.referenced(children[3]).is_none());
+        assert!(document.referenced(found).is_some());
+    }
+}

@@ -1,0 +1,61 @@
+//! Why a run ended early, with the exit status that callers of `crm_simulate` know.
+
+/// The graph cannot be executed to its end.
+pub const INVALID_TRANSITION: i32 = 1;
+/// Wrong arguments.
+pub const USAGE: i32 = 64;
+/// The input cannot be read or parsed.
+pub const DATA: i32 = 65;
+/// A file cannot be written.
+pub const OUTPUT: i32 = 74;
+/// The input is a CIB that this engine cannot use.
+pub const CONFIGURATION: i32 = 78;
+
+/// An error with its exit status.
+#[derive(Debug)]
+pub struct Failure {
+    /// Exit status.
+    pub code: i32,
+    /// For standard error; empty: nothing to say.
+    pub message: String,
+}
+
+impl Failure {
+    /// Wrong arguments.
+    pub fn usage(message: impl Into<String>) -> Failure {
+        Failure {
+            code: USAGE,
+            message: message.into(),
+        }
+    }
+
+    /// Unusable input.
+    pub fn data(message: impl Into<String>) -> Failure {
+        Failure {
+            code: DATA,
+            message: message.into(),
+        }
+    }
+
+    /// Standard output (or `--output-to`) cannot be written. A reader that went away is no error worth a message.
+    pub fn output(error: std::io::Error) -> Failure {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Failure {
+                code: 0,
+                message: String::new(),
+            };
+        }
+        Failure {
+            code: OUTPUT,
+            message: format!("cannot write the output: {error}"),
+        }
+    }
+
+    /// A named file cannot be written.
+    pub fn file(path: &std::path::Path, error: &std::io::Error) -> Failure {
+        Failure {
+            code: OUTPUT,
+            message: format!("cannot write {}: {error}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Getting a CIB: from a file (compressed or not) or from standard input.
+
+use crate::failure::{CONFIGURATION, DATA, Failure};
+use policy_engine::{Cib, Error};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What the field's simulator says about inputs that must not be validated.
+const NOT_VALIDATED: &str = "Schema validation of configuration is disabled (support for validate-with set to \"none\" is deprecated and will be removed in a future release)";
+
+/// Reads the CIB; `None` or `-`: from standard input. Bytes that are no UTF-8 are an error of the input.
+pub fn read(file: Option<&Path>) -> Result<Cib, Failure> {
+    let (name, bytes) = match file {
+        Some(path) if path != Path::new("-") => (path.display().to_string(), read_file(path)?),
+        _ => {
+            let mut bytes = Vec::new();
+            std::io::stdin()
+                .read_to_end(&mut bytes)
+                .map_err(|error| Failure::data(format!("cannot read standard input: {error}")))?;
+            ("standard input".to_owned(), bytes)
+        }
+    };
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let before = &error.as_bytes()[..at];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Failure::data(format!(
+            "{name}: line {line}: expected UTF-8 text, found another byte (offset {at})"
+        ))
+    })?;
+    let cib = Cib::parse(&text).map_err(|error| Failure {
+        code: match error {
+            Error::TooNew { .. } => CONFIGURATION,
+            _ => DATA,
+        },
+        message: format!("{name}: {error}"),
+    })?;
+    if cib.document().root().get("validate-with") == Some("none") {
+        eprintln!("{NOT_VALIDATED}");
+    }
+    Ok(cib)
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let unreadable =
+        |error: std::io::Error| Failure::data(format!("cannot read {}: {error}", path.display()));
+    if path.extension().is_none_or(|extension| extension != "bz2") {
+        return std::fs::read(path).map_err(unreadable);
+    }
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let output = Command::new("bzip2")
+        .arg("-dc")
+        .stdin(Stdio::from(file))
+        .stderr(Stdio::piped())
+        .output()
+        .map_err(|error| {
+            Failure::data(format!(
+                "cannot decompress {}: cannot run bzip2: {error}; install it, or decompress the file first",
+                path.display()
+            ))
+        })?;
+    if !output.status.success() {
+        return Err(Failure::data(format!(
+            "cannot decompress {}: {}",
+            path.display(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        )));
+    }
+    Ok(output.stdout)
+}

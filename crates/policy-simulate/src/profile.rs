@@ -1,0 +1,45 @@
+//! Timings: schedules every file of a directory again and again (`--profile`, `--repeat`).
+
+use crate::arguments::Arguments;
+use crate::failure::Failure;
+use crate::{input, report, session};
+use policy_engine::RunOptions;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Schedules all regular `*.xml` files that are not hidden, by name.
+pub fn run(arguments: &Arguments) -> Result<i32, Failure> {
+    let directory = arguments.profile.clone().unwrap_or_default();
+    let unreadable = |error| Failure::data(format!("cannot read {}: {error}", directory.display()));
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(&directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let hidden = path
+            .file_name()
+            .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|e| e == "xml") && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(Failure::data(format!(
+            "{}: expected XML files in it, found none",
+            directory.display()
+        )));
+    }
+    let mut report = report::open(arguments)?;
+    let mut timings = Vec::new();
+    for file in &files {
+        let cib = input::read(Some(file))?;
+        let time = session::effective_time(arguments.events.set_datetime.as_deref(), &cib)?;
+        let started = Instant::now();
+        for _ in 0..arguments.repeat.max(1) {
+            let _schedule = policy_engine::schedule(&cib, time.now, RunOptions::default());
+        }
+        timings.push((file.clone(), started.elapsed()));
+    }
+    report.timings(&timings)?;
+    report.finish(0)?;
+    Ok(0)
+}

@@ -1,0 +1,65 @@
+//! How results are told: one [`Report`] per output format.
+
+mod text;
+
+use crate::arguments::{Arguments, Format};
+use crate::failure::Failure;
+use policy_engine::Cluster;
+use policy_engine::output::summary::Change;
+use policy_engine::simulation::{Execution, Injected};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Which status is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StatusKind {
+    /// Before anything was done.
+    Current,
+    /// After virtual execution.
+    Revised,
+}
+
+/// What a report did.
+pub type Told = Result<(), Failure>;
+
+/// Somebody who is told what happens, in the order in which it happens.
+pub trait Report {
+    /// A remark.
+    fn info(&mut self, text: &str) -> Told;
+    /// The state of a loaded cluster.
+    fn status(&mut self, kind: StatusKind, cluster: &Cluster) -> Told;
+    /// Events that were put into the CIB.
+    fn injections(&mut self, injected: &Injected) -> Told;
+    /// Score and utilization lines.
+    fn scores(&mut self, lines: &[String]) -> Told;
+    /// The transition summary.
+    fn changes(&mut self, changes: &[Change]) -> Told;
+    /// What was executed virtually.
+    fn execution(&mut self, execution: &Execution) -> Told;
+    /// How long each file took.
+    fn timings(&mut self, timings: &[(PathBuf, Duration)]) -> Told;
+    /// The end, with the exit status.
+    fn finish(&mut self, code: i32) -> Told;
+}
+
+/// Where a report goes.
+type Sink = Box<dyn Write>;
+
+/// Opens the report that the arguments ask for.
+pub fn open(arguments: &Arguments) -> Result<Box<dyn Report + '_>, Failure> {
+    let sink: Sink = match arguments.output.output_to.as_deref() {
+        Some(path) if path != Path::new("-") => {
+            let file = std::fs::File::create(path).map_err(|error| Failure::file(path, &error))?;
+            Box::new(BufWriter::new(file))
+        }
+        _ => Box::new(BufWriter::new(std::io::stdout())),
+    };
+    Ok(match arguments.output.output_as {
+        Format::Text => Box::new(text::Text::new(arguments, sink)),
+        Format::None => Box::new(text::Text::new(arguments, Box::new(std::io::sink()))),
+        Format::Json | Format::Xml => {
+            return Err(Failure::usage("this format is not written yet"));
+        }
+    })
+}

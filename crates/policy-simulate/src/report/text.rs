@@ -1,0 +1,161 @@
+//! The text format, line for line that of `crm_simulate` (scheduler-spec/06 §B.2).
+
+use super::{Report, Sink, StatusKind, Told};
+use crate::arguments::Arguments;
+use crate::failure::Failure;
+use policy_engine::Cluster;
+use policy_engine::output::Item;
+use policy_engine::output::items;
+use policy_engine::output::status;
+use policy_engine::output::summary::{self, Change};
+use policy_engine::simulation::{Execution, Injected};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The text report.
+pub struct Text<'a> {
+    arguments: &'a Arguments,
+    sink: Sink,
+    /// Something was printed, so that the next section is set off by an empty line.
+    printed: bool,
+}
+
+impl<'a> Text<'a> {
+    /// A report into `sink`.
+    pub fn new(arguments: &'a Arguments, sink: Sink) -> Text<'a> {
+        Text {
+            arguments,
+            sink,
+            printed: false,
+        }
+    }
+
+    fn quiet(&self) -> bool {
+        self.arguments.output.quiet
+    }
+
+    fn write(&mut self, text: &str) -> Told {
+        self.sink
+            .write_all(text.as_bytes())
+            .map_err(Failure::output)
+    }
+
+    fn spacer(&mut self) -> Told {
+        if self.printed {
+            self.write("\n")?;
+        }
+        self.printed = true;
+        Ok(())
+    }
+
+    fn list(&mut self, title: &str, items: Vec<Item>) -> Told {
+        let mut text = String::new();
+        items::write(&[Item::List(title.into(), items)], 0, &mut text);
+        self.write(&text)
+    }
+
+    fn counts(&mut self, cluster: &Cluster) -> Told {
+        if cluster.options.maintenance_mode {
+            self.write(
+                "\n              *** Resource management is DISABLED ***\n  The cluster will not attempt to start, stop or recover services\n",
+            )?;
+            self.printed = true;
+        }
+        let counts = status::counts(cluster);
+        if counts.disabled > 0 || counts.blocked > 0 {
+            self.spacer()?;
+            self.write(&format!(
+                "{} of {} resource instances DISABLED and {} BLOCKED from further action due to failure\n",
+                counts.disabled, counts.instances, counts.blocked
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+fn lines<T: ToString>(lines: impl IntoIterator<Item = T>) -> Vec<Item> {
+    let lines = lines.into_iter();
+    lines.map(|line| Item::Line(line.to_string())).collect()
+}
+
+impl Report for Text<'_> {
+    fn info(&mut self, text: &str) -> Told {
+        if self.quiet() {
+            return Ok(());
+        }
+        self.write(&format!("{text}\n"))
+    }
+
+    fn status(&mut self, kind: StatusKind, cluster: &Cluster) -> Told {
+        if self.quiet() {
+            return Ok(());
+        }
+        let title = match kind {
+            StatusKind::Current => {
+                self.counts(cluster)?;
+                "Current cluster status"
+            }
+            StatusKind::Revised => "Revised Cluster Status",
+        };
+        self.spacer()?;
+        let pending = kind == StatusKind::Current;
+        self.list(title, status::display(cluster, pending))
+    }
+
+    fn injections(&mut self, injected: &Injected) -> Told {
+        for problem in &injected.problems {
+            eprintln!("{problem}");
+        }
+        if self.quiet() {
+            return Ok(());
+        }
+        self.spacer()?;
+        self.list("Performing Requested Modifications", lines(&injected.lines))
+    }
+
+    fn scores(&mut self, scores: &[String]) -> Told {
+        let operations = &self.arguments.operations;
+        self.spacer()?;
+        if self.quiet() && operations.show_scores {
+            let mut text = scores.join("\n");
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            return self.write(&text);
+        }
+        let title = match (operations.show_scores, operations.show_utilization) {
+            (true, true) => "Assignment Scores and Utilization Information",
+            (true, false) => "Assignment Scores",
+            (false, _) => "Utilization Information",
+        };
+        self.list(title, lines(scores))
+    }
+
+    fn changes(&mut self, changes: &[Change]) -> Told {
+        if self.quiet() {
+            return Ok(());
+        }
+        self.spacer()?;
+        self.list("Transition Summary", lines(summary::lines(changes)))
+    }
+
+    fn execution(&mut self, execution: &Execution) -> Told {
+        self.spacer()?;
+        if self.quiet() {
+            return Ok(());
+        }
+        self.list("Executing Cluster Transition", lines(&execution.steps))
+    }
+
+    fn timings(&mut self, timings: &[(PathBuf, Duration)]) -> Told {
+        let timings = timings.iter().map(|(file, time)| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            format!("Testing {name} ... {:.2} secs", time.as_secs_f64())
+        });
+        self.list("Timings", lines(timings))
+    }
+
+    fn finish(&mut self, _code: i32) -> Told {
+        self.sink.flush().map_err(Failure::output)
+    }
+}

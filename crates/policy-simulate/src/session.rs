@@ -1,0 +1,216 @@
+//! One run: load, inject, schedule, execute, and tell (scheduler-spec/06 §B.2).
+
+use crate::arguments::Arguments;
+use crate::failure::{Failure, INVALID_TRANSITION};
+use crate::report::{self, Report, StatusKind};
+use crate::{drawing, input};
+use policy_engine::output::{dot, scores};
+use policy_engine::{Cib, Cluster, Level, RunOptions, Schedule, graph, simulation};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The clock: epoch seconds.
+pub fn real_time() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
+    elapsed.map_or(0, |elapsed| {
+        elapsed.as_secs().try_into().unwrap_or(i64::MAX)
+    })
+}
+
+/// What the scheduler takes for now, and where it has it from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EffectiveTime {
+    /// Epoch seconds.
+    pub now: i64,
+    /// The line that says so.
+    pub remark: Option<String>,
+}
+
+/// The time given by the user, else the time of the input, else the clock.
+pub fn effective_time(given: Option<&str>, cib: &Cib) -> Result<EffectiveTime, Failure> {
+    if let Some(text) = given {
+        let now = policy_engine::configuration::dates::parse_instant(text, real_time());
+        let now = now.ok_or_else(|| {
+            Failure::usage(format!(
+                "--set-datetime: expected an ISO 8601 date and time such as 2026-01-31T12:30:00Z, found \"{text}\""
+            ))
+        })?;
+        return Ok(EffectiveTime {
+            now,
+            remark: Some(format!("Setting effective cluster time: {text}")),
+        });
+    }
+    let original = cib.execution_date().and_then(|now| {
+        let date = jiff::Timestamp::from_second(now).ok()?;
+        let date = date.strftime("%Y-%m-%d %H:%M:%SZ");
+        Some(EffectiveTime {
+            now,
+            remark: Some(format!("Using the original execution date of: {date}")),
+        })
+    });
+    Ok(original.unwrap_or_else(|| EffectiveTime {
+        now: real_time(),
+        remark: None,
+    }))
+}
+
+/// Does what the arguments say; the exit status.
+pub fn run(arguments: &Arguments) -> Result<i32, Failure> {
+    let source = arguments.source.xml_file.as_deref();
+    let source = source.filter(|_| !arguments.source.xml_pipe);
+    let mut cib = input::read(source)?;
+    let mut report = report::open(arguments)?;
+    let session = Session {
+        arguments,
+        options: RunOptions {
+            scores: arguments.operations.show_scores,
+            utilization: arguments.operations.show_utilization,
+            sanitized: true,
+        },
+    };
+    let code = session.run(&mut cib, report.as_mut(), source)?;
+    report.finish(code)?;
+    // The caller ends the process: taking the tree apart would only cost time.
+    std::mem::forget(cib);
+    Ok(code)
+}
+
+struct Session<'a> {
+    arguments: &'a Arguments,
+    options: RunOptions,
+}
+
+impl Session<'_> {
+    fn run(
+        &self,
+        cib: &mut Cib,
+        report: &mut dyn Report,
+        source: Option<&Path>,
+    ) -> Result<i32, Failure> {
+        let arguments = self.arguments;
+        let mut cluster = self.load(cib, report)?;
+        report.status(StatusKind::Current, &cluster)?;
+
+        let injections = arguments.events.injections();
+        if !injections.is_empty() {
+            let injected = simulation::inject(cib, &cluster, &injections, real_time());
+            report.injections(&injected)?;
+            cluster = self.load(cib, report)?;
+        }
+        if let Some(path) = &arguments.artifacts.save_input {
+            save(path, &cib.to_xml())?;
+        }
+        let mut code = 0;
+        if arguments.schedules() {
+            let schedule = policy_engine::schedule_loaded(cluster);
+            self.tell(&schedule, report)?;
+            self.save_graph(&schedule)?;
+            report.changes(&schedule.summary)?;
+            if arguments.simulates() {
+                code = self.execute(cib, &schedule, report)?;
+            }
+            std::mem::forget(schedule);
+        } else {
+            std::mem::forget(cluster);
+        }
+        let artifacts = &arguments.artifacts;
+        let in_place = source.filter(|_| arguments.operations.in_place);
+        for path in in_place.into_iter().chain(artifacts.save_output.as_deref()) {
+            save(path, &cib.to_xml())?;
+        }
+        Ok(code)
+    }
+
+    /// Loads the CIB at the effective time.
+    fn load(&self, cib: &Cib, report: &mut dyn Report) -> Result<Cluster, Failure> {
+        let given = self.arguments.events.set_datetime.as_deref();
+        let time = effective_time(given, cib)?;
+        if let Some(remark) = &time.remark {
+            report.info(remark)?;
+        }
+        Ok(policy_engine::load(cib, time.now, self.options.clone()))
+    }
+
+    /// Scores, and what the scheduler has to say about the configuration.
+    fn tell(&self, schedule: &Schedule, report: &mut dyn Report) -> Result<(), Failure> {
+        let cluster = &schedule.cluster;
+        if self.arguments.output.verbose > 0 {
+            for message in &cluster.messages {
+                let level = match message.level {
+                    Level::Info => "info",
+                    Level::Warning => "warning",
+                    Level::Error => "error",
+                };
+                eprintln!("{level}: {}", message.text);
+            }
+        }
+        if self.options.scores || self.options.utilization {
+            let lines = cluster.score_lines.iter();
+            let lines: Vec<String> = lines.map(|line| scores::line(cluster, line)).collect();
+            report.scores(&lines)?;
+        }
+        Ok(())
+    }
+
+    fn save_graph(&self, schedule: &Schedule) -> Result<(), Failure> {
+        let artifacts = &self.arguments.artifacts;
+        if let Some(path) = &artifacts.save_graph {
+            save(path, &graph::write(&schedule.graph))?;
+        }
+        if artifacts.save_dotfile.is_none() && artifacts.save_svg.is_none() {
+            return Ok(());
+        }
+        let ids = self.arguments.output.verbose > 0;
+        let dot = dot::write(&schedule.cluster, artifacts.all_actions, ids);
+        if let Some(path) = &artifacts.save_dotfile {
+            save(path, &dot)?;
+        }
+        if let Some(path) = &artifacts.save_svg {
+            drawing::save_svg(&dot, path)?;
+        }
+        Ok(())
+    }
+
+    /// Executes the graph virtually, and shows the state after it.
+    fn execute(
+        &self,
+        cib: &mut Cib,
+        schedule: &Schedule,
+        report: &mut dyn Report,
+    ) -> Result<i32, Failure> {
+        let failures = &self.arguments.events.op_fail;
+        let (cluster, graph) = (&schedule.cluster, &schedule.graph);
+        let execution = simulation::execute(cib, cluster, graph, failures, real_time());
+        report.execution(&execution)?;
+        if !execution.complete {
+            eprintln!("Transition failed: terminated");
+            eprintln!("An invalid transition was produced");
+        }
+        // In quiet mode nobody sees the state after it.
+        if !self.arguments.output.quiet {
+            let revised = self.load(cib, report)?;
+            report.status(StatusKind::Revised, &revised)?;
+            std::mem::forget(revised);
+        }
+        Ok(if execution.complete {
+            0
+        } else {
+            INVALID_TRANSITION
+        })
+    }
+}
+
+/// Writes a file whole or not at all: beside it first, then in its place. What is no regular file is written directly.
+fn save(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error| Failure::file(path, &error);
+    if std::fs::symlink_metadata(path).is_ok_and(|existing| !existing.is_file()) {
+        return std::fs::write(path, text).map_err(failed);
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.tmp", std::process::id()));
+    std::fs::write(&beside, text).map_err(failed)?;
+    std::fs::rename(&beside, path).map_err(|error| {
+        let _ = std::fs::remove_file(&beside);
+        failed(error)
+    })
+}

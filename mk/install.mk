@@ -1,0 +1,73 @@
+# Installation as a distribution lays things out. Everything under systemd/ already lies as on disk; the rest is
+# the programs, and what they say about themselves (man pages, completions).
+#
+#   make install [DESTDIR=...] [PREFIX=/usr] [PROFILE=release]
+#   make uninstall [DESTDIR=...]
+#
+# After an installation on a running system: `make install-activate` creates the users and directories and
+# tells systemd and the bus. A package does the same in its scripts.
+
+PREFIX      ?= /usr
+DESTDIR     ?=
+PROFILE     ?= release
+CARGO       ?= cargo
+CARGO_TARGET_DIR ?= target
+BINARIES    := $(CARGO_TARGET_DIR)/$(PROFILE)
+PROGRAMS    := cpe dpe cpe-agent cpectl policy-simulate
+
+bindir      := $(DESTDIR)$(PREFIX)/bin
+mandir      := $(DESTDIR)$(PREFIX)/share/man
+docdir      := $(DESTDIR)$(PREFIX)/share/doc/cpe
+busdir      := $(DESTDIR)$(PREFIX)/share/dbus-1/interfaces
+bashdir     := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+zshdir      := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+fishdir     := $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+
+# Files of systemd/ with the mode they get; the units name /usr/bin, which install rewrites for another PREFIX.
+UNIT_FILES  := $(shell cd systemd && find usr etc -type f)
+
+.PHONY: install install-programs install-files install-texts install-activate uninstall
+
+install: install-programs install-files install-texts
+
+install-programs:
+	install -d $(bindir)
+	for p in $(PROGRAMS); do install -m 0755 $(BINARIES)/$$p $(bindir)/$$p || exit 1; done
+
+install-files:
+	for f in $(UNIT_FILES); do \
+	  case $$f in usr/*) to=$(DESTDIR)$(PREFIX)/$${f#usr/};; *) to=$(DESTDIR)/$$f;; esac; \
+	  case $$f in etc/*) [ ! -e "$$to" ] || { echo "kept: $$to"; continue; };; esac; \
+	  install -D -m 0644 systemd/$$f "$$to" || exit 1; \
+	  [ "$(PREFIX)" = /usr ] || sed -i 's,/usr/bin/,$(PREFIX)/bin/,g' "$$to" || exit 1; \
+	done
+	install -d $(busdir) $(docdir)
+	for f in docs/bus/*.xml; do [ ! -e $$f ] || install -m 0644 $$f $(busdir)/ || exit 1; done
+	for f in README.md LICENSE docs/*.md; do [ ! -e $$f ] || install -m 0644 $$f $(docdir)/ || exit 1; done
+	for d in examples docs/schema; do [ ! -d $$d ] || { mkdir -p $(docdir)/$${d##*/} && cp -R $$d/. $(docdir)/$${d##*/}/; } || exit 1; done
+
+# Each program writes its own man pages and completions, so that they cannot disagree with its options.
+install-texts:
+	install -d $(mandir)/man1 $(mandir)/man8 $(bashdir) $(zshdir) $(fishdir)
+	$(BINARIES)/cpectl man $(mandir)/man1
+	$(BINARIES)/cpe man $(mandir)/man8
+	for p in dpe cpe-agent; do $(BINARIES)/$$p man $(mandir)/man8 || echo "no man page from $$p"; done
+	$(BINARIES)/policy-simulate man $(mandir)/man1 || echo "no man page from policy-simulate"
+	$(BINARIES)/cpectl completions bash > $(bashdir)/cpectl
+	$(BINARIES)/cpectl completions zsh  > $(zshdir)/_cpectl
+	$(BINARIES)/cpectl completions fish > $(fishdir)/cpectl.fish
+
+install-activate:
+	systemd-sysusers $(PREFIX)/lib/sysusers.d/cpe.conf
+	systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/cpe.conf
+	systemctl daemon-reload
+	systemctl reload dbus.service
+	systemctl enable --now cpe.service
+
+# Takes away what install put there; never the state under /var/lib or the configuration under /etc.
+uninstall:
+	for p in $(PROGRAMS); do rm -f $(bindir)/$$p; done
+	for f in $(filter usr/%,$(UNIT_FILES)); do rm -f $(DESTDIR)$(PREFIX)/$${f#usr/}; done
+	rm -f $(mandir)/man1/cpectl*.1 $(mandir)/man1/policy-simulate*.1 $(mandir)/man8/cpe*.8 $(mandir)/man8/dpe*.8
+	rm -f $(bashdir)/cpectl $(zshdir)/_cpectl $(fishdir)/cpectl.fish $(busdir)/cpe1*.xml $(busdir)/dpe1*.xml $(busdir)/agent1*.xml
+	rm -rf $(docdir)
