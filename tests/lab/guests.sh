@@ -44,7 +44,7 @@ add)
   mkdir -p "$d"/{up/etc/systemd/network,up/etc/systemd/system/multi-user.target.wants,work} "$m"
   echo "10.77.0.$n" > "$d/addr"; echo "$g" > "$d/up/etc/hostname"
   printf '[Match]\nName=host0\n[Network]\nAddress=10.77.0.%s/24\nGateway=10.77.0.1\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n' "$n" > "$d/up/etc/systemd/network/10-host0.network"
-  mkdir -p "$d/up/etc/cpe"
+  cp -r /srv/examples/guest/. "$d/up/"                  # the examples' configuration files and agents
   ln -sf /usr/lib/systemd/system/cpe-agent.service "$d/up/etc/systemd/system/multi-user.target.wants/"
   ln -sf /lib/systemd/system/systemd-networkd.service "$d/up/etc/systemd/system/multi-user.target.wants/"
   mount -t overlay -o "lowerdir=/srv/layer:/srv/guest,upperdir=$d/up,workdir=$d/work" "guest-$g" "$m";;

@@ -33,9 +33,11 @@ impl Document {
 
     /// A service that is `sleep SECONDS` in whichever assembly the policy says.
     pub fn sleeper(self, name: &str, seconds: u32) -> Document {
-        let options = format!(r#"<parameter name="cmdline_options"><value>{seconds}</value></parameter>"#);
+        let options =
+            format!(r#"<parameter name="cmdline_options"><value>{seconds}</value></parameter>"#);
         let binary = r#"<parameter name="binfile"><value>/usr/bin/sleep</value></parameter>"#;
-        let pidfile = format!(r#"<parameter name="pidfile"><value>/run/{name}.pid</value></parameter>"#);
+        let pidfile =
+            format!(r#"<parameter name="pidfile"><value>/run/{name}.pid</value></parameter>"#);
         self.service(&format!(
             r#"<service name="{name}" class="ocf" provider="heartbeat" type="anything" monitor_interval="1s">
       <parameters>{binary}{options}{pidfile}</parameters></service>"#
@@ -67,7 +69,11 @@ impl Document {
                 r#"    <assembly name="{assembly}" address="unix:/run/cpe/guests/{assembly}/agent.sock">{fencing}</assembly>"#
             );
         }
-        let _ = write!(text, "  </assemblies>\n  <services>\n    {}\n  </services>\n", self.services.join("\n    "));
+        let _ = write!(
+            text,
+            "  </assemblies>\n  <services>\n    {}\n  </services>\n",
+            self.services.join("\n    ")
+        );
         if !self.constraints.is_empty() {
             let _ = writeln!(text, "  <constraints>{}</constraints>", self.constraints);
         }

@@ -6,9 +6,17 @@ impl Lab {
     /// Makes and boots guests; returns when all have booted.
     #[track_caller]
     pub fn with_guests(self, names: &[&str]) -> Lab {
-        let adds: Vec<String> =
-            names.iter().enumerate().map(|(i, name)| format!("/srv/lab/guests.sh add {name} {}", 11 + i)).collect();
-        self.sh(&format!("{}; /srv/lab/guests.sh start {}", adds.join("; "), names.join(" "))).ok();
+        let adds: Vec<String> = names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| format!("/srv/lab/guests.sh add {name} {}", 11 + i))
+            .collect();
+        self.sh(&format!(
+            "{}; /srv/lab/guests.sh start {}",
+            adds.join("; "),
+            names.join(" ")
+        ))
+        .ok();
         self
     }
 
@@ -18,12 +26,11 @@ impl Lab {
         self.run(&["/srv/lab/guests.sh", verb, name]).ok();
     }
 
-    /// The process of a [`crate::Document::sleeper`] in each guest that has it: `(guest, pid)`,
-    /// the pid as the guest's host sees it.
-    pub fn sleepers(&self, seconds: u32) -> Vec<(String, u32)> {
+    /// Processes in guests whose command line matches a pattern: `(guest, pid)`, the pid as the lab's host sees it.
+    pub fn processes(&self, pattern: &str) -> Vec<(String, u32)> {
         // The guest is told by the process's cgroup: …/systemd-nspawn@web1.service/…
         let script = format!(
-            "for p in $(pgrep -xf '/usr/bin/sleep {seconds}'); do echo $p $(sed -n 's/.*systemd-nspawn@\([a-z0-9-]*\).*/\1/p' /proc/$p/cgroup); done"
+            r"for p in $(pgrep -f -- '{pattern}' || :); do echo $p $(sed -n 's/.*systemd-nspawn@\([a-z0-9-]*\).*/\1/p' /proc/$p/cgroup); done"
         );
         let mut found: Vec<(String, u32)> = self
             .sh(&script)
@@ -34,6 +41,11 @@ impl Lab {
             .collect();
         found.sort();
         found
+    }
+
+    /// The processes of a [`crate::Document::sleeper`].
+    pub fn sleepers(&self, seconds: u32) -> Vec<(String, u32)> {
+        self.processes(&format!("^/usr/bin/sleep {seconds}$"))
     }
 
     /// Runs a shell script in a guest, as a transient unit of its own manager.

@@ -32,7 +32,10 @@ impl Output {
 
 /// The project's root directory.
 pub fn project_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("invariant: tests/ lies in the project").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("invariant: tests/ lies in the project")
+        .to_owned()
 }
 
 fn scripts() -> PathBuf {
@@ -48,17 +51,29 @@ fn prepared() -> PathBuf {
 pub fn missing_prerequisite() -> Option<String> {
     // Asked of the process itself: the effective uid is in its status file.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")).and_then(|rest| rest.split_whitespace().nth(1));
+    let uid = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:"))
+        .and_then(|rest| rest.split_whitespace().nth(1));
     if uid != Some("0") {
-        return Some("root (namespaces and a cgroup are made): run it through `make`, which uses sudo".into());
+        return Some(
+            "root (namespaces and a cgroup are made): run it through `make`, which uses sudo"
+                .into(),
+        );
     }
     let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
-    if !mounts.lines().any(|line| line.split(' ').nth(2) == Some("cgroup2")) {
+    if !mounts
+        .lines()
+        .any(|line| line.split(' ').nth(2) == Some("cgroup2"))
+    {
         return Some("a mounted cgroup2 file system".into());
     }
     for part in ["roots/system", "roots/guest", "layer/usr/bin/cpe"] {
         if !prepared().join(part).exists() {
-            return Some(format!("{}: run `make lab` first", prepared().join(part).display()));
+            return Some(format!(
+                "{}: run `make lab` first",
+                prepared().join(part).display()
+            ));
         }
     }
     None
@@ -72,7 +87,10 @@ impl Lab {
         if let Some(missing) = missing_prerequisite() {
             panic!("the lab needs {missing}");
         }
-        let lab = Lab { name: name.to_owned(), started: Instant::now() };
+        let lab = Lab {
+            name: name.to_owned(),
+            started: Instant::now(),
+        };
         let prepared = prepared();
         let bind = format!(
             "{roots}/guest:/srv/guest:ro {layer}:/srv/layer:ro {scripts}:/srv/lab:ro {project}/examples:/srv/examples:ro",
@@ -82,15 +100,24 @@ impl Lab {
             project = project_dir().display(),
         );
         let output = lab.script(
-            &["start", name, &prepared.join("roots/system").to_string_lossy(), "900"],
+            &[
+                "start",
+                name,
+                &prepared.join("roots/system").to_string_lossy(),
+                "900",
+            ],
             &[
                 ("LAB_BIND", &bind),
                 ("LAB_LAYERS", &prepared.join("layer").to_string_lossy()),
                 ("LAB_OWNER", &std::process::id().to_string()),
             ],
         );
-        assert_eq!(output.code, 0, "the private system did not boot: {output:#?}");
-        lab.sh("/srv/lab/guests.sh net && systemctl start cpe.service").ok();
+        assert_eq!(
+            output.code, 0,
+            "the private system did not boot: {output:#?}"
+        );
+        lab.sh("/srv/lab/guests.sh net && systemctl start cpe.service")
+            .ok();
         lab
     }
 
@@ -133,7 +160,10 @@ impl Lab {
     pub fn deploy(&self, document: &Document) -> Output {
         self.write("/srv/document.xml", &document.xml());
         let output = self.cpectl(&["deploy", "--wait", "/srv/document.xml"]);
-        assert_eq!(output.code, 0, "the deployment did not come up: {output:#?}");
+        assert_eq!(
+            output.code, 0,
+            "the deployment did not come up: {output:#?}"
+        );
         output
     }
 
@@ -147,12 +177,19 @@ impl Lab {
     /// PID 1 of the lab, as seen from this process.
     pub fn pid1(&self) -> u32 {
         let output = self.script(&["pid", &self.name], &[]);
-        output.stdout.trim().parse().unwrap_or_else(|_| panic!("the lab {} is not running: {output:?}", self.name))
+        output
+            .stdout
+            .trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("the lab {} is not running: {output:?}", self.name))
     }
 
     /// The address of the lab's system bus, usable from this process.
     pub fn bus_address(&self) -> String {
-        format!("unix:path=/proc/{}/root/run/dbus/system_bus_socket", self.pid1())
+        format!(
+            "unix:path=/proc/{}/root/run/dbus/system_bus_socket",
+            self.pid1()
+        )
     }
 
     /// The deployment's status, as `cpectl status NAME --json` tells it; empty when there is none.
@@ -168,7 +205,11 @@ impl Lab {
 
     /// The main process of a unit of the lab's host; 0 when it has none.
     pub fn main_pid(&self, unit: &str) -> u32 {
-        self.run(&["systemctl", "show", "-P", "MainPID", unit]).stdout.trim().parse().unwrap_or(0)
+        self.run(&["systemctl", "show", "-P", "MainPID", unit])
+            .stdout
+            .trim()
+            .parse()
+            .unwrap_or(0)
     }
 
     /// Waits until `holds`, asking ten times a second; panics with `what` after `seconds`.
@@ -176,7 +217,10 @@ impl Lab {
     pub fn wait(&self, what: &str, seconds: u64, mut holds: impl FnMut() -> bool) -> Duration {
         let begin = Instant::now();
         while !holds() {
-            assert!(begin.elapsed() < Duration::from_secs(seconds), "not within {seconds} s: {what}");
+            assert!(
+                begin.elapsed() < Duration::from_secs(seconds),
+                "not within {seconds} s: {what}"
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
         begin.elapsed()
@@ -186,8 +230,24 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let journal = self.run(&["journalctl", "--no-pager", "-o", "short-precise", "-u", "cpe*", "-u", "dpe*", "-n", "200"]);
-            eprintln!("--- journal of the lab {} (ran {:.1} s)\n{}", self.name, self.started.elapsed().as_secs_f64(), journal.stdout);
+            let journal = self.run(&[
+                "journalctl",
+                "--no-pager",
+                "-o",
+                "short-precise",
+                "-u",
+                "cpe*",
+                "-u",
+                "dpe*",
+                "-n",
+                "200",
+            ]);
+            eprintln!(
+                "--- journal of the lab {} (ran {:.1} s)\n{}",
+                self.name,
+                self.started.elapsed().as_secs_f64(),
+                journal.stdout
+            );
             let guests = self.sh("for m in $(machinectl list --no-legend | cut -d' ' -f1); do echo \"--- guest $m\"; timeout 5 journalctl -M $m --no-pager -o short-precise -u cpe-agent -n 60 || :; done");
             eprintln!("{}", guests.stdout);
         }
