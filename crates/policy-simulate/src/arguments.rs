@@ -15,7 +15,8 @@ pub const NAME: &str = "policy-simulate";
 /// only the current state is shown.
 #[derive(Parser, Debug)]
 #[command(name = NAME, version, disable_version_flag = true, max_term_width = 100)]
-#[command(args_conflicts_with_subcommands = true, after_help = OPERATIONS)]
+#[command(args_conflicts_with_subcommands = true, args_override_self = true)]
+#[command(after_help = OPERATIONS)]
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Option<Command>,

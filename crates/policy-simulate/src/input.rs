@@ -1,5 +1,6 @@
 //! Getting a CIB: from a file (compressed or not) or from standard input.
 
+use crate::Streams;
 use crate::failure::{CONFIGURATION, DATA, Failure};
 use policy_engine::{Cib, Error};
 use std::io::Read;
@@ -10,7 +11,7 @@ use std::process::{Command, Stdio};
 const NOT_VALIDATED: &str = "Schema validation of configuration is disabled (support for validate-with set to \"none\" is deprecated and will be removed in a future release)";
 
 /// Reads the CIB; `None` or `-`: from standard input. Bytes that are no UTF-8 are an error of the input.
-pub fn read(file: Option<&Path>) -> Result<Cib, Failure> {
+pub fn read(file: Option<&Path>, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
     let (name, bytes) = match file {
         Some(path) if path != Path::new("-") => (path.display().to_string(), read_file(path)?),
         _ => {
@@ -37,7 +38,7 @@ pub fn read(file: Option<&Path>) -> Result<Cib, Failure> {
         message: format!("{name}: {error}"),
     })?;
     if cib.document().root().get("validate-with") == Some("none") {
-        eprintln!("{NOT_VALIDATED}");
+        streams.complain(NOT_VALIDATED);
     }
     Ok(cib)
 }

@@ -2,13 +2,13 @@
 
 use crate::arguments::Arguments;
 use crate::failure::Failure;
-use crate::{input, report, session};
+use crate::{Streams, input, report, session};
 use policy_engine::RunOptions;
 use std::path::PathBuf;
 use std::time::Instant;
 
 /// Schedules all regular `*.xml` files that are not hidden, by name.
-pub fn run(arguments: &Arguments) -> Result<i32, Failure> {
+pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Failure> {
     let directory = arguments.profile.clone().unwrap_or_default();
     let unreadable = |error| Failure::data(format!("cannot read {}: {error}", directory.display()));
     let mut files: Vec<PathBuf> = Vec::new();
@@ -28,10 +28,9 @@ pub fn run(arguments: &Arguments) -> Result<i32, Failure> {
             directory.display()
         )));
     }
-    let mut report = report::open(arguments)?;
     let mut timings = Vec::new();
     for file in &files {
-        let cib = input::read(Some(file))?;
+        let cib = input::read(Some(file), streams)?;
         let time = session::effective_time(arguments.events.set_datetime.as_deref(), &cib)?;
         let started = Instant::now();
         for _ in 0..arguments.repeat.max(1) {
@@ -39,6 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<i32, Failure> {
         }
         timings.push((file.clone(), started.elapsed()));
     }
+    let mut report = report::open(arguments, streams)?;
     report.timings(&timings)?;
     report.finish(0)?;
     Ok(0)

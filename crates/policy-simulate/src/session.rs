@@ -3,7 +3,7 @@
 use crate::arguments::Arguments;
 use crate::failure::{Failure, INVALID_TRANSITION};
 use crate::report::{self, Report, StatusKind};
-use crate::{drawing, input};
+use crate::{Streams, drawing, input};
 use policy_engine::output::{dot, scores};
 use policy_engine::{Cib, Cluster, Level, RunOptions, Schedule, graph, simulation};
 use std::path::Path;
@@ -55,11 +55,11 @@ pub fn effective_time(given: Option<&str>, cib: &Cib) -> Result<EffectiveTime, F
 }
 
 /// Does what the arguments say; the exit status.
-pub fn run(arguments: &Arguments) -> Result<i32, Failure> {
+pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Failure> {
     let source = arguments.source.xml_file.as_deref();
     let source = source.filter(|_| !arguments.source.xml_pipe);
-    let mut cib = input::read(source)?;
-    let mut report = report::open(arguments)?;
+    let mut cib = input::read(source, streams)?;
+    let mut report = report::open(arguments, streams)?;
     let session = Session {
         arguments,
         options: RunOptions {
@@ -141,7 +141,7 @@ impl Session<'_> {
                     Level::Warning => "warning",
                     Level::Error => "error",
                 };
-                eprintln!("{level}: {}", message.text);
+                report.complain(&format!("{level}: {}", message.text));
             }
         }
         if self.options.scores || self.options.utilization {
@@ -183,8 +183,8 @@ impl Session<'_> {
         let execution = simulation::execute(cib, cluster, graph, failures, real_time());
         report.execution(&execution)?;
         if !execution.complete {
-            eprintln!("Transition failed: terminated");
-            eprintln!("An invalid transition was produced");
+            report.complain("Transition failed: terminated");
+            report.complain("An invalid transition was produced");
         }
         // In quiet mode nobody sees the state after it.
         if !self.arguments.output.quiet {

@@ -2,6 +2,7 @@
 
 mod text;
 
+use crate::Streams;
 use crate::arguments::{Arguments, Format};
 use crate::failure::Failure;
 use policy_engine::Cluster;
@@ -37,6 +38,8 @@ pub trait Report {
     fn changes(&mut self, changes: &[Change]) -> Told;
     /// What was executed virtually.
     fn execution(&mut self, execution: &Execution) -> Told;
+    /// Something for standard error.
+    fn complain(&mut self, line: &str);
     /// How long each file took.
     fn timings(&mut self, timings: &[(PathBuf, Duration)]) -> Told;
     /// The end, with the exit status.
@@ -44,20 +47,27 @@ pub trait Report {
 }
 
 /// Where a report goes.
-type Sink = Box<dyn Write>;
+type Sink<'s> = Box<dyn Write + 's>;
 
 /// Opens the report that the arguments ask for.
-pub fn open(arguments: &Arguments) -> Result<Box<dyn Report + '_>, Failure> {
-    let sink: Sink = match arguments.output.output_to.as_deref() {
+pub fn open<'a>(
+    arguments: &'a Arguments,
+    streams: &'a mut Streams<'_>,
+) -> Result<Box<dyn Report + 'a>, Failure> {
+    let sink: Sink<'a> = match arguments.output.output_to.as_deref() {
         Some(path) if path != Path::new("-") => {
             let file = std::fs::File::create(path).map_err(|error| Failure::file(path, &error))?;
             Box::new(BufWriter::new(file))
         }
-        _ => Box::new(BufWriter::new(std::io::stdout())),
+        _ => Box::new(&mut streams.out),
     };
     Ok(match arguments.output.output_as {
-        Format::Text => Box::new(text::Text::new(arguments, sink)),
-        Format::None => Box::new(text::Text::new(arguments, Box::new(std::io::sink()))),
+        Format::Text => Box::new(text::Text::new(arguments, sink, &mut streams.err)),
+        Format::None => Box::new(text::Text::new(
+            arguments,
+            Box::new(std::io::sink()),
+            &mut streams.err,
+        )),
         Format::Json | Format::Xml => {
             return Err(Failure::usage("this format is not written yet"));
         }

@@ -9,23 +9,26 @@ use policy_engine::output::items;
 use policy_engine::output::status;
 use policy_engine::output::summary::{self, Change};
 use policy_engine::simulation::{Execution, Injected};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The text report.
 pub struct Text<'a> {
     arguments: &'a Arguments,
-    sink: Sink,
+    sink: Sink<'a>,
+    err: &'a mut dyn Write,
     /// Something was printed, so that the next section is set off by an empty line.
     printed: bool,
 }
 
 impl<'a> Text<'a> {
     /// A report into `sink`.
-    pub fn new(arguments: &'a Arguments, sink: Sink) -> Text<'a> {
+    pub fn new(arguments: &'a Arguments, sink: Sink<'a>, err: &'a mut dyn Write) -> Text<'a> {
         Text {
             arguments,
             sink,
+            err,
             printed: false,
         }
     }
@@ -104,7 +107,7 @@ impl Report for Text<'_> {
 
     fn injections(&mut self, injected: &Injected) -> Told {
         for problem in &injected.problems {
-            eprintln!("{problem}");
+            self.complain(problem);
         }
         if self.quiet() {
             return Ok(());
@@ -153,6 +156,10 @@ impl Report for Text<'_> {
             format!("Testing {name} ... {:.2} secs", time.as_secs_f64())
         });
         self.list("Timings", lines(timings))
+    }
+
+    fn complain(&mut self, line: &str) {
+        let _ = writeln!(self.err, "{line}");
     }
 
     fn finish(&mut self, _code: i32) -> Told {
