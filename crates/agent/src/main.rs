@@ -1,3 +1,111 @@
-fn main() {
-    println!("Hello, world!");
+//! The program `cpe-agent`: puts the parts together and runs them. See the library's documentation.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser};
+use cpe_agent::classes::Classes;
+use cpe_agent::cli::{Arguments, Task};
+use cpe_agent::engine::{Engine, Reboot};
+use cpe_agent::store::Store;
+use cpe_agent::{clock, logging, server};
+use cpe_bus::peer::{Access, PeerListener};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    match &arguments.task {
+        Some(Task::Man { directory }) => return write_man_page(directory),
+        Some(Task::Completions { shell }) => {
+            clap_complete::generate(
+                *shell,
+                &mut Arguments::command(),
+                "cpe-agent",
+                &mut std::io::stdout(),
+            );
+            return Ok(());
+        }
+        None => {}
+    }
+    logging::init();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(run(arguments))
 }
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let boot_id = clock::boot_id(&arguments.boot_id_file)?;
+    let (store, found) = Store::open(&arguments.state_dir, &boot_id)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(&arguments.resource_tmp)
+        .with_context(|| format!("cannot create {}", arguments.resource_tmp.display()))?;
+    let classes = Arc::new(Classes::new(
+        arguments.resource_agents,
+        arguments.resource_tmp,
+        arguments.init_scripts,
+        arguments.systemd_bus.clone(),
+    ));
+    let reboot = Reboot {
+        command: arguments.reboot_command,
+        systemd_bus: arguments.systemd_bus,
+    };
+    let engine = Engine::new(Arc::clone(&classes), reboot, store, found)?;
+    let access = Access {
+        mode: arguments.socket_mode,
+        group: arguments.socket_group,
+        allowed_uids: arguments.allow_uid,
+    };
+    let listener = PeerListener::bind(&arguments.listen, &access)
+        .await
+        .map_err(|e| anyhow::anyhow!(e.message()))?;
+    let (commands, requests) = mpsc::channel(64);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let told_to_end = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    tracing::info!(listen = %arguments.listen, boot_id, version = env!("CARGO_PKG_VERSION"), "ready");
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    tokio::select! {
+        () = engine.run(requests, told_to_end) => Ok(()),
+        failed = server::serve(listener, commands, classes) => failed.context("the socket cannot be served any more"),
+    }
+}
+
+fn write_man_page(directory: &Path) -> anyhow::Result<()> {
+    let path = directory.join("cpe-agent.8");
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Arguments::command())
+        .section("8")
+        .render(&mut page)?;
+    page.extend_from_slice(MAN_SECTIONS.as_bytes());
+    std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What the options do not say.
+const MAN_SECTIONS: &str = r".SH FILES
+.TP
+.I /etc/cpe/agent.conf
+Environment of cpe\-agent.service, as CPE_AGENT_LISTEN=unix:/run/cpe\-channel/agent.sock.
+.TP
+.I /run/cpe\-agent
+Operation history, epoch and lease. Gone with the guest\(aqs boot, as it must be.
+.SH SIGNALS
+.TP
+SIGTERM
+Ends the agent; services go on running, operations that run may take 10 seconds to end.
+.SH SEE ALSO
+.BR cpe (8),
+.BR dpe (8),
+.BR cpectl (1)
+";

@@ -92,6 +92,8 @@ pub(crate) struct AssemblyFacts {
     pub lease_ms: u32,
     /// The longest time that its agent was ever told it may take to stop services after the lease.
     pub stop_timeout_ms: u32,
+    /// Its agent may run services without a lease: it was told so, or left alone.
+    pub unleased: bool,
     pub standby: bool,
     pub maintenance: bool,
     /// To be restarted through its fencing: why.
@@ -375,10 +377,38 @@ impl Store {
         }
     }
 
-    pub fn push_event(&mut self, counter: u64, event: Event) {
+    /// Keeps an event. Beyond `limit` the oldest is dropped: a log that is away for weeks must not fill the disk.
+    pub fn push_event(&mut self, counter: u64, event: Event, limit: usize) {
         let key = (self.facts.epoch, counter);
         self.touched.insert(Key::Outbox(key.0, key.1));
         self.facts.outbox.insert(key, event);
+        while self.facts.outbox.len() > limit {
+            let Some((key, _)) = self.facts.outbox.pop_first() else {
+                break;
+            };
+            self.touched.insert(Key::Outbox(key.0, key.1));
+        }
+    }
+
+    /// Forgets everything but the epoch and the outbox.
+    pub fn end(&mut self) {
+        let facts = std::mem::take(&mut self.facts);
+        self.touched.extend([Key::Loaded, Key::Deployment]);
+        self.touched
+            .extend(facts.assemblies.into_keys().map(Key::Assembly));
+        self.touched.extend(
+            facts
+                .failures
+                .into_keys()
+                .map(|(assembly, resource)| Key::Failures(assembly, resource)),
+        );
+        self.touched
+            .extend(facts.services.into_keys().map(Key::Service));
+        self.facts = Durable {
+            epoch: facts.epoch,
+            outbox: facts.outbox,
+            ..Durable::default()
+        };
     }
 
     pub fn remove_event(&mut self, id: &str) {

@@ -79,15 +79,28 @@
 
 #![warn(missing_docs)]
 
+mod cib;
+mod controller;
 mod durable;
 mod effect;
 mod event;
+mod execute;
+mod failures;
+mod fencing;
+mod history;
 mod input;
+mod liveness;
 mod operation;
+mod plan;
+mod report;
+mod requests;
+mod services;
 mod spec;
 mod status;
 mod time;
+mod transition;
 
+pub use controller::{Controller, Sabotage};
 pub use durable::{Change, Damaged, Durable};
 pub use effect::{Connect, Effect, FenceDevice, FenceRequest};
 pub use event::{Event, Kind};

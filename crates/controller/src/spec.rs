@@ -78,3 +78,101 @@ pub(crate) struct ServiceSpec {
     /// May run several times.
     pub instances: bool,
 }
+
+impl Spec {
+    /// From a checked document.
+    pub fn new(deployment: &deployment::Deployment) -> Spec {
+        let assemblies: BTreeMap<_, _> = deployment
+            .assemblies
+            .iter()
+            .map(|assembly| (assembly.name.clone(), AssemblySpec::new(assembly)))
+            .collect();
+        Spec {
+            name: deployment.name.clone(),
+            uuid: deployment.uuid.clone().unwrap_or_default(),
+            heartbeat_interval_ms: millis(deployment.heartbeat.interval),
+            heartbeat_timeout_ms: millis(deployment.heartbeat.timeout),
+            lease_ms: millis(deployment.heartbeat.lease),
+            stop_timeout_ms: millis(deployment.longest_stop_timeout),
+            order: deployment
+                .assemblies
+                .iter()
+                .map(|assembly| assembly.name.clone())
+                .collect(),
+            assemblies,
+            services: deployment.services.iter().map(ServiceSpec::new).collect(),
+            configuration: deployment.configuration(),
+        }
+    }
+
+    /// The service that a resource (perhaps an instance, `web:0`) belongs to.
+    pub fn service(&self, resource: &str) -> Option<&ServiceSpec> {
+        let base = base_name(resource);
+        self.services.iter().find(|service| service.id == base)
+    }
+}
+
+impl AssemblySpec {
+    fn new(assembly: &deployment::Assembly) -> AssemblySpec {
+        use deployment::FencingMode;
+        let fencing = match &assembly.fencing.mode {
+            FencingMode::Lease => Fencing::Lease,
+            FencingMode::Unit { unit } => Fencing::Device(FenceDevice::Unit { unit: unit.clone() }),
+            FencingMode::Agent { agent, parameters } => Fencing::Device(FenceDevice::Agent {
+                agent: agent.clone(),
+                parameters: parameters
+                    .iter()
+                    .map(|p| (p.name.clone(), p.value.clone()))
+                    .collect(),
+            }),
+            FencingMode::Manager => Fencing::Manager,
+            FencingMode::None => Fencing::None,
+        };
+        AssemblySpec {
+            uuid: assembly.uuid.clone().unwrap_or_default(),
+            address: assembly.address.as_ref().map(ToString::to_string),
+            fencing,
+            fencing_timeout_ms: assembly.fencing.timeout.map_or(FENCING_TIMEOUT_MS, millis),
+            escalation: assembly.escalation.as_ref().map(Escalation::new),
+        }
+    }
+}
+
+impl ServiceSpec {
+    fn new(service: &deployment::Service) -> ServiceSpec {
+        ServiceSpec {
+            id: service.id.clone(),
+            agent: service.agent.to_string(),
+            escalation: service.escalation.as_ref().map(Escalation::new),
+            instances: service.instances.is_some(),
+        }
+    }
+}
+
+impl Escalation {
+    fn new(escalation: &deployment::Escalation) -> Escalation {
+        Escalation {
+            failures: escalation.failures,
+            period_us: u64::from(millis(escalation.period)) * crate::time::MS,
+        }
+    }
+}
+
+/// How long one fencing operation may take, unless the document says otherwise. Milliseconds.
+const FENCING_TIMEOUT_MS: u32 = 60_000;
+
+fn millis(duration: std::time::Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// The id of a resource without an instance's number.
+pub(crate) fn base_name(resource: &str) -> &str {
+    match resource.rsplit_once(':') {
+        Some((base, number))
+            if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            base
+        }
+        _ => resource,
+    }
+}

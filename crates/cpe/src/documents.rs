@@ -76,7 +76,7 @@ impl Reader {
         match report.accepted {
             Some(accepted) => {
                 for problem in &report.problems {
-                    tracing::warn!(deployment = accepted.name, "document: {problem}");
+                    tracing::warn!(cpe_deployment = accepted.name, "document: {problem}");
                 }
                 Ok(accepted)
             }

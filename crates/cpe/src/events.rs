@@ -10,7 +10,7 @@ pub fn new(kind: EventKind, deployment: &str) -> Event {
 }
 
 /// Writes a recorded event to the journal: one line for people, the rest as fields to filter by
-/// (`journalctl DEPLOYMENT=shop`, `journalctl MESSAGE_ID=…`).
+/// (`journalctl CPE_DEPLOYMENT=shop`, `journalctl MESSAGE_ID=…`).
 pub fn to_journal(event: &Event) {
     let message_id = cpe_bus::events::message_id(&event.kind);
     let details = match event.details.is_empty() {
@@ -23,16 +23,16 @@ pub fn to_journal(event: &Event) {
             tracing::$level!(
                 target: "cpe::event",
                 message_id,
-                event_id = event.id,
-                event_cursor = event.cursor,
-                event_time = event.time,
-                event_kind = event.kind,
-                deployment = some(&event.deployment),
-                assembly = some(&event.assembly),
-                service = some(&event.service),
-                state = some(&event.state),
-                reason = some(&event.reason),
-                details,
+                cpe_event_id = event.id,
+                cpe_event_cursor = event.cursor,
+                cpe_event_time = event.time,
+                cpe_event_kind = event.kind,
+                cpe_deployment = some(&event.deployment),
+                cpe_assembly = some(&event.assembly),
+                cpe_service = some(&event.service),
+                cpe_state = some(&event.state),
+                cpe_reason = some(&event.reason),
+                cpe_details = details,
                 "{}",
                 sentence(event)
             )

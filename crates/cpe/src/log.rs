@@ -17,7 +17,7 @@ pub fn start() {
     if std::env::var_os("JOURNAL_STREAM").is_some()
         && let Ok(journal) = tracing_journald::layer()
     {
-        // Without a prefix `deployment` becomes DEPLOYMENT and `message_id` becomes MESSAGE_ID.
+        // Without a prefix `cpe_deployment` becomes CPE_DEPLOYMENT and `message_id` becomes MESSAGE_ID.
         registry
             .with(journal.with_field_prefix(None).with_filter(filter))
             .init();

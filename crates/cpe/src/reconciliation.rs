@@ -139,7 +139,7 @@ async fn adopt(session: &Arc<Session>, unit: &str) -> Result<(), String> {
     match row {
         Ok(Some(row)) => {
             tracing::warn!(
-                deployment = row.name,
+                cpe_deployment = row.name,
                 "deployment {} is taken over from its running DPE",
                 row.name
             );

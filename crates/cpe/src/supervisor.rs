@@ -262,7 +262,7 @@ impl Supervisor {
         {
             Ok(()) => {
                 tracing::info!(
-                    deployment = row.name,
+                    cpe_deployment = row.name,
                     generation,
                     "DPE of {} has taken generation {generation}",
                     row.name
@@ -294,7 +294,7 @@ impl Supervisor {
         }
         self.nameless_since = None;
         tracing::warn!(
-            deployment = self.deployment.name,
+            cpe_deployment = self.deployment.name,
             "{} has not appeared on the bus: it is restarted",
             self.unit
         );
@@ -317,7 +317,7 @@ impl Supervisor {
         if deadline <= Instant::now() {
             if how == Destroying::LeaveServices {
                 tracing::warn!(
-                    deployment = row.name,
+                    cpe_deployment = row.name,
                     "the DPE of {} does not finish; its services were to stay, so it is ended",
                     row.name
                 );
@@ -395,7 +395,7 @@ impl Supervisor {
             .map_err(|error| error.to_string())?;
         if let Err(error) = systemd.clean_state(&self.unit).await {
             tracing::warn!(
-                deployment = self.deployment.name,
+                cpe_deployment = self.deployment.name,
                 "the state of {} could not be deleted: {error}",
                 self.unit
             );
@@ -554,7 +554,7 @@ impl Supervisor {
     fn complain(&mut self, complaint: String) {
         if complaint != self.last_complaint {
             tracing::warn!(
-                deployment = self.deployment.name,
+                cpe_deployment = self.deployment.name,
                 "{}: {complaint}; it is tried again",
                 self.deployment.name
             );

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The crate does no I/O. Every problem of a document is reported at once, each with its line and column and with what
-//! would be right; `docs/deployment-document.md` is the reference of the format.
+//! would be right; `docs/deployment-document.md` is the reference of the format, [`SCHEMA`] its RELAX NG schema.
 //!
 //! ```
 //! let deployment = deployment::read(br#"
@@ -33,6 +33,11 @@ pub use model::{
 };
 pub use problem::{Problem, Severity};
 pub use tree::{MAX_DEPTH, MAX_SIZE};
+
+/// The RELAX NG schema of deployment documents (XML syntax), for cloud managers to check against before they send.
+///
+/// It describes form only; [`read`] also checks what a grammar cannot: that names are unique and references exist.
+pub const SCHEMA: &str = include_str!("../../../docs/deployment.rng");
 
 /// What reading a document gave: the deployment unless there is an error, and everything there is to say about it.
 #[derive(Debug, Clone)]

@@ -179,7 +179,12 @@ impl Problems {
 /// `did you mean 'type'?` if one of the known words is close, else a list of them.
 pub(crate) fn suggest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     const LISTED: usize = 24;
-    let limit = (found.chars().count() / 3).clamp(1, 3);
+    let limit = match found.chars().count() {
+        0..=2 => 0,
+        3..=5 => 1,
+        6..=8 => 2,
+        _ => 3,
+    };
     // long words are not names that somebody mistyped; and the distance costs their product
     let comparable = found.len() <= 128;
     let (mut best, mut listed, mut count): (Option<(usize, &str)>, Vec<&str>, usize) =

@@ -17,6 +17,8 @@ pub trait Dpe {
     fn get_status(&self) -> Result<String>;
     /// The policy engine's input, CIB XML.
     fn get_input(&self) -> Result<String>;
+    /// The document that is loaded and its generation; empty and 0 if there is none.
+    fn get_document(&self) -> Result<(String, u64)>;
     /// What a document would change ([`crate::status::Plan`] as JSON).
     fn plan(&self, document: &str) -> Result<String>;
     /// Why a resource is where it is (`assembly` empty), or is not on an assembly.

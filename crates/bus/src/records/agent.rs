@@ -11,6 +11,9 @@ pub struct HelloSettings {
     pub heartbeat_interval_ms: u32,
     /// How long the agent goes on without its DPE before it stops its services; 0 is no lease.
     pub lease_ms: u32,
+    /// How long all services together may take to stop once the lease has ended; then the guest is rebooted. 0 means the agent's
+    /// default (20 s). The DPE waits lease + drift margin + this + a margin for the reboot.
+    pub stop_timeout_ms: u32,
 }
 
 impl HelloSettings {
@@ -23,6 +26,7 @@ impl HelloSettings {
             self.heartbeat_interval_ms,
         );
         put(&mut fields, "lease_ms", self.lease_ms);
+        put(&mut fields, "stop_timeout_ms", self.stop_timeout_ms);
         fields
     }
 
@@ -35,6 +39,7 @@ impl HelloSettings {
         Ok(HelloSettings {
             heartbeat_interval_ms: reader.u32("heartbeat_interval_ms")?,
             lease_ms: reader.u32("lease_ms")?,
+            stop_timeout_ms: reader.u32("stop_timeout_ms")?,
         })
     }
 }
@@ -91,6 +96,7 @@ mod tests {
         let settings = HelloSettings {
             heartbeat_interval_ms: 1000,
             lease_ms: 10_000,
+            stop_timeout_ms: 20_000,
         };
         assert_eq!(
             HelloSettings::from_fields(&settings.to_fields()).unwrap(),

@@ -102,7 +102,7 @@ impl DeploymentObject {
 
 #[zbus::interface(name = "org.cloudpolicy.Cpe1.Deployment", introspection_docs = false)]
 impl DeploymentObject {
-    #[zbus(out_args("document", "generation"))]
+    #[zbus(out_args("document", "found_generation"))]
     async fn get_document(
         &self,
         generation: u64,

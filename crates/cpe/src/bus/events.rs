@@ -15,8 +15,8 @@ use crate::session::Session;
 use crate::store::Filter;
 
 /// Events per reply, at most and by default.
-const MOST: u32 = 1000;
-const USUAL: u32 = 100;
+const MOST: u32 = 10_000;
+const USUAL: u32 = 1000;
 /// Longest text of a filter, in bytes.
 const MAX_FILTER: usize = 256;
 

@@ -9,6 +9,9 @@ use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params, params_fro
 
 use super::{Result, Store, now, signed, unsigned};
 
+/// Texts of a page, at most, in bytes: a page crosses the bus in one message, and the bus has a limit.
+const PAGE_TEXT: usize = 8 << 20;
+
 /// Which events a query is about; empty fields match everything.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
@@ -84,25 +87,31 @@ impl Store {
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
         let mut events = Vec::new();
+        let mut text = 0;
         while let Some(row) = rows.next()? {
-            events.push(event(row)?);
+            let event = event(row)?;
+            text += weight(&event);
+            events.push(event);
+            if text >= PAGE_TEXT {
+                break;
+            }
         }
         let next = match events.last() {
-            Some(last) if events.len() >= limit as usize => last.cursor,
+            Some(last) if events.len() >= limit as usize || text >= PAGE_TEXT => last.cursor,
             // Everything that fits was found: the rest of the log need not be looked at again.
             _ => head.max(after),
         };
         Ok(Page { events, next })
     }
 
-    /// Drops events older than `keep_for` and the oldest above `keep_count`, a bounded number at a time. Returns how many.
+    /// Drops events recorded longer than `keep_for` ago and the oldest above `keep_count`, a bounded number at a time. Returns how many.
     pub fn prune_events(&mut self, keep_for: Duration, keep_count: u64) -> Result<usize> {
         const AT_ONCE: u32 = 10_000;
         let oldest = now().saturating_sub(u64::try_from(keep_for.as_micros()).unwrap_or(u64::MAX));
         let head = *self.head.borrow();
         let dropped = self.connection.execute(
             "DELETE FROM event WHERE cursor IN
-             (SELECT cursor FROM event WHERE cursor <= ?1 OR time < ?2 ORDER BY cursor LIMIT ?3)",
+             (SELECT cursor FROM event WHERE cursor <= ?1 OR recorded < ?2 ORDER BY cursor LIMIT ?3)",
             params![
                 signed(head.saturating_sub(keep_count)),
                 signed(oldest),
@@ -126,8 +135,8 @@ impl Store {
 /// Writes an event as part of a change; returns it with its cursor, to be announced after the commit.
 pub(super) fn append(transaction: &Transaction<'_>, mut event: Event) -> Result<Event> {
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO event (id, time, kind, deployment, assembly, service, state, reason, details)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO event (id, time, kind, deployment, assembly, service, state, reason, details, recorded)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     statement.execute(params![
         event.id,
@@ -139,9 +148,20 @@ pub(super) fn append(transaction: &Transaction<'_>, mut event: Event) -> Result<
         event.state,
         event.reason,
         serde_json::to_string(&event.details)?,
+        signed(now()),
     ])?;
     event.cursor = unsigned(transaction.last_insert_rowid());
     Ok(event)
+}
+
+/// Bytes of the texts that may be long.
+fn weight(event: &Event) -> usize {
+    let details: usize = event
+        .details
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
+    256 + event.reason.len() + details
 }
 
 fn event(row: &SqlRow<'_>) -> Result<Event> {
@@ -246,6 +266,28 @@ mod tests {
             ..Filter::default()
         };
         assert_eq!(store.query(0, 3, &nothing).unwrap().next, 10);
+    }
+
+    #[test]
+    fn a_page_of_long_events_ends_early_and_leaves_nothing_out() {
+        let (_directory, mut store) = store();
+        for n in 0..5 {
+            let mut event = sample(&format!("e{n}"), "service.failed", "db");
+            event.reason = "x".repeat(PAGE_TEXT / 2);
+            store.record(event).unwrap();
+        }
+        let mut seen = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = store.query(after, 100, &Filter::default()).unwrap();
+            assert!(page.events.len() <= 2);
+            if page.events.is_empty() {
+                break;
+            }
+            seen.extend(page.events.into_iter().map(|event| event.id));
+            after = page.next;
+        }
+        assert_eq!(seen, ["e0", "e1", "e2", "e3", "e4"]);
     }
 
     #[test]

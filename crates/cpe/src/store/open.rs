@@ -49,7 +49,8 @@ const MIGRATIONS: &[&str] = &["
         service    TEXT NOT NULL,
         state      TEXT NOT NULL,
         reason     TEXT NOT NULL,
-        details    TEXT NOT NULL                -- JSON object of strings
+        details    TEXT NOT NULL,               -- JSON object of strings
+        recorded   INTEGER NOT NULL             -- by our clock; the time above is the reporter's
     ) STRICT;
     CREATE INDEX event_by_deployment ON event (deployment, cursor);
     CREATE TABLE setting (

@@ -145,6 +145,7 @@ impl<'e> Links<'e> {
             let known = match reference.kind {
                 _ if problems.is_full() => Vec::new(),
                 Kind::Node => self.assemblies.iter().map(String::as_str).collect(),
+                Kind::Object => ids(&|name| RESOURCES.contains(&name)),
                 _ => ids(wanted),
             };
             let hint = problems.suggest(&reference.to, known);

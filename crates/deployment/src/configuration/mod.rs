@@ -17,6 +17,15 @@ use crate::value;
 use grammar::{Kind, Rule};
 use links::Links;
 
+/// Whether an element of that name is Pacemaker's and could not be meant as one of the short forms.
+pub(crate) fn is_section_or_resource(name: &str) -> bool {
+    name.starts_with("rsc_")
+        || ["configuration", "resources"]
+            .iter()
+            .filter_map(|parent| grammar::rule(parent))
+            .any(|rule| rule.children.contains(&name) && !["group", "constraints"].contains(&name))
+}
+
 /// Checks the element and adds what it holds to the deployment: the text of its sections, and its primitives as services.
 pub(crate) fn read(element: &Element<'_>, problems: &mut Problems, deployment: &mut Deployment) {
     let Some(rule) = grammar::rule("configuration") else {

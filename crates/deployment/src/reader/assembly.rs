@@ -174,22 +174,22 @@ fn fencing(
     form.attributes(match mode {
         "agent" => &["mode", "timeout", "agent"],
         "unit" => &["mode", "timeout", "unit"],
-        _ => &["mode", "timeout"],
+        "lease" | "manager" | "none" => &["mode", "timeout"],
+        // whatever the mode is that was meant
+        _ => &["mode", "timeout", "agent", "unit"],
     });
     let timeout = form.optional("timeout", value::positive_duration);
     let mode = match mode {
         "lease" => FencingMode::Lease,
         "agent" => {
-            let agent = form
-                .required("agent", value::agent_part)
-                .unwrap_or_default();
-            if !agent.is_empty() && !agent.starts_with("fence_") {
-                let message = format!("{} is no valid agent of <fencing>", quote(&agent));
-                let hint =
-                    "expected the name of an installed fence agent, such as 'fence_openstack'";
-                form.problems
-                    .error(element.place("agent"), message, hint.to_owned());
-            }
+            let agent = form.required("agent", |text| match value::agent_part(text) {
+                Ok(agent) if agent.starts_with("fence_") => Ok(agent),
+                _ => Err(
+                    "expected the name of an installed fence agent, such as 'fence_openstack'"
+                        .to_owned(),
+                ),
+            });
+            let agent = agent.unwrap_or_default();
             FencingMode::Agent {
                 agent,
                 parameters: Vec::new(),
@@ -225,7 +225,7 @@ fn fencing(
                 problems,
             );
         }
-    } else {
+    } else if MODES.contains(&element.value("mode").unwrap_or("lease")) {
         form.children(&[]).for_each(drop);
     }
     Fencing { mode, timeout }

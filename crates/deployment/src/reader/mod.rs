@@ -218,12 +218,12 @@ impl<'e, 't> Form<'e, 't, '_> {
                 valid.push(child);
             } else {
                 let message = format!("<{}> must not contain <{}>", self.element.name, child.name);
-                let hint = self.problems.suggest(child.name, known.iter().copied());
-                self.problems.error(
-                    child.offset,
-                    message,
-                    hint.or_else(|| Some("remove it".to_owned())),
-                );
+                let hint = match configuration::is_section_or_resource(child.name) {
+                    true => Some("Pacemaker's own elements stand in <configuration>".to_owned()),
+                    false => self.problems.suggest(child.name, known.iter().copied()),
+                };
+                let hint = hint.or_else(|| Some("remove it".to_owned()));
+                self.problems.error(child.offset, message, hint);
             }
         }
         valid.into_iter()

@@ -15,6 +15,24 @@ pub(super) enum Kind {
     Group(usize),
 }
 
+impl Kind {
+    /// Gives it its id; tells its number of instances.
+    fn identify(self, deployment: &mut Deployment, id: &str) -> Option<Instances> {
+        match self {
+            Kind::Service(index) => {
+                let service = &mut deployment.services[index];
+                id.clone_into(&mut service.id);
+                service.instances
+            }
+            Kind::Group(index) => {
+                let group = &mut deployment.groups[index];
+                id.clone_into(&mut group.id);
+                group.instances
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     kind: Kind,
@@ -53,47 +71,29 @@ impl Names {
 
     /// Gives every service and group its id; reports names that cannot be told apart.
     pub(super) fn identify(&mut self, deployment: &mut Deployment, problems: &mut Problems) {
-        let mut by_name: HashMap<&str, Vec<&Entry>> = HashMap::new();
-        for entry in self.entries.iter().filter(|entry| !entry.name.is_empty()) {
-            by_name.entry(&entry.name).or_default().push(entry);
+        let named = || self.entries.iter().filter(|entry| !entry.name.is_empty());
+        // the assembly of the first one of a name, and whether there is one elsewhere
+        let mut places: HashMap<&str, (Option<&str>, bool)> = HashMap::new();
+        for entry in named() {
+            let assembly = entry.assembly.as_deref();
+            let (first, several) = places.entry(&entry.name).or_insert((assembly, false));
+            *several |= *first != assembly;
         }
-        // an id, and whether it was reported already
         let mut ids: HashMap<String, &Entry> = HashMap::new();
         let mut targets: HashMap<String, Vec<Target>> = HashMap::new();
-        for entry in self.entries.iter().filter(|entry| !entry.name.is_empty()) {
-            let shared = by_name[entry.name.as_str()].len() > 1;
+        for entry in named() {
+            let (_, several) = places[entry.name.as_str()];
             let id = match &entry.assembly {
-                Some(assembly) if shared => format!("{}-{assembly}", entry.name),
+                Some(assembly) if several => format!("{}-{assembly}", entry.name),
                 _ => entry.name.clone(),
             };
-            let instances = match entry.kind {
-                Kind::Service(index) => {
-                    let service = &mut deployment.services[index];
-                    service.id.clone_from(&id);
-                    service.instances
-                }
-                Kind::Group(index) => {
-                    let group = &mut deployment.groups[index];
-                    group.id.clone_from(&id);
-                    group.instances
-                }
-            };
+            let instances = entry.kind.identify(deployment, &id);
             let resource = resource_id(&id, instances);
-            // a free service and a pinned one of the same name, too: the name would mean one of them in one place and both in another
-            let mixed = shared && entry.assembly.is_none();
-            if let Some(other) = ids.insert(id.clone(), entry) {
-                let message = format!("there is already a service or group {}", quote(&id));
-                let hint = match (&other.assembly, other.name == entry.name) {
-                    (_, true) => "give one of them another name".to_owned(),
-                    (Some(assembly), _) => format!(
-                        "that is {} of assembly {}; choose another name",
-                        quote(&other.name),
-                        quote(assembly)
-                    ),
-                    (None, _) => "choose another name".to_owned(),
-                };
-                problems.error(entry.offset, message, hint);
-            } else if mixed {
+            if let Some(earlier) = ids.get(&id) {
+                report_duplicate(entry, earlier, problems);
+                continue;
+            }
+            if several && entry.assembly.is_none() {
                 let message = format!(
                     "{} is also the name of a service pinned to an assembly",
                     quote(&entry.name)
@@ -104,28 +104,28 @@ impl Names {
                     "give one of them another name".to_owned(),
                 );
             }
-            if resource != id
-                && let Some(other) = ids.insert(resource.clone(), entry)
-            {
+            if let Some(earlier) = ids.get(&resource).filter(|_| resource != id) {
                 let message = format!(
                     "the instances of {} are called {}",
                     quote(&entry.name),
                     quote(&resource)
                 );
                 problems.error(
-                    other.offset,
+                    earlier.offset,
                     message,
                     "give this service another name".to_owned(),
                 );
             }
             let target = Target {
-                resource,
+                resource: resource.clone(),
                 assembly: entry.assembly.clone(),
             };
             if id != entry.name {
-                targets.entry(id).or_default().push(target.clone());
+                targets.entry(id.clone()).or_default().push(target.clone());
             }
             targets.entry(entry.name.clone()).or_default().push(target);
+            ids.insert(id, entry);
+            ids.insert(resource, entry);
         }
         self.targets = targets;
     }
@@ -139,6 +139,28 @@ impl Names {
     pub(super) fn known(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.name.as_str())
     }
+}
+
+fn report_duplicate(entry: &Entry, earlier: &Entry, problems: &mut Problems) {
+    let (message, hint) = if entry.name == earlier.name {
+        let place = match &entry.assembly {
+            Some(assembly) => format!("assembly {} already has", quote(assembly)),
+            None => "there is already".to_owned(),
+        };
+        (
+            format!("{place} a service or group {}", quote(&entry.name)),
+            "give one of them another name",
+        )
+    } else {
+        // `web` of assembly `a` and of others is `web-a`; an instance of `web` belongs to `web-clone`
+        let message = format!(
+            "{} is already how {} is called among the resources",
+            quote(&entry.name),
+            quote(&earlier.name)
+        );
+        (message, "choose another name")
+    };
+    problems.error(entry.offset, message, hint.to_owned());
 }
 
 /// The id that constraints have to name: of the clone, where there is one.

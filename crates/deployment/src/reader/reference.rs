@@ -404,19 +404,15 @@ fn lookup(
                 _ => None,
             };
             own.map(Found::Value).ok_or_else(|| {
-                let mut known = names_of(index, slots, &owners);
-                known.push("name");
+                let known = names_of(index, slots, &owners);
                 let message = format!(
                     "assembly {} has no attribute or parameter {}",
                     quote(&assembly.name),
                     quote(&reference.parameter)
                 );
                 let hint = problems.suggest(&reference.parameter, known);
-                (
-                    reference.parameter_offset,
-                    message,
-                    hint.or_else(|| Some("give it one in its <attributes>".to_owned())),
-                )
+                let hint = hint.or_else(|| Some("give it one in its <attributes>".to_owned()));
+                (reference.parameter_offset, message, hint)
             })
         }
         (None, None) => Err((

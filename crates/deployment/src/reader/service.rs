@@ -109,11 +109,13 @@ fn group(
     }
     let members = first..deployment.services.len();
     if members.is_empty() {
-        problems.error(
-            element.offset,
-            format!("group {} has no service", quote(&name)),
-            "add one, or remove the group".to_owned(),
-        );
+        if element.children.is_empty() {
+            problems.error(
+                element.offset,
+                format!("group {} has no service", quote(&name)),
+                "add one, or remove the group".to_owned(),
+            );
+        }
         return;
     }
     names.add(

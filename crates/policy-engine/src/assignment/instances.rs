@@ -1,19 +1,183 @@
-//! Instances of clones and bundles: assignment (04 §7) and finding compatible ones (04 §8.4).
+//! Assigning the instances of a clone, or the containers of a bundle (scheduler-spec/04 §7): as many stay where they are as may.
 
-use crate::model::{Cluster, ResourceId, Role, Text};
+use super::commit::undo;
+pub use super::compatible::find_compatible;
+use super::{assign_resource, instance_order};
+use crate::model::{Cluster, NodeId, NodeTable, ResourceId, Score};
 
-/// The instance of `collective` that is compatible with `matched` (04 §8.4): on the same node, or with the same value of `attribute`;
-/// with that role if one is given; `current`: by current instead of assigned location.
-pub fn find_compatible(
-    _cluster: &Cluster,
-    _matched: ResourceId,
-    _collective: ResourceId,
-    _role: Option<Role>,
-    _current: bool,
-    _attribute: Option<&Text>,
-) -> Option<ResourceId> {
-    None
+/// How many instances there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// In all.
+    pub total: i32,
+    /// On one node.
+    pub per_node: i32,
+}
+
+/// Assigns `instances`, which are in order of assignment, within the limits of `collective`.
+pub fn assign(
+    cluster: &mut Cluster,
+    collective: ResourceId,
+    instances: &[ResourceId],
+    limits: Limits,
+) {
+    let mut available = 0;
+    let mut table = std::mem::take(&mut cluster.resource_mut(collective).allowed);
+    for (node, entry) in table.iter_mut() {
+        entry.count = 0;
+        available += i32::from(cluster.node(node).is_available());
+    }
+    cluster.resource_mut(collective).allowed = table;
+    let optimal = if available > 0 {
+        (limits.total / available).max(1)
+    } else {
+        1
+    };
+
+    let mut assigned = 0;
+    for instance in instances {
+        if assigned >= limits.total {
+            break;
+        }
+        if !cluster.resource(*instance).unassigned {
+            continue;
+        }
+        if let Some(node) = place_to_stay(cluster, collective, *instance, optimal)
+            && stay(cluster, collective, *instance, node, assigned, limits)
+        {
+            assigned += 1;
+        }
+    }
+    for instance in instances {
+        if !cluster.resource(*instance).unassigned {
+            continue;
+        }
+        if assigned >= limits.total {
+            cluster.adjust_everywhere(*instance, Score::MINUS_INFINITY);
+        } else if assign_one(cluster, collective, *instance, None, true, limits).is_some() {
+            assigned += 1;
+        }
+    }
+}
+
+/// The node where an instance is now, if it is healthy there and not more than a fair share of instances has the node already.
+fn place_to_stay(
+    cluster: &Cluster,
+    collective: ResourceId,
+    instance: ResourceId,
+    optimal: i32,
+) -> Option<NodeId> {
+    let node = cluster.current_node(instance)?;
+    let placed = cluster
+        .resource(collective)
+        .allowed
+        .get(node)
+        .map_or(0, |entry| entry.count);
+    let healthy = !cluster.resource(instance).failed
+        && cluster.is_usable_at(node, cluster.node(node).base_score);
+    (healthy && i64::from(placed) < i64::from(optimal)).then_some(node)
+}
+
+/// Tries to keep an instance on its node (§7.1). Each time another node turns out better for it, one place there is reserved for a
+/// later instance, until the own node is the best that is left, or no node is.
+fn stay(
+    cluster: &mut Cluster,
+    collective: ResourceId,
+    instance: ResourceId,
+    node: NodeId,
+    assigned: i32,
+    limits: Limits,
+) -> bool {
+    let usable = cluster
+        .resource(instance)
+        .allowed
+        .get(node)
+        .is_some_and(|entry| cluster.is_usable_at(node, entry.score));
+    if !usable {
+        return false;
+    }
+    let tables: Vec<(ResourceId, NodeTable)> = cluster
+        .subtree(instance)
+        .into_iter()
+        .map(|id| (id, cluster.resource(id).allowed.clone()))
+        .collect();
+    let original = cluster.resource(collective).allowed.clone();
+    let mut kept = false;
+    for _reserved in 0..(limits.total - assigned) {
+        let chosen = assign_one(cluster, collective, instance, Some(node), false, limits);
+        if chosen == Some(node) {
+            kept = true;
+            break;
+        }
+        for (id, table) in &tables {
+            cluster.resource_mut(*id).allowed = table.clone();
+        }
+        if chosen.is_none() {
+            cluster.resource_mut(instance).unassigned = true;
+            break;
+        }
+        undo(cluster, instance);
+    }
+    cluster.resource_mut(collective).allowed = original;
+    if kept {
+        count(cluster, collective, node);
+    }
+    kept
+}
+
+/// Assigns one instance where its collective allows it (§7.2). Returns its node.
+fn assign_one(
+    cluster: &mut Cluster,
+    collective: ResourceId,
+    instance: ResourceId,
+    prefer: Option<NodeId>,
+    stop_if_fail: bool,
+    limits: Limits,
+) -> Option<NodeId> {
+    if cluster.resource(instance).assigning {
+        return None;
+    }
+    let table = &cluster.resource(collective).allowed;
+    let removed = cluster.resource(instance).removed;
+    let banned: Vec<NodeId> = cluster
+        .resource(instance)
+        .allowed
+        .iter()
+        .map(|(node, _)| node)
+        .filter(|node| {
+            let full = table.get(*node).is_none_or(|entry| {
+                entry.score < Score::ZERO || i64::from(entry.count) >= i64::from(limits.per_node)
+            });
+            removed || full || !cluster.node(*node).is_available()
+        })
+        .collect();
+    let concerned: Vec<ResourceId> = std::iter::once(instance)
+        .chain(cluster.resource(instance).children.iter().copied())
+        .collect();
+    for id in concerned {
+        for node in &banned {
+            if let Some(entry) = cluster.resource_mut(id).allowed.get_mut(*node) {
+                entry.score = Score::MINUS_INFINITY;
+            }
+        }
+    }
+    let chosen = assign_resource(cluster, instance, prefer, stop_if_fail);
+    if let Some(node) = chosen {
+        count(cluster, collective, node);
+    }
+    chosen
+}
+
+/// Counts an instance on a node, in the table of its collective.
+fn count(cluster: &mut Cluster, collective: ResourceId, node: NodeId) {
+    if let Some(entry) = cluster.resource_mut(collective).allowed.get_mut(node) {
+        entry.count += 1;
+    }
 }
 
 /// Sorts the instance list of a clone by instance number (04 §5, points 1 and 4).
-pub fn sort_by_number(_cluster: &mut Cluster, _clone: ResourceId) {}
+pub fn sort_by_number(cluster: &mut Cluster, clone: ResourceId) {
+    let mut children = std::mem::take(&mut cluster.resource_mut(clone).children);
+    children.sort_by_key(|id| instance_order::number(&cluster.resource(*id).id));
+    cluster.resource_mut(clone).children = children;
+}

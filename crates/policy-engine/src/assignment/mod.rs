@@ -1,23 +1,91 @@
 //! Chapters 3 and 4: which node each resource gets, and which role.
 //!
+//! ```text
+//! criteria ─ what every score table starts from: locks, locations, stickiness, failures, discovery
+//! primitive, group, clones, bundles ─ how each variant is assigned; each asks
+//!    colocations ─ which constraints concern a resource
+//!    apply       ─ what a placed primary does to a dependent
+//!    merge       ─ what dependents' wishes do to a primary
+//!    candidates  ─ how nodes compare
+//!    utilization ─ what fits where
+//!    commit      ─ taking a node
+//! instances, compatible, promotion ─ what only clones and bundles need
+//! dump ─ the score lines
+//! ```
+//!
 //! Stage interface: [`apply_criteria`] (steps C1–C4), [`assign`] (step D3), and for later stages [`unassign_for_good`],
 //! [`instances::find_compatible`], [`colocations::with_this`], [`colocations::this_with`].
 
+mod apply;
+mod bundles;
+mod candidates;
+mod clones;
+mod collective_primaries;
 pub mod colocations;
+mod commit;
+mod compatible;
+mod criteria;
+mod dump;
+mod group;
+mod hash_order;
+mod instance_order;
 pub mod instances;
+mod locations;
+mod merge;
+mod merge_sort;
+mod placement_order;
+mod primitive;
+mod promotion;
+mod promotion_scores;
+mod utilization;
 
-use crate::model::{Cluster, ResourceId};
+pub use commit::unassign_for_good;
+pub use criteria::apply_criteria;
 
-/// C1–C4: shutdown locks, location entries, stickiness, failure thresholds, exclusive discovery.
-pub fn apply_criteria(_cluster: &mut Cluster) {}
+use crate::model::{Cluster, NodeId, PlacementStrategy, ResourceId, Variant};
 
-/// D3: assigns every resource; remote connections first.
-pub fn assign(_cluster: &mut Cluster) {}
+/// D3: assigns every resource; remote connections first, because remote nodes are only usable once their connection has a node.
+pub fn assign(cluster: &mut Cluster) {
+    utilization::prepare(cluster);
+    if cluster.options.placement_strategy != PlacementStrategy::Default {
+        placement_order::sort(cluster);
+    }
+    if cluster.has_remote_nodes {
+        for resource in cluster.top_level.clone() {
+            if cluster.resource(resource).remote_connection {
+                let target = cluster.resource(resource).partial_target;
+                assign_resource(cluster, resource, target, true);
+            }
+        }
+    }
+    for resource in cluster.top_level.clone() {
+        if !(cluster.has_remote_nodes && cluster.resource(resource).remote_connection) {
+            assign_resource(cluster, resource, None, true);
+        }
+    }
+    utilization::finish(cluster);
+}
 
-/// Commits a resource (and its children) to no node, next role Stopped, and adjusts its existing actions (03 §15.3, 05 §5.6).
-/// True if that changed anything.
-pub fn unassign_for_good(_cluster: &mut Cluster, _resource: ResourceId) -> bool {
-    false
+/// Assigns a resource, unless it is assigned already. `prefer`: the node to prefer if it is as good as any. `stop_if_fail`: false for
+/// tentative assignments. Returns the node of a primitive, or the first node that a group's member got.
+fn assign_resource(
+    cluster: &mut Cluster,
+    resource: ResourceId,
+    prefer: Option<NodeId>,
+    stop_if_fail: bool,
+) -> Option<NodeId> {
+    match cluster.resource(resource).variant {
+        Variant::Primitive => primitive::assign(cluster, resource, prefer, stop_if_fail),
+        Variant::Group(_) => group::assign(cluster, resource, prefer, stop_if_fail),
+        Variant::Clone(_) => {
+            clones::assign(cluster, resource, prefer, stop_if_fail);
+            None
+        }
+        Variant::Bundle(_) => {
+            bundles::assign(cluster, resource, prefer, stop_if_fail);
+            None
+        }
+    }
 }
 
 /// After the clone's actions were created (04 §9.5 end): each instance's priority is the clone's again.

@@ -3,6 +3,7 @@
 //! Stage interface: [`unpack`] (steps A2–A6), [`constraints::unpack`] (steps B1, B2), and the evaluations that later stages need:
 //! [`operations::options`], [`parameters::of_resource`], [`parameters::of_operation`], [`digests`], [`scalar`], [`dates`].
 
+mod bundle_settings;
 mod bundles;
 pub mod caches;
 mod clones;

@@ -2,6 +2,8 @@
 //!
 //! Stage interface: [`build`]; for callers the typed [`TransitionGraph`] and [`write()`].
 
+mod describe;
+mod select;
 mod xml;
 
 use crate::model::{Cluster, Text};
@@ -125,7 +127,8 @@ impl GraphAction {
     }
 }
 
-/// P12: selects actions and inputs. Also decides what the dot output shows.
-pub fn build(_cluster: &mut Cluster) -> TransitionGraph {
-    TransitionGraph::default()
+/// P12: selects actions and inputs, creates the notify actions of clones, and describes everything that was selected.
+pub fn build(cluster: &mut Cluster) -> TransitionGraph {
+    let selected = select::select(cluster);
+    describe::describe(cluster, &selected)
 }

@@ -1,7 +1,7 @@
 //! Node attributes as seen on behalf of a resource: for some resources on guest and bundle nodes the host's attributes count
 //! (scheduler-spec/03 §13.2, 04 §8.9).
 
-use super::{Cluster, NodeId, ResourceId};
+use super::{Cluster, NodeId, NodeKind, ResourceId};
 
 /// Which host of a guest node counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +59,14 @@ impl<'a> AttributeLookup<'a> {
             Host::Assigned => launcher.assigned,
             Host::Current => launcher.active_on.first().copied(),
         }
+    }
+
+    /// For `#uname`, which identifies a node: the node whose name counts; `None` for nodes without that attribute.
+    pub fn named_source(&self, node: NodeId) -> Option<NodeId> {
+        let source = self.source(node)?;
+        let node = self.cluster.node(source);
+        let named = node.kind == NodeKind::Cluster || node.attributes.contains("#uname");
+        named.then_some(source)
     }
 
     /// The value for `node`.

@@ -3,8 +3,14 @@
 //! Stage interface: [`order`], [`create`] and [`link`] (used wherever orderings arise), [`internal::unpack`] (P5),
 //! [`remote::order`] (P9), [`apply`] (P11).
 
+mod expand;
+pub mod inputs;
 pub mod internal;
+pub mod marks;
+mod probes;
+mod propagate;
 pub mod remote;
+mod update;
 
 use crate::model::*;
 
@@ -152,5 +158,81 @@ pub fn link(cluster: &mut Cluster, first: ActionId, then: ActionId, flags: Order
     true
 }
 
-/// P11: turns orderings into links and propagates until nothing changes.
-pub fn apply(_cluster: &mut Cluster) {}
+/// P11: turns orderings into links and propagates until nothing changes (05 §12).
+pub fn apply(cluster: &mut Cluster) {
+    expand::expand(cluster);
+    for index in (0..cluster.actions.len()).rev() {
+        let id = ActionId::new(index);
+        let action = cluster.action(id);
+        if !action.runnable && matches!(action.task, Task::Start | Task::Promote) {
+            propagate::block_dependents(cluster, id);
+        }
+    }
+    probes::order(cluster);
+    for index in (0..cluster.actions.len()).rev() {
+        propagate::evaluate(cluster, ActionId::new(index));
+    }
+    disable_invalid(cluster);
+}
+
+/// Disables links that cannot be kept: a guest's content before its launcher, and loops of load orderings (05 §14).
+fn disable_invalid(cluster: &mut Cluster) {
+    for index in (0..cluster.actions.len()).rev() {
+        let id = ActionId::new(index);
+        for link in (0..cluster.action(id).before.len()).rev() {
+            let InLink { first, flags, .. } = cluster.action(id).before[link];
+            if inside_launcher(cluster, first, id, flags) {
+                let text = format!(
+                    "Invalid ordering constraint between {} and {}: a guest's content cannot be ordered before the guest's launcher",
+                    crate::actions::create::key_text(cluster, first),
+                    crate::actions::create::key_text(cluster, id),
+                );
+                cluster.say(Level::Warning, text);
+                cluster.action_mut(id).before[link].flags = OrderFlags::NONE;
+            } else if flags == OrderFlags::LOAD {
+                let action = cluster.action(id);
+                if action.resource.is_some()
+                    && action.task == Task::MigrateTo
+                    && loops(cluster, id, id, link)
+                {
+                    cluster.action_mut(id).before[link].flags = OrderFlags::NONE;
+                }
+            }
+        }
+    }
+}
+
+/// Whether `first` runs on a guest whose launcher is what `then` is about.
+fn inside_launcher(cluster: &Cluster, first: ActionId, then: ActionId, flags: OrderFlags) -> bool {
+    if flags.has(OrderFlags::INTERNAL) || cluster.action(first).resource.is_none() {
+        return false;
+    }
+    let launcher = cluster
+        .action(first)
+        .node
+        .and_then(|n| cluster.guest_launcher(n));
+    launcher.is_some() && launcher == cluster.action(then).resource
+}
+
+/// Whether following inputs from `action` through `link` leads back to `start`.
+fn loops(cluster: &mut Cluster, start: ActionId, action: ActionId, link: usize) -> bool {
+    let first = cluster.action(action).before[link].first;
+    if cluster.action(first).visiting || !inputs::is_wanted_input(cluster, action, link) {
+        return false;
+    }
+    if first == start {
+        return true;
+    }
+    cluster.action_mut(first).visiting = true;
+    let mut found = false;
+    for index in (0..cluster.action(first).before.len()).rev() {
+        if stacker::maybe_grow(64 * 1024, 1024 * 1024, || {
+            loops(cluster, start, first, index)
+        }) {
+            found = true;
+            break;
+        }
+    }
+    cluster.action_mut(first).visiting = false;
+    found
+}

@@ -1,7 +1,7 @@
 //! From an `lrm_resource` to a resource: configured ones, instances of anonymous clones, and removed ones (scheduler-spec/02 §8).
 
 use crate::configuration;
-use crate::model::{Cluster, Node, NodeId, NodeKind, ResourceId, Score, Text, base_name};
+use crate::model::{Cluster, NodeId, ResourceId, Score, Text, base_name};
 use crate::xml::Element;
 
 /// The resource that the history of `id` on `node` belongs to; made if it is not configured any more and has operations.
@@ -144,14 +144,7 @@ fn removed(cluster: &mut Cluster, lrm_resource: Element<'_>, id: &str) -> Resour
     let resource = configuration::create_removed(cluster, id.clone(), class, provider, kind);
     cluster.resource_mut(resource).removed = true;
     if class == "ocf" && provider == Some("pacemaker") && kind == "remote" {
-        let node = cluster.find_node(&id).unwrap_or_else(|| {
-            cluster.add_node(Node::new(
-                id.clone(),
-                id.clone(),
-                NodeKind::Remote,
-                Score::ZERO,
-            ))
-        });
+        let node = configuration::nodes::remote(cluster, &id);
         cluster.node_mut(node).connection = Some(resource);
         cluster.node_mut(node).shutdown = true;
         cluster.resource_mut(resource).remote_node = Some(node);

@@ -1,9 +1,8 @@
 //! The first pass over `node_state`: attributes, and which cluster nodes are online (scheduler-spec/02 §5).
 
 use crate::actions::fencing;
-use crate::configuration::rules::RuleContext;
-use crate::configuration::{nvset, scalar};
-use crate::model::{Cluster, NodeId, QuorumPolicy, Score, Table};
+use crate::configuration::{self, scalar};
+use crate::model::{Cluster, NodeId, QuorumPolicy, Score};
 use crate::xml::Element;
 
 /// The node of a `node_state`: by `id`, then by `uname` (§5.2).
@@ -69,49 +68,8 @@ pub(super) fn shutdown_requested(cluster: &Cluster, node: NodeId) -> bool {
 
 /// §5.4 steps 1–3.
 pub(super) fn read_attributes(cluster: &mut Cluster, node: NodeId, state: Element<'_>) {
-    let this = cluster.node(node);
-    let (id, name) = (this.id.clone(), this.name.clone());
-    let is_dc = cluster.dc.is_none_or(|dc| dc == node)
-        && cluster
-            .options
-            .dc_uuid
-            .as_ref()
-            .is_some_and(|dc| dc.eq_ignore_ascii_case(&id));
-    if is_dc {
-        cluster.dc = Some(node);
-    }
-    let cluster_name = cluster.options.cluster_name.clone();
-    let attributes = &mut cluster.node_mut(node).attributes;
-    attributes.set("#uname", name);
-    attributes.set("#id", id);
-    attributes.set("#is_dc", if is_dc { "true" } else { "false" });
-    if let Some(cluster_name) = &cluster_name {
-        attributes.set("#cluster-name", cluster_name.clone());
-    }
-
-    if let Some(transient) = state.child("transient_attributes") {
-        let mut values = Table::new();
-        let sets = nvset::read(cluster, transient, "instance_attributes", None);
-        let context = RuleContext {
-            node_attributes: Some(&cluster.node(node).attributes),
-            ..RuleContext::default()
-        };
-        nvset::evaluate(cluster, &sets, &context, &mut values);
-        let sets = nvset::read(cluster, transient, "utilization", None);
-        let mut utilization = cluster.node(node).utilization.clone();
-        nvset::evaluate(cluster, &sets, &context, &mut utilization);
-        let this = cluster.node_mut(node);
-        this.utilization = utilization;
-        for (name, value) in values.iter() {
-            this.attributes.set(name.clone(), value.clone());
-        }
-    }
-
-    let attributes = &mut cluster.node_mut(node).attributes;
-    let site = attributes.get("site-name").cloned().or(cluster_name);
-    if let Some(site) = site {
-        attributes.set_if_absent("#site-name", site);
-    }
+    let transient = state.child("transient_attributes");
+    configuration::nodes::read_attributes(cluster, node, transient, true);
 }
 
 /// What `node_state` says about membership (§5.5 "Inputs").

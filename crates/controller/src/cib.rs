@@ -1,0 +1,335 @@
+//! The policy engine's input: a CIB made of the configuration and of what the controller knows (scheduler-spec/02).
+//!
+//! | what the controller knows | `node_state` |
+//! | --- | --- |
+//! | online | member, expected member |
+//! | lost | not member, expected member: *unclean*, whatever must wait for its fencing waits |
+//! | safe | not member, expected down: offline |
+//! | unknown | member without process, expected down: *pending*, nothing is decided about it |
+//! | online, to be restarted | member with attribute `terminate`: unclean |
+//!
+//! The history is what agents told, in the form that Pacemaker gives it: the last single operation as `…_last_0`, recurring ones under
+//! their own keys, the last failure as `…_last_failure_0`.
+
+use crate::durable::FailureFacts;
+use crate::history::{History, Records};
+use crate::operation::{
+    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record, RecordState, TransitionKey, dispatcher_uuid,
+};
+use policy_engine::xml::escape_attribute;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The feature set whose history entries these are: one that the field's present tools read, too.
+const FEATURE_SET: &str = "3.16.2";
+/// Exit code of an operation that has not ended.
+const RC_PENDING: i32 = 193;
+
+/// What the policy engine is told about an assembly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NodeState {
+    Unknown,
+    Online,
+    Lost,
+    Safe,
+}
+
+/// One assembly for the CIB.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node<'a> {
+    pub name: &'a str,
+    pub state: NodeState,
+    pub standby: bool,
+    pub maintenance: bool,
+    /// To be fenced although it is online.
+    pub terminate: bool,
+    /// Not in the configuration any more.
+    pub retired: bool,
+    pub history: &'a History,
+}
+
+/// Everything that goes into a CIB.
+#[derive(Debug)]
+pub(crate) struct Input<'a> {
+    /// `<configuration>…</configuration>`.
+    pub configuration: &'a str,
+    pub nodes: Vec<Node<'a>>,
+    /// By assembly and resource.
+    pub failures: &'a BTreeMap<(String, String), FailureFacts>,
+    /// Epoch seconds.
+    pub now_s: i64,
+}
+
+/// Writes the CIB.
+pub(crate) fn write(input: &Input<'_>) -> String {
+    let mut out = String::with_capacity(input.configuration.len() * 2 + 1024);
+    let _ = writeln!(
+        out,
+        "<cib crm_feature_set=\"{FEATURE_SET}\" validate-with=\"pacemaker-3.7\" have-quorum=\"1\" epoch=\"1\" num_updates=\"0\" \
+         admin_epoch=\"0\" execution-date=\"{}\">",
+        input.now_s
+    );
+    configuration(input, &mut out);
+    out.push_str("\n<status>\n");
+    for node in &input.nodes {
+        node_state(node, input, &mut out);
+    }
+    out.push_str("</status>\n</cib>\n");
+    out
+}
+
+/// The configuration, with the nodes that are no longer in it but not yet empty.
+fn configuration(input: &Input<'_>, out: &mut String) {
+    let mut retired = String::new();
+    for node in input.nodes.iter().filter(|node| node.retired) {
+        retired.push_str("<node");
+        attribute("id", node.name, &mut retired);
+        attribute("uname", node.name, &mut retired);
+        retired.push_str("/>");
+    }
+    let text = input.configuration;
+    if retired.is_empty() {
+        out.push_str(text);
+    } else if let Some(at) = text.find("</nodes>") {
+        let (before, after) = text.split_at(at);
+        let _ = write!(out, "{before}{retired}{after}");
+    } else {
+        out.push_str(&text.replacen("<nodes/>", &format!("<nodes>{retired}</nodes>"), 1));
+    }
+}
+
+fn node_state(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
+    let (member, process, join, expected) = match node.state {
+        NodeState::Online => ("true", "online", "member", "member"),
+        NodeState::Lost => ("false", "offline", "down", "member"),
+        NodeState::Safe => ("false", "offline", "down", "down"),
+        NodeState::Unknown => ("true", "offline", "down", "down"),
+    };
+    out.push_str("  <node_state");
+    for (name, value) in [
+        ("id", node.name),
+        ("uname", node.name),
+        ("in_ccm", member),
+        ("crmd", process),
+        ("join", join),
+        ("expected", expected),
+    ] {
+        attribute(name, value, out);
+    }
+    out.push_str(">\n");
+    transient_attributes(node, input, out);
+    if node.state != NodeState::Safe {
+        out.push_str("    <lrm");
+        attribute("id", node.name, out);
+        out.push_str("><lrm_resources>\n");
+        for (resource, records) in node.history.resources() {
+            let failure = input
+                .failures
+                .get(&(node.name.to_owned(), resource.to_owned()));
+            lrm_resource(node.name, resource, records, failure, out);
+        }
+        out.push_str("    </lrm_resources></lrm>\n");
+    }
+    out.push_str("  </node_state>\n");
+}
+
+fn transient_attributes(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
+    let mut attributes: Vec<(String, String)> = Vec::new();
+    let flags = [
+        ("standby", node.standby || node.retired),
+        ("maintenance", node.maintenance),
+        (
+            "terminate",
+            node.terminate && node.state == NodeState::Online,
+        ),
+    ];
+    for (name, _) in flags.into_iter().filter(|(_, on)| *on) {
+        attributes.push((name.into(), "true".into()));
+    }
+    let own = (node.name.to_owned(), String::new())..;
+    for ((_, resource), facts) in input
+        .failures
+        .range(own)
+        .take_while(|((assembly, _), _)| assembly == node.name)
+    {
+        for (operation, count) in &facts.counts {
+            if count.count > 0 {
+                let value = if count.count >= 1_000_000 {
+                    "INFINITY".to_owned()
+                } else {
+                    count.count.to_string()
+                };
+                attributes.push((format!("fail-count-{resource}#{operation}"), value));
+            }
+            attributes.push((
+                format!("last-failure-{resource}#{operation}"),
+                count.last_failure.to_string(),
+            ));
+        }
+    }
+    if attributes.is_empty() {
+        return;
+    }
+    out.push_str("    <transient_attributes");
+    attribute("id", node.name, out);
+    out.push_str("><instance_attributes");
+    attribute("id", &format!("status-{}", node.name), out);
+    out.push_str(">\n");
+    for (name, value) in &attributes {
+        out.push_str("      <nvpair");
+        attribute("id", &format!("status-{}-{name}", node.name), out);
+        attribute("name", name, out);
+        attribute("value", value, out);
+        out.push_str("/>\n");
+    }
+    out.push_str("    </instance_attributes></transient_attributes>\n");
+}
+
+fn lrm_resource(
+    node: &str,
+    resource: &str,
+    records: &Records,
+    failure: Option<&FailureFacts>,
+    out: &mut String,
+) {
+    let last_failure = failure.and_then(|facts| facts.last.as_ref());
+    let Some(any) = records.values().next() else {
+        return;
+    };
+    out.push_str("      <lrm_resource");
+    attribute("id", resource, out);
+    attribute("class", &any.operation.class, out);
+    if !any.operation.provider.is_empty() {
+        attribute("provider", &any.operation.provider, out);
+    }
+    attribute("type", &any.operation.kind, out);
+    out.push_str(">\n");
+
+    let single = |record: &&Record| {
+        record.operation.interval_ms == 0
+            && !matches!(
+                record.operation.action.as_str(),
+                "notify" | "migrate_to" | "migrate_from" | "meta-data"
+            )
+    };
+    let complete = records
+        .values()
+        .filter(|record| record.state == RecordState::Complete);
+    if let Some(last) = complete
+        .clone()
+        .filter(single)
+        .max_by_key(|record| record.call_id)
+    {
+        entry(node, &format!("{resource}_last_0"), last, None, out);
+    }
+    for record in complete.filter(|record| !single(record)) {
+        let operation = &record.operation;
+        // A failed recurring operation is known as the last failure only, a notification says nothing about the state.
+        if operation.action.starts_with("migrate_")
+            || (operation.interval_ms > 0 && !record.failed())
+        {
+            entry(node, &operation_key(record), record, None, out);
+        }
+    }
+    for record in records
+        .values()
+        .filter(|record| record.state == RecordState::Pending)
+    {
+        let id = match record.operation.interval_ms {
+            0 => format!("{resource}_pending_{}", record.operation.action),
+            _ => operation_key(record),
+        };
+        entry(node, &id, record, None, out);
+    }
+    if let (Some(record), Some(facts)) = (last_failure, failure) {
+        let counted = format!(
+            "{}_{}",
+            record.operation.action, record.operation.interval_ms
+        );
+        let when = facts.counts.get(&counted).map(|count| count.last_failure);
+        entry(
+            node,
+            &format!("{resource}_last_failure_0"),
+            record,
+            when,
+            out,
+        );
+    }
+    out.push_str("      </lrm_resource>\n");
+}
+
+/// `RESOURCE_ACTION_INTERVAL`.
+fn operation_key(record: &Record) -> String {
+    format!(
+        "{}_{}_{}",
+        record.operation.resource, record.operation.action, record.operation.interval_ms
+    )
+}
+
+/// One history entry (05 §18.5). `when`: epoch seconds of the host, for failures, so that their expiry does not hang on a guest's clock.
+fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, out: &mut String) {
+    let operation = &record.operation;
+    let pending = record.state == RecordState::Pending;
+    let key = match TransitionKey::parse(&operation.id) {
+        Some(_) => operation.id.clone(),
+        None => TransitionKey {
+            action: 0,
+            transition: 0,
+            expected_rc: record.expected_rc(),
+            uuid: dispatcher_uuid(0),
+        }
+        .to_string(),
+    };
+    let (status, rc, call_id) = if pending {
+        (-1, RC_PENDING, -1)
+    } else {
+        (record.status, record.rc, i64::from(record.call_id))
+    };
+    // Recorded as what it amounts to: a reload that went well is a start with new parameters.
+    let action = match (operation.action.as_str(), record.failed()) {
+        ("reload" | "reload-agent", false) => "start",
+        ("reload" | "reload-agent", true) => "monitor",
+        (other, _) => other,
+    };
+    out.push_str("        <lrm_rsc_op");
+    attribute("id", id, out);
+    attribute(
+        "operation_key",
+        &format!("{}_{action}_{}", operation.resource, operation.interval_ms),
+        out,
+    );
+    attribute("operation", action, out);
+    attribute("crm-debug-origin", "dpe", out);
+    attribute("crm_feature_set", FEATURE_SET, out);
+    attribute("transition-key", &key, out);
+    attribute("transition-magic", &format!("{status}:{rc};{key}"), out);
+    attribute("exit-reason", &record.exit_reason, out);
+    attribute("on_node", node, out);
+    attribute("call-id", &call_id.to_string(), out);
+    attribute("rc-code", &rc.to_string(), out);
+    attribute("op-status", &status.to_string(), out);
+    attribute("interval", &operation.interval_ms.to_string(), out);
+    let change = if record.last_rc_change > 0 {
+        record.last_rc_change
+    } else {
+        record.started
+    };
+    let change = when.unwrap_or_else(|| i64::try_from(change / 1_000_000).unwrap_or(0));
+    attribute("last-rc-change", &change.to_string(), out);
+    attribute("exec-time", &record.exec_ms.to_string(), out);
+    attribute("queue-time", &record.queue_ms.to_string(), out);
+    for name in [MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST] {
+        if let Some(value) = operation.annotations.get(name) {
+            attribute(name, value, out);
+        }
+    }
+    out.push_str("/>\n");
+}
+
+fn attribute(name: &str, value: &str, out: &mut String) {
+    out.push(' ');
+    out.push_str(name);
+    out.push_str("=\"");
+    escape_attribute(value, out);
+    out.push('"');
+}

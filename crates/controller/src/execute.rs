@@ -1,0 +1,870 @@
+//! From a decision to operations in guests and back: asks the policy engine, carries its graph out, takes results in.
+
+use crate::controller::{Controller, Goal};
+use crate::effect::Effect;
+use crate::event::Kind;
+use crate::history::starts;
+use crate::liveness::Life;
+use crate::operation::{
+    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState, STATUS_ERROR,
+    STATUS_TIMEOUT, TransitionKey, dispatcher_uuid,
+};
+use crate::spec::base_name;
+use crate::status::TransitionStatus;
+use crate::time::{MS, SECOND, Time};
+use crate::transition::{INFINITY, Progress, Transition};
+use policy_engine::{ActionKind, Cib, GraphAction, RunOptions, Schedule};
+use std::collections::BTreeMap;
+
+/// An agent has this much longer than the operation's own timeout to tell its result. Microseconds.
+const NETWORK_DELAY_US: u64 = 60 * SECOND;
+/// Operations under way at a time in one assembly.
+const NODE_LIMIT: usize = 16;
+/// Operations under way at a time, unless the configuration's `batch-limit` says less.
+const BATCH_LIMIT: usize = 128;
+/// The policy engine is asked this often in a row before the controller slows down: something is wrong then.
+const BUSY_LIMIT: u32 = 24;
+/// Longest pause between two transitions of a controller that does not come to rest. Microseconds.
+const LONGEST_PAUSE_US: u64 = 30 * SECOND;
+/// Decisions within one input. What is left waits for the next tick.
+const DECISIONS_PER_INPUT: u32 = 4;
+/// Exit code of an operation that has not ended.
+const RC_PENDING: i32 = 193;
+
+/// An action under way.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub assembly: String,
+    pub deadline_us: Option<u64>,
+    pub since_wall_us: u64,
+    pub work: Work,
+}
+
+/// What is under way.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Operation(Box<Operation>),
+    Cancel {
+        resource: String,
+        action: String,
+        interval_ms: u32,
+    },
+    Fence,
+}
+
+impl Controller {
+    /// Something that the policy engine should know has changed: what is planned is not continued.
+    pub(crate) fn world_changed(&mut self, reason: &str) {
+        self.changed.get_or_insert_with(|| reason.to_owned());
+        if let Some(transition) = &mut self.transition {
+            transition.abort(INFINITY, reason);
+        }
+    }
+
+    /// No assembly is unknown.
+    pub(crate) fn everything_known(&self) -> bool {
+        self.assemblies
+            .values()
+            .all(|assembly| !matches!(assembly.life, Life::Unknown { .. }))
+    }
+
+    /// There is nothing to do and nothing to decide.
+    pub(crate) fn idle(&self) -> bool {
+        self.transition.is_none() && self.changed.is_none()
+    }
+
+    /// Goes on as far as possible now: carries out, decides, carries out.
+    pub(crate) fn advance(&mut self, now: Time) {
+        for _ in 0..DECISIONS_PER_INPUT {
+            if self.spec.is_none() || self.superseded {
+                return;
+            }
+            if self.transition.is_some() {
+                if !self.carry_out(now) {
+                    return;
+                }
+                self.finish_transition(now);
+            }
+            if self.changed.is_none() || !self.everything_known() || self.paused(now) {
+                return;
+            }
+            self.decide(now);
+        }
+    }
+
+    /// A controller that does not come to rest takes a pause before it asks again.
+    fn paused(&mut self, now: Time) -> bool {
+        if self.busy < BUSY_LIMIT {
+            return false;
+        }
+        let pause = ((SECOND / 10) << (self.busy - BUSY_LIMIT).min(9)).min(LONGEST_PAUSE_US);
+        let until_us = self.last_decision_us + pause;
+        self.resume_at_us = (until_us > now.boottime_us).then_some(until_us);
+        self.resume_at_us.is_some()
+    }
+
+    /// Asks the policy engine, and begins what it demands.
+    fn decide(&mut self, now: Time) {
+        let reason = self.changed.take().unwrap_or_default();
+        self.last_decision_us = now.boottime_us;
+        let text = self.cib(now);
+        let cib = match Cib::parse(&text) {
+            Ok(cib) => cib,
+            Err(error) => {
+                self.engine_error = Some(error.to_string());
+                return;
+            }
+        };
+        self.engine_error = None;
+        let schedule = policy_engine::schedule(&cib, now.wall_s(), RunOptions::default());
+        self.start_failure_is_fatal = schedule.graph.attribute("failed-start-offset") != Some("1");
+        self.goal = goal(&schedule);
+        self.recheck_at_s = schedule.cluster.recheck_by.get();
+        if schedule.graph.synapses.is_empty() {
+            self.busy = 0;
+            self.settle_services(now);
+            return;
+        }
+        self.busy += 1;
+        self.transitions += 1;
+        self.reasons = reasons(&schedule);
+        self.effects.push(Effect::KeepInput {
+            number: self.transitions,
+            cib: text,
+            graph: policy_engine::graph::write(&schedule.graph),
+        });
+        let transition = Transition::new(self.transitions, schedule.graph, now.wall_us);
+        let actions = transition.counts().actions;
+        if actions > 0 {
+            let number = self.transitions.to_string();
+            let actions = actions.to_string();
+            let details = [
+                ("transition", number.as_str()),
+                ("actions", actions.as_str()),
+            ];
+            self.event(
+                now,
+                Kind::TransitionStarted,
+                "",
+                "",
+                "running",
+                &reason,
+                &details,
+            );
+        }
+        self.transition = Some(transition);
+    }
+
+    /// Begins what may begin. `true`: the transition is over.
+    fn carry_out(&mut self, now: Time) -> bool {
+        loop {
+            let Some(transition) = &self.transition else {
+                return true;
+            };
+            let ready = transition.ready();
+            let mut begun = false;
+            for index in ready {
+                begun |= self.initiate(now, index);
+            }
+            if !begun {
+                break;
+            }
+        }
+        let Some(transition) = &self.transition else {
+            return true;
+        };
+        // Fencing belongs to its assembly: an aborted transition need not wait for it.
+        let awaited = transition.running().any(|index| {
+            transition.aborted.is_none()
+                || !matches!(
+                    self.runs.get(&index),
+                    Some(Run {
+                        work: Work::Fence,
+                        ..
+                    })
+                )
+        });
+        !awaited && transition.ready().is_empty()
+    }
+
+    /// Begins an action, if it may. `true`: it did.
+    fn initiate(&mut self, now: Time, index: usize) -> bool {
+        let Some(transition) = &self.transition else {
+            return false;
+        };
+        let Some(synapse) = transition.graph.synapses.get(index) else {
+            return false;
+        };
+        let action = &synapse.action;
+        let Some(head) = transition.graph.head(action.id) else {
+            self.end(index, false);
+            return true;
+        };
+        let node = head
+            .router_node
+            .as_ref()
+            .or(head.on_node.as_ref())
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let operation = head.operation.to_string();
+        let resource = action
+            .resource
+            .as_ref()
+            .map(|resource| resource.id.to_string())
+            .unwrap_or_default();
+        match (head.kind, operation.as_str()) {
+            (ActionKind::Pseudo, _) => self.done_at_once(index),
+            (ActionKind::Cluster, "stonith") => {
+                let how = action
+                    .attribute("CRM_meta_stonith_action")
+                    .unwrap_or("reboot")
+                    .to_owned();
+                let id = action.id;
+                self.initiate_fencing(now, index, &node, &how, id);
+                true
+            }
+            (ActionKind::Cluster, "clear_failcount") => {
+                self.forget_failure(&node, &resource);
+                self.done_at_once(index)
+            }
+            (ActionKind::Cluster, "lrm_delete") | (ActionKind::Resource, "delete") => {
+                if !self.can_send(&node) {
+                    return false;
+                }
+                self.forget_resource(&node, &resource);
+                self.done_at_once(index)
+            }
+            (ActionKind::Cluster, _) => self.done_at_once(index),
+            (ActionKind::Resource, "cancel") => {
+                if !self.can_send(&node) {
+                    return false;
+                }
+                let work = Work::Cancel {
+                    resource,
+                    action: action
+                        .attribute("CRM_meta_operation")
+                        .unwrap_or("monitor")
+                        .to_owned(),
+                    interval_ms: number(action, "CRM_meta_interval"),
+                };
+                self.begin(now, index, node, NETWORK_DELAY_US, work);
+                true
+            }
+            (ActionKind::Resource, _) => {
+                let several = action
+                    .resource
+                    .as_ref()
+                    .is_some_and(|resource| resource.long_id.is_some());
+                let held =
+                    starts(&operation) && !several && self.may_run_elsewhere(&resource, &node);
+                if held || !self.can_send(&node) {
+                    return false;
+                }
+                let operation = self.operation(transition.number, action, &operation, &node);
+                let timeout = u64::from(operation.timeout_ms) * MS
+                    + u64::from(number(action, "CRM_meta_start_delay")) * MS;
+                self.begin(
+                    now,
+                    index,
+                    node,
+                    timeout + NETWORK_DELAY_US,
+                    Work::Operation(Box::new(operation)),
+                );
+                true
+            }
+        }
+    }
+
+    fn initiate_fencing(&mut self, now: Time, index: usize, node: &str, how: &str, action: u32) {
+        if how == "on" {
+            self.done_at_once(index);
+            return;
+        }
+        let restart = self.store.assembly(node).restart;
+        let reason = restart
+            .or_else(|| self.reasons.get(&action).cloned())
+            .unwrap_or_else(|| "the policy demands it".into());
+        let run = Run {
+            assembly: node.to_owned(),
+            deadline_us: None,
+            since_wall_us: now.wall_us,
+            work: Work::Fence,
+        };
+        if let Some(transition) = &mut self.transition {
+            transition.begin(index);
+        }
+        self.runs.insert(index, run);
+        if self.fence(now, node, how != "off", &reason) {
+            self.end(index, true);
+        }
+    }
+
+    /// An operation may be sent to that assembly now.
+    fn can_send(&self, node: &str) -> bool {
+        let reachable = self
+            .assemblies
+            .get(node)
+            .is_some_and(crate::liveness::Assembly::reachable);
+        let limit = self
+            .transition
+            .as_ref()
+            .and_then(|transition| transition.graph.attribute("batch-limit")?.parse().ok());
+        let limit = limit
+            .filter(|limit| *limit > 0)
+            .unwrap_or(BATCH_LIMIT)
+            .min(BATCH_LIMIT);
+        let work = self
+            .runs
+            .values()
+            .filter(|run| !matches!(run.work, Work::Fence));
+        reachable
+            && work.clone().count() < limit
+            && work.filter(|run| run.assembly == node).count() < NODE_LIMIT
+    }
+
+    /// The resource may be running in an assembly of which nobody knows. The policy engine has starts wait for fencing; this makes
+    /// sure, whatever the engine says.
+    fn may_run_elsewhere(&self, resource: &str, node: &str) -> bool {
+        self.assemblies.iter().any(|(name, assembly)| {
+            let unknown = match assembly.life {
+                Life::Safe => false,
+                Life::Online | Life::Missed => assembly.fence.is_some(),
+                Life::Lost | Life::Unknown { .. } => true,
+            };
+            name != node
+                && unknown
+                && (assembly.heard_wall_us == 0 || assembly.history.may_run(resource))
+        })
+    }
+
+    fn operation(
+        &self,
+        transition: u64,
+        action: &GraphAction,
+        task: &str,
+        node: &str,
+    ) -> Operation {
+        let identity = action.resource.as_ref();
+        let text = |value: Option<&policy_engine::model::Text>| {
+            value.map(ToString::to_string).unwrap_or_default()
+        };
+        let expected_rc = action
+            .attribute("CRM_meta_op_target_rc")
+            .and_then(|rc| rc.parse().ok())
+            .unwrap_or(0);
+        let uuid = dispatcher_uuid(self.store.epoch);
+        let mut operation = Operation {
+            id: TransitionKey {
+                action: action.id,
+                transition,
+                expected_rc,
+                uuid,
+            }
+            .to_string(),
+            resource: text(identity.map(|resource| &resource.id)),
+            class: text(identity.and_then(|resource| resource.class.as_ref())),
+            provider: text(identity.and_then(|resource| resource.provider.as_ref())),
+            kind: text(identity.and_then(|resource| resource.kind.as_ref())),
+            action: task.to_owned(),
+            interval_ms: number(action, "CRM_meta_interval"),
+            timeout_ms: number(action, "CRM_meta_timeout"),
+            ..Operation::default()
+        };
+        for (name, value) in action.attributes.iter().chain(&action.numbered_parameters) {
+            let (name, value) = (name.to_string(), value.to_string());
+            if name.starts_with("CRM_meta_") {
+                operation.meta.insert(name, value);
+            } else if name != "crm_feature_set" {
+                operation.parameters.insert(name, value);
+            }
+        }
+        operation
+            .annotations
+            .insert(OP_DIGEST.into(), policy_engine::operation_digest(action));
+        for (annotation, meta) in [
+            (MIGRATE_SOURCE, "CRM_meta_migrate_source"),
+            (MIGRATE_TARGET, "CRM_meta_migrate_target"),
+        ] {
+            if let Some(value) = action.attribute(meta) {
+                operation
+                    .annotations
+                    .insert(annotation.into(), value.to_owned());
+            }
+        }
+        // What runs was started with the parameters of its start: those must stop it, whatever the document says by now.
+        if matches!(task, "stop" | "demote") {
+            let records = self
+                .assemblies
+                .get(node)
+                .and_then(|assembly| assembly.history.resource(&operation.resource));
+            if let Some(start) = records.and_then(|records| records.get(&("start".to_owned(), 0))) {
+                operation.parameters.clone_from(&start.operation.parameters);
+            }
+        }
+        operation
+    }
+
+    fn begin(&mut self, now: Time, index: usize, assembly: String, within_us: u64, work: Work) {
+        if let Some(transition) = &mut self.transition {
+            transition.begin(index);
+        }
+        self.send(&assembly, &work);
+        let run = Run {
+            assembly,
+            deadline_us: Some(now.boottime_us + within_us),
+            since_wall_us: now.wall_us,
+            work,
+        };
+        self.runs.insert(index, run);
+    }
+
+    fn send(&mut self, assembly: &str, work: &Work) {
+        match work {
+            Work::Operation(operation) => {
+                let pending = Record {
+                    operation: (**operation).clone(),
+                    state: RecordState::Pending,
+                    rc: RC_PENDING,
+                    ..Record::default()
+                };
+                if let Some(own) = self.assemblies.get_mut(assembly) {
+                    own.history.sent(pending);
+                }
+                self.effects.push(Effect::Execute {
+                    assembly: assembly.to_owned(),
+                    operation: operation.clone(),
+                });
+            }
+            Work::Cancel {
+                resource,
+                action,
+                interval_ms,
+            } => self.effects.push(Effect::Cancel {
+                assembly: assembly.to_owned(),
+                resource: resource.clone(),
+                action: action.clone(),
+                interval_ms: *interval_ms,
+            }),
+            Work::Fence => {}
+        }
+    }
+
+    /// Has an agent forget a resource, and forgets it here.
+    pub(crate) fn forget_resource(&mut self, assembly: &str, resource: &str) {
+        self.forget_failure(assembly, resource);
+        if let Some(own) = self.assemblies.get_mut(assembly) {
+            own.history.forget(resource);
+            if own.connected {
+                self.effects.push(Effect::Forget {
+                    assembly: assembly.to_owned(),
+                    resource: resource.to_owned(),
+                });
+            }
+        }
+    }
+
+    fn done_at_once(&mut self, index: usize) -> bool {
+        if let Some(transition) = &mut self.transition {
+            transition.begin(index);
+            transition.end(index, true);
+        }
+        true
+    }
+
+    fn end(&mut self, index: usize, succeeded: bool) {
+        if let Some(run) = self.runs.remove(&index)
+            && let Work::Operation(operation) = &run.work
+            && let Some(assembly) = self.assemblies.get_mut(&run.assembly)
+        {
+            assembly.history.settled(&operation.resource);
+        }
+        if let Some(transition) = &mut self.transition {
+            transition.end(index, succeeded);
+        }
+    }
+
+    /// Ends all fencing actions for an assembly that is safe now.
+    pub(crate) fn fenced(&mut self, name: &str) -> bool {
+        let done: Vec<usize> = self
+            .runs
+            .iter()
+            .filter(|(_, run)| run.assembly == name && matches!(run.work, Work::Fence))
+            .map(|(index, _)| *index)
+            .collect();
+        for index in &done {
+            self.end(*index, true);
+        }
+        !done.is_empty()
+    }
+
+    /// Whatever was under way in an assembly will not be heard of.
+    pub(crate) fn actions_lost(&mut self, name: &str, reason: &str) {
+        let lost: Vec<usize> = self
+            .runs
+            .iter()
+            .filter(|(_, run)| run.assembly == name && !matches!(run.work, Work::Fence))
+            .map(|(index, _)| *index)
+            .collect();
+        for index in &lost {
+            // What was sent may have been begun: that stays noted in the history of the lost assembly.
+            self.runs.remove(index);
+            if let Some(transition) = &mut self.transition {
+                transition.end(*index, false);
+            }
+        }
+        if !lost.is_empty() {
+            self.world_changed(&format!("operations under way were lost: {reason}"));
+        }
+    }
+
+    /// An agent's whole history, in place of what was known.
+    pub(crate) fn take_history(&mut self, now: Time, name: &str, records: Vec<Record>) {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        assembly.history.replace(records);
+        let known: Vec<Record> = assembly.history.records().cloned().collect();
+        let mut resources: Vec<String> = known
+            .iter()
+            .map(|record| record.operation.resource.clone())
+            .collect();
+        resources.extend(
+            self.store
+                .services
+                .iter()
+                .filter(|(_, facts)| facts.on.contains(name))
+                .map(|(id, _)| id.clone()),
+        );
+        resources.sort();
+        resources.dedup();
+        for record in known.iter().filter(|record| record.failed()) {
+            self.failed_result(now, name, record);
+        }
+        for resource in &resources {
+            self.observe(now, name, resource);
+        }
+        // What was under way: ended, still running, or never received.
+        let runs: Vec<(usize, Option<String>)> = self
+            .runs
+            .iter()
+            .filter(|(_, run)| run.assembly == name)
+            .map(|(index, run)| match &run.work {
+                Work::Operation(operation) => (*index, Some(operation.id.clone())),
+                Work::Cancel { .. } | Work::Fence => (*index, None),
+            })
+            .collect();
+        for (index, id) in runs {
+            let known = id.and_then(|id| known.iter().find(|record| record.operation.id == id));
+            match known {
+                Some(record) if record.state == RecordState::Pending => {}
+                Some(record) => self.confirm(index, record),
+                None => {
+                    if let Some(run) = self.runs.remove(&index) {
+                        self.send(name, &run.work);
+                        self.runs.insert(index, run);
+                    }
+                }
+            }
+        }
+    }
+
+    /// An operation ended, or a recurring one has a new result.
+    pub(crate) fn operation_completed(&mut self, now: Time, name: &str, record: Record) {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        if !matches!(assembly.life, Life::Online | Life::Missed) || !assembly.connected {
+            return;
+        }
+        if record.state == RecordState::Pending {
+            assembly.history.insert(record);
+            return;
+        }
+        let operation = record.operation.clone();
+        if record.state == RecordState::Cancelled
+            || record.status == crate::operation::STATUS_CANCELLED
+        {
+            self.cancelled(
+                name,
+                &operation.resource,
+                &operation.action,
+                operation.interval_ms,
+            );
+            return;
+        }
+        let run = self.run_of(name, &operation.id);
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        if run.is_some() {
+            assembly.history.settled(&operation.resource);
+        }
+        let news = assembly.history.insert(record.clone());
+        if let Some(index) = run {
+            self.confirm(index, &record);
+        } else if news {
+            self.world_changed(&format!(
+                "{} of {} on {name} has a new result",
+                operation.action, operation.resource
+            ));
+        }
+        if news && record.failed() {
+            self.failed_result(now, name, &record);
+        }
+        self.observe(now, name, &operation.resource);
+    }
+
+    fn failed_result(&mut self, now: Time, name: &str, record: &Record) {
+        // A monitor of what has been stopped since says nothing.
+        let operation = &record.operation;
+        let records = self
+            .assemblies
+            .get(name)
+            .and_then(|assembly| assembly.history.resource(&operation.resource));
+        let stop = records.and_then(|records| records.get(&("stop".to_owned(), 0)));
+        let stopped = stop.is_some_and(|stop| {
+            stop.state == RecordState::Complete && stop.call_id > record.call_id
+        });
+        if operation.interval_ms == 0 || !stopped {
+            self.count_failure(now, name, record);
+        }
+    }
+
+    /// The action under way whose operation has that id.
+    fn run_of(&self, name: &str, id: &str) -> Option<usize> {
+        let transition = self.transition.as_ref()?;
+        let key = TransitionKey::parse(id)?;
+        let index = transition.synapse_of(key.action)?;
+        let run = self.runs.get(&index)?;
+        let same = matches!(&run.work, Work::Operation(operation) if operation.id == id);
+        (same && run.assembly == name && transition.progress(index) == Progress::Running)
+            .then_some(index)
+    }
+
+    /// Ends an action with the result of its operation.
+    fn confirm(&mut self, index: usize, record: &Record) {
+        let ignored = record
+            .operation
+            .meta
+            .get("CRM_meta_on_fail")
+            .is_some_and(|on_fail| on_fail == "ignore");
+        let failed = record.failed() && !ignored;
+        self.end(index, !failed);
+        if failed {
+            let reason = format!("{} {}", record.operation.resource, record.describe());
+            self.changed.get_or_insert_with(|| reason.clone());
+            if let Some(transition) = &mut self.transition {
+                let priority = transition
+                    .graph
+                    .synapses
+                    .get(index)
+                    .map_or(0, |synapse| synapse.priority);
+                transition.abort(priority.saturating_add(1), &reason);
+            }
+        }
+    }
+
+    pub(crate) fn cancelled(&mut self, name: &str, resource: &str, action: &str, interval_ms: u32) {
+        if let Some(assembly) = self.assemblies.get_mut(name) {
+            assembly
+                .history
+                .forget_operation(resource, action, interval_ms);
+        }
+        let done: Vec<usize> = self
+            .runs
+            .iter()
+            .filter(|(_, run)| {
+                run.assembly == name
+                    && matches!(&run.work, Work::Cancel { resource: r, action: a, interval_ms: i }
+                        if r == resource && a == action && *i == interval_ms)
+            })
+            .map(|(index, _)| *index)
+            .collect();
+        for index in done {
+            self.end(index, true);
+        }
+    }
+
+    /// An agent will not do what it was asked: that is a failed operation.
+    pub(crate) fn execute_refused(&mut self, now: Time, name: &str, id: &str, reason: &str) {
+        if let Some(index) = self.run_of(name, id) {
+            self.invent_failure(now, index, STATUS_ERROR, reason);
+        }
+    }
+
+    /// Boot time of the next action that is given up.
+    pub(crate) fn actions_deadline(&self) -> Option<u64> {
+        self.runs.values().filter_map(|run| run.deadline_us).min()
+    }
+
+    /// Gives up actions whose result is long overdue.
+    pub(crate) fn age_actions(&mut self, now: Time) {
+        let overdue: Vec<usize> = self
+            .runs
+            .iter()
+            .filter(|(_, run)| {
+                run.deadline_us
+                    .is_some_and(|deadline| deadline <= now.boottime_us)
+            })
+            .map(|(index, _)| *index)
+            .collect();
+        for index in overdue {
+            self.invent_failure(
+                now,
+                index,
+                STATUS_TIMEOUT,
+                "the agent did not tell a result in time",
+            );
+        }
+    }
+
+    /// A result that no agent told.
+    fn invent_failure(&mut self, now: Time, index: usize, status: i32, reason: &str) {
+        let Some(run) = self.runs.get(&index) else {
+            return;
+        };
+        let name = run.assembly.clone();
+        let Work::Operation(operation) = &run.work else {
+            self.end(index, false);
+            self.world_changed(reason);
+            return;
+        };
+        let operation = (**operation).clone();
+        let call_id = self
+            .assemblies
+            .get(&name)
+            .map_or(0, |assembly| assembly.history.highest_call_id())
+            + 1;
+        let record = Record {
+            operation,
+            call_id,
+            status,
+            rc: 1,
+            started: run.since_wall_us,
+            completed: now.wall_us,
+            last_rc_change: now.wall_us,
+            exit_reason: reason.to_owned(),
+            ..Record::default()
+        };
+        if let Some(assembly) = self.assemblies.get_mut(&name) {
+            assembly.history.settled(&record.operation.resource);
+            assembly.history.insert(record.clone());
+        }
+        self.confirm(index, &record);
+        self.count_failure(now, &name, &record);
+        self.world_changed(reason);
+    }
+
+    fn finish_transition(&mut self, now: Time) {
+        let Some(transition) = self.transition.take() else {
+            return;
+        };
+        self.runs.clear();
+        let counts = transition.counts();
+        let unfinished = transition.aborted.is_none() && counts.failed + counts.skipped > 0;
+        let aborted = transition
+            .aborted
+            .clone()
+            .or_else(|| unfinished.then(|| "it cannot be finished".to_owned()));
+        if counts.actions > 0 {
+            let texts = [
+                transition.number,
+                counts.actions.into(),
+                counts.done.into(),
+                counts.failed.into(),
+                counts.skipped.into(),
+            ]
+            .map(|number: u64| number.to_string());
+            let names = ["transition", "actions", "done", "failed", "skipped"];
+            let details: Vec<(&str, &str)> = names
+                .into_iter()
+                .zip(texts.iter().map(String::as_str))
+                .collect();
+            match &aborted {
+                Some(reason) => self.event(
+                    now,
+                    Kind::TransitionAborted,
+                    "",
+                    "",
+                    "aborted",
+                    reason,
+                    &details,
+                ),
+                None => self.event(
+                    now,
+                    Kind::TransitionCompleted,
+                    "",
+                    "",
+                    "completed",
+                    "everything is done",
+                    &details,
+                ),
+            }
+        }
+        self.last_transition = Some(TransitionStatus {
+            number: transition.number,
+            state: if aborted.is_some() {
+                "aborted"
+            } else {
+                "completed"
+            },
+            started: transition.started_wall_us,
+            completed: now.wall_us,
+            actions: counts.actions,
+            done: counts.done,
+            failed: counts.failed,
+            running: Vec::new(),
+        });
+        if unfinished {
+            self.changed
+                .get_or_insert_with(|| "the last transition could not be finished".into());
+        }
+        if self.changed.is_none() {
+            self.busy = 0;
+            self.settle_services(now);
+        }
+    }
+}
+
+/// An attribute that is a number of milliseconds; 0 if it is absent.
+fn number(action: &GraphAction, name: &str) -> u32 {
+    action
+        .attribute(name)
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(0)
+}
+
+/// What the policy engine wants of each service.
+pub(crate) fn goal(schedule: &Schedule) -> BTreeMap<String, Goal> {
+    use policy_engine::model::Role;
+    let cluster = &schedule.cluster;
+    let mut goals: BTreeMap<String, Goal> = BTreeMap::new();
+    for (index, resource) in cluster.resources.iter().enumerate() {
+        if !resource.is_primitive() || resource.removed {
+            continue;
+        }
+        let id = policy_engine::model::ResourceId::new(index);
+        let goal = goals
+            .entry(base_name(&resource.config_id).to_owned())
+            .or_default();
+        let disabled = cluster.target_role(id) == Some(Role::Stopped);
+        goal.enabled |= !disabled;
+        goal.placed |=
+            resource.assigned.is_some() || (!resource.managed && !resource.active_on.is_empty());
+        goal.unmanaged |= !resource.managed;
+    }
+    goals
+}
+
+/// Why actions are done, as the policy engine says, by their numbers in the graph.
+fn reasons(schedule: &Schedule) -> BTreeMap<u32, String> {
+    let actions = schedule.cluster.actions.iter().enumerate();
+    actions
+        .filter_map(|(index, action)| {
+            Some((
+                u32::try_from(index).ok()? + 1,
+                action.reason.as_ref()?.to_string(),
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,295 @@
+//! What services do, as events tell it: the difference between what was told last and what the agents' histories say now.
+//!
+//! Events are not tied to operations: a DPE that was dead while an operation ended sees the same difference, and tells the same.
+
+use crate::controller::Controller;
+use crate::durable::{Announced, ServiceFacts};
+use crate::event::Kind;
+use crate::fencing::Fence;
+use crate::history::Activity;
+use crate::liveness::Life;
+use crate::spec::base_name;
+use crate::time::Time;
+use std::collections::BTreeSet;
+
+impl Controller {
+    /// Compares what one assembly's history says about a resource with what was told, and tells the difference.
+    pub(crate) fn observe(&mut self, now: Time, assembly: &str, resource: &str) {
+        let Some(own) = self.assemblies.get(assembly) else {
+            return;
+        };
+        if !matches!(own.life, Life::Online | Life::Missed) {
+            return;
+        }
+        let activity = own.history.activity(resource);
+        let service = base_name(resource).to_owned();
+        let facts = self
+            .store
+            .services
+            .get(&service)
+            .cloned()
+            .unwrap_or_default();
+        let known = facts.on.contains(assembly);
+        match activity {
+            Some(Activity::Active) if !known => {
+                self.service_appeared(now, assembly, &service, &facts)
+            }
+            Some(Activity::Active) if facts.failed.is_some() => {
+                self.set_running(now, assembly, &service);
+                self.event(
+                    now,
+                    Kind::ServiceRecovered,
+                    assembly,
+                    &service,
+                    "started",
+                    "it runs again",
+                    &[],
+                );
+            }
+            Some(Activity::Inactive) | None if known => {
+                let facts = self.store.service_mut(&service);
+                facts.on.remove(assembly);
+                facts.last_on = Some(assembly.to_owned());
+                facts.since = now.wall_us;
+            }
+            _ => {}
+        }
+    }
+
+    fn service_appeared(
+        &mut self,
+        now: Time,
+        assembly: &str,
+        service: &str,
+        before: &ServiceFacts,
+    ) {
+        let several = self
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.service(service))
+            .is_some_and(|service| service.instances);
+        // Of one that runs once, the place where it still counts as running is where it comes from (a live migration).
+        let from = if several {
+            None
+        } else {
+            before.on.iter().next().or(before.last_on.as_ref()).cloned()
+        };
+        let (kind, reason) = match &from {
+            Some(from) if from != assembly => (Kind::ServiceMoved, format!("from assembly {from}")),
+            _ if before.failed.is_some() => (Kind::ServiceRecovered, "it runs again".into()),
+            Some(_) => (Kind::ServiceStarted, "it was restarted".into()),
+            None => (Kind::ServiceStarted, "it runs".into()),
+        };
+        self.set_running(now, assembly, service);
+        let details: Vec<(&str, &str)> = match &from {
+            Some(from) if kind == Kind::ServiceMoved => vec![("from", from), ("to", assembly)],
+            _ => Vec::new(),
+        };
+        self.event(now, kind, assembly, service, "started", &reason, &details);
+    }
+
+    fn set_running(&mut self, now: Time, assembly: &str, service: &str) {
+        let facts = self.store.service_mut(service);
+        facts.on.insert(assembly.to_owned());
+        facts.last_on = None;
+        facts.failed = None;
+        facts.unrecoverable = false;
+        facts.since = now.wall_us;
+    }
+
+    /// Tells that a service failed.
+    pub(crate) fn service_failed(
+        &mut self,
+        now: Time,
+        assembly: &str,
+        resource: &str,
+        reason: &str,
+    ) {
+        let service = base_name(resource).to_owned();
+        let facts = self.store.service_mut(&service);
+        facts.failed = Some(reason.to_owned());
+        facts.since = now.wall_us;
+        self.event(
+            now,
+            Kind::ServiceFailed,
+            assembly,
+            &service,
+            "failed",
+            reason,
+            &[],
+        );
+    }
+
+    /// Everything that ran in an assembly counts as failed: it is gone, or nobody knows.
+    pub(crate) fn services_gone(&mut self, now: Time, assembly: &str, how: &str) {
+        let here: Vec<String> = self
+            .store
+            .services
+            .iter()
+            .filter(|(_, facts)| facts.on.contains(assembly))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for service in here {
+            let facts = self.store.service_mut(&service);
+            facts.on.remove(assembly);
+            facts.last_on = Some(assembly.to_owned());
+            self.service_failed(
+                now,
+                assembly,
+                &service,
+                &format!("its assembly {assembly} {how}"),
+            );
+        }
+    }
+
+    /// The policy engine has nothing more to demand: tells which services stay stopped, and which cannot be helped.
+    pub(crate) fn settle_services(&mut self, now: Time) {
+        let ending = self
+            .store
+            .loaded
+            .as_ref()
+            .is_none_or(|loaded| loaded.unload.is_some());
+        let names: BTreeSet<String> = self
+            .store
+            .services
+            .keys()
+            .chain(self.goal.keys())
+            .cloned()
+            .collect();
+        for name in names {
+            let facts = self.store.services.get(&name).cloned().unwrap_or_default();
+            if !facts.on.is_empty() {
+                continue;
+            }
+            let wanted = !ending && self.goal.get(&name).is_some_and(|goal| goal.enabled);
+            if wanted && !facts.unrecoverable {
+                let reason = facts
+                    .failed
+                    .clone()
+                    .unwrap_or_else(|| "no assembly may run it now".into());
+                self.store.service_mut(&name).unrecoverable = true;
+                self.event(
+                    now,
+                    Kind::ServiceUnrecoverable,
+                    "",
+                    &name,
+                    "blocked",
+                    &reason,
+                    &[],
+                );
+            } else if !wanted && (facts.last_on.is_some() || facts.failed.is_some()) {
+                let assembly = facts.last_on.clone().unwrap_or_default();
+                let facts = self.store.service_mut(&name);
+                (facts.last_on, facts.failed, facts.unrecoverable) = (None, None, false);
+                self.event(
+                    now,
+                    Kind::ServiceStopped,
+                    &assembly,
+                    &name,
+                    "stopped",
+                    "its policy wants it stopped",
+                    &[],
+                );
+            }
+            let gone = self
+                .spec
+                .as_ref()
+                .is_some_and(|spec| spec.service(&name).is_none());
+            if gone && !wanted {
+                self.store.remove_service(&name);
+            }
+        }
+    }
+
+    /// What is wrong with the deployment now; empty: nothing.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (name, assembly) in &self.assemblies {
+            let retired = self
+                .spec
+                .as_ref()
+                .is_some_and(|spec| !spec.assemblies.contains_key(name));
+            match (assembly.life, &assembly.fence) {
+                (_, Some(Fence { reason, .. })) => {
+                    problems.push(format!("assembly {name} is being made safe: {reason}"))
+                }
+                (Life::Lost, _) => problems.push(format!("assembly {name} is lost")),
+                (Life::Safe, _) if !retired => problems.push(format!("assembly {name} is offline")),
+                _ => {}
+            }
+        }
+        for (name, facts) in &self.store.services {
+            if let Some(reason) = &facts.failed {
+                problems.push(format!("service {name} failed: {reason}"));
+            } else if facts.unrecoverable {
+                problems.push(format!("service {name} can run nowhere"));
+            }
+        }
+        problems
+    }
+
+    /// Tells how the deployment as a whole is, if that changed.
+    pub(crate) fn announce(&mut self, now: Time) {
+        let Some(loaded) = &self.store.loaded else {
+            return;
+        };
+        if loaded.unload.is_some() || self.superseded || !self.everything_known() {
+            return;
+        }
+        let announced = self.store.deployment.announced;
+        let problems = self.problems();
+        let idle = self.idle();
+        let first = problems.first().cloned().unwrap_or_default();
+        match (problems.is_empty(), announced) {
+            (true, Announced::Nothing) if idle => {
+                self.store.deployment_mut().announced = Announced::Active;
+                self.event(
+                    now,
+                    Kind::DeploymentStarted,
+                    "",
+                    "",
+                    "active",
+                    "everything runs that should",
+                    &[],
+                );
+            }
+            (true, Announced::Degraded | Announced::Failed) if idle => {
+                self.store.deployment_mut().announced = Announced::Active;
+                self.event(
+                    now,
+                    Kind::DeploymentRecovered,
+                    "",
+                    "",
+                    "active",
+                    "everything runs that should",
+                    &[],
+                );
+            }
+            (false, Announced::Active) => {
+                self.store.deployment_mut().announced = Announced::Degraded;
+                self.event(
+                    now,
+                    Kind::DeploymentDegraded,
+                    "",
+                    "",
+                    "degraded",
+                    &first,
+                    &[],
+                );
+            }
+            (false, Announced::Nothing) if idle => {
+                self.store.deployment_mut().announced = Announced::Degraded;
+                self.event(
+                    now,
+                    Kind::DeploymentDegraded,
+                    "",
+                    "",
+                    "degraded",
+                    &first,
+                    &[],
+                );
+            }
+            _ => {}
+        }
+    }
+}

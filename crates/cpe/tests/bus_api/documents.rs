@@ -1,0 +1,289 @@
+//! Storing documents: what is accepted, what is refused, and by what name.
+
+use std::process::Command;
+
+use cpe_bus::{DeploymentEntry, Error, Fields};
+
+use super::harness::{Bus, document};
+
+async fn list(cpe: &super::harness::Cpe) -> Vec<DeploymentEntry> {
+    let entries = cpe
+        .manager()
+        .await
+        .list_deployments()
+        .await
+        .expect("a list");
+    entries
+        .iter()
+        .map(|fields| DeploymentEntry::from_fields(fields).expect("an entry"))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_same_document_twice_is_one_deployment_and_another_one_is_refused() {
+    let bus = Bus::start();
+    let cpe = bus.cpe().await;
+    let manager = cpe.manager().await;
+    assert_eq!(cpe.create("shop").await.unwrap(), ("shop".into(), 1));
+    assert_eq!(cpe.create("shop").await.unwrap(), ("shop".into(), 1));
+    let other = manager
+        .create_deployment(&document("shop", "other"), Fields::new())
+        .await;
+    assert!(
+        matches!(&other, Err(Error::Exists(text)) if text.contains("UpdateDeployment")),
+        "{other:?}"
+    );
+    let entries = list(&cpe).await;
+    assert_eq!(entries.len(), 1);
+    assert_eq!(
+        (entries[0].name.as_str(), entries[0].generation),
+        ("shop", 1)
+    );
+    assert_eq!(entries[0].path, "/org/cloudpolicy/cpe1/deployment/shop");
+    assert_eq!(
+        entries[0].uuid.len(),
+        36,
+        "a document without a uuid gets one"
+    );
+    let kinds: Vec<String> = cpe
+        .all_events()
+        .await
+        .into_iter()
+        .map(|event| event.kind)
+        .collect();
+    assert_eq!(kinds, ["deployment.created"]);
+}
+
+#[tokio::test]
+async fn an_update_from_the_wrong_generation_is_a_conflict() {
+    let bus = Bus::start();
+    let cpe = bus.cpe().await;
+    let manager = cpe.manager().await;
+    cpe.create("shop").await.unwrap();
+    let second = document("shop", "second");
+    let update = async |expected: u64, text: &str| {
+        manager
+            .update_deployment("shop", expected, text, Fields::new())
+            .await
+    };
+    assert_eq!(update(1, &second).await.unwrap(), 2);
+    assert_eq!(
+        update(1, &second).await.unwrap(),
+        2,
+        "a repeated call is the same call"
+    );
+    let third = document("shop", "third");
+    let conflict = update(1, &third).await;
+    assert!(
+        matches!(&conflict, Err(Error::GenerationConflict(text)) if text.contains("generation 2")),
+        "{conflict:?}"
+    );
+    assert_eq!(update(0, &third).await.unwrap(), 3);
+    let renamed = update(0, &document("other", "")).await;
+    assert!(
+        matches!(renamed, Err(Error::InvalidArgument(_))),
+        "{renamed:?}"
+    );
+    let absent = manager
+        .update_deployment("none", 0, &document("none", ""), Fields::new())
+        .await;
+    assert!(matches!(absent, Err(Error::NotFound(_))), "{absent:?}");
+    let deployment = cpe.deployment("shop").await;
+    assert_eq!(deployment.get_document(0).await.unwrap(), (third, 3));
+    assert_eq!(deployment.get_document(2).await.unwrap(), (second, 2));
+    assert!(matches!(
+        deployment.get_document(9).await,
+        Err(Error::NotFound(_))
+    ));
+    assert_eq!(deployment.generation().await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_bad_document_is_reported_with_its_place_and_nothing_is_stored() {
+    let bus = Bus::start();
+    let cpe = bus.cpe_with("[limits]\ndocument = \"64KiB\"\n").await;
+    let manager = cpe.manager().await;
+    let create = async |text: &str| manager.create_deployment(text, Fields::new()).await;
+    for bad in [
+        "",
+        "no XML",
+        "<deployable",
+        "<deployable/>",
+        "<other name=\"shop\"/>",
+        "<deployable name=\"Shop!\"/>",
+    ] {
+        let refused = create(bad).await;
+        assert!(
+            matches!(&refused, Err(Error::InvalidDocument(text)) if text.contains(':')),
+            "{bad}: {refused:?}"
+        );
+        let (valid, problems) = manager.validate_deployment(bad).await.unwrap();
+        assert!(
+            !valid
+                && problems
+                    .iter()
+                    .any(|problem| problem.severity == "error" && problem.line > 0),
+            "{problems:?}"
+        );
+    }
+    let typo = document("shop", "").replace("type=", "tpye=");
+    let refused = create(&typo).await;
+    assert!(
+        matches!(&refused, Err(Error::InvalidDocument(text)) if text.starts_with("3:") || text.contains("\n3:")),
+        "{refused:?}"
+    );
+    let refused = create(&document("shop", &"x".repeat(64 << 10))).await;
+    assert!(
+        matches!(&refused, Err(Error::TooLarge(text)) if text.contains("65536")),
+        "{refused:?}"
+    );
+    let options: Fields = [(
+        "dry-run".to_owned(),
+        zbus::Variant::from(true).try_into_owned().unwrap(),
+    )]
+    .into();
+    let refused = manager
+        .create_deployment(&document("shop", ""), options)
+        .await;
+    assert!(
+        matches!(&refused, Err(Error::InvalidArgument(text)) if text.contains("dry-run")),
+        "{refused:?}"
+    );
+    assert!(list(&cpe).await.is_empty());
+    assert!(cpe.all_events().await.is_empty());
+    assert!(
+        manager
+            .validate_deployment(&document("shop", ""))
+            .await
+            .unwrap()
+            .0
+    );
+    assert!(list(&cpe).await.is_empty(), "checking stores nothing");
+}
+
+#[tokio::test]
+async fn destroying_what_does_not_exist_is_refused_by_name() {
+    let bus = Bus::start();
+    let cpe = bus.cpe().await;
+    let manager = cpe.manager().await;
+    assert!(matches!(
+        manager.destroy_deployment("none", true).await,
+        Err(Error::NotFound(_))
+    ));
+    assert!(matches!(
+        manager.destroy_deployment("../etc", true).await,
+        Err(Error::InvalidArgument(_))
+    ));
+}
+
+/// Needs root to become somebody else; the end-to-end tests do the same on a real system bus.
+#[tokio::test]
+async fn a_caller_without_the_right_may_look_but_not_change_or_read_documents() {
+    if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("not run: only root can call as another user");
+        return;
+    }
+    let bus = Bus::start();
+    let cpe = bus.cpe().await;
+    cpe.create("shop").await.unwrap();
+    let address = bus.address();
+    let as_nobody = |arguments: &[&str]| {
+        use std::os::unix::process::CommandExt;
+        let output = Command::new("busctl")
+            .arg(format!("--address={address}"))
+            .arg("call")
+            .arg("org.cloudpolicy.Cpe1")
+            .args(arguments)
+            .uid(65534)
+            .gid(65534)
+            .output()
+            .expect("busctl");
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let manager = |method: &'static str| {
+        [
+            "/org/cloudpolicy/cpe1",
+            "org.cloudpolicy.Cpe1.Manager",
+            method,
+        ]
+    };
+    let object = |method: &'static str| {
+        [
+            "/org/cloudpolicy/cpe1/deployment/shop",
+            "org.cloudpolicy.Cpe1.Deployment",
+            method,
+        ]
+    };
+    let events = |method: &'static str| {
+        [
+            "/org/cloudpolicy/cpe1",
+            "org.cloudpolicy.Cpe1.Events",
+            method,
+        ]
+    };
+    let text = document("evil", "");
+    let refused: [(&str, Vec<&str>); 9] = [
+        (
+            "CreateDeployment",
+            [&manager("CreateDeployment")[..], &["sa{sv}", &text, "0"]].concat(),
+        ),
+        (
+            "UpdateDeployment",
+            [
+                &manager("UpdateDeployment")[..],
+                &["stsa{sv}", "shop", "0", &text, "0"],
+            ]
+            .concat(),
+        ),
+        (
+            "DestroyDeployment",
+            [&manager("DestroyDeployment")[..], &["sb", "shop", "true"]].concat(),
+        ),
+        (
+            "Record",
+            [
+                &events("Record")[..],
+                &["a{sv}", "2", "id", "s", "x", "kind", "s", "a.b"],
+            ]
+            .concat(),
+        ),
+        (
+            "GetDocument",
+            [&object("GetDocument")[..], &["t", "0"]].concat(),
+        ),
+        ("GetInput", object("GetInput").to_vec()),
+        (
+            "Cleanup",
+            [&object("Cleanup")[..], &["ss", "", ""]].concat(),
+        ),
+        (
+            "SetStandby",
+            [&object("SetStandby")[..], &["sb", "web1", "true"]].concat(),
+        ),
+        (
+            "ConfirmFenced",
+            [&object("ConfirmFenced")[..], &["s", "web1"]].concat(),
+        ),
+    ];
+    for (method, arguments) in refused {
+        let (done, message) = as_nobody(&arguments);
+        assert!(
+            !done && message.contains("group `cpe`"),
+            "{method}: {message}"
+        );
+    }
+    for arguments in [
+        manager("ListDeployments").to_vec(),
+        [&manager("ValidateDeployment")[..], &["s", &text]].concat(),
+        [&events("Query")[..], &["tua{sv}", "0", "0", "0"]].concat(),
+        object("GetStatus").to_vec(),
+    ] {
+        let (done, message) = as_nobody(&arguments);
+        assert!(done, "{arguments:?}: {message}");
+    }
+    assert_eq!(list(&cpe).await.len(), 1);
+    assert_eq!(cpe.all_events().await.len(), 1);
+}

@@ -1,0 +1,445 @@
+//! A pretended systemd and pretended DPEs on the test's bus: just enough of both APIs for the daemon to do its work, with a
+//! record of what it asked for.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use cpe_bus::names::{deployment_of_unit, dpe_name, dpe_unit, escape_label};
+use cpe_bus::{Error, Fields};
+use zbus::object_server::SignalEmitter;
+use zbus::{Connection, OwnedObjectPath};
+
+/// The pretended service manager; knows the units of the deployments that it was told of.
+pub struct FakeSystemd {
+    world: Arc<World>,
+    _connection: Connection,
+}
+
+struct World {
+    address: String,
+    units: Mutex<BTreeMap<String, FakeUnit>>,
+    calls: Mutex<Vec<String>>,
+}
+
+#[derive(Default)]
+struct FakeUnit {
+    active: String,
+    runs: u8,
+    dpe: Arc<Mutex<FakeDpeState>>,
+    connection: Option<Connection>,
+}
+
+/// What a pretended DPE keeps over its restarts, as the real one does in its state directory.
+#[derive(Default, Clone)]
+pub struct FakeDpeState {
+    pub document: String,
+    pub generation: u64,
+    pub state: String,
+    pub loads: Vec<(u64, String)>,
+    pub unloads: Vec<bool>,
+}
+
+impl FakeSystemd {
+    pub async fn start(bus: &super::harness::Bus, deployments: &[&str]) -> FakeSystemd {
+        let connection = bus.connect().await;
+        let world = Arc::new(World {
+            address: bus.address(),
+            units: Mutex::default(),
+            calls: Mutex::default(),
+        });
+        let server = connection.object_server();
+        server
+            .at(
+                "/org/freedesktop/systemd1",
+                FakeManager {
+                    world: Arc::clone(&world),
+                },
+            )
+            .await
+            .expect("manager");
+        for name in deployments {
+            let unit = dpe_unit(name);
+            let path = path_of(&unit);
+            let fresh = FakeUnit {
+                active: "inactive".into(),
+                ..FakeUnit::default()
+            };
+            world.units.lock().unwrap().insert(unit.clone(), fresh);
+            let object = FakeUnitObject {
+                world: Arc::clone(&world),
+                unit: unit.clone(),
+            };
+            server.at(path.clone(), object).await.expect("unit");
+            server
+                .at(
+                    path,
+                    FakeServiceObject {
+                        world: Arc::clone(&world),
+                        unit,
+                    },
+                )
+                .await
+                .expect("service");
+        }
+        connection
+            .request_name("org.freedesktop.systemd1")
+            .await
+            .expect("the name");
+        FakeSystemd {
+            world,
+            _connection: connection,
+        }
+    }
+
+    /// What the daemon asked for, as `StartUnit dpe@shop.service`.
+    pub fn calls(&self) -> Vec<String> {
+        self.world.calls.lock().unwrap().clone()
+    }
+
+    pub fn dpe(&self, deployment: &str) -> FakeDpeState {
+        let units = self.world.units.lock().unwrap();
+        let state = units[&dpe_unit(deployment)].dpe.lock().unwrap();
+        state.clone()
+    }
+
+    pub fn active(&self, deployment: &str) -> String {
+        self.world.units.lock().unwrap()[&dpe_unit(deployment)]
+            .active
+            .clone()
+    }
+
+    /// Starts a unit behind the daemon's back.
+    pub async fn run(&self, deployment: &str) {
+        self.world.start(&dpe_unit(deployment)).await;
+    }
+
+    /// The DPE dies, and systemd has given up restarting it.
+    pub async fn kill(&self, deployment: &str) {
+        self.world.end(&dpe_unit(deployment), "failed").await;
+        self.world
+            .announce(&self._connection, &dpe_unit(deployment))
+            .await;
+    }
+}
+
+impl World {
+    async fn start(&self, unit: &str) {
+        let name = deployment_of_unit(unit)
+            .expect("a unit of a DPE")
+            .to_owned();
+        let state = {
+            let mut units = self.units.lock().unwrap();
+            let unit = units.get_mut(unit).expect("a unit that the test announced");
+            if unit.active == "active" {
+                return;
+            }
+            unit.active = "active".into();
+            unit.runs += 1;
+            Arc::clone(&unit.dpe)
+        };
+        {
+            let mut state = state.lock().unwrap();
+            if state.state.is_empty() {
+                state.state = "empty".into();
+            }
+        }
+        let connection = zbus::connection::Builder::address(self.address.as_str())
+            .build()
+            .await
+            .expect("the bus");
+        connection
+            .object_server()
+            .at("/org/cloudpolicy/dpe1", FakeDpe { state })
+            .await
+            .expect("the DPE's object");
+        connection
+            .request_name(dpe_name(&name))
+            .await
+            .expect("the DPE's name");
+        self.units
+            .lock()
+            .unwrap()
+            .get_mut(unit)
+            .expect("a unit")
+            .connection = Some(connection);
+    }
+
+    async fn end(&self, unit: &str, active: &str) {
+        let connection = {
+            let mut units = self.units.lock().unwrap();
+            let unit = units.get_mut(unit).expect("a unit that the test announced");
+            unit.active = active.into();
+            unit.connection.take()
+        };
+        if let Some(connection) = connection {
+            connection.close().await.expect("closing");
+        }
+    }
+
+    async fn announce(&self, connection: &Connection, unit: &str) {
+        let object = connection
+            .object_server()
+            .interface::<_, FakeUnitObject>(path_of(unit))
+            .await
+            .expect("the unit");
+        object
+            .get()
+            .await
+            .active_state_changed(object.signal_emitter())
+            .await
+            .expect("a signal");
+    }
+
+    fn call(&self, text: String) {
+        self.calls.lock().unwrap().push(text);
+    }
+
+    async fn job(
+        &self,
+        connection: &Connection,
+        emitter: &SignalEmitter<'_>,
+        unit: &str,
+    ) -> OwnedObjectPath {
+        let number = u32::try_from(self.calls.lock().unwrap().len()).expect("few calls");
+        let job = OwnedObjectPath::try_from(format!("/org/freedesktop/systemd1/job/{number}"))
+            .expect("a path");
+        // Before the reply, as the real one may.
+        FakeManager::job_removed(emitter, number, job.clone(), unit, "done")
+            .await
+            .expect("a signal");
+        self.announce(connection, unit).await;
+        job
+    }
+}
+
+fn path_of(unit: &str) -> String {
+    format!("/org/freedesktop/systemd1/unit/{}", escape_label(unit))
+}
+
+struct FakeManager {
+    world: Arc<World>,
+}
+
+type UnitRow = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    OwnedObjectPath,
+    u32,
+    String,
+    OwnedObjectPath,
+);
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
+impl FakeManager {
+    async fn subscribe(&self) {
+        self.world.call("Subscribe".into());
+    }
+
+    async fn start_unit(
+        &self,
+        name: String,
+        _mode: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> OwnedObjectPath {
+        self.world.call(format!("StartUnit {name}"));
+        self.world.start(&name).await;
+        self.world.job(connection, &emitter, &name).await
+    }
+
+    async fn stop_unit(
+        &self,
+        name: String,
+        _mode: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> OwnedObjectPath {
+        self.world.call(format!("StopUnit {name}"));
+        self.world.end(&name, "inactive").await;
+        self.world.job(connection, &emitter, &name).await
+    }
+
+    async fn reset_failed_unit(&self, name: String) {
+        self.world.call(format!("ResetFailedUnit {name}"));
+    }
+
+    async fn clean_unit(&self, name: String, what: Vec<String>) {
+        self.world
+            .call(format!("CleanUnit {name} {}", what.join(" ")));
+        let units = self.world.units.lock().unwrap();
+        *units[&name].dpe.lock().unwrap() = FakeDpeState::default();
+    }
+
+    async fn list_units_by_patterns(
+        &self,
+        states: Vec<String>,
+        _patterns: Vec<String>,
+    ) -> Vec<UnitRow> {
+        let units = self.world.units.lock().unwrap();
+        let rows = units
+            .iter()
+            .filter(|(_, unit)| states.contains(&unit.active));
+        rows.map(|(name, unit)| {
+            let path = OwnedObjectPath::try_from(path_of(name)).expect("a path");
+            let none = OwnedObjectPath::try_from("/").expect("a path");
+            let text = String::new;
+            (
+                name.clone(),
+                text(),
+                "loaded".into(),
+                unit.active.clone(),
+                text(),
+                text(),
+                path,
+                0,
+                text(),
+                none,
+            )
+        })
+        .collect()
+    }
+
+    #[zbus(signal)]
+    async fn job_removed(
+        emitter: &SignalEmitter<'_>,
+        id: u32,
+        job: OwnedObjectPath,
+        unit: &str,
+        result: &str,
+    ) -> zbus::Result<()>;
+}
+
+struct FakeUnitObject {
+    world: Arc<World>,
+    unit: String,
+}
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Unit")]
+impl FakeUnitObject {
+    #[zbus(property)]
+    async fn active_state(&self) -> String {
+        self.world.units.lock().unwrap()[&self.unit].active.clone()
+    }
+
+    #[zbus(property)]
+    async fn load_state(&self) -> String {
+        "loaded".into()
+    }
+
+    #[zbus(property, name = "InvocationID")]
+    async fn invocation_id(&self) -> Vec<u8> {
+        vec![self.world.units.lock().unwrap()[&self.unit].runs; 16]
+    }
+}
+
+struct FakeServiceObject {
+    world: Arc<World>,
+    unit: String,
+}
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Service")]
+impl FakeServiceObject {
+    #[zbus(property, name = "MainPID")]
+    async fn main_pid(&self) -> u32 {
+        match self.world.units.lock().unwrap()[&self.unit].active.as_str() {
+            "active" => 4711,
+            _ => 0,
+        }
+    }
+
+    #[zbus(property)]
+    async fn result(&self) -> String {
+        "signal".into()
+    }
+
+    #[zbus(property)]
+    async fn exec_main_code(&self) -> i32 {
+        2
+    }
+
+    #[zbus(property)]
+    async fn exec_main_status(&self) -> i32 {
+        9
+    }
+}
+
+/// A pretended DPE: takes what it is given and calls it active.
+struct FakeDpe {
+    state: Arc<Mutex<FakeDpeState>>,
+}
+
+#[zbus::interface(name = "org.cloudpolicy.Dpe1")]
+impl FakeDpe {
+    async fn load(
+        &self,
+        document: String,
+        generation: u64,
+        _options: Fields,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> Result<(), Error> {
+        {
+            let mut state = self.state.lock().unwrap();
+            if generation < state.generation {
+                return Err(Error::GenerationConflict(format!(
+                    "generation {} is loaded",
+                    state.generation
+                )));
+            }
+            state.loads.push((generation, document.clone()));
+            (state.document, state.generation, state.state) =
+                (document, generation, "active".into());
+        }
+        Ok(FakeDpe::status_changed(&emitter, "active", "").await?)
+    }
+
+    async fn unload(
+        &self,
+        stop_services: bool,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> Result<(), Error> {
+        {
+            let mut state = self.state.lock().unwrap();
+            state.unloads.push(stop_services);
+            state.state = "unloaded".into();
+        }
+        Ok(FakeDpe::status_changed(&emitter, "unloaded", "").await?)
+    }
+
+    async fn get_document(&self) -> (String, u64) {
+        let state = self.state.lock().unwrap();
+        (state.document.clone(), state.generation)
+    }
+
+    async fn get_status(&self) -> String {
+        r#"{"name": "shop", "uuid": "9e0bd9e0-6b1c-4a2e-8f7d-0b6c7b1f3a55", "state": "active"}"#
+            .into()
+    }
+
+    async fn set_standby(&self, assembly: String, _on: bool) -> Result<(), Error> {
+        match assembly.as_str() {
+            "web1" => Ok(()),
+            other => Err(Error::NotFound(format!("there is no assembly `{other}`"))),
+        }
+    }
+
+    #[zbus(property)]
+    async fn state(&self) -> String {
+        self.state.lock().unwrap().state.clone()
+    }
+
+    #[zbus(property)]
+    async fn generation(&self) -> u64 {
+        self.state.lock().unwrap().generation
+    }
+
+    #[zbus(signal)]
+    async fn status_changed(
+        emitter: &SignalEmitter<'_>,
+        state: &str,
+        summary: &str,
+    ) -> zbus::Result<()>;
+}

@@ -1,0 +1,256 @@
+//! A private bus, a `cpe` on it, and short words for what the tests ask.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cpe_bus::names::{CPE_NAME, deployment_path};
+use cpe_bus::proxies::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
+use cpe_bus::{Event, Fields};
+use tempfile::TempDir;
+use zbus::Connection;
+use zbus::proxy::CacheProperties;
+
+/// Patience with the machine, not a measure of speed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A `dbus-daemon` of our own, on an address that survives its restarts.
+pub struct Bus {
+    pub directory: TempDir,
+    daemon: Option<Child>,
+}
+
+impl Bus {
+    pub fn start() -> Bus {
+        let directory = tempfile::Builder::new()
+            .prefix("cpe-bus")
+            .tempdir()
+            .expect("a temporary directory");
+        make_public(directory.path());
+        let configuration = format!(
+            r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+                 "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+               <busconfig>
+                 <type>session</type>
+                 <listen>unix:path={}/bus</listen>
+                 <auth>EXTERNAL</auth>
+                 <policy context="default">
+                   <allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>
+                 </policy>
+               </busconfig>"#,
+            directory.path().display()
+        );
+        std::fs::write(directory.path().join("bus.conf"), configuration)
+            .expect("the bus configuration");
+        let mut bus = Bus {
+            directory,
+            daemon: None,
+        };
+        bus.start_daemon();
+        bus
+    }
+
+    pub fn start_daemon(&mut self) {
+        let _ = std::fs::remove_file(self.directory.path().join("bus"));
+        let daemon = Command::new("dbus-daemon")
+            .arg(format!(
+                "--config-file={}/bus.conf",
+                self.directory.path().display()
+            ))
+            .arg("--nofork")
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("dbus-daemon (package dbus-daemon or dbus)");
+        self.daemon = Some(daemon);
+        let socket = self.directory.path().join("bus");
+        let since = Instant::now();
+        // The file is there before anybody listens behind it.
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            assert!(since.elapsed() < PATIENCE, "the bus did not come up");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        make_public(&socket);
+    }
+
+    pub fn kill_daemon(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
+    }
+
+    pub fn address(&self) -> String {
+        format!("unix:path={}/bus", self.directory.path().display())
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    pub async fn connect(&self) -> Connection {
+        let builder = zbus::connection::Builder::address(self.address().as_str());
+        builder
+            .build()
+            .await
+            .expect("a connection to the private bus")
+    }
+
+    /// Starts a daemon and waits for its name.
+    pub async fn cpe(&self) -> Cpe {
+        self.cpe_with("").await
+    }
+
+    pub async fn cpe_with(&self, configuration: &str) -> Cpe {
+        let process = self.spawn_cpe(configuration);
+        let connection = self.connect().await;
+        await_name(&connection, CPE_NAME).await;
+        Cpe {
+            process,
+            connection,
+        }
+    }
+
+    pub fn spawn_cpe(&self, configuration: &str) -> Child {
+        let file = self.directory.path().join("cpe.toml");
+        std::fs::write(&file, configuration).expect("the configuration");
+        Command::new(env!("CARGO_BIN_EXE_cpe"))
+            .args(["--bus", &self.address(), "--state-dir"])
+            .arg(self.state())
+            .arg("--config")
+            .arg(file)
+            .env_remove("JOURNAL_STREAM")
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the daemon")
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        self.kill_daemon();
+    }
+}
+
+/// A running daemon and a connection to its bus; killed when dropped.
+pub struct Cpe {
+    process: Child,
+    pub connection: Connection,
+}
+
+impl Cpe {
+    pub async fn manager(&self) -> CpeManagerProxy<'static> {
+        CpeManagerProxy::builder(&self.connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
+            .expect("a proxy")
+    }
+
+    pub async fn events(&self) -> CpeEventsProxy<'static> {
+        CpeEventsProxy::new(&self.connection)
+            .await
+            .expect("a proxy")
+    }
+
+    pub async fn deployment(&self, name: &str) -> CpeDeploymentProxy<'static> {
+        CpeDeploymentProxy::builder(&self.connection)
+            .destination(CPE_NAME)
+            .path(deployment_path(name))
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
+            .expect("a proxy")
+    }
+
+    pub async fn create(&self, name: &str) -> cpe_bus::Result<(String, u64)> {
+        self.manager()
+            .await
+            .create_deployment(&document(name, ""), Fields::new())
+            .await
+    }
+
+    /// All events, oldest first.
+    pub async fn all_events(&self) -> Vec<Event> {
+        let (events, _) = self
+            .events()
+            .await
+            .query(0, 0, Fields::new())
+            .await
+            .expect("events");
+        events
+            .iter()
+            .map(|fields| Event::from_fields(fields).expect("an event"))
+            .collect()
+    }
+
+    /// Waits for an event of that kind and deployment.
+    pub async fn await_event(&self, kind: &str, deployment: &str) -> Event {
+        let what = format!("{kind} of {deployment}");
+        let found = until(&what, async || {
+            let events = self.all_events().await;
+            events
+                .into_iter()
+                .find(|event| event.kind == kind && event.deployment == deployment)
+        });
+        found.await
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Cpe {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking()
+            && let Some(mut stderr) = self.process.stderr.take()
+        {
+            let mut text = String::new();
+            let _ = std::io::Read::read_to_string(&mut stderr, &mut text);
+            eprintln!("--- cpe said:\n{text}");
+        }
+    }
+}
+
+/// A small valid document.
+pub fn document(name: &str, comment: &str) -> String {
+    format!(
+        r#"<deployable name="{name}"><!--{comment}-->
+  <assemblies><assembly name="web1" address="unix:/run/cpe/guests/web1/agent.sock"/></assemblies>
+  <services><service name="web" class="ocf" provider="heartbeat" type="Dummy"/></services>
+</deployable>"#
+    )
+}
+
+pub async fn await_name(connection: &Connection, name: &str) {
+    let bus = zbus::fdo::DBusProxy::new(connection)
+        .await
+        .expect("the bus");
+    until(&format!("{name} on the bus"), async || {
+        let name = zbus::names::BusName::try_from(name).expect("a bus name");
+        bus.name_has_owner(name)
+            .await
+            .unwrap_or(false)
+            .then_some(())
+    })
+    .await;
+}
+
+/// Asks again and again until there is an answer.
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(since.elapsed() < PATIENCE, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn make_public(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).expect("permissions");
+}

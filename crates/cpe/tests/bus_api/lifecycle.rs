@@ -1,0 +1,194 @@
+//! From create to destroy, with a pretended systemd and pretended DPEs.
+
+use cpe_bus::{Error, Fields};
+use futures_util::StreamExt;
+use zbus::fdo::ObjectManagerProxy;
+
+use super::fake_systemd::FakeSystemd;
+use super::harness::{Bus, Cpe, document, until};
+
+async fn await_state(cpe: &Cpe, name: &str, wanted: &str) {
+    let deployment = cpe.deployment(name).await;
+    until(&format!("{name} to be {wanted}"), async || {
+        (deployment.state().await.ok()? == wanted).then_some(())
+    })
+    .await;
+}
+
+fn kinds(events: &[cpe_bus::Event]) -> Vec<&str> {
+    events.iter().map(|event| event.kind.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_deployment_is_started_loaded_changed_and_destroyed() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let manager = cpe.manager().await;
+    let objects = ObjectManagerProxy::new(
+        &cpe.connection,
+        "org.cloudpolicy.Cpe1",
+        "/org/cloudpolicy/cpe1",
+    )
+    .await
+    .unwrap();
+    let mut added = objects.receive_interfaces_added().await.unwrap();
+    let mut removed = objects.receive_interfaces_removed().await.unwrap();
+
+    cpe.create("shop").await.unwrap();
+    let path = added
+        .next()
+        .await
+        .unwrap()
+        .args()
+        .unwrap()
+        .object_path()
+        .to_string();
+    assert_eq!(path, "/org/cloudpolicy/cpe1/deployment/shop");
+    await_state(&cpe, "shop", "active").await;
+    assert_eq!(systemd.dpe("shop").loads, [(1, document("shop", ""))]);
+    let deployment = cpe.deployment("shop").await;
+    assert_eq!(deployment.dpe_pid().await.unwrap(), 4711);
+    assert_eq!(deployment.unit().await.unwrap(), "dpe@shop.service");
+
+    deployment.set_standby("web1", true).await.unwrap();
+    let unknown = deployment.set_standby("web9", true).await;
+    assert!(
+        matches!(&unknown, Err(Error::NotFound(text)) if text.contains("web9")),
+        "{unknown:?}"
+    );
+
+    let second = document("shop", "second");
+    manager
+        .update_deployment("shop", 1, &second, Fields::new())
+        .await
+        .unwrap();
+    until("generation 2 in the DPE", async || {
+        (systemd.dpe("shop").generation == 2).then_some(())
+    })
+    .await;
+    assert_eq!(systemd.dpe("shop").loads[1], (2, second));
+
+    manager.destroy_deployment("shop", true).await.unwrap();
+    assert_eq!(deployment.state().await.unwrap(), "destroying");
+    cpe.await_event("deployment.destroyed", "shop").await;
+    let path = removed
+        .next()
+        .await
+        .unwrap()
+        .args()
+        .unwrap()
+        .object_path()
+        .to_string();
+    assert_eq!(path, "/org/cloudpolicy/cpe1/deployment/shop");
+    assert!(manager.list_deployments().await.unwrap().is_empty());
+    assert_eq!(
+        systemd.calls(),
+        [
+            "Subscribe",
+            "StartUnit dpe@shop.service",
+            "StopUnit dpe@shop.service",
+            "ResetFailedUnit dpe@shop.service",
+            "CleanUnit dpe@shop.service state"
+        ]
+    );
+    assert_eq!(
+        kinds(&cpe.all_events().await),
+        [
+            "deployment.created",
+            "dpe.started",
+            "deployment.modified",
+            "deployment.destroyed"
+        ]
+    );
+    // The name is free again, and starts from nothing.
+    assert_eq!(cpe.create("shop").await.unwrap(), ("shop".into(), 1));
+    await_state(&cpe, "shop", "active").await;
+}
+
+#[tokio::test]
+async fn services_are_left_running_if_asked() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    cpe.create("shop").await.unwrap();
+    await_state(&cpe, "shop", "active").await;
+    let seen = tokio::spawn({
+        let connection = cpe.connection.clone();
+        async move {
+            let manager = cpe_bus::proxies::CpeManagerProxy::new(&connection)
+                .await
+                .unwrap();
+            manager.destroy_deployment("shop", false).await.unwrap();
+        }
+    });
+    seen.await.unwrap();
+    cpe.await_event("deployment.destroyed", "shop").await;
+    assert_eq!(systemd.active("shop"), "inactive");
+}
+
+#[tokio::test]
+async fn a_dead_dpe_is_noticed_told_of_and_started_again_where_systemd_has_given_up() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus
+        .cpe_with("[dpe]\nbackoff_initial = \"10ms\"\nbackoff_maximum = \"20ms\"\n")
+        .await;
+    cpe.create("shop").await.unwrap();
+    await_state(&cpe, "shop", "active").await;
+    for round in 1..=3 {
+        systemd.kill("shop").await;
+        until("the DPE's return", async || {
+            let events = cpe.all_events().await;
+            (events
+                .iter()
+                .filter(|event| event.kind == "dpe.restarted")
+                .count()
+                == round)
+                .then_some(())
+        })
+        .await;
+        await_state(&cpe, "shop", "active").await;
+    }
+    let events = cpe.all_events().await;
+    assert_eq!(
+        kinds(&events),
+        [
+            "deployment.created",
+            "dpe.started",
+            "dpe.died",
+            "dpe.restarted",
+            "dpe.died",
+            "dpe.restarted",
+            "dpe.died",
+            "dpe.restarted"
+        ]
+    );
+    assert_eq!(events[2].reason, "killed by signal 9");
+    assert!(
+        systemd
+            .calls()
+            .contains(&"ResetFailedUnit dpe@shop.service".to_owned())
+    );
+    // It had the document already: nothing to load again.
+    assert_eq!(systemd.dpe("shop").loads.len(), 1);
+}
+
+#[tokio::test]
+async fn a_dpe_without_a_deployment_is_stopped_at_the_start() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["ghost", "shop"]).await;
+    systemd.run("ghost").await;
+    let cpe = bus.cpe().await;
+    until("the ghost to be stopped", async || {
+        (systemd.active("ghost") == "inactive").then_some(())
+    })
+    .await;
+    cpe.create("shop").await.unwrap();
+    await_state(&cpe, "shop", "active").await;
+    assert!(
+        !systemd
+            .calls()
+            .contains(&"StopUnit dpe@shop.service".to_owned())
+    );
+}

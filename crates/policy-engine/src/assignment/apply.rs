@@ -1,0 +1,253 @@
+//! What a primary that has been placed does to a dependent (scheduler-spec/03 §13, §17; 04 §8.7): it draws or repels it, or influences
+//! its role.
+
+use super::{assign_resource, collective_primaries, merge};
+use crate::model::{
+    AttributeLookup, Cluster, Colocation, ColocationId, Host, Level, ResourceId, Role, Score,
+    Variant, same_value,
+};
+
+/// Applies a "this with" colocation to a dependent that is being placed; assigns the primary first (§13.1).
+pub fn follow_primary(cluster: &mut Cluster, dependent: ResourceId, id: ColocationId) {
+    let colocation = cluster.colocation(id).clone();
+    let may_be_undone = colocation.dependent_role == Some(Role::Promoted)
+        || (colocation.score < Score::ZERO && !colocation.score.is_minus_infinity());
+    let backup = may_be_undone.then(|| cluster.resource(dependent).allowed.clone());
+    if cluster.resource(colocation.primary).unassigned {
+        assign_resource(cluster, colocation.primary, None, true);
+    }
+    apply(cluster, dependent, colocation.primary, &colocation);
+    if let Some(backup) = backup
+        && !merge::has_usable(cluster, &cluster.resource(dependent).allowed)
+    {
+        cluster.resource_mut(dependent).allowed = backup;
+    }
+}
+
+/// Applies a colocation to a dependent on behalf of (part of) its primary. Returns by how much the dependent's priority changed.
+pub fn apply(
+    cluster: &mut Cluster,
+    dependent: ResourceId,
+    primary: ResourceId,
+    colocation: &Colocation,
+) -> i32 {
+    if cluster.resource(dependent).is_group() {
+        return apply_to_group(cluster, dependent, primary, colocation);
+    }
+    match &cluster.resource(primary).variant {
+        Variant::Primitive => match effect(cluster, dependent, primary, colocation, false) {
+            Effect::Nothing => 0,
+            Effect::Location => {
+                apply_location(cluster, dependent, primary, colocation);
+                0
+            }
+            Effect::Role => apply_role(cluster, dependent, primary, colocation),
+        },
+        Variant::Group(group) => {
+            let colocated = group.colocated;
+            apply_group(cluster, dependent, primary, colocation, colocated)
+        }
+        Variant::Clone(_) => {
+            collective_primaries::apply_clone(cluster, dependent, primary, colocation)
+        }
+        Variant::Bundle(_) => {
+            collective_primaries::apply_bundle(cluster, dependent, primary, colocation)
+        }
+    }
+}
+
+/// A group instance whose role is chosen: its first member speaks for it.
+fn apply_to_group(
+    cluster: &mut Cluster,
+    dependent: ResourceId,
+    primary: ResourceId,
+    colocation: &Colocation,
+) -> i32 {
+    let group = cluster.resource(dependent);
+    let colocated = group.group_data().is_some_and(|data| data.colocated);
+    let Some(first) = group.children.first().copied().filter(|_| colocated) else {
+        return 0;
+    };
+    let delta = apply(cluster, first, primary, colocation);
+    let group = cluster.resource_mut(dependent);
+    group.priority = Score(group.priority).add(Score(delta)).0;
+    delta
+}
+
+fn apply_group(
+    cluster: &mut Cluster,
+    dependent: ResourceId,
+    group: ResourceId,
+    colocation: &Colocation,
+    colocated: bool,
+) -> i32 {
+    let members = cluster.resource(group).children.clone();
+    let mandatory = colocation.score.is_infinity();
+    if colocated {
+        let member = if !mandatory {
+            members.first()
+        } else if cluster.resource(group).unassigned {
+            None
+        } else {
+            members.last()
+        };
+        return member.map_or(0, |member| apply(cluster, dependent, *member, colocation));
+    }
+    if mandatory {
+        let text = format!(
+            "Colocation {} with score INFINITY needs {} to be colocated itself",
+            colocation.id,
+            cluster.resource(group).id
+        );
+        cluster.say(Level::Error, text);
+        return 0;
+    }
+    let mut delta = Score::ZERO;
+    for member in members {
+        delta = delta.add(Score(apply(cluster, dependent, member, colocation)));
+    }
+    delta.0
+}
+
+/// What a colocation can affect now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// Nothing.
+    Nothing,
+    /// Where the dependent goes.
+    Location,
+    /// Which role the dependent gets.
+    Role,
+}
+
+/// What a colocation of two primitives affects (§13.3). `preview`: whatever is assigned already.
+pub fn effect(
+    cluster: &Cluster,
+    dependent: ResourceId,
+    primary: ResourceId,
+    colocation: &Colocation,
+    preview: bool,
+) -> Effect {
+    if !preview && cluster.resource(primary).unassigned {
+        return Effect::Nothing;
+    }
+    let dependent_role = cluster.resource(role_resource(cluster, dependent));
+    let chooses_role = matches!(
+        colocation.dependent_role,
+        Some(Role::Unpromoted | Role::Promoted)
+    );
+    if chooses_role
+        && !dependent_role.unassigned
+        && dependent_role
+            .parent
+            .is_some_and(|parent| cluster.resource(parent).promotable)
+    {
+        return Effect::Role;
+    }
+    if !preview && !cluster.resource(dependent).unassigned {
+        return Effect::Nothing;
+    }
+    if colocation
+        .dependent_role
+        .is_some_and(|role| role != dependent_role.next_role)
+    {
+        return Effect::Nothing;
+    }
+    let primary_role = cluster.resource(role_resource(cluster, primary)).next_role;
+    if colocation
+        .primary_role
+        .is_some_and(|role| role != primary_role)
+    {
+        return Effect::Nothing;
+    }
+    Effect::Location
+}
+
+/// The resource whose role counts: what runs inside a bundle's container, else the resource itself.
+fn role_resource(cluster: &Cluster, id: ResourceId) -> ResourceId {
+    if !cluster.resource(id).replica_container {
+        return id;
+    }
+    cluster
+        .replica_of(id)
+        .and_then(|(_, replica)| replica.child)
+        .unwrap_or(id)
+}
+
+/// Draws the dependent to the primary's node, or away from it (§13.4).
+fn apply_location(
+    cluster: &mut Cluster,
+    dependent: ResourceId,
+    primary: ResourceId,
+    colocation: &Colocation,
+) {
+    let score = colocation.score;
+    let mut work = cluster.resource(dependent).allowed.clone();
+    match cluster.resource(primary).assigned {
+        None if score < Score::ZERO => return,
+        None => {
+            for (_, entry) in work.iter_mut() {
+                entry.score = score.negated().add(entry.score);
+            }
+        }
+        Some(node) => {
+            let attribute = &colocation.attribute;
+            let value =
+                AttributeLookup::new(cluster, attribute, primary, Host::Assigned).value(node);
+            let lookup = AttributeLookup::new(cluster, attribute, dependent, Host::Assigned);
+            for (node, entry) in work.iter_mut() {
+                if same_value(lookup.value(node), value) {
+                    if !score.is_infinity() {
+                        entry.score = score.add(entry.score);
+                    }
+                } else if score.is_infinity() {
+                    entry.score = Score::MINUS_INFINITY;
+                }
+            }
+        }
+    }
+    let mandatory = score.is_infinity() || score.is_minus_infinity();
+    if mandatory || merge::has_usable(cluster, &work) {
+        cluster.resource_mut(dependent).allowed = work;
+    }
+}
+
+/// Raises or lowers the dependent's claim to be promoted (04 §8.7).
+fn apply_role(
+    cluster: &mut Cluster,
+    dependent: ResourceId,
+    primary: ResourceId,
+    colocation: &Colocation,
+) -> i32 {
+    let Some(dependent_node) = cluster.resource(dependent).assigned else {
+        return 0;
+    };
+    let primary_node = cluster.resource(primary).assigned;
+    let primary_role = cluster.resource(role_resource(cluster, primary)).next_role;
+    if primary_node.is_some()
+        && colocation
+            .primary_role
+            .is_some_and(|role| role != primary_role)
+    {
+        return 0;
+    }
+    let value = |resource, node| {
+        AttributeLookup::new(cluster, &colocation.attribute, resource, Host::Assigned).value(node)
+    };
+    let dependent_value = value(dependent, dependent_node);
+    let primary_value = primary_node.and_then(|node| value(primary, node));
+    let delta = if same_value(dependent_value, primary_value) {
+        if colocation.dependent_role == Some(Role::Unpromoted) {
+            colocation.score.negated()
+        } else {
+            colocation.score
+        }
+    } else if colocation.score.is_infinity() && colocation.dependent_role == Some(Role::Promoted) {
+        colocation.score.negated()
+    } else {
+        return 0;
+    };
+    let resource = cluster.resource_mut(dependent);
+    resource.priority = delta.add(Score(resource.priority)).0;
+    delta.0
+}

@@ -1,0 +1,45 @@
+//! Assigning a clone (scheduler-spec/04 §6).
+
+use super::instances::Limits;
+use super::{
+    assign_resource, colocations, dump, instance_order, instances, merge, promotion,
+    promotion_scores,
+};
+use crate::model::{Cluster, NodeId, ResourceId};
+
+/// Assigns a clone's instances, and chooses their roles if it is promotable.
+pub fn assign(cluster: &mut Cluster, id: ResourceId, prefer: Option<NodeId>, stop_if_fail: bool) {
+    let clone = cluster.resource(id);
+    if !clone.unassigned || clone.assigning {
+        return;
+    }
+    let Some(data) = clone.clone_data() else {
+        return;
+    };
+    let limits = Limits {
+        total: data.clone_max,
+        per_node: data.clone_node_max,
+    };
+    let promotable = clone.promotable;
+    cluster.resource_mut(id).assigning = true;
+    if promotable {
+        promotion_scores::add_to_instances(cluster, id);
+    }
+    for colocation in colocations::this_with(cluster, id) {
+        let primary = cluster.colocation(colocation).primary;
+        assign_resource(cluster, primary, prefer, stop_if_fail);
+    }
+    for colocation in colocations::with_this(cluster, id) {
+        merge::heed_dependent(cluster, id, colocation);
+    }
+    dump::record(cluster, "pcmk__clone_assign", id);
+    let sorted = instance_order::for_assignment(cluster, &cluster.resource(id).children);
+    cluster.resource_mut(id).children = sorted.clone();
+    instances::assign(cluster, id, &sorted, limits);
+    if promotable {
+        promotion::choose_roles(cluster, id);
+    }
+    let clone = cluster.resource_mut(id);
+    clone.unassigned = false;
+    clone.assigning = false;
+}

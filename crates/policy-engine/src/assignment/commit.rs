@@ -1,0 +1,120 @@
+//! Taking a node, and giving it back (scheduler-spec/03 §15.3).
+
+use super::utilization;
+use crate::model::{Cluster, NodeId, ResourceId, Role, Score, Task};
+
+/// How a resource is committed to a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Commitment {
+    /// Whatever the score and the state of the node.
+    pub forced: bool,
+    /// Without a node, the resource will stop; false for tentative assignments.
+    pub stop_if_fail: bool,
+}
+
+/// Commits a resource (all parts of a collective one) to a node, or to none. True if anything changed.
+pub fn commit(
+    cluster: &mut Cluster,
+    id: ResourceId,
+    node: Option<NodeId>,
+    how: Commitment,
+) -> bool {
+    if !cluster.resource(id).is_primitive() {
+        let mut changed = false;
+        for child in cluster.resource(id).children.clone() {
+            changed |= commit(cluster, child, node, how);
+        }
+        return changed;
+    }
+    let node = node.filter(|node| how.forced || is_possible(cluster, id, *node));
+    let was_unassigned = cluster.resource(id).unassigned;
+    let old = cluster.resource(id).assigned;
+    give_back(cluster, id);
+    cluster.resource_mut(id).unassigned = false;
+    let Some(node) = node else {
+        let stopped = how.stop_if_fail && stop(cluster, id);
+        return stopped || was_unassigned || old.is_some();
+    };
+    take(cluster, id, node);
+    was_unassigned || old != Some(node)
+}
+
+/// Whether an unforced resource may be committed to the node: a guest node may still be down, its connection will bring it up.
+fn is_possible(cluster: &Cluster, id: ResourceId, node: NodeId) -> bool {
+    let score = cluster
+        .resource(id)
+        .allowed
+        .get(node)
+        .map_or(Score::MINUS_INFINITY, |entry| entry.score);
+    score >= Score::ZERO && (cluster.node(node).is_available() || cluster.is_guest(node))
+}
+
+fn take(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
+    let fresh = cluster.fresh_entry(node);
+    let resource = cluster.resource_mut(id);
+    let mut entry = resource.allowed.get(node).copied().unwrap_or(fresh);
+    entry.count += 1;
+    if let Some(own) = resource.allowed.get_mut(node) {
+        own.count += 1;
+    }
+    resource.assigned = Some(node);
+    resource.assigned_entry = Some(entry);
+    let target = cluster.node_mut(node);
+    target.assigned_count += 1;
+    target.assigned.push(id);
+    utilization::consume(cluster, id, node);
+}
+
+fn give_back(cluster: &mut Cluster, id: ResourceId) {
+    let resource = cluster.resource_mut(id);
+    resource.assigned_entry = None;
+    let Some(node) = resource.assigned.take() else {
+        return;
+    };
+    let old = cluster.node_mut(node);
+    old.assigned_count -= 1;
+    old.assigned.retain(|other| *other != id);
+    utilization::release(cluster, id, node);
+}
+
+/// Undoes a tentative assignment of a resource and everything below it.
+pub fn undo(cluster: &mut Cluster, id: ResourceId) {
+    for child in cluster.resource(id).children.clone() {
+        undo(cluster, child);
+    }
+    if cluster.resource(id).is_primitive() {
+        give_back(cluster, id);
+    }
+    cluster.resource_mut(id).unassigned = true;
+}
+
+/// A resource without node stops; actions that exist already learn it (05 §5.6). True if anything changed.
+fn stop(cluster: &mut Cluster, id: ResourceId) -> bool {
+    let resource = cluster.resource_mut(id);
+    let mut changed = resource.next_role != Role::Stopped;
+    resource.next_role = Role::Stopped;
+    for i in 0..cluster.resource(id).actions.len() {
+        let action = cluster.resource(id).actions[i];
+        let action = cluster.action_mut(action);
+        if action.task == Task::Stop {
+            changed |= action.optional;
+            action.optional = false;
+        } else if action.task == Task::Start
+            || (action.interval_ms() > 0 && action.meta("op_target_rc") != Some("7"))
+        {
+            changed |= action.runnable;
+            action.runnable = false;
+        }
+    }
+    changed
+}
+
+/// Commits a resource (and its children) to no node, next role Stopped, and adjusts its existing actions (03 §15.3, 05 §5.6).
+/// True if that changed anything.
+pub fn unassign_for_good(cluster: &mut Cluster, resource: ResourceId) -> bool {
+    let how = Commitment {
+        forced: true,
+        stop_if_fail: true,
+    };
+    commit(cluster, resource, None, how)
+}

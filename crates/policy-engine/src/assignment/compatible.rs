@@ -1,0 +1,65 @@
+//! Finding the instance of a collective that belongs to a resource (scheduler-spec/04 §8.4).
+
+use super::candidates;
+use crate::model::{
+    AttributeLookup, Cluster, Host, NodeId, ResourceId, Role, Text, Variant, same_value,
+};
+
+/// The instance of `collective` that is compatible with `matched`: on the same node, or with the same value of `attribute`; with that
+/// role if one is given. `current`: by current instead of assigned location and role.
+pub fn find_compatible(
+    cluster: &Cluster,
+    matched: ResourceId,
+    collective: ResourceId,
+    role: Option<Role>,
+    current: bool,
+    attribute: Option<&Text>,
+) -> Option<ResourceId> {
+    if let Some(node) = cluster.location_of(matched, current) {
+        return instance_at(cluster, collective, node, role, current, attribute);
+    }
+    candidates::sorted(cluster, &cluster.resource(matched).allowed, None)
+        .into_iter()
+        .find_map(|node| instance_at(cluster, collective, node, role, current, attribute))
+}
+
+/// The first instance of `collective` on `node`, or where `attribute` has the same value.
+pub fn instance_at(
+    cluster: &Cluster,
+    collective: ResourceId,
+    node: NodeId,
+    role: Option<Role>,
+    current: bool,
+    attribute: Option<&Text>,
+) -> Option<ResourceId> {
+    let matches = |instance: ResourceId| {
+        let Some(location) = cluster.location_of(instance, current) else {
+            return false;
+        };
+        let here = location == node
+            || attribute.is_some_and(|name| {
+                let lookup = AttributeLookup::new(cluster, name, instance, Host::Assigned);
+                same_value(lookup.value(location), lookup.value(node))
+            });
+        here && role.is_none_or(|role| {
+            role == if current {
+                cluster.role_of(instance)
+            } else {
+                cluster.next_role_of(instance)
+            }
+        }) && !cluster.any_below(instance, |resource| resource.blocked)
+    };
+    match &cluster.resource(collective).variant {
+        Variant::Bundle(bundle) => bundle
+            .replicas
+            .iter()
+            .map(|replica| replica.container)
+            .find(|container| matches(*container)),
+        _ => cluster
+            .resource(collective)
+            .children
+            .iter()
+            .copied()
+            .find(|instance| matches(*instance)),
+    }
+}

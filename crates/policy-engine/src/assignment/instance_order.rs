@@ -1,0 +1,201 @@
+//! The order in which instances are assigned, and their order by number (scheduler-spec/04 §5).
+
+use super::{colocations, merge, merge_sort::merge_sort};
+use crate::model::{Cluster, NodeId, NodeTable, ResourceId, Score};
+use std::cmp::Ordering;
+
+/// Instances in order of assignment: those that can stay where they are first.
+pub fn for_assignment(cluster: &Cluster, instances: &[ResourceId]) -> Vec<ResourceId> {
+    let mut order = InstanceOrder::new(cluster, instances);
+    order.sort(|order, a, b| order.compare(a, b))
+}
+
+/// Instances in order of promotion: promotion priority, then current role, then the order of assignment.
+pub fn for_promotion(cluster: &Cluster, instances: &[ResourceId]) -> Vec<ResourceId> {
+    let claims: Vec<_> = instances
+        .iter()
+        .map(|id| {
+            let priority = cluster.resource(*id).promotion_priority;
+            (priority, cluster.role_of(*id))
+        })
+        .collect();
+    let mut order = InstanceOrder::new(cluster, instances);
+    order.sort(|order, a, b| claims[b].cmp(&claims[a]).then_with(|| order.compare(a, b)))
+}
+
+/// The instance number: the integer after the last `:` of the id, else after the last `-`.
+pub fn number(id: &str) -> i64 {
+    let (_, number) = id
+        .rsplit_once(':')
+        .or_else(|| id.rsplit_once('-'))
+        .unwrap_or_default();
+    crate::configuration::scalar::integer(number).unwrap_or(0)
+}
+
+/// What the comparison needs to know about each instance; the colocation scores are expensive and rarely needed.
+struct InstanceOrder<'c> {
+    cluster: &'c Cluster,
+    facts: Vec<Facts>,
+}
+
+struct Facts {
+    id: ResourceId,
+    active: usize,
+    current: Option<NodeId>,
+    /// The current node is in its table with a score that is not negative (or there is none).
+    may_stay: bool,
+    current_available: bool,
+    in_parents_table: bool,
+    priority: i32,
+    failed: bool,
+    colocation_score: Option<Score>,
+    number: i64,
+}
+
+impl<'c> InstanceOrder<'c> {
+    fn new(cluster: &'c Cluster, instances: &[ResourceId]) -> Self {
+        let facts = instances.iter().map(|id| facts(cluster, *id)).collect();
+        InstanceOrder { cluster, facts }
+    }
+
+    /// Sorts by a comparison of positions in `facts`.
+    fn sort(
+        &mut self,
+        mut compare: impl FnMut(&mut Self, usize, usize) -> Ordering,
+    ) -> Vec<ResourceId> {
+        let mut positions: Vec<usize> = (0..self.facts.len()).collect();
+        merge_sort(&mut positions, &mut |a, b| compare(self, a, b));
+        positions.into_iter().map(|i| self.facts[i].id).collect()
+    }
+
+    /// 04 §5.1; the rules' numbers are behind them.
+    fn compare(&mut self, a: usize, b: usize) -> Ordering {
+        let (x, y) = (&self.facts[a], &self.facts[b]);
+        if x.active > 0 && y.active > 0 && x.active != y.active {
+            return x.active.cmp(&y.active); // 1
+        }
+        let preference = y
+            .may_stay
+            .cmp(&x.may_stay) // 2
+            .then(y.priority.cmp(&x.priority)); // 3
+        if preference.is_ne() {
+            return preference;
+        }
+        match (x.current, y.current) {
+            (None, None) => return Ordering::Equal, // 4
+            (Some(_), None) => return Ordering::Less,
+            (None, Some(_)) => return Ordering::Greater,
+            (Some(_), Some(_)) => {}
+        }
+        let place = y.current_available.cmp(&x.current_available); // 5
+        if place.is_ne() {
+            return place;
+        }
+        if !x.in_parents_table && !y.in_parents_table {
+            return Ordering::Equal; // 6
+        }
+        let health = y
+            .in_parents_table
+            .cmp(&x.in_parents_table) // 6
+            .then(x.failed.cmp(&y.failed)); // 8
+        if health.is_ne() {
+            return health;
+        }
+        let (score_a, score_b) = (self.colocation_score(a), self.colocation_score(b));
+        let numbers = self.facts[a].number.cmp(&self.facts[b].number);
+        score_b.cmp(&score_a).then(numbers) // 9, 10
+    }
+
+    fn colocation_score(&mut self, i: usize) -> Score {
+        if let Some(score) = self.facts[i].colocation_score {
+            return score;
+        }
+        let facts = &self.facts[i];
+        let score = match facts.current {
+            Some(node) => colocation_score(self.cluster, facts.id, node),
+            None => Score::ZERO,
+        };
+        self.facts[i].colocation_score = Some(score);
+        score
+    }
+}
+
+fn facts(cluster: &Cluster, id: ResourceId) -> Facts {
+    let resource = cluster.resource(id);
+    let current = cluster.current_node(id);
+    let may_stay = current.is_none_or(|node| {
+        resource
+            .allowed
+            .get(node)
+            .is_some_and(|entry| entry.score >= Score::ZERO)
+    });
+    let current = current.filter(|_| may_stay);
+    Facts {
+        id,
+        active: resource.active_on.len(),
+        current,
+        may_stay,
+        current_available: current.is_some_and(|node| cluster.node(node).is_available()),
+        in_parents_table: current.is_some_and(|node| {
+            resource
+                .parent
+                .is_some_and(|parent| cluster.resource(parent).allowed.contains(node))
+        }),
+        priority: resource.priority,
+        failed: cluster.any_below(id, |resource| resource.failed),
+        colocation_score: None,
+        number: number(&resource.id),
+    }
+}
+
+/// What its colocations say about the node where an instance is now (rule 9).
+fn colocation_score(cluster: &Cluster, id: ResourceId, node: NodeId) -> Score {
+    let mut table = NodeTable::new();
+    table.insert(node, cluster.fresh_entry(node));
+    for colocation in colocations::this_with(cluster, id) {
+        let colocation = cluster.colocation(colocation);
+        let factor = merge::factor(1.0, colocation);
+        merge::merge(
+            cluster,
+            colocation.primary,
+            id,
+            &mut table,
+            colocation,
+            factor,
+            merge::Mode::default(),
+        );
+    }
+    for colocation in colocations::with_this(cluster, id) {
+        let colocation = cluster.colocation(colocation);
+        if !colocations::has_influence(cluster, colocation, id) {
+            continue;
+        }
+        let mode = merge::Mode {
+            non_negative: true,
+            ..merge::Mode::default()
+        };
+        let factor = merge::factor(1.0, colocation);
+        merge::merge(
+            cluster,
+            colocation.dependent,
+            id,
+            &mut table,
+            colocation,
+            factor,
+            mode,
+        );
+    }
+    table.get(node).map_or(Score::ZERO, |entry| entry.score)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn instance_numbers_are_behind_the_last_colon_or_dash() {
+        assert_eq!(number("a-1:12"), 12);
+        assert_eq!(number("web-docker-3"), 3);
+        assert_eq!(number("plain"), 0);
+    }
+}

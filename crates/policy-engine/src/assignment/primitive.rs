@@ -1,0 +1,163 @@
+//! Assigning a primitive (scheduler-spec/03 §12, §15).
+
+use super::commit::{Commitment, commit};
+use super::{apply, assign_resource, candidates, colocations, dump, merge, utilization};
+use crate::model::{
+    Cluster, ColocationId, NodeId, PlacementStrategy, QuorumPolicy, ResourceId, Role, Score,
+};
+
+/// Assigns a primitive; its parent first, unless that is at it already. Returns its node.
+pub fn assign(
+    cluster: &mut Cluster,
+    id: ResourceId,
+    prefer: Option<NodeId>,
+    stop_if_fail: bool,
+) -> Option<NodeId> {
+    if let Some(parent) = cluster.resource(id).parent
+        && !cluster.resource(parent).assigning
+    {
+        assign_resource(cluster, parent, prefer, stop_if_fail);
+    }
+    let resource = cluster.resource(id);
+    if !resource.unassigned {
+        return resource.assigned;
+    }
+    if resource.assigning {
+        return None;
+    }
+    cluster.resource_mut(id).assigning = true;
+
+    apply_colocations(cluster, id);
+    apply_next_role(cluster, id);
+    dump::record(cluster, "pcmk__primitive_assign", id);
+    if cluster.options.fencing_enabled && !cluster.options.have_fencing_device {
+        cluster.resource_mut(id).managed = false;
+    }
+    let forced = Commitment {
+        forced: true,
+        stop_if_fail,
+    };
+    if !cluster.resource(id).managed {
+        let resource = cluster.resource_mut(id);
+        resource.next_role = resource.role;
+        let current = cluster.current_node(id);
+        commit(cluster, id, current, forced);
+    } else if cluster.options.stop_all_resources {
+        commit(cluster, id, None, forced);
+    } else {
+        choose(cluster, id, prefer, stop_if_fail);
+    }
+    cluster.resource_mut(id).assigning = false;
+
+    if cluster.resource(id).remote_connection {
+        update_remote_node(cluster, id);
+    }
+    cluster.resource(id).assigned
+}
+
+/// Mandatory colocations before optional ones; in each pass the primaries first, then the dependents' wishes.
+fn apply_colocations(cluster: &mut Cluster, id: ResourceId) {
+    let this_with = colocations::this_with(cluster, id);
+    let with_this = colocations::with_this(cluster, id);
+    let is_mandatory = |cluster: &Cluster, colocation: ColocationId| {
+        let score = cluster.colocation(colocation).score;
+        score.is_infinity() || score.is_minus_infinity()
+    };
+    for mandatory in [true, false] {
+        for colocation in &this_with {
+            if is_mandatory(cluster, *colocation) == mandatory {
+                apply::follow_primary(cluster, id, *colocation);
+            }
+        }
+        for colocation in &with_this {
+            if is_mandatory(cluster, *colocation) == mandatory {
+                merge::heed_dependent(cluster, id, *colocation);
+            }
+        }
+    }
+}
+
+fn apply_next_role(cluster: &mut Cluster, id: ResourceId) {
+    let resource = cluster.resource(id);
+    if resource.next_role == Role::Stopped {
+        cluster.adjust_everywhere(id, Score::MINUS_INFINITY);
+    } else if resource.next_role > resource.role
+        && !cluster.options.quorate
+        && cluster.options.no_quorum_policy == QuorumPolicy::Freeze
+    {
+        let resource = cluster.resource_mut(id);
+        resource.next_role = resource.role;
+    }
+}
+
+/// Chooses the best node and commits to it (§15.1, §15.2).
+fn choose(cluster: &mut Cluster, id: ResourceId, prefer: Option<NodeId>, stop_if_fail: bool) {
+    let mut prefer = prefer;
+    if cluster.options.placement_strategy != PlacementStrategy::Default {
+        let most_free = utilization::ban_full_nodes(cluster, id);
+        prefer = prefer.or(most_free);
+    }
+    if !cluster.resource(id).unassigned {
+        return;
+    }
+    let chosen = best(cluster, id, prefer);
+    let how = Commitment {
+        forced: false,
+        stop_if_fail,
+    };
+    commit(cluster, id, chosen, how);
+}
+
+fn best(cluster: &Cluster, id: ResourceId, prefer: Option<NodeId>) -> Option<NodeId> {
+    let resource = cluster.resource(id);
+    let score = |node: NodeId| resource.allowed.get(node).map(|entry| entry.score);
+    let current = cluster.current_node(id);
+    let sorted = candidates::sorted(cluster, &resource.allowed, current);
+    let best = *sorted.first()?;
+    let best_score = score(best)?;
+    if let Some(node) = prefer
+        && let Some(score) = score(node)
+        && score >= best_score
+        && cluster.is_usable_at(node, score)
+    {
+        return Some(node);
+    }
+    let instance_of_unique = resource.parent.is_some_and(|parent| {
+        let parent = cluster.resource(parent);
+        parent.is_clone() && parent.unique
+    });
+    if !instance_of_unique
+        && best_score > Score::ZERO
+        && cluster.node(best).is_available()
+        && let Some(current) = current
+        && cluster.is_usable_at(current, cluster.node(current).base_score)
+    {
+        // among equally good nodes it stays where it is
+        let stays = sorted[1..]
+            .iter()
+            .take_while(|node| score(**node) == Some(best_score))
+            .any(|node| *node == current);
+        if stays {
+            return Some(current);
+        }
+    }
+    Some(best)
+}
+
+/// A remote node is as usable as its connection (§12 step 12).
+fn update_remote_node(cluster: &mut Cluster, connection: ResourceId) {
+    let resource = cluster.resource(connection);
+    let connected = resource.assigned.is_some() && resource.next_role != Role::Stopped;
+    let Some(node) = resource.remote_node else {
+        return;
+    };
+    let node = cluster.node_mut(node);
+    if connected {
+        node.online = true;
+        if !node.seen {
+            node.unclean = false;
+        }
+    } else {
+        node.shutdown = true;
+    }
+}

@@ -1,0 +1,292 @@
+//! Utilization: what fits on which node (scheduler-spec/03 §18).
+
+use super::apply::{Effect, effect};
+use super::colocations;
+use crate::configuration::scalar;
+use crate::model::{Cluster, NodeId, ResourceId, Score, ScoreLine, Table, Text, Variant};
+use rustc_hash::FxHashSet;
+use std::cmp::Ordering;
+
+/// Amounts by attribute.
+type Amounts = Vec<(Text, i32)>;
+
+/// The number of a utilization value: missing 0, not a number the smallest.
+fn amount(text: &str) -> i32 {
+    scalar::integer(text).map_or(i32::MIN, |value| {
+        value.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
+    })
+}
+
+fn amounts(table: &Table) -> Amounts {
+    table
+        .iter()
+        .map(|(name, value)| (name.clone(), amount(value)))
+        .collect()
+}
+
+fn get(amounts: &Amounts, name: &str) -> i32 {
+    amounts
+        .iter()
+        .find(|(own, _)| &**own == name)
+        .map_or(0, |(_, amount)| *amount)
+}
+
+/// Adds `change` to an attribute's amount.
+fn change(amounts: &mut Amounts, name: &Text, change: i32) {
+    match amounts.iter_mut().find(|(own, _)| own == name) {
+        Some((_, amount)) => *amount = amount.saturating_add(change),
+        None => amounts.push((name.clone(), change)),
+    }
+}
+
+/// Fills in the nodes' capacities before assignment.
+pub fn prepare(cluster: &mut Cluster) {
+    for node in &mut cluster.nodes {
+        node.capacity = amounts(&node.utilization);
+    }
+    record_capacities(cluster, "Original");
+}
+
+/// Records what is left after assignment.
+pub fn finish(cluster: &mut Cluster) {
+    record_capacities(cluster, "Remaining");
+}
+
+fn record_capacities(cluster: &mut Cluster, when: &str) {
+    if !cluster.run.utilization {
+        return;
+    }
+    for node in cluster.node_order.clone() {
+        if cluster.is_bundle_node(node) {
+            continue;
+        }
+        let node = cluster.node(node);
+        let line = format!("{when}: {} capacity:{}", node.name, listed(&node.capacity));
+        cluster.score_lines.push(ScoreLine::Utilization(line));
+    }
+}
+
+fn listed(amounts: &Amounts) -> String {
+    amounts
+        .iter()
+        .map(|(name, amount)| format!(" {name}={amount}"))
+        .collect()
+}
+
+/// A resource takes its share of a node.
+pub fn consume(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
+    let used = amounts(&cluster.resource(id).utilization);
+    for (name, amount) in &used {
+        let taken = amount.saturating_neg();
+        change(&mut cluster.node_mut(node).capacity, name, taken);
+    }
+    if cluster.run.utilization {
+        let line = format!(
+            "pcmk__assign_resource: {} utilization on {}:{}",
+            cluster.resource(id).id,
+            cluster.node(node).name,
+            listed(&used)
+        );
+        cluster.score_lines.push(ScoreLine::Utilization(line));
+    }
+}
+
+/// A resource gives its share back.
+pub fn release(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
+    for (name, amount) in amounts(&cluster.resource(id).utilization) {
+        change(&mut cluster.node_mut(node).capacity, &name, amount);
+    }
+}
+
+/// Compares nodes by what is left on them, more first: in more attributes more (§18.1).
+pub fn compare_capacity(cluster: &Cluster, a: NodeId, b: NodeId) -> Ordering {
+    let (a, b) = (&cluster.node(a).capacity, &cluster.node(b).capacity);
+    let mut more = 0;
+    for (name, amount) in a {
+        more += compare_amounts(*amount, get(b, name));
+    }
+    for (name, amount) in b {
+        if !a.iter().any(|(own, _)| own == name) {
+            more += compare_amounts(0, *amount);
+        }
+    }
+    0.cmp(&more)
+}
+
+fn compare_amounts(a: i32, b: i32) -> i32 {
+    match a.cmp(&b) {
+        Ordering::Greater => 1,
+        Ordering::Equal => 0,
+        Ordering::Less => -1,
+    }
+}
+
+/// Bans a primitive from nodes without room for it and what must be with it (§18.2). Returns the node with the most room, if no node
+/// has room for all.
+pub fn ban_full_nodes(cluster: &mut Cluster, id: ResourceId) -> Option<NodeId> {
+    let mut together = Colocated {
+        cluster,
+        seen: FxHashSet::default(),
+        list: Vec::new(),
+    };
+    together.collect(id, id);
+    let (seen, list) = (together.seen, together.list);
+    let mut need = Amounts::new();
+    for member in &list {
+        if cluster.resource(*member).unassigned {
+            add_unassigned(cluster, *member, &seen, &mut need);
+        }
+    }
+
+    let usable: Vec<NodeId> = cluster
+        .resource(id)
+        .allowed
+        .iter()
+        .filter(|(node, entry)| cluster.is_usable_at(*node, entry.score))
+        .map(|(node, _)| node)
+        .collect();
+    let usable = super::hash_order::sorted(cluster, &cluster.resource(id).allowed, usable);
+    let most_free = usable.iter().copied().reduce(|best, node| {
+        if compare_capacity(cluster, node, best) == Ordering::Less {
+            node
+        } else {
+            best
+        }
+    });
+    let fits = |cluster: &Cluster, node: NodeId, need: &Amounts| {
+        let capacity = &cluster.node(node).capacity;
+        need.iter()
+            .all(|(name, amount)| *amount <= get(capacity, name))
+    };
+    let any_fits = usable.iter().any(|node| fits(cluster, *node, &need));
+    if !any_fits {
+        need = amounts(&cluster.resource(id).utilization);
+    }
+    for node in usable {
+        if !fits(cluster, node, &need) {
+            cluster.adjust(id, node, Score::MINUS_INFINITY);
+        }
+    }
+    most_free.filter(|_| !any_fits)
+}
+
+/// Collects what must be together with a resource (§18.3).
+struct Colocated<'c> {
+    cluster: &'c Cluster,
+    seen: FxHashSet<ResourceId>,
+    list: Vec<ResourceId>,
+}
+
+impl Colocated<'_> {
+    fn put(&mut self, id: ResourceId) {
+        self.seen.insert(id);
+        self.list.push(id);
+    }
+
+    fn collect(&mut self, id: ResourceId, origin: ResourceId) {
+        let cluster = self.cluster;
+        let resource = cluster.resource(id);
+        if let Variant::Group(group) = &resource.variant
+            && (group.colocated
+                || resource
+                    .parent
+                    .is_some_and(|parent| cluster.resource(parent).is_clone()))
+        {
+            self.put(id);
+            for member in &resource.children {
+                self.collect(*member, origin);
+            }
+            return;
+        }
+        if self.seen.contains(&id) {
+            return;
+        }
+        self.put(id);
+        for colocation in colocations::this_with(cluster, id) {
+            let colocation = cluster.colocation(colocation);
+            let primary = colocation.primary;
+            if primary != origin
+                && colocation.score == Score::INFINITY
+                && effect(cluster, id, primary, colocation, true) == Effect::Location
+                && !self.seen.contains(&primary)
+            {
+                self.collect(primary, id);
+            }
+        }
+        for colocation in colocations::with_this(cluster, id) {
+            let colocation = cluster.colocation(colocation);
+            let dependent = colocation.dependent;
+            if dependent != origin
+                && (!resource.is_clone() || cluster.resource(dependent).is_clone())
+                && colocation.score == Score::INFINITY
+                && effect(cluster, dependent, id, colocation, true) == Effect::Location
+                && !self.seen.contains(&dependent)
+            {
+                self.collect(dependent, id);
+            }
+        }
+    }
+}
+
+/// Adds what an unassigned element of the colocated set needs (§18.4). `seen`: the set.
+fn add_unassigned(
+    cluster: &Cluster,
+    id: ResourceId,
+    seen: &FxHashSet<ResourceId>,
+    need: &mut Amounts,
+) {
+    let resource = cluster.resource(id);
+    match &resource.variant {
+        Variant::Primitive => {
+            for (name, amount) in amounts(&resource.utilization) {
+                change(need, &name, amount);
+            }
+        }
+        Variant::Group(_) => add_group(cluster, id, seen, need),
+        Variant::Clone(_) => {
+            let children = &resource.children;
+            if children.iter().any(|instance| seen.contains(instance)) {
+                return;
+            }
+            let partly: Vec<ResourceId> = children
+                .iter()
+                .copied()
+                .filter(|instance| {
+                    let members = &cluster.resource(*instance).children;
+                    members.iter().any(|member| seen.contains(member))
+                })
+                .collect();
+            if partly.is_empty()
+                && let Some(first) = children.first()
+            {
+                add_unassigned(cluster, *first, seen, need);
+            }
+            for instance in partly {
+                add_unassigned(cluster, instance, seen, need);
+            }
+        }
+        Variant::Bundle(bundle) => {
+            if let Some(replica) = bundle.replicas.first() {
+                add_unassigned(cluster, replica.container, seen, need);
+            }
+        }
+    }
+}
+
+fn add_group(cluster: &Cluster, id: ResourceId, seen: &FxHashSet<ResourceId>, need: &mut Amounts) {
+    let resource = cluster.resource(id);
+    let together = resource.group_data().is_some_and(|group| group.colocated)
+        || resource
+            .parent
+            .is_some_and(|parent| cluster.resource(parent).is_clone());
+    let members = if together {
+        &resource.children[..]
+    } else {
+        &resource.children[..resource.children.len().min(1)]
+    };
+    for member in members {
+        if cluster.resource(*member).unassigned && !seen.contains(member) {
+            add_unassigned(cluster, *member, seen, need);
+        }
+    }
+}

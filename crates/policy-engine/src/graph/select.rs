@@ -1,0 +1,105 @@
+//! Which actions get a synapse, in which order, with which inputs (scheduler-spec/05 §15.1, §15.4).
+
+use crate::actions::{create, notifications};
+use crate::model::*;
+use crate::ordering::{inputs, marks};
+
+/// A selected action with its inputs, ascending.
+pub type Selected = Vec<(ActionId, Vec<ActionId>)>;
+
+/// Selects the actions of every resource, then all others.
+pub fn select(cluster: &mut Cluster) -> Selected {
+    let mut selected = Selected::new();
+    for top in cluster.top_level.clone() {
+        add_resource(cluster, top, &mut selected);
+    }
+    if maintenance_changed(cluster).next().is_some() {
+        let action = create::singleton(
+            cluster,
+            Task::MaintenanceNodes.name(),
+            Task::MaintenanceNodes,
+            None,
+            true,
+        );
+        let action = cluster.action_mut(action);
+        action.pseudo = true;
+        action.runnable = true;
+        action.always_in_graph = true;
+    }
+    for index in (0..cluster.actions.len()).rev() {
+        add(cluster, ActionId::new(index), &mut selected);
+    }
+    selected
+}
+
+/// Remote, guest and bundle nodes whose maintenance state differs from what is recorded, in node list order.
+pub fn maintenance_changed(cluster: &Cluster) -> impl Iterator<Item = NodeId> + '_ {
+    cluster.node_order.iter().copied().filter(|id| {
+        let node = cluster.node(*id);
+        node.kind == NodeKind::Remote && node.maintenance != node.remote_maintenance
+    })
+}
+
+fn add_resource(cluster: &mut Cluster, id: ResourceId, selected: &mut Selected) {
+    match cluster.resource(id).variant {
+        Variant::Primitive | Variant::Group(_) => {
+            add_own(cluster, id, selected);
+            add_children(cluster, id, selected);
+        }
+        Variant::Clone(_) => {
+            for index in (0..cluster.resource(id).actions.len()).rev() {
+                let action = cluster.resource(id).actions[index];
+                marks::of_variant(cluster, action, None);
+            }
+            notifications::create_for_instances(cluster, id);
+            add_children(cluster, id, selected);
+            add_own(cluster, id, selected);
+        }
+        Variant::Bundle(_) => {
+            let Some(data) = cluster.resource(id).bundle_data().cloned() else {
+                return;
+            };
+            if let Some(clone) = data.clone {
+                add_resource(cluster, clone, selected);
+            }
+            for replica in &data.replicas {
+                for part in [replica.ip, Some(replica.container), replica.connection] {
+                    if let Some(part) = part {
+                        add_resource(cluster, part, selected);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn add_children(cluster: &mut Cluster, id: ResourceId, selected: &mut Selected) {
+    for child in cluster.resource(id).children.clone() {
+        add_resource(cluster, child, selected);
+    }
+}
+
+fn add_own(cluster: &mut Cluster, id: ResourceId, selected: &mut Selected) {
+    for index in (0..cluster.resource(id).actions.len()).rev() {
+        let action = cluster.resource(id).actions[index];
+        add(cluster, action, selected);
+    }
+}
+
+/// Gives an action its synapse, unless it has one already or is not wanted.
+fn add(cluster: &mut Cluster, id: ActionId, selected: &mut Selected) {
+    inputs::deduplicate(cluster, id);
+    if cluster.action(id).in_graph || !inputs::is_wanted(cluster, id) {
+        return;
+    }
+    cluster.action_mut(id).in_graph = true;
+    let mut triggers = Vec::new();
+    for link in 0..cluster.action(id).before.len() {
+        if inputs::is_wanted_input(cluster, id, link) {
+            let input = &mut cluster.action_mut(id).before[link];
+            input.graphed = true;
+            triggers.push(input.first);
+        }
+    }
+    selected.push((id, triggers));
+}

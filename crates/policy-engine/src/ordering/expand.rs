@@ -1,0 +1,98 @@
+//! From orderings to links (scheduler-spec/05 §12): which actions an ordering between resources really concerns.
+
+use super::link;
+use crate::actions::create;
+use crate::model::*;
+
+/// Turns every ordering into links, in order of creation.
+pub fn expand(cluster: &mut Cluster) {
+    for index in 0..cluster.orderings.len() {
+        let Ordering { first, then, flags } = cluster.orderings[index].clone();
+        if let Some(resource) = first.resource {
+            expand_first(cluster, resource, &first, &then, flags);
+        } else if let Some(action) = first.action {
+            match then.resource {
+                Some(resource) => expand_then(cluster, action, resource, &then, flags),
+                None => {
+                    if let Some(then) = then.action {
+                        link(cluster, action, then, flags);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// All actions of a resource with that key, oldest first.
+pub fn matches(cluster: &Cluster, resource: ResourceId, key: &OperationKey) -> Vec<ActionId> {
+    let list = &cluster.resource(resource).actions;
+    list.iter()
+        .copied()
+        .filter(|id| cluster.action(*id).key == *key)
+        .collect()
+}
+
+/// §12.1: the actions that come first; a missing one is created, so that what waits for it shows that it waits in vain.
+fn expand_first(
+    cluster: &mut Cluster,
+    resource: ResourceId,
+    first: &OrderingSide,
+    then: &OrderingSide,
+    flags: OrderFlags,
+) {
+    let mut candidates = match (&first.action, &first.key) {
+        (Some(action), _) => vec![*action],
+        (None, Some(key)) => matches(cluster, resource, key),
+        (None, None) => return,
+    };
+    if candidates.is_empty() {
+        let Some(key) = &first.key else { return };
+        let role = cluster.role_of(resource);
+        let pointless = then.resource == Some(resource)
+            || role == Role::Stopped && key.notify.is_none() && key.task == Task::Stop
+            || role == Role::Unpromoted && key.notify.is_none() && key.task == Task::Demote;
+        if pointless {
+            return;
+        }
+        candidates.push(create::action(cluster, resource, key.clone(), None, true));
+    }
+    let then_resource = then
+        .resource
+        .or_else(|| then.action.and_then(|a| cluster.action(a).resource));
+    for candidate in candidates {
+        match (then_resource, then.action) {
+            (Some(resource), _) => expand_then(cluster, candidate, resource, then, flags),
+            (None, Some(action)) => {
+                link(cluster, candidate, action, flags);
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+/// §12.2: the actions that come then; nothing is created on this side.
+fn expand_then(
+    cluster: &mut Cluster,
+    first: ActionId,
+    resource: ResourceId,
+    then: &OrderingSide,
+    flags: OrderFlags,
+) {
+    let action = cluster.action(first);
+    let flags = if action.migration_abort && action.resource == Some(resource) {
+        flags.without(OrderFlags::PUSH)
+    } else {
+        flags
+    };
+    match (&then.action, &then.key) {
+        (Some(action), _) => {
+            link(cluster, first, *action, flags);
+        }
+        (None, Some(key)) => {
+            for then in matches(cluster, resource, key) {
+                link(cluster, first, then, flags);
+            }
+        }
+        (None, None) => {}
+    }
+}

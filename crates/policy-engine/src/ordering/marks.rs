@@ -1,0 +1,172 @@
+//! What an action amounts to when its resource has children: effective marks (scheduler-spec/05 §13.3, 04 §10.2).
+//!
+//! A collective's action is required if any of its instances' is, and runnable if any of theirs is (for groups: if all are). Asking has
+//! lasting effects: marks that turn out to be wrong are cleared on the collective's action.
+
+use crate::actions::create;
+use crate::model::*;
+
+/// The marks of an action that take part in propagation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Marks {
+    /// Need not be executed.
+    pub optional: bool,
+    /// May be executed.
+    pub runnable: bool,
+    /// No agent is invoked.
+    pub pseudo: bool,
+    /// May be part of a live migration.
+    pub migratable: bool,
+    /// In the graph even if optional.
+    pub always_in_graph: bool,
+}
+
+/// An action's own marks.
+pub fn own(cluster: &Cluster, id: ActionId) -> Marks {
+    let action = cluster.action(id);
+    Marks {
+        optional: action.optional,
+        runnable: action.runnable,
+        pseudo: action.pseudo,
+        migratable: action.migratable,
+        always_in_graph: action.always_in_graph,
+    }
+}
+
+/// What a collective's action is before its parts are looked at.
+const ASSUMED: Marks = Marks {
+    optional: true,
+    runnable: true,
+    pseudo: true,
+    migratable: false,
+    always_in_graph: false,
+};
+
+/// Effective marks of an action, seen from a node (§13.3).
+pub fn effective(cluster: &mut Cluster, id: ActionId, node: Option<NodeId>) -> Marks {
+    let Some(resource) = cluster.action(id).resource else {
+        return own(cluster, id);
+    };
+    let marks = of_variant(cluster, id, None);
+    if node.is_none() || !cluster.resource(resource).is_clone() {
+        return marks;
+    }
+    let mut here = of_variant(cluster, id, node);
+    here.runnable |= marks.runnable;
+    here
+}
+
+/// Marks by the method of the resource's variant.
+pub fn of_variant(cluster: &mut Cluster, id: ActionId, node: Option<NodeId>) -> Marks {
+    let Some(resource) = cluster.action(id).resource else {
+        return own(cluster, id);
+    };
+    match cluster.resource(resource).variant {
+        Variant::Primitive => own(cluster, id),
+        Variant::Group(_) => of_group(cluster, id, resource, node),
+        Variant::Clone(_) => {
+            let instances = cluster.resource(resource).children.clone();
+            of_instances(cluster, id, &instances, node)
+        }
+        Variant::Bundle(_) => {
+            let parts = bundle_parts(cluster, resource, &cluster.action(id).task);
+            of_instances(cluster, id, &parts, node)
+        }
+    }
+}
+
+fn of_group(cluster: &mut Cluster, id: ActionId, group: ResourceId, node: Option<NodeId>) -> Marks {
+    let mut marks = ASSUMED;
+    let task = cluster.action(id).task.clone();
+    let folded = task.folded();
+    for index in 0..cluster.resource(group).children.len() {
+        let member = cluster.resource(group).children[index];
+        let Some(action) = create::newest_task(cluster, member, &folded, node) else {
+            if !matches!(folded, Task::Stop | Task::Demote) {
+                marks.runnable = false;
+            }
+            continue;
+        };
+        let of_member = of_variant(cluster, action, node);
+        if !of_member.optional {
+            marks.optional = false;
+            cluster.action_mut(id).optional = false;
+        }
+        if folded != task && !of_member.runnable {
+            marks.runnable = false;
+            cluster.action_mut(id).runnable = false;
+        }
+    }
+    marks
+}
+
+/// The parts of a bundle that an action of the bundle with that task is about: containers, or instances of the implicit clone.
+fn bundle_parts(cluster: &Cluster, bundle: ResourceId, task: &Task) -> Vec<ResourceId> {
+    let Some(data) = cluster.resource(bundle).bundle_data() else {
+        return Vec::new();
+    };
+    let by_container = matches!(
+        task,
+        Task::Start | Task::Running | Task::Stop | Task::Stopped | Task::Monitor | Task::Stonith
+    );
+    match data.clone {
+        Some(clone) if !by_container => cluster.resource(clone).children.clone(),
+        _ => data.replicas.iter().map(|r| r.container).collect(),
+    }
+}
+
+/// The instances of a clone, or the containers of a bundle.
+pub fn instances(cluster: &Cluster, collective: ResourceId) -> Vec<ResourceId> {
+    match cluster.resource(collective).bundle_data() {
+        Some(data) => data.replicas.iter().map(|r| r.container).collect(),
+        None => cluster.resource(collective).children.clone(),
+    }
+}
+
+/// The task of an instance's action that a collective's action is about: for notification keys the operation notified about; completion
+/// tasks are folded back if instances are primitives (04 §10.2 step 1).
+pub fn original_task(cluster: &Cluster, id: ActionId) -> Task {
+    let action = cluster.action(id);
+    let task = if action.key.notify.is_some() {
+        &action.key.task
+    } else {
+        &action.task
+    };
+    let first_child = action
+        .resource
+        .and_then(|r| cluster.resource(r).children.first().copied());
+    match first_child {
+        Some(child) if cluster.resource(child).is_primitive() => task.folded(),
+        _ => task.clone(),
+    }
+}
+
+fn of_instances(
+    cluster: &mut Cluster,
+    id: ActionId,
+    instances: &[ResourceId],
+    node: Option<NodeId>,
+) -> Marks {
+    let mut marks = ASSUMED;
+    let task = original_task(cluster, id);
+    let mut any_runnable = false;
+    for instance in instances {
+        let only = node.filter(|_| cluster.resource(*instance).is_primitive());
+        let Some(action) = create::newest_task(cluster, *instance, &task, only) else {
+            continue;
+        };
+        let of_instance = of_variant(cluster, action, node);
+        if marks.optional && !of_instance.optional {
+            marks.optional = false;
+            cluster.action_mut(id).optional = false;
+        }
+        any_runnable |= of_instance.runnable;
+    }
+    if !any_runnable {
+        marks.runnable = false;
+        if node.is_none() {
+            cluster.action_mut(id).runnable = false;
+        }
+    }
+    marks
+}

@@ -1,0 +1,228 @@
+//! Implied orderings of probes (scheduler-spec/05 §8.4): what waits for a stop waits for the probes that might find something to stop.
+
+use super::{expand, link};
+use crate::assignment::instances;
+use crate::model::*;
+
+/// Steps A and B.
+pub fn order(cluster: &mut Cluster) {
+    for top in cluster.top_level.clone() {
+        for leaf in cluster.leaves(top) {
+            order_restarts(cluster, leaf);
+        }
+    }
+    for index in 0..cluster.orderings.len() {
+        order_after_stops(cluster, index);
+    }
+}
+
+fn probes_of(cluster: &Cluster, id: ResourceId) -> Vec<ActionId> {
+    expand::matches(cluster, id, &OperationKey::once(Task::Monitor))
+}
+
+/// Step A.
+fn order_restarts(cluster: &mut Cluster, leaf: ResourceId) {
+    for probe in probes_of(cluster, leaf) {
+        for index in (0..cluster.action(probe).after.len()).rev() {
+            let entry = cluster.action(probe).after[index];
+            order_clone_starts(cluster, leaf, probe, entry);
+            let mut visited = Vec::new();
+            restarts(cluster, probe, entry.then, &mut visited);
+            for id in visited {
+                cluster.action_mut(id).visiting = false;
+            }
+        }
+    }
+}
+
+/// A1: an unrunnable probe of a clone keeps inactive instances from starting.
+fn order_clone_starts(cluster: &mut Cluster, leaf: ResourceId, probe: ActionId, entry: OutLink) {
+    let then = cluster.action(entry.then);
+    let Some(resource) = then.resource else {
+        return;
+    };
+    let applies = cluster.resource(resource).is_collective()
+        && !cluster.action(probe).runnable
+        && !entry.flags.has(OrderFlags::GATE)
+        && resource == cluster.top(leaf)
+        && then.task == Task::Start;
+    if !applies {
+        return;
+    }
+    for index in (0..cluster.action(entry.then).after.len()).rev() {
+        let start = cluster.action(entry.then).after[index].then;
+        let action = cluster.action(start);
+        let Some(instance) = action.resource else {
+            continue;
+        };
+        if action.task == Task::Start
+            && cluster.locations_of(instance, true).is_empty()
+            && cluster.top(instance) == resource
+        {
+            link(cluster, probe, start, OrderFlags::SEQ | OrderFlags::GATE);
+        }
+    }
+}
+
+/// A2: what would be restarted because of the probed resource stops only after the probe.
+fn restarts(cluster: &mut Cluster, probe: ActionId, after: ActionId, visited: &mut Vec<ActionId>) {
+    let Some(probed) = cluster.action(probe).resource else {
+        return;
+    };
+    if cluster.action(probe).task != Task::Monitor || !mark_visited(cluster, after, visited) {
+        return;
+    }
+    let Some(resource) = cluster.action(after).resource else {
+        return follow(cluster, probe, after, None, visited);
+    };
+    if cluster.resource(resource).is_primitive() && probed != resource {
+        let undone = match cluster.action(after).task {
+            Task::Start => Some(Task::Stop),
+            Task::Promote => Some(Task::Demote),
+            _ => None,
+        };
+        if let Some(undone) = undone {
+            for action in expand::matches(cluster, resource, &OperationKey::once(undone)) {
+                if !cluster.action(action).pseudo {
+                    link(cluster, probe, action, OrderFlags::SEQ);
+                }
+            }
+        }
+    }
+    let mut compatible = None;
+    if cluster.resource(resource).is_collective()
+        && cluster.resource(resource).meta.is_true("interleave")
+    {
+        compatible = Some(instances::find_compatible(
+            cluster, probed, resource, None, false, None,
+        ));
+    }
+    follow(cluster, probe, after, compatible, visited);
+}
+
+/// True if the action was not visited yet.
+fn mark_visited(cluster: &mut Cluster, id: ActionId, visited: &mut Vec<ActionId>) -> bool {
+    let action = cluster.action_mut(id);
+    if action.visiting {
+        return false;
+    }
+    action.visiting = true;
+    visited.push(id);
+    true
+}
+
+/// Goes on along the links behind `after`. `compatible`: set for interleaved collectives, the only instance that is followed.
+fn follow(
+    cluster: &mut Cluster,
+    probe: ActionId,
+    after: ActionId,
+    compatible: Option<Option<ResourceId>>,
+    visited: &mut Vec<ActionId>,
+) {
+    for index in (0..cluster.action(after).after.len()).rev() {
+        let next = cluster.action(after).after[index];
+        if !next.flags.has(OrderFlags::PUSH)
+            && !leads_to_child(cluster, probe, after, next.then, compatible)
+        {
+            continue;
+        }
+        stacker::maybe_grow(64 * 1024, 1024 * 1024, || {
+            restarts(cluster, probe, next.then, visited);
+        });
+    }
+}
+
+/// Whether a link without PUSH leads from a collective to one of its children that concerns the probed resource.
+fn leads_to_child(
+    cluster: &Cluster,
+    probe: ActionId,
+    after: ActionId,
+    next: ActionId,
+    compatible: Option<Option<ResourceId>>,
+) -> bool {
+    let Some(resource) = cluster.action(after).resource else {
+        return false;
+    };
+    let probed_parent = cluster
+        .action(probe)
+        .resource
+        .and_then(|r| cluster.resource(r).parent);
+    if cluster.resource(resource).is_primitive() || probed_parent == Some(resource) {
+        return false;
+    }
+    let Some(child) = cluster.action(next).resource else {
+        return false;
+    };
+    let child_resource = cluster.resource(child);
+    if child_resource.rank() > 1 || child_resource.parent != Some(resource) {
+        return false;
+    }
+    compatible.is_none_or(|instance| instance == Some(child))
+}
+
+/// Step B, for one ordering.
+fn order_after_stops(cluster: &mut Cluster, index: usize) {
+    let ordering = &cluster.orderings[index];
+    let Some(resource) = ordering.first.resource else {
+        return;
+    };
+    if ordering.flags.is_none() || ordering.then.resource == Some(resource) {
+        return;
+    }
+    let is_stop = match (&ordering.first.action, &ordering.first.key) {
+        (Some(action), _) if cluster.action(*action).task == Task::Stop => true,
+        (_, Some(key)) => key.ends_in(&Task::Stop),
+        _ => false,
+    };
+    if !is_stop {
+        return;
+    }
+    let then_task = match (&ordering.then.action, &ordering.then.key) {
+        (Some(action), _) => Some(&cluster.action(*action).task),
+        (None, Some(key)) => Some(&key.task),
+        (None, None) => None,
+    };
+    let launcher = cluster.resource(resource).launcher;
+    if launcher.is_some() && launcher == ordering.then.resource && then_task == Some(&Task::Stop) {
+        return;
+    }
+    let mut flags = OrderFlags::SEQ;
+    for kept in [OrderFlags::FIRST_NOT_MIGRATING, OrderFlags::SAME_NODE] {
+        if ordering.flags.has(kept) {
+            flags |= kept;
+        }
+    }
+    if matches!(ordering.flags, OrderFlags::SWAP | OrderFlags::LOAD) {
+        flags = ordering.flags;
+    }
+    let probes = probes_of(cluster, resource);
+    if probes.is_empty() {
+        return;
+    }
+    let thens = match (
+        &ordering.then.action,
+        ordering.then.resource,
+        &ordering.then.key,
+    ) {
+        (Some(action), ..) => vec![*action],
+        (None, Some(resource), Some(key)) => expand::matches(cluster, resource, key),
+        _ => return,
+    };
+    for probe in probes {
+        for then in &thens {
+            if !exempt(cluster, probe, *then) {
+                link(cluster, probe, *then, flags);
+            }
+        }
+    }
+}
+
+/// Unfencing comes before probes of its node, and a node's shutdown does not wait for probes elsewhere.
+fn exempt(cluster: &Cluster, probe: ActionId, then: ActionId) -> bool {
+    let (probe, then) = (cluster.action(probe), cluster.action(then));
+    match then.task {
+        Task::Stonith => then.meta("stonith_action") == Some("on") && then.node == probe.node,
+        Task::DoShutdown => then.node != probe.node,
+        _ => false,
+    }
+}
