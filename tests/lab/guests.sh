@@ -21,6 +21,7 @@ gone() { local i; for i in $(seq 600); do case $(systemctl is-active "systemd-ns
 verb=${1:?verb}; shift
 case $verb in
 net)
+  mkdir -p /srv/shared
   ip link add br0 type bridge; ip addr add 10.77.0.1/24 dev br0; ip link set br0 up
   sysctl -qw net.ipv4.neigh.br0.retrans_time_ms=50     # else the first packet waits 1 s for ARP
   nft add table inet fault
@@ -44,6 +45,9 @@ add)
   mkdir -p "$d"/{up/etc/systemd/network,up/etc/systemd/system/multi-user.target.wants,work} "$m"
   echo "10.77.0.$n" > "$d/addr"; echo "$g" > "$d/up/etc/hostname"
   printf '[Match]\nName=host0\n[Network]\nAddress=10.77.0.%s/24\nGateway=10.77.0.1\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n' "$n" > "$d/up/etc/systemd/network/10-host0.network"
+  mkdir -p "$d/up/etc/cpe"
+  # The socket lies in a folder of the host that only its user dpe can enter.
+  printf 'CPE_AGENT_LISTEN=unix:/run/cpe-channel/agent.sock\nCPE_AGENT_SOCKET_MODE=0666\n' > "$d/up/etc/cpe/agent.conf"
   cp -r /srv/examples/guest/. "$d/up/"                  # the examples' configuration files and agents
   ln -sf /usr/lib/systemd/system/cpe-agent.service "$d/up/etc/systemd/system/multi-user.target.wants/"
   ln -sf /lib/systemd/system/systemd-networkd.service "$d/up/etc/systemd/system/multi-user.target.wants/"
