@@ -11,6 +11,7 @@ pub mod activity;
 pub mod classes;
 pub mod cli;
 pub mod clock;
+pub mod ending;
 pub mod engine;
 pub mod lease;
 pub mod logging;

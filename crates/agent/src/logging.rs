@@ -1,6 +1,8 @@
 //! Where the log goes: to the journal with structured fields under systemd, else to standard error. `CPE_LOG` sets the level
 //! (`debug`, or a filter of tracing-subscriber).
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -13,11 +15,16 @@ pub fn init() {
         && let Ok(journal) = tracing_journald::layer()
     {
         registry
-            .with(journal.with_syslog_identifier("cpe-agent".to_owned()))
+            .with(
+                journal
+                    .with_field_prefix(None)
+                    .with_syslog_identifier("cpe-agent".to_owned()),
+            )
             .init();
         return;
     }
-    registry
-        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
-        .init();
+    let stderr = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    registry.with(stderr).init();
 }

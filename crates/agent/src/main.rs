@@ -10,10 +10,9 @@ use cpe_agent::classes::Classes;
 use cpe_agent::cli::{Arguments, Task};
 use cpe_agent::engine::{Engine, Reboot};
 use cpe_agent::store::Store;
-use cpe_agent::{clock, logging, server};
+use cpe_agent::{clock, ending, logging, server};
 use cpe_bus::peer::{Access, PeerListener};
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 fn main() -> anyhow::Result<()> {
@@ -39,6 +38,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let systemd_bus = arguments.systemd_bus.clone();
     let boot_id = clock::boot_id(&arguments.boot_id_file)?;
     let (store, found) = Store::open(&arguments.state_dir, &boot_id)?;
     std::fs::DirBuilder::new()
@@ -66,14 +66,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .await
         .map_err(|e| anyhow::anyhow!(e.message()))?;
     let (commands, requests) = mpsc::channel(64);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let told_to_end = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
+    let told_to_end = ending::told_to_end(systemd_bus)?;
     tracing::info!(listen = %arguments.listen, boot_id, version = env!("CARGO_PKG_VERSION"), "ready");
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     tokio::select! {
@@ -103,7 +96,8 @@ Operation history, epoch and lease. Gone with the guest\(aqs boot, as it must be
 .SH SIGNALS
 .TP
 SIGTERM
-Ends the agent; services go on running, operations that run may take 10 seconds to end.
+Ends the agent. When systemd restarts its unit, services go on running and the next agent takes them up. When it is ended for good while
+a lease is in force, it stops the services first, because its DPE will count on that. Operations that run may take 10 seconds to end.
 .SH SEE ALSO
 .BR cpe (8),
 .BR dpe (8),

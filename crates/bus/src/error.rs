@@ -63,19 +63,47 @@ impl Error {
         }
     }
 
+    /// The name on the bus of an error that is not one of ours, such as `org.freedesktop.DBus.Error.ServiceUnknown`.
+    pub fn foreign_name(&self) -> Option<String> {
+        match self {
+            Error::ZBus(zbus::Error::MethodError(name, ..)) => Some(name.to_string()),
+            // The standard errors of the bus come as a type of their own.
+            Error::ZBus(zbus::Error::FDO(error)) => Some(DBusError::name(&**error).to_string()),
+            _ => None,
+        }
+    }
+
     /// True where trying the same call again later is sensible: the peer is away, starting or busy.
     pub fn is_temporary(&self) -> bool {
         match self {
             Error::NotReady(_) | Error::Busy(_) => true,
             Error::ZBus(zbus::Error::InputOutput(_)) => true,
-            Error::ZBus(zbus::Error::MethodError(name, ..)) => matches!(
-                name.as_str(),
-                "org.freedesktop.DBus.Error.ServiceUnknown"
-                    | "org.freedesktop.DBus.Error.NameHasNoOwner"
-                    | "org.freedesktop.DBus.Error.NoReply"
-                    | "org.freedesktop.DBus.Error.Disconnected"
+            _ => matches!(
+                self.foreign_name().as_deref(),
+                Some(
+                    "org.freedesktop.DBus.Error.ServiceUnknown"
+                        | "org.freedesktop.DBus.Error.NameHasNoOwner"
+                        | "org.freedesktop.DBus.Error.NoReply"
+                        | "org.freedesktop.DBus.Error.Timeout"
+                        | "org.freedesktop.DBus.Error.TimedOut"
+                        | "org.freedesktop.DBus.Error.Disconnected"
+                )
             ),
-            _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_knows_an_absent_peer_from_a_refusing_one() {
+        let standard = |error: zbus::fdo::Error| Error::ZBus(zbus::Error::FDO(Box::new(error)));
+        assert!(standard(zbus::fdo::Error::ServiceUnknown("gone".into())).is_temporary());
+        assert!(standard(zbus::fdo::Error::NoReply("gone".into())).is_temporary());
+        assert!(!standard(zbus::fdo::Error::AccessDenied("no".into())).is_temporary());
+        assert!(Error::NotReady(String::new()).is_temporary());
+        assert!(!Error::NotFound(String::new()).is_temporary());
     }
 }

@@ -1,9 +1,9 @@
 //! The D-Bus interfaces of the Cloud Policy Engine: everything two of its programs must agree on.
 //!
 //! The daemons, the guest agent and the command line tool meet on D-Bus. This crate holds what they share and nothing that
-//! decides: [names](names), the [errors](Error) that cross the bus, the [records](records) that travel as `a{sv}`, the
-//! [status](status) trees that travel as JSON text, [event kinds](events) with their journal message ids, client
-//! [proxies](proxies), and the ways to [reach a bus](connect) and [a guest](peer). The interfaces themselves are documented in
+//! decides: [`names`], the [errors](Error) that cross the bus, the [`records`] that travel as `a{sv}`, the
+//! [`status`] trees that travel as JSON text, [event kinds](events) with their journal message ids, client
+//! [`proxies`], and the ways to [reach a bus](mod@connect) and [a guest](peer). The interfaces themselves are documented in
 //! `docs/bus/*.xml`; where this crate and those files disagree, the files are right.
 //!
 //! Invariants: it depends on no other crate of the project, and nothing that arrives over a bus can make it panic or

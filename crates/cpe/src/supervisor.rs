@@ -32,7 +32,7 @@ use crate::bus::deployment::DeploymentObject;
 use crate::registry::{Deployment, View};
 use crate::session::Session;
 use crate::store::{Destroying, Row, Run};
-use crate::systemd::{Active, Unit};
+use crate::systemd::{Phase, Unit};
 
 /// Look again after this even if nothing was heard, where something is awaited.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -130,9 +130,9 @@ impl Supervisor {
 
     /// The deployment is to run.
     async fn keep(&mut self, row: Row, unit: Unit) -> Attempt<Next> {
-        match unit.active {
-            Active::Active => self.manage(row, &unit).await,
-            Active::Activating | Active::Deactivating => {
+        match unit.phase {
+            Phase::Active => self.manage(row, &unit).await,
+            Phase::Activating | Phase::Deactivating => {
                 self.show(
                     DeploymentState::Starting,
                     unit.pid,
@@ -141,7 +141,7 @@ impl Supervisor {
                 .await;
                 Ok(Next::Until(Instant::now() + LOOK_AGAIN))
             }
-            Active::Inactive | Active::Failed => self.start(&unit, DeploymentState::Starting).await,
+            Phase::Inactive | Phase::Failed => self.start(&unit, DeploymentState::Starting).await,
         }
     }
 
@@ -165,7 +165,7 @@ impl Supervisor {
             return Ok(Next::Until(time));
         }
         self.show(state, 0, "its DPE is being started").await;
-        if unit.active == Active::Failed {
+        if unit.phase == Phase::Failed {
             self.session
                 .systemd
                 .reset_failed(&self.unit)
@@ -330,9 +330,9 @@ impl Supervisor {
         } else {
             deadline.min(Instant::now() + LOOK_AGAIN)
         };
-        match unit.active {
-            Active::Active => {}
-            Active::Activating | Active::Deactivating => {
+        match unit.phase {
+            Phase::Active => {}
+            Phase::Activating | Phase::Deactivating => {
                 self.show(
                     DeploymentState::Destroying,
                     unit.pid,
@@ -341,7 +341,7 @@ impl Supervisor {
                 .await;
                 return Ok(Next::Until(look));
             }
-            Active::Inactive | Active::Failed => {
+            Phase::Inactive | Phase::Failed => {
                 return self.start(&unit, DeploymentState::Destroying).await;
             }
         }
@@ -427,7 +427,7 @@ impl Supervisor {
             state: "destroying".into(),
             reason: format!(
                 "its services could not be stopped within {} s; they are still being stopped. `cpectl status {}` says which; \
-                 `cpectl destroy --leave-services {}` ends it without stopping them",
+                 `cpectl destroy --keep-services {}` ends it without stopping them",
                 self.session.core.config.dpe.unload_timeout.as_secs(),
                 row.name,
                 row.name
@@ -441,21 +441,19 @@ impl Supervisor {
 
     /// Has the event log know of this run, and of the end of the last one.
     async fn note_run(&self, row: &Row, unit: &Unit) -> Attempt<()> {
-        let run = match unit.active {
-            Active::Active => Run::Alive {
+        let run = match unit.phase {
+            Phase::Active => Run::Alive {
                 invocation: unit.invocation.clone(),
                 pid: unit.pid,
             },
-            Active::Inactive | Active::Failed => Run::Ended {
+            Phase::Inactive | Phase::Failed => Run::Ended {
                 cause: unit.end.to_string(),
             },
             // Waiting for systemd's restart, or in the next run already.
-            Active::Activating if unit.pid == 0 || unit.invocation != row.invocation => {
-                Run::Ended {
-                    cause: unit.end.to_string(),
-                }
-            }
-            Active::Activating | Active::Deactivating => return Ok(()),
+            Phase::Activating if unit.pid == 0 || unit.invocation != row.invocation => Run::Ended {
+                cause: unit.end.to_string(),
+            },
+            Phase::Activating | Phase::Deactivating => return Ok(()),
         };
         let news = match &run {
             Run::Alive { invocation, .. } => *invocation != row.invocation,

@@ -57,7 +57,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// What a unit is doing, in systemd's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Active {
+pub enum Phase {
     Active,
     /// Also reloading; and waiting for its automatic restart.
     Activating,
@@ -69,7 +69,7 @@ pub enum Active {
 /// One look at a unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unit {
-    pub active: Active,
+    pub phase: Phase,
     /// `loaded`, `not-found`, `masked`, …
     pub load: String,
     /// Id of the current or last run, in hexadecimal; empty before the first.
@@ -228,16 +228,16 @@ impl Systemd {
         const UNIT: &str = "org.freedesktop.systemd1.Unit";
         const SERVICE: &str = "org.freedesktop.systemd1.Service";
         let active = match text(get(UNIT, "ActiveState").await?)?.as_str() {
-            "active" => Active::Active,
-            "activating" | "reloading" => Active::Activating,
-            "deactivating" => Active::Deactivating,
-            "failed" => Active::Failed,
-            _ => Active::Inactive,
+            "active" => Phase::Active,
+            "activating" | "reloading" => Phase::Activating,
+            "deactivating" => Phase::Deactivating,
+            "failed" => Phase::Failed,
+            _ => Phase::Inactive,
         };
         let invocation = Vec::<u8>::try_from(get(UNIT, "InvocationID").await?)?;
         let load = text(get(UNIT, "LoadState").await?)?;
         let mut found = Unit {
-            active,
+            phase: active,
             load,
             invocation: invocation
                 .iter()
@@ -249,7 +249,7 @@ impl Systemd {
         // A template that is not installed has no service properties.
         if found.load == "loaded" {
             found.pid = u32::try_from(get(SERVICE, "MainPID").await?)?;
-            if active != Active::Active {
+            if found.phase != Phase::Active {
                 found.end = End {
                     result: text(get(SERVICE, "Result").await?)?,
                     code: i32::try_from(get(SERVICE, "ExecMainCode").await?)?,

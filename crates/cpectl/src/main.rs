@@ -1,3 +1,68 @@
-fn main() {
-    println!("Hello, world!");
+//! `cpectl`, the administrator's command line of the Cloud Policy Engine.
+//!
+//! Everything it does goes over the bus API that other programs use too; only `validate` works without a daemon. What a person
+//! reads goes through [`output`], what a program reads is the records of the bus as JSON, and every way to fail has an exit
+//! status of its own ([`failure`]).
+
+mod client;
+mod commands;
+mod failure;
+mod follow;
+mod options;
+mod output;
+
+use clap::Parser;
+
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::options::{Command, Options};
+use crate::output::Output;
+
+fn main() -> std::process::ExitCode {
+    let options = Options::parse();
+    let output = Output::new(options.json, options.color);
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start: {error}")))
+        .and_then(|runtime| runtime.block_on(run(options, &output)));
+    match outcome {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.code()
+        }
+    }
+}
+
+async fn run(options: Options, output: &Output) -> Result<(), Failure> {
+    use commands::{administer, deploy, destroy, events, list, man, plan, status, validate};
+    let bus = options.bus;
+    match options.command {
+        Command::Validate(arguments) => return validate::run(&arguments, output),
+        Command::Completions { shell } => return man::completions(shell),
+        Command::Man { directory } => return man::pages(&directory),
+        _ => {}
+    }
+    let client = Client::connect(&bus).await?;
+    match options.command {
+        Command::Deploy(arguments) => deploy::run(&client, &arguments, output).await,
+        Command::Plan(arguments) => plan::run(&client, &arguments, output).await,
+        Command::Status(arguments) => status::run(&client, &arguments, output).await,
+        Command::List => list::list(&client, output).await,
+        Command::Show(arguments) => list::show(&client, &arguments, output).await,
+        Command::Events(arguments) => events::run(client, &arguments, output).await,
+        Command::Standby(target) => administer::standby(&client, &target, true, output).await,
+        Command::Unstandby(target) => administer::standby(&client, &target, false, output).await,
+        Command::Maintenance(arguments) => {
+            administer::maintenance(&client, &arguments, output).await
+        }
+        Command::Cleanup(arguments) => administer::cleanup(&client, &arguments, output).await,
+        Command::ConfirmFenced(target) => {
+            administer::confirm_fenced(&client, &target, output).await
+        }
+        Command::Input { name } => administer::input(&client, &name, output).await,
+        Command::Destroy(arguments) => destroy::run(&client, &arguments, output).await,
+        Command::Validate(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
+    }
 }

@@ -272,8 +272,6 @@ pub enum OnFail {
     Block,
     Stop,
     Restart,
-    /// Move it away from the assembly, whatever the number of failures. Pacemaker's `migrate`.
-    Move,
     Standby,
     Fence,
 }
@@ -286,7 +284,6 @@ impl OnFail {
             OnFail::Block => "block",
             OnFail::Stop => "stop",
             OnFail::Restart => "restart",
-            OnFail::Move => "migrate",
             OnFail::Standby => "standby",
             OnFail::Fence => "fence",
         }

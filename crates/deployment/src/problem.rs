@@ -3,10 +3,17 @@
 //! While reading, a position is a byte offset; lines and columns are computed at the end, in one sweep over the text, so that a
 //! document of one long line with many problems costs no more than any other.
 
+use std::cell::Cell;
 use std::fmt;
 
 /// More problems than this are counted, not listed.
 const MAX_PROBLEMS: usize = 500;
+
+/// More problems than this are not even kept. They are found in another order than they are listed in, hence more than are listed.
+const MAX_KEPT: usize = 10 * MAX_PROBLEMS;
+
+/// Words that are compared for suggestions in one document, so that a large and thoroughly wrong one costs no more than a right one.
+const MAX_COMPARED: usize = 100_000;
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +77,11 @@ impl std::error::Error for Problem {}
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     found: Vec<Found>,
+    /// How many were found, kept or not.
+    count: usize,
+    errors: bool,
+    /// Words compared for suggestions.
+    compared: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -87,12 +99,8 @@ impl Problems {
         message: impl Into<String>,
         hint: impl Into<Option<String>>,
     ) {
-        self.found.push(Found {
-            offset,
-            severity: Severity::Error,
-            message: message.into(),
-            hint: hint.into(),
-        });
+        self.errors = true;
+        self.push(offset, Severity::Error, message.into(), hint.into());
     }
 
     pub(crate) fn warning(
@@ -101,42 +109,50 @@ impl Problems {
         message: impl Into<String>,
         hint: impl Into<Option<String>>,
     ) {
-        self.found.push(Found {
-            offset,
-            severity: Severity::Warning,
-            message: message.into(),
-            hint: hint.into(),
-        });
+        self.push(offset, Severity::Warning, message.into(), hint.into());
     }
 
-    /// So many were found that no more are listed, and none needs a suggestion.
-    pub(crate) fn is_full(&self) -> bool {
-        self.found.len() >= MAX_PROBLEMS
+    fn push(&mut self, offset: usize, severity: Severity, message: String, hint: Option<String>) {
+        self.count += 1;
+        if self.found.len() < MAX_KEPT {
+            self.found.push(Found {
+                offset,
+                severity,
+                message,
+                hint,
+            });
+        }
     }
 
-    /// As [`suggest`]; nothing once so many problems were found that they are no longer listed, which bounds the work.
+    /// As [`suggest`], as long as a document's share of work for suggestions lasts.
     pub(crate) fn suggest<'k>(
         &self,
         found: &str,
         known: impl IntoIterator<Item = &'k str>,
     ) -> Option<String> {
-        if self.is_full() {
-            None
-        } else {
-            suggest(found, known)
+        if !self.may_suggest() {
+            return None;
         }
+        let mut compared = 0;
+        let known = known.into_iter().inspect(|_| compared += 1);
+        let suggestion = suggest(found, known);
+        self.compared.set(self.compared.get() + compared);
+        suggestion
+    }
+
+    /// Whether it is worth while to collect words for [`Problems::suggest`].
+    pub(crate) fn may_suggest(&self) -> bool {
+        self.compared.get() < MAX_COMPARED && self.count < MAX_KEPT
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.found
-            .iter()
-            .any(|found| found.severity == Severity::Error)
+        self.errors
     }
 
     /// The problems with their lines and columns in `document`, in its order.
     pub(crate) fn locate(mut self, document: &[u8]) -> Vec<Problem> {
         self.found.sort_by_key(|found| found.offset);
-        let total = self.found.len();
+        let total = self.count;
         let mut problems = Vec::with_capacity(total.min(MAX_PROBLEMS + 1));
         let (mut at, mut line, mut column) = (0, 1, 1);
         for found in self.found {
@@ -149,7 +165,6 @@ impl Problems {
                 }
             }
             at = offset;
-            // errors are never crowded out by warnings
             if problems.len() < MAX_PROBLEMS {
                 problems.push(Problem {
                     line,

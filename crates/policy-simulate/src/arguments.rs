@@ -65,6 +65,8 @@ pub enum Command {
     },
     /// Print the manual page
     Manual,
+    /// Measure speed and memory, beside crm_simulate where it is installed
+    Bench(crate::bench::Options),
 }
 
 /// Where the CIB comes from.

@@ -2,10 +2,11 @@
 //!
 //! The engine is pure; this program reads files, the clock and its arguments, and prints. One file per concern: [`arguments`] (the
 //! contract with callers), [`input`] (getting a CIB), [`session`] (the order in which things are done), [`report`] (how they are
-//! told), [`profile`] (timings), [`drawing`] (graphs as pictures). The program is a library with a small [`main`](run), so that
+//! told), [`profile`] and [`bench`] (timings), [`drawing`] (graphs as pictures). The program is a library with a small [`main`](run), so that
 //! tests can call it thousands of times without starting processes.
 
 mod arguments;
+pub mod bench;
 mod drawing;
 mod failure;
 mod input;
@@ -80,6 +81,7 @@ fn try_run<A: Into<OsString> + Clone>(
             page.render(&mut streams.out).map_err(Failure::output)?;
             Ok(0)
         }
+        Some(Command::Bench(options)) => bench::run(&options, streams),
         None if arguments.profile.is_some() => profile::run(&arguments, streams),
         None => session::run(&arguments, streams),
     }

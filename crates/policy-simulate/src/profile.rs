@@ -4,15 +4,14 @@ use crate::arguments::Arguments;
 use crate::failure::Failure;
 use crate::{Streams, input, report, session};
 use policy_engine::RunOptions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Schedules all regular `*.xml` files that are not hidden, by name.
-pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Failure> {
-    let directory = arguments.profile.clone().unwrap_or_default();
-    let unreadable = |error| Failure::data(format!("cannot read {}: {error}", directory.display()));
+/// All regular `*.xml` files of a folder that are not hidden, by name.
+pub fn inputs(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable = |error| Failure::data(format!("cannot read {}: {error}", folder.display()));
     let mut files: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(&directory).map_err(unreadable)? {
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let hidden = path
             .file_name()
@@ -25,9 +24,16 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Fail
     if files.is_empty() {
         return Err(Failure::data(format!(
             "{}: expected XML files in it, found none",
-            directory.display()
+            folder.display()
         )));
     }
+    Ok(files)
+}
+
+/// Schedules all inputs of the folder.
+pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Failure> {
+    let folder = arguments.profile.as_deref().unwrap_or(Path::new("."));
+    let files = inputs(folder)?;
     let mut timings = Vec::new();
     for file in &files {
         let cib = input::read(Some(file), streams)?;

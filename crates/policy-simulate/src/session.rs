@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use crate::failure::{Failure, INVALID_TRANSITION};
 use crate::report::{self, Report, StatusKind};
 use crate::{Streams, drawing, input};
-use policy_engine::output::{dot, scores};
+use policy_engine::output::dot;
 use policy_engine::{Cib, Cluster, Level, RunOptions, Schedule, graph, simulation};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -145,9 +145,7 @@ impl Session<'_> {
             }
         }
         if self.options.scores || self.options.utilization {
-            let lines = cluster.score_lines.iter();
-            let lines: Vec<String> = lines.map(|line| scores::line(cluster, line)).collect();
-            report.scores(&lines)?;
+            report.scores(cluster)?;
         }
         Ok(())
     }

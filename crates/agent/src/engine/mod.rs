@@ -5,9 +5,9 @@
 //! restarted before its lease is over.
 //!
 //! - [`commands`]: what connections ask for.
-//! - [`execution`]: queues, recurring operations, results.
-//! - [`stopping`]: the end of the lease, and Release.
-//! - [`recovery`]: what an agent does about the work of the one before it.
+//! - `execution`: queues, recurring operations, results.
+//! - `stopping`: the end of the lease, and Release.
+//! - `recovery`: what an agent does about the work of the one before it.
 
 pub mod commands;
 mod execution;
@@ -24,13 +24,15 @@ use sd_notify::NotifyState;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::activity::active_services;
 use crate::classes::Classes;
 use crate::clock::{BootTimer, boottime_us};
+use crate::ending::Ending;
 use crate::lease::Lease;
 use crate::store::{Found, Identity, Store};
 use commands::{Command, Outgoing, Peer};
 use execution::{Completion, Lane};
-use stopping::Phase;
+use stopping::{Cause, Phase};
 
 /// Time between heartbeats where the DPE does not say.
 const DEFAULT_HEARTBEAT_MS: u32 = 1000;
@@ -69,7 +71,10 @@ pub struct Engine {
     peer: Option<Peer>,
     heartbeat_due: Option<Instant>,
     watchdog: Option<(Duration, Instant)>,
+    /// Set when the agent is to end: how long it waits for operations.
     terminating: Option<Instant>,
+    /// It may not end, because services run that nobody else would stop at the end of the lease.
+    stays_for_lease: bool,
     completed: mpsc::UnboundedSender<Completion>,
     completions: mpsc::UnboundedReceiver<Completion>,
 }
@@ -102,6 +107,7 @@ impl Engine {
             heartbeat_due: None,
             watchdog: None,
             terminating: None,
+            stays_for_lease: false,
             completed,
             completions,
         };
@@ -113,11 +119,12 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Runs until `terminate` is ready. Services go on running then, and so does what cannot be waited for.
+    /// Runs until `terminate` is ready, and then to an orderly end. Services go on running, unless a lease is in force that no
+    /// next agent will enforce.
     pub async fn run(
         mut self,
         mut commands: mpsc::Receiver<Command>,
-        terminate: impl Future<Output = ()>,
+        terminate: impl Future<Output = Ending>,
     ) {
         tokio::pin!(terminate);
         if let Some(limit) = sd_notify::watchdog_enabled() {
@@ -150,7 +157,10 @@ impl Engine {
                     self.watch_lease();
                     self.tick();
                 }
-                () = &mut terminate, if self.terminating.is_none() => self.terminate(),
+                ending = &mut terminate, if self.terminating.is_none() => {
+                    self.watch_lease();
+                    self.terminate(ending);
+                }
             }
         }
     }
@@ -190,7 +200,7 @@ impl Engine {
         let watchdog = self.watchdog.map(|(_, due)| due);
         let end = self
             .terminating
-            .filter(|_| matches!(self.phase, Phase::Serving));
+            .filter(|_| matches!(self.phase, Phase::Serving) && !self.stays_for_lease);
         [self.heartbeat_due, recurring, watchdog, end]
             .into_iter()
             .flatten()
@@ -240,13 +250,15 @@ impl Engine {
     }
 
     /// Told to end: nothing new begins, monitors are cut short, the rest may finish.
-    fn terminate(&mut self) {
-        tracing::info!(
-            operations = self.unfinished(),
-            "told to end; services go on running"
-        );
+    fn terminate(&mut self, ending: Ending) {
+        tracing::info!(operations = self.unfinished(), ?ending, "told to end");
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
         self.terminating = Some(Instant::now() + SHUTDOWN);
+        let guarded = self.lease.end_us().is_some() && !active_services(&self.records).is_empty();
+        if guarded && ending == Ending::ForGood && matches!(self.phase, Phase::Serving) {
+            self.begin_stopping(Cause::Ending);
+            return;
+        }
         for lane in self.lanes.values_mut() {
             if let Some(running) = &mut lane.running
                 && self
@@ -263,6 +275,7 @@ impl Engine {
         // Services whose lease has ended must be seen down first; systemd has patience for that.
         self.terminating.is_some_and(|limit| {
             matches!(self.phase, Phase::Serving)
+                && !self.stays_for_lease
                 && (limit <= Instant::now()
                     || self.lanes.values().all(|lane| lane.running.is_none()))
         })

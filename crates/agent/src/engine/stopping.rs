@@ -44,6 +44,8 @@ pub(super) enum Cause {
     LeaseEnded,
     /// The DPE asked for it.
     Release(Reply<()>),
+    /// The agent is to end, and with it the watch over the lease.
+    Ending,
 }
 
 impl fmt::Display for Cause {
@@ -51,6 +53,7 @@ impl fmt::Display for Cause {
         f.write_str(match self {
             Cause::LeaseEnded => "the lease has ended",
             Cause::Release(_) => "this guest is being released",
+            Cause::Ending => "this agent is to end while a lease is in force",
         })
     }
 }
@@ -84,10 +87,9 @@ impl Engine {
         let lease_ended = self.lease.has_ended(now);
         match &self.phase {
             Phase::Serving if lease_ended => self.begin_stopping(Cause::LeaseEnded),
-            Phase::Stopping(Stopping {
-                cause: Cause::Release(_),
-                ..
-            }) if lease_ended => {
+            Phase::Stopping(stopping)
+                if lease_ended && !matches!(stopping.cause, Cause::LeaseEnded) =>
+            {
                 self.refuse_release("the lease ended meanwhile");
                 self.begin_stopping(Cause::LeaseEnded);
             }
@@ -108,7 +110,7 @@ impl Engine {
                 let hurry = (!stopping.waiting.is_empty()).then_some(stopping.hurry_us);
                 let lease_end = match stopping.cause {
                     Cause::LeaseEnded => None,
-                    Cause::Release(_) => self.lease.end_us(),
+                    Cause::Release(_) | Cause::Ending => self.lease.end_us(),
                 };
                 [Some(stopping.deadline_us), hurry, lease_end]
                     .into_iter()
@@ -131,9 +133,9 @@ impl Engine {
                 .end_us()
                 .unwrap_or_else(boottime_us)
                 .saturating_add(budget_us),
-            Cause::Release(_) => boottime_us().saturating_add(budget_us),
+            Cause::Release(_) | Cause::Ending => boottime_us().saturating_add(budget_us),
         };
-        if matches!(cause, Cause::LeaseEnded) {
+        if !matches!(cause, Cause::Release(_)) {
             // It will find out when it says Hello.
             self.drop_peer();
         }
@@ -271,15 +273,20 @@ impl Engine {
             .collect();
         let services = unfinished.join(", ");
         match stopping.cause {
-            Cause::LeaseEnded if unfinished.is_empty() => {
-                tracing::warn!(
-                    "the lease has ended and all services are stopped; waiting for a DPE"
-                );
+            Cause::LeaseEnded | Cause::Ending if unfinished.is_empty() => {
+                tracing::warn!("all services are stopped; the lease is over");
                 self.lease = Lease::default();
                 if let Err(error) = self.store.write_lease(&self.lease) {
                     // The next start finds an ended lease again, and nothing to stop.
                     tracing::error!(%error, "the end of the lease cannot be recorded");
                 }
+            }
+            Cause::Ending => {
+                tracing::error!(
+                    services,
+                    "services did not stop: staying until the lease ends, then rebooting the guest"
+                );
+                self.stays_for_lease = true;
             }
             Cause::LeaseEnded => {
                 tracing::error!(
@@ -355,6 +362,7 @@ fn stop_operation(mut operation: Operation, cause: &Cause, left_us: u64) -> Oper
     let prefix = match cause {
         Cause::LeaseEnded => "lease-expiry",
         Cause::Release(_) => "release",
+        Cause::Ending => "agent-ending",
     };
     operation.id = format!("{prefix}/{}", uuid::Uuid::new_v4());
     operation.action = "stop".to_owned();

@@ -80,6 +80,9 @@ impl fmt::Display for ResourceClass {
     }
 }
 
+/// Most bytes of parameters, meta attributes and annotations together.
+pub const MAX_OPERATION: usize = 256 * 1024;
+
 /// What a guest agent is asked to do with one resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
@@ -175,6 +178,21 @@ impl Operation {
                 "letters, digits, `-` and `_`",
                 format_args!("`{}`", operation.action),
             ));
+        }
+        // Everything but the annotations becomes a process's environment, which the kernel bounds as well.
+        let size: usize = [
+            &operation.parameters,
+            &operation.meta,
+            &operation.annotations,
+        ]
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+        if size > MAX_OPERATION {
+            return Err(Error::TooLarge(format!(
+                "operation: parameters, meta and annotations have {size} bytes; at most {MAX_OPERATION} are accepted"
+            )));
         }
         for (key, map) in [
             ("parameters", &operation.parameters),

@@ -7,5 +7,6 @@ mod documents;
 mod events;
 mod fake_systemd;
 mod harness;
+mod introspection;
 mod lifecycle;
 mod survival;

@@ -143,7 +143,7 @@ pub(super) const RULES: &[Rule] = rules! {
         ("start-delay", Duration), ("interval-origin", Text), ("enabled", Boolean), ("record-pending", Boolean),
         ("role", ROLES),
         ("on-fail", Word(&[
-            "ignore", "block", "stop", "restart", "migrate", "standby", "fence", "demote", "restart-container",
+            "ignore", "block", "stop", "restart", "standby", "fence", "demote", "restart-container",
         ])),
     ], &["id", "name", "interval"], &["meta_attributes", "instance_attributes"];
     "bundle": &[("id", Id), ("description", Text)], ID,

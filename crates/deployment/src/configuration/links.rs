@@ -143,7 +143,7 @@ impl<'e> Links<'e> {
                 _ => format!("there is nothing with the id {to}"),
             };
             let known = match reference.kind {
-                _ if problems.is_full() => Vec::new(),
+                _ if !problems.may_suggest() => Vec::new(),
                 Kind::Node => self.assemblies.iter().map(String::as_str).collect(),
                 Kind::Object => ids(&|name| RESOURCES.contains(&name)),
                 _ => ids(wanted),

@@ -9,8 +9,8 @@ use crate::problem::{Problems, quote};
 use crate::tree::Element;
 use crate::value;
 
-/// Names that stand for several resources multiply; this bounds what a small document can ask for.
-const MAX_CONSTRAINTS: usize = 100_000;
+/// Names that stand for several resources multiply; this bounds the pairs that a small document can ask for.
+const MAX_PAIRS: usize = 100_000;
 
 /// Services of one `<together>` or `<separate>`.
 const MAX_LISTED: usize = 64;
@@ -43,29 +43,27 @@ pub(super) fn read(
         seen: HashSet::new(),
         found: Vec::new(),
         edges: Vec::new(),
+        room: MAX_PAIRS,
     };
     for child in children {
-        if reader.found.len() > MAX_CONSTRAINTS {
-            let message =
-                format!("the constraints stand for more than {MAX_CONSTRAINTS} pairs of resources");
-            problems.error(
-                child.offset,
-                message,
-                "name groups instead of single services".to_owned(),
-            );
-            break;
-        }
         let mut form = Form {
             element: child,
             problems,
         };
         form.children(&[]).for_each(drop);
-        match child.name {
+        let complete = match child.name {
             "service_dependency" => reader.dependency(&mut form),
             "collocation" => reader.collocation(&mut form),
             "together" => reader.list(&mut form, true),
             "separate" => reader.list(&mut form, false),
             _ => reader.location(&mut form),
+        };
+        if complete.is_none() {
+            let message =
+                format!("the constraints stand for more than {MAX_PAIRS} pairs of resources");
+            let hint = "name groups, or services that are not in several assemblies".to_owned();
+            problems.error(child.offset, message, hint);
+            break;
         }
     }
     report_cycle(&reader.edges, deployment, problems);
@@ -76,14 +74,17 @@ struct Reader<'d> {
     names: &'d Names,
     assemblies: HashSet<&'d str>,
     /// Kind and pair of every constraint so far: their ids.
-    seen: HashSet<(&'static str, String, String)>,
+    seen: HashSet<(&'static str, &'d str, &'d str)>,
     found: Vec<Constraint>,
     /// First, then, and where it is said.
-    edges: Vec<(String, String, usize)>,
+    edges: Vec<(&'d str, &'d str, usize)>,
+    /// How many more pairs there may be.
+    room: usize,
 }
 
-impl Reader<'_> {
-    fn dependency(&mut self, form: &mut Form<'_, '_, '_>) {
+/// The methods for single elements give `None` when there is no more room for their pairs.
+impl<'d> Reader<'d> {
+    fn dependency(&mut self, form: &mut Form<'_, '_, '_>) -> Option<()> {
         form.attributes(&["first", "then", "kind"]);
         let kind = form.optional("kind", |text| match text.to_ascii_lowercase().as_str() {
             "mandatory" => Ok(OrderKind::Mandatory),
@@ -93,34 +94,35 @@ impl Reader<'_> {
         });
         let kind = kind.unwrap_or(OrderKind::Mandatory);
         let offset = form.element.offset;
-        for (first, then) in self.pairs(form, "first", "then") {
-            if self.is_new("order", &first, &then, offset, form.problems) {
+        for (first, then) in self.pairs(form, "first", "then")? {
+            let (first, then) = (&first.resource, &then.resource);
+            if self.is_new("order", first, then, offset, form.problems) {
                 if kind != OrderKind::Serialize {
-                    self.edges
-                        .push((first.resource.clone(), then.resource.clone(), offset));
+                    self.edges.push((first, then, offset));
                 }
                 self.found.push(Constraint::Order {
-                    first: first.resource,
-                    then: then.resource,
+                    first: first.clone(),
+                    then: then.clone(),
                     kind,
                 });
             }
         }
+        Some(())
     }
 
-    fn collocation(&mut self, form: &mut Form<'_, '_, '_>) {
+    fn collocation(&mut self, form: &mut Form<'_, '_, '_>) -> Option<()> {
         form.attributes(&["service", "with", "score"]);
         let score = form
             .optional("score", value::score)
             .unwrap_or(Score::INFINITY);
-        let offset = form.element.offset;
-        for (resource, with) in self.pairs(form, "service", "with") {
-            self.place_pair(resource, with, score, offset, form.problems);
+        for (resource, with) in self.pairs(form, "service", "with")? {
+            self.place_pair(resource, with, score, form);
         }
+        Some(())
     }
 
     /// `<together services="a b c"/>`: the others with the first. `<separate …>`: each away from each.
-    fn list(&mut self, form: &mut Form<'_, '_, '_>, together: bool) {
+    fn list(&mut self, form: &mut Form<'_, '_, '_>, together: bool) -> Option<()> {
         form.attributes(&["services", "score"]);
         let score = form.optional("score", |text| match value::score(text)? {
             score if score.0 > 0 => Ok(score),
@@ -130,6 +132,7 @@ impl Reader<'_> {
             ),
         });
         let score = score.unwrap_or(Score::INFINITY);
+        let score = if together { score } else { Score(-score.0) };
         let words = form.required("services", |text| {
             let words: Vec<String> = text.split_ascii_whitespace().map(str::to_owned).collect();
             match words.len() {
@@ -140,8 +143,8 @@ impl Reader<'_> {
             }
         });
         let offset = form.element.place("services");
-        let listed: Vec<Vec<Target>> = words
-            .unwrap_or_default()
+        let words = words.unwrap_or_default();
+        let listed: Vec<_> = words
             .iter()
             .map(|word| self.targets(word, offset, form.problems))
             .collect();
@@ -151,36 +154,33 @@ impl Reader<'_> {
             } else {
                 &listed[..at]
             };
-            for (target, leader) in leaders
-                .iter()
-                .flatten()
-                .flat_map(|leader| targets.iter().map(move |target| (target, leader)))
-            {
-                let score = if together { score } else { Score(-score.0) };
-                self.place_pair(
-                    target.clone(),
-                    leader.clone(),
-                    score,
-                    form.element.offset,
-                    form.problems,
-                );
+            for leaders in leaders {
+                for (resource, with) in self.product(targets, leaders)? {
+                    self.place_pair(resource, with, score, form);
+                }
             }
         }
+        Some(())
     }
 
     fn place_pair(
         &mut self,
-        resource: Target,
-        with: Target,
+        resource: &'d Target,
+        with: &'d Target,
         score: Score,
-        offset: usize,
-        problems: &mut Problems,
+        form: &mut Form<'_, '_, '_>,
     ) {
+        let offset = form.element.offset;
         if let (Some(one), Some(other)) = (&resource.assembly, &with.assembly) {
-            let impossible = if one == other {
-                score <= Score::NEG_INFINITY
-            } else {
-                score >= Score::INFINITY
+            let (impossible, hint) = match one == other {
+                true => (
+                    score <= Score::NEG_INFINITY,
+                    "they cannot be separate: remove this",
+                ),
+                false => (
+                    score >= Score::INFINITY,
+                    "they cannot be together: remove this",
+                ),
             };
             if impossible {
                 let message = format!(
@@ -190,96 +190,103 @@ impl Reader<'_> {
                     quote(&with.resource),
                     quote(other)
                 );
-                let hint = if one == other {
-                    "they cannot be separate: remove this"
-                } else {
-                    "they cannot be together: remove this"
-                };
-                problems.error(offset, message, hint.to_owned());
+                form.problems.error(offset, message, hint.to_owned());
             }
         }
-        if self.is_new("collocation", &resource, &with, offset, problems) {
+        let (resource, with) = (&resource.resource, &with.resource);
+        if self.is_new("collocation", resource, with, offset, form.problems) {
+            let (resource, with) = (resource.clone(), with.clone());
             self.found.push(Constraint::Collocation {
-                resource: resource.resource,
-                with: with.resource,
+                resource,
+                with,
                 score: score.0,
             });
         }
     }
 
-    fn location(&mut self, form: &mut Form<'_, '_, '_>) {
+    fn location(&mut self, form: &mut Form<'_, '_, '_>) -> Option<()> {
         form.attributes(&["service", "assembly", "score"]);
         let score = form.required("score", value::score);
-        let targets = form.required("service", |text| Ok(text.to_owned()));
-        let targets = targets
-            .map(|name| self.targets(&name, form.element.place("service"), form.problems))
-            .unwrap_or_default();
-        let Some(assembly) = form.required("assembly", |text| Ok(text.to_owned())) else {
-            return;
+        let service = form.required("service", |text| Ok(text.to_owned()));
+        let offset = form.element.place("service");
+        let targets = service.map_or(&[][..], |name| self.targets(&name, offset, form.problems));
+        let assembly = form.required("assembly", |text| Ok(text.to_owned()));
+        let Some(assembly) = assembly else {
+            return Some(());
         };
-        let offset = form.element.place("assembly");
-        if !self.assemblies.contains(assembly.as_str()) {
-            let mut known: Vec<&str> = self.assemblies.iter().copied().collect();
-            known.sort_unstable();
+        let Some(assembly) = self.assemblies.get(assembly.as_str()).copied() else {
+            let mut known = Vec::new();
+            if form.problems.may_suggest() {
+                known.extend(self.assemblies.iter().copied());
+                known.sort_unstable();
+            }
             let hint = form.problems.suggest(&assembly, known);
-            form.problems.error(
-                offset,
-                format!("there is no assembly {}", quote(&assembly)),
-                hint,
-            );
-            return;
-        }
-        let Some(score) = score else { return };
+            let message = format!("there is no assembly {}", quote(&assembly));
+            form.problems
+                .error(form.element.place("assembly"), message, hint);
+            return Some(());
+        };
+        self.room = self.room.checked_sub(targets.len())?;
         for target in targets {
+            let (resource, offset) = (&target.resource, form.element.offset);
             if let Some(pinned) = &target.assembly {
                 let message = format!(
                     "{} is pinned to assembly {}",
-                    quote(&target.resource),
+                    quote(resource),
                     quote(pinned)
                 );
                 form.problems.error(
-                    form.element.offset,
+                    offset,
                     message,
                     "it runs there or nowhere: remove this".to_owned(),
                 );
-                continue;
-            }
-            let place = Target {
-                resource: assembly.clone(),
-                assembly: None,
-            };
-            if self.is_new(
-                "location",
-                &target,
-                &place,
-                form.element.offset,
-                form.problems,
-            ) {
+            } else if self.is_new("location", resource, assembly, offset, form.problems)
+                && let Some(Score(score)) = score
+            {
+                let (resource, assembly) = (resource.clone(), assembly.to_owned());
                 self.found.push(Constraint::Location {
-                    resource: target.resource,
-                    assembly: assembly.clone(),
-                    score: score.0,
+                    resource,
+                    assembly,
+                    score,
                 });
             }
         }
+        Some(())
     }
 
     /// All pairs of what two attributes name.
-    fn pairs(&self, form: &mut Form<'_, '_, '_>, one: &str, other: &str) -> Vec<(Target, Target)> {
+    fn pairs(
+        &mut self,
+        form: &mut Form<'_, '_, '_>,
+        one: &str,
+        other: &str,
+    ) -> Option<impl Iterator<Item = (&'d Target, &'d Target)> + use<'d>> {
         let mut named = |name: &str| {
             let word = form.required(name, |text| Ok(text.to_owned()));
-            word.map(|word| self.targets(&word, form.element.place(name), form.problems))
-                .unwrap_or_default()
+            word.map_or(&[][..], |word| {
+                self.targets(&word, form.element.place(name), form.problems)
+            })
         };
         let (ones, others) = (named(one), named(other));
-        let room = MAX_CONSTRAINTS.saturating_sub(self.found.len()) + 1;
-        ones.iter()
-            .flat_map(|one| others.iter().map(|other| (one.clone(), other.clone())))
-            .take(room)
-            .collect()
+        self.product(ones, others)
     }
 
-    fn targets(&self, name: &str, offset: usize, problems: &mut Problems) -> Vec<Target> {
+    fn product(
+        &mut self,
+        ones: &'d [Target],
+        others: &'d [Target],
+    ) -> Option<impl Iterator<Item = (&'d Target, &'d Target)> + use<'d>> {
+        self.room = self
+            .room
+            .checked_sub(ones.len().checked_mul(others.len())?)?;
+        Some(
+            ones.iter()
+                .flat_map(move |one| others.iter().map(move |other| (one, other))),
+        )
+    }
+
+    /// What a name stands for; reports it if that is nothing.
+    fn targets(&self, name: &str, offset: usize, problems: &mut Problems) -> &'d [Target] {
         let targets = self.names.targets(name);
         if targets.is_empty() {
             let hint = problems.suggest(name, self.names.known());
@@ -289,43 +296,38 @@ impl Reader<'_> {
                 hint,
             );
         }
-        targets.to_vec()
+        targets
     }
 
     /// Whether this kind of rule between the two is said for the first time; reports it otherwise.
     fn is_new(
         &mut self,
         kind: &'static str,
-        one: &Target,
-        other: &Target,
+        one: &'d str,
+        other: &'d str,
         offset: usize,
         problems: &mut Problems,
     ) -> bool {
-        let (one, other) = (&one.resource, &other.resource);
-        if one == other {
+        if one == other && kind != "location" {
             let message = format!("{} is related to itself", quote(one));
             problems.error(offset, message, "name two different services".to_owned());
             return false;
         }
-        if !self.seen.insert((kind, one.clone(), other.clone())) {
+        let new = self.seen.insert((kind, one, other));
+        if !new {
             let message = format!(
                 "there is already a rule of this kind for {} and {}",
                 quote(one),
                 quote(other)
             );
             problems.error(offset, message, "remove one of them".to_owned());
-            return false;
         }
-        true
+        new
     }
 }
 
 /// Reports dependencies that go in a circle: none of those services could ever start.
-fn report_cycle(
-    said: &[(String, String, usize)],
-    deployment: &Deployment,
-    problems: &mut Problems,
-) {
+fn report_cycle(said: &[(&str, &str, usize)], deployment: &Deployment, problems: &mut Problems) {
     let mut graph = Graph::default();
     for group in &deployment.groups {
         for pair in deployment.services[group.members.clone()].windows(2) {

@@ -11,6 +11,7 @@ mod service;
 
 pub(crate) use names::resource_id;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::model::{Deployment, Escalation, Heartbeat, RawConfiguration};
@@ -118,6 +119,7 @@ fn deployable(root: &Element<'_>, problems: &mut Problems) -> Option<Deployment>
             &mut values,
         );
     }
+    offered(&deployment, &names, problems);
     names.identify(&mut deployment, problems);
     reference::resolve(&mut deployment, values, problems);
     if let Some(element) = constraints {
@@ -134,6 +136,24 @@ fn deployable(root: &Element<'_>, problems: &mut Problems) -> Option<Deployment>
         configuration::read(element, problems, &mut deployment);
     }
     Some(deployment)
+}
+
+/// Warns of services that no assembly has the kind of capacity for: the policy engine counts what is not offered as zero.
+fn offered(deployment: &Deployment, names: &Names, problems: &mut Problems) {
+    let assemblies = deployment.assemblies.iter();
+    let offered: HashSet<&String> = assemblies
+        .flat_map(|assembly| assembly.capacity.keys())
+        .collect();
+    for (index, offset) in names.services() {
+        let service = &deployment.services[index];
+        let lacking = |(kind, used): &(&String, &u32)| **used > 0 && !offered.contains(kind);
+        for (kind, _) in service.utilization.iter().filter(lacking) {
+            let (kind, name) = (quote(kind), quote(&service.name));
+            let message = format!("no assembly offers the capacity {kind} that {name} uses");
+            let hint = "it cannot run until one has it in its <capacity>".to_owned();
+            problems.warning(offset, message, hint);
+        }
+    }
 }
 
 /// `heartbeat_interval`, `heartbeat_timeout` and `lease`, and what has to hold between them.

@@ -135,6 +135,14 @@ impl Names {
         self.targets.get(name).map_or(&[], Vec::as_slice)
     }
 
+    /// The services by index, and where each has its name.
+    pub(super) fn services(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.entries.iter().filter_map(|entry| match entry.kind {
+            Kind::Service(index) => Some((index, entry.offset)),
+            Kind::Group(_) => None,
+        })
+    }
+
     /// For suggestions.
     pub(super) fn known(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.name.as_str())

@@ -184,7 +184,13 @@ struct Index {
     assemblies: HashMap<String, usize>,
     /// By name and by id.
     services: HashMap<String, Vec<usize>>,
-    slots: HashMap<Owner, HashMap<String, usize>>,
+    slots: HashMap<Owner, Owned>,
+}
+
+/// The slots of one owner: the index of the first, and of each by name.
+struct Owned {
+    first: usize,
+    by_name: HashMap<String, usize>,
 }
 
 /// Gives every attribute and parameter of the deployment its value; reports references that lead nowhere or in a circle.
@@ -212,12 +218,12 @@ pub(super) fn resolve(deployment: &mut Deployment, mut values: Values, problems:
         }
     }
     for (at, slot) in values.slots.iter().enumerate() {
-        index
-            .slots
-            .entry(slot.owner)
-            .or_default()
-            .entry(slot.name.clone())
-            .or_insert(at);
+        let owned = index.slots.entry(slot.owner);
+        let owned = owned.or_insert_with(|| Owned {
+            first: at,
+            by_name: HashMap::new(),
+        });
+        owned.by_name.entry(slot.name.clone()).or_insert(at);
     }
     for start in 0..values.slots.len() {
         follow(start, &mut values.slots, &index, deployment, problems);
@@ -424,22 +430,25 @@ fn lookup(
 }
 
 fn find(index: &Index, owner: Owner, name: &str) -> Option<usize> {
-    index.slots.get(&owner)?.get(name).copied()
+    index.slots.get(&owner)?.by_name.get(name).copied()
 }
 
-/// Names of the owners' slots, for suggestions, in the order of the document.
+/// Names of the owners' slots, for suggestions. The slots of one owner are neighbours.
 fn names_of<'s>(index: &Index, slots: &'s [Slot], owners: &[Owner]) -> Vec<&'s str> {
     const COMPARED: usize = 200;
-    let mut found: Vec<usize> = owners
+    let first = |owner: &Owner| index.slots.get(owner).map(|owned| owned.first);
+    let of = |owner: &Owner| {
+        let owner = *owner;
+        let slots = first(&owner).map_or(&[][..], |first| &slots[first..]);
+        slots
+            .iter()
+            .take_while(move |slot| slot.owner == owner)
+            .take(COMPARED)
+    };
+    owners
         .iter()
-        .filter_map(|owner| index.slots.get(owner))
-        .flat_map(|names| names.values().copied())
-        .collect();
-    found.sort_unstable();
-    found
-        .into_iter()
-        .take(COMPARED)
-        .map(|at| slots[at].name.as_str())
+        .flat_map(of)
+        .map(|slot| slot.name.as_str())
         .collect()
 }
 

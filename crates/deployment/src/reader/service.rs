@@ -252,26 +252,21 @@ fn agent(form: &mut Form<'_, '_, '_>) -> Agent {
 }
 
 fn on_fail(text: &str) -> Result<OnFail, String> {
-    const KNOWN: [OnFail; 7] = [
+    const KNOWN: [OnFail; 6] = [
         OnFail::Restart,
-        OnFail::Move,
         OnFail::Stop,
         OnFail::Block,
         OnFail::Ignore,
         OnFail::Standby,
         OnFail::Fence,
     ];
-    let word = |on_fail: OnFail| {
-        if on_fail == OnFail::Move {
-            "move"
-        } else {
-            on_fail.as_str()
+    let known = KNOWN.into_iter().find(|on_fail| on_fail.as_str() == text);
+    known.ok_or_else(|| match text {
+        "move" | "migrate" => {
+            "to move it after the first failure, give it migration_threshold=\"1\"".to_owned()
         }
-    };
-    let known = KNOWN
-        .into_iter()
-        .find(|on_fail| word(*on_fail) == text || on_fail.as_str() == text);
-    known.ok_or_else(|| suggest(text, KNOWN.map(word)).unwrap_or_default())
+        _ => suggest(text, KNOWN.map(OnFail::as_str)).unwrap_or_default(),
+    })
 }
 
 /// `instances="2"` or `instances="all"`.

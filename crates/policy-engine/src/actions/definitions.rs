@@ -97,7 +97,6 @@ fn check_history(cluster: &mut Cluster, id: ResourceId, node: NodeId, entry: Ele
             cluster.resource_mut(id).start_pending = true;
         }
         schedule_cleanup(cluster, id, node, false);
-        return;
     }
     if !active {
         return;

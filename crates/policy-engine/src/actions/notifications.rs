@@ -306,7 +306,7 @@ fn collect(cluster: &Cluster, clone: ResourceId, task: &Task) -> (Told, bool) {
         let mut hosts = order
             .iter()
             .filter_map(|n| match cluster.guest_launcher(*n) {
-                Some(launcher) => cluster.current_node(launcher),
+                Some(launcher) => cluster.current_node(launcher).or(Some(*n)),
                 None => Some(*n),
             });
         told.push(("notify_all_hosts", names(&mut hosts)));

@@ -3,8 +3,8 @@
 
 use super::{assign_resource, collective_primaries, merge};
 use crate::model::{
-    AttributeLookup, Cluster, Colocation, ColocationId, Host, Level, ResourceId, Role, Score,
-    Variant, same_value,
+    AttributeLookup, Cluster, Colocation, ColocationId, Level, ResourceId, Role, Score, Variant,
+    same_value,
 };
 
 /// Applies a "this with" colocation to a dependent that is being placed; assigns the primary first (§13.1).
@@ -192,9 +192,8 @@ fn apply_location(
         }
         Some(node) => {
             let attribute = &colocation.attribute;
-            let value =
-                AttributeLookup::new(cluster, attribute, primary, Host::Assigned).value(node);
-            let lookup = AttributeLookup::new(cluster, attribute, dependent, Host::Assigned);
+            let value = AttributeLookup::for_colocation(cluster, attribute, primary).value(node);
+            let lookup = AttributeLookup::for_colocation(cluster, attribute, dependent);
             for (node, entry) in work.iter_mut() {
                 if same_value(lookup.value(node), value) {
                     if !score.is_infinity() {
@@ -232,7 +231,7 @@ fn apply_role(
         return 0;
     }
     let value = |resource, node| {
-        AttributeLookup::new(cluster, &colocation.attribute, resource, Host::Assigned).value(node)
+        AttributeLookup::for_colocation(cluster, &colocation.attribute, resource).value(node)
     };
     let dependent_value = value(dependent, dependent_node);
     let primary_value = primary_node.and_then(|node| value(primary, node));

@@ -5,7 +5,7 @@ use super::apply::apply;
 use super::compatible::{find_compatible, instance_at};
 use super::{candidates, unassign_for_good};
 use crate::model::{
-    AttributeLookup, Cluster, Colocation, Host, Level, NodeId, ResourceId, Role, Score, Variant,
+    AttributeLookup, Cluster, Colocation, Level, NodeId, ResourceId, Role, Score, Variant,
     same_value,
 };
 
@@ -114,9 +114,8 @@ fn place_near_role(
         if !score.is_infinity() {
             let mut table = cluster.resource(dependent).allowed.clone();
             let attribute = &colocation.attribute;
-            let value =
-                AttributeLookup::new(cluster, attribute, instance, Host::Assigned).value(node);
-            let lookup = AttributeLookup::new(cluster, attribute, dependent, Host::Assigned);
+            let value = AttributeLookup::for_colocation(cluster, attribute, instance).value(node);
+            let lookup = AttributeLookup::for_colocation(cluster, attribute, dependent);
             for (node, entry) in table.iter_mut() {
                 if same_value(lookup.value(node), value) {
                     entry.score = entry.score.add(score);

@@ -1,9 +1,7 @@
 //! Finding the instance of a collective that belongs to a resource (scheduler-spec/04 §8.4).
 
 use super::candidates;
-use crate::model::{
-    AttributeLookup, Cluster, Host, NodeId, ResourceId, Role, Text, Variant, same_value,
-};
+use crate::model::{AttributeLookup, Cluster, NodeId, ResourceId, Role, Text, Variant, same_value};
 
 /// The instance of `collective` that is compatible with `matched`: on the same node, or with the same value of `attribute`; with that
 /// role if one is given. `current`: by current instead of assigned location and role.
@@ -38,7 +36,7 @@ pub fn instance_at(
         };
         let here = location == node
             || attribute.is_some_and(|name| {
-                let lookup = AttributeLookup::new(cluster, name, instance, Host::Assigned);
+                let lookup = AttributeLookup::for_colocation(cluster, name, instance);
                 same_value(lookup.value(location), lookup.value(node))
             });
         here && role.is_none_or(|role| {

@@ -4,9 +4,10 @@
 use super::{colocations, locations};
 use crate::configuration::constraints::colocation::Side;
 use crate::model::{
-    AttributeLookup, Cluster, Colocation, ColocationId, Host, NodeTable, ResourceId, Score, Variant,
+    AttributeLookup, Cluster, Colocation, ColocationId, NodeTable, ResourceId, Score, Variant,
 };
 use rustc_hash::FxHashSet;
+use std::cmp::Ordering;
 
 /// How preferences are merged.
 #[derive(Clone, Copy, Debug, Default)]
@@ -175,7 +176,7 @@ impl Merger<'_> {
             .as_ref()
             .unwrap_or(&cluster.resource(source).allowed);
         let best = BestScores::new(cluster, source, &via.attribute, table);
-        let of_target = AttributeLookup::new(cluster, &via.attribute, self.target, Host::Assigned);
+        let of_target = AttributeLookup::for_colocation(cluster, &via.attribute, self.target);
         // banning what must not be near is no reason to go there, unless it can only go there
         let is_void = |best: Score| {
             !(cluster.resource(via.primary).stickiness.0 < -best.0
@@ -191,13 +192,13 @@ impl Merger<'_> {
                 continue;
             }
             let sum = entry.score.add(weakened(best, factor));
-            if self.mode.non_negative && sum < Score::ZERO {
-                if entry.score > Score::ZERO {
-                    entry.score = UNUSABLE;
-                }
-                continue;
-            }
-            entry.score = sum;
+            entry.score = match entry.score.cmp(&Score::ZERO) {
+                // already negative: the dependent may make it worse
+                Ordering::Less => sum,
+                _ if !self.mode.non_negative || sum >= Score::ZERO => sum,
+                Ordering::Equal => Score::ZERO,
+                Ordering::Greater => UNUSABLE,
+            };
         }
     }
 
@@ -252,7 +253,7 @@ enum BestScores {
 
 impl BestScores {
     fn new(cluster: &Cluster, source: ResourceId, attribute: &str, table: &NodeTable) -> Self {
-        let lookup = AttributeLookup::new(cluster, attribute, source, Host::Assigned);
+        let lookup = AttributeLookup::for_colocation(cluster, attribute, source);
         let available = table
             .iter()
             .filter(|(node, _)| cluster.node(*node).is_available());

@@ -86,7 +86,7 @@ pub fn create_removed(
     match resources::unpack(cluster, &Arc::new(definition), None, None) {
         Ok(id) => {
             cluster.resource_mut(id).removed = true;
-            cluster.top_level.push(id);
+            cluster.list_resource(id);
             id
         }
         Err(invalid) => unreachable!(

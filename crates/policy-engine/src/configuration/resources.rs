@@ -30,7 +30,7 @@ pub(super) fn unpack_section(cluster: &mut Cluster) {
             Ok(definition) => {
                 let definition = Arc::new(definition);
                 match unpack(cluster, &definition, None, None) {
-                    Ok(id) => cluster.top_level.push(id),
+                    Ok(id) => cluster.list_resource(id),
                     Err(invalid) => report(cluster, element, &invalid),
                 }
             }
@@ -39,7 +39,7 @@ pub(super) fn unpack_section(cluster: &mut Cluster) {
     }
     for connection in implied {
         if let Ok(id) = unpack(cluster, &Arc::new(connection), None, None) {
-            cluster.top_level.push(id);
+            cluster.list_resource(id);
         }
     }
     remote::link(cluster);

@@ -9,6 +9,8 @@ use rustc_hash::FxHashMap;
 
 /// Describes the selected actions and their inputs.
 pub fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGraph {
+    // Before the parameters are evaluated: when those change does not make the graph obsolete.
+    let attributes = root_attributes(cluster);
     let mut describer = Describer {
         cluster,
         names: FxHashMap::default(),
@@ -32,7 +34,7 @@ pub fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGraph {
         })
         .collect();
     TransitionGraph {
-        attributes: root_attributes(cluster),
+        attributes,
         synapses,
         heads,
     }

@@ -25,21 +25,29 @@ pub struct AttributeLookup<'a> {
 }
 
 impl<'a> AttributeLookup<'a> {
-    /// Prepares the lookup of `name` on behalf of `resource`.
+    /// Prepares the lookup of `name` on behalf of `resource`, as its meta-attribute `container-attribute-target` says.
     pub fn new(cluster: &'a Cluster, name: &'a str, resource: ResourceId, host: Host) -> Self {
         let targets_host = cluster
             .resource(resource)
             .meta
             .text("container-attribute-target")
             .is_some_and(|target| target.eq_ignore_ascii_case("host"));
-        let inside_bundle = cluster.resource(cluster.top(resource)).is_clone()
-            && cluster.bundle_of(resource).is_some();
         AttributeLookup {
             cluster,
             name,
             targets_host,
-            inside_bundle,
+            inside_bundle: false,
             host,
+        }
+    }
+
+    /// The same for a colocation: what runs inside a bundle is where its container is, whatever its meta-attributes say.
+    pub fn for_colocation(cluster: &'a Cluster, name: &'a str, resource: ResourceId) -> Self {
+        let inside_bundle = cluster.resource(cluster.top(resource)).is_clone()
+            && cluster.bundle_of(resource).is_some();
+        AttributeLookup {
+            inside_bundle,
+            ..AttributeLookup::new(cluster, name, resource, Host::Assigned)
         }
     }
 

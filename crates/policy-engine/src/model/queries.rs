@@ -86,30 +86,44 @@ impl Cluster {
     /// Finds a resource by id or history name: depth first through the resource list, parents before children (01 §11.6).
     pub fn find_resource(&self, name: &str) -> Option<ResourceId> {
         let candidates = self.by_name.get(name)?;
-        match candidates.as_slice() {
-            [] => None,
-            [only] => self.is_listed(*only).then_some(*only),
-            many => self
-                .top_level
-                .iter()
-                .filter(|top| {
-                    many.iter()
-                        .any(|id| self.top_including_bundle(*id) == **top)
-                })
-                .find_map(|top| self.subtree(*top).into_iter().find(|id| many.contains(id))),
+        if let [only] = candidates.as_slice() {
+            return self.is_listed(*only).then_some(*only);
         }
+        let mut tops: smallvec::SmallVec<[ResourceId; 1]> = Default::default();
+        for candidate in candidates {
+            let top = self.top_including_bundle(*candidate);
+            if self.resource(top).listed && !tops.contains(&top) {
+                tops.push(top);
+            }
+        }
+        let top = match tops.as_slice() {
+            [] => return None,
+            [only] => *only,
+            several => *self.top_level.iter().find(|top| several.contains(top))?,
+        };
+        self.first_in_subtree(top, candidates)
     }
 
-    /// Whether a resource hangs in the tree below the resource list (dropped ones do not).
-    pub fn is_listed(&self, id: ResourceId) -> bool {
-        let mut child = id;
-        while let Some(parent) = self.resource(child).parent {
-            if !self.resource(parent).children.contains(&child) {
-                return false;
-            }
-            child = parent;
+    /// The first of `wanted` in a subtree, parents before children.
+    fn first_in_subtree(&self, id: ResourceId, wanted: &[ResourceId]) -> Option<ResourceId> {
+        if wanted.contains(&id) {
+            return Some(id);
         }
-        self.top_level.contains(&child)
+        let children = &self.resource(id).children;
+        children
+            .iter()
+            .find_map(|child| self.first_in_subtree(*child, wanted))
+    }
+
+    /// Whether a resource hangs in the tree below the resource list: not while its topmost ancestor is still being read.
+    pub fn is_listed(&self, id: ResourceId) -> bool {
+        self.resource(self.top_including_bundle(id)).listed
+    }
+
+    /// Appends a resource without parent to the resource list.
+    pub fn list_resource(&mut self, id: ResourceId) {
+        self.resource_mut(id).listed = true;
+        self.top_level.push(id);
     }
 
     /// Finds a node by name, without regard to case.

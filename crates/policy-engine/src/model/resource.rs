@@ -79,6 +79,8 @@ pub struct Resource {
     pub variant: Variant,
     /// Parent.
     pub parent: Option<ResourceId>,
+    /// In the resource list (only resources without parent; `Cluster::list_resource`).
+    pub listed: bool,
     /// Children in current order: members, instances, or for a bundle all of its parts (04 §13.4).
     /// `assignment` and the probe step re-sort instances (04 §5).
     pub children: Vec<ResourceId>,
@@ -236,6 +238,7 @@ impl Resource {
             config_id,
             variant,
             parent: None,
+            listed: false,
             children: Vec::new(),
             config,
             agent,

@@ -44,7 +44,8 @@ pub fn status_text(status: i64) -> &'static str {
     }
 }
 
-/// Why a resource could not even be probed: the text of the first masked probe failure on `node` (or anywhere).
+/// Why a resource could not even be probed: the text of the first masked probe failure on `node` (or anywhere). Entries that do not
+/// say where they were recorded never count.
 pub fn masked_probe(
     cluster: &Cluster,
     resource: ResourceId,
@@ -53,7 +54,8 @@ pub fn masked_probe(
     let failure = cluster.failed_operations.iter().find(|failure| {
         let recorded_on = cluster.document.element(failure.entry).get("on_node");
         failure.masked_probe
-            && node.is_none_or(|node| recorded_on == Some(&*cluster.node(node).name))
+            && recorded_on
+                .is_some_and(|name| node.is_none_or(|node| *name == *cluster.node(node).name))
             && concerns(cluster, failure, resource)
     })?;
     Some(exit_text(integer(cluster, failure, "rc-code")))

@@ -1,6 +1,6 @@
 //! Executing a graph on a CIB, every action with its expected result (scheduler-spec/06 §D.1–D.5, §D.9).
 
-use super::inject::{DOWN, attribute_lines};
+use super::inject::{DOWN, SetAttribute};
 use super::record::{Outcome, Recorder};
 use crate::Cib;
 use crate::graph::{ActionHead, ActionKind, GraphAction, ResourceIdentity, TransitionGraph};
@@ -41,7 +41,7 @@ pub enum Step {
         node: Text,
     },
     /// A transient attribute was set because of a requested failure.
-    Attribute(String),
+    Attribute(SetAttribute),
     /// A requested failure.
     Failure { action: u32, code: i32 },
 }
@@ -76,7 +76,7 @@ impl fmt::Display for Step {
                 f,
                 "Resource action: {resource:<15} {task}={interval_ms} on {node}"
             ),
-            Step::Attribute(line) => f.write_str(line),
+            Step::Attribute(attribute) => attribute.fmt(f),
             Step::Failure { action, code } => {
                 write!(f, "Pretending action {action} failed with rc={code}")
             }
@@ -262,8 +262,7 @@ impl Run<'_> {
             let attributes =
                 self.recorder
                     .count_failure(state, &resource.id, task, interval_ms, fatal);
-            let lines = attribute_lines(&mut self.recorder, state, &attributes);
-            self.steps.extend(lines.into_iter().map(Step::Attribute));
+            self.steps.extend(attributes.map(Step::Attribute));
         }
         let outcome = Outcome {
             resource,

@@ -41,8 +41,31 @@ impl Injections {
 pub struct Injected {
     /// Items of `Performing Requested Modifications:`.
     pub lines: Vec<String>,
+    /// Transient attributes that were set because of injected failures.
+    pub attributes: Vec<SetAttribute>,
     /// What could not be understood, and was skipped.
     pub problems: Vec<String>,
+}
+
+/// A transient attribute that was set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAttribute {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// Id of the `node_state`.
+    pub state: String,
+}
+
+impl std::fmt::Display for SetAttribute {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let SetAttribute { name, value, state } = self;
+        write!(
+            f,
+            "Injecting attribute {name}={value} into /node_state '{state}'"
+        )
+    }
 }
 
 const UP: [(&str, &str); 4] = [
@@ -184,7 +207,8 @@ fn operation(recorder: &mut Recorder<'_>, cluster: &Cluster, text: &str, done: &
             fatal,
         );
         done.lines
-            .extend(attribute_lines(recorder, state, &attributes));
+            .extend(attributes.iter().map(ToString::to_string));
+        done.attributes.extend(attributes);
     }
     recorder.record(
         specification.node,
@@ -202,20 +226,6 @@ fn operation(recorder: &mut Recorder<'_>, cluster: &Cluster, text: &str, done: &
             digest: None,
         },
     );
-}
-
-/// The lines that tell which attributes were injected.
-pub(super) fn attribute_lines(
-    recorder: &mut Recorder<'_>,
-    state: ElementId,
-    attributes: &[(String, String)],
-) -> Vec<String> {
-    let document = recorder.document();
-    let id = document.element(state).get("id").unwrap_or_default();
-    attributes
-        .iter()
-        .map(|(name, value)| format!("Injecting attribute {name}={value} into /node_state '{id}'"))
-        .collect()
 }
 
 /// The first child of `parent` called `name` (with that attribute), or a new one.

@@ -9,4 +9,4 @@ mod record;
 pub mod specification;
 
 pub use execute::{Execution, Step, execute};
-pub use inject::{Injected, Injections, inject};
+pub use inject::{Injected, Injections, SetAttribute, inject};

@@ -1,5 +1,6 @@
 //! Writing results into the `status` section as an executor would (scheduler-spec/06 §D.5, §D.6).
 
+use super::inject::SetAttribute;
 use crate::configuration::scalar::integer;
 use crate::graph::ResourceIdentity;
 use crate::model::{Text, base_name};
@@ -224,7 +225,7 @@ impl<'d> Recorder<'d> {
         task: &str,
         interval_ms: u32,
         fatal: bool,
-    ) -> [(String, String); 2] {
+    ) -> [SetAttribute; 2] {
         let name = format!("fail-count-{resource}#{task}_{interval_ms}");
         let value = if fatal {
             "INFINITY".to_owned()
@@ -242,9 +243,16 @@ impl<'d> Recorder<'d> {
             format!("last-failure-{resource}#{task}_{interval_ms}"),
             self.now.to_string(),
         );
-        self.set_attribute(state, &name, &value);
-        self.set_attribute(state, &time.0, &time.1);
-        [(name, value), time]
+        [(name, value), time].map(|(name, value)| {
+            self.set_attribute(state, &name, &value);
+            let state = self
+                .document
+                .element(state)
+                .get("id")
+                .unwrap_or_default()
+                .to_owned();
+            SetAttribute { name, value, state }
+        })
     }
 
     /// Writes a history entry on a node whose `node_state` exists (06 §D.5).

@@ -2,6 +2,7 @@
 //! into it, element and attribute names interned. DTDs and entities other than the five predefined ones are refused, and so are
 //! documents that are too large or too deep. The tree can be changed (the simulation records results in it) and written.
 
+mod attributes;
 mod names;
 mod parse;
 mod tree;

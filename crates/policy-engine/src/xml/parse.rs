@@ -1,5 +1,6 @@
 //! Reading text into a [`Document`].
 
+use super::attributes::{self, Attribute, Attributes};
 use super::names::NameId;
 use super::tree::{Document, ElementId};
 use quick_xml::Reader;
@@ -11,7 +12,7 @@ const MAX_BYTES: usize = 1 << 30;
 /// Deepest nesting of elements; a CIB needs about 12.
 const MAX_DEPTH: usize = 64;
 /// Most attributes of one element; a history entry has about 25.
-const MAX_ATTRIBUTES: u32 = 4096;
+const MAX_ATTRIBUTES: usize = 4096;
 
 /// Why a text is no acceptable XML document, with the position where that shows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +70,7 @@ pub fn parse(text: &str) -> Result<Document, XmlError> {
         document: Document::over(text),
         open: Vec::with_capacity(MAX_DEPTH),
         seen_in: Vec::new(),
+        last_names: Vec::new(),
     };
     parser.run()?;
     parser.document.shrink();
@@ -82,6 +84,8 @@ struct Parser<'t> {
     open: Vec<ElementId>,
     /// By [`NameId`]: the element in which an attribute of that name was last seen, to find duplicates.
     seen_in: Vec<u32>,
+    /// The name of the last attribute at each position.
+    last_names: Vec<NameId>,
 }
 
 impl Parser<'_> {
@@ -147,37 +151,58 @@ impl Parser<'_> {
             return Err(self.error(start, "expected one root element, found a second one"));
         }
         let name = tag.name();
-        self.check_name(name.as_ref(), start)?;
+        if attributes::name_length(name.as_ref()) != name.as_ref().len() {
+            let found = name.as_ref().escape_debug();
+            return Err(self.error(start, format!("expected a name, found \"{found}\"")));
+        }
         let name = self.document.names.intern(name.as_ref());
         let id = self.document.push_parsed(parent, name, start);
+        let mut attributes = Attributes::new(tag.attributes_raw());
         let mut count = 0;
-        for attribute in tag.attributes().with_checks(false) {
-            let attribute = attribute.map_err(|error| self.error(start, error.to_string()))?;
-            let name = attribute.key.as_ref();
-            let at = self.offset_of(name).unwrap_or(start);
-            self.check_name(name, at)?;
-            let name = self.document.names.intern(name);
+        while let Some(attribute) = attributes.next() {
+            let attribute = attribute.map_err(|(rest, message)| {
+                self.error(self.offset_of(rest).unwrap_or(start), message)
+            })?;
+            let name = self.attribute_name(attribute.name, count);
             count += 1;
             if self.is_duplicate(name, id) || count > MAX_ATTRIBUTES {
+                let at = self.offset_of(attribute.name).unwrap_or(start);
                 let message = match count {
                     0..=MAX_ATTRIBUTES => "expected each attribute once, found a second",
                     _ => "expected at most 4096 attributes, found more, the next is",
                 };
-                let message = format!("{message} \"{}\"", attribute.key.as_ref());
-                return Err(self.error(at, message));
+                return Err(self.error(at, format!("{message} \"{}\"", attribute.name)));
             }
-            let (start, length) = self.value(&attribute.value, at)?;
+            let (start, length) = self.value(&attribute)?;
             self.document.push_attribute(id.0, name, start, length);
         }
         Ok(id)
     }
 
+    /// The id of the name of an element's attribute number `position`. It is mostly the one that was last seen at that position.
+    fn attribute_name(&mut self, text: &str, position: usize) -> NameId {
+        if let Some(guess) = self.last_names.get(position)
+            && self.document.names.text(*guess) == text
+        {
+            return *guess;
+        }
+        let name = self.document.names.intern(text);
+        match self.last_names.get_mut(position) {
+            Some(guess) => *guess = name,
+            None => self.last_names.push(name),
+        }
+        name
+    }
+
     /// Where the value lies in the document's text; it is appended there if it is not literally in the parsed text.
-    fn value(&mut self, raw: &str, at: usize) -> Result<(u32, u32), XmlError> {
-        let is_plain = raw.bytes().all(|c| c >= b' ' && c != b'&' && c != b'<');
-        if is_plain && let Some(offset) = self.offset_of(raw) {
+    fn value(&mut self, attribute: &Attribute<'_>) -> Result<(u32, u32), XmlError> {
+        let raw = attribute.value;
+        if attribute.is_plain
+            && let Some(offset) = self.offset_of(raw)
+        {
             return Ok((offset as u32, raw.len() as u32));
         }
+        let at = self.offset_of(attribute.name).unwrap_or(0);
         // attribute-value normalisation: white space becomes a blank, unless written as a reference
         let normalised: String = raw.replace("\r\n", " ").replace(['\n', '\r', '\t'], " ");
         if let Some(forbidden) = normalised.find(|c: char| c < ' ' || c == '<') {
@@ -207,21 +232,6 @@ impl Parser<'_> {
         std::mem::replace(&mut self.seen_in[name.index()], id.0) == id.0
     }
 
-    /// Names are what CIBs are made of: letters, digits and some punctuation. This is wider than XML's own rule only for
-    /// characters beyond ASCII.
-    fn check_name(&self, name: &str, at: usize) -> Result<(), XmlError> {
-        let first = |c: u8| c.is_ascii_alphabetic() || c == b'_' || c == b':' || c >= 0x80;
-        let rest = |c: u8| first(c) || c.is_ascii_digit() || c == b'-' || c == b'.';
-        let bytes = name.as_bytes();
-        if bytes.first().is_some_and(|c| first(*c)) && bytes.iter().all(|c| rest(*c)) {
-            return Ok(());
-        }
-        Err(self.error(
-            at,
-            format!("expected a name, found \"{}\"", name.escape_debug()),
-        ))
-    }
-
     fn error(&self, offset: usize, message: impl Into<String>) -> XmlError {
         XmlError::at(self.text.as_bytes(), offset, message)
     }
@@ -230,6 +240,7 @@ impl Parser<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::xml::Element;
 
     #[test]
     fn a_document_is_read_with_positions() {
@@ -243,7 +254,6 @@ mod tests {
         assert_eq!(child.position(), (3, 12));
         assert_eq!(document.section("b").map(Element::id), Some(child.id()));
     }
-    use crate::xml::Element;
 
     #[test]
     fn bad_documents_are_refused_with_line_and_column() {
@@ -258,6 +268,10 @@ mod tests {
             ("text", (1, 1)),
             ("<a x=\"<\"/>", (1, 4)),
             ("<1/>", (1, 1)),
+            ("<a x=1/>", (1, 6)),
+            ("<a x/>", (1, 5)),
+            ("<a x=\"1\"y=\"2\"/>", (1, 9)),
+            ("<a\n=\"1\"/>", (2, 1)),
         ] {
             let error = parse(text).expect_err(text);
             assert_eq!((error.line, error.column), position, "{text:?}: {error}");

@@ -1,6 +1,9 @@
 //! How results are told: one [`Report`] per output format.
 
+mod status;
+mod structured;
 mod text;
+mod tree;
 
 use crate::Streams;
 use crate::arguments::{Arguments, Format};
@@ -33,7 +36,7 @@ pub trait Report {
     /// Events that were put into the CIB.
     fn injections(&mut self, injected: &Injected) -> Told;
     /// Score and utilization lines.
-    fn scores(&mut self, lines: &[String]) -> Told;
+    fn scores(&mut self, cluster: &Cluster) -> Told;
     /// The transition summary.
     fn changes(&mut self, changes: &[Change]) -> Told;
     /// What was executed virtually.
@@ -68,8 +71,19 @@ pub fn open<'a>(
             Box::new(std::io::sink()),
             &mut streams.err,
         )),
-        Format::Json | Format::Xml => {
-            return Err(Failure::usage("this format is not written yet"));
-        }
+        Format::Json | Format::Xml => Box::new(structured::Structured::new(
+            arguments,
+            sink,
+            &mut streams.err,
+        )),
     })
+}
+
+/// An instant (epoch seconds) as people read it, in UTC.
+fn date(instant: i64) -> String {
+    let date = jiff::Timestamp::from_second(instant);
+    date.map_or_else(
+        |_| instant.to_string(),
+        |date| date.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+    )
 }

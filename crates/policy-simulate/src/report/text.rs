@@ -5,9 +5,9 @@ use crate::arguments::Arguments;
 use crate::failure::Failure;
 use policy_engine::Cluster;
 use policy_engine::output::Item;
-use policy_engine::output::items;
-use policy_engine::output::status;
+use policy_engine::output::status::{self, details};
 use policy_engine::output::summary::{self, Change};
+use policy_engine::output::{items, scores};
 use policy_engine::simulation::{Execution, Injected};
 use std::io::Write;
 use std::path::PathBuf;
@@ -102,7 +102,18 @@ impl Report for Text<'_> {
         };
         self.spacer()?;
         let pending = kind == StatusKind::Current;
-        self.list(title, status::display(cluster, pending))
+        let mut items = status::display(cluster, pending);
+        let operations = &self.arguments.operations;
+        if operations.show_attrs
+            && let Some(attributes) = details::attributes_item(cluster)
+        {
+            items.extend([Item::Spacer, attributes]);
+        }
+        if operations.show_failcounts && kind == StatusKind::Current {
+            items.push(Item::Spacer);
+            items.extend(details::failure_items(cluster, super::date));
+        }
+        self.list(title, items)
     }
 
     fn injections(&mut self, injected: &Injected) -> Told {
@@ -116,7 +127,9 @@ impl Report for Text<'_> {
         self.list("Performing Requested Modifications", lines(&injected.lines))
     }
 
-    fn scores(&mut self, scores: &[String]) -> Told {
+    fn scores(&mut self, cluster: &Cluster) -> Told {
+        let scores = cluster.score_lines.iter();
+        let scores: Vec<String> = scores.map(|line| scores::line(cluster, line)).collect();
         let operations = &self.arguments.operations;
         self.spacer()?;
         if self.quiet() && operations.show_scores {

@@ -15,7 +15,11 @@ impl View<'_> {
         } else {
             ""
         };
-        let unique = if bundle.per_host > 1 { " (unique)" } else { "" };
+        let unique = if self.cluster.resource(id).unique {
+            " (unique)"
+        } else {
+            ""
+        };
         let management: Vec<&str> = self.management(id).into_iter().collect();
         let title = format!(
             "Container bundle{set}: {} [{}]{unique}{}",

@@ -4,6 +4,7 @@
 
 mod bundles;
 mod clones;
+pub mod details;
 mod nodes;
 mod primitives;
 
@@ -83,6 +84,13 @@ pub fn is_shown(cluster: &Cluster, id: ResourceId) -> bool {
 /// Whether a resource was made by the engine itself (`internal_rsc`): those are never shown.
 pub fn is_internal(cluster: &Cluster, id: ResourceId) -> bool {
     cluster.resource(id).meta.is_true("internal_rsc")
+}
+
+/// The state of a primitive in words: what is going on if `pending`, else its role.
+pub fn state_text(cluster: &Cluster, id: ResourceId, pending: bool) -> &'static str {
+    let view = View { cluster, pending };
+    view.pending_state(id)
+        .unwrap_or_else(|| view.displayed_role(id).name())
 }
 
 impl View<'_> {

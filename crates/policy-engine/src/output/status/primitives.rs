@@ -75,7 +75,7 @@ impl View<'_> {
     }
 
     /// The role to show: instances of promotable clones are unpromoted rather than started.
-    fn displayed_role(self, id: ResourceId) -> Role {
+    pub(super) fn displayed_role(self, id: ResourceId) -> Role {
         let role = self.cluster.resource(id).role;
         let promotable = self.cluster.resource(self.cluster.top(id)).promotable;
         if role == Role::Started && promotable {
@@ -86,7 +86,7 @@ impl View<'_> {
     }
 
     /// What is going on, if pending operations are shown.
-    fn pending_state(self, id: ResourceId) -> Option<&'static str> {
+    pub(super) fn pending_state(self, id: ResourceId) -> Option<&'static str> {
         if !self.pending {
             return None;
         }

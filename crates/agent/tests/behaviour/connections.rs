@@ -1,0 +1,140 @@
+//! Who may say what: epochs, deployments, superseded connections.
+
+use cpe_bus::{Error, HelloSettings};
+
+use crate::guest::{Guest, find, holds, is_stale, monitor, operation, until, with};
+
+#[tokio::test]
+async fn it_obeys_the_highest_epoch_only() {
+    let guest = Guest::start();
+    let mut old = guest.dpe(5).await;
+    let new = guest.dpe(6).await;
+    assert!(new.execute(&operation("db", "start")).await.is_ok());
+    // The old connection is closed; a new one with the old epoch is refused.
+    while old.heartbeat().await.is_some() {}
+    let mut again = guest.connect().await;
+    assert!(is_stale(&again.hello(5, HelloSettings::default()).await));
+    assert!(is_stale(&again.execute(&operation("db", "stop")).await));
+    assert!(is_stale(&again.agent.renew(5, 1).await));
+    assert_eq!(guest.count("stop db"), 0);
+}
+
+#[tokio::test]
+async fn it_remembers_the_epoch_when_it_is_killed() {
+    let mut guest = Guest::start();
+    guest.dpe(7).await;
+    guest.kill_agent();
+    guest.start_agent();
+    let mut dpe = guest.connect().await;
+    assert!(is_stale(&dpe.hello(6, HelloSettings::default()).await));
+    assert!(dpe.hello(7, HelloSettings::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn it_wants_a_hello_first() {
+    let guest = Guest::start();
+    let mut dpe = guest.connect().await;
+    dpe.epoch = 1;
+    let refused = dpe.execute(&operation("db", "start")).await;
+    assert!(
+        matches!(&refused, Err(Error::NotReady(text)) if text.contains("Hello")),
+        "{refused:?}"
+    );
+    assert!(matches!(
+        dpe.hello(0, HelloSettings::default()).await,
+        Err(Error::InvalidArgument(_))
+    ));
+}
+
+#[tokio::test]
+async fn it_sends_heartbeats_with_rising_stamps() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe(1).await;
+    let first = dpe.heartbeat().await.unwrap();
+    let second = dpe.heartbeat().await.unwrap();
+    assert!(second > first);
+    dpe.agent.renew(1, second).await.unwrap();
+    let future = dpe.agent.renew(1, second + 3_600_000_000).await;
+    assert!(
+        matches!(future, Err(Error::InvalidArgument(_))),
+        "{future:?}"
+    );
+}
+
+#[tokio::test]
+async fn it_goes_on_while_no_dpe_is_connected_and_tells_the_next_one() {
+    let guest = Guest::start();
+    let dpe = guest.dpe(1).await;
+    dpe.execute(&with(operation("db", "start"), "delay", "0.2"))
+        .await
+        .unwrap();
+    dpe.execute(&monitor("db", 20)).await.unwrap();
+    drop(dpe);
+    until("the service runs", || guest.service_pid("db")).await;
+    until("it is watched", || holds(guest.count("monitor db") > 2)).await;
+    let dpe = guest.dpe(2).await;
+    let history = dpe.history().await;
+    assert_eq!(
+        find(&history, "db", "start").map(|record| record.rc),
+        Some(0)
+    );
+    assert_eq!(
+        find(&history, "db", "monitor").map(|record| record.rc),
+        Some(0)
+    );
+}
+
+#[tokio::test]
+async fn it_belongs_to_one_deployment_until_it_is_released() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe(9).await;
+    dpe.run(&operation("db", "start")).await;
+    let mut other = guest.connect().await;
+    let refused = other.hello_as("forum", 1, HelloSettings::default()).await;
+    assert!(
+        matches!(&refused, Err(Error::Busy(text)) if text.contains("shop")),
+        "{refused:?}"
+    );
+
+    dpe.agent.release(9, true).await.unwrap();
+    assert!(
+        guest.service_pid("db").is_some(),
+        "services were to be kept"
+    );
+    other
+        .hello_as("forum", 1, HelloSettings::default())
+        .await
+        .unwrap();
+    assert_eq!(other.history().await, []);
+}
+
+#[tokio::test]
+async fn it_stops_services_in_reverse_order_when_it_is_released_without_them() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe(1).await;
+    for resource in ["ip", "db", "web"] {
+        dpe.run(&operation(resource, "start")).await;
+    }
+    dpe.agent.release(1, false).await.unwrap();
+    let stops: Vec<String> = guest
+        .actions()
+        .into_iter()
+        .filter(|line| line.starts_with("stop"))
+        .collect();
+    assert_eq!(stops, ["stop web", "stop db", "stop ip"]);
+    assert!(guest.service_pid("db").is_none());
+}
+
+#[tokio::test]
+async fn it_is_not_released_while_a_service_does_not_stop() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe(1).await;
+    dpe.run(&with(operation("db", "start"), "stubborn", "0"))
+        .await;
+    let refused = dpe.agent.release(1, false).await;
+    assert!(
+        matches!(&refused, Err(Error::Failed(text)) if text.contains("db")),
+        "{refused:?}"
+    );
+    assert!(find(&dpe.history().await, "db", "stop").is_some());
+}

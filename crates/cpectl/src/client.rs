@@ -1,0 +1,98 @@
+//! The daemon as this program sees it.
+
+use std::io::Read;
+use std::path::Path;
+
+use cpe_bus::names::{CPE_NAME, deployment_path, is_deployment_name};
+use cpe_bus::proxies::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
+use cpe_bus::status::{self, DeploymentStatus};
+use cpe_bus::{BusSelection, DeploymentEntry};
+use zbus::Connection;
+use zbus::proxy::CacheProperties;
+
+use crate::failure::{Failure, Kind};
+
+pub struct Client {
+    pub bus: BusSelection,
+    pub connection: Connection,
+}
+
+impl Client {
+    pub async fn connect(bus: &BusSelection) -> Result<Client, Failure> {
+        let connection = cpe_bus::connect(bus)
+            .await
+            .map_err(|error| Failure::new(Kind::Unreachable, error.message()))?;
+        Ok(Client {
+            bus: bus.clone(),
+            connection,
+        })
+    }
+
+    pub async fn manager(&self) -> Result<CpeManagerProxy<'static>, Failure> {
+        Ok(CpeManagerProxy::builder(&self.connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?)
+    }
+
+    pub async fn events(&self) -> Result<CpeEventsProxy<'static>, Failure> {
+        Ok(CpeEventsProxy::new(&self.connection).await?)
+    }
+
+    pub async fn deployment(&self, name: &str) -> Result<CpeDeploymentProxy<'static>, Failure> {
+        if !is_deployment_name(name) {
+            return Err(Failure::new(
+                Kind::Usage,
+                format!(
+                    "`{name}` is no name of a deployment: those are 1 to 63 of a-z, 0-9 and -, not beginning or ending with -"
+                ),
+            ));
+        }
+        let proxy = CpeDeploymentProxy::builder(&self.connection)
+            .destination(CPE_NAME)
+            .path(deployment_path(name))
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?;
+        Ok(proxy)
+    }
+
+    pub async fn list(&self) -> Result<Vec<DeploymentEntry>, Failure> {
+        let entries = self.manager().await?.list_deployments().await?;
+        let entries: cpe_bus::Result<Vec<_>> =
+            entries.iter().map(DeploymentEntry::from_fields).collect();
+        Ok(entries?)
+    }
+
+    pub async fn status(&self, name: &str) -> Result<DeploymentStatus, Failure> {
+        let text = self.deployment(name).await?.get_status().await?;
+        Ok(status::from_json(&text)?)
+    }
+}
+
+/// Reads a document; `-` is standard input.
+pub fn read_document(path: &Path) -> Result<String, Failure> {
+    let bytes = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(path)
+    };
+    let bytes = bytes
+        .map_err(|error| Failure::failed(format!("cannot read {}: {error}", path.display())))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
+        Failure::new(
+            Kind::Invalid,
+            format!(
+                "{}:{line}: error: byte {at} is not UTF-8; save the document as UTF-8",
+                path.display()
+            ),
+        )
+    })
+}

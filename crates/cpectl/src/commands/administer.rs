@@ -1,0 +1,108 @@
+//! What an administrator does to a running deployment: standby, maintenance, cleanup, vouching for a fenced assembly.
+
+use serde_json::json;
+
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::options::{Cleanup, Maintenance, Switch, Target};
+use crate::output::Output;
+
+pub async fn standby(
+    client: &Client,
+    target: &Target,
+    on: bool,
+    output: &Output,
+) -> Result<(), Failure> {
+    client
+        .deployment(&target.name)
+        .await?
+        .set_standby(&target.assembly, on)
+        .await?;
+    let word = if on {
+        "in standby: its services move elsewhere"
+    } else {
+        "out of standby"
+    };
+    done(
+        output,
+        &format!("{} of {} is {word}", target.assembly, target.name),
+    )
+}
+
+pub async fn maintenance(
+    client: &Client,
+    arguments: &Maintenance,
+    output: &Output,
+) -> Result<(), Failure> {
+    let on = arguments.switch == Switch::On;
+    let assembly = arguments.assembly.as_deref().unwrap_or("");
+    client
+        .deployment(&arguments.name)
+        .await?
+        .set_maintenance(assembly, on)
+        .await?;
+    let of = match assembly {
+        "" => arguments.name.clone(),
+        assembly => format!("{assembly} of {}", arguments.name),
+    };
+    let word = if on {
+        "in maintenance: its services are left alone"
+    } else {
+        "managed again"
+    };
+    done(output, &format!("{of} is {word}"))
+}
+
+pub async fn cleanup(client: &Client, arguments: &Cleanup, output: &Output) -> Result<(), Failure> {
+    let service = arguments.service.as_deref().unwrap_or("");
+    let assembly = arguments.assembly.as_deref().unwrap_or("");
+    client
+        .deployment(&arguments.name)
+        .await?
+        .cleanup(service, assembly)
+        .await?;
+    let of = match service {
+        "" => "all services",
+        service => service,
+    };
+    done(
+        output,
+        &format!("failures of {of} of {} are forgotten", arguments.name),
+    )
+}
+
+pub async fn confirm_fenced(
+    client: &Client,
+    target: &Target,
+    output: &Output,
+) -> Result<(), Failure> {
+    client
+        .deployment(&target.name)
+        .await?
+        .confirm_fenced(&target.assembly)
+        .await?;
+    done(
+        output,
+        &format!(
+            "{} of {} counts as powered off",
+            target.assembly, target.name
+        ),
+    )
+}
+
+pub async fn input(client: &Client, name: &str, output: &Output) -> Result<(), Failure> {
+    let cib = client.deployment(name).await?.get_input().await?;
+    if output.json {
+        return output.json(&json!({ "name": name, "cib": cib }));
+    }
+    output.raw(&cib);
+    Ok(())
+}
+
+fn done(output: &Output, text: &str) -> Result<(), Failure> {
+    if output.json {
+        return output.json(&json!({ "done": text }));
+    }
+    output.line(text);
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! Texts that the program makes of its own grammar: completions and man pages.
+
+use std::path::Path;
+
+use clap::CommandFactory;
+
+use crate::failure::Failure;
+use crate::options::Options;
+
+pub fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    clap_complete::generate(
+        shell,
+        &mut Options::command(),
+        "cpectl",
+        &mut std::io::stdout(),
+    );
+    Ok(())
+}
+
+/// `cpectl.1`, and one page per command, `cpectl-deploy.1`.
+pub fn pages(directory: &Path) -> Result<(), Failure> {
+    clap_mangen::generate_to(Options::command(), directory).map_err(|error| {
+        Failure::failed(format!(
+            "cannot write man pages to {}: {error}",
+            directory.display()
+        ))
+    })
+}

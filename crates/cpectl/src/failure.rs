@@ -1,0 +1,145 @@
+//! Every way to fail has an exit status, so that scripts need not read texts. The list is part of `cpectl --help`.
+
+use std::process::ExitCode;
+
+use cpe_bus::Error;
+
+/// The text of `--help` about them; the numbers are [`Kind`]'s.
+pub const EXIT_STATUSES: &str = "\
+Exit status:
+  0  done
+  1  it failed, or with --wait: the deployment failed
+  2  wrong usage
+  3  the document is invalid
+  4  there is no such deployment, assembly, service or generation
+  5  conflict: it exists with another document, was changed in between, or is being destroyed
+  6  the caller may not do this
+  7  the daemon or the deployment's DPE cannot be reached
+  8  --wait: not done within --timeout";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Failed = 1,
+    Usage = 2,
+    Invalid = 3,
+    NotFound = 4,
+    Conflict = 5,
+    Denied = 6,
+    Unreachable = 7,
+    Timeout = 8,
+}
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+pub struct Failure {
+    pub kind: Kind,
+    /// For people, without a full stop.
+    pub message: String,
+}
+
+impl Failure {
+    pub fn new(kind: Kind, message: impl Into<String>) -> Failure {
+        Failure {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    pub fn failed(message: impl Into<String>) -> Failure {
+        Failure::new(Kind::Failed, message)
+    }
+
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(self.kind as u8)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::InvalidDocument(_) | Error::TooLarge(_) => Kind::Invalid,
+            Error::NotFound(_) => Kind::NotFound,
+            Error::Exists(_) | Error::GenerationConflict(_) | Error::Busy(_) => Kind::Conflict,
+            Error::AccessDenied(_) => Kind::Denied,
+            Error::NotReady(_) => Kind::Unreachable,
+            Error::InvalidArgument(_) => Kind::Usage,
+            Error::ZBus(zbus::Error::InputOutput(_)) => Kind::Unreachable,
+            foreign => match foreign.foreign_name().as_deref() {
+                Some("org.freedesktop.DBus.Error.AccessDenied") => {
+                    return Failure::new(
+                        Kind::Denied,
+                        "this user may not do this: it takes root or a member of group `cpe`",
+                    );
+                }
+                Some("org.freedesktop.DBus.Error.UnknownObject") => {
+                    return Failure::new(
+                        Kind::NotFound,
+                        "there is no such deployment on this host",
+                    );
+                }
+                _ if foreign.is_temporary() => {
+                    return Failure::new(
+                        Kind::Unreachable,
+                        "cpe does not answer on this bus; is cpe.service running? (--bus chooses another bus)",
+                    );
+                }
+                _ => Kind::Failed,
+            },
+        };
+        Failure::new(kind, error.message())
+    }
+}
+
+impl From<zbus::Error> for Failure {
+    fn from(error: zbus::Error) -> Self {
+        Failure::from(Error::ZBus(error))
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Failure::failed(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exit_status_is_documented_and_none_is_missing() {
+        let kinds = [
+            Kind::Failed,
+            Kind::Usage,
+            Kind::Invalid,
+            Kind::NotFound,
+            Kind::Conflict,
+            Kind::Denied,
+            Kind::Unreachable,
+            Kind::Timeout,
+        ];
+        for (at, kind) in kinds.into_iter().enumerate() {
+            assert_eq!(kind as usize, at + 1);
+            assert!(
+                EXIT_STATUSES.contains(&format!("\n  {}  ", at + 1)),
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn errors_of_the_daemon_have_their_status() {
+        assert_eq!(
+            Failure::from(Error::Exists(String::new())).kind,
+            Kind::Conflict
+        );
+        assert_eq!(
+            Failure::from(Error::AccessDenied(String::new())).kind,
+            Kind::Denied
+        );
+        assert_eq!(
+            Failure::from(Error::InvalidDocument(String::new())).kind,
+            Kind::Invalid
+        );
+    }
+}

@@ -1,0 +1,196 @@
+//! Following the event log without a gap and without a repetition, whatever restarts meanwhile.
+//!
+//! Signals are quick but may be missed; the log's cursor is exact. So a signal is taken only if it is the very next one, and
+//! otherwise, as after every restart of the daemon or the bus, the log is read on from the last cursor.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use cpe_bus::events::kind_matches;
+use cpe_bus::names::CPE_NAME;
+use cpe_bus::proxies::CpeEventsProxy;
+use cpe_bus::{BusSelection, Event, Fields};
+use futures_util::StreamExt;
+use zbus::MessageStream;
+use zbus::fdo::{DBusProxy, NameOwnerChangedStream};
+
+use crate::client::Client;
+use crate::failure::Failure;
+
+/// Pause before the bus or the daemon is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Which events are wanted; empty texts match everything.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub deployment: String,
+    pub assembly: String,
+    pub service: String,
+    pub kind: String,
+}
+
+impl Filter {
+    pub fn to_fields(&self) -> Fields {
+        let texts = [
+            ("deployment", &self.deployment),
+            ("assembly", &self.assembly),
+            ("service", &self.service),
+            ("kind", &self.kind),
+        ];
+        texts
+            .into_iter()
+            .filter(|(_, text)| !text.is_empty())
+            .filter_map(|(key, text)| {
+                let value = zbus::Variant::from(text.clone()).try_into_owned().ok()?;
+                Some((key.to_owned(), value))
+            })
+            .collect()
+    }
+
+    fn fits(&self, event: &Event) -> bool {
+        let same = |wanted: &str, found: &str| wanted.is_empty() || wanted == found;
+        same(&self.deployment, &event.deployment)
+            && same(&self.assembly, &event.assembly)
+            && same(&self.service, &event.service)
+            && (self.kind.is_empty() || kind_matches(&self.kind, &event.kind))
+    }
+}
+
+/// Goes through the log from a cursor on.
+pub struct Follower {
+    bus: BusSelection,
+    link: Option<Link>,
+    filter: Filter,
+    cursor: u64,
+    ready: VecDeque<Event>,
+    /// The log holds more than the signals told us of.
+    behind: bool,
+}
+
+struct Link {
+    events: CpeEventsProxy<'static>,
+    recorded: MessageStream,
+    owners: NameOwnerChangedStream,
+}
+
+impl Link {
+    async fn new(client: &Client) -> Result<Link, Failure> {
+        let rule = format!(
+            "type='signal',sender='{CPE_NAME}',interface='org.cloudpolicy.Cpe1.Events',member='Recorded'"
+        );
+        let recorded =
+            MessageStream::for_match_rule(rule.as_str(), &client.connection, None).await?;
+        let bus = DBusProxy::new(&client.connection).await?;
+        let owners = bus
+            .receive_name_owner_changed_with_args(&[(0, CPE_NAME)])
+            .await?;
+        Ok(Link {
+            events: client.events().await?,
+            recorded,
+            owners,
+        })
+    }
+}
+
+impl Follower {
+    pub async fn new(client: &Client, filter: Filter, cursor: u64) -> Result<Follower, Failure> {
+        let link = Link::new(client).await?;
+        Ok(Follower {
+            bus: client.bus.clone(),
+            link: Some(link),
+            filter,
+            cursor,
+            ready: VecDeque::new(),
+            behind: true,
+        })
+    }
+
+    /// The next event; waits for it. May be dropped while it waits, without losing anything.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return event;
+            }
+            let Some(link) = &mut self.link else {
+                tokio::time::sleep(PAUSE).await;
+                if let Ok(client) = Client::connect(&self.bus).await {
+                    self.link = Link::new(&client).await.ok();
+                    self.behind = true;
+                }
+                continue;
+            };
+            if self.behind {
+                match link
+                    .events
+                    .query(self.cursor, 0, self.filter.to_fields())
+                    .await
+                {
+                    Ok((page, next)) => {
+                        self.behind = !page.is_empty();
+                        self.ready.extend(
+                            page.iter()
+                                .filter_map(|fields| Event::from_fields(fields).ok()),
+                        );
+                        self.cursor = next;
+                    }
+                    Err(_) if link.events.inner().connection().is_closed() => self.link = None,
+                    // The daemon is away; its return is told by the bus, but may have been before we listened.
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                }
+                continue;
+            }
+            tokio::select! {
+                message = link.recorded.next() => match message {
+                    Some(Ok(message)) => {
+                        let event = message.body().deserialize::<Fields>().ok()
+                            .and_then(|fields| Event::from_fields(&fields).ok());
+                        match event {
+                            Some(event) if event.cursor <= self.cursor => {}
+                            Some(event) if event.cursor == self.cursor + 1 => {
+                                self.cursor = event.cursor;
+                                if self.filter.fits(&event) {
+                                    return event;
+                                }
+                            }
+                            _ => self.behind = true,
+                        }
+                    }
+                    Some(Err(_)) => self.behind = true,
+                    None => self.link = None,
+                },
+                change = link.owners.next() => match change {
+                    Some(_) => self.behind = true,
+                    None => self.link = None,
+                },
+            }
+        }
+    }
+
+    /// The next event if there is one within that time.
+    pub async fn next_within(&mut self, time: Duration) -> Option<Event> {
+        tokio::time::timeout(time, self.next()).await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_fits_as_the_daemon_filters() {
+        let filter = Filter {
+            deployment: "shop".into(),
+            kind: "service.*".into(),
+            ..Filter::default()
+        };
+        let event = |deployment: &str, kind: &str| Event {
+            deployment: deployment.into(),
+            kind: kind.into(),
+            ..Event::default()
+        };
+        assert!(filter.fits(&event("shop", "service.failed")));
+        assert!(!filter.fits(&event("shop", "assembly.lost")));
+        assert!(!filter.fits(&event("store", "service.failed")));
+        assert_eq!(filter.to_fields().len(), 2);
+    }
+}

@@ -1,0 +1,252 @@
+//! The command line's grammar. Its texts are also the man pages.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use cpe_bus::BusSelection;
+
+use crate::failure::EXIT_STATUSES;
+
+/// Deploys documents, and shows and administers what runs.
+#[derive(Debug, Parser)]
+#[command(name = "cpectl", version, after_help = EXIT_STATUSES, subcommand_required = true, arg_required_else_help = true)]
+pub struct Options {
+    /// Bus of the daemon: system, user, or a D-Bus address
+    #[arg(
+        long,
+        global = true,
+        value_name = "BUS",
+        default_value = "system",
+        env = "CPE_BUS"
+    )]
+    pub bus: BusSelection,
+    /// Prints JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colours; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Deploys a document: creates its deployment, or changes it if it exists
+    Deploy(Deploy),
+    /// Shows what deploying a document would do, without doing it
+    Plan(File),
+    /// Checks a document; needs no daemon
+    Validate(Validate),
+    /// Shows what runs where, what failed, and what is being done about it
+    Status(Name),
+    /// Lists the deployments of this host
+    List,
+    /// Prints the document of a deployment
+    Show(Show),
+    /// Prints the event log, and follows it
+    Events(Events),
+    /// Moves the services of an assembly elsewhere and keeps it free of them
+    Standby(Target),
+    /// Ends standby: the assembly may run services again
+    Unstandby(Target),
+    /// Leaves services alone, whatever happens to them, until it is switched off again
+    Maintenance(Maintenance),
+    /// Forgets failures, so that services may run again where they failed
+    Cleanup(Cleanup),
+    /// Vouches that a lost assembly is powered off, so that its services may start elsewhere
+    ///
+    /// If it is not off, services may run twice: power it off first.
+    ConfirmFenced(Target),
+    /// Prints the policy engine's input (CIB XML), for policy-simulate
+    Input {
+        /// The deployment
+        name: String,
+    },
+    /// Ends a deployment: stops its services in order and deletes its document
+    Destroy(Destroy),
+    /// Prints completions for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Writes the man pages to a directory
+    #[command(hide = true)]
+    Man { directory: PathBuf },
+}
+
+#[derive(Debug, Args)]
+pub struct File {
+    /// The deployment document; - reads standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// Deployment documents; - reads standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Warnings are errors too
+    #[arg(long)]
+    pub strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Deploy {
+    /// The deployment document; - reads standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Waits until the deployment is active at this generation, telling what happens
+    #[arg(long)]
+    pub wait: bool,
+    /// Longest wait (such as 90s, 5m)
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub timeout: Duration,
+    /// Changes the deployment only if it is at this generation
+    #[arg(long, value_name = "GENERATION")]
+    pub expect: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Name {
+    /// The deployment; all of them if none is given
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The deployment
+    pub name: String,
+    /// An older generation of its document
+    #[arg(
+        long,
+        value_name = "GENERATION",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    pub generation: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The deployment
+    pub name: String,
+    /// The assembly
+    pub assembly: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Maintenance {
+    /// The deployment
+    pub name: String,
+    /// Switches it on or off
+    #[arg(value_enum)]
+    pub switch: Switch,
+    /// One assembly; the whole deployment if none is given
+    pub assembly: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, Args)]
+pub struct Cleanup {
+    /// The deployment
+    pub name: String,
+    /// One service; all of them if none is given
+    pub service: Option<String>,
+    /// Only its failures on this assembly
+    #[arg(long)]
+    pub assembly: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Destroy {
+    /// The deployment
+    pub name: String,
+    /// Leaves its services running, unmanaged
+    #[arg(long)]
+    pub keep_services: bool,
+    /// Waits until it is gone, telling what happens
+    #[arg(long)]
+    pub wait: bool,
+    /// Longest wait (such as 90s, 5m)
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Events {
+    /// Goes on with new events as they are recorded; none is missed, whatever restarts
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only events after this cursor (the number that begins each line)
+    #[arg(
+        long,
+        value_name = "CURSOR",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    pub since: u64,
+    /// Only the last N events (and, with --follow, those to come)
+    #[arg(long, short = 'n', value_name = "N")]
+    pub last: Option<usize>,
+    /// Only events of this deployment
+    #[arg(long, short, value_name = "NAME")]
+    pub deployment: Option<String>,
+    /// Only events of this assembly
+    #[arg(long, value_name = "NAME")]
+    pub assembly: Option<String>,
+    /// Only events of this service
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Only events of kinds that fit a pattern, such as service.* or *.failed
+    #[arg(long, short, value_name = "PATTERN")]
+    pub kind: Option<String>,
+    /// One CloudEvents 1.0 JSON object a line
+    #[arg(long)]
+    pub cloudevents: bool,
+}
+
+/// `90s`, `5m`, `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let factor = match &text[digits..] {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        _ => return Err("expected a whole number and s, m or h, such as 90s".into()),
+    };
+    let number: u64 = text[..digits]
+        .parse()
+        .map_err(|_| "expected a whole number and s, m or h, such as 90s")?;
+    Ok(Duration::from_secs(number.saturating_mul(factor)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        <Options as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read() {
+        assert_eq!(duration("90s").unwrap(), Duration::from_secs(90));
+        assert_eq!(duration("5m").unwrap(), Duration::from_secs(300));
+        assert!(duration("fast").is_err());
+    }
+}

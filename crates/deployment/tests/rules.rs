@@ -1,0 +1,533 @@
+//! One small document per rule of `docs/deployment-document.md`.
+
+use std::time::Duration;
+
+use deployment::{
+    Address, Constraint, Deployment, Escalation, FencingMode, Heartbeat, OrderKind, Origin,
+    Problem, Severity, read, read_with_warnings,
+};
+
+const ASSEMBLIES: &str = r#"<assemblies>
+    <assembly name="a" address="unix:/run/a"><attributes><attribute name="ip" value="10.0.0.1"/></attributes></assembly>
+    <assembly name="b" address="unix:/run/b"/>
+</assemblies>"#;
+
+fn document(body: &str) -> String {
+    format!("<deployable name=\"x\">{ASSEMBLIES}{body}</deployable>")
+}
+
+fn report(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(|problem| format!("{problem}\n"))
+        .collect()
+}
+
+fn accepted(document: &str) -> Deployment {
+    read(document.as_bytes()).unwrap_or_else(|problems| panic!("{}", report(&problems)))
+}
+
+/// The texts of all problems, without their places.
+fn problems(document: &str) -> Vec<String> {
+    read_with_warnings(document.as_bytes())
+        .problems
+        .iter()
+        .map(Problem::text)
+        .collect()
+}
+
+/// Lines of the lowered configuration that contain the text, without indentation.
+fn lowered(body: &str, containing: &str) -> Vec<String> {
+    let configuration = accepted(&document(body)).configuration();
+    configuration
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.contains(containing))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn service(attributes: &str) -> String {
+    format!(
+        "<services><service name=\"s\" class=\"ocf\" provider=\"p\" type=\"t\" {attributes}/></services>"
+    )
+}
+
+#[test]
+fn it_has_heartbeat_defaults_that_follow_what_is_given() {
+    let heartbeat =
+        |attributes: &str| accepted(&format!("<deployable name=\"x\" {attributes}/>")).heartbeat;
+    let seconds = |interval, timeout, lease| Heartbeat {
+        interval: Duration::from_secs(interval),
+        timeout: Duration::from_secs(timeout),
+        lease: Duration::from_secs(lease),
+    };
+    assert_eq!(heartbeat(""), seconds(1, 5, 10));
+    assert_eq!(heartbeat("heartbeat_interval='10s'"), seconds(10, 30, 60));
+    assert_eq!(heartbeat("heartbeat_timeout='20s'"), seconds(1, 20, 40));
+    assert_eq!(
+        heartbeat("heartbeat_interval='2' heartbeat_timeout='5' lease='1m'"),
+        seconds(2, 5, 60)
+    );
+    assert_eq!(
+        heartbeat("heartbeat_timeout='900ms'").interval,
+        Duration::from_millis(300)
+    );
+}
+
+#[test]
+fn it_reads_every_fencing_mode() {
+    let mode = |fencing: &str| {
+        let text = format!(
+            "<deployable name='x'><assemblies><assembly name='a' address='unix:/a'>{fencing}</assembly></assemblies></deployable>"
+        );
+        accepted(&text).assemblies.remove(0).fencing
+    };
+    assert_eq!(mode("").mode, FencingMode::Lease);
+    assert_eq!(
+        mode("<fencing mode='manager' timeout='90s'/>").timeout,
+        Some(Duration::from_secs(90))
+    );
+    assert_eq!(
+        mode("<fencing mode='unit' unit='u@a.service'/>").mode,
+        FencingMode::Unit {
+            unit: "u@a.service".into()
+        }
+    );
+    let agent = mode(
+        "<fencing mode='agent' agent='fence_virsh'><parameters><parameter name='plug'>
+           <reference assembly='a' parameter='name'/></parameter></parameters></fencing>",
+    );
+    let FencingMode::Agent { agent, parameters } = agent.mode else {
+        panic!("{agent:?}")
+    };
+    assert_eq!(
+        (
+            agent.as_str(),
+            parameters[0].name.as_str(),
+            parameters[0].value.as_str()
+        ),
+        ("fence_virsh", "plug", "a")
+    );
+}
+
+#[test]
+fn it_warns_of_what_is_unsafe_or_cannot_work() {
+    let text = "<deployable name='x'><assemblies>
+        <assembly name='a'/>
+        <assembly name='b' address='tcp:192.0.2.1'><fencing mode='none'/></assembly>
+      </assemblies><services><service name='s' class='lsb' type='t' monitor_interval='0'/></services></deployable>";
+    let outcome = read_with_warnings(text.as_bytes());
+    assert!(outcome.deployment.is_some());
+    assert!(
+        outcome
+            .problems
+            .iter()
+            .all(|problem| problem.severity == Severity::Warning)
+    );
+    let starts = [
+        "assembly 'a' has no address",
+        "assembly 'b' has an address of type tcp",
+        "fencing mode 'none' is unsafe",
+        "service 's' is not monitored",
+    ];
+    assert_eq!(
+        outcome.problems.len(),
+        starts.len(),
+        "{}",
+        report(&outcome.problems)
+    );
+    for (problem, start) in outcome.problems.iter().zip(starts) {
+        assert!(problem.message.starts_with(start), "{problem}");
+    }
+}
+
+#[test]
+fn it_warns_of_a_capacity_that_no_assembly_has() {
+    let text = document(
+        "<services><service name='s' class='lsb' type='t'><utilization gpu='1'/></service></services>",
+    );
+    assert_eq!(
+        problems(&text),
+        [
+            "no assembly offers the capacity 'gpu' that 's' uses; it cannot run until one has it in its <capacity>"
+        ]
+    );
+}
+
+#[test]
+fn it_resolves_references_through_other_references() {
+    let deployment = accepted(&document(
+        "<services>
+           <service name='s' class='lsb' type='t'><parameters>
+             <parameter name='url'><reference service='t' parameter='host'/></parameter>
+             <parameter name='peer'><reference assembly='b' parameter='name'/></parameter>
+             <parameter name='socket'><reference assembly='b' parameter='address'/></parameter>
+           </parameters></service>
+           <service name='t' class='lsb' type='t'><parameters>
+             <parameter name='host'><reference assembly='a' parameter='ip'/></parameter>
+           </parameters></service>
+         </services>",
+    ));
+    let values: Vec<_> = deployment.services[0]
+        .parameters
+        .iter()
+        .map(|parameter| parameter.value.as_str())
+        .collect();
+    assert_eq!(values, ["10.0.0.1", "b", "unix:/run/b"]);
+}
+
+#[test]
+fn it_gives_the_host_of_a_tcp_address_as_ipaddress() {
+    let text = "<deployable name='x'><assemblies><assembly name='a' address='tcp:192.0.2.7:99'/></assemblies>
+      <services><service name='s' class='lsb' type='t'><parameters><parameter name='p'>
+        <reference assembly='a' parameter='ipaddress'/></parameter></parameters></service></services></deployable>";
+    let deployment = accepted(text);
+    assert_eq!(deployment.services[0].parameters[0].value, "192.0.2.7");
+    assert_eq!(
+        deployment.assemblies[0].address,
+        Some(Address::Tcp {
+            host: "192.0.2.7".into(),
+            port: Some(99)
+        })
+    );
+}
+
+#[test]
+fn it_keeps_values_exactly_apart_from_the_white_space_around_them() {
+    let deployment = accepted(&document(
+        "<services><service name='s' class='lsb' type='t'><parameters>
+           <parameter name='a'><value>  x &lt; y &amp;&#233; <![CDATA[<z>]]>\n</value></parameter>
+           <parameter name='b' value=' kept '/>
+           <parameter name='c'><value/></parameter>
+         </parameters></service></services>",
+    ));
+    let values: Vec<_> = deployment.services[0]
+        .parameters
+        .iter()
+        .map(|parameter| parameter.value.as_str())
+        .collect();
+    assert_eq!(values, ["x < y &é <z>", " kept ", ""]);
+    assert!(
+        deployment
+            .configuration()
+            .contains("value=\"x &lt; y &amp;é &lt;z&gt;\"")
+    );
+}
+
+#[test]
+fn it_lowers_operations_with_their_timeouts() {
+    let text = service(
+        "monitor_interval='1500ms' monitor_timeout='5s' start_timeout='1m' stop_timeout='2m' on_fail='standby'",
+    );
+    assert_eq!(
+        lowered(&text, "<op "),
+        [
+            r#"<op id="s.start" name="start" interval="0" timeout="60s" on-fail="standby"/>"#,
+            r#"<op id="s.stop" name="stop" interval="0" timeout="120s"/>"#,
+            r#"<op id="s.monitor" name="monitor" interval="1500ms" timeout="5s" on-fail="standby"/>"#,
+        ]
+    );
+    assert_eq!(
+        accepted(&document(&text)).longest_stop_timeout,
+        Duration::from_secs(120)
+    );
+    assert_eq!(
+        lowered(&service(""), "<op "),
+        [r#"<op id="s.monitor" name="monitor" interval="10s"/>"#]
+    );
+}
+
+#[test]
+fn it_lowers_escalation_to_threshold_and_failure_timeout_unless_given() {
+    let escalation = "escalation_failures='3' escalation_period='5m'";
+    let deployment = accepted(&document(&service(escalation)));
+    assert_eq!(
+        deployment.services[0].escalation,
+        Some(Escalation {
+            failures: 3,
+            period: Duration::from_secs(300)
+        })
+    );
+    let options = |text: &str| -> Vec<String> {
+        let lines = lowered(text, "id=\"s.options.");
+        lines
+            .iter()
+            .map(|line| {
+                line.split("name=")
+                    .nth(1)
+                    .unwrap()
+                    .trim_end_matches("/>")
+                    .to_owned()
+            })
+            .collect()
+    };
+    assert_eq!(
+        options(&service(escalation)),
+        [
+            r#""migration-threshold" value="3""#,
+            r#""failure-timeout" value="300s""#
+        ]
+    );
+    let own = format!(
+        "{escalation} migration_threshold='9' failure_timeout='1h' priority='-INFINITY' stickiness='5' enabled='no'"
+    );
+    assert_eq!(
+        options(&service(&own)),
+        [
+            r#""priority" value="-INFINITY""#,
+            r#""resource-stickiness" value="5""#,
+            r#""migration-threshold" value="9""#,
+            r#""failure-timeout" value="3600s""#,
+            r#""target-role" value="Stopped""#,
+        ]
+    );
+}
+
+#[test]
+fn it_lowers_instances_to_a_clone_that_constraints_name() {
+    let text = "<services><service name='s' class='lsb' type='t' instances='2'/><service name='u' class='lsb' type='t'/></services>
+      <constraints><service_dependency first='s' then='u'/></constraints>";
+    assert_eq!(lowered(text, "<clone"), [r#"<clone id="s-clone">"#]);
+    assert_eq!(
+        lowered(text, "clone-max"),
+        [r#"<nvpair id="s.instances.clone-max" name="clone-max" value="2"/>"#]
+    );
+    assert_eq!(
+        lowered(text, "<rsc_order"),
+        [r#"<rsc_order id="order.s-clone.u" first="s-clone" then="u" kind="Mandatory"/>"#]
+    );
+    assert!(lowered(&text.replace("'2'", "'all'"), "clone-max").is_empty());
+}
+
+#[test]
+fn it_lowers_groups_and_pins_them_as_a_whole() {
+    let text = "<deployable name='x'><assemblies><assembly name='a' address='unix:/a'><services>
+        <group name='g'><service name='s' class='lsb' type='t'/><service name='u' class='lsb' type='t'/></group>
+        <service name='v' class='lsb' type='t'/>
+      </services></assembly></assemblies></deployable>";
+    let deployment = accepted(text);
+    assert_eq!(deployment.groups[0].members, 0..2);
+    let configuration = deployment.configuration();
+    let pins: Vec<_> = configuration
+        .lines()
+        .filter(|line| line.contains("rsc_location"))
+        .map(str::trim)
+        .collect();
+    assert_eq!(
+        pins,
+        [
+            r#"<rsc_location id="pinned.v" rsc="v" node="a" score="INFINITY" resource-discovery="exclusive"/>"#,
+            r#"<rsc_location id="pinned.g" rsc="g" node="a" score="INFINITY" resource-discovery="exclusive"/>"#,
+        ]
+    );
+}
+
+#[test]
+fn it_resolves_the_short_constraints() {
+    let services: String = ["s", "t", "u"]
+        .map(|name| format!("<service name='{name}' class='lsb' type='x'/>"))
+        .concat();
+    let constraints = |text: &str| {
+        accepted(&document(&format!(
+            "<services>{services}</services><constraints>{text}</constraints>"
+        )))
+        .constraints
+    };
+    let collocation = |resource: &str, with: &str, score| Constraint::Collocation {
+        resource: resource.into(),
+        with: with.into(),
+        score,
+    };
+    assert_eq!(
+        constraints("<service_dependency first='s' then='t' kind='Optional'/>"),
+        [Constraint::Order {
+            first: "s".into(),
+            then: "t".into(),
+            kind: OrderKind::Optional
+        }]
+    );
+    assert_eq!(
+        constraints("<collocation service='s' with='t' score='-7'/>"),
+        [collocation("s", "t", -7)]
+    );
+    assert_eq!(
+        constraints("<together services='s t u'/>"),
+        [
+            collocation("t", "s", 1_000_000),
+            collocation("u", "s", 1_000_000)
+        ]
+    );
+    assert_eq!(
+        constraints("<separate services='s t u' score='50'/>"),
+        [
+            collocation("t", "s", -50),
+            collocation("u", "s", -50),
+            collocation("u", "t", -50)
+        ]
+    );
+    assert_eq!(
+        constraints("<location service='s' assembly='b' score='-INFINITY'/>"),
+        [Constraint::Location {
+            resource: "s".into(),
+            assembly: "b".into(),
+            score: -1_000_000
+        }]
+    );
+}
+
+#[test]
+fn it_reports_pinned_services_that_cannot_be_together_or_separate() {
+    let text = "<deployable name='x'><assemblies>
+        <assembly name='a' address='unix:/a'><services><service name='s' class='lsb' type='t'/><service name='t' class='lsb' type='t'/></services></assembly>
+        <assembly name='b' address='unix:/b'><services><service name='u' class='lsb' type='t'/></services></assembly>
+      </assemblies><constraints><together services='s u'/><separate services='s t'/><separate services='t u'/></constraints></deployable>";
+    assert_eq!(
+        problems(text),
+        [
+            "'u' is pinned to assembly 'b', 's' to 'a'; they cannot be together: remove this",
+            "'t' is pinned to assembly 'a', 's' to 'a'; they cannot be separate: remove this",
+        ]
+    );
+}
+
+#[test]
+fn it_finds_circles_of_dependencies_through_groups() {
+    let text = document(
+        "<services><group name='g'><service name='s' class='lsb' type='t'/><service name='t' class='lsb' type='t'/></group></services>
+         <constraints><service_dependency first='t' then='s'/></constraints>",
+    );
+    assert_eq!(
+        problems(&text),
+        [
+            "dependencies go in a circle: 's' → 't' → 's'; none of these services could ever start: remove one of the dependencies"
+        ]
+    );
+    // serialized starts have no direction
+    assert_eq!(
+        problems(&text.replace("then='s'", "then='s' kind='serialize'")),
+        [] as [&str; 0]
+    );
+}
+
+#[test]
+fn it_places_by_capacity_as_soon_as_a_service_uses_some() {
+    assert!(lowered(&service(""), "placement-strategy").is_empty());
+    let text = "<deployable name='x'><assemblies><assembly name='a' address='unix:/a'><capacity cpu='4'/></assembly></assemblies>
+      <services><service name='s' class='lsb' type='t'><utilization cpu='1'/></service></services></deployable>";
+    let configuration = accepted(text).configuration();
+    assert!(configuration.contains(r#"name="placement-strategy" value="balanced""#));
+    assert!(configuration.contains(r#"<nvpair id="node.a.capacity.cpu" name="cpu" value="4"/>"#));
+    assert!(configuration.contains(r#"<nvpair id="s.utilization.cpu" name="cpu" value="1"/>"#));
+}
+
+#[test]
+fn it_leaves_pacemakers_defaults_to_a_document_of_pacemakers_elements() {
+    let raw = "<configuration><resources><primitive id='p' class='lsb' type='t'/></resources></configuration>";
+    assert!(lowered(raw, "resource-stickiness").is_empty());
+    assert_eq!(lowered(&service(""), "resource-stickiness").len(), 1);
+    let deployment = accepted(&document(raw));
+    assert_eq!(deployment.services[0].origin, Origin::Configuration);
+    assert_eq!(deployment.services[0].agent.to_string(), "lsb:t");
+}
+
+#[test]
+fn it_puts_the_sets_of_the_document_after_its_own_so_that_they_win() {
+    let text = format!(
+        "{}<configuration><rsc_defaults><meta_attributes id='mine'><nvpair id='n' name='resource-stickiness' value='7'/></meta_attributes></rsc_defaults></configuration>",
+        service("")
+    );
+    let lines = lowered(&text, "resource-stickiness");
+    assert_eq!(lines.len(), 2);
+    assert!(lines[1].contains("value=\"7\""));
+}
+
+#[test]
+fn it_knows_the_nodes_that_resources_bring_along() {
+    let text = |node: &str| {
+        document(&format!(
+            "<configuration><resources>
+               <primitive id='far' class='ocf' provider='pacemaker' type='remote'/>
+               <primitive id='vm' class='ocf' provider='heartbeat' type='VirtualDomain'>
+                 <meta_attributes id='m'><nvpair id='n' name='remote-node' value='guest'/></meta_attributes></primitive>
+               <bundle id='box'><podman image='i' replicas='2'/></bundle>
+             </resources>
+             <constraints><rsc_location id='l' rsc='vm' node='{node}' score='1'/></constraints></configuration>"
+        ))
+    };
+    for node in ["a", "A", "far", "guest", "box-1"] {
+        assert_eq!(problems(&text(node)), [] as [&str; 0], "{node}");
+    }
+    assert_eq!(problems(&text("box-x")).len(), 1);
+}
+
+#[test]
+fn it_warns_of_options_without_effect_and_of_switched_off_fencing() {
+    let text = document(
+        "<configuration><crm_config><cluster_property_set id='c'>
+           <nvpair id='n1' name='stonith-enabled' value='false'/><nvpair id='n2' name='maintainance-mode' value='true'/>
+           <nvpair id='n3' name='my-own-note' value='x'/></cluster_property_set></crm_config></configuration>",
+    );
+    assert_eq!(
+        problems(&text),
+        [
+            "'stonith-enabled' switched off is unsafe: a service may run twice; remove it; <fencing mode=…> says how an assembly is made safe",
+            "the option 'maintainance-mode' has no effect; did you mean 'maintenance-mode'?",
+        ]
+    );
+}
+
+#[test]
+fn it_takes_the_longest_stop_timeout_of_all_places_that_can_give_one() {
+    let longest = |body: &str| accepted(&document(body)).longest_stop_timeout.as_secs();
+    assert_eq!(longest(""), 20);
+    assert_eq!(longest(&service("stop_timeout='5s'")), 20);
+    let primitive = "<configuration><resources><primitive id='p' class='lsb' type='t'><operations>
+        <op id='o' name='stop' interval='0' timeout='70'/></operations></primitive></resources></configuration>";
+    assert_eq!(longest(primitive), 70);
+    let defaults = "<configuration><op_defaults><meta_attributes id='m'><nvpair id='n' name='timeout' value='3min'/></meta_attributes></op_defaults></configuration>";
+    assert_eq!(longest(defaults), 180);
+}
+
+#[test]
+fn it_accepts_a_byte_order_mark_and_any_line_ends() {
+    let text = format!("\u{feff}{}", document("\r\n<services>\r</services>\r\n"));
+    accepted(&text);
+    let broken = text
+        .replace("<services>", "<servces>")
+        .replace("</services>", "</servces>");
+    let problem = &read(broken.as_bytes()).unwrap_err()[0];
+    assert_eq!((problem.line, problem.column), (5, 1));
+}
+
+#[test]
+fn it_reads_a_thousand_services() {
+    let services: String = (0..1000)
+        .map(|n| format!("<service name='s{n}' class='ocf' provider='p' type='t'><parameters><parameter name='p' value='{n}'/></parameters></service>\n"))
+        .collect();
+    let constraints: String = (1..1000)
+        .map(|n| format!("<service_dependency first='s{}' then='s{n}'/>\n", n - 1))
+        .collect();
+    let deployment = accepted(&document(&format!(
+        "<services>{services}</services><constraints>{constraints}</constraints>"
+    )));
+    assert_eq!(
+        (deployment.services.len(), deployment.constraints.len()),
+        (1000, 999)
+    );
+    assert_eq!(
+        deployment.configuration(),
+        deployment.clone().configuration()
+    );
+}
+
+#[test]
+fn it_finds_the_same_problems_in_the_same_order_every_time() {
+    let text = std::fs::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/invalid.xml"
+    ))
+    .unwrap();
+    let first = read(&text).unwrap_err();
+    (0..5).for_each(|_| assert_eq!(read(&text).unwrap_err(), first));
+}

@@ -1,0 +1,147 @@
+//! What the structured formats tell: a tree of elements, written as XML or as JSON.
+
+use policy_engine::xml::escape_attribute;
+use serde_json::{Map, Value};
+
+/// How the children of an element appear in JSON.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// An object with the attributes; child lists are members under their own names.
+    Object,
+    /// An object whose other children are an array called so.
+    Members(&'static str),
+    /// An array of the children.
+    List,
+}
+
+/// An element.
+#[derive(Clone, Debug)]
+pub struct Element {
+    name: &'static str,
+    shape: Shape,
+    attributes: Vec<(&'static str, Value)>,
+    children: Vec<Element>,
+}
+
+impl Element {
+    /// An empty element.
+    pub fn new(name: &'static str, shape: Shape) -> Element {
+        Element {
+            name,
+            shape,
+            attributes: Vec::new(),
+            children: Vec::new(),
+        }
+    }
+
+    /// A list of elements.
+    pub fn list(name: &'static str, children: impl IntoIterator<Item = Element>) -> Element {
+        let mut list = Element::new(name, Shape::List);
+        list.children.extend(children);
+        list
+    }
+
+    /// With an attribute.
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Element {
+        self.attributes.push((name, value.into()));
+        self
+    }
+
+    /// With an attribute, if there is a value.
+    pub fn with_some<T: ToString>(self, name: &'static str, value: Option<T>) -> Element {
+        match value {
+            Some(value) => self.with(name, value.to_string()),
+            None => self,
+        }
+    }
+
+    /// Adds a child.
+    pub fn push(&mut self, child: Element) {
+        self.children.push(child);
+    }
+
+    /// With children.
+    pub fn containing(mut self, children: impl IntoIterator<Item = Element>) -> Element {
+        self.children.extend(children);
+        self
+    }
+
+    /// As JSON. Members of mixed lists say what they are under `kind`.
+    pub fn to_json(&self) -> Value {
+        if self.shape == Shape::List {
+            return Value::Array(self.children.iter().map(|c| c.to_member()).collect());
+        }
+        let mut object = Map::new();
+        for (name, value) in &self.attributes {
+            object.insert((*name).to_owned(), value.clone());
+        }
+        let mut members = Vec::new();
+        for child in &self.children {
+            match (child.shape, self.shape) {
+                (Shape::List, _) | (_, Shape::Object) => {
+                    object.insert(child.name.to_owned(), child.to_json());
+                }
+                _ => members.push(child.to_member()),
+            }
+        }
+        if let Shape::Members(name) = self.shape {
+            object.insert(name.to_owned(), Value::Array(members));
+        }
+        Value::Object(object)
+    }
+
+    fn to_member(&self) -> Value {
+        let mut value = self.to_json();
+        if let Value::Object(object) = &mut value {
+            object.insert("kind".to_owned(), self.name.into());
+        }
+        value
+    }
+
+    /// Appends the element as XML.
+    pub fn write_xml(&self, depth: usize, out: &mut String) {
+        let indent = "  ".repeat(depth);
+        out.push_str(&format!("{indent}<{}", self.name));
+        for (name, value) in &self.attributes {
+            out.push_str(&format!(" {name}=\""));
+            match value {
+                Value::String(text) => escape_attribute(text, out),
+                other => out.push_str(&other.to_string()),
+            }
+            out.push('"');
+        }
+        if self.children.is_empty() {
+            out.push_str("/>\n");
+            return;
+        }
+        out.push_str(">\n");
+        for child in &self.children {
+            child.write_xml(depth + 1, out);
+        }
+        out.push_str(&format!("{indent}</{}>\n", self.name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_tree_is_written_in_both_formats() {
+        let node = Element::new("node", Shape::Object)
+            .with("name", "a\"b")
+            .with("online", true);
+        let tree =
+            Element::new("status", Shape::Object).containing([Element::list("nodes", [node])]);
+        let mut xml = String::new();
+        tree.write_xml(0, &mut xml);
+        assert_eq!(
+            xml,
+            "<status>\n  <nodes>\n    <node name=\"a&quot;b\" online=\"true\"/>\n  </nodes>\n</status>\n"
+        );
+        assert_eq!(
+            tree.to_json().to_string(),
+            r#"{"nodes":[{"kind":"node","name":"a\"b","online":true}]}"#
+        );
+    }
+}
