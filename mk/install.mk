@@ -43,6 +43,7 @@ install-files:
 	done
 	install -d $(busdir) $(docdir)
 	for f in docs/bus/*.xml; do [ ! -e $$f ] || install -m 0644 $$f $(busdir)/ || exit 1; done
+	install -D -m 0644 docs/deployment.rng $(DESTDIR)$(PREFIX)/share/cpe/deployment.rng
 	for f in README.md LICENSE docs/*.md; do [ ! -e $$f ] || install -m 0644 $$f $(docdir)/ || exit 1; done
 	for d in examples docs/schema; do [ ! -d $$d ] || { mkdir -p $(docdir)/$${d##*/} && cp -R $$d/. $(docdir)/$${d##*/}/; } || exit 1; done
 
@@ -51,8 +52,8 @@ install-texts:
 	install -d $(mandir)/man1 $(mandir)/man8 $(bashdir) $(zshdir) $(fishdir)
 	$(BINARIES)/cpectl man $(mandir)/man1
 	$(BINARIES)/cpe man $(mandir)/man8
-	for p in dpe cpe-agent; do $(BINARIES)/$$p man $(mandir)/man8 || echo "no man page from $$p"; done
-	$(BINARIES)/policy-simulate man $(mandir)/man1 || echo "no man page from policy-simulate"
+	$(BINARIES)/dpe man $(mandir)/man8
+	$(BINARIES)/cpe-agent man $(mandir)/man8
 	$(BINARIES)/cpectl completions bash > $(bashdir)/cpectl
 	$(BINARIES)/cpectl completions zsh  > $(zshdir)/_cpectl
 	$(BINARIES)/cpectl completions fish > $(fishdir)/cpectl.fish
@@ -68,6 +69,6 @@ install-activate:
 uninstall:
 	for p in $(PROGRAMS); do rm -f $(bindir)/$$p; done
 	for f in $(filter usr/%,$(UNIT_FILES)); do rm -f $(DESTDIR)$(PREFIX)/$${f#usr/}; done
-	rm -f $(mandir)/man1/cpectl*.1 $(mandir)/man1/policy-simulate*.1 $(mandir)/man8/cpe*.8 $(mandir)/man8/dpe*.8
+	rm -f $(mandir)/man1/cpectl*.1 $(mandir)/man8/cpe*.8 $(mandir)/man8/dpe*.8
 	rm -f $(bashdir)/cpectl $(zshdir)/_cpectl $(fishdir)/cpectl.fish $(busdir)/cpe1*.xml $(busdir)/dpe1*.xml $(busdir)/agent1*.xml
-	rm -rf $(docdir)
+	rm -rf $(docdir) $(DESTDIR)$(PREFIX)/share/cpe

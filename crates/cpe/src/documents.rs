@@ -47,12 +47,7 @@ impl Reader {
                 self.limit
             )));
         }
-        let _turn = self
-            .turn
-            .acquire()
-            .await
-            .map_err(|error| Error::Failed(error.to_string()))?;
-        let read = tokio::task::spawn_blocking(move || {
+        self.in_turn(move || {
             let outcome = deployment::read_with_warnings(document.as_bytes());
             Report {
                 accepted: outcome.deployment.map(|deployment| Accepted {
@@ -62,9 +57,26 @@ impl Reader {
                 }),
                 problems: outcome.problems,
             }
-        });
-        read.await
-            .map_err(|error| Error::Failed(format!("the document could not be read: {error}")))
+        })
+        .await
+    }
+
+    /// Runs what may take long with a large document: off the event loop, one at a time.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if `work` panicked.
+    pub async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let _turn = self
+            .turn
+            .acquire()
+            .await
+            .map_err(|error| Error::Failed(error.to_string()))?;
+        let done = tokio::task::spawn_blocking(work);
+        done.await
+            .map_err(|error| Error::Failed(format!("the document could not be handled: {error}")))
     }
 
     /// The document, if it has no errors; warnings go to the log.

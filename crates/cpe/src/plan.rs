@@ -1,17 +1,55 @@
 //! What would be done with a document, without doing it.
+//!
+//! For a deployment that exists its DPE answers, which knows the state of the guests. For a new one the same code runs here on
+//! an empty state: no service runs, every assembly answers.
 
 use std::sync::Arc;
 
-use cpe_bus::Result;
+use controller::{Controller, Durable, Refusal, Time};
+use cpe_bus::{Error, Result};
 
 use crate::documents::Accepted;
 use crate::session::Session;
 use crate::supervisor;
 
-/// The plan as JSON: of the running DPE, which knows the state of the guests.
+/// The plan as JSON ([`cpe_bus::status::Plan`]).
+///
+/// # Errors
+/// [`Error::NotReady`] if the deployment exists and its DPE does not answer: a plan from an empty state would be wrong.
 pub async fn plan(session: &Arc<Session>, accepted: Accepted) -> Result<String> {
-    supervisor::proxy(session, &accepted.name)
+    let Some(deployment) = session.core.registry.get(&accepted.name) else {
+        return session
+            .core
+            .documents
+            .in_turn(move || from_nothing(&accepted))
+            .await?;
+    };
+    let planned = supervisor::proxy(session, &accepted.name)
         .await?
         .plan(&accepted.text)
-        .await
+        .await;
+    planned.map_err(|error| match error.is_temporary() {
+        true => Error::NotReady(format!(
+            "deployment `{}` exists, and its DPE, which knows its state, does not answer ({}); try again",
+            accepted.name,
+            deployment.view().remark
+        )),
+        false => error,
+    })
+}
+
+fn from_nothing(accepted: &Accepted) -> Result<String> {
+    let now = crate::store::now();
+    let now = Time {
+        boottime_us: now,
+        wall_us: now,
+    };
+    let controller = Controller::new(&accepted.name, Durable::default(), now);
+    let plan = controller
+        .plan(now, &accepted.text)
+        .map_err(|refusal| match refusal {
+            Refusal::InvalidDocument(text) => Error::InvalidDocument(text),
+            other => Error::Failed(other.to_string()),
+        })?;
+    serde_json::to_string(&plan).map_err(|error| Error::Failed(error.to_string()))
 }

@@ -13,6 +13,7 @@
 pub mod actions;
 pub mod assignment;
 pub mod configuration;
+pub mod explain;
 pub mod graph;
 pub mod model;
 pub mod ordering;
@@ -22,6 +23,7 @@ pub mod simulation;
 pub mod status;
 pub mod xml;
 
+use explain::Cause;
 pub use graph::{ActionHead, ActionKind, GraphAction, ResourceIdentity, Synapse, TransitionGraph};
 pub use model::{Cluster, Level, Message, RunOptions};
 pub use score::Score;
@@ -129,7 +131,9 @@ pub struct Schedule {
 pub fn load(cib: &Cib, now: i64, run: RunOptions) -> Cluster {
     let mut cluster = Cluster::new(cib.document.clone(), now, run);
     configuration::unpack(&mut cluster);
+    cluster.note_all(Cause::Base);
     status::unpack(&mut cluster);
+    cluster.note_all(Cause::State);
     cluster
 }
 
@@ -138,6 +142,7 @@ pub fn schedule_loaded(mut cluster: Cluster) -> Schedule {
     configuration::constraints::unpack(&mut cluster);
     assignment::apply_criteria(&mut cluster);
     ordering::internal::unpack(&mut cluster);
+    cluster.note_all(Cause::Container);
     actions::definitions::check(&mut cluster);
     assignment::assign(&mut cluster);
     actions::schedule(&mut cluster);

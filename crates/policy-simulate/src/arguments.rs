@@ -55,9 +55,24 @@ db_monitor_10000@node1=7. An example: db's monitor finds it stopped, and the sto
 What the cluster does about the failed stop:
   policy-simulate -x after.xml -S";
 
+/// What is explained.
+#[derive(Args, Debug)]
+pub struct Explain {
+    /// Id of a resource: a primitive or instance, or a group, clone or bundle with all its parts
+    pub resource: String,
+    /// Only for this node
+    pub node: Option<String>,
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub events: Events,
+}
+
 /// Other things that the program does.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Say why a resource is where it is, why not elsewhere, and what is done about it
+    Explain(Box<Explain>),
     /// Print shell completions
     Completions {
         /// Which shell

@@ -81,6 +81,7 @@ fn try_run<A: Into<OsString> + Clone>(
             page.render(&mut streams.out).map_err(Failure::output)?;
             Ok(0)
         }
+        Some(Command::Explain(explain)) => session::explain(&explain, streams),
         Some(Command::Bench(options)) => bench::run(&options, streams),
         None if arguments.profile.is_some() => profile::run(&arguments, streams),
         None => session::run(&arguments, streams),

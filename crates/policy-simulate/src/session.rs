@@ -1,11 +1,12 @@
 //! One run: load, inject, schedule, execute, and tell (scheduler-spec/06 §B.2).
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Explain};
 use crate::failure::{Failure, INVALID_TRANSITION};
 use crate::report::{self, Report, StatusKind};
 use crate::{Streams, drawing, input};
-use policy_engine::output::dot;
+use policy_engine::output::{dot, items};
 use policy_engine::{Cib, Cluster, Level, RunOptions, Schedule, graph, simulation};
+use std::io::Write;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -65,6 +66,7 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Fail
         options: RunOptions {
             scores: arguments.operations.show_scores,
             utilization: arguments.operations.show_utilization,
+            explain: false,
             sanitized: true,
         },
     };
@@ -73,6 +75,41 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Fail
     // The caller ends the process: taking the tree apart would only cost time.
     std::mem::forget(cib);
     Ok(code)
+}
+
+/// Explains a resource.
+pub fn explain(arguments: &Explain, streams: &mut Streams<'_>) -> Result<i32, Failure> {
+    let source = arguments.source.xml_file.as_deref();
+    let source = source.filter(|_| !arguments.source.xml_pipe);
+    let mut cib = input::read(source, streams)?;
+    let given = arguments.events.set_datetime.as_deref();
+    let options = RunOptions {
+        explain: true,
+        sanitized: true,
+        ..RunOptions::default()
+    };
+    let injections = arguments.events.injections();
+    if !injections.is_empty() {
+        let now = effective_time(given, &cib)?.now;
+        let cluster = policy_engine::load(&cib, now, RunOptions::default());
+        let injected = simulation::inject(&mut cib, &cluster, &injections, real_time());
+        injected
+            .problems
+            .iter()
+            .for_each(|problem| streams.complain(problem));
+    }
+    let now = effective_time(given, &cib)?.now;
+    let schedule = policy_engine::schedule(&cib, now, options);
+    let items =
+        policy_engine::explain::resource(&schedule, &arguments.resource, arguments.node.as_deref())
+            .map_err(|error| Failure::usage(error.to_string()))?;
+    let mut text = String::new();
+    items::write(&items, 0, &mut text);
+    streams
+        .out
+        .write_all(text.as_bytes())
+        .map_err(Failure::output)?;
+    Ok(0)
 }
 
 struct Session<'a> {

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use cpe_bus::status::Plan;
 use cpe_bus::{DeploymentEntry, Error, Fields};
 
 use super::harness::{Bus, document};
@@ -174,6 +175,41 @@ async fn destroying_what_does_not_exist_is_refused_by_name() {
         manager.destroy_deployment("../etc", true).await,
         Err(Error::InvalidArgument(_))
     ));
+}
+
+#[tokio::test]
+async fn a_plan_of_a_new_deployment_says_what_would_start_where_and_stores_nothing() {
+    let bus = Bus::start();
+    let cpe = bus.cpe().await;
+    let manager = cpe.manager().await;
+    let text = manager
+        .plan_deployment(&document("shop", ""))
+        .await
+        .unwrap();
+    let plan: Plan = cpe_bus::status::from_json(&text).unwrap();
+    assert_eq!(
+        (
+            plan.deployment.as_str(),
+            plan.basis.as_str(),
+            plan.generation
+        ),
+        ("shop", "empty", 0)
+    );
+    let starts: Vec<_> = plan
+        .actions
+        .iter()
+        .filter(|action| action.action == "start")
+        .collect();
+    assert_eq!(starts.len(), 1, "{plan:?}");
+    assert_eq!(
+        (starts[0].service.as_str(), starts[0].to.as_str()),
+        ("web", "web1")
+    );
+    assert!(list(&cpe).await.is_empty());
+    // Of one that exists only its DPE knows what runs, and there is none on this bus.
+    cpe.create("shop").await.unwrap();
+    let refused = manager.plan_deployment(&document("shop", "changed")).await;
+    assert!(matches!(&refused, Err(Error::NotReady(_))), "{refused:?}");
 }
 
 /// Needs root to become somebody else; the end-to-end tests do the same on a real system bus.

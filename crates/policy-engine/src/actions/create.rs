@@ -56,7 +56,10 @@ fn create(
     action.needs = needs;
     action.optional = optional;
     let id = push(cluster, action);
-    cluster.resource_mut(resource).actions.push(id);
+    let action = &cluster.actions[id.index()];
+    cluster.resources[resource.index()]
+        .actions
+        .push(id, &action.key, &action.task, action.node);
     id
 }
 
@@ -168,7 +171,10 @@ pub fn find_all(
 ) -> Vec<ActionId> {
     let actions = &mut cluster.actions;
     let mut found = Vec::new();
-    for id in &cluster.resources[resource.index()].actions {
+    for id in cluster.resources[resource.index()]
+        .actions
+        .with_key(key, node)
+    {
         let action = &mut actions[id.index()];
         if action.key != *key {
             continue;
@@ -180,7 +186,7 @@ pub fn find_all(
                 continue;
             }
         }
-        found.push(*id);
+        found.push(id);
     }
     found
 }
@@ -199,8 +205,7 @@ pub fn find_exact(
     cluster
         .resource(resource)
         .actions
-        .iter()
-        .copied()
+        .with_key(key, Some(node))
         .filter(on_node)
         .collect()
 }
@@ -215,9 +220,8 @@ pub fn newest_task(
     cluster
         .resource(resource)
         .actions
-        .iter()
+        .with_task(task)
         .rev()
-        .copied()
         .find(|id| {
             let action = cluster.action(*id);
             action.task == *task && (node.is_none() || action.node == node)
@@ -227,9 +231,8 @@ pub fn newest_task(
 /// The newest action of a resource with that key.
 pub fn newest_key(cluster: &Cluster, resource: ResourceId, key: &OperationKey) -> Option<ActionId> {
     let list = &cluster.resource(resource).actions;
-    list.iter()
+    list.with_key(key, None)
         .rev()
-        .copied()
         .find(|id| cluster.action(*id).key == *key)
 }
 

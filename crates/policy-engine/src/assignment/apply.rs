@@ -2,6 +2,7 @@
 //! its role.
 
 use super::{assign_resource, collective_primaries, merge};
+use crate::explain::Cause;
 use crate::model::{
     AttributeLookup, Cluster, Colocation, ColocationId, Level, ResourceId, Role, Score, Variant,
     same_value,
@@ -22,6 +23,7 @@ pub fn follow_primary(cluster: &mut Cluster, dependent: ResourceId, id: Colocati
     {
         cluster.resource_mut(dependent).allowed = backup;
     }
+    cluster.note(dependent, Cause::Follows(id));
 }
 
 /// Applies a colocation to a dependent on behalf of (part of) its primary. Returns by how much the dependent's priority changed.

@@ -3,6 +3,7 @@
 use super::instances::Limits;
 use super::{assign_resource, dump, instance_order, instances};
 use crate::configuration::constraints::colocation;
+use crate::explain::Cause;
 use crate::model::{Cluster, Colocation, NodeId, Replica, ResourceId, Score};
 use crate::status::failures;
 
@@ -38,6 +39,7 @@ pub fn assign(cluster: &mut Cluster, id: ResourceId, prefer: Option<NodeId>, sto
             };
         }
         cluster.resource_mut(clone).allowed = table;
+        cluster.note(clone, Cause::Bundle);
         assign_resource(cluster, clone, prefer, stop_if_fail);
     }
     let bundle = cluster.resource_mut(id);
@@ -72,6 +74,7 @@ fn assign_replica(
         }
     }
     cluster.resource_mut(child).allowed = table;
+    cluster.note(child, Cause::Bundle);
     let guard = std::mem::replace(&mut cluster.resource_mut(clone).assigning, true);
     assign_resource(cluster, child, Some(own), stop_if_fail);
     cluster.resource_mut(clone).assigning = guard;

@@ -4,6 +4,7 @@
 use super::locations;
 use crate::actions::create;
 use crate::configuration::scalar;
+use crate::explain::Cause;
 use crate::model::{Cluster, NodeId, OperationKey, ProbeMode, ResourceId, Score, Task, Variant};
 use crate::status::failures;
 
@@ -84,6 +85,7 @@ fn lock(cluster: &mut Cluster, id: ResourceId) {
             cluster.adjust(id, node, Score::MINUS_INFINITY);
         }
     }
+    cluster.note(id, Cause::ShutdownLock);
 }
 
 /// Stickiness (§7.6): a managed primitive that is active on exactly one node prefers that node.
@@ -100,6 +102,7 @@ fn stick(cluster: &mut Cluster, id: ResourceId) {
         && (cluster.options.symmetric || resource.allowed.contains(node))
     {
         cluster.adjust(id, node, resource.stickiness);
+        cluster.note(id, Cause::Stickiness);
     }
 }
 
@@ -128,6 +131,7 @@ fn ban_after_failures(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     }
     if let Some(banned) = failures::threshold_reached(cluster, id, node) {
         cluster.adjust(banned, node, Score::MINUS_INFINITY);
+        cluster.note(banned, Cause::MigrationThreshold);
     }
 }
 
@@ -146,5 +150,6 @@ fn ban_undiscovered(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
         && entry.mode != ProbeMode::Exclusive
     {
         entry.score = Score::MINUS_INFINITY;
+        cluster.note(id, Cause::ExclusiveDiscovery);
     }
 }

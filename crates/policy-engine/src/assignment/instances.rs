@@ -3,6 +3,7 @@
 use super::commit::undo;
 pub use super::compatible::find_compatible;
 use super::{assign_resource, instance_order};
+use crate::explain::Cause;
 use crate::model::{Cluster, NodeId, NodeTable, ResourceId, Score};
 
 /// How many instances there may be.
@@ -54,6 +55,7 @@ pub fn assign(
         }
         if assigned >= limits.total {
             cluster.adjust_everywhere(*instance, Score::MINUS_INFINITY);
+            cluster.note(*instance, Cause::EnoughInstances);
         } else if assign_one(cluster, collective, *instance, None, true, limits).is_some() {
             assigned += 1;
         }
@@ -102,6 +104,7 @@ fn stay(
         .map(|id| (id, cluster.resource(id).allowed.clone()))
         .collect();
     let original = cluster.resource(collective).allowed.clone();
+    let mark = cluster.journal_mark();
     let mut kept = false;
     for _reserved in 0..(limits.total - assigned) {
         let chosen = assign_one(cluster, collective, instance, Some(node), false, limits);
@@ -112,6 +115,7 @@ fn stay(
         for (id, table) in &tables {
             cluster.resource_mut(*id).allowed = table.clone();
         }
+        cluster.forget_since(mark, instance);
         if chosen.is_none() {
             cluster.resource_mut(instance).unassigned = true;
             break;
@@ -161,6 +165,7 @@ fn assign_one(
             }
         }
     }
+    cluster.note(instance, Cause::InstanceLimit);
     let chosen = assign_resource(cluster, instance, prefer, stop_if_fail);
     if let Some(node) = chosen {
         count(cluster, collective, node);

@@ -1,5 +1,6 @@
 //! Applying location entries to score tables (scheduler-spec/03 §4.4, §4.5, §7.5).
 
+use crate::explain::Cause;
 use crate::model::{
     Cluster, Location, LocationId, NodeEntry, NodeTable, ProbeMode, ResourceId, Role, Score,
     Variant,
@@ -16,6 +17,7 @@ pub fn apply_all(cluster: &mut Cluster) {
             entry,
             Strength::Full,
         );
+        cluster.note(entry.resource, Cause::Location(LocationId::new(i)));
     }
     cluster.locations = locations;
 }

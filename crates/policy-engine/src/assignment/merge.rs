@@ -3,6 +3,7 @@
 
 use super::{colocations, locations};
 use crate::configuration::constraints::colocation::Side;
+use crate::explain::Cause;
 use crate::model::{
     AttributeLookup, Cluster, Colocation, ColocationId, NodeTable, ResourceId, Score, Variant,
 };
@@ -19,6 +20,13 @@ pub struct Mode {
     /// Follow what resources are colocated with, instead of what is colocated with them.
     pub this_with: bool,
 }
+
+/// So many merges are done in a run. The paths through entangled colocations can be exponentially many; after this number each
+/// dependent's wishes are followed only so far ([`MERGES_PER_DEPENDENT`]).
+pub const MERGES: u64 = 5_000_000;
+
+/// See [`MERGES`].
+const MERGES_PER_DEPENDENT: u64 = 1000;
 
 /// Marks a node that must not be used, while the merge goes on.
 const UNUSABLE: Score = Score(-100_000_000);
@@ -45,6 +53,7 @@ pub fn heed_dependent(cluster: &mut Cluster, primary: ResourceId, id: Colocation
         mode,
     );
     cluster.resource_mut(primary).allowed = table;
+    cluster.note(primary, Cause::Heeds(id));
 }
 
 /// The factor behind a colocation: single precision, multiplied before it is divided.
@@ -62,13 +71,9 @@ pub fn merge(
     factor: f32,
     mode: Mode,
 ) {
-    let mut merger = Merger {
-        cluster,
-        target,
-        mode,
-        merging: FxHashSet::default(),
-    };
+    let mut merger = Merger::new(cluster, target, mode);
     merger.merge(source, table, via, factor, mode.rollback);
+    merger.finish();
 }
 
 /// The table of `source` with the preferences of everything that it is colocated with (§9.1).
@@ -82,18 +87,18 @@ pub fn with_primaries(cluster: &Cluster, source: ResourceId) -> NodeTable {
             None => break,
         }
     }
+    let mode = Mode {
+        this_with: true,
+        ..Mode::default()
+    };
     let mut merger = Merger {
-        cluster,
-        target: source,
-        mode: Mode {
-            this_with: true,
-            ..Mode::default()
-        },
         merging,
+        ..Merger::new(cluster, source, mode)
     };
     let mut table = cluster.resource(source).allowed.clone();
     merger.merging.insert(source);
     merger.go_on(source, &mut table, 1.0);
+    merger.finish();
     table
 }
 
@@ -104,9 +109,31 @@ struct Merger<'c> {
     mode: Mode,
     /// Resources whose merge is under way: each contributes once.
     merging: FxHashSet<ResourceId>,
+    /// Merges that were granted, and how many of them are left until it gives up.
+    granted: u64,
+    left: u64,
 }
 
-impl Merger<'_> {
+impl<'c> Merger<'c> {
+    fn new(cluster: &'c Cluster, target: ResourceId, mode: Mode) -> Self {
+        let granted = cluster.merges_left.get().max(MERGES_PER_DEPENDENT);
+        Merger {
+            cluster,
+            target,
+            mode,
+            merging: FxHashSet::default(),
+            granted,
+            left: granted,
+        }
+    }
+
+    /// Accounts for the merges.
+    fn finish(self) {
+        let used = self.granted - self.left;
+        let left = self.cluster.merges_left.get().saturating_sub(used);
+        self.cluster.merges_left.set(left);
+    }
+
     fn merge(
         &mut self,
         source: ResourceId,
@@ -115,9 +142,10 @@ impl Merger<'_> {
         factor: f32,
         rollback: bool,
     ) {
-        if !self.merging.insert(source) {
+        if self.left == 0 || !self.merging.insert(source) {
             return;
         }
+        self.left -= 1;
         let resource = self.cluster.resource(source);
         if matches!(resource.variant, Variant::Group(_)) {
             if let Some(first) = resource.children.first() {
@@ -157,7 +185,9 @@ impl Merger<'_> {
                 continue;
             }
             let weakened = self::factor(factor, next);
-            self.merge(side.other(next), work, next, weakened, true);
+            stacker::maybe_grow(64 * 1024, 1024 * 1024, || {
+                self.merge(side.other(next), work, next, weakened, true);
+            });
         }
         true
     }

@@ -42,7 +42,9 @@ mod utilization;
 pub use commit::unassign_for_good;
 pub use criteria::apply_criteria;
 
-use crate::model::{Cluster, NodeId, PlacementStrategy, ResourceId, Variant};
+pub(crate) use merge::MERGES;
+
+use crate::model::{Cluster, Level, NodeId, PlacementStrategy, ResourceId, Variant};
 
 /// D3: assigns every resource; remote connections first, because remote nodes are only usable once their connection has a node.
 pub fn assign(cluster: &mut Cluster) {
@@ -64,6 +66,12 @@ pub fn assign(cluster: &mut Cluster) {
         }
     }
     utilization::finish(cluster);
+    if cluster.merges_left.get() == 0 {
+        cluster.say(
+            Level::Warning,
+            "Colocations are too entangled: wishes of distant dependents were not considered; use fewer colocation constraints",
+        );
+    }
 }
 
 /// Assigns a resource, unless it is assigned already. `prefer`: the node to prefer if it is as good as any. `stop_if_fail`: false for
@@ -74,18 +82,21 @@ fn assign_resource(
     prefer: Option<NodeId>,
     stop_if_fail: bool,
 ) -> Option<NodeId> {
-    match cluster.resource(resource).variant {
-        Variant::Primitive => primitive::assign(cluster, resource, prefer, stop_if_fail),
-        Variant::Group(_) => group::assign(cluster, resource, prefer, stop_if_fail),
-        Variant::Clone(_) => {
-            clones::assign(cluster, resource, prefer, stop_if_fail);
-            None
+    // a chain of colocations is as deep as it is long
+    stacker::maybe_grow(64 * 1024, 1024 * 1024, || {
+        match cluster.resource(resource).variant {
+            Variant::Primitive => primitive::assign(cluster, resource, prefer, stop_if_fail),
+            Variant::Group(_) => group::assign(cluster, resource, prefer, stop_if_fail),
+            Variant::Clone(_) => {
+                clones::assign(cluster, resource, prefer, stop_if_fail);
+                None
+            }
+            Variant::Bundle(_) => {
+                bundles::assign(cluster, resource, prefer, stop_if_fail);
+                None
+            }
         }
-        Variant::Bundle(_) => {
-            bundles::assign(cluster, resource, prefer, stop_if_fail);
-            None
-        }
-    }
+    })
 }
 
 /// After the clone's actions were created (04 §9.5 end): each instance's priority is the clone's again.

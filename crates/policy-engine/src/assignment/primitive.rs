@@ -2,6 +2,7 @@
 
 use super::commit::{Commitment, commit};
 use super::{apply, assign_resource, candidates, colocations, dump, merge, utilization};
+use crate::explain::{Cause, Choice};
 use crate::model::{
     Cluster, ColocationId, NodeId, PlacementStrategy, QuorumPolicy, ResourceId, Role, Score,
 };
@@ -27,6 +28,7 @@ pub fn assign(
     }
     cluster.resource_mut(id).assigning = true;
 
+    cluster.note(id, Cause::Other);
     apply_colocations(cluster, id);
     apply_next_role(cluster, id);
     dump::record(cluster, "pcmk__primitive_assign", id);
@@ -42,8 +44,10 @@ pub fn assign(
         resource.next_role = resource.role;
         let current = cluster.current_node(id);
         commit(cluster, id, current, forced);
+        cluster.note_choice(id, Choice::Unmanaged);
     } else if cluster.options.stop_all_resources {
         commit(cluster, id, None, forced);
+        cluster.note_choice(id, Choice::StopAll);
     } else {
         choose(cluster, id, prefer, stop_if_fail);
     }
@@ -81,6 +85,7 @@ fn apply_next_role(cluster: &mut Cluster, id: ResourceId) {
     let resource = cluster.resource(id);
     if resource.next_role == Role::Stopped {
         cluster.adjust_everywhere(id, Score::MINUS_INFINITY);
+        cluster.note(id, Cause::RoleStopped);
     } else if resource.next_role > resource.role
         && !cluster.options.quorate
         && cluster.options.no_quorum_policy == QuorumPolicy::Freeze
@@ -96,19 +101,21 @@ fn choose(cluster: &mut Cluster, id: ResourceId, prefer: Option<NodeId>, stop_if
     if cluster.options.placement_strategy != PlacementStrategy::Default {
         let most_free = utilization::ban_full_nodes(cluster, id);
         prefer = prefer.or(most_free);
+        cluster.note(id, Cause::Utilization);
     }
     if !cluster.resource(id).unassigned {
         return;
     }
-    let chosen = best(cluster, id, prefer);
+    let (chosen, choice) = best(cluster, id, prefer).unzip();
     let how = Commitment {
         forced: false,
         stop_if_fail,
     };
     commit(cluster, id, chosen, how);
+    cluster.note_choice(id, choice.unwrap_or(Choice::Nowhere));
 }
 
-fn best(cluster: &Cluster, id: ResourceId, prefer: Option<NodeId>) -> Option<NodeId> {
+fn best(cluster: &Cluster, id: ResourceId, prefer: Option<NodeId>) -> Option<(NodeId, Choice)> {
     let resource = cluster.resource(id);
     let score = |node: NodeId| resource.allowed.get(node).map(|entry| entry.score);
     let current = cluster.current_node(id);
@@ -120,7 +127,7 @@ fn best(cluster: &Cluster, id: ResourceId, prefer: Option<NodeId>) -> Option<Nod
         && score >= best_score
         && cluster.is_usable_at(node, score)
     {
-        return Some(node);
+        return Some((node, Choice::Preferred));
     }
     let instance_of_unique = resource.parent.is_some_and(|parent| {
         let parent = cluster.resource(parent);
@@ -138,10 +145,10 @@ fn best(cluster: &Cluster, id: ResourceId, prefer: Option<NodeId>) -> Option<Nod
             .take_while(|node| score(**node) == Some(best_score))
             .any(|node| *node == current);
         if stays {
-            return Some(current);
+            return Some((current, Choice::Stays));
         }
     }
-    Some(best)
+    Some((best, Choice::Best))
 }
 
 /// A remote node is as usable as its connection (§12 step 12).

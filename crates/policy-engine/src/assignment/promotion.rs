@@ -138,6 +138,8 @@ fn select(cluster: &mut Cluster, clone: ResourceId, instance: ResourceId, promot
             score: Score(priority),
         });
     }
+    let location = cluster.location_of(instance, false);
+    cluster.note_promotion(instance, location, Score(priority));
     let limit = cluster
         .resource(clone)
         .clone_data()

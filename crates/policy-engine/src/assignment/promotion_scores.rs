@@ -1,6 +1,7 @@
 //! Promotion scores: what agents say about how well an instance would do as promoted (scheduler-spec/04 §9.1, §9.2).
 
 use crate::configuration::scalar;
+use crate::explain::Cause;
 use crate::model::{AttributeLookup, Cluster, Host, NodeId, ResourceId, Score, Variant, base_name};
 
 /// Adds the promotion scores of a clone's instances to their tables, once, so that they are placed where they can be promoted.
@@ -27,6 +28,7 @@ pub fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
             }
             resource.priority = resource.priority.max(score);
         }
+        cluster.note(instance, Cause::PromotionScore);
     }
 }
 

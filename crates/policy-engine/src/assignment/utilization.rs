@@ -183,6 +183,11 @@ impl Colocated<'_> {
         self.list.push(id);
     }
 
+    /// Chains of colocations are as deep as they are long.
+    fn collect_deeply(&mut self, id: ResourceId, origin: ResourceId) {
+        stacker::maybe_grow(64 * 1024, 1024 * 1024, || self.collect(id, origin));
+    }
+
     fn collect(&mut self, id: ResourceId, origin: ResourceId) {
         let cluster = self.cluster;
         let resource = cluster.resource(id);
@@ -210,7 +215,7 @@ impl Colocated<'_> {
                 && effect(cluster, id, primary, colocation, true) == Effect::Location
                 && !self.seen.contains(&primary)
             {
-                self.collect(primary, id);
+                self.collect_deeply(primary, id);
             }
         }
         for colocation in colocations::with_this(cluster, id) {
@@ -222,7 +227,7 @@ impl Colocated<'_> {
                 && effect(cluster, dependent, id, colocation, true) == Effect::Location
                 && !self.seen.contains(&dependent)
             {
-                self.collect(dependent, id);
+                self.collect_deeply(dependent, id);
             }
         }
     }

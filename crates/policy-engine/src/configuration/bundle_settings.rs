@@ -1,5 +1,6 @@
 //! What a `bundle` element says, and the container options that follow from it (scheduler-spec/04 §13.1–13.4).
 
+use super::clones::MAX_INSTANCES;
 use super::definition::Invalid;
 use super::scalar;
 use crate::model::Text;
@@ -48,9 +49,6 @@ struct Mount {
     options: Option<Text>,
 }
 
-/// Most replicas of a bundle: a bound against mistyped numbers.
-const MAX_REPLICAS: i32 = 10_000;
-
 impl Settings {
     /// Reads a `bundle`. The texts say what was ignored.
     pub(super) fn read(bundle: Element<'_>, id: &str) -> Result<(Settings, Vec<String>), Invalid> {
@@ -69,8 +67,8 @@ impl Settings {
         };
         let promoted_max = at_least("promoted-max", 0).unwrap_or(0);
         let replicas = at_least("replicas", 1).unwrap_or(promoted_max.max(1));
-        if replicas > MAX_REPLICAS {
-            let message = format!("expected at most {MAX_REPLICAS} replicas, found {replicas}");
+        if replicas > MAX_INSTANCES {
+            let message = format!("expected at most {MAX_INSTANCES} replicas, found {replicas}");
             return Err(Invalid(message));
         }
         let text = |element: Option<Element<'_>>, name: &str| -> Option<Text> {

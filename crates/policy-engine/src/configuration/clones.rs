@@ -4,6 +4,11 @@ use super::definition::{Definition, Invalid};
 use super::{resources, scalar};
 use crate::model::*;
 
+/// Most instances of a clone: a bound against mistyped numbers.
+pub(super) const MAX_INSTANCES: i32 = 10_000;
+/// Most resources of a cluster, instances included.
+const MAX_RESOURCES: usize = 1_000_000;
+
 /// Reads a clone's settings and creates its instances.
 pub(super) fn unpack(
     cluster: &mut Cluster,
@@ -35,6 +40,13 @@ pub(super) fn unpack(
         child: Some(child.clone()),
         ..CloneData::default()
     };
+    if data.clone_max > MAX_INSTANCES {
+        let message = format!(
+            "expected clone-max to be at most {MAX_INSTANCES}, found {}",
+            data.clone_max
+        );
+        return Err(Invalid(message));
+    }
     let too_many = !unique && data.clone_node_max > 1;
     if too_many {
         data.clone_node_max = 1;
@@ -52,6 +64,12 @@ pub(super) fn unpack(
         cluster.say(Level::Error, message);
     }
     loop {
+        if cluster.resources.len() > MAX_RESOURCES {
+            let message = format!(
+                "expected at most {MAX_RESOURCES} resources, instances included: lower clone-max"
+            );
+            return Err(Invalid(message));
+        }
         create_instance(cluster, id)?;
         let data = settings(cluster, id);
         if i64::from(data.created) >= i64::from(data.clone_max) {

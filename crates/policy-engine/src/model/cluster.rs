@@ -64,6 +64,10 @@ pub struct Cluster {
     pub poisoned_digests: rustc_hash::FxHashSet<ElementId>,
     /// Earliest instant later than now at which something may change.
     pub recheck_by: Cell<Option<i64>>,
+    /// What was decided and why, if `run.explain`.
+    pub journal: Option<Box<crate::explain::Journal>>,
+    /// How often dependents' wishes may still be merged at full depth (assignment).
+    pub merges_left: Cell<u64>,
     /// Score lines in order of computation, if `run.scores`.
     pub score_lines: Vec<ScoreLine>,
     /// Lines that the run prints or logs.
@@ -85,6 +89,8 @@ pub struct RunOptions {
     pub scores: bool,
     /// Record utilization lines.
     pub utilization: bool,
+    /// Keep a journal of decisions, for [`crate::explain`].
+    pub explain: bool,
     /// Compare secure digests, as simulations do (05 §4.3 step 4).
     pub sanitized: bool,
 }
@@ -167,6 +173,7 @@ pub struct Message {
 impl Cluster {
     /// An empty cluster over `document`.
     pub fn new(document: Arc<Document>, now: i64, run: RunOptions) -> Cluster {
+        let journal = run.explain.then(Box::default);
         Cluster {
             document,
             now,
@@ -194,6 +201,8 @@ impl Cluster {
             deferred_checks: Vec::new(),
             poisoned_digests: Default::default(),
             recheck_by: Cell::new(None),
+            journal,
+            merges_left: Cell::new(crate::assignment::MERGES),
             score_lines: Vec::new(),
             messages: Vec::new(),
             by_name: FxHashMap::default(),

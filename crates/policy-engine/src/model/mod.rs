@@ -4,6 +4,7 @@
 //! decide what is to be done in which order, `graph` selects. Each field of the model says who writes it.
 
 mod action;
+mod action_list;
 mod attributes;
 mod cluster;
 mod collective;
@@ -19,6 +20,7 @@ mod vocabulary;
 
 pub use crate::score::Score;
 pub use action::*;
+pub use action_list::ActionList;
 pub use attributes::*;
 pub use cluster::*;
 pub use collective::*;

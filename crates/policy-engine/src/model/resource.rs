@@ -204,8 +204,6 @@ pub struct Resource {
     pub unassigned: bool,
     /// Being assigned (loop guard).
     pub assigning: bool,
-    /// Being merged (loop guard, 03 §14).
-    pub merging: bool,
     /// The node it was assigned to (primitives).
     pub assigned: Option<NodeId>,
     /// Copy of the table entry at the time of assignment (04 §8.5 reads its score).
@@ -215,7 +213,7 @@ pub struct Resource {
 
     // --- actions ---
     /// Its actions, oldest first.
-    pub actions: Vec<ActionId>,
+    pub actions: ActionList,
     /// Being restarted (only during 05 §5.3).
     pub restarting: bool,
     /// Definition changed so that a reload suffices.
@@ -296,11 +294,10 @@ impl Resource {
             tickets: Vec::new(),
             unassigned: true,
             assigning: false,
-            merging: false,
             assigned: None,
             assigned_entry: None,
             promotion_priority: 0,
-            actions: Vec::new(),
+            actions: ActionList::default(),
             restarting: false,
             reload: false,
             stop_unexpected: false,

@@ -26,8 +26,7 @@ pub fn expand(cluster: &mut Cluster) {
 /// All actions of a resource with that key, oldest first.
 pub fn matches(cluster: &Cluster, resource: ResourceId, key: &OperationKey) -> Vec<ActionId> {
     let list = &cluster.resource(resource).actions;
-    list.iter()
-        .copied()
+    list.with_key(key, None)
         .filter(|id| cluster.action(*id).key == *key)
         .collect()
 }

@@ -91,7 +91,13 @@ pub fn order(cluster: &mut Cluster) {
             continue;
         };
         if action.task == Task::Start {
-            for other in cluster.resource(resource).actions.clone().into_iter().rev() {
+            for other in cluster
+                .resource(resource)
+                .actions
+                .to_vec()
+                .into_iter()
+                .rev()
+            {
                 let stop = cluster.action(other);
                 if stop.task == Task::Stop && stop.node != Some(node) {
                     let then = side_of(cluster, other);

@@ -263,7 +263,10 @@ impl<'d> Recorder<'d> {
         let last_call = calls
             .filter_map(|entry| entry.get("call-id").and_then(integer))
             .max();
-        let call = if fresh { 1 } else { last_call.unwrap_or(0) + 1 };
+        let call = match fresh {
+            true => 1,
+            false => last_call.unwrap_or(0).saturating_add(1),
+        };
 
         let id = &*outcome.resource.id;
         let task = match outcome.task {

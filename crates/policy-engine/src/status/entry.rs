@@ -4,6 +4,7 @@ use super::history::{self, TransitionKey, number};
 use super::{closing, expiry, lookup, migration, roles};
 use crate::actions::{create, fencing};
 use crate::configuration::operations;
+use crate::explain::Cause;
 use crate::model::{Cluster, FailedOperation, NodeId, OnFail, ResourceId, Role, Score, Task, Text};
 use crate::xml::{Document, Element};
 use std::sync::Arc;
@@ -156,6 +157,7 @@ impl<'d> Reader<'d> {
             self.record_failure(cluster, &entry);
             let banned = self.resource_or_clone(cluster);
             cluster.adjust(banned, self.node, Score::MINUS_INFINITY);
+            cluster.note(banned, Cause::Failure(entry.element.id()));
             return;
         }
         match entry.status {
@@ -364,6 +366,7 @@ impl<'d> Reader<'d> {
         }
         let banned = self.resource_or_clone(cluster);
         cluster.adjust(banned, self.node, Score::MINUS_INFINITY);
+        cluster.note(banned, Cause::Failure(entry.element.id()));
         self.failure(cluster, entry, options.on_fail, options.role_after_failure);
     }
 
@@ -398,7 +401,7 @@ impl<'d> Reader<'d> {
             }
             return;
         }
-        let status = entry.status;
+        let (status, element) = (entry.status, entry.element.id());
         self.failure(cluster, entry, handling, options.role_after_failure);
         let banned = self.resource_or_clone(cluster);
         if status == 5 {
@@ -406,6 +409,7 @@ impl<'d> Reader<'d> {
         } else if status == 6 {
             cluster.adjust_everywhere(banned, Score::MINUS_INFINITY);
         }
+        cluster.note(banned, Cause::Failure(element));
     }
 
     /// §12.2.
@@ -421,7 +425,10 @@ impl<'d> Reader<'d> {
         }
         self.on_fail = self.on_fail.max(handling);
         match entry.operation {
-            "stop" => cluster.adjust(self.resource, self.node, Score::MINUS_INFINITY),
+            "stop" => {
+                cluster.adjust(self.resource, self.node, Score::MINUS_INFINITY);
+                cluster.note(self.resource, Cause::Failure(entry.element.id()));
+            }
             "migrate_to" => migration::failed_migrate_to(cluster, self, &entry),
             "migrate_from" => migration::failed_migrate_from(cluster, self, &entry),
             "promote" => cluster.resource_mut(self.resource).role = Role::Promoted,
@@ -455,6 +462,7 @@ impl<'d> Reader<'d> {
                 self.resource
             };
             cluster.ban_own_table(banned);
+            cluster.note(banned, Cause::Failure(entry.element.id()));
         }
         self.last_failure = Some(entry);
     }

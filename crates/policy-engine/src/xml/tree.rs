@@ -142,7 +142,11 @@ impl Document {
     pub fn append(&mut self, parent: ElementId, name: &str) -> ElementId {
         let name = self.names.intern(name);
         self.targets.take();
-        self.push(parent.0, name, NONE)
+        let id = self.push(parent.0, name, NONE);
+        if self.is_attached(id) {
+            self.count_section(id);
+        }
+        id
     }
     /// Sets an attribute: in place if it exists, else appended.
     pub fn set(&mut self, id: ElementId, name: &str, value: &str) {
@@ -194,8 +198,10 @@ impl Document {
             .descendants()
             .map(|element| element.node().name)
             .collect();
-        for name in gone {
-            self.sections[name.index()].count -= 1;
+        if self.is_attached(id) {
+            for name in gone {
+                self.sections[name.index()].count -= 1;
+            }
         }
         let next = self.nodes[id.index()].next;
         let mut before = NONE;
@@ -251,10 +257,13 @@ impl Document {
             };
             self.sections.resize(name.index() + 1, unused);
         }
-        let section = &mut self.sections[name.index()];
-        section.count += 1;
-        section.one = id;
         ElementId(id)
+    }
+
+    fn count_section(&mut self, id: ElementId) {
+        let section = &mut self.sections[self.nodes[id.index()].name.index()];
+        section.count += 1;
+        section.one = id.0;
     }
 
     /// A document without elements, for the parser to fill with ranges of `text`.
@@ -273,7 +282,9 @@ impl Document {
         name: NameId,
         offset: usize,
     ) -> ElementId {
-        self.push(parent.map_or(NONE, |id| id.0), name, offset as u32)
+        let id = self.push(parent.map_or(NONE, |id| id.0), name, offset as u32);
+        self.count_section(id);
+        id
     }
 
     /// Adds an attribute to the element whose attributes lie at the end of the arena.

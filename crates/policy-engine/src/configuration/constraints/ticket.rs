@@ -2,6 +2,7 @@
 
 use super::references;
 use crate::actions::fencing;
+use crate::explain::Cause;
 use crate::model::{
     Cluster, Level, LossPolicy, ResourceId, Role, Score, Table, Ticket, TicketConstraint,
     TicketConstraintId, TicketId,
@@ -77,6 +78,7 @@ fn constrain(
         role,
         loss_policy: loss_policy(cluster, element.get("loss-policy"), role),
     };
+    let constraint_id = constraint.id.clone();
     let id = TicketConstraintId::new(cluster.ticket_constraints.len());
     cluster.resource_mut(resource).tickets.push(id);
     let state = &cluster.tickets[ticket.index()];
@@ -90,6 +92,7 @@ fn constrain(
     if effective {
         for primitive in cluster.leaves(resource) {
             lost.apply(cluster, primitive);
+            cluster.note(primitive, Cause::Ticket(constraint_id.clone()));
         }
     }
     Ok(())

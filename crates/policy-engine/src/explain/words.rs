@@ -1,0 +1,153 @@
+//! The words of explanations.
+
+use super::journal::{Cause, Choice, Entry};
+use crate::model::{ActionId, Cluster, NodeId, Role, Score, Task};
+
+/// A role as a participle.
+pub fn role(role: Role) -> &'static str {
+    match role {
+        Role::Unknown | Role::Started => "started",
+        Role::Stopped => "stopped",
+        Role::Unpromoted => "started (unpromoted)",
+        Role::Promoted => "promoted",
+    }
+}
+
+/// How the node was chosen.
+pub fn choice(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Unmanaged => ", because it is not managed",
+        Choice::StopAll => ", because all resources are to be stopped (stop-all-resources)",
+        Choice::Best => ", the best of the usable nodes",
+        Choice::Stays => ", because no usable node is better than the one it is on",
+        Choice::Preferred => ", the preferred one among equally good nodes",
+        Choice::Nowhere => ", because no usable node is left",
+    }
+}
+
+/// Whether a node's first score says nothing.
+pub fn is_zero(score: Option<Score>) -> bool {
+    score == Some(Score::ZERO)
+}
+
+/// The difference between two scores.
+pub fn change(before: Option<Score>, after: Option<Score>) -> String {
+    match (before, after) {
+        (_, None) => "removed".to_owned(),
+        (None, Some(after)) => format!("= {after}"),
+        (_, Some(after)) if after.is_infinity() || after.is_minus_infinity() => {
+            format!("= {after}")
+        }
+        (Some(before), Some(after)) if before.is_infinity() || before.is_minus_infinity() => {
+            format!("= {after}")
+        }
+        (Some(before), Some(after)) => format!("{:+}", after.0 - before.0),
+    }
+}
+
+/// Why a score changed.
+pub fn cause(cluster: &Cluster, entry: &Entry) -> String {
+    let resource = cluster.resource(entry.resource);
+    match &entry.cause {
+        Cause::Base => "what every resource starts with there".into(),
+        Cause::Failure(element) => {
+            let element = cluster.document.element(*element);
+            format!(
+                "{} failed there (exit code {}{})",
+                element.get("operation_key").or(element.get("id")).unwrap_or("an operation"),
+                element.get("rc-code").unwrap_or("unknown"),
+                match element.get("exit-reason") {
+                    Some(reason) if !reason.is_empty() => format!(", {reason}"),
+                    _ => String::new(),
+                }
+            )
+        }
+        Cause::State => "the state of the cluster (node or history)".into(),
+        Cause::Ticket(id) => format!("ticket constraint {id}: its ticket is not granted, or in standby"),
+        Cause::ShutdownLock => "shutdown-lock: it waits for the node that shut down".into(),
+        Cause::Location(id) => format!("location constraint {}", cluster.location(*id).id),
+        Cause::Stickiness => format!(
+            "resource-stickiness {}: it runs there",
+            resource.stickiness
+        ),
+        Cause::MigrationThreshold => format!(
+            "migration-threshold {}: it failed too often there",
+            resource.migration_threshold
+        ),
+        Cause::ExclusiveDiscovery => {
+            "resource-discovery=exclusive: constraints name the only nodes that are looked at".into()
+        }
+        Cause::Container => "the rules for containers, guests and remote nodes".into(),
+        Cause::PromotionScore => "its promotion score: it is placed where it can be promoted".into(),
+        Cause::Follows(id) => {
+            let colocation = cluster.colocation(*id);
+            let primary = cluster.resource(colocation.primary);
+            let place = match cluster.locations_of(colocation.primary, false).as_slice() {
+                [] => "which has no node".to_owned(),
+                nodes => {
+                    let names: Vec<&str> =
+                        nodes.iter().map(|node| &*cluster.node(*node).name).collect();
+                    format!("which is on {}", names.join(" and "))
+                }
+            };
+            format!(
+                "colocation {} (score {}) with {}, {place}",
+                colocation.id, colocation.score, primary.id
+            )
+        }
+        Cause::Heeds(id) => {
+            let colocation = cluster.colocation(*id);
+            format!(
+                "colocation {} (score {}): {} is to be with it, and has its own wishes",
+                colocation.id,
+                colocation.score,
+                cluster.resource(colocation.dependent).id
+            )
+        }
+        Cause::RoleStopped => "it must not run (target-role, or a failure that stops it)".into(),
+        Cause::Utilization => "placement-strategy: what it needs is not free there".into(),
+        Cause::EnoughInstances => "the clone has all its instances elsewhere".into(),
+        Cause::InstanceLimit => {
+            "no (further) instance is possible there: the node is not usable, has its share, or is banned for the clone".into()
+        }
+        Cause::Bundle => "the bundle puts it into its container".into(),
+        Cause::Other => "built-in rules".into(),
+    }
+}
+
+/// Why a node cannot take anything.
+pub fn node_problem(cluster: &Cluster, id: NodeId) -> Option<String> {
+    let node = cluster.node(id);
+    let problem = if node.unclean {
+        "it is unclean: it must be fenced first"
+    } else if !node.online {
+        "it is offline"
+    } else if node.shutdown {
+        "it shuts down"
+    } else if node.standby {
+        "it is in standby"
+    } else if node.maintenance {
+        "it is in maintenance"
+    } else {
+        return None;
+    };
+    Some(format!("not usable: {problem}"))
+}
+
+/// An action, as people say it.
+pub fn action(cluster: &Cluster, id: ActionId) -> String {
+    let action = cluster.action(id);
+    let task = match (&action.task, &action.cancelled_task) {
+        (Task::Cancel, Some(task)) => format!("cancel of {task}"),
+        (Task::Monitor, _) if action.interval_ms() == 0 => "probe".to_owned(),
+        (task, _) => task.to_string(),
+    };
+    let interval = match action.interval_ms() {
+        0 => String::new(),
+        interval => format!(" every {interval} ms"),
+    };
+    match action.node {
+        Some(node) => format!("{task}{interval} on {}", cluster.node(node).name),
+        None => format!("{task}{interval}"),
+    }
+}
