@@ -121,6 +121,11 @@ async fn keep_connected(
                 // While an agent stays away, saying so once is enough.
                 if up || told.as_ref() != Some(&reason) {
                     told = Some(reason.clone());
+                    tracing::info!(
+                        cpe_deployment = connect.deployment,
+                        cpe_assembly = assembly,
+                        "no stream to the agent of {assembly}: {reason}"
+                    );
                     let assembly = assembly.clone();
                     let _ = inputs.send(Input::AgentDisconnected { assembly, reason });
                 }

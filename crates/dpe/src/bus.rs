@@ -24,7 +24,10 @@ pub enum Question {
     Status(oneshot::Sender<String>),
     Input(oneshot::Sender<String>),
     Document(oneshot::Sender<(String, u64)>),
-    Plan(String, oneshot::Sender<std::result::Result<String, Refusal>>),
+    Plan(
+        String,
+        oneshot::Sender<std::result::Result<String, Refusal>>,
+    ),
 }
 
 /// What everyone may see at any time.
@@ -83,7 +86,9 @@ async fn open(
         .serve_at(DPE_PATH, object)
         .build()
         .await
-        .with_context(|| format!("cannot connect to the {bus} bus; is it running, and may this user use it?"))?;
+        .with_context(|| {
+            format!("cannot connect to the {bus} bus; is it running, and may this user use it?")
+        })?;
     let name = dpe_name(deployment);
     match connection
         .request_name_with_flags(name.as_str(), RequestNameFlags::DO_NOT_QUEUE)
@@ -142,9 +147,7 @@ impl DpeObject {
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let ended = || Error::NotReady(format!("the DPE of {} is ending", self.deployment));
-        self.questions
-            .send(question(reply))
-            .map_err(|_| ended())?;
+        self.questions.send(question(reply)).map_err(|_| ended())?;
         answer.await.map_err(|_| ended())
     }
 

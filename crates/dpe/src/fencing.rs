@@ -48,7 +48,9 @@ async fn power_unit(bus: &Connection, unit: &str, reboot: bool) -> anyhow::Resul
     let state = unit_proxy(bus, &systemd, unit).await?;
     let load = state.load_state().await?;
     if load != "loaded" {
-        bail!("the host's systemd has no unit {unit} (load state {load}): check the fencing element of the document");
+        bail!(
+            "the host's systemd has no unit {unit} (load state {load}): check the fencing element of the document"
+        );
     }
     if is_running(&state.active_state().await?) {
         // A paused or hanging guest does not stop when asked; a kill reaches it all the same.
@@ -56,10 +58,11 @@ async fn power_unit(bus: &Connection, unit: &str, reboot: bool) -> anyhow::Resul
             tracing::debug!("{unit} could not be killed: {error}");
         }
     }
-    systemd
-        .stop_unit(unit, "replace")
-        .await
-        .with_context(|| format!("systemd does not stop {unit}; may user dpe manage it (see 60-dpe-unit-fencing.rules)?"))?;
+    systemd.stop_unit(unit, "replace").await.with_context(|| {
+        format!(
+            "systemd does not stop {unit}; may user dpe manage it (see 60-dpe-unit-fencing.rules)?"
+        )
+    })?;
     while is_running(&state.active_state().await?) {
         tokio::time::sleep(LOOK).await;
     }

@@ -65,7 +65,9 @@ fn main() -> anyhow::Result<()> {
     }
     let name = options.name.unwrap_or_default();
     if !is_deployment_name(&name) {
-        bail!("a deployment's name has 1 to 63 of a-z, 0-9 and -, and no - at its ends; found \"{name}\"");
+        bail!(
+            "a deployment's name has 1 to 63 of a-z, 0-9 and -, and no - at its ends; found \"{name}\""
+        );
     }
     let directory = options
         .state_dir

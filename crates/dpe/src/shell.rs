@@ -217,8 +217,8 @@ impl Shell {
         };
         let (generation, epoch) = (self.controller.generation(), self.controller.epoch());
         self.public.send_if_modified(|public| {
-            let same = public.state == state
-                && (public.generation, public.epoch) == (generation, epoch);
+            let same =
+                public.state == state && (public.generation, public.epoch) == (generation, epoch);
             if !same {
                 public.state = state.to_owned();
                 (public.generation, public.epoch) = (generation, epoch);

@@ -24,9 +24,8 @@ impl Store {
     /// # Errors
     /// If the directory cannot be used, or the file was written by a newer version.
     pub fn open(directory: &Path) -> anyhow::Result<Store> {
-        std::fs::create_dir_all(directory).with_context(|| {
-            format!("cannot use {} for the saved state", directory.display())
-        })?;
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("cannot use {} for the saved state", directory.display()))?;
         let path = directory.join("state.sqlite");
         match Store::try_open(&path) {
             Ok(store) => Ok(store),
@@ -39,14 +38,13 @@ impl Store {
     }
 
     fn try_open(path: &Path) -> anyhow::Result<Store> {
-        let connection = Connection::open(path)
-            .with_context(|| format!("cannot open {}", path.display()))?;
+        let connection =
+            Connection::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -256)?;
-        let version: i64 =
-            connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if version > SCHEMA {
             bail!(
                 "{} has schema {version}, this dpe knows up to {SCHEMA}: run the newer version that wrote it",
@@ -97,8 +95,9 @@ impl Store {
     pub fn write(&mut self, changes: &[Change]) -> anyhow::Result<()> {
         let transaction = self.connection.transaction()?;
         {
-            let mut put = transaction
-                .prepare_cached("INSERT INTO facts VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2")?;
+            let mut put = transaction.prepare_cached(
+                "INSERT INTO facts VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
+            )?;
             let mut delete = transaction.prepare_cached("DELETE FROM facts WHERE key = ?1")?;
             for change in changes {
                 match &change.value {
@@ -116,12 +115,14 @@ impl Store {
 /// Whether the file itself is bad, as opposed to its place or version.
 fn is_damage(error: &anyhow::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
-    error.downcast_ref::<rusqlite::Error>().is_some_and(|error| {
-        matches!(
-            error.sqlite_error_code(),
-            Some(DatabaseCorrupt | NotADatabase | Unknown)
-        ) || matches!(error, rusqlite::Error::InvalidColumnType(..))
-    })
+    error
+        .downcast_ref::<rusqlite::Error>()
+        .is_some_and(|error| {
+            matches!(
+                error.sqlite_error_code(),
+                Some(DatabaseCorrupt | NotADatabase | Unknown)
+            ) || matches!(error, rusqlite::Error::InvalidColumnType(..))
+        })
 }
 
 fn keep_aside(path: &Path, problem: &str) -> anyhow::Result<()> {
@@ -180,7 +181,11 @@ mod tests {
     fn it_keeps_a_damaged_file_aside_and_begins_empty() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.sqlite");
-        std::fs::write(&path, "this is no database, but it is long enough to look at").unwrap();
+        std::fs::write(
+            &path,
+            "this is no database, but it is long enough to look at",
+        )
+        .unwrap();
         let store = Store::open(directory.path()).unwrap();
         assert!(store.rows().unwrap().is_empty());
         let kept = std::fs::read_dir(directory.path())
