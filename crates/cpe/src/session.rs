@@ -35,6 +35,8 @@ use crate::systemd::{self, Systemd};
 
 /// Longest wait for a reply of the bus, systemd or a DPE.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Calls to DPEs that may be under way at once; a bus lets a connection wait for 128 replies.
+const DPE_CALLS: usize = 64;
 /// Signals of one kind that may wait to be looked at before the connection stops reading.
 const SIGNAL_QUEUE: NonZeroUsize = NonZeroUsize::new(4096).expect("invariant: 4096 is not 0");
 
@@ -45,6 +47,8 @@ pub struct Session {
     pub systemd: Systemd,
     /// Bounds how many DPEs are being started at the same time.
     pub starts: Semaphore,
+    /// Bounds how many DPEs are being asked something at the same time.
+    pub dpe_calls: Semaphore,
     /// Which deployment a DPE's unique name serves.
     owners: Mutex<HashMap<String, String>>,
     tasks: Mutex<JoinSet<()>>,
@@ -77,6 +81,7 @@ impl Session {
             bus,
             systemd,
             starts,
+            dpe_calls: Semaphore::new(DPE_CALLS),
             owners: Mutex::default(),
             tasks: Mutex::default(),
         });

@@ -15,6 +15,7 @@
 //! point goes on where it was.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use cpe_bus::names::{DPE_INTERFACE, DPE_PATH, deployment_path, dpe_name, dpe_uni
 use cpe_bus::proxies::DpeProxy;
 use cpe_bus::status::DeploymentState;
 use cpe_bus::{Error as BusError, Event, EventKind};
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use zbus::OwnedVariant;
 use zbus::proxy::CacheProperties;
@@ -254,12 +256,12 @@ impl Supervisor {
         if let Ok(uuid) = zbus::Variant::from(row.uuid.as_str()).try_into_owned() {
             options.insert("uuid".into(), uuid);
         }
-        match self
+        let taken = self
             .proxy()
             .await?
             .load(&document, generation, options)
-            .await
-        {
+            .await;
+        match taken {
             Ok(()) => {
                 tracing::info!(
                     cpe_deployment = row.name,
@@ -469,6 +471,7 @@ impl Supervisor {
     /// The DPE's own word, if it is on the bus.
     async fn dpe(&mut self) -> Attempt<Option<DpeSays>> {
         let name = dpe_name(&self.deployment.name);
+        let _turn = self.session.dpe_calls.acquire().await;
         let well_known =
             zbus::names::BusName::try_from(name.as_str()).map_err(|error| error.to_string())?;
         match self.session.bus.get_name_owner(well_known).await {
@@ -510,7 +513,7 @@ impl Supervisor {
         }))
     }
 
-    async fn proxy(&self) -> Attempt<DpeProxy<'static>> {
+    async fn proxy(&self) -> Attempt<DpeCall<'_>> {
         proxy(&self.session, &self.deployment.name)
             .await
             .map_err(|error| error.to_string())
@@ -573,11 +576,27 @@ impl DpeSays {
     }
 }
 
-/// A client of the deployment's DPE.
-pub async fn proxy(session: &Session, deployment: &str) -> zbus::Result<DpeProxy<'static>> {
-    DpeProxy::builder(&session.connection)
+/// A client of the deployment's DPE, for one call: it waits for its turn, which ends with the value.
+pub struct DpeCall<'s> {
+    proxy: DpeProxy<'static>,
+    _turn: SemaphorePermit<'s>,
+}
+
+impl Deref for DpeCall<'_> {
+    type Target = DpeProxy<'static>;
+
+    fn deref(&self) -> &DpeProxy<'static> {
+        &self.proxy
+    }
+}
+
+pub async fn proxy<'s>(session: &'s Session, deployment: &str) -> zbus::Result<DpeCall<'s>> {
+    let turn = session.dpe_calls.acquire().await;
+    let turn = turn.map_err(|error| zbus::Error::Failure(error.to_string()))?;
+    let proxy = DpeProxy::builder(&session.connection)
         .destination(dpe_name(deployment))
         .cache_properties(CacheProperties::No)
         .build()
-        .await
+        .await?;
+    Ok(DpeCall { proxy, _turn: turn })
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cpe_bus::names::escape_label;
 use cpe_bus::proxies::SystemdManagerProxy;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedVariant};
 
@@ -21,6 +21,8 @@ pub const UNITS_PATH: &str = "/org/freedesktop/systemd1/unit";
 
 /// Longest wait for a job. Start and stop timeouts of the units themselves are shorter.
 const JOB_TIMEOUT: Duration = Duration::from_secs(120);
+/// Units that are looked at simultaneously. A bus lets a connection wait for 128 replies at once, and not one more.
+const LOOKS: usize = 32;
 /// Job results that nobody has asked for yet; only those of the moment matter.
 const UNCLAIMED: usize = 1024;
 
@@ -114,6 +116,7 @@ pub struct Systemd {
     connection: Connection,
     manager: SystemdManagerProxy<'static>,
     jobs: Jobs,
+    looks: Semaphore,
 }
 
 impl Systemd {
@@ -126,6 +129,7 @@ impl Systemd {
             connection: connection.clone(),
             manager,
             jobs: Jobs::default(),
+            looks: Semaphore::new(LOOKS),
         })
     }
 
@@ -212,6 +216,7 @@ impl Systemd {
     /// Looks at a unit, which systemd loads for that if need be.
     pub async fn unit(&self, unit: &str) -> Result<Unit> {
         let path = unit_path(unit);
+        let _look = self.looks.acquire().await;
         let get = async |interface: &str, property: &str| -> Result<OwnedVariant> {
             let reply = self
                 .connection

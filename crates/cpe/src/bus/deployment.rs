@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use cpe_bus::names::{deployment_path, dpe_unit};
-use cpe_bus::proxies::DpeProxy;
 use cpe_bus::status::{self, DeploymentState, DeploymentStatus};
 use cpe_bus::{Error, Result};
 use zbus::Connection;
@@ -14,7 +13,7 @@ use super::{Link, StoreFailed};
 use crate::authorisation::Right;
 use crate::registry::{Deployment, state_name};
 use crate::session::Session;
-use crate::supervisor;
+use crate::supervisor::{self, DpeCall};
 
 pub struct DeploymentObject {
     link: Link,
@@ -64,7 +63,7 @@ impl DeploymentObject {
         }
     }
 
-    async fn dpe(&self, session: &Session) -> Result<DpeProxy<'static>> {
+    async fn dpe<'s>(&self, session: &'s Session) -> Result<DpeCall<'s>> {
         Ok(supervisor::proxy(session, &self.deployment.name).await?)
     }
 
