@@ -317,10 +317,12 @@ impl Controller {
             &[],
         );
         self.actions_lost(name, "its assembly was fenced");
-        self.fenced(name);
         // Whatever comes back is asked for everything anew.
         self.reconnect(name);
-        self.world_changed(&format!("assembly {name} is safe"));
+        // A transition that waited for this goes on as it was planned.
+        if !self.fenced(name) {
+            self.world_changed(&format!("assembly {name} is safe"));
+        }
     }
 
     /// ConfirmFenced: a person vouches for it.

@@ -10,6 +10,7 @@ use crate::input::Hello;
 use crate::operation::Record;
 use crate::spec::{AssemblySpec, Fencing};
 use crate::time::{MS, SECOND, Time};
+use std::collections::BTreeSet;
 
 /// Added to a lease for clocks that drift apart: one part in so many. Real clocks drift a hundred times less.
 const DRIFT_DIVISOR: u64 = 50;
@@ -262,6 +263,12 @@ impl Controller {
                 &[],
             );
         }
+        // What is older than its fencing says nothing any more: everything was stopped. So the agent forgets it, and is asked.
+        let history = if was == Life::Safe && !rebooted {
+            self.forget_all(name, &history)
+        } else {
+            history
+        };
         self.take_history(now, name, history);
         self.world_changed(&format!("assembly {name} is online"));
     }
@@ -402,7 +409,24 @@ impl Controller {
         }
         self.services_gone(now, name, "is lost");
         self.actions_lost(name, "its assembly is lost");
+        // A stream over which nothing comes is given up: a new one tells when the agent is back.
+        self.reconnect(name);
         self.world_changed(&format!("assembly {name} is lost"));
+    }
+
+    /// Has an agent forget everything. Gives the history that is left.
+    fn forget_all(&mut self, name: &str, history: &[Record]) -> Vec<Record> {
+        let resources: BTreeSet<&str> = history
+            .iter()
+            .map(|record| record.operation.resource.as_str())
+            .collect();
+        for resource in resources {
+            self.effects.push(Effect::Forget {
+                assembly: name.to_owned(),
+                resource: resource.to_owned(),
+            });
+        }
+        Vec::new()
     }
 
     /// What belonged to a boot of a guest that is over: its history and its fail counts.

@@ -73,8 +73,10 @@ impl Controller {
         match (problems.as_slice(), &self.transition) {
             ([], None) => "everything runs that should".into(),
             ([], Some(transition)) => {
-                let counts = transition.counts();
-                format!("{} of {} actions done", counts.done, counts.actions)
+                format!(
+                    "{} actions are being carried out",
+                    transition.counts().actions
+                )
             }
             ([one], _) => one.clone(),
             ([first, rest @ ..], _) => format!("{first} (and {} more)", rest.len()),

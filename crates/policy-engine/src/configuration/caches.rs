@@ -7,15 +7,18 @@ use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::sync::Arc;
 
+/// A cache that fills itself through a shared reference.
+type Filled<Key, Value> = RefCell<FxHashMap<Key, Value>>;
+
 /// Per-run caches, filled through shared references.
 #[derive(Debug, Default)]
 pub struct Caches {
     /// Parameters per resource and node (`None` = evaluated without node, or the same everywhere).
-    pub parameters: RefCell<FxHashMap<(ResourceId, Option<NodeId>), Arc<Table>>>,
+    pub parameters: Filled<(ResourceId, Option<NodeId>), Arc<Table>>,
     /// Options of operations.
-    pub options: RefCell<FxHashMap<OptionsKey, Arc<OperationOptions>>>,
+    pub options: Filled<OptionsKey, Arc<OperationOptions>>,
     /// Digests per node, resource, task, interval (02 §20.4). Task `Other("stonith-on")` for unfencing.
-    pub digests: RefCell<FxHashMap<(NodeId, ResourceId, Task, u32), Digests>>,
+    pub digests: Filled<(NodeId, ResourceId, Task, u32), Digests>,
     /// The empty table.
     pub nothing: Arc<Table>,
 }

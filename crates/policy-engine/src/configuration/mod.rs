@@ -21,6 +21,8 @@ mod resources;
 pub mod rules;
 pub mod scalar;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use crate::model::{Arc, Cluster, ResourceConfig, ResourceId, Text};
 

@@ -1,0 +1,659 @@
+//! What simulated agents do when a message or a timer comes.
+
+use crate::guest::{Busy, Lease, key};
+use crate::network::{ToAgent, ToDpe};
+use crate::world::{Happening, MS, SECOND, Timer, World};
+use controller::{Hello, Record, RecordState, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT};
+
+/// The service manager kills an agent that hangs for so long, µs.
+const WATCHDOG_US: u64 = 4 * SECOND;
+/// A reboot ends everything within, µs.
+const REBOOT_US: u64 = 10 * SECOND;
+
+impl World {
+    fn timer_after(&mut self, guest: usize, delay_us: u64, timer: Timer) {
+        let life = self.guests[guest].life;
+        self.after(delay_us, Happening::Timer(guest, life, timer));
+    }
+
+    /// A guest that is paused, or whose agent hangs, does it later.
+    fn deferred(&mut self, guest: usize, happening: &Happening) -> bool {
+        let own = &mut self.guests[guest];
+        let asleep = own.paused.is_some() || (own.up && own.agent.alive && own.agent.hung);
+        if asleep {
+            own.deferred.push(happening.clone());
+        }
+        asleep
+    }
+
+    pub(crate) fn arrive_at_agent(&mut self, stream: u64, message: ToAgent) {
+        let Some(known) = self.streams.get(&stream) else {
+            return;
+        };
+        let guest = known.guest;
+        if !known.open && !known.drains {
+            return;
+        }
+        if self.links[guest].stalled_until_us > self.now_us {
+            self.at(
+                self.links[guest].stalled_until_us,
+                Happening::ToAgent(stream, message),
+            );
+            return;
+        }
+        if self.deferred(guest, &Happening::ToAgent(stream, message.clone()))
+            || !self.guests[guest].awake()
+        {
+            return;
+        }
+        // What was sent in an earlier life of the guest or the agent was lost with its socket.
+        let hello = matches!(message, ToAgent::Hello { .. });
+        if !hello && self.guests[guest].agent.connection != Some(stream) {
+            return;
+        }
+        match message {
+            ToAgent::Hello {
+                epoch,
+                heartbeat_us,
+                lease_us,
+                stop_timeout_us,
+            } => {
+                self.hello(
+                    guest,
+                    stream,
+                    epoch,
+                    heartbeat_us,
+                    lease_us,
+                    stop_timeout_us,
+                );
+            }
+            ToAgent::Renew { epoch, stamp_us } => self.renew(guest, epoch, stamp_us),
+            ToAgent::Execute { epoch, operation } => {
+                let over = self.lease_over(guest);
+                let agent = &mut self.guests[guest].agent;
+                if epoch < agent.epoch {
+                    return;
+                }
+                if over {
+                    let reply =
+                        ToDpe::ExecuteRefused(operation.id.clone(), "the lease has ended".into());
+                    self.to_dpe(stream, reply);
+                    return;
+                }
+                if agent.knows(&operation.id) {
+                    return;
+                }
+                let resource = operation.resource.clone();
+                agent.accept(*operation);
+                self.next_operation(guest, &resource);
+            }
+            ToAgent::Cancel {
+                epoch,
+                resource,
+                action,
+                interval_ms,
+            } => {
+                let agent = &mut self.guests[guest].agent;
+                if epoch < agent.epoch {
+                    return;
+                }
+                agent
+                    .records
+                    .remove(&(resource.clone(), action.clone(), interval_ms));
+                self.to_dpe(stream, ToDpe::Cancelled(resource, action, interval_ms));
+            }
+            ToAgent::Forget { epoch, resource } => {
+                let agent = &mut self.guests[guest].agent;
+                if epoch >= agent.epoch {
+                    agent.records.retain(|(known, ..), _| *known != resource);
+                }
+            }
+            ToAgent::Release { epoch, keep } => {
+                let agent = &mut self.guests[guest].agent;
+                if epoch >= agent.epoch {
+                    agent.lease = None;
+                    agent.records.clear();
+                    agent.connection = None;
+                    if !keep {
+                        self.guests[guest].running.clear();
+                    }
+                }
+            }
+        }
+    }
+
+    fn hello(
+        &mut self,
+        guest: usize,
+        stream: u64,
+        epoch: u64,
+        heartbeat_us: u64,
+        lease_us: u64,
+        stop_timeout_us: u64,
+    ) {
+        if epoch < self.guests[guest].agent.epoch {
+            self.to_dpe(stream, ToDpe::Refused { stale: true });
+            return;
+        }
+        if self.lease_over(guest)
+            && self.guests[guest].agent.lease.is_some()
+            && !self.lease_settled(guest)
+        {
+            self.lease_check(guest);
+            self.to_dpe(stream, ToDpe::Refused { stale: false });
+            return;
+        }
+        let clock = self.guests[guest].clock(self.now_us);
+        let boot = self.guests[guest].boot;
+        let over = self.guests[guest].agent.lease_over(clock);
+        let agent = &mut self.guests[guest].agent;
+        agent.epoch = epoch;
+        agent.connection = Some(stream);
+        agent.heartbeat_us = heartbeat_us;
+        agent.lease = match agent.lease.take() {
+            _ if lease_us == 0 => None,
+            // A lease that runs is moved by Renew only.
+            Some(lease) if !over => Some(Lease {
+                length_us: lease_us,
+                stop_timeout_us,
+                ..lease
+            }),
+            _ => Some(Lease {
+                ends_us: clock + lease_us,
+                stamp_us: 0,
+                length_us: lease_us,
+                stop_timeout_us,
+            }),
+        };
+        let hello = Hello {
+            boot_id: format!("{}-{boot}", self.guests[guest].name),
+            version: "simulated".into(),
+            ..Hello::default()
+        };
+        let history = self.guests[guest].agent.history();
+        self.to_dpe(stream, ToDpe::Welcome(hello, history));
+        self.plan_lease_check(guest);
+        self.timer_after(guest, 0, Timer::Heartbeat);
+    }
+
+    /// The lease has ended and nothing of ours runs any more.
+    fn lease_settled(&self, guest: usize) -> bool {
+        self.guests[guest].running.is_empty()
+            && self.guests[guest].agent.stopping_until_us.is_none()
+    }
+
+    fn lease_over(&self, guest: usize) -> bool {
+        let own = &self.guests[guest];
+        own.agent.stopping_until_us.is_some() || own.agent.lease_over(own.clock(self.now_us))
+    }
+
+    fn renew(&mut self, guest: usize, epoch: u64, stamp_us: u64) {
+        if self.lease_over(guest) {
+            self.lease_check(guest);
+            return;
+        }
+        let agent = &mut self.guests[guest].agent;
+        if epoch != agent.epoch {
+            return;
+        }
+        if let Some(lease) = &mut agent.lease
+            && stamp_us > lease.stamp_us
+        {
+            lease.stamp_us = stamp_us;
+            lease.ends_us = lease.ends_us.max(stamp_us + lease.length_us);
+            self.plan_lease_check(guest);
+        }
+    }
+
+    fn plan_lease_check(&mut self, guest: usize) {
+        let own = &self.guests[guest];
+        let Some(lease) = &own.agent.lease else {
+            return;
+        };
+        let (at_us, life) = (own.when(lease.ends_us), own.life);
+        self.at(at_us, Happening::Timer(guest, life, Timer::LeaseCheck));
+    }
+
+    fn lease_check(&mut self, guest: usize) {
+        let clock = self.guests[guest].clock(self.now_us);
+        let own = &self.guests[guest];
+        let nothing = own.running.is_empty() && own.agent.may_run().is_empty();
+        if !own.agent.lease_over(clock) || own.agent.stopping_until_us.is_some() || nothing {
+            return;
+        }
+        let (stop_timeout_us, resources) = (
+            own.agent
+                .lease
+                .as_ref()
+                .map_or(0, |lease| lease.stop_timeout_us),
+            own.running
+                .union(&own.agent.may_run())
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
+        self.say(|| format!("node {guest}: the lease is over, services are stopped"));
+        self.guests[guest].agent.stopping_until_us = Some(self.now_us + stop_timeout_us);
+        // What is under way or waits is given up.
+        let agent = &mut self.guests[guest].agent;
+        agent.queue.clear();
+        agent.busy.clear();
+        agent
+            .records
+            .retain(|_, record| record.state == RecordState::Complete);
+        let (mut delay, count) = (0, (resources.len() as u64).max(1));
+        for resource in resources {
+            let share = (stop_timeout_us / 2 / count).max(2);
+            delay += self.random.between(1, share);
+            self.timer_after(guest, delay, Timer::LeaseStopped(resource));
+        }
+        self.timer_after(guest, stop_timeout_us, Timer::LeaseGivesUp);
+    }
+
+    fn lease_stopped(&mut self, guest: usize, resource: String) {
+        let refuses = self.guests[guest].refuses_stop_until_us > self.now_us;
+        if refuses {
+            return;
+        }
+        let wall = self.time().wall_us;
+        let own = &mut self.guests[guest];
+        own.running.remove(&resource);
+        own.agent.cancel_recurring(&resource);
+        own.agent.last_call += 1;
+        let template = own
+            .agent
+            .records
+            .values()
+            .find(|record| record.operation.resource == resource)
+            .cloned();
+        if let Some(mut record) = template {
+            record.operation.id = format!("lease-expiry/{}", own.agent.last_call);
+            record.operation.action = "stop".into();
+            record.operation.interval_ms = 0;
+            record.state = RecordState::Complete;
+            (record.call_id, record.status, record.rc) = (own.agent.last_call, STATUS_DONE, 0);
+            (record.completed, record.last_rc_change) = (wall, wall);
+            own.agent
+                .records
+                .insert(key(&record.operation), record.clone());
+            if let Some(stream) = self.guests[guest].agent.connection {
+                self.to_dpe(stream, ToDpe::Completed(Box::new(record)));
+            }
+        }
+        let own = &self.guests[guest];
+        if own.running.is_empty() && own.agent.may_run().is_empty() {
+            self.guests[guest].agent.stopping_until_us = None;
+        }
+    }
+
+    pub(crate) fn timer(&mut self, guest: usize, timer: Timer) {
+        match &timer {
+            // These do not need the agent.
+            Timer::Halted => {
+                self.power_cycle(guest);
+                return;
+            }
+            Timer::Watchdog => {
+                if self.guests[guest].agent.hung {
+                    self.agent_dies(guest);
+                }
+                return;
+            }
+            Timer::AgentResumes => {
+                if self.guests[guest].agent.hung {
+                    self.guests[guest].agent.hung = false;
+                    self.replay_deferred(guest);
+                }
+                return;
+            }
+            Timer::AgentStarts => {
+                self.guests[guest].agent.alive = true;
+                self.agent_started(guest);
+                return;
+            }
+            _ => {}
+        }
+        let life = self.guests[guest].life;
+        if self.deferred(guest, &Happening::Timer(guest, life, timer.clone()))
+            || !self.guests[guest].awake()
+        {
+            return;
+        }
+        match timer {
+            Timer::Heartbeat => self.send_heartbeat(guest),
+            Timer::OperationEnds(resource, token) => self.operation_ends(guest, &resource, token),
+            Timer::Monitor(resource, action, interval_ms, call_id) => {
+                self.monitor_due(guest, resource, action, interval_ms, call_id)
+            }
+            Timer::LeaseCheck => self.lease_check(guest),
+            Timer::LeaseStopped(resource) => {
+                if self.guests[guest].agent.stopping_until_us.is_some() {
+                    self.lease_stopped(guest, resource);
+                }
+            }
+            Timer::LeaseGivesUp => {
+                if self.guests[guest].agent.stopping_until_us.is_some() {
+                    self.say(|| {
+                        format!("node {guest}: services do not stop, the guest is rebooted")
+                    });
+                    let delay = self.random.between(1, REBOOT_US);
+                    self.timer_after(guest, delay, Timer::Halted);
+                }
+            }
+            Timer::Halted | Timer::Watchdog | Timer::AgentResumes | Timer::AgentStarts => {}
+        }
+    }
+
+    fn send_heartbeat(&mut self, guest: usize) {
+        let stamp = self.guests[guest].clock(self.now_us);
+        let agent = &self.guests[guest].agent;
+        let (Some(stream), heartbeat_us) = (agent.connection, agent.heartbeat_us.max(MS)) else {
+            return;
+        };
+        // One chain of heartbeats per stream: a new Hello begins a new one, the old one ends here.
+        self.watch
+            .heartbeats
+            .entry((guest, self.guests[guest].life))
+            .or_insert(0);
+        let chain = self
+            .watch
+            .heartbeats
+            .get_mut(&(guest, self.guests[guest].life));
+        if let Some(next_us) = chain {
+            if *next_us > self.now_us + heartbeat_us / 2 {
+                return;
+            }
+            *next_us = self.now_us + heartbeat_us;
+        }
+        self.to_dpe(stream, ToDpe::Heartbeat(stamp));
+        self.timer_after(guest, heartbeat_us, Timer::Heartbeat);
+    }
+
+    /// Begins the next operation of a resource, if none is under way.
+    fn next_operation(&mut self, guest: usize, resource: &str) {
+        let agent = &mut self.guests[guest].agent;
+        if agent.busy.contains_key(resource) {
+            return;
+        }
+        let Some(record) = agent
+            .queue
+            .get_mut(resource)
+            .and_then(std::collections::VecDeque::pop_front)
+        else {
+            return;
+        };
+        self.tokens += 1;
+        let token = self.tokens;
+        let operation = record.operation.clone();
+        let timeout_us = u64::from(operation.timeout_ms.max(1)) * MS;
+        let bad = self.guests[guest].bad_operations_until_us > self.now_us;
+        let mut duration_us = self.random.between(5 * MS, 800 * MS);
+        // Hang and fail: operations of people's scripts do.
+        let (hangs, fails) = (
+            bad && self.random.percent(10),
+            bad && self.random.percent(20),
+        );
+        if bad && self.random.percent(20) {
+            duration_us = self.random.between(SECOND, timeout_us);
+        }
+        let refuses =
+            operation.action == "stop" && self.guests[guest].refuses_stop_until_us > self.now_us;
+        let hangs = hangs || (refuses && self.random.percent(30));
+        // 0 and 0: told from the truth when it ends.
+        let mut outcome = if fails || refuses {
+            (STATUS_DONE, 1)
+        } else {
+            (STATUS_DONE, 0)
+        };
+        if hangs || duration_us >= timeout_us {
+            outcome = (STATUS_TIMEOUT, 1);
+            duration_us = timeout_us;
+        }
+        // A start may have an effect from its first instant on, whatever becomes of it.
+        if matches!(
+            operation.action.as_str(),
+            "start" | "promote" | "migrate_from"
+        ) {
+            self.process_started(guest, &operation.resource);
+        }
+        let agent = &mut self.guests[guest].agent;
+        agent.busy.insert(
+            resource.to_owned(),
+            Busy {
+                record,
+                outcome,
+                token,
+            },
+        );
+        self.timer_after(
+            guest,
+            duration_us,
+            Timer::OperationEnds(resource.to_owned(), token),
+        );
+    }
+
+    fn operation_ends(&mut self, guest: usize, resource: &str, token: u64) {
+        let wall = self.time().wall_us;
+        if self.guests[guest]
+            .agent
+            .busy
+            .get(resource)
+            .is_none_or(|busy| busy.token != token)
+        {
+            return;
+        }
+        let Some(busy) = self.guests[guest].agent.busy.remove(resource) else {
+            return;
+        };
+        let Busy {
+            mut record,
+            outcome,
+            ..
+        } = busy;
+        let chance = self.random.percent(50);
+        let own = &mut self.guests[guest];
+        let operation = record.operation.clone();
+        let running = own.running.contains(resource);
+        (record.status, record.rc) = outcome;
+        match (operation.action.as_str(), outcome) {
+            ("monitor", (STATUS_DONE, 0)) => record.rc = if running { 0 } else { 7 },
+            ("start", (STATUS_DONE, 0)) => {
+                record.rc = if running { 0 } else { 1 };
+                own.agent.started.retain(|known| known != resource);
+                own.agent.started.push(resource.to_owned());
+            }
+            ("start", _) if chance => drop(own.running.remove(resource)),
+            ("stop", (STATUS_DONE, 0)) => {
+                own.running.remove(resource);
+                own.agent.cancel_recurring(resource);
+            }
+            _ => {}
+        }
+        record.state = RecordState::Complete;
+        (record.completed, record.last_run) = (wall, wall);
+        let before = own.agent.records.get(&key(&operation)).cloned();
+        let recurring = operation.interval_ms > 0;
+        // A recurring operation that was cancelled meanwhile.
+        if recurring
+            && before.as_ref().is_none_or(|known| {
+                known.operation.id != operation.id && known.call_id > record.call_id
+            })
+        {
+            self.next_operation(guest, resource);
+            return;
+        }
+        let same = before.as_ref().is_some_and(|known| {
+            known.state == RecordState::Complete
+                && known.operation.id == operation.id
+                && (known.status, known.rc) == (record.status, record.rc)
+        });
+        record.last_rc_change = if same {
+            before.map_or(wall, |known| known.last_rc_change)
+        } else {
+            wall
+        };
+        own.agent.records.insert(key(&operation), record.clone());
+        if recurring {
+            let delay = u64::from(operation.interval_ms) * MS;
+            let timer = Timer::Monitor(
+                operation.resource.clone(),
+                operation.action.clone(),
+                operation.interval_ms,
+                record.call_id,
+            );
+            self.timer_after(guest, delay, timer);
+        }
+        if !(recurring && same) {
+            self.say(|| {
+                format!(
+                    "node {guest}: {} {} -> {}/{}",
+                    operation.action, operation.resource, record.status, record.rc
+                )
+            });
+            if let Some(stream) = self.guests[guest].agent.connection {
+                self.to_dpe(stream, ToDpe::Completed(Box::new(record)));
+            }
+        }
+        self.next_operation(guest, resource);
+    }
+
+    fn monitor_due(
+        &mut self,
+        guest: usize,
+        resource: String,
+        action: String,
+        interval_ms: u32,
+        call_id: u32,
+    ) {
+        if self.lease_over(guest) {
+            return;
+        }
+        let agent = &mut self.guests[guest].agent;
+        let record = agent
+            .records
+            .get(&(resource.clone(), action, interval_ms))
+            .filter(|record| record.call_id == call_id);
+        if let Some(record) = record.cloned() {
+            agent
+                .queue
+                .entry(resource.clone())
+                .or_default()
+                .push_back(record);
+            self.next_operation(guest, &resource);
+        }
+    }
+
+    /// The agent's process ends and is started again.
+    pub(crate) fn agent_dies(&mut self, guest: usize) {
+        if !self.guests[guest].up || !self.guests[guest].agent.alive {
+            return;
+        }
+        self.say(|| format!("node {guest}: the agent dies"));
+        let stream = self.guests[guest].agent.connection;
+        let wall = self.time().wall_us;
+        for Busy { mut record, .. } in self.guests[guest].kill_agent() {
+            let partly = self.random.percent(50);
+            let own = &mut self.guests[guest];
+            match record.operation.action.as_str() {
+                "start" | "stop" if partly => drop(own.running.remove(&record.operation.resource)),
+                _ => {}
+            }
+            record.state = RecordState::Complete;
+            (record.status, record.rc) = (STATUS_ERROR, 193);
+            (record.completed, record.last_rc_change) = (wall, wall);
+            own.agent.records.insert(key(&record.operation), record);
+        }
+        if let Some(stream) = stream {
+            self.after(MS, Happening::Closed(stream));
+        }
+        self.timer_after(guest, 100 * MS, Timer::AgentStarts);
+    }
+
+    /// The agent's process begins: it finds its state under /run.
+    fn agent_started(&mut self, guest: usize) {
+        self.lease_check(guest);
+        self.plan_lease_check(guest);
+        let monitors: Vec<Record> = self.guests[guest]
+            .agent
+            .records
+            .values()
+            .filter(|record| record.operation.interval_ms > 0)
+            .cloned()
+            .collect();
+        for record in monitors {
+            let operation = record.operation;
+            self.timer_after(
+                guest,
+                u64::from(operation.interval_ms) * MS,
+                Timer::Monitor(
+                    operation.resource,
+                    operation.action,
+                    operation.interval_ms,
+                    record.call_id,
+                ),
+            );
+        }
+    }
+
+    /// The agent hangs for a while, or until the watchdog.
+    pub(crate) fn agent_hangs(&mut self, guest: usize, for_us: u64) {
+        if self.guests[guest].awake() {
+            self.say(|| format!("node {guest}: the agent hangs"));
+            self.guests[guest].agent.hung = true;
+            self.timer_after(guest, for_us, Timer::AgentResumes);
+            self.timer_after(guest, WATCHDOG_US, Timer::Watchdog);
+        }
+    }
+
+    fn replay_deferred(&mut self, guest: usize) {
+        for happening in std::mem::take(&mut self.guests[guest].deferred) {
+            self.after(0, happening);
+        }
+        self.lease_check(guest);
+    }
+
+    /// A guest stands still as a whole.
+    pub(crate) fn pause(&mut self, guest: usize, for_us: u64, clock_goes_on: bool) {
+        if self.guests[guest].up && self.guests[guest].paused.is_none() {
+            self.say(|| format!("node {guest}: paused for {for_us} µs"));
+            self.guests[guest].paused = Some((self.now_us, clock_goes_on));
+            self.after(for_us, Happening::Resume(guest));
+        }
+    }
+
+    pub(crate) fn resume_guest(&mut self, guest: usize) {
+        let Some((since_us, clock_goes_on)) = self.guests[guest].paused.take() else {
+            return;
+        };
+        if !clock_goes_on {
+            self.guests[guest].stood_still_us += self.now_us - since_us;
+        }
+        self.replay_deferred(guest);
+    }
+
+    /// Power off; on again after a while.
+    pub(crate) fn power_cycle(&mut self, guest: usize) {
+        self.say(|| format!("node {guest}: power is cut"));
+        let was_up = self.guests[guest].up;
+        let stream = self.guests[guest].agent.connection;
+        self.guests[guest].power_off();
+        // The other side of a stream sees its end at once, later, or only by silence.
+        if let Some(stream) = stream
+            && self.random.percent(50)
+        {
+            let delay = self.random.between(MS, SECOND);
+            self.after(delay, Happening::Closed(stream));
+        }
+        if was_up {
+            let delay = self.random.between(300 * MS, 15 * SECOND);
+            self.after(delay, Happening::Boot(guest));
+        }
+    }
+
+    pub(crate) fn boot(&mut self, guest: usize) {
+        if !self.guests[guest].up {
+            let now_us = self.now_us;
+            self.guests[guest].boot(now_us);
+            self.say(|| format!("node {guest}: booted"));
+        }
+    }
+}

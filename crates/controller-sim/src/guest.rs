@@ -1,0 +1,290 @@
+//! A simulated guest: its power, its clock, the processes of its services, and a simulated guest agent that keeps the contract of
+//! `org.cloudpolicy.Agent1`: epochs, one operation at a time per resource, monitors that report changes, a history that dies with the
+//! boot, a lease on the guest's own clock.
+
+use controller::{Operation, Record, RecordState};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// How a guest is made safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// By its lease.
+    Lease,
+    /// By a simulated device of the host.
+    Unit,
+    /// By a simulated cloud manager.
+    Manager,
+    /// Not at all: a lost heartbeat counts as down. Never made up by a seed, since it is not safe.
+    None,
+}
+
+/// A guest.
+#[derive(Debug)]
+pub struct Guest {
+    /// Name of the assembly.
+    pub name: String,
+    /// How it is made safe.
+    pub mode: Mode,
+    /// Powered and booted.
+    pub up: bool,
+    /// Counts boots: the boot id.
+    pub boot: u64,
+    /// Changes with every boot and every restart of the agent: timers of earlier lives are void.
+    pub life: u64,
+    /// Virtual time of the boot, µs.
+    pub booted_us: u64,
+    /// Drift of its clock in parts per million.
+    pub drift_ppm: i64,
+    /// How far its clock is behind because it stood still, µs.
+    pub stood_still_us: u64,
+    /// Paused as a whole until then; whether its clock goes on.
+    pub paused: Option<(u64, bool)>,
+    /// What happened to it while it was paused or its agent hung: to be done afterwards.
+    pub deferred: Vec<super::world::Happening>,
+    /// Processes of services that run. This is the truth that the invariants look at.
+    pub running: BTreeSet<String>,
+    /// Until then operations may go wrong, µs.
+    pub bad_operations_until_us: u64,
+    /// Until then nothing lets itself be stopped, µs.
+    pub refuses_stop_until_us: u64,
+    /// The agent.
+    pub agent: Agent,
+}
+
+/// A guest agent.
+#[derive(Debug, Default)]
+pub struct Agent {
+    /// The process is there.
+    pub alive: bool,
+    /// Stopped (SIGSTOP, or a bug).
+    pub hung: bool,
+    /// Highest epoch seen. Under /run.
+    pub epoch: u64,
+    /// Under /run.
+    pub records: BTreeMap<(String, String, u32), Record>,
+    /// Under /run.
+    pub last_call: u32,
+    /// Under /run.
+    pub lease: Option<Lease>,
+    /// The stream of the DPE it obeys.
+    pub connection: Option<u64>,
+    /// Operations that wait, by resource.
+    pub queue: BTreeMap<String, VecDeque<Record>>,
+    /// Operations under way, by resource.
+    pub busy: BTreeMap<String, Busy>,
+    /// Resources in the order in which they were started.
+    pub started: Vec<String>,
+    /// The lease is over: services are being stopped until then (virtual time).
+    pub stopping_until_us: Option<u64>,
+    /// Interval between heartbeats.
+    pub heartbeat_us: u64,
+}
+
+/// A lease.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// Guest clock, µs.
+    pub ends_us: u64,
+    /// Newest stamp that was renewed.
+    pub stamp_us: u64,
+    /// Its length, µs.
+    pub length_us: u64,
+    /// How long stopping may take, µs.
+    pub stop_timeout_us: u64,
+}
+
+/// An operation under way.
+#[derive(Clone, Debug)]
+pub struct Busy {
+    /// Its record.
+    pub record: Record,
+    /// Status and exit code that it will have.
+    pub outcome: (i32, i32),
+    /// Number that its end carries.
+    pub token: u64,
+}
+
+impl Guest {
+    /// A guest that is up, with its agent.
+    pub fn new(name: &str, mode: Mode, drift_ppm: i64) -> Guest {
+        Guest {
+            name: name.to_owned(),
+            mode,
+            up: true,
+            boot: 1,
+            life: 1,
+            booted_us: 0,
+            drift_ppm,
+            stood_still_us: 0,
+            paused: None,
+            deferred: Vec::new(),
+            running: BTreeSet::new(),
+            bad_operations_until_us: 0,
+            refuses_stop_until_us: 0,
+            agent: Agent {
+                alive: true,
+                ..Agent::default()
+            },
+        }
+    }
+
+    /// CLOCK_BOOTTIME of the guest, µs.
+    pub fn clock(&self, now_us: u64) -> u64 {
+        let since = now_us
+            .saturating_sub(self.booted_us)
+            .saturating_sub(self.stood_still_us);
+        let drift = i128::from(since) * i128::from(self.drift_ppm) / 1_000_000;
+        u64::try_from(i128::from(since) + drift).unwrap_or(0)
+    }
+
+    /// Virtual time at which the guest's clock shows `clock_us`, if it goes on as it does. µs.
+    pub fn when(&self, clock_us: u64) -> u64 {
+        let rate = 1_000_000 + i128::from(self.drift_ppm);
+        let since = (i128::from(clock_us) * 1_000_000 + rate - 1) / rate;
+        self.booted_us + self.stood_still_us + u64::try_from(since).unwrap_or(0)
+    }
+
+    /// Power is cut: everything that ran is gone.
+    pub fn power_off(&mut self) {
+        self.up = false;
+        self.life += 1;
+        self.paused = None;
+        self.deferred.clear();
+        self.running.clear();
+        self.agent = Agent::default();
+    }
+
+    /// It boots: a new boot id, an empty /run.
+    pub fn boot(&mut self, now_us: u64) {
+        self.up = true;
+        self.boot += 1;
+        self.life += 1;
+        self.booted_us = now_us;
+        self.stood_still_us = 0;
+        self.running.clear();
+        self.agent = Agent {
+            alive: true,
+            ..Agent::default()
+        };
+    }
+
+    /// The agent's process ends; what is under /run stays. Operations under way are cut off.
+    pub fn kill_agent(&mut self) -> Vec<Busy> {
+        self.life += 1;
+        self.deferred.clear();
+        let agent = &mut self.agent;
+        agent.alive = false;
+        agent.hung = false;
+        agent.connection = None;
+        agent.stopping_until_us = None;
+        let cut: Vec<Busy> = std::mem::take(&mut agent.busy).into_values().collect();
+        for (_, queue) in std::mem::take(&mut agent.queue) {
+            for record in queue {
+                agent.records.remove(&key(&record.operation));
+            }
+        }
+        cut
+    }
+
+    /// The agent does something: it runs, and the guest does.
+    pub fn awake(&self) -> bool {
+        self.up && self.paused.is_none() && self.agent.alive && !self.agent.hung
+    }
+}
+
+/// Key of a record in the history.
+pub fn key(operation: &Operation) -> (String, String, u32) {
+    (
+        operation.resource.clone(),
+        operation.action.clone(),
+        operation.interval_ms,
+    )
+}
+
+impl Agent {
+    /// The lease is over at that time of the guest's clock.
+    pub fn lease_over(&self, clock_us: u64) -> bool {
+        self.lease
+            .as_ref()
+            .is_some_and(|lease| lease.ends_us <= clock_us)
+    }
+
+    /// It has that operation, or had it.
+    pub fn knows(&self, id: &str) -> bool {
+        self.records
+            .values()
+            .any(|record| record.operation.id == id)
+            || self
+                .busy
+                .values()
+                .any(|busy| busy.record.operation.id == id)
+            || self
+                .queue
+                .values()
+                .flatten()
+                .any(|record| record.operation.id == id)
+    }
+
+    /// Resources that may run, by the history: started, or not stopped with success.
+    pub fn may_run(&self) -> BTreeSet<String> {
+        let last = |resource: &str, action: &str| {
+            self.records
+                .get(&(resource.to_owned(), action.to_owned(), 0))
+        };
+        let resources: BTreeSet<String> = self
+            .records
+            .keys()
+            .map(|(resource, ..)| resource.clone())
+            .collect();
+        resources
+            .into_iter()
+            .filter(
+                |resource| match (last(resource, "start"), last(resource, "stop")) {
+                    (_, Some(stop))
+                        if stop.state == RecordState::Complete
+                            && (stop.status, stop.rc) != (0, 0) =>
+                    {
+                        true
+                    }
+                    (Some(start), Some(stop)) => start.call_id > stop.call_id,
+                    (Some(_), None) => true,
+                    (None, _) => false,
+                },
+            )
+            .collect()
+    }
+
+    /// The whole history, pending operations too.
+    pub fn history(&self) -> Vec<Record> {
+        self.records.values().cloned().collect()
+    }
+
+    /// Takes an operation in: pending.
+    pub fn accept(&mut self, operation: Operation) {
+        self.last_call += 1;
+        let record = Record {
+            operation,
+            state: RecordState::Pending,
+            call_id: self.last_call,
+            rc: 193,
+            ..Record::default()
+        };
+        if record.operation.interval_ms == 0 || !self.records.contains_key(&key(&record.operation))
+        {
+            self.records.insert(key(&record.operation), record.clone());
+        }
+        self.queue
+            .entry(record.operation.resource.clone())
+            .or_default()
+            .push_back(record);
+    }
+
+    /// Recurring operations of a resource end.
+    pub fn cancel_recurring(&mut self, resource: &str) {
+        self.records
+            .retain(|(r, _, interval_ms), _| r != resource || *interval_ms == 0);
+        if let Some(queue) = self.queue.get_mut(resource) {
+            queue.retain(|record| record.operation.interval_ms == 0);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A simulated world around the controller: one seed is one history of guests, agents, networks, devices, disks and their faults, in
+//! virtual time, with invariants checked after every step.
+//!
+//! ```text
+//!  scenario ──▶ world: one queue of happenings in virtual time
+//!                ├─ shell     the controller, its table, its crashes at any effect, its streams
+//!                ├─ network   streams per guest: delays, stalls, cuts; what was sent may arrive long after
+//!                ├─ guests    power, drifting clocks, processes of services, agents with leases and epochs
+//!                ├─ devices   fence devices and a cloud manager, slow, failing, silent
+//!                └─ faults    what goes wrong, and when
+//! ```
+//!
+//! What must hold (`invariants.rs`): no service runs twice that may run once; nothing is started elsewhere before it is safe; no event is
+//! lost or told twice; once faults stop, everything runs that should, within bounded time, and the controller is silent then; the same
+//! inputs give the same effects. Everything here but the controller is a simulation, and says so.
+
+#![warn(missing_docs)]
+
+mod agent;
+pub mod faults;
+pub mod guest;
+mod invariants;
+mod network;
+mod random;
+pub mod scenario;
+mod shell;
+pub mod world;
+
+pub use random::Random;
+
+use controller::Sabotage;
+use scenario::Scenario;
+use world::World;
+
+/// How to run a seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Keep a trace of everything.
+    pub trace: bool,
+    /// Run a second controller beside the first and compare their effects.
+    pub shadow: bool,
+    /// Deliberate mistakes of the controller.
+    pub sabotage: Sabotage,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            trace: false,
+            shadow: false,
+            sabotage: Sabotage::default(),
+        }
+    }
+}
+
+/// What a run found.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// Invariants that did not hold, with virtual time. Empty: all is well.
+    pub violations: Vec<String>,
+    /// What happened, if asked for.
+    pub trace: Vec<String>,
+    /// Happenings processed.
+    pub steps: u64,
+    /// Virtual seconds.
+    pub seconds: u64,
+    /// Starts of the DPE.
+    pub starts: u64,
+    /// Events in the log.
+    pub events: usize,
+    /// Transitions begun.
+    pub transitions: u64,
+}
+
+/// A world without made-up faults, for tests that bring their own.
+pub fn calm(scenario: Scenario) -> World {
+    World::new(
+        scenario,
+        Random::new(7),
+        Options {
+            trace: true,
+            shadow: true,
+            ..Options::default()
+        },
+    )
+}
+
+/// Runs one seed: a made-up deployment, faults, then peace.
+pub fn run(seed: u64, options: Options) -> Outcome {
+    let mut random = Random::new(seed);
+    let scenario = Scenario::new(&mut random);
+    let mut world = World::new(scenario, random, options);
+    world.plan_faults();
+    world.run_to_goal();
+    world.outcome(seed)
+}

@@ -1,0 +1,120 @@
+//! `controller-sim --seeds N` runs N seeds in parallel; `controller-sim --replay SEED` runs one and prints what happened.
+
+use clap::Parser;
+use controller::Sabotage;
+use controller_sim::{Options, Outcome, run};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Simulates the controller: seeded worlds of guests, agents, networks and faults, in virtual time.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Run so many seeds.
+    #[arg(long, default_value_t = 500)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// Run this seed only, with a trace of everything.
+    #[arg(long, conflicts_with = "seeds")]
+    replay: Option<u64>,
+    /// Threads; 0: as many as there are processors.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Compare every seed with a second controller that is given the same (else every fourth).
+    #[arg(long)]
+    shadow: bool,
+    /// Have the controller make this mistake, to see that it is found.
+    #[arg(long, value_parser = ["skip-lease-wait", "no-margins", "forget-events", "persist-last"])]
+    sabotage: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let is = |name: &str| arguments.sabotage.as_deref() == Some(name);
+    let sabotage = Sabotage {
+        skip_lease_wait: is("skip-lease-wait"),
+        no_margins: is("no-margins"),
+        forget_events: is("forget-events"),
+        persist_last: is("persist-last"),
+    };
+    if let Some(seed) = arguments.replay {
+        let outcome = run(
+            seed,
+            Options {
+                trace: true,
+                shadow: true,
+                sabotage,
+            },
+        );
+        for line in &outcome.trace {
+            println!("{line}");
+        }
+        return report(&[outcome]);
+    }
+    let threads = match arguments.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let next = AtomicU64::new(arguments.from);
+    let end = arguments.from + arguments.seeds;
+    let outcomes = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end {
+                        return;
+                    }
+                    let outcome = run(
+                        seed,
+                        Options {
+                            trace: false,
+                            shadow: arguments.shadow || seed % 4 == 0,
+                            sabotage,
+                        },
+                    );
+                    if let Ok(mut outcomes) = outcomes.lock() {
+                        outcomes.push(outcome);
+                    }
+                }
+            });
+        }
+    });
+    let mut outcomes = outcomes.into_inner().unwrap_or_default();
+    outcomes.sort_by_key(|outcome| outcome.seed);
+    report(&outcomes)
+}
+
+/// Prints what was found. Success: nothing.
+fn report(outcomes: &[Outcome]) -> ExitCode {
+    let bad: Vec<&Outcome> = outcomes
+        .iter()
+        .filter(|outcome| !outcome.violations.is_empty())
+        .collect();
+    for outcome in &bad {
+        println!("seed {}:", outcome.seed);
+        for violation in &outcome.violations {
+            println!("  {violation}");
+        }
+    }
+    let sum = |number: fn(&Outcome) -> u64| outcomes.iter().map(number).sum::<u64>();
+    println!(
+        "{} seeds, {} with violations; {} virtual seconds, {} steps, {} starts of the DPE, {} transitions, {} events",
+        outcomes.len(),
+        bad.len(),
+        sum(|outcome| outcome.seconds),
+        sum(|outcome| outcome.steps),
+        sum(|outcome| outcome.starts),
+        sum(|outcome| outcome.transitions),
+        sum(|outcome| outcome.events as u64),
+    );
+    if let Some(first) = bad.first() {
+        println!("replay one with --replay {}", first.seed);
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

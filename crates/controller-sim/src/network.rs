@@ -1,0 +1,109 @@
+//! Streams between the DPE and the agents: in order, with delays; a link can be slow, stall (what was sent arrives later), or be cut (the
+//! streams over it end, and what is on the way to the agent may still arrive).
+
+use controller::{Hello, Operation, Record};
+
+/// To an agent.
+#[derive(Clone, Debug)]
+pub enum ToAgent {
+    /// First call on a stream; answered with the history.
+    Hello {
+        /// Of the DPE.
+        epoch: u64,
+        /// µs.
+        heartbeat_us: u64,
+        /// µs; 0: none.
+        lease_us: u64,
+        /// µs.
+        stop_timeout_us: u64,
+    },
+    /// Echo of a heartbeat's stamp.
+    Renew {
+        /// Of the DPE.
+        epoch: u64,
+        /// Guest clock, µs.
+        stamp_us: u64,
+    },
+    /// An operation.
+    Execute {
+        /// Of the DPE.
+        epoch: u64,
+        /// What.
+        operation: Box<Operation>,
+    },
+    /// End a recurring operation.
+    Cancel {
+        /// Of the DPE.
+        epoch: u64,
+        /// Which.
+        resource: String,
+        /// Which.
+        action: String,
+        /// Which.
+        interval_ms: u32,
+    },
+    /// Forget a resource.
+    Forget {
+        /// Of the DPE.
+        epoch: u64,
+        /// Which.
+        resource: String,
+    },
+    /// End of service.
+    Release {
+        /// Of the DPE.
+        epoch: u64,
+        /// Leave services running.
+        keep: bool,
+    },
+}
+
+/// To the DPE.
+#[derive(Clone, Debug)]
+pub enum ToDpe {
+    /// Hello and History.
+    Welcome(Hello, Vec<Record>),
+    /// Hello was refused: stale epoch, or (false) try again.
+    Refused {
+        /// A newer DPE exists.
+        stale: bool,
+    },
+    /// Signal OperationCompleted.
+    Completed(Box<Record>),
+    /// Signal Heartbeat.
+    Heartbeat(u64),
+    /// Execute failed.
+    ExecuteRefused(String, String),
+    /// Reply of Cancel.
+    Cancelled(String, String, u32),
+}
+
+/// A stream.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// Index of the guest.
+    pub guest: usize,
+    /// Start of the DPE that made it.
+    pub start: u64,
+    /// The DPE has it open.
+    pub open: bool,
+    /// What is on the way to the agent arrives although it is closed.
+    pub drains: bool,
+    /// The agent has answered Hello.
+    pub welcomed: bool,
+    /// Time of the last delivery planned, each way: order is kept.
+    pub last_to_agent_us: u64,
+    /// See `last_to_agent_us`.
+    pub last_to_dpe_us: u64,
+}
+
+/// State of the link to a guest.
+#[derive(Clone, Debug, Default)]
+pub struct Link {
+    /// Nothing passes until then, µs.
+    pub stalled_until_us: u64,
+    /// No new streams until then, µs.
+    pub cut_until_us: u64,
+    /// Additional delay, µs.
+    pub slow_us: u64,
+}

@@ -1,0 +1,652 @@
+//! What the controller does, one behaviour per test, in a simulated world without other faults.
+
+use controller::{Input, Refusal, Request};
+use controller_sim::calm;
+use controller_sim::faults::Fault;
+use controller_sim::guest::Mode;
+use controller_sim::scenario::Scenario;
+use controller_sim::world::{SECOND, World};
+
+/// A deployment that runs and is at rest, 20 s after the beginning.
+fn running(assemblies: usize, services: usize, mode: Mode) -> World {
+    at_rest(Scenario::plain(assemblies, services, mode))
+}
+
+fn at_rest(scenario: Scenario) -> World {
+    let mut world = calm(scenario);
+    world.run_for(20);
+    expect_well(&world);
+    world
+}
+
+fn expect_well(world: &World) {
+    assert_eq!(world.missing(), None, "{}", world.trace.join("\n"));
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+/// Where the only copy of a service runs.
+fn place(world: &World, service: &str) -> String {
+    let places = world.runs_in(service);
+    assert_eq!(
+        places.len(),
+        1,
+        "{service} runs in {places:?}\n{}",
+        world.trace.join("\n")
+    );
+    places[0].to_owned()
+}
+
+fn state(world: &World) -> &'static str {
+    world.controller().expect("the DPE lives").state()
+}
+
+/// Things told or executed since.
+fn since(all: Vec<String>, before: usize) -> Vec<String> {
+    all.into_iter().skip(before).collect()
+}
+
+fn contains_in_order(told: &[String], expected: &[&str]) -> bool {
+    let mut rest = expected.iter();
+    let mut next = rest.next();
+    for line in told {
+        if next.is_some_and(|wanted| line == wanted) {
+            next = rest.next();
+        }
+    }
+    next.is_none()
+}
+
+#[test]
+fn it_starts_what_should_run_and_then_keeps_still() {
+    let mut world = running(3, 4, Mode::Lease);
+    assert_eq!(state(&world), "active");
+    let (executed, steps) = (world.executed().len(), world.told().len());
+    assert_eq!(executed, 4, "{:?}", world.executed());
+    world.run_for(60);
+    assert_eq!(
+        (world.executed().len(), world.told().len()),
+        (executed, steps)
+    );
+    expect_well(&world);
+}
+
+#[test]
+fn it_recovers_a_killed_service_in_place() {
+    let mut world = running(2, 2, Mode::Lease);
+    let home = place(&world, "service1");
+    let guest = world.guest(&home);
+    let (told, executed) = (world.told().len(), world.executed().len());
+    world.goes_wrong(Fault::KillService(guest, 0));
+    world.run_for(15);
+    expect_well(&world);
+    assert_eq!(place(&world, "service1"), home);
+    let expected = [
+        format!("service.failed service1 {home}"),
+        format!("service.recovered service1 {home}"),
+    ];
+    let told = since(world.told(), told);
+    assert!(
+        contains_in_order(
+            &told,
+            &[
+                &expected[0],
+                "deployment.degraded",
+                &expected[1],
+                "deployment.recovered"
+            ]
+        ),
+        "{told:#?}"
+    );
+    let executed = since(world.executed(), executed);
+    assert_eq!(
+        executed,
+        [
+            format!("stop service1 {home}"),
+            format!("start service1 {home}")
+        ]
+    );
+}
+
+#[test]
+fn it_moves_services_of_a_lost_assembly_only_after_its_lease() {
+    let mut world = running(2, 2, Mode::Lease);
+    let home = place(&world, "service1");
+    let guest = world.guest(&home);
+    let lost_us = world.now_us;
+    world.goes_wrong(Fault::Stall(guest, 600 * SECOND));
+    let told = world.told().len();
+    // Lease of 6 s, stops of up to 20 s by default.
+    world.run_until(lost_us + 25 * SECOND);
+    assert!(
+        !world
+            .executed()
+            .iter()
+            .any(|line| line.starts_with("start service1") && !line.ends_with(&home))
+    );
+    assert_eq!(
+        world.runs_in("service1"),
+        Vec::<&str>::new(),
+        "its agent has stopped it by itself"
+    );
+    world.run_until(lost_us + 60 * SECOND);
+    let new_home = place(&world, "service1");
+    assert_ne!(new_home, home);
+    let told = since(world.told(), told);
+    let expected = [
+        format!("assembly.heartbeat-missed {home}"),
+        format!("assembly.lost {home}"),
+        format!("service.failed service1 {home}"),
+        format!("assembly.fencing-requested {home}"),
+        format!("assembly.fencing-succeeded {home}"),
+        format!("service.moved service1 {new_home}"),
+    ];
+    assert!(
+        contains_in_order(&told, &expected.each_ref().map(String::as_str)),
+        "{told:#?}"
+    );
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+#[test]
+fn it_moves_services_of_a_lost_assembly_after_its_unit_was_restarted() {
+    let mut world = running(2, 2, Mode::Unit);
+    let home = place(&world, "service1");
+    let guest = world.guest(&home);
+    world.goes_wrong(Fault::Stall(guest, 20 * SECOND));
+    world.run_for(12);
+    assert_ne!(place(&world, "service1"), home);
+    world.run_for(60);
+    expect_well(&world);
+    assert!(world.told().contains(&format!("assembly.online {home}")));
+}
+
+#[test]
+fn with_fencing_mode_none_a_lost_heartbeat_counts_as_down() {
+    let mut world = running(2, 1, Mode::None);
+    let home = place(&world, "service1");
+    let guest = world.guest(&home);
+    world.goes_wrong(Fault::PowerCut(guest));
+    world.goes_wrong(Fault::Cut(guest, 60 * SECOND));
+    world.run_for(10);
+    assert_ne!(place(&world, "service1"), home);
+}
+
+#[test]
+fn with_fencing_mode_manager_it_waits_until_it_is_told() {
+    let mut world = running(2, 1, Mode::Manager);
+    let home = place(&world, "service1");
+    let guest = world.guest(&home);
+    let told = world.told().len();
+    world.goes_wrong(Fault::Stall(guest, 40 * SECOND));
+    // The simulated manager switches the guest off and confirms.
+    world.run_for(20);
+    assert_ne!(place(&world, "service1"), home);
+    let told = since(world.told(), told);
+    let expected = [
+        format!("assembly.fencing-requested {home}"),
+        format!("assembly.fencing-succeeded {home}"),
+    ];
+    assert!(
+        contains_in_order(&told, &expected.each_ref().map(String::as_str)),
+        "{told:#?}"
+    );
+}
+
+#[test]
+fn a_short_interruption_is_no_loss() {
+    let mut world = running(2, 2, Mode::Lease);
+    let told = world.told().len();
+    world.goes_wrong(Fault::Cut(0, 500_000));
+    world.goes_wrong(Fault::KillAgent(1));
+    world.run_for(30);
+    expect_well(&world);
+    let told = since(world.told(), told);
+    assert!(
+        !told
+            .iter()
+            .any(|line| line.starts_with("assembly.lost") || line.starts_with("service.")),
+        "{told:#?}"
+    );
+}
+
+#[test]
+fn an_assembly_that_is_back_before_the_end_of_its_lease_keeps_its_services() {
+    let mut scenario = Scenario::plain(2, 2, Mode::Lease);
+    scenario.timing = (3_000, 12_000);
+    let mut world = at_rest(scenario);
+    let home = place(&world, "service1");
+    let guest = world.guest(&home);
+    let executed = world.executed().len();
+    world.goes_wrong(Fault::Stall(guest, 4_500_000));
+    world.run_for(30);
+    expect_well(&world);
+    assert_eq!(since(world.executed(), executed), Vec::<String>::new());
+    assert!(
+        world.told().contains(&format!("assembly.recovered {home}")),
+        "{:#?}",
+        world.told()
+    );
+}
+
+#[test]
+fn a_restarted_dpe_leaves_services_untouched() {
+    let mut world = running(3, 4, Mode::Unit);
+    let (executed, told) = (world.executed().len(), world.told().len());
+    let epoch = world.controller().expect("the DPE lives").epoch();
+    for _ in 0..5 {
+        world.goes_wrong(Fault::KillDpe);
+        world.run_for(20);
+    }
+    expect_well(&world);
+    assert_eq!(since(world.executed(), executed), Vec::<String>::new());
+    let news = since(world.told(), told);
+    assert!(
+        !news
+            .iter()
+            .any(|line| line.starts_with("service.") || line.starts_with("deployment.")),
+        "{news:#?}"
+    );
+    assert!(world.controller().expect("the DPE lives").epoch() > epoch);
+}
+
+#[test]
+fn what_happened_while_the_dpe_was_dead_is_told_and_repaired() {
+    let mut world = running(2, 2, Mode::Unit);
+    let home = place(&world, "service1");
+    let guest = world.guest(&home);
+    let told = world.told().len();
+    world.goes_wrong(Fault::KillDpe);
+    world.goes_wrong(Fault::KillService(guest, 0));
+    world.run_for(40);
+    expect_well(&world);
+    let told = since(world.told(), told);
+    let expected = [
+        format!("service.failed service1 {home}"),
+        format!("service.recovered service1 {home}"),
+    ];
+    assert!(
+        contains_in_order(&told, &expected.each_ref().map(String::as_str)),
+        "{told:#?}"
+    );
+}
+
+#[test]
+fn a_fresh_dpe_decides_nothing_before_every_assembly_is_known() {
+    let mut world = calm(Scenario::plain(2, 2, Mode::Lease));
+    world.goes_wrong(Fault::Cut(1, 5 * SECOND));
+    world.run_until(4 * SECOND);
+    assert_eq!(state(&world), "loading");
+    assert_eq!(
+        world.executed(),
+        Vec::<String>::new(),
+        "unknown is not down"
+    );
+    world.run_for(20);
+    expect_well(&world);
+}
+
+#[test]
+fn an_assembly_that_never_appears_does_not_hold_the_others_up_for_ever() {
+    let mut world = calm(Scenario::plain(2, 2, Mode::Lease));
+    world.goes_wrong(Fault::Cut(1, 600 * SECOND));
+    world.run_for(70);
+    assert_eq!(
+        (place(&world, "service1"), place(&world, "service2")),
+        ("node1".into(), "node1".into())
+    );
+    assert_eq!(state(&world), "degraded");
+}
+
+#[test]
+fn a_modified_document_changes_only_the_difference() {
+    let mut world = running(2, 3, Mode::Lease);
+    let home = place(&world, "service2");
+    let executed = world.executed().len();
+    world.scenario.services[1].parameter = 2;
+    world.scenario.generation = 2;
+    let request = world.load_request();
+    world.ask(request);
+    world.run_for(10);
+    expect_well(&world);
+    assert_eq!(
+        since(world.executed(), executed),
+        [
+            format!("stop service2 {home}"),
+            format!("start service2 {home}")
+        ]
+    );
+    assert_eq!(world.controller().expect("the DPE lives").generation(), 2);
+}
+
+#[test]
+fn the_same_document_again_changes_nothing_and_an_older_one_is_refused() {
+    let mut world = running(2, 2, Mode::Lease);
+    let mut other =
+        controller::Controller::new("sim", controller::Durable::default(), world.time());
+    let load = |document: &str, generation| {
+        Input::Request(Request::Load {
+            document: document.into(),
+            generation,
+        })
+    };
+    let document = world.scenario.document();
+    assert_eq!(other.handle(world.time(), load(&document, 2)), Ok(()));
+    assert_eq!(other.handle(world.time(), load(&document, 2)), Ok(()));
+    let conflict = Refusal::GenerationConflict {
+        loaded: 2,
+        offered: 1,
+    };
+    assert_eq!(
+        other.handle(world.time(), load(&document, 1)),
+        Err(conflict)
+    );
+    world.scenario.services[0].parameter = 2;
+    let changed = world.scenario.document();
+    assert!(matches!(
+        other.handle(world.time(), load(&changed, 2)),
+        Err(Refusal::GenerationConflict { .. })
+    ));
+    assert!(matches!(
+        other.handle(world.time(), load("<deployable", 3)),
+        Err(Refusal::InvalidDocument(_))
+    ));
+    assert_eq!(other.document(), Some((document.as_str(), 2)));
+}
+
+#[test]
+fn a_service_that_leaves_the_document_is_stopped_and_forgotten() {
+    let mut world = running(2, 2, Mode::Lease);
+    let home = place(&world, "service2");
+    world.scenario.services[1].present = false;
+    world.scenario.generation = 2;
+    let request = world.load_request();
+    world.ask(request);
+    world.run_for(10);
+    expect_well(&world);
+    assert!(world.executed().contains(&format!("stop service2 {home}")));
+    assert_eq!(
+        world.told().last().map(String::as_str),
+        Some(format!("service.stopped service2 {home}").as_str())
+    );
+}
+
+#[test]
+fn an_assembly_that_leaves_the_document_is_emptied_first() {
+    let mut world = running(2, 2, Mode::Lease);
+    world.scenario.present[0] = false;
+    world.scenario.generation = 2;
+    let request = world.load_request();
+    world.ask(request);
+    world.run_for(15);
+    expect_well(&world);
+    assert_eq!(
+        (place(&world, "service1"), place(&world, "service2")),
+        ("node2".into(), "node2".into())
+    );
+    let status = world
+        .controller()
+        .expect("the DPE lives")
+        .status(world.time());
+    assert_eq!(
+        status
+            .assemblies
+            .iter()
+            .map(|assembly| assembly.name.as_str())
+            .collect::<Vec<_>>(),
+        ["node2"]
+    );
+}
+
+#[test]
+fn an_assembly_whose_service_does_not_stop_is_fenced() {
+    let mut world = running(2, 2, Mode::Unit);
+    let home = place(&world, "service1");
+    let guest = world.guest(&home);
+    world.goes_wrong(Fault::RefuseStop(guest, 60 * SECOND));
+    world.ask(Request::Standby {
+        assembly: home.clone(),
+        on: true,
+    });
+    world.run_for(30);
+    assert_ne!(place(&world, "service1"), home);
+    let told = world.told();
+    assert!(
+        contains_in_order(&told, &[&format!("assembly.fencing-succeeded {home}")]),
+        "{told:#?}"
+    );
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+#[test]
+fn a_service_that_fails_too_often_has_its_assembly_restarted() {
+    let mut scenario = Scenario::plain(2, 1, Mode::Unit);
+    scenario.services[0].escalation = Some(3);
+    let mut world = at_rest(scenario);
+    for _ in 0..3 {
+        let home = place(&world, "service1");
+        let guest = world.guest(&home);
+        world.goes_wrong(Fault::KillService(guest, 0));
+        world.run_for(14);
+    }
+    world.run_for(40);
+    expect_well(&world);
+    let told = world.told();
+    assert!(
+        told.iter()
+            .any(|line| line.starts_with("assembly.fencing-succeeded")),
+        "{told:#?}"
+    );
+}
+
+#[test]
+fn standby_empties_an_assembly_and_its_end_lets_services_back() {
+    let mut world = running(2, 2, Mode::Lease);
+    world.ask(Request::Standby {
+        assembly: "node1".into(),
+        on: true,
+    });
+    world.run_for(10);
+    expect_well(&world);
+    assert_eq!(
+        (place(&world, "service1"), place(&world, "service2")),
+        ("node2".into(), "node2".into())
+    );
+    let status = world
+        .controller()
+        .expect("the DPE lives")
+        .status(world.time());
+    assert_eq!(status.assemblies[0].state, "standby");
+    world.ask(Request::Standby {
+        assembly: "node1".into(),
+        on: false,
+    });
+    world.run_for(10);
+    expect_well(&world);
+}
+
+#[test]
+fn in_maintenance_failures_are_left_alone_until_it_ends() {
+    let mut world = running(2, 1, Mode::Lease);
+    let home = place(&world, "service1");
+    let guest = world.guest(&home);
+    world.ask(Request::Maintenance {
+        assembly: None,
+        on: true,
+    });
+    world.run_for(10);
+    let executed = world.executed().len();
+    world.goes_wrong(Fault::KillService(guest, 0));
+    world.run_for(20);
+    assert_eq!(since(world.executed(), executed), Vec::<String>::new());
+    world.ask(Request::Maintenance {
+        assembly: None,
+        on: false,
+    });
+    world.run_for(20);
+    expect_well(&world);
+}
+
+#[test]
+fn a_request_about_something_unknown_says_what_there_is() {
+    let world = running(2, 1, Mode::Lease);
+    let mut other =
+        controller::Controller::new("sim", controller::Durable::default(), world.time());
+    let standby = |assembly: &str| {
+        Input::Request(Request::Standby {
+            assembly: assembly.into(),
+            on: true,
+        })
+    };
+    assert!(matches!(
+        other.handle(world.time(), standby("node1")),
+        Err(Refusal::NotReady(_))
+    ));
+    let load = Request::Load {
+        document: world.scenario.document(),
+        generation: 1,
+    };
+    assert_eq!(other.handle(world.time(), Input::Request(load)), Ok(()));
+    let refusal = other
+        .handle(world.time(), standby("node9"))
+        .expect_err("there is no such assembly");
+    assert_eq!(
+        refusal.to_string(),
+        "there is no assembly \"node9\" in this deployment: it has node1, node2"
+    );
+}
+
+#[test]
+fn confirming_that_a_living_assembly_is_down_is_refused() {
+    let mut world = running(2, 1, Mode::Manager);
+    let executed = world.executed().len();
+    world.ask(Request::ConfirmFenced {
+        assembly: "node1".into(),
+    });
+    world.run_for(5);
+    expect_well(&world);
+    assert_eq!(world.executed().len(), executed);
+}
+
+#[test]
+fn an_ended_deployment_has_its_services_stopped() {
+    let mut world = running(2, 3, Mode::Lease);
+    world.ask(Request::Unload {
+        stop_services: true,
+    });
+    world.run_for(20);
+    assert!(world.unloaded());
+    assert!(world.guests.iter().all(|guest| guest.running.is_empty()));
+    assert_eq!(
+        world
+            .told()
+            .iter()
+            .filter(|line| line.starts_with("service.stopped"))
+            .count(),
+        3,
+        "{:#?}",
+        world.told()
+    );
+}
+
+#[test]
+fn an_ended_deployment_may_leave_its_services_running() {
+    let mut world = running(2, 3, Mode::Lease);
+    world.ask(Request::Unload {
+        stop_services: false,
+    });
+    world.run_for(60);
+    assert!(world.unloaded());
+    assert_eq!(
+        world
+            .guests
+            .iter()
+            .map(|guest| guest.running.len())
+            .sum::<usize>(),
+        3
+    );
+}
+
+#[test]
+fn a_dpe_that_dies_while_it_ends_a_deployment_goes_on_ending_it() {
+    let mut world = running(2, 3, Mode::Lease);
+    world.ask(Request::Unload {
+        stop_services: true,
+    });
+    world.goes_wrong(Fault::KillDpe);
+    world.run_for(60);
+    assert!(world.unloaded());
+    assert!(world.guests.iter().all(|guest| guest.running.is_empty()));
+}
+
+#[test]
+fn a_superseded_dpe_does_nothing_any_more() {
+    let world = running(2, 1, Mode::Lease);
+    let mut old = controller::Controller::new("sim", controller::Durable::default(), world.time());
+    let load = Request::Load {
+        document: world.scenario.document(),
+        generation: 1,
+    };
+    assert_eq!(old.handle(world.time(), Input::Request(load)), Ok(()));
+    while old.poll_effect().is_some() {}
+    assert_eq!(
+        old.handle(
+            world.time(),
+            Input::StaleEpoch {
+                assembly: "node1".into()
+            }
+        ),
+        Ok(())
+    );
+    let effects: Vec<_> = std::iter::from_fn(|| old.poll_effect()).collect();
+    assert!(
+        effects.contains(&controller::Effect::Superseded {
+            assembly: "node1".into()
+        }),
+        "{effects:?}"
+    );
+    assert_eq!(old.deadline(), None);
+    let heartbeat = Input::Heartbeat {
+        assembly: "node1".into(),
+        stamp_us: 1,
+    };
+    assert!(old.handle(world.time(), heartbeat).is_err());
+    assert_eq!(old.poll_effect(), None);
+}
+
+#[test]
+fn a_plan_says_what_would_be_done_and_does_nothing() {
+    let mut world = running(2, 3, Mode::Lease);
+    let home = place(&world, "service2");
+    let executed = world.executed().len();
+    let mut scenario = world.scenario.clone();
+    scenario.services[1].parameter = 2;
+    scenario.services[2].enabled = false;
+    let controller = world.controller().expect("the DPE lives");
+    let plan = controller
+        .plan(world.time(), &scenario.document())
+        .expect("a good document");
+    let lines: Vec<(&str, &str)> = plan
+        .actions
+        .iter()
+        .map(|a| (a.action.as_str(), a.service.as_str()))
+        .collect();
+    assert!(
+        lines.contains(&("restart", "service2"))
+            && lines.contains(&("stop", "service3"))
+            && lines.len() == 2,
+        "{plan:#?}"
+    );
+    assert_eq!(
+        (
+            plan.basis,
+            plan.actions
+                .iter()
+                .find(|a| a.service == "service2")
+                .map(|a| a.to.as_str())
+        ),
+        ("live", Some(home.as_str()))
+    );
+    world.run_for(10);
+    expect_well(&world);
+    assert_eq!(world.executed().len(), executed);
+}
