@@ -94,8 +94,10 @@ start)
   [ -n "$p" ] || { echo "no PID 1" >&2; kill -KILL $sup; clean; exit 70; }
   echo "$p $(awk '{print $22}' "/proc/$p/stat")" > "$st/pid1"
   # ends with the process that asked for it, however that one ends
-  [ -z "${LAB_OWNER:-}" ] || setsid bash -c 'tail --pid="$0" -f /dev/null; [ "$(cut -d" " -f1 "$2" 2>/dev/null)" != "$1" ] || kill -KILL "$1"' \
-    "$LAB_OWNER" "$p" "$st/pid1" < /dev/null > /dev/null 2>&1 &
+  if [ -n "${LAB_OWNER:-}" ]; then
+    setsid bash -c 'tail --pid="$0" -f /dev/null; [ "$(cut -d" " -f1 "$2" 2>/dev/null)" != "$1" ] || kill -KILL "$1"' \
+      "$LAB_OWNER" "$p" "$st/pid1" < /dev/null > /dev/null 2>&1 &
+  fi
   for _ in $(seq 100); do [ -S "/proc/$p/root/run/systemd/private" ] && break; sleep 0.01; done
   # `is-system-running --wait` needs PID 1's bus connection, so retry until it has one
   for _ in $(seq 50); do s=$(enter timeout 60 systemctl is-system-running --wait 2>/dev/null) || :

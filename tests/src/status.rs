@@ -54,6 +54,11 @@ impl Status {
             .collect()
     }
 
+    /// Every service runs, and nothing is being done.
+    pub fn is_settled(&self) -> bool {
+        self.all_running() && self.0["transition"]["state"] != "running"
+    }
+
     /// Every service runs somewhere and the deployment is active.
     pub fn all_running(&self) -> bool {
         let services = self.services();
