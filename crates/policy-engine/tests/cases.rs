@@ -61,7 +61,7 @@ fn every_case_is_decided_as_recorded() {
         }
     }
     assert!(
-        names.len() >= 200,
+        names.len() >= 400,
         "only {} cases were found: a file is missing",
         names.len()
     );

@@ -18,7 +18,9 @@ pub fn choice(choice: Choice) -> &'static str {
     match choice {
         Choice::Unmanaged => ", because it is not managed",
         Choice::StopAll => ", because all resources are to be stopped (stop-all-resources)",
-        Choice::Best => ", the best of the usable nodes",
+        Choice::Best => {
+            ", the best of the usable nodes (of equally good ones, the one with the least on it)"
+        }
         Choice::Stays => ", because no usable node is better than the one it is on",
         Choice::Preferred => ", the preferred one among equally good nodes",
         Choice::Nowhere => ", because no usable node is left",
