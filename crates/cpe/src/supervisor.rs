@@ -134,7 +134,7 @@ impl Supervisor {
     async fn keep(&mut self, row: Row, unit: Unit) -> Attempt<Next> {
         match unit.phase {
             Phase::Active => self.manage(row, &unit).await,
-            Phase::Activating | Phase::Deactivating => {
+            Phase::Activating | Phase::Deactivating | Phase::Cleaning => {
                 self.show(
                     DeploymentState::Starting,
                     unit.pid,
@@ -334,7 +334,7 @@ impl Supervisor {
         };
         match unit.phase {
             Phase::Active => {}
-            Phase::Activating | Phase::Deactivating => {
+            Phase::Activating | Phase::Deactivating | Phase::Cleaning => {
                 self.show(
                     DeploymentState::Destroying,
                     unit.pid,
@@ -455,7 +455,7 @@ impl Supervisor {
             Phase::Activating if unit.pid == 0 || unit.invocation != row.invocation => Run::Ended {
                 cause: unit.end.to_string(),
             },
-            Phase::Activating | Phase::Deactivating => return Ok(()),
+            Phase::Activating | Phase::Deactivating | Phase::Cleaning => return Ok(()),
         };
         let news = match &run {
             Run::Alive { invocation, .. } => *invocation != row.invocation,

@@ -21,6 +21,9 @@ pub const UNITS_PATH: &str = "/org/freedesktop/systemd1/unit";
 
 /// Longest wait for a job. Start and stop timeouts of the units themselves are shorter.
 const JOB_TIMEOUT: Duration = Duration::from_secs(120);
+/// How often, and with what pauses, a unit that is being cleaned is looked at: no job tells of its end.
+const CLEANING_LOOKS: u32 = 250;
+const CLEANING_PAUSE: Duration = Duration::from_millis(20);
 /// Units that are looked at simultaneously. A bus lets a connection wait for 128 replies at once, and not one more.
 const LOOKS: usize = 32;
 /// Job results that nobody has asked for yet; only those of the moment matter.
@@ -64,6 +67,8 @@ pub enum Phase {
     /// Also reloading; and waiting for its automatic restart.
     Activating,
     Deactivating,
+    /// systemd is deleting its files.
+    Cleaning,
     Inactive,
     Failed,
 }
@@ -183,7 +188,8 @@ impl Systemd {
         }
     }
 
-    /// Has systemd delete the unit's StateDirectory. The unit must be stopped.
+    /// Has systemd delete the unit's StateDirectory. The unit must be stopped. Returns when that is done, so that a unit of the
+    /// same name can start anew.
     pub async fn clean_state(&self, unit: &str) -> Result<()> {
         let call = self
             .manager
@@ -191,16 +197,23 @@ impl Systemd {
             .call_method("CleanUnit", &(unit, &["state"][..]))
             .await;
         match call {
-            Ok(_) => Ok(()),
-            Err(error) if is_unknown(&error) => Ok(()),
+            Ok(_) => {}
+            Err(error) if is_unknown(&error) => return Ok(()),
             // It has no directory: nothing to delete.
             Err(zbus::Error::MethodError(name, ..))
                 if name.as_str() == "org.freedesktop.systemd1.NothingToClean" =>
             {
-                Ok(())
+                return Ok(());
             }
-            Err(error) => Err(error.into()),
+            Err(error) => return Err(error.into()),
         }
+        for _ in 0..CLEANING_LOOKS {
+            if self.unit(unit).await?.phase != Phase::Cleaning {
+                return Ok(());
+            }
+            tokio::time::sleep(CLEANING_PAUSE).await;
+        }
+        Err(Error::Refused("the files are still being deleted".into()))
     }
 
     /// The names of all loaded units that fit a pattern and run or are about to.
@@ -236,6 +249,7 @@ impl Systemd {
             "active" => Phase::Active,
             "activating" | "reloading" => Phase::Activating,
             "deactivating" => Phase::Deactivating,
+            "maintenance" => Phase::Cleaning,
             "failed" => Phase::Failed,
             _ => Phase::Inactive,
         };
