@@ -19,6 +19,7 @@ pub mod peer;
 pub mod proxies;
 pub mod records;
 pub mod status;
+mod stream;
 
 pub use connect::{BusSelection, connect};
 pub use error::{Error, Result};

@@ -16,6 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 use zbus::Connection;
 use zbus::connection::{AuthMechanism, Builder};
 
+use crate::stream::PeerStream;
 use crate::{Error, Result};
 
 /// How long connecting and the handshake may take together.
@@ -156,17 +157,11 @@ fn staging_path(path: &Path) -> PathBuf {
 }
 
 /// A builder for the server's end of a peer-to-peer connection; the caller adds objects and builds it.
-///
-/// # Errors
-/// If the stream cannot be taken over.
-pub fn server_builder(stream: UnixStream) -> Result<Builder<'static>> {
-    let stream = stream
-        .into_std()
-        .map_err(|error| Error::Failed(format!("cannot take over the connection: {error}")))?;
-    Ok(Builder::unix_stream(stream)
+pub fn server_builder(stream: UnixStream) -> Builder<'static> {
+    Builder::socket(PeerStream(stream))
         .server(zbus::Guid::generate())
         .p2p()
-        .auth_mechanism(AuthMechanism::Anonymous))
+        .auth_mechanism(AuthMechanism::Anonymous)
 }
 
 /// Connects to a guest agent.
@@ -186,10 +181,7 @@ pub async fn connect(address: &PeerAddress) -> Result<Connection> {
             )),
             _ => Error::Failed(format!("cannot connect to {address}: {error}")),
         })?;
-        let stream = stream
-            .into_std()
-            .map_err(|error| Error::Failed(format!("cannot connect to {address}: {error}")))?;
-        Builder::unix_stream(stream)
+        Builder::socket(PeerStream(stream))
             .p2p()
             .auth_mechanism(AuthMechanism::Anonymous)
             .build()
@@ -229,9 +221,7 @@ mod tests {
 
     async fn serve(listener: PeerListener) {
         while let Ok(stream) = listener.accept().await {
-            let Ok(builder) = server_builder(stream) else {
-                continue;
-            };
+            let builder = server_builder(stream);
             if let Ok(connection) = builder.serve_at("/test", Echo).build().await {
                 tokio::spawn(async move {
                     let _kept = connection;

@@ -1,3 +1,91 @@
-fn main() {
-    println!("Hello, world!");
+//! `dpe`, the daemon of one deployment: the I/O around one [`controller::Controller`].
+//!
+//! ```text
+//!              ┌──────────── bus (org.cloudpolicy.Dpe1.NAME): requests, status
+//!              │   ┌──────── agents: one task per assembly, peer-to-peer D-Bus
+//!              ▼   ▼
+//!  clock ──▶ shell: inputs ─▶ Controller ─▶ effects ─▶ store (first, synced), agents, fencing, outbox, inputs on disk
+//! ```
+//!
+//! It decides nothing: every decision is the controller's. What it adds is order: an effect is done only after the state that it
+//! follows from is durable, and a request is answered only after that too.
+
+mod agents;
+mod bus;
+mod convert;
+mod fencing;
+mod kept_inputs;
+mod outbox;
+mod shell;
+mod store;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{CommandFactory, Parser, Subcommand};
+use cpe_bus::BusSelection;
+use cpe_bus::names::is_deployment_name;
+
+/// The daemon of one deployment: keeps its services running where the policy says. Started by cpe as dpe@NAME.service.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dpe",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+struct Options {
+    /// Name of the deployment
+    #[arg(required = true)]
+    name: Option<String>,
+    /// Bus to serve on: system, user, or a D-Bus address
+    #[arg(long, value_name = "BUS", default_value_t)]
+    bus: BusSelection,
+    /// Directory of the saved state [default: $STATE_DIRECTORY, else /var/lib/dpe/NAME]
+    #[arg(long, value_name = "DIRECTORY")]
+    state_dir: Option<PathBuf>,
+    /// How many inputs of the policy engine (CIB and graph) are kept under DIRECTORY/inputs; 0 keeps none
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    keep_inputs: u64,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Writes the man page to a directory
+    #[command(hide = true)]
+    Man { directory: PathBuf },
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    if let Some(Command::Man { directory }) = &options.command {
+        return cpe_daemon::man_page(Options::command(), "8", directory);
+    }
+    let name = options.name.unwrap_or_default();
+    if !is_deployment_name(&name) {
+        bail!(
+            "a deployment's name has 1 to 63 of a-z, 0-9 and -, and no - at its ends; found \"{name}\""
+        );
+    }
+    let directory = options
+        .state_dir
+        .or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from))
+        .unwrap_or_else(|| PathBuf::from("/var/lib/dpe").join(&name));
+    cpe_daemon::start_log();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")?;
+    let outcome = runtime.block_on(async {
+        let store = store::Store::open(&directory)?;
+        let kept = kept_inputs::KeptInputs::new(&directory, options.keep_inputs);
+        shell::run(&name, options.bus, store, kept).await
+    });
+    if let Err(error) = &outcome {
+        // With the journal as the log, what main returns is not seen there with its fields.
+        tracing::error!(cpe_deployment = name, "{error:#}");
+    }
+    outcome
 }

@@ -1,0 +1,48 @@
+# Cloud Policy Engine. `make help` lists what can be done.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PROFILE ?= release
+CARGO ?= cargo
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+LAB ?= $(CURDIR)/target/lab
+LAYER := $(LAB)/layer
+# End-to-end tests make namespaces and a cgroup, so their binaries run as root.
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+AS_ROOT := $(if $(SUDO),CARGO_TARGET_$(subst -,_,$(shell echo $(HOST) | tr a-z A-Z))_RUNNER="sudo -E")
+
+-include mk/install.mk
+
+.PHONY: help
+help: ## this text
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+.PHONY: packages
+packages: ## install the system packages that building and testing need
+	@SUDO="$(SUDO)" ./mk/packages.sh
+
+.PHONY: build
+build: packages ## build all programs (release)
+	$(CARGO) build --release --locked
+
+.PHONY: lab
+lab: packages ## build what the end-to-end tests boot: two Debian roots and the installed programs
+	$(CARGO) build --locked
+	$(SUDO) ./tests/lab/build-roots.sh $(LAB)/roots
+	$(SUDO) rm -rf --one-file-system "$(LAYER).new"
+	$(SUDO) $(MAKE) --no-print-directory install PROFILE=debug DESTDIR=$(LAYER).new
+	$(SUDO) rm -rf --one-file-system "$(LAYER)" && $(SUDO) mv "$(LAYER).new" "$(LAYER)"
+
+.PHONY: demo
+demo: lab ## the whole job on a private real system, step by step
+	$(AS_ROOT) $(CARGO) run --locked --quiet -p end-to-end --bin demo
+
+.PHONY: test
+test: lab ## every test
+	$(CARGO) test --locked --workspace --exclude end-to-end
+	$(AS_ROOT) RUST_TEST_THREADS=$${E2E_THREADS:-2} $(CARGO) test --locked -p end-to-end
+
+.PHONY: check
+check: ## formatting, lints and documentation, as CI does
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet

@@ -1,0 +1,68 @@
+//! What the daemons have in common: where their log goes, what they tell systemd, how their man pages are written.
+
+use std::path::Path;
+
+use anyhow::Context;
+use sd_notify::NotifyState;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+/// Sets the process' logger up: the journal with structured fields when systemd started us, else standard error.
+///
+/// The environment variable `CPE_LOG` filters (`debug`, `dpe=debug,zbus=warn`), by default from info on.
+pub fn start_log() {
+    let filter =
+        EnvFilter::try_from_env("CPE_LOG").unwrap_or_else(|_| EnvFilter::new("info,zbus=warn"));
+    let registry = tracing_subscriber::registry();
+    if std::env::var_os("JOURNAL_STREAM").is_some()
+        && let Ok(journal) = tracing_journald::layer()
+    {
+        // Without a prefix `cpe_deployment` becomes CPE_DEPLOYMENT and `message_id` becomes MESSAGE_ID.
+        registry
+            .with(journal.with_field_prefix(None).with_filter(filter))
+            .init();
+        return;
+    }
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let plain = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(terminal);
+    registry.with(plain.with_filter(filter)).init();
+}
+
+/// Tells systemd something. Without systemd nobody listens, and that is fine.
+pub fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!("systemd cannot be notified: {error}");
+    }
+}
+
+/// Tells systemd that the event loop turns, for as long as it does. Ends at once where no watchdog is wanted.
+pub async fn watchdog() {
+    let Some(limit) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    let mut tick = tokio::time::interval(limit / 2);
+    loop {
+        tick.tick().await;
+        notify(&[NotifyState::Watchdog]);
+    }
+}
+
+/// Writes a program's man page, `NAME.SECTION`, to a directory.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn man_page(command: clap::Command, section: &str, directory: &Path) -> anyhow::Result<()> {
+    let path = directory.join(format!("{}.{section}", command.get_name()));
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command)
+        .section(section)
+        .manual("Cloud Policy Engine")
+        .render(&mut page)?;
+    std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))
+}
+
+pub use sd_notify::NotifyState as State;

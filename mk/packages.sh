@@ -1,0 +1,22 @@
+#!/bin/bash
+# packages.sh — install what building, testing and the demonstration need and this machine lacks,
+# saying so. Debian and Ubuntu; elsewhere the missing programs are named (exit status 77).
+set -euo pipefail
+
+# program:package pairs; a program that is there is never reinstalled
+needs="cc:gcc make:make dbus-daemon:dbus-daemon busctl:systemd mmdebstrap:mmdebstrap xmllint:libxml2-utils unshare:util-linux
+       nsenter:util-linux ip:iproute2 python3:python3-minimal curl:curl"
+packages=()
+for need in $needs; do
+  command -v "${need%%:*}" > /dev/null 2>&1 || [ -x "/usr/sbin/${need%%:*}" ] || packages+=("${need#*:}")
+done
+[ ${#packages[@]} -gt 0 ] || exit 0
+mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
+if ! command -v apt-get > /dev/null; then
+  echo "missing, and this is not Debian or Ubuntu, so please install what provides: ${packages[*]}" >&2
+  exit 77
+fi
+echo "installing system packages: ${packages[*]}"
+export DEBIAN_FRONTEND=noninteractive
+${SUDO:-} apt-get update -q
+${SUDO:-} apt-get install -q -y --no-install-recommends "${packages[@]}"

@@ -1,0 +1,40 @@
+#!/bin/bash
+# build-roots.sh OUTDIR — make the two root directories the lab boots from.
+#   OUTDIR/system  the private system that runs cpe and dpe@NAME
+#   OUTDIR/guest   the tree every guest is an overlay of
+# Needs root and mmdebstrap; takes the machine's own apt sources ($MIRROR: another
+# sources file or mirror). About a minute for both; a finished root is kept until
+# its list of packages changes.
+set -euo pipefail
+out=$(realpath -m "${1:?output directory}")
+. /etc/os-release
+suite=${SUITE:-$VERSION_CODENAME}
+mirror=${MIRROR:-$(ls /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list.d/ubuntu.sources /etc/apt/sources.list 2>/dev/null | head -n 1 || true)}
+[ "$(id -u)" = 0 ] || { echo "must be root" >&2; exit 77; }
+[ "$out" != / ] || exit 64
+mkdir -p "$out/tmp"; export TMPDIR=$out/tmp
+exec 9> "$out/lock"; flock 9          # two test runs may start at once
+trap 'rm -rf --one-file-system "${out:?}/tmp"' EXIT
+
+build() {   # NAME PACKAGES
+  local d=$out/$1 u
+  [ "$(cat "$out/$1.packages" 2>/dev/null)" != "$suite $2" ] || return 0
+  echo "  building the lab's $1 root ($suite)" >&2
+  rm -rf --one-file-system "$d" "$d.part" "$out/$1.packages"
+  # a tar file, not a directory: with --exclude no device nodes are made
+  timeout 900 mmdebstrap --quiet --variant=minbase --include="$2" "$suite" "$out/$1.tar" "$mirror"
+  mkdir "$d.part"; tar -C "$d.part" -xpf "$out/$1.tar" --numeric-owner --exclude='./dev/*'
+  # the builder's identity must not leak in; an empty machine-id is filled at boot
+  rm -f "$d.part/etc/hostname" "$d.part/etc/resolv.conf"; : > "$d.part/etc/machine-id"
+  for u in console-getty.service getty@.service e2scrub_reap.service e2scrub_all.timer fstrim.timer \
+    apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer systemd-timesyncd.service dev-hugepages.mount \
+    sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount systemd-pstore.service; do
+    ln -sf /dev/null "$d.part/etc/systemd/system/$u"; done
+  # the resource agents start these, not the guest's boot
+  for u in nginx postgresql redis-server redis logd; do
+    rm -f "$d.part/etc/systemd/system/"*.wants/$u.service "$d.part/etc/systemd/system/$u.service"; done
+  mv "$d.part" "$d"; rm "$out/$1.tar"; echo "$suite $2" > "$out/$1.packages"
+}
+base=systemd,systemd-sysv,dbus,iproute2,procps
+build guest  "$base,resource-agents,nginx-light,redis-server,python3-minimal,curl"
+build system "$base,dbus-user-session,polkitd,libpam-systemd,libnss-systemd,libnss-mymachines,systemd-container,nftables,iputils-ping,python3-minimal,curl"

@@ -1,0 +1,83 @@
+//! Small deployment documents for tests. Services are real processes: `sleep`s under
+//! `ocf:heartbeat:anything`, found again by their unique length of sleep.
+
+use std::fmt::Write;
+
+/// Builds a document; heartbeats are quick, so that tests are.
+#[derive(Debug, Clone)]
+pub struct Document {
+    name: String,
+    fencing: String,
+    assemblies: Vec<String>,
+    services: Vec<String>,
+    constraints: String,
+}
+
+impl Document {
+    /// A deployment over some guests of the lab.
+    pub fn new(name: &str, assemblies: &[&str]) -> Document {
+        Document {
+            name: name.to_owned(),
+            fencing: r#"<fencing mode="lease"/>"#.to_owned(),
+            assemblies: assemblies.iter().map(|&name| name.to_owned()).collect(),
+            services: Vec::new(),
+            constraints: String::new(),
+        }
+    }
+
+    /// How every assembly is fenced; `{assembly}` in it is the assembly's name.
+    pub fn fencing(mut self, element: &str) -> Document {
+        self.fencing = element.to_owned();
+        self
+    }
+
+    /// A service that is `sleep SECONDS` in whichever assembly the policy says.
+    pub fn sleeper(self, name: &str, seconds: u32) -> Document {
+        let options =
+            format!(r#"<parameter name="cmdline_options"><value>{seconds}</value></parameter>"#);
+        let binary = r#"<parameter name="binfile"><value>/usr/bin/sleep</value></parameter>"#;
+        let pidfile =
+            format!(r#"<parameter name="pidfile"><value>/run/{name}.pid</value></parameter>"#);
+        self.service(&format!(
+            r#"<service name="{name}" class="ocf" provider="heartbeat" type="anything" monitor_interval="1s">
+      <parameters>{binary}{options}{pidfile}</parameters></service>"#
+        ))
+    }
+
+    /// Any service element.
+    pub fn service(mut self, element: &str) -> Document {
+        self.services.push(element.to_owned());
+        self
+    }
+
+    /// An element of `<constraints>`.
+    pub fn constraint(mut self, element: &str) -> Document {
+        self.constraints.push_str(element);
+        self
+    }
+
+    /// The document's text.
+    pub fn xml(&self) -> String {
+        let mut text = format!(
+            "<deployable name=\"{}\" uuid=\"6f6d7f6a-54a6-4c4b-9d70-0a4f0c3c6a11\" heartbeat_interval=\"500ms\" heartbeat_timeout=\"2s\" lease=\"3s\">\n  <assemblies>\n",
+            self.name
+        );
+        for assembly in &self.assemblies {
+            let fencing = self.fencing.replace("{assembly}", assembly);
+            let _ = writeln!(
+                text,
+                r#"    <assembly name="{assembly}" address="unix:/run/cpe/guests/{assembly}/agent.sock">{fencing}</assembly>"#
+            );
+        }
+        let _ = write!(
+            text,
+            "  </assemblies>\n  <services>\n    {}\n  </services>\n",
+            self.services.join("\n    ")
+        );
+        if !self.constraints.is_empty() {
+            let _ = writeln!(text, "  <constraints>{}</constraints>", self.constraints);
+        }
+        text.push_str("</deployable>\n");
+        text
+    }
+}

@@ -1,0 +1,259 @@
+//! Booting, commanding and ending one private system.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::document::Document;
+use crate::status::{Event, Status};
+
+/// One private system. Powered off when dropped; its journal is printed if the test failed.
+pub struct Lab {
+    name: String,
+    started: Instant,
+}
+
+/// What a command in the lab said.
+#[derive(Debug)]
+pub struct Output {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Output {
+    /// Its standard output, or a panic that shows all of it if it failed.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "a command failed: {self:#?}");
+        self.stdout
+    }
+}
+
+/// The project's root directory.
+pub fn project_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("invariant: tests/ lies in the project")
+        .to_owned()
+}
+
+fn scripts() -> PathBuf {
+    project_dir().join("tests/lab")
+}
+
+/// Where `make lab` puts the built roots (`roots/`) and the installed tree (`layer/`).
+fn prepared() -> PathBuf {
+    std::env::var_os("CPE_LAB").map_or_else(|| project_dir().join("target/lab"), PathBuf::from)
+}
+
+/// What keeps a lab from running here, in words, or `None`.
+pub fn missing_prerequisite() -> Option<String> {
+    // Asked of the process itself: the effective uid is in its status file.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let uid = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:"))
+        .and_then(|rest| rest.split_whitespace().nth(1));
+    if uid != Some("0") {
+        return Some(
+            "root (namespaces and a cgroup are made): run it through `make`, which uses sudo"
+                .into(),
+        );
+    }
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+    if !mounts
+        .lines()
+        .any(|line| line.split(' ').nth(2) == Some("cgroup2"))
+    {
+        return Some("a mounted cgroup2 file system".into());
+    }
+    for part in ["roots/system", "roots/guest", "layer/usr/bin/cpe"] {
+        if !prepared().join(part).exists() {
+            return Some(format!(
+                "{}: run `make lab` first",
+                prepared().join(part).display()
+            ));
+        }
+    }
+    None
+}
+
+impl Lab {
+    /// Boots a private system with `cpe` running in it. `name`: `[a-z][a-z0-9-]*`, unique among
+    /// the labs that run at once.
+    #[track_caller]
+    pub fn boot(name: &str) -> Lab {
+        if let Some(missing) = missing_prerequisite() {
+            panic!("the lab needs {missing}");
+        }
+        let lab = Lab {
+            name: name.to_owned(),
+            started: Instant::now(),
+        };
+        let prepared = prepared();
+        let bind = format!(
+            "{roots}/guest:/srv/guest:ro {layer}:/srv/layer:ro {scripts}:/srv/lab:ro {project}/examples:/srv/examples:ro",
+            roots = prepared.join("roots").display(),
+            layer = prepared.join("layer").display(),
+            scripts = scripts().display(),
+            project = project_dir().display(),
+        );
+        let output = lab.script(
+            &[
+                "start",
+                name,
+                &prepared.join("roots/system").to_string_lossy(),
+                "900",
+            ],
+            &[
+                ("LAB_BIND", &bind),
+                ("LAB_LAYERS", &prepared.join("layer").to_string_lossy()),
+                ("LAB_OWNER", &std::process::id().to_string()),
+            ],
+        );
+        assert_eq!(
+            output.code, 0,
+            "the private system did not boot: {output:#?}"
+        );
+        lab.sh("/srv/lab/guests.sh net && systemctl start cpe.service")
+            .ok();
+        lab
+    }
+
+    fn script(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
+        let output = Command::new(scripts().join("private-system.sh"))
+            .args(args)
+            .env("LAB", prepared())
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .expect("tests/lab/private-system.sh can be run");
+        Output {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Runs a program in the lab's host.
+    pub fn run(&self, argv: &[&str]) -> Output {
+        let mut args = vec!["exec", &self.name];
+        args.extend(argv);
+        self.script(&args, &[])
+    }
+
+    /// Runs a shell script in the lab's host.
+    pub fn sh(&self, script: &str) -> Output {
+        self.run(&["bash", "-euo", "pipefail", "-c", script])
+    }
+
+    /// Runs `cpectl` in the lab's host.
+    pub fn cpectl(&self, args: &[&str]) -> Output {
+        let mut argv = vec!["cpectl"];
+        argv.extend(args);
+        self.run(&argv)
+    }
+
+    /// Sends a document with `cpectl deploy` and waits until all its services run.
+    #[track_caller]
+    pub fn deploy(&self, document: &Document) -> Output {
+        self.write("/srv/document.xml", &document.xml());
+        let output = self.cpectl(&["deploy", "--wait", "/srv/document.xml"]);
+        assert_eq!(
+            output.code, 0,
+            "the deployment did not come up: {output:#?}"
+        );
+        output
+    }
+
+    /// Writes a file in the lab's host.
+    #[track_caller]
+    pub fn write(&self, path: &str, content: &str) {
+        let outside = format!("/proc/{}/root{path}", self.pid1());
+        std::fs::write(&outside, content).unwrap_or_else(|error| panic!("{outside}: {error}"));
+    }
+
+    /// PID 1 of the lab, as seen from this process.
+    pub fn pid1(&self) -> u32 {
+        let output = self.script(&["pid", &self.name], &[]);
+        output
+            .stdout
+            .trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("the lab {} is not running: {output:?}", self.name))
+    }
+
+    /// The address of the lab's system bus, usable from this process.
+    pub fn bus_address(&self) -> String {
+        format!(
+            "unix:path=/proc/{}/root/run/dbus/system_bus_socket",
+            self.pid1()
+        )
+    }
+
+    /// The deployment's status, as `cpectl status NAME --json` tells it; empty when there is none.
+    pub fn status(&self, deployment: &str) -> Status {
+        Status::parse(&self.cpectl(&["status", deployment, "--json"]).stdout)
+    }
+
+    /// All events of the log, oldest first.
+    #[track_caller]
+    pub fn events(&self) -> Vec<Event> {
+        Event::parse_all(&self.cpectl(&["events", "--json"]).ok())
+    }
+
+    /// The main process of a unit of the lab's host; 0 when it has none.
+    pub fn main_pid(&self, unit: &str) -> u32 {
+        self.run(&["systemctl", "show", "-P", "MainPID", unit])
+            .stdout
+            .trim()
+            .parse()
+            .unwrap_or(0)
+    }
+
+    /// Waits until `holds`, asking ten times a second; panics with `what` after `seconds`.
+    #[track_caller]
+    pub fn wait(&self, what: &str, seconds: u64, mut holds: impl FnMut() -> bool) -> Duration {
+        let begin = Instant::now();
+        while !holds() {
+            assert!(
+                begin.elapsed() < Duration::from_secs(seconds),
+                "not within {seconds} s: {what}"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        begin.elapsed()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let journal = self.run(&[
+                "journalctl",
+                "--no-pager",
+                "-o",
+                "short-precise",
+                "-u",
+                "cpe*",
+                "-u",
+                "dpe*",
+                "-n",
+                "200",
+            ]);
+            eprintln!(
+                "--- journal of the lab {} (ran {:.1} s)\n{}",
+                self.name,
+                self.started.elapsed().as_secs_f64(),
+                journal.stdout
+            );
+            let guests = self.sh("for m in $(machinectl list --no-legend | cut -d' ' -f1); do echo \"--- guest $m\"; timeout 5 journalctl -M $m --no-pager -o short-precise -u cpe-agent -n 60 || :; done");
+            eprintln!("{}", guests.stdout);
+        }
+        let output = self.script(&["kill", &self.name], &[]);
+        if output.code != 0 {
+            eprintln!("the lab {} was not cleaned up: {output:?}", self.name);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What happens to guests and their agents.
+
+use std::time::Duration;
+
+use end_to_end::{Document, Lab};
+
+fn document() -> Document {
+    Document::new("shop", &["a", "b"]).sleeper("db", 100_001)
+}
+
+#[test]
+fn a_killed_agent_comes_back_and_its_services_never_noticed() {
+    let lab = Lab::boot("agent-killed").with_guests(&["a", "b"]);
+    lab.deploy(&document());
+    let before = lab.sleepers(100_001);
+    lab.in_guest(&before[0].0, "systemctl kill -s KILL cpe-agent.service")
+        .ok();
+    std::thread::sleep(Duration::from_secs(5));
+    lab.wait("the assembly is online", 20, || {
+        lab.status("shop").assembly_state(&before[0].0) == "online"
+            && lab.status("shop").all_running()
+    });
+    assert_eq!(lab.sleepers(100_001), before);
+}
+
+#[test]
+fn a_stopped_agent_is_replaced_before_its_lease_can_be_broken() {
+    let lab = Lab::boot("agent-stopped").with_guests(&["a", "b"]);
+    lab.deploy(&document());
+    let home = lab.sleepers(100_001)[0].0.clone();
+    lab.in_guest(&home, "systemctl kill -s STOP cpe-agent.service")
+        .ok();
+    // Whether it heals or is moved, the service is never in two places and ends up running.
+    for _ in 0..150 {
+        assert!(lab.sleepers(100_001).len() <= 1, "the service runs twice");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    lab.wait("the service runs and is known", 40, || {
+        lab.sleepers(100_001).len() == 1 && lab.status("shop").assembly_of("db").is_some()
+    });
+}
+
+#[test]
+fn a_rebooted_guest_gets_its_services_back() {
+    let lab = Lab::boot("guest-reboot").with_guests(&["a"]);
+    lab.deploy(&Document::new("shop", &["a"]).sleeper("db", 100_001));
+    let before = lab.sleepers(100_001);
+    lab.sh("systemctl -M a reboot").ok();
+    lab.wait("the service runs again after the reboot", 60, || {
+        let now = lab.sleepers(100_001);
+        now.len() == 1 && now != before && lab.status("shop").all_running()
+    });
+}
+
+#[test]
+fn a_power_cut_guest_is_taken_back_when_it_boots_again() {
+    let lab = Lab::boot("power-cut").with_guests(&["a", "b"]);
+    lab.deploy(&document());
+    let home = lab.sleepers(100_001)[0].0.clone();
+    lab.guest("cut", &home);
+    lab.wait("the service moved", 40, || {
+        lab.sleepers(100_001)
+            .iter()
+            .any(|(guest, _)| *guest != home)
+    });
+    lab.guest("start", &home);
+    lab.wait("the assembly is online again", 40, || {
+        lab.status("shop").assembly_state(&home) == "online"
+    });
+    lab.wait("the event says so", 10, || {
+        lab.events()
+            .iter()
+            .any(|event| event.kind() == "assembly.recovered")
+    });
+    assert_eq!(lab.sleepers(100_001).len(), 1);
+}
+
+#[test]
+fn a_guest_paused_for_less_than_the_heartbeat_timeout_is_left_alone() {
+    let lab = Lab::boot("short-pause").with_guests(&["a", "b"]);
+    lab.deploy(&document());
+    let before = lab.sleepers(100_001);
+    lab.guest("pause", &before[0].0);
+    std::thread::sleep(Duration::from_millis(900));
+    lab.guest("resume", &before[0].0);
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(lab.sleepers(100_001), before);
+    assert!(
+        lab.events()
+            .iter()
+            .all(|event| event.kind() != "assembly.lost")
+    );
+}
+
+#[test]
+fn a_guest_paused_for_longer_is_powered_off_by_its_unit_before_its_services_move() {
+    let lab = Lab::boot("long-pause").with_guests(&["a", "b"]);
+    lab.sh("cp /usr/share/doc/cpe/60-dpe-unit-fencing.rules /etc/polkit-1/rules.d/ && sleep 1.5")
+        .ok();
+    lab.deploy(
+        &document().fencing(r#"<fencing mode="unit" unit="systemd-nspawn@{assembly}.service"/>"#),
+    );
+    let before = lab.sleepers(100_001);
+    lab.guest("pause", &before[0].0);
+    lab.wait("the service runs in the other assembly only", 60, || {
+        let now = lab.sleepers(100_001);
+        now.len() == 1 && now[0].0 != before[0].0
+    });
+    assert!(
+        lab.events()
+            .iter()
+            .any(|event| event.kind() == "assembly.fencing-succeeded")
+    );
+}
+
+#[test]
+fn a_service_that_refuses_to_stop_has_its_guest_rebooted_when_the_lease_ends() {
+    let lab = Lab::boot("refuses").with_guests(&["a", "b"]);
+    // The agent's stop never succeeds: the lease can be kept only by a reboot.
+    lab.write("/srv/shared/stubborn", include_str!("stubborn-agent.sh"));
+    for guest in ["a", "b"] {
+        lab.in_guest(guest, "mkdir -p /usr/lib/ocf/resource.d/test && install -m 755 /srv/shared/stubborn /usr/lib/ocf/resource.d/test/stubborn").ok();
+    }
+    lab.deploy(&Document::new("shop", &["a", "b"]).service(
+        r#"<service name="db" class="ocf" provider="test" type="stubborn" monitor_interval="1s" stop_timeout="2s"/>"#,
+    ));
+    let home = lab.sleepers(777_001)[0].0.clone();
+    let leader = format!("machinectl show {home} -P Leader");
+    let old = lab.sh(&leader).stdout;
+    // Cut the channel: the agent hears nothing of its DPE any more.
+    lab.sh(&format!("mv /run/cpe/guests/{home}/agent.sock /run/cpe/guests/{home}/hidden; systemctl restart dpe@shop.service")).ok();
+    let mut rebooted = false;
+    lab.wait("the guest rebooted and the service moved", 90, || {
+        assert!(lab.sleepers(777_001).len() <= 1, "the service runs twice");
+        let leader = lab.sh(&leader).stdout;
+        rebooted |= !leader.trim().is_empty() && leader != old;
+        rebooted && lab.sleepers(777_001).len() == 1
+    });
+}

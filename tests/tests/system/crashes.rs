@@ -1,0 +1,154 @@
+//! Daemons and the bus die at any moment; deployments and services do not notice.
+
+use std::time::Duration;
+
+use end_to_end::{Document, Lab};
+
+/// A small generator, so that each run kills at the same moments.
+struct Moments(u64);
+
+impl Moments {
+    fn next_ms(&mut self, below: u64) -> Duration {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        Duration::from_millis((self.0 >> 33) % below)
+    }
+}
+
+fn document(seconds: u32) -> Document {
+    Document::new("shop", &["a"]).sleeper("db", seconds)
+}
+
+#[test]
+fn no_deployment_is_lost_or_a_ghost_when_the_cpe_is_killed_at_random_moments() {
+    let lab = Lab::boot("kill-cpe").with_guests(&["a"]);
+    let mut moments = Moments(7);
+    for round in 0..20_u32 {
+        let kill_after = moments.next_ms(120);
+        // A client sends while the daemon is killed; what the client was told must hold.
+        let verb = match round % 3 {
+            0 => "deploy",
+            1 => "deploy-changed",
+            _ => "destroy",
+        };
+        lab.write("/srv/document.xml", &document(200_000 + round).xml());
+        let command = if verb == "destroy" {
+            "cpectl destroy shop"
+        } else {
+            "cpectl deploy /srv/document.xml"
+        };
+        let script = format!(
+            "({command}; echo $? > /srv/code) & sleep {:.3}; systemctl kill -s KILL cpe.service; wait || :; cat /srv/code",
+            kill_after.as_secs_f64()
+        );
+        let acknowledged = lab.sh(&script).stdout.trim().ends_with('0');
+        lab.wait("cpe is back", 20, || lab.cpectl(&["list"]).code == 0);
+        if acknowledged && verb == "destroy" {
+            lab.wait("the acknowledged destruction is done", 60, || {
+                lab.cpectl(&["show", "shop"]).code != 0
+            });
+        } else if acknowledged {
+            lab.wait("the acknowledged document is in force", 60, || {
+                lab.sleepers(200_000 + round).len() == 1
+            });
+        }
+        // Stored deployments and running units agree, whatever was acknowledged.
+        lab.wait("no lost deployment and no ghost", 60, || {
+            let stored = lab.cpectl(&["show", "shop"]).code == 0;
+            let running = lab.main_pid("dpe@shop.service") != 0;
+            stored == running
+        });
+    }
+}
+
+#[test]
+fn services_and_the_deployment_survive_a_dpe_killed_at_random_moments() {
+    let lab = Lab::boot("kill-dpe").with_guests(&["a"]);
+    // systemd's start limit is for crash loops, not for this test's patience
+    lab.sh("mkdir -p /etc/systemd/system/dpe@.service.d; printf '[Unit]\\nStartLimitIntervalSec=0\\n' > /etc/systemd/system/dpe@.service.d/test.conf; systemctl daemon-reload").ok();
+    lab.deploy(&document(300_000));
+    let before = lab.sleepers(300_000);
+    let mut moments = Moments(11);
+    for _ in 0..20 {
+        std::thread::sleep(moments.next_ms(600));
+        lab.sh("systemctl kill -s KILL dpe@shop.service || :").ok();
+    }
+    lab.wait("the deployment is managed again", 40, || {
+        lab.status("shop").all_running()
+    });
+    assert_eq!(lab.sleepers(300_000), before);
+    let died = lab
+        .events()
+        .iter()
+        .filter(|event| event.kind() == "dpe.died")
+        .count();
+    assert!(died >= 1);
+}
+
+#[test]
+fn a_dpe_that_systemd_gave_up_on_is_started_again_by_the_cpe() {
+    let lab = Lab::boot("gave-up").with_guests(&["a"]);
+    lab.sh("mkdir -p /etc/systemd/system/dpe@.service.d; printf '[Unit]\\nStartLimitBurst=1\\n[Service]\\nRestart=no\\n' > /etc/systemd/system/dpe@.service.d/test.conf; systemctl daemon-reload").ok();
+    lab.deploy(&document(400_000));
+    let before = lab.sleepers(400_000);
+    lab.sh("systemctl kill -s KILL dpe@shop.service").ok();
+    lab.wait("the CPE started it", 60, || {
+        lab.main_pid("dpe@shop.service") != 0 && lab.status("shop").all_running()
+    });
+    assert_eq!(lab.sleepers(400_000), before);
+}
+
+#[test]
+fn everything_goes_on_after_the_bus_was_restarted() {
+    let lab = Lab::boot("bus-restart").with_guests(&["a"]);
+    lab.deploy(&document(500_000));
+    let before = lab.sleepers(500_000);
+    let (cpe, dpe) = (
+        lab.main_pid("cpe.service"),
+        lab.main_pid("dpe@shop.service"),
+    );
+    lab.sh("systemctl restart dbus.service").ok();
+    lab.wait("status is told over the new bus", 40, || {
+        lab.status("shop").all_running()
+    });
+    assert_eq!(lab.sleepers(500_000), before);
+    assert_eq!(
+        (
+            lab.main_pid("cpe.service"),
+            lab.main_pid("dpe@shop.service")
+        ),
+        (cpe, dpe),
+        "a daemon was restarted"
+    );
+    lab.deploy(&document(500_001));
+    assert_eq!(lab.sleepers(500_001).len(), 1);
+}
+
+#[test]
+fn no_event_is_lost_or_doubled_when_daemons_and_bus_restart_in_between() {
+    let lab = Lab::boot("events-kept").with_guests(&["a"]);
+    lab.deploy(&document(600_000));
+    for script in [
+        "systemctl kill -s KILL cpe.service",
+        "systemctl restart dbus.service",
+        "systemctl kill -s KILL dpe@shop.service",
+    ] {
+        let before = lab.sleepers(600_000);
+        lab.sh(&format!("kill -9 {}; {script}", before[0].1)).ok();
+        lab.wait("the service is back and the status known", 60, || {
+            let now = lab.sleepers(600_000);
+            now.len() == 1 && now != before && lab.status("shop").all_running()
+        });
+    }
+    lab.wait(
+        "each failure and each recovery was recorded once",
+        30,
+        || {
+            let events = lab.events();
+            let count = |kind: &str| events.iter().filter(|event| event.kind() == kind).count();
+            count("service.failed") == 3 && count("service.recovered") == 3
+        },
+    );
+}

@@ -1,0 +1,8 @@
+//! End-to-end tests: real systemd, D-Bus, journald, guests and resource agents, each test in a
+//! private system of its own. The modules are the user-visible behaviours.
+
+mod assemblies;
+mod bus;
+mod crashes;
+mod flows;
+mod size;
