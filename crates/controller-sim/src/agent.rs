@@ -77,7 +77,7 @@ impl World {
                 if over {
                     let reply =
                         ToDpe::ExecuteRefused(operation.id.clone(), "the lease has ended".into());
-                    self.to_dpe(stream, reply);
+                    self.post_to_dpe(stream, reply);
                     return;
                 }
                 if agent.knows(&operation.id) {
@@ -100,7 +100,7 @@ impl World {
                 agent
                     .records
                     .remove(&(resource.clone(), action.clone(), interval_ms));
-                self.to_dpe(stream, ToDpe::Cancelled(resource, action, interval_ms));
+                self.post_to_dpe(stream, ToDpe::Cancelled(resource, action, interval_ms));
             }
             ToAgent::Forget { epoch, resource } => {
                 let agent = &mut self.guests[guest].agent;
@@ -132,7 +132,7 @@ impl World {
         stop_timeout_us: u64,
     ) {
         if epoch < self.guests[guest].agent.epoch {
-            self.to_dpe(stream, ToDpe::Refused { stale: true });
+            self.post_to_dpe(stream, ToDpe::Refused { stale: true });
             return;
         }
         if self.lease_over(guest)
@@ -140,7 +140,7 @@ impl World {
             && !self.lease_settled(guest)
         {
             self.lease_check(guest);
-            self.to_dpe(stream, ToDpe::Refused { stale: false });
+            self.post_to_dpe(stream, ToDpe::Refused { stale: false });
             return;
         }
         let clock = self.guests[guest].clock(self.now_us);
@@ -171,7 +171,7 @@ impl World {
             ..Hello::default()
         };
         let history = self.guests[guest].agent.history();
-        self.to_dpe(stream, ToDpe::Welcome(hello, history));
+        self.post_to_dpe(stream, ToDpe::Welcome(hello, history));
         self.plan_lease_check(guest);
         self.timer_after(guest, 0, Timer::Heartbeat);
     }
@@ -276,7 +276,7 @@ impl World {
                 .records
                 .insert(key(&record.operation), record.clone());
             if let Some(stream) = self.guests[guest].agent.connection {
-                self.to_dpe(stream, ToDpe::Completed(Box::new(record)));
+                self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
             }
         }
         let own = &self.guests[guest];
@@ -364,7 +364,7 @@ impl World {
             }
             *next_us = self.now_us + heartbeat_us;
         }
-        self.to_dpe(stream, ToDpe::Heartbeat(stamp));
+        self.post_to_dpe(stream, ToDpe::Heartbeat(stamp));
         self.timer_after(guest, heartbeat_us, Timer::Heartbeat);
     }
 
@@ -510,7 +510,7 @@ impl World {
                 )
             });
             if let Some(stream) = self.guests[guest].agent.connection {
-                self.to_dpe(stream, ToDpe::Completed(Box::new(record)));
+                self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
             }
         }
         self.next_operation(guest, resource);

@@ -33,7 +33,7 @@ use scenario::Scenario;
 use world::World;
 
 /// How to run a seed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// Keep a trace of everything.
     pub trace: bool,
@@ -41,16 +41,6 @@ pub struct Options {
     pub shadow: bool,
     /// Deliberate mistakes of the controller.
     pub sabotage: Sabotage,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            trace: false,
-            shadow: false,
-            sabotage: Sabotage::default(),
-        }
-    }
 }
 
 /// What a run found.

@@ -73,7 +73,7 @@ fn main() -> ExitCode {
                         seed,
                         Options {
                             trace: false,
-                            shadow: arguments.shadow || seed % 4 == 0,
+                            shadow: arguments.shadow || seed.is_multiple_of(4),
                             sabotage,
                         },
                     );

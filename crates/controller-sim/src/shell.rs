@@ -394,7 +394,7 @@ impl World {
             lease_us: u64::from(connect.lease_ms) * MS,
             stop_timeout_us: u64::from(connect.stop_timeout_ms) * MS,
         };
-        self.to_agent(id, hello);
+        self.post_to_agent(id, hello);
         self.after(3 * SECOND, Happening::HelloOverdue(id));
     }
 
@@ -442,11 +442,11 @@ impl World {
     fn send(&mut self, assembly: &str, message: impl FnOnce(u64) -> ToAgent) {
         let epoch = self.shell.wants.get(assembly).map(|connect| connect.epoch);
         if let (Some(epoch), Some(id)) = (epoch, self.shell.streams.get(assembly).copied()) {
-            self.to_agent(id, message(epoch));
+            self.post_to_agent(id, message(epoch));
         }
     }
 
-    fn to_agent(&mut self, id: u64, message: ToAgent) {
+    fn post_to_agent(&mut self, id: u64, message: ToAgent) {
         let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
             return;
         };
@@ -459,7 +459,7 @@ impl World {
         self.at(at_us, Happening::ToAgent(id, message));
     }
 
-    pub(crate) fn to_dpe(&mut self, id: u64, message: ToDpe) {
+    pub(crate) fn post_to_dpe(&mut self, id: u64, message: ToDpe) {
         let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
             return;
         };

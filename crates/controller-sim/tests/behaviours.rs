@@ -650,3 +650,78 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
     expect_well(&world);
     assert_eq!(world.executed().len(), executed);
 }
+
+#[test]
+fn a_cleanup_lets_a_service_be_tried_again_where_its_start_failed() {
+    let mut world = running(2, 1, Mode::Lease);
+    let home = place(&world, "service1");
+    // Its process dies, and for a while every operation in any assembly may fail.
+    for guest in 0..2 {
+        world.goes_wrong(Fault::BadOperations(guest, 60 * SECOND));
+    }
+    let guest = world.guest(&home);
+    for _ in 0..6 {
+        world.goes_wrong(Fault::KillService(guest, 0));
+        world.run_for(10);
+    }
+    world.run_for(60);
+    world.ask(Request::Cleanup {
+        service: Some("service1".into()),
+        assembly: None,
+    });
+    world.run_for(60);
+    expect_well(&world);
+    let status = world
+        .controller()
+        .expect("the DPE lives")
+        .status(world.time());
+    assert_eq!(status.failures, []);
+}
+
+#[test]
+fn a_guest_that_was_paused_for_long_comes_back_empty() {
+    let mut world = running(2, 2, Mode::Unit);
+    let home = place(&world, "service1");
+    let guest = world.guest(&home);
+    world.goes_wrong(Fault::Pause(guest, 30 * SECOND, false));
+    world.run_for(20);
+    assert_ne!(place(&world, "service1"), home);
+    world.run_for(60);
+    expect_well(&world);
+}
+
+#[test]
+fn an_agent_that_hangs_is_no_reason_for_a_second_copy() {
+    let mut world = running(2, 2, Mode::Lease);
+    world.goes_wrong(Fault::HangAgent(0, 60 * SECOND));
+    world.run_for(120);
+    expect_well(&world);
+}
+
+#[test]
+fn events_wait_for_a_log_that_is_away_and_for_a_dpe_that_is_dead() {
+    let mut world = running(2, 2, Mode::Unit);
+    let home = place(&world, "service1");
+    let guest = world.guest(&home);
+    let told = world.told().len();
+    world.goes_wrong(Fault::LogAway(30 * SECOND));
+    world.goes_wrong(Fault::KillService(guest, 0));
+    world.run_for(15);
+    assert_eq!(world.told().len(), told);
+    world.goes_wrong(Fault::KillDpe);
+    world.run_for(60);
+    let expected = [
+        format!("service.failed service1 {home}"),
+        format!("service.recovered service1 {home}"),
+    ];
+    let news = since(world.told(), told);
+    assert!(
+        contains_in_order(&news, &expected.each_ref().map(String::as_str)),
+        "{news:#?}"
+    );
+    assert_eq!(
+        news.iter().filter(|line| **line == expected[0]).count(),
+        1,
+        "{news:#?}"
+    );
+}

@@ -119,6 +119,23 @@ impl History {
         activity(self.resources.get(resource)?)
     }
 
+    /// Whether the last operation of a resource, monitors apart, failed.
+    pub fn last_single_failed(&self, resource: &str) -> bool {
+        let single = |record: &&Record| {
+            record.operation.interval_ms == 0 && record.state == RecordState::Complete
+        };
+        let records = self
+            .resources
+            .get(resource)
+            .into_iter()
+            .flat_map(BTreeMap::values);
+        let found = |record: &Record| record.is_probe() && matches!(record.rc, 0 | 8 | 190 | 191);
+        records
+            .filter(single)
+            .max_by_key(|record| record.call_id)
+            .is_some_and(|record| record.failed() && !found(record))
+    }
+
     /// Whether a resource may be running: active, failed, or being started.
     pub fn may_run(&self, resource: &str) -> bool {
         self.resources.get(resource).is_some_and(|records| {

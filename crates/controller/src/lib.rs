@@ -94,6 +94,7 @@ mod operation;
 mod plan;
 mod report;
 mod requests;
+mod results;
 mod services;
 mod spec;
 mod status;

@@ -241,8 +241,24 @@ impl Controller {
         fact.stop_timeout_ms = told.stop_timeout_ms;
         fact.unleased = told.lease_ms == 0;
         fact.told = Told::Online;
-        let back = matches!(facts.told, Told::Missed | Told::Lost | Told::Fencing);
-        if rebooted || matches!(facts.told, Told::Nothing | Told::Safe) {
+        if matches!(facts.told, Told::Lost | Told::Fencing)
+            || (facts.told == Told::Missed && !rebooted)
+        {
+            let reason = if rebooted {
+                "its guest was rebooted, its agent answers"
+            } else {
+                "its agent answers again"
+            };
+            self.event(
+                now,
+                Kind::AssemblyRecovered,
+                name,
+                "",
+                "online",
+                reason,
+                &[],
+            );
+        } else if rebooted || matches!(facts.told, Told::Nothing | Told::Safe) {
             self.event(
                 now,
                 Kind::AssemblyOnline,
@@ -250,16 +266,6 @@ impl Controller {
                 "",
                 "online",
                 "its agent answers",
-                &[],
-            );
-        } else if back {
-            self.event(
-                now,
-                Kind::AssemblyRecovered,
-                name,
-                "",
-                "online",
-                "its agent answers again",
                 &[],
             );
         }

@@ -7,6 +7,7 @@ use crate::input::{Refusal, Request};
 use crate::liveness::Life;
 use crate::spec::{Spec, base_name};
 use crate::time::Time;
+use std::collections::BTreeSet;
 
 impl Controller {
     pub(crate) fn request(&mut self, now: Time, request: Request) -> Result<(), Refusal> {
@@ -288,16 +289,23 @@ impl Controller {
         }
         targets.sort();
         targets.dedup();
+        // What an operation that failed has left behind must be looked at anew; what runs is known to run. What the document no longer
+        // names would never be looked at again.
+        let named: BTreeSet<String> = targets
+            .iter()
+            .map(|(_, resource)| resource)
+            .filter(|r| in_spec(r))
+            .cloned()
+            .collect();
         for (name, resource) in &targets {
             let busy = self.runs.values().any(|run| {
                 run.assembly == *name
                     && matches!(&run.work, crate::execute::Work::Operation(operation) if operation.resource == *resource)
             });
-            let usable = self
-                .assemblies
-                .get(name)
-                .is_some_and(crate::liveness::Assembly::reachable);
-            if usable && !busy {
+            let failed = self.assemblies.get(name).is_some_and(|assembly| {
+                assembly.reachable() && assembly.history.last_single_failed(resource)
+            });
+            if failed && !busy && named.contains(resource) {
                 self.forget_resource(name, resource);
             } else {
                 self.forget_failure(name, resource);

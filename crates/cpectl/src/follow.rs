@@ -173,24 +173,4 @@ impl Follower {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_fits_as_the_daemon_filters() {
-        let filter = Filter {
-            deployment: "shop".into(),
-            kind: "service.*".into(),
-            ..Filter::default()
-        };
-        let event = |deployment: &str, kind: &str| Event {
-            deployment: deployment.into(),
-            kind: kind.into(),
-            ..Event::default()
-        };
-        assert!(filter.fits(&event("shop", "service.failed")));
-        assert!(!filter.fits(&event("shop", "assembly.lost")));
-        assert!(!filter.fits(&event("store", "service.failed")));
-        assert_eq!(filter.to_fields().len(), 2);
-    }
-}
+mod tests;

@@ -64,7 +64,11 @@ pub fn run(arguments: &Validate, output: &Output) -> Result<(), Failure> {
         };
         return Err(Failure::new(
             Kind::Invalid,
-            format!("{files} invalid: {errors} errors, {warnings} warnings"),
+            format!(
+                "{files} invalid: {}, {}",
+                count(errors, "error"),
+                count(warnings, "warning")
+            ),
         ));
     }
     Ok(())
@@ -72,11 +76,18 @@ pub fn run(arguments: &Validate, output: &Output) -> Result<(), Failure> {
 
 /// Warnings of a document that is about to be sent, on standard error; its errors are the daemon's to report.
 pub fn warn(file: &Path, document: &str, output: &Output) {
-    for problem in deployment::read_with_warnings(document.as_bytes()).problems {
-        if problem.severity == Severity::Warning {
+    let outcome = deployment::read_with_warnings(document.as_bytes());
+    if outcome.deployment.is_some() {
+        for problem in outcome.problems {
             output.note(&format!("{}:{problem}", file.display()));
         }
     }
+}
+
+/// `1 error`, `2 errors`
+fn count(number: usize, of: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {of}{s}")
 }
 
 fn line(file: &Path, problem: &Problem, output: &Output) -> String {

@@ -329,7 +329,7 @@ fn evaluate_runnable(cluster: &mut Cluster, id: ActionId) {
         return;
     }
     if needs == Needs::Nothing {
-        let runnable = !(guest && !fencing::can_fence(cluster, node_id));
+        let runnable = !guest || fencing::can_fence(cluster, node_id);
         let action = cluster.action_mut(id);
         action.reason = None;
         action.runnable = runnable;

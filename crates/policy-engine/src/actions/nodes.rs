@@ -146,7 +146,8 @@ fn order_starts(cluster: &mut Cluster, leaf: ResourceId, node: NodeId, fence: Ac
             parent.is_clone() && !parent.unique && parent.known_on.contains(node)
         });
     let unknown_here = resource.allowed.contains(node) && !known;
-    for id in resource.actions.to_vec().into_iter().rev() {
+    let actions = resource.actions.to_vec();
+    for id in actions.into_iter().rev() {
         let action = cluster.action(id);
         match action.needs {
             Needs::Fencing => {

@@ -339,7 +339,8 @@ fn notify_leaf(
     happens: bool,
 ) {
     let task = &notification.task;
-    for id in cluster.resource(leaf).actions.to_vec() {
+    let actions = cluster.resource(leaf).actions.to_vec();
+    for id in actions {
         let action = cluster.action_mut(id);
         let concerned = matches!(
             action.task,
@@ -443,7 +444,8 @@ fn notify(
         link(cluster, id, confirmed, OrderFlags::SEQ);
     }
     if phase == NotifyPhase::Post {
-        for id in cluster.resource(leaf).actions.to_vec() {
+        let actions = cluster.resource(leaf).actions.to_vec();
+        for id in actions {
             let action = cluster.action(id);
             if action.key.interval_ms > 0 && action.task != Task::Cancel {
                 link(cluster, confirmed, id, OrderFlags::SEQ);

@@ -23,7 +23,7 @@ pub struct Mode {
 
 /// So many merges are done in a run. The paths through entangled colocations can be exponentially many; after this number each
 /// dependent's wishes are followed only so far ([`MERGES_PER_DEPENDENT`]).
-pub const MERGES: u64 = 5_000_000;
+pub const MERGES: u64 = 3_000_000;
 
 /// See [`MERGES`].
 const MERGES_PER_DEPENDENT: u64 = 1000;

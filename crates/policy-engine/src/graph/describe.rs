@@ -139,7 +139,7 @@ impl Describer<'_> {
     }
 
     /// §16.5: attributes sorted by name, and parameters whose names start with a digit.
-    fn attributes(&mut self, id: ActionId) -> (Vec<(Text, Text)>, Vec<(Text, Text)>) {
+    fn attributes(&mut self, id: ActionId) -> (Pairs, Pairs) {
         let cluster = self.cluster;
         let action = cluster.action(id);
         let mut out = Attributes::default();
@@ -299,8 +299,11 @@ impl Describer<'_> {
     }
 }
 
+/// Names with values.
+type Pairs = Vec<(Text, Text)>;
+
 #[derive(Default)]
-struct Attributes(Vec<(Text, Text)>);
+struct Attributes(Pairs);
 
 impl Attributes {
     fn set_if_absent(&mut self, name: Text, value: &Text) {

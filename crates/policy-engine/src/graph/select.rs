@@ -63,10 +63,11 @@ fn add_resource(cluster: &mut Cluster, id: ResourceId, selected: &mut Selected) 
                 add_resource(cluster, clone, selected);
             }
             for replica in &data.replicas {
-                for part in [replica.ip, Some(replica.container), replica.connection] {
-                    if let Some(part) = part {
-                        add_resource(cluster, part, selected);
-                    }
+                for part in [replica.ip, Some(replica.container), replica.connection]
+                    .into_iter()
+                    .flatten()
+                {
+                    add_resource(cluster, part, selected);
                 }
             }
         }

@@ -185,7 +185,8 @@ pub fn block_dependents(cluster: &mut Cluster, id: ActionId) {
 }
 
 fn block(cluster: &mut Cluster, id: ResourceId, task: &Task, because: ResourceId) {
-    for action in cluster.resource(id).actions.to_vec().into_iter().rev() {
+    let actions = cluster.resource(id).actions.to_vec();
+    for action in actions.into_iter().rev() {
         if !cluster.action(action).runnable || cluster.action(action).task != *task {
             continue;
         }

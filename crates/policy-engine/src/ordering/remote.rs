@@ -91,13 +91,8 @@ pub fn order(cluster: &mut Cluster) {
             continue;
         };
         if action.task == Task::Start {
-            for other in cluster
-                .resource(resource)
-                .actions
-                .to_vec()
-                .into_iter()
-                .rev()
-            {
+            let actions = cluster.resource(resource).actions.to_vec();
+            for other in actions.into_iter().rev() {
                 let stop = cluster.action(other);
                 if stop.task == Task::Stop && stop.node != Some(node) {
                     let then = side_of(cluster, other);

@@ -1,0 +1,144 @@
+//! What works without a daemon, and what is said when there is none.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn cpectl(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cpectl"))
+        .args(arguments)
+        .env_remove("CPE_BUS")
+        .output()
+        .expect("cpectl")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../examples")
+        .join(name)
+}
+
+/// The lines that begin with a line number.
+fn problems(report: &str) -> Vec<String> {
+    let numbered = |line: &&str| line.starts_with(|c: char| c.is_ascii_digit());
+    report.lines().filter(numbered).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_valid_example_is_valid() {
+    for name in [
+        "three-tier.xml",
+        "three-tier-modified.xml",
+        "original-form.xml",
+        "raw-configuration.xml",
+    ] {
+        let output = cpectl(&["validate", &example(name).to_string_lossy()]);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{name}: {}{}",
+            stdout(&output),
+            stderr(&output)
+        );
+        assert!(stdout(&output).contains("valid: deployment "), "{name}");
+    }
+}
+
+#[test]
+fn an_invalid_document_is_reported_with_file_line_and_column_and_status_3() {
+    let path = example("invalid.xml");
+    let output = cpectl(&["validate", &path.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(3));
+    let expected = problems(
+        &std::fs::read_to_string(example("invalid.expected")).expect("the expected report"),
+    );
+    assert!(!expected.is_empty());
+    let reported: Vec<String> = stdout(&output)
+        .lines()
+        .map(|line| {
+            line.split_once("invalid.xml:")
+                .expect("every line names the file")
+                .1
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(reported, expected);
+
+    let output = cpectl(&["--json", "validate", &path.to_string_lossy()]);
+    let json: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    assert_eq!(json[0]["valid"], false);
+    assert_eq!(
+        json[0]["problems"].as_array().map(Vec::len),
+        Some(expected.len())
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let output = cpectl(&["validate", "/nowhere/at/all.xml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("/nowhere/at/all.xml"));
+    let directory = tempfile::tempdir().expect("a directory");
+    let binary = directory.path().join("binary.xml");
+    std::fs::write(&binary, b"<deployable\n name=\"\xff\"/>").expect("a file");
+    let output = cpectl(&["validate", &binary.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        stderr(&output).contains("binary.xml:2: error:"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn without_a_bus_the_status_is_7_and_the_text_says_which_one() {
+    let output = cpectl(&["--bus", "unix:path=/nowhere/bus", "list"]);
+    assert_eq!(output.status.code(), Some(7));
+    assert!(
+        stderr(&output).contains("unix:path=/nowhere/bus"),
+        "{}",
+        stderr(&output)
+    );
+    let output = cpectl(&["--json", "--bus", "unix:path=/nowhere/bus", "list"]);
+    let error: serde_json::Value = serde_json::from_str(&stderr(&output)).expect("JSON");
+    assert_eq!(error["exit_status"], 7);
+}
+
+#[test]
+fn wrong_usage_has_status_2() {
+    let usages: [&[&str]; 5] = [
+        &["frobnicate"],
+        &[],
+        &["--bus", "nonsense", "list"],
+        &["destroy"],
+        &["maintenance", "shop", "perhaps"],
+    ];
+    for arguments in usages {
+        assert_eq!(cpectl(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn man_pages_and_completions_are_made_of_the_same_grammar() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let output = cpectl(&["man", &directory.path().to_string_lossy()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let page = std::fs::read_to_string(directory.path().join("cpectl.1")).expect("the page");
+    for word in ["deploy", "confirm\\-fenced", "Exit status", "\\-\\-bus"] {
+        assert!(page.contains(word), "{word}");
+    }
+    assert!(directory.path().join("cpectl-deploy.1").exists());
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(
+            stdout(&cpectl(&["completions", shell])).contains("unstandby"),
+            "{shell}"
+        );
+    }
+}
