@@ -157,9 +157,18 @@ fn main() -> ExitCode {
         matches!((at("assembly.lost"), at("assembly.fencing-succeeded")), (Some(lost), Some(safe)) if lost < safe)
             && events.iter().position(|event| event.kind() == "service.moved") > at("assembly.fencing-succeeded"),
     );
-    report.within("web1 is started again and is back", 30, || {
-        lab.status("shop").assembly_state("web1") == "online"
-    });
+    report.within(
+        "web1 is started again and takes back what prefers it",
+        30,
+        || {
+            lab.status("shop").is_settled()
+                && lab
+                    .processes("^nginx: master")
+                    .iter()
+                    .all(|(guest, _)| guest == "web1")
+                && lab.sh(SHOP).code == 0
+        },
+    );
     show(&lab);
 
     step(

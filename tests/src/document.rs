@@ -77,7 +77,7 @@ impl Document {
         if !self.constraints.is_empty() {
             let _ = writeln!(text, "  <constraints>{}</constraints>", self.constraints);
         }
-        text.push_str("</deployable>\n");
+        text.push_str("</deployable>");
         text
     }
 }

@@ -156,7 +156,11 @@ impl Shell {
             match effect {
                 Effect::Persist(changes) => self.store.write(&changes)?,
                 Effect::Connect(connect) => self.agents.connect(connect),
-                Effect::Disconnect { assembly } => self.agents.disconnect(&assembly),
+                Effect::Disconnect { assembly } => {
+                    // An agent that is released must hear of it, or its lease would stop what is to run on.
+                    self.finish_releases().await;
+                    self.agents.disconnect(&assembly);
+                }
                 Effect::Renew { assembly, stamp_us } => {
                     self.agents.call(&assembly, Call::Renew(stamp_us));
                 }
@@ -196,7 +200,7 @@ impl Shell {
                     self.public.send_modify(|public| public.summary = summary);
                 }
                 Effect::Unloaded => {
-                    while self.releases.join_next().await.is_some() {}
+                    self.finish_releases().await;
                     self.unloaded = true;
                 }
                 Effect::Superseded { assembly } => bail!(
@@ -238,6 +242,10 @@ impl Shell {
             // Without a stream the sender is dropped at once.
             let _ = tokio::time::timeout(RELEASE_TIMEOUT, released).await;
         });
+    }
+
+    async fn finish_releases(&mut self) {
+        while self.releases.join_next().await.is_some() {}
     }
 
     fn fence(&self, request: controller::FenceRequest) {

@@ -29,8 +29,8 @@ fn an_unauthorised_caller_can_read_but_change_nothing() {
     }
     assert_eq!(lab.sleepers(100_001).len(), 1);
     // A member of the group may.
-    lab.sh("useradd --system --groups cpe operator").ok();
-    let member = lab.sh(&format!("setpriv --reuid=operator --regid=operator --init-groups {CALL} DestroyDeployment sb shop true 2>&1"));
+    lab.sh("useradd --system --groups cpe carol").ok();
+    let member = lab.sh(&format!("setpriv --reuid=carol --regid=carol --init-groups {CALL} DestroyDeployment sb shop true 2>&1"));
     assert_eq!(member.code, 0, "{member:?}");
 }
 
