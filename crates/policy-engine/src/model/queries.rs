@@ -272,6 +272,11 @@ impl Cluster {
         only.filter(|_| single)
     }
 
+    /// Whether [`Cluster::location_of`] is this node; quick to say no.
+    pub fn is_at(&self, id: ResourceId, node: NodeId, current: bool) -> bool {
+        self.is_within(id, current, &mut Some(node)) && self.location_of(id, current).is_some()
+    }
+
     /// Whether all locations are one node: `only`, which the first location sets. Asked for every pair of instances: no allocation.
     fn is_within(&self, id: ResourceId, current: bool, only: &mut Option<NodeId>) -> bool {
         let resource = self.resource(id);
