@@ -31,11 +31,11 @@ pub fn instance_at(
     attribute: Option<&Text>,
 ) -> Option<ResourceId> {
     let matches = |instance: ResourceId| {
-        let Some(location) = cluster.location_of(instance, current) else {
-            return false;
-        };
-        let here = location == node
+        let here = cluster.is_at(instance, node, current)
             || attribute.is_some_and(|name| {
+                let Some(location) = cluster.location_of(instance, current) else {
+                    return false;
+                };
                 let lookup = AttributeLookup::for_colocation(cluster, name, instance);
                 same_value(lookup.value(location), lookup.value(node))
             });

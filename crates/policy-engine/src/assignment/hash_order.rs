@@ -1,5 +1,6 @@
 //! The order in which the reference walks a score table (scheduler-spec/03 appendix A): that of a hash table keyed by node id. It decides
-//! only which of several equally free nodes counts as the one with the most room (§18.2).
+//! only which of several equally free nodes counts as the one with the most room (§18.2), and the order of attributes in utilization
+//! lines (§19).
 
 use crate::model::{Cluster, NodeId, NodeTable};
 
@@ -29,18 +30,25 @@ const MODULI: [(usize, u32); 20] = [
 
 /// `nodes`, which are in `table`, in the order of the hash table into which the whole table was inserted in node order.
 pub fn sorted(cluster: &Cluster, table: &NodeTable, nodes: Vec<NodeId>) -> Vec<NodeId> {
-    let mut hash = HashTable::new();
-    for node in &cluster.node_order {
-        if table.contains(*node) {
-            hash.insert(*node, hash_of(&cluster.node(*node).id));
-        }
+    let all = cluster
+        .node_order
+        .iter()
+        .copied()
+        .filter(|node| table.contains(*node))
+        .map(|node| (&*cluster.node(node).id, node));
+    let mut sorted = by_key(all);
+    sorted.retain(|node| nodes.contains(node));
+    sorted
+}
+
+/// Values in the order of a hash table into which they were inserted with these keys.
+pub fn by_key<'k, T: Copy>(entries: impl Iterator<Item = (&'k str, T)>) -> Vec<T> {
+    let mut table = HashTable::new();
+    for (key, value) in entries {
+        table.insert(value, hash_of(key));
     }
-    hash.slots
-        .into_iter()
-        .flatten()
-        .map(|(node, _)| node)
-        .filter(|node| nodes.contains(node))
-        .collect()
+    let slots = table.slots.into_iter().flatten();
+    slots.map(|(value, _)| value).collect()
 }
 
 fn hash_of(key: &str) -> u32 {
@@ -50,14 +58,14 @@ fn hash_of(key: &str) -> u32 {
     hash.max(2)
 }
 
-struct HashTable {
+struct HashTable<T> {
     /// Position of its size in [`MODULI`].
     size: usize,
     count: usize,
-    slots: Vec<Option<(NodeId, u32)>>,
+    slots: Vec<Option<(T, u32)>>,
 }
 
-impl HashTable {
+impl<T: Copy> HashTable<T> {
     fn new() -> Self {
         HashTable {
             size: 0,
@@ -82,9 +90,9 @@ impl HashTable {
         index
     }
 
-    fn insert(&mut self, node: NodeId, hash: u32) {
+    fn insert(&mut self, value: T, hash: u32) {
         let index = self.probe(hash, |index| self.slots[index].is_some());
-        self.slots[index] = Some((node, hash));
+        self.slots[index] = Some((value, hash));
         self.count += 1;
         if MODULI[self.size].0 <= self.count + self.count / 16 {
             self.resize();
@@ -123,6 +131,14 @@ impl HashTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attributes_come_in_the_reference_s_order() {
+        let order = |keys: &[&'static str]| by_key(keys.iter().map(|key| (*key, *key)));
+        assert_eq!(order(&["cpu", "memory", "net"]), ["cpu", "net", "memory"]);
+        let all = ["cpu", "memory", "disk", "gpu", "net"];
+        assert_eq!(order(&all), ["cpu", "disk", "net", "gpu", "memory"]);
+    }
 
     #[test]
     fn nothing_is_lost_when_the_table_grows() {

@@ -1,7 +1,7 @@
 //! Utilization: what fits on which node (scheduler-spec/03 §18).
 
 use super::apply::{Effect, effect};
-use super::colocations;
+use super::{colocations, hash_order};
 use crate::configuration::scalar;
 use crate::model::{Cluster, NodeId, ResourceId, Score, ScoreLine, Table, Text, Variant};
 use rustc_hash::FxHashSet;
@@ -61,16 +61,20 @@ fn record_capacities(cluster: &mut Cluster, when: &str) {
             continue;
         }
         let node = cluster.node(node);
-        let line = format!("{when}: {} capacity:{}", node.name, listed(&node.capacity));
+        let capacity = listed(&node.capacity, &node.utilization);
+        let line = format!("{when}: {} capacity:{capacity}", node.name);
         cluster.score_lines.push(ScoreLine::Utilization(line));
     }
 }
 
-fn listed(amounts: &Amounts) -> String {
-    amounts
-        .iter()
-        .map(|(name, amount)| format!(" {name}={amount}"))
-        .collect()
+/// Amounts as text; those that are still as configured as they were written.
+fn listed(amounts: &Amounts, configured: &Table) -> String {
+    let text = |(name, left): &(Text, i32)| match configured.text(name) {
+        Some(text) if amount(text) == *left => format!(" {name}={text}"),
+        _ => format!(" {name}={left}"),
+    };
+    let entries = amounts.iter().map(|entry| (&*entry.0, entry));
+    hash_order::by_key(entries).into_iter().map(text).collect()
 }
 
 /// A resource takes its share of a node.
@@ -85,7 +89,7 @@ pub fn consume(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
             "pcmk__assign_resource: {} utilization on {}:{}",
             cluster.resource(id).id,
             cluster.node(node).name,
-            listed(&used)
+            listed(&used, &cluster.resource(id).utilization)
         );
         cluster.score_lines.push(ScoreLine::Utilization(line));
     }
@@ -145,7 +149,7 @@ pub fn ban_full_nodes(cluster: &mut Cluster, id: ResourceId) -> Option<NodeId> {
         .filter(|(node, entry)| cluster.is_usable_at(*node, entry.score))
         .map(|(node, _)| node)
         .collect();
-    let usable = super::hash_order::sorted(cluster, &cluster.resource(id).allowed, usable);
+    let usable = hash_order::sorted(cluster, &cluster.resource(id).allowed, usable);
     let most_free = usable.iter().copied().reduce(|best, node| {
         if compare_capacity(cluster, node, best) == Ordering::Less {
             node

@@ -267,10 +267,31 @@ impl Cluster {
 
     /// The single node of [`Cluster::locations_of`]; `None` if there is none or several.
     pub fn location_of(&self, id: ResourceId, current: bool) -> Option<NodeId> {
-        match self.locations_of(id, current).as_slice() {
-            [node] => Some(*node),
-            _ => None,
+        let mut only = None;
+        let single = self.is_within(id, current, &mut only);
+        only.filter(|_| single)
+    }
+
+    /// Whether [`Cluster::location_of`] is this node; quick to say no.
+    pub fn is_at(&self, id: ResourceId, node: NodeId, current: bool) -> bool {
+        self.is_within(id, current, &mut Some(node)) && self.location_of(id, current).is_some()
+    }
+
+    /// Whether all locations are one node: `only`, which the first location sets. Asked for every pair of instances: no allocation.
+    fn is_within(&self, id: ResourceId, current: bool, only: &mut Option<NodeId>) -> bool {
+        let resource = self.resource(id);
+        if !resource.is_primitive() {
+            return resource
+                .children
+                .iter()
+                .all(|child| self.is_within(*child, current, only));
         }
+        let nodes: &[NodeId] = if current {
+            &resource.active_on
+        } else {
+            resource.assigned.as_slice()
+        };
+        nodes.iter().all(|node| *only.get_or_insert(*node) == *node)
     }
 
     /// Whether the resource or any descendant has what `test` looks for.
