@@ -192,7 +192,7 @@ async fn require_administrator(connection: &Connection, header: &Header<'_>) -> 
     if uid == 0 || uid == rustix::process::geteuid().as_raw() {
         return Ok(());
     }
-    let cpe = zbus::names::BusName::try_from(CPE_NAME).map_err(zbus::Error::from)?;
+    let cpe = zbus::names::BusName::try_from(CPE_NAME)?;
     match bus.get_name_owner(cpe).await {
         Ok(owner) if owner.as_str() == sender.as_str() => Ok(()),
         _ => Err(denied(format!(

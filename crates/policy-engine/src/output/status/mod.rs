@@ -1,6 +1,6 @@
 //! The status display: node list and resource list (scheduler-spec/06 §B.2–B.8).
 //!
-//! [`display`] for the two lists, [`counts`] and [`is_in_maintenance`] for the lines above them.
+//! [`display`] for the two lists, [`counts`] and `is_in_maintenance` for the lines above them.
 
 mod bundles;
 mod clones;
