@@ -4,8 +4,9 @@ SHELL := /bin/bash
 PROFILE ?= release
 CARGO ?= cargo
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-LAB ?= $(CURDIR)/target/lab
-LAYER := $(LAB)/layer
+# Where the lab keeps its roots and the installed programs; the end-to-end tests read it too.
+export CPE_LAB ?= $(CURDIR)/target/lab
+LAYER := $(CPE_LAB)/layer
 # End-to-end tests make namespaces and a cgroup, so their binaries run as root.
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 AS_ROOT := $(if $(SUDO),CARGO_TARGET_$(subst -,_,$(shell echo $(HOST) | tr a-z A-Z))_RUNNER="sudo -E")
@@ -27,7 +28,7 @@ build: packages ## build all programs (release)
 .PHONY: lab
 lab: packages ## build what the end-to-end tests boot: two Debian roots and the installed programs
 	$(CARGO) build --locked
-	$(SUDO) ./tests/lab/build-roots.sh $(LAB)/roots
+	$(SUDO) ./tests/lab/build-roots.sh $(CPE_LAB)/roots
 	$(SUDO) rm -rf --one-file-system "$(LAYER).new"
 	$(SUDO) $(MAKE) --no-print-directory install PROFILE=debug DESTDIR=$(LAYER).new
 	$(SUDO) rm -rf --one-file-system "$(LAYER)" && $(SUDO) mv "$(LAYER).new" "$(LAYER)"
@@ -40,6 +41,12 @@ demo: lab ## the whole job on a private real system, step by step
 test: lab ## every test
 	$(CARGO) test --locked --workspace --exclude end-to-end
 	$(AS_ROOT) RUST_TEST_THREADS=$${E2E_THREADS:-2} $(CARGO) test --locked -p end-to-end
+
+.PHONY: bench
+bench: lab build ## speed and memory: the scheduler beside its peer, then the whole system
+	target/release/policy-simulate bench $(if $(wildcard ../shared/corpus/xml),--corpus ../shared/corpus/xml)
+	$(SUDO) $(MAKE) --no-print-directory install PROFILE=release DESTDIR=$(CPE_LAB)/release-layer > /dev/null
+	$(AS_ROOT) CPE_LAB_LAYER=$(CPE_LAB)/release-layer $(CARGO) run --locked --quiet -p end-to-end --bin figures
 
 .PHONY: check
 check: ## formatting, lints and documentation, as CI does

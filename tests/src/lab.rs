@@ -47,6 +47,11 @@ fn prepared() -> PathBuf {
     std::env::var_os("CPE_LAB").map_or_else(|| project_dir().join("target/lab"), PathBuf::from)
 }
 
+/// The installed tree that is laid over host and guests: `$CPE_LAB_LAYER`, else what `make lab` installed.
+fn layer() -> PathBuf {
+    std::env::var_os("CPE_LAB_LAYER").map_or_else(|| prepared().join("layer"), PathBuf::from)
+}
+
 /// What keeps a lab from running here, in words, or `None`.
 pub fn missing_prerequisite() -> Option<String> {
     // Asked of the process itself: the effective uid is in its status file.
@@ -68,13 +73,13 @@ pub fn missing_prerequisite() -> Option<String> {
     {
         return Some("a mounted cgroup2 file system".into());
     }
-    for part in ["roots/system", "roots/guest", "layer/usr/bin/cpe"] {
-        if !prepared().join(part).exists() {
-            return Some(format!(
-                "{}: run `make lab` first",
-                prepared().join(part).display()
-            ));
-        }
+    let parts = [
+        prepared().join("roots/system"),
+        prepared().join("roots/guest"),
+        layer().join("usr/bin/cpe"),
+    ];
+    if let Some(part) = parts.iter().find(|part| !part.exists()) {
+        return Some(format!("{}: run `make lab` first", part.display()));
     }
     None
 }
@@ -95,7 +100,7 @@ impl Lab {
         let bind = format!(
             "{roots}/guest:/srv/guest:ro {layer}:/srv/layer:ro {scripts}:/srv/lab:ro {project}/examples:/srv/examples:ro",
             roots = prepared.join("roots").display(),
-            layer = prepared.join("layer").display(),
+            layer = layer().display(),
             scripts = scripts().display(),
             project = project_dir().display(),
         );
@@ -108,7 +113,7 @@ impl Lab {
             ],
             &[
                 ("LAB_BIND", &bind),
-                ("LAB_LAYERS", &prepared.join("layer").to_string_lossy()),
+                ("LAB_LAYERS", &layer().to_string_lossy()),
                 ("LAB_OWNER", &std::process::id().to_string()),
             ],
         );
