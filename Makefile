@@ -39,8 +39,8 @@ demo: lab ## the whole job on a private real system, step by step
 
 .PHONY: test
 test: lab ## every test
-	$(CARGO) test --locked --workspace --exclude end-to-end
-	$(AS_ROOT) RUST_TEST_THREADS=$${E2E_THREADS:-2} $(CARGO) test --locked -p end-to-end
+	$(CARGO) test --locked --no-fail-fast --workspace --exclude end-to-end
+	$(AS_ROOT) RUST_TEST_THREADS=$${E2E_THREADS:-2} $(CARGO) test --locked --no-fail-fast -p end-to-end
 
 .PHONY: bench
 bench: lab build ## speed and memory: the scheduler beside its peer, then the whole system

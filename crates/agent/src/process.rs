@@ -5,7 +5,7 @@
 //! daemons that the resource agent has started, and to end them is the business of its `stop`. The mark also finds what an agent
 //! process that was killed has left behind, without having had to write a process id down first.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -195,9 +195,9 @@ fn marked_processes(marks: &BTreeSet<String>) -> Vec<Pid> {
             .is_some_and(|mark| marks.contains(mark))
     };
     let own = rustix::process::getpid();
-    let mut marked = Vec::new();
+    let mut marked = BTreeMap::new();
     let Ok(entries) = std::fs::read_dir("/proc") else {
-        return marked;
+        return Vec::new();
     };
     for entry in entries.flatten() {
         let Some(pid) = entry
@@ -215,28 +215,31 @@ fn marked_processes(marks: &BTreeSet<String>) -> Vec<Pid> {
         if pid == own || !environment.split(|&byte| byte == 0).any(is_mark) {
             continue;
         }
-        if is_running(&entry.path().join("stat")) {
-            marked.push(pid);
+        if let Ok(stat) = std::fs::read_to_string(entry.path().join("stat"))
+            && let Some(session) = session_of_running(&stat)
+        {
+            marked.insert(pid.as_raw_nonzero().get(), session);
         }
     }
-    let session_of = |pid: Pid| rustix::process::getsid(Some(pid)).ok();
     marked
         .iter()
-        .copied()
-        .filter(|&pid| session_of(pid).is_none_or(|session| !marked.contains(&session)))
+        .filter(|(_, session)| !marked.contains_key(session))
+        .filter_map(|(&pid, _)| Pid::from_raw(pid))
         .collect()
 }
 
-/// False for a zombie, which is gone but for its parent.
-fn is_running(stat: &std::path::Path) -> bool {
-    // `pid (name) state …`; the name may hold anything, so the last parenthesis counts.
-    std::fs::read_to_string(stat)
-        .ok()
-        .and_then(|text| {
-            text.rsplit_once(") ")
-                .map(|(_, rest)| !rest.starts_with(['Z', 'X']))
-        })
-        .unwrap_or(false)
+/// The session of a process by its `/proc/PID/stat`; none for a zombie, which is gone but for its parent.
+///
+/// It is 0 where the session was begun outside this PID namespace (the agent in a container, say), which is why the
+/// file is read and not `getsid` called: callers of that take 0 for an impossible answer.
+fn session_of_running(stat: &str) -> Option<i32> {
+    // `pid (name) state parent group session …`; the name may hold anything, so the last parenthesis counts.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    match fields.next()? {
+        "Z" | "X" => None,
+        _ => fields.nth(2)?.parse().ok(),
+    }
 }
 
 #[cfg(test)]
@@ -308,6 +311,16 @@ mod tests {
             (End::Exited(0), "started\n")
         );
         assert_eq!(kill_marked(&BTreeSet::from([program.mark])), 1);
+    }
+
+    #[test]
+    fn it_reads_the_session_of_a_running_process() {
+        let stat = |name, state, session| format!("12 ({name}) {state} 1 12 {session} 0 -1 4194560");
+        assert_eq!(session_of_running(&stat("sh", "S", 9)), Some(9));
+        assert_eq!(session_of_running(&stat("a) Z 1 1 1", "R", 7)), Some(7));
+        assert_eq!(session_of_running(&stat("sh", "S", 0)), Some(0));
+        assert_eq!(session_of_running(&stat("sh", "Z", 9)), None);
+        assert_eq!(session_of_running("12 (sh"), None);
     }
 
     #[tokio::test]

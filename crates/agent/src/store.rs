@@ -66,8 +66,14 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
-    /// Held until the process ends.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child that has not yet called exec holds the same lock.
+        let _ = flock(&self.lock, FlockOperation::Unlock);
+    }
 }
 
 impl Store {
@@ -97,7 +103,7 @@ impl Store {
         })?;
         let store = Store {
             folder: folder.to_owned(),
-            _lock: lock,
+            lock,
         };
         let found = store.read(boot_id)?;
         Ok((store, found))
