@@ -14,6 +14,7 @@ use zbus::Connection;
 
 use crate::agents::{Agents, Call};
 use crate::bus::{self, Public, Question};
+use crate::explain::Basis;
 use crate::kept_inputs::KeptInputs;
 use crate::store::Store;
 use crate::{fencing, outbox};
@@ -274,6 +275,9 @@ impl Shell {
             }
             Question::Input(reply) => {
                 let _ = reply.send(self.controller.input(now()));
+            }
+            Question::Basis(reply) => {
+                let _ = reply.send(Basis::of(&self.controller, now()));
             }
             Question::Document(reply) => {
                 let (document, generation) = self.controller.document().unwrap_or(("", 0));
