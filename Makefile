@@ -37,8 +37,8 @@ lab: packages ## build what the end-to-end tests boot: two Debian roots and the 
 	$(SUDO) rm -rf --one-file-system "$(LAYER)" && $(SUDO) mv "$(LAYER).new" "$(LAYER)"
 
 .PHONY: demo
-demo: lab ## the whole job on a private real system, step by step
-	$(AS_ROOT) $(CARGO) run --locked --quiet -p end-to-end --bin demo
+demo: packages ## the whole job on a private real system, step by step (STAGE=processes: without booted guests)
+	@./tests/lab/demo.sh $(STAGE)
 
 .PHONY: test
 test: lab ## every test
