@@ -9,7 +9,10 @@ export CPE_LAB ?= $(CURDIR)/target/lab
 LAYER := $(CPE_LAB)/layer
 # End-to-end tests make namespaces and a cgroup, so their binaries run as root.
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-AS_ROOT := $(if $(SUDO),CARGO_TARGET_$(subst -,_,$(shell echo $(HOST) | tr a-z A-Z))_RUNNER="sudo -E")
+RUNNER := CARGO_TARGET_$(subst -,_,$(shell echo $(HOST) | tr a-z A-Z))_RUNNER
+AS_ROOT := $(if $(SUDO),$(RUNNER)="sudo -E")
+# The tests of the agent's class systemd run under a private `systemd --user`.
+UNDER_USER_MANAGER := $(RUNNER)="$(if $(SUDO),sudo -E )$(CURDIR)/tests/lab/user-manager.sh --"
 
 -include mk/install.mk
 
@@ -34,12 +37,13 @@ lab: packages ## build what the end-to-end tests boot: two Debian roots and the 
 	$(SUDO) rm -rf --one-file-system "$(LAYER)" && $(SUDO) mv "$(LAYER).new" "$(LAYER)"
 
 .PHONY: demo
-demo: lab ## the whole job on a private real system, step by step
-	$(AS_ROOT) $(CARGO) run --locked --quiet -p end-to-end --bin demo
+demo: packages ## the whole job on a private real system, step by step (STAGE=processes: without booted guests)
+	@./tests/lab/demo.sh $(STAGE)
 
 .PHONY: test
 test: lab ## every test
 	$(CARGO) test --locked --no-fail-fast --workspace --exclude end-to-end
+	$(UNDER_USER_MANAGER) $(CARGO) test --locked --workspace --exclude end-to-end --test systemd -- --ignored
 	$(AS_ROOT) RUST_TEST_THREADS=$${E2E_THREADS:-2} $(CARGO) test --locked --no-fail-fast -p end-to-end
 
 .PHONY: bench

@@ -1,8 +1,5 @@
-//! Class systemd on a real service manager: that of the user bus, under which these tests must run.
-//!
-//! ```text
-//! tests/lab/user-manager.sh -- cargo test -p cpe-agent --features manager-tests --test systemd
-//! ```
+//! Class systemd on a real service manager: that of the user bus. `make test` runs these tests under a private one; where a
+//! user is logged in, `cargo test -p cpe-agent --test systemd -- --ignored` uses theirs.
 
 #[path = "behaviour/guest.rs"]
 #[allow(dead_code)]
@@ -60,6 +57,7 @@ fn unit_operation(unit: &str, class: &str, action: &str) -> Operation {
 }
 
 #[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
 async fn it_starts_watches_and_stops_a_unit() {
     let unit = Unit::new("watched", "ExecStart=/bin/sleep 1000").await;
     let guest = Guest::start_with_bus(Some("user"));
@@ -103,6 +101,7 @@ async fn it_starts_watches_and_stops_a_unit() {
 }
 
 #[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
 async fn it_reports_a_unit_that_does_not_come_up() {
     let unit = Unit::new("broken", "Type=notify\nExecStart=/bin/false").await;
     let guest = Guest::start_with_bus(Some("user"));
@@ -131,6 +130,7 @@ async fn it_reports_a_unit_that_does_not_come_up() {
 }
 
 #[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
 async fn it_notices_that_a_units_process_has_died() {
     let unit = Unit::new("killed", "ExecStart=/bin/sleep 1000").await;
     let guest = Guest::start_with_bus(Some("user"));
@@ -152,6 +152,7 @@ async fn it_notices_that_a_units_process_has_died() {
 }
 
 #[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
 async fn it_gives_up_a_start_at_its_timeout_and_takes_the_job_back() {
     let unit = Unit::new(
         "slow",
@@ -174,6 +175,7 @@ async fn it_gives_up_a_start_at_its_timeout_and_takes_the_job_back() {
 }
 
 #[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
 async fn it_says_that_a_unit_is_not_installed() {
     let guest = Guest::start_with_bus(Some("user"));
     let mut dpe = guest.dpe(1).await;
@@ -200,6 +202,7 @@ async fn it_says_that_a_unit_is_not_installed() {
 }
 
 #[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
 async fn it_stops_units_when_the_lease_ends() {
     let unit = Unit::new("leased", "ExecStart=/bin/sleep 1000").await;
     let guest = Guest::start_with_bus(Some("user"));
