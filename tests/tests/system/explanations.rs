@@ -1,6 +1,6 @@
 //! What an administrator asks of a deployment that runs: why is it so, and what if?
 
-use end_to_end::{Document, Lab};
+use end_to_end::{Document, Lab, System};
 
 fn shop() -> Document {
     Document::new("shop", &["a", "b"])
