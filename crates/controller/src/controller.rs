@@ -153,6 +153,7 @@ impl Controller {
             boottime_us: now.boottime_us.max(self.last_time.boottime_us),
             wall_us: now.wall_us,
         };
+        self.notice_stall(now);
         self.last_time = now;
         if self.superseded {
             return Err(Refusal::NotReady(
@@ -479,6 +480,11 @@ impl Controller {
             lease_ms: spec.lease_ms,
             stop_timeout_ms: spec.stop_timeout_ms,
         }
+    }
+
+    /// When it was last called.
+    pub(crate) fn last_time(&self) -> Time {
+        self.last_time
     }
 
     /// Makes deliberate mistakes from now on.

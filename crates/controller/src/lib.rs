@@ -97,6 +97,7 @@ mod requests;
 mod results;
 mod services;
 mod spec;
+mod stall;
 mod status;
 mod time;
 mod transition;

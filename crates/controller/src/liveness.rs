@@ -44,6 +44,8 @@ pub(crate) struct Assembly {
     pub hello: Hello,
     /// Boot time when it was last heard, µs.
     pub heard_us: u64,
+    /// Its silence was excused because this controller did not listen; until it is heard again.
+    pub excused: bool,
     /// Wall clock when it was last heard, µs; 0: never.
     pub heard_wall_us: u64,
     /// Boot time until which its agent may hold a lease, µs.
@@ -109,6 +111,7 @@ impl Controller {
             connected: false,
             hello: Hello::default(),
             heard_us: now.boottime_us,
+            excused: false,
             heard_wall_us: 0,
             lease_until_us: now.boottime_us + u64::from(lease_ms) * MS,
             old_lease_ends_us: now.boottime_us,
@@ -189,6 +192,7 @@ impl Controller {
         let rebooted = !facts.boot_id.is_empty() && facts.boot_id != hello.boot_id;
         assembly.connected = true;
         assembly.heard_us = now.boottime_us;
+        assembly.excused = false;
         assembly.heard_wall_us = now.wall_us;
         assembly.hello = hello;
         // What a lost assembly's fencing was for is over when its agent is back; a device that was asked will do its work anyway, and
@@ -293,6 +297,7 @@ impl Controller {
             return;
         }
         assembly.heard_us = now.boottime_us;
+        assembly.excused = false;
         assembly.heard_wall_us = now.wall_us;
         if assembly.life == Life::Missed {
             assembly.life = Life::Online;
