@@ -315,7 +315,8 @@ mod tests {
 
     #[test]
     fn it_reads_the_session_of_a_running_process() {
-        let stat = |name, state, session| format!("12 ({name}) {state} 1 12 {session} 0 -1 4194560");
+        let stat =
+            |name, state, session| format!("12 ({name}) {state} 1 12 {session} 0 -1 4194560");
         assert_eq!(session_of_running(&stat("sh", "S", 9)), Some(9));
         assert_eq!(session_of_running(&stat("a) Z 1 1 1", "R", 7)), Some(7));
         assert_eq!(session_of_running(&stat("sh", "S", 0)), Some(0));

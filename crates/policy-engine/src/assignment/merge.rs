@@ -97,7 +97,9 @@ pub fn with_primaries(cluster: &Cluster, source: ResourceId) -> NodeTable {
     };
     let mut table = cluster.resource(source).allowed.clone();
     merger.merging.insert(source);
-    merger.go_on(source, &mut table, 1.0);
+    if has_usable(cluster, &table) {
+        merger.go_on(source, &mut table, 1.0);
+    }
     merger.finish();
     table
 }
@@ -112,6 +114,8 @@ struct Merger<'c> {
     /// Merges that were granted, and how many of them are left until it gives up.
     granted: u64,
     left: u64,
+    /// Room that one merge leaves to the next.
+    spare: (NodeTable, Vec<Score>),
 }
 
 impl<'c> Merger<'c> {
@@ -124,6 +128,7 @@ impl<'c> Merger<'c> {
             merging: FxHashSet::default(),
             granted,
             left: granted,
+            spare: Default::default(),
         }
     }
 
@@ -152,34 +157,40 @@ impl<'c> Merger<'c> {
                 self.merge(*first, table, via, factor, rollback);
             }
         } else {
-            let mut work = table.clone();
-            self.add_matching(source, &mut work, via, factor);
-            if self.go_on(source, &mut work, factor) || !rollback {
+            let mut before = std::mem::take(&mut self.spare.0);
+            before.clone_from(table);
+            self.add_matching(source, table, via, factor);
+            let usable = has_usable(self.cluster, table);
+            let undone = rollback && !usable;
+            if undone {
+                std::mem::swap(table, &mut before);
+            }
+            self.spare.0 = before;
+            if usable {
+                self.go_on(source, table, factor);
+            }
+            if !undone {
                 if self.mode.non_negative {
-                    for (_, entry) in work.iter_mut() {
+                    for (_, entry) in table.iter_mut() {
                         if entry.score == UNUSABLE {
                             entry.score = Score(1);
                         }
                     }
                 }
-                *table = work;
             }
         }
         self.merging.remove(&source);
     }
 
-    /// Merges what lies behind `source`, if any usable node is left. False if none is.
-    fn go_on(&mut self, source: ResourceId, work: &mut NodeTable, factor: f32) -> bool {
+    /// Merges what lies behind `source`.
+    fn go_on(&mut self, source: ResourceId, work: &mut NodeTable, factor: f32) {
         let cluster = self.cluster;
-        if !has_usable(cluster, work) {
-            return false;
-        }
         let side = if self.mode.this_with {
             Side::ThisWith
         } else {
             Side::WithThis
         };
-        for id in colocations::list(cluster, source, side) {
+        for id in colocations::list(cluster, source, side).iter().copied() {
             let next = cluster.colocation(id);
             if side == Side::WithThis && !colocations::has_influence(cluster, next, next.primary) {
                 continue;
@@ -189,12 +200,11 @@ impl<'c> Merger<'c> {
                 self.merge(side.other(next), work, next, weakened, true);
             });
         }
-        true
     }
 
     /// Adds the scores of `source` on matching nodes (§14.3).
     fn add_matching(
-        &self,
+        &mut self,
         source: ResourceId,
         work: &mut NodeTable,
         via: &Colocation,
@@ -205,7 +215,8 @@ impl<'c> Merger<'c> {
         let table = with_group
             .as_ref()
             .unwrap_or(&cluster.resource(source).allowed);
-        let best = BestScores::new(cluster, source, &via.attribute, table);
+        let room = std::mem::take(&mut self.spare.1);
+        let best = BestScores::new(cluster, source, &via.attribute, table, room);
         let of_target = AttributeLookup::for_colocation(cluster, &via.attribute, self.target);
         // banning what must not be near is no reason to go there, unless it can only go there
         let is_void = |best: Score| {
@@ -229,6 +240,9 @@ impl<'c> Merger<'c> {
                 Ordering::Equal => Score::ZERO,
                 Ordering::Greater => UNUSABLE,
             };
+        }
+        if let BestScores::ByNode(_, room) = best {
+            self.spare.1 = room;
         }
     }
 
@@ -282,14 +296,23 @@ enum BestScores {
 }
 
 impl BestScores {
-    fn new(cluster: &Cluster, source: ResourceId, attribute: &str, table: &NodeTable) -> Self {
+    /// `room`: a list that may be used for the result.
+    fn new(
+        cluster: &Cluster,
+        source: ResourceId,
+        attribute: &str,
+        table: &NodeTable,
+        room: Vec<Score>,
+    ) -> Self {
         let lookup = AttributeLookup::for_colocation(cluster, attribute, source);
         let available = table
             .iter()
             .filter(|(node, _)| cluster.node(*node).is_available());
         if attribute == "#uname" {
             let mut nameless = Score::MINUS_INFINITY;
-            let mut best = vec![Score::MINUS_INFINITY; cluster.nodes.len()];
+            let mut best = room;
+            best.clear();
+            best.resize(cluster.nodes.len(), Score::MINUS_INFINITY);
             for (node, entry) in available {
                 let slot = match lookup.named_source(node) {
                     Some(node) => &mut best[node.index()],

@@ -148,11 +148,13 @@ impl Describer<'_> {
             out.set_if_absent(name.clone(), value);
         }
         let mut numbered = Vec::new();
+        let before = out.0.len();
         for (name, value) in self.parameters(action).iter() {
             if name.starts_with(|c: char| c.is_ascii_digit()) {
                 numbered.push((name.clone(), value.clone()));
-            } else {
-                out.set_if_absent(name.clone(), value);
+            } else if !out.0[..before].iter().any(|(own, _)| own == name) {
+                // there may be thousands, but a table has no name twice
+                out.0.push((name.clone(), value.clone()));
             }
         }
         for (name, value) in &action.own_meta {

@@ -144,6 +144,14 @@ impl Task {
         })
     }
 
+    /// Whether this completes another task: what [`Task::completion`] returns.
+    pub fn is_completion(&self) -> bool {
+        matches!(
+            self,
+            Task::Running | Task::Stopped | Task::Promoted | Task::Demoted | Task::Notified
+        )
+    }
+
     /// The inverse of [`Task::completion`], for start, stop, promote and demote; any other task is returned as it is.
     pub fn folded(&self) -> Task {
         match self {
