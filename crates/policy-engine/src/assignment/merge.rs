@@ -7,7 +7,6 @@ use crate::explain::Cause;
 use crate::model::{
     AttributeLookup, Cluster, Colocation, ColocationId, NodeTable, ResourceId, Score, Variant,
 };
-use rustc_hash::FxHashSet;
 use std::cmp::Ordering;
 
 /// How preferences are merged.
@@ -78,9 +77,8 @@ pub fn merge(
 
 /// The table of `source` with the preferences of everything that it is colocated with (§9.1).
 pub fn with_primaries(cluster: &Cluster, source: ResourceId) -> NodeTable {
-    let mut merging = FxHashSet::default();
+    let group = source;
     let mut source = source;
-    merging.insert(source);
     while cluster.resource(source).is_group() {
         match cluster.resource(source).children.last() {
             Some(last) => source = *last,
@@ -91,12 +89,10 @@ pub fn with_primaries(cluster: &Cluster, source: ResourceId) -> NodeTable {
         this_with: true,
         ..Mode::default()
     };
-    let mut merger = Merger {
-        merging,
-        ..Merger::new(cluster, source, mode)
-    };
+    let mut merger = Merger::new(cluster, source, mode);
     let mut table = cluster.resource(source).allowed.clone();
-    merger.merging.insert(source);
+    merger.merging[group.index()] = true;
+    merger.merging[source.index()] = true;
     if has_usable(cluster, &table) {
         merger.go_on(source, &mut table, 1.0);
     }
@@ -109,8 +105,8 @@ struct Merger<'c> {
     /// The resource whose table it is.
     target: ResourceId,
     mode: Mode,
-    /// Resources whose merge is under way: each contributes once.
-    merging: FxHashSet<ResourceId>,
+    /// Resources whose merge is under way: each contributes once. By resource.
+    merging: Vec<bool>,
     /// Merges that were granted, and how many of them are left until it gives up.
     granted: u64,
     left: u64,
@@ -125,7 +121,7 @@ impl<'c> Merger<'c> {
             cluster,
             target,
             mode,
-            merging: FxHashSet::default(),
+            merging: vec![false; cluster.resources.len()],
             granted,
             left: granted,
             spare: Default::default(),
@@ -147,9 +143,10 @@ impl<'c> Merger<'c> {
         factor: f32,
         rollback: bool,
     ) {
-        if self.left == 0 || !self.merging.insert(source) {
+        if self.left == 0 || self.merging[source.index()] {
             return;
         }
+        self.merging[source.index()] = true;
         self.left -= 1;
         let resource = self.cluster.resource(source);
         if matches!(resource.variant, Variant::Group(_)) {
@@ -179,7 +176,7 @@ impl<'c> Merger<'c> {
                 }
             }
         }
-        self.merging.remove(&source);
+        self.merging[source.index()] = false;
     }
 
     /// Merges what lies behind `source`.
@@ -267,9 +264,12 @@ impl<'c> Merger<'c> {
 
 /// `score × factor`, rounded half away from zero; a preference that would vanish becomes one point, whose sign is the factor's.
 fn weakened(score: Score, factor: f32) -> Score {
+    if score == Score::ZERO {
+        return Score::ZERO;
+    }
     let product = f64::from(factor * score.0 as f32);
     let rounded = (product + if product < 0.0 { -0.5 } else { 0.5 }) as i64;
-    if rounded == 0 && score != Score::ZERO {
+    if rounded == 0 {
         return Score(if factor > 0.0 { 1 } else { -1 });
     }
     Score::clamped(rounded)
@@ -288,22 +288,27 @@ fn has_one_allowed(table: &NodeTable) -> bool {
 }
 
 /// The best score of a table per value of a node attribute, over the nodes that are available.
-enum BestScores {
+enum BestScores<'t> {
+    /// For `#uname` where all nodes are named and nobody asks for a guest's host: what the table says.
+    Same(&'t NodeTable),
     /// For `#uname`, which is different on every node: by node. `None` in front: nodes without name attribute.
     ByNode(Score, Vec<Score>),
     /// Lower-cased value, best score.
     ByValue(Vec<(Option<String>, Score)>),
 }
 
-impl BestScores {
+impl<'t> BestScores<'t> {
     /// `room`: a list that may be used for the result.
     fn new(
         cluster: &Cluster,
         source: ResourceId,
         attribute: &str,
-        table: &NodeTable,
+        table: &'t NodeTable,
         room: Vec<Score>,
     ) -> Self {
+        if attribute == "#uname" && !cluster.has_remote_nodes {
+            return BestScores::Same(table);
+        }
         let lookup = AttributeLookup::for_colocation(cluster, attribute, source);
         let available = table
             .iter()
@@ -336,6 +341,10 @@ impl BestScores {
     /// The best score where the attribute has the value that it has on `node` for another resource.
     fn get(&self, lookup: &AttributeLookup<'_>, node: crate::model::NodeId) -> Score {
         match self {
+            BestScores::Same(table) => match table.get(node) {
+                Some(entry) if lookup.cluster().node(node).is_available() => entry.score,
+                _ => Score::MINUS_INFINITY,
+            },
             BestScores::ByNode(nameless, best) => match lookup.named_source(node) {
                 Some(node) => best[node.index()],
                 None => *nameless,

@@ -54,6 +54,11 @@ impl<'a> AttributeLookup<'a> {
         }
     }
 
+    /// The cluster in which it looks.
+    pub fn cluster(&self) -> &'a Cluster {
+        self.cluster
+    }
+
     /// The node whose own attributes count for `node`; `None` for a guest node without host.
     pub fn source(&self, node: NodeId) -> Option<NodeId> {
         if !self.targets_host && !self.inside_bundle {
