@@ -37,12 +37,13 @@ lab: packages ## build what the end-to-end tests boot: two Debian roots and the 
 	$(SUDO) rm -rf --one-file-system "$(LAYER)" && $(SUDO) mv "$(LAYER).new" "$(LAYER)"
 
 .PHONY: demo
-demo: lab ## the whole job on a private real system, step by step
-	$(AS_ROOT) $(CARGO) run --locked --quiet -p end-to-end --bin demo
+demo: packages ## the whole job on a private real system, step by step (STAGE=processes: without booted guests)
+	@./tests/lab/demo.sh $(STAGE)
 
 .PHONY: test
 test: lab ## every test
 	$(CARGO) test --locked --no-fail-fast --workspace --exclude end-to-end
+	$(AS_ROOT) $(CARGO) test --locked --workspace --exclude end-to-end --test bus_api -- --ignored
 	$(UNDER_USER_MANAGER) $(CARGO) test --locked --workspace --exclude end-to-end --test systemd -- --ignored
 	$(AS_ROOT) RUST_TEST_THREADS=$${E2E_THREADS:-2} $(CARGO) test --locked --no-fail-fast -p end-to-end
 

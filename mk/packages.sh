@@ -5,11 +5,13 @@ set -euo pipefail
 
 # program:package pairs; a program that is there is never reinstalled
 needs="cc:gcc make:make dbus-daemon:dbus-daemon busctl:systemd mmdebstrap:mmdebstrap xmllint:libxml2-utils unshare:util-linux
-       nsenter:util-linux ip:iproute2 python3:python3-minimal curl:curl"
+       nsenter:util-linux ip:iproute2 python3:python3-minimal curl:curl pgrep:procps"
 packages=()
 for need in $needs; do
   command -v "${need%%:*}" > /dev/null 2>&1 || [ -x "/usr/sbin/${need%%:*}" ] || packages+=("${need#*:}")
 done
+# the user bus, under which the agent's class systemd is tested
+[ -e /usr/lib/systemd/user/dbus.socket ] || packages+=(dbus-user-session)
 [ ${#packages[@]} -gt 0 ] || exit 0
 mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
 if ! command -v apt-get > /dev/null; then

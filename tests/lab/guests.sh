@@ -9,7 +9,7 @@
 #   net               bridge br0 (10.77.0.1/24), fault table, unit drop-in; once
 #   add NAME N        make guest NAME with address 10.77.0.N (not started)
 #   start NAME...     boot; returns when the guests have finished booting
-#   stop NAME...      orderly power-off          cut NAME     power cut (SIGKILL to all)
+#   stop NAME...      orderly power-off
 #   pause|resume NAME freezer                    del NAME     power cut and forget its disk
 #   link NAME up|down cable                      drop NAME P  lose P % of packets both ways (0 heals)
 #   run NAME CMD...   as a transient unit in the guest
@@ -55,8 +55,6 @@ add)
 start)  systemctl reset-failed $(u "$@") 2>/dev/null || :; timeout 60 systemctl start $(u "$@");;
 stop)   timeout 30 machinectl poweroff "$@"
         for g; do gone "$g"; done;;
-cut)    timeout 20 systemctl kill --signal=KILL --kill-who=all $(u "$1")
-        gone "$1";;
 pause)  timeout 20 systemctl freeze "systemd-nspawn@$1";;
 resume) timeout 20 systemctl thaw "systemd-nspawn@$1";;
 link)   ip link set "vb-$1" "$2";;

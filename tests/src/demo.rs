@@ -4,10 +4,9 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use end_to_end::{Lab, missing_prerequisite};
+use end_to_end::{Lab, Output, Processes, System, missing_prerequisite};
 
 const GUESTS: [&str; 4] = ["web1", "web2", "app1", "db1"];
-const SHOP: &str = "curl -fsS --max-time 2 http://10.77.0.100/";
 
 /// Counts what held and what did not.
 struct Report {
@@ -39,49 +38,127 @@ fn step(number: u32, text: &str) {
     println!("\n{number}. {text}");
 }
 
-fn show(lab: &Lab) {
-    for line in lab.cpectl(&["status", "shop"]).stdout.lines() {
-        println!("     {line}");
-    }
+/// Where the demonstration takes place.
+struct Stage {
+    system: Box<dyn System>,
+    document: String,
+    modified: String,
+    /// The shop's address for its customers.
+    url: &'static str,
 }
 
-/// The processes of the three tiers: `(nginx, app, redis)`, each `guest:pid`.
-fn processes(lab: &Lab) -> [String; 3] {
-    ["^nginx: master", "python3 .*/app.py", "redis-server"].map(|pattern| {
-        let found = lab.processes(pattern);
-        found
-            .iter()
-            .map(|(guest, pid)| format!("{guest}:{pid}"))
-            .collect::<Vec<_>>()
-            .join(" ")
-    })
+impl Stage {
+    /// `booted`: a private system with booted guests. `processes`: guests as processes of this user. Else what is missing.
+    fn prepare(kind: &str) -> Result<Stage, String> {
+        match kind {
+            "booted" => missing_prerequisite().map_or_else(|| Ok(Stage::booted()), Err),
+            "processes" => Processes::missing_prerequisite().map_or_else(Stage::processes, Err),
+            _ => Err("to be told where to run: `booted` or `processes` (make demo chooses)".into()),
+        }
+    }
+
+    fn booted() -> Stage {
+        println!(
+            "A private system (real systemd, D-Bus and journal, in namespaces of its own) with four booted guests."
+        );
+        let lab = Lab::boot("demo");
+        lab.sh(
+            "install -d -o $(awk -F: '$1 == \"redis\" {print $3}' /srv/guest/etc/passwd) -m 750 /srv/shared/shop
+             cp /usr/share/doc/cpe/60-dpe-unit-fencing.rules /etc/polkit-1/rules.d/",
+        )
+        .ok();
+        Stage {
+            system: Box::new(lab.with_guests(&GUESTS)),
+            document: "/srv/examples/three-tier.xml".into(),
+            modified: "/srv/examples/three-tier-modified.xml".into(),
+            url: "http://10.77.0.100/",
+        }
+    }
+
+    fn processes() -> Result<Stage, String> {
+        println!(
+            "The service manager and the bus of this user, and four guests: units of it that run cpe-agent."
+        );
+        let processes = Processes::start(&GUESTS).map_err(|error| format!("{error:#}"))?;
+        Ok(Stage {
+            document: processes.file("document.xml"),
+            modified: processes.file("modified.xml"),
+            system: Box::new(processes),
+            url: "http://127.0.0.1:18080/",
+        })
+    }
+
+    fn visit(&self) -> Output {
+        self.system
+            .run(&["curl", "-fsS", "--max-time", "2", self.url])
+    }
+
+    fn show(&self) {
+        for line in self.system.cpectl(&["status", "shop"]).stdout.lines() {
+            println!("     {line}");
+        }
+    }
+
+    /// The processes of the three tiers, each with its guest: nginx, the application, Redis.
+    fn servers(&self) -> [Vec<(String, u32)>; 3] {
+        [self.nginx(), self.app(), self.redis()]
+    }
+
+    fn nginx(&self) -> Vec<(String, u32)> {
+        self.system.processes("^nginx: master")
+    }
+
+    fn app(&self) -> Vec<(String, u32)> {
+        self.system.processes("python3 .*/app.py")
+    }
+
+    fn redis(&self) -> Vec<(String, u32)> {
+        self.system.processes("redis-server")
+    }
 }
 
 fn main() -> ExitCode {
-    if let Some(missing) = missing_prerequisite() {
-        eprintln!("the demonstration needs {missing}");
-        return ExitCode::from(77);
-    }
     let begin = Instant::now();
-    let mut report = Report { failed: 0 };
+    let kind = std::env::args().nth(1).unwrap_or_default();
+    let stage = match Stage::prepare(&kind) {
+        Ok(stage) => stage,
+        Err(missing) => {
+            eprintln!("The demonstration needs {missing}");
+            return ExitCode::from(77);
+        }
+    };
     println!(
-        "A private system (real systemd, D-Bus and journal, in namespaces of its own) with four booted guests."
-    );
-    let lab = Lab::boot("demo");
-    lab.sh(
-        "install -d -o $(awk -F: '$1 == \"redis\" {print $3}' /srv/guest/etc/passwd) -m 750 /srv/shared/shop
-         cp /usr/share/doc/cpe/60-dpe-unit-fencing.rules /etc/polkit-1/rules.d/",
-    )
-    .ok();
-    let lab = lab.with_guests(&GUESTS);
-    println!(
-        "Ready after {:.1} s: cpe runs, {} boot cpe-agent.",
+        "Ready after {:.1} s: cpe runs, and cpe-agent in {}.",
         begin.elapsed().as_secs_f64(),
         GUESTS.join(", ")
     );
+    let mut report = Report { failed: 0 };
+    deploy(&stage, &mut report);
+    kill_the_dpe(&stage, &mut report);
+    kill_a_service(&stage, &mut report);
+    lose_an_assembly(&stage, &mut report);
+    modify(&stage, &mut report);
+    read_events(&stage, &mut report);
+    destroy(&stage, &mut report);
+    drop(stage);
+    println!(
+        "\n{:.0} s in all. {}",
+        begin.elapsed().as_secs_f64(),
+        match report.failed {
+            0 => "Everything held; nothing is left behind.".to_owned(),
+            failed => format!("{failed} did not hold."),
+        }
+    );
+    ExitCode::from(u8::from(report.failed > 0))
+}
 
-    step(1, "Deploy: cpectl deploy --wait examples/three-tier.xml");
-    let deployed = lab.cpectl(&["deploy", "--wait", "/srv/examples/three-tier.xml"]);
+fn deploy(stage: &Stage, report: &mut Report) {
+    let system = &stage.system;
+    step(
+        1,
+        &format!("Deploy: cpectl deploy --wait {}", stage.document),
+    );
+    let deployed = system.cpectl(&["deploy", "--wait", &stage.document]);
     report.check(
         "the deployment is accepted and all its services run",
         deployed.code == 0,
@@ -90,63 +167,79 @@ fn main() -> ExitCode {
         println!("{}{}", deployed.stdout, deployed.stderr);
     }
     report.within(
-        "nginx, the application and Redis answer behind http://10.77.0.100/",
+        &format!(
+            "nginx, the application and Redis answer behind {}",
+            stage.url
+        ),
         15,
-        || lab.sh(SHOP).code == 0,
+        || stage.visit().code == 0,
     );
     println!(
         "     {}",
-        lab.sh(SHOP).stdout.trim().replace('\n', "\n     ")
+        stage.visit().stdout.trim().replace('\n', "\n     ")
     );
-    show(&lab);
+    stage.show();
+}
 
+fn kill_the_dpe(stage: &Stage, report: &mut Report) {
+    let system = &stage.system;
     step(2, "kill -9 of the DPE");
-    let (before, old) = (processes(&lab), lab.main_pid("dpe@shop.service"));
-    lab.sh("systemctl kill -s KILL dpe@shop.service");
+    let (before, old) = (stage.servers(), system.main_pid("dpe@shop.service"));
+    system
+        .manage(&["kill", "--signal=KILL", "dpe@shop.service"])
+        .ok();
     report.within("another DPE manages the deployment", 15, || {
-        let pid = lab.main_pid("dpe@shop.service");
-        pid != 0 && pid != old && lab.status("shop").all_running()
+        let pid = system.main_pid("dpe@shop.service");
+        pid != 0 && pid != old && system.status("shop").all_running()
     });
     report.check(
         "the services were not touched: same processes",
-        processes(&lab) == before,
+        stage.servers() == before,
     );
-    report.check("and still answer", lab.sh(SHOP).code == 0);
-    show(&lab);
+    report.check("and still answer", stage.visit().code == 0);
+    stage.show();
+}
 
+fn kill_a_service(stage: &Stage, report: &mut Report) {
+    let system = &stage.system;
     step(3, "kill -9 of a service (the application)");
-    let before = processes(&lab);
-    let app = lab.processes("python3 .*/app.py");
+    let before = stage.servers();
+    let app = stage.app();
     if let Some((_, pid)) = app.first() {
-        lab.sh(&format!("kill -9 {pid}"));
+        system.sh(&format!("kill -9 {pid}"));
     }
     report.within("it is recovered in place", 20, || {
-        let now = lab.processes("python3 .*/app.py");
-        now.len() == 1 && now[0].0 == app[0].0 && now != app && lab.sh(SHOP).code == 0
+        let now = stage.app();
+        now.len() == 1 && now[0].0 == app[0].0 && now != app && stage.visit().code == 0
     });
-    let now = processes(&lab);
+    let now = stage.servers();
     report.check(
         "the others were not touched",
         (&now[0], &now[2]) == (&before[0], &before[2]),
     );
-    show(&lab);
+    stage.show();
+}
 
+fn lose_an_assembly(stage: &Stage, report: &mut Report) {
+    let system = &stage.system;
     step(
         4,
         "An assembly is lost: the power of web1, where nginx runs, is cut",
     );
-    lab.guest("cut", "web1");
+    system.cut("web1");
+    // Asked of the event log: where guests boot fast, nginx is soon at home again.
     report.within(
-        "nginx runs elsewhere, and the shop answers at the same address",
+        "nginx was started elsewhere, and the shop answers at the same address",
         40,
         || {
-            lab.processes("^nginx: master")
+            system
+                .events()
                 .iter()
-                .any(|(guest, _)| guest != "web1")
-                && lab.sh(SHOP).code == 0
+                .any(|event| event.kind() == "service.moved" && event.field("assembly") != "web1")
+                && stage.visit().code == 0
         },
     );
-    let events = lab.events();
+    let events = system.events();
     let at = |kind: &str| {
         events
             .iter()
@@ -161,44 +254,48 @@ fn main() -> ExitCode {
         "web1 is started again and takes back what prefers it",
         30,
         || {
-            lab.status("shop").is_settled()
-                && lab
-                    .processes("^nginx: master")
-                    .iter()
-                    .all(|(guest, _)| guest == "web1")
-                && lab.sh(SHOP).code == 0
+            system.status("shop").is_settled()
+                && stage.nginx().iter().all(|(guest, _)| guest == "web1")
+                && stage.visit().code == 0
         },
     );
-    show(&lab);
+    stage.show();
+}
 
+fn modify(stage: &Stage, report: &mut Report) {
+    let system = &stage.system;
     step(
         5,
-        "A modified document: another greeting (cpectl deploy --wait examples/three-tier-modified.xml)",
+        &format!(
+            "A modified document, another greeting: cpectl deploy --wait {}",
+            stage.modified
+        ),
     );
-    let before = processes(&lab);
+    let before = stage.servers();
     report.check(
         "it is accepted as the next generation",
-        lab.cpectl(&["deploy", "--wait", "/srv/examples/three-tier-modified.xml"])
-            .code
-            == 0,
+        system.cpectl(&["deploy", "--wait", &stage.modified]).code == 0,
     );
     report.within("the shop says something else", 20, || {
-        lab.sh(SHOP).stdout.contains("Winter sale")
+        stage.visit().stdout.contains("Winter sale")
     });
-    let now = processes(&lab);
+    let now = stage.servers();
     report.check(
         "only the difference was done: nginx and Redis untouched",
         (&now[0], &now[2]) == (&before[0], &before[2]),
     );
     report.check("the application was restarted", now[1] != before[1]);
-    show(&lab);
+    stage.show();
+}
 
+fn read_events(stage: &Stage, report: &mut Report) {
+    let system = &stage.system;
     step(6, "The event log: cpectl events");
-    let listing = lab.cpectl(&["events"]);
+    let listing = system.cpectl(&["events"]);
     for line in listing.stdout.lines() {
         println!("     {line}");
     }
-    let kinds: Vec<String> = lab.events().iter().map(|event| event.kind()).collect();
+    let kinds: Vec<String> = system.events().iter().map(|event| event.kind()).collect();
     for kind in [
         "deployment.created",
         "dpe.died",
@@ -211,29 +308,25 @@ fn main() -> ExitCode {
     ] {
         report.check(kind, kinds.iter().any(|seen| seen == kind));
     }
+}
 
+fn destroy(stage: &Stage, report: &mut Report) {
+    let system = &stage.system;
     step(7, "Destroy: cpectl destroy shop --wait");
-    report.check("done", lab.cpectl(&["destroy", "shop", "--wait"]).code == 0);
+    report.check(
+        "done",
+        system.cpectl(&["destroy", "shop", "--wait"]).code == 0,
+    );
     report.check(
         "no process of it is left",
-        processes(&lab).iter().all(String::is_empty),
+        stage.servers().iter().all(Vec::is_empty),
     );
-    report.check("no DPE is left", lab.main_pid("dpe@shop.service") == 0);
+    report.check("no DPE is left", system.main_pid("dpe@shop.service") == 0);
     report.check(
         "the event log says so",
-        lab.events()
+        system
+            .events()
             .iter()
             .any(|event| event.kind() == "deployment.destroyed"),
     );
-
-    drop(lab);
-    println!(
-        "\n{:.0} s in all. {}",
-        begin.elapsed().as_secs_f64(),
-        match report.failed {
-            0 => "Everything held; nothing is left behind.".to_owned(),
-            failed => format!("{failed} did not hold."),
-        }
-    );
-    ExitCode::from(u8::from(report.failed > 0))
 }

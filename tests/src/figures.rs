@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use end_to_end::{Document, Event, Lab, missing_prerequisite};
+use end_to_end::{Document, Event, Lab, System, missing_prerequisite};
 
 const GUESTS: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -101,7 +101,7 @@ fn one_deployment() {
 
     let home = lab.sleepers(900_000)[0].0.clone();
     let cut = now_us();
-    lab.guest("cut", &home);
+    lab.cut(&home);
     lab.wait("the service runs elsewhere", 120, || {
         lab.sleepers(900_000)
             .iter()

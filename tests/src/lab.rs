@@ -5,29 +5,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::document::Document;
-use crate::status::{Event, Status};
+use crate::system::{Output, System};
 
 /// One private system. Powered off when dropped; its journal is printed if the test failed.
 pub struct Lab {
     name: String,
     started: Instant,
-}
-
-/// What a command in the lab said.
-#[derive(Debug)]
-pub struct Output {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl Output {
-    /// Its standard output, or a panic that shows all of it if it failed.
-    #[track_caller]
-    pub fn ok(self) -> String {
-        assert_eq!(self.code, 0, "a command failed: {self:#?}");
-        self.stdout
-    }
 }
 
 /// The project's root directory.
@@ -141,25 +124,6 @@ impl Lab {
         }
     }
 
-    /// Runs a program in the lab's host.
-    pub fn run(&self, argv: &[&str]) -> Output {
-        let mut args = vec!["exec", &self.name];
-        args.extend(argv);
-        self.script(&args, &[])
-    }
-
-    /// Runs a shell script in the lab's host.
-    pub fn sh(&self, script: &str) -> Output {
-        self.run(&["bash", "-euo", "pipefail", "-c", script])
-    }
-
-    /// Runs `cpectl` in the lab's host.
-    pub fn cpectl(&self, args: &[&str]) -> Output {
-        let mut argv = vec!["cpectl"];
-        argv.extend(args);
-        self.run(&argv)
-    }
-
     /// Sends a document with `cpectl deploy` and waits until all its services run.
     #[track_caller]
     pub fn deploy(&self, document: &Document) -> Output {
@@ -197,26 +161,6 @@ impl Lab {
         )
     }
 
-    /// The deployment's status, as `cpectl status NAME --json` tells it; empty when there is none.
-    pub fn status(&self, deployment: &str) -> Status {
-        Status::parse(&self.cpectl(&["status", deployment, "--json"]).stdout)
-    }
-
-    /// All events of the log, oldest first.
-    #[track_caller]
-    pub fn events(&self) -> Vec<Event> {
-        Event::parse_all(&self.cpectl(&["events", "--json"]).ok())
-    }
-
-    /// The main process of a unit of the lab's host; 0 when it has none.
-    pub fn main_pid(&self, unit: &str) -> u32 {
-        self.run(&["systemctl", "show", "-P", "MainPID", unit])
-            .stdout
-            .trim()
-            .parse()
-            .unwrap_or(0)
-    }
-
     /// Waits until `holds`, asking ten times a second; panics with `what` after `seconds`.
     #[track_caller]
     pub fn wait(&self, what: &str, seconds: u64, mut holds: impl FnMut() -> bool) -> Duration {
@@ -229,6 +173,26 @@ impl Lab {
             std::thread::sleep(Duration::from_millis(100));
         }
         begin.elapsed()
+    }
+}
+
+impl System for Lab {
+    fn run(&self, argv: &[&str]) -> Output {
+        let mut args = vec!["exec", &self.name];
+        args.extend(argv);
+        self.script(&args, &[])
+    }
+
+    fn systemctl(&self) -> &[&str] {
+        &["systemctl"]
+    }
+
+    fn cpectl_program(&self) -> Vec<String> {
+        vec!["cpectl".into()]
+    }
+
+    fn guest_unit(&self) -> &str {
+        "systemd-nspawn@"
     }
 }
 

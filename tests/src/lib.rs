@@ -1,9 +1,10 @@
 //! A lab: a private, real systemd system with its own bus, journal and `cpe`, and booted guests
 //! that run `cpe-agent`. Everything is real; nothing touches the machine's own systemd, bus, /run
-//! or /tmp, and nothing outlives the process that asked for it.
+//! or /tmp, and nothing outlives the process that asked for it. Where no private system can be booted, [`Processes`] is the
+//! same with plain processes under a user's own service manager.
 //!
 //! ```no_run
-//! use end_to_end::{Document, Lab};
+//! use end_to_end::{Document, Lab, System};
 //! let lab = Lab::boot("my-test").with_guests(&["web1", "web2"]);
 //! lab.deploy(&Document::new("shop", &["web1", "web2"]).sleeper("httpd", 100_001));
 //! assert!(lab.status("shop").assembly_of("httpd").is_some());
@@ -12,8 +13,12 @@
 mod document;
 mod guests;
 mod lab;
+mod processes;
 mod status;
+mod system;
 
 pub use document::Document;
-pub use lab::{Lab, Output, missing_prerequisite, project_dir};
+pub use lab::{Lab, missing_prerequisite, project_dir};
+pub use processes::Processes;
 pub use status::{Event, Status};
+pub use system::{Output, System};

@@ -162,9 +162,21 @@ impl Controller {
                 return true;
             };
             let ready = transition.ready();
-            let mut begun = false;
+            let (mut begun, mut room) = (false, self.rooms());
             for index in ready {
+                // Thousands may be ready: what cannot be sent is not looked at.
+                let place = self
+                    .transition
+                    .as_ref()
+                    .and_then(|transition| transition.place(index));
+                if place.is_some_and(|place| !room[place]) {
+                    continue;
+                }
+                let under_way = self.runs.len();
                 begun |= self.initiate(now, index);
+                if self.runs.len() != under_way {
+                    room = self.rooms();
+                }
             }
             if !begun {
                 break;
@@ -185,6 +197,15 @@ impl Controller {
                 )
         });
         !awaited && transition.ready().is_empty()
+    }
+
+    /// Which of the transition's places take an operation now.
+    fn rooms(&self) -> Vec<bool> {
+        let places = self
+            .transition
+            .iter()
+            .flat_map(|transition| &transition.places);
+        places.map(|place| self.can_send(place)).collect()
     }
 
     /// Begins an action, if it may. `true`: it did.

@@ -12,6 +12,32 @@ use crate::spec::base_name;
 use crate::time::Time;
 use std::collections::BTreeSet;
 
+/// Something that is wrong, with the name of the assembly or service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Problem<'a> {
+    /// The reason of the fencing.
+    BeingMadeSafe(&'a str, &'a str),
+    Lost(&'a str),
+    Offline(&'a str),
+    /// How it failed.
+    Failed(&'a str, &'a str),
+    Nowhere(&'a str),
+}
+
+impl std::fmt::Display for Problem<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Problem::BeingMadeSafe(name, reason) => {
+                write!(f, "assembly {name} is being made safe: {reason}")
+            }
+            Problem::Lost(name) => write!(f, "assembly {name} is lost"),
+            Problem::Offline(name) => write!(f, "assembly {name} is offline"),
+            Problem::Failed(name, reason) => write!(f, "service {name} failed: {reason}"),
+            Problem::Nowhere(name) => write!(f, "service {name} can run nowhere"),
+        }
+    }
+}
+
 impl Controller {
     /// Compares what one assembly's history says about a resource with what was told, and tells the difference.
     pub(crate) fn observe(&mut self, now: Time, assembly: &str, resource: &str) {
@@ -201,31 +227,30 @@ impl Controller {
         }
     }
 
-    /// What is wrong with the deployment now; empty: nothing.
-    pub(crate) fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        for (name, assembly) in &self.assemblies {
+    /// What is wrong with the deployment now, the worst first; nothing: all is well.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = Problem<'_>> {
+        let assemblies = self.assemblies.iter().filter_map(|(name, assembly)| {
             let retired = self
                 .spec
                 .as_ref()
                 .is_some_and(|spec| !spec.assemblies.contains_key(name));
             match (assembly.life, &assembly.fence) {
-                (_, Some(Fence { reason, .. })) => {
-                    problems.push(format!("assembly {name} is being made safe: {reason}"))
-                }
-                (Life::Lost, _) => problems.push(format!("assembly {name} is lost")),
-                (Life::Safe, _) if !retired => problems.push(format!("assembly {name} is offline")),
-                _ => {}
+                (_, Some(Fence { reason, .. })) => Some(Problem::BeingMadeSafe(name, reason)),
+                (Life::Lost, _) => Some(Problem::Lost(name)),
+                (Life::Safe, _) if !retired => Some(Problem::Offline(name)),
+                _ => None,
             }
-        }
-        for (name, facts) in &self.store.services {
-            if let Some(reason) = &facts.failed {
-                problems.push(format!("service {name} failed: {reason}"));
-            } else if facts.unrecoverable {
-                problems.push(format!("service {name} can run nowhere"));
-            }
-        }
-        problems
+        });
+        let services = self
+            .store
+            .services
+            .iter()
+            .filter_map(|(name, facts)| match &facts.failed {
+                Some(reason) => Some(Problem::Failed(name, reason)),
+                None if facts.unrecoverable => Some(Problem::Nowhere(name)),
+                None => None,
+            });
+        assemblies.chain(services)
     }
 
     /// Tells how the deployment as a whole is, if that changed.
@@ -237,10 +262,10 @@ impl Controller {
             return;
         }
         let announced = self.store.deployment.announced;
-        let problems = self.problems();
+        let problem = self.problems().next();
         let idle = self.idle();
-        let first = problems.first().cloned().unwrap_or_default();
-        match (problems.is_empty(), announced) {
+        let first = problem.map_or_else(String::new, |problem| problem.to_string());
+        match (first.is_empty(), announced) {
             (true, Announced::Nothing) if idle => {
                 self.store.deployment_mut().announced = Announced::Active;
                 self.event(

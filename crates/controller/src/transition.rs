@@ -25,6 +25,13 @@ pub(crate) struct Transition {
     pub number: u64,
     pub graph: TransitionGraph,
     progress: Vec<Progress>,
+    /// Nobody has to do anything for it, per synapse.
+    pseudo: Vec<bool>,
+    /// The assembly whose agent does it, per synapse: an index into `places`.
+    place: Vec<Option<usize>>,
+    /// The assemblies whose agents have something to do.
+    pub places: Vec<String>,
+    counts: Counts,
     /// Inputs that are not satisfied yet, per synapse.
     missing: Vec<usize>,
     /// Synapses that wait for an action, by the number of the action.
@@ -54,8 +61,25 @@ impl Transition {
         let mut dependents: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         let mut by_action = BTreeMap::new();
         let (mut missing, mut ready) = (Vec::with_capacity(count), BTreeSet::new());
+        let (mut pseudo, mut place) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut places: Vec<String> = Vec::new();
+        let mut counts = Counts::default();
         for (index, synapse) in graph.synapses.iter().enumerate() {
             by_action.insert(synapse.action.id, index);
+            let head = graph.head(synapse.action.id);
+            let is_pseudo = head.is_none_or(|head| head.kind == ActionKind::Pseudo);
+            counts.actions += u32::from(!is_pseudo);
+            pseudo.push(is_pseudo);
+            let node = head
+                .filter(|head| head.kind == ActionKind::Resource)
+                .and_then(|head| head.router_node.as_ref().or(head.on_node.as_ref()));
+            place.push(node.map(|node| {
+                let known = places.iter().position(|known| **known == **node);
+                known.unwrap_or_else(|| {
+                    places.push(node.to_string());
+                    places.len() - 1
+                })
+            }));
             missing.push(synapse.inputs.len());
             if synapse.inputs.is_empty() {
                 ready.insert(index);
@@ -68,6 +92,10 @@ impl Transition {
             number,
             graph,
             progress: vec![Progress::Waiting; count],
+            pseudo,
+            place,
+            places,
+            counts,
             missing,
             dependents,
             by_action,
@@ -92,10 +120,12 @@ impl Transition {
     }
 
     pub fn is_pseudo(&self, index: usize) -> bool {
-        let id = self.graph.synapses[index].action.id;
-        self.graph
-            .head(id)
-            .is_none_or(|head| head.kind == ActionKind::Pseudo)
+        self.pseudo[index]
+    }
+
+    /// The assembly whose agent does it, as an index into `places`. `None`: no agent.
+    pub fn place(&self, index: usize) -> Option<usize> {
+        self.place[index]
     }
 
     /// The synapse of an action.
@@ -126,6 +156,11 @@ impl Transition {
         } else {
             Progress::Failed
         };
+        match (self.pseudo[index], succeeded) {
+            (true, _) => {}
+            (false, true) => self.counts.done += 1,
+            (false, false) => self.counts.failed += 1,
+        }
         let action = self.graph.synapses[index].action.id;
         for dependent in self.dependents.get(&action).into_iter().flatten() {
             if !succeeded && self.graph.synapses[*dependent].priority < INFINITY {
@@ -150,20 +185,12 @@ impl Transition {
     }
 
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for (index, progress) in self.progress.iter().enumerate() {
-            if self.is_pseudo(index) {
-                continue;
-            }
-            counts.actions += 1;
-            match progress {
-                Progress::Done => counts.done += 1,
-                Progress::Failed => counts.failed += 1,
-                Progress::Waiting => counts.skipped += 1,
-                Progress::Running => {}
-            }
+        let running = self.running().filter(|index| !self.pseudo[*index]).count();
+        let begun = self.counts.done + self.counts.failed + u32::try_from(running).unwrap_or(0);
+        Counts {
+            skipped: self.counts.actions - begun,
+            ..self.counts
         }
-        counts
     }
 }
 

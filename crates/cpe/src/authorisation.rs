@@ -2,7 +2,7 @@
 //!
 //! | right | who |
 //! | --- | --- |
-//! | look: list, status, events, validate, plan | everyone the bus lets through |
+//! | look: list, status, events, validate, plan, explain | everyone the bus lets through |
 //! | change deployments, read documents (they may hold passwords of services) | root, this daemon's user, members of `access.group` |
 //! | record events | those, and members of `access.recorder_group` |
 //!

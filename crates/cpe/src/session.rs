@@ -48,7 +48,7 @@ pub struct Session {
     /// Bounds how many DPEs are being started at the same time.
     pub starts: Semaphore,
     /// Bounds how many DPEs are being asked something at the same time.
-    pub dpe_calls: Semaphore,
+    pub dpe_calls: Arc<Semaphore>,
     /// Which deployment a DPE's unique name serves.
     owners: Mutex<HashMap<String, String>>,
     tasks: Mutex<JoinSet<()>>,
@@ -81,7 +81,7 @@ impl Session {
             bus,
             systemd,
             starts,
-            dpe_calls: Semaphore::new(DPE_CALLS),
+            dpe_calls: Arc::new(Semaphore::new(DPE_CALLS)),
             owners: Mutex::default(),
             tasks: Mutex::default(),
         });

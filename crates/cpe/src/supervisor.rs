@@ -24,7 +24,7 @@ use cpe_bus::names::{DPE_INTERFACE, DPE_PATH, deployment_path, dpe_name, dpe_uni
 use cpe_bus::proxies::DpeProxy;
 use cpe_bus::status::DeploymentState;
 use cpe_bus::{Error as BusError, Event, EventKind};
-use tokio::sync::SemaphorePermit;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use zbus::OwnedVariant;
 use zbus::proxy::CacheProperties;
@@ -513,7 +513,7 @@ impl Supervisor {
         }))
     }
 
-    async fn proxy(&self) -> Attempt<DpeCall<'_>> {
+    async fn proxy(&self) -> Attempt<DpeCall> {
         proxy(&self.session, &self.deployment.name)
             .await
             .map_err(|error| error.to_string())
@@ -577,12 +577,12 @@ impl DpeSays {
 }
 
 /// A client of the deployment's DPE, for one call: it waits for its turn, which ends with the value.
-pub struct DpeCall<'s> {
+pub struct DpeCall {
     proxy: DpeProxy<'static>,
-    _turn: SemaphorePermit<'s>,
+    _turn: OwnedSemaphorePermit,
 }
 
-impl Deref for DpeCall<'_> {
+impl Deref for DpeCall {
     type Target = DpeProxy<'static>;
 
     fn deref(&self) -> &DpeProxy<'static> {
@@ -590,8 +590,8 @@ impl Deref for DpeCall<'_> {
     }
 }
 
-pub async fn proxy<'s>(session: &'s Session, deployment: &str) -> zbus::Result<DpeCall<'s>> {
-    let turn = session.dpe_calls.acquire().await;
+pub async fn proxy(session: &Session, deployment: &str) -> zbus::Result<DpeCall> {
+    let turn = Arc::clone(&session.dpe_calls).acquire_owned().await;
     let turn = turn.map_err(|error| zbus::Error::Failure(error.to_string()))?;
     let proxy = DpeProxy::builder(&session.connection)
         .destination(dpe_name(deployment))

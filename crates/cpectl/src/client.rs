@@ -64,6 +64,21 @@ impl Client {
         Ok(entries?)
     }
 
+    /// A failure of a call to a deployment; if there is no such deployment, it says which there are.
+    pub async fn with_deployments(&self, error: cpe_bus::Error) -> Failure {
+        let absent =
+            error.foreign_name().as_deref() == Some("org.freedesktop.DBus.Error.UnknownObject");
+        let mut failure = Failure::from(error);
+        if absent && let Ok(entries) = self.list().await {
+            let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+            failure.message.push_str(&match names.as_slice() {
+                [] => "; there is none at all".to_owned(),
+                names => format!("; there are: {}", names.join(" ")),
+            });
+        }
+        failure
+    }
+
     pub async fn status(&self, name: &str) -> Result<DeploymentStatus, Failure> {
         let text = self.deployment(name).await?.get_status().await?;
         Ok(status::from_json(&text)?)

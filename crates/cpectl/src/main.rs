@@ -36,7 +36,9 @@ fn main() -> std::process::ExitCode {
 }
 
 async fn run(options: Options, output: &Output) -> Result<(), Failure> {
-    use commands::{administer, deploy, destroy, events, list, man, plan, status, validate};
+    use commands::{
+        administer, deploy, destroy, events, explain, list, man, plan, status, validate,
+    };
     let bus = options.bus;
     match options.command {
         Command::Validate(arguments) => return validate::run(&arguments, output),
@@ -49,6 +51,7 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Deploy(arguments) => deploy::run(&client, &arguments, output).await,
         Command::Plan(arguments) => plan::run(&client, &arguments, output).await,
         Command::Status(arguments) => status::run(&client, &arguments, output).await,
+        Command::Explain(arguments) => explain::run(&client, &arguments, output).await,
         Command::List => list::list(&client, output).await,
         Command::Show(arguments) => list::show(&client, &arguments, output).await,
         Command::Events(arguments) => events::run(client, &arguments, output).await,

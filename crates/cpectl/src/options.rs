@@ -48,6 +48,8 @@ pub enum Command {
     Validate(Validate),
     /// Shows what runs where, what failed, and what is being done about it
     Status(Name),
+    /// Says why a service is where it is, why not elsewhere, and what is done about it
+    Explain(Explain),
     /// Lists the deployments of this host
     List,
     /// Prints the document of a deployment
@@ -117,6 +119,16 @@ pub struct Deploy {
 pub struct Name {
     /// The deployment; all of them if none is given
     pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The deployment
+    pub name: String,
+    /// A service, an instance of one (such as web:0), or a group with all its services
+    pub service: String,
+    /// Only why it is, or is not, in this assembly
+    pub assembly: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -113,7 +113,8 @@ fn without_a_bus_the_status_is_7_and_the_text_says_which_one() {
 
 #[test]
 fn wrong_usage_has_status_2() {
-    let usages: [&[&str]; 5] = [
+    let usages: [&[&str]; 6] = [
+        &["explain", "shop"],
         &["frobnicate"],
         &[],
         &["--bus", "nonsense", "list"],
@@ -134,11 +135,13 @@ fn man_pages_and_completions_are_made_of_the_same_grammar() {
     for word in ["deploy", "confirm\\-fenced", "Exit status", "\\-\\-bus"] {
         assert!(page.contains(word), "{word}");
     }
-    assert!(directory.path().join("cpectl-deploy.1").exists());
+    for page in ["cpectl-deploy.1", "cpectl-explain.1"] {
+        assert!(directory.path().join(page).exists(), "{page}");
+    }
     for shell in ["bash", "zsh", "fish"] {
-        assert!(
-            stdout(&cpectl(&["completions", shell])).contains("unstandby"),
-            "{shell}"
-        );
+        let completions = stdout(&cpectl(&["completions", shell]));
+        for word in ["unstandby", "explain"] {
+            assert!(completions.contains(word), "{shell}: {word}");
+        }
     }
 }

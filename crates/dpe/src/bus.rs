@@ -7,11 +7,13 @@ use anyhow::{Context, bail};
 use controller::{Refusal, Request};
 use cpe_bus::names::{CPE_NAME, DPE_PATH, dpe_name};
 use cpe_bus::{BusSelection, Error, Fields, Result};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use zbus::fdo::{DBusProxy, RequestNameFlags, RequestNameReply};
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, interface};
+
+use crate::explain::Basis;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -23,6 +25,8 @@ pub enum Question {
     Change(Request, oneshot::Sender<std::result::Result<(), Refusal>>),
     Status(oneshot::Sender<String>),
     Input(oneshot::Sender<String>),
+    /// What an explanation starts from; making it is not the shell's work.
+    Basis(oneshot::Sender<Result<Basis>>),
     Document(oneshot::Sender<(String, u64)>),
     Plan(
         String,
@@ -80,6 +84,7 @@ async fn open(
         deployment: deployment.to_owned(),
         questions: questions.clone(),
         public: public.clone(),
+        explaining: Arc::new(Semaphore::new(1)),
     };
     let connection = bus
         .builder()
@@ -141,14 +146,21 @@ struct DpeObject {
     deployment: String,
     questions: mpsc::UnboundedSender<Question>,
     public: watch::Receiver<Public>,
+    /// One explanation at a time: each takes as much time and memory as a decision.
+    explaining: Arc<Semaphore>,
 }
 
 impl DpeObject {
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let ended = || Error::NotReady(format!("the DPE of {} is ending", self.deployment));
-        self.questions.send(question(reply)).map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())
+        self.questions
+            .send(question(reply))
+            .map_err(|_| self.ending())?;
+        answer.await.map_err(|_| self.ending())
+    }
+
+    fn ending(&self) -> Error {
+        Error::NotReady(format!("the DPE of {} is ending", self.deployment))
     }
 
     async fn change(
@@ -205,17 +217,19 @@ fn optional(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-#[interface(name = "org.cloudpolicy.Dpe1")]
+#[interface(name = "org.cloudpolicy.Dpe1", introspection_docs = false)]
 impl DpeObject {
     /// Takes a generation of the document; returns when it is durable.
     async fn load(
         &self,
         document: String,
         generation: u64,
-        _options: Fields,
+        options: Fields,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
+        // None is known yet, and those of a later CPE are for later DPEs.
+        drop(options);
         let request = Request::Load {
             document,
             generation,
@@ -235,11 +249,13 @@ impl DpeObject {
     }
 
     /// What runs where, as JSON.
+    #[zbus(out_args("status_json"))]
     async fn get_status(&self) -> Result<String> {
         self.ask(Question::Status).await
     }
 
     /// The policy engine's input, CIB XML. It holds the services' parameters: for administrators.
+    #[zbus(out_args("cib"))]
     async fn get_input(
         &self,
         #[zbus(connection)] connection: &Connection,
@@ -261,10 +277,26 @@ impl DpeObject {
     }
 
     /// What a document would change, as JSON.
+    #[zbus(out_args("plan_json"))]
     async fn plan(&self, document: String) -> Result<String> {
         self.ask(|reply| Question::Plan(document, reply))
             .await?
             .map_err(refused)
+    }
+
+    /// Why a service is where it is, and why not elsewhere.
+    #[zbus(out_args("text"))]
+    async fn explain(&self, service: String, assembly: String) -> Result<String> {
+        let turn = Arc::clone(&self.explaining).acquire_owned().await;
+        let turn = turn.map_err(|_| self.ending())?;
+        let basis = self.ask(Question::Basis).await??;
+        // Off the event loop, which has heartbeats to answer; the turn ends with the work, whether or not the caller waits for it.
+        let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            basis.explain(&service, optional(assembly).as_deref())
+        });
+        work.await
+            .unwrap_or_else(|error| Err(Error::Failed(error.to_string())))
     }
 
     /// Forgets failures.

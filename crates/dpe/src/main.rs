@@ -1,25 +1,7 @@
-//! `dpe`, the daemon of one deployment: the I/O around one [`controller::Controller`].
-//!
-//! ```text
-//!              ┌──────────── bus (org.cloudpolicy.Dpe1.NAME): requests, status
-//!              │   ┌──────── agents: one task per assembly, peer-to-peer D-Bus
-//!              ▼   ▼
-//!  clock ──▶ shell: inputs ─▶ Controller ─▶ effects ─▶ store (first, synced), agents, fencing, outbox, inputs on disk
-//! ```
-//!
-//! It decides nothing: every decision is the controller's. What it adds is order: an effect is done only after the state that it
-//! follows from is durable, and a request is answered only after that too.
-
-mod agents;
-mod bus;
-mod convert;
-mod fencing;
-mod kept_inputs;
-mod outbox;
-mod shell;
-mod store;
+//! The program `dpe`: reads its command line and runs the library. See there.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -61,7 +43,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     if let Some(Command::Man { directory }) = &options.command {
-        return cpe_daemon::man_page(Options::command(), "8", directory);
+        return cpe_daemon::man_page(Options::command(), "8", "", directory);
     }
     let name = options.name.unwrap_or_default();
     if !is_deployment_name(&name) {
@@ -76,13 +58,12 @@ fn main() -> anyhow::Result<()> {
     cpe_daemon::start_log();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(2)
+        .thread_keep_alive(Duration::from_secs(1))
         .build()
         .context("cannot start the event loop")?;
-    let outcome = runtime.block_on(async {
-        let store = store::Store::open(&directory)?;
-        let kept = kept_inputs::KeptInputs::new(&directory, options.keep_inputs);
-        shell::run(&name, options.bus, store, kept).await
-    });
+    let outcome = runtime
+        .block_on(async { dpe::run(&name, options.bus, &directory, options.keep_inputs).await });
     if let Err(error) = &outcome {
         // With the journal as the log, what main returns is not seen there with its fields.
         tracing::error!(cpe_deployment = name, "{error:#}");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use controller::{Controller, Effect, Input, Time};
 use cpe_bus::BusSelection;
+use cpe_daemon::Watchdog;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,6 +15,7 @@ use zbus::Connection;
 
 use crate::agents::{Agents, Call};
 use crate::bus::{self, Public, Question};
+use crate::explain::Basis;
 use crate::kept_inputs::KeptInputs;
 use crate::store::Store;
 use crate::{fencing, outbox};
@@ -72,7 +74,6 @@ pub async fn run(
     shell.perform().await?;
 
     let mut tasks = JoinSet::new();
-    tasks.spawn(cpe_daemon::watchdog());
     tasks.spawn(outbox::deliver(events, connection, input_sender));
     let serving = bus::serve(
         name.to_owned(),
@@ -88,8 +89,13 @@ pub async fn run(
         shell.controller.generation(),
         shell.controller.epoch()
     );
+    let mut watchdog = Watchdog::wanted();
     loop {
+        if let Some(watchdog) = &mut watchdog {
+            watchdog.turn();
+        }
         let deadline = shell.controller.deadline();
+        let due = watchdog.as_ref().map(Watchdog::due);
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
@@ -105,6 +111,7 @@ pub async fn run(
             Some(question) = questions.recv() => shell.answer(question).await?,
             // The timer stands still while the host sleeps: then the tick comes late, which is always safe.
             () = sleep_until(deadline) => shell.take(Input::Tick),
+            () = reached(due) => {}
         }
         shell.perform().await?;
     }
@@ -119,6 +126,13 @@ async fn sleep_until(deadline: Option<u64>) {
             let left = deadline.saturating_sub(now().boottime_us);
             tokio::time::sleep(Duration::from_micros(left)).await;
         }
+        None => std::future::pending().await,
+    }
+}
+
+async fn reached(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
     }
 }
@@ -274,6 +288,9 @@ impl Shell {
             }
             Question::Input(reply) => {
                 let _ = reply.send(self.controller.input(now()));
+            }
+            Question::Basis(reply) => {
+                let _ = reply.send(Basis::of(&self.controller, now()));
             }
             Question::Document(reply) => {
                 let (document, generation) = self.controller.document().unwrap_or(("", 0));

@@ -2,8 +2,9 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use cpe_bus::BusSelection;
 use policy_engine::simulation::Injections;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Name of the program.
 pub const NAME: &str = "policy-simulate";
@@ -88,6 +89,16 @@ pub enum Command {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Data source")]
 pub struct Source {
+    /// Use what the running DPE of DEPLOYMENT would be asked now; of the only deployment, if none is named
+    #[arg(long, value_name = "DEPLOYMENT", num_args = 0..=1, conflicts_with_all = ["xml_file", "xml_pipe"])]
+    pub live: Option<Option<String>>,
+    // Without a value, as in crm_simulate, so that other options can follow: -LS.
+    /// Like --live, for the only deployment
+    #[arg(short = 'L', long, conflicts_with_all = ["xml_file", "xml_pipe", "live"])]
+    pub live_check: bool,
+    /// With --live: bus of the daemon (system, user, or a D-Bus address)
+    #[arg(long, value_name = "BUS", default_value = "system", env = "CPE_BUS")]
+    pub bus: BusSelection,
     /// Read the CIB from FILE (.bz2 is decompressed, - is standard input, which is the default)
     #[arg(short = 'x', long, value_name = "FILE")]
     pub xml_file: Option<PathBuf>,
@@ -248,6 +259,22 @@ impl Arguments {
     }
 }
 
+impl Source {
+    /// The deployment whose DPE is asked; `Some(None)`: the only one.
+    pub fn deployment(&self) -> Option<Option<&str>> {
+        match &self.live {
+            Some(name) => Some(name.as_deref()),
+            None => self.live_check.then_some(None),
+        }
+    }
+
+    /// The file, unless the CIB comes from elsewhere.
+    pub fn file(&self) -> Option<&Path> {
+        let file = self.xml_file.as_deref();
+        file.filter(|_| !self.xml_pipe)
+    }
+}
+
 impl Events {
     /// What is put into the CIB.
     pub fn injections(&self) -> Injections {
@@ -284,5 +311,32 @@ mod tests {
         assert!(arguments.operations.show_scores && arguments.simulates());
         assert!(arguments.output.quiet);
         assert_eq!(arguments.events.node_down, ["n1"]);
+    }
+
+    #[test]
+    fn live_takes_a_deployment_and_its_short_form_leaves_room_for_other_options() {
+        let deployment = |words: &[&str]| {
+            let words = std::iter::once(&NAME).chain(words).copied();
+            let arguments = Arguments::try_parse_from(words).expect("a valid command line");
+            let deployment = arguments.source.deployment();
+            (
+                deployment.map(|name| name.map(str::to_owned)),
+                arguments.simulates(),
+            )
+        };
+        assert_eq!(deployment(&["-S"]), (None, true));
+        assert_eq!(deployment(&["-LS"]), (Some(None), true));
+        assert_eq!(deployment(&["-SL"]), (Some(None), true));
+        assert_eq!(deployment(&["--live-check", "-S"]), (Some(None), true));
+        assert_eq!(deployment(&["--live", "-S"]), (Some(None), true));
+        assert_eq!(
+            deployment(&["-S", "--live", "shop"]),
+            (Some(Some("shop".into())), true)
+        );
+        assert_eq!(
+            deployment(&["--live=shop"]),
+            (Some(Some("shop".into())), false)
+        );
+        assert!(Arguments::try_parse_from([NAME, "-L", "-x", "a.xml"]).is_err());
     }
 }

@@ -6,6 +6,14 @@ pub const INVALID_TRANSITION: i32 = 1;
 pub const USAGE: i32 = 64;
 /// The input cannot be read or parsed.
 pub const DATA: i32 = 65;
+/// The bus or the daemon on it cannot be reached.
+pub const UNREACHABLE: i32 = 102;
+/// There is no such deployment.
+pub const ABSENT: i32 = 105;
+/// The caller may not have the input.
+pub const DENIED: i32 = 4;
+/// Several deployments would fit.
+pub const AMBIGUOUS: i32 = 109;
 /// A file cannot be written.
 pub const OUTPUT: i32 = 74;
 /// The input is a CIB that this engine cannot use.

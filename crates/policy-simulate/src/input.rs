@@ -1,7 +1,8 @@
-//! Getting a CIB: from a file (compressed or not) or from standard input.
+//! Getting a CIB: from a file (compressed or not), from standard input, or from a running DPE.
 
-use crate::Streams;
+use crate::arguments::Source;
 use crate::failure::{CONFIGURATION, DATA, Failure};
+use crate::{Streams, live};
 use policy_engine::{Cib, Error};
 use std::io::Read;
 use std::path::Path;
@@ -10,8 +11,19 @@ use std::process::{Command, Stdio};
 /// What the field's simulator says about inputs that must not be validated.
 const NOT_VALIDATED: &str = "Schema validation of configuration is disabled (support for validate-with set to \"none\" is deprecated and will be removed in a future release)";
 
-/// Reads the CIB; `None` or `-`: from standard input. Bytes that are no UTF-8 are an error of the input.
-pub fn read(file: Option<&Path>, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
+/// Gets the CIB. Without a source, or with file `-`, it comes from standard input.
+pub fn read(source: &Source, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
+    match source.deployment() {
+        Some(deployment) => {
+            let (name, cib) = live::input(&source.bus, deployment)?;
+            parse(&format!("the input of deployment {name}"), &cib, streams)
+        }
+        None => read_stored(source.file(), streams),
+    }
+}
+
+/// Reads a CIB; `None` or `-`: from standard input. Bytes that are no UTF-8 are an error of the input.
+pub fn read_stored(file: Option<&Path>, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
     let (name, bytes) = match file {
         Some(path) if path != Path::new("-") => (path.display().to_string(), read_file(path)?),
         _ => {
@@ -30,7 +42,11 @@ pub fn read(file: Option<&Path>, streams: &mut Streams<'_>) -> Result<Cib, Failu
             "{name}: line {line}: expected UTF-8 text, found another byte (offset {at})"
         ))
     })?;
-    let cib = Cib::parse(&text).map_err(|error| Failure {
+    parse(&name, &text, streams)
+}
+
+fn parse(name: &str, text: &str, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
+    let cib = Cib::parse(text).map_err(|error| Failure {
         code: match error {
             Error::TooNew { .. } => CONFIGURATION,
             _ => DATA,

@@ -1,7 +1,7 @@
 //! `policy-simulate`: what would the cluster do? A `crm_simulate`-compatible command line over the policy engine.
 //!
 //! The engine is pure; this program reads files, the clock and its arguments, and prints. One file per concern: `arguments` (the
-//! contract with callers), `input` (getting a CIB), `session` (the order in which things are done), `report` (how they are
+//! contract with callers), `input` (getting a CIB), `live` (from a running DPE), `session` (the order in which things are done), `report` (how they are
 //! told), `profile` and `bench` (timings), `drawing` (graphs as pictures). The program is a library with a small [`main`](run), so that
 //! tests can call it thousands of times without starting processes.
 
@@ -10,6 +10,7 @@ pub mod bench;
 mod drawing;
 mod failure;
 mod input;
+mod live;
 mod profile;
 mod report;
 mod session;
@@ -77,7 +78,7 @@ fn try_run<A: Into<OsString> + Clone>(
             Ok(0)
         }
         Some(Command::Manual) => {
-            let page = clap_mangen::Man::new(Arguments::command());
+            let page = clap_mangen::Man::new(Arguments::command()).manual("Cloud Policy Engine");
             page.render(&mut streams.out).map_err(Failure::output)?;
             Ok(0)
         }

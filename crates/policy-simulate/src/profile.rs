@@ -36,7 +36,7 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Fail
     let files = inputs(folder)?;
     let mut timings = Vec::new();
     for file in &files {
-        let cib = input::read(Some(file), streams)?;
+        let cib = input::read_stored(Some(file), streams)?;
         let time = session::effective_time(arguments.events.set_datetime.as_deref(), &cib)?;
         let started = Instant::now();
         for _ in 0..arguments.repeat.max(1) {

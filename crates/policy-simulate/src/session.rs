@@ -4,6 +4,7 @@ use crate::arguments::{Arguments, Explain};
 use crate::failure::{Failure, INVALID_TRANSITION};
 use crate::report::{self, Report, StatusKind};
 use crate::{Streams, drawing, input};
+use policy_engine::explain::{self, Terms};
 use policy_engine::output::{dot, items};
 use policy_engine::{Cib, Cluster, Level, RunOptions, Schedule, graph, simulation};
 use std::io::Write;
@@ -57,9 +58,8 @@ pub fn effective_time(given: Option<&str>, cib: &Cib) -> Result<EffectiveTime, F
 
 /// Does what the arguments say; the exit status.
 pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Failure> {
-    let source = arguments.source.xml_file.as_deref();
-    let source = source.filter(|_| !arguments.source.xml_pipe);
-    let mut cib = input::read(source, streams)?;
+    let source = arguments.source.file();
+    let mut cib = input::read(&arguments.source, streams)?;
     let mut report = report::open(arguments, streams)?;
     let session = Session {
         arguments,
@@ -79,9 +79,7 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Fail
 
 /// Explains a resource.
 pub fn explain(arguments: &Explain, streams: &mut Streams<'_>) -> Result<i32, Failure> {
-    let source = arguments.source.xml_file.as_deref();
-    let source = source.filter(|_| !arguments.source.xml_pipe);
-    let mut cib = input::read(source, streams)?;
+    let mut cib = input::read(&arguments.source, streams)?;
     let given = arguments.events.set_datetime.as_deref();
     let options = RunOptions {
         explain: true,
@@ -100,9 +98,9 @@ pub fn explain(arguments: &Explain, streams: &mut Streams<'_>) -> Result<i32, Fa
     }
     let now = effective_time(given, &cib)?.now;
     let schedule = policy_engine::schedule(&cib, now, options);
-    let items =
-        policy_engine::explain::resource(&schedule, &arguments.resource, arguments.node.as_deref())
-            .map_err(|error| Failure::usage(error.to_string()))?;
+    let node = arguments.node.as_deref();
+    let items = explain::resource(&schedule, &arguments.resource, node, &Terms::CLUSTER)
+        .map_err(|error| Failure::usage(error.to_string()))?;
     let mut text = String::new();
     items::write(&items, 0, &mut text);
     streams

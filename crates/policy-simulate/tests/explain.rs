@@ -1,6 +1,6 @@
 //! Explanations name what decided, and add up to the scores that were used.
 
-use policy_engine::explain::{self, Cause};
+use policy_engine::explain::{self, Cause, Terms};
 use policy_engine::model::Score;
 use policy_engine::output::items;
 use policy_engine::{Cib, RunOptions, Schedule, schedule};
@@ -54,7 +54,8 @@ fn result(id: &str, task: &str, code: u8) -> String {
 }
 
 fn told(schedule: &Schedule, resource: &str) -> String {
-    let told = explain::resource(schedule, resource, None).expect("the resource is known");
+    let told = explain::resource(schedule, resource, None, &Terms::CLUSTER)
+        .expect("the resource is known");
     let mut text = String::new();
     items::write(&told, 0, &mut text);
     text
@@ -108,9 +109,16 @@ fn it_says_which_failure_bans_a_node() {
 #[test]
 fn it_says_what_is_not_known() {
     let schedule = run(&dummy("web", 0), "", ["", "", ""]);
-    let error = explain::resource(&schedule, "nope", None).expect_err("there is no such resource");
-    assert!(error.to_string().contains("\"nope\""));
-    let error = explain::resource(&schedule, "web", Some("n9")).expect_err("there is no such node");
+    let error = explain::resource(&schedule, "nope", None, &Terms::CLUSTER)
+        .expect_err("there is no such resource");
+    assert!(
+        error
+            .to_string()
+            .contains("\"nope\"; the resources are: web"),
+        "{error}"
+    );
+    let error = explain::resource(&schedule, "web", Some("n9"), &Terms::CLUSTER)
+        .expect_err("there is no such node");
     assert!(error.to_string().contains("n1 n2 n3"));
 }
 

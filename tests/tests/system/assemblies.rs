@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use end_to_end::{Document, Lab};
+use end_to_end::{Document, Lab, System};
 
 fn document() -> Document {
     Document::new("shop", &["a", "b"]).sleeper("db", 100_001)
@@ -63,7 +63,7 @@ fn a_power_cut_guest_is_taken_back_when_it_boots_again() {
     let lab = Lab::boot("power-cut").with_guests(&["a", "b"]);
     lab.deploy(&document());
     let home = lab.sleepers(100_001)[0].0.clone();
-    lab.guest("cut", &home);
+    lab.cut(&home);
     lab.wait("the service moved", 40, || {
         lab.sleepers(100_001)
             .iter()

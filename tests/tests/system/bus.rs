@@ -1,6 +1,6 @@
 //! Who may call what, and what bad documents do.
 
-use end_to_end::{Document, Lab};
+use end_to_end::{Document, Lab, System};
 
 const CALL: &str =
     "busctl call org.cloudpolicy.Cpe1 /org/cloudpolicy/cpe1 org.cloudpolicy.Cpe1.Manager";

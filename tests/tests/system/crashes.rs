@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use end_to_end::{Document, Lab};
+use end_to_end::{Document, Lab, System};
 
 /// A small generator, so that each run kills at the same moments.
 struct Moments(u64);

@@ -1,6 +1,6 @@
 //! The six flows of the design, one test each.
 
-use end_to_end::{Document, Lab};
+use end_to_end::{Document, Lab, System};
 
 fn two_services() -> Document {
     Document::new("shop", &["a", "b"])
@@ -100,7 +100,7 @@ fn it_moves_services_of_a_lost_assembly_when_its_lease_is_over() {
     let lab = Lab::boot("assembly-lost").with_guests(&["a", "b"]);
     lab.deploy(&two_services());
     let lost = lab.sleepers(100_001)[0].0.clone();
-    lab.guest("cut", &lost);
+    lab.cut(&lost);
     lab.wait("the service runs in the other assembly", 40, || {
         let now = lab.sleepers(100_001);
         now.len() == 1

@@ -4,5 +4,6 @@
 mod assemblies;
 mod bus;
 mod crashes;
+mod explanations;
 mod flows;
 mod size;

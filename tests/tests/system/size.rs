@@ -1,6 +1,6 @@
 //! Large documents.
 
-use end_to_end::{Document, Lab};
+use end_to_end::{Document, Lab, System};
 
 #[test]
 fn a_document_of_a_thousand_services_is_accepted_and_started() {

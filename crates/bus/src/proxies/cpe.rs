@@ -64,6 +64,8 @@ pub trait CpeDeployment {
     fn get_status(&self) -> Result<String>;
     /// The policy engine's input, CIB XML.
     fn get_input(&self) -> Result<String>;
+    /// Why a service is where it is, and why not on an assembly (empty: on each of the others).
+    fn explain(&self, service: &str, assembly: &str) -> Result<String>;
     /// Forgets failures of a service (empty: all) on an assembly (empty: all).
     fn cleanup(&self, service: &str, assembly: &str) -> Result<()>;
     /// Has an assembly keep no services, or ends that.

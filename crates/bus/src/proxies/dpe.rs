@@ -21,8 +21,8 @@ pub trait Dpe {
     fn get_document(&self) -> Result<(String, u64)>;
     /// What a document would change ([`crate::status::Plan`] as JSON).
     fn plan(&self, document: &str) -> Result<String>;
-    /// Why a resource is where it is (`assembly` empty), or is not on an assembly.
-    fn explain(&self, resource: &str, assembly: &str) -> Result<String>;
+    /// Why a service is where it is, and why not on an assembly (empty: on each of the others).
+    fn explain(&self, service: &str, assembly: &str) -> Result<String>;
     /// Forgets failures of a service (empty: all) on an assembly (empty: all).
     fn cleanup(&self, service: &str, assembly: &str) -> Result<()>;
     /// Has an assembly keep no services, or ends that.

@@ -63,25 +63,33 @@ impl DeploymentObject {
         }
     }
 
-    async fn dpe<'s>(&self, session: &'s Session) -> Result<DpeCall<'s>> {
+    async fn dpe(&self, session: &Session) -> Result<DpeCall> {
         Ok(supervisor::proxy(session, &self.deployment.name).await?)
     }
 
-    /// A failed call to the DPE in words for our caller, who knows nothing of the DPE's bus name.
-    fn passed_on(&self, error: Error) -> Error {
-        if matches!(error, Error::ZBus(_)) && error.is_temporary() {
+    /// The DPE, for a caller who may have it do things.
+    async fn administered(&self, header: &Header<'_>) -> Result<DpeCall> {
+        let session = self.link.permit(Right::Administer, header).await?;
+        self.dpe(&session).await
+    }
+
+    /// An answer of the DPE; if there is none, in words for our caller, who knows nothing of the DPE's bus name.
+    fn passed_on<T>(&self, answer: Result<T>) -> Result<T> {
+        answer.map_err(|error| {
+            if !matches!(error, Error::ZBus(_)) || !error.is_temporary() {
+                return error;
+            }
             let view = self.deployment.view();
             let remark = if view.remark.is_empty() {
                 "try again".to_owned()
             } else {
                 view.remark
             };
-            return Error::NotReady(format!(
+            Error::NotReady(format!(
                 "the DPE of `{}` does not answer ({remark})",
                 self.deployment.name
-            ));
-        }
-        error
+            ))
+        })
     }
 
     /// What is known here, for when no DPE answers.
@@ -148,12 +156,15 @@ impl DeploymentObject {
 
     #[zbus(out_args("cib"))]
     async fn get_input(&self, #[zbus(header)] header: Header<'_>) -> Result<String> {
-        let session = self.link.permit(Right::Administer, &header).await?;
-        self.dpe(&session)
-            .await?
-            .get_input()
-            .await
-            .map_err(|error| self.passed_on(error))
+        let dpe = self.administered(&header).await?;
+        self.passed_on(dpe.get_input().await)
+    }
+
+    #[zbus(out_args("text"))]
+    async fn explain(&self, service: String, assembly: String) -> Result<String> {
+        let session = self.link.session()?;
+        let dpe = self.dpe(&session).await?;
+        self.passed_on(dpe.explain(&service, &assembly).await)
     }
 
     async fn cleanup(
@@ -162,12 +173,8 @@ impl DeploymentObject {
         assembly: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let session = self.link.permit(Right::Administer, &header).await?;
-        self.dpe(&session)
-            .await?
-            .cleanup(&service, &assembly)
-            .await
-            .map_err(|error| self.passed_on(error))
+        let dpe = self.administered(&header).await?;
+        self.passed_on(dpe.cleanup(&service, &assembly).await)
     }
 
     async fn set_standby(
@@ -176,12 +183,8 @@ impl DeploymentObject {
         on: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let session = self.link.permit(Right::Administer, &header).await?;
-        self.dpe(&session)
-            .await?
-            .set_standby(&assembly, on)
-            .await
-            .map_err(|error| self.passed_on(error))
+        let dpe = self.administered(&header).await?;
+        self.passed_on(dpe.set_standby(&assembly, on).await)
     }
 
     async fn set_maintenance(
@@ -190,12 +193,8 @@ impl DeploymentObject {
         on: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let session = self.link.permit(Right::Administer, &header).await?;
-        self.dpe(&session)
-            .await?
-            .set_maintenance(&assembly, on)
-            .await
-            .map_err(|error| self.passed_on(error))
+        let dpe = self.administered(&header).await?;
+        self.passed_on(dpe.set_maintenance(&assembly, on).await)
     }
 
     async fn confirm_fenced(
@@ -203,12 +202,8 @@ impl DeploymentObject {
         assembly: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let session = self.link.permit(Right::Administer, &header).await?;
-        self.dpe(&session)
-            .await?
-            .confirm_fenced(&assembly)
-            .await
-            .map_err(|error| self.passed_on(error))
+        let dpe = self.administered(&header).await?;
+        self.passed_on(dpe.confirm_fenced(&assembly).await)
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

@@ -1,13 +1,16 @@
-//! A pretended systemd and pretended DPEs on the test's bus: just enough of both APIs for the daemon to do its work, with a
-//! record of what it asked for.
+//! A pretended systemd on the test's bus, which runs pretended DPEs, or real ones in this process: just enough of both APIs for the
+//! daemon to do its work, with a record of what it asked for.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use cpe_bus::names::{deployment_of_unit, dpe_name, dpe_unit, escape_label};
-use cpe_bus::{Error, Fields};
+use cpe_bus::{BusSelection, Error, Fields};
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, OwnedObjectPath};
+
+use super::harness::Bus;
 
 /// The pretended service manager; knows the units of the deployments that it was told of.
 pub struct FakeSystemd {
@@ -17,6 +20,8 @@ pub struct FakeSystemd {
 
 struct World {
     address: String,
+    /// Where real DPEs keep their state; without it they are pretended.
+    real: Option<PathBuf>,
     units: Mutex<BTreeMap<String, FakeUnit>>,
     calls: Mutex<Vec<String>>,
 }
@@ -27,6 +32,7 @@ struct FakeUnit {
     runs: u8,
     dpe: Arc<Mutex<FakeDpeState>>,
     connection: Option<Connection>,
+    real: Option<tokio::task::AbortHandle>,
 }
 
 /// What a pretended DPE keeps over its restarts, as the real one does in its state directory.
@@ -40,10 +46,21 @@ pub struct FakeDpeState {
 }
 
 impl FakeSystemd {
-    pub async fn start(bus: &super::harness::Bus, deployments: &[&str]) -> FakeSystemd {
+    pub async fn start(bus: &Bus, deployments: &[&str]) -> FakeSystemd {
+        FakeSystemd::start_with(bus, deployments, None).await
+    }
+
+    /// One that runs real DPEs.
+    pub async fn start_with_real_dpes(bus: &Bus, deployments: &[&str]) -> FakeSystemd {
+        let state = bus.directory.path().join("dpe");
+        FakeSystemd::start_with(bus, deployments, Some(state)).await
+    }
+
+    async fn start_with(bus: &Bus, deployments: &[&str], real: Option<PathBuf>) -> FakeSystemd {
         let connection = bus.connect().await;
         let world = Arc::new(World {
             address: bus.address(),
+            real,
             units: Mutex::default(),
             calls: Mutex::default(),
         });
@@ -137,6 +154,18 @@ impl World {
             unit.runs += 1;
             Arc::clone(&unit.dpe)
         };
+        if let Some(folder) = &self.real {
+            let address = BusSelection::Address(self.address.clone());
+            let folder = folder.join(&name);
+            let dpe = tokio::spawn(async move {
+                if let Err(error) = dpe::run(&name, address, &folder, 0).await {
+                    eprintln!("the DPE of {name} ended: {error:#}");
+                }
+            });
+            let mut units = self.units.lock().unwrap();
+            units.get_mut(unit).expect("a unit").real = Some(dpe.abort_handle());
+            return;
+        }
         {
             let mut state = state.lock().unwrap();
             if state.state.is_empty() {
@@ -169,6 +198,9 @@ impl World {
             let mut units = self.units.lock().unwrap();
             let unit = units.get_mut(unit).expect("a unit that the test announced");
             unit.active = active.into();
+            if let Some(dpe) = unit.real.take() {
+                dpe.abort();
+            }
             unit.connection.take()
         };
         if let Some(connection) = connection {

@@ -1,4 +1,4 @@
-//! The documents under `docs/bus/` are the reference of the bus API: the running daemon must have exactly those members.
+//! The documents under `docs/bus/` are the reference of the bus API: the running daemons must have exactly those members.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,15 @@ use super::harness::Bus;
 const MANAGER: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Cpe1.Manager.xml");
 const EVENTS: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Cpe1.Events.xml");
 const DEPLOYMENT: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Cpe1.Deployment.xml");
+pub const DPE: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Dpe1.xml");
+
+/// By interface.
+pub type Members = BTreeMap<String, BTreeSet<String>>;
 
 /// One line per method argument, signal argument, and property: all that a caller can notice.
-fn members(xml: &str) -> BTreeMap<String, BTreeSet<String>> {
+fn members(xml: &str) -> Members {
     let mut reader = quick_xml::Reader::from_str(xml);
-    let mut interfaces: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut interfaces = Members::new();
     let (mut interface, mut member, mut position) = (String::new(), String::new(), 0);
     loop {
         let (element, closes) = match reader.read_event().expect("XML") {
@@ -77,11 +81,20 @@ fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
     Some(found.value.into_owned())
 }
 
-async fn introspect(cpe: &super::harness::Cpe, path: &str) -> BTreeMap<String, BTreeSet<String>> {
+/// Fails unless the running object has exactly the documented members.
+pub fn compare(documented: &str, running: &Members) {
+    for (interface, expected) in members(documented) {
+        assert!(expected.len() > 3, "{interface} documents hardly anything");
+        assert_eq!(running.get(&interface), Some(&expected), "{interface}");
+    }
+}
+
+/// What an object on the bus says it has.
+pub async fn introspect(cpe: &super::harness::Cpe, name: &str, path: &str) -> Members {
     let reply = cpe
         .connection
         .call_method(
-            Some(CPE_NAME),
+            Some(name),
             path,
             Some("org.freedesktop.DBus.Introspectable"),
             "Introspect",
@@ -97,14 +110,11 @@ async fn the_running_daemon_has_exactly_the_documented_members() {
     let bus = Bus::start();
     let cpe = bus.cpe().await;
     cpe.create("shop").await.expect("a deployment");
-    let root = introspect(&cpe, CPE_PATH).await;
-    let deployment = introspect(&cpe, &deployment_path("shop")).await;
-    for (documented, running) in [(MANAGER, &root), (EVENTS, &root), (DEPLOYMENT, &deployment)] {
-        for (interface, expected) in members(documented) {
-            assert!(expected.len() > 3, "{interface} documents hardly anything");
-            assert_eq!(running.get(&interface), Some(&expected), "{interface}");
-        }
-    }
+    let root = introspect(&cpe, CPE_NAME, CPE_PATH).await;
+    let deployment = introspect(&cpe, CPE_NAME, &deployment_path("shop")).await;
+    compare(MANAGER, &root);
+    compare(EVENTS, &root);
+    compare(DEPLOYMENT, &deployment);
     // What introspection shows of an object includes the objects below it.
     let ours = root
         .keys()

@@ -1,12 +1,16 @@
 //! The daemon on a real, private D-Bus daemon, seen as its callers see it.
 //!
-//! systemd and the DPEs are faked here (`FakeSystemd`, `FakeDpe`), since these tests are about the shape and the promises of the
-//! API; the end-to-end tests run the same daemon with the real ones.
+//! systemd and mostly the DPEs too are faked here (`FakeSystemd`, `FakeDpe`), since these tests are about the shape and the promises of
+//! the API; `explanations` has real DPEs and real guest agents, and the end-to-end tests run all of it on a real systemd.
 
 mod documents;
 mod events;
+mod explanations;
 mod fake_systemd;
+mod guests;
 mod harness;
 mod introspection;
 mod lifecycle;
+mod malformed;
+mod rights;
 mod survival;

@@ -4,6 +4,7 @@ pub mod administer;
 pub mod deploy;
 pub mod destroy;
 pub mod events;
+pub mod explain;
 pub mod list;
 pub mod man;
 pub mod plan;

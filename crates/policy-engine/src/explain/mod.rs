@@ -6,56 +6,103 @@ pub mod journal;
 mod words;
 
 pub use journal::{Cause, Choice, Journal};
+pub use words::Terms;
 
 use crate::Schedule;
 use crate::graph::{GraphAction, Synapse};
 use crate::model::{Cluster, NodeId, ResourceId, Role};
 use crate::output::Item;
+use std::collections::BTreeSet;
 
 /// Why nothing can be explained.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No such resource.
-    #[error("there is no resource \"{0}\" in the configuration or in the history")]
-    NoResource(String),
-    /// No such node.
-    #[error("there is no node \"{0}\"; the nodes are: {1}")]
-    NoNode(String, String),
+    /// Nothing of that name, in the reader's words.
+    #[error("there is no {kind} \"{name}\"; the {kinds} are: {known}")]
+    Unknown {
+        /// What was looked for.
+        kind: &'static str,
+        /// Several of them.
+        kinds: &'static str,
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
     /// The run kept no journal.
     #[error("the run kept no journal: schedule with RunOptions::explain")]
     NoJournal,
 }
 
-/// Explains a resource (all parts of a group, clone or bundle), on all nodes or on one.
+/// Names that an error lists at most.
+const LISTED: usize = 40;
+
+/// Explains a resource (all parts of a group, clone or bundle), on all nodes or on one, in the words of `terms`.
 ///
 /// # Errors
 /// The resource or the node is not known, or the run kept no journal.
-pub fn resource(schedule: &Schedule, name: &str, node: Option<&str>) -> Result<Vec<Item>, Error> {
+pub fn resource(
+    schedule: &Schedule,
+    name: &str,
+    node: Option<&str>,
+    terms: &Terms,
+) -> Result<Vec<Item>, Error> {
     let cluster = &schedule.cluster;
     let journal = cluster.journal.as_deref().ok_or(Error::NoJournal)?;
-    let node = node.map(|name| find_node(cluster, name)).transpose()?;
+    let found = named(cluster, name);
+    if found.is_empty() {
+        return Err(Error::Unknown {
+            kind: terms.resource,
+            kinds: terms.resources,
+            name: name.to_owned(),
+            known: list(configured(cluster)),
+        });
+    }
+    let node = node
+        .map(|name| find_node(cluster, name, terms))
+        .transpose()?;
     let explainer = Explainer {
         schedule,
         cluster,
         journal,
+        terms,
     };
-    let found = named(cluster, name);
-    if found.is_empty() {
-        return Err(Error::NoResource(name.to_owned()));
-    }
     let parts = found.iter().flat_map(|id| cluster.leaves(*id));
     Ok(parts.map(|id| explainer.primitive(id, node)).collect())
 }
 
-fn find_node(cluster: &Cluster, name: &str) -> Result<NodeId, Error> {
-    cluster.find_node(name).ok_or_else(|| {
-        let names: Vec<&str> = cluster
-            .node_order
-            .iter()
-            .map(|node| &*cluster.node(*node).name)
-            .collect();
-        Error::NoNode(name.to_owned(), names.join(" "))
+fn find_node(cluster: &Cluster, name: &str, terms: &Terms) -> Result<NodeId, Error> {
+    cluster.find_node(name).ok_or_else(|| Error::Unknown {
+        kind: terms.node,
+        kinds: terms.nodes,
+        name: name.to_owned(),
+        known: list(
+            cluster
+                .node_order
+                .iter()
+                .map(|node| &*cluster.node(*node).name),
+        ),
     })
+}
+
+/// The ids of all resources as they are configured, parents before their parts, each once.
+fn configured(cluster: &Cluster) -> impl Iterator<Item = &str> {
+    let mut told = BTreeSet::new();
+    let all = cluster
+        .top_level
+        .iter()
+        .flat_map(|top| cluster.subtree(*top));
+    all.map(|id| &*cluster.resource(id).config_id)
+        .filter(move |id| told.insert(*id))
+}
+
+/// Names as an error lists them: not more than a reader can take in.
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.len().saturating_sub(LISTED) {
+        0 => names.join(" "),
+        more => format!("{} and {more} more", names[..LISTED].join(" ")),
+    }
 }
 
 /// The resource with that id or history name; else all instances that were made from the configured resource.
@@ -81,6 +128,7 @@ struct Explainer<'s> {
     schedule: &'s Schedule,
     cluster: &'s Cluster,
     journal: &'s Journal,
+    terms: &'s Terms,
 }
 
 impl Explainer<'_> {
@@ -136,7 +184,7 @@ impl Explainer<'_> {
             .iter()
             .rev()
             .find(|choice| choice.0 == id);
-        let why = choice.map_or("", |choice| words::choice(choice.2));
+        let why = choice.map_or_else(String::new, |choice| words::choice(self.terms, choice.2));
         format!("{now} and {then}{why}.")
     }
 
@@ -161,7 +209,10 @@ impl Explainer<'_> {
             None => {}
         }
         if resource.needs_quorum && !self.cluster.options.quorate {
-            lines.push("The cluster has no quorum, which it needs.".into());
+            lines.push(format!(
+                "The {} has no quorum, which it needs.",
+                self.terms.cluster
+            ));
         }
         lines
     }
@@ -176,7 +227,7 @@ impl Explainer<'_> {
                 let change = words::change(entry.before, entry.after);
                 Item::Line(format!(
                     "{change:>9}  {}",
-                    words::cause(self.cluster, entry)
+                    words::cause(self.terms, self.cluster, entry)
                 ))
             })
             .collect();

@@ -3,6 +3,32 @@
 use super::journal::{Cause, Choice, Entry};
 use crate::model::{ActionId, Cluster, NodeId, Role, Score, Task};
 
+/// What the reader calls the things that are explained: the field's words, or those of a product on top of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Where resources run.
+    pub node: &'static str,
+    /// Several of them.
+    pub nodes: &'static str,
+    /// What is run.
+    pub resource: &'static str,
+    /// Several of them.
+    pub resources: &'static str,
+    /// The whole of nodes and resources.
+    pub cluster: &'static str,
+}
+
+impl Terms {
+    /// The field's own words.
+    pub const CLUSTER: Terms = Terms {
+        node: "node",
+        nodes: "nodes",
+        resource: "resource",
+        resources: "resources",
+        cluster: "cluster",
+    };
+}
+
 /// A role as a participle.
 pub fn role(role: Role) -> &'static str {
     match role {
@@ -14,16 +40,24 @@ pub fn role(role: Role) -> &'static str {
 }
 
 /// How the node was chosen.
-pub fn choice(choice: Choice) -> &'static str {
+pub fn choice(terms: &Terms, choice: Choice) -> String {
+    let Terms {
+        node,
+        nodes,
+        resources,
+        ..
+    } = terms;
     match choice {
-        Choice::Unmanaged => ", because it is not managed",
-        Choice::StopAll => ", because all resources are to be stopped (stop-all-resources)",
-        Choice::Best => {
-            ", the best of the usable nodes (of equally good ones, the one with the least on it)"
+        Choice::Unmanaged => ", because it is not managed".into(),
+        Choice::StopAll => {
+            format!(", because all {resources} are to be stopped (stop-all-resources)")
         }
-        Choice::Stays => ", because no usable node is better than the one it is on",
-        Choice::Preferred => ", the preferred one among equally good nodes",
-        Choice::Nowhere => ", because no usable node is left",
+        Choice::Best => format!(
+            ", the best of the usable {nodes} (of equally good ones, the one with the least on it)"
+        ),
+        Choice::Stays => format!(", because no usable {node} is better than the one it is on"),
+        Choice::Preferred => format!(", the preferred one among equally good {nodes}"),
+        Choice::Nowhere => format!(", because no usable {node} is left"),
     }
 }
 
@@ -48,15 +82,25 @@ pub fn change(before: Option<Score>, after: Option<Score>) -> String {
 }
 
 /// Why a score changed.
-pub fn cause(cluster: &Cluster, entry: &Entry) -> String {
+pub fn cause(terms: &Terms, cluster: &Cluster, entry: &Entry) -> String {
+    let Terms {
+        node,
+        nodes,
+        resource: thing,
+        cluster: whole,
+        ..
+    } = terms;
     let resource = cluster.resource(entry.resource);
     match &entry.cause {
-        Cause::Base => "what every resource starts with there".into(),
+        Cause::Base => format!("what every {thing} starts with there"),
         Cause::Failure(element) => {
             let element = cluster.document.element(*element);
             format!(
                 "{} failed there (exit code {}{})",
-                element.get("operation_key").or(element.get("id")).unwrap_or("an operation"),
+                element
+                    .get("operation_key")
+                    .or(element.get("id"))
+                    .unwrap_or("an operation"),
                 element.get("rc-code").unwrap_or("unknown"),
                 match element.get("exit-reason") {
                     Some(reason) if !reason.is_empty() => format!(", {reason}"),
@@ -64,31 +108,36 @@ pub fn cause(cluster: &Cluster, entry: &Entry) -> String {
                 }
             )
         }
-        Cause::State => "the state of the cluster (node or history)".into(),
-        Cause::Ticket(id) => format!("ticket constraint {id}: its ticket is not granted, or in standby"),
-        Cause::ShutdownLock => "shutdown-lock: it waits for the node that shut down".into(),
+        Cause::State => format!("the state of the {whole} ({node} or history)"),
+        Cause::Ticket(id) => {
+            format!("ticket constraint {id}: its ticket is not granted, or in standby")
+        }
+        Cause::ShutdownLock => format!("shutdown-lock: it waits for the {node} that shut down"),
         Cause::Location(id) => format!("location constraint {}", cluster.location(*id).id),
-        Cause::Stickiness => format!(
-            "resource-stickiness {}: it runs there",
-            resource.stickiness
-        ),
+        Cause::Stickiness => format!("resource-stickiness {}: it runs there", resource.stickiness),
         Cause::MigrationThreshold => format!(
             "migration-threshold {}: it failed too often there",
             resource.migration_threshold
         ),
         Cause::ExclusiveDiscovery => {
-            "resource-discovery=exclusive: constraints name the only nodes that are looked at".into()
+            format!(
+                "resource-discovery=exclusive: constraints name the only {nodes} that are looked at"
+            )
         }
-        Cause::Container => "the rules for containers, guests and remote nodes".into(),
-        Cause::PromotionScore => "its promotion score: it is placed where it can be promoted".into(),
+        Cause::Container => format!("the rules for containers, guests and remote {nodes}"),
+        Cause::PromotionScore => {
+            "its promotion score: it is placed where it can be promoted".into()
+        }
         Cause::Follows(id) => {
             let colocation = cluster.colocation(*id);
             let primary = cluster.resource(colocation.primary);
             let place = match cluster.locations_of(colocation.primary, false).as_slice() {
-                [] => "which has no node".to_owned(),
+                [] => format!("which has no {node}"),
                 nodes => {
-                    let names: Vec<&str> =
-                        nodes.iter().map(|node| &*cluster.node(*node).name).collect();
+                    let names: Vec<&str> = nodes
+                        .iter()
+                        .map(|node| &*cluster.node(*node).name)
+                        .collect();
                     format!("which is on {}", names.join(" and "))
                 }
             };
@@ -110,7 +159,9 @@ pub fn cause(cluster: &Cluster, entry: &Entry) -> String {
         Cause::Utilization => "placement-strategy: what it needs is not free there".into(),
         Cause::EnoughInstances => "the clone has all its instances elsewhere".into(),
         Cause::InstanceLimit => {
-            "no (further) instance is possible there: the node is not usable, has its share, or is banned for the clone".into()
+            format!(
+                "no (further) instance is possible there: the {node} is not usable, has its share, or is banned for the clone"
+            )
         }
         Cause::Bundle => "the bundle puts it into its container".into(),
         Cause::Other => "built-in rules".into(),

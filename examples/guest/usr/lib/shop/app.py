@@ -46,12 +46,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--address", default="0.0.0.0")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--database", default="127.0.0.1:6379", help="HOST:PORT")
     parser.add_argument("--greeting", default="Welcome to the shop.")
     arguments = parser.parse_args()
     host, _, port = arguments.database.rpartition(":")
-    server = http.server.ThreadingHTTPServer(("0.0.0.0", arguments.port), Handler)
+    server = http.server.ThreadingHTTPServer((arguments.address, arguments.port), Handler)
     server.daemon_threads = True
     server.database = (host, int(port))
     server.greeting = arguments.greeting

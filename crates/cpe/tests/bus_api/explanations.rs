@@ -1,0 +1,193 @@
+//! Explanations and the policy engine's input of what runs: a real DPE and real guest agents behind the daemon.
+
+use cpe_bus::names::{DPE_PATH, dpe_name};
+use cpe_bus::proxies::CpeDeploymentProxy;
+use cpe_bus::status::{AssemblyState, DeploymentStatus, ServiceState};
+use cpe_bus::{Error, Fields};
+
+use super::fake_systemd::FakeSystemd;
+use super::harness::{Bus, Cpe, document, until};
+use super::{guests, introspection};
+
+/// Two assemblies with agents, and a service that prefers the first.
+async fn shop(bus: &Bus) -> String {
+    let folder = bus.directory.path();
+    let (a, b) = (
+        guests::start(folder, "web1").await,
+        guests::start(folder, "web2").await,
+    );
+    format!(
+        r#"<deployable name="shop" heartbeat_interval="200ms" heartbeat_timeout="10s" lease="60s">
+  <assemblies>
+    <assembly name="web1" address="{a}"><fencing mode="none"/></assembly>
+    <assembly name="web2" address="{b}"><fencing mode="none"/></assembly>
+  </assemblies>
+  <services><service name="web" class="ocf" provider="test" type="File" monitor_interval="10s"/></services>
+  <constraints><location service="web" assembly="web1" score="200"/></constraints>
+</deployable>"#
+    )
+}
+
+async fn runs_in(deployment: &CpeDeploymentProxy<'static>, assembly: &str) {
+    until(&format!("web in {assembly}"), async || {
+        let text = deployment.get_status().await.ok()?;
+        let status: DeploymentStatus = cpe_bus::status::from_json(&text).ok()?;
+        let service = status.services.first()?;
+        let there = service.state == ServiceState::Started && service.assembly == assembly;
+        let known = |state| state != AssemblyState::Unknown;
+        (there && status.assemblies.iter().all(|a| known(a.state))).then_some(())
+    })
+    .await;
+}
+
+async fn deploy(bus: &Bus, cpe: &Cpe) -> CpeDeploymentProxy<'static> {
+    let text = shop(bus).await;
+    let manager = cpe.manager().await;
+    manager
+        .create_deployment(&text, Fields::new())
+        .await
+        .expect("a deployment");
+    let deployment = cpe.deployment("shop").await;
+    runs_in(&deployment, "web1").await;
+    deployment
+}
+
+/// The program on a thread of its own, as it would be a process of its own: exit status, output, errors.
+async fn policy_simulate(bus: &Bus, words: &[&str]) -> (i32, String, String) {
+    let mut arguments = vec!["policy-simulate".to_owned()];
+    arguments.extend(words.iter().map(ToString::to_string));
+    arguments.push(format!("--bus={}", bus.address()));
+    let ran = tokio::task::spawn_blocking(move || {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut streams = policy_simulate::Streams {
+            out: Box::new(&mut out),
+            err: Box::new(&mut err),
+        };
+        let code = policy_simulate::run(arguments, &mut streams);
+        drop(streams);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        (code, text(out), text(err))
+    });
+    ran.await.expect("a run")
+}
+
+#[tokio::test]
+async fn it_explains_where_a_service_is_and_why_it_is_not_elsewhere() {
+    let bus = Bus::start();
+    let _systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let deployment = deploy(&bus, &cpe).await;
+
+    let told = deployment.explain("web", "").await.expect("sentences");
+    assert!(told.contains("It is started on web1 and stays"), "{told}");
+    assert!(told.contains("web1 201 (chosen)"), "{told}");
+    assert!(told.contains("+200  location constraint"), "{told}");
+    assert!(told.contains("best of the usable assemblies"), "{told}");
+    assert!(told.contains("web2 0"), "{told}");
+    let told = deployment.explain("web", "web2").await.expect("sentences");
+    assert!(
+        told.contains("web2 0") && !told.contains("web1 201"),
+        "{told}"
+    );
+
+    let refused = deployment.explain("db", "").await;
+    assert!(
+        matches!(&refused, Err(Error::NotFound(text)) if text == "there is no service \"db\"; the services are: web"),
+        "{refused:?}"
+    );
+    let refused = deployment.explain("web", "web9").await;
+    assert!(
+        matches!(&refused, Err(Error::NotFound(text)) if text == "there is no assembly \"web9\"; the assemblies are: web1 web2"),
+        "{refused:?}"
+    );
+
+    deployment.set_standby("web1", true).await.expect("standby");
+    runs_in(&deployment, "web2").await;
+    let told = deployment.explain("web", "web1").await.expect("sentences");
+    assert!(told.contains("It is started on web2"), "{told}");
+    assert!(told.contains("not usable: it is in standby"), "{told}");
+}
+
+#[tokio::test]
+async fn it_explains_nothing_before_anything_is_known() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    // Nobody listens at the address of its assembly.
+    cpe.create("shop").await.expect("a deployment");
+    let deployment = cpe.deployment("shop").await;
+    let refused = until("a DPE that answers", async || {
+        let refused = deployment.explain("web", "").await.expect_err("no answer");
+        refused.message().contains("web1").then_some(refused)
+    })
+    .await;
+    assert!(
+        matches!(&refused, Error::NotReady(text) if text.contains("nothing is known about web1")),
+        "{refused:?}"
+    );
+    systemd.kill("shop").await;
+    let refused = deployment.explain("web", "").await;
+    assert!(matches!(refused, Err(Error::NotReady(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn policy_simulate_takes_the_input_of_a_deployment_that_runs() {
+    let bus = Bus::start();
+    let _systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop", "other"]).await;
+    let cpe = bus.cpe().await;
+    let (code, _, err) = policy_simulate(&bus, &["-L"]).await;
+    assert_eq!((code, err.contains("no deployments")), (105, true), "{err}");
+
+    deploy(&bus, &cpe).await;
+    for words in [
+        ["-LS"].as_slice(),
+        &["--live", "-S"],
+        &["--live=shop", "-S"],
+    ] {
+        let (code, out, err) = policy_simulate(&bus, words).await;
+        assert_eq!(code, 0, "{words:?}: {err}");
+        assert!(out.contains("Online: [ web1 web2 ]"), "{words:?}: {out}");
+        assert!(
+            out.contains("web") && out.contains("Started web1"),
+            "{words:?}: {out}"
+        );
+    }
+    let (code, out, err) =
+        policy_simulate(&bus, &["--live", "shop", "-R", "--node-standby=web1"]).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("( web1 -> web2 )"), "{out}");
+    let (code, out, err) = policy_simulate(&bus, &["explain", "web", "-L"]).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("It is started on web1 and stays"), "{out}");
+
+    let manager = cpe.manager().await;
+    let other = document("other", "");
+    manager
+        .create_deployment(&other, Fields::new())
+        .await
+        .expect("a second deployment");
+    let (code, _, err) = policy_simulate(&bus, &["--live"]).await;
+    assert_eq!((code, err.contains("other shop")), (109, true), "{err}");
+    let (code, _, err) = policy_simulate(&bus, &["--live", "none"]).await;
+    assert_eq!((code, err.contains("other shop")), (105, true), "{err}");
+}
+
+#[tokio::test]
+async fn policy_simulate_says_who_does_not_answer() {
+    let bus = Bus::start();
+    let (code, _, err) = policy_simulate(&bus, &["-L"]).await;
+    assert_eq!((code, err.contains("cpe.service")), (102, true), "{err}");
+    let (code, _, err) = policy_simulate(&bus, &["-L", "--bus", "unix:path=/nowhere/at/all"]).await;
+    assert_eq!(code, 102, "{err}");
+}
+
+#[tokio::test]
+async fn a_running_dpe_has_exactly_the_documented_members() {
+    let bus = Bus::start();
+    let _systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    cpe.create("shop").await.expect("a deployment");
+    super::harness::await_name(&cpe.connection, &dpe_name("shop")).await;
+    let running = introspection::introspect(&cpe, &dpe_name("shop"), DPE_PATH).await;
+    introspection::compare(introspection::DPE, &running);
+}

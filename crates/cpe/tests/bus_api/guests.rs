@@ -1,0 +1,60 @@
+//! Real guest agents in this process, with one resource agent whose service is a file.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use cpe_agent::classes::Classes;
+use cpe_agent::engine::{Engine, Reboot};
+use cpe_agent::store::Store;
+use cpe_bus::peer::{Access, PeerListener};
+use cpe_bus::{BusSelection, PeerAddress};
+
+const FILE_AGENT: &str = r#"#!/bin/sh
+file="$HA_RSCTMP/$OCF_RESOURCE_INSTANCE"
+case "$1" in
+start) touch "$file" ;;
+stop) rm -f "$file" ;;
+monitor) [ -f "$file" ] || exit 7 ;;
+meta-data) echo '<?xml version="1.0"?><resource-agent name="File"><version>1.1</version></resource-agent>' ;;
+*) exit 3 ;;
+esac
+"#;
+
+/// Starts the agent of an assembly, with everything it has in a folder of that name; returns its address.
+pub async fn start(folder: &Path, assembly: &str) -> String {
+    let folder = folder.join(assembly);
+    let programs = folder.join("ocf/resource.d/test");
+    let temporary = folder.join("tmp");
+    for made in [&programs, &temporary] {
+        std::fs::create_dir_all(made).expect("a folder");
+    }
+    std::fs::write(programs.join("File"), FILE_AGENT).expect("the resource agent");
+    std::fs::set_permissions(
+        programs.join("File"),
+        std::fs::Permissions::from_mode(0o755),
+    )
+    .expect("permissions");
+    // There is no systemd in this guest.
+    let no_bus = BusSelection::Address(format!("unix:path={}/no-bus", folder.display()));
+    let classes = Arc::new(Classes::new(
+        folder.join("ocf"),
+        temporary,
+        folder.join("init.d"),
+        no_bus.clone(),
+    ));
+    let reboot = Reboot {
+        command: Some(format!("touch {}/rebooted", folder.display())),
+        systemd_bus: no_bus,
+    };
+    let (store, found) = Store::open(&folder.join("state"), assembly).expect("the agent's store");
+    let engine = Engine::new(Arc::clone(&classes), reboot, store, found).expect("an engine");
+    let socket = folder.join("agent.sock");
+    let listener = PeerListener::bind(&PeerAddress::Unix(socket.clone()), &Access::default())
+        .await
+        .expect("a socket");
+    let (commands, requests) = tokio::sync::mpsc::channel(64);
+    tokio::spawn(engine.run(requests, std::future::pending()));
+    tokio::spawn(cpe_agent::server::serve(listener, commands, classes));
+    format!("unix:{}", socket.display())
+}

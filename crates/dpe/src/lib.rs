@@ -1,0 +1,43 @@
+//! `dpe`, the daemon of one deployment: the I/O around one [`controller::Controller`].
+//!
+//! ```text
+//!              ┌──────────── bus (org.cloudpolicy.Dpe1.NAME): requests, status
+//!              │   ┌──────── agents: one task per assembly, peer-to-peer D-Bus
+//!              ▼   ▼
+//!  clock ──▶ shell: inputs ─▶ Controller ─▶ effects ─▶ store (first, synced), agents, fencing, outbox, inputs on disk
+//! ```
+//!
+//! It decides nothing: every decision is the controller's. What it adds is order: an effect is done only after the state that it
+//! follows from is durable, and a request is answered only after that too.
+//!
+//! It is a library with a small program, so that tests of other parts can have a real DPE beside them.
+
+mod agents;
+mod bus;
+mod convert;
+mod explain;
+mod fencing;
+mod kept_inputs;
+mod outbox;
+mod shell;
+mod store;
+
+use std::path::Path;
+
+use cpe_bus::BusSelection;
+
+/// Runs a deployment on a bus until a signal asks it to end, with its state in `directory`, keeping the last `keep_inputs` inputs of
+/// the policy engine there.
+///
+/// # Errors
+/// If the saved state or the bus cannot be used, or another DPE has taken over.
+pub async fn run(
+    deployment: &str,
+    bus: BusSelection,
+    directory: &Path,
+    keep_inputs: u64,
+) -> anyhow::Result<()> {
+    let store = store::Store::open(directory)?;
+    let kept = kept_inputs::KeptInputs::new(directory, keep_inputs);
+    shell::run(deployment, bus, store, kept).await
+}

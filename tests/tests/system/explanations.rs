@@ -1,0 +1,50 @@
+//! What an administrator asks of a deployment that runs: why is it so, and what if?
+
+use end_to_end::{Document, Lab, System};
+
+fn shop() -> Document {
+    Document::new("shop", &["a", "b"])
+        .sleeper("db", 100_001)
+        .constraint(r#"<location service="db" assembly="a" score="200"/>"#)
+}
+
+#[test]
+fn it_explains_where_a_service_is_and_why_it_is_not_elsewhere() {
+    let lab = Lab::boot("explain").with_guests(&["a", "b"]);
+    lab.deploy(&shop());
+    let told = lab.cpectl(&["explain", "shop", "db"]).ok();
+    assert!(told.contains("It is started on a and stays"), "{told}");
+    assert!(told.contains("+200  location constraint"), "{told}");
+    let json = lab.cpectl(&["--json", "explain", "shop", "db", "b"]).ok();
+    assert!(
+        json.contains("\"explanation\"") && !json.contains("+200"),
+        "{json}"
+    );
+    for (words, known) in [
+        (&["explain", "shop", "web"], "services are: db"),
+        (&["explain", "store", "db"], "there are: shop"),
+    ] {
+        let refused = lab.cpectl(words);
+        assert_eq!(refused.code, 4, "{words:?}");
+        assert!(refused.stderr.contains(known), "{}", refused.stderr);
+    }
+    // Everyone may look.
+    let asked = "setpriv --reuid nobody --regid nogroup --clear-groups cpectl explain shop db";
+    assert_eq!(lab.sh(asked).ok(), told);
+}
+
+#[test]
+fn policy_simulate_shows_what_a_deployment_would_do() {
+    let lab = Lab::boot("live").with_guests(&["a", "b"]);
+    lab.deploy(&shop());
+    let told = lab.sh("policy-simulate -LS --node-standby a").ok();
+    assert!(told.contains("( a -> b )"), "{told}");
+    assert_eq!(
+        lab.status("shop").assembly_of("db"),
+        Some("a".to_owned()),
+        "nothing was done"
+    );
+    let refused = lab.sh("policy-simulate --live store");
+    assert_eq!(refused.code, 105, "{}", refused.stderr);
+    assert!(refused.stderr.contains("there are: shop"));
+}
