@@ -18,8 +18,7 @@ fn make(lab: &Lab, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-const OURS: &str =
-    "find /usr /etc -newer /srv/before -type f | grep -E 'cpe|dpe|cloudpolicy|policy-simulate' || :";
+const OURS: &str = "find /usr /etc -newer /srv/before -type f | grep -E 'cpe|dpe|cloudpolicy|policy-simulate' || :";
 
 #[test]
 fn it_is_installed_activated_and_uninstalled_with_make() {
@@ -34,8 +33,8 @@ fn it_is_installed_activated_and_uninstalled_with_make() {
     );
     lab.cpectl(&["list"]).ok();
     lab.sh("cpectl validate /usr/share/doc/cpe/examples/three-tier.xml && policy-simulate --version && test -s /usr/share/man/man8/dpe.8").ok();
-    let verified =
-        lab.sh("systemd-analyze verify --man=no cpe.service dpe@shop.service cpe-agent.service 2>&1");
+    let verified = lab
+        .sh("systemd-analyze verify --man=no cpe.service dpe@shop.service cpe-agent.service 2>&1");
     assert_eq!((verified.code, verified.stdout.as_str()), (0, ""));
 
     lab.sh("systemctl disable --now cpe.service").ok();
