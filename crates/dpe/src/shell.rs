@@ -127,8 +127,11 @@ pub async fn run(
                 }
             }
             Some(question) = questions.recv() => shell.answer(question).await?,
-            // The timer stands still while the host sleeps: then the tick comes late, which is always safe.
-            () = sleep_until(deadline) => shell.take(Input::Tick),
+            // The timer stands still while the host sleeps: then the tick comes late, and the controller notices.
+            () = sleep_until(deadline) => {
+                tell_stall(name, deadline);
+                shell.take(Input::Tick);
+            }
             () = reached(due) => {}
         }
         shell.perform().await?;
