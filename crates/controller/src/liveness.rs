@@ -10,7 +10,6 @@ use crate::input::Hello;
 use crate::operation::Record;
 use crate::spec::{AssemblySpec, Fencing};
 use crate::time::{MS, SECOND, Time};
-use std::collections::BTreeSet;
 
 /// Added to a lease for clocks that drift apart: one part in so many. Real clocks drift a hundred times less.
 const DRIFT_DIVISOR: u64 = 50;
@@ -273,12 +272,7 @@ impl Controller {
                 &[],
             );
         }
-        // What is older than its fencing says nothing any more: everything was stopped. So the agent forgets it, and is asked.
-        let history = if was == Life::Safe && !rebooted {
-            self.forget_all(name, &history)
-        } else {
-            history
-        };
+        // Of the same boot its history is the truth, even if it was thought to be down: what runs there is seen to run.
         self.take_history(now, name, history);
         self.world_changed(&format!("assembly {name} is online"));
     }
@@ -423,21 +417,6 @@ impl Controller {
         // A stream over which nothing comes is given up: a new one tells when the agent is back.
         self.reconnect(name);
         self.world_changed(&format!("assembly {name} is lost"));
-    }
-
-    /// Has an agent forget everything. Gives the history that is left.
-    fn forget_all(&mut self, name: &str, history: &[Record]) -> Vec<Record> {
-        let resources: BTreeSet<&str> = history
-            .iter()
-            .map(|record| record.operation.resource.as_str())
-            .collect();
-        for resource in resources {
-            self.effects.push(Effect::Forget {
-                assembly: name.to_owned(),
-                resource: resource.to_owned(),
-            });
-        }
-        Vec::new()
     }
 
     /// What belonged to a boot of a guest that is over: its history and its fail counts.
