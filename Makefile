@@ -43,6 +43,7 @@ demo: packages ## the whole job on a private real system, step by step (STAGE=pr
 .PHONY: test
 test: lab ## every test
 	$(CARGO) test --locked --no-fail-fast --workspace --exclude end-to-end
+	$(AS_ROOT) $(CARGO) test --locked --workspace --exclude end-to-end --test bus_api -- --ignored
 	$(UNDER_USER_MANAGER) $(CARGO) test --locked --workspace --exclude end-to-end --test systemd -- --ignored
 	$(AS_ROOT) RUST_TEST_THREADS=$${E2E_THREADS:-2} $(CARGO) test --locked --no-fail-fast -p end-to-end
 

@@ -13,7 +13,10 @@ PROFILE     ?= release
 CARGO       ?= cargo
 CARGO_TARGET_DIR ?= target
 BINARIES    := $(CARGO_TARGET_DIR)/$(PROFILE)
-PROGRAMS    := cpe dpe cpe-agent cpectl policy-simulate
+# What people type, with completions and pages in section 1; the daemons' are in section 8.
+COMMANDS    := cpectl policy-simulate
+DAEMONS     := cpe dpe cpe-agent
+PROGRAMS    := $(DAEMONS) $(COMMANDS)
 
 bindir      := $(DESTDIR)$(PREFIX)/bin
 mandir      := $(DESTDIR)$(PREFIX)/share/man
@@ -45,18 +48,19 @@ install-files:
 	for f in docs/bus/*.xml; do [ ! -e $$f ] || install -m 0644 $$f $(busdir)/ || exit 1; done
 	install -D -m 0644 docs/deployment.rng $(DESTDIR)$(PREFIX)/share/cpe/deployment.rng
 	for f in README.md LICENSE docs/*.md; do [ ! -e $$f ] || install -m 0644 $$f $(docdir)/ || exit 1; done
-	for d in examples docs/schema; do [ ! -d $$d ] || { mkdir -p $(docdir)/$${d##*/} && cp -R $$d/. $(docdir)/$${d##*/}/; } || exit 1; done
+	cp -R examples $(docdir)/
 
 # Each program writes its own man pages and completions, so that they cannot disagree with its options.
 install-texts:
 	install -d $(mandir)/man1 $(mandir)/man8 $(bashdir) $(zshdir) $(fishdir)
 	$(BINARIES)/cpectl man $(mandir)/man1
-	$(BINARIES)/cpe man $(mandir)/man8
-	$(BINARIES)/dpe man $(mandir)/man8
-	$(BINARIES)/cpe-agent man $(mandir)/man8
-	$(BINARIES)/cpectl completions bash > $(bashdir)/cpectl
-	$(BINARIES)/cpectl completions zsh  > $(zshdir)/_cpectl
-	$(BINARIES)/cpectl completions fish > $(fishdir)/cpectl.fish
+	for p in $(DAEMONS); do $(BINARIES)/$$p man $(mandir)/man8 || exit 1; done
+	$(BINARIES)/policy-simulate manual > $(mandir)/man1/policy-simulate.1
+	for p in $(COMMANDS); do \
+	  $(BINARIES)/$$p completions bash > $(bashdir)/$$p && \
+	  $(BINARIES)/$$p completions zsh > $(zshdir)/_$$p && \
+	  $(BINARIES)/$$p completions fish > $(fishdir)/$$p.fish || exit 1; \
+	done
 
 install-activate:
 	systemd-sysusers $(PREFIX)/lib/sysusers.d/cpe.conf
@@ -69,6 +73,7 @@ install-activate:
 uninstall:
 	for p in $(PROGRAMS); do rm -f $(bindir)/$$p; done
 	for f in $(filter usr/%,$(UNIT_FILES)); do rm -f $(DESTDIR)$(PREFIX)/$${f#usr/}; done
-	rm -f $(mandir)/man1/cpectl*.1 $(mandir)/man8/cpe*.8 $(mandir)/man8/dpe*.8
-	rm -f $(bashdir)/cpectl $(zshdir)/_cpectl $(fishdir)/cpectl.fish $(busdir)/cpe1*.xml $(busdir)/dpe1*.xml $(busdir)/agent1*.xml
+	for p in $(COMMANDS); do rm -f $(mandir)/man1/$$p.1 $(mandir)/man1/$$p-*.1 $(bashdir)/$$p $(zshdir)/_$$p $(fishdir)/$$p.fish; done
+	for p in $(DAEMONS); do rm -f $(mandir)/man8/$$p.8; done
+	for f in docs/bus/*.xml; do rm -f $(busdir)/$${f##*/}; done
 	rm -rf $(docdir) $(DESTDIR)$(PREFIX)/share/cpe

@@ -14,7 +14,6 @@ pub mod clock;
 pub mod ending;
 pub mod engine;
 pub mod lease;
-pub mod logging;
 pub mod process;
 pub mod reboot;
 pub mod server;

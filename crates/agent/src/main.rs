@@ -1,7 +1,6 @@
 //! The program `cpe-agent`: puts the parts together and runs them. See the library's documentation.
 
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -10,15 +9,16 @@ use cpe_agent::classes::Classes;
 use cpe_agent::cli::{Arguments, Task};
 use cpe_agent::engine::{Engine, Reboot};
 use cpe_agent::store::Store;
-use cpe_agent::{clock, ending, logging, server};
+use cpe_agent::{clock, ending, server};
 use cpe_bus::peer::{Access, PeerListener};
-use sd_notify::NotifyState;
 use tokio::sync::mpsc;
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match &arguments.task {
-        Some(Task::Man { directory }) => return write_man_page(directory),
+        Some(Task::Man { directory }) => {
+            return cpe_daemon::man_page(Arguments::command(), "8", MAN_SECTIONS, directory);
+        }
         Some(Task::Completions { shell }) => {
             clap_complete::generate(
                 *shell,
@@ -30,7 +30,7 @@ fn main() -> anyhow::Result<()> {
         }
         None => {}
     }
-    logging::init();
+    cpe_daemon::start_log();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
@@ -68,21 +68,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (commands, requests) = mpsc::channel(64);
     let told_to_end = ending::told_to_end(systemd_bus)?;
     tracing::info!(listen = %arguments.listen, boot_id, version = env!("CARGO_PKG_VERSION"), "ready");
-    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    cpe_daemon::notify(&[cpe_daemon::State::Ready]);
     tokio::select! {
         () = engine.run(requests, told_to_end) => Ok(()),
         failed = server::serve(listener, commands, classes) => failed.context("the socket cannot be served any more"),
     }
-}
-
-fn write_man_page(directory: &Path) -> anyhow::Result<()> {
-    let path = directory.join("cpe-agent.8");
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Arguments::command())
-        .section("8")
-        .render(&mut page)?;
-    page.extend_from_slice(MAN_SECTIONS.as_bytes());
-    std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// What the options do not say.

@@ -206,7 +206,7 @@ async fn converse(
         engine: engine.clone(),
         classes,
     };
-    let build = server_builder(stream)
+    let build = server_builder(stream)?
         .serve_at(names::AGENT_PATH, agent)
         .build();
     let connection = tokio::time::timeout(HANDSHAKE_TIMEOUT, build)

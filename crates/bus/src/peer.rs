@@ -157,11 +157,14 @@ fn staging_path(path: &Path) -> PathBuf {
 }
 
 /// A builder for the server's end of a peer-to-peer connection; the caller adds objects and builds it.
-pub fn server_builder(stream: UnixStream) -> Builder<'static> {
-    Builder::socket(PeerStream(stream))
+///
+/// # Errors
+/// If the event loop cannot watch the stream.
+pub fn server_builder(stream: UnixStream) -> std::io::Result<Builder<'static>> {
+    Ok(Builder::socket(PeerStream::new(stream)?)
         .server(zbus::Guid::generate())
         .p2p()
-        .auth_mechanism(AuthMechanism::Anonymous)
+        .auth_mechanism(AuthMechanism::Anonymous))
 }
 
 /// Connects to a guest agent.
@@ -181,7 +184,9 @@ pub async fn connect(address: &PeerAddress) -> Result<Connection> {
             )),
             _ => Error::Failed(format!("cannot connect to {address}: {error}")),
         })?;
-        Builder::socket(PeerStream(stream))
+        let stream = PeerStream::new(stream)
+            .map_err(|error| Error::Failed(format!("cannot use {address}: {error}")))?;
+        Builder::socket(stream)
             .p2p()
             .auth_mechanism(AuthMechanism::Anonymous)
             .build()
@@ -221,7 +226,7 @@ mod tests {
 
     async fn serve(listener: PeerListener) {
         while let Ok(stream) = listener.accept().await {
-            let builder = server_builder(stream);
+            let builder = server_builder(stream).unwrap();
             if let Ok(connection) = builder.serve_at("/test", Echo).build().await {
                 tokio::spawn(async move {
                     let _kept = connection;
@@ -258,6 +263,29 @@ mod tests {
             reply.unwrap().body().deserialize::<String>().unwrap(),
             "hello"
         );
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn it_carries_more_than_a_socket_takes_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = address(&dir);
+        let listener = PeerListener::bind(&address, &Access::default())
+            .await
+            .unwrap();
+        let server = tokio::spawn(serve(listener));
+        let connection = connect(&address).await.unwrap();
+        let text = "x".repeat(8 << 20);
+        let echo = async || {
+            let interface = Some("org.cloudpolicy.Test1");
+            let reply = connection
+                .call_method(None::<&str>, "/test", interface, "Echo", &text)
+                .await;
+            reply.unwrap().body().deserialize::<String>().unwrap()
+        };
+        // Both directions are full at the same time.
+        let (one, other) = tokio::join!(echo(), echo());
+        assert!(one == text && other == text);
         server.abort();
     }
 

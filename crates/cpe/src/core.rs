@@ -10,6 +10,9 @@ use crate::documents::Reader;
 use crate::registry::Registry;
 use crate::store::{Handle, KeptAside, Store};
 
+/// MESSAGE_ID of the line that tells of a database that was kept aside.
+const DATABASE_KEPT_ASIDE: &str = "5c6f0d1f2b9d4c0fb6a3c1a7c7a4e0d9";
+
 pub struct Core {
     pub config: Config,
     pub bus: BusSelection,
@@ -63,7 +66,7 @@ impl Core {
 
 fn report(kept_aside: &KeptAside) {
     tracing::error!(
-        message_id = crate::log::DATABASE_KEPT_ASIDE,
+        message_id = DATABASE_KEPT_ASIDE,
         path = %kept_aside.path.display(),
         reason = kept_aside.reason,
         "the database is corrupt ({}); it is kept untouched as {}, and an empty one is used. Running DPEs hold copies of \

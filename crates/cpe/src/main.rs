@@ -16,7 +16,6 @@ mod config;
 mod core;
 mod documents;
 mod events;
-mod log;
 mod plan;
 mod reconciliation;
 mod registry;
@@ -32,7 +31,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use cpe_bus::BusSelection;
-use sd_notify::NotifyState;
+use cpe_daemon::{State, Watchdog, notify};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
@@ -69,13 +68,13 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     if let Some(Command::Man { directory }) = &options.command {
-        return man_page(directory);
+        return cpe_daemon::man_page(Options::command(), "8", "", directory);
     }
     let config = Config::load(options.config.as_deref())?;
     if options.check_config {
         return Ok(());
     }
-    log::start();
+    cpe_daemon::start_log();
     let outcome = start(options, config);
     if let Err(error) = &outcome {
         // With the journal as the log, what main returns is not seen there with its fields.
@@ -113,14 +112,14 @@ fn start(options: Options, config: Config) -> anyhow::Result<()> {
 async fn run(core: Arc<Core>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(watchdog());
+    tokio::spawn(Watchdog::run());
     tokio::spawn(retention(Arc::clone(&core)));
     let served = tokio::select! {
         result = serve(&core) => result,
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };
-    notify(&[NotifyState::Stopping]);
+    notify(&[State::Stopping]);
     if served.is_ok() {
         tracing::info!("ending; the DPEs go on with their work");
     }
@@ -140,14 +139,14 @@ async fn serve(core: &Arc<Core>) -> anyhow::Result<()> {
                     core.bus,
                     core.registry.all().len()
                 );
-                notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
+                notify(&[State::Ready, State::Status("serving")]);
                 (served, pause) = (true, SHORTEST);
                 session.closed().await;
                 tracing::warn!(
                     "the connection to the {} bus is lost; connecting again",
                     core.bus
                 );
-                notify(&[NotifyState::Status("connecting to the bus again")]);
+                notify(&[State::Status("connecting to the bus again")]);
                 session.close().await;
             }
             // At the start, a wrong address or a missing policy file is for a person to see at once.
@@ -156,18 +155,6 @@ async fn serve(core: &Arc<Core>) -> anyhow::Result<()> {
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST);
-    }
-}
-
-/// Tells systemd that the event loop turns.
-async fn watchdog() {
-    let Some(limit) = sd_notify::watchdog_enabled() else {
-        return;
-    };
-    let mut tick = tokio::time::interval(limit / 2);
-    loop {
-        tick.tick().await;
-        notify(&[NotifyState::Watchdog]);
     }
 }
 
@@ -193,22 +180,4 @@ async fn retention(core: Arc<Core>) {
             }
         }
     }
-}
-
-/// Without systemd nobody listens, and that is fine.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!("systemd cannot be notified: {error}");
-    }
-}
-
-fn man_page(directory: &std::path::Path) -> anyhow::Result<()> {
-    let command = Options::command();
-    let path = directory.join("cpe.8");
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command)
-        .section("8")
-        .manual("Cloud Policy Engine")
-        .render(&mut page)?;
-    std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -14,6 +14,8 @@ use uuid::Uuid;
 
 use crate::session::Session;
 
+/// MESSAGE_ID of the line that tells of a DPE without a deployment being stopped.
+const GHOST_STOPPED: &str = "0c1b9a3f7f6e4d52a9d8b7e31f20c6a4";
 /// Pause before a DPE that could not be taken over yet is asked again.
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -67,7 +69,7 @@ async fn stop(session: &Session, unit: &str) {
         return;
     }
     tracing::warn!(
-        message_id = crate::log::GHOST_STOPPED,
+        message_id = GHOST_STOPPED,
         unit,
         "{unit} runs without a stored deployment: it is stopped"
     );

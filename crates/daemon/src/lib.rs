@@ -1,5 +1,7 @@
 //! What the daemons have in common: where their log goes, what they tell systemd, how their man pages are written.
 
+mod watchdog;
+
 use std::path::Path;
 
 use anyhow::Context;
@@ -39,30 +41,25 @@ pub fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
-/// Tells systemd that the event loop turns, for as long as it does. Ends at once where no watchdog is wanted.
-pub async fn watchdog() {
-    let Some(limit) = sd_notify::watchdog_enabled() else {
-        return;
-    };
-    let mut tick = tokio::time::interval(limit / 2);
-    loop {
-        tick.tick().await;
-        notify(&[NotifyState::Watchdog]);
-    }
-}
-
-/// Writes a program's man page, `NAME.SECTION`, to a directory.
+/// Writes a program's man page, `NAME.SECTION`, to a directory; `more` is what the options do not say, in roff.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn man_page(command: clap::Command, section: &str, directory: &Path) -> anyhow::Result<()> {
+pub fn man_page(
+    command: clap::Command,
+    section: &str,
+    more: &str,
+    directory: &Path,
+) -> anyhow::Result<()> {
     let path = directory.join(format!("{}.{section}", command.get_name()));
     let mut page = Vec::new();
     clap_mangen::Man::new(command)
         .section(section)
         .manual("Cloud Policy Engine")
         .render(&mut page)?;
+    page.extend_from_slice(more.as_bytes());
     std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))
 }
 
 pub use sd_notify::NotifyState as State;
+pub use watchdog::Watchdog;

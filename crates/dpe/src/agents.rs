@@ -275,11 +275,9 @@ async fn perform(
     let epoch = connect.epoch;
     match call {
         Call::Renew(stamp) => {
-            // Not behind other calls, and they not behind it: an answer is not needed.
-            let agent = agent.clone();
-            tokio::spawn(async move {
-                let _ = within(agent.renew(epoch, stamp)).await;
-            });
+            // Without a reply, which would only wake both sides once more: the next heartbeat tells whether the lease runs.
+            let renewal = async { Ok(agent.inner().call_noreply("Renew", &(epoch, stamp)).await?) };
+            within(renewal).await?;
         }
         Call::Execute(operation) => {
             let id = operation.id.clone();

@@ -43,7 +43,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     if let Some(Command::Man { directory }) = &options.command {
-        return cpe_daemon::man_page(Options::command(), "8", directory);
+        return cpe_daemon::man_page(Options::command(), "8", "", directory);
     }
     let name = options.name.unwrap_or_default();
     if !is_deployment_name(&name) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use controller::{Controller, Effect, Input, Time};
 use cpe_bus::BusSelection;
+use cpe_daemon::Watchdog;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,6 +22,8 @@ use crate::{fencing, outbox};
 
 /// How long an ending DPE waits for agents to acknowledge their release.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A deadline that is seen so much later is worth a line in the journal.
+const NOTEWORTHY_STALL: Duration = Duration::from_secs(1);
 
 fn now() -> Time {
     let us = |clock| {
@@ -31,6 +34,22 @@ fn now() -> Time {
     Time {
         boottime_us: us(ClockId::Boottime),
         wall_us: us(ClockId::Realtime),
+    }
+}
+
+/// Says that a deadline was slept through: the controller excuses the silence of that time, and who reads the journal should know why.
+fn tell_stall(name: &str, deadline: Option<u64>) {
+    let late = Duration::from_micros(
+        now()
+            .boottime_us
+            .saturating_sub(deadline.unwrap_or(u64::MAX)),
+    );
+    if late >= NOTEWORTHY_STALL {
+        tracing::warn!(
+            cpe_deployment = name,
+            "this DPE did not run for {:.1} s (stopped, or its host suspended or overloaded); heartbeats of that time are not missed",
+            late.as_secs_f64()
+        );
     }
 }
 
@@ -73,7 +92,6 @@ pub async fn run(
     shell.perform().await?;
 
     let mut tasks = JoinSet::new();
-    tasks.spawn(cpe_daemon::watchdog());
     tasks.spawn(outbox::deliver(events, connection, input_sender));
     let serving = bus::serve(
         name.to_owned(),
@@ -89,8 +107,13 @@ pub async fn run(
         shell.controller.generation(),
         shell.controller.epoch()
     );
+    let mut watchdog = Watchdog::wanted();
     loop {
+        if let Some(watchdog) = &mut watchdog {
+            watchdog.turn();
+        }
         let deadline = shell.controller.deadline();
+        let due = watchdog.as_ref().map(Watchdog::due);
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
@@ -104,8 +127,12 @@ pub async fn run(
                 }
             }
             Some(question) = questions.recv() => shell.answer(question).await?,
-            // The timer stands still while the host sleeps: then the tick comes late, which is always safe.
-            () = sleep_until(deadline) => shell.take(Input::Tick),
+            // The timer stands still while the host sleeps: then the tick comes late, and the controller notices.
+            () = sleep_until(deadline) => {
+                tell_stall(name, deadline);
+                shell.take(Input::Tick);
+            }
+            () = reached(due) => {}
         }
         shell.perform().await?;
     }
@@ -120,6 +147,13 @@ async fn sleep_until(deadline: Option<u64>) {
             let left = deadline.saturating_sub(now().boottime_us);
             tokio::time::sleep(Duration::from_micros(left)).await;
         }
+        None => std::future::pending().await,
+    }
+}
+
+async fn reached(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
     }
 }

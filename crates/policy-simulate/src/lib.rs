@@ -78,7 +78,7 @@ fn try_run<A: Into<OsString> + Clone>(
             Ok(0)
         }
         Some(Command::Manual) => {
-            let page = clap_mangen::Man::new(Arguments::command());
+            let page = clap_mangen::Man::new(Arguments::command()).manual("Cloud Policy Engine");
             page.render(&mut streams.out).map_err(Failure::output)?;
             Ok(0)
         }

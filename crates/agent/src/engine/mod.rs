@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cpe_bus::{BusSelection, Error, OperationRecord, OperationState, Result};
-use sd_notify::NotifyState;
+use cpe_daemon::{State, Watchdog, notify};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -70,7 +70,7 @@ pub struct Engine {
     due: BTreeMap<u32, Instant>,
     peer: Option<Peer>,
     heartbeat_due: Option<Instant>,
-    watchdog: Option<(Duration, Instant)>,
+    watchdog: Option<Watchdog>,
     /// Set when the agent is to end: how long it waits for operations.
     terminating: Option<Instant>,
     /// It may not end, because services run that nobody else would stop at the end of the lease.
@@ -105,7 +105,7 @@ impl Engine {
             due: BTreeMap::new(),
             peer: None,
             heartbeat_due: None,
-            watchdog: None,
+            watchdog: Watchdog::wanted(),
             terminating: None,
             stays_for_lease: false,
             completed,
@@ -127,9 +127,6 @@ impl Engine {
         terminate: impl Future<Output = Ending>,
     ) {
         tokio::pin!(terminate);
-        if let Some(limit) = sd_notify::watchdog_enabled() {
-            self.watchdog = Some((limit / 2, Instant::now()));
-        }
         self.watch_lease();
         self.start_all();
         while !self.may_end() {
@@ -168,15 +165,10 @@ impl Engine {
     /// Everything that is due by the monotonic clock.
     fn tick(&mut self) {
         let now = Instant::now();
-        // With every heartbeat, so that the watchdog needs no wakeups of its own while there are any.
-        let heartbeat = self.heartbeat_due.is_some_and(|due| due <= now);
-        if let Some((period, due)) = self.watchdog
-            && (heartbeat || due <= now)
-        {
-            let _ = sd_notify::notify(&[NotifyState::Watchdog]);
-            self.watchdog = Some((period, now + period));
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.turn();
         }
-        if heartbeat {
+        if self.heartbeat_due.is_some_and(|due| due <= now) {
             self.heartbeat(now);
         }
         let due: Vec<u32> = self
@@ -197,7 +189,7 @@ impl Engine {
         } else {
             self.due.values().min().copied()
         };
-        let watchdog = self.watchdog.map(|(_, due)| due);
+        let watchdog = self.watchdog.as_ref().map(Watchdog::due);
         let end = self
             .terminating
             .filter(|_| matches!(self.phase, Phase::Serving) && !self.stays_for_lease);
@@ -252,7 +244,7 @@ impl Engine {
     /// Told to end: nothing new begins, monitors are cut short, the rest may finish.
     fn terminate(&mut self, ending: Ending) {
         tracing::info!(operations = self.unfinished(), ?ending, "told to end");
-        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        notify(&[State::Stopping]);
         self.terminating = Some(Instant::now() + SHUTDOWN);
         let guarded = self.lease.end_us().is_some() && !active_services(&self.records).is_empty();
         if guarded && ending == Ending::ForGood && matches!(self.phase, Phase::Serving) {

@@ -33,7 +33,7 @@ impl Bus {
                <busconfig>
                  <type>session</type>
                  <listen>unix:path={}/bus</listen>
-                 <auth>EXTERNAL</auth>
+                 <auth>EXTERNAL</auth><auth>ANONYMOUS</auth><allow_anonymous/>
                  <policy context="default">
                    <allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>
                  </policy>

@@ -11,4 +11,6 @@ mod guests;
 mod harness;
 mod introspection;
 mod lifecycle;
+mod malformed;
+mod rights;
 mod survival;
