@@ -69,17 +69,19 @@ impl Controller {
             return format!("waiting for the agents of {}", unknown.join(", "));
         }
         let _ = now;
-        let problems = self.problems();
-        match (problems.as_slice(), &self.transition) {
-            ([], None) => "everything runs that should".into(),
-            ([], Some(transition)) => {
+        let mut problems = self.problems();
+        match (problems.next(), &self.transition) {
+            (None, None) => "everything runs that should".into(),
+            (None, Some(transition)) => {
                 format!(
                     "{} actions are being carried out",
                     transition.counts().actions
                 )
             }
-            ([one], _) => one.clone(),
-            ([first, rest @ ..], _) => format!("{first} (and {} more)", rest.len()),
+            (Some(first), _) => match problems.count() {
+                0 => first.to_string(),
+                more => format!("{first} (and {more} more)"),
+            },
         }
     }
 

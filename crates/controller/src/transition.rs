@@ -4,6 +4,7 @@
 //! action satisfies no input, except those of synapses with priority INFINITY. After an abort only what has at least the abort's
 //! priority begins, and what runs is awaited.
 
+use crate::limits::Limits;
 use policy_engine::{ActionKind, TransitionGraph};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +25,15 @@ pub(crate) enum Progress {
 pub(crate) struct Transition {
     pub number: u64,
     pub graph: TransitionGraph,
+    pub limits: Limits,
     progress: Vec<Progress>,
+    /// Nobody has to do anything for it, per synapse.
+    pseudo: Vec<bool>,
+    /// The assembly whose agent does it, per synapse: an index into `places`.
+    place: Vec<Option<usize>>,
+    /// The assemblies whose agents have something to do.
+    pub places: Vec<String>,
+    counts: Counts,
     /// Inputs that are not satisfied yet, per synapse.
     missing: Vec<usize>,
     /// Synapses that wait for an action, by the number of the action.
@@ -49,13 +58,35 @@ pub(crate) struct Counts {
 }
 
 impl Transition {
-    pub fn new(number: u64, graph: TransitionGraph, started_wall_us: u64) -> Transition {
+    pub fn new(
+        number: u64,
+        graph: TransitionGraph,
+        limits: Limits,
+        started_wall_us: u64,
+    ) -> Transition {
         let count = graph.synapses.len();
         let mut dependents: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         let mut by_action = BTreeMap::new();
         let (mut missing, mut ready) = (Vec::with_capacity(count), BTreeSet::new());
+        let (mut pseudo, mut place) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut places: Vec<String> = Vec::new();
+        let mut counts = Counts::default();
         for (index, synapse) in graph.synapses.iter().enumerate() {
             by_action.insert(synapse.action.id, index);
+            let head = graph.head(synapse.action.id);
+            let is_pseudo = head.is_none_or(|head| head.kind == ActionKind::Pseudo);
+            counts.actions += u32::from(!is_pseudo);
+            pseudo.push(is_pseudo);
+            let node = head
+                .filter(|head| head.kind == ActionKind::Resource)
+                .and_then(|head| head.router_node.as_ref().or(head.on_node.as_ref()));
+            place.push(node.map(|node| {
+                let known = places.iter().position(|known| **known == **node);
+                known.unwrap_or_else(|| {
+                    places.push(node.to_string());
+                    places.len() - 1
+                })
+            }));
             missing.push(synapse.inputs.len());
             if synapse.inputs.is_empty() {
                 ready.insert(index);
@@ -67,7 +98,12 @@ impl Transition {
         Transition {
             number,
             graph,
+            limits,
             progress: vec![Progress::Waiting; count],
+            pseudo,
+            place,
+            places,
+            counts,
             missing,
             dependents,
             by_action,
@@ -92,10 +128,12 @@ impl Transition {
     }
 
     pub fn is_pseudo(&self, index: usize) -> bool {
-        let id = self.graph.synapses[index].action.id;
-        self.graph
-            .head(id)
-            .is_none_or(|head| head.kind == ActionKind::Pseudo)
+        self.pseudo[index]
+    }
+
+    /// The assembly whose agent does it, as an index into `places`. `None`: no agent.
+    pub fn place(&self, index: usize) -> Option<usize> {
+        self.place[index]
     }
 
     /// The synapse of an action.
@@ -126,6 +164,11 @@ impl Transition {
         } else {
             Progress::Failed
         };
+        match (self.pseudo[index], succeeded) {
+            (true, _) => {}
+            (false, true) => self.counts.done += 1,
+            (false, false) => self.counts.failed += 1,
+        }
         let action = self.graph.synapses[index].action.id;
         for dependent in self.dependents.get(&action).into_iter().flatten() {
             if !succeeded && self.graph.synapses[*dependent].priority < INFINITY {
@@ -150,20 +193,12 @@ impl Transition {
     }
 
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for (index, progress) in self.progress.iter().enumerate() {
-            if self.is_pseudo(index) {
-                continue;
-            }
-            counts.actions += 1;
-            match progress {
-                Progress::Done => counts.done += 1,
-                Progress::Failed => counts.failed += 1,
-                Progress::Waiting => counts.skipped += 1,
-                Progress::Running => {}
-            }
+        let running = self.running().filter(|index| !self.pseudo[*index]).count();
+        let begun = self.counts.done + self.counts.failed + u32::try_from(running).unwrap_or(0);
+        Counts {
+            skipped: self.counts.actions - begun,
+            ..self.counts
         }
-        counts
     }
 }
 
@@ -208,10 +243,13 @@ mod tests {
         }
     }
 
+    fn transition(synapses: &[(u32, i32, &[u32])]) -> Transition {
+        Transition::new(1, graph(synapses), Limits::default(), 0)
+    }
+
     #[test]
     fn an_action_begins_when_its_inputs_are_done() {
-        let mut transition =
-            Transition::new(1, graph(&[(1, 0, &[]), (2, 0, &[1, 3]), (3, 0, &[])]), 0);
+        let mut transition = transition(&[(1, 0, &[]), (2, 0, &[1, 3]), (3, 0, &[])]);
         assert_eq!(transition.ready(), [0, 2]);
         transition.begin(0);
         transition.begin(2);
@@ -223,11 +261,7 @@ mod tests {
 
     #[test]
     fn a_failed_action_holds_back_what_waits_for_it_unless_that_has_priority_infinity() {
-        let mut transition = Transition::new(
-            1,
-            graph(&[(1, 0, &[]), (2, 0, &[1]), (3, INFINITY, &[1])]),
-            0,
-        );
+        let mut transition = transition(&[(1, 0, &[]), (2, 0, &[1]), (3, INFINITY, &[1])]);
         transition.begin(0);
         transition.end(0, false);
         assert_eq!(transition.ready(), [2]);
@@ -235,8 +269,7 @@ mod tests {
 
     #[test]
     fn after_an_abort_only_what_is_important_enough_begins_and_what_runs_is_awaited() {
-        let mut transition =
-            Transition::new(1, graph(&[(1, 0, &[]), (2, 10, &[]), (3, 0, &[])]), 0);
+        let mut transition = transition(&[(1, 0, &[]), (2, 10, &[]), (3, 0, &[])]);
         transition.begin(0);
         transition.abort(5, "world changed");
         assert_eq!(transition.ready(), [1]);

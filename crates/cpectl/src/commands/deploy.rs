@@ -149,7 +149,12 @@ async fn wait(
         // The daemon may be restarting: that is no reason to give up before the time is over.
         if let Ok(status) = client.status(name).await {
             match status.state {
-                DeploymentState::Active if status.generation >= generation => return Ok(status),
+                // Active alone is not enough: what a change demands is perhaps being carried out just now.
+                DeploymentState::Active
+                    if status.generation >= generation && !under_way(&status) =>
+                {
+                    return Ok(status);
+                }
                 DeploymentState::Failed if status.generation >= generation => {
                     return Err(Failure::failed(format!(
                         "deployment {name} failed: {}",
@@ -183,6 +188,11 @@ async fn wait(
             ));
         }
     }
+}
+
+fn under_way(status: &DeploymentStatus) -> bool {
+    let transition = status.transition.as_ref();
+    transition.is_some_and(|transition| transition.state == "running")
 }
 
 fn ends_the_wait(event: &Event) -> bool {

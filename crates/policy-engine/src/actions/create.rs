@@ -60,6 +60,8 @@ fn create(
     cluster.resources[resource.index()]
         .actions
         .push(id, &action.key, &action.task, action.node);
+    let task = action.task.clone();
+    cluster.note_action(resource, &task);
     id
 }
 
@@ -171,6 +173,7 @@ pub fn find_all(
 ) -> Vec<ActionId> {
     let actions = &mut cluster.actions;
     let mut found = Vec::new();
+    let mut placed = false;
     for id in cluster.resources[resource.index()]
         .actions
         .with_key(key, node)
@@ -182,11 +185,15 @@ pub fn find_all(
         if node.is_some() {
             if action.node.is_none() {
                 action.node = node;
+                placed = true;
             } else if action.node != node {
                 continue;
             }
         }
         found.push(id);
+    }
+    if placed {
+        cluster.note_action(resource, &key.task);
     }
     found
 }
@@ -277,11 +284,10 @@ fn update_optional(cluster: &mut Cluster, id: ActionId, optional: bool) {
         .is_some_and(|r| !cluster.resource(r).managed);
     let forced =
         unmanaged && action.node.is_some() && !action.pseudo && action.meta("interval").is_none();
-    let action = cluster.action_mut(id);
     if forced {
-        action.optional = true;
+        cluster.set_optional(id, true);
     } else if !optional {
-        action.optional = false;
+        cluster.set_optional(id, false);
     }
 }
 
@@ -309,7 +315,7 @@ fn evaluate_runnable(cluster: &mut Cluster, id: ActionId) {
         return;
     }
     let Some(node_id) = action.node else {
-        cluster.action_mut(id).runnable = false;
+        cluster.set_runnable(id, false);
         return;
     };
     let (on_dc, needs) = (action.on_dc, action.needs);
@@ -318,39 +324,38 @@ fn evaluate_runnable(cluster: &mut Cluster, id: ActionId) {
     let guest = cluster.is_guest(node_id);
     if !on_dc && !node.online && (!guest || node.remote_reset) {
         let fence = cluster.resource(resource).managed && is_stop && !node.unclean;
-        cluster.action_mut(id).runnable = false;
+        cluster.set_runnable(id, false);
         if fence {
             fencing::mark(cluster, node_id, "stop is unrunnable", false);
         }
         return;
     }
     if !on_dc && node.pending {
-        cluster.action_mut(id).runnable = false;
+        cluster.set_runnable(id, false);
         return;
     }
     if needs == Needs::Nothing {
         let runnable = !guest || fencing::can_fence(cluster, node_id);
-        let action = cluster.action_mut(id);
-        action.reason = None;
-        action.runnable = runnable;
+        cluster.action_mut(id).reason = None;
+        cluster.set_runnable(id, runnable);
         return;
     }
     match effective_quorum_policy(cluster, resource) {
         QuorumPolicy::Stop => {
-            let action = cluster.action_mut(id);
-            action.runnable = false;
-            action.set_reason("no quorum", true);
+            cluster.set_runnable(id, false);
+            cluster.action_mut(id).set_reason("no quorum", true);
         }
         QuorumPolicy::Freeze => {
             let frozen = !cluster.is_active(resource, true)
                 || cluster.next_role_of(resource) > cluster.role_of(resource);
             if frozen {
-                let action = cluster.action_mut(id);
-                action.runnable = false;
-                action.set_reason("quorum freeze", true);
+                cluster.set_runnable(id, false);
+                cluster.action_mut(id).set_reason("quorum freeze", true);
             }
         }
-        _ => cluster.action_mut(id).runnable = true,
+        _ => {
+            cluster.set_runnable(id, true);
+        }
     }
 }
 

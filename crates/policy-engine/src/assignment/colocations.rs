@@ -3,24 +3,25 @@
 
 use crate::configuration::constraints::colocation::{Side, insert};
 use crate::model::{Cluster, Colocation, ColocationId, ResourceId, Score, Variant};
+use std::borrow::Cow;
 
 /// "This with": colocations in which the resource (or an ancestor on its behalf) is the dependent.
 pub fn this_with(cluster: &Cluster, resource: ResourceId) -> Vec<ColocationId> {
-    list(cluster, resource, Side::ThisWith)
+    list(cluster, resource, Side::ThisWith).into_owned()
 }
 
 /// "With this": colocations in which the resource (or an ancestor on its behalf) is the primary.
 pub fn with_this(cluster: &Cluster, resource: ResourceId) -> Vec<ColocationId> {
-    list(cluster, resource, Side::WithThis)
+    list(cluster, resource, Side::WithThis).into_owned()
 }
 
-/// The list of one side.
-pub fn list(cluster: &Cluster, resource: ResourceId, side: Side) -> Vec<ColocationId> {
+/// The list of one side; borrowed if it is just a resource's own.
+pub fn list(cluster: &Cluster, resource: ResourceId, side: Side) -> Cow<'_, [ColocationId]> {
     let mut collector = Collector {
         cluster,
         original: resource,
         side,
-        list: Vec::new(),
+        list: Cow::default(),
     };
     collector.ask(resource);
     collector.list
@@ -43,11 +44,11 @@ struct Collector<'c> {
     /// The resource that the list is for.
     original: ResourceId,
     side: Side,
-    list: Vec<ColocationId>,
+    list: Cow<'c, [ColocationId]>,
 }
 
-impl Collector<'_> {
-    fn own(&self, resource: ResourceId) -> &[ColocationId] {
+impl<'c> Collector<'c> {
+    fn own(&self, resource: ResourceId) -> &'c [ColocationId] {
         let resource = self.cluster.resource(resource);
         match self.side {
             Side::ThisWith => &resource.this_with,
@@ -56,14 +57,14 @@ impl Collector<'_> {
     }
 
     fn add_one(&mut self, id: ColocationId) {
-        insert(self.cluster, &mut self.list, id, self.side);
+        insert(self.cluster, self.list.to_mut(), id, self.side);
     }
 
     /// Adds a resource's own list. To a list that is not empty the **first** colocation is added as often as there are elements, and
     /// the others never: a defect of the reference that its results show.
     fn add_own(&mut self, resource: ResourceId) {
         if self.list.is_empty() {
-            self.list = self.own(resource).to_vec();
+            self.list = self.own(resource).into();
             return;
         }
         let own = self.own(resource);
@@ -152,17 +153,16 @@ impl Collector<'_> {
             return;
         }
         if self.side == Side::ThisWith {
+            let mut mandatory = cluster.resource(group).this_with.clone();
+            mandatory.retain(|id| cluster.colocation(*id).score == Score::INFINITY);
             // behind an unmanaged member, which may stay where the group may not be
-            let unmanaged = members
-                .iter()
-                .take_while(|member| **member != self.original)
-                .any(|member| !cluster.resource(*member).managed);
+            let unmanaged = !mandatory.is_empty()
+                && members
+                    .iter()
+                    .take_while(|member| **member != self.original)
+                    .any(|member| !cluster.resource(*member).managed);
             if unmanaged {
-                for id in &cluster.resource(group).this_with {
-                    if cluster.colocation(*id).score == Score::INFINITY {
-                        self.add_one(*id);
-                    }
-                }
+                mandatory.into_iter().for_each(|id| self.add_one(id));
             }
         }
     }

@@ -94,16 +94,14 @@ fn stop(cluster: &mut Cluster, id: ResourceId) -> bool {
     let mut changed = resource.next_role != Role::Stopped;
     resource.next_role = Role::Stopped;
     for i in 0..cluster.resource(id).actions.len() {
-        let action = cluster.resource(id).actions[i];
-        let action = cluster.action_mut(action);
+        let action_id = cluster.resource(id).actions[i];
+        let action = cluster.action(action_id);
         if action.task == Task::Stop {
-            changed |= action.optional;
-            action.optional = false;
+            changed |= cluster.set_optional(action_id, false);
         } else if action.task == Task::Start
             || (action.interval_ms() > 0 && action.meta("op_target_rc") != Some("7"))
         {
-            changed |= action.runnable;
-            action.runnable = false;
+            changed |= cluster.set_runnable(action_id, false);
         }
     }
     changed

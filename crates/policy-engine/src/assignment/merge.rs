@@ -7,7 +7,6 @@ use crate::explain::Cause;
 use crate::model::{
     AttributeLookup, Cluster, Colocation, ColocationId, NodeTable, ResourceId, Score, Variant,
 };
-use rustc_hash::FxHashSet;
 use std::cmp::Ordering;
 
 /// How preferences are merged.
@@ -78,9 +77,8 @@ pub fn merge(
 
 /// The table of `source` with the preferences of everything that it is colocated with (§9.1).
 pub fn with_primaries(cluster: &Cluster, source: ResourceId) -> NodeTable {
-    let mut merging = FxHashSet::default();
+    let group = source;
     let mut source = source;
-    merging.insert(source);
     while cluster.resource(source).is_group() {
         match cluster.resource(source).children.last() {
             Some(last) => source = *last,
@@ -91,13 +89,13 @@ pub fn with_primaries(cluster: &Cluster, source: ResourceId) -> NodeTable {
         this_with: true,
         ..Mode::default()
     };
-    let mut merger = Merger {
-        merging,
-        ..Merger::new(cluster, source, mode)
-    };
+    let mut merger = Merger::new(cluster, source, mode);
     let mut table = cluster.resource(source).allowed.clone();
-    merger.merging.insert(source);
-    merger.go_on(source, &mut table, 1.0);
+    merger.merging[group.index()] = true;
+    merger.merging[source.index()] = true;
+    if has_usable(cluster, &table) {
+        merger.go_on(source, &mut table, 1.0);
+    }
     merger.finish();
     table
 }
@@ -107,11 +105,13 @@ struct Merger<'c> {
     /// The resource whose table it is.
     target: ResourceId,
     mode: Mode,
-    /// Resources whose merge is under way: each contributes once.
-    merging: FxHashSet<ResourceId>,
+    /// Resources whose merge is under way: each contributes once. By resource.
+    merging: Vec<bool>,
     /// Merges that were granted, and how many of them are left until it gives up.
     granted: u64,
     left: u64,
+    /// Room that one merge leaves to the next.
+    spare: (NodeTable, Vec<Score>),
 }
 
 impl<'c> Merger<'c> {
@@ -121,9 +121,10 @@ impl<'c> Merger<'c> {
             cluster,
             target,
             mode,
-            merging: FxHashSet::default(),
+            merging: vec![false; cluster.resources.len()],
             granted,
             left: granted,
+            spare: Default::default(),
         }
     }
 
@@ -142,9 +143,10 @@ impl<'c> Merger<'c> {
         factor: f32,
         rollback: bool,
     ) {
-        if self.left == 0 || !self.merging.insert(source) {
+        if self.left == 0 || self.merging[source.index()] {
             return;
         }
+        self.merging[source.index()] = true;
         self.left -= 1;
         let resource = self.cluster.resource(source);
         if matches!(resource.variant, Variant::Group(_)) {
@@ -152,34 +154,40 @@ impl<'c> Merger<'c> {
                 self.merge(*first, table, via, factor, rollback);
             }
         } else {
-            let mut work = table.clone();
-            self.add_matching(source, &mut work, via, factor);
-            if self.go_on(source, &mut work, factor) || !rollback {
+            let mut before = std::mem::take(&mut self.spare.0);
+            before.clone_from(table);
+            self.add_matching(source, table, via, factor);
+            let usable = has_usable(self.cluster, table);
+            let undone = rollback && !usable;
+            if undone {
+                std::mem::swap(table, &mut before);
+            }
+            self.spare.0 = before;
+            if usable {
+                self.go_on(source, table, factor);
+            }
+            if !undone {
                 if self.mode.non_negative {
-                    for (_, entry) in work.iter_mut() {
+                    for (_, entry) in table.iter_mut() {
                         if entry.score == UNUSABLE {
                             entry.score = Score(1);
                         }
                     }
                 }
-                *table = work;
             }
         }
-        self.merging.remove(&source);
+        self.merging[source.index()] = false;
     }
 
-    /// Merges what lies behind `source`, if any usable node is left. False if none is.
-    fn go_on(&mut self, source: ResourceId, work: &mut NodeTable, factor: f32) -> bool {
+    /// Merges what lies behind `source`.
+    fn go_on(&mut self, source: ResourceId, work: &mut NodeTable, factor: f32) {
         let cluster = self.cluster;
-        if !has_usable(cluster, work) {
-            return false;
-        }
         let side = if self.mode.this_with {
             Side::ThisWith
         } else {
             Side::WithThis
         };
-        for id in colocations::list(cluster, source, side) {
+        for id in colocations::list(cluster, source, side).iter().copied() {
             let next = cluster.colocation(id);
             if side == Side::WithThis && !colocations::has_influence(cluster, next, next.primary) {
                 continue;
@@ -189,12 +197,11 @@ impl<'c> Merger<'c> {
                 self.merge(side.other(next), work, next, weakened, true);
             });
         }
-        true
     }
 
     /// Adds the scores of `source` on matching nodes (§14.3).
     fn add_matching(
-        &self,
+        &mut self,
         source: ResourceId,
         work: &mut NodeTable,
         via: &Colocation,
@@ -205,7 +212,8 @@ impl<'c> Merger<'c> {
         let table = with_group
             .as_ref()
             .unwrap_or(&cluster.resource(source).allowed);
-        let best = BestScores::new(cluster, source, &via.attribute, table);
+        let room = std::mem::take(&mut self.spare.1);
+        let best = BestScores::new(cluster, source, &via.attribute, table, room);
         let of_target = AttributeLookup::for_colocation(cluster, &via.attribute, self.target);
         // banning what must not be near is no reason to go there, unless it can only go there
         let is_void = |best: Score| {
@@ -230,6 +238,9 @@ impl<'c> Merger<'c> {
                 Ordering::Greater => UNUSABLE,
             };
         }
+        if let BestScores::ByNode(_, room) = best {
+            self.spare.1 = room;
+        }
     }
 
     /// A group's location constraints, which only its first member knows, for a later member that is a dependent itself.
@@ -253,9 +264,12 @@ impl<'c> Merger<'c> {
 
 /// `score × factor`, rounded half away from zero; a preference that would vanish becomes one point, whose sign is the factor's.
 fn weakened(score: Score, factor: f32) -> Score {
+    if score == Score::ZERO {
+        return Score::ZERO;
+    }
     let product = f64::from(factor * score.0 as f32);
     let rounded = (product + if product < 0.0 { -0.5 } else { 0.5 }) as i64;
-    if rounded == 0 && score != Score::ZERO {
+    if rounded == 0 {
         return Score(if factor > 0.0 { 1 } else { -1 });
     }
     Score::clamped(rounded)
@@ -274,22 +288,36 @@ fn has_one_allowed(table: &NodeTable) -> bool {
 }
 
 /// The best score of a table per value of a node attribute, over the nodes that are available.
-enum BestScores {
+enum BestScores<'t> {
+    /// For `#uname` where all nodes are named and nobody asks for a guest's host: what the table says.
+    Same(&'t NodeTable),
     /// For `#uname`, which is different on every node: by node. `None` in front: nodes without name attribute.
     ByNode(Score, Vec<Score>),
     /// Lower-cased value, best score.
     ByValue(Vec<(Option<String>, Score)>),
 }
 
-impl BestScores {
-    fn new(cluster: &Cluster, source: ResourceId, attribute: &str, table: &NodeTable) -> Self {
+impl<'t> BestScores<'t> {
+    /// `room`: a list that may be used for the result.
+    fn new(
+        cluster: &Cluster,
+        source: ResourceId,
+        attribute: &str,
+        table: &'t NodeTable,
+        room: Vec<Score>,
+    ) -> Self {
+        if attribute == "#uname" && !cluster.has_remote_nodes {
+            return BestScores::Same(table);
+        }
         let lookup = AttributeLookup::for_colocation(cluster, attribute, source);
         let available = table
             .iter()
             .filter(|(node, _)| cluster.node(*node).is_available());
         if attribute == "#uname" {
             let mut nameless = Score::MINUS_INFINITY;
-            let mut best = vec![Score::MINUS_INFINITY; cluster.nodes.len()];
+            let mut best = room;
+            best.clear();
+            best.resize(cluster.nodes.len(), Score::MINUS_INFINITY);
             for (node, entry) in available {
                 let slot = match lookup.named_source(node) {
                     Some(node) => &mut best[node.index()],
@@ -313,6 +341,10 @@ impl BestScores {
     /// The best score where the attribute has the value that it has on `node` for another resource.
     fn get(&self, lookup: &AttributeLookup<'_>, node: crate::model::NodeId) -> Score {
         match self {
+            BestScores::Same(table) => match table.get(node) {
+                Some(entry) if lookup.cluster().node(node).is_available() => entry.score,
+                _ => Score::MINUS_INFINITY,
+            },
             BestScores::ByNode(nameless, best) => match lookup.named_source(node) {
                 Some(node) => best[node.index()],
                 None => *nameless,

@@ -19,6 +19,8 @@ pub struct Caches {
     pub options: Filled<OptionsKey, Arc<OperationOptions>>,
     /// Digests per node, resource, task, interval (02 §20.4). Task `Other("stonith-on")` for unfencing.
     pub digests: Filled<(NodeId, ResourceId, Task, u32), Digests>,
+    /// What the actions of collectives' children have in common.
+    pub parts: crate::ordering::parts::Answers,
     /// The empty table.
     pub nothing: Arc<Table>,
 }

@@ -14,6 +14,7 @@ pub fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGraph {
     let mut describer = Describer {
         cluster,
         names: FxHashMap::default(),
+        tasks: FxHashMap::default(),
     };
     let mut mentioned = vec![false; cluster.actions.len()];
     for (id, inputs) in selected {
@@ -92,6 +93,8 @@ struct Describer<'c> {
     cluster: &'c Cluster,
     /// Meta-attribute names as the graph writes them: `op-x` → `CRM_meta_op_x`.
     names: FxHashMap<String, Text>,
+    /// Names of tasks, shared by their actions.
+    tasks: FxHashMap<Task, Text>,
 }
 
 impl Describer<'_> {
@@ -112,13 +115,22 @@ impl Describer<'_> {
             id: id.number(),
             kind: kind(action),
             mode: (action.task == Task::LrmDelete).then_some("cib"),
-            operation: action.task.name().into(),
+            operation: self.task(&action.task),
             operation_key,
             internal_operation_key,
             on_node: node.map(|n| cluster.node(n).name.clone()),
             on_node_uuid: node.map(|n| cluster.node(n).id.clone()),
             router_node: router.map(|n| cluster.node(n).name.clone()),
         }
+    }
+
+    fn task(&mut self, task: &Task) -> Text {
+        if let Some(known) = self.tasks.get(task) {
+            return known.clone();
+        }
+        let name: Text = task.name().into();
+        self.tasks.insert(task.clone(), name.clone());
+        name
     }
 
     fn action(&mut self, id: ActionId) -> GraphAction {
@@ -142,17 +154,20 @@ impl Describer<'_> {
     fn attributes(&mut self, id: ActionId) -> (Pairs, Pairs) {
         let cluster = self.cluster;
         let action = cluster.action(id);
-        let mut out = Attributes::default();
+        let known = 8 + action.own_meta.len() + action.options.meta.len();
+        let mut out = Attributes(Vec::with_capacity(known));
         out.set_if_absent(self.name("", "crm_feature_set"), &crate::FEATURE_SET.into());
         for (name, value) in action.extra.iter().flat_map(|extra| extra.iter()) {
             out.set_if_absent(name.clone(), value);
         }
         let mut numbered = Vec::new();
+        let before = out.0.len();
         for (name, value) in self.parameters(action).iter() {
             if name.starts_with(|c: char| c.is_ascii_digit()) {
                 numbered.push((name.clone(), value.clone()));
-            } else {
-                out.set_if_absent(name.clone(), value);
+            } else if !out.0[..before].iter().any(|(own, _)| own == name) {
+                // there may be thousands, but a table has no name twice
+                out.0.push((name.clone(), value.clone()));
             }
         }
         for (name, value) in &action.own_meta {
@@ -176,7 +191,7 @@ impl Describer<'_> {
             level = cluster.resource(id).parent;
         }
         self.guest_attributes(action, &mut out);
-        out.0.sort_by(|a, b| a.0.cmp(&b.0));
+        out.0.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         (out.0, numbered)
     }
 
@@ -302,7 +317,6 @@ impl Describer<'_> {
 /// Names with values.
 type Pairs = Vec<(Text, Text)>;
 
-#[derive(Default)]
 struct Attributes(Pairs);
 
 impl Attributes {

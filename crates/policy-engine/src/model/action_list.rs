@@ -2,16 +2,21 @@
 //! fingerprint beside each id answers "not this one" without touching the action.
 
 use super::{ActionId, NodeId, OperationKey, Task};
-use rustc_hash::FxHasher;
+use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::{Hash, Hasher};
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 /// Actions of a resource, oldest first; dereferences to their ids.
 #[derive(Clone, Debug, Default)]
 pub struct ActionList {
     ids: Vec<ActionId>,
     tags: Vec<Tag>,
+    /// Positions by key, once there are [`MANY`].
+    by_key: FxHashMap<u32, Vec<u32>>,
 }
+
+/// From this number on, actions are found by an index: a history of thousands of recurring operations makes as many actions.
+const MANY: usize = 64;
 
 /// What is known about an action since it was created: its key never changes, its node only from none to one.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +49,16 @@ impl ActionList {
             task: task_tag(task),
             node,
         });
+        let count = self.tags.len();
+        let unindexed = match count {
+            ..MANY => return,
+            MANY => 0..count,
+            _ => count - 1..count,
+        };
+        for position in unindexed {
+            let positions = self.by_key.entry(self.tags[position].key).or_default();
+            positions.push(position as u32);
+        }
     }
 
     /// Actions that may have that key, and may be on that node (if one is given); oldest first. The caller looks closer.
@@ -53,7 +68,12 @@ impl ActionList {
         node: Option<NodeId>,
     ) -> impl DoubleEndedIterator<Item = ActionId> + use<'a> {
         let key = key_tag(key);
-        self.select(move |tag| {
+        let positions = if self.tags.len() < MANY {
+            Positions::All(0..self.tags.len())
+        } else {
+            Positions::Some(self.by_key.get(&key).map_or(&[][..], Vec::as_slice).iter())
+        };
+        self.select(positions, move |tag| {
             tag.key == key && (node.is_none() || tag.node.is_none() || tag.node == node)
         })
     }
@@ -66,18 +86,45 @@ impl ActionList {
         // a recurring action may become a cancellation
         let any = *task == Task::Cancel;
         let task = task_tag(task);
-        self.select(move |tag| any || tag.task == task)
+        self.select(Positions::All(0..self.tags.len()), move |tag| {
+            any || tag.task == task
+        })
     }
 
     fn select<'a>(
         &'a self,
+        positions: Positions<'a>,
         wanted: impl Fn(&Tag) -> bool + 'a,
     ) -> impl DoubleEndedIterator<Item = ActionId> + 'a {
-        self.ids
-            .iter()
-            .zip(&self.tags)
-            .filter(move |(_, tag)| wanted(tag))
-            .map(|(id, _)| *id)
+        positions
+            .filter(move |position| wanted(&self.tags[*position]))
+            .map(|position| self.ids[position])
+    }
+}
+
+/// Positions to look at, ascending.
+enum Positions<'a> {
+    All(Range<usize>),
+    Some(std::slice::Iter<'a, u32>),
+}
+
+impl Iterator for Positions<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        match self {
+            Positions::All(range) => range.next(),
+            Positions::Some(list) => list.next().map(|position| *position as usize),
+        }
+    }
+}
+
+impl DoubleEndedIterator for Positions<'_> {
+    fn next_back(&mut self) -> Option<usize> {
+        match self {
+            Positions::All(range) => range.next_back(),
+            Positions::Some(list) => list.next_back().map(|position| *position as usize),
+        }
     }
 }
 
@@ -105,5 +152,21 @@ mod tests {
         assert_eq!(list.with_key(&key, None).count(), 2);
         let stop = OperationKey::once(Task::Stop);
         assert_eq!(list.with_key(&stop, None).count(), 0);
+    }
+
+    #[test]
+    fn one_of_thousands_is_found_by_its_key() {
+        let mut list = ActionList::default();
+        for n in 0..3000 {
+            let key = OperationKey::every(Task::Monitor, n % 1000);
+            list.push(ActionId::new(n as usize), &key, &Task::Monitor, None);
+        }
+        let key = OperationKey::every(Task::Monitor, 7);
+        let found: Vec<_> = list
+            .with_key(&key, None)
+            .rev()
+            .map(ActionId::index)
+            .collect();
+        assert_eq!(found, [2007, 1007, 7]);
     }
 }

@@ -27,11 +27,12 @@ pub struct AttributeLookup<'a> {
 impl<'a> AttributeLookup<'a> {
     /// Prepares the lookup of `name` on behalf of `resource`, as its meta-attribute `container-attribute-target` says.
     pub fn new(cluster: &'a Cluster, name: &'a str, resource: ResourceId, host: Host) -> Self {
-        let targets_host = cluster
-            .resource(resource)
-            .meta
-            .text("container-attribute-target")
-            .is_some_and(|target| target.eq_ignore_ascii_case("host"));
+        let targets_host = cluster.has_remote_nodes
+            && cluster
+                .resource(resource)
+                .meta
+                .text("container-attribute-target")
+                .is_some_and(|target| target.eq_ignore_ascii_case("host"));
         AttributeLookup {
             cluster,
             name,
@@ -43,12 +44,19 @@ impl<'a> AttributeLookup<'a> {
 
     /// The same for a colocation: what runs inside a bundle is where its container is, whatever its meta-attributes say.
     pub fn for_colocation(cluster: &'a Cluster, name: &'a str, resource: ResourceId) -> Self {
-        let inside_bundle = cluster.resource(cluster.top(resource)).is_clone()
+        // without guest nodes there are no hosts to ask
+        let inside_bundle = cluster.has_remote_nodes
+            && cluster.resource(cluster.top(resource)).is_clone()
             && cluster.bundle_of(resource).is_some();
         AttributeLookup {
             inside_bundle,
             ..AttributeLookup::new(cluster, name, resource, Host::Assigned)
         }
+    }
+
+    /// The cluster in which it looks.
+    pub fn cluster(&self) -> &'a Cluster {
+        self.cluster
     }
 
     /// The node whose own attributes count for `node`; `None` for a guest node without host.

@@ -6,6 +6,7 @@
 mod action;
 mod action_list;
 mod attributes;
+mod changes;
 mod cluster;
 mod collective;
 mod constraint;
@@ -22,6 +23,7 @@ pub use crate::score::Score;
 pub use action::*;
 pub use action_list::ActionList;
 pub use attributes::*;
+pub use changes::ChildActions;
 pub use cluster::*;
 pub use collective::*;
 pub use constraint::*;

@@ -214,6 +214,8 @@ pub struct Resource {
     // --- actions ---
     /// Its actions, oldest first.
     pub actions: ActionList,
+    /// Changes of its children's actions (`Cluster::set_optional`, `set_runnable`, `note_action`).
+    pub child_actions: ChildActions,
     /// Being restarted (only during 05 §5.3).
     pub restarting: bool,
     /// Definition changed so that a reload suffices.
@@ -298,6 +300,7 @@ impl Resource {
             assigned_entry: None,
             promotion_priority: 0,
             actions: ActionList::default(),
+            child_actions: ChildActions::default(),
             restarting: false,
             reload: false,
             stop_unexpected: false,

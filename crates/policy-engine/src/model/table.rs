@@ -89,9 +89,22 @@ pub struct NodeEntry {
 }
 
 /// A resource's score table: node → [`NodeEntry`], dense by [`NodeId`]. Nodes that are not in the table are no candidates.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct NodeTable {
     entries: Vec<Option<NodeEntry>>,
+}
+
+impl Clone for NodeTable {
+    fn clone(&self) -> NodeTable {
+        NodeTable {
+            entries: self.entries.clone(),
+        }
+    }
+
+    /// Keeps the room that there is.
+    fn clone_from(&mut self, source: &NodeTable) {
+        self.entries.clone_from(&source.entries);
+    }
 }
 
 impl NodeTable {

@@ -85,50 +85,63 @@ pub enum Task {
 }
 
 impl Task {
-    const NAMED: [(Task, &'static str); 22] = [
-        (Task::Start, "start"),
-        (Task::Stop, "stop"),
-        (Task::Promote, "promote"),
-        (Task::Demote, "demote"),
-        (Task::Monitor, "monitor"),
-        (Task::Notify, "notify"),
-        (Task::Notified, "notified"),
-        (Task::Running, "running"),
-        (Task::Stopped, "stopped"),
-        (Task::Promoted, "promoted"),
-        (Task::Demoted, "demoted"),
-        (Task::MigrateTo, "migrate_to"),
-        (Task::MigrateFrom, "migrate_from"),
-        (Task::ReloadAgent, "reload-agent"),
-        (Task::Reload, "reload"),
-        (Task::Delete, "delete"),
-        (Task::LrmDelete, "lrm_delete"),
-        (Task::Cancel, "cancel"),
-        (Task::ClearFailcount, "clear_failcount"),
-        (Task::Stonith, "stonith"),
-        (Task::DoShutdown, "do_shutdown"),
-        (Task::MaintenanceNodes, "maintenance_nodes"),
+    const NAMED: [Task; 22] = [
+        Task::Start,
+        Task::Stop,
+        Task::Promote,
+        Task::Demote,
+        Task::Monitor,
+        Task::Notify,
+        Task::Notified,
+        Task::Running,
+        Task::Stopped,
+        Task::Promoted,
+        Task::Demoted,
+        Task::MigrateTo,
+        Task::MigrateFrom,
+        Task::ReloadAgent,
+        Task::Reload,
+        Task::Delete,
+        Task::LrmDelete,
+        Task::Cancel,
+        Task::ClearFailcount,
+        Task::Stonith,
+        Task::DoShutdown,
+        Task::MaintenanceNodes,
     ];
 
     /// The task called `name` (case-sensitive).
     pub fn parse(name: &str) -> Task {
-        Task::NAMED
-            .iter()
-            .find(|(_, text)| *text == name)
-            .map_or_else(|| Task::Other(name.into()), |(task, _)| task.clone())
+        let named = Task::NAMED.iter().find(|task| task.name() == name);
+        named.map_or_else(|| Task::Other(name.into()), Task::clone)
     }
 
     /// The task's name.
     pub fn name(&self) -> &str {
         match self {
+            Task::Start => "start",
+            Task::Stop => "stop",
+            Task::Promote => "promote",
+            Task::Demote => "demote",
+            Task::Monitor => "monitor",
+            Task::Notify => "notify",
+            Task::Notified => "notified",
+            Task::Running => "running",
+            Task::Stopped => "stopped",
+            Task::Promoted => "promoted",
+            Task::Demoted => "demoted",
+            Task::MigrateTo => "migrate_to",
+            Task::MigrateFrom => "migrate_from",
+            Task::ReloadAgent => "reload-agent",
+            Task::Reload => "reload",
+            Task::Delete => "delete",
+            Task::LrmDelete => "lrm_delete",
+            Task::Cancel => "cancel",
+            Task::ClearFailcount => "clear_failcount",
+            Task::Stonith => "stonith",
+            Task::DoShutdown => "do_shutdown",
+            Task::MaintenanceNodes => "maintenance_nodes",
             Task::Other(text) => text,
-            task => {
-                Task::NAMED
-                    .iter()
-                    .find(|(named, _)| named == task)
-                    .expect("invariant: every task but Other is named")
-                    .1
-            }
         }
     }
 
@@ -142,6 +155,14 @@ impl Task {
             Task::Notify => Task::Notified,
             _ => return None,
         })
+    }
+
+    /// Whether this completes another task: what [`Task::completion`] returns.
+    pub fn is_completion(&self) -> bool {
+        matches!(
+            self,
+            Task::Running | Task::Stopped | Task::Promoted | Task::Demoted | Task::Notified
+        )
     }
 
     /// The inverse of [`Task::completion`], for start, stop, promote and demote; any other task is returned as it is.
@@ -233,15 +254,20 @@ impl OperationKey {
     }
     /// The full key of an action of the resource called `resource`.
     pub fn of(&self, resource: &str) -> String {
-        match self.notify {
-            Some(phase) => format!(
-                "{resource}_{}_notify_{}_{}",
-                phase.name(),
-                self.task.name(),
-                self.interval_ms
-            ),
-            None => format!("{resource}_{}_{}", self.task.name(), self.interval_ms),
+        // made for every action of a graph: one allocation
+        let mut key = String::with_capacity(resource.len() + 32);
+        key.push_str(resource);
+        key.push('_');
+        if let Some(phase) = self.notify {
+            key.push_str(phase.name());
+            key.push_str("_notify_");
         }
+        key.push_str(self.task.name());
+        match self.interval_ms {
+            0 => key.push_str("_0"),
+            interval => key.push_str(&format!("_{interval}")),
+        }
+        key
     }
 }
 

@@ -3,6 +3,7 @@
 //! A collective's action is required if any of its instances' is, and runnable if any of theirs is (for groups: if all are). Asking has
 //! lasting effects: marks that turn out to be wrong are cleared on the collective's action.
 
+use super::parts::{self, Kind, Wanted};
 use crate::actions::create;
 use crate::model::*;
 
@@ -64,10 +65,7 @@ pub fn of_variant(cluster: &mut Cluster, id: ActionId, node: Option<NodeId>) -> 
     match cluster.resource(resource).variant {
         Variant::Primitive => own(cluster, id),
         Variant::Group(_) => of_group(cluster, id, resource, node),
-        Variant::Clone(_) => {
-            let instances = cluster.resource(resource).children.clone();
-            of_instances(cluster, id, &instances, node)
-        }
+        Variant::Clone(_) => of_clone(cluster, id, resource, node),
         Variant::Bundle(_) => {
             let parts = bundle_parts(cluster, resource, &cluster.action(id).task);
             of_instances(cluster, id, &parts, node)
@@ -76,25 +74,47 @@ pub fn of_variant(cluster: &mut Cluster, id: ActionId, node: Option<NodeId>) -> 
 }
 
 fn of_group(cluster: &mut Cluster, id: ActionId, group: ResourceId, node: Option<NodeId>) -> Marks {
-    let mut marks = ASSUMED;
     let task = cluster.action(id).task.clone();
-    let folded = task.folded();
-    for index in 0..cluster.resource(group).children.len() {
-        let member = cluster.resource(group).children[index];
-        let Some(action) = create::newest_task(cluster, member, &folded, node) else {
-            if !matches!(folded, Task::Stop | Task::Demote) {
-                marks.runnable = false;
-            }
-            continue;
-        };
-        let of_member = of_variant(cluster, action, node);
-        if !of_member.optional {
-            marks.optional = false;
-            cluster.action_mut(id).optional = false;
-        }
-        if folded != task && !of_member.runnable {
-            marks.runnable = false;
-            cluster.action_mut(id).runnable = false;
+    let wanted = Wanted {
+        task: task.folded(),
+        node,
+    };
+    let mut marks = ASSUMED;
+    if parts::any(cluster, group, Kind::Required, &wanted) {
+        marks.optional = false;
+        cluster.set_optional(id, false);
+    }
+    let up = !matches!(wanted.task, Task::Stop | Task::Demote);
+    if up && parts::any(cluster, group, Kind::Missing, &wanted) {
+        marks.runnable = false;
+    }
+    if wanted.task != task && parts::any(cluster, group, Kind::Unrunnable, &wanted) {
+        marks.runnable = false;
+        cluster.set_runnable(id, false);
+    }
+    marks
+}
+
+fn of_clone(cluster: &mut Cluster, id: ActionId, clone: ResourceId, node: Option<NodeId>) -> Marks {
+    let instances = &cluster.resource(clone).children;
+    let of_primitives = instances
+        .first()
+        .is_some_and(|first| cluster.resource(*first).is_primitive());
+    if !of_primitives {
+        let instances = instances.clone();
+        return of_instances(cluster, id, &instances, node);
+    }
+    let task = original_task(cluster, id);
+    let wanted = Wanted { task, node };
+    let mut marks = ASSUMED;
+    if parts::any(cluster, clone, Kind::Required, &wanted) {
+        marks.optional = false;
+        cluster.set_optional(id, false);
+    }
+    if !parts::any(cluster, clone, Kind::Runnable, &wanted) {
+        marks.runnable = false;
+        if node.is_none() {
+            cluster.set_runnable(id, false);
         }
     }
     marks
@@ -158,14 +178,14 @@ fn of_instances(
         let of_instance = of_variant(cluster, action, node);
         if marks.optional && !of_instance.optional {
             marks.optional = false;
-            cluster.action_mut(id).optional = false;
+            cluster.set_optional(id, false);
         }
         any_runnable |= of_instance.runnable;
     }
     if !any_runnable {
         marks.runnable = false;
         if node.is_none() {
-            cluster.action_mut(id).runnable = false;
+            cluster.set_runnable(id, false);
         }
     }
     marks

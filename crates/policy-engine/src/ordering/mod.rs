@@ -7,6 +7,7 @@ mod expand;
 pub mod inputs;
 pub mod internal;
 pub mod marks;
+pub mod parts;
 mod probes;
 mod propagate;
 pub mod remote;
@@ -139,10 +140,13 @@ pub fn link(cluster: &mut Cluster, first: ActionId, then: ActionId, flags: Order
     if flags.is_none() || first == then {
         return false;
     }
-    let after = &cluster.action(first).after;
-    if after
-        .iter()
-        .any(|link| link.then == then && link.flags.any(flags))
+    let (after, before) = (&cluster.action(first).after, &cluster.action(then).before);
+    // each link is in both lists, and one of them may be long
+    let possible = after.len() <= before.len() || before.iter().any(|link| link.first == first);
+    if possible
+        && after
+            .iter()
+            .any(|link| link.then == then && link.flags.any(flags))
     {
         return false;
     }

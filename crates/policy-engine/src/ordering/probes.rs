@@ -6,9 +6,10 @@ use crate::model::*;
 
 /// Steps A and B.
 pub fn order(cluster: &mut Cluster) {
+    let leading = leading_to_undoable(cluster);
     for top in cluster.top_level.clone() {
         for leaf in cluster.leaves(top) {
-            order_restarts(cluster, leaf);
+            order_restarts(cluster, leaf, &leading);
         }
     }
     for index in 0..cluster.orderings.len() {
@@ -20,14 +21,57 @@ fn probes_of(cluster: &Cluster, id: ResourceId) -> Vec<ActionId> {
     expand::matches(cluster, id, &OperationKey::once(Task::Monitor))
 }
 
+/// Whether something that step A orders may be reached from an action, by action. Most actions lead to nothing that runs already and
+/// could have to stop, and need not be followed again from each probe.
+fn leading_to_undoable(cluster: &Cluster) -> Vec<bool> {
+    let mut leading = vec![false; cluster.actions.len()];
+    let mut found: Vec<ActionId> = Vec::new();
+    for index in 0..cluster.actions.len() {
+        let id = ActionId::new(index);
+        if !undone_by(cluster, id).is_empty() {
+            leading[index] = true;
+            found.push(id);
+        }
+    }
+    while let Some(id) = found.pop() {
+        for link in &cluster.action(id).before {
+            if !std::mem::replace(&mut leading[link.first.index()], true) {
+                found.push(link.first);
+            }
+        }
+    }
+    leading
+}
+
+/// The stops or demotes that undo what an action does, if it starts or promotes a primitive.
+fn undone_by(cluster: &Cluster, id: ActionId) -> Vec<ActionId> {
+    let action = cluster.action(id);
+    let undone = match action.task {
+        Task::Start => Task::Stop,
+        Task::Promote => Task::Demote,
+        _ => return Vec::new(),
+    };
+    let Some(resource) = action
+        .resource
+        .filter(|r| cluster.resource(*r).is_primitive())
+    else {
+        return Vec::new();
+    };
+    let mut actions = expand::matches(cluster, resource, &OperationKey::once(undone));
+    actions.retain(|action| !cluster.action(*action).pseudo);
+    actions
+}
+
 /// Step A.
-fn order_restarts(cluster: &mut Cluster, leaf: ResourceId) {
+fn order_restarts(cluster: &mut Cluster, leaf: ResourceId, leading: &[bool]) {
     for probe in probes_of(cluster, leaf) {
         for index in (0..cluster.action(probe).after.len()).rev() {
             let entry = cluster.action(probe).after[index];
             order_clone_starts(cluster, leaf, probe, entry);
             let mut visited = Vec::new();
-            restarts(cluster, probe, entry.then, &mut visited);
+            if leading[entry.then.index()] {
+                restarts(cluster, probe, entry.then, leading, &mut visited);
+            }
             for id in visited {
                 cluster.action_mut(id).visiting = false;
             }
@@ -65,7 +109,13 @@ fn order_clone_starts(cluster: &mut Cluster, leaf: ResourceId, probe: ActionId, 
 }
 
 /// A2: what would be restarted because of the probed resource stops only after the probe.
-fn restarts(cluster: &mut Cluster, probe: ActionId, after: ActionId, visited: &mut Vec<ActionId>) {
+fn restarts(
+    cluster: &mut Cluster,
+    probe: ActionId,
+    after: ActionId,
+    leading: &[bool],
+    visited: &mut Vec<ActionId>,
+) {
     let Some(probed) = cluster.action(probe).resource else {
         return;
     };
@@ -73,20 +123,11 @@ fn restarts(cluster: &mut Cluster, probe: ActionId, after: ActionId, visited: &m
         return;
     }
     let Some(resource) = cluster.action(after).resource else {
-        return follow(cluster, probe, after, None, visited);
+        return follow(cluster, probe, after, None, leading, visited);
     };
-    if cluster.resource(resource).is_primitive() && probed != resource {
-        let undone = match cluster.action(after).task {
-            Task::Start => Some(Task::Stop),
-            Task::Promote => Some(Task::Demote),
-            _ => None,
-        };
-        if let Some(undone) = undone {
-            for action in expand::matches(cluster, resource, &OperationKey::once(undone)) {
-                if !cluster.action(action).pseudo {
-                    link(cluster, probe, action, OrderFlags::SEQ);
-                }
-            }
+    if probed != resource {
+        for action in undone_by(cluster, after) {
+            link(cluster, probe, action, OrderFlags::SEQ);
         }
     }
     let mut compatible = None;
@@ -97,7 +138,7 @@ fn restarts(cluster: &mut Cluster, probe: ActionId, after: ActionId, visited: &m
             cluster, probed, resource, None, false, None,
         ));
     }
-    follow(cluster, probe, after, compatible, visited);
+    follow(cluster, probe, after, compatible, leading, visited);
 }
 
 /// True if the action was not visited yet.
@@ -117,17 +158,21 @@ fn follow(
     probe: ActionId,
     after: ActionId,
     compatible: Option<Option<ResourceId>>,
+    leading: &[bool],
     visited: &mut Vec<ActionId>,
 ) {
     for index in (0..cluster.action(after).after.len()).rev() {
         let next = cluster.action(after).after[index];
+        if !leading[next.then.index()] {
+            continue;
+        }
         if !next.flags.has(OrderFlags::PUSH)
             && !leads_to_child(cluster, probe, after, next.then, compatible)
         {
             continue;
         }
         stacker::maybe_grow(64 * 1024, 1024 * 1024, || {
-            restarts(cluster, probe, next.then, visited);
+            restarts(cluster, probe, next.then, leading, visited);
         });
     }
 }

@@ -3,6 +3,7 @@
 //! Plainly recursive, depth first; it ends because marks only change in one direction. The order of evaluation decides which reason is
 //! set first, so it must stay as it is.
 
+use super::parts::{self, Kind, Wanted};
 use super::{link, marks, update};
 use crate::actions::create;
 use crate::assignment::colocations;
@@ -94,9 +95,8 @@ fn evaluate_link(cluster: &mut Cluster, then: ActionId, index: usize) -> bool {
         && flags.has(OrderFlags::CANCELS)
         && !cluster.action(then).optional
     {
-        let action = cluster.action_mut(first);
-        action.optional = true;
-        if action.task == Task::ReloadAgent {
+        cluster.set_optional(first, true);
+        if cluster.action(first).task == Task::ReloadAgent {
             cluster.resource_mut(resource).reload = false;
         }
     }
@@ -162,11 +162,13 @@ pub fn block_dependents(cluster: &mut Cluster, id: ActionId) {
         return;
     }
     let top = cluster.top_including_bundle(resource);
-    let still_possible = cluster.resource(top).children.iter().any(|child| {
-        create::newest_task(cluster, *child, &task, None)
-            .is_none_or(|action| cluster.action(action).runnable)
-    });
-    if still_possible {
+    let wanted = Wanted {
+        task: task.clone(),
+        node: None,
+    };
+    if parts::any(cluster, top, Kind::Runnable, &wanted)
+        || parts::any(cluster, top, Kind::Missing, &wanted)
+    {
         return;
     }
     for colocation in colocations::with_this(cluster, top) {
@@ -191,9 +193,8 @@ fn block(cluster: &mut Cluster, id: ResourceId, task: &Task, because: ResourceId
             continue;
         }
         let reason = format!("colocation with {}", cluster.resource(because).id);
-        let blocked = cluster.action_mut(action);
-        blocked.runnable = false;
-        blocked.set_reason(reason, false);
+        cluster.set_runnable(action, false);
+        cluster.action_mut(action).set_reason(reason, false);
         stacker::maybe_grow(64 * 1024, 1024 * 1024, || block_dependents(cluster, action));
         evaluate(cluster, action);
     }

@@ -2,6 +2,7 @@
 
 use super::link;
 use super::marks::{self, Marks};
+use super::parts;
 use super::propagate::{Changed, evaluate, evaluate_after};
 use crate::actions::create;
 use crate::assignment::{self, instances};
@@ -139,9 +140,8 @@ pub fn apply(
         && resource.blocked
     {
         let stop = cluster.action(first);
-        if !stop.runnable && stop.task == Task::Stop && cluster.action(then).runnable {
-            cluster.action_mut(then).runnable = false;
-            direct.then = true;
+        if !stop.runnable && stop.task == Task::Stop {
+            direct.then |= cluster.set_runnable(then, false);
         }
     }
     changed.also(direct);
@@ -159,11 +159,17 @@ fn update(
     match cluster.resource(method).variant {
         Variant::Primitive => update_own(cluster, first, then, influence),
         Variant::Group(_) => {
+            if is_void(cluster, first, influence) {
+                return Changed::default();
+            }
             let mut changed = update_own(cluster, first, then, influence);
             let Some(resource) = cluster.action(then).resource else {
                 return changed;
             };
             let task = cluster.action(then).task.clone();
+            if !parts::may_have(cluster, resource, &task) {
+                return changed;
+            }
             for child in cluster.resource(resource).children.clone() {
                 if let Some(action) = create::newest_task(cluster, child, &task, influence.node) {
                     changed.also(update(cluster, child, first, action, influence));
@@ -177,18 +183,21 @@ fn update(
     }
 }
 
-/// Clears a mark of `id` because of `because`; the reason tells why, if their resources differ (§2.8).
-fn clear(
-    cluster: &mut Cluster,
-    id: ActionId,
-    because: ActionId,
-    word: &str,
-    mark: fn(&mut Action) -> &mut bool,
-) {
-    if !*mark(cluster.action_mut(id)) {
-        return;
+/// Whether the first action's state alone keeps an influence from changing anything, so that no part needs to be looked at.
+fn is_void(cluster: &Cluster, first: ActionId, influence: Influence) -> bool {
+    let (own, marks) = (cluster.action(first), influence.first);
+    match influence.kind {
+        OrderFlags::SEQ => true,
+        OrderFlags::ONE_WAY | OrderFlags::FALLBACK => own.runnable,
+        OrderFlags::GATE => marks.runnable,
+        OrderFlags::PUSH => marks.optional || own.migratable,
+        OrderFlags::PULL => marks.optional && !marks.migratable,
+        _ => false,
     }
-    *mark(cluster.action_mut(id)) = false;
+}
+
+/// Says why a mark of `id` was cleared, if it is because of another resource (§2.8).
+fn explain(cluster: &mut Cluster, id: ActionId, because: ActionId, word: &str) {
     let (own, other) = (cluster.action(id), cluster.action(because));
     if own.resource == other.resource || own.reason.is_some() {
         return;
@@ -202,21 +211,21 @@ fn clear(
 }
 
 fn require(cluster: &mut Cluster, id: ActionId, because: ActionId) {
-    clear(cluster, id, because, "required", |action| {
-        &mut action.optional
-    });
+    if cluster.set_optional(id, false) {
+        explain(cluster, id, because, "required");
+    }
 }
 
 fn forbid(cluster: &mut Cluster, id: ActionId, because: ActionId) {
-    clear(cluster, id, because, "unrunnable", |action| {
-        &mut action.runnable
-    });
+    if cluster.set_runnable(id, false) {
+        explain(cluster, id, because, "unrunnable");
+    }
 }
 
 fn stay(cluster: &mut Cluster, id: ActionId, because: ActionId) {
-    clear(cluster, id, because, "unmigrateable", |action| {
-        &mut action.migratable
-    });
+    if std::mem::take(&mut cluster.action_mut(id).migratable) {
+        explain(cluster, id, because, "unmigrateable");
+    }
 }
 
 /// The influence of an action on another, without regard to children (§13.5 "Primitive").
@@ -353,9 +362,20 @@ fn update_collective(
     if interleaved(cluster, first, then) {
         return update_interleaved(cluster, first, then, influence);
     }
+    let instances = marks::instances(cluster, resource);
+    // asking groups for their marks has effects of its own
+    let of_primitives = instances
+        .first()
+        .is_some_and(|first| cluster.resource(*first).is_primitive());
+    if of_primitives && is_void(cluster, first, influence) {
+        return Changed::default();
+    }
     let mut changed = update_own(cluster, first, then, influence);
     let task = cluster.action(then).task.clone();
-    for instance in marks::instances(cluster, resource) {
+    if !parts::may_have(cluster, resource, &task) {
+        return changed;
+    }
+    for instance in instances {
         let Some(action) = create::newest_task(cluster, instance, &task, influence.node) else {
             continue;
         };

@@ -192,10 +192,10 @@ pub fn store(cluster: &mut Cluster, colocation: Colocation) {
     cluster.colocations.push(colocation);
 
     let mut list = std::mem::take(&mut cluster.resource_mut(dependent).this_with);
-    insert(cluster, &mut list, id, Side::ThisWith);
+    insert_sorted(cluster, &mut list, id, Side::ThisWith);
     cluster.resource_mut(dependent).this_with = list;
     let mut list = std::mem::take(&mut cluster.resource_mut(primary).with_this);
-    insert(cluster, &mut list, id, Side::WithThis);
+    insert_sorted(cluster, &mut list, id, Side::WithThis);
     cluster.resource_mut(primary).with_this = list;
 
     if anti {
@@ -256,6 +256,16 @@ pub fn insert(cluster: &Cluster, list: &mut Vec<ColocationId>, id: ColocationId,
             compare(cluster, existing, other) != Ordering::Less
         })
         .unwrap_or(list.len());
+    list.insert(position, id);
+}
+
+/// [`insert`] into a list that is in order: always, before priorities are overloaded while roles are chosen.
+fn insert_sorted(cluster: &Cluster, list: &mut Vec<ColocationId>, id: ColocationId, side: Side) {
+    let other = side.other(cluster.colocation(id));
+    let position = list.partition_point(|existing| {
+        let existing = side.other(cluster.colocation(*existing));
+        compare(cluster, existing, other) == Ordering::Less
+    });
     list.insert(position, id);
 }
 

@@ -1,0 +1,89 @@
+//! What the actions of a collective's children have in common, asked for every link of the collective while marks propagate
+//! (scheduler-spec/05 §13.3).
+//!
+//! To look at each child each time would take a time that grows with the square of their number. So an answer is kept: the child that
+//! shows it, which is looked at again, or that there is none, until a child's action changes.
+
+use crate::actions::create;
+use crate::model::*;
+use rustc_hash::FxHashMap;
+
+/// A kind of action of which a child may have one, or (the last) may lack one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Kind {
+    /// Not optional.
+    Required,
+    /// Runnable.
+    Runnable,
+    /// Not runnable.
+    Unrunnable,
+    /// No such action.
+    Missing,
+}
+
+/// Which action of each child is meant: the newest with that task, on that node if one is given.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Wanted {
+    /// The task.
+    pub task: Task,
+    /// The node.
+    pub node: Option<NodeId>,
+}
+
+/// Answers that were found, by collective and question.
+pub type Answers = FxHashMap<(ResourceId, Kind, Wanted), Answer>;
+
+/// An answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// Position of the child that shows it.
+    child: Option<usize>,
+    /// The changes of children's actions that had been counted then.
+    as_of: u32,
+}
+
+/// Among fewer children it is quicker to look than to remember. Debug builds remember always, to check what is remembered.
+const MANY: usize = if cfg!(debug_assertions) { 1 } else { 24 };
+
+/// Whether a collective has a child with (or without) such an action.
+pub fn any(cluster: &mut Cluster, collective: ResourceId, kind: Kind, wanted: &Wanted) -> bool {
+    let resource = cluster.resource(collective);
+    let count = resource.children.len();
+    let shows = |position: usize| is_kind(cluster, resource.children[position], kind, wanted);
+    if count < MANY {
+        return (0..count).any(shows);
+    }
+    let as_of = match kind {
+        Kind::Required => resource.child_actions.optional_changes,
+        _ => resource.child_actions.runnable_changes,
+    };
+    let key = (collective, kind, wanted.clone());
+    let known = cluster.caches.parts.get(&key).copied();
+    if let Some(known) = known.filter(|known| known.as_of == as_of) {
+        debug_assert_eq!(known.child.is_some(), (0..count).any(shows), "{key:?}");
+        return known.child.is_some();
+    }
+    // Marks mostly change for good: those before the child that showed it last will hardly show it now.
+    let start = known.and_then(|known| known.child).unwrap_or(0);
+    let child = (start..count)
+        .chain(0..start)
+        .find(|position| shows(*position));
+    cluster.caches.parts.insert(key, Answer { child, as_of });
+    child.is_some()
+}
+
+fn is_kind(cluster: &Cluster, child: ResourceId, kind: Kind, wanted: &Wanted) -> bool {
+    let action = create::newest_task(cluster, child, &wanted.task, wanted.node);
+    let action = action.map(|action| cluster.action(action));
+    match kind {
+        Kind::Required => action.is_some_and(|action| !action.optional),
+        Kind::Runnable => action.is_some_and(|action| action.runnable),
+        Kind::Unrunnable => action.is_some_and(|action| !action.runnable),
+        Kind::Missing => action.is_none(),
+    }
+}
+
+/// False if certainly no child of a collective has an action with that task.
+pub fn may_have(cluster: &Cluster, collective: ResourceId, task: &Task) -> bool {
+    !task.is_completion() || cluster.resource(collective).child_actions.has_completion
+}
