@@ -48,7 +48,7 @@ install-files:
 	for f in docs/bus/*.xml; do [ ! -e $$f ] || install -m 0644 $$f $(busdir)/ || exit 1; done
 	install -D -m 0644 docs/deployment.rng $(DESTDIR)$(PREFIX)/share/cpe/deployment.rng
 	for f in README.md LICENSE docs/*.md; do [ ! -e $$f ] || install -m 0644 $$f $(docdir)/ || exit 1; done
-	for d in examples docs/schema; do [ ! -d $$d ] || { mkdir -p $(docdir)/$${d##*/} && cp -R $$d/. $(docdir)/$${d##*/}/; } || exit 1; done
+	cp -R examples $(docdir)/
 
 # Each program writes its own man pages and completions, so that they cannot disagree with its options.
 install-texts:

@@ -72,6 +72,8 @@ fn evidence(record: &OperationRecord) -> Option<bool> {
         "start" | "promote" | "demote" | "migrate_from" | "migrate_to" | "restart" => {
             if absent && !pending { None } else { Some(true) }
         }
+        // It runs with new parameters since: those stop it.
+        "reload-agent" if !pending && done && record.rc == rc::OK => Some(true),
         // A recurring monitor that finds it stopped does not say that it has been stopped cleanly.
         _ => None,
     }

@@ -3,7 +3,7 @@
 use crate::guest::{Busy, Lease, key};
 use crate::network::{ToAgent, ToDpe};
 use crate::world::{Happening, MS, SECOND, Timer, World};
-use controller::{Hello, Record, RecordState, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT};
+use controller::{Hello, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR};
 
 /// The service manager kills an agent that hangs for so long, µs.
 const WATCHDOG_US: u64 = 4 * SECOND;
@@ -11,7 +11,7 @@ const WATCHDOG_US: u64 = 4 * SECOND;
 const REBOOT_US: u64 = 10 * SECOND;
 
 impl World {
-    fn timer_after(&mut self, guest: usize, delay_us: u64, timer: Timer) {
+    pub(crate) fn timer_after(&mut self, guest: usize, delay_us: u64, timer: Timer) {
         let life = self.guests[guest].life;
         self.after(delay_us, Happening::Timer(guest, life, timer));
     }
@@ -84,7 +84,10 @@ impl World {
                     return;
                 }
                 let resource = operation.resource.clone();
-                agent.accept(*operation);
+                for mut record in agent.accept(*operation) {
+                    (record.state, record.status) = (RecordState::Cancelled, STATUS_CANCELLED);
+                    self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
+                }
                 self.next_operation(guest, &resource);
             }
             ToAgent::Cancel {
@@ -111,12 +114,7 @@ impl World {
             ToAgent::Release { epoch, keep } => {
                 let agent = &mut self.guests[guest].agent;
                 if epoch >= agent.epoch {
-                    agent.lease = None;
-                    agent.records.clear();
-                    agent.connection = None;
-                    if !keep {
-                        self.guests[guest].running.clear();
-                    }
+                    self.release(guest, keep);
                 }
             }
         }
@@ -176,13 +174,32 @@ impl World {
         self.timer_after(guest, 0, Timer::Heartbeat);
     }
 
-    /// The lease has ended and nothing of ours runs any more.
-    fn lease_settled(&self, guest: usize) -> bool {
-        self.guests[guest].running.is_empty()
-            && self.guests[guest].agent.stopping_until_us.is_none()
+    /// The DPE lets go of the guest. Services that do not stop keep it from that.
+    fn release(&mut self, guest: usize, keep: bool) {
+        let own = &mut self.guests[guest];
+        if !keep {
+            if own.refuses_stop_until_us > self.now_us && !own.agent.may_run().is_empty() {
+                return;
+            }
+            for resource in own.agent.may_run() {
+                own.process_ends(&resource);
+            }
+        }
+        let agent = &mut own.agent;
+        agent.lease = None;
+        agent.connection = None;
+        agent.records.clear();
+        agent.queue.clear();
+        agent.busy.clear();
     }
 
-    fn lease_over(&self, guest: usize) -> bool {
+    /// The lease has ended and nothing that the agent knows of runs any more.
+    fn lease_settled(&self, guest: usize) -> bool {
+        let agent = &self.guests[guest].agent;
+        agent.may_run().is_empty() && agent.stopping_until_us.is_none()
+    }
+
+    pub(crate) fn lease_over(&self, guest: usize) -> bool {
         let own = &self.guests[guest];
         own.agent.stopping_until_us.is_some() || own.agent.lease_over(own.clock(self.now_us))
     }
@@ -217,7 +234,7 @@ impl World {
     fn lease_check(&mut self, guest: usize) {
         let clock = self.guests[guest].clock(self.now_us);
         let own = &self.guests[guest];
-        let nothing = own.running.is_empty() && own.agent.may_run().is_empty();
+        let nothing = own.agent.may_run().is_empty();
         if !own.agent.lease_over(clock) || own.agent.stopping_until_us.is_some() || nothing {
             return;
         }
@@ -226,20 +243,21 @@ impl World {
                 .lease
                 .as_ref()
                 .map_or(0, |lease| lease.stop_timeout_us),
-            own.running
-                .union(&own.agent.may_run())
-                .cloned()
-                .collect::<Vec<_>>(),
+            own.agent.may_run(),
         );
         self.say(|| format!("node {guest}: the lease is over, services are stopped"));
         self.guests[guest].agent.stopping_until_us = Some(self.now_us + stop_timeout_us);
         // What is under way or waits is given up.
+        let wall = self.time().wall_us;
         let agent = &mut self.guests[guest].agent;
         agent.queue.clear();
-        agent.busy.clear();
-        agent
-            .records
-            .retain(|_, record| record.state == RecordState::Complete);
+        for Busy { record, .. } in std::mem::take(&mut agent.busy).into_values() {
+            if record.operation.interval_ms == 0 {
+                agent
+                    .records
+                    .insert(key(&record.operation), interrupted(record, wall));
+            }
+        }
         let (mut delay, count) = (0, (resources.len() as u64).max(1));
         for resource in resources {
             let share = (stop_timeout_us / 2 / count).max(2);
@@ -256,7 +274,7 @@ impl World {
         }
         let wall = self.time().wall_us;
         let own = &mut self.guests[guest];
-        own.running.remove(&resource);
+        let ended = own.process_ends(&resource);
         own.agent.cancel_recurring(&resource);
         own.agent.last_call += 1;
         let template = own
@@ -279,8 +297,10 @@ impl World {
                 self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
             }
         }
-        let own = &self.guests[guest];
-        if own.running.is_empty() && own.agent.may_run().is_empty() {
+        if ended {
+            self.vanished(guest, &resource);
+        }
+        if self.guests[guest].agent.may_run().is_empty() {
             self.guests[guest].agent.stopping_until_us = None;
         }
     }
@@ -344,6 +364,7 @@ impl World {
     }
 
     fn send_heartbeat(&mut self, guest: usize) {
+        self.note_returned(guest);
         let stamp = self.guests[guest].clock(self.now_us);
         let agent = &self.guests[guest].agent;
         let (Some(stream), heartbeat_us) = (agent.connection, agent.heartbeat_us.max(MS)) else {
@@ -368,180 +389,6 @@ impl World {
         self.timer_after(guest, heartbeat_us, Timer::Heartbeat);
     }
 
-    /// Begins the next operation of a resource, if none is under way.
-    fn next_operation(&mut self, guest: usize, resource: &str) {
-        let agent = &mut self.guests[guest].agent;
-        if agent.busy.contains_key(resource) {
-            return;
-        }
-        let Some(record) = agent
-            .queue
-            .get_mut(resource)
-            .and_then(std::collections::VecDeque::pop_front)
-        else {
-            return;
-        };
-        self.tokens += 1;
-        let token = self.tokens;
-        let operation = record.operation.clone();
-        let timeout_us = u64::from(operation.timeout_ms.max(1)) * MS;
-        let bad = self.guests[guest].bad_operations_until_us > self.now_us;
-        let mut duration_us = self.random.between(5 * MS, 800 * MS);
-        // Hang and fail: operations of people's scripts do.
-        let (hangs, fails) = (
-            bad && self.random.percent(10),
-            bad && self.random.percent(20),
-        );
-        if bad && self.random.percent(20) {
-            duration_us = self.random.between(SECOND, timeout_us);
-        }
-        let refuses =
-            operation.action == "stop" && self.guests[guest].refuses_stop_until_us > self.now_us;
-        let hangs = hangs || (refuses && self.random.percent(30));
-        // 0 and 0: told from the truth when it ends.
-        let mut outcome = if fails || refuses {
-            (STATUS_DONE, 1)
-        } else {
-            (STATUS_DONE, 0)
-        };
-        if hangs || duration_us >= timeout_us {
-            outcome = (STATUS_TIMEOUT, 1);
-            duration_us = timeout_us;
-        }
-        // A start may have an effect from its first instant on, whatever becomes of it.
-        if matches!(
-            operation.action.as_str(),
-            "start" | "promote" | "migrate_from"
-        ) {
-            self.process_started(guest, &operation.resource);
-        }
-        let agent = &mut self.guests[guest].agent;
-        agent.busy.insert(
-            resource.to_owned(),
-            Busy {
-                record,
-                outcome,
-                token,
-            },
-        );
-        self.timer_after(
-            guest,
-            duration_us,
-            Timer::OperationEnds(resource.to_owned(), token),
-        );
-    }
-
-    fn operation_ends(&mut self, guest: usize, resource: &str, token: u64) {
-        let wall = self.time().wall_us;
-        if self.guests[guest]
-            .agent
-            .busy
-            .get(resource)
-            .is_none_or(|busy| busy.token != token)
-        {
-            return;
-        }
-        let Some(busy) = self.guests[guest].agent.busy.remove(resource) else {
-            return;
-        };
-        let Busy {
-            mut record,
-            outcome,
-            ..
-        } = busy;
-        let chance = self.random.percent(50);
-        let own = &mut self.guests[guest];
-        let operation = record.operation.clone();
-        let running = own.running.contains(resource);
-        (record.status, record.rc) = outcome;
-        match (operation.action.as_str(), outcome) {
-            ("monitor", (STATUS_DONE, 0)) => record.rc = if running { 0 } else { 7 },
-            ("start", (STATUS_DONE, 0)) => {
-                record.rc = if running { 0 } else { 1 };
-                own.agent.started.retain(|known| known != resource);
-                own.agent.started.push(resource.to_owned());
-            }
-            ("start", _) if chance => drop(own.running.remove(resource)),
-            ("stop", (STATUS_DONE, 0)) => {
-                own.running.remove(resource);
-                own.agent.cancel_recurring(resource);
-            }
-            _ => {}
-        }
-        record.state = RecordState::Complete;
-        (record.completed, record.last_run) = (wall, wall);
-        let before = own.agent.records.get(&key(&operation)).cloned();
-        let recurring = operation.interval_ms > 0;
-        // A recurring operation that was cancelled meanwhile.
-        if recurring
-            && before.as_ref().is_none_or(|known| {
-                known.operation.id != operation.id && known.call_id > record.call_id
-            })
-        {
-            self.next_operation(guest, resource);
-            return;
-        }
-        let same = before.as_ref().is_some_and(|known| {
-            known.state == RecordState::Complete
-                && known.operation.id == operation.id
-                && (known.status, known.rc) == (record.status, record.rc)
-        });
-        record.last_rc_change = if same {
-            before.map_or(wall, |known| known.last_rc_change)
-        } else {
-            wall
-        };
-        own.agent.records.insert(key(&operation), record.clone());
-        if recurring {
-            let delay = u64::from(operation.interval_ms) * MS;
-            let timer = Timer::Monitor(
-                operation.resource.clone(),
-                operation.action.clone(),
-                operation.interval_ms,
-                record.call_id,
-            );
-            self.timer_after(guest, delay, timer);
-        }
-        if !(recurring && same) {
-            self.say(|| {
-                format!(
-                    "node {guest}: {} {} -> {}/{}",
-                    operation.action, operation.resource, record.status, record.rc
-                )
-            });
-            if let Some(stream) = self.guests[guest].agent.connection {
-                self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
-            }
-        }
-        self.next_operation(guest, resource);
-    }
-
-    fn monitor_due(
-        &mut self,
-        guest: usize,
-        resource: String,
-        action: String,
-        interval_ms: u32,
-        call_id: u32,
-    ) {
-        if self.lease_over(guest) {
-            return;
-        }
-        let agent = &mut self.guests[guest].agent;
-        let record = agent
-            .records
-            .get(&(resource.clone(), action, interval_ms))
-            .filter(|record| record.call_id == call_id);
-        if let Some(record) = record.cloned() {
-            agent
-                .queue
-                .entry(resource.clone())
-                .or_default()
-                .push_back(record);
-            self.next_operation(guest, &resource);
-        }
-    }
-
     /// The agent's process ends and is started again.
     pub(crate) fn agent_dies(&mut self, guest: usize) {
         if !self.guests[guest].up || !self.guests[guest].agent.alive {
@@ -550,17 +397,16 @@ impl World {
         self.say(|| format!("node {guest}: the agent dies"));
         let stream = self.guests[guest].agent.connection;
         let wall = self.time().wall_us;
-        for Busy { mut record, .. } in self.guests[guest].kill_agent() {
-            let partly = self.random.percent(50);
+        for Busy { record, .. } in self.guests[guest].kill_agent() {
+            self.cut_short(guest, &record.operation);
+            self.vanished(guest, &record.operation.resource);
             let own = &mut self.guests[guest];
-            match record.operation.action.as_str() {
-                "start" | "stop" if partly => drop(own.running.remove(&record.operation.resource)),
-                _ => {}
+            // A monitor that was cut short has found nothing: it is run again.
+            if record.operation.interval_ms == 0 {
+                own.agent
+                    .records
+                    .insert(key(&record.operation), interrupted(record, wall));
             }
-            record.state = RecordState::Complete;
-            (record.status, record.rc) = (STATUS_ERROR, 193);
-            (record.completed, record.last_rc_change) = (wall, wall);
-            own.agent.records.insert(key(&record.operation), record);
         }
         if let Some(stream) = stream {
             self.after(MS, Happening::Closed(stream));
@@ -572,6 +418,10 @@ impl World {
     fn agent_started(&mut self, guest: usize) {
         self.lease_check(guest);
         self.plan_lease_check(guest);
+        let waiting: Vec<String> = self.guests[guest].agent.queue.keys().cloned().collect();
+        for resource in waiting {
+            self.next_operation(guest, &resource);
+        }
         let monitors: Vec<Record> = self.guests[guest]
             .agent
             .records
@@ -634,6 +484,9 @@ impl World {
     pub(crate) fn power_cycle(&mut self, guest: usize) {
         self.say(|| format!("node {guest}: power is cut"));
         let was_up = self.guests[guest].up;
+        for service in self.guests[guest].running.clone() {
+            self.vanished(guest, &service);
+        }
         let stream = self.guests[guest].agent.connection;
         self.guests[guest].power_off();
         // The other side of a stream sees its end at once, later, or only by silence.
@@ -656,4 +509,12 @@ impl World {
             self.say(|| format!("node {guest}: booted"));
         }
     }
+}
+
+/// An operation of which nobody knows how it would have ended.
+fn interrupted(mut record: Record, wall_us: u64) -> Record {
+    record.state = RecordState::Complete;
+    (record.status, record.rc) = (STATUS_ERROR, 193);
+    (record.completed, record.last_rc_change) = (wall_us, wall_us);
+    record
 }

@@ -38,6 +38,10 @@ pub enum Fault {
     SlowDisk(u64),
     /// The document is changed.
     Modify,
+    /// A clean-up, a change of the document and, perhaps, the death of the DPE at the same time.
+    Muddle(bool),
+    /// The deployment is ended, after stopping the services or not.
+    End(bool),
     /// Administration.
     Wish(Request),
 }
@@ -58,6 +62,13 @@ impl World {
                 self.at((at_us + later).min(until_us), Happening::Fault(other));
             }
         }
+        if self.random.percent(12) {
+            let (at_us, stop) = (
+                self.random.between(SECOND, until_us),
+                self.random.percent(70),
+            );
+            self.at(at_us, Happening::Fault(Fault::End(stop)));
+        }
     }
 
     fn some_fault(&mut self) -> Fault {
@@ -65,7 +76,7 @@ impl World {
         let service = self.random.index(self.scenario.services.len());
         let long = self.random.between(500 * MS, 40 * SECOND);
         let on = self.random.percent(50);
-        match self.random.index(22) {
+        match self.random.index(25) {
             0 | 1 => Fault::KillDpe,
             2 | 3 => Fault::DieAtEffect(self.random.between(1, 60)),
             4 | 5 => Fault::PowerCut(guest),
@@ -81,7 +92,8 @@ impl World {
             17 => Fault::BadDevices(long),
             18 if on => Fault::LogAway(long),
             18 => Fault::SlowDisk(long),
-            19 | 20 => Fault::Modify,
+            19..=21 => Fault::Modify,
+            22 => Fault::Muddle(on),
             _ => self.some_wish(),
         }
     }
@@ -142,7 +154,9 @@ impl World {
             }
             Fault::KillService(guest, service) => {
                 let name = self.scenario.services[service].name.clone();
-                self.guests[guest].running.remove(&name);
+                if self.guests[guest].process_ends(&name) {
+                    self.vanished(guest, &name);
+                }
             }
             Fault::BadOperations(guest, for_us) => {
                 self.guests[guest].bad_operations_until_us = until(for_us)
@@ -158,6 +172,20 @@ impl World {
                 let request = self.load_request();
                 self.wish(request);
             }
+            Fault::Muddle(dies) => {
+                self.wish(Request::Cleanup {
+                    service: None,
+                    assembly: None,
+                });
+                self.fault(Fault::Modify);
+                self.shell.dies_after = dies.then(|| self.random.between(1, 12));
+            }
+            Fault::End(stop) => {
+                self.scenario.ending = Some(stop);
+                self.wish(Request::Unload {
+                    stop_services: stop,
+                });
+            }
             Fault::Wish(request) => self.wish(request),
         }
     }
@@ -165,6 +193,7 @@ impl World {
     /// Everything that is broken is repaired, and people undo what they did.
     pub(crate) fn peace(&mut self) {
         self.say(|| "PEACE".into());
+        self.peaceful = true;
         for link in &mut self.links {
             *link = Default::default();
         }
@@ -191,7 +220,10 @@ impl World {
             assembly: None,
             on: false,
         });
-        let request = self.load_request();
+        let request = match self.scenario.ending {
+            Some(stop_services) => Request::Unload { stop_services },
+            None => self.load_request(),
+        };
         self.wish(request);
     }
 }

@@ -2,7 +2,7 @@
 //! `org.cloudpolicy.Agent1`: epochs, one operation at a time per resource, monitors that report changes, a history that dies with the
 //! boot, a lease on the guest's own clock.
 
-use controller::{Operation, Record, RecordState};
+use controller::{Operation, Record, RecordState, STATUS_DONE};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How a guest is made safe.
@@ -12,10 +12,19 @@ pub enum Mode {
     Lease,
     /// By a simulated device of the host.
     Unit,
+    /// By a simulated fence agent.
+    Agent,
     /// By a simulated cloud manager.
     Manager,
-    /// Not at all: a lost heartbeat counts as down. Never made up by a seed, since it is not safe.
+    /// Not at all: a lost heartbeat counts as down. What was given up by that may run beside its successor.
     None,
+}
+
+impl Mode {
+    /// Fencing cuts the power, so that everything is gone whoever knows of it.
+    pub fn cuts_power(self) -> bool {
+        matches!(self, Mode::Unit | Mode::Agent | Mode::Manager)
+    }
 }
 
 /// A guest.
@@ -43,6 +52,8 @@ pub struct Guest {
     pub deferred: Vec<super::world::Happening>,
     /// Processes of services that run. This is the truth that the invariants look at.
     pub running: BTreeSet<String>,
+    /// Of these, those in the promoted role.
+    pub promoted: BTreeSet<String>,
     /// Until then operations may go wrong, µs.
     pub bad_operations_until_us: u64,
     /// Until then nothing lets itself be stopped, µs.
@@ -72,8 +83,6 @@ pub struct Agent {
     pub queue: BTreeMap<String, VecDeque<Record>>,
     /// Operations under way, by resource.
     pub busy: BTreeMap<String, Busy>,
-    /// Resources in the order in which they were started.
-    pub started: Vec<String>,
     /// The lease is over: services are being stopped until then (virtual time).
     pub stopping_until_us: Option<u64>,
     /// Interval between heartbeats.
@@ -119,6 +128,7 @@ impl Guest {
             paused: None,
             deferred: Vec::new(),
             running: BTreeSet::new(),
+            promoted: BTreeSet::new(),
             bad_operations_until_us: 0,
             refuses_stop_until_us: 0,
             agent: Agent {
@@ -151,7 +161,14 @@ impl Guest {
         self.paused = None;
         self.deferred.clear();
         self.running.clear();
+        self.promoted.clear();
         self.agent = Agent::default();
+    }
+
+    /// The processes of a service end. `false`: there were none.
+    pub fn process_ends(&mut self, service: &str) -> bool {
+        self.promoted.remove(service);
+        self.running.remove(service)
     }
 
     /// It boots: a new boot id, an empty /run.
@@ -161,14 +178,13 @@ impl Guest {
         self.life += 1;
         self.booted_us = now_us;
         self.stood_still_us = 0;
-        self.running.clear();
         self.agent = Agent {
             alive: true,
             ..Agent::default()
         };
     }
 
-    /// The agent's process ends; what is under /run stays. Operations under way are cut off.
+    /// The agent's process ends; what is under /run stays, operations that wait too. Those under way are cut off.
     pub fn kill_agent(&mut self) -> Vec<Busy> {
         self.life += 1;
         self.deferred.clear();
@@ -177,13 +193,7 @@ impl Guest {
         agent.hung = false;
         agent.connection = None;
         agent.stopping_until_us = None;
-        let cut: Vec<Busy> = std::mem::take(&mut agent.busy).into_values().collect();
-        for (_, queue) in std::mem::take(&mut agent.queue) {
-            for record in queue {
-                agent.records.remove(&key(&record.operation));
-            }
-        }
-        cut
+        std::mem::take(&mut agent.busy).into_values().collect()
     }
 
     /// The agent does something: it runs, and the guest does.
@@ -225,42 +235,49 @@ impl Agent {
                 .any(|record| record.operation.id == id)
     }
 
-    /// Resources that may run, by the history: started, or not stopped with success.
+    /// Resources that may run, by the history alone: what was not seen stopped counts as running.
     pub fn may_run(&self) -> BTreeSet<String> {
-        let last = |resource: &str, action: &str| {
-            self.records
-                .get(&(resource.to_owned(), action.to_owned(), 0))
-        };
-        let resources: BTreeSet<String> = self
-            .records
-            .keys()
-            .map(|(resource, ..)| resource.clone())
-            .collect();
-        resources
-            .into_iter()
-            .filter(
-                |resource| match (last(resource, "start"), last(resource, "stop")) {
-                    (_, Some(stop))
-                        if stop.state == RecordState::Complete
-                            && (stop.status, stop.rc) != (0, 0) =>
-                    {
-                        true
-                    }
-                    (Some(start), Some(stop)) => start.call_id > stop.call_id,
-                    (Some(_), None) => true,
-                    (None, _) => false,
-                },
-            )
-            .collect()
+        let mut last: BTreeMap<&str, (u32, bool)> = BTreeMap::new();
+        for record in self.records.values().chain(self.waiting()) {
+            if let Some(active) = evidence(record) {
+                let known = last.entry(&record.operation.resource).or_default();
+                *known = (*known).max((record.call_id, active));
+            }
+        }
+        let active = last.into_iter().filter(|(_, (_, active))| *active);
+        active.map(|(resource, _)| resource.to_owned()).collect()
+    }
+
+    /// Records of operations that run or wait.
+    fn waiting(&self) -> impl Iterator<Item = &Record> {
+        let busy = self.busy.values().map(|busy| &busy.record);
+        busy.chain(self.queue.values().flatten())
+    }
+
+    /// Operations that run or wait.
+    pub fn under_way(&self) -> impl Iterator<Item = &Operation> {
+        self.waiting().map(|record| &record.operation)
     }
 
     /// The whole history, pending operations too.
     pub fn history(&self) -> Vec<Record> {
-        self.records.values().cloned().collect()
+        let pending = self
+            .waiting()
+            .filter(|record| record.state == RecordState::Pending);
+        self.records.values().chain(pending).cloned().collect()
     }
 
-    /// Takes an operation in: pending.
-    pub fn accept(&mut self, operation: Operation) {
+    /// Takes an operation in: pending. Gives the records of recurring operations that end by that.
+    pub fn accept(&mut self, operation: Operation) -> Vec<Record> {
+        let ends_monitors = matches!(
+            operation.action.as_str(),
+            "stop" | "promote" | "demote" | "migrate_to" | "migrate_from"
+        );
+        let cancelled = if ends_monitors {
+            self.cancel_recurring(&operation.resource)
+        } else {
+            Vec::new()
+        };
         self.last_call += 1;
         let record = Record {
             operation,
@@ -269,22 +286,40 @@ impl Agent {
             rc: 193,
             ..Record::default()
         };
-        if record.operation.interval_ms == 0 || !self.records.contains_key(&key(&record.operation))
-        {
-            self.records.insert(key(&record.operation), record.clone());
-        }
         self.queue
             .entry(record.operation.resource.clone())
             .or_default()
             .push_back(record);
+        cancelled
     }
 
     /// Recurring operations of a resource end.
-    pub fn cancel_recurring(&mut self, resource: &str) {
-        self.records
-            .retain(|(r, _, interval_ms), _| r != resource || *interval_ms == 0);
+    pub fn cancel_recurring(&mut self, resource: &str) -> Vec<Record> {
+        let doomed: Vec<_> = self
+            .records
+            .keys()
+            .filter(|(r, _, interval_ms)| r == resource && *interval_ms > 0)
+            .cloned()
+            .collect();
+        let cancelled = doomed
+            .iter()
+            .filter_map(|key| self.records.remove(key))
+            .collect();
         if let Some(queue) = self.queue.get_mut(resource) {
             queue.retain(|record| record.operation.interval_ms == 0);
         }
+        cancelled
+    }
+}
+
+/// What a record says about its service: runs (or may run), does not run, or nothing.
+fn evidence(record: &Record) -> Option<bool> {
+    let pending = record.state == RecordState::Pending;
+    match record.operation.action.as_str() {
+        "stop" => Some(pending || (record.status, record.rc) != (STATUS_DONE, 0)),
+        "monitor" if record.operation.interval_ms > 0 || pending => None,
+        "monitor" => Some((record.status, record.rc) != (STATUS_DONE, 7)),
+        "start" | "promote" | "demote" | "migrate_to" | "migrate_from" => Some(true),
+        _ => None,
     }
 }

@@ -1,25 +1,29 @@
-//! What must hold.
+//! What must hold at every moment.
 
-use crate::guest::Guest;
-use crate::world::{Happening, SECOND, World};
-use controller::{Change, Controller, Event, Kind, Operation, Request};
+use crate::guest::{Guest, Mode};
+use crate::scenario::Service;
+use crate::world::{SECOND, World};
+use controller::{Change, Event, Kind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, TransitionKey};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// After peace, everything must be well within, seconds.
-const PATIENCE_S: u64 = 600;
-/// A controller at rest is watched for, seconds.
-const REST_S: u64 = 20;
 
 /// Notes of the invariants.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     pub violations: Vec<String>,
     /// Ids of events that were durable at any time.
-    promised: BTreeSet<String>,
+    pub promised: BTreeSet<String>,
     /// Ids of events that were given to the shell.
     emitted: BTreeSet<String>,
     /// Operations that were sent: assembly, action, resource.
     pub executed: Vec<(String, String, String)>,
+    /// Guests and services whose processes there ended otherwise than by an operation: the controller may not know yet.
+    vanished: BTreeSet<(usize, String)>,
+    /// Assemblies that fencing mode `none` gave up and that may still run what they ran.
+    pub given_up: BTreeSet<String>,
+    /// Of these, those that were heard of again.
+    returned: BTreeSet<String>,
+    /// Assemblies that could not be told of the end of the deployment.
+    pub out_of_reach: BTreeSet<String>,
     /// Time of the next heartbeat, by guest and life.
     pub heartbeats: BTreeMap<(usize, u64), u64>,
 }
@@ -53,7 +57,7 @@ impl Watch {
 }
 
 impl World {
-    fn violated(&mut self, text: String) {
+    pub(crate) fn violated(&mut self, text: String) {
         self.say(|| format!("VIOLATED {text}"));
         self.watch.violations.push(format!(
             "{:.6} s: {text}",
@@ -61,17 +65,17 @@ impl World {
         ));
     }
 
-    fn runs_once(&self, service: &str) -> bool {
+    pub(crate) fn runs_once(&self, service: &str) -> bool {
         self.scenario
-            .services
-            .iter()
-            .any(|known| known.name == service && !(known.everywhere && known.pinned.is_none()))
+            .service(service)
+            .is_some_and(|service| !service.form.everywhere())
     }
 
     /// Processes of a service appear in a guest: they must not be in another.
     pub(crate) fn process_started(&mut self, guest: usize, service: &str) {
         self.guests[guest].running.insert(service.to_owned());
-        let others: Vec<String> = self.others(guest, service);
+        self.watch.vanished.remove(&(guest, service.to_owned()));
+        let others = self.others(guest, service);
         if !others.is_empty() && self.runs_once(service) {
             let name = self.guests[guest].name.clone();
             self.violated(format!(
@@ -81,224 +85,208 @@ impl World {
         }
     }
 
-    fn others(&self, guest: usize, service: &str) -> Vec<String> {
-        let elsewhere =
-            |(index, other): &(usize, &Guest)| *index != guest && other.running.contains(service);
+    /// Processes of a service in a guest take the promoted role, if they are there.
+    pub(crate) fn process_promoted(&mut self, guest: usize, service: &str) {
+        if !self.guests[guest].running.contains(service) {
+            return;
+        }
+        self.guests[guest].promoted.insert(service.to_owned());
+        let promoted = self.counted(|other| other.promoted.contains(service));
+        if promoted.len() > self.scenario.most_promoted {
+            self.violated(format!("{service} is promoted in {}", promoted.join(", ")));
+        }
+    }
+
+    /// Processes of a service ended otherwise than by an operation.
+    pub(crate) fn vanished(&mut self, guest: usize, service: &str) {
+        self.watch.vanished.insert((guest, service.to_owned()));
+    }
+
+    fn has_vanished(&self, service: &str) -> bool {
+        self.watch
+            .vanished
+            .iter()
+            .any(|(_, known)| known == service)
+    }
+
+    /// Names of guests, without those that fencing mode `none` gave up: what runs there is known to run twice.
+    fn counted(&self, wanted: impl Fn(&Guest) -> bool) -> Vec<String> {
+        let given_up = &self.watch.given_up;
         self.guests
             .iter()
-            .enumerate()
-            .filter(elsewhere)
-            .map(|(_, other)| other.name.clone())
+            .filter(|guest| wanted(guest) && !given_up.contains(&guest.name))
+            .map(|guest| guest.name.clone())
             .collect()
     }
 
-    /// The controller has a service started: nowhere else may it run, or begin to run.
-    pub(crate) fn check_execute(&mut self, assembly: &str, operation: &Operation) {
-        self.watch.executed.push((
-            assembly.to_owned(),
-            operation.action.clone(),
-            operation.resource.clone(),
-        ));
-        if operation.action != "start" || !self.runs_once(&operation.resource) {
-            return;
+    /// Other guests than that in which a service runs.
+    fn others(&self, guest: usize, service: &str) -> Vec<String> {
+        let name = &self.guests[guest].name;
+        if self.watch.given_up.contains(name) {
+            return Vec::new();
         }
+        self.counted(|other| other.name != *name && other.running.contains(service))
+    }
+
+    /// The controller asks for an operation: what it relies on must be so.
+    pub(crate) fn check_execute(&mut self, assembly: &str, operation: &Operation) {
+        let (action, resource) = (operation.action.as_str(), operation.resource.as_str());
+        self.watch
+            .executed
+            .push((assembly.to_owned(), action.to_owned(), resource.to_owned()));
         let guest = self.guest(assembly);
+        match action {
+            "start" | "migrate_from" => {
+                self.check_single(guest, operation);
+                self.check_order(guest, resource);
+            }
+            "promote" => self.check_promote(guest, resource),
+            _ => {}
+        }
+        if action == "migrate_to" || action == "migrate_from" {
+            self.check_migrations(operation);
+        }
+    }
+
+    /// Nowhere else may it run, or begin to run.
+    fn check_single(&mut self, guest: usize, operation: &Operation) {
         let others = self.others(guest, &operation.resource);
-        if !others.is_empty() {
+        if !others.is_empty() && self.runs_once(&operation.resource) {
             self.violated(format!(
-                "{} is started in {assembly} while it runs in {}",
+                "{} is started in {} while it runs in {}",
                 operation.resource,
+                self.guests[guest].name,
                 others.join(", ")
             ));
         }
     }
 
-    /// Lets faults happen, then peace, then checks that everything becomes well and stays silent.
-    pub fn run_to_goal(&mut self) {
-        self.run_until(self.faults_until_us);
-        self.peace();
-        let peace_us = self.now_us;
-        let cleanup = |world: &mut World, after_s: u64| {
-            world.after(
-                after_s * SECOND,
-                Happening::Wish(Request::Cleanup {
-                    service: None,
-                    assembly: None,
-                }),
-            );
-        };
-        // An administrator cleans up when the dust has settled, and again.
-        cleanup(self, 45);
-        cleanup(self, 120);
-        cleanup(self, 240);
-        self.run_for(46);
-        let mut well = 0;
-        while well < 2 && self.watch.violations.is_empty() {
-            if self.now_us > peace_us + PATIENCE_S * SECOND {
-                let missing = self.missing().unwrap_or_default();
-                self.violated(format!(
-                    "the goal is not reached {PATIENCE_S} s after the last fault: {missing}"
-                ));
-                return;
-            }
-            self.run_for(3);
-            well = if self.missing().is_none() {
-                well + 1
-            } else {
-                0
-            };
-        }
-        if self.watch.violations.is_empty() {
-            self.check_rest();
-            self.check_events();
-        }
+    /// The controller can know about that guest, and has the document that the scenario has.
+    fn informed(&self, guest: usize) -> bool {
+        let connection = self.guests[guest].agent.connection;
+        let open = connection
+            .and_then(|id| self.streams.get(&id))
+            .is_some_and(|stream| stream.open);
+        let controller = self.shell.controller.as_ref();
+        open && controller
+            .is_some_and(|controller| controller.generation() == self.scenario.generation)
     }
 
-    /// What is not as it should be when all is well. `None`: all is well.
-    pub fn missing(&self) -> Option<String> {
-        let controller = self.shell.controller.as_ref()?;
-        if controller.state() != "active" {
-            return Some(format!(
-                "the state is {}: {}",
-                controller.state(),
-                controller.status(self.time()).summary
-            ));
-        }
-        for service in self.scenario.wanted() {
-            let places = self.runs_in(&service.name);
-            let expected = match (service.everywhere, service.pinned) {
-                (true, None) => self
-                    .scenario
-                    .present
-                    .iter()
-                    .filter(|present| **present)
-                    .count(),
-                _ => 1,
-            };
-            if places.len() != expected {
-                return Some(format!(
-                    "{} runs in {places:?}, expected {expected}",
-                    service.name
-                ));
-            }
-        }
-        let wanted: BTreeSet<&str> = self
-            .scenario
-            .wanted()
-            .map(|service| service.name.as_str())
-            .collect();
-        let extra = self
-            .guests
-            .iter()
-            .flat_map(|guest| &guest.running)
-            .find(|service| !wanted.contains(service.as_str()));
-        extra.map(|service| format!("{service} runs and should not"))
-    }
-
-    /// A controller at rest does nothing but answer heartbeats.
-    fn check_rest(&mut self) {
-        // The last cleanup may be still to come: it is part of the world, and then there is work again.
-        let last_cleanup_us = self.faults_until_us + 241 * SECOND;
-        if self.now_us < last_cleanup_us
-            && self.now_us + REST_S * SECOND > self.faults_until_us + 119 * SECOND
-        {
+    /// What must run before it does.
+    fn check_order(&mut self, guest: usize, service: &str) {
+        if !self.informed(guest) {
             return;
         }
-        let (ticks, transitions) = (self.shell.ticks, self.shell.transitions);
-        self.run_for(REST_S);
-        if self.shell.ticks > ticks || self.shell.transitions > transitions {
-            let (ticks, transitions) = (
-                self.shell.ticks - ticks,
-                self.shell.transitions - transitions,
-            );
-            self.violated(format!(
-                "at rest the controller wakes up {ticks} times and makes {transitions} transitions"
-            ));
-        }
-        if let Some(missing) = self.missing() {
-            self.violated(format!("the goal was reached and then lost: {missing}"));
-        }
-    }
-
-    /// Every event that was promised is in the log, once, and they make sense.
-    fn check_events(&mut self) {
-        self.run_for(10);
-        let lost: Vec<String> = self
-            .watch
-            .promised
-            .iter()
-            .filter(|id| !self.log.contains_key(*id))
-            .cloned()
-            .collect();
-        if !lost.is_empty() {
-            self.violated(format!(
-                "{} events are not in the log, first {}",
-                lost.len(),
-                lost[0]
-            ));
-        }
-        let waiting = self
-            .shell
-            .controller
-            .as_ref()
-            .map_or(0, Controller::waiting_events);
-        if waiting > 0 {
-            self.violated(format!("{waiting} events still wait for the log"));
-        }
-        self.check_stories();
-    }
-
-    /// What events tell about each service and assembly is a story that can be, and ends with the truth.
-    fn check_stories(&mut self) {
-        let mut events: Vec<Event> = self.log.values().cloned().collect();
-        events.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut running: BTreeMap<String, String> = BTreeMap::new();
-        let mut online: BTreeMap<String, Kind> = BTreeMap::new();
-        let mut wrong = Vec::new();
-        for event in &events {
-            match event.kind {
-                Kind::ServiceStarted | Kind::ServiceRecovered | Kind::ServiceMoved => {
-                    let before = running.insert(event.service.clone(), event.assembly.clone());
-                    let again = event.kind == Kind::ServiceStarted && event.reason == "it runs";
-                    if before.is_some() && again && self.runs_once(&event.service) {
-                        wrong.push(format!("{} was started twice in the log", event.service));
-                    }
-                }
-                Kind::ServiceStopped | Kind::ServiceFailed | Kind::ServiceUnrecoverable => {
-                    running.remove(&event.service);
-                }
-                Kind::AssemblyOnline | Kind::AssemblyLost | Kind::AssemblyFencingSucceeded => {
-                    let before = online.insert(event.assembly.clone(), event.kind);
-                    // An assembly that left the document and came back is a new one.
-                    let same = self.scenario.generation == 1;
-                    if before == Some(event.kind) && event.kind != Kind::AssemblyLost && same {
-                        wrong.push(format!(
-                            "{} twice for {}",
-                            event.kind.as_str(),
-                            event.assembly
-                        ));
-                    }
-                }
-                _ => {}
-            }
-        }
-        let wanted: Vec<String> = self
+        let missing = |first: &Service| {
+            !self
+                .runs_in(&first.name)
+                .contains(&self.guests[guest].name.as_str())
+                && !self.has_vanished(&first.name)
+        };
+        if let Some(first) = self
             .scenario
-            .wanted()
-            .filter(|service| self.runs_once(&service.name))
-            .map(|service| service.name.clone())
-            .collect();
-        for service in wanted {
-            let places = self.runs_in(&service);
-            let told = running.get(&service).map(String::as_str);
-            if places.first().copied() != told {
-                wrong.push(format!(
-                    "{service} runs in {places:?}, the log says {told:?}"
+            .predecessor(service)
+            .filter(|first| missing(first))
+        {
+            let text = format!(
+                "{service} is started in {} before {}, which it follows in its group",
+                self.guests[guest].name, first.name
+            );
+            self.violated(text);
+        }
+        let nowhere = |first: &&Service| {
+            self.runs_in(&first.name).is_empty() && !self.has_vanished(&first.name)
+        };
+        let first = self.scenario.firsts(service).find(nowhere);
+        if let Some(first) = first.map(|first| first.name.clone()) {
+            self.violated(format!(
+                "{service} is started before {first}, which it depends on"
+            ));
+        }
+    }
+
+    /// It is promoted where it runs, and not in more places than it may be.
+    fn check_promote(&mut self, guest: usize, service: &str) {
+        let own = &self.guests[guest];
+        let known = self.watch.vanished.contains(&(guest, service.to_owned()));
+        let gone = !own.running.contains(service) && !known;
+        if gone && self.informed(guest) {
+            let text = format!(
+                "{service} is promoted in {}, where it does not run",
+                own.name
+            );
+            self.violated(text);
+            return;
+        }
+        let name = own.name.clone();
+        let promoted = self.counted(|other| other.name != name && other.promoted.contains(service));
+        if promoted.len() >= self.scenario.most_promoted && !self.watch.given_up.contains(&name) {
+            self.violated(format!(
+                "{service} is promoted in {name} while it is in {}",
+                promoted.join(", ")
+            ));
+        }
+    }
+
+    /// No more migrations of this transition are under way at either end than the document allows.
+    fn check_migrations(&mut self, operation: &Operation) {
+        let limit = self.scenario.migration_limit;
+        let transition = |id: &str| TransitionKey::parse(id).map(|key| (key.transition, key.uuid));
+        let own = transition(&operation.id);
+        for end in [MIGRATE_SOURCE, MIGRATE_TARGET] {
+            let Some(node) = operation.annotations.get(end) else {
+                continue;
+            };
+            let touches = |other: &Operation| {
+                [MIGRATE_SOURCE, MIGRATE_TARGET]
+                    .iter()
+                    .any(|end| other.annotations.get(*end) == Some(node))
+            };
+            let under_way = (0..self.guests.len())
+                .filter(|guest| self.informed(*guest))
+                .flat_map(|guest| self.guests[guest].agent.under_way())
+                .filter(|other| touches(other) && transition(&other.id) == own)
+                .count();
+            if limit > 0 && under_way >= limit {
+                self.violated(format!(
+                    "{} migrations from or to {node}, allowed are {limit}",
+                    under_way + 1
                 ));
             }
         }
-        for text in wrong {
-            self.violated(text);
+    }
+
+    /// What events tell about assemblies that fencing mode `none` gives up.
+    pub(crate) fn note_given_up(&mut self, event: &Event) {
+        let name = event.assembly.clone();
+        match event.kind {
+            Kind::AssemblyFencingSucceeded if self.guests[self.guest(&name)].mode == Mode::None => {
+                self.watch.given_up.insert(name.clone());
+                self.watch.returned.remove(&name);
+            }
+            Kind::AssemblyOnline => drop(self.watch.returned.insert(name)),
+            _ => {}
+        }
+    }
+
+    /// What was given up and is heard of again is counted again once nothing runs twice because of it.
+    pub(crate) fn note_returned(&mut self, guest: usize) {
+        let name = self.guests[guest].name.clone();
+        if !self.watch.given_up.contains(&name) || !self.watch.returned.contains(&name) {
+            return;
+        }
+        let elsewhere = |service: &String| {
+            self.guests
+                .iter()
+                .any(|other| other.name != name && other.running.contains(service))
+        };
+        let own = &self.guests[guest];
+        let doubled = own
+            .running
+            .iter()
+            .any(|service| self.runs_once(service) && elsewhere(service));
+        if !doubled && own.promoted.is_empty() {
+            self.watch.given_up.remove(&name);
         }
     }
 }

@@ -10,17 +10,23 @@
 //!                └─ faults    what goes wrong, and when
 //! ```
 //!
-//! What must hold (`invariants.rs`): no service runs twice that may run once; nothing is started elsewhere before it is safe; no event is
-//! lost or told twice; once faults stop, everything runs that should, within bounded time, and the controller is silent then; the same
-//! inputs give the same effects. Everything here but the controller is a simulation, and says so.
+//! What must hold after every step (`invariants.rs`): no service runs twice that may run once, nor begins elsewhere before it is safe, live
+//! migrations included; no more instances are promoted than the document allows, and only where they run; what follows another in a
+//! group or an order starts after it; no more migrations at a time than allowed; no event is lost or told twice. And in the end
+//! (`goal.rs`): once faults stop, everything runs that should, or nothing if the deployment was ended, within bounded time; the
+//! controller is silent then; the same inputs give the same effects. Fencing mode `none` promises less: what was given up may run
+//! beside its successor until it is heard of again. Everything here but the controller is a simulation, and says so.
 
 #![warn(missing_docs)]
 
 mod agent;
+mod document;
 pub mod faults;
+mod goal;
 pub mod guest;
 mod invariants;
 mod network;
+mod operations;
 mod random;
 pub mod scenario;
 mod shell;
@@ -39,8 +45,8 @@ pub struct Options {
     pub trace: bool,
     /// Run a second controller beside the first and compare their effects.
     pub shadow: bool,
-    /// Deliberate mistakes of the controller.
-    pub sabotage: Sabotage,
+    /// A deliberate mistake of the controller.
+    pub sabotage: Option<Sabotage>,
 }
 
 /// What a run found.

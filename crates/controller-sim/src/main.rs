@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// So much of a violation is printed, in characters.
+const MESSAGE_CHARS: usize = 300;
+
 /// Simulates the controller: seeded worlds of guests, agents, networks and faults, in virtual time.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -27,19 +30,18 @@ struct Arguments {
     #[arg(long)]
     shadow: bool,
     /// Have the controller make this mistake, to see that it is found.
-    #[arg(long, value_parser = ["skip-lease-wait", "no-margins", "forget-events", "persist-last"])]
+    #[arg(long, value_parser = Sabotage::ALL.map(Sabotage::name))]
     sabotage: Option<String>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let is = |name: &str| arguments.sabotage.as_deref() == Some(name);
-    let sabotage = Sabotage {
-        skip_lease_wait: is("skip-lease-wait"),
-        no_margins: is("no-margins"),
-        forget_events: is("forget-events"),
-        persist_last: is("persist-last"),
+    let named = |name: &String| {
+        Sabotage::ALL
+            .into_iter()
+            .find(|mistake| mistake.name() == name)
     };
+    let sabotage = arguments.sabotage.as_ref().and_then(named);
     if let Some(seed) = arguments.replay {
         let outcome = run(
             seed,
@@ -98,7 +100,8 @@ fn report(outcomes: &[Outcome]) -> ExitCode {
     for outcome in &bad {
         println!("seed {}:", outcome.seed);
         for violation in &outcome.violations {
-            println!("  {violation}");
+            let short: String = violation.chars().take(MESSAGE_CHARS).collect();
+            println!("  {}", short.replace('\n', " "));
         }
     }
     let sum = |number: fn(&Outcome) -> u64| outcomes.iter().map(number).sum::<u64>();

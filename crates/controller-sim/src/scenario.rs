@@ -1,26 +1,44 @@
-//! Deployments made up from a seed, and their changes.
+//! Deployments made up from a seed, and their changes. Their text is in `document.rs`.
 
 use crate::guest::Mode;
 use crate::random::Random;
-use std::fmt::Write;
 
 /// A deployment that changes.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// Assemblies with their modes.
-    pub assemblies: Vec<(String, Mode)>,
-    /// Assemblies that the document names at present.
-    pub present: Vec<bool>,
+    /// Assemblies.
+    pub assemblies: Vec<Assembly>,
     /// Services.
     pub services: Vec<Service>,
+    /// Services that run together and start in order. Members have form [`Form::Once`] and are not pinned.
+    pub groups: Vec<Vec<usize>>,
     /// Pairs: the second starts after the first.
     pub order: Vec<(usize, usize)>,
     /// Pairs that stay together.
     pub together: Vec<(usize, usize)>,
     /// Heartbeat timeout and lease, milliseconds.
     pub timing: (u64, u64),
+    /// The most instances of a service that were ever allowed to be promoted.
+    pub most_promoted: usize,
+    /// `migration-limit`; 0: none.
+    pub migration_limit: usize,
     /// Counts changes.
     pub generation: u64,
+    /// The deployment is to end; `true`: after stopping the services.
+    pub ending: Option<bool>,
+}
+
+/// An assembly.
+#[derive(Clone, Debug)]
+pub struct Assembly {
+    /// Its name.
+    pub name: String,
+    /// How it is made safe.
+    pub mode: Mode,
+    /// In the document.
+    pub present: bool,
+    /// Fails the deployment after so many failures.
+    pub escalation: Option<u64>,
 }
 
 /// A service.
@@ -28,12 +46,16 @@ pub struct Scenario {
 pub struct Service {
     /// Its name.
     pub name: String,
-    /// A parameter.
+    /// How often and where it runs.
+    pub form: Form,
+    /// A parameter that a change of restarts it.
     pub parameter: u64,
-    /// Runs in every assembly.
-    pub everywhere: bool,
+    /// A parameter that may change while it runs.
+    pub reloadable: u64,
     /// Pinned to that assembly.
     pub pinned: Option<usize>,
+    /// Prefers that assembly.
+    pub prefers: Option<usize>,
     /// Not disabled.
     pub enabled: bool,
     /// In the document.
@@ -42,217 +64,285 @@ pub struct Service {
     pub escalation: Option<u64>,
 }
 
+/// How often a service runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// In one assembly.
+    Once,
+    /// In one assembly, and it moves without being stopped.
+    Migrates,
+    /// In every assembly.
+    Everywhere,
+    /// In every assembly, and promoted in so many.
+    Promotable(usize),
+}
+
+impl Form {
+    /// Runs in every assembly.
+    pub fn everywhere(self) -> bool {
+        matches!(self, Form::Everywhere | Form::Promotable(_))
+    }
+}
+
 impl Scenario {
     /// A deployment of two to four assemblies and one to six services.
     pub fn new(random: &mut Random) -> Scenario {
         let count = random.between(2, 4) as usize;
         let same = random.percent(50).then(|| mode(random));
-        let assemblies: Vec<(String, Mode)> = (0..count)
-            .map(|index| {
-                (
-                    format!("node{}", index + 1),
-                    same.unwrap_or_else(|| mode(random)),
-                )
-            })
-            .collect();
-        let services = (0..random.between(1, 6) as usize)
-            .map(|index| Service {
-                name: format!("service{}", index + 1),
-                parameter: 1,
-                everywhere: random.percent(12),
-                pinned: random.percent(10).then(|| random.index(count)),
-                enabled: true,
+        let assemblies = (0..count)
+            .map(|index| Assembly {
+                name: format!("node{}", index + 1),
+                mode: same.unwrap_or_else(|| mode(random)),
                 present: true,
-                escalation: random.percent(15).then(|| random.between(2, 4)),
+                escalation: random.percent(10).then(|| random.between(2, 3)),
             })
-            .collect::<Vec<_>>();
-        let pair = |random: &mut Random| {
-            let second = random.index(services.len());
-            (second > 0).then(|| (random.index(second), second))
-        };
-        let plain = |(a, b): &(usize, usize)| {
-            [a, b]
-                .into_iter()
-                .all(|index| !services[*index].everywhere && services[*index].pinned.is_none())
-        };
-        let mut order: Vec<(usize, usize)> = (0..random.between(0, 2))
-            .filter_map(|_| pair(random))
             .collect();
-        order.dedup();
-        let together = (0..random.between(0, 1))
-            .filter_map(|_| pair(random))
-            .filter(plain)
+        let services: Vec<Service> = (0..random.between(1, 6) as usize)
+            .map(|index| some_service(index, count, random))
             .collect();
+        let promoted = |service: &Service| match service.form {
+            Form::Promotable(promoted) => promoted,
+            _ => 0,
+        };
+        let most_promoted = services.iter().map(promoted).max().unwrap_or(0);
         let timeout_ms = random.between(2, 5) * 1_000;
-        Scenario {
-            present: vec![true; assemblies.len()],
+        let mut scenario = Scenario {
             assemblies,
             services,
-            order,
-            together,
+            groups: Vec::new(),
+            order: Vec::new(),
+            together: Vec::new(),
             timing: (timeout_ms, timeout_ms + random.between(0, 10) * 1_000),
+            most_promoted,
+            migration_limit: if random.percent(50) {
+                random.between(1, 2) as usize
+            } else {
+                0
+            },
             generation: 1,
+            ending: None,
+        };
+        scenario.relate(random);
+        scenario
+    }
+
+    /// Makes up groups and constraints between what is not in a group.
+    fn relate(&mut self, random: &mut Random) {
+        if random.percent(35) {
+            let members: Vec<usize> = (0..self.services.len())
+                .filter(|index| self.is_plain(*index) && self.services[*index].form == Form::Once)
+                .take(random.between(2, 3) as usize)
+                .collect();
+            self.groups.extend((members.len() > 1).then_some(members));
         }
+        let mut pairs = Vec::new();
+        for _ in 0..random.between(0, 3) {
+            let second = random.index(self.services.len());
+            if second > 0 {
+                pairs.push((random.index(second), second, random.percent(30)));
+            }
+        }
+        for (first, second, together) in pairs {
+            let grouped = [first, second]
+                .into_iter()
+                .any(|index| self.group_of(index).is_some());
+            let plain = self.is_plain(first) && self.is_plain(second);
+            match together {
+                _ if grouped => {}
+                true if plain && self.together.is_empty() => self.together.push((first, second)),
+                true => {}
+                false if !self.order.contains(&(first, second)) => self.order.push((first, second)),
+                false => {}
+            }
+        }
+    }
+
+    fn is_plain(&self, index: usize) -> bool {
+        let service = &self.services[index];
+        !service.form.everywhere() && service.pinned.is_none()
     }
 
     /// A deployment for a test: assemblies of one mode, services that may run in any.
     pub fn plain(assemblies: usize, services: usize, mode: Mode) -> Scenario {
         Scenario {
             assemblies: (0..assemblies)
-                .map(|index| (format!("node{}", index + 1), mode))
-                .collect(),
-            present: vec![true; assemblies],
-            services: (0..services)
-                .map(|index| Service {
-                    name: format!("service{}", index + 1),
-                    parameter: 1,
-                    everywhere: false,
-                    pinned: None,
-                    enabled: true,
+                .map(|index| Assembly {
+                    name: format!("node{}", index + 1),
+                    mode,
                     present: true,
                     escalation: None,
                 })
                 .collect(),
+            services: (0..services).map(Service::plain).collect(),
+            groups: Vec::new(),
             order: Vec::new(),
             together: Vec::new(),
             timing: (3_000, 6_000),
+            most_promoted: 2,
+            migration_limit: 0,
             generation: 1,
+            ending: None,
         }
     }
 
-    /// Changes something: a parameter, what is enabled, what is there at all.
+    /// Changes something: a parameter, a preference, what is enabled, what is there at all.
     pub fn change(&mut self, random: &mut Random) {
         self.generation += 1;
-        let service = random.index(self.services.len());
+        let index = random.index(self.services.len());
         let assembly = random.index(self.assemblies.len());
-        match random.index(6) {
-            0 | 1 => self.services[service].parameter += 1,
-            2 => self.services[service].enabled ^= true,
-            3 => self.services[service].present ^= true,
-            4 if self.present.iter().filter(|present| **present).count() > 1
-                || !self.present[assembly] =>
-            {
-                self.present[assembly] ^= true;
+        let present = self.present().count();
+        let service = &mut self.services[index];
+        match random.index(9) {
+            0 => service.parameter += 1,
+            1 => service.reloadable += 1,
+            2 => service.enabled ^= true,
+            3 | 4 => service.present ^= true,
+            5 if present > 1 || !self.assemblies[assembly].present => {
+                self.assemblies[assembly].present ^= true;
+            }
+            6 | 7 if service.pinned.is_none() => service.prefers = Some(assembly),
+            8 if matches!(service.form, Form::Promotable(_)) => {
+                let promoted = random.between(1, 2) as usize;
+                service.form = Form::Promotable(promoted);
+                self.most_promoted = self.most_promoted.max(promoted);
             }
             _ => self.timing.1 = self.timing.0 + random.between(0, 10) * 1_000,
         }
         if self.services.iter().all(|service| !service.present) {
-            self.services[service].present = true;
+            self.services[index].present = true;
         }
     }
 
-    /// The document.
-    pub fn document(&self) -> String {
-        let mut text = format!(
-            "<deployable name=\"sim\" uuid=\"7c1f0e52-9b1d-4a55-8f0e-2f4f6f0c9d11\" heartbeat_interval=\"1s\" \
-             heartbeat_timeout=\"{}ms\" lease=\"{}ms\">\n<assemblies>\n",
-            self.timing.0, self.timing.1
-        );
-        for (index, (name, mode)) in self
-            .assemblies
+    /// Assemblies that the document names at present, with their indices.
+    pub fn present(&self) -> impl Iterator<Item = (usize, &Assembly)> {
+        self.assemblies
             .iter()
             .enumerate()
-            .filter(|(index, _)| self.present[*index])
-        {
-            let fencing = match mode {
-                Mode::Lease => "<fencing mode=\"lease\"/>".to_owned(),
-                Mode::Unit => format!(
-                    "<fencing mode=\"unit\" timeout=\"20s\" unit=\"systemd-nspawn@{name}.service\"/>"
-                ),
-                Mode::Manager => "<fencing mode=\"manager\"/>".to_owned(),
-                Mode::None => "<fencing mode=\"none\"/>".to_owned(),
-            };
-            let _ = write!(
-                text,
-                "<assembly name=\"{name}\" address=\"unix:/sim/{name}\">"
-            );
-            let _ = write!(text, "{fencing}<services>");
-            for service in self
-                .services
-                .iter()
-                .filter(|service| service.present && service.pinned == Some(index))
-            {
-                text += &service.element();
-            }
-            text += "</services></assembly>\n";
-        }
-        text += "</assemblies>\n<services>\n";
-        for service in self
+            .filter(|(_, assembly)| assembly.present)
+    }
+
+    /// The group that a service is a member of.
+    pub fn group_of(&self, index: usize) -> Option<&[usize]> {
+        self.groups
+            .iter()
+            .find(|group| group.contains(&index))
+            .map(Vec::as_slice)
+    }
+
+    /// The member of its group that a service comes right after in the document.
+    pub fn predecessor(&self, name: &str) -> Option<&Service> {
+        let index = self
             .services
             .iter()
-            .filter(|service| service.present && service.pinned.is_none())
-        {
-            text += &service.element();
-        }
-        text += "</services>\n<constraints>\n";
-        // What depends on something that is disabled cannot run: people would not write that.
+            .position(|service| service.name == name)?;
+        let members = self
+            .group_of(index)?
+            .iter()
+            .take_while(|member| **member != index);
+        let present = members.filter(|member| self.services[**member].present);
+        present.last().map(|member| &self.services[*member])
+    }
+
+    /// Services that run once and that a service depends on.
+    pub fn firsts(&self, name: &str) -> impl Iterator<Item = &Service> {
         let there = |index: usize| self.in_document(index) && self.services[index].enabled;
-        let both = |(a, b): &&(usize, usize)| there(*a) && there(*b);
-        for (first, then) in self.order.iter().filter(both) {
-            let (first, then) = (&self.services[*first].name, &self.services[*then].name);
-            let _ = writeln!(
-                text,
-                "<service_dependency first=\"{first}\" then=\"{then}\"/>"
-            );
-        }
-        for (a, b) in self.together.iter().filter(both) {
-            let (a, b) = (&self.services[*a].name, &self.services[*b].name);
-            let _ = writeln!(
-                text,
-                "<collocation service=\"{b}\" with=\"{a}\" score=\"INFINITY\"/>"
-            );
-        }
-        text + "</constraints>\n</deployable>\n"
+        self.order
+            .iter()
+            .filter(move |(first, then)| {
+                self.services[*then].name == name && there(*first) && there(*then)
+            })
+            .map(|(first, _)| &self.services[*first])
+            .filter(|first| !first.form.everywhere())
+    }
+
+    /// The service of that name.
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.name == name)
     }
 
     /// That service is in the document.
     pub fn in_document(&self, index: usize) -> bool {
         let service = &self.services[index];
-        service.present && service.pinned.is_none_or(|assembly| self.present[assembly])
+        service.present
+            && service
+                .pinned
+                .is_none_or(|assembly| self.assemblies[assembly].present)
     }
 
-    /// Names of the services that should run once faults have stopped.
+    /// Services that should run once faults have stopped.
     pub fn wanted(&self) -> impl Iterator<Item = &Service> {
+        let ending = self.ending == Some(true);
         self.services
             .iter()
             .enumerate()
-            .filter(|(index, service)| self.in_document(*index) && service.enabled)
+            .filter(move |(index, _)| !ending && self.is_wanted(*index))
             .map(|(_, service)| service)
+    }
+
+    fn is_wanted(&self, index: usize) -> bool {
+        // A member that is disabled holds back those after it.
+        let before = self
+            .group_of(index)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|member| **member != index);
+        let held = before
+            .filter(|member| self.services[**member].present)
+            .any(|member| !self.services[*member].enabled);
+        self.in_document(index) && self.services[index].enabled && !held
+    }
+
+    /// In how many assemblies a service runs.
+    pub fn copies(&self, service: &Service) -> usize {
+        match service.form {
+            Form::Once | Form::Migrates => 1,
+            Form::Everywhere | Form::Promotable(_) => self.present().count(),
+        }
     }
 }
 
 impl Service {
-    fn element(&self) -> String {
-        let mut text = format!(
-            "<service name=\"{}\" class=\"ocf\" provider=\"sim\" type=\"Simulated\" monitor_interval=\"4s\" start_timeout=\"10s\" \
-             stop_timeout=\"8s\"",
-            self.name
-        );
-        if self.everywhere && self.pinned.is_none() {
-            text += " instances=\"all\"";
+    /// A service for a test: it may run in any assembly.
+    pub fn plain(index: usize) -> Service {
+        Service {
+            name: format!("service{}", index + 1),
+            form: Form::Once,
+            parameter: 1,
+            reloadable: 1,
+            pinned: None,
+            prefers: None,
+            enabled: true,
+            present: true,
+            escalation: None,
         }
-        if !self.enabled {
-            text += " enabled=\"false\"";
-        }
-        if let Some(failures) = self.escalation {
-            let _ = write!(
-                text,
-                " escalation_failures=\"{failures}\" escalation_period=\"5m\""
-            );
-        }
-        let _ = writeln!(
-            text,
-            "><parameters><parameter name=\"setting\"><value>{}</value></parameter></parameters></service>",
-            self.parameter
-        );
-        text
+    }
+}
+
+fn some_service(index: usize, assemblies: usize, random: &mut Random) -> Service {
+    let form = match random.index(100) {
+        0..12 => Form::Everywhere,
+        12..27 => Form::Promotable(random.between(1, 2) as usize),
+        27..45 => Form::Migrates,
+        _ => Form::Once,
+    };
+    let pinned = (form == Form::Once && random.percent(10)).then(|| random.index(assemblies));
+    Service {
+        form,
+        pinned,
+        prefers: (pinned.is_none() && random.percent(20)).then(|| random.index(assemblies)),
+        // Some come later.
+        present: index == 0 || random.percent(90),
+        escalation: (form == Form::Once && random.percent(15)).then(|| random.between(2, 4)),
+        ..Service::plain(index)
     }
 }
 
 fn mode(random: &mut Random) -> Mode {
-    match random.index(10) {
-        0..=4 => Mode::Lease,
-        5..=8 => Mode::Unit,
-        _ => Mode::Manager,
+    match random.index(20) {
+        0..9 => Mode::Lease,
+        9..13 => Mode::Unit,
+        13..16 => Mode::Agent,
+        16..18 => Mode::Manager,
+        _ => Mode::None,
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::network::{Stream, ToAgent, ToDpe};
 use crate::world::{Happening, MS, SECOND, World};
-use controller::{Connect, Controller, Durable, Effect, Event, FenceDevice, Input, Request};
+use controller::{Connect, Controller, Durable, Effect, Event, Input, Request};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The DPE's process, and what is left of it on disk.
@@ -90,6 +90,14 @@ impl World {
             self.after(SECOND, Happening::Wish(request));
             return;
         }
+        let disturbs = matches!(
+            request,
+            Request::Standby { on: true, .. } | Request::Maintenance { on: true, .. }
+        );
+        // What people wanted while the DPE was dead, they do not want any more.
+        if disturbs && self.peaceful {
+            return;
+        }
         // A document that had to wait may have been changed meanwhile.
         let request = if matches!(request, Request::Load { .. }) {
             self.load_request()
@@ -140,8 +148,9 @@ impl World {
                             Request::Standby { .. }
                                 | Request::Maintenance { .. }
                                 | Request::ConfirmFenced { .. }
-                        ) | Input::Request(Request::Cleanup { .. })
-                    );
+                                | Request::Cleanup { .. }
+                        )
+                    ) || self.scenario.ending.is_some();
                     self.say(|| format!("  refused: {refusal}"));
                     if !expected {
                         let input = brief(&format!("{input:?}"));
@@ -289,11 +298,11 @@ impl World {
                 });
             }
             Effect::Fence(request) => {
-                assert!(matches!(request.device, FenceDevice::Unit { .. }));
                 self.device_asked(&request.assembly, request.attempt);
             }
             Effect::Event(event) => {
                 self.watch.emitted(&event);
+                self.note_given_up(&event);
                 self.shell.unacknowledged.push(event.clone());
                 self.bring(event);
             }
@@ -302,7 +311,7 @@ impl World {
                 self.say(|| format!("  transition {number}"));
             }
             Effect::StatusChanged { .. } => {}
-            Effect::Unloaded => self.shell.unloaded = true,
+            Effect::Unloaded => self.note_end(),
             Effect::Superseded { .. } => {
                 self.watch.violations.push(format!(
                     "{}: superseded, but there is only one DPE",

@@ -1,6 +1,6 @@
 //! The world: one queue of happenings in virtual time, and who does what when one comes up.
 
-use crate::guest::{Guest, Mode};
+use crate::guest::Guest;
 use crate::invariants::Watch;
 use crate::network::{Link, Stream, ToAgent, ToDpe};
 use crate::random::Random;
@@ -114,6 +114,8 @@ pub struct World {
     pub(crate) log_away_until_us: u64,
     pub(crate) devices_bad_until_us: u64,
     pub(crate) faults_until_us: u64,
+    /// Faults are over.
+    pub(crate) peaceful: bool,
     pub(crate) options: Options,
     /// What happened, if asked for.
     pub trace: Vec<String>,
@@ -130,7 +132,10 @@ impl World {
         let guests: Vec<Guest> = scenario
             .assemblies
             .iter()
-            .map(|(name, mode)| Guest::new(name, *mode, random.between(0, 10_000) as i64 - 5_000))
+            .map(|assembly| {
+                let drift_ppm = random.between(0, 10_000) as i64 - 5_000;
+                Guest::new(&assembly.name, assembly.mode, drift_ppm)
+            })
             .collect();
         let links = guests.iter().map(|_| Link::default()).collect();
         let mut world = World {
@@ -150,6 +155,7 @@ impl World {
             log_away_until_us: 0,
             devices_bad_until_us: 0,
             faults_until_us: 0,
+            peaceful: false,
             options,
             trace: Vec::new(),
             steps: 0,
@@ -290,6 +296,15 @@ impl World {
             .collect()
     }
 
+    /// Names of the guests in which a service is promoted.
+    pub fn promoted_in(&self, service: &str) -> Vec<&str> {
+        self.guests
+            .iter()
+            .filter(|guest| guest.promoted.contains(service))
+            .map(|guest| guest.name.as_str())
+            .collect()
+    }
+
     /// The controller, while the DPE lives.
     pub fn controller(&self) -> Option<&controller::Controller> {
         self.shell.controller.as_ref()
@@ -390,6 +405,6 @@ impl World {
 
     /// Modes of fencing that a whole guest's pause cannot deceive.
     pub(crate) fn may_pause(&self, guest: usize) -> bool {
-        self.guests[guest].mode != Mode::Lease
+        self.guests[guest].mode.cuts_power()
     }
 }

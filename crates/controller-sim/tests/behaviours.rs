@@ -373,7 +373,7 @@ fn a_service_that_leaves_the_document_is_stopped_and_forgotten() {
 #[test]
 fn an_assembly_that_leaves_the_document_is_emptied_first() {
     let mut world = running(2, 2, Mode::Lease);
-    world.scenario.present[0] = false;
+    world.scenario.assemblies[0].present = false;
     world.scenario.generation = 2;
     let request = world.load_request();
     world.ask(request);

@@ -3,8 +3,8 @@
 use controller::Sabotage;
 use controller_sim::{Options, run};
 
-/// Runs seeds on two threads; gives those with violations.
-fn violations(from: u64, count: u64, sabotage: Sabotage) -> Vec<(u64, String)> {
+/// Runs seeds on two threads; gives their violations.
+fn violations(from: u64, count: u64, sabotage: Option<Sabotage>) -> Vec<(u64, String)> {
     let part = |offset: u64| {
         let mut bad = Vec::new();
         for seed in (from + offset..from + count).step_by(2) {
@@ -20,7 +20,6 @@ fn violations(from: u64, count: u64, sabotage: Sabotage) -> Vec<(u64, String)> {
                 outcome
                     .violations
                     .into_iter()
-                    .next()
                     .map(|violation| (seed, violation)),
             );
         }
@@ -34,9 +33,26 @@ fn violations(from: u64, count: u64, sabotage: Sabotage) -> Vec<(u64, String)> {
     })
 }
 
+/// What seeds find about a controller that makes a mistake.
+fn found(from: u64, count: u64, mistake: Sabotage) -> String {
+    let texts: Vec<String> = violations(from, count, Some(mistake))
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
+    texts.join("\n")
+}
+
+#[track_caller]
+fn expect(found: &str, violation: &str) {
+    assert!(
+        found.contains(violation),
+        "expected \"{violation}\", found:\n{found}"
+    );
+}
+
 #[test]
 fn two_hundred_seeds_hold() {
-    let bad = violations(1, 200, Sabotage::default());
+    let bad = violations(1, 200, None);
     assert!(
         bad.is_empty(),
         "replay with controller-sim --replay SEED: {bad:#?}"
@@ -44,69 +60,68 @@ fn two_hundred_seeds_hold() {
 }
 
 #[test]
+fn seeds_that_found_mistakes_hold() {
+    // Mode none gave up what went on running and left the document; a promoted instance that was reloaded; a failed instance whose
+    // assembly left the document; a copy that went while another ran; a stop that failed in an assembly that cannot be fenced.
+    for seed in [19, 181, 896, 92, 401, 2807, 1590, 2086] {
+        let bad = violations(seed, 1, None);
+        assert!(bad.is_empty(), "{bad:#?}");
+    }
+}
+
+#[test]
 fn a_controller_that_does_not_wait_for_leases_is_found_out() {
-    let bad = violations(
-        1,
-        12,
-        Sabotage {
-            skip_lease_wait: true,
-            ..Sabotage::default()
-        },
-    );
-    assert!(
-        bad.iter()
-            .any(|(_, text)| text.contains("while it runs in")),
-        "{bad:#?}"
-    );
+    expect(&found(1, 12, Sabotage::SkipLeaseWait), "while it runs in");
 }
 
 #[test]
 fn a_controller_that_reckons_without_stops_and_drift_is_found_out() {
-    let bad = violations(
-        1,
-        12,
-        Sabotage {
-            no_margins: true,
-            ..Sabotage::default()
-        },
-    );
-    assert!(
-        bad.iter()
-            .any(|(_, text)| text.contains("while it runs in")),
-        "{bad:#?}"
-    );
+    expect(&found(1, 30, Sabotage::NoMargins), "while it runs in");
 }
 
 #[test]
 fn a_controller_that_does_not_keep_events_is_found_out() {
-    let bad = violations(
-        1,
-        2,
-        Sabotage {
-            forget_events: true,
-            ..Sabotage::default()
-        },
-    );
-    assert!(
-        bad.iter()
-            .any(|(_, text)| text.contains("before it was durable")),
-        "{bad:#?}"
+    expect(
+        &found(1, 2, Sabotage::ForgetEvents),
+        "before it was durable",
     );
 }
 
 #[test]
 fn a_controller_that_saves_facts_too_late_is_found_out() {
-    let bad = violations(
-        1,
-        2,
-        Sabotage {
-            persist_last: true,
-            ..Sabotage::default()
-        },
+    expect(&found(1, 2, Sabotage::PersistLast), "before it was durable");
+}
+
+#[test]
+fn a_controller_that_does_not_wait_for_inputs_is_found_out() {
+    let found = found(1, 60, Sabotage::IgnoreOrder);
+    expect(&found, "where it does not run");
+    expect(&found, "which it follows in its group");
+    expect(&found, "which it depends on");
+    expect(&found, "while it runs in");
+    expect(&found, "while it is in");
+}
+
+#[test]
+fn a_controller_that_exceeds_limits_is_found_out() {
+    expect(
+        &found(294, 1, Sabotage::IgnoreLimits),
+        "migrations from or to",
     );
-    assert!(
-        bad.iter()
-            .any(|(_, text)| text.contains("before it was durable")),
-        "{bad:#?}"
+}
+
+#[test]
+fn a_controller_that_leaves_services_behind_is_found_out() {
+    expect(
+        &found(18, 1, Sabotage::LeaveServices),
+        "after the end of the deployment",
+    );
+}
+
+#[test]
+fn a_controller_that_has_agents_forget_what_may_run_is_found_out() {
+    expect(
+        &found(1590, 1, Sabotage::ForgetFailed),
+        "the goal is not reached",
     );
 }

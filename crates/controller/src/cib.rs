@@ -12,12 +12,14 @@
 //! their own keys, the last failure as `…_last_failure_0`.
 
 use crate::durable::FailureFacts;
-use crate::history::{History, Records};
+use crate::history::History;
 use crate::operation::{
-    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record, RecordState, TransitionKey, dispatcher_uuid,
+    FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record, RecordState, TransitionKey,
+    dispatcher_uuid,
 };
+use crate::spec::base_name;
 use policy_engine::xml::escape_attribute;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// The feature set whose history entries these are: one that the field's present tools read, too.
@@ -56,6 +58,8 @@ pub(crate) struct Input<'a> {
     pub nodes: Vec<Node<'a>>,
     /// By assembly and resource.
     pub failures: &'a BTreeMap<(String, String), FailureFacts>,
+    /// Services of the configuration.
+    pub services: BTreeSet<&'a str>,
     /// Epoch seconds.
     pub now_s: i64,
 }
@@ -126,11 +130,28 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
             let failure = input
                 .failures
                 .get(&(node.name.to_owned(), resource.to_owned()));
-            lrm_resource(node.name, resource, records, failure, out);
+            let named = input.services.contains(base_name(resource));
+            let cleaned_up = failure.and_then(|facts| facts.disbelieved);
+            let mut records: Vec<&Record> = records.values().collect();
+            if let Some(last) = cleaned_up.filter(|_| node.state == NodeState::Online) {
+                disbelieve(&mut records, last, named);
+            }
+            lrm_resource(node.name, resource, &records, failure, out);
         }
         out.push_str("    </lrm_resources></lrm>\n");
     }
     out.push_str("  </node_state>\n");
+}
+
+/// Leaves out what a clean-up says not to believe: see `cleanup.rs`.
+fn disbelieve(records: &mut Vec<&Record>, last: u32, named: bool) {
+    let newer = |record: &Record| record.state == RecordState::Pending || record.call_id > last;
+    let failed_stop = |record: &Record| record.operation.action == "stop" && record.failed();
+    if named {
+        records.retain(|record| newer(record));
+    } else if records.iter().any(|record| !failed_stop(record)) {
+        records.retain(|record| newer(record) || !failed_stop(record));
+    }
 }
 
 fn transient_attributes(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
@@ -188,12 +209,12 @@ fn transient_attributes(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
 fn lrm_resource(
     node: &str,
     resource: &str,
-    records: &Records,
+    records: &[&Record],
     failure: Option<&FailureFacts>,
     out: &mut String,
 ) {
     let last_failure = failure.and_then(|facts| facts.last.as_ref());
-    let Some(any) = records.values().next() else {
+    let Some(any) = records.first() else {
         return;
     };
     out.push_str("      <lrm_resource");
@@ -205,24 +226,40 @@ fn lrm_resource(
     attribute("type", &any.operation.kind, out);
     out.push_str(">\n");
 
-    let single = |record: &&Record| {
+    // A reload that went well says nothing about the role: it only changes the parameters by which the resource runs.
+    let reload = |record: &Record| record.operation.action == "reload-agent" && !record.failed();
+    let single = |record: &Record| {
         record.operation.interval_ms == 0
+            && !reload(record)
             && !matches!(
                 record.operation.action.as_str(),
                 "notify" | "migrate_to" | "migrate_from" | "meta-data"
             )
     };
-    let complete = records
-        .values()
-        .filter(|record| record.state == RecordState::Complete);
-    if let Some(last) = complete
-        .clone()
-        .filter(single)
+    let in_state = |state: RecordState| {
+        records
+            .iter()
+            .copied()
+            .filter(move |record| record.state == state)
+    };
+    let complete = || in_state(RecordState::Complete);
+    if let Some(last) = complete()
+        .filter(|record| single(record))
         .max_by_key(|record| record.call_id)
     {
-        entry(node, &format!("{resource}_last_0"), last, None, out);
+        let newer = complete().find(|record| reload(record) && record.call_id > last.call_id);
+        let mut last = last.clone();
+        if let Some(reload) = newer {
+            last.operation
+                .parameters
+                .clone_from(&reload.operation.parameters);
+            last.operation
+                .annotations
+                .clone_from(&reload.operation.annotations);
+        }
+        entry(node, &format!("{resource}_last_0"), &last, None, out);
     }
-    for record in complete.filter(|record| !single(record)) {
+    for record in complete().filter(|record| !single(record)) {
         let operation = &record.operation;
         // A failed recurring operation is known as the last failure only, a notification says nothing about the state.
         if operation.action.starts_with("migrate_")
@@ -231,10 +268,7 @@ fn lrm_resource(
             entry(node, &operation_key(record), record, None, out);
         }
     }
-    for record in records
-        .values()
-        .filter(|record| record.state == RecordState::Pending)
-    {
+    for record in in_state(RecordState::Pending) {
         let id = match record.operation.interval_ms {
             0 => format!("{resource}_pending_{}", record.operation.action),
             _ => operation_key(record),
@@ -285,11 +319,10 @@ fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, out: &mut Str
     } else {
         (record.status, record.rc, i64::from(record.call_id))
     };
-    // Recorded as what it amounts to: a reload that went well is a start with new parameters.
-    let action = match (operation.action.as_str(), record.failed()) {
-        ("reload" | "reload-agent", false) => "start",
-        ("reload" | "reload-agent", true) => "monitor",
-        (other, _) => other,
+    // A reload that failed is recorded as what it amounts to: the resource is not as it should be.
+    let action = match operation.action.as_str() {
+        "reload-agent" => "monitor",
+        other => other,
     };
     out.push_str("        <lrm_rsc_op");
     attribute("id", id, out);
@@ -322,6 +355,21 @@ fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, out: &mut Str
         if let Some(value) = operation.annotations.get(name) {
             attribute(name, value, out);
         }
+    }
+    // Of operations once only: a recurring one with other parameters is simply begun anew.
+    if let Some(names) = operation
+        .annotations
+        .get(FORCE_RESTART)
+        .filter(|_| operation.interval_ms == 0)
+    {
+        let forces = |name: &str| names.split_ascii_whitespace().any(|known| known == name);
+        let parameters = operation
+            .parameters
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let digest = policy_engine::parameters_digest(parameters.filter(|(name, _)| forces(name)));
+        attribute(FORCE_RESTART, names, out);
+        attribute("op-restart-digest", &digest, out);
     }
     out.push_str("/>\n");
 }

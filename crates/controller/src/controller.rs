@@ -7,6 +7,7 @@ use crate::event::{Event, Kind, event_id};
 use crate::execute::Run;
 use crate::input::{Input, Refusal};
 use crate::liveness::{Assembly, Life};
+use crate::sabotage::Sabotage;
 use crate::spec::Spec;
 use crate::status::TransitionStatus;
 use crate::time::{SECOND, Time};
@@ -56,7 +57,7 @@ pub struct Controller {
     told_status: (&'static str, String),
     pub(crate) effects: Effects,
     queue: VecDeque<Effect>,
-    pub(crate) sabotage: Sabotage,
+    sabotage: Option<Sabotage>,
 }
 
 /// Effects of the present input, apart from Persist and events.
@@ -71,20 +72,6 @@ pub(crate) struct Goal {
     pub placed: bool,
     /// It is left alone.
     pub unmanaged: bool,
-}
-
-/// Deliberate mistakes, for the proof that the simulator finds them. Never set outside tests.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sabotage {
-    /// Take an assembly under lease as safe at once.
-    pub skip_lease_wait: bool,
-    /// Leave the margins out of the lease arithmetic: drift, the time that stops take, the reboot.
-    pub no_margins: bool,
-    /// Emit events without keeping them.
-    pub forget_events: bool,
-    /// Start work before facts are saved.
-    pub persist_last: bool,
 }
 
 /// Heartbeat and lease settings in force.
@@ -132,7 +119,7 @@ impl Controller {
             told_status: ("empty", String::new()),
             effects: Vec::new(),
             queue: VecDeque::new(),
-            sabotage: Sabotage::default(),
+            sabotage: None,
         };
         let waiting: Vec<Event> = controller.store.outbox.values().cloned().collect();
         controller.store.set_epoch(epoch);
@@ -153,6 +140,7 @@ impl Controller {
             boottime_us: now.boottime_us.max(self.last_time.boottime_us),
             wall_us: now.wall_us,
         };
+        self.notice_stall(now);
         self.last_time = now;
         if self.superseded {
             return Err(Refusal::NotReady(
@@ -300,7 +288,7 @@ impl Controller {
         self.tell_status(now);
         let changes = self.store.changes();
         let effects = std::mem::take(&mut self.effects);
-        if self.sabotage.persist_last {
+        if self.makes(Sabotage::PersistLast) {
             self.queue.extend(effects);
             self.queue
                 .extend((!changes.is_empty()).then_some(Effect::Persist(changes)));
@@ -347,7 +335,7 @@ impl Controller {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
         };
-        if !self.sabotage.forget_events {
+        if !self.makes(Sabotage::ForgetEvents) {
             self.store
                 .push_event(self.event_counter, event.clone(), OUTBOX_LIMIT);
         }
@@ -357,14 +345,13 @@ impl Controller {
     /// The CIB that the policy engine would get now.
     pub(crate) fn cib(&self, now: Time) -> String {
         match &self.spec {
-            Some(spec) => cib::write(&self.cib_input(now, &spec.configuration)),
+            Some(spec) => cib::write(&self.cib_input(now, spec)),
             None => String::new(),
         }
     }
 
-    pub(crate) fn cib_input<'a>(&'a self, now: Time, configuration: &'a str) -> cib::Input<'a> {
+    pub(crate) fn cib_input<'a>(&'a self, now: Time, spec: &'a Spec) -> cib::Input<'a> {
         use cib::NodeState;
-        let spec = self.spec.as_ref();
         let ending = self
             .store
             .loaded
@@ -388,15 +375,20 @@ impl Controller {
                     maintenance: everywhere || facts.is_some_and(|facts| facts.maintenance),
                     terminate: assembly.fence.is_some()
                         || facts.is_some_and(|facts| facts.restart.is_some()),
-                    retired: spec.is_none_or(|spec| !spec.assemblies.contains_key(name)),
+                    retired: !spec.assemblies.contains_key(name),
                     history: &assembly.history,
                 }
             })
             .collect();
         cib::Input {
-            configuration,
+            configuration: &spec.configuration,
             nodes,
             failures: &self.store.failures,
+            services: spec
+                .services
+                .iter()
+                .map(|service| service.id.as_str())
+                .collect(),
             now_s: now.wall_s(),
         }
     }
@@ -423,7 +415,7 @@ impl Controller {
                 if assembly.connected {
                     self.effects.push(Effect::Release {
                         assembly: name.clone(),
-                        keep_services: !unload,
+                        keep_services: !unload || self.makes(Sabotage::LeaveServices),
                     });
                 }
                 self.effects.push(Effect::Disconnect {
@@ -481,9 +473,18 @@ impl Controller {
         }
     }
 
-    /// Makes deliberate mistakes from now on.
+    /// When it was last called.
+    pub(crate) fn last_time(&self) -> Time {
+        self.last_time
+    }
+
+    /// Makes a deliberate mistake from now on.
     #[doc(hidden)]
-    pub fn sabotage(&mut self, sabotage: Sabotage) {
+    pub fn sabotage(&mut self, sabotage: Option<Sabotage>) {
         self.sabotage = sabotage;
+    }
+
+    pub(crate) fn makes(&self, mistake: Sabotage) -> bool {
+        self.sabotage == Some(mistake)
     }
 }

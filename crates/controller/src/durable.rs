@@ -126,6 +126,8 @@ pub(crate) struct FailureFacts {
     pub last: Option<Record>,
     /// The last failure that was counted, or forgotten by a clean-up: it is not counted again when an agent tells it again.
     pub seen: Option<(u32, u64, i32, i32)>,
+    /// Of a clean-up: records up to this call id are not believed until something newer is known.
+    pub disbelieved: Option<u32>,
 }
 
 /// A fail count as the policy engine reads it.
@@ -143,6 +145,8 @@ pub(crate) struct FailCount {
 pub(crate) struct ServiceFacts {
     /// Where it runs.
     pub on: BTreeSet<String>,
+    /// The place that the last event about it told.
+    pub told_on: Option<String>,
     /// Where it ran last, if it runs nowhere now.
     pub last_on: Option<String>,
     /// It failed, and does not run again yet: why.

@@ -4,24 +4,20 @@ use crate::controller::{Controller, Goal};
 use crate::effect::Effect;
 use crate::event::Kind;
 use crate::history::starts;
+use crate::instruct::number;
+use crate::limits::Limits;
 use crate::liveness::Life;
-use crate::operation::{
-    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState, TransitionKey,
-    dispatcher_uuid,
-};
+use crate::operation::{Operation, Record, RecordState};
+use crate::sabotage::Sabotage;
 use crate::spec::base_name;
 use crate::status::TransitionStatus;
 use crate::time::{MS, SECOND, Time};
 use crate::transition::{INFINITY, Transition};
-use policy_engine::{ActionKind, Cib, GraphAction, RunOptions, Schedule};
+use policy_engine::{ActionKind, Cib, RunOptions, Schedule};
 use std::collections::BTreeMap;
 
 /// An agent has this much longer than the operation's own timeout to tell its result. Microseconds.
 const NETWORK_DELAY_US: u64 = 60 * SECOND;
-/// Operations under way at a time in one assembly.
-const NODE_LIMIT: usize = 16;
-/// Operations under way at a time, unless the configuration's `batch-limit` says less.
-const BATCH_LIMIT: usize = 128;
 /// The policy engine is asked this often in a row before the controller slows down: something is wrong then.
 const BUSY_LIMIT: u32 = 24;
 /// Longest pause between two transitions of a controller that does not come to rest. Microseconds.
@@ -133,7 +129,14 @@ impl Controller {
             cib: text,
             graph: policy_engine::graph::write(&schedule.graph),
         });
-        let transition = Transition::new(self.transitions, schedule.graph, now.wall_us);
+        let limits = Limits::new(&schedule);
+        let mut graph = schedule.graph;
+        if self.makes(Sabotage::IgnoreOrder) {
+            for synapse in &mut graph.synapses {
+                synapse.inputs.clear();
+            }
+        }
+        let transition = Transition::new(self.transitions, graph, limits, now.wall_us);
         let actions = transition.counts().actions;
         if actions > 0 {
             let number = self.transitions.to_string();
@@ -278,7 +281,7 @@ impl Controller {
                     .is_some_and(|resource| resource.long_id.is_some());
                 let held =
                     starts(&operation) && !several && self.may_run_elsewhere(&resource, &node);
-                if held || !self.can_send(&node) {
+                if held || !self.can_send(&node) || !self.can_migrate(action) {
                     return false;
                 }
                 let operation = self.operation(transition.number, action, &operation, &node);
@@ -320,29 +323,6 @@ impl Controller {
         }
     }
 
-    /// An operation may be sent to that assembly now.
-    fn can_send(&self, node: &str) -> bool {
-        let reachable = self
-            .assemblies
-            .get(node)
-            .is_some_and(crate::liveness::Assembly::reachable);
-        let limit = self
-            .transition
-            .as_ref()
-            .and_then(|transition| transition.graph.attribute("batch-limit")?.parse().ok());
-        let limit = limit
-            .filter(|limit| *limit > 0)
-            .unwrap_or(BATCH_LIMIT)
-            .min(BATCH_LIMIT);
-        let work = self
-            .runs
-            .values()
-            .filter(|run| !matches!(run.work, Work::Fence));
-        reachable
-            && work.clone().count() < limit
-            && work.filter(|run| run.assembly == node).count() < NODE_LIMIT
-    }
-
     /// The resource may be running in an assembly of which nobody knows. The policy engine has starts wait for fencing; this makes
     /// sure, whatever the engine says.
     fn may_run_elsewhere(&self, resource: &str, node: &str) -> bool {
@@ -356,73 +336,6 @@ impl Controller {
                 && unknown
                 && (assembly.heard_wall_us == 0 || assembly.history.may_run(resource))
         })
-    }
-
-    fn operation(
-        &self,
-        transition: u64,
-        action: &GraphAction,
-        task: &str,
-        node: &str,
-    ) -> Operation {
-        let identity = action.resource.as_ref();
-        let text = |value: Option<&policy_engine::model::Text>| {
-            value.map(ToString::to_string).unwrap_or_default()
-        };
-        let expected_rc = action
-            .attribute("CRM_meta_op_target_rc")
-            .and_then(|rc| rc.parse().ok())
-            .unwrap_or(0);
-        let uuid = dispatcher_uuid(self.store.epoch);
-        let mut operation = Operation {
-            id: TransitionKey {
-                action: action.id,
-                transition,
-                expected_rc,
-                uuid,
-            }
-            .to_string(),
-            resource: text(identity.map(|resource| &resource.id)),
-            class: text(identity.and_then(|resource| resource.class.as_ref())),
-            provider: text(identity.and_then(|resource| resource.provider.as_ref())),
-            kind: text(identity.and_then(|resource| resource.kind.as_ref())),
-            action: task.to_owned(),
-            interval_ms: number(action, "CRM_meta_interval"),
-            timeout_ms: number(action, "CRM_meta_timeout"),
-            ..Operation::default()
-        };
-        for (name, value) in action.attributes.iter().chain(&action.numbered_parameters) {
-            let (name, value) = (name.to_string(), value.to_string());
-            if name.starts_with("CRM_meta_") {
-                operation.meta.insert(name, value);
-            } else if name != "crm_feature_set" {
-                operation.parameters.insert(name, value);
-            }
-        }
-        operation
-            .annotations
-            .insert(OP_DIGEST.into(), policy_engine::operation_digest(action));
-        for (annotation, meta) in [
-            (MIGRATE_SOURCE, "CRM_meta_migrate_source"),
-            (MIGRATE_TARGET, "CRM_meta_migrate_target"),
-        ] {
-            if let Some(value) = action.attribute(meta) {
-                operation
-                    .annotations
-                    .insert(annotation.into(), value.to_owned());
-            }
-        }
-        // What runs was started with the parameters of its start: those must stop it, whatever the document says by now.
-        if matches!(task, "stop" | "demote") {
-            let records = self
-                .assemblies
-                .get(node)
-                .and_then(|assembly| assembly.history.resource(&operation.resource));
-            if let Some(start) = records.and_then(|records| records.get(&("start".to_owned(), 0))) {
-                operation.parameters.clone_from(&start.operation.parameters);
-            }
-        }
-        operation
     }
 
     fn begin(&mut self, now: Time, index: usize, assembly: String, within_us: u64, work: Work) {
@@ -504,8 +417,8 @@ impl Controller {
         }
     }
 
-    /// Ends all fencing actions for an assembly that is safe now.
-    pub(crate) fn fenced(&mut self, name: &str) -> bool {
+    /// Ends all fencing actions for an assembly. `true`: there were some.
+    pub(crate) fn fencing_ended(&mut self, name: &str, succeeded: bool) -> bool {
         let done: Vec<usize> = self
             .runs
             .iter()
@@ -513,7 +426,7 @@ impl Controller {
             .map(|(index, _)| *index)
             .collect();
         for index in &done {
-            self.end(*index, true);
+            self.end(*index, succeeded);
         }
         !done.is_empty()
     }
@@ -607,14 +520,6 @@ impl Controller {
             self.settle_services(now);
         }
     }
-}
-
-/// An attribute that is a number of milliseconds; 0 if it is absent.
-fn number(action: &GraphAction, name: &str) -> u32 {
-    action
-        .attribute(name)
-        .and_then(|value| value.parse().ok())
-        .unwrap_or(0)
 }
 
 /// What the policy engine wants of each service.

@@ -6,7 +6,7 @@ use crate::controller::Controller;
 use crate::durable::Announced;
 use crate::event::Kind;
 use crate::operation::Record;
-use crate::spec::Escalation;
+use crate::spec::{Escalation, Fencing};
 use crate::time::Time;
 
 /// Pacemaker's INFINITY.
@@ -88,7 +88,7 @@ impl Controller {
         if self.assembly_failed(now, assembly, &reason) {
             return;
         }
-        self.restart_assembly(assembly, &reason);
+        self.restart_assembly(now, assembly, &reason);
     }
 
     /// An assembly that fails too often fails the deployment. `true`: it did.
@@ -112,21 +112,38 @@ impl Controller {
         self.store.deployment_mut().announced = Announced::Failed;
         self.event(now, Kind::DeploymentFailed, name, "", "failed", &text, &[]);
         for name in self.assemblies.keys().cloned().collect::<Vec<_>>() {
-            self.restart_assembly(&name, "the deployment failed");
+            self.restart_assembly(now, &name, "the deployment failed");
         }
         true
     }
 
     /// Has an assembly restarted through its fencing: the policy engine demands it when it sees the mark.
-    fn restart_assembly(&mut self, name: &str, reason: &str) {
-        if self
+    fn restart_assembly(&mut self, now: Time, name: &str, reason: &str) {
+        let Some(assembly) = self
             .assemblies
             .get(name)
-            .is_some_and(crate::liveness::Assembly::usable)
-        {
-            self.store.assembly_mut(name).restart = Some(reason.to_owned());
-            self.world_changed(&format!("assembly {name} is to be restarted"));
+            .filter(|assembly| assembly.usable())
+        else {
+            return;
+        };
+        // To demand what cannot be done would only keep its services from being managed.
+        if assembly.spec.fencing == Fencing::None {
+            let text = format!(
+                "{reason}, but fencing mode none cannot restart an assembly that is online"
+            );
+            self.event(
+                now,
+                Kind::AssemblyFencingFailed,
+                name,
+                "",
+                "online",
+                &text,
+                &[],
+            );
+            return;
         }
+        self.store.assembly_mut(name).restart = Some(reason.to_owned());
+        self.world_changed(&format!("assembly {name} is to be restarted"));
     }
 }
 

@@ -11,12 +11,13 @@
 //! Fencing belongs to the assembly, not to the transition that demanded it: when the world changes meanwhile, the next graph demands the
 //! same, and finds it under way.
 
-use crate::controller::{Controller, Sabotage};
-use crate::durable::Told;
+use crate::controller::Controller;
+use crate::durable::{AssemblyFacts, Told};
 use crate::effect::{Effect, FenceDevice, FenceRequest};
 use crate::event::Kind;
 use crate::input::Refusal;
 use crate::liveness::{Life, safe_after};
+use crate::sabotage::Sabotage;
 use crate::spec::Fencing;
 use crate::time::{MS, SECOND, Time};
 
@@ -111,9 +112,8 @@ impl Controller {
 
     /// Begins an attempt.
     fn attempt(&mut self, now: Time, name: &str) {
-        let unleased = self.store.assembly(name).unleased;
         let facts = self.store.assembly(name);
-        let sabotage = self.sabotage;
+        let lease_over_us = self.lease_over_us(now, name, &facts);
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -121,7 +121,7 @@ impl Controller {
             return;
         };
         match &assembly.spec.fencing {
-            Fencing::Lease if unleased => {
+            Fencing::Lease if facts.unleased => {
                 fence.phase = Phase::Manager;
                 let reason = "its agent may run services without a lease, so waiting does not make it safe: when it is down, say so \
                               with ConfirmFenced (cpectl confirm-fenced)";
@@ -136,21 +136,9 @@ impl Controller {
                 );
             }
             Fencing::Lease => {
-                let until_us = match sabotage {
-                    Sabotage {
-                        skip_lease_wait: true,
-                        ..
-                    } => now.boottime_us,
-                    Sabotage {
-                        no_margins: true, ..
-                    } => assembly.lease_until_us,
-                    _ => safe_after(
-                        assembly.lease_until_us,
-                        facts.lease_ms,
-                        facts.stop_timeout_ms,
-                    ),
+                fence.phase = Phase::Lease {
+                    until_us: lease_over_us,
                 };
-                fence.phase = Phase::Lease { until_us };
                 self.age_fence(now, name);
             }
             Fencing::Device(device) => {
@@ -185,6 +173,21 @@ impl Controller {
                 name,
                 "fencing mode none cannot restart an assembly that is online",
             ),
+        }
+    }
+
+    /// Boot time after which an assembly under lease is safe, µs.
+    fn lease_over_us(&self, now: Time, name: &str, facts: &AssemblyFacts) -> u64 {
+        let lease_until_us = self
+            .assemblies
+            .get(name)
+            .map_or(0, |assembly| assembly.lease_until_us);
+        if self.makes(Sabotage::SkipLeaseWait) {
+            now.boottime_us
+        } else if self.makes(Sabotage::NoMargins) {
+            lease_until_us
+        } else {
+            safe_after(lease_until_us, facts.lease_ms, facts.stop_timeout_ms)
         }
     }
 
@@ -320,9 +323,37 @@ impl Controller {
         // Whatever comes back is asked for everything anew.
         self.reconnect(name);
         // A transition that waited for this goes on as it was planned.
-        if !self.fenced(name) {
+        if !self.fencing_ended(name, true) {
             self.world_changed(&format!("assembly {name} is safe"));
         }
+    }
+
+    /// Lets go of the fencing of an assembly that cannot be fenced and answers (mode `none`): a person has cleaned up, so what failed
+    /// there is looked at anew.
+    pub(crate) fn give_fencing_up(&mut self, now: Time, name: &str) {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        let hopeless = assembly.spec.fencing == Fencing::None
+            && assembly.connected
+            && assembly.fence.as_ref().is_some_and(|fence| !fence.lost);
+        if !hopeless {
+            return;
+        }
+        assembly.fence = None;
+        let facts = self.store.assembly_mut(name);
+        (facts.told, facts.restart) = (Told::Online, None);
+        let reason = "its failures were cleaned up";
+        self.event(
+            now,
+            Kind::AssemblyRecovered,
+            name,
+            "",
+            "online",
+            reason,
+            &[],
+        );
+        self.fencing_ended(name, false);
     }
 
     /// ConfirmFenced: a person vouches for it.

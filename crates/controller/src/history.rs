@@ -119,6 +119,22 @@ impl History {
         activity(self.resources.get(resource)?)
     }
 
+    /// The operation by whose parameters a resource runs, as far as one knows: the last that started it, or had it take new ones.
+    pub fn definition(&self, resource: &str) -> Option<&Record> {
+        let defines = |record: &&Record| {
+            let action = record.operation.action.as_str();
+            matches!(action, "start" | "migrate_from")
+                || (action == "reload-agent" && !record.failed())
+        };
+        let complete = |record: &&Record| record.state == RecordState::Complete;
+        self.resources
+            .get(resource)?
+            .values()
+            .filter(complete)
+            .filter(defines)
+            .max_by_key(|record| record.call_id)
+    }
+
     /// Whether the last operation of a resource, monitors apart, failed.
     pub fn last_single_failed(&self, resource: &str) -> bool {
         let single = |record: &&Record| {

@@ -80,6 +80,7 @@
 #![warn(missing_docs)]
 
 mod cib;
+mod cleanup;
 mod controller;
 mod durable;
 mod effect;
@@ -89,27 +90,33 @@ mod failures;
 mod fencing;
 mod history;
 mod input;
+mod instruct;
+mod limits;
 mod liveness;
 mod operation;
 mod plan;
 mod report;
 mod requests;
 mod results;
+mod sabotage;
 mod services;
 mod spec;
+mod stall;
 mod status;
 mod time;
 mod transition;
 
-pub use controller::{Controller, Sabotage};
+pub use controller::Controller;
 pub use durable::{Change, Damaged, Durable};
 pub use effect::{Connect, Effect, FenceDevice, FenceRequest};
 pub use event::{Event, Kind};
 pub use input::{Hello, Input, Refusal, Request};
 pub use operation::{
-    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState, STATUS_CANCELLED,
-    STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey, dispatcher_uuid, exit_code_name,
+    FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState,
+    STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey, dispatcher_uuid,
+    exit_code_name,
 };
+pub use sabotage::Sabotage;
 pub use status::{
     AssemblyStatus, FailureStatus, Plan, PlanAction, RunningAction, ServiceStatus, Status,
     TransitionStatus,

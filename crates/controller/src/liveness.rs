@@ -10,7 +10,6 @@ use crate::input::Hello;
 use crate::operation::Record;
 use crate::spec::{AssemblySpec, Fencing};
 use crate::time::{MS, SECOND, Time};
-use std::collections::BTreeSet;
 
 /// Added to a lease for clocks that drift apart: one part in so many. Real clocks drift a hundred times less.
 const DRIFT_DIVISOR: u64 = 50;
@@ -44,6 +43,8 @@ pub(crate) struct Assembly {
     pub hello: Hello,
     /// Boot time when it was last heard, µs.
     pub heard_us: u64,
+    /// Its silence was excused because this controller did not listen; until it is heard again.
+    pub excused: bool,
     /// Wall clock when it was last heard, µs; 0: never.
     pub heard_wall_us: u64,
     /// Boot time until which its agent may hold a lease, µs.
@@ -109,6 +110,7 @@ impl Controller {
             connected: false,
             hello: Hello::default(),
             heard_us: now.boottime_us,
+            excused: false,
             heard_wall_us: 0,
             lease_until_us: now.boottime_us + u64::from(lease_ms) * MS,
             old_lease_ends_us: now.boottime_us,
@@ -189,6 +191,7 @@ impl Controller {
         let rebooted = !facts.boot_id.is_empty() && facts.boot_id != hello.boot_id;
         assembly.connected = true;
         assembly.heard_us = now.boottime_us;
+        assembly.excused = false;
         assembly.heard_wall_us = now.wall_us;
         assembly.hello = hello;
         // What a lost assembly's fencing was for is over when its agent is back; a device that was asked will do its work anyway, and
@@ -269,12 +272,7 @@ impl Controller {
                 &[],
             );
         }
-        // What is older than its fencing says nothing any more: everything was stopped. So the agent forgets it, and is asked.
-        let history = if was == Life::Safe && !rebooted {
-            self.forget_all(name, &history)
-        } else {
-            history
-        };
+        // Of the same boot its history is the truth, even if it was thought to be down: what runs there is seen to run.
         self.take_history(now, name, history);
         self.world_changed(&format!("assembly {name} is online"));
     }
@@ -293,6 +291,7 @@ impl Controller {
             return;
         }
         assembly.heard_us = now.boottime_us;
+        assembly.excused = false;
         assembly.heard_wall_us = now.wall_us;
         if assembly.life == Life::Missed {
             assembly.life = Life::Online;
@@ -418,21 +417,6 @@ impl Controller {
         // A stream over which nothing comes is given up: a new one tells when the agent is back.
         self.reconnect(name);
         self.world_changed(&format!("assembly {name} is lost"));
-    }
-
-    /// Has an agent forget everything. Gives the history that is left.
-    fn forget_all(&mut self, name: &str, history: &[Record]) -> Vec<Record> {
-        let resources: BTreeSet<&str> = history
-            .iter()
-            .map(|record| record.operation.resource.as_str())
-            .collect();
-        for resource in resources {
-            self.effects.push(Effect::Forget {
-                assembly: name.to_owned(),
-                resource: resource.to_owned(),
-            });
-        }
-        Vec::new()
     }
 
     /// What belonged to a boot of a guest that is over: its history and its fail counts.

@@ -37,6 +37,9 @@ pub struct Operation {
 
 /// Annotation: digest of the parameters, so that a changed definition is noticed later.
 pub const OP_DIGEST: &str = "op-digest";
+/// Annotation that an agent adds to what it ran: the names of the parameters whose change needs a restart, with blanks around each. The
+/// others can be changed by `reload-agent`. Absent: a change of any parameter is a restart.
+pub const FORCE_RESTART: &str = "op-force-restart";
 /// Annotation: the assembly from which a live migration comes.
 pub const MIGRATE_SOURCE: &str = "migrate_source";
 /// Annotation: the assembly to which a live migration goes.

@@ -26,10 +26,7 @@ impl Controller {
             ));
         }
         let nothing = History::default();
-        let mut input = self.cib_input(now, &spec.configuration);
-        for node in &mut input.nodes {
-            node.retired = !spec.assemblies.contains_key(node.name);
-        }
+        let mut input = self.cib_input(now, &spec);
         for (name, assembly) in &spec.assemblies {
             if !self.assemblies.contains_key(name) {
                 let state = if assembly.address.is_some() {

@@ -1,13 +1,12 @@
-//! What users want: documents, standby, maintenance, clean-up, the end.
+//! What users want: documents, standby, maintenance, the end.
 
 use crate::controller::Controller;
 use crate::durable::Loaded;
 use crate::effect::Effect;
 use crate::input::{Refusal, Request};
 use crate::liveness::Life;
-use crate::spec::{Spec, base_name};
+use crate::spec::Spec;
 use crate::time::Time;
-use std::collections::BTreeSet;
 
 impl Controller {
     pub(crate) fn request(&mut self, now: Time, request: Request) -> Result<(), Refusal> {
@@ -61,7 +60,7 @@ impl Controller {
                 Ok(())
             }
             Request::Cleanup { service, assembly } => {
-                self.cleanup(service.as_deref(), assembly.as_deref())
+                self.cleanup(now, service.as_deref(), assembly.as_deref())
             }
             Request::ConfirmFenced { assembly } => {
                 self.known_assembly(&assembly)?;
@@ -235,97 +234,7 @@ impl Controller {
         }
     }
 
-    fn cleanup(&mut self, service: Option<&str>, assembly: Option<&str>) -> Result<(), Refusal> {
-        self.known_deployment()?;
-        if let Some(name) = assembly {
-            self.known_assembly(name)?;
-        }
-        let in_spec = |id: &str| {
-            self.spec
-                .as_ref()
-                .is_some_and(|spec| spec.service(id).is_some())
-        };
-        if let Some(id) = service
-            && !in_spec(id)
-            && !self.store.services.contains_key(id)
-        {
-            let known = self
-                .spec
-                .iter()
-                .flat_map(|spec| &spec.services)
-                .map(|service| service.id.clone())
-                .collect::<Vec<_>>();
-            return Err(Refusal::NotFound {
-                kind: "service",
-                name: id.to_owned(),
-                known: known.join(", "),
-            });
-        }
-        let wanted = |resource: &str| {
-            service.is_none_or(|service| base_name(resource) == base_name(service))
-        };
-        let mut targets: Vec<(String, String)> = Vec::new();
-        for (name, own) in self
-            .assemblies
-            .iter()
-            .filter(|(name, _)| assembly.is_none_or(|assembly| assembly == *name))
-        {
-            let resources = own
-                .history
-                .resources()
-                .map(|(resource, _)| resource.to_owned());
-            let failures = self
-                .store
-                .failures
-                .keys()
-                .filter(|(a, _)| a == name)
-                .map(|(_, resource)| resource.clone());
-            targets.extend(
-                resources
-                    .chain(failures)
-                    .filter(|r| wanted(r))
-                    .map(|r| (name.clone(), r)),
-            );
-        }
-        targets.sort();
-        targets.dedup();
-        // What an operation that failed has left behind must be looked at anew; what runs is known to run. What the document no longer
-        // names would never be looked at again.
-        let named: BTreeSet<String> = targets
-            .iter()
-            .map(|(_, resource)| resource)
-            .filter(|r| in_spec(r))
-            .cloned()
-            .collect();
-        for (name, resource) in &targets {
-            let busy = self.runs.values().any(|run| {
-                run.assembly == *name
-                    && matches!(&run.work, crate::execute::Work::Operation(operation) if operation.resource == *resource)
-            });
-            let failed = self.assemblies.get(name).is_some_and(|assembly| {
-                assembly.reachable() && assembly.history.last_single_failed(resource)
-            });
-            if failed && !busy && named.contains(resource) {
-                self.forget_resource(name, resource);
-            } else {
-                self.forget_failure(name, resource);
-            }
-        }
-        let services: Vec<String> = self
-            .store
-            .services
-            .keys()
-            .filter(|id| wanted(id))
-            .cloned()
-            .collect();
-        for id in services {
-            self.store.service_mut(&id).unrecoverable = false;
-        }
-        self.world_changed("failures were cleaned up");
-        Ok(())
-    }
-
-    fn known_deployment(&self) -> Result<(), Refusal> {
+    pub(crate) fn known_deployment(&self) -> Result<(), Refusal> {
         match &self.spec {
             Some(_) => Ok(()),
             None => Err(Refusal::NotReady(
@@ -334,7 +243,7 @@ impl Controller {
         }
     }
 
-    fn known_assembly(&self, name: &str) -> Result<(), Refusal> {
+    pub(crate) fn known_assembly(&self, name: &str) -> Result<(), Refusal> {
         self.known_deployment()?;
         if self.assemblies.contains_key(name) {
             Ok(())

@@ -73,13 +73,41 @@ impl Controller {
                 );
             }
             Some(Activity::Inactive) | None if known => {
-                let facts = self.store.service_mut(&service);
-                facts.on.remove(assembly);
-                facts.last_on = Some(assembly.to_owned());
-                facts.since = now.wall_us;
+                self.service_disappeared(now, assembly, &service)
             }
             _ => {}
         }
+    }
+
+    fn service_disappeared(&mut self, now: Time, assembly: &str, service: &str) {
+        let facts = self.store.service_mut(service);
+        facts.on.remove(assembly);
+        facts.since = now.wall_us;
+        let Some(rest) = facts.on.first().cloned() else {
+            facts.last_on = Some(assembly.to_owned());
+            return;
+        };
+        // It ran twice (which fencing mode none does not prevent), and the copy that was told last is the one that went.
+        let told_last = facts.told_on.as_deref() == Some(assembly);
+        if told_last && !self.runs_several_times(service) {
+            self.set_running(now, &rest, service);
+            let details = [("from", assembly), ("to", rest.as_str())];
+            let reason = format!("it does not run in assembly {assembly} any more");
+            self.event(
+                now,
+                Kind::ServiceMoved,
+                &rest,
+                service,
+                "started",
+                &reason,
+                &details,
+            );
+        }
+    }
+
+    fn runs_several_times(&self, service: &str) -> bool {
+        let spec = self.spec.as_ref().and_then(|spec| spec.service(service));
+        spec.is_some_and(|service| service.instances)
     }
 
     fn service_appeared(
@@ -89,13 +117,8 @@ impl Controller {
         service: &str,
         before: &ServiceFacts,
     ) {
-        let several = self
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.service(service))
-            .is_some_and(|service| service.instances);
         // Of one that runs once, the place where it still counts as running is where it comes from (a live migration).
-        let from = if several {
+        let from = if self.runs_several_times(service) {
             None
         } else {
             before.on.iter().next().or(before.last_on.as_ref()).cloned()
@@ -117,6 +140,7 @@ impl Controller {
     fn set_running(&mut self, now: Time, assembly: &str, service: &str) {
         let facts = self.store.service_mut(service);
         facts.on.insert(assembly.to_owned());
+        facts.told_on = Some(assembly.to_owned());
         facts.last_on = None;
         facts.failed = None;
         facts.unrecoverable = false;
@@ -156,9 +180,15 @@ impl Controller {
             .map(|(name, _)| name.clone())
             .collect();
         for service in here {
-            let facts = self.store.service_mut(&service);
-            facts.on.remove(assembly);
-            facts.last_on = Some(assembly.to_owned());
+            self.service_disappeared(now, assembly, &service);
+            let left = self
+                .store
+                .services
+                .get(&service)
+                .is_some_and(|facts| !facts.on.is_empty());
+            if left && !self.runs_several_times(&service) {
+                continue;
+            }
             self.service_failed(
                 now,
                 assembly,
@@ -185,6 +215,9 @@ impl Controller {
         for name in names {
             let facts = self.store.services.get(&name).cloned().unwrap_or_default();
             if !facts.on.is_empty() {
+                if facts.failed.is_some() && self.instances_run(&name, &facts) {
+                    self.settle_instances(now, &name, &facts);
+                }
                 continue;
             }
             let wanted = !ending && self.goal.get(&name).is_some_and(|goal| goal.enabled);
@@ -225,6 +258,37 @@ impl Controller {
                 self.store.remove_service(&name);
             }
         }
+    }
+
+    /// Of a service that runs several times: all that is left of it runs, and is managed.
+    fn instances_run(&self, name: &str, facts: &ServiceFacts) -> bool {
+        let managed = self.goal.get(name).is_some_and(|goal| !goal.unmanaged);
+        let runs = |assembly: &String| {
+            self.assemblies.get(assembly).is_some_and(|own| {
+                let of_service = |resource: &&str| base_name(resource) == name;
+                own.history
+                    .resources()
+                    .map(|(resource, _)| resource)
+                    .filter(of_service)
+                    .all(|resource| own.history.activity(resource) != Some(Activity::Failed))
+            })
+        };
+        self.runs_several_times(name) && managed && facts.on.iter().all(runs)
+    }
+
+    /// An instance failed and will not come back where it was: the others are what there should be.
+    fn settle_instances(&mut self, now: Time, name: &str, facts: &ServiceFacts) {
+        let assembly = facts.on.first().cloned().unwrap_or_default();
+        self.store.service_mut(name).failed = None;
+        self.event(
+            now,
+            Kind::ServiceRecovered,
+            &assembly,
+            name,
+            "started",
+            "it runs wherever it should now",
+            &[],
+        );
     }
 
     /// What is wrong with the deployment now, the worst first; nothing: all is well.

@@ -100,7 +100,7 @@ impl Spec {
                 .map(|assembly| assembly.name.clone())
                 .collect(),
             assemblies,
-            services: deployment.services.iter().map(ServiceSpec::new).collect(),
+            services: services(deployment),
             configuration: deployment.configuration(),
         }
     }
@@ -136,6 +136,24 @@ impl AssemblySpec {
             escalation: assembly.escalation.as_ref().map(Escalation::new),
         }
     }
+}
+
+fn services(deployment: &deployment::Deployment) -> Vec<ServiceSpec> {
+    let mut services: Vec<ServiceSpec> = deployment.services.iter().map(ServiceSpec::new).collect();
+    for group in deployment
+        .groups
+        .iter()
+        .filter(|group| group.instances.is_some())
+    {
+        for member in services
+            .get_mut(group.members.clone())
+            .into_iter()
+            .flatten()
+        {
+            member.instances = true;
+        }
+    }
+    services
 }
 
 impl ServiceSpec {

@@ -4,6 +4,7 @@
 //! action satisfies no input, except those of synapses with priority INFINITY. After an abort only what has at least the abort's
 //! priority begins, and what runs is awaited.
 
+use crate::limits::Limits;
 use policy_engine::{ActionKind, TransitionGraph};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,7 @@ pub(crate) enum Progress {
 pub(crate) struct Transition {
     pub number: u64,
     pub graph: TransitionGraph,
+    pub limits: Limits,
     progress: Vec<Progress>,
     /// Nobody has to do anything for it, per synapse.
     pseudo: Vec<bool>,
@@ -56,7 +58,12 @@ pub(crate) struct Counts {
 }
 
 impl Transition {
-    pub fn new(number: u64, graph: TransitionGraph, started_wall_us: u64) -> Transition {
+    pub fn new(
+        number: u64,
+        graph: TransitionGraph,
+        limits: Limits,
+        started_wall_us: u64,
+    ) -> Transition {
         let count = graph.synapses.len();
         let mut dependents: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         let mut by_action = BTreeMap::new();
@@ -91,6 +98,7 @@ impl Transition {
         Transition {
             number,
             graph,
+            limits,
             progress: vec![Progress::Waiting; count],
             pseudo,
             place,
@@ -235,10 +243,13 @@ mod tests {
         }
     }
 
+    fn transition(synapses: &[(u32, i32, &[u32])]) -> Transition {
+        Transition::new(1, graph(synapses), Limits::default(), 0)
+    }
+
     #[test]
     fn an_action_begins_when_its_inputs_are_done() {
-        let mut transition =
-            Transition::new(1, graph(&[(1, 0, &[]), (2, 0, &[1, 3]), (3, 0, &[])]), 0);
+        let mut transition = transition(&[(1, 0, &[]), (2, 0, &[1, 3]), (3, 0, &[])]);
         assert_eq!(transition.ready(), [0, 2]);
         transition.begin(0);
         transition.begin(2);
@@ -250,11 +261,7 @@ mod tests {
 
     #[test]
     fn a_failed_action_holds_back_what_waits_for_it_unless_that_has_priority_infinity() {
-        let mut transition = Transition::new(
-            1,
-            graph(&[(1, 0, &[]), (2, 0, &[1]), (3, INFINITY, &[1])]),
-            0,
-        );
+        let mut transition = transition(&[(1, 0, &[]), (2, 0, &[1]), (3, INFINITY, &[1])]);
         transition.begin(0);
         transition.end(0, false);
         assert_eq!(transition.ready(), [2]);
@@ -262,8 +269,7 @@ mod tests {
 
     #[test]
     fn after_an_abort_only_what_is_important_enough_begins_and_what_runs_is_awaited() {
-        let mut transition =
-            Transition::new(1, graph(&[(1, 0, &[]), (2, 10, &[]), (3, 0, &[])]), 0);
+        let mut transition = transition(&[(1, 0, &[]), (2, 10, &[]), (3, 0, &[])]);
         transition.begin(0);
         transition.abort(5, "world changed");
         assert_eq!(transition.ready(), [1]);

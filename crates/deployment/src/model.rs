@@ -204,7 +204,7 @@ pub struct Service {
     pub stickiness: Option<Score>,
     /// `false`: kept stopped.
     pub enabled: bool,
-    /// How many at a time, each in another assembly; `None`: one.
+    /// How many at a time, each in another assembly; `None`: one. For those of `<configuration>`: `All` in a clone or bundle.
     pub instances: Option<Instances>,
     /// What it uses of an assembly's capacity.
     pub utilization: BTreeMap<String, u32>,

@@ -22,6 +22,8 @@ use crate::{fencing, outbox};
 
 /// How long an ending DPE waits for agents to acknowledge their release.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A deadline that is seen so much later is worth a line in the journal.
+const NOTEWORTHY_STALL: Duration = Duration::from_secs(1);
 
 fn now() -> Time {
     let us = |clock| {
@@ -32,6 +34,22 @@ fn now() -> Time {
     Time {
         boottime_us: us(ClockId::Boottime),
         wall_us: us(ClockId::Realtime),
+    }
+}
+
+/// Says that a deadline was slept through: the controller excuses the silence of that time, and who reads the journal should know why.
+fn tell_stall(name: &str, deadline: Option<u64>) {
+    let late = Duration::from_micros(
+        now()
+            .boottime_us
+            .saturating_sub(deadline.unwrap_or(u64::MAX)),
+    );
+    if late >= NOTEWORTHY_STALL {
+        tracing::warn!(
+            cpe_deployment = name,
+            "this DPE did not run for {:.1} s (stopped, or its host suspended or overloaded); heartbeats of that time are not missed",
+            late.as_secs_f64()
+        );
     }
 }
 
@@ -109,8 +127,11 @@ pub async fn run(
                 }
             }
             Some(question) = questions.recv() => shell.answer(question).await?,
-            // The timer stands still while the host sleeps: then the tick comes late, which is always safe.
-            () = sleep_until(deadline) => shell.take(Input::Tick),
+            // The timer stands still while the host sleeps: then the tick comes late, and the controller notices.
+            () = sleep_until(deadline) => {
+                tell_stall(name, deadline);
+                shell.take(Input::Tick);
+            }
             () = reached(due) => {}
         }
         shell.perform().await?;

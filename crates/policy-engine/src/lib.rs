@@ -172,3 +172,8 @@ pub fn operation_digest(action: &GraphAction) -> String {
             .map(|(name, value)| (&**name, &**value)),
     )
 }
+
+/// The digest of resource parameters: what an executor records as `op-restart-digest` of those that force a restart.
+pub fn parameters_digest<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    configuration::digests::of_attributes(parameters)
+}

@@ -152,3 +152,30 @@ fn no_event_is_lost_or_doubled_when_daemons_and_bus_restart_in_between() {
         },
     );
 }
+
+#[test]
+fn a_dpe_that_was_stopped_for_long_does_not_take_its_own_silence_for_a_loss() {
+    let lab = Lab::boot("dpe-stopped").with_guests(&["a", "b"]);
+    lab.sh("cp /usr/share/doc/cpe/60-dpe-unit-fencing.rules /etc/polkit-1/rules.d/")
+        .ok();
+    let unit = r#"<fencing mode="unit" unit="systemd-nspawn@{assembly}.service"/>"#;
+    lab.deploy(&document(800_000).fencing(unit));
+    let before = lab.sleepers(800_000);
+    for _ in 0..3 {
+        lab.sh("systemctl kill -s STOP dpe@shop.service").ok();
+        // longer than the heartbeat timeout, shorter than the watchdog
+        std::thread::sleep(Duration::from_secs(5));
+        lab.sh("systemctl kill -s CONT dpe@shop.service").ok();
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    lab.wait("the deployment is managed", 20, || {
+        lab.status("shop").is_settled()
+    });
+    assert_eq!(lab.sleepers(800_000), before, "the service was touched");
+    let lost = |kind: &str| kind == "assembly.lost" || kind.starts_with("assembly.fencing");
+    let events = lab.events();
+    assert!(
+        !events.iter().any(|event| lost(&event.kind())),
+        "{events:#?}"
+    );
+}

@@ -6,4 +6,5 @@ mod bus;
 mod crashes;
 mod explanations;
 mod flows;
+mod installation;
 mod size;

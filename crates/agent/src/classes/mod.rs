@@ -5,6 +5,7 @@
 pub mod lsb;
 pub mod metadata;
 pub mod ocf;
+mod reload;
 pub mod systemd;
 
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ pub struct Classes {
     pub init_scripts: PathBuf,
     /// The guest's service manager.
     pub systemd: Systemd,
+    known: reload::Known,
 }
 
 /// How an operation ended.
@@ -47,6 +49,8 @@ pub struct Outcome {
     pub exit_reason: String,
     /// The end of the agent's output.
     pub output: String,
+    /// The parameters that a change of which needs a restart; `None`: all of them. See `reload.rs`.
+    pub force_restart: Option<String>,
 }
 
 impl Outcome {
@@ -57,6 +61,7 @@ impl Outcome {
             rc,
             exit_reason: String::new(),
             output: String::new(),
+            force_restart: None,
         }
     }
 
@@ -67,6 +72,7 @@ impl Outcome {
             rc,
             exit_reason: reason.into(),
             output: String::new(),
+            force_restart: None,
         }
     }
 
@@ -122,6 +128,7 @@ impl Classes {
             resource_tmp,
             init_scripts,
             systemd: Systemd::new(bus),
+            known: reload::Known::default(),
         }
     }
 

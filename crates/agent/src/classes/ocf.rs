@@ -39,7 +39,13 @@ impl Classes {
                 program.path.display()
             ));
         }
-        run_program(program, cancel, |code| code).await
+        // Beside each other: the first start must not wait for the metadata.
+        let (mut outcome, force_restart) = tokio::join!(
+            run_program(program, cancel, |code| code),
+            self.force_restart(operation)
+        );
+        outcome.force_restart = force_restart;
+        outcome
     }
 
     /// The agent's program for an operation.

@@ -16,6 +16,9 @@ use super::stopping::Phase;
 use crate::classes::Outcome;
 use crate::clock::{boottime_us, wall_us};
 
+/// Annotation that this agent adds to what it ran: see the bus interface.
+const FORCE_RESTART: &str = "op-force-restart";
+
 /// One resource's operations.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
@@ -194,6 +197,12 @@ impl Engine {
             record.completed = wall_us();
             record.exit_reason = outcome.exit_reason.clone();
             record.output = outcome.output.clone();
+            if let Some(names) = outcome.force_restart.clone() {
+                record
+                    .operation
+                    .annotations
+                    .insert(FORCE_RESTART.into(), names);
+            }
             if changed {
                 record.last_rc_change = record.last_run;
                 let record = record.clone();

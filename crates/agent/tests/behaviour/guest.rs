@@ -46,12 +46,19 @@ monitor)
     runs || exit 7 ;;
 flood)
     i=0; while [ $i -lt 5000 ]; do echo "line $i"; i=$((i+1)); done ;;
+reload-agent)
+    runs || exit 7
+    echo "$OCF_RESKEY_limit" > "$HA_RSCTMP/$OCF_RESOURCE_INSTANCE.limit" ;;
 meta-data)
-    echo '<?xml version="1.0"?><resource-agent name="Service"><version>1.1</version></resource-agent>' ;;
+    echo '<?xml version="1.0"?><resource-agent name="Service"><version>1.1</version><!-- more --></resource-agent>' ;;
 *)
     exit 3 ;;
 esac
 "#;
+
+/// What another resource agent says of itself: it can take over one of its parameters while its service runs.
+const RELOADABLE: &str = r#"<parameters><parameter name="port"/><parameter name="limit" reloadable="1"/></parameters>
+    <actions><action name="reload-agent" timeout="10s"/></actions>"#;
 
 /// An init script whose codes are those of the LSB.
 const INIT_SCRIPT: &str = r#"#!/bin/sh
@@ -95,6 +102,10 @@ impl Guest {
             fs::create_dir_all(guest.path(name)).unwrap();
         }
         write_program(&guest.path("ocf/resource.d/test/Service"), SERVICE);
+        write_program(
+            &guest.path("ocf/resource.d/test/Reloadable"),
+            &SERVICE.replace("<!-- more -->", RELOADABLE),
+        );
         write_program(&guest.path("init.d/olddaemon"), INIT_SCRIPT);
         guest.new_boot();
         guest.start_agent();
@@ -220,10 +231,11 @@ impl Guest {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    /// The lines that the resource agents have written, `ACTION RESOURCE`.
+    /// The lines that the resource agents have written about services, `ACTION RESOURCE`.
     pub fn actions(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path("tmp/actions")).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
+        let lines = text.lines().filter(|line| !line.starts_with("meta-data"));
+        lines.map(str::to_owned).collect()
     }
 
     pub fn count(&self, action: &str) -> usize {

@@ -312,3 +312,38 @@ async fn it_refuses_an_operation_that_makes_no_sense_by_name() {
     );
     assert_eq!(dpe.history().await, []);
 }
+
+#[tokio::test]
+async fn it_says_which_parameters_force_a_restart_and_has_the_others_reloaded() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe(1).await;
+    let of = |action: &str, limit: &str| {
+        let mut operation = with(operation("db", action), "limit", limit);
+        operation.agent = "Reloadable".into();
+        with(with(operation, "port", "5432"), "unheard-of", "1")
+    };
+    let force_restart = |record: &cpe_bus::OperationRecord| {
+        record
+            .operation
+            .annotations
+            .get("op-force-restart")
+            .cloned()
+    };
+    let record = dpe.run(&of("start", "5")).await;
+    assert_eq!((record.status, record.rc), (OperationStatus::Done, rc::OK));
+    assert_eq!(force_restart(&record).as_deref(), Some(" port unheard-of "));
+    let pid = guest.service_pid("db").expect("it runs");
+    let record = dpe.run(&of("reload-agent", "7")).await;
+    assert_eq!((record.status, record.rc), (OperationStatus::Done, rc::OK));
+    assert_eq!(force_restart(&record).as_deref(), Some(" port unheard-of "));
+    let limit = std::fs::read_to_string(guest.path("tmp/db.limit")).unwrap();
+    assert_eq!((limit.trim(), guest.service_pid("db")), ("7", Some(pid)));
+    // The history keeps it, and an agent without the action says nothing.
+    let history = dpe.history().await;
+    assert!(
+        history.iter().all(|record| force_restart(record).is_some()),
+        "{history:?}"
+    );
+    let record = dpe.run(&operation("plain", "start")).await;
+    assert_eq!(force_restart(&record), None);
+}

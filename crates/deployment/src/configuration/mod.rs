@@ -9,7 +9,7 @@ mod links;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::model::{Agent, Deployment, Origin, RawConfiguration, Service};
+use crate::model::{Agent, Deployment, Instances, Origin, RawConfiguration, Service};
 use crate::problem::{Problems, quote};
 use crate::tree::{self, Element};
 use crate::value;
@@ -37,7 +37,7 @@ pub(crate) fn read(element: &Element<'_>, problems: &mut Problems, deployment: &
     links.check(problems);
 
     deployment.raw = text(element);
-    let mut primitives = Vec::new();
+    let (mut primitives, mut several) = (Vec::new(), HashSet::new());
     let mut timeout = deployment.longest_stop_timeout;
     if let Some(resources) = element
         .children
@@ -46,6 +46,9 @@ pub(crate) fn read(element: &Element<'_>, problems: &mut Problems, deployment: &
     {
         visit(resources, &mut |inner| match inner.name {
             "primitive" => primitives.push(inner),
+            "clone" | "bundle" => visit(inner, &mut |member| {
+                several.extend(member.value("id").filter(|_| member.name == "primitive"));
+            }),
             "op" if inner.value("name") == Some("stop") => {
                 timeout = timeout.max(
                     inner
@@ -62,7 +65,12 @@ pub(crate) fn read(element: &Element<'_>, problems: &mut Problems, deployment: &
             .filter(|child| child.name == "template")
             .collect();
         for primitive in primitives {
-            deployment.services.push(service(primitive, &templates));
+            let mut service = service(primitive, &templates);
+            // How many, the policy engine knows.
+            service.instances = several
+                .contains(service.id.as_str())
+                .then_some(Instances::All);
+            deployment.services.push(service);
         }
     }
     // a default may be the timeout of any stop

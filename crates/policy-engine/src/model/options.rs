@@ -51,6 +51,8 @@ pub struct ClusterOptions {
     pub batch_limit: Text,
     /// `migration-limit` as configured.
     pub migration_limit: Text,
+    /// `node-action-limit` as configured: for executors, it has no influence on scheduling.
+    pub node_action_limit: Text,
     /// `stop-all-resources`.
     pub stop_all_resources: bool,
     /// `stop-removed-resources`.
@@ -103,6 +105,7 @@ impl Default for ClusterOptions {
             cluster_delay: "60s".into(),
             batch_limit: "0".into(),
             migration_limit: "-1".into(),
+            node_action_limit: "0".into(),
             stop_all_resources: false,
             stop_removed_resources: true,
             cancel_removed_actions: true,

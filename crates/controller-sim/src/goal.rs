@@ -1,0 +1,277 @@
+//! What must come about once faults stop.
+
+use crate::guest::{Guest, Mode};
+use crate::network::Link;
+use crate::scenario::Form;
+use crate::world::{Happening, SECOND, World};
+use controller::{Controller, Event, Kind, Request};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// After peace, everything must be well within, seconds.
+const PATIENCE_S: u64 = 600;
+/// A controller at rest is watched for, seconds.
+const REST_S: u64 = 20;
+
+impl World {
+    /// Lets faults happen, then peace, then checks that everything becomes well and stays silent.
+    pub fn run_to_goal(&mut self) {
+        self.run_until(self.faults_until_us);
+        self.peace();
+        let peace_us = self.now_us;
+        let cleanup = |world: &mut World, after_s: u64| {
+            world.after(
+                after_s * SECOND,
+                Happening::Wish(Request::Cleanup {
+                    service: None,
+                    assembly: None,
+                }),
+            );
+        };
+        // An administrator cleans up when the dust has settled, and again.
+        if self.scenario.ending.is_some() {
+            self.run_to_end(peace_us);
+            return;
+        }
+        cleanup(self, 45);
+        cleanup(self, 120);
+        cleanup(self, 240);
+        self.run_for(46);
+        let mut well = 0;
+        while well < 2 && self.watch.violations.is_empty() {
+            if self.now_us > peace_us + PATIENCE_S * SECOND {
+                let missing = self.missing().unwrap_or_default();
+                self.violated(format!(
+                    "the goal is not reached {PATIENCE_S} s after the last fault: {missing}"
+                ));
+                return;
+            }
+            self.run_for(3);
+            well = if self.missing().is_none() {
+                well + 1
+            } else {
+                0
+            };
+        }
+        if self.watch.violations.is_empty() {
+            self.check_rest();
+            self.check_events();
+        }
+    }
+
+    /// The deployment ends, whatever was under way, and what was to be stopped is.
+    fn run_to_end(&mut self, peace_us: u64) {
+        while !self.shell.unloaded {
+            if self.now_us > peace_us + PATIENCE_S * SECOND {
+                let state = self
+                    .shell
+                    .controller
+                    .as_ref()
+                    .map(|controller| controller.status(self.time()).summary);
+                self.violated(format!(
+                    "the deployment has not ended {PATIENCE_S} s after the last fault: {state:?}"
+                ));
+                return;
+            }
+            self.run_for(3);
+        }
+        // Who was not heard of at the end finds out by its lease.
+        self.run_for(90);
+        for guest in &self.guests {
+            let stays =
+                self.scenario.ending != Some(true) || self.watch.out_of_reach.contains(&guest.name);
+            if let Some(service) = guest.running.first().filter(|_| !stays) {
+                let text = format!(
+                    "{service} still runs in {} after the end of the deployment",
+                    guest.name
+                );
+                self.violated(text);
+                return;
+            }
+        }
+    }
+
+    /// The deployment has ended: notes who cannot be told or does not do it, and has no lease that would see to it.
+    pub(crate) fn note_end(&mut self) {
+        self.shell.unloaded = true;
+        let obeys = |(guest, link): &(&Guest, &Link)| {
+            let stream = guest.agent.connection.and_then(|id| self.streams.get(&id));
+            let connected = stream.is_some_and(|stream| stream.start == self.shell.start);
+            let passes = link.stalled_until_us.max(link.cut_until_us) <= self.now_us;
+            let stops = guest.refuses_stop_until_us <= self.now_us;
+            // Who cannot be fenced may be beyond help.
+            guest.mode == Mode::Lease
+                || (guest.mode != Mode::None && guest.awake() && connected && passes && stops)
+        };
+        self.watch.out_of_reach = self
+            .guests
+            .iter()
+            .zip(&self.links)
+            .filter(|pair| !obeys(pair))
+            .map(|(guest, _)| guest.name.clone())
+            .collect();
+    }
+
+    /// What is not as it should be when all is well. `None`: all is well.
+    pub fn missing(&self) -> Option<String> {
+        let controller = self.shell.controller.as_ref()?;
+        if controller.state() != "active" {
+            return Some(format!(
+                "the state is {}: {}",
+                controller.state(),
+                controller.status(self.time()).summary
+            ));
+        }
+        for service in self.scenario.wanted() {
+            let mut places = self.runs_in(&service.name);
+            places.retain(|place| !self.left_behind(place));
+            let expected = self.scenario.copies(service);
+            if places.len() != expected {
+                return Some(format!(
+                    "{} runs in {places:?}, expected {expected}",
+                    service.name
+                ));
+            }
+            let mut promoted = self.promoted_in(&service.name);
+            promoted.retain(|place| !self.left_behind(place));
+            let expected = match service.form {
+                Form::Promotable(promoted) => promoted.min(expected),
+                _ => 0,
+            };
+            if promoted.len() != expected {
+                return Some(format!(
+                    "{} is promoted in {promoted:?}, expected {expected}",
+                    service.name
+                ));
+            }
+        }
+        let wanted: BTreeSet<&str> = self
+            .scenario
+            .wanted()
+            .map(|service| service.name.as_str())
+            .collect();
+        let extra = self
+            .guests
+            .iter()
+            .filter(|guest| !self.left_behind(&guest.name))
+            .flat_map(|guest| &guest.running)
+            .find(|service| !wanted.contains(service.as_str()));
+        extra.map(|service| format!("{service} runs and should not"))
+    }
+
+    /// Given up by fencing mode `none`, and then taken out of the document: nobody asks any more what runs there.
+    fn left_behind(&self, assembly: &str) -> bool {
+        let present = self
+            .scenario
+            .present()
+            .any(|(_, known)| known.name == assembly);
+        !present && self.watch.given_up.contains(assembly)
+    }
+
+    /// A controller at rest does nothing but answer heartbeats.
+    fn check_rest(&mut self) {
+        // The last cleanup may be still to come: it is part of the world, and then there is work again.
+        let last_cleanup_us = self.faults_until_us + 241 * SECOND;
+        if self.now_us < last_cleanup_us
+            && self.now_us + REST_S * SECOND > self.faults_until_us + 119 * SECOND
+        {
+            return;
+        }
+        let (ticks, transitions) = (self.shell.ticks, self.shell.transitions);
+        self.run_for(REST_S);
+        if self.shell.ticks > ticks || self.shell.transitions > transitions {
+            let (ticks, transitions) = (
+                self.shell.ticks - ticks,
+                self.shell.transitions - transitions,
+            );
+            self.violated(format!(
+                "at rest the controller wakes up {ticks} times and makes {transitions} transitions"
+            ));
+        }
+        if let Some(missing) = self.missing() {
+            self.violated(format!("the goal was reached and then lost: {missing}"));
+        }
+    }
+
+    /// Every event that was promised is in the log, once, and they make sense.
+    fn check_events(&mut self) {
+        self.run_for(10);
+        let lost: Vec<String> = self
+            .watch
+            .promised
+            .iter()
+            .filter(|id| !self.log.contains_key(*id))
+            .cloned()
+            .collect();
+        if !lost.is_empty() {
+            self.violated(format!(
+                "{} events are not in the log, first {}",
+                lost.len(),
+                lost[0]
+            ));
+        }
+        let waiting = self
+            .shell
+            .controller
+            .as_ref()
+            .map_or(0, Controller::waiting_events);
+        if waiting > 0 {
+            self.violated(format!("{waiting} events still wait for the log"));
+        }
+        self.check_stories();
+    }
+
+    /// What events tell about each service and assembly is a story that can be, and ends with the truth.
+    fn check_stories(&mut self) {
+        let mut events: Vec<Event> = self.log.values().cloned().collect();
+        events.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut running: BTreeMap<String, String> = BTreeMap::new();
+        let mut online: BTreeMap<String, Kind> = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for event in &events {
+            match event.kind {
+                Kind::ServiceStarted | Kind::ServiceRecovered | Kind::ServiceMoved => {
+                    let before = running.insert(event.service.clone(), event.assembly.clone());
+                    let again = event.kind == Kind::ServiceStarted && event.reason == "it runs";
+                    if before.is_some() && again && self.runs_once(&event.service) {
+                        wrong.push(format!("{} was started twice in the log", event.service));
+                    }
+                }
+                Kind::ServiceStopped | Kind::ServiceFailed | Kind::ServiceUnrecoverable => {
+                    running.remove(&event.service);
+                }
+                Kind::AssemblyOnline | Kind::AssemblyLost | Kind::AssemblyFencingSucceeded => {
+                    let before = online.insert(event.assembly.clone(), event.kind);
+                    // An assembly that left the document and came back is a new one.
+                    let same = self.scenario.generation == 1;
+                    if before == Some(event.kind) && event.kind != Kind::AssemblyLost && same {
+                        wrong.push(format!(
+                            "{} twice for {}",
+                            event.kind.as_str(),
+                            event.assembly
+                        ));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let wanted: Vec<String> = self
+            .scenario
+            .wanted()
+            .filter(|service| self.runs_once(&service.name))
+            .map(|service| service.name.clone())
+            .collect();
+        for service in wanted {
+            let mut places = self.runs_in(&service);
+            places.retain(|place| !self.left_behind(place));
+            let told = running.get(&service).map(String::as_str);
+            if places.first().copied() != told {
+                wrong.push(format!(
+                    "{service} runs in {places:?}, the log says {told:?}"
+                ));
+            }
+        }
+        for text in wrong {
+            self.violated(text);
+        }
+    }
+}

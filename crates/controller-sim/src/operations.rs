@@ -1,0 +1,253 @@
+//! Operations of simulated resource agents: how long they take, what they do to processes, how they end.
+
+use crate::guest::{Busy, key};
+use crate::network::ToDpe;
+use crate::world::{MS, SECOND, Timer, World};
+use controller::{
+    FORCE_RESTART, MIGRATE_TARGET, Operation, RecordState, STATUS_DONE, STATUS_TIMEOUT,
+};
+
+impl World {
+    /// Begins the next operation of a resource, if none is under way.
+    pub(crate) fn next_operation(&mut self, guest: usize, resource: &str) {
+        let agent = &mut self.guests[guest].agent;
+        if agent.busy.contains_key(resource) {
+            return;
+        }
+        let Some(record) = agent
+            .queue
+            .get_mut(resource)
+            .and_then(std::collections::VecDeque::pop_front)
+        else {
+            return;
+        };
+        self.tokens += 1;
+        let token = self.tokens;
+        let operation = record.operation.clone();
+        let (outcome, duration_us) = self.fate(guest, &operation);
+        // These may have an effect from their first instant on, whatever becomes of them.
+        match operation.action.as_str() {
+            "start" => self.process_started(guest, resource),
+            "migrate_from" if !self.moves_processes(resource) => {
+                self.process_started(guest, resource)
+            }
+            "promote" => self.process_promoted(guest, resource),
+            _ => {}
+        }
+        self.guests[guest].agent.busy.insert(
+            resource.to_owned(),
+            Busy {
+                record,
+                outcome,
+                token,
+            },
+        );
+        self.timer_after(
+            guest,
+            duration_us,
+            Timer::OperationEnds(resource.to_owned(), token),
+        );
+    }
+
+    /// How an operation will end (status and exit code; 0 and 0: told from the truth then), and when.
+    fn fate(&mut self, guest: usize, operation: &Operation) -> ((i32, i32), u64) {
+        let timeout_us = u64::from(operation.timeout_ms.max(1)) * MS;
+        let bad = self.guests[guest].bad_operations_until_us > self.now_us;
+        let mut duration_us = self.random.between(5 * MS, 800 * MS);
+        // Hang and fail: operations of people's scripts do.
+        let (hangs, fails) = (
+            bad && self.random.percent(10),
+            bad && self.random.percent(20),
+        );
+        if bad && self.random.percent(20) {
+            duration_us = self.random.between(SECOND, timeout_us.max(SECOND));
+        }
+        let refuses =
+            operation.action == "stop" && self.guests[guest].refuses_stop_until_us > self.now_us;
+        let hangs = hangs || (refuses && self.random.percent(30));
+        if hangs || duration_us >= timeout_us {
+            ((STATUS_TIMEOUT, 1), timeout_us)
+        } else {
+            ((STATUS_DONE, i32::from(fails || refuses)), duration_us)
+        }
+    }
+
+    pub(crate) fn operation_ends(&mut self, guest: usize, resource: &str, token: u64) {
+        let wall = self.time().wall_us;
+        if self.guests[guest]
+            .agent
+            .busy
+            .get(resource)
+            .is_none_or(|busy| busy.token != token)
+        {
+            return;
+        }
+        let Some(busy) = self.guests[guest].agent.busy.remove(resource) else {
+            return;
+        };
+        let Busy {
+            mut record,
+            outcome,
+            ..
+        } = busy;
+        let operation = record.operation.clone();
+        (record.status, record.rc) = outcome;
+        if outcome == (STATUS_DONE, 0) {
+            record.rc = self.takes_effect(guest, &operation);
+        } else {
+            self.cut_short(guest, &operation);
+        }
+        let own = &mut self.guests[guest];
+        if operation.action == "stop" && record.rc == 0 {
+            own.agent.cancel_recurring(resource);
+        }
+        if operation.interval_ms == 0 && operation.action != "stop" {
+            // As an agent does whose metadata calls one parameter reloadable.
+            record
+                .operation
+                .annotations
+                .insert(FORCE_RESTART.into(), " setting ".into());
+        }
+        // It has run before.
+        let again = record.state == RecordState::Complete;
+        record.state = RecordState::Complete;
+        (record.completed, record.last_run) = (wall, wall);
+        let before = own.agent.records.get(&key(&operation)).cloned();
+        let recurring = operation.interval_ms > 0;
+        // A recurring operation that was cancelled, or replaced by a newer one, meanwhile.
+        let obsolete = match &before {
+            Some(known) => known.operation.id != operation.id && known.call_id > record.call_id,
+            None => again,
+        };
+        if recurring && obsolete {
+            self.next_operation(guest, resource);
+            return;
+        }
+        let same = before.as_ref().is_some_and(|known| {
+            known.state == RecordState::Complete
+                && known.operation.id == operation.id
+                && (known.status, known.rc) == (record.status, record.rc)
+        });
+        record.last_rc_change = if same {
+            before.map_or(wall, |known| known.last_rc_change)
+        } else {
+            wall
+        };
+        own.agent.records.insert(key(&operation), record.clone());
+        if recurring {
+            let delay = u64::from(operation.interval_ms) * MS;
+            let timer = Timer::Monitor(
+                operation.resource.clone(),
+                operation.action.clone(),
+                operation.interval_ms,
+                record.call_id,
+            );
+            self.timer_after(guest, delay, timer);
+        }
+        if !(recurring && same) {
+            self.say(|| {
+                format!(
+                    "node {guest}: {} {} -> {}/{}",
+                    operation.action, operation.resource, record.status, record.rc
+                )
+            });
+            if let Some(stream) = self.guests[guest].agent.connection {
+                self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
+            }
+        }
+        self.next_operation(guest, resource);
+    }
+
+    /// What an operation that goes well does. Gives its exit code.
+    fn takes_effect(&mut self, guest: usize, operation: &Operation) -> i32 {
+        let resource = operation.resource.as_str();
+        let own = &mut self.guests[guest];
+        let running = own.running.contains(resource);
+        let or_not_running = |rc: i32| if running { rc } else { 7 };
+        match operation.action.as_str() {
+            "monitor" => or_not_running(if own.promoted.contains(resource) {
+                8
+            } else {
+                0
+            }),
+            "stop" => {
+                own.process_ends(resource);
+                0
+            }
+            "demote" => {
+                own.promoted.remove(resource);
+                or_not_running(0)
+            }
+            "migrate_to" if running => i32::from(!self.process_leaves(guest, operation)),
+            "notify" => 0,
+            "start" | "migrate_from" => i32::from(!running),
+            _ => or_not_running(0),
+        }
+    }
+
+    /// An operation that fails, or whose agent dies, may have had its effect or not.
+    pub(crate) fn cut_short(&mut self, guest: usize, operation: &Operation) {
+        if self.random.percent(50) {
+            return;
+        }
+        let resource = operation.resource.as_str();
+        let own = &mut self.guests[guest];
+        match operation.action.as_str() {
+            "start" | "stop" | "migrate_from" => drop(own.process_ends(resource)),
+            "promote" | "demote" => drop(own.promoted.remove(resource)),
+            "migrate_to" if own.running.contains(resource) => {
+                self.process_leaves(guest, operation);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether migrations of a service move its processes (as those of virtual machines do), so that `migrate_to` starts them in the
+    /// target; else the target's `migrate_from` does. What came to a guest unknown to its agent is not stopped at the end of a lease, so
+    /// the first kind is only for guests whose fencing cuts the power.
+    fn moves_processes(&self, resource: &str) -> bool {
+        let power = |guest: &crate::guest::Guest| guest.mode.cuts_power();
+        resource.ends_with(['2', '4', '6']) && self.guests.iter().all(power)
+    }
+
+    /// The processes of a service leave for the target of a migration. `false`: they cannot.
+    fn process_leaves(&mut self, guest: usize, operation: &Operation) -> bool {
+        let target = operation.annotations.get(MIGRATE_TARGET);
+        let target = target.map_or(guest, |name| self.guest(name));
+        let moves = self.moves_processes(&operation.resource);
+        if moves && !self.guests[target].up {
+            return false;
+        }
+        self.guests[guest].process_ends(&operation.resource);
+        if moves {
+            self.process_started(target, &operation.resource);
+        }
+        true
+    }
+
+    pub(crate) fn monitor_due(
+        &mut self,
+        guest: usize,
+        resource: String,
+        action: String,
+        interval_ms: u32,
+        call_id: u32,
+    ) {
+        if self.lease_over(guest) {
+            return;
+        }
+        let agent = &mut self.guests[guest].agent;
+        let record = agent
+            .records
+            .get(&(resource.clone(), action, interval_ms))
+            .filter(|record| record.call_id == call_id);
+        if let Some(record) = record.cloned() {
+            agent
+                .queue
+                .entry(resource.clone())
+                .or_default()
+                .push_back(record);
+            self.next_operation(guest, &resource);
+        }
+    }
+}

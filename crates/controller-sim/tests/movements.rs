@@ -1,0 +1,184 @@
+//! How services move, take roles and take new parameters, one behaviour per test, in a simulated world without other faults.
+
+use controller::Request;
+use controller_sim::calm;
+use controller_sim::faults::Fault;
+use controller_sim::guest::Mode;
+use controller_sim::scenario::{Form, Scenario};
+use controller_sim::world::{SECOND, World};
+
+fn at_rest(scenario: Scenario) -> World {
+    let mut world = calm(scenario);
+    world.run_for(20);
+    expect_well(&world);
+    world
+}
+
+#[track_caller]
+fn expect_well(world: &World) {
+    assert_eq!(world.missing(), None, "{}", world.trace.join("\n"));
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+/// Changes the document, and gives what is executed because of it.
+fn change(world: &mut World, change: impl FnOnce(&mut Scenario)) -> Vec<String> {
+    let before = world.executed().len();
+    change(&mut world.scenario);
+    world.scenario.generation += 1;
+    let request = world.load_request();
+    world.ask(request);
+    world.run_for(15);
+    expect_well(world);
+    world.executed().split_off(before)
+}
+
+fn one(form: Form) -> Scenario {
+    let mut scenario = Scenario::plain(2, 1, Mode::Unit);
+    scenario.services[0].form = form;
+    scenario.services[0].prefers = Some(0);
+    scenario
+}
+
+#[test]
+fn a_group_moves_as_a_whole_and_in_order() {
+    let mut scenario = Scenario::plain(2, 3, Mode::Unit);
+    scenario.groups = vec![vec![0, 1, 2]];
+    let mut world = at_rest(scenario);
+    let home = world.runs_in("service1")[0].to_owned();
+    let before = world.executed().len();
+    world.ask(Request::Standby {
+        assembly: home.clone(),
+        on: true,
+    });
+    world.run_for(15);
+    expect_well(&world);
+    let other = if home == "node1" { "node2" } else { "node1" };
+    let stops = [3, 2, 1].map(|number| format!("stop service{number} {home}"));
+    let starts = [1, 2, 3].map(|number| format!("start service{number} {other}"));
+    assert_eq!(world.executed()[before..], [stops, starts].concat());
+}
+
+#[test]
+fn a_promotable_service_is_promoted_where_the_document_prefers_it() {
+    let mut world = at_rest(one(Form::Promotable(1)));
+    assert_eq!(world.promoted_in("service1"), ["node1"]);
+    let executed = change(&mut world, |scenario| {
+        scenario.services[0].prefers = Some(1)
+    });
+    assert_eq!(
+        executed,
+        ["demote service1 node1", "promote service1 node2"]
+    );
+    assert_eq!(world.promoted_in("service1"), ["node2"]);
+}
+
+#[test]
+fn a_promoted_instance_is_made_safe_before_another_is_promoted() {
+    let mut world = at_rest(one(Form::Promotable(1)));
+    world.goes_wrong(Fault::Stall(0, 60 * SECOND));
+    world.run_for(15);
+    assert_eq!(world.promoted_in("service1"), ["node2"]);
+    let told = world.told();
+    assert!(
+        told.contains(&"assembly.fencing-succeeded node1".to_owned()),
+        "{told:#?}"
+    );
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+#[test]
+fn a_service_that_may_migrate_moves_without_a_start() {
+    let mut world = at_rest(one(Form::Migrates));
+    let executed = change(&mut world, |scenario| {
+        scenario.services[0].prefers = Some(1)
+    });
+    let expected = [
+        "migrate_to service1 node1",
+        "migrate_from service1 node2",
+        "stop service1 node1",
+    ];
+    assert_eq!(executed, expected);
+    assert!(
+        world
+            .told()
+            .contains(&"service.moved service1 node2".to_owned())
+    );
+}
+
+#[test]
+fn a_reloadable_parameter_changes_while_the_service_runs() {
+    let mut world = at_rest(one(Form::Once));
+    let executed = change(&mut world, |scenario| scenario.services[0].reloadable = 2);
+    assert_eq!(executed, ["reload-agent service1 node1"]);
+    // And any other with a restart, also after a reload.
+    let executed = change(&mut world, |scenario| scenario.services[0].parameter = 2);
+    assert_eq!(executed, ["stop service1 node1", "start service1 node1"]);
+}
+
+#[test]
+fn a_reload_leaves_a_promoted_instance_promoted() {
+    let mut world = at_rest(one(Form::Promotable(1)));
+    let executed = change(&mut world, |scenario| scenario.services[0].reloadable = 2);
+    assert_eq!(
+        executed,
+        ["reload-agent service1 node1", "reload-agent service1 node2"]
+    );
+    assert_eq!(world.promoted_in("service1"), ["node1"]);
+    // A restarted DPE sees the same.
+    let before = world.executed().len();
+    world.goes_wrong(Fault::KillDpe);
+    world.run_for(30);
+    expect_well(&world);
+    assert_eq!(world.executed()[before..], [] as [String; 0]);
+}
+
+#[test]
+fn a_cleanup_takes_nothing_from_the_history_that_an_agent_stops_services_by() {
+    let mut world = at_rest(one(Form::Once));
+    world.goes_wrong(Fault::BadOperations(0, 30 * SECOND));
+    let known = |world: &World| {
+        let guest = &world.guests[0];
+        let mut known: Vec<String> = guest
+            .agent
+            .history()
+            .into_iter()
+            .filter(|record| record.operation.interval_ms == 0)
+            .map(|record| format!("{} {}", guest.boot, record.operation.action))
+            .collect();
+        known.sort();
+        known
+    };
+    for _ in 0..4 {
+        world.goes_wrong(Fault::KillService(0, 0));
+        world.run_for(8);
+        let before = known(&world);
+        world.ask(Request::Cleanup {
+            service: None,
+            assembly: None,
+        });
+        world.run_for(1);
+        let after = known(&world);
+        let boot = format!("{} ", world.guests[0].boot);
+        let mut lost = before
+            .iter()
+            .filter(|record| record.starts_with(&boot) && !after.contains(record));
+        assert_eq!(lost.next(), None, "before {before:?}, after {after:?}");
+    }
+    world.run_for(60);
+    expect_well(&world);
+}
+
+#[test]
+fn a_lost_instance_does_not_leave_its_service_failed_when_its_assembly_leaves_the_document() {
+    let mut world = at_rest(one(Form::Everywhere));
+    world.goes_wrong(Fault::Stall(1, 600 * SECOND));
+    world.run_for(20);
+    change(&mut world, |scenario| {
+        scenario.assemblies[1].present = false
+    });
+    assert!(
+        world
+            .told()
+            .contains(&"service.recovered service1 node1".to_owned())
+    );
+}
