@@ -50,6 +50,7 @@ test: lab ## every test
 .PHONY: bench
 bench: lab build ## speed and memory: the scheduler beside its peer, then the whole system
 	target/release/policy-simulate bench $(if $(wildcard ../shared/corpus/xml),--corpus ../shared/corpus/xml)
+	target/release/policy-simulate bench --growth target/scheduler-growth
 	$(SUDO) $(MAKE) --no-print-directory install PROFILE=release DESTDIR=$(CPE_LAB)/release-layer > /dev/null
 	$(AS_ROOT) CPE_LAB_LAYER=$(CPE_LAB)/release-layer $(CARGO) run --locked --quiet -p end-to-end --bin figures
 
