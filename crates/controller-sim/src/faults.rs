@@ -10,6 +10,8 @@ pub enum Fault {
     KillDpe,
     /// The DPE dies after so many more effects.
     DieAtEffect(u64),
+    /// The DPE does not run for a while, and does not know (SIGSTOP, a suspended or overloaded host).
+    StopDpe(u64),
     /// A guest loses power, and comes back.
     PowerCut(usize),
     /// A guest stands still (not under lease, which cannot cover that), with or without its clock.
@@ -71,6 +73,15 @@ impl World {
         }
     }
 
+    /// Makes up times in which the DPE does not run and does not know.
+    pub fn plan_stops(&mut self) {
+        for _ in 0..self.random.between(1, 3) {
+            let at_us = self.random.between(2 * SECOND, self.faults_until_us);
+            let for_us = self.random.between(500 * MS, 60 * SECOND);
+            self.at(at_us, Happening::Fault(Fault::StopDpe(for_us)));
+        }
+    }
+
     fn some_fault(&mut self) -> Fault {
         let guest = self.random.index(self.guests.len());
         let service = self.random.index(self.scenario.services.len());
@@ -124,6 +135,7 @@ impl World {
                 self.kill_dpe(back);
             }
             Fault::DieAtEffect(effects) => self.shell.dies_after = Some(effects),
+            Fault::StopDpe(for_us) => self.shell.stopped_until_us = until(for_us),
             Fault::PowerCut(guest) => self.power_cycle(guest),
             Fault::Pause(guest, for_us, clock_goes_on) => self.pause(guest, for_us, clock_goes_on),
             Fault::KillAgent(guest) => self.agent_dies(guest),
@@ -204,6 +216,7 @@ impl World {
         (self.devices_bad_until_us, self.log_away_until_us) = (0, 0);
         self.shell.slow_disk_until_us = 0;
         self.shell.dies_after = None;
+        self.shell.stopped_until_us = 0;
         for guest in 0..self.guests.len() {
             self.resume_guest(guest);
             let assembly = self.guests[guest].name.clone();

@@ -23,6 +23,8 @@ pub(crate) struct Shell {
     pub slow_disk_until_us: u64,
     /// Effects until the process dies.
     pub dies_after: Option<u64>,
+    /// The process is stopped until then, µs.
+    pub stopped_until_us: u64,
     wants: BTreeMap<String, Connect>,
     streams: BTreeMap<String, u64>,
     unacknowledged: Vec<Event>,
@@ -70,6 +72,7 @@ impl World {
         self.shell.unacknowledged.clear();
         self.shell.planned_tick_us = None;
         self.shell.dies_after = None;
+        self.shell.stopped_until_us = 0;
         for stream in self.streams.values_mut().filter(|stream| stream.open) {
             stream.open = false;
             // Its last words are in the sockets already.

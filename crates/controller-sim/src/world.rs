@@ -65,6 +65,25 @@ pub enum Happening {
     Wish(Request),
 }
 
+impl Happening {
+    /// A DPE that is stopped does not notice it.
+    fn is_for_the_dpe(&self) -> bool {
+        matches!(
+            self,
+            Happening::Pump
+                | Happening::Tick(..)
+                | Happening::Attempt(..)
+                | Happening::HelloOverdue(..)
+                | Happening::ToDpe(..)
+                | Happening::Closed(..)
+                | Happening::DeviceAnswers(..)
+                | Happening::Recorded(..)
+                | Happening::RetryEvents(..)
+                | Happening::Wish(..)
+        )
+    }
+}
+
 /// Timers in a guest.
 #[derive(Clone, Debug)]
 pub enum Timer {
@@ -239,6 +258,11 @@ impl World {
     }
 
     pub(crate) fn happen(&mut self, happening: Happening) {
+        if happening.is_for_the_dpe() && self.now_us < self.shell.stopped_until_us {
+            // It waits in a socket or a timer until the process goes on.
+            self.at(self.shell.stopped_until_us, happening);
+            return;
+        }
         match happening {
             Happening::Pump => self.pump(),
             Happening::Tick(start, deadline_us) => self.tick(start, deadline_us),

@@ -250,6 +250,35 @@ fn a_restarted_dpe_leaves_services_untouched() {
 }
 
 #[test]
+fn a_dpe_that_did_not_run_for_a_while_takes_nobody_for_lost() {
+    for seconds in [4, 20, 300] {
+        let mut world = running(3, 3, Mode::Unit);
+        let (told, executed) = (world.told().len(), world.executed().len());
+        world.goes_wrong(Fault::StopDpe(seconds * SECOND));
+        world.run_for(seconds + 30);
+        expect_well(&world);
+        let told = since(world.told(), told);
+        assert!(
+            told.iter().all(|line| !line.starts_with("assembly.lost")),
+            "stopped for {seconds} s: {told:#?}"
+        );
+        assert_eq!(since(world.executed(), executed), [""; 0]);
+    }
+}
+
+#[test]
+fn a_dpe_that_did_not_run_for_a_while_still_finds_out_who_was_lost_meanwhile() {
+    let mut world = running(3, 3, Mode::Unit);
+    let home = place(&world, "service1");
+    let told = world.told().len();
+    world.goes_wrong(Fault::StopDpe(10 * SECOND));
+    world.goes_wrong(Fault::Cut(world.guest(&home), 600 * SECOND));
+    world.run_for(30);
+    let told = since(world.told(), told);
+    assert!(told.contains(&format!("assembly.lost {home}")), "{told:#?}");
+}
+
+#[test]
 fn what_happened_while_the_dpe_was_dead_is_told_and_repaired() {
     let mut world = running(2, 2, Mode::Unit);
     let home = place(&world, "service1");

@@ -59,7 +59,11 @@ pub(super) fn unpack(cluster: &mut Cluster) {
         ),
         batch_limit: read.text(&["batch-limit"], is_integer, defaults.batch_limit),
         migration_limit: read.text(&["migration-limit"], is_integer, defaults.migration_limit),
-        node_action_limit: read.text(&["node-action-limit"], is_integer, defaults.node_action_limit),
+        node_action_limit: read.text(
+            &["node-action-limit"],
+            is_integer,
+            defaults.node_action_limit,
+        ),
         stop_all_resources: read.boolean("stop-all-resources", defaults.stop_all_resources),
         stop_removed_resources: read.boolean_or_legacy(
             "stop-removed-resources",
