@@ -50,8 +50,21 @@ test: lab ## every test
 .PHONY: bench
 bench: lab build ## speed and memory: the scheduler beside its peer, then the whole system
 	target/release/policy-simulate bench $(if $(wildcard ../shared/corpus/xml),--corpus ../shared/corpus/xml)
+	target/release/policy-simulate bench --growth target/scheduler-growth
 	$(SUDO) $(MAKE) --no-print-directory install PROFILE=release DESTDIR=$(CPE_LAB)/release-layer > /dev/null
 	$(AS_ROOT) CPE_LAB_LAYER=$(CPE_LAB)/release-layer $(CARGO) run --locked --quiet -p end-to-end --bin figures
+
+FUZZ_SECONDS ?= 600
+FUZZ_JOBS ?= 1
+FUZZ := $(CURDIR)/target/fuzz
+.PHONY: fuzz
+fuzz: ## the engine on any bytes, for FUZZ_SECONDS (600); see crates/policy-engine/fuzz/README.md
+	@command -v cargo-fuzz > /dev/null || { echo "cargo-fuzz is missing: cargo install --locked cargo-fuzz" >&2; exit 1; }
+	mkdir -p $(FUZZ)/corpus
+	cp crates/policy-engine/tests/mutations/*.xml $(FUZZ)/corpus/
+	find ../shared/corpus/xml ../shared/corpus-random/xml -name '*.xml' -size -12k -exec cp -t $(FUZZ)/corpus {} + 2> /dev/null || true
+	cd crates/policy-engine && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(FUZZ)/build $(CARGO) fuzz run --sanitizer none --jobs $(FUZZ_JOBS) cib \
+		$(FUZZ)/corpus -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 -dict=fuzz/cib.dict
 
 .PHONY: check
 check: ## formatting, lints and documentation, as CI does

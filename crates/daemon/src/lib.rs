@@ -6,16 +6,22 @@ use std::path::Path;
 
 use anyhow::Context;
 use sd_notify::NotifyState;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
 
 /// Sets the process' logger up: the journal with structured fields when systemd started us, else standard error.
 ///
-/// The environment variable `CPE_LOG` filters (`debug`, `dpe=debug,zbus=warn`), by default from info on.
+/// The environment variable `CPE_LOG` filters (`debug`, or `dpe=debug,zbus=warn`), by default from info on.
 pub fn start_log() {
-    let filter =
-        EnvFilter::try_from_env("CPE_LOG").unwrap_or_else(|_| EnvFilter::new("info,zbus=warn"));
+    let wanted = std::env::var("CPE_LOG").ok();
+    let parsed = wanted.as_deref().map(str::parse::<Targets>);
+    let (filter, mistake) = match parsed {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (default_filter(), Some(error)),
+        None => (default_filter(), None),
+    };
     let registry = tracing_subscriber::registry();
     if std::env::var_os("JOURNAL_STREAM").is_some()
         && let Ok(journal) = tracing_journald::layer()
@@ -24,14 +30,25 @@ pub fn start_log() {
         registry
             .with(journal.with_field_prefix(None).with_filter(filter))
             .init();
-        return;
+    } else {
+        let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let plain = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .with_ansi(terminal);
+        registry.with(plain.with_filter(filter)).init();
     }
-    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let plain = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_ansi(terminal);
-    registry.with(plain.with_filter(filter)).init();
+    if let Some(mistake) = mistake {
+        tracing::warn!(
+            "CPE_LOG is ignored ({mistake}); expected a level or TARGET=LEVEL,…, such as dpe=debug,zbus=warn"
+        );
+    }
+}
+
+fn default_filter() -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_target("zbus", LevelFilter::WARN)
 }
 
 /// Tells systemd something. Without systemd nobody listens, and that is fine.

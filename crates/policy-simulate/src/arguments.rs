@@ -12,8 +12,9 @@ pub const NAME: &str = "policy-simulate";
 /// Show how the cluster would respond to its present state, or to events.
 ///
 /// The options are those of crm_simulate; so are the texts, the exit statuses (0 success, 1 invalid transition, 64 wrong usage,
-/// 65 unreadable input, 74 a file cannot be written, 78 unusable configuration) and the files. Without any of -R -S -s -U -D -G -X -F
-/// only the current state is shown.
+/// 65 unreadable input, 74 a file cannot be written, 78 unusable configuration; with --live: 4 not allowed, 102 no daemon answers,
+/// 105 no such deployment, 109 several deployments and none named) and the files. Without any of -R -S -s -U -D -G -X -F only the
+/// current state is shown.
 #[derive(Parser, Debug)]
 #[command(name = NAME, version, disable_version_flag = true, max_term_width = 100)]
 #[command(args_conflicts_with_subcommands = true, args_override_self = true)]

@@ -1,34 +1,57 @@
 //! Graphs as pictures, drawn by graphviz where it is installed.
 
 use crate::failure::{Failure, OUTPUT};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// Draws `dot` into the SVG file `path`.
+///
+/// # Errors
+///
+/// Graphviz is not installed, or cannot write the file: its own words are in the message.
 pub fn save_svg(dot: &str, path: &Path) -> Result<(), Failure> {
     let failed = |reason: String| Failure {
         code: OUTPUT,
         message: format!("cannot draw {}: {reason}", path.display()),
     };
-    let mut graphviz = Command::new("dot")
+    let graphviz = Command::new("dot")
         .args(["-Tsvg", "-o"])
         .arg(path)
         .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| {
             failed(format!(
                 "cannot run dot: {error}; install graphviz, or use --save-dotfile"
             ))
         })?;
-    if let Some(mut stdin) = graphviz.stdin.take() {
-        stdin
-            .write_all(dot.as_bytes())
-            .map_err(|error| failed(error.to_string()))?;
-    }
-    let status = graphviz.wait().map_err(|error| failed(error.to_string()))?;
-    if !status.success() {
-        return Err(failed(format!("dot ended with {status}")));
+    let output = feed(graphviz, dot).map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(failed(format!(
+            "dot ended with {}: {}",
+            output.status,
+            said.trim()
+        )));
     }
     Ok(())
+}
+
+/// Gives `child` its whole input while what it says is read, so that neither waits for the other.
+fn feed(mut child: Child, input: &str) -> std::io::Result<Output> {
+    let stdin = child.stdin.take();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || match stdin {
+            Some(mut stdin) => stdin.write_all(input.as_bytes()),
+            None => Ok(()),
+        });
+        let output = child.wait_with_output()?;
+        match writer.join() {
+            // A child that gave up early says why by itself.
+            Ok(Err(error)) if error.kind() != ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(output),
+        }
+    })
 }

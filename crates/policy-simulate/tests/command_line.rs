@@ -74,6 +74,38 @@ fn a_graph_that_cannot_be_written_is_an_output_error() {
 }
 
 #[test]
+fn a_graph_is_drawn_as_svg_where_graphviz_is_installed() {
+    let installed = std::process::Command::new("dot").arg("-V").output().is_ok();
+    with_cib(|folder, cib| {
+        let picture = folder.join("graph.svg");
+        let path = picture.to_str().expect("paths are UTF-8");
+        let (code, _, err) = run(&["-x", cib, "-Q", "--save-svg", path]);
+        if installed {
+            assert_eq!((code, err.as_str()), (0, ""));
+            let svg = std::fs::read_to_string(&picture).expect("the picture can be read");
+            assert!(svg.contains("<svg") && svg.ends_with("</svg>\n"), "{svg}");
+            for action in ["web_monitor_0 n1", "web_monitor_0 n2", "web_start_0 n1"] {
+                assert!(svg.contains(action), "{action} is missing in {svg}");
+            }
+        } else {
+            eprintln!("graphviz's dot is not installed: only the message that says so was tested");
+            assert_eq!(code, 74);
+            assert!(err.contains("install graphviz"), "{err}");
+            assert!(!picture.exists());
+        }
+    });
+}
+
+#[test]
+fn a_picture_that_cannot_be_written_is_an_output_error() {
+    with_cib(|_, cib| {
+        let (code, _, err) = run(&["-x", cib, "-Q", "--save-svg", "/nonexistent/graph.svg"]);
+        assert_eq!(code, 74);
+        assert!(err.contains("cannot draw /nonexistent/graph.svg"), "{err}");
+    });
+}
+
+#[test]
 fn quiet_scores_are_lines_and_an_empty_line() {
     with_cib(|_, cib| {
         let (code, out, err) = run(&["-x", cib, "-sSQ"]);

@@ -1,5 +1,4 @@
-//! Any bytes as a CIB, through the reader, the whole engine and a simulated execution. `tests/mutations/` has seeds:
-//! `cargo +nightly fuzz run cib fuzz/corpus/cib tests/mutations -- -max_total_time=600 -timeout=10 -rss_limit_mb=2048`.
+//! Any bytes as a CIB, through the reader, the whole engine and a simulated execution: `make fuzz` (README.md in the folder above).
 
 #![no_main]
 

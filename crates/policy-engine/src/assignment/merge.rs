@@ -166,12 +166,10 @@ impl<'c> Merger<'c> {
             if usable {
                 self.go_on(source, table, factor);
             }
-            if !undone {
-                if self.mode.non_negative {
-                    for (_, entry) in table.iter_mut() {
-                        if entry.score == UNUSABLE {
-                            entry.score = Score(1);
-                        }
+            if !undone && self.mode.non_negative {
+                for (_, entry) in table.iter_mut() {
+                    if entry.score == UNUSABLE {
+                        entry.score = Score(1);
                     }
                 }
             }

@@ -26,10 +26,10 @@ fn probes_of(cluster: &Cluster, id: ResourceId) -> Vec<ActionId> {
 fn leading_to_undoable(cluster: &Cluster) -> Vec<bool> {
     let mut leading = vec![false; cluster.actions.len()];
     let mut found: Vec<ActionId> = Vec::new();
-    for index in 0..cluster.actions.len() {
+    for (index, leads) in leading.iter_mut().enumerate() {
         let id = ActionId::new(index);
         if !undone_by(cluster, id).is_empty() {
-            leading[index] = true;
+            *leads = true;
             found.push(id);
         }
     }

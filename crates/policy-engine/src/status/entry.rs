@@ -1,6 +1,7 @@
 //! One resource's history on one node, entry by entry (scheduler-spec/02 §10, §14, §18).
 
 use super::history::{self, TransitionKey, number};
+use super::migration::Half;
 use super::{closing, expiry, lookup, migration, roles};
 use crate::actions::{create, fencing};
 use crate::configuration::operations;
@@ -429,8 +430,8 @@ impl<'d> Reader<'d> {
                 cluster.adjust(self.resource, self.node, Score::MINUS_INFINITY);
                 cluster.note(self.resource, Cause::Failure(entry.element.id()));
             }
-            "migrate_to" => migration::failed_migrate_to(cluster, self, &entry),
-            "migrate_from" => migration::failed_migrate_from(cluster, self, &entry),
+            "migrate_to" => migration::failed(cluster, self, &entry, Half::To),
+            "migrate_from" => migration::failed(cluster, self, &entry, Half::From),
             "promote" => cluster.resource_mut(self.resource).role = Role::Promoted,
             "demote" => {
                 let resource = cluster.resource_mut(self.resource);

@@ -108,6 +108,15 @@ impl<'d> Histories<'d> {
     }
 }
 
+/// Which half of a live migration an entry is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Half {
+    /// `migrate_to`, recorded on the source.
+    To,
+    /// `migrate_from`, recorded on the target.
+    From,
+}
+
 /// Source and target of a migration entry found on `node`, if they make sense there.
 fn partners<'d>(
     cluster: &Cluster,
@@ -199,45 +208,19 @@ pub(super) fn successful_migrate_to<'d>(
     }
 }
 
-/// §13.3, for an entry on the source.
-pub(super) fn failed_migrate_to<'d>(cluster: &mut Cluster, reader: &Reader<'d>, entry: &Entry<'d>) {
-    let id = reader.resource;
-    let Some((source, target)) = partners(cluster, reader.node, entry.element, "source") else {
-        return;
-    };
-    cluster.resource_mut(id).role = Role::Started;
-    let name = cluster.resource(id).id.clone();
-    let histories = Histories {
-        document: reader.document,
-        id: &name,
-    };
-    let this = histories.document.element(entry.element.id());
-    let from = histories.entry(
-        target,
-        "migrate_from",
-        Some(("migrate_source", source)),
-        Some(0),
-    );
-    if !histories.unknown_on(target) && !histories.newer_state(target, Some(this), from) {
-        if let Some(target) = online_node(cluster, target) {
-            active::register(cluster, id, target, false);
-        }
-    } else if !histories.later_non_monitor(source, this) {
-        cluster
-            .resource_mut(id)
-            .dangling_sources
-            .insert(0, reader.node);
-    }
-}
-
-/// §13.4, for an entry on the target.
-pub(super) fn failed_migrate_from<'d>(
+/// §13.3 and §13.4: a failed half of a migration leaves the resource possibly active on both sides, unless the other side has news of its own.
+pub(super) fn failed<'d>(
     cluster: &mut Cluster,
     reader: &Reader<'d>,
     entry: &Entry<'d>,
+    half: Half,
 ) {
     let id = reader.resource;
-    let Some((source, target)) = partners(cluster, reader.node, entry.element, "target") else {
+    let own_side = match half {
+        Half::To => "source",
+        Half::From => "target",
+    };
+    let Some((source, target)) = partners(cluster, reader.node, entry.element, own_side) else {
         return;
     };
     cluster.resource_mut(id).role = Role::Started;
@@ -247,16 +230,27 @@ pub(super) fn failed_migrate_from<'d>(
         id: &name,
     };
     let this = histories.document.element(entry.element.id());
-    let to = histories.entry(
-        source,
-        "migrate_to",
-        Some(("migrate_target", target)),
-        Some(0),
-    );
-    if !histories.unknown_on(source)
-        && !histories.newer_state(source, to, Some(this))
-        && let Some(source) = online_node(cluster, source)
-    {
-        active::register(cluster, id, source, true);
+    let done = Some(0);
+    let (other, newer_there) = match half {
+        Half::To => {
+            let partner = Some(("migrate_source", source));
+            let from = histories.entry(target, "migrate_from", partner, done);
+            let newer = histories.newer_state(target, Some(this), from);
+            (target, newer)
+        }
+        Half::From => {
+            let partner = Some(("migrate_target", target));
+            let to = histories.entry(source, "migrate_to", partner, done);
+            let newer = histories.newer_state(source, to, Some(this));
+            (source, newer)
+        }
+    };
+    if !histories.unknown_on(other) && !newer_there {
+        if let Some(other) = online_node(cluster, other) {
+            active::register(cluster, id, other, half == Half::From);
+        }
+    } else if half == Half::To && !histories.later_non_monitor(source, this) {
+        let resource = cluster.resource_mut(id);
+        resource.dangling_sources.insert(0, reader.node);
     }
 }

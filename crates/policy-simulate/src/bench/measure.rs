@@ -2,7 +2,7 @@
 
 use std::io;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What a process took.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,20 @@ fn peak_memory(status_file: &str) -> u64 {
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let number = peak.and_then(|peak| peak.split_whitespace().next());
     number.and_then(|kib| kib.parse().ok()).unwrap_or(0)
+}
+
+/// Processor time of this thread so far, in the steps of the kernel's scheduler; without `/proc/thread-self/schedstat` the time of day.
+pub fn own_cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = stat.split_whitespace().next().and_then(|n| n.parse().ok());
+    nanoseconds.map_or_else(
+        || {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default()
+        },
+        Duration::from_nanos,
+    )
 }
 
 /// Processor time of all children that have ended so far.

@@ -2,7 +2,9 @@
 //!
 //! Each line is one process per input, from start to end: reading, scheduling, writing the graph.
 
+pub mod growth;
 pub mod measure;
+mod plot;
 pub mod scale;
 
 use crate::Streams;
@@ -31,9 +33,12 @@ pub struct Options {
     #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = size,
           default_values = ["16x500", "32x1000", "64x2000"])]
     sizes: Vec<(usize, usize)>,
-    /// Seconds after which a run is given up
+    /// Seconds after which a run is given up, and larger inputs of its kind are not tried
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     limit: u64,
+    /// Measure only how time and memory grow; write PREFIX.csv and PREFIX.svg
+    #[arg(long, value_name = "PREFIX")]
+    growth: Option<PathBuf>,
 }
 
 fn size(text: &str) -> Result<(usize, usize), String> {
@@ -52,6 +57,12 @@ struct Program {
 
 /// Measures and prints the table.
 pub fn run(options: &Options, streams: &mut Streams<'_>) -> Result<i32, Failure> {
+    if let Some(prefix) = &options.growth {
+        for line in growth::run(prefix)? {
+            writeln!(streams.out, "{line}").map_err(Failure::output)?;
+        }
+        return Ok(0);
+    }
     let own = std::env::current_exe().map_err(Failure::output)?;
     let mut programs = vec![Program {
         name: crate::arguments::NAME.to_owned(),
@@ -74,6 +85,7 @@ pub fn run(options: &Options, streams: &mut Streams<'_>) -> Result<i32, Failure>
         streams,
         limit: Duration::from_secs(options.limit),
         programs,
+        given_up: Vec::new(),
     };
     table.in_process()?;
     table.head()?;
@@ -92,6 +104,16 @@ struct Table<'t, 's> {
     streams: &'t mut Streams<'s>,
     limit: Duration,
     programs: Vec<Program>,
+    /// Which program was not done in time with which kind of run, and the product of nodes and resources then.
+    given_up: Vec<(usize, Run, usize)>,
+}
+
+/// A kind of run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Run {
+    state: State,
+    /// Executed too.
+    executed: bool,
 }
 
 impl Table<'_, '_> {
@@ -159,29 +181,22 @@ impl Table<'_, '_> {
     /// A made input: schedule and write the graph; for the smallest also execute it.
     fn scale(&mut self, nodes: usize, resources: usize, state: State) -> Result<(), Failure> {
         let text = scale::cib(nodes, resources, state);
-        let file = std::env::temp_dir().join(format!(
-            "policy-simulate-{}-{nodes}x{resources}-{}.xml",
-            std::process::id(),
-            state.name()
-        ));
-        std::fs::write(&file, &text).map_err(|error| Failure::file(&file, &error))?;
-        let result = self.scale_file(&file, nodes, resources, state, text.len());
-        let _ = std::fs::remove_file(&file);
-        result
+        with_file(&text, nodes, resources, state, |file| {
+            self.scale_file(file, nodes, resources, state, text.len())
+        })
     }
 
     fn scale_file(
         &mut self,
-        file: &Path,
+        file: &str,
         nodes: usize,
         resources: usize,
         state: State,
         bytes: usize,
     ) -> Result<(), Failure> {
-        let file = file.to_string_lossy().into_owned();
-        let mut runs = vec![("", vec!["-x", &*file, "-R", "-G", "/dev/null", "-Q"])];
+        let mut runs = vec![("", vec!["-x", file, "-R", "-G", "/dev/null", "-Q"])];
         if nodes * resources <= 8000 && state == State::Fresh {
-            runs.push((" -S", vec!["-x", &*file, "-S"]));
+            runs.push((" -S", vec!["-x", file, "-S"]));
         }
         for (remark, arguments) in runs {
             let name = format!(
@@ -189,25 +204,49 @@ impl Table<'_, '_> {
                 state.name(),
                 bytes as f64 / 1e6
             );
+            let run = Run {
+                state,
+                executed: !remark.is_empty(),
+            };
             let mut line = format!("{name:<34}");
             for index in 0..self.programs.len() {
-                let cost = self.measure(index, &arguments)?;
-                let text = if cost.succeeded {
-                    format!(
-                        "{:.2} s, {:.0} MB",
-                        cost.wall.as_secs_f64(),
-                        cost.memory_kib as f64 / 1024.0
-                    )
-                } else if cost.wall >= self.limit {
-                    format!("not done in {} s", self.limit.as_secs())
-                } else {
-                    "failed".to_owned()
-                };
-                line.push_str(&format!(" {text:>34}"));
+                let cell = self.cell(index, run, nodes * resources, &arguments)?;
+                line.push_str(&format!(" {cell:>34}"));
             }
             self.print(&line)?;
         }
         Ok(())
+    }
+
+    /// What a program took for a run; it does not get a run that is larger than one that took it too long.
+    fn cell(
+        &mut self,
+        program: usize,
+        run: Run,
+        size: usize,
+        arguments: &[&str],
+    ) -> Result<String, Failure> {
+        let limit = self.limit.as_secs();
+        let too_large = |(p, r, s): &(usize, Run, usize)| (*p, *r) == (program, run) && *s <= size;
+        if self.given_up.iter().any(too_large) {
+            return Ok(format!("skipped: a smaller one took > {limit} s"));
+        }
+        let cpu = measure::children_cpu();
+        let cost = self.measure(program, arguments)?;
+        let cpu = measure::children_cpu() - cpu;
+        Ok(if cost.succeeded {
+            format!(
+                "{:.2} s CPU, {:.2} s, {:.0} MB",
+                cpu.as_secs_f64(),
+                cost.wall.as_secs_f64(),
+                cost.memory_kib as f64 / 1024.0
+            )
+        } else if cost.wall >= self.limit {
+            self.given_up.push((program, run, size));
+            format!("not done in {limit} s")
+        } else {
+            "failed".to_owned()
+        })
     }
 
     fn measure(&self, program: usize, arguments: &[&str]) -> Result<Cost, Failure> {
@@ -216,4 +255,23 @@ impl Table<'_, '_> {
         measure::run(command.args(arguments).env("LC_ALL", "C"), self.limit)
             .map_err(|error| Failure::usage(format!("cannot run {}: {error}", program.name)))
     }
+}
+
+/// Does something with a made input as a file.
+fn with_file<T>(
+    text: &str,
+    nodes: usize,
+    resources: usize,
+    state: State,
+    work: impl FnOnce(&str) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let file = std::env::temp_dir().join(format!(
+        "policy-simulate-{}-{nodes}x{resources}-{}.xml",
+        std::process::id(),
+        state.name()
+    ));
+    std::fs::write(&file, text).map_err(|error| Failure::file(&file, &error))?;
+    let result = work(&file.to_string_lossy());
+    let _ = std::fs::remove_file(&file);
+    result
 }

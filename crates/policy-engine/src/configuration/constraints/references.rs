@@ -42,6 +42,40 @@ fn resolve<'c>(cluster: &'c Cluster, name: &str) -> Reference<'c> {
     }
 }
 
+/// The `resource_set` elements of a constraint. One with `id-ref` stands for another constraint's set, and for the sets that follow that one
+/// there: the reference goes on from the set that it was led to (03 §3.4), so what follows the `id-ref` itself is never read.
+fn elements(constraint: Element<'_>) -> Vec<Element<'_>> {
+    let document = constraint.document();
+    let mut rest: Vec<_> = constraint.children_named("resource_set").collect();
+    let (mut found, mut led_to) = (Vec::new(), Vec::new());
+    let mut next = 0;
+    while let Some(set) = rest.get(next).copied() {
+        next += 1;
+        if set.get("id-ref").is_none() {
+            found.push(set);
+            continue;
+        }
+        let Some(meant) = document.referenced(set) else {
+            continue;
+        };
+        if led_to.contains(&meant.id()) {
+            // References in a circle, which the reference never leaves.
+            break;
+        }
+        led_to.push(meant.id());
+        found.push(meant);
+        rest = meant.parent().map_or_else(Vec::new, |parent| {
+            let siblings = parent.children_named("resource_set");
+            siblings
+                .skip_while(|sibling| sibling.id() != meant.id())
+                .skip(1)
+                .collect()
+        });
+        next = 0;
+    }
+    found
+}
+
 /// The resource sets of a constraint after expansion of templates and tags (03 §3.3, §3.4). `None`: the constraint is simple, each of
 /// `sides` names a resource (or is absent). `Err`: the constraint must be ignored.
 ///
@@ -55,10 +89,7 @@ pub fn sets(
     element: Element<'_>,
     sides: &[(&str, &str, &str)],
 ) -> Result<Option<Vec<ResourceSet>>, Ignored> {
-    let sets: Vec<_> = element
-        .children_named("resource_set")
-        .filter_map(|set| cluster.document.referenced(set))
-        .collect();
+    let sets = elements(element);
     if !sets.is_empty() {
         let sets = sets.into_iter().map(read).collect();
         return Ok(Some(expand(cluster, sets)));
