@@ -97,6 +97,7 @@ impl World {
             let stream = guest.agent.connection.and_then(|id| self.streams.get(&id));
             let connected = stream.is_some_and(|stream| stream.start == self.shell.start);
             let passes = link.stalled_until_us.max(link.cut_until_us) <= self.now_us;
+            let connected = connected && !self.watch.lost.contains(&guest.name);
             let stops = guest.refuses_stop_until_us <= self.now_us;
             // Who cannot be fenced may be beyond help.
             guest.mode == Mode::Lease

@@ -22,6 +22,8 @@ pub(crate) struct Watch {
     pub given_up: BTreeSet<String>,
     /// Of these, those that were heard of again.
     returned: BTreeSet<String>,
+    /// Assemblies that are lost or being fenced, by the events.
+    pub lost: BTreeSet<String>,
     /// Assemblies that could not be told of the end of the deployment.
     pub out_of_reach: BTreeSet<String>,
     /// Time of the next heartbeat, by guest and life.
@@ -259,6 +261,15 @@ impl World {
     /// What events tell about assemblies that fencing mode `none` gives up.
     pub(crate) fn note_given_up(&mut self, event: &Event) {
         let name = event.assembly.clone();
+        match event.kind {
+            Kind::AssemblyLost | Kind::AssemblyFencingRequested => {
+                self.watch.lost.insert(name.clone());
+            }
+            Kind::AssemblyOnline | Kind::AssemblyRecovered | Kind::AssemblyFencingSucceeded => {
+                self.watch.lost.remove(&name);
+            }
+            _ => {}
+        }
         match event.kind {
             Kind::AssemblyFencingSucceeded if self.guests[self.guest(&name)].mode == Mode::None => {
                 self.watch.given_up.insert(name.clone());

@@ -304,7 +304,7 @@ impl Controller {
         assembly.fence = None;
         assembly.life = Life::Safe;
         self.services_gone(now, name, "was fenced");
-        self.forget_boot(name);
+        self.forget_life(name);
         let facts = self.store.assembly_mut(name);
         facts.safe = true;
         facts.told = Told::Safe;

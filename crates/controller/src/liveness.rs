@@ -419,12 +419,26 @@ impl Controller {
         self.world_changed(&format!("assembly {name} is lost"));
     }
 
-    /// What belonged to a boot of a guest that is over: its history and its fail counts.
+    /// What belonged to a boot of a guest that is over: its history and everything about its failures.
     pub(crate) fn forget_boot(&mut self, name: &str) {
+        self.forget_life(name);
+        self.store.forget_failures(name, None);
+    }
+
+    /// What was before an assembly was made safe. Its guest may come back without a new boot and tell its failures again: that they were
+    /// counted stays noted.
+    pub(crate) fn forget_life(&mut self, name: &str) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly.history.clear();
         }
-        self.store.forget_failures(name, None);
+        let failures = self
+            .store
+            .failures
+            .keys()
+            .filter(|(assembly, _)| assembly == name);
+        for (_, resource) in failures.cloned().collect::<Vec<_>>() {
+            self.forget_failure(name, &resource);
+        }
         self.store.assembly_mut(name).restart = None;
     }
 }
