@@ -233,9 +233,16 @@ impl World {
 
     fn lease_check(&mut self, guest: usize) {
         let clock = self.guests[guest].clock(self.now_us);
+        let own = &mut self.guests[guest];
+        if !own.agent.lease_over(clock) || own.agent.stopping_until_us.is_some() {
+            return;
+        }
+        // The DPE finds out when it says Hello.
+        if let Some(stream) = own.agent.connection.take() {
+            self.after(MS, Happening::Closed(stream));
+        }
         let own = &self.guests[guest];
-        let nothing = own.agent.may_run().is_empty();
-        if !own.agent.lease_over(clock) || own.agent.stopping_until_us.is_some() || nothing {
+        if own.agent.may_run().is_empty() {
             return;
         }
         let (stop_timeout_us, resources) = (

@@ -135,7 +135,10 @@ impl World {
                 self.kill_dpe(back);
             }
             Fault::DieAtEffect(effects) => self.shell.dies_after = Some(effects),
-            Fault::StopDpe(for_us) => self.shell.stopped_until_us = until(for_us),
+            Fault::StopDpe(for_us) => {
+                // Never earlier: what waits for the end of the first stop must not be overtaken.
+                self.shell.stopped_until_us = self.shell.stopped_until_us.max(until(for_us));
+            }
             Fault::PowerCut(guest) => self.power_cycle(guest),
             Fault::Pause(guest, for_us, clock_goes_on) => self.pause(guest, for_us, clock_goes_on),
             Fault::KillAgent(guest) => self.agent_dies(guest),
@@ -216,7 +219,6 @@ impl World {
         (self.devices_bad_until_us, self.log_away_until_us) = (0, 0);
         self.shell.slow_disk_until_us = 0;
         self.shell.dies_after = None;
-        self.shell.stopped_until_us = 0;
         for guest in 0..self.guests.len() {
             self.resume_guest(guest);
             let assembly = self.guests[guest].name.clone();
