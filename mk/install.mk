@@ -31,7 +31,7 @@ UNIT_FILES  := $(shell cd systemd && find usr etc -type f)
 
 .PHONY: install install-programs install-files install-texts install-activate uninstall
 
-install: install-programs install-files install-texts
+install: install-programs install-files install-texts ## put everything in place (DESTDIR=, PREFIX=, PROFILE=)
 
 install-programs:
 	install -d $(bindir)
@@ -62,7 +62,7 @@ install-texts:
 	  $(BINARIES)/$$p completions fish > $(fishdir)/$$p.fish || exit 1; \
 	done
 
-install-activate:
+install-activate: ## create users and folders, enable and start cpe
 	systemd-sysusers $(PREFIX)/lib/sysusers.d/cpe.conf
 	systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/cpe.conf
 	systemctl daemon-reload
@@ -70,7 +70,7 @@ install-activate:
 	systemctl enable --now cpe.service
 
 # Takes away what install put there; never the state under /var/lib or the configuration under /etc.
-uninstall:
+uninstall: ## take away what install put there
 	for p in $(PROGRAMS); do rm -f $(bindir)/$$p; done
 	for f in $(filter usr/%,$(UNIT_FILES)); do rm -f $(DESTDIR)$(PREFIX)/$${f#usr/}; done
 	for p in $(COMMANDS); do rm -f $(mandir)/man1/$$p.1 $(mandir)/man1/$$p-*.1 $(bashdir)/$$p $(zshdir)/_$$p $(fishdir)/$$p.fish; done

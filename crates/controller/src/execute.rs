@@ -305,7 +305,13 @@ impl Controller {
             return;
         }
         let restart = self.store.assembly(node).restart;
+        let silent = self
+            .assemblies
+            .get(node)
+            .is_some_and(|assembly| assembly.life == Life::Lost);
+        // The policy engine would call it a peer that is no longer part of the cluster.
         let reason = restart
+            .or_else(|| silent.then(|| "its agent is not heard any more".into()))
             .or_else(|| self.reasons.get(&action).cloned())
             .unwrap_or_else(|| "the policy demands it".into());
         let run = Run {
