@@ -197,3 +197,35 @@ fn it_keeps_an_event_log_with_cursors_also_in_the_journal() {
         events.len()
     );
 }
+
+#[test]
+fn it_reloads_a_service_whose_agent_can_take_the_change_while_it_runs() {
+    let document = |port: u32, connect_timeout: u32| {
+        Document::new("shop", &["a"]).service(&format!(
+            r#"<service name="files" class="ocf" provider="shop" type="server" monitor_interval="1s"><parameters>
+      <parameter name="command"><value>/usr/bin/python3 -m http.server {port}</value></parameter>
+      <parameter name="port"><value>{port}</value></parameter>
+      <parameter name="connect_timeout"><value>{connect_timeout}</value></parameter></parameters></service>"#
+        ))
+    };
+    let lab = Lab::boot("reload").with_guests(&["a"]);
+    lab.deploy(&document(8111, 3));
+    let server = || lab.processes("^/usr/bin/python3 -m http.server");
+    let reloads = || {
+        lab.sh("journalctl -M a -u cpe-agent --no-pager | grep -c 'reload-agent of files: Done, rc 0' || :")
+            .stdout
+    };
+    let before = server();
+    assert_eq!((before.len(), reloads().trim()), (1, "0"));
+
+    lab.deploy(&document(8111, 4));
+    assert_eq!(reloads().trim(), "1", "the agent was not asked to reload");
+    assert_eq!(server(), before, "the service was restarted");
+
+    lab.deploy(&document(8112, 4));
+    let after = server();
+    assert!(
+        after.len() == 1 && after != before,
+        "another port needs a restart: {after:?}"
+    );
+}
