@@ -130,11 +130,7 @@ impl Lab {
             .stdin(Stdio::null())
             .output()
             .expect("tests/lab/private-system.sh can be run");
-        Output {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        output.into()
     }
 
     /// Sends a document with `cpectl deploy` and waits until all its services run.

@@ -258,9 +258,5 @@ fn command(argv: &[&str]) -> std::io::Result<Output> {
         .args(&argv[1..])
         .stdin(Stdio::null())
         .output()?;
-    Ok(Output {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
+    Ok(output.into())
 }

@@ -231,7 +231,7 @@ fn marked_processes(marks: &BTreeSet<String>) -> Vec<Pid> {
 /// The session of a process by its `/proc/PID/stat`; none for a zombie, which is gone but for its parent.
 ///
 /// It is 0 where the session was begun outside this PID namespace (the agent in a container, say), which is why the
-/// file is read and not `getsid` called: callers of that take 0 for an impossible answer.
+/// file is read and not `getsid` called: its wrapper takes 0 for an impossible answer.
 fn session_of_running(stat: &str) -> Option<i32> {
     // `pid (name) state parent group session …`; the name may hold anything, so the last parenthesis counts.
     let (_, rest) = stat.rsplit_once(") ")?;

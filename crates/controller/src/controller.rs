@@ -53,7 +53,8 @@ pub struct Controller {
     ending_until_us: Option<u64>,
     ended: bool,
     event_counter: u64,
-    last_time: Time,
+    /// When it was last called.
+    pub(crate) last_time: Time,
     told_status: (&'static str, String),
     pub(crate) effects: Effects,
     queue: VecDeque<Effect>,
@@ -471,11 +472,6 @@ impl Controller {
             lease_ms: spec.lease_ms,
             stop_timeout_ms: spec.stop_timeout_ms,
         }
-    }
-
-    /// When it was last called.
-    pub(crate) fn last_time(&self) -> Time {
-        self.last_time
     }
 
     /// Makes a deliberate mistake from now on.

@@ -17,7 +17,7 @@ impl Controller {
         let Some(due_us) = self.deadline() else {
             return;
         };
-        let asleep_since_us = due_us.max(self.last_time().boottime_us);
+        let asleep_since_us = due_us.max(self.last_time.boottime_us);
         let lost_us = now.boottime_us.saturating_sub(asleep_since_us);
         if lost_us > NOTICEABLE_US {
             self.excuse(now, lost_us);

@@ -49,7 +49,7 @@ pub struct Outcome {
     pub exit_reason: String,
     /// The end of the agent's output.
     pub output: String,
-    /// The parameters that a change of which needs a restart; `None`: all of them. See `reload.rs`.
+    /// The parameters whose change needs a restart; `None`: all of them. See `reload.rs`.
     pub force_restart: Option<String>,
 }
 

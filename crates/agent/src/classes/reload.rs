@@ -14,7 +14,7 @@ use quick_xml::events::{BytesStart, Event};
 
 use super::Classes;
 
-/// How long an operation waits at most for its agent's metadata after its own end.
+/// How long an operation waits at most for its agent's metadata.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Longest list of names, in bytes: it is kept with every record.
@@ -28,7 +28,7 @@ pub(super) struct Known(Mutex<BTreeMap<String, (SystemTime, Parameters)>>);
 type Parameters = BTreeMap<String, bool>;
 
 impl Classes {
-    /// The names of the parameters that a change of which is a restart, with blanks around each. `None`: a change of any is.
+    /// The names of the parameters whose change needs a restart, with blanks around each. `None`: all of them.
     pub(super) async fn force_restart(&self, operation: &Operation) -> Option<String> {
         let describes = operation.interval_ms == 0
             && operation.class == "ocf"
