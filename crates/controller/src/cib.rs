@@ -134,7 +134,7 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
                 .get(&(node.name.to_owned(), resource.to_owned()));
             let named = input.services.contains(base_name(resource));
             let cleaned_up = failure.and_then(|facts| facts.disbelieved);
-            let mut records: Vec<&Record> = records.values().collect();
+            let mut records: Vec<&Record> = crate::history::each(records).collect();
             if let Some(last) = cleaned_up.filter(|_| node.state == NodeState::Online) {
                 disbelieve(&mut records, last, named);
             }
