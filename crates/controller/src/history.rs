@@ -161,9 +161,10 @@ impl History {
 
     /// Whether an operation that starts a resource has not ended.
     pub fn is_being_started(&self, resource: &str) -> bool {
-        let pending = |r: &Record| r.state == RecordState::Pending && starts(&r.operation.action);
-        let records = self.resources.get(resource);
-        records.is_some_and(|records| records.values().any(pending))
+        let mut records = self.resources.get(resource).into_iter().flatten();
+        records.any(|(_, record)| {
+            record.state == RecordState::Pending && starts(&record.operation.action)
+        })
     }
 }
 
