@@ -169,7 +169,8 @@ impl World {
             ..Hello::default()
         };
         let history = self.guests[guest].agent.history();
-        self.post_to_dpe(stream, ToDpe::Welcome(hello, history));
+        let attributes = self.guests[guest].agent.attributes.clone();
+        self.post_to_dpe(stream, ToDpe::Welcome(hello, history, attributes));
         self.plan_lease_check(guest);
         self.timer_after(guest, 0, Timer::Heartbeat);
     }
@@ -184,6 +185,8 @@ impl World {
             for resource in own.agent.may_run() {
                 own.process_ends(&resource);
             }
+            own.agent.attributes.values.clear();
+            own.agent.attributes.version += 1;
         }
         let agent = &mut own.agent;
         agent.lease = None;

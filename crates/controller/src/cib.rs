@@ -48,6 +48,8 @@ pub(crate) struct Node<'a> {
     /// Not in the configuration any more.
     pub retired: bool,
     pub history: &'a History,
+    /// What resource agents have set, by name.
+    pub attributes: &'a BTreeMap<String, String>,
 }
 
 /// Everything that goes into a CIB.
@@ -132,7 +134,7 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
                 .get(&(node.name.to_owned(), resource.to_owned()));
             let named = input.services.contains(base_name(resource));
             let cleaned_up = failure.and_then(|facts| facts.disbelieved);
-            let mut records: Vec<&Record> = records.values().collect();
+            let mut records: Vec<&Record> = crate::history::each(records).collect();
             if let Some(last) = cleaned_up.filter(|_| node.state == NodeState::Online) {
                 disbelieve(&mut records, last, named);
             }
@@ -168,6 +170,8 @@ fn transient_attributes(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
         attributes.push((name.into(), "true".into()));
     }
     let own = (node.name.to_owned(), String::new())..;
+    let told = node.attributes.iter();
+    attributes.extend(told.map(|(name, value)| (name.clone(), value.clone())));
     for ((_, resource), facts) in input
         .failures
         .range(own)

@@ -29,6 +29,8 @@ pub struct Controller {
     pub(crate) load_error: Option<String>,
     pub(crate) engine_error: Option<String>,
     pub(crate) assemblies: BTreeMap<String, Assembly>,
+    /// Dampened node attributes, by name: boot time at which their changes count, µs.
+    pub(crate) settling: BTreeMap<String, u64>,
     /// The reason why the policy engine has to be asked again.
     pub(crate) changed: Option<String>,
     pub(crate) transition: Option<Transition>,
@@ -99,6 +101,7 @@ impl Controller {
             load_error: None,
             engine_error: None,
             assemblies: BTreeMap::new(),
+            settling: BTreeMap::new(),
             changed: None,
             transition: None,
             runs: BTreeMap::new(),
@@ -155,8 +158,9 @@ impl Controller {
                 assembly,
                 hello,
                 history,
+                attributes,
             } => {
-                self.agent_connected(now, &assembly, hello, history);
+                self.agent_connected(now, &assembly, hello, history, attributes);
                 Ok(())
             }
             Input::StaleEpoch { assembly } => {
@@ -174,6 +178,13 @@ impl Controller {
             }
             Input::OperationCompleted { assembly, record } => {
                 self.operation_completed(now, &assembly, *record);
+                Ok(())
+            }
+            Input::AttributesChanged {
+                assembly,
+                attributes,
+            } => {
+                self.attributes_changed(now, &assembly, attributes);
                 Ok(())
             }
             Input::ExecuteRefused {
@@ -232,6 +243,7 @@ impl Controller {
         assemblies
             .chain([
                 self.actions_deadline(),
+                self.attributes_deadline(),
                 self.resume_at_us,
                 self.ending_until_us,
                 recheck,
@@ -247,6 +259,7 @@ impl Controller {
         }
         self.age_assemblies(now);
         self.age_actions(now);
+        self.age_attributes(now);
         if self.recheck_at_s.is_some_and(|at_s| now.wall_s() >= at_s) {
             self.recheck_at_s = None;
             self.world_changed("the time has come that the policy engine named");
@@ -378,6 +391,7 @@ impl Controller {
                         || facts.is_some_and(|facts| facts.restart.is_some()),
                     retired: !spec.assemblies.contains_key(name),
                     history: &assembly.history,
+                    attributes: assembly.attributes.in_force(),
                 }
             })
             .collect();
@@ -428,6 +442,7 @@ impl Controller {
             self.runs.clear();
             self.changed = None;
             self.assemblies.clear();
+            self.settling.clear();
         }
         let due = self
             .ending_until_us

@@ -27,10 +27,7 @@ impl Controller {
         if seen.is_some_and(|seen| seen == result || seen.0 > result.0) {
             return;
         }
-        let ignored = operation
-            .meta
-            .get("CRM_meta_on_fail")
-            .is_some_and(|on_fail| on_fail == "ignore");
+        let ignored = operation.failure_is_ignored();
         let added = match operation.action.as_str() {
             _ if ignored => 0,
             "stop" => INFINITY,

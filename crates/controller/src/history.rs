@@ -1,6 +1,6 @@
 //! What one agent's history says: which operations it has done for which resource, and so what runs there.
 
-use crate::operation::{Record, RecordState, STATUS_DONE};
+use crate::operation::{META_ON_FAIL, Record, RecordState, STATUS_DONE};
 use std::collections::BTreeMap;
 
 /// Records of one assembly, the latest per resource, action and interval.
@@ -9,8 +9,8 @@ pub(crate) struct History {
     resources: BTreeMap<String, Records>,
 }
 
-/// Records of one resource, by action and interval.
-pub(crate) type Records = BTreeMap<(String, u32), Record>;
+/// Records of one resource, by action and interval. Boxed: most maps have one or two entries, and room for eleven.
+pub(crate) type Records = BTreeMap<(String, u32), Box<Record>>;
 
 /// What the records of a resource say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,9 @@ impl History {
     }
 
     /// Takes a record in. `false`: it is older than what is known, and ignored.
-    pub fn insert(&mut self, record: Record) -> bool {
+    pub fn insert(&mut self, mut record: Record) -> bool {
+        // The rest was for the agent, and there are many records.
+        record.operation.meta.retain(|name, _| name == META_ON_FAIL);
         let operation = &record.operation;
         let records = self
             .resources
@@ -44,14 +46,14 @@ impl History {
             let older = record.call_id < known.call_id;
             let undone =
                 record.state == RecordState::Pending && known.operation.id == record.operation.id;
-            if older || (undone && known.state != RecordState::Pending) || *known == record {
+            if older || (undone && known.state != RecordState::Pending) || **known == record {
                 return false;
             }
         }
         if record.state == RecordState::Cancelled {
             records.remove(&key);
         } else {
-            records.insert(key, record);
+            records.insert(key, record.into());
         }
         true
     }
@@ -64,7 +66,7 @@ impl History {
             .or_default();
         // What a recurring operation last said stays true until its successor says more.
         if record.operation.interval_ms == 0 {
-            records.insert(("pending".into(), 0), record);
+            records.insert(("pending".into(), 0), record.into());
         }
     }
 
@@ -104,7 +106,7 @@ impl History {
 
     /// All records.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
-        self.resources.values().flat_map(BTreeMap::values)
+        self.resources.values().flat_map(each)
     }
 
     pub fn highest_call_id(&self) -> u32 {
@@ -128,8 +130,9 @@ impl History {
         };
         let complete = |record: &&Record| record.state == RecordState::Complete;
         self.resources
-            .get(resource)?
-            .values()
+            .get(resource)
+            .into_iter()
+            .flat_map(each)
             .filter(complete)
             .filter(defines)
             .max_by_key(|record| record.call_id)
@@ -140,11 +143,7 @@ impl History {
         let single = |record: &&Record| {
             record.operation.interval_ms == 0 && record.state == RecordState::Complete
         };
-        let records = self
-            .resources
-            .get(resource)
-            .into_iter()
-            .flat_map(BTreeMap::values);
+        let records = self.resources.get(resource).into_iter().flat_map(each);
         let found = |record: &Record| record.is_probe() && matches!(record.rc, 0 | 8 | 190 | 191);
         records
             .filter(single)
@@ -154,11 +153,17 @@ impl History {
 
     /// Whether a resource may be running: active, failed, or being started.
     pub fn may_run(&self, resource: &str) -> bool {
-        self.resources.get(resource).is_some_and(|records| {
-            matches!(activity(records), Some(Activity::Active | Activity::Failed))
-                || records
-                    .values()
-                    .any(|r| r.state == RecordState::Pending && starts(&r.operation.action))
+        let active = self
+            .activity(resource)
+            .is_some_and(|activity| activity != Activity::Inactive);
+        active || self.is_being_started(resource)
+    }
+
+    /// Whether an operation that starts a resource has not ended.
+    pub fn is_being_started(&self, resource: &str) -> bool {
+        let mut records = self.resources.get(resource).into_iter().flatten();
+        records.any(|(_, record)| {
+            record.state == RecordState::Pending && starts(&record.operation.action)
         })
     }
 }
@@ -168,13 +173,16 @@ pub(crate) fn starts(action: &str) -> bool {
     matches!(action, "start" | "promote" | "migrate_from")
 }
 
+/// The records of a resource.
+pub(crate) fn each(records: &Records) -> impl Iterator<Item = &Record> {
+    records.values().map(Box::as_ref)
+}
+
 /// The last single operation that tells about the state, and after it what the recurring ones say.
 fn activity(records: &Records) -> Option<Activity> {
     let mut last: Option<(&Record, Activity)> = None;
-    for record in records
-        .values()
-        .filter(|record| record.state == RecordState::Complete)
-    {
+    let complete = |record: &&Record| record.state == RecordState::Complete;
+    for record in each(records).filter(complete) {
         let Some(activity) = told_by(record) else {
             continue;
         };

@@ -35,6 +35,18 @@ pub struct Operation {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// Meta value: what a failure of the operation does. The only one of which the controller makes use in a result.
+pub const META_ON_FAIL: &str = "CRM_meta_on_fail";
+
+impl Operation {
+    /// Whether the document says that its failure does not matter.
+    pub fn failure_is_ignored(&self) -> bool {
+        self.meta
+            .get(META_ON_FAIL)
+            .is_some_and(|on_fail| on_fail == "ignore")
+    }
+}
+
 /// Annotation: digest of the parameters, so that a changed definition is noticed later.
 pub const OP_DIGEST: &str = "op-digest";
 /// Annotation that an agent adds to what it ran: the names of the parameters whose change needs a restart, with blanks around each. The

@@ -134,12 +134,7 @@ impl Controller {
 
     /// Ends an action with the result of its operation.
     fn confirm(&mut self, index: usize, record: &Record) {
-        let ignored = record
-            .operation
-            .meta
-            .get("CRM_meta_on_fail")
-            .is_some_and(|on_fail| on_fail == "ignore");
-        let failed = record.failed() && !ignored;
+        let failed = record.failed() && !record.operation.failure_is_ignored();
         self.end(index, !failed);
         if failed {
             let reason = format!("{} {}", record.operation.resource, record.describe());
