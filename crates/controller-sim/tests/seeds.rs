@@ -1,7 +1,10 @@
 //! Many seeds hold; a controller that makes a mistake is found out.
 
-use controller::Sabotage;
-use controller_sim::{Options, run};
+use controller::{Request, Sabotage};
+use controller_sim::guest::Mode;
+use controller_sim::scenario::{Form, Scenario};
+use controller_sim::world::World;
+use controller_sim::{Options, Random, run};
 
 /// Runs seeds on two threads; gives their violations.
 fn violations(from: u64, count: u64, sabotage: Option<Sabotage>) -> Vec<(u64, String)> {
@@ -107,8 +110,29 @@ fn a_controller_that_does_not_wait_for_inputs_is_found_out() {
 
 #[test]
 fn a_controller_that_exceeds_limits_is_found_out() {
+    let violations = |sabotage| {
+        let mut scenario = Scenario::plain(2, 6, Mode::Unit);
+        scenario.migration_limit = 2;
+        for service in &mut scenario.services {
+            (service.form, service.prefers) = (Form::Migrates, Some(0));
+        }
+        let options = Options {
+            sabotage,
+            ..Options::default()
+        };
+        let mut world = World::new(scenario, Random::new(7), options);
+        world.run_for(20);
+        world.ask(Request::Standby {
+            assembly: "node1".into(),
+            on: true,
+        });
+        world.run_for(20);
+        assert_eq!(world.runs_in("service6"), ["node2"]);
+        world.violations().join("\n")
+    };
+    assert_eq!(violations(None), "");
     expect(
-        &found(294, 1, Sabotage::IgnoreLimits),
+        &violations(Some(Sabotage::IgnoreLimits)),
         "migrations from or to",
     );
 }
