@@ -248,15 +248,14 @@ impl World {
         if own.agent.may_run().is_empty() {
             return;
         }
-        let (stop_timeout_us, resources) = (
-            own.agent
-                .lease
-                .as_ref()
-                .map_or(0, |lease| lease.stop_timeout_us),
-            own.agent.may_run(),
-        );
+        // Counted from the end of the lease, whichever process of the agent sees it.
+        let deadline_us = own.agent.lease.as_ref().map_or(self.now_us, |lease| {
+            own.when(lease.ends_us) + lease.stop_timeout_us
+        });
+        let left_us = deadline_us.saturating_sub(self.now_us);
+        let resources = own.agent.may_run();
         self.say(|| format!("node {guest}: the lease is over, services are stopped"));
-        self.guests[guest].agent.stopping_until_us = Some(self.now_us + stop_timeout_us);
+        self.guests[guest].agent.stopping_until_us = Some(deadline_us);
         // What is under way or waits is given up.
         let wall = self.time().wall_us;
         let agent = &mut self.guests[guest].agent;
@@ -270,11 +269,11 @@ impl World {
         }
         let (mut delay, count) = (0, (resources.len() as u64).max(1));
         for resource in resources {
-            let share = (stop_timeout_us / 2 / count).max(2);
+            let share = (left_us / 2 / count).max(2);
             delay += self.random.between(1, share);
             self.timer_after(guest, delay, Timer::LeaseStopped(resource));
         }
-        self.timer_after(guest, stop_timeout_us, Timer::LeaseGivesUp);
+        self.timer_after(guest, left_us, Timer::LeaseGivesUp);
     }
 
     fn lease_stopped(&mut self, guest: usize, resource: String) {
