@@ -59,6 +59,7 @@ fn take(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     }
     resource.assigned = Some(node);
     resource.assigned_entry = Some(entry);
+    cluster.commitments += 1;
     let target = cluster.node_mut(node);
     target.assigned_count += 1;
     target.assigned.push(id);
@@ -71,6 +72,7 @@ fn give_back(cluster: &mut Cluster, id: ResourceId) {
     let Some(node) = resource.assigned.take() else {
         return;
     };
+    cluster.commitments += 1;
     let old = cluster.node_mut(node);
     old.assigned_count -= 1;
     old.assigned.retain(|other| *other != id);

@@ -22,7 +22,7 @@ pub fn work_for(elements: usize) -> u64 {
 const WORK_PER_ELEMENT: u64 = 6_000;
 
 /// For each step, besides its scores.
-const WORK_PER_STEP: usize = 16;
+const WORK_PER_STEP: usize = 40;
 
 /// For small inputs.
 const WORK_MIN: u64 = 10_000_000;

@@ -8,6 +8,9 @@ use std::fmt::Write;
 
 const NODES: usize = 4;
 
+/// For one merge: more than it can take.
+const WORK: u64 = 1_000_000_000;
+
 const NOW: i64 = 1_700_000_000;
 
 /// Resources by kind, and who wants to be where and with whom.
@@ -115,10 +118,12 @@ fn assert_sums_are_right(cluster: &Cluster) {
                     this_with: false,
                 };
                 let source = cluster.colocation(via).dependent;
+                cluster.work_left.set(WORK);
                 let mut summed = cluster.resource(target).allowed.clone();
                 let mut stepped = summed.clone();
                 merge(cluster, source, target, &mut summed, via, mode);
                 merge_step_by_step(cluster, source, target, &mut stepped, via, mode);
+                assert!(cluster.work_left.get() > 0, "all steps were taken");
                 assert!(
                     summed.iter().eq(stepped.iter()),
                     "{mode:?}: {summed:?} is not {stepped:?}"

@@ -66,6 +66,8 @@ pub struct Cluster {
     pub recheck_by: Cell<Option<i64>>,
     /// What was decided and why, if `run.explain`.
     pub journal: Option<Box<crate::explain::Journal>>,
+    /// How often a resource was committed to a node, or taken from one (assignment).
+    pub commitments: u64,
     /// How much work the merging of dependents' wishes may still be (assignment).
     pub work_left: Cell<u64>,
     /// Score lines in order of computation, if `run.scores`.
@@ -203,6 +205,7 @@ impl Cluster {
             poisoned_digests: Default::default(),
             recheck_by: Cell::new(None),
             journal,
+            commitments: 0,
             work_left: Cell::new(work),
             score_lines: Vec::new(),
             messages: Vec::new(),

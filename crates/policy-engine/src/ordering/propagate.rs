@@ -69,10 +69,23 @@ fn node_of(cluster: &Cluster, id: ActionId) -> Option<NodeId> {
     let action = cluster.action(id);
     match action.resource {
         Some(resource) if action.task == Task::Start && cluster.resource(resource).is_group() => {
-            cluster.location_of(resource, false)
+            group_node(cluster, resource)
         }
         _ => action.node,
     }
+}
+
+/// The node of a whole group, asked for each link of each member; remembered until something is assigned to another node.
+fn group_node(cluster: &Cluster, group: ResourceId) -> Option<NodeId> {
+    let as_of = cluster.commitments;
+    let known = cluster.caches.group_nodes.borrow().get(&group).copied();
+    if let Some((_, node)) = known.filter(|known| known.0 == as_of) {
+        return node;
+    }
+    let node = cluster.location_of(group, false);
+    let mut cache = cluster.caches.group_nodes.borrow_mut();
+    cache.insert(group, (as_of, node));
+    node
 }
 
 /// §13.1 step 2 for one link; true if `then` changed.
