@@ -20,11 +20,13 @@ pub enum Sabotage {
     LeaveServices,
     /// Have agents forget what is cleaned up at once, whatever still runs.
     ForgetFailed,
+    /// Carry out what was decided about a world that has changed since.
+    BelieveOldDecisions,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Sabotage; 8] = [
+    pub const ALL: [Sabotage; 9] = [
         Sabotage::SkipLeaseWait,
         Sabotage::NoMargins,
         Sabotage::ForgetEvents,
@@ -33,6 +35,7 @@ impl Sabotage {
         Sabotage::IgnoreLimits,
         Sabotage::LeaveServices,
         Sabotage::ForgetFailed,
+        Sabotage::BelieveOldDecisions,
     ];
 
     /// Its name on a command line.
@@ -46,6 +49,7 @@ impl Sabotage {
             Sabotage::IgnoreLimits => "ignore-limits",
             Sabotage::LeaveServices => "leave-services",
             Sabotage::ForgetFailed => "forget-failed",
+            Sabotage::BelieveOldDecisions => "believe-old-decisions",
         }
     }
 }
