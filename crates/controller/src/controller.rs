@@ -383,7 +383,8 @@ impl Controller {
                         Life::Safe => NodeState::Safe,
                     },
                     standby: ending || facts.is_some_and(|facts| facts.standby),
-                    maintenance: everywhere || facts.is_some_and(|facts| facts.maintenance),
+                    maintenance: !ending
+                        && (everywhere || facts.is_some_and(|facts| facts.maintenance)),
                     terminate: assembly.fence.is_some()
                         || facts.is_some_and(|facts| facts.restart.is_some()),
                     retired: !spec.assemblies.contains_key(name),
