@@ -1,10 +1,13 @@
 //! The program `cpe-agent`: puts the parts together and runs them. See the library's documentation.
 
 use std::os::unix::fs::DirBuilderExt;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
+use cpe_agent::attributes::tools::Tool;
+use cpe_agent::attributes::{install, socket};
 use cpe_agent::classes::Classes;
 use cpe_agent::cli::{Arguments, Task};
 use cpe_agent::engine::{Engine, Reboot};
@@ -13,11 +16,16 @@ use cpe_agent::{clock, ending, server};
 use cpe_bus::peer::{Access, PeerListener};
 use tokio::sync::mpsc;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
+    let mut command_line = std::env::args_os();
+    if let Some(tool) = Tool::called(command_line.next()) {
+        return Ok(tool.run(std::env::args_os()).into());
+    }
     let arguments = Arguments::parse();
     match &arguments.task {
         Some(Task::Man { directory }) => {
-            return cpe_daemon::man_page(Arguments::command(), "8", MAN_SECTIONS, directory);
+            cpe_daemon::man_page(Arguments::command(), "8", MAN_SECTIONS, directory)?;
+            return Ok(ExitCode::SUCCESS);
         }
         Some(Task::Completions { shell }) => {
             clap_complete::generate(
@@ -26,7 +34,7 @@ fn main() -> anyhow::Result<()> {
                 "cpe-agent",
                 &mut std::io::stdout(),
             );
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
         None => {}
     }
@@ -34,13 +42,18 @@ fn main() -> anyhow::Result<()> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(run(arguments))
+        .block_on(run(arguments))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let systemd_bus = arguments.systemd_bus.clone();
     let boot_id = clock::boot_id(&arguments.boot_id_file)?;
-    let (store, found) = Store::open(&arguments.state_dir, &boot_id)?;
+    // It becomes part of the search path of operations.
+    let state_dir = std::path::absolute(&arguments.state_dir)?;
+    let (store, found) = Store::open(&state_dir, &boot_id)?;
+    install::install(&state_dir)?;
+    let attributes = socket::bind(&state_dir).await?;
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o755)
@@ -50,6 +63,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         arguments.resource_agents,
         arguments.resource_tmp,
         arguments.init_scripts,
+        state_dir,
         arguments.systemd_bus.clone(),
     ));
     let reboot = Reboot {
@@ -71,18 +85,31 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     cpe_daemon::notify(&[cpe_daemon::State::Ready]);
     tokio::select! {
         () = engine.run(requests, told_to_end) => Ok(()),
-        failed = server::serve(listener, commands, classes) => failed.context("the socket cannot be served any more"),
+        failed = server::serve(listener, commands.clone(), classes) => failed.context("the socket cannot be served any more"),
+        failed = socket::serve(attributes, commands) => failed.context("the socket for node attributes cannot be served any more"),
     }
 }
 
 /// What the options do not say.
-const MAN_SECTIONS: &str = r".SH FILES
+const MAN_SECTIONS: &str = r".SH NODE ATTRIBUTES
+Resource agents tell the scheduler with
+.BR crm_attribute ,
+.B crm_master
+and
+.B attrd_updater
+how well their instance is suited for promotion, and what else it should know about this guest. The agent brings these tools: links to
+itself in
+.IR /run/cpe\-agent/bin ,
+which only operations have in their search path. Each of them has
+.BR \-\-help .
+Values last until the guest is rebooted; what is to last forever belongs into the deployment document.
+.SH FILES
 .TP
 .I /etc/cpe/agent.conf
 Environment of cpe\-agent.service, as CPE_AGENT_LISTEN=unix:/run/cpe\-channel/agent.sock.
 .TP
 .I /run/cpe\-agent
-Operation history, epoch and lease. Gone with the guest\(aqs boot, as it must be.
+Operation history, node attributes, epoch and lease. Gone with the guest\(aqs boot, as it must be.
 .SH SIGNALS
 .TP
 SIGTERM

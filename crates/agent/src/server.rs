@@ -128,6 +128,15 @@ impl Agent {
             .collect())
     }
 
+    #[zbus(out_args("version", "attributes"))]
+    async fn attributes(&self, epoch: u64) -> Result<(u64, Vec<Fields>)> {
+        let peer = self.peer.id;
+        let all = self
+            .ask(|reply| Command::Attributes { peer, epoch, reply })
+            .await?;
+        Ok((all.version, all.to_fields()))
+    }
+
     #[zbus(out_args("xml"))]
     async fn metadata(&self, class: String, provider: String, r#type: String) -> Result<String> {
         self.classes.metadata(&class, &provider, &r#type).await
@@ -145,6 +154,13 @@ impl Agent {
 
     #[zbus(signal)]
     async fn operation_completed(emitter: &SignalEmitter<'_>, record: Fields) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn attributes_changed(
+        emitter: &SignalEmitter<'_>,
+        version: u64,
+        attributes: Vec<Fields>,
+    ) -> zbus::Result<()>;
 
     #[zbus(signal)]
     async fn heartbeat(
@@ -229,6 +245,11 @@ async fn converse(
                 }
                 Outgoing::Completed(record) => {
                     emitter.operation_completed(record.to_fields()).await?
+                }
+                Outgoing::Attributes(all) => {
+                    emitter
+                        .attributes_changed(all.version, all.to_fields())
+                        .await?
                 }
             }
         }

@@ -9,6 +9,7 @@
 //! | `identity.json` | boot id, deployment, assembly, epoch, settings, next call id |
 //! | `lease.json` | the lease; apart from the rest because it changes with every heartbeat |
 //! | `operation-N.json` | the record with call id N |
+//! | `attributes.json` | node attributes that resource agents have set |
 //! | `lock` | held by the running agent |
 
 use std::collections::BTreeMap;
@@ -23,7 +24,11 @@ use rustix::fs::{FlockOperation, flock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::attributes::set::Attributes;
 use crate::lease::Lease;
+
+/// Where node attributes are kept.
+const ATTRIBUTES: &str = "attributes.json";
 
 /// Call ids are reserved in blocks of this size, so that not every operation writes `identity.json`.
 const CALL_ID_BLOCK: u32 = 64;
@@ -58,6 +63,8 @@ pub struct Found {
     pub lease: Lease,
     /// The history by call id.
     pub records: BTreeMap<u32, OperationRecord>,
+    /// The guest's node attributes.
+    pub attributes: Attributes,
     /// Files that could not be read and were put aside. Not empty means that what is known is not everything.
     pub damaged: Vec<PathBuf>,
 }
@@ -150,11 +157,15 @@ impl Store {
         self.write_identity(&identity)?;
         if !same_boot {
             self.write_lease(&lease)?;
+            self.remove_file(ATTRIBUTES)?;
         }
+        // Damaged ones are lost, which endangers nothing: resource agents set them again.
+        let attributes = self.read_file(ATTRIBUTES, &mut Vec::new())?;
         Ok(Found {
             identity,
             lease,
             records,
+            attributes: attributes.unwrap_or_default(),
             damaged,
         })
     }
@@ -219,6 +230,14 @@ impl Store {
         self.write_file("lease.json", lease)
     }
 
+    /// Writes the guest's node attributes.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write_attributes(&self, attributes: &Attributes) -> anyhow::Result<()> {
+        self.write_file(ATTRIBUTES, attributes)
+    }
+
     /// Writes a record under its call id.
     ///
     /// # Errors
@@ -232,7 +251,11 @@ impl Store {
     /// # Errors
     /// Those of the file system.
     pub fn remove_record(&self, call_id: u32) -> anyhow::Result<()> {
-        let path = self.folder.join(format!("operation-{call_id}.json"));
+        self.remove_file(&format!("operation-{call_id}.json"))
+    }
+
+    fn remove_file(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.folder.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("cannot delete {}", path.display()))

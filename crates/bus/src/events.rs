@@ -55,7 +55,7 @@ kinds! {
     ServiceStarted, "service.started", "69eeb44f9ab8ff3377162704f91cc7d6", "A service was started.";
     ServiceStopped, "service.stopped", "75c16091b2e16188b73cde83f40a12f3", "A service was stopped.";
     ServiceFailed, "service.failed", "587b2a51cf4102e24ff74cea1ef1ecba", "An operation on a service failed.";
-    ServiceRecovered, "service.recovered", "f8b860222334df96cbcd333d9c48525d", "A failed service runs again on the same assembly.";
+    ServiceRecovered, "service.recovered", "f8b860222334df96cbcd333d9c48525d", "A failed service runs again on the same assembly; or, of no assembly, all of its instances that are left do.";
     ServiceMoved, "service.moved", "0586ab7bc0f68a4b582949e825938a00", "A service runs on another assembly than before.";
     ServiceUnrecoverable, "service.unrecoverable", "a7fabc1119ca31785c2d739401f999c0", "A service has failed as often as its policy allows, or can run nowhere.";
     TransitionStarted, "transition.started", "a5208a1c28c066278750f8eac17b65c2", "The policy engine decided on actions and they are being carried out.";

@@ -27,6 +27,6 @@ pub use events::EventKind;
 pub use fields::Fields;
 pub use peer::PeerAddress;
 pub use records::{
-    DeploymentEntry, Event, HelloReply, HelloSettings, Operation, OperationRecord, OperationState,
-    OperationStatus, ProblemRecord, ResourceClass,
+    DeploymentEntry, Event, HelloReply, HelloSettings, NodeAttribute, NodeAttributes, Operation,
+    OperationRecord, OperationState, OperationStatus, ProblemRecord, ResourceClass,
 };

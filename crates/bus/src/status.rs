@@ -4,6 +4,8 @@
 //! that may be absent has a default, unknown fields are ignored, and unknown states read as `Unknown`. Times are microseconds
 //! since the Unix epoch.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -136,6 +138,8 @@ pub struct AssemblyStatus {
     pub agent_version: String,
     /// The boot id of the guest.
     pub boot_id: String,
+    /// Node attributes that resource agents in it have set, as promotion scores, by name.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// One instance of a service.

@@ -169,7 +169,8 @@ impl World {
             ..Hello::default()
         };
         let history = self.guests[guest].agent.history();
-        self.post_to_dpe(stream, ToDpe::Welcome(hello, history));
+        let attributes = self.guests[guest].agent.attributes.clone();
+        self.post_to_dpe(stream, ToDpe::Welcome(hello, history, attributes));
         self.plan_lease_check(guest);
         self.timer_after(guest, 0, Timer::Heartbeat);
     }
@@ -184,6 +185,8 @@ impl World {
             for resource in own.agent.may_run() {
                 own.process_ends(&resource);
             }
+            own.agent.attributes.values.clear();
+            own.agent.attributes.version += 1;
         }
         let agent = &mut own.agent;
         agent.lease = None;
@@ -245,15 +248,13 @@ impl World {
         if own.agent.may_run().is_empty() {
             return;
         }
-        let (stop_timeout_us, resources) = (
-            own.agent
-                .lease
-                .as_ref()
-                .map_or(0, |lease| lease.stop_timeout_us),
-            own.agent.may_run(),
-        );
+        // The time for it counts from the end of the lease, also for an agent that was restarted since.
+        let left_us = own.agent.lease.as_ref().map_or(0, |lease| {
+            (lease.ends_us + lease.stop_timeout_us).saturating_sub(clock)
+        });
+        let resources = own.agent.may_run();
         self.say(|| format!("node {guest}: the lease is over, services are stopped"));
-        self.guests[guest].agent.stopping_until_us = Some(self.now_us + stop_timeout_us);
+        self.guests[guest].agent.stopping_until_us = Some(self.now_us + left_us);
         // What is under way or waits is given up.
         let wall = self.time().wall_us;
         let agent = &mut self.guests[guest].agent;
@@ -267,11 +268,11 @@ impl World {
         }
         let (mut delay, count) = (0, (resources.len() as u64).max(1));
         for resource in resources {
-            let share = (stop_timeout_us / 2 / count).max(2);
+            let share = (left_us / 2 / count).max(2);
             delay += self.random.between(1, share);
             self.timer_after(guest, delay, Timer::LeaseStopped(resource));
         }
-        self.timer_after(guest, stop_timeout_us, Timer::LeaseGivesUp);
+        self.timer_after(guest, left_us, Timer::LeaseGivesUp);
     }
 
     fn lease_stopped(&mut self, guest: usize, resource: String) {

@@ -167,28 +167,20 @@ impl Scenario {
     /// Where a service of `<configuration>` would like to be, or to be promoted.
     fn raw_location(&self, service: &Service) -> String {
         let (id, resource) = (&service.name, service.resource());
-        let mut text = String::new();
-        let mut promotes = |score: u32, condition: &str| {
-            let _ = writeln!(
-                text,
-                "<rsc_location id=\"{id}-at-{score}\" rsc=\"{resource}\"><rule id=\"{id}-rule-{score}\" role=\"Promoted\" \
-                 score=\"{score}\"><expression id=\"{id}-where-{score}\" attribute=\"#uname\" {condition}/></rule></rsc_location>"
-            );
+        let Some(assembly) = self.preferred(service) else {
+            return String::new();
         };
-        let preferred = self.preferred(service);
-        if matches!(service.form, Form::Promotable(_)) {
-            promotes(10, "operation=\"defined\"");
-            if let Some(assembly) = preferred {
-                promotes(50, &format!("operation=\"eq\" value=\"{}\"", assembly.name));
-            }
-        } else if let Some(assembly) = preferred {
-            let _ = writeln!(
-                text,
-                "<rsc_location id=\"{id}-at\" rsc=\"{resource}\" node=\"{}\" score=\"50\"/>",
-                assembly.name
-            );
+        let name = &assembly.name;
+        match service.form {
+            // More than what its agents say for the instance that is promoted.
+            Form::Promotable(_) => format!(
+                "<rsc_location id=\"{id}-at\" rsc=\"{resource}\"><rule id=\"{id}-rule\" role=\"Promoted\" score=\"50\">\
+                 <expression id=\"{id}-where\" attribute=\"#uname\" operation=\"eq\" value=\"{name}\"/></rule></rsc_location>\n"
+            ),
+            _ => format!(
+                "<rsc_location id=\"{id}-at\" rsc=\"{resource}\" node=\"{name}\" score=\"50\"/>\n"
+            ),
         }
-        text
     }
 }
 

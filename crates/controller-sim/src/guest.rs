@@ -2,7 +2,7 @@
 //! `org.cloudpolicy.Agent1`: epochs, one operation at a time per resource, monitors that report changes, a history that dies with the
 //! boot, a lease on the guest's own clock.
 
-use controller::{Operation, Record, RecordState, STATUS_DONE};
+use controller::{Attributes, Operation, Record, RecordState, STATUS_DONE};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How a guest is made safe.
@@ -75,6 +75,8 @@ pub struct Agent {
     pub records: BTreeMap<(String, String, u32), Record>,
     /// Under /run.
     pub last_call: u32,
+    /// Node attributes. Under /run.
+    pub attributes: Attributes,
     /// Under /run.
     pub lease: Option<Lease>,
     /// The stream of the DPE it obeys.

@@ -1,7 +1,7 @@
 //! Streams between the DPE and the agents: in order, with delays; a link can be slow, stall (what was sent arrives later), or be cut (the
 //! streams over it end, and what is on the way to the agent may still arrive).
 
-use controller::{Hello, Operation, Record};
+use controller::{Attributes, Hello, Operation, Record};
 
 /// To an agent.
 #[derive(Clone, Debug)]
@@ -61,8 +61,8 @@ pub enum ToAgent {
 /// To the DPE.
 #[derive(Clone, Debug)]
 pub enum ToDpe {
-    /// Hello and History.
-    Welcome(Hello, Vec<Record>),
+    /// Hello, History and Attributes.
+    Welcome(Hello, Vec<Record>, Attributes),
     /// Hello was refused: stale epoch, or (false) try again.
     Refused {
         /// A newer DPE exists.
@@ -70,6 +70,8 @@ pub enum ToDpe {
     },
     /// Signal OperationCompleted.
     Completed(Box<Record>),
+    /// Signal AttributesChanged.
+    Attributes(Attributes),
     /// Signal Heartbeat.
     Heartbeat(u64),
     /// Execute failed.

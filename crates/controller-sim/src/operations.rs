@@ -4,7 +4,7 @@ use crate::guest::{Busy, key};
 use crate::network::ToDpe;
 use crate::world::{MS, SECOND, Timer, World};
 use controller::{
-    FORCE_RESTART, MIGRATE_TARGET, Operation, RecordState, STATUS_DONE, STATUS_TIMEOUT,
+    Attribute, FORCE_RESTART, MIGRATE_TARGET, Operation, RecordState, STATUS_DONE, STATUS_TIMEOUT,
 };
 
 impl World {
@@ -94,6 +94,7 @@ impl World {
         (record.status, record.rc) = outcome;
         if outcome == (STATUS_DONE, 0) {
             record.rc = self.takes_effect(guest, &operation);
+            self.says_its_score(guest, &operation);
         } else {
             self.cut_short(guest, &operation);
         }
@@ -182,6 +183,51 @@ impl World {
             "notify" => 0,
             "start" | "migrate_from" => i32::from(!running),
             _ => or_not_running(0),
+        }
+    }
+
+    /// What a resource agent of a promotable service does: how well its instance is suited for promotion.
+    fn says_its_score(&mut self, guest: usize, operation: &Operation) {
+        let action = operation.action.as_str();
+        if !operation.meta.contains_key("CRM_meta_promoted_max") || action == "notify" {
+            return;
+        }
+        let own = &self.guests[guest];
+        let score = match () {
+            () if own.promoted.contains(&operation.resource) => Some("10"),
+            () if own.running.contains(&operation.resource) => Some("5"),
+            () => None,
+        };
+        self.set_attribute(guest, &format!("master-{}", operation.resource), score, 0);
+    }
+
+    /// Sets or deletes a node attribute of a guest whose agent runs.
+    pub fn set_attribute(
+        &mut self,
+        guest: usize,
+        name: &str,
+        value: Option<&str>,
+        dampening_ms: u32,
+    ) {
+        let agent = &mut self.guests[guest].agent;
+        let before = agent.attributes.values.clone();
+        match value {
+            Some(value) => {
+                let attribute = Attribute {
+                    value: value.into(),
+                    dampening_ms,
+                };
+                agent.attributes.values.insert(name.into(), attribute);
+            }
+            None => drop(agent.attributes.values.remove(name)),
+        }
+        if agent.attributes.values == before {
+            return;
+        }
+        agent.attributes.version += 1;
+        if let Some(stream) = agent.connection {
+            let attributes = agent.attributes.clone();
+            self.post_to_dpe(stream, ToDpe::Attributes(attributes));
         }
     }
 

@@ -516,7 +516,7 @@ impl World {
             return;
         }
         let input = match message {
-            ToDpe::Welcome(hello, history) => {
+            ToDpe::Welcome(hello, history, attributes) => {
                 if let Some(stream) = self.streams.get_mut(&id) {
                     stream.welcomed = true;
                 }
@@ -524,6 +524,7 @@ impl World {
                     assembly,
                     hello,
                     history,
+                    attributes,
                 }
             }
             ToDpe::Refused { stale: true } => Input::StaleEpoch { assembly },
@@ -532,6 +533,10 @@ impl World {
                 return;
             }
             ToDpe::Completed(record) => Input::OperationCompleted { assembly, record },
+            ToDpe::Attributes(attributes) => Input::AttributesChanged {
+                assembly,
+                attributes,
+            },
             ToDpe::Heartbeat(stamp_us) => Input::Heartbeat { assembly, stamp_us },
             ToDpe::ExecuteRefused(id, reason) => Input::ExecuteRefused {
                 assembly,

@@ -176,9 +176,32 @@ fn a_lost_instance_does_not_leave_its_service_failed_when_its_assembly_leaves_th
     change(&mut world, |scenario| {
         scenario.assemblies[1].present = false
     });
-    assert!(
-        world
-            .told()
-            .contains(&"service.recovered service1 node1".to_owned())
+    let told = world.told();
+    let recovered: Vec<&String> = told
+        .iter()
+        .filter(|line| line.starts_with("service.recovered"))
+        .collect();
+    assert_eq!(recovered, ["service.recovered service1"], "{told:#?}");
+}
+
+#[test]
+fn the_recovery_of_an_instance_is_told_of_the_assembly_in_which_it_failed() {
+    let mut scenario = Scenario::plain(3, 1, Mode::Unit);
+    scenario.services[0].form = Form::Everywhere;
+    let mut world = at_rest(scenario);
+    let before = world.told().len();
+    for guest in [0, 1, 2] {
+        world.goes_wrong(Fault::KillService(guest, 0));
+    }
+    world.run_for(15);
+    expect_well(&world);
+    let mut told = world.told().split_off(before);
+    told.retain(|line| line.contains(" service1"));
+    told.sort();
+    let expected =
+        |kind: &str| ["node1", "node2", "node3"].map(|node| format!("{kind} service1 {node}"));
+    assert_eq!(
+        told,
+        [expected("service.failed"), expected("service.recovered")].concat()
     );
 }

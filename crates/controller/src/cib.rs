@@ -48,6 +48,8 @@ pub(crate) struct Node<'a> {
     /// Not in the configuration any more.
     pub retired: bool,
     pub history: &'a History,
+    /// What resource agents have set, by name.
+    pub attributes: &'a BTreeMap<String, String>,
 }
 
 /// Everything that goes into a CIB.
@@ -168,6 +170,8 @@ fn transient_attributes(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
         attributes.push((name.into(), "true".into()));
     }
     let own = (node.name.to_owned(), String::new())..;
+    let told = node.attributes.iter();
+    attributes.extend(told.map(|(name, value)| (name.clone(), value.clone())));
     for ((_, resource), facts) in input
         .failures
         .range(own)

@@ -30,6 +30,8 @@ pub struct Controller {
     pub(crate) load_error: Option<String>,
     pub(crate) engine_error: Option<String>,
     pub(crate) assemblies: BTreeMap<String, Assembly>,
+    /// Dampened node attributes, by name: boot time at which their changes count, µs.
+    pub(crate) settling: BTreeMap<String, u64>,
     /// The reason why the policy engine has to be asked again.
     pub(crate) changed: Option<String>,
     /// The question to it that is open.
@@ -103,6 +105,7 @@ impl Controller {
             load_error: None,
             engine_error: None,
             assemblies: BTreeMap::new(),
+            settling: BTreeMap::new(),
             changed: None,
             asked: None,
             questions: 0,
@@ -161,8 +164,9 @@ impl Controller {
                 assembly,
                 hello,
                 history,
+                attributes,
             } => {
-                self.agent_connected(now, &assembly, hello, history);
+                self.agent_connected(now, &assembly, hello, history, attributes);
                 Ok(())
             }
             Input::StaleEpoch { assembly } => {
@@ -180,6 +184,13 @@ impl Controller {
             }
             Input::OperationCompleted { assembly, record } => {
                 self.operation_completed(now, &assembly, *record);
+                Ok(())
+            }
+            Input::AttributesChanged {
+                assembly,
+                attributes,
+            } => {
+                self.attributes_changed(now, &assembly, attributes);
                 Ok(())
             }
             Input::ExecuteRefused {
@@ -242,6 +253,7 @@ impl Controller {
         assemblies
             .chain([
                 self.actions_deadline(),
+                self.attributes_deadline(),
                 self.resume_at_us,
                 self.ending_until_us,
                 recheck,
@@ -257,6 +269,7 @@ impl Controller {
         }
         self.age_assemblies(now);
         self.age_actions(now);
+        self.age_attributes(now);
         if self.recheck_at_s.is_some_and(|at_s| now.wall_s() >= at_s) {
             self.recheck_at_s = None;
             self.world_changed("the time has come that the policy engine named");
@@ -389,6 +402,7 @@ impl Controller {
                         || facts.is_some_and(|facts| facts.restart.is_some()),
                     retired: !spec.assemblies.contains_key(name),
                     history: &assembly.history,
+                    attributes: assembly.attributes.in_force(),
                 }
             })
             .collect();
@@ -442,6 +456,7 @@ impl Controller {
             self.changed = None;
             self.asked = None;
             self.assemblies.clear();
+            self.settling.clear();
         }
         let due = self
             .ending_until_us

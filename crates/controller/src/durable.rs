@@ -151,6 +151,8 @@ pub(crate) struct ServiceFacts {
     pub last_on: Option<String>,
     /// It failed, and does not run again yet: why.
     pub failed: Option<String>,
+    /// Where it failed.
+    pub failed_on: BTreeSet<String>,
     /// It was said to be unrecoverable.
     pub unrecoverable: bool,
     /// Wall clock of its failures within the escalation period, microseconds.

@@ -230,8 +230,9 @@ impl Controller {
         }
     }
 
-    /// The resource may be running in an assembly of which nobody knows. The policy engine has starts wait for fencing; this makes
-    /// sure, whatever the engine says.
+    /// The resource may be running in an assembly of which nobody knows, or is just being started in another one: an earlier DPE may have
+    /// asked for that. The policy engine has starts wait for fencing, and takes no notice of a start that has not ended; this makes sure,
+    /// whatever the engine says.
     fn may_run_elsewhere(&self, resource: &str, node: &str) -> bool {
         self.assemblies.iter().any(|(name, assembly)| {
             let unknown = match assembly.life {
@@ -239,9 +240,9 @@ impl Controller {
                 Life::Online | Life::Missed => assembly.fence.is_some(),
                 Life::Lost | Life::Unknown { .. } => true,
             };
-            name != node
-                && unknown
-                && (assembly.heard_wall_us == 0 || assembly.history.may_run(resource))
+            let gone =
+                unknown && (assembly.heard_wall_us == 0 || assembly.history.may_run(resource));
+            name != node && (gone || assembly.history.is_being_started(resource))
         })
     }
 

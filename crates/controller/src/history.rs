@@ -153,11 +153,17 @@ impl History {
 
     /// Whether a resource may be running: active, failed, or being started.
     pub fn may_run(&self, resource: &str) -> bool {
-        self.resources.get(resource).is_some_and(|records| {
-            matches!(activity(records), Some(Activity::Active | Activity::Failed))
-                || records
-                    .values()
-                    .any(|r| r.state == RecordState::Pending && starts(&r.operation.action))
+        let active = self
+            .activity(resource)
+            .is_some_and(|activity| activity != Activity::Inactive);
+        active || self.is_being_started(resource)
+    }
+
+    /// Whether an operation that starts a resource has not ended.
+    pub fn is_being_started(&self, resource: &str) -> bool {
+        let mut records = self.resources.get(resource).into_iter().flatten();
+        records.any(|(_, record)| {
+            record.state == RecordState::Pending && starts(&record.operation.action)
         })
     }
 }

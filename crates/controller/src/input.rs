@@ -2,6 +2,8 @@
 
 use crate::decision::Decision;
 use crate::operation::Record;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub enum Input {
         hello: Hello,
         /// Its whole history, pending operations too.
         history: Vec<Record>,
+        /// Its guest's node attributes; none of an agent that does not know them.
+        attributes: Attributes,
     },
     /// An agent answered Hello or any other call with `org.cloudpolicy.Error.StaleEpoch`: a newer DPE of this deployment exists.
     StaleEpoch {
@@ -44,6 +48,13 @@ pub enum Input {
         assembly: String,
         /// The record.
         record: Box<Record>,
+    },
+    /// The node attributes of an agent's guest have changed.
+    AttributesChanged {
+        /// Which assembly.
+        assembly: String,
+        /// All of them.
+        attributes: Attributes,
     },
     /// An agent refused an Execute for good (not: the stream broke).
     ExecuteRefused {
@@ -94,6 +105,24 @@ pub struct Hello {
     pub capabilities: Vec<String>,
     /// What is left of the lease. For people: the controller counts by itself.
     pub lease_remaining_ms: u64,
+}
+
+/// The node attributes of one guest: what its resource agents tell the policy engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// Counts up with every change.
+    pub version: u64,
+    /// By name. The shell lets none through whose names mean something to the controller: `standby`, `fail-count-…` and the like.
+    pub values: BTreeMap<String, Attribute>,
+}
+
+/// One node attribute.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribute {
+    /// Its value.
+    pub value: String,
+    /// A change waits so long for further ones, in other assemblies too, before it counts.
+    pub dampening_ms: u32,
 }
 
 /// What a user, or the CPE for them, wants. Refused or done as a whole; done means durable once the effects that

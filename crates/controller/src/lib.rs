@@ -80,6 +80,7 @@
 
 #![warn(missing_docs)]
 
+mod attributes;
 mod cib;
 mod cleanup;
 mod controller;
@@ -113,7 +114,7 @@ pub use decision::{Decision, Question};
 pub use durable::{Change, Damaged, Durable};
 pub use effect::{Connect, Effect, FenceDevice, FenceRequest};
 pub use event::{Event, Kind};
-pub use input::{Hello, Input, Refusal, Request};
+pub use input::{Attribute, Attributes, Hello, Input, Refusal, Request};
 pub use operation::{
     FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState,
     STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey, dispatcher_uuid,

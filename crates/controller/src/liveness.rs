@@ -1,12 +1,13 @@
 //! Whether assemblies are alive: connections, heartbeats, leases, and what their loss means.
 
+use crate::attributes::NodeAttributes;
 use crate::controller::Controller;
 use crate::durable::Told;
 use crate::effect::{Connect, Effect};
 use crate::event::Kind;
 use crate::fencing::{Fence, Phase};
 use crate::history::History;
-use crate::input::Hello;
+use crate::input::{Attributes, Hello};
 use crate::operation::Record;
 use crate::spec::{AssemblySpec, Fencing};
 use crate::time::{MS, SECOND, Time};
@@ -54,6 +55,7 @@ pub(crate) struct Assembly {
     /// What was last sent to the shell.
     pub told: Option<Connect>,
     pub history: History,
+    pub attributes: NodeAttributes,
     pub fence: Option<Fence>,
 }
 
@@ -116,6 +118,7 @@ impl Controller {
             old_lease_ends_us: now.boottime_us,
             told: None,
             history: History::default(),
+            attributes: NodeAttributes::default(),
             fence: None,
         };
         self.assemblies.insert(name.to_owned(), assembly);
@@ -177,6 +180,7 @@ impl Controller {
         name: &str,
         hello: Hello,
         history: Vec<Record>,
+        attributes: Attributes,
     ) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             self.effects.push(Effect::Disconnect {
@@ -209,6 +213,7 @@ impl Controller {
                 self.made_safe(now, name, "its guest was rebooted");
             } else if matches!(assembly.life, Life::Online | Life::Missed) {
                 self.take_history(now, name, history);
+                self.take_attributes(now, name, attributes);
             }
             return;
         }
@@ -274,6 +279,7 @@ impl Controller {
         }
         // Of the same boot its history is the truth, even if it was thought to be down: what runs there is seen to run.
         self.take_history(now, name, history);
+        self.take_attributes(now, name, attributes);
         self.world_changed(&format!("assembly {name} is online"));
     }
 
@@ -419,7 +425,7 @@ impl Controller {
         self.world_changed(&format!("assembly {name} is lost"));
     }
 
-    /// What belonged to a boot of a guest that is over: its history and everything about its failures.
+    /// What belonged to a boot of a guest that is over: its history, its attributes and everything about its failures.
     pub(crate) fn forget_boot(&mut self, name: &str) {
         self.forget_life(name);
         self.store.forget_failures(name, None);
@@ -430,6 +436,7 @@ impl Controller {
     pub(crate) fn forget_life(&mut self, name: &str) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly.history.clear();
+            assembly.attributes = NodeAttributes::default();
         }
         let failures = self
             .store

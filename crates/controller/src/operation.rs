@@ -117,9 +117,11 @@ impl Record {
         TransitionKey::parse(&self.operation.id).map_or(0, |key| key.expected_rc)
     }
 
-    /// Ended otherwise than expected. Pending and cancelled operations have not failed; degraded results (190, 191) count as good.
+    /// Ended otherwise than expected. Pending and cancelled operations have not failed; degraded results (190, 191) count as good, and
+    /// so does whatever comes of a notification: resource agents need not know the action (scheduler-spec/05 §18.5).
     pub fn failed(&self) -> bool {
-        if self.state != RecordState::Complete || self.status == STATUS_CANCELLED {
+        let ended = self.state == RecordState::Complete && self.status != STATUS_CANCELLED;
+        if !ended || self.operation.action == "notify" {
             return false;
         }
         let rc = match self.rc {
@@ -247,6 +249,20 @@ mod tests {
         assert_eq!(TransitionKey::parse(&key.to_string()), Some(key));
         assert_eq!(TransitionKey::parse("lease-stop"), None);
         assert_eq!(TransitionKey::parse("1:2:0:"), None);
+    }
+
+    #[test]
+    fn a_notification_never_fails() {
+        let mut record = Record {
+            rc: 3,
+            ..Record::default()
+        };
+        record.operation.id = "1:1:0:u".into();
+        assert!(record.failed());
+        record.operation.action = "notify".into();
+        assert!(!record.failed());
+        record.status = STATUS_TIMEOUT;
+        assert!(!record.failed());
     }
 
     #[test]

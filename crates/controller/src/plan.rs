@@ -25,7 +25,7 @@ impl Controller {
                 "nothing is known yet about some assemblies: try again in some seconds".into(),
             ));
         }
-        let nothing = History::default();
+        let (nothing, none) = (History::default(), BTreeMap::new());
         let mut input = self.cib_input(now, &spec);
         for (name, assembly) in &spec.assemblies {
             if !self.assemblies.contains_key(name) {
@@ -42,6 +42,7 @@ impl Controller {
                     terminate: false,
                     retired: false,
                     history: &nothing,
+                    attributes: &none,
                 });
             }
         }

@@ -184,6 +184,7 @@ impl Controller {
             address: assembly.spec.address.clone().unwrap_or_default(),
             agent_version: assembly.hello.version.clone(),
             boot_id: assembly.hello.boot_id.clone(),
+            attributes: assembly.attributes.in_force().clone(),
         }
     }
 

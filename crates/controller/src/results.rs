@@ -47,10 +47,13 @@ impl Controller {
             })
             .collect();
         for (index, id) in runs {
+            let obsolete = id.is_some() && !self.may_begin(index);
             let known = id.and_then(|id| known.iter().find(|record| record.operation.id == id));
             match known {
                 Some(record) if record.state == RecordState::Pending => {}
                 Some(record) => self.confirm(index, record),
+                // The world has changed since it was sent: the service may have been seen elsewhere.
+                None if obsolete => self.end(index, false),
                 None => {
                     if let Some(run) = self.runs.remove(&index) {
                         self.send(name, &run.work);
@@ -59,6 +62,12 @@ impl Controller {
                 }
             }
         }
+    }
+
+    /// The present transition may begin that action.
+    fn may_begin(&self, index: usize) -> bool {
+        let transition = self.transition.as_ref();
+        transition.is_some_and(|transition| transition.may_begin(index))
     }
 
     /// An operation ended, or a recurring one has a new result.

@@ -60,7 +60,7 @@ impl Controller {
             Some(Activity::Active) if !known => {
                 self.service_appeared(now, assembly, &service, &facts)
             }
-            Some(Activity::Active) if facts.failed.is_some() => {
+            Some(Activity::Active) if self.recovers(assembly, &service, &facts) => {
                 self.set_running(now, assembly, &service);
                 self.event(
                     now,
@@ -110,6 +110,12 @@ impl Controller {
         spec.is_some_and(|service| service.instances)
     }
 
+    /// That it runs in an assembly is the end of its failure: of one that runs several times, only where it failed.
+    fn recovers(&self, assembly: &str, service: &str, facts: &ServiceFacts) -> bool {
+        let here = facts.failed_on.is_empty() || facts.failed_on.contains(assembly);
+        facts.failed.is_some() && (here || !self.runs_several_times(service))
+    }
+
     fn service_appeared(
         &mut self,
         now: Time,
@@ -125,7 +131,9 @@ impl Controller {
         };
         let (kind, reason) = match &from {
             Some(from) if from != assembly => (Kind::ServiceMoved, format!("from assembly {from}")),
-            _ if before.failed.is_some() => (Kind::ServiceRecovered, "it runs again".into()),
+            _ if self.recovers(assembly, service, before) => {
+                (Kind::ServiceRecovered, "it runs again".into())
+            }
             Some(_) => (Kind::ServiceStarted, "it was restarted".into()),
             None => (Kind::ServiceStarted, "it runs".into()),
         };
@@ -138,11 +146,16 @@ impl Controller {
     }
 
     fn set_running(&mut self, now: Time, assembly: &str, service: &str) {
+        let several = self.runs_several_times(service);
         let facts = self.store.service_mut(service);
         facts.on.insert(assembly.to_owned());
         facts.told_on = Some(assembly.to_owned());
         facts.last_on = None;
-        facts.failed = None;
+        facts.failed_on.remove(assembly);
+        if !several || facts.failed_on.is_empty() {
+            facts.failed = None;
+            facts.failed_on.clear();
+        }
         facts.unrecoverable = false;
         facts.since = now.wall_us;
     }
@@ -158,6 +171,7 @@ impl Controller {
         let service = base_name(resource).to_owned();
         let facts = self.store.service_mut(&service);
         facts.failed = Some(reason.to_owned());
+        facts.failed_on.insert(assembly.to_owned());
         facts.since = now.wall_us;
         self.event(
             now,
@@ -216,7 +230,7 @@ impl Controller {
             let facts = self.store.services.get(&name).cloned().unwrap_or_default();
             if !facts.on.is_empty() {
                 if facts.failed.is_some() && self.instances_run(&name, &facts) {
-                    self.settle_instances(now, &name, &facts);
+                    self.settle_instances(now, &name);
                 }
                 continue;
             }
@@ -240,6 +254,7 @@ impl Controller {
                 let assembly = facts.last_on.clone().unwrap_or_default();
                 let facts = self.store.service_mut(&name);
                 (facts.last_on, facts.failed, facts.unrecoverable) = (None, None, false);
+                facts.failed_on.clear();
                 self.event(
                     now,
                     Kind::ServiceStopped,
@@ -277,13 +292,14 @@ impl Controller {
     }
 
     /// An instance failed and will not come back where it was: the others are what there should be.
-    fn settle_instances(&mut self, now: Time, name: &str, facts: &ServiceFacts) {
-        let assembly = facts.on.first().cloned().unwrap_or_default();
-        self.store.service_mut(name).failed = None;
+    fn settle_instances(&mut self, now: Time, name: &str) {
+        let facts = self.store.service_mut(name);
+        facts.failed = None;
+        facts.failed_on.clear();
         self.event(
             now,
             Kind::ServiceRecovered,
-            &assembly,
+            "",
             name,
             "started",
             "it runs wherever it should now",

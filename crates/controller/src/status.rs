@@ -4,6 +4,7 @@
 //! it needs no D-Bus.
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A deployment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -59,6 +60,8 @@ pub struct AssemblyStatus {
     pub agent_version: String,
     /// Boot id of the guest, or empty.
     pub boot_id: String,
+    /// Node attributes that resource agents have set, as promotion scores, by name.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// One instance of a service.

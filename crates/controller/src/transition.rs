@@ -120,11 +120,13 @@ impl Transition {
         self.ready
             .iter()
             .copied()
-            .filter(|index| {
-                self.is_pseudo(*index)
-                    || self.graph.synapses[*index].priority >= self.abort_priority
-            })
+            .filter(|index| self.is_pseudo(*index) || self.may_begin(*index))
             .collect()
+    }
+
+    /// No abort forbids it.
+    pub fn may_begin(&self, index: usize) -> bool {
+        self.graph.synapses[index].priority >= self.abort_priority
     }
 
     pub fn is_pseudo(&self, index: usize) -> bool {

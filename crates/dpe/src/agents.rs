@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use controller::{Connect, Input, Operation};
 use cpe_bus::proxies::AgentProxy;
-use cpe_bus::{Error, HelloReply, HelloSettings, OperationRecord, PeerAddress, peer};
+use cpe_bus::records::agent::ATTRIBUTES;
+use cpe_bus::{
+    Error, HelloReply, HelloSettings, NodeAttributes, OperationRecord, PeerAddress, peer,
+};
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -176,6 +179,11 @@ async fn run_stream(
         .await
         .map_err(Error::from)?;
 
+    let mut attributes = agent
+        .receive_attributes_changed()
+        .await
+        .map_err(Error::from)?;
+
     let settings = HelloSettings {
         heartbeat_interval_ms: connect.heartbeat_interval_ms,
         lease_ms: connect.lease_ms,
@@ -194,6 +202,13 @@ async fn run_stream(
             &fields,
         )?));
     }
+    let knows_attributes = hello.capabilities.iter().any(|word| word == ATTRIBUTES);
+    let known = if knows_attributes {
+        let (version, records) = within(agent.attributes(connect.epoch)).await?;
+        NodeAttributes::from_fields(version, &records)?
+    } else {
+        NodeAttributes::default()
+    };
     *up = true;
     // Calls from before this stream: the controller decides anew, from the History.
     while calls.try_recv().is_ok() {}
@@ -202,11 +217,30 @@ async fn run_stream(
         assembly: assembly.clone(),
         hello: crate::convert::hello(hello),
         history,
+        attributes: crate::convert::attributes(known),
     });
 
     let reading = async {
         loop {
+            // In this order, where several have come in: an operation's end must not overtake what its agent has set.
             tokio::select! {
+                biased;
+                changed = attributes.next() => {
+                    let Some(changed) = changed else { return closed() };
+                    let all = changed
+                        .args()
+                        .map_err(Error::from)
+                        .and_then(|args| NodeAttributes::from_fields(args.version, &args.attributes));
+                    match all {
+                        Ok(all) => {
+                            let _ = inputs.send(Input::AttributesChanged {
+                                assembly: assembly.clone(),
+                                attributes: crate::convert::attributes(all),
+                            });
+                        }
+                        Err(error) => return End::Closed(format!("the agent sent bad attributes: {}", error.message())),
+                    }
+                }
                 heartbeat = heartbeats.next() => {
                     let Some(heartbeat) = heartbeat else { return closed() };
                     let Ok(args) = heartbeat.args() else { continue };

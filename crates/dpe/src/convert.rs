@@ -1,7 +1,7 @@
 //! Between the bus's records and the controller's: the same fields, in types of crates that do not know each other.
 
-use controller::{Event, Hello, Operation, Record, RecordState};
-use cpe_bus::{HelloReply, OperationRecord, OperationState};
+use controller::{Attribute, Attributes, Event, Hello, Operation, Record, RecordState};
+use cpe_bus::{HelloReply, NodeAttributes, OperationRecord, OperationState};
 
 pub fn hello(reply: HelloReply) -> Hello {
     Hello {
@@ -9,6 +9,20 @@ pub fn hello(reply: HelloReply) -> Hello {
         version: reply.version,
         capabilities: reply.capabilities,
         lease_remaining_ms: reply.lease_remaining_ms,
+    }
+}
+
+pub fn attributes(all: NodeAttributes) -> Attributes {
+    let values = all.values.into_iter().map(|(name, known)| {
+        let attribute = Attribute {
+            value: known.value,
+            dampening_ms: known.dampening_ms,
+        };
+        (name, attribute)
+    });
+    Attributes {
+        version: all.version,
+        values: values.collect(),
     }
 }
 

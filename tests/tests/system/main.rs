@@ -7,4 +7,5 @@ mod crashes;
 mod explanations;
 mod flows;
 mod installation;
+mod promotion;
 mod size;

@@ -33,6 +33,8 @@ pub struct Classes {
     pub resource_tmp: PathBuf,
     /// Init scripts.
     pub init_scripts: PathBuf,
+    /// Where the tools for node attributes find this agent.
+    pub state_dir: PathBuf,
     /// The guest's service manager.
     pub systemd: Systemd,
     known: reload::Known,
@@ -121,12 +123,14 @@ impl Classes {
         resource_agents: PathBuf,
         resource_tmp: PathBuf,
         init_scripts: PathBuf,
+        state_dir: PathBuf,
         bus: BusSelection,
     ) -> Self {
         Classes {
             resource_agents,
             resource_tmp,
             init_scripts,
+            state_dir,
             systemd: Systemd::new(bus),
             known: reload::Known::default(),
         }

@@ -9,10 +9,14 @@ use cpe_bus::Operation;
 use tokio::sync::oneshot;
 
 use super::{Classes, Outcome, PATH, run_program};
+use crate::attributes::{STATE_DIR_VARIABLE, tools_path};
 use crate::process::Program;
 
 /// How an agent marks the reason of its exit code on standard error.
 const EXIT_REASON_PREFIX: &str = "ocf-exit-reason:";
+
+/// The parameter by which agents know which tools they may call how: that of Pacemaker 2.1.
+const FEATURE_SET: (&str, &str) = ("crm_feature_set", "3.16.2");
 
 /// How much output is looked at for the exit reason.
 const KEEP: usize = 16 * 1024;
@@ -74,7 +78,12 @@ impl Classes {
         let mut environment: Vec<(String, String)> =
             Vec::with_capacity(24 + operation.parameters.len());
         let mut set = |name: String, value: &str| environment.push((name, value.to_owned()));
-        set("PATH".into(), PATH);
+        // Agents call the tools for node attributes by either.
+        let tools = tools_path(&self.state_dir);
+        let tools = tools.to_string_lossy();
+        set("PATH".into(), &format!("{tools}:{PATH}"));
+        set("HA_SBIN_DIR".into(), &tools);
+        set(STATE_DIR_VARIABLE.into(), &self.state_dir.to_string_lossy());
         set("LANG".into(), "C.UTF-8");
         set("HOME".into(), "/root");
         set("OCF_RA_VERSION_MAJOR".into(), "1");
@@ -94,6 +103,9 @@ impl Classes {
         set("HA_RSCTMP".into(), &self.resource_tmp.to_string_lossy());
         for (name, value) in &operation.parameters {
             set(format!("OCF_RESKEY_{name}"), value);
+        }
+        if !operation.parameters.contains_key(FEATURE_SET.0) {
+            set(format!("OCF_RESKEY_{}", FEATURE_SET.0), FEATURE_SET.1);
         }
         for (name, value) in &operation.meta {
             set(meta_variable(name), value);
@@ -145,6 +157,7 @@ mod tests {
             "/usr/lib/ocf".into(),
             "/run/ra".into(),
             "/etc/init.d".into(),
+            "/run/cpe-agent".into(),
             BusSelection::System,
         );
         let operation = Operation {
@@ -186,6 +199,9 @@ mod tests {
             ("OCF_CHECK_LEVEL", "10"),
             ("OCF_EXIT_REASON_PREFIX", "ocf-exit-reason:"),
             ("HA_RSCTMP", "/run/ra"),
+            ("HA_SBIN_DIR", "/run/cpe-agent/bin"),
+            ("CPE_AGENT_STATE_DIR", "/run/cpe-agent"),
+            ("OCF_RESKEY_crm_feature_set", "3.16.2"),
             ("OCF_RESKEY_ip", "10.0.0.1"),
             ("OCF_RESKEY_CRM_meta_on_fail", "restart"),
             ("OCF_RESKEY_CRM_meta_timeout", "5000"),

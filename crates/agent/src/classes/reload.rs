@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use cpe_bus::Operation;
+use cpe_bus::{Error, Operation};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
+use tokio::time::Instant;
 
 use super::Classes;
 
@@ -20,9 +21,22 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest list of names, in bytes: it is kept with every record.
 const MAX_NAMES: usize = 4096;
 
-/// What is known of resource agents, by path: the time of its last change, and its parameters.
+/// How long an agent that gave no metadata is not asked again, unless its file changes.
+const PAUSE: Duration = Duration::from_secs(600);
+
+/// What is known of resource agents, by path.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mutex<BTreeMap<String, (SystemTime, Parameters)>>);
+pub(super) struct Known(Mutex<BTreeMap<String, Metadata>>);
+
+/// What is known of one resource agent.
+#[derive(Debug)]
+struct Metadata {
+    /// The last change of its file.
+    changed: SystemTime,
+    parameters: Parameters,
+    /// It gave none: when it is asked again.
+    again: Option<Instant>,
+}
 
 /// The parameters of a resource agent: whether each is reloadable. Empty: the agent has no `reload-agent`.
 type Parameters = BTreeMap<String, bool>;
@@ -65,29 +79,42 @@ impl Classes {
             let known = known.0.lock().unwrap_or_else(PoisonError::into_inner);
             known
                 .get(&key)
-                .filter(|(when, _)| *when == changed)
-                .map(|(_, parameters)| parameters.clone())
+                .filter(|known| known.changed == changed)
+                .filter(|known| known.again.is_none_or(|again| Instant::now() < again))
+                .map(|known| known.parameters.clone())
         };
         let parameters = match known(&self.known) {
             Some(parameters) => parameters,
             None => {
-                let metadata =
-                    self.metadata(&operation.class, &operation.provider, &operation.agent);
-                let parameters = match tokio::time::timeout(PATIENCE, metadata).await {
-                    Ok(Ok(metadata)) => parameters(&metadata),
-                    // It may do better the next time.
-                    Ok(Err(error)) => {
-                        tracing::debug!(%error, "no metadata, so a change of any parameter is a restart");
-                        return None;
-                    }
-                    Err(_) => return None,
-                };
+                let found = self.describe(operation, changed).await;
+                let parameters = found.parameters.clone();
                 let mut known = self.known.0.lock().unwrap_or_else(PoisonError::into_inner);
-                known.insert(key.clone(), (changed, parameters.clone()));
+                known.insert(key, found);
                 parameters
             }
         };
         (!parameters.is_empty()).then_some(parameters)
+    }
+
+    /// Asks a resource agent for its metadata.
+    async fn describe(&self, operation: &Operation, changed: SystemTime) -> Metadata {
+        let metadata = self.metadata(&operation.class, &operation.provider, &operation.agent);
+        let late = || Error::Failed(format!("it takes more than {} s", PATIENCE.as_secs()));
+        let metadata = tokio::time::timeout(PATIENCE, metadata).await;
+        let (parameters, again) = match metadata.unwrap_or_else(|_| Err(late())) {
+            Ok(metadata) => (parameters(&metadata), None),
+            // It may do better some time; but operations wait for the answer, so not at each of them.
+            Err(error) => {
+                let agent = operation.specification();
+                tracing::info!(%error, agent, "no metadata, so a change of any parameter is a restart");
+                (Parameters::new(), Some(Instant::now() + PAUSE))
+            }
+        };
+        Metadata {
+            changed,
+            parameters,
+            again,
+        }
     }
 }
 

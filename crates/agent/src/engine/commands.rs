@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use cpe_bus::records::agent::ATTRIBUTES;
 use cpe_bus::{
-    Error, HelloReply, HelloSettings, Operation, OperationRecord, OperationState, Result,
+    Error, HelloReply, HelloSettings, NodeAttributes, Operation, OperationRecord, OperationState,
+    Result,
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
@@ -11,6 +13,7 @@ use tokio::time::Instant;
 use super::stopping::{Cause, Phase};
 use super::{DEFAULT_HEARTBEAT_MS, DEFAULT_STOP_TIMEOUT_MS, Engine};
 use crate::activity::active_services;
+use crate::attributes::{Answer, Request};
 use crate::clock::boottime_us;
 
 /// How many operations may run and wait.
@@ -43,12 +46,14 @@ pub enum Outgoing {
     },
     /// OperationCompleted.
     Completed(Box<OperationRecord>),
+    /// AttributesChanged.
+    Attributes(Box<NodeAttributes>),
 }
 
 /// Where an answer goes.
 pub type Reply<T> = oneshot::Sender<Result<T>>;
 
-/// A request of a connection. Each names the connection by its id.
+/// A request. Those of DPEs name their connection by its id.
 #[derive(Debug)]
 pub enum Command {
     /// Hello.
@@ -95,6 +100,17 @@ pub enum Command {
         peer: u64,
         epoch: u64,
         reply: Reply<Vec<OperationRecord>>,
+    },
+    /// Attributes.
+    Attributes {
+        peer: u64,
+        epoch: u64,
+        reply: Reply<NodeAttributes>,
+    },
+    /// A tool's, not a DPE's: see [`crate::attributes`].
+    Attribute {
+        request: Request,
+        reply: oneshot::Sender<Answer>,
     },
     /// Release.
     Release {
@@ -164,6 +180,13 @@ impl Engine {
             Command::History { peer, epoch, reply } => {
                 let history = || self.records.values().cloned().collect();
                 let _ = reply.send(self.authorise(peer, epoch).map(|()| history()));
+            }
+            Command::Attributes { peer, epoch, reply } => {
+                let told = || self.attributes.set.told();
+                let _ = reply.send(self.authorise(peer, epoch).map(|()| told()));
+            }
+            Command::Attribute { request, reply } => {
+                let _ = reply.send(self.attribute(&request));
             }
             Command::Release {
                 peer,
@@ -254,6 +277,8 @@ impl Engine {
         {
             self.drop_peer();
         }
+        let deployment = self.identity.deployment.clone();
+        self.drop_attributes_unless(Some(&deployment));
         self.peer = Some(peer);
         self.heartbeat_due = Some(Instant::now());
         Ok(HelloReply {
@@ -261,7 +286,9 @@ impl Engine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             capabilities: ["ocf", "lsb", "systemd", "service"]
                 .map(|class| format!("class:{class}"))
-                .to_vec(),
+                .into_iter()
+                .chain([ATTRIBUTES.to_owned()])
+                .collect(),
             lease_remaining_ms,
             now_boottime_us: now,
         })

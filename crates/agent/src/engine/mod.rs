@@ -5,10 +5,12 @@
 //! restarted before its lease is over.
 //!
 //! - [`commands`]: what connections ask for.
+//! - `attributes`: what resource agents tell about the guest.
 //! - `execution`: queues, recurring operations, results.
 //! - `stopping`: the end of the lease, and Release.
 //! - `recovery`: what an agent does about the work of the one before it.
 
+mod attributes;
 pub mod commands;
 mod execution;
 mod recovery;
@@ -68,6 +70,7 @@ pub struct Engine {
     lanes: BTreeMap<String, Lane>,
     /// Recurring operations by the time of their next run.
     due: BTreeMap<u32, Instant>,
+    attributes: attributes::Kept,
     peer: Option<Peer>,
     heartbeat_due: Option<Instant>,
     watchdog: Option<Watchdog>,
@@ -103,6 +106,7 @@ impl Engine {
             records: found.records,
             lanes: BTreeMap::new(),
             due: BTreeMap::new(),
+            attributes: attributes::Kept::new(found.attributes),
             peer: None,
             heartbeat_due: None,
             watchdog: Watchdog::wanted(),
@@ -171,6 +175,9 @@ impl Engine {
         if self.heartbeat_due.is_some_and(|due| due <= now) {
             self.heartbeat(now);
         }
+        if self.attributes.due.is_some_and(|due| due <= now) {
+            self.tell_attributes();
+        }
         let due: Vec<u32> = self
             .due
             .iter()
@@ -193,10 +200,16 @@ impl Engine {
         let end = self
             .terminating
             .filter(|_| matches!(self.phase, Phase::Serving) && !self.stays_for_lease);
-        [self.heartbeat_due, recurring, watchdog, end]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.heartbeat_due,
+            self.attributes.due,
+            recurring,
+            watchdog,
+            end,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn heartbeat(&mut self, now: Instant) {
@@ -218,6 +231,7 @@ impl Engine {
 
     /// Tells the DPE of a record. One that takes nothing in is cut off; it will ask for the history when it comes back.
     fn report(&mut self, record: &OperationRecord) {
+        self.tell_attributes_first();
         let Some(peer) = &self.peer else { return };
         if peer
             .outbox

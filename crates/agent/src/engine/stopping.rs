@@ -301,6 +301,7 @@ impl Engine {
                 ));
             }
             Cause::Release(reply) if unfinished.is_empty() => {
+                self.drop_attributes_unless(None);
                 let _ = reply.send(self.give_up());
             }
             Cause::Release(reply) => {

@@ -8,12 +8,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cpe_bus::proxies::AgentProxy;
-use cpe_bus::proxies::agent::{HeartbeatStream, OperationCompletedStream};
+use cpe_bus::proxies::agent::{AttributesChangedStream, HeartbeatStream, OperationCompletedStream};
 use cpe_bus::{
-    Error, Fields, HelloReply, HelloSettings, Operation, OperationRecord, OperationState,
-    PeerAddress, Result,
+    Error, Fields, HelloReply, HelloSettings, NodeAttributes, Operation, OperationRecord,
+    OperationState, PeerAddress, Result,
 };
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use rustix::process::{Pid, Signal, kill_process};
 use zbus::proxy::CacheProperties;
 
@@ -116,6 +116,11 @@ impl Guest {
         self.folder.path().join(name)
     }
 
+    /// One more resource agent of provider `test`.
+    pub fn add_resource_agent(&self, name: &str, text: &str) {
+        write_program(&self.path("ocf/resource.d/test").join(name), text);
+    }
+
     /// As if the guest had been rebooted since the agent ended.
     pub fn new_boot(&self) {
         fs::write(self.path("boot_id"), uuid::Uuid::new_v4().to_string()).unwrap();
@@ -192,11 +197,13 @@ impl Guest {
             .unwrap();
         let completions = agent.receive_operation_completed().await.unwrap();
         let heartbeats = agent.receive_heartbeat().await.unwrap();
+        let attributes = agent.receive_attributes_changed().await.unwrap();
         Dpe {
             agent,
             epoch: 0,
             completions,
             heartbeats,
+            attributes,
         }
     }
 
@@ -320,6 +327,7 @@ pub struct Dpe {
     pub epoch: u64,
     completions: OperationCompletedStream,
     heartbeats: HeartbeatStream,
+    attributes: AttributesChangedStream,
 }
 
 impl Dpe {
@@ -372,6 +380,16 @@ impl Dpe {
                 return record;
             }
         }
+    }
+
+    /// The reports of node attributes that have come in since the last call.
+    pub async fn attributes_heard(&mut self) -> Vec<NodeAttributes> {
+        let mut heard = Vec::new();
+        while let Some(Some(signal)) = self.attributes.next().now_or_never() {
+            let args = signal.args().unwrap();
+            heard.push(NodeAttributes::from_fields(args.version, &args.attributes).unwrap());
+        }
+        heard
     }
 
     pub async fn history(&self) -> Vec<OperationRecord> {

@@ -347,3 +347,27 @@ async fn it_says_which_parameters_force_a_restart_and_has_the_others_reloaded() 
     let record = dpe.run(&operation("plain", "start")).await;
     assert_eq!(force_restart(&record), None);
 }
+
+#[tokio::test]
+async fn an_agent_without_metadata_is_asked_for_it_once_and_again_when_its_file_changes() {
+    const SILENT: &str =
+        "#!/bin/sh\n[ \"$1\" != meta-data ] || { echo asked >> \"$HA_RSCTMP/asked\"; exit 1; }\n";
+    let guest = Guest::start();
+    let mut dpe = guest.dpe(1).await;
+    let asked = || {
+        let lines = std::fs::read_to_string(guest.path("tmp/asked")).unwrap_or_default();
+        lines.lines().count()
+    };
+    let silent = || Operation {
+        agent: "Silent".into(),
+        ..operation("db", "monitor")
+    };
+    guest.add_resource_agent("Silent", SILENT);
+    for _ in 0..3 {
+        assert_eq!(dpe.run(&silent()).await.rc, rc::OK);
+        assert_eq!(asked(), 1);
+    }
+    guest.add_resource_agent("Silent", SILENT);
+    dpe.run(&silent()).await;
+    assert_eq!(asked(), 2);
+}

@@ -29,6 +29,8 @@ pub trait Agent {
     fn forget(&self, epoch: u64, resource: &str) -> Result<()>;
     /// All records ([`crate::OperationRecord`]), pending ones included.
     fn history(&self, epoch: u64) -> Result<Vec<Fields>>;
+    /// The guest's node attributes ([`crate::NodeAttributes`]): version and records.
+    fn attributes(&self, epoch: u64) -> Result<(u64, Vec<Fields>)>;
     /// An agent's metadata, XML.
     fn metadata(&self, class: &str, provider: &str, type_: &str) -> Result<String>;
     /// Ends the service for this DPE: lease and monitors off.
@@ -37,6 +39,9 @@ pub trait Agent {
     /// An operation completed, or a monitor's result changed.
     #[zbus(signal)]
     fn operation_completed(&self, record: Fields) -> zbus::Result<()>;
+    /// The guest's node attributes are these from now on.
+    #[zbus(signal)]
+    fn attributes_changed(&self, version: u64, attributes: Vec<Fields>) -> zbus::Result<()>;
     /// The agent is alive.
     #[zbus(signal)]
     fn heartbeat(&self, stamp: u64, running_operations: u32, info: Fields) -> zbus::Result<()>;

@@ -4,6 +4,9 @@ use super::MAX_ID;
 use crate::Result;
 use crate::fields::{Fields, Reader, put};
 
+/// Capability of an agent that tells node attributes.
+pub const ATTRIBUTES: &str = "attributes";
+
 /// The settings that a DPE gives an agent in Hello.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HelloSettings {
@@ -51,7 +54,7 @@ pub struct HelloReply {
     pub boot_id: String,
     /// The agent's version.
     pub version: String,
-    /// What the agent can do: resource classes (`class:ocf`, …) and optional behaviour.
+    /// What the agent can do: resource classes (`class:ocf`, …) and optional behaviour ([`ATTRIBUTES`]).
     pub capabilities: Vec<String>,
     /// How much of the lease is left; 0 where there is none or it is over.
     pub lease_remaining_ms: u64,

@@ -3,12 +3,14 @@
 //! Each has `to_fields`, which writes every key, and `from_fields`, which ignores keys that it does not know and checks type,
 //! range and length of those it does (see [`crate::fields`]). A record read by `from_fields` is bounded in memory.
 
-mod agent;
+pub mod agent;
+pub mod attribute;
 mod deployment;
 mod event;
 mod operation;
 
 pub use agent::{HelloReply, HelloSettings};
+pub use attribute::{NodeAttribute, NodeAttributes};
 pub use deployment::{DeploymentEntry, ProblemRecord};
 pub use event::Event;
 pub use operation::{

@@ -41,6 +41,7 @@ pub async fn start(folder: &Path, assembly: &str) -> String {
         folder.join("ocf"),
         temporary,
         folder.join("init.d"),
+        folder.join("state"),
         no_bus.clone(),
     ));
     let reboot = Reboot {

@@ -152,21 +152,13 @@ fn facts(cluster: &Cluster, id: ResourceId) -> Facts {
 fn colocation_score(cluster: &Cluster, id: ResourceId, node: NodeId) -> Score {
     let mut table = NodeTable::new();
     table.insert(node, cluster.fresh_entry(node));
-    for colocation in colocations::this_with(cluster, id) {
-        let colocation = cluster.colocation(colocation);
-        let factor = merge::factor(1.0, colocation);
-        merge::merge(
-            cluster,
-            colocation.primary,
-            id,
-            &mut table,
-            colocation,
-            factor,
-            merge::Mode::default(),
-        );
+    for via in colocations::this_with(cluster, id) {
+        let primary = cluster.colocation(via).primary;
+        let mode = merge::Mode::default();
+        merge::merge(cluster, primary, id, &mut table, via, mode);
     }
-    for colocation in colocations::with_this(cluster, id) {
-        let colocation = cluster.colocation(colocation);
+    for via in colocations::with_this(cluster, id) {
+        let colocation = cluster.colocation(via);
         if !colocations::has_influence(cluster, colocation, id) {
             continue;
         }
@@ -174,16 +166,7 @@ fn colocation_score(cluster: &Cluster, id: ResourceId, node: NodeId) -> Score {
             non_negative: true,
             ..merge::Mode::default()
         };
-        let factor = merge::factor(1.0, colocation);
-        merge::merge(
-            cluster,
-            colocation.dependent,
-            id,
-            &mut table,
-            colocation,
-            factor,
-            mode,
-        );
+        merge::merge(cluster, colocation.dependent, id, &mut table, via, mode);
     }
     table.get(node).map_or(Score::ZERO, |entry| entry.score)
 }

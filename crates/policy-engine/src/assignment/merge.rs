@@ -1,12 +1,12 @@
 //! What dependents wish of a primary (scheduler-spec/03 §14): before a primary is placed, the preferences of its dependents, of
 //! theirs, and so on, flow into its table, weakened by the factor of each colocation on the way.
 
-use super::{colocations, locations};
+use super::colocations;
+use super::shift::Shift;
+use super::sums::Wishes;
 use crate::configuration::constraints::colocation::Side;
 use crate::explain::Cause;
-use crate::model::{
-    AttributeLookup, Cluster, Colocation, ColocationId, NodeTable, ResourceId, Score, Variant,
-};
+use crate::model::{Cluster, Colocation, ColocationId, NodeTable, ResourceId, Score};
 use std::cmp::Ordering;
 
 /// How preferences are merged.
@@ -19,13 +19,6 @@ pub struct Mode {
     /// Follow what resources are colocated with, instead of what is colocated with them.
     pub this_with: bool,
 }
-
-/// So many merges are done in a run. The paths through entangled colocations can be exponentially many; after this number each
-/// dependent's wishes are followed only so far ([`MERGES_PER_DEPENDENT`]).
-pub const MERGES: u64 = 3_000_000;
-
-/// See [`MERGES`].
-const MERGES_PER_DEPENDENT: u64 = 1000;
 
 /// Marks a node that must not be used, while the merge goes on.
 const UNUSABLE: Score = Score(-100_000_000);
@@ -42,15 +35,7 @@ pub fn heed_dependent(cluster: &mut Cluster, primary: ResourceId, id: Colocation
         this_with: false,
     };
     let mut table = cluster.resource(primary).allowed.clone();
-    merge(
-        cluster,
-        colocation.dependent,
-        primary,
-        &mut table,
-        colocation,
-        factor(1.0, colocation),
-        mode,
-    );
+    merge(cluster, colocation.dependent, primary, &mut table, id, mode);
     cluster.resource_mut(primary).allowed = table;
     cluster.note(primary, Cause::Heeds(id));
 }
@@ -60,19 +45,38 @@ pub fn factor(factor: f32, colocation: &Colocation) -> f32 {
     factor * colocation.score.0 as f32 / Score::INFINITY.0 as f32
 }
 
-/// Merges the preferences of `source` into a table that belongs to `target`.
+/// Merges the preferences of `source` into a table that belongs to `target`, by way of a colocation.
 pub fn merge(
     cluster: &Cluster,
     source: ResourceId,
     target: ResourceId,
     table: &mut NodeTable,
-    via: &Colocation,
-    factor: f32,
+    via: ColocationId,
     mode: Mode,
 ) {
-    let mut merger = Merger::new(cluster, target, mode);
-    merger.merge(source, table, via, factor, mode.rollback);
-    merger.finish();
+    let factor = factor(1.0, cluster.colocation(via));
+    let mut merger = Merger::new(cluster, target, table, mode);
+    let mut work = merger.scores(table);
+    merger.merge(source, &mut work, via, factor, mode.rollback);
+    merger.finish(work, table);
+}
+
+/// [`merge`] without sums.
+#[cfg(test)]
+pub fn merge_step_by_step(
+    cluster: &Cluster,
+    source: ResourceId,
+    target: ResourceId,
+    table: &mut NodeTable,
+    via: ColocationId,
+    mode: Mode,
+) {
+    let mut merger = Merger::new(cluster, target, table, mode);
+    merger.wishes.sums = false;
+    let mut work = merger.scores(table);
+    let factor = factor(1.0, cluster.colocation(via));
+    merger.merge(source, &mut work, via, factor, mode.rollback);
+    merger.finish(work, table);
 }
 
 /// The table of `source` with the preferences of everything that it is colocated with (§9.1).
@@ -89,188 +93,215 @@ pub fn with_primaries(cluster: &Cluster, source: ResourceId) -> NodeTable {
         this_with: true,
         ..Mode::default()
     };
-    let mut merger = Merger::new(cluster, source, mode);
     let mut table = cluster.resource(source).allowed.clone();
-    merger.merging[group.index()] = true;
-    merger.merging[source.index()] = true;
-    if has_usable(cluster, &table) {
-        merger.go_on(source, &mut table, 1.0);
+    let mut merger = Merger::new(cluster, source, &table, mode);
+    let mut work = merger.scores(&table);
+    // sums know nothing of a group that must not be met again through its first member
+    merger.wishes.sums &= group == source;
+    *merger.is_merging(group) = true;
+    *merger.is_merging(source) = true;
+    if merger.has_usable(&work) {
+        merger.go_on(source, &mut work, 1.0);
     }
-    merger.finish();
+    *merger.is_merging(group) = false;
+    *merger.is_merging(source) = false;
+    merger.finish(work, &mut table);
     table
 }
 
+/// One merge under way. Its scores are a list by [`NodeId`](crate::model::NodeId), in which nodes that are not in the table are banned.
 struct Merger<'c> {
     cluster: &'c Cluster,
-    /// The resource whose table it is.
-    target: ResourceId,
     mode: Mode,
-    /// Resources whose merge is under way: each contributes once. By resource.
-    merging: Vec<bool>,
-    /// Merges that were granted, and how many of them are left until it gives up.
-    granted: u64,
-    left: u64,
+    /// Nodes that are in the table and available. By node.
+    available: Vec<bool>,
+    wishes: Wishes<'c>,
     /// Room that one merge leaves to the next.
-    spare: (NodeTable, Vec<Score>),
+    spare: Vec<Score>,
 }
 
 impl<'c> Merger<'c> {
-    fn new(cluster: &'c Cluster, target: ResourceId, mode: Mode) -> Self {
-        let granted = cluster.merges_left.get().max(MERGES_PER_DEPENDENT);
+    fn new(cluster: &'c Cluster, target: ResourceId, table: &NodeTable, mode: Mode) -> Self {
+        let mut available = vec![false; cluster.nodes.len()];
+        for (node, _) in table.iter() {
+            available[node.index()] = cluster.node(node).is_available();
+        }
+        let side = if mode.this_with {
+            Side::ThisWith
+        } else {
+            Side::WithThis
+        };
         Merger {
             cluster,
-            target,
             mode,
-            merging: vec![false; cluster.resources.len()],
-            granted,
-            left: granted,
-            spare: Default::default(),
+            available,
+            wishes: Wishes::new(cluster, target, side),
+            spare: Vec::new(),
         }
     }
 
-    /// Accounts for the merges.
-    fn finish(self) {
-        let used = self.granted - self.left;
-        let left = self.cluster.merges_left.get().saturating_sub(used);
-        self.cluster.merges_left.set(left);
+    fn scores(&self, table: &NodeTable) -> Vec<Score> {
+        let mut scores = vec![Score::MINUS_INFINITY; self.available.len()];
+        for (node, entry) in table.iter() {
+            scores[node.index()] = entry.score;
+        }
+        scores
+    }
+
+    fn finish(self, scores: Vec<Score>, table: &mut NodeTable) {
+        for (node, entry) in table.iter_mut() {
+            entry.score = scores[node.index()];
+        }
+        self.wishes.finish();
+    }
+
+    fn is_merging(&mut self, id: ResourceId) -> &mut bool {
+        &mut self.wishes.memory.merging[id.index()]
     }
 
     fn merge(
         &mut self,
         source: ResourceId,
-        table: &mut NodeTable,
-        via: &Colocation,
+        work: &mut Vec<Score>,
+        via: ColocationId,
         factor: f32,
         rollback: bool,
     ) {
-        if self.left == 0 || self.merging[source.index()] {
+        if *self.is_merging(source) {
             return;
         }
-        self.merging[source.index()] = true;
-        self.left -= 1;
+        *self.is_merging(source) = true;
         let resource = self.cluster.resource(source);
-        if matches!(resource.variant, Variant::Group(_)) {
-            if let Some(first) = resource.children.first() {
-                self.merge(*first, table, via, factor, rollback);
+        if !resource.is_group() {
+            self.merge_speaker(source, work, via, factor, rollback);
+        } else if let Some(first) = resource.children.first() {
+            self.merge(*first, work, via, factor, rollback);
+        }
+        *self.is_merging(source) = false;
+    }
+
+    /// Merges the preferences of what is no group.
+    fn merge_speaker(
+        &mut self,
+        source: ResourceId,
+        work: &mut Vec<Score>,
+        via: ColocationId,
+        factor: f32,
+        rollback: bool,
+    ) {
+        let sum = self.wishes.sum(source, via, factor);
+        if let Some(sum) = &sum
+            && self.goes_smoothly(work, &sum.all)
+        {
+            let shifts = work.iter().zip(&sum.all);
+            let summed = shifts.map(|(score, shift)| shift.apply(*score)).collect();
+            let steps = std::mem::replace(work, summed);
+            if cfg!(debug_assertions) {
+                self.check(source, steps, via, factor, work);
             }
-        } else {
-            let mut before = std::mem::take(&mut self.spare.0);
-            before.clone_from(table);
-            self.add_matching(source, table, via, factor);
-            let usable = has_usable(self.cluster, table);
-            let undone = rollback && !usable;
-            if undone {
-                std::mem::swap(table, &mut before);
-            }
-            self.spare.0 = before;
-            if usable {
-                self.go_on(source, table, factor);
-            }
-            if !undone && self.mode.non_negative {
-                for (_, entry) in table.iter_mut() {
-                    if entry.score == UNUSABLE {
-                        entry.score = Score(1);
-                    }
-                }
+            return;
+        }
+        let mut before = std::mem::take(&mut self.spare);
+        before.clone_from(work);
+        match &sum {
+            Some(sum) => self.add(&sum.own, work),
+            None => {
+                let own = self.wishes.own(source, via, factor);
+                self.add(&own, work);
+                self.wishes.spare = own;
             }
         }
-        self.merging[source.index()] = false;
+        let usable = self.has_usable(work);
+        let undone = rollback && !usable;
+        if undone {
+            std::mem::swap(work, &mut before);
+        }
+        self.spare = before;
+        if usable {
+            self.go_on(source, work, factor);
+        }
+        if !undone && self.mode.non_negative {
+            for score in work.iter_mut().filter(|score| **score == UNUSABLE) {
+                *score = Score(1);
+            }
+        }
+    }
+
+    /// Debug builds check sums against the steps that they stand for, unless those are very many.
+    fn check(
+        &mut self,
+        source: ResourceId,
+        mut steps: Vec<Score>,
+        via: ColocationId,
+        factor: f32,
+        summed: &[Score],
+    ) {
+        let sums = std::mem::replace(&mut self.wishes.sums, false);
+        let left = std::mem::replace(&mut self.wishes.left, 50_000);
+        self.merge_speaker(source, &mut steps, via, factor, true);
+        assert!(
+            self.wishes.left == 0 || steps == summed,
+            "{steps:?} {summed:?}"
+        );
+        self.wishes.left = left;
+        self.wishes.sums = sums;
     }
 
     /// Merges what lies behind `source`.
-    fn go_on(&mut self, source: ResourceId, work: &mut NodeTable, factor: f32) {
+    fn go_on(&mut self, source: ResourceId, work: &mut Vec<Score>, factor: f32) {
         let cluster = self.cluster;
-        let side = if self.mode.this_with {
-            Side::ThisWith
-        } else {
-            Side::WithThis
-        };
-        for id in colocations::list(cluster, source, side).iter().copied() {
-            let next = cluster.colocation(id);
-            if side == Side::WithThis && !colocations::has_influence(cluster, next, next.primary) {
-                continue;
+        for id in self.wishes.behind(source).iter().copied() {
+            if !self.wishes.spend(1) {
+                return;
             }
-            let weakened = self::factor(factor, next);
-            stacker::maybe_grow(64 * 1024, 1024 * 1024, || {
-                self.merge(side.other(next), work, next, weakened, true);
-            });
+            let colocation = cluster.colocation(id);
+            if self.wishes.is_heard(colocation) {
+                let next = self.wishes.side.other(colocation);
+                let weakened = self::factor(factor, colocation);
+                stacker::maybe_grow(64 * 1024, 1024 * 1024, || {
+                    self.merge(next, work, id, weakened, true);
+                });
+            }
         }
     }
 
-    /// Adds the scores of `source` on matching nodes (§14.3).
-    fn add_matching(
-        &mut self,
-        source: ResourceId,
-        work: &mut NodeTable,
-        via: &Colocation,
-        factor: f32,
-    ) {
-        let cluster = self.cluster;
-        let with_group = self.with_group_locations(source, via);
-        let table = with_group
-            .as_ref()
-            .unwrap_or(&cluster.resource(source).allowed);
-        let room = std::mem::take(&mut self.spare.1);
-        let best = BestScores::new(cluster, source, &via.attribute, table, room);
-        let of_target = AttributeLookup::for_colocation(cluster, &via.attribute, self.target);
-        // banning what must not be near is no reason to go there, unless it can only go there
-        let is_void = |best: Score| {
-            !(cluster.resource(via.primary).stickiness.0 < -best.0
-                && colocations::has_influence(cluster, via, via.primary)
-                && has_one_allowed(&cluster.resource(via.dependent).allowed))
-        };
-        for (node, entry) in work.iter_mut() {
-            let best = best.get(&of_target, node);
-            if factor < 0.0 && best < Score::ZERO && is_void(best) {
-                continue;
+    /// Adds a dependent's own wishes.
+    fn add(&self, own: &[Score], work: &mut [Score]) {
+        let pairs = work.iter_mut().zip(own);
+        if !self.mode.non_negative {
+            for (score, wish) in pairs {
+                *score = score.add(*wish);
             }
-            if entry.score == UNUSABLE {
-                continue;
-            }
-            let sum = entry.score.add(weakened(best, factor));
-            entry.score = match entry.score.cmp(&Score::ZERO) {
+            return;
+        }
+        for (score, wish) in pairs.filter(|(score, _)| **score != UNUSABLE) {
+            let sum = score.add(*wish);
+            *score = match (*score).cmp(&Score::ZERO) {
                 // already negative: the dependent may make it worse
                 Ordering::Less => sum,
-                _ if !self.mode.non_negative || sum >= Score::ZERO => sum,
+                _ if sum >= Score::ZERO => sum,
                 Ordering::Equal => Score::ZERO,
                 Ordering::Greater => UNUSABLE,
             };
         }
-        if let BestScores::ByNode(_, room) = best {
-            self.spare.1 = room;
-        }
     }
 
-    /// A group's location constraints, which only its first member knows, for a later member that is a dependent itself.
-    fn with_group_locations(&self, source: ResourceId, via: &Colocation) -> Option<NodeTable> {
-        let cluster = self.cluster;
-        let group = cluster.resource(source).parent?;
-        let parent = cluster.resource(group);
-        if via.dependent != source
-            || !via.explicit
-            || !parent.is_group()
-            || parent.locations.is_empty()
-            || parent.children.first() == Some(&source)
-        {
-            return None;
-        }
-        let mut table = cluster.resource(source).allowed.clone();
-        locations::add_group_locations(cluster, group, source, &mut table);
-        Some(table)
+    fn has_usable(&self, work: &[Score]) -> bool {
+        let mut nodes = self.available.iter().zip(work);
+        nodes.any(|(available, score)| *available && *score >= Score::ZERO)
     }
-}
 
-/// `score × factor`, rounded half away from zero; a preference that would vanish becomes one point, whose sign is the factor's.
-fn weakened(score: Score, factor: f32) -> Score {
-    if score == Score::ZERO {
-        return Score::ZERO;
+    /// Whether certainly no step of a row of additions is undone, because some node is usable at each of them.
+    fn goes_smoothly(&self, work: &[Score], all: &[Shift]) -> bool {
+        let mut nodes = self.available.iter().zip(work).zip(all);
+        let usable =
+            nodes.any(|((available, score), shift)| *available && shift.is_smooth_from(*score));
+        usable
+            && (!self.mode.non_negative
+                || work.iter().zip(all).all(|(score, shift)| {
+                    score.is_minus_infinity() && *score != UNUSABLE || shift.is_smooth_from(*score)
+                }))
     }
-    let product = f64::from(factor * score.0 as f32);
-    let rounded = (product + if product < 0.0 { -0.5 } else { 0.5 }) as i64;
-    if rounded == 0 {
-        return Score(if factor > 0.0 { 1 } else { -1 });
-    }
-    Score::clamped(rounded)
 }
 
 /// Whether some node of the table is usable with its score.
@@ -278,95 +309,4 @@ pub fn has_usable(cluster: &Cluster, table: &NodeTable) -> bool {
     table
         .iter()
         .any(|(node, entry)| cluster.is_usable_at(node, entry.score))
-}
-
-fn has_one_allowed(table: &NodeTable) -> bool {
-    let mut allowed = table.iter().filter(|(_, e)| e.score >= Score::ZERO);
-    allowed.next().is_some() && allowed.next().is_none()
-}
-
-/// The best score of a table per value of a node attribute, over the nodes that are available.
-enum BestScores<'t> {
-    /// For `#uname` where all nodes are named and nobody asks for a guest's host: what the table says.
-    Same(&'t NodeTable),
-    /// For `#uname`, which is different on every node: by node. `None` in front: nodes without name attribute.
-    ByNode(Score, Vec<Score>),
-    /// Lower-cased value, best score.
-    ByValue(Vec<(Option<String>, Score)>),
-}
-
-impl<'t> BestScores<'t> {
-    /// `room`: a list that may be used for the result.
-    fn new(
-        cluster: &Cluster,
-        source: ResourceId,
-        attribute: &str,
-        table: &'t NodeTable,
-        room: Vec<Score>,
-    ) -> Self {
-        if attribute == "#uname" && !cluster.has_remote_nodes {
-            return BestScores::Same(table);
-        }
-        let lookup = AttributeLookup::for_colocation(cluster, attribute, source);
-        let available = table
-            .iter()
-            .filter(|(node, _)| cluster.node(*node).is_available());
-        if attribute == "#uname" {
-            let mut nameless = Score::MINUS_INFINITY;
-            let mut best = room;
-            best.clear();
-            best.resize(cluster.nodes.len(), Score::MINUS_INFINITY);
-            for (node, entry) in available {
-                let slot = match lookup.named_source(node) {
-                    Some(node) => &mut best[node.index()],
-                    None => &mut nameless,
-                };
-                *slot = entry.score.max(*slot);
-            }
-            return BestScores::ByNode(nameless, best);
-        }
-        let mut best: Vec<(Option<String>, Score)> = Vec::new();
-        for (node, entry) in available {
-            let value = lookup.value(node).map(str::to_ascii_lowercase);
-            match best.iter_mut().find(|(known, _)| *known == value) {
-                Some((_, score)) => *score = entry.score.max(*score),
-                None => best.push((value, entry.score)),
-            }
-        }
-        BestScores::ByValue(best)
-    }
-
-    /// The best score where the attribute has the value that it has on `node` for another resource.
-    fn get(&self, lookup: &AttributeLookup<'_>, node: crate::model::NodeId) -> Score {
-        match self {
-            BestScores::Same(table) => match table.get(node) {
-                Some(entry) if lookup.cluster().node(node).is_available() => entry.score,
-                _ => Score::MINUS_INFINITY,
-            },
-            BestScores::ByNode(nameless, best) => match lookup.named_source(node) {
-                Some(node) => best[node.index()],
-                None => *nameless,
-            },
-            BestScores::ByValue(best) => {
-                let value = lookup.value(node);
-                best.iter()
-                    .find(|(known, _)| crate::model::same_value(known.as_deref(), value))
-                    .map_or(Score::MINUS_INFINITY, |(_, score)| *score)
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_weakened_preference_never_vanishes() {
-        assert_eq!(weakened(Score(1000), 0.002), Score(2));
-        assert_eq!(weakened(Score(90), -0.0003), Score(-1));
-        assert_eq!(weakened(Score(-30), 0.0001), Score(1));
-        assert_eq!(weakened(Score::ZERO, 0.5), Score::ZERO);
-        assert_eq!(weakened(Score::MINUS_INFINITY, 1.0), Score::MINUS_INFINITY);
-    }
 }

@@ -6,6 +6,9 @@
 //!    colocations ─ which constraints concern a resource
 //!    apply       ─ what a placed primary does to a dependent
 //!    merge       ─ what dependents' wishes do to a primary
+//!       wishes       ─ those of one dependent
+//!       sums, shift  ─ those of many, as one
+//!       merge_memory ─ what is remembered of them
 //!    candidates  ─ how nodes compare
 //!    utilization ─ what fits where
 //!    commit      ─ taking a node
@@ -32,17 +35,24 @@ mod instance_order;
 pub mod instances;
 mod locations;
 mod merge;
+mod merge_memory;
 mod merge_sort;
 mod placement_order;
 mod primitive;
 mod promotion;
 mod promotion_scores;
+mod shift;
+mod sums;
+#[cfg(test)]
+mod tests;
 mod utilization;
+mod wishes;
 
 pub use commit::unassign_for_good;
 pub use criteria::apply_criteria;
 
-pub(crate) use merge::MERGES;
+pub(crate) use merge_memory::MergeMemory;
+pub(crate) use sums::work_for;
 
 use crate::model::{Cluster, Level, NodeId, PlacementStrategy, ResourceId, Variant};
 
@@ -66,7 +76,8 @@ pub fn assign(cluster: &mut Cluster) {
         }
     }
     utilization::finish(cluster);
-    if cluster.merges_left.get() == 0 {
+    *cluster.caches.merges.get_mut() = MergeMemory::default();
+    if cluster.work_left.get() == 0 {
         cluster.say(
             Level::Warning,
             "Colocations are too entangled: wishes of distant dependents were not considered; use fewer colocation constraints",

@@ -21,6 +21,8 @@ pub struct Caches {
     pub digests: Filled<(NodeId, ResourceId, Task, u32), Digests>,
     /// What the actions of collectives' children have in common.
     pub parts: crate::ordering::parts::Answers,
+    /// What lies behind dependents.
+    pub merges: RefCell<crate::assignment::MergeMemory>,
     /// The empty table.
     pub nothing: Arc<Table>,
 }

@@ -66,8 +66,8 @@ pub struct Cluster {
     pub recheck_by: Cell<Option<i64>>,
     /// What was decided and why, if `run.explain`.
     pub journal: Option<Box<crate::explain::Journal>>,
-    /// How often dependents' wishes may still be merged at full depth (assignment).
-    pub merges_left: Cell<u64>,
+    /// How much work the merging of dependents' wishes may still be (assignment).
+    pub work_left: Cell<u64>,
     /// Score lines in order of computation, if `run.scores`.
     pub score_lines: Vec<ScoreLine>,
     /// Lines that the run prints or logs.
@@ -174,6 +174,7 @@ impl Cluster {
     /// An empty cluster over `document`.
     pub fn new(document: Arc<Document>, now: i64, run: RunOptions) -> Cluster {
         let journal = run.explain.then(Box::default);
+        let work = crate::assignment::work_for(document.element_count());
         Cluster {
             document,
             now,
@@ -202,7 +203,7 @@ impl Cluster {
             poisoned_digests: Default::default(),
             recheck_by: Cell::new(None),
             journal,
-            merges_left: Cell::new(crate::assignment::MERGES),
+            work_left: Cell::new(work),
             score_lines: Vec::new(),
             messages: Vec::new(),
             by_name: FxHashMap::default(),
@@ -224,8 +225,9 @@ impl Cluster {
     pub fn resource(&self, id: ResourceId) -> &Resource {
         &self.resources[id.index()]
     }
-    /// The resource, to change it.
+    /// The resource, to change it. What was remembered about it is forgotten.
     pub fn resource_mut(&mut self, id: ResourceId) -> &mut Resource {
+        self.caches.merges.get_mut().forget(id);
         &mut self.resources[id.index()]
     }
     /// The action.

@@ -1,0 +1,115 @@
+//! The socket between the tools and the agent: its two ends.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use cpe_bus::PeerAddress;
+use cpe_bus::peer::{Access, PeerListener};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::{Answer, MAX_MESSAGE, Request, socket_path};
+use crate::engine::commands::Command;
+
+/// How long either side waits for the other.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How many requests are heard at a time; others wait.
+const MAX_CONNECTIONS: usize = 32;
+
+/// Opens the socket, for this process's user and root only.
+///
+/// # Errors
+/// Those of [`PeerListener::bind`].
+pub async fn bind(state_dir: &Path) -> anyhow::Result<PeerListener> {
+    let address = PeerAddress::Unix(socket_path(state_dir));
+    let access = Access {
+        mode: 0o600,
+        group: None,
+        allowed_uids: vec![0, rustix::process::geteuid().as_raw()],
+    };
+    let listener = PeerListener::bind(&address, &access).await;
+    listener.map_err(|error| anyhow!(error.message()))
+}
+
+/// Takes requests until the listener fails.
+///
+/// # Errors
+/// Those of accept(2) that do not concern one connection.
+pub async fn serve(listener: PeerListener, engine: mpsc::Sender<Command>) -> std::io::Result<()> {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let slot = Arc::clone(&slots).acquire_owned().await;
+        let stream = listener.accept().await?;
+        let engine = engine.clone();
+        tokio::spawn(async move {
+            let answered = tokio::time::timeout(PATIENCE, converse(stream, &engine)).await;
+            if let Ok(Err(error)) = answered {
+                tracing::warn!("a request about node attributes failed: {error:#}");
+            }
+            drop(slot);
+        });
+    }
+}
+
+async fn converse(mut stream: UnixStream, engine: &mpsc::Sender<Command>) -> anyhow::Result<()> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_MESSAGE)? + 1;
+    (&mut stream).take(limit).read_to_end(&mut bytes).await?;
+    let answer = match read_request(&bytes) {
+        Ok(request) => {
+            let (reply, answer) = oneshot::channel();
+            let command = Command::Attribute { request, reply };
+            engine.send(command).await.context("this agent is ending")?;
+            answer.await.context("this agent is ending")?
+        }
+        Err(error) => Answer::Refused {
+            code: super::tools::DATA_ERROR,
+            message: format!("{error:#}"),
+        },
+    };
+    stream.write_all(&serde_json::to_vec(&answer)?).await?;
+    stream.shutdown().await?;
+    Ok(())
+}
+
+fn read_request(bytes: &[u8]) -> anyhow::Result<Request> {
+    if bytes.len() > MAX_MESSAGE {
+        bail!("the request has more than {MAX_MESSAGE} bytes");
+    }
+    serde_json::from_slice(bytes).context("this is no request that this agent understands")
+}
+
+/// Asks the agent with that state folder.
+///
+/// # Errors
+/// If it does not answer; says what to do.
+pub fn ask(state_dir: &Path, request: &Request) -> anyhow::Result<Answer> {
+    let path = socket_path(state_dir);
+    let converse = || -> anyhow::Result<Answer> {
+        let mut stream = BlockingStream::connect(&path)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.write_all(&serde_json::to_vec(request)?)?;
+        stream.shutdown(Shutdown::Write)?;
+        let mut answer = Vec::new();
+        stream
+            .take(u64::try_from(MAX_MESSAGE)?)
+            .read_to_end(&mut answer)?;
+        if answer.is_empty() {
+            bail!("it closed the connection; may this user talk to it?");
+        }
+        Ok(serde_json::from_slice(&answer)?)
+    };
+    converse().with_context(|| {
+        format!(
+            "cpe-agent did not answer at {} (is cpe-agent.service running?)",
+            path.display()
+        )
+    })
+}

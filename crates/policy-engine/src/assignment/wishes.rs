@@ -1,0 +1,153 @@
+//! What one dependent wishes of a primary: by how much it changes the primary's score for each node (scheduler-spec/03 §14.3).
+
+use super::{colocations, locations};
+use crate::model::{AttributeLookup, Cluster, Colocation, NodeId, NodeTable, ResourceId, Score};
+use rustc_hash::FxHashMap;
+use std::cell::LazyCell;
+
+/// Collects what `source` adds to the scores of `target` by way of a colocation, by [`NodeId`]; 0 where it has no say. It depends on
+/// the target only where nodes have hosts whose attributes count instead: in clusters with remote nodes.
+pub fn collect(
+    cluster: &Cluster,
+    source: ResourceId,
+    target: ResourceId,
+    via: &Colocation,
+    factor: f32,
+    wishes: &mut Vec<Score>,
+) {
+    let with_group = with_group_locations(cluster, source, via);
+    let table = with_group
+        .as_ref()
+        .unwrap_or(&cluster.resource(source).allowed);
+    let best = BestScores::new(cluster, source, &via.attribute, table);
+    let of_target = AttributeLookup::for_colocation(cluster, &via.attribute, target);
+    // banning what must not be near is no reason to go there, unless it can only go there
+    let insists = LazyCell::new(|| {
+        colocations::has_influence(cluster, via, via.primary)
+            && has_one_allowed(&cluster.resource(via.dependent).allowed)
+    });
+    let is_void = |best: Score| {
+        let stays = cluster.resource(via.primary).stickiness.0 >= -best.0;
+        stays || !*insists
+    };
+    wishes.clear();
+    wishes.extend((0..cluster.nodes.len()).map(|node| {
+        let best = best.get(&of_target, NodeId::new(node));
+        if factor < 0.0 && best < Score::ZERO && is_void(best) {
+            return Score::ZERO;
+        }
+        weakened(best, factor)
+    }));
+}
+
+/// A group's location constraints, which only its first member knows, for a later member that is a dependent itself.
+fn with_group_locations(
+    cluster: &Cluster,
+    source: ResourceId,
+    via: &Colocation,
+) -> Option<NodeTable> {
+    let group = cluster.resource(source).parent?;
+    let parent = cluster.resource(group);
+    if via.dependent != source
+        || !via.explicit
+        || !parent.is_group()
+        || parent.locations.is_empty()
+        || parent.children.first() == Some(&source)
+    {
+        return None;
+    }
+    let mut table = cluster.resource(source).allowed.clone();
+    locations::add_group_locations(cluster, group, source, &mut table);
+    Some(table)
+}
+
+/// `score × factor`, rounded half away from zero; a preference that would vanish becomes one point, whose sign is the factor's.
+fn weakened(score: Score, factor: f32) -> Score {
+    if score == Score::ZERO {
+        return Score::ZERO;
+    }
+    let product = f64::from(factor * score.0 as f32);
+    let rounded = (product + if product < 0.0 { -0.5 } else { 0.5 }) as i64;
+    if rounded == 0 {
+        return Score(if factor > 0.0 { 1 } else { -1 });
+    }
+    Score::clamped(rounded)
+}
+
+fn has_one_allowed(table: &NodeTable) -> bool {
+    let mut allowed = table.iter().filter(|(_, e)| e.score >= Score::ZERO);
+    allowed.next().is_some() && allowed.next().is_none()
+}
+
+/// The best score of a table per value of a node attribute, over the nodes that are available.
+enum BestScores<'t> {
+    /// For `#uname` where all nodes are named and nobody asks for a guest's host: what the table says.
+    Same(&'t NodeTable),
+    /// For `#uname`, which is different on every node: by node. `None` in front: nodes without name attribute.
+    ByNode(Score, Vec<Score>),
+    /// By lower-cased value.
+    ByValue(FxHashMap<Option<String>, Score>),
+}
+
+impl<'t> BestScores<'t> {
+    fn new(cluster: &Cluster, source: ResourceId, attribute: &str, table: &'t NodeTable) -> Self {
+        if attribute == "#uname" && !cluster.has_remote_nodes {
+            return BestScores::Same(table);
+        }
+        let lookup = AttributeLookup::for_colocation(cluster, attribute, source);
+        let available = table
+            .iter()
+            .filter(|(node, _)| cluster.node(*node).is_available());
+        if attribute == "#uname" {
+            let mut nameless = Score::MINUS_INFINITY;
+            let mut best = vec![Score::MINUS_INFINITY; cluster.nodes.len()];
+            for (node, entry) in available {
+                let slot = match lookup.named_source(node) {
+                    Some(node) => &mut best[node.index()],
+                    None => &mut nameless,
+                };
+                *slot = entry.score.max(*slot);
+            }
+            return BestScores::ByNode(nameless, best);
+        }
+        let mut best: FxHashMap<Option<String>, Score> = FxHashMap::default();
+        for (node, entry) in available {
+            let value = lookup.value(node).map(str::to_ascii_lowercase);
+            let score = best.entry(value).or_insert(entry.score);
+            *score = entry.score.max(*score);
+        }
+        BestScores::ByValue(best)
+    }
+
+    /// The best score where the attribute has the value that it has on `node` for another resource.
+    fn get(&self, lookup: &AttributeLookup<'_>, node: NodeId) -> Score {
+        match self {
+            BestScores::Same(table) => match table.get(node) {
+                Some(entry) if lookup.cluster().node(node).is_available() => entry.score,
+                _ => Score::MINUS_INFINITY,
+            },
+            BestScores::ByNode(nameless, best) => match lookup.named_source(node) {
+                Some(node) => best[node.index()],
+                None => *nameless,
+            },
+            BestScores::ByValue(best) => {
+                let value = lookup.value(node).map(str::to_ascii_lowercase);
+                best.get(&value).copied().unwrap_or(Score::MINUS_INFINITY)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weakened_preference_never_vanishes() {
+        assert_eq!(weakened(Score(1000), 0.002), Score(2));
+        assert_eq!(weakened(Score(90), -0.0003), Score(-1));
+        assert_eq!(weakened(Score(-30), 0.0001), Score(1));
+        assert_eq!(weakened(Score::ZERO, 0.5), Score::ZERO);
+        assert_eq!(weakened(Score::MINUS_INFINITY, 1.0), Score::MINUS_INFINITY);
+    }
+}
