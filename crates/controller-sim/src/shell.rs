@@ -101,6 +101,14 @@ impl World {
         if disturbs && self.peaceful {
             return;
         }
+        // Nobody sends a document to a deployment that they have ended.
+        let ended = |controller: &Controller| controller.document().is_none();
+        if matches!(request, Request::Load { .. })
+            && self.scenario.ending.is_some()
+            && self.shell.controller.as_ref().is_some_and(ended)
+        {
+            return;
+        }
         // A document that had to wait may have been changed meanwhile.
         let request = if matches!(request, Request::Load { .. }) {
             self.load_request()

@@ -141,7 +141,7 @@ impl Controller {
         let Some(asked) = self.asked.take_if(|asked| asked.number == number) else {
             return;
         };
-        if self.changed.is_some() && !self.makes(Sabotage::BelieveOldDecisions) {
+        if self.changed.is_some() {
             // the first reason is still the one that nothing was done about
             self.changed = Some(asked.reason);
             return;

@@ -20,13 +20,11 @@ pub enum Sabotage {
     LeaveServices,
     /// Have agents forget what is cleaned up at once, whatever still runs.
     ForgetFailed,
-    /// Carry out what was decided about a world that has changed since.
-    BelieveOldDecisions,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Sabotage; 9] = [
+    pub const ALL: [Sabotage; 8] = [
         Sabotage::SkipLeaseWait,
         Sabotage::NoMargins,
         Sabotage::ForgetEvents,
@@ -35,7 +33,6 @@ impl Sabotage {
         Sabotage::IgnoreLimits,
         Sabotage::LeaveServices,
         Sabotage::ForgetFailed,
-        Sabotage::BelieveOldDecisions,
     ];
 
     /// Its name on a command line.
@@ -49,7 +46,6 @@ impl Sabotage {
             Sabotage::IgnoreLimits => "ignore-limits",
             Sabotage::LeaveServices => "leave-services",
             Sabotage::ForgetFailed => "forget-failed",
-            Sabotage::BelieveOldDecisions => "believe-old-decisions",
         }
     }
 }
