@@ -248,13 +248,14 @@ impl World {
         if own.agent.may_run().is_empty() {
             return;
         }
-        // The time for it counts from the end of the lease, also for an agent that was restarted since.
-        let left_us = own.agent.lease.as_ref().map_or(0, |lease| {
-            (lease.ends_us + lease.stop_timeout_us).saturating_sub(clock)
+        // Counted from the end of the lease, whichever process of the agent sees it.
+        let deadline_us = own.agent.lease.as_ref().map_or(self.now_us, |lease| {
+            own.when(lease.ends_us) + lease.stop_timeout_us
         });
+        let left_us = deadline_us.saturating_sub(self.now_us);
         let resources = own.agent.may_run();
         self.say(|| format!("node {guest}: the lease is over, services are stopped"));
-        self.guests[guest].agent.stopping_until_us = Some(self.now_us + left_us);
+        self.guests[guest].agent.stopping_until_us = Some(deadline_us);
         // What is under way or waits is given up.
         let wall = self.time().wall_us;
         let agent = &mut self.guests[guest].agent;

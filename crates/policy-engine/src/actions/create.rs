@@ -227,7 +227,7 @@ pub fn newest_task(
     cluster
         .resource(resource)
         .actions
-        .with_task(task)
+        .with_task(task, node)
         .rev()
         .find(|id| {
             let action = cluster.action(*id);

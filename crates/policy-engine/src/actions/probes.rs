@@ -59,23 +59,34 @@ fn probe_clone(cluster: &mut Cluster, clone: ResourceId, node: NodeId) -> bool {
             return false;
         }
     }
-    instances::sort_by_number(cluster, clone);
+    if let Variant::Clone(data) = &mut cluster.resource_mut(clone).variant
+        && !std::mem::replace(&mut data.sorted_for_probes, true)
+    {
+        instances::sort_by_number(cluster, clone);
+    }
     let resource = cluster.resource(clone);
     if resource.unique {
         return probe_all(cluster, resource.children.clone(), node);
     }
-    let known = |id: ResourceId| {
-        cluster
-            .leaves(id)
-            .iter()
-            .any(|l| cluster.resource(*l).known_on.contains(node))
-    };
-    let assigned = |id: ResourceId| cluster.location_of(id, false) == Some(node);
+    // asked for every node and instance
     let instances = &resource.children;
-    let chosen = (instances.iter().copied().find(|i| known(*i)))
-        .or_else(|| instances.iter().copied().find(|i| assigned(*i)))
-        .or_else(|| instances.first().copied());
+    let known = |id: &&ResourceId| is_known(cluster, **id, node);
+    let assigned = |id: &&ResourceId| cluster.is_at(**id, node, false);
+    let chosen = (instances.iter().find(known))
+        .or_else(|| instances.iter().find(assigned))
+        .or_else(|| instances.first())
+        .copied();
     chosen.is_some_and(|instance| probe(cluster, instance, node))
+}
+
+/// Whether the history on a node tells something about a resource or what is below it.
+fn is_known(cluster: &Cluster, id: ResourceId, node: NodeId) -> bool {
+    let resource = cluster.resource(id);
+    if resource.is_primitive() {
+        return resource.known_on.contains(node);
+    }
+    let mut children = resource.children.iter();
+    children.any(|child| is_known(cluster, *child, node))
 }
 
 fn probe_bundle(cluster: &mut Cluster, bundle: ResourceId, node: NodeId) -> bool {

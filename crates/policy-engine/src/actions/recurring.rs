@@ -5,6 +5,7 @@ use super::fencing;
 use crate::configuration::operations;
 use crate::model::*;
 use crate::ordering::{self, link, side, side_of};
+use rustc_hash::FxHashMap;
 
 /// A configured recurring operation that qualifies (§6.2).
 struct Recurring {
@@ -36,6 +37,10 @@ pub fn schedule(cluster: &mut Cluster, id: ResourceId) {
 
 fn qualifying(cluster: &Cluster, id: ResourceId) -> Vec<Recurring> {
     let list = &cluster.resource(id).config.operations;
+    let mut twins: FxHashMap<(&str, u32), usize> = FxHashMap::default();
+    for op in list.iter().filter(|op| op.id.is_some()) {
+        *twins.entry((&op.name, op.interval_ms)).or_default() += 1;
+    }
     let mut out = Vec::new();
     for op in list {
         let task = Task::parse(&op.name);
@@ -52,10 +57,7 @@ fn qualifying(cluster: &Cluster, id: ResourceId) -> Vec<Recurring> {
         if op.interval_ms == 0 || op.id.is_none() || never {
             continue;
         }
-        let twins = list
-            .iter()
-            .filter(|o| o.id.is_some() && o.name == op.name && o.interval_ms == op.interval_ms);
-        if twins.count() > 1 {
+        if twins[&(&*op.name, op.interval_ms)] > 1 {
             continue;
         }
         let role = match op.role.as_deref().map(Role::parse) {

@@ -24,44 +24,65 @@ pub fn sorted_by_base_score(cluster: &Cluster) -> Vec<NodeId> {
     sort(cluster, scored, None)
 }
 
+/// The best node of a table: the first of [`sorted`].
+pub fn best(cluster: &Cluster, table: &NodeTable, current: Option<NodeId>) -> Option<NodeId> {
+    if cluster.options.placement_strategy == PlacementStrategy::Balanced {
+        return sorted(cluster, table, current).first().copied();
+    }
+    table
+        .iter()
+        .map(|(node, entry)| (node, score_of(cluster, node, entry.score)))
+        .min_by(|a, b| compare(cluster, *a, *b, current))
+        .map(|(node, _)| node)
+}
+
 fn sort(
     cluster: &Cluster,
     mut scored: Vec<(NodeId, Score)>,
     current: Option<NodeId>,
 ) -> Vec<NodeId> {
-    // an unusable node ties with a banned one
     for (node, score) in &mut scored {
-        if !cluster.node(*node).is_available() {
-            *score = Score::MINUS_INFINITY;
-        }
+        *score = score_of(cluster, *node, *score);
     }
-    let strategy = cluster.options.placement_strategy;
-    let names = |a: NodeId, b: NodeId| cluster.node(a).name.cmp(&cluster.node(b).name);
-    let load = |a: NodeId, b: NodeId| {
-        let count = |node: NodeId| cluster.node(node).assigned_count;
-        let away = |node: NodeId| Some(node) != current;
-        count(a).cmp(&count(b)).then(away(a).cmp(&away(b)))
-    };
-    match strategy {
-        PlacementStrategy::Minimal => {
-            scored.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| names(a.0, b.0)));
-        }
-        PlacementStrategy::Balanced => {
-            // more free capacity in more attributes is no total order
-            merge_sort(&mut scored, &mut |a, b| {
-                b.1.cmp(&a.1)
-                    .then_with(|| utilization::compare_capacity(cluster, a.0, b.0))
-                    .then_with(|| load(a.0, b.0))
-                    .then_with(|| names(a.0, b.0))
-            });
-        }
-        PlacementStrategy::Default | PlacementStrategy::Utilization => {
-            scored.sort_by(|a, b: &(NodeId, Score)| -> Ordering {
-                b.1.cmp(&a.1)
-                    .then_with(|| load(a.0, b.0))
-                    .then_with(|| names(a.0, b.0))
-            });
-        }
+    if cluster.options.placement_strategy == PlacementStrategy::Balanced {
+        // more free capacity in more attributes is no total order
+        merge_sort(&mut scored, &mut |a, b| compare(cluster, a, b, current));
+    } else {
+        scored.sort_by(|a, b| compare(cluster, *a, *b, current));
     }
     scored.into_iter().map(|(node, _)| node).collect()
+}
+
+/// An unusable node ties with a banned one.
+fn score_of(cluster: &Cluster, node: NodeId, score: Score) -> Score {
+    if cluster.node(node).is_available() {
+        score
+    } else {
+        Score::MINUS_INFINITY
+    }
+}
+
+/// The better node first (§10.1).
+fn compare(
+    cluster: &Cluster,
+    (a, score_a): (NodeId, Score),
+    (b, score_b): (NodeId, Score),
+    current: Option<NodeId>,
+) -> Ordering {
+    let strategy = cluster.options.placement_strategy;
+    let (node_a, node_b) = (cluster.node(a), cluster.node(b));
+    let capacity = || match strategy {
+        PlacementStrategy::Balanced => utilization::compare_capacity(cluster, a, b),
+        _ => Ordering::Equal,
+    };
+    let load = || match strategy {
+        PlacementStrategy::Minimal => Ordering::Equal,
+        _ => (node_a.assigned_count, Some(a) != current)
+            .cmp(&(node_b.assigned_count, Some(b) != current)),
+    };
+    score_b
+        .cmp(&score_a)
+        .then_with(capacity)
+        .then_with(load)
+        .then_with(|| node_a.name.cmp(&node_b.name))
 }

@@ -159,8 +159,9 @@ fn assign_one(
         .chain(cluster.resource(instance).children.iter().copied())
         .collect();
     for id in concerned {
+        let table = &mut cluster.resource_mut(id).allowed;
         for node in &banned {
-            if let Some(entry) = cluster.resource_mut(id).allowed.get_mut(*node) {
+            if let Some(entry) = table.get_mut(*node) {
                 entry.score = Score::MINUS_INFINITY;
             }
         }
@@ -183,6 +184,6 @@ fn count(cluster: &mut Cluster, collective: ResourceId, node: NodeId) {
 /// Sorts the instance list of a clone by instance number (04 §5, points 1 and 4).
 pub fn sort_by_number(cluster: &mut Cluster, clone: ResourceId) {
     let mut children = std::mem::take(&mut cluster.resource_mut(clone).children);
-    children.sort_by_key(|id| instance_order::number(&cluster.resource(*id).id));
+    children.sort_by_cached_key(|id| instance_order::number(&cluster.resource(*id).id));
     cluster.resource_mut(clone).children = children;
 }

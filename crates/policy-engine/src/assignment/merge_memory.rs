@@ -43,8 +43,9 @@ pub struct MergeMemory {
     known: FxHashMap<Key, Known>,
     /// What rests on a resource, by resource.
     resting: Vec<Vec<Key>>,
-    /// Sources behind which the colocations go round in a circle, by direction: what lies behind them depends on where one comes from.
-    pub entangled: FxHashSet<(ResourceId, bool)>,
+    /// Sources, by direction, that have no sum: behind them the colocations go round in a circle, so that what is heard depends on where
+    /// one comes from, or hosts of guest nodes count.
+    pub without_sum: FxHashSet<(ResourceId, bool)>,
     /// Marks of resources whose merge is under way: each contributes once. All false between merges.
     pub merging: Vec<bool>,
     /// Marks of resources whose wishes are being summed up. All false between merges.
@@ -58,9 +59,14 @@ impl MergeMemory {
         self.summing.resize(resources, false);
         self.resting.resize_with(resources, Vec::new);
         if self.is_full(nodes) {
-            self.known.clear();
-            self.resting.iter_mut().for_each(Vec::clear);
+            self.forget_all();
         }
+    }
+
+    /// Forgets all merges, because nodes changed or there is no room.
+    pub fn forget_all(&mut self) {
+        self.known.clear();
+        self.resting.iter_mut().for_each(Vec::clear);
     }
 
     /// Whether no more merges of so many nodes are to be remembered.

@@ -119,8 +119,7 @@ fn best(cluster: &Cluster, id: ResourceId, prefer: Option<NodeId>) -> Option<(No
     let resource = cluster.resource(id);
     let score = |node: NodeId| resource.allowed.get(node).map(|entry| entry.score);
     let current = cluster.current_node(id);
-    let sorted = candidates::sorted(cluster, &resource.allowed, current);
-    let best = *sorted.first()?;
+    let best = candidates::best(cluster, &resource.allowed, current)?;
     let best_score = score(best)?;
     if let Some(node) = prefer
         && let Some(score) = score(node)
@@ -138,15 +137,11 @@ fn best(cluster: &Cluster, id: ResourceId, prefer: Option<NodeId>) -> Option<(No
         && cluster.node(best).is_available()
         && let Some(current) = current
         && cluster.is_usable_at(current, cluster.node(current).base_score)
+        && current != best
+        && score(current) == Some(best_score)
     {
         // among equally good nodes it stays where it is
-        let stays = sorted[1..]
-            .iter()
-            .take_while(|node| score(**node) == Some(best_score))
-            .any(|node| *node == current);
-        if stays {
-            return Some((current, Choice::Stays));
-        }
+        return Some((current, Choice::Stays));
     }
     Some((best, Choice::Best))
 }
@@ -158,6 +153,7 @@ fn update_remote_node(cluster: &mut Cluster, connection: ResourceId) {
     let Some(node) = resource.remote_node else {
         return;
     };
+    cluster.caches.merges.get_mut().forget_all();
     let node = cluster.node_mut(node);
     if connected {
         node.online = true;

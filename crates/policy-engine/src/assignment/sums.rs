@@ -8,7 +8,7 @@ use super::merge_memory::{Key, MergeMemory, Sum};
 use super::shift::Shift;
 use super::{colocations, merge, wishes};
 use crate::configuration::constraints::colocation::Side;
-use crate::model::{Cluster, Colocation, ColocationId, ResourceId, Score};
+use crate::model::{AttributeLookup, Cluster, Colocation, ColocationId, ResourceId, Score};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ const WORK_PER_ELEMENT: u64 = 6_000;
 const WORK_PER_STEP: usize = 16;
 
 /// For small inputs.
-const WORK_MIN: u64 = 5_000_000;
+const WORK_MIN: u64 = 10_000_000;
 
 /// What dependents wish of one target.
 pub struct Wishes<'c> {
@@ -51,8 +51,7 @@ impl<'c> Wishes<'c> {
             target,
             side,
             memory,
-            // hosts of guest nodes, and what bundles contribute, change as resources are assigned
-            sums: !cluster.has_remote_nodes,
+            sums: !asks_hosts(cluster, target),
             left: cluster.work_left.get(),
             spare: Vec::new(),
         }
@@ -93,7 +92,11 @@ impl<'c> Wishes<'c> {
 
     /// What a source (no group) and all behind it wish. `None` if nothing lies behind it, or it depends on the way there.
     pub fn sum(&mut self, source: ResourceId, via: ColocationId, factor: f32) -> Option<Arc<Sum>> {
-        if !self.sums || self.is_entangled(source) {
+        if !self.sums || self.has_no_sum(source) {
+            return None;
+        }
+        if asks_hosts(self.cluster, source) {
+            self.set_without_sum(source);
             return None;
         }
         let behind = self.behind(source);
@@ -106,7 +109,7 @@ impl<'c> Wishes<'c> {
             return known;
         }
         if std::mem::replace(&mut self.memory.summing[source.index()], true) {
-            self.set_entangled(source);
+            self.set_without_sum(source);
             return None;
         }
         let sum = self.sum_up(key, factor, &behind);
@@ -132,7 +135,7 @@ impl<'c> Wishes<'c> {
                 return None;
             }
             let factor = merge::factor(factor, colocation);
-            if self.behind(next).is_empty() {
+            if self.behind(next).is_empty() && !asks_hosts(cluster, next) {
                 let own = self.own(next, via, factor);
                 add(&mut all, own.iter().copied().map(Shift::of));
                 self.spare = own;
@@ -141,8 +144,8 @@ impl<'c> Wishes<'c> {
             }
             let sum = stacker::maybe_grow(64 * 1024, 1024 * 1024, || self.sum(next, via, factor));
             let Some(sum) = sum else {
-                if self.is_entangled(next) {
-                    self.set_entangled(key.source);
+                if self.has_no_sum(next) {
+                    self.set_without_sum(key.source);
                 }
                 return None;
             };
@@ -164,15 +167,14 @@ impl<'c> Wishes<'c> {
         }
     }
 
-    fn is_entangled(&self, source: ResourceId) -> bool {
-        self.memory
-            .entangled
-            .contains(&(source, self.side == Side::ThisWith))
+    fn has_no_sum(&self, source: ResourceId) -> bool {
+        let this_with = self.side == Side::ThisWith;
+        self.memory.without_sum.contains(&(source, this_with))
     }
 
-    fn set_entangled(&mut self, source: ResourceId) {
-        let side = self.side == Side::ThisWith;
-        self.memory.entangled.insert((source, side));
+    fn set_without_sum(&mut self, source: ResourceId) {
+        let this_with = self.side == Side::ThisWith;
+        self.memory.without_sum.insert((source, this_with));
     }
 
     fn key(&self, source: ResourceId, via: ColocationId, factor: f32) -> Key {
@@ -183,6 +185,11 @@ impl<'c> Wishes<'c> {
             this_with: self.side == Side::ThisWith,
         }
     }
+}
+
+/// Whether hosts of guest nodes count for a resource, or its colocations depend on where they are.
+fn asks_hosts(cluster: &Cluster, id: ResourceId) -> bool {
+    AttributeLookup::for_colocation(cluster, "", id).asks_hosts()
 }
 
 fn add(all: &mut [Shift], more: impl Iterator<Item = Shift>) {

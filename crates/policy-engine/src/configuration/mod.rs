@@ -16,6 +16,7 @@ pub mod nvset;
 pub mod operations;
 mod options;
 pub mod parameters;
+pub mod pattern;
 pub mod remote;
 mod resources;
 pub mod rules;

@@ -52,7 +52,7 @@ pub fn find<'c>(
     let operations = &cluster.resource(resource).config.operations;
     let find = |name: &str, interval_ms: u32| {
         operations.iter().find(|op| {
-            *op.name == *name && op.interval_ms == interval_ms && (op.enabled || include_disabled)
+            op.interval_ms == interval_ms && *op.name == *name && (op.enabled || include_disabled)
         })
     };
     find(name, interval_ms).or_else(|| match name {

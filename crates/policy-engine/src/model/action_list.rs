@@ -26,6 +26,12 @@ struct Tag {
     node: Option<NodeId>,
 }
 
+impl Tag {
+    fn may_be_on(&self, node: Option<NodeId>) -> bool {
+        node.is_none() || self.node.is_none() || self.node == node
+    }
+}
+
 fn hash(value: &impl Hash) -> u64 {
     let mut hasher = FxHasher::default();
     value.hash(&mut hasher);
@@ -73,21 +79,20 @@ impl ActionList {
         } else {
             Positions::Some(self.by_key.get(&key).map_or(&[][..], Vec::as_slice).iter())
         };
-        self.select(positions, move |tag| {
-            tag.key == key && (node.is_none() || tag.node.is_none() || tag.node == node)
-        })
+        self.select(positions, move |tag| tag.key == key && tag.may_be_on(node))
     }
 
-    /// Actions that may have that task; oldest first. The caller looks closer.
+    /// Actions that may have that task, and may be on that node (if one is given); oldest first. The caller looks closer.
     pub fn with_task<'a>(
         &'a self,
         task: &Task,
+        node: Option<NodeId>,
     ) -> impl DoubleEndedIterator<Item = ActionId> + use<'a> {
         // a recurring action may become a cancellation
         let any = *task == Task::Cancel;
         let task = task_tag(task);
         self.select(Positions::All(0..self.tags.len()), move |tag| {
-            any || tag.task == task
+            (any || tag.task == task) && tag.may_be_on(node)
         })
     }
 

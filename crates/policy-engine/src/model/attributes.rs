@@ -54,6 +54,11 @@ impl<'a> AttributeLookup<'a> {
         }
     }
 
+    /// Whether it asks where the hosts of guest nodes are, which changes as resources are assigned.
+    pub fn asks_hosts(&self) -> bool {
+        self.targets_host || self.inside_bundle
+    }
+
     /// The cluster in which it looks.
     pub fn cluster(&self) -> &'a Cluster {
         self.cluster
@@ -61,7 +66,7 @@ impl<'a> AttributeLookup<'a> {
 
     /// The node whose own attributes count for `node`; `None` for a guest node without host.
     pub fn source(&self, node: NodeId) -> Option<NodeId> {
-        if !self.targets_host && !self.inside_bundle {
+        if !self.asks_hosts() {
             return Some(node);
         }
         let Some(launcher) = self.cluster.guest_launcher(node) else {

@@ -34,6 +34,8 @@ pub struct CloneData {
     pub child: Option<std::sync::Arc<crate::configuration::definition::Definition>>,
     /// Promotion scores were added to the instances' tables (assignment, 04 §9.2).
     pub promotion_scores_added: bool,
+    /// The instances were sorted for probes, after which nobody sorts them (actions, 04 §5).
+    pub sorted_for_probes: bool,
     /// Role selection has begun (assignment, 04 §9.4 step 1).
     pub choosing_roles: bool,
     /// Notification data collected when the clone is added to the graph (graph).

@@ -2,13 +2,13 @@
 
 use super::references;
 use crate::configuration::rules::{self, RuleContext};
-use crate::configuration::{parameters, scalar};
+use crate::configuration::{parameters, pattern, scalar};
 use crate::model::{
     Cluster, HealthStrategy, Level, Location, LocationId, NodeId, ProbeMode, ResourceId, Role,
     Score, Table, Text,
 };
 use crate::xml::Element;
-use regex::Regex;
+use regex::bytes::Regex;
 use std::sync::Arc;
 
 /// Reads one constraint: its resource sets, else its resource, and independently of that its pattern of resource names.
@@ -52,12 +52,12 @@ fn ignore(cluster: &mut Cluster, id: &str, why: &str) {
 }
 
 /// Every top-level resource whose id matches, or does not match if the pattern starts with `!`.
-fn constrain_matching(cluster: &mut Cluster, element: Element<'_>, id: &Text, pattern: &str) {
-    let (pattern, inverted) = match pattern.strip_prefix('!') {
+fn constrain_matching(cluster: &mut Cluster, element: Element<'_>, id: &Text, text: &str) {
+    let (expression, inverted) = match text.strip_prefix('!') {
         Some(rest) => (rest, true),
-        None => (pattern, false),
+        None => (text, false),
     };
-    let regex = match Regex::new(pattern) {
+    let regex = match pattern::parse(expression) {
         Ok(regex) => regex,
         Err(error) => {
             let why = format!("rsc-pattern is no regular expression: {error}");
@@ -66,18 +66,25 @@ fn constrain_matching(cluster: &mut Cluster, element: Element<'_>, id: &Text, pa
     };
     for resource in cluster.top_level.clone() {
         let name = cluster.resource(resource).id.clone();
-        match (regex.captures(&name), inverted) {
-            (Some(captures), false) => {
-                let submatches: Vec<String> = captures
-                    .iter()
-                    .map(|group| group.map_or_else(String::new, |m| m.as_str().to_owned()))
-                    .collect();
-                constrain(cluster, element, id, resource, None, None, &submatches);
-            }
-            (None, true) => constrain(cluster, element, id, resource, None, None, &[]),
-            _ => {}
+        // most do not match, and to find the submatches is dearer
+        let matches = regex.is_match(name.as_bytes());
+        if matches && !inverted {
+            let submatches = submatches(&regex, &name);
+            constrain(cluster, element, id, resource, None, None, &submatches);
+        } else if !matches && inverted {
+            constrain(cluster, element, id, resource, None, None, &[]);
         }
     }
+}
+
+/// What matched as a whole, and then what matched each group.
+fn submatches(regex: &Regex, name: &str) -> Vec<String> {
+    let captures = regex.captures(name.as_bytes());
+    let groups = captures.iter().flat_map(|captures| captures.iter());
+    groups
+        .map(|group| group.map_or(&[][..], |group| group.as_bytes()))
+        .map(|group| String::from_utf8_lossy(group).into_owned())
+        .collect()
 }
 
 /// One entry for one resource: in node form if the constraint has a node and a score, else by its rule (03 §4.2).
