@@ -3,7 +3,7 @@
 
 use crate::network::{Stream, ToAgent, ToDpe};
 use crate::world::{Happening, MS, SECOND, World};
-use controller::{Connect, Controller, Durable, Effect, Event, Input, Request};
+use controller::{Connect, Controller, Durable, Effect, Event, Input, Question, Request};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The DPE's process, and what is left of it on disk.
@@ -99,6 +99,14 @@ impl World {
         );
         // What people wanted while the DPE was dead, they do not want any more.
         if disturbs && self.peaceful {
+            return;
+        }
+        // Nobody sends a document to a deployment that they have ended.
+        let ended = |controller: &Controller| controller.document().is_none();
+        if matches!(request, Request::Load { .. })
+            && self.scenario.ending.is_some()
+            && self.shell.controller.as_ref().is_some_and(ended)
+        {
             return;
         }
         // A document that had to wait may have been changed meanwhile.
@@ -309,6 +317,16 @@ impl World {
                 self.shell.unacknowledged.push(event.clone());
                 self.bring(event);
             }
+            Effect::Decide(question) => {
+                // Mostly as long as a small deployment takes it, sometimes as long as a large one on a busy host.
+                let longest = if self.random.percent(5) {
+                    4 * SECOND
+                } else {
+                    20 * MS
+                };
+                let delay = self.random.between(MS, longest);
+                self.after(delay, Happening::Decided(self.shell.start, question));
+            }
             Effect::KeepInput { number, .. } => {
                 self.shell.transitions += 1;
                 self.say(|| format!("  transition {number}"));
@@ -344,6 +362,12 @@ impl World {
                 delay + 50 * MS,
                 Happening::DeviceAnswers(start, assembly.to_owned(), attempt, result),
             );
+        }
+    }
+
+    pub(crate) fn policy_engine_answers(&mut self, start: u64, question: Question) {
+        if self.shell.start == start {
+            self.input(Input::Decided(Box::new(question.answer())));
         }
     }
 

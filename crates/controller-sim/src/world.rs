@@ -7,7 +7,7 @@ use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::shell::Shell;
 use crate::{Options, Outcome};
-use controller::{Event, Request, Time};
+use controller::{Event, Question, Request, Time};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -51,6 +51,8 @@ pub enum Happening {
     DeviceActs(usize),
     /// A fence device answers.
     DeviceAnswers(u64, String, u64, Result<(), String>),
+    /// The policy engine answers.
+    Decided(u64, Question),
     /// An event arrives at the log.
     Record(u64, Box<Event>),
     /// The log's acknowledgement arrives at the DPE.
@@ -77,6 +79,7 @@ impl Happening {
                 | Happening::ToDpe(..)
                 | Happening::Closed(..)
                 | Happening::DeviceAnswers(..)
+                | Happening::Decided(..)
                 | Happening::Recorded(..)
                 | Happening::RetryEvents(..)
                 | Happening::Wish(..)
@@ -283,6 +286,7 @@ impl World {
             Happening::DeviceAnswers(start, assembly, attempt, result) => {
                 self.device_answers(start, assembly, attempt, result)
             }
+            Happening::Decided(start, question) => self.policy_engine_answers(start, question),
             Happening::Record(start, event) => self.record(start, *event),
             Happening::Recorded(start, id) => self.recorded(start, id),
             Happening::RetryEvents(start) => self.retry_events(start),

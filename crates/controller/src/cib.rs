@@ -138,7 +138,7 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
             if let Some(last) = cleaned_up.filter(|_| node.state == NodeState::Online) {
                 disbelieve(&mut records, last, named);
             }
-            lrm_resource(node.name, resource, &records, failure, out);
+            lrm_resource(node.name, resource, &records, failure, input.now_s, out);
         }
         out.push_str("    </lrm_resources></lrm>\n");
     }
@@ -215,6 +215,7 @@ fn lrm_resource(
     resource: &str,
     records: &[&Record],
     failure: Option<&FailureFacts>,
+    now_s: i64,
     out: &mut String,
 ) {
     let last_failure = failure.and_then(|facts| facts.last.as_ref());
@@ -272,12 +273,13 @@ fn lrm_resource(
             entry(node, &operation_key(record), record, None, out);
         }
     }
+    // What is under way is under way now: by its own time it might be older than a failure, or have expired, and would not count.
     for record in in_state(RecordState::Pending) {
         let id = match record.operation.interval_ms {
             0 => format!("{resource}_pending_{}", record.operation.action),
             _ => operation_key(record),
         };
-        entry(node, &id, record, None, out);
+        entry(node, &id, record, Some(now_s + 1), out);
     }
     if let (Some(record), Some(facts)) = (last_failure, failure) {
         let counted = format!(
@@ -304,7 +306,8 @@ fn operation_key(record: &Record) -> String {
     )
 }
 
-/// One history entry (05 §18.5). `when`: epoch seconds of the host, for failures, so that their expiry does not hang on a guest's clock.
+/// One history entry (05 §18.5). `when`: epoch seconds of the host, for failures, so that their expiry does not hang on a guest's clock,
+/// and for what is under way.
 fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, out: &mut String) {
     let operation = &record.operation;
     let pending = record.state == RecordState::Pending;

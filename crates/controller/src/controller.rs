@@ -1,6 +1,7 @@
 //! The [`Controller`] itself: what it knows, how an input goes through it, and when it wants to be called again.
 
 use crate::cib;
+use crate::decision::Asked;
 use crate::durable::{Durable, Store};
 use crate::effect::Effect;
 use crate::event::{Event, Kind, event_id};
@@ -33,6 +34,9 @@ pub struct Controller {
     pub(crate) settling: BTreeMap<String, u64>,
     /// The reason why the policy engine has to be asked again.
     pub(crate) changed: Option<String>,
+    /// The question to it that is open.
+    pub(crate) asked: Option<Asked>,
+    pub(crate) questions: u64,
     pub(crate) transition: Option<Transition>,
     /// Actions under way, by synapse.
     pub(crate) runs: BTreeMap<usize, Run>,
@@ -48,7 +52,7 @@ pub struct Controller {
     pub(crate) fence_attempts: u64,
     /// Transitions since the controller last came to rest.
     pub(crate) busy: u32,
-    pub(crate) last_decision_us: u64,
+    pub(crate) last_question_us: u64,
     pub(crate) resume_at_us: Option<u64>,
     pub(crate) superseded: bool,
     /// Boot time until which the end waits for the event log, µs.
@@ -103,6 +107,8 @@ impl Controller {
             assemblies: BTreeMap::new(),
             settling: BTreeMap::new(),
             changed: None,
+            asked: None,
+            questions: 0,
             transition: None,
             runs: BTreeMap::new(),
             reasons: BTreeMap::new(),
@@ -113,7 +119,7 @@ impl Controller {
             start_failure_is_fatal: true,
             fence_attempts: 0,
             busy: 0,
-            last_decision_us: 0,
+            last_question_us: 0,
             resume_at_us: None,
             superseded: false,
             ending_until_us: None,
@@ -214,6 +220,10 @@ impl Controller {
             }
             Input::EventRecorded { id } => {
                 self.store.remove_event(&id);
+                Ok(())
+            }
+            Input::Decided(decision) => {
+                self.decided(now, *decision);
                 Ok(())
             }
         };
@@ -386,7 +396,8 @@ impl Controller {
                         Life::Safe => NodeState::Safe,
                     },
                     standby: ending || facts.is_some_and(|facts| facts.standby),
-                    maintenance: everywhere || facts.is_some_and(|facts| facts.maintenance),
+                    maintenance: !ending
+                        && (everywhere || facts.is_some_and(|facts| facts.maintenance)),
                     terminate: assembly.fence.is_some()
                         || facts.is_some_and(|facts| facts.restart.is_some()),
                     retired: !spec.assemblies.contains_key(name),
@@ -414,13 +425,15 @@ impl Controller {
             return;
         };
         if self.ending_until_us.is_none() {
-            let stuck = self.runs.values().all(|run| {
-                let fence = self
-                    .assemblies
-                    .get(&run.assembly)
-                    .and_then(|assembly| assembly.fence.as_ref());
-                fence.is_some_and(crate::fencing::Fence::stuck)
-            });
+            // What is not under way may only wait for an assembly that is late.
+            let stuck = !self.runs.is_empty()
+                && self.runs.values().all(|run| {
+                    let fence = self
+                        .assemblies
+                        .get(&run.assembly)
+                        .and_then(|assembly| assembly.fence.as_ref());
+                    fence.is_some_and(crate::fencing::Fence::stuck)
+                });
             let rest =
                 self.everything_known() && (self.idle() || (self.transition.is_some() && stuck));
             if unload && !rest {
@@ -441,6 +454,7 @@ impl Controller {
             self.transition = None;
             self.runs.clear();
             self.changed = None;
+            self.asked = None;
             self.assemblies.clear();
             self.settling.clear();
         }

@@ -1,12 +1,13 @@
 //! What the controller wants done.
 
+use crate::decision::Question;
 use crate::durable::Change;
 use crate::event::Event;
 use crate::operation::Operation;
 use serde::{Deserialize, Serialize};
 
 /// Something to do, in the order given. See the crate's documentation for a shell that does them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Write these changes in one transaction, durably, **before** any later effect is begun.
     Persist(Vec<Change>),
@@ -63,6 +64,9 @@ pub enum Effect {
     /// Bring this event to the event log (which ignores an id that it has), then give
     /// [`Input::EventRecorded`](crate::Input). In order; as often as it takes.
     Event(Event),
+    /// Run [`Question::answer`] beside everything else, then give [`Input::Decided`](crate::Input) with what it returns. There is at
+    /// most one that is not answered yet.
+    Decide(Question),
     /// Write what the policy engine was asked and what it answered to disk. Best effort.
     KeepInput {
         /// Counts from 1 per epoch; the number of the transition.
@@ -89,7 +93,7 @@ pub enum Effect {
 }
 
 /// How to reach an agent and what to say to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connect {
     /// Which assembly.
     pub assembly: String,
@@ -108,7 +112,7 @@ pub struct Connect {
 }
 
 /// Make an assembly safe: when the answer is `Ok`, nothing runs there any more that ran when this was asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FenceRequest {
     /// Which assembly.
     pub assembly: String,

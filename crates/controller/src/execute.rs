@@ -1,29 +1,18 @@
-//! From a decision to operations in guests: asks the policy engine, and carries its graph out.
+//! From a decision to operations in guests: carries the policy engine's graph out.
 
-use crate::controller::{Controller, Goal};
+use crate::controller::Controller;
 use crate::effect::Effect;
 use crate::event::Kind;
 use crate::history::starts;
 use crate::instruct::number;
-use crate::limits::Limits;
 use crate::liveness::Life;
 use crate::operation::{Operation, Record, RecordState};
-use crate::sabotage::Sabotage;
-use crate::spec::base_name;
 use crate::status::TransitionStatus;
 use crate::time::{MS, SECOND, Time};
-use crate::transition::{INFINITY, Transition};
-use policy_engine::{ActionKind, Cib, RunOptions, Schedule};
-use std::collections::BTreeMap;
+use policy_engine::ActionKind;
 
 /// An agent has this much longer than the operation's own timeout to tell its result. Microseconds.
 const NETWORK_DELAY_US: u64 = 60 * SECOND;
-/// The policy engine is asked this often in a row before the controller slows down: something is wrong then.
-const BUSY_LIMIT: u32 = 24;
-/// Longest pause between two transitions of a controller that does not come to rest. Microseconds.
-const LONGEST_PAUSE_US: u64 = 30 * SECOND;
-/// Decisions within one input. What is left waits for the next tick.
-const DECISIONS_PER_INPUT: u32 = 4;
 /// Exit code of an operation that has not ended.
 const RC_PENDING: i32 = 193;
 
@@ -49,14 +38,6 @@ pub(crate) enum Work {
 }
 
 impl Controller {
-    /// Something that the policy engine should know has changed: what is planned is not continued.
-    pub(crate) fn world_changed(&mut self, reason: &str) {
-        self.changed.get_or_insert_with(|| reason.to_owned());
-        if let Some(transition) = &mut self.transition {
-            transition.abort(INFINITY, reason);
-        }
-    }
-
     /// No assembly is unknown.
     pub(crate) fn everything_known(&self) -> bool {
         self.assemblies
@@ -64,98 +45,18 @@ impl Controller {
             .all(|assembly| !matches!(assembly.life, Life::Unknown { .. }))
     }
 
-    /// There is nothing to do and nothing to decide.
-    pub(crate) fn idle(&self) -> bool {
-        self.transition.is_none() && self.changed.is_none()
-    }
-
-    /// Goes on as far as possible now: carries out, decides, carries out.
+    /// Goes on as far as possible now: carries out what was decided, and asks what is next.
     pub(crate) fn advance(&mut self, now: Time) {
-        for _ in 0..DECISIONS_PER_INPUT {
-            if self.spec.is_none() || self.superseded {
-                return;
-            }
-            if self.transition.is_some() {
-                if !self.carry_out(now) {
-                    return;
-                }
-                self.finish_transition(now);
-            }
-            if self.changed.is_none() || !self.everything_known() || self.paused(now) {
-                return;
-            }
-            self.decide(now);
-        }
-    }
-
-    /// A controller that does not come to rest takes a pause before it asks again.
-    fn paused(&mut self, now: Time) -> bool {
-        if self.busy < BUSY_LIMIT {
-            return false;
-        }
-        let pause = ((SECOND / 10) << (self.busy - BUSY_LIMIT).min(9)).min(LONGEST_PAUSE_US);
-        let until_us = self.last_decision_us + pause;
-        self.resume_at_us = (until_us > now.boottime_us).then_some(until_us);
-        self.resume_at_us.is_some()
-    }
-
-    /// Asks the policy engine, and begins what it demands.
-    fn decide(&mut self, now: Time) {
-        let reason = self.changed.take().unwrap_or_default();
-        self.last_decision_us = now.boottime_us;
-        let text = self.cib(now);
-        let cib = match Cib::parse(&text) {
-            Ok(cib) => cib,
-            Err(error) => {
-                self.engine_error = Some(error.to_string());
-                return;
-            }
-        };
-        self.engine_error = None;
-        let schedule = policy_engine::schedule(&cib, now.wall_s(), RunOptions::default());
-        self.start_failure_is_fatal = schedule.graph.attribute("failed-start-offset") != Some("1");
-        self.goal = goal(&schedule);
-        self.recheck_at_s = schedule.cluster.recheck_by.get();
-        if schedule.graph.synapses.is_empty() {
-            self.busy = 0;
-            self.settle_services(now);
+        if self.spec.is_none() || self.superseded {
             return;
         }
-        self.busy += 1;
-        self.transitions += 1;
-        self.reasons = reasons(&schedule);
-        self.effects.push(Effect::KeepInput {
-            number: self.transitions,
-            cib: text,
-            graph: policy_engine::graph::write(&schedule.graph),
-        });
-        let limits = Limits::new(&schedule);
-        let mut graph = schedule.graph;
-        if self.makes(Sabotage::IgnoreOrder) {
-            for synapse in &mut graph.synapses {
-                synapse.inputs.clear();
+        if self.transition.is_some() {
+            if !self.carry_out(now) {
+                return;
             }
+            self.finish_transition(now);
         }
-        let transition = Transition::new(self.transitions, graph, limits, now.wall_us);
-        let actions = transition.counts().actions;
-        if actions > 0 {
-            let number = self.transitions.to_string();
-            let actions = actions.to_string();
-            let details = [
-                ("transition", number.as_str()),
-                ("actions", actions.as_str()),
-            ];
-            self.event(
-                now,
-                Kind::TransitionStarted,
-                "",
-                "",
-                "running",
-                &reason,
-                &details,
-            );
-        }
-        self.transition = Some(transition);
+        self.ask(now);
     }
 
     /// Begins what may begin. `true`: the transition is over.
@@ -527,39 +428,4 @@ impl Controller {
             self.settle_services(now);
         }
     }
-}
-
-/// What the policy engine wants of each service.
-pub(crate) fn goal(schedule: &Schedule) -> BTreeMap<String, Goal> {
-    use policy_engine::model::Role;
-    let cluster = &schedule.cluster;
-    let mut goals: BTreeMap<String, Goal> = BTreeMap::new();
-    for (index, resource) in cluster.resources.iter().enumerate() {
-        if !resource.is_primitive() || resource.removed {
-            continue;
-        }
-        let id = policy_engine::model::ResourceId::new(index);
-        let goal = goals
-            .entry(base_name(&resource.config_id).to_owned())
-            .or_default();
-        let disabled = cluster.target_role(id) == Some(Role::Stopped);
-        goal.enabled |= !disabled;
-        goal.placed |=
-            resource.assigned.is_some() || (!resource.managed && !resource.active_on.is_empty());
-        goal.unmanaged |= !resource.managed;
-    }
-    goals
-}
-
-/// Why actions are done, as the policy engine says, by their numbers in the graph.
-fn reasons(schedule: &Schedule) -> BTreeMap<u32, String> {
-    let actions = schedule.cluster.actions.iter().enumerate();
-    actions
-        .filter_map(|(index, action)| {
-            Some((
-                u32::try_from(index).ok()? + 1,
-                action.reason.as_ref()?.to_string(),
-            ))
-        })
-        .collect()
 }

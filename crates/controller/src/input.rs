@@ -1,11 +1,12 @@
 //! What a shell tells the controller.
 
+use crate::decision::Decision;
 use crate::operation::Record;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Something happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub enum Input {
     /// The time of [`Controller::deadline`](crate::Controller::deadline) has come. Harmless at any other time.
     Tick,
@@ -89,10 +90,12 @@ pub enum Input {
         /// Its id.
         id: String,
     },
+    /// The answer to [`Effect::Decide`](crate::Effect).
+    Decided(Box<Decision>),
 }
 
 /// An agent's answer to Hello.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
     /// Boot id of the guest: another one means that everything which ran there is gone.
     pub boot_id: String,
@@ -124,7 +127,7 @@ pub struct Attribute {
 
 /// What a user, or the CPE for them, wants. Refused or done as a whole; done means durable once the effects that
 /// [`poll_effect`](crate::Controller::poll_effect) gives right after it are done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Take this document. The same again is no change.
     Load {

@@ -7,10 +7,10 @@
 //!
 //! ```text
 //!  Input ──▶ handle ──▶ assemblies (alive? safe?) ─┐
-//!                       histories (what runs where) ├─▶ CIB ─▶ policy engine ─▶ transition graph ─▶ Effect
-//!                       failures, administration   ─┘                              │
-//!                          ▲                                                       │ results
-//!                          └───────────────────────────────────────────────────────┘
+//!                       histories (what runs where) ├─▶ Question ─▶ policy engine ─▶ Decision: transition graph ─▶ Effect
+//!                       failures, administration   ─┘            (run by the shell)              │
+//!                          ▲                                                                     │ results
+//!                          └─────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! # An assembly's life
@@ -48,6 +48,7 @@
 //!             Effect::Connect(connect) => agents.connect(connect),        // a task per assembly: connect, Hello, History, forward
 //!             Effect::Renew { assembly, stamp_us } => agents.renew(assembly, stamp_us),
 //!             Effect::Execute { assembly, operation } => agents.execute(assembly, operation),
+//!             Effect::Decide(question) => engine.run(|| question.answer()), // beside the loop; then Input::Decided
 //!             Effect::Event(event) => outbox.push(event),                 // Record until acknowledged, then Input::EventRecorded
 //!             …
 //!         }
@@ -83,6 +84,7 @@ mod attributes;
 mod cib;
 mod cleanup;
 mod controller;
+mod decision;
 mod durable;
 mod effect;
 mod event;
@@ -108,6 +110,7 @@ mod time;
 mod transition;
 
 pub use controller::Controller;
+pub use decision::{Decision, Question};
 pub use durable::{Change, Damaged, Durable};
 pub use effect::{Connect, Effect, FenceDevice, FenceRequest};
 pub use event::{Event, Kind};

@@ -2,7 +2,7 @@
 
 use crate::cib::{self, Node, NodeState};
 use crate::controller::Controller;
-use crate::execute::goal;
+use crate::decision::goal;
 use crate::history::History;
 use crate::input::Refusal;
 use crate::spec::Spec;

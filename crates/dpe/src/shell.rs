@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use controller::{Controller, Effect, Input, Time};
+use controller::{Controller, Decision, Effect, Input, Time};
 use cpe_bus::BusSelection;
 use cpe_daemon::Watchdog;
 use rustix::time::{ClockId, clock_gettime};
@@ -87,6 +87,7 @@ pub async fn run(
         public,
         connection: connection.clone(),
         releases: JoinSet::new(),
+        thinking: JoinSet::new(),
     };
     // What the last run left undone is begun before anybody can ask for more.
     shell.perform().await?;
@@ -132,6 +133,10 @@ pub async fn run(
                 tell_stall(name, deadline);
                 shell.take(Input::Tick);
             }
+            Some(decision) = shell.thinking.join_next() => {
+                let decision = decision.context("the policy engine failed")?;
+                shell.take(Input::Decided(Box::new(decision)));
+            }
             () = reached(due) => {}
         }
         shell.perform().await?;
@@ -172,6 +177,8 @@ struct Shell {
     public: watch::Sender<Public>,
     connection: watch::Receiver<Option<Connection>>,
     releases: JoinSet<()>,
+    /// The policy engine, on a thread of its own while there is a question.
+    thinking: JoinSet<Decision>,
 }
 
 impl Shell {
@@ -224,6 +231,9 @@ impl Shell {
                     keep_services,
                 } => self.release(&assembly, keep_services),
                 Effect::Fence(request) => self.fence(request),
+                Effect::Decide(question) => {
+                    self.thinking.spawn_blocking(|| question.answer());
+                }
                 Effect::Event(event) => {
                     self.undelivered += 1;
                     let _ = self.events.send(event);
