@@ -1,8 +1,8 @@
 //! What the controller does, one behaviour per test, in a simulated world without other faults.
 
 use controller::{
-    Attributes, Controller, Durable, Effect, Hello, Input, Operation, Question, Record,
-    RecordState, Refusal, Request,
+    Attributes, Controller, Durable, Effect, Hello, Input, Operation, PlanQuestion, Question,
+    Record, RecordState, Refusal, Request,
 };
 use controller_sim::calm;
 use controller_sim::faults::Fault;
@@ -779,6 +779,7 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
     let controller = world.controller().expect("the DPE lives");
     let plan = controller
         .plan(world.time(), &scenario.document())
+        .and_then(PlanQuestion::answer)
         .expect("a good document");
     let lines: Vec<(&str, &str)> = plan
         .actions

@@ -72,7 +72,7 @@
 //!     pub fn deadline(&self) -> Option<u64>;                                           // boot time, µs
 //!     pub fn status(&self, now: Time) -> Status;                                       // GetStatus (serialise it)
 //!     pub fn input(&self, now: Time) -> String;                                        // GetInput: the CIB
-//!     pub fn plan(&self, now: Time, document: &str) -> Result<Plan, Refusal>;          // nothing is done
+//!     pub fn plan(&self, now: Time, document: &str) -> Result<PlanQuestion, Refusal>;  // nothing is done
 //!     pub fn document(&self) -> Option<(&str, u64)>;                                   // GetDocument
 //!     pub fn state(&self) -> &'static str;  generation(&self) -> u64;  epoch(&self) -> u64;
 //! }
@@ -120,6 +120,7 @@ pub use operation::{
     STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey, dispatcher_uuid,
     exit_code_name,
 };
+pub use plan::PlanQuestion;
 pub use sabotage::Sabotage;
 pub use status::{
     AssemblyStatus, FailureStatus, Plan, PlanAction, RunningAction, ServiceStatus, Status,

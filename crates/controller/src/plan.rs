@@ -12,12 +12,40 @@ use policy_engine::model::{NodeId, ResourceId, Role, Task};
 use policy_engine::{ActionKind, Cib, RunOptions, Schedule};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The question what a document would bring. As with [`Question`](crate::Question), a shell has it answered beside everything else.
+#[derive(Clone, Debug)]
+pub struct PlanQuestion {
+    cib: String,
+    now_s: i64,
+    /// Ids of the document's services.
+    services: Vec<String>,
+    /// All but what the policy engine says.
+    plan: Plan,
+}
+
+impl PlanQuestion {
+    /// Asks the policy engine. Pure.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidDocument`] if it cannot read what the document amounts to.
+    pub fn answer(self) -> Result<Plan, Refusal> {
+        let cib =
+            Cib::parse(&self.cib).map_err(|error| Refusal::InvalidDocument(error.to_string()))?;
+        let schedule = policy_engine::schedule(&cib, self.now_s, RunOptions::default());
+        Ok(Plan {
+            actions: actions(&schedule),
+            blocked: blocked(&self.services, &schedule),
+            ..self.plan
+        })
+    }
+}
+
 impl Controller {
     /// What loading this document would bring, from what runs now; if nothing is loaded, as if nothing ran and all agents answered.
     ///
     /// # Errors
     /// [`Refusal::InvalidDocument`] with all problems; [`Refusal::NotReady`] while there are assemblies of which nothing is known.
-    pub fn plan(&self, now: Time, document: &str) -> Result<Plan, Refusal> {
+    pub fn plan(&self, now: Time, document: &str) -> Result<PlanQuestion, Refusal> {
         let spec = self.read(document)?;
         let live = self.store.loaded.is_some();
         if live && !self.everything_known() {
@@ -46,16 +74,21 @@ impl Controller {
                 });
             }
         }
-        let cib = Cib::parse(&cib::write(&input))
-            .map_err(|error| Refusal::InvalidDocument(error.to_string()))?;
-        let schedule = policy_engine::schedule(&cib, now.wall_s(), RunOptions::default());
-        Ok(Plan {
-            deployment: self.name.clone(),
-            generation: self.generation(),
-            basis: if live { "live" } else { "empty" },
-            actions: actions(&schedule),
-            blocked: blocked(&spec, &schedule),
-            warnings: self.warnings(&spec),
+        Ok(PlanQuestion {
+            cib: cib::write(&input),
+            now_s: now.wall_s(),
+            services: spec
+                .services
+                .iter()
+                .map(|service| service.id.clone())
+                .collect(),
+            plan: Plan {
+                deployment: self.name.clone(),
+                generation: self.generation(),
+                basis: if live { "live" } else { "empty" },
+                warnings: self.warnings(&spec),
+                ..Plan::default()
+            },
         })
     }
 
@@ -178,19 +211,19 @@ fn order(schedule: &Schedule) -> Vec<usize> {
 }
 
 /// Services that should run and have no place.
-fn blocked(spec: &Spec, schedule: &Schedule) -> Vec<PlanAction> {
+fn blocked(services: &[String], schedule: &Schedule) -> Vec<PlanAction> {
     let goals = goal(schedule);
     let homeless = |id: &str| {
         goals
             .get(id)
             .is_some_and(|goal| goal.enabled && !goal.placed)
     };
-    spec.services
+    services
         .iter()
-        .filter(|service| homeless(&service.id))
+        .filter(|service| homeless(service))
         .map(|service| PlanAction {
             action: "leave".into(),
-            service: service.id.clone(),
+            service: service.clone(),
             reason: "no assembly may run it".into(),
             ..PlanAction::default()
         })

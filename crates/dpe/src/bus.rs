@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use controller::{Refusal, Request};
+use controller::{PlanQuestion, Refusal, Request};
 use cpe_bus::names::{CPE_NAME, DPE_PATH, dpe_name};
 use cpe_bus::{BusSelection, Error, Fields, Result};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use zbus::fdo::{DBusProxy, RequestNameFlags, RequestNameReply};
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
@@ -28,9 +28,10 @@ pub enum Question {
     /// What an explanation starts from; making it is not the shell's work.
     Basis(oneshot::Sender<Result<Basis>>),
     Document(oneshot::Sender<(String, u64)>),
+    /// What a plan starts from; making it is not the shell's work either.
     Plan(
         String,
-        oneshot::Sender<std::result::Result<String, Refusal>>,
+        oneshot::Sender<std::result::Result<PlanQuestion, Refusal>>,
     ),
 }
 
@@ -84,7 +85,7 @@ async fn open(
         deployment: deployment.to_owned(),
         questions: questions.clone(),
         public: public.clone(),
-        explaining: Arc::new(Semaphore::new(1)),
+        thinking: Arc::new(Semaphore::new(1)),
     };
     let connection = bus
         .builder()
@@ -147,7 +148,7 @@ struct DpeObject {
     questions: mpsc::UnboundedSender<Question>,
     public: watch::Receiver<Public>,
     /// One explanation at a time: each takes as much time and memory as a decision.
-    explaining: Arc<Semaphore>,
+    thinking: Arc<Semaphore>,
 }
 
 impl DpeObject {
@@ -157,6 +158,12 @@ impl DpeObject {
             .send(question(reply))
             .map_err(|_| self.ending())?;
         answer.await.map_err(|_| self.ending())
+    }
+
+    /// One explanation or plan is made at a time.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        let turn = Arc::clone(&self.thinking).acquire_owned().await;
+        turn.map_err(|_| self.ending())
     }
 
     fn ending(&self) -> Error {
@@ -174,6 +181,20 @@ impl DpeObject {
             .await?
             .map_err(refused)
     }
+}
+
+/// Does what takes long off the event loop, which has heartbeats to answer. The turn ends with the work, whether or not the caller
+/// waits for it.
+async fn off_the_loop<T: Send + 'static>(
+    turn: OwnedSemaphorePermit,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let work = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    });
+    work.await
+        .unwrap_or_else(|error| Err(Error::Failed(error.to_string())))
 }
 
 fn refused(refusal: Refusal) -> Error {
@@ -279,24 +300,25 @@ impl DpeObject {
     /// What a document would change, as JSON.
     #[zbus(out_args("plan_json"))]
     async fn plan(&self, document: String) -> Result<String> {
-        self.ask(|reply| Question::Plan(document, reply))
-            .await?
-            .map_err(refused)
+        let turn = self.turn().await?;
+        let question = self.ask(|reply| Question::Plan(document, reply)).await?;
+        let question = question.map_err(refused)?;
+        off_the_loop(turn, move || {
+            let plan = question.answer().map_err(refused)?;
+            serde_json::to_string(&plan).map_err(|error| Error::Failed(error.to_string()))
+        })
+        .await
     }
 
     /// Why a service is where it is, and why not elsewhere.
     #[zbus(out_args("text"))]
     async fn explain(&self, service: String, assembly: String) -> Result<String> {
-        let turn = Arc::clone(&self.explaining).acquire_owned().await;
-        let turn = turn.map_err(|_| self.ending())?;
+        let turn = self.turn().await?;
         let basis = self.ask(Question::Basis).await??;
-        // Off the event loop, which has heartbeats to answer; the turn ends with the work, whether or not the caller waits for it.
-        let work = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+        off_the_loop(turn, move || {
             basis.explain(&service, optional(assembly).as_deref())
-        });
-        work.await
-            .unwrap_or_else(|error| Err(Error::Failed(error.to_string())))
+        })
+        .await
     }
 
     /// Forgets failures.

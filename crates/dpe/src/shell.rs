@@ -328,12 +328,7 @@ impl Shell {
                 let _ = reply.send((document.to_owned(), generation));
             }
             Question::Plan(document, reply) => {
-                let plan = self.controller.plan(now(), &document);
-                let plan = plan.map(|plan| serde_json::to_string(&plan));
-                let _ = reply.send(match plan {
-                    Ok(json) => Ok(json?),
-                    Err(refusal) => Err(refusal),
-                });
+                let _ = reply.send(self.controller.plan(now(), &document));
             }
         }
         Ok(())
