@@ -76,7 +76,7 @@ fn one_deployment() {
     let (_, later_ticks, later_switches) = usage(&lab, "dpe@shop.service");
     row(
         "one idle dpe, 4 assemblies, heartbeats every 0.5 s: PSS",
-        &format!("{:.1} MiB", pss as f64 / 1024.0),
+        &format!("{:.2} MiB", pss as f64 / 1024.0),
     );
     row(
         "    processor time in 20 s",
@@ -154,11 +154,11 @@ fn many_deployments() {
     let (pss, ..) = usage(&lab, "cpe.service");
     row(
         "cpe with 200 deployments: PSS",
-        &format!("{:.1} MiB", pss as f64 / 1024.0),
+        &format!("{:.2} MiB", pss as f64 / 1024.0),
     );
     let (pss, ..) = usage(&lab, "dpe@d7.service");
     row(
         "one of 200 dpe: PSS",
-        &format!("{:.1} MiB", pss as f64 / 1024.0),
+        &format!("{:.2} MiB", pss as f64 / 1024.0),
     );
 }

@@ -1,9 +1,6 @@
 //! What the controller does, one behaviour per test, in a simulated world without other faults.
 
-use controller::{
-    Attributes, Controller, Durable, Effect, Hello, Input, Operation, PlanQuestion, Question,
-    Record, RecordState, Refusal, Request,
-};
+use controller::{Input, PlanQuestion, Refusal, Request};
 use controller_sim::calm;
 use controller_sim::faults::Fault;
 use controller_sim::guest::Mode;
@@ -608,115 +605,6 @@ fn a_dpe_that_dies_while_it_ends_a_deployment_goes_on_ending_it() {
     assert!(world.guests.iter().all(|guest| guest.running.is_empty()));
 }
 
-/// A controller beside the simulated one, with a document and agents that have told these histories.
-fn alone(scenario: &Scenario, histories: [Vec<Record>; 2]) -> Controller {
-    let now = calm(scenario.clone()).time();
-    let mut controller = Controller::new("sim", Durable::default(), now);
-    let load = Request::Load {
-        document: scenario.document(),
-        generation: 1,
-    };
-    assert_eq!(controller.handle(now, Input::Request(load)), Ok(()));
-    for (assembly, history) in ["node1", "node2"].into_iter().zip(histories) {
-        let connected = Input::AgentConnected {
-            assembly: assembly.into(),
-            hello: Hello::default(),
-            history,
-            attributes: Attributes::default(),
-        };
-        assert_eq!(controller.handle(now, connected), Ok(()));
-    }
-    controller
-}
-
-/// Questions to the policy engine, and which actions were sent where, since the last call.
-fn asked_and_sent(controller: &mut Controller) -> (Vec<Question>, Vec<(String, String)>) {
-    let (mut asked, mut sent) = (Vec::new(), Vec::new());
-    while let Some(effect) = controller.poll_effect() {
-        match effect {
-            Effect::Decide(question) => asked.push(question),
-            Effect::Execute {
-                assembly,
-                operation,
-            } => sent.push((operation.action, assembly)),
-            _ => {}
-        }
-    }
-    (asked, sent)
-}
-
-#[test]
-fn what_was_decided_about_a_world_that_has_changed_since_is_not_done() {
-    let scenario = Scenario::plain(2, 1, Mode::Lease);
-    let now = calm(scenario.clone()).time();
-    let mut controller = alone(&scenario, [vec![], vec![]]);
-    let (mut asked, sent) = asked_and_sent(&mut controller);
-    assert_eq!((asked.len(), sent), (1, vec![]));
-    let question = asked.remove(0);
-
-    let standby = Request::Standby {
-        assembly: "node1".into(),
-        on: true,
-    };
-    assert_eq!(controller.handle(now, Input::Request(standby)), Ok(()));
-    let (asked, _) = asked_and_sent(&mut controller);
-    assert_eq!(asked, [], "one question at a time");
-
-    let answer = question.answer();
-    let decided = Input::Decided(Box::new(answer.clone()));
-    assert_eq!(controller.handle(now, decided), Ok(()));
-    let (mut asked, sent) = asked_and_sent(&mut controller);
-    assert_eq!(
-        (asked.len(), sent),
-        (1, vec![]),
-        "asked again, nothing done"
-    );
-
-    let again = Input::Decided(Box::new(answer));
-    assert_eq!(controller.handle(now, again), Ok(()));
-    let (none, sent) = asked_and_sent(&mut controller);
-    assert_eq!((none, sent), (vec![], vec![]), "an old answer is no answer");
-
-    let decided = Input::Decided(Box::new(asked.remove(0).answer()));
-    assert_eq!(controller.handle(now, decided), Ok(()));
-    let (_, sent) = asked_and_sent(&mut controller);
-    assert!(!sent.is_empty(), "the probes of the world as it is");
-}
-
-#[test]
-fn a_start_under_way_counts_whatever_its_agent_says_about_its_time() {
-    let mut scenario = Scenario::plain(2, 1, Mode::Lease);
-    scenario.services[0].prefers = Some(1);
-    let record = |action: &str, state, call_id, rc| Record {
-        operation: Operation {
-            id: format!("{call_id}:1:{rc}:00006afd-86c0-8000-8000-000000000000"),
-            resource: "service1".into(),
-            class: "ocf".into(),
-            provider: "sim".into(),
-            kind: "Simulated".into(),
-            action: action.into(),
-            ..Operation::default()
-        },
-        state,
-        call_id,
-        rc,
-        ..Record::default()
-    };
-    let probed = |call_id| record("monitor", RecordState::Complete, call_id, 7);
-    // accepted, and not begun: it has no time yet
-    let start = record("start", RecordState::Pending, 2, 0);
-    let now = calm(scenario.clone()).time();
-    let mut controller = alone(&scenario, [vec![probed(1), start], vec![probed(1)]]);
-    let (mut asked, _) = asked_and_sent(&mut controller);
-    let decided = Input::Decided(Box::new(asked.remove(0).answer()));
-    assert_eq!(controller.handle(now, decided), Ok(()));
-    let (_, sent) = asked_and_sent(&mut controller);
-    assert!(
-        !sent.contains(&("start".into(), "node2".into())),
-        "it may run in node1 already: {sent:?}"
-    );
-}
-
 #[test]
 fn an_ended_deployment_has_its_services_stopped_in_maintenance_too() {
     let mut world = running(2, 3, Mode::Lease);
@@ -731,41 +619,6 @@ fn an_ended_deployment_has_its_services_stopped_in_maintenance_too() {
     world.run_for(60);
     assert!(world.unloaded());
     assert!(world.guests.iter().all(|guest| guest.running.is_empty()));
-}
-
-#[test]
-fn a_superseded_dpe_does_nothing_any_more() {
-    let world = running(2, 1, Mode::Lease);
-    let mut old = Controller::new("sim", Durable::default(), world.time());
-    let load = Request::Load {
-        document: world.scenario.document(),
-        generation: 1,
-    };
-    assert_eq!(old.handle(world.time(), Input::Request(load)), Ok(()));
-    while old.poll_effect().is_some() {}
-    assert_eq!(
-        old.handle(
-            world.time(),
-            Input::StaleEpoch {
-                assembly: "node1".into()
-            }
-        ),
-        Ok(())
-    );
-    let effects: Vec<_> = std::iter::from_fn(|| old.poll_effect()).collect();
-    assert!(
-        effects.contains(&Effect::Superseded {
-            assembly: "node1".into()
-        }),
-        "{effects:?}"
-    );
-    assert_eq!(old.deadline(), None);
-    let heartbeat = Input::Heartbeat {
-        assembly: "node1".into(),
-        stamp_us: 1,
-    };
-    assert!(old.handle(world.time(), heartbeat).is_err());
-    assert_eq!(old.poll_effect(), None);
 }
 
 #[test]

@@ -1,0 +1,150 @@
+//! A controller without a simulated world: what it makes of single inputs.
+
+use controller::{
+    Attributes, Controller, Durable, Effect, Hello, Input, Operation, Question, Record,
+    RecordState, Request, Time,
+};
+use controller_sim::guest::Mode;
+use controller_sim::scenario::Scenario;
+
+const NOW: Time = Time {
+    boottime_us: 1_000_000,
+    wall_us: 1_795_000_000_000_000,
+};
+
+/// A controller with a document and agents that have told these histories.
+fn alone(scenario: &Scenario, histories: [Vec<Record>; 2]) -> Controller {
+    let mut controller = Controller::new("sim", Durable::default(), NOW);
+    let load = Request::Load {
+        document: scenario.document(),
+        generation: 1,
+    };
+    assert_eq!(controller.handle(NOW, Input::Request(load)), Ok(()));
+    for (assembly, history) in ["node1", "node2"].into_iter().zip(histories) {
+        let connected = Input::AgentConnected {
+            assembly: assembly.into(),
+            hello: Hello::default(),
+            history,
+            attributes: Attributes::default(),
+        };
+        assert_eq!(controller.handle(NOW, connected), Ok(()));
+    }
+    controller
+}
+
+/// Questions to the policy engine, and which actions were sent where, since the last call.
+fn asked_and_sent(controller: &mut Controller) -> (Vec<Question>, Vec<(String, String)>) {
+    let (mut asked, mut sent) = (Vec::new(), Vec::new());
+    while let Some(effect) = controller.poll_effect() {
+        match effect {
+            Effect::Decide(question) => asked.push(question),
+            Effect::Execute {
+                assembly,
+                operation,
+            } => sent.push((operation.action, assembly)),
+            _ => {}
+        }
+    }
+    (asked, sent)
+}
+
+#[test]
+fn what_was_decided_about_a_world_that_has_changed_since_is_not_done() {
+    let scenario = Scenario::plain(2, 1, Mode::Lease);
+
+    let mut controller = alone(&scenario, [vec![], vec![]]);
+    let (mut asked, sent) = asked_and_sent(&mut controller);
+    assert_eq!((asked.len(), sent), (1, vec![]));
+    let question = asked.remove(0);
+
+    let standby = Request::Standby {
+        assembly: "node1".into(),
+        on: true,
+    };
+    assert_eq!(controller.handle(NOW, Input::Request(standby)), Ok(()));
+    let (asked, _) = asked_and_sent(&mut controller);
+    assert_eq!(asked, [], "one question at a time");
+
+    let answer = question.answer();
+    let decided = Input::Decided(Box::new(answer.clone()));
+    assert_eq!(controller.handle(NOW, decided), Ok(()));
+    let (mut asked, sent) = asked_and_sent(&mut controller);
+    assert_eq!(
+        (asked.len(), sent),
+        (1, vec![]),
+        "asked again, nothing done"
+    );
+
+    let again = Input::Decided(Box::new(answer));
+    assert_eq!(controller.handle(NOW, again), Ok(()));
+    let (none, sent) = asked_and_sent(&mut controller);
+    assert_eq!((none, sent), (vec![], vec![]), "an old answer is no answer");
+
+    let decided = Input::Decided(Box::new(asked.remove(0).answer()));
+    assert_eq!(controller.handle(NOW, decided), Ok(()));
+    let (_, sent) = asked_and_sent(&mut controller);
+    assert!(!sent.is_empty(), "the probes of the world as it is");
+}
+
+#[test]
+fn a_start_under_way_counts_whatever_its_agent_says_about_its_time() {
+    let mut scenario = Scenario::plain(2, 1, Mode::Lease);
+    scenario.services[0].prefers = Some(1);
+    let record = |action: &str, state, call_id, rc| Record {
+        operation: Operation {
+            id: format!("{call_id}:1:{rc}:00006afd-86c0-8000-8000-000000000000"),
+            resource: "service1".into(),
+            class: "ocf".into(),
+            provider: "sim".into(),
+            kind: "Simulated".into(),
+            action: action.into(),
+            ..Operation::default()
+        },
+        state,
+        call_id,
+        rc,
+        ..Record::default()
+    };
+    let probed = |call_id| record("monitor", RecordState::Complete, call_id, 7);
+    // accepted, and not begun: it has no time yet
+    let start = record("start", RecordState::Pending, 2, 0);
+
+    let mut controller = alone(&scenario, [vec![probed(1), start], vec![probed(1)]]);
+    let (mut asked, _) = asked_and_sent(&mut controller);
+    let decided = Input::Decided(Box::new(asked.remove(0).answer()));
+    assert_eq!(controller.handle(NOW, decided), Ok(()));
+    let (_, sent) = asked_and_sent(&mut controller);
+    assert!(
+        !sent.contains(&("start".into(), "node2".into())),
+        "it may run in node1 already: {sent:?}"
+    );
+}
+
+#[test]
+fn a_superseded_dpe_does_nothing_any_more() {
+    let mut old = alone(&Scenario::plain(2, 1, Mode::Lease), [vec![], vec![]]);
+    while old.poll_effect().is_some() {}
+    assert_eq!(
+        old.handle(
+            NOW,
+            Input::StaleEpoch {
+                assembly: "node1".into()
+            }
+        ),
+        Ok(())
+    );
+    let effects: Vec<_> = std::iter::from_fn(|| old.poll_effect()).collect();
+    assert!(
+        effects.contains(&Effect::Superseded {
+            assembly: "node1".into()
+        }),
+        "{effects:?}"
+    );
+    assert_eq!(old.deadline(), None);
+    let heartbeat = Input::Heartbeat {
+        assembly: "node1".into(),
+        stamp_us: 1,
+    };
+    assert!(old.handle(NOW, heartbeat).is_err());
+    assert_eq!(old.poll_effect(), None);
+}
