@@ -1,6 +1,6 @@
 //! What the controller does, one behaviour per test, in a simulated world without other faults.
 
-use controller::{Input, PlanQuestion, Refusal, Request};
+use controller::{Controller, Durable, Input, PlanQuestion, Refusal, Request};
 use controller_sim::calm;
 use controller_sim::faults::Fault;
 use controller_sim::guest::Mode;
