@@ -83,6 +83,21 @@ pub fn calm(scenario: Scenario) -> World {
     )
 }
 
+/// A [`calm`] world whose deployment runs and is at rest, 20 s after the beginning.
+pub fn at_rest(scenario: Scenario) -> World {
+    let mut world = calm(scenario);
+    world.run_for(20);
+    expect_well(&world);
+    world
+}
+
+/// All is as it should be, and has been all the time; else a panic that says what was not.
+#[track_caller]
+pub fn expect_well(world: &World) {
+    assert_eq!(world.missing(), None, "{}", world.trace.join("\n"));
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
 /// Runs one seed: a made-up deployment, faults, then peace.
 pub fn run(seed: u64, options: Options) -> Outcome {
     let mut random = Random::new(seed);

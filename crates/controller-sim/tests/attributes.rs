@@ -1,10 +1,10 @@
 //! Node attributes: what the policy engine hears of them, when, and for how long; in a simulated world without other faults.
 
-use controller_sim::calm;
 use controller_sim::faults::Fault;
 use controller_sim::guest::Mode;
 use controller_sim::scenario::{Form, Scenario};
 use controller_sim::world::{MS, SECOND, World};
+use controller_sim::{at_rest, expect_well};
 
 const SCORE: &str = "master-service1";
 
@@ -12,16 +12,7 @@ const SCORE: &str = "master-service1";
 fn promotable() -> World {
     let mut scenario = Scenario::plain(2, 1, Mode::Unit);
     scenario.services[0].form = Form::Promotable(1);
-    let mut world = calm(scenario);
-    world.run_for(20);
-    expect_well(&world);
-    world
-}
-
-#[track_caller]
-fn expect_well(world: &World) {
-    assert_eq!(world.missing(), None, "{}", world.trace.join("\n"));
-    assert!(world.violations().is_empty(), "{:?}", world.violations());
+    at_rest(scenario)
 }
 
 /// What the policy engine would be told about an attribute, by assembly.

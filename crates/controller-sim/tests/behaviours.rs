@@ -1,27 +1,15 @@
 //! What the controller does, one behaviour per test, in a simulated world without other faults.
 
 use controller::{Controller, Durable, Input, PlanQuestion, Refusal, Request};
-use controller_sim::calm;
 use controller_sim::faults::Fault;
 use controller_sim::guest::Mode;
 use controller_sim::scenario::Scenario;
 use controller_sim::world::{SECOND, World};
+use controller_sim::{at_rest, calm, expect_well};
 
 /// A deployment that runs and is at rest, 20 s after the beginning.
 fn running(assemblies: usize, services: usize, mode: Mode) -> World {
     at_rest(Scenario::plain(assemblies, services, mode))
-}
-
-fn at_rest(scenario: Scenario) -> World {
-    let mut world = calm(scenario);
-    world.run_for(20);
-    expect_well(&world);
-    world
-}
-
-fn expect_well(world: &World) {
-    assert_eq!(world.missing(), None, "{}", world.trace.join("\n"));
-    assert!(world.violations().is_empty(), "{:?}", world.violations());
 }
 
 /// Where the only copy of a service runs.

@@ -1,24 +1,11 @@
 //! How services move, take roles and take new parameters, one behaviour per test, in a simulated world without other faults.
 
 use controller::Request;
-use controller_sim::calm;
 use controller_sim::faults::Fault;
 use controller_sim::guest::Mode;
 use controller_sim::scenario::{Form, Scenario};
 use controller_sim::world::{SECOND, World};
-
-fn at_rest(scenario: Scenario) -> World {
-    let mut world = calm(scenario);
-    world.run_for(20);
-    expect_well(&world);
-    world
-}
-
-#[track_caller]
-fn expect_well(world: &World) {
-    assert_eq!(world.missing(), None, "{}", world.trace.join("\n"));
-    assert!(world.violations().is_empty(), "{:?}", world.violations());
-}
+use controller_sim::{at_rest, expect_well};
 
 /// Changes the document, and gives what is executed because of it.
 fn change(world: &mut World, change: impl FnOnce(&mut Scenario)) -> Vec<String> {

@@ -12,7 +12,7 @@
 //! their own keys, the last failure as `…_last_failure_0`.
 
 use crate::durable::FailureFacts;
-use crate::history::History;
+use crate::history::{self, History};
 use crate::operation::{
     FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record, RecordState, TransitionKey,
     dispatcher_uuid,
@@ -134,7 +134,7 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
                 .get(&(node.name.to_owned(), resource.to_owned()));
             let named = input.services.contains(base_name(resource));
             let cleaned_up = failure.and_then(|facts| facts.disbelieved);
-            let mut records: Vec<&Record> = crate::history::each(records).collect();
+            let mut records: Vec<&Record> = history::each(records).collect();
             if let Some(last) = cleaned_up.filter(|_| node.state == NodeState::Online) {
                 disbelieve(&mut records, last, named);
             }
@@ -169,9 +169,9 @@ fn transient_attributes(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
     for (name, _) in flags.into_iter().filter(|(_, on)| *on) {
         attributes.push((name.into(), "true".into()));
     }
-    let own = (node.name.to_owned(), String::new())..;
     let told = node.attributes.iter();
     attributes.extend(told.map(|(name, value)| (name.clone(), value.clone())));
+    let own = (node.name.to_owned(), String::new())..;
     for ((_, resource), facts) in input
         .failures
         .range(own)

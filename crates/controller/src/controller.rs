@@ -36,6 +36,7 @@ pub struct Controller {
     pub(crate) changed: Option<String>,
     /// The question to it that is open.
     pub(crate) asked: Option<Asked>,
+    /// Questions so far, which have their numbers from this.
     pub(crate) questions: u64,
     pub(crate) transition: Option<Transition>,
     /// Actions under way, by synapse.

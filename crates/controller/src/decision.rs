@@ -64,7 +64,6 @@ impl Question {
         let outcome = match Cib::parse(&self.cib) {
             Ok(cib) => {
                 let schedule = policy_engine::schedule(&cib, self.now_s, RunOptions::default());
-                drop(cib);
                 Ok(Outcome::new(self.cib, schedule))
             }
             Err(error) => Err(error.to_string()),

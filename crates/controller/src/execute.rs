@@ -231,8 +231,8 @@ impl Controller {
     }
 
     /// The resource may be running in an assembly of which nobody knows, or is just being started in another one: an earlier DPE may have
-    /// asked for that. The policy engine has starts wait for fencing, and takes no notice of a start that has not ended; this makes sure,
-    /// whatever the engine says.
+    /// asked for that. The policy engine has starts wait for fencing, and for stops of what is being started; this makes sure, whatever the
+    /// engine says.
     fn may_run_elsewhere(&self, resource: &str, node: &str) -> bool {
         self.assemblies.iter().any(|(name, assembly)| {
             let unknown = match assembly.life {

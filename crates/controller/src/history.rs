@@ -9,7 +9,7 @@ pub(crate) struct History {
     resources: BTreeMap<String, Records>,
 }
 
-/// Records of one resource, by action and interval. Boxed: most maps have one or two entries, and room for eleven.
+/// Records of one resource, by action and interval. Boxed: most maps have one or two entries, and room for eleven of them.
 pub(crate) type Records = BTreeMap<(String, u32), Box<Record>>;
 
 /// What the records of a resource say.
@@ -109,6 +109,10 @@ impl History {
         self.resources.values().flat_map(each)
     }
 
+    fn of(&self, resource: &str) -> impl Iterator<Item = &Record> {
+        self.resources.get(resource).into_iter().flat_map(each)
+    }
+
     pub fn highest_call_id(&self) -> u32 {
         self.records()
             .map(|record| record.call_id)
@@ -129,10 +133,7 @@ impl History {
                 || (action == "reload-agent" && !record.failed())
         };
         let complete = |record: &&Record| record.state == RecordState::Complete;
-        self.resources
-            .get(resource)
-            .into_iter()
-            .flat_map(each)
+        self.of(resource)
             .filter(complete)
             .filter(defines)
             .max_by_key(|record| record.call_id)
@@ -143,9 +144,8 @@ impl History {
         let single = |record: &&Record| {
             record.operation.interval_ms == 0 && record.state == RecordState::Complete
         };
-        let records = self.resources.get(resource).into_iter().flat_map(each);
         let found = |record: &Record| record.is_probe() && matches!(record.rc, 0 | 8 | 190 | 191);
-        records
+        self.of(resource)
             .filter(single)
             .max_by_key(|record| record.call_id)
             .is_some_and(|record| record.failed() && !found(record))
@@ -161,10 +161,8 @@ impl History {
 
     /// Whether an operation that starts a resource has not ended.
     pub fn is_being_started(&self, resource: &str) -> bool {
-        let mut records = self.resources.get(resource).into_iter().flatten();
-        records.any(|(_, record)| {
-            record.state == RecordState::Pending && starts(&record.operation.action)
-        })
+        self.of(resource)
+            .any(|record| record.state == RecordState::Pending && starts(&record.operation.action))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::decision::Decision;
 use crate::operation::Record;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Something happened.
@@ -108,7 +107,7 @@ pub struct Hello {
 }
 
 /// The node attributes of one guest: what its resource agents tell the policy engine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// Counts up with every change.
     pub version: u64,
@@ -117,7 +116,7 @@ pub struct Attributes {
 }
 
 /// One node attribute.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attribute {
     /// Its value.
     pub value: String,

@@ -41,7 +41,7 @@ impl PlanQuestion {
 }
 
 impl Controller {
-    /// What loading this document would bring, from what runs now; if nothing is loaded, as if nothing ran and all agents answered.
+    /// Asks what loading this document would bring, from what runs now; if nothing is loaded, as if nothing ran and all agents answered.
     ///
     /// # Errors
     /// [`Refusal::InvalidDocument`] with all problems; [`Refusal::NotReady`] while there are assemblies of which nothing is known.

@@ -147,7 +147,7 @@ struct DpeObject {
     deployment: String,
     questions: mpsc::UnboundedSender<Question>,
     public: watch::Receiver<Public>,
-    /// One explanation at a time: each takes as much time and memory as a decision.
+    /// One explanation or plan at a time: each takes as much time and memory as a decision.
     thinking: Arc<Semaphore>,
 }
 
@@ -160,7 +160,7 @@ impl DpeObject {
         answer.await.map_err(|_| self.ending())
     }
 
-    /// One explanation or plan is made at a time.
+    /// Waits for the turn to make an explanation or a plan.
     async fn turn(&self) -> Result<OwnedSemaphorePermit> {
         let turn = Arc::clone(&self.thinking).acquire_owned().await;
         turn.map_err(|_| self.ending())

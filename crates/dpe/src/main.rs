@@ -58,12 +58,15 @@ fn main() -> anyhow::Result<()> {
     cpe_daemon::start_log();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // one for decisions, one for explanations and plans
         .max_blocking_threads(2)
         .thread_keep_alive(Duration::from_secs(1))
         .build()
         .context("cannot start the event loop")?;
     let outcome = runtime
         .block_on(async { dpe::run(&name, options.bus, &directory, options.keep_inputs).await });
+    // A decision that is still being made is not waited for.
+    runtime.shutdown_background();
     if let Err(error) = &outcome {
         // With the journal as the log, what main returns is not seen there with its fields.
         tracing::error!(cpe_deployment = name, "{error:#}");

@@ -87,6 +87,35 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Gives an attribute a value, and leaves its dampening as it is.
+    pub fn update(name: impl Into<String>, value: impl Into<String>) -> Change {
+        Change::Update {
+            name: name.into(),
+            value: Some(value.into()),
+            dampening_ms: None,
+            redampen: false,
+            private: false,
+        }
+    }
+}
+
+/// Exit codes of the tools, which are those of Pacemaker's.
+pub mod exit_code {
+    /// The command line makes no sense.
+    pub const USAGE: u8 = 64;
+    /// A name or value makes no sense.
+    pub const DATA_ERROR: u8 = 65;
+    /// No such node here.
+    pub const NO_HOST: u8 = 68;
+    /// It cannot be made durable.
+    pub const IO_ERROR: u8 = 74;
+    /// The agent does not answer.
+    pub const DISCONNECTED: u8 = 102;
+    /// There is no such attribute.
+    pub const NO_SUCH: u8 = 105;
+}
+
 /// What the agent answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
@@ -101,7 +130,7 @@ pub enum Answer {
     },
     /// Nothing was done.
     Refused {
-        /// Exit code of the tool.
+        /// Exit code of the tool: see [`exit_code`].
         code: u8,
         /// Why, and what to do.
         message: String,

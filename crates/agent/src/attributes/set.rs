@@ -116,23 +116,13 @@ impl Attributes {
 mod tests {
     use super::*;
 
-    fn update(name: &str, value: &str) -> Change {
-        Change::Update {
-            name: name.into(),
-            value: Some(value.into()),
-            dampening_ms: None,
-            redampen: false,
-            private: false,
-        }
-    }
-
     #[test]
     fn a_change_counts_and_the_same_again_does_not() {
         let none = Attributes::default();
-        let one = none.with(&update("master-db", "5")).unwrap();
+        let one = none.with(&Change::update("master-db", "5")).unwrap();
         assert_eq!(one.version, 1);
         assert_eq!(one.query(Some("master-db"))["master-db"], "5");
-        assert_eq!(one.with(&update("master-db", "5")).unwrap(), one);
+        assert_eq!(one.with(&Change::update("master-db", "5")).unwrap(), one);
         let delete = Change::Delete {
             name: "master-db".into(),
         };
@@ -178,11 +168,11 @@ mod tests {
     #[test]
     fn nothing_changes_when_a_change_is_refused() {
         let full = (0..512).try_fold(Attributes::default(), |set, n| {
-            set.with(&update(&format!("a{n}"), "1"))
+            set.with(&Change::update(format!("a{n}"), "1"))
         });
         let full = full.unwrap();
-        assert!(full.with(&update("one-more", "1")).is_err());
-        assert!(full.with(&update("a1", "2")).is_ok());
-        assert!(full.with(&update("standby", "on")).is_err());
+        assert!(full.with(&Change::update("one-more", "1")).is_err());
+        assert!(full.with(&Change::update("a1", "2")).is_ok());
+        assert!(full.with(&Change::update("standby", "on")).is_err());
     }
 }

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::exit_code::DATA_ERROR;
 use super::{Answer, MAX_MESSAGE, Request, socket_path};
 use crate::engine::commands::Command;
 
@@ -49,7 +50,8 @@ pub async fn serve(listener: PeerListener, engine: mpsc::Sender<Command>) -> std
         let engine = engine.clone();
         tokio::spawn(async move {
             let answered = tokio::time::timeout(PATIENCE, converse(stream, &engine)).await;
-            if let Ok(Err(error)) = answered {
+            let late = || anyhow!("it took more than {} s", PATIENCE.as_secs());
+            if let Err(error) = answered.unwrap_or_else(|_| Err(late())) {
                 tracing::warn!("a request about node attributes failed: {error:#}");
             }
             drop(slot);
@@ -69,7 +71,7 @@ async fn converse(mut stream: UnixStream, engine: &mpsc::Sender<Command>) -> any
             answer.await.context("this agent is ending")?
         }
         Err(error) => Answer::Refused {
-            code: super::tools::DATA_ERROR,
+            code: DATA_ERROR,
             message: format!("{error:#}"),
         },
     };

@@ -16,20 +16,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 
+use super::exit_code::{DATA_ERROR, DISCONNECTED, NO_SUCH, USAGE};
 use super::{Answer, Change, DEFAULT_STATE_DIR, Request, STATE_DIR_VARIABLE, Want, socket};
-
-/// Exit code: the command line makes no sense.
-const USAGE: u8 = 64;
-/// Exit code: a name or value makes no sense.
-pub const DATA_ERROR: u8 = 65;
-/// Exit code: no such node here.
-pub const NO_HOST: u8 = 68;
-/// Exit code: it cannot be made durable.
-pub const IO_ERROR: u8 = 74;
-/// Exit code: the agent does not answer.
-const DISCONNECTED: u8 = 102;
-/// Exit code: there is no such attribute.
-pub const NO_SUCH: u8 = 105;
 
 /// One of the tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -394,13 +382,7 @@ impl Common {
             )
         };
         let want = match self.update {
-            Some(value) => Want::Change(Change::Update {
-                name: name.ok_or_else(nameless)?,
-                value: Some(value),
-                dampening_ms: None,
-                redampen: false,
-                private: false,
-            }),
+            Some(value) => Want::Change(Change::update(name.ok_or_else(nameless)?, value)),
             None if self.delete => Want::Change(Change::Delete {
                 name: name.ok_or_else(nameless)?,
             }),
@@ -516,13 +498,7 @@ mod tests {
     }
 
     fn update(name: &str, value: &str) -> Want {
-        Want::Change(Change::Update {
-            name: name.into(),
-            value: Some(value.into()),
-            dampening_ms: None,
-            redampen: false,
-            private: false,
-        })
+        Want::Change(Change::update(name, value))
     }
 
     #[test]

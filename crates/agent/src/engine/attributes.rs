@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::commands::{Outgoing, not_durable};
+use crate::attributes::exit_code::{DATA_ERROR, IO_ERROR, NO_HOST, NO_SUCH};
 use crate::attributes::set::Attributes;
-use crate::attributes::tools::{DATA_ERROR, IO_ERROR, NO_HOST, NO_SUCH};
 use crate::attributes::{Answer, Request, Want};
 
 /// Shortest time between two reports of attributes.

@@ -54,25 +54,21 @@ pub fn merge(
     via: ColocationId,
     mode: Mode,
 ) {
-    let factor = factor(1.0, cluster.colocation(via));
-    let mut merger = Merger::new(cluster, target, table, mode);
-    let mut work = merger.scores(table);
-    merger.merge(source, &mut work, via, factor, mode.rollback);
-    merger.finish(work, table);
+    run(cluster, source, target, table, via, mode, true);
 }
 
-/// [`merge`] without sums.
-#[cfg(test)]
-pub fn merge_step_by_step(
+/// [`merge`], with sums or step by step.
+pub(super) fn run(
     cluster: &Cluster,
     source: ResourceId,
     target: ResourceId,
     table: &mut NodeTable,
     via: ColocationId,
     mode: Mode,
+    sums: bool,
 ) {
     let mut merger = Merger::new(cluster, target, table, mode);
-    merger.wishes.sums = false;
+    merger.wishes.sums &= sums;
     let mut work = merger.scores(table);
     let factor = factor(1.0, cluster.colocation(via));
     merger.merge(source, &mut work, via, factor, mode.rollback);

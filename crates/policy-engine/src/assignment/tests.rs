@@ -1,6 +1,6 @@
 //! Sums of wishes against the steps that they stand for, on random colocations.
 
-use super::merge::{Mode, merge, merge_step_by_step};
+use super::merge::{Mode, merge, run};
 use crate::model::{Cluster, ColocationId, NodeId, ResourceId, RunOptions, Score};
 use crate::{Cib, assignment, configuration, load, ordering, schedule};
 use proptest::prelude::*;
@@ -122,7 +122,7 @@ fn assert_sums_are_right(cluster: &Cluster) {
                 let mut summed = cluster.resource(target).allowed.clone();
                 let mut stepped = summed.clone();
                 merge(cluster, source, target, &mut summed, via, mode);
-                merge_step_by_step(cluster, source, target, &mut stepped, via, mode);
+                run(cluster, source, target, &mut stepped, via, mode, false);
                 assert!(cluster.work_left.get() > 0, "all steps were taken");
                 assert!(
                     summed.iter().eq(stepped.iter()),

@@ -83,7 +83,7 @@ fn has_one_allowed(table: &NodeTable) -> bool {
 enum BestScores<'t> {
     /// For `#uname` where all nodes are named and nobody asks for a guest's host: what the table says.
     Same(&'t NodeTable),
-    /// For `#uname`, which is different on every node: by node. `None` in front: nodes without name attribute.
+    /// For `#uname`, which is different on every node: by node; in front, that of nodes without name attribute.
     ByNode(Score, Vec<Score>),
     /// By lower-cased value.
     ByValue(FxHashMap<Option<String>, Score>),
