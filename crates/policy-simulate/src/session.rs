@@ -4,6 +4,7 @@ use crate::arguments::{Arguments, Explain};
 use crate::failure::{Failure, INVALID_TRANSITION};
 use crate::report::{self, Report, StatusKind};
 use crate::{Streams, drawing, input};
+use policy_engine::configuration::dates;
 use policy_engine::explain::{self, Terms};
 use policy_engine::output::{dot, items};
 use policy_engine::{Cib, Cluster, Level, RunOptions, Schedule, graph, simulation};
@@ -31,7 +32,7 @@ pub struct EffectiveTime {
 /// The time given by the user, else the time of the input, else the clock.
 pub fn effective_time(given: Option<&str>, cib: &Cib) -> Result<EffectiveTime, Failure> {
     if let Some(text) = given {
-        let now = policy_engine::configuration::dates::parse_instant(text, real_time());
+        let now = dates::parse_instant(text, real_time());
         let now = now.ok_or_else(|| {
             Failure::usage(format!(
                 "--set-datetime: expected an ISO 8601 date and time such as 2026-01-31T12:30:00Z, found \"{text}\""
@@ -56,6 +57,12 @@ pub fn effective_time(given: Option<&str>, cib: &Cib) -> Result<EffectiveTime, F
     }))
 }
 
+/// The offset from UTC of the time given by the user.
+fn utc_offset_s(given: Option<&str>) -> i64 {
+    let time = given.and_then(|text| dates::parse_clock_time(text, real_time()));
+    time.map_or(0, |(_, offset)| offset)
+}
+
 /// Does what the arguments say; the exit status.
 pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Failure> {
     let source = arguments.source.file();
@@ -68,6 +75,7 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Fail
             utilization: arguments.operations.show_utilization,
             explain: false,
             sanitized: true,
+            utc_offset_s: utc_offset_s(arguments.events.set_datetime.as_deref()),
         },
     };
     let code = session.run(&mut cib, report.as_mut(), source)?;
@@ -84,6 +92,7 @@ pub fn explain(arguments: &Explain, streams: &mut Streams<'_>) -> Result<i32, Fa
     let options = RunOptions {
         explain: true,
         sanitized: true,
+        utc_offset_s: utc_offset_s(given),
         ..RunOptions::default()
     };
     let injections = arguments.events.injections();

@@ -206,3 +206,25 @@ fn help_completions_and_manual_are_printed() {
     assert!(run(&["completions", "bash"]).1.contains("policy-simulate"));
     assert!(run(&["manual"]).1.contains(".TH"));
 }
+
+#[test]
+fn date_specifications_read_the_clock_of_the_given_offset() {
+    with_cib(|folder, _| {
+        let rule = r#"<rsc_location id="l" rsc="web"><rule id="l-r" score="-INFINITY"><date_expression id="l-d"
+            operation="date_spec"><date_spec id="l-s" hours="12"/></date_expression></rule></rsc_location>"#;
+        let constraints = format!("<constraints>{rule}</constraints>");
+        let file = folder.join("noon.xml");
+        std::fs::write(&file, CIB.replace("<constraints/>", &constraints))
+            .expect("the input can be written");
+        let file = file.to_str().expect("paths are UTF-8");
+        let starts = |time: &str| {
+            let (code, out, err) = run(&["-x", file, "-R", "-t", time]);
+            assert_eq!((code, err.as_str()), (0, ""));
+            out.contains("Start")
+        };
+        assert!(!starts("2026-01-31T12:30:00Z"));
+        assert!(!starts("2026-01-31T12:30:00+05:00"));
+        assert!(starts("2026-01-31T11:30:00Z"));
+        assert!(starts("2026-01-31T17:30:00+05:00"));
+    });
+}

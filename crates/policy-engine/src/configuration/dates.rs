@@ -1,6 +1,6 @@
 //! Dates, times and durations (scheduler-spec/01 §6).
 //!
-//! An instant is a number of epoch seconds; clock fields are those of UTC. Civil dates come from `jiff`; the texts have a syntax of
+//! An instant is a number of epoch seconds; clock fields are those of UTC, unless "now" was given with an offset. Civil dates come from `jiff`; the texts have a syntax of
 //! their own.
 
 use super::scalar;
@@ -11,22 +11,28 @@ const DAY: i64 = 86_400;
 
 /// Parses a date/time text (§6.1) to epoch seconds; `today` gives the date for texts that are only a time.
 pub fn parse_instant(text: &str, today: i64) -> Option<i64> {
+    parse_clock_time(text, today).map(|(instant, _)| instant)
+}
+
+/// The same, with the offset from UTC that the text names, in seconds to the east: the time that its clock shows (§2.3).
+pub fn parse_clock_time(text: &str, today: i64) -> Option<(i64, i64)> {
     let text = text.trim();
     if text == "epoch" {
-        return Some(0);
+        return Some((0, 0));
     }
-    if let Some(time) = text.strip_prefix('T') {
-        return Some(today.div_euclid(DAY) * DAY + parse_time(time)?);
-    }
-    if text.as_bytes().get(2) == Some(&b':') {
-        return Some(today.div_euclid(DAY) * DAY + parse_time(text)?);
-    }
-    let (date, time) = match text.find(['T', ' ']) {
-        Some(at) => (&text[..at], Some(text[at + 1..].trim_start())),
-        None => (text, None),
+    let time_only = text.strip_prefix('T');
+    let time_only = time_only.or_else(|| (text.as_bytes().get(2) == Some(&b':')).then_some(text));
+    let (midnight, time) = if let Some(time) = time_only {
+        (today.div_euclid(DAY) * DAY, Some(time))
+    } else {
+        let (date, time) = match text.find(['T', ' ']) {
+            Some(at) => (&text[..at], Some(text[at + 1..].trim_start())),
+            None => (text, None),
+        };
+        (days_since_epoch(parse_date(date)?) * DAY, time)
     };
-    let days = days_since_epoch(parse_date(date)?);
-    Some(days * DAY + time.map_or(Some(0), parse_time)?)
+    let (clock, offset) = time.map_or(Some((0, 0)), parse_time)?;
+    Some((midnight + clock - offset, offset))
 }
 
 /// `YYYY-MM-DD`, `YYYYMMDD`, `YYYY-DDD`, `YYYY-Www-D`.
@@ -66,8 +72,8 @@ fn parse_date(text: &str) -> Option<Date> {
     }
 }
 
-/// `HH[:MM[:SS]]` or `HH[MM[SS]]`, then an offset: seconds since midnight UTC.
-fn parse_time(text: &str) -> Option<i64> {
+/// `HH[:MM[:SS]]` or `HH[MM[SS]]`, then an offset: seconds since midnight there, and the offset.
+fn parse_time(text: &str) -> Option<(i64, i64)> {
     let clock_end = text
         .find(|c: char| !c.is_ascii_digit() && c != ':')
         .unwrap_or(text.len());
@@ -83,7 +89,7 @@ fn parse_time(text: &str) -> Option<i64> {
             sign * parse_clock(&offset[1..], 24)?
         }
     };
-    Some(clock - offset)
+    Some((clock, offset))
 }
 
 fn parse_clock(text: &str, max_hours: i64) -> Option<i64> {
@@ -194,9 +200,9 @@ pub fn add_duration(start: i64, duration: Element<'_>) -> Option<i64> {
     Some((days_since_epoch(date) + days) * DAY + second + seconds)
 }
 
-/// Whether the clock fields of `now` are in all ranges of a `date_spec` (§6.4).
-pub fn matches_spec(now: i64, spec: Element<'_>) -> bool {
-    let Some((date, second)) = civil(now) else {
+/// Whether the clock fields of `now`, at an offset from UTC, are in all ranges of a `date_spec` (§6.4).
+pub fn matches_spec(now: i64, utc_offset_s: i64, spec: Element<'_>) -> bool {
+    let Some((date, second)) = civil(now.saturating_add(utc_offset_s)) else {
         return false;
     };
     let week = date.iso_week_date();
@@ -257,6 +263,10 @@ mod tests {
         ] {
             assert_eq!(parse_instant(text, 10 * DAY + 5), Some(instant), "{text}");
         }
+        assert_eq!(
+            parse_clock_time("1970-01-01 01:00 -05:00", 0),
+            Some((6 * 3600, -5 * 3600))
+        );
         for text in [
             "",
             "x",

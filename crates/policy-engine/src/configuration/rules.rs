@@ -132,7 +132,7 @@ fn date_expression(cluster: &Cluster, expression: Element<'_>) -> Option<bool> {
     let operation = expression.get("operation").unwrap_or("in_range");
     if operation.eq_ignore_ascii_case("date_spec") {
         let spec = expression.child("date_spec")?;
-        return Some(dates::matches_spec(now, spec));
+        return Some(dates::matches_spec(now, cluster.run.utc_offset_s, spec));
     }
     if operation.eq_ignore_ascii_case("gt") {
         let start = instant("start")??;

@@ -95,6 +95,8 @@ pub struct RunOptions {
     pub explain: bool,
     /// Compare secure digests, as simulations do (05 §4.3 step 4).
     pub sanitized: bool,
+    /// At which offset from UTC (seconds to the east) date specifications read the clock (01 §2.3).
+    pub utc_offset_s: i64,
 }
 
 /// A recorded failed operation (02 §22.2).

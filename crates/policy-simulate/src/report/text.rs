@@ -172,6 +172,8 @@ impl Report for Text<'_> {
     }
 
     fn complain(&mut self, line: &str) {
+        // where both streams end in one place, what was said before stands before
+        let _ = self.sink.flush();
         let _ = writeln!(self.err, "{line}");
     }
 

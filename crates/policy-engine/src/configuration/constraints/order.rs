@@ -50,9 +50,10 @@ fn kind_of(cluster: &Cluster, kind: Option<&str>, score: Option<&str>) -> Kind {
         Some("Optional") => Kind::Optional,
         Some("Serialize") => Kind::Serialize,
         Some(_) => Kind::Mandatory,
-        None => match score.and_then(|text| scalar::score(text, &cluster.options)) {
-            Some(Score::ZERO) => Kind::Optional,
-            _ => Kind::Mandatory,
+        // what is no score counts as 0
+        None => match score.map(|text| scalar::score(text, &cluster.options)) {
+            Some(None | Some(Score::ZERO)) => Kind::Optional,
+            Some(Some(_)) | None => Kind::Mandatory,
         },
     }
 }

@@ -28,7 +28,7 @@ fn read(cluster: &mut Cluster, element: Element<'_>) -> Result<(), String> {
                 for member in &set.members {
                     let resource = references::resource(cluster, member)
                         .ok_or_else(|| format!("there is no resource {member}"))?;
-                    constrain(cluster, element, ticket, resource, set.role.as_deref())?;
+                    constrain(cluster, element, ticket, resource, set.role.as_deref());
                 }
             }
             Ok(())
@@ -37,7 +37,8 @@ fn read(cluster: &mut Cluster, element: Element<'_>) -> Result<(), String> {
             let name = element.get("rsc").ok_or("expected rsc or resource sets")?;
             let resource = references::resource(cluster, name)
                 .ok_or_else(|| format!("there is no resource {name}"))?;
-            constrain(cluster, element, ticket, resource, element.get("rsc-role"))
+            constrain(cluster, element, ticket, resource, element.get("rsc-role"));
+            Ok(())
         }
     }
 }
@@ -63,14 +64,8 @@ fn constrain(
     ticket: TicketId,
     resource: ResourceId,
     role: Option<&str>,
-) -> Result<(), String> {
-    let role = match role.map(|text| (text, Role::parse(text))) {
-        None | Some((_, Some(Role::Started))) => None,
-        Some((text, None | Some(Role::Unknown))) => {
-            return Err(format!("expected a role, found {text:?}"));
-        }
-        Some((_, role)) => role,
-    };
+) {
+    let role = role_of(cluster, element, role);
     let constraint = TicketConstraint {
         id: element.get("id").unwrap_or_default().into(),
         ticket,
@@ -95,7 +90,23 @@ fn constrain(
             cluster.note(primitive, Cause::Ticket(constraint_id.clone()));
         }
     }
-    Ok(())
+}
+
+/// A constraint's role: absent or Started mean any, and so does what is no role (01 §3.6): a ticket is not to be evaded by a slip.
+fn role_of(cluster: &mut Cluster, element: Element<'_>, text: Option<&str>) -> Option<Role> {
+    let text = text?;
+    match Role::parse(text) {
+        Some(Role::Started) => None,
+        None | Some(Role::Unknown) => {
+            let id = element.get("id").unwrap_or_default();
+            let message = format!(
+                "Ticket constraint {id}: expected a role, found {text:?}: it is for any role"
+            );
+            cluster.say(Level::Error, message);
+            None
+        }
+        role => role,
+    }
 }
 
 fn loss_policy(cluster: &Cluster, text: Option<&str>, role: Option<Role>) -> LossPolicy {
