@@ -2,7 +2,8 @@
 
 use super::digests::Digests;
 use super::operations::{OperationOptions, OptionsKey};
-use crate::model::{NodeId, ResourceId, Table, Task};
+use crate::model::{NodeId, ResourceId, Score, Table, Task, Text};
+use crate::xml::ElementId;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -19,6 +20,10 @@ pub struct Caches {
     pub options: Filled<OptionsKey, Arc<OperationOptions>>,
     /// Digests per node, resource, task, interval (02 §20.4). Task `Other("stonith-on")` for unfencing.
     pub digests: Filled<(NodeId, ResourceId, Task, u32), Digests>,
+    /// The top-level resources whose ids match a pattern of a location constraint.
+    pub patterns: Filled<Text, Arc<[ResourceId]>>,
+    /// By location rule: where it passes, whatever the resource, and the score that it gives.
+    pub rules: Filled<ElementId, Arc<[(NodeId, Score)]>>,
     /// What the actions of collectives' children have in common.
     pub parts: crate::ordering::parts::Answers,
     /// Nodes of groups, each as of a number of commitments (`Cluster::commitments`).
