@@ -5,7 +5,7 @@ use super::operations::{OperationOptions, OptionsKey};
 use crate::model::{NodeId, ResourceId, Score, Table, Task, Text};
 use crate::xml::ElementId;
 use rustc_hash::FxHashMap;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
 /// A cache that fills itself through a shared reference.
@@ -16,6 +16,10 @@ type Filled<Key, Value> = RefCell<FxHashMap<Key, Value>>;
 pub struct Caches {
     /// Parameters per resource and node (`None` = evaluated without node, or the same everywhere).
     pub parameters: Filled<(ResourceId, Option<NodeId>), Arc<Table>>,
+    /// Templates by id.
+    pub templates: OnceCell<FxHashMap<Box<str>, ElementId>>,
+    /// What defaults come to.
+    pub defaults: Filled<super::defaults::Key, Arc<[(Text, Text)]>>,
     /// Options of operations.
     pub options: Filled<OptionsKey, Arc<OperationOptions>>,
     /// Digests per node, resource, task, interval (02 §20.4). Task `Other("stonith-on")` for unfencing.

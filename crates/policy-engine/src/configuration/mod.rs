@@ -9,6 +9,7 @@ pub mod caches;
 mod clones;
 pub mod constraints;
 pub mod dates;
+pub mod defaults;
 pub mod definition;
 pub mod digests;
 pub mod nodes;
@@ -54,10 +55,8 @@ fn unpack_tags(cluster: &mut Cluster) {
         let Some(id) = tag.get("id") else { continue };
         let objects = cluster.tags.entry(id.into()).or_default();
         for reference in tag.children_named("obj_ref") {
-            if let Some(object) = reference.get("id")
-                && !objects.iter().any(|known| &**known == object)
-            {
-                objects.push(object.into());
+            if let Some(object) = reference.get("id") {
+                objects.insert(object.into());
             }
         }
     }

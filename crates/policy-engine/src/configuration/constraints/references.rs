@@ -1,7 +1,7 @@
 //! Names in constraints: resources, templates, tags, and the expansion of resource sets (scheduler-spec/03 §3, 05 §11.3).
 
 use crate::configuration::scalar;
-use crate::model::{Cluster, ResourceId, ResourceSet, Text};
+use crate::model::{Cluster, Names, ResourceId, ResourceSet, Text};
 use crate::xml::Element;
 
 /// Why a constraint is ignored.
@@ -23,7 +23,7 @@ pub fn resource(cluster: &Cluster, name: &str) -> Option<ResourceId> {
 enum Reference<'c> {
     Resource,
     /// A template with users, or a tag: the ids it stands for.
-    Many(&'c [Text]),
+    Many(&'c Names),
     /// Nothing, or an unused template, or an empty tag.
     Invalid,
 }
@@ -132,7 +132,7 @@ pub fn sets(
         };
         match resolve(cluster, name) {
             Reference::Many(members) => {
-                set.members = members.to_vec();
+                set.members = members.iter().cloned().collect();
                 set.sequential = Some(false);
             }
             _ => set.members = vec![name.into()],
