@@ -12,6 +12,7 @@ pub mod dates;
 pub mod defaults;
 pub mod definition;
 pub mod digests;
+pub mod expansion;
 pub mod nodes;
 pub mod nvset;
 pub mod operations;

@@ -197,7 +197,7 @@ impl<'c> Constraint<'c> {
         if let Some(known) = cluster.caches.rules.borrow().get(&rule.id()) {
             return known.clone();
         }
-        let looks_at = LooksAt::of(rule, 0);
+        let looks_at = LooksAt::of(rule);
         let submatches = match looks_at {
             LooksAt::Node => Vec::new(),
             LooksAt::Resource | LooksAt::Parameters => self.submatches(cluster, resource),
@@ -285,7 +285,7 @@ fn score_of(cluster: &Cluster, text: &str) -> Result<Score, String> {
 
 /// What a rule looks at to decide about a node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum LooksAt {
+pub(in crate::configuration) enum LooksAt {
     /// Nothing but the node and the time.
     Node,
     /// The resource's meta-attributes, or what of its name matched the constraint's pattern, too.
@@ -295,15 +295,15 @@ enum LooksAt {
 }
 
 impl LooksAt {
-    fn of(rule: Element<'_>, depth: usize) -> LooksAt {
+    pub(in crate::configuration) fn of(rule: Element<'_>) -> LooksAt {
         let of_child = |child: Element<'_>| {
             let source = child.get("value-source");
             let source_is = |name: &str| source.is_some_and(|own| own.eq_ignore_ascii_case(name));
-            // a rule reached through id-ref, or one nested beyond reason: assume the worst
-            if source_is("param") || child.get("id-ref").is_some() || depth > 32 {
+            // a rule reached through id-ref: assume the worst
+            if source_is("param") || child.get("id-ref").is_some() {
                 LooksAt::Parameters
             } else if child.name() == "rule" {
-                LooksAt::of(child, depth + 1)
+                LooksAt::of(child)
             } else if source_is("meta") || child.get("attribute").is_some_and(|a| a.contains('%')) {
                 LooksAt::Resource
             } else {
