@@ -25,6 +25,8 @@ pub struct Caches {
     pub group_nodes: Filled<ResourceId, (u64, Option<NodeId>)>,
     /// What lies behind dependents.
     pub merges: RefCell<crate::assignment::MergeMemory>,
+    /// What must be together, where capacities matter.
+    pub together: crate::assignment::Sets,
     /// The empty table.
     pub nothing: Arc<Table>,
 }
