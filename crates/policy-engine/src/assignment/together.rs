@@ -127,27 +127,24 @@ impl Need {
 pub fn need(cluster: &mut Cluster, id: ResourceId) -> Amounts {
     if let Some(set) = remembered(cluster, id) {
         if set.role_tests.iter().all(|test| test.holds(cluster)) {
-            return set.need.amounts();
+            let need = set.need.amounts();
+            debug_assert_eq!(
+                need,
+                Gathered::around(cluster, id).set(cluster).need.amounts()
+            );
+            return need;
         }
         cluster.caches.together.forget(id);
     }
     let gathered = Gathered::around(cluster, id);
-    let mut set = Set {
-        shares: gathered.shares(cluster),
-        ..Set::default()
-    };
-    for share in &mut set.shares {
-        share.counted = share.is_needed(&cluster.resources);
-        if share.counted {
-            let used = &cluster.resource(share.primitive).utilization;
-            set.need.add(&amounts(used));
-        }
-    }
+    let set = gathered.set(cluster);
     let need = set.need.amounts();
     if gathered.is_the_same_for_all() {
-        set.members = gathered.members;
-        set.role_tests = gathered.role_tests;
-        cluster.caches.together.remember(set);
+        cluster.caches.together.remember(Set {
+            members: gathered.members,
+            role_tests: gathered.role_tests,
+            ..set
+        });
     }
     need
 }
@@ -305,13 +302,20 @@ impl Gathered {
         self.positions.contains_key(&id)
     }
 
-    /// What the members need (§18.4).
-    fn shares(&self, cluster: &Cluster) -> Vec<Share> {
-        let mut shares = Vec::new();
+    /// What the members need (§18.4): their shares, and those that are needed now.
+    fn set(&self, cluster: &Cluster) -> Set {
+        let mut set = Set::default();
         for member in &self.members {
-            self.add_shares(cluster, *member, &[*member], &mut shares);
+            self.add_shares(cluster, *member, &[*member], &mut set.shares);
         }
-        shares
+        for share in &mut set.shares {
+            share.counted = share.is_needed(&cluster.resources);
+            if share.counted {
+                let used = &cluster.resource(share.primitive).utilization;
+                set.need.add(&amounts(used));
+            }
+        }
+        set
     }
 
     fn add_shares(
