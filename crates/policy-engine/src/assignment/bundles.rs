@@ -91,7 +91,7 @@ fn follow_host_connection(cluster: &mut Cluster, container: ResourceId, connecti
     let Some(primary) = cluster.node(host).connection else {
         return;
     };
-    colocation::store(
+    colocation::store_late(
         cluster,
         Colocation {
             id: "#replica-remote-with-host-remote".into(),
