@@ -21,6 +21,8 @@ pub struct Caches {
     pub digests: Filled<(NodeId, ResourceId, Task, u32), Digests>,
     /// What the actions of collectives' children have in common.
     pub parts: crate::ordering::parts::Answers,
+    /// What the parts of collectives make of their actions.
+    pub marks: crate::ordering::marks::Remembered,
     /// Nodes of groups, each as of a number of commitments (`Cluster::commitments`).
     pub group_nodes: Filled<ResourceId, (u64, Option<NodeId>)>,
     /// What lies behind dependents.
