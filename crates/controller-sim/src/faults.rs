@@ -135,10 +135,7 @@ impl World {
                 self.kill_dpe(back);
             }
             Fault::DieAtEffect(effects) => self.shell.dies_after = Some(effects),
-            Fault::StopDpe(for_us) => {
-                // Never earlier: what waits for the end of the first stop must not be overtaken.
-                self.shell.stopped_until_us = self.shell.stopped_until_us.max(until(for_us));
-            }
+            Fault::StopDpe(for_us) => self.stop_dpe(for_us),
             Fault::PowerCut(guest) => self.power_cycle(guest),
             Fault::Pause(guest, for_us, clock_goes_on) => self.pause(guest, for_us, clock_goes_on),
             Fault::KillAgent(guest) => self.agent_dies(guest),

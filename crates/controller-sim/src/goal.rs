@@ -115,6 +115,9 @@ impl World {
     /// What is not as it should be when all is well. `None`: all is well.
     pub fn missing(&self) -> Option<String> {
         let controller = self.shell.controller.as_ref()?;
+        if self.now_us < self.shell.stopped_until_us {
+            return Some("the DPE is stopped".into());
+        }
         if controller.state() != "active" {
             return Some(format!(
                 "the state is {}: {}",

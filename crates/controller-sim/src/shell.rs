@@ -25,6 +25,8 @@ pub(crate) struct Shell {
     pub dies_after: Option<u64>,
     /// The process is stopped until then, µs.
     pub stopped_until_us: u64,
+    /// What waits in its sockets and timers meanwhile, oldest first.
+    pub waiting: VecDeque<Happening>,
     wants: BTreeMap<String, Connect>,
     streams: BTreeMap<String, u64>,
     unacknowledged: Vec<Event>,
@@ -73,12 +75,29 @@ impl World {
         self.shell.planned_tick_us = None;
         self.shell.dies_after = None;
         self.shell.stopped_until_us = 0;
+        self.dpe_goes_on();
         for stream in self.streams.values_mut().filter(|stream| stream.open) {
             stream.open = false;
             // Its last words are in the sockets already.
             stream.drains = true;
         }
         self.after(back_after_us, Happening::StartDpe);
+    }
+
+    /// The process is stopped for so long, or longer if it is already.
+    pub(crate) fn stop_dpe(&mut self, for_us: u64) {
+        let until_us = self.now_us + for_us;
+        self.shell.stopped_until_us = self.shell.stopped_until_us.max(until_us);
+        self.at(until_us, Happening::DpeGoesOn);
+    }
+
+    /// What waited comes up, in its order.
+    pub(crate) fn dpe_goes_on(&mut self) {
+        if self.now_us >= self.shell.stopped_until_us {
+            for happening in std::mem::take(&mut self.shell.waiting) {
+                self.happen(happening);
+            }
+        }
     }
 
     pub(crate) fn input(&mut self, input: Input) {

@@ -31,6 +31,8 @@ pub enum Happening {
     Tick(u64, u64),
     /// The DPE is started (by the service manager).
     StartDpe,
+    /// A stopped DPE may go on.
+    DpeGoesOn,
     /// The shell tries to connect to a guest.
     Attempt(u64, usize),
     /// Hello was not answered in time.
@@ -262,14 +264,14 @@ impl World {
 
     pub(crate) fn happen(&mut self, happening: Happening) {
         if happening.is_for_the_dpe() && self.now_us < self.shell.stopped_until_us {
-            // It waits in a socket or a timer until the process goes on.
-            self.at(self.shell.stopped_until_us, happening);
+            self.shell.waiting.push_back(happening);
             return;
         }
         match happening {
             Happening::Pump => self.pump(),
             Happening::Tick(start, deadline_us) => self.tick(start, deadline_us),
             Happening::StartDpe => self.start_dpe(),
+            Happening::DpeGoesOn => self.dpe_goes_on(),
             Happening::Attempt(start, guest) => self.attempt(start, guest),
             Happening::HelloOverdue(stream) => self.hello_overdue(stream),
             Happening::ToAgent(stream, message) => self.arrive_at_agent(stream, message),

@@ -2,7 +2,7 @@
 
 use controller::{
     Attributes, Controller, Durable, Effect, Hello, Input, Operation, Question, Record,
-    RecordState, Request, Time,
+    RecordState, Request, Time, TransitionKey,
 };
 use controller_sim::guest::Mode;
 use controller_sim::scenario::Scenario;
@@ -48,6 +48,50 @@ fn asked_and_sent(controller: &mut Controller) -> (Vec<Question>, Vec<(String, S
     (asked, sent)
 }
 
+/// What an agent tells about an operation of the only service.
+fn record(action: &str, state: RecordState, call_id: u32, rc: i32) -> Record {
+    Record {
+        operation: Operation {
+            id: format!("{call_id}:1:{rc}:00006afd-86c0-8000-8000-000000000000"),
+            resource: "service1".into(),
+            class: "ocf".into(),
+            provider: "sim".into(),
+            kind: "Simulated".into(),
+            action: action.into(),
+            ..Operation::default()
+        },
+        state,
+        call_id,
+        rc,
+        ..Record::default()
+    }
+}
+
+/// Answers questions, and tells that what was sent is done, until nothing is left to do.
+fn carry_out(controller: &mut Controller) {
+    let mut call_id = 10;
+    while let Some(effect) = controller.poll_effect() {
+        let input = match effect {
+            Effect::Decide(question) => Input::Decided(Box::new(question.answer())),
+            Effect::Execute {
+                assembly,
+                operation,
+            } => {
+                call_id += 1;
+                let expected = TransitionKey::parse(&operation.id).map(|key| key.expected_rc);
+                let record = Record {
+                    operation: *operation,
+                    ..record("", RecordState::Complete, call_id, expected.unwrap_or(0))
+                };
+                let record = Box::new(record);
+                Input::OperationCompleted { assembly, record }
+            }
+            _ => continue,
+        };
+        assert_eq!(controller.handle(NOW, input), Ok(()));
+    }
+}
+
 #[test]
 fn what_was_decided_about_a_world_that_has_changed_since_is_not_done() {
     let scenario = Scenario::plain(2, 1, Mode::Lease);
@@ -90,21 +134,6 @@ fn what_was_decided_about_a_world_that_has_changed_since_is_not_done() {
 fn a_start_under_way_counts_whatever_its_agent_says_about_its_time() {
     let mut scenario = Scenario::plain(2, 1, Mode::Lease);
     scenario.services[0].prefers = Some(1);
-    let record = |action: &str, state, call_id, rc| Record {
-        operation: Operation {
-            id: format!("{call_id}:1:{rc}:00006afd-86c0-8000-8000-000000000000"),
-            resource: "service1".into(),
-            class: "ocf".into(),
-            provider: "sim".into(),
-            kind: "Simulated".into(),
-            action: action.into(),
-            ..Operation::default()
-        },
-        state,
-        call_id,
-        rc,
-        ..Record::default()
-    };
     let probed = |call_id| record("monitor", RecordState::Complete, call_id, 7);
     // accepted, and not begun: it has no time yet
     let start = record("start", RecordState::Pending, 2, 0);
@@ -117,6 +146,43 @@ fn a_start_under_way_counts_whatever_its_agent_says_about_its_time() {
     assert!(
         !sent.contains(&("start".into(), "node2".into())),
         "it may run in node1 already: {sent:?}"
+    );
+}
+
+#[test]
+fn a_service_that_runs_elsewhere_does_not_stay_failed() {
+    let done = |action, call_id, rc| record(action, RecordState::Complete, call_id, rc);
+    let scenario = Scenario::plain(2, 1, Mode::Lease);
+    let histories = [vec![done("monitor", 1, 7)], vec![done("start", 1, 0)]];
+    let mut controller = alone(&scenario, histories);
+    carry_out(&mut controller);
+    assert_eq!(
+        controller.state(),
+        "active",
+        "{}",
+        controller.status(NOW).summary
+    );
+
+    // A stop that was left from before fails, and another one, sent behind it, does not.
+    for (call_id, rc) in [(21, 1), (22, 0)] {
+        let assembly = "node1".into();
+        let mut record = Box::new(done("stop", call_id, 0));
+        record.rc = rc;
+        let completed = Input::OperationCompleted { assembly, record };
+        assert_eq!(controller.handle(NOW, completed), Ok(()));
+        assert_eq!(controller.state(), "degraded");
+    }
+    let cleanup = Request::Cleanup {
+        service: None,
+        assembly: None,
+    };
+    assert_eq!(controller.handle(NOW, Input::Request(cleanup)), Ok(()));
+    carry_out(&mut controller);
+    assert_eq!(
+        controller.state(),
+        "active",
+        "{}",
+        controller.status(NOW).summary
     );
 }
 

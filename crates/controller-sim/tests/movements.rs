@@ -192,3 +192,31 @@ fn the_recovery_of_an_instance_is_told_of_the_assembly_in_which_it_failed() {
         [expected("service.failed"), expected("service.recovered")].concat()
     );
 }
+
+#[test]
+fn a_live_migration_that_would_wait_for_itself_becomes_a_move() {
+    // The clone is restarted behind a service that moves, and waits for what is started behind it to stop, which waits for its
+    // migration, which waits for the clone: as the reference decides it, too.
+    let mut scenario = Scenario::plain(2, 3, Mode::Unit);
+    for (index, form) in [(0, Form::Once), (1, Form::Everywhere), (2, Form::Migrates)] {
+        scenario.services[index].form = form;
+        scenario.services[index].prefers = (index != 1).then_some(0);
+    }
+    scenario.order = vec![(0, 1), (1, 2)];
+    let mut world = at_rest(scenario);
+    world.ask(Request::Standby {
+        assembly: "node1".into(),
+        on: true,
+    });
+    world.run_for(15);
+    assert_eq!(world.runs_in("service1"), ["node2"]);
+    assert_eq!(world.runs_in("service3"), ["node2"]);
+    assert!(
+        world
+            .executed()
+            .contains(&"start service3 node2".to_owned()),
+        "{:?}",
+        world.executed()
+    );
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+}

@@ -19,6 +19,7 @@ use crate::operation::{
 };
 use crate::spec::base_name;
 use policy_engine::xml::escape_attribute;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -26,6 +27,9 @@ use std::fmt::Write;
 const FEATURE_SET: &str = "3.16.2";
 /// Exit code of an operation that has not ended.
 const RC_PENDING: i32 = 193;
+
+/// In `crm_config`: nothing migrates live, all is stopped and started. In a set of its own, which counts for what the others leave open.
+const NO_LIVE_MIGRATION: &str = r#"<cluster_property_set id="cpe-deadlock"><nvpair id="cpe-deadlock-live-migration" name="live-migration" value="false"/></cluster_property_set>"#;
 
 /// What the policy engine is told about an assembly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +64,8 @@ pub(crate) struct Input<'a> {
     pub nodes: Vec<Node<'a>>,
     /// By assembly and resource.
     pub failures: &'a BTreeMap<(String, String), FailureFacts>,
+    /// What may migrate live may do so now.
+    pub live_migration: bool,
     /// Services of the configuration.
     pub services: BTreeSet<&'a str>,
     /// Epoch seconds.
@@ -84,7 +90,7 @@ pub(crate) fn write(input: &Input<'_>) -> String {
     out
 }
 
-/// The configuration, with the nodes that are no longer in it but not yet empty.
+/// The configuration, with the nodes that are no longer in it but not yet empty, and with what holds for this question only.
 fn configuration(input: &Input<'_>, out: &mut String) {
     let mut retired = String::new();
     for node in input.nodes.iter().filter(|node| node.retired) {
@@ -93,14 +99,25 @@ fn configuration(input: &Input<'_>, out: &mut String) {
         attribute("uname", node.name, &mut retired);
         retired.push_str("/>");
     }
-    let text = input.configuration;
-    if retired.is_empty() {
-        out.push_str(text);
-    } else if let Some(at) = text.find("</nodes>") {
-        let (before, after) = text.split_at(at);
-        let _ = write!(out, "{before}{retired}{after}");
+    let mut text = Cow::Borrowed(input.configuration);
+    append(&mut text, "nodes", &retired);
+    if !input.live_migration {
+        append(&mut text, "crm_config", NO_LIVE_MIGRATION);
+    }
+    out.push_str(&text);
+}
+
+/// Puts elements at the end of a section of the configuration.
+fn append(text: &mut Cow<'_, str>, section: &str, elements: &str) {
+    if elements.is_empty() {
+        return;
+    }
+    let end = format!("</{section}>");
+    if let Some(at) = text.find(&end) {
+        text.to_mut().insert_str(at, elements);
     } else {
-        out.push_str(&text.replacen("<nodes/>", &format!("<nodes>{retired}</nodes>"), 1));
+        let full = format!("<{section}>{elements}{end}");
+        *text = Cow::Owned(text.replacen(&format!("<{section}/>"), &full, 1));
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Controller {
     pub(crate) fence_attempts: u64,
     /// Transitions since the controller last came to rest.
     pub(crate) busy: u32,
+    /// The actions of the last transition wait for each other: nothing is to migrate live until one is carried out.
+    pub(crate) deadlocked: bool,
     pub(crate) last_question_us: u64,
     pub(crate) resume_at_us: Option<u64>,
     pub(crate) superseded: bool,
@@ -120,6 +122,7 @@ impl Controller {
             start_failure_is_fatal: true,
             fence_attempts: 0,
             busy: 0,
+            deadlocked: false,
             last_question_us: 0,
             resume_at_us: None,
             superseded: false,
@@ -411,6 +414,7 @@ impl Controller {
             configuration: &spec.configuration,
             nodes,
             failures: &self.store.failures,
+            live_migration: !self.deadlocked,
             services: spec
                 .services
                 .iter()

@@ -159,6 +159,7 @@ impl Controller {
         let mut graph = outcome.graph;
         if graph.synapses.is_empty() {
             self.busy = 0;
+            self.deadlocked = false;
             self.settle_services(now);
             return;
         }

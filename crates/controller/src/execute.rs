@@ -366,6 +366,9 @@ impl Controller {
         self.runs.clear();
         let counts = transition.counts();
         let unfinished = transition.aborted.is_none() && counts.failed + counts.skipped > 0;
+        if transition.aborted.is_none() {
+            self.deadlocked = unfinished && counts.failed == 0;
+        }
         let aborted = transition
             .aborted
             .clone()

@@ -229,8 +229,8 @@ impl Controller {
         for name in names {
             let facts = self.store.services.get(&name).cloned().unwrap_or_default();
             if !facts.on.is_empty() {
-                if facts.failed.is_some() && self.instances_run(&name, &facts) {
-                    self.settle_instances(now, &name);
+                if facts.failed.is_some() && self.runs_well(&name, &facts) {
+                    self.settle_failure(now, &name);
                 }
                 continue;
             }
@@ -275,8 +275,9 @@ impl Controller {
         }
     }
 
-    /// Of a service that runs several times: all that is left of it runs, and is managed.
-    fn instances_run(&self, name: &str, facts: &ServiceFacts) -> bool {
+    /// What failed is not what runs now: of a service that runs once, another assembly runs it; of one that runs several times, all
+    /// that is left of it runs.
+    fn runs_well(&self, name: &str, facts: &ServiceFacts) -> bool {
         let managed = self.goal.get(name).is_some_and(|goal| !goal.unmanaged);
         let runs = |assembly: &String| {
             self.assemblies.get(assembly).is_some_and(|own| {
@@ -288,18 +289,21 @@ impl Controller {
                     .all(|resource| own.history.activity(resource) != Some(Activity::Failed))
             })
         };
-        self.runs_several_times(name) && managed && facts.on.iter().all(runs)
+        let elsewhere = || self.runs_several_times(name) || facts.on.is_disjoint(&facts.failed_on);
+        managed && elsewhere() && facts.on.iter().all(runs)
     }
 
-    /// An instance failed and will not come back where it was: the others are what there should be.
-    fn settle_instances(&mut self, now: Time, name: &str) {
+    /// What failed will not come back where it was, and what runs is what there should be.
+    fn settle_failure(&mut self, now: Time, name: &str) {
+        let several = self.runs_several_times(name);
         let facts = self.store.service_mut(name);
         facts.failed = None;
         facts.failed_on.clear();
+        let place = facts.on.first().filter(|_| !several).cloned();
         self.event(
             now,
             Kind::ServiceRecovered,
-            "",
+            &place.unwrap_or_default(),
             name,
             "started",
             "it runs wherever it should now",

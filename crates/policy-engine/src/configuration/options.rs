@@ -59,6 +59,7 @@ pub(super) fn unpack(cluster: &mut Cluster) {
         ),
         batch_limit: read.text(&["batch-limit"], is_integer, defaults.batch_limit),
         migration_limit: read.text(&["migration-limit"], is_integer, defaults.migration_limit),
+        live_migration: read.boolean("live-migration", defaults.live_migration),
         node_action_limit: read.text(
             &["node-action-limit"],
             is_integer,

@@ -96,6 +96,7 @@ pub(super) fn apply(cluster: &mut Cluster, id: ResourceId) {
         notify: meta.is_true("notify"),
         promotable: in_clone && meta.is_true("promotable"),
     };
+    let live_migration = options.live_migration;
     let has_fencing_device = fence_device || options.have_fencing_device;
     let resource = cluster.resource_mut(id);
     resource.remote_connection = remote_connection;
@@ -114,7 +115,7 @@ pub(super) fn apply(cluster: &mut Cluster, id: ResourceId) {
     resource.needs_quorum = requires == Requires::Quorum;
     resource.needs_fencing = requires >= Requires::Fencing;
     resource.needs_unfencing = requires == Requires::Unfencing;
-    resource.migratable = remote::may_migrate(resource);
+    resource.migratable = live_migration && remote::may_migrate(resource);
     cluster.options.have_fencing_device = has_fencing_device;
     reconnect_interval(cluster, id);
     target_role(cluster, id);

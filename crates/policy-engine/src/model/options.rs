@@ -51,6 +51,8 @@ pub struct ClusterOptions {
     pub batch_limit: Text,
     /// `migration-limit` as configured.
     pub migration_limit: Text,
+    /// `live-migration`, which the reference does not have: whether `allow-migrate` counts at all.
+    pub live_migration: bool,
     /// `node-action-limit` as configured: for executors, it has no influence on scheduling.
     pub node_action_limit: Text,
     /// `stop-all-resources`.
@@ -105,6 +107,7 @@ impl Default for ClusterOptions {
             cluster_delay: "60s".into(),
             batch_limit: "0".into(),
             migration_limit: "-1".into(),
+            live_migration: true,
             node_action_limit: "0".into(),
             stop_all_resources: false,
             stop_removed_resources: true,
