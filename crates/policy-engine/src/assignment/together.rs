@@ -385,3 +385,58 @@ fn is_inside_bundle(cluster: &Cluster, id: ResourceId) -> bool {
     let mut above = std::iter::successors(parent(&id), parent);
     above.any(|ancestor| cluster.resource(ancestor).is_bundle())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Cib, RunOptions, schedule};
+    use std::fmt::Write;
+
+    /// A row of primitives, each with the one before it, which all fit on the second node only.
+    fn row(length: usize) -> String {
+        let (mut resources, mut constraints) = (String::new(), String::new());
+        for i in 0..length {
+            let _ = write!(
+                resources,
+                "<primitive id='r{i}' class='ocf' provider='x' type='y'><utilization id='u{i}'><nvpair id='c{i}' name='cpu' value='1'/>\
+                 </utilization></primitive>"
+            );
+            if i > 0 {
+                let with = i - 1;
+                let _ = write!(
+                    constraints,
+                    "<rsc_colocation id='k{i}' rsc='r{i}' with-rsc='r{with}' score='INFINITY'/>"
+                );
+            }
+        }
+        let (mut nodes, mut states) = (String::new(), String::new());
+        for (i, room) in [length - 1, length].into_iter().enumerate() {
+            let _ = write!(
+                nodes,
+                "<node id='{i}' uname='n{i}'><utilization id='nu{i}'><nvpair id='nc{i}' name='cpu' value='{room}'/></utilization></node>"
+            );
+            let _ = write!(
+                states,
+                "<node_state id='{i}' uname='n{i}' in_ccm='true' crmd='online' join='member' expected='member'/>"
+            );
+        }
+        format!(
+            "<cib crm_feature_set='3.0' have-quorum='1'><configuration><crm_config><cluster_property_set id='o'>\
+             <nvpair id='f' name='stonith-enabled' value='false'/><nvpair id='p' name='placement-strategy' value='utilization'/>\
+             </cluster_property_set></crm_config><nodes>{nodes}</nodes><resources>{resources}</resources>\
+             <constraints>{constraints}</constraints></configuration><status>{states}</status></cib>"
+        )
+    }
+
+    #[test]
+    fn a_row_of_colocated_resources_is_gathered_once_and_goes_where_all_of_it_fits() {
+        let cib = Cib::parse(&row(40)).expect("the CIB is well-formed");
+        let cluster = schedule(&cib, 1_700_000_000, RunOptions::default()).cluster;
+        for resource in &cluster.resources {
+            let node = resource.assigned.map(|node| &*cluster.node(node).name);
+            assert_eq!(node, Some("n1"), "{}", resource.id);
+        }
+        let sets = &cluster.caches.together.sets;
+        assert_eq!(sets.len(), 1);
+        assert!(sets[0].need.0.is_empty(), "all of it is placed");
+    }
+}
