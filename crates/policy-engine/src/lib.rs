@@ -42,6 +42,9 @@ pub enum Error {
     /// Not acceptable XML.
     #[error(transparent)]
     Xml(#[from] xml::XmlError),
+    /// A configuration that means more than can be decided about.
+    #[error(transparent)]
+    TooMuch(#[from] configuration::expansion::Excess),
     /// XML, but no CIB.
     #[error("expected a <cib> element at the top of the document, found <{found}>")]
     NotACib {
@@ -65,7 +68,7 @@ impl Cib {
     /// Parses a CIB. A missing `status` section is added empty.
     ///
     /// # Errors
-    /// [`Error::Xml`] with line and column, [`Error::NotACib`], [`Error::TooNew`].
+    /// [`Error::Xml`] and [`Error::TooMuch`] with line and column, [`Error::NotACib`], [`Error::TooNew`].
     pub fn parse(text: &str) -> Result<Cib, Error> {
         let mut document = xml::parse(text)?;
         let root = document.root();
@@ -81,6 +84,8 @@ impl Cib {
                 found: found.to_owned(),
             });
         }
+        configuration::expansion::check(&document)?;
+        let root = document.root();
         if root.child("status").is_none() {
             let root = root.id();
             document.append(root, "status");

@@ -94,7 +94,7 @@ fn probe_bundle(cluster: &mut Cluster, bundle: ResourceId, node: NodeId) -> bool
         return false;
     };
     let mut any = false;
-    for replica in &data.replicas {
+    for (number, replica) in data.replicas.iter().enumerate() {
         if let Some(ip) = replica.ip {
             any |= probe(cluster, ip, node);
         }
@@ -105,18 +105,8 @@ fn probe_bundle(cluster: &mut Cluster, bundle: ResourceId, node: NodeId) -> bool
         }
         if probe(cluster, replica.container, node) {
             any = true;
-            if data.per_host == 1 {
-                // A replica's container may be running under another replica's name: look before starting one.
-                for other in data
-                    .replicas
-                    .iter()
-                    .filter(|o| o.container != replica.container)
-                {
-                    let first = side(replica.container, Task::Monitor);
-                    let then = side(other.container, Task::Start);
-                    let flags = OrderFlags::SEQ | OrderFlags::SAME_NODE;
-                    ordering::create(cluster, first, then, flags);
-                }
+            if data.per_host == 1 && !replica.probes_awaited {
+                await_probes(cluster, bundle, number);
             }
         }
         if let Some(connection) = replica.connection
@@ -135,6 +125,26 @@ fn probe_bundle(cluster: &mut Cluster, bundle: ResourceId, node: NodeId) -> bool
         }
     }
     any
+}
+
+/// A replica's container may be running under another replica's name: look before starting one. Said once for all nodes.
+fn await_probes(cluster: &mut Cluster, bundle: ResourceId, number: usize) {
+    let Variant::Bundle(data) = &mut cluster.resource_mut(bundle).variant else {
+        return;
+    };
+    data.replicas[number].probes_awaited = true;
+    let containers: Vec<_> = data
+        .replicas
+        .iter()
+        .map(|replica| replica.container)
+        .collect();
+    let probed = containers[number];
+    for other in containers.into_iter().filter(|other| *other != probed) {
+        let first = side(probed, Task::Monitor);
+        let then = side(other, Task::Start);
+        let flags = OrderFlags::SEQ | OrderFlags::SAME_NODE;
+        ordering::create(cluster, first, then, flags);
+    }
 }
 
 fn probe_primitive(cluster: &mut Cluster, id: ResourceId, node_id: NodeId) -> bool {

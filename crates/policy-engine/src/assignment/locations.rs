@@ -101,7 +101,7 @@ fn apply_to_table(
     {
         return false;
     }
-    for (node, score) in &entry.nodes {
+    for (node, score) in entry.nodes.iter() {
         let score = match strength {
             Strength::Full => *score,
             Strength::Zero => Score::ZERO,

@@ -1,6 +1,7 @@
 //! Choosing the roles of a promotable clone's instances (scheduler-spec/04 §9.3–9.5).
 
-use super::{apply, colocations, instance_order, merge, promotion_scores};
+use super::promotion_scores::PromotionScores;
+use super::{apply, colocations, instance_order, merge};
 use crate::model::{
     Cluster, LocationId, NodeId, QuorumPolicy, ResourceId, Role, Score, ScoreLine, Variant,
 };
@@ -8,8 +9,9 @@ use crate::model::{
 /// Decides which of the clone's assigned instances will be promoted.
 pub fn choose_roles(cluster: &mut Cluster, clone: ResourceId) {
     reset_counts(cluster, clone);
+    let mut scores = PromotionScores::default();
     for instance in cluster.resource(clone).children.clone() {
-        set_priority(cluster, clone, instance);
+        set_priority(cluster, clone, instance, &mut scores);
     }
     combine(cluster, clone);
     let sorted = instance_order::for_promotion(cluster, &cluster.resource(clone).children);
@@ -27,7 +29,12 @@ fn reset_counts(cluster: &mut Cluster, clone: ResourceId) {
 }
 
 /// An instance's priority (§9.3): its promotion score, location constraints for the promoted role, and colocations with roles.
-fn set_priority(cluster: &mut Cluster, clone: ResourceId, instance: ResourceId) {
+fn set_priority(
+    cluster: &mut Cluster,
+    clone: ResourceId,
+    instance: ResourceId,
+    scores: &mut PromotionScores,
+) {
     if cluster.role_of(instance) == Role::Started {
         for id in cluster.subtree(instance) {
             let resource = cluster.resource_mut(id);
@@ -40,9 +47,7 @@ fn set_priority(cluster: &mut Cluster, clone: ResourceId, instance: ResourceId) 
         return;
     };
     let priority = match cluster.next_role_of(instance) {
-        Role::Unknown | Role::Started => {
-            promotion_scores::score(cluster, instance, node).unwrap_or(-1)
-        }
+        Role::Unknown | Role::Started => scores.of(cluster, instance, node).unwrap_or(-1),
         Role::Unpromoted | Role::Stopped => Score::MINUS_INFINITY.0,
         Role::Promoted => cluster.resource(instance).priority,
     };

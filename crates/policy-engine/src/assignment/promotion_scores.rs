@@ -2,7 +2,11 @@
 
 use crate::configuration::scalar;
 use crate::explain::Cause;
-use crate::model::{AttributeLookup, Cluster, Host, NodeId, ResourceId, Score, Variant, base_name};
+use crate::model::{
+    AttributeLookup, Cluster, Host, NodeId, NodeSet, Resource, ResourceId, Score, Variant,
+    base_name,
+};
+use rustc_hash::FxHashMap;
 
 /// Adds the promotion scores of a clone's instances to their tables, once, so that they are placed where they can be promoted.
 pub fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
@@ -10,17 +14,17 @@ pub fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
         Variant::Clone(data) if !data.promotion_scores_added => data.promotion_scores_added = true,
         _ => return,
     }
+    let mut scores = PromotionScores::default();
     for instance in cluster.resource(clone).children.clone() {
-        let nodes: Vec<NodeId> = cluster
-            .resource(instance)
-            .allowed
-            .iter()
+        let allowed = cluster.resource(instance).allowed.iter();
+        let nodes = allowed
             .map(|(node, _)| node)
-            .filter(|node| cluster.node(*node).is_available())
+            .filter(|node| cluster.node(*node).is_available());
+        let found: Vec<(NodeId, i32)> = nodes
+            .map(|node| (node, scores.of(cluster, instance, node).unwrap_or(0)))
             .collect();
-        for node in nodes {
-            let score = score(cluster, instance, node).unwrap_or(0);
-            let resource = cluster.resource_mut(instance);
+        let resource = cluster.resource_mut(instance);
+        for (node, score) in found {
             if score > 0
                 && let Some(entry) = resource.allowed.get_mut(node)
             {
@@ -32,87 +36,128 @@ pub fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
     }
 }
 
-/// The promotion score of an instance on a node; `None` if no agent gave one.
-pub fn score(cluster: &Cluster, instance: ResourceId, node: NodeId) -> Option<i32> {
-    let resource = cluster.resource(instance);
-    if resource.is_primitive() {
-        return primitive_score(cluster, instance, node);
-    }
-    let mut sum: Option<i32> = None;
-    for member in &resource.children {
-        if let Some(score) = score(cluster, *member, node) {
-            sum = Some(sum.unwrap_or(0).saturating_add(score));
+/// Finds the promotion scores of one clone's instances. What the answers have in common is worked out once: an instance is asked about
+/// every node.
+#[derive(Debug, Default)]
+pub struct PromotionScores {
+    /// By primitive: the names of the attributes that hold its score.
+    names: FxHashMap<ResourceId, Names>,
+    /// By name without instance number.
+    families: FxHashMap<String, Family>,
+}
+
+/// Node attributes that hold the score of a primitive.
+#[derive(Debug)]
+struct Names {
+    own: String,
+    /// Of an anonymous instance: without instance number.
+    base: Option<String>,
+}
+
+/// Where the instances of a primitive are.
+#[derive(Debug, Default)]
+struct Family {
+    /// The first instance that is active on a node.
+    active: FxHashMap<NodeId, ResourceId>,
+    /// Nodes where the history knows one.
+    known: NodeSet,
+}
+
+impl PromotionScores {
+    /// The promotion score of an instance on a node; `None` if no agent gave one.
+    pub fn of(&mut self, cluster: &Cluster, instance: ResourceId, node: NodeId) -> Option<i32> {
+        let resource = cluster.resource(instance);
+        if resource.is_primitive() {
+            return self.of_primitive(cluster, instance, node);
         }
+        let mut sum: Option<i32> = None;
+        for member in &resource.children {
+            if let Some(score) = self.of(cluster, *member, node) {
+                sum = Some(sum.unwrap_or(0).saturating_add(score));
+            }
+        }
+        sum
     }
-    sum
+
+    fn of_primitive(&mut self, cluster: &Cluster, id: ResourceId, node: NodeId) -> Option<i32> {
+        // the attribute first: it is the cheaper question, and without it the score is the default either way
+        let names = self.names.entry(id);
+        let names = names.or_insert_with(|| Names::of(cluster.resource(id)));
+        let value = names.value(cluster, id, node)?;
+        if !self.applies(cluster, id, node) {
+            return None;
+        }
+        let score = scalar::score(value, &cluster.options).unwrap_or(Score::ZERO);
+        Some(score.0)
+    }
+
+    /// Whether the score on a node is this instance's (§9.1.1): of anonymous instances the one that is there counts.
+    fn applies(&mut self, cluster: &Cluster, id: ResourceId, node: NodeId) -> bool {
+        let resource = cluster.resource(id);
+        let entry = resource.allowed.get(node);
+        if entry.is_none_or(|entry| entry.score < Score::ZERO) {
+            return false;
+        }
+        if !resource.unique {
+            let base = base_name(&resource.id);
+            if !self.families.contains_key(base) {
+                let family = Family::of(cluster, cluster.top(id), base);
+                self.families.insert(base.to_owned(), family);
+            }
+            let family = &self.families[base];
+            match family.active.get(&node) {
+                Some(active) if *active == id => return true,
+                None if family.known.contains(node) => return true,
+                _ => {}
+            }
+        }
+        let nowhere = resource.active_on.is_empty() && resource.known_on.is_empty();
+        nowhere || resource.known_on.contains(node) || resource.active_on.contains(&node)
+    }
 }
 
-fn primitive_score(cluster: &Cluster, id: ResourceId, node: NodeId) -> Option<i32> {
-    // the attribute first: it is the cheaper question, and without it the score is the default either way
-    let value = attribute(cluster, id, node)?;
-    if !applies(cluster, id, node) {
-        return None;
-    }
-    let score = scalar::score(value, &cluster.options).unwrap_or(Score::ZERO);
-    Some(score.0)
-}
-
-/// The node attribute `master-NAME`; for an anonymous instance also without instance number.
-fn attribute(cluster: &Cluster, id: ResourceId, node: NodeId) -> Option<&str> {
-    let resource = cluster.resource(id);
-    let host = if resource.unassigned {
-        Host::Current
-    } else {
-        Host::Assigned
-    };
-    let value = |name: &str| {
-        let name = format!("master-{name}");
-        let source = AttributeLookup::new(cluster, &name, id, host).source(node)?;
-        cluster.node(source).attributes.text(&name)
-    };
-    let name = resource.known_as();
-    value(name).or_else(|| {
+impl Names {
+    fn of(resource: &Resource) -> Names {
+        let name = resource.known_as();
         let base = base_name(name);
-        (!resource.unique && base != &*resource.id)
-            .then(|| value(base))
-            .flatten()
-    })
+        let of_all = !resource.unique && base != &*resource.id;
+        Names {
+            own: format!("master-{name}"),
+            base: of_all.then(|| format!("master-{base}")),
+        }
+    }
+
+    fn value<'c>(&self, cluster: &'c Cluster, id: ResourceId, node: NodeId) -> Option<&'c str> {
+        let host = match cluster.resource(id).unassigned {
+            true => Host::Current,
+            false => Host::Assigned,
+        };
+        let value = |name: &String| {
+            let source = AttributeLookup::new(cluster, name, id, host).source(node)?;
+            cluster.node(source).attributes.text(name)
+        };
+        value(&self.own).or_else(|| self.base.as_ref().and_then(value))
+    }
 }
 
-/// Whether the score on a node is this instance's (§9.1.1): of anonymous instances the one that is there counts.
-fn applies(cluster: &Cluster, id: ResourceId, node: NodeId) -> bool {
-    let resource = cluster.resource(id);
-    let allowed = || {
-        resource
-            .allowed
-            .get(node)
-            .is_some_and(|entry| entry.score >= Score::ZERO)
-    };
-    if !resource.unique {
-        let base = base_name(&resource.id);
-        let same = |other: &ResourceId| {
-            let other = cluster.resource(*other);
-            &*other.id == base || &*other.config_id == base
-        };
-        let family = cluster.subtree(cluster.top(id));
-        let active = family
-            .iter()
-            .find(|other| same(other) && cluster.resource(**other).active_on.contains(&node));
-        if active == Some(&id) {
-            return allowed();
+impl Family {
+    /// The instances called `base` below `top`.
+    fn of(cluster: &Cluster, top: ResourceId, base: &str) -> Family {
+        let mut family = Family::default();
+        for id in cluster.subtree(top) {
+            let resource = cluster.resource(id);
+            let is_instance = &*resource.config_id == base;
+            if is_instance || &*resource.id == base {
+                for node in &resource.active_on {
+                    family.active.entry(*node).or_insert(id);
+                }
+            }
+            if is_instance {
+                for node in resource.known_on.iter() {
+                    family.known.insert(node);
+                }
+            }
         }
-        if active.is_none()
-            && family.iter().any(|other| {
-                let other = cluster.resource(*other);
-                &*other.config_id == base && other.known_on.contains(node)
-            })
-        {
-            return allowed();
-        }
+        family
     }
-    if resource.active_on.is_empty() && resource.known_on.is_empty() {
-        return allowed();
-    }
-    let here = resource.known_on.contains(node) || resource.active_on.contains(&node);
-    here && allowed()
 }

@@ -178,6 +178,7 @@ impl Blueprint<'_> {
             connection: None,
             child: self.child,
             node: None,
+            probes_awaited: false,
         };
         if let Some(child) = self.child {
             self.connect(cluster, child, &mut replica)?;

@@ -2,9 +2,10 @@
 
 use super::digests::Digests;
 use super::operations::{OperationOptions, OptionsKey};
-use crate::model::{NodeId, ResourceId, Table, Task};
+use crate::model::{NodeId, ResourceId, Score, Table, Task, Text};
+use crate::xml::ElementId;
 use rustc_hash::FxHashMap;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
 /// A cache that fills itself through a shared reference.
@@ -15,10 +16,18 @@ type Filled<Key, Value> = RefCell<FxHashMap<Key, Value>>;
 pub struct Caches {
     /// Parameters per resource and node (`None` = evaluated without node, or the same everywhere).
     pub parameters: Filled<(ResourceId, Option<NodeId>), Arc<Table>>,
+    /// Templates by id.
+    pub templates: OnceCell<FxHashMap<Box<str>, ElementId>>,
+    /// What defaults come to.
+    pub defaults: Filled<super::defaults::Key, Arc<[(Text, Text)]>>,
     /// Options of operations.
     pub options: Filled<OptionsKey, Arc<OperationOptions>>,
     /// Digests per node, resource, task, interval (02 §20.4). Task `Other("stonith-on")` for unfencing.
     pub digests: Filled<(NodeId, ResourceId, Task, u32), Digests>,
+    /// The top-level resources whose ids match a pattern of a location constraint.
+    pub patterns: Filled<Text, Arc<[ResourceId]>>,
+    /// By location rule: where it passes, whatever the resource, and the score that it gives.
+    pub rules: Filled<ElementId, Arc<[(NodeId, Score)]>>,
     /// What the actions of collectives' children have in common.
     pub parts: crate::ordering::parts::Answers,
     /// What the parts of collectives make of their actions.

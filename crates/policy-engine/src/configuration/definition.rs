@@ -4,6 +4,7 @@
 use super::{dates, nvset, scalar};
 use crate::model::*;
 use crate::xml::{Element, ElementId};
+use rustc_hash::FxHashMap;
 
 /// A resource as the configuration (or an implication of it) defines it.
 #[derive(Clone, Debug)]
@@ -49,7 +50,7 @@ impl Definition {
         let document = cluster.document.clone();
         let template = match own.get("template") {
             None => None,
-            Some(name) => Some(find_template(&document, name, id)?),
+            Some(name) => Some(find_template(cluster, &document, name, id)?),
         };
         // the expanded element: the template's children, then its own
         let parts: smallvec::SmallVec<[Element<'_>; 2]> =
@@ -179,16 +180,23 @@ fn element_name(name: &str) -> ShortText {
 }
 
 fn find_template<'d>(
+    cluster: &Cluster,
     document: &'d crate::xml::Document,
     name: &str,
     id: &str,
 ) -> Result<Element<'d>, Invalid> {
-    let section = document.section("resources");
-    let found = section.filter(|_| name != id).and_then(|section| {
-        section
-            .children_named("template")
-            .find(|template| template.get("id") == Some(name))
+    let templates = cluster.caches.templates.get_or_init(|| {
+        let mut templates = FxHashMap::default();
+        let resources = document.section("resources").into_iter();
+        for template in resources.flat_map(|section| section.children_named("template")) {
+            if let Some(id) = template.get("id") {
+                templates.entry(id.into()).or_insert(template.id());
+            }
+        }
+        templates
     });
+    let found = templates.get(name).filter(|_| name != id);
+    let found = found.map(|template| document.element(*template));
     found.ok_or_else(|| {
         Invalid(format!(
             "expected a <template id=\"{name}\"> below <resources>, found none: define it or remove template=\"{name}\""

@@ -9,8 +9,10 @@ pub mod caches;
 mod clones;
 pub mod constraints;
 pub mod dates;
+pub mod defaults;
 pub mod definition;
 pub mod digests;
+pub mod expansion;
 pub mod nodes;
 pub mod nvset;
 pub mod operations;
@@ -54,10 +56,8 @@ fn unpack_tags(cluster: &mut Cluster) {
         let Some(id) = tag.get("id") else { continue };
         let objects = cluster.tags.entry(id.into()).or_default();
         for reference in tag.children_named("obj_ref") {
-            if let Some(object) = reference.get("id")
-                && !objects.iter().any(|known| &**known == object)
-            {
-                objects.push(object.into());
+            if let Some(object) = reference.get("id") {
+                objects.insert(object.into());
             }
         }
     }

@@ -97,14 +97,24 @@ pub fn evaluate(cluster: &Cluster, sets: &[NvSet], context: &RuleContext<'_>, ta
         if !passes {
             continue;
         }
-        for (name, value) in &set.pairs {
-            if value.eq_ignore_ascii_case("#default") {
-                table.remove(name);
-            } else {
-                table.set_if_absent(name.clone(), value.clone());
-            }
+        apply(&set.pairs, table);
+    }
+}
+
+/// Takes pairs into a table in their order.
+pub(super) fn apply(pairs: &[(Text, Text)], table: &mut Table) {
+    for (name, value) in pairs {
+        if removes(value) {
+            table.remove(name);
+        } else {
+            table.set_if_absent(name.clone(), value.clone());
         }
     }
+}
+
+/// Whether a value takes away the one that there is.
+pub(super) fn removes(value: &str) -> bool {
+    value.eq_ignore_ascii_case("#default")
 }
 
 /// Whether the result of some sets may differ between contexts.

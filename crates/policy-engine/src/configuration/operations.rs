@@ -1,7 +1,7 @@
 //! Operation configuration: lookup and options (scheduler-spec/01 §17, 05 §2.4–2.6).
 
 use super::rules::RuleContext;
-use super::{dates, nvset, parameters, scalar};
+use super::{dates, defaults, nvset, parameters, scalar};
 use crate::model::{
     Cluster, NodeId, OnFail, OperationConfig, Resource, ResourceId, Role, Table, Task,
 };
@@ -154,7 +154,8 @@ fn option_table(
     {
         table.set("timeout", timeout);
     }
-    nvset::evaluate(cluster, &cluster.operation_defaults, &context, &mut table);
+    let (task, interval_ms) = (&key.task, key.interval_ms);
+    defaults::of_operation(cluster, &owner.agent, task, interval_ms, &mut table);
     table
 }
 

@@ -22,6 +22,19 @@ pub fn parse(pattern: &str) -> Result<Regex, String> {
         .map_err(|error| error.to_string())
 }
 
+/// In how many places of an expression the matching of a name may be at once, at most: that often it is compared with each byte.
+pub fn places(pattern: &str) -> u64 {
+    /// Bytes of a compiled expression for each place.
+    const PLACE: usize = 32;
+    let repetitions = pattern.split('{').skip(1).map(|text| {
+        let counts = text.split('}').next().unwrap_or_default().split(',');
+        let counts = counts.filter_map(|count| count.parse::<u64>().ok());
+        counts.max().unwrap_or(1).max(1)
+    });
+    let places = repetitions.fold(pattern.len() as u64, u64::saturating_mul);
+    places.min(((SIZE_LIMIT.0 + SIZE_LIMIT.1 * pattern.len()) / PLACE) as u64)
+}
+
 struct Translation<'p> {
     rest: std::iter::Peekable<std::slice::Iter<'p, u8>>,
     out: String,

@@ -129,9 +129,7 @@ fn unpack_tree(
     if let Some(template) = &definition.template {
         let users = cluster.templates.entry(template.clone()).or_default();
         let user = &cluster.resources[id.index()].id;
-        if !users.contains(user) {
-            users.push(user.clone());
-        }
+        users.insert(user.clone());
     }
     Ok(id)
 }

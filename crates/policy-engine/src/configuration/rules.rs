@@ -26,7 +26,7 @@ pub struct RuleContext<'a> {
 /// Deepest nesting of rules, references followed: a chain of references may be a circle.
 const MAX_DEPTH: u32 = 64;
 /// Most conditions that one rule may lead to: references can multiply them.
-const MAX_CONDITIONS: u32 = 10_000;
+pub(super) const MAX_CONDITIONS: u32 = 10_000;
 
 /// Whether a `rule` passes now. Reports recheck times to the cluster (§6.6).
 pub fn passes(cluster: &Cluster, rule: Element<'_>, context: &RuleContext<'_>) -> bool {

@@ -2,7 +2,7 @@
 
 use super::nvset::{self, NvSet};
 use super::rules::RuleContext;
-use super::{dates, parameters, remote, scalar};
+use super::{dates, defaults, parameters, remote, scalar};
 use crate::model::*;
 
 /// The effective meta-attributes of a resource (§12): earlier ones are stronger.
@@ -36,7 +36,7 @@ pub(super) fn meta(
         ancestor = resource.parent;
     }
     add_absent(&explicit_above, &mut table);
-    evaluate(&cluster.resource_defaults, &mut table);
+    defaults::of_resource(cluster, agent, &mut table);
     if let Some(parent) = parent {
         add_absent(&cluster.resource(parent).meta, &mut table);
     }

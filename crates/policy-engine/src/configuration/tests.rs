@@ -119,7 +119,7 @@ fn a_template_gives_what_the_resource_does_not_replace() {
         .map(|op| (&*op.name, op.interval_ms))
         .collect();
     assert_eq!(operations, [("monitor", 20_000), ("start", 0)]);
-    assert_eq!(cluster.templates["t"], ["a".into()]);
+    assert_eq!(cluster.templates["t"], Names::from_iter(["a".into()]));
 }
 
 #[test]

@@ -8,6 +8,9 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::cell::Cell;
 
+/// Names that one name stands for, each once, in order.
+pub type Names = indexmap::IndexSet<Text, rustc_hash::FxBuildHasher>;
+
 /// The working set of one run.
 #[derive(Debug)]
 pub struct Cluster {
@@ -36,9 +39,9 @@ pub struct Cluster {
     /// The resource list: top-level resources in current order (priority descending, document order; removed ones appended).
     pub top_level: Vec<ResourceId>,
     /// Templates: id → ids of resources using it, in order of unpacking (empty list: unused template).
-    pub templates: indexmap::IndexMap<Text, Vec<Text>, rustc_hash::FxBuildHasher>,
+    pub templates: FxHashMap<Text, Names>,
     /// Tags: id → object ids.
-    pub tags: indexmap::IndexMap<Text, Vec<Text>, rustc_hash::FxBuildHasher>,
+    pub tags: FxHashMap<Text, Names>,
     /// Tickets.
     pub tickets: Vec<Ticket>,
     /// Location entries, oldest first; 03 §7.5 applies them newest first.

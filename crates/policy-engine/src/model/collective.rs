@@ -80,4 +80,6 @@ pub struct Replica {
     pub child: Option<ResourceId>,
     /// The bundle node, with the replica's private entry (score 500, exclusive).
     pub node: Option<(NodeId, NodeEntry)>,
+    /// The containers of the others start after the probes of this one (actions).
+    pub probes_awaited: bool,
 }

@@ -13,8 +13,8 @@ pub struct Location {
     pub role: Option<Role>,
     /// Probe mode that it sets.
     pub mode: ProbeMode,
-    /// Nodes with their scores.
-    pub nodes: Vec<(NodeId, Score)>,
+    /// Nodes with their scores, shared by the entries of a constraint.
+    pub nodes: Arc<[(NodeId, Score)]>,
 }
 
 /// A stored colocation (scheduler-spec/03 §5.1).

@@ -6,7 +6,7 @@ use super::*;
 use crate::configuration::nvset::NvSet;
 
 /// A resource's class, provider and type.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Agent {
     /// `ocf`, `stonith`, `systemd`, …; empty for groups, clones, bundles.
     pub class: ShortText,

@@ -5,211 +5,314 @@ use crate::configuration::rules::{self, RuleContext};
 use crate::configuration::{parameters, pattern, scalar};
 use crate::model::{
     Cluster, HealthStrategy, Level, Location, LocationId, NodeId, ProbeMode, ResourceId, Role,
-    Score, Table, Text,
+    Score, Text,
 };
 use crate::xml::Element;
 use regex::bytes::Regex;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 /// Reads one constraint: its resource sets, else its resource, and independently of that its pattern of resource names.
 pub fn unpack(cluster: &mut Cluster, element: Element<'_>) {
-    let id: Text = element.get("id").unwrap_or_default().into();
+    let mut constraint = Constraint {
+        element,
+        id: element.get("id").unwrap_or_default().into(),
+        role: element.get("role"),
+        score: element.get("score"),
+        pattern: None,
+    };
     match references::sets(cluster, element, &[("rsc", "role", "role")]) {
-        Err(ignored) => ignore(cluster, &id, &ignored.0),
+        Err(ignored) => constraint.ignore(cluster, &ignored.0),
         Ok(Some(sets)) => {
-            for set in sets {
-                let (role, score) = (set.role.as_deref(), set.score.as_deref());
+            for set in &sets {
+                constraint.role = set.role.as_deref().or(element.get("role"));
+                constraint.score = set.score.as_deref().or(element.get("score"));
+                let mut members = Vec::with_capacity(set.members.len());
+                let mut missing = None;
                 for member in &set.members {
-                    let Some(resource) = references::resource(cluster, member) else {
-                        let why = format!("set {} names no resource: {member}", set.id);
-                        return ignore(cluster, &id, &why);
-                    };
-                    constrain(cluster, element, &id, resource, role, score, &[]);
+                    match references::resource(cluster, member) {
+                        Some(resource) => members.push(resource),
+                        None => {
+                            missing = Some(member);
+                            break;
+                        }
+                    }
+                }
+                constraint.apply_to(cluster, &members);
+                if let Some(member) = missing {
+                    let why = format!("set {} names no resource: {member}", set.id);
+                    return constraint.ignore(cluster, &why);
                 }
             }
         }
         Ok(None) => {
             if let Some(name) = element.get("rsc") {
                 match references::resource(cluster, name) {
-                    Some(resource) => {
-                        constrain(cluster, element, &id, resource, None, None, &[]);
-                    }
-                    None => ignore(cluster, &id, &format!("there is no resource {name}")),
+                    Some(resource) => constraint.apply_to(cluster, &[resource]),
+                    None => constraint.ignore(cluster, &format!("there is no resource {name}")),
                 }
             }
             if let Some(pattern) = element.get("rsc-pattern") {
-                constrain_matching(cluster, element, &id, pattern);
+                constraint.apply_to_matching(cluster, pattern);
             }
         }
     }
 }
 
-fn ignore(cluster: &mut Cluster, id: &str, why: &str) {
-    cluster.say(
-        Level::Error,
-        format!("Ignoring location constraint {id}: {why}"),
-    );
-}
-
-/// Every top-level resource whose id matches, or does not match if the pattern starts with `!`.
-fn constrain_matching(cluster: &mut Cluster, element: Element<'_>, id: &Text, text: &str) {
-    let (expression, inverted) = match text.strip_prefix('!') {
-        Some(rest) => (rest, true),
-        None => (text, false),
-    };
-    let regex = match pattern::parse(expression) {
-        Ok(regex) => regex,
-        Err(error) => {
-            let why = format!("rsc-pattern is no regular expression: {error}");
-            return ignore(cluster, id, &why);
-        }
-    };
-    for resource in cluster.top_level.clone() {
-        let name = cluster.resource(resource).id.clone();
-        // most do not match, and to find the submatches is dearer
-        let matches = regex.is_match(name.as_bytes());
-        if matches && !inverted {
-            let submatches = submatches(&regex, &name);
-            constrain(cluster, element, id, resource, None, None, &submatches);
-        } else if !matches && inverted {
-            constrain(cluster, element, id, resource, None, None, &[]);
-        }
-    }
-}
-
-/// What matched as a whole, and then what matched each group.
-fn submatches(regex: &Regex, name: &str) -> Vec<String> {
-    let captures = regex.captures(name.as_bytes());
-    let groups = captures.iter().flat_map(|captures| captures.iter());
-    groups
-        .map(|group| group.map_or(&[][..], |group| group.as_bytes()))
-        .map(|group| String::from_utf8_lossy(group).into_owned())
-        .collect()
-}
-
-/// One entry for one resource: in node form if the constraint has a node and a score, else by its rule (03 §4.2).
-fn constrain(
-    cluster: &mut Cluster,
-    element: Element<'_>,
-    id: &Text,
-    resource: ResourceId,
-    set_role: Option<&str>,
-    set_score: Option<&str>,
-    submatches: &[String],
-) {
-    let score = set_score.or_else(|| element.get("score"));
-    let entry = match (element.get("node"), score) {
-        (Some(node), Some(score)) => {
-            let role = set_role.or_else(|| element.get("role"));
-            by_node(cluster, node, score, role)
-        }
-        _ => by_rule(cluster, element, resource, submatches),
-    };
-    let (role, nodes) = match entry {
-        Ok(entry) => entry,
-        Err(why) => return ignore(cluster, id, &why),
-    };
-    let mode = probe_mode(element.get("resource-discovery"));
-    if mode == ProbeMode::Exclusive {
-        cluster.resource_mut(resource).exclusive_discovery = true;
-    }
-    store(
-        cluster,
-        Location {
-            id: id.clone(),
-            resource,
-            role,
-            mode,
-            nodes,
-        },
-    );
+/// A constraint that is being read.
+struct Constraint<'c> {
+    element: Element<'c>,
+    id: Text,
+    /// Of the resource set, else of the constraint.
+    role: Option<&'c str>,
+    /// Of the resource set, else of the constraint.
+    score: Option<&'c str>,
+    /// What the names of its resources match.
+    pattern: Option<Pattern<'c>>,
 }
 
 /// Role filter, and nodes with their scores.
-type Entry = (Option<Role>, Vec<(NodeId, Score)>);
+type Entry = (Option<Role>, Arc<[(NodeId, Score)]>);
 
-fn by_node(
-    cluster: &Cluster,
-    node: &str,
-    score: &str,
-    role: Option<&str>,
-) -> Result<Entry, String> {
-    let role = role_filter(role)?;
-    let score = scalar::score(score, &cluster.options)
-        .ok_or_else(|| format!("expected a score, found {score:?}"))?;
-    let node = cluster
-        .find_node(node)
-        .ok_or_else(|| format!("there is no node {node}"))?;
-    Ok((role, vec![(node, score)]))
-}
-
-fn by_rule(
-    cluster: &Cluster,
-    element: Element<'_>,
-    resource: ResourceId,
-    submatches: &[String],
-) -> Result<Entry, String> {
-    let rule = element
-        .child("rule")
-        .and_then(|rule| element.document().referenced(rule))
-        .ok_or("expected a node with a score, or a rule")?;
-    let role = role_filter(rule.get("role"))?;
-    if let Some(operator) = rule.get("boolean-op")
-        && !operator.eq_ignore_ascii_case("and")
-        && !operator.eq_ignore_ascii_case("or")
-    {
-        return Err(format!(
-            "expected boolean-op \"and\" or \"or\", found {operator:?}"
-        ));
+impl<'c> Constraint<'c> {
+    fn ignore(&self, cluster: &mut Cluster, why: &str) {
+        let id = &self.id;
+        let text = format!("Ignoring location constraint {id}: {why}");
+        cluster.say(Level::Error, text);
     }
-    let fixed = match (rule.get("score"), rule.get("score-attribute")) {
-        (Some(score), _) => Some(
-            scalar::score(score, &cluster.options)
-                .ok_or_else(|| format!("expected a score, found {score:?}"))?,
-        ),
-        (None, Some(_)) => None,
-        (None, None) => return Err("its rule has neither score nor score-attribute".into()),
-    };
-    let attribute = rule
-        .get("score-attribute")
-        .map(|name| with_submatches(name, submatches));
-    let uses_parameters = mentions_parameters(rule, 0);
-    let mut nodes = Vec::new();
-    for node in cluster.node_order.iter().copied() {
-        let of_node: Option<Arc<Table>> =
-            uses_parameters.then(|| parameters::of_resource(cluster, resource, Some(node)));
-        let context = RuleContext {
-            node_attributes: Some(&cluster.node(node).attributes),
-            parameters: of_node.as_deref(),
-            meta: Some(&cluster.resource(resource).meta),
-            submatches: (!submatches.is_empty()).then_some(submatches),
-            ..RuleContext::default()
+
+    /// Every top-level resource whose id matches, or does not match if the pattern starts with `!`.
+    fn apply_to_matching(&mut self, cluster: &mut Cluster, text: &'c str) {
+        let (expression, inverted) = match text.strip_prefix('!') {
+            Some(rest) => (rest, true),
+            None => (text, false),
         };
-        if !rules::passes(cluster, rule, &context) {
-            continue;
-        }
-        let score = match (fixed, &attribute) {
-            (Some(score), _) => Some(score),
-            (None, Some(name)) => cluster
-                .attribute_where_active(node, name, resource)
-                .and_then(|value| scalar::score(value, &cluster.options)),
-            (None, None) => None,
+        let matching = match matching(cluster, expression) {
+            Ok(matching) => matching,
+            Err(error) => {
+                let why = format!("rsc-pattern is no regular expression: {error}");
+                return self.ignore(cluster, &why);
+            }
         };
-        if let Some(score) = score {
-            nodes.push((node, score));
+        if inverted {
+            let mut all = cluster.top_level.clone();
+            let mut matching = matching.iter().peekable();
+            all.retain(|resource| matching.next_if_eq(&resource).is_none());
+            self.apply_to(cluster, &all);
+        } else {
+            self.pattern = Some(Pattern::of(expression));
+            self.apply_to(cluster, &matching);
         }
     }
-    Ok((role, nodes))
+
+    /// One entry for each resource: in node form if the constraint has a node and a score, else by its rule (03 §4.2).
+    fn apply_to(&self, cluster: &mut Cluster, resources: &[ResourceId]) {
+        let by_node = match (self.element.get("node"), self.score) {
+            (Some(node), Some(score)) => Some(self.by_node(cluster, node, score)),
+            _ => None,
+        };
+        let mode = probe_mode(self.element.get("resource-discovery"));
+        for resource in resources.iter().copied() {
+            let entry = by_node
+                .clone()
+                .unwrap_or_else(|| self.by_rule(cluster, resource));
+            let (role, nodes) = match entry {
+                Ok(entry) => entry,
+                Err(why) => {
+                    self.ignore(cluster, &why);
+                    continue;
+                }
+            };
+            if mode == ProbeMode::Exclusive {
+                cluster.resource_mut(resource).exclusive_discovery = true;
+            }
+            let id = self.id.clone();
+            store(
+                cluster,
+                Location {
+                    id,
+                    resource,
+                    role,
+                    mode,
+                    nodes,
+                },
+            );
+        }
+    }
+
+    fn by_node(&self, cluster: &Cluster, node: &str, score: &str) -> Result<Entry, String> {
+        let role = role_filter(self.role)?;
+        let score = score_of(cluster, score)?;
+        let node = cluster
+            .find_node(node)
+            .ok_or_else(|| format!("there is no node {node}"))?;
+        Ok((role, Arc::new([(node, score)])))
+    }
+
+    fn by_rule(&self, cluster: &Cluster, resource: ResourceId) -> Result<Entry, String> {
+        let rule = self
+            .element
+            .child("rule")
+            .and_then(|rule| self.element.document().referenced(rule))
+            .ok_or("expected a node with a score, or a rule")?;
+        let role = role_filter(rule.get("role"))?;
+        if let Some(operator) = rule.get("boolean-op")
+            && !operator.eq_ignore_ascii_case("and")
+            && !operator.eq_ignore_ascii_case("or")
+        {
+            return Err(format!(
+                "expected boolean-op \"and\" or \"or\", found {operator:?}"
+            ));
+        }
+        let nodes = match (rule.get("score"), rule.get("score-attribute")) {
+            (Some(score), _) => {
+                let score = score_of(cluster, score)?;
+                self.passing(cluster, rule, resource, score)
+            }
+            (None, Some(name)) => {
+                let name = with_submatches(name, &self.submatches(cluster, resource));
+                let passing = self.passing(cluster, rule, resource, Score::ZERO);
+                let score = |node: NodeId| {
+                    let value = cluster.attribute_where_active(node, &name, resource)?;
+                    Some((node, scalar::score(value, &cluster.options)?))
+                };
+                passing
+                    .iter()
+                    .filter_map(|(node, _)| score(*node))
+                    .collect()
+            }
+            (None, None) => return Err("its rule has neither score nor score-attribute".into()),
+        };
+        Ok((role, nodes))
+    }
+
+    /// The nodes where a rule passes, with the score that it gives them. Remembered if the answer is the same for all resources.
+    fn passing(
+        &self,
+        cluster: &Cluster,
+        rule: Element<'_>,
+        resource: ResourceId,
+        score: Score,
+    ) -> Arc<[(NodeId, Score)]> {
+        if let Some(known) = cluster.caches.rules.borrow().get(&rule.id()) {
+            return known.clone();
+        }
+        let looks_at = LooksAt::of(rule);
+        let submatches = match looks_at {
+            LooksAt::Node => Vec::new(),
+            LooksAt::Resource | LooksAt::Parameters => self.submatches(cluster, resource),
+        };
+        let passes = |node: NodeId| {
+            let parameters = (looks_at == LooksAt::Parameters)
+                .then(|| parameters::of_resource(cluster, resource, Some(node)));
+            let context = RuleContext {
+                node_attributes: Some(&cluster.node(node).attributes),
+                parameters: parameters.as_deref(),
+                meta: Some(&cluster.resource(resource).meta),
+                submatches: (!submatches.is_empty()).then_some(&submatches),
+                ..RuleContext::default()
+            };
+            rules::passes(cluster, rule, &context)
+        };
+        let nodes = cluster.node_order.iter().copied();
+        let passing: Arc<[_]> = nodes
+            .filter(|node| passes(*node))
+            .map(|node| (node, score))
+            .collect();
+        if looks_at == LooksAt::Node {
+            let mut cache = cluster.caches.rules.borrow_mut();
+            cache.insert(rule.id(), passing.clone());
+        }
+        passing
+    }
+
+    /// What of the name of a resource matched the pattern.
+    fn submatches(&self, cluster: &Cluster, resource: ResourceId) -> Vec<String> {
+        let name = &cluster.resource(resource).id;
+        let pattern = self.pattern.as_ref();
+        pattern.map_or_else(Vec::new, |pattern| pattern.submatches(name))
+    }
 }
 
-/// Whether a rule looks at resource parameters: evaluating those for every node is expensive.
-fn mentions_parameters(rule: Element<'_>, depth: usize) -> bool {
-    rule.children().any(|child| {
-        child.get("value-source").is_some_and(|source| source.eq_ignore_ascii_case("param"))
-            // a rule reached through id-ref, or one nested beyond reason: assume that it does
-            || child.get("id-ref").is_some()
-            || (child.name() == "rule" && (depth > 32 || mentions_parameters(child, depth + 1)))
-    })
+/// The top-level resources whose ids match, in their order. Remembered: constraints may have a pattern in common.
+fn matching(cluster: &Cluster, expression: &str) -> Result<Arc<[ResourceId]>, String> {
+    if let Some(known) = cluster.caches.patterns.borrow().get(expression) {
+        return Ok(known.clone());
+    }
+    let regex = pattern::parse(expression)?;
+    let resources = cluster.top_level.iter().copied();
+    let matching: Arc<[ResourceId]> = resources
+        .filter(|resource| regex.is_match(cluster.resource(*resource).id.as_bytes()))
+        .collect();
+    let mut cache = cluster.caches.patterns.borrow_mut();
+    cache.insert(expression.into(), matching.clone());
+    Ok(matching)
+}
+
+/// A pattern that names are known to match. What of them matched is rarely asked, and dear to find.
+struct Pattern<'p> {
+    expression: &'p str,
+    regex: OnceCell<Option<Regex>>,
+}
+
+impl<'p> Pattern<'p> {
+    fn of(expression: &'p str) -> Pattern<'p> {
+        Pattern {
+            expression,
+            regex: OnceCell::new(),
+        }
+    }
+
+    /// What matched as a whole, and then what matched each group.
+    fn submatches(&self, name: &str) -> Vec<String> {
+        let regex = self
+            .regex
+            .get_or_init(|| pattern::parse(self.expression).ok());
+        let captures = regex
+            .as_ref()
+            .and_then(|regex| regex.captures(name.as_bytes()));
+        let groups = captures.iter().flat_map(|captures| captures.iter());
+        groups
+            .map(|group| group.map_or(&[][..], |group| group.as_bytes()))
+            .map(|group| String::from_utf8_lossy(group).into_owned())
+            .collect()
+    }
+}
+
+fn score_of(cluster: &Cluster, text: &str) -> Result<Score, String> {
+    scalar::score(text, &cluster.options).ok_or_else(|| format!("expected a score, found {text:?}"))
+}
+
+/// What a rule looks at to decide about a node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::configuration) enum LooksAt {
+    /// Nothing but the node and the time.
+    Node,
+    /// The resource's meta-attributes, or what of its name matched the constraint's pattern, too.
+    Resource,
+    /// The resource's parameters, too: evaluating those for every node is expensive.
+    Parameters,
+}
+
+impl LooksAt {
+    pub(in crate::configuration) fn of(rule: Element<'_>) -> LooksAt {
+        let of_child = |child: Element<'_>| {
+            let source = child.get("value-source");
+            let source_is = |name: &str| source.is_some_and(|own| own.eq_ignore_ascii_case(name));
+            // a rule reached through id-ref: assume the worst
+            if source_is("param") || child.get("id-ref").is_some() {
+                LooksAt::Parameters
+            } else if child.name() == "rule" {
+                LooksAt::of(child)
+            } else if source_is("meta") || child.get("attribute").is_some_and(|a| a.contains('%')) {
+                LooksAt::Resource
+            } else {
+                LooksAt::Node
+            }
+        };
+        let children = rule.children().map(of_child);
+        children.max().unwrap_or(LooksAt::Node)
+    }
 }
 
 /// `%0`…`%9` replaced by the sub-matches of the resource name (03 §4.3).
@@ -275,6 +378,7 @@ pub fn health(cluster: &mut Cluster) {
         if health == Score::ZERO {
             continue;
         }
+        let nodes: Arc<[_]> = Arc::new([(node, health)]);
         for resource in cluster.top_level.clone() {
             let exempt = cluster
                 .resource(resource)
@@ -290,7 +394,7 @@ pub fn health(cluster: &mut Cluster) {
                     resource,
                     role: None,
                     mode: ProbeMode::Always,
-                    nodes: vec![(node, health)],
+                    nodes: nodes.clone(),
                 },
             );
         }

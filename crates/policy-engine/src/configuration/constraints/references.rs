@@ -1,7 +1,7 @@
 //! Names in constraints: resources, templates, tags, and the expansion of resource sets (scheduler-spec/03 §3, 05 §11.3).
 
 use crate::configuration::scalar;
-use crate::model::{Cluster, ResourceId, ResourceSet, Text};
+use crate::model::{Cluster, Names, ResourceId, ResourceSet, Text};
 use crate::xml::Element;
 
 /// Why a constraint is ignored.
@@ -23,7 +23,7 @@ pub fn resource(cluster: &Cluster, name: &str) -> Option<ResourceId> {
 enum Reference<'c> {
     Resource,
     /// A template with users, or a tag: the ids it stands for.
-    Many(&'c [Text]),
+    Many(&'c Names),
     /// Nothing, or an unused template, or an empty tag.
     Invalid,
 }
@@ -44,7 +44,7 @@ fn resolve<'c>(cluster: &'c Cluster, name: &str) -> Reference<'c> {
 
 /// The `resource_set` elements of a constraint. One with `id-ref` stands for another constraint's set, and for the sets that follow that one
 /// there: the reference goes on from the set that it was led to (03 §3.4), so what follows the `id-ref` itself is never read.
-fn elements(constraint: Element<'_>) -> Vec<Element<'_>> {
+pub(in crate::configuration) fn elements(constraint: Element<'_>) -> Vec<Element<'_>> {
     let document = constraint.document();
     let mut rest: Vec<_> = constraint.children_named("resource_set").collect();
     let (mut found, mut led_to) = (Vec::new(), Vec::new());
@@ -132,7 +132,7 @@ pub fn sets(
         };
         match resolve(cluster, name) {
             Reference::Many(members) => {
-                set.members = members.to_vec();
+                set.members = members.iter().cloned().collect();
                 set.sequential = Some(false);
             }
             _ => set.members = vec![name.into()],
