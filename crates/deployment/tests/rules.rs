@@ -531,3 +531,33 @@ fn it_finds_the_same_problems_in_the_same_order_every_time() {
     let first = read(&text).unwrap_err();
     (0..5).for_each(|_| assert_eq!(read(&text).unwrap_err(), first));
 }
+
+#[test]
+fn what_means_too_much_to_decide_about_is_refused_with_its_place() {
+    let numbers = |from: usize| from..from + 1500;
+    let primitive =
+        |i| format!("<primitive id=\"r{i}\" class=\"ocf\" provider=\"heartbeat\" type=\"Dummy\"/>");
+    let set = |id, from| {
+        let members: String = numbers(from)
+            .map(|i| format!("<resource_ref id=\"r{i}\"/>"))
+            .collect();
+        format!("<resource_set id=\"{id}\" sequential=\"false\">{members}</resource_set>")
+    };
+    let resources: String = numbers(0).chain(numbers(1500)).map(primitive).collect();
+    let text = document(&format!(
+        "<configuration><resources>{resources}</resources><constraints>\n  <rsc_order id=\"all\">{}{}</rsc_order></constraints></configuration>",
+        set("first", 0),
+        set("then", 1500)
+    ));
+    let problems = read(text.as_bytes()).expect_err("two million orderings");
+    let [problem] = &problems[..] else {
+        panic!("{}", report(&problems));
+    };
+    assert_eq!((problem.line, problem.column), (5, 3), "{problem}");
+    let message = &problem.message;
+    assert!(
+        message.starts_with("<rsc_order id=\"all\"> means 2250000 orderings of two resources,"),
+        "{message}"
+    );
+    assert!(problem.hint.is_some());
+}

@@ -90,7 +90,8 @@ pub(crate) fn read(element: &Element<'_>, problems: &mut Problems, deployment: &
     deployment.longest_stop_timeout = timeout;
 }
 
-fn visit<'e, 't>(element: &'e Element<'t>, action: &mut impl FnMut(&'e Element<'t>)) {
+/// Does something with the element and with all below it, in the order of the document.
+pub(crate) fn visit<'e, 't>(element: &'e Element<'t>, action: &mut impl FnMut(&'e Element<'t>)) {
     action(element);
     element
         .children

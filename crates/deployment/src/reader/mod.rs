@@ -135,7 +135,32 @@ fn deployable(root: &Element<'_>, problems: &mut Problems) -> Option<Deployment>
     if let Some(element) = raw {
         configuration::read(element, problems, &mut deployment);
     }
+    if !problems.has_errors() {
+        decidable(&deployment, root, problems);
+    }
     Some(deployment)
+}
+
+/// The policy engine refuses what means too much, such as an order of each of thousands of resources behind each of thousands.
+fn decidable(deployment: &Deployment, root: &Element<'_>, problems: &mut Problems) {
+    let cib = format!("<cib>{}</cib>", deployment.configuration());
+    match policy_engine::Cib::parse(&cib) {
+        Ok(_) => {}
+        Err(policy_engine::Error::TooMuch(excess)) => {
+            let mut at = root.offset;
+            configuration::visit(root, &mut |element| {
+                if excess.id.is_some() && element.value("id") == excess.id.as_deref() {
+                    at = element.offset;
+                }
+            });
+            problems.error(at, excess.what(), excess.advice().to_owned());
+        }
+        Err(error) => problems.error(
+            root.offset,
+            format!("the policy engine cannot read what it becomes: {error}"),
+            "this is a fault of ours: please report it with the document".to_owned(),
+        ),
+    }
 }
 
 /// Warns of services that no assembly has the kind of capacity for: the policy engine counts what is not offered as zero.

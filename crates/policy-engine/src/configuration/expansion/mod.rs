@@ -21,19 +21,16 @@ const ALLOWED_PER_ELEMENT_US: u64 = 100;
 
 /// A configuration means more than is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "line {line}, column {column}: {element} means {count} {}, and together with all before it more than the {allowed} that a \
-     configuration of this size may mean: {}",
-    kind.words().0,
-    kind.words().1
-)]
+#[error("line {line}, column {column}: {}: {}", self.what(), self.advice())]
 pub struct Excess {
     /// Line of the element with which it is too much, from 1.
     pub line: u32,
     /// Column in bytes, from 1.
     pub column: u32,
-    /// The element's start tag with its id.
+    /// The element's name.
     pub element: String,
+    /// Its `id`, or `id-ref`.
+    pub id: Option<String>,
     /// What it means.
     pub kind: Kind,
     /// How many of them.
@@ -59,6 +56,26 @@ pub enum Kind {
     Parameter,
     /// An operation of a resource.
     Operation,
+}
+
+impl Excess {
+    /// What is too much, without its place.
+    pub fn what(&self) -> String {
+        let id = self.id.as_ref();
+        let id = id.map_or_else(String::new, |id| format!(" id=\"{id}\""));
+        format!(
+            "<{}{id}> means {} {}, and together with all before it more than the {} that a configuration of this size may mean",
+            self.element,
+            self.count,
+            self.kind.words().0,
+            self.allowed
+        )
+    }
+
+    /// What to do instead.
+    pub fn advice(&self) -> &'static str {
+        self.kind.words().1
+    }
 }
 
 impl Kind {
@@ -148,10 +165,8 @@ impl Meter {
         Err(Excess {
             line,
             column,
-            element: match id {
-                Some(id) => format!("<{} id=\"{id}\">", element.name()),
-                None => format!("<{}>", element.name()),
-            },
+            element: element.name().to_owned(),
+            id: id.map(str::to_owned),
             kind,
             count,
             allowed: self.allowed / kind.cost(),

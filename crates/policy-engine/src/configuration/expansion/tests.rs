@@ -236,7 +236,8 @@ fn it_counts_defaults_for_each_resource() {
     };
     assert_eq!(checked(&primitives(3000), &blocks(20)), Ok(()));
     let excess = excess(&primitives(10_000), &blocks(5000));
-    assert_eq!(excess.element, "<meta_attributes id=\"d\">");
+    assert_eq!(excess.element, "meta_attributes");
+    assert_eq!(excess.id.as_deref(), Some("d"));
 }
 
 #[test]
