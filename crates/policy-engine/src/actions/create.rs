@@ -227,8 +227,7 @@ pub fn newest_task(
     cluster
         .resource(resource)
         .actions
-        .with_task(task, node)
-        .rev()
+        .newest_with_task(task, node)
         .find(|id| {
             let action = cluster.action(*id);
             action.task == *task && (node.is_none() || action.node == node)

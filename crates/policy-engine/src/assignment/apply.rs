@@ -4,8 +4,8 @@
 use super::{assign_resource, collective_primaries, merge};
 use crate::explain::Cause;
 use crate::model::{
-    AttributeLookup, Cluster, Colocation, ColocationId, Level, ResourceId, Role, Score, Variant,
-    same_value,
+    AttributeLookup, Cluster, Colocation, ColocationId, Level, NodeId, ResourceId, Role, Score,
+    Variant, same_value,
 };
 
 /// Applies a "this with" colocation to a dependent that is being placed; assigns the primary first (§13.1).
@@ -184,33 +184,43 @@ fn apply_location(
     colocation: &Colocation,
 ) {
     let score = colocation.score;
-    let mut work = cluster.resource(dependent).allowed.clone();
-    match cluster.resource(primary).assigned {
-        None if score < Score::ZERO => return,
-        None => {
-            for (_, entry) in work.iter_mut() {
-                entry.score = score.negated().add(entry.score);
-            }
-        }
-        Some(node) => {
-            let attribute = &colocation.attribute;
-            let value = AttributeLookup::for_colocation(cluster, attribute, primary).value(node);
-            let lookup = AttributeLookup::for_colocation(cluster, attribute, dependent);
-            for (node, entry) in work.iter_mut() {
-                if same_value(lookup.value(node), value) {
-                    if !score.is_infinity() {
-                        entry.score = score.add(entry.score);
-                    }
-                } else if score.is_infinity() {
-                    entry.score = Score::MINUS_INFINITY;
-                }
-            }
-        }
+    let assigned = cluster.resource(primary).assigned;
+    if assigned.is_none() && score < Score::ZERO {
+        return;
     }
+    let mut table = std::mem::take(&mut cluster.resource_mut(dependent).allowed);
+    let attribute = &colocation.attribute;
+    let of_dependent = AttributeLookup::for_colocation(cluster, attribute, dependent);
+    let wanted = assigned
+        .and_then(|node| AttributeLookup::for_colocation(cluster, attribute, primary).value(node));
+    let changed = |node: NodeId, old: Score| {
+        if old.is_minus_infinity() {
+            old
+        } else if assigned.is_none() {
+            score.negated().add(old)
+        } else if same_value(of_dependent.value(node), wanted) {
+            if score.is_infinity() {
+                old
+            } else {
+                score.add(old)
+            }
+        } else if score.is_infinity() {
+            Score::MINUS_INFINITY
+        } else {
+            old
+        }
+    };
     let mandatory = score.is_infinity() || score.is_minus_infinity();
-    if mandatory || merge::has_usable(cluster, &work) {
-        cluster.resource_mut(dependent).allowed = work;
+    let may_go_on = mandatory
+        || table
+            .iter()
+            .any(|(node, entry)| cluster.is_usable_at(node, changed(node, entry.score)));
+    if may_go_on {
+        for (node, entry) in table.iter_mut() {
+            entry.score = changed(node, entry.score);
+        }
     }
+    cluster.resource_mut(dependent).allowed = table;
 }
 
 /// Raises or lowers the dependent's claim to be promoted (04 §8.7).

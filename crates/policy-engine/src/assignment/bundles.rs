@@ -1,5 +1,6 @@
 //! Assigning a bundle (scheduler-spec/04 §14).
 
+use super::commit::set_unassigned;
 use super::instances::Limits;
 use super::{assign_resource, dump, instance_order, instances};
 use crate::configuration::constraints::colocation;
@@ -42,9 +43,8 @@ pub fn assign(cluster: &mut Cluster, id: ResourceId, prefer: Option<NodeId>, sto
         cluster.note(clone, Cause::Bundle);
         assign_resource(cluster, clone, prefer, stop_if_fail);
     }
-    let bundle = cluster.resource_mut(id);
-    bundle.unassigned = false;
-    bundle.assigning = false;
+    cluster.resource_mut(id).assigning = false;
+    set_unassigned(cluster, id, false);
 }
 
 /// Assigns what belongs to a container: address, connection, and the resource inside.
@@ -91,7 +91,7 @@ fn follow_host_connection(cluster: &mut Cluster, container: ResourceId, connecti
     let Some(primary) = cluster.node(host).connection else {
         return;
     };
-    colocation::store(
+    colocation::store_late(
         cluster,
         Colocation {
             id: "#replica-remote-with-host-remote".into(),
@@ -105,4 +105,6 @@ fn follow_host_connection(cluster: &mut Cluster, container: ResourceId, connecti
             influence: true,
         },
     );
+    cluster.caches.together.forget(connection);
+    cluster.caches.together.forget(primary);
 }

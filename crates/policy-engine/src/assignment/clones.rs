@@ -1,5 +1,6 @@
 //! Assigning a clone (scheduler-spec/04 §6).
 
+use super::commit::set_unassigned;
 use super::instances::Limits;
 use super::{
     assign_resource, colocations, dump, instance_order, instances, merge, promotion,
@@ -39,7 +40,6 @@ pub fn assign(cluster: &mut Cluster, id: ResourceId, prefer: Option<NodeId>, sto
     if promotable {
         promotion::choose_roles(cluster, id);
     }
-    let clone = cluster.resource_mut(id);
-    clone.unassigned = false;
-    clone.assigning = false;
+    cluster.resource_mut(id).assigning = false;
+    set_unassigned(cluster, id, false);
 }

@@ -1,6 +1,6 @@
 //! Taking a node, and giving it back (scheduler-spec/03 §15.3).
 
-use super::utilization;
+use super::{together, utilization};
 use crate::model::{Cluster, NodeId, ResourceId, Role, Score, Task};
 
 /// How a resource is committed to a node.
@@ -30,7 +30,7 @@ pub fn commit(
     let was_unassigned = cluster.resource(id).unassigned;
     let old = cluster.resource(id).assigned;
     give_back(cluster, id);
-    cluster.resource_mut(id).unassigned = false;
+    set_unassigned(cluster, id, false);
     let Some(node) = node else {
         let stopped = how.stop_if_fail && stop(cluster, id);
         return stopped || was_unassigned || old.is_some();
@@ -87,7 +87,13 @@ pub fn undo(cluster: &mut Cluster, id: ResourceId) {
     if cluster.resource(id).is_primitive() {
         give_back(cluster, id);
     }
-    cluster.resource_mut(id).unassigned = true;
+    set_unassigned(cluster, id, true);
+}
+
+/// Marks a resource as assigned, to a node or to none, or as still to be assigned.
+pub fn set_unassigned(cluster: &mut Cluster, id: ResourceId, unassigned: bool) {
+    cluster.resource_mut(id).unassigned = unassigned;
+    together::note(cluster, id);
 }
 
 /// A resource without node stops; actions that exist already learn it (05 §5.6). True if anything changed.

@@ -1,5 +1,6 @@
 //! Assigning a group (scheduler-spec/03 §16).
 
+use super::commit::set_unassigned;
 use super::{assign_resource, dump};
 use crate::model::{Cluster, NodeId, ResourceId};
 
@@ -23,7 +24,7 @@ pub fn assign(
         return None;
     }
     let Some(first) = resource.children.first().copied() else {
-        cluster.resource_mut(id).unassigned = false;
+        set_unassigned(cluster, id, false);
         return None;
     };
     let role = cluster.resource(first).role;
@@ -42,7 +43,7 @@ pub fn assign(
     let group = cluster.resource_mut(id);
     group.next_role = next_role;
     group.assigning = false;
-    group.unassigned = false;
+    set_unassigned(cluster, id, false);
     node.filter(|_| colocated)
 }
 

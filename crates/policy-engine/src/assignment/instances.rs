@@ -1,6 +1,6 @@
 //! Assigning the instances of a clone, or the containers of a bundle (scheduler-spec/04 §7): as many stay where they are as may.
 
-use super::commit::undo;
+use super::commit::{set_unassigned, undo};
 pub use super::compatible::find_compatible;
 use super::{assign_resource, instance_order};
 use crate::explain::Cause;
@@ -117,7 +117,7 @@ fn stay(
         }
         cluster.forget_since(mark, instance);
         if chosen.is_none() {
-            cluster.resource_mut(instance).unassigned = true;
+            set_unassigned(cluster, instance, true);
             break;
         }
         undo(cluster, instance);

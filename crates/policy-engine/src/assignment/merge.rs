@@ -6,7 +6,9 @@ use super::shift::Shift;
 use super::sums::Wishes;
 use crate::configuration::constraints::colocation::Side;
 use crate::explain::Cause;
-use crate::model::{Cluster, Colocation, ColocationId, NodeTable, ResourceId, Score};
+use crate::model::{
+    Cluster, Colocation, ColocationId, NodeEntry, NodeId, NodeTable, ResourceId, Score,
+};
 use std::cmp::Ordering;
 
 /// How preferences are merged.
@@ -34,9 +36,23 @@ pub fn heed_dependent(cluster: &mut Cluster, primary: ResourceId, id: Colocation
         non_negative: cluster.resource(primary).is_clone(),
         this_with: false,
     };
-    let mut table = cluster.resource(primary).allowed.clone();
-    merge(cluster, colocation.dependent, primary, &mut table, id, mode);
-    cluster.resource_mut(primary).allowed = table;
+    let table = &cluster.resource(primary).allowed;
+    let mut merger = Merger::new(cluster, primary, table, mode);
+    let mut work = merger.scores(table);
+    merger.merge(
+        colocation.dependent,
+        &mut work,
+        id,
+        factor(1.0, colocation),
+        mode.rollback,
+    );
+    let changed = |(node, entry): (NodeId, &NodeEntry)| entry.score != work[node.index()];
+    let changed = table.iter().any(changed);
+    merger.finish();
+    if changed {
+        put(&work, &mut cluster.resource_mut(primary).allowed);
+    }
+    cluster.caches.merges.get_mut().give_back(work);
     cluster.note(primary, Cause::Heeds(id));
 }
 
@@ -72,7 +88,15 @@ pub(super) fn run(
     let mut work = merger.scores(table);
     let factor = factor(1.0, cluster.colocation(via));
     merger.merge(source, &mut work, via, factor, mode.rollback);
-    merger.finish(work, table);
+    merger.finish();
+    put(&work, table);
+}
+
+/// Puts merged scores into the table that they are for.
+fn put(scores: &[Score], table: &mut NodeTable) {
+    for (node, entry) in table.iter_mut() {
+        entry.score = scores[node.index()];
+    }
 }
 
 /// The table of `source` with the preferences of everything that it is colocated with (§9.1).
@@ -101,7 +125,8 @@ pub fn with_primaries(cluster: &Cluster, source: ResourceId) -> NodeTable {
     }
     *merger.is_merging(group) = false;
     *merger.is_merging(source) = false;
-    merger.finish(work, &mut table);
+    merger.finish();
+    put(&work, &mut table);
     table
 }
 
@@ -109,45 +134,40 @@ pub fn with_primaries(cluster: &Cluster, source: ResourceId) -> NodeTable {
 struct Merger<'c> {
     cluster: &'c Cluster,
     mode: Mode,
-    /// Nodes that are in the table and available. By node.
-    available: Vec<bool>,
     wishes: Wishes<'c>,
-    /// Room that one merge leaves to the next.
-    spare: Vec<Score>,
 }
 
 impl<'c> Merger<'c> {
     fn new(cluster: &'c Cluster, target: ResourceId, table: &NodeTable, mode: Mode) -> Self {
-        let mut available = vec![false; cluster.nodes.len()];
-        for (node, _) in table.iter() {
-            available[node.index()] = cluster.node(node).is_available();
-        }
         let side = if mode.this_with {
             Side::ThisWith
         } else {
             Side::WithThis
         };
+        let mut wishes = Wishes::new(cluster, target, side);
+        let available = &mut wishes.memory.available;
+        available.clear();
+        available.resize(cluster.nodes.len(), false);
+        for (node, _) in table.iter() {
+            available[node.index()] = cluster.node(node).is_available();
+        }
         Merger {
             cluster,
             mode,
-            available,
-            wishes: Wishes::new(cluster, target, side),
-            spare: Vec::new(),
+            wishes,
         }
     }
 
-    fn scores(&self, table: &NodeTable) -> Vec<Score> {
-        let mut scores = vec![Score::MINUS_INFINITY; self.available.len()];
+    fn scores(&mut self, table: &NodeTable) -> Vec<Score> {
+        let mut scores = self.wishes.memory.room();
+        scores.resize(self.cluster.nodes.len(), Score::MINUS_INFINITY);
         for (node, entry) in table.iter() {
             scores[node.index()] = entry.score;
         }
         scores
     }
 
-    fn finish(self, scores: Vec<Score>, table: &mut NodeTable) {
-        for (node, entry) in table.iter_mut() {
-            entry.score = scores[node.index()];
-        }
+    fn finish(self) {
         self.wishes.finish();
     }
 
@@ -197,14 +217,14 @@ impl<'c> Merger<'c> {
             }
             return;
         }
-        let mut before = std::mem::take(&mut self.spare);
-        before.clone_from(work);
+        let mut before = self.wishes.memory.room();
+        before.extend_from_slice(work);
         match &sum {
             Some(sum) => self.add(&sum.own, work),
             None => {
                 let own = self.wishes.own(source, via, factor);
                 self.add(&own, work);
-                self.wishes.spare = own;
+                self.wishes.memory.give_back(own);
             }
         }
         let usable = self.has_usable(work);
@@ -212,7 +232,7 @@ impl<'c> Merger<'c> {
         if undone {
             std::mem::swap(work, &mut before);
         }
-        self.spare = before;
+        self.wishes.memory.give_back(before);
         if usable {
             self.go_on(source, work, factor);
         }
@@ -283,13 +303,13 @@ impl<'c> Merger<'c> {
     }
 
     fn has_usable(&self, work: &[Score]) -> bool {
-        let mut nodes = self.available.iter().zip(work);
+        let mut nodes = self.wishes.memory.available.iter().zip(work);
         nodes.any(|(available, score)| *available && *score >= Score::ZERO)
     }
 
     /// Whether certainly no step of a row of additions is undone, because some node is usable at each of them.
     fn goes_smoothly(&self, work: &[Score], all: &[Shift]) -> bool {
-        let mut nodes = self.available.iter().zip(work).zip(all);
+        let mut nodes = self.wishes.memory.available.iter().zip(work).zip(all);
         let usable =
             nodes.any(|((available, score), shift)| *available && shift.is_smooth_from(*score));
         usable

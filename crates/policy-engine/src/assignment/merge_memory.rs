@@ -13,8 +13,8 @@ const SHIFTS: usize = 2_000_000;
 pub struct Key {
     /// Whose wishes are merged.
     pub source: ResourceId,
-    /// By way of which colocation.
-    pub via: ColocationId,
+    /// By way of which colocation; `None` if it is all the same.
+    pub via: Option<ColocationId>,
     /// The bits of the factor.
     pub factor: u32,
     /// Whether it goes on to what resources are colocated with.
@@ -50,6 +50,10 @@ pub struct MergeMemory {
     pub merging: Vec<bool>,
     /// Marks of resources whose wishes are being summed up. All false between merges.
     pub summing: Vec<bool>,
+    /// Of the merge under way: nodes that are in the table and available. By node.
+    pub available: Vec<bool>,
+    /// Lists that are not in use: merges are many and short.
+    spare: Vec<Vec<Score>>,
 }
 
 impl MergeMemory {
@@ -61,6 +65,17 @@ impl MergeMemory {
         if self.is_full(nodes) {
             self.forget_all();
         }
+    }
+
+    /// An empty list for scores of nodes, to be given back.
+    pub fn room(&mut self) -> Vec<Score> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Takes back what [`MergeMemory::room`] gave.
+    pub fn give_back(&mut self, mut scores: Vec<Score>) {
+        scores.clear();
+        self.spare.push(scores);
     }
 
     /// Forgets all merges, because nodes changed or there is no room.

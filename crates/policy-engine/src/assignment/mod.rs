@@ -11,6 +11,7 @@
 //!       merge_memory ─ what is remembered of them
 //!    candidates  ─ how nodes compare
 //!    utilization ─ what fits where
+//!       together ─ what must fit with it
 //!    commit      ─ taking a node
 //! instances, compatible, promotion ─ what only clones and bundles need
 //! dump ─ the score lines
@@ -45,6 +46,7 @@ mod shift;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod together;
 mod utilization;
 mod wishes;
 
@@ -53,6 +55,7 @@ pub use criteria::apply_criteria;
 
 pub(crate) use merge_memory::MergeMemory;
 pub(crate) use sums::work_for;
+pub(crate) use together::Sets;
 
 use crate::model::{Cluster, Level, NodeId, PlacementStrategy, ResourceId, Variant};
 

@@ -61,22 +61,21 @@ pub fn assign(
 
 /// Mandatory colocations before optional ones; in each pass the primaries first, then the dependents' wishes.
 fn apply_colocations(cluster: &mut Cluster, id: ResourceId) {
-    let this_with = colocations::this_with(cluster, id);
-    let with_this = colocations::with_this(cluster, id);
-    let is_mandatory = |cluster: &Cluster, colocation: ColocationId| {
-        let score = cluster.colocation(colocation).score;
-        score.is_infinity() || score.is_minus_infinity()
+    let by_strength = |list: Vec<ColocationId>| -> [Vec<ColocationId>; 2] {
+        let (mandatory, optional) = list.into_iter().partition(|id| {
+            let score = cluster.colocation(*id).score;
+            score.is_infinity() || score.is_minus_infinity()
+        });
+        [mandatory, optional]
     };
-    for mandatory in [true, false] {
-        for colocation in &this_with {
-            if is_mandatory(cluster, *colocation) == mandatory {
-                apply::follow_primary(cluster, id, *colocation);
-            }
+    let this_with = by_strength(colocations::this_with(cluster, id));
+    let with_this = by_strength(colocations::with_this(cluster, id));
+    for (this_with, with_this) in this_with.into_iter().zip(with_this) {
+        for colocation in this_with {
+            apply::follow_primary(cluster, id, colocation);
         }
-        for colocation in &with_this {
-            if is_mandatory(cluster, *colocation) == mandatory {
-                merge::heed_dependent(cluster, id, *colocation);
-            }
+        for colocation in with_this {
+            merge::heed_dependent(cluster, id, colocation);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::model::{
 /// Decides which of the clone's assigned instances will be promoted.
 pub fn choose_roles(cluster: &mut Cluster, clone: ResourceId) {
     reset_counts(cluster, clone);
-    let mut scores = PromotionScores::default();
+    let mut scores = PromotionScores::new(cluster);
     for instance in cluster.resource(clone).children.clone() {
         set_priority(cluster, clone, instance, &mut scores);
     }

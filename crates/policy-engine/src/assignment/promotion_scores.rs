@@ -3,10 +3,14 @@
 use crate::configuration::scalar;
 use crate::explain::Cause;
 use crate::model::{
-    AttributeLookup, Cluster, Host, NodeId, NodeSet, Resource, ResourceId, Score, Variant,
+    AttributeLookup, Cluster, Host, NodeId, NodeSet, Resource, ResourceId, Score, Text, Variant,
     base_name,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
+
+/// What the names of the attributes begin with.
+const PREFIX: &str = "master-";
 
 /// Adds the promotion scores of a clone's instances to their tables, once, so that they are placed where they can be promoted.
 pub fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
@@ -14,7 +18,7 @@ pub fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
         Variant::Clone(data) if !data.promotion_scores_added => data.promotion_scores_added = true,
         _ => return,
     }
-    let mut scores = PromotionScores::default();
+    let mut scores = PromotionScores::new(cluster);
     for instance in cluster.resource(clone).children.clone() {
         let allowed = cluster.resource(instance).allowed.iter();
         let nodes = allowed
@@ -38,20 +42,14 @@ pub fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
 
 /// Finds the promotion scores of one clone's instances. What the answers have in common is worked out once: an instance is asked about
 /// every node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PromotionScores {
-    /// By primitive: the names of the attributes that hold its score.
-    names: FxHashMap<ResourceId, Names>,
+    /// Node attributes that hold scores of whatever resources.
+    given: FxHashSet<Text>,
+    /// By primitive: those of them that hold its score, the first of which counts.
+    names: FxHashMap<ResourceId, SmallVec<[Text; 2]>>,
     /// By name without instance number.
     families: FxHashMap<String, Family>,
-}
-
-/// Node attributes that hold the score of a primitive.
-#[derive(Debug)]
-struct Names {
-    own: String,
-    /// Of an anonymous instance: without instance number.
-    base: Option<String>,
 }
 
 /// Where the instances of a primitive are.
@@ -64,6 +62,20 @@ struct Family {
 }
 
 impl PromotionScores {
+    /// Knows nothing of any instance yet.
+    pub fn new(cluster: &Cluster) -> PromotionScores {
+        let attributes = cluster.nodes.iter().flat_map(|node| node.attributes.iter());
+        let names = attributes.map(|(name, _)| name);
+        PromotionScores {
+            given: names
+                .filter(|name| name.starts_with(PREFIX))
+                .cloned()
+                .collect(),
+            names: FxHashMap::default(),
+            families: FxHashMap::default(),
+        }
+    }
+
     /// The promotion score of an instance on a node; `None` if no agent gave one.
     pub fn of(&mut self, cluster: &Cluster, instance: ResourceId, node: NodeId) -> Option<i32> {
         let resource = cluster.resource(instance);
@@ -82,8 +94,10 @@ impl PromotionScores {
     fn of_primitive(&mut self, cluster: &Cluster, id: ResourceId, node: NodeId) -> Option<i32> {
         // the attribute first: it is the cheaper question, and without it the score is the default either way
         let names = self.names.entry(id);
-        let names = names.or_insert_with(|| Names::of(cluster.resource(id)));
-        let value = names.value(cluster, id, node)?;
+        let names = names.or_insert_with(|| names_of(cluster.resource(id), &self.given));
+        let value = names
+            .iter()
+            .find_map(|name| value_of(cluster, name, id, node))?;
         if !self.applies(cluster, id, node) {
             return None;
         }
@@ -116,30 +130,6 @@ impl PromotionScores {
     }
 }
 
-impl Names {
-    fn of(resource: &Resource) -> Names {
-        let name = resource.known_as();
-        let base = base_name(name);
-        let of_all = !resource.unique && base != &*resource.id;
-        Names {
-            own: format!("master-{name}"),
-            base: of_all.then(|| format!("master-{base}")),
-        }
-    }
-
-    fn value<'c>(&self, cluster: &'c Cluster, id: ResourceId, node: NodeId) -> Option<&'c str> {
-        let host = match cluster.resource(id).unassigned {
-            true => Host::Current,
-            false => Host::Assigned,
-        };
-        let value = |name: &String| {
-            let source = AttributeLookup::new(cluster, name, id, host).source(node)?;
-            cluster.node(source).attributes.text(name)
-        };
-        value(&self.own).or_else(|| self.base.as_ref().and_then(value))
-    }
-}
-
 impl Family {
     /// The instances called `base` below `top`.
     fn of(cluster: &Cluster, top: ResourceId, base: &str) -> Family {
@@ -160,4 +150,25 @@ impl Family {
         }
         family
     }
+}
+
+/// The node attributes that hold the score of a primitive: `master-NAME`; for an anonymous instance also without instance number.
+fn names_of(resource: &Resource, given: &FxHashSet<Text>) -> SmallVec<[Text; 2]> {
+    let name = resource.known_as();
+    let base = base_name(name);
+    let of_all = !resource.unique && base != &*resource.id;
+    [Some(&**name), of_all.then_some(base)]
+        .into_iter()
+        .flatten()
+        .filter_map(|name| given.get(&*format!("{PREFIX}{name}")).cloned())
+        .collect()
+}
+
+fn value_of<'c>(cluster: &'c Cluster, name: &str, id: ResourceId, node: NodeId) -> Option<&'c str> {
+    let host = match cluster.resource(id).unassigned {
+        true => Host::Current,
+        false => Host::Assigned,
+    };
+    let source = AttributeLookup::new(cluster, name, id, host).source(node)?;
+    cluster.node(source).attributes.text(name)
 }

@@ -19,7 +19,7 @@ pub fn work_for(elements: usize) -> u64 {
 }
 
 /// For each element of the input.
-const WORK_PER_ELEMENT: u64 = 6_000;
+const WORK_PER_ELEMENT: u64 = 4_000;
 
 /// For each step, besides its scores.
 const WORK_PER_STEP: usize = 40;
@@ -38,8 +38,6 @@ pub struct Wishes<'c> {
     pub sums: bool,
     /// Work that is left.
     pub left: u64,
-    /// Room for wishes.
-    pub spare: Vec<Score>,
 }
 
 impl<'c> Wishes<'c> {
@@ -53,7 +51,6 @@ impl<'c> Wishes<'c> {
             memory,
             sums: !asks_hosts(cluster, target),
             left: cluster.work_left.get(),
-            spare: Vec::new(),
         }
     }
 
@@ -81,10 +78,10 @@ impl<'c> Wishes<'c> {
             || colocations::has_influence(self.cluster, colocation, colocation.primary)
     }
 
-    /// A source's own wishes, in a list that is to be put back into `spare`.
+    /// A source's own wishes, in a list that may be given back to the memory.
     pub fn own(&mut self, source: ResourceId, via: ColocationId, factor: f32) -> Vec<Score> {
         self.spend(4);
-        let mut own = std::mem::take(&mut self.spare);
+        let mut own = self.memory.room();
         let via = self.cluster.colocation(via);
         wishes::collect(self.cluster, source, self.target, via, factor, &mut own);
         own
@@ -112,16 +109,22 @@ impl<'c> Wishes<'c> {
             self.set_without_sum(source);
             return None;
         }
-        let sum = self.sum_up(key, factor, &behind);
+        let sum = self.sum_up(key, via, factor, &behind);
         self.memory.summing[source.index()] = false;
         sum
     }
 
-    fn sum_up(&mut self, key: Key, factor: f32, behind: &[ColocationId]) -> Option<Arc<Sum>> {
+    fn sum_up(
+        &mut self,
+        key: Key,
+        via: ColocationId,
+        factor: f32,
+        behind: &[ColocationId],
+    ) -> Option<Arc<Sum>> {
         let cluster = self.cluster;
-        let own = self.own(key.source, key.via, factor);
+        let own = self.own(key.source, via, factor);
         let mut all: Vec<Shift> = own.iter().copied().map(Shift::of).collect();
-        let mut rests_on = vec![key.source, cluster.colocation(key.via).dependent];
+        let mut rests_on = vec![key.source, cluster.colocation(via).dependent];
         let mut parts = Vec::new();
         for via in behind.iter().copied() {
             let colocation = cluster.colocation(via);
@@ -138,7 +141,7 @@ impl<'c> Wishes<'c> {
             if self.behind(next).is_empty() && !asks_hosts(cluster, next) {
                 let own = self.own(next, via, factor);
                 add(&mut all, own.iter().copied().map(Shift::of));
-                self.spare = own;
+                self.memory.give_back(own);
                 rests_on.extend([next, colocation.dependent]);
                 continue;
             }
@@ -178,9 +181,10 @@ impl<'c> Wishes<'c> {
     }
 
     fn key(&self, source: ResourceId, via: ColocationId, factor: f32) -> Key {
+        let same = wishes::are_the_same_by_any_way(self.cluster, source, via, factor);
         Key {
             source,
-            via,
+            via: (!same).then_some(via),
             factor: factor.to_bits(),
             this_with: self.side == Side::ThisWith,
         }

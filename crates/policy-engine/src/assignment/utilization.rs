@@ -1,14 +1,9 @@
 //! Utilization: what fits on which node (scheduler-spec/03 §18).
 
-use super::apply::{Effect, effect};
-use super::{colocations, hash_order};
+use super::{hash_order, together};
 use crate::configuration::scalar;
-use crate::model::{Cluster, NodeId, ResourceId, Score, ScoreLine, Table, Text, Variant};
-use rustc_hash::FxHashSet;
+use crate::model::{Amounts, Cluster, NodeId, ResourceId, Score, ScoreLine, Table, Text};
 use std::cmp::Ordering;
-
-/// Amounts by attribute.
-type Amounts = Vec<(Text, i32)>;
 
 /// The number of a utilization value: missing 0, not a number the smallest.
 fn amount(text: &str) -> i32 {
@@ -17,7 +12,8 @@ fn amount(text: &str) -> i32 {
     })
 }
 
-fn amounts(table: &Table) -> Amounts {
+/// The amounts of a table of utilization attributes.
+pub fn amounts(table: &Table) -> Amounts {
     table
         .iter()
         .map(|(name, value)| (name.clone(), amount(value)))
@@ -25,18 +21,13 @@ fn amounts(table: &Table) -> Amounts {
 }
 
 fn get(amounts: &Amounts, name: &str) -> i32 {
-    amounts
-        .iter()
-        .find(|(own, _)| &**own == name)
-        .map_or(0, |(_, amount)| *amount)
+    amounts.get(name).copied().unwrap_or(0)
 }
 
 /// Adds `change` to an attribute's amount.
 fn change(amounts: &mut Amounts, name: &Text, change: i32) {
-    match amounts.iter_mut().find(|(own, _)| own == name) {
-        Some((_, amount)) => *amount = amount.saturating_add(change),
-        None => amounts.push((name.clone(), change)),
-    }
+    let amount = amounts.entry(name.clone()).or_insert(0);
+    *amount = amount.saturating_add(change);
 }
 
 /// Fills in the nodes' capacities before assignment.
@@ -69,11 +60,11 @@ fn record_capacities(cluster: &mut Cluster, when: &str) {
 
 /// Amounts as text; those that are still as configured as they were written.
 fn listed(amounts: &Amounts, configured: &Table) -> String {
-    let text = |(name, left): &(Text, i32)| match configured.text(name) {
+    let text = |(name, left): (&Text, &i32)| match configured.text(name) {
         Some(text) if amount(text) == *left => format!(" {name}={text}"),
         _ => format!(" {name}={left}"),
     };
-    let entries = amounts.iter().map(|entry| (&*entry.0, entry));
+    let entries = amounts.iter().map(|entry| (&**entry.0, entry));
     hash_order::by_key(entries).into_iter().map(text).collect()
 }
 
@@ -110,7 +101,7 @@ pub fn compare_capacity(cluster: &Cluster, a: NodeId, b: NodeId) -> Ordering {
         more += compare_amounts(*amount, get(b, name));
     }
     for (name, amount) in b {
-        if !a.iter().any(|(own, _)| own == name) {
+        if !a.contains_key(name) {
             more += compare_amounts(0, *amount);
         }
     }
@@ -128,20 +119,7 @@ fn compare_amounts(a: i32, b: i32) -> i32 {
 /// Bans a primitive from nodes without room for it and what must be with it (§18.2). Returns the node with the most room, if no node
 /// has room for all.
 pub fn ban_full_nodes(cluster: &mut Cluster, id: ResourceId) -> Option<NodeId> {
-    let mut together = Colocated {
-        cluster,
-        seen: FxHashSet::default(),
-        list: Vec::new(),
-    };
-    together.collect(id, id);
-    let (seen, list) = (together.seen, together.list);
-    let mut need = Amounts::new();
-    for member in &list {
-        if cluster.resource(*member).unassigned {
-            add_unassigned(cluster, *member, &seen, &mut need);
-        }
-    }
-
+    let mut need = together::need(cluster, id);
     let usable: Vec<NodeId> = cluster
         .resource(id)
         .allowed
@@ -172,130 +150,4 @@ pub fn ban_full_nodes(cluster: &mut Cluster, id: ResourceId) -> Option<NodeId> {
         }
     }
     most_free.filter(|_| !any_fits)
-}
-
-/// Collects what must be together with a resource (§18.3).
-struct Colocated<'c> {
-    cluster: &'c Cluster,
-    seen: FxHashSet<ResourceId>,
-    list: Vec<ResourceId>,
-}
-
-impl Colocated<'_> {
-    fn put(&mut self, id: ResourceId) {
-        self.seen.insert(id);
-        self.list.push(id);
-    }
-
-    /// Chains of colocations are as deep as they are long.
-    fn collect_deeply(&mut self, id: ResourceId, origin: ResourceId) {
-        stacker::maybe_grow(64 * 1024, 1024 * 1024, || self.collect(id, origin));
-    }
-
-    fn collect(&mut self, id: ResourceId, origin: ResourceId) {
-        let cluster = self.cluster;
-        let resource = cluster.resource(id);
-        if let Variant::Group(group) = &resource.variant
-            && (group.colocated
-                || resource
-                    .parent
-                    .is_some_and(|parent| cluster.resource(parent).is_clone()))
-        {
-            self.put(id);
-            for member in &resource.children {
-                self.collect(*member, origin);
-            }
-            return;
-        }
-        if self.seen.contains(&id) {
-            return;
-        }
-        self.put(id);
-        for colocation in colocations::this_with(cluster, id) {
-            let colocation = cluster.colocation(colocation);
-            let primary = colocation.primary;
-            if primary != origin
-                && colocation.score == Score::INFINITY
-                && effect(cluster, id, primary, colocation, true) == Effect::Location
-                && !self.seen.contains(&primary)
-            {
-                self.collect_deeply(primary, id);
-            }
-        }
-        for colocation in colocations::with_this(cluster, id) {
-            let colocation = cluster.colocation(colocation);
-            let dependent = colocation.dependent;
-            if dependent != origin
-                && (!resource.is_clone() || cluster.resource(dependent).is_clone())
-                && colocation.score == Score::INFINITY
-                && effect(cluster, dependent, id, colocation, true) == Effect::Location
-                && !self.seen.contains(&dependent)
-            {
-                self.collect_deeply(dependent, id);
-            }
-        }
-    }
-}
-
-/// Adds what an unassigned element of the colocated set needs (§18.4). `seen`: the set.
-fn add_unassigned(
-    cluster: &Cluster,
-    id: ResourceId,
-    seen: &FxHashSet<ResourceId>,
-    need: &mut Amounts,
-) {
-    let resource = cluster.resource(id);
-    match &resource.variant {
-        Variant::Primitive => {
-            for (name, amount) in amounts(&resource.utilization) {
-                change(need, &name, amount);
-            }
-        }
-        Variant::Group(_) => add_group(cluster, id, seen, need),
-        Variant::Clone(_) => {
-            let children = &resource.children;
-            if children.iter().any(|instance| seen.contains(instance)) {
-                return;
-            }
-            let partly: Vec<ResourceId> = children
-                .iter()
-                .copied()
-                .filter(|instance| {
-                    let members = &cluster.resource(*instance).children;
-                    members.iter().any(|member| seen.contains(member))
-                })
-                .collect();
-            if partly.is_empty()
-                && let Some(first) = children.first()
-            {
-                add_unassigned(cluster, *first, seen, need);
-            }
-            for instance in partly {
-                add_unassigned(cluster, instance, seen, need);
-            }
-        }
-        Variant::Bundle(bundle) => {
-            if let Some(replica) = bundle.replicas.first() {
-                add_unassigned(cluster, replica.container, seen, need);
-            }
-        }
-    }
-}
-
-fn add_group(cluster: &Cluster, id: ResourceId, seen: &FxHashSet<ResourceId>, need: &mut Amounts) {
-    let resource = cluster.resource(id);
-    let together = resource.group_data().is_some_and(|group| group.colocated)
-        || resource
-            .parent
-            .is_some_and(|parent| cluster.resource(parent).is_clone());
-    let members = if together {
-        &resource.children[..]
-    } else {
-        &resource.children[..resource.children.len().min(1)]
-    };
-    for member in members {
-        if cluster.resource(*member).unassigned && !seen.contains(member) {
-            add_unassigned(cluster, *member, seen, need);
-        }
-    }
 }

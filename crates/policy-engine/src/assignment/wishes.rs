@@ -1,7 +1,10 @@
 //! What one dependent wishes of a primary: by how much it changes the primary's score for each node (scheduler-spec/03 §14.3).
 
 use super::{colocations, locations};
-use crate::model::{AttributeLookup, Cluster, Colocation, NodeId, NodeTable, ResourceId, Score};
+use crate::model::{
+    AttributeLookup, Cluster, Colocation, ColocationId, NodeEntry, NodeId, NodeTable, ResourceId,
+    Score,
+};
 use rustc_hash::FxHashMap;
 use std::cell::LazyCell;
 
@@ -40,25 +43,51 @@ pub fn collect(
     }));
 }
 
+/// Whether `source` wishes the same by way of any other colocation of which this can be said.
+pub fn are_the_same_by_any_way(
+    cluster: &Cluster,
+    source: ResourceId,
+    via: ColocationId,
+    factor: f32,
+) -> bool {
+    let via = cluster.colocation(via);
+    &*via.attribute == "#uname"
+        && !asks_group(cluster, source, via)
+        && (factor >= 0.0 || dislikes_nothing(cluster, source))
+}
+
+/// Whether all nodes are there for a resource, none with a negative score.
+fn dislikes_nothing(cluster: &Cluster, id: ResourceId) -> bool {
+    let table = &cluster.resource(id).allowed;
+    let welcome = |(node, entry): (NodeId, &NodeEntry)| {
+        entry.score >= Score::ZERO && cluster.node(node).is_available()
+    };
+    !cluster.has_remote_nodes
+        && table.iter().filter(|entry| welcome(*entry)).count() == cluster.nodes.len()
+}
+
 /// A group's location constraints, which only its first member knows, for a later member that is a dependent itself.
 fn with_group_locations(
     cluster: &Cluster,
     source: ResourceId,
     via: &Colocation,
 ) -> Option<NodeTable> {
-    let group = cluster.resource(source).parent?;
-    let parent = cluster.resource(group);
-    if via.dependent != source
-        || !via.explicit
-        || !parent.is_group()
-        || parent.locations.is_empty()
-        || parent.children.first() == Some(&source)
-    {
-        return None;
-    }
+    let group = (cluster.resource(source).parent).filter(|_| asks_group(cluster, source, via))?;
     let mut table = cluster.resource(source).allowed.clone();
     locations::add_group_locations(cluster, group, source, &mut table);
     Some(table)
+}
+
+fn asks_group(cluster: &Cluster, source: ResourceId, via: &Colocation) -> bool {
+    let resource = cluster.resource(source);
+    let parent = resource.parent.map(|parent| cluster.resource(parent));
+    via.dependent == source
+        && via.explicit
+        && parent.is_some_and(|parent| {
+            parent.is_group()
+                && !parent.locations.is_empty()
+                && parent.children.first() != Some(&source)
+        })
 }
 
 /// `score × factor`, rounded half away from zero; a preference that would vanish becomes one point, whose sign is the factor's.

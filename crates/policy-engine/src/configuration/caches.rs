@@ -30,10 +30,14 @@ pub struct Caches {
     pub rules: Filled<ElementId, Arc<[(NodeId, Score)]>>,
     /// What the actions of collectives' children have in common.
     pub parts: crate::ordering::parts::Answers,
+    /// What the parts of collectives make of their actions.
+    pub marks: crate::ordering::marks::Remembered,
     /// Nodes of groups, each as of a number of commitments (`Cluster::commitments`).
     pub group_nodes: Filled<ResourceId, (u64, Option<NodeId>)>,
     /// What lies behind dependents.
     pub merges: RefCell<crate::assignment::MergeMemory>,
+    /// What must be together, where capacities matter.
+    pub together: crate::assignment::Sets,
     /// The empty table.
     pub nothing: Arc<Table>,
 }

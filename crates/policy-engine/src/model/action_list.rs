@@ -3,6 +3,7 @@
 
 use super::{ActionId, NodeId, OperationKey, Task};
 use rustc_hash::{FxHashMap, FxHasher};
+use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
 use std::ops::{Deref, Range};
 
@@ -11,6 +12,8 @@ use std::ops::{Deref, Range};
 pub struct ActionList {
     ids: Vec<ActionId>,
     tags: Vec<Tag>,
+    /// Where the newest action with each task is.
+    newest: SmallVec<[(u8, u32); 4]>,
     /// Positions by key, once there are [`MANY`].
     by_key: FxHashMap<u32, Vec<u32>>,
 }
@@ -22,8 +25,9 @@ const MANY: usize = 64;
 #[derive(Clone, Copy, Debug)]
 struct Tag {
     key: u32,
-    task: u8,
     node: Option<NodeId>,
+    /// Where the next older one with that task is.
+    older: Option<u32>,
 }
 
 impl Tag {
@@ -49,11 +53,18 @@ fn task_tag(task: &Task) -> u8 {
 impl ActionList {
     /// Adds an action as it is created.
     pub fn push(&mut self, id: ActionId, key: &OperationKey, task: &Task, node: Option<NodeId>) {
+        let position = self.ids.len() as u32;
         self.ids.push(id);
+        let task = task_tag(task);
+        let known = self.newest.iter_mut().find(|(other, _)| *other == task);
+        let older = known.map(|(_, newest)| std::mem::replace(newest, position));
+        if older.is_none() {
+            self.newest.push((task, position));
+        }
         self.tags.push(Tag {
             key: key_tag(key),
-            task: task_tag(task),
             node,
+            older,
         });
         let count = self.tags.len();
         let unindexed = match count {
@@ -82,18 +93,31 @@ impl ActionList {
         self.select(positions, move |tag| tag.key == key && tag.may_be_on(node))
     }
 
-    /// Actions that may have that task, and may be on that node (if one is given); oldest first. The caller looks closer.
-    pub fn with_task<'a>(
-        &'a self,
+    /// Actions that may have that task, and may be on that node (if one is given); newest first. The caller looks closer.
+    pub fn newest_with_task(
+        &self,
         task: &Task,
         node: Option<NodeId>,
-    ) -> impl DoubleEndedIterator<Item = ActionId> + use<'a> {
+    ) -> impl Iterator<Item = ActionId> {
         // a recurring action may become a cancellation
         let any = *task == Task::Cancel;
         let task = task_tag(task);
-        self.select(Positions::All(0..self.tags.len()), move |tag| {
-            (any || tag.task == task) && tag.may_be_on(node)
-        })
+        let newest = if any {
+            (self.tags.len() as u32).checked_sub(1)
+        } else {
+            let known = self.newest.iter().find(|(other, _)| *other == task);
+            known.map(|(_, position)| *position)
+        };
+        let older = move |position: &u32| {
+            if any {
+                position.checked_sub(1)
+            } else {
+                self.tags[*position as usize].older
+            }
+        };
+        std::iter::successors(newest, older)
+            .filter(move |position| self.tags[*position as usize].may_be_on(node))
+            .map(|position| self.ids[position as usize])
     }
 
     fn select<'a>(

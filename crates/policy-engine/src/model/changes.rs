@@ -1,14 +1,16 @@
-//! Marks of actions, and who depends on them: a collective's actions amount to what its children's do, so it counts their changes.
+//! Marks of actions, and who depends on them: a collective's actions amount to what its children's do, so it lists their changes.
 
 use super::{ActionId, Cluster, ResourceId, Task};
 
 /// What has happened to the actions of a collective's children. Whoever remembers something about them sees here when to look again.
 #[derive(Clone, Debug, Default)]
 pub struct ChildActions {
-    /// How often one came into being, got its node, or changed whether it is optional.
-    pub optional_changes: u32,
-    /// How often one came into being, got its node, or changed whether it is runnable.
-    pub runnable_changes: u32,
+    /// Whose came into being, got its node, or changed whether it is optional; in order.
+    pub optional_changes: Vec<ResourceId>,
+    /// Whose came into being, got its node, or changed whether it is runnable; in order.
+    pub runnable_changes: Vec<ResourceId>,
+    /// How many of these changes there have been at any depth below.
+    pub changes_below: u32,
     /// One of them completes another (`running`, `stopped`, …), as only collectives' do.
     pub has_completion: bool,
 }
@@ -21,8 +23,9 @@ impl Cluster {
             return false;
         }
         action.optional = optional;
-        if let Some(counts) = self.counts_above(id) {
-            counts.optional_changes = counts.optional_changes.wrapping_add(1);
+        let resource = self.action(id).resource;
+        if let Some((resource, changes)) = self.changes_above(resource) {
+            changes.optional_changes.push(resource);
         }
         true
     }
@@ -34,26 +37,36 @@ impl Cluster {
             return false;
         }
         action.runnable = runnable;
-        if let Some(counts) = self.counts_above(id) {
-            counts.runnable_changes = counts.runnable_changes.wrapping_add(1);
+        let resource = self.action(id).resource;
+        if let Some((resource, changes)) = self.changes_above(resource) {
+            changes.runnable_changes.push(resource);
         }
         true
     }
 
     /// To be told when a resource has a new action, or one of its actions got its node.
     pub fn note_action(&mut self, resource: ResourceId, task: &Task) {
-        let Some(parent) = self.resource(resource).parent else {
-            return;
-        };
-        let counts = &mut self.resource_mut(parent).child_actions;
-        counts.optional_changes = counts.optional_changes.wrapping_add(1);
-        counts.runnable_changes = counts.runnable_changes.wrapping_add(1);
-        counts.has_completion |= task.is_completion();
+        if let Some((resource, changes)) = self.changes_above(Some(resource)) {
+            changes.optional_changes.push(resource);
+            changes.runnable_changes.push(resource);
+            changes.has_completion |= task.is_completion();
+        }
     }
 
-    fn counts_above(&mut self, id: ActionId) -> Option<&mut ChildActions> {
-        let resource = self.action(id).resource?;
+    /// Counts a change of a resource's action for all above it, and returns where its parent lists it.
+    fn changes_above(
+        &mut self,
+        resource: Option<ResourceId>,
+    ) -> Option<(ResourceId, &mut ChildActions)> {
+        let resource = resource?;
         let parent = self.resource(resource).parent?;
-        Some(&mut self.resource_mut(parent).child_actions)
+        let mut above = Some(parent);
+        while let Some(id) = above {
+            let ancestor = self.resource_mut(id);
+            let changes = &mut ancestor.child_actions.changes_below;
+            *changes = changes.wrapping_add(1);
+            above = ancestor.parent;
+        }
+        Some((resource, &mut self.resource_mut(parent).child_actions))
     }
 }

@@ -52,6 +52,8 @@ pub struct Cluster {
     pub ticket_constraints: Vec<TicketConstraint>,
     /// Orderings in order of creation.
     pub orderings: Vec<Ordering>,
+    /// Keys of the orderings' sides: few, while orderings may be millions.
+    pub ordering_keys: indexmap::IndexSet<OperationKey, rustc_hash::FxBuildHasher>,
     /// Actions; `ActionId` is the index. "The global list, newest first" iterates in reverse.
     pub actions: Vec<Action>,
     /// Actions without resource by key text.
@@ -202,6 +204,7 @@ impl Cluster {
             colocations: Vec::new(),
             ticket_constraints: Vec::new(),
             orderings: Vec::new(),
+            ordering_keys: Default::default(),
             actions: Vec::new(),
             singletons: FxHashMap::default(),
             failed_operations: Vec::new(),
@@ -249,6 +252,10 @@ impl Cluster {
     /// The colocation.
     pub fn colocation(&self, id: ColocationId) -> &Colocation {
         &self.colocations[id.index()]
+    }
+    /// A key of an ordering's side.
+    pub fn ordering_key(&self, id: KeyId) -> &OperationKey {
+        &self.ordering_keys[id.index()]
     }
     /// The location entry.
     pub fn location(&self, id: LocationId) -> &Location {

@@ -81,18 +81,18 @@ pub struct TicketConstraint {
 }
 
 /// One side of an [`Ordering`]: an action, or whatever actions of a resource have a key.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct OrderingSide {
     /// The resource.
     pub resource: Option<ResourceId>,
-    /// The key within the resource.
-    pub key: Option<OperationKey>,
+    /// The key within the resource ([`Cluster::ordering_key`]), of the explicit action if there is one.
+    pub key: KeyId,
     /// An explicit action.
     pub action: Option<ActionId>,
 }
 
 /// An abstract ordering "first before then" (scheduler-spec/05 §11.1). Written through `ordering::create`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Ordering {
     /// What comes first.
     pub first: OrderingSide,

@@ -1,19 +1,23 @@
-//! Typed indices into the arenas of a [`Cluster`](super::Cluster). An id of one arena cannot be used in another.
+//! Typed indices into the arenas of a [`Cluster`](super::Cluster). An id of one arena cannot be used in another. There are many lists
+//! of them, so an id that may be absent takes no more room than one.
+
+use std::num::NonZeroU32;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub struct $name(pub u32);
+        pub struct $name(NonZeroU32);
 
         impl $name {
             /// The id of the element at `index`.
             pub fn new(index: usize) -> Self {
-                Self(u32::try_from(index).expect("invariant: an arena holds fewer than 2^32 elements"))
+                let number = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
+                Self(number.expect("invariant: an arena holds fewer than 2^32 - 1 elements"))
             }
             /// Position in the arena.
             pub fn index(self) -> usize {
-                self.0 as usize
+                self.0.get() as usize - 1
             }
         }
     )*};
@@ -34,11 +38,13 @@ ids! {
     ColocationId,
     /// A stored ticket constraint.
     TicketConstraintId,
+    /// An operation key that orderings speak of.
+    KeyId,
 }
 
 impl ActionId {
     /// The action's number in the transition graph: from 1, in order of creation.
     pub fn number(self) -> u32 {
-        self.0 + 1
+        self.0.get()
     }
 }

@@ -1,6 +1,6 @@
 //! Nodes (scheduler-spec/01 §8, 02 §1.2). Written by `configuration` and `status`; `assignment` keeps load and capacity here.
 
-use super::{ProbeMode, ResourceId, Score, Table, Text};
+use super::{Amounts, ProbeMode, ResourceId, Score, Table, Text};
 
 /// What a node is made of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,7 +69,7 @@ pub struct Node {
     /// Primitives assigned here in this run (assignment).
     pub assigned: Vec<ResourceId>,
     /// Remaining capacity (assignment; filled from `utilization` when assignment begins).
-    pub capacity: Vec<(Text, i32)>,
+    pub capacity: Amounts,
 }
 
 impl Node {
@@ -107,7 +107,7 @@ impl Node {
             running: Vec::new(),
             assigned_count: 0,
             assigned: Vec::new(),
-            capacity: Vec::new(),
+            capacity: Amounts::default(),
         }
     }
 

@@ -12,6 +12,9 @@ pub type Text = Arc<str>;
 /// Text that is mostly a constant.
 pub type ShortText = std::borrow::Cow<'static, str>;
 
+/// Amounts by utilization attribute, in order of insertion.
+pub type Amounts = IndexMap<Text, i32, FxBuildHasher>;
+
 /// A name → value table in order of insertion (meta-attributes, node attributes, parameters, utilization).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table(IndexMap<Text, Text, FxBuildHasher>);

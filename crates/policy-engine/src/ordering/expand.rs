@@ -3,16 +3,17 @@
 use super::link;
 use crate::actions::create;
 use crate::model::*;
+use smallvec::{SmallVec, smallvec};
 
 /// Turns every ordering into links, in order of creation.
 pub fn expand(cluster: &mut Cluster) {
     for index in 0..cluster.orderings.len() {
-        let Ordering { first, then, flags } = cluster.orderings[index].clone();
+        let Ordering { first, then, flags } = cluster.orderings[index];
         if let Some(resource) = first.resource {
-            expand_first(cluster, resource, &first, &then, flags);
+            expand_first(cluster, resource, first, then, flags);
         } else if let Some(action) = first.action {
             match then.resource {
-                Some(resource) => expand_then(cluster, action, resource, &then, flags),
+                Some(resource) => expand_then(cluster, action, resource, then, flags),
                 None => {
                     if let Some(then) = then.action {
                         link(cluster, action, then, flags);
@@ -23,8 +24,11 @@ pub fn expand(cluster: &mut Cluster) {
     }
 }
 
+/// Mostly one, and asked for of each ordering.
+pub type Actions = SmallVec<[ActionId; 4]>;
+
 /// All actions of a resource with that key, oldest first.
-pub fn matches(cluster: &Cluster, resource: ResourceId, key: &OperationKey) -> Vec<ActionId> {
+pub fn matches(cluster: &Cluster, resource: ResourceId, key: &OperationKey) -> Actions {
     let list = &cluster.resource(resource).actions;
     list.with_key(key, None)
         .filter(|id| cluster.action(*id).key == *key)
@@ -35,17 +39,16 @@ pub fn matches(cluster: &Cluster, resource: ResourceId, key: &OperationKey) -> V
 fn expand_first(
     cluster: &mut Cluster,
     resource: ResourceId,
-    first: &OrderingSide,
-    then: &OrderingSide,
+    first: OrderingSide,
+    then: OrderingSide,
     flags: OrderFlags,
 ) {
-    let mut candidates = match (&first.action, &first.key) {
-        (Some(action), _) => vec![*action],
-        (None, Some(key)) => matches(cluster, resource, key),
-        (None, None) => return,
+    let key = cluster.ordering_key(first.key);
+    let mut candidates = match first.action {
+        Some(action) => smallvec![action],
+        None => matches(cluster, resource, key),
     };
     if candidates.is_empty() {
-        let Some(key) = &first.key else { return };
         let role = cluster.role_of(resource);
         let pointless = then.resource == Some(resource)
             || role == Role::Stopped && key.notify.is_none() && key.task == Task::Stop
@@ -53,7 +56,8 @@ fn expand_first(
         if pointless {
             return;
         }
-        candidates.push(create::action(cluster, resource, key.clone(), None, true));
+        let key = key.clone();
+        candidates.push(create::action(cluster, resource, key, None, true));
     }
     let then_resource = then
         .resource
@@ -74,7 +78,7 @@ fn expand_then(
     cluster: &mut Cluster,
     first: ActionId,
     resource: ResourceId,
-    then: &OrderingSide,
+    then: OrderingSide,
     flags: OrderFlags,
 ) {
     let action = cluster.action(first);
@@ -83,15 +87,11 @@ fn expand_then(
     } else {
         flags
     };
-    match (&then.action, &then.key) {
-        (Some(action), _) => {
-            link(cluster, first, *action, flags);
-        }
-        (None, Some(key)) => {
-            for then in matches(cluster, resource, key) {
-                link(cluster, first, then, flags);
-            }
-        }
-        (None, None) => {}
+    if let Some(action) = then.action {
+        link(cluster, first, action, flags);
+        return;
+    }
+    for then in matches(cluster, resource, cluster.ordering_key(then.key)) {
+        link(cluster, first, then, flags);
     }
 }

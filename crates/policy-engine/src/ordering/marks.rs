@@ -6,6 +6,7 @@
 use super::parts::{self, Kind, Wanted};
 use crate::actions::create;
 use crate::model::*;
+use rustc_hash::FxHashMap;
 
 /// The marks of an action that take part in propagation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,15 +35,6 @@ pub fn own(cluster: &Cluster, id: ActionId) -> Marks {
     }
 }
 
-/// What a collective's action is before its parts are looked at.
-const ASSUMED: Marks = Marks {
-    optional: true,
-    runnable: true,
-    pseudo: true,
-    migratable: false,
-    always_in_graph: false,
-};
-
 /// Effective marks of an action, seen from a node (§13.3).
 pub fn effective(cluster: &mut Cluster, id: ActionId, node: Option<NodeId>) -> Marks {
     let Some(resource) = cluster.action(id).resource else {
@@ -62,40 +54,97 @@ pub fn of_variant(cluster: &mut Cluster, id: ActionId, node: Option<NodeId>) -> 
     let Some(resource) = cluster.action(id).resource else {
         return own(cluster, id);
     };
-    match cluster.resource(resource).variant {
-        Variant::Primitive => own(cluster, id),
-        Variant::Group(_) => of_group(cluster, id, resource, node),
-        Variant::Clone(_) => of_clone(cluster, id, resource, node),
+    let parts = match cluster.resource(resource).variant {
+        Variant::Primitive => return own(cluster, id),
         Variant::Bundle(_) => {
             let parts = bundle_parts(cluster, resource, &cluster.action(id).task);
             of_instances(cluster, id, &parts, node)
         }
+        Variant::Group(_) | Variant::Clone(_) => remembered(cluster, id, resource, node),
+    };
+    if parts.required {
+        cluster.set_optional(id, false);
+    }
+    if parts.forbids {
+        cluster.set_runnable(id, false);
+    }
+    Marks {
+        optional: !parts.required,
+        runnable: parts.runnable,
+        pseudo: true,
+        migratable: false,
+        always_in_graph: false,
     }
 }
 
-fn of_group(cluster: &mut Cluster, id: ActionId, group: ResourceId, node: Option<NodeId>) -> Marks {
+/// What the parts of a collective make of its action.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OfParts {
+    required: bool,
+    runnable: bool,
+    /// Its own mark says from now on that it is not runnable.
+    forbids: bool,
+}
+
+/// What parts made of actions, each as of a number of changes below its resource. The same is asked for each link of an action.
+pub type Remembered = FxHashMap<(ActionId, Option<NodeId>), (u32, OfParts)>;
+
+fn remembered(
+    cluster: &mut Cluster,
+    id: ActionId,
+    resource: ResourceId,
+    node: Option<NodeId>,
+) -> OfParts {
+    let as_of = |cluster: &Cluster| cluster.resource(resource).child_actions.changes_below;
+    let known = cluster.caches.marks.get(&(id, node)).copied();
+    let known = known.filter(|known| known.0 == as_of(cluster));
+    if let Some((_, parts)) = known
+        && !cfg!(debug_assertions)
+    {
+        return parts;
+    }
+    let parts = if cluster.resource(resource).is_group() {
+        of_group(cluster, id, resource, node)
+    } else {
+        of_clone(cluster, id, resource, node)
+    };
+    // debug builds check what is remembered
+    debug_assert!(
+        known.is_none_or(|known| known == (as_of(cluster), parts)),
+        "{known:?} {parts:?}"
+    );
+    let now = (as_of(cluster), parts);
+    cluster.caches.marks.insert((id, node), now);
+    parts
+}
+
+fn of_group(
+    cluster: &mut Cluster,
+    id: ActionId,
+    group: ResourceId,
+    node: Option<NodeId>,
+) -> OfParts {
     let task = cluster.action(id).task.clone();
     let wanted = Wanted {
         task: task.folded(),
         node,
     };
-    let mut marks = ASSUMED;
-    if parts::any(cluster, group, Kind::Required, &wanted) {
-        marks.optional = false;
-        cluster.set_optional(id, false);
-    }
     let up = !matches!(wanted.task, Task::Stop | Task::Demote);
-    if up && parts::any(cluster, group, Kind::Missing, &wanted) {
-        marks.runnable = false;
+    let missing = up && parts::any(cluster, group, Kind::Missing, &wanted);
+    let forbids = wanted.task != task && parts::any(cluster, group, Kind::Unrunnable, &wanted);
+    OfParts {
+        required: parts::any(cluster, group, Kind::Required, &wanted),
+        runnable: !missing && !forbids,
+        forbids,
     }
-    if wanted.task != task && parts::any(cluster, group, Kind::Unrunnable, &wanted) {
-        marks.runnable = false;
-        cluster.set_runnable(id, false);
-    }
-    marks
 }
 
-fn of_clone(cluster: &mut Cluster, id: ActionId, clone: ResourceId, node: Option<NodeId>) -> Marks {
+fn of_clone(
+    cluster: &mut Cluster,
+    id: ActionId,
+    clone: ResourceId,
+    node: Option<NodeId>,
+) -> OfParts {
     let instances = &cluster.resource(clone).children;
     let of_primitives = instances
         .first()
@@ -106,18 +155,12 @@ fn of_clone(cluster: &mut Cluster, id: ActionId, clone: ResourceId, node: Option
     }
     let task = original_task(cluster, id);
     let wanted = Wanted { task, node };
-    let mut marks = ASSUMED;
-    if parts::any(cluster, clone, Kind::Required, &wanted) {
-        marks.optional = false;
-        cluster.set_optional(id, false);
+    let runnable = parts::any(cluster, clone, Kind::Runnable, &wanted);
+    OfParts {
+        required: parts::any(cluster, clone, Kind::Required, &wanted),
+        runnable,
+        forbids: !runnable && node.is_none(),
     }
-    if !parts::any(cluster, clone, Kind::Runnable, &wanted) {
-        marks.runnable = false;
-        if node.is_none() {
-            cluster.set_runnable(id, false);
-        }
-    }
-    marks
 }
 
 /// The parts of a bundle that an action of the bundle with that task is about: containers, or instances of the implicit clone.
@@ -166,27 +209,21 @@ fn of_instances(
     id: ActionId,
     instances: &[ResourceId],
     node: Option<NodeId>,
-) -> Marks {
-    let mut marks = ASSUMED;
+) -> OfParts {
     let task = original_task(cluster, id);
-    let mut any_runnable = false;
+    let (mut required, mut runnable) = (false, false);
     for instance in instances {
         let only = node.filter(|_| cluster.resource(*instance).is_primitive());
         let Some(action) = create::newest_task(cluster, *instance, &task, only) else {
             continue;
         };
         let of_instance = of_variant(cluster, action, node);
-        if marks.optional && !of_instance.optional {
-            marks.optional = false;
-            cluster.set_optional(id, false);
-        }
-        any_runnable |= of_instance.runnable;
+        required |= !of_instance.optional;
+        runnable |= of_instance.runnable;
     }
-    if !any_runnable {
-        marks.runnable = false;
-        if node.is_none() {
-            cluster.set_runnable(id, false);
-        }
+    OfParts {
+        required,
+        runnable,
+        forbids: !runnable && node.is_none(),
     }
-    marks
 }

@@ -27,48 +27,58 @@ pub fn order(
     create(cluster, side(first, a), side(then, b), flags);
 }
 
+/// One side of an ordering that is to be: an action, or whatever actions of a resource have a key.
+#[derive(Clone, Debug)]
+pub struct Side {
+    resource: Option<ResourceId>,
+    key: OperationKey,
+    action: Option<ActionId>,
+}
+
 /// The one-off `task` of a resource as a side of an ordering.
-pub fn side(resource: ResourceId, task: Task) -> OrderingSide {
-    OrderingSide {
+pub fn side(resource: ResourceId, task: Task) -> Side {
+    Side {
         resource: Some(resource),
-        key: Some(OperationKey::once(task)),
+        key: OperationKey::once(task),
         action: None,
     }
 }
 
 /// An existing action as a side of an ordering.
-pub fn side_of(cluster: &Cluster, action: ActionId) -> OrderingSide {
-    OrderingSide {
+pub fn side_of(cluster: &Cluster, action: ActionId) -> Side {
+    Side {
         resource: cluster.action(action).resource,
-        key: Some(cluster.action(action).key.clone()),
+        key: cluster.action(action).key.clone(),
         action: Some(action),
     }
 }
 
 /// Registers an ordering (05 §11.1), and its mirrors for migration (05 §7.3).
-pub fn create(cluster: &mut Cluster, first: OrderingSide, then: OrderingSide, flags: OrderFlags) {
-    let complete = |mut side: OrderingSide| {
-        if let Some(action) = side.action {
-            side.resource = side.resource.or(cluster.action(action).resource);
-            side.key
-                .get_or_insert_with(|| cluster.action(action).key.clone());
-        }
-        side
-    };
-    let (first, then) = (complete(first), complete(then));
+pub fn create(cluster: &mut Cluster, first: Side, then: Side, flags: OrderFlags) {
     let mirrors = migration_mirrors(cluster, &first, &then);
-    cluster.orderings.push(Ordering { first, then, flags });
+    store(cluster, first, then, flags);
     for (first, then, flags) in mirrors {
-        cluster.orderings.push(Ordering { first, then, flags });
+        store(cluster, first, then, flags);
     }
+}
+
+fn store(cluster: &mut Cluster, first: Side, then: Side, flags: OrderFlags) {
+    let keys = &mut cluster.ordering_keys;
+    let mut stored = |side: Side| OrderingSide {
+        resource: side.resource,
+        key: KeyId::new(keys.insert_full(side.key).0),
+        action: side.action,
+    };
+    let (first, then) = (stored(first), stored(then));
+    cluster.orderings.push(Ordering { first, then, flags });
 }
 
 /// What an ordering of starts and stops means for the migration actions of its sides (05 §7.3).
 fn migration_mirrors(
     cluster: &Cluster,
-    first: &OrderingSide,
-    then: &OrderingSide,
-) -> Vec<(OrderingSide, OrderingSide, OrderFlags)> {
+    first: &Side,
+    then: &Side,
+) -> Vec<(Side, Side, OrderFlags)> {
     let (Some(a), Some(b)) = (first.resource, then.resource) else {
         return Vec::new();
     };
@@ -80,13 +90,9 @@ fn migration_mirrors(
     {
         return Vec::new();
     }
-    let task = |side: &OrderingSide| match side.action {
+    let task = |side: &Side| match side.action {
         Some(action) => Some(cluster.action(action).task.clone()),
-        None => side
-            .key
-            .as_ref()
-            .filter(|k| k.notify.is_none())
-            .map(|k| k.task.clone()),
+        None => (side.key.notify.is_none()).then(|| side.key.task.clone()),
     };
     let (Some(first_task), Some(then_task)) = (task(first), task(then)) else {
         return Vec::new();

@@ -2,7 +2,7 @@
 //! (scheduler-spec/05 §13.3).
 //!
 //! To look at each child each time would take a time that grows with the square of their number. So an answer is kept: the child that
-//! shows it, which is looked at again, or that there is none, until a child's action changes.
+//! shows it, which is looked at again, or that there is none, which holds for all children whose actions have not changed since.
 
 use crate::actions::create;
 use crate::model::*;
@@ -38,8 +38,8 @@ pub type Answers = FxHashMap<(ResourceId, Kind, Wanted), Answer>;
 pub struct Answer {
     /// Position of the child that shows it.
     child: Option<usize>,
-    /// The changes of children's actions that had been counted then.
-    as_of: u32,
+    /// So many changes of children's actions there had been then.
+    as_of: usize,
 }
 
 /// Among fewer children it is quicker to look than to remember. Debug builds remember always, to check what is remembered.
@@ -49,25 +49,40 @@ const MANY: usize = if cfg!(debug_assertions) { 1 } else { 24 };
 pub fn any(cluster: &mut Cluster, collective: ResourceId, kind: Kind, wanted: &Wanted) -> bool {
     let resource = cluster.resource(collective);
     let count = resource.children.len();
-    let shows = |position: usize| is_kind(cluster, resource.children[position], kind, wanted);
+    let is_so = |child: ResourceId| is_kind(cluster, child, kind, wanted);
     if count < MANY {
-        return (0..count).any(shows);
+        return resource.children.iter().any(|child| is_so(*child));
     }
-    let as_of = match kind {
-        Kind::Required => resource.child_actions.optional_changes,
-        _ => resource.child_actions.runnable_changes,
+    let changes = match kind {
+        Kind::Required => &resource.child_actions.optional_changes,
+        _ => &resource.child_actions.runnable_changes,
     };
+    let as_of = changes.len();
     let key = (collective, kind, wanted.clone());
     let known = cluster.caches.parts.get(&key).copied();
-    if let Some(known) = known.filter(|known| known.as_of == as_of) {
-        debug_assert_eq!(known.child.is_some(), (0..count).any(shows), "{key:?}");
-        return known.child.is_some();
-    }
-    // Marks mostly change for good: those before the child that showed it last will hardly show it now.
-    let start = known.and_then(|known| known.child).unwrap_or(0);
-    let child = (start..count)
-        .chain(0..start)
-        .find(|position| shows(*position));
+    let shows = |position: &usize| is_so(resource.children[*position]);
+    let child = match known {
+        Some(known) if known.as_of == as_of => {
+            debug_assert_eq!(
+                known.child.is_some(),
+                (0..count).any(|n| shows(&n)),
+                "{key:?}"
+            );
+            return known.child.is_some();
+        }
+        // none did: only one whose actions have changed since may do so now
+        Some(Answer { child: None, as_of })
+            if !changes[as_of..].iter().any(|child| is_so(*child)) =>
+        {
+            debug_assert!(!(0..count).any(|n| shows(&n)), "{key:?}");
+            None
+        }
+        // marks mostly change for good: those before the child that showed it last will hardly show it now
+        _ => {
+            let start = known.and_then(|known| known.child).unwrap_or(0);
+            (start..count).chain(0..start).find(shows)
+        }
+    };
     cluster.caches.parts.insert(key, Answer { child, as_of });
     child.is_some()
 }

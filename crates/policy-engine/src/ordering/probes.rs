@@ -3,6 +3,7 @@
 use super::{expand, link};
 use crate::assignment::instances;
 use crate::model::*;
+use smallvec::smallvec;
 
 /// Steps A and B.
 pub fn order(cluster: &mut Cluster) {
@@ -17,7 +18,7 @@ pub fn order(cluster: &mut Cluster) {
     }
 }
 
-fn probes_of(cluster: &Cluster, id: ResourceId) -> Vec<ActionId> {
+fn probes_of(cluster: &Cluster, id: ResourceId) -> expand::Actions {
     expand::matches(cluster, id, &OperationKey::once(Task::Monitor))
 }
 
@@ -44,18 +45,18 @@ fn leading_to_undoable(cluster: &Cluster) -> Vec<bool> {
 }
 
 /// The stops or demotes that undo what an action does, if it starts or promotes a primitive.
-fn undone_by(cluster: &Cluster, id: ActionId) -> Vec<ActionId> {
+fn undone_by(cluster: &Cluster, id: ActionId) -> expand::Actions {
     let action = cluster.action(id);
     let undone = match action.task {
         Task::Start => Task::Stop,
         Task::Promote => Task::Demote,
-        _ => return Vec::new(),
+        _ => return Default::default(),
     };
     let Some(resource) = action
         .resource
         .filter(|r| cluster.resource(*r).is_primitive())
     else {
-        return Vec::new();
+        return Default::default();
     };
     let mut actions = expand::matches(cluster, resource, &OperationKey::once(undone));
     actions.retain(|action| !cluster.action(*action).pseudo);
@@ -207,56 +208,49 @@ fn leads_to_child(
 
 /// Step B, for one ordering.
 fn order_after_stops(cluster: &mut Cluster, index: usize) {
-    let ordering = &cluster.orderings[index];
-    let Some(resource) = ordering.first.resource else {
+    let Ordering { first, then, flags } = cluster.orderings[index];
+    let Some(resource) = first.resource else {
         return;
     };
-    if ordering.flags.is_none() || ordering.then.resource == Some(resource) {
+    if flags.is_none() || then.resource == Some(resource) {
         return;
     }
-    let is_stop = match (&ordering.first.action, &ordering.first.key) {
-        (Some(action), _) if cluster.action(*action).task == Task::Stop => true,
-        (_, Some(key)) => key.ends_in(&Task::Stop),
-        _ => false,
-    };
+    let is_stop = cluster.ordering_key(first.key).ends_in(&Task::Stop)
+        || (first.action).is_some_and(|action| cluster.action(action).task == Task::Stop);
     if !is_stop {
         return;
     }
-    let then_task = match (&ordering.then.action, &ordering.then.key) {
-        (Some(action), _) => Some(&cluster.action(*action).task),
-        (None, Some(key)) => Some(&key.task),
-        (None, None) => None,
+    let then_key = cluster.ordering_key(then.key);
+    let then_task = match then.action {
+        Some(action) => &cluster.action(action).task,
+        None => &then_key.task,
     };
     let launcher = cluster.resource(resource).launcher;
-    if launcher.is_some() && launcher == ordering.then.resource && then_task == Some(&Task::Stop) {
+    if launcher.is_some() && launcher == then.resource && *then_task == Task::Stop {
         return;
     }
-    let mut flags = OrderFlags::SEQ;
+    let mut implied = OrderFlags::SEQ;
     for kept in [OrderFlags::FIRST_NOT_MIGRATING, OrderFlags::SAME_NODE] {
-        if ordering.flags.has(kept) {
-            flags |= kept;
+        if flags.has(kept) {
+            implied |= kept;
         }
     }
-    if matches!(ordering.flags, OrderFlags::SWAP | OrderFlags::LOAD) {
-        flags = ordering.flags;
+    if matches!(flags, OrderFlags::SWAP | OrderFlags::LOAD) {
+        implied = flags;
     }
     let probes = probes_of(cluster, resource);
     if probes.is_empty() {
         return;
     }
-    let thens = match (
-        &ordering.then.action,
-        ordering.then.resource,
-        &ordering.then.key,
-    ) {
-        (Some(action), ..) => vec![*action],
-        (None, Some(resource), Some(key)) => expand::matches(cluster, resource, key),
-        _ => return,
+    let thens = match (then.action, then.resource) {
+        (Some(action), _) => smallvec![action],
+        (None, Some(resource)) => expand::matches(cluster, resource, then_key),
+        (None, None) => return,
     };
     for probe in probes {
         for then in &thens {
             if !exempt(cluster, probe, *then) {
-                link(cluster, probe, *then, flags);
+                link(cluster, probe, *then, implied);
             }
         }
     }

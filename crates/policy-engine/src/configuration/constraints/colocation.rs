@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::ordering;
 use crate::xml::Element;
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 
 /// Reads one constraint.
 pub fn unpack(cluster: &mut Cluster, element: Element<'_>) {
@@ -98,6 +98,7 @@ fn inside(cluster: &mut Cluster, element: Element<'_>, set: &ResourceSet) -> Res
     }
     let role = role_of(set.role.as_deref())?;
     let reversed = set.ordering.as_deref().is_some_and(|text| text != "group");
+    let (id, attribute): (Text, Text) = (set.id.as_ref().into(), "#uname".into());
     let mut seen: Vec<ResourceId> = Vec::new();
     for name in &set.members {
         let Some(resource) = references::resource(cluster, name) else {
@@ -109,6 +110,7 @@ fn inside(cluster: &mut Cluster, element: Element<'_>, set: &ResourceSet) -> Res
             Some(last) if score > Score::ZERO => std::slice::from_ref(last),
             _ => &seen,
         };
+        let influence = influence(cluster, element, resource);
         for partner in partners {
             let (dependent, primary) = if score > Score::ZERO && reversed {
                 (*partner, resource)
@@ -116,15 +118,15 @@ fn inside(cluster: &mut Cluster, element: Element<'_>, set: &ResourceSet) -> Res
                 (resource, *partner)
             };
             let colocation = Colocation {
-                id: set.id.as_ref().into(),
+                id: id.clone(),
                 dependent,
                 primary,
                 score,
                 dependent_role: role,
                 primary_role: role,
-                attribute: "#uname".into(),
+                attribute: attribute.clone(),
                 explicit: true,
-                influence: influence(cluster, element, resource),
+                influence,
             };
             store(cluster, colocation);
         }
@@ -155,24 +157,30 @@ fn between(
         Some(last) if sequential(next) => std::slice::from_ref(last),
         _ => &next.members,
     };
+    let resources = |names: &[Text]| -> Vec<ResourceId> {
+        let found = names.iter();
+        found
+            .filter_map(|name| references::resource(cluster, name))
+            .collect()
+    };
+    let (dependents, primaries) = (resources(dependents), resources(primaries));
+    let (id, attribute): (Text, Text) = (
+        element.get("id").unwrap_or_default().into(),
+        "#uname".into(),
+    );
     for dependent in dependents {
-        let Some(dependent) = references::resource(cluster, dependent) else {
-            continue;
-        };
-        for primary in primaries {
-            let Some(primary) = references::resource(cluster, primary) else {
-                continue;
-            };
+        let influence = influence(cluster, element, dependent);
+        for primary in &primaries {
             let colocation = Colocation {
-                id: element.get("id").unwrap_or_default().into(),
+                id: id.clone(),
                 dependent,
-                primary,
+                primary: *primary,
                 score,
                 dependent_role,
                 primary_role,
-                attribute: "#uname".into(),
+                attribute: attribute.clone(),
                 explicit: true,
-                influence: influence(cluster, element, dependent),
+                influence,
             };
             store(cluster, colocation);
         }
@@ -180,28 +188,73 @@ fn between(
     Ok(())
 }
 
-/// Stores a colocation in both sorted lists, and its orderings if the score is -INFINITY (03 §5.1, 05 §11.8).
+/// Stores a colocation with both resources, and its orderings if the score is -INFINITY (03 §5.1, 05 §11.8). The lists of the
+/// resources are not in order before [`sort`].
 pub fn store(cluster: &mut Cluster, colocation: Colocation) {
-    if colocation.score == Score::ZERO {
-        return;
-    }
     let (dependent, primary) = (colocation.dependent, colocation.primary);
+    if let Some(id) = add(cluster, colocation) {
+        cluster.resource_mut(dependent).this_with.push(id);
+        cluster.resource_mut(primary).with_this.push(id);
+    }
+}
+
+/// Sorts the lists of all resources by their partners, once all colocations are known: among equals the later one comes first.
+pub fn sort(cluster: &mut Cluster) {
+    let resources = || (0..cluster.resources.len()).map(ResourceId::new);
+    let mut order: Vec<ResourceId> = resources().collect();
+    order.sort_by(|a, b| compare(cluster, *a, *b));
+    let mut ranks = vec![0; order.len()];
+    for pair in order.windows(2) {
+        let apart = compare(cluster, pair[0], pair[1]) == Ordering::Less;
+        ranks[pair[1].index()] = ranks[pair[0].index()] + u32::from(apart);
+    }
+    let colocations = &cluster.colocations;
+    let mut keys = Vec::new();
+    for resource in &mut cluster.resources {
+        for (list, side) in [
+            (&mut resource.this_with, Side::ThisWith),
+            (&mut resource.with_this, Side::WithThis),
+        ] {
+            let key = |id: &ColocationId| {
+                let partner = side.other(&colocations[id.index()]);
+                (ranks[partner.index()], Reverse(*id))
+            };
+            keys.clear();
+            keys.extend(list.iter().map(key));
+            keys.sort_unstable();
+            list.clear();
+            list.extend(keys.iter().map(|(_, id)| id.0));
+        }
+    }
+}
+
+/// [`store`], in lists that are in order already.
+pub fn store_late(cluster: &mut Cluster, colocation: Colocation) {
+    let (dependent, primary) = (colocation.dependent, colocation.primary);
+    if let Some(id) = add(cluster, colocation) {
+        let mut list = std::mem::take(&mut cluster.resource_mut(dependent).this_with);
+        insert(cluster, &mut list, id, Side::ThisWith);
+        cluster.resource_mut(dependent).this_with = list;
+        let mut list = std::mem::take(&mut cluster.resource_mut(primary).with_this);
+        insert(cluster, &mut list, id, Side::WithThis);
+        cluster.resource_mut(primary).with_this = list;
+    }
+}
+
+fn add(cluster: &mut Cluster, colocation: Colocation) -> Option<ColocationId> {
+    if colocation.score == Score::ZERO {
+        return None;
+    }
+    let dependent = (colocation.dependent, colocation.dependent_role);
+    let primary = (colocation.primary, colocation.primary_role);
     let anti = colocation.score.is_minus_infinity();
-    let roles = (colocation.dependent_role, colocation.primary_role);
     let id = ColocationId::new(cluster.colocations.len());
     cluster.colocations.push(colocation);
-
-    let mut list = std::mem::take(&mut cluster.resource_mut(dependent).this_with);
-    insert_sorted(cluster, &mut list, id, Side::ThisWith);
-    cluster.resource_mut(dependent).this_with = list;
-    let mut list = std::mem::take(&mut cluster.resource_mut(primary).with_this);
-    insert_sorted(cluster, &mut list, id, Side::WithThis);
-    cluster.resource_mut(primary).with_this = list;
-
     if anti {
-        order_exchange(cluster, (dependent, roles.0), (primary, roles.1));
-        order_exchange(cluster, (primary, roles.1), (dependent, roles.0));
+        order_exchange(cluster, dependent, primary);
+        order_exchange(cluster, primary, dependent);
     }
+    Some(id)
 }
 
 /// `first` gives up its role before `then` takes its own (05 §11.8).
@@ -256,16 +309,6 @@ pub fn insert(cluster: &Cluster, list: &mut Vec<ColocationId>, id: ColocationId,
             compare(cluster, existing, other) != Ordering::Less
         })
         .unwrap_or(list.len());
-    list.insert(position, id);
-}
-
-/// [`insert`] into a list that is in order: always, before priorities are overloaded while roles are chosen.
-fn insert_sorted(cluster: &Cluster, list: &mut Vec<ColocationId>, id: ColocationId, side: Side) {
-    let other = side.other(cluster.colocation(id));
-    let position = list.partition_point(|existing| {
-        let existing = side.other(cluster.colocation(*existing));
-        compare(cluster, existing, other) == Ordering::Less
-    });
     list.insert(position, id);
 }
 

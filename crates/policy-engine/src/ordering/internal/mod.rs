@@ -9,11 +9,12 @@ mod primitive;
 use crate::configuration::constraints::colocation;
 use crate::model::*;
 
-/// P5: for each top-level resource in list order.
+/// P5: for each top-level resource in list order. No colocation follows but those that depend on where resources are.
 pub fn unpack(cluster: &mut Cluster) {
     for top in cluster.top_level.clone() {
         unpack_resource(cluster, top);
     }
+    colocation::sort(cluster);
 }
 
 fn unpack_resource(cluster: &mut Cluster, id: ResourceId) {
