@@ -228,3 +228,22 @@ fn date_specifications_read_the_clock_of_the_given_offset() {
         assert!(starts("2026-01-31T17:30:00+05:00"));
     });
 }
+
+#[test]
+fn a_name_may_be_longer_than_any_column() {
+    with_cib(|folder, _| {
+        let name = "w".repeat(100_000);
+        let file = folder.join("long.xml");
+        let cib = CIB.replace("id=\"web\"", &format!("id=\"{name}\""));
+        assert!(cib.len() > name.len(), "the input has a resource web");
+        std::fs::write(&file, cib).expect("the input can be written");
+        let file = file.to_str().expect("paths are UTF-8");
+        let (code, out, err) = run(&["-x", file, "-S"]);
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(
+            out.contains(&format!("  * Start      {name}")),
+            "{}",
+            out.len()
+        );
+    });
+}

@@ -342,6 +342,10 @@ impl ResourceChange {
     }
 }
 
+/// Columns are made no wider than this for one long name: the other lines would be filled up with megabytes, and a formatter takes a
+/// width of 16 bits only.
+const MAX_WIDTH: usize = 1_000;
+
 /// The summary as aligned lines (06 §B.9, §B.10 step 9).
 pub fn lines(changes: &[Change]) -> Vec<String> {
     let (mut id_width, mut details_width) = (5, 5);
@@ -354,6 +358,7 @@ pub fn lines(changes: &[Change]) -> Vec<String> {
             details_width = details_width.max(change.details().chars().count());
         }
     }
+    let (id_width, details_width) = (id_width.min(MAX_WIDTH), details_width.min(MAX_WIDTH));
     let line = |change: &Change| match change {
         Change::Node {
             fencing,
