@@ -61,7 +61,7 @@ pub(crate) struct Asked {
 impl Question {
     /// Asks the policy engine. Pure; takes some microseconds per service, and more where services are entangled.
     pub fn answer(self) -> Decision {
-        let outcome = match Cib::parse(&self.cib) {
+        let outcome = match Cib::parse_accepted(&self.cib) {
             Ok(cib) => {
                 let schedule = policy_engine::schedule(&cib, self.now_s, RunOptions::default());
                 Ok(Outcome::new(self.cib, schedule))

@@ -29,8 +29,8 @@ impl PlanQuestion {
     /// # Errors
     /// [`Refusal::InvalidDocument`] if it cannot read what the document amounts to.
     pub fn answer(self) -> Result<Plan, Refusal> {
-        let cib =
-            Cib::parse(&self.cib).map_err(|error| Refusal::InvalidDocument(error.to_string()))?;
+        let cib = Cib::parse_accepted(&self.cib)
+            .map_err(|error| Refusal::InvalidDocument(error.to_string()))?;
         let schedule = policy_engine::schedule(&cib, self.now_s, RunOptions::default());
         Ok(Plan {
             actions: actions(&schedule),

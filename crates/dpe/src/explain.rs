@@ -61,7 +61,8 @@ impl Basis {
     /// # Errors
     /// [`Error::NotFound`], listing what exists.
     pub fn explain(&self, service: &str, assembly: Option<&str>) -> Result<String> {
-        let cib = Cib::parse(&self.cib).map_err(|error| Error::Failed(error.to_string()))?;
+        let cib =
+            Cib::parse_accepted(&self.cib).map_err(|error| Error::Failed(error.to_string()))?;
         let options = RunOptions {
             explain: true,
             ..RunOptions::default()

@@ -70,6 +70,17 @@ impl Cib {
     /// # Errors
     /// [`Error::Xml`] and [`Error::TooMuch`] with line and column, [`Error::NotACib`], [`Error::TooNew`].
     pub fn parse(text: &str) -> Result<Cib, Error> {
+        let cib = Cib::parse_accepted(text)?;
+        configuration::expansion::check(&cib.document)?;
+        Ok(cib)
+    }
+
+    /// The same without [`Error::TooMuch`], for a configuration that was accepted already: what is running has to be managed, also while
+    /// there are more nodes than it was accepted with.
+    ///
+    /// # Errors
+    /// [`Error::Xml`] with line and column, [`Error::NotACib`], [`Error::TooNew`].
+    pub fn parse_accepted(text: &str) -> Result<Cib, Error> {
         let mut document = xml::parse(text)?;
         let root = document.root();
         if root.name() != "cib" {
@@ -84,8 +95,6 @@ impl Cib {
                 found: found.to_owned(),
             });
         }
-        configuration::expansion::check(&document)?;
-        let root = document.root();
         if root.child("status").is_none() {
             let root = root.id();
             document.append(root, "status");

@@ -2,8 +2,8 @@
 //! with every member of the other, a pattern for a score of each resource, a reference for all that it refers to. How much that is for
 //! the whole configuration is counted here, before anything is expanded, and what is beyond reason is refused with its place.
 //!
-//! Counted is from the `configuration` section alone, and rather too much than too little: the state of the nodes plays no part, so what
-//! was accepted once is never refused later. What grows with the number of elements is not counted, nor is what comes from there being
+//! Counted is from the `configuration` section alone, and rather too much than too little: the state of the nodes plays no part. What
+//! was accepted once is not counted again ([`Cib::parse_accepted`](crate::Cib::parse_accepted)), so it is never refused later. What grows with the number of elements is not counted, nor is what comes from there being
 //! many nodes; but what stands for much is counted for each node, if it has to be done for each.
 
 mod constraints;

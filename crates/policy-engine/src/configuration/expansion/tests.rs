@@ -254,3 +254,16 @@ fn the_state_of_nodes_neither_adds_to_what_is_meant_nor_to_what_is_allowed() {
         with_status(&"<node_state id=\"1\"/>".repeat(100_000))
     );
 }
+
+#[test]
+fn what_was_accepted_is_read_also_when_nodes_have_made_it_too_much() {
+    let sets = set(1500, "sequential=\"false\"").repeat(2);
+    let text = format!(
+        "<cib><configuration><constraints><rsc_order>{sets}</rsc_order></constraints></configuration></cib>"
+    );
+    assert!(matches!(
+        crate::Cib::parse(&text),
+        Err(crate::Error::TooMuch(_))
+    ));
+    assert!(crate::Cib::parse_accepted(&text).is_ok());
+}
