@@ -92,6 +92,12 @@ fn carry_out(controller: &mut Controller) {
     }
 }
 
+#[track_caller]
+fn expect_active(controller: &Controller) {
+    let summary = controller.status(NOW).summary;
+    assert_eq!(controller.state(), "active", "{summary}");
+}
+
 #[test]
 fn what_was_decided_about_a_world_that_has_changed_since_is_not_done() {
     let scenario = Scenario::plain(2, 1, Mode::Lease);
@@ -156,12 +162,7 @@ fn a_service_that_runs_elsewhere_does_not_stay_failed() {
     let histories = [vec![done("monitor", 1, 7)], vec![done("start", 1, 0)]];
     let mut controller = alone(&scenario, histories);
     carry_out(&mut controller);
-    assert_eq!(
-        controller.state(),
-        "active",
-        "{}",
-        controller.status(NOW).summary
-    );
+    expect_active(&controller);
 
     // A stop that was left from before fails, and another one, sent behind it, does not.
     for (call_id, rc) in [(21, 1), (22, 0)] {
@@ -178,12 +179,7 @@ fn a_service_that_runs_elsewhere_does_not_stay_failed() {
     };
     assert_eq!(controller.handle(NOW, Input::Request(cleanup)), Ok(()));
     carry_out(&mut controller);
-    assert_eq!(
-        controller.state(),
-        "active",
-        "{}",
-        controller.status(NOW).summary
-    );
+    expect_active(&controller);
 }
 
 #[test]

@@ -28,7 +28,7 @@ const FEATURE_SET: &str = "3.16.2";
 /// Exit code of an operation that has not ended.
 const RC_PENDING: i32 = 193;
 
-/// In `crm_config`: nothing migrates live, all is stopped and started. In a set of its own, which counts for what the others leave open.
+/// In `crm_config`: nothing migrates live, all is stopped and started. The last set is the strongest of those without a score.
 const NO_LIVE_MIGRATION: &str = r#"<cluster_property_set id="cpe-deadlock"><nvpair id="cpe-deadlock-live-migration" name="live-migration" value="false"/></cluster_property_set>"#;
 
 /// What the policy engine is told about an assembly.

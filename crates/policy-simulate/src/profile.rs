@@ -40,7 +40,7 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Fail
         let time = session::effective_time(arguments.events.set_datetime.as_deref(), &cib)?;
         let started = Instant::now();
         for _ in 0..arguments.repeat.max(1) {
-            let _schedule = policy_engine::schedule(&cib, time.now, RunOptions::default());
+            let _schedule = policy_engine::schedule(&cib, time.now, time.at(RunOptions::default()));
         }
         timings.push((file.clone(), started.elapsed()));
     }

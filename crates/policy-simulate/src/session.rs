@@ -25,21 +25,34 @@ pub fn real_time() -> i64 {
 pub struct EffectiveTime {
     /// Epoch seconds.
     pub now: i64,
+    /// Of the clock that it was read from, in seconds to the east.
+    pub utc_offset_s: i64,
     /// The line that says so.
     pub remark: Option<String>,
+}
+
+impl EffectiveTime {
+    /// The options of a run at this time.
+    pub fn at(&self, options: RunOptions) -> RunOptions {
+        RunOptions {
+            utc_offset_s: self.utc_offset_s,
+            ..options
+        }
+    }
 }
 
 /// The time given by the user, else the time of the input, else the clock.
 pub fn effective_time(given: Option<&str>, cib: &Cib) -> Result<EffectiveTime, Failure> {
     if let Some(text) = given {
-        let now = dates::parse_instant(text, real_time());
-        let now = now.ok_or_else(|| {
+        let time = dates::parse_clock_time(text, real_time());
+        let (now, utc_offset_s) = time.ok_or_else(|| {
             Failure::usage(format!(
                 "--set-datetime: expected an ISO 8601 date and time such as 2026-01-31T12:30:00Z, found \"{text}\""
             ))
         })?;
         return Ok(EffectiveTime {
             now,
+            utc_offset_s,
             remark: Some(format!("Setting effective cluster time: {text}")),
         });
     }
@@ -48,19 +61,15 @@ pub fn effective_time(given: Option<&str>, cib: &Cib) -> Result<EffectiveTime, F
         let date = date.strftime("%Y-%m-%d %H:%M:%SZ");
         Some(EffectiveTime {
             now,
+            utc_offset_s: 0,
             remark: Some(format!("Using the original execution date of: {date}")),
         })
     });
     Ok(original.unwrap_or_else(|| EffectiveTime {
         now: real_time(),
+        utc_offset_s: 0,
         remark: None,
     }))
-}
-
-/// The offset from UTC of the time given by the user.
-fn utc_offset_s(given: Option<&str>) -> i64 {
-    let time = given.and_then(|text| dates::parse_clock_time(text, real_time()));
-    time.map_or(0, |(_, offset)| offset)
 }
 
 /// Does what the arguments say; the exit status.
@@ -75,7 +84,7 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Fail
             utilization: arguments.operations.show_utilization,
             explain: false,
             sanitized: true,
-            utc_offset_s: utc_offset_s(arguments.events.set_datetime.as_deref()),
+            ..RunOptions::default()
         },
     };
     let code = session.run(&mut cib, report.as_mut(), source)?;
@@ -92,7 +101,6 @@ pub fn explain(arguments: &Explain, streams: &mut Streams<'_>) -> Result<i32, Fa
     let options = RunOptions {
         explain: true,
         sanitized: true,
-        utc_offset_s: utc_offset_s(given),
         ..RunOptions::default()
     };
     let injections = arguments.events.injections();
@@ -105,8 +113,8 @@ pub fn explain(arguments: &Explain, streams: &mut Streams<'_>) -> Result<i32, Fa
             .iter()
             .for_each(|problem| streams.complain(problem));
     }
-    let now = effective_time(given, &cib)?.now;
-    let schedule = policy_engine::schedule(&cib, now, options);
+    let time = effective_time(given, &cib)?;
+    let schedule = policy_engine::schedule(&cib, time.now, time.at(options));
     let node = arguments.node.as_deref();
     let items = explain::resource(&schedule, &arguments.resource, node, &Terms::CLUSTER)
         .map_err(|error| Failure::usage(error.to_string()))?;
@@ -172,7 +180,11 @@ impl Session<'_> {
         if let Some(remark) = &time.remark {
             report.info(remark)?;
         }
-        Ok(policy_engine::load(cib, time.now, self.options.clone()))
+        Ok(policy_engine::load(
+            cib,
+            time.now,
+            time.at(self.options.clone()),
+        ))
     }
 
     /// Scores, and what the scheduler has to say about the configuration.

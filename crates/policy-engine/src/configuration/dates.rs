@@ -1,7 +1,7 @@
 //! Dates, times and durations (scheduler-spec/01 §6).
 //!
-//! An instant is a number of epoch seconds; clock fields are those of UTC, unless "now" was given with an offset. Civil dates come from `jiff`; the texts have a syntax of
-//! their own.
+//! An instant is a number of epoch seconds; clock fields are those of UTC, unless "now" was given with an offset. Civil dates come from
+//! `jiff`; the texts have a syntax of their own.
 
 use super::scalar;
 use crate::xml::Element;

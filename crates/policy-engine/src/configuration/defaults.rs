@@ -2,7 +2,7 @@
 //! is worked out once for each agent and operation (scheduler-spec/01 §4, §12, §17.2).
 
 use super::nvset::{self, NvSet};
-use super::rules::{self, RuleContext};
+use super::rules::RuleContext;
 use crate::model::{Agent, Arc, Cluster, Table, Task, Text};
 use rustc_hash::FxHashSet;
 
@@ -61,15 +61,13 @@ fn add(cluster: &Cluster, sets: &[NvSet], key: Key, context: &RuleContext<'_>, t
 
 /// The pairs of the sets that hold, without those that an earlier one makes useless.
 fn effective(cluster: &Cluster, sets: &[NvSet], context: &RuleContext<'_>) -> Arc<[(Text, Text)]> {
-    let holds = |set: &&NvSet| {
-        let rule = set.rule.map(|rule| cluster.document.element(rule));
-        rule.is_none_or(|rule| rules::passes(cluster, rule, context))
-    };
-    let pairs = sets.iter().filter(holds).flat_map(|set| &set.pairs);
+    let sets = nvset::holding(cluster, sets, context);
+    let pairs: Vec<_> = sets.flat_map(|set| &set.pairs).collect();
     let mut seen = FxHashSet::default();
     // what takes values away lets a later pair of the name count again
-    let removes = pairs.clone().any(|(_, value)| nvset::removes(value));
+    let removes = pairs.iter().any(|(_, value)| nvset::removes(value));
     pairs
+        .into_iter()
         .filter(|(name, _)| removes || seen.insert(name.clone()))
         .cloned()
         .collect()

@@ -90,15 +90,21 @@ fn read_set(cluster: &Cluster, set: Element<'_>) -> Option<NvSet> {
 
 /// Evaluates sets in order into `table`: never overwrites, `#default` removes (§4 step 3). Reports recheck times to the cluster.
 pub fn evaluate(cluster: &Cluster, sets: &[NvSet], context: &RuleContext<'_>, table: &mut Table) {
-    for set in sets {
-        let passes = set
-            .rule
-            .is_none_or(|rule| rules::passes(cluster, cluster.document.element(rule), context));
-        if !passes {
-            continue;
-        }
+    for set in holding(cluster, sets, context) {
         apply(&set.pairs, table);
     }
+}
+
+/// The sets that have no rule, or one that passes.
+pub(super) fn holding<'s>(
+    cluster: &Cluster,
+    sets: &'s [NvSet],
+    context: &RuleContext<'_>,
+) -> impl Iterator<Item = &'s NvSet> {
+    sets.iter().filter(|set| {
+        set.rule
+            .is_none_or(|rule| rules::passes(cluster, cluster.document.element(rule), context))
+    })
 }
 
 /// Takes pairs into a table in their order.
