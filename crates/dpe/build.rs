@@ -1,5 +1,6 @@
-//! Links the DPE with relocations in their short form where the C library reads it, from glibc 2.36 on. There is a DPE for each
-//! deployment, and half a megabyte of each would be lists of pointers to correct.
+//! Links the DPE with relocations in their short form where the C library reads it, from glibc 2.36
+//! on. There is a DPE for each deployment, and half a megabyte of each would be lists of pointers
+//! to correct.
 
 use std::process::Command;
 

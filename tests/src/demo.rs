@@ -1,5 +1,5 @@
-//! `make demo`: the whole job on a private, real system, flow by flow. Exit status 0 only if every flow holds; 77 if this machine
-//! cannot run it, with what is missing.
+//! `make demo`: the whole job on a private, real system, flow by flow. Exit status 0 only if every
+//! flow holds; 77 if this machine cannot run it, with what is missing.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -48,7 +48,8 @@ struct Stage {
 }
 
 impl Stage {
-    /// `booted`: a private system with booted guests. `processes`: guests as processes of this user. Else what is missing.
+    /// `booted`: a private system with booted guests. `processes`: guests as processes of this
+    /// user. Else what is missing.
     fn prepare(kind: &str) -> Result<Stage, String> {
         match kind {
             "booted" => missing_prerequisite().map_or_else(|| Ok(Stage::booted()), Err),

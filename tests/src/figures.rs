@@ -1,4 +1,5 @@
-//! `make bench`, second half: how long the whole system takes, and what it needs when idle, on a private real system.
+//! `make bench`, second half: how long the whole system takes, and what it needs when idle, on a
+//! private real system.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,8 @@ fn now_us() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Proportional set size in KiB, processor time in ticks, voluntary context switches of a unit's main process.
+/// Proportional set size in KiB, processor time in ticks, voluntary context switches of a unit's
+/// main process.
 fn usage(lab: &Lab, unit: &str) -> (u64, u64, u64) {
     let pid = lab.main_pid(unit);
     let number = |script: String| lab.sh(&script).stdout.trim().parse().unwrap_or(0);

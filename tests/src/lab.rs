@@ -30,7 +30,8 @@ fn prepared() -> PathBuf {
     std::env::var_os("CPE_LAB").map_or_else(|| project_dir().join("target/lab"), PathBuf::from)
 }
 
-/// The installed tree that is laid over host and guests: `$CPE_LAB_LAYER`, else what `make lab` installed.
+/// The installed tree that is laid over host and guests: `$CPE_LAB_LAYER`, else what `make lab`
+/// installed.
 fn layer() -> PathBuf {
     std::env::var_os("CPE_LAB_LAYER").map_or_else(|| prepared().join("layer"), PathBuf::from)
 }

@@ -1,7 +1,7 @@
 //! A lab: a private, real systemd system with its own bus, journal and `cpe`, and booted guests
 //! that run `cpe-agent`. Everything is real; nothing touches the machine's own systemd, bus, /run
-//! or /tmp, and nothing outlives the process that asked for it. Where no private system can be booted, [`Processes`] is the
-//! same with plain processes under a user's own service manager.
+//! or /tmp, and nothing outlives the process that asked for it. Where no private system can be
+//! booted, [`Processes`] is the same with plain processes under a user's own service manager.
 //!
 //! ```no_run
 //! use end_to_end::{Document, Lab, System};

@@ -1,6 +1,7 @@
-//! Guests as plain processes: units of the user's service manager that run `cpe-agent`, with `cpe` and the DPEs beside them. For
-//! machines on which no private system can be booted. They share the machine's network and files, so their document has no
-//! addresses of its own; a unit's control group is what a guest's power is.
+//! Guests as plain processes: units of the user's service manager that run `cpe-agent`, with `cpe`
+//! and the DPEs beside them. For machines on which no private system can be booted. They share the
+//! machine's network and files, so their document has no addresses of its own; a unit's control
+//! group is what a guest's power is.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

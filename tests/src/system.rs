@@ -88,7 +88,8 @@ pub trait System {
         self.manage(&["kill", "--signal=KILL", &unit]).ok();
     }
 
-    /// Processes in guests whose command line matches a pattern: `(guest, pid)`, the pid as this system sees it.
+    /// Processes in guests whose command line matches a pattern: `(guest, pid)`, the pid as this
+    /// system sees it.
     fn processes(&self, pattern: &str) -> Vec<(String, u32)> {
         // The guest is told by the process's control group: …/systemd-nspawn@web1.service/…
         let script = format!(

@@ -1,9 +1,10 @@
 //! What simulated agents do when a message or a timer comes.
 
+use controller::{Hello, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR};
+
 use crate::guest::{Busy, Lease, key};
 use crate::network::{ToAgent, ToDpe};
 use crate::world::{Happening, MS, SECOND, Timer, World};
-use controller::{Hello, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR};
 
 /// The service manager kills an agent that hangs for so long, µs.
 const WATCHDOG_US: u64 = 4 * SECOND;

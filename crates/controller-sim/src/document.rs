@@ -1,8 +1,10 @@
-//! The document of a made-up deployment: short forms where they suffice, `<configuration>` for what they cannot say.
+//! The document of a made-up deployment: short forms where they suffice, `<configuration>` for what
+//! they cannot say.
+
+use std::fmt::Write;
 
 use crate::guest::Mode;
 use crate::scenario::{Assembly, Form, Scenario, Service};
-use std::fmt::Write;
 
 impl Scenario {
     /// The document as it is now.

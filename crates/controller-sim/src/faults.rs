@@ -1,7 +1,8 @@
 //! What goes wrong.
 
-use crate::world::{Happening, MS, SECOND, World};
 use controller::Request;
+
+use crate::world::{Happening, MS, SECOND, World};
 
 /// Something that goes wrong, or that people do at a bad time.
 #[derive(Clone, Debug)]
@@ -10,7 +11,8 @@ pub enum Fault {
     KillDpe,
     /// The DPE dies after so many more effects.
     DieAtEffect(u64),
-    /// The DPE does not run for a while, and does not know (SIGSTOP, a suspended or overloaded host).
+    /// The DPE does not run for a while, and does not know (SIGSTOP, a suspended or overloaded
+    /// host).
     StopDpe(u64),
     /// A guest loses power, and comes back.
     PowerCut(usize),

@@ -1,11 +1,13 @@
 //! What must come about once faults stop.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use controller::{Controller, Event, Kind, Request};
+
 use crate::guest::{Guest, Mode};
 use crate::network::Link;
 use crate::scenario::Form;
 use crate::world::{Happening, SECOND, World};
-use controller::{Controller, Event, Kind, Request};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// After peace, everything must be well within, seconds.
 const PATIENCE_S: u64 = 600;
@@ -90,7 +92,8 @@ impl World {
         }
     }
 
-    /// The deployment has ended: notes who cannot be told or does not do it, and has no lease that would see to it.
+    /// The deployment has ended: notes who cannot be told or does not do it, and has no lease that
+    /// would see to it.
     pub(crate) fn note_end(&mut self) {
         self.shell.unloaded = true;
         let obeys = |(guest, link): &(&Guest, &Link)| {
@@ -162,7 +165,8 @@ impl World {
         extra.map(|service| format!("{service} runs and should not"))
     }
 
-    /// Given up by fencing mode `none`, and then taken out of the document: nobody asks any more what runs there.
+    /// Given up by fencing mode `none`, and then taken out of the document: nobody asks any more
+    /// what runs there.
     fn left_behind(&self, assembly: &str) -> bool {
         let present = self
             .scenario
@@ -173,7 +177,8 @@ impl World {
 
     /// A controller at rest does nothing but answer heartbeats.
     fn check_rest(&mut self) {
-        // The last cleanup may be still to come: it is part of the world, and then there is work again.
+        // The last cleanup may be still to come: it is part of the world, and then there is work
+        // again.
         let last_cleanup_us = self.faults_until_us + 241 * SECOND;
         if self.now_us < last_cleanup_us
             && self.now_us + REST_S * SECOND > self.faults_until_us + 119 * SECOND
@@ -224,7 +229,8 @@ impl World {
         self.check_stories();
     }
 
-    /// What events tell about each service and assembly is a story that can be, and ends with the truth.
+    /// What events tell about each service and assembly is a story that can be, and ends with the
+    /// truth.
     fn check_stories(&mut self) {
         let mut events: Vec<Event> = self.log.values().cloned().collect();
         events.sort_by(|a, b| a.id.cmp(&b.id));

@@ -1,9 +1,11 @@
-//! A simulated guest: its power, its clock, the processes of its services, and a simulated guest agent that keeps the contract of
-//! `org.cloudpolicy.Agent1`: epochs, one operation at a time per resource, monitors that report changes, a history that dies with the
-//! boot, a lease on the guest's own clock.
+//! A simulated guest: its power, its clock, the processes of its services, and a simulated guest
+//! agent that keeps the contract of `org.cloudpolicy.Agent1`: epochs, one operation at a time per
+//! resource, monitors that report changes, a history that dies with the boot, a lease on the
+//! guest's own clock.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use controller::{Attributes, Operation, Record, RecordState, STATUS_DONE};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How a guest is made safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +18,8 @@ pub enum Mode {
     Agent,
     /// By a simulated cloud manager.
     Manager,
-    /// Not at all: a lost heartbeat counts as down. What was given up by that may run beside its successor.
+    /// Not at all: a lost heartbeat counts as down. What was given up by that may run beside its
+    /// successor.
     None,
 }
 
@@ -186,7 +189,8 @@ impl Guest {
         };
     }
 
-    /// The agent's process ends; what is under /run stays, operations that wait too. Those under way are cut off.
+    /// The agent's process ends; what is under /run stays, operations that wait too. Those under
+    /// way are cut off.
     pub fn kill_agent(&mut self) -> Vec<Busy> {
         self.life += 1;
         self.deferred.clear();

@@ -1,10 +1,12 @@
 //! What must hold at every moment.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use controller::{Change, Event, Kind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, TransitionKey};
+
 use crate::guest::{Guest, Mode};
 use crate::scenario::Service;
 use crate::world::{SECOND, World};
-use controller::{Change, Event, Kind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, TransitionKey};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Notes of the invariants.
 #[derive(Debug, Default)]
@@ -16,7 +18,8 @@ pub(crate) struct Watch {
     emitted: BTreeSet<String>,
     /// Operations that were sent: assembly, action, resource.
     pub executed: Vec<(String, String, String)>,
-    /// Guests and services whose processes there ended otherwise than by an operation: the controller may not know yet.
+    /// Guests and services whose processes there ended otherwise than by an operation: the
+    /// controller may not know yet.
     vanished: BTreeSet<(usize, String)>,
     /// Assemblies that fencing mode `none` gave up and that may still run what they ran.
     pub given_up: BTreeSet<String>,
@@ -111,7 +114,8 @@ impl World {
             .any(|(_, known)| known == service)
     }
 
-    /// Names of guests, without those that fencing mode `none` gave up: what runs there is known to run twice.
+    /// Names of guests, without those that fencing mode `none` gave up: what runs there is known to
+    /// run twice.
     fn counted(&self, wanted: impl Fn(&Guest) -> bool) -> Vec<String> {
         let given_up = &self.watch.given_up;
         self.guests
@@ -280,7 +284,8 @@ impl World {
         }
     }
 
-    /// What was given up and is heard of again is counted again once nothing runs twice because of it.
+    /// What was given up and is heard of again is counted again once nothing runs twice because of
+    /// it.
     pub(crate) fn note_returned(&mut self, guest: usize) {
         let name = self.guests[guest].name.clone();
         if !self.watch.given_up.contains(&name) || !self.watch.returned.contains(&name) {

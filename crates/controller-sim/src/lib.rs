@@ -1,5 +1,5 @@
-//! A simulated world around the controller: one seed is one history of guests, agents, networks, devices, disks and their faults, in
-//! virtual time, with invariants checked after every step.
+//! A simulated world around the controller: one seed is one history of guests, agents, networks,
+//! devices, disks and their faults, in virtual time, with invariants checked after every step.
 //!
 //! ```text
 //!  scenario ──▶ world: one queue of happenings in virtual time
@@ -10,12 +10,15 @@
 //!                └─ faults    what goes wrong, and when
 //! ```
 //!
-//! What must hold after every step (`invariants.rs`): no service runs twice that may run once, nor begins elsewhere before it is safe, live
-//! migrations included; no more instances are promoted than the document allows, and only where they run; what follows another in a
-//! group or an order starts after it; no more migrations at a time than allowed; no event is lost or told twice. And in the end
-//! (`goal.rs`): once faults stop, everything runs that should, or nothing if the deployment was ended, within bounded time; the
-//! controller is silent then; the same inputs give the same effects. Fencing mode `none` promises less: what was given up may run
-//! beside its successor until it is heard of again. Everything here but the controller is a simulation, and says so.
+//! What must hold after every step (`invariants.rs`): no service runs twice that may run once, nor
+//! begins elsewhere before it is safe, live migrations included; no more instances are promoted
+//! than the document allows, and only where they run; what follows another in a group or an order
+//! starts after it; no more migrations at a time than allowed; no event is lost or told twice. And
+//! in the end (`goal.rs`): once faults stop, everything runs that should, or nothing if the
+//! deployment was ended, within bounded time; the controller is silent then; the same inputs give
+//! the same effects. Fencing mode `none` promises less: what was given up may run beside its
+//! successor until it is heard of again. Everything here but the controller is a simulation, and
+//! says so.
 
 #![warn(missing_docs)]
 

@@ -1,11 +1,13 @@
-//! `controller-sim --seeds N` runs N seeds in parallel; `controller-sim --replay SEED` runs one and prints what happened.
+//! `controller-sim --seeds N` runs N seeds in parallel; `controller-sim --replay SEED` runs one and
+//! prints what happened.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Parser;
 use controller::Sabotage;
 use controller_sim::{Options, Outcome, run};
-use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// So much of a violation is printed, in characters.
 const MESSAGE_CHARS: usize = 300;

@@ -1,5 +1,6 @@
-//! Streams between the DPE and the agents: in order, with delays; a link can be slow, stall (what was sent arrives later), or be cut (the
-//! streams over it end, and what is on the way to the agent may still arrive).
+//! Streams between the DPE and the agents: in order, with delays; a link can be slow, stall (what
+//! was sent arrives later), or be cut (the streams over it end, and what is on the way to the agent
+//! may still arrive).
 
 use controller::{Attributes, Hello, Operation, Record};
 

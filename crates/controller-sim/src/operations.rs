@@ -1,11 +1,13 @@
-//! Operations of simulated resource agents: how long they take, what they do to processes, how they end.
+//! Operations of simulated resource agents: how long they take, what they do to processes, how they
+//! end.
+
+use controller::{
+    Attribute, FORCE_RESTART, MIGRATE_TARGET, Operation, RecordState, STATUS_DONE, STATUS_TIMEOUT,
+};
 
 use crate::guest::{Busy, key};
 use crate::network::ToDpe;
 use crate::world::{MS, SECOND, Timer, World};
-use controller::{
-    Attribute, FORCE_RESTART, MIGRATE_TARGET, Operation, RecordState, STATUS_DONE, STATUS_TIMEOUT,
-};
 
 impl World {
     /// Begins the next operation of a resource, if none is under way.
@@ -49,7 +51,8 @@ impl World {
         );
     }
 
-    /// How an operation will end (status and exit code; 0 and 0: told from the truth then), and when.
+    /// How an operation will end (status and exit code; 0 and 0: told from the truth then), and
+    /// when.
     fn fate(&mut self, guest: usize, operation: &Operation) -> ((i32, i32), u64) {
         let timeout_us = u64::from(operation.timeout_ms.max(1)) * MS;
         let bad = self.guests[guest].bad_operations_until_us > self.now_us;
@@ -186,7 +189,8 @@ impl World {
         }
     }
 
-    /// What a resource agent of a promotable service does: how well its instance is suited for promotion.
+    /// What a resource agent of a promotable service does: how well its instance is suited for
+    /// promotion.
     fn says_its_score(&mut self, guest: usize, operation: &Operation) {
         let action = operation.action.as_str();
         if !operation.meta.contains_key("CRM_meta_promoted_max") || action == "notify" {
@@ -248,9 +252,10 @@ impl World {
         }
     }
 
-    /// Whether migrations of a service move its processes (as those of virtual machines do), so that `migrate_to` starts them in the
-    /// target; else the target's `migrate_from` does. What came to a guest unknown to its agent is not stopped at the end of a lease, so
-    /// the first kind is only for guests whose fencing cuts the power.
+    /// Whether migrations of a service move its processes (as those of virtual machines do), so
+    /// that `migrate_to` starts them in the target; else the target's `migrate_from` does. What
+    /// came to a guest unknown to its agent is not stopped at the end of a lease, so the first kind
+    /// is only for guests whose fencing cuts the power.
     fn moves_processes(&self, resource: &str) -> bool {
         let power = |guest: &crate::guest::Guest| guest.mode.cuts_power();
         resource.ends_with(['2', '4', '6']) && self.guests.iter().all(power)

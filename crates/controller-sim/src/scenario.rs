@@ -10,7 +10,8 @@ pub struct Scenario {
     pub assemblies: Vec<Assembly>,
     /// Services.
     pub services: Vec<Service>,
-    /// Services that run together and start in order. Members have form [`Form::Once`] and are not pinned.
+    /// Services that run together and start in order. Members have form [`Form::Once`] and are not
+    /// pinned.
     pub groups: Vec<Vec<usize>>,
     /// Pairs: the second starts after the first.
     pub order: Vec<(usize, usize)>,

@@ -1,10 +1,12 @@
-//! A simulated shell: what the daemon `dpe` does around a controller, with a table that survives, streams that do not, and deaths at any
-//! effect.
+//! A simulated shell: what the daemon `dpe` does around a controller, with a table that survives,
+//! streams that do not, and deaths at any effect.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use controller::{Connect, Controller, Durable, Effect, Event, Input, Question, Request};
 
 use crate::network::{Stream, ToAgent, ToDpe};
 use crate::world::{Happening, MS, SECOND, World};
-use controller::{Connect, Controller, Durable, Effect, Event, Input, Question, Request};
-use std::collections::{BTreeMap, VecDeque};
 
 /// The DPE's process, and what is left of it on disk.
 #[derive(Default)]
@@ -337,7 +339,8 @@ impl World {
                 self.bring(event);
             }
             Effect::Decide(question) => {
-                // Mostly as long as a small deployment takes it, sometimes as long as a large one on a busy host.
+                // Mostly as long as a small deployment takes it, sometimes as long as a large one
+                // on a busy host.
                 let longest = if self.random.percent(5) {
                     4 * SECOND
                 } else {

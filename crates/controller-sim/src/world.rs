@@ -1,5 +1,10 @@
 //! The world: one queue of happenings in virtual time, and who does what when one comes up.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use controller::{Event, Question, Request, Time};
+
 use crate::guest::Guest;
 use crate::invariants::Watch;
 use crate::network::{Link, Stream, ToAgent, ToDpe};
@@ -7,9 +12,6 @@ use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::shell::Shell;
 use crate::{Options, Outcome};
-use controller::{Event, Question, Request, Time};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
 
 /// Microseconds in a second.
 pub const SECOND: u64 = 1_000_000;

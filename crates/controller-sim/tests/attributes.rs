@@ -1,4 +1,5 @@
-//! Node attributes: what the policy engine hears of them, when, and for how long; in a simulated world without other faults.
+//! Node attributes: what the policy engine hears of them, when, and for how long; in a simulated
+//! world without other faults.
 
 use controller_sim::faults::Fault;
 use controller_sim::guest::Mode;

@@ -1,4 +1,5 @@
-//! How services move, take roles and take new parameters, one behaviour per test, in a simulated world without other faults.
+//! How services move, take roles and take new parameters, one behaviour per test, in a simulated
+//! world without other faults.
 
 use controller::Request;
 use controller_sim::faults::Fault;
@@ -195,8 +196,9 @@ fn the_recovery_of_an_instance_is_told_of_the_assembly_in_which_it_failed() {
 
 #[test]
 fn a_live_migration_that_would_wait_for_itself_becomes_a_move() {
-    // The clone is restarted behind a service that moves, and waits for what is started behind it to stop, which waits for its
-    // migration, which waits for the clone: as the reference decides it, too.
+    // The clone is restarted behind a service that moves, and waits for what is started behind it
+    // to stop, which waits for its migration, which waits for the clone: as the reference decides
+    // it, too.
     let mut scenario = Scenario::plain(2, 3, Mode::Unit);
     for (index, form) in [(0, Form::Once), (1, Form::Everywhere), (2, Form::Migrates)] {
         scenario.services[index].form = form;

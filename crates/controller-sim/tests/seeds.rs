@@ -65,9 +65,11 @@ fn two_hundred_seeds_hold() {
 
 #[test]
 fn seeds_that_found_mistakes_hold() {
-    // Mode none gave up what went on running and left the document; a promoted instance that was reloaded; a failed instance whose
-    // assembly left the document; a copy that went while another ran; a stop that failed in an assembly that cannot be fenced; failures
-    // that were counted again after the end of a lease; a start that an earlier DPE had asked for and that had not begun.
+    // Mode none gave up what went on running and left the document; a promoted instance that was
+    // reloaded; a failed instance whose assembly left the document; a copy that went while another
+    // ran; a stop that failed in an assembly that cannot be fenced; failures that were counted
+    // again after the end of a lease; a start that an earlier DPE had asked for and that had not
+    // begun.
     for seed in [
         19, 181, 896, 92, 401, 2807, 1590, 2086, 20306, 20689, 2978, 2444,
     ] {

@@ -1,16 +1,18 @@
 //! Node attributes: what resource agents in the guests tell the policy engine, as promotion scores.
 //!
-//! The agents own them; here is what they told last, and what of it is in force, that is, in the policy engine's input. The two differ
-//! only while a change is dampened: an attribute with a dampening waits for further changes, in any assembly, and then all values that it
-//! has by then count at once. So when every guest loses its gateway within a few seconds, nothing moves.
+//! The agents own them; here is what they told last, and what of it is in force, that is, in the
+//! policy engine's input. The two differ only while a change is dampened: an attribute with a
+//! dampening waits for further changes, in any assembly, and then all values that it has by then
+//! count at once. So when every guest loses its gateway within a few seconds, nothing moves.
 //!
-//! A change that comes into force aborts the transition, as it does in Pacemaker (scheduler-spec/05 §18.4). They are gone when their assembly
-//! is made safe, or its guest rebooted.
+//! A change that comes into force aborts the transition, as it does in Pacemaker (scheduler-spec/05
+//! §18.4). They are gone when their assembly is made safe, or its guest rebooted.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::controller::Controller;
 use crate::input::Attributes;
 use crate::time::{MS, Time};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// The attributes of one assembly.
 #[derive(Clone, Debug, Default, PartialEq)]

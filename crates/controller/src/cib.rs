@@ -1,4 +1,5 @@
-//! The policy engine's input: a CIB made of the configuration and of what the controller knows (scheduler-spec/02).
+//! The policy engine's input: a CIB made of the configuration and of what the controller knows
+//! (scheduler-spec/02).
 //!
 //! | what the controller knows | `node_state` |
 //! | --- | --- |
@@ -8,8 +9,14 @@
 //! | unknown | member without process, expected down: *pending*, nothing is decided about it |
 //! | online, to be restarted | member with attribute `terminate`: unclean |
 //!
-//! The history is what agents told, in the form that Pacemaker gives it: the last single operation as `…_last_0`, recurring ones under
-//! their own keys, the last failure as `…_last_failure_0`.
+//! The history is what agents told, in the form that Pacemaker gives it: the last single operation
+//! as `…_last_0`, recurring ones under their own keys, the last failure as `…_last_failure_0`.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use policy_engine::xml::escape_attribute;
 
 use crate::durable::FailureFacts;
 use crate::history::{self, History};
@@ -18,17 +25,14 @@ use crate::operation::{
     dispatcher_uuid,
 };
 use crate::spec::base_name;
-use policy_engine::xml::escape_attribute;
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
 /// The feature set whose history entries these are: one that the field's present tools read, too.
 const FEATURE_SET: &str = "3.16.2";
 /// Exit code of an operation that has not ended.
 const RC_PENDING: i32 = 193;
 
-/// In `crm_config`: nothing migrates live, all is stopped and started. The last set is the strongest of those without a score.
+/// In `crm_config`: nothing migrates live, all is stopped and started. The last set is the
+/// strongest of those without a score.
 const NO_LIVE_MIGRATION: &str = r#"<cluster_property_set id="cpe-deadlock"><nvpair id="cpe-deadlock-live-migration" name="live-migration" value="false"/></cluster_property_set>"#;
 
 /// What the policy engine is told about an assembly.
@@ -90,7 +94,8 @@ pub(crate) fn write(input: &Input<'_>) -> String {
     out
 }
 
-/// The configuration, with the nodes that are no longer in it but not yet empty, and with what holds for this question only.
+/// The configuration, with the nodes that are no longer in it but not yet empty, and with what
+/// holds for this question only.
 fn configuration(input: &Input<'_>, out: &mut String) {
     let mut retired = String::new();
     for node in input.nodes.iter().filter(|node| node.retired) {
@@ -248,7 +253,8 @@ fn lrm_resource(
     attribute("type", &any.operation.kind, out);
     out.push_str(">\n");
 
-    // A reload that went well says nothing about the role: it only changes the parameters by which the resource runs.
+    // A reload that went well says nothing about the role: it only changes the parameters by which
+    // the resource runs.
     let reload = |record: &Record| record.operation.action == "reload-agent" && !record.failed();
     let single = |record: &Record| {
         record.operation.interval_ms == 0
@@ -283,14 +289,16 @@ fn lrm_resource(
     }
     for record in complete().filter(|record| !single(record)) {
         let operation = &record.operation;
-        // A failed recurring operation is known as the last failure only, a notification says nothing about the state.
+        // A failed recurring operation is known as the last failure only, a notification says
+        // nothing about the state.
         if operation.action.starts_with("migrate_")
             || (operation.interval_ms > 0 && !record.failed())
         {
             entry(node, &operation_key(record), record, None, out);
         }
     }
-    // What is under way is under way now: by its own time it might be older than a failure, or have expired, and would not count.
+    // What is under way is under way now: by its own time it might be older than a failure, or have
+    // expired, and would not count.
     for record in in_state(RecordState::Pending) {
         let id = match record.operation.interval_ms {
             0 => format!("{resource}_pending_{}", record.operation.action),
@@ -323,8 +331,8 @@ fn operation_key(record: &Record) -> String {
     )
 }
 
-/// One history entry (05 §18.5). `when`: epoch seconds of the host, for failures, so that their expiry does not hang on a guest's clock,
-/// and for what is under way.
+/// One history entry (05 §18.5). `when`: epoch seconds of the host, for failures, so that their
+/// expiry does not hang on a guest's clock, and for what is under way.
 fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, out: &mut String) {
     let operation = &record.operation;
     let pending = record.state == RecordState::Pending;

@@ -1,10 +1,13 @@
 //! Clean-up: failures are forgotten, and what a failed operation has left behind is looked at anew.
 //!
-//! Pacemaker has the node forget the resource's history, and probes it. Here the agent forgets nothing: its history is what it stops
-//! services by when its lease ends, and what a later DPE learns from. Instead a durable mark says up to where the history is not
-//! believed ([`FailureFacts::disbelieved`](crate::durable::FailureFacts)): the policy engine sees nothing of it, and demands a probe. Of
-//! a resource that the document does not name (any more) nothing would demand a probe: there only failed stops are not believed, so that
-//! it is stopped once more.
+//! Pacemaker has the node forget the resource's history, and probes it. Here the agent forgets
+//! nothing: its history is what it stops services by when its lease ends, and what a later DPE
+//! learns from. Instead a durable mark says up to where the history is not believed
+//! ([`FailureFacts::disbelieved`](crate::durable::FailureFacts)): the policy engine sees nothing of
+//! it, and demands a probe. Of a resource that the document does not name (any more) nothing would
+//! demand a probe: there only failed stops are not believed, so that it is stopped once more.
+
+use std::collections::BTreeSet;
 
 use crate::controller::Controller;
 use crate::execute::Work;
@@ -12,10 +15,10 @@ use crate::input::Refusal;
 use crate::sabotage::Sabotage;
 use crate::spec::base_name;
 use crate::time::Time;
-use std::collections::BTreeSet;
 
 impl Controller {
-    /// Forgets failures of a service (or of all) in an assembly (or in all), and has what failed last looked at again.
+    /// Forgets failures of a service (or of all) in an assembly (or in all), and has what failed
+    /// last looked at again.
     pub(crate) fn cleanup(
         &mut self,
         now: Time,

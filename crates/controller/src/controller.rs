@@ -1,4 +1,7 @@
-//! The [`Controller`] itself: what it knows, how an input goes through it, and when it wants to be called again.
+//! The [`Controller`] itself: what it knows, how an input goes through it, and when it wants to be
+//! called again.
+
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::cib;
 use crate::decision::Asked;
@@ -13,7 +16,6 @@ use crate::spec::Spec;
 use crate::status::TransitionStatus;
 use crate::time::{SECOND, Time};
 use crate::transition::Transition;
-use std::collections::{BTreeMap, VecDeque};
 
 /// Events that wait for the log at most.
 const OUTBOX_LIMIT: usize = 100_000;
@@ -53,7 +55,8 @@ pub struct Controller {
     pub(crate) fence_attempts: u64,
     /// Transitions since the controller last came to rest.
     pub(crate) busy: u32,
-    /// The actions of the last transition wait for each other: nothing is to migrate live until one is carried out.
+    /// The actions of the last transition wait for each other: nothing is to migrate live until one
+    /// is carried out.
     pub(crate) deadlocked: bool,
     pub(crate) last_question_us: u64,
     pub(crate) resume_at_us: Option<u64>,
@@ -94,11 +97,11 @@ pub(crate) struct Settings {
 }
 
 impl Controller {
-    /// Starts over from what was saved: takes the next epoch, tells the events that the log does not have yet, and takes the saved
-    /// document up again, if there is one.
+    /// Starts over from what was saved: takes the next epoch, tells the events that the log does
+    /// not have yet, and takes the saved document up again, if there is one.
     ///
-    /// The epoch is at least the number of seconds of the wall clock, so that it is higher than any that agents have seen even if what
-    /// was saved is lost.
+    /// The epoch is at least the number of seconds of the wall clock, so that it is higher than any
+    /// that agents have seen even if what was saved is lost.
     pub fn new(name: &str, durable: Durable, now: Time) -> Controller {
         let epoch = (durable.epoch + 1).max(now.wall_us / SECOND);
         let mut controller = Controller {
@@ -241,7 +244,8 @@ impl Controller {
         self.queue.pop_front()
     }
 
-    /// Boot time, µs, at which [`Input::Tick`] is due, if nothing comes before. `None`: nothing happens by itself.
+    /// Boot time, µs, at which [`Input::Tick`] is due, if nothing comes before. `None`: nothing
+    /// happens by itself.
     pub fn deadline(&self) -> Option<u64> {
         if self.superseded || self.ended {
             return None;
@@ -286,7 +290,8 @@ impl Controller {
         self.check();
     }
 
-    /// What must always hold. A violation is a mistake of this crate, and worse than a crash: so it is a crash.
+    /// What must always hold. A violation is a mistake of this crate, and worse than a crash: so it
+    /// is a crash.
     fn check(&self) {
         for (index, run) in &self.runs {
             let transition = self

@@ -1,8 +1,14 @@
-//! A question to the policy engine and its answer. The controller only asks and hears: the shell runs the engine beside it, because for
-//! thousands of services it may think for seconds, and heartbeats cannot wait for that.
+//! A question to the policy engine and its answer. The controller only asks and hears: the shell
+//! runs the engine beside it, because for thousands of services it may think for seconds, and
+//! heartbeats cannot wait for that.
 //!
-//! One question is open at a time. If the world changes meanwhile, the answer is worth nothing, and the question is asked again about
-//! the world as it is then.
+//! One question is open at a time. If the world changes meanwhile, the answer is worth nothing, and
+//! the question is asked again about the world as it is then.
+
+use std::collections::BTreeMap;
+
+use policy_engine::model::{ResourceId, Role};
+use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph};
 
 use crate::controller::{Controller, Goal};
 use crate::effect::Effect;
@@ -12,11 +18,9 @@ use crate::sabotage::Sabotage;
 use crate::spec::base_name;
 use crate::time::{SECOND, Time};
 use crate::transition::{INFINITY, Transition};
-use policy_engine::model::{ResourceId, Role};
-use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph};
-use std::collections::BTreeMap;
 
-/// The policy engine is asked this often in a row before the controller slows down: something is wrong then.
+/// The policy engine is asked this often in a row before the controller slows down: something is
+/// wrong then.
 const BUSY_LIMIT: u32 = 24;
 /// Longest pause between two transitions of a controller that does not come to rest. Microseconds.
 const LONGEST_PAUSE_US: u64 = 30 * SECOND;
@@ -59,7 +63,8 @@ pub(crate) struct Asked {
 }
 
 impl Question {
-    /// Asks the policy engine. Pure; takes some microseconds per service, and more where services are entangled.
+    /// Asks the policy engine. Pure; takes some microseconds per service, and more where services
+    /// are entangled.
     pub fn answer(self) -> Decision {
         let outcome = match Cib::parse_accepted(&self.cib) {
             Ok(cib) => {

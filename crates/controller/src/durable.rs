@@ -1,15 +1,19 @@
 //! What must outlive the daemon and is not the agents': facts in rows.
 //!
-//! A row has a key and a JSON value, so that a shell needs one table with two columns, and later versions can add rows. The
-//! controller changes facts only through [`Store`], which notes what was touched; at the end of an input all touched rows become one
-//! [`Effect::Persist`](crate::Effect) that precedes every other effect of that input. So nothing follows from a fact that is not durable.
+//! A row has a key and a JSON value, so that a shell needs one table with two columns, and later
+//! versions can add rows. The controller changes facts only through [`Store`], which notes what was
+//! touched; at the end of an input all touched rows become one [`Effect::Persist`](crate::Effect)
+//! that precedes every other effect of that input. So nothing follows from a fact that is not
+//! durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 use crate::operation::Record;
 use crate::spec::AssemblySpec;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// A row to write, or to delete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +47,8 @@ pub struct Durable {
     /// By assembly and resource.
     pub(crate) failures: BTreeMap<(String, String), FailureFacts>,
     pub(crate) services: BTreeMap<String, ServiceFacts>,
-    /// Events that the log does not have yet, by epoch and counter: in the order in which they happened.
+    /// Events that the log does not have yet, by epoch and counter: in the order in which they
+    /// happened.
     pub(crate) outbox: BTreeMap<(u64, u64), Event>,
 }
 
@@ -124,7 +129,8 @@ pub(crate) struct FailureFacts {
     pub counts: BTreeMap<String, FailCount>,
     /// The record of the last failure that was not cleaned up.
     pub last: Option<Record>,
-    /// The last failure that was counted, or forgotten by a clean-up: it is not counted again when an agent tells it again.
+    /// The last failure that was counted, or forgotten by a clean-up: it is not counted again when
+    /// an agent tells it again.
     pub seen: Option<(u32, u64, i32, i32)>,
     /// Of a clean-up: records up to this call id are not believed until something newer is known.
     pub disbelieved: Option<u32>,
@@ -224,7 +230,8 @@ impl Durable {
         Ok(durable)
     }
 
-    /// All rows: for tests, copies and diagnosis. A shell writes the changes of [`Effect::Persist`](crate::Effect) instead.
+    /// All rows: for tests, copies and diagnosis. A shell writes the changes of
+    /// [`Effect::Persist`](crate::Effect) instead.
     pub fn rows(&self) -> BTreeMap<String, String> {
         let mut keys = vec![Key::Epoch, Key::Deployment];
         keys.extend(self.loaded.is_some().then_some(Key::Loaded));
@@ -383,7 +390,8 @@ impl Store {
         }
     }
 
-    /// Keeps an event. Beyond `limit` the oldest is dropped: a log that is away for weeks must not fill the disk.
+    /// Keeps an event. Beyond `limit` the oldest is dropped: a log that is away for weeks must not
+    /// fill the disk.
     pub fn push_event(&mut self, counter: u64, event: Event, limit: usize) {
         let key = (self.facts.epoch, counter);
         self.touched.insert(Key::Outbox(key.0, key.1));

@@ -1,33 +1,37 @@
 //! What the controller wants done.
 
+use serde::{Deserialize, Serialize};
+
 use crate::decision::Question;
 use crate::durable::Change;
 use crate::event::Event;
 use crate::operation::Operation;
-use serde::{Deserialize, Serialize};
 
 /// Something to do, in the order given. See the crate's documentation for a shell that does them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Write these changes in one transaction, durably, **before** any later effect is begun.
     Persist(Vec<Change>),
-    /// Keep a stream to this agent: connect, again and again until told otherwise, say Hello, get its History, then give
-    /// [`Input::AgentConnected`](crate::Input). Replaces an earlier `Connect` of the assembly: a stream that is up is given up and
-    /// made anew (settings may have changed).
+    /// Keep a stream to this agent: connect, again and again until told otherwise, say Hello, get
+    /// its History, then give [`Input::AgentConnected`](crate::Input). Replaces an earlier
+    /// `Connect` of the assembly: a stream that is up is given up and made anew (settings may have
+    /// changed).
     Connect(Connect),
     /// Give the stream up and do not make it again.
     Disconnect {
         /// Which assembly.
         assembly: String,
     },
-    /// Answer a heartbeat. May be dropped if the stream is gone; must not be delayed behind other work.
+    /// Answer a heartbeat. May be dropped if the stream is gone; must not be delayed behind other
+    /// work.
     Renew {
         /// Which assembly.
         assembly: String,
         /// The stamp of the heartbeat.
         stamp_us: u64,
     },
-    /// Have the agent do this. If the stream is gone, drop it: the controller sees from the next History that it must ask again.
+    /// Have the agent do this. If the stream is gone, drop it: the controller sees from the next
+    /// History that it must ask again.
     Execute {
         /// Which assembly.
         assembly: String,
@@ -52,7 +56,8 @@ pub enum Effect {
         /// The resource.
         resource: String,
     },
-    /// End of service: the agent is on its own again, without lease. Best effort; a stream that is gone is no error.
+    /// End of service: the agent is on its own again, without lease. Best effort; a stream that is
+    /// gone is no error.
     Release {
         /// Which assembly.
         assembly: String,
@@ -64,8 +69,8 @@ pub enum Effect {
     /// Bring this event to the event log (which ignores an id that it has), then give
     /// [`Input::EventRecorded`](crate::Input). In order; as often as it takes.
     Event(Event),
-    /// Run [`Question::answer`] beside everything else, then give [`Input::Decided`](crate::Input) with what it returns. There is at
-    /// most one that is not answered yet.
+    /// Run [`Question::answer`] beside everything else, then give [`Input::Decided`](crate::Input)
+    /// with what it returns. There is at most one that is not answered yet.
     Decide(Question),
     /// Write what the policy engine was asked and what it answered to disk. Best effort.
     KeepInput {
@@ -78,12 +83,14 @@ pub enum Effect {
     },
     /// The state or its summary changed.
     StatusChanged {
-        /// The state, in one word: `empty`, `loading`, `active`, `degraded`, `failed`, `unloading`, `unloaded`.
+        /// The state, in one word: `empty`, `loading`, `active`, `degraded`, `failed`, `unloading`,
+        /// `unloaded`.
         state: &'static str,
         /// One line for people.
         summary: String,
     },
-    /// The deployment has ended; everything before this effect is done. Forget the durable state's document and stop.
+    /// The deployment has ended; everything before this effect is done. Forget the durable state's
+    /// document and stop.
     Unloaded,
     /// A newer DPE manages this deployment: stop without touching anything.
     Superseded {
@@ -111,7 +118,8 @@ pub struct Connect {
     pub stop_timeout_ms: u32,
 }
 
-/// Make an assembly safe: when the answer is `Ok`, nothing runs there any more that ran when this was asked.
+/// Make an assembly safe: when the answer is `Ok`, nothing runs there any more that ran when this
+/// was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FenceRequest {
     /// Which assembly.

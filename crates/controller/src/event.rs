@@ -1,7 +1,8 @@
 //! Events: what happened, for the event log of the cloud.
 
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 /// What kind of event. The text of each is part of the bus API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,7 +100,8 @@ impl Kind {
 /// One event, in the form of the bus (without the log's cursor).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Unique: a version 7 uuid made of the time, the deployment, the epoch and a counter, so that it is the same in a replay.
+    /// Unique: a version 7 uuid made of the time, the deployment, the epoch and a counter, so that
+    /// it is the same in a replay.
     pub id: String,
     /// Microseconds since the Unix epoch.
     pub time: u64,
@@ -119,8 +121,8 @@ pub struct Event {
     pub details: BTreeMap<String, String>,
 }
 
-/// A version 7 uuid: 48 bits of milliseconds, then 74 bits that no two events share: 24 of `counter`, 32 of `epoch`, 18 of a hash of
-/// the deployment.
+/// A version 7 uuid: 48 bits of milliseconds, then 74 bits that no two events share: 24 of
+/// `counter`, 32 of `epoch`, 18 of a hash of the deployment.
 pub fn event_id(wall_us: u64, deployment: &str, epoch: u64, counter: u64) -> String {
     let hash = deployment
         .bytes()
@@ -130,7 +132,8 @@ pub fn event_id(wall_us: u64, deployment: &str, epoch: u64, counter: u64) -> Str
     let hash = (hash ^ (hash >> 32)) & 0x3_ffff;
     let (high, low) = ((counter >> 12) & 0xfff, counter & 0xfff);
     let ms = (wall_us / 1_000) & 0xffff_ffff_ffff;
-    // 62 bits after the variant: the counter's low 12 first, so that events of one millisecond sort in order.
+    // 62 bits after the variant: the counter's low 12 first, so that events of one millisecond sort
+    // in order.
     let tail = (low << 50) | ((epoch & 0xffff_ffff) << 18) | hash;
     let variant = 0x8000 | (tail >> 48);
     format!(

@@ -1,5 +1,7 @@
 //! From a decision to operations in guests: carries the policy engine's graph out.
 
+use policy_engine::ActionKind;
+
 use crate::controller::Controller;
 use crate::effect::Effect;
 use crate::event::Kind;
@@ -9,7 +11,6 @@ use crate::liveness::Life;
 use crate::operation::{Operation, Record, RecordState};
 use crate::status::TransitionStatus;
 use crate::time::{MS, SECOND, Time};
-use policy_engine::ActionKind;
 
 /// An agent has this much longer than the operation's own timeout to tell its result. Microseconds.
 const NETWORK_DELAY_US: u64 = 60 * SECOND;
@@ -230,9 +231,10 @@ impl Controller {
         }
     }
 
-    /// The resource may be running in an assembly of which nobody knows, or is just being started in another one: an earlier DPE may have
-    /// asked for that. The policy engine has starts wait for fencing, and for stops of what is being started; this makes sure, whatever the
-    /// engine says.
+    /// The resource may be running in an assembly of which nobody knows, or is just being started
+    /// in another one: an earlier DPE may have asked for that. The policy engine has starts wait
+    /// for fencing, and for stops of what is being started; this makes sure, whatever the engine
+    /// says.
     fn may_run_elsewhere(&self, resource: &str, node: &str) -> bool {
         self.assemblies.iter().any(|(name, assembly)| {
             let unknown = match assembly.life {
@@ -348,7 +350,8 @@ impl Controller {
             .map(|(index, _)| *index)
             .collect();
         for index in &lost {
-            // What was sent may have been begun: that stays noted in the history of the lost assembly.
+            // What was sent may have been begun: that stays noted in the history of the lost
+            // assembly.
             self.runs.remove(index);
             if let Some(transition) = &mut self.transition {
                 transition.end(*index, false);

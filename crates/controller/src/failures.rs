@@ -1,6 +1,7 @@
 //! Failed operations: fail counts, and escalation from service to assembly to deployment.
 //!
-//! A result is counted once, however often an agent tells it: the last counted one is a durable fact.
+//! A result is counted once, however often an agent tells it: the last counted one is a durable
+//! fact.
 
 use crate::controller::Controller;
 use crate::durable::Announced;
@@ -17,7 +18,8 @@ impl Controller {
     pub(crate) fn count_failure(&mut self, now: Time, assembly: &str, record: &Record) {
         let operation = &record.operation;
         let resource = operation.resource.as_str();
-        // Finding a resource otherwise than expected is news, and a probe that fails bans nothing by its count.
+        // Finding a resource otherwise than expected is news, and a probe that fails bans nothing
+        // by its count.
         if record.is_probe() || operation.action == "notify" || operation.action == "meta-data" {
             return;
         }
@@ -55,7 +57,8 @@ impl Controller {
         }
     }
 
-    /// Forgets failures that the policy engine or a person says are over. What was counted stays noted.
+    /// Forgets failures that the policy engine or a person says are over. What was counted stays
+    /// noted.
     pub(crate) fn forget_failure(&mut self, assembly: &str, resource: &str) {
         let key = (assembly.to_owned(), resource.to_owned());
         if self.store.failures.contains_key(&key) {
@@ -114,7 +117,8 @@ impl Controller {
         true
     }
 
-    /// Has an assembly restarted through its fencing: the policy engine demands it when it sees the mark.
+    /// Has an assembly restarted through its fencing: the policy engine demands it when it sees the
+    /// mark.
     fn restart_assembly(&mut self, now: Time, name: &str, reason: &str) {
         let Some(assembly) = self
             .assemblies
@@ -144,7 +148,8 @@ impl Controller {
     }
 }
 
-/// Notes a failure now; `true`, and nothing noted any more: as many as the escalation says happened within its period.
+/// Notes a failure now; `true`, and nothing noted any more: as many as the escalation says happened
+/// within its period.
 fn too_often(failed_at: &mut Vec<u64>, now_wall_us: u64, escalation: Escalation) -> bool {
     failed_at.retain(|at| *at <= now_wall_us && now_wall_us - at < escalation.period_us);
     failed_at.push(now_wall_us);

@@ -8,8 +8,8 @@
 //!                 none: safe at once if lost; cannot be done if it is online
 //! ```
 //!
-//! Fencing belongs to the assembly, not to the transition that demanded it: when the world changes meanwhile, the next graph demands the
-//! same, and finds it under way.
+//! Fencing belongs to the assembly, not to the transition that demanded it: when the world changes
+//! meanwhile, the next graph demands the same, and finds it under way.
 
 use crate::controller::Controller;
 use crate::durable::{AssemblyFacts, Told};
@@ -225,8 +225,8 @@ impl Controller {
         }
     }
 
-    /// The shell's answer. A late success of an earlier attempt counts too: nothing that ran when it was asked runs any more, and an
-    /// assembly that is being fenced gets nothing to do.
+    /// The shell's answer. A late success of an earlier attempt counts too: nothing that ran when
+    /// it was asked runs any more, and an assembly that is being fenced gets nothing to do.
     pub(crate) fn fencing_result(
         &mut self,
         now: Time,
@@ -328,8 +328,8 @@ impl Controller {
         }
     }
 
-    /// Lets go of the fencing of an assembly that cannot be fenced and answers (mode `none`): a person has cleaned up, so what failed
-    /// there is looked at anew.
+    /// Lets go of the fencing of an assembly that cannot be fenced and answers (mode `none`): a
+    /// person has cleaned up, so what failed there is looked at anew.
     pub(crate) fn give_fencing_up(&mut self, now: Time, name: &str) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;

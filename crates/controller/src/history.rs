@@ -1,7 +1,9 @@
-//! What one agent's history says: which operations it has done for which resource, and so what runs there.
+//! What one agent's history says: which operations it has done for which resource, and so what runs
+//! there.
+
+use std::collections::BTreeMap;
 
 use crate::operation::{META_ON_FAIL, Record, RecordState, STATUS_DONE};
-use std::collections::BTreeMap;
 
 /// Records of one assembly, the latest per resource, action and interval.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -9,7 +11,8 @@ pub(crate) struct History {
     resources: BTreeMap<String, Records>,
 }
 
-/// Records of one resource, by action and interval. Boxed: most maps have one or two entries, and room for eleven of them.
+/// Records of one resource, by action and interval. Boxed: most maps have one or two entries, and
+/// room for eleven of them.
 pub(crate) type Records = BTreeMap<(String, u32), Box<Record>>;
 
 /// What the records of a resource say.
@@ -58,7 +61,8 @@ impl History {
         true
     }
 
-    /// Notes an operation that was sent and not yet heard of, so that it counts as pending until the agent says otherwise.
+    /// Notes an operation that was sent and not yet heard of, so that it counts as pending until
+    /// the agent says otherwise.
     pub fn sent(&mut self, record: Record) {
         let records = self
             .resources
@@ -125,7 +129,8 @@ impl History {
         activity(self.resources.get(resource)?)
     }
 
-    /// The operation by whose parameters a resource runs, as far as one knows: the last that started it, or had it take new ones.
+    /// The operation by whose parameters a resource runs, as far as one knows: the last that
+    /// started it, or had it take new ones.
     pub fn definition(&self, resource: &str) -> Option<&Record> {
         let defines = |record: &&Record| {
             let action = record.operation.action.as_str();
@@ -184,7 +189,8 @@ fn activity(records: &Records) -> Option<Activity> {
         let Some(activity) = told_by(record) else {
             continue;
         };
-        // A monitor may keep its call id for long: it counts from the operation on that it was started after.
+        // A monitor may keep its call id for long: it counts from the operation on that it was
+        // started after.
         if last.is_none_or(|(other, _)| other.call_id <= record.call_id) {
             last = Some((record, activity));
         }

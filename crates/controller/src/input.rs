@@ -1,17 +1,21 @@
 //! What a shell tells the controller.
 
+use std::collections::BTreeMap;
+
 use crate::decision::Decision;
 use crate::operation::Record;
-use std::collections::BTreeMap;
 
 /// Something happened.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// The time of [`Controller::deadline`](crate::Controller::deadline) has come. Harmless at any other time.
+    /// The time of [`Controller::deadline`](crate::Controller::deadline) has come. Harmless at any
+    /// other time.
     Tick,
-    /// Someone wants something. The only input that [`Controller::handle`](crate::Controller::handle) may refuse.
+    /// Someone wants something. The only input that
+    /// [`Controller::handle`](crate::Controller::handle) may refuse.
     Request(Request),
-    /// A stream to an agent is up; it has answered Hello, and History after that. Signals that came in between follow this input.
+    /// A stream to an agent is up; it has answered Hello, and History after that. Signals that came
+    /// in between follow this input.
     AgentConnected {
         /// Which assembly.
         assembly: String,
@@ -22,12 +26,14 @@ pub enum Input {
         /// Its guest's node attributes; none of an agent that does not know them.
         attributes: Attributes,
     },
-    /// An agent answered Hello or any other call with `org.cloudpolicy.Error.StaleEpoch`: a newer DPE of this deployment exists.
+    /// An agent answered Hello or any other call with `org.cloudpolicy.Error.StaleEpoch`: a newer
+    /// DPE of this deployment exists.
     StaleEpoch {
         /// Which assembly.
         assembly: String,
     },
-    /// The stream to an agent ended, or could not be made. The shell goes on trying until [`Effect::Disconnect`](crate::Effect).
+    /// The stream to an agent ended, or could not be made. The shell goes on trying until
+    /// [`Effect::Disconnect`](crate::Effect).
     AgentDisconnected {
         /// Which assembly.
         assembly: String,
@@ -111,7 +117,8 @@ pub struct Hello {
 pub struct Attributes {
     /// Counts up with every change.
     pub version: u64,
-    /// By name. The shell lets none through whose names mean something to the controller: `standby`, `fail-count-…` and the like.
+    /// By name. The shell lets none through whose names mean something to the controller:
+    /// `standby`, `fail-count-…` and the like.
     pub values: BTreeMap<String, Attribute>,
 }
 
@@ -124,8 +131,8 @@ pub struct Attribute {
     pub dampening_ms: u32,
 }
 
-/// What a user, or the CPE for them, wants. Refused or done as a whole; done means durable once the effects that
-/// [`poll_effect`](crate::Controller::poll_effect) gives right after it are done.
+/// What a user, or the CPE for them, wants. Refused or done as a whole; done means durable once the
+/// effects that [`poll_effect`](crate::Controller::poll_effect) gives right after it are done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Take this document. The same again is no change.

@@ -1,10 +1,11 @@
 //! What an action of a graph is as an operation for a guest agent.
 
+use policy_engine::GraphAction;
+
 use crate::controller::Controller;
 use crate::operation::{
     MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, TransitionKey, dispatcher_uuid,
 };
-use policy_engine::GraphAction;
 
 impl Controller {
     /// The operation that an action asks the agent of `node` for.
@@ -62,7 +63,8 @@ impl Controller {
                     .insert(annotation.into(), value.to_owned());
             }
         }
-        // What runs must be stopped with the parameters that it runs with, whatever the document says by now.
+        // What runs must be stopped with the parameters that it runs with, whatever the document
+        // says by now.
         if matches!(task, "stop" | "demote")
             && let Some(assembly) = self.assemblies.get(node)
             && let Some(running) = assembly.history.definition(&operation.resource)

@@ -1,9 +1,12 @@
-//! One deployment's brain, as a deterministic state machine: time and inputs in, effects out. No I/O, no clock, no threads.
+//! One deployment's brain, as a deterministic state machine: time and inputs in, effects out. No
+//! I/O, no clock, no threads.
 //!
-//! A *shell* (the daemon `dpe`, or a simulator) owns sockets, files and clocks. It tells the controller what happened
-//! ([`Controller::handle`]), does what the controller wants ([`Controller::poll_effect`]), in that order, and comes back when the
-//! controller has something to do by itself ([`Controller::deadline`]). The same inputs at the same times give the same effects, so a
-//! simulator can drive it through years of faults in seconds, and any bug replays from a seed.
+//! A *shell* (the daemon `dpe`, or a simulator) owns sockets, files and clocks. It tells the
+//! controller what happened ([`Controller::handle`]), does what the controller wants
+//! ([`Controller::poll_effect`]), in that order, and comes back when the controller has something
+//! to do by itself ([`Controller::deadline`]). The same inputs at the same times give the same
+//! effects, so a simulator can drive it through years of faults in seconds, and any bug replays
+//! from a seed.
 //!
 //! ```text
 //!  Input ──▶ handle ──▶ assemblies (alive? safe?) ─┐
@@ -28,13 +31,15 @@
 //!                                     └──────┘                                          └─────────┘    a failed stop, escalation
 //! ```
 //!
-//! *Unknown is not down*: until every assembly is online, lost or safe the policy engine is not asked at all. Lost is not down
-//! either: to the policy engine a lost assembly is *unclean*, so that whatever must wait for its fencing waits.
+//! *Unknown is not down*: until every assembly is online, lost or safe the policy engine is not
+//! asked at all. Lost is not down either: to the policy engine a lost assembly is *unclean*, so
+//! that whatever must wait for its fencing waits.
 //!
 //! # Durability
 //!
-//! Facts that must outlive the process are rows ([`Durable`]). Each input gives at most one [`Effect::Persist`], and it is the first
-//! effect of that input: whatever follows from a fact follows its durability. Events are rows too, until the event log has them.
+//! Facts that must outlive the process are rows ([`Durable`]). Each input gives at most one
+//! [`Effect::Persist`], and it is the first effect of that input: whatever follows from a fact
+//! follows its durability. Events are rows too, until the event log has them.
 //!
 //! # A shell
 //!

@@ -6,15 +6,17 @@
 //! | `node-action-limit` | those in one assembly | 16 |
 //! | `migration-limit` | live migrations from and to one assembly | as many as of others |
 //!
-//! An operation counts in the assembly whose agent does it, a migration in its source and in its target. Pseudo-actions and fencing are
-//! not limited. Pacemaker's limits without options follow the load of its nodes; ours are fixed.
+//! An operation counts in the assembly whose agent does it, a migration in its source and in its
+//! target. Pseudo-actions and fencing are not limited. Pacemaker's limits without options follow
+//! the load of its nodes; ours are fixed.
+
+use policy_engine::{GraphAction, Schedule};
 
 use crate::controller::Controller;
 use crate::execute::{Run, Work};
 use crate::liveness::Assembly;
 use crate::operation::{MIGRATE_SOURCE, MIGRATE_TARGET};
 use crate::sabotage::Sabotage;
-use policy_engine::{GraphAction, Schedule};
 
 /// Operations under way at a time, unless the configuration says less.
 const BATCH_LIMIT: usize = 128;

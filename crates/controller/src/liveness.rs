@@ -12,14 +12,17 @@ use crate::operation::Record;
 use crate::spec::{AssemblySpec, Fencing};
 use crate::time::{MS, SECOND, Time};
 
-/// Added to a lease for clocks that drift apart: one part in so many. Real clocks drift a hundred times less.
+/// Added to a lease for clocks that drift apart: one part in so many. Real clocks drift a hundred
+/// times less.
 const DRIFT_DIVISOR: u64 = 50;
-/// What a guest that reboots because its services would not stop may take until nothing of it runs any more. Microseconds.
+/// What a guest that reboots because its services would not stop may take until nothing of it runs
+/// any more. Microseconds.
 const REBOOT_MARGIN_US: u64 = 15 * SECOND;
 /// Heartbeats are called late after this many intervals (in halves).
 const LATE_HALF_INTERVALS: u64 = 5;
 
-/// Where an assembly is in its life: see the crate's documentation. Being fenced is apart from it: see [`Fence`].
+/// Where an assembly is in its life: see the crate's documentation. Being fenced is apart from it:
+/// see [`Fence`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
     /// Not heard of since the start. Until then (boot time, µs) it may appear.
@@ -71,8 +74,8 @@ impl Assembly {
     }
 }
 
-/// Boot time after which an agent whose lease ends at `lease_until_us` has stopped its services or rebooted its guest: the lease by the
-/// slowest clock, the longest stop, the reboot.
+/// Boot time after which an agent whose lease ends at `lease_until_us` has stopped its services or
+/// rebooted its guest: the lease by the slowest clock, the longest stop, the reboot.
 pub(crate) fn safe_after(lease_until_us: u64, lease_ms: u32, stop_timeout_ms: u32) -> u64 {
     let counted = u64::from(lease_ms) * MS + u64::from(stop_timeout_ms) * MS;
     lease_until_us + u64::from(stop_timeout_ms) * MS + counted / DRIFT_DIVISOR + REBOOT_MARGIN_US
@@ -198,8 +201,9 @@ impl Controller {
         assembly.excused = false;
         assembly.heard_wall_us = now.wall_us;
         assembly.hello = hello;
-        // What a lost assembly's fencing was for is over when its agent is back; a device that was asked will do its work anyway, and
-        // an assembly that is fenced for another reason stays so.
+        // What a lost assembly's fencing was for is over when its agent is back; a device that was
+        // asked will do its work anyway, and an assembly that is fenced for another reason stays
+        // so.
         let keeps_fence = assembly
             .fence
             .as_ref()
@@ -219,7 +223,8 @@ impl Controller {
         }
         assembly.fence = None;
         let was = std::mem::replace(&mut assembly.life, Life::Online);
-        // An agent without a lease begins one when it gets the Hello, which was before now; a longer one of the past may still run.
+        // An agent without a lease begins one when it gets the Hello, which was before now; a
+        // longer one of the past may still run.
         assembly.lease_until_us = assembly
             .lease_until_us
             .max(now.boottime_us + u64::from(told.lease_ms) * MS);
@@ -277,7 +282,8 @@ impl Controller {
                 &[],
             );
         }
-        // Of the same boot its history is the truth, even if it was thought to be down: what runs there is seen to run.
+        // Of the same boot its history is the truth, even if it was thought to be down: what runs
+        // there is seen to run.
         self.take_history(now, name, history);
         self.take_attributes(now, name, attributes);
         self.world_changed(&format!("assembly {name} is online"));
@@ -327,7 +333,8 @@ impl Controller {
             assembly: name.to_owned(),
             stamp_us,
         });
-        // A lease that the document has shortened is no longer to be reckoned with once the last long one is over.
+        // A lease that the document has shortened is no longer to be reckoned with once the last
+        // long one is over.
         let longest_ms = self
             .store
             .assemblies
@@ -425,14 +432,15 @@ impl Controller {
         self.world_changed(&format!("assembly {name} is lost"));
     }
 
-    /// What belonged to a boot of a guest that is over: its history, its attributes and everything about its failures.
+    /// What belonged to a boot of a guest that is over: its history, its attributes and everything
+    /// about its failures.
     pub(crate) fn forget_boot(&mut self, name: &str) {
         self.forget_life(name);
         self.store.forget_failures(name, None);
     }
 
-    /// What was before an assembly was made safe. Its guest may come back without a new boot and tell its failures again: that they were
-    /// counted stays noted.
+    /// What was before an assembly was made safe. Its guest may come back without a new boot and
+    /// tell its failures again: that they were counted stays noted.
     pub(crate) fn forget_life(&mut self, name: &str) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly.history.clear();

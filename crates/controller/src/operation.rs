@@ -1,11 +1,12 @@
 //! Operations as they go to a guest agent, and the records that come back.
 //!
-//! The shapes are those of `org.cloudpolicy.Agent1` (Execute, OperationCompleted, History): a shell only has to copy fields. Both
-//! serialise with serde under the names of the bus.
+//! The shapes are those of `org.cloudpolicy.Agent1` (Execute, OperationCompleted, History): a shell
+//! only has to copy fields. Both serialise with serde under the names of the bus.
 
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 /// What an agent is asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +36,8 @@ pub struct Operation {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Meta value: what a failure of the operation does. The only one of which the controller makes use in a result.
+/// Meta value: what a failure of the operation does. The only one of which the controller makes use
+/// in a result.
 pub const META_ON_FAIL: &str = "CRM_meta_on_fail";
 
 impl Operation {
@@ -49,8 +51,9 @@ impl Operation {
 
 /// Annotation: digest of the parameters, so that a changed definition is noticed later.
 pub const OP_DIGEST: &str = "op-digest";
-/// Annotation that an agent adds to what it ran: the names of the parameters whose change needs a restart, with blanks around each. The
-/// others can be changed by `reload-agent`. Absent: a change of any parameter is a restart.
+/// Annotation that an agent adds to what it ran: the names of the parameters whose change needs a
+/// restart, with blanks around each. The others can be changed by `reload-agent`. Absent: a change
+/// of any parameter is a restart.
 pub const FORCE_RESTART: &str = "op-force-restart";
 /// Annotation: the assembly from which a live migration comes.
 pub const MIGRATE_SOURCE: &str = "migrate_source";
@@ -78,9 +81,11 @@ pub struct Record {
     pub operation: Operation,
     /// Whether it has ended.
     pub state: RecordState,
-    /// Number in the agent's history: later operations have higher numbers, for the whole boot of the guest.
+    /// Number in the agent's history: later operations have higher numbers, for the whole boot of
+    /// the guest.
     pub call_id: u32,
-    /// Pacemaker's `op-status`: 0 done, 1 cancelled, 2 timed out, 3 not supported, 4 error, 5 hard error, 7 not installed, …
+    /// Pacemaker's `op-status`: 0 done, 1 cancelled, 2 timed out, 3 not supported, 4 error, 5 hard
+    /// error, 7 not installed, …
     pub status: i32,
     /// Exit code in the sense of OCF.
     pub rc: i32,
@@ -88,7 +93,8 @@ pub struct Record {
     pub started: u64,
     /// Wall clock of the guest when it ended, microseconds.
     pub completed: u64,
-    /// Recurring: when the result last changed; else when it ended. Microseconds, wall clock of the guest.
+    /// Recurring: when the result last changed; else when it ended. Microseconds, wall clock of the
+    /// guest.
     pub last_rc_change: u64,
     /// When it last ran. Microseconds, wall clock of the guest.
     pub last_run: u64,
@@ -112,13 +118,15 @@ pub const STATUS_TIMEOUT: i32 = 2;
 pub const STATUS_ERROR: i32 = 4;
 
 impl Record {
-    /// The exit code that the operation was expected to have: from its id; 0 if that is no transition key.
+    /// The exit code that the operation was expected to have: from its id; 0 if that is no
+    /// transition key.
     pub fn expected_rc(&self) -> i32 {
         TransitionKey::parse(&self.operation.id).map_or(0, |key| key.expected_rc)
     }
 
-    /// Ended otherwise than expected. Pending and cancelled operations have not failed; degraded results (190, 191) count as good, and
-    /// so does whatever comes of a notification: resource agents need not know the action (scheduler-spec/05 §18.5).
+    /// Ended otherwise than expected. Pending and cancelled operations have not failed; degraded
+    /// results (190, 191) count as good, and so does whatever comes of a notification: resource
+    /// agents need not know the action (scheduler-spec/05 §18.5).
     pub fn failed(&self) -> bool {
         let ended = self.state == RecordState::Complete && self.status != STATUS_CANCELLED;
         if !ended || self.operation.action == "notify" {
@@ -132,12 +140,14 @@ impl Record {
         self.status != STATUS_DONE || rc != self.expected_rc()
     }
 
-    /// A single check whether a resource is there: finding it otherwise than expected is news, not a failure of the resource.
+    /// A single check whether a resource is there: finding it otherwise than expected is news, not
+    /// a failure of the resource.
     pub fn is_probe(&self) -> bool {
         self.operation.action == "monitor" && self.operation.interval_ms == 0
     }
 
-    /// What tells one result from another: a recurring operation keeps its call id while its result changes.
+    /// What tells one result from another: a recurring operation keeps its call id while its result
+    /// changes.
     pub fn result_key(&self) -> (u32, u64, i32, i32) {
         (self.call_id, self.last_rc_change, self.status, self.rc)
     }
@@ -188,7 +198,8 @@ pub fn exit_code_name(rc: i32) -> &'static str {
     }
 }
 
-/// `ACTION:TRANSITION:EXPECTED-RC:UUID`: which action of which transition of which DPE an operation belongs to.
+/// `ACTION:TRANSITION:EXPECTED-RC:UUID`: which action of which transition of which DPE an operation
+/// belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransitionKey {
     /// Number of the action in its graph.
@@ -224,7 +235,8 @@ impl fmt::Display for TransitionKey {
     }
 }
 
-/// The uuid that names one start of a DPE in transition keys: its epoch in the form of an RFC 9562 version 8 uuid.
+/// The uuid that names one start of a DPE in transition keys: its epoch in the form of an RFC 9562
+/// version 8 uuid.
 pub fn dispatcher_uuid(epoch: u64) -> String {
     format!(
         "{:08x}-{:04x}-8000-8000-000000000000",

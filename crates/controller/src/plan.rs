@@ -1,5 +1,10 @@
 //! What would be done with a document, without doing it: the same engine on a copy of the state.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use policy_engine::model::{NodeId, ResourceId, Role, Task};
+use policy_engine::{ActionKind, Cib, RunOptions, Schedule};
+
 use crate::cib::{self, Node, NodeState};
 use crate::controller::Controller;
 use crate::decision::goal;
@@ -8,11 +13,9 @@ use crate::input::Refusal;
 use crate::spec::Spec;
 use crate::status::{Plan, PlanAction};
 use crate::time::Time;
-use policy_engine::model::{NodeId, ResourceId, Role, Task};
-use policy_engine::{ActionKind, Cib, RunOptions, Schedule};
-use std::collections::{BTreeMap, BTreeSet};
 
-/// The question what a document would bring. As with [`Question`](crate::Question), a shell has it answered beside everything else.
+/// The question what a document would bring. As with [`Question`](crate::Question), a shell has it
+/// answered beside everything else.
 #[derive(Clone, Debug)]
 pub struct PlanQuestion {
     cib: String,
@@ -41,10 +44,12 @@ impl PlanQuestion {
 }
 
 impl Controller {
-    /// Asks what loading this document would bring, from what runs now; if nothing is loaded, as if nothing ran and all agents answered.
+    /// Asks what loading this document would bring, from what runs now; if nothing is loaded, as if
+    /// nothing ran and all agents answered.
     ///
     /// # Errors
-    /// [`Refusal::InvalidDocument`] with all problems; [`Refusal::NotReady`] while there are assemblies of which nothing is known.
+    /// [`Refusal::InvalidDocument`] with all problems; [`Refusal::NotReady`] while there are
+    /// assemblies of which nothing is known.
     pub fn plan(&self, now: Time, document: &str) -> Result<PlanQuestion, Refusal> {
         let spec = self.read(document)?;
         let live = self.store.loaded.is_some();

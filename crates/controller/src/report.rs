@@ -12,7 +12,8 @@ use crate::status::{
 use crate::time::Time;
 
 impl Controller {
-    /// The state in one word: `empty`, `loading`, `active`, `degraded`, `failed`, `unloading`, `unloaded`.
+    /// The state in one word: `empty`, `loading`, `active`, `degraded`, `failed`, `unloading`,
+    /// `unloaded`.
     pub fn state(&self) -> &'static str {
         if self.has_ended() {
             return "unloaded";

@@ -136,7 +136,8 @@ impl Controller {
         }
     }
 
-    /// Puts a specification in force. Assemblies that are no longer in it stay until nothing of ours is there.
+    /// Puts a specification in force. Assemblies that are no longer in it stay until nothing of
+    /// ours is there.
     fn adopt(&mut self, now: Time, spec: Spec) {
         let before = self.spec.replace(spec);
         let spec = self.spec.clone().unwrap_or_default();
@@ -217,7 +218,8 @@ impl Controller {
         }
         let unread = self.spec.is_none();
         match self.store.loaded_mut() {
-            // Nothing is known about what a document that cannot be read has started: it is left alone.
+            // Nothing is known about what a document that cannot be read has started: it is left
+            // alone.
             Some(loaded) if unread => loaded.unload = Some(false),
             Some(loaded) => {
                 // Who said "leave them" may still say "stop them", until it is over.

@@ -52,7 +52,8 @@ impl Controller {
             match known {
                 Some(record) if record.state == RecordState::Pending => {}
                 Some(record) => self.confirm(index, record),
-                // The world has changed since it was sent: the service may have been seen elsewhere.
+                // The world has changed since it was sent: the service may have been seen
+                // elsewhere.
                 None if obsolete => self.end(index, false),
                 None => {
                     if let Some(run) = self.runs.remove(&index) {

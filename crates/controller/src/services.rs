@@ -1,6 +1,10 @@
-//! What services do, as events tell it: the difference between what was told last and what the agents' histories say now.
+//! What services do, as events tell it: the difference between what was told last and what the
+//! agents' histories say now.
 //!
-//! Events are not tied to operations: a DPE that was dead while an operation ended sees the same difference, and tells the same.
+//! Events are not tied to operations: a DPE that was dead while an operation ended sees the same
+//! difference, and tells the same.
+
+use std::collections::BTreeSet;
 
 use crate::controller::Controller;
 use crate::durable::{Announced, ServiceFacts};
@@ -10,7 +14,6 @@ use crate::history::Activity;
 use crate::liveness::Life;
 use crate::spec::base_name;
 use crate::time::Time;
-use std::collections::BTreeSet;
 
 /// Something that is wrong, with the name of the assembly or service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +42,8 @@ impl std::fmt::Display for Problem<'_> {
 }
 
 impl Controller {
-    /// Compares what one assembly's history says about a resource with what was told, and tells the difference.
+    /// Compares what one assembly's history says about a resource with what was told, and tells the
+    /// difference.
     pub(crate) fn observe(&mut self, now: Time, assembly: &str, resource: &str) {
         let Some(own) = self.assemblies.get(assembly) else {
             return;
@@ -87,7 +91,8 @@ impl Controller {
             facts.last_on = Some(assembly.to_owned());
             return;
         };
-        // It ran twice (which fencing mode none does not prevent), and the copy that was told last is the one that went.
+        // It ran twice (which fencing mode none does not prevent), and the copy that was told last
+        // is the one that went.
         let told_last = facts.told_on.as_deref() == Some(assembly);
         if told_last && !self.runs_several_times(service) {
             self.set_running(now, &rest, service);
@@ -110,7 +115,8 @@ impl Controller {
         spec.is_some_and(|service| service.instances)
     }
 
-    /// That it runs in an assembly is the end of its failure: of one that runs several times, only where it failed.
+    /// That it runs in an assembly is the end of its failure: of one that runs several times, only
+    /// where it failed.
     fn recovers(&self, assembly: &str, service: &str, facts: &ServiceFacts) -> bool {
         let here = facts.failed_on.is_empty() || facts.failed_on.contains(assembly);
         facts.failed.is_some() && (here || !self.runs_several_times(service))
@@ -123,7 +129,8 @@ impl Controller {
         service: &str,
         before: &ServiceFacts,
     ) {
-        // Of one that runs once, the place where it still counts as running is where it comes from (a live migration).
+        // Of one that runs once, the place where it still counts as running is where it comes from
+        // (a live migration).
         let from = if self.runs_several_times(service) {
             None
         } else {
@@ -212,7 +219,8 @@ impl Controller {
         }
     }
 
-    /// The policy engine has nothing more to demand: tells which services stay stopped, and which cannot be helped.
+    /// The policy engine has nothing more to demand: tells which services stay stopped, and which
+    /// cannot be helped.
     pub(crate) fn settle_services(&mut self, now: Time) {
         let ending = self
             .store
@@ -275,8 +283,8 @@ impl Controller {
         }
     }
 
-    /// What failed is not what runs now: of a service that runs once, another assembly runs it; of one that runs several times, all
-    /// that is left of it runs.
+    /// What failed is not what runs now: of a service that runs once, another assembly runs it; of
+    /// one that runs several times, all that is left of it runs.
     fn runs_well(&self, name: &str, facts: &ServiceFacts) -> bool {
         let managed = self.goal.get(name).is_some_and(|goal| !goal.unmanaged);
         let runs = |assembly: &String| {

@@ -1,11 +1,14 @@
 //! What the controller takes from a deployment document.
 //!
-//! The document's model belongs to crate `deployment`; here is only what the controller decides by, in its units, and in a form that
-//! can be saved (an assembly that left the document must still be made safe by the means that the document gave it).
+//! The document's model belongs to crate `deployment`; here is only what the controller decides by,
+//! in its units, and in a form that can be saved (an assembly that left the document must still be
+//! made safe by the means that the document gave it).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::effect::FenceDevice;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// A deployment as the controller sees it.
 #[derive(Clone, Debug, Default, PartialEq)]

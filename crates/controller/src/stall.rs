@@ -1,8 +1,11 @@
-//! Time in which the controller itself did not run: its process was stopped, its host was suspended or overloaded.
+//! Time in which the controller itself did not run: its process was stopped, its host was suspended
+//! or overloaded.
 //!
-//! What was not heard in such a time says nothing about assemblies: their heartbeats wait in a queue. Whoever wakes up and looks only at
-//! the clock has every assembly fenced. So a deadline that is seen too late moves by the time that was lost, and what is silent has a
-//! moment more to be heard. That puts off the loss of an assembly that is really gone; it never makes anything happen sooner.
+//! What was not heard in such a time says nothing about assemblies: their heartbeats wait in a
+//! queue. Whoever wakes up and looks only at the clock has every assembly fenced. So a deadline
+//! that is seen too late moves by the time that was lost, and what is silent has a moment more to
+//! be heard. That puts off the loss of an assembly that is really gone; it never makes anything
+//! happen sooner.
 
 use crate::controller::Controller;
 use crate::liveness::Life;

@@ -1,10 +1,11 @@
 //! What GetStatus says: what runs where, what failed, what is being done about it.
 //!
-//! Serialised to JSON these are the trees of the bus API (`DeploymentStatus` and `Plan` there); this crate has its own types so that
-//! it needs no D-Bus.
+//! Serialised to JSON these are the trees of the bus API (`DeploymentStatus` and `Plan` there);
+//! this crate has its own types so that it needs no D-Bus.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// A deployment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -75,7 +76,8 @@ pub struct ServiceStatus {
     pub agent: String,
     /// Where it runs (or is being started or stopped), or empty.
     pub assembly: String,
-    /// `stopped`, `starting`, `started`, `promoted`, `stopping`, `failed`, `blocked`, `unmanaged`, `unknown`.
+    /// `stopped`, `starting`, `started`, `promoted`, `stopping`, `failed`, `blocked`, `unmanaged`,
+    /// `unknown`.
     pub state: &'static str,
     /// Since when; 0: unknown.
     pub since: u64,

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// One instant on the two clocks that matter.
 ///
-/// Everything that waits (heartbeats, leases, timeouts) is counted on the boot-time clock, which runs while the machine sleeps and
-/// never jumps. The wall clock is used for what people and guests read, and for periods that outlive the daemon.
+/// Everything that waits (heartbeats, leases, timeouts) is counted on the boot-time clock, which
+/// runs while the machine sleeps and never jumps. The wall clock is used for what people and guests
+/// read, and for periods that outlive the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Time {
     /// `CLOCK_BOOTTIME` of the host, microseconds. Must never go back.

@@ -1,12 +1,16 @@
-//! The execution of one transition graph: what may begin now, and when it is over (scheduler-spec/05 §18).
+//! The execution of one transition graph: what may begin now, and when it is over
+//! (scheduler-spec/05 §18).
 //!
-//! Only bookkeeping: it does not know what an action is, nor who does it. An action begins when all its inputs are confirmed; a failed
-//! action satisfies no input, except those of synapses with priority INFINITY. After an abort only what has at least the abort's
-//! priority begins, and what runs is awaited.
+//! Only bookkeeping: it does not know what an action is, nor who does it. An action begins when all
+//! its inputs are confirmed; a failed action satisfies no input, except those of synapses with
+//! priority INFINITY. After an abort only what has at least the abort's priority begins, and what
+//! runs is awaited.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use policy_engine::{ActionKind, TransitionGraph};
 
 use crate::limits::Limits;
-use policy_engine::{ActionKind, TransitionGraph};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Priority that no action's priority reaches: nothing more begins. Pacemaker's INFINITY.
 pub(crate) const INFINITY: i32 = 1_000_000;
@@ -115,7 +119,8 @@ impl Transition {
         }
     }
 
-    /// Synapses whose turn it is, in graph order. Pseudo-actions always; others unless an abort forbids it.
+    /// Synapses whose turn it is, in graph order. Pseudo-actions always; others unless an abort
+    /// forbids it.
     pub fn ready(&self) -> Vec<usize> {
         self.ready
             .iter()
@@ -206,8 +211,9 @@ impl Transition {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use policy_engine::{ActionHead, GraphAction, Synapse};
+
+    use super::*;
 
     /// `id: priority <- inputs`
     fn graph(synapses: &[(u32, i32, &[u32])]) -> TransitionGraph {

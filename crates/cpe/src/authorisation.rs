@@ -6,7 +6,8 @@
 //! | change deployments, read documents (they may hold passwords of services) | root, this daemon's user, members of `access.group` |
 //! | record events | those, and members of `access.recorder_group` |
 //!
-//! The bus vouches for a caller's user and groups (`GetConnectionCredentials`); what a caller says of itself counts nothing.
+//! The bus vouches for a caller's user and groups (`GetConnectionCredentials`); what a caller says
+//! of itself counts nothing.
 
 use cpe_bus::{Error, Result};
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};

@@ -1,7 +1,7 @@
 //! What an administrator may set, with the defaults that hold without any file.
 //!
-//! The reference is `/etc/cpe/cpe.toml` as installed, which shows every key with its default. Unknown keys are errors: a
-//! misspelt limit that is silently ignored is no limit.
+//! The reference is `/etc/cpe/cpe.toml` as installed, which shows every key with its default.
+//! Unknown keys are errors: a misspelt limit that is silently ignored is no limit.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

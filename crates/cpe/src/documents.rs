@@ -7,7 +7,8 @@ use cpe_bus::{Error, Result};
 use deployment::{Problem, Severity};
 use tokio::sync::Semaphore;
 
-/// Reads documents one after another, away from the event loop: a large one takes its time, and two at once gain nothing.
+/// Reads documents one after another, away from the event loop: a large one takes its time, and two
+/// at once gain nothing.
 pub struct Reader {
     turn: Semaphore,
     /// In bytes.

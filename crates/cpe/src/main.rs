@@ -1,8 +1,8 @@
 //! `cpe`, the Cloud Policy Engine's daemon on a host.
 //!
-//! It takes deployment documents over D-Bus, keeps them and the event log, and sees to it that each deployment's DPE runs as
-//! `dpe@NAME.service` with the current document. It decides nothing about services: that is the DPEs' work, and they go on with
-//! it while this daemon is away.
+//! It takes deployment documents over D-Bus, keeps them and the event log, and sees to it that each
+//! deployment's DPE runs as `dpe@NAME.service` with the current document. It decides nothing about
+//! services: that is the DPEs' work, and they go on with it while this daemon is away.
 //!
 //! ```text
 //! bus/ (Manager, Events, Deployment) ─▶ documents, authorisation ─▶ store ─▶ registry ─▶ supervisor ─▶ systemd, DPE
@@ -42,7 +42,8 @@ use crate::session::Session;
 #[derive(Debug, Parser)]
 #[command(name = "cpe", version, args_conflicts_with_subcommands = true)]
 struct Options {
-    /// Bus to serve on: system, user, or a D-Bus address. DPEs are started on the systemd that answers there [default: system]
+    /// Bus to serve on: system, user, or a D-Bus address. DPEs are started on the systemd that
+    /// answers there [default: system]
     #[arg(long, value_name = "BUS")]
     bus: Option<BusSelection>,
     /// Directory of the database [default: $STATE_DIRECTORY, else /var/lib/cpe]
@@ -149,7 +150,8 @@ async fn serve(core: &Arc<Core>) -> anyhow::Result<()> {
                 notify(&[State::Status("connecting to the bus again")]);
                 session.close().await;
             }
-            // At the start, a wrong address or a missing policy file is for a person to see at once.
+            // At the start, a wrong address or a missing policy file is for a person to see at
+            // once.
             Err(error) if !served => return Err(error),
             Err(error) => tracing::warn!("{error:#}; tried again in {} ms", pause.as_millis()),
         }

@@ -1,7 +1,7 @@
 //! What would be done with a document, without doing it.
 //!
-//! For a deployment that exists its DPE answers, which knows the state of the guests. For a new one the same code runs here on
-//! an empty state: no service runs, every assembly answers.
+//! For a deployment that exists its DPE answers, which knows the state of the guests. For a new one
+//! the same code runs here on an empty state: no service runs, every assembly answers.
 
 use std::sync::Arc;
 
@@ -12,10 +12,11 @@ use crate::documents::Accepted;
 use crate::session::Session;
 use crate::supervisor;
 
-/// The plan as JSON ([`cpe_bus::status::Plan`]).
+/// The plan as JSON ([`cpe_status::Plan`]).
 ///
 /// # Errors
-/// [`Error::NotReady`] if the deployment exists and its DPE does not answer: a plan from an empty state would be wrong.
+/// [`Error::NotReady`] if the deployment exists and its DPE does not answer: a plan from an empty
+/// state would be wrong.
 pub async fn plan(session: &Arc<Session>, accepted: Accepted) -> Result<String> {
     let Some(deployment) = session.core.registry.get(&accepted.name) else {
         return session

@@ -1,15 +1,17 @@
 //! Units that run without a deployment.
 //!
-//! Every stored deployment has a supervisor, which sees to its unit. The other direction is here: a `dpe@` unit that runs and has
-//! no stored deployment is stopped, because nothing would ever ask it to end. Unless the database was lost: then what runs is
-//! what there is, and is taken over instead.
+//! Every stored deployment has a supervisor, which sees to its unit. The other direction is here: a
+//! `dpe@` unit that runs and has no stored deployment is stopped, because nothing would ever ask it
+//! to end. Unless the database was lost: then what runs is what there is, and is taken over
+//! instead.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use cpe_bus::json;
 use cpe_bus::names::{DPE_INTERFACE, DPE_PATH, deployment_of_unit, dpe_name};
-use cpe_bus::status::{self, DeploymentStatus};
+use cpe_status::DeploymentStatus;
 use uuid::Uuid;
 
 use crate::session::Session;
@@ -63,7 +65,8 @@ async fn ghosts(session: &Session) -> Result<Vec<String>, crate::systemd::Error>
 }
 
 async fn stop(session: &Session, unit: &str) {
-    // A deployment of that name may have been created since the list was made; while this is held, none is.
+    // A deployment of that name may have been created since the list was made; while this is held,
+    // none is.
     let _changes = session.core.changes.lock().await;
     if deployment_of_unit(unit).is_some_and(|name| session.core.registry.get(name).is_some()) {
         return;
@@ -123,7 +126,7 @@ async fn adopt(session: &Arc<Session>, unit: &str) -> Result<(), String> {
                 .deserialize()
                 .map_err(|error| format!("GetStatus: {error}"))?;
             let status: DeploymentStatus =
-                status::from_json(&text).map_err(|error| error.message())?;
+                json::from_json(&text).map_err(|error| error.message())?;
             if status.uuid.is_empty() {
                 Uuid::new_v4().to_string()
             } else {

@@ -1,12 +1,14 @@
-//! The deployments of this host in memory: what is wanted (the store's row) and what is seen (the view).
+//! The deployments of this host in memory: what is wanted (the store's row) and what is seen (the
+//! view).
 //!
-//! The store is the truth and is written first; this mirror saves a disk read per question. It outlives connections to the
-//! bus, so that a new connection finds everything that the last one knew.
+//! The store is the truth and is written first; this mirror saves a disk read per question. It
+//! outlives connections to the bus, so that a new connection finds everything that the last one
+//! knew.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cpe_bus::status::DeploymentState;
+use cpe_status::DeploymentState;
 use tokio::sync::Notify;
 
 use crate::store::Row;
@@ -45,7 +47,8 @@ impl Deployment {
         lock(&self.view).clone()
     }
 
-    /// Its state as the bus tells it: from the moment that a destroy is stored, it is being destroyed.
+    /// Its state as the bus tells it: from the moment that a destroy is stored, it is being
+    /// destroyed.
     pub fn state(&self) -> DeploymentState {
         match lock(&self.row).destroying {
             Some(_) => DeploymentState::Destroying,

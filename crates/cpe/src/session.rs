@@ -1,8 +1,9 @@
 //! One connection to the bus and everything that hangs on it.
 //!
-//! When the bus restarts, all that was built on the connection (objects, signal subscriptions, the supervisors) is dropped and
-//! made anew on the next one. So there is one way to come up, after a start of the daemon as after a restart of the bus, and it
-//! always begins by looking at how things are.
+//! When the bus restarts, all that was built on the connection (objects, signal subscriptions, the
+//! supervisors) is dropped and made anew on the next one. So there is one way to come up, after a
+//! start of the daemon as after a restart of the bus, and it always begins by looking at how things
+//! are.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -195,7 +196,8 @@ impl Session {
         }
     }
 
-    /// Signals only say where to look: each one has the supervisor concerned look at how things are.
+    /// Signals only say where to look: each one has the supervisor concerned look at how things
+    /// are.
     async fn listen(self: &Arc<Session>) -> zbus::Result<()> {
         let names = format!(
             "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',member='NameOwnerChanged',\
@@ -269,7 +271,8 @@ impl Session {
         self.on(&managers, |session, message| {
             let (_, _, new): (String, String, String) = message.body().deserialize()?;
             if !new.is_empty() {
-                // systemd executed itself anew: it may have forgotten our subscription, and jobs may have ended unheard.
+                // systemd executed itself anew: it may have forgotten our subscription, and jobs
+                // may have ended unheard.
                 let again = Arc::clone(session);
                 session.spawn(async move {
                     if let Err(error) = again.systemd.subscribe().await {
@@ -305,7 +308,8 @@ impl Session {
     }
 }
 
-/// Sends every recorded event as a signal, in order. What was recorded while there was no bus is sent on the next one.
+/// Sends every recorded event as a signal, in order. What was recorded while there was no bus is
+/// sent on the next one.
 async fn signal_events(session: Arc<Session>) {
     const AT_ONCE: u32 = 256;
     let core = Arc::clone(&session.core);

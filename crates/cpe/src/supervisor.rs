@@ -10,9 +10,9 @@
 //!  Destroying: Unload ── unloaded (durable) ──▶ StopUnit ── CleanUnit ── document deleted, event ──▶ gone
 //! ```
 //!
-//! It is level-triggered: a signal, a timer or a change of the store only makes it look again, and every look starts from the
-//! store, the unit and the DPE as they are. So a lost signal costs time, never correctness, and a CPE that was killed at any
-//! point goes on where it was.
+//! It is level-triggered: a signal, a timer or a change of the store only makes it look again, and
+//! every look starts from the store, the unit and the DPE as they are. So a lost signal costs time,
+//! never correctness, and a CPE that was killed at any point goes on where it was.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -22,8 +22,8 @@ use std::time::Duration;
 use cpe_bus::fields::Fields;
 use cpe_bus::names::{DPE_INTERFACE, DPE_PATH, deployment_path, dpe_name, dpe_unit};
 use cpe_bus::proxies::DpeProxy;
-use cpe_bus::status::DeploymentState;
 use cpe_bus::{Error as BusError, Event, EventKind};
+use cpe_status::DeploymentState;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use zbus::OwnedVariant;
@@ -200,7 +200,8 @@ impl Supervisor {
             return self.await_name(unit).await;
         };
         if dpe.generation > row.generation || dpe.is_unloaded() {
-            // The store was restored from a backup. What it holds is the truth, numbered so that the DPE takes it.
+            // The store was restored from a backup. What it holds is the truth, numbered so that
+            // the DPE takes it.
             let (name, above, keep) = (
                 row.name.clone(),
                 dpe.generation,
@@ -243,7 +244,8 @@ impl Supervisor {
             .store(move |store| {
                 let found = store.document(&name, 0)?;
                 if let Some((_, generation)) = &found {
-                    // Before the call: whoever destroys this deployment must know that the DPE may have services running.
+                    // Before the call: whoever destroys this deployment must know that the DPE may
+                    // have services running.
                     store.loaded(&name, *generation)?;
                 }
                 Ok(found)
@@ -576,7 +578,8 @@ impl DpeSays {
     }
 }
 
-/// A client of the deployment's DPE, for one call: it waits for its turn, which ends with the value.
+/// A client of the deployment's DPE, for one call: it waits for its turn, which ends with the
+/// value.
 pub struct DpeCall {
     proxy: DpeProxy<'static>,
     _turn: OwnedSemaphorePermit,

@@ -1,7 +1,8 @@
 //! systemd over its D-Bus API: start, stop and watch the units of the DPEs.
 //!
-//! Two traps of that API shape this file. Signals are sent only to connections that called Subscribe. And a job's result comes
-//! as a signal that may arrive before the reply that tells the job's path, so results wait here for whoever asks for them.
+//! Two traps of that API shape this file. Signals are sent only to connections that called
+//! Subscribe. And a job's result comes as a signal that may arrive before the reply that tells the
+//! job's path, so results wait here for whoever asks for them.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -21,10 +22,12 @@ pub const UNITS_PATH: &str = "/org/freedesktop/systemd1/unit";
 
 /// Longest wait for a job. Start and stop timeouts of the units themselves are shorter.
 const JOB_TIMEOUT: Duration = Duration::from_secs(120);
-/// How often, and with what pauses, a unit that is being cleaned is looked at: no job tells of its end.
+/// How often, and with what pauses, a unit that is being cleaned is looked at: no job tells of its
+/// end.
 const CLEANING_LOOKS: u32 = 250;
 const CLEANING_PAUSE: Duration = Duration::from_millis(20);
-/// Units that are looked at simultaneously. A bus lets a connection wait for 128 replies at once, and not one more.
+/// Units that are looked at simultaneously. A bus lets a connection wait for 128 replies at once,
+/// and not one more.
 const LOOKS: usize = 32;
 /// Job results that nobody has asked for yet; only those of the moment matter.
 const UNCLAIMED: usize = 1024;
@@ -90,7 +93,8 @@ pub struct Unit {
 /// How a run of a service ended, as systemd tells it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct End {
-    /// `success`, `exit-code`, `signal`, `core-dump`, `watchdog`, `timeout`, `oom-kill`, `start-limit-hit`, …
+    /// `success`, `exit-code`, `signal`, `core-dump`, `watchdog`, `timeout`, `oom-kill`,
+    /// `start-limit-hit`, …
     pub result: String,
     /// `CLD_*`: 1 exited, 2 killed, 3 dumped core; 0 none.
     pub code: i32,
@@ -188,8 +192,8 @@ impl Systemd {
         }
     }
 
-    /// Has systemd delete the unit's StateDirectory. The unit must be stopped. Returns when that is done, so that a unit of the
-    /// same name can start anew.
+    /// Has systemd delete the unit's StateDirectory. The unit must be stopped. Returns when that is
+    /// done, so that a unit of the same name can start anew.
     pub async fn clean_state(&self, unit: &str) -> Result<()> {
         let call = self
             .manager

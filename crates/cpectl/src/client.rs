@@ -3,10 +3,11 @@
 use std::io::Read;
 use std::path::Path;
 
+use cpe_bus::json;
 use cpe_bus::names::{CPE_NAME, deployment_path, is_deployment_name};
 use cpe_bus::proxies::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
-use cpe_bus::status::{self, DeploymentStatus};
 use cpe_bus::{BusSelection, DeploymentEntry};
+use cpe_status::DeploymentStatus;
 use zbus::Connection;
 use zbus::proxy::CacheProperties;
 
@@ -64,7 +65,8 @@ impl Client {
         Ok(entries?)
     }
 
-    /// A failure of a call to a deployment; if there is no such deployment, it says which there are.
+    /// A failure of a call to a deployment; if there is no such deployment, it says which there
+    /// are.
     pub async fn with_deployments(&self, error: cpe_bus::Error) -> Failure {
         let absent =
             error.foreign_name().as_deref() == Some("org.freedesktop.DBus.Error.UnknownObject");
@@ -81,7 +83,7 @@ impl Client {
 
     pub async fn status(&self, name: &str) -> Result<DeploymentStatus, Failure> {
         let text = self.deployment(name).await?.get_status().await?;
-        Ok(status::from_json(&text)?)
+        Ok(json::from_json(&text)?)
     }
 }
 

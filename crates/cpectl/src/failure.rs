@@ -1,4 +1,5 @@
-//! Every way to fail has an exit status, so that scripts need not read texts. The list is part of `cpectl --help`.
+//! Every way to fail has an exit status, so that scripts need not read texts. The list is part of
+//! `cpectl --help`.
 
 use std::process::ExitCode;
 

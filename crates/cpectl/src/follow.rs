@@ -1,7 +1,8 @@
 //! Following the event log without a gap and without a repetition, whatever restarts meanwhile.
 //!
-//! Signals are quick but may be missed; the log's cursor is exact. So a signal is taken only if it is the very next one, and
-//! otherwise, as after every restart of the daemon or the bus, the log is read on from the last cursor.
+//! Signals are quick but may be missed; the log's cursor is exact. So a signal is taken only if it
+//! is the very next one, and otherwise, as after every restart of the daemon or the bus, the log is
+//! read on from the last cursor.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -134,7 +135,8 @@ impl Follower {
                         self.cursor = next;
                     }
                     Err(_) if link.events.inner().connection().is_closed() => self.link = None,
-                    // The daemon is away; its return is told by the bus, but may have been before we listened.
+                    // The daemon is away; its return is told by the bus, but may have been before
+                    // we listened.
                     Err(_) => tokio::time::sleep(PAUSE).await,
                 }
                 continue;

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use cpe_bus::cloudevents::rfc3339;
-use cpe_bus::status::{AssemblyState, DeploymentState, ServiceState};
+use cpe_status::{AssemblyState, DeploymentState, ServiceState};
 use serde::Serialize;
 
 use crate::failure::Failure;

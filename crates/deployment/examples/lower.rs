@@ -1,4 +1,5 @@
-//! `cargo run -p deployment --example lower < DOCUMENT`: the report, and the configuration that the document is lowered to.
+//! `cargo run -p deployment --example lower < DOCUMENT`: the report, and the configuration that the
+//! document is lowered to.
 
 use std::io::Read as _;
 

@@ -1,13 +1,14 @@
-//! Deployment documents: from the XML that a cloud manager sends to a checked model, and from the model to the
-//! configuration that the policy engine reads.
+//! Deployment documents: from the XML that a cloud manager sends to a checked model, and from the
+//! model to the configuration that the policy engine reads.
 //!
 //! ```text
 //! bytes ─ tree ─→ elements with positions ─ reader ─→ Deployment ─ lower ─→ <configuration> for the policy engine
 //!                                              └── configuration: Pacemaker's own elements, checked, taken verbatim
 //! ```
 //!
-//! The crate does no I/O. Every problem of a document is reported at once, each with its line and column and with what
-//! would be right; `docs/deployment-document.md` is the reference of the format, [`SCHEMA`] its RELAX NG schema.
+//! The crate does no I/O. Every problem of a document is reported at once, each with its line and
+//! column and with what would be right; `docs/deployment-document.md` is the reference of the
+//! format, [`SCHEMA`] its RELAX NG schema.
 //!
 //! ```
 //! let deployment = deployment::read(br#"
@@ -34,12 +35,15 @@ pub use model::{
 pub use problem::{Problem, Severity};
 pub use tree::{MAX_DEPTH, MAX_SIZE};
 
-/// The RELAX NG schema of deployment documents (XML syntax), for cloud managers to check against before they send.
+/// The RELAX NG schema of deployment documents (XML syntax), for cloud managers to check against
+/// before they send.
 ///
-/// It describes form only; [`read`] also checks what a grammar cannot: that names are unique and references exist.
+/// It describes form only; [`read`] also checks what a grammar cannot: that names are unique and
+/// references exist.
 pub const SCHEMA: &str = include_str!("../../../docs/deployment.rng");
 
-/// What reading a document gave: the deployment unless there is an error, and everything there is to say about it.
+/// What reading a document gave: the deployment unless there is an error, and everything there is
+/// to say about it.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// `None` exactly if one of the problems is an error.
@@ -48,7 +52,8 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
 }
 
-/// Reads and checks a document. Err: all problems at once, in the order of the document, warnings among them.
+/// Reads and checks a document. Err: all problems at once, in the order of the document, warnings
+/// among them.
 pub fn read(document: &[u8]) -> Result<Deployment, Vec<Problem>> {
     let outcome = read_with_warnings(document);
     outcome.deployment.ok_or(outcome.problems)

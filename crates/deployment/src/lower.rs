@@ -1,6 +1,8 @@
-//! The model to the policy engine's configuration: assemblies become nodes, services primitives, the short forms constraints.
+//! The model to the policy engine's configuration: assemblies become nodes, services primitives,
+//! the short forms constraints.
 //!
-//! Generated ids contain a `.`, which no name can, so they never meet the ids of services. Ids of resources are the services' own.
+//! Generated ids contain a `.`, which no name can, so they never meet the ids of services. Ids of
+//! resources are the services' own.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -56,7 +58,8 @@ fn lower(deployment: &Deployment) -> Xml {
     xml
 }
 
-/// What is lowered comes first: of two sets of options, the later one wins (Pacemaker Explained, "Rules").
+/// What is lowered comes first: of two sets of options, the later one wins (Pacemaker Explained,
+/// "Rules").
 fn section(xml: &mut Xml, name: &'static str, raw: &str, lowered: impl FnOnce(&mut Xml)) {
     xml.open(name, &[]);
     lowered(xml);
@@ -70,7 +73,8 @@ fn cluster_options(xml: &mut Xml, deployment: &Deployment) {
         ("cluster-name", deployment.name.as_str()),
         // a lost assembly is made safe before its services start elsewhere …
         ("stonith-enabled", "true"),
-        // … by the DPE itself, so there is a fencing device even without a resource of class stonith
+        // … by the DPE itself, so there is a fencing device even without a resource of class
+        // stonith
         ("have-watchdog", "true"),
         // one DPE decides; there is no second partition that could decide otherwise
         ("no-quorum-policy", "ignore"),
@@ -85,8 +89,8 @@ fn cluster_options(xml: &mut Xml, deployment: &Deployment) {
     xml.set("cluster_property_set", "deployment.options", &options);
 }
 
-/// What users of the short forms expect: a service stays where it runs, and an old failure does not keep it down for ever.
-/// A document of Pacemaker's elements only gets Pacemaker's own defaults.
+/// What users of the short forms expect: a service stays where it runs, and an old failure does not
+/// keep it down for ever. A document of Pacemaker's elements only gets Pacemaker's own defaults.
 fn service_defaults(xml: &mut Xml, deployment: &Deployment) {
     if deployment
         .services
@@ -147,7 +151,8 @@ fn cloned(xml: &mut Xml, id: &str, instances: Option<Instances>, content: impl F
         return content(xml);
     };
     xml.open_id("clone", &resource_id(id, instances), &[]);
-    // interleave: an instance waits for the instances in its own assembly only, not for those of all
+    // interleave: an instance waits for the instances in its own assembly only, not for those of
+    // all
     let number = match count {
         Instances::All => None,
         Instances::Count(number) => Some(number.to_string()),
@@ -355,7 +360,8 @@ fn given<'v>(pairs: &'v [(&'static str, Option<String>)]) -> Vec<(&'static str, 
         .collect()
 }
 
-/// Indented XML text, and the ids in it. An element that is closed at once is written as an empty one.
+/// Indented XML text, and the ids in it. An element that is closed at once is written as an empty
+/// one.
 #[derive(Default)]
 struct Xml {
     out: String,

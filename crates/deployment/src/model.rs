@@ -1,6 +1,8 @@
-//! What a deployment document says, after every check: the types that the controller, the daemons and the lowering share.
+//! What a deployment document says, after every check: the types that the controller, the daemons
+//! and the lowering share.
 //!
-//! All references are resolved, all names unique, all durations typed. Positions are gone: they matter only while reading.
+//! All references are resolved, all names unique, all durations typed. Positions are gone: they
+//! matter only while reading.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,8 +22,8 @@ pub struct Deployment {
     pub heartbeat: Heartbeat,
     /// In the order of the document. Names are unique.
     pub assemblies: Vec<Assembly>,
-    /// Every primitive resource: services in the order of the document (pinned ones with their assemblies first, then free ones),
-    /// then the primitives of `<configuration>`. Ids are unique.
+    /// Every primitive resource: services in the order of the document (pinned ones with their
+    /// assemblies first, then free ones), then the primitives of `<configuration>`. Ids are unique.
     pub services: Vec<Service>,
     /// Groups of the short form, each a range of `services`.
     pub groups: Vec<Group>,
@@ -29,7 +31,8 @@ pub struct Deployment {
     pub constraints: Vec<Constraint>,
     /// What `<configuration>` holds, verbatim.
     pub raw: RawConfiguration,
-    /// The longest time that any stop operation may take: after a lease has ended, stops may still run for this long.
+    /// The longest time that any stop operation may take: after a lease has ended, stops may still
+    /// run for this long.
     pub longest_stop_timeout: Duration,
 }
 
@@ -41,14 +44,16 @@ impl Deployment {
             .find(|assembly| assembly.name == name)
     }
 
-    /// The service whose resource has that id. Instances of clones (`web:0`) are found by their id without suffix.
+    /// The service whose resource has that id. Instances of clones (`web:0`) are found by their id
+    /// without suffix.
     pub fn service(&self, id: &str) -> Option<&Service> {
         let base = id.split_once(':').map_or(id, |(base, _)| base);
         self.services.iter().find(|service| service.id == base)
     }
 
-    /// `<configuration>…</configuration>` as the policy engine and Pacemaker's tools read it: the assemblies as nodes, the short
-    /// forms lowered to Pacemaker's elements, and what the document's own `<configuration>` holds. Deterministic.
+    /// `<configuration>…</configuration>` as the policy engine and Pacemaker's tools read it: the
+    /// assemblies as nodes, the short forms lowered to Pacemaker's elements, and what the
+    /// document's own `<configuration>` holds. Deterministic.
     pub fn configuration(&self) -> String {
         crate::lower::configuration(self)
     }
@@ -61,7 +66,8 @@ pub struct Heartbeat {
     pub interval: Duration,
     /// An assembly that was not heard for this long is lost.
     pub timeout: Duration,
-    /// An agent that got no answer for this long stops its services by itself (fencing mode `lease`).
+    /// An agent that got no answer for this long stops its services by itself (fencing mode
+    /// `lease`).
     pub lease: Duration,
 }
 
@@ -81,7 +87,8 @@ pub struct Assembly {
     /// Also the id and the name of the policy engine's node.
     pub name: String,
     pub uuid: Option<String>,
-    /// Where its agent listens. `None`: the assembly cannot be reached, and the reader warned about it.
+    /// Where its agent listens. `None`: the assembly cannot be reached, and the reader warned about
+    /// it.
     pub address: Option<Address>,
     pub fencing: Fencing,
     /// Its failures within a period that fail the whole deployment.
@@ -165,7 +172,8 @@ impl FencingMode {
     }
 }
 
-/// This many failures within this period fail the next higher level: a service its assembly, an assembly its deployment.
+/// This many failures within this period fail the next higher level: a service its assembly, an
+/// assembly its deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Escalation {
     /// At least 1.
@@ -177,8 +185,9 @@ pub struct Escalation {
 /// One primitive resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// The resource's id in the configuration, and what status, events and commands call it: the name, or `NAME-ASSEMBLY` if
-    /// services of several assemblies have this name. Unique in the deployment.
+    /// The resource's id in the configuration, and what status, events and commands call it: the
+    /// name, or `NAME-ASSEMBLY` if services of several assemblies have this name. Unique in the
+    /// deployment.
     pub id: String,
     /// As the document says.
     pub name: String,
@@ -186,7 +195,8 @@ pub struct Service {
     /// The assembly that it is pinned to; `None`: it may run in any, and moves.
     pub assembly: Option<String>,
     pub agent: Agent,
-    /// Instance attributes, in the order of the document, references resolved. Empty for primitives of `<configuration>`.
+    /// Instance attributes, in the order of the document, references resolved. Empty for primitives
+    /// of `<configuration>`.
     pub parameters: Vec<Parameter>,
     /// Time between two monitors; `None`: not monitored.
     pub monitor_interval: Option<Duration>,
@@ -204,7 +214,8 @@ pub struct Service {
     pub stickiness: Option<Score>,
     /// `false`: kept stopped.
     pub enabled: bool,
-    /// How many at a time, each in another assembly; `None`: one. For those of `<configuration>`: `All` in a clone or bundle.
+    /// How many at a time, each in another assembly; `None`: one. For those of `<configuration>`:
+    /// `All` in a clone or bundle.
     pub instances: Option<Instances>,
     /// What it uses of an assembly's capacity.
     pub utilization: BTreeMap<String, u32>,
@@ -215,7 +226,8 @@ pub struct Service {
 pub enum Origin {
     /// A `<service>`.
     Service,
-    /// A `<primitive>` of `<configuration>`: everything but `id`, `agent` is known to the policy engine only.
+    /// A `<primitive>` of `<configuration>`: everything but `id`, `agent` is known to the policy
+    /// engine only.
     Configuration,
 }
 
@@ -311,7 +323,8 @@ impl fmt::Display for Score {
     }
 }
 
-/// A rule between resources, or between a resource and an assembly. The strings are ids in the configuration.
+/// A rule between resources, or between a resource and an assembly. The strings are ids in the
+/// configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Constraint {
     /// `<service_dependency>`: `then` starts after `first` and stops before it.
@@ -320,7 +333,8 @@ pub enum Constraint {
         then: String,
         kind: OrderKind,
     },
-    /// `<collocation>`, `<together>`, `<separate>`: `resource` is placed with (or, negative, away from) `with`.
+    /// `<collocation>`, `<together>`, `<separate>`: `resource` is placed with (or, negative, away
+    /// from) `with`.
     Collocation {
         resource: String,
         with: String,

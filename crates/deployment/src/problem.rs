@@ -1,7 +1,8 @@
 //! What is wrong with a document, where, and what would be right.
 //!
-//! While reading, a position is a byte offset; lines and columns are computed at the end, in one sweep over the text, so that a
-//! document of one long line with many problems costs no more than any other.
+//! While reading, a position is a byte offset; lines and columns are computed at the end, in one
+//! sweep over the text, so that a document of one long line with many problems costs no more than
+//! any other.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,10 +10,12 @@ use std::fmt;
 /// More problems than this are counted, not listed.
 const MAX_PROBLEMS: usize = 500;
 
-/// More problems than this are not even kept. They are found in another order than they are listed in, hence more than are listed.
+/// More problems than this are not even kept. They are found in another order than they are listed
+/// in, hence more than are listed.
 const MAX_KEPT: usize = 10 * MAX_PROBLEMS;
 
-/// Words that are compared for suggestions in one document, so that a large and thoroughly wrong one costs no more than a right one.
+/// Words that are compared for suggestions in one document, so that a large and thoroughly wrong
+/// one costs no more than a right one.
 const MAX_COMPARED: usize = 100_000;
 
 /// How bad a problem is.
@@ -225,7 +228,8 @@ pub(crate) fn suggest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>)
     }
 }
 
-/// Edits between two words: insert, delete, replace, or swap two neighbours (restricted Damerau-Levenshtein), ignoring case.
+/// Edits between two words: insert, delete, replace, or swap two neighbours (restricted
+/// Damerau-Levenshtein), ignoring case.
 fn distance(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.chars().map(|c| c.to_ascii_lowercase()).collect();
     let b: Vec<char> = b.chars().map(|c| c.to_ascii_lowercase()).collect();

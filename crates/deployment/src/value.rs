@@ -1,4 +1,5 @@
-//! The scalars of a document: names, durations, scores, addresses. Each parser gives the value or what would be right.
+//! The scalars of a document: names, durations, scores, addresses. Each parser gives the value or
+//! what would be right.
 
 use std::time::Duration;
 
@@ -49,7 +50,8 @@ fn proposed_name(text: &str) -> String {
     mapped.trim_matches('-').to_owned()
 }
 
-/// As [`name`], beginning with a letter: names of services and groups, which become XML ids in the configuration.
+/// As [`name`], beginning with a letter: names of services and groups, which become XML ids in the
+/// configuration.
 pub(crate) fn service_name(text: &str) -> Parsed<String> {
     if text.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(
@@ -59,7 +61,8 @@ pub(crate) fn service_name(text: &str) -> Parsed<String> {
     name(text)
 }
 
-/// Names of parameters, attributes and capacities: what can be part of an environment variable and of an XML id.
+/// Names of parameters, attributes and capacities: what can be part of an environment variable and
+/// of an XML id.
 pub(crate) fn key(text: &str) -> Parsed<String> {
     let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let valid = |c: char| first(c) || matches!(c, '-' | '.');
@@ -143,7 +146,8 @@ pub(crate) fn duration_text(duration: Duration) -> String {
     }
 }
 
-/// Pacemaker's score: an integer, `INFINITY`, `+INFINITY` or `-INFINITY`. Larger integers are infinite too.
+/// Pacemaker's score: an integer, `INFINITY`, `+INFINITY` or `-INFINITY`. Larger integers are
+/// infinite too.
 pub(crate) fn score(text: &str) -> Parsed<Score> {
     match text {
         "INFINITY" | "+INFINITY" => return Ok(Score::INFINITY),

@@ -1,4 +1,5 @@
-//! What the policy engine decides on lowered documents: that the options, scores and pins are those that users expect.
+//! What the policy engine decides on lowered documents: that the options, scores and pins are those
+//! that users expect.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +17,8 @@ fn schedule(deployment: &Deployment, status: &str) -> Schedule {
     policy_engine::schedule(&cib, 1_700_000_000, RunOptions::default())
 }
 
-/// The state when these resources run, each started with the parameters of that digest, and this node, if any, is lost.
+/// The state when these resources run, each started with the parameters of that digest, and this
+/// node, if any, is lost.
 fn status(
     deployment: &Deployment,
     running: Running,
@@ -51,7 +53,8 @@ fn status(
     status
 }
 
-/// The transition summary of a document that follows on another, whose resources run; this node, if any, is lost.
+/// The transition summary of a document that follows on another, whose resources run; this node, if
+/// any, is lost.
 fn decided_after(before: &str, document: &str, running: Running, lost: Option<&str>) -> String {
     let read = |text: &str| deployment::read(text.as_bytes()).expect("a valid document");
     let (before, now) = (read(before), read(document));

@@ -1,4 +1,5 @@
-//! Every document of `tests/malformed/` is refused with the error that `expected.txt` has for it, and nothing else happens.
+//! Every document of `tests/malformed/` is refused with the error that `expected.txt` has for it,
+//! and nothing else happens.
 
 use std::collections::BTreeMap;
 use std::fs;

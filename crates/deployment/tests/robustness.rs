@@ -1,4 +1,5 @@
-//! Whatever the bytes are, there is an answer: a deployment, or problems that point into the document.
+//! Whatever the bytes are, there is an answer: a deployment, or problems that point into the
+//! document.
 
 use deployment::{Severity, read_with_warnings};
 use proptest::prelude::*;

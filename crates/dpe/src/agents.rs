@@ -1,4 +1,5 @@
-//! Streams to the guest agents: one task per assembly that connects again and again, says Hello, and carries calls and signals.
+//! Streams to the guest agents: one task per assembly that connects again and again, says Hello,
+//! and carries calls and signals.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,7 +18,8 @@ use tokio::task::JoinHandle;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest wait: bounds how late a guest is noticed that comes back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// An agent that has not answered a call by then is given up; the next History tells what became of it.
+/// An agent that has not answered a call by then is given up; the next History tells what became of
+/// it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the controller wants of one agent, in order.
@@ -80,7 +82,8 @@ impl Agents {
         self.links.remove(assembly);
     }
 
-    /// Has an agent do something. Without stream nothing happens: the controller asks again after the next History.
+    /// Has an agent do something. Without stream nothing happens: the controller asks again after
+    /// the next History.
     pub fn call(&self, assembly: &str, call: Call) {
         if let Some(link) = self.links.get(assembly) {
             let _ = link.calls.send(call);
@@ -134,7 +137,8 @@ async fn keep_connected(
                 }
             }
         }
-        // Calls for the stream that is gone; who waits for an answer must not wait for the next one.
+        // Calls for the stream that is gone; who waits for an answer must not wait for the next
+        // one.
         while calls.try_recv().is_ok() {}
         if up {
             pause = SHORTEST_PAUSE;
@@ -222,7 +226,8 @@ async fn run_stream(
 
     let reading = async {
         loop {
-            // In this order, where several have come in: an operation's end must not overtake what its agent has set.
+            // In this order, where several have come in: an operation's end must not overtake what
+            // its agent has set.
             tokio::select! {
                 biased;
                 changed = attributes.next() => {
@@ -262,7 +267,8 @@ async fn run_stream(
                                 record: Box::new(crate::convert::record(record)),
                             });
                         }
-                        // What it meant is in the History of the next stream, if it makes sense there.
+                        // What it meant is in the History of the next stream, if it makes sense
+                        // there.
                         Err(error) => return End::Closed(format!("the agent sent a bad record: {}", error.message())),
                     }
                 }
@@ -309,7 +315,8 @@ async fn perform(
     let epoch = connect.epoch;
     match call {
         Call::Renew(stamp) => {
-            // Without a reply, which would only wake both sides once more: the next heartbeat tells whether the lease runs.
+            // Without a reply, which would only wake both sides once more: the next heartbeat tells
+            // whether the lease runs.
             let renewal = async { Ok(agent.inner().call_noreply("Renew", &(epoch, stamp)).await?) };
             within(renewal).await?;
         }

@@ -1,4 +1,5 @@
-//! `org.cloudpolicy.Dpe1.NAME` on the bus: requests in, status out. Comes back by itself when the bus restarts.
+//! `org.cloudpolicy.Dpe1.NAME` on the bus: requests in, status out. Comes back by itself when the
+//! bus restarts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,8 @@ pub struct Public {
     pub epoch: u64,
 }
 
-/// Serves until the shell ends: connects, takes the name, and does so again whenever the bus goes away.
+/// Serves until the shell ends: connects, takes the name, and does so again whenever the bus goes
+/// away.
 pub async fn serve(
     deployment: String,
     bus: BusSelection,
@@ -64,7 +66,8 @@ pub async fn serve(
                 connection.send_replace(None);
                 tracing::warn!("the connection to the {bus} bus is lost; connecting again");
             }
-            // At the start, a wrong address or a missing policy file is for a person to see at once.
+            // At the start, a wrong address or a missing policy file is for a person to see at
+            // once.
             Err(error) if !served => return Err(error),
             Err(error) => {
                 tracing::warn!("{error:#}; tried again in {} ms", pause.as_millis());
@@ -183,8 +186,8 @@ impl DpeObject {
     }
 }
 
-/// Does what takes long off the event loop, which has heartbeats to answer. The turn ends with the work, whether or not the caller
-/// waits for it.
+/// Does what takes long off the event loop, which has heartbeats to answer. The turn ends with the
+/// work, whether or not the caller waits for it.
 async fn off_the_loop<T: Send + 'static>(
     turn: OwnedSemaphorePermit,
     work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -208,7 +211,8 @@ fn refused(refusal: Refusal) -> Error {
     }
 }
 
-/// Only root, this daemon's own user and the CPE may change a deployment here; everyone else asks the CPE.
+/// Only root, this daemon's own user and the CPE may change a deployment here; everyone else asks
+/// the CPE.
 async fn require_administrator(connection: &Connection, header: &Header<'_>) -> Result<()> {
     let denied = |text: String| Error::AccessDenied(text);
     let sender = header

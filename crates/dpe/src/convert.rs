@@ -1,4 +1,5 @@
-//! Between the bus's records and the controller's: the same fields, in types of crates that do not know each other.
+//! Between the bus's records and the controller's: the same fields, in types of crates that do not
+//! know each other.
 
 use controller::{Attribute, Attributes, Event, Hello, Operation, Record, RecordState};
 use cpe_bus::{HelloReply, NodeAttributes, OperationRecord, OperationState};

@@ -1,7 +1,8 @@
-//! Why services are where they are: the policy engine's own notes on what it decides about the state as it is now.
+//! Why services are where they are: the policy engine's own notes on what it decides about the
+//! state as it is now.
 //!
-//! It decides once more, with a journal, on what it would be asked now; so the answer is about this moment, and costs the controller
-//! nothing but a copy of its input.
+//! It decides once more, with a journal, on what it would be asked now; so the answer is about this
+//! moment, and costs the controller nothing but a copy of its input.
 
 use controller::Controller;
 use controller::Time;
@@ -30,7 +31,8 @@ impl Basis {
     /// A copy of what the controller knows.
     ///
     /// # Errors
-    /// [`Error::NotReady`] if nothing is loaded, or nothing is decided because there are assemblies of which nothing is known.
+    /// [`Error::NotReady`] if nothing is loaded, or nothing is decided because there are assemblies
+    /// of which nothing is known.
     pub fn of(controller: &Controller, now: Time) -> Result<Basis> {
         if controller.document().is_none() {
             return Err(Error::NotReady(

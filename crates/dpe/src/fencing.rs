@@ -1,4 +1,5 @@
-//! Making an assembly safe with a device: a unit of the host's systemd, or a ClusterLabs fence agent.
+//! Making an assembly safe with a device: a unit of the host's systemd, or a ClusterLabs fence
+//! agent.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -39,7 +40,8 @@ pub async fn fence(request: &FenceRequest, bus: Option<Connection>) -> Result<()
     }
 }
 
-/// Cuts the unit's power: everything in it is killed, then it is stopped, then (`reboot`) started again.
+/// Cuts the unit's power: everything in it is killed, then it is stopped, then (`reboot`) started
+/// again.
 async fn power_unit(bus: &Connection, unit: &str, reboot: bool) -> anyhow::Result<()> {
     let systemd = SystemdManagerProxy::builder(bus)
         .cache_properties(CacheProperties::No)

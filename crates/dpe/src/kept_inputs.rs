@@ -1,4 +1,5 @@
-//! The last inputs of the policy engine and its answers, for people: `policy-simulate -x FILE -S` replays any decision.
+//! The last inputs of the policy engine and its answers, for people: `policy-simulate -x FILE -S`
+//! replays any decision.
 
 use std::path::{Path, PathBuf};
 

@@ -7,10 +7,12 @@
 //!  clock ──▶ shell: inputs ─▶ Controller ─▶ effects ─▶ store (first, synced), agents, fencing, outbox, inputs on disk
 //! ```
 //!
-//! It decides nothing: every decision is the controller's. What it adds is order: an effect is done only after the state that it
-//! follows from is durable, and a request is answered only after that too.
+//! It decides nothing: every decision is the controller's. What it adds is order: an effect is done
+//! only after the state that it follows from is durable, and a request is answered only after that
+//! too.
 //!
-//! It is a library with a small program, so that tests of other parts can have a real DPE beside them.
+//! It is a library with a small program, so that tests of other parts can have a real DPE beside
+//! them.
 
 mod agents;
 mod bus;
@@ -26,8 +28,8 @@ use std::path::Path;
 
 use cpe_bus::BusSelection;
 
-/// Runs a deployment on a bus until a signal asks it to end, with its state in `directory`, keeping the last `keep_inputs` inputs of
-/// the policy engine there.
+/// Runs a deployment on a bus until a signal asks it to end, with its state in `directory`, keeping
+/// the last `keep_inputs` inputs of the policy engine there.
 ///
 /// # Errors
 /// If the saved state or the bus cannot be used, or another DPE has taken over.

@@ -8,7 +8,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use cpe_bus::BusSelection;
 use cpe_bus::names::is_deployment_name;
 
-/// The daemon of one deployment: keeps its services running where the policy says. Started by cpe as dpe@NAME.service.
+/// The daemon of one deployment: keeps its services running where the policy says. Started by cpe
+/// as dpe@NAME.service.
 #[derive(Debug, Parser)]
 #[command(
     name = "dpe",
@@ -26,7 +27,8 @@ struct Options {
     /// Directory of the saved state [default: $STATE_DIRECTORY, else /var/lib/dpe/NAME]
     #[arg(long, value_name = "DIRECTORY")]
     state_dir: Option<PathBuf>,
-    /// How many inputs of the policy engine (CIB and graph) are kept under DIRECTORY/inputs; 0 keeps none
+    /// How many inputs of the policy engine (CIB and graph) are kept under DIRECTORY/inputs; 0
+    /// keeps none
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     keep_inputs: u64,
     #[command(subcommand)]

@@ -1,4 +1,5 @@
-//! Events on their way to the CPE's log, in order, as often as it takes. The controller keeps them until they are acknowledged.
+//! Events on their way to the CPE's log, in order, as often as it takes. The controller keeps them
+//! until they are acknowledged.
 
 use std::time::Duration;
 

@@ -37,7 +37,8 @@ fn now() -> Time {
     }
 }
 
-/// Says that a deadline was slept through: the controller excuses the silence of that time, and who reads the journal should know why.
+/// Says that a deadline was slept through: the controller excuses the silence of that time, and who
+/// reads the journal should know why.
 fn tell_stall(name: &str, deadline: Option<u64>) {
     let late = Duration::from_micros(
         now()
@@ -128,7 +129,8 @@ pub async fn run(
                 }
             }
             Some(question) = questions.recv() => shell.answer(question).await?,
-            // The timer stands still while the host sleeps: then the tick comes late, and the controller notices.
+            // The timer stands still while the host sleeps: then the tick comes late, and the
+            // controller notices.
             () = sleep_until(deadline) => {
                 tell_stall(name, deadline);
                 shell.take(Input::Tick);
@@ -199,7 +201,8 @@ impl Shell {
                 Effect::Persist(changes) => self.store.write(&changes)?,
                 Effect::Connect(connect) => self.agents.connect(connect),
                 Effect::Disconnect { assembly } => {
-                    // An agent that is released must hear of it, or its lease would stop what is to run on.
+                    // An agent that is released must hear of it, or its lease would stop what is to
+                    // run on.
                     self.finish_releases().await;
                     self.agents.disconnect(&assembly);
                 }
@@ -258,7 +261,8 @@ impl Shell {
         Ok(())
     }
 
-    /// Shows the state. "Unloaded" is shown only when the log has all events: whoever waits for it may delete what is saved here.
+    /// Shows the state. "Unloaded" is shown only when the log has all events: whoever waits for it
+    /// may delete what is saved here.
     fn publish(&self) {
         let state = match self.controller.state() {
             "unloaded" if !self.unloaded || self.undelivered > 0 => "unloading",

@@ -18,8 +18,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens `DIRECTORY/state.sqlite`, making it if there is none. A damaged file is kept aside, and the state begins empty: the
-    /// CPE gives the document again, and the agents tell what runs.
+    /// Opens `DIRECTORY/state.sqlite`, making it if there is none. A damaged file is kept aside,
+    /// and the state begins empty: the CPE gives the document again, and the agents tell what runs.
     ///
     /// # Errors
     /// If the directory cannot be used, or the file was written by a newer version.
@@ -79,7 +79,8 @@ impl Store {
             Ok(durable) => Ok(durable),
             Err(damaged) => {
                 let path = self.path.clone();
-                // The file must be closed before it is renamed, or its journal is written under the old name.
+                // The file must be closed before it is renamed, or its journal is written under the
+                // old name.
                 self.connection = Connection::open_in_memory()?;
                 keep_aside(&path, &damaged.to_string())?;
                 *self = Store::try_open(&path)?;

@@ -1,12 +1,14 @@
-//! The scheduler: a cluster's configuration and state in, a transition graph out. Pure: no I/O, no clock, no global state.
+//! The scheduler: a cluster's configuration and state in, a transition graph out. Pure: no I/O, no
+//! clock, no global state.
 //!
 //! ```text
 //! xml → configuration → status → constraints → assignment → actions → ordering → graph
 //!       (ch. 1)         (ch. 2)  (ch. 3, 5)    (ch. 3, 4)   (ch. 5)    (ch. 5)    (ch. 5)
 //! ```
 //!
-//! Each stage is a folder whose first file says what it reads and writes; all of them work on one [`model::Cluster`]. `simulation`
-//! executes a graph on a copy of the input, `output` renders texts. The rules are those of Pacemaker 3.0.2's scheduler.
+//! Each stage is a folder whose first file says what it reads and writes; all of them work on one
+//! [`model::Cluster`]. `simulation` executes a graph on a copy of the input, `output` renders
+//! texts. The rules are those of Pacemaker 3.0.2's scheduler.
 
 #![warn(missing_docs)]
 
@@ -68,15 +70,16 @@ impl Cib {
     /// Parses a CIB. A missing `status` section is added empty.
     ///
     /// # Errors
-    /// [`Error::Xml`] and [`Error::TooMuch`] with line and column, [`Error::NotACib`], [`Error::TooNew`].
+    /// [`Error::Xml`] and [`Error::TooMuch`] with line and column, [`Error::NotACib`],
+    /// [`Error::TooNew`].
     pub fn parse(text: &str) -> Result<Cib, Error> {
         let cib = Cib::parse_accepted(text)?;
         configuration::expansion::check(&cib.document)?;
         Ok(cib)
     }
 
-    /// The same without [`Error::TooMuch`], for a configuration that was accepted already: what is running has to be managed, also while
-    /// there are more nodes than it was accepted with.
+    /// The same without [`Error::TooMuch`], for a configuration that was accepted already: what is
+    /// running has to be managed, also while there are more nodes than it was accepted with.
     ///
     /// # Errors
     /// [`Error::Xml`] with line and column, [`Error::NotACib`], [`Error::TooNew`].
@@ -133,7 +136,8 @@ impl Cib {
 /// A scheduled cluster.
 #[derive(Debug)]
 pub struct Schedule {
-    /// The working set after all stages: where everything is assigned, all actions with their reasons, score lines, messages.
+    /// The working set after all stages: where everything is assigned, all actions with their
+    /// reasons, score lines, messages.
     pub cluster: Cluster,
     /// What has to be done.
     pub graph: TransitionGraph,
@@ -141,7 +145,8 @@ pub struct Schedule {
     pub summary: Vec<output::summary::Change>,
 }
 
-/// Reads configuration and status (stages A1–A8), without scheduling: what runs where now. `now`: epoch seconds.
+/// Reads configuration and status (stages A1–A8), without scheduling: what runs where now. `now`:
+/// epoch seconds.
 pub fn load(cib: &Cib, now: i64, run: RunOptions) -> Cluster {
     let mut cluster = Cluster::new(cib.document.clone(), now, run);
     configuration::unpack(&mut cluster);
@@ -187,7 +192,8 @@ pub fn operation_digest(action: &GraphAction) -> String {
     )
 }
 
-/// The digest of resource parameters: what an executor records as `op-restart-digest` of those that force a restart.
+/// The digest of resource parameters: what an executor records as `op-restart-digest` of those that
+/// force a restart.
 pub fn parameters_digest<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     configuration::digests::of_attributes(parameters)
 }

@@ -1,4 +1,5 @@
-//! Scores: integers that saturate at ±1,000,000 and whose negative infinity absorbs (scheduler-spec/03 §1.2).
+//! Scores: integers that saturate at ±1,000,000 and whose negative infinity absorbs
+//! (scheduler-spec/03 §1.2).
 
 use std::fmt;
 

@@ -1,16 +1,18 @@
 //! The rules of the scheduler, one small case each.
 //!
-//! A case is a cluster in a few lines and what the scheduler makes of it. `tests/cases/*.txt` hold the cases; `tests/fixture/mod.rs`
-//! documents their language. To record what the scheduler does now, after reading the difference:
-//! `RECORD_CASES=1 cargo test -p policy-engine --test cases`. With `WRITE_CIBS=DIR` each case's input is written to `DIR/NAME.xml`, so that
-//! other schedulers can be asked about it.
+//! A case is a cluster in a few lines and what the scheduler makes of it. `tests/cases/*.txt` hold
+//! the cases; `tests/fixture/mod.rs` documents their language. To record what the scheduler does
+//! now, after reading the difference: `RECORD_CASES=1 cargo test -p policy-engine --test cases`.
+//! With `WRITE_CIBS=DIR` each case's input is written to `DIR/NAME.xml`, so that other schedulers
+//! can be asked about it.
 
 mod fixture;
 
-use fixture::Case;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+
+use fixture::Case;
 
 fn case_files() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");

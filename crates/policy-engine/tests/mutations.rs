@@ -1,6 +1,8 @@
-//! Any byte sequence as a CIB gives a result or an error, never a panic: seeded mutations of small CIBs, through the whole engine.
+//! Any byte sequence as a CIB gives a result or an error, never a panic: seeded mutations of small
+//! CIBs, through the whole engine.
 //!
-//! `fuzz/` has the same as a target of cargo-fuzz, for longer runs. `MUTATIONS=100000` lengthens this one.
+//! `fuzz/` has the same as a target of cargo-fuzz, for longer runs. `MUTATIONS=100000` lengthens
+//! this one.
 
 use policy_engine::{Cib, RunOptions, graph, schedule};
 

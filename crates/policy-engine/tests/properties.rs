@@ -2,11 +2,12 @@
 
 mod clusters;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use clusters::{Kind, Setup, setup};
 use policy_engine::simulation::execute;
 use policy_engine::{ActionKind, Cib, GraphAction, RunOptions, Schedule, Score, graph, schedule};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
 
 const NOW: i64 = 1_700_000_000;
 
@@ -32,9 +33,10 @@ fn key(decided: &Schedule, id: u32) -> String {
     format!("{key} {}", head.on_node.as_deref().unwrap_or_default())
 }
 
-/// The actions that wait, themselves or through others, for one that is not in the graph: they never happen. The reference leaves them in
-/// the graph, too: recurring monitors and completions of groups whose start a colocation blocked late, and what is ordered after the
-/// promotion of a clone that cannot start.
+/// The actions that wait, themselves or through others, for one that is not in the graph: they
+/// never happen. The reference leaves them in the graph, too: recurring monitors and completions of
+/// groups whose start a colocation blocked late, and what is ordered after the promotion of a clone
+/// that cannot start.
 fn waiting_in_vain(decided: &Schedule) -> BTreeSet<u32> {
     let synapses = &decided.graph.synapses;
     let ids: BTreeSet<u32> = synapses.iter().map(|synapse| synapse.action.id).collect();
@@ -53,7 +55,8 @@ fn waiting_in_vain(decided: &Schedule) -> BTreeSet<u32> {
     }
 }
 
-/// The actions in an order in which they can be executed; `None`: there is a loop or an input that is no action of the graph.
+/// The actions in an order in which they can be executed; `None`: there is a loop or an input that
+/// is no action of the graph.
 fn in_order(decided: &Schedule) -> Option<Vec<u32>> {
     let (mut done, mut order) = (BTreeSet::new(), Vec::new());
     let possible = decided.graph.synapses.len() - waiting_in_vain(decided).len();
@@ -78,7 +81,8 @@ fn keys_in_order(decided: &Schedule) -> Vec<String> {
     order.into_iter().map(|id| key(decided, id)).collect()
 }
 
-/// The actions that do something: the pseudo-actions of nodes' capacities (`load_stopped_NODE`) are in every graph.
+/// The actions that do something: the pseudo-actions of nodes' capacities (`load_stopped_NODE`) are
+/// in every graph.
 fn to_do(decided: &Schedule) -> impl Iterator<Item = &GraphAction> {
     let actions = decided.graph.synapses.iter().map(|synapse| &synapse.action);
     actions.filter(|action| {
@@ -246,18 +250,21 @@ proptest! {
 
     #[test]
     fn after_everything_was_done_nothing_is_left_to_do(mut setup in setup()) {
-        // Where something wants to be with a clone that would rather be elsewhere, an instance that runs nowhere comes before one in a
-        // bad place (04 §5.1 rule 2), takes the place, and the next run swaps them again. With utilization, what is placed first depends
-        // on where it is (03 §9), so that resources that do not fit together can take turns.
+        // Where something wants to be with a clone that would rather be elsewhere, an instance that
+        // runs nowhere comes before one in a bad place (04 §5.1 rule 2), takes the place, and the
+        // next run swaps them again. With utilization, what is placed first depends on where it is
+        // (03 §9), so that resources that do not fit together can take turns.
         let cloned = |setup: &Setup, primary: usize| matches!(setup.resource(primary).kind, Kind::Clone | Kind::Promotable);
-        // So can those whose colocations contradict each other: only from the higher to the lower number.
+        // So can those whose colocations contradict each other: only from the higher to the lower
+        // number.
         let count = setup.resources.len();
         let mut colocations = std::mem::take(&mut setup.colocations);
         colocations.retain(|(dependent, primary, _)| dependent % count > primary % count && !cloned(&setup, *primary));
         setup.colocations = colocations;
         setup.strategy = "default";
         let (mut cib, mut decided) = run(&setup.to_xml(false));
-        // A fenced node, a failure or a freed place can change what is best once more, but not for ever.
+        // A fenced node, a failure or a freed place can change what is best once more, but not for
+        // ever.
         for _ in 0..5 {
             if to_do(&decided).next().is_none() || !waiting_in_vain(&decided).is_empty() {
                 return Ok(());

@@ -1,5 +1,6 @@
-//! Scores: for small clusters, what the score lines say about a resource just before it is placed. The clusters are the worked
-//! examples of scheduler-spec/03 §20 (checked there against the reference), and one per rule that no recorded case exercises.
+//! Scores: for small clusters, what the score lines say about a resource just before it is placed.
+//! The clusters are the worked examples of scheduler-spec/03 §20 (checked there against the
+//! reference), and one per rule that no recorded case exercises.
 
 use policy_engine::model::ScoreLine;
 use policy_engine::{Cib, Cluster, RunOptions, schedule};
@@ -236,7 +237,8 @@ fn a_chain_of_colocations_may_be_as_long_as_the_configuration() {
     assert_eq!(place(&cluster, "r1199"), Some("n1"));
 }
 
-/// Rows of three resources, each of them colocated with all of the row before it: three times as many paths with each row.
+/// Rows of three resources, each of them colocated with all of the row before it: three times as
+/// many paths with each row.
 fn rows() -> (String, String) {
     let ids: Vec<String> = (0..60).map(|i| format!("r{i}")).collect();
     let resources: String = ids.iter().map(|id| primitive(id)).collect();

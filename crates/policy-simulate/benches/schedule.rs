@@ -1,4 +1,5 @@
-//! In-process speed: reading, scheduling and virtual execution of made clusters. `cargo bench -p policy-simulate`.
+//! In-process speed: reading, scheduling and virtual execution of made clusters. `cargo bench -p
+//! policy-simulate`.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use policy_engine::{Cib, RunOptions, graph, schedule, simulation};

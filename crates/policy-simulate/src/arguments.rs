@@ -1,20 +1,22 @@
 //! The command line (scheduler-spec/06 §E).
 
+use std::path::{Path, PathBuf};
+
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use cpe_bus::BusSelection;
 use policy_engine::simulation::Injections;
-use std::path::{Path, PathBuf};
 
 /// Name of the program.
 pub const NAME: &str = "policy-simulate";
 
 /// Show how the cluster would respond to its present state, or to events.
 ///
-/// The options are those of crm_simulate; so are the texts, the exit statuses (0 success, 1 invalid transition, 64 wrong usage,
-/// 65 unreadable input, 74 a file cannot be written, 78 unusable configuration; with --live: 4 not allowed, 102 no daemon answers,
-/// 105 no such deployment, 109 several deployments and none named) and the files. Without any of -R -S -s -U -D -G -X -F only the
-/// current state is shown.
+/// The options are those of crm_simulate; so are the texts, the exit statuses (0 success, 1 invalid
+/// transition, 64 wrong usage, 65 unreadable input, 74 a file cannot be written, 78 unusable
+/// configuration; with --live: 4 not allowed, 102 no daemon answers, 105 no such deployment, 109
+/// several deployments and none named) and the files. Without any of -R -S -s -U -D -G -X -F only
+/// the current state is shown.
 #[derive(Parser, Debug)]
 #[command(name = NAME, version, disable_version_flag = true, max_term_width = 100)]
 #[command(args_conflicts_with_subcommands = true, args_override_self = true)]
@@ -90,7 +92,8 @@ pub enum Command {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Data source")]
 pub struct Source {
-    /// Use what the running DPE of DEPLOYMENT would be asked now; of the only deployment, if none is named
+    /// Use what the running DPE of DEPLOYMENT would be asked now; of the only deployment, if none
+    /// is named
     #[arg(long, value_name = "DEPLOYMENT", num_args = 0..=1, conflicts_with_all = ["xml_file", "xml_pipe"])]
     pub live: Option<Option<String>>,
     // Without a value, as in crm_simulate, so that other options can follow: -LS.
@@ -298,8 +301,9 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::CommandFactory;
+
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -1,9 +1,10 @@
 //! Graphs as pictures, drawn by graphviz where it is installed.
 
-use crate::failure::{Failure, OUTPUT};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+
+use crate::failure::{Failure, OUTPUT};
 
 /// Draws `dot` into the SVG file `path`.
 ///

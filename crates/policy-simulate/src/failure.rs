@@ -45,7 +45,8 @@ impl Failure {
         }
     }
 
-    /// Standard output (or `--output-to`) cannot be written. A reader that went away is no error worth a message.
+    /// Standard output (or `--output-to`) cannot be written. A reader that went away is no error
+    /// worth a message.
     pub fn output(error: std::io::Error) -> Failure {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return Failure {

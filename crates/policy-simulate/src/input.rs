@@ -1,12 +1,14 @@
 //! Getting a CIB: from a file (compressed or not), from standard input, or from a running DPE.
 
-use crate::arguments::Source;
-use crate::failure::{CONFIGURATION, DATA, Failure};
-use crate::{Streams, live};
-use policy_engine::{Cib, Error};
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use policy_engine::{Cib, Error};
+
+use crate::arguments::Source;
+use crate::failure::{CONFIGURATION, DATA, Failure};
+use crate::{Streams, live};
 
 /// What the field's simulator says about inputs that must not be validated.
 const NOT_VALIDATED: &str = "Schema validation of configuration is disabled (support for validate-with set to \"none\" is deprecated and will be removed in a future release)";
@@ -22,7 +24,8 @@ pub fn read(source: &Source, streams: &mut Streams<'_>) -> Result<Cib, Failure> 
     }
 }
 
-/// Reads a CIB; `None` or `-`: from standard input. Bytes that are no UTF-8 are an error of the input.
+/// Reads a CIB; `None` or `-`: from standard input. Bytes that are no UTF-8 are an error of the
+/// input.
 pub fn read_stored(file: Option<&Path>, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
     let (name, bytes) = match file {
         Some(path) if path != Path::new("-") => (path.display().to_string(), read_file(path)?),

@@ -1,9 +1,11 @@
-//! `policy-simulate`: what would the cluster do? A `crm_simulate`-compatible command line over the policy engine.
+//! `policy-simulate`: what would the cluster do? A `crm_simulate`-compatible command line over the
+//! policy engine.
 //!
-//! The engine is pure; this program reads files, the clock and its arguments, and prints. One file per concern: `arguments` (the
-//! contract with callers), `input` (getting a CIB), `live` (from a running DPE), `session` (the order in which things are done), `report` (how they are
-//! told), `profile` and `bench` (timings), `drawing` (graphs as pictures). The program is a library with a small [`main`](run), so that
-//! tests can call it thousands of times without starting processes.
+//! The engine is pure; this program reads files, the clock and its arguments, and prints. One file
+//! per concern: `arguments` (the contract with callers), `input` (getting a CIB), `live` (from a
+//! running DPE), `session` (the order in which things are done), `report` (how they are told),
+//! `profile` and `bench` (timings), `drawing` (graphs as pictures). The program is a library with a
+//! small [`main`](run), so that tests can call it thousands of times without starting processes.
 
 mod arguments;
 pub mod bench;
@@ -15,11 +17,12 @@ mod profile;
 mod report;
 mod session;
 
+use std::ffi::OsString;
+use std::io::Write;
+
 use arguments::{Arguments, Command};
 use clap::{CommandFactory, FromArgMatches};
 use failure::Failure;
-use std::ffi::OsString;
-use std::io::Write;
 
 /// Where a run prints.
 pub struct Streams<'s> {

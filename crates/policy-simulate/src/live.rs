@@ -1,12 +1,15 @@
-//! The input of a deployment that runs: its DPE's `GetInput`, asked for through the CPE, which knows who may have it.
+//! The input of a deployment that runs: its DPE's `GetInput`, asked for through the CPE, which
+//! knows who may have it.
 
-use crate::failure::{ABSENT, AMBIGUOUS, DATA, DENIED, Failure, UNREACHABLE, USAGE};
 use cpe_bus::names::{CPE_NAME, deployment_path, is_deployment_name};
 use cpe_bus::proxies::{CpeDeploymentProxy, CpeManagerProxy};
 use cpe_bus::{BusSelection, DeploymentEntry, Error};
 use zbus::proxy::CacheProperties;
 
-/// A deployment's name and the CIB that its policy engine would be asked about now. `None`: of the only deployment.
+use crate::failure::{ABSENT, AMBIGUOUS, DATA, DENIED, Failure, UNREACHABLE, USAGE};
+
+/// A deployment's name and the CIB that its policy engine would be asked about now. `None`: of the
+/// only deployment.
 pub fn input(bus: &BusSelection, deployment: Option<&str>) -> Result<(String, String), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,7 +1,8 @@
 //! The program `policy-simulate`.
 
-use policy_simulate::Streams;
 use std::io::{BufWriter, Write};
+
+use policy_simulate::Streams;
 
 fn main() {
     let mut streams = Streams {

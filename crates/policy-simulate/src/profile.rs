@@ -1,11 +1,13 @@
 //! Timings: schedules every file of a directory again and again (`--profile`, `--repeat`).
 
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use policy_engine::RunOptions;
+
 use crate::arguments::Arguments;
 use crate::failure::Failure;
 use crate::{Streams, input, report, session};
-use policy_engine::RunOptions;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 /// All regular `*.xml` files of a folder that are not hidden, by name.
 pub fn inputs(folder: &Path) -> Result<Vec<PathBuf>, Failure> {

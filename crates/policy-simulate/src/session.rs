@@ -1,16 +1,18 @@
 //! One run: load, inject, schedule, execute, and tell (scheduler-spec/06 §B.2).
 
-use crate::arguments::{Arguments, Explain};
-use crate::failure::{Failure, INVALID_TRANSITION};
-use crate::report::{self, Report, StatusKind};
-use crate::{Streams, drawing, input};
+use std::io::Write;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use policy_engine::configuration::dates;
 use policy_engine::explain::{self, Terms};
 use policy_engine::output::{dot, items};
 use policy_engine::{Cib, Cluster, Level, RunOptions, Schedule, graph, simulation};
-use std::io::Write;
-use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::arguments::{Arguments, Explain};
+use crate::failure::{Failure, INVALID_TRANSITION};
+use crate::report::{self, Report, StatusKind};
+use crate::{Streams, drawing, input};
 
 /// The clock: epoch seconds.
 pub fn real_time() -> i64 {
@@ -254,7 +256,8 @@ impl Session<'_> {
     }
 }
 
-/// Writes a file whole or not at all: beside it first, then in its place. What is no regular file is written directly.
+/// Writes a file whole or not at all: beside it first, then in its place. What is no regular file
+/// is written directly.
 fn save(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error| Failure::file(path, &error);
     if std::fs::symlink_metadata(path).is_ok_and(|existing| !existing.is_file()) {

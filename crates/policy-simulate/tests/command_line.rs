@@ -1,7 +1,9 @@
-//! The contract with callers: exit statuses, streams, files, injections, formats (scheduler-spec/06 §D, §E).
+//! The contract with callers: exit statuses, streams, files, injections, formats (scheduler-spec/06
+//! §D, §E).
+
+use std::path::Path;
 
 use policy_simulate::Streams;
-use std::path::Path;
 
 const CIB: &str = r#"<cib validate-with="pacemaker-3.9" have-quorum="true"><configuration>
   <crm_config><cluster_property_set id="o"><nvpair id="o-f" name="stonith-enabled" value="false"/></cluster_property_set></crm_config>

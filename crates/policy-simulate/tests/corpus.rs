@@ -1,13 +1,15 @@
-//! Pacemaker's regression cases, run in this process, as far as they are on this machine: beside the project in `shared/corpus` and
-//! `shared/corpus-random`, or where `CPE_SHARED` says. Prints a score per verdict; a score never falls below its floor.
+//! Pacemaker's regression cases, run in this process, as far as they are on this machine: beside
+//! the project in `shared/corpus` and `shared/corpus-random`, or where `CPE_SHARED` says. Prints a
+//! score per verdict; a score never falls below its floor.
 //!
-//! Each case is called as Pacemaker's own driver calls `crm_simulate`: once with `-S` for the summary, once with `-sSQ -D -G` for
-//! scores, dot file and graph.
+//! Each case is called as Pacemaker's own driver calls `crm_simulate`: once with `-S` for the
+//! summary, once with `-sSQ -D -G` for scores, dot file and graph.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use policy_engine::xml::{self, Document, Element};
 use policy_simulate::Streams;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 /// Passing cases per verdict. Raise them with the score; never lower them.
 struct Floor {
@@ -81,7 +83,8 @@ fn check(name: &str, floor: &Floor) {
     }
 }
 
-/// The corpus folder: under `CPE_SHARED`, else under a `shared` folder beside the project or above it.
+/// The corpus folder: under `CPE_SHARED`, else under a `shared` folder beside the project or above
+/// it.
 fn find(name: &str) -> Option<PathBuf> {
     let mut candidates = Vec::new();
     if let Some(shared) = std::env::var_os("CPE_SHARED") {
@@ -220,7 +223,8 @@ fn normalised(graph: &str) -> String {
     cut(&cut(graph, "crm_feature_set=\""), "batch-limit=\"")
 }
 
-/// The graph without ids: its root attributes, and each action with its priority and what it waits for. `None`: no graph.
+/// The graph without ids: its root attributes, and each action with its priority and what it waits
+/// for. `None`: no graph.
 fn actions(graph: &str) -> Option<(String, Vec<String>)> {
     let document: Document = xml::parse(graph).ok()?;
     let root = document.root();

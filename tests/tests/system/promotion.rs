@@ -1,4 +1,5 @@
-//! Which instance of a replicated service is promoted: what real resource agents tell about theirs, in real guests.
+//! Which instance of a replicated service is promoted: what real resource agents tell about theirs,
+//! in real guests.
 
 use end_to_end::{Lab, System};
 
@@ -37,7 +38,8 @@ fn wait_for(lab: &Lab, assembly: &str, why: &str) {
 #[test]
 fn the_instance_that_its_agent_recommends_is_promoted_and_another_when_it_is_gone() {
     let lab = Lab::boot("promotion").with_guests(&["db1", "db2"]);
-    // What the administrator of the host installs; polkit looks for changes of its rules once a second.
+    // What the administrator of the host installs; polkit looks for changes of its rules once a
+    // second.
     lab.sh("cp /usr/share/doc/cpe/60-dpe-unit-fencing.rules /etc/polkit-1/rules.d/ && sleep 1.5")
         .ok();
     let document =

@@ -1,10 +1,12 @@
-//! `org.cloudpolicy.Cpe1.Deployment`: one object per deployment. What only the DPE can answer or do is passed on to it.
+//! `org.cloudpolicy.Cpe1.Deployment`: one object per deployment. What only the DPE can answer or do
+//! is passed on to it.
 
 use std::sync::Arc;
 
+use cpe_bus::json;
 use cpe_bus::names::{deployment_path, dpe_unit};
-use cpe_bus::status::{self, DeploymentState, DeploymentStatus};
 use cpe_bus::{Error, Result};
+use cpe_status::{DeploymentState, DeploymentStatus};
 use zbus::Connection;
 use zbus::message::Header;
 
@@ -73,7 +75,8 @@ impl DeploymentObject {
         self.dpe(&session).await
     }
 
-    /// An answer of the DPE; if there is none, in words for our caller, who knows nothing of the DPE's bus name.
+    /// An answer of the DPE; if there is none, in words for our caller, who knows nothing of the
+    /// DPE's bus name.
     fn passed_on<T>(&self, answer: Result<T>) -> Result<T> {
         answer.map_err(|error| {
             if !matches!(error, Error::ZBus(_)) || !error.is_temporary() {
@@ -140,16 +143,16 @@ impl DeploymentObject {
         let view = self.deployment.view();
         // Without a process there is nobody to ask; asking would wait for the bus.
         if view.pid == 0 {
-            return status::to_json(&self.own_status());
+            return json::to_json(&self.own_status());
         }
         match self.dpe(&session).await?.get_status().await {
             Ok(text) if self.deployment.row().destroying.is_none() => Ok(text),
             Ok(text) => {
-                let mut status: DeploymentStatus = status::from_json(&text)?;
+                let mut status: DeploymentStatus = json::from_json(&text)?;
                 status.state = DeploymentState::Destroying;
-                status::to_json(&status)
+                json::to_json(&status)
             }
-            Err(error) if error.is_temporary() => status::to_json(&self.own_status()),
+            Err(error) if error.is_temporary() => json::to_json(&self.own_status()),
             Err(error) => Err(error),
         }
     }

@@ -1,4 +1,5 @@
-//! The objects that this daemon serves. Documented in `docs/bus/cpe1.*.xml`, against which a test compares them.
+//! The objects that this daemon serves. Documented in `docs/bus/cpe1.*.xml`, against which a test
+//! compares them.
 
 use std::sync::{Arc, Weak};
 

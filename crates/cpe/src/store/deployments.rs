@@ -121,8 +121,8 @@ impl Store {
         Ok(Created::New(row))
     }
 
-    /// Durable when it returns. `uuid` is the document's, if it says one. `expected` 0 means whichever generation is current. Documents older than the newest `keep`
-    /// are dropped.
+    /// Durable when it returns. `uuid` is the document's, if it says one. `expected` 0 means
+    /// whichever generation is current. Documents older than the newest `keep` are dropped.
     pub fn update(
         &mut self,
         name: &str,
@@ -168,8 +168,8 @@ impl Store {
         Ok(Updated::New(row))
     }
 
-    /// A DPE holds a newer generation than the store, whose database must have been restored from a backup. What is stored
-    /// stays the truth: it becomes the generation after the DPE's.
+    /// A DPE holds a newer generation than the store, whose database must have been restored from a
+    /// backup. What is stored stays the truth: it becomes the generation after the DPE's.
     pub fn renumber(&mut self, name: &str, above: u64, keep: u64) -> Result<Option<Row>> {
         let transaction = self.connection.transaction()?;
         let Some(existing) = find(&transaction, name)? else {
@@ -199,7 +199,8 @@ impl Store {
         Ok(Some(row))
     }
 
-    /// Takes over a deployment that a running DPE holds and the store has lost. Returns `None` if the name is known.
+    /// Takes over a deployment that a running DPE holds and the store has lost. Returns `None` if
+    /// the name is known.
     pub fn adopt(
         &mut self,
         name: &str,
@@ -245,8 +246,9 @@ impl Store {
         Ok(found.optional()?)
     }
 
-    /// Marks a deployment as to be destroyed, durably. Asked again, the later answer counts while its DPE has not finished:
-    /// that is how an administrator gives up waiting for services that cannot be stopped.
+    /// Marks a deployment as to be destroyed, durably. Asked again, the later answer counts while
+    /// its DPE has not finished: that is how an administrator gives up waiting for services that
+    /// cannot be stopped.
     pub fn destroy(&mut self, name: &str, how: Destroying) -> Result<Option<Row>> {
         let number = match how {
             Destroying::StopServices => 1,
@@ -277,7 +279,8 @@ impl Store {
         Ok(())
     }
 
-    /// The end of a destroyed deployment: its documents are deleted, the event says so. False if it was gone already.
+    /// The end of a destroyed deployment: its documents are deleted, the event says so. False if it
+    /// was gone already.
     pub fn forget(&mut self, name: &str, reason: &str) -> Result<bool> {
         let transaction = self.connection.transaction()?;
         let deleted = transaction.execute(
@@ -297,8 +300,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Tells the event log how the DPE is doing: started, died, restarted, each run and each death exactly once, also those
-    /// that happened while no CPE was there to see them.
+    /// Tells the event log how the DPE is doing: started, died, restarted, each run and each death
+    /// exactly once, also those that happened while no CPE was there to see them.
     pub fn note_run(&mut self, name: &str, run: &Run) -> Result<()> {
         let transaction = self.connection.transaction()?;
         let Some(known) = find(&transaction, name)? else {

@@ -9,7 +9,8 @@ use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params, params_fro
 
 use super::{Result, Store, now, signed, unsigned};
 
-/// Texts of a page, at most, in bytes: a page crosses the bus in one message, and the bus has a limit.
+/// Texts of a page, at most, in bytes: a page crosses the bus in one message, and the bus has a
+/// limit.
 const PAGE_TEXT: usize = 8 << 20;
 
 /// Which events a query is about; empty fields match everything.
@@ -35,8 +36,8 @@ pub struct Page {
 }
 
 impl Store {
-    /// Records an event of another program, durably. The same id again is the same event: its cursor is returned, nothing
-    /// is written.
+    /// Records an event of another program, durably. The same id again is the same event: its
+    /// cursor is returned, nothing is written.
     pub fn record(&mut self, event: Event) -> Result<u64> {
         let transaction = self.connection.transaction()?;
         let known: Option<i64> = transaction
@@ -104,7 +105,8 @@ impl Store {
         Ok(Page { events, next })
     }
 
-    /// Drops events recorded longer than `keep_for` ago and the oldest above `keep_count`, a bounded number at a time. Returns how many.
+    /// Drops events recorded longer than `keep_for` ago and the oldest above `keep_count`, a
+    /// bounded number at a time. Returns how many.
     pub fn prune_events(&mut self, keep_for: Duration, keep_count: u64) -> Result<usize> {
         const AT_ONCE: u32 = 10_000;
         let oldest = now().saturating_sub(u64::try_from(keep_for.as_micros()).unwrap_or(u64::MAX));
@@ -132,7 +134,8 @@ impl Store {
     }
 }
 
-/// Writes an event as part of a change; returns it with its cursor, to be announced after the commit.
+/// Writes an event as part of a change; returns it with its cursor, to be announced after the
+/// commit.
 pub(super) fn append(transaction: &Transaction<'_>, mut event: Event) -> Result<Event> {
     let mut statement = transaction.prepare_cached(
         "INSERT INTO event (id, time, kind, deployment, assembly, service, state, reason, details, recorded)

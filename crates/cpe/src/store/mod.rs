@@ -1,8 +1,9 @@
 //! What the CPE must never forget: the documents of every deployment, and the event log.
 //!
-//! One SQLite database (`cpe.db`, write-ahead log, synced at every commit) owned by one process. A change and the event that
-//! tells of it are one transaction, so neither can exist without the other. Calls block for a disk write; the daemon makes
-//! them through [`Handle`], away from its event loop.
+//! One SQLite database (`cpe.db`, write-ahead log, synced at every commit) owned by one process. A
+//! change and the event that tells of it are one transaction, so neither can exist without the
+//! other. Calls block for a disk write; the daemon makes them through [`Handle`], away from its
+//! event loop.
 
 mod deployments;
 mod events;
@@ -18,7 +19,8 @@ pub use deployments::{Created, Destroying, Row, Run, Updated};
 pub use events::Filter;
 pub use open::KeptAside;
 
-/// Why the database could not do it. Everything that a caller may have caused is an outcome of the call, not an error.
+/// Why the database could not do it. Everything that a caller may have caused is an outcome of the
+/// call, not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("the database failed: {0}")]
@@ -65,7 +67,8 @@ impl Handle {
     ) -> Result<T> {
         let store = Arc::clone(&self.store);
         let done = tokio::task::spawn_blocking(move || {
-            // A panic inside `work` rolled its transaction back: the store behind a poisoned lock is sound.
+            // A panic inside `work` rolled its transaction back: the store behind a poisoned lock
+            // is sound.
             work(&mut store.lock().unwrap_or_else(PoisonError::into_inner))
         });
         match done.await {

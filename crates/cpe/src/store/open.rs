@@ -1,9 +1,11 @@
 //! Opening the database: schema versions, and what happens to a file that cannot be trusted.
 //!
 //! - A newer schema is refused: this program would not know what it breaks.
-//! - A corrupt file is kept aside untouched under another name, and the daemon starts with an empty database, saying so
-//!   loudly; until every running DPE has been taken over again, none is stopped (see the supervisor's reconciliation).
-//! - Anything else (permissions, a full disk, another daemon) refuses the start and says what to do.
+//! - A corrupt file is kept aside untouched under another name, and the daemon starts with an empty
+//!   database, saying so loudly; until every running DPE has been taken over again, none is stopped
+//!   (see the supervisor's reconciliation).
+//! - Anything else (permissions, a full disk, another daemon) refuses the start and says what to
+//!   do.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -19,7 +21,8 @@ const FILE: &str = "cpe.db";
 /// "CPE1" in the file's header tells our databases from others.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"CPE1");
 
-/// Each entry takes the schema from its index to the next version. Never change one that was released; append.
+/// Each entry takes the schema from its index to the next version. Never change one that was
+/// released; append.
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE deployment (
         name       TEXT PRIMARY KEY,
@@ -113,7 +116,8 @@ impl Store {
         ))
     }
 
-    /// Whether a database was lost and DPEs that nobody knows are to be taken over rather than stopped.
+    /// Whether a database was lost and DPEs that nobody knows are to be taken over rather than
+    /// stopped.
     pub fn adopts(&self) -> Result<bool> {
         let mut statement = self
             .connection
@@ -148,7 +152,8 @@ fn lock(directory: &Path) -> Result<File> {
 }
 
 fn connect(path: &Path) -> Result<Connection> {
-    // SQLite makes its files with 0644: made here first, nobody else can open what will hold parameters of services.
+    // SQLite makes its files with 0644: made here first, nobody else can open what will hold
+    // parameters of services.
     match OpenOptions::new()
         .create_new(true)
         .write(true)
@@ -214,7 +219,8 @@ fn is_corrupt(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Renames the database and its companions, all with the same suffix; their contents stay as they were found.
+/// Renames the database and its companions, all with the same suffix; their contents stay as they
+/// were found.
 fn keep_aside(path: &Path) -> Result<PathBuf> {
     let suffix = format!(".corrupt-{}", now());
     let renamed = |of: &Path| PathBuf::from(format!("{}{suffix}", of.display()));

@@ -1,7 +1,7 @@
 //! Storing documents: what is accepted, what is refused, and by what name.
 
-use cpe_bus::status::Plan;
 use cpe_bus::{DeploymentEntry, Error, Fields};
+use cpe_status::Plan;
 
 use super::harness::{Bus, document};
 
@@ -184,7 +184,7 @@ async fn a_plan_of_a_new_deployment_says_what_would_start_where_and_stores_nothi
         .plan_deployment(&document("shop", ""))
         .await
         .unwrap();
-    let plan: Plan = cpe_bus::status::from_json(&text).unwrap();
+    let plan: Plan = cpe_bus::json::from_json(&text).unwrap();
     assert_eq!(
         (
             plan.deployment.as_str(),

@@ -1,9 +1,10 @@
-//! Explanations and the policy engine's input of what runs: a real DPE and real guest agents behind the daemon.
+//! Explanations and the policy engine's input of what runs: a real DPE and real guest agents behind
+//! the daemon.
 
 use cpe_bus::names::{DPE_PATH, dpe_name};
 use cpe_bus::proxies::CpeDeploymentProxy;
-use cpe_bus::status::{AssemblyState, DeploymentStatus, ServiceState};
 use cpe_bus::{Error, Fields};
+use cpe_status::{AssemblyState, DeploymentStatus, ServiceState};
 
 use super::fake_systemd::FakeSystemd;
 use super::harness::{Bus, Cpe, document, until};
@@ -31,7 +32,7 @@ async fn shop(bus: &Bus) -> String {
 async fn runs_in(deployment: &CpeDeploymentProxy<'static>, assembly: &str) {
     until(&format!("web in {assembly}"), async || {
         let text = deployment.get_status().await.ok()?;
-        let status: DeploymentStatus = cpe_bus::status::from_json(&text).ok()?;
+        let status: DeploymentStatus = cpe_bus::json::from_json(&text).ok()?;
         let service = status.services.first()?;
         let there = service.state == ServiceState::Started && service.assembly == assembly;
         let known = |state| state != AssemblyState::Unknown;
@@ -52,7 +53,8 @@ async fn deploy(bus: &Bus, cpe: &Cpe) -> CpeDeploymentProxy<'static> {
     deployment
 }
 
-/// The program on a thread of its own, as it would be a process of its own: exit status, output, errors.
+/// The program on a thread of its own, as it would be a process of its own: exit status, output,
+/// errors.
 async fn policy_simulate(bus: &Bus, words: &[&str]) -> (i32, String, String) {
     let mut arguments = vec!["policy-simulate".to_owned()];
     arguments.extend(words.iter().map(ToString::to_string));

@@ -1,5 +1,5 @@
-//! A pretended systemd on the test's bus, which runs pretended DPEs, or real ones in this process: just enough of both APIs for the
-//! daemon to do its work, with a record of what it asked for.
+//! A pretended systemd on the test's bus, which runs pretended DPEs, or real ones in this process:
+//! just enough of both APIs for the daemon to do its work, with a record of what it asked for.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -21,7 +21,8 @@ meta-data) echo '<?xml version="1.0"?><resource-agent name="File"><version>1.1</
 esac
 "#;
 
-/// Starts the agent of an assembly, with everything it has in a folder of that name; returns its address.
+/// Starts the agent of an assembly, with everything it has in a folder of that name; returns its
+/// address.
 pub async fn start(folder: &Path, assembly: &str) -> String {
     let folder = folder.join(assembly);
     let programs = folder.join("ocf/resource.d/test");

@@ -1,4 +1,5 @@
-//! The documents under `docs/bus/` are the reference of the bus API: the running daemons must have exactly those members.
+//! The documents under `docs/bus/` are the reference of the bus API: the running daemons must have
+//! exactly those members.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,8 @@
 //! The daemon on a real, private D-Bus daemon, seen as its callers see it.
 //!
-//! systemd and mostly the DPEs too are faked here (`FakeSystemd`, `FakeDpe`), since these tests are about the shape and the promises of
-//! the API; `explanations` has real DPEs and real guest agents, and the end-to-end tests run all of it on a real systemd.
+//! systemd and mostly the DPEs too are faked here (`FakeSystemd`, `FakeDpe`), since these tests are
+//! about the shape and the promises of the API; `explanations` has real DPEs and real guest agents,
+//! and the end-to-end tests run all of it on a real systemd.
 
 mod documents;
 mod events;

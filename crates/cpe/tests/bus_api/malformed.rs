@@ -1,5 +1,5 @@
-//! Every document of the corpus of malformed ones, over the bus: refused with its place and what would be right, and nothing else
-//! happens.
+//! Every document of the corpus of malformed ones, over the bus: refused with its place and what
+//! would be right, and nothing else happens.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -96,7 +96,8 @@ async fn documents_that_are_no_text_get_no_further_than_the_bus() {
     assert!(sent >= 3, "{sent} documents");
 }
 
-/// Sends a call with bytes in place of its document; fine if the bus closes the connection without an answer to it.
+/// Sends a call with bytes in place of its document; fine if the bus closes the connection without
+/// an answer to it.
 fn send_raw(bus: &Bus, method: &str, document: &[u8]) -> Result<(), String> {
     let hello = Message::method_call("/org/freedesktop/DBus", "Hello")
         .destination("org.freedesktop.DBus")

@@ -1,4 +1,5 @@
-//! Who may do what, on a real bus: callers without the right may look, but neither change anything nor read documents.
+//! Who may do what, on a real bus: callers without the right may look, but neither change anything
+//! nor read documents.
 
 use std::process::Command;
 
@@ -17,7 +18,8 @@ async fn assert_untouched(cpe: &Cpe) {
     assert_eq!(cpe.all_events().await.len(), 1);
 }
 
-/// The bus lets this caller in without knowing who it is; that takes no other user, so it runs everywhere.
+/// The bus lets this caller in without knowing who it is; that takes no other user, so it runs
+/// everywhere.
 #[tokio::test]
 async fn a_caller_for_whom_the_bus_does_not_vouch_may_only_look() {
     let bus = Bus::start();

@@ -1,4 +1,5 @@
-//! Kills, restarts and damage: nothing that was acknowledged is lost, nothing that was not stays as a ghost.
+//! Kills, restarts and damage: nothing that was acknowledged is lost, nothing that was not stays as
+//! a ghost.
 
 use std::io::Read;
 use std::process::Child;

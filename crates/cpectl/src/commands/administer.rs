@@ -1,4 +1,5 @@
-//! What an administrator does to a running deployment: standby, maintenance, cleanup, vouching for a fenced assembly.
+//! What an administrator does to a running deployment: standby, maintenance, cleanup, vouching for
+//! a fenced assembly.
 
 use serde_json::json;
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use cpe_bus::status::{DeploymentState, DeploymentStatus};
 use cpe_bus::{Error, Event, Fields};
+use cpe_status::{DeploymentState, DeploymentStatus, TransitionState};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -86,7 +86,8 @@ fn name_of(document: &str) -> Option<String> {
         .map(|deployment| deployment.name)
 }
 
-/// The daemon's problems begin with line and column: the file's name before them makes them clickable.
+/// The daemon's problems begin with line and column: the file's name before them makes them
+/// clickable.
 fn in_file(error: Error, file: &Path) -> Failure {
     match error {
         Error::InvalidDocument(problems) => {
@@ -149,7 +150,8 @@ async fn wait(
         // The daemon may be restarting: that is no reason to give up before the time is over.
         if let Ok(status) = client.status(name).await {
             match status.state {
-                // Active alone is not enough: what a change demands is perhaps being carried out just now.
+                // Active alone is not enough: what a change demands is perhaps being carried out
+                // just now.
                 DeploymentState::Active
                     if status.generation >= generation && !under_way(&status) =>
                 {
@@ -192,7 +194,7 @@ async fn wait(
 
 fn under_way(status: &DeploymentStatus) -> bool {
     let transition = status.transition.as_ref();
-    transition.is_some_and(|transition| transition.state == "running")
+    transition.is_some_and(|transition| transition.state == TransitionState::Running)
 }
 
 fn ends_the_wait(event: &Event) -> bool {

@@ -1,6 +1,6 @@
 //! `cpectl list` and `cpectl show`.
 
-use cpe_bus::status::DeploymentState;
+use cpe_status::DeploymentState;
 use serde_json::json;
 
 use crate::client::Client;

@@ -1,6 +1,7 @@
 //! `cpectl plan`: what deploying would do.
 
-use cpe_bus::status::{self, Plan, PlanAction};
+use cpe_bus::json;
+use cpe_status::{Plan, PlanAction};
 
 use crate::client::{Client, read_document};
 use crate::failure::Failure;
@@ -10,7 +11,7 @@ use crate::output::{Cell, Color, Output};
 pub async fn run(client: &Client, arguments: &File, output: &Output) -> Result<(), Failure> {
     let document = read_document(&arguments.file)?;
     let text = client.manager().await?.plan_deployment(&document).await?;
-    let plan: Plan = status::from_json(&text)?;
+    let plan: Plan = json::from_json(&text)?;
     if output.json {
         return output.json(&plan);
     }

@@ -1,6 +1,7 @@
-//! `cpectl status`: what an administrator asks first. What runs where, what failed, what is being done about it.
+//! `cpectl status`: what an administrator asks first. What runs where, what failed, what is being
+//! done about it.
 
-use cpe_bus::status::{AssemblyState, DeploymentStatus, ServiceState, TransitionStatus};
+use cpe_status::{AssemblyState, DeploymentStatus, ServiceState, TransitionStatus};
 
 use crate::client::Client;
 use crate::failure::{Failure, Kind};

@@ -74,7 +74,8 @@ pub fn run(arguments: &Validate, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Warnings of a document that is about to be sent, on standard error; its errors are the daemon's to report.
+/// Warnings of a document that is about to be sent, on standard error; its errors are the daemon's
+/// to report.
 pub fn warn(file: &Path, document: &str, output: &Output) {
     let outcome = deployment::read_with_warnings(document.as_bytes());
     if outcome.deployment.is_some() {

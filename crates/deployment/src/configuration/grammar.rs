@@ -1,6 +1,8 @@
-//! Which of Pacemaker's elements there are in `<configuration>`, with their attributes and children, as a table.
+//! Which of Pacemaker's elements there are in `<configuration>`, with their attributes and
+//! children, as a table.
 //!
-//! Source: "Pacemaker Explained" and "Pacemaker Administration" (clusterlabs.org), and the rules of the policy engine.
+//! Source: "Pacemaker Explained" and "Pacemaker Administration" (clusterlabs.org), and the rules of
+//! the policy engine.
 
 /// What an attribute holds, as far as it can be checked without knowing the rest of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -75,7 +75,8 @@ impl<'e> Links<'e> {
         });
     }
 
-    /// Notes the nodes that an element brings along: remote nodes, guest nodes and those of bundles.
+    /// Notes the nodes that an element brings along: remote nodes, guest nodes and those of
+    /// bundles.
     pub(super) fn bring_nodes(&mut self, element: &Element<'_>) {
         let is = |name: &str, value: &str| {
             element

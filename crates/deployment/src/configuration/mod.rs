@@ -1,7 +1,8 @@
 //! `<configuration>`: Pacemaker's own elements, checked and taken verbatim.
 //!
-//! Checked is what a grammar says, that ids are unique (also against those that the short forms are lowered to), that what is
-//! referred to exists, and what each element needs that a table cannot say. What values mean is the policy engine's business.
+//! Checked is what a grammar says, that ids are unique (also against those that the short forms are
+//! lowered to), that what is referred to exists, and what each element needs that a table cannot
+//! say. What values mean is the policy engine's business.
 
 mod grammar;
 mod links;
@@ -9,13 +10,13 @@ mod links;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use grammar::{Kind, Rule};
+use links::Links;
+
 use crate::model::{Agent, Deployment, Instances, Origin, RawConfiguration, Service};
 use crate::problem::{Problems, quote};
 use crate::tree::{self, Element};
 use crate::value;
-
-use grammar::{Kind, Rule};
-use links::Links;
 
 /// Whether an element of that name is Pacemaker's and could not be meant as one of the short forms.
 pub(crate) fn is_section_or_resource(name: &str) -> bool {
@@ -26,7 +27,8 @@ pub(crate) fn is_section_or_resource(name: &str) -> bool {
             .any(|rule| rule.children.contains(&name) && !["group", "constraints"].contains(&name))
 }
 
-/// Checks the element and adds what it holds to the deployment: the text of its sections, and its primitives as services.
+/// Checks the element and adds what it holds to the deployment: the text of its sections, and its
+/// primitives as services.
 pub(crate) fn read(element: &Element<'_>, problems: &mut Problems, deployment: &mut Deployment) {
     let Some(rule) = grammar::rule("configuration") else {
         return;
@@ -176,7 +178,8 @@ fn sections_once(element: &Element<'_>, problems: &mut Problems) {
     }
 }
 
-/// Checks an element and everything in it against the grammar; collects ids and what refers to them.
+/// Checks an element and everything in it against the grammar; collects ids and what refers to
+/// them.
 fn check<'e>(
     element: &'e Element<'_>,
     rule: &'static Rule,

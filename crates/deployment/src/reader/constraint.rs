@@ -1,4 +1,5 @@
-//! `<constraints>`: the short forms, their names resolved to resources, and contradictions among them reported.
+//! `<constraints>`: the short forms, their names resolved to resources, and contradictions among
+//! them reported.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,7 +10,8 @@ use crate::problem::{Problems, quote};
 use crate::tree::Element;
 use crate::value;
 
-/// Names that stand for several resources multiply; this bounds the pairs that a small document can ask for.
+/// Names that stand for several resources multiply; this bounds the pairs that a small document can
+/// ask for.
 const MAX_PAIRS: usize = 100_000;
 
 /// Services of one `<together>` or `<separate>`.
@@ -121,7 +123,8 @@ impl<'d> Reader<'d> {
         Some(())
     }
 
-    /// `<together services="a b c"/>`: the others with the first. `<separate …>`: each away from each.
+    /// `<together services="a b c"/>`: the others with the first. `<separate …>`: each away from
+    /// each.
     fn list(&mut self, form: &mut Form<'_, '_, '_>, together: bool) -> Option<()> {
         form.attributes(&["services", "score"]);
         let score = form.optional("score", |text| match value::score(text)? {
@@ -358,7 +361,8 @@ fn report_cycle(said: &[(&str, &str, usize)], deployment: &Deployment, problems:
 struct Graph<'n> {
     numbers: HashMap<&'n str, usize>,
     names: Vec<&'n str>,
-    /// For each service those that start after it, and where the document says so (`None`: as members of a group).
+    /// For each service those that start after it, and where the document says so (`None`: as
+    /// members of a group).
     after: Vec<Vec<(usize, Option<usize>)>>,
 }
 
@@ -390,7 +394,8 @@ impl<'n> Graph<'n> {
                 continue;
             }
             marks[start] = Mark::OnPath;
-            // each service on the path with the next of its followers to visit, and where the step to it is said
+            // each service on the path with the next of its followers to visit, and where the step
+            // to it is said
             let mut path: Vec<(usize, usize, Option<usize>)> = vec![(start, 0, None)];
             while let Some((at, next, _)) = path.last_mut() {
                 let Some(&(then, offset)) = self.after[*at].get(*next) else {

@@ -1,7 +1,9 @@
-//! From the tree of elements to the model: every rule of `docs/deployment-document.md`, every violation reported.
+//! From the tree of elements to the model: every rule of `docs/deployment-document.md`, every
+//! violation reported.
 //!
-//! Reading goes on after a problem with whatever can be kept, so that one look at the report is enough to correct a document:
-//! a service with a wrong attribute still counts as existing for the constraints that name it.
+//! Reading goes on after a problem with whatever can be kept, so that one look at the report is
+//! enough to correct a document: a service with a wrong attribute still counts as existing for the
+//! constraints that name it.
 
 mod assembly;
 mod constraint;
@@ -14,13 +16,13 @@ pub(crate) use names::resource_id;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use names::Names;
+use reference::Values;
+
 use crate::model::{Deployment, Escalation, Heartbeat, RawConfiguration};
 use crate::problem::{Problems, quote};
 use crate::tree::{self, Element};
 use crate::{Outcome, configuration, value};
-
-use names::Names;
-use reference::Values;
 
 /// The stop timeout of an operation that says nothing: Pacemaker Explained, "Operation Properties".
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -141,7 +143,8 @@ fn deployable(root: &Element<'_>, problems: &mut Problems) -> Option<Deployment>
     Some(deployment)
 }
 
-/// The policy engine refuses what means too much, such as an order of each of thousands of resources behind each of thousands.
+/// The policy engine refuses what means too much, such as an order of each of thousands of
+/// resources behind each of thousands.
 fn decidable(deployment: &Deployment, root: &Element<'_>, problems: &mut Problems) {
     let cib = format!("<cib>{}</cib>", deployment.configuration());
     match policy_engine::Cib::parse(&cib) {
@@ -163,7 +166,8 @@ fn decidable(deployment: &Deployment, root: &Element<'_>, problems: &mut Problem
     }
 }
 
-/// Warns of services that no assembly has the kind of capacity for: the policy engine counts what is not offered as zero.
+/// Warns of services that no assembly has the kind of capacity for: the policy engine counts what
+/// is not offered as zero.
 fn offered(deployment: &Deployment, names: &Names, problems: &mut Problems) {
     let assemblies = deployment.assemblies.iter();
     let offered: HashSet<&String> = assemblies

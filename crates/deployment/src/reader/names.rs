@@ -1,7 +1,8 @@
 //! Names of services and groups, and the resource ids that they become.
 //!
-//! A name that occurs once is the id. Services of several assemblies may share a name, as in the form of the original project;
-//! each is then `NAME-ASSEMBLY`, and the name alone stands for all of them in constraints.
+//! A name that occurs once is the id. Services of several assemblies may share a name, as in the
+//! form of the original project; each is then `NAME-ASSEMBLY`, and the name alone stands for all of
+//! them in constraints.
 
 use std::collections::HashMap;
 
@@ -160,7 +161,8 @@ fn report_duplicate(entry: &Entry, earlier: &Entry, problems: &mut Problems) {
             "give one of them another name",
         )
     } else {
-        // `web` of assembly `a` and of others is `web-a`; an instance of `web` belongs to `web-clone`
+        // `web` of assembly `a` and of others is `web-a`; an instance of `web` belongs to
+        // `web-clone`
         let message = format!(
             "{} is already how {} is called among the resources",
             quote(&entry.name),

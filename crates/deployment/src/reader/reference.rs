@@ -1,7 +1,8 @@
 //! Values by reference: `<reference assembly="db1" parameter="ipaddress"/>` in place of a value.
 //!
-//! Attributes and parameters of assemblies, parameters of services and of fencing are *slots*. A slot has a value or refers to one
-//! other slot, so resolving follows chains; a chain that comes back to itself is a cycle.
+//! Attributes and parameters of assemblies, parameters of services and of fencing are *slots*. A
+//! slot has a value or refers to one other slot, so resolving follows chains; a chain that comes
+//! back to itself is a cycle.
 
 use std::collections::HashMap;
 
@@ -193,7 +194,8 @@ struct Owned {
     by_name: HashMap<String, usize>,
 }
 
-/// Gives every attribute and parameter of the deployment its value; reports references that lead nowhere or in a circle.
+/// Gives every attribute and parameter of the deployment its value; reports references that lead
+/// nowhere or in a circle.
 pub(super) fn resolve(deployment: &mut Deployment, mut values: Values, problems: &mut Problems) {
     let mut index = Index {
         assemblies: HashMap::new(),
@@ -256,7 +258,8 @@ pub(super) fn resolve(deployment: &mut Deployment, mut values: Values, problems:
     }
 }
 
-/// Follows the chain of references from a slot to its value, and gives the value to every slot on the way.
+/// Follows the chain of references from a slot to its value, and gives the value to every slot on
+/// the way.
 fn follow(
     start: usize,
     slots: &mut [Slot],

@@ -1,6 +1,7 @@
 //! The attributes of a tag, with their positions, and the references in values and text.
 //!
-//! quick-xml's own iterator is lenient and knows no positions; XML's grammar for attributes is short.
+//! quick-xml's own iterator is lenient and knows no positions; XML's grammar for attributes is
+//! short.
 
 use std::borrow::Cow;
 
@@ -105,7 +106,8 @@ fn unescape(raw: &str, base: usize) -> Result<Cow<'_, str>, Fault> {
                 );
             }
             '&' => {
-                // character and entity references are short: no search to the end of a long value for each '&'
+                // character and entity references are short: no search to the end of a long value
+                // for each '&'
                 let name: String = raw[at + 1..]
                     .chars()
                     .take(16)

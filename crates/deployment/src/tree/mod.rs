@@ -1,25 +1,27 @@
 //! XML text to a small tree in which every element, attribute and value knows its byte offset.
 //!
-//! quick-xml finds the markup; attributes are read here, strictly and with their positions. DTDs and entities other than
-//! XML's five own are refused, so nothing expands; size, depth, the number of elements and of attributes are bounded.
+//! quick-xml finds the markup; attributes are read here, strictly and with their positions. DTDs
+//! and entities other than XML's five own are refused, so nothing expands; size, depth, the number
+//! of elements and of attributes are bounded.
 
 mod attributes;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use attributes::{attributes, resolve};
 use quick_xml::Reader;
 use quick_xml::errors::{Error, IllFormedError, SyntaxError};
 use quick_xml::events::{BytesStart, Event};
 
 use crate::problem::quote;
-use attributes::{attributes, resolve};
 
 /// The largest document accepted, in bytes.
 pub const MAX_SIZE: usize = 8 << 20;
 /// The deepest nesting accepted, in elements.
 pub const MAX_DEPTH: usize = 64;
-/// Bounds the memory of the tree: a document of [`MAX_SIZE`] that consists of the shortest elements would need 30 times its size.
+/// Bounds the memory of the tree: a document of [`MAX_SIZE`] that consists of the shortest elements
+/// would need 30 times its size.
 const MAX_ELEMENTS: usize = 250_000;
 
 /// Why there is no tree: the first place where the text is not XML as accepted here.
@@ -106,7 +108,8 @@ impl<'a> Element<'a> {
     }
 }
 
-/// Text as it may stand between double quotes. White space that a reader would normalise is kept by character references.
+/// Text as it may stand between double quotes. White space that a reader would normalise is kept by
+/// character references.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     let special = |c: char| matches!(c, '&' | '<' | '>' | '"' | '\n' | '\r' | '\t');
     if !text.contains(special) {
@@ -432,7 +435,8 @@ fn normalize_lines(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// `NCName` of XML's namespaces, without its rarest characters: a letter or `_`, then letters, digits, `.`, `-`, `_`; here with `:` too.
+/// `NCName` of XML's namespaces, without its rarest characters: a letter or `_`, then letters,
+/// digits, `.`, `-`, `_`; here with `:` too.
 fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
     chars

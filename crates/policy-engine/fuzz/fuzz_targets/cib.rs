@@ -1,4 +1,5 @@
-//! Any bytes as a CIB, through the reader, the whole engine and a simulated execution: `make fuzz` (README.md in the folder above).
+//! Any bytes as a CIB, through the reader, the whole engine and a simulated execution: `make fuzz`
+//! (README.md in the folder above).
 
 #![no_main]
 

@@ -1,11 +1,12 @@
-//! Actions of groups, clones and bundles: their members' or instances', and their own pseudo-actions
-//! (scheduler-spec/05 §3 item 6, 04 §10.1, §15.1).
+//! Actions of groups, clones and bundles: their members' or instances', and their own
+//! pseudo-actions (scheduler-spec/05 §3 item 6, 04 §10.1, §15.1).
 
 use super::{create, notifications, primitive};
 use crate::assignment;
 use crate::model::*;
 
-/// Synapse priority of completion pseudo-actions and post-notifications: they count failed inputs as done.
+/// Synapse priority of completion pseudo-actions and post-notifications: they count failed inputs
+/// as done.
 pub const COMPLETION_PRIORITY: i32 = 1_000_000;
 
 /// Creates all actions of a resource of any variant.
@@ -98,7 +99,8 @@ fn schedule_clone(cluster: &mut Cluster, clone: ResourceId) {
     assignment::reset_instance_priorities(cluster, clone);
 }
 
-/// 04 §10.1 steps 1 and 2: instances' actions, then start, running, stop, stopped of the collective.
+/// 04 §10.1 steps 1 and 2: instances' actions, then start, running, stop, stopped of the
+/// collective.
 fn schedule_instances(
     cluster: &mut Cluster,
     id: ResourceId,

@@ -1,14 +1,15 @@
 //! The only way actions come into being (scheduler-spec/05 §2.3), and how existing ones are found.
 //!
-//! Finding has side effects that later decisions rely on: an action without node takes the node that is asked for, its reason may be
-//! erased, and whether it can run is evaluated anew.
+//! Finding has side effects that later decisions rely on: an action without node takes the node
+//! that is asked for, its reason may be erased, and whether it can run is evaluated anew.
 
 use super::fencing;
 use crate::configuration::operations::{self, OperationOptions};
 use crate::configuration::parameters;
 use crate::model::*;
 
-/// Finds or creates `<resource>_<key>` on `node`: numbering, options, runnability and all side effects of 05 §2.3, §2.7.
+/// Finds or creates `<resource>_<key>` on `node`: numbering, options, runnability and all side
+/// effects of 05 §2.3, §2.7.
 pub fn action(
     cluster: &mut Cluster,
     resource: ResourceId,
@@ -164,7 +165,8 @@ pub fn collective_pseudo(
     id
 }
 
-/// Existing actions of a resource with that key, oldest first; with a node: on that node, and node-less ones, **which get the node**.
+/// Existing actions of a resource with that key, oldest first; with a node: on that node, and
+/// node-less ones, **which get the node**.
 pub fn find_all(
     cluster: &mut Cluster,
     resource: ResourceId,
@@ -217,7 +219,8 @@ pub fn find_exact(
         .collect()
 }
 
-/// The newest action of a resource with that task (05 §1.2 "find-first"), on that node if one is given.
+/// The newest action of a resource with that task (05 §1.2 "find-first"), on that node if one is
+/// given.
 pub fn newest_task(
     cluster: &Cluster,
     resource: ResourceId,
@@ -358,7 +361,8 @@ fn evaluate_runnable(cluster: &mut Cluster, id: ActionId) {
     }
 }
 
-/// The quorum policy as it affects a resource now (05 §2.7). Policy `demote` may lower the resource's next role.
+/// The quorum policy as it affects a resource now (05 §2.7). Policy `demote` may lower the
+/// resource's next role.
 fn effective_quorum_policy(cluster: &mut Cluster, resource: ResourceId) -> QuorumPolicy {
     if cluster.options.quorate {
         return QuorumPolicy::Ignore;

@@ -1,5 +1,7 @@
 //! Definition changes: what the history says against what is configured (scheduler-spec/05 §4).
 
+use rustc_hash::FxHashMap;
+
 use super::{create, fencing, recurring};
 use crate::configuration::digests::{self, Comparison};
 use crate::configuration::{operations, parameters, scalar};
@@ -7,7 +9,6 @@ use crate::model::*;
 use crate::ordering::{self, order, side, side_of};
 use crate::status::{failures, history};
 use crate::xml::Element;
-use rustc_hash::FxHashMap;
 
 /// P6: checks every active operation in the histories, node by node.
 pub fn check(cluster: &mut Cluster) {
@@ -169,7 +170,8 @@ fn check_active(cluster: &mut Cluster, id: ResourceId, node: NodeId, entry: Elem
     check_changed(cluster, id, node, entry);
 }
 
-/// Whether a resource is a bundle connection whose address depends on where its container runs (04 §15.5).
+/// Whether a resource is a bundle connection whose address depends on where its container runs (04
+/// §15.5).
 pub fn needs_address(cluster: &Cluster, id: ResourceId) -> bool {
     let resource = cluster.resource(id);
     resource.nesting_allowed

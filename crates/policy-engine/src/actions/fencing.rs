@@ -1,4 +1,5 @@
-//! Fencing: which nodes, which action, with which digests and delay (scheduler-spec/05 §9.1–9.5, 02 §4).
+//! Fencing: which nodes, which action, with which digests and delay (scheduler-spec/05 §9.1–9.5, 02
+//! §4).
 
 use super::create;
 use crate::configuration::{digests, scalar};
@@ -73,7 +74,8 @@ pub fn can_fence(cluster: &Cluster, node: NodeId) -> bool {
     true
 }
 
-/// Finds or creates the fencing action of a node (05 §9.3). `operation`: `None` = option `fencing-action`.
+/// Finds or creates the fencing action of a node (05 §9.3). `operation`: `None` = option
+/// `fencing-action`.
 pub fn action(
     cluster: &mut Cluster,
     node: NodeId,
@@ -120,7 +122,8 @@ pub fn action(
     id
 }
 
-/// Records the digests of all unfencing devices in a fencing action; true if a device's definition changed (05 §9.3 step 1).
+/// Records the digests of all unfencing devices in a fencing action; true if a device's definition
+/// changed (05 §9.3 step 1).
 fn add_device_digests(cluster: &mut Cluster, id: ActionId, node: NodeId) -> bool {
     let (mut all, mut secure, mut changed) = (String::new(), String::new(), false);
     for device in unfencing_devices(cluster) {
@@ -217,8 +220,8 @@ pub fn trigger_unfencing(
     }
 }
 
-/// Orders a start (flags PUSH) or a probe (SEQ) after the unfencing of its node, and triggers that if the node was never unfenced
-/// (05 §9.5).
+/// Orders a start (flags PUSH) or a probe (SEQ) after the unfencing of its node, and triggers that
+/// if the node was never unfenced (05 §9.5).
 pub fn order_after_unfencing(
     cluster: &mut Cluster,
     resource: ResourceId,

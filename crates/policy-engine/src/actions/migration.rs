@@ -16,8 +16,8 @@ pub fn can_migrate(cluster: &Cluster, id: ResourceId, current: Option<NodeId>) -
         && clean(resource.assigned)
 }
 
-/// Creates the migration actions of a primitive that moves from `current` to its assigned node (§7.2). Whether the migration
-/// happens is decided when orderings are applied.
+/// Creates the migration actions of a primitive that moves from `current` to its assigned node
+/// (§7.2). Whether the migration happens is decided when orderings are applied.
 pub fn schedule(cluster: &mut Cluster, id: ResourceId, current: NodeId) {
     let Some(target) = cluster.resource(id).assigned else {
         return;

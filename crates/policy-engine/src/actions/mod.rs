@@ -1,7 +1,8 @@
 //! Chapter 5, first half: actions. What has to be done with each resource and node.
 //!
-//! Stage interface: [`create`] (used by `configuration` and `status` too), [`fencing`] (marking nodes, used by `status` and ticket
-//! constraints), [`definitions::check`] (P6), [`schedule`] (P8a–P8d), [`nodes::schedule`] (P10).
+//! Stage interface: [`create`] (used by `configuration` and `status` too), [`fencing`] (marking
+//! nodes, used by `status` and ticket constraints), [`definitions::check`] (P6), [`schedule`]
+//! (P8a–P8d), [`nodes::schedule`] (P10).
 
 pub mod collective;
 pub mod create;
@@ -18,7 +19,8 @@ use crate::model::*;
 use crate::ordering::{self, side, side_of};
 use crate::status::failures;
 
-/// P8a–P8d: deferred definition checks, probes, fail-count clearing of removed resources, actions of every resource.
+/// P8a–P8d: deferred definition checks, probes, fail-count clearing of removed resources, actions
+/// of every resource.
 pub fn schedule(cluster: &mut Cluster) {
     definitions::check_deferred(cluster);
     if cluster.options.startup_probes {

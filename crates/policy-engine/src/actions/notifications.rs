@@ -1,7 +1,9 @@
-//! Clone notifications (scheduler-spec/04 §16): before and after anything happens to an instance, all instances are told.
+//! Clone notifications (scheduler-spec/04 §16): before and after anything happens to an instance,
+//! all instances are told.
 //!
-//! The pseudo-actions around a start, stop, promote or demote of a clone are made with the clone's actions; the notify actions of
-//! the instances, and what they are told, when the clone is added to the graph.
+//! The pseudo-actions around a start, stop, promote or demote of a clone are made with the clone's
+//! actions; the notify actions of the instances, and what they are told, when the clone is added to
+//! the graph.
 
 use super::collective::COMPLETION_PRIORITY;
 use super::create;
@@ -25,7 +27,8 @@ struct Notification {
 /// What instances are told: meta-attributes in order.
 type Told = Vec<(&'static str, Text)>;
 
-/// Creates the notification pseudo-actions for `task` of a clone, whose pseudo-action is `action` and completion `done` (§16.1).
+/// Creates the notification pseudo-actions for `task` of a clone, whose pseudo-action is `action`
+/// and completion `done` (§16.1).
 pub fn create_for(
     cluster: &mut Cluster,
     clone: ResourceId,
@@ -134,7 +137,8 @@ pub fn order_promotion(cluster: &mut Cluster, clone: ResourceId) {
     in_turn(cluster, clone, Task::Demote, Task::Stop);
 }
 
-/// Creates the notify actions of a clone's instances (§16.2–16.4); done when the clone is added to the graph.
+/// Creates the notify actions of a clone's instances (§16.2–16.4); done when the clone is added to
+/// the graph.
 pub fn create_for_instances(cluster: &mut Cluster, clone: ResourceId) {
     let Some(data) = cluster.resource(clone).clone_data() else {
         return;

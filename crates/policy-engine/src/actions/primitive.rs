@@ -1,10 +1,12 @@
-//! The actions that take a primitive from its role and node to the wanted ones (scheduler-spec/05 §5).
+//! The actions that take a primitive from its role and node to the wanted ones (scheduler-spec/05
+//! §5).
 
 use super::{create, fencing, migration, recurring};
 use crate::model::*;
 use crate::ordering::link;
 
-/// Creates all actions of a primitive: stops and starts (also optional ones), role changes, recurring actions, migration.
+/// Creates all actions of a primitive: stops and starts (also optional ones), role changes,
+/// recurring actions, migration.
 pub fn schedule(cluster: &mut Cluster, id: ResourceId) {
     if cluster.resource(id).next_role == Role::Unknown {
         let resource = cluster.resource_mut(id);
@@ -62,7 +64,8 @@ pub fn schedule(cluster: &mut Cluster, id: ResourceId) {
     }
 }
 
-/// §5.1 step 5: a partial migration goes on, or is forgotten. Returns whether the resource counts as multiply active.
+/// §5.1 step 5: a partial migration goes on, or is forgotten. Returns whether the resource counts
+/// as multiply active.
 fn settle_partial_migration(
     cluster: &mut Cluster,
     id: ResourceId,
@@ -224,7 +227,8 @@ fn schedule_step(
     }
 }
 
-/// With `multiple-active=stop_unexpected`, the instance on the assigned node is the expected one and stays.
+/// With `multiple-active=stop_unexpected`, the instance on the assigned node is the expected one
+/// and stays.
 fn is_expected(cluster: &Cluster, id: ResourceId, node: Option<NodeId>) -> bool {
     let resource = cluster.resource(id);
     resource.stop_unexpected

@@ -1,5 +1,5 @@
-//! Probes: one-off monitors that find out whether a resource runs where the history does not say (scheduler-spec/05 §8.1–8.2,
-//! 04 §15.4, §18).
+//! Probes: one-off monitors that find out whether a resource runs where the history does not say
+//! (scheduler-spec/05 §8.1–8.2, 04 §15.4, §18).
 
 use super::{create, fencing};
 use crate::assignment::instances;
@@ -127,7 +127,8 @@ fn probe_bundle(cluster: &mut Cluster, bundle: ResourceId, node: NodeId) -> bool
     any
 }
 
-/// A replica's container may be running under another replica's name: look before starting one. Said once for all nodes.
+/// A replica's container may be running under another replica's name: look before starting one.
+/// Said once for all nodes.
 fn await_probes(cluster: &mut Cluster, bundle: ResourceId, number: usize) {
     let Variant::Bundle(data) = &mut cluster.resource_mut(bundle).variant else {
         return;
@@ -227,7 +228,8 @@ fn may_probe(cluster: &Cluster, id: ResourceId, node_id: NodeId) -> bool {
     entry.map_or(node.probe_mode, |e| e.mode) != ProbeMode::Never
 }
 
-/// Check 8 of 05 §8.2: a guest that is stopped, or about to stop, is not probed; instead its launcher's fate is awaited.
+/// Check 8 of 05 §8.2: a guest that is stopped, or about to stop, is not probed; instead its
+/// launcher's fate is awaited.
 fn guest_stays(cluster: &mut Cluster, id: ResourceId, node_id: NodeId) -> bool {
     let Some(launcher_id) = cluster.guest_launcher(node_id) else {
         return true;

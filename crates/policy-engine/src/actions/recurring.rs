@@ -1,11 +1,12 @@
 //! Recurring actions (scheduler-spec/05 §6).
 
+use rustc_hash::FxHashMap;
+
 use super::create;
 use super::fencing;
 use crate::configuration::operations;
 use crate::model::*;
 use crate::ordering::{self, link, side, side_of};
-use rustc_hash::FxHashMap;
 
 /// A configured recurring operation that qualifies (§6.2).
 struct Recurring {
@@ -141,7 +142,8 @@ fn when_active(
     }
 }
 
-/// Turns a recurring action into its cancellation (§6.4); normally the one that the history created.
+/// Turns a recurring action into its cancellation (§6.4); normally the one that the history
+/// created.
 pub fn cancel(
     cluster: &mut Cluster,
     id: ResourceId,

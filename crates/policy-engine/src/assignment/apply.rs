@@ -1,5 +1,5 @@
-//! What a primary that has been placed does to a dependent (scheduler-spec/03 §13, §17; 04 §8.7): it draws or repels it, or influences
-//! its role.
+//! What a primary that has been placed does to a dependent (scheduler-spec/03 §13, §17; 04 §8.7):
+//! it draws or repels it, or influences its role.
 
 use super::{assign_resource, collective_primaries, merge};
 use crate::explain::Cause;
@@ -8,7 +8,8 @@ use crate::model::{
     Variant, same_value,
 };
 
-/// Applies a "this with" colocation to a dependent that is being placed; assigns the primary first (§13.1).
+/// Applies a "this with" colocation to a dependent that is being placed; assigns the primary first
+/// (§13.1).
 pub fn follow_primary(cluster: &mut Cluster, dependent: ResourceId, id: ColocationId) {
     let colocation = cluster.colocation(id).clone();
     let may_be_undone = colocation.dependent_role == Some(Role::Promoted)
@@ -26,7 +27,8 @@ pub fn follow_primary(cluster: &mut Cluster, dependent: ResourceId, id: Colocati
     cluster.note(dependent, Cause::Follows(id));
 }
 
-/// Applies a colocation to a dependent on behalf of (part of) its primary. Returns by how much the dependent's priority changed.
+/// Applies a colocation to a dependent on behalf of (part of) its primary. Returns by how much the
+/// dependent's priority changed.
 pub fn apply(
     cluster: &mut Cluster,
     dependent: ResourceId,

@@ -1,11 +1,13 @@
 //! Comparing nodes as candidates for a resource (scheduler-spec/03 §10).
 
+use std::cmp::Ordering;
+
 use super::merge_sort::merge_sort;
 use super::utilization;
 use crate::model::{Cluster, NodeId, NodeTable, PlacementStrategy, Score};
-use std::cmp::Ordering;
 
-/// The nodes of a table, best first. `current`: where the resource is now, preferred among equally loaded nodes.
+/// The nodes of a table, best first. `current`: where the resource is now, preferred among equally
+/// loaded nodes.
 pub fn sorted(cluster: &Cluster, table: &NodeTable, current: Option<NodeId>) -> Vec<NodeId> {
     let scored = table
         .iter()

@@ -1,5 +1,5 @@
-//! Clones and bundles as primaries (scheduler-spec/04 §8.2, §8.5, §8.6, §8.8): which of their instances a dependent is placed or
-//! promoted relative to.
+//! Clones and bundles as primaries (scheduler-spec/04 §8.2, §8.5, §8.6, §8.8): which of their
+//! instances a dependent is placed or promoted relative to.
 
 use super::apply::apply;
 use super::compatible::{find_compatible, instance_at};
@@ -9,7 +9,8 @@ use crate::model::{
     same_value,
 };
 
-/// Applies a colocation whose primary is a clone. Returns by how much the dependent's priority changed.
+/// Applies a colocation whose primary is a clone. Returns by how much the dependent's priority
+/// changed.
 pub fn apply_clone(
     cluster: &mut Cluster,
     dependent: ResourceId,
@@ -58,7 +59,8 @@ pub fn apply_clone(
     delta.0
 }
 
-/// Whether the dependent's instances pair with the primary's: the dependent asks for it, and both have as many per node.
+/// Whether the dependent's instances pair with the primary's: the dependent asks for it, and both
+/// have as many per node.
 fn is_interleaved(cluster: &mut Cluster, clone: ResourceId, colocation: &Colocation) -> bool {
     let dependent = cluster.resource(colocation.dependent);
     if !dependent.is_collective() || !dependent.meta.is_true("interleave") {
@@ -165,7 +167,8 @@ fn promote_near_role(
     }
 }
 
-/// Applies a colocation whose primary is a bundle. Returns by how much the dependent's priority changed.
+/// Applies a colocation whose primary is a bundle. Returns by how much the dependent's priority
+/// changed.
 pub fn apply_bundle(
     cluster: &mut Cluster,
     dependent: ResourceId,
@@ -213,7 +216,8 @@ pub fn apply_bundle(
     delta.0
 }
 
-/// The container on the dependent's node, where bundle nodes count as their hosts; of an unplaced dependent the best node that has one.
+/// The container on the dependent's node, where bundle nodes count as their hosts; of an unplaced
+/// dependent the best node that has one.
 fn matching_container(
     cluster: &Cluster,
     dependent: ResourceId,

@@ -1,9 +1,10 @@
-//! The computed colocation lists of a resource (scheduler-spec/03 §11, 04 §8.1): its own constraints, and those that groups, clones
-//! and bundles above it contribute on its behalf.
+//! The computed colocation lists of a resource (scheduler-spec/03 §11, 04 §8.1): its own
+//! constraints, and those that groups, clones and bundles above it contribute on its behalf.
+
+use std::borrow::Cow;
 
 use crate::configuration::constraints::colocation::{Side, insert};
 use crate::model::{Cluster, Colocation, ColocationId, ResourceId, Score, Variant};
-use std::borrow::Cow;
 
 /// "This with": colocations in which the resource (or an ancestor on its behalf) is the dependent.
 pub fn this_with(cluster: &Cluster, resource: ResourceId) -> Vec<ColocationId> {
@@ -27,7 +28,8 @@ pub fn list(cluster: &Cluster, resource: ResourceId, side: Side) -> Cow<'_, [Col
     collector.list
 }
 
-/// Whether where the dependent wants to be matters to the primary (03 §5.3); `primary` is usually the colocation's own.
+/// Whether where the dependent wants to be matters to the primary (03 §5.3); `primary` is usually
+/// the colocation's own.
 pub fn has_influence(cluster: &Cluster, colocation: &Colocation, primary: ResourceId) -> bool {
     let primary = cluster.resource(primary);
     if cluster.resource(colocation.dependent).nesting_allowed
@@ -60,8 +62,9 @@ impl<'c> Collector<'c> {
         insert(self.cluster, self.list.to_mut(), id, self.side);
     }
 
-    /// Adds a resource's own list. To a list that is not empty the **first** colocation is added as often as there are elements, and
-    /// the others never: a defect of the reference that its results show.
+    /// Adds a resource's own list. To a list that is not empty the **first** colocation is added as
+    /// often as there are elements, and the others never: a defect of the reference that its
+    /// results show.
     fn add_own(&mut self, resource: ResourceId) {
         if self.list.is_empty() {
             self.list = self.own(resource).into();

@@ -12,7 +12,8 @@ pub struct Commitment {
     pub stop_if_fail: bool,
 }
 
-/// Commits a resource (all parts of a collective one) to a node, or to none. True if anything changed.
+/// Commits a resource (all parts of a collective one) to a node, or to none. True if anything
+/// changed.
 pub fn commit(
     cluster: &mut Cluster,
     id: ResourceId,
@@ -39,7 +40,8 @@ pub fn commit(
     was_unassigned || old != Some(node)
 }
 
-/// Whether an unforced resource may be committed to the node: a guest node may still be down, its connection will bring it up.
+/// Whether an unforced resource may be committed to the node: a guest node may still be down, its
+/// connection will bring it up.
 fn is_possible(cluster: &Cluster, id: ResourceId, node: NodeId) -> bool {
     let score = cluster
         .resource(id)
@@ -96,7 +98,8 @@ pub fn set_unassigned(cluster: &mut Cluster, id: ResourceId, unassigned: bool) {
     together::note(cluster, id);
 }
 
-/// A resource without node stops; actions that exist already learn it (05 §5.6). True if anything changed.
+/// A resource without node stops; actions that exist already learn it (05 §5.6). True if anything
+/// changed.
 fn stop(cluster: &mut Cluster, id: ResourceId) -> bool {
     let resource = cluster.resource_mut(id);
     let mut changed = resource.next_role != Role::Stopped;
@@ -115,8 +118,8 @@ fn stop(cluster: &mut Cluster, id: ResourceId) -> bool {
     changed
 }
 
-/// Commits a resource (and its children) to no node, next role Stopped, and adjusts its existing actions (03 §15.3, 05 §5.6).
-/// True if that changed anything.
+/// Commits a resource (and its children) to no node, next role Stopped, and adjusts its existing
+/// actions (03 §15.3, 05 §5.6). True if that changed anything.
 pub fn unassign_for_good(cluster: &mut Cluster, resource: ResourceId) -> bool {
     let how = Commitment {
         forced: true,

@@ -3,8 +3,9 @@
 use super::candidates;
 use crate::model::{AttributeLookup, Cluster, NodeId, ResourceId, Role, Text, Variant, same_value};
 
-/// The instance of `collective` that is compatible with `matched`: on the same node, or with the same value of `attribute`; with that
-/// role if one is given. `current`: by current instead of assigned location and role.
+/// The instance of `collective` that is compatible with `matched`: on the same node, or with the
+/// same value of `attribute`; with that role if one is given. `current`: by current instead of
+/// assigned location and role.
 pub fn find_compatible(
     cluster: &Cluster,
     matched: ResourceId,

@@ -1,5 +1,5 @@
-//! Steps C1–C4: what score tables start from (scheduler-spec/03 §7.4–7.8): shutdown locks, location entries, stickiness, failure
-//! thresholds, exclusive discovery.
+//! Steps C1–C4: what score tables start from (scheduler-spec/03 §7.4–7.8): shutdown locks, location
+//! entries, stickiness, failure thresholds, exclusive discovery.
 
 use super::locations;
 use crate::actions::create;

@@ -4,7 +4,8 @@ use super::commit::set_unassigned;
 use super::{assign_resource, dump};
 use crate::model::{Cluster, NodeId, ResourceId};
 
-/// Assigns the members in order. Returns the first node that a member got, if the group is colocated.
+/// Assigns the members in order. Returns the first node that a member got, if the group is
+/// colocated.
 pub fn assign(
     cluster: &mut Cluster,
     id: ResourceId,

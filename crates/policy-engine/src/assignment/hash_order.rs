@@ -1,6 +1,6 @@
-//! The order in which the reference walks a score table (scheduler-spec/03 appendix A): that of a hash table keyed by node id. It decides
-//! only which of several equally free nodes counts as the one with the most room (§18.2), and the order of attributes in utilization
-//! lines (§19).
+//! The order in which the reference walks a score table (scheduler-spec/03 appendix A): that of a
+//! hash table keyed by node id. It decides only which of several equally free nodes counts as the
+//! one with the most room (§18.2), and the order of attributes in utilization lines (§19).
 
 use crate::model::{Cluster, NodeId, NodeTable};
 
@@ -28,7 +28,8 @@ const MODULI: [(usize, u32); 20] = [
     (4_194_304, 4_194_301),
 ];
 
-/// `nodes`, which are in `table`, in the order of the hash table into which the whole table was inserted in node order.
+/// `nodes`, which are in `table`, in the order of the hash table into which the whole table was
+/// inserted in node order.
 pub fn sorted(cluster: &Cluster, table: &NodeTable, nodes: Vec<NodeId>) -> Vec<NodeId> {
     let all = cluster
         .node_order

@@ -1,8 +1,9 @@
 //! The order in which instances are assigned, and their order by number (scheduler-spec/04 §5).
 
+use std::cmp::Ordering;
+
 use super::{colocations, merge, merge_sort::merge_sort};
 use crate::model::{Cluster, NodeId, NodeTable, ResourceId, Score};
-use std::cmp::Ordering;
 
 /// Instances in order of assignment: those that can stay where they are first.
 pub fn for_assignment(cluster: &Cluster, instances: &[ResourceId]) -> Vec<ResourceId> {
@@ -10,7 +11,8 @@ pub fn for_assignment(cluster: &Cluster, instances: &[ResourceId]) -> Vec<Resour
     order.sort(|order, a, b| order.compare(a, b))
 }
 
-/// Instances in order of promotion: promotion priority, then current role, then the order of assignment.
+/// Instances in order of promotion: promotion priority, then current role, then the order of
+/// assignment.
 pub fn for_promotion(cluster: &Cluster, instances: &[ResourceId]) -> Vec<ResourceId> {
     let claims: Vec<_> = instances
         .iter()
@@ -32,7 +34,8 @@ pub fn number(id: &str) -> i64 {
     crate::configuration::scalar::integer(number).unwrap_or(0)
 }
 
-/// What the comparison needs to know about each instance; the colocation scores are expensive and rarely needed.
+/// What the comparison needs to know about each instance; the colocation scores are expensive and
+/// rarely needed.
 struct InstanceOrder<'c> {
     cluster: &'c Cluster,
     facts: Vec<Facts>,

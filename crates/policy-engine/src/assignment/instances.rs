@@ -1,4 +1,5 @@
-//! Assigning the instances of a clone, or the containers of a bundle (scheduler-spec/04 §7): as many stay where they are as may.
+//! Assigning the instances of a clone, or the containers of a bundle (scheduler-spec/04 §7): as
+//! many stay where they are as may.
 
 use super::commit::{set_unassigned, undo};
 pub use super::compatible::find_compatible;
@@ -62,7 +63,8 @@ pub fn assign(
     }
 }
 
-/// The node where an instance is now, if it is healthy there and not more than a fair share of instances has the node already.
+/// The node where an instance is now, if it is healthy there and not more than a fair share of
+/// instances has the node already.
 fn place_to_stay(
     cluster: &Cluster,
     collective: ResourceId,
@@ -80,8 +82,9 @@ fn place_to_stay(
     (healthy && i64::from(placed) < i64::from(optimal)).then_some(node)
 }
 
-/// Tries to keep an instance on its node (§7.1). Each time another node turns out better for it, one place there is reserved for a
-/// later instance, until the own node is the best that is left, or no node is.
+/// Tries to keep an instance on its node (§7.1). Each time another node turns out better for it,
+/// one place there is reserved for a later instance, until the own node is the best that is left,
+/// or no node is.
 fn stay(
     cluster: &mut Cluster,
     collective: ResourceId,

@@ -22,7 +22,8 @@ pub fn apply_all(cluster: &mut Cluster) {
     cluster.locations = locations;
 }
 
-/// Members of a colocated group behind the first only learn which nodes there are: the first member speaks for the group.
+/// Members of a colocated group behind the first only learn which nodes there are: the first member
+/// speaks for the group.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Strength {
     Full,
@@ -124,7 +125,8 @@ fn apply_to_table(
     entry.mode == ProbeMode::Exclusive && !entry.nodes.is_empty()
 }
 
-/// Adds a group's own location entries to a copy of a later member's table, where they were withheld (03 §14.3 step 2).
+/// Adds a group's own location entries to a copy of a later member's table, where they were
+/// withheld (03 §14.3 step 2).
 pub fn add_group_locations(
     cluster: &Cluster,
     group: ResourceId,

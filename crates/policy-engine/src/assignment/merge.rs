@@ -1,5 +1,8 @@
-//! What dependents wish of a primary (scheduler-spec/03 §14): before a primary is placed, the preferences of its dependents, of
-//! theirs, and so on, flow into its table, weakened by the factor of each colocation on the way.
+//! What dependents wish of a primary (scheduler-spec/03 §14): before a primary is placed, the
+//! preferences of its dependents, of theirs, and so on, flow into its table, weakened by the factor
+//! of each colocation on the way.
+
+use std::cmp::Ordering;
 
 use super::colocations;
 use super::shift::Shift;
@@ -9,7 +12,6 @@ use crate::explain::Cause;
 use crate::model::{
     Cluster, Colocation, ColocationId, NodeEntry, NodeId, NodeTable, ResourceId, Score,
 };
-use std::cmp::Ordering;
 
 /// How preferences are merged.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,7 +27,8 @@ pub struct Mode {
 /// Marks a node that must not be used, while the merge goes on.
 const UNUSABLE: Score = Score(-100_000_000);
 
-/// Merges the wishes of the dependent of one of `primary`'s "with this" colocations into the primary's table (§14.1).
+/// Merges the wishes of the dependent of one of `primary`'s "with this" colocations into the
+/// primary's table (§14.1).
 pub fn heed_dependent(cluster: &mut Cluster, primary: ResourceId, id: ColocationId) {
     let colocation = cluster.colocation(id);
     if !colocations::has_influence(cluster, colocation, colocation.primary) {
@@ -61,7 +64,8 @@ pub fn factor(factor: f32, colocation: &Colocation) -> f32 {
     factor * colocation.score.0 as f32 / Score::INFINITY.0 as f32
 }
 
-/// Merges the preferences of `source` into a table that belongs to `target`, by way of a colocation.
+/// Merges the preferences of `source` into a table that belongs to `target`, by way of a
+/// colocation.
 pub fn merge(
     cluster: &Cluster,
     source: ResourceId,
@@ -130,7 +134,8 @@ pub fn with_primaries(cluster: &Cluster, source: ResourceId) -> NodeTable {
     table
 }
 
-/// One merge under way. Its scores are a list by [`NodeId`](crate::model::NodeId), in which nodes that are not in the table are banned.
+/// One merge under way. Its scores are a list by [`NodeId`](crate::model::NodeId), in which nodes
+/// that are not in the table are banned.
 struct Merger<'c> {
     cluster: &'c Cluster,
     mode: Mode,
@@ -307,7 +312,8 @@ impl<'c> Merger<'c> {
         nodes.any(|(available, score)| *available && *score >= Score::ZERO)
     }
 
-    /// Whether certainly no step of a row of additions is undone, because some node is usable at each of them.
+    /// Whether certainly no step of a row of additions is undone, because some node is usable at
+    /// each of them.
     fn goes_smoothly(&self, work: &[Score], all: &[Shift]) -> bool {
         let mut nodes = self.wishes.memory.available.iter().zip(work).zip(all);
         let usable =

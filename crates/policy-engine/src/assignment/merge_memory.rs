@@ -1,9 +1,12 @@
-//! What was found out about what lies behind dependents, remembered between merges until a resource on which it rests changes.
+//! What was found out about what lies behind dependents, remembered between merges until a resource
+//! on which it rests changes.
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::shift::Shift;
 use crate::model::{ColocationId, ResourceId, Score};
-use rustc_hash::{FxHashMap, FxHashSet};
-use std::sync::Arc;
 
 /// So many shifts are kept, of all merges and nodes together; each takes some twenty bytes.
 const SHIFTS: usize = 2_000_000;
@@ -43,10 +46,11 @@ pub struct MergeMemory {
     known: FxHashMap<Key, Known>,
     /// What rests on a resource, by resource.
     resting: Vec<Vec<Key>>,
-    /// Sources, by direction, that have no sum: behind them the colocations go round in a circle, so that what is heard depends on where
-    /// one comes from, or hosts of guest nodes count.
+    /// Sources, by direction, that have no sum: behind them the colocations go round in a circle,
+    /// so that what is heard depends on where one comes from, or hosts of guest nodes count.
     pub without_sum: FxHashSet<(ResourceId, bool)>,
-    /// Marks of resources whose merge is under way: each contributes once. All false between merges.
+    /// Marks of resources whose merge is under way: each contributes once. All false between
+    /// merges.
     pub merging: Vec<bool>,
     /// Marks of resources whose wishes are being summed up. All false between merges.
     pub summing: Vec<bool>,
@@ -94,7 +98,8 @@ impl MergeMemory {
         self.known.get(&key).map(|known| known.sum.clone())
     }
 
-    /// Remembers a merge. `rests_on`: the resources whose tables it has read; `parts`: other merges that it contains.
+    /// Remembers a merge. `rests_on`: the resources whose tables it has read; `parts`: other merges
+    /// that it contains.
     pub fn keep(&mut self, key: Key, sum: Arc<Sum>, rests_on: &[ResourceId], parts: &[Key]) {
         for resource in rests_on {
             self.resting[resource.index()].push(key);

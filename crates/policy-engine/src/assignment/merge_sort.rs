@@ -1,6 +1,6 @@
-//! A merge sort that any comparison is good enough for (scheduler-spec/03 appendix A.3). The standard library's sort may panic if a
-//! comparison is no total order, and some comparisons of nodes and instances are none; which order comes out then is part of the
-//! scheduler's behaviour.
+//! A merge sort that any comparison is good enough for (scheduler-spec/03 appendix A.3). The
+//! standard library's sort may panic if a comparison is no total order, and some comparisons of
+//! nodes and instances are none; which order comes out then is part of the scheduler's behaviour.
 
 use std::cmp::Ordering;
 

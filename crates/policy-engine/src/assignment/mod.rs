@@ -17,8 +17,9 @@
 //! dump ─ the score lines
 //! ```
 //!
-//! Stage interface: [`apply_criteria`] (steps C1–C4), [`assign`] (step D3), and for later stages [`unassign_for_good`],
-//! [`instances::find_compatible`], [`colocations::with_this`], [`colocations::this_with`].
+//! Stage interface: [`apply_criteria`] (steps C1–C4), [`assign`] (step D3), and for later stages
+//! [`unassign_for_good`], [`instances::find_compatible`], [`colocations::with_this`],
+//! [`colocations::this_with`].
 
 mod apply;
 mod bundles;
@@ -59,7 +60,8 @@ pub(crate) use together::Sets;
 
 use crate::model::{Cluster, Level, NodeId, PlacementStrategy, ResourceId, Variant};
 
-/// D3: assigns every resource; remote connections first, because remote nodes are only usable once their connection has a node.
+/// D3: assigns every resource; remote connections first, because remote nodes are only usable once
+/// their connection has a node.
 pub fn assign(cluster: &mut Cluster) {
     utilization::prepare(cluster);
     if cluster.options.placement_strategy != PlacementStrategy::Default {
@@ -88,8 +90,9 @@ pub fn assign(cluster: &mut Cluster) {
     }
 }
 
-/// Assigns a resource, unless it is assigned already. `prefer`: the node to prefer if it is as good as any. `stop_if_fail`: false for
-/// tentative assignments. Returns the node of a primitive, or the first node that a group's member got.
+/// Assigns a resource, unless it is assigned already. `prefer`: the node to prefer if it is as good
+/// as any. `stop_if_fail`: false for tentative assignments. Returns the node of a primitive, or the
+/// first node that a group's member got.
 fn assign_resource(
     cluster: &mut Cluster,
     resource: ResourceId,
@@ -113,7 +116,8 @@ fn assign_resource(
     })
 }
 
-/// After the clone's actions were created (04 §9.5 end): each instance's priority is the clone's again.
+/// After the clone's actions were created (04 §9.5 end): each instance's priority is the clone's
+/// again.
 pub fn reset_instance_priorities(cluster: &mut Cluster, clone: ResourceId) {
     let priority = cluster.resource(clone).priority;
     for i in 0..cluster.resource(clone).children.len() {

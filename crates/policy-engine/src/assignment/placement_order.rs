@@ -1,4 +1,5 @@
-//! The order of assignment where capacities matter (scheduler-spec/03 §9): what is most tied to its place is placed first.
+//! The order of assignment where capacities matter (scheduler-spec/03 §9): what is most tied to its
+//! place is placed first.
 
 use super::merge_sort::merge_sort;
 use super::{candidates, merge};

@@ -59,7 +59,8 @@ pub fn assign(
     cluster.resource(id).assigned
 }
 
-/// Mandatory colocations before optional ones; in each pass the primaries first, then the dependents' wishes.
+/// Mandatory colocations before optional ones; in each pass the primaries first, then the
+/// dependents' wishes.
 fn apply_colocations(cluster: &mut Cluster, id: ResourceId) {
     let by_strength = |list: Vec<ColocationId>| -> [Vec<ColocationId>; 2] {
         let (mandatory, optional) = list.into_iter().partition(|id| {

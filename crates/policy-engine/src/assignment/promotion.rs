@@ -28,7 +28,8 @@ fn reset_counts(cluster: &mut Cluster, clone: ResourceId) {
     }
 }
 
-/// An instance's priority (§9.3): its promotion score, location constraints for the promoted role, and colocations with roles.
+/// An instance's priority (§9.3): its promotion score, location constraints for the promoted role,
+/// and colocations with roles.
 fn set_priority(
     cluster: &mut Cluster,
     clone: ResourceId,

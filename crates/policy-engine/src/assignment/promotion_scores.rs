@@ -1,4 +1,8 @@
-//! Promotion scores: what agents say about how well an instance would do as promoted (scheduler-spec/04 §9.1, §9.2).
+//! Promotion scores: what agents say about how well an instance would do as promoted
+//! (scheduler-spec/04 §9.1, §9.2).
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 
 use crate::configuration::scalar;
 use crate::explain::Cause;
@@ -6,13 +10,12 @@ use crate::model::{
     AttributeLookup, Cluster, Host, NodeId, NodeSet, Resource, ResourceId, Score, Text, Variant,
     base_name,
 };
-use rustc_hash::{FxHashMap, FxHashSet};
-use smallvec::SmallVec;
 
 /// What the names of the attributes begin with.
 const PREFIX: &str = "master-";
 
-/// Adds the promotion scores of a clone's instances to their tables, once, so that they are placed where they can be promoted.
+/// Adds the promotion scores of a clone's instances to their tables, once, so that they are placed
+/// where they can be promoted.
 pub fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
     match &mut cluster.resource_mut(clone).variant {
         Variant::Clone(data) if !data.promotion_scores_added => data.promotion_scores_added = true,
@@ -40,8 +43,8 @@ pub fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
     }
 }
 
-/// Finds the promotion scores of one clone's instances. What the answers have in common is worked out once: an instance is asked about
-/// every node.
+/// Finds the promotion scores of one clone's instances. What the answers have in common is worked
+/// out once: an instance is asked about every node.
 #[derive(Debug)]
 pub struct PromotionScores {
     /// Node attributes that hold scores of whatever resources.
@@ -92,7 +95,8 @@ impl PromotionScores {
     }
 
     fn of_primitive(&mut self, cluster: &Cluster, id: ResourceId, node: NodeId) -> Option<i32> {
-        // the attribute first: it is the cheaper question, and without it the score is the default either way
+        // the attribute first: it is the cheaper question, and without it the score is the default
+        // either way
         let names = self.names.entry(id);
         let names = names.or_insert_with(|| names_of(cluster.resource(id), &self.given));
         let value = names
@@ -105,7 +109,8 @@ impl PromotionScores {
         Some(score.0)
     }
 
-    /// Whether the score on a node is this instance's (§9.1.1): of anonymous instances the one that is there counts.
+    /// Whether the score on a node is this instance's (§9.1.1): of anonymous instances the one that
+    /// is there counts.
     fn applies(&mut self, cluster: &Cluster, id: ResourceId, node: NodeId) -> bool {
         let resource = cluster.resource(id);
         let entry = resource.allowed.get(node);
@@ -152,7 +157,8 @@ impl Family {
     }
 }
 
-/// The node attributes that hold the score of a primitive: `master-NAME`; for an anonymous instance also without instance number.
+/// The node attributes that hold the score of a primitive: `master-NAME`; for an anonymous instance
+/// also without instance number.
 fn names_of(resource: &Resource, given: &FxHashSet<Text>) -> SmallVec<[Text; 2]> {
     let name = resource.known_as();
     let base = base_name(name);

@@ -1,9 +1,10 @@
 //! Additions to a score, one after the other, as one.
 //!
-//! Scores saturate, so additions do not simply add up: what has reached an infinity stays there. But a row of additions still only
-//! moves a score, except that whatever is low enough ends as -INFINITY, and whatever is high enough as +INFINITY. [`Shift`] says so in
-//! three numbers, and a row of shifts is a shift again. A fourth number says for which scores no sum on the way is negative: then the
-//! node is usable at each step (scheduler-spec/03 §14.2 step 3).
+//! Scores saturate, so additions do not simply add up: what has reached an infinity stays there.
+//! But a row of additions still only moves a score, except that whatever is low enough ends as
+//! -INFINITY, and whatever is high enough as +INFINITY. [`Shift`] says so in three numbers, and a
+//! row of shifts is a shift again. A fourth number says for which scores no sum on the way is
+//! negative: then the node is usable at each step (scheduler-spec/03 §14.2 step 3).
 
 use crate::model::Score;
 
@@ -102,8 +103,9 @@ impl Shift {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn score() -> impl Strategy<Value = Score> {
         prop_oneof![

@@ -1,19 +1,22 @@
 //! The wishes of a dependent, and of everything behind it.
 //!
-//! The primaries of a chain ask, one after the other, for the wishes of all that is left of it; and where dependents have dependents in
-//! common, one merge meets the same ones on many paths. What a dependent and all behind it add to a score is the same each time, a
-//! [`Shift`]. So it is summed up once, and remembered ([`MergeMemory`]).
+//! The primaries of a chain ask, one after the other, for the wishes of all that is left of it; and
+//! where dependents have dependents in common, one merge meets the same ones on many paths. What a
+//! dependent and all behind it add to a score is the same each time, a [`Shift`]. So it is summed
+//! up once, and remembered ([`MergeMemory`]).
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::merge_memory::{Key, MergeMemory, Sum};
 use super::shift::Shift;
 use super::{colocations, merge, wishes};
 use crate::configuration::constraints::colocation::Side;
 use crate::model::{AttributeLookup, Cluster, Colocation, ColocationId, ResourceId, Score};
-use std::borrow::Cow;
-use std::sync::Arc;
 
-/// How much work the merges of a run may be, counted in scores of nodes: the paths through entangled colocations can be
-/// exponentially many. When it is used up, only the dependents themselves are heard, and nothing behind them.
+/// How much work the merges of a run may be, counted in scores of nodes: the paths through
+/// entangled colocations can be exponentially many. When it is used up, only the dependents
+/// themselves are heard, and nothing behind them.
 pub fn work_for(elements: usize) -> u64 {
     WORK_MIN.max(WORK_PER_ELEMENT * elements as u64)
 }
@@ -60,7 +63,8 @@ impl<'c> Wishes<'c> {
         self.cluster.caches.merges.replace(self.memory);
     }
 
-    /// Spends the work of a step. False if none is left. `scores`: how often it looks at the score of each node.
+    /// Spends the work of a step. False if none is left. `scores`: how often it looks at the score
+    /// of each node.
     pub fn spend(&mut self, scores: usize) -> bool {
         let work = WORK_PER_STEP + scores * self.cluster.nodes.len();
         self.left = self.left.saturating_sub(work as u64);
@@ -87,7 +91,8 @@ impl<'c> Wishes<'c> {
         own
     }
 
-    /// What a source (no group) and all behind it wish. `None` if nothing lies behind it, or it depends on the way there.
+    /// What a source (no group) and all behind it wish. `None` if nothing lies behind it, or it
+    /// depends on the way there.
     pub fn sum(&mut self, source: ResourceId, via: ColocationId, factor: f32) -> Option<Arc<Sum>> {
         if !self.sums || self.has_no_sum(source) {
             return None;

@@ -1,10 +1,12 @@
 //! Sums of wishes against the steps that they stand for, on random colocations.
 
+use std::fmt::Write;
+
+use proptest::prelude::*;
+
 use super::merge::{Mode, merge, run};
 use crate::model::{Cluster, ColocationId, NodeId, ResourceId, RunOptions, Score};
 use crate::{Cib, assignment, configuration, load, ordering, schedule};
-use proptest::prelude::*;
-use std::fmt::Write;
 
 const NODES: usize = 4;
 

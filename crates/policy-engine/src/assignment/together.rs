@@ -1,17 +1,20 @@
-//! What must be together with a resource, and how much room all of it still needs (scheduler-spec/03 §18.3, §18.4).
+//! What must be together with a resource, and how much room all of it still needs
+//! (scheduler-spec/03 §18.3, §18.4).
 //!
-//! Mandatory colocations tie resources into sets. Mostly all members of a set see the same one: each can be reached from each other.
-//! Such a set is gathered once and remembered, and what it needs is kept up to date as its members are placed ([`note`]). Elsewhere
-//! (a clone does not ask what follows it) a resource's set is its own, and gathered for it alone.
+//! Mandatory colocations tie resources into sets. Mostly all members of a set see the same one:
+//! each can be reached from each other. Such a set is gathered once and remembered, and what it
+//! needs is kept up to date as its members are placed ([`note`]). Elsewhere (a clone does not ask
+//! what follows it) a resource's set is its own, and gathered for it alone.
+
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use smallvec::SmallVec;
 
 use super::apply::{Effect, effect};
 use super::colocations;
 use super::utilization::amounts;
 use crate::configuration::constraints::colocation::Side;
 use crate::model::{Amounts, Cluster, ColocationId, Resource, ResourceId, Score, Text, Variant};
-use indexmap::IndexMap;
-use rustc_hash::{FxBuildHasher, FxHashMap};
-use smallvec::SmallVec;
 
 /// The sets that are remembered during assignment.
 #[derive(Debug, Default)]
@@ -88,7 +91,8 @@ struct RoleTest {
     ties: bool,
 }
 
-/// Sums by attribute, with the number of shares in each: an attribute that nobody needs is not the same as one of which 0 is needed.
+/// Sums by attribute, with the number of shares in each: an attribute that nobody needs is not the
+/// same as one of which 0 is needed.
 #[derive(Debug, Default)]
 struct Need(IndexMap<Text, (i64, u32), FxBuildHasher>);
 
@@ -388,8 +392,9 @@ fn is_inside_bundle(cluster: &Cluster, id: ResourceId) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Cib, RunOptions, schedule};
     use std::fmt::Write;
+
+    use crate::{Cib, RunOptions, schedule};
 
     /// A row of primitives, each with the one before it, which all fit on the second node only.
     fn row(length: usize) -> String {

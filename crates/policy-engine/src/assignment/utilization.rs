@@ -1,9 +1,10 @@
 //! Utilization: what fits on which node (scheduler-spec/03 §18).
 
+use std::cmp::Ordering;
+
 use super::{hash_order, together};
 use crate::configuration::scalar;
 use crate::model::{Amounts, Cluster, NodeId, ResourceId, Score, ScoreLine, Table, Text};
-use std::cmp::Ordering;
 
 /// The number of a utilization value: missing 0, not a number the smallest.
 fn amount(text: &str) -> i32 {
@@ -116,8 +117,8 @@ fn compare_amounts(a: i32, b: i32) -> i32 {
     }
 }
 
-/// Bans a primitive from nodes without room for it and what must be with it (§18.2). Returns the node with the most room, if no node
-/// has room for all.
+/// Bans a primitive from nodes without room for it and what must be with it (§18.2). Returns the
+/// node with the most room, if no node has room for all.
 pub fn ban_full_nodes(cluster: &mut Cluster, id: ResourceId) -> Option<NodeId> {
     let mut need = together::need(cluster, id);
     let usable: Vec<NodeId> = cluster

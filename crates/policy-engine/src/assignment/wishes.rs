@@ -1,15 +1,19 @@
-//! What one dependent wishes of a primary: by how much it changes the primary's score for each node (scheduler-spec/03 §14.3).
+//! What one dependent wishes of a primary: by how much it changes the primary's score for each node
+//! (scheduler-spec/03 §14.3).
+
+use std::cell::LazyCell;
+
+use rustc_hash::FxHashMap;
 
 use super::{colocations, locations};
 use crate::model::{
     AttributeLookup, Cluster, Colocation, ColocationId, NodeEntry, NodeId, NodeTable, ResourceId,
     Score,
 };
-use rustc_hash::FxHashMap;
-use std::cell::LazyCell;
 
-/// Collects what `source` adds to the scores of `target` by way of a colocation, by [`NodeId`]; 0 where it has no say. It depends on
-/// the target only where nodes have hosts whose attributes count instead: in clusters with remote nodes.
+/// Collects what `source` adds to the scores of `target` by way of a colocation, by [`NodeId`]; 0
+/// where it has no say. It depends on the target only where nodes have hosts whose attributes count
+/// instead: in clusters with remote nodes.
 pub fn collect(
     cluster: &Cluster,
     source: ResourceId,
@@ -66,7 +70,8 @@ fn dislikes_nothing(cluster: &Cluster, id: ResourceId) -> bool {
         && table.iter().filter(|entry| welcome(*entry)).count() == cluster.nodes.len()
 }
 
-/// A group's location constraints, which only its first member knows, for a later member that is a dependent itself.
+/// A group's location constraints, which only its first member knows, for a later member that is a
+/// dependent itself.
 fn with_group_locations(
     cluster: &Cluster,
     source: ResourceId,
@@ -90,7 +95,8 @@ fn asks_group(cluster: &Cluster, source: ResourceId, via: &Colocation) -> bool {
         })
 }
 
-/// `score × factor`, rounded half away from zero; a preference that would vanish becomes one point, whose sign is the factor's.
+/// `score × factor`, rounded half away from zero; a preference that would vanish becomes one point,
+/// whose sign is the factor's.
 fn weakened(score: Score, factor: f32) -> Score {
     if score == Score::ZERO {
         return Score::ZERO;
@@ -110,9 +116,11 @@ fn has_one_allowed(table: &NodeTable) -> bool {
 
 /// The best score of a table per value of a node attribute, over the nodes that are available.
 enum BestScores<'t> {
-    /// For `#uname` where all nodes are named and nobody asks for a guest's host: what the table says.
+    /// For `#uname` where all nodes are named and nobody asks for a guest's host: what the table
+    /// says.
     Same(&'t NodeTable),
-    /// For `#uname`, which is different on every node: by node; in front, that of nodes without name attribute.
+    /// For `#uname`, which is different on every node: by node; in front, that of nodes without
+    /// name attribute.
     ByNode(Score, Vec<Score>),
     /// By lower-cased value.
     ByValue(FxHashMap<Option<String>, Score>),

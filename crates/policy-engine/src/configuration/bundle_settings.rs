@@ -1,11 +1,13 @@
-//! What a `bundle` element says, and the container options that follow from it (scheduler-spec/04 §13.1–13.4).
+//! What a `bundle` element says, and the container options that follow from it (scheduler-spec/04
+//! §13.1–13.4).
+
+use std::net::Ipv4Addr;
 
 use super::clones::MAX_INSTANCES;
 use super::definition::Invalid;
 use super::scalar;
 use crate::model::Text;
 use crate::xml::Element;
-use std::net::Ipv4Addr;
 
 /// Port on which the agent in a container listens.
 const DEFAULT_PORT: &str = "3121";

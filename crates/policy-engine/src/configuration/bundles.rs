@@ -1,5 +1,6 @@
-//! Bundles: what a bundle expands to (scheduler-spec/04 §13). Per replica a container, an IP address, a connection and a node;
-//! and an implicit clone of the bundle's primitive, one instance in each container.
+//! Bundles: what a bundle expands to (scheduler-spec/04 §13). Per replica a container, an IP
+//! address, a connection and a node; and an implicit clone of the bundle's primitive, one instance
+//! in each container.
 
 use super::bundle_settings::{Settings, next_address, sanitized};
 use super::definition::{Content, Definition, Invalid};
@@ -235,7 +236,8 @@ impl Blueprint<'_> {
         implied_primitive(&id, "heartbeat", "IPaddr2", parameters)
     }
 
-    /// The connection and the bundle node, and the score tables that make the primitive run there only (§13.5).
+    /// The connection and the bundle node, and the score tables that make the primitive run there
+    /// only (§13.5).
     fn connect(
         &self,
         cluster: &mut Cluster,

@@ -1,12 +1,14 @@
 //! What is calculated on demand and kept for the rest of the run.
 
+use std::cell::{OnceCell, RefCell};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
 use super::digests::Digests;
 use super::operations::{OperationOptions, OptionsKey};
 use crate::model::{NodeId, ResourceId, Score, Table, Task, Text};
 use crate::xml::ElementId;
-use rustc_hash::FxHashMap;
-use std::cell::{OnceCell, RefCell};
-use std::sync::Arc;
 
 /// A cache that fills itself through a shared reference.
 type Filled<Key, Value> = RefCell<FxHashMap<Key, Value>>;
@@ -22,7 +24,8 @@ pub struct Caches {
     pub defaults: Filled<super::defaults::Key, Arc<[(Text, Text)]>>,
     /// Options of operations.
     pub options: Filled<OptionsKey, Arc<OperationOptions>>,
-    /// Digests per node, resource, task, interval (02 §20.4). Task `Other("stonith-on")` for unfencing.
+    /// Digests per node, resource, task, interval (02 §20.4). Task `Other("stonith-on")` for
+    /// unfencing.
     pub digests: Filled<(NodeId, ResourceId, Task, u32), Digests>,
     /// The top-level resources whose ids match a pattern of a location constraint.
     pub patterns: Filled<Text, Arc<[ResourceId]>>,

@@ -78,7 +78,8 @@ pub(super) fn unpack(
     }
 }
 
-/// Creates the next instance of a clone (§15.3): removed with all descendants if there are enough already.
+/// Creates the next instance of a clone (§15.3): removed with all descendants if there are enough
+/// already.
 pub(super) fn create_instance(
     cluster: &mut Cluster,
     clone: ResourceId,

@@ -1,20 +1,23 @@
 //! Dates, times and durations (scheduler-spec/01 §6).
 //!
-//! An instant is a number of epoch seconds; clock fields are those of UTC, unless "now" was given with an offset. Civil dates come from
-//! `jiff`; the texts have a syntax of their own.
+//! An instant is a number of epoch seconds; clock fields are those of UTC, unless "now" was given
+//! with an offset. Civil dates come from `jiff`; the texts have a syntax of their own.
+
+use jiff::civil::{Date, ISOWeekDate, Weekday};
 
 use super::scalar;
 use crate::xml::Element;
-use jiff::civil::{Date, ISOWeekDate, Weekday};
 
 const DAY: i64 = 86_400;
 
-/// Parses a date/time text (§6.1) to epoch seconds; `today` gives the date for texts that are only a time.
+/// Parses a date/time text (§6.1) to epoch seconds; `today` gives the date for texts that are only
+/// a time.
 pub fn parse_instant(text: &str, today: i64) -> Option<i64> {
     parse_clock_time(text, today).map(|(instant, _)| instant)
 }
 
-/// The same, with the offset from UTC that the text names, in seconds to the east: the time that its clock shows (§2.3).
+/// The same, with the offset from UTC that the text names, in seconds to the east: the time that
+/// its clock shows (§2.3).
 pub fn parse_clock_time(text: &str, today: i64) -> Option<(i64, i64)> {
     let text = text.trim();
     if text == "epoch" {
@@ -144,7 +147,8 @@ pub fn parse_interval(text: &str) -> Option<u32> {
     (ms >= 0).then(|| u32::try_from(ms).unwrap_or(u32::MAX))
 }
 
-/// The part of an ISO 8601 duration behind the `P`, in seconds; a year has 365 days, a month 30 (§6.5).
+/// The part of an ISO 8601 duration behind the `P`, in seconds; a year has 365 days, a month 30
+/// (§6.5).
 fn parse_duration(text: &str) -> Option<i64> {
     let mut rest = text;
     let mut in_time = false;
@@ -179,7 +183,8 @@ fn parse_duration(text: &str) -> Option<i64> {
     (units > 0).then_some(total)
 }
 
-/// Adds a `duration` element to an instant: years, months, weeks, days, hours, minutes, seconds, in this order (§6.2, §6.5).
+/// Adds a `duration` element to an instant: years, months, weeks, days, hours, minutes, seconds, in
+/// this order (§6.2, §6.5).
 pub fn add_duration(start: i64, duration: Element<'_>) -> Option<i64> {
     let field = |name: &str| match duration.get(name) {
         Some(text) => scalar::integer(text).filter(|n| n.unsigned_abs() < 1 << 40),
@@ -200,7 +205,8 @@ pub fn add_duration(start: i64, duration: Element<'_>) -> Option<i64> {
     Some((days_since_epoch(date) + days) * DAY + second + seconds)
 }
 
-/// Whether the clock fields of `now`, at an offset from UTC, are in all ranges of a `date_spec` (§6.4).
+/// Whether the clock fields of `now`, at an offset from UTC, are in all ranges of a `date_spec`
+/// (§6.4).
 pub fn matches_spec(now: i64, utc_offset_s: i64, spec: Element<'_>) -> bool {
     let Some((date, second)) = civil(now.saturating_add(utc_offset_s)) else {
         return false;

@@ -1,10 +1,12 @@
-//! `rsc_defaults` and `op_defaults`: sets that hold for all resources of an agent, or for an operation of them. What they come to
-//! is worked out once for each agent and operation (scheduler-spec/01 §4, §12, §17.2).
+//! `rsc_defaults` and `op_defaults`: sets that hold for all resources of an agent, or for an
+//! operation of them. What they come to is worked out once for each agent and operation
+//! (scheduler-spec/01 §4, §12, §17.2).
+
+use rustc_hash::FxHashSet;
 
 use super::nvset::{self, NvSet};
 use super::rules::RuleContext;
 use crate::model::{Agent, Arc, Cluster, Table, Task, Text};
-use rustc_hash::FxHashSet;
 
 /// What defaults may depend on; nothing if none of them has a rule.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

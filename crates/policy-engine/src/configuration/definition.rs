@@ -1,10 +1,11 @@
-//! Resource definitions: a resource element with its template's parts, read once and shared by all instances made from it
-//! (scheduler-spec/01 §16.1, §17).
+//! Resource definitions: a resource element with its template's parts, read once and shared by all
+//! instances made from it (scheduler-spec/01 §16.1, §17).
+
+use rustc_hash::FxHashMap;
 
 use super::{dates, nvset, scalar};
 use crate::model::*;
 use crate::xml::{Element, ElementId};
-use rustc_hash::FxHashMap;
 
 /// A resource as the configuration (or an implication of it) defines it.
 #[derive(Clone, Debug)]
@@ -237,7 +238,8 @@ pub(super) fn report(cluster: &mut Cluster, element: Element<'_>, invalid: &Inva
     cluster.say(Level::Error, message);
 }
 
-/// The `op`s of a resource: its own and those of its template that it does not replace (01 §16.1 step 3).
+/// The `op`s of a resource: its own and those of its template that it does not replace (01 §16.1
+/// step 3).
 fn read_operations(
     cluster: &Cluster,
     template: Option<Element<'_>>,

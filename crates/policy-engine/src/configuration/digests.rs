@@ -1,9 +1,10 @@
 //! Parameter digests (scheduler-spec/02 §20, 05 §4.4, §4.5).
 
+use md5::{Digest as _, Md5};
+
 use super::{operations, parameters, scalar};
 use crate::model::{Cluster, NodeId, ResourceId, Table, Task};
 use crate::xml::{Element, escape_attribute};
-use md5::{Digest as _, Md5};
 
 /// How a history entry compares with the configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,8 +32,9 @@ pub struct Digests {
     pub result: Comparison,
 }
 
-/// Calculates (or takes from the cache) the digests of an operation on a node, compares `entry` with them, and keeps the result.
-/// Entries in `Cluster::poisoned_digests` count as having a restart digest that never matches (02 §10.4 1d).
+/// Calculates (or takes from the cache) the digests of an operation on a node, compares `entry`
+/// with them, and keeps the result. Entries in `Cluster::poisoned_digests` count as having a
+/// restart digest that never matches (02 §10.4 1d).
 pub fn compare(
     cluster: &Cluster,
     resource: ResourceId,
@@ -67,8 +69,8 @@ pub fn compare(
     digests
 }
 
-/// Digests of a fence device for unfencing a node (02 §20.6): cache key `stonith-on`, no entry. `result` is the comparison with the
-/// node's `#digests-all` and `#digests-secure`.
+/// Digests of a fence device for unfencing a node (02 §20.6): cache key `stonith-on`, no entry.
+/// `result` is the comparison with the node's `#digests-all` and `#digests-secure`.
 pub fn unfencing(cluster: &Cluster, device: ResourceId, node: NodeId) -> Digests {
     let task = Task::Other("stonith-on".into());
     let key = (node, device, task.clone(), 0);
@@ -92,8 +94,8 @@ pub fn unfencing(cluster: &Cluster, device: ResourceId, node: NodeId) -> Digests
     digests
 }
 
-/// The digests of an operation (02 §20.2, §20.3). `entry`: the first history entry that asks for them; it says which parameters force a
-/// restart and which are private. Without entry: unfencing.
+/// The digests of an operation (02 §20.2, §20.3). `entry`: the first history entry that asks for
+/// them; it says which parameters force a restart and which are private. Without entry: unfencing.
 fn calculate(
     cluster: &Cluster,
     resource: ResourceId,
@@ -174,7 +176,8 @@ fn pairs(table: &Table) -> impl Iterator<Item = (&str, &str)> {
     table.iter().map(|(name, value)| (&**name, &**value))
 }
 
-/// Whether a parameter takes part in digests (02 §20.2). The timeout of recurring operations, which does too, is no parameter.
+/// Whether a parameter takes part in digests (02 §20.2). The timeout of recurring operations, which
+/// does too, is no parameter.
 fn is_hashed(name: &str) -> bool {
     const LEFT_OUT: [&str; 6] = [
         "id",
@@ -230,8 +233,8 @@ pub fn of_parameters<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)
     hex
 }
 
-/// The digest that the executor of an action records as `op-digest`: over the action's graph attributes after the filter of
-/// 02 §20.2 (last paragraph).
+/// The digest that the executor of an action records as `op-digest`: over the action's graph
+/// attributes after the filter of 02 §20.2 (last paragraph).
 pub fn of_attributes<'a>(attributes: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let attributes: Vec<_> = attributes.into_iter().collect();
     let interval = attributes

@@ -1,7 +1,9 @@
-//! Chapter 1: from the document to options, nodes, resources, templates and tags; and later in the run, constraints.
+//! Chapter 1: from the document to options, nodes, resources, templates and tags; and later in the
+//! run, constraints.
 //!
-//! Stage interface: [`unpack`] (steps A2–A6), [`constraints::unpack`] (steps B1, B2), and the evaluations that later stages need:
-//! [`operations::options`], [`parameters::of_resource`], [`parameters::of_operation`], [`digests`], [`scalar`], [`dates`].
+//! Stage interface: [`unpack`] (steps A2–A6), [`constraints::unpack`] (steps B1, B2), and the
+//! evaluations that later stages need: [`operations::options`], [`parameters::of_resource`],
+//! [`parameters::of_operation`], [`digests`], [`scalar`], [`dates`].
 
 mod bundle_settings;
 mod bundles;
@@ -29,7 +31,8 @@ mod tests;
 
 use crate::model::{Arc, Cluster, ResourceConfig, ResourceId, Text};
 
-/// Steps A2–A6: options, nodes, implicit remote and guest nodes, resources, linking, sorting by priority, tags.
+/// Steps A2–A6: options, nodes, implicit remote and guest nodes, resources, linking, sorting by
+/// priority, tags.
 pub fn unpack(cluster: &mut Cluster) {
     options::unpack(cluster);
     let document = cluster.document.clone();
@@ -63,8 +66,9 @@ fn unpack_tags(cluster: &mut Cluster) {
     }
 }
 
-/// Creates one more instance of a clone, with the next number, appended to its children; flagged removed with all descendants
-/// if it exceeds `clone-max` (01 §15.3). For the status stage. Returns the instance.
+/// Creates one more instance of a clone, with the next number, appended to its children; flagged
+/// removed with all descendants if it exceeds `clone-max` (01 §15.3). For the status stage. Returns
+/// the instance.
 pub fn create_instance(cluster: &mut Cluster, clone: ResourceId) -> ResourceId {
     match clones::create_instance(cluster, clone) {
         Ok(instance) => instance,
@@ -75,8 +79,8 @@ pub fn create_instance(cluster: &mut Cluster, clone: ResourceId) -> ResourceId {
     }
 }
 
-/// Unpacks a primitive that only the history knows (02 §8.2): id and agent from the `lrm_resource`; `rsc_defaults` and the
-/// symmetric default apply. Appended to the resource list, flagged removed.
+/// Unpacks a primitive that only the history knows (02 §8.2): id and agent from the `lrm_resource`;
+/// `rsc_defaults` and the symmetric default apply. Appended to the resource list, flagged removed.
 pub fn create_removed(
     cluster: &mut Cluster,
     id: Text,

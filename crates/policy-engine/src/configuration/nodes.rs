@@ -68,10 +68,11 @@ pub fn remote(cluster: &mut Cluster, name: &str) -> NodeId {
         .unwrap_or_else(|| create(cluster, name, name, NodeKind::Remote, Score::ZERO))
 }
 
-/// Sets the built-in attributes of a node and adds the `instance_attributes` and `utilization` below `element` (§8.3).
+/// Sets the built-in attributes of a node and adds the `instance_attributes` and `utilization`
+/// below `element` (§8.3).
 ///
-/// `element`: the `node`, or the `transient_attributes` of its state (`replace`: transient attributes replace permanent ones).
-/// Without element only the built-in attributes are set.
+/// `element`: the `node`, or the `transient_attributes` of its state (`replace`: transient
+/// attributes replace permanent ones). Without element only the built-in attributes are set.
 pub fn read_attributes(
     cluster: &mut Cluster,
     node: NodeId,

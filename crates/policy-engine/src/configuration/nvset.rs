@@ -1,12 +1,14 @@
 //! Name/value sets and how several of them combine (scheduler-spec/01 §4).
 
+use std::cmp::Reverse;
+
 use super::rules::{self, RuleContext};
 use super::scalar;
 use crate::model::{Cluster, Score, Table, Text};
 use crate::xml::{Element, ElementId};
-use std::cmp::Reverse;
 
-/// A `cluster_property_set`, `meta_attributes`, `instance_attributes` or `utilization` element, or an implied one.
+/// A `cluster_property_set`, `meta_attributes`, `instance_attributes` or `utilization` element, or
+/// an implied one.
 #[derive(Clone, Debug)]
 pub struct NvSet {
     /// `id`.
@@ -37,7 +39,8 @@ impl NvSet {
     }
 }
 
-/// Reads the sets called `kind` below `parent` in processing order: `first_id` first, then by score, then last in document first.
+/// Reads the sets called `kind` below `parent` in processing order: `first_id` first, then by
+/// score, then last in document first.
 pub fn read(
     cluster: &Cluster,
     parent: Element<'_>,
@@ -47,7 +50,8 @@ pub fn read(
     read_below(cluster, &[parent], kind, first_id)
 }
 
-/// The same for an element that consists of several, one after the other (a resource and its template, 01 §16.1).
+/// The same for an element that consists of several, one after the other (a resource and its
+/// template, 01 §16.1).
 pub fn read_below(
     cluster: &Cluster,
     parents: &[Element<'_>],
@@ -88,7 +92,8 @@ fn read_set(cluster: &Cluster, set: Element<'_>) -> Option<NvSet> {
     })
 }
 
-/// Evaluates sets in order into `table`: never overwrites, `#default` removes (§4 step 3). Reports recheck times to the cluster.
+/// Evaluates sets in order into `table`: never overwrites, `#default` removes (§4 step 3). Reports
+/// recheck times to the cluster.
 pub fn evaluate(cluster: &Cluster, sets: &[NvSet], context: &RuleContext<'_>, table: &mut Table) {
     for set in holding(cluster, sets, context) {
         apply(&set.pairs, table);
@@ -130,9 +135,10 @@ pub fn depends_on_context(sets: &[NvSet]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::model::RunOptions;
-    use std::sync::Arc;
 
     fn evaluated(
         xml: &str,

@@ -1,17 +1,18 @@
 //! Operation configuration: lookup and options (scheduler-spec/01 §17, 05 §2.4–2.6).
 
+use std::sync::Arc;
+
 use super::rules::RuleContext;
 use super::{dates, defaults, nvset, parameters, scalar};
 use crate::model::{
     Cluster, NodeId, OnFail, OperationConfig, Resource, ResourceId, Role, Table, Task,
 };
-use std::sync::Arc;
 
 /// Options of one operation of one resource, shared by all actions that use them.
 #[derive(Clone, Debug, Default)]
 pub struct OperationOptions {
-    /// The option table of 01 §17.2 after normalisation: `timeout` in ms, `interval` in ms or absent, `start-delay` in ms,
-    /// validated `on-fail`; no `id`. Every entry becomes `CRM_meta_*`.
+    /// The option table of 01 §17.2 after normalisation: `timeout` in ms, `interval` in ms or
+    /// absent, `start-delay` in ms, validated `on-fail`; no `id`. Every entry becomes `CRM_meta_*`.
     pub meta: Table,
     /// `timeout` in ms.
     pub timeout_ms: u32,
@@ -41,7 +42,8 @@ pub struct OptionsKey {
 /// Timeout of an operation without valid timeout, in ms.
 const DEFAULT_TIMEOUT_MS: i64 = 20_000;
 
-/// The `op` of (name, interval): first match in document order; `migrate_*` falls back to `migrate` (01 §17.1).
+/// The `op` of (name, interval): first match in document order; `migrate_*` falls back to `migrate`
+/// (01 §17.1).
 pub fn find<'c>(
     cluster: &'c Cluster,
     resource: ResourceId,
@@ -61,8 +63,8 @@ pub fn find<'c>(
     })
 }
 
-/// Options of (task, interval) of a resource. `notification`: the key is a notification key, so `op name=notify` is used
-/// (01 §17.1). `node` matters for `pcmk_monitor_timeout` only. Cached.
+/// Options of (task, interval) of a resource. `notification`: the key is a notification key, so `op
+/// name=notify` is used (01 §17.1). `node` matters for `pcmk_monitor_timeout` only. Cached.
 pub fn options(
     cluster: &Cluster,
     resource: ResourceId,

@@ -1,12 +1,13 @@
 //! Parameters of resources and operations (scheduler-spec/01 §14, §17.5).
 
+use std::sync::Arc;
+
 use super::rules::RuleContext;
 use super::{nvset, operations};
 use crate::model::{Cluster, NodeId, ResourceId, Table, Task};
-use std::sync::Arc;
 
-/// A resource's parameters on a node (or without node): own sets, then its ancestors', never overwriting. Cached; one evaluation
-/// for all nodes if no set has a rule.
+/// A resource's parameters on a node (or without node): own sets, then its ancestors', never
+/// overwriting. Cached; one evaluation for all nodes if no set has a rule.
 pub fn of_resource(cluster: &Cluster, resource: ResourceId, node: Option<NodeId>) -> Arc<Table> {
     let depends_on_node = lineage(cluster, resource).any(|id| {
         let config = &cluster.resource(id).config;
@@ -36,7 +37,8 @@ fn lineage(cluster: &Cluster, resource: ResourceId) -> impl Iterator<Item = Reso
     std::iter::successors(Some(resource), |id| cluster.resource(*id).parent)
 }
 
-/// Instance attributes of the `op` that configures (task, interval) of a resource, evaluated for a node; empty if there is none.
+/// Instance attributes of the `op` that configures (task, interval) of a resource, evaluated for a
+/// node; empty if there is none.
 pub fn of_operation(
     cluster: &Cluster,
     resource: ResourceId,

@@ -1,12 +1,14 @@
-//! POSIX extended regular expressions, as `rsc-pattern` has them (scheduler-spec/03 §4.1), on bytes: the reference knows no locale.
+//! POSIX extended regular expressions, as `rsc-pattern` has them (scheduler-spec/03 §4.1), on
+//! bytes: the reference knows no locale.
 //!
-//! They are translated into the syntax of the `regex` crate, which takes a time in proportion to the text for each match, and whose
-//! expressions are bounded in size. Back-references, which POSIX does not have either, are refused.
+//! They are translated into the syntax of the `regex` crate, which takes a time in proportion to
+//! the text for each match, and whose expressions are bounded in size. Back-references, which POSIX
+//! does not have either, are refused.
 
 use regex::bytes::{Regex, RegexBuilder};
 
-/// Limit of a compiled expression, in bytes: so much, and so much for each byte of its text. What is larger is repetitions of
-/// repetitions; a long list of names is not.
+/// Limit of a compiled expression, in bytes: so much, and so much for each byte of its text. What
+/// is larger is repetitions of repetitions; a long list of names is not.
 const SIZE_LIMIT: (usize, usize) = (16 * 1024, 128);
 
 /// Reads an expression.
@@ -22,7 +24,8 @@ pub fn parse(pattern: &str) -> Result<Regex, String> {
         .map_err(|error| error.to_string())
 }
 
-/// In how many places of an expression the matching of a name may be at once, at most: that often it is compared with each byte.
+/// In how many places of an expression the matching of a name may be at once, at most: that often
+/// it is compared with each byte.
 pub fn places(pattern: &str) -> u64 {
     /// Bytes of a compiled expression for each place.
     const PLACE: usize = 32;

@@ -6,7 +6,8 @@ use super::{nodes, scalar};
 use crate::model::*;
 use crate::xml::Element;
 
-/// Step A4: creates the nodes of all connections, and returns the implied connections of guest nodes.
+/// Step A4: creates the nodes of all connections, and returns the implied connections of guest
+/// nodes.
 pub(super) fn implied_connections(cluster: &mut Cluster, section: Element<'_>) -> Vec<Definition> {
     let mut implied = Vec::new();
     for element in section.children() {
@@ -44,8 +45,8 @@ pub(super) fn is_connection_agent(agent: &Agent) -> bool {
             .is_some_and(|provider| provider.eq_ignore_ascii_case("pacemaker"))
 }
 
-/// The connection of the guest node that a primitive launches. Its meta-attributes are read literally: no rules, no templates,
-/// later ones override.
+/// The connection of the guest node that a primitive launches. Its meta-attributes are read
+/// literally: no rules, no templates, later ones override.
 fn guest(cluster: &mut Cluster, primitive: Element<'_>) -> Option<Definition> {
     let literal = |wanted: &str| {
         primitive
@@ -144,8 +145,8 @@ pub fn link_node(cluster: &mut Cluster, connection: ResourceId) {
     }
 }
 
-/// The flags of a connection resource that depend on its meta-attributes: remote or guest, and for remote connections the
-/// reconnect interval.
+/// The flags of a connection resource that depend on its meta-attributes: remote or guest, and for
+/// remote connections the reconnect interval.
 pub(super) fn is_guest_connection(resource: &Resource) -> bool {
     resource.remote_connection && resource.meta.contains("container")
 }

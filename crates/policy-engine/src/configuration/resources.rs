@@ -48,8 +48,8 @@ pub(super) fn unpack_section(cluster: &mut Cluster) {
     cluster.top_level = order;
 }
 
-/// Makes a resource with all its children from a definition (§11.3). `instance`: the number of the clone instance that it is or belongs
-/// to. What is invalid leaves nothing behind.
+/// Makes a resource with all its children from a definition (§11.3). `instance`: the number of the
+/// clone instance that it is or belongs to. What is invalid leaves nothing behind.
 pub(super) fn unpack(
     cluster: &mut Cluster,
     definition: &Arc<Definition>,

@@ -1,10 +1,11 @@
 //! Rules (scheduler-spec/01 §5).
 
+use std::cell::Cell;
+use std::cmp::Ordering;
+
 use super::{dates, scalar};
 use crate::model::{Agent, Cluster, Table};
 use crate::xml::Element;
-use std::cell::Cell;
-use std::cmp::Ordering;
 
 /// What is known where a rule is evaluated (§5.2).
 #[derive(Clone, Copy, Default)]
@@ -285,9 +286,10 @@ fn compare(actual: Option<&str>, reference: Option<&str>, kind: Comparing) -> Or
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::model::RunOptions;
-    use std::sync::Arc;
 
     fn rule(now: i64, conditions: &str) -> (bool, Option<i64>) {
         let xml = format!("<rule id=\"r\">{conditions}</rule>");

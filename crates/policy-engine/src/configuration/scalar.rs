@@ -15,8 +15,8 @@ pub fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Leading decimal integer as C's `strtoll` reads it (§3.1): blanks and sign allowed, trailing characters ignored, clipped.
-/// `None` if there are no digits.
+/// Leading decimal integer as C's `strtoll` reads it (§3.1): blanks and sign allowed, trailing
+/// characters ignored, clipped. `None` if there are no digits.
 pub fn integer(text: &str) -> Option<i64> {
     let rest = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
     let (negative, digits) = match rest.as_bytes().first()? {
@@ -43,7 +43,8 @@ pub fn integer(text: &str) -> Option<i64> {
     Some(value)
 }
 
-/// Leading decimal number as C's `strtod` reads it: trailing characters ignored. `None` if there is none or it is out of range.
+/// Leading decimal number as C's `strtod` reads it: trailing characters ignored. `None` if there is
+/// none or it is out of range.
 pub fn number(text: &str) -> Option<f64> {
     let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
     let bytes = text.as_bytes();
@@ -75,7 +76,8 @@ pub fn number(text: &str) -> Option<f64> {
     (is_zero || (value.is_finite() && value.abs() >= f64::MIN_POSITIVE)).then_some(value)
 }
 
-/// Integer that must not be negative (§3.1): invalid text counts as 0, negative values too, too large ones are clipped.
+/// Integer that must not be negative (§3.1): invalid text counts as 0, negative values too, too
+/// large ones are clipped.
 pub fn non_negative(text: &str) -> i32 {
     integer(text).unwrap_or(0).clamp(0, i64::from(i32::MAX)) as i32
 }

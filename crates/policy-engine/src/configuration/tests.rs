@@ -3,7 +3,8 @@
 use crate::configuration::operations;
 use crate::model::*;
 
-/// The cluster that a configuration with two nodes and these `resources` describes. `rest`: further sections.
+/// The cluster that a configuration with two nodes and these `resources` describes. `rest`: further
+/// sections.
 fn loaded(resources: &str, rest: &str) -> Cluster {
     let text = format!(
         "<cib have-quorum=\"1\"><configuration><nodes><node id=\"1\" uname=\"n1\" score=\"7\"/><node id=\"2\" uname=\"n2\"/></nodes>\

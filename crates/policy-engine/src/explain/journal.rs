@@ -1,8 +1,9 @@
 //! The journal: which score changed when, and why, written down as it happens.
 //!
-//! A stage that has changed the scores of a resource says so with [`Cluster::note`] and names the cause. The journal compares the
-//! tables with what it saw last and keeps the differences, so that it cannot tell anything but what was done. Without
-//! `RunOptions::explain` there is no journal, and noting costs nothing.
+//! A stage that has changed the scores of a resource says so with [`Cluster::note`] and names the
+//! cause. The journal compares the tables with what it saw last and keeps the differences, so that
+//! it cannot tell anything but what was done. Without `RunOptions::explain` there is no journal,
+//! and noting costs nothing.
 
 use crate::model::{Cluster, ColocationId, LocationId, NodeId, NodeTable, ResourceId, Score, Text};
 use crate::xml::ElementId;
@@ -76,7 +77,8 @@ pub enum Choice {
     Best,
     /// As good as the best, and it is there now.
     Stays,
-    /// As good as the best, and preferred (where an instance is now, a migration goes, or most capacity is free).
+    /// As good as the best, and preferred (where an instance is now, a migration goes, or most
+    /// capacity is free).
     Preferred,
     /// No node is left.
     Nowhere,
@@ -149,8 +151,8 @@ impl Cluster {
             .map_or(0, |journal| journal.entries.len())
     }
 
-    /// The tables of a resource and of everything below it were put back to what they were at `mark`: what was noted since then
-    /// did not happen.
+    /// The tables of a resource and of everything below it were put back to what they were at
+    /// `mark`: what was noted since then did not happen.
     pub fn forget_since(&mut self, mark: usize, id: ResourceId) {
         let Some(mut journal) = self.journal.take() else {
             return;

@@ -1,6 +1,8 @@
-//! Why is a resource where it is, why not elsewhere, what is done about it, and what does that wait for? In plain sentences.
+//! Why is a resource where it is, why not elsewhere, what is done about it, and what does that wait
+//! for? In plain sentences.
 //!
-//! [`journal`] writes down the decisions as they are taken, if `RunOptions::explain` is set; [`resource`] puts them into words.
+//! [`journal`] writes down the decisions as they are taken, if `RunOptions::explain` is set;
+//! [`resource`] puts them into words.
 
 pub mod journal;
 mod words;
@@ -8,11 +10,12 @@ mod words;
 pub use journal::{Cause, Choice, Journal};
 pub use words::Terms;
 
+use std::collections::BTreeSet;
+
 use crate::Schedule;
 use crate::graph::{GraphAction, Synapse};
 use crate::model::{Cluster, NodeId, ResourceId, Role};
 use crate::output::Item;
-use std::collections::BTreeSet;
 
 /// Why nothing can be explained.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +40,8 @@ pub enum Error {
 /// Names that an error lists at most.
 const LISTED: usize = 40;
 
-/// Explains a resource (all parts of a group, clone or bundle), on all nodes or on one, in the words of `terms`.
+/// Explains a resource (all parts of a group, clone or bundle), on all nodes or on one, in the
+/// words of `terms`.
 ///
 /// # Errors
 /// The resource or the node is not known, or the run kept no journal.
@@ -105,7 +109,8 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// The resource with that id or history name; else all instances that were made from the configured resource.
+/// The resource with that id or history name; else all instances that were made from the configured
+/// resource.
 fn named(cluster: &Cluster, name: &str) -> Vec<ResourceId> {
     if let Some(id) = cluster.find_resource(name)
         && *cluster.resource(id).id == *name
@@ -269,7 +274,8 @@ impl Explainer<'_> {
         None
     }
 
-    /// The actions in the graph, with reasons and with what they wait for; and those that should be done but cannot.
+    /// The actions in the graph, with reasons and with what they wait for; and those that should be
+    /// done but cannot.
     fn actions(&self, id: ResourceId) -> Vec<Item> {
         let mut items = Vec::new();
         for action in self.cluster.resource(id).actions.iter() {

@@ -3,7 +3,8 @@
 use super::journal::{Cause, Choice, Entry};
 use crate::model::{ActionId, Cluster, NodeId, Role, Score, Task};
 
-/// What the reader calls the things that are explained: the field's words, or those of a product on top of it.
+/// What the reader calls the things that are explained: the field's words, or those of a product on
+/// top of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Where resources run.

@@ -1,11 +1,13 @@
-//! From selected actions to the self-contained graph: heads, attributes, resource identities (scheduler-spec/05 §16).
+//! From selected actions to the self-contained graph: heads, attributes, resource identities
+//! (scheduler-spec/05 §16).
+
+use rustc_hash::FxHashMap;
 
 use super::select::{Selected, maintenance_changed};
 use super::{ActionHead, ActionKind, GraphAction, ResourceIdentity, Synapse, TransitionGraph};
 use crate::configuration::{parameters, scalar};
 use crate::model::*;
 use crate::ordering::remote;
-use rustc_hash::FxHashMap;
 
 /// Describes the selected actions and their inputs.
 pub fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGraph {

@@ -1,4 +1,5 @@
-//! The transition graph: which actions are in it, with which inputs (scheduler-spec/05 §15), and its XML form (§16).
+//! The transition graph: which actions are in it, with which inputs (scheduler-spec/05 §15), and
+//! its XML form (§16).
 //!
 //! Stage interface: [`build`]; for callers the typed [`TransitionGraph`] and [`write()`].
 
@@ -127,7 +128,8 @@ impl GraphAction {
     }
 }
 
-/// P12: selects actions and inputs, creates the notify actions of clones, and describes everything that was selected.
+/// P12: selects actions and inputs, creates the notify actions of clones, and describes everything
+/// that was selected.
 pub fn build(cluster: &mut Cluster) -> TransitionGraph {
     let selected = select::select(cluster);
     describe::describe(cluster, &selected)

@@ -32,7 +32,8 @@ pub fn select(cluster: &mut Cluster) -> Selected {
     selected
 }
 
-/// Remote, guest and bundle nodes whose maintenance state differs from what is recorded, in node list order.
+/// Remote, guest and bundle nodes whose maintenance state differs from what is recorded, in node
+/// list order.
 pub fn maintenance_changed(cluster: &Cluster) -> impl Iterator<Item = NodeId> + '_ {
     cluster.node_order.iter().copied().filter(|id| {
         let node = cluster.node(*id);

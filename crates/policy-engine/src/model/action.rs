@@ -1,16 +1,18 @@
 //! Actions and the links between them (scheduler-spec/05 §1.2, §2).
 //!
-//! Written by `actions` (creation), `ordering` (links and propagation) and `graph` (selection). `configuration` and `status` create
-//! actions only through `actions::create`.
+//! Written by `actions` (creation), `ordering` (links and propagation) and `graph` (selection).
+//! `configuration` and `status` create actions only through `actions::create`.
 
 use super::*;
 
 /// An action. Its number in the graph is its id plus one.
 #[derive(Clone, Debug)]
 pub struct Action {
-    /// Identity within the resource, or (without resource) the whole key as `Task::Other`, `Task::Stonith`, …
+    /// Identity within the resource, or (without resource) the whole key as `Task::Other`,
+    /// `Task::Stonith`, …
     pub key: OperationKey,
-    /// What it does: `notify`/`notified` for notification keys, `cancel` after a cancellation, else the key's task.
+    /// What it does: `notify`/`notified` for notification keys, `cancel` after a cancellation, else
+    /// the key's task.
     pub task: Task,
     /// For `cancel`: the recurring operation that is cancelled.
     pub cancelled_task: Option<Task>,
@@ -62,7 +64,8 @@ pub struct Action {
     /// Loop guard.
     pub visiting: bool,
 
-    /// Links in which this is "then". Newest **last**: "head first" iterates in reverse. Deduplication sorts it by first's id.
+    /// Links in which this is "then". Newest **last**: "head first" iterates in reverse.
+    /// Deduplication sorts it by first's id.
     pub before: Vec<InLink>,
     /// Links in which this is "first". Newest **last**.
     pub after: Vec<OutLink>,

@@ -1,11 +1,14 @@
-//! The actions of one resource. A resource has an action per node and operation, and most questions are about one of them: a
-//! fingerprint beside each id answers "not this one" without touching the action.
+//! The actions of one resource. A resource has an action per node and operation, and most questions
+//! are about one of them: a fingerprint beside each id answers "not this one" without touching the
+//! action.
 
-use super::{ActionId, NodeId, OperationKey, Task};
-use rustc_hash::{FxHashMap, FxHasher};
-use smallvec::SmallVec;
 use std::hash::{Hash, Hasher};
 use std::ops::{Deref, Range};
+
+use rustc_hash::{FxHashMap, FxHasher};
+use smallvec::SmallVec;
+
+use super::{ActionId, NodeId, OperationKey, Task};
 
 /// Actions of a resource, oldest first; dereferences to their ids.
 #[derive(Clone, Debug, Default)]
@@ -18,10 +21,12 @@ pub struct ActionList {
     by_key: FxHashMap<u32, Vec<u32>>,
 }
 
-/// From this number on, actions are found by an index: a history of thousands of recurring operations makes as many actions.
+/// From this number on, actions are found by an index: a history of thousands of recurring
+/// operations makes as many actions.
 const MANY: usize = 64;
 
-/// What is known about an action since it was created: its key never changes, its node only from none to one.
+/// What is known about an action since it was created: its key never changes, its node only from
+/// none to one.
 #[derive(Clone, Copy, Debug)]
 struct Tag {
     key: u32,
@@ -78,7 +83,8 @@ impl ActionList {
         }
     }
 
-    /// Actions that may have that key, and may be on that node (if one is given); oldest first. The caller looks closer.
+    /// Actions that may have that key, and may be on that node (if one is given); oldest first. The
+    /// caller looks closer.
     pub fn with_key<'a>(
         &'a self,
         key: &OperationKey,
@@ -93,7 +99,8 @@ impl ActionList {
         self.select(positions, move |tag| tag.key == key && tag.may_be_on(node))
     }
 
-    /// Actions that may have that task, and may be on that node (if one is given); newest first. The caller looks closer.
+    /// Actions that may have that task, and may be on that node (if one is given); newest first.
+    /// The caller looks closer.
     pub fn newest_with_task(
         &self,
         task: &Task,

@@ -1,5 +1,5 @@
-//! Node attributes as seen on behalf of a resource: for some resources on guest and bundle nodes the host's attributes count
-//! (scheduler-spec/03 §13.2, 04 §8.9).
+//! Node attributes as seen on behalf of a resource: for some resources on guest and bundle nodes
+//! the host's attributes count (scheduler-spec/03 §13.2, 04 §8.9).
 
 use super::{Cluster, NodeId, NodeKind, ResourceId};
 
@@ -25,7 +25,8 @@ pub struct AttributeLookup<'a> {
 }
 
 impl<'a> AttributeLookup<'a> {
-    /// Prepares the lookup of `name` on behalf of `resource`, as its meta-attribute `container-attribute-target` says.
+    /// Prepares the lookup of `name` on behalf of `resource`, as its meta-attribute
+    /// `container-attribute-target` says.
     pub fn new(cluster: &'a Cluster, name: &'a str, resource: ResourceId, host: Host) -> Self {
         let targets_host = cluster.has_remote_nodes
             && cluster
@@ -42,7 +43,8 @@ impl<'a> AttributeLookup<'a> {
         }
     }
 
-    /// The same for a colocation: what runs inside a bundle is where its container is, whatever its meta-attributes say.
+    /// The same for a colocation: what runs inside a bundle is where its container is, whatever its
+    /// meta-attributes say.
     pub fn for_colocation(cluster: &'a Cluster, name: &'a str, resource: ResourceId) -> Self {
         // without guest nodes there are no hosts to ask
         let inside_bundle = cluster.has_remote_nodes
@@ -82,7 +84,8 @@ impl<'a> AttributeLookup<'a> {
         }
     }
 
-    /// For `#uname`, which identifies a node: the node whose name counts; `None` for nodes without that attribute.
+    /// For `#uname`, which identifies a node: the node whose name counts; `None` for nodes without
+    /// that attribute.
     pub fn named_source(&self, node: NodeId) -> Option<NodeId> {
         let source = self.source(node)?;
         let node = self.cluster.node(source);

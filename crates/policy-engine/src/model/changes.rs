@@ -1,8 +1,10 @@
-//! Marks of actions, and who depends on them: a collective's actions amount to what its children's do, so it lists their changes.
+//! Marks of actions, and who depends on them: a collective's actions amount to what its children's
+//! do, so it lists their changes.
 
 use super::{ActionId, Cluster, ResourceId, Task};
 
-/// What has happened to the actions of a collective's children. Whoever remembers something about them sees here when to look again.
+/// What has happened to the actions of a collective's children. Whoever remembers something about
+/// them sees here when to look again.
 #[derive(Clone, Debug, Default)]
 pub struct ChildActions {
     /// Whose came into being, got its node, or changed whether it is optional; in order.
@@ -53,7 +55,8 @@ impl Cluster {
         }
     }
 
-    /// Counts a change of a resource's action for all above it, and returns where its parent lists it.
+    /// Counts a change of a resource's action for all above it, and returns where its parent lists
+    /// it.
     fn changes_above(
         &mut self,
         resource: Option<ResourceId>,

@@ -1,12 +1,14 @@
 //! The [`Cluster`]: everything that a run knows.
 
+use std::cell::Cell;
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
 use super::*;
 use crate::configuration::caches::Caches;
 use crate::configuration::nvset::NvSet;
 use crate::xml::{Document, ElementId};
-use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
-use std::cell::Cell;
 
 /// Names that one name stands for, each once, in order.
 pub type Names = indexmap::IndexSet<Text, rustc_hash::FxBuildHasher>;
@@ -36,9 +38,11 @@ pub struct Cluster {
     pub has_remote_nodes: bool,
     /// Resources by id.
     pub resources: Vec<Resource>,
-    /// The resource list: top-level resources in current order (priority descending, document order; removed ones appended).
+    /// The resource list: top-level resources in current order (priority descending, document
+    /// order; removed ones appended).
     pub top_level: Vec<ResourceId>,
-    /// Templates: id → ids of resources using it, in order of unpacking (empty list: unused template).
+    /// Templates: id → ids of resources using it, in order of unpacking (empty list: unused
+    /// template).
     pub templates: FxHashMap<Text, Names>,
     /// Tags: id → object ids.
     pub tags: FxHashMap<Text, Names>,
@@ -62,10 +66,12 @@ pub struct Cluster {
     pub failed_operations: Vec<FailedOperation>,
     /// Containers to be stopped after the last history (02 §18.3), oldest first.
     pub containers_to_stop: Vec<ResourceId>,
-    /// Bundle connections whose definition checks wait for the assignment, in order of registration (05 §4.7).
+    /// Bundle connections whose definition checks wait for the assignment, in order of registration
+    /// (05 §4.7).
     pub deferred_checks: Vec<DeferredCheck>,
-    /// History entries whose restart digest counts as different from any calculated one, even if they have none (02 §10.4 1d).
-    /// Written by `status`, read by `configuration::digests::compare`.
+    /// History entries whose restart digest counts as different from any calculated one, even if
+    /// they have none (02 §10.4 1d). Written by `status`, read by
+    /// `configuration::digests::compare`.
     pub poisoned_digests: rustc_hash::FxHashSet<ElementId>,
     /// Earliest instant later than now at which something may change.
     pub recheck_by: Cell<Option<i64>>,
@@ -119,7 +125,8 @@ pub struct FailedOperation {
     pub masked_probe: bool,
 }
 
-/// A definition check of a bundle connection that waits until the container's node is known (05 §4.7).
+/// A definition check of a bundle connection that waits until the container's node is known (05
+/// §4.7).
 #[derive(Clone, Debug)]
 pub struct DeferredCheck {
     /// The history entry.
@@ -327,7 +334,8 @@ impl Cluster {
     }
 }
 
-/// The natural comparison of names (scheduler-spec/01 §3.7): digit runs by value, letters without case.
+/// The natural comparison of names (scheduler-spec/01 §3.7): digit runs by value, letters without
+/// case.
 pub fn natural_compare(a: &str, b: &str) -> std::cmp::Ordering {
     use std::cmp::Ordering::*;
     let (a, b) = (a.as_bytes(), b.as_bytes());

@@ -1,4 +1,5 @@
-//! What only groups, clones and bundles have (scheduler-spec/01 §15, 04 §2, §13). Written by `configuration`.
+//! What only groups, clones and bundles have (scheduler-spec/01 §15, 04 §2, §13). Written by
+//! `configuration`.
 
 use super::{NodeEntry, NodeId, ResourceId, ShortText, Text};
 

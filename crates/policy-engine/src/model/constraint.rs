@@ -1,8 +1,10 @@
-//! Stored constraints: location entries, colocations, tickets, orderings, and resource sets after expansion.
+//! Stored constraints: location entries, colocations, tickets, orderings, and resource sets after
+//! expansion.
 
 use super::*;
 
-/// A location entry (scheduler-spec/03 §4). Written by `configuration::constraints`, read by `assignment`.
+/// A location entry (scheduler-spec/03 §4). Written by `configuration::constraints`, read by
+/// `assignment`.
 #[derive(Clone, Debug)]
 pub struct Location {
     /// Id of the constraint (or the health strategy's name).
@@ -85,13 +87,15 @@ pub struct TicketConstraint {
 pub struct OrderingSide {
     /// The resource.
     pub resource: Option<ResourceId>,
-    /// The key within the resource ([`Cluster::ordering_key`]), of the explicit action if there is one.
+    /// The key within the resource ([`Cluster::ordering_key`]), of the explicit action if there is
+    /// one.
     pub key: KeyId,
     /// An explicit action.
     pub action: Option<ActionId>,
 }
 
-/// An abstract ordering "first before then" (scheduler-spec/05 §11.1). Written through `ordering::create`.
+/// An abstract ordering "first before then" (scheduler-spec/05 §11.1). Written through
+/// `ordering::create`.
 #[derive(Clone, Copy, Debug)]
 pub struct Ordering {
     /// What comes first.

@@ -1,5 +1,6 @@
-//! Typed indices into the arenas of a [`Cluster`](super::Cluster). An id of one arena cannot be used in another. There are many lists
-//! of them, so an id that may be absent takes no more room than one.
+//! Typed indices into the arenas of a [`Cluster`](super::Cluster). An id of one arena cannot be
+//! used in another. There are many lists of them, so an id that may be absent takes no more room
+//! than one.
 
 use std::num::NonZeroU32;
 
@@ -24,7 +25,8 @@ macro_rules! ids {
 }
 
 ids! {
-    /// A node: cluster, remote, guest or bundle node. In order of creation, *not* the sorted node list.
+    /// A node: cluster, remote, guest or bundle node. In order of creation, *not* the sorted node
+    /// list.
     NodeId,
     /// A resource of any variant, instances and group members included. In order of creation.
     ResourceId,

@@ -1,4 +1,5 @@
-//! Nodes (scheduler-spec/01 §8, 02 §1.2). Written by `configuration` and `status`; `assignment` keeps load and capacity here.
+//! Nodes (scheduler-spec/01 §8, 02 §1.2). Written by `configuration` and `status`; `assignment`
+//! keeps load and capacity here.
 
 use super::{Amounts, ProbeMode, ResourceId, Score, Table, Text};
 
@@ -7,7 +8,8 @@ use super::{Amounts, ProbeMode, ResourceId, Score, Table, Text};
 pub enum NodeKind {
     /// Full member of the cluster.
     Cluster,
-    /// Reached through a connection resource: a remote node, or a guest or bundle node if the connection has a launcher.
+    /// Reached through a connection resource: a remote node, or a guest or bundle node if the
+    /// connection has a launcher.
     Remote,
 }
 
@@ -22,7 +24,8 @@ pub struct Node {
     pub kind: NodeKind,
     /// The connection resource of a remote, guest or bundle node.
     pub connection: Option<ResourceId>,
-    /// Base score: what a new entry in a score table starts from (01 §8.1, 02 §5.5; -INFINITY for bundle nodes).
+    /// Base score: what a new entry in a score table starts from (01 §8.1, 02 §5.5; -INFINITY for
+    /// bundle nodes).
     pub base_score: Score,
     /// Cluster-wide probe mode (`Never` for bundle nodes).
     pub probe_mode: ProbeMode,
@@ -111,7 +114,8 @@ impl Node {
         }
     }
 
-    /// Online, not shutting down, not unclean, not standby, not in maintenance (03 §1.1 "usable", 04 "available").
+    /// Online, not shutting down, not unclean, not standby, not in maintenance (03 §1.1 "usable",
+    /// 04 "available").
     pub fn is_available(&self) -> bool {
         self.online && !self.shutdown && !self.unclean && !self.standby && !self.maintenance
     }

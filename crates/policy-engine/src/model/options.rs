@@ -1,4 +1,5 @@
-//! Cluster options after reading, defaulting and validation (scheduler-spec/01 §7). Written by `configuration`, read by all.
+//! Cluster options after reading, defaulting and validation (scheduler-spec/01 §7). Written by
+//! `configuration`, read by all.
 
 use super::{HealthStrategy, PlacementStrategy, QuorumPolicy, Score, Text};
 
@@ -75,7 +76,8 @@ pub struct ClusterOptions {
     pub placement_strategy: PlacementStrategy,
     /// `cluster-name`.
     pub cluster_name: Option<Text>,
-    /// Derived (§7.4): a watchdog or a configured resource of class `stonith`; the status stage adds removed ones.
+    /// Derived (§7.4): a watchdog or a configured resource of class `stonith`; the status stage
+    /// adds removed ones.
     pub have_fencing_device: bool,
     /// Derived (§7.4): `provides` or `requires` = `unfencing` occurs textually.
     pub unfencing_in_use: bool,

@@ -47,7 +47,8 @@ impl Cluster {
         false
     }
 
-    /// Whether the resource is in an anonymous clone (its topmost ancestor below a bundle is a clone that is not unique).
+    /// Whether the resource is in an anonymous clone (its topmost ancestor below a bundle is a
+    /// clone that is not unique).
     pub fn in_anonymous_clone(&self, id: ResourceId) -> bool {
         let top = self.resource(self.top(id));
         top.is_clone() && !top.unique
@@ -83,7 +84,8 @@ impl Cluster {
         out
     }
 
-    /// Finds a resource by id or history name: depth first through the resource list, parents before children (01 §11.6).
+    /// Finds a resource by id or history name: depth first through the resource list, parents
+    /// before children (01 §11.6).
     pub fn find_resource(&self, name: &str) -> Option<ResourceId> {
         let candidates = self.by_name.get(name)?;
         if let [only] = candidates.as_slice() {
@@ -115,7 +117,8 @@ impl Cluster {
             .find_map(|child| self.first_in_subtree(*child, wanted))
     }
 
-    /// Whether a resource hangs in the tree below the resource list: not while its topmost ancestor is still being read.
+    /// Whether a resource hangs in the tree below the resource list: not while its topmost ancestor
+    /// is still being read.
     pub fn is_listed(&self, id: ResourceId) -> bool {
         self.resource(self.top_including_bundle(id)).listed
     }
@@ -168,7 +171,8 @@ impl Cluster {
         self.resource(node.connection?).launcher
     }
 
-    /// Usable for resources with the score of the given entry: available, and the score is not negative (03 §1.1 "usable⁺").
+    /// Usable for resources with the score of the given entry: available, and the score is not
+    /// negative (03 §1.1 "usable⁺").
     pub fn is_usable_at(&self, node: NodeId, score: Score) -> bool {
         score >= Score::ZERO && self.node(node).is_available()
     }
@@ -246,7 +250,8 @@ impl Cluster {
         }
     }
 
-    /// Nodes of a resource: active nodes, or (assigned) the nodes that its primitives were assigned to; without duplicates.
+    /// Nodes of a resource: active nodes, or (assigned) the nodes that its primitives were assigned
+    /// to; without duplicates.
     pub fn locations_of(&self, id: ResourceId, current: bool) -> Vec<NodeId> {
         let mut out: Vec<NodeId> = Vec::new();
         for leaf in self.leaves(id) {
@@ -277,7 +282,8 @@ impl Cluster {
         self.is_within(id, current, &mut Some(node)) && self.location_of(id, current).is_some()
     }
 
-    /// Whether all locations are one node: `only`, which the first location sets. Asked for every pair of instances: no allocation.
+    /// Whether all locations are one node: `only`, which the first location sets. Asked for every
+    /// pair of instances: no allocation.
     fn is_within(&self, id: ResourceId, current: bool, only: &mut Option<NodeId>) -> bool {
         let resource = self.resource(id);
         if !resource.is_primitive() {
@@ -314,7 +320,8 @@ impl Cluster {
         Some((bundle, replica))
     }
 
-    /// Effective role in `target-role`, if the resource is disabled or forced unpromoted (01 §13.4); `None` = free.
+    /// Effective role in `target-role`, if the resource is disabled or forced unpromoted (01
+    /// §13.4); `None` = free.
     pub fn target_role(&self, id: ResourceId) -> Option<Role> {
         let resource = self.resource(id);
         let text = resource.meta.text("target-role")?;

@@ -37,12 +37,14 @@ pub struct OperationConfig {
     pub parameters: Vec<NvSet>,
 }
 
-/// What the configuration says about a resource after template expansion; shared by all instances made from it.
+/// What the configuration says about a resource after template expansion; shared by all instances
+/// made from it.
 #[derive(Clone, Debug, Default)]
 pub struct ResourceConfig {
     /// Element name (`primitive`, `group`, …), as the graph writes it.
     pub element: ShortText,
-    /// XML attributes of the expanded element, in document order (meta-attribute precedence 1, 01 §12).
+    /// XML attributes of the expanded element, in document order (meta-attribute precedence 1, 01
+    /// §12).
     pub attributes: Vec<(Text, Text)>,
     /// `meta_attributes` sets in processing order.
     pub meta: Vec<NvSet>,
@@ -70,7 +72,8 @@ pub enum Variant {
 /// A resource.
 #[derive(Clone, Debug)]
 pub struct Resource {
-    // --- identity: written by configuration (and status for removed resources and extra instances) ---
+    // --- identity: written by configuration (and status for removed resources and extra instances)
+    // ---
     /// Internal id, with `:N` for instances.
     pub id: Text,
     /// Id in the configuration, without `:N`.
@@ -96,7 +99,8 @@ pub struct Resource {
     pub utilization: Table,
 
     // --- settings: configuration; status changes those marked ---
-    /// `priority`; overloaded with the promotion score while roles are chosen (04 §9), reset afterwards.
+    /// `priority`; overloaded with the promotion score while roles are chosen (04 §9), reset
+    /// afterwards.
     pub priority: i32,
     /// `resource-stickiness`.
     pub stickiness: Score,
@@ -146,11 +150,13 @@ pub struct Resource {
     pub replica_container: bool,
 
     // --- status ---
-    /// Name under which the history knows it, if different from `id`. Set only through `Cluster::set_history_name`.
+    /// Name under which the history knows it, if different from `id`. Set only through
+    /// `Cluster::set_history_name`.
     pub history_name: Option<Text>,
     /// Role from the history. For collectives use `Cluster::role_of`.
     pub role: Role,
-    /// Role wanted; `Unknown` = not decided. Written by configuration (target-role), status, assignment, actions.
+    /// Role wanted; `Unknown` = not decided. Written by configuration (target-role), status,
+    /// assignment, actions.
     pub next_role: Role,
     /// Nodes where it is active, in order of registration.
     pub active_on: Vec<NodeId>,

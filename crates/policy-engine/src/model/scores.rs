@@ -13,7 +13,8 @@ impl Cluster {
         }
     }
 
-    /// "adjust(R, node, s)": children first, then the resource: inserts a missing entry with the base score, then adds.
+    /// "adjust(R, node, s)": children first, then the resource: inserts a missing entry with the
+    /// base score, then adds.
     pub fn adjust(&mut self, id: ResourceId, node: NodeId, score: Score) {
         for i in 0..self.resource(id).children.len() {
             let child = self.resource(id).children[i];

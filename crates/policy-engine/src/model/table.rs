@@ -1,10 +1,12 @@
 //! Small maps that the whole model shares: name/value tables, score tables, node sets.
 
-use super::NodeId;
-use crate::score::Score;
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
-use std::sync::Arc;
+
+use super::NodeId;
+use crate::score::Score;
 
 /// Shared immutable text: ids, names, values. Cloning it copies a pointer.
 pub type Text = Arc<str>;
@@ -15,7 +17,8 @@ pub type ShortText = std::borrow::Cow<'static, str>;
 /// Amounts by utilization attribute, in order of insertion.
 pub type Amounts = IndexMap<Text, i32, FxBuildHasher>;
 
-/// A name → value table in order of insertion (meta-attributes, node attributes, parameters, utilization).
+/// A name → value table in order of insertion (meta-attributes, node attributes, parameters,
+/// utilization).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table(IndexMap<Text, Text, FxBuildHasher>);
 
@@ -91,7 +94,8 @@ pub struct NodeEntry {
     pub count: u32,
 }
 
-/// A resource's score table: node → [`NodeEntry`], dense by [`NodeId`]. Nodes that are not in the table are no candidates.
+/// A resource's score table: node → [`NodeEntry`], dense by [`NodeId`]. Nodes that are not in the
+/// table are no candidates.
 #[derive(Debug, Default)]
 pub struct NodeTable {
     entries: Vec<Option<NodeEntry>>,

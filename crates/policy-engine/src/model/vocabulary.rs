@@ -1,7 +1,8 @@
 //! The scheduler's enumerations: roles, tasks, policies, and the operation key.
 
-use super::Text;
 use std::fmt;
+
+use super::Text;
 
 /// Role of a resource, in ascending order (scheduler-spec/01 §3.6).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
@@ -54,7 +55,8 @@ impl fmt::Display for Role {
     }
 }
 
-/// What an action does. Tasks that the scheduler does not know (agents' own actions) are [`Task::Other`].
+/// What an action does. Tasks that the scheduler does not know (agents' own actions) are
+/// [`Task::Other`].
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[allow(missing_docs)]
 pub enum Task {
@@ -80,7 +82,8 @@ pub enum Task {
     Stonith,
     DoShutdown,
     MaintenanceNodes,
-    /// Anything else: an agent's own recurring action, or the key of a pseudo-action without resource (`one-or-more:…`).
+    /// Anything else: an agent's own recurring action, or the key of a pseudo-action without
+    /// resource (`one-or-more:…`).
     Other(Text),
 }
 
@@ -145,7 +148,8 @@ impl Task {
         }
     }
 
-    /// start→running, stop→stopped, promote→promoted, demote→demoted, notify→notified; `None` for the rest.
+    /// start→running, stop→stopped, promote→promoted, demote→demoted, notify→notified; `None` for
+    /// the rest.
     pub fn completion(&self) -> Option<Task> {
         Some(match self {
             Task::Start => Task::Running,
@@ -165,7 +169,8 @@ impl Task {
         )
     }
 
-    /// The inverse of [`Task::completion`], for start, stop, promote and demote; any other task is returned as it is.
+    /// The inverse of [`Task::completion`], for start, stop, promote and demote; any other task is
+    /// returned as it is.
     pub fn folded(&self) -> Task {
         match self {
             Task::Running => Task::Start,
@@ -205,15 +210,17 @@ impl NotifyPhase {
     }
 }
 
-/// The part of an action's key behind the resource id: `<task>_<interval>` or `<phase>_notify_<task>_0`.
+/// The part of an action's key behind the resource id: `<task>_<interval>` or
+/// `<phase>_notify_<task>_0`.
 ///
-/// Together with the action's resource it is the action's identity (scheduler-spec/05 §2.1). For actions without resource the
-/// whole key is `Task::Other(key)` with interval 0.
+/// Together with the action's resource it is the action's identity (scheduler-spec/05 §2.1). For
+/// actions without resource the whole key is `Task::Other(key)` with interval 0.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct OperationKey {
     /// Set for notification keys only.
     pub notify: Option<NotifyPhase>,
-    /// The task; for notification keys the operation that is notified about (`stop` in `rsc_pre_notify_stop_0`).
+    /// The task; for notification keys the operation that is notified about (`stop` in
+    /// `rsc_pre_notify_stop_0`).
     pub task: Task,
     /// Interval in milliseconds.
     pub interval_ms: u32,

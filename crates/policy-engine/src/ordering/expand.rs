@@ -1,9 +1,11 @@
-//! From orderings to links (scheduler-spec/05 §12): which actions an ordering between resources really concerns.
+//! From orderings to links (scheduler-spec/05 §12): which actions an ordering between resources
+//! really concerns.
+
+use smallvec::{SmallVec, smallvec};
 
 use super::link;
 use crate::actions::create;
 use crate::model::*;
-use smallvec::{SmallVec, smallvec};
 
 /// Turns every ordering into links, in order of creation.
 pub fn expand(cluster: &mut Cluster) {
@@ -35,7 +37,8 @@ pub fn matches(cluster: &Cluster, resource: ResourceId, key: &OperationKey) -> A
         .collect()
 }
 
-/// §12.1: the actions that come first; a missing one is created, so that what waits for it shows that it waits in vain.
+/// §12.1: the actions that come first; a missing one is created, so that what waits for it shows
+/// that it waits in vain.
 fn expand_first(
     cluster: &mut Cluster,
     resource: ResourceId,

@@ -2,7 +2,8 @@
 
 use crate::model::*;
 
-/// Sorts an action's inputs by number and merges those from the same action (§15.2); once per action.
+/// Sorts an action's inputs by number and merges those from the same action (§15.2); once per
+/// action.
 pub fn deduplicate(cluster: &mut Cluster, id: ActionId) {
     let action = cluster.action_mut(id);
     if action.deduplicated {
@@ -52,7 +53,8 @@ pub fn is_wanted(cluster: &Cluster, id: ActionId) -> bool {
     node.online && !node.unclean
 }
 
-/// Whether the input `action.before[link]` belongs into the graph (§15.3 b). Disables load and anti-colocation links that do not apply.
+/// Whether the input `action.before[link]` belongs into the graph (§15.3 b). Disables load and
+/// anti-colocation links that do not apply.
 pub fn is_wanted_input(cluster: &mut Cluster, id: ActionId, link: usize) -> bool {
     let (action, input) = (cluster.action(id), cluster.action(id).before[link]);
     let (first, flags) = (cluster.action(input.first), input.flags);

@@ -1,12 +1,15 @@
-//! What an action amounts to when its resource has children: effective marks (scheduler-spec/05 §13.3, 04 §10.2).
+//! What an action amounts to when its resource has children: effective marks (scheduler-spec/05
+//! §13.3, 04 §10.2).
 //!
-//! A collective's action is required if any of its instances' is, and runnable if any of theirs is (for groups: if all are). Asking has
-//! lasting effects: marks that turn out to be wrong are cleared on the collective's action.
+//! A collective's action is required if any of its instances' is, and runnable if any of theirs is
+//! (for groups: if all are). Asking has lasting effects: marks that turn out to be wrong are
+//! cleared on the collective's action.
+
+use rustc_hash::FxHashMap;
 
 use super::parts::{self, Kind, Wanted};
 use crate::actions::create;
 use crate::model::*;
-use rustc_hash::FxHashMap;
 
 /// The marks of an action that take part in propagation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,7 +89,8 @@ pub struct OfParts {
     forbids: bool,
 }
 
-/// What parts made of actions, each as of a number of changes below its resource. The same is asked for each link of an action.
+/// What parts made of actions, each as of a number of changes below its resource. The same is asked
+/// for each link of an action.
 pub type Remembered = FxHashMap<(ActionId, Option<NodeId>), (u32, OfParts)>;
 
 fn remembered(
@@ -163,7 +167,8 @@ fn of_clone(
     }
 }
 
-/// The parts of a bundle that an action of the bundle with that task is about: containers, or instances of the implicit clone.
+/// The parts of a bundle that an action of the bundle with that task is about: containers, or
+/// instances of the implicit clone.
 fn bundle_parts(cluster: &Cluster, bundle: ResourceId, task: &Task) -> Vec<ResourceId> {
     let Some(data) = cluster.resource(bundle).bundle_data() else {
         return Vec::new();
@@ -186,8 +191,9 @@ pub fn instances(cluster: &Cluster, collective: ResourceId) -> Vec<ResourceId> {
     }
 }
 
-/// The task of an instance's action that a collective's action is about: for notification keys the operation notified about; completion
-/// tasks are folded back if instances are primitives (04 §10.2 step 1).
+/// The task of an instance's action that a collective's action is about: for notification keys the
+/// operation notified about; completion tasks are folded back if instances are primitives (04 §10.2
+/// step 1).
 pub fn original_task(cluster: &Cluster, id: ActionId) -> Task {
     let action = cluster.action(id);
     let task = if action.key.notify.is_some() {

@@ -1,7 +1,8 @@
-//! Chapter 5, second half: orderings between actions, and how they make each other required, impossible, or wait.
+//! Chapter 5, second half: orderings between actions, and how they make each other required,
+//! impossible, or wait.
 //!
-//! Stage interface: [`order`], [`create`] and [`link`] (used wherever orderings arise), [`internal::unpack`] (P5),
-//! [`remote::order`] (P9), [`apply`] (P11).
+//! Stage interface: [`order`], [`create`] and [`link`] (used wherever orderings arise),
+//! [`internal::unpack`] (P5), [`remote::order`] (P9), [`apply`] (P11).
 
 mod expand;
 pub mod inputs;
@@ -15,7 +16,8 @@ mod update;
 
 use crate::model::*;
 
-/// Registers the ordering `<first>_<a>_0` before `<then>_<b>_0`, and its mirrors for migration (05 §11.2, §7.3).
+/// Registers the ordering `<first>_<a>_0` before `<then>_<b>_0`, and its mirrors for migration (05
+/// §11.2, §7.3).
 pub fn order(
     cluster: &mut Cluster,
     first: ResourceId,
@@ -141,7 +143,8 @@ fn unless_migrating(first_migratable: bool) -> OrderFlags {
     }
 }
 
-/// Links two actions at once (05 §1.3). True if a link was created: not if one of the same kind exists already.
+/// Links two actions at once (05 §1.3). True if a link was created: not if one of the same kind
+/// exists already.
 pub fn link(cluster: &mut Cluster, first: ActionId, then: ActionId, flags: OrderFlags) -> bool {
     if flags.is_none() || first == then {
         return false;
@@ -185,7 +188,8 @@ pub fn apply(cluster: &mut Cluster) {
     disable_invalid(cluster);
 }
 
-/// Disables links that cannot be kept: a guest's content before its launcher, and loops of load orderings (05 §14).
+/// Disables links that cannot be kept: a guest's content before its launcher, and loops of load
+/// orderings (05 §14).
 fn disable_invalid(cluster: &mut Cluster) {
     for index in (0..cluster.actions.len()).rev() {
         let id = ActionId::new(index);

@@ -1,12 +1,14 @@
-//! What the actions of a collective's children have in common, asked for every link of the collective while marks propagate
-//! (scheduler-spec/05 §13.3).
+//! What the actions of a collective's children have in common, asked for every link of the
+//! collective while marks propagate (scheduler-spec/05 §13.3).
 //!
-//! To look at each child each time would take a time that grows with the square of their number. So an answer is kept: the child that
-//! shows it, which is looked at again, or that there is none, which holds for all children whose actions have not changed since.
+//! To look at each child each time would take a time that grows with the square of their number. So
+//! an answer is kept: the child that shows it, which is looked at again, or that there is none,
+//! which holds for all children whose actions have not changed since.
+
+use rustc_hash::FxHashMap;
 
 use crate::actions::create;
 use crate::model::*;
-use rustc_hash::FxHashMap;
 
 /// A kind of action of which a child may have one, or (the last) may lack one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -42,7 +44,8 @@ pub struct Answer {
     as_of: usize,
 }
 
-/// Among fewer children it is quicker to look than to remember. Debug builds remember always, to check what is remembered.
+/// Among fewer children it is quicker to look than to remember. Debug builds remember always, to
+/// check what is remembered.
 const MANY: usize = if cfg!(debug_assertions) { 1 } else { 24 };
 
 /// Whether a collective has a child with (or without) such an action.
@@ -77,7 +80,8 @@ pub fn any(cluster: &mut Cluster, collective: ResourceId, kind: Kind, wanted: &W
             debug_assert!(!(0..count).any(|n| shows(&n)), "{key:?}");
             None
         }
-        // marks mostly change for good: those before the child that showed it last will hardly show it now
+        // marks mostly change for good: those before the child that showed it last will hardly show
+        // it now
         _ => {
             let start = known.and_then(|known| known.child).unwrap_or(0);
             (start..count).chain(0..start).find(shows)

@@ -1,9 +1,11 @@
-//! Implied orderings of probes (scheduler-spec/05 §8.4): what waits for a stop waits for the probes that might find something to stop.
+//! Implied orderings of probes (scheduler-spec/05 §8.4): what waits for a stop waits for the probes
+//! that might find something to stop.
+
+use smallvec::smallvec;
 
 use super::{expand, link};
 use crate::assignment::instances;
 use crate::model::*;
-use smallvec::smallvec;
 
 /// Steps A and B.
 pub fn order(cluster: &mut Cluster) {
@@ -22,8 +24,9 @@ fn probes_of(cluster: &Cluster, id: ResourceId) -> expand::Actions {
     expand::matches(cluster, id, &OperationKey::once(Task::Monitor))
 }
 
-/// Whether something that step A orders may be reached from an action, by action. Most actions lead to nothing that runs already and
-/// could have to stop, and need not be followed again from each probe.
+/// Whether something that step A orders may be reached from an action, by action. Most actions lead
+/// to nothing that runs already and could have to stop, and need not be followed again from each
+/// probe.
 fn leading_to_undoable(cluster: &Cluster) -> Vec<bool> {
     let mut leading = vec![false; cluster.actions.len()];
     let mut found: Vec<ActionId> = Vec::new();
@@ -153,7 +156,8 @@ fn mark_visited(cluster: &mut Cluster, id: ActionId, visited: &mut Vec<ActionId>
     true
 }
 
-/// Goes on along the links behind `after`. `compatible`: set for interleaved collectives, the only instance that is followed.
+/// Goes on along the links behind `after`. `compatible`: set for interleaved collectives, the only
+/// instance that is followed.
 fn follow(
     cluster: &mut Cluster,
     probe: ActionId,
@@ -178,7 +182,8 @@ fn follow(
     }
 }
 
-/// Whether a link without PUSH leads from a collective to one of its children that concerns the probed resource.
+/// Whether a link without PUSH leads from a collective to one of its children that concerns the
+/// probed resource.
 fn leads_to_child(
     cluster: &Cluster,
     probe: ActionId,
@@ -256,7 +261,8 @@ fn order_after_stops(cluster: &mut Cluster, index: usize) {
     }
 }
 
-/// Unfencing comes before probes of its node, and a node's shutdown does not wait for probes elsewhere.
+/// Unfencing comes before probes of its node, and a node's shutdown does not wait for probes
+/// elsewhere.
 fn exempt(cluster: &Cluster, probe: ActionId, then: ActionId) -> bool {
     let (probe, then) = (cluster.action(probe), cluster.action(then));
     match then.task {

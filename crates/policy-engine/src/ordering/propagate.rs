@@ -1,7 +1,8 @@
-//! The propagation algorithm (scheduler-spec/05 §13): what each action means for those ordered after it, and back.
+//! The propagation algorithm (scheduler-spec/05 §13): what each action means for those ordered
+//! after it, and back.
 //!
-//! Plainly recursive, depth first; it ends because marks only change in one direction. The order of evaluation decides which reason is
-//! set first, so it must stay as it is.
+//! Plainly recursive, depth first; it ends because marks only change in one direction. The order of
+//! evaluation decides which reason is set first, so it must stay as it is.
 
 use super::parts::{self, Kind, Wanted};
 use super::{link, marks, update};
@@ -28,7 +29,8 @@ impl Changed {
 
 /// Evaluates everything that is ordered before `then` (§13.1).
 pub fn evaluate(cluster: &mut Cluster, then: ActionId) {
-    // A chain of orderings may be as long as the configuration: grow the stack instead of overflowing it.
+    // A chain of orderings may be as long as the configuration: grow the stack instead of
+    // overflowing it.
     stacker::maybe_grow(64 * 1024, 1024 * 1024, || evaluate_here(cluster, then));
 }
 
@@ -75,7 +77,8 @@ fn node_of(cluster: &Cluster, id: ActionId) -> Option<NodeId> {
     }
 }
 
-/// The node of a whole group, asked for each link of each member; remembered until something is assigned to another node.
+/// The node of a whole group, asked for each link of each member; remembered until something is
+/// assigned to another node.
 fn group_node(cluster: &Cluster, group: ResourceId) -> Option<NodeId> {
     let as_of = cluster.commitments;
     let known = cluster.caches.group_nodes.borrow().get(&group).copied();
@@ -138,8 +141,8 @@ fn evaluate_link(cluster: &mut Cluster, then: ActionId, index: usize) -> bool {
     changed.then
 }
 
-/// What an action of a collective means for actions of other resources: its completion, or the confirmation of its
-/// notifications (§13.2, 04 §12.2).
+/// What an action of a collective means for actions of other resources: its completion, or the
+/// confirmation of its notifications (§13.2, 04 §12.2).
 fn remap(cluster: &Cluster, first: ActionId, resource: ResourceId) -> ActionId {
     let (action, owner) = (cluster.action(first), cluster.resource(resource));
     if owner.is_primitive() || action.key.notify.is_some() || action.key.interval_ms > 0 {

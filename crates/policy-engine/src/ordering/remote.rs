@@ -221,7 +221,8 @@ fn order_on_guest(
     }
 }
 
-/// The node that hosts the connection through which an action on a remote, guest or bundle node goes (§10.5).
+/// The node that hosts the connection through which an action on a remote, guest or bundle node
+/// goes (§10.5).
 pub fn router(cluster: &Cluster, id: ActionId) -> Option<NodeId> {
     let action = cluster.action(id);
     let node = action.node.filter(|n| cluster.is_remote_kind(*n))?;

@@ -1,4 +1,5 @@
-//! Applying one link (scheduler-spec/05 §13.4, §13.5, 04 §12.3): each flag of the link is one kind of influence.
+//! Applying one link (scheduler-spec/05 §13.4, §13.5, 04 §12.3): each flag of the link is one kind
+//! of influence.
 
 use super::link;
 use super::marks::{self, Marks};
@@ -183,7 +184,8 @@ fn update(
     }
 }
 
-/// Whether the first action's state alone keeps an influence from changing anything, so that no part needs to be looked at.
+/// Whether the first action's state alone keeps an influence from changing anything, so that no
+/// part needs to be looked at.
 fn is_void(cluster: &Cluster, first: ActionId, influence: Influence) -> bool {
     let (own, marks) = (cluster.action(first), influence.first);
     match influence.kind {
@@ -304,7 +306,8 @@ fn update_own(
     changed
 }
 
-/// Asymmetric orderings do not touch what is as wanted already: a stopped resource's stop, a running one's start where it runs.
+/// Asymmetric orderings do not touch what is as wanted already: a stopped resource's stop, a
+/// running one's start where it runs.
 fn already_as_wanted(cluster: &Cluster, then: ActionId, id: ResourceId) -> bool {
     let (action, resource) = (cluster.action(then), cluster.resource(id));
     if !action.optional {
@@ -476,7 +479,8 @@ enum PairSide {
     Then,
 }
 
-/// The action of an instance that stands for its collective's; in bundles some tasks are those of the primitive inside.
+/// The action of an instance that stands for its collective's; in bundles some tasks are those of
+/// the primitive inside.
 fn instance_action(
     cluster: &Cluster,
     instance: ResourceId,

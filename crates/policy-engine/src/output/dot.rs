@@ -1,11 +1,13 @@
 //! The dot rendering: actions as nodes, orderings as edges (scheduler-spec/06 §C, 05 §17).
 //!
-//! Written from the cluster's actions, not from the graph: what was wanted but cannot be done is drawn too.
+//! Written from the cluster's actions, not from the graph: what was wanted but cannot be done is
+//! drawn too.
 
 use crate::actions::create::key_text;
 use crate::model::{Action, ActionId, Cluster, OrderFlags, Task};
 
-/// Writes the dot file of a scheduled cluster. `all`: also optional and unmanaged actions. `ids`: with action numbers.
+/// Writes the dot file of a scheduled cluster. `all`: also optional and unmanaged actions. `ids`:
+/// with action numbers.
 pub fn write(cluster: &Cluster, all: bool, ids: bool) -> String {
     let newest_first = || (0..cluster.actions.len()).rev().map(ActionId::new);
     let names: Vec<String> = (0..cluster.actions.len())

@@ -44,8 +44,8 @@ pub fn status_text(status: i64) -> &'static str {
     }
 }
 
-/// Why a resource could not even be probed: the text of the first masked probe failure on `node` (or anywhere). Entries that do not
-/// say where they were recorded never count.
+/// Why a resource could not even be probed: the text of the first masked probe failure on `node`
+/// (or anywhere). Entries that do not say where they were recorded never count.
 pub fn masked_probe(
     cluster: &Cluster,
     resource: ResourceId,

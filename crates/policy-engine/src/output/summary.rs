@@ -1,4 +1,5 @@
-//! The transition summary: what happens to each node and resource, in one line (scheduler-spec/06 §B.9–B.11).
+//! The transition summary: what happens to each node and resource, in one line (scheduler-spec/06
+//! §B.9–B.11).
 //!
 //! [`transition`] evaluates it, [`lines`] writes it.
 
@@ -46,8 +47,9 @@ pub struct ResourceChange {
     pub blocked: bool,
 }
 
-/// Evaluates the summary. `schedule` calls it once between ordering and graph, because looking at the actions settles two things
-/// (06 §F trap 11): an active resource's original role is at least Started, and actions without node get the one looked for.
+/// Evaluates the summary. `schedule` calls it once between ordering and graph, because looking at
+/// the actions settles two things (06 §F trap 11): an active resource's original role is at least
+/// Started, and actions without node get the one looked for.
 pub fn transition(cluster: &mut Cluster) -> Vec<Change> {
     let mut changes = Vec::new();
     for action in cluster.actions.iter().rev() {
@@ -342,8 +344,8 @@ impl ResourceChange {
     }
 }
 
-/// Columns are made no wider than this for one long name: the other lines would be filled up with megabytes, and a formatter takes a
-/// width of 16 bits only.
+/// Columns are made no wider than this for one long name: the other lines would be filled up with
+/// megabytes, and a formatter takes a width of 16 bits only.
 const MAX_WIDTH: usize = 1_000;
 
 /// The summary as aligned lines (06 §B.9, §B.10 step 9).

@@ -1,21 +1,24 @@
-//! Executing a graph on a CIB, every action with its expected result (scheduler-spec/06 §D.1–D.5, §D.9).
+//! Executing a graph on a CIB, every action with its expected result (scheduler-spec/06 §D.1–D.5,
+//! §D.9).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use rustc_hash::FxHashMap;
 
 use super::inject::{DOWN, SetAttribute};
 use super::record::{Outcome, Recorder};
 use crate::Cib;
 use crate::graph::{ActionHead, ActionKind, GraphAction, ResourceIdentity, TransitionGraph};
 use crate::model::{Cluster, Text};
-use rustc_hash::FxHashMap;
-use std::collections::BTreeSet;
-use std::fmt;
 
 /// What was executed.
 #[derive(Clone, Debug, Default)]
 pub struct Execution {
     /// Steps in order.
     pub steps: Vec<Step>,
-    /// Every synapse fired, or a requested failure kept it from that. If not, the graph is invalid: a loop, or an input that is
-    /// not in it.
+    /// Every synapse fired, or a requested failure kept it from that. If not, the graph is invalid:
+    /// a loop, or an input that is not in it.
     pub complete: bool,
 }
 
@@ -87,8 +90,9 @@ impl fmt::Display for Step {
 /// Priority of synapses that go on after a failure.
 const INFINITY: i32 = 1_000_000;
 
-/// Executes `graph` on `cib`. `cluster`: the one that made the graph, for display names. `failures`: `-F` specifications,
-/// `RSC_TASK_INTERVAL@NODE=RC`. `now`: real time, epoch seconds, recorded as `last-rc-change`.
+/// Executes `graph` on `cib`. `cluster`: the one that made the graph, for display names.
+/// `failures`: `-F` specifications, `RSC_TASK_INTERVAL@NODE=RC`. `now`: real time, epoch seconds,
+/// recorded as `last-rc-change`.
 pub fn execute(
     cib: &mut Cib,
     cluster: &Cluster,
@@ -122,8 +126,9 @@ struct Run<'r> {
 }
 
 impl Run<'_> {
-    /// Fires synapses in passes over the graph (06 §D.2): what a fired synapse makes ready fires in the same pass if it comes
-    /// later in the graph, else in the next one. Whether all fired, or a requested failure kept them from it.
+    /// Fires synapses in passes over the graph (06 §D.2): what a fired synapse makes ready fires in
+    /// the same pass if it comes later in the graph, else in the next one. Whether all fired, or a
+    /// requested failure kept them from it.
     fn fire_all(&mut self) -> bool {
         let synapses = &self.graph.synapses;
         let mut waiting: Vec<usize> = synapses.iter().map(|s| s.inputs.len()).collect();
@@ -294,7 +299,8 @@ impl Run<'_> {
         }
     }
 
-    /// The exit code that was requested for an operation: the first specification that begins with it.
+    /// The exit code that was requested for an operation: the first specification that begins with
+    /// it.
     fn requested_failure(
         &self,
         resource: &ResourceIdentity,

@@ -25,7 +25,8 @@ pub struct Injections {
 }
 
 impl Injections {
-    /// Whether there is anything to do. The quorum alone does not count: the field's simulator applies it only together with others.
+    /// Whether there is anything to do. The quorum alone does not count: the field's simulator
+    /// applies it only together with others.
     pub fn is_empty(&self) -> bool {
         let quorum = self.quorum.clone();
         *self

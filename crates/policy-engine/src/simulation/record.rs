@@ -1,11 +1,12 @@
 //! Writing results into the `status` section as an executor would (scheduler-spec/06 §D.5, §D.6).
 
+use rustc_hash::FxHashMap;
+
 use super::inject::SetAttribute;
 use crate::configuration::scalar::integer;
 use crate::graph::ResourceIdentity;
 use crate::model::{Text, base_name};
 use crate::xml::{Document, ElementId};
-use rustc_hash::FxHashMap;
 
 /// Feature set that simulated results carry.
 const ORIGIN: &str = "crm_simulate";
@@ -217,7 +218,8 @@ impl<'d> Recorder<'d> {
         })
     }
 
-    /// Counts a failure (06 §D.8); `fatal`: set the fail count to INFINITY. Returns the attributes that were set.
+    /// Counts a failure (06 §D.8); `fatal`: set the fail count to INFINITY. Returns the attributes
+    /// that were set.
     pub fn count_failure(
         &mut self,
         state: ElementId,
@@ -347,7 +349,8 @@ impl<'d> Recorder<'d> {
                 return (*only, false);
             }
         }
-        // With several histories of the same id, the field's simulator makes another one and merges it into the first afterwards.
+        // With several histories of the same id, the field's simulator makes another one and merges
+        // it into the first afterwards.
         if let Some(first) = known
             .resources
             .get(&*resource.id)
@@ -381,7 +384,8 @@ impl<'d> Recorder<'d> {
         (history, true)
     }
 
-    /// Copies the operations of histories with the same id into the first of them (06 §D.6 "Duplicates").
+    /// Copies the operations of histories with the same id into the first of them (06 §D.6
+    /// "Duplicates").
     fn merge_duplicates(&mut self, node: &str) {
         let Some(known) = self.states.get(node) else {
             return;

@@ -1,4 +1,5 @@
-//! The end of a resource's history on a node: the consequences of its failures, and where it is active (scheduler-spec/02 §16).
+//! The end of a resource's history on a node: the consequences of its failures, and where it is
+//! active (scheduler-spec/02 §16).
 
 use super::active;
 use crate::actions::{create, fencing};

@@ -1,5 +1,7 @@
 //! One resource's history on one node, entry by entry (scheduler-spec/02 §10, §14, §18).
 
+use std::sync::Arc;
+
 use super::history::{self, TransitionKey, number};
 use super::migration::Half;
 use super::{closing, expiry, lookup, migration, roles};
@@ -8,7 +10,6 @@ use crate::configuration::operations;
 use crate::explain::Cause;
 use crate::model::{Cluster, FailedOperation, NodeId, OnFail, ResourceId, Role, Score, Task, Text};
 use crate::xml::{Document, Element};
-use std::sync::Arc;
 
 /// An entry that counts, with its result as it is interpreted.
 #[derive(Clone, Debug)]

@@ -68,7 +68,8 @@ pub(super) fn expired(
     expired
 }
 
-/// The remote exception of step 2: a failed connection monitor counts until the remote node was fenced.
+/// The remote exception of step 2: a failed connection monitor counts until the remote node was
+/// fenced.
 fn remote_must_be_fenced(cluster: &Cluster, id: ResourceId, entry: &Entry<'_>) -> bool {
     let resource = cluster.resource(id);
     resource.reconnect_interval_ms > 0

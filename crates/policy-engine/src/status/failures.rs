@@ -1,4 +1,5 @@
-//! Fail counts (scheduler-spec/02 §19): node attributes `fail-count-RSC#OPERATION_INTERVAL`, and what they mean.
+//! Fail counts (scheduler-spec/02 §19): node attributes `fail-count-RSC#OPERATION_INTERVAL`, and
+//! what they mean.
 
 use super::entry::Entry;
 use super::history::{TransitionKey, number};
@@ -17,7 +18,8 @@ pub struct Scope {
 
 /// Fail count of a resource on a node, and the time of the last failure (0 = none).
 ///
-/// `effective`: expired failures do not count. `with_launched`: add the counts of launched resources.
+/// `effective`: expired failures do not count. `with_launched`: add the counts of launched
+/// resources.
 pub fn fail_count(
     cluster: &mut Cluster,
     resource: ResourceId,
@@ -188,7 +190,8 @@ fn history_of<'c>(
         .flat_map(|lrm_resource| lrm_resource.children_named("lrm_rsc_op"))
 }
 
-/// The resource to ban because the migration threshold is reached on the node (02 §19.3): itself or the topmost ancestor.
+/// The resource to ban because the migration threshold is reached on the node (02 §19.3): itself or
+/// the topmost ancestor.
 pub fn threshold_reached(
     cluster: &mut Cluster,
     id: ResourceId,
@@ -214,7 +217,8 @@ pub fn threshold_reached(
     })
 }
 
-/// Whether a bundle connection's address is its container's node, so that its digests are known only after assignment (02 §10.2).
+/// Whether a bundle connection's address is its container's node, so that its digests are known
+/// only after assignment (02 §10.2).
 pub(super) fn address_comes_later(cluster: &Cluster, id: ResourceId) -> bool {
     cluster.resource(id).remote_connection
         && cluster.in_bundle(id)

@@ -1,10 +1,12 @@
-//! Reading operation histories (scheduler-spec/02 §1.3, §9, §15): entries, their order, and what was active at the end.
+//! Reading operation histories (scheduler-spec/02 §1.3, §9, §15): entries, their order, and what
+//! was active at the end.
+
+use std::cmp::Ordering;
 
 use crate::actions::create;
 use crate::configuration::scalar;
 use crate::model::{Cluster, NodeId, OperationKey, ResourceId, Task};
 use crate::xml::{Document, Element, ElementId};
-use std::cmp::Ordering;
 
 /// An integer attribute; `default` if absent or invalid.
 pub(super) fn number(entry: Element<'_>, name: &str, default: i64) -> i64 {

@@ -1,10 +1,12 @@
-//! From an `lrm_resource` to a resource: configured ones, instances of anonymous clones, and removed ones (scheduler-spec/02 §8).
+//! From an `lrm_resource` to a resource: configured ones, instances of anonymous clones, and
+//! removed ones (scheduler-spec/02 §8).
 
 use crate::configuration;
 use crate::model::{Cluster, NodeId, ResourceId, Score, Text, base_name};
 use crate::xml::Element;
 
-/// The resource that the history of `id` on `node` belongs to; made if it is not configured any more and has operations.
+/// The resource that the history of `id` on `node` belongs to; made if it is not configured any
+/// more and has operations.
 pub(super) fn resource_of(
     cluster: &mut Cluster,
     lrm_resource: Element<'_>,
@@ -70,7 +72,8 @@ fn member_for(cluster: &Cluster, child: ResourceId, base: &str) -> Option<Resour
     })
 }
 
-/// Active and pending nodes of all primitives of an instance, without duplicates: the first one is what counts.
+/// Active and pending nodes of all primitives of an instance, without duplicates: the first one is
+/// what counts.
 fn first_location(cluster: &Cluster, child: ResourceId) -> Option<NodeId> {
     cluster.leaves(child).into_iter().find_map(|leaf| {
         let leaf = cluster.resource(leaf);

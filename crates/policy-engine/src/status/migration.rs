@@ -1,4 +1,5 @@
-//! Live migrations in the history: where the resource is after `migrate_to` and `migrate_from` (scheduler-spec/02 §13).
+//! Live migrations in the history: where the resource is after `migrate_to` and `migrate_from`
+//! (scheduler-spec/02 §13).
 
 use super::active;
 use super::entry::{Entry, Reader};
@@ -36,7 +37,8 @@ impl<'d> Histories<'d> {
             .flat_map(|lrm_resource| lrm_resource.children_named("lrm_rsc_op"))
     }
 
-    /// The only entry of `operation` on `node` (with that migration partner), if it has the required result.
+    /// The only entry of `operation` on `node` (with that migration partner), if it has the
+    /// required result.
     fn entry(
         self,
         node: &str,
@@ -208,7 +210,8 @@ pub(super) fn successful_migrate_to<'d>(
     }
 }
 
-/// §13.3 and §13.4: a failed half of a migration leaves the resource possibly active on both sides, unless the other side has news of its own.
+/// §13.3 and §13.4: a failed half of a migration leaves the resource possibly active on both sides,
+/// unless the other side has news of its own.
 pub(super) fn failed<'d>(
     cluster: &mut Cluster,
     reader: &Reader<'d>,

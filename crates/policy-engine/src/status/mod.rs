@@ -6,7 +6,8 @@
 //!   consequences on the node (closing) → where it is active (active)
 //! ```
 //!
-//! Stage interface: [`unpack`] (step A7), [`failures`] for fail counts, and [`history`] for the order of entries.
+//! Stage interface: [`unpack`] (step A7), [`failures`] for fail counts, and [`history`] for the
+//! order of entries.
 
 mod active;
 mod closing;
@@ -25,7 +26,8 @@ use crate::configuration::scalar;
 use crate::model::{Cluster, Level, NodeId, QuorumPolicy, ResourceId, Task, Ticket};
 use crate::xml::{Document, Element};
 
-/// Step A7: tickets, node states, histories. Creates actions (02 §2) in the order that the specification demands.
+/// Step A7: tickets, node states, histories. Creates actions (02 §2) in the order that the
+/// specification demands.
 pub fn unpack(cluster: &mut Cluster) {
     if !cluster.options.quorate && cluster.options.no_quorum_policy != QuorumPolicy::Ignore {
         cluster.say(Level::Warning, "the cluster has no quorum");
@@ -76,7 +78,8 @@ fn ticket(cluster: &mut Cluster, state: Element<'_>) {
 
 /// 02 §6: histories are read as soon as their node is ready; with fencing, the rest comes last.
 fn histories(cluster: &mut Cluster, document: &Document, status: Element<'_>) {
-    // Looked up once: connections found in one history make other nodes ready, but never change a node's name.
+    // Looked up once: connections found in one history make other nodes ready, but never change a
+    // node's name.
     let mut waiting: Vec<Element<'_>> = status
         .children_named("node_state")
         .filter(|state| state.get("id").is_some() && state.get("uname").is_some())
@@ -101,7 +104,8 @@ fn try_history(
     last_walk: bool,
 ) -> bool {
     let Some(node) = nodes::find(cluster, state) else {
-        // Removed remote connections make their node when their history is read: it may come into being later.
+        // Removed remote connections make their node when their history is read: it may come into
+        // being later.
         return last_walk;
     };
     if cluster.node(node).unpacked {

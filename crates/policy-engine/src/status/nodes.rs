@@ -1,4 +1,5 @@
-//! The first pass over `node_state`: attributes, and which cluster nodes are online (scheduler-spec/02 §5).
+//! The first pass over `node_state`: attributes, and which cluster nodes are online
+//! (scheduler-spec/02 §5).
 
 use crate::actions::fencing;
 use crate::configuration::{self, scalar};

@@ -1,12 +1,13 @@
-//! The attributes of a start tag. `quick-xml` finds the tags; their attributes are read here in one pass, as most of a CIB is
-//! attributes.
+//! The attributes of a start tag. `quick-xml` finds the tags; their attributes are read here in one
+//! pass, as most of a CIB is attributes.
 
 /// An attribute as written.
 pub(super) struct Attribute<'t> {
     pub(super) name: &'t str,
     /// Without quotes.
     pub(super) value: &'t str,
-    /// The value means what is written: neither references nor white space to be normalised nor anything that is not allowed.
+    /// The value means what is written: neither references nor white space to be normalised nor
+    /// anything that is not allowed.
     pub(super) is_plain: bool,
 }
 
@@ -59,7 +60,8 @@ impl<'t> Attributes<'t> {
                 None => return Err((rest, "expected the quote that ends an attribute value")),
             }
         }
-        // a double quote in single quotes, or the other way round, ends the run but is a plain character
+        // a double quote in single quotes, or the other way round, ends the run but is a plain
+        // character
         let value_text = &value[..end];
         let is_plain = is_plain
             || value_text
@@ -74,8 +76,8 @@ impl<'t> Attributes<'t> {
     }
 }
 
-/// Length of the name that a text begins with. Names are what CIBs are made of: letters, digits and some punctuation; this is wider
-/// than XML's own rule only for characters beyond ASCII.
+/// Length of the name that a text begins with. Names are what CIBs are made of: letters, digits and
+/// some punctuation; this is wider than XML's own rule only for characters beyond ASCII.
 pub(super) fn name_length(text: &str) -> usize {
     match text.as_bytes().first() {
         Some(first) if CLASS[usize::from(*first)] & NAME_START != 0 => run(text.as_bytes(), NAME),

@@ -1,7 +1,8 @@
 //! Interned element and attribute names: a CIB of millions of elements uses some hundred names.
 
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 /// A name of a document.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -1,11 +1,12 @@
 //! Reading text into a [`Document`].
 
-use super::attributes::{self, Attribute, Attributes};
-use super::names::NameId;
-use super::tree::{Document, ElementId};
 use quick_xml::Reader;
 use quick_xml::escape::{resolve_xml_entity, unescape_with};
 use quick_xml::events::{BytesStart, Event};
+
+use super::attributes::{self, Attribute, Attributes};
+use super::names::NameId;
+use super::tree::{Document, ElementId};
 
 /// Largest text that is read, in bytes.
 const MAX_BYTES: usize = 1 << 30;
@@ -82,7 +83,8 @@ struct Parser<'t> {
     document: Document,
     /// Elements that are open, the innermost last.
     open: Vec<ElementId>,
-    /// By [`NameId`]: the element in which an attribute of that name was last seen, to find duplicates.
+    /// By [`NameId`]: the element in which an attribute of that name was last seen, to find
+    /// duplicates.
     seen_in: Vec<u32>,
     /// The name of the last attribute at each position.
     last_names: Vec<NameId>,
@@ -179,7 +181,8 @@ impl Parser<'_> {
         Ok(id)
     }
 
-    /// The id of the name of an element's attribute number `position`. It is mostly the one that was last seen at that position.
+    /// The id of the name of an element's attribute number `position`. It is mostly the one that
+    /// was last seen at that position.
     fn attribute_name(&mut self, text: &str, position: usize) -> NameId {
         if let Some(guess) = self.last_names.get(position)
             && self.document.names.text(*guess) == text
@@ -194,7 +197,8 @@ impl Parser<'_> {
         name
     }
 
-    /// Where the value lies in the document's text; it is appended there if it is not literally in the parsed text.
+    /// Where the value lies in the document's text; it is appended there if it is not literally in
+    /// the parsed text.
     fn value(&mut self, attribute: &Attribute<'_>) -> Result<(u32, u32), XmlError> {
         let raw = attribute.value;
         if attribute.is_plain

@@ -1,11 +1,14 @@
 //! The tree: [`Document`] owns everything, [`Element`] is a cheap handle for reading.
 //!
-//! Elements are linked by index (parent, first and last child, next sibling); the attributes of an element lie side by side; values
-//! are ranges of one text buffer, which begins with the text that was parsed. An attribute that is set later appends its value.
+//! Elements are linked by index (parent, first and last child, next sibling); the attributes of an
+//! element lie side by side; values are ranges of one text buffer, which begins with the text that
+//! was parsed. An attribute that is set later appends its value.
+
+use std::sync::OnceLock;
+
+use rustc_hash::FxHashMap;
 
 use super::names::{NameId, Names};
-use rustc_hash::FxHashMap;
-use std::sync::OnceLock;
 
 /// An element of a [`Document`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -30,7 +33,8 @@ pub struct Document {
     pub(super) names: Names,
     nodes: Vec<Node>,
     attributes: Vec<Attribute>,
-    /// By [`NameId`]: how many attached elements have the name, and one of them (exact if the count is 1).
+    /// By [`NameId`]: how many attached elements have the name, and one of them (exact if the count
+    /// is 1).
     sections: Vec<Section>,
     /// Offsets at which the lines of the parsed text begin; made when first asked for.
     lines: OnceLock<Vec<u32>>,
@@ -66,7 +70,8 @@ struct Section {
     one: u32,
 }
 
-/// (element name, `id`) → the only such element, or none if there are several. Only for names that occur with an `id-ref`.
+/// (element name, `id`) → the only such element, or none if there are several. Only for names that
+/// occur with an `id-ref`.
 type Targets = FxHashMap<(NameId, Box<str>), Option<ElementId>>;
 
 /// A readable handle on an element.
@@ -89,7 +94,8 @@ impl Document {
     pub fn element_count(&self) -> usize {
         self.nodes.len()
     }
-    /// The only element called `name` anywhere in the document; `None` if there is none or several (01 §2.1).
+    /// The only element called `name` anywhere in the document; `None` if there is none or several
+    /// (01 §2.1).
     pub fn section(&self, name: &str) -> Option<Element<'_>> {
         let name = self.names.find(name)?;
         let section = self.sections.get(name.index())?;
@@ -105,8 +111,8 @@ impl Document {
             .descendants()
             .find(|element| element.node().name == name)
     }
-    /// The element that `id-ref` of `element` stands for: the only one of the same name with that id (01 §16.3); an element
-    /// without `id-ref` stands for itself.
+    /// The element that `id-ref` of `element` stands for: the only one of the same name with that
+    /// id (01 §16.3); an element without `id-ref` stands for itself.
     pub fn referenced<'d>(&'d self, element: Element<'d>) -> Option<Element<'d>> {
         let Some(target) = element.get("id-ref") else {
             return Some(element);
@@ -400,7 +406,8 @@ impl<'d> Element<'d> {
             None
         })
     }
-    /// Line and column (in bytes) of the element's start, from 1; (0, 0) for elements that were appended.
+    /// Line and column (in bytes) of the element's start, from 1; (0, 0) for elements that were
+    /// appended.
     pub fn position(self) -> (u32, u32) {
         let offset = self.node().offset;
         if offset == NONE {

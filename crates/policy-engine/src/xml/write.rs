@@ -2,7 +2,8 @@
 
 use super::Element;
 
-/// Escapes an attribute value: `<` `>` `&` `"` as entities, control characters as `&#xNN;` (06 §A.7).
+/// Escapes an attribute value: `<` `>` `&` `"` as entities, control characters as `&#xNN;` (06
+/// §A.7).
 pub fn escape_attribute(value: &str, out: &mut String) {
     let mut rest = value;
     // most values need no escapes: what lies between two of them is copied as a whole

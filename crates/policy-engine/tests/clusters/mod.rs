@@ -1,8 +1,10 @@
-//! Random small clusters for the properties: primitives, groups, clones, promotable clones and utilization, with locations, colocations and
-//! orders between them, and some of them active, failed or promoted already.
+//! Random small clusters for the properties: primitives, groups, clones, promotable clones and
+//! utilization, with locations, colocations and orders between them, and some of them active,
+//! failed or promoted already.
+
+use std::fmt::Write as _;
 
 use proptest::prelude::*;
-use std::fmt::Write as _;
 
 /// A number of the setup that is taken modulo what there is of it.
 type Index = usize;
@@ -168,8 +170,8 @@ impl Setup {
         }
     }
 
-    /// First, then, and whether it is the promotion of the first that counts; always from the lower to the higher number: no loops, so that
-    /// every order can be kept.
+    /// First, then, and whether it is the promotion of the first that counts; always from the lower
+    /// to the higher number: no loops, so that every order can be kept.
     pub fn orders(&self) -> impl Iterator<Item = (Index, Index, bool)> {
         let count = self.resources.len();
         self.orders
@@ -182,7 +184,8 @@ impl Setup {
             })
     }
 
-    /// The CIB; `reversed`: nodes, attributes and states in the opposite order, which must not matter.
+    /// The CIB; `reversed`: nodes, attributes and states in the opposite order, which must not
+    /// matter.
     pub fn to_xml(&self, reversed: bool) -> String {
         let mut out = String::from(
             "<cib validate-with=\"pacemaker-3.9\" have-quorum=\"1\" dc-uuid=\"1\"><configuration>",
@@ -206,7 +209,8 @@ impl Setup {
         if reversed {
             nodes.reverse();
             options.reverse();
-            // Histories are read in the order of the states, which numbers the instances of clones: it stays.
+            // Histories are read in the order of the states, which numbers the instances of clones:
+            // it stays.
             states.iter_mut().for_each(|state| state.push('\n'));
         }
         write!(out, "<crm_config><cluster_property_set id=\"o\">")?;

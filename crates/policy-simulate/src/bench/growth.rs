@@ -1,13 +1,16 @@
-//! How time and memory grow with the input: a range of made inputs, measured one after the other, as a table and a drawing.
+//! How time and memory grow with the input: a range of made inputs, measured one after the other,
+//! as a table and a drawing.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use policy_engine::{Cib, RunOptions, graph};
 
 use super::measure;
 use super::plot::{self, Series};
 use super::scale::{self, State};
 use crate::failure::Failure;
-use policy_engine::{Cib, RunOptions, graph};
-use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
 
 /// Nodes and resources of the inputs: one of the two doubles from each to the next.
 const SIZES: [(usize, usize); 10] = [
@@ -29,7 +32,8 @@ struct Sample {
     state: State,
     nodes: usize,
     resources: usize,
-    /// In the working set; most of them end up in the graph of a fresh cluster, few in that of one with a failed node.
+    /// In the working set; most of them end up in the graph of a fresh cluster, few in that of one
+    /// with a failed node.
     actions: usize,
     input_bytes: usize,
     graph_bytes: usize,
@@ -45,7 +49,8 @@ impl Sample {
     }
 }
 
-/// Measures all sizes; writes `PREFIX.csv` and `PREFIX.svg`; returns what there is to say about them.
+/// Measures all sizes; writes `PREFIX.csv` and `PREFIX.svg`; returns what there is to say about
+/// them.
 pub fn run(prefix: &Path) -> Result<Vec<String>, Failure> {
     let mut samples = Vec::new();
     for state in [State::Fresh, State::Failed] {
@@ -136,7 +141,8 @@ fn sample(nodes: usize, resources: usize, state: State) -> Result<Sample, Failur
         seconds: f64::MAX,
         peak_kib: peak(&text, nodes, resources, state)?,
     };
-    // The clock of the processor moves in steps of milliseconds: short runs are repeated, and the best of three counts.
+    // The clock of the processor moves in steps of milliseconds: short runs are repeated, and the
+    // best of three counts.
     for _ in 0..3 {
         let (mut runs, mut spent) = (0, Duration::ZERO);
         while spent < Duration::from_millis(100) {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct Cost {
     /// From start to end.
     pub wall: Duration,
-    /// Highest resident memory seen, KiB. Sampled, so what is held only for milliseconds may be missed.
+    /// Highest resident memory seen, KiB. Sampled, so what is held only for milliseconds may be
+    /// missed.
     pub memory_kib: u64,
     /// It ended by itself with status 0.
     pub succeeded: bool,
@@ -57,7 +58,8 @@ fn peak_memory(status_file: &str) -> u64 {
     number.and_then(|kib| kib.parse().ok()).unwrap_or(0)
 }
 
-/// Processor time of this thread so far, in the steps of the kernel's scheduler; without `/proc/thread-self/schedstat` the time of day.
+/// Processor time of this thread so far, in the steps of the kernel's scheduler; without
+/// `/proc/thread-self/schedstat` the time of day.
 pub fn own_cpu() -> Duration {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanoseconds = stat.split_whitespace().next().and_then(|n| n.parse().ok());
@@ -73,7 +75,8 @@ pub fn own_cpu() -> Duration {
 
 /// Processor time of all children that have ended so far.
 pub fn children_cpu() -> Duration {
-    // Ticks per second of the interface, fixed by the kernel for all architectures that this runs on.
+    // Ticks per second of the interface, fixed by the kernel for all architectures that this runs
+    // on.
     const TICKS: u64 = 100;
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The program's name, in parentheses, may contain blanks; fields are counted behind it.

@@ -7,15 +7,17 @@ pub mod measure;
 mod plot;
 pub mod scale;
 
-use crate::Streams;
-use crate::failure::Failure;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use clap::Args;
 use measure::Cost;
 use policy_engine::{Cib, RunOptions};
 use scale::State;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+
+use crate::Streams;
+use crate::failure::Failure;
 
 /// What is measured.
 #[derive(Args, Debug)]
@@ -104,7 +106,8 @@ struct Table<'t, 's> {
     streams: &'t mut Streams<'s>,
     limit: Duration,
     programs: Vec<Program>,
-    /// Which program was not done in time with which kind of run, and the product of nodes and resources then.
+    /// Which program was not done in time with which kind of run, and the product of nodes and
+    /// resources then.
     given_up: Vec<(usize, Run, usize)>,
 }
 
@@ -218,7 +221,8 @@ impl Table<'_, '_> {
         Ok(())
     }
 
-    /// What a program took for a run; it does not get a run that is larger than one that took it too long.
+    /// What a program took for a run; it does not get a run that is larger than one that took it
+    /// too long.
     fn cell(
         &mut self,
         program: usize,

@@ -1,4 +1,5 @@
-//! A drawing of measurements with two logarithmic axes, as SVG: a power law is a straight line there.
+//! A drawing of measurements with two logarithmic axes, as SVG: a power law is a straight line
+//! there.
 
 use std::fmt::Write;
 

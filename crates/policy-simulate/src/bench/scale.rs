@@ -1,5 +1,5 @@
-//! Large inputs for measuring: many primitives (a fifth of them in groups of five), one fence device, a colocation, an order and a
-//! location constraint per twenty stand-alone primitives.
+//! Large inputs for measuring: many primitives (a fifth of them in groups of five), one fence
+//! device, a colocation, an order and a location constraint per twenty stand-alone primitives.
 
 use std::fmt::Write;
 
@@ -112,7 +112,8 @@ impl Shape {
         out.push_str("</constraints>\n</configuration>\n");
     }
 
-    /// Spreads groups and stand-alone resources over the nodes; colocated ones stay together, located ones where they should be.
+    /// Spreads groups and stand-alone resources over the nodes; colocated ones stay together,
+    /// located ones where they should be.
     fn place(&mut self) {
         let nodes = self.nodes.len();
         let grouped = self.groups * 5;
@@ -218,8 +219,9 @@ fn primitive(resource: &str, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use policy_engine::{Cib, RunOptions, schedule};
+
+    use super::*;
 
     fn tasks(state: State, task: &str) -> usize {
         let cib = Cib::parse(&cib(4, 50, state)).expect("a made CIB is readable");

@@ -5,15 +5,17 @@ mod structured;
 mod text;
 mod tree;
 
-use crate::Streams;
-use crate::arguments::{Arguments, Format};
-use crate::failure::Failure;
-use policy_engine::Cluster;
-use policy_engine::output::summary::Change;
-use policy_engine::simulation::{Execution, Injected};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use policy_engine::Cluster;
+use policy_engine::output::summary::Change;
+use policy_engine::simulation::{Execution, Injected};
+
+use crate::Streams;
+use crate::arguments::{Arguments, Format};
+use crate::failure::Failure;
 
 /// Which status is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

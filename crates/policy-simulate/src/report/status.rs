@@ -1,10 +1,12 @@
-//! The state of a cluster as a tree, with the element and attribute names of `crm_simulate --output-as=xml`.
+//! The state of a cluster as a tree, with the element and attribute names of `crm_simulate
+//! --output-as=xml`.
 
-use super::tree::{Element, Shape};
 use policy_engine::Cluster;
 use policy_engine::model::{NodeId, ResourceId, Role, Variant};
 use policy_engine::output::failures;
 use policy_engine::output::status::{self, details};
+
+use super::tree::{Element, Shape};
 
 /// Which optional parts are shown, and how.
 #[derive(Clone, Copy, Debug)]

@@ -1,18 +1,20 @@
-//! The XML and JSON formats: everything is collected into one tree, which is written at the end. The XML is that of
-//! `crm_simulate --output-as=xml`; the JSON has the same names.
+//! The XML and JSON formats: everything is collected into one tree, which is written at the end.
+//! The XML is that of `crm_simulate --output-as=xml`; the JSON has the same names.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use policy_engine::Cluster;
+use policy_engine::model::ScoreLine;
+use policy_engine::output::summary::{Change, ResourceChange};
+use policy_engine::simulation::{Execution, Injected, Injections, Step};
 
 use super::status::{self, Parts};
 use super::tree::{Element, Shape};
 use super::{Report, Sink, StatusKind, Told};
 use crate::arguments::{Arguments, Format};
 use crate::failure::Failure;
-use policy_engine::Cluster;
-use policy_engine::model::ScoreLine;
-use policy_engine::output::summary::{Change, ResourceChange};
-use policy_engine::simulation::{Execution, Injected, Injections, Step};
-use std::io::Write;
-use std::path::PathBuf;
-use std::time::Duration;
 
 /// Version of the result's form that this writes.
 const API_VERSION: &str = "2.25";

@@ -1,17 +1,19 @@
 //! The text format, line for line that of `crm_simulate` (scheduler-spec/06 §B.2).
 
-use super::{Report, Sink, StatusKind, Told};
-use crate::arguments::Arguments;
-use crate::failure::Failure;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
 use policy_engine::Cluster;
 use policy_engine::output::Item;
 use policy_engine::output::status::{self, details};
 use policy_engine::output::summary::{self, Change};
 use policy_engine::output::{items, scores};
 use policy_engine::simulation::{Execution, Injected};
-use std::io::Write;
-use std::path::PathBuf;
-use std::time::Duration;
+
+use super::{Report, Sink, StatusKind, Told};
+use crate::arguments::Arguments;
+use crate::failure::Failure;
 
 /// The text report.
 pub struct Text<'a> {

@@ -1,4 +1,7 @@
-//! Colocation constraints (scheduler-spec/03 §5): reading them, and storing them with both resources.
+//! Colocation constraints (scheduler-spec/03 §5): reading them, and storing them with both
+//! resources.
+
+use std::cmp::{Ordering, Reverse};
 
 use super::references;
 use crate::configuration::scalar;
@@ -8,7 +11,6 @@ use crate::model::{
 };
 use crate::ordering;
 use crate::xml::Element;
-use std::cmp::{Ordering, Reverse};
 
 /// Reads one constraint.
 pub fn unpack(cluster: &mut Cluster, element: Element<'_>) {
@@ -188,8 +190,8 @@ fn between(
     Ok(())
 }
 
-/// Stores a colocation with both resources, and its orderings if the score is -INFINITY (03 §5.1, 05 §11.8). The lists of the
-/// resources are not in order before [`sort`].
+/// Stores a colocation with both resources, and its orderings if the score is -INFINITY (03 §5.1,
+/// 05 §11.8). The lists of the resources are not in order before [`sort`].
 pub fn store(cluster: &mut Cluster, colocation: Colocation) {
     let (dependent, primary) = (colocation.dependent, colocation.primary);
     if let Some(id) = add(cluster, colocation) {
@@ -198,7 +200,8 @@ pub fn store(cluster: &mut Cluster, colocation: Colocation) {
     }
 }
 
-/// Sorts the lists of all resources by their partners, once all colocations are known: among equals the later one comes first.
+/// Sorts the lists of all resources by their partners, once all colocations are known: among equals
+/// the later one comes first.
 pub fn sort(cluster: &mut Cluster) {
     let resources = || (0..cluster.resources.len()).map(ResourceId::new);
     let mut order: Vec<ResourceId> = resources().collect();
@@ -299,7 +302,8 @@ impl Side {
     }
 }
 
-/// Inserts a colocation before the first that does not sort strictly before it: among equals the later one comes first.
+/// Inserts a colocation before the first that does not sort strictly before it: among equals the
+/// later one comes first.
 pub fn insert(cluster: &Cluster, list: &mut Vec<ColocationId>, id: ColocationId, side: Side) {
     let other = side.other(cluster.colocation(id));
     let position = list

@@ -1,4 +1,10 @@
-//! Location constraints and node health (scheduler-spec/03 §4, §7.3): from XML to [`Location`] entries. `assignment` applies them.
+//! Location constraints and node health (scheduler-spec/03 §4, §7.3): from XML to [`Location`]
+//! entries. `assignment` applies them.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use regex::bytes::Regex;
 
 use super::references;
 use crate::configuration::rules::{self, RuleContext};
@@ -8,11 +14,9 @@ use crate::model::{
     Score, Text,
 };
 use crate::xml::Element;
-use regex::bytes::Regex;
-use std::cell::OnceCell;
-use std::sync::Arc;
 
-/// Reads one constraint: its resource sets, else its resource, and independently of that its pattern of resource names.
+/// Reads one constraint: its resource sets, else its resource, and independently of that its
+/// pattern of resource names.
 pub fn unpack(cluster: &mut Cluster, element: Element<'_>) {
     let mut constraint = Constraint {
         element,
@@ -105,7 +109,8 @@ impl<'c> Constraint<'c> {
         }
     }
 
-    /// One entry for each resource: in node form if the constraint has a node and a score, else by its rule (03 §4.2).
+    /// One entry for each resource: in node form if the constraint has a node and a score, else by
+    /// its rule (03 §4.2).
     fn apply_to(&self, cluster: &mut Cluster, resources: &[ResourceId]) {
         let by_node = match (self.element.get("node"), self.score) {
             (Some(node), Some(score)) => Some(self.by_node(cluster, node, score)),
@@ -186,7 +191,8 @@ impl<'c> Constraint<'c> {
         Ok((role, nodes))
     }
 
-    /// The nodes where a rule passes, with the score that it gives them. Remembered if the answer is the same for all resources.
+    /// The nodes where a rule passes, with the score that it gives them. Remembered if the answer
+    /// is the same for all resources.
     fn passing(
         &self,
         cluster: &Cluster,
@@ -234,7 +240,8 @@ impl<'c> Constraint<'c> {
     }
 }
 
-/// The top-level resources whose ids match, in their order. Remembered: constraints may have a pattern in common.
+/// The top-level resources whose ids match, in their order. Remembered: constraints may have a
+/// pattern in common.
 fn matching(cluster: &Cluster, expression: &str) -> Result<Arc<[ResourceId]>, String> {
     if let Some(known) = cluster.caches.patterns.borrow().get(expression) {
         return Ok(known.clone());

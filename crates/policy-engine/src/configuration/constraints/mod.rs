@@ -1,4 +1,5 @@
-//! Steps B1 and B2: node health and the `constraints` section, in document order, whatever their type.
+//! Steps B1 and B2: node health and the `constraints` section, in document order, whatever their
+//! type.
 
 pub mod colocation;
 pub mod location;
@@ -8,7 +9,8 @@ pub mod ticket;
 
 use crate::model::Cluster;
 
-/// B1 (health location entries, [`location::health`]), then B2: each child of `constraints` in document order.
+/// B1 (health location entries, [`location::health`]), then B2: each child of `constraints` in
+/// document order.
 pub fn unpack(cluster: &mut Cluster) {
     location::health(cluster);
     let document = cluster.document.clone();

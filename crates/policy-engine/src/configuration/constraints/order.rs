@@ -180,7 +180,8 @@ fn unpack_simple(cluster: &mut Cluster, element: Element<'_>) -> Result<(), Igno
     Ok(())
 }
 
-/// How many instances of a clone must be runnable before `then` may be (0: the clone as a whole counts).
+/// How many instances of a clone must be runnable before `then` may be (0: the clone as a whole
+/// counts).
 fn minimum_instances(cluster: &Cluster, element: Element<'_>, first: ResourceId) -> u32 {
     let resource = cluster.resource(first);
     if !resource.is_clone() {

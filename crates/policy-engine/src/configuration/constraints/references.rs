@@ -1,4 +1,5 @@
-//! Names in constraints: resources, templates, tags, and the expansion of resource sets (scheduler-spec/03 §3, 05 §11.3).
+//! Names in constraints: resources, templates, tags, and the expansion of resource sets
+//! (scheduler-spec/03 §3, 05 §11.3).
 
 use crate::configuration::scalar;
 use crate::model::{Cluster, Names, ResourceId, ResourceSet, Text};
@@ -8,8 +9,9 @@ use crate::xml::Element;
 #[derive(Clone, Debug)]
 pub struct Ignored(pub String);
 
-/// The resource that a constraint means by `name` (03 §3.1): the one with that id, or if only the history knows the name, the
-/// topmost ancestor (normally the clone) of the one that it is the history of.
+/// The resource that a constraint means by `name` (03 §3.1): the one with that id, or if only the
+/// history knows the name, the topmost ancestor (normally the clone) of the one that it is the
+/// history of.
 pub fn resource(cluster: &Cluster, name: &str) -> Option<ResourceId> {
     let found = cluster.find_resource(name)?;
     if &*cluster.resource(found).id == name {
@@ -42,8 +44,9 @@ fn resolve<'c>(cluster: &'c Cluster, name: &str) -> Reference<'c> {
     }
 }
 
-/// The `resource_set` elements of a constraint. One with `id-ref` stands for another constraint's set, and for the sets that follow that one
-/// there: the reference goes on from the set that it was led to (03 §3.4), so what follows the `id-ref` itself is never read.
+/// The `resource_set` elements of a constraint. One with `id-ref` stands for another constraint's
+/// set, and for the sets that follow that one there: the reference goes on from the set that it was
+/// led to (03 §3.4), so what follows the `id-ref` itself is never read.
 pub(in crate::configuration) fn elements(constraint: Element<'_>) -> Vec<Element<'_>> {
     let document = constraint.document();
     let mut rest: Vec<_> = constraint.children_named("resource_set").collect();
@@ -76,11 +79,12 @@ pub(in crate::configuration) fn elements(constraint: Element<'_>) -> Vec<Element
     found
 }
 
-/// The resource sets of a constraint after expansion of templates and tags (03 §3.3, §3.4). `None`: the constraint is simple, each of
-/// `sides` names a resource (or is absent). `Err`: the constraint must be ignored.
+/// The resource sets of a constraint after expansion of templates and tags (03 §3.3, §3.4). `None`:
+/// the constraint is simple, each of `sides` names a resource (or is absent). `Err`: the constraint
+/// must be ignored.
 ///
-/// `sides`: (attribute with the name, attribute that moves to the set, set attribute it becomes: `role` or `action`), e.g.
-/// `("rsc", "rsc-role", "role")`.
+/// `sides`: (attribute with the name, attribute that moves to the set, set attribute it becomes:
+/// `role` or `action`), e.g. `("rsc", "rsc-role", "role")`.
 ///
 /// # Errors
 /// A side names nothing valid, or (colocations) both sides are tags.
@@ -147,7 +151,8 @@ pub fn sets(
     Ok(Some(out))
 }
 
-/// Replaces templates and tags by their members; all sets stay as they are if any name is not valid (03 §3.3).
+/// Replaces templates and tags by their members; all sets stay as they are if any name is not valid
+/// (03 §3.3).
 fn expand(cluster: &Cluster, sets: Vec<ResourceSet>) -> Vec<ResourceSet> {
     let mut expanded = sets.clone();
     for set in &mut expanded {

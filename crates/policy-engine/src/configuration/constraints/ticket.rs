@@ -1,4 +1,5 @@
-//! Ticket constraints (scheduler-spec/03 §6). They act at once: a lost ticket bans, freezes or fences while constraints are read.
+//! Ticket constraints (scheduler-spec/03 §6). They act at once: a lost ticket bans, freezes or
+//! fences while constraints are read.
 
 use super::references;
 use crate::actions::fencing;
@@ -92,7 +93,8 @@ fn constrain(
     }
 }
 
-/// A constraint's role: absent or Started mean any, and so does what is no role (01 §3.6): a ticket is not to be evaded by a slip.
+/// A constraint's role: absent or Started mean any, and so does what is no role (01 §3.6): a ticket
+/// is not to be evaded by a slip.
 fn role_of(cluster: &mut Cluster, element: Element<'_>, text: Option<&str>) -> Option<Role> {
     let text = text?;
     match Role::parse(text) {

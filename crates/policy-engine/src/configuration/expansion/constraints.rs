@@ -1,10 +1,11 @@
 //! What constraints mean: pairs of resources, and scores.
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::{Excess, Kind, Meter, Reach};
 use crate::configuration::constraints::{location::LooksAt, references};
 use crate::configuration::{pattern, scalar};
 use crate::xml::{Element, ElementId};
-use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Most nodes for which a score counts as one.
 const NODES_PER_SCORE: u64 = 16;
@@ -192,7 +193,8 @@ impl<'d> Counter<'_, 'd> {
         meant.saturating_sub(named).saturating_mul(by_node)
     }
 
-    /// Scores of one resource by a constraint: by a rule for all nodes, of which each evaluation counts.
+    /// Scores of one resource by a constraint: by a rule for all nodes, of which each evaluation
+    /// counts.
     fn scores_by_node(&self, constraint: Element<'d>, conditions: u64) -> u64 {
         match constraint.get("node") {
             Some(_) => 1,

@@ -1,20 +1,26 @@
-//! How much a configuration means. A few elements can stand for very much: two resource sets for an ordering of every member of the one
-//! with every member of the other, a pattern for a score of each resource, a reference for all that it refers to. How much that is for
-//! the whole configuration is counted here, before anything is expanded, and what is beyond reason is refused with its place.
+//! How much a configuration means. A few elements can stand for very much: two resource sets for an
+//! ordering of every member of the one with every member of the other, a pattern for a score of
+//! each resource, a reference for all that it refers to. How much that is for the whole
+//! configuration is counted here, before anything is expanded, and what is beyond reason is refused
+//! with its place.
 //!
-//! Counted is from the `configuration` section alone, and rather too much than too little: the state of the nodes plays no part. What
-//! was accepted once is not counted again ([`Cib::parse_accepted`](crate::Cib::parse_accepted)), so it is never refused later. What grows with the number of elements is not counted, nor is what comes from there being
-//! many nodes; but what stands for much is counted for each node, if it has to be done for each.
+//! Counted is from the `configuration` section alone, and rather too much than too little: the
+//! state of the nodes plays no part. What was accepted once is not counted again
+//! ([`Cib::parse_accepted`](crate::Cib::parse_accepted)), so it is never refused later. What grows
+//! with the number of elements is not counted, nor is what comes from there being many nodes; but
+//! what stands for much is counted for each node, if it has to be done for each.
 
 mod constraints;
 mod resources;
 #[cfg(test)]
 mod tests;
 
-use crate::xml::{Document, Element, ElementId};
 use rustc_hash::FxHashMap;
 
-/// So much may a configuration of any size mean, in microseconds by [`Kind::cost`]: a million orderings.
+use crate::xml::{Document, Element, ElementId};
+
+/// So much may a configuration of any size mean, in microseconds by [`Kind::cost`]: a million
+/// orderings.
 const ALLOWED_US: u64 = 1_000_000;
 /// So much more for each element that it consists of.
 const ALLOWED_PER_ELEMENT_US: u64 = 100;
@@ -192,7 +198,8 @@ struct Reach<'d> {
     conditions: FxHashMap<ElementId, u64>,
 }
 
-/// Deepest chain of references to parameters: a template, a set of it that refers to another, of which a pair refers to a third.
+/// Deepest chain of references to parameters: a template, a set of it that refers to another, of
+/// which a pair refers to a third.
 const MOST_REFERENCES: u8 = 3;
 /// Bytes of a parameter that count as one.
 const PARAMETER_BYTES: usize = 64;

@@ -1,4 +1,5 @@
-//! What resources mean: parameters and operations that they refer to or have many times over, and rules of defaults.
+//! What resources mean: parameters and operations that they refer to or have many times over, and
+//! rules of defaults.
 
 use super::{Excess, Kind, MOST_REFERENCES, Meter, Reach};
 use crate::configuration::{clones, scalar};

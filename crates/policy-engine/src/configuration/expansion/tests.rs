@@ -1,7 +1,8 @@
 //! Small configurations that mean much, and larger ones that do not.
 
-use super::*;
 use std::fmt::Write as _;
+
+use super::*;
 
 /// A configuration with four nodes: `resources`, and after them `rest`, each on lines of its own.
 fn checked(resources: &str, rest: &str) -> Result<(), Excess> {

@@ -5,7 +5,8 @@ use crate::assignment::instances;
 use crate::model::*;
 use crate::ordering::order;
 
-/// The clone's pseudo-actions around its instances', and instances one after the other if it is ordered.
+/// The clone's pseudo-actions around its instances', and instances one after the other if it is
+/// ordered.
 pub fn unpack(cluster: &mut Cluster, clone: ResourceId) {
     let Some(ordered) = cluster
         .resource(clone)
@@ -116,7 +117,8 @@ pub fn unpack(cluster: &mut Cluster, clone: ResourceId) {
     }
 }
 
-/// Row 11: how starting, stopping, promoting and demoting a collective as a whole follow each other.
+/// Row 11: how starting, stopping, promoting and demoting a collective as a whole follow each
+/// other.
 pub fn promotable_orderings(cluster: &mut Cluster, id: ResourceId) {
     for (first, then) in [
         (Task::Stopped, Task::Start),

@@ -1,5 +1,5 @@
-//! P5: built-in orderings and colocations, which hold for every resource whatever is configured (scheduler-spec/05 §11.6–11.7,
-//! 04 §11, §15.2; colocations and bans: 03 §8).
+//! P5: built-in orderings and colocations, which hold for every resource whatever is configured
+//! (scheduler-spec/05 §11.6–11.7, 04 §11, §15.2; colocations and bans: 03 §8).
 
 mod bundle;
 mod clone;
@@ -9,7 +9,8 @@ mod primitive;
 use crate::configuration::constraints::colocation;
 use crate::model::*;
 
-/// P5: for each top-level resource in list order. No colocation follows but those that depend on where resources are.
+/// P5: for each top-level resource in list order. No colocation follows but those that depend on
+/// where resources are.
 pub fn unpack(cluster: &mut Cluster) {
     for top in cluster.top_level.clone() {
         unpack_resource(cluster, top);

@@ -32,7 +32,8 @@ impl View<'_> {
         Some(Item::List(title, lines.collect()))
     }
 
-    /// The inner service (or else the container) under the name of the replica, on the container's host.
+    /// The inner service (or else the container) under the name of the replica, on the container's
+    /// host.
     fn replica(self, replica: &Replica) -> String {
         let shown = replica.child.unwrap_or(replica.container);
         let named = replica.connection.unwrap_or(replica.container);

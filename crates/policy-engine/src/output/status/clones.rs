@@ -1,4 +1,5 @@
-//! Clones: instances in full where there is something to say, else collapsed to lists of nodes (scheduler-spec/06 §B.7).
+//! Clones: instances in full where there is something to say, else collapsed to lists of nodes
+//! (scheduler-spec/06 §B.7).
 
 use super::{View, in_brackets, in_parentheses};
 use crate::model::{CloneData, NodeId, ResourceId, Role, natural_compare};

@@ -145,7 +145,8 @@ pub fn attributes_item(cluster: &Cluster) -> Option<Item> {
     (!items.is_empty()).then(|| Item::List("Node Attributes".into(), items))
 }
 
-/// Fail counts, and failed operations if there are any. `date` writes an instant (epoch seconds) in words.
+/// Fail counts, and failed operations if there are any. `date` writes an instant (epoch seconds) in
+/// words.
 pub fn failure_items(cluster: &Cluster, date: impl Fn(i64) -> String) -> Vec<Item> {
     let counts = per_online_node(cluster, |node| {
         let line = |count: &FailCount| {

@@ -1,0 +1,165 @@
+//! Which services may be running in this guest, by the history alone, and in which order they came
+//! up.
+//!
+//! Used when the agent must stop everything by itself. When in doubt a service counts as running:
+//! stopping a stopped service does nothing (OCF 1.1, "stop"), while forgetting one would let it run
+//! twice. Pure.
+
+use std::collections::BTreeMap;
+
+use cpe_bus::records::rc;
+use cpe_bus::{Operation, OperationRecord, OperationState, OperationStatus};
+
+/// The services that may be running, last started first, each with the operation that knows its
+/// parameters best.
+pub fn active_services(records: &BTreeMap<u32, OperationRecord>) -> Vec<&Operation> {
+    struct Service<'a> {
+        since: u32,
+        operation: &'a Operation,
+        active: bool,
+    }
+    let mut services: BTreeMap<&str, Service<'_>> = BTreeMap::new();
+    // In the order of call ids, that is of requests; the last word on a service counts.
+    for (&call_id, record) in records {
+        let Some(active) = evidence(record) else {
+            continue;
+        };
+        let service = services
+            .entry(record.operation.resource.as_str())
+            .or_insert(Service {
+                since: call_id,
+                operation: &record.operation,
+                active: false,
+            });
+        if active && !service.active {
+            service.since = call_id;
+        }
+        if active {
+            service.operation = &record.operation;
+        }
+        service.active = active;
+    }
+    let mut active: Vec<_> = services
+        .into_values()
+        .filter(|service| service.active)
+        .collect();
+    active.sort_by_key(|service| std::cmp::Reverse(service.since));
+    active
+        .into_iter()
+        .map(|service| service.operation)
+        .collect()
+}
+
+/// What a record says about its service: runs (or may run), does not run, or nothing.
+fn evidence(record: &OperationRecord) -> Option<bool> {
+    let operation = &record.operation;
+    let done = record.status == OperationStatus::Done;
+    let absent =
+        record.status == OperationStatus::NotInstalled || (done && record.rc == rc::INSTALLED);
+    let pending = record.state == OperationState::Pending;
+    match operation.action.as_str() {
+        _ if record.state == OperationState::Cancelled => None,
+        "stop" if pending => Some(true),
+        "stop" => Some(!(done && record.rc == rc::OK || absent)),
+        // A probe.
+        "monitor" | "status" if operation.interval_ms == 0 => match (record.status, record.rc) {
+            _ if pending => None,
+            _ if absent => Some(false),
+            (OperationStatus::Done, rc::NOT_RUNNING) => Some(false),
+            // The agent cannot work with these parameters here, so it has not started anything
+            // either.
+            (OperationStatus::Done, rc::ARGS | rc::UNIMPLEMENTED | rc::PERM | rc::CONFIGURED) => {
+                Some(false)
+            }
+            _ => Some(true),
+        },
+        "start" | "promote" | "demote" | "migrate_from" | "migrate_to" | "restart" => {
+            if absent && !pending { None } else { Some(true) }
+        }
+        // It runs with new parameters since: those stop it.
+        "reload-agent" if !pending && done && record.rc == rc::OK => Some(true),
+        // A recurring monitor that finds it stopped does not say that it has been stopped cleanly.
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(
+        call_id: u32,
+        resource: &str,
+        action: &str,
+        status: OperationStatus,
+        rc: i32,
+    ) -> (u32, OperationRecord) {
+        let operation = Operation {
+            resource: resource.into(),
+            action: action.into(),
+            ..Operation::default()
+        };
+        let state = if status == OperationStatus::Pending {
+            OperationState::Pending
+        } else {
+            OperationState::Complete
+        };
+        (
+            call_id,
+            OperationRecord {
+                operation,
+                call_id,
+                state,
+                status,
+                rc,
+                ..OperationRecord::default()
+            },
+        )
+    }
+
+    fn active(records: &[(u32, OperationRecord)]) -> Vec<String> {
+        let records = records.iter().cloned().collect();
+        active_services(&records)
+            .into_iter()
+            .map(|operation| operation.resource.clone())
+            .collect()
+    }
+
+    #[test]
+    fn it_lists_started_services_in_reverse_order_of_their_start() {
+        use OperationStatus::Done;
+        let records = [
+            record(1, "ip", "monitor", Done, rc::NOT_RUNNING),
+            record(2, "ip", "start", Done, rc::OK),
+            record(3, "db", "start", Done, rc::OK),
+            record(4, "web", "start", Done, rc::OK),
+            record(5, "db", "promote", Done, rc::OK),
+            record(6, "web", "stop", Done, rc::OK),
+        ];
+        assert_eq!(active(&records), ["db", "ip"]);
+    }
+
+    #[test]
+    fn it_counts_a_service_as_running_when_in_doubt() {
+        use OperationStatus::{Done, Error, Pending, Timeout};
+        for (action, status, code, expected) in [
+            ("start", Pending, 0, true),
+            ("start", Timeout, 1, true),
+            ("start", Done, rc::GENERIC, true),
+            ("start", OperationStatus::NotInstalled, rc::INSTALLED, false),
+            ("stop", Pending, 0, true),
+            ("stop", Error, rc::UNKNOWN, true),
+            ("stop", Done, rc::GENERIC, true),
+            ("stop", Done, rc::OK, false),
+            ("monitor", Done, rc::OK, true),
+            ("monitor", Done, rc::RUNNING_PROMOTED, true),
+            ("monitor", Timeout, rc::GENERIC, true),
+            ("monitor", Done, rc::NOT_RUNNING, false),
+            ("monitor", Done, rc::CONFIGURED, false),
+            ("notify", Done, rc::OK, false),
+        ] {
+            let found = !active(&[record(1, "web", action, status, code)]).is_empty();
+            assert_eq!(found, expected, "{action} {status:?} {code}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! An agent's own description of its parameters and actions, as OCF 1.1 metadata. Init scripts and
+//! units have none; theirs is made from what they say about themselves.
+
+use std::time::Duration;
+
+use cpe_bus::{Error, Operation, ResourceClass, Result};
+use tokio::sync::oneshot;
+
+use super::{Classes, lsb};
+use crate::process::{self, End};
+
+/// How long an agent may take to describe itself.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest metadata, in bytes.
+const MAX_METADATA: usize = 1024 * 1024;
+
+impl Classes {
+    /// The metadata of an agent, XML.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such agent, [`Error::Failed`] if it gives no metadata.
+    pub async fn metadata(&self, class: &str, provider: &str, agent: &str) -> Result<String> {
+        // The same checks as for an operation: these become parts of a path.
+        let operation = Operation {
+            id: "metadata".into(),
+            resource: agent.to_owned(),
+            class: class.to_owned(),
+            provider: provider.to_owned(),
+            agent: agent.to_owned(),
+            action: "meta-data".into(),
+            ..Operation::default()
+        };
+        let operation = Operation::from_fields(&operation.to_fields())?;
+        match class.parse::<ResourceClass>()? {
+            ResourceClass::Ocf => self.ocf_metadata(&operation).await,
+            ResourceClass::Lsb => self.lsb_metadata(agent),
+            ResourceClass::Systemd => self.unit_metadata(agent).await,
+            ResourceClass::Service => match self.unit_metadata(agent).await {
+                Err(_) if lsb::script(self, agent).is_some() => self.lsb_metadata(agent),
+                other => other,
+            },
+        }
+    }
+
+    async fn ocf_metadata(&self, operation: &Operation) -> Result<String> {
+        let mark = uuid::Uuid::new_v4().to_string();
+        let mut program = self.ocf_program(operation, mark, TIMEOUT);
+        program.keep = MAX_METADATA + 1;
+        if operation.provider.is_empty() || !program.path.is_file() {
+            return Err(Error::NotFound(format!(
+                "resource agent {} is not installed: there is no {}",
+                operation.specification(),
+                program.path.display()
+            )));
+        }
+        let (_sender, mut cancel) = oneshot::channel();
+        let failed = |what: String| {
+            Error::Failed(format!(
+                "{} gives no metadata: {what}",
+                program.path.display()
+            ))
+        };
+        let finished = process::run(&program, &mut cancel)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        match finished.end {
+            End::Exited(0) if finished.stdout.len() > MAX_METADATA => {
+                Err(failed(format!("it wrote more than {MAX_METADATA} bytes")))
+            }
+            End::Exited(0) if finished.stdout.trim_start().starts_with('<') => Ok(finished.stdout),
+            End::Exited(0) => Err(failed("what it wrote is not XML".into())),
+            End::Exited(code) => Err(failed(format!(
+                "it exited with code {code}: {}",
+                finished.stderr.trim_end()
+            ))),
+            End::Signalled(signal) => Err(failed(format!("it died of signal {signal}"))),
+            End::TimedOut | End::Cancelled => {
+                Err(failed(format!("it took more than {} s", TIMEOUT.as_secs())))
+            }
+        }
+    }
+
+    fn lsb_metadata(&self, name: &str) -> Result<String> {
+        let path = lsb::script(self, name).ok_or_else(|| {
+            Error::NotFound(format!(
+                "there is no init script {}",
+                self.init_scripts.join(name).display()
+            ))
+        })?;
+        let text = std::fs::read(&path)
+            .map_err(|error| Error::Failed(format!("cannot read {}: {error}", path.display())))?;
+        let text = String::from_utf8_lossy(&text[..text.len().min(64 * 1024)]).into_owned();
+        let header = |key: &str| {
+            text.lines()
+                .filter_map(|line| line.strip_prefix('#'))
+                .find_map(|line| {
+                    line.trim()
+                        .strip_prefix(key)
+                        .map(|value| value.trim().to_owned())
+                })
+                .unwrap_or_default()
+        };
+        let actions = [
+            "start",
+            "stop",
+            "status",
+            "restart",
+            "force-reload",
+            "monitor",
+        ];
+        Ok(describe(
+            name,
+            &header("Description:"),
+            &header("Short-Description:"),
+            &actions,
+        ))
+    }
+
+    async fn unit_metadata(&self, name: &str) -> Result<String> {
+        match self.systemd.description(name).await {
+            Ok(Some(description)) => Ok(describe(
+                name,
+                &description,
+                &description,
+                &["start", "stop", "status", "restart", "reload", "monitor"],
+            )),
+            Ok(None) => Err(Error::NotFound(format!(
+                "there is no systemd unit {}",
+                super::systemd::unit_name(name)
+            ))),
+            Err(error) => Err(Error::Failed(error.to_string())),
+        }
+    }
+}
+
+fn describe(name: &str, long: &str, short: &str, actions: &[&str]) -> String {
+    let (name, long, short) = (escape(name), escape(long), escape(short));
+    let actions: String = actions
+        .iter()
+        .map(|action| match *action {
+            "monitor" | "status" => {
+                format!("    <action name=\"{action}\" timeout=\"20s\" interval=\"15s\"/>\n")
+            }
+            action => format!("    <action name=\"{action}\" timeout=\"100s\"/>\n"),
+        })
+        .collect();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <resource-agent name=\"{name}\" version=\"1.0\">\n  \
+           <version>1.1</version>\n  \
+           <longdesc lang=\"en\">{long}</longdesc>\n  \
+           <shortdesc lang=\"en\">{short}</shortdesc>\n  \
+           <parameters/>\n  \
+           <actions>\n{actions}    <action name=\"meta-data\" timeout=\"5s\"/>\n  </actions>\n\
+         </resource-agent>\n"
+    )
+}
+
+/// Text as XML character data; control characters, which XML cannot hold, are left out.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            character if character.is_control() && character != '\n' && character != '\t' => {}
+            character => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_escapes_what_a_script_says_about_itself() {
+        let xml = describe("a", "R&D <daemon>\u{7}", "\"x\"", &["monitor"]);
+        assert!(xml.contains("R&amp;D &lt;daemon&gt;</longdesc>"), "{xml}");
+        assert!(xml.contains("&quot;x&quot;"));
+        assert!(xml.contains("<action name=\"monitor\" timeout=\"20s\" interval=\"15s\"/>"));
+    }
+}

@@ -1,0 +1,249 @@
+//! Resource classes: how one operation is carried out, and what its outcome means in OCF's terms.
+//!
+//! Every class takes an [`Operation`] and gives an [`Outcome`]; nothing else of the agent knows how
+//! a class works.
+
+pub mod lsb;
+pub mod metadata;
+pub mod ocf;
+mod reload;
+pub mod systemd;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cpe_bus::records::{MAX_OUTPUT, MAX_REASON, rc};
+use cpe_bus::{BusSelection, Operation, OperationStatus, ResourceClass};
+use systemd::Systemd;
+use tokio::sync::oneshot;
+
+use crate::process::{self, End, Program};
+
+/// Timeout of operations that come without one.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Search path of resource agents and init scripts.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where the classes find their agents.
+#[derive(Debug)]
+pub struct Classes {
+    /// OCF_ROOT.
+    pub resource_agents: PathBuf,
+    /// HA_RSCTMP.
+    pub resource_tmp: PathBuf,
+    /// Init scripts.
+    pub init_scripts: PathBuf,
+    /// Where the tools for node attributes find this agent.
+    pub state_dir: PathBuf,
+    /// The guest's service manager.
+    pub systemd: Systemd,
+    known: reload::Known,
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether the agent ran to its end.
+    pub status: OperationStatus,
+    /// OCF exit code.
+    pub rc: i32,
+    /// Why, where that is known.
+    pub exit_reason: String,
+    /// The end of the agent's output.
+    pub output: String,
+    /// The parameters whose change needs a restart; `None`: all of them. See `reload.rs`.
+    pub force_restart: Option<String>,
+}
+
+impl Outcome {
+    /// The agent ran to its end.
+    pub fn done(rc: i32) -> Self {
+        Outcome {
+            status: OperationStatus::Done,
+            rc,
+            exit_reason: String::new(),
+            output: String::new(),
+            force_restart: None,
+        }
+    }
+
+    /// It did not.
+    pub fn failed(status: OperationStatus, rc: i32, reason: impl Into<String>) -> Self {
+        Outcome {
+            status,
+            rc,
+            exit_reason: reason.into(),
+            output: String::new(),
+            force_restart: None,
+        }
+    }
+
+    /// There is no such agent here.
+    pub fn not_installed(reason: impl Into<String>) -> Self {
+        Outcome::failed(OperationStatus::NotInstalled, rc::INSTALLED, reason)
+    }
+
+    /// The class has no such action.
+    pub fn not_supported(operation: &Operation) -> Self {
+        Outcome::failed(
+            OperationStatus::NotSupported,
+            rc::UNIMPLEMENTED,
+            format!(
+                "resources of class {} have no action `{}`",
+                operation.class, operation.action
+            ),
+        )
+    }
+
+    /// It took too long.
+    pub fn timed_out(timeout: Duration) -> Self {
+        Outcome::failed(
+            OperationStatus::Timeout,
+            rc::GENERIC,
+            format!(
+                "did not end within {} ms and was killed",
+                timeout.as_millis()
+            ),
+        )
+    }
+
+    /// It was killed because it is not wanted any more.
+    pub fn cancelled() -> Self {
+        Outcome::failed(
+            OperationStatus::Cancelled,
+            rc::UNKNOWN,
+            "was cancelled while it ran",
+        )
+    }
+}
+
+impl Classes {
+    /// Classes with the usual folders, and a connection to the guest's systemd that is made when it
+    /// is needed.
+    pub fn new(
+        resource_agents: PathBuf,
+        resource_tmp: PathBuf,
+        init_scripts: PathBuf,
+        state_dir: PathBuf,
+        bus: BusSelection,
+    ) -> Self {
+        Classes {
+            resource_agents,
+            resource_tmp,
+            init_scripts,
+            state_dir,
+            systemd: Systemd::new(bus),
+            known: reload::Known::default(),
+        }
+    }
+
+    /// Carries an operation out. Never fails: whatever goes wrong is the outcome.
+    pub async fn run(
+        &self,
+        operation: &Operation,
+        mark: String,
+        cancel: oneshot::Receiver<()>,
+    ) -> Outcome {
+        let timeout = match operation.timeout_ms {
+            0 => DEFAULT_TIMEOUT,
+            ms => Duration::from_millis(u64::from(ms)),
+        };
+        match operation.class.parse() {
+            Ok(ResourceClass::Ocf) => self.run_ocf(operation, mark, timeout, cancel).await,
+            Ok(ResourceClass::Lsb) => self.run_lsb(operation, mark, timeout, cancel).await,
+            Ok(ResourceClass::Systemd) => self.systemd.run(operation, timeout, cancel).await,
+            Ok(ResourceClass::Service) => {
+                let unit =
+                    tokio::time::timeout(timeout, self.systemd.has_unit(&operation.agent)).await;
+                let script = lsb::script(self, &operation.agent).is_some();
+                match unit {
+                    Ok(Ok(true)) => self.systemd.run(operation, timeout, cancel).await,
+                    Ok(_) if script => self.run_lsb(operation, mark, timeout, cancel).await,
+                    Ok(Ok(false)) => Outcome::not_installed(format!(
+                        "there is neither a systemd unit nor an init script named {}",
+                        operation.agent
+                    )),
+                    Ok(Err(error)) => {
+                        Outcome::failed(OperationStatus::Error, rc::GENERIC, error.to_string())
+                    }
+                    Err(_) => Outcome::timed_out(timeout),
+                }
+            }
+            Err(error) => Outcome::failed(
+                OperationStatus::NotSupported,
+                rc::UNIMPLEMENTED,
+                error.message(),
+            ),
+        }
+    }
+}
+
+/// Runs a program and reads its outcome: `code` maps its exit code to OCF's.
+async fn run_program(
+    program: Program,
+    mut cancel: oneshot::Receiver<()>,
+    code: impl Fn(i32) -> i32,
+) -> Outcome {
+    let finished = match process::run(&program, &mut cancel).await {
+        Ok(finished) => finished,
+        Err(error) => {
+            let reason = format!("{} cannot be executed: {error}", program.path.display());
+            return match error.kind() {
+                std::io::ErrorKind::NotFound => Outcome::not_installed(reason),
+                std::io::ErrorKind::PermissionDenied => {
+                    Outcome::failed(OperationStatus::ErrorHard, rc::PERM, reason)
+                }
+                _ => Outcome::failed(OperationStatus::Error, rc::GENERIC, reason),
+            };
+        }
+    };
+    let mut outcome = match finished.end {
+        End::Exited(exit) => Outcome::done(code(exit)),
+        End::Signalled(signal) => Outcome::failed(
+            OperationStatus::Error,
+            rc::GENERIC,
+            format!("died of signal {signal}"),
+        ),
+        End::TimedOut => Outcome::timed_out(program.timeout),
+        End::Cancelled => Outcome::cancelled(),
+    };
+    if let Some(reason) = ocf::exit_reason(&finished.stderr) {
+        outcome.exit_reason = cpe_bus::fields::bounded(&reason, MAX_REASON);
+    }
+    outcome.output = join_output(&finished.stdout, &finished.stderr);
+    outcome
+}
+
+/// Standard output, then standard error, both bounded so that neither hides the other.
+fn join_output(stdout: &str, stderr: &str) -> String {
+    let tail = |text: &str| {
+        let mut start = text.len().saturating_sub(MAX_OUTPUT / 2 - 1);
+        while !text.is_char_boundary(start) {
+            start += 1;
+        }
+        text[start..].trim_end().to_owned()
+    };
+    match (tail(stdout), tail(stderr)) {
+        (out, err) if err.is_empty() => out,
+        (out, err) if out.is_empty() => err,
+        (out, err) => format!("{out}\n{err}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_keeps_the_end_of_both_outputs_within_the_bound() {
+        let output = join_output(
+            &"ä".repeat(10_000),
+            &format!("{}the end\n", "x".repeat(10_000)),
+        );
+        assert!(
+            output.len() <= MAX_OUTPUT && output.starts_with('ä') && output.ends_with("the end")
+        );
+        assert_eq!(join_output("out\n", ""), "out");
+    }
+}

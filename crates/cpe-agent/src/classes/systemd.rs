@@ -1,0 +1,275 @@
+//! Class `systemd`: units of the guest's own service manager, over D-Bus.
+//!
+//! A start or stop is a job; its result comes as signal JobRemoved, which systemd sends only to
+//! connections that have called Subscribe. The outcome is then read from the unit itself: a job
+//! that is `done` is not yet a service that runs.
+
+use std::time::Duration;
+
+use cpe_bus::proxies::systemd::JobRemovedArgs;
+use cpe_bus::proxies::{SystemdManagerProxy, SystemdServiceProxy, SystemdUnitProxy};
+use cpe_bus::records::rc;
+use cpe_bus::{BusSelection, Operation, OperationStatus};
+use futures_util::StreamExt;
+use tokio::sync::{Mutex, oneshot};
+use zbus::proxy::CacheProperties;
+use zbus::{Connection, OwnedObjectPath};
+
+use super::Outcome;
+
+/// The guest's service manager.
+#[derive(Debug)]
+pub struct Systemd {
+    bus: BusSelection,
+    connection: Mutex<Option<Connection>>,
+}
+
+/// A unit's states that matter here.
+#[derive(Debug)]
+struct UnitState {
+    load: String,
+    active: String,
+    result: String,
+}
+
+/// `nginx` → `nginx.service`; names that have a unit type stay.
+pub fn unit_name(name: &str) -> String {
+    const TYPES: [&str; 11] = [
+        ".service",
+        ".socket",
+        ".device",
+        ".mount",
+        ".automount",
+        ".swap",
+        ".target",
+        ".path",
+        ".timer",
+        ".slice",
+        ".scope",
+    ];
+    if TYPES.iter().any(|suffix| name.ends_with(suffix)) {
+        name.to_owned()
+    } else {
+        format!("{name}.service")
+    }
+}
+
+impl Systemd {
+    pub(super) fn new(bus: BusSelection) -> Self {
+        Systemd {
+            bus,
+            connection: Mutex::new(None),
+        }
+    }
+
+    /// The manager, on a connection that has subscribed to its signals; the connection is kept
+    /// while it lives.
+    async fn manager(&self) -> zbus::Result<SystemdManagerProxy<'static>> {
+        let mut kept = self.connection.lock().await;
+        if let Some(connection) = kept.as_ref().filter(|connection| !connection.is_closed()) {
+            return SystemdManagerProxy::new(connection).await;
+        }
+        let connection = self.bus.builder().build().await?;
+        let manager = SystemdManagerProxy::new(&connection).await?;
+        manager.subscribe().await?;
+        *kept = Some(connection);
+        Ok(manager)
+    }
+
+    /// True if there is a unit of that name.
+    pub async fn has_unit(&self, name: &str) -> zbus::Result<bool> {
+        let manager = self.manager().await?;
+        let unit = unit(&manager, &unit_name(name)).await?;
+        Ok(unit.load_state().await? != "not-found")
+    }
+
+    /// The unit's description; `None` if there is no such unit.
+    pub async fn description(&self, name: &str) -> zbus::Result<Option<String>> {
+        let manager = self.manager().await?;
+        let unit = unit(&manager, &unit_name(name)).await?;
+        if unit.load_state().await? == "not-found" {
+            return Ok(None);
+        }
+        Ok(Some(unit.description().await?))
+    }
+
+    pub(super) async fn run(
+        &self,
+        operation: &Operation,
+        timeout: Duration,
+        cancel: oneshot::Receiver<()>,
+    ) -> Outcome {
+        let name = unit_name(&operation.agent);
+        let mut job = None;
+        let action = async {
+            let manager = self.manager().await?;
+            match operation.action.as_str() {
+                "monitor" | "status" => monitor(&manager, &name).await,
+                "start" | "restart" | "stop" | "reload" => {
+                    run_job(&manager, &name, &operation.action, &mut job).await
+                }
+                _ => Ok(Outcome::not_supported(operation)),
+            }
+        };
+        let interrupted = tokio::select! {
+            outcome = action => return outcome.unwrap_or_else(|error: zbus::Error| {
+                let reason = format!("systemd cannot be asked to {} {name}: {error}", operation.action);
+                Outcome::failed(OperationStatus::Error, rc::GENERIC, reason)
+            }),
+            () = tokio::time::sleep(timeout) => Outcome::timed_out(timeout),
+            Ok(()) = cancel => Outcome::cancelled(),
+        };
+        if let Some(job) = job {
+            self.cancel_job(&job).await;
+        }
+        interrupted
+    }
+
+    /// Takes a job out of systemd's queue, so that it cannot take effect after its operation has
+    /// ended.
+    async fn cancel_job(&self, job: &OwnedObjectPath) {
+        let cancel = async {
+            let manager = self.manager().await?;
+            let destination = Some("org.freedesktop.systemd1");
+            let interface = Some("org.freedesktop.systemd1.Job");
+            manager
+                .inner()
+                .connection()
+                .call_method(destination, job, interface, "Cancel", &())
+                .await?;
+            zbus::Result::Ok(())
+        };
+        // It is no error if the job is gone.
+        let _ = tokio::time::timeout(Duration::from_secs(1), cancel).await;
+    }
+}
+
+async fn unit(
+    manager: &SystemdManagerProxy<'static>,
+    name: &str,
+) -> zbus::Result<SystemdUnitProxy<'static>> {
+    let path = manager.load_unit(name).await?;
+    SystemdUnitProxy::builder(manager.inner().connection())
+        .path(path)
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await
+}
+
+async fn state(manager: &SystemdManagerProxy<'static>, name: &str) -> zbus::Result<UnitState> {
+    let unit = unit(manager, name).await?;
+    // Units that are no services have no result.
+    let service = SystemdServiceProxy::builder(manager.inner().connection())
+        .path(unit.inner().path().to_owned())
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await?;
+    Ok(UnitState {
+        load: unit.load_state().await?,
+        active: unit.active_state().await?,
+        result: service.result().await.unwrap_or_default(),
+    })
+}
+
+/// Waits until a unit is neither coming up nor going down, and gives its state.
+async fn settled(manager: &SystemdManagerProxy<'static>, name: &str) -> zbus::Result<UnitState> {
+    // Without a cache there are no change signals to lose in between; while it changes, it is
+    // looked at again.
+    let mut pause = Duration::from_millis(20);
+    loop {
+        let state = state(manager, name).await?;
+        match state.active.as_str() {
+            "activating" | "deactivating" => {}
+            _ => return Ok(state),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
+
+async fn monitor(manager: &SystemdManagerProxy<'static>, name: &str) -> zbus::Result<Outcome> {
+    let state = settled(manager, name).await?;
+    Ok(match (state.load.as_str(), state.active.as_str()) {
+        (_, "active" | "reloading" | "refreshing") => Outcome::done(rc::OK),
+        ("not-found", _) => Outcome::not_installed(format!("there is no systemd unit {name}")),
+        (_, "failed") => Outcome {
+            exit_reason: format!("unit {name} has failed: {}", state.result),
+            ..Outcome::done(rc::NOT_RUNNING)
+        },
+        _ => Outcome::done(rc::NOT_RUNNING),
+    })
+}
+
+async fn run_job(
+    manager: &SystemdManagerProxy<'static>,
+    name: &str,
+    action: &str,
+    job: &mut Option<OwnedObjectPath>,
+) -> zbus::Result<Outcome> {
+    let before = state(manager, name).await?;
+    if before.load == "not-found"
+        && !matches!(
+            before.active.as_str(),
+            "active" | "activating" | "deactivating"
+        )
+    {
+        return Ok(match action {
+            "stop" => Outcome::done(rc::OK),
+            _ => Outcome::not_installed(format!("there is no systemd unit {name}")),
+        });
+    }
+    // Listening begins before the job exists, so that its end cannot be missed.
+    let mut removed = manager.receive_job_removed().await?;
+    let path = match action {
+        "start" => manager.start_unit(name, "replace").await?,
+        "stop" => manager.stop_unit(name, "replace").await?,
+        "restart" => manager.restart_unit(name, "replace").await?,
+        _ => manager.reload_unit(name, "replace").await?,
+    };
+    *job = Some(path.clone());
+    let result = loop {
+        let Some(signal) = removed.next().await else {
+            return Err(zbus::Error::Failure(
+                "the connection to systemd was lost while its job ran".into(),
+            ));
+        };
+        let arguments: JobRemovedArgs<'_> = signal.args()?;
+        if *arguments.job() == path {
+            break arguments.result().to_string();
+        }
+    };
+    *job = None;
+    let after = settled(manager, name).await?;
+    let runs = matches!(after.active.as_str(), "active" | "reloading" | "refreshing");
+    let as_wanted = match action {
+        // A oneshot unit that does not remain is inactive after it has done its work.
+        "start" | "restart" => {
+            runs || (result == "done" && after.active == "inactive" && after.result == "success")
+        }
+        "stop" => matches!(after.active.as_str(), "inactive" | "failed"),
+        _ => result == "done",
+    };
+    if as_wanted {
+        return Ok(Outcome::done(rc::OK));
+    }
+    let reason = format!(
+        "job {action} of {name} ended as `{result}`; the unit is {} ({})",
+        after.active, after.result
+    );
+    Ok(Outcome {
+        exit_reason: reason,
+        ..Outcome::done(rc::GENERIC)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_adds_the_type_to_a_units_name_unless_it_has_one() {
+        assert_eq!(unit_name("nginx"), "nginx.service");
+        assert_eq!(unit_name("srv-data.mount"), "srv-data.mount");
+        assert_eq!(unit_name("php8.2-fpm"), "php8.2-fpm.service");
+    }
+}

@@ -1,0 +1,137 @@
+//! The command line, and the settings made of it.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+use cpe_bus::{BusSelection, PeerAddress};
+
+/// Guest agent of the Cloud Policy Engine
+///
+/// Runs in an assembly (a virtual machine or container), executes resource agents for the DPE that
+/// connects to its socket, watches the services with recurring monitors, and sends heartbeats. With
+/// a lease, it stops its services by itself when it has not heard from its DPE for that long, and
+/// reboots the guest if they do not stop.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "cpe-agent", version)]
+pub struct Arguments {
+    /// Where the DPE connects: unix:PATH, a socket that the guest shares with its host
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "unix:/run/cpe-agent/agent.sock",
+        env = "CPE_AGENT_LISTEN"
+    )]
+    pub listen: PeerAddress,
+
+    /// Permissions of the socket, octal
+    #[arg(long, value_name = "MODE", default_value = "0600", value_parser = octal_mode, env = "CPE_AGENT_SOCKET_MODE")]
+    pub socket_mode: u32,
+
+    /// Group of the socket, as a number
+    #[arg(long, value_name = "GID", env = "CPE_AGENT_SOCKET_GROUP")]
+    pub socket_group: Option<u32>,
+
+    /// Accept connections of this user id only, as seen from the guest (may be given several times)
+    #[arg(long, value_name = "UID")]
+    pub allow_uid: Vec<u32>,
+
+    /// Where history, epoch and lease are kept; must not outlive the guest's boot
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = "/run/cpe-agent",
+        env = "CPE_AGENT_STATE_DIR"
+    )]
+    pub state_dir: PathBuf,
+
+    /// OCF_ROOT: resource agents are in its resource.d/PROVIDER/
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = "/usr/lib/ocf",
+        env = "CPE_AGENT_RESOURCE_AGENTS"
+    )]
+    pub resource_agents: PathBuf,
+
+    /// HA_RSCTMP: where resource agents keep their state
+    #[arg(long, value_name = "DIRECTORY", default_value = "/run/resource-agents")]
+    pub resource_tmp: PathBuf,
+
+    /// Where the init scripts of class lsb are
+    #[arg(long, value_name = "DIRECTORY", default_value = "/etc/init.d")]
+    pub init_scripts: PathBuf,
+
+    /// The bus on which the guest's systemd is reached: system, user or an address
+    #[arg(long, value_name = "BUS", default_value = "system")]
+    pub systemd_bus: BusSelection,
+
+    /// Shell command that reboots the guest at once when services do not stop after the lease; it
+    /// is repeated until the guest is down. Without it: the guest's systemd is asked, and reboot(2)
+    /// called 5 seconds later
+    #[arg(long, value_name = "COMMAND", env = "CPE_AGENT_REBOOT_COMMAND")]
+    pub reboot_command: Option<String>,
+
+    /// File with the id of the guest's boot
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/proc/sys/kernel/random/boot_id",
+        hide = true
+    )]
+    pub boot_id_file: PathBuf,
+
+    /// What to do instead of running
+    #[command(subcommand)]
+    pub task: Option<Task>,
+}
+
+/// What the program can do beside running.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Task {
+    /// Write the manual page into a directory
+    #[command(hide = true)]
+    Man {
+        /// The directory
+        directory: PathBuf,
+    },
+    /// Print shell completions
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+fn octal_mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if (1..=0o777).contains(&mode) => Ok(mode),
+        _ => Err(format!(
+            "permissions must be octal between 1 and 777, as 0660; found `{text}`"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn it_has_a_consistent_command_line() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn it_says_what_is_wrong_with_an_argument() {
+        let error = Arguments::try_parse_from(["cpe-agent", "--listen", "tcp:1.2.3.4"])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("unix:PATH"), "{error}");
+        let error = Arguments::try_parse_from(["cpe-agent", "--socket-mode", "999"])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("octal"), "{error}");
+    }
+}

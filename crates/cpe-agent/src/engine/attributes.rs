@@ -1,0 +1,144 @@
+//! Node attributes: kept like the history, told to the DPE as a whole.
+//!
+//! What the DPE is told is always the state, with a version, never a difference: nothing is lost
+//! when it comes back. Changes that follow each other closely are told together, so that a resource
+//! agent in a loop cannot keep the DPE busy.
+
+use std::time::Duration;
+
+use cpe_bus::Error;
+use tokio::time::Instant;
+
+use super::Engine;
+use super::commands::{Outgoing, not_durable};
+use crate::attributes::exit_code::{DATA_ERROR, IO_ERROR, NO_HOST, NO_SUCH};
+use crate::attributes::set::Attributes;
+use crate::attributes::{Answer, Request, Want};
+
+/// Shortest time between two reports of attributes.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// This guest's attributes, and when they are told.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub set: Attributes,
+    /// When they were told last.
+    told: Option<Instant>,
+    /// When they are to be told, if they have changed since.
+    pub due: Option<Instant>,
+}
+
+impl Kept {
+    pub fn new(set: Attributes) -> Self {
+        Kept {
+            set,
+            told: None,
+            due: None,
+        }
+    }
+}
+
+impl Engine {
+    /// Answers a tool. What it has changed is on disk then.
+    pub(super) fn attribute(&mut self, request: &Request) -> Answer {
+        if let Some(node) = &request.node
+            && !self.is_this_guest(node)
+        {
+            return Answer::Refused {
+                code: NO_HOST,
+                message: format!(
+                    "`{node}` is not this guest, which is assembly `{}`: attributes of other guests cannot be read or set from here",
+                    self.identity.assembly
+                ),
+            };
+        }
+        match &request.want {
+            Want::Name => self.values(None),
+            Want::Query { name } => self.values(name.as_deref()),
+            Want::Change(change) => {
+                let changed = self
+                    .attributes
+                    .set
+                    .with(change)
+                    .and_then(|set| self.keep_attributes(set));
+                match changed {
+                    Ok(()) => Answer::Done,
+                    Err(error) => Answer::Refused {
+                        code: match error {
+                            Error::InvalidArgument(_) | Error::TooLarge(_) => DATA_ERROR,
+                            Error::NotFound(_) => NO_SUCH,
+                            _ => IO_ERROR,
+                        },
+                        message: error.message(),
+                    },
+                }
+            }
+        }
+    }
+
+    fn values(&self, name: Option<&str>) -> Answer {
+        Answer::Values {
+            assembly: self.identity.assembly.clone(),
+            values: self.attributes.set.query(name),
+        }
+    }
+
+    fn is_this_guest(&self, node: &str) -> bool {
+        let host = rustix::system::uname();
+        let host = host.nodename().to_string_lossy();
+        !node.is_empty() && (node == self.identity.assembly || node == host || node == "localhost")
+    }
+
+    /// Makes attributes durable, and sees to it that the DPE hears of them.
+    fn keep_attributes(&mut self, mut set: Attributes) -> cpe_bus::Result<()> {
+        if !self.identity.deployment.is_empty() {
+            set.deployment.clone_from(&self.identity.deployment);
+        }
+        if set == self.attributes.set {
+            return Ok(());
+        }
+        self.store.write_attributes(&set).map_err(not_durable)?;
+        let news = set.version != self.attributes.set.version;
+        self.attributes.set = set;
+        if news {
+            let soonest = self.attributes.told.map(|told| told + SHORTEST_PAUSE);
+            match soonest {
+                Some(soonest) if soonest > Instant::now() => self.attributes.due = Some(soonest),
+                _ => self.tell_attributes(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what is due to be told, whatever the pause: an operation's end must not overtake what
+    /// its agent has set.
+    pub(super) fn tell_attributes_first(&mut self) {
+        if self.attributes.due.is_some() {
+            self.tell_attributes();
+        }
+    }
+
+    pub(super) fn tell_attributes(&mut self) {
+        self.attributes.due = None;
+        self.attributes.told = Some(Instant::now());
+        let Some(peer) = &self.peer else { return };
+        let all = Outgoing::Attributes(Box::new(self.attributes.set.told()));
+        if peer.outbox.try_send(all).is_err() {
+            tracing::warn!("the DPE does not take in node attributes; closing its connection");
+            self.drop_peer();
+        }
+    }
+
+    /// Drops what services of another deployment have set; `None`: what anybody has.
+    pub(super) fn drop_attributes_unless(&mut self, deployment: Option<&str>) {
+        let owner = self.attributes.set.deployment.as_str();
+        let stays = deployment.is_some_and(|deployment| owner.is_empty() || owner == deployment);
+        if stays || self.attributes.set.is_empty() {
+            return;
+        }
+        let none = self.attributes.set.cleared();
+        if let Err(error) = self.keep_attributes(none) {
+            tracing::error!(%error, "node attributes cannot be deleted");
+        }
+    }
+}

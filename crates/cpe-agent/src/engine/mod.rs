@@ -1,0 +1,344 @@
+//! The agent's one decision maker: a single task that owns all state and takes one thing at a time.
+//!
+//! Connections, operations and timers only send it messages. It obeys one DPE, the one with the
+//! highest epoch; it has operations run, one at a time per resource; it watches the lease and keeps
+//! systemd's watchdog quiet, so that an agent whose engine hangs is restarted before its lease is
+//! over.
+//!
+//! - [`commands`]: what connections ask for.
+//! - `attributes`: what resource agents tell about the guest.
+//! - `execution`: queues, recurring operations, results.
+//! - `stopping`: the end of the lease, and Release.
+//! - `recovery`: what an agent does about the work of the one before it.
+
+mod attributes;
+pub mod commands;
+mod execution;
+mod recovery;
+mod stopping;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use commands::{Command, Outgoing, Peer};
+use cpe_bus::{BusSelection, Error, OperationRecord, OperationState, Result};
+use cpe_daemon::{State, Watchdog, notify};
+use execution::{Completion, Lane};
+use stopping::{Cause, Phase};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::activity::active_services;
+use crate::classes::Classes;
+use crate::clock::{BootTimer, boottime_us};
+use crate::ending::Ending;
+use crate::lease::Lease;
+use crate::store::{Found, Identity, Store};
+
+/// Time between heartbeats where the DPE does not say.
+const DEFAULT_HEARTBEAT_MS: u32 = 1000;
+/// The shortest time between heartbeats.
+const MIN_HEARTBEAT_MS: u32 = 20;
+/// How long services may take to stop after the lease, where the DPE does not say.
+const DEFAULT_STOP_TIMEOUT_MS: u32 = 20_000;
+/// How long an agent that is told to end waits for operations that run.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+
+/// How the guest is rebooted.
+#[derive(Debug, Clone)]
+pub struct Reboot {
+    /// The administrator's command, if there is one.
+    pub command: Option<String>,
+    /// Where the guest's systemd is reached.
+    pub systemd_bus: BusSelection,
+}
+
+/// See the module's documentation.
+pub struct Engine {
+    classes: Arc<Classes>,
+    reboot: Reboot,
+    store: Store,
+    identity: Identity,
+    next_call_id: u32,
+    lease: Lease,
+    timer: BootTimer,
+    phase: Phase,
+    /// The history by call id, that is in the order of requests.
+    records: BTreeMap<u32, OperationRecord>,
+    /// Per resource, what runs and what waits.
+    lanes: BTreeMap<String, Lane>,
+    /// Recurring operations by the time of their next run.
+    due: BTreeMap<u32, Instant>,
+    attributes: attributes::Kept,
+    peer: Option<Peer>,
+    heartbeat_due: Option<Instant>,
+    watchdog: Option<Watchdog>,
+    /// Set when the agent is to end: how long it waits for operations.
+    terminating: Option<Instant>,
+    /// It may not end, because services run that nobody else would stop at the end of the lease.
+    stays_for_lease: bool,
+    completed: mpsc::UnboundedSender<Completion>,
+    completions: mpsc::UnboundedReceiver<Completion>,
+}
+
+impl Engine {
+    /// An engine that takes up what an earlier process has left.
+    ///
+    /// # Errors
+    /// If the kernel gives no timer, or the state cannot be written.
+    pub fn new(
+        classes: Arc<Classes>,
+        reboot: Reboot,
+        store: Store,
+        found: Found,
+    ) -> anyhow::Result<Self> {
+        let (completed, completions) = mpsc::unbounded_channel();
+        let mut engine = Engine {
+            classes,
+            reboot,
+            store,
+            next_call_id: found.identity.next_call_id,
+            identity: found.identity,
+            lease: found.lease,
+            timer: BootTimer::new()?,
+            phase: Phase::Serving,
+            records: found.records,
+            lanes: BTreeMap::new(),
+            due: BTreeMap::new(),
+            attributes: attributes::Kept::new(found.attributes),
+            peer: None,
+            heartbeat_due: None,
+            watchdog: Watchdog::wanted(),
+            terminating: None,
+            stays_for_lease: false,
+            completed,
+            completions,
+        };
+        if !found.damaged.is_empty() {
+            // What is not known may be a lease that has ended.
+            engine.lease = Lease::starting(1, boottime_us().saturating_sub(1));
+        }
+        engine.recover()?;
+        Ok(engine)
+    }
+
+    /// Runs until `terminate` is ready, and then to an orderly end. Services go on running, unless
+    /// a lease is in force that no next agent will enforce.
+    pub async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        terminate: impl Future<Output = Ending>,
+    ) {
+        tokio::pin!(terminate);
+        self.watch_lease();
+        self.start_all();
+        while !self.may_end() {
+            self.arm_timer();
+            let wakeup = self.next_wakeup();
+            tokio::select! {
+                command = commands.recv() => {
+                    self.watch_lease();
+                    match command {
+                        Some(command) => self.handle(command),
+                        None => break,
+                    }
+                }
+                Some(completion) = self.completions.recv() => {
+                    self.watch_lease();
+                    self.complete(completion);
+                }
+                fired = self.timer.fired() => {
+                    if let Err(error) = fired {
+                        tracing::error!(%error, "the timer of the lease failed; the lease is checked with every heartbeat");
+                    }
+                    self.watch_lease();
+                }
+                () = sleep_until(wakeup) => {
+                    self.watch_lease();
+                    self.tick();
+                }
+                ending = &mut terminate, if self.terminating.is_none() => {
+                    self.watch_lease();
+                    self.terminate(ending);
+                }
+            }
+        }
+    }
+
+    /// Everything that is due by the monotonic clock.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.turn();
+        }
+        if self.heartbeat_due.is_some_and(|due| due <= now) {
+            self.heartbeat(now);
+        }
+        if self.attributes.due.is_some_and(|due| due <= now) {
+            self.tell_attributes();
+        }
+        let due: Vec<u32> = self
+            .due
+            .iter()
+            .filter(|(_, due)| **due <= now)
+            .map(|(call_id, _)| *call_id)
+            .collect();
+        for call_id in due {
+            self.due.remove(&call_id);
+            self.enqueue(call_id);
+        }
+    }
+
+    fn next_wakeup(&self) -> Option<Instant> {
+        let recurring = if self.terminating.is_some() {
+            None
+        } else {
+            self.due.values().min().copied()
+        };
+        let watchdog = self.watchdog.as_ref().map(Watchdog::due);
+        let end = self
+            .terminating
+            .filter(|_| matches!(self.phase, Phase::Serving) && !self.stays_for_lease);
+        [
+            self.heartbeat_due,
+            self.attributes.due,
+            recurring,
+            watchdog,
+            end,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn heartbeat(&mut self, now: Instant) {
+        let interval = Duration::from_millis(u64::from(
+            self.identity.heartbeat_interval_ms.max(MIN_HEARTBEAT_MS),
+        ));
+        self.heartbeat_due = Some(now + interval);
+        let stamp = boottime_us();
+        let outgoing = Outgoing::Heartbeat {
+            stamp,
+            running: u32::try_from(self.unfinished()).unwrap_or(u32::MAX),
+            lease_remaining_ms: self.lease.remaining_ms(stamp),
+        };
+        // A heartbeat that the connection cannot take is one that its DPE does not get.
+        if let Some(peer) = &self.peer {
+            let _ = peer.outbox.try_send(outgoing);
+        }
+    }
+
+    /// Tells the DPE of a record. One that takes nothing in is cut off; it will ask for the history
+    /// when it comes back.
+    fn report(&mut self, record: &OperationRecord) {
+        self.tell_attributes_first();
+        let Some(peer) = &self.peer else { return };
+        if peer
+            .outbox
+            .try_send(Outgoing::Completed(Box::new(record.clone())))
+            .is_err()
+        {
+            tracing::warn!("the DPE does not take in results; closing its connection");
+            self.drop_peer();
+        }
+    }
+
+    fn drop_peer(&mut self) {
+        if let Some(peer) = self.peer.take() {
+            peer.close.notify_one();
+        }
+        self.heartbeat_due = None;
+    }
+
+    /// Operations that run or wait.
+    fn unfinished(&self) -> usize {
+        self.lanes.values().map(Lane::len).sum()
+    }
+
+    /// Told to end: nothing new begins, monitors are cut short, the rest may finish.
+    fn terminate(&mut self, ending: Ending) {
+        tracing::info!(operations = self.unfinished(), ?ending, "told to end");
+        notify(&[State::Stopping]);
+        self.terminating = Some(Instant::now() + SHUTDOWN);
+        let guarded = self.lease.end_us().is_some() && !active_services(&self.records).is_empty();
+        if guarded && ending == Ending::ForGood && matches!(self.phase, Phase::Serving) {
+            self.begin_stopping(Cause::Ending);
+            return;
+        }
+        for lane in self.lanes.values_mut() {
+            if let Some(running) = &mut lane.running
+                && self
+                    .records
+                    .get(&running.call_id)
+                    .is_some_and(|record| record.operation.interval_ms > 0)
+            {
+                running.interrupt();
+            }
+        }
+    }
+
+    fn may_end(&self) -> bool {
+        // Services whose lease has ended must be seen down first; systemd has patience for that.
+        self.terminating.is_some_and(|limit| {
+            matches!(self.phase, Phase::Serving)
+                && !self.stays_for_lease
+                && (limit <= Instant::now()
+                    || self.lanes.values().all(|lane| lane.running.is_none()))
+        })
+    }
+
+    /// Lets a call through if it comes from the DPE that this agent obeys.
+    fn authorise(&self, peer: u64, epoch: u64) -> Result<()> {
+        let current = self.identity.epoch;
+        if epoch < current {
+            return Err(Error::StaleEpoch(format!(
+                "this agent obeys epoch {current}; the call has epoch {epoch}, so another DPE has taken over"
+            )));
+        }
+        match &self.peer {
+            Some(active) if active.id == peer && epoch == current => Ok(()),
+            Some(active) if active.id > peer => Err(Error::StaleEpoch(
+                "another connection has taken over this agent; this one is closed".to_owned(),
+            )),
+            _ => Err(Error::NotReady(format!(
+                "call Hello with epoch {epoch} on this connection first"
+            ))),
+        }
+    }
+
+    /// Writes a record; where that fails, history in memory is still right and the failure is in
+    /// the log.
+    fn keep(&self, call_id: u32) {
+        if let Some(record) = self.records.get(&call_id)
+            && let Err(error) = self.store.write_record(record)
+        {
+            tracing::error!(operation = record.operation.label(), %error, "a record cannot be written");
+        }
+    }
+
+    fn forget_record(&mut self, call_id: u32) -> Option<OperationRecord> {
+        self.due.remove(&call_id);
+        if let Err(error) = self.store.remove_record(call_id) {
+            tracing::error!(call_id, %error, "a record cannot be deleted");
+        }
+        self.records.remove(&call_id)
+    }
+
+    /// Ends a record that is not wanted any more and tells the DPE.
+    fn cancel_record(&mut self, call_id: u32) {
+        if let Some(mut record) = self.forget_record(call_id) {
+            record.state = OperationState::Cancelled;
+            record.status = cpe_bus::OperationStatus::Cancelled;
+            self.report(&record);
+        }
+    }
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

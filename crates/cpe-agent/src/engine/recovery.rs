@@ -1,0 +1,86 @@
+//! What an agent does about the work of the one before it.
+//!
+//! | the record says | then |
+//! | --- | --- |
+//! | waiting | it waits again, in the same order |
+//! | recurring | whatever of it runs is killed; it runs at once and then at its interval |
+//! | begun, once | whatever of it runs is killed; it is complete with an unknown result, so that the DPE looks |
+//!
+//! Services that operations have started are left alone: daemons are not in the session of their
+//! operation any more (see [`crate::process`]).
+
+use std::collections::BTreeSet;
+
+use cpe_bus::records::rc;
+use cpe_bus::{OperationState, OperationStatus};
+use tokio::time::Instant;
+
+use super::Engine;
+use crate::clock::wall_us;
+use crate::process;
+
+impl Engine {
+    pub(super) fn recover(&mut self) -> anyhow::Result<()> {
+        let interrupted: BTreeSet<String> = self
+            .records
+            .values()
+            .filter(|record| record.started > 0)
+            .filter(|record| {
+                record.state == OperationState::Pending || record.operation.interval_ms > 0
+            })
+            .map(|record| self.mark(record.call_id))
+            .collect();
+        process::kill_left_over(&interrupted);
+        let calls: Vec<u32> = self.records.keys().copied().collect();
+        for call_id in calls {
+            let Some(record) = self.records.get_mut(&call_id) else {
+                continue;
+            };
+            let recurring = record.operation.interval_ms > 0;
+            match record.state {
+                OperationState::Pending if record.started == 0 || recurring => {
+                    record.started = 0;
+                    let resource = record.operation.resource.clone();
+                    self.lanes
+                        .entry(resource)
+                        .or_default()
+                        .queue
+                        .push_back((call_id, Instant::now()));
+                }
+                OperationState::Pending => {
+                    record.state = OperationState::Complete;
+                    record.status = OperationStatus::Error;
+                    record.rc = rc::UNKNOWN;
+                    record.completed = wall_us();
+                    record.last_rc_change = record.completed;
+                    record.exit_reason =
+                        "the guest agent was restarted while this ran, so its result is unknown"
+                            .to_owned();
+                    tracing::warn!(
+                        service = record.operation.resource,
+                        operation = record.operation.label(),
+                        "interrupted by the restart of the agent; its result is unknown"
+                    );
+                    self.store.write_record(record)?;
+                }
+                OperationState::Complete if recurring => {
+                    self.due.insert(call_id, Instant::now());
+                }
+                OperationState::Complete => {}
+                OperationState::Cancelled => {
+                    self.forget_record(call_id);
+                }
+            }
+        }
+        if !self.records.is_empty() {
+            tracing::info!(
+                deployment = self.identity.deployment,
+                epoch = self.identity.epoch,
+                records = self.records.len(),
+                monitors = self.due.len(),
+                "took up the history of an earlier process"
+            );
+        }
+        Ok(())
+    }
+}

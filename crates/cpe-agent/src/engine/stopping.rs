@@ -1,0 +1,384 @@
+//! Stopping everything: at the end of the lease, and when the DPE gives the guest up.
+//!
+//! ```text
+//!            lease ended                    all stopped
+//! Serving ───────────────► Stopping ──────────────────────► Serving (without a lease)
+//!            Release           │ lease ended, and a service has not stopped in time
+//!                              └──────────────────────────► Rebooting
+//! ```
+//!
+//! Services are stopped one after the other, last started first, as an orderly shutdown demands.
+//! When half of the time is over, all that are left are stopped at once: each may need as long as
+//! the longest.
+//!
+//! The deadline counts from the lease's end on CLOCK_BOOTTIME, both of which are on disk, so that
+//! an agent that is restarted in between has no more time than the first one had: at the deadline
+//! the DPE takes the guest for down.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use cpe_bus::records::rc;
+use cpe_bus::{Error, Operation, OperationStatus, Result};
+
+use super::Engine;
+use super::commands::{Reply, not_durable};
+use crate::activity::active_services;
+use crate::classes::Outcome;
+use crate::clock::boottime_us;
+use crate::lease::Lease;
+
+/// What the agent is about.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// It does what its DPE says.
+    Serving,
+    /// It stops everything.
+    Stopping(Stopping),
+    /// It takes the guest down.
+    Rebooting,
+}
+
+/// Why everything is stopped.
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// The DPE has not been heard of for the lease.
+    LeaseEnded,
+    /// The DPE asked for it.
+    Release(Reply<()>),
+    /// The agent is to end, and with it the watch over the lease.
+    Ending,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cause::LeaseEnded => "the lease has ended",
+            Cause::Release(_) => "this guest is being released",
+            Cause::Ending => "this agent is to end while a lease is in force",
+        })
+    }
+}
+
+/// How far the stopping is.
+#[derive(Debug)]
+pub(super) struct Stopping {
+    pub cause: Cause,
+    /// Still to be stopped; the next one last.
+    waiting: Vec<Operation>,
+    /// The stops that are under way.
+    current: BTreeSet<u32>,
+    /// Services that did not stop.
+    failed: Vec<String>,
+    /// From then on, order does not count any more (µs of CLOCK_BOOTTIME).
+    hurry_us: u64,
+    /// Then all must be stopped (µs of CLOCK_BOOTTIME).
+    deadline_us: u64,
+}
+
+impl Stopping {
+    pub fn remaining(&self) -> usize {
+        self.waiting.len() + self.current.len()
+    }
+}
+
+impl Engine {
+    /// Looks at the clock: called before anything else is done, whatever woke the engine up.
+    pub(super) fn watch_lease(&mut self) {
+        let now = boottime_us();
+        let lease_ended = self.lease.has_ended(now);
+        match &self.phase {
+            Phase::Serving if lease_ended => self.begin_stopping(Cause::LeaseEnded),
+            Phase::Stopping(stopping)
+                if lease_ended && !matches!(stopping.cause, Cause::LeaseEnded) =>
+            {
+                self.refuse_release("the lease ended meanwhile");
+                self.begin_stopping(Cause::LeaseEnded);
+            }
+            Phase::Stopping(stopping) if now >= stopping.deadline_us => self.finish_stopping(),
+            Phase::Stopping(stopping)
+                if now >= stopping.hurry_us && !stopping.waiting.is_empty() =>
+            {
+                self.stop_next();
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn arm_timer(&mut self) {
+        let at = match &self.phase {
+            Phase::Serving => self.lease.end_us(),
+            Phase::Stopping(stopping) => {
+                let hurry = (!stopping.waiting.is_empty()).then_some(stopping.hurry_us);
+                let lease_end = match stopping.cause {
+                    Cause::LeaseEnded => None,
+                    Cause::Release(_) | Cause::Ending => self.lease.end_us(),
+                };
+                [Some(stopping.deadline_us), hurry, lease_end]
+                    .into_iter()
+                    .flatten()
+                    .min()
+            }
+            Phase::Rebooting => None,
+        };
+        if let Err(error) = self.timer.arm(at) {
+            tracing::error!(%error, "the timer of the lease cannot be set; the lease is checked with every heartbeat");
+        }
+    }
+
+    /// Ends everything but stops, and stops the active services one after the other, last started
+    /// first.
+    pub(super) fn begin_stopping(&mut self, cause: Cause) {
+        let budget_us = u64::from(self.identity.stop_timeout_ms) * 1000;
+        let deadline_us = match &cause {
+            Cause::LeaseEnded => self
+                .lease
+                .end_us()
+                .unwrap_or_else(boottime_us)
+                .saturating_add(budget_us),
+            Cause::Release(_) | Cause::Ending => boottime_us().saturating_add(budget_us),
+        };
+        if !matches!(cause, Cause::Release(_)) {
+            // It will find out when it says Hello.
+            self.drop_peer();
+        }
+        let mut running = Vec::new();
+        for lane in self.lanes.values_mut() {
+            lane.queue.clear();
+            if let Some(run) = &mut lane.running {
+                running.push(run.call_id);
+                if self
+                    .records
+                    .get(&run.call_id)
+                    .is_some_and(|record| record.operation.action != "stop")
+                {
+                    run.interrupt();
+                }
+            }
+        }
+        let unwanted: Vec<u32> = self
+            .records
+            .values()
+            .filter(|record| {
+                let waits = record.state == cpe_bus::OperationState::Pending
+                    && !running.contains(&record.call_id);
+                record.operation.interval_ms > 0 || waits
+            })
+            .map(|record| record.call_id)
+            .collect();
+        for call_id in unwanted {
+            self.cancel_record(call_id);
+        }
+        let mut waiting: Vec<Operation> = active_services(&self.records)
+            .into_iter()
+            .cloned()
+            .collect();
+        waiting.reverse();
+        tracing::warn!(
+            deployment = self.identity.deployment,
+            services = waiting.len(),
+            "{cause}: stopping {} services",
+            waiting.len()
+        );
+        self.phase = Phase::Stopping(Stopping {
+            cause,
+            waiting,
+            current: BTreeSet::new(),
+            failed: Vec::new(),
+            hurry_us: deadline_us.saturating_sub(budget_us / 2),
+            deadline_us,
+        });
+        self.stop_next();
+    }
+
+    /// Stops the next service, or in a hurry all that are left; when there are none, says what has
+    /// come of it.
+    fn stop_next(&mut self) {
+        loop {
+            let now = boottime_us();
+            let Phase::Stopping(stopping) = &mut self.phase else {
+                return;
+            };
+            if !stopping.current.is_empty() && now < stopping.hurry_us {
+                return;
+            }
+            // Past the deadline there is nothing left to try.
+            let next = if now < stopping.deadline_us {
+                stopping.waiting.pop()
+            } else {
+                None
+            };
+            let Some(operation) = next else {
+                if stopping.current.is_empty() || now >= stopping.deadline_us {
+                    self.finish_stopping();
+                }
+                return;
+            };
+            let resource = operation.resource.clone();
+            let stop = stop_operation(
+                operation,
+                &stopping.cause,
+                stopping.deadline_us.saturating_sub(now),
+            );
+            match self.accept(stop) {
+                Ok(call_id) => {
+                    if let Phase::Stopping(stopping) = &mut self.phase {
+                        stopping.current.insert(call_id);
+                    }
+                    self.enqueue(call_id);
+                }
+                Err(error) => {
+                    tracing::error!(service = resource, %error, "a stop cannot be recorded");
+                    if let Phase::Stopping(stopping) = &mut self.phase {
+                        stopping.failed.push(resource);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in the end of an operation while everything is being stopped.
+    pub(super) fn stop_completed(&mut self, call_id: u32, outcome: &Outcome) {
+        let Phase::Stopping(stopping) = &mut self.phase else {
+            return;
+        };
+        if !stopping.current.remove(&call_id) {
+            return;
+        }
+        let absent = outcome.status == OperationStatus::NotInstalled
+            || (outcome.status == OperationStatus::Done && outcome.rc == rc::INSTALLED);
+        let stopped = outcome.status == OperationStatus::Done && outcome.rc == rc::OK;
+        if !stopped && !absent {
+            stopping.failed.extend(
+                self.records
+                    .get(&call_id)
+                    .map(|record| record.operation.resource.clone()),
+            );
+        }
+        self.stop_next();
+    }
+
+    /// Everything has been tried, or the time is over.
+    fn finish_stopping(&mut self) {
+        let Phase::Stopping(stopping) = std::mem::replace(&mut self.phase, Phase::Serving) else {
+            return;
+        };
+        let current = stopping
+            .current
+            .iter()
+            .filter_map(|id| self.records.get(id))
+            .map(|record| &record.operation);
+        let unfinished: Vec<&str> = stopping
+            .waiting
+            .iter()
+            .chain(current)
+            .map(|operation| operation.resource.as_str())
+            .chain(stopping.failed.iter().map(String::as_str))
+            .collect();
+        let services = unfinished.join(", ");
+        match stopping.cause {
+            Cause::LeaseEnded | Cause::Ending if unfinished.is_empty() => {
+                tracing::warn!("all services are stopped; the lease is over");
+                self.lease = Lease::default();
+                if let Err(error) = self.store.write_lease(&self.lease) {
+                    // The next start finds an ended lease again, and nothing to stop.
+                    tracing::error!(%error, "the end of the lease cannot be recorded");
+                }
+            }
+            Cause::Ending => {
+                tracing::error!(
+                    services,
+                    "services did not stop: staying until the lease ends, then rebooting the guest"
+                );
+                self.stays_for_lease = true;
+            }
+            Cause::LeaseEnded => {
+                tracing::error!(
+                    services,
+                    "the lease has ended and services did not stop: rebooting the guest"
+                );
+                self.phase = Phase::Rebooting;
+                let reboot = self.reboot.clone();
+                tokio::spawn(crate::reboot::reboot_guest(
+                    reboot.command,
+                    reboot.systemd_bus,
+                ));
+            }
+            Cause::Release(reply) if unfinished.is_empty() => {
+                self.drop_attributes_unless(None);
+                let _ = reply.send(self.give_up());
+            }
+            Cause::Release(reply) => {
+                let _ = reply.send(Err(Error::Failed(format!(
+                    "this guest is not released: {services} did not stop; see the history"
+                ))));
+            }
+        }
+    }
+
+    fn refuse_release(&mut self, why: &str) {
+        if let Phase::Stopping(Stopping {
+            cause: Cause::Release(reply),
+            ..
+        }) = std::mem::replace(&mut self.phase, Phase::Serving)
+        {
+            let _ = reply.send(Err(Error::Failed(format!(
+                "this guest is not released: {why}"
+            ))));
+        }
+    }
+
+    /// Ends the service for this DPE: no lease, no heartbeats, no history, no epoch.
+    pub(super) fn give_up(&mut self) -> Result<()> {
+        let identity = crate::store::Identity {
+            deployment: String::new(),
+            assembly: String::new(),
+            epoch: 0,
+            ..self.identity.clone()
+        };
+        self.store
+            .write_lease(&Lease::default())
+            .and_then(|()| self.store.write_identity(&identity))
+            .map_err(not_durable)?;
+        tracing::info!(deployment = self.identity.deployment, "released by the DPE");
+        self.forget_everything();
+        self.lease = Lease::default();
+        self.identity = identity;
+        // The connection stays open for the answer; its DPE closes it.
+        self.peer = None;
+        self.heartbeat_due = None;
+        Ok(())
+    }
+
+    pub(super) fn forget_everything(&mut self) {
+        let resources: std::collections::BTreeSet<String> = self
+            .records
+            .values()
+            .map(|record| record.operation.resource.clone())
+            .collect();
+        for resource in resources {
+            self.forget(&resource);
+        }
+    }
+}
+
+/// The stop of a service, with the parameters that it was started with.
+fn stop_operation(mut operation: Operation, cause: &Cause, left_us: u64) -> Operation {
+    let prefix = match cause {
+        Cause::LeaseEnded => "lease-expiry",
+        Cause::Release(_) => "release",
+        Cause::Ending => "agent-ending",
+    };
+    operation.id = format!("{prefix}/{}", uuid::Uuid::new_v4());
+    operation.action = "stop".to_owned();
+    operation.interval_ms = 0;
+    operation.timeout_ms = u32::try_from(left_us.div_ceil(1000))
+        .unwrap_or(u32::MAX)
+        .max(1);
+    operation.annotations.clear();
+    for name in ["timeout", "interval", "name"] {
+        operation.meta.remove(name);
+        operation.meta.remove(&format!("CRM_meta_{name}"));
+    }
+    operation
+}

@@ -1,0 +1,125 @@
+//! The lease: how long this guest may keep its services running without hearing from its DPE.
+//!
+//! The arithmetic makes it safe without synchronised clocks. A heartbeat carries the guest's own
+//! CLOCK_BOOTTIME; the DPE echoes that stamp; the lease runs from the *stamp*. The DPE received the
+//! heartbeat after it was stamped and counts the lease from then, so the DPE's end of the lease is
+//! never before the guest's, however long the answer was under way. Pure: the clock is an argument.
+
+use serde::{Deserialize, Serialize};
+
+/// A lease. All times are µs of CLOCK_BOOTTIME.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Its length; 0 is no lease.
+    pub length_us: u64,
+    /// The latest stamp that has been echoed.
+    pub stamp_us: u64,
+    /// When it ends.
+    end_us: u64,
+}
+
+/// A renewal that makes no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FromTheFuture;
+
+impl Lease {
+    /// A lease that begins now; of length 0, none.
+    pub fn starting(length_us: u64, now_us: u64) -> Self {
+        match length_us {
+            0 => Lease::default(),
+            _ => Lease {
+                length_us,
+                stamp_us: now_us,
+                end_us: now_us.saturating_add(length_us),
+            },
+        }
+    }
+
+    /// The lease after a Hello that asks for another length. A lease that runs keeps its end: Hello
+    /// carries no stamp, so its sender cannot know when it was heard, nor whether it was.
+    pub fn with_length(self, length_us: u64, now_us: u64) -> Self {
+        match (self.end_us(), length_us) {
+            (Some(end_us), 1..) => Lease {
+                length_us,
+                end_us,
+                ..self
+            },
+            _ => Lease::starting(length_us, now_us),
+        }
+    }
+
+    /// When it ends; `None` without a lease.
+    pub fn end_us(&self) -> Option<u64> {
+        (self.length_us > 0).then_some(self.end_us)
+    }
+
+    /// True when it has ended.
+    pub fn has_ended(&self, now_us: u64) -> bool {
+        self.end_us().is_some_and(|end| now_us >= end)
+    }
+
+    /// What is left of it, in ms; 0 without a lease.
+    pub fn remaining_ms(&self, now_us: u64) -> u64 {
+        self.end_us()
+            .map_or(0, |end| end.saturating_sub(now_us) / 1000)
+    }
+
+    /// Runs from a later stamp; an earlier one changes nothing.
+    ///
+    /// # Errors
+    /// [`FromTheFuture`] for a stamp that no heartbeat can have carried yet.
+    pub fn renew(&mut self, stamp_us: u64, now_us: u64) -> Result<(), FromTheFuture> {
+        if stamp_us > now_us {
+            return Err(FromTheFuture);
+        }
+        if self.length_us > 0 && stamp_us > self.stamp_us {
+            self.stamp_us = stamp_us;
+            self.end_us = stamp_us.saturating_add(self.length_us);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_runs_from_the_stamp_and_not_from_the_renewals_arrival() {
+        let mut lease = Lease::starting(10_000_000, 0);
+        // The answer to the heartbeat of second 2 arrives in second 9: the lease ends in second 12.
+        lease.renew(2_000_000, 9_000_000).unwrap();
+        assert!(!lease.has_ended(11_999_999));
+        assert!(lease.has_ended(12_000_000));
+        assert_eq!(lease.remaining_ms(9_000_000), 3000);
+    }
+
+    #[test]
+    fn it_is_not_shortened_by_an_old_stamp_nor_lengthened_by_a_future_one() {
+        let mut lease = Lease::starting(10, 100);
+        lease.renew(50, 105).unwrap();
+        assert_eq!(lease.end_us(), Some(110));
+        assert_eq!(lease.renew(106, 105), Err(FromTheFuture));
+        assert_eq!(lease.end_us(), Some(110));
+    }
+
+    #[test]
+    fn it_keeps_its_end_when_a_hello_asks_for_another_length() {
+        let mut lease = Lease::starting(10, 100).with_length(60, 105);
+        assert_eq!(lease.end_us(), Some(110));
+        lease.renew(106, 107).unwrap();
+        assert_eq!(lease.end_us(), Some(166));
+        assert_eq!(lease.with_length(0, 108), Lease::default());
+        assert_eq!(
+            Lease::default().with_length(10, 108),
+            Lease::starting(10, 108)
+        );
+    }
+
+    #[test]
+    fn it_never_ends_where_there_is_none() {
+        let lease = Lease::default();
+        assert!(!lease.has_ended(u64::MAX));
+        assert_eq!(lease.end_us(), None);
+    }
+}

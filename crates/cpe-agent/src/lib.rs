@@ -1,0 +1,23 @@
+//! `cpe-agent`, the guest agent: executes resource agents in an assembly.
+//!
+//! Data flows one way: [`server`] (connections) → [`engine`] (decides) → [`classes`] (how a
+//! resource is operated) → [`process`] (programs). What must outlive the process lies in [`store`];
+//! the rules that can be wrong in a dangerous way are pure: [`lease`] and [`activity`]. What
+//! resource agents tell about their guest comes in through [`attributes`].
+//!
+//! Invariants: the engine never waits for anything but its queue and the clock; a record is on disk
+//! before its operation begins and before anybody is told of its end; after the end of the lease
+//! nothing begins but stops.
+
+pub mod activity;
+pub mod attributes;
+pub mod classes;
+pub mod cli;
+pub mod clock;
+pub mod ending;
+pub mod engine;
+pub mod lease;
+pub mod process;
+pub mod reboot;
+pub mod server;
+pub mod store;

@@ -1,0 +1,348 @@
+//! Running one program for one operation: its output bounded, its time limited, and nothing of it
+//! left when it is killed.
+//!
+//! The program gets a process group of its own and an environment variable that marks everything
+//! that descends from it. Killing an operation kills the group and all marked processes, except
+//! those that have made themselves a session of their own: these are daemons that the resource
+//! agent has started, and to end them is the business of its `stop`. The mark also finds what an
+//! agent process that was killed has left behind, without having had to write a process id down
+//! first.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+use tokio::sync::oneshot;
+
+/// The environment variable that marks an operation's processes.
+pub const MARK_VARIABLE: &str = "CPE_OPERATION";
+
+/// How long output may still come after the program has ended. A daemon that it has started may
+/// hold the pipe open for ever.
+const DRAIN: Duration = Duration::from_millis(10);
+
+/// A program to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The file.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Its whole environment, but for the mark.
+    pub environment: Vec<(String, String)>,
+    /// The mark of its processes.
+    pub mark: String,
+    /// It is killed after this.
+    pub timeout: Duration,
+    /// How much of standard output, and of standard error, is kept: the end of it.
+    pub keep: usize,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It exited with this code.
+    Exited(i32),
+    /// It died of this signal.
+    Signalled(i32),
+    /// It took too long and was killed.
+    TimedOut,
+    /// It was killed because its operation was cancelled.
+    Cancelled,
+}
+
+/// What is left of a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// How it ended.
+    pub end: End,
+    /// The end of its standard output.
+    pub stdout: String,
+    /// The end of its standard error.
+    pub stderr: String,
+}
+
+/// Runs a program to its end, its timeout, or its cancellation.
+///
+/// # Errors
+/// If it cannot be executed.
+pub async fn run(
+    program: &Program,
+    cancel: &mut oneshot::Receiver<()>,
+) -> std::io::Result<Finished> {
+    let mut child = Command::new(&program.path)
+        .args(&program.arguments)
+        .env_clear()
+        .envs(
+            program
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
+        .env(MARK_VARIABLE, &program.mark)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()?;
+    let group = child
+        .id()
+        .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    let stdout = Tail::read(child.stdout.take(), program.keep);
+    let stderr = Tail::read(child.stderr.take(), program.keep);
+
+    let killed = tokio::select! {
+        status = child.wait() => {
+            let status = status?;
+            let end = match (status.code(), status.signal()) {
+                (Some(code), _) => End::Exited(code),
+                (None, signal) => End::Signalled(signal.unwrap_or(0)),
+            };
+            return Ok(Finished { end, stdout: stdout.finish().await, stderr: stderr.finish().await });
+        }
+        () = tokio::time::sleep(program.timeout) => End::TimedOut,
+        // A dropped sender is no cancellation.
+        Ok(()) = &mut *cancel => End::Cancelled,
+    };
+    if let Some(group) = group {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    let marks = BTreeSet::from([program.mark.clone()]);
+    kill_marked(&marks);
+    child.wait().await?;
+    // Whatever was being forked at the first pass is there now.
+    kill_marked(&marks);
+    Ok(Finished {
+        end: killed,
+        stdout: stdout.finish().await,
+        stderr: stderr.finish().await,
+    })
+}
+
+/// The end of a stream, read in the background.
+struct Tail {
+    kept: Arc<Mutex<VecDeque<u8>>>,
+    task: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Tail {
+    fn read<R: AsyncRead + Unpin + Send + 'static>(stream: Option<R>, keep: usize) -> Self {
+        let kept = Arc::new(Mutex::new(VecDeque::new()));
+        let buffer = Arc::clone(&kept);
+        let task = stream.map(|mut stream| {
+            tokio::spawn(async move {
+                let mut chunk = [0u8; 4096];
+                while let Ok(length @ 1..) = stream.read(&mut chunk).await {
+                    let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
+                    buffer.extend(&chunk[..length]);
+                    let excess = buffer.len().saturating_sub(keep);
+                    buffer.drain(..excess);
+                }
+            })
+        });
+        Tail { kept, task }
+    }
+
+    async fn finish(mut self) -> String {
+        if let Some(mut task) = self.task.take()
+            && tokio::time::timeout(DRAIN, &mut task).await.is_err()
+        {
+            task.abort();
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(kept.make_contiguous()).into_owned()
+    }
+}
+
+/// Kills the processes with these marks that have not made themselves daemons; returns how many
+/// there were.
+pub fn kill_marked(marks: &BTreeSet<String>) -> usize {
+    let mut killed = 0;
+    for pid in marked_processes(marks) {
+        if kill_process(pid, Signal::KILL).is_ok() {
+            killed += 1;
+        }
+    }
+    killed
+}
+
+/// Kills what is left of operations of an earlier agent process, and waits until it is gone (at
+/// most a second).
+pub fn kill_left_over(marks: &BTreeSet<String>) {
+    if marks.is_empty() {
+        return;
+    }
+    for _ in 0..100 {
+        if kill_marked(marks) == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    tracing::error!(
+        ?marks,
+        "processes of interrupted operations cannot be killed"
+    );
+}
+
+/// Processes with these marks that are not in a session which such a process has begun.
+fn marked_processes(marks: &BTreeSet<String>) -> Vec<Pid> {
+    let is_mark = |variable: &[u8]| {
+        let mark = variable
+            .strip_prefix(MARK_VARIABLE.as_bytes())
+            .and_then(|rest| rest.strip_prefix(b"="));
+        mark.and_then(|mark| std::str::from_utf8(mark).ok())
+            .is_some_and(|mark| marks.contains(mark))
+    };
+    let own = rustix::process::getpid();
+    let mut marked = BTreeMap::new();
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    for entry in entries.flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+            .and_then(Pid::from_raw)
+        else {
+            continue;
+        };
+        // Processes that end meanwhile, and other users' where we are not root, cannot be read:
+        // they are not ours.
+        let Ok(environment) = std::fs::read(entry.path().join("environ")) else {
+            continue;
+        };
+        if pid == own || !environment.split(|&byte| byte == 0).any(is_mark) {
+            continue;
+        }
+        if let Ok(stat) = std::fs::read_to_string(entry.path().join("stat"))
+            && let Some(session) = session_of_running(&stat)
+        {
+            marked.insert(pid.as_raw_nonzero().get(), session);
+        }
+    }
+    marked
+        .iter()
+        .filter(|(_, session)| !marked.contains_key(session))
+        .filter_map(|(&pid, _)| Pid::from_raw(pid))
+        .collect()
+}
+
+/// The session of a process by its `/proc/PID/stat`; none for a zombie, which is gone but for its
+/// parent.
+///
+/// It is 0 where the session was begun outside this PID namespace (the agent in a container, say),
+/// which is why the file is read and not `getsid` called: its wrapper takes 0 for an impossible
+/// answer.
+fn session_of_running(stat: &str) -> Option<i32> {
+    // `pid (name) state parent group session …`; the name may hold anything, so the last
+    // parenthesis counts.
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    match fields.next()? {
+        "Z" | "X" => None,
+        _ => fields.nth(2)?.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Program {
+        Program {
+            path: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+            environment: vec![("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into())],
+            mark: uuid::Uuid::new_v4().to_string(),
+            timeout: Duration::from_secs(20),
+            keep: 100,
+        }
+    }
+
+    async fn finish(program: &Program) -> Finished {
+        let (_sender, mut cancel) = oneshot::channel();
+        run(program, &mut cancel).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn it_returns_code_and_output() {
+        let finished = finish(&shell("echo out; echo err >&2; exit 7")).await;
+        assert_eq!(
+            finished,
+            Finished {
+                end: End::Exited(7),
+                stdout: "out\n".into(),
+                stderr: "err\n".into()
+            }
+        );
+        assert_eq!(finish(&shell("kill -9 $$")).await.end, End::Signalled(9));
+    }
+
+    #[tokio::test]
+    async fn it_keeps_only_the_end_of_a_flood() {
+        let finished = finish(&shell(
+            "i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done",
+        ))
+        .await;
+        assert_eq!(finished.stdout.len(), 100);
+        assert!(finished.stdout.ends_with("line 1999\n"));
+    }
+
+    #[tokio::test]
+    async fn it_kills_grandchildren_in_process_groups_of_their_own_at_the_timeout() {
+        // `set -m` gives each background job a process group of its own, out of reach of the first
+        // one's.
+        let mut program = shell("set -m; (sleep 1000; :) & sleep 1000");
+        program.timeout = Duration::from_millis(100);
+        assert_eq!(finish(&program).await.end, End::TimedOut);
+        let marks = BTreeSet::from([program.mark.clone()]);
+        for _ in 0..200 {
+            if marked_processes(&marks).is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("a grandchild survived");
+    }
+
+    #[tokio::test]
+    async fn it_does_not_wait_for_a_daemon_that_holds_the_pipes() {
+        let program = shell("sleep 1000 & echo started");
+        let finished = finish(&program).await;
+        assert_eq!(
+            (finished.end, finished.stdout.as_str()),
+            (End::Exited(0), "started\n")
+        );
+        assert_eq!(kill_marked(&BTreeSet::from([program.mark])), 1);
+    }
+
+    #[test]
+    fn it_reads_the_session_of_a_running_process() {
+        let stat =
+            |name, state, session| format!("12 ({name}) {state} 1 12 {session} 0 -1 4194560");
+        assert_eq!(session_of_running(&stat("sh", "S", 9)), Some(9));
+        assert_eq!(session_of_running(&stat("a) Z 1 1 1", "R", 7)), Some(7));
+        assert_eq!(session_of_running(&stat("sh", "S", 0)), Some(0));
+        assert_eq!(session_of_running(&stat("sh", "Z", 9)), None);
+        assert_eq!(session_of_running("12 (sh"), None);
+    }
+
+    #[tokio::test]
+    async fn it_kills_a_cancelled_program() {
+        let program = shell("sleep 1000");
+        let (sender, mut cancel) = oneshot::channel();
+        sender.send(()).unwrap();
+        assert_eq!(
+            run(&program, &mut cancel).await.unwrap().end,
+            End::Cancelled
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! The agent as its DPE and its administrator see it: the real program, real resource agents, real
+//! processes, a real connection. Each test has a guest of its own: a temporary folder that stands
+//! for its file systems.
+
+mod attributes;
+mod connections;
+mod guest;
+mod interface;
+mod lease;
+mod operations;
+mod restarts;

@@ -1,0 +1,227 @@
+//! Class systemd on a real service manager: that of the user bus. `make test` runs these tests
+//! under a private one; where a user is logged in, `cargo test -p cpe-agent --test systemd --
+//! --ignored` uses theirs.
+
+#[path = "behaviour/guest.rs"]
+#[allow(dead_code)]
+mod guest;
+
+use std::path::PathBuf;
+
+use cpe_bus::records::rc;
+use cpe_bus::{Operation, OperationStatus, connect, proxies::SystemdManagerProxy};
+use guest::{Guest, holds, operation, until};
+
+/// A unit file for one test, gone at its end.
+struct Unit {
+    name: String,
+    file: PathBuf,
+}
+
+impl Unit {
+    async fn new(name: &str, service: &str) -> Self {
+        let folder =
+            PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR").expect("run under a user manager"))
+                .join("systemd/user");
+        std::fs::create_dir_all(&folder).unwrap();
+        let name = format!("{name}-{}", std::process::id());
+        let file = folder.join(format!("{name}.service"));
+        std::fs::write(&file, format!("[Service]\n{service}\n")).unwrap();
+        reload().await;
+        Unit { name, file }
+    }
+}
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+async fn reload() {
+    let connection = connect(&"user".parse().unwrap()).await.unwrap();
+    SystemdManagerProxy::new(&connection)
+        .await
+        .unwrap()
+        .reload()
+        .await
+        .unwrap();
+}
+
+fn unit_operation(unit: &str, class: &str, action: &str) -> Operation {
+    Operation {
+        class: class.into(),
+        provider: String::new(),
+        agent: unit.into(),
+        ..operation("web", action)
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
+async fn it_starts_watches_and_stops_a_unit() {
+    let unit = Unit::new("watched", "ExecStart=/bin/sleep 1000").await;
+    let guest = Guest::start_with_bus(Some("user"));
+    let mut dpe = guest.dpe(1).await;
+    for class in ["systemd", "service"] {
+        assert_eq!(
+            dpe.run(&unit_operation(&unit.name, class, "monitor"))
+                .await
+                .rc,
+            rc::NOT_RUNNING
+        );
+        assert_eq!(
+            dpe.run(&unit_operation(&unit.name, class, "start"))
+                .await
+                .rc,
+            rc::OK
+        );
+        assert_eq!(
+            dpe.run(&unit_operation(&unit.name, class, "monitor"))
+                .await
+                .rc,
+            rc::OK
+        );
+        assert_eq!(
+            dpe.run(&unit_operation(&unit.name, class, "stop")).await.rc,
+            rc::OK
+        );
+        assert_eq!(
+            dpe.run(&unit_operation(&unit.name, class, "stop")).await.rc,
+            rc::OK
+        );
+        assert_eq!(
+            dpe.run(&unit_operation(&unit.name, class, "monitor"))
+                .await
+                .rc,
+            rc::NOT_RUNNING
+        );
+    }
+    let xml = dpe.agent.metadata("systemd", "", &unit.name).await.unwrap();
+    assert!(xml.contains(&unit.name), "{xml}");
+}
+
+#[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
+async fn it_reports_a_unit_that_does_not_come_up() {
+    let unit = Unit::new("broken", "Type=notify\nExecStart=/bin/false").await;
+    let guest = Guest::start_with_bus(Some("user"));
+    let mut dpe = guest.dpe(1).await;
+    let record = dpe
+        .run(&unit_operation(&unit.name, "systemd", "start"))
+        .await;
+    assert_eq!(
+        (record.status, record.rc),
+        (OperationStatus::Done, rc::GENERIC)
+    );
+    assert!(
+        record.exit_reason.contains("failed"),
+        "{}",
+        record.exit_reason
+    );
+    let record = dpe
+        .run(&unit_operation(&unit.name, "systemd", "monitor"))
+        .await;
+    assert_eq!(record.rc, rc::NOT_RUNNING);
+    assert!(
+        record.exit_reason.contains("has failed"),
+        "{}",
+        record.exit_reason
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
+async fn it_notices_that_a_units_process_has_died() {
+    let unit = Unit::new("killed", "ExecStart=/bin/sleep 1000").await;
+    let guest = Guest::start_with_bus(Some("user"));
+    let mut dpe = guest.dpe(1).await;
+    dpe.run(&unit_operation(&unit.name, "systemd", "start"))
+        .await;
+    let watched = Operation {
+        interval_ms: 50,
+        ..unit_operation(&unit.name, "systemd", "monitor")
+    };
+    assert_eq!(dpe.run(&watched).await.rc, rc::OK);
+    let connection = connect(&"user".parse().unwrap()).await.unwrap();
+    let manager = SystemdManagerProxy::new(&connection).await.unwrap();
+    manager
+        .kill_unit(&format!("{}.service", unit.name), "all", 9)
+        .await
+        .unwrap();
+    assert_eq!(dpe.completion().await.rc, rc::NOT_RUNNING);
+}
+
+#[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
+async fn it_gives_up_a_start_at_its_timeout_and_takes_the_job_back() {
+    let unit = Unit::new(
+        "slow",
+        "Type=notify\nExecStart=/bin/sleep 1000\nTimeoutStartSec=infinity",
+    )
+    .await;
+    let guest = Guest::start_with_bus(Some("user"));
+    let mut dpe = guest.dpe(1).await;
+    let start = Operation {
+        timeout_ms: 300,
+        ..unit_operation(&unit.name, "systemd", "start")
+    };
+    assert_eq!(dpe.run(&start).await.status, OperationStatus::Timeout);
+    assert_eq!(
+        dpe.run(&unit_operation(&unit.name, "systemd", "stop"))
+            .await
+            .rc,
+        rc::OK
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
+async fn it_says_that_a_unit_is_not_installed() {
+    let guest = Guest::start_with_bus(Some("user"));
+    let mut dpe = guest.dpe(1).await;
+    for class in ["systemd", "service"] {
+        let record = dpe.run(&unit_operation("absent", class, "start")).await;
+        assert_eq!(
+            (record.status, record.rc),
+            (OperationStatus::NotInstalled, rc::INSTALLED),
+            "{class}"
+        );
+    }
+    assert_eq!(
+        dpe.run(&unit_operation("absent", "systemd", "monitor"))
+            .await
+            .rc,
+        rc::INSTALLED
+    );
+    assert_eq!(
+        dpe.run(&unit_operation("absent", "systemd", "stop"))
+            .await
+            .rc,
+        rc::OK
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs a user's service manager: `make test` runs it under a private one"]
+async fn it_stops_units_when_the_lease_ends() {
+    let unit = Unit::new("leased", "ExecStart=/bin/sleep 1000").await;
+    let guest = Guest::start_with_bus(Some("user"));
+    let mut dpe = guest.dpe_with_lease(1, 400).await;
+    dpe.run(&unit_operation(&unit.name, "systemd", "start"))
+        .await;
+    until("all is stopped", || {
+        holds(guest.log().contains("all services are stopped"))
+    })
+    .await;
+    let connection = connect(&"user".parse().unwrap()).await.unwrap();
+    let manager = SystemdManagerProxy::new(&connection).await.unwrap();
+    let name = format!("{}.service", unit.name);
+    assert!(
+        manager
+            .list_units_by_patterns(&["active"], &[&name])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}

@@ -1,0 +1,113 @@
+//! The errors that cross the bus, named `org.cloudpolicy.Error.*`.
+//!
+//! One enum serves both sides: a daemon returns it from an interface method, and a proxy hands the
+//! same variant to the caller, so that a program can match on what went wrong instead of reading a
+//! text. The text says what was expected, what was found and what to do.
+
+use zbus::DBusError;
+
+/// The result of a call over the bus.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error with a name on the bus.
+#[derive(Debug, DBusError)]
+#[zbus(prefix = "org.cloudpolicy.Error")]
+pub enum Error {
+    /// The call did not reach the other side, or that side failed in a way that has no name of
+    /// ours.
+    #[zbus(error)]
+    ZBus(zbus::Error),
+    /// A deployment document that cannot be accepted; the text lists every problem with line and
+    /// column.
+    InvalidDocument(String),
+    /// The expected generation is not the current one: somebody else changed the deployment in
+    /// between.
+    GenerationConflict(String),
+    /// No such deployment, assembly, service, operation or resource agent.
+    NotFound(String),
+    /// A deployment of that name exists with another document.
+    Exists(String),
+    /// An argument is missing, has the wrong type, or lies outside its range.
+    InvalidArgument(String),
+    /// Correct, but not yet: the receiver is still starting or has nothing loaded. Try again.
+    NotReady(String),
+    /// The caller's epoch is lower than one that the agent has seen: another DPE has taken over.
+    StaleEpoch(String),
+    /// Correct, but something that excludes it is being done. Try again.
+    Busy(String),
+    /// The receiver could not do it; the text says why.
+    Failed(String),
+    /// The caller may not do this.
+    AccessDenied(String),
+    /// A document, record or text exceeds its bound.
+    TooLarge(String),
+}
+
+impl Error {
+    /// The text without the error's name, as a person should read it.
+    pub fn message(&self) -> String {
+        match self {
+            Error::ZBus(zbus::Error::MethodError(name, text, _)) => match text {
+                Some(text) => format!("{text} ({name})"),
+                None => name.to_string(),
+            },
+            Error::ZBus(error) => error.to_string(),
+            Error::InvalidDocument(text)
+            | Error::GenerationConflict(text)
+            | Error::NotFound(text)
+            | Error::Exists(text)
+            | Error::InvalidArgument(text)
+            | Error::NotReady(text)
+            | Error::StaleEpoch(text)
+            | Error::Busy(text)
+            | Error::Failed(text)
+            | Error::AccessDenied(text)
+            | Error::TooLarge(text) => text.clone(),
+        }
+    }
+
+    /// The name on the bus of an error that is not one of ours, such as
+    /// `org.freedesktop.DBus.Error.ServiceUnknown`.
+    pub fn foreign_name(&self) -> Option<String> {
+        match self {
+            Error::ZBus(zbus::Error::MethodError(name, ..)) => Some(name.to_string()),
+            // The standard errors of the bus come as a type of their own.
+            Error::ZBus(zbus::Error::FDO(error)) => Some(DBusError::name(&**error).to_string()),
+            _ => None,
+        }
+    }
+
+    /// True where trying the same call again later is sensible: the peer is away, starting or busy.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Error::NotReady(_) | Error::Busy(_) => true,
+            Error::ZBus(zbus::Error::InputOutput(_)) => true,
+            _ => matches!(
+                self.foreign_name().as_deref(),
+                Some(
+                    "org.freedesktop.DBus.Error.ServiceUnknown"
+                        | "org.freedesktop.DBus.Error.NameHasNoOwner"
+                        | "org.freedesktop.DBus.Error.NoReply"
+                        | "org.freedesktop.DBus.Error.Timeout"
+                        | "org.freedesktop.DBus.Error.TimedOut"
+                        | "org.freedesktop.DBus.Error.Disconnected"
+                )
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_knows_an_absent_peer_from_a_refusing_one() {
+        let standard = |error: zbus::fdo::Error| Error::ZBus(zbus::Error::FDO(Box::new(error)));
+        assert!(standard(zbus::fdo::Error::ServiceUnknown("gone".into())).is_temporary());
+        assert!(standard(zbus::fdo::Error::NoReply("gone".into())).is_temporary());
+        assert!(!standard(zbus::fdo::Error::AccessDenied("no".into())).is_temporary());
+        assert!(Error::NotReady(String::new()).is_temporary());
+        assert!(!Error::NotFound(String::new()).is_temporary());
+    }
+}

@@ -1,0 +1,166 @@
+//! Bus names, object paths and interface names, and how a deployment's name becomes a part of them.
+//!
+//! D-Bus allows fewer characters in a path element than a deployment's name has, so names are
+//! escaped as `sd_bus_path_encode(3)` does it: every byte that is not an ASCII letter or digit
+//! becomes `_` and two lower-case hexadecimal digits, and so does a leading digit, which a bus name
+//! element may not have.
+
+/// Well-known name of the CPE.
+pub const CPE_NAME: &str = "org.cloudpolicy.Cpe1";
+/// Object of the CPE, root of its object manager.
+pub const CPE_PATH: &str = "/org/cloudpolicy/cpe1";
+/// Interface with which deployments are created, changed and destroyed.
+pub const CPE_MANAGER: &str = "org.cloudpolicy.Cpe1.Manager";
+/// Interface of the event log.
+pub const CPE_EVENTS: &str = "org.cloudpolicy.Cpe1.Events";
+/// Interface of one deployment's object.
+pub const CPE_DEPLOYMENT: &str = "org.cloudpolicy.Cpe1.Deployment";
+/// Under this path lies one object per deployment; see [`deployment_path`].
+pub const CPE_DEPLOYMENTS_PATH: &str = "/org/cloudpolicy/cpe1/deployment";
+/// Prefix of the DPEs' well-known names (with the dot); see [`dpe_name`].
+pub const DPE_NAME_PREFIX: &str = "org.cloudpolicy.Dpe1.";
+/// Object of a DPE.
+pub const DPE_PATH: &str = "/org/cloudpolicy/dpe1";
+/// Interface of a DPE.
+pub const DPE_INTERFACE: &str = "org.cloudpolicy.Dpe1";
+/// Object of a guest agent, on a peer-to-peer connection.
+pub const AGENT_PATH: &str = "/org/cloudpolicy/agent1";
+/// Interface of a guest agent.
+pub const AGENT_INTERFACE: &str = "org.cloudpolicy.Agent1";
+
+/// Longest name of a deployment, an assembly or a service in bytes, as a DNS label.
+pub const MAX_NAME: usize = 63;
+
+/// True for `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`: what deployments may be called.
+pub fn is_deployment_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = name.as_bytes();
+    match (bytes.first(), bytes.last()) {
+        (Some(&first), Some(&last)) => {
+            bytes.len() <= MAX_NAME
+                && plain(first)
+                && plain(last)
+                && bytes.iter().all(|&b| plain(b) || b == b'-')
+        }
+        _ => false,
+    }
+}
+
+/// Escapes a name to a bus label: `web-1` → `web_2d1`, `3tier` → `_33tier`, the empty name → `_`.
+pub fn escape_label(name: &str) -> String {
+    if name.is_empty() {
+        return "_".to_owned();
+    }
+    let mut label = String::with_capacity(name.len() + 8);
+    for (at, byte) in name.bytes().enumerate() {
+        if byte.is_ascii_alphabetic() || (byte.is_ascii_digit() && at > 0) {
+            label.push(char::from(byte));
+        } else {
+            label.push_str(&format!("_{byte:02x}"));
+        }
+    }
+    label
+}
+
+/// The name that [`escape_label`] made this label of; `None` if it did not make it.
+pub fn unescape_label(label: &str) -> Option<String> {
+    if label == "_" {
+        return Some(String::new());
+    }
+    let mut bytes = Vec::with_capacity(label.len());
+    let mut rest = label.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'_' {
+            let high = char::from(rest.next()?).to_digit(16)?;
+            let low = char::from(rest.next()?).to_digit(16)?;
+            bytes.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    let name = String::from_utf8(bytes).ok()?;
+    // One spelling per name: `_61` would be another label for `a`.
+    (escape_label(&name) == label).then_some(name)
+}
+
+/// The DPE's well-known name: `shop-1` → `org.cloudpolicy.Dpe1.shop_2d1`.
+pub fn dpe_name(deployment: &str) -> String {
+    format!("{DPE_NAME_PREFIX}{}", escape_label(deployment))
+}
+
+/// The deployment whose DPE has this well-known name, if it is one of a DPE.
+pub fn deployment_of_dpe_name(name: &str) -> Option<String> {
+    unescape_label(name.strip_prefix(DPE_NAME_PREFIX)?)
+}
+
+/// The deployment's object in the CPE: `/org/cloudpolicy/cpe1/deployment/shop_2d1`.
+pub fn deployment_path(deployment: &str) -> String {
+    format!("{CPE_DEPLOYMENTS_PATH}/{}", escape_label(deployment))
+}
+
+/// The deployment of an object in the CPE, if the path is one of a deployment.
+pub fn deployment_of_path(path: &str) -> Option<String> {
+    unescape_label(path.strip_prefix(CPE_DEPLOYMENTS_PATH)?.strip_prefix('/')?)
+}
+
+/// The systemd unit of the deployment's DPE: `dpe@shop-1.service`. Deployment names need no
+/// escaping in unit names because systemd reads `-` in an instance as itself unless `%I` is asked
+/// for; units use `%i`.
+pub fn dpe_unit(deployment: &str) -> String {
+    format!("dpe@{deployment}.service")
+}
+
+/// The deployment of a DPE's unit, if it is one.
+pub fn deployment_of_unit(unit: &str) -> Option<&str> {
+    let name = unit.strip_prefix("dpe@")?.strip_suffix(".service")?;
+    is_deployment_name(name).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_escapes_what_a_bus_name_cannot_hold() {
+        for (name, label) in [
+            ("shop", "shop"),
+            ("web-1", "web_2d1"),
+            ("3tier", "_33tier"),
+            ("", "_"),
+            ("a_b", "a_5fb"),
+        ] {
+            assert_eq!(escape_label(name), label);
+            assert_eq!(unescape_label(label).as_deref(), Some(name));
+        }
+        for label in ["_6", "_zz", "_61", "_ff", "a b"] {
+            assert_eq!(unescape_label(label), None, "{label}");
+        }
+    }
+
+    #[test]
+    fn it_finds_the_deployment_of_every_name_it_makes() {
+        let name = "shop-1";
+        assert_eq!(
+            deployment_of_dpe_name(&dpe_name(name)).as_deref(),
+            Some(name)
+        );
+        assert_eq!(
+            deployment_of_path(&deployment_path(name)).as_deref(),
+            Some(name)
+        );
+        assert_eq!(deployment_of_unit(&dpe_unit(name)), Some(name));
+        assert_eq!(deployment_of_unit("dpe@.service"), None);
+        assert!(zbus::names::WellKnownName::try_from(dpe_name("3tier-")).is_ok());
+        assert!(zbus::ObjectPath::try_from(deployment_path("3tier")).is_ok());
+    }
+
+    #[test]
+    fn it_accepts_dns_labels_as_deployment_names_and_nothing_else() {
+        for good in ["a", "shop", "shop-1", "0", &"a".repeat(63)] {
+            assert!(is_deployment_name(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a_b", "a.b", "ä", &"a".repeat(64)] {
+            assert!(!is_deployment_name(bad), "{bad}");
+        }
+    }
+}

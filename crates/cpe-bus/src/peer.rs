@@ -1,0 +1,355 @@
+//! Peer-to-peer D-Bus between a DPE and a guest agent, over a stream that the two share.
+//!
+//! The agent listens and the DPE connects. There is no bus between them, hence no bus policy: who
+//! may connect is decided by the socket file's owner and mode and, where asked for, by the peer's
+//! user id as the kernel reports it (SO_PEERCRED). The SASL mechanism is ANONYMOUS on purpose:
+//! EXTERNAL compares a user id that the client *claims* with the one the server *sees*, which
+//! differ as soon as a user namespace or a hypervisor's channel lies between host and guest, and
+//! adds nothing to what the kernel says.
+
+use std::fmt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use tokio::net::{UnixListener, UnixStream};
+use zbus::Connection;
+use zbus::connection::{AuthMechanism, Builder};
+
+use crate::stream::PeerStream;
+use crate::{Error, Result};
+
+/// How long connecting and the handshake may take together.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest path of a Unix socket (`sun_path`, without the final NUL).
+const MAX_SOCKET_PATH: usize = 107;
+
+/// Where a guest agent is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum PeerAddress {
+    /// `unix:PATH`: a socket file that host and guest share, as a hypervisor's channel is.
+    Unix(PathBuf),
+}
+
+impl FromStr for PeerAddress {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let path = text
+            .strip_prefix("unix:")
+            .map(|rest| rest.strip_prefix("path=").unwrap_or(rest));
+        match path {
+            Some(path) if path.starts_with('/') && path.len() <= MAX_SOCKET_PATH => {
+                Ok(PeerAddress::Unix(PathBuf::from(path)))
+            }
+            Some(path) if path.starts_with('/') => Err(Error::InvalidArgument(format!(
+                "address `{text}`: a socket's path may have at most {MAX_SOCKET_PATH} bytes, this one has {}",
+                path.len()
+            ))),
+            _ => Err(Error::InvalidArgument(format!(
+                "address must be unix:PATH with an absolute path, as unix:/run/cpe-agent/agent.sock; found `{text}`"
+            ))),
+        }
+    }
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PeerAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Who may connect to a listener.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// Permissions of the socket file; 0 means 0600.
+    pub mode: u32,
+    /// Group of the socket file, where it is to be another than the process's.
+    pub group: Option<u32>,
+    /// User ids that may connect; empty means all that the file's permissions let through.
+    pub allowed_uids: Vec<u32>,
+}
+
+/// Waits for connections of DPEs.
+#[derive(Debug)]
+pub struct PeerListener {
+    listener: UnixListener,
+    allowed_uids: Vec<u32>,
+}
+
+impl PeerListener {
+    /// Binds the socket and puts it into place with its final permissions; a socket file left by an
+    /// earlier process is replaced.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] naming the path, and [`Error::Busy`] if another process answers there.
+    pub async fn bind(address: &PeerAddress, access: &Access) -> Result<Self> {
+        let PeerAddress::Unix(path) = address;
+        let failed = |what: &str, error: std::io::Error| {
+            Error::Failed(format!("cannot listen on {address}: {what}: {error}"))
+        };
+        if let Ok(metadata) = tokio::fs::symlink_metadata(path).await {
+            if !metadata.file_type().is_socket() {
+                return Err(Error::Failed(format!(
+                    "cannot listen on {address}: the file exists and is not a socket"
+                )));
+            }
+            if UnixStream::connect(path).await.is_ok() {
+                return Err(Error::Busy(format!(
+                    "cannot listen on {address}: another process does"
+                )));
+            }
+        }
+        // Bound under a name of its own first, so that nobody can connect before the permissions
+        // are right.
+        let staging = staging_path(path);
+        let _ = tokio::fs::remove_file(&staging).await;
+        let listener = UnixListener::bind(&staging).map_err(|error| failed("bind", error))?;
+        let mode = if access.mode == 0 { 0o600 } else { access.mode };
+        let in_place = || {
+            if let Some(group) = access.group {
+                std::os::unix::fs::chown(&staging, None, Some(group))?;
+            }
+            std::fs::set_permissions(&staging, std::fs::Permissions::from_mode(mode))?;
+            std::fs::rename(&staging, path)
+        };
+        if let Err(error) = in_place() {
+            let _ = std::fs::remove_file(&staging);
+            return Err(failed("permissions", error));
+        }
+        Ok(PeerListener {
+            listener,
+            allowed_uids: access.allowed_uids.clone(),
+        })
+    }
+
+    /// The next connection of a peer that may connect; others are closed and reported in the log.
+    ///
+    /// # Errors
+    /// Those of accept(2) that do not concern one connection.
+    pub async fn accept(&self) -> std::io::Result<UnixStream> {
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            if self.allowed_uids.is_empty() {
+                return Ok(stream);
+            }
+            match stream.peer_cred() {
+                Ok(peer) if self.allowed_uids.contains(&peer.uid()) => return Ok(stream),
+                Ok(peer) => tracing::warn!(
+                    uid = peer.uid(),
+                    "refused a connection: this user is not allowed"
+                ),
+                Err(error) => tracing::warn!(%error, "refused a connection: its user is unknown"),
+            }
+        }
+    }
+}
+
+/// A name beside `path` that fits into a socket address if `path` does.
+fn staging_path(path: &Path) -> PathBuf {
+    let mut name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    name.pop();
+    path.with_file_name(format!("{name}~"))
+}
+
+/// A builder for the server's end of a peer-to-peer connection; the caller adds objects and builds
+/// it.
+///
+/// # Errors
+/// If the event loop cannot watch the stream.
+pub fn server_builder(stream: UnixStream) -> std::io::Result<Builder<'static>> {
+    Ok(Builder::socket(PeerStream::new(stream)?)
+        .server(zbus::Guid::generate())
+        .p2p()
+        .auth_mechanism(AuthMechanism::Anonymous))
+}
+
+/// Connects to a guest agent.
+///
+/// # Errors
+/// [`Error::NotReady`] while nobody listens there, [`Error::AccessDenied`] if this user may not
+/// connect, [`Error::Failed`] otherwise; each names the address.
+pub async fn connect(address: &PeerAddress) -> Result<Connection> {
+    let attempt = async {
+        let PeerAddress::Unix(path) = address;
+        let stream = UnixStream::connect(path).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::WouldBlock => {
+                Error::NotReady(format!("no agent listens on {address}: {error}"))
+            }
+            std::io::ErrorKind::PermissionDenied => Error::AccessDenied(format!(
+                "may not connect to {address}: give this process's user access to the socket and the folders above it"
+            )),
+            _ => Error::Failed(format!("cannot connect to {address}: {error}")),
+        })?;
+        let stream = PeerStream::new(stream)
+            .map_err(|error| Error::Failed(format!("cannot use {address}: {error}")))?;
+        Builder::socket(stream)
+            .p2p()
+            .auth_mechanism(AuthMechanism::Anonymous)
+            .build()
+            .await
+            .map_err(|error| {
+                Error::Failed(format!(
+                    "{address} was closed during the handshake, or is no agent: {error}"
+                ))
+            })
+    };
+    tokio::time::timeout(HANDSHAKE_TIMEOUT, attempt)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Error::NotReady(format!(
+                "the agent at {address} did not answer within {} s",
+                HANDSHAKE_TIMEOUT.as_secs()
+            )))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Echo;
+
+    #[zbus::interface(name = "org.cloudpolicy.Test1")]
+    impl Echo {
+        fn echo(&self, text: &str) -> String {
+            text.to_owned()
+        }
+    }
+
+    fn address(dir: &tempfile::TempDir) -> PeerAddress {
+        PeerAddress::Unix(dir.path().join("agent.sock"))
+    }
+
+    async fn serve(listener: PeerListener) {
+        while let Ok(stream) = listener.accept().await {
+            let builder = server_builder(stream).unwrap();
+            if let Ok(connection) = builder.serve_at("/test", Echo).build().await {
+                tokio::spawn(async move {
+                    let _kept = connection;
+                    std::future::pending::<()>().await;
+                });
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn it_carries_calls_between_two_processes_without_a_bus() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = address(&dir);
+        let listener = PeerListener::bind(&address, &Access::default())
+            .await
+            .unwrap();
+        let mode = std::fs::metadata(dir.path().join("agent.sock"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let server = tokio::spawn(serve(listener));
+        let connection = connect(&address).await.unwrap();
+        let reply = connection
+            .call_method(
+                None::<&str>,
+                "/test",
+                Some("org.cloudpolicy.Test1"),
+                "Echo",
+                &"hello",
+            )
+            .await;
+        assert_eq!(
+            reply.unwrap().body().deserialize::<String>().unwrap(),
+            "hello"
+        );
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn it_carries_more_than_a_socket_takes_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = address(&dir);
+        let listener = PeerListener::bind(&address, &Access::default())
+            .await
+            .unwrap();
+        let server = tokio::spawn(serve(listener));
+        let connection = connect(&address).await.unwrap();
+        let text = "x".repeat(8 << 20);
+        let echo = async || {
+            let interface = Some("org.cloudpolicy.Test1");
+            let reply = connection
+                .call_method(None::<&str>, "/test", interface, "Echo", &text)
+                .await;
+            reply.unwrap().body().deserialize::<String>().unwrap()
+        };
+        // Both directions are full at the same time.
+        let (one, other) = tokio::join!(echo(), echo());
+        assert!(one == text && other == text);
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn it_says_that_no_agent_listens() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(
+            connect(&address(&dir)).await,
+            Err(Error::NotReady(_))
+        ));
+    }
+
+    #[tokio::test]
+    async fn it_replaces_a_dead_socket_but_not_a_living_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = address(&dir);
+        let first = PeerListener::bind(&address, &Access::default())
+            .await
+            .unwrap();
+        assert!(matches!(
+            PeerListener::bind(&address, &Access::default()).await,
+            Err(Error::Busy(_))
+        ));
+        drop(first);
+        PeerListener::bind(&address, &Access::default())
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn it_refuses_users_who_are_not_on_the_list() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = address(&dir);
+        let access = Access {
+            allowed_uids: vec![4_000_000_000],
+            ..Access::default()
+        };
+        let server = tokio::spawn(serve(PeerListener::bind(&address, &access).await.unwrap()));
+        assert!(matches!(connect(&address).await, Err(Error::Failed(_))));
+        server.abort();
+    }
+
+    #[test]
+    fn it_reads_addresses_and_says_what_one_looks_like() {
+        let address: PeerAddress = "unix:/run/a.sock".parse().unwrap();
+        assert_eq!(address.to_string(), "unix:/run/a.sock");
+        assert_eq!(
+            "unix:path=/run/a.sock".parse::<PeerAddress>().unwrap(),
+            address
+        );
+        for bad in [
+            "/run/a.sock",
+            "unix:a.sock",
+            "tcp:1.2.3.4",
+            &format!("unix:/{}", "x".repeat(120)),
+        ] {
+            assert!(
+                matches!(bad.parse::<PeerAddress>(), Err(Error::InvalidArgument(_))),
+                "{bad}"
+            );
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Client of `org.cloudpolicy.Agent1`, on a peer-to-peer connection (see [`crate::peer`]).
+//! Documented in `docs/bus/org.cloudpolicy.Agent1.xml`.
+
+use crate::{Fields, Result};
+
+// A peer-to-peer connection has no names; the destination is required by the macro and never looked
+// at.
+#[zbus::proxy(
+    interface = "org.cloudpolicy.Agent1",
+    default_service = "org.cloudpolicy.Agent1",
+    default_path = "/org/cloudpolicy/agent1",
+    async_name = "AgentProxy"
+)]
+pub trait Agent {
+    /// Takes over the agent with an epoch. Settings: [`crate::HelloSettings`]; reply:
+    /// [`crate::HelloReply`].
+    fn hello(
+        &self,
+        epoch: u64,
+        deployment: &str,
+        assembly: &str,
+        settings: Fields,
+    ) -> Result<Fields>;
+    /// Answers a heartbeat; the lease runs from `stamp`.
+    fn renew(&self, epoch: u64, stamp: u64) -> Result<()>;
+    /// Has an operation ([`crate::Operation`]) done; returns when it is accepted.
+    fn execute(&self, epoch: u64, operation: Fields) -> Result<()>;
+    /// Cancels a recurring operation, or one that has not begun; false if there is none.
+    fn cancel(&self, epoch: u64, resource: &str, action: &str, interval_ms: u32) -> Result<bool>;
+    /// Deletes a resource's history and stops its monitors.
+    fn forget(&self, epoch: u64, resource: &str) -> Result<()>;
+    /// All records ([`crate::OperationRecord`]), pending ones included.
+    fn history(&self, epoch: u64) -> Result<Vec<Fields>>;
+    /// The guest's node attributes ([`crate::NodeAttributes`]): version and records.
+    fn attributes(&self, epoch: u64) -> Result<(u64, Vec<Fields>)>;
+    /// An agent's metadata, XML.
+    fn metadata(&self, class: &str, provider: &str, type_: &str) -> Result<String>;
+    /// Ends the service for this DPE: lease and monitors off.
+    fn release(&self, epoch: u64, keep_services: bool) -> Result<()>;
+
+    /// An operation completed, or a monitor's result changed.
+    #[zbus(signal)]
+    fn operation_completed(&self, record: Fields) -> zbus::Result<()>;
+    /// The guest's node attributes are these from now on.
+    #[zbus(signal)]
+    fn attributes_changed(&self, version: u64, attributes: Vec<Fields>) -> zbus::Result<()>;
+    /// The agent is alive.
+    #[zbus(signal)]
+    fn heartbeat(&self, stamp: u64, running_operations: u32, info: Fields) -> zbus::Result<()>;
+}

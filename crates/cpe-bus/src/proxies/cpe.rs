@@ -1,0 +1,95 @@
+//! Clients of `org.cloudpolicy.Cpe1.*`. Documented in `docs/bus/org.cloudpolicy.Cpe1.*.xml`.
+
+use crate::records::ProblemRecord;
+use crate::{Fields, Result};
+
+/// Creates, changes and destroys deployments.
+#[zbus::proxy(
+    interface = "org.cloudpolicy.Cpe1.Manager",
+    default_service = "org.cloudpolicy.Cpe1",
+    default_path = "/org/cloudpolicy/cpe1",
+    async_name = "CpeManagerProxy"
+)]
+pub trait CpeManager {
+    /// Stores a document and starts its DPE; returns name and generation when it is durably stored.
+    fn create_deployment(&self, document: &str, options: Fields) -> Result<(String, u64)>;
+    /// Stores the next generation of a document; `expected_generation` 0 is any.
+    fn update_deployment(
+        &self,
+        name: &str,
+        expected_generation: u64,
+        document: &str,
+        options: Fields,
+    ) -> Result<u64>;
+    /// Destroys a deployment; returns when that is durably marked.
+    fn destroy_deployment(&self, name: &str, stop_services: bool) -> Result<()>;
+    /// Checks a document.
+    fn validate_deployment(&self, document: &str) -> Result<(bool, Vec<ProblemRecord>)>;
+    /// What would be done ([`cpe_status::Plan`] as JSON), without doing it.
+    fn plan_deployment(&self, document: &str) -> Result<String>;
+    /// All deployments ([`crate::DeploymentEntry`]).
+    fn list_deployments(&self) -> Result<Vec<Fields>>;
+    /// The CPE's version.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> Result<String>;
+}
+
+/// Reads and writes the event log.
+#[zbus::proxy(
+    interface = "org.cloudpolicy.Cpe1.Events",
+    default_service = "org.cloudpolicy.Cpe1",
+    default_path = "/org/cloudpolicy/cpe1",
+    async_name = "CpeEventsProxy"
+)]
+pub trait CpeEvents {
+    /// Events after a cursor ([`crate::Event`]), oldest first, and the cursor to go on from.
+    fn query(&self, after_cursor: u64, limit: u32, filter: Fields) -> Result<(Vec<Fields>, u64)>;
+    /// Records an event; idempotent on its id.
+    fn record(&self, event: Fields) -> Result<u64>;
+    /// An event was recorded.
+    #[zbus(signal)]
+    fn recorded(&self, event: Fields) -> zbus::Result<()>;
+}
+
+/// One deployment, at [`crate::names::deployment_path`].
+#[zbus::proxy(
+    interface = "org.cloudpolicy.Cpe1.Deployment",
+    default_service = "org.cloudpolicy.Cpe1",
+    async_name = "CpeDeploymentProxy"
+)]
+pub trait CpeDeployment {
+    /// The document of a generation (0: the current one) and that generation.
+    fn get_document(&self, generation: u64) -> Result<(String, u64)>;
+    /// [`cpe_status::DeploymentStatus`] as JSON.
+    fn get_status(&self) -> Result<String>;
+    /// The policy engine's input, CIB XML.
+    fn get_input(&self) -> Result<String>;
+    /// Why a service is where it is, and why not on an assembly (empty: on each of the others).
+    fn explain(&self, service: &str, assembly: &str) -> Result<String>;
+    /// Forgets failures of a service (empty: all) on an assembly (empty: all).
+    fn cleanup(&self, service: &str, assembly: &str) -> Result<()>;
+    /// Has an assembly keep no services, or ends that.
+    fn set_standby(&self, assembly: &str, on: bool) -> Result<()>;
+    /// Leaves the services of an assembly (empty: of the whole deployment) alone, or ends that.
+    fn set_maintenance(&self, assembly: &str, on: bool) -> Result<()>;
+    /// Vouches that an assembly is down.
+    fn confirm_fenced(&self, assembly: &str) -> Result<()>;
+    /// The deployment's name.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn name(&self) -> Result<String>;
+    /// The document's uuid.
+    #[zbus(property)]
+    fn uuid(&self) -> Result<String>;
+    /// The stored generation.
+    #[zbus(property)]
+    fn generation(&self) -> Result<u64>;
+    /// `stored`, `starting`, `loading`, `active`, `degraded`, `failed` or `destroying`.
+    #[zbus(property)]
+    fn state(&self) -> Result<String>;
+    /// The DPE's process id; 0 if it does not run.
+    #[zbus(property)]
+    fn dpe_pid(&self) -> Result<u32>;
+    /// The DPE's systemd unit.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn unit(&self) -> Result<String>;
+}

@@ -1,0 +1,46 @@
+//! Client of `org.cloudpolicy.Dpe1`. Documented in `docs/bus/org.cloudpolicy.Dpe1.xml`.
+
+use crate::{Fields, Result};
+
+/// A DPE; the destination is [`crate::names::dpe_name`].
+#[zbus::proxy(
+    interface = "org.cloudpolicy.Dpe1",
+    default_path = "/org/cloudpolicy/dpe1",
+    async_name = "DpeProxy"
+)]
+pub trait Dpe {
+    /// Takes a generation of the document; returns when it is durable there.
+    fn load(&self, document: &str, generation: u64, options: Fields) -> Result<()>;
+    /// Ends the deployment; returns when that is durable, progress is in `State`.
+    fn unload(&self, stop_services: bool) -> Result<()>;
+    /// [`cpe_status::DeploymentStatus`] as JSON.
+    fn get_status(&self) -> Result<String>;
+    /// The policy engine's input, CIB XML.
+    fn get_input(&self) -> Result<String>;
+    /// The document that is loaded and its generation; empty and 0 if there is none.
+    fn get_document(&self) -> Result<(String, u64)>;
+    /// What a document would change ([`cpe_status::Plan`] as JSON).
+    fn plan(&self, document: &str) -> Result<String>;
+    /// Why a service is where it is, and why not on an assembly (empty: on each of the others).
+    fn explain(&self, service: &str, assembly: &str) -> Result<String>;
+    /// Forgets failures of a service (empty: all) on an assembly (empty: all).
+    fn cleanup(&self, service: &str, assembly: &str) -> Result<()>;
+    /// Has an assembly keep no services, or ends that.
+    fn set_standby(&self, assembly: &str, on: bool) -> Result<()>;
+    /// Leaves the services of an assembly (empty: of the whole deployment) alone, or ends that.
+    fn set_maintenance(&self, assembly: &str, on: bool) -> Result<()>;
+    /// Vouches that an assembly is down.
+    fn confirm_fenced(&self, assembly: &str) -> Result<()>;
+    /// `empty`, `loading`, `active`, `degraded`, `failed`, `unloading` or `unloaded`.
+    #[zbus(property)]
+    fn state(&self) -> Result<String>;
+    /// The generation that the DPE works by; 0 if it has none.
+    #[zbus(property)]
+    fn generation(&self) -> Result<u64>;
+    /// This start's epoch.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn epoch(&self) -> Result<u64>;
+    /// The state or what is said about it changed.
+    #[zbus(signal)]
+    fn status_changed(&self, state: &str, summary: &str) -> zbus::Result<()>;
+}

@@ -1,0 +1,33 @@
+//! The records that travel as `a{sv}`: operations and their results, events, and the small answers
+//! around them.
+//!
+//! Each has `to_fields`, which writes every key, and `from_fields`, which ignores keys that it does
+//! not know and checks type, range and length of those it does (see [`crate::fields`]). A record
+//! read by `from_fields` is bounded in memory.
+
+pub mod agent;
+pub mod attribute;
+mod deployment;
+mod event;
+mod operation;
+
+pub use agent::{HelloReply, HelloSettings};
+pub use attribute::{NodeAttribute, NodeAttributes};
+pub use deployment::{DeploymentEntry, ProblemRecord};
+pub use event::Event;
+pub use operation::{
+    Operation, OperationRecord, OperationState, OperationStatus, ResourceClass, rc,
+};
+
+/// Longest id of an event or an operation, and longest name of anything, in bytes.
+pub const MAX_ID: usize = 255;
+/// Longest parameter value, in bytes.
+pub const MAX_VALUE: usize = 64 * 1024;
+/// Most parameters, meta attributes, annotations or details of one record.
+pub const MAX_ENTRIES: usize = 512;
+/// Longest exit reason or reason of an event, in bytes.
+pub const MAX_REASON: usize = 2048;
+/// Most output of a resource agent that a record carries, in bytes.
+pub const MAX_OUTPUT: usize = 4096;
+/// Longest detail of an event, in bytes.
+pub const MAX_DETAIL: usize = 16 * 1024;

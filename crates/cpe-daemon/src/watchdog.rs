@@ -1,0 +1,72 @@
+//! systemd's watchdog: it restarts a daemon whose event loop has stopped turning.
+//!
+//! A loop that has other things to do tells systemd while it is awake anyway, so that an idle
+//! daemon is not woken for it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{State, notify};
+
+/// What systemd expects of this process.
+#[derive(Debug)]
+pub struct Watchdog {
+    /// So long after the last word systemd ends the process.
+    limit: Duration,
+    told: Option<Instant>,
+}
+
+impl Watchdog {
+    /// The watchdog of this process; `None` where none is wanted.
+    pub fn wanted() -> Option<Watchdog> {
+        sd_notify::watchdog_enabled().map(|limit| Watchdog { limit, told: None })
+    }
+
+    /// To be called whenever the loop turns: tells systemd so, at most four times within its limit.
+    pub fn turn(&mut self) {
+        let now = Instant::now();
+        if self.told.is_none_or(|told| now - told >= self.limit / 4) {
+            notify(&[State::Watchdog]);
+            self.told = Some(now);
+        }
+    }
+
+    /// When the loop must turn at the latest.
+    pub fn due(&self) -> Instant {
+        self.told
+            .map_or_else(Instant::now, |told| told + self.limit / 2)
+    }
+
+    /// Turns for as long as the event loop does, for daemons without another beat.
+    pub async fn run() {
+        let Some(mut watchdog) = Watchdog::wanted() else {
+            return;
+        };
+        loop {
+            watchdog.turn();
+            tokio::time::sleep_until(watchdog.due()).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_told_at_once_and_then_only_when_a_quarter_of_the_limit_is_over() {
+        let limit = Duration::from_secs(40);
+        let mut watchdog = Watchdog { limit, told: None };
+        let start = Instant::now();
+        assert_eq!(watchdog.due(), start);
+        watchdog.turn();
+        assert_eq!(watchdog.due(), start + limit / 2);
+        tokio::time::advance(Duration::from_secs(9)).await;
+        watchdog.turn();
+        assert_eq!(watchdog.due(), start + limit / 2, "told again too early");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        watchdog.turn();
+        assert_eq!(watchdog.due(), start + Duration::from_secs(30));
+    }
+}

@@ -1,0 +1,14 @@
+//! What a deployment's status and a plan consist of: the same types in the controller that makes
+//! them, on the bus that carries them as JSON, and in the programs that read them. No I/O.
+
+mod plan;
+mod state;
+mod status;
+
+pub use plan::{Plan, PlanAction};
+pub use state::{
+    AssemblyState, DeploymentState, DpeState, PlanBasis, ServiceState, TransitionState,
+};
+pub use status::{
+    AssemblyStatus, DeploymentStatus, FailureStatus, RunningAction, ServiceStatus, TransitionStatus,
+};

@@ -1,0 +1,39 @@
+//! A plan: what would be done, without doing it. It crosses the bus as JSON, as a status does.
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::PlanBasis;
+
+/// What would be done: the answer of PlanDeployment and Plan.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Plan {
+    /// The deployment's name.
+    pub deployment: String,
+    /// The generation planned from; 0 if the deployment does not exist.
+    pub generation: u64,
+    /// What it starts from.
+    pub basis: PlanBasis,
+    /// What is done, in an order in which it could be.
+    pub actions: Vec<PlanAction>,
+    /// Services that would run nowhere, each with a reason.
+    pub blocked: Vec<PlanAction>,
+    /// Whatever else is worth a thought before doing it.
+    pub warnings: Vec<String>,
+}
+
+/// A line of a plan.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PlanAction {
+    /// `start`, `stop`, `restart`, `move`, `promote`, `demote`, `reload`, `fence`, `leave`, …
+    pub action: String,
+    /// The service's instance; empty for actions on an assembly.
+    pub service: String,
+    /// The assembly it leaves.
+    pub from: String,
+    /// The assembly it goes to.
+    pub to: String,
+    /// Why.
+    pub reason: String,
+}

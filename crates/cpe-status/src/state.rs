@@ -1,0 +1,209 @@
+//! The words for states, each an enum: written in kebab case, and `Unknown` for a word of a later
+//! version, so that an old reader survives a new writer.
+
+/// Declares an enum of states with its words, `Unknown` last.
+macro_rules! states {
+    (
+        $(#[$doc:meta])*
+        $name:ident { $( $(#[$variant_doc:meta])* $variant:ident = $word:literal, )* }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $( $(#[$variant_doc])* $variant, )* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name::Unknown
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                Ok($name::from_word(&word))
+            }
+        }
+
+        impl $name {
+            /// All of them, `Unknown` last.
+            pub const ALL: &[$name] = &[$( $name::$variant, )*];
+
+            /// Its word, as on the bus.
+            pub const fn as_str(self) -> &'static str {
+                match self { $( $name::$variant => $word, )* }
+            }
+
+            /// The state of a word; `Unknown` for a word that this version does not know.
+            pub fn from_word(word: &str) -> $name {
+                match word { $( $word => $name::$variant, )* _ => $name::Unknown }
+            }
+        }
+    };
+}
+
+states! {
+    /// The state of a deployment: does everything run that its policy asks for?
+    DeploymentState {
+        /// The CPE has the document; nothing runs yet.
+        Stored = "stored",
+        /// The DPE's unit is being started.
+        Starting = "starting",
+        /// The DPE is loading the document and taking up the state from the agents.
+        Loading = "loading",
+        /// Everything that the policy asks for runs.
+        Active = "active",
+        /// Not everything runs, or an assembly is lost.
+        Degraded = "degraded",
+        /// It cannot be kept running.
+        Failed = "failed",
+        /// It is being destroyed.
+        Destroying = "destroying",
+        /// A state of a later version.
+        Unknown = "unknown",
+    }
+}
+
+states! {
+    /// The state of a DPE, as it says it on the bus.
+    DpeState {
+        /// It has no document.
+        Empty = "empty",
+        /// It loads the document and takes up the state from the agents.
+        Loading = "loading",
+        /// Everything that the policy asks for runs.
+        Active = "active",
+        /// Not everything runs, or an assembly is lost.
+        Degraded = "degraded",
+        /// It cannot keep the deployment running.
+        Failed = "failed",
+        /// It stops or releases the services, because the deployment ends.
+        Unloading = "unloading",
+        /// The deployment has ended.
+        Unloaded = "unloaded",
+        /// A state of a later version.
+        Unknown = "unknown",
+    }
+}
+
+states! {
+    /// The state of an assembly as its DPE sees it.
+    AssemblyState {
+        /// Its agent answers.
+        Online = "online",
+        /// Online, but keeps no services.
+        Standby = "standby",
+        /// Online, but its services are left alone.
+        Maintenance = "maintenance",
+        /// Its heartbeats are missing.
+        Lost = "lost",
+        /// It is being made safe.
+        Fencing = "fencing",
+        /// Known to be down.
+        Offline = "offline",
+        /// Nothing is known about it yet. Unknown is not down.
+        Unknown = "unknown",
+    }
+}
+
+states! {
+    /// The state of one instance of a service.
+    ServiceState {
+        /// Runs nowhere, as it should.
+        Stopped = "stopped",
+        /// Is being started.
+        Starting = "starting",
+        /// Runs.
+        Started = "started",
+        /// Runs in the promoted role.
+        Promoted = "promoted",
+        /// Is being stopped.
+        Stopping = "stopping",
+        /// Its last operation failed.
+        Failed = "failed",
+        /// Should run, but can run nowhere.
+        Blocked = "blocked",
+        /// Is left alone (unmanaged or in maintenance).
+        Unmanaged = "unmanaged",
+        /// Nothing is known about it yet.
+        Unknown = "unknown",
+    }
+}
+
+states! {
+    /// The state of a transition.
+    TransitionState {
+        /// Its actions are being carried out.
+        Running = "running",
+        /// Everything that it asks for was done.
+        Completed = "completed",
+        /// It was given up before its end.
+        Aborted = "aborted",
+        /// A state of a later version.
+        Unknown = "unknown",
+    }
+}
+
+states! {
+    /// What a plan starts from.
+    PlanBasis {
+        /// The state of a running DPE.
+        Live = "live",
+        /// Nothing runs, and every assembly answers.
+        Empty = "empty",
+        /// A basis of a later version.
+        Unknown = "unknown",
+    }
+}
+
+impl From<DpeState> for DeploymentState {
+    /// What the state of its DPE means for a deployment.
+    fn from(state: DpeState) -> DeploymentState {
+        match state {
+            DpeState::Empty | DpeState::Loading => DeploymentState::Loading,
+            DpeState::Active => DeploymentState::Active,
+            DpeState::Degraded => DeploymentState::Degraded,
+            DpeState::Failed => DeploymentState::Failed,
+            DpeState::Unloading | DpeState::Unloaded => DeploymentState::Destroying,
+            DpeState::Unknown => DeploymentState::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_read_as_the_state_that_wrote_it() {
+        for state in DpeState::ALL {
+            assert_eq!(DpeState::from_word(state.as_str()), *state);
+        }
+        for state in DeploymentState::ALL {
+            let text = serde_json::to_string(state).unwrap();
+            assert_eq!(
+                serde_json::from_str::<DeploymentState>(&text).unwrap(),
+                *state
+            );
+        }
+    }
+
+    #[test]
+    fn a_word_of_a_later_version_is_unknown() {
+        assert_eq!(
+            ServiceState::from_word("hibernating"),
+            ServiceState::Unknown
+        );
+    }
+}
