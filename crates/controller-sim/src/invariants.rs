@@ -34,7 +34,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub fn persisted(&mut self, change: &Change) {
+    pub(crate) fn persisted(&mut self, change: &Change) {
         if let Some(value) = change
             .value
             .as_ref()
@@ -49,7 +49,7 @@ impl Watch {
     }
 
     /// An event leaves the controller: it must be durable by then.
-    pub fn emitted(&mut self, event: &Event) {
+    pub(crate) fn emitted(&mut self, event: &Event) {
         if !self.promised.contains(&event.id) {
             self.violations.push(format!(
                 "event {} ({}) was emitted before it was durable",

@@ -83,7 +83,7 @@ pub enum ToDpe {
 
 /// A stream.
 #[derive(Clone, Debug)]
-pub struct Stream {
+pub(crate) struct Stream {
     /// Index of the guest.
     pub guest: usize,
     /// Start of the DPE that made it.
@@ -102,7 +102,7 @@ pub struct Stream {
 
 /// State of the link to a guest.
 #[derive(Clone, Debug, Default)]
-pub struct Link {
+pub(crate) struct Link {
     /// Nothing passes until then, µs.
     pub stalled_until_us: u64,
     /// No new streams until then, µs.

@@ -24,7 +24,7 @@ pub(crate) struct NodeAttributes {
 
 impl NodeAttributes {
     /// What the policy engine is told, by name.
-    pub fn in_force(&self) -> &BTreeMap<String, String> {
+    pub(crate) fn in_force(&self) -> &BTreeMap<String, String> {
         &self.in_force
     }
 

@@ -317,38 +317,38 @@ impl std::ops::Deref for Store {
 }
 
 impl Store {
-    pub fn new(facts: Durable) -> Store {
+    pub(crate) fn new(facts: Durable) -> Store {
         Store {
             facts,
             touched: BTreeSet::new(),
         }
     }
 
-    pub fn set_epoch(&mut self, epoch: u64) {
+    pub(crate) fn set_epoch(&mut self, epoch: u64) {
         self.touched.insert(Key::Epoch);
         self.facts.epoch = epoch;
     }
 
-    pub fn loaded_mut(&mut self) -> &mut Option<Loaded> {
+    pub(crate) fn loaded_mut(&mut self) -> &mut Option<Loaded> {
         self.touched.insert(Key::Loaded);
         &mut self.facts.loaded
     }
 
-    pub fn deployment_mut(&mut self) -> &mut DeploymentFacts {
+    pub(crate) fn deployment_mut(&mut self) -> &mut DeploymentFacts {
         self.touched.insert(Key::Deployment);
         &mut self.facts.deployment
     }
 
-    pub fn assembly(&self, name: &str) -> AssemblyFacts {
+    pub(crate) fn assembly(&self, name: &str) -> AssemblyFacts {
         self.facts.assemblies.get(name).cloned().unwrap_or_default()
     }
 
-    pub fn assembly_mut(&mut self, name: &str) -> &mut AssemblyFacts {
+    pub(crate) fn assembly_mut(&mut self, name: &str) -> &mut AssemblyFacts {
         self.touched.insert(Key::Assembly(name.to_owned()));
         self.facts.assemblies.entry(name.to_owned()).or_default()
     }
 
-    pub fn failure_mut(&mut self, assembly: &str, resource: &str) -> &mut FailureFacts {
+    pub(crate) fn failure_mut(&mut self, assembly: &str, resource: &str) -> &mut FailureFacts {
         self.touched
             .insert(Key::Failures(assembly.to_owned(), resource.to_owned()));
         self.facts
@@ -357,26 +357,26 @@ impl Store {
             .or_default()
     }
 
-    pub fn service_mut(&mut self, name: &str) -> &mut ServiceFacts {
+    pub(crate) fn service_mut(&mut self, name: &str) -> &mut ServiceFacts {
         self.touched.insert(Key::Service(name.to_owned()));
         self.facts.services.entry(name.to_owned()).or_default()
     }
 
-    pub fn remove_assembly(&mut self, name: &str) {
+    pub(crate) fn remove_assembly(&mut self, name: &str) {
         if self.facts.assemblies.remove(name).is_some() {
             self.touched.insert(Key::Assembly(name.to_owned()));
         }
         self.forget_failures(name, None);
     }
 
-    pub fn remove_service(&mut self, name: &str) {
+    pub(crate) fn remove_service(&mut self, name: &str) {
         if self.facts.services.remove(name).is_some() {
             self.touched.insert(Key::Service(name.to_owned()));
         }
     }
 
     /// Forgets the failures in an assembly, of one resource or of all.
-    pub fn forget_failures(&mut self, assembly: &str, resource: Option<&str>) {
+    pub(crate) fn forget_failures(&mut self, assembly: &str, resource: Option<&str>) {
         let keys: Vec<_> = self
             .facts
             .failures
@@ -392,7 +392,7 @@ impl Store {
 
     /// Keeps an event. Beyond `limit` the oldest is dropped: a log that is away for weeks must not
     /// fill the disk.
-    pub fn push_event(&mut self, counter: u64, event: Event, limit: usize) {
+    pub(crate) fn push_event(&mut self, counter: u64, event: Event, limit: usize) {
         let key = (self.facts.epoch, counter);
         self.touched.insert(Key::Outbox(key.0, key.1));
         self.facts.outbox.insert(key, event);
@@ -405,7 +405,7 @@ impl Store {
     }
 
     /// Forgets everything but the epoch and the outbox.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         let facts = std::mem::take(&mut self.facts);
         self.touched.extend([Key::Loaded, Key::Deployment]);
         self.touched
@@ -425,7 +425,7 @@ impl Store {
         };
     }
 
-    pub fn remove_event(&mut self, id: &str) {
+    pub(crate) fn remove_event(&mut self, id: &str) {
         // The log acknowledges in order, so that the event is at or near the front.
         let Some(key) = self
             .facts
@@ -441,7 +441,7 @@ impl Store {
     }
 
     /// Everything that was touched since the last call, as rows.
-    pub fn changes(&mut self) -> Vec<Change> {
+    pub(crate) fn changes(&mut self) -> Vec<Change> {
         let touched = std::mem::take(&mut self.touched);
         touched
             .into_iter()

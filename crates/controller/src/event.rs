@@ -123,7 +123,7 @@ pub struct Event {
 
 /// A version 7 uuid: 48 bits of milliseconds, then 74 bits that no two events share: 24 of
 /// `counter`, 32 of `epoch`, 18 of a hash of the deployment.
-pub fn event_id(wall_us: u64, deployment: &str, epoch: u64, counter: u64) -> String {
+pub(crate) fn event_id(wall_us: u64, deployment: &str, epoch: u64, counter: u64) -> String {
     let hash = deployment
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

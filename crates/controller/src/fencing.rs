@@ -56,12 +56,12 @@ pub(crate) enum Phase {
 
 impl Fence {
     /// Goes on although the assembly's agent is back.
-    pub fn outlives_return(&self) -> bool {
+    pub(crate) fn outlives_return(&self) -> bool {
         !self.lost || matches!(self.phase, Phase::Requested { .. })
     }
 
     /// Cannot end without somebody's help, as far as one can see.
-    pub fn stuck(&self) -> bool {
+    pub(crate) fn stuck(&self) -> bool {
         self.phase == Phase::Manager
             || (self.failed >= 3 && matches!(self.phase, Phase::Pause { .. }))
     }

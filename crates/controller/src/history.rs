@@ -28,7 +28,7 @@ pub(crate) enum Activity {
 
 impl History {
     /// The history that an agent told, in place of all that was known.
-    pub fn replace(&mut self, records: Vec<Record>) {
+    pub(crate) fn replace(&mut self, records: Vec<Record>) {
         self.resources.clear();
         for record in records {
             self.insert(record);
@@ -36,7 +36,7 @@ impl History {
     }
 
     /// Takes a record in. `false`: it is older than what is known, and ignored.
-    pub fn insert(&mut self, mut record: Record) -> bool {
+    pub(crate) fn insert(&mut self, mut record: Record) -> bool {
         // The rest was for the agent, and there are many records.
         record.operation.meta.retain(|name, _| name == META_ON_FAIL);
         let operation = &record.operation;
@@ -63,7 +63,7 @@ impl History {
 
     /// Notes an operation that was sent and not yet heard of, so that it counts as pending until
     /// the agent says otherwise.
-    pub fn sent(&mut self, record: Record) {
+    pub(crate) fn sent(&mut self, record: Record) {
         let records = self
             .resources
             .entry(record.operation.resource.clone())
@@ -75,7 +75,7 @@ impl History {
     }
 
     /// Ends what [`History::sent`] noted.
-    pub fn settled(&mut self, resource: &str) {
+    pub(crate) fn settled(&mut self, resource: &str) {
         if let Some(records) = self.resources.get_mut(resource) {
             records.remove(&("pending".into(), 0));
             if records.is_empty() {
@@ -84,32 +84,32 @@ impl History {
         }
     }
 
-    pub fn forget(&mut self, resource: &str) {
+    pub(crate) fn forget(&mut self, resource: &str) {
         self.resources.remove(resource);
     }
 
-    pub fn forget_operation(&mut self, resource: &str, action: &str, interval_ms: u32) {
+    pub(crate) fn forget_operation(&mut self, resource: &str, action: &str, interval_ms: u32) {
         if let Some(records) = self.resources.get_mut(resource) {
             records.remove(&(action.to_owned(), interval_ms));
         }
     }
 
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.resources.clear();
     }
 
-    pub fn resources(&self) -> impl Iterator<Item = (&str, &Records)> {
+    pub(crate) fn resources(&self) -> impl Iterator<Item = (&str, &Records)> {
         self.resources
             .iter()
             .map(|(name, records)| (name.as_str(), records))
     }
 
-    pub fn resource(&self, name: &str) -> Option<&Records> {
+    pub(crate) fn resource(&self, name: &str) -> Option<&Records> {
         self.resources.get(name)
     }
 
     /// All records.
-    pub fn records(&self) -> impl Iterator<Item = &Record> {
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
         self.resources.values().flat_map(each)
     }
 
@@ -117,7 +117,7 @@ impl History {
         self.resources.get(resource).into_iter().flat_map(each)
     }
 
-    pub fn highest_call_id(&self) -> u32 {
+    pub(crate) fn highest_call_id(&self) -> u32 {
         self.records()
             .map(|record| record.call_id)
             .max()
@@ -125,13 +125,13 @@ impl History {
     }
 
     /// Whether a resource runs. `None`: nothing is known about it.
-    pub fn activity(&self, resource: &str) -> Option<Activity> {
+    pub(crate) fn activity(&self, resource: &str) -> Option<Activity> {
         activity(self.resources.get(resource)?)
     }
 
     /// The operation by whose parameters a resource runs, as far as one knows: the last that
     /// started it, or had it take new ones.
-    pub fn definition(&self, resource: &str) -> Option<&Record> {
+    pub(crate) fn definition(&self, resource: &str) -> Option<&Record> {
         let defines = |record: &&Record| {
             let action = record.operation.action.as_str();
             matches!(action, "start" | "migrate_from")
@@ -145,7 +145,7 @@ impl History {
     }
 
     /// Whether the last operation of a resource, monitors apart, failed.
-    pub fn last_single_failed(&self, resource: &str) -> bool {
+    pub(crate) fn last_single_failed(&self, resource: &str) -> bool {
         let single = |record: &&Record| {
             record.operation.interval_ms == 0 && record.state == RecordState::Complete
         };
@@ -157,7 +157,7 @@ impl History {
     }
 
     /// Whether a resource may be running: active, failed, or being started.
-    pub fn may_run(&self, resource: &str) -> bool {
+    pub(crate) fn may_run(&self, resource: &str) -> bool {
         let active = self
             .activity(resource)
             .is_some_and(|activity| activity != Activity::Inactive);
@@ -165,7 +165,7 @@ impl History {
     }
 
     /// Whether an operation that starts a resource has not ended.
-    pub fn is_being_started(&self, resource: &str) -> bool {
+    pub(crate) fn is_being_started(&self, resource: &str) -> bool {
         self.of(resource)
             .any(|record| record.state == RecordState::Pending && starts(&record.operation.action))
     }

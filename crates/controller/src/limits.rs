@@ -43,7 +43,7 @@ impl Default for Limits {
 
 impl Limits {
     /// From the options of a configuration. What is absent, 0 or negative means the default.
-    pub fn new(schedule: &Schedule) -> Limits {
+    pub(crate) fn new(schedule: &Schedule) -> Limits {
         let options = &schedule.cluster.options;
         let number = |text: &str| text.trim().parse().ok().filter(|limit| *limit > 0);
         let default = Limits::default();

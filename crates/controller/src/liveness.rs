@@ -64,12 +64,12 @@ pub(crate) struct Assembly {
 
 impl Assembly {
     /// Its services are managed: it is online, known, and not to be fenced.
-    pub fn usable(&self) -> bool {
+    pub(crate) fn usable(&self) -> bool {
         matches!(self.life, Life::Online | Life::Missed) && self.fence.is_none()
     }
 
     /// Operations can be sent to it.
-    pub fn reachable(&self) -> bool {
+    pub(crate) fn reachable(&self) -> bool {
         self.usable() && self.connected
     }
 }

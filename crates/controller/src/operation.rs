@@ -38,7 +38,7 @@ pub struct Operation {
 
 /// Meta value: what a failure of the operation does. The only one of which the controller makes use
 /// in a result.
-pub const META_ON_FAIL: &str = "CRM_meta_on_fail";
+pub(crate) const META_ON_FAIL: &str = "CRM_meta_on_fail";
 
 impl Operation {
     /// Whether the document says that its failure does not matter.

@@ -54,7 +54,7 @@ pub(crate) enum Fencing {
 }
 
 impl Fencing {
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Fencing::Lease => "lease",
             Fencing::Device(FenceDevice::Unit { .. }) => "unit",
@@ -84,7 +84,7 @@ pub(crate) struct ServiceSpec {
 
 impl Spec {
     /// From a checked document.
-    pub fn new(deployment: &deployment::Deployment) -> Spec {
+    pub(crate) fn new(deployment: &deployment::Deployment) -> Spec {
         let assemblies: BTreeMap<_, _> = deployment
             .assemblies
             .iter()
@@ -109,7 +109,7 @@ impl Spec {
     }
 
     /// The service that a resource (perhaps an instance, `web:0`) belongs to.
-    pub fn service(&self, resource: &str) -> Option<&ServiceSpec> {
+    pub(crate) fn service(&self, resource: &str) -> Option<&ServiceSpec> {
         let base = base_name(resource);
         self.services.iter().find(|service| service.id == base)
     }

@@ -23,6 +23,6 @@ impl Time {
 }
 
 /// Microseconds in a millisecond.
-pub const MS: u64 = 1_000;
+pub(crate) const MS: u64 = 1_000;
 /// Microseconds in a second.
-pub const SECOND: u64 = 1_000_000;
+pub(crate) const SECOND: u64 = 1_000_000;

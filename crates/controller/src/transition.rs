@@ -62,7 +62,7 @@ pub(crate) struct Counts {
 }
 
 impl Transition {
-    pub fn new(
+    pub(crate) fn new(
         number: u64,
         graph: TransitionGraph,
         limits: Limits,
@@ -121,7 +121,7 @@ impl Transition {
 
     /// Synapses whose turn it is, in graph order. Pseudo-actions always; others unless an abort
     /// forbids it.
-    pub fn ready(&self) -> Vec<usize> {
+    pub(crate) fn ready(&self) -> Vec<usize> {
         self.ready
             .iter()
             .copied()
@@ -130,29 +130,29 @@ impl Transition {
     }
 
     /// No abort forbids it.
-    pub fn may_begin(&self, index: usize) -> bool {
+    pub(crate) fn may_begin(&self, index: usize) -> bool {
         self.graph.synapses[index].priority >= self.abort_priority
     }
 
-    pub fn is_pseudo(&self, index: usize) -> bool {
+    pub(crate) fn is_pseudo(&self, index: usize) -> bool {
         self.pseudo[index]
     }
 
     /// The assembly whose agent does it, as an index into `places`. `None`: no agent.
-    pub fn place(&self, index: usize) -> Option<usize> {
+    pub(crate) fn place(&self, index: usize) -> Option<usize> {
         self.place[index]
     }
 
     /// The synapse of an action.
-    pub fn synapse_of(&self, action: u32) -> Option<usize> {
+    pub(crate) fn synapse_of(&self, action: u32) -> Option<usize> {
         self.by_action.get(&action).copied()
     }
 
-    pub fn progress(&self, index: usize) -> Progress {
+    pub(crate) fn progress(&self, index: usize) -> Progress {
         self.progress[index]
     }
 
-    pub fn begin(&mut self, index: usize) {
+    pub(crate) fn begin(&mut self, index: usize) {
         if self.ready.remove(&index) {
             self.progress[index] = Progress::Running;
             self.running.insert(index);
@@ -160,7 +160,7 @@ impl Transition {
     }
 
     /// Ends an action, whether it was begun or not (an action of a lost node never will be).
-    pub fn end(&mut self, index: usize, succeeded: bool) {
+    pub(crate) fn end(&mut self, index: usize, succeeded: bool) {
         if matches!(self.progress[index], Progress::Done | Progress::Failed) {
             return;
         }
@@ -189,17 +189,17 @@ impl Transition {
     }
 
     /// Begin nothing with a lower priority any more. The first reason is kept.
-    pub fn abort(&mut self, priority: i32, reason: &str) {
+    pub(crate) fn abort(&mut self, priority: i32, reason: &str) {
         self.abort_priority = self.abort_priority.max(priority);
         self.aborted.get_or_insert_with(|| reason.to_owned());
     }
 
     /// Synapses under way, in graph order.
-    pub fn running(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn running(&self) -> impl Iterator<Item = usize> + '_ {
         self.running.iter().copied()
     }
 
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         let running = self.running().filter(|index| !self.pseudo[*index]).count();
         let begun = self.counts.done + self.counts.failed + u32::try_from(running).unwrap_or(0);
         Counts {

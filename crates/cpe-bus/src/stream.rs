@@ -31,7 +31,7 @@ impl PeerStream {
     ///
     /// # Errors
     /// If the event loop cannot watch it.
-    pub fn new(stream: tokio::net::UnixStream) -> io::Result<PeerStream> {
+    pub(crate) fn new(stream: tokio::net::UnixStream) -> io::Result<PeerStream> {
         let stream = Arc::new(stream.into_std()?);
         Ok(PeerStream(watch(stream, Interest::READABLE)?))
     }

@@ -17,7 +17,7 @@ use zbus::message::Header;
 use crate::config::Access;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Right {
+pub(crate) enum Right {
     /// Create, change, destroy, administer; read documents.
     Administer,
     /// Record events.
@@ -35,7 +35,7 @@ struct Caller {
 ///
 /// # Errors
 /// [`Error::AccessDenied`], saying which group the caller would have to be in.
-pub async fn require(
+pub(crate) async fn require(
     right: Right,
     access: &Access,
     bus: &DBusProxy<'_>,

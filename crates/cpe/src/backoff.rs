@@ -8,7 +8,7 @@ use tokio::time::Instant;
 const HEALTHY: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     initial: Duration,
     maximum: Duration,
     attempts: u32,
@@ -17,7 +17,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    pub fn new(initial: Duration, maximum: Duration) -> Backoff {
+    pub(crate) fn new(initial: Duration, maximum: Duration) -> Backoff {
         Backoff {
             initial,
             maximum,
@@ -28,7 +28,7 @@ impl Backoff {
     }
 
     /// An attempt begins now; the next may follow after the pause.
-    pub fn attempt(&mut self) {
+    pub(crate) fn attempt(&mut self) {
         let factor = 1u32.checked_shl(self.attempts).unwrap_or(u32::MAX);
         let pause = self.initial.saturating_mul(factor).min(self.maximum);
         self.attempts = self.attempts.saturating_add(1);
@@ -37,12 +37,12 @@ impl Backoff {
     }
 
     /// All is well now.
-    pub fn good(&mut self) {
+    pub(crate) fn good(&mut self) {
         self.good_since.get_or_insert_with(Instant::now);
     }
 
     /// When the next attempt may begin; `None`: now.
-    pub fn not_before(&mut self) -> Option<Instant> {
+    pub(crate) fn not_before(&mut self) -> Option<Instant> {
         if self
             .good_since
             .is_some_and(|since| since.elapsed() >= HEALTHY)
@@ -53,7 +53,7 @@ impl Backoff {
     }
 
     /// Attempts since all was well.
-    pub fn attempts(&self) -> u32 {
+    pub(crate) fn attempts(&self) -> u32 {
         self.attempts
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// `system`, `user` or a D-Bus address; the command line wins.
     pub bus: Option<String>,
     /// Where the database lies; the command line wins.
@@ -26,7 +26,7 @@ pub struct Config {
 /// Who may change what, besides root and the daemon's own user.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Access {
+pub(crate) struct Access {
     /// Members may change deployments and read their documents.
     pub group: String,
     /// Members may record events.
@@ -36,7 +36,7 @@ pub struct Access {
 /// Retention of the event log.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Events {
+pub(crate) struct Events {
     #[serde(deserialize_with = "duration")]
     pub keep_for: Duration,
     pub keep_count: u64,
@@ -45,7 +45,7 @@ pub struct Events {
 /// Bounds on what callers may make this daemon hold.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Largest document in bytes.
     #[serde(deserialize_with = "size")]
     pub document: usize,
@@ -57,7 +57,7 @@ pub struct Limits {
 /// How patient the CPE is with its DPEs.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Dpe {
+pub(crate) struct Dpe {
     #[serde(deserialize_with = "duration")]
     pub name_timeout: Duration,
     #[serde(deserialize_with = "duration")]
@@ -111,7 +111,7 @@ impl Default for Dpe {
 
 impl Config {
     /// Reads `path`; without one, `/etc/cpe/cpe.toml` if it exists, else the defaults.
-    pub fn load(path: Option<&Path>) -> anyhow::Result<Config> {
+    pub(crate) fn load(path: Option<&Path>) -> anyhow::Result<Config> {
         const USUAL: &str = "/etc/cpe/cpe.toml";
         let (path, required) = match path {
             Some(path) => (path, true),

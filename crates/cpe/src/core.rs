@@ -13,7 +13,7 @@ use crate::store::{Handle, KeptAside, Store};
 /// MESSAGE_ID of the line that tells of a database that was kept aside.
 const DATABASE_KEPT_ASIDE: &str = "5c6f0d1f2b9d4c0fb6a3c1a7c7a4e0d9";
 
-pub struct Core {
+pub(crate) struct Core {
     pub config: Config,
     pub bus: BusSelection,
     pub store: Handle,
@@ -29,7 +29,7 @@ pub struct Core {
 
 impl Core {
     /// Opens the state directory and takes up what is stored there.
-    pub fn open(
+    pub(crate) fn open(
         config: Config,
         bus: BusSelection,
         directory: &std::path::Path,
@@ -59,7 +59,7 @@ impl Core {
         })
     }
 
-    pub fn is_adopting(&self) -> bool {
+    pub(crate) fn is_adopting(&self) -> bool {
         self.adopting.load(Ordering::Relaxed)
     }
 }

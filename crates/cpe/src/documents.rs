@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 /// Reads documents one after another, away from the event loop: a large one takes its time, and two
 /// at once gain nothing.
-pub struct Reader {
+pub(crate) struct Reader {
     turn: Semaphore,
     /// In bytes.
     limit: usize,
@@ -17,7 +17,7 @@ pub struct Reader {
 
 /// A document that may be stored.
 #[derive(Debug, Clone)]
-pub struct Accepted {
+pub(crate) struct Accepted {
     pub name: String,
     pub uuid: Option<String>,
     pub text: Arc<str>,
@@ -25,13 +25,13 @@ pub struct Accepted {
 
 /// Everything that there is to say about a document.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct Report {
     pub accepted: Option<Accepted>,
     pub problems: Vec<Problem>,
 }
 
 impl Reader {
-    pub fn new(limit: usize) -> Reader {
+    pub(crate) fn new(limit: usize) -> Reader {
         Reader {
             turn: Semaphore::new(1),
             limit,
@@ -40,7 +40,7 @@ impl Reader {
 
     /// # Errors
     /// [`Error::TooLarge`]; problems of the document are in the report.
-    pub async fn report(&self, document: String) -> Result<Report> {
+    pub(crate) async fn report(&self, document: String) -> Result<Report> {
         if document.len() > self.limit {
             return Err(Error::TooLarge(format!(
                 "the document has {} bytes, at most {} are taken (limits.document in cpe.toml)",
@@ -66,7 +66,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::Failed`] if `work` panicked.
-    pub async fn in_turn<T: Send + 'static>(
+    pub(crate) async fn in_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
@@ -84,7 +84,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`Error::InvalidDocument`] with every problem on a line of its own, [`Error::TooLarge`].
-    pub async fn accept(&self, document: String) -> Result<Accepted> {
+    pub(crate) async fn accept(&self, document: String) -> Result<Accepted> {
         let report = self.report(document).await?;
         match report.accepted {
             Some(accepted) => {
@@ -102,7 +102,7 @@ impl Reader {
 }
 
 /// A problem as it crosses the bus.
-pub fn record(problem: &Problem) -> ProblemRecord {
+pub(crate) fn record(problem: &Problem) -> ProblemRecord {
     ProblemRecord {
         severity: match problem.severity {
             Severity::Error => "error".into(),

@@ -5,13 +5,13 @@ use cpe_bus::{Event, EventKind};
 use crate::store;
 
 /// A new event of this daemon.
-pub fn new(kind: EventKind, deployment: &str) -> Event {
+pub(crate) fn new(kind: EventKind, deployment: &str) -> Event {
     Event::new(kind, deployment, store::now())
 }
 
 /// Writes a recorded event to the journal: one line for people, the rest as fields to filter by
 /// (`journalctl CPE_DEPLOYMENT=shop`, `journalctl MESSAGE_ID=…`).
-pub fn to_journal(event: &Event) {
+pub(crate) fn to_journal(event: &Event) {
     let message_id = cpe_bus::events::message_id(&event.kind);
     let details = match event.details.is_empty() {
         true => None,

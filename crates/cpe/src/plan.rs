@@ -17,7 +17,7 @@ use crate::supervisor;
 /// # Errors
 /// [`Error::NotReady`] if the deployment exists and its DPE does not answer: a plan from an empty
 /// state would be wrong.
-pub async fn plan(session: &Arc<Session>, accepted: Accepted) -> Result<String> {
+pub(crate) async fn plan(session: &Arc<Session>, accepted: Accepted) -> Result<String> {
     let Some(deployment) = session.core.registry.get(&accepted.name) else {
         return session
             .core

@@ -21,7 +21,7 @@ const GHOST_STOPPED: &str = "0c1b9a3f7f6e4d52a9d8b7e31f20c6a4";
 /// Pause before a DPE that could not be taken over yet is asked again.
 const AGAIN: Duration = Duration::from_secs(10);
 
-pub async fn run(session: Arc<Session>) {
+pub(crate) async fn run(session: Arc<Session>) {
     loop {
         match ghosts(&session).await {
             Ok(ghosts) if !session.core.is_adopting() => {

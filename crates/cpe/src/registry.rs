@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::store::Row;
 
 /// One deployment.
-pub struct Deployment {
+pub(crate) struct Deployment {
     pub name: String,
     row: Mutex<Row>,
     view: Mutex<View>,
@@ -24,7 +24,7 @@ pub struct Deployment {
 
 /// What the supervisor saw last.
 #[derive(Debug, Clone, PartialEq)]
-pub struct View {
+pub(crate) struct View {
     pub state: DeploymentState,
     /// The DPE's process; 0 if there is none.
     pub pid: u32,
@@ -33,23 +33,23 @@ pub struct View {
 }
 
 impl Deployment {
-    pub fn row(&self) -> Row {
+    pub(crate) fn row(&self) -> Row {
         lock(&self.row).clone()
     }
 
     /// Takes over what the store says now, and has the supervisor look.
-    pub fn set_row(&self, row: Row) {
+    pub(crate) fn set_row(&self, row: Row) {
         *lock(&self.row) = row;
         self.poke.notify_one();
     }
 
-    pub fn view(&self) -> View {
+    pub(crate) fn view(&self) -> View {
         lock(&self.view).clone()
     }
 
     /// Its state as the bus tells it: from the moment that a destroy is stored, it is being
     /// destroyed.
-    pub fn state(&self) -> DeploymentState {
+    pub(crate) fn state(&self) -> DeploymentState {
         match lock(&self.row).destroying {
             Some(_) => DeploymentState::Destroying,
             None => lock(&self.view).state,
@@ -57,7 +57,7 @@ impl Deployment {
     }
 
     /// True if that changed anything.
-    pub fn set_view(&self, view: View) -> bool {
+    pub(crate) fn set_view(&self, view: View) -> bool {
         let mut current = lock(&self.view);
         let changed = *current != view;
         *current = view;
@@ -67,21 +67,21 @@ impl Deployment {
 
 /// All of them, by name.
 #[derive(Default)]
-pub struct Registry {
+pub(crate) struct Registry {
     deployments: Mutex<BTreeMap<String, Arc<Deployment>>>,
 }
 
 impl Registry {
-    pub fn get(&self, name: &str) -> Option<Arc<Deployment>> {
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Deployment>> {
         lock(&self.deployments).get(name).cloned()
     }
 
-    pub fn all(&self) -> Vec<Arc<Deployment>> {
+    pub(crate) fn all(&self) -> Vec<Arc<Deployment>> {
         lock(&self.deployments).values().cloned().collect()
     }
 
     /// Adds a deployment, or updates the one of that name.
-    pub fn put(&self, row: Row) -> Arc<Deployment> {
+    pub(crate) fn put(&self, row: Row) -> Arc<Deployment> {
         let mut deployments = lock(&self.deployments);
         if let Some(known) = deployments.get(&row.name) {
             known.set_row(row);
@@ -105,7 +105,7 @@ impl Registry {
         deployment
     }
 
-    pub fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         lock(&self.deployments).remove(name);
     }
 }
@@ -116,7 +116,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A state's name on the bus.
-pub fn state_name(state: DeploymentState) -> &'static str {
+pub(crate) fn state_name(state: DeploymentState) -> &'static str {
     match state {
         DeploymentState::Stored => "stored",
         DeploymentState::Starting => "starting",

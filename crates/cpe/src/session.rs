@@ -41,7 +41,7 @@ const DPE_CALLS: usize = 64;
 /// Signals of one kind that may wait to be looked at before the connection stops reading.
 const SIGNAL_QUEUE: NonZeroUsize = NonZeroUsize::new(4096).expect("invariant: 4096 is not 0");
 
-pub struct Session {
+pub(crate) struct Session {
     pub core: Arc<Core>,
     pub connection: Connection,
     pub bus: DBusProxy<'static>,
@@ -57,7 +57,7 @@ pub struct Session {
 
 impl Session {
     /// Connects and serves. The bus name is taken last, when every call can be answered.
-    pub async fn open(core: Arc<Core>) -> anyhow::Result<Arc<Session>> {
+    pub(crate) async fn open(core: Arc<Core>) -> anyhow::Result<Arc<Session>> {
         let connection = core
             .bus
             .builder()
@@ -142,12 +142,12 @@ impl Session {
     }
 
     /// Returns when the connection is lost.
-    pub async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         self.connection.closed().await;
     }
 
     /// Ends everything that hangs on the connection. Disk writes under way are finished.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));
         tasks.shutdown().await;
         for deployment in self.core.registry.all() {
@@ -160,14 +160,14 @@ impl Session {
         let _ = self.connection.clone().close().await;
     }
 
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = lock(&self.tasks);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }
 
     /// Takes a stored deployment up: its object on the bus, and its supervisor.
-    pub async fn add(self: &Arc<Session>, row: Row) -> zbus::Result<()> {
+    pub(crate) async fn add(self: &Arc<Session>, row: Row) -> zbus::Result<()> {
         let known = self.core.registry.get(&row.name).is_some();
         let deployment = self.core.registry.put(row);
         if !known {
@@ -186,7 +186,7 @@ impl Session {
     }
 
     /// The unique name `owner` serves this deployment from now on.
-    pub fn note_owner(&self, owner: &str, deployment: &str) {
+    pub(crate) fn note_owner(&self, owner: &str, deployment: &str) {
         lock(&self.owners).insert(owner.to_owned(), deployment.to_owned());
     }
 

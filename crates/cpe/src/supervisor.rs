@@ -74,7 +74,7 @@ struct Supervisor {
 }
 
 /// Runs until the deployment is gone or the session ends.
-pub async fn run(session: Arc<Session>, deployment: Arc<Deployment>) {
+pub(crate) async fn run(session: Arc<Session>, deployment: Arc<Deployment>) {
     let dpe = &session.core.config.dpe;
     let mut supervisor = Supervisor {
         unit: dpe_unit(&deployment.name),
@@ -580,7 +580,7 @@ impl DpeSays {
 
 /// A client of the deployment's DPE, for one call: it waits for its turn, which ends with the
 /// value.
-pub struct DpeCall {
+pub(crate) struct DpeCall {
     proxy: DpeProxy<'static>,
     _turn: OwnedSemaphorePermit,
 }
@@ -593,7 +593,7 @@ impl Deref for DpeCall {
     }
 }
 
-pub async fn proxy(session: &Session, deployment: &str) -> zbus::Result<DpeCall> {
+pub(crate) async fn proxy(session: &Session, deployment: &str) -> zbus::Result<DpeCall> {
     let turn = Arc::clone(&session.dpe_calls).acquire_owned().await;
     let turn = turn.map_err(|error| zbus::Error::Failure(error.to_string()))?;
     let proxy = DpeProxy::builder(&session.connection)

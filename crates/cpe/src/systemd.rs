@@ -16,9 +16,9 @@ use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedVariant};
 
 /// Well-known name of the service manager.
-pub const NAME: &str = "org.freedesktop.systemd1";
+pub(crate) const NAME: &str = "org.freedesktop.systemd1";
 /// Parent of all units' objects.
-pub const UNITS_PATH: &str = "/org/freedesktop/systemd1/unit";
+pub(crate) const UNITS_PATH: &str = "/org/freedesktop/systemd1/unit";
 
 /// Longest wait for a job. Start and stop timeouts of the units themselves are shorter.
 const JOB_TIMEOUT: Duration = Duration::from_secs(120);
@@ -33,7 +33,7 @@ const LOOKS: usize = 32;
 const UNCLAIMED: usize = 1024;
 
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("systemd refused: {0}")]
     Refused(String),
     #[error("the job to {verb} {unit} ended with `{result}`")]
@@ -61,11 +61,11 @@ impl From<zbus::fdo::Error> for Error {
     }
 }
 
-pub type Result<T> = std::result::Result<T, Error>;
+pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// What a unit is doing, in systemd's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     Active,
     /// Also reloading; and waiting for its automatic restart.
     Activating,
@@ -78,7 +78,7 @@ pub enum Phase {
 
 /// One look at a unit.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Unit {
+pub(crate) struct Unit {
     pub phase: Phase,
     /// `loaded`, `not-found`, `masked`, …
     pub load: String,
@@ -92,7 +92,7 @@ pub struct Unit {
 
 /// How a run of a service ended, as systemd tells it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct End {
+pub(crate) struct End {
     /// `success`, `exit-code`, `signal`, `core-dump`, `watchdog`, `timeout`, `oom-kill`,
     /// `start-limit-hit`, …
     pub result: String,
@@ -121,7 +121,7 @@ impl fmt::Display for End {
 }
 
 /// The manager on one connection.
-pub struct Systemd {
+pub(crate) struct Systemd {
     connection: Connection,
     manager: SystemdManagerProxy<'static>,
     jobs: Jobs,
@@ -129,7 +129,7 @@ pub struct Systemd {
 }
 
 impl Systemd {
-    pub async fn new(connection: &Connection) -> zbus::Result<Systemd> {
+    pub(crate) async fn new(connection: &Connection) -> zbus::Result<Systemd> {
         let manager = SystemdManagerProxy::builder(connection)
             .cache_properties(CacheProperties::No)
             .build()
@@ -143,7 +143,7 @@ impl Systemd {
     }
 
     /// Asks for signals; needed again whenever another systemd answers (after daemon-reexec).
-    pub async fn subscribe(&self) -> Result<()> {
+    pub(crate) async fn subscribe(&self) -> Result<()> {
         match self.manager.subscribe().await {
             Err(zbus::Error::MethodError(name, ..))
                 if name.as_str() == "org.freedesktop.systemd1.AlreadySubscribed" =>
@@ -155,23 +155,23 @@ impl Systemd {
     }
 
     /// A JobRemoved signal came in.
-    pub fn job_removed(&self, job: &str, result: &str) {
+    pub(crate) fn job_removed(&self, job: &str, result: &str) {
         self.jobs.ended(job, result);
     }
 
     /// Another systemd answers: it may have finished jobs without telling us.
-    pub fn forget_jobs(&self) {
+    pub(crate) fn forget_jobs(&self) {
         self.jobs.forget();
     }
 
     /// Returns when the unit has started. A unit that runs is left alone.
-    pub async fn start(&self, unit: &str) -> Result<()> {
+    pub(crate) async fn start(&self, unit: &str) -> Result<()> {
         let job = self.manager.start_unit(unit, "replace").await?;
         self.wait("start", unit, job.as_str()).await
     }
 
     /// Returns when the unit has stopped; also if it does not exist.
-    pub async fn stop(&self, unit: &str) -> Result<()> {
+    pub(crate) async fn stop(&self, unit: &str) -> Result<()> {
         match self.manager.stop_unit(unit, "replace").await {
             Ok(job) => self.wait("stop", unit, job.as_str()).await,
             Err(error) if is_unknown(&error) => Ok(()),
@@ -179,13 +179,13 @@ impl Systemd {
         }
     }
 
-    pub async fn restart(&self, unit: &str) -> Result<()> {
+    pub(crate) async fn restart(&self, unit: &str) -> Result<()> {
         let job = self.manager.restart_unit(unit, "replace").await?;
         self.wait("restart", unit, job.as_str()).await
     }
 
     /// Clears the failed state, so that the unit may start again at once.
-    pub async fn reset_failed(&self, unit: &str) -> Result<()> {
+    pub(crate) async fn reset_failed(&self, unit: &str) -> Result<()> {
         match self.manager.reset_failed_unit(unit).await {
             Err(error) if is_unknown(&error) => Ok(()),
             other => Ok(other?),
@@ -194,7 +194,7 @@ impl Systemd {
 
     /// Has systemd delete the unit's StateDirectory. The unit must be stopped. Returns when that is
     /// done, so that a unit of the same name can start anew.
-    pub async fn clean_state(&self, unit: &str) -> Result<()> {
+    pub(crate) async fn clean_state(&self, unit: &str) -> Result<()> {
         let call = self
             .manager
             .inner()
@@ -221,7 +221,7 @@ impl Systemd {
     }
 
     /// The names of all loaded units that fit a pattern and run or are about to.
-    pub async fn running(&self, pattern: &str) -> Result<Vec<String>> {
+    pub(crate) async fn running(&self, pattern: &str) -> Result<Vec<String>> {
         let states = ["active", "reloading", "activating"];
         let rows = self
             .manager
@@ -231,7 +231,7 @@ impl Systemd {
     }
 
     /// Looks at a unit, which systemd loads for that if need be.
-    pub async fn unit(&self, unit: &str) -> Result<Unit> {
+    pub(crate) async fn unit(&self, unit: &str) -> Result<Unit> {
         let path = unit_path(unit);
         let _look = self.looks.acquire().await;
         let get = async |interface: &str, property: &str| -> Result<OwnedVariant> {
@@ -300,7 +300,7 @@ impl Systemd {
 }
 
 /// The object of a unit: `/org/freedesktop/systemd1/unit/dpe_40shop_2eservice`.
-pub fn unit_path(unit: &str) -> String {
+pub(crate) fn unit_path(unit: &str) -> String {
     format!("{UNITS_PATH}/{}", escape_label(unit))
 }
 

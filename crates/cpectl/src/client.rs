@@ -13,13 +13,13 @@ use zbus::proxy::CacheProperties;
 
 use crate::failure::{Failure, Kind};
 
-pub struct Client {
+pub(crate) struct Client {
     pub bus: BusSelection,
     pub connection: Connection,
 }
 
 impl Client {
-    pub async fn connect(bus: &BusSelection) -> Result<Client, Failure> {
+    pub(crate) async fn connect(bus: &BusSelection) -> Result<Client, Failure> {
         let connection = cpe_bus::connect(bus)
             .await
             .map_err(|error| Failure::new(Kind::Unreachable, error.message()))?;
@@ -29,18 +29,21 @@ impl Client {
         })
     }
 
-    pub async fn manager(&self) -> Result<CpeManagerProxy<'static>, Failure> {
+    pub(crate) async fn manager(&self) -> Result<CpeManagerProxy<'static>, Failure> {
         Ok(CpeManagerProxy::builder(&self.connection)
             .cache_properties(CacheProperties::No)
             .build()
             .await?)
     }
 
-    pub async fn events(&self) -> Result<CpeEventsProxy<'static>, Failure> {
+    pub(crate) async fn events(&self) -> Result<CpeEventsProxy<'static>, Failure> {
         Ok(CpeEventsProxy::new(&self.connection).await?)
     }
 
-    pub async fn deployment(&self, name: &str) -> Result<CpeDeploymentProxy<'static>, Failure> {
+    pub(crate) async fn deployment(
+        &self,
+        name: &str,
+    ) -> Result<CpeDeploymentProxy<'static>, Failure> {
         if !is_deployment_name(name) {
             return Err(Failure::new(
                 Kind::Usage,
@@ -58,7 +61,7 @@ impl Client {
         Ok(proxy)
     }
 
-    pub async fn list(&self) -> Result<Vec<DeploymentEntry>, Failure> {
+    pub(crate) async fn list(&self) -> Result<Vec<DeploymentEntry>, Failure> {
         let entries = self.manager().await?.list_deployments().await?;
         let entries: cpe_bus::Result<Vec<_>> =
             entries.iter().map(DeploymentEntry::from_fields).collect();
@@ -67,7 +70,7 @@ impl Client {
 
     /// A failure of a call to a deployment; if there is no such deployment, it says which there
     /// are.
-    pub async fn with_deployments(&self, error: cpe_bus::Error) -> Failure {
+    pub(crate) async fn with_deployments(&self, error: cpe_bus::Error) -> Failure {
         let absent =
             error.foreign_name().as_deref() == Some("org.freedesktop.DBus.Error.UnknownObject");
         let mut failure = Failure::from(error);
@@ -81,14 +84,14 @@ impl Client {
         failure
     }
 
-    pub async fn status(&self, name: &str) -> Result<DeploymentStatus, Failure> {
+    pub(crate) async fn status(&self, name: &str) -> Result<DeploymentStatus, Failure> {
         let text = self.deployment(name).await?.get_status().await?;
         Ok(json::from_json(&text)?)
     }
 }
 
 /// Reads a document; `-` is standard input.
-pub fn read_document(path: &Path) -> Result<String, Failure> {
+pub(crate) fn read_document(path: &Path) -> Result<String, Failure> {
     let bytes = if path == Path::new("-") {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use cpe_bus::Error;
 
 /// The text of `--help` about them; the numbers are [`Kind`]'s.
-pub const EXIT_STATUSES: &str = "\
+pub(crate) const EXIT_STATUSES: &str = "\
 Exit status:
   0  done
   1  it failed, or with --wait: the deployment failed
@@ -19,7 +19,7 @@ Exit status:
   8  --wait: not done within --timeout";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Failed = 1,
     Usage = 2,
     Invalid = 3,
@@ -32,25 +32,25 @@ pub enum Kind {
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     pub kind: Kind,
     /// For people, without a full stop.
     pub message: String,
 }
 
 impl Failure {
-    pub fn new(kind: Kind, message: impl Into<String>) -> Failure {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Failure {
         Failure {
             kind,
             message: message.into(),
         }
     }
 
-    pub fn failed(message: impl Into<String>) -> Failure {
+    pub(crate) fn failed(message: impl Into<String>) -> Failure {
         Failure::new(Kind::Failed, message)
     }
 
-    pub fn code(&self) -> ExitCode {
+    pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(self.kind as u8)
     }
 }

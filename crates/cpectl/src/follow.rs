@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Which events are wanted; empty texts match everything.
 #[derive(Debug, Clone, Default)]
-pub struct Filter {
+pub(crate) struct Filter {
     pub deployment: String,
     pub assembly: String,
     pub service: String,
@@ -31,7 +31,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    pub fn to_fields(&self) -> Fields {
+    pub(crate) fn to_fields(&self) -> Fields {
         let texts = [
             ("deployment", &self.deployment),
             ("assembly", &self.assembly),
@@ -58,7 +58,7 @@ impl Filter {
 }
 
 /// Goes through the log from a cursor on.
-pub struct Follower {
+pub(crate) struct Follower {
     bus: BusSelection,
     link: Option<Link>,
     filter: Filter,
@@ -94,7 +94,11 @@ impl Link {
 }
 
 impl Follower {
-    pub async fn new(client: &Client, filter: Filter, cursor: u64) -> Result<Follower, Failure> {
+    pub(crate) async fn new(
+        client: &Client,
+        filter: Filter,
+        cursor: u64,
+    ) -> Result<Follower, Failure> {
         let link = Link::new(client).await?;
         Ok(Follower {
             bus: client.bus.clone(),
@@ -107,7 +111,7 @@ impl Follower {
     }
 
     /// The next event; waits for it. May be dropped while it waits, without losing anything.
-    pub async fn next(&mut self) -> Event {
+    pub(crate) async fn next(&mut self) -> Event {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return event;
@@ -169,7 +173,7 @@ impl Follower {
     }
 
     /// The next event if there is one within that time.
-    pub async fn next_within(&mut self, time: Duration) -> Option<Event> {
+    pub(crate) async fn next_within(&mut self, time: Duration) -> Option<Event> {
         tokio::time::timeout(time, self.next()).await.ok()
     }
 }

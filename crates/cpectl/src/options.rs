@@ -11,7 +11,7 @@ use crate::failure::EXIT_STATUSES;
 /// Deploys documents, and shows and administers what runs.
 #[derive(Debug, Parser)]
 #[command(name = "cpectl", version, after_help = EXIT_STATUSES, subcommand_required = true, arg_required_else_help = true)]
-pub struct Options {
+pub(crate) struct Options {
     /// Bus of the daemon: system, user, or a D-Bus address
     #[arg(
         long,
@@ -32,14 +32,14 @@ pub struct Options {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum When {
+pub(crate) enum When {
     Auto,
     Always,
     Never,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Deploys a document: creates its deployment, or changes it if it exists
     Deploy(Deploy),
     /// Shows what deploying a document would do, without doing it
@@ -83,14 +83,14 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-pub struct File {
+pub(crate) struct File {
     /// The deployment document; - reads standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 }
 
 #[derive(Debug, Args)]
-pub struct Validate {
+pub(crate) struct Validate {
     /// Deployment documents; - reads standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
@@ -100,7 +100,7 @@ pub struct Validate {
 }
 
 #[derive(Debug, Args)]
-pub struct Deploy {
+pub(crate) struct Deploy {
     /// The deployment document; - reads standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
@@ -116,13 +116,13 @@ pub struct Deploy {
 }
 
 #[derive(Debug, Args)]
-pub struct Name {
+pub(crate) struct Name {
     /// The deployment; all of them if none is given
     pub name: Option<String>,
 }
 
 #[derive(Debug, Args)]
-pub struct Explain {
+pub(crate) struct Explain {
     /// The deployment
     pub name: String,
     /// A service, an instance of one (such as web:0), or a group with all its services
@@ -132,7 +132,7 @@ pub struct Explain {
 }
 
 #[derive(Debug, Args)]
-pub struct Show {
+pub(crate) struct Show {
     /// The deployment
     pub name: String,
     /// An older generation of its document
@@ -146,7 +146,7 @@ pub struct Show {
 }
 
 #[derive(Debug, Args)]
-pub struct Target {
+pub(crate) struct Target {
     /// The deployment
     pub name: String,
     /// The assembly
@@ -154,7 +154,7 @@ pub struct Target {
 }
 
 #[derive(Debug, Args)]
-pub struct Maintenance {
+pub(crate) struct Maintenance {
     /// The deployment
     pub name: String,
     /// Switches it on or off
@@ -165,13 +165,13 @@ pub struct Maintenance {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
+pub(crate) enum Switch {
     On,
     Off,
 }
 
 #[derive(Debug, Args)]
-pub struct Cleanup {
+pub(crate) struct Cleanup {
     /// The deployment
     pub name: String,
     /// One service; all of them if none is given
@@ -182,7 +182,7 @@ pub struct Cleanup {
 }
 
 #[derive(Debug, Args)]
-pub struct Destroy {
+pub(crate) struct Destroy {
     /// The deployment
     pub name: String,
     /// Leaves its services running, unmanaged
@@ -197,7 +197,7 @@ pub struct Destroy {
 }
 
 #[derive(Debug, Clone, Args)]
-pub struct Events {
+pub(crate) struct Events {
     /// Goes on with new events as they are recorded; none is missed, whatever restarts
     #[arg(long, short)]
     pub follow: bool,

@@ -9,14 +9,14 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::options::When;
 
-pub struct Output {
+pub(crate) struct Output {
     pub json: bool,
     colors: bool,
     error_colors: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Color {
+pub(crate) enum Color {
     Plain,
     Good,
     Busy,
@@ -27,13 +27,13 @@ pub enum Color {
 
 /// One cell of a table.
 #[derive(Debug, Clone)]
-pub struct Cell {
+pub(crate) struct Cell {
     pub text: String,
     pub color: Color,
 }
 
 impl Cell {
-    pub fn new(text: impl Into<String>, color: Color) -> Cell {
+    pub(crate) fn new(text: impl Into<String>, color: Color) -> Cell {
         Cell {
             text: text.into(),
             color,
@@ -48,7 +48,7 @@ impl<T: Into<String>> From<T> for Cell {
 }
 
 impl Output {
-    pub fn new(json: bool, when: When) -> Output {
+    pub(crate) fn new(json: bool, when: When) -> Output {
         let wanted = |terminal: bool| match when {
             When::Always => true,
             When::Never => false,
@@ -64,7 +64,7 @@ impl Output {
     }
 
     /// A line on standard output. A reader that has gone away (`| head`) ends the program quietly.
-    pub fn line(&self, text: &str) {
+    pub(crate) fn line(&self, text: &str) {
         let mut out = std::io::stdout().lock();
         if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
             std::process::exit(0);
@@ -72,7 +72,7 @@ impl Output {
     }
 
     /// A text as it is, such as a document.
-    pub fn raw(&self, text: &str) {
+    pub(crate) fn raw(&self, text: &str) {
         let mut out = std::io::stdout().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
         if write!(out, "{text}{end}")
@@ -84,14 +84,14 @@ impl Output {
     }
 
     /// One JSON value; pretty for people who look, in one line for programs that read lines.
-    pub fn json(&self, value: &impl Serialize) -> Result<(), Failure> {
+    pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| Failure::failed(error.to_string()))?;
         self.line(&text);
         Ok(())
     }
 
-    pub fn json_line(&self, value: &impl Serialize) -> Result<(), Failure> {
+    pub(crate) fn json_line(&self, value: &impl Serialize) -> Result<(), Failure> {
         let text =
             serde_json::to_string(value).map_err(|error| Failure::failed(error.to_string()))?;
         self.line(&text);
@@ -99,7 +99,7 @@ impl Output {
     }
 
     /// Columns under their heads, two spaces apart; the last one is not padded.
-    pub fn table(&self, heads: &[&str], rows: &[Vec<Cell>]) {
+    pub(crate) fn table(&self, heads: &[&str], rows: &[Vec<Cell>]) {
         let width = |text: &str| text.chars().count();
         let mut widths: Vec<usize> = heads.iter().map(|head| width(head)).collect();
         for row in rows {
@@ -133,16 +133,16 @@ impl Output {
         }
     }
 
-    pub fn paint(&self, text: &str, color: Color) -> String {
+    pub(crate) fn paint(&self, text: &str, color: Color) -> String {
         paint(text, color, self.colors)
     }
 
     /// A remark on standard error, out of the way of what programs read.
-    pub fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         eprintln!("{text}");
     }
 
-    pub fn failure(&self, failure: &Failure) {
+    pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
             let value =
                 serde_json::json!({ "error": failure.message, "exit_status": failure.kind as u8 });
@@ -173,7 +173,7 @@ fn paint(text: &str, color: Color, enabled: bool) -> String {
 }
 
 /// A state's name as JSON has it, and its colour.
-pub fn deployment_state(state: DeploymentState) -> Cell {
+pub(crate) fn deployment_state(state: DeploymentState) -> Cell {
     let color = match state {
         DeploymentState::Active => Color::Good,
         DeploymentState::Degraded | DeploymentState::Failed => Color::Bad,
@@ -182,7 +182,7 @@ pub fn deployment_state(state: DeploymentState) -> Cell {
     Cell::new(word(&state), color)
 }
 
-pub fn assembly_state(state: AssemblyState) -> Cell {
+pub(crate) fn assembly_state(state: AssemblyState) -> Cell {
     let color = match state {
         AssemblyState::Online => Color::Good,
         AssemblyState::Lost | AssemblyState::Fencing | AssemblyState::Offline => Color::Bad,
@@ -191,7 +191,7 @@ pub fn assembly_state(state: AssemblyState) -> Cell {
     Cell::new(word(&state), color)
 }
 
-pub fn service_state(state: ServiceState) -> Cell {
+pub(crate) fn service_state(state: ServiceState) -> Cell {
     let color = match state {
         ServiceState::Started | ServiceState::Promoted => Color::Good,
         ServiceState::Failed | ServiceState::Blocked => Color::Bad,
@@ -202,7 +202,7 @@ pub fn service_state(state: ServiceState) -> Cell {
 }
 
 /// The word that serde writes for an enum.
-pub fn word(value: &impl Serialize) -> String {
+pub(crate) fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => "unknown".into(),
@@ -210,7 +210,7 @@ pub fn word(value: &impl Serialize) -> String {
 }
 
 /// `2026-11-22 19:02:11` (UTC) of microseconds since the Unix epoch; a dash for 0.
-pub fn time(microseconds: u64) -> String {
+pub(crate) fn time(microseconds: u64) -> String {
     if microseconds == 0 {
         return "-".into();
     }

@@ -24,7 +24,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the controller wants of one agent, in order.
 #[derive(Debug)]
-pub enum Call {
+pub(crate) enum Call {
     Renew(u64),
     Execute(Box<Operation>),
     Cancel {
@@ -41,7 +41,7 @@ pub enum Call {
 
 /// All streams.
 #[derive(Debug)]
-pub struct Agents {
+pub(crate) struct Agents {
     inputs: mpsc::UnboundedSender<Input>,
     links: HashMap<String, Link>,
 }
@@ -60,7 +60,7 @@ impl Drop for Link {
 
 impl Agents {
     /// No streams yet; what agents say goes to `inputs`.
-    pub fn new(inputs: mpsc::UnboundedSender<Input>) -> Agents {
+    pub(crate) fn new(inputs: mpsc::UnboundedSender<Input>) -> Agents {
         Agents {
             inputs,
             links: HashMap::new(),
@@ -68,7 +68,7 @@ impl Agents {
     }
 
     /// Keeps a stream to an agent from now on, in place of an earlier one.
-    pub fn connect(&mut self, connect: Connect) {
+    pub(crate) fn connect(&mut self, connect: Connect) {
         let (calls, waiting) = mpsc::unbounded_channel();
         let assembly = connect.assembly.clone();
         // The old stream first, so that its last words do not come after the new one's first.
@@ -78,13 +78,13 @@ impl Agents {
     }
 
     /// Gives a stream up.
-    pub fn disconnect(&mut self, assembly: &str) {
+    pub(crate) fn disconnect(&mut self, assembly: &str) {
         self.links.remove(assembly);
     }
 
     /// Has an agent do something. Without stream nothing happens: the controller asks again after
     /// the next History.
-    pub fn call(&self, assembly: &str, call: Call) {
+    pub(crate) fn call(&self, assembly: &str, call: Call) {
         if let Some(link) = self.links.get(assembly) {
             let _ = link.calls.send(call);
         }

@@ -21,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What someone asks over the bus, for the shell to answer.
 #[derive(Debug)]
-pub enum Question {
+pub(crate) enum Question {
     /// A change; answered when it is durable.
     Change(Request, oneshot::Sender<std::result::Result<(), Refusal>>),
     Status(oneshot::Sender<String>),
@@ -38,7 +38,7 @@ pub enum Question {
 
 /// What everyone may see at any time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Public {
+pub(crate) struct Public {
     pub state: String,
     pub summary: String,
     pub generation: u64,
@@ -47,7 +47,7 @@ pub struct Public {
 
 /// Serves until the shell ends: connects, takes the name, and does so again whenever the bus goes
 /// away.
-pub async fn serve(
+pub(crate) async fn serve(
     deployment: String,
     bus: BusSelection,
     questions: mpsc::UnboundedSender<Question>,

@@ -4,7 +4,7 @@
 use controller::{Attribute, Attributes, Event, Hello, Operation, Record, RecordState};
 use cpe_bus::{HelloReply, NodeAttributes, OperationRecord, OperationState};
 
-pub fn hello(reply: HelloReply) -> Hello {
+pub(crate) fn hello(reply: HelloReply) -> Hello {
     Hello {
         boot_id: reply.boot_id,
         version: reply.version,
@@ -13,7 +13,7 @@ pub fn hello(reply: HelloReply) -> Hello {
     }
 }
 
-pub fn attributes(all: NodeAttributes) -> Attributes {
+pub(crate) fn attributes(all: NodeAttributes) -> Attributes {
     let values = all.values.into_iter().map(|(name, known)| {
         let attribute = Attribute {
             value: known.value,
@@ -27,7 +27,7 @@ pub fn attributes(all: NodeAttributes) -> Attributes {
     }
 }
 
-pub fn operation(operation: Operation) -> cpe_bus::Operation {
+pub(crate) fn operation(operation: Operation) -> cpe_bus::Operation {
     cpe_bus::Operation {
         id: operation.id,
         resource: operation.resource,
@@ -43,7 +43,7 @@ pub fn operation(operation: Operation) -> cpe_bus::Operation {
     }
 }
 
-pub fn record(record: OperationRecord) -> Record {
+pub(crate) fn record(record: OperationRecord) -> Record {
     Record {
         operation: Operation {
             id: record.operation.id,
@@ -77,7 +77,7 @@ pub fn record(record: OperationRecord) -> Record {
     }
 }
 
-pub fn event(event: Event) -> cpe_bus::Event {
+pub(crate) fn event(event: Event) -> cpe_bus::Event {
     cpe_bus::Event {
         id: event.id,
         cursor: 0,

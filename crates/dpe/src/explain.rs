@@ -22,7 +22,7 @@ const TERMS: Terms = Terms {
 
 /// What the policy engine would be asked now.
 #[derive(Debug)]
-pub struct Basis {
+pub(crate) struct Basis {
     cib: String,
     now: Time,
 }
@@ -33,7 +33,7 @@ impl Basis {
     /// # Errors
     /// [`Error::NotReady`] if nothing is loaded, or nothing is decided because there are assemblies
     /// of which nothing is known.
-    pub fn of(controller: &Controller, now: Time) -> Result<Basis> {
+    pub(crate) fn of(controller: &Controller, now: Time) -> Result<Basis> {
         if controller.document().is_none() {
             return Err(Error::NotReady(
                 "no document is loaded: load one first".into(),
@@ -62,7 +62,7 @@ impl Basis {
     ///
     /// # Errors
     /// [`Error::NotFound`], listing what exists.
-    pub fn explain(&self, service: &str, assembly: Option<&str>) -> Result<String> {
+    pub(crate) fn explain(&self, service: &str, assembly: Option<&str>) -> Result<String> {
         let cib =
             Cib::parse_accepted(&self.cib).map_err(|error| Error::Failed(error.to_string()))?;
         let options = RunOptions {

@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const KILL: i32 = 9;
 
 /// Makes an assembly safe; `Ok` only if nothing runs there any more.
-pub async fn fence(request: &FenceRequest, bus: Option<Connection>) -> Result<(), String> {
+pub(crate) async fn fence(request: &FenceRequest, bus: Option<Connection>) -> Result<(), String> {
     let limit = Duration::from_millis(u64::from(request.timeout_ms));
     let attempt = async {
         match &request.device {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A ring of files `input-NN.xml` and `graph-NN.xml`.
 #[derive(Debug)]
-pub struct KeptInputs {
+pub(crate) struct KeptInputs {
     directory: PathBuf,
     slots: u64,
     made: bool,
@@ -13,7 +13,7 @@ pub struct KeptInputs {
 
 impl KeptInputs {
     /// Keeps `slots` of them below `state/inputs`.
-    pub fn new(state: &Path, slots: u64) -> KeptInputs {
+    pub(crate) fn new(state: &Path, slots: u64) -> KeptInputs {
         KeptInputs {
             directory: state.join("inputs"),
             slots,
@@ -22,7 +22,7 @@ impl KeptInputs {
     }
 
     /// Keeps one; best effort.
-    pub fn keep(&mut self, number: u64, cib: &str, graph: &str) {
+    pub(crate) fn keep(&mut self, number: u64, cib: &str, graph: &str) {
         if self.slots == 0 {
             return;
         }

@@ -14,7 +14,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Delivers events until the shell ends.
-pub async fn deliver(
+pub(crate) async fn deliver(
     mut events: mpsc::UnboundedReceiver<Event>,
     mut bus: watch::Receiver<Option<Connection>>,
     inputs: mpsc::UnboundedSender<Input>,

@@ -58,7 +58,7 @@ fn tell_stall(name: &str, deadline: Option<u64>) {
 ///
 /// # Errors
 /// If the saved state or the bus cannot be used, or another DPE has taken over.
-pub async fn run(
+pub(crate) async fn run(
     name: &str,
     bus: BusSelection,
     mut store: Store,

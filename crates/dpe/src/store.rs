@@ -12,7 +12,7 @@ const SCHEMA: i64 = 1;
 
 /// The saved state of one deployment.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     connection: Connection,
     path: PathBuf,
 }
@@ -23,7 +23,7 @@ impl Store {
     ///
     /// # Errors
     /// If the directory cannot be used, or the file was written by a newer version.
-    pub fn open(directory: &Path) -> anyhow::Result<Store> {
+    pub(crate) fn open(directory: &Path) -> anyhow::Result<Store> {
         std::fs::create_dir_all(directory)
             .with_context(|| format!("cannot use {} for the saved state", directory.display()))?;
         let path = directory.join("state.sqlite");
@@ -74,7 +74,7 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails now.
-    pub fn load(&mut self) -> anyhow::Result<Durable> {
+    pub(crate) fn load(&mut self) -> anyhow::Result<Durable> {
         match Durable::from_rows(self.rows()?) {
             Ok(durable) => Ok(durable),
             Err(damaged) => {
@@ -93,7 +93,7 @@ impl Store {
     ///
     /// # Errors
     /// If the disk does not take them; nothing may follow from them then.
-    pub fn write(&mut self, changes: &[Change]) -> anyhow::Result<()> {
+    pub(crate) fn write(&mut self, changes: &[Change]) -> anyhow::Result<()> {
         let transaction = self.connection.transaction()?;
         {
             let mut put = transaction.prepare_cached(

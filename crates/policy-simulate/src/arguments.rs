@@ -8,7 +8,7 @@ use cpe_bus::BusSelection;
 use policy_engine::simulation::Injections;
 
 /// Name of the program.
-pub const NAME: &str = "policy-simulate";
+pub(crate) const NAME: &str = "policy-simulate";
 
 /// Show how the cluster would respond to its present state, or to events.
 ///
@@ -21,7 +21,7 @@ pub const NAME: &str = "policy-simulate";
 #[command(name = NAME, version, disable_version_flag = true, max_term_width = 100)]
 #[command(args_conflicts_with_subcommands = true, args_override_self = true)]
 #[command(after_help = OPERATIONS)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     pub command: Option<Command>,
     #[command(flatten)]
@@ -61,7 +61,7 @@ What the cluster does about the failed stop:
 
 /// What is explained.
 #[derive(Args, Debug)]
-pub struct Explain {
+pub(crate) struct Explain {
     /// Id of a resource: a primitive or instance, or a group, clone or bundle with all its parts
     pub resource: String,
     /// Only for this node
@@ -74,7 +74,7 @@ pub struct Explain {
 
 /// Other things that the program does.
 #[derive(Subcommand, Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Say why a resource is where it is, why not elsewhere, and what is done about it
     Explain(Box<Explain>),
     /// Print shell completions
@@ -91,7 +91,7 @@ pub enum Command {
 /// Where the CIB comes from.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Data source")]
-pub struct Source {
+pub(crate) struct Source {
     /// Use what the running DPE of DEPLOYMENT would be asked now; of the only deployment, if none
     /// is named
     #[arg(long, value_name = "DEPLOYMENT", num_args = 0..=1, conflicts_with_all = ["xml_file", "xml_pipe"])]
@@ -114,7 +114,7 @@ pub struct Source {
 /// What is done.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Operations")]
-pub struct Operations {
+pub(crate) struct Operations {
     /// Schedule, and show what the cluster will do
     #[arg(short = 'R', long)]
     pub run: bool,
@@ -144,7 +144,7 @@ pub struct Operations {
 /// Events that are put into the CIB first.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Synthetic cluster events")]
-pub struct Events {
+pub(crate) struct Events {
     /// Bring a node online
     #[arg(short = 'u', long, value_name = "NODE")]
     pub node_up: Vec<String>,
@@ -192,7 +192,7 @@ pub struct Events {
 /// Files that are written.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Artifacts")]
-pub struct Artifacts {
+pub(crate) struct Artifacts {
     /// Save the input, with the events in it
     #[arg(short = 'I', long, value_name = "FILE")]
     pub save_input: Option<PathBuf>,
@@ -216,7 +216,7 @@ pub struct Artifacts {
 /// How results are told.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
-pub struct Output {
+pub(crate) struct Output {
     /// Print only what is essential
     #[arg(short = 'Q', long)]
     pub quiet: bool,
@@ -236,7 +236,7 @@ pub struct Output {
 
 /// An output format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     Text,
     Json,
     Xml,
@@ -245,13 +245,13 @@ pub enum Format {
 
 impl Arguments {
     /// Whether the graph is executed virtually.
-    pub fn simulates(&self) -> bool {
+    pub(crate) fn simulates(&self) -> bool {
         let operations = &self.operations;
         operations.simulate || operations.in_place || !self.events.op_fail.is_empty()
     }
 
     /// Whether the scheduler runs at all.
-    pub fn schedules(&self) -> bool {
+    pub(crate) fn schedules(&self) -> bool {
         let (operations, artifacts) = (&self.operations, &self.artifacts);
         self.simulates()
             || operations.run
@@ -265,7 +265,7 @@ impl Arguments {
 
 impl Source {
     /// The deployment whose DPE is asked; `Some(None)`: the only one.
-    pub fn deployment(&self) -> Option<Option<&str>> {
+    pub(crate) fn deployment(&self) -> Option<Option<&str>> {
         match &self.live {
             Some(name) => Some(name.as_deref()),
             None => self.live_check.then_some(None),
@@ -273,7 +273,7 @@ impl Source {
     }
 
     /// The file, unless the CIB comes from elsewhere.
-    pub fn file(&self) -> Option<&Path> {
+    pub(crate) fn file(&self) -> Option<&Path> {
         let file = self.xml_file.as_deref();
         file.filter(|_| !self.xml_pipe)
     }
@@ -281,7 +281,7 @@ impl Source {
 
 impl Events {
     /// What is put into the CIB.
-    pub fn injections(&self) -> Injections {
+    pub(crate) fn injections(&self) -> Injections {
         Injections {
             quorum: self.quorum.clone(),
             watchdog: self.watchdog.clone(),

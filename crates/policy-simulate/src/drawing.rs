@@ -11,7 +11,7 @@ use crate::failure::{Failure, OUTPUT};
 /// # Errors
 ///
 /// Graphviz is not installed, or cannot write the file: its own words are in the message.
-pub fn save_svg(dot: &str, path: &Path) -> Result<(), Failure> {
+pub(crate) fn save_svg(dot: &str, path: &Path) -> Result<(), Failure> {
     let failed = |reason: String| Failure {
         code: OUTPUT,
         message: format!("cannot draw {}: {reason}", path.display()),

@@ -1,23 +1,23 @@
 //! Why a run ended early, with the exit status that callers of `crm_simulate` know.
 
 /// The graph cannot be executed to its end.
-pub const INVALID_TRANSITION: i32 = 1;
+pub(crate) const INVALID_TRANSITION: i32 = 1;
 /// Wrong arguments.
-pub const USAGE: i32 = 64;
+pub(crate) const USAGE: i32 = 64;
 /// The input cannot be read or parsed.
-pub const DATA: i32 = 65;
+pub(crate) const DATA: i32 = 65;
 /// The bus or the daemon on it cannot be reached.
-pub const UNREACHABLE: i32 = 102;
+pub(crate) const UNREACHABLE: i32 = 102;
 /// There is no such deployment.
-pub const ABSENT: i32 = 105;
+pub(crate) const ABSENT: i32 = 105;
 /// The caller may not have the input.
-pub const DENIED: i32 = 4;
+pub(crate) const DENIED: i32 = 4;
 /// Several deployments would fit.
-pub const AMBIGUOUS: i32 = 109;
+pub(crate) const AMBIGUOUS: i32 = 109;
 /// A file cannot be written.
-pub const OUTPUT: i32 = 74;
+pub(crate) const OUTPUT: i32 = 74;
 /// The input is a CIB that this engine cannot use.
-pub const CONFIGURATION: i32 = 78;
+pub(crate) const CONFIGURATION: i32 = 78;
 
 /// An error with its exit status.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::{Streams, live};
 const NOT_VALIDATED: &str = "Schema validation of configuration is disabled (support for validate-with set to \"none\" is deprecated and will be removed in a future release)";
 
 /// Gets the CIB. Without a source, or with file `-`, it comes from standard input.
-pub fn read(source: &Source, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
+pub(crate) fn read(source: &Source, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
     match source.deployment() {
         Some(deployment) => {
             let (name, cib) = live::input(&source.bus, deployment)?;
@@ -26,7 +26,7 @@ pub fn read(source: &Source, streams: &mut Streams<'_>) -> Result<Cib, Failure> 
 
 /// Reads a CIB; `None` or `-`: from standard input. Bytes that are no UTF-8 are an error of the
 /// input.
-pub fn read_stored(file: Option<&Path>, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
+pub(crate) fn read_stored(file: Option<&Path>, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
     let (name, bytes) = match file {
         Some(path) if path != Path::new("-") => (path.display().to_string(), read_file(path)?),
         _ => {

@@ -10,7 +10,10 @@ use crate::failure::{ABSENT, AMBIGUOUS, DATA, DENIED, Failure, UNREACHABLE, USAG
 
 /// A deployment's name and the CIB that its policy engine would be asked about now. `None`: of the
 /// only deployment.
-pub fn input(bus: &BusSelection, deployment: Option<&str>) -> Result<(String, String), Failure> {
+pub(crate) fn input(
+    bus: &BusSelection,
+    deployment: Option<&str>,
+) -> Result<(String, String), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::{Streams, input, report, session};
 
 /// All regular `*.xml` files of a folder that are not hidden, by name.
-pub fn inputs(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub(crate) fn inputs(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let unreadable = |error| Failure::data(format!("cannot read {}: {error}", folder.display()));
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -33,7 +33,7 @@ pub fn inputs(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// Schedules all inputs of the folder.
-pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Failure> {
+pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Failure> {
     let folder = arguments.profile.as_deref().unwrap_or(Path::new("."));
     let files = inputs(folder)?;
     let mut timings = Vec::new();

@@ -15,7 +15,7 @@ use crate::report::{self, Report, StatusKind};
 use crate::{Streams, drawing, input};
 
 /// The clock: epoch seconds.
-pub fn real_time() -> i64 {
+pub(crate) fn real_time() -> i64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
     elapsed.map_or(0, |elapsed| {
         elapsed.as_secs().try_into().unwrap_or(i64::MAX)
@@ -24,7 +24,7 @@ pub fn real_time() -> i64 {
 
 /// What the scheduler takes for now, and where it has it from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EffectiveTime {
+pub(crate) struct EffectiveTime {
     /// Epoch seconds.
     pub now: i64,
     /// Of the clock that it was read from, in seconds to the east.
@@ -35,7 +35,7 @@ pub struct EffectiveTime {
 
 impl EffectiveTime {
     /// The options of a run at this time.
-    pub fn at(&self, options: RunOptions) -> RunOptions {
+    pub(crate) fn at(&self, options: RunOptions) -> RunOptions {
         RunOptions {
             utc_offset_s: self.utc_offset_s,
             ..options
@@ -44,7 +44,7 @@ impl EffectiveTime {
 }
 
 /// The time given by the user, else the time of the input, else the clock.
-pub fn effective_time(given: Option<&str>, cib: &Cib) -> Result<EffectiveTime, Failure> {
+pub(crate) fn effective_time(given: Option<&str>, cib: &Cib) -> Result<EffectiveTime, Failure> {
     if let Some(text) = given {
         let time = dates::parse_clock_time(text, real_time());
         let (now, utc_offset_s) = time.ok_or_else(|| {
@@ -75,7 +75,7 @@ pub fn effective_time(given: Option<&str>, cib: &Cib) -> Result<EffectiveTime, F
 }
 
 /// Does what the arguments say; the exit status.
-pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Failure> {
+pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Failure> {
     let source = arguments.source.file();
     let mut cib = input::read(&arguments.source, streams)?;
     let mut report = report::open(arguments, streams)?;
@@ -97,7 +97,7 @@ pub fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Fail
 }
 
 /// Explains a resource.
-pub fn explain(arguments: &Explain, streams: &mut Streams<'_>) -> Result<i32, Failure> {
+pub(crate) fn explain(arguments: &Explain, streams: &mut Streams<'_>) -> Result<i32, Failure> {
     let mut cib = input::read(&arguments.source, streams)?;
     let given = arguments.events.set_datetime.as_deref();
     let options = RunOptions {

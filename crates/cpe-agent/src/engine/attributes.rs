@@ -29,7 +29,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub fn new(set: Attributes) -> Self {
+    pub(super) fn new(set: Attributes) -> Self {
         Kept {
             set,
             told: None,

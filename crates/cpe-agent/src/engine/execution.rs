@@ -46,14 +46,14 @@ pub(super) struct Completion {
 }
 
 impl Lane {
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.queue.len() + usize::from(self.running.is_some())
     }
 }
 
 impl Running {
     /// Has it killed; its completion follows.
-    pub fn interrupt(&mut self) {
+    pub(super) fn interrupt(&mut self) {
         if let Some(cancel) = self.cancel.take() {
             let _ = cancel.send(());
         }

@@ -77,7 +77,7 @@ pub(super) struct Stopping {
 }
 
 impl Stopping {
-    pub fn remaining(&self) -> usize {
+    pub(super) fn remaining(&self) -> usize {
         self.waiting.len() + self.current.len()
     }
 }

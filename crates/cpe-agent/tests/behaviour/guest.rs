@@ -20,7 +20,7 @@ use zbus::proxy::CacheProperties;
 
 /// How long anything may take before a test gives up. Generous: it only matters when something is
 /// wrong.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A resource agent of a service that is one process in a session of its own, as daemons are.
 const SERVICE: &str = r#"#!/bin/sh
@@ -77,7 +77,7 @@ status) [ -f "$flag" ] && exit 0; exit 3 ;;
 esac
 "#;
 
-pub struct Guest {
+pub(crate) struct Guest {
     folder: tempfile::TempDir,
     bus: String,
     agent: Option<Child>,
@@ -85,12 +85,12 @@ pub struct Guest {
 
 impl Guest {
     /// A guest whose agent runs.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with_bus(None)
     }
 
     /// One whose systemd is on this bus.
-    pub fn start_with_bus(bus: Option<&str>) -> Self {
+    pub(crate) fn start_with_bus(bus: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let bus = bus.map_or_else(
             || format!("unix:path={}", folder.path().join("no-bus").display()),
@@ -115,21 +115,21 @@ impl Guest {
         guest
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// One more resource agent of provider `test`.
-    pub fn add_resource_agent(&self, name: &str, text: &str) {
+    pub(crate) fn add_resource_agent(&self, name: &str, text: &str) {
         write_program(&self.path("ocf/resource.d/test").join(name), text);
     }
 
     /// As if the guest had been rebooted since the agent ended.
-    pub fn new_boot(&self) {
+    pub(crate) fn new_boot(&self) {
         fs::write(self.path("boot_id"), uuid::Uuid::new_v4().to_string()).unwrap();
     }
 
-    pub fn start_agent(&mut self) {
+    pub(crate) fn start_agent(&mut self) {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -165,25 +165,25 @@ impl Guest {
         self.agent = Some(agent);
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.agent.as_ref().unwrap().id()).unwrap();
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
     /// kill -9.
-    pub fn kill_agent(&mut self) {
+    pub(crate) fn kill_agent(&mut self) {
         self.signal(Signal::KILL);
         self.agent.take().unwrap().wait().unwrap();
     }
 
     /// Waits for the agent's end by itself.
-    pub async fn agent_ended(&mut self) -> std::process::ExitStatus {
+    pub(crate) async fn agent_ended(&mut self) -> std::process::ExitStatus {
         let mut agent = self.agent.take().unwrap();
         until("the agent ends", || agent.try_wait().unwrap()).await
     }
 
     /// A connection; waits until the agent listens.
-    pub async fn connect(&self) -> Dpe {
+    pub(crate) async fn connect(&self) -> Dpe {
         let address = PeerAddress::Unix(self.path("agent.sock"));
         let begin = Instant::now();
         let connection = loop {
@@ -211,7 +211,7 @@ impl Guest {
     }
 
     /// A connection that has said Hello, without a lease.
-    pub async fn dpe(&self, epoch: u64) -> Dpe {
+    pub(crate) async fn dpe(&self, epoch: u64) -> Dpe {
         let mut dpe = self.connect().await;
         dpe.hello(
             epoch,
@@ -226,7 +226,7 @@ impl Guest {
     }
 
     /// A connection with a lease that ends soon unless it is renewed.
-    pub async fn dpe_with_lease(&self, epoch: u64, lease_ms: u32) -> Dpe {
+    pub(crate) async fn dpe_with_lease(&self, epoch: u64, lease_ms: u32) -> Dpe {
         let mut dpe = self.connect().await;
         let settings = HelloSettings {
             heartbeat_interval_ms: 50,
@@ -237,23 +237,23 @@ impl Guest {
         dpe
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
     /// The lines that the resource agents have written about services, `ACTION RESOURCE`.
-    pub fn actions(&self) -> Vec<String> {
+    pub(crate) fn actions(&self) -> Vec<String> {
         let text = fs::read_to_string(self.path("tmp/actions")).unwrap_or_default();
         let lines = text.lines().filter(|line| !line.starts_with("meta-data"));
         lines.map(str::to_owned).collect()
     }
 
-    pub fn count(&self, action: &str) -> usize {
+    pub(crate) fn count(&self, action: &str) -> usize {
         self.actions().iter().filter(|line| *line == action).count()
     }
 
     /// The service's process, if it runs.
-    pub fn service_pid(&self, resource: &str) -> Option<i32> {
+    pub(crate) fn service_pid(&self, resource: &str) -> Option<i32> {
         let pid = fs::read_to_string(self.path(&format!("tmp/{resource}.pid")))
             .ok()?
             .trim()
@@ -268,7 +268,7 @@ impl Guest {
 
     /// Processes of this guest but for its services: the resource agents that run, and what they
     /// have left.
-    pub fn operation_processes(&self) -> Vec<Pid> {
+    pub(crate) fn operation_processes(&self) -> Vec<Pid> {
         let services: Vec<i32> = fs::read_dir(self.path("tmp"))
             .unwrap()
             .filter_map(|entry| {
@@ -326,7 +326,7 @@ impl Drop for Guest {
 }
 
 /// A DPE's end of a connection.
-pub struct Dpe {
+pub(crate) struct Dpe {
     pub agent: AgentProxy<'static>,
     pub epoch: u64,
     completions: OperationCompletedStream,
@@ -335,11 +335,15 @@ pub struct Dpe {
 }
 
 impl Dpe {
-    pub async fn hello(&mut self, epoch: u64, settings: HelloSettings) -> Result<HelloReply> {
+    pub(crate) async fn hello(
+        &mut self,
+        epoch: u64,
+        settings: HelloSettings,
+    ) -> Result<HelloReply> {
         self.hello_as("shop", epoch, settings).await
     }
 
-    pub async fn hello_as(
+    pub(crate) async fn hello_as(
         &mut self,
         deployment: &str,
         epoch: u64,
@@ -353,12 +357,12 @@ impl Dpe {
         HelloReply::from_fields(&reply)
     }
 
-    pub async fn execute(&self, operation: &Operation) -> Result<()> {
+    pub(crate) async fn execute(&self, operation: &Operation) -> Result<()> {
         self.agent.execute(self.epoch, operation.to_fields()).await
     }
 
     /// The next completion.
-    pub async fn completion(&mut self) -> OperationRecord {
+    pub(crate) async fn completion(&mut self) -> OperationRecord {
         let signal = tokio::time::timeout(PATIENCE, self.completions.next()).await;
         let signal = signal
             .expect("no operation completes")
@@ -368,7 +372,7 @@ impl Dpe {
     }
 
     /// A completion that is there already.
-    pub async fn completion_within(&mut self, time: Duration) -> Option<OperationRecord> {
+    pub(crate) async fn completion_within(&mut self, time: Duration) -> Option<OperationRecord> {
         let signal = tokio::time::timeout(time, self.completions.next())
             .await
             .ok()??;
@@ -376,7 +380,7 @@ impl Dpe {
     }
 
     /// Has an operation done and waits for its end.
-    pub async fn run(&mut self, operation: &Operation) -> OperationRecord {
+    pub(crate) async fn run(&mut self, operation: &Operation) -> OperationRecord {
         self.execute(operation).await.unwrap();
         loop {
             let record = self.completion().await;
@@ -387,7 +391,7 @@ impl Dpe {
     }
 
     /// The reports of node attributes that have come in since the last call.
-    pub async fn attributes_heard(&mut self) -> Vec<NodeAttributes> {
+    pub(crate) async fn attributes_heard(&mut self) -> Vec<NodeAttributes> {
         let mut heard = Vec::new();
         while let Some(Some(signal)) = self.attributes.next().now_or_never() {
             let args = signal.args().unwrap();
@@ -396,7 +400,7 @@ impl Dpe {
         heard
     }
 
-    pub async fn history(&self) -> Vec<OperationRecord> {
+    pub(crate) async fn history(&self) -> Vec<OperationRecord> {
         let records = self.agent.history(self.epoch).await.unwrap();
         records
             .iter()
@@ -405,7 +409,7 @@ impl Dpe {
     }
 
     /// The stamp of the next heartbeat; `None` when the connection is closed.
-    pub async fn heartbeat(&mut self) -> Option<u64> {
+    pub(crate) async fn heartbeat(&mut self) -> Option<u64> {
         let signal = tokio::time::timeout(PATIENCE, self.heartbeats.next())
             .await
             .expect("no heartbeat")?;
@@ -414,7 +418,7 @@ impl Dpe {
 }
 
 /// An operation of the test agent with an id of its own.
-pub fn operation(resource: &str, action: &str) -> Operation {
+pub(crate) fn operation(resource: &str, action: &str) -> Operation {
     Operation {
         id: uuid::Uuid::new_v4().to_string(),
         resource: resource.into(),
@@ -427,12 +431,12 @@ pub fn operation(resource: &str, action: &str) -> Operation {
     }
 }
 
-pub fn with(mut operation: Operation, name: &str, value: &str) -> Operation {
+pub(crate) fn with(mut operation: Operation, name: &str, value: &str) -> Operation {
     operation.parameters.insert(name.into(), value.into());
     operation
 }
 
-pub fn monitor(resource: &str, interval_ms: u32) -> Operation {
+pub(crate) fn monitor(resource: &str, interval_ms: u32) -> Operation {
     Operation {
         interval_ms,
         ..operation(resource, "monitor")
@@ -440,7 +444,7 @@ pub fn monitor(resource: &str, interval_ms: u32) -> Operation {
 }
 
 /// The last record of an action in a history.
-pub fn find<'a>(
+pub(crate) fn find<'a>(
     records: &'a [OperationRecord],
     resource: &str,
     action: &str,
@@ -452,7 +456,7 @@ pub fn find<'a>(
 }
 
 /// Waits until something is so.
-pub async fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
         if let Some(value) = condition() {
@@ -463,12 +467,12 @@ pub async fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T
     }
 }
 
-pub fn holds(condition: bool) -> Option<()> {
+pub(crate) fn holds(condition: bool) -> Option<()> {
     condition.then_some(())
 }
 
 /// The environment that a resource agent has had.
-pub fn environment(file: &Path) -> BTreeMap<String, String> {
+pub(crate) fn environment(file: &Path) -> BTreeMap<String, String> {
     let text = fs::read_to_string(file).unwrap();
     text.lines()
         .filter_map(|line| line.split_once('='))
@@ -476,7 +480,7 @@ pub fn environment(file: &Path) -> BTreeMap<String, String> {
         .collect()
 }
 
-pub fn is_stale(result: &Result<impl std::fmt::Debug>) -> bool {
+pub(crate) fn is_stale(result: &Result<impl std::fmt::Debug>) -> bool {
     matches!(result, Err(Error::StaleEpoch(_)))
 }
 

@@ -82,7 +82,7 @@ impl fmt::Display for ResourceClass {
 }
 
 /// Most bytes of parameters, meta attributes and annotations together.
-pub const MAX_OPERATION: usize = 256 * 1024;
+pub(super) const MAX_OPERATION: usize = 256 * 1024;
 
 /// What a guest agent is asked to do with one resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

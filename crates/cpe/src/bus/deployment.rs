@@ -17,13 +17,13 @@ use crate::registry::{Deployment, state_name};
 use crate::session::Session;
 use crate::supervisor::{self, DpeCall};
 
-pub struct DeploymentObject {
+pub(crate) struct DeploymentObject {
     link: Link,
     deployment: Arc<Deployment>,
 }
 
 impl DeploymentObject {
-    pub fn new(session: &Arc<Session>, deployment: &Arc<Deployment>) -> DeploymentObject {
+    pub(crate) fn new(session: &Arc<Session>, deployment: &Arc<Deployment>) -> DeploymentObject {
         DeploymentObject {
             link: Link::new(session),
             deployment: Arc::clone(deployment),
@@ -31,7 +31,7 @@ impl DeploymentObject {
     }
 
     /// Tells the bus that state or process changed.
-    pub async fn announce_view(connection: &Connection, name: &str) {
+    pub(crate) async fn announce_view(connection: &Connection, name: &str) {
         if let Ok(object) = connection
             .object_server()
             .interface::<_, DeploymentObject>(deployment_path(name))
@@ -50,7 +50,7 @@ impl DeploymentObject {
     }
 
     /// Tells the bus that another generation is stored.
-    pub async fn announce_generation(connection: &Connection, name: &str) {
+    pub(crate) async fn announce_generation(connection: &Connection, name: &str) {
         if let Ok(object) = connection
             .object_server()
             .interface::<_, DeploymentObject>(deployment_path(name))

@@ -20,19 +20,19 @@ const USUAL: u32 = 1000;
 /// Longest text of a filter, in bytes.
 const MAX_FILTER: usize = 256;
 
-pub struct EventsObject {
+pub(crate) struct EventsObject {
     link: Link,
 }
 
 impl EventsObject {
-    pub fn new(session: &Arc<Session>) -> EventsObject {
+    pub(crate) fn new(session: &Arc<Session>) -> EventsObject {
         EventsObject {
             link: Link::new(session),
         }
     }
 
     /// Tells everyone who listens.
-    pub async fn signal(connection: &Connection, event: &Event) -> zbus::Result<()> {
+    pub(crate) async fn signal(connection: &Connection, event: &Event) -> zbus::Result<()> {
         let emitter = SignalEmitter::new(connection, CPE_PATH)?;
         EventsObject::recorded(&emitter, event.to_fields()).await
     }

@@ -16,12 +16,12 @@ use crate::registry::state_name;
 use crate::session::Session;
 use crate::store::{Created, Destroying, Updated};
 
-pub struct ManagerObject {
+pub(crate) struct ManagerObject {
     link: Link,
 }
 
 impl ManagerObject {
-    pub fn new(session: &Arc<Session>) -> ManagerObject {
+    pub(crate) fn new(session: &Arc<Session>) -> ManagerObject {
         ManagerObject {
             link: Link::new(session),
         }

@@ -9,9 +9,9 @@ use zbus::message::Header;
 use crate::authorisation::{self, Right};
 use crate::session::Session;
 
-pub mod deployment;
-pub mod events;
-pub mod manager;
+pub(crate) mod deployment;
+pub(crate) mod events;
+pub(crate) mod manager;
 
 /// Objects hang on the connection that the session holds, so they may not hold the session in turn.
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use super::{Error, Result, Store, events, now, signed, unsigned};
 
 /// What the store knows of one deployment; its documents are read when needed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub(crate) struct Row {
     pub name: String,
     pub uuid: String,
     /// Generation of the current document.
@@ -27,14 +27,14 @@ pub struct Row {
 
 /// What becomes of the services of a deployment that is being destroyed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Destroying {
+pub(crate) enum Destroying {
     StopServices,
     LeaveServices,
 }
 
 /// What came of a request to create.
 #[derive(Debug, PartialEq)]
-pub enum Created {
+pub(crate) enum Created {
     New(Row),
     /// The same document was there already.
     Same(Row),
@@ -47,7 +47,7 @@ pub enum Created {
 
 /// What came of a request to change.
 #[derive(Debug, PartialEq)]
-pub enum Updated {
+pub(crate) enum Updated {
     New(Row),
     /// The document is the current one already.
     Same(u64),
@@ -61,7 +61,7 @@ pub enum Updated {
 
 /// What systemd says of the unit, as far as the event log cares.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Run {
+pub(crate) enum Run {
     /// This run of the unit is going on; the process that serves it.
     Alive { invocation: String, pid: u32 },
     /// No run is going on; why the last one ended.
@@ -69,7 +69,7 @@ pub enum Run {
 }
 
 impl Store {
-    pub fn deployments(&self) -> Result<Vec<Row>> {
+    pub(crate) fn deployments(&self) -> Result<Vec<Row>> {
         let mut statement = self
             .connection
             .prepare_cached(&format!("{SELECT} ORDER BY name"))?;
@@ -77,12 +77,12 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    pub fn deployment(&self, name: &str) -> Result<Option<Row>> {
+    pub(crate) fn deployment(&self, name: &str) -> Result<Option<Row>> {
         find(&self.connection, name)
     }
 
     /// Durable when it returns. At most `limit` deployments are kept.
-    pub fn create(
+    pub(crate) fn create(
         &mut self,
         name: &str,
         uuid: &str,
@@ -123,7 +123,7 @@ impl Store {
 
     /// Durable when it returns. `uuid` is the document's, if it says one. `expected` 0 means
     /// whichever generation is current. Documents older than the newest `keep` are dropped.
-    pub fn update(
+    pub(crate) fn update(
         &mut self,
         name: &str,
         uuid: Option<&str>,
@@ -170,7 +170,7 @@ impl Store {
 
     /// A DPE holds a newer generation than the store, whose database must have been restored from a
     /// backup. What is stored stays the truth: it becomes the generation after the DPE's.
-    pub fn renumber(&mut self, name: &str, above: u64, keep: u64) -> Result<Option<Row>> {
+    pub(crate) fn renumber(&mut self, name: &str, above: u64, keep: u64) -> Result<Option<Row>> {
         let transaction = self.connection.transaction()?;
         let Some(existing) = find(&transaction, name)? else {
             return Ok(None);
@@ -201,7 +201,7 @@ impl Store {
 
     /// Takes over a deployment that a running DPE holds and the store has lost. Returns `None` if
     /// the name is known.
-    pub fn adopt(
+    pub(crate) fn adopt(
         &mut self,
         name: &str,
         uuid: &str,
@@ -235,7 +235,7 @@ impl Store {
     }
 
     /// The document of a generation (0: the current one) and which generation that is.
-    pub fn document(&self, name: &str, generation: u64) -> Result<Option<(String, u64)>> {
+    pub(crate) fn document(&self, name: &str, generation: u64) -> Result<Option<(String, u64)>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT text, document.generation FROM document JOIN deployment USING (name)
              WHERE name = ?1 AND document.generation = CASE ?2 WHEN 0 THEN deployment.generation ELSE ?2 END",
@@ -249,7 +249,7 @@ impl Store {
     /// Marks a deployment as to be destroyed, durably. Asked again, the later answer counts while
     /// its DPE has not finished: that is how an administrator gives up waiting for services that
     /// cannot be stopped.
-    pub fn destroy(&mut self, name: &str, how: Destroying) -> Result<Option<Row>> {
+    pub(crate) fn destroy(&mut self, name: &str, how: Destroying) -> Result<Option<Row>> {
         let number = match how {
             Destroying::StopServices => 1,
             Destroying::LeaveServices => 2,
@@ -262,7 +262,7 @@ impl Store {
     }
 
     /// The DPE has finished unloading (or is given up).
-    pub fn unloaded(&mut self, name: &str) -> Result<Option<Row>> {
+    pub(crate) fn unloaded(&mut self, name: &str) -> Result<Option<Row>> {
         self.connection.execute(
             "UPDATE deployment SET unloaded = 1 WHERE name = ?1 AND destroying <> 0",
             [name],
@@ -271,7 +271,7 @@ impl Store {
     }
 
     /// The DPE has taken this generation.
-    pub fn loaded(&mut self, name: &str, generation: u64) -> Result<()> {
+    pub(crate) fn loaded(&mut self, name: &str, generation: u64) -> Result<()> {
         self.connection.execute(
             "UPDATE deployment SET loaded = ?2 WHERE name = ?1 AND loaded <> ?2",
             params![name, signed(generation)],
@@ -281,7 +281,7 @@ impl Store {
 
     /// The end of a destroyed deployment: its documents are deleted, the event says so. False if it
     /// was gone already.
-    pub fn forget(&mut self, name: &str, reason: &str) -> Result<bool> {
+    pub(crate) fn forget(&mut self, name: &str, reason: &str) -> Result<bool> {
         let transaction = self.connection.transaction()?;
         let deleted = transaction.execute(
             "DELETE FROM deployment WHERE name = ?1 AND destroying <> 0",
@@ -302,7 +302,7 @@ impl Store {
 
     /// Tells the event log how the DPE is doing: started, died, restarted, each run and each death
     /// exactly once, also those that happened while no CPE was there to see them.
-    pub fn note_run(&mut self, name: &str, run: &Run) -> Result<()> {
+    pub(crate) fn note_run(&mut self, name: &str, run: &Run) -> Result<()> {
         let transaction = self.connection.transaction()?;
         let Some(known) = find(&transaction, name)? else {
             return Ok(());

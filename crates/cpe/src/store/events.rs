@@ -15,7 +15,7 @@ const PAGE_TEXT: usize = 8 << 20;
 
 /// Which events a query is about; empty fields match everything.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Filter {
+pub(crate) struct Filter {
     pub deployment: String,
     pub assembly: String,
     pub service: String,
@@ -29,7 +29,7 @@ pub struct Filter {
 
 /// A part of the log.
 #[derive(Debug, PartialEq)]
-pub struct Page {
+pub(crate) struct Page {
     pub events: Vec<Event>,
     /// Where the next query goes on: nothing up to here was left out that fits the filter.
     pub next: u64,
@@ -38,7 +38,7 @@ pub struct Page {
 impl Store {
     /// Records an event of another program, durably. The same id again is the same event: its
     /// cursor is returned, nothing is written.
-    pub fn record(&mut self, event: Event) -> Result<u64> {
+    pub(crate) fn record(&mut self, event: Event) -> Result<u64> {
         let transaction = self.connection.transaction()?;
         let known: Option<i64> = transaction
             .prepare_cached("SELECT cursor FROM event WHERE id = ?1")?
@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// At most `limit` events after the cursor, oldest first.
-    pub fn query(&self, after: u64, limit: u32, filter: &Filter) -> Result<Page> {
+    pub(crate) fn query(&self, after: u64, limit: u32, filter: &Filter) -> Result<Page> {
         let mut sql = String::from(
             "SELECT cursor, id, time, kind, deployment, assembly, service, state, reason, details FROM event
              WHERE cursor > ?1",
@@ -107,7 +107,7 @@ impl Store {
 
     /// Drops events recorded longer than `keep_for` ago and the oldest above `keep_count`, a
     /// bounded number at a time. Returns how many.
-    pub fn prune_events(&mut self, keep_for: Duration, keep_count: u64) -> Result<usize> {
+    pub(crate) fn prune_events(&mut self, keep_for: Duration, keep_count: u64) -> Result<usize> {
         const AT_ONCE: u32 = 10_000;
         let oldest = now().saturating_sub(u64::try_from(keep_for.as_micros()).unwrap_or(u64::MAX));
         let head = *self.head.borrow();

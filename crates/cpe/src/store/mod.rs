@@ -15,14 +15,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-pub use deployments::{Created, Destroying, Row, Run, Updated};
-pub use events::Filter;
-pub use open::KeptAside;
+pub(crate) use deployments::{Created, Destroying, Row, Run, Updated};
+pub(crate) use events::Filter;
+pub(crate) use open::KeptAside;
 
 /// Why the database could not do it. Everything that a caller may have caused is an outcome of the
 /// call, not an error.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("the database failed: {0}")]
     Database(#[from] rusqlite::Error),
     #[error("the database holds a record that cannot be read: {0}")]
@@ -33,10 +33,10 @@ pub enum Error {
     Directory(#[from] std::io::Error),
 }
 
-pub type Result<T> = std::result::Result<T, Error>;
+pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// The open database.
-pub struct Store {
+pub(crate) struct Store {
     connection: Connection,
     /// Cursor of the newest event, announced after its commit.
     head: watch::Sender<u64>,
@@ -46,13 +46,13 @@ pub struct Store {
 
 /// Shares the store between tasks and keeps its disk writes off the event loop.
 #[derive(Clone)]
-pub struct Handle {
+pub(crate) struct Handle {
     store: Arc<Mutex<Store>>,
     head: watch::Receiver<u64>,
 }
 
 impl Handle {
-    pub fn new(store: Store) -> Handle {
+    pub(crate) fn new(store: Store) -> Handle {
         let head = store.head.subscribe();
         Handle {
             store: Arc::new(Mutex::new(store)),
@@ -61,7 +61,7 @@ impl Handle {
     }
 
     /// Runs `work` on the store. What was begun is finished even if the caller goes away.
-    pub async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -80,13 +80,13 @@ impl Handle {
     }
 
     /// Changes whenever events were recorded; holds the newest cursor.
-    pub fn head(&self) -> watch::Receiver<u64> {
+    pub(crate) fn head(&self) -> watch::Receiver<u64> {
         self.head.clone()
     }
 }
 
 /// Microseconds since the Unix epoch.
-pub fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let elapsed = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -64,14 +64,14 @@ const MIGRATIONS: &[&str] = &["
 
 /// A database that could not be trusted, and where it lies now.
 #[derive(Debug, Clone, PartialEq)]
-pub struct KeptAside {
+pub(crate) struct KeptAside {
     pub path: PathBuf,
     pub reason: String,
 }
 
 impl Store {
     /// Opens or creates the database in `directory`, alone.
-    pub fn open(directory: &Path) -> Result<(Store, Option<KeptAside>)> {
+    pub(crate) fn open(directory: &Path) -> Result<(Store, Option<KeptAside>)> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -118,7 +118,7 @@ impl Store {
 
     /// Whether a database was lost and DPEs that nobody knows are to be taken over rather than
     /// stopped.
-    pub fn adopts(&self) -> Result<bool> {
+    pub(crate) fn adopts(&self) -> Result<bool> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT 1 FROM setting WHERE key = 'adopt'")?;
@@ -126,7 +126,7 @@ impl Store {
     }
 
     /// Every running DPE is known again.
-    pub fn stop_adopting(&mut self) -> Result<()> {
+    pub(crate) fn stop_adopting(&mut self) -> Result<()> {
         self.connection
             .execute("DELETE FROM setting WHERE key = 'adopt'", [])?;
         Ok(())

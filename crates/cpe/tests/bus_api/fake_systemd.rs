@@ -13,7 +13,7 @@ use zbus::{Connection, OwnedObjectPath};
 use super::harness::Bus;
 
 /// The pretended service manager; knows the units of the deployments that it was told of.
-pub struct FakeSystemd {
+pub(crate) struct FakeSystemd {
     world: Arc<World>,
     _connection: Connection,
 }
@@ -37,7 +37,7 @@ struct FakeUnit {
 
 /// What a pretended DPE keeps over its restarts, as the real one does in its state directory.
 #[derive(Default, Clone)]
-pub struct FakeDpeState {
+pub(crate) struct FakeDpeState {
     pub document: String,
     pub generation: u64,
     pub state: String,
@@ -46,12 +46,12 @@ pub struct FakeDpeState {
 }
 
 impl FakeSystemd {
-    pub async fn start(bus: &Bus, deployments: &[&str]) -> FakeSystemd {
+    pub(crate) async fn start(bus: &Bus, deployments: &[&str]) -> FakeSystemd {
         FakeSystemd::start_with(bus, deployments, None).await
     }
 
     /// One that runs real DPEs.
-    pub async fn start_with_real_dpes(bus: &Bus, deployments: &[&str]) -> FakeSystemd {
+    pub(crate) async fn start_with_real_dpes(bus: &Bus, deployments: &[&str]) -> FakeSystemd {
         let state = bus.directory.path().join("dpe");
         FakeSystemd::start_with(bus, deployments, Some(state)).await
     }
@@ -109,29 +109,29 @@ impl FakeSystemd {
     }
 
     /// What the daemon asked for, as `StartUnit dpe@shop.service`.
-    pub fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         self.world.calls.lock().unwrap().clone()
     }
 
-    pub fn dpe(&self, deployment: &str) -> FakeDpeState {
+    pub(crate) fn dpe(&self, deployment: &str) -> FakeDpeState {
         let units = self.world.units.lock().unwrap();
         let state = units[&dpe_unit(deployment)].dpe.lock().unwrap();
         state.clone()
     }
 
-    pub fn active(&self, deployment: &str) -> String {
+    pub(crate) fn active(&self, deployment: &str) -> String {
         self.world.units.lock().unwrap()[&dpe_unit(deployment)]
             .active
             .clone()
     }
 
     /// Starts a unit behind the daemon's back.
-    pub async fn run(&self, deployment: &str) {
+    pub(crate) async fn run(&self, deployment: &str) {
         self.world.start(&dpe_unit(deployment)).await;
     }
 
     /// The DPE dies, and systemd has given up restarting it.
-    pub async fn kill(&self, deployment: &str) {
+    pub(crate) async fn kill(&self, deployment: &str) {
         self.world.end(&dpe_unit(deployment), "failed").await;
         self.world
             .announce(&self._connection, &dpe_unit(deployment))

@@ -23,7 +23,7 @@ esac
 
 /// Starts the agent of an assembly, with everything it has in a folder of that name; returns its
 /// address.
-pub async fn start(folder: &Path, assembly: &str) -> String {
+pub(crate) async fn start(folder: &Path, assembly: &str) -> String {
     let folder = folder.join(assembly);
     let programs = folder.join("ocf/resource.d/test");
     let temporary = folder.join("tmp");

@@ -12,16 +12,16 @@ use zbus::Connection;
 use zbus::proxy::CacheProperties;
 
 /// Patience with the machine, not a measure of speed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A `dbus-daemon` of our own, on an address that survives its restarts.
-pub struct Bus {
+pub(crate) struct Bus {
     pub directory: TempDir,
     daemon: Option<Child>,
 }
 
 impl Bus {
-    pub fn start() -> Bus {
+    pub(crate) fn start() -> Bus {
         let directory = tempfile::Builder::new()
             .prefix("cpe-bus")
             .tempdir()
@@ -50,7 +50,7 @@ impl Bus {
         bus
     }
 
-    pub fn start_daemon(&mut self) {
+    pub(crate) fn start_daemon(&mut self) {
         let _ = std::fs::remove_file(self.directory.path().join("bus"));
         let daemon = Command::new("dbus-daemon")
             .arg(format!(
@@ -72,22 +72,22 @@ impl Bus {
         make_public(&socket);
     }
 
-    pub fn kill_daemon(&mut self) {
+    pub(crate) fn kill_daemon(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             let _ = daemon.kill();
             let _ = daemon.wait();
         }
     }
 
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("unix:path={}/bus", self.directory.path().display())
     }
 
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.directory.path().join("state")
     }
 
-    pub async fn connect(&self) -> Connection {
+    pub(crate) async fn connect(&self) -> Connection {
         let builder = zbus::connection::Builder::address(self.address().as_str());
         builder
             .build()
@@ -96,11 +96,11 @@ impl Bus {
     }
 
     /// Starts a daemon and waits for its name.
-    pub async fn cpe(&self) -> Cpe {
+    pub(crate) async fn cpe(&self) -> Cpe {
         self.cpe_with("").await
     }
 
-    pub async fn cpe_with(&self, configuration: &str) -> Cpe {
+    pub(crate) async fn cpe_with(&self, configuration: &str) -> Cpe {
         let process = self.spawn_cpe(configuration);
         let connection = self.connect().await;
         await_name(&connection, CPE_NAME).await;
@@ -110,7 +110,7 @@ impl Bus {
         }
     }
 
-    pub fn spawn_cpe(&self, configuration: &str) -> Child {
+    pub(crate) fn spawn_cpe(&self, configuration: &str) -> Child {
         let file = self.directory.path().join("cpe.toml");
         std::fs::write(&file, configuration).expect("the configuration");
         Command::new(env!("CARGO_BIN_EXE_cpe"))
@@ -132,13 +132,13 @@ impl Drop for Bus {
 }
 
 /// A running daemon and a connection to its bus; killed when dropped.
-pub struct Cpe {
+pub(crate) struct Cpe {
     process: Child,
     pub connection: Connection,
 }
 
 impl Cpe {
-    pub async fn manager(&self) -> CpeManagerProxy<'static> {
+    pub(crate) async fn manager(&self) -> CpeManagerProxy<'static> {
         CpeManagerProxy::builder(&self.connection)
             .cache_properties(CacheProperties::No)
             .build()
@@ -146,13 +146,13 @@ impl Cpe {
             .expect("a proxy")
     }
 
-    pub async fn events(&self) -> CpeEventsProxy<'static> {
+    pub(crate) async fn events(&self) -> CpeEventsProxy<'static> {
         CpeEventsProxy::new(&self.connection)
             .await
             .expect("a proxy")
     }
 
-    pub async fn deployment(&self, name: &str) -> CpeDeploymentProxy<'static> {
+    pub(crate) async fn deployment(&self, name: &str) -> CpeDeploymentProxy<'static> {
         CpeDeploymentProxy::builder(&self.connection)
             .destination(CPE_NAME)
             .path(deployment_path(name))
@@ -162,7 +162,7 @@ impl Cpe {
             .expect("a proxy")
     }
 
-    pub async fn create(&self, name: &str) -> cpe_bus::Result<(String, u64)> {
+    pub(crate) async fn create(&self, name: &str) -> cpe_bus::Result<(String, u64)> {
         self.manager()
             .await
             .create_deployment(&document(name, ""), Fields::new())
@@ -170,7 +170,7 @@ impl Cpe {
     }
 
     /// All events, oldest first.
-    pub async fn all_events(&self) -> Vec<Event> {
+    pub(crate) async fn all_events(&self) -> Vec<Event> {
         let (events, _) = self
             .events()
             .await
@@ -184,7 +184,7 @@ impl Cpe {
     }
 
     /// Waits for an event of that kind and deployment.
-    pub async fn await_event(&self, kind: &str, deployment: &str) -> Event {
+    pub(crate) async fn await_event(&self, kind: &str, deployment: &str) -> Event {
         let what = format!("{kind} of {deployment}");
         let found = until(&what, async || {
             let events = self.all_events().await;
@@ -195,7 +195,7 @@ impl Cpe {
         found.await
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -215,7 +215,7 @@ impl Drop for Cpe {
 }
 
 /// A small valid document.
-pub fn document(name: &str, comment: &str) -> String {
+pub(crate) fn document(name: &str, comment: &str) -> String {
     format!(
         r#"<deployable name="{name}"><!--{comment}-->
   <assemblies><assembly name="web1" address="unix:/run/cpe/guests/web1/agent.sock"/></assemblies>
@@ -224,7 +224,7 @@ pub fn document(name: &str, comment: &str) -> String {
     )
 }
 
-pub async fn await_name(connection: &Connection, name: &str) {
+pub(crate) async fn await_name(connection: &Connection, name: &str) {
     let bus = zbus::fdo::DBusProxy::new(connection)
         .await
         .expect("the bus");
@@ -239,7 +239,7 @@ pub async fn await_name(connection: &Connection, name: &str) {
 }
 
 /// Asks again and again until there is an answer.
-pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let since = Instant::now();
     loop {
         if let Some(answer) = ask().await {

@@ -11,10 +11,10 @@ use super::harness::Bus;
 const MANAGER: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Cpe1.Manager.xml");
 const EVENTS: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Cpe1.Events.xml");
 const DEPLOYMENT: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Cpe1.Deployment.xml");
-pub const DPE: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Dpe1.xml");
+pub(crate) const DPE: &str = include_str!("../../../../docs/bus/org.cloudpolicy.Dpe1.xml");
 
 /// By interface.
-pub type Members = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type Members = BTreeMap<String, BTreeSet<String>>;
 
 /// One line per method argument, signal argument, and property: all that a caller can notice.
 fn members(xml: &str) -> Members {
@@ -83,7 +83,7 @@ fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
 }
 
 /// Fails unless the running object has exactly the documented members.
-pub fn compare(documented: &str, running: &Members) {
+pub(crate) fn compare(documented: &str, running: &Members) {
     for (interface, expected) in members(documented) {
         assert!(expected.len() > 3, "{interface} documents hardly anything");
         assert_eq!(running.get(&interface), Some(&expected), "{interface}");
@@ -91,7 +91,7 @@ pub fn compare(documented: &str, running: &Members) {
 }
 
 /// What an object on the bus says it has.
-pub async fn introspect(cpe: &super::harness::Cpe, name: &str, path: &str) -> Members {
+pub(crate) async fn introspect(cpe: &super::harness::Cpe, name: &str, path: &str) -> Members {
     let reply = cpe
         .connection
         .call_method(

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::options::{Cleanup, Maintenance, Switch, Target};
 use crate::output::Output;
 
-pub async fn standby(
+pub(crate) async fn standby(
     client: &Client,
     target: &Target,
     on: bool,
@@ -30,7 +30,7 @@ pub async fn standby(
     )
 }
 
-pub async fn maintenance(
+pub(crate) async fn maintenance(
     client: &Client,
     arguments: &Maintenance,
     output: &Output,
@@ -54,7 +54,11 @@ pub async fn maintenance(
     done(output, &format!("{of} is {word}"))
 }
 
-pub async fn cleanup(client: &Client, arguments: &Cleanup, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn cleanup(
+    client: &Client,
+    arguments: &Cleanup,
+    output: &Output,
+) -> Result<(), Failure> {
     let service = arguments.service.as_deref().unwrap_or("");
     let assembly = arguments.assembly.as_deref().unwrap_or("");
     client
@@ -72,7 +76,7 @@ pub async fn cleanup(client: &Client, arguments: &Cleanup, output: &Output) -> R
     )
 }
 
-pub async fn confirm_fenced(
+pub(crate) async fn confirm_fenced(
     client: &Client,
     target: &Target,
     output: &Output,
@@ -91,7 +95,7 @@ pub async fn confirm_fenced(
     )
 }
 
-pub async fn input(client: &Client, name: &str, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn input(client: &Client, name: &str, output: &Output) -> Result<(), Failure> {
     let cib = client.deployment(name).await?.get_input().await?;
     if output.json {
         return output.json(&json!({ "name": name, "cib": cib }));

@@ -14,7 +14,11 @@ use crate::follow::{Filter, Follower};
 use crate::options::Deploy;
 use crate::output::{Output, word};
 
-pub async fn run(client: &Client, arguments: &Deploy, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(
+    client: &Client,
+    arguments: &Deploy,
+    output: &Output,
+) -> Result<(), Failure> {
     let document = read_document(&arguments.file)?;
     validate::warn(&arguments.file, &document, output);
     // From before the change, so that --wait tells of everything that follows from it.

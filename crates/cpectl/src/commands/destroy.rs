@@ -10,7 +10,11 @@ use crate::follow::{Filter, Follower};
 use crate::options::Destroy;
 use crate::output::Output;
 
-pub async fn run(client: &Client, arguments: &Destroy, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(
+    client: &Client,
+    arguments: &Destroy,
+    output: &Output,
+) -> Result<(), Failure> {
     let name = &arguments.name;
     let filter = Filter {
         deployment: name.clone(),

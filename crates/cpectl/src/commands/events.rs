@@ -11,7 +11,11 @@ use crate::follow::{Filter, Follower};
 use crate::options::Events;
 use crate::output::{Color, Output, time};
 
-pub async fn run(client: Client, arguments: &Events, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(
+    client: Client,
+    arguments: &Events,
+    output: &Output,
+) -> Result<(), Failure> {
     let text = |option: &Option<String>| option.clone().unwrap_or_default();
     let filter = Filter {
         deployment: text(&arguments.deployment),
@@ -65,7 +69,7 @@ fn print(event: &Event, arguments: &Events, output: &Output) -> Result<(), Failu
 }
 
 /// `2026-11-22 19:02:11 service.moved shop web1/db (started): web2 was lost`
-pub fn line(event: &Event, output: &Output) -> String {
+pub(crate) fn line(event: &Event, output: &Output) -> String {
     let mut line = format!("{} ", output.paint(&time(event.time), Color::Faint));
     line.push_str(&output.paint(&event.kind, color(&event.kind)));
     let of = match (event.assembly.as_str(), event.service.as_str()) {

@@ -7,7 +7,11 @@ use crate::failure::Failure;
 use crate::options::Explain;
 use crate::output::Output;
 
-pub async fn run(client: &Client, arguments: &Explain, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(
+    client: &Client,
+    arguments: &Explain,
+    output: &Output,
+) -> Result<(), Failure> {
     let Explain {
         name,
         service,

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::options::Show;
 use crate::output::{Cell, Output, deployment_state};
 
-pub async fn list(client: &Client, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn list(client: &Client, output: &Output) -> Result<(), Failure> {
     let entries = client.list().await?;
     if output.json {
         return output.json(&entries);
@@ -38,7 +38,11 @@ pub async fn list(client: &Client, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-pub async fn show(client: &Client, arguments: &Show, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn show(
+    client: &Client,
+    arguments: &Show,
+    output: &Output,
+) -> Result<(), Failure> {
     let (document, generation) = client
         .deployment(&arguments.name)
         .await?

@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use crate::failure::Failure;
 use crate::options::Options;
 
-pub fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+pub(crate) fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     clap_complete::generate(
         shell,
         &mut Options::command(),
@@ -18,7 +18,7 @@ pub fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
 }
 
 /// `cpectl.1`, and one page per command, `cpectl-deploy.1`.
-pub fn pages(directory: &Path) -> Result<(), Failure> {
+pub(crate) fn pages(directory: &Path) -> Result<(), Failure> {
     clap_mangen::generate_to(Options::command(), directory).map_err(|error| {
         Failure::failed(format!(
             "cannot write man pages to {}: {error}",

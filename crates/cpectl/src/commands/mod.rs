@@ -1,12 +1,12 @@
 //! One file per command, or per family of commands that do the same with other words.
 
-pub mod administer;
-pub mod deploy;
-pub mod destroy;
-pub mod events;
-pub mod explain;
-pub mod list;
-pub mod man;
-pub mod plan;
-pub mod status;
-pub mod validate;
+pub(crate) mod administer;
+pub(crate) mod deploy;
+pub(crate) mod destroy;
+pub(crate) mod events;
+pub(crate) mod explain;
+pub(crate) mod list;
+pub(crate) mod man;
+pub(crate) mod plan;
+pub(crate) mod status;
+pub(crate) mod validate;

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::options::File;
 use crate::output::{Cell, Color, Output};
 
-pub async fn run(client: &Client, arguments: &File, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(client: &Client, arguments: &File, output: &Output) -> Result<(), Failure> {
     let document = read_document(&arguments.file)?;
     let text = client.manager().await?.plan_deployment(&document).await?;
     let plan: Plan = json::from_json(&text)?;

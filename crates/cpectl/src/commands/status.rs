@@ -10,7 +10,7 @@ use crate::output::{
     Cell, Color, Output, assembly_state, deployment_state, service_state, time, word,
 };
 
-pub async fn run(client: &Client, arguments: &Name, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(client: &Client, arguments: &Name, output: &Output) -> Result<(), Failure> {
     match &arguments.name {
         Some(name) => {
             let status = client.status(name).await?;
@@ -69,7 +69,7 @@ async fn all(client: &Client, output: &Output) -> Result<(), Failure> {
 }
 
 /// `shop: active, generation 3, 4 of 4 assemblies online, 9 of 9 services running`
-pub fn headline(status: &DeploymentStatus, output: &Output) -> String {
+pub(crate) fn headline(status: &DeploymentStatus, output: &Output) -> String {
     let state = deployment_state(status.state);
     let (online, assemblies) = online(status);
     let (running, services) = running(status);

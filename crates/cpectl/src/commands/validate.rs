@@ -10,7 +10,7 @@ use crate::failure::{Failure, Kind};
 use crate::options::Validate;
 use crate::output::{Color, Output};
 
-pub fn run(arguments: &Validate, output: &Output) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Validate, output: &Output) -> Result<(), Failure> {
     let mut reports = Vec::new();
     let (mut errors, mut warnings) = (0, 0);
     for file in &arguments.files {
@@ -76,7 +76,7 @@ pub fn run(arguments: &Validate, output: &Output) -> Result<(), Failure> {
 
 /// Warnings of a document that is about to be sent, on standard error; its errors are the daemon's
 /// to report.
-pub fn warn(file: &Path, document: &str, output: &Output) {
+pub(crate) fn warn(file: &Path, document: &str, output: &Output) {
     let outcome = deployment::read_with_warnings(document.as_bytes());
     if outcome.deployment.is_some() {
         for problem in outcome.problems {

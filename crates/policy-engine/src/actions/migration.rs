@@ -5,7 +5,7 @@ use crate::model::*;
 use crate::ordering::{order, side};
 
 /// Whether a resource may migrate away from `current` (§7.1).
-pub fn can_migrate(cluster: &Cluster, id: ResourceId, current: Option<NodeId>) -> bool {
+pub(super) fn can_migrate(cluster: &Cluster, id: ResourceId, current: Option<NodeId>) -> bool {
     let resource = cluster.resource(id);
     let clean = |node: Option<NodeId>| node.is_some_and(|n| !cluster.node(n).unclean);
     resource.migratable
@@ -18,7 +18,7 @@ pub fn can_migrate(cluster: &Cluster, id: ResourceId, current: Option<NodeId>) -
 
 /// Creates the migration actions of a primitive that moves from `current` to its assigned node
 /// (§7.2). Whether the migration happens is decided when orderings are applied.
-pub fn schedule(cluster: &mut Cluster, id: ResourceId, current: NodeId) {
+pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId, current: NodeId) {
     let Some(target) = cluster.resource(id).assigned else {
         return;
     };

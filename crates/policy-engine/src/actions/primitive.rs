@@ -7,7 +7,7 @@ use crate::ordering::link;
 
 /// Creates all actions of a primitive: stops and starts (also optional ones), role changes,
 /// recurring actions, migration.
-pub fn schedule(cluster: &mut Cluster, id: ResourceId) {
+pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId) {
     if cluster.resource(id).next_role == Role::Unknown {
         let resource = cluster.resource_mut(id);
         resource.next_role = if resource.assigned.is_none() {

@@ -17,7 +17,7 @@ struct Recurring {
 }
 
 /// Schedules and cancels the recurring actions of a primitive (§6.1).
-pub fn schedule(cluster: &mut Cluster, id: ResourceId) {
+pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId) {
     let resource = cluster.resource(id);
     if resource.blocked || resource.maintenance {
         return;
@@ -144,7 +144,7 @@ fn when_active(
 
 /// Turns a recurring action into its cancellation (§6.4); normally the one that the history
 /// created.
-pub fn cancel(
+pub(super) fn cancel(
     cluster: &mut Cluster,
     id: ResourceId,
     task: &Task,
@@ -162,7 +162,7 @@ pub fn cancel(
 }
 
 /// A recurring operation whose parameters changed is scheduled anew (§6.5).
-pub fn reschedule(
+pub(super) fn reschedule(
     cluster: &mut Cluster,
     id: ResourceId,
     task: &Task,

@@ -10,7 +10,7 @@ use crate::model::{
 
 /// Applies a "this with" colocation to a dependent that is being placed; assigns the primary first
 /// (§13.1).
-pub fn follow_primary(cluster: &mut Cluster, dependent: ResourceId, id: ColocationId) {
+pub(super) fn follow_primary(cluster: &mut Cluster, dependent: ResourceId, id: ColocationId) {
     let colocation = cluster.colocation(id).clone();
     let may_be_undone = colocation.dependent_role == Some(Role::Promoted)
         || (colocation.score < Score::ZERO && !colocation.score.is_minus_infinity());
@@ -29,7 +29,7 @@ pub fn follow_primary(cluster: &mut Cluster, dependent: ResourceId, id: Colocati
 
 /// Applies a colocation to a dependent on behalf of (part of) its primary. Returns by how much the
 /// dependent's priority changed.
-pub fn apply(
+pub(super) fn apply(
     cluster: &mut Cluster,
     dependent: ResourceId,
     primary: ResourceId,
@@ -115,7 +115,7 @@ fn apply_group(
 
 /// What a colocation can affect now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Effect {
+pub(super) enum Effect {
     /// Nothing.
     Nothing,
     /// Where the dependent goes.
@@ -125,7 +125,7 @@ pub enum Effect {
 }
 
 /// What a colocation of two primitives affects (§13.3). `preview`: whatever is assigned already.
-pub fn effect(
+pub(super) fn effect(
     cluster: &Cluster,
     dependent: ResourceId,
     primary: ResourceId,

@@ -11,7 +11,12 @@ use crate::status::failures;
 /// Assigns the containers like instances, then what belongs to each, then the implicit clone.
 /// Repeated calls repeat everything for parts that are not assigned yet, and the score lines for
 /// all.
-pub fn assign(cluster: &mut Cluster, id: ResourceId, prefer: Option<NodeId>, stop_if_fail: bool) {
+pub(super) fn assign(
+    cluster: &mut Cluster,
+    id: ResourceId,
+    prefer: Option<NodeId>,
+    stop_if_fail: bool,
+) {
     let Some(data) = cluster.resource(id).bundle_data() else {
         return;
     };

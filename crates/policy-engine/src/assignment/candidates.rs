@@ -8,7 +8,7 @@ use crate::model::{Cluster, NodeId, NodeTable, PlacementStrategy, Score};
 
 /// The nodes of a table, best first. `current`: where the resource is now, preferred among equally
 /// loaded nodes.
-pub fn sorted(cluster: &Cluster, table: &NodeTable, current: Option<NodeId>) -> Vec<NodeId> {
+pub(super) fn sorted(cluster: &Cluster, table: &NodeTable, current: Option<NodeId>) -> Vec<NodeId> {
     let scored = table
         .iter()
         .map(|(node, entry)| (node, entry.score))
@@ -17,7 +17,7 @@ pub fn sorted(cluster: &Cluster, table: &NodeTable, current: Option<NodeId>) -> 
 }
 
 /// All nodes by their base scores, best first.
-pub fn sorted_by_base_score(cluster: &Cluster) -> Vec<NodeId> {
+pub(super) fn sorted_by_base_score(cluster: &Cluster) -> Vec<NodeId> {
     let scored = cluster
         .node_order
         .iter()
@@ -27,7 +27,11 @@ pub fn sorted_by_base_score(cluster: &Cluster) -> Vec<NodeId> {
 }
 
 /// The best node of a table: the first of [`sorted`].
-pub fn best(cluster: &Cluster, table: &NodeTable, current: Option<NodeId>) -> Option<NodeId> {
+pub(super) fn best(
+    cluster: &Cluster,
+    table: &NodeTable,
+    current: Option<NodeId>,
+) -> Option<NodeId> {
     if cluster.options.placement_strategy == PlacementStrategy::Balanced {
         return sorted(cluster, table, current).first().copied();
     }

@@ -9,7 +9,12 @@ use super::{
 use crate::model::{Cluster, NodeId, ResourceId};
 
 /// Assigns a clone's instances, and chooses their roles if it is promotable.
-pub fn assign(cluster: &mut Cluster, id: ResourceId, prefer: Option<NodeId>, stop_if_fail: bool) {
+pub(super) fn assign(
+    cluster: &mut Cluster,
+    id: ResourceId,
+    prefer: Option<NodeId>,
+    stop_if_fail: bool,
+) {
     let clone = cluster.resource(id);
     if !clone.unassigned || clone.assigning {
         return;

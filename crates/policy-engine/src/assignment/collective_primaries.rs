@@ -11,7 +11,7 @@ use crate::model::{
 
 /// Applies a colocation whose primary is a clone. Returns by how much the dependent's priority
 /// changed.
-pub fn apply_clone(
+pub(super) fn apply_clone(
     cluster: &mut Cluster,
     dependent: ResourceId,
     clone: ResourceId,
@@ -169,7 +169,7 @@ fn promote_near_role(
 
 /// Applies a colocation whose primary is a bundle. Returns by how much the dependent's priority
 /// changed.
-pub fn apply_bundle(
+pub(super) fn apply_bundle(
     cluster: &mut Cluster,
     dependent: ResourceId,
     bundle: ResourceId,

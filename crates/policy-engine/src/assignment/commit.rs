@@ -5,7 +5,7 @@ use crate::model::{Cluster, NodeId, ResourceId, Role, Score, Task};
 
 /// How a resource is committed to a node.
 #[derive(Clone, Copy, Debug)]
-pub struct Commitment {
+pub(super) struct Commitment {
     /// Whatever the score and the state of the node.
     pub forced: bool,
     /// Without a node, the resource will stop; false for tentative assignments.
@@ -14,7 +14,7 @@ pub struct Commitment {
 
 /// Commits a resource (all parts of a collective one) to a node, or to none. True if anything
 /// changed.
-pub fn commit(
+pub(super) fn commit(
     cluster: &mut Cluster,
     id: ResourceId,
     node: Option<NodeId>,
@@ -82,7 +82,7 @@ fn give_back(cluster: &mut Cluster, id: ResourceId) {
 }
 
 /// Undoes a tentative assignment of a resource and everything below it.
-pub fn undo(cluster: &mut Cluster, id: ResourceId) {
+pub(super) fn undo(cluster: &mut Cluster, id: ResourceId) {
     for child in cluster.resource(id).children.clone() {
         undo(cluster, child);
     }
@@ -93,7 +93,7 @@ pub fn undo(cluster: &mut Cluster, id: ResourceId) {
 }
 
 /// Marks a resource as assigned, to a node or to none, or as still to be assigned.
-pub fn set_unassigned(cluster: &mut Cluster, id: ResourceId, unassigned: bool) {
+pub(super) fn set_unassigned(cluster: &mut Cluster, id: ResourceId, unassigned: bool) {
     cluster.resource_mut(id).unassigned = unassigned;
     together::note(cluster, id);
 }

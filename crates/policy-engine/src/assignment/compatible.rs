@@ -23,7 +23,7 @@ pub fn find_compatible(
 }
 
 /// The first instance of `collective` on `node`, or where `attribute` has the same value.
-pub fn instance_at(
+pub(super) fn instance_at(
     cluster: &Cluster,
     collective: ResourceId,
     node: NodeId,

@@ -3,7 +3,7 @@
 use crate::model::{Cluster, ResourceId, ScoreLine};
 
 /// Records the table of a resource and of everything below it; nothing of removed ones.
-pub fn record(cluster: &mut Cluster, function: &'static str, resource: ResourceId) {
+pub(super) fn record(cluster: &mut Cluster, function: &'static str, resource: ResourceId) {
     if cluster.run.scores {
         let mut lines = std::mem::take(&mut cluster.score_lines);
         record_tree(cluster, function, resource, &mut lines);

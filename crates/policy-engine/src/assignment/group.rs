@@ -6,7 +6,7 @@ use crate::model::{Cluster, NodeId, ResourceId};
 
 /// Assigns the members in order. Returns the first node that a member got, if the group is
 /// colocated.
-pub fn assign(
+pub(super) fn assign(
     cluster: &mut Cluster,
     id: ResourceId,
     prefer: Option<NodeId>,

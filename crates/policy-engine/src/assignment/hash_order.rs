@@ -30,7 +30,7 @@ const MODULI: [(usize, u32); 20] = [
 
 /// `nodes`, which are in `table`, in the order of the hash table into which the whole table was
 /// inserted in node order.
-pub fn sorted(cluster: &Cluster, table: &NodeTable, nodes: Vec<NodeId>) -> Vec<NodeId> {
+pub(super) fn sorted(cluster: &Cluster, table: &NodeTable, nodes: Vec<NodeId>) -> Vec<NodeId> {
     let all = cluster
         .node_order
         .iter()
@@ -43,7 +43,7 @@ pub fn sorted(cluster: &Cluster, table: &NodeTable, nodes: Vec<NodeId>) -> Vec<N
 }
 
 /// Values in the order of a hash table into which they were inserted with these keys.
-pub fn by_key<'k, T: Copy>(entries: impl Iterator<Item = (&'k str, T)>) -> Vec<T> {
+pub(super) fn by_key<'k, T: Copy>(entries: impl Iterator<Item = (&'k str, T)>) -> Vec<T> {
     let mut table = HashTable::new();
     for (key, value) in entries {
         table.insert(value, hash_of(key));

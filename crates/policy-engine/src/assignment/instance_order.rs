@@ -6,14 +6,14 @@ use super::{colocations, merge, merge_sort::merge_sort};
 use crate::model::{Cluster, NodeId, NodeTable, ResourceId, Score};
 
 /// Instances in order of assignment: those that can stay where they are first.
-pub fn for_assignment(cluster: &Cluster, instances: &[ResourceId]) -> Vec<ResourceId> {
+pub(super) fn for_assignment(cluster: &Cluster, instances: &[ResourceId]) -> Vec<ResourceId> {
     let mut order = InstanceOrder::new(cluster, instances);
     order.sort(|order, a, b| order.compare(a, b))
 }
 
 /// Instances in order of promotion: promotion priority, then current role, then the order of
 /// assignment.
-pub fn for_promotion(cluster: &Cluster, instances: &[ResourceId]) -> Vec<ResourceId> {
+pub(super) fn for_promotion(cluster: &Cluster, instances: &[ResourceId]) -> Vec<ResourceId> {
     let claims: Vec<_> = instances
         .iter()
         .map(|id| {
@@ -26,7 +26,7 @@ pub fn for_promotion(cluster: &Cluster, instances: &[ResourceId]) -> Vec<Resourc
 }
 
 /// The instance number: the integer after the last `:` of the id, else after the last `-`.
-pub fn number(id: &str) -> i64 {
+pub(super) fn number(id: &str) -> i64 {
     let (_, number) = id
         .rsplit_once(':')
         .or_else(|| id.rsplit_once('-'))

@@ -7,7 +7,7 @@ use crate::model::{
 };
 
 /// C2: all entries, newest first.
-pub fn apply_all(cluster: &mut Cluster) {
+pub(super) fn apply_all(cluster: &mut Cluster) {
     let locations = std::mem::take(&mut cluster.locations);
     for (i, entry) in locations.iter().enumerate().rev() {
         apply(
@@ -127,7 +127,7 @@ fn apply_to_table(
 
 /// Adds a group's own location entries to a copy of a later member's table, where they were
 /// withheld (03 §14.3 step 2).
-pub fn add_group_locations(
+pub(super) fn add_group_locations(
     cluster: &Cluster,
     group: ResourceId,
     member: ResourceId,

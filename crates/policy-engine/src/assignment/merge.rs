@@ -15,7 +15,7 @@ use crate::model::{
 
 /// How preferences are merged.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Mode {
+pub(super) struct Mode {
     /// A merge that leaves no usable node is undone.
     pub rollback: bool,
     /// Scores do not become negative: nodes that would are marked unusable, and end as 1.
@@ -29,7 +29,7 @@ const UNUSABLE: Score = Score(-100_000_000);
 
 /// Merges the wishes of the dependent of one of `primary`'s "with this" colocations into the
 /// primary's table (§14.1).
-pub fn heed_dependent(cluster: &mut Cluster, primary: ResourceId, id: ColocationId) {
+pub(super) fn heed_dependent(cluster: &mut Cluster, primary: ResourceId, id: ColocationId) {
     let colocation = cluster.colocation(id);
     if !colocations::has_influence(cluster, colocation, colocation.primary) {
         return;
@@ -60,13 +60,13 @@ pub fn heed_dependent(cluster: &mut Cluster, primary: ResourceId, id: Colocation
 }
 
 /// The factor behind a colocation: single precision, multiplied before it is divided.
-pub fn factor(factor: f32, colocation: &Colocation) -> f32 {
+pub(super) fn factor(factor: f32, colocation: &Colocation) -> f32 {
     factor * colocation.score.0 as f32 / Score::INFINITY.0 as f32
 }
 
 /// Merges the preferences of `source` into a table that belongs to `target`, by way of a
 /// colocation.
-pub fn merge(
+pub(super) fn merge(
     cluster: &Cluster,
     source: ResourceId,
     target: ResourceId,
@@ -104,7 +104,7 @@ fn put(scores: &[Score], table: &mut NodeTable) {
 }
 
 /// The table of `source` with the preferences of everything that it is colocated with (§9.1).
-pub fn with_primaries(cluster: &Cluster, source: ResourceId) -> NodeTable {
+pub(super) fn with_primaries(cluster: &Cluster, source: ResourceId) -> NodeTable {
     let group = source;
     let mut source = source;
     while cluster.resource(source).is_group() {
@@ -327,7 +327,7 @@ impl<'c> Merger<'c> {
 }
 
 /// Whether some node of the table is usable with its score.
-pub fn has_usable(cluster: &Cluster, table: &NodeTable) -> bool {
+pub(super) fn has_usable(cluster: &Cluster, table: &NodeTable) -> bool {
     table
         .iter()
         .any(|(node, entry)| cluster.is_usable_at(node, entry.score))

@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 
 /// Sorts stably: the first half gets `len / 2` elements, ties go to the first half.
-pub fn merge_sort<T: Copy>(list: &mut Vec<T>, compare: &mut impl FnMut(T, T) -> Ordering) {
+pub(super) fn merge_sort<T: Copy>(list: &mut Vec<T>, compare: &mut impl FnMut(T, T) -> Ordering) {
     if list.len() < 2 {
         return;
     }

@@ -6,7 +6,7 @@ use super::{candidates, merge};
 use crate::model::{Cluster, ResourceId, Score};
 
 /// Sorts the resource list. The order stays in force for all later stages.
-pub fn sort(cluster: &mut Cluster) {
+pub(super) fn sort(cluster: &mut Cluster) {
     let nodes = candidates::sorted_by_base_score(cluster);
     let keys: Vec<Key> = cluster
         .top_level

@@ -8,7 +8,7 @@ use crate::model::{
 };
 
 /// Assigns a primitive; its parent first, unless that is at it already. Returns its node.
-pub fn assign(
+pub(super) fn assign(
     cluster: &mut Cluster,
     id: ResourceId,
     prefer: Option<NodeId>,

@@ -7,7 +7,7 @@ use crate::model::{
 };
 
 /// Decides which of the clone's assigned instances will be promoted.
-pub fn choose_roles(cluster: &mut Cluster, clone: ResourceId) {
+pub(super) fn choose_roles(cluster: &mut Cluster, clone: ResourceId) {
     reset_counts(cluster, clone);
     let mut scores = PromotionScores::new(cluster);
     for instance in cluster.resource(clone).children.clone() {

@@ -16,7 +16,7 @@ const PREFIX: &str = "master-";
 
 /// Adds the promotion scores of a clone's instances to their tables, once, so that they are placed
 /// where they can be promoted.
-pub fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
+pub(super) fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
     match &mut cluster.resource_mut(clone).variant {
         Variant::Clone(data) if !data.promotion_scores_added => data.promotion_scores_added = true,
         _ => return,
@@ -46,7 +46,7 @@ pub fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
 /// Finds the promotion scores of one clone's instances. What the answers have in common is worked
 /// out once: an instance is asked about every node.
 #[derive(Debug)]
-pub struct PromotionScores {
+pub(super) struct PromotionScores {
     /// Node attributes that hold scores of whatever resources.
     given: FxHashSet<Text>,
     /// By primitive: those of them that hold its score, the first of which counts.
@@ -66,7 +66,7 @@ struct Family {
 
 impl PromotionScores {
     /// Knows nothing of any instance yet.
-    pub fn new(cluster: &Cluster) -> PromotionScores {
+    pub(super) fn new(cluster: &Cluster) -> PromotionScores {
         let attributes = cluster.nodes.iter().flat_map(|node| node.attributes.iter());
         let names = attributes.map(|(name, _)| name);
         PromotionScores {
@@ -80,7 +80,12 @@ impl PromotionScores {
     }
 
     /// The promotion score of an instance on a node; `None` if no agent gave one.
-    pub fn of(&mut self, cluster: &Cluster, instance: ResourceId, node: NodeId) -> Option<i32> {
+    pub(super) fn of(
+        &mut self,
+        cluster: &Cluster,
+        instance: ResourceId,
+        node: NodeId,
+    ) -> Option<i32> {
         let resource = cluster.resource(instance);
         if resource.is_primitive() {
             return self.of_primitive(cluster, instance, node);

@@ -17,7 +17,7 @@ use crate::model::{AttributeLookup, Cluster, Colocation, ColocationId, ResourceI
 /// How much work the merges of a run may be, counted in scores of nodes: the paths through
 /// entangled colocations can be exponentially many. When it is used up, only the dependents
 /// themselves are heard, and nothing behind them.
-pub fn work_for(elements: usize) -> u64 {
+pub(crate) fn work_for(elements: usize) -> u64 {
     WORK_MIN.max(WORK_PER_ELEMENT * elements as u64)
 }
 
@@ -31,7 +31,7 @@ const WORK_PER_STEP: usize = 40;
 const WORK_MIN: u64 = 10_000_000;
 
 /// What dependents wish of one target.
-pub struct Wishes<'c> {
+pub(super) struct Wishes<'c> {
     cluster: &'c Cluster,
     target: ResourceId,
     /// In which colocations it finds what lies behind a resource.
@@ -44,7 +44,7 @@ pub struct Wishes<'c> {
 }
 
 impl<'c> Wishes<'c> {
-    pub fn new(cluster: &'c Cluster, target: ResourceId, side: Side) -> Self {
+    pub(super) fn new(cluster: &'c Cluster, target: ResourceId, side: Side) -> Self {
         let mut memory = cluster.caches.merges.take();
         memory.prepare(cluster.resources.len(), cluster.nodes.len());
         Wishes {
@@ -58,32 +58,32 @@ impl<'c> Wishes<'c> {
     }
 
     /// Accounts for the work.
-    pub fn finish(self) {
+    pub(super) fn finish(self) {
         self.cluster.work_left.set(self.left);
         self.cluster.caches.merges.replace(self.memory);
     }
 
     /// Spends the work of a step. False if none is left. `scores`: how often it looks at the score
     /// of each node.
-    pub fn spend(&mut self, scores: usize) -> bool {
+    pub(super) fn spend(&mut self, scores: usize) -> bool {
         let work = WORK_PER_STEP + scores * self.cluster.nodes.len();
         self.left = self.left.saturating_sub(work as u64);
         self.left > 0
     }
 
     /// The colocations behind a resource.
-    pub fn behind(&self, source: ResourceId) -> Cow<'c, [ColocationId]> {
+    pub(super) fn behind(&self, source: ResourceId) -> Cow<'c, [ColocationId]> {
         colocations::list(self.cluster, source, self.side)
     }
 
     /// Whether what lies behind a colocation is heard.
-    pub fn is_heard(&self, colocation: &Colocation) -> bool {
+    pub(super) fn is_heard(&self, colocation: &Colocation) -> bool {
         self.side == Side::ThisWith
             || colocations::has_influence(self.cluster, colocation, colocation.primary)
     }
 
     /// A source's own wishes, in a list that may be given back to the memory.
-    pub fn own(&mut self, source: ResourceId, via: ColocationId, factor: f32) -> Vec<Score> {
+    pub(super) fn own(&mut self, source: ResourceId, via: ColocationId, factor: f32) -> Vec<Score> {
         self.spend(4);
         let mut own = self.memory.room();
         let via = self.cluster.colocation(via);
@@ -93,7 +93,12 @@ impl<'c> Wishes<'c> {
 
     /// What a source (no group) and all behind it wish. `None` if nothing lies behind it, or it
     /// depends on the way there.
-    pub fn sum(&mut self, source: ResourceId, via: ColocationId, factor: f32) -> Option<Arc<Sum>> {
+    pub(super) fn sum(
+        &mut self,
+        source: ResourceId,
+        via: ColocationId,
+        factor: f32,
+    ) -> Option<Arc<Sum>> {
         if !self.sums || self.has_no_sum(source) {
             return None;
         }

@@ -128,7 +128,7 @@ impl Need {
 }
 
 /// What all that must be with a primitive needs, itself included, as far as it is unassigned.
-pub fn need(cluster: &mut Cluster, id: ResourceId) -> Amounts {
+pub(super) fn need(cluster: &mut Cluster, id: ResourceId) -> Amounts {
     if let Some(set) = remembered(cluster, id) {
         if set.role_tests.iter().all(|test| test.holds(cluster)) {
             let need = set.need.amounts();
@@ -159,7 +159,7 @@ fn remembered(cluster: &Cluster, id: ResourceId) -> Option<&Set> {
 }
 
 /// Notes that a resource was assigned, or is unassigned again.
-pub fn note(cluster: &mut Cluster, id: ResourceId) {
+pub(super) fn note(cluster: &mut Cluster, id: ResourceId) {
     let sets = &mut cluster.caches.together;
     let Some(gated) = sets.gates.get(&id) else {
         return;

@@ -14,7 +14,7 @@ fn amount(text: &str) -> i32 {
 }
 
 /// The amounts of a table of utilization attributes.
-pub fn amounts(table: &Table) -> Amounts {
+pub(super) fn amounts(table: &Table) -> Amounts {
     table
         .iter()
         .map(|(name, value)| (name.clone(), amount(value)))
@@ -32,7 +32,7 @@ fn change(amounts: &mut Amounts, name: &Text, change: i32) {
 }
 
 /// Fills in the nodes' capacities before assignment.
-pub fn prepare(cluster: &mut Cluster) {
+pub(super) fn prepare(cluster: &mut Cluster) {
     for node in &mut cluster.nodes {
         node.capacity = amounts(&node.utilization);
     }
@@ -40,7 +40,7 @@ pub fn prepare(cluster: &mut Cluster) {
 }
 
 /// Records what is left after assignment.
-pub fn finish(cluster: &mut Cluster) {
+pub(super) fn finish(cluster: &mut Cluster) {
     record_capacities(cluster, "Remaining");
 }
 
@@ -70,7 +70,7 @@ fn listed(amounts: &Amounts, configured: &Table) -> String {
 }
 
 /// A resource takes its share of a node.
-pub fn consume(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
+pub(super) fn consume(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     let used = amounts(&cluster.resource(id).utilization);
     for (name, amount) in &used {
         let taken = amount.saturating_neg();
@@ -88,14 +88,14 @@ pub fn consume(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
 }
 
 /// A resource gives its share back.
-pub fn release(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
+pub(super) fn release(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     for (name, amount) in amounts(&cluster.resource(id).utilization) {
         change(&mut cluster.node_mut(node).capacity, &name, amount);
     }
 }
 
 /// Compares nodes by what is left on them, more first: in more attributes more (§18.1).
-pub fn compare_capacity(cluster: &Cluster, a: NodeId, b: NodeId) -> Ordering {
+pub(super) fn compare_capacity(cluster: &Cluster, a: NodeId, b: NodeId) -> Ordering {
     let (a, b) = (&cluster.node(a).capacity, &cluster.node(b).capacity);
     let mut more = 0;
     for (name, amount) in a {
@@ -119,7 +119,7 @@ fn compare_amounts(a: i32, b: i32) -> i32 {
 
 /// Bans a primitive from nodes without room for it and what must be with it (§18.2). Returns the
 /// node with the most room, if no node has room for all.
-pub fn ban_full_nodes(cluster: &mut Cluster, id: ResourceId) -> Option<NodeId> {
+pub(super) fn ban_full_nodes(cluster: &mut Cluster, id: ResourceId) -> Option<NodeId> {
     let mut need = together::need(cluster, id);
     let usable: Vec<NodeId> = cluster
         .resource(id)

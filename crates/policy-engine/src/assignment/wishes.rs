@@ -14,7 +14,7 @@ use crate::model::{
 /// Collects what `source` adds to the scores of `target` by way of a colocation, by [`NodeId`]; 0
 /// where it has no say. It depends on the target only where nodes have hosts whose attributes count
 /// instead: in clusters with remote nodes.
-pub fn collect(
+pub(super) fn collect(
     cluster: &Cluster,
     source: ResourceId,
     target: ResourceId,
@@ -48,7 +48,7 @@ pub fn collect(
 }
 
 /// Whether `source` wishes the same by way of any other colocation of which this can be said.
-pub fn are_the_same_by_any_way(
+pub(super) fn are_the_same_by_any_way(
     cluster: &Cluster,
     source: ResourceId,
     via: ColocationId,

@@ -31,7 +31,7 @@ impl Terms {
 }
 
 /// A role as a participle.
-pub fn role(role: Role) -> &'static str {
+pub(super) fn role(role: Role) -> &'static str {
     match role {
         Role::Unknown | Role::Started => "started",
         Role::Stopped => "stopped",
@@ -41,7 +41,7 @@ pub fn role(role: Role) -> &'static str {
 }
 
 /// How the node was chosen.
-pub fn choice(terms: &Terms, choice: Choice) -> String {
+pub(super) fn choice(terms: &Terms, choice: Choice) -> String {
     let Terms {
         node,
         nodes,
@@ -63,12 +63,12 @@ pub fn choice(terms: &Terms, choice: Choice) -> String {
 }
 
 /// Whether a node's first score says nothing.
-pub fn is_zero(score: Option<Score>) -> bool {
+pub(super) fn is_zero(score: Option<Score>) -> bool {
     score == Some(Score::ZERO)
 }
 
 /// The difference between two scores.
-pub fn change(before: Option<Score>, after: Option<Score>) -> String {
+pub(super) fn change(before: Option<Score>, after: Option<Score>) -> String {
     match (before, after) {
         (_, None) => "removed".to_owned(),
         (None, Some(after)) => format!("= {after}"),
@@ -83,7 +83,7 @@ pub fn change(before: Option<Score>, after: Option<Score>) -> String {
 }
 
 /// Why a score changed.
-pub fn cause(terms: &Terms, cluster: &Cluster, entry: &Entry) -> String {
+pub(super) fn cause(terms: &Terms, cluster: &Cluster, entry: &Entry) -> String {
     let Terms {
         node,
         nodes,
@@ -170,7 +170,7 @@ pub fn cause(terms: &Terms, cluster: &Cluster, entry: &Entry) -> String {
 }
 
 /// Why a node cannot take anything.
-pub fn node_problem(cluster: &Cluster, id: NodeId) -> Option<String> {
+pub(super) fn node_problem(cluster: &Cluster, id: NodeId) -> Option<String> {
     let node = cluster.node(id);
     let problem = if node.unclean {
         "it is unclean: it must be fenced first"
@@ -189,7 +189,7 @@ pub fn node_problem(cluster: &Cluster, id: NodeId) -> Option<String> {
 }
 
 /// An action, as people say it.
-pub fn action(cluster: &Cluster, id: ActionId) -> String {
+pub(super) fn action(cluster: &Cluster, id: ActionId) -> String {
     let action = cluster.action(id);
     let task = match (&action.task, &action.cancelled_task) {
         (Task::Cancel, Some(task)) => format!("cancel of {task}"),

@@ -10,7 +10,7 @@ use crate::model::*;
 use crate::ordering::remote;
 
 /// Describes the selected actions and their inputs.
-pub fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGraph {
+pub(super) fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGraph {
     // Before the parameters are evaluated: when those change does not make the graph obsolete.
     let attributes = root_attributes(cluster);
     let mut describer = Describer {

@@ -5,10 +5,10 @@ use crate::model::*;
 use crate::ordering::{inputs, marks};
 
 /// A selected action with its inputs, ascending.
-pub type Selected = Vec<(ActionId, Vec<ActionId>)>;
+pub(super) type Selected = Vec<(ActionId, Vec<ActionId>)>;
 
 /// Selects the actions of every resource, then all others.
-pub fn select(cluster: &mut Cluster) -> Selected {
+pub(super) fn select(cluster: &mut Cluster) -> Selected {
     let mut selected = Selected::new();
     for top in cluster.top_level.clone() {
         add_resource(cluster, top, &mut selected);
@@ -34,7 +34,7 @@ pub fn select(cluster: &mut Cluster) -> Selected {
 
 /// Remote, guest and bundle nodes whose maintenance state differs from what is recorded, in node
 /// list order.
-pub fn maintenance_changed(cluster: &Cluster) -> impl Iterator<Item = NodeId> + '_ {
+pub(super) fn maintenance_changed(cluster: &Cluster) -> impl Iterator<Item = NodeId> + '_ {
     cluster.node_order.iter().copied().filter(|id| {
         let node = cluster.node(*id);
         node.kind == NodeKind::Remote && node.maintenance != node.remote_maintenance

@@ -8,7 +8,7 @@ use crate::actions::create;
 use crate::model::*;
 
 /// Turns every ordering into links, in order of creation.
-pub fn expand(cluster: &mut Cluster) {
+pub(super) fn expand(cluster: &mut Cluster) {
     for index in 0..cluster.orderings.len() {
         let Ordering { first, then, flags } = cluster.orderings[index];
         if let Some(resource) = first.resource {
@@ -27,10 +27,10 @@ pub fn expand(cluster: &mut Cluster) {
 }
 
 /// Mostly one, and asked for of each ordering.
-pub type Actions = SmallVec<[ActionId; 4]>;
+pub(super) type Actions = SmallVec<[ActionId; 4]>;
 
 /// All actions of a resource with that key, oldest first.
-pub fn matches(cluster: &Cluster, resource: ResourceId, key: &OperationKey) -> Actions {
+pub(super) fn matches(cluster: &Cluster, resource: ResourceId, key: &OperationKey) -> Actions {
     let list = &cluster.resource(resource).actions;
     list.with_key(key, None)
         .filter(|id| cluster.action(*id).key == *key)

@@ -8,7 +8,7 @@ use crate::assignment::instances;
 use crate::model::*;
 
 /// Steps A and B.
-pub fn order(cluster: &mut Cluster) {
+pub(super) fn order(cluster: &mut Cluster) {
     let leading = leading_to_undoable(cluster);
     for top in cluster.top_level.clone() {
         for leaf in cluster.leaves(top) {

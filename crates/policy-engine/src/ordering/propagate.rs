@@ -12,7 +12,7 @@ use crate::model::*;
 
 /// Which side of a link changed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Changed {
+pub(super) struct Changed {
     /// The first action.
     pub first: bool,
     /// The then action.
@@ -21,21 +21,21 @@ pub struct Changed {
 
 impl Changed {
     /// Adds what `other` found.
-    pub fn also(&mut self, other: Changed) {
+    pub(super) fn also(&mut self, other: Changed) {
         self.first |= other.first;
         self.then |= other.then;
     }
 }
 
 /// Evaluates everything that is ordered before `then` (§13.1).
-pub fn evaluate(cluster: &mut Cluster, then: ActionId) {
+pub(super) fn evaluate(cluster: &mut Cluster, then: ActionId) {
     // A chain of orderings may be as long as the configuration: grow the stack instead of
     // overflowing it.
     stacker::maybe_grow(64 * 1024, 1024 * 1024, || evaluate_here(cluster, then));
 }
 
 /// Evaluates everything that is ordered after `first`, newest link first.
-pub fn evaluate_after(cluster: &mut Cluster, first: ActionId) {
+pub(super) fn evaluate_after(cluster: &mut Cluster, first: ActionId) {
     for index in (0..cluster.action(first).after.len()).rev() {
         let then = cluster.action(first).after[index].then;
         evaluate(cluster, then);
@@ -169,7 +169,7 @@ fn remap(cluster: &Cluster, first: ActionId, resource: ResourceId) -> ActionId {
 }
 
 /// What depends on a start or promote that cannot happen cannot happen either (§13.6, 04 §8.10).
-pub fn block_dependents(cluster: &mut Cluster, id: ActionId) {
+pub(super) fn block_dependents(cluster: &mut Cluster, id: ActionId) {
     let action = cluster.action(id);
     let (Some(resource), task) = (action.resource, action.task.clone()) else {
         return;

@@ -20,7 +20,7 @@ struct Influence {
 }
 
 /// Applies all flags of the link `then.before[index]` (§13.4).
-pub fn apply(
+pub(super) fn apply(
     cluster: &mut Cluster,
     then: ActionId,
     index: usize,

@@ -14,7 +14,7 @@ const TRANSITION_UUID: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
 /// The result of one operation.
 #[derive(Clone, Debug)]
-pub struct Outcome<'a> {
+pub(super) struct Outcome<'a> {
     /// The resource; its `id` is the one in the history.
     pub resource: &'a ResourceIdentity,
     /// Under which other id the history may know the resource.
@@ -39,7 +39,7 @@ pub struct Outcome<'a> {
 
 /// A `status` section being written, with an index over its node states and resource histories.
 #[derive(Debug)]
-pub struct Recorder<'d> {
+pub(super) struct Recorder<'d> {
     document: &'d mut Document,
     now: i64,
     states: FxHashMap<String, NodeHistory>,
@@ -57,7 +57,7 @@ struct NodeHistory {
 
 impl<'d> Recorder<'d> {
     /// A recorder over a CIB. `now`: real time, epoch seconds.
-    pub fn new(document: &'d mut Document, now: i64) -> Recorder<'d> {
+    pub(super) fn new(document: &'d mut Document, now: i64) -> Recorder<'d> {
         let mut states: FxHashMap<String, NodeHistory> = FxHashMap::default();
         if let Some(status) = document.section("status") {
             for state in status.children_named("node_state") {
@@ -76,12 +76,12 @@ impl<'d> Recorder<'d> {
     }
 
     /// The document.
-    pub fn document(&mut self) -> &mut Document {
+    pub(super) fn document(&mut self) -> &mut Document {
         self.document
     }
 
     /// The `status` section.
-    pub fn status(&mut self) -> ElementId {
+    pub(super) fn status(&mut self) -> ElementId {
         let found = self.document.section("status").map(|status| status.id());
         found.unwrap_or_else(|| {
             let root = self.document.root().id();
@@ -90,7 +90,7 @@ impl<'d> Recorder<'d> {
     }
 
     /// Finds or creates the `node_state` of a node; `id`: its id, if known.
-    pub fn state(&mut self, node: &str, id: Option<&str>) -> ElementId {
+    pub(super) fn state(&mut self, node: &str, id: Option<&str>) -> ElementId {
         if let Some(state) = self.states.get(node).and_then(|history| history.state) {
             return state;
         }
@@ -141,7 +141,7 @@ impl<'d> Recorder<'d> {
     }
 
     /// Sets the membership attributes of a node.
-    pub fn set_membership(&mut self, state: ElementId, attributes: &[(&str, &str)]) {
+    pub(super) fn set_membership(&mut self, state: ElementId, attributes: &[(&str, &str)]) {
         for (name, value) in attributes {
             self.document.set(state, name, value);
         }
@@ -149,7 +149,7 @@ impl<'d> Recorder<'d> {
     }
 
     /// Forgets what ran on a node, and its transient attributes.
-    pub fn forget(&mut self, node: &str, state: ElementId) {
+    pub(super) fn forget(&mut self, node: &str, state: ElementId) {
         let gone: Vec<ElementId> = self
             .document
             .element(state)
@@ -167,7 +167,7 @@ impl<'d> Recorder<'d> {
     }
 
     /// Sets a transient attribute of a node, and returns the value that it had.
-    pub fn set_attribute(&mut self, state: ElementId, name: &str, value: &str) {
+    pub(super) fn set_attribute(&mut self, state: ElementId, name: &str, value: &str) {
         let id = self
             .document
             .element(state)
@@ -193,7 +193,7 @@ impl<'d> Recorder<'d> {
     }
 
     /// The value of a transient attribute of a node.
-    pub fn attribute(&self, state: ElementId, name: &str) -> Option<&str> {
+    pub(super) fn attribute(&self, state: ElementId, name: &str) -> Option<&str> {
         let attributes = self.document.element(state).child("transient_attributes")?;
         attributes
             .children()
@@ -220,7 +220,7 @@ impl<'d> Recorder<'d> {
 
     /// Counts a failure (06 §D.8); `fatal`: set the fail count to INFINITY. Returns the attributes
     /// that were set.
-    pub fn count_failure(
+    pub(super) fn count_failure(
         &mut self,
         state: ElementId,
         resource: &str,
@@ -258,7 +258,7 @@ impl<'d> Recorder<'d> {
     }
 
     /// Writes a history entry on a node whose `node_state` exists (06 §D.5).
-    pub fn record(&mut self, node: &str, state: ElementId, outcome: &Outcome<'_>) {
+    pub(super) fn record(&mut self, node: &str, state: ElementId, outcome: &Outcome<'_>) {
         self.merge_duplicates(node);
         let (history, fresh) = self.history(node, state, outcome);
         let calls = self.document.element(history).children();
@@ -461,7 +461,7 @@ fn history_of(document: &Document, state: ElementId) -> NodeHistory {
 }
 
 /// The identity that a configured resource has in graphs.
-pub fn identity(cluster: &crate::model::Cluster, name: &str) -> Option<ResourceIdentity> {
+pub(super) fn identity(cluster: &crate::model::Cluster, name: &str) -> Option<ResourceIdentity> {
     let id = cluster
         .find_resource(name)
         .or_else(|| cluster.find_resource(base_name(name)))?;

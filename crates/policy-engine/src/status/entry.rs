@@ -63,12 +63,12 @@ impl<'d> Entry<'d> {
         })
     }
 
-    pub fn is_probe(&self) -> bool {
+    pub(super) fn is_probe(&self) -> bool {
         self.operation == "monitor" && self.interval_ms == 0
     }
 
     /// `operation_key` if present and not empty, else `id`.
-    pub fn history_key(&self) -> &'d str {
+    pub(super) fn history_key(&self) -> &'d str {
         self.element
             .get("operation_key")
             .filter(|key| !key.is_empty())
@@ -76,12 +76,12 @@ impl<'d> Entry<'d> {
             .unwrap_or("")
     }
 
-    pub fn task(&self) -> Task {
+    pub(super) fn task(&self) -> Task {
         Task::parse(self.operation)
     }
 
     /// Id ends in `_last_failure_0`.
-    pub fn is_last_failure(&self) -> bool {
+    pub(super) fn is_last_failure(&self) -> bool {
         self.element
             .get("id")
             .is_some_and(|id| id.ends_with("_last_failure_0"))
@@ -185,7 +185,7 @@ impl<'d> Reader<'d> {
     }
 
     /// §22.2.
-    pub fn record_failure(&self, cluster: &mut Cluster, entry: &Entry<'_>) {
+    pub(super) fn record_failure(&self, cluster: &mut Cluster, entry: &Entry<'_>) {
         if !cluster.node(self.node).online {
             return;
         }

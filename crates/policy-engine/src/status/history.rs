@@ -22,7 +22,7 @@ pub(super) struct TransitionKey<'e> {
 }
 
 impl<'e> TransitionKey<'e> {
-    pub fn parse(text: &'e str) -> Option<TransitionKey<'e>> {
+    pub(super) fn parse(text: &'e str) -> Option<TransitionKey<'e>> {
         let mut parts = text.splitn(4, ':');
         scalar::integer(parts.next()?)?;
         let transition = scalar::integer(parts.next()?)?;

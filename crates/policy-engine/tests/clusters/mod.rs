@@ -10,7 +10,7 @@ use proptest::prelude::*;
 type Index = usize;
 
 #[derive(Clone, Debug)]
-pub struct Setup {
+pub(crate) struct Setup {
     pub nodes: usize,
     pub standby: Option<Index>,
     pub fencing: bool,
@@ -28,7 +28,7 @@ pub struct Setup {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `rN`.
     Primitive,
     /// `gN` of `rN` and `mN`.
@@ -40,7 +40,7 @@ pub enum Kind {
 }
 
 #[derive(Clone, Debug)]
-pub struct Resource {
+pub(crate) struct Resource {
     pub kind: Kind,
     pub stopped: bool,
     pub stickiness: i32,
@@ -54,7 +54,7 @@ pub struct Resource {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Order {
+pub(crate) struct Order {
     pub first: Index,
     pub then: Index,
     /// After the promotion of the first, if that is promotable, instead of its start.
@@ -93,7 +93,7 @@ fn resource() -> impl Strategy<Value = Resource> {
         )
 }
 
-pub fn setup() -> impl Strategy<Value = Setup> {
+pub(crate) fn setup() -> impl Strategy<Value = Setup> {
     let score = prop_oneof![Just(1_000_000), Just(-1_000_000), -200..200i32];
     let order = (0..6usize, 0..6usize, any::<bool>()).prop_map(|(first, then, promote)| Order {
         first,
@@ -145,7 +145,7 @@ pub fn setup() -> impl Strategy<Value = Setup> {
 }
 
 impl Setup {
-    pub fn resource(&self, index: Index) -> &Resource {
+    pub(crate) fn resource(&self, index: Index) -> &Resource {
         &self.resources[index % self.resources.len()]
     }
 
@@ -162,7 +162,7 @@ impl Setup {
     }
 
     /// The ids of its primitives, without instance numbers.
-    pub fn primitives(&self, index: Index) -> Vec<String> {
+    pub(crate) fn primitives(&self, index: Index) -> Vec<String> {
         let number = index % self.resources.len();
         match self.resource(index).kind {
             Kind::Group => vec![format!("r{number}"), format!("m{number}")],
@@ -172,7 +172,7 @@ impl Setup {
 
     /// First, then, and whether it is the promotion of the first that counts; always from the lower
     /// to the higher number: no loops, so that every order can be kept.
-    pub fn orders(&self) -> impl Iterator<Item = (Index, Index, bool)> {
+    pub(crate) fn orders(&self) -> impl Iterator<Item = (Index, Index, bool)> {
         let count = self.resources.len();
         self.orders
             .iter()
@@ -186,7 +186,7 @@ impl Setup {
 
     /// The CIB; `reversed`: nodes, attributes and states in the opposite order, which must not
     /// matter.
-    pub fn to_xml(&self, reversed: bool) -> String {
+    pub(crate) fn to_xml(&self, reversed: bool) -> String {
         let mut out = String::from(
             "<cib validate-with=\"pacemaker-3.9\" have-quorum=\"1\" dc-uuid=\"1\"><configuration>",
         );

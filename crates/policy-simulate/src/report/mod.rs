@@ -19,7 +19,7 @@ use crate::failure::Failure;
 
 /// Which status is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum StatusKind {
+pub(crate) enum StatusKind {
     /// Before anything was done.
     Current,
     /// After virtual execution.
@@ -27,10 +27,10 @@ pub enum StatusKind {
 }
 
 /// What a report did.
-pub type Told = Result<(), Failure>;
+pub(crate) type Told = Result<(), Failure>;
 
 /// Somebody who is told what happens, in the order in which it happens.
-pub trait Report {
+pub(crate) trait Report {
     /// A remark.
     fn info(&mut self, text: &str) -> Told;
     /// The state of a loaded cluster.
@@ -55,7 +55,7 @@ pub trait Report {
 type Sink<'s> = Box<dyn Write + 's>;
 
 /// Opens the report that the arguments ask for.
-pub fn open<'a>(
+pub(crate) fn open<'a>(
     arguments: &'a Arguments,
     streams: &'a mut Streams<'_>,
 ) -> Result<Box<dyn Report + 'a>, Failure> {

@@ -10,7 +10,7 @@ use super::tree::{Element, Shape};
 
 /// Which optional parts are shown, and how.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts {
+pub(super) struct Parts {
     /// Pending operations.
     pub pending: bool,
     /// Node attributes.
@@ -20,7 +20,7 @@ pub struct Parts {
 }
 
 /// The tree of a loaded cluster.
-pub fn tree(name: &'static str, cluster: &Cluster, parts: Parts) -> Element {
+pub(super) fn tree(name: &'static str, cluster: &Cluster, parts: Parts) -> Element {
     let nodes = || cluster.node_order.iter();
     let mut tree = Element::new(name, Shape::Object);
     tree.push(Element::list("nodes", nodes().map(|id| node(cluster, *id))));

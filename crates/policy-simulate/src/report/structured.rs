@@ -20,7 +20,7 @@ use crate::failure::Failure;
 const API_VERSION: &str = "2.25";
 
 /// A report that is written at its end.
-pub struct Structured<'a> {
+pub(super) struct Structured<'a> {
     arguments: &'a Arguments,
     sink: Sink<'a>,
     err: &'a mut dyn Write,
@@ -29,7 +29,11 @@ pub struct Structured<'a> {
 
 impl<'a> Structured<'a> {
     /// A report into `sink`.
-    pub fn new(arguments: &'a Arguments, sink: Sink<'a>, err: &'a mut dyn Write) -> Structured<'a> {
+    pub(super) fn new(
+        arguments: &'a Arguments,
+        sink: Sink<'a>,
+        err: &'a mut dyn Write,
+    ) -> Structured<'a> {
         Structured {
             arguments,
             sink,

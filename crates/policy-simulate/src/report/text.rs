@@ -16,7 +16,7 @@ use crate::arguments::Arguments;
 use crate::failure::Failure;
 
 /// The text report.
-pub struct Text<'a> {
+pub(super) struct Text<'a> {
     arguments: &'a Arguments,
     sink: Sink<'a>,
     err: &'a mut dyn Write,
@@ -26,7 +26,11 @@ pub struct Text<'a> {
 
 impl<'a> Text<'a> {
     /// A report into `sink`.
-    pub fn new(arguments: &'a Arguments, sink: Sink<'a>, err: &'a mut dyn Write) -> Text<'a> {
+    pub(super) fn new(
+        arguments: &'a Arguments,
+        sink: Sink<'a>,
+        err: &'a mut dyn Write,
+    ) -> Text<'a> {
         Text {
             arguments,
             sink,

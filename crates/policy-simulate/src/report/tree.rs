@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// How the children of an element appear in JSON.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shape {
+pub(super) enum Shape {
     /// An object with the attributes; child lists are members under their own names.
     Object,
     /// An object whose other children are an array called so.
@@ -16,7 +16,7 @@ pub enum Shape {
 
 /// An element.
 #[derive(Clone, Debug)]
-pub struct Element {
+pub(super) struct Element {
     name: &'static str,
     shape: Shape,
     attributes: Vec<(&'static str, Value)>,
@@ -25,7 +25,7 @@ pub struct Element {
 
 impl Element {
     /// An empty element.
-    pub fn new(name: &'static str, shape: Shape) -> Element {
+    pub(super) fn new(name: &'static str, shape: Shape) -> Element {
         Element {
             name,
             shape,
@@ -35,20 +35,20 @@ impl Element {
     }
 
     /// A list of elements.
-    pub fn list(name: &'static str, children: impl IntoIterator<Item = Element>) -> Element {
+    pub(super) fn list(name: &'static str, children: impl IntoIterator<Item = Element>) -> Element {
         let mut list = Element::new(name, Shape::List);
         list.children.extend(children);
         list
     }
 
     /// With an attribute.
-    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Element {
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Element {
         self.attributes.push((name, value.into()));
         self
     }
 
     /// With an attribute, if there is a value.
-    pub fn with_some<T: ToString>(self, name: &'static str, value: Option<T>) -> Element {
+    pub(super) fn with_some<T: ToString>(self, name: &'static str, value: Option<T>) -> Element {
         match value {
             Some(value) => self.with(name, value.to_string()),
             None => self,
@@ -56,18 +56,18 @@ impl Element {
     }
 
     /// Adds a child.
-    pub fn push(&mut self, child: Element) {
+    pub(super) fn push(&mut self, child: Element) {
         self.children.push(child);
     }
 
     /// With children.
-    pub fn containing(mut self, children: impl IntoIterator<Item = Element>) -> Element {
+    pub(super) fn containing(mut self, children: impl IntoIterator<Item = Element>) -> Element {
         self.children.extend(children);
         self
     }
 
     /// As JSON. Members of mixed lists say what they are under `kind`.
-    pub fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         if self.shape == Shape::List {
             return Value::Array(self.children.iter().map(|c| c.to_member()).collect());
         }
@@ -99,7 +99,7 @@ impl Element {
     }
 
     /// Appends the element as XML.
-    pub fn write_xml(&self, depth: usize, out: &mut String) {
+    pub(super) fn write_xml(&self, depth: usize, out: &mut String) {
         let indent = "  ".repeat(depth);
         out.push_str(&format!("{indent}<{}", self.name));
         for (name, value) in &self.attributes {

@@ -5,7 +5,7 @@ use crate::model::*;
 use crate::ordering::{create, order, side};
 
 /// The bundle's pseudo-actions around its replicas', and around its implicit clone.
-pub fn unpack(cluster: &mut Cluster, bundle: ResourceId) {
+pub(super) fn unpack(cluster: &mut Cluster, bundle: ResourceId) {
     let Some(data) = cluster.resource(bundle).bundle_data() else {
         return;
     };

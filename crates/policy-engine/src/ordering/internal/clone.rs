@@ -7,7 +7,7 @@ use crate::ordering::order;
 
 /// The clone's pseudo-actions around its instances', and instances one after the other if it is
 /// ordered.
-pub fn unpack(cluster: &mut Cluster, clone: ResourceId) {
+pub(super) fn unpack(cluster: &mut Cluster, clone: ResourceId) {
     let Some(ordered) = cluster
         .resource(clone)
         .clone_data()
@@ -119,7 +119,7 @@ pub fn unpack(cluster: &mut Cluster, clone: ResourceId) {
 
 /// Row 11: how starting, stopping, promoting and demoting a collective as a whole follow each
 /// other.
-pub fn promotable_orderings(cluster: &mut Cluster, id: ResourceId) {
+pub(super) fn promotable_orderings(cluster: &mut Cluster, id: ResourceId) {
     for (first, then) in [
         (Task::Stopped, Task::Start),
         (Task::Stopped, Task::Promote),

@@ -5,7 +5,7 @@ use crate::model::*;
 use crate::ordering::order;
 
 /// The group's own pseudo-actions around its members', and members one after the other.
-pub fn unpack(cluster: &mut Cluster, group: ResourceId) {
+pub(super) fn unpack(cluster: &mut Cluster, group: ResourceId) {
     let Some(GroupData { ordered, colocated }) = cluster.resource(group).group_data().cloned()
     else {
         return;

@@ -6,7 +6,7 @@ use crate::model::*;
 use crate::ordering::{self, order, side, side_of};
 
 /// Nothing at all for an unmanaged primitive.
-pub fn unpack(cluster: &mut Cluster, id: ResourceId) {
+pub(super) fn unpack(cluster: &mut Cluster, id: ResourceId) {
     let resource = cluster.resource(id);
     if !resource.managed {
         return;
@@ -184,7 +184,7 @@ fn launched_connection(cluster: &Cluster, launcher: ResourceId) -> Option<Resour
 }
 
 /// -INFINITY on all remote, guest and bundle nodes in the table whose connection is known.
-pub fn ban_from_remote_nodes(cluster: &mut Cluster, id: ResourceId) {
+pub(super) fn ban_from_remote_nodes(cluster: &mut Cluster, id: ResourceId) {
     let nodes = &cluster.nodes;
     for (n, entry) in cluster.resources[id.index()].allowed.iter_mut() {
         let node = &nodes[n.index()];

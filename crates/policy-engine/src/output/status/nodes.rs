@@ -57,7 +57,7 @@ pub fn health(cluster: &Cluster, node: NodeId) -> Health {
 }
 
 /// The items of the node list.
-pub fn list(cluster: &Cluster) -> Vec<Item> {
+pub(super) fn list(cluster: &Cluster) -> Vec<Item> {
     let mut items = Vec::new();
     let (mut online, mut offline) = (Vec::new(), Vec::new());
     let (mut remote_online, mut remote_offline) = (Vec::new(), Vec::new());
