@@ -21,7 +21,7 @@ impl Tree {
         let tests: BTreeSet<Vec<String>> = modules
             .values()
             .flat_map(|(_, module): &(String, Module)| {
-                let child = |name: &String| [&module.path[..], &[name.clone()]].concat();
+                let child = |name: &String| [&module.path[..], std::slice::from_ref(name)].concat();
                 module.tests.iter().map(child).collect::<Vec<_>>()
             })
             .collect();

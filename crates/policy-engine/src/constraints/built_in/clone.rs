@@ -1,9 +1,8 @@
 //! Built-in orderings of a clone (scheduler-spec/04 §11).
 
 use super::unpack_resource;
-use crate::assignment::instances;
 use crate::model::*;
-use crate::ordering::order;
+use crate::transition::orderings::order;
 
 /// The clone's pseudo-actions around its instances', and instances one after the other if it is
 /// ordered.
@@ -59,7 +58,7 @@ pub(super) fn unpack(cluster: &mut Cluster, clone: ResourceId) {
         );
     }
     if ordered {
-        instances::sort_by_number(cluster, clone);
+        cluster.sort_by_number(clone);
     }
     let instances = cluster.resource(clone).children.clone();
     for (index, instance) in instances.iter().copied().enumerate() {

@@ -2,7 +2,7 @@
 
 use super::{colocate, unpack_resource};
 use crate::model::*;
-use crate::ordering::order;
+use crate::transition::orderings::order;
 
 /// The group's own pseudo-actions around its members', and members one after the other.
 pub(super) fn unpack(cluster: &mut Cluster, group: ResourceId) {

@@ -17,6 +17,7 @@ mod tests;
 
 use rustc_hash::FxHashMap;
 
+use crate::configuration::rules;
 use crate::xml::{Document, Element, ElementId};
 
 /// So much may a configuration of any size mean, in microseconds by [`Kind::cost`]: a million
@@ -300,7 +301,7 @@ impl<'d> Reach<'d> {
 
     /// Conditions that the evaluation of a rule leads to, at most as many as it heeds.
     fn conditions(&mut self, rule: Element<'d>) -> u64 {
-        let most = u64::from(super::rules::MAX_CONDITIONS);
+        let most = u64::from(rules::MAX_CONDITIONS);
         let Some(rule) = self.document.referenced(rule) else {
             return 0;
         };

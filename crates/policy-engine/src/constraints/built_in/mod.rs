@@ -6,7 +6,7 @@ mod clone;
 mod group;
 mod primitive;
 
-use crate::configuration::constraints::colocation;
+use super::colocation;
 use crate::model::*;
 
 /// P5: for each top-level resource in list order. No colocation follows but those that depend on

@@ -1,6 +1,4 @@
-//! Scalars of the CIB (scheduler-spec/01 §3): integers, scores, booleans, durations, versions.
-
-use crate::model::{ClusterOptions, Score};
+//! Scalars of the CIB (scheduler-spec/01 §3): integers, booleans, durations, versions.
 
 /// Boolean text (§3.3); `None` if it is none.
 pub fn boolean(text: &str) -> Option<bool> {
@@ -80,24 +78,6 @@ pub fn number(text: &str) -> Option<f64> {
 /// large ones are clipped.
 pub fn non_negative(text: &str) -> i32 {
     integer(text).unwrap_or(0).clamp(0, i64::from(i32::MAX)) as i32
-}
-
-/// Score text (§3.2), with the health words of the run; `None` if it is no score.
-pub fn score(text: &str, options: &ClusterOptions) -> Option<Score> {
-    match text {
-        "-INFINITY" => return Some(Score::MINUS_INFINITY),
-        "INFINITY" | "+INFINITY" => return Some(Score::INFINITY),
-        _ => {}
-    }
-    if text.eq_ignore_ascii_case("red") {
-        Some(options.health_red)
-    } else if text.eq_ignore_ascii_case("yellow") {
-        Some(options.health_yellow)
-    } else if text.eq_ignore_ascii_case("green") {
-        Some(options.health_green)
-    } else {
-        integer(text).map(Score::clamped)
-    }
 }
 
 /// Duration with unit in ms (§3.4); default unit seconds; may be negative; `None` if it is none.

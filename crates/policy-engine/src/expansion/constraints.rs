@@ -3,8 +3,9 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Excess, Kind, Meter, Reach};
-use crate::configuration::constraints::{location::LooksAt, references};
-use crate::configuration::{pattern, scalar};
+use crate::configuration::pattern;
+use crate::constraints::{location::LooksAt, references};
+use crate::scalar;
 use crate::xml::{Element, ElementId};
 
 /// Most nodes for which a score counts as one.

@@ -1,10 +1,11 @@
 //! Fencing: which nodes, which action, with which digests and delay (scheduler-spec/05 §9.1–9.5, 02
 //! §4).
 
-use super::create;
-use crate::configuration::{digests, scalar};
+use super::actions;
+use crate::configuration::digests;
 use crate::model::*;
-use crate::ordering;
+use crate::scalar;
+use crate::transition::orderings;
 
 /// Marks a node for fencing (02 §4.1, 05 §9.1).
 pub fn mark(cluster: &mut Cluster, node: NodeId, reason: &str, priority_delay: bool) {
@@ -88,7 +89,7 @@ pub fn action(
         operation.map_or_else(|| cluster.options.fencing_action.clone(), Into::into);
     let key = format!("stonith-{}-{operation}", cluster.node(node).name);
     let fresh = !cluster.singletons.contains_key(&*key);
-    let id = create::singleton(cluster, &key, Task::Stonith, Some(node), true);
+    let id = actions::singleton(cluster, &key, Task::Stonith, Some(node), true);
     let mut required = !optional;
     if fresh {
         let (name, uuid) = (
@@ -234,7 +235,7 @@ pub fn order_after_unfencing(
         return;
     }
     let unfencing = action(cluster, node, Some("on"), true, None, false);
-    ordering::link(cluster, unfencing, then, flags);
+    orderings::link(cluster, unfencing, then, flags);
     let attributes = &cluster.node(node).attributes;
     if attributes
         .text("#node-unfenced")

@@ -1,6 +1,7 @@
 //! Steps B1 and B2: node health and the `constraints` section, in document order, whatever their
 //! type.
 
+pub mod built_in;
 pub mod colocation;
 pub mod location;
 pub mod order;

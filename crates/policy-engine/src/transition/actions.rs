@@ -4,7 +4,7 @@
 //! that is asked for, its reason may be erased, and whether it can run is evaluated anew.
 
 use super::fencing;
-use crate::configuration::operations::{self, OperationOptions};
+use crate::configuration::operations;
 use crate::configuration::parameters;
 use crate::model::*;
 

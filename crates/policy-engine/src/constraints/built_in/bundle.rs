@@ -2,7 +2,7 @@
 
 use super::{clone, colocate, unpack_resource};
 use crate::model::*;
-use crate::ordering::{create, order, side};
+use crate::transition::orderings::{create, order, side};
 
 /// The bundle's pseudo-actions around its replicas', and around its implicit clone.
 pub(super) fn unpack(cluster: &mut Cluster, bundle: ResourceId) {

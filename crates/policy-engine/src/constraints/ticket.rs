@@ -2,12 +2,12 @@
 //! fences while constraints are read.
 
 use super::references;
-use crate::actions::fencing;
-use crate::explain::Cause;
+use crate::model::Cause;
 use crate::model::{
     Cluster, Level, LossPolicy, ResourceId, Role, Score, Table, Ticket, TicketConstraint,
     TicketConstraintId, TicketId,
 };
+use crate::transition::fencing;
 use crate::xml::Element;
 
 /// Reads one constraint.

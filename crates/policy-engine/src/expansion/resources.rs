@@ -2,7 +2,8 @@
 //! rules of defaults.
 
 use super::{Excess, Kind, MOST_REFERENCES, Meter, Reach};
-use crate::configuration::{clones, scalar};
+use crate::configuration::clones;
+use crate::scalar;
 use crate::xml::Element;
 
 /// What the containers of a bundle have to do with each other, per pair, as parameters.

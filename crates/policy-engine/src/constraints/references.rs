@@ -1,8 +1,8 @@
 //! Names in constraints: resources, templates, tags, and the expansion of resource sets
 //! (scheduler-spec/03 §3, 05 §11.3).
 
-use crate::configuration::scalar;
 use crate::model::{Cluster, Names, ResourceId, ResourceSet, Text};
+use crate::scalar;
 use crate::xml::Element;
 
 /// Why a constraint is ignored.
@@ -47,7 +47,7 @@ fn resolve<'c>(cluster: &'c Cluster, name: &str) -> Reference<'c> {
 /// The `resource_set` elements of a constraint. One with `id-ref` stands for another constraint's
 /// set, and for the sets that follow that one there: the reference goes on from the set that it was
 /// led to (03 §3.4), so what follows the `id-ref` itself is never read.
-pub(in crate::configuration) fn elements(constraint: Element<'_>) -> Vec<Element<'_>> {
+pub(crate) fn elements(constraint: Element<'_>) -> Vec<Element<'_>> {
     let document = constraint.document();
     let mut rest: Vec<_> = constraint.children_named("resource_set").collect();
     let (mut found, mut led_to) = (Vec::new(), Vec::new());

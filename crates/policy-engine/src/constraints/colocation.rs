@@ -4,12 +4,12 @@
 use std::cmp::{Ordering, Reverse};
 
 use super::references;
-use crate::configuration::scalar;
 use crate::model::{
     Cluster, Colocation, ColocationId, Level, OrderFlags, ResourceId, ResourceSet, Role, Score,
     Task, Text,
 };
-use crate::ordering;
+use crate::scalar;
+use crate::transition::orderings;
 use crate::xml::Element;
 
 /// Reads one constraint.
@@ -32,7 +32,7 @@ pub fn unpack(cluster: &mut Cluster, element: Element<'_>) {
 
 /// The score of the constraint; absent or invalid: 0, which stores nothing.
 fn score_of(cluster: &Cluster, text: Option<&str>) -> Score {
-    text.and_then(|text| scalar::score(text, &cluster.options))
+    text.and_then(|text| cluster.options.score(text))
         .unwrap_or(Score::ZERO)
 }
 
@@ -278,7 +278,7 @@ fn order_exchange(
     };
     for a in lose {
         for b in gain {
-            ordering::order(cluster, first, a.clone(), then, b.clone(), OrderFlags::SWAP);
+            orderings::order(cluster, first, a.clone(), then, b.clone(), OrderFlags::SWAP);
         }
     }
 }

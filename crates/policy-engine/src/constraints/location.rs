@@ -8,7 +8,7 @@ use regex::bytes::Regex;
 
 use super::references;
 use crate::configuration::rules::{self, RuleContext};
-use crate::configuration::{parameters, pattern, scalar};
+use crate::configuration::{parameters, pattern};
 use crate::model::{
     Cluster, HealthStrategy, Level, Location, LocationId, NodeId, ProbeMode, ResourceId, Role,
     Score, Text,
@@ -179,7 +179,7 @@ impl<'c> Constraint<'c> {
                 let passing = self.passing(cluster, rule, resource, Score::ZERO);
                 let score = |node: NodeId| {
                     let value = cluster.attribute_where_active(node, &name, resource)?;
-                    Some((node, scalar::score(value, &cluster.options)?))
+                    Some((node, cluster.options.score(value)?))
                 };
                 passing
                     .iter()
@@ -287,12 +287,15 @@ impl<'p> Pattern<'p> {
 }
 
 fn score_of(cluster: &Cluster, text: &str) -> Result<Score, String> {
-    scalar::score(text, &cluster.options).ok_or_else(|| format!("expected a score, found {text:?}"))
+    cluster
+        .options
+        .score(text)
+        .ok_or_else(|| format!("expected a score, found {text:?}"))
 }
 
 /// What a rule looks at to decide about a node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::configuration) enum LooksAt {
+pub(crate) enum LooksAt {
     /// Nothing but the node and the time.
     Node,
     /// The resource's meta-attributes, or what of its name matched the constraint's pattern, too.
@@ -302,7 +305,7 @@ pub(in crate::configuration) enum LooksAt {
 }
 
 impl LooksAt {
-    pub(in crate::configuration) fn of(rule: Element<'_>) -> LooksAt {
+    pub(crate) fn of(rule: Element<'_>) -> LooksAt {
         let of_child = |child: Element<'_>| {
             let source = child.get("value-source");
             let source_is = |name: &str| source.is_some_and(|own| own.eq_ignore_ascii_case(name));
@@ -380,7 +383,7 @@ pub fn health(cluster: &mut Cluster) {
             .attributes
             .iter()
             .filter(|(name, _)| name.starts_with("#health"))
-            .filter_map(|(_, value)| scalar::score(value, &cluster.options))
+            .filter_map(|(_, value)| cluster.options.score(value))
             .fold(cluster.options.health_base, Score::add);
         if health == Score::ZERO {
             continue;

@@ -1,10 +1,10 @@
 //! Order constraints (scheduler-spec/05 §11.2–11.5).
 
 use super::references::{self, Ignored};
-use crate::actions::create;
-use crate::configuration::scalar;
 use crate::model::*;
-use crate::ordering::{self, order, side, side_of};
+use crate::scalar;
+use crate::transition::actions;
+use crate::transition::orderings::{self, order, side, side_of};
 use crate::xml::Element;
 
 /// Attribute `kind` of an order constraint or of one of its sets.
@@ -51,7 +51,7 @@ fn kind_of(cluster: &Cluster, kind: Option<&str>, score: Option<&str>) -> Kind {
         Some("Serialize") => Kind::Serialize,
         Some(_) => Kind::Mandatory,
         // what is no score counts as 0
-        None => match score.map(|text| scalar::score(text, &cluster.options)) {
+        None => match score.map(|text| cluster.options.score(text)) {
             Some(None | Some(Score::ZERO)) => Kind::Optional,
             Some(Some(_)) | None => Kind::Mandatory,
         },
@@ -138,12 +138,12 @@ fn unpack_simple(cluster: &mut Cluster, element: Element<'_>) -> Result<(), Igno
             direct,
         );
     } else {
-        let gate = create::pseudo(cluster, &format!("clone-one-or-more:{id}"));
+        let gate = actions::pseudo(cluster, &format!("clone-one-or-more:{id}"));
         cluster.action_mut(gate).min_required = minimum;
         for instance in cluster.resource(first).children.clone() {
             let gate_side = side_of(cluster, gate);
             let flags = OrderFlags::MIN_GATE | OrderFlags::SHOW_THEN;
-            ordering::create(
+            orderings::create(
                 cluster,
                 side(instance, first_action.clone()),
                 gate_side,
@@ -151,7 +151,7 @@ fn unpack_simple(cluster: &mut Cluster, element: Element<'_>) -> Result<(), Igno
             );
         }
         let gate_side = side_of(cluster, gate);
-        ordering::create(
+        orderings::create(
             cluster,
             gate_side,
             side(then, then_action.clone()),
@@ -326,16 +326,16 @@ fn between_sets(
     let direct = flags(kind, &a1, symmetry);
 
     if !require_all {
-        let gate = create::pseudo(cluster, &format!("one-or-more:{}", set1.id));
+        let gate = actions::pseudo(cluster, &format!("one-or-more:{}", set1.id));
         cluster.action_mut(gate).min_required = 1;
         for member in members(cluster, constraint.id, set1) {
             let gate_side = side_of(cluster, gate);
             let flags = OrderFlags::MIN_GATE | OrderFlags::SHOW_THEN;
-            ordering::create(cluster, side(member?, a1.clone()), gate_side, flags);
+            orderings::create(cluster, side(member?, a1.clone()), gate_side, flags);
         }
         for member in members(cluster, constraint.id, set2) {
             let gate_side = side_of(cluster, gate);
-            ordering::create(
+            orderings::create(
                 cluster,
                 gate_side,
                 side(member?, a2.clone()),

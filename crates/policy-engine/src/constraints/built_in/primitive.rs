@@ -1,9 +1,9 @@
 //! Built-in orderings of a primitive (scheduler-spec/05 §11.6, 03 §8.2).
 
 use super::colocate;
-use crate::actions::{create, fencing};
 use crate::model::*;
-use crate::ordering::{self, order, side, side_of};
+use crate::transition::orderings::{self, order, side, side_of};
+use crate::transition::{actions, fencing};
 
 /// Nothing at all for an unmanaged primitive.
 pub(super) fn unpack(cluster: &mut Cluster, id: ResourceId) {
@@ -70,13 +70,13 @@ fn unfencing(cluster: &mut Cluster, id: ResourceId) {
         let unfence = fencing::action(cluster, node, Some("on"), true, None, false);
         let (before, after) = (side_of(cluster, unfence), side_of(cluster, unfence));
         let same_node = OrderFlags::SAME_NODE;
-        ordering::create(
+        orderings::create(
             cluster,
             side(id, Task::Stop),
             before,
             OrderFlags::SEQ | same_node,
         );
-        ordering::create(
+        orderings::create(
             cluster,
             after,
             side(id, Task::Start),
@@ -90,20 +90,20 @@ fn utilization(cluster: &mut Cluster, id: ResourceId) {
     for node in cluster.resource(id).active_on.clone() {
         let load = load_stopped(cluster, node);
         let load = side_of(cluster, load);
-        ordering::create(cluster, side(id, Task::Stop), load, OrderFlags::LOAD);
+        orderings::create(cluster, side(id, Task::Stop), load, OrderFlags::LOAD);
     }
     for node in allowed_nodes(cluster, id) {
         let load = load_stopped(cluster, node);
         for task in [Task::Start, Task::MigrateTo] {
             let load = side_of(cluster, load);
-            ordering::create(cluster, load, side(id, task), OrderFlags::LOAD);
+            orderings::create(cluster, load, side(id, task), OrderFlags::LOAD);
         }
     }
 }
 
 fn load_stopped(cluster: &mut Cluster, node: NodeId) -> ActionId {
     let name = format!("load_stopped_{}", cluster.node(node).name);
-    let load = create::pseudo(cluster, &name);
+    let load = actions::pseudo(cluster, &name);
     let action = cluster.action_mut(load);
     if action.node.is_none() {
         action.node = Some(node);

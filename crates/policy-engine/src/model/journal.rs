@@ -5,7 +5,7 @@
 //! it cannot tell anything but what was done. Without `RunOptions::explain` there is no journal,
 //! and noting costs nothing.
 
-use crate::model::{Cluster, ColocationId, LocationId, NodeId, NodeTable, ResourceId, Score, Text};
+use super::{Cluster, ColocationId, LocationId, NodeId, NodeTable, ResourceId, Score, Text};
 use crate::xml::ElementId;
 
 /// Why scores changed.
