@@ -1,5 +1,11 @@
 //! Every form in which a module can use another one is found, and nothing else.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use layers::{Fault, check_files};
 
 const FLOORS: &[&[&str]] = &[&["low"], &["middle", "beside"], &["high"]];
