@@ -49,7 +49,11 @@ const RETIRED: &[Retired] = &[
 ];
 
 /// This list itself, and what records how things were.
-const EXEMPT: &[&str] = &["crates/tidy/src/rules/retired_words.rs", "CHANGELOG.md"];
+const EXEMPT: &[&str] = &[
+    "CHANGELOG.md",
+    "crates/tidy/src/rules/retired_words.rs",
+    "crates/tidy/tests/pending.txt",
+];
 
 /// Files of other makers, and data.
 const FOREIGN: &[&str] = &["Cargo.lock", "LICENSE"];
