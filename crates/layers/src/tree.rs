@@ -194,7 +194,7 @@ fn parent(path: &[String]) -> Vec<String> {
     path[..path.len().saturating_sub(1)].to_vec()
 }
 
-/// The module that a file is: `a/b.rs` and `a/b/mod.rs` are `a::b`.
+/// The module that a file is: `FOLDER/FILE.rs` and `FOLDER/FILE/mod.rs` are `FOLDER::FILE`.
 fn module_path(file: &str) -> Vec<String> {
     let mut path: Vec<String> = file
         .trim_end_matches(".rs")
