@@ -48,9 +48,9 @@ test: lab ## every test
 	$(AS_ROOT) RUST_TEST_THREADS=$${E2E_THREADS:-2} $(CARGO) test --locked --no-fail-fast -p end-to-end
 
 .PHONY: bench
-bench: lab build ## speed and memory: the scheduler beside its peer, then the whole system
-	target/release/policy-simulate bench $(if $(wildcard ../shared/corpus/xml),--corpus ../shared/corpus/xml)
-	target/release/policy-simulate bench --growth target/scheduler-growth
+bench: lab build ## speed and memory: the scheduler beside Pacemaker's, then the whole system
+	target/release/scheduler-bench $(if $(wildcard ../shared/corpus/xml),--corpus ../shared/corpus/xml)
+	target/release/scheduler-bench --growth target/scheduler-growth
 	$(SUDO) $(MAKE) --no-print-directory install PROFILE=release DESTDIR=$(CPE_LAB)/release-layer > /dev/null
 	$(AS_ROOT) CPE_LAB_LAYER=$(CPE_LAB)/release-layer $(CARGO) run --locked --quiet -p end-to-end --bin figures
 
