@@ -53,8 +53,9 @@ fn main() -> Result<()> {
             .with_file_name("policy-simulate"),
     };
     let own = Program::new("policy-simulate", own);
-    own.check()
-        .context("build it first: cargo build --release -p policy-simulate")?;
+    own.check().context(
+        "policy-simulate is not there; build it: cargo build --release -p policy-simulate",
+    )?;
     if let Some(prefix) = &options.growth {
         for line in growth::run(&own, prefix)? {
             println!("{line}");
