@@ -3,6 +3,7 @@
 
 #![warn(missing_docs)]
 
+mod panics;
 mod pauses;
 mod watchdog;
 
@@ -15,6 +16,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub use panics::{Panicked, abort_on_panic, confine};
 pub use pauses::Pauses;
 pub use sd_notify::NotifyState as State;
 pub use watchdog::Watchdog;
