@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use controller::{Event, Question, Request, Time};
 
+use crate::digest::Digest;
 use crate::guest::Guest;
 use crate::invariants::Watch;
 use crate::network::{Link, Stream, ToAgent, ToDpe};
@@ -147,6 +148,7 @@ pub struct World {
     pub trace: Vec<String>,
     pub(crate) steps: u64,
     pub(crate) tokens: u64,
+    pub(crate) digest: Digest,
 }
 
 /// Ordering of the queue is by time and sequence only.
@@ -186,6 +188,7 @@ impl World {
             trace: Vec::new(),
             steps: 0,
             tokens: 0,
+            digest: Digest::default(),
         };
         world.after(0, Happening::StartDpe);
         world.after(100 * MS, Happening::Wish(world.load_request()));
@@ -316,7 +319,7 @@ impl World {
         self.guests
             .iter()
             .position(|guest| guest.name == assembly)
-            .unwrap_or_else(|| panic!("no guest {assembly}"))
+            .expect("invariant: every assembly of the scenario has a guest")
     }
 
     /// Names of the guests in which the processes of a service run.
@@ -417,6 +420,20 @@ impl World {
         }
     }
 
+    /// Adds to the digest what the controller would do with the document as it is now.
+    pub(crate) fn note_plan(&mut self) {
+        if let Some(controller) = self
+            .shell
+            .controller
+            .as_ref()
+            .filter(|_| self.options.digest)
+        {
+            let (now, document) = (self.time(), self.scenario.document());
+            self.digest.status(controller, now);
+            self.digest.plan(controller, now, &document);
+        }
+    }
+
     pub(crate) fn outcome(mut self, seed: u64) -> Outcome {
         Outcome {
             seed,
@@ -427,6 +444,7 @@ impl World {
             starts: self.shell.start,
             events: self.log.len(),
             transitions: self.shell.transitions,
+            digest: self.digest.value(),
         }
     }
 
