@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use controller::{Event, Question, Request, Time};
+use cpe_status::AssemblyState;
 
 use crate::digest::Digest;
 use crate::guest::Guest;
@@ -409,7 +410,8 @@ impl World {
             .assemblies
             .iter()
             .filter(|assembly| {
-                assembly.state == "fencing" && assembly.reason.contains("ConfirmFenced")
+                assembly.state == AssemblyState::Fencing
+                    && assembly.reason.contains("ConfirmFenced")
             })
             .map(|assembly| assembly.name.clone())
             .collect();
