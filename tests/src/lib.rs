@@ -10,6 +10,12 @@
 //! assert!(lab.status("shop").assembly_of("httpd").is_some());
 //! ```
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod document;
 mod guests;
 mod lab;

@@ -1,5 +1,11 @@
 //! A controller without a simulated world: what it makes of single inputs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use controller::{
     Attributes, Controller, Durable, Effect, Hello, Input, Operation, Question, Record,
     RecordState, Request, Time, TransitionKey,

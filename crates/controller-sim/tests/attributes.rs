@@ -1,6 +1,12 @@
 //! Node attributes: what the policy engine hears of them, when, and for how long; in a simulated
 //! world without other faults.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use controller_sim::faults::Fault;
 use controller_sim::guest::Mode;
 use controller_sim::scenario::{Form, Scenario};

@@ -1,5 +1,11 @@
 //! What the controller does, one behaviour per test, in a simulated world without other faults.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use controller::{Controller, Durable, Input, PlanQuestion, Refusal, Request};
 use controller_sim::faults::Fault;
 use controller_sim::guest::Mode;

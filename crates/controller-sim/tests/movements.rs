@@ -1,6 +1,12 @@
 //! How services move, take roles and take new parameters, one behaviour per test, in a simulated
 //! world without other faults.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use controller::Request;
 use controller_sim::faults::Fault;
 use controller_sim::guest::Mode;

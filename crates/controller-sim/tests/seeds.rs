@@ -1,5 +1,11 @@
 //! Many seeds hold; a controller that makes a mistake is found out.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use controller::{Request, Sabotage};
 use controller_sim::faults::Fault;
 use controller_sim::guest::Mode;

@@ -39,6 +39,7 @@ fn main() -> anyhow::Result<ExitCode> {
         None => {}
     }
     cpe_daemon::start_log();
+    cpe_daemon::abort_on_panic();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?

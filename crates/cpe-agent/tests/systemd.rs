@@ -2,6 +2,12 @@
 //! under a private one; where a user is logged in, `cargo test -p cpe-agent --test systemd --
 //! --ignored` uses theirs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 #[path = "behaviour/guest.rs"]
 #[allow(dead_code)]
 mod guest;

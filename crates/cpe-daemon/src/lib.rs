@@ -1,6 +1,7 @@
 //! What the daemons have in common: where their log goes, what they tell systemd, how their man
 //! pages are written.
 
+mod panics;
 mod watchdog;
 
 use std::path::Path;
@@ -83,5 +84,6 @@ pub fn man_page(
     std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))
 }
 
+pub use panics::{Panicked, abort_on_panic, confine};
 pub use sd_notify::NotifyState as State;
 pub use watchdog::Watchdog;

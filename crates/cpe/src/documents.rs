@@ -75,9 +75,10 @@ impl Reader {
             .acquire()
             .await
             .map_err(|error| Error::Failed(error.to_string()))?;
-        let done = tokio::task::spawn_blocking(work);
+        let done = tokio::task::spawn_blocking(|| cpe_daemon::confine(work));
         done.await
-            .map_err(|error| Error::Failed(format!("the document could not be handled: {error}")))
+            .map_err(|error| Error::Failed(format!("the daemon is shutting down ({error})")))?
+            .map_err(|error| Error::Failed(error.to_string()))
     }
 
     /// The document, if it has no errors; warnings go to the log.

@@ -76,6 +76,7 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     cpe_daemon::start_log();
+    cpe_daemon::abort_on_panic();
     let outcome = start(options, config);
     if let Err(error) = &outcome {
         // With the journal as the log, what main returns is not seen there with its fields.

@@ -1,6 +1,12 @@
 //! What the policy engine decides on lowered documents: that the options, scores and pins are those
 //! that users expect.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

@@ -1,5 +1,11 @@
 //! What documents are lowered to.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 fn lowered(document: &str) -> String {
     match deployment::read(document.as_bytes()) {
         Ok(deployment) => deployment.configuration(),

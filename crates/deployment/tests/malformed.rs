@@ -1,6 +1,12 @@
 //! Every document of `tests/malformed/` is refused with the error that `expected.txt` has for it,
 //! and nothing else happens.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -1,6 +1,12 @@
 //! Whatever the bytes are, there is an answer: a deployment, or problems that point into the
 //! document.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use deployment::{Severity, read_with_warnings};
 use proptest::prelude::*;
 

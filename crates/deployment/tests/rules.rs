@@ -1,5 +1,11 @@
 //! One small document per rule of `docs/deployment-document.md`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::time::Duration;
 
 use deployment::{

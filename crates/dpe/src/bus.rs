@@ -195,10 +195,13 @@ async fn off_the_loop<T: Send + 'static>(
 ) -> Result<T> {
     let work = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        work()
+        cpe_daemon::confine(work)
     });
-    work.await
-        .unwrap_or_else(|error| Err(Error::Failed(error.to_string())))
+    match work.await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(panicked)) => Err(Error::Failed(panicked.to_string())),
+        Err(error) => Err(Error::Failed(error.to_string())),
+    }
 }
 
 fn refused(refusal: Refusal) -> Error {

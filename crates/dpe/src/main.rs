@@ -58,6 +58,7 @@ fn main() -> anyhow::Result<()> {
         .or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from))
         .unwrap_or_else(|| PathBuf::from("/var/lib/dpe").join(&name));
     cpe_daemon::start_log();
+    cpe_daemon::abort_on_panic();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // one for decisions, one for explanations and plans

@@ -6,6 +6,12 @@
 //! With `WRITE_CIBS=DIR` each case's input is written to `DIR/NAME.xml`, so that other schedulers
 //! can be asked about it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod fixture;
 
 use std::collections::BTreeSet;

@@ -4,6 +4,12 @@
 //! `fuzz/` has the same as a target of cargo-fuzz, for longer runs. `MUTATIONS=100000` lengthens
 //! this one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use policy_engine::{Cib, RunOptions, graph, schedule};
 
 const SEEDS: [&str; 3] = [

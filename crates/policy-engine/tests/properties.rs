@@ -1,5 +1,11 @@
 //! What must hold for every cluster, tried on many small ones.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod clusters;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,12 @@
 //! The contract with callers: exit statuses, streams, files, injections, formats (scheduler-spec/06
 //! §D, §E).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::path::Path;
 
 use policy_simulate::Streams;

@@ -5,6 +5,12 @@
 //! Each case is called as Pacemaker's own driver calls `crm_simulate`: once with `-S` for the
 //! summary, once with `-sSQ -D -G` for scores, dot file and graph.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

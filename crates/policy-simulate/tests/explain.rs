@@ -1,5 +1,11 @@
 //! Explanations name what decided, and add up to the scores that were used.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use policy_engine::explain::{self, Cause, Terms};
 use policy_engine::model::Score;
 use policy_engine::output::items;

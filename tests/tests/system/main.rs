@@ -1,6 +1,12 @@
 //! End-to-end tests: real systemd, D-Bus, journald, guests and resource agents, each test in a
 //! private system of its own. The modules are the user-visible behaviours.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod assemblies;
 mod bus;
 mod crashes;

@@ -2,6 +2,12 @@
 //! processes, a real connection. Each test has a guest of its own: a temporary folder that stands
 //! for its file systems.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod attributes;
 mod connections;
 mod guest;

@@ -29,6 +29,8 @@ pub(crate) enum Error {
     Record(#[from] serde_json::Error),
     #[error("{0}")]
     Refused(String),
+    #[error(transparent)]
+    Panicked(#[from] cpe_daemon::Panicked),
     #[error("cannot use the state directory: {0}")]
     Directory(#[from] std::io::Error),
 }
@@ -69,10 +71,11 @@ impl Handle {
         let done = tokio::task::spawn_blocking(move || {
             // A panic inside `work` rolled its transaction back: the store behind a poisoned lock
             // is sound.
-            work(&mut store.lock().unwrap_or_else(PoisonError::into_inner))
+            cpe_daemon::confine(|| work(&mut store.lock().unwrap_or_else(PoisonError::into_inner)))
         });
         match done.await {
-            Ok(result) => result,
+            Ok(Ok(result)) => result,
+            Ok(Err(panicked)) => Err(panicked.into()),
             Err(error) => Err(Error::Refused(format!(
                 "the daemon is shutting down ({error})"
             ))),

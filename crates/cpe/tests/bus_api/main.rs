@@ -4,6 +4,12 @@
 //! about the shape and the promises of the API; `explanations` has real DPEs and real guest agents,
 //! and the end-to-end tests run all of it on a real systemd.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod documents;
 mod events;
 mod explanations;

@@ -2,8 +2,9 @@
 
 use md5::{Digest as _, Md5};
 
-use super::{operations, parameters, scalar};
+use super::{operations, parameters};
 use crate::model::{Cluster, NodeId, ResourceId, Table, Task};
+use crate::scalar;
 use crate::xml::{Element, escape_attribute};
 
 /// How a history entry compares with the configuration.
@@ -149,7 +150,7 @@ fn calculate(
         };
         let feature_set = list("crm_feature_set")
             .or(cluster.options.feature_set.as_deref())
-            .unwrap_or(crate::FEATURE_SET);
+            .unwrap_or(crate::model::FEATURE_SET);
         let is_old = scalar::compare_versions(feature_set, "3.16.0").is_lt();
         let is_fence_device = cluster.resource(resource).fence_device;
         let is_public = |name: &str| {
