@@ -2,7 +2,7 @@
 //! it draws or repels it, or influences its role.
 
 use super::{assign_resource, collective_primaries, merge};
-use crate::explain::Cause;
+use crate::model::Cause;
 use crate::model::{
     AttributeLookup, Cluster, Colocation, ColocationId, Level, NodeId, ResourceId, Role, Score,
     Variant, same_value,

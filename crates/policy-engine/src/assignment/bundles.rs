@@ -3,8 +3,8 @@
 use super::commit::set_unassigned;
 use super::instances::Limits;
 use super::{assign_resource, dump, instance_order, instances};
-use crate::configuration::constraints::colocation;
-use crate::explain::Cause;
+use crate::constraints::colocation;
+use crate::model::Cause;
 use crate::model::{Cluster, Colocation, NodeId, Replica, ResourceId, Score};
 use crate::status::failures;
 

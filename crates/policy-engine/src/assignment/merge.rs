@@ -7,8 +7,8 @@ use std::cmp::Ordering;
 use super::colocations;
 use super::shift::Shift;
 use super::sums::Wishes;
-use crate::configuration::constraints::colocation::Side;
-use crate::explain::Cause;
+use crate::constraints::colocation::Side;
+use crate::model::Cause;
 use crate::model::{
     Cluster, Colocation, ColocationId, NodeEntry, NodeId, NodeTable, ResourceId, Score,
 };

@@ -2,7 +2,7 @@
 
 use super::commit::{Commitment, commit};
 use super::{apply, assign_resource, candidates, colocations, dump, merge, utilization};
-use crate::explain::{Cause, Choice};
+use crate::model::{Cause, Choice};
 use crate::model::{
     Cluster, ColocationId, NodeId, PlacementStrategy, QuorumPolicy, ResourceId, Role, Score,
 };

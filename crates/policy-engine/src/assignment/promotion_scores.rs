@@ -4,8 +4,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use crate::configuration::scalar;
-use crate::explain::Cause;
+use crate::model::Cause;
 use crate::model::{
     AttributeLookup, Cluster, Host, NodeId, NodeSet, Resource, ResourceId, Score, Text, Variant,
     base_name,
@@ -110,7 +109,7 @@ impl PromotionScores {
         if !self.applies(cluster, id, node) {
             return None;
         }
-        let score = scalar::score(value, &cluster.options).unwrap_or(Score::ZERO);
+        let score = cluster.options.score(value).unwrap_or(Score::ZERO);
         Some(score.0)
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::merge_memory::{Key, MergeMemory, Sum};
 use super::shift::Shift;
 use super::{colocations, merge, wishes};
-use crate::configuration::constraints::colocation::Side;
+use crate::constraints::colocation::Side;
 use crate::model::{AttributeLookup, Cluster, Colocation, ColocationId, ResourceId, Score};
 
 /// How much work the merges of a run may be, counted in scores of nodes: the paths through

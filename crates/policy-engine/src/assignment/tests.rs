@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::merge::{Mode, merge, run};
 use crate::model::{Cluster, ColocationId, NodeId, ResourceId, RunOptions, Score};
-use crate::{Cib, assignment, configuration, load, ordering, schedule};
+use crate::{Cib, assignment, constraints, load, schedule};
 
 const NODES: usize = 4;
 
@@ -101,9 +101,9 @@ fn cib(nodes: usize, standby: Option<usize>, resources: &str, constraints: &str)
 fn unassigned(xml: &str) -> Cluster {
     let cib = Cib::parse(xml).expect("the CIB is well-formed");
     let mut cluster = load(&cib, NOW, RunOptions::default());
-    configuration::constraints::unpack(&mut cluster);
+    constraints::unpack(&mut cluster);
     assignment::apply_criteria(&mut cluster);
-    ordering::internal::unpack(&mut cluster);
+    constraints::built_in::unpack(&mut cluster);
     let available = cluster.nodes.iter().filter(|node| node.is_available());
     assert!(available.count() + 1 >= cluster.nodes.len());
     cluster

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use super::apply::{Effect, effect};
 use super::colocations;
 use super::utilization::amounts;
-use crate::configuration::constraints::colocation::Side;
+use crate::constraints::colocation::Side;
 use crate::model::{Amounts, Cluster, ColocationId, Resource, ResourceId, Score, Text, Variant};
 
 /// The sets that are remembered during assignment.

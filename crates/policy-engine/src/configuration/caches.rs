@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::digests::Digests;
-use super::operations::{OperationOptions, OptionsKey};
+use super::operations::OptionsKey;
+use crate::model::OperationOptions;
 use crate::model::{NodeId, ResourceId, Score, Table, Task, Text};
 use crate::xml::ElementId;
 

@@ -4,8 +4,9 @@
 
 use rustc_hash::FxHashSet;
 
-use super::nvset::{self, NvSet};
+use super::nvset;
 use super::rules::RuleContext;
+use crate::model::NvSet;
 use crate::model::{Agent, Arc, Cluster, Table, Task, Text};
 
 /// What defaults may depend on; nothing if none of them has a rule.

@@ -1,10 +1,12 @@
 //! From definitions to resources (scheduler-spec/01 §11, §15).
 
-use super::definition::{Content, Definition, Invalid, report};
+use super::definition::{Invalid, report};
 use super::nvset;
 use super::rules::RuleContext;
-use super::{bundles, clones, remote, scalar, settings};
+use super::{bundles, clones, remote, settings};
 use crate::model::*;
+use crate::model::{Content, Definition};
+use crate::scalar;
 
 /// Steps A4 and A5: remote and guest nodes, all resources, links, sorting by priority.
 pub(super) fn unpack_section(cluster: &mut Cluster) {

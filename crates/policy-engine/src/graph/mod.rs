@@ -7,6 +7,7 @@ mod describe;
 mod select;
 mod xml;
 
+use crate::configuration::digests;
 use crate::model::{Cluster, Text};
 pub use xml::write;
 
@@ -133,4 +134,14 @@ impl GraphAction {
 pub fn build(cluster: &mut Cluster) -> TransitionGraph {
     let selected = select::select(cluster);
     describe::describe(cluster, &selected)
+}
+
+/// The digest that an executor records as `op-digest` with the result of an action of the graph.
+pub fn operation_digest(action: &GraphAction) -> String {
+    digests::of_attributes(
+        action
+            .attributes
+            .iter()
+            .map(|(name, value)| (&**name, &**value)),
+    )
 }

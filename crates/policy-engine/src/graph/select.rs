@@ -1,8 +1,9 @@
 //! Which actions get a synapse, in which order, with which inputs (scheduler-spec/05 §15.1, §15.4).
 
-use crate::actions::{create, notifications};
+use crate::actions::notifications;
 use crate::model::*;
 use crate::ordering::{inputs, marks};
+use crate::transition::actions;
 
 /// A selected action with its inputs, ascending.
 pub(super) type Selected = Vec<(ActionId, Vec<ActionId>)>;
@@ -14,7 +15,7 @@ pub(super) fn select(cluster: &mut Cluster) -> Selected {
         add_resource(cluster, top, &mut selected);
     }
     if maintenance_changed(cluster).next().is_some() {
-        let action = create::singleton(
+        let action = actions::singleton(
             cluster,
             Task::MaintenanceNodes.name(),
             Task::MaintenanceNodes,

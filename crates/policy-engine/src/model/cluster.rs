@@ -7,7 +7,6 @@ use smallvec::SmallVec;
 
 use super::*;
 use crate::configuration::caches::Caches;
-use crate::configuration::nvset::NvSet;
 use crate::xml::{Document, ElementId};
 
 /// Names that one name stands for, each once, in order.
@@ -76,7 +75,7 @@ pub struct Cluster {
     /// Earliest instant later than now at which something may change.
     pub recheck_by: Cell<Option<i64>>,
     /// What was decided and why, if `run.explain`.
-    pub journal: Option<Box<crate::explain::Journal>>,
+    pub journal: Option<Box<Journal>>,
     /// How often a resource was committed to a node, or taken from one (assignment).
     pub commitments: u64,
     /// How much work the merging of dependents' wishes may still be (assignment).

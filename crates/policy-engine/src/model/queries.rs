@@ -344,3 +344,33 @@ pub fn base_name(id: &str) -> &str {
         _ => id,
     }
 }
+
+/// The instance number: the integer after the last `:` of the id, else after the last `-`.
+pub fn instance_number(id: &str) -> i64 {
+    let (_, number) = id
+        .rsplit_once(':')
+        .or_else(|| id.rsplit_once('-'))
+        .unwrap_or_default();
+    crate::scalar::integer(number).unwrap_or(0)
+}
+
+impl Cluster {
+    /// Sorts the instance list of a clone by instance number (04 §5, points 1 and 4).
+    pub fn sort_by_number(&mut self, clone: ResourceId) {
+        let mut children = std::mem::take(&mut self.resource_mut(clone).children);
+        children.sort_by_cached_key(|id| instance_number(&self.resource(*id).id));
+        self.resource_mut(clone).children = children;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::instance_number;
+
+    #[test]
+    fn instance_numbers_are_behind_the_last_colon_or_dash() {
+        assert_eq!(instance_number("a-1:12"), 12);
+        assert_eq!(instance_number("web-docker-3"), 3);
+        assert_eq!(instance_number("plain"), 0);
+    }
+}

@@ -3,7 +3,6 @@
 //! Each field names its writers; everything else only reads it.
 
 use super::*;
-use crate::configuration::nvset::NvSet;
 
 /// A resource's class, provider and type.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

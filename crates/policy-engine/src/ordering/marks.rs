@@ -8,8 +8,8 @@
 use rustc_hash::FxHashMap;
 
 use super::parts::{self, Kind, Wanted};
-use crate::actions::create;
 use crate::model::*;
+use crate::transition::actions;
 
 /// The marks of an action that take part in propagation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -220,7 +220,7 @@ fn of_instances(
     let (mut required, mut runnable) = (false, false);
     for instance in instances {
         let only = node.filter(|_| cluster.resource(*instance).is_primitive());
-        let Some(action) = create::newest_task(cluster, *instance, &task, only) else {
+        let Some(action) = actions::newest_task(cluster, *instance, &task, only) else {
             continue;
         };
         let of_instance = of_variant(cluster, action, node);

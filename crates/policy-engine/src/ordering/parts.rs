@@ -7,8 +7,8 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::actions::create;
 use crate::model::*;
+use crate::transition::actions;
 
 /// A kind of action of which a child may have one, or (the last) may lack one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -92,7 +92,7 @@ pub fn any(cluster: &mut Cluster, collective: ResourceId, kind: Kind, wanted: &W
 }
 
 fn is_kind(cluster: &Cluster, child: ResourceId, kind: Kind, wanted: &Wanted) -> bool {
-    let action = create::newest_task(cluster, child, &wanted.task, wanted.node);
+    let action = actions::newest_task(cluster, child, &wanted.task, wanted.node);
     let action = action.map(|action| cluster.action(action));
     match kind {
         Kind::Required => action.is_some_and(|action| !action.optional),

@@ -5,10 +5,11 @@
 //! evaluation decides which reason is set first, so it must stay as it is.
 
 use super::parts::{self, Kind, Wanted};
-use super::{link, marks, update};
-use crate::actions::create;
+use super::{marks, update};
 use crate::assignment::colocations;
 use crate::model::*;
+use crate::transition::actions;
+use crate::transition::orderings::link;
 
 /// Which side of a link changed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -165,7 +166,7 @@ fn remap(cluster: &Cluster, first: ActionId, resource: ResourceId) -> ActionId {
     } else {
         OperationKey::once(completion)
     };
-    create::newest_key(cluster, resource, &key).unwrap_or(first)
+    actions::newest_key(cluster, resource, &key).unwrap_or(first)
 }
 
 /// What depends on a start or promote that cannot happen cannot happen either (§13.6, 04 §8.10).

@@ -1,13 +1,13 @@
 //! Applying one link (scheduler-spec/05 §13.4, §13.5, 04 §12.3): each flag of the link is one kind
 //! of influence.
 
-use super::link;
 use super::marks::{self, Marks};
 use super::parts;
 use super::propagate::{Changed, evaluate, evaluate_after};
-use crate::actions::create;
 use crate::assignment::{self, instances};
 use crate::model::*;
+use crate::transition::actions;
+use crate::transition::orderings::link;
 
 /// One influence to apply.
 #[derive(Clone, Copy)]
@@ -172,7 +172,7 @@ fn update(
                 return changed;
             }
             for child in cluster.resource(resource).children.clone() {
-                if let Some(action) = create::newest_task(cluster, child, &task, influence.node) {
+                if let Some(action) = actions::newest_task(cluster, child, &task, influence.node) {
                     changed.also(update(cluster, child, first, action, influence));
                 }
             }
@@ -379,7 +379,7 @@ fn update_collective(
         return changed;
     }
     for instance in instances {
-        let Some(action) = create::newest_task(cluster, instance, &task, influence.node) else {
+        let Some(action) = actions::newest_task(cluster, instance, &task, influence.node) else {
             continue;
         };
         if !marks::of_variant(cluster, action, influence.node).runnable {
@@ -489,7 +489,7 @@ fn instance_action(
     side: PairSide,
 ) -> Option<ActionId> {
     if !cluster.resource(instance).replica_container {
-        return create::newest_task(cluster, instance, task, node);
+        return actions::newest_task(cluster, instance, task, node);
     }
     let inside = match side {
         PairSide::First => !matches!(task, Task::Stop | Task::Stopped),
@@ -504,7 +504,7 @@ fn instance_action(
         .replica_of(instance)
         .and_then(|(_, replica)| replica.child);
     match child {
-        Some(child) if inside => create::newest_task(cluster, child, task, None),
-        _ => create::newest_task(cluster, instance, task, node),
+        Some(child) if inside => actions::newest_task(cluster, child, task, None),
+        _ => actions::newest_task(cluster, instance, task, node),
     }
 }

@@ -3,10 +3,10 @@
 //!
 //! [`transition`] evaluates it, [`lines`] writes it.
 
-use crate::actions::create::find_all;
 use crate::model::{
     Action, ActionId, Cluster, NodeId, OperationKey, ResourceId, Role, Task, Text, Variant,
 };
+use crate::transition::actions::find_all;
 
 /// One thing that changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
