@@ -19,7 +19,7 @@ use crate::model::{Amounts, Cluster, ColocationId, Resource, ResourceId, Score, 
 
 /// The sets that are remembered during assignment.
 #[derive(Debug, Default)]
-pub struct Sets {
+pub(super) struct Sets {
     sets: Vec<Set>,
     /// Members of sets, each with the position of its set.
     set_of: FxHashMap<ResourceId, usize>,
@@ -29,7 +29,7 @@ pub struct Sets {
 
 impl Sets {
     /// Forgets the set of a resource, because a colocation is new or means something else now.
-    pub fn forget(&mut self, member: ResourceId) {
+    pub(super) fn forget(&mut self, member: ResourceId) {
         let Some(position) = self.set_of.get(&member).copied() else {
             return;
         };
