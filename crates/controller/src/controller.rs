@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use cpe_status::{DpeState, TransitionStatus};
+
 use crate::cib;
 use crate::decision::Asked;
 use crate::durable::{Durable, Store};
@@ -13,7 +15,6 @@ use crate::input::{Input, Refusal};
 use crate::liveness::{Assembly, Life};
 use crate::sabotage::Sabotage;
 use crate::spec::Spec;
-use crate::status::TransitionStatus;
 use crate::time::{SECOND, Time};
 use crate::transition::Transition;
 
@@ -67,7 +68,7 @@ pub struct Controller {
     event_counter: u64,
     /// When it was last called.
     pub(crate) last_time: Time,
-    told_status: (&'static str, String),
+    told_status: (DpeState, String),
     pub(crate) effects: Effects,
     queue: VecDeque<Effect>,
     sabotage: Option<Sabotage>,
@@ -133,7 +134,7 @@ impl Controller {
             ended: false,
             event_counter: 0,
             last_time: now,
-            told_status: ("empty", String::new()),
+            told_status: (DpeState::Empty, String::new()),
             effects: Vec::new(),
             queue: VecDeque::new(),
             sabotage: None,

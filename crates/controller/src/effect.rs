@@ -1,5 +1,6 @@
 //! What the controller wants done.
 
+use cpe_status::DpeState;
 use serde::{Deserialize, Serialize};
 
 use crate::decision::Question;
@@ -83,9 +84,8 @@ pub enum Effect {
     },
     /// The state or its summary changed.
     StatusChanged {
-        /// The state, in one word: `empty`, `loading`, `active`, `degraded`, `failed`, `unloading`,
-        /// `unloaded`.
-        state: &'static str,
+        /// The state.
+        state: DpeState,
         /// One line for people.
         summary: String,
     },

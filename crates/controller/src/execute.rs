@@ -1,5 +1,6 @@
 //! From a decision to operations in guests: carries the policy engine's graph out.
 
+use cpe_status::{TransitionState, TransitionStatus};
 use policy_engine::ActionKind;
 
 use crate::controller::Controller;
@@ -9,7 +10,6 @@ use crate::history::starts;
 use crate::instruct::number;
 use crate::liveness::Life;
 use crate::operation::{Operation, Record, RecordState};
-use crate::status::TransitionStatus;
 use crate::time::{MS, SECOND, Time};
 
 /// An agent has this much longer than the operation's own timeout to tell its result. Microseconds.
@@ -414,9 +414,9 @@ impl Controller {
         self.last_transition = Some(TransitionStatus {
             number: transition.number,
             state: if aborted.is_some() {
-                "aborted"
+                TransitionState::Aborted
             } else {
-                "completed"
+                TransitionState::Completed
             },
             started: transition.started_wall_us,
             completed: now.wall_us,

@@ -75,11 +75,11 @@
 //!     pub fn handle(&mut self, now: Time, input: Input) -> Result<(), Refusal>;
 //!     pub fn poll_effect(&mut self) -> Option<Effect>;
 //!     pub fn deadline(&self) -> Option<u64>;                                           // boot time, µs
-//!     pub fn status(&self, now: Time) -> Status;                                       // GetStatus (serialise it)
+//!     pub fn status(&self, now: Time) -> DeploymentStatus;                                       // GetStatus (serialise it)
 //!     pub fn input(&self, now: Time) -> String;                                        // GetInput: the CIB
 //!     pub fn plan(&self, now: Time, document: &str) -> Result<PlanQuestion, Refusal>;  // nothing is done
 //!     pub fn document(&self) -> Option<(&str, u64)>;                                   // GetDocument
-//!     pub fn state(&self) -> &'static str;  generation(&self) -> u64;  epoch(&self) -> u64;
+//!     pub fn state(&self) -> DpeState;  generation(&self) -> u64;  epoch(&self) -> u64;
 //! }
 //! ```
 
@@ -110,7 +110,6 @@ mod sabotage;
 mod services;
 mod spec;
 mod stall;
-mod status;
 mod time;
 mod transition;
 
@@ -127,8 +126,4 @@ pub use operation::{
 };
 pub use plan::PlanQuestion;
 pub use sabotage::Sabotage;
-pub use status::{
-    AssemblyStatus, FailureStatus, Plan, PlanAction, RunningAction, ServiceStatus, Status,
-    TransitionStatus,
-};
 pub use time::Time;

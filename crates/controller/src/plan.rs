@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cpe_status::{Plan, PlanAction, PlanBasis};
 use policy_engine::model::{NodeId, ResourceId, Role, Task};
 use policy_engine::{ActionKind, Cib, RunOptions, Schedule};
 
@@ -11,7 +12,6 @@ use crate::decision::goal;
 use crate::history::History;
 use crate::input::Refusal;
 use crate::spec::Spec;
-use crate::status::{Plan, PlanAction};
 use crate::time::Time;
 
 /// The question what a document would bring. As with [`Question`](crate::Question), a shell has it
@@ -90,7 +90,11 @@ impl Controller {
             plan: Plan {
                 deployment: self.name.clone(),
                 generation: self.generation(),
-                basis: if live { "live" } else { "empty" },
+                basis: if live {
+                    PlanBasis::Live
+                } else {
+                    PlanBasis::Empty
+                },
                 warnings: self.warnings(&spec),
                 ..Plan::default()
             },

@@ -1,40 +1,41 @@
 //! What the controller says about itself: state, summary, status.
 
+use cpe_status::{
+    AssemblyState, AssemblyStatus, DeploymentStatus, DpeState, FailureStatus, RunningAction,
+    ServiceState, ServiceStatus, TransitionState, TransitionStatus,
+};
+
 use crate::controller::Controller;
 use crate::durable::Announced;
 use crate::execute::Work;
 use crate::history::Activity;
 use crate::liveness::{Assembly, Life};
 use crate::operation::RecordState;
-use crate::status::{
-    AssemblyStatus, FailureStatus, RunningAction, ServiceStatus, Status, TransitionStatus,
-};
 use crate::time::Time;
 
 impl Controller {
-    /// The state in one word: `empty`, `loading`, `active`, `degraded`, `failed`, `unloading`,
-    /// `unloaded`.
-    pub fn state(&self) -> &'static str {
+    /// The state.
+    pub fn state(&self) -> DpeState {
         if self.has_ended() {
-            return "unloaded";
+            return DpeState::Unloaded;
         }
         let Some(loaded) = &self.store.loaded else {
-            return "empty";
+            return DpeState::Empty;
         };
         if loaded.unload.is_some() {
-            return "unloading";
+            return DpeState::Unloading;
         }
         if self.load_error.is_some() || self.engine_error.is_some() {
-            return "failed";
+            return DpeState::Failed;
         }
         if !self.everything_known() {
-            return "loading";
+            return DpeState::Loading;
         }
         match self.store.deployment.announced {
-            Announced::Nothing => "loading",
-            Announced::Active => "active",
-            Announced::Degraded => "degraded",
-            Announced::Failed => "failed",
+            Announced::Nothing => DpeState::Loading,
+            Announced::Active => DpeState::Active,
+            Announced::Degraded => DpeState::Degraded,
+            Announced::Failed => DpeState::Failed,
         }
     }
 
@@ -118,15 +119,15 @@ impl Controller {
     }
 
     /// What runs where, what failed, what is being done about it.
-    pub fn status(&self, now: Time) -> Status {
-        Status {
+    pub fn status(&self, now: Time) -> DeploymentStatus {
+        DeploymentStatus {
             name: self.name.clone(),
             uuid: self
                 .spec
                 .as_ref()
                 .map(|spec| spec.uuid.clone())
                 .unwrap_or_default(),
-            state: self.state(),
+            state: self.state().into(),
             summary: self.summary(now),
             generation: self.generation(),
             epoch: self.epoch(),
@@ -159,19 +160,29 @@ impl Controller {
         let (state, reason) = match (assembly.life, &assembly.fence) {
             (_, Some(fence)) => {
                 let phase = self.fence_phase_text(fence, &assembly.spec.fencing, now);
-                ("fencing", format!("{}: {phase}", fence.reason))
+                (AssemblyState::Fencing, format!("{}: {phase}", fence.reason))
             }
-            (Life::Unknown { .. }, _) => ("unknown", "its agent was not heard of yet".into()),
-            (Life::Lost, _) => ("lost", "no heartbeats".into()),
+            (Life::Unknown { .. }, _) => (
+                AssemblyState::Unknown,
+                "its agent was not heard of yet".into(),
+            ),
+            (Life::Lost, _) => (AssemblyState::Lost, "no heartbeats".into()),
             (Life::Safe, _) if assembly.spec.address.is_none() => (
-                "offline",
+                AssemblyState::Offline,
                 "the document gives no address for its agent".into(),
             ),
-            (Life::Safe, _) => ("offline", "it was made safe; waiting for its agent".into()),
-            (Life::Online | Life::Missed, _) if facts.standby => ("standby", String::new()),
-            (Life::Online | Life::Missed, _) if maintenance => ("maintenance", String::new()),
-            (Life::Missed, _) => ("online", "its heartbeats are late".into()),
-            (Life::Online, _) => ("online", String::new()),
+            (Life::Safe, _) => (
+                AssemblyState::Offline,
+                "it was made safe; waiting for its agent".into(),
+            ),
+            (Life::Online | Life::Missed, _) if facts.standby => {
+                (AssemblyState::Standby, String::new())
+            }
+            (Life::Online | Life::Missed, _) if maintenance => {
+                (AssemblyState::Maintenance, String::new())
+            }
+            (Life::Missed, _) => (AssemblyState::Online, "its heartbeats are late".into()),
+            (Life::Online, _) => (AssemblyState::Online, String::new()),
         };
         AssemblyStatus {
             name: name.to_owned(),
@@ -212,10 +223,11 @@ impl Controller {
                 service: service.id.clone(),
                 agent: service.agent.clone(),
                 assembly: String::new(),
-                state: "stopped",
+                state: ServiceState::Stopped,
                 since: facts.since,
                 failures: count.min(1_000_000),
                 reason: facts.failed.clone().unwrap_or_default(),
+                pid: None,
             };
             let before = statuses.len();
             for (name, assembly) in &self.assemblies {
@@ -230,10 +242,10 @@ impl Controller {
             }
             if statuses.len() == before {
                 let state = match () {
-                    () if !self.everything_known() => "unknown",
-                    () if facts.unrecoverable => "blocked",
-                    () if facts.failed.is_some() => "failed",
-                    () => "stopped",
+                    () if !self.everything_known() => ServiceState::Unknown,
+                    () if facts.unrecoverable => ServiceState::Blocked,
+                    () if facts.failed.is_some() => ServiceState::Failed,
+                    () => ServiceState::Stopped,
                 };
                 statuses.push(ServiceStatus { state, ..base });
             }
@@ -263,7 +275,7 @@ impl Controller {
         });
         Some(TransitionStatus {
             number: transition.number,
-            state: "running",
+            state: TransitionState::Running,
             started: transition.started_wall_us,
             completed: 0,
             actions: counts.actions,
@@ -301,7 +313,7 @@ impl Controller {
 }
 
 /// The state of a service in one assembly. `None`: it is not there.
-fn instance_state(assembly: &Assembly, resource: &str, unmanaged: bool) -> Option<&'static str> {
+fn instance_state(assembly: &Assembly, resource: &str, unmanaged: bool) -> Option<ServiceState> {
     if !matches!(assembly.life, Life::Online | Life::Missed) {
         return None;
     }
@@ -311,14 +323,14 @@ fn instance_state(assembly: &Assembly, resource: &str, unmanaged: bool) -> Optio
         .find(|r| r.state == RecordState::Pending)
         .map(|r| r.operation.action.as_str());
     match (assembly.history.activity(resource), pending) {
-        (_, Some("start" | "migrate_from")) => Some("starting"),
+        (_, Some("start" | "migrate_from")) => Some(ServiceState::Starting),
         (Some(Activity::Active | Activity::Failed), Some("stop" | "migrate_to")) => {
-            Some("stopping")
+            Some(ServiceState::Stopping)
         }
-        (Some(Activity::Active), _) if unmanaged => Some("unmanaged"),
-        (Some(Activity::Active), _) if promoted(records) => Some("promoted"),
-        (Some(Activity::Active), _) => Some("started"),
-        (Some(Activity::Failed), _) => Some("failed"),
+        (Some(Activity::Active), _) if unmanaged => Some(ServiceState::Unmanaged),
+        (Some(Activity::Active), _) if promoted(records) => Some(ServiceState::Promoted),
+        (Some(Activity::Active), _) => Some(ServiceState::Started),
+        (Some(Activity::Failed), _) => Some(ServiceState::Failed),
         (Some(Activity::Inactive) | None, _) => None,
     }
 }

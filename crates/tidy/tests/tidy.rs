@@ -51,15 +51,18 @@ macro_rules! rules {
 rules! {
     citations
     comment_width
+    crate_map
     crate_names
     dependencies
     file_headers
+    floors
     function_length
     imports
     links
     machine_paths
     measurements
     named_paths
+    pure_crates
     reachable
     retired_words
     scripts

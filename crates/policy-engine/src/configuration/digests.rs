@@ -5,7 +5,7 @@ use md5::{Digest as _, Md5};
 use super::{caches, operations, parameters};
 use crate::model::{Cluster, NodeId, ResourceId, Table, Task};
 use crate::scalar;
-use crate::xml::{Element, escape_attribute};
+use crate::xml::{Element, Writer};
 
 /// How a history entry compares with the configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -216,17 +216,11 @@ fn is_fencing_parameter(name: &str) -> bool {
 pub fn of_parameters<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut sorted: Vec<_> = parameters.into_iter().collect();
     sorted.sort_unstable();
-    let mut text = String::from(" <parameters");
-    for (name, value) in sorted {
-        text.push(' ');
-        text.push_str(name);
-        text.push_str("=\"");
-        escape_attribute(value, &mut text);
-        text.push('"');
-    }
-    text.push_str("/>\n");
+    let mut xml = Writer::new();
+    xml.verbatim(" ");
+    xml.open("parameters").attributes(sorted).close();
     let mut hex = String::with_capacity(32);
-    for byte in Md5::digest(text.as_bytes()) {
+    for byte in Md5::digest(xml.finish().as_bytes()) {
         for digit in [byte >> 4, byte & 15] {
             hex.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
         }
