@@ -97,8 +97,8 @@ impl Cib {
 
     /// The CIB as XML text.
     pub fn to_xml(&self) -> String {
-        let mut out = String::new();
-        xml::write_element(self.document.root(), 0, &mut out);
-        out
+        let mut xml = xml::Writer::new();
+        xml.element(self.document.root());
+        xml.finish()
     }
 }

@@ -14,9 +14,8 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
-use policy_engine::xml::escape_attribute;
+use policy_engine::xml::Writer;
 
 use crate::machines::facts::FailureFacts;
 use crate::machines::history::{self, History};
@@ -77,38 +76,40 @@ pub(crate) struct Input<'a> {
 
 /// Writes the CIB.
 pub(crate) fn write(input: &Input<'_>) -> String {
-    let mut out = String::with_capacity(input.configuration.len() * 2 + 1024);
-    let _ = writeln!(
-        out,
-        "<cib crm_feature_set=\"{FEATURE_SET}\" validate-with=\"pacemaker-3.7\" have-quorum=\"1\" epoch=\"1\" num_updates=\"0\" \
-         admin_epoch=\"0\" execution-date=\"{}\">",
-        input.now_s
-    );
-    configuration(input, &mut out);
-    out.push_str("\n<status>\n");
+    let mut xml = Writer::with_capacity(input.configuration.len() * 2 + 1024);
+    xml.open("cib")
+        .attribute("crm_feature_set", FEATURE_SET)
+        .attribute("validate-with", "pacemaker-3.7")
+        .attribute("have-quorum", "1")
+        .attribute("epoch", "1")
+        .attribute("num_updates", "0")
+        .attribute("admin_epoch", "0")
+        .attribute("execution-date", &input.now_s.to_string());
+    xml.verbatim(&configuration(input)).verbatim("\n");
+    xml.open("status");
     for node in &input.nodes {
-        node_state(node, input, &mut out);
+        node_state(node, input, &mut xml);
     }
-    out.push_str("</status>\n</cib>\n");
-    out
+    xml.finish()
 }
 
 /// The configuration, with the nodes that are no longer in it but not yet empty, and with what
 /// holds for this question only.
-fn configuration(input: &Input<'_>, out: &mut String) {
-    let mut retired = String::new();
+fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
+    let mut retired = Writer::new();
     for node in input.nodes.iter().filter(|node| node.retired) {
-        retired.push_str("<node");
-        attribute("id", node.name, &mut retired);
-        attribute("uname", node.name, &mut retired);
-        retired.push_str("/>");
+        retired
+            .open("node")
+            .attribute("id", node.name)
+            .attribute("uname", node.name)
+            .close();
     }
     let mut text = Cow::Borrowed(input.configuration);
-    append(&mut text, "nodes", &retired);
+    append(&mut text, "nodes", &retired.finish());
     if !input.live_migration {
         append(&mut text, "crm_config", NO_LIVE_MIGRATION);
     }
-    out.push_str(&text);
+    text
 }
 
 /// Puts elements at the end of a section of the configuration.
@@ -125,30 +126,25 @@ fn append(text: &mut Cow<'_, str>, section: &str, elements: &str) {
     }
 }
 
-fn node_state(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
+fn node_state(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>) {
     let (member, process, join, expected) = match node.state {
         NodeState::Online => ("true", "online", "member", "member"),
         NodeState::Lost => ("false", "offline", "down", "member"),
         NodeState::Safe => ("false", "offline", "down", "down"),
         NodeState::Unknown => ("true", "offline", "down", "down"),
     };
-    out.push_str("  <node_state");
-    for (name, value) in [
+    xml.open("node_state").attributes([
         ("id", node.name),
         ("uname", node.name),
         ("in_ccm", member),
         ("crmd", process),
         ("join", join),
         ("expected", expected),
-    ] {
-        attribute(name, value, out);
-    }
-    out.push_str(">\n");
-    transient_attributes(node, input, out);
+    ]);
+    transient_attributes(node, input, xml);
     if node.state != NodeState::Safe {
-        out.push_str("    <lrm");
-        attribute("id", node.name, out);
-        out.push_str("><lrm_resources>\n");
+        xml.open("lrm").attribute("id", node.name);
+        xml.open("lrm_resources");
         for (resource, records) in node.history.resources() {
             let failure = input
                 .failures
@@ -159,11 +155,12 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
             if let Some(last) = cleaned_up.filter(|_| node.state == NodeState::Online) {
                 disbelieve(&mut records, last, named);
             }
-            lrm_resource(node.name, resource, &records, failure, input.now_s, out);
+            lrm_resource(node.name, resource, &records, failure, input.now_s, xml);
         }
-        out.push_str("    </lrm_resources></lrm>\n");
+        xml.close();
+        xml.close();
     }
-    out.push_str("  </node_state>\n");
+    xml.close();
 }
 
 /// Leaves out what a clean-up says not to believe: see `cleanup.rs`.
@@ -177,7 +174,7 @@ fn disbelieve(records: &mut Vec<&Record>, last: u32, named: bool) {
     }
 }
 
-fn transient_attributes(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
+fn transient_attributes(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>) {
     let mut attributes: Vec<(String, String)> = Vec::new();
     let flags = [
         ("standby", node.standby || node.retired),
@@ -216,19 +213,18 @@ fn transient_attributes(node: &Node<'_>, input: &Input<'_>, out: &mut String) {
     if attributes.is_empty() {
         return;
     }
-    out.push_str("    <transient_attributes");
-    attribute("id", node.name, out);
-    out.push_str("><instance_attributes");
-    attribute("id", &format!("status-{}", node.name), out);
-    out.push_str(">\n");
+    xml.open("transient_attributes").attribute("id", node.name);
+    xml.open("instance_attributes")
+        .attribute("id", &format!("status-{}", node.name));
     for (name, value) in &attributes {
-        out.push_str("      <nvpair");
-        attribute("id", &format!("status-{}-{name}", node.name), out);
-        attribute("name", name, out);
-        attribute("value", value, out);
-        out.push_str("/>\n");
+        xml.open("nvpair")
+            .attribute("id", &format!("status-{}-{name}", node.name))
+            .attribute("name", name)
+            .attribute("value", value)
+            .close();
     }
-    out.push_str("    </instance_attributes></transient_attributes>\n");
+    xml.close();
+    xml.close();
 }
 
 fn lrm_resource(
@@ -237,20 +233,18 @@ fn lrm_resource(
     records: &[&Record],
     failure: Option<&FailureFacts>,
     now_s: i64,
-    out: &mut String,
+    xml: &mut Writer<'_>,
 ) {
     let last_failure = failure.and_then(|facts| facts.last.as_ref());
     let Some(any) = records.first() else {
         return;
     };
-    out.push_str("      <lrm_resource");
-    attribute("id", resource, out);
-    attribute("class", &any.operation.class, out);
-    if !any.operation.provider.is_empty() {
-        attribute("provider", &any.operation.provider, out);
-    }
-    attribute("type", &any.operation.kind, out);
-    out.push_str(">\n");
+    let provider = Some(&*any.operation.provider).filter(|provider| !provider.is_empty());
+    xml.open("lrm_resource")
+        .attribute("id", resource)
+        .attribute("class", &any.operation.class)
+        .optional("provider", provider)
+        .attribute("type", &any.operation.kind);
 
     // A reload that went well says nothing about the role: it only changes the parameters by which
     // the resource runs.
@@ -284,7 +278,7 @@ fn lrm_resource(
                 .annotations
                 .clone_from(&reload.operation.annotations);
         }
-        entry(node, &format!("{resource}_last_0"), &last, None, out);
+        entry(node, &format!("{resource}_last_0"), &last, None, xml);
     }
     for record in complete().filter(|record| !single(record)) {
         let operation = &record.operation;
@@ -293,7 +287,7 @@ fn lrm_resource(
         if operation.action.starts_with("migrate_")
             || (operation.interval_ms > 0 && !record.failed())
         {
-            entry(node, &operation_key(record), record, None, out);
+            entry(node, &operation_key(record), record, None, xml);
         }
     }
     // What is under way is under way now: by its own time it might be older than a failure, or have
@@ -303,7 +297,7 @@ fn lrm_resource(
             0 => format!("{resource}_pending_{}", record.operation.action),
             _ => operation_key(record),
         };
-        entry(node, &id, record, Some(now_s + 1), out);
+        entry(node, &id, record, Some(now_s + 1), xml);
     }
     if let (Some(record), Some(facts)) = (last_failure, failure) {
         let counted = format!(
@@ -316,10 +310,10 @@ fn lrm_resource(
             &format!("{resource}_last_failure_0"),
             record,
             when,
-            out,
+            xml,
         );
     }
-    out.push_str("      </lrm_resource>\n");
+    xml.close();
 }
 
 /// `RESOURCE_ACTION_INTERVAL`.
@@ -332,7 +326,7 @@ fn operation_key(record: &Record) -> String {
 
 /// One history entry (05 §18.5). `when`: epoch seconds of the host, for failures, so that their
 /// expiry does not hang on a guest's clock, and for what is under way.
-fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, out: &mut String) {
+fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, xml: &mut Writer<'_>) {
     let operation = &record.operation;
     let pending = record.state == RecordState::Pending;
     let key = match TransitionKey::parse(&operation.id) {
@@ -355,37 +349,33 @@ fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, out: &mut Str
         "reload-agent" => "monitor",
         other => other,
     };
-    out.push_str("        <lrm_rsc_op");
-    attribute("id", id, out);
-    attribute(
-        "operation_key",
-        &format!("{}_{action}_{}", operation.resource, operation.interval_ms),
-        out,
-    );
-    attribute("operation", action, out);
-    attribute("crm-debug-origin", "dpe", out);
-    attribute("crm_feature_set", FEATURE_SET, out);
-    attribute("transition-key", &key, out);
-    attribute("transition-magic", &format!("{status}:{rc};{key}"), out);
-    attribute("exit-reason", &record.exit_reason, out);
-    attribute("on_node", node, out);
-    attribute("call-id", &call_id.to_string(), out);
-    attribute("rc-code", &rc.to_string(), out);
-    attribute("op-status", &status.to_string(), out);
-    attribute("interval", &operation.interval_ms.to_string(), out);
+    let operation_key = format!("{}_{action}_{}", operation.resource, operation.interval_ms);
     let change = if record.last_rc_change > 0 {
         record.last_rc_change
     } else {
         record.started
     };
     let change = when.unwrap_or_else(|| i64::try_from(change / 1_000_000).unwrap_or(0));
-    attribute("last-rc-change", &change.to_string(), out);
-    attribute("exec-time", &record.exec_ms.to_string(), out);
-    attribute("queue-time", &record.queue_ms.to_string(), out);
+    xml.open("lrm_rsc_op")
+        .attribute("id", id)
+        .attribute("operation_key", &operation_key)
+        .attribute("operation", action)
+        .attribute("crm-debug-origin", "dpe")
+        .attribute("crm_feature_set", FEATURE_SET)
+        .attribute("transition-key", &key)
+        .attribute("transition-magic", &format!("{status}:{rc};{key}"))
+        .attribute("exit-reason", &record.exit_reason)
+        .attribute("on_node", node)
+        .attribute("call-id", &call_id.to_string())
+        .attribute("rc-code", &rc.to_string())
+        .attribute("op-status", &status.to_string())
+        .attribute("interval", &operation.interval_ms.to_string())
+        .attribute("last-rc-change", &change.to_string())
+        .attribute("exec-time", &record.exec_ms.to_string())
+        .attribute("queue-time", &record.queue_ms.to_string());
     for name in [MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST] {
-        if let Some(value) = operation.annotations.get(name) {
-            attribute(name, value, out);
-        }
+        let value = operation.annotations.get(name).map(String::as_str);
+        xml.optional(name, value);
     }
     // Of operations once only: a recurring one with other parameters is simply begun anew.
     if let Some(names) = operation
@@ -399,16 +389,8 @@ fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, out: &mut Str
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()));
         let digest = policy_engine::parameters_digest(parameters.filter(|(name, _)| forces(name)));
-        attribute(FORCE_RESTART, names, out);
-        attribute("op-restart-digest", &digest, out);
+        xml.attribute(FORCE_RESTART, names)
+            .attribute("op-restart-digest", &digest);
     }
-    out.push_str("/>\n");
-}
-
-fn attribute(name: &str, value: &str, out: &mut String) {
-    out.push(' ');
-    out.push_str(name);
-    out.push_str("=\"");
-    escape_attribute(value, out);
-    out.push('"');
+    xml.close();
 }

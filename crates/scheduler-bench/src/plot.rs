@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 /// Measurements that belong together.
 #[derive(Clone, Debug)]
-pub(super) struct Series {
+pub(crate) struct Series {
     /// In the legend.
     pub name: &'static str,
     /// x and y, both above 0.
@@ -16,7 +16,7 @@ pub(super) struct Series {
 
 /// `y = factor × x^exponent`.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Power {
+pub(crate) struct Power {
     /// The exponent.
     pub exponent: f64,
     /// The factor.
@@ -24,7 +24,7 @@ pub(super) struct Power {
 }
 
 /// The power law that fits best: least squares of the logarithms.
-pub(super) fn fit(points: &[(f64, f64)]) -> Power {
+pub(crate) fn fit(points: &[(f64, f64)]) -> Power {
     let count = points.len() as f64;
     let logs: Vec<(f64, f64)> = points.iter().map(|(x, y)| (x.ln(), y.ln())).collect();
     let mean_x = logs.iter().map(|(x, _)| x).sum::<f64>() / count;
@@ -73,7 +73,7 @@ impl Axis {
 }
 
 /// Draws the series, each with the line that fits it.
-pub(super) fn draw(title: &str, x_name: &str, y_name: &str, series: &[Series]) -> String {
+pub(crate) fn draw(title: &str, x_name: &str, y_name: &str, series: &[Series]) -> String {
     let (left, right, top, bottom) = FIELD;
     let points = || series.iter().flat_map(|one| one.points.iter());
     let x = Axis::new(points().map(|point| point.0), left, right);

@@ -1,9 +1,9 @@
-//! Large inputs for measuring: many primitives (a fifth of them in groups of five), one fence
+//! Generated inputs for measuring: many primitives (a fifth of them in groups of five), one fence
 //! device, a colocation, an order and a location constraint per twenty stand-alone primitives.
 
 use std::fmt::Write;
 
-/// What state the cluster is in.
+/// The state that a generated cluster is in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     /// All nodes are online, nothing is known about resources: everything is probed and started.
@@ -13,7 +13,10 @@ pub enum State {
 }
 
 impl State {
-    /// Its word.
+    /// Every state.
+    pub const ALL: [State; 2] = [State::Fresh, State::Failed];
+
+    /// The state in a word.
     pub fn name(self) -> &'static str {
         match self {
             State::Fresh => "fresh",
@@ -28,7 +31,7 @@ const EMPTY_DIGEST: &str = "f2317cad3d54cec5d7d7aa7d0bf35cf8";
 /// Digest of a monitor with nothing but its timeout.
 const MONITOR_DIGEST: &str = "4811cef7f7f94e3a35a70be7916cb2fd";
 
-/// A CIB with so many nodes and resources.
+/// A CIB with this number of nodes and of primitives.
 pub fn cib(nodes: usize, resources: usize, state: State) -> String {
     let mut shape = Shape::new(nodes, resources);
     let mut out = String::new();
@@ -224,8 +227,8 @@ mod tests {
     use super::*;
 
     fn tasks(state: State, task: &str) -> usize {
-        let cib = Cib::parse(&cib(4, 50, state)).expect("a made CIB is readable");
-        let schedule = schedule(&cib, 1_700_000_000, RunOptions::default());
+        let cib = Cib::parse(&cib(4, 50, state)).expect("a generated CIB is readable");
+        let schedule = schedule(&cib, crate::NOW, RunOptions::default());
         let heads = schedule.graph.synapses.iter();
         heads
             .filter_map(|synapse| schedule.graph.head(synapse.action.id))

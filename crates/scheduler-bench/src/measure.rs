@@ -4,19 +4,23 @@ use std::io;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// What a process took.
+/// The cost of a process.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     /// From start to end.
     pub wall: Duration,
-    /// Highest resident memory seen, KiB. Sampled, so what is held only for milliseconds may be
-    /// missed.
+    /// Highest resident memory seen, in KiB. It is sampled: memory that is held only for
+    /// milliseconds may be missed.
     pub memory_kib: u64,
     /// It ended by itself with status 0.
     pub succeeded: bool,
 }
 
 /// Runs a command to its end, or kills it after `limit`.
+///
+/// # Errors
+///
+/// The command cannot be started, or the system lost it.
 pub fn run(command: &mut Command, limit: Duration) -> io::Result<Cost> {
     let started = Instant::now();
     let mut child = command
@@ -79,7 +83,7 @@ pub fn children_cpu() -> Duration {
     // on.
     const TICKS: u64 = 100;
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The program's name, in parentheses, may contain blanks; fields are counted behind it.
+    // The program's name, in parentheses, may contain blanks: count fields behind it.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     let ticks: u64 = fields
         .split_whitespace()
