@@ -2,10 +2,9 @@
 //! it draws or repels it, or influences its role.
 
 use super::{assign_resource, collective_primaries, merge};
-use crate::model::Cause;
 use crate::model::{
-    AttributeLookup, Cluster, Colocation, ColocationId, Level, NodeId, ResourceId, Role, Score,
-    Variant, same_value,
+    AttributeLookup, Cause, Cluster, Colocation, ColocationId, Level, NodeId, ResourceId, Role,
+    Score, Variant, same_value,
 };
 
 /// Applies a "this with" colocation to a dependent that is being placed; assigns the primary first

@@ -23,6 +23,7 @@
 
 mod apply;
 mod bundles;
+mod caches;
 mod candidates;
 mod clones;
 mod collective_primaries;
@@ -54,11 +55,8 @@ mod wishes;
 pub use commit::unassign_for_good;
 pub use criteria::apply_criteria;
 
-pub(crate) use merge_memory::MergeMemory;
-pub(crate) use sums::work_for;
-pub(crate) use together::Sets;
-
 use crate::model::{Cluster, Level, NodeId, PlacementStrategy, ResourceId, Variant};
+use merge_memory::MergeMemory;
 
 /// D3: assigns every resource; remote connections first, because remote nodes are only usable once
 /// their connection has a node.
@@ -81,8 +79,8 @@ pub fn assign(cluster: &mut Cluster) {
         }
     }
     utilization::finish(cluster);
-    *cluster.caches.merges.get_mut() = MergeMemory::default();
-    if cluster.work_left.get() == 0 {
+    *caches::of_mut(cluster).merges.get_mut() = MergeMemory::default();
+    if caches::work_left(cluster) == 0 {
         cluster.say(
             Level::Warning,
             "Colocations are too entangled: wishes of distant dependents were not considered; use fewer colocation constraints",

@@ -4,10 +4,9 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use crate::model::Cause;
 use crate::model::{
-    AttributeLookup, Cluster, Host, NodeId, NodeSet, Resource, ResourceId, Score, Text, Variant,
-    base_name,
+    AttributeLookup, Cause, Cluster, Host, NodeId, NodeSet, Resource, ResourceId, Score, Text,
+    Variant, base_name,
 };
 
 /// What the names of the attributes begin with.

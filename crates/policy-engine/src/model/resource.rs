@@ -221,6 +221,8 @@ pub struct Resource {
     pub actions: ActionList,
     /// Changes of its children's actions (`Cluster::set_optional`, `set_runnable`, `note_action`).
     pub child_actions: ChildActions,
+    /// When it was noted last that it may have changed (`Cluster::resource_mut`).
+    pub changed_in: u32,
     /// Being restarted (only during 05 §5.3).
     pub restarting: bool,
     /// Definition changed so that a reload suffices.
@@ -306,6 +308,7 @@ impl Resource {
             promotion_priority: 0,
             actions: ActionList::default(),
             child_actions: ChildActions::default(),
+            changed_in: 0,
             restarting: false,
             reload: false,
             stop_unexpected: false,
