@@ -3,14 +3,11 @@
 use cpe_status::{TransitionState, TransitionStatus};
 use policy_engine::ActionKind;
 
-use crate::controller::Controller;
-use crate::effect::Effect;
-use crate::event::Kind;
-use crate::history::starts;
-use crate::instruct::number;
-use crate::liveness::Life;
-use crate::operation::{Operation, Record, RecordState};
-use crate::time::{MS, SECOND, Time};
+use super::Controller;
+use super::liveness::Life;
+use super::operation_for::number;
+use crate::machines::history::starts;
+use crate::vocabulary::{Effect, Kind, MS, Operation, Record, RecordState, SECOND, Time};
 
 /// An agent has this much longer than the operation's own timeout to tell its result. Microseconds.
 const NETWORK_DELAY_US: u64 = 60 * SECOND;

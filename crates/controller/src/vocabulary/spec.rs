@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::FenceDevice;
+use super::effect::FenceDevice;
 
 /// A deployment as the controller sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -174,7 +174,7 @@ impl Escalation {
     fn new(escalation: &deployment::Escalation) -> Escalation {
         Escalation {
             failures: escalation.failures,
-            period_us: u64::from(millis(escalation.period)) * crate::time::MS,
+            period_us: u64::from(millis(escalation.period)) * super::time::MS,
         }
     }
 }

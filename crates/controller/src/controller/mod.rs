@@ -1,22 +1,37 @@
 //! The [`Controller`] itself: what it knows, how an input goes through it, and when it wants to be
 //! called again.
 
+mod attributes;
+mod cib;
+mod cleanup;
+mod decide;
+mod execute;
+mod failures;
+mod fencing;
+mod limits;
+mod liveness;
+mod operation_for;
+mod plan;
+mod requests;
+mod results;
+mod service_events;
+mod status;
+mod suspension;
+
+pub use plan::PlanQuestion;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use cpe_status::{DpeState, TransitionStatus};
 
-use crate::cib;
-use crate::decision::Asked;
-use crate::durable::{Durable, Store};
-use crate::effect::Effect;
-use crate::event::{Event, Kind, event_id};
-use crate::execute::Run;
-use crate::input::{Input, Refusal};
-use crate::liveness::{Assembly, Life};
-use crate::sabotage::Sabotage;
-use crate::spec::Spec;
-use crate::time::{SECOND, Time};
-use crate::transition::Transition;
+use self::execute::Run;
+use self::liveness::{Assembly, Life};
+use crate::controller::decide::Asked;
+use crate::machines::facts::{Durable, Store};
+use crate::machines::transition::Transition;
+use crate::vocabulary::{
+    Effect, Event, Goal, Input, Kind, Refusal, SECOND, Sabotage, Spec, Time, event_id,
+};
 
 /// Events that wait for the log at most.
 const OUTBOX_LIMIT: usize = 100_000;
@@ -76,17 +91,6 @@ pub struct Controller {
 
 /// Effects of the present input, apart from Persist and events.
 pub(crate) type Effects = Vec<Effect>;
-
-/// What the policy engine wants of one service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Goal {
-    /// Its configuration does not say that it is to be stopped.
-    pub enabled: bool,
-    /// There is an assembly for it.
-    pub placed: bool,
-    /// It is left alone.
-    pub unmanaged: bool,
-}
 
 /// Heartbeat and lease settings in force.
 #[derive(Clone, Copy, Debug)]
@@ -300,7 +304,7 @@ impl Controller {
                 .as_ref()
                 .expect("invariant: what is under way belongs to a transition");
             assert!(
-                transition.progress(*index) == crate::transition::Progress::Running,
+                transition.progress(*index) == crate::machines::transition::Progress::Running,
                 "invariant: action {index} on {} is under way",
                 run.assembly
             );
@@ -443,7 +447,7 @@ impl Controller {
                         .assemblies
                         .get(&run.assembly)
                         .and_then(|assembly| assembly.fence.as_ref());
-                    fence.is_some_and(crate::fencing::Fence::stuck)
+                    fence.is_some_and(fencing::Fence::stuck)
                 });
             let rest =
                 self.everything_known() && (self.idle() || (self.transition.is_some() && stuck));

@@ -1,23 +1,11 @@
-//! A question to the policy engine and its answer. The controller only asks and hears: the shell
-//! runs the engine beside it, because for thousands of services it may think for seconds, and
-//! heartbeats cannot wait for that.
+//! When the policy engine is asked, and what its answer begins.
 //!
 //! One question is open at a time. If the world changes meanwhile, the answer is worth nothing, and
 //! the question is asked again about the world as it is then.
 
-use std::collections::BTreeMap;
-
-use policy_engine::model::{ResourceId, Role};
-use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph};
-
-use crate::controller::{Controller, Goal};
-use crate::effect::Effect;
-use crate::event::Kind;
-use crate::limits::Limits;
-use crate::sabotage::Sabotage;
-use crate::spec::base_name;
-use crate::time::{SECOND, Time};
-use crate::transition::{INFINITY, Transition};
+use super::Controller;
+use crate::machines::transition::{INFINITY, Transition};
+use crate::vocabulary::{Decision, Effect, Kind, Question, SECOND, Sabotage, Time};
 
 /// The policy engine is asked this often in a row before the controller slows down: something is
 /// wrong then.
@@ -25,74 +13,12 @@ const BUSY_LIMIT: u32 = 24;
 /// Longest pause between two transitions of a controller that does not come to rest. Microseconds.
 const LONGEST_PAUSE_US: u64 = 30 * SECOND;
 
-/// What the policy engine is asked: what is to be done in this world?
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
-    number: u64,
-    cib: String,
-    now_s: i64,
-}
-
-/// What the policy engine answers to a [`Question`].
-#[derive(Clone, Debug)]
-pub struct Decision {
-    number: u64,
-    /// `Err`: why the engine cannot read the question.
-    outcome: Result<Outcome, String>,
-}
-
-/// A decision, apart from the engine's model of the world.
-#[derive(Clone, Debug)]
-struct Outcome {
-    cib: String,
-    graph: TransitionGraph,
-    graph_text: String,
-    limits: Limits,
-    goal: BTreeMap<String, Goal>,
-    reasons: BTreeMap<u32, String>,
-    recheck_at_s: Option<i64>,
-    start_failure_is_fatal: bool,
-}
-
 /// The question that is open.
 #[derive(Debug)]
 pub(crate) struct Asked {
     number: u64,
     /// Why it was asked.
     reason: String,
-}
-
-impl Question {
-    /// Asks the policy engine. Pure; takes some microseconds per service, and more where services
-    /// are entangled.
-    pub fn answer(self) -> Decision {
-        let outcome = match Cib::parse_accepted(&self.cib) {
-            Ok(cib) => {
-                let schedule = policy_engine::schedule(&cib, self.now_s, RunOptions::default());
-                Ok(Outcome::new(self.cib, schedule))
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        Decision {
-            number: self.number,
-            outcome,
-        }
-    }
-}
-
-impl Outcome {
-    fn new(cib: String, schedule: Schedule) -> Outcome {
-        Outcome {
-            cib,
-            graph_text: policy_engine::graph::write(&schedule.graph),
-            limits: Limits::new(&schedule),
-            goal: goal(&schedule),
-            reasons: reasons(&schedule),
-            recheck_at_s: schedule.cluster.recheck_by.get(),
-            start_failure_is_fatal: schedule.graph.attribute("failed-start-offset") != Some("1"),
-            graph: schedule.graph,
-        }
-    }
 }
 
 impl Controller {
@@ -202,38 +128,4 @@ impl Controller {
         }
         self.transition = Some(transition);
     }
-}
-
-/// What the policy engine wants of each service.
-pub(crate) fn goal(schedule: &Schedule) -> BTreeMap<String, Goal> {
-    let cluster = &schedule.cluster;
-    let mut goals: BTreeMap<String, Goal> = BTreeMap::new();
-    for (index, resource) in cluster.resources.iter().enumerate() {
-        if !resource.is_primitive() || resource.removed {
-            continue;
-        }
-        let id = ResourceId::new(index);
-        let goal = goals
-            .entry(base_name(&resource.config_id).to_owned())
-            .or_default();
-        let disabled = cluster.target_role(id) == Some(Role::Stopped);
-        goal.enabled |= !disabled;
-        goal.placed |=
-            resource.assigned.is_some() || (!resource.managed && !resource.active_on.is_empty());
-        goal.unmanaged |= !resource.managed;
-    }
-    goals
-}
-
-/// Why actions are done, as the policy engine says, by their numbers in the graph.
-fn reasons(schedule: &Schedule) -> BTreeMap<u32, String> {
-    let actions = schedule.cluster.actions.iter().enumerate();
-    actions
-        .filter_map(|(index, action)| {
-            Some((
-                u32::try_from(index).ok()? + 1,
-                action.reason.as_ref()?.to_string(),
-            ))
-        })
-        .collect()
 }

@@ -3,18 +3,15 @@
 //! Pacemaker has the node forget the resource's history, and probes it. Here the agent forgets
 //! nothing: its history is what it stops services by when its lease ends, and what a later DPE
 //! learns from. Instead a durable mark says up to where the history is not believed
-//! ([`FailureFacts::disbelieved`](crate::durable::FailureFacts)): the policy engine sees nothing of
+//! ([`FailureFacts::disbelieved`](crate::machines::facts::FailureFacts)): the policy engine sees nothing of
 //! it, and demands a probe. Of a resource that the document does not name (any more) nothing would
 //! demand a probe: there only failed stops are not believed, so that it is stopped once more.
 
 use std::collections::BTreeSet;
 
-use crate::controller::Controller;
-use crate::execute::Work;
-use crate::input::Refusal;
-use crate::sabotage::Sabotage;
-use crate::spec::base_name;
-use crate::time::Time;
+use super::Controller;
+use super::execute::Work;
+use crate::vocabulary::{Refusal, Sabotage, Time, base_name};
 
 impl Controller {
     /// Forgets failures of a service (or of all) in an assembly (or in all), and has what failed
@@ -105,7 +102,7 @@ impl Controller {
             run.assembly == name
                 && matches!(&run.work, Work::Operation(operation) if operation.resource == resource)
         });
-        let failed = |assembly: &crate::liveness::Assembly| {
+        let failed = |assembly: &super::liveness::Assembly| {
             assembly.reachable() && assembly.history.last_single_failed(resource)
         };
         !busy && self.assemblies.get(name).is_some_and(failed)

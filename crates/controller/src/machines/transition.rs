@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy_engine::{ActionKind, TransitionGraph};
 
-use crate::limits::Limits;
+use crate::vocabulary::Limits;
 
 /// Priority that no action's priority reaches: nothing more begins. Pacemaker's INFINITY.
 pub(crate) const INFINITY: i32 = 1_000_000;

@@ -2,8 +2,8 @@
 
 use policy_engine::GraphAction;
 
-use crate::controller::Controller;
-use crate::operation::{
+use super::Controller;
+use crate::vocabulary::{
     MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, TransitionKey, dispatcher_uuid,
 };
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::operation::{META_ON_FAIL, Record, RecordState, STATUS_DONE};
+use crate::vocabulary::{META_ON_FAIL, Record, RecordState, STATUS_DONE};
 
 /// Records of one assembly, the latest per resource, action and interval.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -233,7 +233,7 @@ fn told_by(record: &Record) -> Option<Activity> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::Operation;
+    use crate::vocabulary::Operation;
 
     fn record(action: &str, interval_ms: u32, call_id: u32, rc: i32) -> Record {
         let expected = if action == "monitor" && interval_ms == 0 {

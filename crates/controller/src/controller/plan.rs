@@ -6,13 +6,10 @@ use cpe_status::{Plan, PlanAction, PlanBasis};
 use policy_engine::model::{NodeId, ResourceId, Role, Task};
 use policy_engine::{ActionKind, Cib, RunOptions, Schedule};
 
-use crate::cib::{self, Node, NodeState};
-use crate::controller::Controller;
-use crate::decision::goal;
-use crate::history::History;
-use crate::input::Refusal;
-use crate::spec::Spec;
-use crate::time::Time;
+use super::Controller;
+use super::cib::{self, Node, NodeState};
+use crate::machines::history::History;
+use crate::vocabulary::{Refusal, Spec, Time, goal};
 
 /// The question what a document would bring. As with [`Question`](crate::Question), a shell has it
 /// answered beside everything else.

@@ -11,15 +11,12 @@
 //! Fencing belongs to the assembly, not to the transition that demanded it: when the world changes
 //! meanwhile, the next graph demands the same, and finds it under way.
 
-use crate::controller::Controller;
-use crate::durable::{AssemblyFacts, Told};
-use crate::effect::{Effect, FenceDevice, FenceRequest};
-use crate::event::Kind;
-use crate::input::Refusal;
-use crate::liveness::{Life, safe_after};
-use crate::sabotage::Sabotage;
-use crate::spec::Fencing;
-use crate::time::{MS, SECOND, Time};
+use super::Controller;
+use super::liveness::{Life, safe_after};
+use crate::machines::facts::{AssemblyFacts, Told};
+use crate::vocabulary::{
+    Effect, FenceDevice, FenceRequest, Fencing, Kind, MS, Refusal, SECOND, Sabotage, Time,
+};
 
 /// First pause after a failed attempt; doubled by each further one. Microseconds.
 const FIRST_PAUSE_US: u64 = 2 * SECOND;

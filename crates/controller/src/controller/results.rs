@@ -1,13 +1,12 @@
 //! Results: what agents tell about operations, and what stands in for results that never come.
 
-use crate::controller::Controller;
-use crate::execute::Work;
-use crate::liveness::Life;
-use crate::operation::{
-    Record, RecordState, STATUS_CANCELLED, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey,
+use super::Controller;
+use super::execute::Work;
+use super::liveness::Life;
+use crate::machines::transition::Progress;
+use crate::vocabulary::{
+    Record, RecordState, STATUS_CANCELLED, STATUS_ERROR, STATUS_TIMEOUT, Time, TransitionKey,
 };
-use crate::time::Time;
-use crate::transition::Progress;
 
 impl Controller {
     /// An agent's whole history, in place of what was known.

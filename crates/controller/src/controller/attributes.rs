@@ -10,9 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::controller::Controller;
-use crate::input::Attributes;
-use crate::time::{MS, Time};
+use super::Controller;
+use crate::vocabulary::{Attributes, MS, Time};
 
 /// The attributes of one assembly.
 #[derive(Clone, Debug, Default, PartialEq)]

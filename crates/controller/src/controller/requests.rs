@@ -1,12 +1,9 @@
 //! What users want: documents, standby, maintenance, the end.
 
-use crate::controller::Controller;
-use crate::durable::Loaded;
-use crate::effect::Effect;
-use crate::input::{Refusal, Request};
-use crate::liveness::Life;
-use crate::spec::Spec;
-use crate::time::Time;
+use super::Controller;
+use super::liveness::Life;
+use crate::machines::facts::Loaded;
+use crate::vocabulary::{Effect, Refusal, Request, Spec, Time};
 
 impl Controller {
     pub(crate) fn request(&mut self, now: Time, request: Request) -> Result<(), Refusal> {

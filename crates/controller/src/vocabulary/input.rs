@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::decision::Decision;
-use crate::operation::Record;
+use super::engine_input::Decision;
+use super::operation::Record;
 
 /// Something happened.
 #[derive(Clone, Debug)]

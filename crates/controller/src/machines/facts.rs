@@ -11,18 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::event::Event;
-use crate::operation::Record;
-use crate::spec::AssemblySpec;
-
-/// A row to write, or to delete.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// Key of the row.
-    pub key: String,
-    /// Its new value (JSON); `None`: delete the row.
-    pub value: Option<String>,
-}
+use crate::vocabulary::{AssemblySpec, Change, Event, Record};
 
 /// A row that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,10 +3,10 @@
 use cpe_status::DpeState;
 use serde::{Deserialize, Serialize};
 
-use crate::decision::Question;
-use crate::durable::Change;
-use crate::event::Event;
-use crate::operation::Operation;
+use super::change::Change;
+use super::engine_input::Question;
+use super::event::Event;
+use super::operation::Operation;
 
 /// Something to do, in the order given. See the crate's documentation for a shell that does them.
 #[derive(Clone, Debug, PartialEq)]

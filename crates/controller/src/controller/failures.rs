@@ -3,12 +3,9 @@
 //! A result is counted once, however often an agent tells it: the last counted one is a durable
 //! fact.
 
-use crate::controller::Controller;
-use crate::durable::Announced;
-use crate::event::Kind;
-use crate::operation::Record;
-use crate::spec::{Escalation, Fencing};
-use crate::time::Time;
+use super::Controller;
+use crate::machines::facts::Announced;
+use crate::vocabulary::{Escalation, Fencing, Kind, Record, Time};
 
 /// Pacemaker's INFINITY.
 const INFINITY: u32 = 1_000_000;

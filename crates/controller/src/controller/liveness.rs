@@ -1,16 +1,13 @@
 //! Whether assemblies are alive: connections, heartbeats, leases, and what their loss means.
 
-use crate::attributes::NodeAttributes;
-use crate::controller::Controller;
-use crate::durable::Told;
-use crate::effect::{Connect, Effect};
-use crate::event::Kind;
-use crate::fencing::{Fence, Phase};
-use crate::history::History;
-use crate::input::{Attributes, Hello};
-use crate::operation::Record;
-use crate::spec::{AssemblySpec, Fencing};
-use crate::time::{MS, SECOND, Time};
+use super::Controller;
+use super::attributes::NodeAttributes;
+use super::fencing::{Fence, Phase};
+use crate::machines::facts::Told;
+use crate::machines::history::History;
+use crate::vocabulary::{
+    AssemblySpec, Attributes, Connect, Effect, Fencing, Hello, Kind, MS, Record, SECOND, Time,
+};
 
 /// Added to a lease for clocks that drift apart: one part in so many. Real clocks drift a hundred
 /// times less.

@@ -5,13 +5,12 @@ use cpe_status::{
     ServiceState, ServiceStatus, TransitionState, TransitionStatus,
 };
 
-use crate::controller::Controller;
-use crate::durable::Announced;
-use crate::execute::Work;
-use crate::history::Activity;
-use crate::liveness::{Assembly, Life};
-use crate::operation::RecordState;
-use crate::time::Time;
+use super::Controller;
+use super::execute::Work;
+use super::liveness::{Assembly, Life};
+use crate::machines::facts::Announced;
+use crate::machines::history::Activity;
+use crate::vocabulary::{RecordState, Time};
 
 impl Controller {
     /// The state.
@@ -336,7 +335,7 @@ fn instance_state(assembly: &Assembly, resource: &str, unmanaged: bool) -> Optio
 }
 
 /// The last word on the role was a promotion.
-fn promoted(records: &crate::history::Records) -> bool {
+fn promoted(records: &crate::machines::history::Records) -> bool {
     let call_id = |action: &str| {
         records
             .get(&(action.to_owned(), 0))

@@ -7,9 +7,9 @@
 //! be heard. That puts off the loss of an assembly that is really gone; it never makes anything
 //! happen sooner.
 
-use crate::controller::Controller;
-use crate::liveness::Life;
-use crate::time::{MS, SECOND, Time};
+use super::Controller;
+use super::liveness::Life;
+use crate::vocabulary::{MS, SECOND, Time};
 
 /// A deadline that is seen so much later was slept through. Microseconds.
 const NOTICEABLE_US: u64 = SECOND / 4;

@@ -17,13 +17,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy_engine::xml::Writer;
 
-use crate::durable::FailureFacts;
-use crate::history::{self, History};
-use crate::operation::{
+use crate::machines::facts::FailureFacts;
+use crate::machines::history::{self, History};
+use crate::vocabulary::{
     FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record, RecordState, TransitionKey,
-    dispatcher_uuid,
+    base_name, dispatcher_uuid,
 };
-use crate::spec::base_name;
 
 /// The feature set whose history entries these are: one that the field's present tools read, too.
 const FEATURE_SET: &str = "3.16.2";

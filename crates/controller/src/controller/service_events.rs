@@ -6,14 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::controller::Controller;
-use crate::durable::{Announced, ServiceFacts};
-use crate::event::Kind;
-use crate::fencing::Fence;
-use crate::history::Activity;
-use crate::liveness::Life;
-use crate::spec::base_name;
-use crate::time::Time;
+use super::Controller;
+use super::fencing::Fence;
+use super::liveness::Life;
+use crate::machines::facts::{Announced, ServiceFacts};
+use crate::machines::history::Activity;
+use crate::vocabulary::{Kind, Time, base_name};
 
 /// Something that is wrong, with the name of the assembly or service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
