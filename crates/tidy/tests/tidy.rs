@@ -58,6 +58,7 @@ rules! {
     floors
     function_length
     imports
+    library_docs
     links
     machine_paths
     measurements

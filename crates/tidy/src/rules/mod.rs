@@ -9,6 +9,7 @@ pub mod file_headers;
 pub mod floors;
 pub mod function_length;
 pub mod imports;
+pub mod library_docs;
 pub mod links;
 pub mod machine_paths;
 pub mod measurements;
