@@ -59,6 +59,7 @@ rules! {
     function_length
     imports
     library_docs
+    line_ends
     links
     machine_paths
     measurements
