@@ -53,8 +53,8 @@ e2e: ## one end-to-end test, after `make lab`: TEST=NAME
 
 .PHONY: bench
 bench: lab build ## speed and memory: the scheduler beside crm_simulate, then the whole system
-	target/release/policy-simulate bench $(if $(wildcard ../shared/corpus/xml),--corpus ../shared/corpus/xml)
-	target/release/policy-simulate bench --growth target/scheduler-growth
+	target/release/scheduler-bench $(if $(wildcard ../shared/corpus/xml),--corpus ../shared/corpus/xml)
+	target/release/scheduler-bench --growth target/scheduler-growth
 	$(SUDO) $(MAKE) --no-print-directory install PROFILE=release DESTDIR=$(CPE_LAB)/release-layer > /dev/null
 	$(AS_ROOT) CPE_LAB_LAYER=$(CPE_LAB)/release-layer $(CARGO) run --locked --quiet -p end-to-end --bin figures
 

@@ -320,7 +320,6 @@ impl World {
     /// # Panics
     ///
     /// No guest has that name: the scenario that asks is wrong.
-    #[expect(clippy::panic, reason = "a wrong scenario is a mistake in a test")]
     pub fn guest(&self, assembly: &str) -> usize {
         self.guests
             .iter()

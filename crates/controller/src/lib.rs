@@ -85,45 +85,15 @@
 
 #![warn(missing_docs)]
 
-mod attributes;
-mod cib;
-mod cleanup;
 mod controller;
-mod decision;
-mod durable;
-mod effect;
-mod event;
-mod execute;
-mod failures;
-mod fencing;
-mod history;
-mod input;
-mod instruct;
-mod limits;
-mod liveness;
-mod operation;
-mod plan;
-mod report;
-mod requests;
-mod results;
-mod sabotage;
-mod services;
-mod spec;
-mod stall;
-mod time;
-mod transition;
+mod machines;
+mod vocabulary;
 
-pub use controller::Controller;
-pub use decision::{Decision, Question};
-pub use durable::{Change, Damaged, Durable};
-pub use effect::{Connect, Effect, FenceDevice, FenceRequest};
-pub use event::{Event, Kind};
-pub use input::{Attribute, Attributes, Hello, Input, Refusal, Request};
-pub use operation::{
-    FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState,
-    STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey, dispatcher_uuid,
-    exit_code_name,
+pub use controller::{Controller, PlanQuestion};
+pub use machines::facts::{Damaged, Durable};
+pub use vocabulary::{
+    Attribute, Attributes, Change, Connect, Decision, Effect, Event, FORCE_RESTART, FenceDevice,
+    FenceRequest, Hello, Input, Kind, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation,
+    Question, Record, RecordState, Refusal, Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR,
+    STATUS_TIMEOUT, Sabotage, Time, TransitionKey, dispatcher_uuid, exit_code_name,
 };
-pub use plan::PlanQuestion;
-pub use sabotage::Sabotage;
-pub use time::Time;

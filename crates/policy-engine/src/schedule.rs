@@ -39,9 +39,10 @@ pub fn schedule_loaded(mut cluster: Cluster) -> Schedule {
     actions::schedule(&mut cluster);
     ordering::remote::order(&mut cluster);
     actions::nodes::schedule(&mut cluster);
-    ordering::apply(&mut cluster);
-    let summary = output::summary::transition(&mut cluster);
-    let graph = graph::build(&mut cluster);
+    let mut memory = ordering::apply(&mut cluster);
+    actions::settle::settle(&mut cluster);
+    let summary = output::summary::transition(&cluster);
+    let graph = graph::build(&mut cluster, &mut memory);
     Schedule {
         cluster,
         graph,

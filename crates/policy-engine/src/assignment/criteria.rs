@@ -2,8 +2,9 @@
 //! entries, stickiness, failure thresholds, exclusive discovery.
 
 use super::locations;
-use crate::model::Cause;
-use crate::model::{Cluster, NodeId, OperationKey, ProbeMode, ResourceId, Score, Task, Variant};
+use crate::model::{
+    Cause, Cluster, NodeId, OperationKey, ProbeMode, ResourceId, Score, Task, Variant,
+};
 use crate::scalar;
 use crate::status::failures;
 use crate::transition::actions;

@@ -4,8 +4,7 @@
 use super::assign_resource;
 use super::commit::{set_unassigned, undo};
 pub use super::compatible::find_compatible;
-use crate::model::Cause;
-use crate::model::{Cluster, NodeId, NodeTable, ResourceId, Score};
+use crate::model::{Cause, Cluster, NodeId, NodeTable, ResourceId, Score};
 
 /// How many instances there may be.
 #[derive(Clone, Copy, Debug)]

@@ -4,10 +4,9 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use crate::model::Cause;
 use crate::model::{
-    AttributeLookup, Cluster, Host, NodeId, NodeSet, Resource, ResourceId, Score, Text, Variant,
-    base_name,
+    AttributeLookup, Cause, Cluster, Host, NodeId, NodeSet, Resource, ResourceId, Score, Text,
+    Variant, base_name,
 };
 
 /// What the names of the attributes begin with.
@@ -36,7 +35,7 @@ pub(super) fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
             {
                 entry.score = entry.score.add(Score(score));
             }
-            resource.priority = resource.priority.max(score);
+            resource.effective_priority = resource.effective_priority.max(score);
         }
         cluster.note(instance, Cause::PromotionScore);
     }

@@ -5,9 +5,8 @@
 use super::bundle_settings::{Settings, next_address, sanitized};
 use super::definition::Invalid;
 use super::{nodes, remote, resources};
-use crate::model::NvSet;
 use crate::model::*;
-use crate::model::{Content, Definition};
+use crate::model::{Content, Definition, NvSet};
 use crate::xml::ElementId;
 
 /// Score of the bundle's primitive for its own bundle node.

@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{dates, nvset};
+use super::{caches, dates, nvset};
 use crate::model::*;
 use crate::scalar;
 use crate::xml::Element;
@@ -159,7 +159,7 @@ fn find_template<'d>(
     name: &str,
     id: &str,
 ) -> Result<Element<'d>, Invalid> {
-    let templates = cluster.caches.templates.get_or_init(|| {
+    let templates = caches::of(cluster).templates.get_or_init(|| {
         let mut templates = FxHashMap::default();
         let resources = document.section("resources").into_iter();
         for template in resources.flat_map(|section| section.children_named("template")) {

@@ -2,7 +2,7 @@
 
 use md5::{Digest as _, Md5};
 
-use super::{operations, parameters};
+use super::{caches, operations, parameters};
 use crate::model::{Cluster, NodeId, ResourceId, Table, Task};
 use crate::scalar;
 use crate::xml::{Element, Writer};
@@ -45,7 +45,7 @@ pub fn compare(
     entry: Element<'_>,
 ) -> Digests {
     let key = (node, resource, task.clone(), interval_ms);
-    let known = cluster.caches.digests.borrow().get(&key).cloned();
+    let known = caches::of(cluster).digests.borrow().get(&key).cloned();
     let mut digests =
         known.unwrap_or_else(|| calculate(cluster, resource, task, interval_ms, node, Some(entry)));
     let poisoned = cluster.poisoned_digests.contains(&entry.id());
@@ -65,7 +65,7 @@ pub fn compare(
             Some(_) => Comparison::Changed,
         }
     };
-    let mut cache = cluster.caches.digests.borrow_mut();
+    let mut cache = caches::of(cluster).digests.borrow_mut();
     cache.insert(key, digests.clone());
     digests
 }
@@ -75,7 +75,7 @@ pub fn compare(
 pub fn unfencing(cluster: &Cluster, device: ResourceId, node: NodeId) -> Digests {
     let task = Task::Other("stonith-on".into());
     let key = (node, device, task.clone(), 0);
-    let known = cluster.caches.digests.borrow().get(&key).cloned();
+    let known = caches::of(cluster).digests.borrow().get(&key).cloned();
     let mut digests = known.unwrap_or_else(|| calculate(cluster, device, &task, 0, node, None));
     let resource = cluster.resource(device);
     let recorded = |attribute: &str, digest: &str| {
@@ -90,7 +90,7 @@ pub fn unfencing(cluster: &Cluster, device: ResourceId, node: NodeId) -> Digests
         Some(false) if recorded("#digests-secure", secure) == Some(true) => Comparison::Match,
         Some(false) => Comparison::Changed,
     };
-    let mut cache = cluster.caches.digests.borrow_mut();
+    let mut cache = caches::of(cluster).digests.borrow_mut();
     cache.insert(key, digests.clone());
     digests
 }

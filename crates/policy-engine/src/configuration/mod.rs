@@ -6,7 +6,7 @@
 
 mod bundle_settings;
 mod bundles;
-pub mod caches;
+mod caches;
 pub mod clones;
 pub mod dates;
 pub mod defaults;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::rules::RuleContext;
-use super::{dates, defaults, nvset, parameters};
+use super::{caches, dates, defaults, nvset, parameters};
 use crate::model::{
     Cluster, NodeId, OnFail, OperationConfig, OperationOptions, Resource, ResourceId, Role, Table,
     Task,
@@ -68,11 +68,11 @@ pub fn options(
         node,
         managed: owner.managed,
     };
-    if let Some(known) = cluster.caches.options.borrow().get(&key) {
+    if let Some(known) = caches::of(cluster).options.borrow().get(&key) {
         return known.clone();
     }
     let options = Arc::new(calculate(cluster, owner, &key));
-    let mut cache = cluster.caches.options.borrow_mut();
+    let mut cache = caches::of(cluster).options.borrow_mut();
     cache.insert(key, options.clone());
     options
 }

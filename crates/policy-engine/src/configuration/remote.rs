@@ -1,9 +1,8 @@
 //! Remote and guest nodes that resources imply (scheduler-spec/01 §10).
 
 use super::nodes;
-use crate::model::Definition;
-use crate::model::NvSet;
 use crate::model::*;
+use crate::model::{Definition, NvSet};
 use crate::scalar;
 use crate::xml::Element;
 

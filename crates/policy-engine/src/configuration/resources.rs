@@ -1,5 +1,6 @@
 //! From definitions to resources (scheduler-spec/01 §11, §15).
 
+use super::caches::Caches;
 use super::definition::{Invalid, report};
 use super::nvset;
 use super::rules::RuleContext;
@@ -77,7 +78,8 @@ fn drop_since(cluster: &mut Cluster, mark: usize) {
     for node in &mut cluster.nodes {
         node.connection = node.connection.filter(|id| id.index() < mark);
     }
-    let parameters = cluster.caches.parameters.get_mut();
+    let caches = cluster.caches.get_mut::<Caches>();
+    let parameters = caches.parameters.get_mut();
     parameters.retain(|(resource, _), _| resource.index() < mark);
 }
 

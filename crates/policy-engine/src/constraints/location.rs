@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use regex::bytes::Regex;
 
-use super::references;
+use super::{caches, references};
 use crate::configuration::rules::{self, RuleContext};
 use crate::configuration::{parameters, pattern};
 use crate::model::{
@@ -200,7 +200,7 @@ impl<'c> Constraint<'c> {
         resource: ResourceId,
         score: Score,
     ) -> Arc<[(NodeId, Score)]> {
-        if let Some(known) = cluster.caches.rules.borrow().get(&rule.id()) {
+        if let Some(known) = caches::of(cluster).rules.borrow().get(&rule.id()) {
             return known.clone();
         }
         let looks_at = LooksAt::of(rule);
@@ -226,7 +226,7 @@ impl<'c> Constraint<'c> {
             .map(|node| (node, score))
             .collect();
         if looks_at == LooksAt::Node {
-            let mut cache = cluster.caches.rules.borrow_mut();
+            let mut cache = caches::of(cluster).rules.borrow_mut();
             cache.insert(rule.id(), passing.clone());
         }
         passing
@@ -243,7 +243,7 @@ impl<'c> Constraint<'c> {
 /// The top-level resources whose ids match, in their order. Remembered: constraints may have a
 /// pattern in common.
 fn matching(cluster: &Cluster, expression: &str) -> Result<Arc<[ResourceId]>, String> {
-    if let Some(known) = cluster.caches.patterns.borrow().get(expression) {
+    if let Some(known) = caches::of(cluster).patterns.borrow().get(expression) {
         return Ok(known.clone());
     }
     let regex = pattern::parse(expression)?;
@@ -251,7 +251,7 @@ fn matching(cluster: &Cluster, expression: &str) -> Result<Arc<[ResourceId]>, St
     let matching: Arc<[ResourceId]> = resources
         .filter(|resource| regex.is_match(cluster.resource(*resource).id.as_bytes()))
         .collect();
-    let mut cache = cluster.caches.patterns.borrow_mut();
+    let mut cache = caches::of(cluster).patterns.borrow_mut();
     cache.insert(expression.into(), matching.clone());
     Ok(matching)
 }

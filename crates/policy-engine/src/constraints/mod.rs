@@ -2,6 +2,7 @@
 //! type.
 
 pub mod built_in;
+mod caches;
 pub mod colocation;
 pub mod location;
 pub mod order;

@@ -2,9 +2,8 @@
 //! fences while constraints are read.
 
 use super::references;
-use crate::model::Cause;
 use crate::model::{
-    Cluster, Level, LossPolicy, ResourceId, Role, Score, Table, Ticket, TicketConstraint,
+    Cause, Cluster, Level, LossPolicy, ResourceId, Role, Score, Table, Ticket, TicketConstraint,
     TicketConstraintId, TicketId,
 };
 use crate::transition::fencing;

@@ -9,6 +9,7 @@ mod xml;
 
 use crate::configuration::digests;
 use crate::model::{Cluster, Text};
+use crate::ordering::Memory;
 pub use xml::write;
 
 /// What has to be done, in which order. Self-contained: texts only, no ids of the cluster.
@@ -131,8 +132,8 @@ impl GraphAction {
 
 /// P12: selects actions and inputs, creates the notify actions of clones, and describes everything
 /// that was selected.
-pub fn build(cluster: &mut Cluster) -> TransitionGraph {
-    let selected = select::select(cluster);
+pub fn build(cluster: &mut Cluster, memory: &mut Memory) -> TransitionGraph {
+    let selected = select::select(cluster, memory);
     describe::describe(cluster, &selected)
 }
 

@@ -7,6 +7,7 @@
 mod action;
 mod action_list;
 mod attributes;
+mod caches;
 mod changes;
 mod cluster;
 mod collective;
@@ -27,7 +28,8 @@ pub use crate::score::Score;
 pub use action::*;
 pub use action_list::ActionList;
 pub use attributes::*;
-pub use changes::ChildActions;
+pub use caches::Caches;
+pub use changes::{ChangedResources, ChildActions};
 pub use cluster::*;
 pub use collective::*;
 pub use constraint::*;

@@ -3,32 +3,37 @@
 //!
 //! Stage interface: [`remote::order`] (P9), [`apply`] (P11).
 
+mod child_actions;
+mod effective_flags;
 mod expand;
 pub mod inputs;
-pub mod marks;
-pub mod parts;
 mod probes;
 mod propagate;
 pub mod remote;
 mod update;
 
 use crate::model::*;
+pub use propagate::Memory;
+pub(crate) use propagate::Propagation;
 
-/// P11: turns orderings into links and propagates until nothing changes (05 §12).
-pub fn apply(cluster: &mut Cluster) {
+/// P11: turns orderings into links and propagates until nothing changes (05 §12). Returns what it
+/// has found out about collectives' actions, for the graph.
+pub fn apply(cluster: &mut Cluster) -> Memory {
+    let mut memory = Memory::default();
     expand::expand(cluster);
     for index in (0..cluster.actions.len()).rev() {
         let id = ActionId::new(index);
         let action = cluster.action(id);
         if !action.runnable && matches!(action.task, Task::Start | Task::Promote) {
-            propagate::block_dependents(cluster, id);
+            Propagation::new(cluster, &mut memory).block_dependents(id);
         }
     }
     probes::order(cluster);
     for index in (0..cluster.actions.len()).rev() {
-        propagate::evaluate(cluster, ActionId::new(index));
+        Propagation::new(cluster, &mut memory).evaluate(ActionId::new(index));
     }
     disable_invalid(cluster);
+    memory
 }
 
 /// Disables links that cannot be kept: a guest's content before its launcher, and loops of load

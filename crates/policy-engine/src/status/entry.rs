@@ -6,9 +6,9 @@ use super::history::{self, TransitionKey, number};
 use super::migration::Half;
 use super::{closing, expiry, lookup, migration, roles};
 use crate::configuration::operations;
-use crate::model::Cause;
 use crate::model::{
-    Cluster, FailedOperation, NodeId, OnFail, OperationOptions, ResourceId, Role, Score, Task, Text,
+    Cause, Cluster, FailedOperation, NodeId, OnFail, OperationOptions, ResourceId, Role, Score,
+    Task, Text,
 };
 use crate::transition::{actions, fencing};
 use crate::xml::{Document, Element};
