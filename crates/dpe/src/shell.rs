@@ -22,9 +22,9 @@ use crate::kept_inputs::KeptInputs;
 use crate::outbox::{self, Outbox};
 use crate::store::Store;
 
-/// Inputs that may wait for the loop: heartbeats of a thousand assemblies in a second. The loop takes
-/// all of them in one turn. While the queue is full the tasks that fill it wait, and the agents
-/// behind them; the loop itself never puts anything in.
+/// Inputs that may wait for the loop: heartbeats of a thousand assemblies in a second. The loop
+/// takes all of them in one turn. While the queue is full the tasks that fill it wait, and the
+/// agents behind them; the loop itself never puts anything in.
 const INPUTS: usize = 1024;
 /// Lateness of a deadline that is worth a line in the journal.
 const NOTEWORTHY_STALL: Duration = Duration::from_secs(1);

@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use controller::{Connect, Input, Operation};
 use cpe_daemon::Pauses;
-use stream::End;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
+
+use self::stream::End;
 
 /// First pause before a stream is made again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);

@@ -1,4 +1,5 @@
-//! Streams to an agent that is played here: one that tells much at once, and one that takes nothing.
+//! Streams to an agent that is played here: one that tells much at once, and one that takes
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -12,11 +12,12 @@ use cpe_bus::BusSelection;
 use cpe_bus::names::{DPE_PATH, dpe_name};
 use cpe_daemon::Pauses;
 use cpe_status::DpeState;
-use object::DpeObject;
-pub(crate) use requests::{BusRequest, Requests};
 use tokio::sync::watch;
 use zbus::Connection;
 use zbus::fdo::{RequestNameFlags, RequestNameReply};
+
+use self::object::DpeObject;
+pub(crate) use self::requests::{BusRequest, Requests};
 
 /// First pause before the bus is tried again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
