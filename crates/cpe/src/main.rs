@@ -18,10 +18,12 @@ mod core;
 mod documents;
 mod dpe;
 mod events;
+mod host;
 mod plan;
 mod reconciliation;
 mod registry;
-mod session;
+mod serve;
+mod signals;
 mod store;
 mod supervisor;
 mod sync;
@@ -34,12 +36,9 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use cpe_bus::BusSelection;
-use cpe_daemon::{State, Watchdog, notify};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::core::Core;
-use crate::session::Session;
 
 /// The Cloud Policy Engine's daemon: keeps deployments and their event log, runs their DPEs.
 #[derive(Debug, Parser)]
@@ -109,81 +108,6 @@ fn start(options: Options, config: Config) -> anyhow::Result<()> {
         .context("cannot start the event loop")?;
     runtime.block_on(async {
         let core = Arc::new(Core::open(config, bus, &directory)?);
-        run(core).await
+        serve::run(core).await
     })
-}
-
-/// Serves until a signal asks it to end, on one connection after another.
-async fn run(core: Arc<Core>) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(Watchdog::run());
-    tokio::spawn(retention(Arc::clone(&core)));
-    let served = tokio::select! {
-        result = serve(&core) => result,
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-    };
-    notify(&[State::Stopping]);
-    if served.is_ok() {
-        tracing::info!("ending; the DPEs go on with their work");
-    }
-    served
-}
-
-async fn serve(core: &Arc<Core>) -> anyhow::Result<()> {
-    const SHORTEST: Duration = Duration::from_millis(100);
-    const LONGEST: Duration = Duration::from_secs(5);
-    let mut pause = SHORTEST;
-    let mut served = false;
-    loop {
-        match Session::open(Arc::clone(core)).await {
-            Ok(session) => {
-                tracing::info!(
-                    "serving on the {} bus with {} deployments",
-                    core.bus,
-                    core.registry.all().len()
-                );
-                notify(&[State::Ready, State::Status("serving")]);
-                (served, pause) = (true, SHORTEST);
-                session.closed().await;
-                tracing::warn!(
-                    "the connection to the {} bus is lost; connecting again",
-                    core.bus
-                );
-                notify(&[State::Status("connecting to the bus again")]);
-                session.close().await;
-            }
-            // At the start, a wrong address or a missing policy file is for a person to see at
-            // once.
-            Err(error) if !served => return Err(error),
-            Err(error) => tracing::warn!("{error:#}; tried again in {} ms", pause.as_millis()),
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST);
-    }
-}
-
-/// Drops old events now and then.
-async fn retention(core: Arc<Core>) {
-    const PERIOD: Duration = Duration::from_secs(3600);
-    loop {
-        let (keep_for, keep_count) = (core.config.events.keep_for, core.config.events.keep_count);
-        match core
-            .store
-            .run(move |store| store.prune_events(keep_for, keep_count))
-            .await
-        {
-            // There may be more than are dropped at once.
-            Ok(dropped) if dropped > 0 => {
-                tracing::debug!("{dropped} old events dropped");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            Ok(_) => tokio::time::sleep(PERIOD).await,
-            Err(error) => {
-                tracing::error!("old events cannot be dropped: {error}");
-                tokio::time::sleep(PERIOD).await;
-            }
-        }
-    }
 }

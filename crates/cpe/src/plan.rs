@@ -9,22 +9,22 @@ use controller::{Controller, Durable, PlanQuestion, Refusal, Time};
 use cpe_bus::{Error, Result};
 
 use crate::documents::Accepted;
-use crate::session::Session;
+use crate::host::Host;
 
 /// The plan as JSON ([`cpe_status::Plan`]).
 ///
 /// # Errors
 /// [`Error::NotReady`] if the deployment exists and its DPE does not answer: a plan from an empty
 /// state would be wrong.
-pub(crate) async fn plan(session: &Arc<Session>, accepted: Accepted) -> Result<String> {
-    let Some(deployment) = session.core.registry.get(&accepted.name) else {
-        return session
+pub(crate) async fn plan(host: &Arc<Host>, accepted: Accepted) -> Result<String> {
+    let Some(deployment) = host.core.registry.get(&accepted.name) else {
+        return host
             .core
             .documents
             .in_turn(move || from_nothing(&accepted))
             .await?;
     };
-    let dpe = session.dpes.client(&accepted.name).await?;
+    let dpe = host.dpes.client(&accepted.name).await?;
     let planned = dpe.plan(&accepted.text).await;
     planned.map_err(|error| match error.is_temporary() {
         true => Error::NotReady(format!(

@@ -14,7 +14,7 @@ use cpe_bus::names::deployment_of_unit;
 use cpe_status::DeploymentStatus;
 use uuid::Uuid;
 
-use crate::session::Session;
+use crate::host::Host;
 use crate::store;
 
 /// MESSAGE_ID of the line that says that a DPE without a deployment is stopped.
@@ -22,19 +22,19 @@ const ORPHAN_STOPPED: &str = "0c1b9a3f7f6e4d52a9d8b7e31f20c6a4";
 /// Pause before a DPE that could not be taken over yet is asked again.
 const AGAIN: Duration = Duration::from_secs(10);
 
-pub(crate) async fn run(session: Arc<Session>) {
+pub(crate) async fn run(host: Arc<Host>) {
     loop {
-        match orphan_units(&session).await {
-            Ok(orphans) if !session.core.is_adopting() => {
+        match orphan_units(&host).await {
+            Ok(orphans) if !host.core.is_adopting() => {
                 for unit in orphans {
-                    stop(&session, &unit).await;
+                    stop(&host, &unit).await;
                 }
                 return;
             }
             Ok(orphans) => {
                 let mut left = 0;
                 for unit in orphans {
-                    if let Err(reason) = adopt(&session, &unit).await {
+                    if let Err(reason) = adopt(&host, &unit).await {
                         tracing::warn!(
                             unit,
                             "{unit} runs, and its deployment cannot be taken over yet: {reason}; it is left alone"
@@ -43,8 +43,8 @@ pub(crate) async fn run(session: Arc<Session>) {
                     }
                 }
                 if left == 0 {
-                    match session.core.store.run(|store| store.stop_adopting()).await {
-                        Ok(()) => session.core.adopting.store(false, Ordering::Relaxed),
+                    match host.core.store.run(|store| store.stop_adopting()).await {
+                        Ok(()) => host.core.adopting.store(false, Ordering::Relaxed),
                         Err(error) => tracing::error!("{error}"),
                     }
                     return;
@@ -57,19 +57,19 @@ pub(crate) async fn run(session: Arc<Session>) {
 }
 
 /// Running units of DPEs that belong to no deployment.
-async fn orphan_units(session: &Session) -> Result<Vec<String>, crate::systemd::Error> {
-    let mut units = session.systemd.running("dpe@*.service").await?;
+async fn orphan_units(host: &Host) -> Result<Vec<String>, crate::systemd::Error> {
+    let mut units = host.systemd.running("dpe@*.service").await?;
     units.retain(|unit| {
-        deployment_of_unit(unit).is_none_or(|name| session.core.registry.get(name).is_none())
+        deployment_of_unit(unit).is_none_or(|name| host.core.registry.get(name).is_none())
     });
     Ok(units)
 }
 
-async fn stop(session: &Session, unit: &str) {
+async fn stop(host: &Host, unit: &str) {
     // A deployment of that name may have been created since the list was made; while this is held,
     // none is.
-    let _changes = session.core.changes.lock().await;
-    if deployment_of_unit(unit).is_some_and(|name| session.core.registry.get(name).is_some()) {
+    let _changes = host.core.changes.lock().await;
+    if deployment_of_unit(unit).is_some_and(|name| host.core.registry.get(name).is_some()) {
         return;
     }
     tracing::warn!(
@@ -77,7 +77,7 @@ async fn stop(session: &Session, unit: &str) {
         unit,
         "{unit} runs without a stored deployment: it is stopped"
     );
-    if let Err(error) = session.systemd.stop(unit).await {
+    if let Err(error) = host.systemd.stop(unit).await {
         tracing::error!(unit, "{unit} cannot be stopped: {error}");
     }
 }
@@ -104,10 +104,10 @@ enum NotAdopted {
     Store(#[from] store::Error),
 }
 
-async fn adopt(session: &Arc<Session>, unit: &str) -> Result<(), NotAdopted> {
+async fn adopt(host: &Arc<Host>, unit: &str) -> Result<(), NotAdopted> {
     let name = deployment_of_unit(unit).ok_or(NotAdopted::Name)?.to_owned();
     let (document, generation) = {
-        let dpe = session.dpes.client(&name).await?;
+        let dpe = host.dpes.client(&name).await?;
         let found = dpe.get_document().await;
         found.map_err(|error| NotAdopted::Call {
             method: "GetDocument",
@@ -117,7 +117,7 @@ async fn adopt(session: &Arc<Session>, unit: &str) -> Result<(), NotAdopted> {
     if generation == 0 {
         return Err(NotAdopted::NoDocument);
     }
-    let accepted = session
+    let accepted = host
         .core
         .documents
         .accept(document)
@@ -128,11 +128,11 @@ async fn adopt(session: &Arc<Session>, unit: &str) -> Result<(), NotAdopted> {
     }
     let uuid = match accepted.uuid {
         Some(uuid) => uuid,
-        None => uuid_in_use(session, &name).await?,
+        None => uuid_in_use(host, &name).await?,
     };
-    let _changes = session.core.changes.lock().await;
+    let _changes = host.core.changes.lock().await;
     let text = accepted.text;
-    let adopted = session
+    let adopted = host
         .core
         .store
         .run(move |store| store.adopt(&name, &uuid, generation, &text))
@@ -143,14 +143,14 @@ async fn adopt(session: &Arc<Session>, unit: &str) -> Result<(), NotAdopted> {
             "deployment {} is taken over from its running DPE",
             row.name
         );
-        session.add(row).await?;
+        host.core.registry.put(row);
     }
     Ok(())
 }
 
 /// A document without a uuid got one from the CPE, and the DPE knows it.
-async fn uuid_in_use(session: &Session, name: &str) -> Result<String, NotAdopted> {
-    let dpe = session.dpes.client(name).await?;
+async fn uuid_in_use(host: &Host, name: &str) -> Result<String, NotAdopted> {
+    let dpe = host.dpes.client(name).await?;
     let text = dpe.get_status().await.map_err(|error| NotAdopted::Call {
         method: "GetStatus",
         error,

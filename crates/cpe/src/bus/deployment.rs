@@ -4,75 +4,40 @@
 use std::sync::Arc;
 
 use cpe_bus::json;
-use cpe_bus::names::{deployment_path, dpe_unit};
+use cpe_bus::names::dpe_unit;
 use cpe_bus::{Error, Result};
 use cpe_status::{DeploymentState, DeploymentStatus};
-use zbus::Connection;
+use tokio::sync::watch;
 use zbus::message::Header;
+use zbus::object_server::InterfaceRef;
 
-use super::manager::not_found;
-use super::{Link, StoreFailed};
+use super::{Link, not_found, store};
 use crate::authorisation::Right;
 use crate::dpe::DpeCall;
-use crate::registry::Deployment;
-use crate::session::Session;
+use crate::host::Host;
+use crate::registry::{Current, Deployment};
 
-pub(crate) struct DeploymentObject {
+pub(super) struct DeploymentObject {
     link: Link,
     deployment: Arc<Deployment>,
 }
 
 impl DeploymentObject {
-    pub(crate) fn new(session: &Arc<Session>, deployment: &Arc<Deployment>) -> DeploymentObject {
+    pub(super) fn new(host: &Arc<Host>, deployment: &Arc<Deployment>) -> DeploymentObject {
         DeploymentObject {
-            link: Link::new(session),
+            link: Link::new(host),
             deployment: Arc::clone(deployment),
         }
     }
 
-    /// Tells the bus that state or process changed.
-    pub(crate) async fn announce_view(connection: &Connection, name: &str) {
-        if let Ok(object) = connection
-            .object_server()
-            .interface::<_, DeploymentObject>(deployment_path(name))
-            .await
-        {
-            let emitter = object.signal_emitter();
-            let object = object.get().await;
-            let sent = async {
-                object.state_changed(emitter).await?;
-                object.dpe_pid_changed(emitter).await
-            };
-            if let Err(error) = sent.await {
-                tracing::debug!("properties of {name} could not be announced: {error}");
-            }
-        }
-    }
-
-    /// Tells the bus that another generation is stored.
-    pub(crate) async fn announce_generation(connection: &Connection, name: &str) {
-        if let Ok(object) = connection
-            .object_server()
-            .interface::<_, DeploymentObject>(deployment_path(name))
-            .await
-            && let Err(error) = object
-                .get()
-                .await
-                .generation_changed(object.signal_emitter())
-                .await
-        {
-            tracing::debug!("generation of {name} could not be announced: {error}");
-        }
-    }
-
-    async fn dpe(&self, session: &Session) -> Result<DpeCall> {
-        Ok(session.dpes.client(&self.deployment.name).await?)
+    async fn dpe(&self, host: &Host) -> Result<DpeCall> {
+        Ok(host.dpes.client(&self.deployment.name).await?)
     }
 
     /// The DPE, for a caller who may have it do things.
     async fn administered(&self, header: &Header<'_>) -> Result<DpeCall> {
-        let session = self.link.permit(Right::Administer, header).await?;
-        self.dpe(&session).await
+        let host = self.link.permit(Right::Administer, header).await?;
+        self.dpe(&host).await
     }
 
     /// An answer of the DPE; if there is none, in words for our caller, who knows nothing of the
@@ -97,13 +62,13 @@ impl DeploymentObject {
 
     /// What is known here, for when no DPE answers.
     fn own_status(&self) -> DeploymentStatus {
-        let (row, view) = (self.deployment.row(), self.deployment.view());
+        let current = self.deployment.current();
         DeploymentStatus {
-            name: row.name,
-            uuid: row.uuid,
-            state: self.deployment.state(),
-            summary: view.remark,
-            generation: row.generation,
+            state: current.state(),
+            name: current.row.name,
+            uuid: current.row.uuid,
+            summary: current.view.remark,
+            generation: current.row.generation,
             time: crate::clock::now(),
             ..DeploymentStatus::default()
         }
@@ -118,34 +83,29 @@ impl DeploymentObject {
         generation: u64,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(String, u64)> {
-        let session = self.link.permit(Right::Administer, &header).await?;
+        let host = self.link.permit(Right::Administer, &header).await?;
         let name = self.deployment.name.clone();
-        let found = session
-            .core
-            .store
-            .run(move |store| store.document(&name, generation))
-            .await
-            .map_err(StoreFailed)?;
+        let found = store(&host, move |store| store.document(&name, generation)).await?;
         found.ok_or_else(|| match generation {
             0 => not_found(&self.deployment.name),
             _ => Error::NotFound(format!(
                 "generation {generation} of `{}` is not kept; the newest is {}, the last {} are kept (limits.generations)",
                 self.deployment.name,
                 self.deployment.row().generation,
-                session.core.config.limits.generations
+                host.core.config.limits.generations
             )),
         })
     }
 
     #[zbus(out_args("status_json"))]
     async fn get_status(&self) -> Result<String> {
-        let session = self.link.session()?;
+        let host = self.link.host()?;
         let view = self.deployment.view();
         // Without a process there is nobody to ask; asking would wait for the bus.
         if view.pid == 0 {
             return json::to_json(&self.own_status());
         }
-        match self.dpe(&session).await?.get_status().await {
+        match self.dpe(&host).await?.get_status().await {
             Ok(text) if self.deployment.row().destroying.is_none() => Ok(text),
             Ok(text) => {
                 let mut status: DeploymentStatus = json::from_json(&text)?;
@@ -165,8 +125,8 @@ impl DeploymentObject {
 
     #[zbus(out_args("text"))]
     async fn explain(&self, service: String, assembly: String) -> Result<String> {
-        let session = self.link.session()?;
-        let dpe = self.dpe(&session).await?;
+        let host = self.link.host()?;
+        let dpe = self.dpe(&host).await?;
         self.passed_on(dpe.explain(&service, &assembly).await)
     }
 
@@ -238,4 +198,61 @@ impl DeploymentObject {
     async fn unit(&self) -> String {
         dpe_unit(&self.deployment.name)
     }
+}
+
+/// The properties that change, as the bus was told last.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Announced {
+    state: DeploymentState,
+    pid: u32,
+    generation: u64,
+}
+
+impl Announced {
+    pub(super) fn of(current: &Current) -> Announced {
+        Announced {
+            state: current.state(),
+            pid: current.view.pid,
+            generation: current.row.generation,
+        }
+    }
+}
+
+/// Sends PropertiesChanged for every change of the deployment from `announced` on. Of changes that
+/// follow each other at once, the bus may see the last one only.
+pub(super) async fn announce(
+    object: InterfaceRef<DeploymentObject>,
+    mut current: watch::Receiver<Current>,
+    mut announced: Announced,
+) {
+    loop {
+        let now = Announced::of(&current.borrow_and_update());
+        if let Err(error) = send(&object, announced, now).await {
+            let path = object.signal_emitter().path();
+            tracing::debug!("changed properties of {path} could not be announced: {error}");
+        }
+        announced = now;
+        if current.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn send(
+    object: &InterfaceRef<DeploymentObject>,
+    before: Announced,
+    now: Announced,
+) -> zbus::Result<()> {
+    let emitter = object.signal_emitter();
+    let object = object.get().await;
+    if now.state != before.state {
+        object.state_changed(emitter).await?;
+    }
+    if now.pid != before.pid {
+        object.dpe_pid_changed(emitter).await?;
+    }
+    if now.generation != before.generation {
+        object.generation_changed(emitter).await?;
+    }
+    Ok(())
 }

@@ -1,17 +1,18 @@
 //! `org.cloudpolicy.Cpe1.Events`: the event log, to read, to follow and to write.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use cpe_bus::fields::Reader;
 use cpe_bus::names::CPE_PATH;
 use cpe_bus::{Event, Fields, Result};
-use zbus::Connection;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 
-use super::{Link, StoreFailed};
+use super::{Link, store};
 use crate::authorisation::Right;
-use crate::session::Session;
+use crate::host::Host;
 use crate::store::Filter;
 
 /// Events per reply, at most and by default.
@@ -19,22 +20,20 @@ const MOST: u32 = 10_000;
 const USUAL: u32 = 1000;
 /// Longest text of a filter, in bytes.
 const MAX_FILTER: usize = 256;
+/// Events that are read at a time to be signalled.
+const SIGNALLED_AT_ONCE: u32 = 256;
+/// Pause after the events could not be read.
+const RETRY: Duration = Duration::from_secs(5);
 
-pub(crate) struct EventsObject {
+pub(super) struct EventsObject {
     link: Link,
 }
 
 impl EventsObject {
-    pub(crate) fn new(session: &Arc<Session>) -> EventsObject {
+    pub(super) fn new(host: &Arc<Host>) -> EventsObject {
         EventsObject {
-            link: Link::new(session),
+            link: Link::new(host),
         }
-    }
-
-    /// Tells everyone who listens.
-    pub(crate) async fn signal(connection: &Connection, event: &Event) -> zbus::Result<()> {
-        let emitter = SignalEmitter::new(connection, CPE_PATH)?;
-        EventsObject::recorded(&emitter, event.to_fields()).await
     }
 }
 
@@ -47,15 +46,13 @@ impl EventsObject {
         limit: u32,
         filter: Fields,
     ) -> Result<(Vec<Fields>, u64)> {
-        let session = self.link.session()?;
+        let host = self.link.host()?;
         let filter = read_filter(&filter)?;
         let limit = if limit == 0 { USUAL } else { limit.min(MOST) };
-        let page = session
-            .core
-            .store
-            .run(move |store| store.query(after_cursor, limit, &filter))
-            .await
-            .map_err(StoreFailed)?;
+        let page = store(&host, move |store| {
+            store.query(after_cursor, limit, &filter)
+        })
+        .await?;
         Ok((
             page.events.iter().map(Event::to_fields).collect(),
             page.next,
@@ -64,18 +61,13 @@ impl EventsObject {
 
     #[zbus(out_args("cursor"))]
     async fn record(&self, event: Fields, #[zbus(header)] header: Header<'_>) -> Result<u64> {
-        let session = self.link.permit(Right::Record, &header).await?;
+        let host = self.link.permit(Right::Record, &header).await?;
         let mut event = Event::from_fields(&event)?;
         event.cursor = 0;
         if event.time == 0 {
             event.time = crate::clock::now();
         }
-        Ok(session
-            .core
-            .store
-            .run(move |store| store.record(event))
-            .await
-            .map_err(StoreFailed)?)
+        store(&host, move |store| store.record(event)).await
     }
 
     #[zbus(signal)]
@@ -108,4 +100,48 @@ fn read_filter(fields: &Fields) -> Result<Filter> {
         since: reader.optional_u64("since")?,
         until: reader.optional_u64("until")?,
     })
+}
+
+/// Sends every recorded event as a signal, in order. What was recorded while there was no bus is
+/// sent on the next one.
+pub(super) async fn follow(host: Arc<Host>) {
+    let core = &host.core;
+    let mut head = core.store.head();
+    loop {
+        let after = core.signalled.load(Ordering::Relaxed);
+        let page = core
+            .store
+            .run(move |store| store.query(after, SIGNALLED_AT_ONCE, &Filter::default()))
+            .await;
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::error!("events cannot be read: {error}");
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
+        };
+        if page.events.is_empty() {
+            core.signalled.store(page.next, Ordering::Relaxed);
+            // Marks the head as seen before the next look, so that nothing slips in between.
+            if *head.borrow_and_update() > page.next {
+                continue;
+            }
+            if head.changed().await.is_err() {
+                return;
+            }
+        }
+        for event in page.events {
+            if let Err(error) = signal(&host, &event).await {
+                tracing::debug!("event {} could not be sent: {error}", event.cursor);
+                return;
+            }
+            core.signalled.store(event.cursor, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn signal(host: &Host, event: &Event) -> zbus::Result<()> {
+    let emitter = SignalEmitter::new(&host.connection, CPE_PATH)?;
+    EventsObject::recorded(&emitter, event.to_fields()).await
 }

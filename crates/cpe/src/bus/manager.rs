@@ -8,21 +8,23 @@ use cpe_bus::{Error, Fields, Result};
 use uuid::Uuid;
 use zbus::message::Header;
 
-use super::{Link, StoreFailed, no_options};
+use super::objects::Objects;
+use super::{Link, no_options, not_found, store};
 use crate::authorisation::Right;
-use crate::bus::deployment::DeploymentObject;
 use crate::documents;
-use crate::session::Session;
+use crate::host::Host;
 use crate::store::{Created, Destroying, Updated};
 
-pub(crate) struct ManagerObject {
+pub(super) struct ManagerObject {
     link: Link,
+    objects: Arc<Objects>,
 }
 
 impl ManagerObject {
-    pub(crate) fn new(session: &Arc<Session>) -> ManagerObject {
+    pub(super) fn new(host: &Arc<Host>, objects: &Arc<Objects>) -> ManagerObject {
         ManagerObject {
-            link: Link::new(session),
+            link: Link::new(host),
+            objects: Arc::clone(objects),
         }
     }
 }
@@ -36,23 +38,23 @@ impl ManagerObject {
         options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(String, u64)> {
-        let session = self.link.permit(Right::Administer, &header).await?;
+        let host = self.link.permit(Right::Administer, &header).await?;
         no_options(&options)?;
-        let accepted = session.core.documents.accept(document).await?;
+        let accepted = host.core.documents.accept(document).await?;
         let name = accepted.name;
-        let limit = session.core.config.limits.deployments;
+        let limit = host.core.config.limits.deployments;
         let created = {
-            let _changes = session.core.changes.lock().await;
+            let _changes = host.core.changes.lock().await;
             let (stored, text) = (name.clone(), accepted.text);
             let uuid = accepted.uuid.unwrap_or_else(|| Uuid::new_v4().to_string());
-            let created = session
-                .core
-                .store
-                .run(move |store| store.create(&stored, &uuid, &text, limit))
-                .await
-                .map_err(StoreFailed)?;
+            let created = store(&host, move |store| {
+                store.create(&stored, &uuid, &text, limit)
+            })
+            .await?;
             if let Created::New(row) = &created {
-                session.add(row.clone()).await?;
+                host.core.registry.put(row.clone());
+                // Who gets the reply finds the object.
+                self.objects.synchronize(&host).await?;
             }
             created
         };
@@ -63,7 +65,7 @@ impl ManagerObject {
             ))),
             Created::BeingDestroyed => Err(being_destroyed(&name)),
             Created::TooMany => Err(Error::TooLarge(format!(
-                "this host has {limit} deployments, the most that are taken (limits.deployments in cpe.toml)"
+                "this host already has {limit} deployments, the limit (limits.deployments in cpe.toml)"
             ))),
         }
     }
@@ -77,40 +79,32 @@ impl ManagerObject {
         options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u64> {
-        let session = self.link.permit(Right::Administer, &header).await?;
+        let host = self.link.permit(Right::Administer, &header).await?;
         no_options(&options)?;
         check_deployment_name(&name)?;
-        let accepted = session.core.documents.accept(document).await?;
+        let accepted = host.core.documents.accept(document).await?;
         if accepted.name != name {
             return Err(Error::InvalidArgument(format!(
                 "the document is of deployment `{}`, not of `{name}`; a deployment cannot be renamed",
                 accepted.name
             )));
         }
-        let keep = session.core.config.limits.generations;
+        let keep = host.core.config.limits.generations;
         let updated = {
-            let _changes = session.core.changes.lock().await;
+            let _changes = host.core.changes.lock().await;
             let (stored, text, uuid) = (name.clone(), accepted.text, accepted.uuid);
-            let updated = session
-                .core
-                .store
-                .run(move |store| {
-                    store.update(&stored, uuid.as_deref(), expected_generation, &text, keep)
-                })
-                .await
-                .map_err(StoreFailed)?;
-            if let (Updated::New(row), Some(deployment)) =
-                (&updated, session.core.registry.get(&name))
+            let updated = store(&host, move |store| {
+                store.update(&stored, uuid.as_deref(), expected_generation, &text, keep)
+            })
+            .await?;
+            if let (Updated::New(row), Some(deployment)) = (&updated, host.core.registry.get(&name))
             {
                 deployment.set_row(row.clone());
             }
             updated
         };
         match updated {
-            Updated::New(row) => {
-                DeploymentObject::announce_generation(&session.connection, &name).await;
-                Ok(row.generation)
-            }
+            Updated::New(row) => Ok(row.generation),
             Updated::Same(generation) => Ok(generation),
             Updated::Conflict(generation) => Err(Error::GenerationConflict(format!(
                 "deployment `{name}` is at generation {generation}, expected {expected_generation}: \
@@ -131,22 +125,17 @@ impl ManagerObject {
         stop_services: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let session = self.link.permit(Right::Administer, &header).await?;
+        let host = self.link.permit(Right::Administer, &header).await?;
         check_deployment_name(&name)?;
         let how = if stop_services {
             Destroying::StopServices
         } else {
             Destroying::LeaveServices
         };
-        let _changes = session.core.changes.lock().await;
+        let _changes = host.core.changes.lock().await;
         let stored = name.clone();
-        let row = session
-            .core
-            .store
-            .run(move |store| store.destroy(&stored, how))
-            .await
-            .map_err(StoreFailed)?;
-        match (row, session.core.registry.get(&name)) {
+        let row = store(&host, move |store| store.destroy(&stored, how)).await?;
+        match (row, host.core.registry.get(&name)) {
             (Some(row), Some(deployment)) => {
                 deployment.set_row(row);
                 Ok(())
@@ -157,8 +146,8 @@ impl ManagerObject {
 
     #[zbus(out_args("valid", "problems"))]
     async fn validate_deployment(&self, document: String) -> Result<(bool, Vec<ProblemRecord>)> {
-        let session = self.link.session()?;
-        let report = session.core.documents.report(document).await?;
+        let host = self.link.host()?;
+        let report = host.core.documents.report(document).await?;
         Ok((
             report.accepted.is_some(),
             report.problems.iter().map(documents::record).collect(),
@@ -167,22 +156,22 @@ impl ManagerObject {
 
     #[zbus(out_args("plan_json"))]
     async fn plan_deployment(&self, document: String) -> Result<String> {
-        let session = self.link.session()?;
-        let accepted = session.core.documents.accept(document).await?;
-        crate::plan::plan(&session, accepted).await
+        let host = self.link.host()?;
+        let accepted = host.core.documents.accept(document).await?;
+        crate::plan::plan(&host, accepted).await
     }
 
     #[zbus(out_args("deployments"))]
     async fn list_deployments(&self) -> Result<Vec<Fields>> {
-        let session = self.link.session()?;
-        let entries = session.core.registry.all().into_iter().map(|deployment| {
-            let row = deployment.row();
+        let host = self.link.host()?;
+        let entries = host.core.registry.all().into_iter().map(|deployment| {
+            let current = deployment.current();
             DeploymentEntry {
-                path: deployment_path(&row.name),
-                state: deployment.state().as_str().into(),
-                name: row.name,
-                uuid: row.uuid,
-                generation: row.generation,
+                path: deployment_path(&deployment.name),
+                state: current.state().as_str().into(),
+                name: current.row.name,
+                uuid: current.row.uuid,
+                generation: current.row.generation,
             }
             .to_fields()
         });
@@ -193,10 +182,6 @@ impl ManagerObject {
     async fn version(&self) -> String {
         env!("CARGO_PKG_VERSION").into()
     }
-}
-
-pub(super) fn not_found(name: &str) -> Error {
-    Error::NotFound(format!("there is no deployment `{name}` on this host"))
 }
 
 fn being_destroyed(name: &str) -> Error {

@@ -1,38 +1,63 @@
-//! The objects that this daemon serves. Documented in `docs/bus/cpe1.*.xml`, against which a test
-//! compares them.
+//! The objects that this daemon serves. They watch what lies below, and nothing below calls them.
+//! Documented in `docs/bus/org.cloudpolicy.Cpe1.*.xml`, against which a test compares them.
 
 use std::sync::{Arc, Weak};
 
+use cpe_bus::names::CPE_PATH;
 use cpe_bus::{Error, Fields, Result};
 use zbus::message::Header;
 
 use crate::authorisation::{self, Right};
-use crate::session::Session;
+use crate::host::Host;
+use crate::store::{self, Store};
 
-pub(crate) mod deployment;
-pub(crate) mod events;
-pub(crate) mod manager;
+mod deployment;
+mod events;
+mod manager;
+mod objects;
 
-/// Objects hang on the connection that the session holds, so they may not hold the session in turn.
-#[derive(Clone)]
-struct Link(Weak<Session>);
+use events::EventsObject;
+use manager::ManagerObject;
+use objects::Objects;
+
+/// Puts all objects up.
+pub(crate) async fn publish(host: &Arc<Host>) -> zbus::Result<Arc<Objects>> {
+    let objects = Arc::new(Objects::default());
+    let server = host.connection.object_server();
+    let manager = ManagerObject::new(host, &objects);
+    server.at(CPE_PATH, manager).await?;
+    server.at(CPE_PATH, EventsObject::new(host)).await?;
+    objects.synchronize(host).await?;
+    // Last, so that it does not signal each of the others.
+    server.at(CPE_PATH, zbus::fdo::ObjectManager).await?;
+    Ok(objects)
+}
+
+/// Signals from now on what happens: deployments that come and go, and events.
+pub(crate) fn follow(host: &Arc<Host>, objects: Arc<Objects>) {
+    host.spawn(objects.follow(Arc::clone(host)));
+    host.spawn(events::follow(Arc::clone(host)));
+}
+
+/// Objects hang on the connection that the host holds, so they may not hold the host in turn.
+struct Link(Weak<Host>);
 
 impl Link {
-    fn new(session: &Arc<Session>) -> Link {
-        Link(Arc::downgrade(session))
+    fn new(host: &Arc<Host>) -> Link {
+        Link(Arc::downgrade(host))
     }
 
-    fn session(&self) -> Result<Arc<Session>> {
+    fn host(&self) -> Result<Arc<Host>> {
         self.0.upgrade().ok_or_else(|| {
             Error::NotReady("the daemon is losing its connection to the bus; try again".into())
         })
     }
 
-    /// The session, if the caller may do it.
-    async fn permit(&self, right: Right, header: &Header<'_>) -> Result<Arc<Session>> {
-        let session = self.session()?;
-        authorisation::require(right, &session.core.config.access, &session.bus, header).await?;
-        Ok(session)
+    /// The host, if the caller has the right.
+    async fn permit(&self, right: Right, header: &Header<'_>) -> Result<Arc<Host>> {
+        let host = self.host()?;
+        authorisation::require(right, &host.core.config.access, &host.bus, header).await?;
+        Ok(host)
     }
 }
 
@@ -46,18 +71,19 @@ fn no_options(options: &Fields) -> Result<()> {
     }
 }
 
-impl From<crate::store::Error> for StoreFailed {
-    fn from(error: crate::store::Error) -> Self {
-        StoreFailed(error)
-    }
+/// Has the store do something; a failure of the disk goes to the log and to the caller.
+async fn store<T: Send + 'static>(
+    host: &Host,
+    work: impl FnOnce(&mut Store) -> store::Result<T> + Send + 'static,
+) -> Result<T> {
+    host.core.store.run(work).await.map_err(|error| {
+        tracing::error!("{error}");
+        Error::Failed(format!("nothing was changed: {error}"))
+    })
 }
 
-/// A failure of the disk on its way to a caller.
-struct StoreFailed(crate::store::Error);
-
-impl From<StoreFailed> for Error {
-    fn from(failed: StoreFailed) -> Self {
-        tracing::error!("{}", failed.0);
-        Error::Failed(format!("nothing was changed: {}", failed.0))
-    }
+fn not_found(deployment: &str) -> Error {
+    Error::NotFound(format!(
+        "there is no deployment `{deployment}` on this host"
+    ))
 }

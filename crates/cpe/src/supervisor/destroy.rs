@@ -1,12 +1,10 @@
 //! A deployment that is to end: first in the guests, then on this host.
 
-use cpe_bus::names::deployment_path;
 use cpe_bus::{Event, EventKind};
 use cpe_status::{DeploymentState, DpeState};
 use tokio::time::Instant;
 
 use super::{Failure, LOOK_AGAIN, Next, Result, Supervisor};
-use crate::bus::deployment::DeploymentObject;
 use crate::store::{Destroying, Row};
 use crate::systemd::{ActiveState, Unit};
 
@@ -17,7 +15,7 @@ impl Supervisor {
             // No DPE was ever given its document, so nothing was ever started.
             return self.unloaded().await;
         }
-        let deadline = since + self.session.core.config.dpe.unload_timeout;
+        let deadline = since + self.host.core.config.dpe.unload_timeout;
         if deadline <= Instant::now() {
             if how == Destroying::LeaveServices {
                 tracing::warn!(
@@ -41,8 +39,7 @@ impl Supervisor {
                     DeploymentState::Destroying,
                     unit.pid,
                     "systemd is starting its DPE",
-                )
-                .await;
+                );
                 Ok(Next::Until(look))
             }
             ActiveState::Inactive | ActiveState::Failed => {
@@ -86,8 +83,7 @@ impl Supervisor {
             Destroying::StopServices => "its services are being stopped",
             Destroying::LeaveServices => "its services are being left to themselves",
         };
-        self.set_view(DeploymentState::Destroying, unit.pid, remark)
-            .await;
+        self.set_view(DeploymentState::Destroying, unit.pid, remark);
         Ok(Next::Until(look))
     }
 
@@ -99,9 +95,8 @@ impl Supervisor {
 
     /// Everything is done in the guests: stops the unit, deletes its state, forgets the deployment.
     pub(super) async fn finish(&mut self) -> Result<Next> {
-        self.set_view(DeploymentState::Destroying, 0, "its DPE is being stopped")
-            .await;
-        let systemd = &self.session.systemd;
+        self.set_view(DeploymentState::Destroying, 0, "its DPE is being stopped");
+        let systemd = &self.host.systemd;
         systemd.stop(&self.unit).await?;
         systemd.reset_failed(&self.unit).await?;
         if let Err(error) = systemd.clean_state(&self.unit).await {
@@ -111,21 +106,10 @@ impl Supervisor {
                 self.unit
             );
         }
-        let changes = self.session.core.changes.lock().await;
+        let _changes = self.host.core.changes.lock().await;
         let name = self.deployment.name.clone();
         self.store(move |store| store.forget(&name, "")).await?;
-        self.session.core.registry.remove(&self.deployment.name);
-        let path = deployment_path(&self.deployment.name);
-        if let Err(error) = self
-            .session
-            .connection
-            .object_server()
-            .remove::<DeploymentObject, _>(path)
-            .await
-        {
-            tracing::debug!("object of {}: {error}", self.deployment.name);
-        }
-        drop(changes);
+        self.host.core.registry.remove(&self.deployment.name);
         Ok(Next::Gone)
     }
 
@@ -139,7 +123,7 @@ impl Supervisor {
             reason: format!(
                 "its services could not be stopped within {} s; they are still being stopped. `cpectl status {}` says which; \
                  `cpectl destroy --keep-services {}` ends it without stopping them",
-                self.session.core.config.dpe.unload_timeout.as_secs(),
+                self.host.core.config.dpe.unload_timeout.as_secs(),
                 row.name,
                 row.name
             ),

@@ -21,8 +21,7 @@ impl Supervisor {
                     DeploymentState::Starting,
                     unit.pid,
                     "systemd is starting its DPE",
-                )
-                .await;
+                );
                 Ok(Next::Until(Instant::now() + LOOK_AGAIN))
             }
             ActiveState::Inactive | ActiveState::Failed => {
@@ -47,20 +46,20 @@ impl Supervisor {
                 unit.end,
                 pause.as_secs_f32().ceil()
             );
-            self.set_view(state, 0, &remark).await;
+            self.set_view(state, 0, &remark);
             return Ok(Next::Until(time));
         }
-        self.set_view(state, 0, "its DPE is being started").await;
+        self.set_view(state, 0, "its DPE is being started");
         if unit.active == ActiveState::Failed {
-            self.session.systemd.reset_failed(&self.unit).await?;
+            self.host.systemd.reset_failed(&self.unit).await?;
         }
         self.backoff.attempt();
         let result = {
-            let _turn = turn(&self.session.starts).await;
-            self.session.systemd.start(&self.unit).await
+            let _turn = turn(&self.host.starts).await;
+            self.host.systemd.start(&self.unit).await
         };
         if let Err(error) = result {
-            self.set_view(state, 0, &error.to_string()).await;
+            self.set_view(state, 0, &error.to_string());
             self.warn_once(error.to_string());
         }
         Ok(Next::Now)
@@ -79,8 +78,7 @@ impl Supervisor {
                 DeploymentState::Loading,
                 unit.pid,
                 "its DPE is loading the document",
-            )
-            .await;
+            );
             return self.load(&row).await;
         }
         self.backoff.good();
@@ -89,24 +87,20 @@ impl Supervisor {
             DpeState::Unloading => DeploymentState::Loading,
             state => DeploymentState::from(state),
         };
-        self.set_view(state, unit.pid, "").await;
+        self.set_view(state, unit.pid, "");
         Ok(Next::News)
     }
 
     /// The store was restored from a backup. What it holds is the truth, and gets a generation above
     /// the DPE's, so that the DPE takes it.
     async fn renumber(&self, row: &Row, above: u64) -> Result<Next> {
-        let (name, keep) = (
-            row.name.clone(),
-            self.session.core.config.limits.generations,
-        );
-        let _changes = self.session.core.changes.lock().await;
+        let (name, keep) = (row.name.clone(), self.host.core.config.limits.generations);
+        let _changes = self.host.core.changes.lock().await;
         let renumbered = self
             .store(move |store| store.renumber(&name, above, keep))
             .await?;
         if let Some(row) = renumbered {
             self.deployment.set_row(row);
-            self.announce_generation().await;
         }
         Ok(Next::Now)
     }
@@ -145,7 +139,7 @@ impl Supervisor {
             }
             Err(error @ BusError::InvalidDocument(_)) => {
                 let remark = format!("its DPE refuses the document: {}", error.message());
-                self.set_view(DeploymentState::Failed, 0, &remark).await;
+                self.set_view(DeploymentState::Failed, 0, &remark);
                 self.warn_once(remark);
                 Ok(Next::Until(Instant::now() + LOOK_AGAIN))
             }
@@ -158,15 +152,14 @@ impl Supervisor {
 
     /// The unit is active, but nobody answers for it on the bus.
     pub(super) async fn await_name(&mut self, unit: &Unit) -> Result<Next> {
-        let patience = self.session.core.config.dpe.name_timeout;
+        let patience = self.host.core.config.dpe.name_timeout;
         let since = *self.nameless_since.get_or_insert_with(Instant::now);
         if since.elapsed() < patience {
             self.set_view(
                 DeploymentState::Starting,
                 unit.pid,
                 "its DPE is not on the bus yet",
-            )
-            .await;
+            );
             return Ok(Next::Until(since + patience));
         }
         self.nameless_since = None;
@@ -175,7 +168,7 @@ impl Supervisor {
             "{} has not appeared on the bus: it is restarted",
             self.unit
         );
-        self.session.systemd.restart(&self.unit).await?;
+        self.host.systemd.restart(&self.unit).await?;
         Ok(Next::Now)
     }
 }

@@ -17,6 +17,7 @@
 mod destroy;
 mod keep;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +26,9 @@ use cpe_status::DeploymentState;
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
-use crate::bus::deployment::DeploymentObject;
 use crate::dpe::{self, DpeCall, Report};
+use crate::host::Host;
 use crate::registry::{Deployment, View};
-use crate::session::Session;
 use crate::store::{self, Destroying, Row, Run, Store};
 use crate::systemd::{self, ActiveState, Unit};
 
@@ -69,7 +69,7 @@ enum Failure {
 type Result<T> = std::result::Result<T, Failure>;
 
 struct Supervisor {
-    session: Arc<Session>,
+    host: Arc<Host>,
     deployment: Arc<Deployment>,
     unit: String,
     backoff: Backoff,
@@ -83,9 +83,29 @@ struct Supervisor {
     last_warning: String,
 }
 
-/// Runs until the deployment is gone or the session ends.
-pub(crate) async fn run(session: Arc<Session>, deployment: Arc<Deployment>) {
-    let dpe = &session.core.config.dpe;
+/// Gives every deployment of the registry a supervisor, until the connection ends.
+pub(crate) async fn supervise_all(host: Arc<Host>) {
+    let mut registry = host.core.registry.watch();
+    let mut supervised = BTreeMap::new();
+    loop {
+        let wanted = registry.borrow_and_update().clone();
+        for (name, deployment) in &wanted {
+            // One that was destroyed and created again is another one of the same name.
+            let same = supervised.get(name);
+            if !same.is_some_and(|known| Arc::ptr_eq(known, deployment)) {
+                host.spawn(run(Arc::clone(&host), Arc::clone(deployment)));
+            }
+        }
+        supervised = wanted;
+        if registry.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Runs until the deployment is gone or the connection ends.
+async fn run(host: Arc<Host>, deployment: Arc<Deployment>) {
+    let dpe = &host.core.config.dpe;
     let mut supervisor = Supervisor {
         unit: dpe_unit(&deployment.name),
         backoff: Backoff::new(dpe.backoff_initial, dpe.backoff_maximum),
@@ -94,7 +114,7 @@ pub(crate) async fn run(session: Arc<Session>, deployment: Arc<Deployment>) {
         asked_to_unload: None,
         overdue_reported: false,
         last_warning: String::new(),
-        session,
+        host,
         deployment,
     };
     loop {
@@ -110,9 +130,9 @@ pub(crate) async fn run(session: Arc<Session>, deployment: Arc<Deployment>) {
         };
         match next {
             Next::Now => {}
-            Next::News => supervisor.deployment.wake.notified().await,
+            Next::News => supervisor.deployment.woken().await,
             Next::Until(time) => {
-                let _ = tokio::time::timeout_at(time, supervisor.deployment.wake.notified()).await;
+                let _ = tokio::time::timeout_at(time, supervisor.deployment.woken()).await;
             }
             Next::Gone => return,
         }
@@ -128,7 +148,7 @@ impl Supervisor {
         if row.destroying.is_some() && row.unloaded {
             return self.finish().await;
         }
-        let unit = self.session.systemd.unit(&self.unit).await?;
+        let unit = self.host.systemd.unit(&self.unit).await?;
         self.note_run(&row, &unit).await?;
         match row.destroying {
             Some(how) => self.destroy(row, how, unit).await,
@@ -168,7 +188,7 @@ impl Supervisor {
 
     /// What the DPE says about itself, if it is on the bus.
     async fn dpe(&mut self) -> Result<Option<Report>> {
-        let report = self.session.dpes.report(&self.deployment.name).await?;
+        let report = self.host.dpes.report(&self.deployment.name).await?;
         if report.is_some() {
             self.nameless_since = None;
         }
@@ -176,7 +196,7 @@ impl Supervisor {
     }
 
     async fn client(&self) -> Result<DpeCall> {
-        let client = self.session.dpes.client(&self.deployment.name).await;
+        let client = self.host.dpes.client(&self.deployment.name).await;
         Ok(client.map_err(dpe::Error::from)?)
     }
 
@@ -189,22 +209,15 @@ impl Supervisor {
         &self,
         work: impl FnOnce(&mut Store) -> store::Result<T> + Send + 'static,
     ) -> Result<T> {
-        Ok(self.session.core.store.run(work).await?)
+        Ok(self.host.core.store.run(work).await?)
     }
 
-    async fn set_view(&self, state: DeploymentState, pid: u32, remark: &str) {
-        if self.deployment.set_view(View {
+    fn set_view(&self, state: DeploymentState, pid: u32, remark: &str) {
+        self.deployment.set_view(View {
             state,
             pid,
             remark: remark.to_owned(),
-        }) {
-            DeploymentObject::announce_view(&self.session.connection, &self.deployment.name).await;
-        }
-    }
-
-    async fn announce_generation(&self) {
-        DeploymentObject::announce_generation(&self.session.connection, &self.deployment.name)
-            .await;
+        });
     }
 
     /// Writes a warning to the log, unless it was the last one too.

@@ -2,10 +2,11 @@
 
 use cpe_bus::{Error, Fields};
 use futures_util::StreamExt;
-use zbus::fdo::ObjectManagerProxy;
+use zbus::Variant;
+use zbus::fdo::{ObjectManagerProxy, PropertiesChangedStream, PropertiesProxy};
 
 use super::fake_systemd::FakeSystemd;
-use super::harness::{Bus, Cpe, document, until};
+use super::harness::{Bus, Cpe, PATIENCE, document, until};
 
 async fn await_state(cpe: &Cpe, name: &str, wanted: &str) {
     let deployment = cpe.deployment(name).await;
@@ -104,6 +105,53 @@ async fn a_deployment_is_started_loaded_changed_and_destroyed() {
     // The name is free again, and starts from nothing.
     assert_eq!(cpe.create("shop").await.unwrap(), ("shop".into(), 1));
     await_state(&cpe, "shop", "active").await;
+}
+
+/// Waits until the bus says that a property has changed to that.
+async fn await_change(changes: &mut PropertiesChangedStream, property: &str, wanted: Variant<'_>) {
+    let changed = async {
+        while let Some(change) = changes.next().await {
+            let change = change.args().unwrap();
+            if change.changed_properties().get(property) == Some(&wanted) {
+                return;
+            }
+        }
+        panic!("the bus is gone");
+    };
+    let changed = tokio::time::timeout(PATIENCE, changed).await;
+    changed.unwrap_or_else(|_| panic!("{property} was not announced to be {wanted:?}"));
+}
+
+#[tokio::test]
+async fn changes_of_a_deployment_are_announced_also_after_it_was_created_again() {
+    let bus = Bus::start();
+    let _systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let manager = cpe.manager().await;
+    let properties = PropertiesProxy::new(
+        &cpe.connection,
+        "org.cloudpolicy.Cpe1",
+        "/org/cloudpolicy/cpe1/deployment/shop",
+    )
+    .await
+    .unwrap();
+    let mut changes = properties.receive_properties_changed().await.unwrap();
+    for _ in 0..2 {
+        cpe.create("shop").await.unwrap();
+        await_change(&mut changes, "State", "active".into()).await;
+        manager
+            .update_deployment("shop", 1, &document("shop", "second"), Fields::new())
+            .await
+            .unwrap();
+        await_change(&mut changes, "Generation", 2u64.into()).await;
+        manager.destroy_deployment("shop", true).await.unwrap();
+        await_change(&mut changes, "State", "destroying".into()).await;
+        until("the name to be free", async || {
+            let left = manager.list_deployments().await.unwrap();
+            left.is_empty().then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,94 @@
+//! The objects of the deployments: one for each deployment of the registry, with a task that sends
+//! PropertiesChanged when the registry says that something changed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cpe_bus::names::deployment_path;
+use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
+
+use super::deployment::{Announced, DeploymentObject, announce};
+use crate::host::Host;
+use crate::registry::Deployment;
+
+/// What is on the bus of one connection.
+#[derive(Default)]
+pub(crate) struct Objects {
+    published: Mutex<HashMap<String, Published>>,
+}
+
+struct Published {
+    deployment: Arc<Deployment>,
+    announcing: AbortHandle,
+}
+
+impl Objects {
+    /// Follows the registry until the connection ends.
+    pub(crate) async fn follow(self: Arc<Objects>, host: Arc<Host>) {
+        let mut registry = host.core.registry.watch();
+        loop {
+            registry.mark_unchanged();
+            if let Err(error) = self.synchronize(&host).await {
+                tracing::warn!("cannot bring the objects on the bus up to date: {error}");
+            }
+            if registry.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Brings the objects in line with the registry. A deployment that was destroyed and created
+    /// again is another deployment under the same name: its object is replaced.
+    pub(crate) async fn synchronize(&self, host: &Arc<Host>) -> zbus::Result<()> {
+        let mut published = self.published.lock().await;
+        let wanted = host.core.registry.all();
+        let by_name: HashMap<&str, &Arc<Deployment>> = wanted
+            .iter()
+            .map(|deployment| (deployment.name.as_str(), deployment))
+            .collect();
+        let gone: Vec<Published> = published
+            .extract_if(|name, object| {
+                let same = by_name.get(name.as_str());
+                !same.is_some_and(|wanted| Arc::ptr_eq(wanted, &object.deployment))
+            })
+            .map(|(_, object)| object)
+            .collect();
+        for object in gone {
+            object.announcing.abort();
+            remove(host, &object.deployment.name).await;
+        }
+        for deployment in &wanted {
+            if !published.contains_key(&deployment.name) {
+                let object = add(host, deployment).await?;
+                published.insert(deployment.name.clone(), object);
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn add(host: &Arc<Host>, deployment: &Arc<Deployment>) -> zbus::Result<Published> {
+    // Read before the object can be: what changes in between is announced.
+    let current = deployment.watch();
+    let announced = Announced::of(&current.borrow());
+    let path = deployment_path(&deployment.name);
+    let server = host.connection.object_server();
+    server
+        .at(path.as_str(), DeploymentObject::new(host, deployment))
+        .await?;
+    let object = server.interface::<_, DeploymentObject>(path).await?;
+    let announcing = host.spawn(announce(object, current, announced));
+    Ok(Published {
+        deployment: Arc::clone(deployment),
+        announcing,
+    })
+}
+
+async fn remove(host: &Host, deployment: &str) {
+    let path = deployment_path(deployment);
+    let server = host.connection.object_server();
+    if let Err(error) = server.remove::<DeploymentObject, _>(path).await {
+        tracing::debug!("object of {deployment}: {error}");
+    }
+}

@@ -1,0 +1,90 @@
+//! What every part of the daemon works with, on one connection to the bus: the bus itself, systemd,
+//! the DPEs, and what the process keeps over all connections.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
+use zbus::Connection;
+use zbus::fdo::DBusProxy;
+use zbus::proxy::CacheProperties;
+
+use crate::core::Core;
+use crate::dpe::Dpes;
+use crate::sync::lock;
+use crate::systemd::Systemd;
+
+/// Longest wait for a reply of the bus, systemd or a DPE.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+
+pub(crate) struct Host {
+    pub core: Arc<Core>,
+    pub connection: Connection,
+    pub bus: DBusProxy<'static>,
+    pub systemd: Systemd,
+    pub dpes: Dpes,
+    /// Bounds how many DPEs are being started simultaneously.
+    pub starts: Semaphore,
+    /// What ends with the connection. Their number is bounded by `limits.deployments`: two for each
+    /// deployment, and a handful besides.
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Host {
+    /// Connects. Nothing is served, and nothing is listened to, yet.
+    pub(crate) async fn connect(core: Arc<Core>) -> anyhow::Result<Arc<Host>> {
+        let connection = core
+            .bus
+            .builder()
+            .method_timeout(REPLY_TIMEOUT)
+            .build()
+            .await
+            .with_context(|| {
+                format!(
+                    "cannot connect to the {} bus; is it running, and may this user use it?",
+                    core.bus
+                )
+            })?;
+        let bus = DBusProxy::builder(&connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?;
+        Ok(Arc::new(Host {
+            systemd: Systemd::new(&connection).await?,
+            dpes: Dpes::new(&connection, &bus),
+            starts: Semaphore::new(core.config.dpe.concurrent_starts),
+            tasks: Mutex::default(),
+            core,
+            connection,
+            bus,
+        }))
+    }
+
+    /// Runs a task until it is done or the connection ends.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let mut tasks = lock(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task)
+    }
+
+    /// Has the deployment's supervisor look at how things are.
+    pub(crate) fn wake(&self, deployment: &str) {
+        if let Some(deployment) = self.core.registry.get(deployment) {
+            deployment.wake();
+        }
+    }
+
+    /// Returns when the connection is lost.
+    pub(crate) async fn closed(&self) {
+        self.connection.closed().await;
+    }
+
+    /// Ends all tasks and the connection. Disk writes under way are finished.
+    pub(crate) async fn close(&self) {
+        let mut tasks = std::mem::take(&mut *lock(&self.tasks));
+        tasks.shutdown().await;
+        let _ = self.connection.clone().close().await;
+    }
+}

@@ -1,0 +1,22 @@
+//! The order of the modules: each uses only what lies below it. docs/architecture.md draws it.
+
+use std::path::Path;
+
+/// The modules, lowest first. Those of a floor do not know each other.
+const FLOORS: layers::Floors<'_> = &[
+    &["clock", "sync", "config", "backoff"],
+    &["authorisation", "documents", "dpe", "events", "systemd"],
+    &["store"],
+    &["registry"],
+    &["core"],
+    &["host"],
+    &["plan", "signals", "supervisor", "reconciliation"],
+    &["bus"],
+    &["serve"],
+];
+
+#[test]
+fn every_module_uses_only_what_lies_below_it() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    layers::assert_order(&source, FLOORS);
+}
