@@ -3,8 +3,10 @@
 //! | right | who |
 //! | --- | --- |
 //! | look: list, status, events, validate, plan, explain | everyone the bus lets through |
-//! | change deployments, read documents (they may hold passwords of services) | root, this daemon's user, members of `access.group` |
+//! | change deployments, read documents | root, this daemon's user, members of `access.group` |
 //! | record events | those, and members of `access.recorder_group` |
+//!
+//! Documents may hold passwords of services.
 //!
 //! The bus vouches for a caller's user and groups (`GetConnectionCredentials`); what a caller says
 //! of itself counts nothing.

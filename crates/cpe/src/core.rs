@@ -70,7 +70,7 @@ fn report(kept_aside: &KeptAside) {
         path = %kept_aside.path.display(),
         reason = kept_aside.reason,
         "the database is corrupt ({}); it is kept untouched as {}, and an empty one is used. Running DPEs hold copies of \
-         their documents and are taken over, none is stopped; the event log starts anew. To go back to a backup: stop cpe, \
+         their documents and are taken over, none is stopped; the event log starts empty. To go back to a backup: stop cpe, \
          put the backup in place, start cpe",
         kept_aside.reason,
         kept_aside.path.display()

@@ -5,9 +5,15 @@
 //! services: that is the DPEs' work, and they go on with it while this daemon is away.
 //!
 //! ```text
-//! bus/ (Manager, Events, Deployment) ─▶ documents, authorisation ─▶ store ─▶ registry ─▶ supervisor ─▶ systemd, DPE
-//!                                                                   events ─▶ journal, signal
+//! serve          puts the parts together, on one connection to the bus after another
+//! bus/           Manager, Events, Deployment: the objects, which watch what lies below
+//! supervisor/    one per deployment ─▶ systemd, dpe; beside it signals, reconciliation, plan
+//! host, core     what everybody works with
+//! registry       what is wanted and seen of each deployment
+//! store/         documents and events on disk ─▶ events: the journal
 //! ```
+//!
+//! Each line uses only those below it; `tests/layers.rs` has the whole order.
 
 mod authorisation;
 mod backoff;

@@ -2,9 +2,9 @@
 //! lives.
 //!
 //! When the bus restarts, all that was built on the connection (objects, signal subscriptions,
-//! supervisors) is dropped, and built again on the next one. So there is one way to come up, after a
-//! start of the daemon as after a restart of the bus, and it always begins by looking at how things
-//! are.
+//! supervisors) is dropped, and built again on the next one. So there is one way to come up, after
+//! a start of the daemon as after a restart of the bus, and it always begins by looking at how
+//! things are.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The signals of the bus, of systemd and of the DPEs. A signal only says where to look: it wakes the
-//! supervisor concerned, which looks at how things are.
+//! The signals of the bus, of systemd and of the DPEs. A signal only says where to look: it wakes
+//! the supervisor concerned, which looks at how things are.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -91,8 +91,8 @@ impl Supervisor {
         Ok(Next::News)
     }
 
-    /// The store was restored from a backup. What it holds is the truth, and gets a generation above
-    /// the DPE's, so that the DPE takes it.
+    /// The store was restored from a backup. What it holds is the truth, and gets a generation
+    /// above the DPE's, so that the DPE takes it.
     async fn renumber(&self, row: &Row, above: u64) -> Result<Next> {
         let (name, keep) = (row.name.clone(), self.host.core.config.limits.generations);
         let _changes = self.host.core.changes.lock().await;

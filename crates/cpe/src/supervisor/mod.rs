@@ -3,11 +3,13 @@
 //! ```text
 //!            unit inactive or failed ── start, with backoff ──┐
 //!                                                             ▼
-//!  Starting ── unit active, bus name there ──▶ Loading ── generation taken ──▶ Active / Degraded / Failed (as the DPE says)
-//!     ▲                                           ▲                                     │
-//!     └── DPE died: event, systemd restarts it ───┴────────── newer generation stored ──┘
+//!  Starting ── unit active, bus name there ──▶ Loading ── generation taken ──▶ as the DPE says:
+//!     ▲                                           ▲                          Active, Degraded,
+//!     │                                           │                               Failed
+//!     └── DPE died: event, systemd restarts it ───┴─── newer generation stored ─────┘
 //!
-//!  Destroying: Unload ── unloaded (durable) ──▶ StopUnit ── CleanUnit ── document deleted, event ──▶ gone
+//!  Destroying: Unload ── unloaded (durable) ──▶ StopUnit ──▶ CleanUnit ──▶ document deleted,
+//!                                                                          event: gone
 //! ```
 //!
 //! It is level-triggered: a signal, a timer or a change of the store only makes it look again, and

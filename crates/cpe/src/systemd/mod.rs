@@ -28,12 +28,12 @@ pub(crate) const UNITS_PATH: &str = "/org/freedesktop/systemd1/unit";
 
 /// Longest wait for a job. Start and stop timeouts of the units themselves are shorter.
 const JOB_TIMEOUT: Duration = Duration::from_secs(120);
-/// How often, and with what pauses, a unit that is being cleaned is looked at: cleaning is not a job
-/// whose end would be signalled.
+/// How often, and with what pauses, a unit that is being cleaned is looked at: cleaning is not a
+/// job whose end would be signalled.
 const CLEANING_LOOKS: u32 = 250;
 const CLEANING_PAUSE: Duration = Duration::from_millis(20);
-/// Units that are looked at simultaneously. A bus allows a connection 128 pending replies; a quarter
-/// of them is for this.
+/// Units that are looked at simultaneously. A bus allows a connection 128 pending replies; a
+/// quarter of them is for this.
 const LOOKS: usize = 32;
 
 #[derive(Debug, thiserror::Error)]

@@ -98,7 +98,7 @@ async fn a_query_goes_on_from_its_cursor_and_filters() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_is_refused_by_key() {
+async fn what_is_not_an_event_is_refused_by_key() {
     let bus = Bus::start();
     let cpe = bus.cpe().await;
     let events = cpe.events().await;

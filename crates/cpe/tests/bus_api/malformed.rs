@@ -76,9 +76,9 @@ async fn malformed_documents_are_refused_with_the_place_and_nothing_is_stored() 
     assert_nothing_happened(&cpe).await;
 }
 
-/// What is no string to D-Bus at all never reaches the daemon: the bus cuts the caller off.
+/// What D-Bus does not accept as a string never reaches the daemon: the bus cuts the caller off.
 #[tokio::test]
-async fn documents_that_are_no_text_get_no_further_than_the_bus() {
+async fn documents_that_are_not_text_get_no_further_than_the_bus() {
     let bus = Bus::start();
     let cpe = bus.cpe().await;
     let mut sent = 0;
