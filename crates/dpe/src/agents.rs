@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use controller::{Connect, Input, Operation};
+use controller::{Connect, Input, Operation, Task};
 use cpe_bus::proxies::AgentProxy;
 use cpe_bus::records::agent::ATTRIBUTES;
 use cpe_bus::{
@@ -29,7 +29,7 @@ pub(crate) enum Call {
     Execute(Box<Operation>),
     Cancel {
         resource: String,
-        action: String,
+        action: Task,
         interval_ms: u32,
     },
     Forget(String),
@@ -341,7 +341,7 @@ async fn perform(
             action,
             interval_ms,
         } => {
-            within(agent.cancel(epoch, &resource, &action, interval_ms)).await?;
+            within(agent.cancel(epoch, &resource, action.as_str(), interval_ms)).await?;
             let _ = inputs.send(Input::Cancelled {
                 assembly: connect.assembly.clone(),
                 resource,

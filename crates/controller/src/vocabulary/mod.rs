@@ -9,6 +9,7 @@ mod limits;
 mod operation;
 mod sabotage;
 mod spec;
+mod task;
 mod time;
 
 pub use change::Change;
@@ -22,6 +23,7 @@ pub use operation::{
     exit_code_name,
 };
 pub use sabotage::Sabotage;
+pub use task::Task;
 pub use time::Time;
 
 pub(crate) use engine_input::{Goal, goal};
