@@ -347,7 +347,7 @@ impl World {
 
     /// The controller, while the DPE lives.
     pub fn controller(&self) -> Option<&controller::Controller> {
-        self.shell.controller.as_ref()
+        self.shell.controller.as_deref()
     }
 
     /// Operations that were sent so far, as `ACTION SERVICE ASSEMBLY`, monitors left out.

@@ -7,7 +7,6 @@ mod event;
 mod input;
 mod limits;
 mod operation;
-mod sabotage;
 mod spec;
 mod task;
 mod time;
@@ -22,7 +21,6 @@ pub use operation::{
     STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey, dispatcher_uuid,
     exit_code_name,
 };
-pub use sabotage::Sabotage;
 pub use task::Task;
 pub use time::Time;
 
