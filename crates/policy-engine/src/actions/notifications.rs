@@ -15,7 +15,7 @@ type Told = Vec<(&'static str, Text)>;
 
 /// Creates the notification pseudo-actions for `task` of a clone, whose pseudo-action is `action`
 /// and completion `done` (§16.1).
-pub fn create_for(
+pub(crate) fn create_for(
     cluster: &mut Cluster,
     clone: ResourceId,
     task: &Task,
@@ -110,12 +110,12 @@ fn in_turn(cluster: &mut Cluster, clone: ResourceId, first: Task, then: Task) {
 }
 
 /// Starts are announced after stops are confirmed.
-pub fn order_start_after_stop(cluster: &mut Cluster, clone: ResourceId) {
+pub(crate) fn order_start_after_stop(cluster: &mut Cluster, clone: ResourceId) {
     in_turn(cluster, clone, Task::Stop, Task::Start);
 }
 
 /// Promotions are announced after everything else is confirmed, everything else after demotions.
-pub fn order_promotion(cluster: &mut Cluster, clone: ResourceId) {
+pub(crate) fn order_promotion(cluster: &mut Cluster, clone: ResourceId) {
     in_turn(cluster, clone, Task::Stop, Task::Promote);
     in_turn(cluster, clone, Task::Start, Task::Promote);
     in_turn(cluster, clone, Task::Demote, Task::Promote);
@@ -125,7 +125,7 @@ pub fn order_promotion(cluster: &mut Cluster, clone: ResourceId) {
 
 /// Creates the notify actions of a clone's instances (§16.2–16.4); done when the clone is added to
 /// the graph.
-pub fn create_for_instances(cluster: &mut Cluster, clone: ResourceId) {
+pub(crate) fn create_for_instances(cluster: &mut Cluster, clone: ResourceId) {
     let Some(data) = cluster.resource(clone).clone_data() else {
         return;
     };
@@ -151,7 +151,12 @@ pub fn create_for_instances(cluster: &mut Cluster, clone: ResourceId) {
 }
 
 /// Notifications about a stop that fencing implies (§16.5).
-pub fn order_after_fencing(cluster: &mut Cluster, id: ResourceId, stop: ActionId, fence: ActionId) {
+pub(crate) fn order_after_fencing(
+    cluster: &mut Cluster,
+    id: ResourceId,
+    stop: ActionId,
+    fence: ActionId,
+) {
     let (optional, runnable) = (
         cluster.action(fence).optional,
         cluster.action(fence).runnable,

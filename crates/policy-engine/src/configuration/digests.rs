@@ -9,7 +9,7 @@ use crate::xml::{Element, Writer};
 
 /// How a history entry compares with the configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Comparison {
+pub(crate) enum Comparison {
     /// Same definition.
     Match,
     /// Something changed.
@@ -22,7 +22,7 @@ pub enum Comparison {
 
 /// Digests of one operation on one node.
 #[derive(Clone, Debug)]
-pub struct Digests {
+pub(crate) struct Digests {
     /// Of all parameters.
     pub all: String,
     /// Of the parameters that force a restart, if the first entry seen had a restart digest.
@@ -36,7 +36,7 @@ pub struct Digests {
 /// Calculates (or takes from the cache) the digests of an operation on a node, compares `entry`
 /// with them, and keeps the result. Entries in `Cluster::poisoned_digests` count as having a
 /// restart digest that never matches (02 §10.4 1d).
-pub fn compare(
+pub(crate) fn compare(
     cluster: &Cluster,
     resource: ResourceId,
     task: &Task,
@@ -72,7 +72,7 @@ pub fn compare(
 
 /// Digests of a fence device for unfencing a node (02 §20.6): cache key `stonith-on`, no entry.
 /// `result` is the comparison with the node's `#digests-all` and `#digests-secure`.
-pub fn unfencing(cluster: &Cluster, device: ResourceId, node: NodeId) -> Digests {
+pub(crate) fn unfencing(cluster: &Cluster, device: ResourceId, node: NodeId) -> Digests {
     let task = Task::Other("stonith-on".into());
     let key = (node, device, task.clone(), 0);
     let known = caches::of(cluster).digests.borrow().get(&key).cloned();
@@ -213,7 +213,9 @@ fn is_fencing_parameter(name: &str) -> bool {
 }
 
 /// MD5 of ` <parameters …/>\n` over `parameters` sorted by name (02 §20.1), lower-case hex.
-pub fn of_parameters<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+pub(crate) fn of_parameters<'a>(
+    parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> String {
     let mut sorted: Vec<_> = parameters.into_iter().collect();
     sorted.sort_unstable();
     let mut xml = Writer::new();

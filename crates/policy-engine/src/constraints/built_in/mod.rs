@@ -11,7 +11,7 @@ use crate::model::*;
 
 /// P5: for each top-level resource in list order. No colocation follows but those that depend on
 /// where resources are.
-pub fn unpack(cluster: &mut Cluster) {
+pub(crate) fn unpack(cluster: &mut Cluster) {
     for top in cluster.top_level.clone() {
         unpack_resource(cluster, top);
     }
