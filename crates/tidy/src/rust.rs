@@ -155,7 +155,7 @@ fn is_word(byte: u8) -> bool {
     byte == b'_' || byte.is_ascii_alphanumeric() || !byte.is_ascii()
 }
 
-/// A name, a keyword, a number, or one sign.
+/// A name, a keyword, a number, `::`, or one sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
     /// As it is written.
@@ -167,7 +167,7 @@ pub struct Token<'a> {
 impl Token<'_> {
     /// Whether it is a name, a keyword or a number.
     pub fn is_word(&self) -> bool {
-        self.text.bytes().all(is_word)
+        self.text.bytes().next_back().is_some_and(is_word)
     }
 }
 
@@ -178,10 +178,12 @@ pub fn tokens(code: &str) -> Vec<Token<'_>> {
         let line = line + 1;
         let mut rest = text.trim_start();
         while let Some(first) = rest.chars().next() {
-            let end = match rest.bytes().position(|byte| !is_word(byte)) {
-                Some(0) => first.len_utf8(),
-                Some(end) => end,
-                None => rest.len(),
+            let end = match word_length(rest) {
+                0 if rest.starts_with("::") => 2,
+                0 => first.len_utf8(),
+                // A raw name, as in `r#type`.
+                1 if rest.starts_with("r#") => 2 + word_length(&rest[2..]),
+                length => length,
             };
             let (text, after) = rest.split_at(end);
             found.push(Token { text, line });
@@ -189,6 +191,10 @@ pub fn tokens(code: &str) -> Vec<Token<'_>> {
         }
     }
     found
+}
+
+fn word_length(text: &str) -> usize {
+    text.bytes().take_while(|byte| is_word(*byte)).count()
 }
 
 /// A function with a body.
@@ -269,6 +275,17 @@ mod tests {
         let parts = parts(r"fn f<'a>(x: &'a str) { x.split('\''); x.find('é'); }");
         assert_eq!(parts.literals.split_whitespace().count(), 2);
         assert!(parts.code.contains("&'a str"));
+    }
+
+    #[test]
+    fn tokens_are_words_and_signs_with_their_lines() {
+        let found: Vec<_> = tokens("a::b(\nr#type)\n")
+            .into_iter()
+            .map(|token| (token.text, token.line))
+            .collect();
+        let second = [("r#type", 2), (")", 2)];
+        assert_eq!(found[..4], [("a", 1), ("::", 1), ("b", 1), ("(", 1)]);
+        assert_eq!(found[4..], second);
     }
 
     #[test]

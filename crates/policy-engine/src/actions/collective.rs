@@ -2,16 +2,15 @@
 //! pseudo-actions (scheduler-spec/05 §3 item 6, 04 §10.1, §15.1).
 
 use super::{notifications, primitive};
-use crate::assignment;
 use crate::model::*;
 use crate::transition::actions;
 
 /// Synapse priority of completion pseudo-actions and post-notifications: they count failed inputs
 /// as done.
-pub const COMPLETION_PRIORITY: i32 = 1_000_000;
+pub(crate) const COMPLETION_PRIORITY: i32 = 1_000_000;
 
 /// Creates all actions of a resource of any variant.
-pub fn schedule(cluster: &mut Cluster, id: ResourceId) {
+pub(crate) fn schedule(cluster: &mut Cluster, id: ResourceId) {
     match cluster.resource(id).variant {
         Variant::Primitive => primitive::schedule(cluster, id),
         Variant::Group(_) => schedule_group(cluster, id),
@@ -97,7 +96,6 @@ fn schedule_clone(cluster: &mut Cluster, clone: ResourceId) {
     if notify {
         notifications::order_promotion(cluster, clone);
     }
-    assignment::reset_instance_priorities(cluster, clone);
 }
 
 /// 04 §10.1 steps 1 and 2: instances' actions, then start, running, stop, stopped of the

@@ -58,11 +58,11 @@ fn outside(code: &str) -> Vec<(usize, &str)> {
     for (index, token) in tokens.iter().enumerate() {
         let next = |ahead: usize| tokens.get(index + ahead).map_or("", |token| token.text);
         match token.text {
-            "std" if next(1) == ":" => in_std = true,
+            "std" if next(1) == "::" => in_std = true,
             ";" | "(" | ")" | "=" => in_std = false,
             module if in_std && MODULES.contains(&module) => found.push((token.line, module)),
             name if OUTSIDE.contains(&name) => found.push((token.line, name)),
-            "now" if index > 0 && tokens[index - 1].text == ":" && next(1) == "(" => {
+            "now" if index > 0 && tokens[index - 1].text == "::" && next(1) == "(" => {
                 found.push((token.line, "now"));
             }
             _ => {}
