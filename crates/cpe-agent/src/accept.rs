@@ -22,10 +22,13 @@ const ATTEMPTS: usize = 12;
 /// # Errors
 /// That of accept(2), if it fails [`ATTEMPTS`] times in a row.
 pub(crate) async fn accept(listener: &PeerListener) -> io::Result<UnixStream> {
-    retry(async || listener.accept().await).await
+    retry(|| listener.accept()).await
 }
 
-async fn retry<T>(mut attempt: impl AsyncFnMut() -> io::Result<T>) -> io::Result<T> {
+async fn retry<T, F>(mut attempt: impl FnMut() -> F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
     let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE);
     for _ in 1..ATTEMPTS {
         match attempt().await {
@@ -46,12 +49,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_shortage_that_ends_costs_no_connection() {
         let mut failures = 0;
-        let taken = retry(async || {
+        let taken = retry(|| {
             failures += 1;
-            match failures {
+            std::future::ready(match failures {
                 1..6 => Err(io::Error::from_raw_os_error(24)),
                 _ => Ok("connection"),
-            }
+            })
         });
         assert_eq!(taken.await.unwrap(), "connection");
     }
@@ -60,9 +63,9 @@ mod tests {
     async fn a_shortage_that_stays_is_given_up() {
         let begin = tokio::time::Instant::now();
         let mut failures = 0;
-        let taken: io::Result<()> = retry(async || {
+        let taken: io::Result<()> = retry(|| {
             failures += 1;
-            Err(io::Error::from_raw_os_error(24))
+            std::future::ready(Err(io::Error::from_raw_os_error(24)))
         })
         .await;
         assert_eq!(taken.unwrap_err().raw_os_error(), Some(24));
