@@ -17,6 +17,7 @@ pub mod assignment;
 pub mod configuration;
 pub mod explain;
 pub mod graph;
+pub mod lint;
 pub mod model;
 pub mod ordering;
 pub mod output;
@@ -27,6 +28,7 @@ pub mod xml;
 
 use explain::Cause;
 pub use graph::{ActionHead, ActionKind, GraphAction, ResourceIdentity, Synapse, TransitionGraph};
+pub use lint::lint;
 pub use model::{Cluster, Level, Message, RunOptions};
 pub use score::Score;
 
