@@ -47,10 +47,14 @@ test: lab ## every test
 	$(UNDER_USER_MANAGER) $(CARGO) test --locked --workspace --exclude end-to-end --test systemd -- --ignored
 	$(AS_ROOT) RUST_TEST_THREADS=$${E2E_THREADS:-2} $(CARGO) test --locked --no-fail-fast -p end-to-end
 
+.PHONY: e2e
+e2e: ## one end-to-end test, after `make lab`: TEST=NAME
+	$(AS_ROOT) $(CARGO) test --locked -p end-to-end -- $(TEST)
+
 .PHONY: bench
-bench: lab build ## speed and memory: the scheduler beside its peer, then the whole system
-	target/release/policy-simulate bench $(if $(wildcard ../shared/corpus/xml),--corpus ../shared/corpus/xml)
-	target/release/policy-simulate bench --growth target/scheduler-growth
+bench: lab build ## speed and memory: the scheduler beside crm_simulate, then the whole system
+	target/release/scheduler-bench $(if $(wildcard ../shared/corpus/xml),--corpus ../shared/corpus/xml)
+	target/release/scheduler-bench --growth target/scheduler-growth
 	$(SUDO) $(MAKE) --no-print-directory install PROFILE=release DESTDIR=$(CPE_LAB)/release-layer > /dev/null
 	$(AS_ROOT) CPE_LAB_LAYER=$(CPE_LAB)/release-layer $(CARGO) run --locked --quiet -p end-to-end --bin figures
 
@@ -65,6 +69,10 @@ fuzz: ## the engine on any bytes, for FUZZ_SECONDS (600); see crates/policy-engi
 	find ../shared/corpus/xml ../shared/corpus-random/xml -name '*.xml' -size -12k -exec cp -t $(FUZZ)/corpus {} + 2> /dev/null || true
 	cd crates/policy-engine && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(FUZZ)/build $(CARGO) fuzz run --sanitizer none --jobs $(FUZZ_JOBS) cib \
 		$(FUZZ)/corpus -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 -dict=fuzz/cib.dict
+
+.PHONY: deny
+deny: ## licences, banned crates, sources and advisories of what the project depends on (needs cargo-deny)
+	@./mk/deny.sh
 
 .PHONY: check
 check: ## formatting, lints and documentation, as CI does

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller::{Controller, Event, Kind, Request};
+use cpe_status::DpeState;
 
 use crate::guest::{Guest, Mode};
 use crate::network::Link;
@@ -121,7 +122,7 @@ impl World {
         if self.now_us < self.shell.stopped_until_us {
             return Some("the DPE is stopped".into());
         }
-        if controller.state() != "active" {
+        if controller.state() != DpeState::Active {
             return Some(format!(
                 "the state is {}: {}",
                 controller.state(),

@@ -23,6 +23,7 @@
 #![warn(missing_docs)]
 
 mod agent;
+mod digest;
 mod document;
 pub mod faults;
 mod goal;
@@ -48,6 +49,8 @@ pub struct Options {
     pub trace: bool,
     /// Run a second controller beside the first and compare their effects.
     pub shadow: bool,
+    /// Make a digest of everything that the controller does.
+    pub digest: bool,
     /// A deliberate mistake of the controller.
     pub sabotage: Option<Sabotage>,
 }
@@ -71,6 +74,9 @@ pub struct Outcome {
     pub events: usize,
     /// Transitions begun.
     pub transitions: u64,
+    /// Of everything that the controller did, if asked for: the same in two builds that behave the
+    /// same.
+    pub digest: u64,
 }
 
 /// A world without made-up faults, for tests that bring their own.
@@ -112,5 +118,6 @@ pub fn run(seed: u64, options: Options) -> Outcome {
         world.plan_stops();
     }
     world.run_to_goal();
+    world.note_plan();
     world.outcome(seed)
 }

@@ -31,6 +31,10 @@ struct Arguments {
     /// Compare every seed with a second controller that is given the same (else every fourth).
     #[arg(long)]
     shadow: bool,
+    /// Print a digest of everything that the controller does in each seed: the same in two builds
+    /// that behave the same.
+    #[arg(long)]
+    digest: bool,
     /// Have the controller make this mistake, to see that it is found.
     #[arg(long, value_parser = Sabotage::ALL.map(Sabotage::name))]
     sabotage: Option<String>,
@@ -50,13 +54,14 @@ fn main() -> ExitCode {
             Options {
                 trace: true,
                 shadow: true,
+                digest: arguments.digest,
                 sabotage,
             },
         );
         for line in &outcome.trace {
             println!("{line}");
         }
-        return report(&[outcome]);
+        return report(&[outcome], arguments.digest);
     }
     let threads = match arguments.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -78,6 +83,7 @@ fn main() -> ExitCode {
                         Options {
                             trace: false,
                             shadow: arguments.shadow || seed.is_multiple_of(4),
+                            digest: arguments.digest,
                             sabotage,
                         },
                     );
@@ -90,11 +96,11 @@ fn main() -> ExitCode {
     });
     let mut outcomes = outcomes.into_inner().unwrap_or_default();
     outcomes.sort_by_key(|outcome| outcome.seed);
-    report(&outcomes)
+    report(&outcomes, arguments.digest)
 }
 
 /// Prints what was found. Success: nothing.
-fn report(outcomes: &[Outcome]) -> ExitCode {
+fn report(outcomes: &[Outcome], digest: bool) -> ExitCode {
     let bad: Vec<&Outcome> = outcomes
         .iter()
         .filter(|outcome| !outcome.violations.is_empty())
@@ -104,6 +110,11 @@ fn report(outcomes: &[Outcome]) -> ExitCode {
         for violation in &outcome.violations {
             let short: String = violation.chars().take(MESSAGE_CHARS).collect();
             println!("  {}", short.replace('\n', " "));
+        }
+    }
+    if digest {
+        for outcome in outcomes {
+            println!("seed {} {:016x}", outcome.seed, outcome.digest);
         }
     }
     let sum = |number: fn(&Outcome) -> u64| outcomes.iter().map(number).sum::<u64>();

@@ -151,6 +151,9 @@ impl World {
                 return;
             };
             if let Some(effect) = controller.poll_effect() {
+                if self.options.digest {
+                    self.digest.effect(&effect, controller, now);
+                }
                 self.compare(&effect);
                 if let Some(left) = &mut self.shell.dies_after {
                     *left = left.saturating_sub(1);
@@ -172,8 +175,13 @@ impl World {
                     return;
                 };
                 let outcome = controller.handle(now, input.clone());
+                if self.options.digest {
+                    let deadline = controller.deadline().unwrap_or_default();
+                    self.digest.line(&format!("deadline {deadline}"));
+                }
                 if let Err(refusal) = &outcome {
                     let refusal = refusal.to_string();
+                    self.digest.line(&refusal);
                     let expected = matches!(
                         input,
                         Input::Request(

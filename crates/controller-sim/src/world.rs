@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use controller::{Event, Question, Request, Time};
+use cpe_status::AssemblyState;
 
+use crate::digest::Digest;
 use crate::guest::Guest;
 use crate::invariants::Watch;
 use crate::network::{Link, Stream, ToAgent, ToDpe};
@@ -147,6 +149,7 @@ pub struct World {
     pub trace: Vec<String>,
     pub(crate) steps: u64,
     pub(crate) tokens: u64,
+    pub(crate) digest: Digest,
 }
 
 /// Ordering of the queue is by time and sequence only.
@@ -186,6 +189,7 @@ impl World {
             trace: Vec::new(),
             steps: 0,
             tokens: 0,
+            digest: Digest::default(),
         };
         world.after(0, Happening::StartDpe);
         world.after(100 * MS, Happening::Wish(world.load_request()));
@@ -316,12 +320,11 @@ impl World {
     /// # Panics
     ///
     /// No guest has that name: the scenario that asks is wrong.
-    #[expect(clippy::panic, reason = "a wrong scenario is a mistake in a test")]
     pub fn guest(&self, assembly: &str) -> usize {
         self.guests
             .iter()
             .position(|guest| guest.name == assembly)
-            .unwrap_or_else(|| panic!("no guest {assembly}"))
+            .expect("invariant: every assembly of the scenario has a guest")
     }
 
     /// Names of the guests in which the processes of a service run.
@@ -411,7 +414,8 @@ impl World {
             .assemblies
             .iter()
             .filter(|assembly| {
-                assembly.state == "fencing" && assembly.reason.contains("ConfirmFenced")
+                assembly.state == AssemblyState::Fencing
+                    && assembly.reason.contains("ConfirmFenced")
             })
             .map(|assembly| assembly.name.clone())
             .collect();
@@ -419,6 +423,20 @@ impl World {
             let guest = self.guest(&assembly);
             self.power_cycle(guest);
             self.wish(Request::ConfirmFenced { assembly });
+        }
+    }
+
+    /// Adds to the digest what the controller would do with the document as it is now.
+    pub(crate) fn note_plan(&mut self) {
+        if let Some(controller) = self
+            .shell
+            .controller
+            .as_ref()
+            .filter(|_| self.options.digest)
+        {
+            let (now, document) = (self.time(), self.scenario.document());
+            self.digest.status(controller, now);
+            self.digest.plan(controller, now, &document);
         }
     }
 
@@ -432,6 +450,7 @@ impl World {
             starts: self.shell.start,
             events: self.log.len(),
             transitions: self.shell.transitions,
+            digest: self.digest.value(),
         }
     }
 

@@ -12,6 +12,7 @@ use controller::{
 };
 use controller_sim::guest::Mode;
 use controller_sim::scenario::Scenario;
+use cpe_status::DpeState;
 
 const NOW: Time = Time {
     boottime_us: 1_000_000,
@@ -101,7 +102,7 @@ fn carry_out(controller: &mut Controller) {
 #[track_caller]
 fn expect_active(controller: &Controller) {
     let summary = controller.status(NOW).summary;
-    assert_eq!(controller.state(), "active", "{summary}");
+    assert_eq!(controller.state(), DpeState::Active, "{summary}");
 }
 
 #[test]
@@ -177,7 +178,7 @@ fn a_service_that_runs_elsewhere_does_not_stay_failed() {
         record.rc = rc;
         let completed = Input::OperationCompleted { assembly, record };
         assert_eq!(controller.handle(NOW, completed), Ok(()));
-        assert_eq!(controller.state(), "degraded");
+        assert_eq!(controller.state(), DpeState::Degraded);
     }
     let cleanup = Request::Cleanup {
         service: None,

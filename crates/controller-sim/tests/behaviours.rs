@@ -12,6 +12,7 @@ use controller_sim::guest::Mode;
 use controller_sim::scenario::Scenario;
 use controller_sim::world::{SECOND, World};
 use controller_sim::{at_rest, calm, expect_well};
+use cpe_status::{AssemblyState, DpeState, PlanBasis};
 
 /// A deployment that runs and is at rest, 20 s after the beginning.
 fn running(assemblies: usize, services: usize, mode: Mode) -> World {
@@ -30,7 +31,7 @@ fn place(world: &World, service: &str) -> String {
     places[0].to_owned()
 }
 
-fn state(world: &World) -> &'static str {
+fn state(world: &World) -> DpeState {
     world.controller().expect("the DPE lives").state()
 }
 
@@ -53,7 +54,7 @@ fn contains_in_order(told: &[String], expected: &[&str]) -> bool {
 #[test]
 fn it_starts_what_should_run_and_then_keeps_still() {
     let mut world = running(3, 4, Mode::Lease);
-    assert_eq!(state(&world), "active");
+    assert_eq!(state(&world), DpeState::Active);
     let (executed, steps) = (world.executed().len(), world.told().len());
     assert_eq!(executed, 4, "{:?}", world.executed());
     world.run_for(60);
@@ -298,7 +299,7 @@ fn a_fresh_dpe_decides_nothing_before_every_assembly_is_known() {
     let mut world = calm(Scenario::plain(2, 2, Mode::Lease));
     world.goes_wrong(Fault::Cut(1, 5 * SECOND));
     world.run_until(4 * SECOND);
-    assert_eq!(state(&world), "loading");
+    assert_eq!(state(&world), DpeState::Loading);
     assert_eq!(
         world.executed(),
         Vec::<String>::new(),
@@ -317,7 +318,7 @@ fn an_assembly_that_never_appears_does_not_hold_the_others_up_for_ever() {
         (place(&world, "service1"), place(&world, "service2")),
         ("node1".into(), "node1".into())
     );
-    assert_eq!(state(&world), "degraded");
+    assert_eq!(state(&world), DpeState::Degraded);
 }
 
 #[test]
@@ -477,7 +478,7 @@ fn standby_empties_an_assembly_and_its_end_lets_services_back() {
         .controller()
         .expect("the DPE lives")
         .status(world.time());
-    assert_eq!(status.assemblies[0].state, "standby");
+    assert_eq!(status.assemblies[0].state, AssemblyState::Standby);
     world.ask(Request::Standby {
         assembly: "node1".into(),
         on: false,
@@ -647,7 +648,7 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
                 .find(|a| a.service == "service2")
                 .map(|a| a.to.as_str())
         ),
-        ("live", Some(home.as_str()))
+        (PlanBasis::Live, Some(home.as_str()))
     );
     world.run_for(10);
     expect_well(&world);

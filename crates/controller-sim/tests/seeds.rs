@@ -21,9 +21,9 @@ fn violations(from: u64, count: u64, sabotage: Option<Sabotage>) -> Vec<(u64, St
             let outcome = run(
                 seed,
                 Options {
-                    trace: false,
                     shadow: seed % 8 < 2,
                     sabotage,
+                    ..Options::default()
                 },
             );
             bad.extend(

@@ -75,60 +75,25 @@
 //!     pub fn handle(&mut self, now: Time, input: Input) -> Result<(), Refusal>;
 //!     pub fn poll_effect(&mut self) -> Option<Effect>;
 //!     pub fn deadline(&self) -> Option<u64>;                                           // boot time, µs
-//!     pub fn status(&self, now: Time) -> Status;                                       // GetStatus (serialise it)
+//!     pub fn status(&self, now: Time) -> DeploymentStatus;                                       // GetStatus (serialise it)
 //!     pub fn input(&self, now: Time) -> String;                                        // GetInput: the CIB
 //!     pub fn plan(&self, now: Time, document: &str) -> Result<PlanQuestion, Refusal>;  // nothing is done
 //!     pub fn document(&self) -> Option<(&str, u64)>;                                   // GetDocument
-//!     pub fn state(&self) -> &'static str;  generation(&self) -> u64;  epoch(&self) -> u64;
+//!     pub fn state(&self) -> DpeState;  generation(&self) -> u64;  epoch(&self) -> u64;
 //! }
 //! ```
 
 #![warn(missing_docs)]
 
-mod attributes;
-mod cib;
-mod cleanup;
 mod controller;
-mod decision;
-mod durable;
-mod effect;
-mod event;
-mod execute;
-mod failures;
-mod fencing;
-mod history;
-mod input;
-mod instruct;
-mod limits;
-mod liveness;
-mod operation;
-mod plan;
-mod report;
-mod requests;
-mod results;
-mod sabotage;
-mod services;
-mod spec;
-mod stall;
-mod status;
-mod time;
-mod transition;
+mod machines;
+mod vocabulary;
 
-pub use controller::Controller;
-pub use decision::{Decision, Question};
-pub use durable::{Change, Damaged, Durable};
-pub use effect::{Connect, Effect, FenceDevice, FenceRequest};
-pub use event::{Event, Kind};
-pub use input::{Attribute, Attributes, Hello, Input, Refusal, Request};
-pub use operation::{
-    FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState,
-    STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey, dispatcher_uuid,
-    exit_code_name,
+pub use controller::{Controller, PlanQuestion};
+pub use machines::facts::{Damaged, Durable};
+pub use vocabulary::{
+    Attribute, Attributes, Change, Connect, Decision, Effect, Event, FORCE_RESTART, FenceDevice,
+    FenceRequest, Hello, Input, Kind, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation,
+    Question, Record, RecordState, Refusal, Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR,
+    STATUS_TIMEOUT, Sabotage, Time, TransitionKey, dispatcher_uuid, exit_code_name,
 };
-pub use plan::PlanQuestion;
-pub use sabotage::Sabotage;
-pub use status::{
-    AssemblyStatus, FailureStatus, Plan, PlanAction, RunningAction, ServiceStatus, Status,
-    TransitionStatus,
-};
-pub use time::Time;

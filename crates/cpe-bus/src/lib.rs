@@ -10,6 +10,8 @@
 //! Invariants: it depends on no other crate of the project but the types of `cpe-status`, and nothing that arrives over a bus can
 //! make it panic or allocate without a bound.
 
+#![warn(missing_docs)]
+
 pub mod cloudevents;
 pub mod connect;
 pub mod error;

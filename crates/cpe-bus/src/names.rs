@@ -5,6 +5,9 @@
 //! becomes `_` and two lower-case hexadecimal digits, and so does a leading digit, which a bus name
 //! element may not have.
 
+use crate::fields::bounded;
+use crate::{Error, Result};
+
 /// Well-known name of the CPE.
 pub const CPE_NAME: &str = "org.cloudpolicy.Cpe1";
 /// Object of the CPE, root of its object manager.
@@ -28,8 +31,15 @@ pub const AGENT_PATH: &str = "/org/cloudpolicy/agent1";
 /// Interface of a guest agent.
 pub const AGENT_INTERFACE: &str = "org.cloudpolicy.Agent1";
 
+/// What a deployment may be called, as messages say it: the rule of [`is_deployment_name`].
+pub const DEPLOYMENT_NAME_RULE: &str =
+    "use 1 to 63 characters a-z, 0-9 and `-`, not starting or ending with `-`";
+
 /// Longest name of a deployment, an assembly or a service in bytes, as a DNS label.
 pub const MAX_NAME: usize = 63;
+
+/// Most bytes of a wrong name that a message repeats.
+const MAX_SHOWN: usize = 80;
 
 /// True for `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`: what deployments may be called.
 pub fn is_deployment_name(name: &str) -> bool {
@@ -44,6 +54,21 @@ pub fn is_deployment_name(name: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// Lets the name of a deployment through.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] with the name and [`DEPLOYMENT_NAME_RULE`]; of a long name, with its
+/// beginning.
+pub fn check_deployment_name(name: &str) -> Result<()> {
+    if is_deployment_name(name) {
+        return Ok(());
+    }
+    let name = bounded(name, MAX_SHOWN);
+    Err(Error::InvalidArgument(format!(
+        "`{name}` is not a valid deployment name: {DEPLOYMENT_NAME_RULE}"
+    )))
 }
 
 /// Escapes a name to a bus label: `web-1` → `web_2d1`, `3tier` → `_33tier`, the empty name → `_`.
@@ -162,5 +187,12 @@ mod tests {
         for bad in ["", "-a", "a-", "A", "a_b", "a.b", "ä", &"a".repeat(64)] {
             assert!(!is_deployment_name(bad), "{bad}");
         }
+        assert!(check_deployment_name("shop").is_ok());
+        assert_eq!(
+            check_deployment_name("Shop").unwrap_err().message(),
+            "`Shop` is not a valid deployment name: use 1 to 63 characters a-z, 0-9 and `-`, not starting or ending with `-`"
+        );
+        let long = check_deployment_name(&"x".repeat(100_000)).unwrap_err();
+        assert!(long.message().len() < 200);
     }
 }

@@ -1,7 +1,10 @@
-//! What the daemons have in common: where their log goes, what they tell systemd, how their man
-//! pages are written.
+//! What the daemons have in common: where their log goes, what they tell systemd, how long they
+//! wait before they try again, how their man pages are written.
+
+#![warn(missing_docs)]
 
 mod panics;
+mod pauses;
 mod watchdog;
 
 use std::path::Path;
@@ -12,6 +15,11 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+pub use panics::{Panicked, abort_on_panic, confine};
+pub use pauses::Pauses;
+pub use sd_notify::NotifyState as State;
+pub use watchdog::Watchdog;
 
 /// Sets the process' logger up: the journal with structured fields when systemd started us, else
 /// standard error.
@@ -83,7 +91,3 @@ pub fn man_page(
     page.extend_from_slice(more.as_bytes());
     std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))
 }
-
-pub use panics::{Panicked, abort_on_panic, confine};
-pub use sd_notify::NotifyState as State;
-pub use watchdog::Watchdog;

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use cpe_bus::json;
-use cpe_bus::names::{CPE_NAME, deployment_path, is_deployment_name};
+use cpe_bus::names::{CPE_NAME, check_deployment_name, deployment_path};
 use cpe_bus::proxies::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
 use cpe_bus::{BusSelection, DeploymentEntry};
 use cpe_status::DeploymentStatus;
@@ -44,14 +44,7 @@ impl Client {
         &self,
         name: &str,
     ) -> Result<CpeDeploymentProxy<'static>, Failure> {
-        if !is_deployment_name(name) {
-            return Err(Failure::new(
-                Kind::Usage,
-                format!(
-                    "`{name}` is no name of a deployment: those are 1 to 63 of a-z, 0-9 and -, not beginning or ending with -"
-                ),
-            ));
-        }
+        check_deployment_name(name).map_err(|error| Failure::new(Kind::Usage, error.message()))?;
         let proxy = CpeDeploymentProxy::builder(&self.connection)
             .destination(CPE_NAME)
             .path(deployment_path(name))

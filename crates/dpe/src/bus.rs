@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use controller::{PlanQuestion, Refusal, Request};
 use cpe_bus::names::{CPE_NAME, DPE_PATH, dpe_name};
 use cpe_bus::{BusSelection, Error, Fields, Result};
+use cpe_status::DpeState;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use zbus::fdo::{DBusProxy, RequestNameFlags, RequestNameReply};
 use zbus::message::Header;
@@ -39,7 +40,7 @@ pub(crate) enum Question {
 /// What everyone may see at any time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Public {
-    pub state: String,
+    pub state: DpeState,
     pub summary: String,
     pub generation: u64,
     pub epoch: u64,
@@ -141,7 +142,7 @@ async fn announce(connection: &Connection, told: &Public, now: &Public) -> zbus:
         object.get().await.generation_changed(emitter).await?;
     }
     if (&told.state, &told.summary) != (&now.state, &now.summary) {
-        DpeObject::status_changed(emitter, &now.state, &now.summary).await?;
+        DpeObject::status_changed(emitter, now.state.as_str(), &now.summary).await?;
     }
     Ok(())
 }
@@ -381,8 +382,8 @@ impl DpeObject {
 
     /// The state in one word.
     #[zbus(property)]
-    fn state(&self) -> String {
-        self.public.borrow().state.clone()
+    fn state(&self) -> &'static str {
+        self.public.borrow().state.as_str()
     }
 
     /// The generation in force.

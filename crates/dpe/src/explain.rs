@@ -7,6 +7,7 @@
 use controller::Controller;
 use controller::Time;
 use cpe_bus::{Error, Result};
+use cpe_status::AssemblyState;
 use policy_engine::explain::{self, Terms};
 use policy_engine::output::items;
 use policy_engine::{Cib, RunOptions};
@@ -43,7 +44,7 @@ impl Basis {
         let unknown: Vec<&str> = status
             .assemblies
             .iter()
-            .filter(|assembly| assembly.state == "unknown")
+            .filter(|assembly| assembly.state == AssemblyState::Unknown)
             .map(|assembly| assembly.name.as_str())
             .collect();
         if !unknown.is_empty() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser, Subcommand};
 use cpe_bus::BusSelection;
-use cpe_bus::names::is_deployment_name;
+use cpe_bus::names::check_deployment_name;
 
 /// The daemon of one deployment: keeps its services running where the policy says. Started by cpe
 /// as dpe@NAME.service.
@@ -48,10 +48,8 @@ fn main() -> anyhow::Result<()> {
         return cpe_daemon::man_page(Options::command(), "8", "", directory);
     }
     let name = options.name.unwrap_or_default();
-    if !is_deployment_name(&name) {
-        bail!(
-            "a deployment's name has 1 to 63 of a-z, 0-9 and -, and no - at its ends; found \"{name}\""
-        );
+    if let Err(error) = check_deployment_name(&name) {
+        bail!(error.message());
     }
     let directory = options
         .state_dir

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use controller::{Controller, Decision, Effect, Input, Time};
 use cpe_bus::BusSelection;
 use cpe_daemon::Watchdog;
+use cpe_status::DpeState;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -265,7 +266,7 @@ impl Shell {
     /// may delete what is saved here.
     fn publish(&self) {
         let state = match self.controller.state() {
-            "unloaded" if !self.unloaded || self.undelivered > 0 => "unloading",
+            DpeState::Unloaded if !self.unloaded || self.undelivered > 0 => DpeState::Unloading,
             state => state,
         };
         let (generation, epoch) = (self.controller.generation(), self.controller.epoch());
@@ -273,7 +274,7 @@ impl Shell {
             let same =
                 public.state == state && (public.generation, public.epoch) == (generation, epoch);
             if !same {
-                public.state = state.to_owned();
+                public.state = state;
                 (public.generation, public.epoch) = (generation, epoch);
             }
             !same

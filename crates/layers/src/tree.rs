@@ -21,7 +21,7 @@ impl Tree {
         let tests: BTreeSet<Vec<String>> = modules
             .values()
             .flat_map(|(_, module): &(String, Module)| {
-                let child = |name: &String| [&module.path[..], &[name.clone()]].concat();
+                let child = |name: &String| [&module.path[..], std::slice::from_ref(name)].concat();
                 module.tests.iter().map(child).collect::<Vec<_>>()
             })
             .collect();
@@ -194,7 +194,7 @@ fn parent(path: &[String]) -> Vec<String> {
     path[..path.len().saturating_sub(1)].to_vec()
 }
 
-/// The module that a file is: `a/b.rs` and `a/b/mod.rs` are `a::b`.
+/// The module that a file is: `FOLDER/FILE.rs` and `FOLDER/FILE/mod.rs` are `FOLDER::FILE`.
 fn module_path(file: &str) -> Vec<String> {
     let mut path: Vec<String> = file
         .trim_end_matches(".rs")

@@ -35,7 +35,7 @@ fn faults_with_root(root: &str, file: &str, text: &str) -> Vec<(usize, String)> 
         .collect()
 }
 
-/// The text, as `middle/part.rs`, has exactly this fault.
+/// The text, as a file in the folder `middle`, has exactly this fault.
 #[track_caller]
 fn assert_fault(text: &str, line: usize, fault: &str) {
     let found = faults("middle/part.rs", text);

@@ -84,8 +84,6 @@ pub(crate) enum Command {
     },
     /// Print the manual page
     Manual,
-    /// Measure speed and memory, beside crm_simulate where it is installed
-    Bench(crate::bench::Options),
 }
 
 /// Where the CIB comes from.

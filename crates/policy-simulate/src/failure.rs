@@ -21,7 +21,7 @@ pub(crate) const CONFIGURATION: i32 = 78;
 
 /// An error with its exit status.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// Exit status.
     pub code: i32,
     /// For standard error; empty: nothing to say.
@@ -30,7 +30,7 @@ pub struct Failure {
 
 impl Failure {
     /// Wrong arguments.
-    pub fn usage(message: impl Into<String>) -> Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> Failure {
         Failure {
             code: USAGE,
             message: message.into(),
@@ -38,7 +38,7 @@ impl Failure {
     }
 
     /// Unusable input.
-    pub fn data(message: impl Into<String>) -> Failure {
+    pub(crate) fn data(message: impl Into<String>) -> Failure {
         Failure {
             code: DATA,
             message: message.into(),
@@ -47,7 +47,7 @@ impl Failure {
 
     /// Standard output (or `--output-to`) cannot be written. A reader that went away is no error
     /// worth a message.
-    pub fn output(error: std::io::Error) -> Failure {
+    pub(crate) fn output(error: std::io::Error) -> Failure {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return Failure {
                 code: 0,
@@ -61,7 +61,7 @@ impl Failure {
     }
 
     /// A named file cannot be written.
-    pub fn file(path: &std::path::Path, error: &std::io::Error) -> Failure {
+    pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Failure {
         Failure {
             code: OUTPUT,
             message: format!("cannot write {}: {error}", path.display()),

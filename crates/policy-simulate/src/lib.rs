@@ -3,12 +3,11 @@
 //!
 //! The engine is pure; this program reads files, the clock and its arguments, and prints. One file
 //! per concern: `arguments` (the contract with callers), `input` (getting a CIB), `live` (from a
-//! running DPE), `session` (the order in which things are done), `report` (how they are told),
-//! `profile` and `bench` (timings), `drawing` (graphs as pictures). The program is a library with a
-//! small [`main`](run), so that tests can call it thousands of times without starting processes.
+//! running DPE), `session` (the order in which things are done), `report` (the output formats),
+//! `profile` (timings), `drawing` (graphs as pictures). The program is a library with a small
+//! [`main`](run), so that tests can call it thousands of times without starting processes.
 
 mod arguments;
-pub mod bench;
 mod drawing;
 mod failure;
 mod input;
@@ -86,7 +85,6 @@ fn try_run<A: Into<OsString> + Clone>(
             Ok(0)
         }
         Some(Command::Explain(explain)) => session::explain(&explain, streams),
-        Some(Command::Bench(options)) => bench::run(&options, streams),
         None if arguments.profile.is_some() => profile::run(&arguments, streams),
         None => session::run(&arguments, streams),
     }

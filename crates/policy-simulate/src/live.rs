@@ -1,7 +1,7 @@
 //! The input of a deployment that runs: its DPE's `GetInput`, asked for through the CPE, which
 //! knows who may have it.
 
-use cpe_bus::names::{CPE_NAME, deployment_path, is_deployment_name};
+use cpe_bus::names::{CPE_NAME, check_deployment_name, deployment_path};
 use cpe_bus::proxies::{CpeDeploymentProxy, CpeManagerProxy};
 use cpe_bus::{BusSelection, DeploymentEntry, Error};
 use zbus::proxy::CacheProperties;
@@ -63,11 +63,10 @@ async fn ask(bus: &BusSelection, deployment: Option<&str>) -> Result<(String, St
 /// The deployment that is meant.
 fn choose<'a>(wanted: Option<&'a str>, names: &'a [String]) -> Result<&'a str, Failure> {
     let failure = |code, message| Err(Failure { code, message });
+    if let Some(Err(error)) = wanted.map(check_deployment_name) {
+        return failure(USAGE, format!("--live: {}", error.message()));
+    }
     match (wanted, names) {
-        (Some(wanted), _) if !is_deployment_name(wanted) => failure(
-            USAGE,
-            format!("--live: \"{wanted}\" is no name of a deployment"),
-        ),
         (Some(wanted), names) if names.iter().any(|name| name == wanted) => Ok(wanted),
         (_, []) => failure(ABSENT, "there are no deployments on this host".to_owned()),
         (Some(wanted), names) => failure(

@@ -3,8 +3,9 @@
 
 use crate::{Fields, Result};
 
-// A peer-to-peer connection has no names; the destination is required by the macro and never looked
-// at.
+/// A guest agent.
+///
+/// A peer-to-peer connection has no names: the macro requires a destination, and nobody looks at it.
 #[zbus::proxy(
     interface = "org.cloudpolicy.Agent1",
     default_service = "org.cloudpolicy.Agent1",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cpe_bus::names::{deployment_path, is_deployment_name};
+use cpe_bus::names::{check_deployment_name, deployment_path};
 use cpe_bus::records::{DeploymentEntry, ProblemRecord};
 use cpe_bus::{Error, Fields, Result};
 use uuid::Uuid;
@@ -80,7 +80,7 @@ impl ManagerObject {
     ) -> Result<u64> {
         let session = self.link.permit(Right::Administer, &header).await?;
         no_options(&options)?;
-        check_name(&name)?;
+        check_deployment_name(&name)?;
         let accepted = session.core.documents.accept(document).await?;
         if accepted.name != name {
             return Err(Error::InvalidArgument(format!(
@@ -133,7 +133,7 @@ impl ManagerObject {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         let session = self.link.permit(Right::Administer, &header).await?;
-        check_name(&name)?;
+        check_deployment_name(&name)?;
         let how = if stop_services {
             Destroying::StopServices
         } else {
@@ -193,16 +193,6 @@ impl ManagerObject {
     #[zbus(property(emits_changed_signal = "const"))]
     async fn version(&self) -> String {
         env!("CARGO_PKG_VERSION").into()
-    }
-}
-
-fn check_name(name: &str) -> Result<()> {
-    match is_deployment_name(name) {
-        true => Ok(()),
-        false => Err(Error::InvalidArgument(format!(
-            "`{}` is no name of a deployment: those are 1 to 63 of a-z, 0-9 and -, not beginning or ending with -",
-            cpe_bus::fields::bounded(name, 80)
-        ))),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Actions of groups, clones and bundles: their members' or instances', and their own
 //! pseudo-actions (scheduler-spec/05 §3 item 6, 04 §10.1, §15.1).
 
-use super::{create, notifications, primitive};
-use crate::assignment;
+use super::{notifications, primitive};
 use crate::model::*;
+use crate::transition::actions;
 
 /// Synapse priority of completion pseudo-actions and post-notifications: they count failed inputs
 /// as done.
@@ -21,7 +21,7 @@ pub fn schedule(cluster: &mut Cluster, id: ResourceId) {
 
 /// An optional, runnable pseudo-action of a collective.
 fn plain_pseudo(cluster: &mut Cluster, id: ResourceId, task: Task) -> ActionId {
-    create::collective_pseudo(cluster, id, OperationKey::once(task), true, true)
+    actions::collective_pseudo(cluster, id, OperationKey::once(task), true, true)
 }
 
 fn schedule_group(cluster: &mut Cluster, group: ResourceId) {
@@ -79,7 +79,7 @@ fn schedule_clone(cluster: &mut Cluster, clone: ResourceId) {
         (Task::Promote, Task::Promoted, promoting),
         (Task::Demote, Task::Demoted, demoting),
     ] {
-        let action = create::collective_pseudo(
+        let action = actions::collective_pseudo(
             cluster,
             clone,
             OperationKey::once(task.clone()),
@@ -87,7 +87,7 @@ fn schedule_clone(cluster: &mut Cluster, clone: ResourceId) {
             true,
         );
         let done =
-            create::collective_pseudo(cluster, clone, OperationKey::once(done), !needed, true);
+            actions::collective_pseudo(cluster, clone, OperationKey::once(done), !needed, true);
         cluster.action_mut(done).priority = COMPLETION_PRIORITY;
         if notify {
             notifications::create_for(cluster, clone, &task, action, done);
@@ -96,7 +96,6 @@ fn schedule_clone(cluster: &mut Cluster, clone: ResourceId) {
     if notify {
         notifications::order_promotion(cluster, clone);
     }
-    assignment::reset_instance_priorities(cluster, clone);
 }
 
 /// 04 §10.1 steps 1 and 2: instances' actions, then start, running, stop, stopped of the
@@ -112,7 +111,7 @@ fn schedule_instances(
         observe(cluster, *instance, &mut state);
     }
     let pseudo = |cluster: &mut Cluster, task, optional, runnable| {
-        create::collective_pseudo(cluster, id, OperationKey::once(task), optional, runnable)
+        actions::collective_pseudo(cluster, id, OperationKey::once(task), optional, runnable)
     };
     let start = pseudo(cluster, Task::Start, !state.starting, true);
     let may_run = state.active || state.starting;

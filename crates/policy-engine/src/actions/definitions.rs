@@ -2,12 +2,14 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{create, fencing, recurring};
+use super::recurring;
 use crate::configuration::digests::{self, Comparison};
-use crate::configuration::{operations, parameters, scalar};
+use crate::configuration::{operations, parameters};
 use crate::model::*;
-use crate::ordering::{self, order, side, side_of};
+use crate::scalar;
 use crate::status::{failures, history};
+use crate::transition::orderings::{self, order, side, side_of};
+use crate::transition::{actions, fencing};
 use crate::xml::Element;
 
 /// P6: checks every active operation in the histories, node by node.
@@ -94,7 +96,7 @@ fn check_history(cluster: &mut Cluster, id: ResourceId, node: NodeId, entry: Ele
             fencing::trigger_unfencing(cluster, Some(id), Some(node), reason);
         }
         if active {
-            create::required(cluster, id, Task::Stop, node);
+            actions::required(cluster, id, Task::Stop, node);
             cluster.resource_mut(id).start_pending = true;
         }
         schedule_cleanup(cluster, id, node, false);
@@ -193,7 +195,7 @@ fn check_changed(cluster: &mut Cluster, id: ResourceId, node: NodeId, entry: Ele
     }
     let (count, _) = failures::fail_count(cluster, id, node, true, false);
     if count != Score::ZERO {
-        create::clear_failcount(cluster, id, node);
+        actions::clear_failcount(cluster, id, node);
     }
 }
 
@@ -219,7 +221,7 @@ pub fn check_deferred(cluster: &mut Cluster) {
                 entry,
             );
             if matches!(digests.result, Comparison::Changed | Comparison::Restart) {
-                create::clear_failcount(cluster, check.resource, check.node);
+                actions::clear_failcount(cluster, check.resource, check.node);
             }
         } else {
             check_changed(cluster, check.resource, check.node, entry);
@@ -293,7 +295,7 @@ fn force_restart(
     interval_ms: u32,
     node: NodeId,
 ) {
-    let required = create::action(
+    let required = actions::action(
         cluster,
         id,
         OperationKey::every(task, interval_ms),
@@ -319,17 +321,17 @@ fn schedule_reload(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
         return;
     }
     if resource.start_pending {
-        create::required(cluster, id, Task::Stop, node);
+        actions::required(cluster, id, Task::Stop, node);
         return;
     }
     cluster.resource_mut(id).reload = true;
-    let reload = create::required(cluster, id, Task::ReloadAgent, node);
+    let reload = actions::required(cluster, id, Task::ReloadAgent, node);
     cluster
         .action_mut(reload)
         .set_reason("resource definition change", false);
     for then in [Task::Stop, Task::Demote] {
         let first = side_of(cluster, reload);
-        ordering::create(
+        orderings::create(
             cluster,
             first,
             side(id, then),
@@ -354,7 +356,7 @@ fn cancel(
     }
     cluster.action_mut(cancel).set_reason(reason, false);
     let then = side_of(cluster, cancel);
-    ordering::create(cluster, side(id, Task::Stop), then, OrderFlags::SEQ);
+    orderings::create(cluster, side(id, Task::Stop), then, OrderFlags::SEQ);
 }
 
 /// History deletion after a stop (§4.6).
@@ -363,7 +365,7 @@ fn schedule_cleanup(cluster: &mut Cluster, id: ResourceId, node: NodeId, optiona
     if cluster.resource(id).failed || host.unclean || !host.online {
         return;
     }
-    create::action(
+    actions::action(
         cluster,
         id,
         OperationKey::once(Task::Delete),

@@ -1,8 +1,8 @@
 //! Live migration (scheduler-spec/05 §7).
 
-use super::create;
 use crate::model::*;
-use crate::ordering::{order, side};
+use crate::transition::actions;
+use crate::transition::orderings::{order, side};
 
 /// Whether a resource may migrate away from `current` (§7.1).
 pub(super) fn can_migrate(cluster: &Cluster, id: ResourceId, current: Option<NodeId>) -> bool {
@@ -23,7 +23,7 @@ pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId, current: NodeId) {
         return;
     };
     let once = |cluster: &mut Cluster, task, node| {
-        create::action(cluster, id, OperationKey::once(task), Some(node), true)
+        actions::action(cluster, id, OperationKey::once(task), Some(node), true)
     };
     let start = once(cluster, Task::Start, target);
     let stop = once(cluster, Task::Stop, current);
@@ -66,7 +66,7 @@ pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId, current: NodeId) {
     let gate = OrderFlags::SEQ | OrderFlags::MIG_GATE;
     order(cluster, id, Task::MigrateFrom, id, Task::Stop, gate);
     let flags = gate | OrderFlags::FALLBACK;
-    crate::ordering::create(
+    crate::transition::orderings::create(
         cluster,
         side(id, Task::MigrateFrom),
         side(id, Task::Start),

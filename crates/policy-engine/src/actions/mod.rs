@@ -1,23 +1,22 @@
 //! Chapter 5, first half: actions. What has to be done with each resource and node.
 //!
-//! Stage interface: [`create`] (used by `configuration` and `status` too), [`fencing`] (marking
-//! nodes, used by `status` and ticket constraints), [`definitions::check`] (P6), [`schedule`]
-//! (P8a–P8d), [`nodes::schedule`] (P10).
+//! Stage interface: [`definitions::check`] (P6), [`schedule`] (P8a–P8d), [`nodes::schedule`] (P10),
+//! [`settle::settle`] (before P12).
 
 pub mod collective;
-pub mod create;
 pub mod definitions;
-pub mod fencing;
 mod migration;
 pub mod nodes;
 pub mod notifications;
 mod primitive;
 pub mod probes;
 mod recurring;
+pub mod settle;
 
 use crate::model::*;
-use crate::ordering::{self, side, side_of};
 use crate::status::failures;
+use crate::transition::actions::clear_failcount;
+use crate::transition::orderings::{self, side, side_of};
 
 /// P8a–P8d: deferred definition checks, probes, fail-count clearing of removed resources, actions
 /// of every resource.
@@ -46,9 +45,9 @@ fn clear_removed(cluster: &mut Cluster) {
             }
             let (count, _) = failures::fail_count(cluster, top, node, true, false);
             if count != Score::ZERO {
-                let clear = create::clear_failcount(cluster, top, node);
+                let clear = clear_failcount(cluster, top, node);
                 let first = side_of(cluster, clear);
-                ordering::create(cluster, first, side(top, Task::Stop), OrderFlags::SEQ);
+                orderings::create(cluster, first, side(top, Task::Stop), OrderFlags::SEQ);
             }
         }
     }

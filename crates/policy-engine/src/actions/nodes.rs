@@ -1,9 +1,10 @@
 //! P10: what is done with nodes: fencing, shutdown, and everything on them that depends on it
 //! (scheduler-spec/05 §9.6–9.9, 01 §1 D6).
 
-use super::{create, fencing, notifications};
+use super::notifications;
 use crate::model::*;
-use crate::ordering::{self, link};
+use crate::transition::orderings::{self, link};
+use crate::transition::{actions, fencing};
 
 /// Schedules fencing and shutdown of nodes, in node list order.
 pub fn schedule(cluster: &mut Cluster) {
@@ -77,8 +78,8 @@ fn fence_guest(cluster: &mut Cluster, node: NodeId) {
     let Some(launcher) = cluster.guest_launcher(node) else {
         return;
     };
-    let stop = create::newest_task(cluster, launcher, &Task::Stop, None);
-    let restarts = create::newest_task(cluster, launcher, &Task::Start, None).is_some();
+    let stop = actions::newest_task(cluster, launcher, &Task::Stop, None);
+    let restarts = actions::newest_task(cluster, launcher, &Task::Start, None).is_some();
     let operation = if restarts { "reboot" } else { "off" };
     let fence = fencing::action(
         cluster,
@@ -108,7 +109,7 @@ fn fence_guest(cluster: &mut Cluster, node: NodeId) {
         }
         None => {
             let connection = cluster.node(node).connection;
-            let stop = connection.and_then(|c| create::newest_task(cluster, c, &Task::Stop, None));
+            let stop = connection.and_then(|c| actions::newest_task(cluster, c, &Task::Stop, None));
             if let Some(stop) = stop {
                 link(cluster, stop, fence, OrderFlags::SEQ);
             }
@@ -166,9 +167,9 @@ fn order_starts(cluster: &mut Cluster, leaf: ResourceId, node: NodeId, fence: Ac
 fn order_stops(cluster: &mut Cluster, leaf: ResourceId, node: NodeId, fence: ActionId) {
     let implicit = cluster.resource(leaf).needs_fencing || cluster.is_guest(node);
     let in_bundle = cluster.in_bundle(leaf);
-    let stops = create::find_all(cluster, leaf, &OperationKey::once(Task::Stop), Some(node));
+    let stops = actions::find_all(cluster, leaf, &OperationKey::once(Task::Stop), Some(node));
     let parent_stop = if !stops.is_empty() && implicit {
-        create::newest_task(cluster, cluster.top(leaf), &Task::Stop, None)
+        actions::newest_task(cluster, cluster.top(leaf), &Task::Stop, None)
     } else {
         None
     };
@@ -188,7 +189,7 @@ fn order_stops(cluster: &mut Cluster, leaf: ResourceId, node: NodeId, fence: Act
             notifications::order_after_fencing(cluster, leaf, stop, fence);
         }
     }
-    for demote in create::find_all(cluster, leaf, &OperationKey::once(Task::Demote), Some(node)) {
+    for demote in actions::find_all(cluster, leaf, &OperationKey::once(Task::Demote), Some(node)) {
         let gone = cluster.action(demote).node.is_some_and(|n| {
             let node = cluster.node(n);
             !node.online || node.unclean
@@ -213,7 +214,7 @@ fn order_stops(cluster: &mut Cluster, leaf: ResourceId, node: NodeId, fence: Act
 /// Shutdown of a node: after every stop on it (05 §9.9).
 fn shut_down(cluster: &mut Cluster, node: NodeId) -> ActionId {
     let key = format!("do_shutdown-{}", cluster.node(node).name);
-    let shutdown = create::singleton(cluster, &key, Task::DoShutdown, Some(node), false);
+    let shutdown = actions::singleton(cluster, &key, Task::DoShutdown, Some(node), false);
     for index in (0..cluster.actions.len()).rev() {
         let id = ActionId::new(index);
         let action = cluster.action(id);
@@ -229,10 +230,10 @@ fn shut_down(cluster: &mut Cluster, node: NodeId) -> ActionId {
         }
         cluster.action_mut(id).optional = false;
         let (first, then) = (
-            ordering::side_of(cluster, id),
-            ordering::side_of(cluster, shutdown),
+            orderings::side_of(cluster, id),
+            orderings::side_of(cluster, shutdown),
         );
-        ordering::create(cluster, first, then, OrderFlags::SEQ | OrderFlags::GATE);
+        orderings::create(cluster, first, then, OrderFlags::SEQ | OrderFlags::GATE);
     }
     cluster.action_mut(shutdown).set_meta("op_no_wait", "true");
     shutdown

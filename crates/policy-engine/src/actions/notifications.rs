@@ -6,23 +6,9 @@
 //! the graph.
 
 use super::collective::COMPLETION_PRIORITY;
-use super::create;
 use crate::model::*;
-use crate::ordering::link;
-
-/// The notification pseudo-actions of a clone, in the order start, stop, promote, demote.
-#[derive(Clone, Debug, Default)]
-pub struct CloneNotifications {
-    about: Vec<Notification>,
-}
-
-/// The pseudo-actions that announce and confirm one kind of action.
-#[derive(Clone, Debug)]
-struct Notification {
-    task: Task,
-    pre: Option<(ActionId, ActionId)>,
-    post: Option<(ActionId, ActionId)>,
-}
+use crate::transition::actions;
+use crate::transition::orderings::link;
 
 /// What instances are told: meta-attributes in order.
 type Told = Vec<(&'static str, Text)>;
@@ -45,7 +31,7 @@ pub fn create_for(
     let pseudo =
         |cluster: &mut Cluster, phase: NotifyPhase, key_task: &Task, kind, optional, runnable| {
             let key = OperationKey::notification(phase, key_task.clone());
-            let id = create::collective_pseudo(cluster, clone, key, optional, runnable);
+            let id = actions::collective_pseudo(cluster, clone, key, optional, runnable);
             describe(cluster, id, phase, key_task, kind, task);
             id
         };
@@ -172,7 +158,7 @@ pub fn order_after_fencing(cluster: &mut Cluster, id: ResourceId, stop: ActionId
     );
     let pseudo = |cluster: &mut Cluster, phase: NotifyPhase| {
         let key = OperationKey::notification(phase, Task::Stonith);
-        let id = create::collective_pseudo(cluster, id, key, optional, runnable);
+        let id = actions::collective_pseudo(cluster, id, key, optional, runnable);
         describe(cluster, id, phase, &Task::Stonith, "post", &Task::Stop);
         cluster.action_mut(id).priority = COMPLETION_PRIORITY;
         id
@@ -363,7 +349,7 @@ fn notify_leaf(
         if cluster.resource(leaf).role == Role::Stopped {
             return;
         }
-        let stop = create::newest_task(cluster, leaf, &Task::Stop, None);
+        let stop = actions::newest_task(cluster, leaf, &Task::Stop, None);
         for node in cluster.resource(leaf).active_on.clone() {
             let host = cluster.node(node);
             let gone = host.unclean || host.remote_reset;
@@ -381,13 +367,13 @@ fn notify_leaf(
     if cluster.resource(leaf).next_role == Role::Stopped {
         return;
     }
-    let start = create::newest_task(cluster, leaf, &Task::Start, None);
+    let start = actions::newest_task(cluster, leaf, &Task::Start, None);
     let connection = start
         .and_then(|s| cluster.action(s).node)
         .filter(|n| cluster.is_remote_kind(*n))
         .and_then(|n| cluster.node(n).connection);
     let unreachable = connection
-        .and_then(|c| create::newest_task(cluster, c, &Task::Start, None))
+        .and_then(|c| actions::newest_task(cluster, c, &Task::Start, None))
         .is_some_and(|s| !cluster.action(s).runnable);
     if unreachable {
         return;
@@ -422,7 +408,7 @@ fn notify(
     if cluster.node(node).online && cluster.action(pseudo).runnable {
         let optional = cluster.action(pseudo).optional;
         let key = OperationKey::notification(phase, notification.task.clone());
-        let id = create::action(cluster, leaf, key, Some(node), optional);
+        let id = actions::action(cluster, leaf, key, Some(node), optional);
         let announced = cluster.action(pseudo);
         let mut inherited: Vec<(MetaName, Text)> = announced.own_meta.clone();
         inherited.extend(

@@ -1,9 +1,10 @@
 //! The actions that take a primitive from its role and node to the wanted ones (scheduler-spec/05
 //! §5).
 
-use super::{create, fencing, migration, recurring};
+use super::{migration, recurring};
 use crate::model::*;
-use crate::ordering::link;
+use crate::transition::orderings::link;
+use crate::transition::{actions, fencing};
 
 /// Creates all actions of a primitive: stops and starts (also optional ones), role changes,
 /// recurring actions, migration.
@@ -18,7 +19,7 @@ pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId) {
     }
     let current = cluster.current_node(id);
     for source in cluster.resource(id).dangling_sources.clone() {
-        let stop = create::required(cluster, id, Task::Stop, source);
+        let stop = actions::required(cluster, id, Task::Stop, source);
         cluster.action_mut(stop).migration_abort = true;
     }
 
@@ -37,7 +38,7 @@ pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId) {
 
     let resource = cluster.resource(id);
     if resource.start_pending {
-        let start = create::action(cluster, id, OperationKey::once(Task::Start), assigned, true);
+        let start = actions::action(cluster, id, OperationKey::once(Task::Start), assigned, true);
         cluster.action_mut(start).always_in_graph = true;
     }
     let resource = cluster.resource(id);
@@ -52,7 +53,7 @@ pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId) {
     } else if resource.blocked {
         need_stop = true;
     } else if resource.role > Role::Started && current.is_some() && assigned.is_some() {
-        let start = create::action(cluster, id, OperationKey::once(Task::Start), assigned, true);
+        let start = actions::action(cluster, id, OperationKey::once(Task::Start), assigned, true);
         need_stop |= !cluster.action(start).optional;
     }
 
@@ -251,7 +252,7 @@ fn stop(cluster: &mut Cluster, id: ResourceId, optional: bool) {
             }
             optional = false;
         }
-        let stop = create::action(
+        let stop = actions::action(
             cluster,
             id,
             OperationKey::once(Task::Stop),
@@ -282,7 +283,7 @@ fn stop(cluster: &mut Cluster, id: ResourceId, optional: bool) {
 }
 
 fn start(cluster: &mut Cluster, id: ResourceId, node: Option<NodeId>, optional: bool) {
-    let start = create::action(cluster, id, OperationKey::once(Task::Start), node, true);
+    let start = actions::action(cluster, id, OperationKey::once(Task::Start), node, true);
     if let Some(node) = node {
         fencing::order_after_unfencing(cluster, id, node, start, OrderFlags::PUSH);
     }
@@ -298,16 +299,17 @@ fn start(cluster: &mut Cluster, id: ResourceId, node: Option<NodeId>, optional: 
 
 fn promote(cluster: &mut Cluster, id: ResourceId, node: Option<NodeId>, optional: bool) {
     if let Some(node) = node {
-        let starts = create::find_exact(cluster, id, &OperationKey::once(Task::Start), node);
+        let starts = actions::find_exact(cluster, id, &OperationKey::once(Task::Start), node);
         if starts.iter().any(|start| !cluster.action(*start).runnable) {
-            for promote in create::find_exact(cluster, id, &OperationKey::once(Task::Promote), node)
+            for promote in
+                actions::find_exact(cluster, id, &OperationKey::once(Task::Promote), node)
             {
                 cluster.action_mut(promote).runnable = false;
             }
             return;
         }
     }
-    let promote = create::action(
+    let promote = actions::action(
         cluster,
         id,
         OperationKey::once(Task::Promote),
@@ -322,7 +324,7 @@ fn promote(cluster: &mut Cluster, id: ResourceId, node: Option<NodeId>, optional
 fn demote(cluster: &mut Cluster, id: ResourceId, optional: bool) {
     for node in cluster.resource(id).active_on.clone() {
         if !is_expected(cluster, id, Some(node)) {
-            create::action(
+            actions::action(
                 cluster,
                 id,
                 OperationKey::once(Task::Demote),

@@ -1,10 +1,9 @@
 //! Probes: one-off monitors that find out whether a resource runs where the history does not say
 //! (scheduler-spec/05 §8.1–8.2, 04 §15.4, §18).
 
-use super::{create, fencing};
-use crate::assignment::instances;
 use crate::model::*;
-use crate::ordering::{self, order, remote, side, side_of};
+use crate::transition::orderings::{self, order, side, side_of};
+use crate::transition::{actions, connections, fencing};
 
 /// P8b: for each node, each resource.
 pub fn schedule(cluster: &mut Cluster) {
@@ -13,7 +12,8 @@ pub fn schedule(cluster: &mut Cluster) {
         if !node.online {
             if cluster.is_remote_node(node_id)
                 && node.connection.is_some_and(|c| {
-                    remote::connection_state(cluster, c, node_id) == remote::ConnectionState::Failed
+                    connections::connection_state(cluster, c, node_id)
+                        == connections::ConnectionState::Failed
                 })
             {
                 fencing::mark(cluster, node_id, "the connection is unrecoverable", false);
@@ -62,7 +62,7 @@ fn probe_clone(cluster: &mut Cluster, clone: ResourceId, node: NodeId) -> bool {
     if let Variant::Clone(data) = &mut cluster.resource_mut(clone).variant
         && !std::mem::replace(&mut data.sorted_for_probes, true)
     {
-        instances::sort_by_number(cluster, clone);
+        cluster.sort_by_number(clone);
     }
     let resource = cluster.resource(clone);
     if resource.unique {
@@ -114,13 +114,13 @@ fn probe_bundle(cluster: &mut Cluster, bundle: ResourceId, node: NodeId) -> bool
         {
             any = true;
             let key = OperationKey::once(Task::Monitor);
-            if let Some(probe) = create::find_all(cluster, connection, &key, Some(node))
+            if let Some(probe) = actions::find_all(cluster, connection, &key, Some(node))
                 .first()
                 .copied()
             {
                 let then = side_of(cluster, probe);
                 let first = side(replica.container, Task::Start);
-                ordering::create(cluster, first, then, OrderFlags::CONN_PROBE);
+                orderings::create(cluster, first, then, OrderFlags::CONN_PROBE);
             }
         }
     }
@@ -144,7 +144,7 @@ fn await_probes(cluster: &mut Cluster, bundle: ResourceId, number: usize) {
         let first = side(probed, Task::Monitor);
         let then = side(other, Task::Start);
         let flags = OrderFlags::SEQ | OrderFlags::SAME_NODE;
-        ordering::create(cluster, first, then, flags);
+        orderings::create(cluster, first, then, flags);
     }
 }
 
@@ -155,7 +155,7 @@ fn probe_primitive(cluster: &mut Cluster, id: ResourceId, node_id: NodeId) -> bo
     if cluster.is_guest(node_id) && !guest_stays(cluster, id, node_id) {
         return false;
     }
-    let probe = create::action(
+    let probe = actions::action(
         cluster,
         id,
         OperationKey::once(Task::Monitor),
@@ -188,8 +188,8 @@ fn probe_primitive(cluster: &mut Cluster, id: ResourceId, node_id: NodeId) -> bo
         flags |= OrderFlags::GATE;
     }
     let first = side_of(cluster, probe);
-    ordering::create(cluster, first.clone(), side(target, Task::Start), flags);
-    ordering::create(
+    orderings::create(cluster, first.clone(), side(target, Task::Start), flags);
+    orderings::create(
         cluster,
         first,
         side(target, Task::ReloadAgent),

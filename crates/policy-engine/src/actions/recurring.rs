@@ -2,11 +2,10 @@
 
 use rustc_hash::FxHashMap;
 
-use super::create;
-use super::fencing;
 use crate::configuration::operations;
 use crate::model::*;
-use crate::ordering::{self, link, side, side_of};
+use crate::transition::orderings::{self, link, side, side_of};
+use crate::transition::{actions, fencing};
 
 /// A configured recurring operation that qualifies (§6.2).
 struct Recurring {
@@ -27,7 +26,7 @@ pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId) {
         .assigned
         .filter(|n| active && !cluster.node(*n).maintenance);
     let start =
-        node.map(|n| create::action(cluster, id, OperationKey::once(Task::Start), Some(n), true));
+        node.map(|n| actions::action(cluster, id, OperationKey::once(Task::Start), Some(n), true));
     for operation in qualifying(cluster, id) {
         if let (Some(start), Some(node)) = (start, node) {
             when_active(cluster, id, &operation, start, node);
@@ -90,7 +89,7 @@ fn when_active(
         return;
     }
     let key = OperationKey::every(operation.task.clone(), operation.interval_ms);
-    let existing = create::find_exact(cluster, id, &key, node);
+    let existing = actions::find_exact(cluster, id, &key, node);
     let optional = cluster.action(start).optional
         && !existing.is_empty()
         && !existing.iter().any(|a| cluster.action(*a).reschedule);
@@ -111,10 +110,10 @@ fn when_active(
             _ => return,
         };
         let first = side_of(cluster, cancel);
-        ordering::create(cluster, first, side(id, then), OrderFlags::GATE);
+        orderings::create(cluster, first, side(id, then), OrderFlags::GATE);
         return;
     }
-    let monitor = create::action(cluster, id, key, Some(node), optional);
+    let monitor = actions::action(cluster, id, key, Some(node), optional);
     let host = cluster.node(node);
     if !cluster.action(start).runnable || !host.online || host.unclean {
         cluster.action_mut(monitor).runnable = false;
@@ -127,7 +126,7 @@ fn when_active(
     }
     let after = |cluster: &mut Cluster, task, flags| {
         let then = side_of(cluster, monitor);
-        ordering::create(cluster, side(id, task), then, flags);
+        orderings::create(cluster, side(id, task), then, flags);
     };
     after(cluster, Task::Start, OrderFlags::PUSH | OrderFlags::GATE);
     after(
@@ -152,7 +151,7 @@ pub(super) fn cancel(
     node: NodeId,
 ) -> ActionId {
     let key = OperationKey::every(task.clone(), interval_ms);
-    let cancel = create::action(cluster, id, key, Some(node), false);
+    let cancel = actions::action(cluster, id, key, Some(node), false);
     let action = cluster.action_mut(cancel);
     action.task = Task::Cancel;
     action.cancelled_task = Some(task.clone());
@@ -172,7 +171,7 @@ pub(super) fn reschedule(
     let reason = "Device parameters changed (reschedule)";
     fencing::trigger_unfencing(cluster, Some(id), Some(node), reason);
     let key = OperationKey::every(task.clone(), interval_ms);
-    let action = create::action(cluster, id, key, Some(node), true);
+    let action = actions::action(cluster, id, key, Some(node), true);
     cluster.action_mut(action).reschedule = true;
 }
 
@@ -185,7 +184,7 @@ fn when_stopped(cluster: &mut Cluster, id: ResourceId, operation: &Recurring) {
     let (assigned, next_role, managed) = (resource.assigned, resource.next_role, resource.managed);
     let key = OperationKey::every(operation.task.clone(), operation.interval_ms);
     for node in cluster.node_order.clone() {
-        let exists = !create::find_exact(cluster, id, &key, node).is_empty();
+        let exists = !actions::find_exact(cluster, id, &key, node).is_empty();
         if assigned == Some(node) {
             if !exists {
                 continue;
@@ -193,20 +192,20 @@ fn when_stopped(cluster: &mut Cluster, id: ResourceId, operation: &Recurring) {
             let cancel = cancel(cluster, id, &operation.task, operation.interval_ms, node);
             if matches!(next_role, Role::Started | Role::Unpromoted) {
                 let first = side_of(cluster, cancel);
-                ordering::create(cluster, first, side(id, Task::Start), OrderFlags::GATE);
+                orderings::create(cluster, first, side(id, Task::Start), OrderFlags::GATE);
             }
             continue;
         }
-        let monitor = create::action(cluster, id, key.clone(), Some(node), exists);
+        let monitor = actions::action(cluster, id, key.clone(), Some(node), exists);
         cluster.action_mut(monitor).set_meta("op_target_rc", "7");
         if managed {
             for probe in
-                create::find_all(cluster, id, &OperationKey::once(Task::Monitor), Some(node))
+                actions::find_all(cluster, id, &OperationKey::once(Task::Monitor), Some(node))
             {
                 link(cluster, probe, monitor, OrderFlags::GATE);
             }
         }
-        for stop in create::find_exact(cluster, id, &OperationKey::once(Task::Stop), node) {
+        for stop in actions::find_exact(cluster, id, &OperationKey::once(Task::Stop), node) {
             let (required, runnable) = (
                 !cluster.action(stop).optional,
                 cluster.action(stop).runnable,
@@ -220,7 +219,7 @@ fn when_stopped(cluster: &mut Cluster, id: ResourceId, operation: &Recurring) {
             }
             if managed {
                 let (first, then) = (side_of(cluster, stop), side_of(cluster, monitor));
-                ordering::create(cluster, first, then, OrderFlags::PUSH | OrderFlags::GATE);
+                orderings::create(cluster, first, then, OrderFlags::PUSH | OrderFlags::GATE);
             }
         }
         let host = cluster.node(node);

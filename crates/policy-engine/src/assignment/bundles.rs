@@ -2,10 +2,9 @@
 
 use super::commit::set_unassigned;
 use super::instances::Limits;
-use super::{assign_resource, dump, instance_order, instances};
-use crate::configuration::constraints::colocation;
-use crate::explain::Cause;
-use crate::model::{Cluster, Colocation, NodeId, Replica, ResourceId, Score};
+use super::{assign_resource, caches, dump, instance_order, instances};
+use crate::constraints::colocation;
+use crate::model::{Cause, Cluster, Colocation, NodeId, Replica, ResourceId, Score};
 use crate::status::failures;
 
 /// Assigns the containers like instances, then what belongs to each, then the implicit clone.
@@ -111,6 +110,7 @@ fn follow_host_connection(cluster: &mut Cluster, container: ResourceId, connecti
             influence: true,
         },
     );
-    cluster.caches.together.forget(connection);
-    cluster.caches.together.forget(primary);
+    let sets = &mut caches::of_mut(cluster).together;
+    sets.forget(connection);
+    sets.forget(primary);
 }

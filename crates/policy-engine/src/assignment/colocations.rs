@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::configuration::constraints::colocation::{Side, insert};
+use crate::constraints::colocation::{Side, insert};
 use crate::model::{Cluster, Colocation, ColocationId, ResourceId, Score, Variant};
 
 /// "This with": colocations in which the resource (or an ancestor on its behalf) is the dependent.

@@ -2,11 +2,12 @@
 //! entries, stickiness, failure thresholds, exclusive discovery.
 
 use super::locations;
-use crate::actions::create;
-use crate::configuration::scalar;
-use crate::explain::Cause;
-use crate::model::{Cluster, NodeId, OperationKey, ProbeMode, ResourceId, Score, Task, Variant};
+use crate::model::{
+    Cause, Cluster, NodeId, OperationKey, ProbeMode, ResourceId, Score, Task, Variant,
+};
+use crate::scalar;
 use crate::status::failures;
+use crate::transition::actions;
 
 /// C1–C4: shutdown locks, location entries, stickiness, failure thresholds, exclusive discovery.
 pub fn apply_criteria(cluster: &mut Cluster) {
@@ -52,7 +53,7 @@ fn lock(cluster: &mut Cluster, id: ResourceId) {
             let resource = cluster.resource_mut(id);
             resource.lock_node = None;
             resource.lock_time = 0;
-            create::delete_history(cluster, id, node);
+            actions::delete_history(cluster, id, node);
         }
     } else if let [node] = resource.active_on[..] {
         let active = cluster.node(node);
@@ -126,7 +127,7 @@ fn ban_after_failures(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
         return;
     }
     let clearing = OperationKey::once(Task::ClearFailcount);
-    if !create::find_exact(cluster, id, &clearing, node).is_empty() {
+    if !actions::find_exact(cluster, id, &clearing, node).is_empty() {
         return;
     }
     if let Some(banned) = failures::threshold_reached(cluster, id, node) {

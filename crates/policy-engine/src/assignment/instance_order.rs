@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{colocations, merge, merge_sort::merge_sort};
-use crate::model::{Cluster, NodeId, NodeTable, ResourceId, Score};
+use crate::model::{Cluster, NodeId, NodeTable, ResourceId, Score, instance_number};
 
 /// Instances in order of assignment: those that can stay where they are first.
 pub(super) fn for_assignment(cluster: &Cluster, instances: &[ResourceId]) -> Vec<ResourceId> {
@@ -23,15 +23,6 @@ pub(super) fn for_promotion(cluster: &Cluster, instances: &[ResourceId]) -> Vec<
         .collect();
     let mut order = InstanceOrder::new(cluster, instances);
     order.sort(|order, a, b| claims[b].cmp(&claims[a]).then_with(|| order.compare(a, b)))
-}
-
-/// The instance number: the integer after the last `:` of the id, else after the last `-`.
-pub(super) fn number(id: &str) -> i64 {
-    let (_, number) = id
-        .rsplit_once(':')
-        .or_else(|| id.rsplit_once('-'))
-        .unwrap_or_default();
-    crate::configuration::scalar::integer(number).unwrap_or(0)
 }
 
 /// What the comparison needs to know about each instance; the colocation scores are expensive and
@@ -144,10 +135,10 @@ fn facts(cluster: &Cluster, id: ResourceId) -> Facts {
                 .parent
                 .is_some_and(|parent| cluster.resource(parent).allowed.contains(node))
         }),
-        priority: resource.priority,
+        priority: resource.effective_priority,
         failed: cluster.any_below(id, |resource| resource.failed),
         colocation_score: None,
-        number: number(&resource.id),
+        number: instance_number(&resource.id),
     }
 }
 
@@ -172,16 +163,4 @@ fn colocation_score(cluster: &Cluster, id: ResourceId, node: NodeId) -> Score {
         merge::merge(cluster, colocation.dependent, id, &mut table, via, mode);
     }
     table.get(node).map_or(Score::ZERO, |entry| entry.score)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::number;
-
-    #[test]
-    fn instance_numbers_are_behind_the_last_colon_or_dash() {
-        assert_eq!(number("a-1:12"), 12);
-        assert_eq!(number("web-docker-3"), 3);
-        assert_eq!(number("plain"), 0);
-    }
 }

@@ -1,11 +1,10 @@
 //! Assigning the instances of a clone, or the containers of a bundle (scheduler-spec/04 §7): as
 //! many stay where they are as may.
 
+use super::assign_resource;
 use super::commit::{set_unassigned, undo};
 pub use super::compatible::find_compatible;
-use super::{assign_resource, instance_order};
-use crate::explain::Cause;
-use crate::model::{Cluster, NodeId, NodeTable, ResourceId, Score};
+use crate::model::{Cause, Cluster, NodeId, NodeTable, ResourceId, Score};
 
 /// How many instances there may be.
 #[derive(Clone, Copy, Debug)]
@@ -182,11 +181,4 @@ fn count(cluster: &mut Cluster, collective: ResourceId, node: NodeId) {
     if let Some(entry) = cluster.resource_mut(collective).allowed.get_mut(node) {
         entry.count += 1;
     }
-}
-
-/// Sorts the instance list of a clone by instance number (04 §5, points 1 and 4).
-pub fn sort_by_number(cluster: &mut Cluster, clone: ResourceId) {
-    let mut children = std::mem::take(&mut cluster.resource_mut(clone).children);
-    children.sort_by_cached_key(|id| instance_order::number(&cluster.resource(*id).id));
-    cluster.resource_mut(clone).children = children;
 }

@@ -1,8 +1,7 @@
 //! Applying location entries to score tables (scheduler-spec/03 §4.4, §4.5, §7.5).
 
-use crate::explain::Cause;
 use crate::model::{
-    Cluster, Location, LocationId, NodeEntry, NodeTable, ProbeMode, ResourceId, Role, Score,
+    Cause, Cluster, Location, LocationId, NodeEntry, NodeTable, ProbeMode, ResourceId, Role, Score,
     Variant,
 };
 

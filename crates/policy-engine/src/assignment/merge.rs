@@ -4,13 +4,12 @@
 
 use std::cmp::Ordering;
 
-use super::colocations;
 use super::shift::Shift;
 use super::sums::Wishes;
-use crate::configuration::constraints::colocation::Side;
-use crate::explain::Cause;
+use super::{caches, colocations};
+use crate::constraints::colocation::Side;
 use crate::model::{
-    Cluster, Colocation, ColocationId, NodeEntry, NodeId, NodeTable, ResourceId, Score,
+    Cause, Cluster, Colocation, ColocationId, NodeEntry, NodeId, NodeTable, ResourceId, Score,
 };
 
 /// How preferences are merged.
@@ -55,7 +54,8 @@ pub(super) fn heed_dependent(cluster: &mut Cluster, primary: ResourceId, id: Col
     if changed {
         put(&work, &mut cluster.resource_mut(primary).allowed);
     }
-    cluster.caches.merges.get_mut().give_back(work);
+    let merges = caches::of_mut(cluster).merges.get_mut();
+    merges.give_back(work);
     cluster.note(primary, Cause::Heeds(id));
 }
 

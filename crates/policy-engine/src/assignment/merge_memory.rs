@@ -13,7 +13,7 @@ const SHIFTS: usize = 2_000_000;
 
 /// A merge, apart from its target.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Key {
+pub(super) struct Key {
     /// Whose wishes are merged.
     pub source: ResourceId,
     /// By way of which colocation; `None` if it is all the same.
@@ -26,7 +26,7 @@ pub struct Key {
 
 /// What a merge adds, by node.
 #[derive(Debug)]
-pub struct Sum {
+pub(super) struct Sum {
     /// The source's own wishes.
     pub own: Vec<Score>,
     /// The wishes of the source and all behind it, provided that no step is undone.
@@ -42,7 +42,7 @@ struct Known {
 
 /// What is remembered between the merges of a run.
 #[derive(Debug, Default)]
-pub struct MergeMemory {
+pub(super) struct MergeMemory {
     known: FxHashMap<Key, Known>,
     /// What rests on a resource, by resource.
     resting: Vec<Vec<Key>>,
@@ -62,7 +62,7 @@ pub struct MergeMemory {
 
 impl MergeMemory {
     /// Makes room for a merge in a cluster with so many resources and nodes.
-    pub fn prepare(&mut self, resources: usize, nodes: usize) {
+    pub(super) fn prepare(&mut self, resources: usize, nodes: usize) {
         self.merging.resize(resources, false);
         self.summing.resize(resources, false);
         self.resting.resize_with(resources, Vec::new);
@@ -72,35 +72,35 @@ impl MergeMemory {
     }
 
     /// An empty list for scores of nodes, to be given back.
-    pub fn room(&mut self) -> Vec<Score> {
+    pub(super) fn room(&mut self) -> Vec<Score> {
         self.spare.pop().unwrap_or_default()
     }
 
     /// Takes back what [`MergeMemory::room`] gave.
-    pub fn give_back(&mut self, mut scores: Vec<Score>) {
+    pub(super) fn give_back(&mut self, mut scores: Vec<Score>) {
         scores.clear();
         self.spare.push(scores);
     }
 
     /// Forgets all merges, because nodes changed or there is no room.
-    pub fn forget_all(&mut self) {
+    pub(super) fn forget_all(&mut self) {
         self.known.clear();
         self.resting.iter_mut().for_each(Vec::clear);
     }
 
     /// Whether no more merges of so many nodes are to be remembered.
-    pub fn is_full(&self, nodes: usize) -> bool {
+    pub(super) fn is_full(&self, nodes: usize) -> bool {
         self.known.len() * nodes >= SHIFTS
     }
 
     /// What is known about a merge.
-    pub fn get(&self, key: Key) -> Option<Arc<Sum>> {
+    pub(super) fn get(&self, key: Key) -> Option<Arc<Sum>> {
         self.known.get(&key).map(|known| known.sum.clone())
     }
 
     /// Remembers a merge. `rests_on`: the resources whose tables it has read; `parts`: other merges
     /// that it contains.
-    pub fn keep(&mut self, key: Key, sum: Arc<Sum>, rests_on: &[ResourceId], parts: &[Key]) {
+    pub(super) fn keep(&mut self, key: Key, sum: Arc<Sum>, rests_on: &[ResourceId], parts: &[Key]) {
         for resource in rests_on {
             self.resting[resource.index()].push(key);
         }
@@ -115,7 +115,7 @@ impl MergeMemory {
 
     /// Forgets what rests on a resource that is about to change.
     #[inline]
-    pub fn forget(&mut self, resource: ResourceId) {
+    pub(super) fn forget(&mut self, resource: ResourceId) {
         if let Some(resting) = self.resting.get_mut(resource.index())
             && !resting.is_empty()
         {

@@ -23,6 +23,7 @@
 
 mod apply;
 mod bundles;
+mod caches;
 mod candidates;
 mod clones;
 mod collective_primaries;
@@ -54,11 +55,8 @@ mod wishes;
 pub use commit::unassign_for_good;
 pub use criteria::apply_criteria;
 
-pub(crate) use merge_memory::MergeMemory;
-pub(crate) use sums::work_for;
-pub(crate) use together::Sets;
-
 use crate::model::{Cluster, Level, NodeId, PlacementStrategy, ResourceId, Variant};
+use merge_memory::MergeMemory;
 
 /// D3: assigns every resource; remote connections first, because remote nodes are only usable once
 /// their connection has a node.
@@ -80,9 +78,10 @@ pub fn assign(cluster: &mut Cluster) {
             assign_resource(cluster, resource, None, true);
         }
     }
+    reset_effective_priorities(cluster);
     utilization::finish(cluster);
-    *cluster.caches.merges.get_mut() = MergeMemory::default();
-    if cluster.work_left.get() == 0 {
+    *caches::of_mut(cluster).merges.get_mut() = MergeMemory::default();
+    if caches::work_left(cluster) == 0 {
         cluster.say(
             Level::Warning,
             "Colocations are too entangled: wishes of distant dependents were not considered; use fewer colocation constraints",
@@ -116,12 +115,17 @@ fn assign_resource(
     })
 }
 
-/// After the clone's actions were created (04 §9.5 end): each instance's priority is the clone's
-/// again.
-pub fn reset_instance_priorities(cluster: &mut Cluster, clone: ResourceId) {
-    let priority = cluster.resource(clone).priority;
-    for i in 0..cluster.resource(clone).children.len() {
-        let instance = cluster.resource(clone).children[i];
-        cluster.resource_mut(instance).priority = priority;
+/// Roles are chosen: the instances of promotable clones have the clone's priority again (04 §9.5
+/// end). Pacemaker's scheduler does this when a clone's actions exist; nothing asks in between.
+fn reset_effective_priorities(cluster: &mut Cluster) {
+    for index in 0..cluster.resources.len() {
+        let resource = &cluster.resources[index];
+        if !(resource.is_clone() && resource.promotable) {
+            continue;
+        }
+        let priority = resource.effective_priority;
+        for instance in resource.children.clone() {
+            cluster.resource_mut(instance).effective_priority = priority;
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! Assigning a primitive (scheduler-spec/03 §12, §15).
 
 use super::commit::{Commitment, commit};
-use super::{apply, assign_resource, candidates, colocations, dump, merge, utilization};
-use crate::explain::{Cause, Choice};
+use super::{apply, assign_resource, caches, candidates, colocations, dump, merge, utilization};
 use crate::model::{
-    Cluster, ColocationId, NodeId, PlacementStrategy, QuorumPolicy, ResourceId, Role, Score,
+    Cause, Choice, Cluster, ColocationId, NodeId, PlacementStrategy, QuorumPolicy, ResourceId,
+    Role, Score,
 };
 
 /// Assigns a primitive; its parent first, unless that is at it already. Returns its node.
@@ -153,7 +153,7 @@ fn update_remote_node(cluster: &mut Cluster, connection: ResourceId) {
     let Some(node) = resource.remote_node else {
         return;
     };
-    cluster.caches.merges.get_mut().forget_all();
+    caches::of_mut(cluster).merges.get_mut().forget_all();
     let node = cluster.node_mut(node);
     if connected {
         node.online = true;

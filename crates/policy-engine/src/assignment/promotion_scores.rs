@@ -4,11 +4,9 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use crate::configuration::scalar;
-use crate::explain::Cause;
 use crate::model::{
-    AttributeLookup, Cluster, Host, NodeId, NodeSet, Resource, ResourceId, Score, Text, Variant,
-    base_name,
+    AttributeLookup, Cause, Cluster, Host, NodeId, NodeSet, Resource, ResourceId, Score, Text,
+    Variant, base_name,
 };
 
 /// What the names of the attributes begin with.
@@ -37,7 +35,7 @@ pub(super) fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
             {
                 entry.score = entry.score.add(Score(score));
             }
-            resource.priority = resource.priority.max(score);
+            resource.effective_priority = resource.effective_priority.max(score);
         }
         cluster.note(instance, Cause::PromotionScore);
     }
@@ -110,7 +108,7 @@ impl PromotionScores {
         if !self.applies(cluster, id, node) {
             return None;
         }
-        let score = scalar::score(value, &cluster.options).unwrap_or(Score::ZERO);
+        let score = cluster.options.score(value).unwrap_or(Score::ZERO);
         Some(score.0)
     }
 

@@ -16,7 +16,7 @@ const NONE: i32 = MAX + 1;
 
 /// What a row of additions does to a score.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Shift {
+pub(super) struct Shift {
     /// Scores up to this one become -INFINITY.
     low: i32,
     /// Scores from this one on become +INFINITY, unless they are up to `low`.
@@ -29,7 +29,7 @@ pub struct Shift {
 
 impl Shift {
     /// No addition.
-    pub const NOTHING: Shift = Shift {
+    pub(super) const NOTHING: Shift = Shift {
         low: MIN,
         high: MAX,
         by: 0,
@@ -37,7 +37,7 @@ impl Shift {
     };
 
     /// One addition, as [`Score::add`] does it.
-    pub fn of(added: Score) -> Shift {
+    pub(super) fn of(added: Score) -> Shift {
         let mut shift = if added.is_minus_infinity() {
             Shift {
                 low: MAX,
@@ -62,7 +62,7 @@ impl Shift {
     }
 
     /// This row, and then the other.
-    pub fn then(self, next: Shift) -> Shift {
+    pub(super) fn then(self, next: Shift) -> Shift {
         let low = self.least_for(next.low + 1) - 1;
         let high = self.least_for(next.high);
         Shift {
@@ -74,7 +74,7 @@ impl Shift {
     }
 
     /// What becomes of a score.
-    pub fn apply(self, score: Score) -> Score {
+    pub(super) fn apply(self, score: Score) -> Score {
         if score.0 <= self.low {
             Score::MINUS_INFINITY
         } else if score.0 >= self.high {
@@ -85,7 +85,7 @@ impl Shift {
     }
 
     /// Whether no sum on the way from this score is negative.
-    pub fn is_smooth_from(self, score: Score) -> bool {
+    pub(super) fn is_smooth_from(self, score: Score) -> bool {
         score.0 >= self.smooth
     }
 

@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use super::merge_memory::{Key, MergeMemory, Sum};
 use super::shift::Shift;
-use super::{colocations, merge, wishes};
-use crate::configuration::constraints::colocation::Side;
+use super::{caches, colocations, merge, wishes};
+use crate::constraints::colocation::Side;
 use crate::model::{AttributeLookup, Cluster, Colocation, ColocationId, ResourceId, Score};
 
 /// How much work the merges of a run may be, counted in scores of nodes: the paths through
 /// entangled colocations can be exponentially many. When it is used up, only the dependents
 /// themselves are heard, and nothing behind them.
-pub(crate) fn work_for(elements: usize) -> u64 {
+pub(super) fn work_for(elements: usize) -> u64 {
     WORK_MIN.max(WORK_PER_ELEMENT * elements as u64)
 }
 
@@ -45,7 +45,8 @@ pub(super) struct Wishes<'c> {
 
 impl<'c> Wishes<'c> {
     pub(super) fn new(cluster: &'c Cluster, target: ResourceId, side: Side) -> Self {
-        let mut memory = cluster.caches.merges.take();
+        let mut memory = caches::of(cluster).merges.take();
+        cluster.for_each_changed(|changed| memory.forget(changed));
         memory.prepare(cluster.resources.len(), cluster.nodes.len());
         Wishes {
             cluster,
@@ -53,14 +54,15 @@ impl<'c> Wishes<'c> {
             side,
             memory,
             sums: !asks_hosts(cluster, target),
-            left: cluster.work_left.get(),
+            left: caches::work_left(cluster),
         }
     }
 
     /// Accounts for the work.
     pub(super) fn finish(self) {
-        self.cluster.work_left.set(self.left);
-        self.cluster.caches.merges.replace(self.memory);
+        let caches = caches::of(self.cluster);
+        caches.work_left.set(Some(self.left));
+        caches.merges.replace(self.memory);
     }
 
     /// Spends the work of a step. False if none is left. `scores`: how often it looks at the score

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 
+use super::caches;
 use super::merge::{Mode, merge, run};
 use crate::model::{Cluster, ColocationId, NodeId, ResourceId, RunOptions, Score};
-use crate::{Cib, assignment, configuration, load, ordering, schedule};
+use crate::{Cib, assignment, constraints, load, schedule};
 
 const NODES: usize = 4;
 
@@ -101,9 +102,9 @@ fn cib(nodes: usize, standby: Option<usize>, resources: &str, constraints: &str)
 fn unassigned(xml: &str) -> Cluster {
     let cib = Cib::parse(xml).expect("the CIB is well-formed");
     let mut cluster = load(&cib, NOW, RunOptions::default());
-    configuration::constraints::unpack(&mut cluster);
+    constraints::unpack(&mut cluster);
     assignment::apply_criteria(&mut cluster);
-    ordering::internal::unpack(&mut cluster);
+    constraints::built_in::unpack(&mut cluster);
     let available = cluster.nodes.iter().filter(|node| node.is_available());
     assert!(available.count() + 1 >= cluster.nodes.len());
     cluster
@@ -120,12 +121,12 @@ fn assert_sums_are_right(cluster: &Cluster) {
                     this_with: false,
                 };
                 let source = cluster.colocation(via).dependent;
-                cluster.work_left.set(WORK);
+                caches::of(cluster).work_left.set(Some(WORK));
                 let mut summed = cluster.resource(target).allowed.clone();
                 let mut stepped = summed.clone();
                 merge(cluster, source, target, &mut summed, via, mode);
                 run(cluster, source, target, &mut stepped, via, mode, false);
-                assert!(cluster.work_left.get() > 0, "all steps were taken");
+                assert!(caches::work_left(cluster) > 0, "all steps were taken");
                 assert!(
                     summed.iter().eq(stepped.iter()),
                     "{mode:?}: {summed:?} is not {stepped:?}"
@@ -165,12 +166,9 @@ fn work_for_chain(length: usize) -> u64 {
         }
     }
     let cib = Cib::parse(&cib(3, None, &resources, &constraints)).expect("the CIB is well-formed");
-    let before = unassigned(&cib.to_xml()).work_left.get();
-    before
-        - schedule(&cib, NOW, RunOptions::default())
-            .cluster
-            .work_left
-            .get()
+    let before = caches::work_left(&unassigned(&cib.to_xml()));
+    let schedule = schedule(&cib, NOW, RunOptions::default());
+    before - caches::work_left(&schedule.cluster)
 }
 
 #[test]

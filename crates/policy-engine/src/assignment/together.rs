@@ -11,14 +11,15 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 
 use super::apply::{Effect, effect};
+use super::caches::{self, Caches};
 use super::colocations;
 use super::utilization::amounts;
-use crate::configuration::constraints::colocation::Side;
+use crate::constraints::colocation::Side;
 use crate::model::{Amounts, Cluster, ColocationId, Resource, ResourceId, Score, Text, Variant};
 
 /// The sets that are remembered during assignment.
 #[derive(Debug, Default)]
-pub struct Sets {
+pub(super) struct Sets {
     sets: Vec<Set>,
     /// Members of sets, each with the position of its set.
     set_of: FxHashMap<ResourceId, usize>,
@@ -28,7 +29,7 @@ pub struct Sets {
 
 impl Sets {
     /// Forgets the set of a resource, because a colocation is new or means something else now.
-    pub fn forget(&mut self, member: ResourceId) {
+    pub(super) fn forget(&mut self, member: ResourceId) {
         let Some(position) = self.set_of.get(&member).copied() else {
             return;
         };
@@ -138,13 +139,13 @@ pub(super) fn need(cluster: &mut Cluster, id: ResourceId) -> Amounts {
             );
             return need;
         }
-        cluster.caches.together.forget(id);
+        caches::of_mut(cluster).together.forget(id);
     }
     let gathered = Gathered::around(cluster, id);
     let set = gathered.set(cluster);
     let need = set.need.amounts();
     if gathered.is_the_same_for_all() {
-        cluster.caches.together.remember(Set {
+        caches::of_mut(cluster).together.remember(Set {
             members: gathered.members,
             role_tests: gathered.role_tests,
             ..set
@@ -154,13 +155,13 @@ pub(super) fn need(cluster: &mut Cluster, id: ResourceId) -> Amounts {
 }
 
 fn remembered(cluster: &Cluster, id: ResourceId) -> Option<&Set> {
-    let sets = &cluster.caches.together;
+    let sets = &caches::of(cluster).together;
     sets.set_of.get(&id).map(|position| &sets.sets[*position])
 }
 
 /// Notes that a resource was assigned, or is unassigned again.
 pub(super) fn note(cluster: &mut Cluster, id: ResourceId) {
-    let sets = &mut cluster.caches.together;
+    let sets = &mut cluster.caches.get_mut::<Caches>().together;
     let Some(gated) = sets.gates.get(&id) else {
         return;
     };
@@ -394,6 +395,7 @@ fn is_inside_bundle(cluster: &Cluster, id: ResourceId) -> bool {
 mod tests {
     use std::fmt::Write;
 
+    use super::caches;
     use crate::{Cib, RunOptions, schedule};
 
     /// A row of primitives, each with the one before it, which all fit on the second node only.
@@ -440,7 +442,7 @@ mod tests {
             let node = resource.assigned.map(|node| &*cluster.node(node).name);
             assert_eq!(node, Some("n1"), "{}", resource.id);
         }
-        let sets = &cluster.caches.together.sets;
+        let sets = &caches::of(&cluster).together.sets;
         assert_eq!(sets.len(), 1);
         assert!(sets[0].need.0.is_empty(), "all of it is placed");
     }

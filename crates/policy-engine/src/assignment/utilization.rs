@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use super::{hash_order, together};
-use crate::configuration::scalar;
 use crate::model::{Amounts, Cluster, NodeId, ResourceId, Score, ScoreLine, Table, Text};
+use crate::scalar;
 
 /// The number of a utilization value: missing 0, not a number the smallest.
 fn amount(text: &str) -> i32 {

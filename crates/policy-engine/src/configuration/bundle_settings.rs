@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 
 use super::clones::MAX_INSTANCES;
 use super::definition::Invalid;
-use super::scalar;
 use crate::model::Text;
+use crate::scalar;
 use crate::xml::Element;
 
 /// Port on which the agent in a container listens.

@@ -3,10 +3,10 @@
 //! in each container.
 
 use super::bundle_settings::{Settings, next_address, sanitized};
-use super::definition::{Content, Definition, Invalid};
-use super::nvset::NvSet;
+use super::definition::Invalid;
 use super::{nodes, remote, resources};
 use crate::model::*;
+use crate::model::{Content, Definition, NvSet};
 use crate::xml::ElementId;
 
 /// Score of the bundle's primitive for its own bundle node.

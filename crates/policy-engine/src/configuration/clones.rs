@@ -1,11 +1,13 @@
 //! Clones and their instances (scheduler-spec/01 §15, 04 §2, §3).
 
-use super::definition::{Definition, Invalid};
-use super::{resources, scalar};
+use super::definition::Invalid;
+use super::resources;
+use crate::model::Definition;
 use crate::model::*;
+use crate::scalar;
 
 /// Most instances of a clone: a bound against mistyped numbers.
-pub(super) const MAX_INSTANCES: i32 = 10_000;
+pub(crate) const MAX_INSTANCES: i32 = 10_000;
 /// Most resources of a cluster, instances included.
 const MAX_RESOURCES: usize = 1_000_000;
 

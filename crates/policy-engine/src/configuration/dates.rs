@@ -5,7 +5,7 @@
 
 use jiff::civil::{Date, ISOWeekDate, Weekday};
 
-use super::scalar;
+use crate::scalar;
 use crate::xml::Element;
 
 const DAY: i64 = 86_400;

@@ -4,9 +4,10 @@
 
 use rustc_hash::FxHashSet;
 
-use super::nvset::{self, NvSet};
+use super::caches;
+use super::nvset;
 use super::rules::RuleContext;
-use crate::model::{Agent, Arc, Cluster, Table, Task, Text};
+use crate::model::{Agent, Arc, Cluster, NvSet, Table, Task, Text};
 
 /// What defaults may depend on; nothing if none of them has a rule.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -51,10 +52,10 @@ fn add(cluster: &Cluster, sets: &[NvSet], key: Key, context: &RuleContext<'_>, t
     if sets.is_empty() {
         return;
     }
-    let known = cluster.caches.defaults.borrow().get(&key).cloned();
+    let known = caches::of(cluster).defaults.borrow().get(&key).cloned();
     let pairs = known.unwrap_or_else(|| {
         let pairs = effective(cluster, sets, context);
-        let mut cache = cluster.caches.defaults.borrow_mut();
+        let mut cache = caches::of(cluster).defaults.borrow_mut();
         cache.insert(key, pairs.clone());
         pairs
     });

@@ -3,37 +3,10 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{dates, nvset, scalar};
+use super::{caches, dates, nvset};
 use crate::model::*;
-use crate::xml::{Element, ElementId};
-
-/// A resource as the configuration (or an implication of it) defines it.
-#[derive(Clone, Debug)]
-pub struct Definition {
-    /// `id`, without instance number.
-    pub id: Text,
-    /// Sets and operations.
-    pub config: Arc<ResourceConfig>,
-    /// Class, provider, type.
-    pub agent: Arc<Agent>,
-    /// The template that it was expanded from.
-    pub template: Option<Text>,
-    /// Variant and children.
-    pub content: Content,
-}
-
-/// What a definition consists of.
-#[derive(Clone, Debug)]
-pub enum Content {
-    /// One agent.
-    Primitive,
-    /// The members that are valid.
-    Group(Vec<Arc<Definition>>),
-    /// What is cloned; `None`: an error.
-    Clone(Option<Arc<Definition>>),
-    /// The `bundle` element, and its primitive.
-    Bundle(ElementId, Option<Arc<Definition>>),
-}
+use crate::scalar;
+use crate::xml::Element;
 
 /// Why an element defines no resource: what was expected and what was found.
 pub(super) struct Invalid(pub(super) String);
@@ -186,7 +159,7 @@ fn find_template<'d>(
     name: &str,
     id: &str,
 ) -> Result<Element<'d>, Invalid> {
-    let templates = cluster.caches.templates.get_or_init(|| {
+    let templates = caches::of(cluster).templates.get_or_init(|| {
         let mut templates = FxHashMap::default();
         let resources = document.section("resources").into_iter();
         for template in resources.flat_map(|section| section.children_named("template")) {

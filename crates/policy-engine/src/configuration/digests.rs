@@ -2,9 +2,10 @@
 
 use md5::{Digest as _, Md5};
 
-use super::{operations, parameters, scalar};
+use super::{caches, operations, parameters};
 use crate::model::{Cluster, NodeId, ResourceId, Table, Task};
-use crate::xml::{Element, escape_attribute};
+use crate::scalar;
+use crate::xml::{Element, Writer};
 
 /// How a history entry compares with the configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +45,7 @@ pub fn compare(
     entry: Element<'_>,
 ) -> Digests {
     let key = (node, resource, task.clone(), interval_ms);
-    let known = cluster.caches.digests.borrow().get(&key).cloned();
+    let known = caches::of(cluster).digests.borrow().get(&key).cloned();
     let mut digests =
         known.unwrap_or_else(|| calculate(cluster, resource, task, interval_ms, node, Some(entry)));
     let poisoned = cluster.poisoned_digests.contains(&entry.id());
@@ -64,7 +65,7 @@ pub fn compare(
             Some(_) => Comparison::Changed,
         }
     };
-    let mut cache = cluster.caches.digests.borrow_mut();
+    let mut cache = caches::of(cluster).digests.borrow_mut();
     cache.insert(key, digests.clone());
     digests
 }
@@ -74,7 +75,7 @@ pub fn compare(
 pub fn unfencing(cluster: &Cluster, device: ResourceId, node: NodeId) -> Digests {
     let task = Task::Other("stonith-on".into());
     let key = (node, device, task.clone(), 0);
-    let known = cluster.caches.digests.borrow().get(&key).cloned();
+    let known = caches::of(cluster).digests.borrow().get(&key).cloned();
     let mut digests = known.unwrap_or_else(|| calculate(cluster, device, &task, 0, node, None));
     let resource = cluster.resource(device);
     let recorded = |attribute: &str, digest: &str| {
@@ -89,7 +90,7 @@ pub fn unfencing(cluster: &Cluster, device: ResourceId, node: NodeId) -> Digests
         Some(false) if recorded("#digests-secure", secure) == Some(true) => Comparison::Match,
         Some(false) => Comparison::Changed,
     };
-    let mut cache = cluster.caches.digests.borrow_mut();
+    let mut cache = caches::of(cluster).digests.borrow_mut();
     cache.insert(key, digests.clone());
     digests
 }
@@ -149,7 +150,7 @@ fn calculate(
         };
         let feature_set = list("crm_feature_set")
             .or(cluster.options.feature_set.as_deref())
-            .unwrap_or(crate::FEATURE_SET);
+            .unwrap_or(crate::model::FEATURE_SET);
         let is_old = scalar::compare_versions(feature_set, "3.16.0").is_lt();
         let is_fence_device = cluster.resource(resource).fence_device;
         let is_public = |name: &str| {
@@ -215,17 +216,11 @@ fn is_fencing_parameter(name: &str) -> bool {
 pub fn of_parameters<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut sorted: Vec<_> = parameters.into_iter().collect();
     sorted.sort_unstable();
-    let mut text = String::from(" <parameters");
-    for (name, value) in sorted {
-        text.push(' ');
-        text.push_str(name);
-        text.push_str("=\"");
-        escape_attribute(value, &mut text);
-        text.push('"');
-    }
-    text.push_str("/>\n");
+    let mut xml = Writer::new();
+    xml.verbatim(" ");
+    xml.open("parameters").attributes(sorted).close();
     let mut hex = String::with_capacity(32);
-    for byte in Md5::digest(text.as_bytes()) {
+    for byte in Md5::digest(xml.finish().as_bytes()) {
         for digit in [byte >> 4, byte & 15] {
             hex.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
         }

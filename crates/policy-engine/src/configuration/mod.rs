@@ -1,20 +1,17 @@
-//! Chapter 1: from the document to options, nodes, resources, templates and tags; and later in the
-//! run, constraints.
+//! Chapter 1: from the document to options, nodes, resources, templates and tags.
 //!
-//! Stage interface: [`unpack`] (steps A2–A6), [`constraints::unpack`] (steps B1, B2), and the
-//! evaluations that later stages need: [`operations::options`], [`parameters::of_resource`],
-//! [`parameters::of_operation`], [`digests`], [`scalar`], [`dates`].
+//! Stage interface: [`unpack`] (steps A2–A6), and the evaluations that later stages need:
+//! [`operations::options`], [`parameters::of_resource`], [`parameters::of_operation`],
+//! [`digests`], [`dates`].
 
 mod bundle_settings;
 mod bundles;
-pub mod caches;
-mod clones;
-pub mod constraints;
+mod caches;
+pub mod clones;
 pub mod dates;
 pub mod defaults;
 pub mod definition;
 pub mod digests;
-pub mod expansion;
 pub mod nodes;
 pub mod nvset;
 pub mod operations;
@@ -24,12 +21,11 @@ pub mod pattern;
 pub mod remote;
 mod resources;
 pub mod rules;
-pub mod scalar;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Arc, Cluster, ResourceConfig, ResourceId, Text};
+use crate::model::{Arc, Cluster, Definition, ResourceConfig, ResourceId, Text};
 
 /// Steps A2–A6: options, nodes, implicit remote and guest nodes, resources, linking, sorting by
 /// priority, tags.
@@ -89,7 +85,7 @@ pub fn create_removed(
     kind: &str,
 ) -> ResourceId {
     let config = ResourceConfig::default();
-    let definition = definition::Definition::implied(id, class, provider, kind, config);
+    let definition = Definition::implied(id, class, provider, kind, config);
     match resources::unpack(cluster, &Arc::new(definition), None, None) {
         Ok(id) => {
             cluster.resource_mut(id).removed = true;

@@ -1,6 +1,6 @@
 //! Nodes of the `nodes` section and the attributes of nodes (scheduler-spec/01 §8).
 
-use super::{nvset, rules::RuleContext, scalar};
+use super::{nvset, rules::RuleContext};
 use crate::model::*;
 use crate::xml::Element;
 
@@ -36,7 +36,7 @@ pub(super) fn unpack(cluster: &mut Cluster) {
         let name = element.get("uname").unwrap_or(id);
         let score = element
             .get("score")
-            .and_then(|text| scalar::score(text, &cluster.options))
+            .and_then(|text| cluster.options.score(text))
             .unwrap_or(Score::ZERO);
         let node = create(cluster, id, name, kind, score);
         read_attributes(cluster, node, Some(element), false);

@@ -3,41 +3,8 @@
 use std::cmp::Reverse;
 
 use super::rules::{self, RuleContext};
-use super::scalar;
-use crate::model::{Cluster, Score, Table, Text};
-use crate::xml::{Element, ElementId};
-
-/// A `cluster_property_set`, `meta_attributes`, `instance_attributes` or `utilization` element, or
-/// an implied one.
-#[derive(Clone, Debug)]
-pub struct NvSet {
-    /// `id`.
-    pub id: Text,
-    /// `score`, 0 if absent or invalid.
-    pub score: Score,
-    /// First `rule` child.
-    pub rule: Option<ElementId>,
-    /// Pairs in document order, `id-ref` resolved.
-    pub pairs: Vec<(Text, Text)>,
-}
-
-impl NvSet {
-    /// A set that the configuration implies.
-    pub fn implied<'a>(
-        id: impl Into<Text>,
-        pairs: impl IntoIterator<Item = (&'a str, Text)>,
-    ) -> NvSet {
-        NvSet {
-            id: id.into(),
-            score: Score::ZERO,
-            rule: None,
-            pairs: pairs
-                .into_iter()
-                .map(|(name, value)| (name.into(), value))
-                .collect(),
-        }
-    }
-}
+use crate::model::{Cluster, NvSet, Score, Table, Text};
+use crate::xml::Element;
 
 /// Reads the sets called `kind` below `parent` in processing order: `first_id` first, then by
 /// score, then last in document first.
@@ -85,7 +52,7 @@ fn read_set(cluster: &Cluster, set: Element<'_>) -> Option<NvSet> {
         id: set.get("id").unwrap_or_default().into(),
         score: set
             .get("score")
-            .and_then(|text| scalar::score(text, &cluster.options))
+            .and_then(|text| cluster.options.score(text))
             .unwrap_or(Score::ZERO),
         rule: set.child("rule").map(Element::id),
         pairs,

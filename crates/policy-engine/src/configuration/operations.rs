@@ -3,28 +3,12 @@
 use std::sync::Arc;
 
 use super::rules::RuleContext;
-use super::{dates, defaults, nvset, parameters, scalar};
+use super::{caches, dates, defaults, nvset, parameters};
 use crate::model::{
-    Cluster, NodeId, OnFail, OperationConfig, Resource, ResourceId, Role, Table, Task,
+    Cluster, NodeId, OnFail, OperationConfig, OperationOptions, Resource, ResourceId, Role, Table,
+    Task,
 };
-
-/// Options of one operation of one resource, shared by all actions that use them.
-#[derive(Clone, Debug, Default)]
-pub struct OperationOptions {
-    /// The option table of 01 §17.2 after normalisation: `timeout` in ms, `interval` in ms or
-    /// absent, `start-delay` in ms, validated `on-fail`; no `id`. Every entry becomes `CRM_meta_*`.
-    pub meta: Table,
-    /// `timeout` in ms.
-    pub timeout_ms: u32,
-    /// Failure response after defaults (01 §17.3).
-    pub on_fail: OnFail,
-    /// Role after failure (01 §17.3).
-    pub role_after_failure: Role,
-    /// There is an `op` for it.
-    pub configured: bool,
-    /// The `op` has instance attributes.
-    pub has_parameters: bool,
-}
+use crate::scalar;
 
 /// What the options of an operation depend on.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -84,11 +68,11 @@ pub fn options(
         node,
         managed: owner.managed,
     };
-    if let Some(known) = cluster.caches.options.borrow().get(&key) {
+    if let Some(known) = caches::of(cluster).options.borrow().get(&key) {
         return known.clone();
     }
     let options = Arc::new(calculate(cluster, owner, &key));
-    let mut cache = cluster.caches.options.borrow_mut();
+    let mut cache = caches::of(cluster).options.borrow_mut();
     cache.insert(key, options.clone());
     options
 }

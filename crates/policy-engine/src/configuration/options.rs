@@ -1,7 +1,8 @@
 //! Cluster options: read, defaulted, validated (scheduler-spec/01 §7).
 
-use super::{dates, nvset, rules::RuleContext, scalar};
+use super::{dates, nvset, rules::RuleContext};
 use crate::model::*;
+use crate::scalar;
 
 /// Reads the `cib` attributes and all `cluster_property_set`s of `crm_config` (step A2).
 pub(super) fn unpack(cluster: &mut Cluster) {
@@ -136,7 +137,7 @@ impl Reader<'_> {
         // the words red, yellow, green are what is being defined here: only numbers are valid
         let value = self.table.text(name).filter(|text| is_integer(text));
         value
-            .and_then(|text| scalar::score(text, &ClusterOptions::default()))
+            .and_then(|text| ClusterOptions::default().score(text))
             .unwrap_or(default)
     }
 }

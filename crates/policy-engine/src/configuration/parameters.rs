@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::rules::RuleContext;
-use super::{nvset, operations};
+use super::{caches, nvset, operations};
 use crate::model::{Cluster, NodeId, ResourceId, Table, Task};
 
 /// A resource's parameters on a node (or without node): own sets, then its ancestors', never
@@ -14,7 +14,7 @@ pub fn of_resource(cluster: &Cluster, resource: ResourceId, node: Option<NodeId>
         nvset::depends_on_context(&config.parameters)
     });
     let key = (resource, node.filter(|_| depends_on_node));
-    if let Some(known) = cluster.caches.parameters.borrow().get(&key) {
+    if let Some(known) = caches::of(cluster).parameters.borrow().get(&key) {
         return known.clone();
     }
     let context = RuleContext {
@@ -27,7 +27,7 @@ pub fn of_resource(cluster: &Cluster, resource: ResourceId, node: Option<NodeId>
         nvset::evaluate(cluster, sets, &context, &mut table);
     }
     let table = Arc::new(table);
-    let mut cache = cluster.caches.parameters.borrow_mut();
+    let mut cache = caches::of(cluster).parameters.borrow_mut();
     cache.insert(key, table.clone());
     table
 }
@@ -48,7 +48,7 @@ pub fn of_operation(
 ) -> Arc<Table> {
     let found = operations::find(cluster, resource, task.name(), interval_ms, true);
     let Some(op) = found.filter(|op| !op.parameters.is_empty()) else {
-        return cluster.caches.nothing.clone();
+        return caches::of(cluster).nothing.clone();
     };
     let context = RuleContext {
         node_attributes: node.map(|node| &cluster.node(node).attributes),

@@ -1,9 +1,9 @@
 //! Remote and guest nodes that resources imply (scheduler-spec/01 §10).
 
-use super::definition::Definition;
-use super::nvset::NvSet;
-use super::{nodes, scalar};
+use super::nodes;
 use crate::model::*;
+use crate::model::{Definition, NvSet};
+use crate::scalar;
 use crate::xml::Element;
 
 /// Step A4: creates the nodes of all connections, and returns the implied connections of guest

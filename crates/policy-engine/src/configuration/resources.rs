@@ -1,10 +1,13 @@
 //! From definitions to resources (scheduler-spec/01 §11, §15).
 
-use super::definition::{Content, Definition, Invalid, report};
+use super::caches::Caches;
+use super::definition::{Invalid, report};
 use super::nvset;
 use super::rules::RuleContext;
-use super::{bundles, clones, remote, scalar, settings};
+use super::{bundles, clones, remote, settings};
 use crate::model::*;
+use crate::model::{Content, Definition};
+use crate::scalar;
 
 /// Steps A4 and A5: remote and guest nodes, all resources, links, sorting by priority.
 pub(super) fn unpack_section(cluster: &mut Cluster) {
@@ -75,7 +78,8 @@ fn drop_since(cluster: &mut Cluster, mark: usize) {
     for node in &mut cluster.nodes {
         node.connection = node.connection.filter(|id| id.index() < mark);
     }
-    let parameters = cluster.caches.parameters.get_mut();
+    let caches = cluster.caches.get_mut::<Caches>();
+    let parameters = caches.parameters.get_mut();
     parameters.retain(|(resource, _), _| resource.index() < mark);
 }
 

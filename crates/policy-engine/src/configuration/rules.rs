@@ -3,8 +3,9 @@
 use std::cell::Cell;
 use std::cmp::Ordering;
 
-use super::{dates, scalar};
+use super::dates;
 use crate::model::{Agent, Cluster, Table};
+use crate::scalar;
 use crate::xml::Element;
 
 /// What is known where a rule is evaluated (§5.2).
@@ -27,7 +28,7 @@ pub struct RuleContext<'a> {
 /// Deepest nesting of rules, references followed: a chain of references may be a circle.
 const MAX_DEPTH: u32 = 64;
 /// Most conditions that one rule may lead to: references can multiply them.
-pub(super) const MAX_CONDITIONS: u32 = 10_000;
+pub(crate) const MAX_CONDITIONS: u32 = 10_000;
 
 /// Whether a `rule` passes now. Reports recheck times to the cluster (§6.6).
 pub fn passes(cluster: &Cluster, rule: Element<'_>, context: &RuleContext<'_>) -> bool {

@@ -1,9 +1,11 @@
 //! Meta-attributes of a resource and what they set (scheduler-spec/01 §12, §13).
 
-use super::nvset::{self, NvSet};
+use super::nvset;
 use super::rules::RuleContext;
-use super::{dates, defaults, parameters, remote, scalar};
+use super::{dates, defaults, parameters, remote};
+use crate::model::NvSet;
 use crate::model::*;
+use crate::scalar;
 
 /// The effective meta-attributes of a resource (§12): earlier ones are stronger.
 pub(super) fn meta(
@@ -59,7 +61,7 @@ pub(super) fn apply(cluster: &mut Cluster, id: ResourceId) {
     let meta = &resource.meta;
     let score = |name: &str| {
         let value = meta.text(name);
-        value.and_then(|text| scalar::score(text, options))
+        value.and_then(|text| options.score(text))
     };
     let remote_connection = resource.is_primitive() && remote::is_connection_agent(&resource.agent);
     let fence_device = resource.agent.class.eq_ignore_ascii_case("stonith");
@@ -108,6 +110,7 @@ pub(super) fn apply(cluster: &mut Cluster, id: ResourceId) {
     resource.promotable = settings.promotable;
     resource.multiple_active = multiple_active;
     resource.priority = settings.priority;
+    resource.effective_priority = settings.priority;
     resource.stickiness = settings.stickiness;
     resource.migration_threshold = settings.migration_threshold;
     resource.failure_timeout_ms = settings.failure_timeout_ms;

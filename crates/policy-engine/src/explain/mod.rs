@@ -1,21 +1,20 @@
 //! Why is a resource where it is, why not elsewhere, what is done about it, and what does that wait
 //! for? In plain sentences.
 //!
-//! [`journal`] writes down the decisions as they are taken, if `RunOptions::explain` is set;
+//! The journal of the model writes down the decisions as they are taken, if `RunOptions::explain` is set;
 //! [`resource`] puts them into words.
 
-pub mod journal;
 mod words;
 
-pub use journal::{Cause, Choice, Journal};
+pub use crate::model::{Cause, Choice, Journal};
 pub use words::Terms;
 
 use std::collections::BTreeSet;
 
-use crate::Schedule;
 use crate::graph::{GraphAction, Synapse};
 use crate::model::{Cluster, NodeId, ResourceId, Role};
 use crate::output::Item;
+use crate::schedule::Schedule;
 
 /// Why nothing can be explained.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

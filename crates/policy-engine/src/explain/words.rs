@@ -1,7 +1,6 @@
 //! The words of explanations.
 
-use super::journal::{Cause, Choice, Entry};
-use crate::model::{ActionId, Cluster, NodeId, Role, Score, Task};
+use crate::model::{ActionId, Cause, Choice, Cluster, Entry, NodeId, Role, Score, Task};
 
 /// What the reader calls the things that are explained: the field's words, or those of a product on
 /// top of it.

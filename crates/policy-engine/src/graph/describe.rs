@@ -5,9 +5,10 @@ use rustc_hash::FxHashMap;
 
 use super::select::{Selected, maintenance_changed};
 use super::{ActionHead, ActionKind, GraphAction, ResourceIdentity, Synapse, TransitionGraph};
-use crate::configuration::{parameters, scalar};
+use crate::configuration::parameters;
 use crate::model::*;
-use crate::ordering::remote;
+use crate::scalar;
+use crate::transition::connections;
 
 /// Describes the selected actions and their inputs.
 pub(super) fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGraph {
@@ -71,7 +72,9 @@ fn root_attributes(cluster: &Cluster) -> Vec<(&'static str, Text)> {
 /// §15.4.
 fn priority(cluster: &Cluster, id: ActionId) -> i32 {
     let action = cluster.action(id);
-    let resource = action.resource.map_or(0, |r| cluster.resource(r).priority);
+    let resource = action
+        .resource
+        .map_or(0, |r| cluster.resource(r).effective_priority);
     resource.max(action.priority).max(0)
 }
 
@@ -103,7 +106,7 @@ impl Describer<'_> {
     fn head(&mut self, id: ActionId) -> ActionHead {
         let cluster = self.cluster;
         let action = cluster.action(id);
-        let key = crate::actions::create::key_text(cluster, id);
+        let key = crate::transition::actions::key_text(cluster, id);
         let history = action
             .resource
             .and_then(|r| cluster.resource(r).history_name.as_ref());
@@ -112,7 +115,7 @@ impl Describer<'_> {
             None => (key, None),
         };
         let node = node_written(action);
-        let router = node.and_then(|_| remote::router(cluster, id));
+        let router = node.and_then(|_| connections::router(cluster, id));
         ActionHead {
             id: id.number(),
             kind: kind(action),
@@ -158,7 +161,10 @@ impl Describer<'_> {
         let action = cluster.action(id);
         let known = 8 + action.own_meta.len() + action.options.meta.len();
         let mut out = Attributes(Vec::with_capacity(known));
-        out.set_if_absent(self.name("", "crm_feature_set"), &crate::FEATURE_SET.into());
+        out.set_if_absent(
+            self.name("", "crm_feature_set"),
+            &crate::model::FEATURE_SET.into(),
+        );
         for (name, value) in action.extra.iter().flat_map(|extra| extra.iter()) {
             out.set_if_absent(name.clone(), value);
         }

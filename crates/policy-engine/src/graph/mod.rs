@@ -7,7 +7,9 @@ mod describe;
 mod select;
 mod xml;
 
+use crate::configuration::digests;
 use crate::model::{Cluster, Text};
+use crate::ordering::Memory;
 pub use xml::write;
 
 /// What has to be done, in which order. Self-contained: texts only, no ids of the cluster.
@@ -130,7 +132,17 @@ impl GraphAction {
 
 /// P12: selects actions and inputs, creates the notify actions of clones, and describes everything
 /// that was selected.
-pub fn build(cluster: &mut Cluster) -> TransitionGraph {
-    let selected = select::select(cluster);
+pub fn build(cluster: &mut Cluster, memory: &mut Memory) -> TransitionGraph {
+    let selected = select::select(cluster, memory);
     describe::describe(cluster, &selected)
+}
+
+/// The digest that an executor records as `op-digest` with the result of an action of the graph.
+pub fn operation_digest(action: &GraphAction) -> String {
+    digests::of_attributes(
+        action
+            .attributes
+            .iter()
+            .map(|(name, value)| (&**name, &**value)),
+    )
 }

@@ -1,20 +1,21 @@
 //! Which actions get a synapse, in which order, with which inputs (scheduler-spec/05 §15.1, §15.4).
 
-use crate::actions::{create, notifications};
+use crate::actions::notifications;
 use crate::model::*;
-use crate::ordering::{inputs, marks};
+use crate::ordering::{Memory, Propagation, inputs};
+use crate::transition::actions;
 
 /// A selected action with its inputs, ascending.
 pub(super) type Selected = Vec<(ActionId, Vec<ActionId>)>;
 
 /// Selects the actions of every resource, then all others.
-pub(super) fn select(cluster: &mut Cluster) -> Selected {
+pub(super) fn select(cluster: &mut Cluster, memory: &mut Memory) -> Selected {
     let mut selected = Selected::new();
     for top in cluster.top_level.clone() {
-        add_resource(cluster, top, &mut selected);
+        add_resource(cluster, memory, top, &mut selected);
     }
     if maintenance_changed(cluster).next().is_some() {
-        let action = create::singleton(
+        let action = actions::singleton(
             cluster,
             Task::MaintenanceNodes.name(),
             Task::MaintenanceNodes,
@@ -41,19 +42,24 @@ pub(super) fn maintenance_changed(cluster: &Cluster) -> impl Iterator<Item = Nod
     })
 }
 
-fn add_resource(cluster: &mut Cluster, id: ResourceId, selected: &mut Selected) {
+fn add_resource(
+    cluster: &mut Cluster,
+    memory: &mut Memory,
+    id: ResourceId,
+    selected: &mut Selected,
+) {
     match cluster.resource(id).variant {
         Variant::Primitive | Variant::Group(_) => {
             add_own(cluster, id, selected);
-            add_children(cluster, id, selected);
+            add_children(cluster, memory, id, selected);
         }
         Variant::Clone(_) => {
             for index in (0..cluster.resource(id).actions.len()).rev() {
                 let action = cluster.resource(id).actions[index];
-                marks::of_variant(cluster, action, None);
+                Propagation::new(cluster, memory).flags_of_variant(action, None);
             }
             notifications::create_for_instances(cluster, id);
-            add_children(cluster, id, selected);
+            add_children(cluster, memory, id, selected);
             add_own(cluster, id, selected);
         }
         Variant::Bundle(_) => {
@@ -61,23 +67,28 @@ fn add_resource(cluster: &mut Cluster, id: ResourceId, selected: &mut Selected) 
                 return;
             };
             if let Some(clone) = data.clone {
-                add_resource(cluster, clone, selected);
+                add_resource(cluster, memory, clone, selected);
             }
             for replica in &data.replicas {
                 for part in [replica.ip, Some(replica.container), replica.connection]
                     .into_iter()
                     .flatten()
                 {
-                    add_resource(cluster, part, selected);
+                    add_resource(cluster, memory, part, selected);
                 }
             }
         }
     }
 }
 
-fn add_children(cluster: &mut Cluster, id: ResourceId, selected: &mut Selected) {
+fn add_children(
+    cluster: &mut Cluster,
+    memory: &mut Memory,
+    id: ResourceId,
+    selected: &mut Selected,
+) {
     for child in cluster.resource(id).children.clone() {
-        add_resource(cluster, child, selected);
+        add_resource(cluster, memory, child, selected);
     }
 }
 

@@ -1,165 +1,101 @@
 //! The graph as XML, byte for byte as the field's tools write it (scheduler-spec/05 §16).
 
 use super::{ActionHead, ActionKind, GraphAction, TransitionGraph};
-use crate::xml::escape_attribute;
+use crate::xml::Writer;
 
 /// Writes the graph as XML: two blanks per level, one element per line, no declaration.
 pub fn write(graph: &TransitionGraph) -> String {
-    let mut out = Writer {
-        text: String::with_capacity(graph.synapses.len() * 512),
-    };
-    out.open(0, "transition_graph");
+    let mut xml = Writer::with_capacity(graph.synapses.len() * 512);
+    xml.open("transition_graph");
     for (name, value) in &graph.attributes {
-        out.attribute(name, value);
+        xml.attribute(name, value);
     }
-    if graph.synapses.is_empty() {
-        out.text.push_str("/>\n");
-        return out.text;
-    }
-    out.text.push_str(">\n");
     for (id, synapse) in graph.synapses.iter().enumerate() {
-        out.open(1, "synapse");
-        out.attribute("id", &id.to_string());
+        xml.open("synapse").attribute("id", &id.to_string());
         if synapse.priority > 0 {
-            out.attribute("priority", &synapse.priority.to_string());
+            xml.attribute("priority", &synapse.priority.to_string());
         }
-        out.text.push_str(">\n");
-        out.line(2, "<action_set>");
-        out.action(graph, &synapse.action);
-        out.line(2, "</action_set>");
-        if synapse.inputs.is_empty() {
-            out.line(2, "<inputs/>");
-        } else {
-            out.line(2, "<inputs>");
-            for head in synapse.inputs.iter().filter_map(|input| graph.head(*input)) {
-                out.line(3, "<trigger>");
-                out.head(4, head);
-                out.text.push_str("/>\n");
-                out.line(3, "</trigger>");
-            }
-            out.line(2, "</inputs>");
+        xml.open("action_set");
+        action(graph, &synapse.action, &mut xml);
+        xml.close();
+        xml.open("inputs");
+        for input in synapse.inputs.iter().filter_map(|input| graph.head(*input)) {
+            xml.open("trigger");
+            head(input, &mut xml);
+            xml.close();
+            xml.close();
         }
-        out.line(1, "</synapse>");
+        xml.close();
+        xml.close();
     }
-    out.line(0, "</transition_graph>");
-    out.text
+    xml.finish()
 }
 
-struct Writer {
-    text: String,
-}
-
-impl Writer {
-    fn indent(&mut self, depth: usize) {
-        self.text.extend(std::iter::repeat_n("  ", depth));
-    }
-
-    fn line(&mut self, depth: usize, text: &str) {
-        self.indent(depth);
-        self.text.push_str(text);
-        self.text.push('\n');
-    }
-
-    fn open(&mut self, depth: usize, name: &str) {
-        self.indent(depth);
-        self.text.push('<');
-        self.text.push_str(name);
-    }
-
-    fn attribute(&mut self, name: &str, value: &str) {
-        self.text.push(' ');
-        self.text.push_str(name);
-        self.text.push_str("=\"");
-        escape_attribute(value, &mut self.text);
-        self.text.push('"');
-    }
-
-    fn optional(&mut self, name: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.attribute(name, value);
-        }
-    }
-
-    /// The short form of an action, not closed.
-    fn head(&mut self, depth: usize, head: &ActionHead) {
-        self.open(depth, element(head));
-        self.optional("mode", head.mode);
-        self.attribute("id", &head.id.to_string());
-        self.attribute("operation", &head.operation);
-        self.attribute("operation_key", &head.operation_key);
-        self.optional(
-            "internal_operation_key",
-            head.internal_operation_key.as_deref(),
-        );
-        self.optional("on_node", head.on_node.as_deref());
-        self.optional("on_node_uuid", head.on_node_uuid.as_deref());
-        self.optional("router_node", head.router_node.as_deref());
-    }
-
-    fn action(&mut self, graph: &TransitionGraph, action: &GraphAction) {
-        let Some(head) = graph.head(action.id) else {
-            return;
-        };
-        self.head(3, head);
-        if let Some(time) = action.shutdown_lock {
-            self.attribute("shutdown-lock", &time.to_string());
-        }
-        self.text.push_str(">\n");
-        if let Some(resource) = &action.resource {
-            self.open(4, &resource.element);
-            self.attribute("id", &resource.id);
-            self.optional("long-id", resource.long_id.as_deref());
-            self.optional("class", resource.class.as_deref());
-            self.optional("provider", resource.provider.as_deref());
-            self.optional("type", resource.kind.as_deref());
-            self.text.push_str("/>\n");
-        }
-        self.open(4, "attributes");
-        for (name, value) in &action.attributes {
-            self.attribute(name, value);
-        }
-        if action.numbered_parameters.is_empty() {
-            self.text.push_str("/>\n");
-        } else {
-            self.text.push_str(">\n");
-            for (name, value) in &action.numbered_parameters {
-                self.open(5, "param");
-                self.attribute("name", name);
-                self.attribute("value", value);
-                self.text.push_str("/>\n");
-            }
-            self.line(4, "</attributes>");
-        }
-        if let Some(nodes) = &action.downed {
-            self.line(4, "<downed>");
-            for node in nodes {
-                self.open(5, "node");
-                self.attribute("id", node);
-                self.text.push_str("/>\n");
-            }
-            self.line(4, "</downed>");
-        }
-        if !action.maintenance.is_empty() {
-            self.line(4, "<maintenance>");
-            for (node, state) in &action.maintenance {
-                self.open(5, "node");
-                self.attribute("id", node);
-                self.attribute("node_in_maintenance", if *state { "1" } else { "0" });
-                self.text.push_str("/>\n");
-            }
-            self.line(4, "</maintenance>");
-        }
-        self.indent(3);
-        self.text.push_str("</");
-        self.text.push_str(element(head));
-        self.text.push_str(">\n");
-    }
-}
-
-fn element(head: &ActionHead) -> &'static str {
-    match head.kind {
+/// Opens the element of an action, with the attributes of its short form.
+fn head(head: &ActionHead, xml: &mut Writer<'_>) {
+    let element = match head.kind {
         ActionKind::Pseudo => "pseudo_event",
         ActionKind::Resource => "rsc_op",
         ActionKind::Cluster => "crm_event",
+    };
+    xml.open(element)
+        .optional("mode", head.mode)
+        .attribute("id", &head.id.to_string())
+        .attribute("operation", &head.operation)
+        .attribute("operation_key", &head.operation_key)
+        .optional(
+            "internal_operation_key",
+            head.internal_operation_key.as_deref(),
+        )
+        .optional("on_node", head.on_node.as_deref())
+        .optional("on_node_uuid", head.on_node_uuid.as_deref())
+        .optional("router_node", head.router_node.as_deref());
+}
+
+fn action<'n>(graph: &TransitionGraph, action: &'n GraphAction, xml: &mut Writer<'n>) {
+    let Some(action_head) = graph.head(action.id) else {
+        return;
+    };
+    head(action_head, xml);
+    if let Some(time) = action.shutdown_lock {
+        xml.attribute("shutdown-lock", &time.to_string());
     }
+    if let Some(resource) = &action.resource {
+        xml.open(&resource.element)
+            .attribute("id", &resource.id)
+            .optional("long-id", resource.long_id.as_deref())
+            .optional("class", resource.class.as_deref())
+            .optional("provider", resource.provider.as_deref())
+            .optional("type", resource.kind.as_deref())
+            .close();
+    }
+    xml.open("attributes");
+    for (name, value) in &action.attributes {
+        xml.attribute(name, value);
+    }
+    for (name, value) in &action.numbered_parameters {
+        xml.open("param")
+            .attribute("name", name)
+            .attribute("value", value)
+            .close();
+    }
+    xml.close();
+    if let Some(nodes) = &action.downed {
+        xml.open("downed");
+        for node in nodes {
+            xml.open("node").attribute("id", node).close();
+        }
+        xml.close();
+    }
+    if !action.maintenance.is_empty() {
+        xml.open("maintenance");
+        for (node, state) in &action.maintenance {
+            xml.open("node")
+                .attribute("id", node)
+                .attribute("node_in_maintenance", if *state { "1" } else { "0" })
+                .close();
+        }
+        xml.close();
+    }
+    xml.close();
 }

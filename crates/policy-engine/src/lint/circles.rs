@@ -1,4 +1,4 @@
-//! Every input exists, and no actions wait for each other.
+//! No actions wait for each other.
 
 use super::Finding;
 use super::view::View;
@@ -6,114 +6,129 @@ use super::view::View;
 /// An action that waits for one that is not in the graph waits for ever, and so does all that waits
 /// for it. Pacemaker's scheduler leaves such actions in its graphs: recurring monitors and
 /// completions of groups whose start a colocation prevented late, and what is ordered after the
-/// promotion of a clone that cannot start. They are no mistake, as long as the action that they
-/// wait for exists, and whether they wait for each other as well does not matter.
+/// promotion of a clone that cannot start. They are no mistake, and whether they wait for each
+/// other as well does not matter.
 pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
-    let mut missing = Vec::new();
-    for (index, synapse) in (0u32..).zip(&view.graph.synapses) {
-        view.looked_at(synapse.inputs.len());
-        for input in &synapse.inputs {
-            if view.find(*input).is_some() {
-                continue;
-            }
-            missing.push(index);
-            if view.graph.head(*input).is_none() {
-                findings.push(Finding::UnknownInput {
-                    action: view.name(index),
-                    input: *input,
-                });
-            }
-        }
-    }
-    let in_vain = in_vain(view, missing);
+    let in_vain = in_vain(view);
     for circle in circles(view, &in_vain) {
-        let actions = circle.into_iter().map(|index| view.name(index)).collect();
+        let actions = circle.into_iter().map(|place| view.name(place)).collect();
         findings.push(Finding::Circle { actions });
     }
 }
 
-/// Which entries wait, through others, for those with a missing input; themselves included.
-fn in_vain(view: &View<'_>, missing: Vec<u32>) -> Vec<bool> {
+/// Which actions wait, themselves or through others, for one that is not in the graph.
+fn in_vain(view: &View<'_>) -> Vec<bool> {
     let mut in_vain = vec![false; view.entries.len()];
-    if missing.is_empty() {
+    if view.complete {
         return in_vain;
     }
+    let mut open = Vec::new();
     let mut waiting: Vec<Vec<u32>> = vec![Vec::new(); view.entries.len()];
-    for (index, synapse) in (0u32..).zip(&view.graph.synapses) {
-        view.looked_at(synapse.inputs.len());
-        for input in synapse.inputs.iter().filter_map(|input| view.find(*input)) {
-            waiting[input as usize].push(index);
+    for (place, _) in (0u32..).zip(&view.entries) {
+        view.looked_at(view.input_count(place));
+        for input in view.inputs(place) {
+            match waiting.get_mut(input as usize) {
+                Some(waiting) => waiting.push(place),
+                None => open.push(place),
+            }
         }
     }
-    let mut open = missing;
-    while let Some(index) = open.pop() {
-        if !std::mem::replace(&mut in_vain[index as usize], true) {
-            open.extend(&waiting[index as usize]);
+    while let Some(place) = open.pop() {
+        if !std::mem::replace(&mut in_vain[place as usize], true) {
+            open.extend(&waiting[place as usize]);
         }
     }
     in_vain
 }
 
-/// How far the search has come with an entry.
+/// How far the search has come with an action.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
     Untouched,
-    /// On the way from the entry where the search began.
+    /// On the way from the action where the search began.
     OnTheWay,
     Done,
     /// In a circle that was found.
     InCircle,
 }
 
-/// Circles of entries, in the order in which they would have to be done. No entry is in two of
-/// them.
+/// Follows inputs, depth first.
+struct Walk<'v, 's> {
+    view: &'v View<'s>,
+    progress: Vec<Progress>,
+    /// The way, each action with how many of its inputs were followed.
+    way: Vec<(u32, usize)>,
+    circles: Vec<Vec<u32>>,
+}
+
+/// Circles, in the order in which their actions would have to be done. No action is in two of them.
 fn circles(view: &View<'_>, in_vain: &[bool]) -> Vec<Vec<u32>> {
-    let mut circles = Vec::new();
-    let mut progress = vec![Progress::Untouched; view.entries.len()];
-    // Entries on the way, each with how many of its inputs were followed.
-    let mut way: Vec<(u32, usize)> = Vec::new();
-    for begin in (0u32..).take(view.entries.len()) {
-        if progress[begin as usize] != Progress::Untouched || in_vain[begin as usize] {
-            continue;
+    let progress = in_vain.iter().map(|in_vain| match in_vain {
+        true => Progress::Done,
+        false => Progress::Untouched,
+    });
+    let mut walk = Walk {
+        view,
+        progress: progress.collect(),
+        way: Vec::new(),
+        circles: Vec::new(),
+    };
+    // Numbers cannot fall all the way round.
+    for (place, _) in (0u32..).zip(&view.entries) {
+        if view.waits_for_later(place) && walk.progress[place as usize] == Progress::Untouched {
+            walk.from(place);
         }
-        progress[begin as usize] = Progress::OnTheWay;
-        way.push((begin, 0));
-        while let Some((index, followed)) = way.last_mut() {
-            let Some(input) = view.inputs(*index).get(*followed) else {
-                if progress[*index as usize] == Progress::OnTheWay {
-                    progress[*index as usize] = Progress::Done;
+    }
+    view.looked_at(view.entries.len());
+    walk.circles
+}
+
+impl Walk<'_, '_> {
+    fn from(&mut self, begin: u32) {
+        self.enter(begin);
+        while let Some((place, followed)) = self.way.last_mut() {
+            if *followed == self.view.input_count(*place) {
+                let progress = &mut self.progress[*place as usize];
+                if *progress == Progress::OnTheWay {
+                    *progress = Progress::Done;
                 }
-                way.pop();
+                self.way.pop();
                 continue;
-            };
+            }
+            let input = self.view.input(*place, *followed);
             *followed += 1;
-            view.looked_at(1);
-            let Some(input) = view.find(*input).filter(|input| !in_vain[*input as usize]) else {
-                continue;
-            };
-            match progress[input as usize] {
-                Progress::Untouched => {
-                    progress[input as usize] = Progress::OnTheWay;
-                    way.push((input, 0));
-                }
-                Progress::OnTheWay => {
-                    let at = way.iter().rposition(|(index, _)| *index == input);
-                    let circle = way[at.unwrap_or(0)..].iter().rev();
-                    let circle: Vec<u32> = circle.map(|(index, _)| *index).collect();
-                    if circle
-                        .iter()
-                        .any(|index| progress[*index as usize] == Progress::InCircle)
-                    {
-                        continue;
-                    }
-                    for index in &circle {
-                        progress[*index as usize] = Progress::InCircle;
-                    }
-                    circles.push(circle);
-                }
-                Progress::Done | Progress::InCircle => {}
+            self.view.looked_at(1);
+            match self.progress.get(input as usize) {
+                Some(Progress::Untouched) => self.enter(input),
+                Some(Progress::OnTheWay) => self.close(input),
+                // known already, or not in the graph
+                Some(Progress::Done | Progress::InCircle) | None => {}
             }
         }
     }
-    circles
+
+    fn enter(&mut self, place: u32) {
+        if self.view.input_count(place) == 0 {
+            self.progress[place as usize] = Progress::Done;
+            return;
+        }
+        self.progress[place as usize] = Progress::OnTheWay;
+        self.way.push((place, 0));
+    }
+
+    /// The way has come back to an action that is on it.
+    fn close(&mut self, to: u32) {
+        let back = self.way.iter().rev().map(|(place, _)| *place);
+        let mut circle: Vec<u32> = back.take_while(|place| *place != to).collect();
+        circle.push(to);
+        let known = |place: &u32| self.progress[*place as usize] == Progress::InCircle;
+        self.view.looked_at(circle.len());
+        if circle.iter().any(known) {
+            return;
+        }
+        for place in &circle {
+            self.progress[*place as usize] = Progress::InCircle;
+        }
+        self.circles.push(circle);
+    }
 }

@@ -11,11 +11,13 @@
 //! Nothing of it is ever executed, so it is safe ([`Finding::is_unsafe`]), but the graph cannot be
 //! finished.
 //!
-//! Each rule looks at each action, and at each of its inputs, a fixed number of times. Only where
-//! an input that should be there is not, the graph is searched for a longer way; all searches
-//! together take a number of steps in proportion to the graph.
+//! Each rule looks at each action, at each of its inputs and at each ordering a fixed number of
+//! times (and for each start that requires quorum only, at each fencing). Only where an input that
+//! should be there is not, the graph is searched for a longer way; all searches together take a
+//! number of steps in proportion to the graph.
 
 mod circles;
+mod doing;
 mod fences;
 mod finding;
 mod places;
@@ -26,7 +28,7 @@ mod view;
 
 pub use finding::{Finding, Named};
 
-use crate::Schedule;
+use crate::schedule::Schedule;
 use view::View;
 
 /// Checks a decision before it is carried out. Returns all that is wrong with it; empty: it may be

@@ -1,8 +1,9 @@
 //! No resource is active in two places: it starts once, and only where or after it was stopped.
 
 use super::Finding;
+use super::doing::Doing;
 use super::view::View;
-use crate::model::{NodeId, Resource, ResourceId, Task};
+use crate::model::{NodeId, Resource, ResourceId};
 
 /// Every instance of a clone is a resource of its own here.
 pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
@@ -20,8 +21,8 @@ fn check_resource(
     resource: &Resource,
     findings: &mut Vec<Finding>,
 ) {
-    let starts = view.actions(id, &Task::Start);
-    let takeovers = view.actions(id, &Task::MigrateFrom);
+    let starts = view.actions(id, Doing::Start);
+    let takeovers = view.actions(id, Doing::MigrateFrom);
     if starts.is_empty() && takeovers.is_empty() {
         return;
     }
@@ -38,7 +39,7 @@ fn check_resource(
             starts: gains.iter().map(|entry| view.name(*entry)).collect(),
         });
     }
-    let stops = view.actions(id, &Task::Stop);
+    let stops = view.actions(id, Doing::Stop);
     for start in starts {
         for stop in stops {
             if !view.waits(*start, *stop) {
@@ -86,7 +87,7 @@ fn check_migration(
         }
     };
     for takeover in takeovers {
-        for handover in view.actions(id, &Task::MigrateTo) {
+        for handover in view.actions(id, Doing::MigrateTo) {
             expect(*handover, *takeover);
         }
         for stop in stops {

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use super::counted;
-use crate::{Cib, RunOptions, Schedule, schedule};
+use crate::cib::Cib;
+use crate::model::RunOptions;
+use crate::schedule::{Schedule, schedule};
 
 const NOW: i64 = 1_700_000_000;
 

@@ -1,52 +1,70 @@
-//! The graph as the rules read it: which resource and which node an action is about, and which
-//! actions a resource has.
+//! The graph as the rules read it: which resource and which node an action is about, what it waits
+//! for, and which actions a resource has.
+//!
+//! A graph has tens of thousands of actions, and each is spread over several allocations. So it is
+//! read once, front to back, into small arrays.
 
 use std::cell::{Cell, RefCell};
 
 use rustc_hash::FxHashMap;
 
+use super::doing::{Doing, Names};
 use super::{Finding, Named};
 use crate::graph::{ActionHead, ActionKind, TransitionGraph};
-use crate::model::{Action, Cluster, NodeId, ResourceId, Task};
+use crate::model::{Action, ActionId, Cluster, NodeId, ResourceId, Task};
 
 /// Steps that all searches together may take for each action and each input of the graph.
 const SEARCH_FACTOR: usize = 4;
 
+/// So few inputs are looked through one by one.
+const FEW: usize = 8;
+
+/// The place of an action that is not in the graph.
+pub(super) const NOWHERE: u32 = u32::MAX;
+
 /// One action of the graph.
+#[derive(Clone, Copy)]
 pub(super) struct Entry {
     /// Its number.
     pub number: u32,
-    pub kind: ActionKind,
-    pub task: Task,
+    /// How it is executed. `None`: the graph does not say what it does.
+    pub kind: Option<ActionKind>,
+    pub doing: Doing,
     /// The resource, if this is a one-off action of one: not recurring, not a notification.
     pub resource: Option<ResourceId>,
     /// The node. Of a pseudo-action, where it would happen if it were real.
     pub node: Option<NodeId>,
-    /// Its inputs are ascending, so that one can be looked up.
+    /// The numbers of its inputs are ascending, so that one can be looked up.
     sorted: bool,
 }
 
 impl Entry {
     /// An operation of a resource agent.
     pub(super) fn is_operation(&self) -> bool {
-        self.kind == ActionKind::Resource
+        self.kind == Some(ActionKind::Resource)
     }
 }
 
-/// A graph beside the cluster that it was made for.
+/// A graph beside the cluster that it was made for. Actions are called by their place in the graph.
 pub(super) struct View<'s> {
     pub cluster: &'s Cluster,
     pub graph: &'s TransitionGraph,
-    /// By synapse.
     pub entries: Vec<Entry>,
-    /// Entries by number: those that the cluster knows, and others.
-    known: Vec<Option<u32>>,
+    /// Places by number: of actions that the cluster knows, and of others.
+    known: Vec<u32>,
     unknown: FxHashMap<u32, u32>,
-    /// Entries with a resource, by resource and task; and where those of each resource begin.
+    /// Numbers of the inputs of all actions, and where those of each begin.
+    inputs: Vec<u32>,
+    inputs_begin: Vec<u32>,
+    /// Places of the actions that have a resource, by resource and task; what they do; and where
+    /// those of each resource begin.
     by_resource: Vec<u32>,
-    begins: Vec<u32>,
-    /// Entries that confirm that a clone or bundle was notified of a completion.
-    confirmations: FxHashMap<(ResourceId, Task), u32>,
+    doings: Vec<Doing>,
+    resource_begin: Vec<u32>,
+    /// All inputs are in the graph.
+    pub complete: bool,
+    /// Actions that confirm that a clone or bundle was notified of a completion.
+    confirmations: FxHashMap<(ResourceId, Doing), u32>,
     /// Actions, inputs and orderings that were looked at.
     pub work: Cell<usize>,
     search: RefCell<Search>,
@@ -54,9 +72,10 @@ pub(super) struct View<'s> {
 
 /// A search for longer ways.
 struct Search {
+    /// Steps that may still be taken.
     left: usize,
     round: u32,
-    /// In which round an entry was reached last.
+    /// In which round an action was reached last.
     reached: Vec<u32>,
 }
 
@@ -69,11 +88,15 @@ impl<'s> View<'s> {
         let mut view = View {
             cluster,
             graph,
-            entries: Vec::with_capacity(graph.synapses.len()),
-            known: vec![None; cluster.actions.len() + 1],
+            entries: Vec::new(),
+            known: vec![NOWHERE; cluster.actions.len() + 1],
             unknown: FxHashMap::default(),
+            inputs: Vec::new(),
+            inputs_begin: Vec::new(),
             by_resource: Vec::new(),
-            begins: Vec::new(),
+            doings: Vec::new(),
+            resource_begin: Vec::new(),
+            complete: false,
             confirmations: FxHashMap::default(),
             work: Cell::new(0),
             search: RefCell::new(Search {
@@ -82,72 +105,127 @@ impl<'s> View<'s> {
                 reached: Vec::new(),
             }),
         };
-        let findings = view.read();
+        let mut findings = Vec::new();
+        view.read_synapses(&mut findings);
+        view.read_heads(&mut findings);
+        view.check_inputs(&mut findings);
         view.group();
+        let size = view.entries.len() + view.inputs.len();
+        view.search.get_mut().left = SEARCH_FACTOR * size;
         (view, findings)
     }
 
-    fn read(&mut self) -> Vec<Finding> {
-        let (cluster, graph) = (self.cluster, self.graph);
-        let (mut findings, mut inputs) = (Vec::new(), 0);
-        for (index, synapse) in graph.synapses.iter().enumerate() {
+    /// Which actions there are, and what they wait for.
+    fn read_synapses(&mut self, findings: &mut Vec<Finding>) {
+        let synapses = &self.graph.synapses;
+        self.entries.reserve(synapses.len());
+        self.inputs_begin.reserve(synapses.len() + 1);
+        self.inputs_begin.push(0);
+        for (place, synapse) in (0u32..).zip(synapses) {
             let number = synapse.action.id;
-            let head = graph.head(number);
-            if head.is_none() {
-                findings.push(Finding::Undescribed { number });
-            }
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let place = match self.known.get_mut(number as usize) {
-                Some(place) => place.replace(index),
-                None => self.unknown.insert(number, index),
+            let old = match self.known.get_mut(number as usize) {
+                Some(known) => std::mem::replace(known, place),
+                None => self.unknown.insert(number, place).unwrap_or(NOWHERE),
             };
-            if place.is_some() {
-                let action = self.named(number);
-                findings.push(Finding::Repeated { action });
+            if old != NOWHERE {
+                findings.push(Finding::Repeated {
+                    action: self.named(number),
+                });
             }
-            inputs += synapse.inputs.len();
-            if let Some(confirmed) = head.and_then(|head| confirmed(cluster, head)) {
-                self.confirmations.insert(confirmed, index);
-            }
-            self.entries
-                .push(entry(cluster, number, head, &synapse.inputs));
+            self.entries.push(Entry {
+                number,
+                kind: None,
+                doing: Doing::Other,
+                resource: None,
+                node: None,
+                sorted: synapse.inputs.is_sorted(),
+            });
+            self.inputs.extend_from_slice(&synapse.inputs);
+            self.inputs_begin.push(position(self.inputs.len()));
         }
-        self.looked_at(graph.synapses.len() + inputs);
-        let search = self.search.get_mut();
-        search.left = SEARCH_FACTOR * (graph.synapses.len() + inputs);
-        findings
+        self.looked_at(self.entries.len() + self.inputs.len());
     }
 
-    /// Sorts the entries by resource and task.
-    fn group(&mut self) {
-        let mut begins = vec![0u32; self.cluster.resources.len() + 1];
-        for entry in &self.entries {
-            if let Some(resource) = entry.resource {
-                begins[resource.index() + 1] += 1;
+    /// What the actions do. The heads are in the order of numbers, as are the cluster's actions.
+    fn read_heads(&mut self, findings: &mut Vec<Finding>) {
+        let (cluster, graph) = (self.cluster, self.graph);
+        self.looked_at(graph.heads.len());
+        let mut names = Names::default();
+        for head in &graph.heads {
+            let place = self.find(head.id);
+            if place == NOWHERE {
+                continue;
+            }
+            let entry = &mut self.entries[place as usize];
+            // What the cluster has under that number is where to look first; the texts decide.
+            let action = (head.id as usize)
+                .checked_sub(1)
+                .and_then(|index| cluster.actions.get(index));
+            entry.kind = Some(head.kind);
+            entry.doing = names.find(&head.operation);
+            entry.resource = resource(cluster, head, action);
+            entry.node = node(cluster, head, action, entry.resource);
+            if entry.doing == Doing::Notified
+                && let Some(confirmed) = confirmed(cluster, head)
+            {
+                self.confirmations.insert(confirmed, place);
             }
         }
-        for index in 1..begins.len() {
-            begins[index] += begins[index - 1];
-        }
-        let mut next = begins.clone();
-        let mut sorted = vec![0; begins.last().map_or(0, |count| *count as usize)];
-        for (index, entry) in (0u32..).zip(&self.entries) {
-            if let Some(resource) = entry.resource {
-                let place = &mut next[resource.index()];
-                sorted[*place as usize] = index;
-                *place += 1;
-            }
-        }
-        for bounds in begins.windows(2) {
-            let slice = &mut sorted[bounds[0] as usize..bounds[1] as usize];
-            slice.sort_by(|a, b| {
-                self.entries[*a as usize]
-                    .task
-                    .cmp(&self.entries[*b as usize].task)
+        for entry in self.entries.iter().filter(|entry| entry.kind.is_none()) {
+            findings.push(Finding::Undescribed {
+                number: entry.number,
             });
         }
-        self.looked_at(self.entries.len());
-        (self.by_resource, self.begins) = (sorted, begins);
+    }
+
+    /// An input has to exist; it need not be in the graph.
+    fn check_inputs(&mut self, findings: &mut Vec<Finding>) {
+        self.looked_at(self.inputs.len());
+        let is_here = |input: &u32| self.find(*input) != NOWHERE;
+        self.complete = self.inputs.iter().all(is_here);
+        if self.complete {
+            return;
+        }
+        for (place, entry) in (0u32..).zip(&self.entries) {
+            for input in self.numbers(place) {
+                if self.find(*input) == NOWHERE && self.graph.head(*input).is_none() {
+                    findings.push(Finding::UnknownInput {
+                        action: self.named(entry.number),
+                        input: *input,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sorts the actions by resource and task.
+    fn group(&mut self) {
+        let mut begin = vec![0u32; self.cluster.resources.len() + 1];
+        for entry in &self.entries {
+            if let Some(resource) = entry.resource {
+                begin[resource.index() + 1] += 1;
+            }
+        }
+        for index in 1..begin.len() {
+            begin[index] += begin[index - 1];
+        }
+        let mut next = begin.clone();
+        let mut sorted = vec![0; begin.last().map_or(0, |count| *count as usize)];
+        for (place, entry) in (0u32..).zip(&self.entries) {
+            if let Some(resource) = entry.resource {
+                let at = &mut next[resource.index()];
+                sorted[*at as usize] = place;
+                *at += 1;
+            }
+        }
+        for bounds in begin.windows(2) {
+            let slice = &mut sorted[bounds[0] as usize..bounds[1] as usize];
+            slice.sort_unstable_by_key(|place| self.entries[*place as usize].doing);
+        }
+        self.looked_at(self.entries.len() + begin.len());
+        let doing_of = |place: &u32| self.entry(*place).doing;
+        self.doings = sorted.iter().map(doing_of).collect();
+        (self.by_resource, self.resource_begin) = (sorted, begin);
     }
 
     /// Counts work.
@@ -155,48 +233,90 @@ impl<'s> View<'s> {
         self.work.set(self.work.get() + count);
     }
 
-    /// The one-off actions of a resource with a task, as indices of entries.
-    pub(super) fn actions(&self, resource: ResourceId, task: &Task) -> &[u32] {
+    /// The one-off actions of a resource that do this.
+    pub(super) fn actions(&self, resource: ResourceId, doing: Doing) -> &[u32] {
         let index = resource.index();
-        let all = &self.by_resource[self.begins[index] as usize..self.begins[index + 1] as usize];
-        let task_of = |entry: &u32| &self.entries[*entry as usize].task;
-        let begin = all.partition_point(|entry| task_of(entry) < task);
-        let count = all[begin..].partition_point(|entry| task_of(entry) == task);
-        &all[begin..begin + count]
+        let (begin, end) = (self.resource_begin[index], self.resource_begin[index + 1]);
+        let all = begin as usize..end as usize;
+        let doings = &self.doings[all.clone()];
+        let begin = doings.partition_point(|own| *own < doing);
+        let count = doings[begin..].partition_point(|own| *own == doing);
+        &self.by_resource[all][begin..begin + count]
     }
 
-    /// The entry that confirms that a clone or bundle was notified of a completion.
-    pub(super) fn confirmation(&self, resource: ResourceId, completion: &Task) -> Option<u32> {
-        let key = (resource, completion.clone());
-        self.confirmations.get(&key).copied()
+    /// Whether any one-off action of a resource is in the graph.
+    pub(super) fn acts(&self, resource: ResourceId) -> bool {
+        let index = resource.index();
+        self.resource_begin[index] < self.resource_begin[index + 1]
     }
 
-    pub(super) fn entry(&self, index: u32) -> &Entry {
-        &self.entries[index as usize]
+    /// The action that confirms that a clone or bundle was notified of a completion.
+    pub(super) fn confirmation(&self, resource: ResourceId, completion: Doing) -> Option<u32> {
+        self.confirmations.get(&(resource, completion)).copied()
     }
 
-    /// What an entry waits for.
-    pub(super) fn inputs(&self, index: u32) -> &'s [u32] {
-        &self.graph.synapses[index as usize].inputs
+    pub(super) fn entry(&self, place: u32) -> &Entry {
+        &self.entries[place as usize]
     }
 
-    /// The entry with that number, if it is in the graph.
-    pub(super) fn find(&self, number: u32) -> Option<u32> {
+    /// The numbers of what an action waits for.
+    fn numbers(&self, place: u32) -> &[u32] {
+        let place = place as usize;
+        let (begin, end) = (self.inputs_begin[place], self.inputs_begin[place + 1]);
+        &self.inputs[begin as usize..end as usize]
+    }
+
+    /// How many inputs an action has.
+    pub(super) fn input_count(&self, place: u32) -> usize {
+        self.numbers(place).len()
+    }
+
+    /// Whether an input of an action has a higher number than itself.
+    pub(super) fn waits_for_later(&self, place: u32) -> bool {
+        let (entry, numbers) = (self.entry(place), self.numbers(place));
+        if entry.sorted {
+            numbers.last().is_some_and(|last| *last >= entry.number)
+        } else {
+            numbers.iter().any(|number| *number >= entry.number)
+        }
+    }
+
+    /// The place of an input of an action: [`NOWHERE`] if it is not in the graph.
+    pub(super) fn input(&self, place: u32, index: usize) -> u32 {
+        self.find(self.numbers(place)[index])
+    }
+
+    /// The places of what an action waits for; [`NOWHERE`] for what is not in the graph.
+    pub(super) fn inputs(&self, place: u32) -> impl Iterator<Item = u32> + '_ {
+        let numbers = self.numbers(place).iter();
+        numbers.map(|number| self.find(*number))
+    }
+
+    /// The place of an action of the cluster.
+    pub(super) fn place(&self, action: ActionId) -> Option<u32> {
+        Some(self.find(action.number())).filter(|place| *place != NOWHERE)
+    }
+
+    fn find(&self, number: u32) -> u32 {
         match self.known.get(number as usize) {
             Some(place) => *place,
-            None => self.unknown.get(&number).copied(),
+            None => self.unknown.get(&number).copied().unwrap_or(NOWHERE),
         }
     }
 
     /// Whether `first` is an input of `then`.
     pub(super) fn waits_directly(&self, then: u32, first: u32) -> bool {
+        self.has_input(then, self.entry(first).number)
+    }
+
+    /// Whether the action with this number is an input of `then`.
+    pub(super) fn has_input(&self, then: u32, number: u32) -> bool {
         self.looked_at(1);
-        let number = self.entry(first).number;
-        let inputs = self.inputs(then);
-        if self.entry(then).sorted {
-            inputs.binary_search(&number).is_ok()
-        } else {
+        let inputs = self.numbers(then);
+        if inputs.len() <= FEW || !self.entry(then).sorted {
             inputs.contains(&number)
+        } else {
+            inputs.binary_search(&number).is_ok()
         }
     }
 
@@ -205,28 +325,25 @@ impl<'s> View<'s> {
         self.waits_directly(then, first) || self.waits_indirectly(then, first)
     }
 
-    /// Looks for a way from `then` over inputs to `first`. Right decisions hardly ever need it. After
-    /// too many searches it says yes: what is not known to be wrong is no finding, and whatever made
-    /// so many searches fail is among the findings already.
-    fn waits_indirectly(&self, then: u32, first: u32) -> bool {
+    /// Looks for a way from `then` over inputs to `first`. Right decisions hardly ever need it.
+    /// After too many steps it says yes: what is not known to be wrong is no finding, and whatever
+    /// made so many searches fail is among the findings already.
+    pub(super) fn waits_indirectly(&self, then: u32, first: u32) -> bool {
         let search = &mut *self.search.borrow_mut();
         search.reached.resize(self.entries.len(), 0);
         search.round += 1;
         let mut open = vec![then];
-        while let Some(index) = open.pop() {
-            for number in self.inputs(index) {
+        while let Some(place) = open.pop() {
+            for input in self.inputs(place) {
                 self.looked_at(1);
                 let Some(left) = search.left.checked_sub(1) else {
                     return true;
                 };
                 search.left = left;
-                let Some(input) = self.find(*number) else {
-                    continue;
-                };
                 if input == first {
                     return true;
                 }
-                if search.reached[input as usize] != search.round {
+                if input != NOWHERE && search.reached[input as usize] != search.round {
                     search.reached[input as usize] = search.round;
                     open.push(input);
                 }
@@ -235,25 +352,25 @@ impl<'s> View<'s> {
         false
     }
 
-    /// An action with its name.
-    pub(super) fn named(&self, number: u32) -> Named {
+    /// The action with its name.
+    pub(super) fn name(&self, place: u32) -> Named {
+        self.named(self.entry(place).number)
+    }
+
+    fn named(&self, number: u32) -> Named {
         let name = match self.graph.head(number) {
-            Some(head) => {
-                let key = key(head);
-                match &head.on_node {
-                    Some(node) => format!("{key} on {node}"),
-                    None => key.to_owned(),
-                }
-            }
+            Some(head) => match &head.on_node {
+                Some(node) => format!("{} on {node}", key(head)),
+                None => key(head).to_owned(),
+            },
             None => format!("action {number}"),
         };
         Named { number, name }
     }
+}
 
-    /// An entry's action with its name.
-    pub(super) fn name(&self, index: u32) -> Named {
-        self.named(self.entry(index).number)
-    }
+fn position(count: usize) -> u32 {
+    u32::try_from(count).expect("invariant: a graph has fewer than 2^32 inputs")
 }
 
 fn key(head: &ActionHead) -> &str {
@@ -262,47 +379,15 @@ fn key(head: &ActionHead) -> &str {
         .unwrap_or(&head.operation_key)
 }
 
-fn entry(cluster: &Cluster, number: u32, head: Option<&ActionHead>, inputs: &[u32]) -> Entry {
-    let sorted = inputs.is_sorted();
-    let Some(head) = head else {
-        return Entry {
-            number,
-            kind: ActionKind::Pseudo,
-            task: Task::Other("".into()),
-            resource: None,
-            node: None,
-            sorted,
-        };
-    };
-    // What the cluster has under that number is where to look first; the texts decide.
-    let action = (number as usize)
-        .checked_sub(1)
-        .and_then(|index| cluster.actions.get(index));
-    let resource = resource(cluster, head, action);
-    Entry {
-        number,
-        kind: head.kind,
-        task: Task::parse(&head.operation),
-        resource,
-        node: node(
-            cluster,
-            head,
-            action.filter(|action| action.resource == resource),
-        ),
-        sorted,
-    }
-}
-
 /// The resource of a one-off action, by its key `RESOURCE_TASK_0`.
 fn resource(cluster: &Cluster, head: &ActionHead, action: Option<&Action>) -> Option<ResourceId> {
     let id = key(head)
         .strip_suffix("_0")?
         .strip_suffix(&*head.operation)?
         .strip_suffix('_')?;
-    let called = |resource: &ResourceId| *cluster.resource(*resource).id == *id;
     action
         .and_then(|action| action.resource)
-        .filter(called)
+        .filter(|resource| *cluster.resource(*resource).id == *id)
         .or_else(|| find(cluster, id))
 }
 
@@ -312,22 +397,27 @@ fn find(cluster: &Cluster, id: &str) -> Option<ResourceId> {
 }
 
 /// What an action confirms, by its key `RESOURCE_confirmed-post_notify_COMPLETION_0`.
-fn confirmed(cluster: &Cluster, head: &ActionHead) -> Option<(ResourceId, Task)> {
-    if head.kind != ActionKind::Pseudo || *head.operation != *Task::Notified.name() {
-        return None;
-    }
+fn confirmed(cluster: &Cluster, head: &ActionHead) -> Option<(ResourceId, Doing)> {
     let (id, completion) = key(head)
         .strip_suffix("_0")?
         .rsplit_once("_confirmed-post_notify_")?;
-    Some((find(cluster, id)?, Task::parse(completion)))
+    Some((find(cluster, id)?, Doing::of(&Task::parse(completion))))
 }
 
-fn node(cluster: &Cluster, head: &ActionHead, action: Option<&Action>) -> Option<NodeId> {
+fn node(
+    cluster: &Cluster,
+    head: &ActionHead,
+    action: Option<&Action>,
+    resource: Option<ResourceId>,
+) -> Option<NodeId> {
     let expected = action.and_then(|action| action.node);
     match &head.on_node {
         Some(name) => expected
             .filter(|node| cluster.node(*node).name == *name)
             .or_else(|| cluster.find_node(name)),
-        None => expected.filter(|_| head.kind == ActionKind::Pseudo),
+        None => expected.filter(|_| {
+            head.kind == ActionKind::Pseudo
+                && action.is_some_and(|action| action.resource == resource)
+        }),
     }
 }

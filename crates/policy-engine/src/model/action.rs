@@ -1,7 +1,7 @@
 //! Actions and the links between them (scheduler-spec/05 §1.2, §2).
 //!
 //! Written by `actions` (creation), `ordering` (links and propagation) and `graph` (selection).
-//! `configuration` and `status` create actions only through `actions::create`.
+//! `configuration` and `status` create actions only through `transition::actions`.
 
 use super::*;
 
@@ -21,7 +21,7 @@ pub struct Action {
     /// The node; may be filled in later.
     pub node: Option<NodeId>,
     /// Shared operation options: `CRM_meta_*` of configuration and defaults, timeout, on-fail.
-    pub options: Arc<crate::configuration::operations::OperationOptions>,
+    pub options: Arc<OperationOptions>,
     /// Entries on top of `options.meta` (they win).
     pub own_meta: Vec<(MetaName, Text)>,
     /// Instance attributes of the `op`, once the node is known.
@@ -225,4 +225,22 @@ impl std::fmt::Debug for OrderFlags {
             .collect();
         f.write_str(&names.join("+"))
     }
+}
+
+/// Options of one operation of one resource, shared by all actions that use them.
+#[derive(Clone, Debug, Default)]
+pub struct OperationOptions {
+    /// The option table of 01 §17.2 after normalisation: `timeout` in ms, `interval` in ms or
+    /// absent, `start-delay` in ms, validated `on-fail`; no `id`. Every entry becomes `CRM_meta_*`.
+    pub meta: Table,
+    /// `timeout` in ms.
+    pub timeout_ms: u32,
+    /// Failure response after defaults (01 §17.3).
+    pub on_fail: OnFail,
+    /// Role after failure (01 §17.3).
+    pub role_after_failure: Role,
+    /// There is an `op` for it.
+    pub configured: bool,
+    /// The `op` has instance attributes.
+    pub has_parameters: bool,
 }

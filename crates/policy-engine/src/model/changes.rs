@@ -1,6 +1,8 @@
 //! Marks of actions, and who depends on them: a collective's actions amount to what its children's
 //! do, so it lists their changes.
 
+use std::cell::{Cell, RefCell};
+
 use super::{ActionId, Cluster, ResourceId, Task};
 
 /// What has happened to the actions of a collective's children. Whoever remembers something about
@@ -17,7 +19,38 @@ pub struct ChildActions {
     pub has_completion: bool,
 }
 
+/// Resources that may have changed since somebody asked, each once. Whoever remembers something
+/// about resources sees here what to forget.
+#[derive(Debug, Default)]
+pub struct ChangedResources {
+    /// How often somebody has asked.
+    round: Cell<u32>,
+    list: RefCell<Vec<ResourceId>>,
+}
+
+impl ChangedResources {
+    /// Notes a resource, unless it is noted already: `changed_in` is the round of its last note,
+    /// counted from 1.
+    #[inline]
+    pub fn note(&mut self, id: ResourceId, changed_in: &mut u32) {
+        let round = *self.round.get_mut() + 1;
+        if *changed_in != round {
+            *changed_in = round;
+            self.list.get_mut().push(id);
+        }
+    }
+}
+
 impl Cluster {
+    /// Calls `forget` for each resource that was given out to be changed since this was done last.
+    pub fn for_each_changed(&self, forget: impl FnMut(ResourceId)) {
+        let mut changed = self.changed.list.borrow_mut();
+        if !changed.is_empty() {
+            self.changed.round.update(|round| round + 1);
+            changed.drain(..).for_each(forget);
+        }
+    }
+
     /// Sets whether an action is optional; true if it was otherwise before.
     pub fn set_optional(&mut self, id: ActionId, optional: bool) -> bool {
         let action = self.action_mut(id);

@@ -6,8 +6,6 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::*;
-use crate::configuration::caches::Caches;
-use crate::configuration::nvset::NvSet;
 use crate::xml::{Document, ElementId};
 
 /// Names that one name stands for, each once, in order.
@@ -76,11 +74,12 @@ pub struct Cluster {
     /// Earliest instant later than now at which something may change.
     pub recheck_by: Cell<Option<i64>>,
     /// What was decided and why, if `run.explain`.
-    pub journal: Option<Box<crate::explain::Journal>>,
-    /// How often a resource was committed to a node, or taken from one (assignment).
+    pub journal: Option<Box<Journal>>,
+    /// Resources that may have changed.
+    pub changed: ChangedResources,
+    /// How often a resource was committed to a node, or taken from one (assignment): what was found
+    /// out about places holds as long as this stays the same.
     pub commitments: u64,
-    /// How much work the merging of dependents' wishes may still be (assignment).
-    pub work_left: Cell<u64>,
     /// Score lines in order of computation, if `run.scores`.
     pub score_lines: Vec<ScoreLine>,
     /// Lines that the run prints or logs.
@@ -91,7 +90,7 @@ pub struct Cluster {
     pub node_names: FxHashMap<String, NodeId>,
     /// See `node_names`.
     pub node_ids: FxHashMap<String, NodeId>,
-    /// Parameters, operation options and digests that were calculated already.
+    /// What stages remember.
     pub caches: Caches,
 }
 
@@ -190,7 +189,6 @@ impl Cluster {
     /// An empty cluster over `document`.
     pub fn new(document: Arc<Document>, now: i64, run: RunOptions) -> Cluster {
         let journal = run.explain.then(Box::default);
-        let work = crate::assignment::work_for(document.element_count());
         Cluster {
             document,
             now,
@@ -220,8 +218,8 @@ impl Cluster {
             poisoned_digests: Default::default(),
             recheck_by: Cell::new(None),
             journal,
+            changed: ChangedResources::default(),
             commitments: 0,
-            work_left: Cell::new(work),
             score_lines: Vec::new(),
             messages: Vec::new(),
             by_name: FxHashMap::default(),
@@ -243,10 +241,11 @@ impl Cluster {
     pub fn resource(&self, id: ResourceId) -> &Resource {
         &self.resources[id.index()]
     }
-    /// The resource, to change it. What was remembered about it is forgotten.
+    /// The resource, to change it; which is noted ([`Cluster::for_each_changed`]).
     pub fn resource_mut(&mut self, id: ResourceId) -> &mut Resource {
-        self.caches.merges.get_mut().forget(id);
-        &mut self.resources[id.index()]
+        let resource = &mut self.resources[id.index()];
+        self.changed.note(id, &mut resource.changed_in);
+        resource
     }
     /// The action.
     pub fn action(&self, id: ActionId) -> &Action {

@@ -1,7 +1,7 @@
 //! What only groups, clones and bundles have (scheduler-spec/01 §15, 04 §2, §13). Written by
 //! `configuration`.
 
-use super::{NodeEntry, NodeId, ResourceId, ShortText, Text};
+use super::{ActionId, Definition, NodeEntry, NodeId, ResourceId, ShortText, Task, Text};
 
 /// A group's settings.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub struct CloneData {
     /// Id of the cloned element in the configuration (`Clone Set: C [CHILD]`).
     pub child_config_id: Option<Text>,
     /// What is cloned: further instances are made from it.
-    pub child: Option<std::sync::Arc<crate::configuration::definition::Definition>>,
+    pub child: Option<std::sync::Arc<Definition>>,
     /// Promotion scores were added to the instances' tables (assignment, 04 §9.2).
     pub promotion_scores_added: bool,
     /// The instances were sorted for probes, after which nobody sorts them (actions, 04 §5).
@@ -40,7 +40,25 @@ pub struct CloneData {
     /// Role selection has begun (assignment, 04 §9.4 step 1).
     pub choosing_roles: bool,
     /// Notification data collected when the clone is added to the graph (graph).
-    pub notifications: Option<Box<crate::actions::notifications::CloneNotifications>>,
+    pub notifications: Option<Box<CloneNotifications>>,
+}
+
+/// The notification pseudo-actions of a clone, in the order start, stop, promote, demote.
+#[derive(Clone, Debug, Default)]
+pub struct CloneNotifications {
+    /// One for each kind of action.
+    pub about: Vec<Notification>,
+}
+
+/// The pseudo-actions that announce and confirm one kind of action.
+#[derive(Clone, Debug)]
+pub struct Notification {
+    /// The kind of action.
+    pub task: Task,
+    /// Announcement that it will happen, and the confirmation that all know.
+    pub pre: Option<(ActionId, ActionId)>,
+    /// The same after it has happened.
+    pub post: Option<(ActionId, ActionId)>,
 }
 
 /// A bundle's settings.

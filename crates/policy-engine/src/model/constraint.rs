@@ -3,7 +3,7 @@
 
 use super::*;
 
-/// A location entry (scheduler-spec/03 §4). Written by `configuration::constraints`, read by
+/// A location entry (scheduler-spec/03 §4). Written by `constraints`, read by
 /// `assignment`.
 #[derive(Clone, Debug)]
 pub struct Location {
@@ -95,7 +95,7 @@ pub struct OrderingSide {
 }
 
 /// An abstract ordering "first before then" (scheduler-spec/05 §11.1). Written through
-/// `ordering::create`.
+/// `transition::orderings`.
 #[derive(Clone, Copy, Debug)]
 pub struct Ordering {
     /// What comes first.

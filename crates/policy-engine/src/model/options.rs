@@ -2,6 +2,10 @@
 //! `configuration`, read by all.
 
 use super::{HealthStrategy, PlacementStrategy, QuorumPolicy, Score, Text};
+use crate::scalar;
+
+/// The feature set of the scheduler that this one follows.
+pub const FEATURE_SET: &str = "3.20.5";
 
 /// Cluster options and the `cib` attributes that matter.
 #[derive(Clone, Debug)]
@@ -81,6 +85,26 @@ pub struct ClusterOptions {
     pub have_fencing_device: bool,
     /// Derived (§7.4): `provides` or `requires` = `unfencing` occurs textually.
     pub unfencing_in_use: bool,
+}
+
+impl ClusterOptions {
+    /// Score text (01 §3.2), with the health words of the run; `None` if it is not a score.
+    pub fn score(&self, text: &str) -> Option<Score> {
+        match text {
+            "-INFINITY" => return Some(Score::MINUS_INFINITY),
+            "INFINITY" | "+INFINITY" => return Some(Score::INFINITY),
+            _ => {}
+        }
+        if text.eq_ignore_ascii_case("red") {
+            Some(self.health_red)
+        } else if text.eq_ignore_ascii_case("yellow") {
+            Some(self.health_yellow)
+        } else if text.eq_ignore_ascii_case("green") {
+            Some(self.health_green)
+        } else {
+            scalar::integer(text).map(Score::clamped)
+        }
+    }
 }
 
 impl Default for ClusterOptions {

@@ -84,6 +84,28 @@ impl Cluster {
         out
     }
 
+    /// What a collective consists of, as people read it: the children of a group or clone; of each
+    /// replica of a bundle the address, the container, the connection and what runs inside.
+    pub fn parts(&self, id: ResourceId) -> Vec<ResourceId> {
+        let resource = self.resource(id);
+        let Variant::Bundle(bundle) = &resource.variant else {
+            return resource.children.clone();
+        };
+        let of_replica = |replica: &Replica| {
+            let container = Some(replica.container);
+            [replica.ip, container, replica.connection, replica.child]
+        };
+        let parts = bundle.replicas.iter().flat_map(of_replica);
+        parts.flatten().collect()
+    }
+
+    /// Whether anything can happen to a primitive: it is managed, and is somewhere or will be.
+    pub fn may_change(&self, id: ResourceId) -> bool {
+        let (resource, current) = (self.resource(id), self.current_node(id));
+        let somewhere = current.is_some() || !resource.removed && resource.assigned.is_some();
+        resource.managed && somewhere
+    }
+
     /// Finds a resource by id or history name: depth first through the resource list, parents
     /// before children (01 §11.6).
     pub fn find_resource(&self, name: &str) -> Option<ResourceId> {
@@ -342,5 +364,35 @@ pub fn base_name(id: &str) -> &str {
             base
         }
         _ => id,
+    }
+}
+
+/// The instance number: the integer after the last `:` of the id, else after the last `-`.
+pub fn instance_number(id: &str) -> i64 {
+    let (_, number) = id
+        .rsplit_once(':')
+        .or_else(|| id.rsplit_once('-'))
+        .unwrap_or_default();
+    crate::scalar::integer(number).unwrap_or(0)
+}
+
+impl Cluster {
+    /// Sorts the instance list of a clone by instance number (04 §5, points 1 and 4).
+    pub fn sort_by_number(&mut self, clone: ResourceId) {
+        let mut children = std::mem::take(&mut self.resource_mut(clone).children);
+        children.sort_by_cached_key(|id| instance_number(&self.resource(*id).id));
+        self.resource_mut(clone).children = children;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::instance_number;
+
+    #[test]
+    fn instance_numbers_are_behind_the_last_colon_or_dash() {
+        assert_eq!(instance_number("a-1:12"), 12);
+        assert_eq!(instance_number("web-docker-3"), 3);
+        assert_eq!(instance_number("plain"), 0);
     }
 }

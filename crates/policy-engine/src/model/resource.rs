@@ -3,7 +3,6 @@
 //! Each field names its writers; everything else only reads it.
 
 use super::*;
-use crate::configuration::nvset::NvSet;
 
 /// A resource's class, provider and type.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -99,8 +98,7 @@ pub struct Resource {
     pub utilization: Table,
 
     // --- settings: configuration; status changes those marked ---
-    /// `priority`; overloaded with the promotion score while roles are chosen (04 §9), reset
-    /// afterwards.
+    /// `priority`.
     pub priority: i32,
     /// `resource-stickiness`.
     pub stickiness: Score,
@@ -214,6 +212,10 @@ pub struct Resource {
     pub assigned: Option<NodeId>,
     /// Copy of the table entry at the time of assignment (04 §8.5 reads its score).
     pub assigned_entry: Option<NodeEntry>,
+    /// The priority that counts for the order of instances, for roles and in the graph. It begins
+    /// as `priority`; promotion scores and colocations of roles change it while roles are chosen
+    /// (04 §9), after which the instances of a promotable clone have that of the clone.
+    pub effective_priority: i32,
     /// Promotion priority (04 §9).
     pub promotion_priority: i32,
 
@@ -222,6 +224,8 @@ pub struct Resource {
     pub actions: ActionList,
     /// Changes of its children's actions (`Cluster::set_optional`, `set_runnable`, `note_action`).
     pub child_actions: ChildActions,
+    /// When it was noted last that it may have changed (`Cluster::resource_mut`).
+    pub changed_in: u32,
     /// Being restarted (only during 05 §5.3).
     pub restarting: bool,
     /// Definition changed so that a reload suffices.
@@ -252,6 +256,7 @@ impl Resource {
             meta: Table::new(),
             utilization: Table::new(),
             priority: 0,
+            effective_priority: 0,
             stickiness: Score::ZERO,
             migration_threshold: Score::INFINITY,
             failure_timeout_ms: 0,
@@ -307,6 +312,7 @@ impl Resource {
             promotion_priority: 0,
             actions: ActionList::default(),
             child_actions: ChildActions::default(),
+            changed_in: 0,
             restarting: false,
             reload: false,
             stop_unexpected: false,

@@ -65,9 +65,7 @@ impl Table {
     }
     /// Whether the value of `name` parses as boolean true (scheduler-spec/01 §3.3, "true-ish").
     pub fn is_true(&self, name: &str) -> bool {
-        self.text(name)
-            .and_then(crate::configuration::scalar::boolean)
-            == Some(true)
+        self.text(name).and_then(crate::scalar::boolean) == Some(true)
     }
 }
 

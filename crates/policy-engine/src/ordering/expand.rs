@@ -3,9 +3,9 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use super::link;
-use crate::actions::create;
 use crate::model::*;
+use crate::transition::actions;
+use crate::transition::orderings::link;
 
 /// Turns every ordering into links, in order of creation.
 pub(super) fn expand(cluster: &mut Cluster) {
@@ -60,7 +60,7 @@ fn expand_first(
             return;
         }
         let key = key.clone();
-        candidates.push(create::action(cluster, resource, key, None, true));
+        candidates.push(actions::action(cluster, resource, key, None, true));
     }
     let then_resource = then
         .resource

@@ -3,9 +3,10 @@
 
 use smallvec::smallvec;
 
-use super::{expand, link};
+use super::expand;
 use crate::assignment::instances;
 use crate::model::*;
+use crate::transition::orderings::link;
 
 /// Steps A and B.
 pub(super) fn order(cluster: &mut Cluster) {

@@ -1,204 +1,461 @@
 //! Applying one link (scheduler-spec/05 §13.4, §13.5, 04 §12.3): each flag of the link is one kind
 //! of influence.
 
-use super::link;
-use super::marks::{self, Marks};
-use super::parts;
-use super::propagate::{Changed, evaluate, evaluate_after};
-use crate::actions::create;
+use super::child_actions;
+use super::effective_flags::{self, ActionFlags};
+use super::propagate::{Changed, Propagation};
 use crate::assignment::{self, instances};
 use crate::model::*;
+use crate::transition::actions;
+use crate::transition::orderings::link;
+
+/// A link whose flags are applied.
+struct Link {
+    first: ActionId,
+    then: ActionId,
+    /// Position among the inputs of `then`.
+    index: usize,
+    first_resource: Option<ResourceId>,
+    then_resource: Option<ResourceId>,
+    /// Where the influence is limited to: then's node.
+    node: Option<NodeId>,
+    /// Effective flags of the first action.
+    first_flags: ActionFlags,
+}
 
 /// One influence to apply.
 #[derive(Clone, Copy)]
 struct Influence {
     kind: OrderFlags,
-    /// Effective marks of the first action.
-    first: Marks,
+    /// Effective flags of the first action.
+    first: ActionFlags,
     /// Then's node.
     node: Option<NodeId>,
 }
 
-/// Applies all flags of the link `then.before[index]` (§13.4).
-pub(super) fn apply(
-    cluster: &mut Cluster,
-    then: ActionId,
-    index: usize,
-    first_marks: Marks,
-    then_marks: Marks,
-) -> Changed {
-    let mut changed = Changed::default();
-    let first = cluster.action(then).before[index].first;
-    let (first_resource, then_resource) = (
-        cluster.action(first).resource,
-        cluster.action(then).resource,
-    );
-    let mut node = cluster.action(then).node;
-    let has =
-        |cluster: &Cluster, flag: OrderFlags| cluster.action(then).before[index].flags.has(flag);
-    let influence = |kind, node| Influence {
-        kind,
-        first: first_marks,
-        node,
-    };
-    let mut run = |cluster: &mut Cluster, kind, node| {
-        if let Some(resource) = then_resource {
-            changed.also(update(
-                cluster,
-                resource,
-                first,
-                then,
-                influence(kind, node),
-            ));
+impl Propagation<'_> {
+    /// Applies all flags of the link `then.before[index]` (§13.4).
+    pub(super) fn apply(
+        &mut self,
+        then: ActionId,
+        index: usize,
+        first_flags: ActionFlags,
+        then_flags: ActionFlags,
+    ) -> Changed {
+        let (action, first) = (
+            self.cluster.action(then),
+            self.cluster.action(then).before[index].first,
+        );
+        let mut link = Link {
+            first,
+            then,
+            index,
+            first_resource: self.cluster.action(first).resource,
+            then_resource: action.resource,
+            node: action.node,
+            first_flags,
+        };
+        let mut changed = self.push(&mut link);
+        changed.also(self.influence_then(&link, OrderFlags::RESTART));
+        changed.also(self.pull(&link));
+        changed.also(self.influence_then(&link, OrderFlags::PULL_PROMOTED));
+        changed.also(self.count_towards_minimum(&link));
+        changed.also(self.connect_before_probe(&link));
+        changed.also(self.gate(&link));
+        for kind in [
+            OrderFlags::MIG_GATE,
+            OrderFlags::FALLBACK,
+            OrderFlags::SEQ,
+            OrderFlags::ONE_WAY,
+        ] {
+            changed.also(self.influence_then(&link, kind));
         }
-    };
+        self.show(&link, then_flags);
+        changed.also(self.heed_blocked_stop(&link));
+        changed
+    }
 
-    if has(cluster, OrderFlags::PUSH_LOCAL) {
-        let flags = &mut cluster.action_mut(then).before[index].flags;
-        *flags = flags.without(OrderFlags::PUSH_LOCAL) | OrderFlags::PUSH;
-        node = cluster.action(first).node;
+    /// Whether the link has a flag: steps before may have changed them.
+    fn has(&self, link: &Link, flag: OrderFlags) -> bool {
+        let flags = self.cluster.action(link.then).before[link.index].flags;
+        flags.has(flag)
     }
-    let mut direct = Changed::default();
-    if has(cluster, OrderFlags::PUSH) {
-        if then_resource.is_some() {
-            run(cluster, OrderFlags::PUSH, node);
-        } else if !first_marks.optional && cluster.action(then).optional {
-            cluster.action_mut(then).optional = false;
-            direct.then = true;
-        }
-    }
-    if has(cluster, OrderFlags::RESTART) {
-        run(cluster, OrderFlags::RESTART, node);
-    }
-    if has(cluster, OrderFlags::PULL) {
-        if let Some(resource) = first_resource {
-            direct.also(update(
-                cluster,
-                resource,
-                first,
-                then,
-                influence(OrderFlags::PULL, node),
-            ));
-        } else if !first_marks.optional && cluster.action(first).runnable {
-            cluster.action_mut(first).runnable = false;
-            direct.first = true;
-        }
-    }
-    if has(cluster, OrderFlags::PULL_PROMOTED) {
-        run(cluster, OrderFlags::PULL_PROMOTED, node);
-    }
-    if has(cluster, OrderFlags::MIN_GATE) {
-        if then_resource.is_some() {
-            run(cluster, OrderFlags::MIN_GATE, node);
-        } else if first_marks.runnable {
-            let action = cluster.action_mut(then);
-            action.seen += 1;
-            if action.seen >= action.min_required && !action.runnable {
-                action.runnable = true;
-                direct.then = true;
-            }
-        }
-    }
-    if has(cluster, OrderFlags::CONN_PROBE) && then_resource.is_some() {
-        let active = first_resource.is_some_and(|r| !cluster.resource(r).active_on.is_empty());
-        if !first_marks.runnable && active {
-            cluster.action_mut(then).before[index].flags = OrderFlags::NONE;
-        } else {
-            run(cluster, OrderFlags::GATE, node);
-        }
-    }
-    if has(cluster, OrderFlags::GATE) {
-        if then_resource.is_some() {
-            run(cluster, OrderFlags::GATE, node);
-        } else if !first_marks.runnable && cluster.action(then).runnable {
-            cluster.action_mut(then).runnable = false;
-            direct.then = true;
-        }
-    }
-    for kind in [
-        OrderFlags::MIG_GATE,
-        OrderFlags::FALLBACK,
-        OrderFlags::SEQ,
-        OrderFlags::ONE_WAY,
-    ] {
-        if has(cluster, kind) {
-            run(cluster, kind, node);
-        }
-    }
-    if has(cluster, OrderFlags::SHOW_THEN)
-        && cluster.action(first).runnable
-        && !first_marks.optional
-    {
-        cluster.action_mut(then).always_in_graph = true;
-    }
-    if has(cluster, OrderFlags::SHOW_FIRST) && !then_marks.optional {
-        cluster.action_mut(first).always_in_graph = true;
-    }
-    let strict = OrderFlags::PUSH | OrderFlags::PULL | OrderFlags::RESTART;
-    if cluster.action(then).before[index].flags.any(strict)
-        && let Some(resource) = first_resource.map(|r| cluster.resource(r))
-        && !resource.managed
-        && resource.blocked
-    {
-        let stop = cluster.action(first);
-        if !stop.runnable && stop.task == Task::Stop {
-            direct.then |= cluster.set_runnable(then, false);
-        }
-    }
-    changed.also(direct);
-    changed
-}
 
-/// Applies one influence by the method of `method`'s variant (§13.5).
-fn update(
-    cluster: &mut Cluster,
-    method: ResourceId,
-    first: ActionId,
-    then: ActionId,
-    influence: Influence,
-) -> Changed {
-    match cluster.resource(method).variant {
-        Variant::Primitive => update_own(cluster, first, then, influence),
-        Variant::Group(_) => {
-            if is_void(cluster, first, influence) {
-                return Changed::default();
+    /// If the link has a flag, applies it by the method of the then action's resource; nothing if
+    /// that has none.
+    fn influence_then(&mut self, link: &Link, kind: OrderFlags) -> Changed {
+        match link.then_resource {
+            Some(resource) if self.has(link, kind) => self.influence(link, resource, kind),
+            _ => Changed::default(),
+        }
+    }
+
+    fn influence(&mut self, link: &Link, method: ResourceId, kind: OrderFlags) -> Changed {
+        let influence = Influence {
+            kind,
+            first: link.first_flags,
+            node: link.node,
+        };
+        self.update(method, link.first, link.then, influence)
+    }
+
+    /// What is required makes what follows it required. From `PUSH_LOCAL` on, only where it is.
+    fn push(&mut self, link: &mut Link) -> Changed {
+        if self.has(link, OrderFlags::PUSH_LOCAL) {
+            let flags = &mut self.cluster.action_mut(link.then).before[link.index].flags;
+            *flags = flags.without(OrderFlags::PUSH_LOCAL) | OrderFlags::PUSH;
+            link.node = self.cluster.action(link.first).node;
+        }
+        let mut changed = self.influence_then(link, OrderFlags::PUSH);
+        let then = self.cluster.action_mut(link.then);
+        if link.then_resource.is_none()
+            && then.before[link.index].flags.has(OrderFlags::PUSH)
+            && !link.first_flags.optional
+            && then.optional
+        {
+            then.optional = false;
+            changed.then = true;
+        }
+        changed
+    }
+
+    /// What is required makes what comes before it required.
+    fn pull(&mut self, link: &Link) -> Changed {
+        let mut changed = Changed::default();
+        if !self.has(link, OrderFlags::PULL) {
+            return changed;
+        }
+        if let Some(resource) = link.first_resource {
+            return self.influence(link, resource, OrderFlags::PULL);
+        }
+        let first = self.cluster.action_mut(link.first);
+        if !link.first_flags.optional && first.runnable {
+            first.runnable = false;
+            changed.first = true;
+        }
+        changed
+    }
+
+    /// What can happen counts towards the number that a gate waits for.
+    fn count_towards_minimum(&mut self, link: &Link) -> Changed {
+        let mut changed = self.influence_then(link, OrderFlags::MIN_GATE);
+        if link.then_resource.is_none()
+            && link.first_flags.runnable
+            && self.has(link, OrderFlags::MIN_GATE)
+        {
+            let gate = self.cluster.action_mut(link.then);
+            gate.seen += 1;
+            if gate.seen >= gate.min_required && !gate.runnable {
+                gate.runnable = true;
+                changed.then = true;
             }
-            let mut changed = update_own(cluster, first, then, influence);
-            let Some(resource) = cluster.action(then).resource else {
-                return changed;
-            };
-            let task = cluster.action(then).task.clone();
-            if !parts::may_have(cluster, resource, &task) {
-                return changed;
+        }
+        changed
+    }
+
+    /// A probe waits for the start of its connection, unless that cannot start and is up already.
+    fn connect_before_probe(&mut self, link: &Link) -> Changed {
+        let Some(resource) = link.then_resource else {
+            return Changed::default();
+        };
+        if !self.has(link, OrderFlags::CONN_PROBE) {
+            return Changed::default();
+        }
+        let connection = link.first_resource.map(|id| self.cluster.resource(id));
+        let active = connection.is_some_and(|connection| !connection.active_on.is_empty());
+        if !link.first_flags.runnable && active {
+            self.cluster.action_mut(link.then).before[link.index].flags = OrderFlags::NONE;
+            return Changed::default();
+        }
+        self.influence(link, resource, OrderFlags::GATE)
+    }
+
+    /// What cannot happen keeps what follows it from happening.
+    fn gate(&mut self, link: &Link) -> Changed {
+        let mut changed = self.influence_then(link, OrderFlags::GATE);
+        if link.then_resource.is_none()
+            && !link.first_flags.runnable
+            && self.has(link, OrderFlags::GATE)
+            && self.cluster.action(link.then).runnable
+        {
+            self.cluster.action_mut(link.then).runnable = false;
+            changed.then = true;
+        }
+        changed
+    }
+
+    /// An action may have to be in the graph because the other is required.
+    fn show(&mut self, link: &Link, then_flags: ActionFlags) {
+        if self.has(link, OrderFlags::SHOW_THEN)
+            && self.cluster.action(link.first).runnable
+            && !link.first_flags.optional
+        {
+            self.cluster.action_mut(link.then).always_in_graph = true;
+        }
+        if self.has(link, OrderFlags::SHOW_FIRST) && !then_flags.optional {
+            self.cluster.action_mut(link.first).always_in_graph = true;
+        }
+    }
+
+    /// What strictly follows the stop of a resource that is blocked and not managed cannot happen.
+    fn heed_blocked_stop(&mut self, link: &Link) -> Changed {
+        let mut changed = Changed::default();
+        let strict = OrderFlags::PUSH | OrderFlags::PULL | OrderFlags::RESTART;
+        let flags = self.cluster.action(link.then).before[link.index].flags;
+        if flags.any(strict)
+            && let Some(resource) = link.first_resource.map(|r| self.cluster.resource(r))
+            && !resource.managed
+            && resource.blocked
+        {
+            let stop = self.cluster.action(link.first);
+            if !stop.runnable && stop.task == Task::Stop {
+                changed.then = self.cluster.set_runnable(link.then, false);
             }
-            for child in cluster.resource(resource).children.clone() {
-                if let Some(action) = create::newest_task(cluster, child, &task, influence.node) {
-                    changed.also(update(cluster, child, first, action, influence));
+        }
+        changed
+    }
+
+    /// Applies one influence by the method of `method`'s variant (§13.5).
+    fn update(
+        &mut self,
+        method: ResourceId,
+        first: ActionId,
+        then: ActionId,
+        influence: Influence,
+    ) -> Changed {
+        match self.cluster.resource(method).variant {
+            Variant::Primitive => self.update_own(first, then, influence),
+            Variant::Group(_) => {
+                if is_void(self.cluster, first, influence) {
+                    return Changed::default();
+                }
+                let mut changed = self.update_own(first, then, influence);
+                let Some(resource) = self.cluster.action(then).resource else {
+                    return changed;
+                };
+                let task = self.cluster.action(then).task.clone();
+                if !child_actions::may_have(self.cluster, resource, &task) {
+                    return changed;
+                }
+                for child in self.cluster.resource(resource).children.clone() {
+                    if let Some(action) =
+                        actions::newest_task(self.cluster, child, &task, influence.node)
+                    {
+                        changed.also(self.update(child, first, action, influence));
+                    }
+                }
+                changed
+            }
+            Variant::Clone(_) | Variant::Bundle(_) => {
+                self.update_collective(first, then, influence)
+            }
+        }
+    }
+
+    /// The influence of an action on another, without regard to children (§13.5 "Primitive").
+    fn update_own(&mut self, first: ActionId, then: ActionId, influence: Influence) -> Changed {
+        let (first_before, then_before) = (
+            effective_flags::own(self.cluster, first),
+            effective_flags::own(self.cluster, then),
+        );
+        let flags = influence.first;
+        match influence.kind {
+            OrderFlags::ONE_WAY => {
+                if let Some(resource) = self.cluster.action(then).resource
+                    && !first_before.runnable
+                    && !already_as_wanted(self.cluster, then, resource)
+                {
+                    require(self.cluster, then, first);
+                    forbid(self.cluster, then, first);
                 }
             }
-            changed
+            OrderFlags::PULL if !then_before.optional => {
+                if !flags.optional && first_before.optional {
+                    require(self.cluster, first, then);
+                }
+                if flags.migratable && !then_before.migratable {
+                    stay(self.cluster, first, then);
+                }
+            }
+            OrderFlags::PULL_PROMOTED => {
+                let promoted = self
+                    .cluster
+                    .action(then)
+                    .resource
+                    .is_some_and(|r| self.cluster.role_of(r) == Role::Promoted);
+                if promoted && !then_before.optional {
+                    require(self.cluster, first, then);
+                    if first_before.migratable && !then_before.migratable {
+                        stay(self.cluster, first, then);
+                    }
+                }
+            }
+            OrderFlags::MIG_GATE => {
+                if !then_before.migratable || !then_before.runnable {
+                    forbid(self.cluster, first, then);
+                }
+                if !then_before.optional {
+                    require(self.cluster, first, then);
+                }
+            }
+            OrderFlags::FALLBACK if !first_before.runnable => {
+                stay(self.cluster, then, first);
+                self.cluster.action_mut(then).pseudo = false;
+            }
+            OrderFlags::GATE if then_before.runnable && !flags.runnable => {
+                forbid(self.cluster, then, first);
+                stay(self.cluster, then, first);
+            }
+            OrderFlags::PUSH
+                if then_before.optional && !flags.optional && !first_before.migratable =>
+            {
+                require(self.cluster, then, first);
+            }
+            OrderFlags::RESTART => restart(self.cluster, first, then),
+            _ => {}
         }
-        Variant::Clone(_) | Variant::Bundle(_) => {
-            update_collective(cluster, first, then, influence)
+        let mut changed = Changed::default();
+        if effective_flags::own(self.cluster, then) != then_before {
+            changed.then = true;
+            let parent = self
+                .cluster
+                .action(then)
+                .resource
+                .and_then(|r| self.cluster.resource(r).parent);
+            if parent.is_some() {
+                self.evaluate(then);
+            }
         }
+        changed.first = effective_flags::own(self.cluster, first) != first_before;
+        changed
+    }
+
+    /// The influence on a clone's or bundle's action (04 §12.3).
+    fn update_collective(
+        &mut self,
+        first: ActionId,
+        then: ActionId,
+        influence: Influence,
+    ) -> Changed {
+        let Some(resource) = self.cluster.action(then).resource else {
+            return Changed::default();
+        };
+        if interleaved(self.cluster, first, then) {
+            return self.update_interleaved(first, then, influence);
+        }
+        let instances = effective_flags::instances(self.cluster, resource);
+        // asking groups for their marks has effects of its own
+        let of_primitives = instances
+            .first()
+            .is_some_and(|first| self.cluster.resource(*first).is_primitive());
+        if of_primitives && is_void(self.cluster, first, influence) {
+            return Changed::default();
+        }
+        let mut changed = self.update_own(first, then, influence);
+        let task = self.cluster.action(then).task.clone();
+        if !child_actions::may_have(self.cluster, resource, &task) {
+            return changed;
+        }
+        for instance in instances {
+            let Some(action) = actions::newest_task(self.cluster, instance, &task, influence.node)
+            else {
+                continue;
+            };
+            if !self.flags_of_variant(action, influence.node).runnable {
+                continue;
+            }
+            let of_instance = self.update(instance, first, action, influence);
+            changed.also(of_instance);
+            if of_instance.then {
+                self.evaluate_after(action);
+            }
+        }
+        changed
+    }
+
+    fn update_interleaved(
+        &mut self,
+        first: ActionId,
+        then: ActionId,
+        influence: Influence,
+    ) -> Changed {
+        let mut changed = Changed::default();
+        let (Some(first_collective), Some(then_collective)) = (
+            self.cluster.action(first).resource,
+            self.cluster.action(then).resource,
+        ) else {
+            return changed;
+        };
+        let first_key = &self.cluster.action(first).key;
+        let current = first_key.ends_in(&Task::Stopped) || first_key.ends_in(&Task::Demoted);
+        let first_task = effective_flags::original_task(self.cluster, first);
+        let then_task = self.cluster.action(then).task.clone();
+        for instance in effective_flags::instances(self.cluster, then_collective) {
+            let found = instances::find_compatible(
+                self.cluster,
+                instance,
+                first_collective,
+                None,
+                current,
+                None,
+            );
+            let Some(first_instance) = found else {
+                let strict = matches!(influence.kind, OrderFlags::GATE | OrderFlags::PUSH);
+                if !current && strict && assignment::unassign_for_good(self.cluster, instance) {
+                    changed.then = true;
+                }
+                continue;
+            };
+            let node = influence.node;
+            let Some(first_action) = instance_action(
+                self.cluster,
+                first_instance,
+                &first_task,
+                node,
+                PairSide::First,
+            ) else {
+                continue;
+            };
+            let Some(then_action) =
+                instance_action(self.cluster, instance, &then_task, node, PairSide::Then)
+            else {
+                continue;
+            };
+            if link(self.cluster, first_action, then_action, influence.kind) {
+                changed = Changed {
+                    first: true,
+                    then: true,
+                };
+            }
+            let Some(method) = self.cluster.action(then_action).resource else {
+                continue;
+            };
+            let first_flags = self.flags_of_variant(first_action, node);
+            let pair = Influence {
+                first: first_flags,
+                ..influence
+            };
+            changed.also(self.update(method, first_action, then_action, pair));
+        }
+        changed
     }
 }
 
 /// Whether the first action's state alone keeps an influence from changing anything, so that no
 /// part needs to be looked at.
 fn is_void(cluster: &Cluster, first: ActionId, influence: Influence) -> bool {
-    let (own, marks) = (cluster.action(first), influence.first);
+    let (own, flags) = (cluster.action(first), influence.first);
     match influence.kind {
         OrderFlags::SEQ => true,
         OrderFlags::ONE_WAY | OrderFlags::FALLBACK => own.runnable,
-        OrderFlags::GATE => marks.runnable,
-        OrderFlags::PUSH => marks.optional || own.migratable,
-        OrderFlags::PULL => marks.optional && !marks.migratable,
+        OrderFlags::GATE => flags.runnable,
+        OrderFlags::PUSH => flags.optional || own.migratable,
+        OrderFlags::PULL => flags.optional && !flags.migratable,
         _ => false,
     }
 }
 
-/// Says why a mark of `id` was cleared, if it is because of another resource (§2.8).
+/// Says why a flag of `id` was cleared, if it is because of another resource (§2.8).
 fn explain(cluster: &mut Cluster, id: ActionId, because: ActionId, word: &str) {
     let (own, other) = (cluster.action(id), cluster.action(because));
     if own.resource == other.resource || own.reason.is_some() {
@@ -228,82 +485,6 @@ fn stay(cluster: &mut Cluster, id: ActionId, because: ActionId) {
     if std::mem::take(&mut cluster.action_mut(id).migratable) {
         explain(cluster, id, because, "unmigrateable");
     }
-}
-
-/// The influence of an action on another, without regard to children (§13.5 "Primitive").
-fn update_own(
-    cluster: &mut Cluster,
-    first: ActionId,
-    then: ActionId,
-    influence: Influence,
-) -> Changed {
-    let (first_before, then_before) = (marks::own(cluster, first), marks::own(cluster, then));
-    let marks = influence.first;
-    match influence.kind {
-        OrderFlags::ONE_WAY => {
-            if let Some(resource) = cluster.action(then).resource
-                && !first_before.runnable
-                && !already_as_wanted(cluster, then, resource)
-            {
-                require(cluster, then, first);
-                forbid(cluster, then, first);
-            }
-        }
-        OrderFlags::PULL if !then_before.optional => {
-            if !marks.optional && first_before.optional {
-                require(cluster, first, then);
-            }
-            if marks.migratable && !then_before.migratable {
-                stay(cluster, first, then);
-            }
-        }
-        OrderFlags::PULL_PROMOTED => {
-            let promoted = cluster
-                .action(then)
-                .resource
-                .is_some_and(|r| cluster.role_of(r) == Role::Promoted);
-            if promoted && !then_before.optional {
-                require(cluster, first, then);
-                if first_before.migratable && !then_before.migratable {
-                    stay(cluster, first, then);
-                }
-            }
-        }
-        OrderFlags::MIG_GATE => {
-            if !then_before.migratable || !then_before.runnable {
-                forbid(cluster, first, then);
-            }
-            if !then_before.optional {
-                require(cluster, first, then);
-            }
-        }
-        OrderFlags::FALLBACK if !first_before.runnable => {
-            stay(cluster, then, first);
-            cluster.action_mut(then).pseudo = false;
-        }
-        OrderFlags::GATE if then_before.runnable && !marks.runnable => {
-            forbid(cluster, then, first);
-            stay(cluster, then, first);
-        }
-        OrderFlags::PUSH if then_before.optional && !marks.optional && !first_before.migratable => {
-            require(cluster, then, first);
-        }
-        OrderFlags::RESTART => restart(cluster, first, then),
-        _ => {}
-    }
-    let mut changed = Changed::default();
-    if marks::own(cluster, then) != then_before {
-        changed.then = true;
-        let parent = cluster
-            .action(then)
-            .resource
-            .and_then(|r| cluster.resource(r).parent);
-        if parent.is_some() {
-            evaluate(cluster, then);
-        }
-    }
-    changed.first = marks::own(cluster, first) != first_before;
-    changed
 }
 
 /// Asymmetric orderings do not touch what is as wanted already: a stopped resource's stop, a
@@ -352,48 +533,6 @@ fn restart(cluster: &mut Cluster, first: ActionId, then: ActionId) {
     }
 }
 
-/// The influence on a clone's or bundle's action (04 §12.3).
-fn update_collective(
-    cluster: &mut Cluster,
-    first: ActionId,
-    then: ActionId,
-    influence: Influence,
-) -> Changed {
-    let Some(resource) = cluster.action(then).resource else {
-        return Changed::default();
-    };
-    if interleaved(cluster, first, then) {
-        return update_interleaved(cluster, first, then, influence);
-    }
-    let instances = marks::instances(cluster, resource);
-    // asking groups for their marks has effects of its own
-    let of_primitives = instances
-        .first()
-        .is_some_and(|first| cluster.resource(*first).is_primitive());
-    if of_primitives && is_void(cluster, first, influence) {
-        return Changed::default();
-    }
-    let mut changed = update_own(cluster, first, then, influence);
-    let task = cluster.action(then).task.clone();
-    if !parts::may_have(cluster, resource, &task) {
-        return changed;
-    }
-    for instance in instances {
-        let Some(action) = create::newest_task(cluster, instance, &task, influence.node) else {
-            continue;
-        };
-        if !marks::of_variant(cluster, action, influence.node).runnable {
-            continue;
-        }
-        let of_instance = update(cluster, instance, first, action, influence);
-        changed.also(of_instance);
-        if of_instance.then {
-            evaluate_after(cluster, action);
-        }
-    }
-    changed
-}
-
 /// Whether the instances of two collectives are ordered pair by pair.
 fn interleaved(cluster: &Cluster, first: ActionId, then: ActionId) -> bool {
     let (Some(a), Some(b)) = (
@@ -415,63 +554,6 @@ fn interleaved(cluster: &Cluster, first: ActionId, then: ActionId) -> bool {
     }
 }
 
-fn update_interleaved(
-    cluster: &mut Cluster,
-    first: ActionId,
-    then: ActionId,
-    influence: Influence,
-) -> Changed {
-    let mut changed = Changed::default();
-    let (Some(first_collective), Some(then_collective)) = (
-        cluster.action(first).resource,
-        cluster.action(then).resource,
-    ) else {
-        return changed;
-    };
-    let first_key = &cluster.action(first).key;
-    let current = first_key.ends_in(&Task::Stopped) || first_key.ends_in(&Task::Demoted);
-    let first_task = marks::original_task(cluster, first);
-    let then_task = cluster.action(then).task.clone();
-    for instance in marks::instances(cluster, then_collective) {
-        let found =
-            instances::find_compatible(cluster, instance, first_collective, None, current, None);
-        let Some(first_instance) = found else {
-            let strict = matches!(influence.kind, OrderFlags::GATE | OrderFlags::PUSH);
-            if !current && strict && assignment::unassign_for_good(cluster, instance) {
-                changed.then = true;
-            }
-            continue;
-        };
-        let node = influence.node;
-        let Some(first_action) =
-            instance_action(cluster, first_instance, &first_task, node, PairSide::First)
-        else {
-            continue;
-        };
-        let Some(then_action) =
-            instance_action(cluster, instance, &then_task, node, PairSide::Then)
-        else {
-            continue;
-        };
-        if link(cluster, first_action, then_action, influence.kind) {
-            changed = Changed {
-                first: true,
-                then: true,
-            };
-        }
-        let Some(method) = cluster.action(then_action).resource else {
-            continue;
-        };
-        let first_marks = marks::of_variant(cluster, first_action, node);
-        let pair = Influence {
-            first: first_marks,
-            ..influence
-        };
-        changed.also(update(cluster, method, first_action, then_action, pair));
-    }
-    changed
-}
-
 /// Which side of an interleaved pair an action is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum PairSide {
@@ -489,7 +571,7 @@ fn instance_action(
     side: PairSide,
 ) -> Option<ActionId> {
     if !cluster.resource(instance).replica_container {
-        return create::newest_task(cluster, instance, task, node);
+        return actions::newest_task(cluster, instance, task, node);
     }
     let inside = match side {
         PairSide::First => !matches!(task, Task::Stop | Task::Stopped),
@@ -504,7 +586,7 @@ fn instance_action(
         .replica_of(instance)
         .and_then(|(_, replica)| replica.child);
     match child {
-        Some(child) if inside => create::newest_task(cluster, child, task, None),
-        _ => create::newest_task(cluster, instance, task, node),
+        Some(child) if inside => actions::newest_task(cluster, child, task, None),
+        _ => actions::newest_task(cluster, instance, task, node),
     }
 }

@@ -3,8 +3,8 @@
 //! Written from the cluster's actions, not from the graph: what was wanted but cannot be done is
 //! drawn too.
 
-use crate::actions::create::key_text;
 use crate::model::{Action, ActionId, Cluster, OrderFlags, Task};
+use crate::transition::actions::key_text;
 
 /// Writes the dot file of a scheduled cluster. `all`: also optional and unmanaged actions. `ids`:
 /// with action numbers.

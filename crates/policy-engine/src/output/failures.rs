@@ -66,7 +66,7 @@ pub fn integer(cluster: &Cluster, failure: &FailedOperation, name: &str) -> i64 
     let entry = cluster.document.element(failure.entry);
     entry
         .get(name)
-        .and_then(crate::configuration::scalar::integer)
+        .and_then(crate::scalar::integer)
         .unwrap_or(0)
 }
 

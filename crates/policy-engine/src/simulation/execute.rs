@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::inject::{DOWN, SetAttribute};
 use super::record::{Outcome, Recorder};
-use crate::Cib;
+use crate::cib::Cib;
 use crate::graph::{ActionHead, ActionKind, GraphAction, ResourceIdentity, TransitionGraph};
 use crate::model::{Cluster, Text};
 
@@ -231,7 +231,7 @@ impl Run<'_> {
         let meta = |name: &str| action.attribute(name).unwrap_or_default();
         let expected = action
             .attribute("CRM_meta_op_target_rc")
-            .and_then(crate::configuration::scalar::integer)
+            .and_then(crate::scalar::integer)
             .map_or(0, |code| code.max(0));
         let notification = (task == "notify").then(|| {
             (
@@ -279,7 +279,7 @@ impl Run<'_> {
             exit_reason: requested.map_or("", |_| "User-injected result"),
             notification,
             migration,
-            digest: Some(crate::operation_digest(action)),
+            digest: Some(crate::graph::operation_digest(action)),
         };
         self.recorder.record(&node, state, &outcome);
         requested.is_none()

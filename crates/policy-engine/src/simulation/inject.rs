@@ -2,7 +2,7 @@
 
 use super::record::{Outcome, Recorder, identity};
 use super::specification::Specification;
-use crate::Cib;
+use crate::cib::Cib;
 use crate::model::Cluster;
 use crate::xml::{Document, ElementId};
 

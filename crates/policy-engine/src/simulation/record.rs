@@ -3,9 +3,9 @@
 use rustc_hash::FxHashMap;
 
 use super::inject::SetAttribute;
-use crate::configuration::scalar::integer;
 use crate::graph::ResourceIdentity;
 use crate::model::{Text, base_name};
+use crate::scalar::integer;
 use crate::xml::{Document, ElementId};
 
 /// Feature set that simulated results carry.
@@ -298,7 +298,7 @@ impl<'d> Recorder<'d> {
             set("operation_key", &key);
             set("operation", task);
             set("crm-debug-origin", ORIGIN);
-            set("crm_feature_set", crate::FEATURE_SET);
+            set("crm_feature_set", crate::model::FEATURE_SET);
             set("transition-key", &transition_key);
             set("transition-magic", &format!("0:{code};{transition_key}"));
             set("exit-reason", outcome.exit_reason);

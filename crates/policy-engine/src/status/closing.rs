@@ -2,8 +2,8 @@
 //! active (scheduler-spec/02 §16).
 
 use super::active;
-use crate::actions::{create, fencing};
 use crate::model::{Cluster, NodeId, OnFail, OperationKey, ResourceId, Role, Score, Task};
+use crate::transition::{actions, fencing};
 
 /// §16 with the strongest failure response `on_fail`.
 pub(super) fn close(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail) {
@@ -47,7 +47,7 @@ pub(super) fn close(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail
         cluster.set_history_name(id, None);
     } else {
         let stop = OperationKey::once(Task::Stop);
-        for action in create::find_all(cluster, id, &stop, Some(node)) {
+        for action in actions::find_all(cluster, id, &stop, Some(node)) {
             cluster.action_mut(action).optional = true;
         }
     }
@@ -123,7 +123,7 @@ fn apply(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail, k
         OnFail::Ignore => {}
         OnFail::Demote => {
             failed(cluster, false);
-            create::required(cluster, id, Task::Demote, node);
+            actions::required(cluster, id, Task::Demote, node);
         }
         OnFail::Fence => {
             let reason = format!("{} failed there", cluster.resource(id).id);
@@ -144,7 +144,7 @@ fn apply(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail, k
         OnFail::Restart => {
             if known_active {
                 failed(cluster, true);
-                create::required(cluster, id, Task::Stop, node);
+                actions::required(cluster, id, Task::Stop, node);
             }
         }
         OnFail::RestartContainer => {
@@ -154,10 +154,10 @@ fn apply(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail, k
                     cluster.containers_to_stop.push(launcher);
                 }
                 Some(launcher) => {
-                    create::required(cluster, launcher, Task::Stop, node);
+                    actions::required(cluster, launcher, Task::Stop, node);
                 }
                 None if known_active => {
-                    create::required(cluster, id, Task::Stop, node);
+                    actions::required(cluster, id, Task::Stop, node);
                 }
                 None => {}
             }
@@ -173,7 +173,7 @@ fn apply(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail, k
                 fencing::mark(cluster, remote, "remote connection is unrecoverable", false);
             }
             if known_active {
-                create::required(cluster, id, Task::Stop, node);
+                actions::required(cluster, id, Task::Stop, node);
             }
             if cluster.resource(id).reconnect_interval_ms > 0 {
                 cluster.resource_mut(id).next_role = Role::Stopped;

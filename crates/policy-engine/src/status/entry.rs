@@ -5,10 +5,12 @@ use std::sync::Arc;
 use super::history::{self, TransitionKey, number};
 use super::migration::Half;
 use super::{closing, expiry, lookup, migration, roles};
-use crate::actions::{create, fencing};
 use crate::configuration::operations;
-use crate::explain::Cause;
-use crate::model::{Cluster, FailedOperation, NodeId, OnFail, ResourceId, Role, Score, Task, Text};
+use crate::model::{
+    Cause, Cluster, FailedOperation, NodeId, OnFail, OperationOptions, ResourceId, Role, Score,
+    Task, Text,
+};
+use crate::transition::{actions, fencing};
 use crate::xml::{Document, Element};
 
 /// An entry that counts, with its result as it is interpreted.
@@ -331,7 +333,7 @@ impl<'d> Reader<'d> {
             "migrate_to" if cluster.node(self.node).unclean => {
                 let target = entry.element.get("migrate_target");
                 if let Some(target) = target.and_then(|name| cluster.find_node(name)) {
-                    create::required(cluster, self.resource, Task::Stop, target);
+                    actions::required(cluster, self.resource, Task::Stop, target);
                 }
             }
             _ => {}
@@ -344,11 +346,7 @@ impl<'d> Reader<'d> {
         }
     }
 
-    fn configured(
-        &self,
-        cluster: &Cluster,
-        entry: &Entry<'_>,
-    ) -> Arc<operations::OperationOptions> {
+    fn configured(&self, cluster: &Cluster, entry: &Entry<'_>) -> Arc<OperationOptions> {
         let (task, interval) = (entry.task(), entry.interval_ms);
         operations::options(
             cluster,

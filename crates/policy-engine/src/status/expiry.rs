@@ -3,11 +3,10 @@
 use super::entry::Entry;
 use super::failures::{self, Scope};
 use super::history::number;
-use crate::actions::{create, fencing};
 use crate::configuration::digests::{self, Comparison};
-use crate::configuration::scalar;
 use crate::model::{Cluster, DeferredCheck, NodeId, OrderFlags, ResourceId, Score};
-use crate::ordering;
+use crate::scalar;
+use crate::transition::{actions, fencing, orderings};
 use crate::xml::Element;
 
 /// Whether an entry's failure has expired. May create the clearing of the fail count.
@@ -110,14 +109,14 @@ fn definition_changed(
 
 /// Step 5.
 fn clear_failcount(cluster: &mut Cluster, id: ResourceId, node: NodeId, reason: &'static str) {
-    let clear = create::clear_failcount(cluster, id, node);
+    let clear = actions::clear_failcount(cluster, id, node);
     cluster.action_mut(clear).set_reason(reason, false);
     let resource = cluster.resource(id);
     if cluster.options.fencing_enabled && resource.reconnect_interval_ms > 0 {
         let name = resource.id.clone();
         if let Some(remote) = cluster.find_node(&name) {
             let fence = fencing::action(cluster, remote, None, true, None, false);
-            ordering::link(cluster, fence, clear, OrderFlags::PUSH);
+            orderings::link(cluster, fence, clear, OrderFlags::PUSH);
         }
     }
 }
@@ -135,7 +134,7 @@ pub(super) fn shutdown_lock(
     }
     let limit = cluster.options.shutdown_lock_limit_ms;
     if limit > 0 && cluster.now > locked.saturating_add(scalar::seconds(limit)) {
-        create::delete_history(cluster, id, node);
+        actions::delete_history(cluster, id, node);
     } else {
         let resource = cluster.resource_mut(id);
         resource.lock_node = Some(node);

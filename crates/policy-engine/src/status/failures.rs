@@ -3,8 +3,8 @@
 
 use super::entry::Entry;
 use super::history::{TransitionKey, number};
-use crate::configuration::scalar;
 use crate::model::{Cluster, NodeId, OperationKey, ResourceId, Score, Task, base_name};
+use crate::scalar;
 use crate::xml::Element;
 
 /// Which failures a caller counts (§19.2).
@@ -83,7 +83,7 @@ fn recorded(cluster: &Cluster, id: ResourceId, node: NodeId) -> (Score, i64) {
     for (attribute, value) in cluster.node(node).attributes.iter() {
         if let Some(rest) = attribute.strip_prefix("fail-count-") {
             if names_failure_of(rest, name, resource.unique)
-                && let Some(score) = scalar::score(value, &cluster.options)
+                && let Some(score) = cluster.options.score(value)
             {
                 count = count.add(score);
             }
@@ -198,7 +198,7 @@ pub fn threshold_reached(
     node: NodeId,
 ) -> Option<ResourceId> {
     let clear = OperationKey::once(Task::ClearFailcount);
-    if !crate::actions::create::find_exact(cluster, id, &clear, node).is_empty() {
+    if !crate::transition::actions::find_exact(cluster, id, &clear, node).is_empty() {
         return None;
     }
     let resource = cluster.resource(id);

@@ -3,9 +3,9 @@
 
 use std::cmp::Ordering;
 
-use crate::actions::create;
-use crate::configuration::scalar;
 use crate::model::{Cluster, NodeId, OperationKey, ResourceId, Task};
+use crate::scalar;
+use crate::transition::actions;
 use crate::xml::{Document, Element, ElementId};
 
 /// An integer attribute; `default` if absent or invalid.
@@ -201,7 +201,7 @@ pub(super) fn create_recurring(
             continue;
         };
         let key = OperationKey::every(Task::parse(operation), interval_ms);
-        create::action(cluster, resource, key, Some(node), true);
+        actions::action(cluster, resource, key, Some(node), true);
     }
 }
 

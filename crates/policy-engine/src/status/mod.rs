@@ -21,9 +21,9 @@ mod nodes;
 mod remote;
 mod roles;
 
-use crate::actions::create;
-use crate::configuration::scalar;
 use crate::model::{Cluster, Level, NodeId, QuorumPolicy, ResourceId, Task, Ticket};
+use crate::scalar;
+use crate::transition::actions;
 use crate::xml::{Document, Element};
 
 /// Step A7: tickets, node states, histories. Creates actions (02 §2) in the order that the
@@ -179,7 +179,7 @@ fn stop_remembered_containers(cluster: &mut Cluster) {
         .rev()
     {
         if let Some(node) = cluster.current_node(container) {
-            create::required(cluster, container, Task::Stop, node);
+            actions::required(cluster, container, Task::Stop, node);
         }
     }
 }

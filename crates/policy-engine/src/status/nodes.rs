@@ -1,9 +1,10 @@
 //! The first pass over `node_state`: attributes, and which cluster nodes are online
 //! (scheduler-spec/02 §5).
 
-use crate::actions::fencing;
-use crate::configuration::{self, scalar};
+use crate::configuration;
 use crate::model::{Cluster, NodeId, QuorumPolicy, Score};
+use crate::scalar;
+use crate::transition::fencing;
 use crate::xml::Element;
 
 /// The node of a `node_state`: by `id`, then by `uname` (§5.2).

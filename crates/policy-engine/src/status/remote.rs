@@ -1,8 +1,8 @@
 //! Remote and guest nodes: they are as alive as their connection resource (scheduler-spec/02 §7).
 
 use super::nodes;
-use crate::configuration::scalar;
 use crate::model::{Cluster, NodeId, Role};
+use crate::scalar;
 use crate::xml::Element;
 
 /// §7.1.

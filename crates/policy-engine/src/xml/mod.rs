@@ -11,4 +11,4 @@ mod write;
 
 pub use parse::{XmlError, decode, parse};
 pub use tree::{Document, Element, ElementId};
-pub use write::{escape_attribute, write_element};
+pub use write::Writer;

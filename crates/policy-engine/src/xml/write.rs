@@ -1,10 +1,150 @@
-//! Writing elements as text.
+//! Writing XML: the one writer of elements and escapes for all that the programs write.
 
 use super::Element;
 
-/// Escapes an attribute value: `<` `>` `&` `"` as entities, control characters as `&#xNN;` (06
-/// §A.7).
-pub fn escape_attribute(value: &str, out: &mut String) {
+/// Writes elements, one per line, indented by two blanks per level. An element without content is
+/// written as an empty one.
+///
+/// ```
+/// let mut xml = policy_engine::xml::Writer::new();
+/// xml.open("nodes");
+/// xml.open("node").attribute("id", "a & b").close();
+/// xml.close();
+/// assert_eq!(xml.finish(), "<nodes>\n  <node id=\"a &amp; b\"/>\n</nodes>\n");
+/// ```
+#[derive(Debug, Default)]
+pub struct Writer<'n> {
+    text: String,
+    /// Levels of indentation outside of what is written here.
+    depth: usize,
+    /// Names of the elements that are open, the innermost last.
+    open: Vec<&'n str>,
+    /// The last start tag still lacks its end, `>` or `/>`.
+    in_tag: bool,
+}
+
+impl<'n> Writer<'n> {
+    /// A writer of elements that begin in the first column.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A writer of elements that will stand `depth` levels deep in another text.
+    pub fn at_depth(depth: usize) -> Self {
+        Self {
+            depth,
+            ..Self::default()
+        }
+    }
+
+    /// A writer with room for a text of `bytes`.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            text: String::with_capacity(bytes),
+            ..Self::default()
+        }
+    }
+
+    /// Begins an element in the innermost open one. Its attributes follow, then its content, then
+    /// [`Writer::close`].
+    pub fn open(&mut self, name: &'n str) -> &mut Self {
+        self.end_tag();
+        self.indent();
+        self.text.push('<');
+        self.text.push_str(name);
+        self.open.push(name);
+        self.in_tag = true;
+        self
+    }
+
+    /// Adds an attribute to the element that was just opened.
+    pub fn attribute(&mut self, name: &str, value: &str) -> &mut Self {
+        debug_assert!(self.in_tag, "the attribute {name} comes after content");
+        self.text.push(' ');
+        self.text.push_str(name);
+        self.text.push_str("=\"");
+        escape(value, &mut self.text);
+        self.text.push('"');
+        self
+    }
+
+    /// Adds an attribute if there is a value.
+    pub fn optional(&mut self, name: &str, value: Option<&str>) -> &mut Self {
+        match value {
+            Some(value) => self.attribute(name, value),
+            None => self,
+        }
+    }
+
+    /// Adds attributes, in the order in which they come.
+    pub fn attributes<'v>(
+        &mut self,
+        attributes: impl IntoIterator<Item = (&'v str, &'v str)>,
+    ) -> &mut Self {
+        for (name, value) in attributes {
+            self.attribute(name, value);
+        }
+        self
+    }
+
+    /// Ends the innermost open element.
+    pub fn close(&mut self) -> &mut Self {
+        let Some(name) = self.open.pop() else {
+            debug_assert!(false, "no element is open");
+            return self;
+        };
+        if std::mem::take(&mut self.in_tag) {
+            self.text.push_str("/>\n");
+        } else {
+            self.indent();
+            self.text.push_str("</");
+            self.text.push_str(name);
+            self.text.push_str(">\n");
+        }
+        self
+    }
+
+    /// Writes an element of a document, with all its descendants.
+    pub fn element(&mut self, element: Element<'n>) -> &mut Self {
+        self.open(element.name()).attributes(element.attributes());
+        for child in element.children() {
+            self.element(child);
+        }
+        self.close()
+    }
+
+    /// Adds XML text as it is: whole elements, or white space.
+    pub fn verbatim(&mut self, text: &str) -> &mut Self {
+        if !text.is_empty() {
+            self.end_tag();
+            self.text.push_str(text);
+        }
+        self
+    }
+
+    /// The text; elements that are still open are closed.
+    pub fn finish(mut self) -> String {
+        while !self.open.is_empty() {
+            self.close();
+        }
+        self.text
+    }
+
+    fn end_tag(&mut self) {
+        if std::mem::take(&mut self.in_tag) {
+            self.text.push_str(">\n");
+        }
+    }
+
+    fn indent(&mut self) {
+        let depth = self.depth + self.open.len();
+        self.text.extend(std::iter::repeat_n("  ", depth));
+    }
+}
+
+/// Escapes an attribute value: `<` `>` `&` `"` as entities, control characters as `&#xNN;`
+/// (scheduler-spec/06 §A.7).
+fn escape(value: &str, out: &mut String) {
     let mut rest = value;
     // most values need no escapes: what lies between two of them is copied as a whole
     while let Some(at) = rest.bytes().position(|byte| ESCAPED[usize::from(byte)]) {
@@ -38,42 +178,35 @@ const ESCAPED: [bool; 256] = {
     table
 };
 
-/// Writes an element with its descendants, two blanks of indentation per level, from depth `depth`.
-pub fn write_element(element: Element<'_>, depth: usize, out: &mut String) {
-    let indent = |out: &mut String| out.extend(std::iter::repeat_n("  ", depth));
-    indent(out);
-    out.push('<');
-    out.push_str(element.name());
-    for (name, value) in element.attributes() {
-        out.push(' ');
-        out.push_str(name);
-        out.push_str("=\"");
-        escape_attribute(value, out);
-        out.push('"');
-    }
-    let mut children = element.children().peekable();
-    if children.peek().is_none() {
-        out.push_str("/>\n");
-        return;
-    }
-    out.push_str(">\n");
-    for child in children {
-        write_element(child, depth + 1, out);
-    }
-    indent(out);
-    out.push_str("</");
-    out.push_str(element.name());
-    out.push_str(">\n");
-}
-
 #[cfg(test)]
 mod tests {
-    use super::escape_attribute;
+    use super::*;
+    use crate::xml::parse;
 
     #[test]
     fn what_has_a_meaning_in_xml_is_escaped_and_nothing_else() {
         let mut out = String::new();
-        escape_attribute("a<b>&\"ü\u{7f}\n' €", &mut out);
+        escape("a<b>&\"ü\u{7f}\n' €", &mut out);
         assert_eq!(out, "a&lt;b&gt;&amp;&quot;ü&#x7F;&#x0A;' €");
+    }
+
+    #[test]
+    fn elements_nest_and_empty_ones_are_closed_at_once() {
+        let mut xml = Writer::at_depth(1);
+        xml.open("a").optional("x", Some("1")).optional("y", None);
+        xml.open("b").close();
+        xml.verbatim("").verbatim("    <c/>\n");
+        xml.open("d").verbatim("");
+        let text = "  <a x=\"1\">\n    <b/>\n    <c/>\n    <d/>\n  </a>\n";
+        assert_eq!(xml.finish(), text);
+    }
+
+    #[test]
+    fn a_document_that_was_written_reads_the_same() {
+        let text = "<a>\n  <b c=\"&lt;&#x0A;d\"/>\n  <e>\n    <f/>\n  </e>\n</a>\n";
+        let document = parse(text).unwrap();
+        let mut xml = Writer::new();
+        xml.element(document.root());
+        assert_eq!(xml.finish(), text);
     }
 }

@@ -20,7 +20,8 @@ pub(crate) fn for_each_decision(mut visit: impl FnMut(&str, Schedule)) -> usize 
     ) {
         let text = std::fs::read_to_string(&file).expect("a file of cases can be read");
         for case in fixture::Case::read_all(&text).1 {
-            visit(&case.name, case.schedule());
+            let (_, cib, now) = case.input();
+            visit(&case.name, schedule(&cib, now, RunOptions::default()));
             count += 1;
         }
     }

@@ -9,6 +9,7 @@ use policy_engine::Cluster;
 use policy_engine::model::ScoreLine;
 use policy_engine::output::summary::{Change, ResourceChange};
 use policy_engine::simulation::{Execution, Injected, Injections, Step};
+use policy_engine::xml::Writer;
 
 use super::status::{self, Parts};
 use super::tree::{Element, Shape};
@@ -119,12 +120,13 @@ impl Report for Structured<'_> {
                 .with("code", code)
                 .with("message", message),
         );
-        let mut text = String::new();
-        if self.arguments.output.output_as == Format::Json {
-            text = format!("{:#}\n", self.root.to_json());
+        let text = if self.arguments.output.output_as == Format::Json {
+            format!("{:#}\n", self.root.to_json())
         } else {
-            self.root.write_xml(0, &mut text);
-        }
+            let mut xml = Writer::new();
+            self.root.write_xml(&mut xml);
+            xml.finish()
+        };
         self.sink
             .write_all(text.as_bytes())
             .and_then(|()| self.sink.flush())

@@ -1,6 +1,6 @@
 //! What the structured formats tell: a tree of elements, written as XML or as JSON.
 
-use policy_engine::xml::escape_attribute;
+use policy_engine::xml::Writer;
 use serde_json::{Map, Value};
 
 /// How the children of an element appear in JSON.
@@ -99,26 +99,18 @@ impl Element {
     }
 
     /// Appends the element as XML.
-    pub(super) fn write_xml(&self, depth: usize, out: &mut String) {
-        let indent = "  ".repeat(depth);
-        out.push_str(&format!("{indent}<{}", self.name));
+    pub(super) fn write_xml(&self, xml: &mut Writer<'_>) {
+        xml.open(self.name);
         for (name, value) in &self.attributes {
-            out.push_str(&format!(" {name}=\""));
             match value {
-                Value::String(text) => escape_attribute(text, out),
-                other => out.push_str(&other.to_string()),
-            }
-            out.push('"');
+                Value::String(text) => xml.attribute(name, text),
+                other => xml.attribute(name, &other.to_string()),
+            };
         }
-        if self.children.is_empty() {
-            out.push_str("/>\n");
-            return;
-        }
-        out.push_str(">\n");
         for child in &self.children {
-            child.write_xml(depth + 1, out);
+            child.write_xml(xml);
         }
-        out.push_str(&format!("{indent}</{}>\n", self.name));
+        xml.close();
     }
 }
 
@@ -133,10 +125,10 @@ mod tests {
             .with("online", true);
         let tree =
             Element::new("status", Shape::Object).containing([Element::list("nodes", [node])]);
-        let mut xml = String::new();
-        tree.write_xml(0, &mut xml);
+        let mut xml = Writer::new();
+        tree.write_xml(&mut xml);
         assert_eq!(
-            xml,
+            xml.finish(),
             "<status>\n  <nodes>\n    <node name=\"a&quot;b\" online=\"true\"/>\n  </nodes>\n</status>\n"
         );
         assert_eq!(

@@ -1,8 +1,8 @@
 //! Node attributes, fail counts and failed operations, shown on request (scheduler-spec/06 §B.12).
 
-use crate::configuration::scalar;
 use crate::model::{Cluster, FailedOperation, NodeId, Score, Text};
 use crate::output::{Item, failures};
+use crate::scalar;
 use crate::simulation::specification::OperationName;
 
 /// Beginnings of the names of attributes that are not for people.
@@ -70,7 +70,7 @@ fn fail_count(cluster: &Cluster, node: NodeId, resource: &str) -> Option<FailCou
     let counts = values("fail-count-");
     let count = counts
         .iter()
-        .filter_map(|value| scalar::score(value, &cluster.options))
+        .filter_map(|value| cluster.options.score(value))
         .fold(Score::ZERO, Score::add);
     if count == Score::ZERO {
         return None;

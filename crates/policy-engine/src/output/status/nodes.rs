@@ -1,7 +1,6 @@
 //! The node list (scheduler-spec/06 §B.3).
 
 use super::in_brackets;
-use crate::configuration::scalar;
 use crate::model::{Cluster, HealthStrategy, NodeId};
 use crate::output::Item;
 
@@ -42,7 +41,7 @@ pub fn health(cluster: &Cluster, node: NodeId) -> Health {
                     return Some(health);
                 }
             }
-            let score = scalar::score(value, options)?;
+            let score = options.score(value)?;
             Some(if score <= options.health_red {
                 Health::Red
             } else if options.health_yellow != options.health_green

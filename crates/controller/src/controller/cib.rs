@@ -1,0 +1,396 @@
+//! The policy engine's input: a CIB made of the configuration and of what the controller knows
+//! (scheduler-spec/02).
+//!
+//! | what the controller knows | `node_state` |
+//! | --- | --- |
+//! | online | member, expected member |
+//! | lost | not member, expected member: *unclean*, whatever must wait for its fencing waits |
+//! | safe | not member, expected down: offline |
+//! | unknown | member without process, expected down: *pending*, nothing is decided about it |
+//! | online, to be restarted | member with attribute `terminate`: unclean |
+//!
+//! The history is what agents told, in the form that Pacemaker gives it: the last single operation
+//! as `…_last_0`, recurring ones under their own keys, the last failure as `…_last_failure_0`.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use policy_engine::xml::Writer;
+
+use crate::machines::facts::FailureFacts;
+use crate::machines::history::{self, History};
+use crate::vocabulary::{
+    FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record, RecordState, TransitionKey,
+    base_name, dispatcher_uuid,
+};
+
+/// The feature set whose history entries these are: one that the field's present tools read, too.
+const FEATURE_SET: &str = "3.16.2";
+/// Exit code of an operation that has not ended.
+const RC_PENDING: i32 = 193;
+
+/// In `crm_config`: nothing migrates live, all is stopped and started. The last set is the
+/// strongest of those without a score.
+const NO_LIVE_MIGRATION: &str = r#"<cluster_property_set id="cpe-deadlock"><nvpair id="cpe-deadlock-live-migration" name="live-migration" value="false"/></cluster_property_set>"#;
+
+/// What the policy engine is told about an assembly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NodeState {
+    Unknown,
+    Online,
+    Lost,
+    Safe,
+}
+
+/// One assembly for the CIB.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node<'a> {
+    pub name: &'a str,
+    pub state: NodeState,
+    pub standby: bool,
+    pub maintenance: bool,
+    /// To be fenced although it is online.
+    pub terminate: bool,
+    /// Not in the configuration any more.
+    pub retired: bool,
+    pub history: &'a History,
+    /// What resource agents have set, by name.
+    pub attributes: &'a BTreeMap<String, String>,
+}
+
+/// Everything that goes into a CIB.
+#[derive(Debug)]
+pub(crate) struct Input<'a> {
+    /// `<configuration>…</configuration>`.
+    pub configuration: &'a str,
+    pub nodes: Vec<Node<'a>>,
+    /// By assembly and resource.
+    pub failures: &'a BTreeMap<(String, String), FailureFacts>,
+    /// What may migrate live may do so now.
+    pub live_migration: bool,
+    /// Services of the configuration.
+    pub services: BTreeSet<&'a str>,
+    /// Epoch seconds.
+    pub now_s: i64,
+}
+
+/// Writes the CIB.
+pub(crate) fn write(input: &Input<'_>) -> String {
+    let mut xml = Writer::with_capacity(input.configuration.len() * 2 + 1024);
+    xml.open("cib")
+        .attribute("crm_feature_set", FEATURE_SET)
+        .attribute("validate-with", "pacemaker-3.7")
+        .attribute("have-quorum", "1")
+        .attribute("epoch", "1")
+        .attribute("num_updates", "0")
+        .attribute("admin_epoch", "0")
+        .attribute("execution-date", &input.now_s.to_string());
+    xml.verbatim(&configuration(input)).verbatim("\n");
+    xml.open("status");
+    for node in &input.nodes {
+        node_state(node, input, &mut xml);
+    }
+    xml.finish()
+}
+
+/// The configuration, with the nodes that are no longer in it but not yet empty, and with what
+/// holds for this question only.
+fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
+    let mut retired = Writer::new();
+    for node in input.nodes.iter().filter(|node| node.retired) {
+        retired
+            .open("node")
+            .attribute("id", node.name)
+            .attribute("uname", node.name)
+            .close();
+    }
+    let mut text = Cow::Borrowed(input.configuration);
+    append(&mut text, "nodes", &retired.finish());
+    if !input.live_migration {
+        append(&mut text, "crm_config", NO_LIVE_MIGRATION);
+    }
+    text
+}
+
+/// Puts elements at the end of a section of the configuration.
+fn append(text: &mut Cow<'_, str>, section: &str, elements: &str) {
+    if elements.is_empty() {
+        return;
+    }
+    let end = format!("</{section}>");
+    if let Some(at) = text.find(&end) {
+        text.to_mut().insert_str(at, elements);
+    } else {
+        let full = format!("<{section}>{elements}{end}");
+        *text = Cow::Owned(text.replacen(&format!("<{section}/>"), &full, 1));
+    }
+}
+
+fn node_state(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>) {
+    let (member, process, join, expected) = match node.state {
+        NodeState::Online => ("true", "online", "member", "member"),
+        NodeState::Lost => ("false", "offline", "down", "member"),
+        NodeState::Safe => ("false", "offline", "down", "down"),
+        NodeState::Unknown => ("true", "offline", "down", "down"),
+    };
+    xml.open("node_state").attributes([
+        ("id", node.name),
+        ("uname", node.name),
+        ("in_ccm", member),
+        ("crmd", process),
+        ("join", join),
+        ("expected", expected),
+    ]);
+    transient_attributes(node, input, xml);
+    if node.state != NodeState::Safe {
+        xml.open("lrm").attribute("id", node.name);
+        xml.open("lrm_resources");
+        for (resource, records) in node.history.resources() {
+            let failure = input
+                .failures
+                .get(&(node.name.to_owned(), resource.to_owned()));
+            let named = input.services.contains(base_name(resource));
+            let cleaned_up = failure.and_then(|facts| facts.disbelieved);
+            let mut records: Vec<&Record> = history::each(records).collect();
+            if let Some(last) = cleaned_up.filter(|_| node.state == NodeState::Online) {
+                disbelieve(&mut records, last, named);
+            }
+            lrm_resource(node.name, resource, &records, failure, input.now_s, xml);
+        }
+        xml.close();
+        xml.close();
+    }
+    xml.close();
+}
+
+/// Leaves out what a clean-up says not to believe: see `cleanup.rs`.
+fn disbelieve(records: &mut Vec<&Record>, last: u32, named: bool) {
+    let newer = |record: &Record| record.state == RecordState::Pending || record.call_id > last;
+    let failed_stop = |record: &Record| record.operation.action == "stop" && record.failed();
+    if named {
+        records.retain(|record| newer(record));
+    } else if records.iter().any(|record| !failed_stop(record)) {
+        records.retain(|record| newer(record) || !failed_stop(record));
+    }
+}
+
+fn transient_attributes(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>) {
+    let mut attributes: Vec<(String, String)> = Vec::new();
+    let flags = [
+        ("standby", node.standby || node.retired),
+        ("maintenance", node.maintenance),
+        (
+            "terminate",
+            node.terminate && node.state == NodeState::Online,
+        ),
+    ];
+    for (name, _) in flags.into_iter().filter(|(_, on)| *on) {
+        attributes.push((name.into(), "true".into()));
+    }
+    let told = node.attributes.iter();
+    attributes.extend(told.map(|(name, value)| (name.clone(), value.clone())));
+    let own = (node.name.to_owned(), String::new())..;
+    for ((_, resource), facts) in input
+        .failures
+        .range(own)
+        .take_while(|((assembly, _), _)| assembly == node.name)
+    {
+        for (operation, count) in &facts.counts {
+            if count.count > 0 {
+                let value = if count.count >= 1_000_000 {
+                    "INFINITY".to_owned()
+                } else {
+                    count.count.to_string()
+                };
+                attributes.push((format!("fail-count-{resource}#{operation}"), value));
+            }
+            attributes.push((
+                format!("last-failure-{resource}#{operation}"),
+                count.last_failure.to_string(),
+            ));
+        }
+    }
+    if attributes.is_empty() {
+        return;
+    }
+    xml.open("transient_attributes").attribute("id", node.name);
+    xml.open("instance_attributes")
+        .attribute("id", &format!("status-{}", node.name));
+    for (name, value) in &attributes {
+        xml.open("nvpair")
+            .attribute("id", &format!("status-{}-{name}", node.name))
+            .attribute("name", name)
+            .attribute("value", value)
+            .close();
+    }
+    xml.close();
+    xml.close();
+}
+
+fn lrm_resource(
+    node: &str,
+    resource: &str,
+    records: &[&Record],
+    failure: Option<&FailureFacts>,
+    now_s: i64,
+    xml: &mut Writer<'_>,
+) {
+    let last_failure = failure.and_then(|facts| facts.last.as_ref());
+    let Some(any) = records.first() else {
+        return;
+    };
+    let provider = Some(&*any.operation.provider).filter(|provider| !provider.is_empty());
+    xml.open("lrm_resource")
+        .attribute("id", resource)
+        .attribute("class", &any.operation.class)
+        .optional("provider", provider)
+        .attribute("type", &any.operation.kind);
+
+    // A reload that went well says nothing about the role: it only changes the parameters by which
+    // the resource runs.
+    let reload = |record: &Record| record.operation.action == "reload-agent" && !record.failed();
+    let single = |record: &Record| {
+        record.operation.interval_ms == 0
+            && !reload(record)
+            && !matches!(
+                record.operation.action.as_str(),
+                "notify" | "migrate_to" | "migrate_from" | "meta-data"
+            )
+    };
+    let in_state = |state: RecordState| {
+        records
+            .iter()
+            .copied()
+            .filter(move |record| record.state == state)
+    };
+    let complete = || in_state(RecordState::Complete);
+    if let Some(last) = complete()
+        .filter(|record| single(record))
+        .max_by_key(|record| record.call_id)
+    {
+        let newer = complete().find(|record| reload(record) && record.call_id > last.call_id);
+        let mut last = last.clone();
+        if let Some(reload) = newer {
+            last.operation
+                .parameters
+                .clone_from(&reload.operation.parameters);
+            last.operation
+                .annotations
+                .clone_from(&reload.operation.annotations);
+        }
+        entry(node, &format!("{resource}_last_0"), &last, None, xml);
+    }
+    for record in complete().filter(|record| !single(record)) {
+        let operation = &record.operation;
+        // A failed recurring operation is known as the last failure only, a notification says
+        // nothing about the state.
+        if operation.action.starts_with("migrate_")
+            || (operation.interval_ms > 0 && !record.failed())
+        {
+            entry(node, &operation_key(record), record, None, xml);
+        }
+    }
+    // What is under way is under way now: by its own time it might be older than a failure, or have
+    // expired, and would not count.
+    for record in in_state(RecordState::Pending) {
+        let id = match record.operation.interval_ms {
+            0 => format!("{resource}_pending_{}", record.operation.action),
+            _ => operation_key(record),
+        };
+        entry(node, &id, record, Some(now_s + 1), xml);
+    }
+    if let (Some(record), Some(facts)) = (last_failure, failure) {
+        let counted = format!(
+            "{}_{}",
+            record.operation.action, record.operation.interval_ms
+        );
+        let when = facts.counts.get(&counted).map(|count| count.last_failure);
+        entry(
+            node,
+            &format!("{resource}_last_failure_0"),
+            record,
+            when,
+            xml,
+        );
+    }
+    xml.close();
+}
+
+/// `RESOURCE_ACTION_INTERVAL`.
+fn operation_key(record: &Record) -> String {
+    format!(
+        "{}_{}_{}",
+        record.operation.resource, record.operation.action, record.operation.interval_ms
+    )
+}
+
+/// One history entry (05 §18.5). `when`: epoch seconds of the host, for failures, so that their
+/// expiry does not hang on a guest's clock, and for what is under way.
+fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, xml: &mut Writer<'_>) {
+    let operation = &record.operation;
+    let pending = record.state == RecordState::Pending;
+    let key = match TransitionKey::parse(&operation.id) {
+        Some(_) => operation.id.clone(),
+        None => TransitionKey {
+            action: 0,
+            transition: 0,
+            expected_rc: record.expected_rc(),
+            uuid: dispatcher_uuid(0),
+        }
+        .to_string(),
+    };
+    let (status, rc, call_id) = if pending {
+        (-1, RC_PENDING, -1)
+    } else {
+        (record.status, record.rc, i64::from(record.call_id))
+    };
+    // A reload that failed is recorded as what it amounts to: the resource is not as it should be.
+    let action = match operation.action.as_str() {
+        "reload-agent" => "monitor",
+        other => other,
+    };
+    let operation_key = format!("{}_{action}_{}", operation.resource, operation.interval_ms);
+    let change = if record.last_rc_change > 0 {
+        record.last_rc_change
+    } else {
+        record.started
+    };
+    let change = when.unwrap_or_else(|| i64::try_from(change / 1_000_000).unwrap_or(0));
+    xml.open("lrm_rsc_op")
+        .attribute("id", id)
+        .attribute("operation_key", &operation_key)
+        .attribute("operation", action)
+        .attribute("crm-debug-origin", "dpe")
+        .attribute("crm_feature_set", FEATURE_SET)
+        .attribute("transition-key", &key)
+        .attribute("transition-magic", &format!("{status}:{rc};{key}"))
+        .attribute("exit-reason", &record.exit_reason)
+        .attribute("on_node", node)
+        .attribute("call-id", &call_id.to_string())
+        .attribute("rc-code", &rc.to_string())
+        .attribute("op-status", &status.to_string())
+        .attribute("interval", &operation.interval_ms.to_string())
+        .attribute("last-rc-change", &change.to_string())
+        .attribute("exec-time", &record.exec_ms.to_string())
+        .attribute("queue-time", &record.queue_ms.to_string());
+    for name in [MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST] {
+        let value = operation.annotations.get(name).map(String::as_str);
+        xml.optional(name, value);
+    }
+    // Of operations once only: a recurring one with other parameters is simply begun anew.
+    if let Some(names) = operation
+        .annotations
+        .get(FORCE_RESTART)
+        .filter(|_| operation.interval_ms == 0)
+    {
+        let forces = |name: &str| names.split_ascii_whitespace().any(|known| known == name);
+        let parameters = operation
+            .parameters
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let digest = policy_engine::parameters_digest(parameters.filter(|(name, _)| forces(name)));
+        xml.attribute(FORCE_RESTART, names)
+            .attribute("op-restart-digest", &digest);
+    }
+    xml.close();
+}

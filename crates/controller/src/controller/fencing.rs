@@ -1,0 +1,404 @@
+//! Making an assembly safe, by the mode that its document says.
+//!
+//! ```text
+//!                 lease ────▶ waiting until lease + stops + drift + reboot are over ─┐
+//!  demanded ──┬── unit, agent ─▶ requested ──▶ result ───────────────────────────────┼──▶ safe
+//!             │                     ▲  failed, no answer: pause                      │
+//!             └── manager ────▶ waiting for ConfirmFenced ───────────────────────────┘
+//!                 none: safe at once if lost; cannot be done if it is online
+//! ```
+//!
+//! Fencing belongs to the assembly, not to the transition that demanded it: when the world changes
+//! meanwhile, the next graph demands the same, and finds it under way.
+
+use super::Controller;
+use super::liveness::{Life, safe_after};
+use crate::machines::facts::{AssemblyFacts, Told};
+use crate::vocabulary::{
+    Effect, FenceDevice, FenceRequest, Fencing, Kind, MS, Refusal, SECOND, Sabotage, Time,
+};
+
+/// First pause after a failed attempt; doubled by each further one. Microseconds.
+const FIRST_PAUSE_US: u64 = 2 * SECOND;
+/// Longest pause between attempts. Microseconds.
+const LONGEST_PAUSE_US: u64 = 300 * SECOND;
+
+/// Fencing under way.
+#[derive(Debug)]
+pub(crate) struct Fence {
+    pub phase: Phase,
+    /// It was begun because the assembly was lost, not because it has to be restarted.
+    pub lost: bool,
+    /// Start the assembly again afterwards.
+    pub reboot: bool,
+    pub reason: String,
+    /// Attempts that failed.
+    pub failed: u32,
+    /// Number of its first attempt with a device; 0: none yet.
+    first_attempt: u64,
+}
+
+/// What fencing waits for. Times are boot time, µs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The end of the lease, and of what may follow it.
+    Lease { until_us: u64 },
+    /// The shell's answer.
+    Requested { attempt: u64, until_us: u64 },
+    /// The next attempt.
+    Pause { until_us: u64 },
+    /// A person, or the cloud manager.
+    Manager,
+}
+
+impl Fence {
+    /// Goes on although the assembly's agent is back.
+    pub(crate) fn outlives_return(&self) -> bool {
+        !self.lost || matches!(self.phase, Phase::Requested { .. })
+    }
+
+    /// Cannot end without somebody's help, as far as one can see.
+    pub(crate) fn stuck(&self) -> bool {
+        self.phase == Phase::Manager
+            || (self.failed >= 3 && matches!(self.phase, Phase::Pause { .. }))
+    }
+}
+
+impl Controller {
+    /// Makes an assembly safe. `true`: it is.
+    pub(crate) fn fence(&mut self, now: Time, name: &str, reboot: bool, reason: &str) -> bool {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return true;
+        };
+        if assembly.life == Life::Safe {
+            return true;
+        }
+        if assembly.fence.is_none() {
+            let lost = !matches!(assembly.life, Life::Online | Life::Missed);
+            let fence = Fence {
+                phase: Phase::Manager,
+                lost,
+                reboot,
+                reason: reason.to_owned(),
+                failed: 0,
+                first_attempt: 0,
+            };
+            assembly.fence = Some(fence);
+            if self.store.assembly(name).told != Told::Fencing {
+                self.store.assembly_mut(name).told = Told::Fencing;
+                let mode = self
+                    .assemblies
+                    .get(name)
+                    .map_or("", |assembly| assembly.spec.fencing.word());
+                self.event(
+                    now,
+                    Kind::AssemblyFencingRequested,
+                    name,
+                    "",
+                    "fencing",
+                    reason,
+                    &[("mode", mode)],
+                );
+            }
+            self.attempt(now, name);
+        }
+        self.assemblies
+            .get(name)
+            .is_some_and(|assembly| assembly.life == Life::Safe)
+    }
+
+    /// Begins an attempt.
+    fn attempt(&mut self, now: Time, name: &str) {
+        let facts = self.store.assembly(name);
+        let lease_over_us = self.lease_over_us(now, name, &facts);
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        let Some(fence) = &mut assembly.fence else {
+            return;
+        };
+        match &assembly.spec.fencing {
+            Fencing::Lease if facts.unleased => {
+                fence.phase = Phase::Manager;
+                let reason = "its agent may run services without a lease, so waiting does not make it safe: when it is down, say so \
+                              with ConfirmFenced (cpectl confirm-fenced)";
+                self.event(
+                    now,
+                    Kind::AssemblyFencingFailed,
+                    name,
+                    "",
+                    "fencing",
+                    reason,
+                    &[],
+                );
+            }
+            Fencing::Lease => {
+                fence.phase = Phase::Lease {
+                    until_us: lease_over_us,
+                };
+                self.age_fence(now, name);
+            }
+            Fencing::Device(device) => {
+                self.fence_attempts += 1;
+                if fence.first_attempt == 0 {
+                    fence.first_attempt = self.fence_attempts;
+                }
+                let until_us = now.boottime_us + u64::from(assembly.spec.fencing_timeout_ms) * MS;
+                fence.phase = Phase::Requested {
+                    attempt: self.fence_attempts,
+                    until_us,
+                };
+                let request = FenceRequest {
+                    assembly: name.to_owned(),
+                    attempt: self.fence_attempts,
+                    device: device.clone(),
+                    reboot: fence.reboot,
+                    timeout_ms: assembly.spec.fencing_timeout_ms,
+                };
+                self.effects.push(Effect::Fence(request));
+            }
+            Fencing::Manager => fence.phase = Phase::Manager,
+            Fencing::None if fence.lost => {
+                self.made_safe(
+                    now,
+                    name,
+                    "a lost heartbeat counts as down (fencing mode none, which is unsafe)",
+                );
+            }
+            Fencing::None => self.attempt_failed(
+                now,
+                name,
+                "fencing mode none cannot restart an assembly that is online",
+            ),
+        }
+    }
+
+    /// Boot time after which an assembly under lease is safe, µs.
+    fn lease_over_us(&self, now: Time, name: &str, facts: &AssemblyFacts) -> u64 {
+        let lease_until_us = self
+            .assemblies
+            .get(name)
+            .map_or(0, |assembly| assembly.lease_until_us);
+        if self.makes(Sabotage::SkipLeaseWait) {
+            now.boottime_us
+        } else if self.makes(Sabotage::NoMargins) {
+            lease_until_us
+        } else {
+            safe_after(lease_until_us, facts.lease_ms, facts.stop_timeout_ms)
+        }
+    }
+
+    /// Boot time at which fencing goes on by itself.
+    pub(crate) fn fence_deadline(&self, name: &str) -> Option<u64> {
+        match self.assemblies.get(name)?.fence.as_ref()?.phase {
+            Phase::Lease { until_us }
+            | Phase::Requested { until_us, .. }
+            | Phase::Pause { until_us } => Some(until_us),
+            Phase::Manager => None,
+        }
+    }
+
+    pub(crate) fn age_fence(&mut self, now: Time, name: &str) {
+        if self
+            .fence_deadline(name)
+            .is_none_or(|deadline| deadline > now.boottime_us)
+        {
+            return;
+        }
+        let Some(assembly) = self.assemblies.get(name) else {
+            return;
+        };
+        let Some(fence) = &assembly.fence else { return };
+        match fence.phase {
+            Phase::Lease { .. } => {
+                self.made_safe(now, name, "its lease and everything after it are over")
+            }
+            Phase::Requested { .. } => {
+                let reason = format!("no result within {} ms", assembly.spec.fencing_timeout_ms);
+                self.attempt_failed(now, name, &reason);
+            }
+            Phase::Pause { .. } => self.attempt(now, name),
+            Phase::Manager => {}
+        }
+    }
+
+    /// The shell's answer. A late success of an earlier attempt counts too: nothing that ran when
+    /// it was asked runs any more, and an assembly that is being fenced gets nothing to do.
+    pub(crate) fn fencing_result(
+        &mut self,
+        now: Time,
+        name: &str,
+        attempt: u64,
+        result: Result<(), String>,
+    ) {
+        let Some(fence) = self
+            .assemblies
+            .get(name)
+            .and_then(|assembly| assembly.fence.as_ref())
+        else {
+            return;
+        };
+        let current =
+            matches!(fence.phase, Phase::Requested { attempt: own, .. } if own == attempt);
+        match result {
+            Ok(()) if fence.first_attempt > 0 && attempt >= fence.first_attempt => {
+                self.made_safe(now, name, "its fencing succeeded")
+            }
+            Err(reason) if current => self.attempt_failed(now, name, &reason),
+            _ => {}
+        }
+    }
+
+    fn attempt_failed(&mut self, now: Time, name: &str, reason: &str) {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        let Some(fence) = &mut assembly.fence else {
+            return;
+        };
+        fence.failed += 1;
+        let pause_us = (FIRST_PAUSE_US << (fence.failed - 1).min(10)).min(LONGEST_PAUSE_US);
+        let attempts = fence.failed.to_string();
+        // Its agent is back, and the device did nothing: it is as it was.
+        if fence.lost && assembly.connected {
+            assembly.fence = None;
+            self.event(
+                now,
+                Kind::AssemblyFencingFailed,
+                name,
+                "",
+                "online",
+                reason,
+                &[("attempts", &attempts)],
+            );
+            self.reconnect(name);
+            if let Some(assembly) = self.assemblies.get_mut(name) {
+                assembly.life = Life::Lost;
+            }
+            self.world_changed(&format!("assembly {name} came back"));
+            return;
+        }
+        fence.phase = Phase::Pause {
+            until_us: now.boottime_us + pause_us,
+        };
+        let pause = (pause_us / SECOND).to_string();
+        self.event(
+            now,
+            Kind::AssemblyFencingFailed,
+            name,
+            "",
+            "fencing",
+            reason,
+            &[("attempts", &attempts), ("next_attempt_after_s", &pause)],
+        );
+    }
+
+    /// Nothing of ours runs there any more.
+    pub(crate) fn made_safe(&mut self, now: Time, name: &str, reason: &str) {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        assembly.fence = None;
+        assembly.life = Life::Safe;
+        self.services_gone(now, name, "was fenced");
+        self.forget_life(name);
+        let facts = self.store.assembly_mut(name);
+        facts.safe = true;
+        facts.told = Told::Safe;
+        facts.unleased = false;
+        facts.lease_ms = 0;
+        self.event(
+            now,
+            Kind::AssemblyFencingSucceeded,
+            name,
+            "",
+            "offline",
+            reason,
+            &[],
+        );
+        self.actions_lost(name, "its assembly was fenced");
+        // Whatever comes back is asked for everything anew.
+        self.reconnect(name);
+        // A transition that waited for this goes on as it was planned.
+        if !self.fencing_ended(name, true) {
+            self.world_changed(&format!("assembly {name} is safe"));
+        }
+    }
+
+    /// Lets go of the fencing of an assembly that cannot be fenced and answers (mode `none`): a
+    /// person has cleaned up, so what failed there is looked at anew.
+    pub(crate) fn give_fencing_up(&mut self, now: Time, name: &str) {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        let hopeless = assembly.spec.fencing == Fencing::None
+            && assembly.connected
+            && assembly.fence.as_ref().is_some_and(|fence| !fence.lost);
+        if !hopeless {
+            return;
+        }
+        assembly.fence = None;
+        let facts = self.store.assembly_mut(name);
+        (facts.told, facts.restart) = (Told::Online, None);
+        let reason = "its failures were cleaned up";
+        self.event(
+            now,
+            Kind::AssemblyRecovered,
+            name,
+            "",
+            "online",
+            reason,
+            &[],
+        );
+        self.fencing_ended(name, false);
+    }
+
+    /// ConfirmFenced: a person vouches for it.
+    pub(crate) fn confirm_fenced(&mut self, now: Time, name: &str) -> Result<(), Refusal> {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return Err(self.no_assembly(name));
+        };
+        match assembly.life {
+            Life::Safe => Ok(()),
+            Life::Lost => {
+                self.made_safe(now, name, "confirmed from outside");
+                Ok(())
+            }
+            Life::Online | Life::Missed if assembly.fence.is_some() && !assembly.connected => {
+                self.made_safe(now, name, "confirmed from outside");
+                Ok(())
+            }
+            Life::Unknown { .. } => Err(Refusal::NotReady(format!(
+                "assembly \"{name}\" may still appear: confirm once it counts as lost, or wait for it"
+            ))),
+            Life::Online | Life::Missed => Err(Refusal::NotReady(format!(
+                "assembly \"{name}\" answers, so it is not down: confirm only what is known to be down"
+            ))),
+        }
+    }
+
+    /// What a device does, in a word, for people.
+    pub(crate) fn fence_phase_text(&self, fence: &Fence, device: &Fencing, now: Time) -> String {
+        let left_s = |until_us: u64| until_us.saturating_sub(now.boottime_us).div_ceil(SECOND);
+        match (&fence.phase, device) {
+            (Phase::Lease { until_us }, _) => {
+                format!("waiting {} s for the end of its lease", left_s(*until_us))
+            }
+            (Phase::Requested { .. }, Fencing::Device(FenceDevice::Unit { unit })) => {
+                format!("restarting {unit}")
+            }
+            (Phase::Requested { .. }, Fencing::Device(FenceDevice::Agent { agent, .. })) => {
+                format!("running {agent}")
+            }
+            (Phase::Requested { .. }, _) => "being fenced".into(),
+            (Phase::Pause { until_us }, _) => {
+                format!(
+                    "{} attempts failed, the next in {} s",
+                    fence.failed,
+                    left_s(*until_us)
+                )
+            }
+            (Phase::Manager, _) => "waiting for ConfirmFenced (cpectl confirm-fenced)".into(),
+        }
+    }
+}

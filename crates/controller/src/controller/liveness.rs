@@ -1,0 +1,470 @@
+//! Whether assemblies are alive: connections, heartbeats, leases, and what their loss means.
+
+use super::Controller;
+use super::attributes::NodeAttributes;
+use super::fencing::{Fence, Phase};
+use crate::machines::facts::Told;
+use crate::machines::history::History;
+use crate::vocabulary::{
+    AssemblySpec, Attributes, Connect, Effect, Fencing, Hello, Kind, MS, Record, SECOND, Time,
+};
+
+/// Added to a lease for clocks that drift apart: one part in so many. Real clocks drift a hundred
+/// times less.
+const DRIFT_DIVISOR: u64 = 50;
+/// What a guest that reboots because its services would not stop may take until nothing of it runs
+/// any more. Microseconds.
+const REBOOT_MARGIN_US: u64 = 15 * SECOND;
+/// Heartbeats are called late after this many intervals (in halves).
+const LATE_HALF_INTERVALS: u64 = 5;
+
+/// Where an assembly is in its life: see the crate's documentation. Being fenced is apart from it:
+/// see [`Fence`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Not heard of since the start. Until then (boot time, µs) it may appear.
+    Unknown { until_us: u64 },
+    /// Its agent is heard.
+    Online,
+    /// Its heartbeats are late.
+    Missed,
+    /// Given up, not safe.
+    Lost,
+    /// Nothing of ours can run there.
+    Safe,
+}
+
+/// An assembly as it is now.
+#[derive(Debug)]
+pub(crate) struct Assembly {
+    pub spec: AssemblySpec,
+    pub life: Life,
+    /// A stream is up and Hello was answered.
+    pub connected: bool,
+    pub hello: Hello,
+    /// Boot time when it was last heard, µs.
+    pub heard_us: u64,
+    /// Its silence was excused because this controller did not listen; until it is heard again.
+    pub excused: bool,
+    /// Wall clock when it was last heard, µs; 0: never.
+    pub heard_wall_us: u64,
+    /// Boot time until which its agent may hold a lease, µs.
+    pub lease_until_us: u64,
+    /// Boot time at which a lease by the agent's earlier settings is over, µs.
+    pub old_lease_ends_us: u64,
+    /// What was last sent to the shell.
+    pub told: Option<Connect>,
+    pub history: History,
+    pub attributes: NodeAttributes,
+    pub fence: Option<Fence>,
+}
+
+impl Assembly {
+    /// Its services are managed: it is online, known, and not to be fenced.
+    pub(crate) fn usable(&self) -> bool {
+        matches!(self.life, Life::Online | Life::Missed) && self.fence.is_none()
+    }
+
+    /// Operations can be sent to it.
+    pub(crate) fn reachable(&self) -> bool {
+        self.usable() && self.connected
+    }
+}
+
+/// Boot time after which an agent whose lease ends at `lease_until_us` has stopped its services or
+/// rebooted its guest: the lease by the slowest clock, the longest stop, the reboot.
+pub(crate) fn safe_after(lease_until_us: u64, lease_ms: u32, stop_timeout_ms: u32) -> u64 {
+    let counted = u64::from(lease_ms) * MS + u64::from(stop_timeout_ms) * MS;
+    lease_until_us + u64::from(stop_timeout_ms) * MS + counted / DRIFT_DIVISOR + REBOOT_MARGIN_US
+}
+
+impl Controller {
+    /// Brings an assembly in, or takes its changed specification over.
+    pub(crate) fn adopt_assembly(&mut self, now: Time, name: &str, spec: AssemblySpec) {
+        if let Some(assembly) = self.assemblies.get_mut(name) {
+            assembly.spec = spec;
+            self.connect(name);
+            return;
+        }
+        let facts = self.store.assembly(name);
+        let settings = self.settings();
+        // An assembly that cannot be reached never got anything to do.
+        let life = if facts.safe || spec.address.is_none() {
+            Life::Safe
+        } else {
+            let grace_ms = settings
+                .heartbeat_timeout_ms
+                .max(settings.lease_ms)
+                .max(facts.lease_ms);
+            Life::Unknown {
+                until_us: now.boottime_us + u64::from(grace_ms) * MS,
+            }
+        };
+        // An older DPE may have answered a heartbeat just now.
+        let lease_ms = if facts.lease_ms > 0 {
+            facts.lease_ms
+        } else {
+            settings.lease_ms
+        };
+        let assembly = Assembly {
+            spec,
+            life,
+            connected: false,
+            hello: Hello::default(),
+            heard_us: now.boottime_us,
+            excused: false,
+            heard_wall_us: 0,
+            lease_until_us: now.boottime_us + u64::from(lease_ms) * MS,
+            old_lease_ends_us: now.boottime_us,
+            told: None,
+            history: History::default(),
+            attributes: NodeAttributes::default(),
+            fence: None,
+        };
+        self.assemblies.insert(name.to_owned(), assembly);
+        self.connect(name);
+    }
+
+    /// Has the shell connect with the settings in force, if it does not do so already.
+    pub(crate) fn connect(&mut self, name: &str) {
+        let settings = self.settings();
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        if assembly.spec.address.is_none() {
+            if assembly.told.take().is_some() {
+                self.effects.push(Effect::Disconnect {
+                    assembly: name.to_owned(),
+                });
+            }
+            return;
+        }
+        let lease_ms = if assembly.spec.fencing == Fencing::Lease {
+            settings.lease_ms
+        } else {
+            0
+        };
+        let connect = Connect {
+            assembly: name.to_owned(),
+            address: assembly.spec.address.clone(),
+            epoch: self.store.epoch,
+            deployment: self.name.clone(),
+            heartbeat_interval_ms: settings.heartbeat_interval_ms,
+            lease_ms,
+            stop_timeout_ms: settings.stop_timeout_ms,
+        };
+        if assembly.told.as_ref() == Some(&connect) {
+            return;
+        }
+        assembly.connected = false;
+        let facts = self.store.assembly_mut(name);
+        facts.lease_ms = facts.lease_ms.max(lease_ms);
+        facts.stop_timeout_ms = facts.stop_timeout_ms.max(connect.stop_timeout_ms);
+        facts.unleased |= lease_ms == 0;
+        assembly.told = Some(connect.clone());
+        self.effects.push(Effect::Connect(connect));
+    }
+
+    /// Has the shell connect anew, so that the agent's whole truth is heard again.
+    pub(crate) fn reconnect(&mut self, name: &str) {
+        if let Some(assembly) = self.assemblies.get_mut(name) {
+            assembly.told = None;
+            assembly.connected = false;
+        }
+        self.connect(name);
+    }
+
+    pub(crate) fn agent_connected(
+        &mut self,
+        now: Time,
+        name: &str,
+        hello: Hello,
+        history: Vec<Record>,
+        attributes: Attributes,
+    ) {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            self.effects.push(Effect::Disconnect {
+                assembly: name.to_owned(),
+            });
+            return;
+        };
+        let Some(told) = assembly.told.clone() else {
+            return;
+        };
+        let facts = self.store.assembly(name);
+        let rebooted = !facts.boot_id.is_empty() && facts.boot_id != hello.boot_id;
+        assembly.connected = true;
+        assembly.heard_us = now.boottime_us;
+        assembly.excused = false;
+        assembly.heard_wall_us = now.wall_us;
+        assembly.hello = hello;
+        // What a lost assembly's fencing was for is over when its agent is back; a device that was
+        // asked will do its work anyway, and an assembly that is fenced for another reason stays
+        // so.
+        let keeps_fence = assembly
+            .fence
+            .as_ref()
+            .is_some_and(|fence| fence.outlives_return());
+        if keeps_fence {
+            let requested = assembly
+                .fence
+                .as_ref()
+                .is_some_and(|fence| matches!(fence.phase, Phase::Requested { .. }));
+            if rebooted && !requested {
+                self.made_safe(now, name, "its guest was rebooted");
+            } else if matches!(assembly.life, Life::Online | Life::Missed) {
+                self.take_history(now, name, history);
+                self.take_attributes(now, name, attributes);
+            }
+            return;
+        }
+        assembly.fence = None;
+        let was = std::mem::replace(&mut assembly.life, Life::Online);
+        // An agent without a lease begins one when it gets the Hello, which was before now; a
+        // longer one of the past may still run.
+        assembly.lease_until_us = assembly
+            .lease_until_us
+            .max(now.boottime_us + u64::from(told.lease_ms) * MS);
+        assembly.old_lease_ends_us = now.boottime_us + u64::from(facts.lease_ms) * MS;
+        let boot_id = assembly.hello.boot_id.clone();
+        if rebooted {
+            self.forget_boot(name);
+            if matches!(was, Life::Online | Life::Missed | Life::Unknown { .. })
+                && facts.told != Told::Safe
+            {
+                self.event(
+                    now,
+                    Kind::AssemblyLost,
+                    name,
+                    "",
+                    "offline",
+                    "its guest was rebooted",
+                    &[],
+                );
+                self.assembly_failed(now, name, "its guest was rebooted");
+                self.services_gone(now, name, "was rebooted");
+            }
+        }
+        let fact = self.store.assembly_mut(name);
+        fact.safe = false;
+        fact.boot_id = boot_id;
+        fact.stop_timeout_ms = told.stop_timeout_ms;
+        fact.unleased = told.lease_ms == 0;
+        fact.told = Told::Online;
+        if matches!(facts.told, Told::Lost | Told::Fencing)
+            || (facts.told == Told::Missed && !rebooted)
+        {
+            let reason = if rebooted {
+                "its guest was rebooted, its agent answers"
+            } else {
+                "its agent answers again"
+            };
+            self.event(
+                now,
+                Kind::AssemblyRecovered,
+                name,
+                "",
+                "online",
+                reason,
+                &[],
+            );
+        } else if rebooted || matches!(facts.told, Told::Nothing | Told::Safe) {
+            self.event(
+                now,
+                Kind::AssemblyOnline,
+                name,
+                "",
+                "online",
+                "its agent answers",
+                &[],
+            );
+        }
+        // Of the same boot its history is the truth, even if it was thought to be down: what runs
+        // there is seen to run.
+        self.take_history(now, name, history);
+        self.take_attributes(now, name, attributes);
+        self.world_changed(&format!("assembly {name} is online"));
+    }
+
+    pub(crate) fn agent_disconnected(&mut self, name: &str) {
+        if let Some(assembly) = self.assemblies.get_mut(name) {
+            assembly.connected = false;
+        }
+    }
+
+    pub(crate) fn heartbeat(&mut self, now: Time, name: &str, stamp_us: u64) {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        if !assembly.connected {
+            return;
+        }
+        assembly.heard_us = now.boottime_us;
+        assembly.excused = false;
+        assembly.heard_wall_us = now.wall_us;
+        if assembly.life == Life::Missed {
+            assembly.life = Life::Online;
+            self.store.assembly_mut(name).told = Told::Online;
+            self.event(
+                now,
+                Kind::AssemblyRecovered,
+                name,
+                "",
+                "online",
+                "its heartbeats come again",
+                &[],
+            );
+        }
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        // Who is to be made safe gets no new lease.
+        if !assembly.usable() {
+            return;
+        }
+        let lease_ms = assembly.told.as_ref().map_or(0, |told| told.lease_ms);
+        assembly.lease_until_us = assembly
+            .lease_until_us
+            .max(now.boottime_us + u64::from(lease_ms) * MS);
+        self.effects.push(Effect::Renew {
+            assembly: name.to_owned(),
+            stamp_us,
+        });
+        // A lease that the document has shortened is no longer to be reckoned with once the last
+        // long one is over.
+        let longest_ms = self
+            .store
+            .assemblies
+            .get(name)
+            .map_or(0, |facts| facts.lease_ms);
+        if longest_ms > lease_ms && now.boottime_us >= assembly.old_lease_ends_us {
+            self.store.assembly_mut(name).lease_ms = lease_ms;
+        }
+    }
+
+    /// Boot time at which an assembly's life goes on by itself.
+    pub(crate) fn life_deadline(&self, name: &str) -> Option<u64> {
+        let assembly = self.assemblies.get(name)?;
+        let settings = self.settings();
+        let timeout = u64::from(settings.heartbeat_timeout_ms) * MS;
+        let late =
+            (u64::from(settings.heartbeat_interval_ms) * MS * LATE_HALF_INTERVALS / 2).min(timeout);
+        match assembly.life {
+            Life::Unknown { until_us } => Some(until_us),
+            Life::Online => Some(assembly.heard_us + late),
+            Life::Missed => Some(assembly.heard_us + timeout),
+            Life::Lost | Life::Safe => None,
+        }
+    }
+
+    /// Lets time pass for every assembly.
+    pub(crate) fn age_assemblies(&mut self, now: Time) {
+        let names: Vec<String> = self.assemblies.keys().cloned().collect();
+        for name in names {
+            // Late and then lost may both be due.
+            for _ in 0..2 {
+                if self
+                    .life_deadline(&name)
+                    .is_some_and(|deadline| deadline <= now.boottime_us)
+                {
+                    self.age(now, &name);
+                }
+            }
+            self.age_fence(now, &name);
+        }
+    }
+
+    fn age(&mut self, now: Time, name: &str) {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        match assembly.life {
+            Life::Online => {
+                assembly.life = Life::Missed;
+                let silent_ms = (now.boottime_us.saturating_sub(assembly.heard_us)) / MS;
+                self.store.assembly_mut(name).told = Told::Missed;
+                let reason = format!("no heartbeat for {silent_ms} ms");
+                self.event(
+                    now,
+                    Kind::AssemblyHeartbeatMissed,
+                    name,
+                    "",
+                    "missed",
+                    &reason,
+                    &[],
+                );
+            }
+            Life::Missed => {
+                let silent_ms = (now.boottime_us.saturating_sub(assembly.heard_us)) / MS;
+                self.lose(now, name, &format!("no heartbeat for {silent_ms} ms"));
+            }
+            Life::Unknown { .. } => self.lose(
+                now,
+                name,
+                "its agent was not heard of since this DPE started",
+            ),
+            Life::Lost | Life::Safe => {}
+        }
+    }
+
+    /// Gives an assembly up. It is not safe by that.
+    fn lose(&mut self, now: Time, name: &str, reason: &str) {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        assembly.life = Life::Lost;
+        assembly.connected = false;
+        let never = self.store.assembly(name).told == Told::Nothing;
+        if !matches!(self.store.assembly(name).told, Told::Lost | Told::Fencing) {
+            self.store.assembly_mut(name).told = Told::Lost;
+            self.event(now, Kind::AssemblyLost, name, "", "lost", reason, &[]);
+            if !never {
+                self.assembly_failed(now, name, reason);
+            }
+        }
+        self.services_gone(now, name, "is lost");
+        self.actions_lost(name, "its assembly is lost");
+        // A stream over which nothing comes is given up: a new one tells when the agent is back.
+        self.reconnect(name);
+        self.world_changed(&format!("assembly {name} is lost"));
+    }
+
+    /// What belonged to a boot of a guest that is over: its history, its attributes and everything
+    /// about its failures.
+    pub(crate) fn forget_boot(&mut self, name: &str) {
+        self.forget_life(name);
+        self.store.forget_failures(name, None);
+    }
+
+    /// What was before an assembly was made safe. Its guest may come back without a new boot and
+    /// tell its failures again: that they were counted stays noted.
+    pub(crate) fn forget_life(&mut self, name: &str) {
+        if let Some(assembly) = self.assemblies.get_mut(name) {
+            assembly.history.clear();
+            assembly.attributes = NodeAttributes::default();
+        }
+        let failures = self
+            .store
+            .failures
+            .keys()
+            .filter(|(assembly, _)| assembly == name);
+        for (_, resource) in failures.cloned().collect::<Vec<_>>() {
+            self.forget_failure(name, &resource);
+        }
+        self.store.assembly_mut(name).restart = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_assembly_under_lease_is_safe_only_after_lease_stop_drift_and_reboot() {
+        let after = safe_after(100 * SECOND, 10_000, 20_000);
+        assert_eq!(
+            after,
+            100 * SECOND + 20 * SECOND + 600 * MS + REBOOT_MARGIN_US
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! What an action of a graph is as an operation for a guest agent.
+
+use policy_engine::GraphAction;
+
+use super::Controller;
+use crate::vocabulary::{
+    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, TransitionKey, dispatcher_uuid,
+};
+
+impl Controller {
+    /// The operation that an action asks the agent of `node` for.
+    pub(crate) fn operation(
+        &self,
+        transition: u64,
+        action: &GraphAction,
+        task: &str,
+        node: &str,
+    ) -> Operation {
+        let identity = action.resource.as_ref();
+        let text = |value: Option<&policy_engine::model::Text>| {
+            value.map(ToString::to_string).unwrap_or_default()
+        };
+        let expected_rc = action
+            .attribute("CRM_meta_op_target_rc")
+            .and_then(|rc| rc.parse().ok())
+            .unwrap_or(0);
+        let uuid = dispatcher_uuid(self.store.epoch);
+        let mut operation = Operation {
+            id: TransitionKey {
+                action: action.id,
+                transition,
+                expected_rc,
+                uuid,
+            }
+            .to_string(),
+            resource: text(identity.map(|resource| &resource.id)),
+            class: text(identity.and_then(|resource| resource.class.as_ref())),
+            provider: text(identity.and_then(|resource| resource.provider.as_ref())),
+            kind: text(identity.and_then(|resource| resource.kind.as_ref())),
+            action: task.to_owned(),
+            interval_ms: number(action, "CRM_meta_interval"),
+            timeout_ms: number(action, "CRM_meta_timeout"),
+            ..Operation::default()
+        };
+        for (name, value) in action.attributes.iter().chain(&action.numbered_parameters) {
+            let (name, value) = (name.to_string(), value.to_string());
+            if name.starts_with("CRM_meta_") {
+                operation.meta.insert(name, value);
+            } else if name != "crm_feature_set" {
+                operation.parameters.insert(name, value);
+            }
+        }
+        operation
+            .annotations
+            .insert(OP_DIGEST.into(), policy_engine::operation_digest(action));
+        for (annotation, meta) in [
+            (MIGRATE_SOURCE, "CRM_meta_migrate_source"),
+            (MIGRATE_TARGET, "CRM_meta_migrate_target"),
+        ] {
+            if let Some(value) = action.attribute(meta) {
+                operation
+                    .annotations
+                    .insert(annotation.into(), value.to_owned());
+            }
+        }
+        // What runs must be stopped with the parameters that it runs with, whatever the document
+        // says by now.
+        if matches!(task, "stop" | "demote")
+            && let Some(assembly) = self.assemblies.get(node)
+            && let Some(running) = assembly.history.definition(&operation.resource)
+        {
+            operation
+                .parameters
+                .clone_from(&running.operation.parameters);
+        }
+        operation
+    }
+}
+
+/// An attribute that is a number of milliseconds; 0 if it is absent.
+pub(crate) fn number(action: &GraphAction, name: &str) -> u32 {
+    action
+        .attribute(name)
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,237 @@
+//! What would be done with a document, without doing it: the same engine on a copy of the state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cpe_status::{Plan, PlanAction, PlanBasis};
+use policy_engine::model::{NodeId, ResourceId, Role, Task};
+use policy_engine::{ActionKind, Cib, RunOptions, Schedule};
+
+use super::Controller;
+use super::cib::{self, Node, NodeState};
+use crate::machines::history::History;
+use crate::vocabulary::{Refusal, Spec, Time, goal};
+
+/// The question what a document would bring. As with [`Question`](crate::Question), a shell has it
+/// answered beside everything else.
+#[derive(Clone, Debug)]
+pub struct PlanQuestion {
+    cib: String,
+    now_s: i64,
+    /// Ids of the document's services.
+    services: Vec<String>,
+    /// All but what the policy engine says.
+    plan: Plan,
+}
+
+impl PlanQuestion {
+    /// Asks the policy engine. Pure.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidDocument`] if it cannot read what the document amounts to.
+    pub fn answer(self) -> Result<Plan, Refusal> {
+        let cib = Cib::parse_accepted(&self.cib)
+            .map_err(|error| Refusal::InvalidDocument(error.to_string()))?;
+        let schedule = policy_engine::schedule(&cib, self.now_s, RunOptions::default());
+        Ok(Plan {
+            actions: actions(&schedule),
+            blocked: blocked(&self.services, &schedule),
+            ..self.plan
+        })
+    }
+}
+
+impl Controller {
+    /// Asks what loading this document would bring, from what runs now; if nothing is loaded, as if
+    /// nothing ran and all agents answered.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidDocument`] with all problems; [`Refusal::NotReady`] while there are
+    /// assemblies of which nothing is known.
+    pub fn plan(&self, now: Time, document: &str) -> Result<PlanQuestion, Refusal> {
+        let spec = self.read(document)?;
+        let live = self.store.loaded.is_some();
+        if live && !self.everything_known() {
+            return Err(Refusal::NotReady(
+                "nothing is known yet about some assemblies: try again in some seconds".into(),
+            ));
+        }
+        let (nothing, none) = (History::default(), BTreeMap::new());
+        let mut input = self.cib_input(now, &spec);
+        for (name, assembly) in &spec.assemblies {
+            if !self.assemblies.contains_key(name) {
+                let state = if assembly.address.is_some() {
+                    NodeState::Online
+                } else {
+                    NodeState::Safe
+                };
+                input.nodes.push(Node {
+                    name,
+                    state,
+                    standby: false,
+                    maintenance: false,
+                    terminate: false,
+                    retired: false,
+                    history: &nothing,
+                    attributes: &none,
+                });
+            }
+        }
+        Ok(PlanQuestion {
+            cib: cib::write(&input),
+            now_s: now.wall_s(),
+            services: spec
+                .services
+                .iter()
+                .map(|service| service.id.clone())
+                .collect(),
+            plan: Plan {
+                deployment: self.name.clone(),
+                generation: self.generation(),
+                basis: if live {
+                    PlanBasis::Live
+                } else {
+                    PlanBasis::Empty
+                },
+                warnings: self.warnings(&spec),
+                ..Plan::default()
+            },
+        })
+    }
+
+    fn warnings(&self, spec: &Spec) -> Vec<String> {
+        let added = spec
+            .assemblies
+            .keys()
+            .filter(|name| !self.assemblies.contains_key(*name) && self.spec.is_some());
+        added.map(|name| format!("assembly {name} is new: the plan assumes that it answers and that nothing runs there")).collect()
+    }
+}
+
+/// What happens to each resource and assembly, in the order in which the graph lets it begin.
+fn actions(schedule: &Schedule) -> Vec<PlanAction> {
+    let mut actions = Vec::new();
+    let mut told: BTreeSet<ResourceId> = BTreeSet::new();
+    for index in order(schedule) {
+        let action = &schedule.graph.synapses[index].action;
+        let Some(head) = schedule.graph.head(action.id) else {
+            continue;
+        };
+        let Some(planned) = schedule.cluster.actions.get(action.id as usize - 1) else {
+            continue;
+        };
+        let node = head
+            .on_node
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let reason = planned
+            .reason
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        if head.kind == ActionKind::Cluster && &*head.operation == "stonith" {
+            actions.push(PlanAction {
+                action: "fence".into(),
+                from: node,
+                reason,
+                ..PlanAction::default()
+            });
+            continue;
+        }
+        let Some(resource) = planned.resource else {
+            continue;
+        };
+        let tells = matches!(
+            planned.task,
+            Task::Start | Task::Stop | Task::Promote | Task::Demote | Task::ReloadAgent
+        );
+        if tells && schedule.cluster.resource(resource).is_primitive() && told.insert(resource) {
+            actions.extend(of_resource(schedule, resource, &reason));
+        }
+    }
+    actions
+}
+
+fn of_resource(schedule: &Schedule, id: ResourceId, reason: &str) -> Option<PlanAction> {
+    let resource = schedule.cluster.resource(id);
+    let name = |node: Option<NodeId>| {
+        node.map(|node| schedule.cluster.node(node).name.to_string())
+            .unwrap_or_default()
+    };
+    let from = name(resource.active_on.first().copied());
+    let to = if resource.next_role == Role::Stopped {
+        String::new()
+    } else {
+        name(resource.assigned)
+    };
+    let action = match (from.as_str(), to.as_str()) {
+        ("", "") => return None,
+        ("", _) => "start",
+        (_, "") => "stop",
+        (from, to) if from != to => "move",
+        _ if resource.reload => "reload",
+        _ if resource.role < Role::Promoted && resource.next_role == Role::Promoted => "promote",
+        _ if resource.role == Role::Promoted && resource.next_role < Role::Promoted => "demote",
+        _ => "restart",
+    };
+    Some(PlanAction {
+        action: action.into(),
+        service: resource.id.to_string(),
+        from,
+        to,
+        reason: reason.to_owned(),
+    })
+}
+
+/// Synapses in an order in which they could begin.
+fn order(schedule: &Schedule) -> Vec<usize> {
+    let synapses = &schedule.graph.synapses;
+    let mut missing: Vec<usize> = synapses
+        .iter()
+        .map(|synapse| synapse.inputs.len())
+        .collect();
+    let mut dependents: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (index, synapse) in synapses.iter().enumerate() {
+        for input in &synapse.inputs {
+            dependents.entry(*input).or_default().push(index);
+        }
+    }
+    let mut order: Vec<usize> = (0..synapses.len())
+        .filter(|index| missing[*index] == 0)
+        .collect();
+    let mut at = 0;
+    while let Some(index) = order.get(at).copied() {
+        at += 1;
+        for dependent in dependents
+            .get(&synapses[index].action.id)
+            .into_iter()
+            .flatten()
+        {
+            missing[*dependent] -= 1;
+            if missing[*dependent] == 0 {
+                order.push(*dependent);
+            }
+        }
+    }
+    order
+}
+
+/// Services that should run and have no place.
+fn blocked(services: &[String], schedule: &Schedule) -> Vec<PlanAction> {
+    let goals = goal(schedule);
+    let homeless = |id: &str| {
+        goals
+            .get(id)
+            .is_some_and(|goal| goal.enabled && !goal.placed)
+    };
+    services
+        .iter()
+        .filter(|service| homeless(service))
+        .map(|service| PlanAction {
+            action: "leave".into(),
+            service: service.clone(),
+            reason: "no assembly may run it".into(),
+            ..PlanAction::default()
+        })
+        .collect()
+}

@@ -1,0 +1,267 @@
+//! What users want: documents, standby, maintenance, the end.
+
+use super::Controller;
+use super::liveness::Life;
+use crate::machines::facts::Loaded;
+use crate::vocabulary::{Effect, Refusal, Request, Spec, Time};
+
+impl Controller {
+    pub(crate) fn request(&mut self, now: Time, request: Request) -> Result<(), Refusal> {
+        if self.ending() && !matches!(request, Request::Unload { .. }) {
+            return Err(Refusal::NotReady("the deployment is being ended".into()));
+        }
+        match request {
+            Request::Load {
+                document,
+                generation,
+            } => self.load(now, document, generation),
+            Request::Unload { stop_services } => {
+                self.unload(stop_services);
+                Ok(())
+            }
+            Request::Standby { assembly, on } => {
+                self.known_assembly(&assembly)?;
+                if self.store.assembly(&assembly).standby != on {
+                    self.store.assembly_mut(&assembly).standby = on;
+                    self.world_changed(&format!(
+                        "standby of {assembly} is {}",
+                        if on { "on" } else { "off" }
+                    ));
+                }
+                Ok(())
+            }
+            Request::Maintenance {
+                assembly: Some(assembly),
+                on,
+            } => {
+                self.known_assembly(&assembly)?;
+                if self.store.assembly(&assembly).maintenance != on {
+                    self.store.assembly_mut(&assembly).maintenance = on;
+                    self.world_changed(&format!(
+                        "maintenance of {assembly} is {}",
+                        if on { "on" } else { "off" }
+                    ));
+                }
+                Ok(())
+            }
+            Request::Maintenance { assembly: None, on } => {
+                self.known_deployment()?;
+                if self.store.deployment.maintenance != on {
+                    self.store.deployment_mut().maintenance = on;
+                    self.world_changed(if on {
+                        "maintenance is on"
+                    } else {
+                        "maintenance is off"
+                    });
+                }
+                Ok(())
+            }
+            Request::Cleanup { service, assembly } => {
+                self.cleanup(now, service.as_deref(), assembly.as_deref())
+            }
+            Request::ConfirmFenced { assembly } => {
+                self.known_assembly(&assembly)?;
+                self.confirm_fenced(now, &assembly)
+            }
+        }
+    }
+
+    fn load(&mut self, now: Time, document: String, generation: u64) -> Result<(), Refusal> {
+        if generation == 0 {
+            return Err(Refusal::InvalidArgument(
+                "generations count from 1, 0 was offered".into(),
+            ));
+        }
+        if let Some(loaded) = &self.store.loaded {
+            if loaded.unload.is_some() {
+                return Err(Refusal::NotReady(
+                    "the deployment is being ended: wait for that, then load again".into(),
+                ));
+            }
+            if loaded.generation == generation && loaded.document == document {
+                return Ok(());
+            }
+            if generation <= loaded.generation {
+                return Err(Refusal::GenerationConflict {
+                    loaded: loaded.generation,
+                    offered: generation,
+                });
+            }
+        }
+        let spec = self.read(&document)?;
+        *self.store.loaded_mut() = Some(Loaded {
+            document,
+            generation,
+            unload: None,
+        });
+        self.adopt(now, spec);
+        self.world_changed(&format!("generation {generation} was loaded"));
+        Ok(())
+    }
+
+    /// Reads a document of this deployment.
+    pub(crate) fn read(&self, document: &str) -> Result<Spec, Refusal> {
+        let deployment = deployment::read(document.as_bytes()).map_err(|problems| {
+            Refusal::InvalidDocument(
+                problems
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            )
+        })?;
+        if deployment.name != self.name {
+            return Err(Refusal::InvalidDocument(format!(
+                "the document is that of deployment \"{}\", this is deployment \"{}\"",
+                deployment.name, self.name
+            )));
+        }
+        Ok(Spec::new(&deployment))
+    }
+
+    /// Takes the saved document up again.
+    pub(crate) fn resume(&mut self, now: Time) {
+        let Some(loaded) = self.store.loaded.clone() else {
+            return;
+        };
+        match self.read(&loaded.document) {
+            Ok(spec) => {
+                self.adopt(now, spec);
+                self.changed = Some("the DPE was started".into());
+            }
+            Err(refusal) => self.load_error = Some(refusal.to_string()),
+        }
+    }
+
+    /// Puts a specification in force. Assemblies that are no longer in it stay until nothing of
+    /// ours is there.
+    fn adopt(&mut self, now: Time, spec: Spec) {
+        let before = self.spec.replace(spec);
+        let spec = self.spec.clone().unwrap_or_default();
+        self.load_error = None;
+        for (name, assembly) in &spec.assemblies {
+            if self.store.assembly(name).retired.is_some() {
+                self.store.assembly_mut(name).retired = None;
+            }
+            self.adopt_assembly(now, name, assembly.clone());
+        }
+        for (name, assembly) in before.map(|spec| spec.assemblies).unwrap_or_default() {
+            if !spec.assemblies.contains_key(&name) {
+                self.store.assembly_mut(&name).retired = Some(assembly);
+            }
+        }
+        let retired: Vec<_> = self
+            .store
+            .assemblies
+            .iter()
+            .filter(|(name, _)| !spec.assemblies.contains_key(*name))
+            .map(|(name, facts)| (name.clone(), facts.retired.clone()))
+            .collect();
+        for (name, assembly) in retired {
+            match assembly {
+                Some(assembly) => self.adopt_assembly(now, &name, assembly),
+                None => self.store.remove_assembly(&name),
+            }
+        }
+    }
+
+    /// Lets go of assemblies that the document no longer names once nothing of ours is there.
+    pub(crate) fn drop_retired(&mut self) {
+        if !self.idle() || self.ending() {
+            return;
+        }
+        let Some(spec) = &self.spec else { return };
+        let gone: Vec<String> = self
+            .assemblies
+            .iter()
+            .filter(|(name, assembly)| {
+                let empty = || {
+                    assembly
+                        .history
+                        .resources()
+                        .all(|(resource, _)| !assembly.history.may_run(resource))
+                };
+                !spec.assemblies.contains_key(*name)
+                    && match assembly.life {
+                        Life::Safe => true,
+                        Life::Online | Life::Missed => assembly.fence.is_none() && empty(),
+                        Life::Lost | Life::Unknown { .. } => false,
+                    }
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in gone {
+            if self
+                .assemblies
+                .remove(&name)
+                .is_some_and(|assembly| assembly.connected)
+            {
+                self.effects.push(Effect::Release {
+                    assembly: name.clone(),
+                    keep_services: false,
+                });
+            }
+            self.effects.push(Effect::Disconnect {
+                assembly: name.clone(),
+            });
+            self.store.remove_assembly(&name);
+        }
+    }
+
+    fn unload(&mut self, stop_services: bool) {
+        if self.has_ended() {
+            self.effects.push(Effect::Unloaded);
+            return;
+        }
+        let unread = self.spec.is_none();
+        match self.store.loaded_mut() {
+            // Nothing is known about what a document that cannot be read has started: it is left
+            // alone.
+            Some(loaded) if unread => loaded.unload = Some(false),
+            Some(loaded) => {
+                // Who said "leave them" may still say "stop them", until it is over.
+                loaded.unload = Some(stop_services || loaded.unload == Some(true));
+                self.world_changed("the deployment is being ended");
+            }
+            loaded @ None => {
+                *loaded = Some(Loaded {
+                    document: String::new(),
+                    generation: 0,
+                    unload: Some(false),
+                });
+            }
+        }
+    }
+
+    pub(crate) fn known_deployment(&self) -> Result<(), Refusal> {
+        match &self.spec {
+            Some(_) => Ok(()),
+            None => Err(Refusal::NotReady(
+                "no document is loaded: load one first".into(),
+            )),
+        }
+    }
+
+    pub(crate) fn known_assembly(&self, name: &str) -> Result<(), Refusal> {
+        self.known_deployment()?;
+        if self.assemblies.contains_key(name) {
+            Ok(())
+        } else {
+            Err(self.no_assembly(name))
+        }
+    }
+
+    pub(crate) fn no_assembly(&self, name: &str) -> Refusal {
+        let known = self
+            .assemblies
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ");
+        Refusal::NotFound {
+            kind: "assembly",
+            name: name.to_owned(),
+            known,
+        }
+    }
+}

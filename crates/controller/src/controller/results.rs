@@ -1,0 +1,252 @@
+//! Results: what agents tell about operations, and what stands in for results that never come.
+
+use super::Controller;
+use super::execute::Work;
+use super::liveness::Life;
+use crate::machines::transition::Progress;
+use crate::vocabulary::{
+    Record, RecordState, STATUS_CANCELLED, STATUS_ERROR, STATUS_TIMEOUT, Time, TransitionKey,
+};
+
+impl Controller {
+    /// An agent's whole history, in place of what was known.
+    pub(crate) fn take_history(&mut self, now: Time, name: &str, records: Vec<Record>) {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        assembly.history.replace(records);
+        let known: Vec<Record> = assembly.history.records().cloned().collect();
+        let mut resources: Vec<String> = known
+            .iter()
+            .map(|record| record.operation.resource.clone())
+            .collect();
+        resources.extend(
+            self.store
+                .services
+                .iter()
+                .filter(|(_, facts)| facts.on.contains(name))
+                .map(|(id, _)| id.clone()),
+        );
+        resources.sort();
+        resources.dedup();
+        for record in known.iter().filter(|record| record.failed()) {
+            self.failed_result(now, name, record);
+        }
+        for resource in &resources {
+            self.observe(now, name, resource);
+        }
+        // What was under way: ended, still running, or never received.
+        let runs: Vec<(usize, Option<String>)> = self
+            .runs
+            .iter()
+            .filter(|(_, run)| run.assembly == name)
+            .map(|(index, run)| match &run.work {
+                Work::Operation(operation) => (*index, Some(operation.id.clone())),
+                Work::Cancel { .. } | Work::Fence => (*index, None),
+            })
+            .collect();
+        for (index, id) in runs {
+            let obsolete = id.is_some() && !self.may_begin(index);
+            let known = id.and_then(|id| known.iter().find(|record| record.operation.id == id));
+            match known {
+                Some(record) if record.state == RecordState::Pending => {}
+                Some(record) => self.confirm(index, record),
+                // The world has changed since it was sent: the service may have been seen
+                // elsewhere.
+                None if obsolete => self.end(index, false),
+                None => {
+                    if let Some(run) = self.runs.remove(&index) {
+                        self.send(name, &run.work);
+                        self.runs.insert(index, run);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The present transition may begin that action.
+    fn may_begin(&self, index: usize) -> bool {
+        let transition = self.transition.as_ref();
+        transition.is_some_and(|transition| transition.may_begin(index))
+    }
+
+    /// An operation ended, or a recurring one has a new result.
+    pub(crate) fn operation_completed(&mut self, now: Time, name: &str, record: Record) {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        if !matches!(assembly.life, Life::Online | Life::Missed) || !assembly.connected {
+            return;
+        }
+        if record.state == RecordState::Pending {
+            assembly.history.insert(record);
+            return;
+        }
+        let operation = record.operation.clone();
+        if record.state == RecordState::Cancelled || record.status == STATUS_CANCELLED {
+            self.cancelled(
+                name,
+                &operation.resource,
+                &operation.action,
+                operation.interval_ms,
+            );
+            return;
+        }
+        let run = self.run_of(name, &operation.id);
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        if run.is_some() {
+            assembly.history.settled(&operation.resource);
+        }
+        let news = assembly.history.insert(record.clone());
+        if let Some(index) = run {
+            self.confirm(index, &record);
+        } else if news {
+            self.world_changed(&format!(
+                "{} of {} on {name} has a new result",
+                operation.action, operation.resource
+            ));
+        }
+        if news && record.failed() {
+            self.failed_result(now, name, &record);
+        }
+        self.observe(now, name, &operation.resource);
+    }
+
+    fn failed_result(&mut self, now: Time, name: &str, record: &Record) {
+        // A monitor of what has been stopped since says nothing.
+        let operation = &record.operation;
+        let records = self
+            .assemblies
+            .get(name)
+            .and_then(|assembly| assembly.history.resource(&operation.resource));
+        let stop = records.and_then(|records| records.get(&("stop".to_owned(), 0)));
+        let stopped = stop.is_some_and(|stop| {
+            stop.state == RecordState::Complete && stop.call_id > record.call_id
+        });
+        if operation.interval_ms == 0 || !stopped {
+            self.count_failure(now, name, record);
+        }
+    }
+
+    /// The action under way whose operation has that id.
+    fn run_of(&self, name: &str, id: &str) -> Option<usize> {
+        let transition = self.transition.as_ref()?;
+        let key = TransitionKey::parse(id)?;
+        let index = transition.synapse_of(key.action)?;
+        let run = self.runs.get(&index)?;
+        let same = matches!(&run.work, Work::Operation(operation) if operation.id == id);
+        (same && run.assembly == name && transition.progress(index) == Progress::Running)
+            .then_some(index)
+    }
+
+    /// Ends an action with the result of its operation.
+    fn confirm(&mut self, index: usize, record: &Record) {
+        let failed = record.failed() && !record.operation.failure_is_ignored();
+        self.end(index, !failed);
+        if failed {
+            let reason = format!("{} {}", record.operation.resource, record.describe());
+            self.changed.get_or_insert_with(|| reason.clone());
+            if let Some(transition) = &mut self.transition {
+                let priority = transition
+                    .graph
+                    .synapses
+                    .get(index)
+                    .map_or(0, |synapse| synapse.priority);
+                transition.abort(priority.saturating_add(1), &reason);
+            }
+        }
+    }
+
+    pub(crate) fn cancelled(&mut self, name: &str, resource: &str, action: &str, interval_ms: u32) {
+        if let Some(assembly) = self.assemblies.get_mut(name) {
+            assembly
+                .history
+                .forget_operation(resource, action, interval_ms);
+        }
+        let done: Vec<usize> = self
+            .runs
+            .iter()
+            .filter(|(_, run)| {
+                run.assembly == name
+                    && matches!(&run.work, Work::Cancel { resource: r, action: a, interval_ms: i }
+                        if r == resource && a == action && *i == interval_ms)
+            })
+            .map(|(index, _)| *index)
+            .collect();
+        for index in done {
+            self.end(index, true);
+        }
+    }
+
+    /// An agent will not do what it was asked: that is a failed operation.
+    pub(crate) fn execute_refused(&mut self, now: Time, name: &str, id: &str, reason: &str) {
+        if let Some(index) = self.run_of(name, id) {
+            self.invent_failure(now, index, STATUS_ERROR, reason);
+        }
+    }
+
+    /// Boot time of the next action that is given up.
+    pub(crate) fn actions_deadline(&self) -> Option<u64> {
+        self.runs.values().filter_map(|run| run.deadline_us).min()
+    }
+
+    /// Gives up actions whose result is long overdue.
+    pub(crate) fn age_actions(&mut self, now: Time) {
+        let overdue: Vec<usize> = self
+            .runs
+            .iter()
+            .filter(|(_, run)| {
+                run.deadline_us
+                    .is_some_and(|deadline| deadline <= now.boottime_us)
+            })
+            .map(|(index, _)| *index)
+            .collect();
+        for index in overdue {
+            self.invent_failure(
+                now,
+                index,
+                STATUS_TIMEOUT,
+                "the agent did not tell a result in time",
+            );
+        }
+    }
+
+    /// A result that no agent told.
+    fn invent_failure(&mut self, now: Time, index: usize, status: i32, reason: &str) {
+        let Some(run) = self.runs.get(&index) else {
+            return;
+        };
+        let name = run.assembly.clone();
+        let Work::Operation(operation) = &run.work else {
+            self.end(index, false);
+            self.world_changed(reason);
+            return;
+        };
+        let operation = (**operation).clone();
+        let call_id = self
+            .assemblies
+            .get(&name)
+            .map_or(0, |assembly| assembly.history.highest_call_id())
+            + 1;
+        let record = Record {
+            operation,
+            call_id,
+            status,
+            rc: 1,
+            started: run.since_wall_us,
+            completed: now.wall_us,
+            last_rc_change: now.wall_us,
+            exit_reason: reason.to_owned(),
+            ..Record::default()
+        };
+        if let Some(assembly) = self.assemblies.get_mut(&name) {
+            assembly.history.settled(&record.operation.resource);
+            assembly.history.insert(record.clone());
+        }
+        self.confirm(index, &record);
+        self.count_failure(now, &name, &record);
+        self.world_changed(reason);
+    }
+}

@@ -1,0 +1,351 @@
+//! What the controller says about itself: state, summary, status.
+
+use cpe_status::{
+    AssemblyState, AssemblyStatus, DeploymentStatus, DpeState, FailureStatus, RunningAction,
+    ServiceState, ServiceStatus, TransitionState, TransitionStatus,
+};
+
+use super::Controller;
+use super::execute::Work;
+use super::liveness::{Assembly, Life};
+use crate::machines::facts::Announced;
+use crate::machines::history::Activity;
+use crate::vocabulary::{RecordState, Time};
+
+impl Controller {
+    /// The state.
+    pub fn state(&self) -> DpeState {
+        if self.has_ended() {
+            return DpeState::Unloaded;
+        }
+        let Some(loaded) = &self.store.loaded else {
+            return DpeState::Empty;
+        };
+        if loaded.unload.is_some() {
+            return DpeState::Unloading;
+        }
+        if self.load_error.is_some() || self.engine_error.is_some() {
+            return DpeState::Failed;
+        }
+        if !self.everything_known() {
+            return DpeState::Loading;
+        }
+        match self.store.deployment.announced {
+            Announced::Nothing => DpeState::Loading,
+            Announced::Active => DpeState::Active,
+            Announced::Degraded => DpeState::Degraded,
+            Announced::Failed => DpeState::Failed,
+        }
+    }
+
+    /// The state in a sentence, for people.
+    pub(crate) fn summary(&self, now: Time) -> String {
+        if self.superseded {
+            return "a newer DPE manages this deployment".into();
+        }
+        if self.has_ended() {
+            return "the deployment has ended".into();
+        }
+        if let Some(error) = self.load_error.as_ref().or(self.engine_error.as_ref()) {
+            return error.clone();
+        }
+        let Some(loaded) = &self.store.loaded else {
+            return "no document is loaded".into();
+        };
+        if loaded.unload.is_some() {
+            return if loaded.unload == Some(true) {
+                "stopping all services"
+            } else {
+                "letting go of all services"
+            }
+            .into();
+        }
+        let unknown: Vec<&str> = self
+            .assemblies
+            .iter()
+            .filter(|(_, assembly)| matches!(assembly.life, Life::Unknown { .. }))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if !unknown.is_empty() {
+            return format!("waiting for the agents of {}", unknown.join(", "));
+        }
+        let _ = now;
+        let mut problems = self.problems();
+        match (problems.next(), &self.transition) {
+            (None, None) => "everything runs that should".into(),
+            (None, Some(transition)) => {
+                format!(
+                    "{} actions are being carried out",
+                    transition.counts().actions
+                )
+            }
+            (Some(first), _) => match problems.count() {
+                0 => first.to_string(),
+                more => format!("{first} (and {more} more)"),
+            },
+        }
+    }
+
+    /// The generation in force; 0: none.
+    pub fn generation(&self) -> u64 {
+        self.store
+            .loaded
+            .as_ref()
+            .map_or(0, |loaded| loaded.generation)
+    }
+
+    /// The epoch of this start.
+    pub fn epoch(&self) -> u64 {
+        self.store.epoch
+    }
+
+    /// The document in force and its generation.
+    pub fn document(&self) -> Option<(&str, u64)> {
+        self.store
+            .loaded
+            .as_ref()
+            .map(|loaded| (loaded.document.as_str(), loaded.generation))
+    }
+
+    /// The CIB that the policy engine would be asked about now; empty if no document is loaded.
+    pub fn input(&self, now: Time) -> String {
+        self.cib(now)
+    }
+
+    /// Events that the log does not have yet.
+    pub fn waiting_events(&self) -> usize {
+        self.store.outbox.len()
+    }
+
+    /// What runs where, what failed, what is being done about it.
+    pub fn status(&self, now: Time) -> DeploymentStatus {
+        DeploymentStatus {
+            name: self.name.clone(),
+            uuid: self
+                .spec
+                .as_ref()
+                .map(|spec| spec.uuid.clone())
+                .unwrap_or_default(),
+            state: self.state().into(),
+            summary: self.summary(now),
+            generation: self.generation(),
+            epoch: self.epoch(),
+            time: now.wall_us,
+            maintenance: self.store.deployment.maintenance,
+            assemblies: self.assembly_statuses(now),
+            services: self.service_statuses(),
+            transition: self.transition_status(),
+            failures: self.failure_statuses(),
+        }
+    }
+
+    fn assembly_statuses(&self, now: Time) -> Vec<AssemblyStatus> {
+        let order = self
+            .spec
+            .as_ref()
+            .map(|spec| spec.order.as_slice())
+            .unwrap_or_default();
+        let retired = self.assemblies.keys().filter(|name| !order.contains(name));
+        order
+            .iter()
+            .chain(retired)
+            .filter_map(|name| Some(self.assembly_status(now, name, self.assemblies.get(name)?)))
+            .collect()
+    }
+
+    fn assembly_status(&self, now: Time, name: &str, assembly: &Assembly) -> AssemblyStatus {
+        let facts = self.store.assembly(name);
+        let maintenance = facts.maintenance || self.store.deployment.maintenance;
+        let (state, reason) = match (assembly.life, &assembly.fence) {
+            (_, Some(fence)) => {
+                let phase = self.fence_phase_text(fence, &assembly.spec.fencing, now);
+                (AssemblyState::Fencing, format!("{}: {phase}", fence.reason))
+            }
+            (Life::Unknown { .. }, _) => (
+                AssemblyState::Unknown,
+                "its agent was not heard of yet".into(),
+            ),
+            (Life::Lost, _) => (AssemblyState::Lost, "no heartbeats".into()),
+            (Life::Safe, _) if assembly.spec.address.is_none() => (
+                AssemblyState::Offline,
+                "the document gives no address for its agent".into(),
+            ),
+            (Life::Safe, _) => (
+                AssemblyState::Offline,
+                "it was made safe; waiting for its agent".into(),
+            ),
+            (Life::Online | Life::Missed, _) if facts.standby => {
+                (AssemblyState::Standby, String::new())
+            }
+            (Life::Online | Life::Missed, _) if maintenance => {
+                (AssemblyState::Maintenance, String::new())
+            }
+            (Life::Missed, _) => (AssemblyState::Online, "its heartbeats are late".into()),
+            (Life::Online, _) => (AssemblyState::Online, String::new()),
+        };
+        AssemblyStatus {
+            name: name.to_owned(),
+            uuid: assembly.spec.uuid.clone(),
+            state,
+            reason,
+            standby: facts.standby,
+            maintenance,
+            last_heartbeat: assembly.heard_wall_us,
+            fencing: assembly.spec.fencing.word().to_owned(),
+            address: assembly.spec.address.clone().unwrap_or_default(),
+            agent_version: assembly.hello.version.clone(),
+            boot_id: assembly.hello.boot_id.clone(),
+            attributes: assembly.attributes.in_force().clone(),
+        }
+    }
+
+    fn service_statuses(&self) -> Vec<ServiceStatus> {
+        let mut statuses = Vec::new();
+        let services = self.spec.iter().flat_map(|spec| &spec.services);
+        for service in services {
+            let count: u32 = self
+                .store
+                .failures
+                .iter()
+                .filter(|((_, resource), _)| *resource == service.id)
+                .flat_map(|(_, facts)| facts.counts.values())
+                .fold(0, |sum, count| sum.saturating_add(count.count));
+            let facts = self
+                .store
+                .services
+                .get(&service.id)
+                .cloned()
+                .unwrap_or_default();
+            let goal = self.goal.get(&service.id).copied().unwrap_or_default();
+            let base = ServiceStatus {
+                name: service.id.clone(),
+                service: service.id.clone(),
+                agent: service.agent.clone(),
+                assembly: String::new(),
+                state: ServiceState::Stopped,
+                since: facts.since,
+                failures: count.min(1_000_000),
+                reason: facts.failed.clone().unwrap_or_default(),
+                pid: None,
+            };
+            let before = statuses.len();
+            for (name, assembly) in &self.assemblies {
+                let Some(state) = instance_state(assembly, &service.id, goal.unmanaged) else {
+                    continue;
+                };
+                statuses.push(ServiceStatus {
+                    assembly: name.clone(),
+                    state,
+                    ..base.clone()
+                });
+            }
+            if statuses.len() == before {
+                let state = match () {
+                    () if !self.everything_known() => ServiceState::Unknown,
+                    () if facts.unrecoverable => ServiceState::Blocked,
+                    () if facts.failed.is_some() => ServiceState::Failed,
+                    () => ServiceState::Stopped,
+                };
+                statuses.push(ServiceStatus { state, ..base });
+            }
+        }
+        statuses
+    }
+
+    fn transition_status(&self) -> Option<TransitionStatus> {
+        let Some(transition) = &self.transition else {
+            return self.last_transition.clone();
+        };
+        let counts = transition.counts();
+        let running = self.runs.values().map(|run| {
+            let (action, service) = match &run.work {
+                Work::Operation(operation) => {
+                    (operation.action.clone(), operation.resource.clone())
+                }
+                Work::Cancel { resource, .. } => ("cancel".into(), resource.clone()),
+                Work::Fence => ("fence".into(), String::new()),
+            };
+            RunningAction {
+                action,
+                service,
+                assembly: run.assembly.clone(),
+                since: run.since_wall_us,
+            }
+        });
+        Some(TransitionStatus {
+            number: transition.number,
+            state: TransitionState::Running,
+            started: transition.started_wall_us,
+            completed: 0,
+            actions: counts.actions,
+            done: counts.done,
+            failed: counts.failed,
+            running: running.collect(),
+        })
+    }
+
+    fn failure_statuses(&self) -> Vec<FailureStatus> {
+        let mut failures: Vec<FailureStatus> = self
+            .store
+            .failures
+            .iter()
+            .filter_map(|((assembly, resource), facts)| {
+                let record = facts.last.as_ref()?;
+                let operation = &record.operation;
+                let when = facts
+                    .counts
+                    .get(&format!("{}_{}", operation.action, operation.interval_ms));
+                let when_s = when.map_or(0, |count| count.last_failure);
+                Some(FailureStatus {
+                    service: resource.clone(),
+                    assembly: assembly.clone(),
+                    operation: format!("{}/{}", operation.action, operation.interval_ms),
+                    rc: record.rc,
+                    time: u64::try_from(when_s).unwrap_or(0) * 1_000_000,
+                    reason: record.describe(),
+                })
+            })
+            .collect();
+        failures.sort_by_key(|failure| std::cmp::Reverse(failure.time));
+        failures
+    }
+}
+
+/// The state of a service in one assembly. `None`: it is not there.
+fn instance_state(assembly: &Assembly, resource: &str, unmanaged: bool) -> Option<ServiceState> {
+    if !matches!(assembly.life, Life::Online | Life::Missed) {
+        return None;
+    }
+    let records = assembly.history.resource(resource)?;
+    let pending = records
+        .values()
+        .find(|r| r.state == RecordState::Pending)
+        .map(|r| r.operation.action.as_str());
+    match (assembly.history.activity(resource), pending) {
+        (_, Some("start" | "migrate_from")) => Some(ServiceState::Starting),
+        (Some(Activity::Active | Activity::Failed), Some("stop" | "migrate_to")) => {
+            Some(ServiceState::Stopping)
+        }
+        (Some(Activity::Active), _) if unmanaged => Some(ServiceState::Unmanaged),
+        (Some(Activity::Active), _) if promoted(records) => Some(ServiceState::Promoted),
+        (Some(Activity::Active), _) => Some(ServiceState::Started),
+        (Some(Activity::Failed), _) => Some(ServiceState::Failed),
+        (Some(Activity::Inactive) | None, _) => None,
+    }
+}
+
+/// The last word on the role was a promotion.
+fn promoted(records: &crate::machines::history::Records) -> bool {
+    let call_id = |action: &str| {
+        records
+            .get(&(action.to_owned(), 0))
+            .filter(|r| !r.failed())
+            .map(|r| r.call_id)
+    };
+    let found = records
+        .get(&("monitor".to_owned(), 0))
+        .filter(|record| record.rc == 8)
+        .map(|record| record.call_id);
+    let up = call_id("promote").max(found);
+    up.is_some() && up > call_id("demote") && up > call_id("start")
+}

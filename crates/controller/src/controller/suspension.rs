@@ -1,0 +1,57 @@
+//! Time in which the controller itself did not run: its process was stopped, its host was suspended
+//! or overloaded.
+//!
+//! What was not heard in such a time says nothing about assemblies: their heartbeats wait in a
+//! queue. Whoever wakes up and looks only at the clock has every assembly fenced. So a deadline
+//! that is seen too late moves by the time that was lost, and what is silent has a moment more to
+//! be heard. That puts off the loss of an assembly that is really gone; it never makes anything
+//! happen sooner.
+
+use super::Controller;
+use super::liveness::Life;
+use crate::vocabulary::{MS, SECOND, Time};
+
+/// A deadline that is seen so much later was slept through. Microseconds.
+const NOTICEABLE_US: u64 = SECOND / 4;
+
+impl Controller {
+    /// Called first of all with each input: notices that a deadline was slept through.
+    pub(crate) fn notice_stall(&mut self, now: Time) {
+        let Some(due_us) = self.deadline() else {
+            return;
+        };
+        let asleep_since_us = due_us.max(self.last_time.boottime_us);
+        let lost_us = now.boottime_us.saturating_sub(asleep_since_us);
+        if lost_us > NOTICEABLE_US {
+            self.excuse(now, lost_us);
+        }
+    }
+
+    fn excuse(&mut self, now: Time, lost_us: u64) {
+        let settings = self.settings();
+        let timeout_us = u64::from(settings.heartbeat_timeout_ms) * MS;
+        let moment_us = (2 * u64::from(settings.heartbeat_interval_ms) * MS).min(timeout_us);
+        for assembly in self.assemblies.values_mut() {
+            // Once per silence: a controller that is slow all the time still finds out.
+            let moment_us = if std::mem::replace(&mut assembly.excused, true) {
+                0
+            } else {
+                moment_us
+            };
+            match &mut assembly.life {
+                Life::Online | Life::Missed => {
+                    let later = (assembly.heard_us + lost_us)
+                        .max((now.boottime_us + moment_us).saturating_sub(timeout_us));
+                    assembly.heard_us = later.min(now.boottime_us);
+                }
+                Life::Unknown { until_us } => {
+                    *until_us = (*until_us + lost_us).max(now.boottime_us + moment_us);
+                }
+                Life::Lost | Life::Safe => {}
+            }
+        }
+        for run in self.runs.values_mut() {
+            run.deadline_us = run.deadline_us.map(|deadline_us| deadline_us + lost_us);
+        }
+    }
+}

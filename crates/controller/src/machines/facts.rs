@@ -1,0 +1,491 @@
+//! What must outlive the daemon and is not the agents': facts in rows.
+//!
+//! A row has a key and a JSON value, so that a shell needs one table with two columns, and later
+//! versions can add rows. The controller changes facts only through [`Store`], which notes what was
+//! touched; at the end of an input all touched rows become one [`Effect::Persist`](crate::Effect)
+//! that precedes every other effect of that input. So nothing follows from a fact that is not
+//! durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::vocabulary::{AssemblySpec, Change, Event, Record};
+
+/// A row that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the saved state is damaged: row \"{key}\" holds {problem}; keep the file for analysis and start with an empty state, \
+     the controller then learns from the agents what runs"
+)]
+pub struct Damaged {
+    /// Key of the row.
+    pub key: String,
+    /// What is wrong with its value.
+    pub problem: String,
+}
+
+/// Everything that a controller has saved.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Durable {
+    pub(crate) epoch: u64,
+    pub(crate) loaded: Option<Loaded>,
+    pub(crate) deployment: DeploymentFacts,
+    pub(crate) assemblies: BTreeMap<String, AssemblyFacts>,
+    /// By assembly and resource.
+    pub(crate) failures: BTreeMap<(String, String), FailureFacts>,
+    pub(crate) services: BTreeMap<String, ServiceFacts>,
+    /// Events that the log does not have yet, by epoch and counter: in the order in which they
+    /// happened.
+    pub(crate) outbox: BTreeMap<(u64, u64), Event>,
+}
+
+/// The document that is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Loaded {
+    pub document: String,
+    pub generation: u64,
+    /// Being ended; `Some(true)`: after stopping the services.
+    #[serde(default)]
+    pub unload: Option<bool>,
+}
+
+/// What was said about the deployment as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct DeploymentFacts {
+    /// The state that the last deployment event told.
+    pub announced: Announced,
+    /// All of it is left alone.
+    pub maintenance: bool,
+}
+
+/// What events have told about a deployment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Announced {
+    /// Never all well yet.
+    #[default]
+    Nothing,
+    Active,
+    Degraded,
+    Failed,
+}
+
+/// What must be known about an assembly after a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct AssemblyFacts {
+    /// Nothing of ours can run there: it was made safe, and no Hello was sent since.
+    pub safe: bool,
+    /// The liveness that the last event told.
+    pub told: Told,
+    /// The boot of the guest that its failures belong to.
+    pub boot_id: String,
+    /// The longest lease that its agent was ever told, and may still hold.
+    pub lease_ms: u32,
+    /// The longest time that its agent was ever told it may take to stop services after the lease.
+    pub stop_timeout_ms: u32,
+    /// Its agent may run services without a lease: it was told so, or left alone.
+    pub unleased: bool,
+    pub standby: bool,
+    pub maintenance: bool,
+    /// To be restarted through its fencing: why.
+    pub restart: Option<String>,
+    /// Wall clock of its failures within the escalation period, microseconds.
+    pub failed_at: Vec<u64>,
+    /// No longer in the document: how it was made safe when it was.
+    pub retired: Option<AssemblySpec>,
+}
+
+/// What events have told about an assembly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Told {
+    #[default]
+    Nothing,
+    Online,
+    Missed,
+    Lost,
+    Fencing,
+    Safe,
+}
+
+/// Failures of one resource in one assembly.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct FailureFacts {
+    /// By `OPERATION_INTERVAL`.
+    pub counts: BTreeMap<String, FailCount>,
+    /// The record of the last failure that was not cleaned up.
+    pub last: Option<Record>,
+    /// The last failure that was counted, or forgotten by a clean-up: it is not counted again when
+    /// an agent tells it again.
+    pub seen: Option<(u32, u64, i32, i32)>,
+    /// Of a clean-up: records up to this call id are not believed until something newer is known.
+    pub disbelieved: Option<u32>,
+}
+
+/// A fail count as the policy engine reads it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FailCount {
+    /// 1000000 is INFINITY.
+    pub count: u32,
+    /// Epoch seconds.
+    pub last_failure: i64,
+}
+
+/// What events have told about a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ServiceFacts {
+    /// Where it runs.
+    pub on: BTreeSet<String>,
+    /// The place that the last event about it told.
+    pub told_on: Option<String>,
+    /// Where it ran last, if it runs nowhere now.
+    pub last_on: Option<String>,
+    /// It failed, and does not run again yet: why.
+    pub failed: Option<String>,
+    /// Where it failed.
+    pub failed_on: BTreeSet<String>,
+    /// It was said to be unrecoverable.
+    pub unrecoverable: bool,
+    /// Wall clock of its failures within the escalation period, microseconds.
+    pub failed_at: Vec<u64>,
+    /// Wall clock of the last change, microseconds.
+    pub since: u64,
+}
+
+/// Key of a row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    Epoch,
+    Loaded,
+    Deployment,
+    Assembly(String),
+    Failures(String, String),
+    Service(String),
+    Outbox(u64, u64),
+}
+
+impl Key {
+    fn text(&self) -> String {
+        match self {
+            Key::Epoch => "epoch".into(),
+            Key::Loaded => "loaded".into(),
+            Key::Deployment => "deployment".into(),
+            Key::Assembly(name) => format!("assembly/{name}"),
+            Key::Failures(assembly, resource) => format!("failures/{assembly}/{resource}"),
+            Key::Service(name) => format!("service/{name}"),
+            Key::Outbox(epoch, counter) => format!("event/{epoch:020}/{counter:010}"),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Key> {
+        let (kind, rest) = text
+            .split_once('/')
+            .map_or((text, None), |(kind, rest)| (kind, Some(rest)));
+        Some(match (kind, rest) {
+            ("epoch", None) => Key::Epoch,
+            ("loaded", None) => Key::Loaded,
+            ("deployment", None) => Key::Deployment,
+            ("assembly", Some(name)) => Key::Assembly(name.to_owned()),
+            ("failures", Some(rest)) => {
+                let (assembly, resource) = rest.split_once('/')?;
+                Key::Failures(assembly.to_owned(), resource.to_owned())
+            }
+            ("service", Some(name)) => Key::Service(name.to_owned()),
+            ("event", Some(rest)) => {
+                let (epoch, counter) = rest.split_once('/')?;
+                Key::Outbox(epoch.parse().ok()?, counter.parse().ok()?)
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Durable {
+    /// The state that a shell's table holds. Rows of unknown kind (of a later version) are ignored.
+    ///
+    /// # Errors
+    /// [`Damaged`] names the first row whose value is not what it should be.
+    pub fn from_rows<K: AsRef<str>, V: AsRef<str>>(
+        rows: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Durable, Damaged> {
+        let mut durable = Durable::default();
+        for (key, value) in rows {
+            durable.set(key.as_ref(), value.as_ref())?;
+        }
+        Ok(durable)
+    }
+
+    /// All rows: for tests, copies and diagnosis. A shell writes the changes of
+    /// [`Effect::Persist`](crate::Effect) instead.
+    pub fn rows(&self) -> BTreeMap<String, String> {
+        let mut keys = vec![Key::Epoch, Key::Deployment];
+        keys.extend(self.loaded.is_some().then_some(Key::Loaded));
+        keys.extend(self.assemblies.keys().cloned().map(Key::Assembly));
+        keys.extend(
+            self.failures
+                .keys()
+                .cloned()
+                .map(|(assembly, resource)| Key::Failures(assembly, resource)),
+        );
+        keys.extend(self.services.keys().cloned().map(Key::Service));
+        keys.extend(
+            self.outbox
+                .keys()
+                .map(|(epoch, counter)| Key::Outbox(*epoch, *counter)),
+        );
+        keys.into_iter()
+            .filter_map(|key| Some((key.text(), self.value(&key)?)))
+            .collect()
+    }
+
+    /// The epoch of the last start.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), Damaged> {
+        fn read<T: DeserializeOwned>(key: &str, value: &str) -> Result<T, Damaged> {
+            serde_json::from_str(value).map_err(|error| Damaged {
+                key: key.to_owned(),
+                problem: error.to_string(),
+            })
+        }
+        match Key::parse(key) {
+            None => {}
+            Some(Key::Epoch) => self.epoch = read(key, value)?,
+            Some(Key::Loaded) => self.loaded = Some(read(key, value)?),
+            Some(Key::Deployment) => self.deployment = read(key, value)?,
+            Some(Key::Assembly(name)) => drop(self.assemblies.insert(name, read(key, value)?)),
+            Some(Key::Failures(assembly, resource)) => drop(
+                self.failures
+                    .insert((assembly, resource), read(key, value)?),
+            ),
+            Some(Key::Service(name)) => drop(self.services.insert(name, read(key, value)?)),
+            Some(Key::Outbox(epoch, counter)) => {
+                drop(self.outbox.insert((epoch, counter), read(key, value)?))
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&self, key: &Key) -> Option<String> {
+        fn write<T: Serialize>(value: &T) -> Option<String> {
+            Some(serde_json::to_string(value).expect("invariant: facts are trees with text keys"))
+        }
+        match key {
+            Key::Epoch => write(&self.epoch),
+            Key::Loaded => self.loaded.as_ref().and_then(write),
+            Key::Deployment => write(&self.deployment),
+            Key::Assembly(name) => self.assemblies.get(name).and_then(write),
+            Key::Failures(assembly, resource) => self
+                .failures
+                .get(&(assembly.clone(), resource.clone()))
+                .and_then(write),
+            Key::Service(name) => self.services.get(name).and_then(write),
+            Key::Outbox(epoch, counter) => self.outbox.get(&(*epoch, *counter)).and_then(write),
+        }
+    }
+}
+
+/// The facts, with a note of what was touched since the last [`Store::changes`].
+#[derive(Debug)]
+pub(crate) struct Store {
+    facts: Durable,
+    touched: BTreeSet<Key>,
+}
+
+impl std::ops::Deref for Store {
+    type Target = Durable;
+    fn deref(&self) -> &Durable {
+        &self.facts
+    }
+}
+
+impl Store {
+    pub(crate) fn new(facts: Durable) -> Store {
+        Store {
+            facts,
+            touched: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn set_epoch(&mut self, epoch: u64) {
+        self.touched.insert(Key::Epoch);
+        self.facts.epoch = epoch;
+    }
+
+    pub(crate) fn loaded_mut(&mut self) -> &mut Option<Loaded> {
+        self.touched.insert(Key::Loaded);
+        &mut self.facts.loaded
+    }
+
+    pub(crate) fn deployment_mut(&mut self) -> &mut DeploymentFacts {
+        self.touched.insert(Key::Deployment);
+        &mut self.facts.deployment
+    }
+
+    pub(crate) fn assembly(&self, name: &str) -> AssemblyFacts {
+        self.facts.assemblies.get(name).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn assembly_mut(&mut self, name: &str) -> &mut AssemblyFacts {
+        self.touched.insert(Key::Assembly(name.to_owned()));
+        self.facts.assemblies.entry(name.to_owned()).or_default()
+    }
+
+    pub(crate) fn failure_mut(&mut self, assembly: &str, resource: &str) -> &mut FailureFacts {
+        self.touched
+            .insert(Key::Failures(assembly.to_owned(), resource.to_owned()));
+        self.facts
+            .failures
+            .entry((assembly.to_owned(), resource.to_owned()))
+            .or_default()
+    }
+
+    pub(crate) fn service_mut(&mut self, name: &str) -> &mut ServiceFacts {
+        self.touched.insert(Key::Service(name.to_owned()));
+        self.facts.services.entry(name.to_owned()).or_default()
+    }
+
+    pub(crate) fn remove_assembly(&mut self, name: &str) {
+        if self.facts.assemblies.remove(name).is_some() {
+            self.touched.insert(Key::Assembly(name.to_owned()));
+        }
+        self.forget_failures(name, None);
+    }
+
+    pub(crate) fn remove_service(&mut self, name: &str) {
+        if self.facts.services.remove(name).is_some() {
+            self.touched.insert(Key::Service(name.to_owned()));
+        }
+    }
+
+    /// Forgets the failures in an assembly, of one resource or of all.
+    pub(crate) fn forget_failures(&mut self, assembly: &str, resource: Option<&str>) {
+        let keys: Vec<_> = self
+            .facts
+            .failures
+            .keys()
+            .filter(|(a, r)| a == assembly && resource.is_none_or(|resource| r == resource))
+            .cloned()
+            .collect();
+        for key in keys {
+            self.facts.failures.remove(&key);
+            self.touched.insert(Key::Failures(key.0, key.1));
+        }
+    }
+
+    /// Keeps an event. Beyond `limit` the oldest is dropped: a log that is away for weeks must not
+    /// fill the disk.
+    pub(crate) fn push_event(&mut self, counter: u64, event: Event, limit: usize) {
+        let key = (self.facts.epoch, counter);
+        self.touched.insert(Key::Outbox(key.0, key.1));
+        self.facts.outbox.insert(key, event);
+        while self.facts.outbox.len() > limit {
+            let Some((key, _)) = self.facts.outbox.pop_first() else {
+                break;
+            };
+            self.touched.insert(Key::Outbox(key.0, key.1));
+        }
+    }
+
+    /// Forgets everything but the epoch and the outbox.
+    pub(crate) fn end(&mut self) {
+        let facts = std::mem::take(&mut self.facts);
+        self.touched.extend([Key::Loaded, Key::Deployment]);
+        self.touched
+            .extend(facts.assemblies.into_keys().map(Key::Assembly));
+        self.touched.extend(
+            facts
+                .failures
+                .into_keys()
+                .map(|(assembly, resource)| Key::Failures(assembly, resource)),
+        );
+        self.touched
+            .extend(facts.services.into_keys().map(Key::Service));
+        self.facts = Durable {
+            epoch: facts.epoch,
+            outbox: facts.outbox,
+            ..Durable::default()
+        };
+    }
+
+    pub(crate) fn remove_event(&mut self, id: &str) {
+        // The log acknowledges in order, so that the event is at or near the front.
+        let Some(key) = self
+            .facts
+            .outbox
+            .iter()
+            .find(|(_, event)| event.id == id)
+            .map(|(key, _)| *key)
+        else {
+            return;
+        };
+        self.facts.outbox.remove(&key);
+        self.touched.insert(Key::Outbox(key.0, key.1));
+    }
+
+    /// Everything that was touched since the last call, as rows.
+    pub(crate) fn changes(&mut self) -> Vec<Change> {
+        let touched = std::mem::take(&mut self.touched);
+        touched
+            .into_iter()
+            .map(|key| Change {
+                key: key.text(),
+                value: self.facts.value(&key),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_back_what_it_wrote() {
+        let mut store = Store::new(Durable::default());
+        store.set_epoch(7);
+        *store.loaded_mut() = Some(Loaded {
+            document: "<deployable/>".into(),
+            generation: 3,
+            unload: None,
+        });
+        store.assembly_mut("web1").standby = true;
+        store.failure_mut("web1", "db").counts.insert(
+            "start_0".into(),
+            FailCount {
+                count: 1_000_000,
+                last_failure: 5,
+            },
+        );
+        store.service_mut("db").on.insert("web1".into());
+        let rows: Vec<_> = store
+            .changes()
+            .into_iter()
+            .map(|c| (c.key, c.value.unwrap()))
+            .collect();
+        let read = Durable::from_rows(rows).unwrap();
+        assert_eq!(read, store.facts);
+        assert!(store.changes().is_empty());
+        store.remove_assembly("web1");
+        let deleted: Vec<_> = store
+            .changes()
+            .into_iter()
+            .filter(|c| c.value.is_none())
+            .map(|c| c.key)
+            .collect();
+        assert_eq!(deleted, ["assembly/web1", "failures/web1/db"]);
+    }
+
+    #[test]
+    fn a_damaged_row_is_named_and_an_unknown_one_ignored() {
+        let error = Durable::from_rows([("assembly/web1", "{")]).unwrap_err();
+        assert!(error.to_string().contains("assembly/web1"), "{error}");
+        assert!(Durable::from_rows([("colour", "red")]).is_ok());
+    }
+}

@@ -1,0 +1,297 @@
+//! What one agent's history says: which operations it has done for which resource, and so what runs
+//! there.
+
+use std::collections::BTreeMap;
+
+use crate::vocabulary::{META_ON_FAIL, Record, RecordState, STATUS_DONE};
+
+/// Records of one assembly, the latest per resource, action and interval.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct History {
+    resources: BTreeMap<String, Records>,
+}
+
+/// Records of one resource, by action and interval. Boxed: most maps have one or two entries, and
+/// room for eleven of them.
+pub(crate) type Records = BTreeMap<(String, u32), Box<Record>>;
+
+/// What the records of a resource say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activity {
+    /// It does not run.
+    Inactive,
+    /// It runs, and its last operation went well.
+    Active,
+    /// It may run: its last operation failed.
+    Failed,
+}
+
+impl History {
+    /// The history that an agent told, in place of all that was known.
+    pub(crate) fn replace(&mut self, records: Vec<Record>) {
+        self.resources.clear();
+        for record in records {
+            self.insert(record);
+        }
+    }
+
+    /// Takes a record in. `false`: it is older than what is known, and ignored.
+    pub(crate) fn insert(&mut self, mut record: Record) -> bool {
+        // The rest was for the agent, and there are many records.
+        record.operation.meta.retain(|name, _| name == META_ON_FAIL);
+        let operation = &record.operation;
+        let records = self
+            .resources
+            .entry(operation.resource.clone())
+            .or_default();
+        let key = (operation.action.clone(), operation.interval_ms);
+        if let Some(known) = records.get(&key) {
+            let older = record.call_id < known.call_id;
+            let undone =
+                record.state == RecordState::Pending && known.operation.id == record.operation.id;
+            if older || (undone && known.state != RecordState::Pending) || **known == record {
+                return false;
+            }
+        }
+        if record.state == RecordState::Cancelled {
+            records.remove(&key);
+        } else {
+            records.insert(key, record.into());
+        }
+        true
+    }
+
+    /// Notes an operation that was sent and not yet heard of, so that it counts as pending until
+    /// the agent says otherwise.
+    pub(crate) fn sent(&mut self, record: Record) {
+        let records = self
+            .resources
+            .entry(record.operation.resource.clone())
+            .or_default();
+        // What a recurring operation last said stays true until its successor says more.
+        if record.operation.interval_ms == 0 {
+            records.insert(("pending".into(), 0), record.into());
+        }
+    }
+
+    /// Ends what [`History::sent`] noted.
+    pub(crate) fn settled(&mut self, resource: &str) {
+        if let Some(records) = self.resources.get_mut(resource) {
+            records.remove(&("pending".into(), 0));
+            if records.is_empty() {
+                self.resources.remove(resource);
+            }
+        }
+    }
+
+    pub(crate) fn forget(&mut self, resource: &str) {
+        self.resources.remove(resource);
+    }
+
+    pub(crate) fn forget_operation(&mut self, resource: &str, action: &str, interval_ms: u32) {
+        if let Some(records) = self.resources.get_mut(resource) {
+            records.remove(&(action.to_owned(), interval_ms));
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.resources.clear();
+    }
+
+    pub(crate) fn resources(&self) -> impl Iterator<Item = (&str, &Records)> {
+        self.resources
+            .iter()
+            .map(|(name, records)| (name.as_str(), records))
+    }
+
+    pub(crate) fn resource(&self, name: &str) -> Option<&Records> {
+        self.resources.get(name)
+    }
+
+    /// All records.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.resources.values().flat_map(each)
+    }
+
+    fn of(&self, resource: &str) -> impl Iterator<Item = &Record> {
+        self.resources.get(resource).into_iter().flat_map(each)
+    }
+
+    pub(crate) fn highest_call_id(&self) -> u32 {
+        self.records()
+            .map(|record| record.call_id)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Whether a resource runs. `None`: nothing is known about it.
+    pub(crate) fn activity(&self, resource: &str) -> Option<Activity> {
+        activity(self.resources.get(resource)?)
+    }
+
+    /// The operation by whose parameters a resource runs, as far as one knows: the last that
+    /// started it, or had it take new ones.
+    pub(crate) fn definition(&self, resource: &str) -> Option<&Record> {
+        let defines = |record: &&Record| {
+            let action = record.operation.action.as_str();
+            matches!(action, "start" | "migrate_from")
+                || (action == "reload-agent" && !record.failed())
+        };
+        let complete = |record: &&Record| record.state == RecordState::Complete;
+        self.of(resource)
+            .filter(complete)
+            .filter(defines)
+            .max_by_key(|record| record.call_id)
+    }
+
+    /// Whether the last operation of a resource, monitors apart, failed.
+    pub(crate) fn last_single_failed(&self, resource: &str) -> bool {
+        let single = |record: &&Record| {
+            record.operation.interval_ms == 0 && record.state == RecordState::Complete
+        };
+        let found = |record: &Record| record.is_probe() && matches!(record.rc, 0 | 8 | 190 | 191);
+        self.of(resource)
+            .filter(single)
+            .max_by_key(|record| record.call_id)
+            .is_some_and(|record| record.failed() && !found(record))
+    }
+
+    /// Whether a resource may be running: active, failed, or being started.
+    pub(crate) fn may_run(&self, resource: &str) -> bool {
+        let active = self
+            .activity(resource)
+            .is_some_and(|activity| activity != Activity::Inactive);
+        active || self.is_being_started(resource)
+    }
+
+    /// Whether an operation that starts a resource has not ended.
+    pub(crate) fn is_being_started(&self, resource: &str) -> bool {
+        self.of(resource)
+            .any(|record| record.state == RecordState::Pending && starts(&record.operation.action))
+    }
+}
+
+/// Whether an action can make a resource active.
+pub(crate) fn starts(action: &str) -> bool {
+    matches!(action, "start" | "promote" | "migrate_from")
+}
+
+/// The records of a resource.
+pub(crate) fn each(records: &Records) -> impl Iterator<Item = &Record> {
+    records.values().map(Box::as_ref)
+}
+
+/// The last single operation that tells about the state, and after it what the recurring ones say.
+fn activity(records: &Records) -> Option<Activity> {
+    let mut last: Option<(&Record, Activity)> = None;
+    let complete = |record: &&Record| record.state == RecordState::Complete;
+    for record in each(records).filter(complete) {
+        let Some(activity) = told_by(record) else {
+            continue;
+        };
+        // A monitor may keep its call id for long: it counts from the operation on that it was
+        // started after.
+        if last.is_none_or(|(other, _)| other.call_id <= record.call_id) {
+            last = Some((record, activity));
+        }
+    }
+    last.map(|(_, activity)| activity)
+}
+
+/// What one completed record tells. `None`: nothing (notifications, meta-data).
+fn told_by(record: &Record) -> Option<Activity> {
+    let rc = if record.status == STATUS_DONE {
+        record.rc
+    } else {
+        1
+    };
+    let running = matches!(rc, 0 | 8 | 190 | 191);
+    Some(match record.operation.action.as_str() {
+        "monitor" if running => {
+            if record.failed() && !record.is_probe() {
+                Activity::Failed
+            } else {
+                Activity::Active
+            }
+        }
+        "monitor" if rc == 7 => Activity::Inactive,
+        // A probe that cannot run its agent finds nothing running.
+        "monitor" if record.is_probe() && (matches!(rc, 2 | 5) || record.status == 7) => {
+            Activity::Inactive
+        }
+        "start" | "promote" | "demote" | "migrate_from" | "reload" | "reload-agent" if rc == 0 => {
+            Activity::Active
+        }
+        "stop" | "migrate_to" if rc == 0 => Activity::Inactive,
+        "monitor" | "start" | "promote" | "demote" | "migrate_from" | "stop" | "migrate_to" => {
+            Activity::Failed
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary::Operation;
+
+    fn record(action: &str, interval_ms: u32, call_id: u32, rc: i32) -> Record {
+        let expected = if action == "monitor" && interval_ms == 0 {
+            7
+        } else {
+            0
+        };
+        let operation = Operation {
+            id: format!("{call_id}:1:{expected}:u"),
+            resource: "db".into(),
+            action: action.into(),
+            interval_ms,
+            ..Operation::default()
+        };
+        Record {
+            operation,
+            call_id,
+            rc,
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn the_latest_operation_says_whether_a_resource_runs() {
+        let mut history = History::default();
+        assert_eq!(history.activity("db"), None);
+        history.insert(record("monitor", 0, 1, 7));
+        assert_eq!(history.activity("db"), Some(Activity::Inactive));
+        history.insert(record("start", 0, 2, 0));
+        history.insert(record("monitor", 10_000, 3, 0));
+        assert_eq!(history.activity("db"), Some(Activity::Active));
+        history.insert(record("monitor", 10_000, 3, 7));
+        assert_eq!(history.activity("db"), Some(Activity::Inactive));
+        history.insert(record("start", 0, 5, 0));
+        assert_eq!(history.activity("db"), Some(Activity::Active));
+        history.insert(record("stop", 0, 6, 1));
+        assert_eq!(history.activity("db"), Some(Activity::Failed));
+    }
+
+    #[test]
+    fn an_operation_that_was_sent_counts_as_running_until_the_agent_speaks() {
+        let mut history = History::default();
+        let mut start = record("start", 0, 0, 193);
+        start.state = RecordState::Pending;
+        history.sent(start);
+        assert!(history.may_run("db"));
+        history.settled("db");
+        assert!(!history.may_run("db"));
+    }
+
+    #[test]
+    fn late_and_repeated_records_change_nothing() {
+        let mut history = History::default();
+        assert!(history.insert(record("start", 0, 5, 0)));
+        assert!(!history.insert(record("start", 0, 4, 1)));
+        assert!(!history.insert(record("start", 0, 5, 0)));
+        let mut pending = record("start", 0, 5, 193);
+        pending.state = RecordState::Pending;
+        assert!(!history.insert(pending));
+    }
+}

@@ -1,0 +1,6 @@
+//! The machines of which a controller is made. Each owns its state and gives facts and effects; none
+//! knows the controller.
+
+pub(crate) mod facts;
+pub(crate) mod history;
+pub(crate) mod transition;

@@ -1,0 +1,289 @@
+//! The execution of one transition graph: what may begin now, and when it is over
+//! (scheduler-spec/05 §18).
+//!
+//! Only bookkeeping: it does not know what an action is, nor who does it. An action begins when all
+//! its inputs are confirmed; a failed action satisfies no input, except those of synapses with
+//! priority INFINITY. After an abort only what has at least the abort's priority begins, and what
+//! runs is awaited.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use policy_engine::{ActionKind, TransitionGraph};
+
+use crate::vocabulary::Limits;
+
+/// Priority that no action's priority reaches: nothing more begins. Pacemaker's INFINITY.
+pub(crate) const INFINITY: i32 = 1_000_000;
+
+/// How far a synapse is. A synapse holds exactly one action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Waiting,
+    Running,
+    Done,
+    Failed,
+}
+
+/// A graph under execution.
+#[derive(Debug)]
+pub(crate) struct Transition {
+    pub number: u64,
+    pub graph: TransitionGraph,
+    pub limits: Limits,
+    progress: Vec<Progress>,
+    /// Nobody has to do anything for it, per synapse.
+    pseudo: Vec<bool>,
+    /// The assembly whose agent does it, per synapse: an index into `places`.
+    place: Vec<Option<usize>>,
+    /// The assemblies whose agents have something to do.
+    pub places: Vec<String>,
+    counts: Counts,
+    /// Inputs that are not satisfied yet, per synapse.
+    missing: Vec<usize>,
+    /// Synapses that wait for an action, by the number of the action.
+    dependents: BTreeMap<u32, Vec<usize>>,
+    by_action: BTreeMap<u32, usize>,
+    /// All inputs satisfied, not begun.
+    ready: BTreeSet<usize>,
+    running: BTreeSet<usize>,
+    abort_priority: i32,
+    /// Why it was aborted, if it was.
+    pub aborted: Option<String>,
+    pub started_wall_us: u64,
+}
+
+/// Counts of actions, pseudo-actions left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub actions: u32,
+    pub done: u32,
+    pub failed: u32,
+    pub skipped: u32,
+}
+
+impl Transition {
+    pub(crate) fn new(
+        number: u64,
+        graph: TransitionGraph,
+        limits: Limits,
+        started_wall_us: u64,
+    ) -> Transition {
+        let count = graph.synapses.len();
+        let mut dependents: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        let mut by_action = BTreeMap::new();
+        let (mut missing, mut ready) = (Vec::with_capacity(count), BTreeSet::new());
+        let (mut pseudo, mut place) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut places: Vec<String> = Vec::new();
+        let mut counts = Counts::default();
+        for (index, synapse) in graph.synapses.iter().enumerate() {
+            by_action.insert(synapse.action.id, index);
+            let head = graph.head(synapse.action.id);
+            let is_pseudo = head.is_none_or(|head| head.kind == ActionKind::Pseudo);
+            counts.actions += u32::from(!is_pseudo);
+            pseudo.push(is_pseudo);
+            let node = head
+                .filter(|head| head.kind == ActionKind::Resource)
+                .and_then(|head| head.router_node.as_ref().or(head.on_node.as_ref()));
+            place.push(node.map(|node| {
+                let known = places.iter().position(|known| **known == **node);
+                known.unwrap_or_else(|| {
+                    places.push(node.to_string());
+                    places.len() - 1
+                })
+            }));
+            missing.push(synapse.inputs.len());
+            if synapse.inputs.is_empty() {
+                ready.insert(index);
+            }
+            for input in &synapse.inputs {
+                dependents.entry(*input).or_default().push(index);
+            }
+        }
+        Transition {
+            number,
+            graph,
+            limits,
+            progress: vec![Progress::Waiting; count],
+            pseudo,
+            place,
+            places,
+            counts,
+            missing,
+            dependents,
+            by_action,
+            ready,
+            running: BTreeSet::new(),
+            abort_priority: 0,
+            aborted: None,
+            started_wall_us,
+        }
+    }
+
+    /// Synapses whose turn it is, in graph order. Pseudo-actions always; others unless an abort
+    /// forbids it.
+    pub(crate) fn ready(&self) -> Vec<usize> {
+        self.ready
+            .iter()
+            .copied()
+            .filter(|index| self.is_pseudo(*index) || self.may_begin(*index))
+            .collect()
+    }
+
+    /// No abort forbids it.
+    pub(crate) fn may_begin(&self, index: usize) -> bool {
+        self.graph.synapses[index].priority >= self.abort_priority
+    }
+
+    pub(crate) fn is_pseudo(&self, index: usize) -> bool {
+        self.pseudo[index]
+    }
+
+    /// The assembly whose agent does it, as an index into `places`. `None`: no agent.
+    pub(crate) fn place(&self, index: usize) -> Option<usize> {
+        self.place[index]
+    }
+
+    /// The synapse of an action.
+    pub(crate) fn synapse_of(&self, action: u32) -> Option<usize> {
+        self.by_action.get(&action).copied()
+    }
+
+    pub(crate) fn progress(&self, index: usize) -> Progress {
+        self.progress[index]
+    }
+
+    pub(crate) fn begin(&mut self, index: usize) {
+        if self.ready.remove(&index) {
+            self.progress[index] = Progress::Running;
+            self.running.insert(index);
+        }
+    }
+
+    /// Ends an action, whether it was begun or not (an action of a lost node never will be).
+    pub(crate) fn end(&mut self, index: usize, succeeded: bool) {
+        if matches!(self.progress[index], Progress::Done | Progress::Failed) {
+            return;
+        }
+        self.ready.remove(&index);
+        self.running.remove(&index);
+        self.progress[index] = if succeeded {
+            Progress::Done
+        } else {
+            Progress::Failed
+        };
+        match (self.pseudo[index], succeeded) {
+            (true, _) => {}
+            (false, true) => self.counts.done += 1,
+            (false, false) => self.counts.failed += 1,
+        }
+        let action = self.graph.synapses[index].action.id;
+        for dependent in self.dependents.get(&action).into_iter().flatten() {
+            if !succeeded && self.graph.synapses[*dependent].priority < INFINITY {
+                continue;
+            }
+            self.missing[*dependent] -= 1;
+            if self.missing[*dependent] == 0 && self.progress[*dependent] == Progress::Waiting {
+                self.ready.insert(*dependent);
+            }
+        }
+    }
+
+    /// Begin nothing with a lower priority any more. The first reason is kept.
+    pub(crate) fn abort(&mut self, priority: i32, reason: &str) {
+        self.abort_priority = self.abort_priority.max(priority);
+        self.aborted.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// Synapses under way, in graph order.
+    pub(crate) fn running(&self) -> impl Iterator<Item = usize> + '_ {
+        self.running.iter().copied()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let running = self.running().filter(|index| !self.pseudo[*index]).count();
+        let begun = self.counts.done + self.counts.failed + u32::try_from(running).unwrap_or(0);
+        Counts {
+            skipped: self.counts.actions - begun,
+            ..self.counts
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use policy_engine::{ActionHead, GraphAction, Synapse};
+
+    use super::*;
+
+    /// `id: priority <- inputs`
+    fn graph(synapses: &[(u32, i32, &[u32])]) -> TransitionGraph {
+        let head = |id: u32| ActionHead {
+            id,
+            kind: ActionKind::Resource,
+            mode: None,
+            operation: "start".into(),
+            operation_key: format!("r{id}_start_0").into(),
+            internal_operation_key: None,
+            on_node: Some("n".into()),
+            on_node_uuid: Some("n".into()),
+            router_node: None,
+        };
+        let action = |id| GraphAction {
+            id,
+            shutdown_lock: None,
+            resource: None,
+            attributes: Vec::new(),
+            numbered_parameters: Vec::new(),
+            downed: None,
+            maintenance: Vec::new(),
+        };
+        TransitionGraph {
+            attributes: Vec::new(),
+            synapses: synapses
+                .iter()
+                .map(|(id, priority, inputs)| Synapse {
+                    priority: *priority,
+                    action: action(*id),
+                    inputs: inputs.to_vec(),
+                })
+                .collect(),
+            heads: synapses.iter().map(|(id, ..)| head(*id)).collect(),
+        }
+    }
+
+    fn transition(synapses: &[(u32, i32, &[u32])]) -> Transition {
+        Transition::new(1, graph(synapses), Limits::default(), 0)
+    }
+
+    #[test]
+    fn an_action_begins_when_its_inputs_are_done() {
+        let mut transition = transition(&[(1, 0, &[]), (2, 0, &[1, 3]), (3, 0, &[])]);
+        assert_eq!(transition.ready(), [0, 2]);
+        transition.begin(0);
+        transition.begin(2);
+        transition.end(0, true);
+        assert!(transition.ready().is_empty());
+        transition.end(2, true);
+        assert_eq!(transition.ready(), [1]);
+    }
+
+    #[test]
+    fn a_failed_action_holds_back_what_waits_for_it_unless_that_has_priority_infinity() {
+        let mut transition = transition(&[(1, 0, &[]), (2, 0, &[1]), (3, INFINITY, &[1])]);
+        transition.begin(0);
+        transition.end(0, false);
+        assert_eq!(transition.ready(), [2]);
+    }
+
+    #[test]
+    fn after_an_abort_only_what_is_important_enough_begins_and_what_runs_is_awaited() {
+        let mut transition = transition(&[(1, 0, &[]), (2, 10, &[]), (3, 0, &[])]);
+        transition.begin(0);
+        transition.abort(5, "world changed");
+        assert_eq!(transition.ready(), [1]);
+        transition.abort(INFINITY, "again");
+        assert!(transition.ready().is_empty());
+        assert_eq!(transition.running().collect::<Vec<_>>(), [0]);
+        assert_eq!(transition.aborted.as_deref(), Some("world changed"));
+    }
+}

@@ -1,0 +1,152 @@
+//! What the controller wants done.
+
+use cpe_status::DpeState;
+use serde::{Deserialize, Serialize};
+
+use super::change::Change;
+use super::engine_input::Question;
+use super::event::Event;
+use super::operation::Operation;
+
+/// Something to do, in the order given. See the crate's documentation for a shell that does them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Write these changes in one transaction, durably, **before** any later effect is begun.
+    Persist(Vec<Change>),
+    /// Keep a stream to this agent: connect, again and again until told otherwise, say Hello, get
+    /// its History, then give [`Input::AgentConnected`](crate::Input). Replaces an earlier
+    /// `Connect` of the assembly: a stream that is up is given up and made anew (settings may have
+    /// changed).
+    Connect(Connect),
+    /// Give the stream up and do not make it again.
+    Disconnect {
+        /// Which assembly.
+        assembly: String,
+    },
+    /// Answer a heartbeat. May be dropped if the stream is gone; must not be delayed behind other
+    /// work.
+    Renew {
+        /// Which assembly.
+        assembly: String,
+        /// The stamp of the heartbeat.
+        stamp_us: u64,
+    },
+    /// Have the agent do this. If the stream is gone, drop it: the controller sees from the next
+    /// History that it must ask again.
+    Execute {
+        /// Which assembly.
+        assembly: String,
+        /// What.
+        operation: Box<Operation>,
+    },
+    /// Stop a recurring operation, then give [`Input::Cancelled`](crate::Input).
+    Cancel {
+        /// Which assembly.
+        assembly: String,
+        /// The resource.
+        resource: String,
+        /// The action.
+        action: String,
+        /// Its interval.
+        interval_ms: u32,
+    },
+    /// Have the agent forget a resource: history and monitors.
+    Forget {
+        /// Which assembly.
+        assembly: String,
+        /// The resource.
+        resource: String,
+    },
+    /// End of service: the agent is on its own again, without lease. Best effort; a stream that is
+    /// gone is no error.
+    Release {
+        /// Which assembly.
+        assembly: String,
+        /// Leave its services running.
+        keep_services: bool,
+    },
+    /// Make an assembly safe, then give [`Input::FencingResult`](crate::Input).
+    Fence(FenceRequest),
+    /// Bring this event to the event log (which ignores an id that it has), then give
+    /// [`Input::EventRecorded`](crate::Input). In order; as often as it takes.
+    Event(Event),
+    /// Run [`Question::answer`] beside everything else, then give [`Input::Decided`](crate::Input)
+    /// with what it returns. There is at most one that is not answered yet.
+    Decide(Question),
+    /// Write what the policy engine was asked and what it answered to disk. Best effort.
+    KeepInput {
+        /// Counts from 1 per epoch; the number of the transition.
+        number: u64,
+        /// The CIB.
+        cib: String,
+        /// The transition graph.
+        graph: String,
+    },
+    /// The state or its summary changed.
+    StatusChanged {
+        /// The state.
+        state: DpeState,
+        /// One line for people.
+        summary: String,
+    },
+    /// The deployment has ended; everything before this effect is done. Forget the durable state's
+    /// document and stop.
+    Unloaded,
+    /// A newer DPE manages this deployment: stop without touching anything.
+    Superseded {
+        /// The assembly whose agent said so.
+        assembly: String,
+    },
+}
+
+/// How to reach an agent and what to say to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connect {
+    /// Which assembly.
+    pub assembly: String,
+    /// `unix:PATH`; `None`: the document gives none, there is nothing to connect to.
+    pub address: Option<String>,
+    /// First argument of Hello and of every other call.
+    pub epoch: u64,
+    /// Second argument of Hello: name of the deployment.
+    pub deployment: String,
+    /// How often the agent sends heartbeats.
+    pub heartbeat_interval_ms: u32,
+    /// After this time without answer the agent stops its services; 0 = never.
+    pub lease_ms: u32,
+    /// How long that stopping may take before the agent reboots its guest.
+    pub stop_timeout_ms: u32,
+}
+
+/// Make an assembly safe: when the answer is `Ok`, nothing runs there any more that ran when this
+/// was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FenceRequest {
+    /// Which assembly.
+    pub assembly: String,
+    /// To be given back with the result.
+    pub attempt: u64,
+    /// With what.
+    pub device: FenceDevice,
+    /// Start it again afterwards (`reboot`), or leave it down (`off`).
+    pub reboot: bool,
+    /// After this time the controller takes the attempt as failed.
+    pub timeout_ms: u32,
+}
+
+/// What makes an assembly safe, where that is work for the shell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FenceDevice {
+    /// This unit of the host's service manager is stopped (and started).
+    Unit {
+        /// Name of the unit.
+        unit: String,
+    },
+    /// A ClusterLabs fence agent is run with these parameters on its standard input.
+    Agent {
+        /// Name of the program.
+        agent: String,
+        /// `name=value` lines, in order.
+        parameters: Vec<(String, String)>,
+    },
+}

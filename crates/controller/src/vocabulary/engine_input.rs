@@ -1,0 +1,118 @@
+//! What the policy engine is asked, and what it answers. The controller only asks and hears: the
+//! shell runs the engine beside it, because for thousands of services it may think for seconds, and
+//! heartbeats cannot wait for that.
+
+use std::collections::BTreeMap;
+
+use policy_engine::model::{ResourceId, Role};
+use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph};
+
+use super::limits::Limits;
+use super::spec::base_name;
+
+/// What the policy engine is asked: what is to be done in this world?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    pub(crate) number: u64,
+    pub(crate) cib: String,
+    pub(crate) now_s: i64,
+}
+
+/// What the policy engine answers to a [`Question`].
+#[derive(Clone, Debug)]
+pub struct Decision {
+    pub(crate) number: u64,
+    /// `Err`: why the engine cannot read the question.
+    pub(crate) outcome: Result<Outcome, String>,
+}
+
+/// A decision, apart from the engine's model of the world.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub cib: String,
+    pub graph: TransitionGraph,
+    pub graph_text: String,
+    pub limits: Limits,
+    pub goal: BTreeMap<String, Goal>,
+    pub reasons: BTreeMap<u32, String>,
+    pub recheck_at_s: Option<i64>,
+    pub start_failure_is_fatal: bool,
+}
+
+/// What the policy engine wants of one service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Goal {
+    /// Its configuration does not say that it is to be stopped.
+    pub enabled: bool,
+    /// There is an assembly for it.
+    pub placed: bool,
+    /// It is left alone.
+    pub unmanaged: bool,
+}
+
+impl Question {
+    /// Asks the policy engine. Pure; takes some microseconds per service, and more where services
+    /// are entangled.
+    pub fn answer(self) -> Decision {
+        let outcome = match Cib::parse_accepted(&self.cib) {
+            Ok(cib) => {
+                let schedule = policy_engine::schedule(&cib, self.now_s, RunOptions::default());
+                Ok(Outcome::new(self.cib, schedule))
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        Decision {
+            number: self.number,
+            outcome,
+        }
+    }
+}
+
+impl Outcome {
+    fn new(cib: String, schedule: Schedule) -> Outcome {
+        Outcome {
+            cib,
+            graph_text: policy_engine::graph::write(&schedule.graph),
+            limits: Limits::new(&schedule),
+            goal: goal(&schedule),
+            reasons: reasons(&schedule),
+            recheck_at_s: schedule.cluster.recheck_by.get(),
+            start_failure_is_fatal: schedule.graph.attribute("failed-start-offset") != Some("1"),
+            graph: schedule.graph,
+        }
+    }
+}
+
+/// What the policy engine wants of each service.
+pub(crate) fn goal(schedule: &Schedule) -> BTreeMap<String, Goal> {
+    let cluster = &schedule.cluster;
+    let mut goals: BTreeMap<String, Goal> = BTreeMap::new();
+    for (index, resource) in cluster.resources.iter().enumerate() {
+        if !resource.is_primitive() || resource.removed {
+            continue;
+        }
+        let id = ResourceId::new(index);
+        let goal = goals
+            .entry(base_name(&resource.config_id).to_owned())
+            .or_default();
+        let disabled = cluster.target_role(id) == Some(Role::Stopped);
+        goal.enabled |= !disabled;
+        goal.placed |=
+            resource.assigned.is_some() || (!resource.managed && !resource.active_on.is_empty());
+        goal.unmanaged |= !resource.managed;
+    }
+    goals
+}
+
+/// Why actions are done, as the policy engine says, by their numbers in the graph.
+fn reasons(schedule: &Schedule) -> BTreeMap<u32, String> {
+    let actions = schedule.cluster.actions.iter().enumerate();
+    actions
+        .filter_map(|(index, action)| {
+            Some((
+                u32::try_from(index).ok()? + 1,
+                action.reason.as_ref()?.to_string(),
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,210 @@
+//! What a shell tells the controller.
+
+use std::collections::BTreeMap;
+
+use super::engine_input::Decision;
+use super::operation::Record;
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The time of [`Controller::deadline`](crate::Controller::deadline) has come. Harmless at any
+    /// other time.
+    Tick,
+    /// Someone wants something. The only input that
+    /// [`Controller::handle`](crate::Controller::handle) may refuse.
+    Request(Request),
+    /// A stream to an agent is up; it has answered Hello, and History after that. Signals that came
+    /// in between follow this input.
+    AgentConnected {
+        /// Which assembly.
+        assembly: String,
+        /// Its answer to Hello.
+        hello: Hello,
+        /// Its whole history, pending operations too.
+        history: Vec<Record>,
+        /// Its guest's node attributes; none of an agent that does not know them.
+        attributes: Attributes,
+    },
+    /// An agent answered Hello or any other call with `org.cloudpolicy.Error.StaleEpoch`: a newer
+    /// DPE of this deployment exists.
+    StaleEpoch {
+        /// Which assembly.
+        assembly: String,
+    },
+    /// The stream to an agent ended, or could not be made. The shell goes on trying until
+    /// [`Effect::Disconnect`](crate::Effect).
+    AgentDisconnected {
+        /// Which assembly.
+        assembly: String,
+        /// Why, for people.
+        reason: String,
+    },
+    /// An agent's heartbeat. `now` is the time of its receipt, or later.
+    Heartbeat {
+        /// Which assembly.
+        assembly: String,
+        /// The agent's own boot-time clock, microseconds: opaque here, echoed by Renew.
+        stamp_us: u64,
+    },
+    /// An operation ended, or a recurring one has a new result. May come more than once.
+    OperationCompleted {
+        /// Which assembly.
+        assembly: String,
+        /// The record.
+        record: Box<Record>,
+    },
+    /// The node attributes of an agent's guest have changed.
+    AttributesChanged {
+        /// Which assembly.
+        assembly: String,
+        /// All of them.
+        attributes: Attributes,
+    },
+    /// An agent refused an Execute for good (not: the stream broke).
+    ExecuteRefused {
+        /// Which assembly.
+        assembly: String,
+        /// Id of the operation.
+        id: String,
+        /// The error, for people.
+        reason: String,
+    },
+    /// An agent has answered a Cancel, whether it found the operation or not.
+    Cancelled {
+        /// Which assembly.
+        assembly: String,
+        /// The resource.
+        resource: String,
+        /// The action.
+        action: String,
+        /// Its interval.
+        interval_ms: u32,
+    },
+    /// A fencing request has ended.
+    FencingResult {
+        /// Which assembly.
+        assembly: String,
+        /// Of [`FenceRequest::attempt`](crate::FenceRequest).
+        attempt: u64,
+        /// `Err`: why the assembly may still run.
+        result: Result<(), String>,
+    },
+    /// The event log has the event durably.
+    EventRecorded {
+        /// Its id.
+        id: String,
+    },
+    /// The answer to [`Effect::Decide`](crate::Effect).
+    Decided(Box<Decision>),
+}
+
+/// An agent's answer to Hello.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hello {
+    /// Boot id of the guest: another one means that everything which ran there is gone.
+    pub boot_id: String,
+    /// Version of the agent.
+    pub version: String,
+    /// Resource classes and features of the agent.
+    pub capabilities: Vec<String>,
+    /// What is left of the lease. For people: the controller counts by itself.
+    pub lease_remaining_ms: u64,
+}
+
+/// The node attributes of one guest: what its resource agents tell the policy engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// Counts up with every change.
+    pub version: u64,
+    /// By name. The shell lets none through whose names mean something to the controller:
+    /// `standby`, `fail-count-…` and the like.
+    pub values: BTreeMap<String, Attribute>,
+}
+
+/// One node attribute.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its value.
+    pub value: String,
+    /// A change waits so long for further ones, in other assemblies too, before it counts.
+    pub dampening_ms: u32,
+}
+
+/// What a user, or the CPE for them, wants. Refused or done as a whole; done means durable once the
+/// effects that [`poll_effect`](crate::Controller::poll_effect) gives right after it are done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Take this document. The same again is no change.
+    Load {
+        /// The deployment document.
+        document: String,
+        /// Its generation, from 1.
+        generation: u64,
+    },
+    /// End this deployment; progress in the state, at the end [`Effect::Unloaded`](crate::Effect).
+    Unload {
+        /// Stop the services in order first; else they are left running.
+        stop_services: bool,
+    },
+    /// Keep services off an assembly, or let them back.
+    Standby {
+        /// Which assembly.
+        assembly: String,
+        /// On or off.
+        on: bool,
+    },
+    /// Leave services alone, whatever they do.
+    Maintenance {
+        /// Which assembly; `None`: the whole deployment.
+        assembly: Option<String>,
+        /// On or off.
+        on: bool,
+    },
+    /// Forget failures, look again at what runs, try again.
+    Cleanup {
+        /// Which service; `None`: all.
+        service: Option<String>,
+        /// In which assembly; `None`: in all.
+        assembly: Option<String>,
+    },
+    /// A person (or the cloud manager) vouches that a lost assembly is down.
+    ConfirmFenced {
+        /// Which assembly.
+        assembly: String,
+    },
+}
+
+/// Why a [`Request`] was not done. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The document has errors. One line each, with line and column.
+    #[error("the document is not acceptable:\n{0}")]
+    InvalidDocument(String),
+    /// A newer generation, or another document of the same generation, is loaded.
+    #[error(
+        "generation {loaded} is loaded, generation {offered} was offered: load a document with a higher generation"
+    )]
+    GenerationConflict {
+        /// The generation that is loaded.
+        loaded: u64,
+        /// The generation that was offered.
+        offered: u64,
+    },
+    /// No such assembly or service.
+    #[error("there is no {kind} \"{name}\" in this deployment: it has {known}")]
+    NotFound {
+        /// `assembly` or `service`.
+        kind: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// Not in this state.
+    #[error("{0}")]
+    NotReady(String),
+    /// An argument makes no sense.
+    #[error("{0}")]
+    InvalidArgument(String),
+}

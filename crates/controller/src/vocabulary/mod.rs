@@ -1,0 +1,32 @@
+//! The words in which a shell, the controller and its machines speak: pure data.
+
+mod change;
+mod effect;
+mod engine_input;
+mod event;
+mod input;
+mod limits;
+mod operation;
+mod sabotage;
+mod spec;
+mod time;
+
+pub use change::Change;
+pub use effect::{Connect, Effect, FenceDevice, FenceRequest};
+pub use engine_input::{Decision, Question};
+pub use event::{Event, Kind};
+pub use input::{Attribute, Attributes, Hello, Input, Refusal, Request};
+pub use operation::{
+    FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState,
+    STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey, dispatcher_uuid,
+    exit_code_name,
+};
+pub use sabotage::Sabotage;
+pub use time::Time;
+
+pub(crate) use engine_input::{Goal, goal};
+pub(crate) use event::event_id;
+pub(crate) use limits::Limits;
+pub(crate) use operation::META_ON_FAIL;
+pub(crate) use spec::{AssemblySpec, Escalation, Fencing, Spec, base_name};
+pub(crate) use time::{MS, SECOND};

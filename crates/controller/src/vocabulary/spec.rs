@@ -1,0 +1,199 @@
+//! What the controller takes from a deployment document.
+//!
+//! The document's model belongs to crate `deployment`; here is only what the controller decides by,
+//! in its units, and in a form that can be saved (an assembly that left the document must still be
+//! made safe by the means that the document gave it).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::effect::FenceDevice;
+
+/// A deployment as the controller sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Spec {
+    pub name: String,
+    pub uuid: String,
+    pub heartbeat_interval_ms: u32,
+    pub heartbeat_timeout_ms: u32,
+    pub lease_ms: u32,
+    /// The longest time that any stop may take.
+    pub stop_timeout_ms: u32,
+    /// In the document's order.
+    pub order: Vec<String>,
+    pub assemblies: BTreeMap<String, AssemblySpec>,
+    /// In the document's order.
+    pub services: Vec<ServiceSpec>,
+    /// `<configuration>` for the policy engine.
+    pub configuration: String,
+}
+
+/// An assembly as the controller sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AssemblySpec {
+    pub uuid: String,
+    pub address: Option<String>,
+    pub fencing: Fencing,
+    pub fencing_timeout_ms: u32,
+    pub escalation: Option<Escalation>,
+}
+
+/// How an assembly is made safe.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Fencing {
+    /// Its agent stops the services when the lease is over.
+    #[default]
+    Lease,
+    /// The shell does it.
+    Device(FenceDevice),
+    /// The cloud manager does it.
+    Manager,
+    /// Nobody does it: a lost heartbeat counts as down.
+    None,
+}
+
+impl Fencing {
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Fencing::Lease => "lease",
+            Fencing::Device(FenceDevice::Unit { .. }) => "unit",
+            Fencing::Device(FenceDevice::Agent { .. }) => "agent",
+            Fencing::Manager => "manager",
+            Fencing::None => "none",
+        }
+    }
+}
+
+/// So many failures within a period fail the next higher level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Escalation {
+    pub failures: u32,
+    pub period_us: u64,
+}
+
+/// A service as the controller sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ServiceSpec {
+    pub id: String,
+    pub agent: String,
+    pub escalation: Option<Escalation>,
+    /// May run several times.
+    pub instances: bool,
+}
+
+impl Spec {
+    /// From a checked document.
+    pub(crate) fn new(deployment: &deployment::Deployment) -> Spec {
+        let assemblies: BTreeMap<_, _> = deployment
+            .assemblies
+            .iter()
+            .map(|assembly| (assembly.name.clone(), AssemblySpec::new(assembly)))
+            .collect();
+        Spec {
+            name: deployment.name.clone(),
+            uuid: deployment.uuid.clone().unwrap_or_default(),
+            heartbeat_interval_ms: millis(deployment.heartbeat.interval),
+            heartbeat_timeout_ms: millis(deployment.heartbeat.timeout),
+            lease_ms: millis(deployment.heartbeat.lease),
+            stop_timeout_ms: millis(deployment.longest_stop_timeout),
+            order: deployment
+                .assemblies
+                .iter()
+                .map(|assembly| assembly.name.clone())
+                .collect(),
+            assemblies,
+            services: services(deployment),
+            configuration: deployment.configuration(),
+        }
+    }
+
+    /// The service that a resource (perhaps an instance, `web:0`) belongs to.
+    pub(crate) fn service(&self, resource: &str) -> Option<&ServiceSpec> {
+        let base = base_name(resource);
+        self.services.iter().find(|service| service.id == base)
+    }
+}
+
+impl AssemblySpec {
+    fn new(assembly: &deployment::Assembly) -> AssemblySpec {
+        use deployment::FencingMode;
+        let fencing = match &assembly.fencing.mode {
+            FencingMode::Lease => Fencing::Lease,
+            FencingMode::Unit { unit } => Fencing::Device(FenceDevice::Unit { unit: unit.clone() }),
+            FencingMode::Agent { agent, parameters } => Fencing::Device(FenceDevice::Agent {
+                agent: agent.clone(),
+                parameters: parameters
+                    .iter()
+                    .map(|p| (p.name.clone(), p.value.clone()))
+                    .collect(),
+            }),
+            FencingMode::Manager => Fencing::Manager,
+            FencingMode::None => Fencing::None,
+        };
+        AssemblySpec {
+            uuid: assembly.uuid.clone().unwrap_or_default(),
+            address: assembly.address.as_ref().map(ToString::to_string),
+            fencing,
+            fencing_timeout_ms: assembly.fencing.timeout.map_or(FENCING_TIMEOUT_MS, millis),
+            escalation: assembly.escalation.as_ref().map(Escalation::new),
+        }
+    }
+}
+
+fn services(deployment: &deployment::Deployment) -> Vec<ServiceSpec> {
+    let mut services: Vec<ServiceSpec> = deployment.services.iter().map(ServiceSpec::new).collect();
+    for group in deployment
+        .groups
+        .iter()
+        .filter(|group| group.instances.is_some())
+    {
+        for member in services
+            .get_mut(group.members.clone())
+            .into_iter()
+            .flatten()
+        {
+            member.instances = true;
+        }
+    }
+    services
+}
+
+impl ServiceSpec {
+    fn new(service: &deployment::Service) -> ServiceSpec {
+        ServiceSpec {
+            id: service.id.clone(),
+            agent: service.agent.to_string(),
+            escalation: service.escalation.as_ref().map(Escalation::new),
+            instances: service.instances.is_some(),
+        }
+    }
+}
+
+impl Escalation {
+    fn new(escalation: &deployment::Escalation) -> Escalation {
+        Escalation {
+            failures: escalation.failures,
+            period_us: u64::from(millis(escalation.period)) * super::time::MS,
+        }
+    }
+}
+
+/// How long one fencing operation may take, unless the document says otherwise. Milliseconds.
+const FENCING_TIMEOUT_MS: u32 = 60_000;
+
+fn millis(duration: std::time::Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// The id of a resource without an instance's number.
+pub(crate) fn base_name(resource: &str) -> &str {
+    match resource.rsplit_once(':') {
+        Some((base, number))
+            if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            base
+        }
+        _ => resource,
+    }
+}

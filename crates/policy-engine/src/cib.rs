@@ -1,0 +1,104 @@
+//! The input: a cluster information base as XML, and why one is refused.
+
+use std::sync::Arc;
+
+use crate::model::FEATURE_SET;
+use crate::{expansion, scalar, xml};
+
+/// A cluster information base: configuration and state, as read from XML.
+#[derive(Clone, Debug)]
+pub struct Cib {
+    document: Arc<xml::Document>,
+}
+
+/// Why a CIB cannot be scheduled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Not acceptable XML.
+    #[error(transparent)]
+    Xml(#[from] xml::XmlError),
+    /// A configuration that means more than can be decided about.
+    #[error(transparent)]
+    TooMuch(#[from] expansion::Excess),
+    /// XML, but no CIB.
+    #[error("expected a <cib> element at the top of the document, found <{found}>")]
+    NotACib {
+        /// Name of the root element.
+        found: String,
+    },
+    /// Made by a newer Pacemaker than this scheduler follows.
+    #[error(
+        "the CIB needs feature set {found}, this scheduler has {FEATURE_SET}: use a newer scheduler"
+    )]
+    TooNew {
+        /// Feature set of the CIB.
+        found: String,
+    },
+}
+
+impl Cib {
+    /// Parses a CIB. A missing `status` section is added empty.
+    ///
+    /// # Errors
+    /// [`Error::Xml`] and [`Error::TooMuch`] with line and column, [`Error::NotACib`],
+    /// [`Error::TooNew`].
+    pub fn parse(text: &str) -> Result<Cib, Error> {
+        let cib = Cib::parse_accepted(text)?;
+        expansion::check(&cib.document)?;
+        Ok(cib)
+    }
+
+    /// The same without [`Error::TooMuch`], for a configuration that was accepted already: what is
+    /// running has to be managed, also while there are more nodes than it was accepted with.
+    ///
+    /// # Errors
+    /// [`Error::Xml`] with line and column, [`Error::NotACib`], [`Error::TooNew`].
+    pub fn parse_accepted(text: &str) -> Result<Cib, Error> {
+        let mut document = xml::parse(text)?;
+        let root = document.root();
+        if root.name() != "cib" {
+            return Err(Error::NotACib {
+                found: root.name().to_owned(),
+            });
+        }
+        if let Some(found) = root.get("crm_feature_set")
+            && scalar::compare_versions(found, FEATURE_SET).is_gt()
+        {
+            return Err(Error::TooNew {
+                found: found.to_owned(),
+            });
+        }
+        if root.child("status").is_none() {
+            let root = root.id();
+            document.append(root, "status");
+        }
+        Ok(Cib {
+            document: Arc::new(document),
+        })
+    }
+
+    /// The document.
+    pub fn document(&self) -> &Arc<xml::Document> {
+        &self.document
+    }
+
+    /// The document, to change it (copied if a cluster still uses it).
+    pub fn document_mut(&mut self) -> &mut xml::Document {
+        Arc::make_mut(&mut self.document)
+    }
+
+    /// `execution-date`, epoch seconds.
+    pub fn execution_date(&self) -> Option<i64> {
+        self.document
+            .root()
+            .get("execution-date")
+            .and_then(scalar::integer)
+    }
+
+    /// The CIB as XML text.
+    pub fn to_xml(&self) -> String {
+        let mut xml = xml::Writer::new();
+        xml.element(self.document.root());
+        xml.finish()
+    }
+}

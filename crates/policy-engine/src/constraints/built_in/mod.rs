@@ -1,0 +1,51 @@
+//! P5: built-in orderings and colocations, which hold for every resource whatever is configured
+//! (scheduler-spec/05 §11.6–11.7, 04 §11, §15.2; colocations and bans: 03 §8).
+
+mod bundle;
+mod clone;
+mod group;
+mod primitive;
+
+use super::colocation;
+use crate::model::*;
+
+/// P5: for each top-level resource in list order. No colocation follows but those that depend on
+/// where resources are.
+pub fn unpack(cluster: &mut Cluster) {
+    for top in cluster.top_level.clone() {
+        unpack_resource(cluster, top);
+    }
+    colocation::sort(cluster);
+}
+
+fn unpack_resource(cluster: &mut Cluster, id: ResourceId) {
+    match cluster.resource(id).variant {
+        Variant::Primitive => primitive::unpack(cluster, id),
+        Variant::Group(_) => group::unpack(cluster, id),
+        Variant::Clone(_) => clone::unpack(cluster, id),
+        Variant::Bundle(_) => bundle::unpack(cluster, id),
+    }
+}
+
+/// Stores an implicit colocation by node.
+fn colocate(
+    cluster: &mut Cluster,
+    id: &str,
+    dependent: ResourceId,
+    primary: ResourceId,
+    score: Score,
+    influence: bool,
+) {
+    let colocation = Colocation {
+        id: id.into(),
+        dependent,
+        primary,
+        score,
+        dependent_role: None,
+        primary_role: None,
+        attribute: "#uname".into(),
+        explicit: false,
+        influence,
+    };
+    colocation::store(cluster, colocation);
+}

@@ -1,0 +1,193 @@
+//! The journal: which score changed when, and why, written down as it happens.
+//!
+//! A stage that has changed the scores of a resource says so with [`Cluster::note`] and names the
+//! cause. The journal compares the tables with what it saw last and keeps the differences, so that
+//! it cannot tell anything but what was done. Without `RunOptions::explain` there is no journal,
+//! and noting costs nothing.
+
+use super::{Cluster, ColocationId, LocationId, NodeId, NodeTable, ResourceId, Score, Text};
+use crate::xml::ElementId;
+
+/// Why scores changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// What the node starts from.
+    Base,
+    /// A recorded result of an operation.
+    Failure(ElementId),
+    /// What else the state of the cluster says.
+    State,
+    /// A constraint on a ticket that is not there: its id.
+    Ticket(Text),
+    /// A shutdown lock.
+    ShutdownLock,
+    /// A location constraint.
+    Location(LocationId),
+    /// Stickiness.
+    Stickiness,
+    /// Too many failures.
+    MigrationThreshold,
+    /// Location constraints name the only nodes that are looked at.
+    ExclusiveDiscovery,
+    /// Built-in rules for containers and remote nodes.
+    Container,
+    /// What agents say about how well the instance would do as promoted.
+    PromotionScore,
+    /// It follows (or avoids) what it is colocated with.
+    Follows(ColocationId),
+    /// It heeds what is colocated with it.
+    Heeds(ColocationId),
+    /// It must not run.
+    RoleStopped,
+    /// It does not fit, or other nodes have more room.
+    Utilization,
+    /// The clone has all its instances.
+    EnoughInstances,
+    /// The clone does not allow (another) instance there.
+    InstanceLimit,
+    /// Part of a bundle: it goes where its container is.
+    Bundle,
+    /// Anything else.
+    Other,
+}
+
+/// A change of one score.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Whose score.
+    pub resource: ResourceId,
+    /// For which node.
+    pub node: NodeId,
+    /// Before; `None`: the node was no candidate.
+    pub before: Option<Score>,
+    /// After; `None`: the node is no candidate any more.
+    pub after: Option<Score>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why a resource got the node that it got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// It is not managed, so it stays as it is.
+    Unmanaged,
+    /// All resources are to be stopped.
+    StopAll,
+    /// The best of the candidates.
+    Best,
+    /// As good as the best, and it is there now.
+    Stays,
+    /// As good as the best, and preferred (where an instance is now, a migration goes, or most
+    /// capacity is free).
+    Preferred,
+    /// No node is left.
+    Nowhere,
+}
+
+/// What was written down in a run.
+#[derive(Clone, Debug, Default)]
+pub struct Journal {
+    /// Changes in order.
+    pub entries: Vec<Entry>,
+    /// What was chosen, in order; the last choice for a resource counts.
+    pub choices: Vec<(ResourceId, Option<NodeId>, Choice)>,
+    /// Promotion: instance, node, priority.
+    pub promotions: Vec<(ResourceId, Option<NodeId>, Score)>,
+    /// Tables as last seen, by resource.
+    seen: Vec<NodeTable>,
+}
+
+impl Journal {
+    fn compare(&mut self, cluster: &Cluster, id: ResourceId, cause: &Cause) {
+        if self.seen.len() <= id.index() {
+            self.seen.resize_with(id.index() + 1, NodeTable::new);
+        }
+        let now = &cluster.resource(id).allowed;
+        let seen = &mut self.seen[id.index()];
+        for node in &cluster.node_order {
+            let (before, after) = (
+                seen.get(*node).map(|entry| entry.score),
+                now.get(*node).map(|entry| entry.score),
+            );
+            if before != after {
+                self.entries.push(Entry {
+                    resource: id,
+                    node: *node,
+                    before,
+                    after,
+                    cause: cause.clone(),
+                });
+            }
+        }
+        *seen = now.clone();
+    }
+}
+
+impl Cluster {
+    /// Notes why the scores of a resource, and of everything below it, are what they are now.
+    pub fn note(&mut self, id: ResourceId, cause: Cause) {
+        let Some(mut journal) = self.journal.take() else {
+            return;
+        };
+        for id in self.subtree(id) {
+            journal.compare(self, id, &cause);
+        }
+        self.journal = Some(journal);
+    }
+
+    /// The same for every resource.
+    pub fn note_all(&mut self, cause: Cause) {
+        if self.journal.is_some() {
+            for index in 0..self.top_level.len() {
+                self.note(self.top_level[index], cause.clone());
+            }
+        }
+    }
+
+    /// Where the journal is; for [`Cluster::forget_since`].
+    pub fn journal_mark(&self) -> usize {
+        self.journal
+            .as_ref()
+            .map_or(0, |journal| journal.entries.len())
+    }
+
+    /// The tables of a resource and of everything below it were put back to what they were at
+    /// `mark`: what was noted since then did not happen.
+    pub fn forget_since(&mut self, mark: usize, id: ResourceId) {
+        let Some(mut journal) = self.journal.take() else {
+            return;
+        };
+        let undone = self.subtree(id);
+        let mut index = 0;
+        journal.entries.retain(|entry| {
+            index += 1;
+            index <= mark || !undone.contains(&entry.resource)
+        });
+        for id in undone {
+            if let Some(seen) = journal.seen.get_mut(id.index()) {
+                *seen = self.resource(id).allowed.clone();
+            }
+        }
+        self.journal = Some(journal);
+    }
+
+    /// Notes what was chosen for a primitive.
+    pub fn note_choice(&mut self, id: ResourceId, choice: Choice) {
+        let node = self.resource(id).assigned;
+        if let Some(journal) = &mut self.journal {
+            let choice = if node.is_none() && matches!(choice, Choice::Best | Choice::Preferred) {
+                Choice::Nowhere
+            } else {
+                choice
+            };
+            journal.choices.push((id, node, choice));
+        }
+    }
+
+    /// Notes how much speaks for promoting an instance.
+    pub fn note_promotion(&mut self, id: ResourceId, node: Option<NodeId>, priority: Score) {
+        if let Some(journal) = &mut self.journal {
+            journal.promotions.push((id, node, priority));
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Fencing: which nodes, which action, with which digests and delay (scheduler-spec/05 §9.1–9.5, 02
+//! §4).
+
+use super::actions;
+use crate::configuration::digests;
+use crate::model::*;
+use crate::scalar;
+use crate::transition::orderings;
+
+/// Marks a node for fencing (02 §4.1, 05 §9.1).
+pub fn mark(cluster: &mut Cluster, node: NodeId, reason: &str, priority_delay: bool) {
+    if let Some(launcher) = cluster.guest_launcher(node) {
+        let launcher_resource = cluster.resource(launcher);
+        if launcher_resource.failed || !launcher_resource.managed {
+            return;
+        }
+        let launcher_resource = cluster.resource_mut(launcher);
+        launcher_resource.failed = true;
+        launcher_resource.stop_if_failed = true;
+        cluster.node_mut(node).remote_reset = true;
+        return;
+    }
+    if cluster.is_remote_kind(node) {
+        let connection = cluster.node(node).connection;
+        if let Some(connection) = connection {
+            let resource = cluster.resource_mut(connection);
+            if resource.removed_launched {
+                resource.failed = true;
+                resource.stop_if_failed = true;
+                return;
+            }
+            if resource.managed {
+                cluster.node_mut(node).remote_reset = true;
+            }
+        } else {
+            cluster.node_mut(node).remote_reset = true;
+        }
+        cluster.node_mut(node).unclean = true;
+        action(cluster, node, None, true, Some(reason), false);
+        return;
+    }
+    if !cluster.node(node).unclean {
+        cluster.node_mut(node).unclean = true;
+        action(cluster, node, None, true, Some(reason), priority_delay);
+    }
+}
+
+/// Whether a node can be fenced (02 §4.2, 05 §9.2).
+pub fn can_fence(cluster: &Cluster, node: NodeId) -> bool {
+    if let Some(launcher) = cluster.guest_launcher(node) {
+        let hosts = &cluster.resource(launcher).active_on;
+        return hosts
+            .iter()
+            .all(|h| cluster.node(*h).online || can_fence(cluster, *h));
+    }
+    if !cluster.options.fencing_enabled || !cluster.options.have_fencing_device {
+        return false;
+    }
+    if cluster.options.quorate || cluster.options.no_quorum_policy == QuorumPolicy::Ignore {
+        return true;
+    }
+    if !cluster.node(node).online {
+        return false;
+    }
+    if cluster.is_remote_kind(node) && !cluster.options.fence_remote_without_quorum {
+        let Some(connection) = cluster.node(node).connection else {
+            return true;
+        };
+        return cluster
+            .resource(connection)
+            .allowed
+            .iter()
+            .all(|(n, _)| cluster.node(n).online);
+    }
+    true
+}
+
+/// Finds or creates the fencing action of a node (05 §9.3). `operation`: `None` = option
+/// `fencing-action`.
+pub fn action(
+    cluster: &mut Cluster,
+    node: NodeId,
+    operation: Option<&str>,
+    optional: bool,
+    reason: Option<&str>,
+    priority_delay: bool,
+) -> ActionId {
+    let operation: Text =
+        operation.map_or_else(|| cluster.options.fencing_action.clone(), Into::into);
+    let key = format!("stonith-{}-{operation}", cluster.node(node).name);
+    let fresh = !cluster.singletons.contains_key(&*key);
+    let id = actions::singleton(cluster, &key, Task::Stonith, Some(node), true);
+    let mut required = !optional;
+    if fresh {
+        let (name, uuid) = (
+            cluster.node(node).name.clone(),
+            cluster.node(node).id.clone(),
+        );
+        let action = cluster.action_mut(id);
+        action.set_meta("on_node", name);
+        action.set_meta("on_node_uuid", uuid);
+        action.set_meta("stonith_action", operation);
+        if cluster.options.unfencing_in_use {
+            required |= add_device_digests(cluster, id, node);
+        }
+    }
+    if cluster.options.priority_fencing_delay_ms > 0
+        && (priority_delay || cluster.action(id).meta("priority-fencing-delay").is_some())
+    {
+        let delay = priority_fencing_delay(cluster, node);
+        cluster
+            .action_mut(id)
+            .set_meta("priority-fencing-delay", delay.to_string());
+    }
+    let fence = required && can_fence(cluster, node);
+    let action = cluster.action_mut(id);
+    if fence {
+        action.optional = false;
+    }
+    if let Some(reason) = reason {
+        action.set_reason(reason, false);
+    }
+    id
+}
+
+/// Records the digests of all unfencing devices in a fencing action; true if a device's definition
+/// changed (05 §9.3 step 1).
+fn add_device_digests(cluster: &mut Cluster, id: ActionId, node: NodeId) -> bool {
+    let (mut all, mut secure, mut changed) = (String::new(), String::new(), false);
+    for device in unfencing_devices(cluster) {
+        let digests = digests::unfencing(cluster, device, node);
+        changed |= digests.result == digests::Comparison::Changed;
+        let resource = cluster.resource(device);
+        let prefix = format!("{}:{}:", resource.id, resource.agent.kind);
+        all.push_str(&format!("{prefix}{},", digests.all));
+        secure.push_str(&format!(
+            "{prefix}{},",
+            digests.secure.as_deref().unwrap_or_default()
+        ));
+    }
+    let action = cluster.action_mut(id);
+    action.set_meta("digests-all", all);
+    action.set_meta("digests-secure", secure);
+    changed
+}
+
+/// Fence devices that unfence, last found first.
+fn unfencing_devices(cluster: &Cluster) -> Vec<ResourceId> {
+    let mut devices = Vec::new();
+    for top in &cluster.top_level {
+        for leaf in cluster.leaves(*top) {
+            let resource = cluster.resource(leaf);
+            let provides = resource.meta.text("provides");
+            let unfences = resource.needs_unfencing
+                || provides.is_some_and(|p| p.eq_ignore_ascii_case("unfencing"));
+            if resource.fence_device && unfences {
+                devices.push(leaf);
+            }
+        }
+    }
+    devices.reverse();
+    devices
+}
+
+/// The delay in seconds that gives a more important node a head start (05 §9.3 step 2).
+fn priority_fencing_delay(cluster: &Cluster, target: NodeId) -> i64 {
+    if cluster.node(target).kind != NodeKind::Cluster {
+        return 0;
+    }
+    let members = || cluster.nodes.iter().filter(|n| n.kind == NodeKind::Cluster);
+    let online = members().filter(|n| n.online).count();
+    let (lowest, highest) = (
+        members().map(|n| n.priority).min(),
+        members().map(|n| n.priority).max(),
+    );
+    let applies = !cluster.node(target).online
+        && online <= members().count() / 2
+        && lowest != highest
+        && Some(cluster.node(target).priority) >= highest;
+    if applies {
+        scalar::seconds(cluster.options.priority_fencing_delay_ms)
+    } else {
+        0
+    }
+}
+
+/// Triggers unfencing of a node or of all of a fence device's nodes (05 §9.5).
+pub fn trigger_unfencing(
+    cluster: &mut Cluster,
+    resource: Option<ResourceId>,
+    node: Option<NodeId>,
+    reason: &str,
+) {
+    if !cluster.options.unfencing_in_use
+        || resource.is_some_and(|r| !cluster.resource(r).fence_device)
+    {
+        return;
+    }
+    let fit = |cluster: &Cluster, node: NodeId| {
+        let node = cluster.node(node);
+        node.online && !node.unclean && !node.shutdown
+    };
+    match (node, resource) {
+        (Some(node), _) if fit(cluster, node) => {
+            action(cluster, node, Some("on"), false, Some(reason), false);
+        }
+        (_, Some(resource)) => {
+            let nodes: Vec<_> = cluster
+                .resource(resource)
+                .allowed
+                .iter()
+                .map(|(n, _)| n)
+                .collect();
+            for node in nodes {
+                if fit(cluster, node) {
+                    action(cluster, node, Some("on"), false, Some(reason), false);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Orders a start (flags PUSH) or a probe (SEQ) after the unfencing of its node, and triggers that
+/// if the node was never unfenced (05 §9.5).
+pub fn order_after_unfencing(
+    cluster: &mut Cluster,
+    resource: ResourceId,
+    node: NodeId,
+    then: ActionId,
+    flags: OrderFlags,
+) {
+    let owner = cluster.resource(resource);
+    if !(owner.fence_device && cluster.options.unfencing_in_use || owner.needs_unfencing) {
+        return;
+    }
+    let unfencing = action(cluster, node, Some("on"), true, None, false);
+    orderings::link(cluster, unfencing, then, flags);
+    let attributes = &cluster.node(node).attributes;
+    if attributes
+        .text("#node-unfenced")
+        .is_none_or(|value| value == "0")
+    {
+        let task = cluster.action(then).task.clone();
+        let reason = format!("required by {} {task}", cluster.resource(resource).id);
+        trigger_unfencing(cluster, None, Some(node), &reason);
+    }
+}
