@@ -10,7 +10,8 @@
 //! [`model::Cluster`], and write actions and orderings through `transition`. Each uses only what
 //! lies below it: `tests/layers.rs` has the order, and holds it. [`mod@schedule`] is the run, step
 //! by step. `simulation` executes a graph on a copy of the input, `output` renders texts. The rules
-//! are those of Pacemaker 3.0.2's scheduler. [`mod@lint`] checks a decision before it is carried out.
+//! are those of Pacemaker 3.0.2's scheduler. [`mod@lint`] checks a decision before it is carried
+//! out.
 
 #![warn(missing_docs)]
 

@@ -72,8 +72,8 @@ fn is_fencing(view: &View<'_>, index: u32, entry: &Entry) -> bool {
 fn has_to_wait_here(view: &View<'_>, entry: &Entry) -> bool {
     match entry.kind {
         Some(ActionKind::Resource) => true,
-        // The DC deletes the history of a resource (mode `cib`), wherever it is. Unfencing of a node
-        // is no work of that node.
+        // The DC deletes the history of a resource (mode `cib`), wherever that is. Unfencing is not
+        // done by the node itself.
         Some(ActionKind::Cluster) => {
             let head = view.graph.head(entry.number);
             entry.doing != Doing::Stonith && head.is_some_and(|head| head.mode.is_none())
