@@ -1,0 +1,32 @@
+//! Each stage uses only itself and what lies below it. The list is the architecture.
+
+use std::path::Path;
+
+/// The stages, floor by floor, lowest first. Those of one floor do not use each other.
+const FLOORS: &[&[&str]] = &[
+    // what a document says, and what is wrong with it
+    &["model", "problem"],
+    // scalars; the text of a document, with places
+    &["value", "tree::fault", "tree::element"],
+    &["tree::characters"],
+    &["tree::attributes"],
+    &["tree::parse"],
+    // problems that any element can have
+    &["report"],
+    // from the model to the policy engine's configuration
+    &["lower"],
+    // Pacemaker's own elements
+    &["configuration"],
+    // one element of the short forms; then values, names, dependencies
+    &["reader::form"],
+    &["reader::values", "reader::names", "reader::cycle"],
+    &["reader::draft", "reader::references", "reader::constraint"],
+    &["reader::service"],
+    &["reader::assembly"],
+];
+
+#[test]
+fn stages_look_only_down() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    layers::assert_order(&source, FLOORS);
+}
