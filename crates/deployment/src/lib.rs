@@ -14,7 +14,7 @@
 //! ```
 //! let deployment = deployment::read(br#"
 //!     <deployable name="shop">
-//!       <assemblies><assembly name="web1" address="unix:/run/cpe/guests/web1/agent.sock"/></assemblies>
+//!       <assemblies><assembly name="web1" address="unix:/run/web1.sock"/></assemblies>
 //!       <services><service name="web" class="ocf" provider="heartbeat" type="nginx"/></services>
 //!     </deployable>"#).expect("a valid document");
 //! assert_eq!(deployment.services[0].id, "web");

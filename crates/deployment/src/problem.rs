@@ -12,8 +12,8 @@ use strsim::osa_distance;
 /// More problems than this are counted, not listed.
 const MAX_PROBLEMS: usize = 500;
 
-/// More problems than this are not even kept. It is more than are listed, because problems are found
-/// in another order than they are listed in.
+/// More problems than this are not even kept. It is more than are listed, because they are found in
+/// another order than they are listed in.
 const MAX_KEPT: usize = 10 * MAX_PROBLEMS;
 
 /// The most words that are compared for suggestions in one document, so that a large document in
@@ -146,7 +146,7 @@ impl Problems {
         suggestion
     }
 
-    /// Whether [`Problems::suggest`] still compares words, so that it is worthwhile to collect them.
+    /// Whether [`Problems::suggest`] still compares words, so that collecting them is of use.
     pub(crate) fn may_suggest(&self) -> bool {
         self.compared.get() < MAX_COMPARED && self.count < MAX_KEPT
     }

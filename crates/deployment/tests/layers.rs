@@ -6,18 +6,25 @@ use std::path::Path;
 const FLOORS: &[&[&str]] = &[
     // what a document says, and what is wrong with it
     &["model", "problem"],
-    // scalars; the text of a document, with places
+    // the text of a document, with places; its scalars
+    &["tree", "value"],
+    // problems that any element can have; from the model to the policy engine's configuration
+    &["report", "lower"],
+    // Pacemaker's own elements
+    &["configuration"],
+    // the short forms, and the document as a whole
+    &["reader"],
+];
+
+/// The same, with the order inside of folders.
+const PARTS: &[&[&str]] = &[
+    &["model", "problem"],
     &["value", "tree::fault", "tree::element"],
     &["tree::characters"],
     &["tree::attributes"],
     &["tree::parse"],
-    // problems that any element can have
-    &["report"],
-    // from the model to the policy engine's configuration
-    &["lower"],
-    // Pacemaker's own elements
+    &["report", "lower"],
     &["configuration"],
-    // one element of the short forms; then values, names, dependencies
     &["reader::form"],
     &["reader::values", "reader::names", "reader::cycle"],
     &["reader::draft", "reader::references", "reader::constraint"],
@@ -29,4 +36,10 @@ const FLOORS: &[&[&str]] = &[
 fn stages_look_only_down() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     layers::assert_order(&source, FLOORS);
+}
+
+#[test]
+fn parts_of_stages_look_only_down() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    layers::assert_order(&source, PARTS);
 }

@@ -181,8 +181,8 @@ fn check_size(deployment: &Deployment, root: &Element<'_>, problems: &mut Proble
     }
 }
 
-/// Warns of services that use a kind of capacity that no assembly has: the policy engine counts what
-/// is not offered as zero.
+/// Warns of services that use a kind of capacity that no assembly has: the policy engine counts
+/// what is not offered as zero.
 fn check_capacity(deployment: &Deployment, names: &Names, problems: &mut Problems) {
     let assemblies = deployment.assemblies.iter();
     let offered: HashSet<&String> = assemblies
