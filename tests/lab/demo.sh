@@ -2,7 +2,7 @@
 # demo.sh [booted|processes] — `make demo`: chooses where the demonstration can run, prepares that, and runs it.
 #   booted     a private system with booted guests: needs root (or sudo), a writable cgroup2 and mmdebstrap
 #   processes  guests as processes under the user's service manager, or as root under a private one
-# Exit status 77: neither is possible; what is missing is said.
+# Exit status 77: neither is possible; a message says what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 demo=${CARGO_TARGET_DIR:-target}/debug/demo

@@ -8,7 +8,7 @@ use end_to_end::{Lab, Output, Processes, System, missing_prerequisite};
 
 const GUESTS: [&str; 4] = ["web1", "web2", "app1", "db1"];
 
-/// Counts what held and what did not.
+/// Counts the checks that failed.
 struct Report {
     failed: u32,
 }
@@ -49,12 +49,15 @@ struct Stage {
 
 impl Stage {
     /// `booted`: a private system with booted guests. `processes`: guests as processes of this
-    /// user. Else what is missing.
+    /// user.
+    ///
+    /// # Errors
+    /// What this machine lacks for it.
     fn prepare(kind: &str) -> Result<Stage, String> {
         match kind {
             "booted" => missing_prerequisite().map_or_else(|| Ok(Stage::booted()), Err),
             "processes" => Processes::missing_prerequisite().map_or_else(Stage::processes, Err),
-            _ => Err("to be told where to run: `booted` or `processes` (make demo chooses)".into()),
+            _ => Err("an argument: `booted` or `processes` (make demo chooses)".into()),
         }
     }
 
@@ -228,7 +231,7 @@ fn lose_an_assembly(stage: &Stage, report: &mut Report) {
         "An assembly is lost: the power of web1, where nginx runs, is cut",
     );
     system.cut("web1");
-    // Asked of the event log: where guests boot fast, nginx is soon at home again.
+    // The event log says so: where guests boot fast, nginx is soon back on web1.
     report.within(
         "nginx was started elsewhere, and the shop answers at the same address",
         40,

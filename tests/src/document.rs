@@ -1,9 +1,9 @@
 //! Small deployment documents for tests. Services are real processes: `sleep`s under
-//! `ocf:heartbeat:anything`, found again by their unique length of sleep.
+//! `ocf:heartbeat:anything`; each has a unique duration, by which tests find it.
 
 use std::fmt::Write;
 
-/// Builds a document; heartbeats are quick, so that tests are.
+/// Builds a document with short heartbeat intervals, so that tests are quick.
 #[derive(Debug, Clone)]
 pub struct Document {
     name: String,
@@ -31,7 +31,7 @@ impl Document {
         self
     }
 
-    /// A service that is `sleep SECONDS` in whichever assembly the policy says.
+    /// A service that is `sleep SECONDS`, in the assembly that the policy chooses.
     pub fn sleeper(self, name: &str, seconds: u32) -> Document {
         let options =
             format!(r#"<parameter name="cmdline_options"><value>{seconds}</value></parameter>"#);

@@ -24,7 +24,7 @@ fn seconds(us: u64) -> String {
     format!("{:.2} s", us as f64 / 1e6)
 }
 
-/// When an event of that kind was told last, µs.
+/// Time of the last event of that kind, in µs since the Unix epoch.
 fn last(events: &[Event], kind: &str) -> u64 {
     let times = events
         .iter()

@@ -36,9 +36,9 @@ fn layer() -> PathBuf {
     std::env::var_os("CPE_LAB_LAYER").map_or_else(|| prepared().join("layer"), PathBuf::from)
 }
 
-/// What keeps a lab from running here, in words, or `None`.
+/// What this machine lacks to run a lab; `None` if nothing.
 pub fn missing_prerequisite() -> Option<String> {
-    // Asked of the process itself: the effective uid is in its status file.
+    // The effective uid is in the status file of the process.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let uid = status
         .lines()

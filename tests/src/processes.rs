@@ -1,7 +1,7 @@
 //! Guests as plain processes: units of the user's service manager that run `cpe-agent`, with `cpe`
 //! and the DPEs beside them. For machines on which no private system can be booted. They share the
-//! machine's network and files, so their document has no addresses of its own; a unit's control
-//! group is what a guest's power is.
+//! machine's network and files, so their document has no addresses of its own. Killing a unit's
+//! control group stands for cutting a guest's power.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use crate::lab::project_dir;
 use crate::system::{Output, System};
 
-/// A unit of this and no other name is one of the guests.
+/// Only units of this template are guests.
 const GUEST_UNIT: &str = "cpe-demo-guest@";
 /// In `examples/three-tier-local.xml` this stands for the folder that is made for one run.
 const FOLDER_IN_EXAMPLE: &str = "/run/user/1000/cpe-demo";
@@ -26,7 +26,7 @@ pub struct Processes {
 }
 
 impl Processes {
-    /// What keeps it from running here, in words, or `None`.
+    /// What this machine lacks to run it; `None` if nothing.
     pub fn missing_prerequisite() -> Option<String> {
         let Some(runtime) = runtime_dir() else {
             return Some(
@@ -58,7 +58,7 @@ impl Processes {
     /// Starts `cpe` and the guests.
     ///
     /// # Errors
-    /// If a unit does not start, with what systemd says.
+    /// A unit does not start; the error has systemd's message.
     pub fn start(guests: &[&str]) -> anyhow::Result<Processes> {
         let runtime = runtime_dir().context("XDG_RUNTIME_DIR is not set")?;
         let programs = std::env::current_exe()?;
@@ -227,7 +227,7 @@ impl Drop for Processes {
     }
 }
 
-/// A shipped unit with another command, and its state where that says.
+/// A shipped unit with another command and another place for its state.
 fn with_command(unit: &str, command: &str) -> String {
     let lines = unit
         .lines()

@@ -1,4 +1,4 @@
-//! What `cpectl --json` says, read leniently: tests ask for what they need.
+//! The output of `cpectl --json`. Absent fields are empty, so that a test can wait for them.
 
 use serde_json::Value;
 
@@ -54,7 +54,7 @@ impl Status {
             .collect()
     }
 
-    /// Every service runs, and nothing is being done.
+    /// Every service runs, and no transition is under way.
     pub fn is_settled(&self) -> bool {
         self.all_running() && self.0["transition"]["state"] != "running"
     }

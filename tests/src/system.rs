@@ -1,8 +1,8 @@
-//! What the demonstration and the tests ask of a system with `cpe` in it, wherever it runs.
+//! The interface to a system with `cpe` in it, for the demonstration and the tests.
 
 use crate::status::{Event, Status};
 
-/// What a command said.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Output {
     pub code: i32,
@@ -34,10 +34,10 @@ pub trait System {
     /// Runs a program in it.
     fn run(&self, argv: &[&str]) -> Output;
 
-    /// The command that speaks to its service manager.
+    /// The command that controls its service manager.
     fn systemctl(&self) -> &[&str];
 
-    /// `cpectl` with the options that make it speak to the `cpe` of this system.
+    /// `cpectl` with the options to use the `cpe` of this system.
     fn cpectl_program(&self) -> Vec<String>;
 
     /// The template of the units that are the guests, up to and with its `@`.
@@ -56,7 +56,7 @@ pub trait System {
         self.run(&argv)
     }
 
-    /// The deployment's status, as `cpectl status NAME --json` tells it; empty when there is none.
+    /// The deployment's status, as `cpectl status NAME --json` prints it; empty if there is none.
     fn status(&self, deployment: &str) -> Status {
         Status::parse(&self.cpectl(&["status", deployment, "--json"]).stdout)
     }
@@ -91,7 +91,7 @@ pub trait System {
     /// Processes in guests whose command line matches a pattern: `(guest, pid)`, the pid as this
     /// system sees it.
     fn processes(&self, pattern: &str) -> Vec<(String, u32)> {
-        // The guest is told by the process's control group: …/systemd-nspawn@web1.service/…
+        // The process's control group names the guest: …/systemd-nspawn@web1.service/…
         let script = format!(
             r"for p in $(pgrep -f -- '{pattern}' || :); do echo $p $(sed -n 's/.*{unit}\([a-z0-9-]*\).*/\1/p' /proc/$p/cgroup); done",
             unit = self.guest_unit()

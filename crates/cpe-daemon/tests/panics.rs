@@ -1,5 +1,7 @@
 //! A panic that nobody confined ends the process, so this test starts itself as one.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::process::Command;
 
 const ROLE: &str = "CPE_DAEMON_TEST_PANICS";

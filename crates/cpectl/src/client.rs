@@ -1,4 +1,4 @@
-//! The daemon as this program sees it.
+//! The connection to the daemon.
 
 use std::io::Read;
 use std::path::Path;
@@ -61,8 +61,8 @@ impl Client {
         Ok(entries?)
     }
 
-    /// A failure of a call to a deployment; if there is no such deployment, it says which there
-    /// are.
+    /// The failure of a call to a deployment; if there is no such deployment, it names those that
+    /// there are.
     pub(crate) async fn with_deployments(&self, error: cpe_bus::Error) -> Failure {
         let absent =
             error.foreign_name().as_deref() == Some("org.freedesktop.DBus.Error.UnknownObject");
@@ -70,7 +70,7 @@ impl Client {
         if absent && let Ok(entries) = self.list().await {
             let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
             failure.message.push_str(&match names.as_slice() {
-                [] => "; there is none at all".to_owned(),
+                [] => "; there are none".to_owned(),
                 names => format!("; there are: {}", names.join(" ")),
             });
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use cpe_bus::Error;
 
-/// The text of `--help` about them; the numbers are [`Kind`]'s.
+/// The list in `--help`; the numbers are [`Kind`]'s.
 pub(crate) const EXIT_STATUSES: &str = "\
 Exit status:
   0  done
@@ -14,7 +14,7 @@ Exit status:
   3  the document is invalid
   4  there is no such deployment, assembly, service or generation
   5  conflict: it exists with another document, was changed in between, or is being destroyed
-  6  the caller may not do this
+  6  permission denied
   7  the daemon or the deployment's DPE cannot be reached
   8  --wait: not done within --timeout";
 
@@ -30,7 +30,7 @@ pub(crate) enum Kind {
     Timeout = 8,
 }
 
-/// Why a command did not do what it was asked for.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub kind: Kind,
@@ -69,7 +69,7 @@ impl From<Error> for Failure {
                 Some("org.freedesktop.DBus.Error.AccessDenied") => {
                     return Failure::new(
                         Kind::Denied,
-                        "this user may not do this: it takes root or a member of group `cpe`",
+                        "permission denied: this needs root or membership in group `cpe`",
                     );
                 }
                 Some("org.freedesktop.DBus.Error.UnknownObject") => {

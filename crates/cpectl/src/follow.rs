@@ -21,13 +21,15 @@ use crate::failure::Failure;
 /// Pause before the bus or the daemon is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Which events are wanted; empty texts match everything.
+/// Which events are wanted; empty texts match every event.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
     pub deployment: String,
     pub assembly: String,
     pub service: String,
     pub kind: String,
+    /// In microseconds since the Unix epoch, inclusive.
+    pub since: Option<u64>,
 }
 
 impl Filter {
@@ -38,13 +40,14 @@ impl Filter {
             ("service", &self.service),
             ("kind", &self.kind),
         ];
-        texts
+        let texts = texts
             .into_iter()
             .filter(|(_, text)| !text.is_empty())
-            .filter_map(|(key, text)| {
-                let value = zbus::Variant::from(text.clone()).try_into_owned().ok()?;
-                Some((key.to_owned(), value))
-            })
+            .map(|(key, text)| (key, zbus::Variant::from(text.clone())));
+        let since = self.since.map(|time| ("since", zbus::Variant::from(time)));
+        texts
+            .chain(since)
+            .filter_map(|(key, value)| Some((key.to_owned(), value.try_into_owned().ok()?)))
             .collect()
     }
 
@@ -53,6 +56,7 @@ impl Filter {
         same(&self.deployment, &event.deployment)
             && same(&self.assembly, &event.assembly)
             && same(&self.service, &event.service)
+            && self.since.is_none_or(|since| event.time >= since)
             && (self.kind.is_empty() || kind_matches(&self.kind, &event.kind))
     }
 }
@@ -64,7 +68,7 @@ pub(crate) struct Follower {
     filter: Filter,
     cursor: u64,
     ready: VecDeque<Event>,
-    /// The log holds more than the signals told us of.
+    /// The log has events that no signal announced.
     behind: bool,
 }
 
@@ -139,8 +143,8 @@ impl Follower {
                         self.cursor = next;
                     }
                     Err(_) if link.events.inner().connection().is_closed() => self.link = None,
-                    // The daemon is away; its return is told by the bus, but may have been before
-                    // we listened.
+                    // The daemon is away. The bus announces its return, but perhaps before we
+                    // listened.
                     Err(_) => tokio::time::sleep(PAUSE).await,
                 }
                 continue;

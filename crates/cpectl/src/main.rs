@@ -1,15 +1,17 @@
 //! `cpectl`, the administrator's command line of the Cloud Policy Engine.
 //!
 //! Everything it does goes over the bus API that other programs use too; only `validate` works
-//! without a daemon. What a person reads goes through [`output`], what a program reads is the
-//! records of the bus as JSON, and every way to fail has an exit status of its own ([`failure`]).
+//! without a daemon. Text for people goes through [`output`], programs get the records of the bus
+//! as JSON, and every way to fail has an exit status of its own ([`failure`]).
 
+mod cells;
 mod client;
 mod commands;
 mod failure;
 mod follow;
 mod options;
 mod output;
+mod times;
 
 use clap::Parser;
 

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cpe_bus::BusSelection;
 
 use crate::failure::EXIT_STATUSES;
+use crate::times::{self, Since};
 
 /// Deploys documents, and shows and administers what runs.
 #[derive(Debug, Parser)]
@@ -60,13 +61,13 @@ pub(crate) enum Command {
     Standby(Target),
     /// Ends standby: the assembly may run services again
     Unstandby(Target),
-    /// Leaves services alone, whatever happens to them, until it is switched off again
+    /// Stops managing services, whatever happens to them, until it is switched off again
     Maintenance(Maintenance),
     /// Forgets failures, so that services may run again where they failed
     Cleanup(Cleanup),
-    /// Vouches that a lost assembly is powered off, so that its services may start elsewhere
+    /// Confirms that a lost assembly is powered off, so that its services may start elsewhere
     ///
-    /// If it is not off, services may run twice: power it off first.
+    /// Power it off first: if it still runs, its services may run twice.
     ConfirmFenced(Target),
     /// Prints the policy engine's input (CIB XML), for policy-simulate
     Input {
@@ -104,11 +105,11 @@ pub(crate) struct Deploy {
     /// The deployment document; - reads standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Waits until the deployment is active at this generation, telling what happens
+    /// Waits until the deployment is active at this generation, and shows what happens
     #[arg(long)]
     pub wait: bool,
-    /// Longest wait (such as 90s, 5m)
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    /// Longest wait (such as 90s, 5m, 1h30m)
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = times::duration)]
     pub timeout: Duration,
     /// Changes the deployment only if it is at this generation
     #[arg(long, value_name = "GENERATION")]
@@ -188,27 +189,23 @@ pub(crate) struct Destroy {
     /// Leaves its services running, unmanaged
     #[arg(long)]
     pub keep_services: bool,
-    /// Waits until it is gone, telling what happens
+    /// Waits until it is gone, and shows what happens
     #[arg(long)]
     pub wait: bool,
-    /// Longest wait (such as 90s, 5m)
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    /// Longest wait (such as 90s, 5m, 1h30m)
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = times::duration)]
     pub timeout: Duration,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Events {
-    /// Goes on with new events as they are recorded; none is missed, whatever restarts
+    /// Prints new events as they are recorded, without a gap, also when the daemon restarts
     #[arg(long, short)]
     pub follow: bool,
-    /// Only events after this cursor (the number that begins each line)
-    #[arg(
-        long,
-        value_name = "CURSOR",
-        default_value_t = 0,
-        hide_default_value = true
-    )]
-    pub since: u64,
+    /// Only events after a cursor (the number that begins each line), of the last 90s or 1h30m, or
+    /// from a date and time on (UTC, such as 2026-01-31T12:30:00Z)
+    #[arg(long, value_name = "WHEN", value_parser = times::since)]
+    pub since: Option<Since>,
     /// Only the last N events (and, with --follow, those to come)
     #[arg(long, short = 'n', value_name = "N")]
     pub last: Option<usize>,
@@ -221,29 +218,12 @@ pub(crate) struct Events {
     /// Only events of this service
     #[arg(long, value_name = "NAME")]
     pub service: Option<String>,
-    /// Only events of kinds that fit a pattern, such as service.* or *.failed
+    /// Only events whose kind matches a pattern, such as service.* or *.failed
     #[arg(long, short, value_name = "PATTERN")]
     pub kind: Option<String>,
     /// One CloudEvents 1.0 JSON object a line
     #[arg(long)]
     pub cloudevents: bool,
-}
-
-/// `90s`, `5m`, `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let factor = match &text[digits..] {
-        "" | "s" => 1,
-        "m" | "min" => 60,
-        "h" => 3600,
-        _ => return Err("expected a whole number and s, m or h, such as 90s".into()),
-    };
-    let number: u64 = text[..digits]
-        .parse()
-        .map_err(|_| "expected a whole number and s, m or h, such as 90s")?;
-    Ok(Duration::from_secs(number.saturating_mul(factor)))
 }
 
 #[cfg(test)]
@@ -253,12 +233,5 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         <Options as clap::CommandFactory>::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_are_read() {
-        assert_eq!(duration("90s").unwrap(), Duration::from_secs(90));
-        assert_eq!(duration("5m").unwrap(), Duration::from_secs(300));
-        assert!(duration("fast").is_err());
     }
 }

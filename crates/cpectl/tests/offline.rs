@@ -1,4 +1,4 @@
-//! What works without a daemon, and what is said when there is none.
+//! What works without a daemon, and the messages when there is none.
 
 #![allow(
     clippy::unwrap_used,

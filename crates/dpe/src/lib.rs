@@ -4,12 +4,22 @@
 //!              ┌──────────── bus (org.cloudpolicy.Dpe1.NAME): requests, status
 //!              │   ┌──────── agents: one task per assembly, peer-to-peer D-Bus
 //!              ▼   ▼
-//!  clock ──▶ shell: inputs ─▶ Controller ─▶ effects ─▶ store (first, synced), agents, fencing, outbox, inputs on disk
+//!  clock ──▶ shell: inputs ─▶ Controller ─▶ effects ─▶ store (first, synced),
+//!                                                      agents, fencing, outbox, inputs on disk
 //! ```
 //!
 //! It decides nothing: every decision is the controller's. What it adds is order: an effect is done
 //! only after the state that it follows from is durable, and a request is answered only after that
 //! too.
+//!
+//! Every queue is bounded, and the loop never waits for one:
+//!
+//! | queue | when it is full |
+//! | --- | --- |
+//! | inputs of the loop | the tasks that fill it wait, and the agents behind them |
+//! | calls to one agent | its stream is given up and made again; its History tells the truth |
+//! | requests of the bus | the caller gets `Busy` |
+//! | events for the log | the oldest is dropped, as the controller drops it on disk |
 //!
 //! It is a library with a small program, so that tests of other parts can have a real DPE beside
 //! them.

@@ -9,21 +9,24 @@ use cpe_bus::BusSelection;
 use cpe_daemon::Watchdog;
 use cpe_status::DpeState;
 use rustix::time::{ClockId, clock_gettime};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use zbus::Connection;
 
 use crate::agents::{Agents, Call};
-use crate::bus::{self, Public, Question};
+use crate::bus::{self, BusRequest, Public, Requests};
 use crate::explain::Basis;
+use crate::fencing;
 use crate::kept_inputs::KeptInputs;
+use crate::outbox::{self, Outbox};
 use crate::store::Store;
-use crate::{fencing, outbox};
 
-/// How long an ending DPE waits for agents to acknowledge their release.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
-/// A deadline that is seen so much later is worth a line in the journal.
+/// Inputs that may wait for the loop: heartbeats of a thousand assemblies in a second. The loop
+/// takes all of them in one turn. While the queue is full the tasks that fill it wait, and the
+/// agents behind them; the loop itself never puts anything in.
+const INPUTS: usize = 1024;
+/// Lateness of a deadline that is worth a line in the journal.
 const NOTEWORTHY_STALL: Duration = Duration::from_secs(1);
 
 fn now() -> Time {
@@ -38,9 +41,9 @@ fn now() -> Time {
     }
 }
 
-/// Says that a deadline was slept through: the controller excuses the silence of that time, and who
-/// reads the journal should know why.
-fn tell_stall(name: &str, deadline: Option<u64>) {
+/// Says that a deadline was missed because this process did not run: the controller does not count
+/// the silence of that time, so the journal explains why.
+fn report_stall(name: &str, deadline: Option<u64>) {
     let late = Duration::from_micros(
         now()
             .boottime_us
@@ -65,14 +68,13 @@ pub(crate) async fn run(
     mut store: Store,
     kept: KeptInputs,
 ) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let end = Termination::listen()?;
     let durable = store.load().context("cannot read the saved state")?;
     let controller = Controller::new(name, durable, now());
 
-    let (input_sender, mut inputs) = mpsc::unbounded_channel();
-    let (question_sender, mut questions) = mpsc::unbounded_channel();
-    let (event_sender, events) = mpsc::unbounded_channel();
+    let (inputs, queue) = mpsc::channel(INPUTS);
+    let (requests, asked) = Requests::new(name);
+    let (outbox, events) = Outbox::new();
     let (public, public_view) = watch::channel(Public::default());
     let (connection_sender, connection) = watch::channel(None);
 
@@ -81,72 +83,61 @@ pub(crate) async fn run(
         controller,
         store,
         kept,
-        agents: Agents::new(input_sender.clone()),
-        events: event_sender,
-        undelivered: 0,
+        agents: Agents::new(inputs.clone()),
+        outbox,
         unloaded: false,
-        inputs: input_sender.clone(),
+        inputs: inputs.clone(),
         public,
         connection: connection.clone(),
-        releases: JoinSet::new(),
         thinking: JoinSet::new(),
     };
     // What the last run left undone is begun before anybody can ask for more.
-    shell.perform().await?;
+    shell.perform()?;
 
     let mut tasks = JoinSet::new();
-    tasks.spawn(outbox::deliver(events, connection, input_sender));
+    tasks.spawn(outbox::deliver(events, connection, inputs));
     let serving = bus::serve(
         name.to_owned(),
         bus,
-        question_sender,
+        requests,
         public_view,
         Arc::new(connection_sender),
     );
-    tokio::pin!(serving);
     tracing::info!(
         cpe_deployment = name,
         "managing generation {} in epoch {}",
         shell.controller.generation(),
         shell.controller.epoch()
     );
-    let mut watchdog = Watchdog::wanted();
-    loop {
-        if let Some(watchdog) = &mut watchdog {
-            watchdog.turn();
-        }
-        let deadline = shell.controller.deadline();
-        let due = watchdog.as_ref().map(Watchdog::due);
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            result = &mut serving => return result,
-            Some(input) = inputs.recv() => {
-                shell.take(input);
-                // All that waits: one look at the world for many answers.
-                while let Ok(input) = inputs.try_recv() {
-                    shell.perform().await?;
-                    shell.take(input);
-                }
-            }
-            Some(question) = questions.recv() => shell.answer(question).await?,
-            // The timer stands still while the host sleeps: then the tick comes late, and the
-            // controller notices.
-            () = sleep_until(deadline) => {
-                tell_stall(name, deadline);
-                shell.take(Input::Tick);
-            }
-            Some(decision) = shell.thinking.join_next() => {
-                let decision = decision.context("the policy engine failed")?;
-                shell.take(Input::Decided(Box::new(decision)));
-            }
-            () = reached(due) => {}
-        }
-        shell.perform().await?;
+    tokio::select! {
+        result = serving => return result,
+        result = shell.turn(queue, asked, end) => result?,
     }
     cpe_daemon::notify(&[cpe_daemon::State::Stopping]);
     tracing::info!(cpe_deployment = name, "ending; services run on");
     Ok(())
+}
+
+/// SIGTERM and SIGINT.
+struct Termination {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Termination {
+    fn listen() -> std::io::Result<Termination> {
+        Ok(Termination {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 async fn sleep_until(deadline: Option<u64>) {
@@ -172,101 +163,140 @@ struct Shell {
     store: Store,
     kept: KeptInputs,
     agents: Agents,
-    events: mpsc::UnboundedSender<controller::Event>,
-    /// Events that the log has not acknowledged yet.
-    undelivered: usize,
+    outbox: Outbox,
     unloaded: bool,
-    inputs: mpsc::UnboundedSender<Input>,
+    inputs: mpsc::Sender<Input>,
     public: watch::Sender<Public>,
     connection: watch::Receiver<Option<Connection>>,
-    releases: JoinSet<()>,
     /// The policy engine, on a thread of its own while there is a question.
     thinking: JoinSet<Decision>,
 }
 
 impl Shell {
+    /// Turns until a signal asks for the end.
+    async fn turn(
+        &mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        mut requests: mpsc::Receiver<BusRequest>,
+        mut end: Termination,
+    ) -> anyhow::Result<()> {
+        let mut watchdog = Watchdog::wanted();
+        loop {
+            if let Some(watchdog) = &mut watchdog {
+                watchdog.turn();
+            }
+            let deadline = self.controller.deadline();
+            let due = watchdog.as_ref().map(Watchdog::due);
+            tokio::select! {
+                () = end.asked() => return Ok(()),
+                Some(input) = inputs.recv() => self.take_all(input, &mut inputs)?,
+                Some(request) = requests.recv() => self.answer(request)?,
+                // The timer stands still while the host sleeps: then the tick comes late, and the
+                // controller notices.
+                () = sleep_until(deadline) => {
+                    report_stall(&self.name, deadline);
+                    self.take(Input::Tick);
+                }
+                Some(decision) = self.thinking.join_next() => {
+                    let decision = decision.context("the policy engine failed")?;
+                    self.take(Input::Decided(Box::new(decision)));
+                }
+                () = self.outbox.pass_on() => {}
+                Some(()) = self.agents.next_release() => {}
+                () = reached(due) => {}
+            }
+            self.perform()?;
+        }
+    }
+
+    /// Takes an input and all that wait behind it, for one look at the world. What comes in
+    /// meanwhile has to wait: the clock and the watchdog have their turn before.
+    fn take_all(&mut self, first: Input, inputs: &mut mpsc::Receiver<Input>) -> anyhow::Result<()> {
+        let waiting = inputs.len();
+        self.take(first);
+        for _ in 0..waiting {
+            let Ok(input) = inputs.try_recv() else { break };
+            self.perform()?;
+            self.take(input);
+        }
+        Ok(())
+    }
+
     /// Gives the controller an input that it cannot refuse.
     fn take(&mut self, input: Input) {
         if matches!(input, Input::EventRecorded { .. }) {
-            self.undelivered = self.undelivered.saturating_sub(1);
+            self.outbox.acknowledge();
         }
         if let Err(refusal) = self.controller.handle(now(), input) {
             tracing::error!(cpe_deployment = self.name, "refused: {refusal}");
         }
     }
 
-    /// Does what the controller wants, in its order.
-    async fn perform(&mut self) -> anyhow::Result<()> {
+    /// Does what the controller wants, in its order. Nothing here waits but the disk.
+    fn perform(&mut self) -> anyhow::Result<()> {
         while let Some(effect) = self.controller.poll_effect() {
-            match effect {
-                Effect::Persist(changes) => self.store.write(&changes)?,
-                Effect::Connect(connect) => self.agents.connect(connect),
-                Effect::Disconnect { assembly } => {
-                    // An agent that is released must hear of it, or its lease would stop what is to
-                    // run on.
-                    self.finish_releases().await;
-                    self.agents.disconnect(&assembly);
-                }
-                Effect::Renew { assembly, stamp_us } => {
-                    self.agents.call(&assembly, Call::Renew(stamp_us));
-                }
-                Effect::Execute {
-                    assembly,
-                    operation,
-                } => self.agents.call(&assembly, Call::Execute(operation)),
-                Effect::Cancel {
-                    assembly,
-                    resource,
-                    action,
-                    interval_ms,
-                } => {
-                    let call = Call::Cancel {
-                        resource,
-                        action,
-                        interval_ms,
-                    };
-                    self.agents.call(&assembly, call);
-                }
-                Effect::Forget { assembly, resource } => {
-                    self.agents.call(&assembly, Call::Forget(resource));
-                }
-                Effect::Release {
-                    assembly,
-                    keep_services,
-                } => self.release(&assembly, keep_services),
-                Effect::Fence(request) => self.fence(request),
-                Effect::Decide(question) => {
-                    self.thinking.spawn_blocking(|| question.answer());
-                }
-                Effect::Event(event) => {
-                    self.undelivered += 1;
-                    let _ = self.events.send(event);
-                }
-                Effect::KeepInput { number, cib, graph } => self.kept.keep(number, &cib, &graph),
-                Effect::StatusChanged { state, summary } => {
-                    tracing::info!(cpe_deployment = self.name, "{state}: {summary}");
-                    cpe_daemon::notify(&[cpe_daemon::State::Status(&summary)]);
-                    self.public.send_modify(|public| public.summary = summary);
-                }
-                Effect::Unloaded => {
-                    self.finish_releases().await;
-                    self.unloaded = true;
-                }
-                Effect::Superseded { assembly } => bail!(
-                    "the agent of {assembly} obeys a newer DPE of {}; this one ends and touches nothing",
-                    self.name
-                ),
-            }
+            self.carry_out(effect)?;
         }
         self.publish();
         Ok(())
     }
 
-    /// Shows the state. "Unloaded" is shown only when the log has all events: whoever waits for it
-    /// may delete what is saved here.
+    fn carry_out(&mut self, effect: Effect) -> anyhow::Result<()> {
+        match effect {
+            Effect::Persist(changes) => self.store.write(&changes)?,
+            Effect::Connect(connect) => self.agents.connect(connect),
+            Effect::Disconnect { assembly } => self.agents.disconnect(&assembly),
+            Effect::Renew { assembly, stamp_us } => self.agents.renew(&assembly, stamp_us),
+            Effect::Execute {
+                assembly,
+                operation,
+            } => self.agents.call(&assembly, Call::Execute(operation)),
+            Effect::Cancel {
+                assembly,
+                resource,
+                action,
+                interval_ms,
+            } => {
+                let call = Call::Cancel {
+                    resource,
+                    action,
+                    interval_ms,
+                };
+                self.agents.call(&assembly, call);
+            }
+            Effect::Forget { assembly, resource } => {
+                self.agents.call(&assembly, Call::Forget(resource));
+            }
+            Effect::Release {
+                assembly,
+                keep_services,
+            } => self.agents.release(&assembly, keep_services),
+            Effect::Fence(request) => self.fence(request),
+            Effect::Decide(question) => {
+                self.thinking.spawn_blocking(|| question.answer());
+            }
+            Effect::Event(event) => self.outbox.push(event),
+            Effect::KeepInput { number, cib, graph } => self.kept.keep(number, &cib, &graph),
+            Effect::StatusChanged { state, summary } => {
+                tracing::info!(cpe_deployment = self.name, "{state}: {summary}");
+                cpe_daemon::notify(&[cpe_daemon::State::Status(&summary)]);
+                self.public.send_modify(|public| public.summary = summary);
+            }
+            Effect::Unloaded => self.unloaded = true,
+            Effect::Superseded { assembly } => bail!(
+                "the agent of {assembly} obeys a newer DPE of {}; this one ends and touches nothing",
+                self.name
+            ),
+        }
+        Ok(())
+    }
+
+    /// Shows the state. "Unloaded" is shown only when the agents are released and the log has all
+    /// events: whoever waits for it may end this process and delete what is saved here.
     fn publish(&self) {
+        let ended = self.unloaded && self.agents.are_released() && self.outbox.is_delivered();
         let state = match self.controller.state() {
-            DpeState::Unloaded if !self.unloaded || self.undelivered > 0 => DpeState::Unloading,
+            DpeState::Unloaded if !ended => DpeState::Unloading,
             state => state,
         };
         let (generation, epoch) = (self.controller.generation(), self.controller.epoch());
@@ -281,58 +311,44 @@ impl Shell {
         });
     }
 
-    fn release(&mut self, assembly: &str, keep_services: bool) {
-        let (done, released) = oneshot::channel();
-        let call = Call::Release {
-            keep_services,
-            done,
-        };
-        self.agents.call(assembly, call);
-        self.releases.spawn(async move {
-            // Without a stream the sender is dropped at once.
-            let _ = tokio::time::timeout(RELEASE_TIMEOUT, released).await;
-        });
-    }
-
-    async fn finish_releases(&mut self) {
-        while self.releases.join_next().await.is_some() {}
-    }
-
+    /// Makes an assembly safe beside the loop; the controller has one attempt at each assembly at a
+    /// time.
     fn fence(&self, request: controller::FenceRequest) {
         let (bus, inputs) = (self.connection.borrow().clone(), self.inputs.clone());
         tokio::spawn(async move {
             let result = fencing::fence(&request, bus).await;
-            let _ = inputs.send(Input::FencingResult {
+            let result = Input::FencingResult {
                 assembly: request.assembly,
                 attempt: request.attempt,
                 result,
-            });
+            };
+            let _ = inputs.send(result).await;
         });
     }
 
-    async fn answer(&mut self, question: Question) -> anyhow::Result<()> {
-        match question {
-            Question::Change(request, reply) => {
+    fn answer(&mut self, request: BusRequest) -> anyhow::Result<()> {
+        match request {
+            BusRequest::Change(request, reply) => {
                 let outcome = self.controller.handle(now(), Input::Request(request));
                 // What was asked for is durable when its effects are done.
-                self.perform().await?;
+                self.perform()?;
                 let _ = reply.send(outcome);
             }
-            Question::Status(reply) => {
+            BusRequest::Status(reply) => {
                 let status = self.controller.status(now());
                 let _ = reply.send(serde_json::to_string(&status)?);
             }
-            Question::Input(reply) => {
+            BusRequest::Input(reply) => {
                 let _ = reply.send(self.controller.input(now()));
             }
-            Question::Basis(reply) => {
+            BusRequest::Basis(reply) => {
                 let _ = reply.send(Basis::of(&self.controller, now()));
             }
-            Question::Document(reply) => {
+            BusRequest::Document(reply) => {
                 let (document, generation) = self.controller.document().unwrap_or(("", 0));
                 let _ = reply.send((document.to_owned(), generation));
             }
-            Question::Plan(document, reply) => {
+            BusRequest::Plan(document, reply) => {
                 let _ = reply.send(self.controller.plan(now(), &document));
             }
         }

@@ -40,7 +40,8 @@ pub fn schedule_loaded(mut cluster: Cluster) -> Schedule {
     ordering::remote::order(&mut cluster);
     actions::nodes::schedule(&mut cluster);
     let mut memory = ordering::apply(&mut cluster);
-    let summary = output::summary::transition(&mut cluster);
+    actions::settle::settle(&mut cluster);
+    let summary = output::summary::transition(&cluster);
     let graph = graph::build(&mut cluster, &mut memory);
     Schedule {
         cluster,

@@ -59,7 +59,7 @@ db_monitor_10000@node1=7. An example: db's monitor finds it stopped, and the sto
 What the cluster does about the failed stop:
   policy-simulate -x after.xml -S";
 
-/// What is explained.
+/// Which resource is explained.
 #[derive(Args, Debug)]
 pub(crate) struct Explain {
     /// Id of a resource: a primitive or instance, or a group, clone or bundle with all its parts
@@ -72,7 +72,7 @@ pub(crate) struct Explain {
     pub events: Events,
 }
 
-/// Other things that the program does.
+/// Commands beside the simulation.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Say why a resource is where it is, why not elsewhere, and what is done about it
@@ -90,8 +90,8 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Data source")]
 pub(crate) struct Source {
-    /// Use what the running DPE of DEPLOYMENT would be asked now; of the only deployment, if none
-    /// is named
+    /// Use the CIB that the running DPE of DEPLOYMENT would schedule now; without a name, that of
+    /// the only deployment
     #[arg(long, value_name = "DEPLOYMENT", num_args = 0..=1, conflicts_with_all = ["xml_file", "xml_pipe"])]
     pub live: Option<Option<String>>,
     // Without a value, as in crm_simulate, so that other options can follow: -LS.
@@ -109,7 +109,7 @@ pub(crate) struct Source {
     pub xml_pipe: bool,
 }
 
-/// What is done.
+/// Which steps of the simulation are done and shown.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Operations")]
 pub(crate) struct Operations {
@@ -139,7 +139,7 @@ pub(crate) struct Operations {
     pub pending: bool,
 }
 
-/// Events that are put into the CIB first.
+/// Events that are written into the CIB first.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Synthetic cluster events")]
 pub(crate) struct Events {
@@ -149,7 +149,7 @@ pub(crate) struct Events {
     /// Take a node offline
     #[arg(short = 'd', long, value_name = "NODE")]
     pub node_down: Vec<String>,
-    /// Let a node fail
+    /// Make a node fail
     #[arg(short = 'f', long, value_name = "NODE")]
     pub node_fail: Vec<String>,
     /// Put a node in standby
@@ -161,10 +161,10 @@ pub(crate) struct Events {
     /// Record a result of an operation
     #[arg(short = 'i', long, value_name = "OPSPEC")]
     pub op_inject: Vec<String>,
-    /// Let an operation fail if it is executed in the simulation
+    /// Make an operation fail if the simulation executes it
     #[arg(short = 'F', long, value_name = "OPSPEC")]
     pub op_fail: Vec<String>,
-    /// Pretend that it is that time (ISO 8601)
+    /// Use this time instead of the current one (ISO 8601)
     #[arg(short = 't', long, value_name = "DATETIME")]
     pub set_datetime: Option<String>,
     /// Whether the cluster has quorum (1 or true)
@@ -187,7 +187,7 @@ pub(crate) struct Events {
     pub ticket_activate: Vec<String>,
 }
 
-/// Files that are written.
+/// Which files are written.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Artifacts")]
 pub(crate) struct Artifacts {
@@ -206,12 +206,12 @@ pub(crate) struct Artifacts {
     /// Save the transition graph as a picture (SVG; needs graphviz)
     #[arg(long, value_name = "FILE")]
     pub save_svg: Option<PathBuf>,
-    /// Draw also actions that need not be done
+    /// Also draw actions that are not needed
     #[arg(short = 'a', long)]
     pub all_actions: bool,
 }
 
-/// How results are told.
+/// How results are printed.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Output {
@@ -278,7 +278,7 @@ impl Source {
 }
 
 impl Events {
-    /// What is put into the CIB.
+    /// The events that are written into the CIB.
     pub(crate) fn injections(&self) -> Injections {
         Injections {
             quorum: self.quorum.clone(),

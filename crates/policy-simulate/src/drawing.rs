@@ -10,7 +10,7 @@ use crate::failure::{Failure, OUTPUT};
 ///
 /// # Errors
 ///
-/// Graphviz is not installed, or cannot write the file: its own words are in the message.
+/// Graphviz is not installed, or cannot write the file; the message has its error text.
 pub(crate) fn save_svg(dot: &str, path: &Path) -> Result<(), Failure> {
     let failed = |reason: String| Failure {
         code: OUTPUT,
@@ -30,17 +30,17 @@ pub(crate) fn save_svg(dot: &str, path: &Path) -> Result<(), Failure> {
         })?;
     let output = feed(graphviz, dot).map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
+        let reason = String::from_utf8_lossy(&output.stderr);
         return Err(failed(format!(
             "dot ended with {}: {}",
             output.status,
-            said.trim()
+            reason.trim()
         )));
     }
     Ok(())
 }
 
-/// Gives `child` its whole input while what it says is read, so that neither waits for the other.
+/// Writes the whole input to `child` while its output is read, so that neither waits for the other.
 fn feed(mut child: Child, input: &str) -> std::io::Result<Output> {
     let stdin = child.stdin.take();
     std::thread::scope(|scope| {
@@ -50,7 +50,7 @@ fn feed(mut child: Child, input: &str) -> std::io::Result<Output> {
         });
         let output = child.wait_with_output()?;
         match writer.join() {
-            // A child that gave up early says why by itself.
+            // A child that stopped reading prints why.
             Ok(Err(error)) if error.kind() != ErrorKind::BrokenPipe => Err(error),
             _ => Ok(output),
         }

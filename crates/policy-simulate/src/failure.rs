@@ -1,4 +1,4 @@
-//! Why a run ended early, with the exit status that callers of `crm_simulate` know.
+//! Why a run ended early, with the exit statuses of `crm_simulate`.
 
 /// The graph cannot be executed to its end.
 pub(crate) const INVALID_TRANSITION: i32 = 1;
@@ -10,9 +10,9 @@ pub(crate) const DATA: i32 = 65;
 pub(crate) const UNREACHABLE: i32 = 102;
 /// There is no such deployment.
 pub(crate) const ABSENT: i32 = 105;
-/// The caller may not have the input.
+/// The caller may not read the input.
 pub(crate) const DENIED: i32 = 4;
-/// Several deployments would fit.
+/// Several deployments run, and none was named.
 pub(crate) const AMBIGUOUS: i32 = 109;
 /// A file cannot be written.
 pub(crate) const OUTPUT: i32 = 74;
@@ -45,8 +45,8 @@ impl Failure {
         }
     }
 
-    /// Standard output (or `--output-to`) cannot be written. A reader that went away is no error
-    /// worth a message.
+    /// Standard output (or `--output-to`) cannot be written. A reader that stops reading, such as
+    /// `head`, is not an error.
     pub(crate) fn output(error: std::io::Error) -> Failure {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return Failure {

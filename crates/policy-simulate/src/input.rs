@@ -10,7 +10,7 @@ use crate::arguments::Source;
 use crate::failure::{CONFIGURATION, DATA, Failure};
 use crate::{Streams, live};
 
-/// What the field's simulator says about inputs that must not be validated.
+/// The warning of `crm_simulate` about inputs with `validate-with="none"`.
 const NOT_VALIDATED: &str = "Schema validation of configuration is disabled (support for validate-with set to \"none\" is deprecated and will be removed in a future release)";
 
 /// Gets the CIB. Without a source, or with file `-`, it comes from standard input.
@@ -24,8 +24,7 @@ pub(crate) fn read(source: &Source, streams: &mut Streams<'_>) -> Result<Cib, Fa
     }
 }
 
-/// Reads a CIB; `None` or `-`: from standard input. Bytes that are no UTF-8 are an error of the
-/// input.
+/// Reads a CIB; `None` or `-`: from standard input.
 pub(crate) fn read_stored(file: Option<&Path>, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
     let (name, bytes) = match file {
         Some(path) if path != Path::new("-") => (path.display().to_string(), read_file(path)?),
@@ -57,7 +56,7 @@ fn parse(name: &str, text: &str, streams: &mut Streams<'_>) -> Result<Cib, Failu
         message: format!("{name}: {error}"),
     })?;
     if cib.document().root().get("validate-with") == Some("none") {
-        streams.complain(NOT_VALIDATED);
+        streams.warn(NOT_VALIDATED);
     }
     Ok(cib)
 }

@@ -19,9 +19,10 @@ mod session;
 use std::ffi::OsString;
 use std::io::Write;
 
-use arguments::{Arguments, Command};
 use clap::{CommandFactory, FromArgMatches};
-use failure::Failure;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
 
 /// Where a run prints.
 pub struct Streams<'s> {
@@ -32,8 +33,8 @@ pub struct Streams<'s> {
 }
 
 impl Streams<'_> {
-    /// Prints a line to standard error. If that fails there is nobody left to tell.
-    fn complain(&mut self, line: &str) {
+    /// Prints a line to standard error. If that fails, there is nowhere left to report it.
+    fn warn(&mut self, line: &str) {
         let _ = writeln!(self.err, "{line}");
     }
 }
@@ -47,7 +48,7 @@ pub fn run<A: Into<OsString> + Clone>(
         Ok(code) => code,
         Err(failure) => {
             if !failure.message.is_empty() {
-                streams.complain(&format!("{}: {}", arguments::NAME, failure.message));
+                streams.warn(&format!("{}: {}", arguments::NAME, failure.message));
             }
             failure.code
         }

@@ -1,5 +1,5 @@
-//! The input of a deployment that runs: its DPE's `GetInput`, asked for through the CPE, which
-//! knows who may have it.
+//! The input of a running deployment: its DPE's `GetInput`, called through the CPE, which checks
+//! the caller's rights.
 
 use cpe_bus::names::{CPE_NAME, check_deployment_name, deployment_path};
 use cpe_bus::proxies::{CpeDeploymentProxy, CpeManagerProxy};
@@ -8,7 +8,7 @@ use zbus::proxy::CacheProperties;
 
 use crate::failure::{ABSENT, AMBIGUOUS, DATA, DENIED, Failure, UNREACHABLE, USAGE};
 
-/// A deployment's name and the CIB that its policy engine would be asked about now. `None`: of the
+/// A deployment's name and the CIB that its policy engine would schedule now. `None` stands for the
 /// only deployment.
 pub(crate) fn input(
     bus: &BusSelection,
@@ -60,7 +60,7 @@ async fn ask(bus: &BusSelection, deployment: Option<&str>) -> Result<(String, St
     Ok((name.to_owned(), cib))
 }
 
-/// The deployment that is meant.
+/// The wanted deployment, or the only one.
 fn choose<'a>(wanted: Option<&'a str>, names: &'a [String]) -> Result<&'a str, Failure> {
     let failure = |code, message| Err(Failure { code, message });
     if let Some(Err(error)) = wanted.map(check_deployment_name) {
@@ -87,7 +87,7 @@ fn choose<'a>(wanted: Option<&'a str>, names: &'a [String]) -> Result<&'a str, F
     }
 }
 
-/// What a call's failure means to the user.
+/// The failure of a call, with its exit status.
 fn failed(error: Error) -> Failure {
     let (code, message) = match &error {
         Error::AccessDenied(text) => (DENIED, text.clone()),
@@ -96,7 +96,7 @@ fn failed(error: Error) -> Failure {
         error => match error.foreign_name().as_deref() {
             Some("org.freedesktop.DBus.Error.AccessDenied") => (
                 DENIED,
-                "this user may not do this: it takes root or a member of group `cpe`".to_owned(),
+                "permission denied: this needs root or membership in group `cpe`".to_owned(),
             ),
             Some("org.freedesktop.DBus.Error.UnknownObject") => {
                 (ABSENT, "the deployment was destroyed just now".to_owned())

@@ -1,4 +1,4 @@
-//! Timings: schedules every file of a directory again and again (`--profile`, `--repeat`).
+//! Timings: schedules every file of a directory, as often as wanted (`--profile`, `--repeat`).
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! One run: load, inject, schedule, execute, and tell (scheduler-spec/06 §B.2).
+//! One run: load, inject, schedule, execute, and report (scheduler-spec/06 §B.2).
 
 use std::io::Write;
 use std::path::Path;
@@ -22,14 +22,14 @@ pub(crate) fn real_time() -> i64 {
     })
 }
 
-/// What the scheduler takes for now, and where it has it from.
+/// The time that the scheduler uses, and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EffectiveTime {
     /// Epoch seconds.
     pub now: i64,
-    /// Of the clock that it was read from, in seconds to the east.
+    /// The clock's offset from UTC, in seconds to the east.
     pub utc_offset_s: i64,
-    /// The line that says so.
+    /// The line that names its source, if it is not the current time.
     pub remark: Option<String>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn effective_time(given: Option<&str>, cib: &Cib) -> Result<Effective
     }))
 }
 
-/// Does what the arguments say; the exit status.
+/// Does what the arguments ask for. Returns the exit status.
 pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Failure> {
     let source = arguments.source.file();
     let mut cib = input::read(&arguments.source, streams)?;
@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i3
     };
     let code = session.run(&mut cib, report.as_mut(), source)?;
     report.finish(code)?;
-    // The caller ends the process: taking the tree apart would only cost time.
+    // The caller ends the process: freeing the tree would only cost time.
     std::mem::forget(cib);
     Ok(code)
 }
@@ -113,7 +113,7 @@ pub(crate) fn explain(arguments: &Explain, streams: &mut Streams<'_>) -> Result<
         injected
             .problems
             .iter()
-            .for_each(|problem| streams.complain(problem));
+            .for_each(|problem| streams.warn(problem));
     }
     let time = effective_time(given, &cib)?;
     let schedule = policy_engine::schedule(&cib, time.now, time.at(options));
@@ -157,7 +157,7 @@ impl Session<'_> {
         let mut code = 0;
         if arguments.schedules() {
             let schedule = policy_engine::schedule_loaded(cluster);
-            self.tell(&schedule, report)?;
+            self.report_decision(&schedule, report)?;
             self.save_graph(&schedule)?;
             report.changes(&schedule.summary)?;
             if arguments.simulates() {
@@ -189,8 +189,8 @@ impl Session<'_> {
         ))
     }
 
-    /// Scores, and what the scheduler has to say about the configuration.
-    fn tell(&self, schedule: &Schedule, report: &mut dyn Report) -> Result<(), Failure> {
+    /// Reports the scores, and the scheduler's messages about the configuration.
+    fn report_decision(&self, schedule: &Schedule, report: &mut dyn Report) -> Result<(), Failure> {
         let cluster = &schedule.cluster;
         if self.arguments.output.verbose > 0 {
             for message in &cluster.messages {
@@ -199,7 +199,7 @@ impl Session<'_> {
                     Level::Warning => "warning",
                     Level::Error => "error",
                 };
-                report.complain(&format!("{level}: {}", message.text));
+                report.warn(&format!("{level}: {}", message.text));
             }
         }
         if self.options.scores || self.options.utilization {
@@ -239,10 +239,10 @@ impl Session<'_> {
         let execution = simulation::execute(cib, cluster, graph, failures, real_time());
         report.execution(&execution)?;
         if !execution.complete {
-            report.complain("Transition failed: terminated");
-            report.complain("An invalid transition was produced");
+            report.warn("Transition failed: terminated");
+            report.warn("An invalid transition was produced");
         }
-        // In quiet mode nobody sees the state after it.
+        // In quiet mode the state after it is not shown.
         if !self.arguments.output.quiet {
             let revised = self.load(cib, report)?;
             report.status(StatusKind::Revised, &revised)?;
@@ -256,8 +256,8 @@ impl Session<'_> {
     }
 }
 
-/// Writes a file whole or not at all: beside it first, then in its place. What is no regular file
-/// is written directly.
+/// Writes a file whole or not at all: first beside it, then renamed. A device or a pipe is written
+/// directly.
 fn save(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error| Failure::file(path, &error);
     if std::fs::symlink_metadata(path).is_ok_and(|existing| !existing.is_file()) {

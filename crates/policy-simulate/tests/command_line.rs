@@ -165,7 +165,7 @@ fn a_node_in_standby_is_left() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_told_and_skipped() {
+fn what_cannot_be_understood_is_reported_and_skipped() {
     with_cib(|_, cib| {
         let (code, _, err) = run(&["-x", cib, "-R", "-i", "nonsense", "-i", "db_start_0@n1=1"]);
         assert_eq!(code, 0);
@@ -178,17 +178,17 @@ fn what_cannot_be_understood_is_told_and_skipped() {
 }
 
 #[test]
-fn the_same_is_told_as_json_and_as_xml() {
+fn the_same_is_printed_as_json_and_as_xml() {
     with_cib(|_, cib| {
         let (_, out, _) = run(&["-x", cib, "-S", "--output-as", "json"]);
-        let told: serde_json::Value = serde_json::from_str(&out).expect("the output is JSON");
-        assert_eq!(told["actions"][0]["action"], "Start");
-        assert_eq!(told["actions"][0]["node"], "n1");
+        let printed: serde_json::Value = serde_json::from_str(&out).expect("the output is JSON");
+        assert_eq!(printed["actions"][0]["action"], "Start");
+        assert_eq!(printed["actions"][0]["node"], "n1");
         assert_eq!(
-            told["revised_cluster_status"]["resources"][0]["role"],
+            printed["revised_cluster_status"]["resources"][0]["role"],
             "Started"
         );
-        assert_eq!(told["status"]["code"], 0);
+        assert_eq!(printed["status"]["code"], 0);
         let (_, out, _) = run(&["-x", cib, "-S", "--output-as", "xml"]);
         assert!(
             out.contains("<rsc_action action=\"Start\" resource=\"web\""),

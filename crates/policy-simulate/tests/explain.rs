@@ -59,11 +59,11 @@ fn result(id: &str, task: &str, code: u8) -> String {
     )
 }
 
-fn told(schedule: &Schedule, resource: &str) -> String {
-    let told = explain::resource(schedule, resource, None, &Terms::CLUSTER)
+fn explanation(schedule: &Schedule, resource: &str) -> String {
+    let explanation = explain::resource(schedule, resource, None, &Terms::CLUSTER)
         .expect("the resource is known");
     let mut text = String::new();
-    items::write(&told, 0, &mut text);
+    items::write(&explanation, 0, &mut text);
     text
 }
 
@@ -75,15 +75,24 @@ fn it_says_which_constraint_and_which_stickiness_made_a_score() {
         location,
         [&result("web", "start", 0), "", ""],
     );
-    let told = told(&schedule, "web");
+    let explanation = explanation(&schedule, "web");
     assert!(
-        told.contains("It is started on n1 and stays there"),
-        "{told}"
+        explanation.contains("It is started on n1 and stays there"),
+        "{explanation}"
     );
-    assert!(told.contains("n1 100 (chosen)"), "{told}");
-    assert!(told.contains("+100  resource-stickiness 100"), "{told}");
-    assert!(told.contains("+50  location constraint likes-n2"), "{told}");
-    assert!(told.contains("not usable: it is in standby"), "{told}");
+    assert!(explanation.contains("n1 100 (chosen)"), "{explanation}");
+    assert!(
+        explanation.contains("+100  resource-stickiness 100"),
+        "{explanation}"
+    );
+    assert!(
+        explanation.contains("+50  location constraint likes-n2"),
+        "{explanation}"
+    );
+    assert!(
+        explanation.contains("not usable: it is in standby"),
+        "{explanation}"
+    );
 }
 
 #[test]
@@ -92,23 +101,26 @@ fn it_says_with_whom_a_resource_must_be() {
     let location = r#"<rsc_location id="db-on-n2" rsc="db" node="n2" score="50"/>"#;
     let resources = dummy("web", 0) + &dummy("db", 0);
     let schedule = run(&resources, &format!("{colocation}{location}"), ["", "", ""]);
-    let told = told(&schedule, "web");
-    assert!(told.contains("will be started on n2"), "{told}");
+    let explanation = explanation(&schedule, "web");
     assert!(
-        told.contains("colocation with-db (score INFINITY) with db, which is on n2"),
-        "{told}"
+        explanation.contains("will be started on n2"),
+        "{explanation}"
     );
-    assert!(told.contains("start on n2, after"), "{told}");
+    assert!(
+        explanation.contains("colocation with-db (score INFINITY) with db, which is on n2"),
+        "{explanation}"
+    );
+    assert!(explanation.contains("start on n2, after"), "{explanation}");
 }
 
 #[test]
 fn it_says_which_failure_bans_a_node() {
     let schedule = run(&dummy("web", 0), "", [&result("web", "monitor", 5), "", ""]);
-    let told = told(&schedule, "web");
-    assert!(told.contains("n1 -INFINITY"), "{told}");
+    let explanation = explanation(&schedule, "web");
+    assert!(explanation.contains("n1 -INFINITY"), "{explanation}");
     assert!(
-        told.contains("web_monitor_0 failed there (exit code 5)"),
-        "{told}"
+        explanation.contains("web_monitor_0 failed there (exit code 5)"),
+        "{explanation}"
     );
 }
 

@@ -1,5 +1,5 @@
-//! In-process speed: reading, scheduling and virtual execution of generated clusters. `cargo bench -p
-//! scheduler-bench`.
+//! Speed inside of one process: reading, scheduling and virtual execution of generated clusters.
+//! `cargo bench -p scheduler-bench`.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use policy_engine::{Cib, RunOptions, graph, schedule, simulation};

@@ -2,8 +2,8 @@
 //! ones. It is not installed: `make bench` calls it.
 //!
 //! One file per concern: `inputs` generates clusters of any size, `measure` reads times and memory
-//! of processes, `table` compares `policy-simulate` with `crm_simulate`, `growth` shows how time and
-//! memory grow with the input, `plot` draws that.
+//! of processes, `table` compares `policy-simulate` with `crm_simulate`, `growth` shows how time
+//! and memory grow with the input, `plot` draws that.
 
 #![warn(missing_docs)]
 

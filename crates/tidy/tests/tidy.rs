@@ -58,6 +58,8 @@ rules! {
     floors
     function_length
     imports
+    library_docs
+    line_ends
     links
     machine_paths
     measurements

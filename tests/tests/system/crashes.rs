@@ -27,7 +27,7 @@ fn no_deployment_is_lost_or_a_ghost_when_the_cpe_is_killed_at_random_moments() {
     let mut moments = Moments(7);
     for round in 0..20_u32 {
         let kill_after = moments.next_ms(120);
-        // A client sends while the daemon is killed; what the client was told must hold.
+        // A client sends while the daemon is killed; an acknowledged request must hold.
         let verb = match round % 3 {
             0 => "deploy",
             1 => "deploy-changed",
@@ -55,18 +55,22 @@ fn no_deployment_is_lost_or_a_ghost_when_the_cpe_is_killed_at_random_moments() {
             });
         }
         // Stored deployments and running units agree, whatever was acknowledged.
-        lab.wait("no lost deployment and no ghost", 60, || {
-            let stored = lab.cpectl(&["show", "shop"]).code == 0;
-            let running = lab.main_pid("dpe@shop.service") != 0;
-            stored == running
-        });
+        lab.wait(
+            "no deployment is lost, and no unit runs without one",
+            60,
+            || {
+                let stored = lab.cpectl(&["show", "shop"]).code == 0;
+                let running = lab.main_pid("dpe@shop.service") != 0;
+                stored == running
+            },
+        );
     }
 }
 
 #[test]
 fn services_and_the_deployment_survive_a_dpe_killed_at_random_moments() {
     let lab = Lab::boot("kill-dpe").with_guests(&["a"]);
-    // systemd's start limit is for crash loops, not for this test's patience
+    // systemd's start limit is against crash loops, not against this test.
     lab.sh("mkdir -p /etc/systemd/system/dpe@.service.d; printf '[Unit]\\nStartLimitIntervalSec=0\\n' > /etc/systemd/system/dpe@.service.d/test.conf; systemctl daemon-reload").ok();
     lab.deploy(&document(300_000));
     let before = lab.sleepers(300_000);
@@ -110,7 +114,7 @@ fn everything_goes_on_after_the_bus_was_restarted() {
         lab.main_pid("dpe@shop.service"),
     );
     lab.sh("systemctl restart dbus.service").ok();
-    lab.wait("status is told over the new bus", 40, || {
+    lab.wait("the status can be read over the new bus", 40, || {
         lab.status("shop").all_running()
     });
     assert_eq!(lab.sleepers(500_000), before);
@@ -163,7 +167,7 @@ fn a_dpe_that_was_stopped_for_long_does_not_take_its_own_silence_for_a_loss() {
     let before = lab.sleepers(800_000);
     for _ in 0..3 {
         lab.sh("systemctl kill -s STOP dpe@shop.service").ok();
-        // longer than the heartbeat timeout, shorter than the watchdog
+        // Longer than the heartbeat timeout, shorter than the watchdog.
         std::thread::sleep(Duration::from_secs(5));
         lab.sh("systemctl kill -s CONT dpe@shop.service").ok();
         std::thread::sleep(Duration::from_secs(2));

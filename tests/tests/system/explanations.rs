@@ -1,4 +1,4 @@
-//! What an administrator asks of a deployment that runs: why is it so, and what if?
+//! Explanations of a running deployment, and simulations of what would happen to it.
 
 use end_to_end::{Document, Lab, System};
 

@@ -1,4 +1,4 @@
-//! Putting it on a machine, and taking it off again.
+//! Installing and uninstalling.
 
 use std::process::Command;
 

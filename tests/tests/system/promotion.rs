@@ -1,4 +1,4 @@
-//! Which instance of a replicated service is promoted: what real resource agents tell about theirs,
+//! Which instance of a replicated service is promoted, by the scores that real resource agents set
 //! in real guests.
 
 use end_to_end::{Lab, System};
@@ -38,7 +38,7 @@ fn wait_for(lab: &Lab, assembly: &str, why: &str) {
 #[test]
 fn the_instance_that_its_agent_recommends_is_promoted_and_another_when_it_is_gone() {
     let lab = Lab::boot("promotion").with_guests(&["db1", "db2"]);
-    // What the administrator of the host installs; polkit looks for changes of its rules once a
+    // The administrator of the host installs this; polkit looks for changes of its rules once a
     // second.
     lab.sh("cp /usr/share/doc/cpe/60-dpe-unit-fencing.rules /etc/polkit-1/rules.d/ && sleep 1.5")
         .ok();
@@ -55,7 +55,7 @@ fn the_instance_that_its_agent_recommends_is_promoted_and_another_when_it_is_gon
         ("10", "5")
     );
 
-    // As an agent does whose instance has caught up.
+    // An agent does this when its instance has caught up.
     let tool = "/run/cpe-agent/bin/crm_attribute";
     lab.in_guest(second, &format!("{tool} --promotion=database --update=100"))
         .ok();
@@ -64,10 +64,10 @@ fn the_instance_that_its_agent_recommends_is_promoted_and_another_when_it_is_gon
     assert_eq!(
         lab.in_guest(second, &query).ok(),
         "10\n",
-        "its agent has the last word"
+        "its agent sets the score again"
     );
 
-    // A DPE that is started anew learns them from the agents, and changes nothing.
+    // A restarted DPE learns the scores from the agents, and changes nothing.
     let pid = lab.main_pid("dpe@replicated.service");
     lab.manage(&["kill", "--signal=KILL", "dpe@replicated.service"])
         .ok();

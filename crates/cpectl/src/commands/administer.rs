@@ -1,5 +1,5 @@
-//! What an administrator does to a running deployment: standby, maintenance, cleanup, vouching for
-//! a fenced assembly.
+//! What an administrator does to a running deployment: standby, maintenance, cleanup, confirming
+//! that an assembly is fenced.
 
 use serde_json::json;
 
@@ -100,7 +100,7 @@ pub(crate) async fn input(client: &Client, name: &str, output: &Output) -> Resul
     if output.json {
         return output.json(&json!({ "name": name, "cib": cib }));
     }
-    output.raw(&cib);
+    output.text(&cib);
     Ok(())
 }
 

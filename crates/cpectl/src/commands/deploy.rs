@@ -1,18 +1,22 @@
 //! `cpectl deploy`: create or change, and wait for it if asked.
 
 use std::path::Path;
+use std::time::Duration;
 
-use cpe_bus::{Error, Event, Fields};
+use cpe_bus::{Error, Event, EventKind, Fields};
 use cpe_status::{DeploymentState, DeploymentStatus, TransitionState};
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::client::{Client, read_document};
-use crate::commands::{events, status, validate};
+use crate::commands::{events, status, validate, wait};
 use crate::failure::{Failure, Kind};
 use crate::follow::{Filter, Follower};
 use crate::options::Deploy;
-use crate::output::{Output, word};
+use crate::output::Output;
+
+/// The state is asked for after every event, and when none has come for this long.
+const QUIET: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(
     client: &Client,
@@ -21,9 +25,9 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let document = read_document(&arguments.file)?;
     validate::warn(&arguments.file, &document, output);
-    // From before the change, so that --wait tells of everything that follows from it.
+    // From before the change, so that --wait shows everything that follows from it.
     let cursor = match arguments.wait {
-        true => newest_cursor(client).await?,
+        true => wait::newest_cursor(client).await?,
         false => 0,
     };
     let (name, generation, done) = store(client, arguments, &document)
@@ -33,21 +37,19 @@ pub(crate) async fn run(
         if output.json {
             return output.json(&json!({ "name": name, "generation": generation, "result": done }));
         }
-        output.line(&format!(
-            "deployment {name} {done}, generation {generation}"
-        ));
+        output.line(format!("deployment {name} {done}, generation {generation}"));
         return Ok(());
     }
     if !output.json {
-        output.line(&format!(
+        output.line(format!(
             "deployment {name} {done}, generation {generation}; waiting until it is active"
         ));
     }
-    let status = wait(client, arguments, output, &name, generation, cursor).await?;
+    let status = wait_until_active(client, arguments, output, &name, generation, cursor).await?;
     if output.json {
         return output.json(&status);
     }
-    output.line(&status::headline(&status, output));
+    output.line(status::headline(&status));
     Ok(())
 }
 
@@ -83,7 +85,7 @@ async fn store(
     }
 }
 
-/// The name that the document says, as far as this program can read it.
+/// The name in the document, if this program can read it.
 fn name_of(document: &str) -> Option<String> {
     deployment::read(document.as_bytes())
         .ok()
@@ -108,21 +110,8 @@ fn in_file(error: Error, file: &Path) -> Failure {
     }
 }
 
-async fn newest_cursor(client: &Client) -> Result<u64, Failure> {
-    // A filter that nothing fits: the reply is only where the log ends.
-    let nothing = Filter {
-        kind: "none.such".into(),
-        ..Filter::default()
-    };
-    let (_, next) = client
-        .events()
-        .await?
-        .query(0, 1, nothing.to_fields())
-        .await?;
-    Ok(next)
-}
-
-async fn wait(
+/// Waits until the deployment is active at this generation or a later one.
+async fn wait_until_active(
     client: &Client,
     arguments: &Deploy,
     output: &Output,
@@ -130,84 +119,71 @@ async fn wait(
     generation: u64,
     cursor: u64,
 ) -> Result<DeploymentStatus, Failure> {
-    use std::time::Duration;
-    /// The state is asked for after every event, and when none has come for this long.
-    const QUIET: Duration = Duration::from_millis(500);
-
-    let deadline = Instant::now() + arguments.timeout;
+    let deadline = wait::deadline(arguments.timeout);
     let filter = Filter {
         deployment: name.into(),
         ..Filter::default()
     };
     let mut follower = Follower::new(client, filter, cursor).await?;
-    let mut told = String::new();
+    let mut shown = String::new();
     loop {
         while let Some(event) = follower.next_within(QUIET).await {
-            tell(&event, output);
-            if Instant::now() >= deadline {
-                break;
+            if !output.json {
+                output.line(events::line(&event));
             }
-            if ends_the_wait(&event) {
+            if Instant::now() >= deadline || may_end_the_wait(&event) {
                 break;
             }
         }
-        // The daemon may be restarting: that is no reason to give up before the time is over.
+        // The daemon may be restarting: that is not a reason to give up before the time is over.
         if let Ok(status) = client.status(name).await {
-            match status.state {
-                // Active alone is not enough: what a change demands is perhaps being carried out
-                // just now.
-                DeploymentState::Active
-                    if status.generation >= generation && !under_way(&status) =>
-                {
-                    return Ok(status);
-                }
-                DeploymentState::Failed if status.generation >= generation => {
-                    return Err(Failure::failed(format!(
-                        "deployment {name} failed: {}",
-                        status.summary
-                    )));
-                }
-                DeploymentState::Destroying => {
-                    return Err(Failure::new(
-                        Kind::Conflict,
-                        format!("deployment {name} is being destroyed"),
-                    ));
-                }
-                _ => {}
-            }
-            let now = match status.summary.as_str() {
-                "" => word(&status.state),
-                summary => format!("{}: {summary}", word(&status.state)),
+            let state = match status.summary.as_str() {
+                "" => status.state.to_string(),
+                summary => format!("{}: {summary}", status.state),
             };
-            if now != told && !output.json {
-                output.line(&now);
+            if let Some(result) = result(status, generation) {
+                return result;
             }
-            told = now;
+            if state != shown && !output.json {
+                output.line(state.as_str());
+            }
+            shown = state;
         }
         if Instant::now() >= deadline {
-            return Err(Failure::new(
-                Kind::Timeout,
-                format!(
-                    "deployment {name} is not active after {} s ({told}); it goes on without us",
-                    arguments.timeout.as_secs()
-                ),
-            ));
+            let state = format!("active ({shown})");
+            return Err(wait::timed_out(name, &state, arguments.timeout));
         }
     }
 }
 
-fn under_way(status: &DeploymentStatus) -> bool {
+/// The result of the wait, if this status ends it.
+fn result(status: DeploymentStatus, generation: u64) -> Option<Result<DeploymentStatus, Failure>> {
+    let is_current = status.generation >= generation;
+    match status.state {
+        // Active alone is not enough: the actions of the change may be under way.
+        DeploymentState::Active if is_current && !is_under_way(&status) => Some(Ok(status)),
+        DeploymentState::Failed if is_current => Some(Err(Failure::failed(format!(
+            "deployment {} failed: {}",
+            status.name, status.summary
+        )))),
+        DeploymentState::Destroying => Some(Err(Failure::new(
+            Kind::Conflict,
+            format!("deployment {} is being destroyed", status.name),
+        ))),
+        _ => None,
+    }
+}
+
+fn is_under_way(status: &DeploymentStatus) -> bool {
     let transition = status.transition.as_ref();
     transition.is_some_and(|transition| transition.state == TransitionState::Running)
 }
 
-fn ends_the_wait(event: &Event) -> bool {
-    event.kind.starts_with("deployment.") || event.kind == "transition.completed"
-}
-
-fn tell(event: &Event, output: &Output) {
-    if output.json {
-        return;
+/// Whether the state is worth asking for after this event.
+fn may_end_the_wait(event: &Event) -> bool {
+    match event.kind.parse() {
+        Ok(EventKind::TransitionCompleted) => true,
+        Ok(kind) => kind.as_str().starts_with("deployment."),
+        Err(_) => false,
     }
-    output.line(&events::line(event, output));
 }

@@ -1,11 +1,12 @@
 //! `cpectl destroy`: the end of a deployment, and the wait for it.
 
+use cpe_bus::EventKind;
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::commands::events;
-use crate::failure::{Failure, Kind};
+use crate::commands::{events, wait};
+use crate::failure::Failure;
 use crate::follow::{Filter, Follower};
 use crate::options::Destroy;
 use crate::output::Output;
@@ -16,20 +17,8 @@ pub(crate) async fn run(
     output: &Output,
 ) -> Result<(), Failure> {
     let name = &arguments.name;
-    let filter = Filter {
-        deployment: name.clone(),
-        ..Filter::default()
-    };
     // From before the call, so that its end cannot be missed.
-    let nothing = Filter {
-        kind: "none.such".into(),
-        ..Filter::default()
-    };
-    let (_, cursor) = client
-        .events()
-        .await?
-        .query(0, 1, nothing.to_fields())
-        .await?;
+    let cursor = wait::newest_cursor(client).await?;
     client
         .manager()
         .await?
@@ -40,45 +29,35 @@ pub(crate) async fn run(
     } else {
         "stopped"
     };
+    let begun = format!("deployment {name} is being destroyed, its services are {services}");
     if !arguments.wait {
-        return told(
-            output,
-            name,
-            "destroying",
-            &format!("deployment {name} is being destroyed, its services are {services}"),
-        );
+        return report(output, name, "destroying", &begun);
     }
     if !output.json {
-        output.line(&format!("deployment {name} is being destroyed, its services are {services}; waiting until it is gone"));
+        output.line(format!("{begun}; waiting until it is gone"));
     }
-    let deadline = Instant::now() + arguments.timeout;
+    let deadline = wait::deadline(arguments.timeout);
+    let filter = Filter {
+        deployment: name.clone(),
+        ..Filter::default()
+    };
     let mut follower = Follower::new(client, filter, cursor).await?;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let Some(event) = follower.next_within(left).await else {
-            return Err(Failure::new(
-                Kind::Timeout,
-                format!(
-                    "deployment {name} is not gone after {} s; it goes on without us",
-                    arguments.timeout.as_secs()
-                ),
-            ));
+            return Err(wait::timed_out(name, "gone", arguments.timeout));
         };
         if !output.json {
-            output.line(&events::line(&event, output));
+            output.line(events::line(&event));
         }
-        if event.kind == "deployment.destroyed" {
-            return told(
-                output,
-                name,
-                "destroyed",
-                &format!("deployment {name} is gone"),
-            );
+        if event.kind.parse() == Ok(EventKind::DeploymentDestroyed) {
+            let text = format!("deployment {name} is gone");
+            return report(output, name, "destroyed", &text);
         }
     }
 }
 
-fn told(output: &Output, name: &str, result: &str, text: &str) -> Result<(), Failure> {
+fn report(output: &Output, name: &str, result: &str, text: &str) -> Result<(), Failure> {
     if output.json {
         return output.json(&json!({ "name": name, "result": result }));
     }

@@ -4,27 +4,35 @@ use std::collections::VecDeque;
 
 use cpe_bus::Event;
 use cpe_bus::cloudevents::to_cloudevent;
+use cpe_terminal::Line;
 
+use crate::cells::{kind_style, time};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::follow::{Filter, Follower};
 use crate::options::Events;
-use crate::output::{Color, Output, time};
+use crate::output::{FAINT, Output};
+use crate::times::Since;
 
 pub(crate) async fn run(
     client: Client,
     arguments: &Events,
     output: &Output,
 ) -> Result<(), Failure> {
+    let (mut cursor, since) = match arguments.since {
+        None => (0, None),
+        Some(Since::Cursor(cursor)) => (cursor, None),
+        Some(Since::Time(time)) => (0, Some(time)),
+    };
     let text = |option: &Option<String>| option.clone().unwrap_or_default();
     let filter = Filter {
         deployment: text(&arguments.deployment),
         assembly: text(&arguments.assembly),
         service: text(&arguments.service),
         kind: text(&arguments.kind),
+        since,
     };
     let proxy = client.events().await?;
-    let mut cursor = arguments.since;
     let mut kept: VecDeque<Event> = VecDeque::new();
     loop {
         let (page, next) = proxy.query(cursor, 0, filter.to_fields()).await?;
@@ -63,44 +71,64 @@ fn print(event: &Event, arguments: &Events, output: &Output) -> Result<(), Failu
     } else if output.json {
         output.json_line(event)
     } else {
-        output.line(&format!("{:>6} {}", event.cursor, line(event, output)));
+        output.line(with_event(
+            Line::from(format!("{:>6} ", event.cursor)),
+            event,
+        ));
         Ok(())
     }
 }
 
 /// `2026-11-22 19:02:11 service.moved shop web1/db (started): web2 was lost`
-pub(crate) fn line(event: &Event, output: &Output) -> String {
-    let mut line = format!("{} ", output.paint(&time(event.time), Color::Faint));
-    line.push_str(&output.paint(&event.kind, color(&event.kind)));
-    let of = match (event.assembly.as_str(), event.service.as_str()) {
+pub(crate) fn line(event: &Event) -> Line {
+    with_event(Line::new(), event)
+}
+
+fn with_event(line: Line, event: &Event) -> Line {
+    let mut line = line
+        .styled(time(event.time), FAINT)
+        .plain(" ")
+        .styled(&event.kind, kind_style(&event.kind));
+    let subject = match (event.assembly.as_str(), event.service.as_str()) {
         ("", "") => String::new(),
         (assembly, "") => assembly.to_owned(),
         ("", service) => service.to_owned(),
         (assembly, service) => format!("{assembly}/{service}"),
     };
-    for part in [event.deployment.as_str(), &of] {
+    for part in [&event.deployment, &subject] {
         if !part.is_empty() {
-            line.push(' ');
-            line.push_str(part);
+            line = line.plain(" ").plain(part);
         }
     }
     if !event.state.is_empty() {
-        line.push_str(&format!(" ({})", event.state));
+        line = line.plain(format!(" ({})", event.state));
     }
     if !event.reason.is_empty() {
         // One event, one line.
-        line.push_str(&format!(": {}", event.reason.replace('\n', " ")));
+        line = line.plain(format!(": {}", event.reason.replace('\n', " ")));
     }
     line
 }
 
-fn color(kind: &str) -> Color {
-    match kind.rsplit('.').next().unwrap_or_default() {
-        "failed" | "died" | "lost" | "unrecoverable" | "fencing-failed" | "degraded" => Color::Bad,
-        "heartbeat-missed" | "fencing-requested" | "aborted" => Color::Busy,
-        "started" | "recovered" | "online" | "restarted" | "fencing-succeeded" | "completed" => {
-            Color::Good
-        }
-        _ => Color::Plain,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_whatever_it_says() {
+        let event = Event {
+            time: 1_700_000_000_000_000,
+            kind: "service.failed".into(),
+            deployment: "shop".into(),
+            assembly: "web1".into(),
+            service: "db".into(),
+            state: "failed".into(),
+            reason: "two\nlines\x1b[2J".into(),
+            ..Event::default()
+        };
+        assert_eq!(
+            line(&event).as_str(),
+            r"2023-11-14 22:13:20 service.failed shop web1/db (failed): two lines\u{1b}[2J"
+        );
     }
 }

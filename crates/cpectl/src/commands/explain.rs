@@ -31,6 +31,6 @@ pub(crate) async fn run(
             "name": name, "service": service, "assembly": assembly, "explanation": text,
         }));
     }
-    output.raw(&text);
+    output.text(&text);
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! `cpectl list` and `cpectl show`.
 
 use cpe_status::DeploymentState;
+use cpe_terminal::{Cell, Table};
 use serde_json::json;
 
+use crate::cells::deployment_style;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::options::Show;
-use crate::output::{Cell, Output, deployment_state};
+use crate::output::{HEAD, Output};
 
 pub(crate) async fn list(client: &Client, output: &Output) -> Result<(), Failure> {
     let entries = client.list().await?;
@@ -14,27 +16,24 @@ pub(crate) async fn list(client: &Client, output: &Output) -> Result<(), Failure
         return output.json(&entries);
     }
     if entries.is_empty() {
-        output.note("no deployments; cpectl deploy FILE makes one");
+        output.note("no deployments; cpectl deploy FILE creates one");
         return Ok(());
     }
-    let rows: Vec<Vec<Cell>> = entries
-        .into_iter()
-        .map(|entry| {
-            // The state by its name, so that it has the colour it has everywhere.
-            let state: DeploymentState =
-                serde_json::from_value(json!(entry.state)).unwrap_or_default();
-            vec![
-                entry.name.into(),
-                Cell {
-                    text: entry.state,
-                    ..deployment_state(state)
-                },
-                entry.generation.to_string().into(),
-                entry.uuid.into(),
-            ]
-        })
-        .collect();
-    output.table(&["NAME", "STATE", "GENERATION", "UUID"], &rows);
+    let rows = entries.iter().map(|entry| {
+        // A state of a later version is shown with the daemon's word.
+        let style = deployment_style(DeploymentState::from_word(&entry.state));
+        [
+            Cell::from(&entry.name),
+            Cell::new(&entry.state, style),
+            Cell::from(entry.generation.to_string()),
+            Cell::from(&entry.uuid),
+        ]
+    });
+    output.table(&Table::new(
+        ["NAME", "STATE", "GENERATION", "UUID"],
+        HEAD,
+        rows,
+    ));
     Ok(())
 }
 
@@ -53,6 +52,6 @@ pub(crate) async fn show(
             &json!({ "name": arguments.name, "generation": generation, "document": document }),
         );
     }
-    output.raw(&document);
+    output.text(&document);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Texts that the program makes of its own grammar: completions and man pages.
+//! Texts that are generated from the grammar of the command line: completions and man pages.
 
 use std::path::Path;
 

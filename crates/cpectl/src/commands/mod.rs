@@ -1,4 +1,4 @@
-//! One file per command, or per family of commands that do the same with other words.
+//! One file per command, or per family of similar commands.
 
 pub(crate) mod administer;
 pub(crate) mod deploy;
@@ -10,3 +10,4 @@ pub(crate) mod man;
 pub(crate) mod plan;
 pub(crate) mod status;
 pub(crate) mod validate;
+mod wait;

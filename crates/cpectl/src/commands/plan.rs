@@ -1,12 +1,14 @@
-//! `cpectl plan`: what deploying would do.
+//! `cpectl plan`: what deploying a document would do.
 
+use anstyle::Style;
 use cpe_bus::json;
-use cpe_status::{Plan, PlanAction};
+use cpe_status::{Plan, PlanAction, PlanBasis};
+use cpe_terminal::{Cell, Line, Table};
 
 use crate::client::{Client, read_document};
 use crate::failure::Failure;
 use crate::options::File;
-use crate::output::{Cell, Color, Output};
+use crate::output::{BAD, BUSY, HEAD, Output, PLAIN};
 
 pub(crate) async fn run(client: &Client, arguments: &File, output: &Output) -> Result<(), Failure> {
     let document = read_document(&arguments.file)?;
@@ -15,45 +17,41 @@ pub(crate) async fn run(client: &Client, arguments: &File, output: &Output) -> R
     if output.json {
         return output.json(&plan);
     }
-    let from = match (plan.basis.as_str(), plan.generation) {
-        ("live", generation) => format!("from what runs now (generation {generation})"),
-        _ => "from nothing: no service runs, every assembly answers".to_owned(),
+    let from = match plan.basis {
+        PlanBasis::Live => format!("from what runs now (generation {})", plan.generation),
+        PlanBasis::Empty => "from nothing: no service runs, every assembly answers".to_owned(),
+        PlanBasis::Unknown => "from a state that this version of cpectl does not know".to_owned(),
     };
-    output.line(&format!("plan of {}, {from}", plan.deployment));
+    output.line(format!("plan of {}, {from}", plan.deployment));
     match plan.actions.is_empty() {
         true => output.line("nothing to do"),
-        false => table(&plan.actions, output, Color::Plain),
+        false => output.table(&actions(&plan.actions, PLAIN)),
     }
     if !plan.blocked.is_empty() {
-        output.line(&output.paint("cannot run:", Color::Bad));
-        table(&plan.blocked, output, Color::Bad);
+        output.line(Line::new().styled("cannot run:", BAD));
+        output.table(&actions(&plan.blocked, BAD));
     }
     for warning in &plan.warnings {
-        output.line(&format!(
-            "{} {warning}",
-            output.paint("warning:", Color::Busy)
-        ));
+        let line = Line::new().styled("warning:", BUSY);
+        output.line(line.plain(" ").plain(warning));
     }
     Ok(())
 }
 
-fn table(actions: &[PlanAction], output: &Output, color: Color) {
-    let rows: Vec<Vec<Cell>> = actions
-        .iter()
-        .map(|action| {
-            let place = match (action.from.as_str(), action.to.as_str()) {
-                ("", to) => to.to_owned(),
-                (from, "") => from.to_owned(),
-                (from, to) if from == to => to.to_owned(),
-                (from, to) => format!("{from} → {to}"),
-            };
-            vec![
-                Cell::new(action.action.clone(), color),
-                action.service.clone().into(),
-                place.into(),
-                action.reason.clone().into(),
-            ]
-        })
-        .collect();
-    output.table(&["ACTION", "SERVICE", "ASSEMBLY", "REASON"], &rows);
+fn actions(actions: &[PlanAction], style: Style) -> Table<4> {
+    let rows = actions.iter().map(|action| {
+        let place = match (action.from.as_str(), action.to.as_str()) {
+            ("", to) => to.to_owned(),
+            (from, "") => from.to_owned(),
+            (from, to) if from == to => to.to_owned(),
+            (from, to) => format!("{from} → {to}"),
+        };
+        [
+            Cell::new(&action.action, style),
+            Cell::from(&action.service),
+            Cell::from(place),
+            Cell::from(&action.reason),
+        ]
+    });
+    Table::new(["ACTION", "SERVICE", "ASSEMBLY", "REASON"], HEAD, rows)
 }

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use deployment::{Problem, Severity};
+use cpe_terminal::Line;
+use deployment::{Outcome, Problem, Severity};
 use serde_json::json;
 
 use crate::client::read_document;
 use crate::failure::{Failure, Kind};
 use crate::options::Validate;
-use crate::output::{Color, Output};
+use crate::output::{BAD, BUSY, Output};
 
 pub(crate) fn run(arguments: &Validate, output: &Output) -> Result<(), Failure> {
     let mut reports = Vec::new();
@@ -21,43 +22,17 @@ pub(crate) fn run(arguments: &Validate, output: &Output) -> Result<(), Failure> 
                 Severity::Error => errors += 1,
                 Severity::Warning => warnings += 1,
             }
-            if !output.json {
-                output.line(&line(file, problem, output));
-            }
         }
-        match &outcome.deployment {
-            Some(deployment) if !output.json => output.line(&format!(
-                "{}: valid: deployment {}, {} assemblies, {} services",
-                file.display(),
-                deployment.name,
-                deployment.assemblies.len(),
-                deployment.services.len()
-            )),
-            _ => {}
+        match output.json {
+            true => reports.push(report(file, &outcome)),
+            false => print(file, &outcome, output),
         }
-        let problems: Vec<_> = outcome
-            .problems
-            .iter()
-            .map(|problem| {
-                json!({
-                    "severity": problem.severity.to_string(),
-                    "line": problem.line,
-                    "column": problem.column,
-                    "message": problem.text(),
-                })
-            })
-            .collect();
-        reports.push(json!({
-            "file": file.display().to_string(),
-            "valid": outcome.deployment.is_some(),
-            "problems": problems,
-        }));
     }
     if output.json {
         output.json(&reports)?;
     }
     if errors > 0 || (arguments.strict && warnings > 0) {
-        let files = if arguments.files.len() == 1 {
+        let documents = if arguments.files.len() == 1 {
             "the document is"
         } else {
             "documents are"
@@ -65,7 +40,7 @@ pub(crate) fn run(arguments: &Validate, output: &Output) -> Result<(), Failure> 
         return Err(Failure::new(
             Kind::Invalid,
             format!(
-                "{files} invalid: {}, {}",
+                "{documents} invalid: {}, {}",
                 count(errors, "error"),
                 count(warnings, "warning")
             ),
@@ -74,8 +49,43 @@ pub(crate) fn run(arguments: &Validate, output: &Output) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Warnings of a document that is about to be sent, on standard error; its errors are the daemon's
-/// to report.
+fn print(file: &Path, outcome: &Outcome, output: &Output) {
+    for problem in &outcome.problems {
+        output.line(line(file, problem));
+    }
+    if let Some(deployment) = &outcome.deployment {
+        output.line(format!(
+            "{}: valid: deployment {}, {} assemblies, {} services",
+            file.display(),
+            deployment.name,
+            deployment.assemblies.len(),
+            deployment.services.len()
+        ));
+    }
+}
+
+fn report(file: &Path, outcome: &Outcome) -> serde_json::Value {
+    let problems: Vec<_> = outcome
+        .problems
+        .iter()
+        .map(|problem| {
+            json!({
+                "severity": problem.severity.to_string(),
+                "line": problem.line,
+                "column": problem.column,
+                "message": problem.text(),
+            })
+        })
+        .collect();
+    json!({
+        "file": file.display().to_string(),
+        "valid": outcome.deployment.is_some(),
+        "problems": problems,
+    })
+}
+
+/// Prints the warnings about a document that is about to be sent, on standard error. The daemon
+/// reports its errors.
 pub(crate) fn warn(file: &Path, document: &str, output: &Output) {
     let outcome = deployment::read_with_warnings(document.as_bytes());
     if outcome.deployment.is_some() {
@@ -91,17 +101,14 @@ fn count(number: usize, of: &str) -> String {
     format!("{number} {of}{s}")
 }
 
-fn line(file: &Path, problem: &Problem, output: &Output) -> String {
-    let color = match problem.severity {
-        Severity::Error => Color::Bad,
-        Severity::Warning => Color::Busy,
+fn line(file: &Path, problem: &Problem) -> Line {
+    let style = match problem.severity {
+        Severity::Error => BAD,
+        Severity::Warning => BUSY,
     };
-    format!(
-        "{}:{}:{}: {} {}",
-        file.display(),
-        problem.line,
-        problem.column,
-        output.paint(&format!("{}:", problem.severity), color),
-        problem.text()
-    )
+    let place = format!("{}:{}:{}: ", file.display(), problem.line, problem.column);
+    Line::from(place)
+        .styled(format!("{}:", problem.severity), style)
+        .plain(" ")
+        .plain(problem.text())
 }

@@ -2,7 +2,6 @@
 //! pseudo-actions (scheduler-spec/05 §3 item 6, 04 §10.1, §15.1).
 
 use super::{notifications, primitive};
-use crate::assignment;
 use crate::model::*;
 use crate::transition::actions;
 
@@ -97,7 +96,6 @@ fn schedule_clone(cluster: &mut Cluster, clone: ResourceId) {
     if notify {
         notifications::order_promotion(cluster, clone);
     }
-    assignment::reset_instance_priorities(cluster, clone);
 }
 
 /// 04 §10.1 steps 1 and 2: instances' actions, then start, running, stop, stopped of the

@@ -1,6 +1,7 @@
 //! Chapter 5, first half: actions. What has to be done with each resource and node.
 //!
-//! Stage interface: [`definitions::check`] (P6), [`schedule`] (P8a–P8d), [`nodes::schedule`] (P10).
+//! Stage interface: [`definitions::check`] (P6), [`schedule`] (P8a–P8d), [`nodes::schedule`] (P10),
+//! [`settle::settle`] (before P12).
 
 pub mod collective;
 pub mod definitions;
@@ -10,6 +11,7 @@ pub mod notifications;
 mod primitive;
 pub mod probes;
 mod recurring;
+pub mod settle;
 
 use crate::model::*;
 use crate::status::failures;

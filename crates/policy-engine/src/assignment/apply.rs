@@ -73,7 +73,7 @@ fn apply_to_group(
     };
     let delta = apply(cluster, first, primary, colocation);
     let group = cluster.resource_mut(dependent);
-    group.priority = Score(group.priority).add(Score(delta)).0;
+    group.effective_priority = Score(group.effective_priority).add(Score(delta)).0;
     delta
 }
 
@@ -260,6 +260,6 @@ fn apply_role(
         return 0;
     };
     let resource = cluster.resource_mut(dependent);
-    resource.priority = delta.add(Score(resource.priority)).0;
+    resource.effective_priority = delta.add(Score(resource.effective_priority)).0;
     delta.0
 }

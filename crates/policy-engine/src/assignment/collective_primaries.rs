@@ -157,10 +157,10 @@ fn promote_near_role(
     let found = find_compatible(cluster, dependent, clone, Some(role), false, attribute);
     let resource = cluster.resource_mut(dependent);
     if found.is_some() {
-        resource.priority = Score(resource.priority).add(colocation.score).0;
+        resource.effective_priority = Score(resource.effective_priority).add(colocation.score).0;
         colocation.score.0
     } else if colocation.score.is_infinity() {
-        resource.priority = Score::MINUS_INFINITY.0;
+        resource.effective_priority = Score::MINUS_INFINITY.0;
         Score::MINUS_INFINITY.0
     } else {
         0

@@ -135,7 +135,7 @@ fn facts(cluster: &Cluster, id: ResourceId) -> Facts {
                 .parent
                 .is_some_and(|parent| cluster.resource(parent).allowed.contains(node))
         }),
-        priority: resource.priority,
+        priority: resource.effective_priority,
         failed: cluster.any_below(id, |resource| resource.failed),
         colocation_score: None,
         number: instance_number(&resource.id),

@@ -78,6 +78,7 @@ pub fn assign(cluster: &mut Cluster) {
             assign_resource(cluster, resource, None, true);
         }
     }
+    reset_effective_priorities(cluster);
     utilization::finish(cluster);
     *caches::of_mut(cluster).merges.get_mut() = MergeMemory::default();
     if caches::work_left(cluster) == 0 {
@@ -114,12 +115,17 @@ fn assign_resource(
     })
 }
 
-/// After the clone's actions were created (04 §9.5 end): each instance's priority is the clone's
-/// again.
-pub fn reset_instance_priorities(cluster: &mut Cluster, clone: ResourceId) {
-    let priority = cluster.resource(clone).priority;
-    for i in 0..cluster.resource(clone).children.len() {
-        let instance = cluster.resource(clone).children[i];
-        cluster.resource_mut(instance).priority = priority;
+/// Roles are chosen: the instances of promotable clones have the clone's priority again (04 §9.5
+/// end). Pacemaker's scheduler does this when a clone's actions exist; nothing asks in between.
+fn reset_effective_priorities(cluster: &mut Cluster) {
+    for index in 0..cluster.resources.len() {
+        let resource = &cluster.resources[index];
+        if !(resource.is_clone() && resource.promotable) {
+            continue;
+        }
+        let priority = resource.effective_priority;
+        for instance in resource.children.clone() {
+            cluster.resource_mut(instance).effective_priority = priority;
+        }
     }
 }

@@ -50,7 +50,7 @@ fn set_priority(
     let priority = match cluster.next_role_of(instance) {
         Role::Unknown | Role::Started => scores.of(cluster, instance, node).unwrap_or(-1),
         Role::Unpromoted | Role::Stopped => Score::MINUS_INFINITY.0,
-        Role::Promoted => cluster.resource(instance).priority,
+        Role::Promoted => cluster.resource(instance).effective_priority,
     };
     let priority = [instance, clone]
         .into_iter()
@@ -58,7 +58,7 @@ fn set_priority(
         .fold(Score(priority), |sum, location| {
             sum.add(promoted_location_score(cluster, *location, node))
         });
-    cluster.resource_mut(instance).priority = priority.0;
+    cluster.resource_mut(instance).effective_priority = priority.0;
     for id in colocations::this_with(cluster, instance) {
         let colocation = cluster.colocation(id).clone();
         apply::apply(cluster, instance, colocation.primary, &colocation);
@@ -68,7 +68,7 @@ fn set_priority(
     resource.promotion_priority = if promoted {
         Score::INFINITY.0
     } else {
-        resource.priority
+        resource.effective_priority
     };
 }
 
@@ -195,7 +195,7 @@ fn promotable_on(cluster: &Cluster, clone: ResourceId, instance: ResourceId) -> 
     if !resource.managed && cluster.role_of(instance) != Role::Promoted {
         return None;
     }
-    if resource.managed && (resource.priority < 0 || !is_reachable(cluster, node)) {
+    if resource.managed && (resource.effective_priority < 0 || !is_reachable(cluster, node)) {
         return None;
     }
     let entry = cluster.resource(clone).allowed.get(node)?;

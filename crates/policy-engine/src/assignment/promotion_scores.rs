@@ -35,7 +35,7 @@ pub(super) fn add_to_instances(cluster: &mut Cluster, clone: ResourceId) {
             {
                 entry.score = entry.score.add(Score(score));
             }
-            resource.priority = resource.priority.max(score);
+            resource.effective_priority = resource.effective_priority.max(score);
         }
         cluster.note(instance, Cause::PromotionScore);
     }

@@ -110,6 +110,7 @@ pub(super) fn apply(cluster: &mut Cluster, id: ResourceId) {
     resource.promotable = settings.promotable;
     resource.multiple_active = multiple_active;
     resource.priority = settings.priority;
+    resource.effective_priority = settings.priority;
     resource.stickiness = settings.stickiness;
     resource.migration_threshold = settings.migration_threshold;
     resource.failure_timeout_ms = settings.failure_timeout_ms;

@@ -320,8 +320,8 @@ pub fn insert(cluster: &Cluster, list: &mut Vec<ColocationId>, id: ColocationId,
 fn compare(cluster: &Cluster, a: ResourceId, b: ResourceId) -> Ordering {
     let (a, b) = (cluster.resource(a), cluster.resource(b));
     let promotable = |r: &crate::model::Resource| r.is_clone() && r.promotable;
-    b.priority
-        .cmp(&a.priority)
+    b.effective_priority
+        .cmp(&a.effective_priority)
         .then(b.rank().cmp(&a.rank()))
         .then(promotable(b).cmp(&promotable(a)))
         .then_with(|| a.id.cmp(&b.id))

@@ -72,7 +72,9 @@ fn root_attributes(cluster: &Cluster) -> Vec<(&'static str, Text)> {
 /// §15.4.
 fn priority(cluster: &Cluster, id: ActionId) -> i32 {
     let action = cluster.action(id);
-    let resource = action.resource.map_or(0, |r| cluster.resource(r).priority);
+    let resource = action
+        .resource
+        .map_or(0, |r| cluster.resource(r).effective_priority);
     resource.max(action.priority).max(0)
 }
 

@@ -84,6 +84,28 @@ impl Cluster {
         out
     }
 
+    /// What a collective consists of, as people read it: the children of a group or clone; of each
+    /// replica of a bundle the address, the container, the connection and what runs inside.
+    pub fn parts(&self, id: ResourceId) -> Vec<ResourceId> {
+        let resource = self.resource(id);
+        let Variant::Bundle(bundle) = &resource.variant else {
+            return resource.children.clone();
+        };
+        let of_replica = |replica: &Replica| {
+            let container = Some(replica.container);
+            [replica.ip, container, replica.connection, replica.child]
+        };
+        let parts = bundle.replicas.iter().flat_map(of_replica);
+        parts.flatten().collect()
+    }
+
+    /// Whether anything can happen to a primitive: it is managed, and is somewhere or will be.
+    pub fn may_change(&self, id: ResourceId) -> bool {
+        let (resource, current) = (self.resource(id), self.current_node(id));
+        let somewhere = current.is_some() || !resource.removed && resource.assigned.is_some();
+        resource.managed && somewhere
+    }
+
     /// Finds a resource by id or history name: depth first through the resource list, parents
     /// before children (01 §11.6).
     pub fn find_resource(&self, name: &str) -> Option<ResourceId> {

@@ -98,8 +98,7 @@ pub struct Resource {
     pub utilization: Table,
 
     // --- settings: configuration; status changes those marked ---
-    /// `priority`; overloaded with the promotion score while roles are chosen (04 §9), reset
-    /// afterwards.
+    /// `priority`.
     pub priority: i32,
     /// `resource-stickiness`.
     pub stickiness: Score,
@@ -213,6 +212,10 @@ pub struct Resource {
     pub assigned: Option<NodeId>,
     /// Copy of the table entry at the time of assignment (04 §8.5 reads its score).
     pub assigned_entry: Option<NodeEntry>,
+    /// The priority that counts for the order of instances, for roles and in the graph. It begins
+    /// as `priority`; promotion scores and colocations of roles change it while roles are chosen
+    /// (04 §9), after which the instances of a promotable clone have that of the clone.
+    pub effective_priority: i32,
     /// Promotion priority (04 §9).
     pub promotion_priority: i32,
 
@@ -253,6 +256,7 @@ impl Resource {
             meta: Table::new(),
             utilization: Table::new(),
             priority: 0,
+            effective_priority: 0,
             stickiness: Score::ZERO,
             migration_threshold: Score::INFINITY,
             failure_timeout_ms: 0,

@@ -3,10 +3,8 @@
 //!
 //! [`transition`] evaluates it, [`lines`] writes it.
 
-use crate::model::{
-    Action, ActionId, Cluster, NodeId, OperationKey, ResourceId, Role, Task, Text, Variant,
-};
-use crate::transition::actions::find_all;
+use crate::model::{Action, ActionId, Cluster, NodeId, OperationKey, ResourceId, Role, Task, Text};
+use crate::transition::actions::find_first;
 
 /// One thing that changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,16 +45,14 @@ pub struct ResourceChange {
     pub blocked: bool,
 }
 
-/// Evaluates the summary. `schedule` calls it once between ordering and graph, because looking at
-/// the actions settles two things (06 §F trap 11): an active resource's original role is at least
-/// Started, and actions without node get the one looked for.
-pub fn transition(cluster: &mut Cluster) -> Vec<Change> {
+/// Evaluates the summary, of roles and actions as `actions::settle` left them.
+pub fn transition(cluster: &Cluster) -> Vec<Change> {
     let mut changes = Vec::new();
     for action in cluster.actions.iter().rev() {
         changes.extend(node_change(cluster, action));
     }
-    for resource in cluster.top_level.clone() {
-        below(cluster, resource, &mut changes);
+    for resource in &cluster.top_level {
+        below(cluster, *resource, &mut changes);
     }
     changes
 }
@@ -81,24 +77,11 @@ fn node_change(cluster: &Cluster, action: &Action) -> Option<Change> {
 }
 
 /// The changes of a resource and its parts, in the order in which people read them.
-fn below(cluster: &mut Cluster, id: ResourceId, changes: &mut Vec<Change>) {
-    let resource = cluster.resource(id);
-    let parts: Vec<ResourceId> = match &resource.variant {
-        Variant::Primitive => return primitive(cluster, id, changes),
-        Variant::Group(_) | Variant::Clone(_) => resource.children.clone(),
-        Variant::Bundle(bundle) => {
-            let parts = bundle.replicas.iter().flat_map(|replica| {
-                [
-                    replica.ip,
-                    Some(replica.container),
-                    replica.connection,
-                    replica.child,
-                ]
-            });
-            parts.flatten().collect()
-        }
-    };
-    for part in parts {
+fn below(cluster: &Cluster, id: ResourceId, changes: &mut Vec<Change>) {
+    if cluster.resource(id).is_primitive() {
+        return primitive(cluster, id, changes);
+    }
+    for part in cluster.parts(id) {
         below(cluster, part, changes);
     }
 }
@@ -124,36 +107,21 @@ struct Verdict {
     reason_of: Option<ActionId>,
 }
 
-fn find(
-    cluster: &mut Cluster,
-    id: ResourceId,
-    task: Task,
-    node: Option<NodeId>,
-) -> Option<ActionId> {
-    let key = OperationKey::once(task);
-    find_all(cluster, id, &key, node).first().copied()
+fn find(cluster: &Cluster, id: ResourceId, task: Task, node: Option<NodeId>) -> Option<ActionId> {
+    find_first(cluster, id, &OperationKey::once(task), node)
 }
 
-fn primitive(cluster: &mut Cluster, id: ResourceId, changes: &mut Vec<Change>) {
-    let current = cluster.current_node(id);
-    if current.is_some() && cluster.resource(id).role == Role::Stopped {
-        cluster.resource_mut(id).role = Role::Started;
-    }
-    let resource = cluster.resource(id);
-    let next = resource.assigned;
-    if (current.is_none() && resource.removed)
-        || !resource.managed
-        || (current.is_none() && next.is_none())
-    {
+fn primitive(cluster: &Cluster, id: ResourceId, changes: &mut Vec<Change>) {
+    if !cluster.may_change(id) {
         return;
     }
-    let stop_unexpected = resource.stop_unexpected;
-
+    let resource = cluster.resource(id);
+    let (current, next) = (cluster.current_node(id), resource.assigned);
     let start = find(cluster, id, Task::Start, next);
     let start_runnable = start.is_some_and(|start| cluster.action(start).runnable);
     let stop_filter = current.filter(|_| start_runnable);
     let mut stop = find(cluster, id, Task::Stop, stop_filter);
-    if stop.is_none() && stop_unexpected {
+    if stop.is_none() && resource.stop_unexpected {
         stop = find(cluster, id, Task::Stop, None);
     }
     let outlook = Outlook {
@@ -166,7 +134,6 @@ fn primitive(cluster: &mut Cluster, id: ResourceId, changes: &mut Vec<Change>) {
         demote: find(cluster, id, Task::Demote, next),
     };
 
-    let resource = cluster.resource(id);
     let verdicts = if resource.role == resource.next_role {
         same_role(cluster, &outlook).into_iter().collect()
     } else {
@@ -207,7 +174,7 @@ impl Outlook {
 }
 
 /// 06 §B.10 step 5.
-fn same_role(cluster: &mut Cluster, outlook: &Outlook) -> Option<Verdict> {
+fn same_role(cluster: &Cluster, outlook: &Outlook) -> Option<Verdict> {
     let id = outlook.resource;
     outlook.next?;
     let migration = find(cluster, id, Task::MigrateFrom, outlook.next);
@@ -247,18 +214,18 @@ fn same_role(cluster: &mut Cluster, outlook: &Outlook) -> Option<Verdict> {
 }
 
 /// 06 §B.10 step 6.
-fn other_role(cluster: &mut Cluster, outlook: &Outlook) -> Vec<Verdict> {
+fn other_role(cluster: &Cluster, outlook: &Outlook) -> Vec<Verdict> {
     let id = outlook.resource;
     let start_blocked = outlook.start.is_some_and(|a| !cluster.action(a).runnable);
     let resource = cluster.resource(id);
     let (role, next_role) = (resource.role, resource.next_role);
     if outlook.stop.is_some() && (next_role == Role::Stopped || start_blocked) {
         let mut verdicts = Vec::new();
-        for node in resource.active_on.clone() {
-            let stop = find(cluster, id, Task::Stop, Some(node));
+        for node in &resource.active_on {
+            let stop = find(cluster, id, Task::Stop, Some(*node));
             verdicts.push(Verdict {
                 reason_of: with_reason(cluster, stop).or(outlook.start).or(stop),
-                ..outlook.verdict("Stop", Some(node), None, stop)
+                ..outlook.verdict("Stop", Some(*node), None, stop)
             });
         }
         return verdicts;

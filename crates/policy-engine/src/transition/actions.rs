@@ -200,6 +200,20 @@ pub fn find_all(
     found
 }
 
+/// The oldest action of a resource with that key, on that node if one is given.
+pub fn find_first(
+    cluster: &Cluster,
+    resource: ResourceId,
+    key: &OperationKey,
+    node: Option<NodeId>,
+) -> Option<ActionId> {
+    let list = &cluster.resource(resource).actions;
+    list.with_key(key, node).find(|id| {
+        let action = cluster.action(*id);
+        action.key == *key && (node.is_none() || action.node == node)
+    })
+}
+
 /// Existing actions of a resource with that key on exactly that node, oldest first.
 pub fn find_exact(
     cluster: &Cluster,

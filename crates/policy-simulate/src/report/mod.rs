@@ -1,4 +1,4 @@
-//! How results are told: one [`Report`] per output format.
+//! The output: one [`Report`] per format.
 
 mod status;
 mod structured;
@@ -26,29 +26,29 @@ pub(crate) enum StatusKind {
     Revised,
 }
 
-/// What a report did.
-pub(crate) type Told = Result<(), Failure>;
+/// Whether a report could be written.
+pub(crate) type Written = Result<(), Failure>;
 
-/// Somebody who is told what happens, in the order in which it happens.
+/// Receives what happens, in the order in which it happens.
 pub(crate) trait Report {
     /// A remark.
-    fn info(&mut self, text: &str) -> Told;
+    fn info(&mut self, text: &str) -> Written;
     /// The state of a loaded cluster.
-    fn status(&mut self, kind: StatusKind, cluster: &Cluster) -> Told;
-    /// Events that were put into the CIB.
-    fn injections(&mut self, injected: &Injected) -> Told;
+    fn status(&mut self, kind: StatusKind, cluster: &Cluster) -> Written;
+    /// Events that were written into the CIB.
+    fn injections(&mut self, injected: &Injected) -> Written;
     /// Score and utilization lines.
-    fn scores(&mut self, cluster: &Cluster) -> Told;
+    fn scores(&mut self, cluster: &Cluster) -> Written;
     /// The transition summary.
-    fn changes(&mut self, changes: &[Change]) -> Told;
+    fn changes(&mut self, changes: &[Change]) -> Written;
     /// What was executed virtually.
-    fn execution(&mut self, execution: &Execution) -> Told;
-    /// Something for standard error.
-    fn complain(&mut self, line: &str);
+    fn execution(&mut self, execution: &Execution) -> Written;
+    /// A line for standard error.
+    fn warn(&mut self, line: &str);
     /// How long each file took.
-    fn timings(&mut self, timings: &[(PathBuf, Duration)]) -> Told;
+    fn timings(&mut self, timings: &[(PathBuf, Duration)]) -> Written;
     /// The end, with the exit status.
-    fn finish(&mut self, code: i32) -> Told;
+    fn finish(&mut self, code: i32) -> Written;
 }
 
 /// Where a report goes.
@@ -81,7 +81,7 @@ pub(crate) fn open<'a>(
     })
 }
 
-/// An instant (epoch seconds) as people read it, in UTC.
+/// A time (epoch seconds) for people, in UTC.
 fn date(instant: i64) -> String {
     let date = jiff::Timestamp::from_second(instant);
     date.map_or_else(

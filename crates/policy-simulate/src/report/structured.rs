@@ -13,11 +13,11 @@ use policy_engine::xml::Writer;
 
 use super::status::{self, Parts};
 use super::tree::{Element, Shape};
-use super::{Report, Sink, StatusKind, Told};
+use super::{Report, Sink, StatusKind, Written};
 use crate::arguments::{Arguments, Format};
 use crate::failure::Failure;
 
-/// Version of the result's form that this writes.
+/// Version of the format that this writes.
 const API_VERSION: &str = "2.25";
 
 /// A report that is written at its end.
@@ -47,11 +47,11 @@ impl<'a> Structured<'a> {
 }
 
 impl Report for Structured<'_> {
-    fn info(&mut self, _text: &str) -> Told {
+    fn info(&mut self, _text: &str) -> Written {
         Ok(())
     }
 
-    fn status(&mut self, kind: StatusKind, cluster: &Cluster) -> Told {
+    fn status(&mut self, kind: StatusKind, cluster: &Cluster) -> Written {
         let name = match kind {
             StatusKind::Current => "cluster_status",
             StatusKind::Revised => "revised_cluster_status",
@@ -65,16 +65,16 @@ impl Report for Structured<'_> {
         Ok(())
     }
 
-    fn injections(&mut self, injected: &Injected) -> Told {
+    fn injections(&mut self, injected: &Injected) -> Written {
         for problem in &injected.problems {
-            self.complain(problem);
+            self.warn(problem);
         }
         let injections = self.arguments.events.injections();
         self.root.push(modifications(&injections, injected));
         Ok(())
     }
 
-    fn scores(&mut self, cluster: &Cluster) -> Told {
+    fn scores(&mut self, cluster: &Cluster) -> Written {
         let operations = &self.arguments.operations;
         let name = match (operations.show_scores, operations.show_utilization) {
             (true, true) => "allocations_utilizations",
@@ -87,19 +87,19 @@ impl Report for Structured<'_> {
         Ok(())
     }
 
-    fn changes(&mut self, changes: &[Change]) -> Told {
+    fn changes(&mut self, changes: &[Change]) -> Written {
         self.root
             .push(Element::list("actions", changes.iter().map(change)));
         Ok(())
     }
 
-    fn execution(&mut self, execution: &Execution) -> Told {
+    fn execution(&mut self, execution: &Execution) -> Written {
         let steps = execution.steps.iter().filter_map(step);
         self.root.push(Element::list("transition", steps));
         Ok(())
     }
 
-    fn timings(&mut self, timings: &[(PathBuf, Duration)]) -> Told {
+    fn timings(&mut self, timings: &[(PathBuf, Duration)]) -> Written {
         let timings = timings.iter().map(|(file, time)| {
             Element::new("timing", Shape::Object)
                 .with("file", file.display().to_string())
@@ -109,11 +109,11 @@ impl Report for Structured<'_> {
         Ok(())
     }
 
-    fn complain(&mut self, line: &str) {
+    fn warn(&mut self, line: &str) {
         let _ = writeln!(self.err, "{line}");
     }
 
-    fn finish(&mut self, code: i32) -> Told {
+    fn finish(&mut self, code: i32) -> Written {
         let message = if code == 0 { "OK" } else { "Error occurred" };
         self.root.push(
             Element::new("status", Shape::Object)

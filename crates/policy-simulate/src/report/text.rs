@@ -11,7 +11,7 @@ use policy_engine::output::summary::{self, Change};
 use policy_engine::output::{items, scores};
 use policy_engine::simulation::{Execution, Injected};
 
-use super::{Report, Sink, StatusKind, Told};
+use super::{Report, Sink, StatusKind, Written};
 use crate::arguments::Arguments;
 use crate::failure::Failure;
 
@@ -43,13 +43,13 @@ impl<'a> Text<'a> {
         self.arguments.output.quiet
     }
 
-    fn write(&mut self, text: &str) -> Told {
+    fn write(&mut self, text: &str) -> Written {
         self.sink
             .write_all(text.as_bytes())
             .map_err(Failure::output)
     }
 
-    fn spacer(&mut self) -> Told {
+    fn spacer(&mut self) -> Written {
         if self.printed {
             self.write("\n")?;
         }
@@ -57,13 +57,13 @@ impl<'a> Text<'a> {
         Ok(())
     }
 
-    fn list(&mut self, title: &str, items: Vec<Item>) -> Told {
+    fn list(&mut self, title: &str, items: Vec<Item>) -> Written {
         let mut text = String::new();
         items::write(&[Item::List(title.into(), items)], 0, &mut text);
         self.write(&text)
     }
 
-    fn counts(&mut self, cluster: &Cluster) -> Told {
+    fn counts(&mut self, cluster: &Cluster) -> Written {
         if cluster.options.maintenance_mode {
             self.write(
                 "\n              *** Resource management is DISABLED ***\n  The cluster will not attempt to start, stop or recover services\n",
@@ -88,14 +88,14 @@ fn lines<T: ToString>(lines: impl IntoIterator<Item = T>) -> Vec<Item> {
 }
 
 impl Report for Text<'_> {
-    fn info(&mut self, text: &str) -> Told {
+    fn info(&mut self, text: &str) -> Written {
         if self.quiet() {
             return Ok(());
         }
         self.write(&format!("{text}\n"))
     }
 
-    fn status(&mut self, kind: StatusKind, cluster: &Cluster) -> Told {
+    fn status(&mut self, kind: StatusKind, cluster: &Cluster) -> Written {
         if self.quiet() {
             return Ok(());
         }
@@ -122,9 +122,9 @@ impl Report for Text<'_> {
         self.list(title, items)
     }
 
-    fn injections(&mut self, injected: &Injected) -> Told {
+    fn injections(&mut self, injected: &Injected) -> Written {
         for problem in &injected.problems {
-            self.complain(problem);
+            self.warn(problem);
         }
         if self.quiet() {
             return Ok(());
@@ -133,7 +133,7 @@ impl Report for Text<'_> {
         self.list("Performing Requested Modifications", lines(&injected.lines))
     }
 
-    fn scores(&mut self, cluster: &Cluster) -> Told {
+    fn scores(&mut self, cluster: &Cluster) -> Written {
         let scores = cluster.score_lines.iter();
         let scores: Vec<String> = scores.map(|line| scores::line(cluster, line)).collect();
         let operations = &self.arguments.operations;
@@ -153,7 +153,7 @@ impl Report for Text<'_> {
         self.list(title, lines(scores))
     }
 
-    fn changes(&mut self, changes: &[Change]) -> Told {
+    fn changes(&mut self, changes: &[Change]) -> Written {
         if self.quiet() {
             return Ok(());
         }
@@ -161,7 +161,7 @@ impl Report for Text<'_> {
         self.list("Transition Summary", lines(summary::lines(changes)))
     }
 
-    fn execution(&mut self, execution: &Execution) -> Told {
+    fn execution(&mut self, execution: &Execution) -> Written {
         self.spacer()?;
         if self.quiet() {
             return Ok(());
@@ -169,7 +169,7 @@ impl Report for Text<'_> {
         self.list("Executing Cluster Transition", lines(&execution.steps))
     }
 
-    fn timings(&mut self, timings: &[(PathBuf, Duration)]) -> Told {
+    fn timings(&mut self, timings: &[(PathBuf, Duration)]) -> Written {
         let timings = timings.iter().map(|(file, time)| {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             format!("Testing {name} ... {:.2} secs", time.as_secs_f64())
@@ -177,13 +177,13 @@ impl Report for Text<'_> {
         self.list("Timings", lines(timings))
     }
 
-    fn complain(&mut self, line: &str) {
-        // where both streams end in one place, what was said before stands before
+    fn warn(&mut self, line: &str) {
+        // Where both streams go to one place, earlier output stays first.
         let _ = self.sink.flush();
         let _ = writeln!(self.err, "{line}");
     }
 
-    fn finish(&mut self, _code: i32) -> Told {
+    fn finish(&mut self, _code: i32) -> Written {
         self.sink.flush().map_err(Failure::output)
     }
 }

@@ -1,4 +1,4 @@
-//! What the structured formats tell: a tree of elements, written as XML or as JSON.
+//! The content of the structured formats: a tree of elements, written as XML or as JSON.
 
 use policy_engine::xml::Writer;
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 pub(super) enum Shape {
     /// An object with the attributes; child lists are members under their own names.
     Object,
-    /// An object whose other children are an array called so.
+    /// An object whose other children are an array with this name.
     Members(&'static str),
     /// An array of the children.
     List,
@@ -66,7 +66,7 @@ impl Element {
         self
     }
 
-    /// As JSON. Members of mixed lists say what they are under `kind`.
+    /// As JSON. Members of mixed lists have their element name under `kind`.
     pub(super) fn to_json(&self) -> Value {
         if self.shape == Shape::List {
             return Value::Array(self.children.iter().map(|c| c.to_member()).collect());

@@ -9,6 +9,8 @@ pub mod file_headers;
 pub mod floors;
 pub mod function_length;
 pub mod imports;
+pub mod library_docs;
+pub mod line_ends;
 pub mod links;
 pub mod machine_paths;
 pub mod measurements;

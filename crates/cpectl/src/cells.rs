@@ -1,0 +1,138 @@
+//! States, times and ages as they stand in tables and lines.
+
+use anstyle::Style;
+use cpe_bus::cloudevents::rfc3339;
+use cpe_bus::events::EventKind;
+use cpe_status::{AssemblyState, DeploymentState, ServiceState};
+use cpe_terminal::Cell;
+use jiff::SignedDuration;
+
+use crate::output::{BAD, BUSY, FAINT, GOOD, PLAIN};
+
+pub(crate) fn deployment_style(state: DeploymentState) -> Style {
+    match state {
+        DeploymentState::Active => GOOD,
+        DeploymentState::Degraded | DeploymentState::Failed => BAD,
+        DeploymentState::Stored
+        | DeploymentState::Starting
+        | DeploymentState::Loading
+        | DeploymentState::Destroying
+        | DeploymentState::Unknown => BUSY,
+    }
+}
+
+pub(crate) fn deployment_state(state: DeploymentState) -> Cell {
+    Cell::new(state.as_str(), deployment_style(state))
+}
+
+pub(crate) fn assembly_state(state: AssemblyState) -> Cell {
+    let style = match state {
+        AssemblyState::Online => GOOD,
+        AssemblyState::Lost | AssemblyState::Fencing | AssemblyState::Offline => BAD,
+        AssemblyState::Standby | AssemblyState::Maintenance | AssemblyState::Unknown => BUSY,
+    };
+    Cell::new(state.as_str(), style)
+}
+
+pub(crate) fn service_state(state: ServiceState) -> Cell {
+    let style = match state {
+        ServiceState::Started | ServiceState::Promoted => GOOD,
+        ServiceState::Failed | ServiceState::Blocked => BAD,
+        ServiceState::Stopped => FAINT,
+        ServiceState::Starting
+        | ServiceState::Stopping
+        | ServiceState::Unmanaged
+        | ServiceState::Unknown => BUSY,
+    };
+    Cell::new(state.as_str(), style)
+}
+
+/// The style of an event's kind; plain for kinds of other programs.
+pub(crate) fn kind_style(kind: &str) -> Style {
+    let Ok(kind) = kind.parse::<EventKind>() else {
+        return PLAIN;
+    };
+    match kind {
+        EventKind::DeploymentDegraded
+        | EventKind::DeploymentFailed
+        | EventKind::DpeDied
+        | EventKind::AssemblyLost
+        | EventKind::AssemblyFencingFailed
+        | EventKind::ServiceFailed
+        | EventKind::ServiceUnrecoverable => BAD,
+        EventKind::AssemblyHeartbeatMissed
+        | EventKind::AssemblyFencingRequested
+        | EventKind::TransitionAborted => BUSY,
+        EventKind::DeploymentStarted
+        | EventKind::DeploymentRecovered
+        | EventKind::DpeStarted
+        | EventKind::DpeRestarted
+        | EventKind::AssemblyOnline
+        | EventKind::AssemblyFencingSucceeded
+        | EventKind::AssemblyRecovered
+        | EventKind::ServiceStarted
+        | EventKind::ServiceRecovered
+        | EventKind::TransitionStarted
+        | EventKind::TransitionCompleted => GOOD,
+        EventKind::DeploymentCreated
+        | EventKind::DeploymentModified
+        | EventKind::DeploymentDestroyed
+        | EventKind::ServiceStopped
+        | EventKind::ServiceMoved => PLAIN,
+    }
+}
+
+/// `2026-11-22 19:02:11` (UTC) of microseconds since the Unix epoch; a dash for 0.
+pub(crate) fn time(microseconds: u64) -> String {
+    if microseconds == 0 {
+        return "-".into();
+    }
+    let text = rfc3339(microseconds);
+    text.get(..19)
+        .map_or(text.clone(), |seconds| seconds.replace('T', " "))
+}
+
+/// `3m 20s` between two times in microseconds; `None` if one of them is unknown (0).
+pub(crate) fn age(then: u64, now: u64) -> Option<String> {
+    if then == 0 || now == 0 {
+        return None;
+    }
+    let passed = std::time::Duration::from_micros(now.saturating_sub(then));
+    Some(duration(passed))
+}
+
+/// `3m 20s`, in whole seconds.
+pub(crate) fn duration(time: std::time::Duration) -> String {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    format!("{:#}", SignedDuration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(time(1_700_000_000_123_456), "2023-11-14 22:13:20");
+        assert_eq!(time(0), "-");
+    }
+
+    #[test]
+    fn ages_are_in_seconds_minutes_and_hours() {
+        let now = 1_700_000_000_000_000;
+        assert_eq!(age(now - 200_900_000, now).unwrap(), "3m 20s");
+        assert_eq!(age(now - 400, now).unwrap(), "0s");
+        assert_eq!(age(now + 5_000_000, now).unwrap(), "0s");
+        assert_eq!(age(0, now), None);
+        assert_eq!(duration(Duration::from_secs(100 * 3600 + 60)), "100h 1m");
+    }
+
+    #[test]
+    fn only_our_own_kinds_have_a_style() {
+        assert_eq!(kind_style("service.failed"), BAD);
+        assert_eq!(kind_style("service.moved"), PLAIN);
+        assert_eq!(kind_style("cloud.failed"), PLAIN);
+    }
+}

@@ -1,0 +1,258 @@
+//! Streams to the guest agents: one task per assembly that connects again and again, says Hello,
+//! and carries calls and signals.
+//!
+//! The loop never waits for an agent. What it wants of one goes into that agent's queue; what
+//! agents say comes back through the one queue of inputs, for which their tasks wait.
+
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use controller::{Connect, Input, Operation};
+use cpe_daemon::Pauses;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use self::stream::End;
+
+/// First pause before a stream is made again.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause: a guest that comes back is noticed that late at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long an agent that is let go has to acknowledge its release.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Calls that may wait for one agent.
+///
+/// The controller has at most 128 operations under way at a time, and forgets a resource once: an
+/// agent keeps at most 16,384 records, so more than that many calls cannot be meant for one that
+/// keeps up. When the queue is full the stream is given up and made again. Nothing is lost by that:
+/// the controller decides from the next History, which tells what the agent has taken.
+const CALLS: usize = 16_384;
+
+/// What the controller wants of one agent, in order.
+#[derive(Debug)]
+pub(crate) enum Call {
+    Execute(Box<Operation>),
+    Cancel {
+        resource: String,
+        action: String,
+        interval_ms: u32,
+    },
+    Forget(String),
+    Release {
+        keep_services: bool,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// All streams.
+#[derive(Debug)]
+pub(crate) struct Agents {
+    inputs: mpsc::Sender<Input>,
+    links: HashMap<String, Link>,
+    /// Streams that are kept until the release of their agent is acknowledged.
+    leaving: BTreeMap<u64, Link>,
+    /// Ends with the number of a stream that need not be kept any longer.
+    releases: JoinSet<u64>,
+    last_leaving: u64,
+}
+
+/// One stream, as the loop sees it.
+#[derive(Debug)]
+struct Link {
+    connect: Connect,
+    calls: mpsc::Sender<Call>,
+    /// The stamp to renew the lease by: only the latest counts, and it waits for no other call.
+    renewals: watch::Sender<u64>,
+    /// The acknowledgement of a release.
+    released: Option<oneshot::Receiver<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Link {
+    /// Begins to connect; an earlier stream was given up for the reason `gave_up`.
+    fn new(connect: Connect, inputs: mpsc::Sender<Input>, gave_up: Option<String>) -> Link {
+        let (calls, waiting) = mpsc::channel(CALLS);
+        let (renewals, stamp) = watch::channel(0);
+        let orders = Orders {
+            calls: waiting,
+            stamp,
+        };
+        let task = tokio::spawn(keep_connected(connect.clone(), orders, inputs, gave_up));
+        Link {
+            connect,
+            calls,
+            renewals,
+            released: None,
+            task,
+        }
+    }
+}
+
+impl Agents {
+    /// No streams yet; what agents say goes to `inputs`.
+    pub(crate) fn new(inputs: mpsc::Sender<Input>) -> Agents {
+        Agents {
+            inputs,
+            links: HashMap::new(),
+            leaving: BTreeMap::new(),
+            releases: JoinSet::new(),
+            last_leaving: 0,
+        }
+    }
+
+    /// Keeps a stream to an agent from now on, in place of an earlier one.
+    pub(crate) fn connect(&mut self, connect: Connect) {
+        self.begin(connect, None);
+    }
+
+    fn begin(&mut self, connect: Connect, gave_up: Option<String>) {
+        let assembly = connect.assembly.clone();
+        // The old streams first, so that their last words do not come after the new one's first.
+        self.links.remove(&assembly);
+        self.leaving
+            .retain(|_, link| link.connect.assembly != assembly);
+        let link = Link::new(connect, self.inputs.clone(), gave_up);
+        self.links.insert(assembly, link);
+    }
+
+    /// Gives a stream up. One whose agent is being released is kept until that is acknowledged, or
+    /// [`RELEASE_TIMEOUT`] is over: the agent's lease would stop what is to run on.
+    pub(crate) fn disconnect(&mut self, assembly: &str) {
+        let Some(mut link) = self.links.remove(assembly) else {
+            return;
+        };
+        let Some(released) = link.released.take() else {
+            return;
+        };
+        self.last_leaving += 1;
+        let number = self.last_leaving;
+        self.leaving.insert(number, link);
+        self.releases.spawn(async move {
+            // Without a stream the sender is dropped, and this ends at once.
+            let _ = tokio::time::timeout(RELEASE_TIMEOUT, released).await;
+            number
+        });
+    }
+
+    /// Has an agent do something. Without a stream nothing happens: the controller asks again after
+    /// the next History.
+    pub(crate) fn call(&mut self, assembly: &str, call: Call) {
+        let Some(link) = self.links.get(assembly) else {
+            return;
+        };
+        // A closed queue is that of an agent that obeys a newer DPE: the loop is about to end.
+        if let Err(TrySendError::Full(_)) = link.calls.try_send(call) {
+            let connect = link.connect.clone();
+            self.begin(connect, Some(format!("{CALLS} calls wait for its agent")));
+        }
+    }
+
+    /// Answers a heartbeat.
+    pub(crate) fn renew(&self, assembly: &str, stamp_us: u64) {
+        if let Some(link) = self.links.get(assembly) {
+            link.renewals.send_replace(stamp_us);
+        }
+    }
+
+    /// Releases an agent; the stream is to be given up next.
+    pub(crate) fn release(&mut self, assembly: &str, keep_services: bool) {
+        let (done, released) = oneshot::channel();
+        let call = Call::Release {
+            keep_services,
+            done,
+        };
+        self.call(assembly, call);
+        if let Some(link) = self.links.get_mut(assembly) {
+            link.released = Some(released);
+        }
+    }
+
+    /// Waits for the next acknowledged (or overdue) release; `None` if there is none to wait for.
+    pub(crate) async fn next_release(&mut self) -> Option<()> {
+        let number = self.releases.join_next().await?.ok();
+        if let Some(number) = number {
+            self.leaving.remove(&number);
+        }
+        Some(())
+    }
+
+    /// Whether all releases are acknowledged, or overdue.
+    pub(crate) fn are_released(&self) -> bool {
+        self.releases.is_empty()
+    }
+}
+
+/// What the loop wants of one agent, as its task sees it.
+#[derive(Debug)]
+struct Orders {
+    calls: mpsc::Receiver<Call>,
+    stamp: watch::Receiver<u64>,
+}
+
+impl Orders {
+    /// Drops what was meant for a stream that is gone. Who waits for an answer must not wait for
+    /// the next stream; and a stamp of the guest's former boot must not renew a lease of this one.
+    fn drop_old(&mut self) {
+        while self.calls.try_recv().is_ok() {}
+        self.stamp.mark_unchanged();
+    }
+}
+
+async fn keep_connected(
+    connect: Connect,
+    mut orders: Orders,
+    inputs: mpsc::Sender<Input>,
+    gave_up: Option<String>,
+) {
+    let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE);
+    let mut said: Option<String> = None;
+    if let Some(reason) = gave_up {
+        disconnected(&connect, &inputs, reason).await;
+        tokio::time::sleep(pauses.next_pause()).await;
+    }
+    loop {
+        let mut up = false;
+        match stream::run(&connect, &mut orders, &inputs, &mut up).await {
+            End::Stale => {
+                let assembly = connect.assembly;
+                let _ = inputs.send(Input::StaleEpoch { assembly }).await;
+                return;
+            }
+            End::Closed(reason) => {
+                // While an agent stays away, saying so once is enough.
+                if up || said.as_ref() != Some(&reason) {
+                    said = Some(reason.clone());
+                    disconnected(&connect, &inputs, reason).await;
+                }
+            }
+        }
+        orders.drop_old();
+        if up {
+            pauses.reset();
+        }
+        tokio::time::sleep(pauses.next_pause()).await;
+    }
+}
+
+async fn disconnected(connect: &Connect, inputs: &mpsc::Sender<Input>, reason: String) {
+    let assembly = connect.assembly.clone();
+    tracing::info!(
+        cpe_deployment = connect.deployment,
+        cpe_assembly = assembly,
+        "no stream to the agent of {assembly}: {reason}"
+    );
+    let input = Input::AgentDisconnected { assembly, reason };
+    let _ = inputs.send(input).await;
+}

@@ -1,0 +1,341 @@
+//! One stream to an agent, from its beginning to its end.
+//!
+//! Signals are read from the moment of the subscription on, also while Hello and History are under
+//! way: an agent with much to tell would otherwise fill the connection's queue, and the answers
+//! behind it would never be read.
+
+use std::time::Duration;
+
+use controller::{Connect, Input};
+use cpe_bus::proxies::AgentProxy;
+use cpe_bus::proxies::agent::{AttributesChangedStream, HeartbeatStream, OperationCompletedStream};
+use cpe_bus::records::agent::ATTRIBUTES;
+use cpe_bus::{
+    Error, HelloReply, HelloSettings, NodeAttributes, OperationRecord, PeerAddress, peer,
+};
+use futures_util::StreamExt;
+use tokio::sync::{mpsc, watch};
+use zbus::Connection;
+use zbus::proxy::CacheProperties;
+
+use super::{Call, Orders};
+use crate::convert;
+
+/// An agent that has not answered a call by then is given up; the next History tells what became of
+/// it.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Signals that may come in before the agent's History does: the first result of each of its
+/// 16,384 records at most. Beyond that the stream is given up, and made again when the agent may
+/// have less to tell.
+const EARLY_SIGNALS: usize = 16_384;
+
+/// Why a stream ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// For this reason; another is made.
+    Closed(String),
+    /// Another DPE has taken over: none is made.
+    Stale,
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> End {
+        match error {
+            Error::StaleEpoch(_) => End::Stale,
+            error => End::Closed(error.message()),
+        }
+    }
+}
+
+/// Connects to an agent and carries calls and signals until the end; `up` is set once the agent has
+/// answered.
+pub(super) async fn run(
+    connect: &Connect,
+    orders: &mut Orders,
+    inputs: &mpsc::Sender<Input>,
+    up: &mut bool,
+) -> End {
+    match try_run(connect, orders, inputs, up).await {
+        Ok(end) | Err(end) => end,
+    }
+}
+
+async fn try_run(
+    connect: &Connect,
+    orders: &mut Orders,
+    inputs: &mpsc::Sender<Input>,
+    up: &mut bool,
+) -> Result<End, End> {
+    let Some(address) = &connect.address else {
+        return Ok(std::future::pending().await);
+    };
+    let mut stream = Stream::open(connect, address).await?;
+    let (greeting, early) = stream.greet().await?;
+    *up = true;
+    // From before this stream: the controller decides again, from the History.
+    orders.drop_old();
+    for input in std::iter::once(greeting).chain(early) {
+        let _ = inputs.send(input).await;
+    }
+    Ok(stream.converse(orders, inputs).await)
+}
+
+/// A connection to an agent.
+struct Stream<'a> {
+    connect: &'a Connect,
+    connection: Connection,
+    agent: AgentProxy<'static>,
+    signals: Signals<'a>,
+}
+
+impl<'a> Stream<'a> {
+    async fn open(connect: &'a Connect, address: &str) -> cpe_bus::Result<Stream<'a>> {
+        let connection = peer::connect(&address.parse::<PeerAddress>()?).await?;
+        let agent = AgentProxy::builder(&connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?;
+        // Before Hello, so that no signal is lost between History and the first read.
+        let signals = Signals::of(&agent, &connect.assembly).await?;
+        Ok(Stream {
+            connect,
+            connection,
+            agent,
+            signals,
+        })
+    }
+
+    /// Says Hello and asks for all that the agent knows; gives what to tell the controller of it,
+    /// and the signals that came in meanwhile.
+    async fn greet(&mut self) -> Result<(Input, Vec<Input>), End> {
+        let mut early = Vec::new();
+        let greeting = greeting(&self.agent, self.connect);
+        tokio::pin!(greeting);
+        loop {
+            tokio::select! {
+                greeting = &mut greeting => return Ok((greeting?, early)),
+                signal = self.signals.next() => early.push(signal?),
+            }
+            if early.len() > EARLY_SIGNALS {
+                let reason = format!("{EARLY_SIGNALS} signals came before its agent's History");
+                return Err(End::Closed(reason));
+            }
+        }
+    }
+
+    /// Carries calls one way and signals the other.
+    async fn converse(&mut self, orders: &mut Orders, inputs: &mpsc::Sender<Input>) -> End {
+        let Orders { calls, stamp } = orders;
+        let end = tokio::select! {
+            end = read(&mut self.signals, inputs) => end,
+            end = call(&self.agent, self.connect, calls, inputs) => end,
+            end = renew(&self.agent, self.connect.epoch, stamp) => end,
+            () = self.connection.closed() => Err(closed()),
+        };
+        let Err(end) = end;
+        end
+    }
+}
+
+/// A part of a stream that ends only with an error.
+type Until<E> = Result<std::convert::Infallible, E>;
+
+async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> cpe_bus::Result<Input> {
+    let settings = HelloSettings {
+        heartbeat_interval_ms: connect.heartbeat_interval_ms,
+        lease_ms: connect.lease_ms,
+        stop_timeout_ms: connect.stop_timeout_ms,
+    };
+    let hello = agent.hello(
+        connect.epoch,
+        &connect.deployment,
+        &connect.assembly,
+        settings.to_fields(),
+    );
+    let hello = HelloReply::from_fields(&within(hello).await?)?;
+    let mut history = Vec::new();
+    for fields in within(agent.history(connect.epoch)).await? {
+        history.push(convert::record(OperationRecord::from_fields(&fields)?));
+    }
+    let knows_attributes = hello.capabilities.iter().any(|word| word == ATTRIBUTES);
+    let known = if knows_attributes {
+        let (version, records) = within(agent.attributes(connect.epoch)).await?;
+        NodeAttributes::from_fields(version, &records)?
+    } else {
+        NodeAttributes::default()
+    };
+    Ok(Input::AgentConnected {
+        assembly: connect.assembly.clone(),
+        hello: convert::hello(hello),
+        history,
+        attributes: convert::attributes(known),
+    })
+}
+
+/// What an agent tells by itself.
+struct Signals<'a> {
+    assembly: &'a str,
+    attributes: AttributesChangedStream,
+    heartbeats: HeartbeatStream,
+    completions: OperationCompletedStream,
+}
+
+impl<'a> Signals<'a> {
+    async fn of(agent: &AgentProxy<'static>, assembly: &'a str) -> zbus::Result<Signals<'a>> {
+        Ok(Signals {
+            assembly,
+            heartbeats: agent.receive_heartbeat().await?,
+            completions: agent.receive_operation_completed().await?,
+            attributes: agent.receive_attributes_changed().await?,
+        })
+    }
+
+    /// The next one. May be dropped and called again.
+    async fn next(&mut self) -> Result<Input, End> {
+        let assembly = self.assembly.to_owned();
+        // In this order, where several have come in: an operation's end must not overtake what its
+        // agent has set.
+        tokio::select! {
+            biased;
+            changed = self.attributes.next() => {
+                let changed = changed.ok_or_else(closed)?;
+                let all = changed.args().map_err(Error::from).and_then(|args| {
+                    NodeAttributes::from_fields(args.version, &args.attributes)
+                });
+                let attributes = convert::attributes(all.map_err(|error| bad("attributes", &error))?);
+                Ok(Input::AttributesChanged { assembly, attributes })
+            }
+            heartbeat = self.heartbeats.next() => {
+                let heartbeat = heartbeat.ok_or_else(closed)?;
+                let args = heartbeat.args().map_err(|error| bad("a heartbeat", &error.into()))?;
+                Ok(Input::Heartbeat { assembly, stamp_us: args.stamp })
+            }
+            completion = self.completions.next() => {
+                let completion = completion.ok_or_else(closed)?;
+                let record = completion
+                    .args()
+                    .map_err(Error::from)
+                    .and_then(|args| OperationRecord::from_fields(&args.record));
+                // What it meant is in the History of the next stream, if it can be read there.
+                let record = convert::record(record.map_err(|error| bad("a record", &error))?);
+                Ok(Input::OperationCompleted { assembly, record: Box::new(record) })
+            }
+        }
+    }
+}
+
+fn closed() -> End {
+    End::Closed("the agent closed the connection, or its guest is gone".to_owned())
+}
+
+fn bad(what: &str, error: &Error) -> End {
+    End::Closed(format!(
+        "the agent sent {what} that cannot be read: {}",
+        error.message()
+    ))
+}
+
+/// Passes signals on to the loop. While the loop is busy, signals wait here, then in the socket,
+/// then in the agent, which in the end cuts this connection: the next History has everything.
+async fn read(signals: &mut Signals<'_>, inputs: &mpsc::Sender<Input>) -> Until<End> {
+    loop {
+        let _ = inputs.send(signals.next().await?).await;
+    }
+}
+
+/// Renews the lease whenever the controller answers a heartbeat.
+async fn renew(
+    agent: &AgentProxy<'static>,
+    epoch: u64,
+    stamp: &mut watch::Receiver<u64>,
+) -> Until<End> {
+    while stamp.changed().await.is_ok() {
+        let stamp = *stamp.borrow_and_update();
+        // Without a reply, which would only wake both sides once more: the next heartbeat tells
+        // whether the lease runs.
+        let renewal = async { Ok(agent.inner().call_noreply("Renew", &(epoch, stamp)).await?) };
+        within(renewal).await?;
+    }
+    // The sender is gone with the link; the task is about to be aborted.
+    std::future::pending().await
+}
+
+/// Makes one call after the other.
+async fn call(
+    agent: &AgentProxy<'static>,
+    connect: &Connect,
+    calls: &mut mpsc::Receiver<Call>,
+    inputs: &mpsc::Sender<Input>,
+) -> Until<End> {
+    while let Some(call) = calls.recv().await {
+        let outcome = perform(agent, connect, call).await?;
+        if let Some(outcome) = outcome {
+            let _ = inputs.send(outcome).await;
+        }
+    }
+    std::future::pending().await
+}
+
+/// Makes a call; gives what to tell the controller of its outcome.
+async fn perform(
+    agent: &AgentProxy<'static>,
+    connect: &Connect,
+    call: Call,
+) -> Result<Option<Input>, End> {
+    let epoch = connect.epoch;
+    let assembly = || connect.assembly.clone();
+    match call {
+        Call::Execute(operation) => {
+            let id = operation.id.clone();
+            let fields = convert::operation(*operation).to_fields();
+            match within(agent.execute(epoch, fields)).await {
+                Ok(()) => Ok(None),
+                Err(Error::InvalidArgument(reason) | Error::TooLarge(reason)) => {
+                    Ok(Some(Input::ExecuteRefused {
+                        assembly: assembly(),
+                        id,
+                        reason,
+                    }))
+                }
+                Err(error) => Err(error.into()),
+            }
+        }
+        Call::Cancel {
+            resource,
+            action,
+            interval_ms,
+        } => {
+            within(agent.cancel(epoch, &resource, &action, interval_ms)).await?;
+            Ok(Some(Input::Cancelled {
+                assembly: assembly(),
+                resource,
+                action,
+                interval_ms,
+            }))
+        }
+        Call::Forget(resource) => {
+            within(agent.forget(epoch, &resource)).await?;
+            Ok(None)
+        }
+        Call::Release {
+            keep_services,
+            done,
+        } => {
+            let released = within(agent.release(epoch, keep_services)).await;
+            let _ = done.send(());
+            released?;
+            Ok(None)
+        }
+    }
+}
+
+async fn within<T>(call: impl Future<Output = cpe_bus::Result<T>>) -> cpe_bus::Result<T> {
+    tokio::time::timeout(CALL_TIMEOUT, call)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Error::NotReady(format!(
+                "the agent did not answer within {} s",
+                CALL_TIMEOUT.as_secs()
+            )))
+        })
+}

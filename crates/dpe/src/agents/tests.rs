@@ -1,0 +1,279 @@
+//! Streams to an agent that is played here: one that tells much at once, and one that takes
+//! nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use cpe_bus::peer::{Access, PeerListener, server_builder};
+use cpe_bus::{Fields, HelloReply, OperationRecord, PeerAddress};
+use zbus::object_server::SignalEmitter;
+
+use super::*;
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// More signals than a connection's own queues and a socket hold.
+const MANY: u32 = 3000;
+
+/// A played agent's behaviour and what it has seen.
+#[derive(Debug, Default)]
+struct Played {
+    /// Completions that are told before Hello is answered.
+    tells_first: u32,
+    /// No call is answered but Hello, History and Attributes.
+    hangs: AtomicBool,
+    renewed: AtomicU64,
+    released: AtomicBool,
+}
+
+struct Agent(Arc<Played>);
+
+impl Agent {
+    async fn answer(&self) {
+        if self.0.hangs.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[zbus::interface(name = "org.cloudpolicy.Agent1")]
+impl Agent {
+    async fn hello(
+        &self,
+        _epoch: u64,
+        _deployment: String,
+        _assembly: String,
+        _settings: Fields,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) -> Fields {
+        for call_id in 1..=self.0.tells_first {
+            let record = OperationRecord {
+                operation: operation(call_id),
+                call_id,
+                ..OperationRecord::default()
+            };
+            Self::operation_completed(&emitter, record.to_fields())
+                .await
+                .unwrap();
+        }
+        let reply = HelloReply {
+            boot_id: "boot".into(),
+            ..HelloReply::default()
+        };
+        reply.to_fields()
+    }
+
+    fn history(&self, _epoch: u64) -> Vec<Fields> {
+        Vec::new()
+    }
+
+    fn renew(&self, _epoch: u64, stamp: u64) {
+        self.0.renewed.store(stamp, Ordering::Relaxed);
+    }
+
+    async fn execute(&self, _epoch: u64, _operation: Fields) {
+        self.answer().await;
+    }
+
+    async fn release(&self, _epoch: u64, _keep_services: bool) {
+        self.answer().await;
+        self.0.released.store(true, Ordering::Relaxed);
+    }
+
+    #[zbus(signal)]
+    async fn operation_completed(emitter: &SignalEmitter<'_>, record: Fields) -> zbus::Result<()>;
+}
+
+fn operation(number: u32) -> cpe_bus::Operation {
+    cpe_bus::Operation {
+        id: number.to_string(),
+        resource: "db".into(),
+        class: "ocf".into(),
+        agent: "Dummy".into(),
+        action: "monitor".into(),
+        ..cpe_bus::Operation::default()
+    }
+}
+
+fn execute(number: u32) -> Call {
+    let operation = operation(number);
+    Call::Execute(Box::new(Operation {
+        id: operation.id,
+        resource: operation.resource,
+        class: operation.class,
+        provider: operation.provider,
+        kind: operation.agent,
+        action: operation.action,
+        interval_ms: 0,
+        timeout_ms: 0,
+        parameters: BTreeMap::new(),
+        meta: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+    }))
+}
+
+/// A guest with a played agent, and the streams to it.
+struct World {
+    _folder: tempfile::TempDir,
+    played: Arc<Played>,
+    agents: Agents,
+    inputs: mpsc::Receiver<Input>,
+}
+
+impl World {
+    /// With a queue of inputs of that size.
+    async fn new(played: Played, size: usize) -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let address = PeerAddress::Unix(folder.path().join("agent.sock"));
+        let played = Arc::new(played);
+        let listener = PeerListener::bind(&address, &Access::default()).await;
+        tokio::spawn(play(listener.unwrap(), Arc::clone(&played)));
+        let (sender, inputs) = mpsc::channel(size);
+        let mut agents = Agents::new(sender);
+        agents.connect(Connect {
+            assembly: "web1".into(),
+            address: Some(address.to_string()),
+            epoch: 1,
+            deployment: "shop".into(),
+            heartbeat_interval_ms: 1000,
+            lease_ms: 0,
+            stop_timeout_ms: 0,
+        });
+        World {
+            _folder: folder,
+            played,
+            agents,
+            inputs,
+        }
+    }
+
+    async fn input(&mut self) -> Input {
+        let input = tokio::time::timeout(PATIENCE, self.inputs.recv()).await;
+        input.expect("nothing is said").unwrap()
+    }
+
+    async fn connected(&mut self) {
+        let input = self.input().await;
+        assert!(matches!(input, Input::AgentConnected { .. }), "{input:?}");
+    }
+}
+
+async fn play(listener: PeerListener, played: Arc<Played>) {
+    loop {
+        let stream = listener.accept().await.unwrap();
+        let agent = Agent(Arc::clone(&played));
+        let connection = server_builder(stream)
+            .unwrap()
+            .serve_at("/org/cloudpolicy/agent1", agent)
+            .build()
+            .await
+            .unwrap();
+        tokio::spawn(async move { connection.closed().await });
+    }
+}
+
+#[tokio::test]
+async fn it_takes_in_what_an_agent_tells_before_its_history() {
+    let played = Played {
+        tells_first: MANY,
+        ..Played::default()
+    };
+    let mut world = World::new(played, 8).await;
+    world.connected().await;
+    for expected in 1..=MANY {
+        match world.input().await {
+            Input::OperationCompleted { record, .. } => assert_eq!(record.call_id, expected),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_lease_is_renewed_while_the_agent_takes_no_other_call() {
+    let mut world = World::new(Played::default(), 8).await;
+    world.connected().await;
+    world.played.hangs.store(true, Ordering::Relaxed);
+    world.agents.call("web1", execute(1));
+    for stamp in 1..=1000 {
+        world.agents.renew("web1", stamp);
+    }
+    let renewed = async {
+        while world.played.renewed.load(Ordering::Relaxed) != 1000 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, renewed).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_that_takes_no_calls_is_given_up_and_met_again() {
+    let mut world = World::new(Played::default(), 8).await;
+    world.connected().await;
+    world.played.hangs.store(true, Ordering::Relaxed);
+    // None of these waits, although nobody takes inputs out meanwhile.
+    for number in 0..=u32::try_from(CALLS).unwrap() {
+        world.agents.call("web1", execute(number));
+    }
+    match world.input().await {
+        Input::AgentDisconnected { reason, .. } => {
+            assert!(reason.contains("calls wait"), "{reason}")
+        }
+        other => panic!("{other:?}"),
+    }
+    world.connected().await;
+    // Nothing is left of the calls to the stream that is gone.
+    assert_eq!(world.agents.links["web1"].calls.capacity(), CALLS);
+}
+
+#[tokio::test]
+async fn a_full_queue_of_inputs_loses_nothing() {
+    let played = Played {
+        tells_first: MANY,
+        ..Played::default()
+    };
+    let mut world = World::new(played, 1).await;
+    world.connected().await;
+    // Nobody takes anything out for a while: the stream's task waits.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    for _ in 0..MANY {
+        let input = world.input().await;
+        assert!(
+            matches!(input, Input::OperationCompleted { .. }),
+            "{input:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_kept_until_its_agent_is_released() {
+    let mut world = World::new(Played::default(), 8).await;
+    world.connected().await;
+    world.agents.release("web1", true);
+    world.agents.disconnect("web1");
+    assert!(!world.agents.are_released());
+    assert_eq!(world.agents.next_release().await, Some(()));
+    assert!(world.played.released.load(Ordering::Relaxed));
+    assert!(world.agents.are_released() && world.agents.leaving.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_does_not_acknowledge_its_release_is_let_go() {
+    let (sender, _inputs) = mpsc::channel(1);
+    let mut agents = Agents::new(sender);
+    agents.connect(Connect {
+        assembly: "web1".into(),
+        address: None,
+        epoch: 1,
+        deployment: "shop".into(),
+        heartbeat_interval_ms: 1000,
+        lease_ms: 0,
+        stop_timeout_ms: 0,
+    });
+    let begin = tokio::time::Instant::now();
+    agents.release("web1", true);
+    agents.disconnect("web1");
+    assert_eq!(agents.next_release().await, Some(()));
+    assert_eq!(begin.elapsed(), RELEASE_TIMEOUT);
+    assert_eq!(agents.next_release().await, None);
+}

@@ -1,0 +1,128 @@
+//! `org.cloudpolicy.Dpe1.NAME` on the bus: requests in, status out. Comes back by itself when the
+//! bus restarts.
+
+mod object;
+mod requests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use cpe_bus::BusSelection;
+use cpe_bus::names::{DPE_PATH, dpe_name};
+use cpe_daemon::Pauses;
+use cpe_status::DpeState;
+use tokio::sync::watch;
+use zbus::Connection;
+use zbus::fdo::{RequestNameFlags, RequestNameReply};
+
+use self::object::DpeObject;
+pub(crate) use self::requests::{BusRequest, Requests};
+
+/// First pause before the bus is tried again.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause: a bus that comes back has all DPEs again after that time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What everyone may see at any time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Public {
+    pub state: DpeState,
+    pub summary: String,
+    pub generation: u64,
+    pub epoch: u64,
+}
+
+/// Serves until the shell ends: connects, takes the name, and does so again whenever the bus goes
+/// away.
+pub(crate) async fn serve(
+    deployment: String,
+    bus: BusSelection,
+    requests: Requests,
+    mut public: watch::Receiver<Public>,
+    connection: Arc<watch::Sender<Option<Connection>>>,
+) -> anyhow::Result<()> {
+    let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE);
+    let mut served = false;
+    loop {
+        match open(&deployment, &bus, &requests, &public).await {
+            Ok(opened) => {
+                connection.send_replace(Some(opened.clone()));
+                cpe_daemon::notify(&[cpe_daemon::State::Ready]);
+                served = true;
+                pauses.reset();
+                announce_until_closed(&opened, &mut public).await;
+                connection.send_replace(None);
+                tracing::warn!("the connection to the {bus} bus is lost; connecting again");
+            }
+            // At the start, a wrong address or a missing policy file is for a person to see at
+            // once.
+            Err(error) if !served => return Err(error),
+            Err(error) => tracing::warn!("{error:#}; retrying"),
+        }
+        tokio::time::sleep(pauses.next_pause()).await;
+    }
+}
+
+async fn open(
+    deployment: &str,
+    bus: &BusSelection,
+    requests: &Requests,
+    public: &watch::Receiver<Public>,
+) -> anyhow::Result<Connection> {
+    let object = DpeObject::new(requests.clone(), public.clone());
+    let connection = bus
+        .builder()
+        .serve_at(DPE_PATH, object)
+        .build()
+        .await
+        .with_context(|| {
+            format!("cannot connect to the {bus} bus; is it running, and may this user use it?")
+        })?;
+    let name = dpe_name(deployment);
+    match connection
+        .request_name_with_flags(name.as_str(), RequestNameFlags::DO_NOT_QUEUE)
+        .await
+    {
+        Ok(RequestNameReply::PrimaryOwner | RequestNameReply::AlreadyOwner) => Ok(connection),
+        Ok(_) | Err(zbus::Error::NameTaken) => {
+            bail!("another dpe of {deployment} owns {name} on the {bus} bus; stop it first")
+        }
+        Err(error) => Err(error).with_context(|| {
+            format!("the {bus} bus does not let this user own {name}; is org.cloudpolicy.conf installed?")
+        }),
+    }
+}
+
+async fn announce_until_closed(connection: &Connection, public: &mut watch::Receiver<Public>) {
+    let mut announced = Public::default();
+    loop {
+        let now = public.borrow_and_update().clone();
+        if let Err(error) = announce(connection, &announced, &now).await {
+            tracing::debug!("the state could not be announced: {error}");
+        }
+        announced = now;
+        tokio::select! {
+            () = connection.closed() => return,
+            changed = public.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+async fn announce(connection: &Connection, announced: &Public, now: &Public) -> zbus::Result<()> {
+    let object = connection
+        .object_server()
+        .interface::<_, DpeObject>(DPE_PATH)
+        .await?;
+    let emitter = object.signal_emitter();
+    if announced.state != now.state {
+        object.get().await.state_changed(emitter).await?;
+    }
+    if announced.generation != now.generation {
+        object.get().await.generation_changed(emitter).await?;
+    }
+    if (&announced.state, &announced.summary) != (&now.state, &now.summary) {
+        DpeObject::status_changed(emitter, now.state.as_str(), &now.summary).await?;
+    }
+    Ok(())
+}

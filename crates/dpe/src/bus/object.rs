@@ -1,0 +1,244 @@
+//! Interface `org.cloudpolicy.Dpe1`. Documented in `docs/bus/org.cloudpolicy.Dpe1.xml`.
+
+use controller::Request;
+use cpe_bus::names::CPE_NAME;
+use cpe_bus::{Error, Fields, Result};
+use tokio::sync::watch;
+use zbus::fdo::DBusProxy;
+use zbus::message::Header;
+use zbus::object_server::SignalEmitter;
+use zbus::{Connection, interface};
+
+use super::Public;
+use super::requests::{BusRequest, Requests, Turn, refused};
+
+/// The object of a DPE.
+pub(super) struct DpeObject {
+    requests: Requests,
+    public: watch::Receiver<Public>,
+}
+
+impl DpeObject {
+    pub(super) fn new(requests: Requests, public: watch::Receiver<Public>) -> DpeObject {
+        DpeObject { requests, public }
+    }
+
+    async fn change(
+        &self,
+        connection: &Connection,
+        header: &Header<'_>,
+        request: Request,
+    ) -> Result<()> {
+        require_administrator(connection, header).await?;
+        self.requests.change(request).await
+    }
+}
+
+/// Does what takes long off the event loop, which has heartbeats to answer. The turn ends with the
+/// work, whether or not the caller waits for it.
+async fn off_the_loop<T: Send + 'static>(
+    turn: Turn,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let work = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        cpe_daemon::confine(work)
+    });
+    match work.await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(panicked)) => Err(Error::Failed(panicked.to_string())),
+        Err(error) => Err(Error::Failed(error.to_string())),
+    }
+}
+
+/// Only root, this daemon's own user and the CPE may change a deployment here; everyone else asks
+/// the CPE.
+async fn require_administrator(connection: &Connection, header: &Header<'_>) -> Result<()> {
+    let denied = |text: String| Error::AccessDenied(text);
+    let sender = header
+        .sender()
+        .ok_or_else(|| denied("the call has no sender, so nobody can vouch for it".into()))?;
+    let bus = DBusProxy::builder(connection)
+        .cache_properties(zbus::proxy::CacheProperties::No)
+        .build()
+        .await?;
+    let uid = bus
+        .get_connection_unix_user(sender.clone().into())
+        .await
+        .map_err(|error| denied(format!("the bus does not say who calls: {error}")))?;
+    if uid == 0 || uid == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    let cpe = zbus::names::BusName::try_from(CPE_NAME)?;
+    match bus.get_name_owner(cpe).await {
+        Ok(owner) if owner.as_str() == sender.as_str() => Ok(()),
+        _ => Err(denied(format!(
+            "user {uid} may not do this here: ask {CPE_NAME} (cpectl), which knows who may"
+        ))),
+    }
+}
+
+fn optional(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+#[interface(name = "org.cloudpolicy.Dpe1", introspection_docs = false)]
+impl DpeObject {
+    /// Takes a generation of the document; returns when it is durable.
+    async fn load(
+        &self,
+        document: String,
+        generation: u64,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        // None is known yet, and those of a later CPE are for later DPEs.
+        drop(options);
+        let request = Request::Load {
+            document,
+            generation,
+        };
+        self.change(connection, &header, request).await
+    }
+
+    /// Ends the deployment; returns when that is durable.
+    async fn unload(
+        &self,
+        stop_services: bool,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        self.change(connection, &header, Request::Unload { stop_services })
+            .await
+    }
+
+    /// What runs where, as JSON.
+    #[zbus(out_args("status_json"))]
+    async fn get_status(&self) -> Result<String> {
+        self.requests.ask(BusRequest::Status).await
+    }
+
+    /// The policy engine's input, CIB XML. It holds the services' parameters: for administrators.
+    #[zbus(out_args("cib"))]
+    async fn get_input(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        require_administrator(connection, &header).await?;
+        self.requests.ask(BusRequest::Input).await
+    }
+
+    /// The document in force and its generation.
+    #[zbus(out_args("document", "generation"))]
+    async fn get_document(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(String, u64)> {
+        require_administrator(connection, &header).await?;
+        self.requests.ask(BusRequest::Document).await
+    }
+
+    /// What a document would change, as JSON.
+    #[zbus(out_args("plan_json"))]
+    async fn plan(&self, document: String) -> Result<String> {
+        let turn = self.requests.turn().await?;
+        let plan = |reply| BusRequest::Plan(document, reply);
+        let question = self.requests.ask(plan).await?.map_err(refused)?;
+        off_the_loop(turn, move || {
+            let plan = question.answer().map_err(refused)?;
+            serde_json::to_string(&plan).map_err(|error| Error::Failed(error.to_string()))
+        })
+        .await
+    }
+
+    /// Why a service is where it is, and why not elsewhere.
+    #[zbus(out_args("text"))]
+    async fn explain(&self, service: String, assembly: String) -> Result<String> {
+        let turn = self.requests.turn().await?;
+        let basis = self.requests.ask(BusRequest::Basis).await??;
+        off_the_loop(turn, move || {
+            basis.explain(&service, optional(assembly).as_deref())
+        })
+        .await
+    }
+
+    /// Forgets failures.
+    async fn cleanup(
+        &self,
+        service: String,
+        assembly: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let request = Request::Cleanup {
+            service: optional(service),
+            assembly: optional(assembly),
+        };
+        self.change(connection, &header, request).await
+    }
+
+    /// Has an assembly keep no services, or ends that.
+    async fn set_standby(
+        &self,
+        assembly: String,
+        on: bool,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        self.change(connection, &header, Request::Standby { assembly, on })
+            .await
+    }
+
+    /// Leaves services alone, or ends that.
+    async fn set_maintenance(
+        &self,
+        assembly: String,
+        on: bool,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let assembly = optional(assembly);
+        self.change(connection, &header, Request::Maintenance { assembly, on })
+            .await
+    }
+
+    /// Vouches that an assembly is down.
+    async fn confirm_fenced(
+        &self,
+        assembly: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        self.change(connection, &header, Request::ConfirmFenced { assembly })
+            .await
+    }
+
+    /// The state in one word.
+    #[zbus(property)]
+    fn state(&self) -> &'static str {
+        self.public.borrow().state.as_str()
+    }
+
+    /// The generation in force.
+    #[zbus(property)]
+    fn generation(&self) -> u64 {
+        self.public.borrow().generation
+    }
+
+    /// This start's epoch.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn epoch(&self) -> u64 {
+        self.public.borrow().epoch
+    }
+
+    /// The state, or what is said about it, changed.
+    #[zbus(signal)]
+    pub(super) async fn status_changed(
+        emitter: &SignalEmitter<'_>,
+        state: &str,
+        summary: &str,
+    ) -> zbus::Result<()>;
+}

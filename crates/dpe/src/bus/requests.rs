@@ -1,0 +1,196 @@
+//! What is asked over the bus, on its way to the loop.
+
+use std::sync::Arc;
+
+use controller::{PlanQuestion, Refusal, Request};
+use cpe_bus::{Error, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::explain::Basis;
+
+/// Requests that may wait for the loop. The loop takes one at a time between inputs of agents, most
+/// in less than a millisecond; who finds the queue full is told at once, and may come again.
+const REQUESTS: usize = 64;
+/// Places of these that are kept for changes: a crowd that asks for the status must not keep the
+/// CPE's Load or an administrator's Standby out.
+const KEPT_FOR_CHANGES: usize = 16;
+/// Explanations and plans that may wait while one is made. Each takes as long as a decision, up to
+/// seconds in a large deployment; callers do not wait longer than that many of them.
+const WAITING: usize = 8;
+
+/// What someone asks over the bus, for the loop to answer.
+#[derive(Debug)]
+pub(crate) enum BusRequest {
+    /// A change; answered when it is durable.
+    Change(Request, oneshot::Sender<std::result::Result<(), Refusal>>),
+    Status(oneshot::Sender<String>),
+    Input(oneshot::Sender<String>),
+    /// What an explanation starts from; making it is not the loop's work.
+    Basis(oneshot::Sender<Result<Basis>>),
+    Document(oneshot::Sender<(String, u64)>),
+    /// What a plan starts from; making it is not the loop's work either.
+    Plan(
+        String,
+        oneshot::Sender<std::result::Result<PlanQuestion, Refusal>>,
+    ),
+}
+
+/// The way to the loop, with a bound on how many are on it.
+#[derive(Debug, Clone)]
+pub(crate) struct Requests {
+    deployment: String,
+    queue: mpsc::Sender<BusRequest>,
+    /// One explanation or plan at a time: each takes as much time and memory as a decision.
+    thinking: Arc<Semaphore>,
+    /// The one that is made, and those that wait for it.
+    thinkers: Arc<Semaphore>,
+}
+
+/// The turn to make an explanation or a plan, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _turn: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Requests {
+    /// The way to the loop of a deployment, and its end there.
+    pub(crate) fn new(deployment: &str) -> (Requests, mpsc::Receiver<BusRequest>) {
+        let (queue, requests) = mpsc::channel(REQUESTS);
+        let way = Requests {
+            deployment: deployment.to_owned(),
+            queue,
+            thinking: Arc::new(Semaphore::new(1)),
+            thinkers: Arc::new(Semaphore::new(1 + WAITING)),
+        };
+        (way, requests)
+    }
+
+    /// Has a change made; returns when it is durable.
+    pub(crate) async fn change(&self, request: Request) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.send(BusRequest::Change(request, reply))?;
+        let outcome = answer.await.map_err(|_| self.ending())?;
+        outcome.map_err(refused)
+    }
+
+    /// Asks for something that changes nothing.
+    pub(crate) async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> BusRequest,
+    ) -> Result<T> {
+        if self.queue.capacity() <= KEPT_FOR_CHANGES {
+            return Err(self.too_many());
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(request(reply))?;
+        answer.await.map_err(|_| self.ending())
+    }
+
+    fn send(&self, request: BusRequest) -> Result<()> {
+        use mpsc::error::TrySendError::{Closed, Full};
+        self.queue.try_send(request).map_err(|error| match error {
+            Full(_) => self.too_many(),
+            Closed(_) => self.ending(),
+        })
+    }
+
+    /// Waits for the turn to make an explanation or a plan.
+    pub(crate) async fn turn(&self) -> Result<Turn> {
+        let place = Arc::clone(&self.thinkers).try_acquire_owned();
+        let place = place.map_err(|_| self.too_many())?;
+        let turn = Arc::clone(&self.thinking).acquire_owned().await;
+        Ok(Turn {
+            _turn: turn.map_err(|_| self.ending())?,
+            _place: place,
+        })
+    }
+
+    fn too_many(&self) -> Error {
+        Error::Busy(format!(
+            "too many requests wait for the DPE of {}: try again",
+            self.deployment
+        ))
+    }
+
+    fn ending(&self) -> Error {
+        Error::NotReady(format!("the DPE of {} is ending", self.deployment))
+    }
+}
+
+/// A refusal as the bus names it.
+pub(crate) fn refused(refusal: Refusal) -> Error {
+    let text = refusal.to_string();
+    match refusal {
+        Refusal::InvalidDocument(_) => Error::InvalidDocument(text),
+        Refusal::GenerationConflict { .. } => Error::GenerationConflict(text),
+        Refusal::NotFound { .. } => Error::NotFound(text),
+        Refusal::NotReady(_) => Error::NotReady(text),
+        Refusal::InvalidArgument(_) => Error::InvalidArgument(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Has something polled once that waits then.
+    async fn begin(task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+        tokio::task::yield_now().await;
+    }
+
+    fn is_too_many<T>(result: Result<T>) -> bool {
+        matches!(result, Err(Error::Busy(text)) if text.contains("too many requests"))
+    }
+
+    #[tokio::test]
+    async fn a_crowd_of_readers_is_refused_and_leaves_room_for_changes() {
+        let (requests, mut waiting) = Requests::new("shop");
+        let mut refused = 0;
+        for _ in 0..REQUESTS {
+            let reader = requests.clone();
+            if requests.queue.capacity() > KEPT_FOR_CHANGES {
+                begin(async move { drop(reader.ask(BusRequest::Status).await) }).await;
+            } else {
+                refused += usize::from(is_too_many(reader.ask(BusRequest::Status).await));
+            }
+        }
+        assert_eq!(refused, KEPT_FOR_CHANGES);
+        let unload = || Request::Unload {
+            stop_services: true,
+        };
+        for _ in 0..KEPT_FOR_CHANGES {
+            let administrator = requests.clone();
+            begin(async move { drop(administrator.change(unload()).await) }).await;
+        }
+        assert!(is_too_many(requests.change(unload()).await));
+        // One is taken: there is room for one.
+        waiting.recv().await.unwrap();
+        let administrator = requests.clone();
+        begin(async move { drop(administrator.change(unload()).await) }).await;
+        assert_eq!(waiting.len(), REQUESTS);
+    }
+
+    #[tokio::test]
+    async fn a_bounded_number_waits_for_an_explanation() {
+        let (requests, _waiting) = Requests::new("shop");
+        let turn = requests.turn().await.unwrap();
+        for _ in 0..WAITING {
+            let caller = requests.clone();
+            begin(async move { drop(caller.turn().await) }).await;
+        }
+        assert!(is_too_many(requests.turn().await));
+        drop(turn);
+        tokio::task::yield_now().await;
+        assert!(requests.turn().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_dpe_that_ends_says_so() {
+        let (requests, waiting) = Requests::new("shop");
+        drop(waiting);
+        let error = requests.ask(BusRequest::Status).await.unwrap_err();
+        assert!(matches!(error, Error::NotReady(_)), "{error:?}");
+    }
+}

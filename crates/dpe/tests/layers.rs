@@ -1,0 +1,18 @@
+//! Each part of the daemon uses only itself and what lies below it. The list is the architecture.
+
+use std::path::Path;
+
+/// The parts, floor by floor, lowest first. Those of one floor do not use each other.
+const FLOORS: &[&[&str]] = &[
+    // one piece of work each: translating, explaining, saving, fencing
+    &["convert", "explain", "fencing", "kept_inputs", "store"],
+    // tasks beside the loop: the streams to agents, the bus, the way to the event log
+    &["agents", "bus", "outbox"],
+    // the loop
+    &["shell"],
+];
+
+#[test]
+fn parts_look_only_down() {
+    layers::assert_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), FLOORS);
+}
