@@ -11,7 +11,7 @@ use crate::{Line, escape_line};
 /// Blanks between two columns.
 const GAP: usize = 2;
 /// No column becomes narrower than this many cells so that a table fits.
-const NARROWEST: usize = 12;
+const NARROWEST: usize = 8;
 
 /// One cell of a table. Its text is escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,10 +67,10 @@ impl<const N: usize> Table<N> {
     }
 
     /// The table in lines, the heads first. Columns are as wide as their widest cell; the last one
-    /// is not padded. If that is wider than `limit` cells, the widest column becomes narrower and
-    /// the text in it wraps; if that is not enough, the next one. A column becomes neither narrower
-    /// than its head nor than 12 cells: where that is still too wide, the terminal breaks the
-    /// lines.
+    /// is not padded. If that is wider than `limit` cells, the widest column with blanks in its
+    /// texts becomes narrower, and the texts wrap; if that is not enough, the next one, and then
+    /// columns of names. A column becomes neither narrower than its head nor than 8 cells: where
+    /// that is still too wide, the terminal breaks the lines.
     pub fn lines(&self, limit: Option<usize>) -> Vec<Line> {
         let mut widths = self.natural_widths();
         if let Some(limit) = limit {
@@ -95,11 +95,12 @@ impl<const N: usize> Table<N> {
             .heads
             .each_ref()
             .map(|head| head.text.width().max(NARROWEST));
+        let has_blanks = |at: &usize| self.rows.iter().any(|row| row[*at].text.contains(' '));
         loop {
             let total = widths.iter().sum::<usize>() + GAP * N.saturating_sub(1);
             let excess = total.saturating_sub(limit);
             let may_shrink = (0..N).filter(|at| widths[*at] > narrowest[*at]);
-            let Some(widest) = may_shrink.max_by_key(|at| widths[*at]) else {
+            let Some(widest) = may_shrink.max_by_key(|at| (has_blanks(at), widths[*at])) else {
                 return;
             };
             if excess == 0 {
@@ -194,10 +195,21 @@ mod tests {
     }
 
     #[test]
-    fn no_column_becomes_too_narrow_to_read() {
-        let lines = texts(&services(), Some(10));
-        assert_eq!(lines[2], "web:0    failed   3         not running,");
-        assert_eq!(lines[3].trim_start(), "exit code 7");
+    fn names_wrap_only_if_texts_cannot_become_narrower() {
+        let row = ["ocf:heartbeat:anything", "it runs again"].map(Cell::from);
+        let table = Table::new(["AGENT", "REMARK"], Style::new(), [row]);
+        assert_eq!(
+            texts(&table, Some(32))[1..],
+            [
+                "ocf:heartbeat:anything  it runs",
+                "                        again"
+            ]
+        );
+        assert_eq!(
+            texts(&table, Some(22))[1..],
+            ["ocf:heartbea  it runs", "t:anything    again"]
+        );
+        assert_eq!(texts(&table, Some(5)), texts(&table, Some(18)));
     }
 
     #[test]

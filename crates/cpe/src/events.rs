@@ -2,11 +2,11 @@
 
 use cpe_bus::{Event, EventKind};
 
-use crate::store;
+use crate::clock::now;
 
 /// A new event of this daemon.
 pub(crate) fn new(kind: EventKind, deployment: &str) -> Event {
-    Event::new(kind, deployment, store::now())
+    Event::new(kind, deployment, now())
 }
 
 /// Writes a recorded event to the journal: one line for people, the rest as fields to filter by

@@ -12,9 +12,11 @@
 mod authorisation;
 mod backoff;
 mod bus;
+mod clock;
 mod config;
 mod core;
 mod documents;
+mod dpe;
 mod events;
 mod plan;
 mod reconciliation;
@@ -22,6 +24,7 @@ mod registry;
 mod session;
 mod store;
 mod supervisor;
+mod sync;
 mod systemd;
 
 use std::path::PathBuf;

@@ -10,7 +10,6 @@ use cpe_bus::{Error, Result};
 
 use crate::documents::Accepted;
 use crate::session::Session;
-use crate::supervisor;
 
 /// The plan as JSON ([`cpe_status::Plan`]).
 ///
@@ -25,10 +24,8 @@ pub(crate) async fn plan(session: &Arc<Session>, accepted: Accepted) -> Result<S
             .in_turn(move || from_nothing(&accepted))
             .await?;
     };
-    let planned = supervisor::proxy(session, &accepted.name)
-        .await?
-        .plan(&accepted.text)
-        .await;
+    let dpe = session.dpes.client(&accepted.name).await?;
+    let planned = dpe.plan(&accepted.text).await;
     planned.map_err(|error| match error.is_temporary() {
         true => Error::NotReady(format!(
             "deployment `{}` exists, and its DPE, which knows its state, does not answer ({}); try again",
@@ -40,7 +37,7 @@ pub(crate) async fn plan(session: &Arc<Session>, accepted: Accepted) -> Result<S
 }
 
 fn from_nothing(accepted: &Accepted) -> Result<String> {
-    let now = crate::store::now();
+    let now = crate::clock::now();
     let now = Time {
         boottime_us: now,
         wall_us: now,

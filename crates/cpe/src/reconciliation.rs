@@ -10,29 +10,30 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cpe_bus::json;
-use cpe_bus::names::{DPE_INTERFACE, DPE_PATH, deployment_of_unit, dpe_name};
+use cpe_bus::names::deployment_of_unit;
 use cpe_status::DeploymentStatus;
 use uuid::Uuid;
 
 use crate::session::Session;
+use crate::store;
 
-/// MESSAGE_ID of the line that tells of a DPE without a deployment being stopped.
-const GHOST_STOPPED: &str = "0c1b9a3f7f6e4d52a9d8b7e31f20c6a4";
+/// MESSAGE_ID of the line that says that a DPE without a deployment is stopped.
+const ORPHAN_STOPPED: &str = "0c1b9a3f7f6e4d52a9d8b7e31f20c6a4";
 /// Pause before a DPE that could not be taken over yet is asked again.
 const AGAIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(session: Arc<Session>) {
     loop {
-        match ghosts(&session).await {
-            Ok(ghosts) if !session.core.is_adopting() => {
-                for unit in ghosts {
+        match orphan_units(&session).await {
+            Ok(orphans) if !session.core.is_adopting() => {
+                for unit in orphans {
                     stop(&session, &unit).await;
                 }
                 return;
             }
-            Ok(ghosts) => {
+            Ok(orphans) => {
                 let mut left = 0;
-                for unit in ghosts {
+                for unit in orphans {
                     if let Err(reason) = adopt(&session, &unit).await {
                         tracing::warn!(
                             unit,
@@ -56,7 +57,7 @@ pub(crate) async fn run(session: Arc<Session>) {
 }
 
 /// Running units of DPEs that belong to no deployment.
-async fn ghosts(session: &Session) -> Result<Vec<String>, crate::systemd::Error> {
+async fn orphan_units(session: &Session) -> Result<Vec<String>, crate::systemd::Error> {
     let mut units = session.systemd.running("dpe@*.service").await?;
     units.retain(|unit| {
         deployment_of_unit(unit).is_none_or(|name| session.core.registry.get(name).is_none())
@@ -72,7 +73,7 @@ async fn stop(session: &Session, unit: &str) {
         return;
     }
     tracing::warn!(
-        message_id = GHOST_STOPPED,
+        message_id = ORPHAN_STOPPED,
         unit,
         "{unit} runs without a stored deployment: it is stopped"
     );
@@ -81,76 +82,82 @@ async fn stop(session: &Session, unit: &str) {
     }
 }
 
-async fn adopt(session: &Arc<Session>, unit: &str) -> Result<(), String> {
-    let name = deployment_of_unit(unit)
-        .ok_or("its name is none of a deployment")?
-        .to_owned();
-    let bus_name = dpe_name(&name);
-    let call = async |method: &'static str| {
-        session
-            .connection
-            .call_method(
-                Some(bus_name.as_str()),
-                DPE_PATH,
-                Some(DPE_INTERFACE),
-                method,
-                &(),
-            )
-            .await
-            .map_err(|error| format!("{method}: {error}"))
+/// Why a running DPE's deployment cannot be taken over yet.
+#[derive(Debug, thiserror::Error)]
+enum NotAdopted {
+    #[error("its name is not that of a deployment")]
+    Name,
+    #[error("{method}: {}", .error.message())]
+    Call {
+        method: &'static str,
+        error: cpe_bus::Error,
+    },
+    #[error("it has no document")]
+    NoDocument,
+    #[error("{}", .0.message())]
+    Refused(cpe_bus::Error),
+    #[error("its document is that of `{0}`")]
+    OtherDocument(String),
+    #[error(transparent)]
+    Bus(#[from] zbus::Error),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+async fn adopt(session: &Arc<Session>, unit: &str) -> Result<(), NotAdopted> {
+    let name = deployment_of_unit(unit).ok_or(NotAdopted::Name)?.to_owned();
+    let (document, generation) = {
+        let dpe = session.dpes.client(&name).await?;
+        let found = dpe.get_document().await;
+        found.map_err(|error| NotAdopted::Call {
+            method: "GetDocument",
+            error,
+        })?
     };
-    let (document, generation): (String, u64) = call("GetDocument")
-        .await?
-        .body()
-        .deserialize()
-        .map_err(|error| format!("GetDocument: {error}"))?;
     if generation == 0 {
-        return Err("it has no document".into());
+        return Err(NotAdopted::NoDocument);
     }
     let accepted = session
         .core
         .documents
         .accept(document)
         .await
-        .map_err(|error| error.message())?;
+        .map_err(NotAdopted::Refused)?;
     if accepted.name != name {
-        return Err(format!("its document is that of `{}`", accepted.name));
+        return Err(NotAdopted::OtherDocument(accepted.name));
     }
     let uuid = match accepted.uuid {
         Some(uuid) => uuid,
-        // A document without a uuid got one from the CPE, which the DPE was told.
-        None => {
-            let text: String = call("GetStatus")
-                .await?
-                .body()
-                .deserialize()
-                .map_err(|error| format!("GetStatus: {error}"))?;
-            let status: DeploymentStatus =
-                json::from_json(&text).map_err(|error| error.message())?;
-            if status.uuid.is_empty() {
-                Uuid::new_v4().to_string()
-            } else {
-                status.uuid
-            }
-        }
+        None => uuid_in_use(session, &name).await?,
     };
     let _changes = session.core.changes.lock().await;
     let text = accepted.text;
-    let row = session
+    let adopted = session
         .core
         .store
         .run(move |store| store.adopt(&name, &uuid, generation, &text))
-        .await;
-    match row {
-        Ok(Some(row)) => {
-            tracing::warn!(
-                cpe_deployment = row.name,
-                "deployment {} is taken over from its running DPE",
-                row.name
-            );
-            session.add(row).await.map_err(|error| error.to_string())
-        }
-        Ok(None) => Ok(()),
-        Err(error) => Err(error.to_string()),
+        .await?;
+    if let Some(row) = adopted {
+        tracing::warn!(
+            cpe_deployment = row.name,
+            "deployment {} is taken over from its running DPE",
+            row.name
+        );
+        session.add(row).await?;
     }
+    Ok(())
+}
+
+/// A document without a uuid got one from the CPE, and the DPE knows it.
+async fn uuid_in_use(session: &Session, name: &str) -> Result<String, NotAdopted> {
+    let dpe = session.dpes.client(name).await?;
+    let text = dpe.get_status().await.map_err(|error| NotAdopted::Call {
+        method: "GetStatus",
+        error,
+    })?;
+    let status: DeploymentStatus = json::from_json(&text).map_err(NotAdopted::Refused)?;
+    Ok(match status.uuid.is_empty() {
+        true => Uuid::new_v4().to_string(),
+        false => status.uuid,
+    })
 }

@@ -6,12 +6,13 @@
 //! knew.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use cpe_status::DeploymentState;
 use tokio::sync::Notify;
 
 use crate::store::Row;
+use crate::sync::lock;
 
 /// One deployment.
 pub(crate) struct Deployment {
@@ -19,7 +20,7 @@ pub(crate) struct Deployment {
     row: Mutex<Row>,
     view: Mutex<View>,
     /// Something that concerns it happened: its supervisor should look again.
-    pub poke: Notify,
+    pub wake: Notify,
 }
 
 /// What the supervisor saw last.
@@ -40,7 +41,7 @@ impl Deployment {
     /// Takes over what the store says now, and has the supervisor look.
     pub(crate) fn set_row(&self, row: Row) {
         *lock(&self.row) = row;
-        self.poke.notify_one();
+        self.wake.notify_one();
     }
 
     pub(crate) fn view(&self) -> View {
@@ -99,7 +100,7 @@ impl Registry {
                 pid: 0,
                 remark: String::new(),
             }),
-            poke: Notify::new(),
+            wake: Notify::new(),
         });
         deployments.insert(deployment.name.clone(), Arc::clone(&deployment));
         deployment
@@ -107,24 +108,5 @@ impl Registry {
 
     pub(crate) fn remove(&self, name: &str) {
         lock(&self.deployments).remove(name);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Every critical section above leaves its value whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A state's name on the bus.
-pub(crate) fn state_name(state: DeploymentState) -> &'static str {
-    match state {
-        DeploymentState::Stored => "stored",
-        DeploymentState::Starting => "starting",
-        DeploymentState::Loading => "loading",
-        DeploymentState::Active => "active",
-        DeploymentState::Degraded => "degraded",
-        DeploymentState::Failed => "failed",
-        DeploymentState::Destroying => "destroying",
-        DeploymentState::Unknown => "unknown",
     }
 }

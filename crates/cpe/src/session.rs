@@ -5,17 +5,16 @@
 //! start of the daemon as after a restart of the bus, and it always begins by looking at how things
 //! are.
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use cpe_bus::names::{
-    CPE_NAME, CPE_PATH, DPE_INTERFACE, DPE_PATH, deployment_of_dpe_name, deployment_of_unit,
+    CPE_NAME, CPE_PATH, DPE_INTERFACE, DPE_PATH, deployment_of_unit, deployment_path,
+    unescape_label,
 };
-use cpe_bus::names::{deployment_path, unescape_label};
 use futures_util::StreamExt;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -28,16 +27,16 @@ use crate::bus::deployment::DeploymentObject;
 use crate::bus::events::EventsObject;
 use crate::bus::manager::ManagerObject;
 use crate::core::Core;
+use crate::dpe::Dpes;
 use crate::reconciliation;
 use crate::registry::Deployment;
 use crate::store::{Filter, Row};
 use crate::supervisor;
-use crate::systemd::{self, Systemd};
+use crate::sync::lock;
+use crate::systemd::{self, JobResult, Systemd};
 
 /// Longest wait for a reply of the bus, systemd or a DPE.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
-/// Calls to DPEs that may be under way at once; a bus lets a connection wait for 128 replies.
-const DPE_CALLS: usize = 64;
 /// Signals of one kind that may wait to be looked at before the connection stops reading.
 const SIGNAL_QUEUE: NonZeroUsize = NonZeroUsize::new(4096).expect("invariant: 4096 is not 0");
 
@@ -48,10 +47,7 @@ pub(crate) struct Session {
     pub systemd: Systemd,
     /// Bounds how many DPEs are being started at the same time.
     pub starts: Semaphore,
-    /// Bounds how many DPEs are being asked something at the same time.
-    pub dpe_calls: Arc<Semaphore>,
-    /// Which deployment a DPE's unique name serves.
-    owners: Mutex<HashMap<String, String>>,
+    pub dpes: Dpes,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -75,6 +71,7 @@ impl Session {
             .build()
             .await?;
         let systemd = Systemd::new(&connection).await?;
+        let dpes = Dpes::new(&connection, &bus);
         let starts = Semaphore::new(core.config.dpe.concurrent_starts);
         let session = Arc::new(Session {
             core,
@@ -82,8 +79,7 @@ impl Session {
             bus,
             systemd,
             starts,
-            dpe_calls: Arc::new(Semaphore::new(DPE_CALLS)),
-            owners: Mutex::default(),
+            dpes,
             tasks: Mutex::default(),
         });
         if let Err(error) = session.serve().await {
@@ -185,14 +181,9 @@ impl Session {
         self.spawn(supervisor::run(Arc::clone(self), deployment));
     }
 
-    /// The unique name `owner` serves this deployment from now on.
-    pub(crate) fn note_owner(&self, owner: &str, deployment: &str) {
-        lock(&self.owners).insert(owner.to_owned(), deployment.to_owned());
-    }
-
-    fn poke(&self, deployment: &str) {
+    fn wake(&self, deployment: &str) {
         if let Some(deployment) = self.core.registry.get(deployment) {
-            deployment.poke.notify_one();
+            deployment.wake.notify_one();
         }
     }
 
@@ -205,14 +196,8 @@ impl Session {
         );
         self.on(&names, |session, message| {
             let (name, old, new): (String, String, String) = message.body().deserialize()?;
-            if let Some(deployment) = deployment_of_dpe_name(&name) {
-                let mut owners = lock(&session.owners);
-                owners.remove(&old);
-                if !new.is_empty() {
-                    owners.insert(new, deployment.clone());
-                }
-                drop(owners);
-                session.poke(&deployment);
+            if let Some(deployment) = session.dpes.owner_changed(&name, &old, &new) {
+                session.wake(&deployment);
             }
             Ok(())
         })
@@ -222,13 +207,10 @@ impl Session {
             "type='signal',interface='{DPE_INTERFACE}',member='StatusChanged',path='{DPE_PATH}'"
         );
         self.on(&statuses, |session, message| {
-            // Only the owner of a DPE's name speaks for it.
             let header = message.header();
-            let deployment = header
-                .sender()
-                .and_then(|sender| lock(&session.owners).get(sender.as_str()).cloned());
-            if let Some(deployment) = deployment {
-                session.poke(&deployment);
+            let sender = header.sender();
+            if let Some(deployment) = sender.and_then(|name| session.dpes.deployment_of(name)) {
+                session.wake(&deployment);
             }
             Ok(())
         })
@@ -248,7 +230,7 @@ impl Session {
             if let Some(unit) = label.and_then(unescape_label)
                 && let Some(deployment) = deployment_of_unit(&unit)
             {
-                session.poke(deployment);
+                session.wake(deployment);
             }
             Ok(())
         })
@@ -260,7 +242,9 @@ impl Session {
         self.on(&jobs, |session, message| {
             let (_, job, _, result): (u32, zbus::OwnedObjectPath, String, String) =
                 message.body().deserialize()?;
-            session.systemd.job_removed(job.as_str(), &result);
+            session
+                .systemd
+                .job_removed(job.as_str(), JobResult::from_word(&result));
             Ok(())
         })
         .await?;
@@ -280,7 +264,7 @@ impl Session {
                     }
                     again.systemd.forget_jobs();
                     for deployment in again.core.registry.all() {
-                        deployment.poke.notify_one();
+                        deployment.wake.notify_one();
                     }
                 });
             }
@@ -347,8 +331,4 @@ async fn signal_events(session: Arc<Session>) {
             core.signalled.store(event.cursor, Ordering::Relaxed);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,14 +6,13 @@
     reason = "a test fails by panicking"
 )]
 
-use std::fs::{File, OpenOptions};
-use std::io::Read;
-use std::path::Path;
-use std::process::{Command, Stdio};
+#[path = "support/pty.rs"]
+mod pty;
 
-use rustix::io::Errno;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use std::path::Path;
+use std::process::Command;
+
+use pty::on_terminal;
 
 const ESCAPE: char = '\x1b';
 
@@ -25,41 +24,6 @@ fn cpectl(arguments: &[&str]) -> Command {
         command.env_remove(variable);
     }
     command
-}
-
-/// What a command prints to a terminal of this width.
-fn on_terminal(mut command: Command, columns: u16) -> String {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let size = Winsize {
-        ws_row: 24,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    tcsetwinsize(&master, size).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap();
-    let terminal = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(name.to_str().unwrap())
-        .unwrap();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(terminal.try_clone().unwrap())
-        .stderr(terminal)
-        .spawn()
-        .unwrap();
-    // The command keeps the terminal open until it is dropped.
-    drop(command);
-    let mut printed = Vec::new();
-    // Linux ends the reading of a terminal that nobody has open with EIO.
-    if let Err(error) = File::from(master).read_to_end(&mut printed) {
-        assert_eq!(error.raw_os_error(), Some(Errno::IO.raw_os_error()));
-    }
-    child.wait().unwrap();
-    String::from_utf8(printed).unwrap().replace("\r\n", "\n")
 }
 
 /// What a command prints elsewhere: standard output and standard error.

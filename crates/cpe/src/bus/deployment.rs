@@ -13,9 +13,9 @@ use zbus::message::Header;
 use super::manager::not_found;
 use super::{Link, StoreFailed};
 use crate::authorisation::Right;
-use crate::registry::{Deployment, state_name};
+use crate::dpe::DpeCall;
+use crate::registry::Deployment;
 use crate::session::Session;
-use crate::supervisor::{self, DpeCall};
 
 pub(crate) struct DeploymentObject {
     link: Link,
@@ -66,7 +66,7 @@ impl DeploymentObject {
     }
 
     async fn dpe(&self, session: &Session) -> Result<DpeCall> {
-        Ok(supervisor::proxy(session, &self.deployment.name).await?)
+        Ok(session.dpes.client(&self.deployment.name).await?)
     }
 
     /// The DPE, for a caller who may have it do things.
@@ -104,7 +104,7 @@ impl DeploymentObject {
             state: self.deployment.state(),
             summary: view.remark,
             generation: row.generation,
-            time: crate::store::now(),
+            time: crate::clock::now(),
             ..DeploymentStatus::default()
         }
     }
@@ -226,7 +226,7 @@ impl DeploymentObject {
 
     #[zbus(property)]
     async fn state(&self) -> String {
-        state_name(self.deployment.state()).into()
+        self.deployment.state().as_str().into()
     }
 
     #[zbus(property)]

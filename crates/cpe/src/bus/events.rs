@@ -68,7 +68,7 @@ impl EventsObject {
         let mut event = Event::from_fields(&event)?;
         event.cursor = 0;
         if event.time == 0 {
-            event.time = crate::store::now();
+            event.time = crate::clock::now();
         }
         Ok(session
             .core

@@ -12,7 +12,6 @@ use super::{Link, StoreFailed, no_options};
 use crate::authorisation::Right;
 use crate::bus::deployment::DeploymentObject;
 use crate::documents;
-use crate::registry::state_name;
 use crate::session::Session;
 use crate::store::{Created, Destroying, Updated};
 
@@ -180,7 +179,7 @@ impl ManagerObject {
             let row = deployment.row();
             DeploymentEntry {
                 path: deployment_path(&row.name),
-                state: state_name(deployment.state()).into(),
+                state: deployment.state().as_str().into(),
                 name: row.name,
                 uuid: row.uuid,
                 generation: row.generation,

@@ -1,9 +1,12 @@
 //! Deployments and their documents by generation.
 
 use cpe_bus::{Event, EventKind};
+use cpe_status::DeploymentState;
 use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
 
-use super::{Error, Result, Store, events, now, signed, unsigned};
+use super::{Error, Result, Store, events, signed, unsigned};
+use crate::clock::now;
+use crate::events::new as event;
 
 /// What the store knows of one deployment; its documents are read when needed.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +109,7 @@ impl Store {
         }
         insert(&transaction, name, uuid, 1, document)?;
         let event = Event {
-            state: "stored".into(),
+            state: DeploymentState::Stored.as_str().into(),
             details: [
                 ("generation".to_owned(), "1".to_owned()),
                 ("uuid".to_owned(), uuid.to_owned()),
@@ -434,10 +437,6 @@ fn replace(
         params![name, signed(keep.max(1))],
     )?;
     Ok(())
-}
-
-fn event(kind: EventKind, deployment: &str) -> Event {
-    crate::events::new(kind, deployment)
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use cpe_bus::Event;
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params, params_from_iter};
 
-use super::{Result, Store, now, signed, unsigned};
+use super::{Result, Store, signed, unsigned};
+use crate::clock::now;
+use crate::events::to_journal;
 
 /// Texts of a page, at most, in bytes: a page crosses the bus in one message, and the bus has a
 /// limit.
@@ -125,7 +127,7 @@ impl Store {
 
     /// After the commit: the journal, and whoever waits for news.
     pub(super) fn announce(&self, event: Event) {
-        crate::events::to_journal(&event);
+        to_journal(&event);
         self.head.send_if_modified(|head| {
             let newer = event.cursor > *head;
             *head = event.cursor.max(*head);

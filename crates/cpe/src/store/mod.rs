@@ -9,8 +9,7 @@ mod deployments;
 mod events;
 mod open;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -18,6 +17,8 @@ use tokio::sync::watch;
 pub(crate) use deployments::{Created, Destroying, Row, Run, Updated};
 pub(crate) use events::Filter;
 pub(crate) use open::KeptAside;
+
+use crate::sync::lock;
 
 /// Why the database could not do it. Everything that a caller may have caused is an outcome of the
 /// call, not an error.
@@ -71,7 +72,7 @@ impl Handle {
         let done = tokio::task::spawn_blocking(move || {
             // A panic inside `work` rolled its transaction back: the store behind a poisoned lock
             // is sound.
-            cpe_daemon::confine(|| work(&mut store.lock().unwrap_or_else(PoisonError::into_inner)))
+            cpe_daemon::confine(|| work(&mut lock(&store)))
         });
         match done.await {
             Ok(Ok(result)) => result,
@@ -86,14 +87,6 @@ impl Handle {
     pub(crate) fn head(&self) -> watch::Receiver<u64> {
         self.head.clone()
     }
-}
-
-/// Microseconds since the Unix epoch.
-pub(crate) fn now() -> u64 {
-    let elapsed = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// SQLite's integers are signed; nothing that counts here reaches their end.

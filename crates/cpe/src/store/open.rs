@@ -15,7 +15,8 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::watch;
 
-use super::{Error, Result, Store, now};
+use super::{Error, Result, Store};
+use crate::clock::now;
 
 const FILE: &str = "cpe.db";
 /// "CPE1" in the file's header tells our databases from others.

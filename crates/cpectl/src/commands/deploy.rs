@@ -181,9 +181,18 @@ fn is_under_way(status: &DeploymentStatus) -> bool {
 
 /// Whether the state is worth asking for after this event.
 fn may_end_the_wait(event: &Event) -> bool {
-    match event.kind.parse() {
-        Ok(EventKind::TransitionCompleted) => true,
-        Ok(kind) => kind.as_str().starts_with("deployment."),
-        Err(_) => false,
-    }
+    let Ok(kind) = event.kind.parse() else {
+        return false;
+    };
+    matches!(
+        kind,
+        EventKind::TransitionCompleted
+            | EventKind::DeploymentCreated
+            | EventKind::DeploymentModified
+            | EventKind::DeploymentStarted
+            | EventKind::DeploymentDegraded
+            | EventKind::DeploymentRecovered
+            | EventKind::DeploymentFailed
+            | EventKind::DeploymentDestroyed
+    )
 }

@@ -1,7 +1,6 @@
 //! The follower against a daemon that is away at the worst moments and forgets signals.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use cpe_bus::names::CPE_PATH;
@@ -10,60 +9,10 @@ use zbus::Connection;
 use zbus::object_server::SignalEmitter;
 
 use super::*;
+use bus::Bus;
 
-/// A private bus that can be restarted on the same address.
-struct Bus {
-    directory: tempfile::TempDir,
-    daemon: Option<Child>,
-}
-
-impl Bus {
-    fn start() -> Bus {
-        let mut bus = Bus {
-            directory: tempfile::tempdir().expect("a directory"),
-            daemon: None,
-        };
-        bus.restart();
-        bus
-    }
-
-    fn restart(&mut self) {
-        self.stop();
-        let socket = self.directory.path().join("bus");
-        let _ = std::fs::remove_file(&socket);
-        let daemon = Command::new("dbus-daemon")
-            .args([
-                "--session",
-                "--nofork",
-                &format!("--address=unix:path={}", socket.display()),
-            ])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("dbus-daemon (package dbus-daemon or dbus)");
-        self.daemon = Some(daemon);
-        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn stop(&mut self) {
-        if let Some(mut daemon) = self.daemon.take() {
-            let _ = daemon.kill();
-            let _ = daemon.wait();
-        }
-    }
-
-    fn selection(&self) -> BusSelection {
-        BusSelection::Address(format!("unix:path={}/bus", self.directory.path().display()))
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
+#[path = "../../tests/support/bus.rs"]
+mod bus;
 
 /// The log of a daemon, which outlives the daemon.
 #[derive(Clone, Default)]

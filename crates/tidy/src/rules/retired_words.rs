@@ -33,7 +33,7 @@ const RETIRED: &[Retired] = &[
     retired("is|are told of", "gets, learns, hears of"),
     Retired {
         pattern: "what|which|who|that is|are no",
-        unless: &["longer", "more", "way"],
+        unless: &["longer", "more", "way", "reason", "better", "worse"],
         instead: "is not a",
     },
     retired(

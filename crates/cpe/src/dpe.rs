@@ -1,0 +1,154 @@
+//! The client of the DPEs: the only place of this program that talks to one.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+
+use cpe_bus::names::{DPE_INTERFACE, DPE_PATH, deployment_of_dpe_name, dpe_name};
+use cpe_bus::proxies::DpeProxy;
+use cpe_status::DpeState;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zbus::fdo::{self, DBusProxy};
+use zbus::names::BusName;
+use zbus::proxy::CacheProperties;
+use zbus::{Connection, OwnedVariant};
+
+use crate::sync::{lock, owned_turn, turn};
+
+/// Calls to DPEs that are under way simultaneously. A bus allows a connection 128 pending replies;
+/// half of them are left for systemd and for the bus itself.
+const CALLS: usize = 64;
+
+/// Why a DPE could not be asked, for people.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Bus(#[from] fdo::Error),
+    #[error("its DPE does not answer: {0}")]
+    Silent(zbus::Error),
+    #[error(transparent)]
+    Reply(#[from] zbus::Error),
+    #[error("its DPE has no property {0}")]
+    NoProperty(&'static str),
+    #[error("{name} of its DPE: {error}")]
+    Property {
+        name: &'static str,
+        error: zbus::Error,
+    },
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// The DPEs that one connection to the bus reaches.
+pub(crate) struct Dpes {
+    connection: Connection,
+    bus: DBusProxy<'static>,
+    turns: Arc<Semaphore>,
+    /// The deployment that a unique name serves: only the owner of a DPE's name speaks for it.
+    owners: Mutex<HashMap<String, String>>,
+}
+
+/// What a DPE says about itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Report {
+    pub state: DpeState,
+    /// The generation of its document; 0 if it has none.
+    pub generation: u64,
+}
+
+impl Dpes {
+    pub(crate) fn new(connection: &Connection, bus: &DBusProxy<'static>) -> Dpes {
+        Dpes {
+            connection: connection.clone(),
+            bus: bus.clone(),
+            turns: Arc::new(Semaphore::new(CALLS)),
+            owners: Mutex::default(),
+        }
+    }
+
+    /// A client of the deployment's DPE, for one call. Waits for its turn.
+    pub(crate) async fn client(&self, deployment: &str) -> zbus::Result<DpeCall> {
+        let turn = owned_turn(&self.turns).await;
+        let proxy = DpeProxy::builder(&self.connection)
+            .destination(dpe_name(deployment))
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?;
+        Ok(DpeCall { proxy, _turn: turn })
+    }
+
+    /// What the deployment's DPE says about itself; `None` while it is not on the bus.
+    pub(crate) async fn report(&self, deployment: &str) -> Result<Option<Report>> {
+        let _turn = turn(&self.turns).await;
+        let name = dpe_name(deployment);
+        match self
+            .bus
+            .get_name_owner(BusName::try_from(name.as_str())?)
+            .await
+        {
+            Ok(owner) => {
+                lock(&self.owners).insert(owner.to_string(), deployment.to_owned());
+            }
+            Err(fdo::Error::NameHasNoOwner(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let reply = self
+            .connection
+            .call_method(
+                Some(name.as_str()),
+                DPE_PATH,
+                Some("org.freedesktop.DBus.Properties"),
+                "GetAll",
+                &(DPE_INTERFACE),
+            )
+            .await
+            .map_err(Error::Silent)?;
+        let mut properties: Properties = reply.body().deserialize()?;
+        let state: String = take(&mut properties, "State")?;
+        Ok(Some(Report {
+            state: DpeState::from_word(&state),
+            generation: take(&mut properties, "Generation")?,
+        }))
+    }
+
+    /// The bus says that a DPE's well-known name went from one unique name to another (empty: to
+    /// nobody). Returns its deployment.
+    pub(crate) fn owner_changed(&self, name: &str, old: &str, new: &str) -> Option<String> {
+        let deployment = deployment_of_dpe_name(name)?;
+        let mut owners = lock(&self.owners);
+        owners.remove(old);
+        if !new.is_empty() {
+            owners.insert(new.to_owned(), deployment.clone());
+        }
+        Some(deployment)
+    }
+
+    /// The deployment of the DPE that has this unique name.
+    pub(crate) fn deployment_of(&self, unique_name: &str) -> Option<String> {
+        lock(&self.owners).get(unique_name).cloned()
+    }
+}
+
+type Properties = HashMap<String, OwnedVariant>;
+
+fn take<T>(properties: &mut Properties, name: &'static str) -> Result<T>
+where
+    T: TryFrom<OwnedVariant, Error = zbus::Error>,
+{
+    let value = properties.remove(name).ok_or(Error::NoProperty(name))?;
+    T::try_from(value).map_err(|error| Error::Property { name, error })
+}
+
+/// A client of a deployment's DPE for one call, whose turn ends with this value.
+pub(crate) struct DpeCall {
+    proxy: DpeProxy<'static>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Deref for DpeCall {
+    type Target = DpeProxy<'static>;
+
+    fn deref(&self) -> &DpeProxy<'static> {
+        &self.proxy
+    }
+}

@@ -1,0 +1,181 @@
+//! A deployment that is to run: its unit is started, its DPE gets the current document.
+
+use cpe_bus::{Error as BusError, Fields};
+use cpe_status::{DeploymentState, DpeState};
+use tokio::time::Instant;
+
+use super::{Failure, LOOK_AGAIN, Next, Result, Supervisor};
+use crate::store::Row;
+use crate::sync::turn;
+use crate::systemd::{ActiveState, Unit};
+
+/// Starts in a row without a DPE that lasts before the deployment is called failed.
+const FAILED_AFTER: u32 = 5;
+
+impl Supervisor {
+    pub(super) async fn keep(&mut self, row: Row, unit: Unit) -> Result<Next> {
+        match unit.active {
+            ActiveState::Active => self.manage(row, &unit).await,
+            ActiveState::Activating | ActiveState::Deactivating | ActiveState::Maintenance => {
+                self.set_view(
+                    DeploymentState::Starting,
+                    unit.pid,
+                    "systemd is starting its DPE",
+                )
+                .await;
+                Ok(Next::Until(Instant::now() + LOOK_AGAIN))
+            }
+            ActiveState::Inactive | ActiveState::Failed => {
+                self.start(&unit, DeploymentState::Starting).await
+            }
+        }
+    }
+
+    /// systemd does not run the unit: starts it, with a growing pause if that keeps failing.
+    pub(super) async fn start(&mut self, unit: &Unit, state: DeploymentState) -> Result<Next> {
+        self.nameless_since = None;
+        let state = match state {
+            DeploymentState::Starting if self.backoff.attempts() >= FAILED_AFTER => {
+                DeploymentState::Failed
+            }
+            state => state,
+        };
+        if let Some(time) = self.backoff.not_before() {
+            let pause = time.saturating_duration_since(Instant::now());
+            let remark = format!(
+                "its DPE {}; it is started again in {} s",
+                unit.end,
+                pause.as_secs_f32().ceil()
+            );
+            self.set_view(state, 0, &remark).await;
+            return Ok(Next::Until(time));
+        }
+        self.set_view(state, 0, "its DPE is being started").await;
+        if unit.active == ActiveState::Failed {
+            self.session.systemd.reset_failed(&self.unit).await?;
+        }
+        self.backoff.attempt();
+        let result = {
+            let _turn = turn(&self.session.starts).await;
+            self.session.systemd.start(&self.unit).await
+        };
+        if let Err(error) = result {
+            self.set_view(state, 0, &error.to_string()).await;
+            self.warn_once(error.to_string());
+        }
+        Ok(Next::Now)
+    }
+
+    /// The unit is active: its DPE is to hold the current document.
+    async fn manage(&mut self, row: Row, unit: &Unit) -> Result<Next> {
+        let Some(dpe) = self.dpe().await? else {
+            return self.await_name(unit).await;
+        };
+        if dpe.generation > row.generation || dpe.state == DpeState::Unloaded {
+            return self.renumber(&row, dpe.generation).await;
+        }
+        if dpe.generation < row.generation || dpe.state == DpeState::Empty {
+            self.set_view(
+                DeploymentState::Loading,
+                unit.pid,
+                "its DPE is loading the document",
+            )
+            .await;
+            return self.load(&row).await;
+        }
+        self.backoff.good();
+        let state = match dpe.state {
+            // It ends what an older database had destroyed. Then it gets the document again.
+            DpeState::Unloading => DeploymentState::Loading,
+            state => DeploymentState::from(state),
+        };
+        self.set_view(state, unit.pid, "").await;
+        Ok(Next::News)
+    }
+
+    /// The store was restored from a backup. What it holds is the truth, and gets a generation above
+    /// the DPE's, so that the DPE takes it.
+    async fn renumber(&self, row: &Row, above: u64) -> Result<Next> {
+        let (name, keep) = (
+            row.name.clone(),
+            self.session.core.config.limits.generations,
+        );
+        let _changes = self.session.core.changes.lock().await;
+        let renumbered = self
+            .store(move |store| store.renumber(&name, above, keep))
+            .await?;
+        if let Some(row) = renumbered {
+            self.deployment.set_row(row);
+            self.announce_generation().await;
+        }
+        Ok(Next::Now)
+    }
+
+    /// Gives the DPE the current document.
+    pub(super) async fn load(&mut self, row: &Row) -> Result<Next> {
+        let name = row.name.clone();
+        let found = self
+            .store(move |store| {
+                let found = store.document(&name, 0)?;
+                if let Some((_, generation)) = &found {
+                    // Before the call: whoever destroys this deployment must know that the DPE may
+                    // have services running.
+                    store.loaded(&name, *generation)?;
+                }
+                Ok(found)
+            })
+            .await?;
+        let Some((document, generation)) = found else {
+            return Ok(Next::Now);
+        };
+        let mut options = Fields::new();
+        if let Ok(uuid) = zbus::Variant::from(row.uuid.as_str()).try_into_owned() {
+            options.insert("uuid".into(), uuid);
+        }
+        let client = self.client().await?;
+        match client.load(&document, generation, options).await {
+            Ok(()) => {
+                tracing::info!(
+                    cpe_deployment = row.name,
+                    generation,
+                    "DPE of {} has taken generation {generation}",
+                    row.name
+                );
+                Ok(Next::Now)
+            }
+            Err(error @ BusError::InvalidDocument(_)) => {
+                let remark = format!("its DPE refuses the document: {}", error.message());
+                self.set_view(DeploymentState::Failed, 0, &remark).await;
+                self.warn_once(remark);
+                Ok(Next::Until(Instant::now() + LOOK_AGAIN))
+            }
+            Err(error) => Err(Failure::Call {
+                method: "Load",
+                error,
+            }),
+        }
+    }
+
+    /// The unit is active, but nobody answers for it on the bus.
+    pub(super) async fn await_name(&mut self, unit: &Unit) -> Result<Next> {
+        let patience = self.session.core.config.dpe.name_timeout;
+        let since = *self.nameless_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < patience {
+            self.set_view(
+                DeploymentState::Starting,
+                unit.pid,
+                "its DPE is not on the bus yet",
+            )
+            .await;
+            return Ok(Next::Until(since + patience));
+        }
+        self.nameless_since = None;
+        tracing::warn!(
+            cpe_deployment = self.deployment.name,
+            "{} has not appeared on the bus: it is restarted",
+            self.unit
+        );
+        self.session.systemd.restart(&self.unit).await?;
+        Ok(Next::Now)
+    }
+}

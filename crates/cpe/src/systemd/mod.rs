@@ -1,0 +1,276 @@
+//! systemd over its D-Bus API: start, stop and watch the units of the DPEs.
+//!
+//! Two traps of that API shape this folder. Signals are sent only to connections that called
+//! Subscribe. And a job's result comes as a signal that may arrive before the reply that tells the
+//! job's path (`jobs.rs`).
+
+mod jobs;
+mod states;
+
+use std::time::Duration;
+
+use cpe_bus::names::escape_label;
+use cpe_bus::proxies::SystemdManagerProxy;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+use zbus::proxy::CacheProperties;
+use zbus::{Connection, OwnedVariant};
+
+use crate::sync::turn;
+use jobs::Jobs;
+pub(crate) use states::{ActiveState, JobResult};
+use states::{End, Exit, LoadState, ServiceResult};
+
+/// Well-known name of the service manager.
+pub(crate) const NAME: &str = "org.freedesktop.systemd1";
+/// Parent of all units' objects.
+pub(crate) const UNITS_PATH: &str = "/org/freedesktop/systemd1/unit";
+
+/// Longest wait for a job. Start and stop timeouts of the units themselves are shorter.
+const JOB_TIMEOUT: Duration = Duration::from_secs(120);
+/// How often, and with what pauses, a unit that is being cleaned is looked at: cleaning is not a job
+/// whose end would be signalled.
+const CLEANING_LOOKS: u32 = 250;
+const CLEANING_PAUSE: Duration = Duration::from_millis(20);
+/// Units that are looked at simultaneously. A bus allows a connection 128 pending replies; a quarter
+/// of them is for this.
+const LOOKS: usize = 32;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("systemd refused: {0}")]
+    Refused(String),
+    #[error("the job to {verb} {unit} ended with `{result}`")]
+    Job {
+        verb: &'static str,
+        unit: String,
+        result: JobResult,
+    },
+    #[error("the job to {verb} {unit} did not end within {} s", JOB_TIMEOUT.as_secs())]
+    Timeout { verb: &'static str, unit: String },
+}
+
+impl From<zbus::Error> for Error {
+    fn from(error: zbus::Error) -> Self {
+        Error::Refused(match &error {
+            zbus::Error::MethodError(name, Some(text), _) => format!("{text} ({name})"),
+            other => other.to_string(),
+        })
+    }
+}
+
+impl From<zbus::fdo::Error> for Error {
+    fn from(error: zbus::fdo::Error) -> Self {
+        Error::Refused(error.to_string())
+    }
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// One look at a unit.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Unit {
+    pub active: ActiveState,
+    /// Id of the current or last run, in hexadecimal; empty before the first.
+    pub invocation: String,
+    /// Main process; 0 if there is none.
+    pub pid: u32,
+    /// How the last run ended.
+    pub end: End,
+}
+
+/// The manager on one connection.
+pub(crate) struct Systemd {
+    connection: Connection,
+    manager: SystemdManagerProxy<'static>,
+    jobs: Jobs,
+    looks: Semaphore,
+}
+
+impl Systemd {
+    pub(crate) async fn new(connection: &Connection) -> zbus::Result<Systemd> {
+        let manager = SystemdManagerProxy::builder(connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?;
+        Ok(Systemd {
+            connection: connection.clone(),
+            manager,
+            jobs: Jobs::default(),
+            looks: Semaphore::new(LOOKS),
+        })
+    }
+
+    /// Asks for signals; needed again whenever another systemd answers (after daemon-reexec).
+    pub(crate) async fn subscribe(&self) -> Result<()> {
+        match self.manager.subscribe().await {
+            Err(zbus::Error::MethodError(name, ..))
+                if name.as_str() == "org.freedesktop.systemd1.AlreadySubscribed" =>
+            {
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// A JobRemoved signal came in.
+    pub(crate) fn job_removed(&self, job: &str, result: JobResult) {
+        self.jobs.ended(job, result);
+    }
+
+    /// Another systemd answers: it may have finished jobs without telling us.
+    pub(crate) fn forget_jobs(&self) {
+        self.jobs.forget();
+    }
+
+    /// Returns when the unit has started. A unit that runs is left alone.
+    pub(crate) async fn start(&self, unit: &str) -> Result<()> {
+        let job = self.manager.start_unit(unit, "replace").await?;
+        self.wait("start", unit, job.as_str()).await
+    }
+
+    /// Returns when the unit has stopped; also if it does not exist.
+    pub(crate) async fn stop(&self, unit: &str) -> Result<()> {
+        match self.manager.stop_unit(unit, "replace").await {
+            Ok(job) => self.wait("stop", unit, job.as_str()).await,
+            Err(error) if is_unknown(&error) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) async fn restart(&self, unit: &str) -> Result<()> {
+        let job = self.manager.restart_unit(unit, "replace").await?;
+        self.wait("restart", unit, job.as_str()).await
+    }
+
+    /// Clears the failed state, so that the unit may start again at once.
+    pub(crate) async fn reset_failed(&self, unit: &str) -> Result<()> {
+        match self.manager.reset_failed_unit(unit).await {
+            Err(error) if is_unknown(&error) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// Has systemd delete the unit's StateDirectory. The unit must be stopped. Returns when that is
+    /// done, so that a unit of the same name can start with nothing.
+    pub(crate) async fn clean_state(&self, unit: &str) -> Result<()> {
+        let call = self
+            .manager
+            .inner()
+            .call_method("CleanUnit", &(unit, &["state"][..]))
+            .await;
+        match call {
+            Ok(_) => {}
+            Err(error) if is_unknown(&error) => return Ok(()),
+            // It has no directory: nothing to delete.
+            Err(zbus::Error::MethodError(name, ..))
+                if name.as_str() == "org.freedesktop.systemd1.NothingToClean" =>
+            {
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        for _ in 0..CLEANING_LOOKS {
+            if self.unit(unit).await?.active != ActiveState::Maintenance {
+                return Ok(());
+            }
+            tokio::time::sleep(CLEANING_PAUSE).await;
+        }
+        Err(Error::Refused("the files are still being deleted".into()))
+    }
+
+    /// The names of all loaded units that fit a pattern and run or are about to.
+    pub(crate) async fn running(&self, pattern: &str) -> Result<Vec<String>> {
+        let states = ["active", "reloading", "activating"];
+        let rows = self
+            .manager
+            .list_units_by_patterns(&states, &[pattern])
+            .await?;
+        Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
+    /// Looks at a unit, which systemd loads for that if need be.
+    pub(crate) async fn unit(&self, unit: &str) -> Result<Unit> {
+        const UNIT: &str = "org.freedesktop.systemd1.Unit";
+        const SERVICE: &str = "org.freedesktop.systemd1.Service";
+        let path = unit_path(unit);
+        let _turn = turn(&self.looks).await;
+        let active: String = self.property(&path, UNIT, "ActiveState").await?;
+        let invocation: Vec<u8> = self.property(&path, UNIT, "InvocationID").await?;
+        let load: String = self.property(&path, UNIT, "LoadState").await?;
+        let mut found = Unit {
+            active: ActiveState::from_word(&active),
+            // Empty before the first run.
+            invocation: Uuid::from_slice(&invocation)
+                .map_or_else(|_| String::new(), |id| id.simple().to_string()),
+            pid: 0,
+            end: End::default(),
+        };
+        // A template that is not installed has no service properties.
+        if LoadState::from_word(&load) == LoadState::Loaded {
+            found.pid = self.property(&path, SERVICE, "MainPID").await?;
+            if found.active != ActiveState::Active {
+                let result: String = self.property(&path, SERVICE, "Result").await?;
+                let code = self.property(&path, SERVICE, "ExecMainCode").await?;
+                let status = self.property(&path, SERVICE, "ExecMainStatus").await?;
+                found.end = End {
+                    result: ServiceResult::from_word(&result),
+                    exit: Exit::new(code, status),
+                };
+            }
+        }
+        Ok(found)
+    }
+
+    async fn property<T>(&self, path: &str, interface: &str, name: &str) -> Result<T>
+    where
+        T: TryFrom<OwnedVariant, Error = zbus::Error>,
+    {
+        let reply = self
+            .connection
+            .call_method(
+                Some(NAME),
+                path,
+                Some("org.freedesktop.DBus.Properties"),
+                "Get",
+                &(interface, name),
+            )
+            .await?;
+        let value: OwnedVariant = reply.body().deserialize()?;
+        Ok(T::try_from(value)?)
+    }
+
+    async fn wait(&self, verb: &'static str, unit: &str, job: &str) -> Result<()> {
+        let unit = unit.to_owned();
+        match tokio::time::timeout(JOB_TIMEOUT, self.jobs.result(job)).await {
+            Ok(JobResult::Done) => Ok(()),
+            Ok(result) => Err(Error::Job { verb, unit, result }),
+            Err(_) => {
+                self.jobs.give_up(job);
+                Err(Error::Timeout { verb, unit })
+            }
+        }
+    }
+}
+
+/// The object of a unit: `/org/freedesktop/systemd1/unit/dpe_40shop_2eservice`.
+pub(crate) fn unit_path(unit: &str) -> String {
+    format!("{UNITS_PATH}/{}", escape_label(unit))
+}
+
+fn is_unknown(error: &zbus::Error) -> bool {
+    matches!(error, zbus::Error::MethodError(name, ..) if name.as_str() == "org.freedesktop.systemd1.NoSuchUnit")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_found_under_its_escaped_path() {
+        assert_eq!(
+            unit_path("dpe@shop-1.service"),
+            "/org/freedesktop/systemd1/unit/dpe_40shop_2d1_2eservice"
+        );
+    }
+}

@@ -1,0 +1,265 @@
+//! A `cpe` for sessions: the bus interface is served from a controller in a simulated world, whose
+//! time passes only when the session says so.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use controller::Request;
+use controller_sim::faults::Fault;
+use controller_sim::guest::Mode;
+use controller_sim::scenario::Scenario;
+use controller_sim::world::{SECOND, World};
+use cpe_bus::events::kind_matches;
+use cpe_bus::fields::Reader;
+use cpe_bus::names::{CPE_NAME, CPE_PATH, deployment_path};
+use cpe_bus::{DeploymentEntry, Error, Event, Fields, Result, json};
+use cpe_status::DeploymentStatus;
+
+use crate::bus::Bus;
+
+/// Name of the only deployment, as the simulation calls it.
+const NAME: &str = "sim";
+/// Longest text of a filter.
+const LONGEST: usize = 256;
+
+/// A bus, a daemon on it, and a folder for the commands.
+pub(crate) struct Daemon {
+    bus: Bus,
+    folder: tempfile::TempDir,
+    world: Shared,
+}
+
+impl Daemon {
+    /// Starts a daemon with a deployment that runs: three assemblies, two services of which the
+    /// second follows the first.
+    pub(crate) fn start() -> Daemon {
+        let mut scenario = Scenario::plain(3, 3, Mode::Lease);
+        scenario.order.push((0, 1));
+        let world = Shared(Arc::new(Mutex::new(controller_sim::at_rest(scenario))));
+        let bus = Bus::start();
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let (selection, served) = (bus.selection(), world.clone());
+        // The thread serves until the test ends.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let _connection = selection
+                    .builder()
+                    .serve_at(CPE_PATH, Manager(served.clone()))
+                    .serve_at(CPE_PATH, Events(served.clone()))
+                    .serve_at(deployment_path(NAME), Deployment(served))
+                    .name(CPE_NAME)
+                    .build()
+                    .await
+                    .unwrap();
+                ready.send(()).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        is_ready.recv().unwrap();
+        Daemon {
+            bus,
+            folder: tempfile::tempdir().unwrap(),
+            world,
+        }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.bus.address()
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Makes something happen: `run SECONDS`, `kill SERVICE`, `cut ASSEMBLY SECONDS` (nothing
+    /// passes between it and the DPE), or `change SERVICE`, which writes the changed document to
+    /// `changed.xml`.
+    pub(crate) fn direct(&self, direction: &str) {
+        let mut world = self.world.lock();
+        let words: Vec<&str> = direction.split(' ').collect();
+        match words[..] {
+            ["run", seconds] => world.run_for(seconds.parse().unwrap()),
+            ["kill", service] => {
+                let home = world.runs_in(service)[0].to_owned();
+                let guest = world.guest(&home);
+                let service = self::service(&world, service);
+                world.goes_wrong(Fault::KillService(guest, service));
+            }
+            ["cut", assembly, seconds] => {
+                let guest = world.guest(assembly);
+                let time_us = seconds.parse::<u64>().unwrap() * SECOND;
+                world.goes_wrong(Fault::Stall(guest, time_us));
+            }
+            ["change", service] => {
+                let service = self::service(&world, service);
+                world.scenario.services[service].parameter += 1;
+                let document = world.scenario.document();
+                std::fs::write(self.folder().join("changed.xml"), document).unwrap();
+            }
+            _ => panic!("not a direction: {direction}"),
+        }
+    }
+}
+
+fn service(world: &World, name: &str) -> usize {
+    let mut services = world.scenario.services.iter();
+    services.position(|service| service.name == name).unwrap()
+}
+
+/// The world, for the session and for the bus.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<World>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap()
+    }
+
+    fn status(&self) -> DeploymentStatus {
+        let world = self.lock();
+        world.controller().unwrap().status(world.time())
+    }
+
+    /// Hands a request to the controller and lets it act on it.
+    fn ask(&self, request: Request) {
+        let mut world = self.lock();
+        world.ask(request);
+        world.run_for(0);
+    }
+}
+
+struct Manager(Shared);
+
+#[zbus::interface(name = "org.cloudpolicy.Cpe1.Manager")]
+impl Manager {
+    async fn list_deployments(&self) -> Vec<Fields> {
+        let status = self.0.status();
+        let is_gone = self.0.lock().unloaded();
+        let entry = DeploymentEntry {
+            name: status.name,
+            uuid: status.uuid,
+            generation: status.generation,
+            state: status.state.to_string(),
+            path: deployment_path(NAME),
+        };
+        let entries = if is_gone { Vec::new() } else { vec![entry] };
+        entries.iter().map(DeploymentEntry::to_fields).collect()
+    }
+
+    async fn create_deployment(&self, _document: &str, _options: Fields) -> Result<(String, u64)> {
+        Err(Error::Exists("it exists".into()))
+    }
+
+    async fn update_deployment(
+        &self,
+        _name: &str,
+        expected_generation: u64,
+        document: &str,
+        _options: Fields,
+    ) -> Result<u64> {
+        let mut world = self.0.lock();
+        let generation = world.scenario.generation;
+        if ![0, generation].contains(&expected_generation) {
+            return Err(Error::GenerationConflict(format!(
+                "generation {generation} is stored, not {expected_generation}"
+            )));
+        }
+        assert_eq!(document, world.scenario.document(), "the simulation has it");
+        world.scenario.generation += 1;
+        let request = world.load_request();
+        world.ask(request);
+        Ok(world.scenario.generation)
+    }
+
+    async fn plan_deployment(&self, document: &str) -> Result<String> {
+        let world = self.0.lock();
+        let controller = world.controller().unwrap();
+        let plan = controller.plan(world.time(), document);
+        let plan = plan.and_then(|question| question.answer()).unwrap();
+        json::to_json(&plan)
+    }
+
+    async fn destroy_deployment(&self, _name: &str, stop_services: bool) {
+        self.0.ask(Request::Unload { stop_services });
+    }
+}
+
+struct Deployment(Shared);
+
+#[zbus::interface(name = "org.cloudpolicy.Cpe1.Deployment")]
+impl Deployment {
+    async fn get_document(&self, _generation: u64) -> (String, u64) {
+        let world = self.0.lock();
+        let (document, generation) = world.controller().unwrap().document().unwrap();
+        (document.to_owned(), generation)
+    }
+
+    async fn get_status(&self) -> Result<String> {
+        json::to_json(&self.0.status())
+    }
+
+    async fn cleanup(&self, service: &str, assembly: &str) {
+        self.0.ask(Request::Cleanup {
+            service: some(service),
+            assembly: some(assembly),
+        });
+    }
+
+    async fn set_standby(&self, assembly: &str, on: bool) {
+        let assembly = assembly.to_owned();
+        self.0.ask(Request::Standby { assembly, on });
+    }
+
+    async fn set_maintenance(&self, assembly: &str, on: bool) {
+        let assembly = some(assembly);
+        self.0.ask(Request::Maintenance { assembly, on });
+    }
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+struct Events(Shared);
+
+#[zbus::interface(name = "org.cloudpolicy.Cpe1.Events")]
+impl Events {
+    async fn query(
+        &self,
+        after_cursor: u64,
+        _limit: u32,
+        filter: Fields,
+    ) -> Result<(Vec<Fields>, u64)> {
+        let filter = Reader::new("filter", &filter);
+        let (kind, service) = (
+            filter.text("kind", LONGEST)?,
+            filter.text("service", LONGEST)?,
+        );
+        let world = self.0.lock();
+        let cursors = 1..;
+        let all = cursors.zip(&world.log_order).map(|(cursor, id)| {
+            let event = &world.log[id];
+            Event {
+                id: event.id.clone(),
+                cursor,
+                time: event.time,
+                kind: event.kind.as_str().to_owned(),
+                deployment: event.deployment.clone(),
+                assembly: event.assembly.clone(),
+                service: event.service.clone(),
+                state: event.state.clone(),
+                reason: event.reason.clone(),
+                details: event.details.clone(),
+            }
+        });
+        let found = all
+            .filter(|event| event.cursor > after_cursor)
+            .filter(|event| kind.is_empty() || kind_matches(&kind, &event.kind))
+            .filter(|event| service.is_empty() || service == event.service);
+        let found = found.map(|event| event.to_fields()).collect();
+        Ok((found, world.log_order.len() as u64))
+    }
+}

@@ -1,0 +1,119 @@
+//! Scripted sessions: an administrator's commands and what they print, recorded. The program is the
+//! real one, and so are the bus and the controller; the guests and their services are simulated
+//! ([`daemon`]), so that a session is the same each time.
+//!
+//! A session is a text file in this folder. Its lines:
+//!
+//! ```text
+//! # why
+//! > something that happens to the simulated deployment: see `Daemon::direct`
+//! $ cpectl a command; what it prints follows, and its exit status if that is not 0
+//! 60$ cpectl the same on a terminal of 60 columns, without colours
+//! ```
+//!
+//! To record what is printed now, after reading the difference:
+//! `RECORD_SESSIONS=1 cargo test -p cpectl --test sessions`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../support/bus.rs"]
+mod bus;
+mod daemon;
+#[path = "../support/pty.rs"]
+mod pty;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use daemon::Daemon;
+
+#[test]
+fn a_service_that_dies_is_recovered() {
+    check("service-dies");
+}
+
+#[test]
+fn services_of_a_lost_assembly_move() {
+    check("assembly-lost");
+}
+
+#[test]
+fn an_administrator_is_obeyed() {
+    check("administration");
+}
+
+#[test]
+fn a_document_is_changed_and_the_deployment_ended() {
+    check("change-and-end");
+}
+
+/// Plays a session and compares it with the record.
+#[track_caller]
+fn check(name: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/sessions/{name}.txt"));
+    let recorded = std::fs::read_to_string(&file).unwrap();
+    let played = play(&recorded);
+    if std::env::var_os("RECORD_SESSIONS").is_some() {
+        std::fs::write(&file, &played).unwrap();
+    }
+    assert!(
+        played == recorded,
+        "{} is:\n{recorded}\nbut now it is:\n{played}",
+        file.display()
+    );
+}
+
+/// The session with what its commands print now.
+fn play(session: &str) -> String {
+    let daemon = Daemon::start();
+    let mut played = String::new();
+    let is_input = |line: &&str| {
+        line.starts_with(['#', '>', '$']) || line.split_once("$ ").is_some_and(|(c, _)| is_width(c))
+    };
+    for line in session.lines().filter(is_input) {
+        played.push_str(line);
+        played.push('\n');
+        if let Some(direction) = line.strip_prefix("> ") {
+            daemon.direct(direction);
+        } else if let Some((width, command)) = line.split_once("$ cpectl ") {
+            played.push_str(&run(&daemon, width.parse().ok(), command));
+        }
+    }
+    played
+}
+
+fn is_width(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// What a command prints, on a terminal of that width or elsewhere.
+fn run(daemon: &Daemon, columns: Option<u16>, arguments: &str) -> String {
+    let mut command = Command::new(program());
+    command
+        .args(["--color", "never", "--bus", &daemon.address()])
+        .args(arguments.split(' '))
+        .current_dir(daemon.folder());
+    let mut printed = if let Some(columns) = columns {
+        pty::on_terminal(command, columns)
+    } else {
+        let output = command.output().unwrap();
+        let code = output.status.code().unwrap();
+        let mut printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        if code != 0 {
+            printed.push_str(&format!("exit status {code}\n"));
+        }
+        printed
+    };
+    if !printed.ends_with('\n') {
+        printed.push('\n');
+    }
+    printed
+}
+
+fn program() -> PathBuf {
+    env!("CARGO_BIN_EXE_cpectl").into()
+}
