@@ -8,33 +8,35 @@
 //!
 //! Each stage is a folder whose first file says what it reads and writes; all of them work on one
 //! [`model::Cluster`], and write actions and orderings through `transition`. Each uses only what
-//! lies below it: `tests/layers.rs` has the order, and holds it. [`mod@schedule`] is the run, step
+//! lies below it: `tests/layers.rs` has the order, and holds it. `schedule.rs` is the run, step
 //! by step. `simulation` executes a graph on a copy of the input, `output` renders texts. The rules
 //! are those of Pacemaker 3.0.2's scheduler.
 
 #![warn(missing_docs)]
 
-pub mod actions;
-pub mod assignment;
+mod actions;
+mod assignment;
 mod cib;
-pub mod configuration;
-pub mod constraints;
-pub mod expansion;
+mod configuration;
+mod constraints;
+mod expansion;
 pub mod explain;
 pub mod graph;
 pub mod model;
-pub mod ordering;
+mod ordering;
 pub mod output;
-pub mod scalar;
+mod scalar;
 mod schedule;
-pub mod score;
+mod score;
 pub mod simulation;
-pub mod status;
-pub mod transition;
+mod status;
+mod transition;
 pub mod xml;
 
 pub use cib::{Cib, Error};
+pub use configuration::dates::parse_clock_time;
 pub use configuration::digests::of_attributes as parameters_digest;
+pub use expansion::{Excess, Kind as ExcessKind};
 pub use graph::{
     ActionHead, ActionKind, GraphAction, ResourceIdentity, Synapse, TransitionGraph,
     operation_digest,

@@ -1,7 +1,7 @@
 //! Scalars of the CIB (scheduler-spec/01 §3): integers, booleans, durations, versions.
 
 /// Boolean text (§3.3); `None` if it is none.
-pub fn boolean(text: &str) -> Option<bool> {
+pub(crate) fn boolean(text: &str) -> Option<bool> {
     const TRUE: [&str; 5] = ["true", "on", "yes", "y", "1"];
     const FALSE: [&str; 5] = ["false", "off", "no", "n", "0"];
     if TRUE.iter().any(|word| word.eq_ignore_ascii_case(text)) {
@@ -15,7 +15,7 @@ pub fn boolean(text: &str) -> Option<bool> {
 
 /// Leading decimal integer as C's `strtoll` reads it (§3.1): blanks and sign allowed, trailing
 /// characters ignored, clipped. `None` if there are no digits.
-pub fn integer(text: &str) -> Option<i64> {
+pub(crate) fn integer(text: &str) -> Option<i64> {
     let rest = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
     let (negative, digits) = match rest.as_bytes().first()? {
         b'-' => (true, &rest[1..]),
@@ -43,7 +43,7 @@ pub fn integer(text: &str) -> Option<i64> {
 
 /// Leading decimal number as C's `strtod` reads it: trailing characters ignored. `None` if there is
 /// none or it is out of range.
-pub fn number(text: &str) -> Option<f64> {
+pub(crate) fn number(text: &str) -> Option<f64> {
     let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
     let bytes = text.as_bytes();
     let digits_from = |from: usize| {
@@ -76,12 +76,12 @@ pub fn number(text: &str) -> Option<f64> {
 
 /// Integer that must not be negative (§3.1): invalid text counts as 0, negative values too, too
 /// large ones are clipped.
-pub fn non_negative(text: &str) -> i32 {
+pub(crate) fn non_negative(text: &str) -> i32 {
     integer(text).unwrap_or(0).clamp(0, i64::from(i32::MAX)) as i32
 }
 
 /// Duration with unit in ms (§3.4); default unit seconds; may be negative; `None` if it is none.
-pub fn milliseconds(text: &str) -> Option<i64> {
+pub(crate) fn milliseconds(text: &str) -> Option<i64> {
     let value = integer(text)?;
     let rest = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
     let rest = rest.strip_prefix(['-', '+']).unwrap_or(rest);
@@ -103,7 +103,7 @@ pub fn milliseconds(text: &str) -> Option<i64> {
 }
 
 /// Milliseconds as seconds (§3.5): 0 → 0, below 1000 → 1, else rounded half up.
-pub fn seconds(ms: u32) -> i64 {
+pub(crate) fn seconds(ms: u32) -> i64 {
     match ms {
         0 => 0,
         1..=999 => 1,
@@ -112,7 +112,7 @@ pub fn seconds(ms: u32) -> i64 {
 }
 
 /// Compares versions component by component (§3.9).
-pub fn compare_versions(a: &str, b: &str) -> std::cmp::Ordering {
+pub(crate) fn compare_versions(a: &str, b: &str) -> std::cmp::Ordering {
     let parts = |text: &str| -> Vec<u64> {
         let text = text.trim_start();
         let end = text

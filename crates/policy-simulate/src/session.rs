@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use policy_engine::configuration::dates;
 use policy_engine::explain::{self, Terms};
 use policy_engine::output::{dot, items};
 use policy_engine::{Cib, Cluster, Level, RunOptions, Schedule, graph, simulation};
@@ -46,7 +45,7 @@ impl EffectiveTime {
 /// The time given by the user, else the time of the input, else the clock.
 pub(crate) fn effective_time(given: Option<&str>, cib: &Cib) -> Result<EffectiveTime, Failure> {
     if let Some(text) = given {
-        let time = dates::parse_clock_time(text, real_time());
+        let time = policy_engine::parse_clock_time(text, real_time());
         let (now, utc_offset_s) = time.ok_or_else(|| {
             Failure::usage(format!(
                 "--set-datetime: expected an ISO 8601 date and time such as 2026-01-31T12:30:00Z, found \"{text}\""

@@ -7,10 +7,10 @@ use crate::transition::actions;
 
 /// Synapse priority of completion pseudo-actions and post-notifications: they count failed inputs
 /// as done.
-pub const COMPLETION_PRIORITY: i32 = 1_000_000;
+pub(crate) const COMPLETION_PRIORITY: i32 = 1_000_000;
 
 /// Creates all actions of a resource of any variant.
-pub fn schedule(cluster: &mut Cluster, id: ResourceId) {
+pub(crate) fn schedule(cluster: &mut Cluster, id: ResourceId) {
     match cluster.resource(id).variant {
         Variant::Primitive => primitive::schedule(cluster, id),
         Variant::Group(_) => schedule_group(cluster, id),

@@ -13,7 +13,7 @@ use crate::transition::{actions, fencing};
 use crate::xml::Element;
 
 /// P6: checks every active operation in the histories, node by node.
-pub fn check(cluster: &mut Cluster) {
+pub(crate) fn check(cluster: &mut Cluster) {
     let document = cluster.document.clone();
     let Some(status) = document.section("status") else {
         return;
@@ -174,7 +174,7 @@ fn check_active(cluster: &mut Cluster, id: ResourceId, node: NodeId, entry: Elem
 
 /// Whether a resource is a bundle connection whose address depends on where its container runs (04
 /// §15.5).
-pub fn needs_address(cluster: &Cluster, id: ResourceId) -> bool {
+pub(crate) fn needs_address(cluster: &Cluster, id: ResourceId) -> bool {
     let resource = cluster.resource(id);
     resource.nesting_allowed
         && resource.remote_connection
@@ -200,7 +200,7 @@ fn check_changed(cluster: &mut Cluster, id: ResourceId, node: NodeId, entry: Ele
 }
 
 /// P8a: checks that had to wait for the assignment (§4.7), last registered first.
-pub fn check_deferred(cluster: &mut Cluster) {
+pub(crate) fn check_deferred(cluster: &mut Cluster) {
     let document = cluster.document.clone();
     for check in std::mem::take(&mut cluster.deferred_checks)
         .into_iter()

@@ -3,15 +3,15 @@
 //! Stage interface: [`definitions::check`] (P6), [`schedule`] (P8a–P8d), [`nodes::schedule`] (P10),
 //! [`settle::settle`] (before P12).
 
-pub mod collective;
-pub mod definitions;
+pub(crate) mod collective;
+pub(crate) mod definitions;
 mod migration;
-pub mod nodes;
-pub mod notifications;
+pub(crate) mod nodes;
+pub(crate) mod notifications;
 mod primitive;
-pub mod probes;
+pub(crate) mod probes;
 mod recurring;
-pub mod settle;
+pub(crate) mod settle;
 
 use crate::model::*;
 use crate::status::failures;
@@ -20,7 +20,7 @@ use crate::transition::orderings::{self, side, side_of};
 
 /// P8a–P8d: deferred definition checks, probes, fail-count clearing of removed resources, actions
 /// of every resource.
-pub fn schedule(cluster: &mut Cluster) {
+pub(crate) fn schedule(cluster: &mut Cluster) {
     definitions::check_deferred(cluster);
     if cluster.options.startup_probes {
         probes::schedule(cluster);

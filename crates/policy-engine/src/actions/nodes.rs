@@ -7,7 +7,7 @@ use crate::transition::orderings::{self, link};
 use crate::transition::{actions, fencing};
 
 /// Schedules fencing and shutdown of nodes, in node list order.
-pub fn schedule(cluster: &mut Cluster) {
+pub(crate) fn schedule(cluster: &mut Cluster) {
     let have_managed = cluster
         .top_level
         .iter()

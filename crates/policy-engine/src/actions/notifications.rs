@@ -15,7 +15,7 @@ type Told = Vec<(&'static str, Text)>;
 
 /// Creates the notification pseudo-actions for `task` of a clone, whose pseudo-action is `action`
 /// and completion `done` (§16.1).
-pub fn create_for(
+pub(crate) fn create_for(
     cluster: &mut Cluster,
     clone: ResourceId,
     task: &Task,
@@ -110,12 +110,12 @@ fn in_turn(cluster: &mut Cluster, clone: ResourceId, first: Task, then: Task) {
 }
 
 /// Starts are announced after stops are confirmed.
-pub fn order_start_after_stop(cluster: &mut Cluster, clone: ResourceId) {
+pub(crate) fn order_start_after_stop(cluster: &mut Cluster, clone: ResourceId) {
     in_turn(cluster, clone, Task::Stop, Task::Start);
 }
 
 /// Promotions are announced after everything else is confirmed, everything else after demotions.
-pub fn order_promotion(cluster: &mut Cluster, clone: ResourceId) {
+pub(crate) fn order_promotion(cluster: &mut Cluster, clone: ResourceId) {
     in_turn(cluster, clone, Task::Stop, Task::Promote);
     in_turn(cluster, clone, Task::Start, Task::Promote);
     in_turn(cluster, clone, Task::Demote, Task::Promote);
@@ -125,7 +125,7 @@ pub fn order_promotion(cluster: &mut Cluster, clone: ResourceId) {
 
 /// Creates the notify actions of a clone's instances (§16.2–16.4); done when the clone is added to
 /// the graph.
-pub fn create_for_instances(cluster: &mut Cluster, clone: ResourceId) {
+pub(crate) fn create_for_instances(cluster: &mut Cluster, clone: ResourceId) {
     let Some(data) = cluster.resource(clone).clone_data() else {
         return;
     };
@@ -151,7 +151,12 @@ pub fn create_for_instances(cluster: &mut Cluster, clone: ResourceId) {
 }
 
 /// Notifications about a stop that fencing implies (§16.5).
-pub fn order_after_fencing(cluster: &mut Cluster, id: ResourceId, stop: ActionId, fence: ActionId) {
+pub(crate) fn order_after_fencing(
+    cluster: &mut Cluster,
+    id: ResourceId,
+    stop: ActionId,
+    fence: ActionId,
+) {
     let (optional, runnable) = (
         cluster.action(fence).optional,
         cluster.action(fence).runnable,
@@ -186,27 +191,72 @@ pub fn order_after_fencing(cluster: &mut Cluster, id: ResourceId, stop: ActionId
 /// One instance on one node, or nowhere.
 type Entry = (Text, Option<NodeId>);
 
+/// Names of a list of resources and of the list of their nodes.
+type Names = (&'static str, &'static str);
+
+const STOP: Names = ("notify_stop_resource", "notify_stop_uname");
+const START: Names = ("notify_start_resource", "notify_start_uname");
+const DEMOTE: Names = ("notify_demote_resource", "notify_demote_uname");
+const PROMOTE: Names = ("notify_promote_resource", "notify_promote_uname");
+const ACTIVE: Names = ("notify_active_resource", "notify_active_uname");
+const UNPROMOTED: Names = ("notify_unpromoted_resource", "notify_unpromoted_uname");
+const SLAVE: Names = ("notify_slave_resource", "notify_slave_uname");
+const PROMOTED: Names = ("notify_promoted_resource", "notify_promoted_uname");
+const MASTER: Names = ("notify_master_resource", "notify_master_uname");
+
+/// What happens to the instances of a clone, and where they are (§16.2).
+#[derive(Default)]
+struct Instances {
+    stop: Vec<Entry>,
+    start: Vec<Entry>,
+    demote: Vec<Entry>,
+    promote: Vec<Entry>,
+    active: Vec<Entry>,
+    unpromoted: Vec<Entry>,
+    promoted: Vec<Entry>,
+    inactive: Vec<Entry>,
+}
+
 /// What instances are told about `task`, and whether that happens to any of them (§16.2).
 fn collect(cluster: &Cluster, clone: ResourceId, task: &Task) -> (Told, bool) {
-    let [mut stop, mut start, mut demote, mut promote]: [Vec<Entry>; 4] = Default::default();
-    let [mut active, mut unpromoted, mut promoted, mut inactive]: [Vec<Entry>; 4] =
-        Default::default();
+    let mut instances = Instances::default();
     for leaf in cluster.leaves(clone) {
-        let resource = cluster.resource(leaf);
+        instances.add_place(cluster.resource(leaf));
+        instances.add_actions(cluster, leaf);
+    }
+    let happens = match task {
+        Task::Stop => !instances.stop.is_empty(),
+        Task::Start => !instances.start.is_empty(),
+        Task::Demote => !instances.demote.is_empty(),
+        _ => !instances.promote.is_empty(),
+    };
+    let mut told = instances.told(cluster);
+    tell_nodes(cluster, clone, &mut told);
+    (told, happens)
+}
+
+impl Instances {
+    /// Where an instance is, by its role.
+    fn add_place(&mut self, resource: &Resource) {
         let entry = (resource.id.clone(), resource.active_on.first().copied());
         match resource.role {
-            Role::Stopped => inactive.push(entry),
-            Role::Started => active.push(entry),
+            Role::Stopped => self.inactive.push(entry),
+            Role::Started => self.active.push(entry),
             Role::Unpromoted => {
-                unpromoted.push(entry.clone());
-                active.push(entry);
+                self.unpromoted.push(entry.clone());
+                self.active.push(entry);
             }
             Role::Promoted => {
-                promoted.push(entry.clone());
-                active.push(entry);
+                self.promoted.push(entry.clone());
+                self.active.push(entry);
             }
             Role::Unknown => {}
         }
+    }
+
+    /// What happens to an instance.
+    fn add_actions(&mut self, cluster: &Cluster, leaf: ResourceId) {
+        let resource = cluster.resource(leaf);
         for action in resource.actions.iter().map(|a| cluster.action(*a)) {
             let (false, Some(node)) = (action.optional, action.node) else {
                 continue;
@@ -216,66 +266,42 @@ fn collect(cluster: &Cluster, clone: ResourceId, task: &Task) -> (Told, bool) {
                 continue;
             }
             let list = match action.task {
-                Task::Stop => &mut stop,
-                Task::Start => &mut start,
-                Task::Demote => &mut demote,
-                Task::Promote => &mut promote,
+                Task::Stop => &mut self.stop,
+                Task::Start => &mut self.start,
+                Task::Demote => &mut self.demote,
+                Task::Promote => &mut self.promote,
                 _ => continue,
             };
             list.push((resource.id.clone(), Some(node)));
         }
     }
-    let happens = match task {
-        Task::Stop => !stop.is_empty(),
-        Task::Start => !start.is_empty(),
-        Task::Demote => !demote.is_empty(),
-        _ => !promote.is_empty(),
-    };
 
-    let mut told: Told = Vec::new();
-    let mut tell = |names: &[(&'static str, &'static str)], entries: &mut Vec<Entry>| {
-        let (resources, nodes) = render(cluster, entries);
-        for (resource_name, node_name) in names {
-            told.push((resource_name, resources.clone()));
-            if !node_name.is_empty() {
+    /// The lists under their names, the older names too.
+    fn told(self, cluster: &Cluster) -> Told {
+        let mut told = Told::new();
+        let mut tell = |mut entries: Vec<Entry>, names: &[Names]| {
+            let (resources, nodes) = render(cluster, &mut entries);
+            for (resource_name, node_name) in names {
+                told.push((resource_name, resources.clone()));
                 told.push((node_name, nodes.clone()));
             }
-        }
-    };
-    tell(&[("notify_stop_resource", "notify_stop_uname")], &mut stop);
-    tell(
-        &[("notify_start_resource", "notify_start_uname")],
-        &mut start,
-    );
-    tell(
-        &[("notify_demote_resource", "notify_demote_uname")],
-        &mut demote,
-    );
-    tell(
-        &[("notify_promote_resource", "notify_promote_uname")],
-        &mut promote,
-    );
-    tell(
-        &[("notify_active_resource", "notify_active_uname")],
-        &mut active,
-    );
-    tell(
-        &[
-            ("notify_unpromoted_resource", "notify_unpromoted_uname"),
-            ("notify_slave_resource", "notify_slave_uname"),
-        ],
-        &mut unpromoted,
-    );
-    tell(
-        &[
-            ("notify_promoted_resource", "notify_promoted_uname"),
-            ("notify_master_resource", "notify_master_uname"),
-        ],
-        &mut promoted,
-    );
-    tell(&[("notify_inactive_resource", "")], &mut inactive);
+        };
+        tell(self.stop, &[STOP]);
+        tell(self.start, &[START]);
+        tell(self.demote, &[DEMOTE]);
+        tell(self.promote, &[PROMOTE]);
+        tell(self.active, &[ACTIVE]);
+        tell(self.unpromoted, &[UNPROMOTED, SLAVE]);
+        tell(self.promoted, &[PROMOTED, MASTER]);
+        let (inactive, _) = render(cluster, &mut { self.inactive });
+        told.push(("notify_inactive_resource", inactive));
+        told
+    }
+}
 
-    let table = &cluster.resource(clone).allowed;
+/// Nodes that the clone may be on, all nodes, and where the latter run if agents ask for that.
+fn tell_nodes(cluster: &Cluster, clone: ResourceId, told: &mut Told) {
+    let clone = cluster.resource(clone);
     let names = |nodes: &mut dyn Iterator<Item = NodeId>| {
         let names: Vec<&str> = nodes.map(|n| &*cluster.node(n).name).collect();
         if names.is_empty() {
@@ -285,23 +311,19 @@ fn collect(cluster: &Cluster, clone: ResourceId, task: &Task) -> (Told, bool) {
         }
     };
     let order = &cluster.node_order;
-    let available = names(&mut order.iter().copied().filter(|n| table.contains(*n)));
+    let is_available = |node: &NodeId| clone.allowed.contains(*node);
+    let available = names(&mut order.iter().copied().filter(is_available));
     told.push(("notify_available_uname", available));
     told.push(("notify_all_uname", names(&mut order.iter().copied())));
-    let on_host = cluster
-        .resource(clone)
-        .meta
-        .text("container-attribute-target");
-    if on_host.is_some_and(|target| target.eq_ignore_ascii_case("host")) {
-        let mut hosts = order
-            .iter()
-            .filter_map(|n| match cluster.guest_launcher(*n) {
-                Some(launcher) => cluster.current_node(launcher).or(Some(*n)),
-                None => Some(*n),
-            });
-        told.push(("notify_all_hosts", names(&mut hosts)));
+    let target = clone.meta.text("container-attribute-target");
+    if target.is_some_and(|target| target.eq_ignore_ascii_case("host")) {
+        let host = |node: &NodeId| {
+            let launcher = cluster.guest_launcher(*node);
+            let host = launcher.and_then(|launcher| cluster.current_node(launcher));
+            host.unwrap_or(*node)
+        };
+        told.push(("notify_all_hosts", names(&mut order.iter().map(host))));
     }
-    (told, happens)
 }
 
 /// Sorted by resource id, then node id; each resource once; an empty list is one blank.

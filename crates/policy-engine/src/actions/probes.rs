@@ -6,7 +6,7 @@ use crate::transition::orderings::{self, order, side, side_of};
 use crate::transition::{actions, connections, fencing};
 
 /// P8b: for each node, each resource.
-pub fn schedule(cluster: &mut Cluster) {
+pub(crate) fn schedule(cluster: &mut Cluster) {
     for node_id in cluster.node_order.clone() {
         let node = cluster.node(node_id);
         if !node.online {

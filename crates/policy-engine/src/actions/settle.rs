@@ -9,7 +9,7 @@ use crate::model::*;
 use crate::transition::actions;
 
 /// Settles roles and nodes for every primitive.
-pub fn settle(cluster: &mut Cluster) {
+pub(crate) fn settle(cluster: &mut Cluster) {
     for resource in cluster.top_level.clone() {
         settle_below(cluster, resource);
     }

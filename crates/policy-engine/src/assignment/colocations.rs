@@ -7,17 +7,17 @@ use crate::constraints::colocation::{Side, insert};
 use crate::model::{Cluster, Colocation, ColocationId, ResourceId, Score, Variant};
 
 /// "This with": colocations in which the resource (or an ancestor on its behalf) is the dependent.
-pub fn this_with(cluster: &Cluster, resource: ResourceId) -> Vec<ColocationId> {
+pub(crate) fn this_with(cluster: &Cluster, resource: ResourceId) -> Vec<ColocationId> {
     list(cluster, resource, Side::ThisWith).into_owned()
 }
 
 /// "With this": colocations in which the resource (or an ancestor on its behalf) is the primary.
-pub fn with_this(cluster: &Cluster, resource: ResourceId) -> Vec<ColocationId> {
+pub(crate) fn with_this(cluster: &Cluster, resource: ResourceId) -> Vec<ColocationId> {
     list(cluster, resource, Side::WithThis).into_owned()
 }
 
 /// The list of one side; borrowed if it is just a resource's own.
-pub fn list(cluster: &Cluster, resource: ResourceId, side: Side) -> Cow<'_, [ColocationId]> {
+pub(crate) fn list(cluster: &Cluster, resource: ResourceId, side: Side) -> Cow<'_, [ColocationId]> {
     let mut collector = Collector {
         cluster,
         original: resource,
@@ -30,7 +30,11 @@ pub fn list(cluster: &Cluster, resource: ResourceId, side: Side) -> Cow<'_, [Col
 
 /// Whether where the dependent wants to be matters to the primary (03 §5.3); `primary` is usually
 /// the colocation's own.
-pub fn has_influence(cluster: &Cluster, colocation: &Colocation, primary: ResourceId) -> bool {
+pub(crate) fn has_influence(
+    cluster: &Cluster,
+    colocation: &Colocation,
+    primary: ResourceId,
+) -> bool {
     let primary = cluster.resource(primary);
     if cluster.resource(colocation.dependent).nesting_allowed
         && !primary.failed

@@ -120,7 +120,7 @@ fn stop(cluster: &mut Cluster, id: ResourceId) -> bool {
 
 /// Commits a resource (and its children) to no node, next role Stopped, and adjusts its existing
 /// actions (03 §15.3, 05 §5.6). True if that changed anything.
-pub fn unassign_for_good(cluster: &mut Cluster, resource: ResourceId) -> bool {
+pub(crate) fn unassign_for_good(cluster: &mut Cluster, resource: ResourceId) -> bool {
     let how = Commitment {
         forced: true,
         stop_if_fail: true,

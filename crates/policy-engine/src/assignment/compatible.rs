@@ -6,7 +6,7 @@ use crate::model::{AttributeLookup, Cluster, NodeId, ResourceId, Role, Text, Var
 /// The instance of `collective` that is compatible with `matched`: on the same node, or with the
 /// same value of `attribute`; with that role if one is given. `current`: by current instead of
 /// assigned location and role.
-pub fn find_compatible(
+pub(crate) fn find_compatible(
     cluster: &Cluster,
     matched: ResourceId,
     collective: ResourceId,

@@ -10,7 +10,7 @@ use crate::status::failures;
 use crate::transition::actions;
 
 /// C1–C4: shutdown locks, location entries, stickiness, failure thresholds, exclusive discovery.
-pub fn apply_criteria(cluster: &mut Cluster) {
+pub(crate) fn apply_criteria(cluster: &mut Cluster) {
     if cluster.options.shutdown_lock {
         for resource in cluster.top_level.clone() {
             lock(cluster, resource);

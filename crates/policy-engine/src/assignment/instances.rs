@@ -3,12 +3,12 @@
 
 use super::assign_resource;
 use super::commit::{set_unassigned, undo};
-pub use super::compatible::find_compatible;
+pub(crate) use super::compatible::find_compatible;
 use crate::model::{Cause, Cluster, NodeId, NodeTable, ResourceId, Score};
 
 /// How many instances there may be.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// In all.
     pub total: i32,
     /// On one node.
@@ -16,7 +16,7 @@ pub struct Limits {
 }
 
 /// Assigns `instances`, which are in order of assignment, within the limits of `collective`.
-pub fn assign(
+pub(crate) fn assign(
     cluster: &mut Cluster,
     collective: ResourceId,
     instances: &[ResourceId],

@@ -27,7 +27,7 @@ mod caches;
 mod candidates;
 mod clones;
 mod collective_primaries;
-pub mod colocations;
+pub(crate) mod colocations;
 mod commit;
 mod compatible;
 mod criteria;
@@ -35,7 +35,7 @@ mod dump;
 mod group;
 mod hash_order;
 mod instance_order;
-pub mod instances;
+pub(crate) mod instances;
 mod locations;
 mod merge;
 mod merge_memory;
@@ -52,15 +52,15 @@ mod together;
 mod utilization;
 mod wishes;
 
-pub use commit::unassign_for_good;
-pub use criteria::apply_criteria;
+pub(crate) use commit::unassign_for_good;
+pub(crate) use criteria::apply_criteria;
 
 use crate::model::{Cluster, Level, NodeId, PlacementStrategy, ResourceId, Variant};
 use merge_memory::MergeMemory;
 
 /// D3: assigns every resource; remote connections first, because remote nodes are only usable once
 /// their connection has a node.
-pub fn assign(cluster: &mut Cluster) {
+pub(crate) fn assign(cluster: &mut Cluster) {
     utilization::prepare(cluster);
     if cluster.options.placement_strategy != PlacementStrategy::Default {
         placement_order::sort(cluster);

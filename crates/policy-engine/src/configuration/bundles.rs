@@ -28,26 +28,10 @@ pub(super) fn unpack(
     if settings.per_host == 1 {
         cluster.resource_mut(id).unique = false;
     }
-    let mut implicit_clone = None;
-    let mut instances = Vec::new();
-    if let Some(child) = child {
-        if !settings.has_usable_network() {
-            let message = "expected ip-range-start or control-port for a bundle with a primitive, found neither: set one of them in <network>";
-            return Err(Invalid(message.into()));
-        }
-        if settings.ip_range_start.is_none() && settings.per_host > 1 {
-            let message = format!(
-                "{bundle_id}: replicas-per-host is ignored: more than one replica per host needs ip-range-start"
-            );
-            cluster.say(Level::Error, message);
-            settings.per_host = 1;
-        }
-        let definition = clone_definition(&bundle_id, &settings, child);
-        let clone = resources::unpack(cluster, &Arc::new(definition), Some(id), None)?;
-        settings.add_implicit_mounts_and_ports();
-        instances.clone_from(&cluster.resource(clone).children);
-        implicit_clone = Some(clone);
-    }
+    let implicit_clone = match child {
+        Some(child) => Some(unpack_child(cluster, id, &mut settings, child)?),
+        None => None,
+    };
     let data = BundleData {
         technology: settings.technology.into(),
         image: settings.image.clone(),
@@ -61,6 +45,7 @@ pub(super) fn unpack(
     cluster.resource_mut(id).variant = Variant::Bundle(data);
     let children: Vec<Option<ResourceId>> = match implicit_clone {
         Some(clone) => {
+            let instances = cluster.resource(clone).children.clone();
             adopt_instances(cluster, id, clone, &instances);
             instances.into_iter().map(Some).collect()
         }
@@ -86,6 +71,31 @@ pub(super) fn unpack(
     }
     cluster.resource_mut(id).children.extend(implicit_clone);
     Ok(())
+}
+
+/// Makes the implicit clone of a bundle's primitive, which needs a way into the containers.
+fn unpack_child(
+    cluster: &mut Cluster,
+    bundle: ResourceId,
+    settings: &mut Settings,
+    child: &Arc<Definition>,
+) -> Result<ResourceId, Invalid> {
+    let bundle_id = cluster.resource(bundle).id.clone();
+    if !settings.has_usable_network() {
+        let message = "expected ip-range-start or control-port for a bundle with a primitive, found neither: set one of them in <network>";
+        return Err(Invalid(message.into()));
+    }
+    if settings.ip_range_start.is_none() && settings.per_host > 1 {
+        let message = format!(
+            "{bundle_id}: replicas-per-host is ignored: more than one replica per host needs ip-range-start"
+        );
+        cluster.say(Level::Error, message);
+        settings.per_host = 1;
+    }
+    let definition = clone_definition(&bundle_id, settings, child);
+    let clone = resources::unpack(cluster, &Arc::new(definition), Some(bundle), None)?;
+    settings.add_implicit_mounts_and_ports();
+    Ok(clone)
 }
 
 /// The implicit clone (§13.2).

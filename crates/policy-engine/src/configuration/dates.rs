@@ -12,7 +12,7 @@ const DAY: i64 = 86_400;
 
 /// Parses a date/time text (§6.1) to epoch seconds; `today` gives the date for texts that are only
 /// a time.
-pub fn parse_instant(text: &str, today: i64) -> Option<i64> {
+pub(crate) fn parse_instant(text: &str, today: i64) -> Option<i64> {
     parse_clock_time(text, today).map(|(instant, _)| instant)
 }
 
@@ -136,7 +136,7 @@ fn civil(instant: i64) -> Option<(Date, i64)> {
 }
 
 /// Parses an interval specification (§3.5) to ms, capped at 2^32-1; `None` = invalid or negative.
-pub fn parse_interval(text: &str) -> Option<u32> {
+pub(crate) fn parse_interval(text: &str) -> Option<u32> {
     let ms = if let Some(duration) = text.strip_prefix('P') {
         parse_duration(duration)?
             .clamp(0, i64::from(u32::MAX) / 1000)
@@ -185,7 +185,7 @@ fn parse_duration(text: &str) -> Option<i64> {
 
 /// Adds a `duration` element to an instant: years, months, weeks, days, hours, minutes, seconds, in
 /// this order (§6.2, §6.5).
-pub fn add_duration(start: i64, duration: Element<'_>) -> Option<i64> {
+pub(crate) fn add_duration(start: i64, duration: Element<'_>) -> Option<i64> {
     let field = |name: &str| match duration.get(name) {
         Some(text) => scalar::integer(text).filter(|n| n.unsigned_abs() < 1 << 40),
         None => Some(0),
@@ -207,7 +207,7 @@ pub fn add_duration(start: i64, duration: Element<'_>) -> Option<i64> {
 
 /// Whether the clock fields of `now`, at an offset from UTC, are in all ranges of a `date_spec`
 /// (§6.4).
-pub fn matches_spec(now: i64, utc_offset_s: i64, spec: Element<'_>) -> bool {
+pub(crate) fn matches_spec(now: i64, utc_offset_s: i64, spec: Element<'_>) -> bool {
     let Some((date, second)) = civil(now.saturating_add(utc_offset_s)) else {
         return false;
     };

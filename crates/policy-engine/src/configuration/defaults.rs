@@ -11,7 +11,7 @@ use crate::model::{Agent, Arc, Cluster, NvSet, Table, Task, Text};
 
 /// What defaults may depend on; nothing if none of them has a rule.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub enum Key {
+pub(crate) enum Key {
     /// `rsc_defaults`.
     Resource(Option<Agent>),
     /// `op_defaults`.

@@ -3,13 +3,13 @@
 use md5::{Digest as _, Md5};
 
 use super::{caches, operations, parameters};
-use crate::model::{Cluster, NodeId, ResourceId, Table, Task};
+use crate::model::{Cluster, FEATURE_SET, NodeId, ResourceId, Table, Task, Text};
 use crate::scalar;
 use crate::xml::{Element, Writer};
 
 /// How a history entry compares with the configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Comparison {
+pub(crate) enum Comparison {
     /// Same definition.
     Match,
     /// Something changed.
@@ -22,7 +22,7 @@ pub enum Comparison {
 
 /// Digests of one operation on one node.
 #[derive(Clone, Debug)]
-pub struct Digests {
+pub(crate) struct Digests {
     /// Of all parameters.
     pub all: String,
     /// Of the parameters that force a restart, if the first entry seen had a restart digest.
@@ -36,7 +36,7 @@ pub struct Digests {
 /// Calculates (or takes from the cache) the digests of an operation on a node, compares `entry`
 /// with them, and keeps the result. Entries in `Cluster::poisoned_digests` count as having a
 /// restart digest that never matches (02 §10.4 1d).
-pub fn compare(
+pub(crate) fn compare(
     cluster: &Cluster,
     resource: ResourceId,
     task: &Task,
@@ -72,7 +72,7 @@ pub fn compare(
 
 /// Digests of a fence device for unfencing a node (02 §20.6): cache key `stonith-on`, no entry.
 /// `result` is the comparison with the node's `#digests-all` and `#digests-secure`.
-pub fn unfencing(cluster: &Cluster, device: ResourceId, node: NodeId) -> Digests {
+pub(crate) fn unfencing(cluster: &Cluster, device: ResourceId, node: NodeId) -> Digests {
     let task = Task::Other("stonith-on".into());
     let key = (node, device, task.clone(), 0);
     let known = caches::of(cluster).digests.borrow().get(&key).cloned();
@@ -108,17 +108,8 @@ fn calculate(
     let of_resource = parameters::of_resource(cluster, resource, Some(node));
     let of_operation = parameters::of_operation(cluster, resource, task, interval_ms, Some(node));
     let mut all = Table::new();
-    if of_resource.text("addr") == Some("#uname")
-        && let Some((_, replica)) = cluster.replica_of(resource)
-        && replica.connection == Some(resource)
-    {
-        let container = cluster.resource(replica.container);
-        let host = container
-            .assigned
-            .or_else(|| cluster.current_node(replica.container));
-        if let Some(host) = host {
-            all.set("addr", cluster.node(host).name.clone());
-        }
+    if let Some(address) = own_address(cluster, resource, &of_resource) {
+        all.set("addr", address);
     }
     for (name, value) in of_resource.iter().chain(of_operation.iter()) {
         all.set_if_absent(name.clone(), value.clone());
@@ -127,43 +118,26 @@ fn calculate(
         let options = operations::options(cluster, resource, task, interval_ms, false, Some(node));
         options.timeout_ms.to_string()
     });
-    let recurring_timeout = timeout
-        .as_deref()
-        .map(|timeout| ("CRM_meta_timeout", timeout));
-    let full = || pairs(&all).filter(|(name, _)| is_hashed(name));
-    let list = |name: &str| entry.and_then(|entry| entry.get(name));
-    let has_restart_digest = entry.is_some_and(|entry| {
+    let timeout = timeout.as_deref();
+    let hashed = || {
+        let hashed = pairs(&all).filter(|(name, _)| is_hashed(name));
+        hashed.chain(timeout.map(|timeout| ("CRM_meta_timeout", timeout)))
+    };
+    let is_restart_asked = |entry: &Element<'_>| {
         entry.get("op-restart-digest").is_some() || cluster.poisoned_digests.contains(&entry.id())
-    });
-    let restart = has_restart_digest.then(|| match list("op-force-restart") {
-        Some(names) => of_parameters(
-            full()
-                .chain(recurring_timeout)
-                .filter(|(name, _)| names.split_ascii_whitespace().any(|n| n == *name)),
-        ),
-        None => of_parameters(full().chain(recurring_timeout)),
-    });
-    let secure = (cluster.run.sanitized || entry.is_none()).then(|| {
-        let private = match entry {
-            Some(entry) => entry.get("op-secure-params").unwrap_or_default(),
-            None => "passwd password user",
+    };
+    let restart = entry.filter(is_restart_asked).map(|entry| {
+        let names = entry.get("op-force-restart");
+        let forces = |name: &str| {
+            names.is_none_or(|names| names.split_ascii_whitespace().any(|n| n == name))
         };
-        let feature_set = list("crm_feature_set")
-            .or(cluster.options.feature_set.as_deref())
-            .unwrap_or(crate::model::FEATURE_SET);
-        let is_old = scalar::compare_versions(feature_set, "3.16.0").is_lt();
-        let is_fence_device = cluster.resource(resource).fence_device;
-        let is_public = |name: &str| {
-            is_hashed(name)
-                && !private.split_ascii_whitespace().any(|n| n == name)
-                && !(is_old && is_fence_device && is_fencing_parameter(name))
-        };
-        let source = if is_old { &*of_resource } else { &all };
-        of_parameters(pairs(source).filter(|(name, _)| is_public(name)))
+        of_parameters(hashed().filter(|(name, _)| forces(name)))
     });
+    let secure = (cluster.run.sanitized || entry.is_none())
+        .then(|| of_public(cluster, resource, &of_resource, &all, entry));
     let forces_restart = interval_ms == 0 && !of_operation.is_empty();
     Digests {
-        all: of_parameters(full().chain(recurring_timeout)),
+        all: of_parameters(hashed()),
         restart,
         secure,
         result: match forces_restart {
@@ -171,6 +145,47 @@ fn calculate(
             false => Comparison::Match,
         },
     }
+}
+
+/// The address of a bundle's connection, if its parameters say `#uname`: where the container is.
+fn own_address(cluster: &Cluster, resource: ResourceId, parameters: &Table) -> Option<Text> {
+    if parameters.text("addr") != Some("#uname") {
+        return None;
+    }
+    let (_, replica) = cluster.replica_of(resource)?;
+    if replica.connection != Some(resource) {
+        return None;
+    }
+    let assigned = cluster.resource(replica.container).assigned;
+    let host = assigned.or_else(|| cluster.current_node(replica.container))?;
+    Some(cluster.node(host).name.clone())
+}
+
+/// The digest of parameters that are not private. `all`: those of the operation too.
+fn of_public(
+    cluster: &Cluster,
+    resource: ResourceId,
+    of_resource: &Table,
+    all: &Table,
+    entry: Option<Element<'_>>,
+) -> String {
+    let private = match entry {
+        Some(entry) => entry.get("op-secure-params").unwrap_or_default(),
+        None => "passwd password user",
+    };
+    let feature_set = entry
+        .and_then(|entry| entry.get("crm_feature_set"))
+        .or(cluster.options.feature_set.as_deref())
+        .unwrap_or(FEATURE_SET);
+    let is_old = scalar::compare_versions(feature_set, "3.16.0").is_lt();
+    let is_fence_device = cluster.resource(resource).fence_device;
+    let is_public = |name: &str| {
+        is_hashed(name)
+            && !private.split_ascii_whitespace().any(|n| n == name)
+            && !(is_old && is_fence_device && is_fencing_parameter(name))
+    };
+    let source = if is_old { of_resource } else { all };
+    of_parameters(pairs(source).filter(|(name, _)| is_public(name)))
 }
 
 fn pairs(table: &Table) -> impl Iterator<Item = (&str, &str)> {
@@ -213,7 +228,9 @@ fn is_fencing_parameter(name: &str) -> bool {
 }
 
 /// MD5 of ` <parameters …/>\n` over `parameters` sorted by name (02 §20.1), lower-case hex.
-pub fn of_parameters<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+pub(crate) fn of_parameters<'a>(
+    parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> String {
     let mut sorted: Vec<_> = parameters.into_iter().collect();
     sorted.sort_unstable();
     let mut xml = Writer::new();

@@ -7,20 +7,20 @@
 mod bundle_settings;
 mod bundles;
 mod caches;
-pub mod clones;
-pub mod dates;
-pub mod defaults;
-pub mod definition;
-pub mod digests;
-pub mod nodes;
-pub mod nvset;
-pub mod operations;
+pub(crate) mod clones;
+pub(crate) mod dates;
+pub(crate) mod defaults;
+pub(crate) mod definition;
+pub(crate) mod digests;
+pub(crate) mod nodes;
+pub(crate) mod nvset;
+pub(crate) mod operations;
 mod options;
-pub mod parameters;
-pub mod pattern;
-pub mod remote;
+pub(crate) mod parameters;
+pub(crate) mod pattern;
+pub(crate) mod remote;
 mod resources;
-pub mod rules;
+pub(crate) mod rules;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,7 @@ use crate::model::{Arc, Cluster, Definition, ResourceConfig, ResourceId, Text};
 
 /// Steps A2–A6: options, nodes, implicit remote and guest nodes, resources, linking, sorting by
 /// priority, tags.
-pub fn unpack(cluster: &mut Cluster) {
+pub(crate) fn unpack(cluster: &mut Cluster) {
     options::unpack(cluster);
     let document = cluster.document.clone();
     let defaults = |cluster: &Cluster, section: &str| {
@@ -65,7 +65,7 @@ fn unpack_tags(cluster: &mut Cluster) {
 /// Creates one more instance of a clone, with the next number, appended to its children; flagged
 /// removed with all descendants if it exceeds `clone-max` (01 §15.3). For the status stage. Returns
 /// the instance.
-pub fn create_instance(cluster: &mut Cluster, clone: ResourceId) -> ResourceId {
+pub(crate) fn create_instance(cluster: &mut Cluster, clone: ResourceId) -> ResourceId {
     match clones::create_instance(cluster, clone) {
         Ok(instance) => instance,
         Err(invalid) => unreachable!(
@@ -77,7 +77,7 @@ pub fn create_instance(cluster: &mut Cluster, clone: ResourceId) -> ResourceId {
 
 /// Unpacks a primitive that only the history knows (02 §8.2): id and agent from the `lrm_resource`;
 /// `rsc_defaults` and the symmetric default apply. Appended to the resource list, flagged removed.
-pub fn create_removed(
+pub(crate) fn create_removed(
     cluster: &mut Cluster,
     id: Text,
     class: &str,

@@ -44,7 +44,7 @@ pub(super) fn unpack(cluster: &mut Cluster) {
 }
 
 /// Creates a node with what is true of every new node (§8.3, §8.4).
-pub fn create(
+pub(crate) fn create(
     cluster: &mut Cluster,
     id: &str,
     name: &str,
@@ -62,7 +62,7 @@ pub fn create(
 }
 
 /// Finds the remote node called `name` or creates it.
-pub fn remote(cluster: &mut Cluster, name: &str) -> NodeId {
+pub(crate) fn remote(cluster: &mut Cluster, name: &str) -> NodeId {
     cluster
         .find_node(name)
         .unwrap_or_else(|| create(cluster, name, name, NodeKind::Remote, Score::ZERO))
@@ -73,7 +73,7 @@ pub fn remote(cluster: &mut Cluster, name: &str) -> NodeId {
 ///
 /// `element`: the `node`, or the `transient_attributes` of its state (`replace`: transient
 /// attributes replace permanent ones). Without element only the built-in attributes are set.
-pub fn read_attributes(
+pub(crate) fn read_attributes(
     cluster: &mut Cluster,
     node: NodeId,
     element: Option<Element<'_>>,

@@ -8,7 +8,7 @@ use crate::xml::Element;
 
 /// Reads the sets called `kind` below `parent` in processing order: `first_id` first, then by
 /// score, then last in document first.
-pub fn read(
+pub(crate) fn read(
     cluster: &Cluster,
     parent: Element<'_>,
     kind: &str,
@@ -19,7 +19,7 @@ pub fn read(
 
 /// The same for an element that consists of several, one after the other (a resource and its
 /// template, 01 §16.1).
-pub fn read_below(
+pub(crate) fn read_below(
     cluster: &Cluster,
     parents: &[Element<'_>],
     kind: &str,
@@ -61,7 +61,12 @@ fn read_set(cluster: &Cluster, set: Element<'_>) -> Option<NvSet> {
 
 /// Evaluates sets in order into `table`: never overwrites, `#default` removes (§4 step 3). Reports
 /// recheck times to the cluster.
-pub fn evaluate(cluster: &Cluster, sets: &[NvSet], context: &RuleContext<'_>, table: &mut Table) {
+pub(crate) fn evaluate(
+    cluster: &Cluster,
+    sets: &[NvSet],
+    context: &RuleContext<'_>,
+    table: &mut Table,
+) {
     for set in holding(cluster, sets, context) {
         apply(&set.pairs, table);
     }
@@ -96,7 +101,7 @@ pub(super) fn removes(value: &str) -> bool {
 }
 
 /// Whether the result of some sets may differ between contexts.
-pub fn depends_on_context(sets: &[NvSet]) -> bool {
+pub(crate) fn depends_on_context(sets: &[NvSet]) -> bool {
     sets.iter().any(|set| set.rule.is_some())
 }
 

@@ -12,7 +12,7 @@ use crate::scalar;
 
 /// What the options of an operation depend on.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct OptionsKey {
+pub(crate) struct OptionsKey {
     resource: ResourceId,
     task: Task,
     interval_ms: u32,
@@ -28,7 +28,7 @@ const DEFAULT_TIMEOUT_MS: i64 = 20_000;
 
 /// The `op` of (name, interval): first match in document order; `migrate_*` falls back to `migrate`
 /// (01 §17.1).
-pub fn find<'c>(
+pub(crate) fn find<'c>(
     cluster: &'c Cluster,
     resource: ResourceId,
     name: &str,
@@ -49,7 +49,7 @@ pub fn find<'c>(
 
 /// Options of (task, interval) of a resource. `notification`: the key is a notification key, so `op
 /// name=notify` is used (01 §17.1). `node` matters for `pcmk_monitor_timeout` only. Cached.
-pub fn options(
+pub(crate) fn options(
     cluster: &Cluster,
     resource: ResourceId,
     task: &Task,

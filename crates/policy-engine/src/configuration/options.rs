@@ -3,11 +3,11 @@
 use super::{dates, nvset, rules::RuleContext};
 use crate::model::*;
 use crate::scalar;
+use crate::xml::Element;
 
 /// Reads the `cib` attributes and all `cluster_property_set`s of `crm_config` (step A2).
 pub(super) fn unpack(cluster: &mut Cluster) {
     let document = cluster.document.clone();
-    let root = document.root();
     let mut table = Table::new();
     if let Some(section) = document.section("crm_config") {
         let first = Some("cib-bootstrap-options");
@@ -15,114 +15,115 @@ pub(super) fn unpack(cluster: &mut Cluster) {
         nvset::evaluate(cluster, &sets, &RuleContext::default(), &mut table);
     }
     let read = Reader { table: &table };
-    let defaults = ClusterOptions::default();
     let mut options = ClusterOptions {
-        quorate: root.get("have-quorum").and_then(scalar::boolean) == Some(true),
-        no_quorum_panic: root
-            .get("no-quorum-panic")
-            .and_then(scalar::integer)
-            .is_some_and(|n| n != 0),
-        dc_uuid: root.get("dc-uuid").map(Into::into),
-        feature_set: root.get("crm_feature_set").map(Into::into),
-        shutdown_lock: read.boolean("shutdown-lock", defaults.shutdown_lock),
-        symmetric: read.boolean("symmetric-cluster", defaults.symmetric),
-        maintenance_mode: read.boolean("maintenance-mode", defaults.maintenance_mode),
-        start_failure_is_fatal: read
-            .boolean("start-failure-is-fatal", defaults.start_failure_is_fatal),
-        startup_probes: read.boolean("enable-startup-probes", defaults.startup_probes),
-        fence_remote_without_quorum: read.boolean(
-            "fence-remote-without-quorum",
-            defaults.fence_remote_without_quorum,
-        ),
-        fencing_enabled: read.boolean_or_legacy(
-            "fencing-enabled",
-            "stonith-enabled",
-            defaults.fencing_enabled,
-        ),
-        fencing_action: read.text(
-            &["fencing-action", "stonith-action"],
-            |text| matches!(text, "reboot" | "off"),
-            defaults.fencing_action,
-        ),
-        fencing_timeout: read.text(
-            &["fencing-timeout", "stonith-timeout"],
-            |text| dates::parse_interval(text).is_some(),
-            defaults.fencing_timeout,
-        ),
-        have_watchdog: read.boolean("have-watchdog", defaults.have_watchdog),
-        concurrent_fencing: read.boolean("concurrent-fencing", defaults.concurrent_fencing),
-        priority_fencing_delay_ms: read.interval("priority-fencing-delay"),
-        node_pending_timeout_ms: read.interval("node-pending-timeout"),
-        cluster_delay: read.text(
-            &["cluster-delay"],
-            |text| dates::parse_interval(text).is_some(),
-            defaults.cluster_delay,
-        ),
-        batch_limit: read.text(&["batch-limit"], is_integer, defaults.batch_limit),
-        migration_limit: read.text(&["migration-limit"], is_integer, defaults.migration_limit),
-        live_migration: read.boolean("live-migration", defaults.live_migration),
-        node_action_limit: read.text(
-            &["node-action-limit"],
-            is_integer,
-            defaults.node_action_limit,
-        ),
-        stop_all_resources: read.boolean("stop-all-resources", defaults.stop_all_resources),
-        stop_removed_resources: read.boolean_or_legacy(
-            "stop-removed-resources",
-            "stop-orphan-resources",
-            defaults.stop_removed_resources,
-        ),
-        cancel_removed_actions: read.boolean_or_legacy(
-            "cancel-removed-actions",
-            "stop-orphan-actions",
-            defaults.cancel_removed_actions,
-        ),
-        placement_strategy: read.choice(
-            "placement-strategy",
-            &[
-                ("default", PlacementStrategy::Default),
-                ("utilization", PlacementStrategy::Utilization),
-                ("minimal", PlacementStrategy::Minimal),
-                ("balanced", PlacementStrategy::Balanced),
-            ],
-        ),
         cluster_name: table.get("cluster-name").cloned(),
-        ..defaults
+        ..ClusterOptions::default()
     };
-    if options.shutdown_lock {
-        options.shutdown_lock_limit_ms = read.interval("shutdown-lock-limit");
-    }
-    options.startup_fencing = options.fencing_enabled && read.boolean("startup-fencing", true);
+    of_document(document.root(), &mut options);
+    fencing(&read, &mut options);
+    placement(&read, &mut options);
+    execution(&read, &mut options);
     options.no_quorum_policy = quorum_policy(&read, &options);
-    options.have_fencing_device = options.have_watchdog;
     health(&read, &mut options);
     options.unfencing_in_use = unfencing_in_use(cluster);
     cluster.options = options;
 }
 
-/// The option table with the ways to read it. An invalid value counts as the default.
+/// What the attributes of the `cib` element say.
+fn of_document(root: Element<'_>, options: &mut ClusterOptions) {
+    let panic = root.get("no-quorum-panic").and_then(scalar::integer);
+    options.quorate = root.get("have-quorum").and_then(scalar::boolean) == Some(true);
+    options.no_quorum_panic = panic.is_some_and(|panic| panic != 0);
+    options.dc_uuid = root.get("dc-uuid").map(Into::into);
+    options.feature_set = root.get("crm_feature_set").map(Into::into);
+}
+
+/// Whether and how nodes are fenced.
+fn fencing(read: &Reader<'_>, options: &mut ClusterOptions) {
+    read.boolean("have-watchdog", &mut options.have_watchdog);
+    options.have_fencing_device = options.have_watchdog;
+    let names = ["fencing-enabled", "stonith-enabled"];
+    read.boolean_or_legacy(names, &mut options.fencing_enabled);
+    read.boolean("startup-fencing", &mut options.startup_fencing);
+    options.startup_fencing &= options.fencing_enabled;
+    let names = ["fencing-action", "stonith-action"];
+    let is_action = |text: &str| matches!(text, "reboot" | "off");
+    read.text(&names, is_action, &mut options.fencing_action);
+    let names = ["fencing-timeout", "stonith-timeout"];
+    read.text(&names, is_interval, &mut options.fencing_timeout);
+    read.boolean("concurrent-fencing", &mut options.concurrent_fencing);
+    let remote = &mut options.fence_remote_without_quorum;
+    read.boolean("fence-remote-without-quorum", remote);
+    options.priority_fencing_delay_ms = read.interval("priority-fencing-delay");
+    options.node_pending_timeout_ms = read.interval("node-pending-timeout");
+}
+
+/// Where resources may be, and whether at all.
+fn placement(read: &Reader<'_>, options: &mut ClusterOptions) {
+    read.boolean("symmetric-cluster", &mut options.symmetric);
+    read.boolean("maintenance-mode", &mut options.maintenance_mode);
+    read.boolean("stop-all-resources", &mut options.stop_all_resources);
+    let fatal = &mut options.start_failure_is_fatal;
+    read.boolean("start-failure-is-fatal", fatal);
+    read.boolean("shutdown-lock", &mut options.shutdown_lock);
+    if options.shutdown_lock {
+        options.shutdown_lock_limit_ms = read.interval("shutdown-lock-limit");
+    }
+    options.placement_strategy = read.choice(
+        "placement-strategy",
+        &[
+            ("default", PlacementStrategy::Default),
+            ("utilization", PlacementStrategy::Utilization),
+            ("minimal", PlacementStrategy::Minimal),
+            ("balanced", PlacementStrategy::Balanced),
+        ],
+    );
+}
+
+/// Which actions there are, and what those who execute them are told.
+fn execution(read: &Reader<'_>, options: &mut ClusterOptions) {
+    read.boolean("enable-startup-probes", &mut options.startup_probes);
+    read.boolean("live-migration", &mut options.live_migration);
+    let names = ["stop-removed-resources", "stop-orphan-resources"];
+    read.boolean_or_legacy(names, &mut options.stop_removed_resources);
+    let names = ["cancel-removed-actions", "stop-orphan-actions"];
+    read.boolean_or_legacy(names, &mut options.cancel_removed_actions);
+    read.text(&["cluster-delay"], is_interval, &mut options.cluster_delay);
+    read.text(&["batch-limit"], is_integer, &mut options.batch_limit);
+    let migrations = &mut options.migration_limit;
+    read.text(&["migration-limit"], is_integer, migrations);
+    let actions = &mut options.node_action_limit;
+    read.text(&["node-action-limit"], is_integer, actions);
+}
+
+/// The option table with the ways to read it. An option that is not set, or whose value is invalid,
+/// stays at its default.
 struct Reader<'t> {
     table: &'t Table,
 }
 
 impl Reader<'_> {
-    fn boolean(&self, name: &str, default: bool) -> bool {
+    fn boolean(&self, name: &str, option: &mut bool) {
         let value = self.table.text(name);
-        value.and_then(scalar::boolean).unwrap_or(default)
+        *option = value.and_then(scalar::boolean).unwrap_or(*option);
     }
     /// An option with an older name, which counts if the new one is not set.
-    fn boolean_or_legacy(&self, name: &str, legacy: &str, default: bool) -> bool {
-        let value = self.table.text(name).or_else(|| self.table.text(legacy));
-        value.and_then(scalar::boolean).unwrap_or(default)
+    fn boolean_or_legacy(&self, [name, legacy]: [&str; 2], option: &mut bool) {
+        match self.table.contains(name) {
+            true => self.boolean(name, option),
+            false => self.boolean(legacy, option),
+        }
     }
     fn interval(&self, name: &str) -> u32 {
         let value = self.table.text(name);
         value.and_then(dates::parse_interval).unwrap_or(0)
     }
     /// The text of the first name that is set, if it is valid.
-    fn text(&self, names: &[&str], valid: fn(&str) -> bool, default: Text) -> Text {
+    fn text(&self, names: &[&str], valid: fn(&str) -> bool, option: &mut Text) {
         let value = names.iter().find_map(|name| self.table.get(name));
-        value.filter(|text| valid(text)).cloned().unwrap_or(default)
+        if let Some(value) = value.filter(|text| valid(text)) {
+            *option = value.clone();
+        }
     }
     fn choice<T: Copy + Default>(&self, name: &str, choices: &[(&str, T)]) -> T {
         let Some(value) = self.table.text(name) else {
@@ -140,6 +141,10 @@ impl Reader<'_> {
             .and_then(|text| ClusterOptions::default().score(text))
             .unwrap_or(default)
     }
+}
+
+fn is_interval(text: &str) -> bool {
+    dates::parse_interval(text).is_some()
 }
 
 fn is_integer(text: &str) -> bool {

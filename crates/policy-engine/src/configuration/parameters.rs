@@ -8,7 +8,11 @@ use crate::model::{Cluster, NodeId, ResourceId, Table, Task};
 
 /// A resource's parameters on a node (or without node): own sets, then its ancestors', never
 /// overwriting. Cached; one evaluation for all nodes if no set has a rule.
-pub fn of_resource(cluster: &Cluster, resource: ResourceId, node: Option<NodeId>) -> Arc<Table> {
+pub(crate) fn of_resource(
+    cluster: &Cluster,
+    resource: ResourceId,
+    node: Option<NodeId>,
+) -> Arc<Table> {
     let depends_on_node = lineage(cluster, resource).any(|id| {
         let config = &cluster.resource(id).config;
         nvset::depends_on_context(&config.parameters)
@@ -39,7 +43,7 @@ fn lineage(cluster: &Cluster, resource: ResourceId) -> impl Iterator<Item = Reso
 
 /// Instance attributes of the `op` that configures (task, interval) of a resource, evaluated for a
 /// node; empty if there is none.
-pub fn of_operation(
+pub(crate) fn of_operation(
     cluster: &Cluster,
     resource: ResourceId,
     task: &Task,

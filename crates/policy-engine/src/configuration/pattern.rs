@@ -15,7 +15,7 @@ const SIZE_LIMIT: (usize, usize) = (16 * 1024, 128);
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn parse(pattern: &str) -> Result<Regex, String> {
+pub(crate) fn parse(pattern: &str) -> Result<Regex, String> {
     let translated = Translation::of(pattern)?;
     RegexBuilder::new(&translated)
         .unicode(false)
@@ -26,7 +26,7 @@ pub fn parse(pattern: &str) -> Result<Regex, String> {
 
 /// In how many places of an expression the matching of a name may be at once, at most: that often
 /// it is compared with each byte.
-pub fn places(pattern: &str) -> u64 {
+pub(crate) fn places(pattern: &str) -> u64 {
     /// Bytes of a compiled expression for each place.
     const PLACE: usize = 32;
     let repetitions = pattern.split('{').skip(1).map(|text| {

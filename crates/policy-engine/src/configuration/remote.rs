@@ -126,7 +126,7 @@ pub(super) fn link(cluster: &mut Cluster) {
 }
 
 /// Connects a connection of the resource list with the node of that name.
-pub fn link_node(cluster: &mut Cluster, connection: ResourceId) {
+pub(crate) fn link_node(cluster: &mut Cluster, connection: ResourceId) {
     let resource = cluster.resource(connection);
     if !resource.remote_connection {
         return;

@@ -10,7 +10,7 @@ use crate::xml::Element;
 
 /// What is known where a rule is evaluated (§5.2).
 #[derive(Clone, Copy, Default)]
-pub struct RuleContext<'a> {
+pub(crate) struct RuleContext<'a> {
     /// Node attributes.
     pub node_attributes: Option<&'a Table>,
     /// Class, provider, type.
@@ -31,7 +31,7 @@ const MAX_DEPTH: u32 = 64;
 pub(crate) const MAX_CONDITIONS: u32 = 10_000;
 
 /// Whether a `rule` passes now. Reports recheck times to the cluster (§6.6).
-pub fn passes(cluster: &Cluster, rule: Element<'_>, context: &RuleContext<'_>) -> bool {
+pub(crate) fn passes(cluster: &Cluster, rule: Element<'_>, context: &RuleContext<'_>) -> bool {
     Evaluation {
         cluster,
         context,

@@ -76,14 +76,6 @@ pub(super) fn apply(cluster: &mut Cluster, id: ResourceId) {
             Some(text) => scalar::boolean(text) == Some(true),
             None => meta.text("clone-node-max").map_or(1, scalar::non_negative) > 1,
         };
-    let multiple_active = match meta.text("multiple-active") {
-        Some(text) if text.eq_ignore_ascii_case("stop_only") => MultipleActive::StopOnly,
-        Some(text) if text.eq_ignore_ascii_case("block") => MultipleActive::Block,
-        Some(text) if text.eq_ignore_ascii_case("stop_unexpected") => {
-            MultipleActive::StopUnexpected
-        }
-        _ => MultipleActive::StopStart,
-    };
     let requires = requires(options, fence_device, remote_connection, meta);
     let settings = Settings {
         priority: score("priority").unwrap_or(Score::ZERO).0,
@@ -95,6 +87,7 @@ pub(super) fn apply(cluster: &mut Cluster, id: ResourceId) {
             .text("failure-timeout")
             .and_then(dates::parse_interval)
             .unwrap_or(0),
+        multiple_active: multiple_active(meta),
         critical: meta.text("critical").is_none() || meta.is_true("critical"),
         notify: meta.is_true("notify"),
         promotable: in_clone && meta.is_true("promotable"),
@@ -108,7 +101,7 @@ pub(super) fn apply(cluster: &mut Cluster, id: ResourceId) {
     resource.maintenance = in_maintenance;
     resource.unique = unique;
     resource.promotable = settings.promotable;
-    resource.multiple_active = multiple_active;
+    resource.multiple_active = settings.multiple_active;
     resource.priority = settings.priority;
     resource.effective_priority = settings.priority;
     resource.stickiness = settings.stickiness;
@@ -131,9 +124,21 @@ struct Settings {
     stickiness: Score,
     migration_threshold: Score,
     failure_timeout_ms: u32,
+    multiple_active: MultipleActive,
     critical: bool,
     notify: bool,
     promotable: bool,
+}
+
+fn multiple_active(meta: &Table) -> MultipleActive {
+    match meta.text("multiple-active") {
+        Some(text) if text.eq_ignore_ascii_case("stop_only") => MultipleActive::StopOnly,
+        Some(text) if text.eq_ignore_ascii_case("block") => MultipleActive::Block,
+        Some(text) if text.eq_ignore_ascii_case("stop_unexpected") => {
+            MultipleActive::StopUnexpected
+        }
+        _ => MultipleActive::StopStart,
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

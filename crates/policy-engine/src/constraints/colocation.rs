@@ -13,7 +13,7 @@ use crate::transition::orderings;
 use crate::xml::Element;
 
 /// Reads one constraint.
-pub fn unpack(cluster: &mut Cluster, element: Element<'_>) {
+pub(crate) fn unpack(cluster: &mut Cluster, element: Element<'_>) {
     let sides = [
         ("rsc", "rsc-role", "role"),
         ("with-rsc", "with-rsc-role", "role"),
@@ -192,7 +192,7 @@ fn between(
 
 /// Stores a colocation with both resources, and its orderings if the score is -INFINITY (03 §5.1,
 /// 05 §11.8). The lists of the resources are not in order before [`sort`].
-pub fn store(cluster: &mut Cluster, colocation: Colocation) {
+pub(crate) fn store(cluster: &mut Cluster, colocation: Colocation) {
     let (dependent, primary) = (colocation.dependent, colocation.primary);
     if let Some(id) = add(cluster, colocation) {
         cluster.resource_mut(dependent).this_with.push(id);
@@ -202,7 +202,7 @@ pub fn store(cluster: &mut Cluster, colocation: Colocation) {
 
 /// Sorts the lists of all resources by their partners, once all colocations are known: among equals
 /// the later one comes first.
-pub fn sort(cluster: &mut Cluster) {
+pub(crate) fn sort(cluster: &mut Cluster) {
     let resources = || (0..cluster.resources.len()).map(ResourceId::new);
     let mut order: Vec<ResourceId> = resources().collect();
     order.sort_by(|a, b| compare(cluster, *a, *b));
@@ -232,7 +232,7 @@ pub fn sort(cluster: &mut Cluster) {
 }
 
 /// [`store`], in lists that are in order already.
-pub fn store_late(cluster: &mut Cluster, colocation: Colocation) {
+pub(crate) fn store_late(cluster: &mut Cluster, colocation: Colocation) {
     let (dependent, primary) = (colocation.dependent, colocation.primary);
     if let Some(id) = add(cluster, colocation) {
         let mut list = std::mem::take(&mut cluster.resource_mut(dependent).this_with);
@@ -285,7 +285,7 @@ fn order_exchange(
 
 /// Which of a resource's two colocation lists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Side {
+pub(crate) enum Side {
     /// The resource is the dependent.
     ThisWith,
     /// The resource is the primary.
@@ -294,7 +294,7 @@ pub enum Side {
 
 impl Side {
     /// The other resource of a colocation in such a list.
-    pub fn other(self, colocation: &Colocation) -> ResourceId {
+    pub(crate) fn other(self, colocation: &Colocation) -> ResourceId {
         match self {
             Side::ThisWith => colocation.primary,
             Side::WithThis => colocation.dependent,
@@ -304,7 +304,12 @@ impl Side {
 
 /// Inserts a colocation before the first that does not sort strictly before it: among equals the
 /// later one comes first.
-pub fn insert(cluster: &Cluster, list: &mut Vec<ColocationId>, id: ColocationId, side: Side) {
+pub(crate) fn insert(
+    cluster: &Cluster,
+    list: &mut Vec<ColocationId>,
+    id: ColocationId,
+    side: Side,
+) {
     let other = side.other(cluster.colocation(id));
     let position = list
         .iter()

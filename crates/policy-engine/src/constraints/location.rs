@@ -17,7 +17,7 @@ use crate::xml::Element;
 
 /// Reads one constraint: its resource sets, else its resource, and independently of that its
 /// pattern of resource names.
-pub fn unpack(cluster: &mut Cluster, element: Element<'_>) {
+pub(crate) fn unpack(cluster: &mut Cluster, element: Element<'_>) {
     let mut constraint = Constraint {
         element,
         id: element.get("id").unwrap_or_default().into(),
@@ -371,7 +371,7 @@ fn store(cluster: &mut Cluster, location: Location) {
 }
 
 /// Creates the location entries of the node health strategy (step B1).
-pub fn health(cluster: &mut Cluster) {
+pub(crate) fn health(cluster: &mut Cluster) {
     let strategy = cluster.options.health_strategy;
     if strategy == HealthStrategy::None {
         return;

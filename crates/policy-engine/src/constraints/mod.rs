@@ -1,19 +1,19 @@
 //! Steps B1 and B2: node health and the `constraints` section, in document order, whatever their
 //! type.
 
-pub mod built_in;
+pub(crate) mod built_in;
 mod caches;
-pub mod colocation;
-pub mod location;
-pub mod order;
-pub mod references;
-pub mod ticket;
+pub(crate) mod colocation;
+pub(crate) mod location;
+pub(crate) mod order;
+pub(crate) mod references;
+pub(crate) mod ticket;
 
 use crate::model::Cluster;
 
 /// B1 (health location entries, [`location::health`]), then B2: each child of `constraints` in
 /// document order.
-pub fn unpack(cluster: &mut Cluster) {
+pub(crate) fn unpack(cluster: &mut Cluster) {
     location::health(cluster);
     let document = cluster.document.clone();
     let Some(section) = document.section("constraints") else {

@@ -25,7 +25,7 @@ enum Symmetry {
 }
 
 /// Reads one constraint.
-pub fn unpack(cluster: &mut Cluster, element: Element<'_>) {
+pub(crate) fn unpack(cluster: &mut Cluster, element: Element<'_>) {
     let sides = [
         ("first", "first-action", "action"),
         ("then", "then-action", "action"),

@@ -7,12 +7,12 @@ use crate::xml::Element;
 
 /// Why a constraint is ignored.
 #[derive(Clone, Debug)]
-pub struct Ignored(pub String);
+pub(crate) struct Ignored(pub String);
 
 /// The resource that a constraint means by `name` (03 §3.1): the one with that id, or if only the
 /// history knows the name, the topmost ancestor (normally the clone) of the one that it is the
 /// history of.
-pub fn resource(cluster: &Cluster, name: &str) -> Option<ResourceId> {
+pub(crate) fn resource(cluster: &Cluster, name: &str) -> Option<ResourceId> {
     let found = cluster.find_resource(name)?;
     if &*cluster.resource(found).id == name {
         Some(found)
@@ -88,7 +88,7 @@ pub(crate) fn elements(constraint: Element<'_>) -> Vec<Element<'_>> {
 ///
 /// # Errors
 /// A side names nothing valid, or (colocations) both sides are tags.
-pub fn sets(
+pub(crate) fn sets(
     cluster: &Cluster,
     element: Element<'_>,
     sides: &[(&str, &str, &str)],

@@ -10,7 +10,7 @@ use crate::transition::fencing;
 use crate::xml::Element;
 
 /// Reads one constraint.
-pub fn unpack(cluster: &mut Cluster, element: Element<'_>) {
+pub(crate) fn unpack(cluster: &mut Cluster, element: Element<'_>) {
     if let Err(why) = read(cluster, element) {
         let id = element.get("id").unwrap_or_default();
         let text = format!("Ignoring ticket constraint {id}: {why}");

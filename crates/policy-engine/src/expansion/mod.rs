@@ -138,7 +138,7 @@ impl Kind {
 ///
 /// # Errors
 /// It means more than is allowed.
-pub fn check(document: &Document) -> Result<(), Excess> {
+pub(crate) fn check(document: &Document) -> Result<(), Excess> {
     let Some(configuration) = document.section("configuration") else {
         return Ok(());
     };

@@ -56,9 +56,10 @@ pub struct ResourceConfig {
 }
 
 /// The variant of a resource, with what only that variant has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Variant {
     /// One agent.
+    #[default]
     Primitive,
     /// Ordered, colocated members.
     Group(GroupData),
@@ -69,7 +70,7 @@ pub enum Variant {
 }
 
 /// A resource.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Resource {
     // --- identity: written by configuration (and status for removed resources and extra instances)
     // ---
@@ -247,75 +248,15 @@ impl Resource {
             id,
             config_id,
             variant,
-            parent: None,
-            listed: false,
-            children: Vec::new(),
             config,
             agent,
-            instance: None,
-            meta: Table::new(),
-            utilization: Table::new(),
-            priority: 0,
-            effective_priority: 0,
-            stickiness: Score::ZERO,
             migration_threshold: Score::INFINITY,
-            failure_timeout_ms: 0,
-            reconnect_interval_ms: 0,
-            multiple_active: MultipleActive::StopStart,
-            launcher: None,
-            launched: Vec::new(),
-            remote_node: None,
             managed: true,
-            maintenance: false,
             critical: true,
-            notify: false,
-            remote_connection: false,
-            migratable: false,
             unique: true,
-            promotable: false,
-            fence_device: false,
-            needs_quorum: false,
-            needs_fencing: false,
-            needs_unfencing: false,
-            exclusive_discovery: false,
-            nesting_allowed: false,
-            replica_container: false,
-            history_name: None,
             role: Role::Stopped,
-            next_role: Role::Unknown,
-            active_on: Vec::new(),
-            known_on: NodeSet::default(),
-            dangling_sources: Vec::new(),
-            partial_source: None,
-            partial_target: None,
-            pending_task: None,
-            pending_interval_ms: 0,
-            pending_node: None,
-            lock_node: None,
-            lock_time: 0,
-            removed: false,
-            removed_launched: false,
-            blocked: false,
-            failed: false,
-            stop_if_failed: false,
-            start_pending: false,
-            failure_ignored: false,
-            allowed: NodeTable::new(),
-            locations: Vec::new(),
-            this_with: Vec::new(),
-            with_this: Vec::new(),
-            tickets: Vec::new(),
             unassigned: true,
-            assigning: false,
-            assigned: None,
-            assigned_entry: None,
-            promotion_priority: 0,
-            actions: ActionList::default(),
-            child_actions: ChildActions::default(),
-            changed_in: 0,
-            restarting: false,
-            reload: false,
-            stop_unexpected: false,
+            ..Resource::default()
         }
     }
 

@@ -4,7 +4,7 @@ use crate::model::*;
 
 /// Sorts an action's inputs by number and merges those from the same action (§15.2); once per
 /// action.
-pub fn deduplicate(cluster: &mut Cluster, id: ActionId) {
+pub(crate) fn deduplicate(cluster: &mut Cluster, id: ActionId) {
     let action = cluster.action_mut(id);
     if action.deduplicated {
         return;
@@ -26,7 +26,7 @@ pub fn deduplicate(cluster: &mut Cluster, id: ActionId) {
 }
 
 /// Whether an action belongs into the graph (§15.3 a).
-pub fn is_wanted(cluster: &Cluster, id: ActionId) -> bool {
+pub(crate) fn is_wanted(cluster: &Cluster, id: ActionId) -> bool {
     let action = cluster.action(id);
     if !action.runnable || action.optional && !action.always_in_graph {
         return false;
@@ -55,7 +55,7 @@ pub fn is_wanted(cluster: &Cluster, id: ActionId) -> bool {
 
 /// Whether the input `action.before[link]` belongs into the graph (§15.3 b). Disables load and
 /// anti-colocation links that do not apply.
-pub fn is_wanted_input(cluster: &mut Cluster, id: ActionId, link: usize) -> bool {
+pub(crate) fn is_wanted_input(cluster: &mut Cluster, id: ActionId, link: usize) -> bool {
     let (action, input) = (cluster.action(id), cluster.action(id).before[link]);
     let (first, flags) = (cluster.action(input.first), input.flags);
     let weak = OrderFlags::SHOW_FIRST | OrderFlags::SHOW_THEN | OrderFlags::SEQ;

@@ -6,19 +6,19 @@
 mod child_actions;
 mod effective_flags;
 mod expand;
-pub mod inputs;
+pub(crate) mod inputs;
 mod probes;
 mod propagate;
-pub mod remote;
+pub(crate) mod remote;
 mod update;
 
 use crate::model::*;
-pub use propagate::Memory;
+pub(crate) use propagate::Memory;
 pub(crate) use propagate::Propagation;
 
 /// P11: turns orderings into links and propagates until nothing changes (05 §12). Returns what it
 /// has found out about collectives' actions, for the graph.
-pub fn apply(cluster: &mut Cluster) -> Memory {
+pub(crate) fn apply(cluster: &mut Cluster) -> Memory {
     let mut memory = Memory::default();
     expand::expand(cluster);
     for index in (0..cluster.actions.len()).rev() {

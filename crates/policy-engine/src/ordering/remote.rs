@@ -6,7 +6,7 @@ use crate::transition::fencing;
 use crate::transition::orderings::{create, side, side_of};
 
 /// Orders every action on a remote, guest or bundle node against its connection.
-pub fn order(cluster: &mut Cluster) {
+pub(crate) fn order(cluster: &mut Cluster) {
     if !cluster.has_remote_nodes {
         return;
     }

@@ -254,74 +254,67 @@ impl Propagation<'_> {
 
     /// The influence of an action on another, without regard to children (§13.5 "Primitive").
     fn update_own(&mut self, first: ActionId, then: ActionId, influence: Influence) -> Changed {
-        let (first_before, then_before) = (
-            effective_flags::own(self.cluster, first),
-            effective_flags::own(self.cluster, then),
-        );
+        let cluster = &mut *self.cluster;
+        let first_before = effective_flags::own(cluster, first);
+        let then_before = effective_flags::own(cluster, then);
         let flags = influence.first;
         match influence.kind {
             OrderFlags::ONE_WAY => {
-                if let Some(resource) = self.cluster.action(then).resource
+                if let Some(resource) = cluster.action(then).resource
                     && !first_before.runnable
-                    && !already_as_wanted(self.cluster, then, resource)
+                    && !already_as_wanted(cluster, then, resource)
                 {
-                    require(self.cluster, then, first);
-                    forbid(self.cluster, then, first);
+                    require(cluster, then, first);
+                    forbid(cluster, then, first);
                 }
             }
             OrderFlags::PULL if !then_before.optional => {
                 if !flags.optional && first_before.optional {
-                    require(self.cluster, first, then);
+                    require(cluster, first, then);
                 }
                 if flags.migratable && !then_before.migratable {
-                    stay(self.cluster, first, then);
+                    stay(cluster, first, then);
                 }
             }
             OrderFlags::PULL_PROMOTED => {
-                let promoted = self
-                    .cluster
-                    .action(then)
-                    .resource
-                    .is_some_and(|r| self.cluster.role_of(r) == Role::Promoted);
+                let resource = cluster.action(then).resource;
+                let promoted = resource.is_some_and(|r| cluster.role_of(r) == Role::Promoted);
                 if promoted && !then_before.optional {
-                    require(self.cluster, first, then);
+                    require(cluster, first, then);
                     if first_before.migratable && !then_before.migratable {
-                        stay(self.cluster, first, then);
+                        stay(cluster, first, then);
                     }
                 }
             }
             OrderFlags::MIG_GATE => {
                 if !then_before.migratable || !then_before.runnable {
-                    forbid(self.cluster, first, then);
+                    forbid(cluster, first, then);
                 }
                 if !then_before.optional {
-                    require(self.cluster, first, then);
+                    require(cluster, first, then);
                 }
             }
             OrderFlags::FALLBACK if !first_before.runnable => {
-                stay(self.cluster, then, first);
-                self.cluster.action_mut(then).pseudo = false;
+                stay(cluster, then, first);
+                cluster.action_mut(then).pseudo = false;
             }
             OrderFlags::GATE if then_before.runnable && !flags.runnable => {
-                forbid(self.cluster, then, first);
-                stay(self.cluster, then, first);
+                forbid(cluster, then, first);
+                stay(cluster, then, first);
             }
             OrderFlags::PUSH
                 if then_before.optional && !flags.optional && !first_before.migratable =>
             {
-                require(self.cluster, then, first);
+                require(cluster, then, first);
             }
-            OrderFlags::RESTART => restart(self.cluster, first, then),
+            OrderFlags::RESTART => restart(cluster, first, then),
             _ => {}
         }
         let mut changed = Changed::default();
-        if effective_flags::own(self.cluster, then) != then_before {
+        if effective_flags::own(cluster, then) != then_before {
             changed.then = true;
-            let parent = self
-                .cluster
-                .action(then)
-                .resource
-                .and_then(|r| self.cluster.resource(r).parent);
+            let resource = cluster.action(then).resource;
+            let parent = resource.and_then(|r| cluster.resource(r).parent);
             if parent.is_some() {
                 self.evaluate(then);
             }

@@ -254,19 +254,12 @@ impl Run<'_> {
         };
         let state = self.recorder.state(&node, id);
         if let Some(code) = requested {
+            let action = head.id;
             self.failed = true;
-            self.steps.push(Step::Failure {
-                action: head.id,
-                code,
-            });
-            let fatal = match task {
-                "start" => self.graph.attribute("failed-start-offset") == Some("INFINITY"),
-                "stop" => self.graph.attribute("failed-stop-offset") == Some("INFINITY"),
-                _ => false,
-            };
-            let attributes =
-                self.recorder
-                    .count_failure(state, &resource.id, task, interval_ms, fatal);
+            self.steps.push(Step::Failure { action, code });
+            let fatal = self.is_fatal(task);
+            let counter = &mut self.recorder;
+            let attributes = counter.count_failure(state, &resource.id, task, interval_ms, fatal);
             self.steps.extend(attributes.map(Step::Attribute));
         }
         let outcome = Outcome {
@@ -283,6 +276,16 @@ impl Run<'_> {
         };
         self.recorder.record(&node, state, &outcome);
         requested.is_none()
+    }
+
+    /// Whether one failure of a task bans the resource from the node.
+    fn is_fatal(&self, task: &str) -> bool {
+        let offset = match task {
+            "start" => self.graph.attribute("failed-start-offset"),
+            "stop" => self.graph.attribute("failed-stop-offset"),
+            _ => None,
+        };
+        offset == Some("INFINITY")
     }
 
     /// The id under which people know the resource (06 §D.3).

@@ -9,7 +9,7 @@ use crate::xml::Element;
 
 /// Which failures a caller counts (§19.2).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// Expired failures do not count.
     pub effective: bool,
     /// Add those of launched resources.
@@ -20,7 +20,7 @@ pub struct Scope {
 ///
 /// `effective`: expired failures do not count. `with_launched`: add the counts of launched
 /// resources.
-pub fn fail_count(
+pub(crate) fn fail_count(
     cluster: &mut Cluster,
     resource: ResourceId,
     node: NodeId,
@@ -192,7 +192,7 @@ fn history_of<'c>(
 
 /// The resource to ban because the migration threshold is reached on the node (02 §19.3): itself or
 /// the topmost ancestor.
-pub fn threshold_reached(
+pub(crate) fn threshold_reached(
     cluster: &mut Cluster,
     id: ResourceId,
     node: NodeId,

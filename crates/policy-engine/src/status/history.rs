@@ -134,7 +134,7 @@ fn sort(document: &Document, entries: Vec<ElementId>) -> Vec<ElementId> {
 }
 
 /// The `lrm_rsc_op` children of an `lrm_resource` in call order (02 §9).
-pub fn sorted_operations(_cluster: &Cluster, lrm_resource: Element<'_>) -> Vec<ElementId> {
+pub(crate) fn sorted_operations(_cluster: &Cluster, lrm_resource: Element<'_>) -> Vec<ElementId> {
     let mut entries: Vec<ElementId> = lrm_resource
         .children_named("lrm_rsc_op")
         .map(|entry| entry.id())
@@ -144,7 +144,7 @@ pub fn sorted_operations(_cluster: &Cluster, lrm_resource: Element<'_>) -> Vec<E
 }
 
 /// The active window of a sorted history (02 §15): (start index, stop index), -1 = none.
-pub fn active_window(cluster: &Cluster, operations: &[ElementId]) -> (isize, isize) {
+pub(crate) fn active_window(cluster: &Cluster, operations: &[ElementId]) -> (isize, isize) {
     let (mut start, mut stop) = (-1_isize, -1_isize);
     let (mut implied_monitor, mut implied_clone) = (-1_isize, -1_isize);
     for (i, id) in (0_isize..).zip(operations) {
@@ -205,54 +205,9 @@ pub(super) fn create_recurring(
     }
 }
 
-/// Splits an operation key `RSC_OP_INTERVAL` into its parts; `None` if it is no key.
-pub fn split_key(key: &str) -> Option<(&str, &str, u32)> {
-    if key.len() < 5 {
-        return None;
-    }
-    let (rest, interval) = key.rsplit_once('_')?;
-    let interval = interval.parse().ok()?;
-    for name in ["migrate_to", "migrate_from"] {
-        if let Some(resource) = rest.strip_suffix(name).and_then(|r| r.strip_suffix('_')) {
-            return Some((resource, name, interval));
-        }
-    }
-    let (mut resource, operation) = rest.rsplit_once('_')?;
-    let mut start = resource.len() + 1;
-    if resource.ends_with("_notify") || operation.starts_with("notify") {
-        for phase in ["_confirmed-pre", "_confirmed-post", "_pre", "_post"] {
-            let bare = resource.strip_suffix("_notify").unwrap_or(resource);
-            if let Some(shorter) = bare.strip_suffix(phase) {
-                resource = shorter;
-                start = shorter.len() + 1;
-                break;
-            }
-        }
-    }
-    (!resource.is_empty()).then(|| (resource, &rest[start..], interval))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_is_split_at_the_operation() {
-        assert_eq!(
-            split_key("a_b_monitor_10000"),
-            Some(("a_b", "monitor", 10_000))
-        );
-        assert_eq!(
-            split_key("a_b_migrate_to_0"),
-            Some(("a_b", "migrate_to", 0))
-        );
-        assert_eq!(
-            split_key("a_post_notify_start_0"),
-            Some(("a", "post_notify_start", 0))
-        );
-        assert_eq!(split_key("x_1"), None);
-        assert_eq!(split_key("nothing"), None);
-    }
 
     #[test]
     fn a_transition_key_has_three_numbers_and_a_uuid() {

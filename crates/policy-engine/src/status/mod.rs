@@ -13,8 +13,8 @@ mod active;
 mod closing;
 mod entry;
 mod expiry;
-pub mod failures;
-pub mod history;
+pub(crate) mod failures;
+pub(crate) mod history;
 mod lookup;
 mod migration;
 mod nodes;
@@ -28,7 +28,7 @@ use crate::xml::{Document, Element};
 
 /// Step A7: tickets, node states, histories. Creates actions (02 §2) in the order that the
 /// specification demands.
-pub fn unpack(cluster: &mut Cluster) {
+pub(crate) fn unpack(cluster: &mut Cluster) {
     if !cluster.options.quorate && cluster.options.no_quorum_policy != QuorumPolicy::Ignore {
         cluster.say(Level::Warning, "the cluster has no quorum");
     }

@@ -10,7 +10,7 @@ use crate::model::*;
 
 /// Finds or creates `<resource>_<key>` on `node`: numbering, options, runnability and all side
 /// effects of 05 §2.3, §2.7.
-pub fn action(
+pub(crate) fn action(
     cluster: &mut Cluster,
     resource: ResourceId,
     key: OperationKey,
@@ -112,7 +112,7 @@ fn push(cluster: &mut Cluster, action: Action) -> ActionId {
 }
 
 /// Finds or creates the action without resource whose whole key is `text`.
-pub fn singleton(
+pub(crate) fn singleton(
     cluster: &mut Cluster,
     text: &str,
     task: Task,
@@ -142,7 +142,7 @@ pub fn singleton(
 }
 
 /// Finds or creates the pseudo-action called `name` (05 §2.3): optional, runnable, no node.
-pub fn pseudo(cluster: &mut Cluster, name: &str) -> ActionId {
+pub(crate) fn pseudo(cluster: &mut Cluster, name: &str) -> ActionId {
     let id = singleton(cluster, name, Task::Other(name.into()), None, true);
     let action = cluster.action_mut(id);
     action.pseudo = true;
@@ -151,7 +151,7 @@ pub fn pseudo(cluster: &mut Cluster, name: &str) -> ActionId {
 }
 
 /// Finds or creates a pseudo-action of a group, clone or bundle.
-pub fn collective_pseudo(
+pub(crate) fn collective_pseudo(
     cluster: &mut Cluster,
     resource: ResourceId,
     key: OperationKey,
@@ -167,7 +167,7 @@ pub fn collective_pseudo(
 
 /// Existing actions of a resource with that key, oldest first; with a node: on that node, and
 /// node-less ones, **which get the node**.
-pub fn find_all(
+pub(crate) fn find_all(
     cluster: &mut Cluster,
     resource: ResourceId,
     key: &OperationKey,
@@ -201,7 +201,7 @@ pub fn find_all(
 }
 
 /// The oldest action of a resource with that key, on that node if one is given.
-pub fn find_first(
+pub(crate) fn find_first(
     cluster: &Cluster,
     resource: ResourceId,
     key: &OperationKey,
@@ -215,7 +215,7 @@ pub fn find_first(
 }
 
 /// Existing actions of a resource with that key on exactly that node, oldest first.
-pub fn find_exact(
+pub(crate) fn find_exact(
     cluster: &Cluster,
     resource: ResourceId,
     key: &OperationKey,
@@ -235,7 +235,7 @@ pub fn find_exact(
 
 /// The newest action of a resource with that task (05 §1.2 "find-first"), on that node if one is
 /// given.
-pub fn newest_task(
+pub(crate) fn newest_task(
     cluster: &Cluster,
     resource: ResourceId,
     task: &Task,
@@ -252,7 +252,11 @@ pub fn newest_task(
 }
 
 /// The newest action of a resource with that key.
-pub fn newest_key(cluster: &Cluster, resource: ResourceId, key: &OperationKey) -> Option<ActionId> {
+pub(crate) fn newest_key(
+    cluster: &Cluster,
+    resource: ResourceId,
+    key: &OperationKey,
+) -> Option<ActionId> {
     let list = &cluster.resource(resource).actions;
     list.with_key(key, None)
         .rev()
@@ -260,7 +264,12 @@ pub fn newest_key(cluster: &Cluster, resource: ResourceId, key: &OperationKey) -
 }
 
 /// A required one-off action: `stop`, `demote`, … (status, 02 §14, §16).
-pub fn required(cluster: &mut Cluster, resource: ResourceId, task: Task, node: NodeId) -> ActionId {
+pub(crate) fn required(
+    cluster: &mut Cluster,
+    resource: ResourceId,
+    task: Task,
+    node: NodeId,
+) -> ActionId {
     action(
         cluster,
         resource,
@@ -271,19 +280,27 @@ pub fn required(cluster: &mut Cluster, resource: ResourceId, task: Task, node: N
 }
 
 /// The required `clear_failcount` of a resource on a node (02 §19.4).
-pub fn clear_failcount(cluster: &mut Cluster, resource: ResourceId, node: NodeId) -> ActionId {
+pub(crate) fn clear_failcount(
+    cluster: &mut Cluster,
+    resource: ResourceId,
+    node: NodeId,
+) -> ActionId {
     let id = required(cluster, resource, Task::ClearFailcount, node);
     cluster.action_mut(id).set_meta("op_no_wait", "true");
     id
 }
 
 /// The required history deletion of a resource on a node (02 §21).
-pub fn delete_history(cluster: &mut Cluster, resource: ResourceId, node: NodeId) -> ActionId {
+pub(crate) fn delete_history(
+    cluster: &mut Cluster,
+    resource: ResourceId,
+    node: NodeId,
+) -> ActionId {
     required(cluster, resource, Task::LrmDelete, node)
 }
 
 /// The full key of an action.
-pub fn key_text(cluster: &Cluster, id: ActionId) -> Text {
+pub(crate) fn key_text(cluster: &Cluster, id: ActionId) -> Text {
     let action = cluster.action(id);
     match (&action.text_key, action.resource) {
         (Some(text), _) => text.clone(),

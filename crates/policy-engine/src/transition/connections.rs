@@ -5,7 +5,7 @@ use crate::model::*;
 
 /// State of a remote node's connection, as far as ordering depends on it (§10.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ConnectionState {
+pub(crate) enum ConnectionState {
     /// Unknown.
     Unknown,
     /// Up, and stays up.
@@ -19,7 +19,7 @@ pub enum ConnectionState {
 }
 
 /// State of `connection`, which connects to `node`.
-pub fn connection_state(
+pub(crate) fn connection_state(
     cluster: &Cluster,
     connection: ResourceId,
     node: NodeId,
@@ -68,7 +68,7 @@ fn shutdown_requested(node: &Node) -> bool {
 
 /// The node that hosts the connection through which an action on a remote, guest or bundle node
 /// goes (§10.5).
-pub fn router(cluster: &Cluster, id: ActionId) -> Option<NodeId> {
+pub(crate) fn router(cluster: &Cluster, id: ActionId) -> Option<NodeId> {
     let action = cluster.action(id);
     let node = action.node.filter(|n| cluster.is_remote_kind(*n))?;
     if action.task == Task::Stonith {

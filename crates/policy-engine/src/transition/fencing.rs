@@ -8,7 +8,7 @@ use crate::scalar;
 use crate::transition::orderings;
 
 /// Marks a node for fencing (02 §4.1, 05 §9.1).
-pub fn mark(cluster: &mut Cluster, node: NodeId, reason: &str, priority_delay: bool) {
+pub(crate) fn mark(cluster: &mut Cluster, node: NodeId, reason: &str, priority_delay: bool) {
     if let Some(launcher) = cluster.guest_launcher(node) {
         let launcher_resource = cluster.resource(launcher);
         if launcher_resource.failed || !launcher_resource.managed {
@@ -46,7 +46,7 @@ pub fn mark(cluster: &mut Cluster, node: NodeId, reason: &str, priority_delay: b
 }
 
 /// Whether a node can be fenced (02 §4.2, 05 §9.2).
-pub fn can_fence(cluster: &Cluster, node: NodeId) -> bool {
+pub(crate) fn can_fence(cluster: &Cluster, node: NodeId) -> bool {
     if let Some(launcher) = cluster.guest_launcher(node) {
         let hosts = &cluster.resource(launcher).active_on;
         return hosts
@@ -77,7 +77,7 @@ pub fn can_fence(cluster: &Cluster, node: NodeId) -> bool {
 
 /// Finds or creates the fencing action of a node (05 §9.3). `operation`: `None` = option
 /// `fencing-action`.
-pub fn action(
+pub(crate) fn action(
     cluster: &mut Cluster,
     node: NodeId,
     operation: Option<&str>,
@@ -185,7 +185,7 @@ fn priority_fencing_delay(cluster: &Cluster, target: NodeId) -> i64 {
 }
 
 /// Triggers unfencing of a node or of all of a fence device's nodes (05 §9.5).
-pub fn trigger_unfencing(
+pub(crate) fn trigger_unfencing(
     cluster: &mut Cluster,
     resource: Option<ResourceId>,
     node: Option<NodeId>,
@@ -223,7 +223,7 @@ pub fn trigger_unfencing(
 
 /// Orders a start (flags PUSH) or a probe (SEQ) after the unfencing of its node, and triggers that
 /// if the node was never unfenced (05 §9.5).
-pub fn order_after_unfencing(
+pub(crate) fn order_after_unfencing(
     cluster: &mut Cluster,
     resource: ResourceId,
     node: NodeId,

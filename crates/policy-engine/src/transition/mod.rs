@@ -4,7 +4,7 @@
 //! Interface: [`actions`], [`orderings`], [`fencing`] (which nodes, with which action),
 //! [`connections`] (through which node an action goes).
 
-pub mod actions;
-pub mod connections;
-pub mod fencing;
-pub mod orderings;
+pub(crate) mod actions;
+pub(crate) mod connections;
+pub(crate) mod fencing;
+pub(crate) mod orderings;

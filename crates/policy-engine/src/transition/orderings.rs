@@ -4,7 +4,7 @@ use crate::model::*;
 
 /// Registers the ordering `<first>_<a>_0` before `<then>_<b>_0`, and its mirrors for migration (05
 /// §11.2, §7.3).
-pub fn order(
+pub(crate) fn order(
     cluster: &mut Cluster,
     first: ResourceId,
     a: Task,
@@ -17,14 +17,14 @@ pub fn order(
 
 /// One side of an ordering that is to be: an action, or whatever actions of a resource have a key.
 #[derive(Clone, Debug)]
-pub struct Side {
+pub(crate) struct Side {
     resource: Option<ResourceId>,
     key: OperationKey,
     action: Option<ActionId>,
 }
 
 /// The one-off `task` of a resource as a side of an ordering.
-pub fn side(resource: ResourceId, task: Task) -> Side {
+pub(crate) fn side(resource: ResourceId, task: Task) -> Side {
     Side {
         resource: Some(resource),
         key: OperationKey::once(task),
@@ -33,7 +33,7 @@ pub fn side(resource: ResourceId, task: Task) -> Side {
 }
 
 /// An existing action as a side of an ordering.
-pub fn side_of(cluster: &Cluster, action: ActionId) -> Side {
+pub(crate) fn side_of(cluster: &Cluster, action: ActionId) -> Side {
     Side {
         resource: cluster.action(action).resource,
         key: cluster.action(action).key.clone(),
@@ -42,7 +42,7 @@ pub fn side_of(cluster: &Cluster, action: ActionId) -> Side {
 }
 
 /// Registers an ordering (05 §11.1), and its mirrors for migration (05 §7.3).
-pub fn create(cluster: &mut Cluster, first: Side, then: Side, flags: OrderFlags) {
+pub(crate) fn create(cluster: &mut Cluster, first: Side, then: Side, flags: OrderFlags) {
     let mirrors = migration_mirrors(cluster, &first, &then);
     store(cluster, first, then, flags);
     for (first, then, flags) in mirrors {
@@ -131,7 +131,12 @@ fn unless_migrating(first_migratable: bool) -> OrderFlags {
 
 /// Links two actions at once (05 §1.3). True if a link was created: not if one of the same kind
 /// exists already.
-pub fn link(cluster: &mut Cluster, first: ActionId, then: ActionId, flags: OrderFlags) -> bool {
+pub(crate) fn link(
+    cluster: &mut Cluster,
+    first: ActionId,
+    then: ActionId,
+    flags: OrderFlags,
+) -> bool {
     if flags.is_none() || first == then {
         return false;
     }

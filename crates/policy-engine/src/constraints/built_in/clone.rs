@@ -1,61 +1,29 @@
 //! Built-in orderings of a clone (scheduler-spec/04 §11).
 
-use super::unpack_resource;
+use super::{GATE, SEQ, SHOW_FIRST, SHOW_THEN, order_all, unpack_resource};
+use crate::model::Task::{Demote, Demoted, Promote, Promoted, Running, Start, Stop, Stopped};
 use crate::model::*;
-use crate::transition::orderings::order;
 
 /// The clone's pseudo-actions around its instances', and instances one after the other if it is
 /// ordered.
 pub(super) fn unpack(cluster: &mut Cluster, clone: ResourceId) {
-    let Some(ordered) = cluster
-        .resource(clone)
-        .clone_data()
-        .map(|data| data.ordered)
-    else {
+    let Some(data) = cluster.resource(clone).clone_data() else {
         return;
     };
+    let ordered = data.ordered;
     let promotable = cluster.resource(clone).promotable;
-    order(
-        cluster,
-        clone,
-        Task::Stopped,
-        clone,
-        Task::Start,
-        OrderFlags::SEQ,
-    );
-    order(
-        cluster,
-        clone,
-        Task::Start,
-        clone,
-        Task::Running,
-        OrderFlags::GATE,
-    );
-    order(
-        cluster,
-        clone,
-        Task::Stop,
-        clone,
-        Task::Stopped,
-        OrderFlags::GATE,
-    );
+    let rows = [
+        (clone, Stopped, clone, Start, SEQ),
+        (clone, Start, clone, Running, GATE),
+        (clone, Stop, clone, Stopped, GATE),
+    ];
+    order_all(cluster, rows);
     if promotable {
-        order(
-            cluster,
-            clone,
-            Task::Demoted,
-            clone,
-            Task::Stop,
-            OrderFlags::SEQ,
-        );
-        order(
-            cluster,
-            clone,
-            Task::Running,
-            clone,
-            Task::Promote,
-            OrderFlags::GATE,
-        );
+        let rows = [
+            (clone, Demoted, clone, Stop, SEQ),
+            (clone, Running, clone, Promote, GATE),
+        ];
+        order_all(cluster, rows);
     }
     if ordered {
         cluster.sort_by_number(clone);
@@ -63,51 +31,19 @@ pub(super) fn unpack(cluster: &mut Cluster, clone: ResourceId) {
     let instances = cluster.resource(clone).children.clone();
     for (index, instance) in instances.iter().copied().enumerate() {
         unpack_resource(cluster, instance);
-        let gated = OrderFlags::GATE | OrderFlags::SHOW_FIRST;
-        order(cluster, clone, Task::Start, instance, Task::Start, gated);
-        order(
-            cluster,
-            instance,
-            Task::Start,
-            clone,
-            Task::Running,
-            OrderFlags::SHOW_THEN,
-        );
-        order(
-            cluster,
-            clone,
-            Task::Stop,
-            instance,
-            Task::Stop,
-            OrderFlags::SHOW_FIRST,
-        );
-        order(
-            cluster,
-            instance,
-            Task::Stop,
-            clone,
-            Task::Stopped,
-            OrderFlags::SHOW_THEN,
-        );
-        if ordered {
-            for later in instances[index + 1..].iter().copied() {
-                order(
-                    cluster,
-                    instance,
-                    Task::Start,
-                    later,
-                    Task::Start,
-                    OrderFlags::SEQ,
-                );
-                order(
-                    cluster,
-                    later,
-                    Task::Stop,
-                    instance,
-                    Task::Stop,
-                    OrderFlags::SEQ,
-                );
-            }
+        let rows = [
+            (clone, Start, instance, Start, GATE | SHOW_FIRST),
+            (instance, Start, clone, Running, SHOW_THEN),
+            (clone, Stop, instance, Stop, SHOW_FIRST),
+            (instance, Stop, clone, Stopped, SHOW_THEN),
+        ];
+        order_all(cluster, rows);
+        for later in instances[index + 1..].iter().filter(|_| ordered).copied() {
+            let rows = [
+                (instance, Start, later, Start, SEQ),
+                (later, Stop, instance, Stop, SEQ),
+            ];
+            order_all(cluster, rows);
         }
     }
     if promotable {
@@ -119,17 +55,16 @@ pub(super) fn unpack(cluster: &mut Cluster, clone: ResourceId) {
 /// Row 11: how starting, stopping, promoting and demoting a collective as a whole follow each
 /// other.
 pub(super) fn promotable_orderings(cluster: &mut Cluster, id: ResourceId) {
-    for (first, then) in [
-        (Task::Stopped, Task::Start),
-        (Task::Stopped, Task::Promote),
-        (Task::Demoted, Task::Stop),
-        (Task::Demoted, Task::Start),
-        (Task::Demoted, Task::Promote),
-        (Task::Running, Task::Promote),
-        (Task::Demote, Task::Demoted),
-    ] {
-        order(cluster, id, first, id, then, OrderFlags::SEQ);
-    }
+    let rows = [
+        (id, Stopped, id, Start, SEQ),
+        (id, Stopped, id, Promote, SEQ),
+        (id, Demoted, id, Stop, SEQ),
+        (id, Demoted, id, Start, SEQ),
+        (id, Demoted, id, Promote, SEQ),
+        (id, Running, id, Promote, SEQ),
+        (id, Demote, id, Demoted, SEQ),
+    ];
+    order_all(cluster, rows);
 }
 
 /// Rows 12–17.
@@ -141,66 +76,23 @@ fn promotable_instances(
 ) {
     let mut previous: Option<ResourceId> = None;
     for instance in instances.iter().copied() {
-        order(
-            cluster,
-            instance,
-            Task::Demote,
-            instance,
-            Task::Promote,
-            OrderFlags::SEQ,
-        );
-        order(
-            cluster,
-            clone,
-            Task::Promote,
-            instance,
-            Task::Promote,
-            OrderFlags::SEQ,
-        );
-        order(
-            cluster,
-            instance,
-            Task::Promote,
-            clone,
-            Task::Promoted,
-            OrderFlags::SEQ,
-        );
         let before = previous.filter(|_| ordered);
+        let rows = [
+            (instance, Demote, instance, Promote, SEQ),
+            (clone, Promote, instance, Promote, SEQ),
+            (instance, Promote, clone, Promoted, SEQ),
+        ];
+        order_all(cluster, rows);
         if let Some(before) = before {
-            order(
-                cluster,
-                before,
-                Task::Promote,
-                instance,
-                Task::Promote,
-                OrderFlags::SEQ,
-            );
+            order_all(cluster, [(before, Promote, instance, Promote, SEQ)]);
         }
-        order(
-            cluster,
-            clone,
-            Task::Demote,
-            instance,
-            Task::Demote,
-            OrderFlags::SHOW_FIRST,
-        );
-        order(
-            cluster,
-            instance,
-            Task::Demote,
-            clone,
-            Task::Demoted,
-            OrderFlags::SHOW_THEN,
-        );
+        let rows = [
+            (clone, Demote, instance, Demote, SHOW_FIRST),
+            (instance, Demote, clone, Demoted, SHOW_THEN),
+        ];
+        order_all(cluster, rows);
         if let Some(before) = before {
-            order(
-                cluster,
-                instance,
-                Task::Demote,
-                before,
-                Task::Demote,
-                OrderFlags::SEQ,
-            );
+            order_all(cluster, [(instance, Demote, before, Demote, SEQ)]);
         }
         previous = Some(instance);
     }

@@ -1,146 +1,118 @@
 //! Built-in orderings of a group (scheduler-spec/05 §11.6 "Group", 03 §8.1).
 
-use super::{colocate, unpack_resource};
+use super::{GATE, PULL, PUSH, SEQ, SHOW_FIRST, SHOW_THEN, colocate, order_all, unpack_resource};
+use crate::model::Task::{Demote, Demoted, Promote, Promoted, Running, Start, Stop, Stopped};
 use crate::model::*;
-use crate::transition::orderings::order;
 
 /// The group's own pseudo-actions around its members', and members one after the other.
-pub(super) fn unpack(cluster: &mut Cluster, group: ResourceId) {
-    let Some(GroupData { ordered, colocated }) = cluster.resource(group).group_data().cloned()
-    else {
+pub(super) fn unpack(cluster: &mut Cluster, id: ResourceId) {
+    let Some(GroupData { ordered, colocated }) = cluster.resource(id).group_data().cloned() else {
         return;
     };
-    let promotable = cluster.resource(cluster.top(group)).promotable;
-    order(
-        cluster,
-        group,
-        Task::Stop,
-        group,
-        Task::Stopped,
-        OrderFlags::GATE,
-    );
-    order(
-        cluster,
-        group,
-        Task::Stopped,
-        group,
-        Task::Start,
-        OrderFlags::SEQ,
-    );
-    order(
-        cluster,
-        group,
-        Task::Start,
-        group,
-        Task::Running,
-        OrderFlags::GATE,
-    );
-
-    let mut previous: Option<ResourceId> = None;
-    let mut last_active: Option<ResourceId> = None;
-    for member in cluster.resource(group).children.clone() {
+    let group = Group {
+        id,
+        ordered,
+        colocated,
+        promotable: cluster.resource(cluster.top(id)).promotable,
+    };
+    let rows = [
+        (id, Stop, id, Stopped, GATE),
+        (id, Stopped, id, Start, SEQ),
+        (id, Start, id, Running, GATE),
+    ];
+    order_all(cluster, rows);
+    let (mut previous, mut last_active) = (None, None);
+    for member in cluster.resource(id).children.clone() {
         unpack_resource(cluster, member);
-        let (mut down, mut post) = (OrderFlags::SHOW_FIRST, OrderFlags::SHOW_THEN);
+        if let Some(previous) = previous.filter(|_| group.colocated) {
+            let critical = cluster.resource(member).critical;
+            let score = Score::INFINITY;
+            colocate(cluster, "#group-members", member, previous, score, critical);
+        }
+        group.around(cluster, member, previous.is_none());
         match previous {
-            None if ordered => {
-                down |= OrderFlags::SEQ;
-                post = OrderFlags::PUSH;
-            }
+            _ if !group.ordered => group.start_directly(cluster, member),
             None => {}
-            Some(previous) if colocated => {
-                let critical = cluster.resource(member).critical;
-                colocate(
-                    cluster,
-                    "#group-members",
-                    member,
-                    previous,
-                    Score::INFINITY,
-                    critical,
-                );
-            }
-            Some(_) => {}
+            Some(previous) => group.in_turn(cluster, previous, member),
         }
-        let up = OrderFlags::GATE | OrderFlags::PUSH | OrderFlags::SHOW_THEN;
-        if promotable {
-            order(cluster, group, Task::Demote, member, Task::Demote, down);
-            order(cluster, member, Task::Demote, group, Task::Demoted, post);
-            order(cluster, member, Task::Promote, group, Task::Promoted, up);
-            order(
-                cluster,
-                group,
-                Task::Promote,
-                member,
-                Task::Promote,
-                OrderFlags::SHOW_FIRST,
-            );
-        }
-        order(cluster, group, Task::Stop, member, Task::Stop, down);
-        order(cluster, member, Task::Stop, group, Task::Stopped, post);
-        order(
-            cluster,
-            group,
-            Task::Start,
-            member,
-            Task::Start,
-            OrderFlags::SHOW_FIRST,
-        );
-        order(cluster, member, Task::Start, group, Task::Running, up);
-
-        let follows = OrderFlags::PUSH | OrderFlags::GATE;
-        let active = |cluster: &Cluster, id: ResourceId| !cluster.resource(id).active_on.is_empty();
-        match previous {
-            _ if !ordered => {
-                let flags = follows | OrderFlags::SHOW_FIRST;
-                order(cluster, group, Task::Start, member, Task::Start, flags);
-                if promotable {
-                    order(cluster, group, Task::Promote, member, Task::Promote, flags);
-                }
-            }
-            None => {}
-            Some(previous) => {
-                order(cluster, previous, Task::Start, member, Task::Start, follows);
-                let restart = OrderFlags::SEQ | OrderFlags::RESTART;
-                order(cluster, member, Task::Stop, previous, Task::Stop, restart);
-                // A member that runs although the one before it does not must stop first.
-                if active(cluster, member) && !active(cluster, previous) {
-                    let flags = OrderFlags::PULL | OrderFlags::GATE;
-                    order(cluster, member, Task::Stop, previous, Task::Start, flags);
-                }
-                if promotable {
-                    order(
-                        cluster,
-                        previous,
-                        Task::Promote,
-                        member,
-                        Task::Promote,
-                        follows,
-                    );
-                    order(
-                        cluster,
-                        member,
-                        Task::Demote,
-                        previous,
-                        Task::Demote,
-                        OrderFlags::SEQ,
-                    );
-                }
-            }
-        }
-        if active(cluster, member) {
-            if let (true, Some(previous), Some(last)) = (ordered, previous, last_active)
-                && !active(cluster, previous)
+        if is_active(cluster, member) {
+            if let (true, Some(previous), Some(last)) = (group.ordered, previous, last_active)
+                && !is_active(cluster, previous)
             {
-                order(
-                    cluster,
-                    member,
-                    Task::Stop,
-                    last,
-                    Task::Stop,
-                    OrderFlags::SEQ,
-                );
+                order_all(cluster, [(member, Stop, last, Stop, SEQ)]);
             }
             last_active = Some(member);
         }
         previous = Some(member);
+    }
+}
+
+fn is_active(cluster: &Cluster, id: ResourceId) -> bool {
+    !cluster.resource(id).active_on.is_empty()
+}
+
+struct Group {
+    id: ResourceId,
+    ordered: bool,
+    colocated: bool,
+    /// It is an instance of a promotable clone.
+    promotable: bool,
+}
+
+impl Group {
+    /// The group's pseudo-actions before and after those of a member.
+    fn around(&self, cluster: &mut Cluster, member: ResourceId, is_first: bool) {
+        let group = self.id;
+        let up = GATE | PUSH | SHOW_THEN;
+        let (down, after) = match is_first && self.ordered {
+            true => (SHOW_FIRST | SEQ, PUSH),
+            false => (SHOW_FIRST, SHOW_THEN),
+        };
+        if self.promotable {
+            let rows = [
+                (group, Demote, member, Demote, down),
+                (member, Demote, group, Demoted, after),
+                (member, Promote, group, Promoted, up),
+                (group, Promote, member, Promote, SHOW_FIRST),
+            ];
+            order_all(cluster, rows);
+        }
+        let rows = [
+            (group, Stop, member, Stop, down),
+            (member, Stop, group, Stopped, after),
+            (group, Start, member, Start, SHOW_FIRST),
+            (member, Start, group, Running, up),
+        ];
+        order_all(cluster, rows);
+    }
+
+    /// A member of a group without order waits for the group alone.
+    fn start_directly(&self, cluster: &mut Cluster, member: ResourceId) {
+        let flags = PUSH | GATE | SHOW_FIRST;
+        order_all(cluster, [(self.id, Start, member, Start, flags)]);
+        if self.promotable {
+            order_all(cluster, [(self.id, Promote, member, Promote, flags)]);
+        }
+    }
+
+    /// A member after the one before it.
+    fn in_turn(&self, cluster: &mut Cluster, previous: ResourceId, member: ResourceId) {
+        let restart = SEQ | OrderFlags::RESTART;
+        let rows = [
+            (previous, Start, member, Start, PUSH | GATE),
+            (member, Stop, previous, Stop, restart),
+        ];
+        order_all(cluster, rows);
+        // a member that runs although the one before it does not must stop first
+        if is_active(cluster, member) && !is_active(cluster, previous) {
+            order_all(cluster, [(member, Stop, previous, Start, PULL | GATE)]);
+        }
+        if self.promotable {
+            let rows = [
+                (previous, Promote, member, Promote, PUSH | GATE),
+                (member, Demote, previous, Demote, SEQ),
+            ];
+            order_all(cluster, rows);
+        }
     }
 }

@@ -8,10 +8,23 @@ mod primitive;
 
 use super::colocation;
 use crate::model::*;
+use crate::transition::orderings::order;
+
+/// A row of the tables: what happens first (a task of a resource), what then, how they influence
+/// each other.
+type Row = (ResourceId, Task, ResourceId, Task, OrderFlags);
+
+// short names for the tables
+const SEQ: OrderFlags = OrderFlags::SEQ;
+const GATE: OrderFlags = OrderFlags::GATE;
+const PUSH: OrderFlags = OrderFlags::PUSH;
+const PULL: OrderFlags = OrderFlags::PULL;
+const SHOW_FIRST: OrderFlags = OrderFlags::SHOW_FIRST;
+const SHOW_THEN: OrderFlags = OrderFlags::SHOW_THEN;
 
 /// P5: for each top-level resource in list order. No colocation follows but those that depend on
 /// where resources are.
-pub fn unpack(cluster: &mut Cluster) {
+pub(crate) fn unpack(cluster: &mut Cluster) {
     for top in cluster.top_level.clone() {
         unpack_resource(cluster, top);
     }
@@ -24,6 +37,13 @@ fn unpack_resource(cluster: &mut Cluster, id: ResourceId) {
         Variant::Group(_) => group::unpack(cluster, id),
         Variant::Clone(_) => clone::unpack(cluster, id),
         Variant::Bundle(_) => bundle::unpack(cluster, id),
+    }
+}
+
+/// Registers the orderings of a table, in its order.
+fn order_all<const ROWS: usize>(cluster: &mut Cluster, rows: [Row; ROWS]) {
+    for (first, task, then, then_task, flags) in rows {
+        order(cluster, first, task, then, then_task, flags);
     }
 }
 

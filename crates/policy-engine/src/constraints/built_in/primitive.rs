@@ -1,8 +1,9 @@
 //! Built-in orderings of a primitive (scheduler-spec/05 §11.6, 03 §8.2).
 
-use super::colocate;
+use super::{GATE, PULL, PUSH, SEQ, colocate, order_all};
+use crate::model::Task::{Demote, LrmDelete, MigrateTo, Monitor, Promote, Start, Stop};
 use crate::model::*;
-use crate::transition::orderings::{self, order, side, side_of};
+use crate::transition::orderings::{self, side, side_of};
 use crate::transition::{actions, fencing};
 
 /// Nothing at all for an unmanaged primitive.
@@ -11,30 +12,19 @@ pub(super) fn unpack(cluster: &mut Cluster, id: ResourceId) {
     if !resource.managed {
         return;
     }
-    let restart = OrderFlags::SEQ | OrderFlags::PUSH | OrderFlags::RESTART;
+    let restart = SEQ | PUSH | OrderFlags::RESTART;
     let promotable =
         cluster.resource(cluster.top(id)).promotable || resource.role > Role::Unpromoted;
-    order(cluster, id, Task::Stop, id, Task::Start, restart);
+    order_all(cluster, [(id, Stop, id, Start, restart)]);
     if promotable {
-        order(
-            cluster,
-            id,
-            Task::Demote,
-            id,
-            Task::Stop,
-            OrderFlags::PULL_PROMOTED,
-        );
-        order(
-            cluster,
-            id,
-            Task::Start,
-            id,
-            Task::Promote,
-            OrderFlags::GATE,
-        );
+        let rows = [
+            (id, Demote, id, Stop, OrderFlags::PULL_PROMOTED),
+            (id, Start, id, Promote, GATE),
+        ];
+        order_all(cluster, rows);
     }
     let cancels = OrderFlags::SAME_NODE | OrderFlags::CANCELS;
-    order(cluster, id, Task::LrmDelete, id, Task::Monitor, cancels);
+    order_all(cluster, [(id, LrmDelete, id, Monitor, cancels)]);
 
     let resource = cluster.resource(id);
     let (is_device, is_connection) = (resource.fence_device, resource.remote_connection);
@@ -70,16 +60,11 @@ fn unfencing(cluster: &mut Cluster, id: ResourceId) {
         let unfence = fencing::action(cluster, node, Some("on"), true, None, false);
         let (before, after) = (side_of(cluster, unfence), side_of(cluster, unfence));
         let same_node = OrderFlags::SAME_NODE;
-        orderings::create(
-            cluster,
-            side(id, Task::Stop),
-            before,
-            OrderFlags::SEQ | same_node,
-        );
+        orderings::create(cluster, side(id, Stop), before, SEQ | same_node);
         orderings::create(
             cluster,
             after,
-            side(id, Task::Start),
+            side(id, Start),
             OrderFlags::PUSH_LOCAL | same_node,
         );
     }
@@ -90,11 +75,11 @@ fn utilization(cluster: &mut Cluster, id: ResourceId) {
     for node in cluster.resource(id).active_on.clone() {
         let load = load_stopped(cluster, node);
         let load = side_of(cluster, load);
-        orderings::create(cluster, side(id, Task::Stop), load, OrderFlags::LOAD);
+        orderings::create(cluster, side(id, Stop), load, OrderFlags::LOAD);
     }
     for node in allowed_nodes(cluster, id) {
         let load = load_stopped(cluster, node);
-        for task in [Task::Start, Task::MigrateTo] {
+        for task in [Start, MigrateTo] {
             let load = side_of(cluster, load);
             orderings::create(cluster, load, side(id, task), OrderFlags::LOAD);
         }
@@ -122,14 +107,7 @@ fn with_launcher(cluster: &mut Cluster, id: ResourceId, launcher: ResourceId) {
         if !nesting {
             ban_from_remote_nodes(cluster, launcher);
         }
-        order(
-            cluster,
-            launcher,
-            Task::Monitor,
-            id,
-            Task::Stop,
-            OrderFlags::SEQ,
-        );
+        order_all(cluster, [(launcher, Monitor, id, Stop, SEQ)]);
     } else if let Some(guest) = launched_connection(cluster, launcher) {
         let node = cluster.resource(guest).remote_node;
         for (n, entry) in cluster.resource_mut(id).allowed.iter_mut() {
@@ -139,35 +117,18 @@ fn with_launcher(cluster: &mut Cluster, id: ResourceId, launcher: ResourceId) {
         }
         return;
     }
-    order(
-        cluster,
-        launcher,
-        Task::Start,
-        id,
-        Task::Start,
-        OrderFlags::PUSH | OrderFlags::GATE,
-    );
-    order(
-        cluster,
-        id,
-        Task::Stop,
-        launcher,
-        Task::Stop,
-        OrderFlags::PULL,
-    );
+    let rows = [
+        (launcher, Start, id, Start, PUSH | GATE),
+        (id, Stop, launcher, Stop, PULL),
+    ];
+    order_all(cluster, rows);
     let score = if nesting {
         Score(10_000)
     } else {
         Score::INFINITY
     };
-    colocate(
-        cluster,
-        "#resource-with-container",
-        id,
-        launcher,
-        score,
-        true,
-    );
+    let name = "#resource-with-container";
+    colocate(cluster, name, id, launcher, score, true);
 }
 
 /// The connection that a launcher is, or launches.
