@@ -1,6 +1,6 @@
 //! What simulated agents do when a message or a timer comes.
 
-use controller::{Hello, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR};
+use controller::{Hello, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, Task};
 
 use crate::guest::{Busy, Lease, key};
 use crate::network::{ToAgent, ToDpe};
@@ -295,7 +295,7 @@ impl World {
             .cloned();
         if let Some(mut record) = template {
             record.operation.id = format!("lease-expiry/{}", own.agent.last_call);
-            record.operation.action = "stop".into();
+            record.operation.action = Task::Stop;
             record.operation.interval_ms = 0;
             record.state = RecordState::Complete;
             (record.call_id, record.status, record.rc) = (own.agent.last_call, STATUS_DONE, 0);

@@ -36,6 +36,14 @@ impl Digest {
         let _ = writeln!(self, "{text}");
     }
 
+    /// Adds a document, however its elements are laid out on lines.
+    fn xml(&mut self, text: &str) {
+        for line in text.lines() {
+            let _ = self.write_str(line.trim());
+        }
+        self.line("");
+    }
+
     /// Adds a value in its form on the bus or on disk.
     fn json<T: Serialize>(&mut self, name: &str, value: &T) {
         let text = serde_json::to_string(value).expect("what crosses the bus is a tree");
@@ -86,10 +94,14 @@ impl Digest {
             }
             Effect::Decide(_) => {
                 self.line("decide");
-                self.line(&controller.input(now));
+                self.xml(&controller.input(now));
                 Ok(())
             }
-            Effect::KeepInput { number, cib, graph } => writeln!(self, "{number} {cib} {graph}"),
+            Effect::KeepInput { number, cib, graph } => {
+                self.xml(cib);
+                self.xml(graph);
+                writeln!(self, "{number}")
+            }
             Effect::StatusChanged { state, summary } => {
                 let _ = writeln!(self, "status {state} {summary}");
                 self.status(controller, now);

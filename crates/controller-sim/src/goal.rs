@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use controller::{Controller, Event, Kind, Request};
+use controller::{Event, Kind, Request};
 use cpe_status::DpeState;
 
 use crate::guest::{Guest, Mode};
@@ -223,7 +223,7 @@ impl World {
             .shell
             .controller
             .as_ref()
-            .map_or(0, Controller::waiting_events);
+            .map_or(0, |controller| controller.waiting_events());
         if waiting > 0 {
             self.violated(format!("{waiting} events still wait for the log"));
         }

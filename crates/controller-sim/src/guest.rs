@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use controller::{Attributes, Operation, Record, RecordState, STATUS_DONE};
+use controller::{Attributes, Operation, Record, RecordState, STATUS_DONE, Task};
 
 /// How a guest is made safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub struct Agent {
     /// Highest epoch seen. Under /run.
     pub epoch: u64,
     /// Under /run.
-    pub records: BTreeMap<(String, String, u32), Record>,
+    pub records: BTreeMap<(String, Task, u32), Record>,
     /// Under /run.
     pub last_call: u32,
     /// Node attributes. Under /run.
@@ -209,7 +209,7 @@ impl Guest {
 }
 
 /// Key of a record in the history.
-pub fn key(operation: &Operation) -> (String, String, u32) {
+pub fn key(operation: &Operation) -> (String, Task, u32) {
     (
         operation.resource.clone(),
         operation.action.clone(),
@@ -276,8 +276,8 @@ impl Agent {
     /// Takes an operation in: pending. Gives the records of recurring operations that end by that.
     pub fn accept(&mut self, operation: Operation) -> Vec<Record> {
         let ends_monitors = matches!(
-            operation.action.as_str(),
-            "stop" | "promote" | "demote" | "migrate_to" | "migrate_from"
+            operation.action,
+            Task::Stop | Task::Promote | Task::Demote | Task::MigrateTo | Task::MigrateFrom
         );
         let cancelled = if ends_monitors {
             self.cancel_recurring(&operation.resource)
@@ -321,11 +321,13 @@ impl Agent {
 /// What a record says about its service: runs (or may run), does not run, or nothing.
 fn evidence(record: &Record) -> Option<bool> {
     let pending = record.state == RecordState::Pending;
-    match record.operation.action.as_str() {
-        "stop" => Some(pending || (record.status, record.rc) != (STATUS_DONE, 0)),
-        "monitor" if record.operation.interval_ms > 0 || pending => None,
-        "monitor" => Some((record.status, record.rc) != (STATUS_DONE, 7)),
-        "start" | "promote" | "demote" | "migrate_to" | "migrate_from" => Some(true),
+    match record.operation.action {
+        Task::Stop => Some(pending || (record.status, record.rc) != (STATUS_DONE, 0)),
+        Task::Monitor if record.operation.interval_ms > 0 || pending => None,
+        Task::Monitor => Some((record.status, record.rc) != (STATUS_DONE, 7)),
+        Task::Start | Task::Promote | Task::Demote | Task::MigrateTo | Task::MigrateFrom => {
+            Some(true)
+        }
         _ => None,
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use controller::{Change, Event, Kind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, TransitionKey};
+use controller::{
+    Change, Event, Kind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, Task, TransitionKey,
+};
 
 use crate::guest::{Guest, Mode};
 use crate::scenario::Service;
@@ -17,7 +19,7 @@ pub(crate) struct Watch {
     /// Ids of events that were given to the shell.
     emitted: BTreeSet<String>,
     /// Operations that were sent: assembly, action, resource.
-    pub executed: Vec<(String, String, String)>,
+    pub executed: Vec<(String, Task, String)>,
     /// Guests and services whose processes there ended otherwise than by an operation: the
     /// controller may not know yet.
     vanished: BTreeSet<(usize, String)>,
@@ -136,20 +138,20 @@ impl World {
 
     /// The controller asks for an operation: what it relies on must be so.
     pub(crate) fn check_execute(&mut self, assembly: &str, operation: &Operation) {
-        let (action, resource) = (operation.action.as_str(), operation.resource.as_str());
+        let (action, resource) = (&operation.action, operation.resource.as_str());
         self.watch
             .executed
-            .push((assembly.to_owned(), action.to_owned(), resource.to_owned()));
+            .push((assembly.to_owned(), action.clone(), resource.to_owned()));
         let guest = self.guest(assembly);
         match action {
-            "start" | "migrate_from" => {
+            Task::Start | Task::MigrateFrom => {
                 self.check_single(guest, operation);
                 self.check_order(guest, resource);
             }
-            "promote" => self.check_promote(guest, resource),
+            Task::Promote => self.check_promote(guest, resource),
             _ => {}
         }
-        if action == "migrate_to" || action == "migrate_from" {
+        if matches!(action, Task::MigrateTo | Task::MigrateFrom) {
             self.check_migrations(operation);
         }
     }

@@ -29,6 +29,7 @@ pub mod faults;
 mod goal;
 pub mod guest;
 mod invariants;
+mod mutants;
 mod network;
 mod operations;
 mod random;
@@ -36,9 +37,9 @@ pub mod scenario;
 mod shell;
 pub mod world;
 
+pub use mutants::Mutant;
 pub use random::Random;
 
-use controller::Sabotage;
 use scenario::Scenario;
 use world::World;
 
@@ -51,8 +52,8 @@ pub struct Options {
     pub shadow: bool,
     /// Make a digest of everything that the controller does.
     pub digest: bool,
-    /// A deliberate mistake of the controller.
-    pub sabotage: Option<Sabotage>,
+    /// Have the controller make this mistake.
+    pub mutant: Option<Mutant>,
 }
 
 /// What a run found.

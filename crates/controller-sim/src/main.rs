@@ -6,8 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Parser;
-use controller::Sabotage;
-use controller_sim::{Options, Outcome, run};
+use controller_sim::{Mutant, Options, Outcome, run};
 
 /// So much of a violation is printed, in characters.
 const MESSAGE_CHARS: usize = 300;
@@ -36,18 +35,18 @@ struct Arguments {
     #[arg(long)]
     digest: bool,
     /// Have the controller make this mistake, to see that it is found.
-    #[arg(long, value_parser = Sabotage::ALL.map(Sabotage::name))]
-    sabotage: Option<String>,
+    #[arg(long, value_parser = Mutant::ALL.map(Mutant::name))]
+    mutant: Option<String>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let named = |name: &String| {
-        Sabotage::ALL
+        Mutant::ALL
             .into_iter()
             .find(|mistake| mistake.name() == name)
     };
-    let sabotage = arguments.sabotage.as_ref().and_then(named);
+    let mutant = arguments.mutant.as_ref().and_then(named);
     if let Some(seed) = arguments.replay {
         let outcome = run(
             seed,
@@ -55,7 +54,7 @@ fn main() -> ExitCode {
                 trace: true,
                 shadow: true,
                 digest: arguments.digest,
-                sabotage,
+                mutant,
             },
         );
         for line in &outcome.trace {
@@ -84,7 +83,7 @@ fn main() -> ExitCode {
                             trace: false,
                             shadow: arguments.shadow || seed.is_multiple_of(4),
                             digest: arguments.digest,
-                            sabotage,
+                            mutant,
                         },
                     );
                     if let Ok(mut outcomes) = outcomes.lock() {

@@ -2,7 +2,7 @@
 //! was sent arrives later), or be cut (the streams over it end, and what is on the way to the agent
 //! may still arrive).
 
-use controller::{Attributes, Hello, Operation, Record};
+use controller::{Attributes, Hello, Operation, Record, Task};
 
 /// To an agent.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub enum ToAgent {
         /// Which.
         resource: String,
         /// Which.
-        action: String,
+        action: Task,
         /// Which.
         interval_ms: u32,
     },
@@ -78,7 +78,7 @@ pub enum ToDpe {
     /// Execute failed.
     ExecuteRefused(String, String),
     /// Reply of Cancel.
-    Cancelled(String, String, u32),
+    Cancelled(String, Task, u32),
 }
 
 /// A stream.

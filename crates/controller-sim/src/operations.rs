@@ -3,6 +3,7 @@
 
 use controller::{
     Attribute, FORCE_RESTART, MIGRATE_TARGET, Operation, RecordState, STATUS_DONE, STATUS_TIMEOUT,
+    Task,
 };
 
 use crate::guest::{Busy, key};
@@ -28,12 +29,12 @@ impl World {
         let operation = record.operation.clone();
         let (outcome, duration_us) = self.fate(guest, &operation);
         // These may have an effect from their first instant on, whatever becomes of them.
-        match operation.action.as_str() {
-            "start" => self.process_started(guest, resource),
-            "migrate_from" if !self.moves_processes(resource) => {
+        match operation.action {
+            Task::Start => self.process_started(guest, resource),
+            Task::MigrateFrom if !self.moves_processes(resource) => {
                 self.process_started(guest, resource)
             }
-            "promote" => self.process_promoted(guest, resource),
+            Task::Promote => self.process_promoted(guest, resource),
             _ => {}
         }
         self.guests[guest].agent.busy.insert(
@@ -65,8 +66,8 @@ impl World {
         if bad && self.random.percent(20) {
             duration_us = self.random.between(SECOND, timeout_us.max(SECOND));
         }
-        let refuses =
-            operation.action == "stop" && self.guests[guest].refuses_stop_until_us > self.now_us;
+        let refuses = operation.action == Task::Stop
+            && self.guests[guest].refuses_stop_until_us > self.now_us;
         let hangs = hangs || (refuses && self.random.percent(30));
         if hangs || duration_us >= timeout_us {
             ((STATUS_TIMEOUT, 1), timeout_us)
@@ -102,10 +103,10 @@ impl World {
             self.cut_short(guest, &operation);
         }
         let own = &mut self.guests[guest];
-        if operation.action == "stop" && record.rc == 0 {
+        if operation.action == Task::Stop && record.rc == 0 {
             own.agent.cancel_recurring(resource);
         }
-        if operation.interval_ms == 0 && operation.action != "stop" {
+        if operation.interval_ms == 0 && operation.action != Task::Stop {
             // As an agent does whose metadata calls one parameter reloadable.
             record
                 .operation
@@ -168,23 +169,23 @@ impl World {
         let own = &mut self.guests[guest];
         let running = own.running.contains(resource);
         let or_not_running = |rc: i32| if running { rc } else { 7 };
-        match operation.action.as_str() {
-            "monitor" => or_not_running(if own.promoted.contains(resource) {
+        match operation.action {
+            Task::Monitor => or_not_running(if own.promoted.contains(resource) {
                 8
             } else {
                 0
             }),
-            "stop" => {
+            Task::Stop => {
                 own.process_ends(resource);
                 0
             }
-            "demote" => {
+            Task::Demote => {
                 own.promoted.remove(resource);
                 or_not_running(0)
             }
-            "migrate_to" if running => i32::from(!self.process_leaves(guest, operation)),
-            "notify" => 0,
-            "start" | "migrate_from" => i32::from(!running),
+            Task::MigrateTo if running => i32::from(!self.process_leaves(guest, operation)),
+            Task::Notify => 0,
+            Task::Start | Task::MigrateFrom => i32::from(!running),
             _ => or_not_running(0),
         }
     }
@@ -192,8 +193,8 @@ impl World {
     /// What a resource agent of a promotable service does: how well its instance is suited for
     /// promotion.
     fn says_its_score(&mut self, guest: usize, operation: &Operation) {
-        let action = operation.action.as_str();
-        if !operation.meta.contains_key("CRM_meta_promoted_max") || action == "notify" {
+        let action = &operation.action;
+        if !operation.meta.contains_key("CRM_meta_promoted_max") || *action == Task::Notify {
             return;
         }
         let own = &self.guests[guest];
@@ -242,10 +243,10 @@ impl World {
         }
         let resource = operation.resource.as_str();
         let own = &mut self.guests[guest];
-        match operation.action.as_str() {
-            "start" | "stop" | "migrate_from" => drop(own.process_ends(resource)),
-            "promote" | "demote" => drop(own.promoted.remove(resource)),
-            "migrate_to" if own.running.contains(resource) => {
+        match operation.action {
+            Task::Start | Task::Stop | Task::MigrateFrom => drop(own.process_ends(resource)),
+            Task::Promote | Task::Demote => drop(own.promoted.remove(resource)),
+            Task::MigrateTo if own.running.contains(resource) => {
                 self.process_leaves(guest, operation);
             }
             _ => {}
@@ -280,7 +281,7 @@ impl World {
         &mut self,
         guest: usize,
         resource: String,
-        action: String,
+        action: Task,
         interval_ms: u32,
         call_id: u32,
     ) {

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use controller::{Connect, Controller, Durable, Effect, Event, Input, Question, Request};
+use controller::{Connect, Durable, Effect, Event, Input, Question, Request};
 
+use crate::mutants::Subject;
 use crate::network::{Stream, ToAgent, ToDpe};
 use crate::world::{Happening, MS, SECOND, World};
 
@@ -13,9 +14,9 @@ use crate::world::{Happening, MS, SECOND, World};
 pub(crate) struct Shell {
     /// Counts starts.
     pub start: u64,
-    pub controller: Option<Controller>,
+    pub controller: Option<Subject>,
     /// Is given the same inputs at the same times, and must want the same.
-    shadow: Option<Controller>,
+    shadow: Option<Subject>,
     /// Effects that the shadow gave and that were not compared yet.
     shadow_effects: VecDeque<Effect>,
     /// On disk.
@@ -47,15 +48,14 @@ impl World {
         let start = self.shell.start;
         self.say(|| format!("DPE starts ({start})"));
         let now = self.time();
-        let durable = |table: &BTreeMap<String, String>| {
-            Durable::from_rows(table.iter()).expect("the table holds what was written")
+        let subject = |shell: &Shell, mutant| {
+            let durable = Durable::from_rows(shell.table.iter());
+            let durable = durable.expect("the table holds what was written");
+            Subject::new(durable, now, mutant)
         };
-        let mut controller = Controller::new("sim", durable(&self.shell.table), now);
-        controller.sabotage(self.options.sabotage);
+        let controller = subject(&self.shell, self.options.mutant);
         if self.options.shadow {
-            let mut shadow = Controller::new("sim", durable(&self.shell.table), now);
-            shadow.sabotage(self.options.sabotage);
-            self.shell.shadow = Some(shadow);
+            self.shell.shadow = Some(subject(&self.shell, self.options.mutant));
         }
         self.shell.controller = Some(controller);
         self.after(SECOND, Happening::RetryEvents(start));
@@ -123,7 +123,7 @@ impl World {
             return;
         }
         // Nobody sends a document to a deployment that they have ended.
-        let ended = |controller: &Controller| controller.document().is_none();
+        let ended = |controller: &Subject| controller.document().is_none();
         if matches!(request, Request::Load { .. })
             && self.scenario.ending.is_some()
             && self.shell.controller.as_ref().is_some_and(ended)
@@ -229,12 +229,7 @@ impl World {
     }
 
     fn plan_tick(&mut self) {
-        let Some(deadline) = self
-            .shell
-            .controller
-            .as_ref()
-            .and_then(Controller::deadline)
-        else {
+        let Some(deadline) = self.shell.controller.as_ref().and_then(Subject::deadline) else {
             return;
         };
         let at_us = World::virtual_us(deadline).max(self.now_us);
@@ -255,11 +250,7 @@ impl World {
             return;
         }
         self.shell.planned_tick_us = None;
-        let due = self
-            .shell
-            .controller
-            .as_ref()
-            .and_then(Controller::deadline);
+        let due = self.shell.controller.as_ref().and_then(Subject::deadline);
         if due.is_some_and(|deadline| World::virtual_us(deadline) <= self.now_us) {
             self.shell.ticks += 1;
             self.input(Input::Tick);

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use controller::{Event, Question, Request, Time};
+use controller::{Event, Question, Request, Task, Time};
 use cpe_status::AssemblyState;
 
 use crate::digest::Digest;
@@ -101,7 +101,7 @@ pub enum Timer {
     /// An operation ends.
     OperationEnds(String, u64),
     /// A recurring operation is due.
-    Monitor(String, String, u32, u32),
+    Monitor(String, Task, u32, u32),
     /// The lease may be over.
     LeaseCheck,
     /// A service that is stopped because the lease is over has stopped.
@@ -347,7 +347,7 @@ impl World {
 
     /// The controller, while the DPE lives.
     pub fn controller(&self) -> Option<&controller::Controller> {
-        self.shell.controller.as_ref()
+        self.shell.controller.as_deref()
     }
 
     /// Operations that were sent so far, as `ACTION SERVICE ASSEMBLY`, monitors left out.
@@ -356,7 +356,7 @@ impl World {
             .watch
             .executed
             .iter()
-            .filter(|(_, action, _)| action != "monitor");
+            .filter(|(_, action, _)| *action != Task::Monitor);
         operations
             .map(|(assembly, action, resource)| format!("{action} {resource} {assembly}"))
             .collect()

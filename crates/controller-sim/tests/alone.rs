@@ -8,7 +8,7 @@
 
 use controller::{
     Attributes, Controller, Durable, Effect, Hello, Input, Operation, Question, Record,
-    RecordState, Request, Time, TransitionKey,
+    RecordState, Request, Task, Time, TransitionKey,
 };
 use controller_sim::guest::Mode;
 use controller_sim::scenario::Scenario;
@@ -40,7 +40,7 @@ fn alone(scenario: &Scenario, histories: [Vec<Record>; 2]) -> Controller {
 }
 
 /// Questions to the policy engine, and which actions were sent where, since the last call.
-fn asked_and_sent(controller: &mut Controller) -> (Vec<Question>, Vec<(String, String)>) {
+fn asked_and_sent(controller: &mut Controller) -> (Vec<Question>, Vec<(Task, String)>) {
     let (mut asked, mut sent) = (Vec::new(), Vec::new());
     while let Some(effect) = controller.poll_effect() {
         match effect {
@@ -56,7 +56,7 @@ fn asked_and_sent(controller: &mut Controller) -> (Vec<Question>, Vec<(String, S
 }
 
 /// What an agent tells about an operation of the only service.
-fn record(action: &str, state: RecordState, call_id: u32, rc: i32) -> Record {
+fn record(action: Task, state: RecordState, call_id: u32, rc: i32) -> Record {
     Record {
         operation: Operation {
             id: format!("{call_id}:1:{rc}:00006afd-86c0-8000-8000-000000000000"),
@@ -64,7 +64,7 @@ fn record(action: &str, state: RecordState, call_id: u32, rc: i32) -> Record {
             class: "ocf".into(),
             provider: "sim".into(),
             kind: "Simulated".into(),
-            action: action.into(),
+            action,
             ..Operation::default()
         },
         state,
@@ -88,7 +88,12 @@ fn carry_out(controller: &mut Controller) {
                 let expected = TransitionKey::parse(&operation.id).map(|key| key.expected_rc);
                 let record = Record {
                     operation: *operation,
-                    ..record("", RecordState::Complete, call_id, expected.unwrap_or(0))
+                    ..record(
+                        Task::default(),
+                        RecordState::Complete,
+                        call_id,
+                        expected.unwrap_or(0),
+                    )
                 };
                 let record = Box::new(record);
                 Input::OperationCompleted { assembly, record }
@@ -147,9 +152,9 @@ fn what_was_decided_about_a_world_that_has_changed_since_is_not_done() {
 fn a_start_under_way_counts_whatever_its_agent_says_about_its_time() {
     let mut scenario = Scenario::plain(2, 1, Mode::Lease);
     scenario.services[0].prefers = Some(1);
-    let probed = |call_id| record("monitor", RecordState::Complete, call_id, 7);
+    let probed = |call_id| record(Task::Monitor, RecordState::Complete, call_id, 7);
     // accepted, and not begun: it has no time yet
-    let start = record("start", RecordState::Pending, 2, 0);
+    let start = record(Task::Start, RecordState::Pending, 2, 0);
 
     let mut controller = alone(&scenario, [vec![probed(1), start], vec![probed(1)]]);
     let (mut asked, _) = asked_and_sent(&mut controller);
@@ -157,7 +162,7 @@ fn a_start_under_way_counts_whatever_its_agent_says_about_its_time() {
     assert_eq!(controller.handle(NOW, decided), Ok(()));
     let (_, sent) = asked_and_sent(&mut controller);
     assert!(
-        !sent.contains(&("start".into(), "node2".into())),
+        !sent.contains(&(Task::Start, "node2".into())),
         "it may run in node1 already: {sent:?}"
     );
 }
@@ -166,7 +171,10 @@ fn a_start_under_way_counts_whatever_its_agent_says_about_its_time() {
 fn a_service_that_runs_elsewhere_does_not_stay_failed() {
     let done = |action, call_id, rc| record(action, RecordState::Complete, call_id, rc);
     let scenario = Scenario::plain(2, 1, Mode::Lease);
-    let histories = [vec![done("monitor", 1, 7)], vec![done("start", 1, 0)]];
+    let histories = [
+        vec![done(Task::Monitor, 1, 7)],
+        vec![done(Task::Start, 1, 0)],
+    ];
     let mut controller = alone(&scenario, histories);
     carry_out(&mut controller);
     expect_active(&controller);
@@ -174,7 +182,7 @@ fn a_service_that_runs_elsewhere_does_not_stay_failed() {
     // A stop that was left from before fails, and another one, sent behind it, does not.
     for (call_id, rc) in [(21, 1), (22, 0)] {
         let assembly = "node1".into();
-        let mut record = Box::new(done("stop", call_id, 0));
+        let mut record = Box::new(done(Task::Stop, call_id, 0));
         record.rc = rc;
         let completed = Input::OperationCompleted { assembly, record };
         assert_eq!(controller.handle(NOW, completed), Ok(()));

@@ -6,15 +6,15 @@
     reason = "a test fails by panicking"
 )]
 
-use controller::{Request, Sabotage};
+use controller::Request;
 use controller_sim::faults::Fault;
 use controller_sim::guest::Mode;
 use controller_sim::scenario::{Form, Scenario};
 use controller_sim::world::{SECOND, World};
-use controller_sim::{Options, Random, run};
+use controller_sim::{Mutant, Options, Random, run};
 
 /// Runs seeds on two threads; gives their violations.
-fn violations(from: u64, count: u64, sabotage: Option<Sabotage>) -> Vec<(u64, String)> {
+fn violations(from: u64, count: u64, mutant: Option<Mutant>) -> Vec<(u64, String)> {
     let part = |offset: u64| {
         let mut bad = Vec::new();
         for seed in (from + offset..from + count).step_by(2) {
@@ -22,7 +22,7 @@ fn violations(from: u64, count: u64, sabotage: Option<Sabotage>) -> Vec<(u64, St
                 seed,
                 Options {
                     shadow: seed % 8 < 2,
-                    sabotage,
+                    mutant,
                     ..Options::default()
                 },
             );
@@ -44,7 +44,7 @@ fn violations(from: u64, count: u64, sabotage: Option<Sabotage>) -> Vec<(u64, St
 }
 
 /// What seeds find about a controller that makes a mistake.
-fn found(from: u64, count: u64, mistake: Sabotage) -> String {
+fn found(from: u64, count: u64, mistake: Mutant) -> String {
     let texts: Vec<String> = violations(from, count, Some(mistake))
         .into_iter()
         .map(|(_, text)| text)
@@ -86,30 +86,27 @@ fn seeds_that_found_mistakes_hold() {
 
 #[test]
 fn a_controller_that_does_not_wait_for_leases_is_found_out() {
-    expect(&found(1, 12, Sabotage::SkipLeaseWait), "while it runs in");
+    expect(&found(1, 12, Mutant::SkipLeaseWait), "while it runs in");
 }
 
 #[test]
 fn a_controller_that_reckons_without_stops_and_drift_is_found_out() {
-    expect(&found(1, 30, Sabotage::NoMargins), "while it runs in");
+    expect(&found(1, 30, Mutant::NoMargins), "while it runs in");
 }
 
 #[test]
 fn a_controller_that_does_not_keep_events_is_found_out() {
-    expect(
-        &found(1, 2, Sabotage::ForgetEvents),
-        "before it was durable",
-    );
+    expect(&found(1, 2, Mutant::ForgetEvents), "before it was durable");
 }
 
 #[test]
 fn a_controller_that_saves_facts_too_late_is_found_out() {
-    expect(&found(1, 2, Sabotage::PersistLast), "before it was durable");
+    expect(&found(1, 2, Mutant::PersistLast), "before it was durable");
 }
 
 #[test]
 fn a_controller_that_does_not_wait_for_inputs_is_found_out() {
-    let found = found(1, 60, Sabotage::IgnoreOrder);
+    let found = found(1, 60, Mutant::IgnoreOrder);
     expect(&found, "where it does not run");
     expect(&found, "which it follows in its group");
     expect(&found, "which it depends on");
@@ -119,13 +116,13 @@ fn a_controller_that_does_not_wait_for_inputs_is_found_out() {
 
 #[test]
 fn a_controller_that_exceeds_limits_is_found_out() {
-    let violations = |sabotage| {
+    let violations = |mutant| {
         let mut scenario = Scenario::plain(2, 6, Mode::Unit);
         scenario.migration_limit = 2;
         for service in &mut scenario.services {
             (service.form, service.prefers) = (Form::Migrates, Some(0));
         }
-        let mut world = made(scenario, sabotage);
+        let mut world = made(scenario, mutant);
         world.ask(Request::Standby {
             assembly: "node1".into(),
             on: true,
@@ -136,18 +133,18 @@ fn a_controller_that_exceeds_limits_is_found_out() {
     };
     assert_eq!(violations(None), "");
     expect(
-        &violations(Some(Sabotage::IgnoreLimits)),
+        &violations(Some(Mutant::IgnoreLimits)),
         "migrations from or to",
     );
 }
 
 #[test]
 fn a_controller_that_leaves_services_behind_is_found_out() {
-    let left_in_node2 = |sabotage| {
+    let left_in_node2 = |mutant| {
         let mut scenario = Scenario::plain(2, 2, Mode::None);
         (scenario.services[0].pinned, scenario.services[1].pinned) = (Some(1), Some(0));
         scenario.order = vec![(0, 1)];
-        let mut world = made(scenario, sabotage);
+        let mut world = made(scenario, mutant);
         // service1 waits for service2, which does not stop and cannot be fenced
         world.goes_wrong(Fault::RefuseStop(0, 120 * SECOND));
         world.ask(Request::Unload {
@@ -158,21 +155,35 @@ fn a_controller_that_leaves_services_behind_is_found_out() {
         world.guests[1].running.len()
     };
     assert_eq!(left_in_node2(None), 0);
-    assert_eq!(left_in_node2(Some(Sabotage::LeaveServices)), 1);
+    assert_eq!(left_in_node2(Some(Mutant::LeaveServices)), 1);
 }
 
 #[test]
 fn a_controller_that_has_agents_forget_what_may_run_is_found_out() {
-    expect(
-        &found(12_252, 1, Sabotage::ForgetFailed),
-        "runs and should not",
-    );
+    let left = |mutant| {
+        let mut world = made(Scenario::plain(1, 2, Mode::None), mutant);
+        // service2 leaves the document, and its stop fails
+        world.goes_wrong(Fault::RefuseStop(0, 30 * SECOND));
+        world.scenario.services[1].present = false;
+        world.scenario.generation += 1;
+        world.ask(world.load_request());
+        world.run_for(40);
+        assert_eq!(world.runs_in("service2"), ["node1"]);
+        world.ask(Request::Cleanup {
+            service: None,
+            assembly: None,
+        });
+        world.run_for(20);
+        world.runs_in("service2").len()
+    };
+    assert_eq!(left(None), 0);
+    assert_eq!(left(Some(Mutant::ForgetFailed)), 1);
 }
 
 /// A world without faults, whose controller makes that mistake, 20 s after the beginning.
-fn made(scenario: Scenario, sabotage: Option<Sabotage>) -> World {
+fn made(scenario: Scenario, mutant: Option<Mutant>) -> World {
     let options = Options {
-        sabotage,
+        mutant,
         ..Options::default()
     };
     let mut world = World::new(scenario, Random::new(7), options);

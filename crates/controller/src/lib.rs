@@ -95,5 +95,5 @@ pub use vocabulary::{
     Attribute, Attributes, Change, Connect, Decision, Effect, Event, FORCE_RESTART, FenceDevice,
     FenceRequest, Hello, Input, Kind, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation,
     Question, Record, RecordState, Refusal, Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR,
-    STATUS_TIMEOUT, Sabotage, Time, TransitionKey, dispatcher_uuid, exit_code_name,
+    STATUS_TIMEOUT, Task, Time, TransitionKey, dispatcher_uuid, exit_code_name,
 };

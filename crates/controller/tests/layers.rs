@@ -16,7 +16,7 @@ fn only_the_top_floor_has_methods_of_the_controller() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for floor in ["vocabulary", "machines"] {
         for file in files(&source.join(floor)) {
-            let text = std::fs::read_to_string(&file).unwrap();
+            let text = std::fs::read_to_string(&file).expect("a file of the source");
             assert!(!text.contains("impl Controller"), "{}", file.display());
         }
     }
@@ -24,8 +24,8 @@ fn only_the_top_floor_has_methods_of_the_controller() {
 
 /// All files below a folder.
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let paths = entries.map(|entry| entry.unwrap().path());
+    let entries = std::fs::read_dir(folder).expect("a folder of the source");
+    let paths = entries.map(|entry| entry.expect("an entry of it").path());
     paths
         .flat_map(|path| {
             if path.is_dir() {

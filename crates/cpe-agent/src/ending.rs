@@ -1,4 +1,4 @@
-//! Why the agent is told to end: to come back at once, or for good.
+//! Why the agent is asked to end: to come back at once, or for good.
 //!
 //! It matters because of the lease. An agent that is restarted leaves services alone, and the next
 //! one enforces the lease. An agent that is stopped for good must stop them first: its DPE will
@@ -28,7 +28,7 @@ pub enum Ending {
 ///
 /// # Errors
 /// If signals cannot be handled.
-pub fn told_to_end(systemd: BusSelection) -> std::io::Result<impl Future<Output = Ending>> {
+pub fn asked_to_end(systemd: BusSelection) -> std::io::Result<impl Future<Output = Ending>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

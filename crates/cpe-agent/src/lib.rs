@@ -9,6 +9,7 @@
 //! before its operation begins and before anybody is told of its end; after the end of the lease
 //! nothing begins but stops.
 
+mod accept;
 pub mod activity;
 pub mod attributes;
 pub mod classes;

@@ -10,11 +10,10 @@ use cpe_agent::attributes::tools::Tool;
 use cpe_agent::attributes::{install, socket};
 use cpe_agent::classes::Classes;
 use cpe_agent::cli::{Arguments, Task};
-use cpe_agent::engine::{Engine, Reboot};
+use cpe_agent::engine::{Engine, Reboot, commands};
 use cpe_agent::store::Store;
 use cpe_agent::{clock, ending, server};
 use cpe_bus::peer::{Access, PeerListener};
-use tokio::sync::mpsc;
 
 fn main() -> anyhow::Result<ExitCode> {
     let mut command_line = std::env::args_os();
@@ -80,12 +79,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let listener = PeerListener::bind(&arguments.listen, &access)
         .await
         .map_err(|e| anyhow::anyhow!(e.message()))?;
-    let (commands, requests) = mpsc::channel(64);
-    let told_to_end = ending::told_to_end(systemd_bus)?;
+    let (commands, requests) = commands::queue();
+    let asked_to_end = ending::asked_to_end(systemd_bus)?;
     tracing::info!(listen = %arguments.listen, boot_id, version = env!("CARGO_PKG_VERSION"), "ready");
     cpe_daemon::notify(&[cpe_daemon::State::Ready]);
     tokio::select! {
-        () = engine.run(requests, told_to_end) => Ok(()),
+        () = engine.run(requests, asked_to_end) => Ok(()),
         failed = server::serve(listener, commands.clone(), classes) => failed.context("the socket cannot be served any more"),
         failed = socket::serve(attributes, commands) => failed.context("the socket for node attributes cannot be served any more"),
     }

@@ -10,15 +10,23 @@ use cpe_bus::fields::Fields;
 use cpe_bus::peer::{HANDSHAKE_TIMEOUT, PeerListener, server_builder};
 use cpe_bus::{Error, HelloSettings, Operation, Result, names};
 use tokio::net::UnixStream;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc, oneshot};
 use zbus::object_server::SignalEmitter;
 
+use crate::accept::accept;
 use crate::classes::Classes;
-use crate::engine::commands::{Command, Outgoing, Peer, Reply};
+use crate::engine::commands::{Call, Command, Hello, Outgoing, Peer, Reply};
 
-/// How many connections there may be at a time: the DPE's, its successor's, and a few who look.
+/// Connections that there may be at a time: the DPE's, its successor's, and a few who look.
 const MAX_CONNECTIONS: usize = 16;
-/// How many signals wait for a slow DPE before it is cut off.
+/// Calls of one connection that may be under way at a time. A DPE makes one after the other, apart
+/// from renewals, for whose answers it does not wait.
+const MAX_CALLS: usize = 64;
+/// Questions of one connection for metadata that may be under way at a time, beside the calls: each
+/// is a process, and may take half a minute.
+const MAX_METADATA_CALLS: usize = 8;
+/// Signals that wait for a slow DPE before it is cut off: a quarter of an hour of heartbeats, or
+/// the results of all operations that it can have under way, several times over.
 const OUTBOX: usize = 1024;
 
 /// One connection's object.
@@ -26,15 +34,35 @@ struct Agent {
     peer: Peer,
     engine: mpsc::Sender<Command>,
     classes: Arc<Classes>,
+    calls: Semaphore,
+    metadata_calls: Semaphore,
 }
 
 impl Agent {
+    async fn call<T>(&self, epoch: u64, call: impl FnOnce(Reply<T>) -> Call) -> Result<T> {
+        let peer = self.peer.id;
+        self.ask(|reply| {
+            let call = call(reply);
+            Command::Call { peer, epoch, call }
+        })
+        .await
+    }
+
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T> {
+        let _place = place(&self.calls)?;
         let gone = || Error::NotReady("this agent is ending".to_owned());
         let (reply, answer) = oneshot::channel();
         self.engine.send(command(reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
+}
+
+/// A place among the calls that are under way.
+fn place(calls: &Semaphore) -> Result<SemaphorePermit<'_>> {
+    let too_many = "too many calls of this connection are under way: wait for their answers";
+    calls
+        .try_acquire()
+        .map_err(|_| Error::Busy(too_many.to_owned()))
 }
 
 #[zbus::interface(name = "org.cloudpolicy.Agent1", introspection_docs = false)]
@@ -47,40 +75,25 @@ impl Agent {
         assembly: String,
         settings: Fields,
     ) -> Result<Fields> {
-        let settings = HelloSettings::from_fields(&settings)?;
-        let peer = self.peer.clone();
-        let reply = self
-            .ask(|reply| Command::Hello {
-                peer,
-                epoch,
-                deployment,
-                assembly,
-                settings,
-                reply,
-            })
-            .await?;
+        let hello = Hello {
+            peer: self.peer.clone(),
+            epoch,
+            deployment,
+            assembly,
+            settings: HelloSettings::from_fields(&settings)?,
+        };
+        let reply = self.ask(|reply| Command::Hello { hello, reply }).await?;
         Ok(reply.to_fields())
     }
 
     async fn renew(&self, epoch: u64, stamp: u64) -> Result<()> {
-        self.ask(|reply| Command::Renew {
-            peer: self.peer.id,
-            epoch,
-            stamp,
-            reply,
-        })
-        .await
+        self.call(epoch, |reply| Call::Renew { stamp, reply }).await
     }
 
     async fn execute(&self, epoch: u64, operation: Fields) -> Result<()> {
         let operation = Box::new(Operation::from_fields(&operation)?);
-        self.ask(|reply| Command::Execute {
-            peer: self.peer.id,
-            epoch,
-            operation,
-            reply,
-        })
-        .await
+        self.call(epoch, |reply| Call::Execute { operation, reply })
+            .await
     }
 
     #[zbus(out_args("found"))]
@@ -91,10 +104,7 @@ impl Agent {
         action: String,
         interval_ms: u32,
     ) -> Result<bool> {
-        let peer = self.peer.id;
-        self.ask(|reply| Command::Cancel {
-            peer,
-            epoch,
+        self.call(epoch, |reply| Call::Cancel {
             resource,
             action,
             interval_ms,
@@ -104,24 +114,13 @@ impl Agent {
     }
 
     async fn forget(&self, epoch: u64, resource: String) -> Result<()> {
-        self.ask(|reply| Command::Forget {
-            peer: self.peer.id,
-            epoch,
-            resource,
-            reply,
-        })
-        .await
+        self.call(epoch, |reply| Call::Forget { resource, reply })
+            .await
     }
 
     #[zbus(out_args("records"))]
     async fn history(&self, epoch: u64) -> Result<Vec<Fields>> {
-        let records = self
-            .ask(|reply| Command::History {
-                peer: self.peer.id,
-                epoch,
-                reply,
-            })
-            .await?;
+        let records = self.call(epoch, |reply| Call::History { reply }).await?;
         Ok(records
             .iter()
             .map(cpe_bus::OperationRecord::to_fields)
@@ -130,22 +129,18 @@ impl Agent {
 
     #[zbus(out_args("version", "attributes"))]
     async fn attributes(&self, epoch: u64) -> Result<(u64, Vec<Fields>)> {
-        let peer = self.peer.id;
-        let all = self
-            .ask(|reply| Command::Attributes { peer, epoch, reply })
-            .await?;
+        let all = self.call(epoch, |reply| Call::Attributes { reply }).await?;
         Ok((all.version, all.to_fields()))
     }
 
     #[zbus(out_args("xml"))]
     async fn metadata(&self, class: String, provider: String, r#type: String) -> Result<String> {
+        let _place = place(&self.metadata_calls)?;
         self.classes.metadata(&class, &provider, &r#type).await
     }
 
     async fn release(&self, epoch: u64, keep_services: bool) -> Result<()> {
-        self.ask(|reply| Command::Release {
-            peer: self.peer.id,
-            epoch,
+        self.call(epoch, |reply| Call::Release {
             keep_services,
             reply,
         })
@@ -174,7 +169,7 @@ impl Agent {
 /// Takes connections until the listener fails.
 ///
 /// # Errors
-/// Those of accept(2) that do not concern one connection.
+/// Those of [`accept`].
 pub async fn serve(
     listener: PeerListener,
     engine: mpsc::Sender<Command>,
@@ -183,7 +178,7 @@ pub async fn serve(
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let last_id = AtomicU64::new(0);
     loop {
-        let stream = listener.accept().await?;
+        let stream = accept(&listener).await?;
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
             tracing::warn!(
                 connections = MAX_CONNECTIONS,
@@ -221,6 +216,8 @@ async fn converse(
         peer,
         engine: engine.clone(),
         classes,
+        calls: Semaphore::new(MAX_CALLS),
+        metadata_calls: Semaphore::new(MAX_METADATA_CALLS),
     };
     let build = server_builder(stream)?
         .serve_at(names::AGENT_PATH, agent)
@@ -263,4 +260,75 @@ async fn converse(
     // Not graceful: whoever is cut off here does not read.
     let _ = tokio::time::timeout(HANDSHAKE_TIMEOUT, connection.close()).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use cpe_bus::BusSelection;
+
+    use super::*;
+
+    /// An agent on a connection, the engine's end of its queue, and a folder without resource
+    /// agents.
+    fn agent() -> (Arc<Agent>, mpsc::Receiver<Command>) {
+        let (engine, commands) = crate::engine::commands::queue();
+        let (outbox, _) = mpsc::channel(1);
+        let peer = Peer {
+            id: 1,
+            outbox,
+            close: Arc::new(Notify::new()),
+        };
+        let nowhere = || "/nonexistent".into();
+        let bus = BusSelection::System;
+        let classes = Classes::new(nowhere(), nowhere(), nowhere(), nowhere(), bus);
+        let agent = Agent {
+            peer,
+            engine,
+            classes: Arc::new(classes),
+            calls: Semaphore::new(MAX_CALLS),
+            metadata_calls: Semaphore::new(MAX_METADATA_CALLS),
+        };
+        (Arc::new(agent), commands)
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_calls_is_refused_and_the_rest_are_answered() {
+        let (agent, mut commands) = agent();
+        let mut callers = tokio::task::JoinSet::new();
+        for stamp in 0..MAX_CALLS as u64 {
+            let agent = Arc::clone(&agent);
+            callers.spawn(async move { agent.renew(1, stamp).await });
+        }
+        while agent.calls.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let refused = agent.renew(1, 99).await;
+        assert!(matches!(refused, Err(Error::Busy(_))), "{refused:?}");
+        // The engine has had no time until now.
+        for _ in 0..MAX_CALLS {
+            match commands.recv().await.unwrap() {
+                Command::Call {
+                    call: Call::Renew { reply, .. },
+                    ..
+                } => reply.send(Ok(())).unwrap(),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(callers.join_all().await.iter().all(Result::is_ok));
+        assert_eq!(agent.calls.available_permits(), MAX_CALLS);
+    }
+
+    #[tokio::test]
+    async fn questions_for_metadata_have_places_of_their_own() {
+        let (agent, _commands) = agent();
+        let _all = agent
+            .metadata_calls
+            .acquire_many(MAX_METADATA_CALLS as u32)
+            .await;
+        let refused = agent
+            .metadata("ocf".into(), "test".into(), "a".into())
+            .await;
+        assert!(matches!(refused, Err(Error::Busy(_))), "{refused:?}");
+        assert_eq!(agent.calls.available_permits(), MAX_CALLS);
+    }
 }

@@ -16,7 +16,8 @@ use std::path::PathBuf;
 
 use cpe_bus::records::rc;
 use cpe_bus::{Operation, OperationStatus, connect, proxies::SystemdManagerProxy};
-use guest::{Guest, holds, operation, until};
+
+use crate::guest::{Guest, holds, operation, until};
 
 /// A unit file for one test, gone at its end.
 struct Unit {

@@ -7,8 +7,8 @@
 //! bus](mod@connect) and [a guest](peer). The interfaces themselves are documented in
 //! `docs/bus/*.xml`; where this crate and those files disagree, the files are right.
 //!
-//! Invariants: it depends on no other crate of the project but the types of `cpe-status`, and nothing that arrives over a bus can
-//! make it panic or allocate without a bound.
+//! Invariants: it depends on no other crate of the project but the types of `cpe-status`, and
+//! nothing that arrives over a bus can make it panic or allocate without a bound.
 
 #![warn(missing_docs)]
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{State, notify};
+use crate::notify::{State, notify};
 
 /// What systemd expects of this process.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Between the bus's records and the controller's: the same fields, in types of crates that do not
 //! know each other.
 
-use controller::{Attribute, Attributes, Event, Hello, Operation, Record, RecordState};
+use controller::{Attribute, Attributes, Event, Hello, Operation, Record, RecordState, Task};
 use cpe_bus::{HelloReply, NodeAttributes, OperationRecord, OperationState};
 
 pub(crate) fn hello(reply: HelloReply) -> Hello {
@@ -34,7 +34,7 @@ pub(crate) fn operation(operation: Operation) -> cpe_bus::Operation {
         class: operation.class,
         provider: operation.provider,
         agent: operation.kind,
-        action: operation.action,
+        action: operation.action.to_string(),
         interval_ms: operation.interval_ms,
         timeout_ms: operation.timeout_ms,
         parameters: operation.parameters,
@@ -51,7 +51,7 @@ pub(crate) fn record(record: OperationRecord) -> Record {
             class: record.operation.class,
             provider: record.operation.provider,
             kind: record.operation.agent,
-            action: record.operation.action,
+            action: Task::from(record.operation.action.as_str()),
             interval_ms: record.operation.interval_ms,
             timeout_ms: record.operation.timeout_ms,
             parameters: record.operation.parameters,

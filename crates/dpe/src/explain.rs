@@ -4,8 +4,7 @@
 //! It decides once more, with a journal, on what it would be asked now; so the answer is about this
 //! moment, and costs the controller nothing but a copy of its input.
 
-use controller::Controller;
-use controller::Time;
+use controller::{Controller, Time};
 use cpe_bus::{Error, Result};
 use cpe_status::AssemblyState;
 use policy_engine::explain::{self, Terms};

@@ -20,8 +20,8 @@ use policy_engine::xml::Writer;
 use crate::machines::facts::FailureFacts;
 use crate::machines::history::{self, History};
 use crate::vocabulary::{
-    FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record, RecordState, TransitionKey,
-    base_name, dispatcher_uuid,
+    FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record, RecordState, Task,
+    TransitionKey, base_name, dispatcher_uuid,
 };
 
 /// The feature set whose history entries these are: one that the field's present tools read, too.
@@ -166,7 +166,7 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>) {
 /// Leaves out what a clean-up says not to believe: see `cleanup.rs`.
 fn disbelieve(records: &mut Vec<&Record>, last: u32, named: bool) {
     let newer = |record: &Record| record.state == RecordState::Pending || record.call_id > last;
-    let failed_stop = |record: &Record| record.operation.action == "stop" && record.failed();
+    let failed_stop = |record: &Record| record.operation.action == Task::Stop && record.failed();
     if named {
         records.retain(|record| newer(record));
     } else if records.iter().any(|record| !failed_stop(record)) {
@@ -248,13 +248,13 @@ fn lrm_resource(
 
     // A reload that went well says nothing about the role: it only changes the parameters by which
     // the resource runs.
-    let reload = |record: &Record| record.operation.action == "reload-agent" && !record.failed();
+    let reload = |record: &Record| record.operation.action == Task::ReloadAgent && !record.failed();
     let single = |record: &Record| {
         record.operation.interval_ms == 0
             && !reload(record)
             && !matches!(
-                record.operation.action.as_str(),
-                "notify" | "migrate_to" | "migrate_from" | "meta-data"
+                record.operation.action,
+                Task::Notify | Task::MigrateTo | Task::MigrateFrom | Task::MetaData
             )
     };
     let in_state = |state: RecordState| {
@@ -284,7 +284,7 @@ fn lrm_resource(
         let operation = &record.operation;
         // A failed recurring operation is known as the last failure only, a notification says
         // nothing about the state.
-        if operation.action.starts_with("migrate_")
+        if matches!(operation.action, Task::MigrateTo | Task::MigrateFrom)
             || (operation.interval_ms > 0 && !record.failed())
         {
             entry(node, &operation_key(record), record, None, xml);
@@ -345,8 +345,8 @@ fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, xml: &mut Wri
         (record.status, record.rc, i64::from(record.call_id))
     };
     // A reload that failed is recorded as what it amounts to: the resource is not as it should be.
-    let action = match operation.action.as_str() {
-        "reload-agent" => "monitor",
+    let action = match &operation.action {
+        Task::ReloadAgent => &Task::Monitor,
         other => other,
     };
     let operation_key = format!("{}_{action}_{}", operation.resource, operation.interval_ms);
@@ -359,7 +359,7 @@ fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, xml: &mut Wri
     xml.open("lrm_rsc_op")
         .attribute("id", id)
         .attribute("operation_key", &operation_key)
-        .attribute("operation", action)
+        .attribute("operation", action.as_str())
         .attribute("crm-debug-origin", "dpe")
         .attribute("crm_feature_set", FEATURE_SET)
         .attribute("transition-key", &key)

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use super::Controller;
 use super::execute::Work;
-use crate::vocabulary::{Refusal, Sabotage, Time, base_name};
+use crate::vocabulary::{Refusal, Time, base_name};
 
 impl Controller {
     /// Forgets failures of a service (or of all) in an assembly (or in all), and has what failed
@@ -109,10 +109,6 @@ impl Controller {
     }
 
     fn disbelieve(&mut self, name: &str, resource: &str) {
-        if self.makes(Sabotage::ForgetFailed) {
-            self.forget_resource(name, resource);
-            return;
-        }
         let records = self
             .assemblies
             .get(name)

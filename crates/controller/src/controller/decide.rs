@@ -5,7 +5,7 @@
 
 use super::Controller;
 use crate::machines::transition::{INFINITY, Transition};
-use crate::vocabulary::{Decision, Effect, Kind, Question, SECOND, Sabotage, Time};
+use crate::vocabulary::{Decision, Effect, Kind, Question, SECOND, Time};
 
 /// The policy engine is asked this often in a row before the controller slows down: something is
 /// wrong then.
@@ -87,7 +87,7 @@ impl Controller {
         self.start_failure_is_fatal = outcome.start_failure_is_fatal;
         self.goal = outcome.goal;
         self.recheck_at_s = outcome.recheck_at_s;
-        let mut graph = outcome.graph;
+        let graph = outcome.graph;
         if graph.synapses.is_empty() {
             self.busy = 0;
             self.deadlocked = false;
@@ -102,11 +102,6 @@ impl Controller {
             cib: outcome.cib,
             graph: outcome.graph_text,
         });
-        if self.makes(Sabotage::IgnoreOrder) {
-            for synapse in &mut graph.synapses {
-                synapse.inputs.clear();
-            }
-        }
         let transition = Transition::new(self.transitions, graph, outcome.limits, now.wall_us);
         let actions = transition.counts().actions;
         if actions > 0 {

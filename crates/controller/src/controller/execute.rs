@@ -6,8 +6,7 @@ use policy_engine::ActionKind;
 use super::Controller;
 use super::liveness::Life;
 use super::operation_for::number;
-use crate::machines::history::starts;
-use crate::vocabulary::{Effect, Kind, MS, Operation, Record, RecordState, SECOND, Time};
+use crate::vocabulary::{Effect, Kind, MS, Operation, Record, RecordState, SECOND, Task, Time};
 
 /// An agent has this much longer than the operation's own timeout to tell its result. Microseconds.
 const NETWORK_DELAY_US: u64 = 60 * SECOND;
@@ -29,7 +28,7 @@ pub(crate) enum Work {
     Operation(Box<Operation>),
     Cancel {
         resource: String,
-        action: String,
+        action: Task,
         interval_ms: u32,
     },
     Fence,
@@ -129,15 +128,15 @@ impl Controller {
             .or(head.on_node.as_ref())
             .map(ToString::to_string)
             .unwrap_or_default();
-        let operation = head.operation.to_string();
+        let task = Task::from(&*head.operation);
         let resource = action
             .resource
             .as_ref()
             .map(|resource| resource.id.to_string())
             .unwrap_or_default();
-        match (head.kind, operation.as_str()) {
+        match (head.kind, &task) {
             (ActionKind::Pseudo, _) => self.done_at_once(index),
-            (ActionKind::Cluster, "stonith") => {
+            (ActionKind::Cluster, Task::Stonith) => {
                 let how = action
                     .attribute("CRM_meta_stonith_action")
                     .unwrap_or("reboot")
@@ -146,11 +145,11 @@ impl Controller {
                 self.initiate_fencing(now, index, &node, &how, id);
                 true
             }
-            (ActionKind::Cluster, "clear_failcount") => {
+            (ActionKind::Cluster, Task::ClearFailcount) => {
                 self.forget_failure(&node, &resource);
                 self.done_at_once(index)
             }
-            (ActionKind::Cluster, "lrm_delete") | (ActionKind::Resource, "delete") => {
+            (ActionKind::Cluster, Task::LrmDelete) | (ActionKind::Resource, Task::Delete) => {
                 if !self.can_send(&node) {
                     return false;
                 }
@@ -158,7 +157,7 @@ impl Controller {
                 self.done_at_once(index)
             }
             (ActionKind::Cluster, _) => self.done_at_once(index),
-            (ActionKind::Resource, "cancel") => {
+            (ActionKind::Resource, Task::Cancel) => {
                 if !self.can_send(&node) {
                     return false;
                 }
@@ -166,8 +165,7 @@ impl Controller {
                     resource,
                     action: action
                         .attribute("CRM_meta_operation")
-                        .unwrap_or("monitor")
-                        .to_owned(),
+                        .map_or(Task::Monitor, Task::from),
                     interval_ms: number(action, "CRM_meta_interval"),
                 };
                 self.begin(now, index, node, NETWORK_DELAY_US, work);
@@ -178,12 +176,11 @@ impl Controller {
                     .resource
                     .as_ref()
                     .is_some_and(|resource| resource.long_id.is_some());
-                let held =
-                    starts(&operation) && !several && self.may_run_elsewhere(&resource, &node);
+                let held = task.starts() && !several && self.may_run_elsewhere(&resource, &node);
                 if held || !self.can_send(&node) || !self.can_migrate(action) {
                     return false;
                 }
-                let operation = self.operation(transition.number, action, &operation, &node);
+                let operation = self.operation(transition.number, action, &task, &node);
                 let timeout = u64::from(operation.timeout_ms) * MS
                     + u64::from(number(action, "CRM_meta_start_delay")) * MS;
                 self.begin(

@@ -5,7 +5,7 @@
 
 use super::Controller;
 use crate::machines::facts::Announced;
-use crate::vocabulary::{Escalation, Fencing, Kind, Record, Time};
+use crate::vocabulary::{Escalation, Fencing, Kind, Record, Task, Time};
 
 /// Pacemaker's INFINITY.
 const INFINITY: u32 = 1_000_000;
@@ -17,7 +17,10 @@ impl Controller {
         let resource = operation.resource.as_str();
         // Finding a resource otherwise than expected is news, and a probe that fails bans nothing
         // by its count.
-        if record.is_probe() || operation.action == "notify" || operation.action == "meta-data" {
+        if record.is_probe()
+            || operation.action == Task::Notify
+            || operation.action == Task::MetaData
+        {
             return;
         }
         let key = (assembly.to_owned(), resource.to_owned());
@@ -27,11 +30,11 @@ impl Controller {
             return;
         }
         let ignored = operation.failure_is_ignored();
-        let added = match operation.action.as_str() {
+        let added = match operation.action {
             _ if ignored => 0,
-            "stop" => INFINITY,
-            "start" if self.start_failure_is_fatal => INFINITY,
-            "start" | "promote" | "demote" => 1,
+            Task::Stop => INFINITY,
+            Task::Start if self.start_failure_is_fatal => INFINITY,
+            Task::Start | Task::Promote | Task::Demote => 1,
             _ if operation.interval_ms > 0 => 1,
             _ => 0,
         };

@@ -15,7 +15,7 @@ use super::Controller;
 use super::liveness::{Life, safe_after};
 use crate::machines::facts::{AssemblyFacts, Told};
 use crate::vocabulary::{
-    Effect, FenceDevice, FenceRequest, Fencing, Kind, MS, Refusal, SECOND, Sabotage, Time,
+    Effect, FenceDevice, FenceRequest, Fencing, Kind, MS, Refusal, SECOND, Time,
 };
 
 /// First pause after a failed attempt; doubled by each further one. Microseconds.
@@ -110,7 +110,7 @@ impl Controller {
     /// Begins an attempt.
     fn attempt(&mut self, now: Time, name: &str) {
         let facts = self.store.assembly(name);
-        let lease_over_us = self.lease_over_us(now, name, &facts);
+        let lease_over_us = self.lease_over_us(name, &facts);
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -174,18 +174,12 @@ impl Controller {
     }
 
     /// Boot time after which an assembly under lease is safe, µs.
-    fn lease_over_us(&self, now: Time, name: &str, facts: &AssemblyFacts) -> u64 {
+    fn lease_over_us(&self, name: &str, facts: &AssemblyFacts) -> u64 {
         let lease_until_us = self
             .assemblies
             .get(name)
             .map_or(0, |assembly| assembly.lease_until_us);
-        if self.makes(Sabotage::SkipLeaseWait) {
-            now.boottime_us
-        } else if self.makes(Sabotage::NoMargins) {
-            lease_until_us
-        } else {
-            safe_after(lease_until_us, facts.lease_ms, facts.stop_timeout_ms)
-        }
+        safe_after(lease_until_us, facts.lease_ms, facts.stop_timeout_ms)
     }
 
     /// Boot time at which fencing goes on by itself.

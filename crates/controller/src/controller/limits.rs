@@ -5,7 +5,7 @@ use policy_engine::GraphAction;
 use super::Controller;
 use super::execute::{Run, Work};
 use super::liveness::Assembly;
-use crate::vocabulary::{Limits, MIGRATE_SOURCE, MIGRATE_TARGET, Sabotage};
+use crate::vocabulary::{Limits, MIGRATE_SOURCE, MIGRATE_TARGET};
 
 impl Controller {
     /// An operation may be sent to that assembly now.
@@ -42,7 +42,7 @@ impl Controller {
 
     fn limits(&self) -> Limits {
         match &self.transition {
-            Some(transition) if !self.makes(Sabotage::IgnoreLimits) => transition.limits,
+            Some(transition) => transition.limits,
             _ => Limits {
                 batch: usize::MAX,
                 node: usize::MAX,

@@ -29,9 +29,7 @@ use self::liveness::{Assembly, Life};
 use crate::controller::decide::Asked;
 use crate::machines::facts::{Durable, Store};
 use crate::machines::transition::Transition;
-use crate::vocabulary::{
-    Effect, Event, Goal, Input, Kind, Refusal, SECOND, Sabotage, Spec, Time, event_id,
-};
+use crate::vocabulary::{Effect, Event, Goal, Input, Kind, Refusal, SECOND, Spec, Time, event_id};
 
 /// Events that wait for the log at most.
 const OUTBOX_LIMIT: usize = 100_000;
@@ -86,7 +84,6 @@ pub struct Controller {
     told_status: (DpeState, String),
     pub(crate) effects: Effects,
     queue: VecDeque<Effect>,
-    sabotage: Option<Sabotage>,
 }
 
 /// Effects of the present input, apart from Persist and events.
@@ -141,7 +138,6 @@ impl Controller {
             told_status: (DpeState::Empty, String::new()),
             effects: Vec::new(),
             queue: VecDeque::new(),
-            sabotage: None,
         };
         let waiting: Vec<Event> = controller.store.outbox.values().cloned().collect();
         controller.store.set_epoch(epoch);
@@ -326,12 +322,6 @@ impl Controller {
         self.tell_status(now);
         let changes = self.store.changes();
         let effects = std::mem::take(&mut self.effects);
-        if self.makes(Sabotage::PersistLast) {
-            self.queue.extend(effects);
-            self.queue
-                .extend((!changes.is_empty()).then_some(Effect::Persist(changes)));
-            return;
-        }
         self.queue
             .extend((!changes.is_empty()).then_some(Effect::Persist(changes)));
         self.queue.extend(effects);
@@ -373,10 +363,8 @@ impl Controller {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
         };
-        if !self.makes(Sabotage::ForgetEvents) {
-            self.store
-                .push_event(self.event_counter, event.clone(), OUTBOX_LIMIT);
-        }
+        self.store
+            .push_event(self.event_counter, event.clone(), OUTBOX_LIMIT);
         self.effects.push(Effect::Event(event));
     }
 
@@ -458,7 +446,7 @@ impl Controller {
                 if assembly.connected {
                     self.effects.push(Effect::Release {
                         assembly: name.clone(),
-                        keep_services: !unload || self.makes(Sabotage::LeaveServices),
+                        keep_services: !unload,
                     });
                 }
                 self.effects.push(Effect::Disconnect {
@@ -516,15 +504,5 @@ impl Controller {
             lease_ms: spec.lease_ms,
             stop_timeout_ms: spec.stop_timeout_ms,
         }
-    }
-
-    /// Makes a deliberate mistake from now on.
-    #[doc(hidden)]
-    pub fn sabotage(&mut self, sabotage: Option<Sabotage>) {
-        self.sabotage = sabotage;
-    }
-
-    pub(crate) fn makes(&self, mistake: Sabotage) -> bool {
-        self.sabotage == Some(mistake)
     }
 }

@@ -4,7 +4,7 @@ use policy_engine::GraphAction;
 
 use super::Controller;
 use crate::vocabulary::{
-    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, TransitionKey, dispatcher_uuid,
+    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Task, TransitionKey, dispatcher_uuid,
 };
 
 impl Controller {
@@ -13,7 +13,7 @@ impl Controller {
         &self,
         transition: u64,
         action: &GraphAction,
-        task: &str,
+        task: &Task,
         node: &str,
     ) -> Operation {
         let identity = action.resource.as_ref();
@@ -37,7 +37,7 @@ impl Controller {
             class: text(identity.and_then(|resource| resource.class.as_ref())),
             provider: text(identity.and_then(|resource| resource.provider.as_ref())),
             kind: text(identity.and_then(|resource| resource.kind.as_ref())),
-            action: task.to_owned(),
+            action: task.clone(),
             interval_ms: number(action, "CRM_meta_interval"),
             timeout_ms: number(action, "CRM_meta_timeout"),
             ..Operation::default()
@@ -65,7 +65,7 @@ impl Controller {
         }
         // What runs must be stopped with the parameters that it runs with, whatever the document
         // says by now.
-        if matches!(task, "stop" | "demote")
+        if matches!(task, Task::Stop | Task::Demote)
             && let Some(assembly) = self.assemblies.get(node)
             && let Some(running) = assembly.history.definition(&operation.resource)
         {

@@ -129,7 +129,7 @@ fn actions(schedule: &Schedule) -> Vec<PlanAction> {
             .as_ref()
             .map(ToString::to_string)
             .unwrap_or_default();
-        if head.kind == ActionKind::Cluster && &*head.operation == "stonith" {
+        if head.kind == ActionKind::Cluster && planned.task == Task::Stonith {
             actions.push(PlanAction {
                 action: "fence".into(),
                 from: node,

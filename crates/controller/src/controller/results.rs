@@ -3,9 +3,10 @@
 use super::Controller;
 use super::execute::Work;
 use super::liveness::Life;
+use crate::machines::history::Slot;
 use crate::machines::transition::Progress;
 use crate::vocabulary::{
-    Record, RecordState, STATUS_CANCELLED, STATUS_ERROR, STATUS_TIMEOUT, Time, TransitionKey,
+    Record, RecordState, STATUS_CANCELLED, STATUS_ERROR, STATUS_TIMEOUT, Task, Time, TransitionKey,
 };
 
 impl Controller {
@@ -121,7 +122,7 @@ impl Controller {
             .assemblies
             .get(name)
             .and_then(|assembly| assembly.history.resource(&operation.resource));
-        let stop = records.and_then(|records| records.get(&("stop".to_owned(), 0)));
+        let stop = records.and_then(|records| records.get(&Slot::Of(Task::Stop, 0)));
         let stopped = stop.is_some_and(|stop| {
             stop.state == RecordState::Complete && stop.call_id > record.call_id
         });
@@ -159,7 +160,13 @@ impl Controller {
         }
     }
 
-    pub(crate) fn cancelled(&mut self, name: &str, resource: &str, action: &str, interval_ms: u32) {
+    pub(crate) fn cancelled(
+        &mut self,
+        name: &str,
+        resource: &str,
+        action: &Task,
+        interval_ms: u32,
+    ) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly
                 .history

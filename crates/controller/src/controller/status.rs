@@ -9,8 +9,8 @@ use super::Controller;
 use super::execute::Work;
 use super::liveness::{Assembly, Life};
 use crate::machines::facts::Announced;
-use crate::machines::history::Activity;
-use crate::vocabulary::{RecordState, Time};
+use crate::machines::history::{Activity, Slot};
+use crate::vocabulary::{RecordState, Task, Time};
 
 impl Controller {
     /// The state.
@@ -260,9 +260,9 @@ impl Controller {
         let running = self.runs.values().map(|run| {
             let (action, service) = match &run.work {
                 Work::Operation(operation) => {
-                    (operation.action.clone(), operation.resource.clone())
+                    (operation.action.to_string(), operation.resource.clone())
                 }
-                Work::Cancel { resource, .. } => ("cancel".into(), resource.clone()),
+                Work::Cancel { resource, .. } => (Task::Cancel.to_string(), resource.clone()),
                 Work::Fence => ("fence".into(), String::new()),
             };
             RunningAction {
@@ -320,10 +320,10 @@ fn instance_state(assembly: &Assembly, resource: &str, unmanaged: bool) -> Optio
     let pending = records
         .values()
         .find(|r| r.state == RecordState::Pending)
-        .map(|r| r.operation.action.as_str());
+        .map(|r| &r.operation.action);
     match (assembly.history.activity(resource), pending) {
-        (_, Some("start" | "migrate_from")) => Some(ServiceState::Starting),
-        (Some(Activity::Active | Activity::Failed), Some("stop" | "migrate_to")) => {
+        (_, Some(Task::Start | Task::MigrateFrom)) => Some(ServiceState::Starting),
+        (Some(Activity::Active | Activity::Failed), Some(Task::Stop | Task::MigrateTo)) => {
             Some(ServiceState::Stopping)
         }
         (Some(Activity::Active), _) if unmanaged => Some(ServiceState::Unmanaged),
@@ -336,16 +336,16 @@ fn instance_state(assembly: &Assembly, resource: &str, unmanaged: bool) -> Optio
 
 /// The last word on the role was a promotion.
 fn promoted(records: &crate::machines::history::Records) -> bool {
-    let call_id = |action: &str| {
+    let call_id = |action: Task| {
         records
-            .get(&(action.to_owned(), 0))
+            .get(&Slot::Of(action, 0))
             .filter(|r| !r.failed())
             .map(|r| r.call_id)
     };
     let found = records
-        .get(&("monitor".to_owned(), 0))
+        .get(&Slot::Of(Task::Monitor, 0))
         .filter(|record| record.rc == 8)
         .map(|record| record.call_id);
-    let up = call_id("promote").max(found);
-    up.is_some() && up > call_id("demote") && up > call_id("start")
+    let up = call_id(Task::Promote).max(found);
+    up.is_some() && up > call_id(Task::Demote) && up > call_id(Task::Start)
 }

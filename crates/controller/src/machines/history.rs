@@ -1,9 +1,10 @@
 //! What one agent's history says: which operations it has done for which resource, and so what runs
 //! there.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use crate::vocabulary::{META_ON_FAIL, Record, RecordState, STATUS_DONE};
+use crate::vocabulary::{META_ON_FAIL, Record, RecordState, STATUS_DONE, Task};
 
 /// Records of one assembly, the latest per resource, action and interval.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,9 +12,39 @@ pub(crate) struct History {
     resources: BTreeMap<String, Records>,
 }
 
-/// Records of one resource, by action and interval. Boxed: most maps have one or two entries, and
+/// Records of one resource. Boxed: most maps have one or two entries, and
 /// room for eleven of them.
-pub(crate) type Records = BTreeMap<(String, u32), Box<Record>>;
+pub(crate) type Records = BTreeMap<Slot, Box<Record>>;
+
+/// Under what a record is kept: slots sort by word and interval, as a history is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// The latest of an action at an interval, milliseconds; 0: once.
+    Of(Task, u32),
+    /// What was sent and not yet heard of.
+    Sent,
+}
+
+impl Slot {
+    fn order(&self) -> (&str, u32) {
+        match self {
+            Slot::Of(action, interval_ms) => (action.as_str(), *interval_ms),
+            Slot::Sent => ("pending", 0),
+        }
+    }
+}
+
+impl PartialOrd for Slot {
+    fn partial_cmp(&self, other: &Slot) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Slot {
+    fn cmp(&self, other: &Slot) -> Ordering {
+        self.order().cmp(&other.order())
+    }
+}
 
 /// What the records of a resource say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +75,7 @@ impl History {
             .resources
             .entry(operation.resource.clone())
             .or_default();
-        let key = (operation.action.clone(), operation.interval_ms);
+        let key = Slot::Of(operation.action.clone(), operation.interval_ms);
         if let Some(known) = records.get(&key) {
             let older = record.call_id < known.call_id;
             let undone =
@@ -70,14 +101,14 @@ impl History {
             .or_default();
         // What a recurring operation last said stays true until its successor says more.
         if record.operation.interval_ms == 0 {
-            records.insert(("pending".into(), 0), record.into());
+            records.insert(Slot::Sent, record.into());
         }
     }
 
     /// Ends what [`History::sent`] noted.
     pub(crate) fn settled(&mut self, resource: &str) {
         if let Some(records) = self.resources.get_mut(resource) {
-            records.remove(&("pending".into(), 0));
+            records.remove(&Slot::Sent);
             if records.is_empty() {
                 self.resources.remove(resource);
             }
@@ -88,9 +119,9 @@ impl History {
         self.resources.remove(resource);
     }
 
-    pub(crate) fn forget_operation(&mut self, resource: &str, action: &str, interval_ms: u32) {
+    pub(crate) fn forget_operation(&mut self, resource: &str, action: &Task, interval_ms: u32) {
         if let Some(records) = self.resources.get_mut(resource) {
-            records.remove(&(action.to_owned(), interval_ms));
+            records.remove(&Slot::Of(action.clone(), interval_ms));
         }
     }
 
@@ -133,9 +164,9 @@ impl History {
     /// started it, or had it take new ones.
     pub(crate) fn definition(&self, resource: &str) -> Option<&Record> {
         let defines = |record: &&Record| {
-            let action = record.operation.action.as_str();
-            matches!(action, "start" | "migrate_from")
-                || (action == "reload-agent" && !record.failed())
+            let action = &record.operation.action;
+            matches!(action, Task::Start | Task::MigrateFrom)
+                || (*action == Task::ReloadAgent && !record.failed())
         };
         let complete = |record: &&Record| record.state == RecordState::Complete;
         self.of(resource)
@@ -167,13 +198,8 @@ impl History {
     /// Whether an operation that starts a resource has not ended.
     pub(crate) fn is_being_started(&self, resource: &str) -> bool {
         self.of(resource)
-            .any(|record| record.state == RecordState::Pending && starts(&record.operation.action))
+            .any(|record| record.state == RecordState::Pending && record.operation.action.starts())
     }
-}
-
-/// Whether an action can make a resource active.
-pub(crate) fn starts(action: &str) -> bool {
-    matches!(action, "start" | "promote" | "migrate_from")
 }
 
 /// The records of a resource.
@@ -206,26 +232,37 @@ fn told_by(record: &Record) -> Option<Activity> {
         1
     };
     let running = matches!(rc, 0 | 8 | 190 | 191);
-    Some(match record.operation.action.as_str() {
-        "monitor" if running => {
+    Some(match record.operation.action {
+        Task::Monitor if running => {
             if record.failed() && !record.is_probe() {
                 Activity::Failed
             } else {
                 Activity::Active
             }
         }
-        "monitor" if rc == 7 => Activity::Inactive,
+        Task::Monitor if rc == 7 => Activity::Inactive,
         // A probe that cannot run its agent finds nothing running.
-        "monitor" if record.is_probe() && (matches!(rc, 2 | 5) || record.status == 7) => {
+        Task::Monitor if record.is_probe() && (matches!(rc, 2 | 5) || record.status == 7) => {
             Activity::Inactive
         }
-        "start" | "promote" | "demote" | "migrate_from" | "reload" | "reload-agent" if rc == 0 => {
+        Task::Start
+        | Task::Promote
+        | Task::Demote
+        | Task::MigrateFrom
+        | Task::Reload
+        | Task::ReloadAgent
+            if rc == 0 =>
+        {
             Activity::Active
         }
-        "stop" | "migrate_to" if rc == 0 => Activity::Inactive,
-        "monitor" | "start" | "promote" | "demote" | "migrate_from" | "stop" | "migrate_to" => {
-            Activity::Failed
-        }
+        Task::Stop | Task::MigrateTo if rc == 0 => Activity::Inactive,
+        Task::Monitor
+        | Task::Start
+        | Task::Promote
+        | Task::Demote
+        | Task::MigrateFrom
+        | Task::Stop
+        | Task::MigrateTo => Activity::Failed,
         _ => return None,
     })
 }
@@ -235,8 +272,8 @@ mod tests {
     use super::*;
     use crate::vocabulary::Operation;
 
-    fn record(action: &str, interval_ms: u32, call_id: u32, rc: i32) -> Record {
-        let expected = if action == "monitor" && interval_ms == 0 {
+    fn record(action: Task, interval_ms: u32, call_id: u32, rc: i32) -> Record {
+        let expected = if action == Task::Monitor && interval_ms == 0 {
             7
         } else {
             0
@@ -244,7 +281,7 @@ mod tests {
         let operation = Operation {
             id: format!("{call_id}:1:{expected}:u"),
             resource: "db".into(),
-            action: action.into(),
+            action,
             interval_ms,
             ..Operation::default()
         };
@@ -260,23 +297,23 @@ mod tests {
     fn the_latest_operation_says_whether_a_resource_runs() {
         let mut history = History::default();
         assert_eq!(history.activity("db"), None);
-        history.insert(record("monitor", 0, 1, 7));
+        history.insert(record(Task::Monitor, 0, 1, 7));
         assert_eq!(history.activity("db"), Some(Activity::Inactive));
-        history.insert(record("start", 0, 2, 0));
-        history.insert(record("monitor", 10_000, 3, 0));
+        history.insert(record(Task::Start, 0, 2, 0));
+        history.insert(record(Task::Monitor, 10_000, 3, 0));
         assert_eq!(history.activity("db"), Some(Activity::Active));
-        history.insert(record("monitor", 10_000, 3, 7));
+        history.insert(record(Task::Monitor, 10_000, 3, 7));
         assert_eq!(history.activity("db"), Some(Activity::Inactive));
-        history.insert(record("start", 0, 5, 0));
+        history.insert(record(Task::Start, 0, 5, 0));
         assert_eq!(history.activity("db"), Some(Activity::Active));
-        history.insert(record("stop", 0, 6, 1));
+        history.insert(record(Task::Stop, 0, 6, 1));
         assert_eq!(history.activity("db"), Some(Activity::Failed));
     }
 
     #[test]
     fn an_operation_that_was_sent_counts_as_running_until_the_agent_speaks() {
         let mut history = History::default();
-        let mut start = record("start", 0, 0, 193);
+        let mut start = record(Task::Start, 0, 0, 193);
         start.state = RecordState::Pending;
         history.sent(start);
         assert!(history.may_run("db"));
@@ -287,10 +324,10 @@ mod tests {
     #[test]
     fn late_and_repeated_records_change_nothing() {
         let mut history = History::default();
-        assert!(history.insert(record("start", 0, 5, 0)));
-        assert!(!history.insert(record("start", 0, 4, 1)));
-        assert!(!history.insert(record("start", 0, 5, 0)));
-        let mut pending = record("start", 0, 5, 193);
+        assert!(history.insert(record(Task::Start, 0, 5, 0)));
+        assert!(!history.insert(record(Task::Start, 0, 4, 1)));
+        assert!(!history.insert(record(Task::Start, 0, 5, 0)));
+        let mut pending = record(Task::Start, 0, 5, 193);
         pending.state = RecordState::Pending;
         assert!(!history.insert(pending));
     }

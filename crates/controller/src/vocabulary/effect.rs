@@ -7,6 +7,7 @@ use super::change::Change;
 use super::engine_input::Question;
 use super::event::Event;
 use super::operation::Operation;
+use super::task::Task;
 
 /// Something to do, in the order given. See the crate's documentation for a shell that does them.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +47,7 @@ pub enum Effect {
         /// The resource.
         resource: String,
         /// The action.
-        action: String,
+        action: Task,
         /// Its interval.
         interval_ms: u32,
     },

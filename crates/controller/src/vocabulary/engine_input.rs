@@ -68,6 +68,15 @@ impl Question {
     }
 }
 
+impl Decision {
+    /// Changes what is to be done. Only for simulations: to see that a wrong decision is noticed.
+    pub fn change_graph(&mut self, change: impl FnOnce(&mut TransitionGraph)) {
+        if let Ok(outcome) = &mut self.outcome {
+            change(&mut outcome.graph);
+        }
+    }
+}
+
 impl Outcome {
     fn new(cib: String, schedule: Schedule) -> Outcome {
         Outcome {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::engine_input::Decision;
 use super::operation::Record;
+use super::task::Task;
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -77,7 +78,7 @@ pub enum Input {
         /// The resource.
         resource: String,
         /// The action.
-        action: String,
+        action: Task,
         /// Its interval.
         interval_ms: u32,
     },

@@ -7,8 +7,8 @@ mod event;
 mod input;
 mod limits;
 mod operation;
-mod sabotage;
 mod spec;
+mod task;
 mod time;
 
 pub use change::Change;
@@ -21,7 +21,7 @@ pub use operation::{
     STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey, dispatcher_uuid,
     exit_code_name,
 };
-pub use sabotage::Sabotage;
+pub use task::Task;
 pub use time::Time;
 
 pub(crate) use engine_input::{Goal, goal};

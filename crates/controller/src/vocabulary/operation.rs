@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::task::Task;
+
 /// What an agent is asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
@@ -22,8 +24,8 @@ pub struct Operation {
     /// Name of the resource agent.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `start`, `stop`, `monitor`, …
-    pub action: String,
+    /// What it does.
+    pub action: Task,
     /// 0 = once.
     pub interval_ms: u32,
     /// After this the agent kills the operation.
@@ -129,7 +131,7 @@ impl Record {
     /// agents need not know the action (scheduler-spec/05 §18.5).
     pub fn failed(&self) -> bool {
         let ended = self.state == RecordState::Complete && self.status != STATUS_CANCELLED;
-        if !ended || self.operation.action == "notify" {
+        if !ended || self.operation.action == Task::Notify {
             return false;
         }
         let rc = match self.rc {
@@ -143,7 +145,7 @@ impl Record {
     /// A single check whether a resource is there: finding it otherwise than expected is news, not
     /// a failure of the resource.
     pub fn is_probe(&self) -> bool {
-        self.operation.action == "monitor" && self.operation.interval_ms == 0
+        self.operation.action == Task::Monitor && self.operation.interval_ms == 0
     }
 
     /// What tells one result from another: a recurring operation keeps its call id while its result
@@ -155,7 +157,7 @@ impl Record {
     /// `monitor after 10 s returned 7 (not running): no process`, for people.
     pub fn describe(&self) -> String {
         let operation = &self.operation;
-        let mut text = operation.action.clone();
+        let mut text = operation.action.to_string();
         if operation.interval_ms > 0 {
             text += &format!(" (every {} ms)", operation.interval_ms);
         }
@@ -271,7 +273,7 @@ mod tests {
         };
         record.operation.id = "1:1:0:u".into();
         assert!(record.failed());
-        record.operation.action = "notify".into();
+        record.operation.action = Task::Notify;
         assert!(!record.failed());
         record.status = STATUS_TIMEOUT;
         assert!(!record.failed());

@@ -71,7 +71,7 @@ impl Attributes {
                 check_size(all.map(|(name, kept)| (name, &kept.attribute)))?;
             }
         }
-        next.version += u64::from(next.told().values != self.told().values);
+        next.version += u64::from(next.reported().values != self.reported().values);
         Ok(next)
     }
 
@@ -84,7 +84,7 @@ impl Attributes {
     }
 
     /// What the DPE is told.
-    pub fn told(&self) -> NodeAttributes {
+    pub fn reported(&self) -> NodeAttributes {
         let public = self.values.iter().filter(|(_, kept)| !kept.private);
         NodeAttributes {
             version: self.version,
@@ -145,10 +145,10 @@ mod tests {
         assert!(none.with(&dampened(None, 1, true)).is_err());
         let first = none.with(&dampened(Some("1000"), 5000, false)).unwrap();
         let second = first.with(&dampened(Some("0"), 9000, false)).unwrap();
-        assert_eq!(second.told().values["pingd"].dampening_ms, 5000);
+        assert_eq!(second.reported().values["pingd"].dampening_ms, 5000);
         let third = second.with(&dampened(None, 9000, true)).unwrap();
-        assert_eq!(third.told().values["pingd"].dampening_ms, 9000);
-        assert_eq!(third.told().values["pingd"].value, "0");
+        assert_eq!(third.reported().values["pingd"].dampening_ms, 9000);
+        assert_eq!(third.reported().values["pingd"].value, "0");
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         };
         let set = Attributes::default().with(&secret).unwrap();
         assert_eq!(set.query(Some("pid"))["pid"], "17");
-        assert!(set.query(None).is_empty() && set.told().values.is_empty());
+        assert!(set.query(None).is_empty() && set.reported().values.is_empty());
         assert_eq!(set.version, 0);
     }
 

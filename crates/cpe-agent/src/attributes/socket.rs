@@ -16,12 +16,22 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::exit_code::DATA_ERROR;
 use super::{Answer, MAX_MESSAGE, Request, socket_path};
-use crate::engine::commands::Command;
+use crate::accept::accept;
 
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How many requests are heard at a time; others wait.
+/// Requests that are heard at a time; others wait in the socket's own queue, and their tools give
+/// up after [`PATIENCE`].
 const MAX_CONNECTIONS: usize = 32;
+
+/// A tool's request, on its way to who answers it.
+#[derive(Debug)]
+pub struct Asked {
+    /// What is wanted.
+    pub request: Request,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Answer>,
+}
 
 /// Opens the socket, for this process's user and root only.
 ///
@@ -38,15 +48,18 @@ pub async fn bind(state_dir: &Path) -> anyhow::Result<PeerListener> {
     listener.map_err(|error| anyhow!(error.message()))
 }
 
-/// Takes requests until the listener fails.
+/// Takes requests until the listener fails; who has the other end of `engine` answers them.
 ///
 /// # Errors
-/// Those of accept(2) that do not concern one connection.
-pub async fn serve(listener: PeerListener, engine: mpsc::Sender<Command>) -> std::io::Result<()> {
+/// Those of [`accept`].
+pub async fn serve<C: From<Asked> + Send + 'static>(
+    listener: PeerListener,
+    engine: mpsc::Sender<C>,
+) -> std::io::Result<()> {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await;
-        let stream = listener.accept().await?;
+        let stream = accept(&listener).await?;
         let engine = engine.clone();
         tokio::spawn(async move {
             let answered = tokio::time::timeout(PATIENCE, converse(stream, &engine)).await;
@@ -59,16 +72,20 @@ pub async fn serve(listener: PeerListener, engine: mpsc::Sender<Command>) -> std
     }
 }
 
-async fn converse(mut stream: UnixStream, engine: &mpsc::Sender<Command>) -> anyhow::Result<()> {
+async fn converse<C: From<Asked>>(
+    mut stream: UnixStream,
+    engine: &mpsc::Sender<C>,
+) -> anyhow::Result<()> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(MAX_MESSAGE)? + 1;
     (&mut stream).take(limit).read_to_end(&mut bytes).await?;
     let answer = match read_request(&bytes) {
         Ok(request) => {
             let (reply, answer) = oneshot::channel();
-            let command = Command::Attribute { request, reply };
-            engine.send(command).await.context("this agent is ending")?;
-            answer.await.context("this agent is ending")?
+            let ending = "this agent is ending";
+            let asked = engine.send(Asked { request, reply }.into()).await;
+            asked.ok().context(ending)?;
+            answer.await.context(ending)?
         }
         Err(error) => Answer::Refused {
             code: DATA_ERROR,
@@ -84,7 +101,7 @@ fn read_request(bytes: &[u8]) -> anyhow::Result<Request> {
     if bytes.len() > MAX_MESSAGE {
         bail!("the request has more than {MAX_MESSAGE} bytes");
     }
-    serde_json::from_slice(bytes).context("this is no request that this agent understands")
+    serde_json::from_slice(bytes).context("this agent does not understand the request")
 }
 
 /// Asks the agent with that state folder.

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use cpe_bus::records::{MAX_OUTPUT, MAX_REASON, rc};
 use cpe_bus::{BusSelection, Operation, OperationStatus, ResourceClass};
-use systemd::Systemd;
 use tokio::sync::oneshot;
 
+use self::systemd::Systemd;
 use crate::process::{self, End, Program};
 
 /// Timeout of operations that come without one.

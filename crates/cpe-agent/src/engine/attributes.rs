@@ -9,8 +9,9 @@ use std::time::Duration;
 use cpe_bus::Error;
 use tokio::time::Instant;
 
-use super::Engine;
-use super::commands::{Outgoing, not_durable};
+use super::commands::Outgoing;
+use super::log::log;
+use super::{Engine, not_durable};
 use crate::attributes::exit_code::{DATA_ERROR, IO_ERROR, NO_HOST, NO_SUCH};
 use crate::attributes::set::Attributes;
 use crate::attributes::{Answer, Request, Want};
@@ -122,9 +123,13 @@ impl Engine {
         self.attributes.due = None;
         self.attributes.told = Some(Instant::now());
         let Some(peer) = &self.peer else { return };
-        let all = Outgoing::Attributes(Box::new(self.attributes.set.told()));
+        let all = Outgoing::Attributes(Box::new(self.attributes.set.reported()));
         if peer.outbox.try_send(all).is_err() {
-            tracing::warn!("the DPE does not take in node attributes; closing its connection");
+            log!(
+                warn,
+                self.identity,
+                "the DPE does not read node attributes; closing the connection"
+            );
             self.drop_peer();
         }
     }
@@ -138,7 +143,7 @@ impl Engine {
         }
         let none = self.attributes.set.cleared();
         if let Err(error) = self.keep_attributes(none) {
-            tracing::error!(%error, "node attributes cannot be deleted");
+            log!(error, self.identity, %error, "node attributes cannot be deleted");
         }
     }
 }

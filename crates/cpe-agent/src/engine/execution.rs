@@ -13,9 +13,11 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Engine;
+use super::log::log;
 use super::stopping::Phase;
 use crate::classes::Outcome;
 use crate::clock::{boottime_us, wall_us};
+use crate::store::Identity;
 
 /// Annotation that this agent adds to what it ran: see the bus interface.
 const FORCE_RESTART: &str = "op-force-restart";
@@ -25,7 +27,8 @@ const FORCE_RESTART: &str = "op-force-restart";
 pub(super) struct Lane {
     /// What runs.
     pub running: Option<Running>,
-    /// What waits, and since when.
+    /// What waits, and since when. Bounded by the history: a request waits once, and no more than
+    /// `MAX_UNFINISHED` are accepted; a recurring operation has one turn at a time.
     pub queue: VecDeque<(u32, Instant)>,
 }
 
@@ -157,21 +160,30 @@ impl Engine {
         let Some(record) = self.records.get(&call_id) else {
             return;
         };
-        tracing::debug!(operation = record.operation.label(), call_id, "begins");
-        let operation = record.operation.clone();
+        let operation = &record.operation;
+        log!(
+            debug,
+            self.identity,
+            cpe_service = operation.resource,
+            operation = operation.label(),
+            call_id,
+            "begins"
+        );
+        let operation = operation.clone();
         let classes = Arc::clone(&self.classes);
         let completed = self.completed.clone();
         let resource = resource.to_owned();
         tokio::spawn(async move {
             let began = Instant::now();
             let outcome = classes.run(&operation, mark, cancel).await;
-            // The engine is gone only when the process ends.
-            let _ = completed.send(Completion {
+            let completion = Completion {
                 call_id,
                 resource,
                 outcome,
                 elapsed: began.elapsed(),
-            });
+            };
+            // The engine is gone only when the process ends.
+            let _ = completed.send(completion).await;
         });
     }
 
@@ -210,7 +222,7 @@ impl Engine {
             if changed {
                 record.last_rc_change = record.last_run;
                 let record = record.clone();
-                log_result(&record);
+                log_result(&self.identity, &record);
                 self.keep(call_id);
                 self.drop_superseded(&record);
                 self.report(&record);
@@ -328,9 +340,11 @@ fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
-fn log_result(record: &OperationRecord) {
-    tracing::info!(
-        service = record.operation.resource,
+fn log_result(identity: &Identity, record: &OperationRecord) {
+    log!(
+        info,
+        identity,
+        cpe_service = record.operation.resource,
         operation = record.operation.label(),
         call_id = record.call_id,
         status = record.status.number(),

@@ -5,31 +5,37 @@
 //! systemd's watchdog quiet, so that an agent whose engine hangs is restarted before its lease is
 //! over.
 //!
-//! - [`commands`]: what connections ask for.
+//! - [`commands`]: what connections and tools ask for.
+//! - `answers`: how they are answered.
 //! - `attributes`: what resource agents tell about the guest.
 //! - `execution`: queues, recurring operations, results.
 //! - `stopping`: the end of the lease, and Release.
 //! - `recovery`: what an agent does about the work of the one before it.
 
+mod answers;
 mod attributes;
 pub mod commands;
 mod execution;
+mod log;
 mod recovery;
 mod stopping;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use commands::{Command, Outgoing, Peer};
 use cpe_bus::{BusSelection, Error, OperationRecord, OperationState, Result};
 use cpe_daemon::{State, Watchdog, notify};
-use execution::{Completion, Lane};
-use stopping::{Cause, Phase};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use self::commands::{Command, Outgoing, Peer};
+use self::execution::{Completion, Lane};
+use self::log::log;
+use self::stopping::{Cause, Phase};
 use crate::activity::active_services;
 use crate::classes::Classes;
 use crate::clock::{BootTimer, boottime_us};
@@ -43,8 +49,13 @@ const DEFAULT_HEARTBEAT_MS: u32 = 1000;
 const MIN_HEARTBEAT_MS: u32 = 20;
 /// How long services may take to stop after the lease, where the DPE does not say.
 const DEFAULT_STOP_TIMEOUT_MS: u32 = 20_000;
-/// How long an agent that is told to end waits for operations that run.
+/// How long an agent that is asked to end waits for operations that run.
 const SHUTDOWN: Duration = Duration::from_secs(10);
+
+/// Ends of operations that may wait for the engine. An operation's task gives one and ends; beyond
+/// that the tasks wait, and lose nothing by it: what they measured is measured. The engine never
+/// gives one itself.
+const COMPLETIONS: usize = 64;
 
 /// How the guest is rebooted.
 #[derive(Debug, Clone)]
@@ -79,8 +90,8 @@ pub struct Engine {
     terminating: Option<Instant>,
     /// It may not end, because services run that nobody else would stop at the end of the lease.
     stays_for_lease: bool,
-    completed: mpsc::UnboundedSender<Completion>,
-    completions: mpsc::UnboundedReceiver<Completion>,
+    completed: mpsc::Sender<Completion>,
+    completions: mpsc::Receiver<Completion>,
 }
 
 impl Engine {
@@ -94,7 +105,7 @@ impl Engine {
         store: Store,
         found: Found,
     ) -> anyhow::Result<Self> {
-        let (completed, completions) = mpsc::unbounded_channel();
+        let (completed, completions) = mpsc::channel(COMPLETIONS);
         let mut engine = Engine {
             classes,
             reboot,
@@ -151,7 +162,12 @@ impl Engine {
                 }
                 fired = self.timer.fired() => {
                     if let Err(error) = fired {
-                        tracing::error!(%error, "the timer of the lease failed; the lease is checked with every heartbeat");
+                        log!(
+                            error,
+                            self.identity,
+                            %error,
+                            "the timer of the lease failed; the lease is checked with every heartbeat"
+                        );
                     }
                     self.watch_lease();
                 }
@@ -240,7 +256,11 @@ impl Engine {
             .try_send(Outgoing::Completed(Box::new(record.clone())))
             .is_err()
         {
-            tracing::warn!("the DPE does not take in results; closing its connection");
+            log!(
+                warn,
+                self.identity,
+                "the DPE does not read results; closing the connection"
+            );
             self.drop_peer();
         }
     }
@@ -257,9 +277,10 @@ impl Engine {
         self.lanes.values().map(Lane::len).sum()
     }
 
-    /// Told to end: nothing new begins, monitors are cut short, the rest may finish.
+    /// Asked to end: nothing new begins, monitors are cut short, the rest may finish.
     fn terminate(&mut self, ending: Ending) {
-        tracing::info!(operations = self.unfinished(), ?ending, "told to end");
+        let operations = self.unfinished();
+        log!(info, self.identity, operations, ?ending, "asked to end");
         notify(&[State::Stopping]);
         self.terminating = Some(Instant::now() + SHUTDOWN);
         let guarded = self.lease.end_us().is_some() && !active_services(&self.records).is_empty();
@@ -314,14 +335,22 @@ impl Engine {
         if let Some(record) = self.records.get(&call_id)
             && let Err(error) = self.store.write_record(record)
         {
-            tracing::error!(operation = record.operation.label(), %error, "a record cannot be written");
+            let operation = &record.operation;
+            log!(
+                error,
+                self.identity,
+                cpe_service = operation.resource,
+                operation = operation.label(),
+                %error,
+                "a record cannot be written"
+            );
         }
     }
 
     fn forget_record(&mut self, call_id: u32) -> Option<OperationRecord> {
         self.due.remove(&call_id);
         if let Err(error) = self.store.remove_record(call_id) {
-            tracing::error!(call_id, %error, "a record cannot be deleted");
+            log!(error, self.identity, call_id, %error, "a record cannot be deleted");
         }
         self.records.remove(&call_id)
     }
@@ -334,6 +363,13 @@ impl Engine {
             self.report(&record);
         }
     }
+}
+
+/// What cannot be made durable is not accepted.
+fn not_durable(error: anyhow::Error) -> Error {
+    Error::Failed(format!(
+        "nothing was done, since it cannot be recorded: {error:#}"
+    ))
 }
 
 async fn sleep_until(instant: Option<Instant>) {

@@ -16,6 +16,7 @@ use cpe_bus::{OperationState, OperationStatus};
 use tokio::time::Instant;
 
 use super::Engine;
+use super::log::log;
 use crate::clock::wall_us;
 use crate::process;
 
@@ -56,8 +57,10 @@ impl Engine {
                     record.exit_reason =
                         "the guest agent was restarted while this ran, so its result is unknown"
                             .to_owned();
-                    tracing::warn!(
-                        service = record.operation.resource,
+                    log!(
+                        warn,
+                        self.identity,
+                        cpe_service = record.operation.resource,
                         operation = record.operation.label(),
                         "interrupted by the restart of the agent; its result is unknown"
                     );
@@ -73,8 +76,9 @@ impl Engine {
             }
         }
         if !self.records.is_empty() {
-            tracing::info!(
-                deployment = self.identity.deployment,
+            log!(
+                info,
+                self.identity,
                 epoch = self.identity.epoch,
                 records = self.records.len(),
                 monitors = self.due.len(),

@@ -21,8 +21,9 @@ use std::fmt;
 use cpe_bus::records::rc;
 use cpe_bus::{Error, Operation, OperationStatus, Result};
 
-use super::Engine;
-use super::commands::{Reply, not_durable};
+use super::commands::Reply;
+use super::log::log;
+use super::{Engine, not_durable};
 use crate::activity::active_services;
 use crate::classes::Outcome;
 use crate::clock::boottime_us;
@@ -122,7 +123,12 @@ impl Engine {
             Phase::Rebooting => None,
         };
         if let Err(error) = self.timer.arm(at) {
-            tracing::error!(%error, "the timer of the lease cannot be set; the lease is checked with every heartbeat");
+            log!(
+                error,
+                self.identity,
+                %error,
+                "the timer of the lease cannot be set; the lease is checked with every heartbeat"
+            );
         }
     }
 
@@ -174,8 +180,9 @@ impl Engine {
             .cloned()
             .collect();
         waiting.reverse();
-        tracing::warn!(
-            deployment = self.identity.deployment,
+        log!(
+            warn,
+            self.identity,
             services = waiting.len(),
             "{cause}: stopping {} services",
             waiting.len()
@@ -228,7 +235,13 @@ impl Engine {
                     self.enqueue(call_id);
                 }
                 Err(error) => {
-                    tracing::error!(service = resource, %error, "a stop cannot be recorded");
+                    log!(
+                        error,
+                        self.identity,
+                        cpe_service = resource,
+                        %error,
+                        "a stop cannot be recorded"
+                    );
                     if let Phase::Stopping(stopping) = &mut self.phase {
                         stopping.failed.push(resource);
                     }
@@ -278,22 +291,30 @@ impl Engine {
         let services = unfinished.join(", ");
         match stopping.cause {
             Cause::LeaseEnded | Cause::Ending if unfinished.is_empty() => {
-                tracing::warn!("all services are stopped; the lease is over");
+                log!(
+                    warn,
+                    self.identity,
+                    "all services are stopped; the lease is over"
+                );
                 self.lease = Lease::default();
                 if let Err(error) = self.store.write_lease(&self.lease) {
                     // The next start finds an ended lease again, and nothing to stop.
-                    tracing::error!(%error, "the end of the lease cannot be recorded");
+                    log!(error, self.identity, %error, "the end of the lease cannot be recorded");
                 }
             }
             Cause::Ending => {
-                tracing::error!(
+                log!(
+                    error,
+                    self.identity,
                     services,
                     "services did not stop: staying until the lease ends, then rebooting the guest"
                 );
                 self.stays_for_lease = true;
             }
             Cause::LeaseEnded => {
-                tracing::error!(
+                log!(
+                    error,
+                    self.identity,
                     services,
                     "the lease has ended and services did not stop: rebooting the guest"
                 );
@@ -340,7 +361,7 @@ impl Engine {
             .write_lease(&Lease::default())
             .and_then(|()| self.store.write_identity(&identity))
             .map_err(not_durable)?;
-        tracing::info!(deployment = self.identity.deployment, "released by the DPE");
+        log!(info, self.identity, "released by the DPE");
         self.forget_everything();
         self.lease = Lease::default();
         self.identity = identity;

@@ -11,7 +11,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use controller::{Connect, Input, Operation};
+use controller::{Connect, Input, Operation, Task};
 use cpe_daemon::Pauses;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -40,7 +40,7 @@ pub(crate) enum Call {
     Execute(Box<Operation>),
     Cancel {
         resource: String,
-        action: String,
+        action: Task,
         interval_ms: u32,
     },
     Forget(String),

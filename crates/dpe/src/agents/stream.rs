@@ -305,7 +305,7 @@ async fn perform(
             action,
             interval_ms,
         } => {
-            within(agent.cancel(epoch, &resource, &action, interval_ms)).await?;
+            within(agent.cancel(epoch, &resource, action.as_str(), interval_ms)).await?;
             Ok(Some(Input::Cancelled {
                 assembly: assembly(),
                 resource,

@@ -104,7 +104,7 @@ fn execute(number: u32) -> Call {
         class: operation.class,
         provider: operation.provider,
         kind: operation.agent,
-        action: operation.action,
+        action: operation.action.as_str().into(),
         interval_ms: 0,
         timeout_ms: 0,
         parameters: BTreeMap::new(),

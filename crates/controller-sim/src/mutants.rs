@@ -1,0 +1,280 @@
+//! Controllers that make a deliberate mistake, for the proof that the checkers find it.
+//!
+//! The controller has no switch for mistakes: no build of it can make one of these. A mutant is the
+//! controller itself, with something changed in what passes between it and its shell.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Deref;
+
+use controller::{
+    Connect, Controller, Durable, Effect, Event, Input, Kind, Refusal, Request, Time,
+};
+
+use crate::world::MS;
+
+/// A mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// Takes an assembly under lease as safe at once.
+    SkipLeaseWait,
+    /// Takes an assembly as safe when its lease ends: without margins for drift, for the time that
+    /// stops take, and for a reboot.
+    NoMargins,
+    /// Does not save events.
+    ForgetEvents,
+    /// Begins work before facts are saved.
+    PersistLast,
+    /// Begins every action of a graph at once.
+    IgnoreOrder,
+    /// Exceeds the document's limit of migrations.
+    IgnoreLimits,
+    /// Leaves services running when a deployment ends that should be stopped.
+    LeaveServices,
+    /// Has agents forget what is cleaned up, whatever still runs.
+    ForgetFailed,
+}
+
+impl Mutant {
+    /// All of them.
+    pub const ALL: [Mutant; 8] = [
+        Mutant::SkipLeaseWait,
+        Mutant::NoMargins,
+        Mutant::ForgetEvents,
+        Mutant::PersistLast,
+        Mutant::IgnoreOrder,
+        Mutant::IgnoreLimits,
+        Mutant::LeaveServices,
+        Mutant::ForgetFailed,
+    ];
+
+    /// Its name on a command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mutant::SkipLeaseWait => "skip-lease-wait",
+            Mutant::NoMargins => "no-margins",
+            Mutant::ForgetEvents => "forget-events",
+            Mutant::PersistLast => "persist-last",
+            Mutant::IgnoreOrder => "ignore-order",
+            Mutant::IgnoreLimits => "ignore-limits",
+            Mutant::LeaveServices => "leave-services",
+            Mutant::ForgetFailed => "forget-failed",
+        }
+    }
+}
+
+/// A controller under test: sound, or a mutant.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    controller: Controller,
+    mutant: Option<Mutant>,
+    effects: VecDeque<Effect>,
+    /// How each assembly's agent was last to be connected.
+    connects: BTreeMap<String, Connect>,
+    /// Boot time until which each agent holds a lease at least, µs.
+    lease_ends_us: BTreeMap<String, u64>,
+    /// Boot time at which an assembly that is being fenced is taken as safe, µs.
+    hasty_us: BTreeMap<String, u64>,
+}
+
+impl Deref for Subject {
+    type Target = Controller;
+
+    fn deref(&self) -> &Controller {
+        &self.controller
+    }
+}
+
+impl Subject {
+    /// A controller of deployment `sim`.
+    pub(crate) fn new(durable: Durable, now: Time, mutant: Option<Mutant>) -> Subject {
+        let mut subject = Subject {
+            controller: Controller::new("sim", durable, now),
+            mutant,
+            effects: VecDeque::new(),
+            connects: BTreeMap::new(),
+            lease_ends_us: BTreeMap::new(),
+            hasty_us: BTreeMap::new(),
+        };
+        subject.collect(now);
+        subject
+    }
+
+    /// See [`Controller::poll_effect`].
+    pub(crate) fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// See [`Controller::deadline`].
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        let hasty_us = self.hasty_us.values().copied();
+        hasty_us.chain(self.controller.deadline()).min()
+    }
+
+    /// See [`Controller::handle`].
+    pub(crate) fn handle(&mut self, now: Time, mut input: Input) -> Result<(), Refusal> {
+        let cleaned_up = match &input {
+            Input::Request(Request::Cleanup { .. }) if self.makes(Mutant::ForgetFailed) => {
+                self.failures(now)
+            }
+            _ => Vec::new(),
+        };
+        self.spoil(&mut input);
+        if let Input::AgentConnected { assembly, .. } = &input {
+            self.note_lease(now, &assembly.clone());
+        }
+        let outcome = self.controller.handle(now, input);
+        self.collect(now);
+        for (assembly, resource) in cleaned_up {
+            self.forget(now, assembly, resource);
+        }
+        let due = |(_, at_us): &(&String, &u64)| **at_us <= now.boottime_us;
+        let due: Vec<String> = self
+            .hasty_us
+            .iter()
+            .filter(due)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for assembly in due {
+            self.take_as_safe(now, assembly);
+        }
+        outcome
+    }
+
+    fn makes(&self, mistake: Mutant) -> bool {
+        self.mutant == Some(mistake)
+    }
+
+    /// Changes what the controller is given.
+    fn spoil(&self, input: &mut Input) {
+        match input {
+            Input::Decided(decision) if self.makes(Mutant::IgnoreOrder) => {
+                decision.change_graph(|graph| {
+                    for synapse in &mut graph.synapses {
+                        synapse.inputs.clear();
+                    }
+                });
+            }
+            Input::Request(Request::Load { document, .. }) if self.makes(Mutant::IgnoreLimits) => {
+                let end = "</crm_config>";
+                if let (Some(from), Some(to)) = (document.find("<crm_config>"), document.find(end))
+                {
+                    document.replace_range(from..to + end.len(), "");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes the effects of one input out of the controller, and changes them.
+    fn collect(&mut self, now: Time) {
+        let mut effects: Vec<Effect> =
+            std::iter::from_fn(|| self.controller.poll_effect()).collect();
+        for effect in &mut effects {
+            match effect {
+                Effect::Persist(changes) if self.makes(Mutant::ForgetEvents) => {
+                    changes.retain(|change| {
+                        !change.key.starts_with("event/") || change.value.is_none()
+                    });
+                }
+                Effect::Release { keep_services, .. } if self.makes(Mutant::LeaveServices) => {
+                    *keep_services = true;
+                }
+                Effect::Connect(connect) => {
+                    self.connects
+                        .insert(connect.assembly.clone(), connect.clone());
+                }
+                Effect::Renew { assembly, .. } => self.note_lease(now, assembly),
+                _ => {}
+            }
+        }
+        if self.makes(Mutant::PersistLast) {
+            effects.sort_by_key(|effect| matches!(effect, Effect::Persist(_)));
+        }
+        let events: Vec<Event> = effects.iter().filter_map(event).cloned().collect();
+        self.effects.extend(effects);
+        for event in events {
+            self.hurry(now, event);
+        }
+    }
+
+    /// An agent has a lease that lasts at least from now on.
+    fn note_lease(&mut self, now: Time, assembly: &str) {
+        let lease_ms = self
+            .connects
+            .get(assembly)
+            .map_or(0, |connect| connect.lease_ms);
+        let ends_us = now.boottime_us + u64::from(lease_ms) * MS;
+        self.lease_ends_us.insert(assembly.to_owned(), ends_us);
+    }
+
+    /// Has an assembly that is fenced by its lease taken as safe too early.
+    fn hurry(&mut self, now: Time, event: Event) {
+        let leased = event
+            .details
+            .get("mode")
+            .is_some_and(|mode| mode == "lease");
+        match event.kind {
+            Kind::AssemblyFencingRequested if leased && self.makes(Mutant::SkipLeaseWait) => {
+                self.take_as_safe(now, event.assembly);
+            }
+            Kind::AssemblyFencingRequested if leased && self.makes(Mutant::NoMargins) => {
+                let at_us = self.lease_ends_us.get(&event.assembly).copied();
+                self.hasty_us
+                    .insert(event.assembly, at_us.unwrap_or(now.boottime_us));
+            }
+            Kind::AssemblyOnline | Kind::AssemblyRecovered | Kind::AssemblyFencingSucceeded => {
+                self.hasty_us.remove(&event.assembly);
+            }
+            _ => {}
+        }
+    }
+
+    fn take_as_safe(&mut self, now: Time, assembly: String) {
+        self.hasty_us.remove(&assembly);
+        let reason = String::new();
+        let (gone, confirmed) = (assembly.clone(), assembly);
+        for input in [
+            Input::AgentDisconnected {
+                assembly: gone,
+                reason,
+            },
+            Input::Request(Request::ConfirmFenced {
+                assembly: confirmed,
+            }),
+        ] {
+            // It may have been made safe meanwhile.
+            let _ = self.controller.handle(now, input);
+        }
+        self.collect(now);
+    }
+
+    /// Assemblies and resources there whose failures count.
+    fn failures(&self, now: Time) -> Vec<(String, String)> {
+        let failures = self.controller.status(now).failures.into_iter();
+        failures
+            .map(|failure| (failure.assembly, failure.service))
+            .collect()
+    }
+
+    /// Has an agent forget a resource, and tell again what it knows.
+    fn forget(&mut self, now: Time, assembly: String, resource: String) {
+        let (gone, reason) = (assembly.clone(), String::new());
+        let disconnected = Input::AgentDisconnected {
+            assembly: gone,
+            reason,
+        };
+        let _ = self.controller.handle(now, disconnected);
+        self.collect(now);
+        let connect = self.connects.get(&assembly).cloned();
+        self.effects
+            .push_back(Effect::Forget { assembly, resource });
+        self.effects.extend(connect.map(Effect::Connect));
+    }
+}
+
+fn event(effect: &Effect) -> Option<&Event> {
+    match effect {
+        Effect::Event(event) => Some(event),
+        _ => None,
+    }
+}

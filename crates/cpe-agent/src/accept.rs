@@ -1,0 +1,76 @@
+//! Taking connections, also when the guest is short of something for a while.
+
+use std::io;
+use std::time::Duration;
+
+use cpe_bus::peer::PeerListener;
+use cpe_daemon::Pauses;
+use tokio::net::UnixStream;
+
+/// First pause after a connection could not be taken.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+/// Longest pause: a DPE whose connection waits is kept waiting no longer than it waits itself
+/// between attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Failures in a row after which the listener is given up: about five seconds. What a guest lacks
+/// for that long (file descriptors, memory) may be what this process has lost, and another one
+/// begins without that.
+const ATTEMPTS: usize = 12;
+
+/// The next connection.
+///
+/// # Errors
+/// That of accept(2), if it fails [`ATTEMPTS`] times in a row.
+pub(crate) async fn accept(listener: &PeerListener) -> io::Result<UnixStream> {
+    retry(|| listener.accept()).await
+}
+
+async fn retry<T, F>(mut attempt: impl FnMut() -> F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE);
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be taken; retrying");
+                tokio::time::sleep(pauses.next_pause()).await;
+            }
+        }
+    }
+    attempt().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shortage_that_ends_costs_no_connection() {
+        let mut failures = 0;
+        let taken = retry(|| {
+            failures += 1;
+            std::future::ready(match failures {
+                1..6 => Err(io::Error::from_raw_os_error(24)),
+                _ => Ok("connection"),
+            })
+        });
+        assert_eq!(taken.await.unwrap(), "connection");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shortage_that_stays_is_given_up() {
+        let begin = tokio::time::Instant::now();
+        let mut failures = 0;
+        let taken: io::Result<()> = retry(|| {
+            failures += 1;
+            std::future::ready(Err(io::Error::from_raw_os_error(24)))
+        })
+        .await;
+        assert_eq!(taken.unwrap_err().raw_os_error(), Some(24));
+        assert_eq!(failures, ATTEMPTS);
+        let waited = begin.elapsed();
+        assert!(waited < Duration::from_secs(10), "{waited:?}");
+    }
+}

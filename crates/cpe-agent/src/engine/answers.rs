@@ -1,0 +1,250 @@
+//! How the engine answers connections and tools.
+
+use cpe_bus::records::agent::ATTRIBUTES;
+use cpe_bus::{Error, HelloReply, Operation, OperationState, Result};
+use tokio::time::Instant;
+
+use super::commands::{Call, Command, Hello, Reply};
+use super::log::log;
+use super::stopping::{Cause, Phase};
+use super::{DEFAULT_HEARTBEAT_MS, DEFAULT_STOP_TIMEOUT_MS, Engine, not_durable};
+use crate::activity::active_services;
+use crate::clock::boottime_us;
+use crate::store::Identity;
+
+/// Operations that may run and wait in all lanes together. A DPE has at most 128 under way; the
+/// rest is for monitors whose time has come while their lane is busy.
+const MAX_UNFINISHED: usize = 4096;
+/// Records that the history may have: a hundred services with dozens of monitors each, and as many
+/// small files under /run.
+const MAX_RECORDS: usize = 16_384;
+
+/// Sends an answer. A caller that does not wait for it any more is not an error.
+fn answer<T>(reply: Reply<T>, answer: Result<T>) {
+    let _ = reply.send(answer);
+}
+
+impl Engine {
+    pub(super) fn handle(&mut self, command: Command) {
+        match command {
+            Command::Hello { hello, reply } => answer(reply, self.hello(hello)),
+            Command::Call { peer, epoch, call } => {
+                let allowed = self.authorise(peer, epoch);
+                self.call(allowed, call);
+            }
+            Command::Attribute(asked) => {
+                let _ = asked.reply.send(self.attribute(&asked.request));
+            }
+            Command::Disconnected { peer } => {
+                if self.peer.as_ref().is_some_and(|active| active.id == peer) {
+                    log!(info, self.identity, "the DPE has gone; operations go on");
+                    self.drop_peer();
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, allowed: Result<()>, call: Call) {
+        match call {
+            Call::Renew { stamp, reply } => {
+                answer(reply, allowed.and_then(|()| self.renew(stamp)));
+            }
+            Call::Execute { operation, reply } => {
+                answer(reply, allowed.and_then(|()| self.execute(*operation)));
+            }
+            Call::Cancel {
+                resource,
+                action,
+                interval_ms,
+                reply,
+            } => {
+                let found = allowed.map(|()| self.cancel(&resource, &action, interval_ms));
+                answer(reply, found);
+            }
+            Call::Forget { resource, reply } => {
+                answer(reply, allowed.map(|()| self.forget(&resource)));
+            }
+            Call::History { reply } => {
+                let history = allowed.map(|()| self.records.values().cloned().collect());
+                answer(reply, history);
+            }
+            Call::Attributes { reply } => {
+                answer(reply, allowed.map(|()| self.attributes.set.reported()));
+            }
+            Call::Release {
+                keep_services,
+                reply,
+            } => match allowed {
+                Err(error) => answer(reply, Err(error)),
+                Ok(()) => self.release(keep_services, reply),
+            },
+        }
+    }
+
+    /// Takes a DPE's Hello: from then on its calls are obeyed, and heartbeats go to it.
+    fn hello(&mut self, hello: Hello) -> Result<HelloReply> {
+        self.must_serve()?;
+        let identity = self.identity_after(&hello)?;
+        let now = boottime_us();
+        let lease_remaining_ms = self.lease.remaining_ms(now);
+        let lease_ms = hello.settings.lease_ms;
+        let lease = self.lease.with_length(u64::from(lease_ms) * 1000, now);
+        self.store
+            .write_lease(&lease)
+            .and_then(|()| self.store.write_identity(&identity))
+            .map_err(not_durable)?;
+        if self.belongs_to_other(&hello.deployment) {
+            self.forget_everything();
+        }
+        self.lease = lease;
+        let epoch = identity.epoch;
+        log!(info, identity, epoch, lease_ms, "a DPE has taken over");
+        self.identity = identity;
+        if self
+            .peer
+            .as_ref()
+            .is_some_and(|active| active.id != hello.peer.id)
+        {
+            self.drop_peer();
+        }
+        self.drop_attributes_unless(Some(&hello.deployment));
+        self.peer = Some(hello.peer);
+        self.heartbeat_due = Some(Instant::now());
+        Ok(HelloReply {
+            boot_id: self.identity.boot_id.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            capabilities: ["ocf", "lsb", "systemd", "service"]
+                .map(|class| format!("class:{class}"))
+                .into_iter()
+                .chain([ATTRIBUTES.to_owned()])
+                .collect(),
+            lease_remaining_ms,
+            now_boottime_us: now,
+        })
+    }
+
+    /// Whether this guest belongs to another deployment than that.
+    fn belongs_to_other(&self, deployment: &str) -> bool {
+        !self.identity.deployment.is_empty() && self.identity.deployment != deployment
+    }
+
+    /// Whom this agent obeys after a Hello.
+    ///
+    /// # Errors
+    /// If the Hello must be refused; the text says why.
+    fn identity_after(&self, hello: &Hello) -> Result<Identity> {
+        let Hello {
+            epoch,
+            deployment,
+            assembly,
+            settings,
+            ..
+        } = hello;
+        if deployment.is_empty() || assembly.is_empty() || *epoch == 0 {
+            return Err(Error::InvalidArgument(format!(
+                "Hello needs a deployment, an assembly and an epoch from 1; found `{deployment}`, `{assembly}`, {epoch}"
+            )));
+        }
+        let mut identity = self.identity.clone();
+        if self.belongs_to_other(deployment) {
+            let active = active_services(&self.records).len();
+            if self.peer.is_some() || active > 0 {
+                return Err(Error::Busy(format!(
+                    "this guest is an assembly of deployment {} ({active} active services), not of {deployment}: \
+                     destroy that deployment first",
+                    identity.deployment
+                )));
+            }
+            identity.epoch = 0;
+        }
+        if *epoch < identity.epoch {
+            return Err(Error::StaleEpoch(format!(
+                "this agent obeys epoch {}; Hello has epoch {epoch}, so another DPE has taken over",
+                identity.epoch
+            )));
+        }
+        let default = |value: u32, default: u32| if value == 0 { default } else { value };
+        identity.deployment.clone_from(deployment);
+        identity.assembly.clone_from(assembly);
+        identity.epoch = *epoch;
+        identity.heartbeat_interval_ms =
+            default(settings.heartbeat_interval_ms, DEFAULT_HEARTBEAT_MS);
+        identity.stop_timeout_ms = default(settings.stop_timeout_ms, DEFAULT_STOP_TIMEOUT_MS);
+        Ok(identity)
+    }
+
+    fn renew(&mut self, stamp: u64) -> Result<()> {
+        self.must_serve()?;
+        let now = boottime_us();
+        let mut lease = self.lease;
+        lease.renew(stamp, now).map_err(|_| {
+            Error::InvalidArgument(format!(
+                "stamp {stamp} lies in the future: this guest's clock is at {now}"
+            ))
+        })?;
+        if lease != self.lease {
+            self.store.write_lease(&lease).map_err(not_durable)?;
+            self.lease = lease;
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, operation: Operation) -> Result<()> {
+        self.must_serve()?;
+        if self.terminating.is_some() {
+            return Err(Error::Busy(
+                "this agent is ending; try again when it is back".into(),
+            ));
+        }
+        let known = self
+            .records
+            .values()
+            .find(|record| record.operation.id == operation.id);
+        if let Some(record) = known.cloned() {
+            // The same request again. Its sender may have missed the result.
+            if record.state == OperationState::Complete {
+                self.report(&record);
+            }
+            return Ok(());
+        }
+        let unfinished = self.unfinished();
+        if unfinished >= MAX_UNFINISHED || self.records.len() >= MAX_RECORDS {
+            return Err(Error::TooLarge(format!(
+                "{unfinished} operations wait and the history has {} records; at most {MAX_UNFINISHED} and {MAX_RECORDS} \
+                 are kept: wait, or forget resources that are gone",
+                self.records.len()
+            )));
+        }
+        let call_id = self.accept(operation).map_err(not_durable)?;
+        self.enqueue(call_id);
+        Ok(())
+    }
+
+    fn release(&mut self, keep_services: bool, reply: Reply<()>) {
+        if let Err(error) = self.must_serve() {
+            let _ = reply.send(Err(error));
+        } else if keep_services {
+            let _ = reply.send(self.give_up());
+        } else {
+            self.begin_stopping(Cause::Release(reply));
+        }
+    }
+
+    /// Refuses what would begin something while services are being stopped.
+    fn must_serve(&self) -> Result<()> {
+        match &self.phase {
+            Phase::Serving if self.lease.has_ended(boottime_us()) => Err(Error::Busy(
+                "the lease has ended: services are about to be stopped; try again".into(),
+            )),
+            Phase::Serving => Ok(()),
+            Phase::Stopping(stopping) => Err(Error::Busy(format!(
+                "{}: {} services are being stopped; try again",
+                stopping.cause,
+                stopping.remaining()
+            ))),
+            Phase::Rebooting => Err(Error::Busy(
+                "the lease has ended and this guest is being rebooted".into(),
+            )),
+        }
+    }
+}

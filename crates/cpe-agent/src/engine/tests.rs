@@ -1,0 +1,126 @@
+//! What the engine does when a queue is full.
+
+use std::sync::Arc;
+
+use cpe_bus::HelloSettings;
+use tokio::sync::{Notify, oneshot};
+
+use super::commands::{Call, Hello};
+use super::*;
+
+/// An engine in a folder of its own.
+fn engine(folder: &tempfile::TempDir) -> Engine {
+    let nowhere = || "/nonexistent".into();
+    let classes = Classes::new(
+        nowhere(),
+        nowhere(),
+        nowhere(),
+        nowhere(),
+        BusSelection::System,
+    );
+    let reboot = Reboot {
+        command: Some("true".into()),
+        systemd_bus: BusSelection::System,
+    };
+    let (store, found) = Store::open(folder.path(), "boot").unwrap();
+    Engine::new(Arc::new(classes), reboot, store, found).unwrap()
+}
+
+/// Has a DPE take over whose connection takes that many signals.
+fn take_over(engine: &mut Engine, room: usize) -> (mpsc::Receiver<Outgoing>, Arc<Notify>) {
+    let (outbox, signals) = mpsc::channel(room);
+    let close = Arc::new(Notify::new());
+    let hello = Hello {
+        peer: Peer {
+            id: 1,
+            outbox,
+            close: Arc::clone(&close),
+        },
+        epoch: 1,
+        deployment: "shop".into(),
+        assembly: "web1".into(),
+        settings: HelloSettings::default(),
+    };
+    let (reply, mut answer) = oneshot::channel();
+    engine.handle(Command::Hello { hello, reply });
+    answer.try_recv().unwrap().unwrap();
+    (signals, close)
+}
+
+fn operation(number: usize) -> cpe_bus::Operation {
+    cpe_bus::Operation {
+        id: number.to_string(),
+        resource: format!("r{number}"),
+        class: "ocf".into(),
+        provider: "test".into(),
+        agent: "Absent".into(),
+        action: "monitor".into(),
+        ..cpe_bus::Operation::default()
+    }
+}
+
+/// Has an operation done.
+fn execute(engine: &mut Engine, number: usize) {
+    let (reply, mut answer) = oneshot::channel();
+    let operation = Box::new(operation(number));
+    engine.handle(Command::Call {
+        peer: 1,
+        epoch: 1,
+        call: Call::Execute { operation, reply },
+    });
+    answer.try_recv().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_dpe_that_reads_no_results_is_cut_off_and_finds_them_in_the_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine(&folder);
+    let (_signals, close) = take_over(&mut engine, 2);
+    let records: Vec<OperationRecord> = (0..3).map(|_| OperationRecord::default()).collect();
+    for record in &records[..2] {
+        engine.report(record);
+    }
+    assert!(engine.peer.is_some());
+    engine.report(&records[2]);
+    assert!(engine.peer.is_none() && engine.heartbeat_due.is_none());
+    close.notified().await;
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_finds_no_room_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine(&folder);
+    let (mut signals, _close) = take_over(&mut engine, 1);
+    for _ in 0..3 {
+        engine.heartbeat(Instant::now());
+    }
+    assert!(engine.peer.is_some());
+    assert!(matches!(signals.try_recv(), Ok(Outgoing::Heartbeat { .. })));
+    assert!(signals.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn more_ends_of_operations_than_the_queue_holds_are_all_taken_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine(&folder);
+    let (_signals, _close) = take_over(&mut engine, 10 * COMPLETIONS);
+    let count = 3 * COMPLETIONS;
+    for number in 0..count {
+        execute(&mut engine, number);
+    }
+    // The engine is busy; the queue fills up, and further tasks wait.
+    while engine.completions.len() < COMPLETIONS {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(engine.unfinished(), count);
+    for _ in 0..count {
+        let completion = engine.completions.recv().await.unwrap();
+        engine.complete(completion);
+    }
+    assert_eq!(engine.unfinished(), 0);
+    let is_complete = |record: &OperationRecord| record.state == OperationState::Complete;
+    assert_eq!(
+        engine.records.values().filter(|r| is_complete(r)).count(),
+        count
+    );
+}

@@ -1,0 +1,24 @@
+//! Each part of the agent uses only itself and what lies below it. The list is the architecture.
+
+use std::path::Path;
+
+/// The parts, floor by floor, lowest first. Those of one floor do not use each other.
+const FLOORS: &[&[&str]] = &[
+    // one thing each, for itself: rules, clocks, processes, the command line
+    &[
+        "accept", "activity", "cli", "clock", "ending", "lease", "process", "reboot",
+    ],
+    // what resource agents say about their guest, and how they say it
+    &["attributes"],
+    // what outlives the process; how a resource is operated
+    &["classes", "store"],
+    // the one decision maker
+    &["engine"],
+    // the way to it from outside
+    &["server"],
+];
+
+#[test]
+fn parts_look_only_down() {
+    layers::assert_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), FLOORS);
+}

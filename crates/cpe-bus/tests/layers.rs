@@ -1,0 +1,20 @@
+//! Each part uses only itself and what lies below it. The list is the architecture.
+
+use std::path::Path;
+
+/// The parts, floor by floor, lowest first. Those of one floor do not use each other.
+const FLOORS: &[&[&str]] = &[
+    // what everything else may name: errors, kinds of events, a socket
+    &["error", "events", "stream"],
+    // how values travel, and over what
+    &["connect", "fields", "json", "peer"],
+    // what travels
+    &["names", "records"],
+    // interfaces and formats made of that
+    &["cloudevents", "proxies"],
+];
+
+#[test]
+fn parts_look_only_down() {
+    layers::assert_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), FLOORS);
+}

@@ -1,0 +1,34 @@
+#!/bin/bash
+# Shows that no program that is shipped has the simulator's mutants in it, whatever was built beside it.
+# Usage: mk/no-mutants.sh [DIRECTORY]   of built programs; default: target/debug. Run it after `cargo build --workspace`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+directory=${1:-target/debug}
+shipped=(cpe cpectl dpe cpe-agent policy-simulate)
+source=crates/controller-sim/src/mutants.rs
+fail() {
+	echo "$*" >&2
+	exit 1
+}
+
+names=$(sed -nE 's/^ *Mutant::[A-Za-z]+ => "([a-z-]+)",$/\1/p' "$source")
+[ -n "$names" ] || fail "$source names no mutants: this check no longer looks where they are"
+
+# The simulator is no dependency of what is shipped, and the controller has nothing to switch on.
+for program in "${shipped[@]}"; do
+	tree=$(cargo tree --locked --quiet --package "$program" --edges normal,build --prefix none)
+	! grep -q '^controller-sim ' <<< "$tree" || fail "$program depends on controller-sim"
+done
+features=$(cargo tree --locked --quiet --package dpe --edges features --invert controller --prefix none)
+others=$(grep -oE '^controller feature "[^"]*"' <<< "$features" | grep -v '"default"' || true)
+[ -z "$others" ] || fail "the dpe's controller has features: $others"
+
+# The names are in the simulator, where they belong, and in no other program.
+for name in $names; do
+	grep -aqF -- "$name" "$directory/controller-sim" || fail "$directory/controller-sim lacks $name: build the workspace first"
+	for program in "${shipped[@]}"; do
+		[ -x "$directory/$program" ] || fail "$directory/$program is missing: build the workspace first"
+		! grep -aqF -- "$name" "$directory/$program" || fail "$directory/$program has $name in it"
+	done
+done
+echo "no mutants in ${shipped[*]} ($directory)"
