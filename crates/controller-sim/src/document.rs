@@ -89,7 +89,7 @@ impl Scenario {
         for (with, service) in self.collocated().filter(|(a, b)| short(a, b)) {
             let _ = writeln!(
                 text,
-                "<collocation service=\"{}\" with=\"{}\" score=\"INFINITY\"/>",
+                "<colocation service=\"{}\" with=\"{}\" score=\"INFINITY\"/>",
                 service.name, with.name
             );
         }

@@ -2,29 +2,34 @@
 //! model to the configuration that the policy engine reads.
 //!
 //! ```text
-//! bytes ─ tree ─→ elements with positions ─ reader ─→ Deployment ─ lower ─→ <configuration> for the policy engine
-//!                                              └── configuration: Pacemaker's own elements, checked, taken verbatim
+//! bytes ─ tree ─→ elements with positions ─ reader ─→ Deployment ─ lower ─→ <configuration>
+//!                                             └── configuration: Pacemaker's own elements,
+//!                                                 checked, taken verbatim
 //! ```
 //!
-//! The crate does no I/O. Every problem of a document is reported at once, each with its line and
-//! column and with what would be right; `docs/deployment-document.md` is the reference of the
+//! The crate does no I/O. All problems of a document are reported at once, each with its line and
+//! column and with what would be right. `docs/deployment-document.md` is the reference of the
 //! format, [`SCHEMA`] its RELAX NG schema.
 //!
 //! ```
 //! let deployment = deployment::read(br#"
 //!     <deployable name="shop">
-//!       <assemblies><assembly name="web1" address="unix:/run/cpe/guests/web1/agent.sock"/></assemblies>
+//!       <assemblies><assembly name="web1" address="unix:/run/web1.sock"/></assemblies>
 //!       <services><service name="web" class="ocf" provider="heartbeat" type="nginx"/></services>
 //!     </deployable>"#).expect("a valid document");
 //! assert_eq!(deployment.services[0].id, "web");
-//! assert!(deployment.configuration().contains(r#"<primitive id="web" class="ocf" provider="heartbeat" type="nginx">"#));
+//! let configuration = deployment.configuration();
+//! assert!(configuration.contains(r#"<primitive id="web" class="ocf" provider="heartbeat""#));
 //! ```
+
+#![warn(missing_docs)]
 
 mod configuration;
 mod lower;
 mod model;
 mod problem;
 mod reader;
+mod report;
 mod tree;
 mod value;
 
@@ -33,6 +38,7 @@ pub use model::{
     Heartbeat, Instances, OnFail, OrderKind, Origin, Parameter, RawConfiguration, Score, Service,
 };
 pub use problem::{Problem, Severity};
+pub use reader::{Outcome, read_with_warnings};
 pub use tree::{MAX_DEPTH, MAX_SIZE};
 
 /// The RELAX NG schema of deployment documents (XML syntax), for cloud managers to check against
@@ -42,24 +48,11 @@ pub use tree::{MAX_DEPTH, MAX_SIZE};
 /// references exist.
 pub const SCHEMA: &str = include_str!("../../../docs/deployment.rng");
 
-/// What reading a document gave: the deployment unless there is an error, and everything there is
-/// to say about it.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// `None` exactly if one of the problems is an error.
-    pub deployment: Option<Deployment>,
-    /// Errors and warnings, in the order of the document.
-    pub problems: Vec<Problem>,
-}
-
-/// Reads and checks a document. Err: all problems at once, in the order of the document, warnings
-/// among them.
+/// Reads and checks a document.
+///
+/// # Errors
+/// All problems at once, in the order of the document, warnings among them.
 pub fn read(document: &[u8]) -> Result<Deployment, Vec<Problem>> {
     let outcome = read_with_warnings(document);
     outcome.deployment.ok_or(outcome.problems)
-}
-
-/// As [`read`], and gives the warnings of a valid document too.
-pub fn read_with_warnings(document: &[u8]) -> Outcome {
-    reader::read(document)
 }

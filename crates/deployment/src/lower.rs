@@ -1,21 +1,25 @@
 //! The model to the policy engine's configuration: assemblies become nodes, services primitives,
 //! the short forms constraints.
 //!
-//! Generated ids contain a `.`, which no name can, so they never meet the ids of services. Ids of
-//! resources are the services' own.
+//! Generated ids contain a `.`, which no name can, so they never collide with the ids of services.
+//! The ids of resources are those of the services.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+
+use policy_engine::xml::Writer;
 
 use crate::model::{
-    Assembly, Constraint, Deployment, Instances, Origin, Parameter, Score, Service,
+    Assembly, Constraint, Deployment, Instances, Origin, Score, Service, resource_id,
 };
-use crate::reader::resource_id;
-use crate::tree::escape;
 use crate::value::duration_text;
 
-pub(crate) fn configuration(deployment: &Deployment) -> String {
-    lower(deployment).out
+impl Deployment {
+    /// `<configuration>…</configuration>` as the policy engine and Pacemaker's tools read it: the
+    /// assemblies as nodes, the short forms lowered to Pacemaker's elements, and what the
+    /// document's own `<configuration>` holds. Deterministic.
+    pub fn configuration(&self) -> String {
+        lower(self).xml.finish()
+    }
 }
 
 /// Every id that the lowering gives, with the name of its element.
@@ -23,52 +27,43 @@ pub(crate) fn ids(deployment: &Deployment) -> Vec<(String, &'static str)> {
     lower(deployment).ids
 }
 
-fn lower(deployment: &Deployment) -> Xml {
+fn lower(deployment: &Deployment) -> Lowered {
     let raw = &deployment.raw;
-    let mut xml = Xml::default();
-    xml.open("configuration", &[]);
-    section(&mut xml, "crm_config", &raw.crm_config, |xml| {
-        cluster_options(xml, deployment)
+    let mut out = Lowered::default();
+    out.xml.open("configuration");
+    out.section("crm_config", &raw.crm_config, |out| {
+        cluster_options(out, deployment)
     });
-    section(&mut xml, "nodes", "", |xml| {
-        deployment
-            .assemblies
-            .iter()
-            .for_each(|assembly| node(xml, assembly))
+    out.section("nodes", "", |out| {
+        let nodes = deployment.assemblies.iter();
+        nodes.for_each(|assembly| node(out, assembly))
     });
-    section(&mut xml, "resources", &raw.resources, |xml| {
-        resources(xml, deployment)
+    out.section("resources", &raw.resources, |out| {
+        resources(out, deployment)
     });
-    section(&mut xml, "constraints", &raw.constraints, |xml| {
-        constraints(xml, deployment)
+    out.section("constraints", &raw.constraints, |out| {
+        pins(out, deployment);
+        let constraints = deployment.constraints.iter();
+        constraints.for_each(|rule| constraint(out, rule));
     });
-    section(&mut xml, "rsc_defaults", &raw.rsc_defaults, |xml| {
-        service_defaults(xml, deployment)
+    out.section("rsc_defaults", &raw.rsc_defaults, |out| {
+        service_defaults(out, deployment)
     });
-    section(&mut xml, "op_defaults", &raw.op_defaults, |_| ());
+    out.section("op_defaults", &raw.op_defaults, |_| ());
     for (name, text) in [
         ("tags", &raw.tags),
         ("fencing-topology", &raw.fencing_topology),
     ] {
         if !text.is_empty() {
-            section(&mut xml, name, text, |_| ());
+            out.section(name, text, |_| ());
         }
     }
-    xml.close("configuration");
-    xml
-}
-
-/// What is lowered comes first: of two sets of options, the later one wins (Pacemaker Explained,
-/// "Rules").
-fn section(xml: &mut Xml, name: &'static str, raw: &str, lowered: impl FnOnce(&mut Xml)) {
-    xml.open(name, &[]);
-    lowered(xml);
-    xml.verbatim(raw);
-    xml.close(name);
+    out.xml.close();
+    out
 }
 
 /// Options without which the policy engine would not decide what deployments need.
-fn cluster_options(xml: &mut Xml, deployment: &Deployment) {
+fn cluster_options(out: &mut Lowered, deployment: &Deployment) {
     let mut options = vec![
         ("cluster-name", deployment.name.as_str()),
         // a lost assembly is made safe before its services start elsewhere …
@@ -79,25 +74,19 @@ fn cluster_options(xml: &mut Xml, deployment: &Deployment) {
         // one DPE decides; there is no second partition that could decide otherwise
         ("no-quorum-policy", "ignore"),
     ];
-    if deployment
-        .services
-        .iter()
-        .any(|service| !service.utilization.is_empty())
-    {
+    let uses_capacity = |service: &Service| !service.utilization.is_empty();
+    if deployment.services.iter().any(uses_capacity) {
         options.push(("placement-strategy", "balanced"));
     }
-    xml.set("cluster_property_set", "deployment.options", &options);
+    out.set("cluster_property_set", "deployment.options", &options);
 }
 
 /// What users of the short forms expect: a service stays where it runs, and an old failure does not
-/// keep it down for ever. A document of Pacemaker's elements only gets Pacemaker's own defaults.
-fn service_defaults(xml: &mut Xml, deployment: &Deployment) {
-    if deployment
-        .services
-        .iter()
-        .any(|service| service.origin == Origin::Service)
-    {
-        xml.set(
+/// keep it down for ever. A document with only Pacemaker's elements gets Pacemaker's own defaults.
+fn service_defaults(out: &mut Lowered, deployment: &Deployment) {
+    let is_short = |service: &Service| service.origin == Origin::Service;
+    if deployment.services.iter().any(is_short) {
+        out.set(
             "meta_attributes",
             "deployment.defaults",
             &[("resource-stickiness", "1"), ("failure-timeout", "10m")],
@@ -105,40 +94,36 @@ fn service_defaults(xml: &mut Xml, deployment: &Deployment) {
     }
 }
 
-fn node(xml: &mut Xml, assembly: &Assembly) {
+fn node(out: &mut Lowered, assembly: &Assembly) {
     let name = assembly.name.as_str();
-    // the ids of nodes are no XML ids: they may equal those of services
-    xml.open("node", &[("id", name), ("uname", name)]);
-    xml.map(
-        "instance_attributes",
-        &format!("node.{name}.attributes"),
-        &assembly.attributes,
-    );
-    xml.map(
-        "utilization",
-        &format!("node.{name}.capacity"),
-        &assembly.capacity,
-    );
-    xml.close("node");
+    // the ids of nodes are not XML ids: they may equal those of services
+    out.xml
+        .open("node")
+        .attribute("id", name)
+        .attribute("uname", name);
+    let attributes = format!("node.{name}.attributes");
+    out.map("instance_attributes", &attributes, &assembly.attributes);
+    let capacity = format!("node.{name}.capacity");
+    out.map("utilization", &capacity, &assembly.capacity);
+    out.xml.close();
 }
 
-fn resources(xml: &mut Xml, deployment: &Deployment) {
+fn resources(out: &mut Lowered, deployment: &Deployment) {
     let mut groups = deployment.groups.iter().peekable();
     let mut index = 0;
     while let Some(service) = deployment.services.get(index) {
         if let Some(group) = groups.next_if(|group| group.members.start == index) {
-            cloned(xml, &group.id, group.instances, |xml| {
-                xml.open_id("group", &group.id, &[]);
-                deployment.services[group.members.clone()]
-                    .iter()
-                    .for_each(|member| primitive(xml, member));
-                xml.close("group");
+            cloned(out, &group.id, group.instances, |out| {
+                out.open("group", &group.id);
+                let members = deployment.services[group.members.clone()].iter();
+                members.for_each(|member| primitive(out, member));
+                out.xml.close();
             });
             index = group.members.end;
         } else {
             if service.origin == Origin::Service {
-                cloned(xml, &service.id, service.instances, |xml| {
-                    primitive(xml, service)
+                cloned(out, &service.id, service.instances, |out| {
+                    primitive(out, service)
                 });
             }
             index += 1;
@@ -146,12 +131,18 @@ fn resources(xml: &mut Xml, deployment: &Deployment) {
     }
 }
 
-fn cloned(xml: &mut Xml, id: &str, instances: Option<Instances>, content: impl FnOnce(&mut Xml)) {
+/// The content, in a clone if there are several instances.
+fn cloned(
+    out: &mut Lowered,
+    id: &str,
+    instances: Option<Instances>,
+    content: impl FnOnce(&mut Lowered),
+) {
     let Some(count) = instances else {
-        return content(xml);
+        return content(out);
     };
-    xml.open_id("clone", &resource_id(id, instances), &[]);
-    // interleave: an instance waits for the instances in its own assembly only, not for those of
+    out.open("clone", &resource_id(id, instances));
+    // interleave: an instance waits only for the instances in its own assembly, not for those of
     // all
     let number = match count {
         Instances::All => None,
@@ -159,29 +150,41 @@ fn cloned(xml: &mut Xml, id: &str, instances: Option<Instances>, content: impl F
     };
     let mut options = vec![("interleave", "true")];
     options.extend(number.as_deref().map(|number| ("clone-max", number)));
-    xml.set("meta_attributes", &format!("{id}.instances"), &options);
-    content(xml);
-    xml.close("clone");
+    out.set("meta_attributes", &format!("{id}.instances"), &options);
+    content(out);
+    out.xml.close();
 }
 
-fn primitive(xml: &mut Xml, service: &Service) {
+fn primitive(out: &mut Lowered, service: &Service) {
     let id = service.id.as_str();
-    let mut agent = vec![("class", service.agent.class.as_str())];
-    agent.extend(
-        service
-            .agent
-            .provider
-            .as_deref()
-            .map(|provider| ("provider", provider)),
-    );
-    agent.push(("type", &service.agent.kind));
-    xml.open_id("primitive", id, &agent);
+    let agent = &service.agent;
+    out.open("primitive", id)
+        .attribute("class", &agent.class)
+        .optional("provider", agent.provider.as_deref())
+        .attribute("type", &agent.kind);
+    options(out, service);
+    let utilization = format!("{id}.utilization");
+    out.map("utilization", &utilization, &service.utilization);
+    let parameters: Vec<_> = service
+        .parameters
+        .iter()
+        .map(|parameter| (parameter.name.as_str(), parameter.value.as_str()))
+        .collect();
+    let set = format!("{id}.parameters");
+    out.set("instance_attributes", &set, &parameters);
+    operations(out, service);
+    out.xml.close();
+}
+
+/// The meta attributes of a service.
+fn options(out: &mut Lowered, service: &Service) {
+    let escalation = service.escalation;
     let threshold = service
         .migration_threshold
-        .or(service.escalation.map(|escalation| escalation.failures));
+        .or(escalation.map(|escalation| escalation.failures));
     let forgotten = service
         .failure_timeout
-        .or(service.escalation.map(|escalation| escalation.period));
+        .or(escalation.map(|escalation| escalation.period));
     let options = [
         ("priority", service.priority.map(|score| score.to_string())),
         (
@@ -198,216 +201,125 @@ fn primitive(xml: &mut Xml, service: &Service) {
             (!service.enabled).then(|| "Stopped".to_owned()),
         ),
     ];
-    xml.set(
-        "meta_attributes",
-        &format!("{id}.options"),
-        &given(&options),
-    );
-    xml.map(
-        "utilization",
-        &format!("{id}.utilization"),
-        &service.utilization,
-    );
-    let parameters: Vec<_> = service
-        .parameters
+    let given: Vec<_> = options
         .iter()
-        .map(|Parameter { name, value }| (name.as_str(), value.as_str()))
+        .filter_map(|(name, value)| Some((*name, value.as_deref()?)))
         .collect();
-    xml.set(
-        "instance_attributes",
-        &format!("{id}.parameters"),
-        &parameters,
+    out.set(
+        "meta_attributes",
+        &format!("{}.options", service.id),
+        &given,
     );
-    xml.open("operations", &[]);
-    let on_fail = service.on_fail.map(|on_fail| on_fail.as_str().to_owned());
-    operation(
-        xml,
-        id,
-        "start",
-        None,
-        service.start_timeout.map(duration_text),
-        on_fail.clone(),
-    );
-    operation(
-        xml,
-        id,
-        "stop",
-        None,
-        service.stop_timeout.map(duration_text),
-        None,
-    );
-    if let Some(interval) = service.monitor_interval {
-        operation(
-            xml,
-            id,
+}
+
+/// The operations of a service about which the document says something.
+fn operations(out: &mut Lowered, service: &Service) {
+    let on_fail = service.on_fail.map(|on_fail| on_fail.as_str());
+    let (start, stop) = (service.start_timeout, service.stop_timeout);
+    let rows = [
+        ("start", None, start, on_fail),
+        ("stop", None, stop, None),
+        (
             "monitor",
-            Some(duration_text(interval)),
-            service.monitor_timeout.map(duration_text),
+            service.monitor_interval,
+            service.monitor_timeout,
             on_fail,
-        );
+        ),
+    ];
+    out.xml.open("operations");
+    for (name, interval, timeout, on_fail) in rows {
+        let is_given = match name {
+            "monitor" => interval.is_some(),
+            _ => timeout.is_some() || on_fail.is_some(),
+        };
+        if is_given {
+            let interval = interval.map_or_else(|| "0".to_owned(), duration_text);
+            out.open("op", &format!("{}.{name}", service.id))
+                .attribute("name", name)
+                .attribute("interval", &interval)
+                .optional("timeout", timeout.map(duration_text).as_deref())
+                .optional("on-fail", on_fail)
+                .close();
+        }
     }
-    xml.close("operations");
-    xml.close("primitive");
+    out.xml.close();
 }
 
-/// An operation, unless there is nothing to say about it.
-fn operation(
-    xml: &mut Xml,
-    id: &str,
-    name: &str,
-    interval: Option<String>,
-    timeout: Option<String>,
-    on_fail: Option<String>,
-) {
-    if interval.is_none() && timeout.is_none() && on_fail.is_none() {
-        return;
-    }
-    let interval = interval.unwrap_or_else(|| "0".to_owned());
-    let mut attributes = vec![("name", name), ("interval", &interval)];
-    attributes.extend(timeout.as_deref().map(|timeout| ("timeout", timeout)));
-    attributes.extend(on_fail.as_deref().map(|on_fail| ("on-fail", on_fail)));
-    xml.open_id("op", &format!("{id}.{name}"), &attributes);
-    xml.close("op");
-}
-
-fn constraints(xml: &mut Xml, deployment: &Deployment) {
+/// Pinned services and groups are allowed in their assembly only.
+fn pins(out: &mut Lowered, deployment: &Deployment) {
     let mut alone = vec![true; deployment.services.len()];
-    deployment
+    for group in &deployment.groups {
+        alone[group.members.clone()].fill(false);
+    }
+    let services = deployment.services.iter().zip(alone);
+    let services = services.filter_map(|(service, alone)| alone.then_some(service));
+    let services = services.map(|service| (&service.id, &service.assembly));
+    let groups = deployment
         .groups
         .iter()
-        .for_each(|group| alone[group.members.clone()].fill(false));
-    let alone = deployment
-        .services
-        .iter()
-        .zip(alone)
-        .filter(|(_, alone)| *alone);
-    let pinned = alone
-        .map(|(service, _)| (&service.id, &service.assembly))
-        .chain(
-            deployment
-                .groups
-                .iter()
-                .map(|group| (&group.id, &group.assembly)),
-        );
-    for (id, assembly) in pinned {
+        .map(|group| (&group.id, &group.assembly));
+    for (id, assembly) in services.chain(groups) {
         if let Some(assembly) = assembly {
-            // exclusive: it is neither allowed nor looked for in any other assembly
-            let place = [
-                ("rsc", id.as_str()),
-                ("node", assembly),
-                ("score", "INFINITY"),
-                ("resource-discovery", "exclusive"),
-            ];
-            xml.open_id("rsc_location", &format!("pinned.{id}"), &place);
-            xml.close("rsc_location");
-        }
-    }
-    for constraint in &deployment.constraints {
-        match constraint {
-            Constraint::Order { first, then, kind } => {
-                let attributes = [
-                    ("first", first.as_str()),
-                    ("then", then),
-                    ("kind", kind.as_str()),
-                ];
-                xml.open_id("rsc_order", &format!("order.{first}.{then}"), &attributes);
-                xml.close("rsc_order");
-            }
-            Constraint::Collocation {
-                resource,
-                with,
-                score,
-            } => {
-                let score = Score(*score).to_string();
-                let attributes = [
-                    ("rsc", resource.as_str()),
-                    ("with-rsc", with),
-                    ("score", &score),
-                ];
-                xml.open_id(
-                    "rsc_colocation",
-                    &format!("collocation.{resource}.{with}"),
-                    &attributes,
-                );
-                xml.close("rsc_colocation");
-            }
-            Constraint::Location {
-                resource,
-                assembly,
-                score,
-            } => {
-                let score = Score(*score).to_string();
-                let attributes = [
-                    ("rsc", resource.as_str()),
-                    ("node", assembly),
-                    ("score", &score),
-                ];
-                xml.open_id(
-                    "rsc_location",
-                    &format!("location.{resource}.{assembly}"),
-                    &attributes,
-                );
-                xml.close("rsc_location");
-            }
+            // exclusive: it is not even looked for in any other assembly
+            out.open("rsc_location", &format!("pinned.{id}"))
+                .attribute("rsc", id)
+                .attribute("node", assembly)
+                .attribute("score", "INFINITY")
+                .attribute("resource-discovery", "exclusive")
+                .close();
         }
     }
 }
 
-fn given<'v>(pairs: &'v [(&'static str, Option<String>)]) -> Vec<(&'static str, &'v str)> {
-    pairs
-        .iter()
-        .filter_map(|(name, value)| value.as_deref().map(|value| (*name, value)))
-        .collect()
+fn constraint(out: &mut Lowered, constraint: &Constraint) {
+    match constraint {
+        Constraint::Order { first, then, kind } => out
+            .open("rsc_order", &format!("order.{first}.{then}"))
+            .attribute("first", first)
+            .attribute("then", then)
+            .attribute("kind", kind.as_str()),
+        Constraint::Colocation {
+            resource,
+            with,
+            score,
+        } => out
+            .open("rsc_colocation", &format!("colocation.{resource}.{with}"))
+            .attribute("rsc", resource)
+            .attribute("with-rsc", with)
+            .attribute("score", &Score(*score).to_string()),
+        Constraint::Location {
+            resource,
+            assembly,
+            score,
+        } => out
+            .open("rsc_location", &format!("location.{resource}.{assembly}"))
+            .attribute("rsc", resource)
+            .attribute("node", assembly)
+            .attribute("score", &Score(*score).to_string()),
+    }
+    .close();
 }
 
-/// Indented XML text, and the ids in it. An element that is closed at once is written as an empty
-/// one.
+/// The configuration under construction, and the ids in it.
 #[derive(Default)]
-struct Xml {
-    out: String,
-    depth: usize,
-    /// The last start tag still lacks its end, `>` or `/>`.
-    unfinished: bool,
+struct Lowered {
+    xml: Writer<'static>,
     ids: Vec<(String, &'static str)>,
 }
 
-impl Xml {
-    fn open(&mut self, name: &'static str, attributes: &[(&str, &str)]) {
-        self.finish();
-        let _ = write!(self.out, "{:1$}<{name}", "", self.depth * 2);
-        for (name, value) in attributes {
-            let _ = write!(self.out, " {name}=\"{}\"", escape(value));
-        }
-        self.unfinished = true;
-        self.depth += 1;
-    }
-
-    fn open_id(&mut self, name: &'static str, id: &str, attributes: &[(&str, &str)]) {
+impl Lowered {
+    /// Opens an element with an id.
+    fn open(&mut self, name: &'static str, id: &str) -> &mut Writer<'static> {
         self.ids.push((id.to_owned(), name));
-        self.open(name, &[&[("id", id)], attributes].concat());
+        self.xml.open(name).attribute("id", id)
     }
 
-    fn finish(&mut self) {
-        if std::mem::take(&mut self.unfinished) {
-            self.out.push_str(">\n");
-        }
-    }
-
-    fn close(&mut self, name: &str) {
-        self.depth -= 1;
-        if std::mem::take(&mut self.unfinished) {
-            self.out.push_str("/>\n");
-        } else {
-            let _ = writeln!(self.out, "{:1$}</{name}>", "", self.depth * 2);
-        }
-    }
-
-    /// Complete elements as text.
-    fn verbatim(&mut self, text: &str) {
-        if !text.is_empty() {
-            self.finish();
-            self.out.push_str(text);
-        }
+    /// A section of the configuration. What is lowered comes first: of two sets of options, the
+    /// later one wins (Pacemaker Explained, "Rules").
+    fn section(&mut self, name: &'static str, raw: &str, lowered: impl FnOnce(&mut Self)) {
+        self.xml.open(name);
+        lowered(self);
+        self.xml.verbatim(raw).close();
     }
 
     /// A set of names and values; nothing if it would be empty.
@@ -415,22 +327,20 @@ impl Xml {
         if pairs.is_empty() {
             return;
         }
-        self.open_id(name, id, &[]);
+        self.open(name, id);
         for (name, value) in pairs {
-            let id = format!("{id}.{}", name.replace('#', "."));
-            self.open_id("nvpair", &id, &[("name", name), ("value", value)]);
-            self.close("nvpair");
+            self.open("nvpair", &format!("{id}.{}", name.replace('#', ".")))
+                .attribute("name", name)
+                .attribute("value", value)
+                .close();
         }
-        self.close(name);
+        self.xml.close();
     }
 
     fn map<V: ToString>(&mut self, name: &'static str, id: &str, map: &BTreeMap<String, V>) {
         let values: Vec<String> = map.values().map(ToString::to_string).collect();
-        let pairs: Vec<_> = map
-            .keys()
-            .map(String::as_str)
-            .zip(values.iter().map(String::as_str))
-            .collect();
+        let names = map.keys().map(String::as_str);
+        let pairs: Vec<_> = names.zip(values.iter().map(String::as_str)).collect();
         self.set(name, id, &pairs);
     }
 }

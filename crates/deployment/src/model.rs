@@ -1,8 +1,8 @@
 //! What a deployment document says, after every check: the types that the controller, the daemons
 //! and the lowering share.
 //!
-//! All references are resolved, all names unique, all durations typed. Positions are gone: they
-//! matter only while reading.
+//! All references are resolved, all names are unique, all durations are typed. There are no
+//! positions: they matter only while a document is read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +19,7 @@ pub struct Deployment {
     pub uuid: Option<String>,
     /// Free text for people.
     pub description: Option<String>,
+    /// How the assemblies' liveness is observed.
     pub heartbeat: Heartbeat,
     /// In the order of the document. Names are unique.
     pub assemblies: Vec<Assembly>,
@@ -50,13 +51,6 @@ impl Deployment {
         let base = id.split_once(':').map_or(id, |(base, _)| base);
         self.services.iter().find(|service| service.id == base)
     }
-
-    /// `<configuration>…</configuration>` as the policy engine and Pacemaker's tools read it: the
-    /// assemblies as nodes, the short forms lowered to Pacemaker's elements, and what the
-    /// document's own `<configuration>` holds. Deterministic.
-    pub fn configuration(&self) -> String {
-        crate::lower::configuration(self)
-    }
 }
 
 /// How the liveness of assemblies is observed. `interval < timeout <= lease`.
@@ -64,7 +58,7 @@ impl Deployment {
 pub struct Heartbeat {
     /// An agent sends a heartbeat this often.
     pub interval: Duration,
-    /// An assembly that was not heard for this long is lost.
+    /// An assembly that was silent for this long is lost.
     pub timeout: Duration,
     /// An agent that got no answer for this long stops its services by itself (fencing mode
     /// `lease`).
@@ -86,12 +80,14 @@ impl Default for Heartbeat {
 pub struct Assembly {
     /// Also the id and the name of the policy engine's node.
     pub name: String,
+    /// Lower-case RFC 4122 text, unique in the document, if the document gives one.
     pub uuid: Option<String>,
     /// Where its agent listens. `None`: the assembly cannot be reached, and the reader warned about
     /// it.
     pub address: Option<Address>,
+    /// How it is made safe when it is lost.
     pub fencing: Fencing,
-    /// Its failures within a period that fail the whole deployment.
+    /// How many of its failures, within which period, fail the whole deployment.
     pub escalation: Option<Escalation>,
     /// What it offers, by kind (`cpu`, `memory`, …): the node's utilization attributes.
     pub capacity: BTreeMap<String, u32>,
@@ -105,7 +101,12 @@ pub enum Address {
     /// `unix:PATH`: a socket on the host that leads into the guest.
     Unix(PathBuf),
     /// `tcp:HOST` or `tcp:HOST:PORT`.
-    Tcp { host: String, port: Option<u16> },
+    Tcp {
+        /// A host name or an address; IPv6 without brackets.
+        host: String,
+        /// If the document gives one.
+        port: Option<u16>,
+    },
 }
 
 impl fmt::Display for Address {
@@ -127,6 +128,7 @@ impl fmt::Display for Address {
 /// How a lost assembly is made safe before its services start elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fencing {
+    /// By what it is made safe.
     pub mode: FencingMode,
     /// How long one fencing operation may take. `None`: the controller's default.
     pub timeout: Option<Duration>,
@@ -148,11 +150,16 @@ pub enum FencingMode {
     Lease,
     /// A ClusterLabs fence agent is run.
     Agent {
+        /// `fence_…`, the name of the program.
         agent: String,
+        /// Its options, in the order of the document, references resolved.
         parameters: Vec<Parameter>,
     },
     /// The assembly is this unit of the host's service manager, stopped and started.
-    Unit { unit: String },
+    Unit {
+        /// With its suffix, `….service` or `….scope`.
+        unit: String,
+    },
     /// The cloud manager does it, and says so with ConfirmFenced.
     Manager,
     /// A lost heartbeat counts as down. Unsafe.
@@ -191,31 +198,40 @@ pub struct Service {
     pub id: String,
     /// As the document says.
     pub name: String,
+    /// Whether the document describes it in the short form.
     pub origin: Origin,
     /// The assembly that it is pinned to; `None`: it may run in any, and moves.
     pub assembly: Option<String>,
+    /// What controls it.
     pub agent: Agent,
     /// Instance attributes, in the order of the document, references resolved. Empty for primitives
     /// of `<configuration>`.
     pub parameters: Vec<Parameter>,
     /// Time between two monitors; `None`: not monitored.
     pub monitor_interval: Option<Duration>,
+    /// How long a monitor may take; `None`: Pacemaker's default, 20 s. The same holds for the next
+    /// two.
     pub monitor_timeout: Option<Duration>,
+    /// How long its start may take.
     pub start_timeout: Option<Duration>,
+    /// How long its stop may take.
     pub stop_timeout: Option<Duration>,
+    /// What happens when its start or monitor fails; `None`: it is restarted.
     pub on_fail: Option<OnFail>,
-    /// Its failures within a period that fail the assembly it runs in.
+    /// How many of its failures, within which period, fail the assembly that it runs in.
     pub escalation: Option<Escalation>,
-    /// Failures after which it leaves the assembly.
+    /// Number of failures after which it leaves the assembly.
     pub migration_threshold: Option<u32>,
     /// Time after which its failures are forgotten.
     pub failure_timeout: Option<Duration>,
+    /// Services of higher priority are placed first; `None`: 0.
     pub priority: Option<Score>,
+    /// How much it prefers to stay where it runs; `None`: the default of the configuration.
     pub stickiness: Option<Score>,
     /// `false`: kept stopped.
     pub enabled: bool,
-    /// How many at a time, each in another assembly; `None`: one. For those of `<configuration>`:
-    /// `All` in a clone or bundle.
+    /// How many instances run at a time, each in another assembly; `None`: one. For services of
+    /// `<configuration>`: `All` in a clone or bundle.
     pub instances: Option<Instances>,
     /// What it uses of an assembly's capacity.
     pub utilization: BTreeMap<String, u32>,
@@ -226,8 +242,8 @@ pub struct Service {
 pub enum Origin {
     /// A `<service>`.
     Service,
-    /// A `<primitive>` of `<configuration>`: everything but `id`, `agent` is known to the policy
-    /// engine only.
+    /// A `<primitive>` of `<configuration>`: only the policy engine knows more than `id` and
+    /// `agent`.
     Configuration,
 }
 
@@ -236,7 +252,9 @@ pub enum Origin {
 pub struct Group {
     /// The group's id in the configuration.
     pub id: String,
+    /// The assembly that all its services are pinned to, if any.
     pub assembly: Option<String>,
+    /// How many instances of the whole group run at a time; `None`: one.
     pub instances: Option<Instances>,
     /// Indices of its services in [`Deployment::services`]; never empty.
     pub members: Range<usize>,
@@ -247,7 +265,17 @@ pub struct Group {
 pub enum Instances {
     /// One in every assembly that is allowed.
     All,
+    /// This many, at least 1.
     Count(u32),
+}
+
+/// The id that a service or group of this id and number of instances has among the policy engine's
+/// resources: of the clone, where there is one.
+pub(crate) fn resource_id(id: &str, instances: Option<Instances>) -> String {
+    match instances {
+        Some(_) => format!("{id}-clone"),
+        None => id.to_owned(),
+    }
 }
 
 /// The resource agent that controls a service, e.g. `ocf:heartbeat:nginx`.
@@ -273,18 +301,26 @@ impl fmt::Display for Agent {
 /// A name with its resolved value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {
+    /// As the document says.
     pub name: String,
+    /// The text, or the text that a reference leads to.
     pub value: String,
 }
 
 /// What happens when an operation of a service fails. Pacemaker Explained, "Operation Properties".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFail {
+    /// The failure is recorded, nothing else.
     Ignore,
+    /// Nothing is done with the service until a person has cleaned up.
     Block,
+    /// It is stopped and stays so.
     Stop,
+    /// It is stopped and started, perhaps elsewhere.
     Restart,
+    /// Its assembly gives up all its services.
     Standby,
+    /// Its assembly is fenced.
     Fence,
 }
 
@@ -302,12 +338,14 @@ impl OnFail {
     }
 }
 
-/// A score as Pacemaker has them: within ±1000000, and the ends mean infinity.
+/// One of Pacemaker's scores: within ±1000000, where the ends mean infinity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Score(pub i32);
 
 impl Score {
+    /// Must, or as much as possible.
     pub const INFINITY: Score = Score(1_000_000);
+    /// Must not.
     pub const NEG_INFINITY: Score = Score(-1_000_000);
 }
 
@@ -329,21 +367,30 @@ impl fmt::Display for Score {
 pub enum Constraint {
     /// `<service_dependency>`: `then` starts after `first` and stops before it.
     Order {
+        /// What starts first and stops last.
         first: String,
+        /// What starts then.
         then: String,
+        /// How strictly.
         kind: OrderKind,
     },
-    /// `<collocation>`, `<together>`, `<separate>`: `resource` is placed with (or, negative, away
-    /// from) `with`.
-    Collocation {
+    /// `<colocation>`, `<together>`, `<separate>`: `resource` is placed with (or, if the score is
+    /// negative, away from) `with`.
+    Colocation {
+        /// What is placed second (Pacemaker's *dependent*).
         resource: String,
+        /// What is placed first (Pacemaker's *primary*).
         with: String,
+        /// How much, as in [`Score`].
         score: i32,
     },
-    /// `<location>`: `resource` prefers (or, negative, avoids) the assembly.
+    /// `<location>`: `resource` prefers (or, if the score is negative, avoids) the assembly.
     Location {
+        /// What is placed.
         resource: String,
+        /// Where.
         assembly: String,
+        /// How much, as in [`Score`].
         score: i32,
     },
 }
@@ -351,8 +398,11 @@ pub enum Constraint {
 /// Pacemaker Explained, "Ordering Properties".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OrderKind {
+    /// `then` cannot run without `first`.
     Mandatory,
+    /// Only if both start, or both stop, in one transition.
     Optional,
+    /// Never at the same time, in either order.
     Serialize,
 }
 
@@ -370,11 +420,18 @@ impl OrderKind {
 /// The sections of the document's `<configuration>`: for each, its child elements as XML text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RawConfiguration {
+    /// Options of the cluster.
     pub crm_config: String,
+    /// Primitives, templates, groups, clones, bundles.
     pub resources: String,
+    /// Locations, colocations, orders, tickets.
     pub constraints: String,
+    /// Defaults of meta attributes.
     pub rsc_defaults: String,
+    /// Defaults of operations.
     pub op_defaults: String,
+    /// Names for several objects.
     pub tags: String,
+    /// Which fencing devices in which order.
     pub fencing_topology: String,
 }

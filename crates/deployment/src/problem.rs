@@ -7,21 +7,23 @@
 use std::cell::Cell;
 use std::fmt;
 
+use strsim::osa_distance;
+
 /// More problems than this are counted, not listed.
 const MAX_PROBLEMS: usize = 500;
 
-/// More problems than this are not even kept. They are found in another order than they are listed
-/// in, hence more than are listed.
+/// More problems than this are not even kept. It is more than are listed, because they are found in
+/// another order than they are listed in.
 const MAX_KEPT: usize = 10 * MAX_PROBLEMS;
 
-/// Words that are compared for suggestions in one document, so that a large and thoroughly wrong
-/// one costs no more than a right one.
+/// The most words that are compared for suggestions in one document, so that a large document in
+/// which everything is wrong costs no more than a valid one.
 const MAX_COMPARED: usize = 100_000;
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// The document is accepted, but does something its author should know of.
+    /// The document is accepted, but does something that its author should know.
     Warning,
     /// The document is refused.
     Error,
@@ -43,6 +45,7 @@ pub struct Problem {
     pub line: u32,
     /// From 1, in characters.
     pub column: u32,
+    /// Whether the document is refused for it.
     pub severity: Severity,
     /// What was found.
     pub message: String,
@@ -127,7 +130,7 @@ impl Problems {
         }
     }
 
-    /// As [`suggest`], as long as a document's share of work for suggestions lasts.
+    /// As [`suggest`], until the document has used up its share of work for suggestions.
     pub(crate) fn suggest<'k>(
         &self,
         found: &str,
@@ -143,7 +146,7 @@ impl Problems {
         suggestion
     }
 
-    /// Whether it is worth while to collect words for [`Problems::suggest`].
+    /// Whether [`Problems::suggest`] still compares words, so that collecting them is of use.
     pub(crate) fn may_suggest(&self) -> bool {
         self.compared.get() < MAX_COMPARED && self.count < MAX_KEPT
     }
@@ -152,7 +155,7 @@ impl Problems {
         self.errors
     }
 
-    /// The problems with their lines and columns in `document`, in its order.
+    /// The problems with their lines and columns in `document`, in the order of the document.
     pub(crate) fn locate(mut self, document: &[u8]) -> Vec<Problem> {
         self.found.sort_by_key(|found| found.offset);
         let total = self.count;
@@ -203,8 +206,9 @@ pub(crate) fn suggest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>)
         6..=8 => 2,
         _ => 3,
     };
-    // long words are not names that somebody mistyped; and the distance costs their product
+    // long words are not mistyped names, and the distance costs the product of their lengths
     let comparable = found.len() <= 128;
+    let found_lower = found.to_ascii_lowercase();
     let (mut best, mut listed, mut count): (Option<(usize, &str)>, Vec<&str>, usize) =
         (None, Vec::new(), 0);
     for word in known {
@@ -213,7 +217,8 @@ pub(crate) fn suggest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>)
             listed.push(word);
         }
         if comparable && word.len().abs_diff(found.len()) <= limit {
-            let distance = distance(found, word);
+            // restricted Damerau-Levenshtein: insert, delete, replace, swap two neighbours
+            let distance = osa_distance(&found_lower, &word.to_ascii_lowercase());
             if distance <= limit && best.is_none_or(|(least, _)| distance < least) {
                 best = Some((distance, word));
             }
@@ -226,29 +231,6 @@ pub(crate) fn suggest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>)
         (None, 2..=LISTED) => Some(format!("expected one of: {}", listed.join(", "))),
         (None, _) => None,
     }
-}
-
-/// Edits between two words: insert, delete, replace, or swap two neighbours (restricted
-/// Damerau-Levenshtein), ignoring case.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().map(|c| c.to_ascii_lowercase()).collect();
-    let b: Vec<char> = b.chars().map(|c| c.to_ascii_lowercase()).collect();
-    let mut before = vec![0; b.len() + 1];
-    let mut previous: Vec<usize> = (0..=b.len()).collect();
-    let mut current = vec![0; b.len() + 1];
-    for i in 1..=a.len() {
-        current[0] = i;
-        for j in 1..=b.len() {
-            let replaced = previous[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            current[j] = replaced.min(previous[j] + 1).min(current[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                current[j] = current[j].min(before[j - 2] + 1);
-            }
-        }
-        std::mem::swap(&mut before, &mut previous);
-        std::mem::swap(&mut previous, &mut current);
-    }
-    previous[b.len()]
 }
 
 /// A word of the document as messages show it: bounded, in quotes, control characters escaped.

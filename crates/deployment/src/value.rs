@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use uuid::fmt::Hyphenated;
+
 use crate::model::{Address, Score};
 
-/// The longest duration accepted: a year is longer than any timeout, and far from every overflow.
+/// The longest duration accepted: longer than any timeout, and far from every overflow.
 const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The longest path of a unix socket: `sun_path` has 108 bytes, one of them the terminating zero.
@@ -73,12 +75,13 @@ pub(crate) fn key(text: &str) -> Parsed<String> {
     }
 }
 
-/// As [`key`], and `#health…` as Pacemaker's node health has it.
+/// As [`key`], also with a `#` before it, as in `#health…` of Pacemaker's node health.
 pub(crate) fn attribute_key(text: &str) -> Parsed<String> {
     key(text.strip_prefix('#').unwrap_or(text)).map(|_| text.to_owned())
 }
 
-/// One part of a resource agent's name: class, provider, type. A file name without surprises.
+/// One part of a resource agent's name: class, provider, type. It becomes a file name, so neither
+/// a path nor a hidden file.
 pub(crate) fn agent_part(text: &str) -> Parsed<String> {
     let valid =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | ':' | '\\');
@@ -92,21 +95,17 @@ pub(crate) fn agent_part(text: &str) -> Parsed<String> {
     }
 }
 
-/// RFC 4122 text form; given back in lower case.
+/// RFC 4122 text form, with hyphens; returned in lower case.
 pub(crate) fn uuid(text: &str) -> Parsed<String> {
-    let valid = text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        });
-    if valid {
-        Ok(text.to_ascii_lowercase())
-    } else {
-        Err("expected a UUID such as '7c1f0e52-9b1d-4a55-8f0e-2f4f6f0c9d11'; the attribute may also be left out".to_owned())
-    }
+    text.parse::<Hyphenated>()
+        .map(|uuid| uuid.to_string())
+        .map_err(|_| {
+            "expected a UUID such as '7c1f0e52-9b1d-4a55-8f0e-2f4f6f0c9d11'; the attribute may also be left out"
+                .to_owned()
+        })
 }
 
-/// `500ms`, `10s`, `10`, `5m` or `5min`, `2h`, `1d`: an integer with a unit, seconds without one.
+/// `500ms`, `10s`, `5m` or `5min`, `2h`, `1d`: a whole number with a unit; `10`: seconds.
 pub(crate) fn duration(text: &str) -> Parsed<Duration> {
     const EXPECTED: &str = "expected a duration such as '500ms', '10s', '5m', '2h' or '1d'";
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();

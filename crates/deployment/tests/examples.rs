@@ -57,6 +57,21 @@ fn every_example_but_the_invalid_one_fits_the_schema() {
 }
 
 #[test]
+fn the_schema_knows_the_old_spelling_of_colocation() {
+    let text = String::from_utf8(document("three-tier.xml")).unwrap();
+    for (element, is_valid) in [
+        ("colocation", true),
+        ("collocation", true),
+        ("location", false),
+    ] {
+        let rule = format!("<{element} service=\"app\" with=\"data\" score=\"10\"/></constraints>");
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{element}.xml"));
+        fs::write(&path, text.replace("</constraints>", &rule)).unwrap();
+        assert_eq!(validate(&path).status.success(), is_valid, "{element}");
+    }
+}
+
+#[test]
 fn the_schema_is_part_of_the_library() {
     assert_eq!(
         deployment::SCHEMA,

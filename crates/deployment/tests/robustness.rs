@@ -11,7 +11,7 @@ use deployment::{Severity, read_with_warnings};
 use proptest::prelude::*;
 
 /// Pieces of documents, right and wrong, so that random sequences of them get past the XML reader.
-const PIECES: [&str; 44] = [
+const PIECES: [&str; 45] = [
     "<deployable name=\"x\">",
     "<deployable>",
     "</deployable>",
@@ -44,6 +44,7 @@ const PIECES: [&str; 44] = [
     "<service_dependency first=\"t\" then=\"s\"/>",
     "<together services=\"s t g\"/>",
     "<separate services=\"s t s\" score=\"INFINITY\"/>",
+    "<colocation service=\"s\" with=\"g\"/>",
     "<location service=\"g\" assembly=\"a\" score=\"-5\"/>",
     "<configuration>",
     "</configuration>",

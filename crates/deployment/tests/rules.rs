@@ -340,7 +340,7 @@ fn it_resolves_the_short_constraints() {
         )))
         .constraints
     };
-    let collocation = |resource: &str, with: &str, score| Constraint::Collocation {
+    let colocation = |resource: &str, with: &str, score| Constraint::Colocation {
         resource: resource.into(),
         with: with.into(),
         score,
@@ -354,22 +354,22 @@ fn it_resolves_the_short_constraints() {
         }]
     );
     assert_eq!(
-        constraints("<collocation service='s' with='t' score='-7'/>"),
-        [collocation("s", "t", -7)]
+        constraints("<colocation service='s' with='t' score='-7'/>"),
+        [colocation("s", "t", -7)]
     );
     assert_eq!(
         constraints("<together services='s t u'/>"),
         [
-            collocation("t", "s", 1_000_000),
-            collocation("u", "s", 1_000_000)
+            colocation("t", "s", 1_000_000),
+            colocation("u", "s", 1_000_000)
         ]
     );
     assert_eq!(
         constraints("<separate services='s t u' score='50'/>"),
         [
-            collocation("t", "s", -50),
-            collocation("u", "s", -50),
-            collocation("u", "t", -50)
+            colocation("t", "s", -50),
+            colocation("u", "s", -50),
+            colocation("u", "t", -50)
         ]
     );
     assert_eq!(
@@ -379,6 +379,48 @@ fn it_resolves_the_short_constraints() {
             assembly: "b".into(),
             score: -1_000_000
         }]
+    );
+}
+
+#[test]
+fn it_accepts_the_old_spelling_of_colocation_and_repeats_it_in_messages() {
+    let text = |name: &str, attributes: &str| {
+        let services = ["s", "t"]
+            .map(|name| format!("<service name='{name}' class='lsb' type='x'/>"))
+            .concat();
+        document(&format!(
+            "<services>{services}</services><constraints><{name} {attributes}/></constraints>"
+        ))
+    };
+    let read = |name: &str| accepted(&text(name, "service='s' with='t' score='-7'"));
+    assert_eq!(read("collocation"), read("colocation"));
+    for name in ["colocation", "collocation"] {
+        assert_eq!(
+            problems(&text(name, "service='s' with='t' scroe='1'")),
+            [format!(
+                "<{name}> has no attribute 'scroe'; did you mean 'score'?"
+            )]
+        );
+    }
+    // what is proposed is the new spelling
+    let hint = "did you mean 'colocation'?";
+    assert_eq!(
+        problems(&text("collocaton", "service='s' with='t'")),
+        [format!(
+            "<constraints> must not contain <collocaton>; {hint}"
+        )]
+    );
+}
+
+#[test]
+fn it_reports_a_reference_to_a_parameter_without_name() {
+    let text = document(
+        "<services><service name='s' class='lsb' type='t'><parameters><parameter name='p'>
+         <reference assembly='a' parameter=''/></parameter></parameters></service></services>",
+    );
+    assert_eq!(
+        problems(&text),
+        ["assembly 'a' has no attribute or parameter ''; expected 'ip'"]
     );
 }
 
@@ -406,7 +448,7 @@ fn it_finds_circles_of_dependencies_through_groups() {
     assert_eq!(
         problems(&text),
         [
-            "dependencies go in a circle: 's' → 't' → 's'; none of these services could ever start: remove one of the dependencies"
+            "dependencies form a cycle: 's' → 't' → 's'; none of these services could ever start: remove one of the dependencies"
         ]
     );
     // serialized starts have no direction

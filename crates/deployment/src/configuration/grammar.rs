@@ -93,6 +93,14 @@ const DATES: &[(&str, Kind)] = &[
 const ID: &[&str] = &["id"];
 const NOTHING: &[&str] = &[];
 
+impl Rule {
+    /// What the attribute of that name holds; `None` if the element must not have it.
+    pub(super) fn attribute(&self, name: &str) -> Option<Kind> {
+        let known = self.attributes.iter().find(|(known, _)| *known == name);
+        known.map(|(_, kind)| *kind)
+    }
+}
+
 macro_rules! rules {
     ($($name:literal: $attributes:expr, $required:expr, $children:expr;)*) => {
         &[$(Rule { name: $name, attributes: $attributes, required: $required, children: $children }),*]

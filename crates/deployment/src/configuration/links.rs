@@ -57,12 +57,9 @@ impl<'e> Links<'e> {
         problems: &mut Problems,
     ) {
         if let Some(earlier) = self.elements.insert(id.to_owned(), element.name) {
-            let message = format!("the id {} is already that of a <{earlier}>", quote(id));
-            problems.error(
-                offset,
-                message,
-                "choose another: ids are unique, also among the names of services".to_owned(),
-            );
+            let message = format!("the id {} is already used by a <{earlier}>", quote(id));
+            let hint = "choose another: it must differ from all ids and names of services";
+            problems.error(offset, message, hint.to_owned());
         }
     }
 
@@ -75,7 +72,7 @@ impl<'e> Links<'e> {
         });
     }
 
-    /// Notes the nodes that an element brings along: remote nodes, guest nodes and those of
+    /// Records the nodes that an element brings along: remote nodes, guest nodes and those of
     /// bundles.
     pub(super) fn bring_nodes(&mut self, element: &Element<'_>) {
         let is = |name: &str, value: &str| {

@@ -1,9 +1,10 @@
 //! `<constraints>`: the short forms, their names resolved to resources, and contradictions among
 //! them reported.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use super::Form;
+use super::cycle::report_cycle;
+use super::form::Form;
 use super::names::{Names, Target};
 use crate::model::{Constraint, Deployment, OrderKind, Score};
 use crate::problem::{Problems, quote};
@@ -19,21 +20,24 @@ const MAX_LISTED: usize = 64;
 
 const ELEMENTS: [&str; 5] = [
     "service_dependency",
-    "collocation",
+    "colocation",
     "together",
     "separate",
     "location",
 ];
 
+/// `<colocation>` in documents of earlier versions.
+const OLD_COLOCATION: &str = "collocation";
+
 pub(super) fn read(
     element: &Element<'_>,
-    problems: &mut Problems,
     deployment: &mut Deployment,
     names: &Names,
+    problems: &mut Problems,
 ) {
     let mut form = Form { element, problems };
     form.attributes(&[]);
-    let children: Vec<_> = form.children(&ELEMENTS).collect();
+    let children: Vec<_> = form.children_also(&ELEMENTS, &[OLD_COLOCATION]).collect();
     let assemblies = deployment
         .assemblies
         .iter()
@@ -55,7 +59,7 @@ pub(super) fn read(
         form.children(&[]).for_each(drop);
         let complete = match child.name {
             "service_dependency" => reader.dependency(&mut form),
-            "collocation" => reader.collocation(&mut form),
+            "colocation" | OLD_COLOCATION => reader.colocation(&mut form),
             "together" => reader.list(&mut form, true),
             "separate" => reader.list(&mut form, false),
             _ => reader.location(&mut form),
@@ -84,7 +88,7 @@ struct Reader<'d> {
     room: usize,
 }
 
-/// The methods for single elements give `None` when there is no more room for their pairs.
+/// The methods for single elements return `None` when there is no more room for their pairs.
 impl<'d> Reader<'d> {
     fn dependency(&mut self, form: &mut Form<'_, '_, '_>) -> Option<()> {
         form.attributes(&["first", "then", "kind"]);
@@ -112,7 +116,7 @@ impl<'d> Reader<'d> {
         Some(())
     }
 
-    fn collocation(&mut self, form: &mut Form<'_, '_, '_>) -> Option<()> {
+    fn colocation(&mut self, form: &mut Form<'_, '_, '_>) -> Option<()> {
         form.attributes(&["service", "with", "score"]);
         let score = form
             .optional("score", value::score)
@@ -197,9 +201,9 @@ impl<'d> Reader<'d> {
             }
         }
         let (resource, with) = (&resource.resource, &with.resource);
-        if self.is_new("collocation", resource, with, offset, form.problems) {
+        if self.is_new("colocation", resource, with, offset, form.problems) {
             let (resource, with) = (resource.clone(), with.clone());
-            self.found.push(Constraint::Collocation {
+            self.found.push(Constraint::Colocation {
                 resource,
                 with,
                 score: score.0,
@@ -257,7 +261,7 @@ impl<'d> Reader<'d> {
         Some(())
     }
 
-    /// All pairs of what two attributes name.
+    /// All pairs of the resources that two attributes name.
     fn pairs(
         &mut self,
         form: &mut Form<'_, '_, '_>,
@@ -288,7 +292,7 @@ impl<'d> Reader<'d> {
         )
     }
 
-    /// What a name stands for; reports it if that is nothing.
+    /// What a name stands for; reports a name that stands for nothing.
     fn targets(&self, name: &str, offset: usize, problems: &mut Problems) -> &'d [Target] {
         let targets = self.names.targets(name);
         if targets.is_empty() {
@@ -302,7 +306,7 @@ impl<'d> Reader<'d> {
         targets
     }
 
-    /// Whether this kind of rule between the two is said for the first time; reports it otherwise.
+    /// Whether this is the first rule of its kind for the two; reports it otherwise.
     fn is_new(
         &mut self,
         kind: &'static str,
@@ -326,110 +330,5 @@ impl<'d> Reader<'d> {
             problems.error(offset, message, "remove one of them".to_owned());
         }
         new
-    }
-}
-
-/// Reports dependencies that go in a circle: none of those services could ever start.
-fn report_cycle(said: &[(&str, &str, usize)], deployment: &Deployment, problems: &mut Problems) {
-    let mut graph = Graph::default();
-    for group in &deployment.groups {
-        for pair in deployment.services[group.members.clone()].windows(2) {
-            graph.edge(&pair[0].id, &pair[1].id, None);
-        }
-    }
-    for (first, then, offset) in said {
-        graph.edge(first, then, Some(*offset));
-    }
-    if let Some((cycle, offset)) = graph.cycle() {
-        const SHOWN: usize = 8;
-        let mut names: Vec<String> = cycle.iter().take(SHOWN).map(|name| quote(name)).collect();
-        if cycle.len() > SHOWN {
-            names.push(format!("{} more", cycle.len() - SHOWN));
-        }
-        names.push(quote(cycle[0]));
-        let message = format!("dependencies go in a circle: {}", names.join(" → "));
-        problems.error(
-            offset,
-            message,
-            "none of these services could ever start: remove one of the dependencies".to_owned(),
-        );
-    }
-}
-
-/// Services, and which of them start after which.
-#[derive(Default)]
-struct Graph<'n> {
-    numbers: HashMap<&'n str, usize>,
-    names: Vec<&'n str>,
-    /// For each service those that start after it, and where the document says so (`None`: as
-    /// members of a group).
-    after: Vec<Vec<(usize, Option<usize>)>>,
-}
-
-impl<'n> Graph<'n> {
-    fn number(&mut self, name: &'n str) -> usize {
-        *self.numbers.entry(name).or_insert_with(|| {
-            self.names.push(name);
-            self.after.push(Vec::new());
-            self.names.len() - 1
-        })
-    }
-
-    fn edge(&mut self, first: &'n str, then: &'n str, offset: Option<usize>) {
-        let (first, then) = (self.number(first), self.number(then));
-        self.after[first].push((then, offset));
-    }
-
-    /// A cycle and the place of a dependency in it: depth-first search with a stack of its own.
-    fn cycle(&self) -> Option<(Vec<&'n str>, usize)> {
-        #[derive(Clone, Copy, PartialEq)]
-        enum Mark {
-            New,
-            OnPath,
-            Done,
-        }
-        let mut marks = vec![Mark::New; self.names.len()];
-        for start in 0..self.names.len() {
-            if marks[start] != Mark::New {
-                continue;
-            }
-            marks[start] = Mark::OnPath;
-            // each service on the path with the next of its followers to visit, and where the step
-            // to it is said
-            let mut path: Vec<(usize, usize, Option<usize>)> = vec![(start, 0, None)];
-            while let Some((at, next, _)) = path.last_mut() {
-                let Some(&(then, offset)) = self.after[*at].get(*next) else {
-                    marks[*at] = Mark::Done;
-                    path.pop();
-                    continue;
-                };
-                *next += 1;
-                match marks[then] {
-                    Mark::New => {
-                        marks[then] = Mark::OnPath;
-                        path.push((then, 0, offset));
-                    }
-                    Mark::OnPath => {
-                        let begin = path
-                            .iter()
-                            .position(|(at, ..)| *at == then)
-                            .unwrap_or_default();
-                        let said = path[begin + 1..]
-                            .iter()
-                            .map(|(.., offset)| *offset)
-                            .chain([offset])
-                            .flatten()
-                            .max();
-                        let names = path[begin..]
-                            .iter()
-                            .map(|(at, ..)| self.names[*at])
-                            .collect();
-                        return said.map(|offset| (names, offset));
-                    }
-                    Mark::Done => {}
-                }
-            }
-        }
-        None
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Deployment, Instances};
+use crate::model::{Deployment, Instances, resource_id};
 use crate::problem::{Problems, quote};
 
 /// What a name names, with its index in the deployment.
@@ -17,7 +17,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Gives it its id; tells its number of instances.
+    /// Gives it its id; returns its number of instances.
     fn identify(self, deployment: &mut Deployment, id: &str) -> Option<Instances> {
         match self {
             Kind::Service(index) => {
@@ -91,7 +91,7 @@ impl Names {
             let instances = entry.kind.identify(deployment, &id);
             let resource = resource_id(&id, instances);
             if let Some(earlier) = ids.get(&id) {
-                report_duplicate(entry, earlier, problems);
+                report_duplicate(entry, earlier, &id, problems);
                 continue;
             }
             if several && entry.assembly.is_none() {
@@ -150,7 +150,7 @@ impl Names {
     }
 }
 
-fn report_duplicate(entry: &Entry, earlier: &Entry, problems: &mut Problems) {
+fn report_duplicate(entry: &Entry, earlier: &Entry, id: &str, problems: &mut Problems) {
     let (message, hint) = if entry.name == earlier.name {
         let place = match &entry.assembly {
             Some(assembly) => format!("assembly {} already has", quote(assembly)),
@@ -163,20 +163,9 @@ fn report_duplicate(entry: &Entry, earlier: &Entry, problems: &mut Problems) {
     } else {
         // `web` of assembly `a` and of others is `web-a`; an instance of `web` belongs to
         // `web-clone`
-        let message = format!(
-            "{} is already how {} is called among the resources",
-            quote(&entry.name),
-            quote(&earlier.name)
-        );
+        let (name, id, earlier) = (quote(&entry.name), quote(id), quote(&earlier.name));
+        let message = format!("{name} would get the resource id {id}, which {earlier} already has");
         (message, "choose another name")
     };
     problems.error(entry.offset, message, hint.to_owned());
-}
-
-/// The id that constraints have to name: of the clone, where there is one.
-pub(crate) fn resource_id(id: &str, instances: Option<Instances>) -> String {
-    match instances {
-        Some(_) => format!("{id}-clone"),
-        None => id.to_owned(),
-    }
 }

@@ -1,17 +1,19 @@
 //! `<services>`, of an assembly or of the deployable: services and groups of services.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::names::{Kind, Names};
-use super::reference::{Owner, Values};
-use super::{Form, assembly};
-use crate::model::{Agent, Deployment, Group, Instances, OnFail, Origin, Service};
+use super::draft::Draft;
+use super::form::Form;
+use super::names::Kind;
+use super::values::Owner;
+use crate::model::{Agent, Group, Instances, OnFail, Origin, Service};
 use crate::problem::{Problems, quote, suggest};
 use crate::tree::Element;
 use crate::value;
 
 /// Time between two monitors of a service that does not say.
-const DEFAULT_MONITOR_INTERVAL: std::time::Duration = std::time::Duration::from_secs(10);
+const DEFAULT_MONITOR_INTERVAL: Duration = Duration::from_secs(10);
 
 /// More instances than any deployment has assemblies.
 const MAX_INSTANCES: u32 = 1_000;
@@ -40,30 +42,20 @@ const SERVICE_ATTRIBUTES: [&str; 19] = [
     "uuid",
 ];
 
-/// Reads the services of the assembly, or free ones.
+/// Reads the services of the assembly, or the free ones.
 pub(super) fn read(
     element: &Element<'_>,
     assembly: Option<&str>,
+    draft: &mut Draft,
     problems: &mut Problems,
-    deployment: &mut Deployment,
-    names: &mut Names,
-    values: &mut Values,
 ) {
     let mut form = Form { element, problems };
     form.attributes(&[]);
     for child in form.children(&["service", "group"]) {
         if child.name == "service" {
-            let index = deployment.services.len();
-            let service = service(child, assembly, index, form.problems, values);
-            names.add(
-                Kind::Service(index),
-                &service.name,
-                assembly,
-                child.place("name"),
-            );
-            deployment.services.push(service);
+            service(child, assembly, draft, form.problems);
         } else {
-            group(child, assembly, form.problems, deployment, names, values);
+            group(child, assembly, draft, form.problems);
         }
     }
 }
@@ -71,60 +63,38 @@ pub(super) fn read(
 fn group(
     element: &Element<'_>,
     assembly: Option<&str>,
+    draft: &mut Draft,
     problems: &mut Problems,
-    deployment: &mut Deployment,
-    names: &mut Names,
-    values: &mut Values,
 ) {
     let mut form = Form { element, problems };
     form.attributes(&["name", "instances", "description"]);
-    let name = form
-        .required("name", value::service_name)
-        .or_else(|| element.value("name").map(str::to_owned))
-        .unwrap_or_default();
+    let name = form.name(value::service_name);
     let instances = instances(&mut form, assembly);
-    let first = deployment.services.len();
+    let first = draft.deployment.services.len();
     for child in form.children(&["service"]) {
-        let index = deployment.services.len();
-        let service = service(child, assembly, index, form.problems, values);
+        let member = service(child, assembly, draft, form.problems);
+        member.instances = None;
         if let Some(attribute) = child.attribute("instances") {
-            let message = format!(
-                "service {} of group {} has 'instances'",
-                quote(&service.name),
-                quote(&name)
-            );
-            form.problems
-                .error(attribute.offset, message, "give it to the group".to_owned());
+            let (member, group) = (quote(&member.name), quote(&name));
+            let message = format!("service {member} of group {group} has 'instances'");
+            let hint = "give it to the group".to_owned();
+            form.problems.error(attribute.offset, message, hint);
         }
-        names.add(
-            Kind::Service(index),
-            &service.name,
-            assembly,
-            child.place("name"),
-        );
-        deployment.services.push(Service {
-            instances: None,
-            ..service
-        });
     }
-    let members = first..deployment.services.len();
+    let members = first..draft.deployment.services.len();
     if members.is_empty() {
         if element.children.is_empty() {
-            problems.error(
-                element.offset,
-                format!("group {} has no service", quote(&name)),
-                "add one, or remove the group".to_owned(),
-            );
+            let message = format!("group {} has no service", quote(&name));
+            let hint = "add one, or remove the group".to_owned();
+            problems.error(element.offset, message, hint);
         }
         return;
     }
-    names.add(
-        Kind::Group(deployment.groups.len()),
-        &name,
-        assembly,
-        element.place("name"),
-    );
-    deployment.groups.push(Group {
+    let kind = Kind::Group(draft.deployment.groups.len());
+    draft
+        .names
+        .add(kind, &name, assembly, element.place("name"));
+    draft.deployment.groups.push(Group {
         id: name,
         assembly: assembly.map(str::to_owned),
         instances,
@@ -132,33 +102,38 @@ fn group(
     });
 }
 
-fn service(
+/// Adds a service, and gives it for what its group says.
+fn service<'d>(
     element: &Element<'_>,
     assembly: Option<&str>,
-    index: usize,
+    draft: &'d mut Draft,
     problems: &mut Problems,
-    values: &mut Values,
-) -> Service {
+) -> &'d mut Service {
+    let index = draft.deployment.services.len();
     let mut form = Form { element, problems };
     form.attributes(&SERVICE_ATTRIBUTES);
-    let name = form
-        .required("name", value::service_name)
-        .or_else(|| element.value("name").map(str::to_owned))
-        .unwrap_or_default();
-    let agent = agent(&mut form);
-    let monitor_interval = match form.optional("monitor_interval", value::duration) {
-        Some(interval) if interval.is_zero() => {
-            let message = format!("service {} is not monitored", quote(&name));
-            let hint =
-                "its failures are not noticed; leave monitor_interval out for every 10s".to_owned();
-            form.problems
-                .warning(element.place("monitor_interval"), message, hint);
-            None
-        }
-        given => Some(given.unwrap_or(DEFAULT_MONITOR_INTERVAL)),
-    };
+    let mut service = attributes(&mut form, assembly);
+    let [parameters, utilization] = form.sections(["parameters", "utilization"]);
+    if let Some(element) = parameters {
+        let (owner, values) = (Owner::Service(index), &mut draft.values);
+        values.read(element, "parameter", owner, value::key, problems);
+    }
+    if let Some(element) = utilization {
+        service.utilization = Form { element, problems }.quantities();
+    }
+    let (kind, place) = (Kind::Service(index), element.place("name"));
+    draft.names.add(kind, &service.name, assembly, place);
+    draft.deployment.services.push(service);
+    &mut draft.deployment.services[index]
+}
+
+/// What the attributes of a `<service>` say.
+fn attributes(form: &mut Form<'_, '_, '_>, assembly: Option<&str>) -> Service {
+    let name = form.name(value::service_name);
+    let agent = agent(form);
+    let monitor_interval = monitor_interval(form, &name);
     form.optional("uuid", value::uuid);
-    let service = Service {
+    Service {
         id: name.clone(),
         name,
         origin: Origin::Service,
@@ -178,76 +153,53 @@ fn service(
         priority: form.optional("priority", value::score),
         stickiness: form.optional("stickiness", value::score),
         enabled: form.optional("enabled", value::boolean).unwrap_or(true),
-        instances: instances(&mut form, assembly),
+        instances: instances(form, assembly),
         utilization: BTreeMap::new(),
-    };
-    let [parameters, utilization] = form.sections(["parameters", "utilization"]);
-    if let Some(element) = parameters {
-        values.read(
-            element,
-            "parameter",
-            Owner::Service(index),
-            value::key,
-            problems,
-        );
     }
-    let utilization = utilization
-        .map(|element| assembly::quantities(element, problems))
-        .unwrap_or_default();
-    Service {
-        utilization,
-        ..service
+}
+
+fn monitor_interval(form: &mut Form<'_, '_, '_>, service: &str) -> Option<Duration> {
+    match form.optional("monitor_interval", value::duration) {
+        Some(Duration::ZERO) => {
+            let message = format!("service {} is not monitored", quote(service));
+            let hint = "its failures are not noticed; leave monitor_interval out for every 10s";
+            let at = form.element.place("monitor_interval");
+            form.problems.warning(at, message, hint.to_owned());
+            None
+        }
+        given => Some(given.unwrap_or(DEFAULT_MONITOR_INTERVAL)),
     }
 }
 
 /// `class`, `provider`, `type`.
 fn agent(form: &mut Form<'_, '_, '_>) -> Agent {
-    let class = form
-        .required("class", |text| {
-            let hint = || suggest(text, CLASSES).unwrap_or_default();
-            if CLASSES.contains(&text) {
-                Ok(text.to_owned())
-            } else {
-                Err(hint())
-            }
-        })
-        .unwrap_or_default();
+    let class = form.required("class", |text| match CLASSES.contains(&text) {
+        true => Ok(text.to_owned()),
+        false => Err(suggest(text, CLASSES).unwrap_or_default()),
+    });
+    let class = class.unwrap_or_default();
     let kind = form.required("type", value::agent_part).unwrap_or_default();
-    let provider = form.optional("provider", value::agent_part);
-    match class.as_str() {
-        "ocf" if form.element.attribute("provider").is_none() => {
+    let mut provider = form.optional("provider", value::agent_part);
+    match (class.as_str(), form.element.attribute("provider")) {
+        ("ocf", None) => {
             let message = "<service> of class 'ocf' lacks the attribute 'provider'";
-            form.problems.error(
-                form.element.offset,
-                message,
-                "add provider=\"heartbeat\", or where the agent comes from".to_owned(),
-            );
-            Agent {
-                class,
-                provider,
-                kind,
-            }
+            let hint = "add provider=\"heartbeat\", or where the agent comes from".to_owned();
+            form.problems.error(form.element.offset, message, hint);
         }
-        "ocf" | "" => Agent {
-            class,
-            provider,
-            kind,
-        },
-        _ => {
-            if let Some(attribute) = form.element.attribute("provider") {
+        ("ocf" | "", _) => {}
+        (class, attribute) => {
+            if let Some(attribute) = attribute {
                 let message = format!("agents of class '{class}' have no provider");
-                form.problems.warning(
-                    attribute.offset,
-                    message,
-                    "it is not used: remove it".to_owned(),
-                );
+                let hint = "it is not used: remove it".to_owned();
+                form.problems.warning(attribute.offset, message, hint);
             }
-            Agent {
-                class,
-                provider: None,
-                kind,
-            }
+            provider = None;
         }
+    }
+    Agent {
+        class,
+        provider,
+        kind,
     }
 }
 
@@ -278,16 +230,10 @@ fn instances(form: &mut Form<'_, '_, '_>, assembly: Option<&str>) -> Option<Inst
             .map_err(|expected| format!("{expected}, or 'all' for one in every assembly")),
     });
     if let (Some(attribute), Some(assembly)) = (form.element.attribute("instances"), assembly) {
-        let message = format!(
-            "<{}> is pinned to assembly {}, so it has one instance",
-            form.element.name,
-            quote(assembly)
-        );
-        form.problems.error(
-            attribute.offset,
-            message,
-            "move it to the <services> of the deployable".to_owned(),
-        );
+        let (name, assembly) = (form.element.name, quote(assembly));
+        let message = format!("<{name}> is pinned to assembly {assembly}, so it has one instance");
+        let hint = "move it to the <services> of the deployable".to_owned();
+        form.problems.error(attribute.offset, message, hint);
     }
     instances
 }

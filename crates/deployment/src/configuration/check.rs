@@ -1,0 +1,159 @@
+//! Elements of `<configuration>` against the grammar, and what is valid but probably a mistake.
+
+use super::grammar::{self, Kind, Rule};
+use super::links::Links;
+use super::requirements;
+use crate::problem::{Problems, quote};
+use crate::tree::{Attribute, Element, is_id};
+use crate::{report, value};
+
+/// Checks an element and everything in it; collects ids and what refers to them.
+pub(super) fn check<'e>(
+    element: &'e Element<'_>,
+    rule: &'static Rule,
+    links: &mut Links<'e>,
+    problems: &mut Problems,
+) {
+    report::text_in(element, problems);
+    // an element that is given by `id-ref` needs nothing else
+    let referred = element.has("id-ref") && rule.attribute("id-ref").is_some();
+    for required in rule.required {
+        if !element.has(required) && !referred {
+            report::missing_attribute(element, required, problems);
+        }
+    }
+    for attribute in &element.attributes {
+        match rule.attribute(attribute.name) {
+            Some(kind) => check_attribute(element, attribute, kind, links, problems),
+            None => {
+                let known = rule.attributes.iter().map(|(name, _)| *name);
+                report::unknown_attribute(element, attribute, known, problems);
+            }
+        }
+    }
+    if !referred {
+        requirements::check(element, problems);
+        warn(element, problems);
+    }
+    links.bring_nodes(element);
+    for child in &element.children {
+        match grammar::rule(child.name).filter(|_| rule.children.contains(&child.name)) {
+            Some(rule) => check(child, rule, links, problems),
+            None => {
+                let hint = grammar::instead(child.name).map(str::to_owned);
+                let hint =
+                    hint.or_else(|| problems.suggest(child.name, rule.children.iter().copied()));
+                report::misplaced(element, child, hint, problems);
+            }
+        }
+    }
+}
+
+fn check_attribute<'e>(
+    element: &'e Element<'_>,
+    attribute: &Attribute<'_>,
+    kind: Kind,
+    links: &mut Links<'e>,
+    problems: &mut Problems,
+) {
+    let (value, offset) = (&*attribute.value, attribute.value_offset);
+    match kind {
+        Kind::Id if is_id(value) => links.define(value, element, offset, problems),
+        Kind::SameAs | Kind::Resource | Kind::Template | Kind::Object | Kind::Node => {
+            links.refer(kind, element.name, value, offset);
+        }
+        Kind::Devices => {
+            for device in value.split(',').map(str::trim) {
+                links.refer(Kind::Resource, element.name, device, offset);
+            }
+        }
+        _ => {
+            if let Err(expected) = check_value(value, kind, problems) {
+                report::invalid_value(element, attribute, expected, problems);
+            }
+        }
+    }
+}
+
+/// Whether the value has the form of its kind. Err: what is expected.
+fn check_value(value: &str, kind: Kind, problems: &Problems) -> Result<(), String> {
+    let (holds, expected) = match kind {
+        Kind::Id => (
+            is_id(value),
+            "expected an XML id: a letter or _, then letters, digits, '.', '-' and '_'",
+        ),
+        // node health; Pacemaker Explained, "Node Health"
+        Kind::Score if ["red", "yellow", "green"].contains(&value) => return Ok(()),
+        Kind::Score => return value::score(value).map(drop),
+        Kind::Boolean => return value::boolean(value).map(drop),
+        Kind::Integer => {
+            let digits = value.trim_start_matches(['-', '+']);
+            let valid =
+                (1..=9).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+            (valid, "expected an integer")
+        }
+        Kind::Duration => {
+            let first = value.chars().next();
+            let valid = first.is_some_and(|c| c.is_ascii_digit() || c == 'P');
+            (valid, "expected a duration such as '10s'")
+        }
+        Kind::Word(words) if !words.iter().any(|word| word.eq_ignore_ascii_case(value)) => {
+            let known = words.iter().copied();
+            return Err(problems.suggest(value, known).unwrap_or_default());
+        }
+        _ => return Ok(()),
+    };
+    if holds {
+        Ok(())
+    } else {
+        Err(expected.to_owned())
+    }
+}
+
+/// Warns of what is valid, but probably not what was intended.
+fn warn(element: &Element<'_>, problems: &mut Problems) {
+    match element.name {
+        "primitive" if element.value("class") == Some("stonith") => {
+            let id = quote(element.value("id").unwrap_or_default());
+            let message = format!("fencing device {id} is not run");
+            let hint = "the DPE does the fencing: say <fencing> in the assembly".to_owned();
+            problems.warning(element.offset, message, hint);
+        }
+        "cluster_property_set" => warn_of_options(element, grammar::CLUSTER_OPTIONS, problems),
+        "meta_attributes" => warn_of_options(element, grammar::RESOURCE_OPTIONS, problems),
+        _ => {}
+    }
+}
+
+/// Options that should not be switched off.
+const FENCING_OPTIONS: [&str; 4] = [
+    "stonith-enabled",
+    "fencing-enabled",
+    "startup-fencing",
+    "have-watchdog",
+];
+
+fn warn_of_options(element: &Element<'_>, known: &[&str], problems: &mut Problems) {
+    let pairs = element.children.iter();
+    for pair in pairs.filter(|child| child.name == "nvpair") {
+        let Some(name) = pair.value("name") else {
+            continue;
+        };
+        let is_off = || {
+            pair.value("value")
+                .is_some_and(|it| value::boolean(it) == Ok(false))
+        };
+        if !known.contains(&name) {
+            let hint = problems.suggest(name, known.iter().copied());
+            if let Some(hint) = hint.filter(|hint| hint.starts_with("did you mean")) {
+                let message = format!("the option {} has no effect", quote(name));
+                problems.warning(pair.place("name"), message, hint);
+            }
+        } else if FENCING_OPTIONS.contains(&name) && is_off() {
+            let name = quote(name);
+            let message = format!("{name} switched off is unsafe: a service may run twice");
+            let hint = "remove it; <fencing mode=…> says how an assembly is made safe";
+            problems.warning(pair.offset, message, hint.to_owned());
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The deployment while its document is being read.
+
+use super::names::Names;
+use super::values::Values;
+use crate::model::Deployment;
+
+/// What has been read so far. Names become ids, and references become values, at the end.
+pub(super) struct Draft {
+    pub(super) deployment: Deployment,
+    pub(super) names: Names,
+    pub(super) values: Values,
+}

@@ -1,0 +1,172 @@
+//! Attributes and parameters as the document gives them: a value, or a reference to one.
+//!
+//! Attributes and parameters of assemblies, parameters of services and of fencing are *slots*. A
+//! slot has a value or refers to one other slot.
+
+use std::collections::HashSet;
+
+use super::form::Form;
+use crate::problem::{Problems, quote};
+use crate::tree::Element;
+
+/// Whose slot it is, by index in the deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Owner {
+    /// `<attributes>` of an assembly.
+    Assembly(usize),
+    /// `<parameters>` of an assembly: for references only.
+    AssemblyParameters(usize),
+    Service(usize),
+    Fencing(usize),
+}
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) owner: Owner,
+    pub(super) name: String,
+    pub(super) content: Content,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    Value(String),
+    Reference(Reference),
+    /// Already reported.
+    Broken,
+}
+
+/// `<reference assembly="…" service="…" parameter="…"/>`, with at least one of the first two.
+#[derive(Debug, Clone)]
+pub(super) struct Reference {
+    pub(super) offset: usize,
+    pub(super) assembly: Option<Word>,
+    pub(super) service: Option<Word>,
+    pub(super) parameter: Word,
+}
+
+/// An attribute's value, with its place.
+#[derive(Debug, Clone)]
+pub(super) struct Word {
+    pub(super) text: String,
+    pub(super) offset: usize,
+}
+
+/// Every slot of the document, in its order. The slots of one owner are neighbours.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    pub(super) slots: Vec<Slot>,
+}
+
+impl Values {
+    /// Reads the children of `<parameters>` or `<attributes>`.
+    pub(super) fn read(
+        &mut self,
+        element: &Element<'_>,
+        child_name: &str,
+        owner: Owner,
+        key: fn(&str) -> Result<String, String>,
+        problems: &mut Problems,
+    ) {
+        let mut form = Form { element, problems };
+        form.attributes(&[]);
+        let mut seen = HashSet::new();
+        for child in form.children(&[child_name]) {
+            let mut form = Form {
+                element: child,
+                problems: form.problems,
+            };
+            form.attributes(&["name", "value"]);
+            let name = form.required("name", key);
+            let content = content(&mut form);
+            let Some(name) = name else { continue };
+            if !seen.insert(name.clone()) {
+                let message = format!("<{}> has {} twice", element.name, quote(&name));
+                let hint = "remove one of them".to_owned();
+                form.problems.error(child.place("name"), message, hint);
+            }
+            self.slots.push(Slot {
+                owner,
+                name,
+                content,
+            });
+        }
+    }
+}
+
+/// `value="…"`, `<value>…</value>` or `<reference …/>`: exactly one of them.
+fn content(form: &mut Form<'_, '_, '_>) -> Content {
+    let element = form.element;
+    let mut contents = Vec::new();
+    if let Some(attribute) = element.attribute("value") {
+        let value = attribute.value.clone().into_owned();
+        contents.push((attribute.offset, Content::Value(value)));
+    }
+    for child in form.children(&["value", "reference"]) {
+        let form = Form {
+            element: child,
+            problems: form.problems,
+        };
+        let content = match child.name {
+            "value" => Content::Value(value(form)),
+            _ => reference(form),
+        };
+        contents.push((child.offset, content));
+    }
+    if let Some((offset, _)) = contents.get(1) {
+        let message = format!("<{}> has more than one value", element.name);
+        let hint = "keep one of value=\"…\", <value>…</value> and <reference …/>".to_owned();
+        form.problems.error(*offset, message, hint);
+    }
+    if let Some((_, content)) = contents.into_iter().next() {
+        return content;
+    }
+    // children of other names have been reported
+    if element.children.is_empty() {
+        let message = format!("<{}> has no value", element.name);
+        let hint = "expected <value>…</value> or <reference …/> in it".to_owned();
+        form.problems.error(element.offset, message, hint);
+    }
+    Content::Broken
+}
+
+/// The text of a `<value>`, without the white space around it.
+fn value(mut form: Form<'_, '_, '_>) -> String {
+    form.attributes(&[]);
+    for inner in &form.element.children {
+        let message = format!("<value> must not contain <{}>", inner.name);
+        let hint = "to write '<' in text, use '&lt;'".to_owned();
+        form.problems.error(inner.offset, message, hint);
+    }
+    let text = form.element.text.as_ref();
+    text.map_or(String::new(), |text| text.value.trim_ascii().to_owned())
+}
+
+fn reference(mut form: Form<'_, '_, '_>) -> Content {
+    form.attributes(&["assembly", "service", "parameter"]);
+    form.children(&[]).for_each(drop);
+    let element = form.element;
+    let word = |name: &str| {
+        element.attribute(name).map(|attribute| Word {
+            text: attribute.value.clone().into_owned(),
+            offset: attribute.value_offset,
+        })
+    };
+    form.required("parameter", |_| Ok(()));
+    let (assembly, service) = (word("assembly"), word("service"));
+    if assembly.is_none() && service.is_none() {
+        let message = "<reference> lacks the attribute 'assembly'";
+        let hint = "add assembly=\"…\" (or service=\"…\", for a parameter of a service)";
+        form.problems
+            .error(element.offset, message, hint.to_owned());
+        return Content::Broken;
+    }
+    match word("parameter") {
+        Some(parameter) => Content::Reference(Reference {
+            offset: element.offset,
+            assembly,
+            service,
+            parameter,
+        }),
+        None => Content::Broken,
+    }
+}

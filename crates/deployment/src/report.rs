@@ -1,0 +1,84 @@
+//! Problems that any element can have, in the same words for the short forms and for Pacemaker's
+//! elements.
+
+use crate::problem::{Problems, quote};
+use crate::tree::{Attribute, Element};
+
+/// An attribute that the element must not have.
+pub(crate) fn unknown_attribute<'k>(
+    element: &Element<'_>,
+    attribute: &Attribute<'_>,
+    known: impl IntoIterator<Item = &'k str>,
+    problems: &mut Problems,
+) {
+    let message = format!(
+        "<{}> has no attribute {}",
+        element.name,
+        quote(attribute.name)
+    );
+    let hint = problems.suggest(attribute.name, known);
+    problems.error(attribute.offset, message, hint);
+}
+
+/// An attribute that the element must have.
+pub(crate) fn missing_attribute(element: &Element<'_>, name: &str, problems: &mut Problems) {
+    let message = format!("<{}> lacks the attribute '{name}'", element.name);
+    problems.error(element.offset, message, format!("add {name}=\"…\""));
+}
+
+/// A value that the attribute must not have.
+pub(crate) fn invalid_value(
+    element: &Element<'_>,
+    attribute: &Attribute<'_>,
+    expected: String,
+    problems: &mut Problems,
+) {
+    let message = format!(
+        "{} is not a valid {} of <{}>",
+        quote(&attribute.value),
+        attribute.name,
+        element.name
+    );
+    problems.error(attribute.value_offset, message, expected);
+}
+
+/// An element that must not be here.
+pub(crate) fn misplaced(
+    parent: &Element<'_>,
+    child: &Element<'_>,
+    hint: Option<String>,
+    problems: &mut Problems,
+) {
+    let message = format!("<{}> must not contain <{}>", parent.name, child.name);
+    let hint = hint.unwrap_or_else(|| "remove it".to_owned());
+    problems.error(child.offset, message, hint);
+}
+
+/// A second section of one name.
+pub(crate) fn second_section(parent: &Element<'_>, child: &Element<'_>, problems: &mut Problems) {
+    let message = format!("<{}> contains <{}> twice", parent.name, child.name);
+    let hint = "put everything into one of them".to_owned();
+    problems.error(child.offset, message, hint);
+}
+
+/// Text, if there is any: only `<value>` may contain some.
+pub(crate) fn text_in(element: &Element<'_>, problems: &mut Problems) {
+    if let Some(text) = &element.text {
+        let found = quote(text.value.trim());
+        let message = format!("<{}> must not contain text: {found}", element.name);
+        let hint = "remove it, or write it as a comment".to_owned();
+        problems.error(text.offset, message, hint);
+    }
+}
+
+/// `'a' → 'b' → 'a'`: what forms a cycle, shortened if it is long.
+pub(crate) fn cycle(names: impl ExactSizeIterator<Item = String>, first: String) -> String {
+    const SHOWN: usize = 8;
+    let more = names.len().saturating_sub(SHOWN);
+    let mut shown: Vec<String> = names.take(SHOWN).collect();
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    shown.push(first);
+    shown.join(" → ")
+}

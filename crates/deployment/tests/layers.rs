@@ -1,0 +1,45 @@
+//! Each stage uses only itself and what lies below it. The list is the architecture.
+
+use std::path::Path;
+
+/// The stages, floor by floor, lowest first. Those of one floor do not use each other.
+const FLOORS: &[&[&str]] = &[
+    // what a document says, and what is wrong with it
+    &["model", "problem"],
+    // the text of a document, with places; its scalars
+    &["tree", "value"],
+    // problems that any element can have; from the model to the policy engine's configuration
+    &["report", "lower"],
+    // Pacemaker's own elements
+    &["configuration"],
+    // the short forms, and the document as a whole
+    &["reader"],
+];
+
+/// The same, with the order inside of folders.
+const PARTS: &[&[&str]] = &[
+    &["model", "problem"],
+    &["value", "tree::fault", "tree::element"],
+    &["tree::characters"],
+    &["tree::attributes"],
+    &["tree::parse"],
+    &["report", "lower"],
+    &["configuration"],
+    &["reader::form"],
+    &["reader::values", "reader::names", "reader::cycle"],
+    &["reader::draft", "reader::references", "reader::constraint"],
+    &["reader::service"],
+    &["reader::assembly"],
+];
+
+#[test]
+fn stages_look_only_down() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    layers::assert_order(&source, FLOORS);
+}
+
+#[test]
+fn parts_of_stages_look_only_down() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    layers::assert_order(&source, PARTS);
+}
