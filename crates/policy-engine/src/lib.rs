@@ -10,7 +10,8 @@
 //! [`model::Cluster`], and write actions and orderings through `transition`. Each uses only what
 //! lies below it: `tests/layers.rs` has the order, and holds it. `schedule.rs` is the run, step
 //! by step. `simulation` executes a graph on a copy of the input, `output` renders texts. The rules
-//! are those of Pacemaker 3.0.2's scheduler.
+//! are those of Pacemaker 3.0.2's scheduler. [`mod@lint`] checks a decision before it is carried
+//! out.
 
 #![warn(missing_docs)]
 
@@ -22,6 +23,7 @@ mod constraints;
 mod expansion;
 pub mod explain;
 pub mod graph;
+pub mod lint;
 pub mod model;
 mod ordering;
 pub mod output;
@@ -41,6 +43,7 @@ pub use graph::{
     ActionHead, ActionKind, GraphAction, ResourceIdentity, Synapse, TransitionGraph,
     operation_digest,
 };
+pub use lint::lint;
 pub use model::{Cluster, FEATURE_SET, Level, Message, RunOptions};
 pub use schedule::{Schedule, load, schedule, schedule_loaded};
 pub use score::Score;

@@ -30,8 +30,8 @@ const FLOORS: &[&[&str]] = &[
     &["output"],
     // the run, step by step
     &["schedule"],
-    // why it was decided so
-    &["explain"],
+    // why it was decided so; beside it, whether it may be carried out
+    &["explain", "lint"],
 ];
 
 #[test]

@@ -57,7 +57,7 @@ impl fmt::Display for Role {
 
 /// What an action does. Tasks that the scheduler does not know (agents' own actions) are
 /// [`Task::Other`].
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[allow(missing_docs)]
 pub enum Task {
     Start,

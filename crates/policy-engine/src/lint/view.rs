@@ -1,0 +1,423 @@
+//! The graph as the rules read it: which resource and which node an action is about, what it waits
+//! for, and which actions a resource has.
+//!
+//! A graph has tens of thousands of actions, and each is spread over several allocations. So it is
+//! read once, front to back, into small arrays.
+
+use std::cell::{Cell, RefCell};
+
+use rustc_hash::FxHashMap;
+
+use super::doing::{Doing, Names};
+use super::{Finding, Named};
+use crate::graph::{ActionHead, ActionKind, TransitionGraph};
+use crate::model::{Action, ActionId, Cluster, NodeId, ResourceId, Task};
+
+/// Steps that all searches together may take for each action and each input of the graph.
+const SEARCH_FACTOR: usize = 4;
+
+/// So few inputs are looked through one by one.
+const FEW: usize = 8;
+
+/// The place of an action that is not in the graph.
+pub(super) const NOWHERE: u32 = u32::MAX;
+
+/// One action of the graph.
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    /// Its number.
+    pub number: u32,
+    /// How it is executed. `None`: the graph does not say what it does.
+    pub kind: Option<ActionKind>,
+    pub doing: Doing,
+    /// The resource, if this is a one-off action of one: not recurring, not a notification.
+    pub resource: Option<ResourceId>,
+    /// The node. Of a pseudo-action, where it would happen if it were real.
+    pub node: Option<NodeId>,
+    /// The numbers of its inputs are ascending, so that one can be looked up.
+    sorted: bool,
+}
+
+impl Entry {
+    /// An operation of a resource agent.
+    pub(super) fn is_operation(&self) -> bool {
+        self.kind == Some(ActionKind::Resource)
+    }
+}
+
+/// A graph beside the cluster that it was made for. Actions are called by their place in the graph.
+pub(super) struct View<'s> {
+    pub cluster: &'s Cluster,
+    pub graph: &'s TransitionGraph,
+    pub entries: Vec<Entry>,
+    /// Places by number: of actions that the cluster knows, and of others.
+    known: Vec<u32>,
+    unknown: FxHashMap<u32, u32>,
+    /// Numbers of the inputs of all actions, and where those of each begin.
+    inputs: Vec<u32>,
+    inputs_begin: Vec<u32>,
+    /// Places of the actions that have a resource, by resource and task; what they do; and where
+    /// those of each resource begin.
+    by_resource: Vec<u32>,
+    doings: Vec<Doing>,
+    resource_begin: Vec<u32>,
+    /// All inputs are in the graph.
+    pub complete: bool,
+    /// Actions that confirm that a clone or bundle was notified of a completion.
+    confirmations: FxHashMap<(ResourceId, Doing), u32>,
+    /// Actions, inputs and orderings that were looked at.
+    pub work: Cell<usize>,
+    search: RefCell<Search>,
+}
+
+/// A search for longer ways.
+struct Search {
+    /// Steps that may still be taken.
+    left: usize,
+    round: u32,
+    /// In which round an action was reached last.
+    reached: Vec<u32>,
+}
+
+impl<'s> View<'s> {
+    /// Reads a graph. Also returns what is wrong with its numbers.
+    pub(super) fn new(
+        cluster: &'s Cluster,
+        graph: &'s TransitionGraph,
+    ) -> (View<'s>, Vec<Finding>) {
+        let mut view = View {
+            cluster,
+            graph,
+            entries: Vec::new(),
+            known: vec![NOWHERE; cluster.actions.len() + 1],
+            unknown: FxHashMap::default(),
+            inputs: Vec::new(),
+            inputs_begin: Vec::new(),
+            by_resource: Vec::new(),
+            doings: Vec::new(),
+            resource_begin: Vec::new(),
+            complete: false,
+            confirmations: FxHashMap::default(),
+            work: Cell::new(0),
+            search: RefCell::new(Search {
+                left: 0,
+                round: 0,
+                reached: Vec::new(),
+            }),
+        };
+        let mut findings = Vec::new();
+        view.read_synapses(&mut findings);
+        view.read_heads(&mut findings);
+        view.check_inputs(&mut findings);
+        view.group();
+        let size = view.entries.len() + view.inputs.len();
+        view.search.get_mut().left = SEARCH_FACTOR * size;
+        (view, findings)
+    }
+
+    /// Which actions there are, and what they wait for.
+    fn read_synapses(&mut self, findings: &mut Vec<Finding>) {
+        let synapses = &self.graph.synapses;
+        self.entries.reserve(synapses.len());
+        self.inputs_begin.reserve(synapses.len() + 1);
+        self.inputs_begin.push(0);
+        for (place, synapse) in (0u32..).zip(synapses) {
+            let number = synapse.action.id;
+            let old = match self.known.get_mut(number as usize) {
+                Some(known) => std::mem::replace(known, place),
+                None => self.unknown.insert(number, place).unwrap_or(NOWHERE),
+            };
+            if old != NOWHERE {
+                findings.push(Finding::Repeated {
+                    action: self.named(number),
+                });
+            }
+            self.entries.push(Entry {
+                number,
+                kind: None,
+                doing: Doing::Other,
+                resource: None,
+                node: None,
+                sorted: synapse.inputs.is_sorted(),
+            });
+            self.inputs.extend_from_slice(&synapse.inputs);
+            self.inputs_begin.push(position(self.inputs.len()));
+        }
+        self.looked_at(self.entries.len() + self.inputs.len());
+    }
+
+    /// What the actions do. The heads are in the order of numbers, as are the cluster's actions.
+    fn read_heads(&mut self, findings: &mut Vec<Finding>) {
+        let (cluster, graph) = (self.cluster, self.graph);
+        self.looked_at(graph.heads.len());
+        let mut names = Names::default();
+        for head in &graph.heads {
+            let place = self.find(head.id);
+            if place == NOWHERE {
+                continue;
+            }
+            let entry = &mut self.entries[place as usize];
+            // What the cluster has under that number is where to look first; the texts decide.
+            let action = (head.id as usize)
+                .checked_sub(1)
+                .and_then(|index| cluster.actions.get(index));
+            entry.kind = Some(head.kind);
+            entry.doing = names.find(&head.operation);
+            entry.resource = resource(cluster, head, action);
+            entry.node = node(cluster, head, action, entry.resource);
+            if entry.doing == Doing::Notified
+                && let Some(confirmed) = confirmed(cluster, head)
+            {
+                self.confirmations.insert(confirmed, place);
+            }
+        }
+        for entry in self.entries.iter().filter(|entry| entry.kind.is_none()) {
+            findings.push(Finding::Undescribed {
+                number: entry.number,
+            });
+        }
+    }
+
+    /// An input has to exist; it need not be in the graph.
+    fn check_inputs(&mut self, findings: &mut Vec<Finding>) {
+        self.looked_at(self.inputs.len());
+        let is_here = |input: &u32| self.find(*input) != NOWHERE;
+        self.complete = self.inputs.iter().all(is_here);
+        if self.complete {
+            return;
+        }
+        for (place, entry) in (0u32..).zip(&self.entries) {
+            for input in self.numbers(place) {
+                if self.find(*input) == NOWHERE && self.graph.head(*input).is_none() {
+                    findings.push(Finding::UnknownInput {
+                        action: self.named(entry.number),
+                        input: *input,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sorts the actions by resource and task.
+    fn group(&mut self) {
+        let mut begin = vec![0u32; self.cluster.resources.len() + 1];
+        for entry in &self.entries {
+            if let Some(resource) = entry.resource {
+                begin[resource.index() + 1] += 1;
+            }
+        }
+        for index in 1..begin.len() {
+            begin[index] += begin[index - 1];
+        }
+        let mut next = begin.clone();
+        let mut sorted = vec![0; begin.last().map_or(0, |count| *count as usize)];
+        for (place, entry) in (0u32..).zip(&self.entries) {
+            if let Some(resource) = entry.resource {
+                let at = &mut next[resource.index()];
+                sorted[*at as usize] = place;
+                *at += 1;
+            }
+        }
+        for bounds in begin.windows(2) {
+            let slice = &mut sorted[bounds[0] as usize..bounds[1] as usize];
+            slice.sort_unstable_by_key(|place| self.entries[*place as usize].doing);
+        }
+        self.looked_at(self.entries.len() + begin.len());
+        let doing_of = |place: &u32| self.entry(*place).doing;
+        self.doings = sorted.iter().map(doing_of).collect();
+        (self.by_resource, self.resource_begin) = (sorted, begin);
+    }
+
+    /// Counts work.
+    pub(super) fn looked_at(&self, count: usize) {
+        self.work.set(self.work.get() + count);
+    }
+
+    /// The one-off actions of a resource that do this.
+    pub(super) fn actions(&self, resource: ResourceId, doing: Doing) -> &[u32] {
+        let index = resource.index();
+        let (begin, end) = (self.resource_begin[index], self.resource_begin[index + 1]);
+        let all = begin as usize..end as usize;
+        let doings = &self.doings[all.clone()];
+        let begin = doings.partition_point(|own| *own < doing);
+        let count = doings[begin..].partition_point(|own| *own == doing);
+        &self.by_resource[all][begin..begin + count]
+    }
+
+    /// Whether any one-off action of a resource is in the graph.
+    pub(super) fn acts(&self, resource: ResourceId) -> bool {
+        let index = resource.index();
+        self.resource_begin[index] < self.resource_begin[index + 1]
+    }
+
+    /// The action that confirms that a clone or bundle was notified of a completion.
+    pub(super) fn confirmation(&self, resource: ResourceId, completion: Doing) -> Option<u32> {
+        self.confirmations.get(&(resource, completion)).copied()
+    }
+
+    pub(super) fn entry(&self, place: u32) -> &Entry {
+        &self.entries[place as usize]
+    }
+
+    /// The numbers of what an action waits for.
+    fn numbers(&self, place: u32) -> &[u32] {
+        let place = place as usize;
+        let (begin, end) = (self.inputs_begin[place], self.inputs_begin[place + 1]);
+        &self.inputs[begin as usize..end as usize]
+    }
+
+    /// How many inputs an action has.
+    pub(super) fn input_count(&self, place: u32) -> usize {
+        self.numbers(place).len()
+    }
+
+    /// Whether an input of an action has a higher number than itself.
+    pub(super) fn waits_for_later(&self, place: u32) -> bool {
+        let (entry, numbers) = (self.entry(place), self.numbers(place));
+        if entry.sorted {
+            numbers.last().is_some_and(|last| *last >= entry.number)
+        } else {
+            numbers.iter().any(|number| *number >= entry.number)
+        }
+    }
+
+    /// The place of an input of an action: [`NOWHERE`] if it is not in the graph.
+    pub(super) fn input(&self, place: u32, index: usize) -> u32 {
+        self.find(self.numbers(place)[index])
+    }
+
+    /// The places of what an action waits for; [`NOWHERE`] for what is not in the graph.
+    pub(super) fn inputs(&self, place: u32) -> impl Iterator<Item = u32> + '_ {
+        let numbers = self.numbers(place).iter();
+        numbers.map(|number| self.find(*number))
+    }
+
+    /// The place of an action of the cluster.
+    pub(super) fn place(&self, action: ActionId) -> Option<u32> {
+        Some(self.find(action.number())).filter(|place| *place != NOWHERE)
+    }
+
+    fn find(&self, number: u32) -> u32 {
+        match self.known.get(number as usize) {
+            Some(place) => *place,
+            None => self.unknown.get(&number).copied().unwrap_or(NOWHERE),
+        }
+    }
+
+    /// Whether `first` is an input of `then`.
+    pub(super) fn waits_directly(&self, then: u32, first: u32) -> bool {
+        self.has_input(then, self.entry(first).number)
+    }
+
+    /// Whether the action with this number is an input of `then`.
+    pub(super) fn has_input(&self, then: u32, number: u32) -> bool {
+        self.looked_at(1);
+        let inputs = self.numbers(then);
+        if inputs.len() <= FEW || !self.entry(then).sorted {
+            inputs.contains(&number)
+        } else {
+            inputs.binary_search(&number).is_ok()
+        }
+    }
+
+    /// Whether `then` waits for `first`, itself or through others.
+    pub(super) fn waits(&self, then: u32, first: u32) -> bool {
+        self.waits_directly(then, first) || self.waits_indirectly(then, first)
+    }
+
+    /// Looks for a way from `then` over inputs to `first`. Right decisions hardly ever need it.
+    /// After too many steps it says yes: what is not known to be wrong is no finding, and whatever
+    /// made so many searches fail is among the findings already.
+    pub(super) fn waits_indirectly(&self, then: u32, first: u32) -> bool {
+        let search = &mut *self.search.borrow_mut();
+        search.reached.resize(self.entries.len(), 0);
+        search.round += 1;
+        let mut open = vec![then];
+        while let Some(place) = open.pop() {
+            for input in self.inputs(place) {
+                self.looked_at(1);
+                let Some(left) = search.left.checked_sub(1) else {
+                    return true;
+                };
+                search.left = left;
+                if input == first {
+                    return true;
+                }
+                if input != NOWHERE && search.reached[input as usize] != search.round {
+                    search.reached[input as usize] = search.round;
+                    open.push(input);
+                }
+            }
+        }
+        false
+    }
+
+    /// The action with its name.
+    pub(super) fn name(&self, place: u32) -> Named {
+        self.named(self.entry(place).number)
+    }
+
+    fn named(&self, number: u32) -> Named {
+        let name = match self.graph.head(number) {
+            Some(head) => match &head.on_node {
+                Some(node) => format!("{} on {node}", key(head)),
+                None => key(head).to_owned(),
+            },
+            None => format!("action {number}"),
+        };
+        Named { number, name }
+    }
+}
+
+fn position(count: usize) -> u32 {
+    u32::try_from(count).expect("invariant: a graph has fewer than 2^32 inputs")
+}
+
+fn key(head: &ActionHead) -> &str {
+    head.internal_operation_key
+        .as_ref()
+        .unwrap_or(&head.operation_key)
+}
+
+/// The resource of a one-off action, by its key `RESOURCE_TASK_0`.
+fn resource(cluster: &Cluster, head: &ActionHead, action: Option<&Action>) -> Option<ResourceId> {
+    let id = key(head)
+        .strip_suffix("_0")?
+        .strip_suffix(&*head.operation)?
+        .strip_suffix('_')?;
+    action
+        .and_then(|action| action.resource)
+        .filter(|resource| *cluster.resource(*resource).id == *id)
+        .or_else(|| find(cluster, id))
+}
+
+fn find(cluster: &Cluster, id: &str) -> Option<ResourceId> {
+    let mut candidates = cluster.by_name.get(id)?.iter().copied();
+    candidates.find(|resource| *cluster.resource(*resource).id == *id)
+}
+
+/// What an action confirms, by its key `RESOURCE_confirmed-post_notify_COMPLETION_0`.
+fn confirmed(cluster: &Cluster, head: &ActionHead) -> Option<(ResourceId, Doing)> {
+    let (id, completion) = key(head)
+        .strip_suffix("_0")?
+        .rsplit_once("_confirmed-post_notify_")?;
+    Some((find(cluster, id)?, Doing::of(&Task::parse(completion))))
+}
+
+fn node(
+    cluster: &Cluster,
+    head: &ActionHead,
+    action: Option<&Action>,
+    resource: Option<ResourceId>,
+) -> Option<NodeId> {
+    let expected = action.and_then(|action| action.node);
+    match &head.on_node {
+        Some(name) => expected
+            .filter(|node| cluster.node(*node).name == *name)
+            .or_else(|| cluster.find_node(name)),
+        None => expected.filter(|_| {
+            head.kind == ActionKind::Pseudo
+                && action.is_some_and(|action| action.resource == resource)
+        }),
+    }
+}
