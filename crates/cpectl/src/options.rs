@@ -25,7 +25,7 @@ pub(crate) struct Options {
     /// Prints JSON for programs instead of text for people
     #[arg(long, global = true)]
     pub json: bool,
-    /// When to use colours; auto: on a terminal, unless NO_COLOR is set
+    /// When to use colours; auto: on a terminal, unless NO_COLOR or CLICOLOR=0 is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: When,
     #[command(subcommand)]

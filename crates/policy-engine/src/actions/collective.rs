@@ -3,7 +3,7 @@
 
 use super::{notifications, primitive};
 use crate::model::*;
-use crate::transition::actions;
+use crate::transition::actions::{self, Pseudo};
 
 /// Synapse priority of completion pseudo-actions and post-notifications: they count failed inputs
 /// as done.
@@ -21,7 +21,11 @@ pub(crate) fn schedule(cluster: &mut Cluster, id: ResourceId) {
 
 /// An optional, runnable pseudo-action of a collective.
 fn plain_pseudo(cluster: &mut Cluster, id: ResourceId, task: Task) -> ActionId {
-    actions::collective_pseudo(cluster, id, OperationKey::once(task), true, true)
+    let flags = Pseudo {
+        optional: true,
+        runnable: true,
+    };
+    actions::collective_pseudo(cluster, id, OperationKey::once(task), flags)
 }
 
 fn schedule_group(cluster: &mut Cluster, group: ResourceId) {
@@ -79,15 +83,15 @@ fn schedule_clone(cluster: &mut Cluster, clone: ResourceId) {
         (Task::Promote, Task::Promoted, promoting),
         (Task::Demote, Task::Demoted, demoting),
     ] {
-        let action = actions::collective_pseudo(
-            cluster,
-            clone,
-            OperationKey::once(task.clone()),
-            !needed,
-            true,
-        );
-        let done =
-            actions::collective_pseudo(cluster, clone, OperationKey::once(done), !needed, true);
+        let pseudo = |cluster: &mut Cluster, task| {
+            let flags = Pseudo {
+                optional: !needed,
+                runnable: true,
+            };
+            actions::collective_pseudo(cluster, clone, OperationKey::once(task), flags)
+        };
+        let action = pseudo(cluster, task.clone());
+        let done = pseudo(cluster, done);
         cluster.action_mut(done).priority = COMPLETION_PRIORITY;
         if notify {
             notifications::create_for(cluster, clone, &task, action, done);
@@ -111,7 +115,8 @@ fn schedule_instances(
         observe(cluster, *instance, &mut state);
     }
     let pseudo = |cluster: &mut Cluster, task, optional, runnable| {
-        actions::collective_pseudo(cluster, id, OperationKey::once(task), optional, runnable)
+        let flags = Pseudo { optional, runnable };
+        actions::collective_pseudo(cluster, id, OperationKey::once(task), flags)
     };
     let start = pseudo(cluster, Task::Start, !state.starting, true);
     let may_run = state.active || state.starting;

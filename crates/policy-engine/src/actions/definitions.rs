@@ -7,7 +7,8 @@ use crate::configuration::digests::{self, Comparison};
 use crate::configuration::{operations, parameters};
 use crate::model::*;
 use crate::scalar;
-use crate::status::{failures, history};
+use crate::status::failures::{Scope, fail_count};
+use crate::status::history;
 use crate::transition::orderings::{self, order, side, side_of};
 use crate::transition::{actions, fencing};
 use crate::xml::Element;
@@ -96,7 +97,7 @@ fn check_history(cluster: &mut Cluster, id: ResourceId, node: NodeId, entry: Ele
             fencing::trigger_unfencing(cluster, Some(id), Some(node), reason);
         }
         if active {
-            actions::required(cluster, id, Task::Stop, node);
+            actions::required_once(cluster, id, Task::Stop, node);
             cluster.resource_mut(id).start_pending = true;
         }
         schedule_cleanup(cluster, id, node, false);
@@ -193,7 +194,7 @@ fn check_changed(cluster: &mut Cluster, id: ResourceId, node: NodeId, entry: Ele
     if !check_definition(cluster, id, node, entry) {
         return;
     }
-    let (count, _) = failures::fail_count(cluster, id, node, true, false);
+    let (count, _) = fail_count(cluster, id, node, Scope::EFFECTIVE);
     if count != Score::ZERO {
         actions::clear_failcount(cluster, id, node);
     }
@@ -238,7 +239,7 @@ fn check_definition(
 ) -> bool {
     let name = entry.get("operation").unwrap_or_default();
     let (task, interval_ms) = (Task::parse(name), interval_of(entry));
-    if interval_ms > 0 && operations::find(cluster, id, name, interval_ms, false).is_none() {
+    if interval_ms > 0 && operations::find_enabled(cluster, id, name, interval_ms).is_none() {
         if cluster.options.cancel_removed_actions {
             cancel(cluster, id, &task, interval_ms, node, entry, "removed");
         }
@@ -295,16 +296,10 @@ fn force_restart(
     interval_ms: u32,
     node: NodeId,
 ) {
-    let required = actions::action(
-        cluster,
-        id,
-        OperationKey::every(task, interval_ms),
-        None,
-        false,
-    );
+    let required = actions::required(cluster, id, OperationKey::every(task, interval_ms), None);
     cluster
         .action_mut(required)
-        .set_reason("resource definition change", true);
+        .replace_reason("resource definition change");
     fencing::trigger_unfencing(cluster, Some(id), Some(node), "Device parameters changed");
 }
 
@@ -321,14 +316,14 @@ fn schedule_reload(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
         return;
     }
     if resource.start_pending {
-        actions::required(cluster, id, Task::Stop, node);
+        actions::required_once(cluster, id, Task::Stop, node);
         return;
     }
     cluster.resource_mut(id).reload = true;
-    let reload = actions::required(cluster, id, Task::ReloadAgent, node);
+    let reload = actions::required_once(cluster, id, Task::ReloadAgent, node);
     cluster
         .action_mut(reload)
-        .set_reason("resource definition change", false);
+        .set_reason("resource definition change");
     for then in [Task::Stop, Task::Demote] {
         let first = side_of(cluster, reload);
         orderings::create(
@@ -354,7 +349,7 @@ fn cancel(
     if let Some(call) = entry.get("call-id") {
         cluster.action_mut(cancel).set_meta("call-id", call);
     }
-    cluster.action_mut(cancel).set_reason(reason, false);
+    cluster.action_mut(cancel).set_reason(reason);
     let then = side_of(cluster, cancel);
     orderings::create(cluster, side(id, Task::Stop), then, OrderFlags::SEQ);
 }

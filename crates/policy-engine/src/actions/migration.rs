@@ -23,7 +23,7 @@ pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId, current: NodeId) {
         return;
     };
     let once = |cluster: &mut Cluster, task, node| {
-        actions::action(cluster, id, OperationKey::once(task), Some(node), true)
+        actions::optional(cluster, id, OperationKey::once(task), Some(node))
     };
     let start = once(cluster, Task::Start, target);
     let stop = once(cluster, Task::Stop, current);

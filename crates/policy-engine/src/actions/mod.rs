@@ -14,7 +14,7 @@ mod recurring;
 pub(crate) mod settle;
 
 use crate::model::*;
-use crate::status::failures;
+use crate::status::failures::{Scope, fail_count};
 use crate::transition::actions::clear_failcount;
 use crate::transition::orderings::{self, side, side_of};
 
@@ -43,7 +43,7 @@ fn clear_removed(cluster: &mut Cluster) {
             if !cluster.node(node).online {
                 continue;
             }
-            let (count, _) = failures::fail_count(cluster, top, node, true, false);
+            let (count, _) = fail_count(cluster, top, node, Scope::EFFECTIVE);
             if count != Score::ZERO {
                 let clear = clear_failcount(cluster, top, node);
                 let first = side_of(cluster, clear);

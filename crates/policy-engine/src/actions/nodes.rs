@@ -3,8 +3,9 @@
 
 use super::notifications;
 use crate::model::*;
+use crate::transition::actions;
+use crate::transition::fencing::{self, Request};
 use crate::transition::orderings::{self, link};
-use crate::transition::{actions, fencing};
 
 /// Schedules fencing and shutdown of nodes, in node list order.
 pub(crate) fn schedule(cluster: &mut Cluster) {
@@ -22,14 +23,12 @@ pub(crate) fn schedule(cluster: &mut Cluster) {
             continue;
         }
         if have_managed && node.unclean && fencing::can_fence(cluster, node_id) {
-            let fence = fencing::action(
-                cluster,
-                node_id,
-                None,
-                false,
-                Some("node is unclean"),
-                false,
-            );
+            let request = Request {
+                required: true,
+                reason: Some("node is unclean"),
+                ..Request::default()
+            };
+            let fence = fencing::action(cluster, node_id, request);
             order_against_fencing(cluster, node_id, fence);
             if cluster.dc == Some(node_id) {
                 dc_down = Some(fence);
@@ -81,27 +80,26 @@ fn fence_guest(cluster: &mut Cluster, node: NodeId) {
     let stop = actions::newest_task(cluster, launcher, &Task::Stop, None);
     let restarts = actions::newest_task(cluster, launcher, &Task::Start, None).is_some();
     let operation = if restarts { "reboot" } else { "off" };
-    let fence = fencing::action(
-        cluster,
-        node,
-        Some(operation),
-        false,
-        Some("guest is unclean"),
-        false,
-    );
+    let request = Request {
+        operation: Some(operation),
+        required: true,
+        reason: Some("guest is unclean"),
+        ..Request::default()
+    };
+    let fence = fencing::action(cluster, node, request);
     let action = cluster.action_mut(fence);
     action.pseudo = true;
     action.runnable = true;
     match stop {
         Some(stop) if cluster.action(stop).pseudo => {
             if let Some(host) = cluster.action(stop).node {
-                let host_fence = fencing::action(cluster, host, None, false, None, false);
-                link(
-                    cluster,
-                    host_fence,
-                    fence,
-                    OrderFlags::GATE | OrderFlags::PUSH,
-                );
+                let request = Request {
+                    required: true,
+                    ..Request::default()
+                };
+                let host_fence = fencing::action(cluster, host, request);
+                let flags = OrderFlags::GATE | OrderFlags::PUSH;
+                link(cluster, host_fence, fence, flags);
             }
         }
         Some(stop) => {
@@ -214,7 +212,8 @@ fn order_stops(cluster: &mut Cluster, leaf: ResourceId, node: NodeId, fence: Act
 /// Shutdown of a node: after every stop on it (05 §9.9).
 fn shut_down(cluster: &mut Cluster, node: NodeId) -> ActionId {
     let key = format!("do_shutdown-{}", cluster.node(node).name);
-    let shutdown = actions::singleton(cluster, &key, Task::DoShutdown, Some(node), false);
+    let shutdown = actions::singleton(cluster, &key, Task::DoShutdown, Some(node));
+    cluster.action_mut(shutdown).optional = false;
     for index in (0..cluster.actions.len()).rev() {
         let id = ActionId::new(index);
         let action = cluster.action(id);

@@ -7,7 +7,7 @@
 
 use super::collective::COMPLETION_PRIORITY;
 use crate::model::*;
-use crate::transition::actions;
+use crate::transition::actions::{self, Pseudo};
 use crate::transition::orderings::link;
 
 /// What instances are told: meta-attributes in order.
@@ -22,38 +22,29 @@ pub(crate) fn create_for(
     action: ActionId,
     done: ActionId,
 ) {
-    let (optional, done_optional, done_runnable) = (
-        cluster.action(action).optional,
-        cluster.action(done).optional,
-        cluster.action(done).runnable,
-    );
+    let before = Pseudo {
+        optional: cluster.action(action).optional,
+        runnable: true,
+    };
+    let after = Pseudo {
+        optional: cluster.action(done).optional,
+        runnable: cluster.action(done).runnable,
+    };
     let done_task = cluster.action(done).task.clone();
-    let pseudo =
-        |cluster: &mut Cluster, phase: NotifyPhase, key_task: &Task, kind, optional, runnable| {
-            let key = OperationKey::notification(phase, key_task.clone());
-            let id = actions::collective_pseudo(cluster, clone, key, optional, runnable);
-            describe(cluster, id, phase, key_task, kind, task);
-            id
+    let pseudo = |cluster: &mut Cluster, phase: NotifyPhase| {
+        let (key_task, kind, flags) = match phase {
+            NotifyPhase::Pre | NotifyPhase::ConfirmedPre => (task, "pre", before),
+            NotifyPhase::Post | NotifyPhase::ConfirmedPost => (&done_task, "post", after),
         };
-    let pre = pseudo(cluster, NotifyPhase::Pre, task, "pre", optional, true);
-    let pre_done = pseudo(
-        cluster,
-        NotifyPhase::ConfirmedPre,
-        task,
-        "pre",
-        optional,
-        true,
-    );
-    let (o, r) = (done_optional, done_runnable);
-    let post = pseudo(cluster, NotifyPhase::Post, &done_task, "post", o, r);
-    let post_done = pseudo(
-        cluster,
-        NotifyPhase::ConfirmedPost,
-        &done_task,
-        "post",
-        o,
-        r,
-    );
+        let key = OperationKey::notification(phase, key_task.clone());
+        let id = actions::collective_pseudo(cluster, clone, key, flags);
+        describe(cluster, id, phase, key_task, kind, task);
+        id
+    };
+    let pre = pseudo(cluster, NotifyPhase::Pre);
+    let pre_done = pseudo(cluster, NotifyPhase::ConfirmedPre);
+    let post = pseudo(cluster, NotifyPhase::Post);
+    let post_done = pseudo(cluster, NotifyPhase::ConfirmedPost);
     cluster.action_mut(post).priority = COMPLETION_PRIORITY;
     cluster.action_mut(post_done).priority = COMPLETION_PRIORITY;
 
@@ -163,7 +154,7 @@ pub(crate) fn order_after_fencing(
     );
     let pseudo = |cluster: &mut Cluster, phase: NotifyPhase| {
         let key = OperationKey::notification(phase, Task::Stonith);
-        let id = actions::collective_pseudo(cluster, id, key, optional, runnable);
+        let id = actions::collective_pseudo(cluster, id, key, Pseudo { optional, runnable });
         describe(cluster, id, phase, &Task::Stonith, "post", &Task::Stop);
         cluster.action_mut(id).priority = COMPLETION_PRIORITY;
         id

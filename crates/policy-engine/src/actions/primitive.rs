@@ -19,7 +19,7 @@ pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId) {
     }
     let current = cluster.current_node(id);
     for source in cluster.resource(id).dangling_sources.clone() {
-        let stop = actions::required(cluster, id, Task::Stop, source);
+        let stop = actions::required_once(cluster, id, Task::Stop, source);
         cluster.action_mut(stop).migration_abort = true;
     }
 
@@ -38,7 +38,7 @@ pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId) {
 
     let resource = cluster.resource(id);
     if resource.start_pending {
-        let start = actions::action(cluster, id, OperationKey::once(Task::Start), assigned, true);
+        let start = actions::optional(cluster, id, OperationKey::once(Task::Start), assigned);
         cluster.action_mut(start).always_in_graph = true;
     }
     let resource = cluster.resource(id);
@@ -53,7 +53,7 @@ pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId) {
     } else if resource.blocked {
         need_stop = true;
     } else if resource.role > Role::Started && current.is_some() && assigned.is_some() {
-        let start = actions::action(cluster, id, OperationKey::once(Task::Start), assigned, true);
+        let start = actions::optional(cluster, id, OperationKey::once(Task::Start), assigned);
         need_stop |= !cluster.action(start).optional;
     }
 
@@ -270,20 +270,20 @@ fn stop(cluster: &mut Cluster, id: ResourceId, optional: bool) {
         };
         let action = cluster.action_mut(stop);
         if let Some(reason) = reason {
-            action.set_reason(reason, true);
+            action.replace_reason(reason);
         }
         if !managed {
             action.runnable = false;
         }
         if unfence {
-            let unfencing = fencing::action(cluster, node, Some("on"), true, None, false);
+            let unfencing = fencing::action(cluster, node, fencing::Request::ON);
             link(cluster, stop, unfencing, OrderFlags::PULL);
         }
     }
 }
 
 fn start(cluster: &mut Cluster, id: ResourceId, node: Option<NodeId>, optional: bool) {
-    let start = actions::action(cluster, id, OperationKey::once(Task::Start), node, true);
+    let start = actions::optional(cluster, id, OperationKey::once(Task::Start), node);
     if let Some(node) = node {
         fencing::order_after_unfencing(cluster, id, node, start, OrderFlags::PUSH);
     }

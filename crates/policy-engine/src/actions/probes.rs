@@ -16,7 +16,7 @@ pub(crate) fn schedule(cluster: &mut Cluster) {
                         == connections::ConnectionState::Failed
                 })
             {
-                fencing::mark(cluster, node_id, "the connection is unrecoverable", false);
+                fencing::mark(cluster, node_id, "the connection is unrecoverable");
             }
             continue;
         }
@@ -71,7 +71,7 @@ fn probe_clone(cluster: &mut Cluster, clone: ResourceId, node: NodeId) -> bool {
     // asked for every node and instance
     let instances = &resource.children;
     let known = |id: &&ResourceId| is_known(cluster, **id, node);
-    let assigned = |id: &&ResourceId| cluster.is_at(**id, node, false);
+    let assigned = |id: &&ResourceId| cluster.is_at(**id, node, Where::Assigned);
     let chosen = (instances.iter().find(known))
         .or_else(|| instances.iter().find(assigned))
         .or_else(|| instances.first())
@@ -155,12 +155,11 @@ fn probe_primitive(cluster: &mut Cluster, id: ResourceId, node_id: NodeId) -> bo
     if cluster.is_guest(node_id) && !guest_stays(cluster, id, node_id) {
         return false;
     }
-    let probe = actions::action(
+    let probe = actions::required(
         cluster,
         id,
         OperationKey::once(Task::Monitor),
         Some(node_id),
-        false,
     );
     cluster.action_mut(probe).optional = false;
     fencing::order_after_unfencing(cluster, id, node_id, probe, OrderFlags::SEQ);
@@ -184,7 +183,7 @@ fn probe_primitive(cluster: &mut Cluster, id: ResourceId, node_id: NodeId) -> bo
         id
     };
     let mut flags = OrderFlags::SEQ;
-    if !cluster.action(probe).runnable && cluster.locations_of(target, true).is_empty() {
+    if !cluster.action(probe).runnable && cluster.locations_of(target, Where::Active).is_empty() {
         flags |= OrderFlags::GATE;
     }
     let first = side_of(cluster, probe);

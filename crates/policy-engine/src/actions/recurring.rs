@@ -26,7 +26,7 @@ pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId) {
         .assigned
         .filter(|n| active && !cluster.node(*n).maintenance);
     let start =
-        node.map(|n| actions::action(cluster, id, OperationKey::once(Task::Start), Some(n), true));
+        node.map(|n| actions::optional(cluster, id, OperationKey::once(Task::Start), Some(n)));
     for operation in qualifying(cluster, id) {
         if let (Some(start), Some(node)) = (start, node) {
             when_active(cluster, id, &operation, start, node);
@@ -65,7 +65,7 @@ fn qualifying(cluster: &Cluster, id: ResourceId) -> Vec<Recurring> {
             Some(None) => continue,
             Some(role) => role,
         };
-        if operations::find(cluster, id, &op.name, op.interval_ms, false).is_none() {
+        if operations::find_enabled(cluster, id, &op.name, op.interval_ms).is_none() {
             continue;
         }
         out.push(Recurring {
@@ -151,7 +151,7 @@ pub(super) fn cancel(
     node: NodeId,
 ) -> ActionId {
     let key = OperationKey::every(task.clone(), interval_ms);
-    let cancel = actions::action(cluster, id, key, Some(node), false);
+    let cancel = actions::required(cluster, id, key, Some(node));
     let action = cluster.action_mut(cancel);
     action.task = Task::Cancel;
     action.cancelled_task = Some(task.clone());
@@ -171,7 +171,7 @@ pub(super) fn reschedule(
     let reason = "Device parameters changed (reschedule)";
     fencing::trigger_unfencing(cluster, Some(id), Some(node), reason);
     let key = OperationKey::every(task.clone(), interval_ms);
-    let action = actions::action(cluster, id, key, Some(node), true);
+    let action = actions::optional(cluster, id, key, Some(node));
     cluster.action_mut(action).reschedule = true;
 }
 

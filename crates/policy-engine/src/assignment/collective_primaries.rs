@@ -5,7 +5,7 @@ use super::apply::apply;
 use super::compatible::{find_compatible, instance_at};
 use super::{candidates, unassign_for_good};
 use crate::model::{
-    AttributeLookup, Cluster, Colocation, Level, NodeId, ResourceId, Role, Score, Variant,
+    AttributeLookup, Cluster, Colocation, Level, NodeId, ResourceId, Role, Score, Variant, Where,
     same_value,
 };
 
@@ -32,7 +32,7 @@ pub(super) fn apply_clone(
         }
     }
     if is_interleaved(cluster, clone, colocation) {
-        return match find_compatible(cluster, dependent, clone, None, false, None) {
+        return match find_compatible(cluster, dependent, clone, None, Where::Assigned, None) {
             Some(instance) => apply(cluster, dependent, instance, colocation),
             None => {
                 if colocation.score.is_infinity() {
@@ -47,7 +47,7 @@ pub(super) fn apply_clone(
         let nodes: Vec<NodeId> = instances
             .into_iter()
             .filter(|instance| !is_blocked(cluster, *instance))
-            .filter_map(|instance| cluster.location_of(instance, false))
+            .filter_map(|instance| cluster.location_of(instance, Where::Assigned))
             .collect();
         restrict_to(cluster, dependent, &nodes);
         return 0;
@@ -110,7 +110,7 @@ fn place_near_role(
         if cluster.next_role_of(instance) != role {
             continue;
         }
-        let Some(node) = cluster.location_of(instance, false) else {
+        let Some(node) = cluster.location_of(instance, Where::Assigned) else {
             continue;
         };
         if !score.is_infinity() {
@@ -154,7 +154,14 @@ fn promote_near_role(
     role: Role,
 ) -> i32 {
     let attribute = Some(&colocation.attribute);
-    let found = find_compatible(cluster, dependent, clone, Some(role), false, attribute);
+    let found = find_compatible(
+        cluster,
+        dependent,
+        clone,
+        Some(role),
+        Where::Assigned,
+        attribute,
+    );
     let resource = cluster.resource_mut(dependent);
     if found.is_some() {
         resource.effective_priority = Score(resource.effective_priority).add(colocation.score).0;
@@ -230,7 +237,7 @@ fn matching_container(
         cluster.resource(cluster.guest_launcher(node)?).assigned
     };
     let at = |node: NodeId| {
-        host(node).and_then(|host| instance_at(cluster, bundle, host, None, false, None))
+        host(node).and_then(|host| instance_at(cluster, bundle, host, None, Where::Assigned, None))
     };
     let resource = cluster.resource(dependent);
     if let Some(node) = resource.assigned.and_then(host) {

@@ -3,7 +3,7 @@
 use super::promotion_scores::PromotionScores;
 use super::{apply, colocations, instance_order, merge};
 use crate::model::{
-    Cluster, LocationId, NodeId, QuorumPolicy, ResourceId, Role, Score, ScoreLine, Variant,
+    Cluster, LocationId, NodeId, QuorumPolicy, ResourceId, Role, Score, ScoreLine, Variant, Where,
 };
 
 /// Decides which of the clone's assigned instances will be promoted.
@@ -44,7 +44,7 @@ fn set_priority(
             }
         }
     }
-    let Some(node) = cluster.location_of(instance, false) else {
+    let Some(node) = cluster.location_of(instance, Where::Assigned) else {
         return;
     };
     let priority = match cluster.next_role_of(instance) {
@@ -94,7 +94,7 @@ fn combine(cluster: &mut Cluster, clone: ResourceId) {
     for instance in &instances {
         let priority = cluster.resource(*instance).promotion_priority;
         if priority >= 0
-            && let Some(node) = cluster.location_of(*instance, false)
+            && let Some(node) = cluster.location_of(*instance, Where::Assigned)
             && let Some(entry) = cluster.resource_mut(clone).allowed.get_mut(node)
         {
             entry.score = Score(priority).add(entry.score);
@@ -119,7 +119,7 @@ fn combine(cluster: &mut Cluster, clone: ResourceId) {
         let priority = if stays_promoted {
             Score::INFINITY.0
         } else {
-            match cluster.location_of(instance, false) {
+            match cluster.location_of(instance, Where::Assigned) {
                 None => Score::MINUS_INFINITY.0,
                 Some(_) if resource.promotion_priority < 0 => resource.promotion_priority,
                 Some(node) => cluster
@@ -137,14 +137,14 @@ fn combine(cluster: &mut Cluster, clone: ResourceId) {
 fn select(cluster: &mut Cluster, clone: ResourceId, instance: ResourceId, promoted: &mut i32) {
     let priority = cluster.resource(instance).promotion_priority;
     if cluster.run.scores {
-        let node = cluster.location_of(instance, false);
+        let node = cluster.location_of(instance, Where::Assigned);
         cluster.score_lines.push(ScoreLine::Promotion {
             resource: instance,
             node,
             score: Score(priority),
         });
     }
-    let location = cluster.location_of(instance, false);
+    let location = cluster.location_of(instance, Where::Assigned);
     cluster.note_promotion(instance, location, Score(priority));
     let limit = cluster
         .resource(clone)
@@ -174,7 +174,7 @@ fn select(cluster: &mut Cluster, clone: ResourceId, instance: ResourceId, promot
         }
         _ => {
             for id in cluster.subtree(instance) {
-                let placed = !cluster.locations_of(id, false).is_empty();
+                let placed = !cluster.locations_of(id, Where::Assigned).is_empty();
                 cluster.resource_mut(id).next_role = if placed {
                     Role::Unpromoted
                 } else {
@@ -191,7 +191,7 @@ fn promotable_on(cluster: &Cluster, clone: ResourceId, instance: ResourceId) -> 
     for member in &resource.children {
         promotable_on(cluster, clone, *member)?;
     }
-    let node = cluster.location_of(instance, false)?;
+    let node = cluster.location_of(instance, Where::Assigned)?;
     if !resource.managed && cluster.role_of(instance) != Role::Promoted {
         return None;
     }
@@ -211,5 +211,5 @@ fn is_reachable(cluster: &Cluster, node: NodeId) -> bool {
     cluster.node(node).is_available()
         && cluster
             .guest_launcher(node)
-            .is_none_or(|launcher| !cluster.locations_of(launcher, false).is_empty())
+            .is_none_or(|launcher| !cluster.locations_of(launcher, Where::Assigned).is_empty())
 }

@@ -26,23 +26,42 @@ pub(crate) struct OptionsKey {
 /// Timeout of an operation without valid timeout, in ms.
 const DEFAULT_TIMEOUT_MS: i64 = 20_000;
 
-/// The `op` of (name, interval): first match in document order; `migrate_*` falls back to `migrate`
-/// (01 §17.1).
+/// The `op` of (name, interval), enabled or not: first match in document order; `migrate_*` falls
+/// back to `migrate` (01 §17.1).
 pub(crate) fn find<'c>(
     cluster: &'c Cluster,
     resource: ResourceId,
     name: &str,
     interval_ms: u32,
-    include_disabled: bool,
 ) -> Option<&'c OperationConfig> {
-    let operations = &cluster.resource(resource).config.operations;
-    let find = |name: &str, interval_ms: u32| {
-        operations.iter().find(|op| {
-            op.interval_ms == interval_ms && *op.name == *name && (op.enabled || include_disabled)
-        })
-    };
-    find(name, interval_ms).or_else(|| match name {
-        "migrate_to" | "migrate_from" => find("migrate", 0),
+    find_where(cluster, resource, name, interval_ms, |_| true)
+}
+
+/// [`find`] among those that are enabled.
+pub(crate) fn find_enabled<'c>(
+    cluster: &'c Cluster,
+    resource: ResourceId,
+    name: &str,
+    interval_ms: u32,
+) -> Option<&'c OperationConfig> {
+    find_where(cluster, resource, name, interval_ms, |op| op.enabled)
+}
+
+fn find_where<'c>(
+    cluster: &'c Cluster,
+    resource: ResourceId,
+    name: &str,
+    interval_ms: u32,
+    counts: fn(&OperationConfig) -> bool,
+) -> Option<&'c OperationConfig> {
+    let mut operations = cluster.resource(resource).config.operations.iter();
+    let found = operations
+        .clone()
+        .find(|op| op.interval_ms == interval_ms && *op.name == *name && counts(op));
+    found.or_else(|| match name {
+        "migrate_to" | "migrate_from" => {
+            operations.find(|op| op.interval_ms == 0 && &*op.name == "migrate" && counts(op))
+        }
         _ => None,
     })
 }
@@ -79,7 +98,7 @@ pub(crate) fn options(
 
 fn calculate(cluster: &Cluster, owner: &Resource, key: &OptionsKey) -> OperationOptions {
     let name = key.task.name();
-    let find = |name: &str, interval_ms| find(cluster, key.resource, name, interval_ms, true);
+    let find = |name: &str, interval_ms| find(cluster, key.resource, name, interval_ms);
     let op = find(name, key.interval_ms)
         .or_else(|| key.notification.then(|| find("notify", 0)).flatten());
     let probe = key.task == Task::Monitor && key.interval_ms == 0;

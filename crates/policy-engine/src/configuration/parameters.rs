@@ -50,7 +50,7 @@ pub(crate) fn of_operation(
     interval_ms: u32,
     node: Option<NodeId>,
 ) -> Arc<Table> {
-    let found = operations::find(cluster, resource, task.name(), interval_ms, true);
+    let found = operations::find(cluster, resource, task.name(), interval_ms);
     let Some(op) = found.filter(|op| !op.parameters.is_empty()) else {
         return caches::of(cluster).nothing.clone();
     };

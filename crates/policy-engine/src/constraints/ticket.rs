@@ -147,7 +147,7 @@ impl Lost {
             LossPolicy::Fence if concerned => {
                 cluster.adjust_everywhere(primitive, Score::MINUS_INFINITY);
                 for node in cluster.resource(primitive).active_on.clone() {
-                    fencing::mark(cluster, node, "deadman ticket was lost", false);
+                    fencing::mark(cluster, node, "deadman ticket was lost");
                 }
             }
             LossPolicy::Freeze if concerned => {

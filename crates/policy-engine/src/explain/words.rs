@@ -1,6 +1,6 @@
 //! The words of explanations.
 
-use crate::model::{ActionId, Cause, Choice, Cluster, Entry, NodeId, Role, Score, Task};
+use crate::model::{ActionId, Cause, Choice, Cluster, Entry, NodeId, Role, Score, Task, Where};
 
 /// What the reader calls the things that are explained: the field's words, or those of a product on
 /// top of it.
@@ -131,7 +131,10 @@ pub(super) fn cause(terms: &Terms, cluster: &Cluster, entry: &Entry) -> String {
         Cause::Follows(id) => {
             let colocation = cluster.colocation(*id);
             let primary = cluster.resource(colocation.primary);
-            let place = match cluster.locations_of(colocation.primary, false).as_slice() {
+            let place = match cluster
+                .locations_of(colocation.primary, Where::Assigned)
+                .as_slice()
+            {
                 [] => format!("which has no {node}"),
                 nodes => {
                     let names: Vec<&str> = nodes

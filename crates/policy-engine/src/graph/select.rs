@@ -20,7 +20,6 @@ pub(super) fn select(cluster: &mut Cluster, memory: &mut Memory) -> Selected {
             Task::MaintenanceNodes.name(),
             Task::MaintenanceNodes,
             None,
-            true,
         );
         let action = cluster.action_mut(action);
         action.pseudo = true;

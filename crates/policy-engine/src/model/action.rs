@@ -111,11 +111,15 @@ impl Action {
             None => self.own_meta.push((name, value)),
         }
     }
-    /// Sets the reason: if there is none yet, or `overwrite`.
-    pub fn set_reason(&mut self, reason: impl Into<Text>, overwrite: bool) {
-        if overwrite || self.reason.is_none() {
+    /// Sets the reason, if there is none yet.
+    pub fn set_reason(&mut self, reason: impl Into<Text>) {
+        if self.reason.is_none() {
             self.reason = Some(reason.into());
         }
+    }
+    /// Sets the reason, whether there is one or not.
+    pub fn replace_reason(&mut self, reason: impl Into<Text>) {
+        self.reason = Some(reason.into());
     }
     /// Interval in ms of a recurring action (cancellations included).
     pub fn interval_ms(&self) -> u32 {

@@ -39,7 +39,7 @@ pub use journal::*;
 pub use node::*;
 pub use nvset::*;
 pub use options::*;
-pub use queries::{base_name, instance_number};
+pub use queries::{Where, base_name, instance_number};
 pub use resource::*;
 pub use table::*;
 pub use vocabulary::*;

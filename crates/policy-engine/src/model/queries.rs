@@ -2,6 +2,25 @@
 
 use super::*;
 
+/// Which nodes of a resource are meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Where {
+    /// Those on which it is active.
+    Active,
+    /// The one to which it was assigned.
+    Assigned,
+}
+
+impl Resource {
+    /// The nodes of a primitive.
+    fn places(&self, at: Where) -> &[NodeId] {
+        match at {
+            Where::Active => &self.active_on,
+            Where::Assigned => self.assigned.as_slice(),
+        }
+    }
+}
+
 impl Cluster {
     /// Topmost ancestor, not above a bundle's direct child (01 §11.5); may be the resource itself.
     pub fn top(&self, id: ResourceId) -> ResourceId {
@@ -245,45 +264,42 @@ impl Cluster {
         }
     }
 
-    /// Whether the resource is active: all of its parts, or any of them (04 §1, 06 §B.4).
-    pub fn is_active(&self, id: ResourceId, all: bool) -> bool {
-        let resource = self.resource(id);
-        match &resource.variant {
-            Variant::Primitive => resource.active_on.iter().any(|n| {
-                let node = self.node(*n);
-                node.unclean || node.online || !resource.managed
-            }),
-            Variant::Group(_) | Variant::Clone(_) => {
-                if all {
-                    resource.children.iter().all(|c| self.is_active(*c, all))
-                } else {
-                    resource.children.iter().any(|c| self.is_active(*c, all))
-                }
-            }
-            Variant::Bundle(bundle) => {
-                let parts = |r: &Replica| [r.ip, r.child, Some(r.container), r.connection];
-                let mut parts = bundle.replicas.iter().flat_map(parts).flatten();
-                if all {
-                    parts.all(|p| self.is_active(p, all))
-                } else {
-                    parts.any(|p| self.is_active(p, all))
-                }
-            }
+    /// Whether all parts of the resource are active (04 §1, 06 §B.4).
+    pub fn is_fully_active(&self, id: ResourceId) -> bool {
+        match self.resource(id).variant {
+            Variant::Primitive => self.is_primitive_active(id),
+            _ => self
+                .parts(id)
+                .iter()
+                .all(|part| self.is_fully_active(*part)),
         }
     }
 
-    /// Nodes of a resource: active nodes, or (assigned) the nodes that its primitives were assigned
-    /// to; without duplicates.
-    pub fn locations_of(&self, id: ResourceId, current: bool) -> Vec<NodeId> {
+    /// Whether any part of the resource is active (04 §1, 06 §B.4).
+    pub fn is_partly_active(&self, id: ResourceId) -> bool {
+        match self.resource(id).variant {
+            Variant::Primitive => self.is_primitive_active(id),
+            _ => self
+                .parts(id)
+                .iter()
+                .any(|part| self.is_partly_active(*part)),
+        }
+    }
+
+    fn is_primitive_active(&self, id: ResourceId) -> bool {
+        let resource = self.resource(id);
+        resource.active_on.iter().any(|node| {
+            let node = self.node(*node);
+            node.unclean || node.online || !resource.managed
+        })
+    }
+
+    /// Nodes of a resource, those of its primitives; without duplicates.
+    pub fn locations_of(&self, id: ResourceId, at: Where) -> Vec<NodeId> {
         let mut out: Vec<NodeId> = Vec::new();
         for leaf in self.leaves(id) {
             let resource = self.resource(leaf);
-            let nodes: &[NodeId] = if current {
-                &resource.active_on
-            } else {
-                resource.assigned.as_slice()
-            };
-            for node in nodes {
+            for node in resource.places(at) {
                 if !out.contains(node) {
                     out.push(*node);
                 }
@@ -293,33 +309,29 @@ impl Cluster {
     }
 
     /// The single node of [`Cluster::locations_of`]; `None` if there is none or several.
-    pub fn location_of(&self, id: ResourceId, current: bool) -> Option<NodeId> {
+    pub fn location_of(&self, id: ResourceId, at: Where) -> Option<NodeId> {
         let mut only = None;
-        let single = self.is_within(id, current, &mut only);
+        let single = self.is_within(id, at, &mut only);
         only.filter(|_| single)
     }
 
     /// Whether [`Cluster::location_of`] is this node; quick to say no.
-    pub fn is_at(&self, id: ResourceId, node: NodeId, current: bool) -> bool {
-        self.is_within(id, current, &mut Some(node)) && self.location_of(id, current).is_some()
+    pub fn is_at(&self, id: ResourceId, node: NodeId, at: Where) -> bool {
+        self.is_within(id, at, &mut Some(node)) && self.location_of(id, at).is_some()
     }
 
     /// Whether all locations are one node: `only`, which the first location sets. Asked for every
     /// pair of instances: no allocation.
-    fn is_within(&self, id: ResourceId, current: bool, only: &mut Option<NodeId>) -> bool {
+    fn is_within(&self, id: ResourceId, at: Where, only: &mut Option<NodeId>) -> bool {
         let resource = self.resource(id);
         if !resource.is_primitive() {
             return resource
                 .children
                 .iter()
-                .all(|child| self.is_within(*child, current, only));
+                .all(|child| self.is_within(*child, at, only));
         }
-        let nodes: &[NodeId] = if current {
-            &resource.active_on
-        } else {
-            resource.assigned.as_slice()
-        };
-        nodes.iter().all(|node| *only.get_or_insert(*node) == *node)
+        let mut nodes = resource.places(at).iter();
+        nodes.all(|node| *only.get_or_insert(*node) == *node)
     }
 
     /// Whether the resource or any descendant has what `test` looks for.

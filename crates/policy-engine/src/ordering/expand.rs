@@ -60,7 +60,7 @@ fn expand_first(
             return;
         }
         let key = key.clone();
-        candidates.push(actions::action(cluster, resource, key, None, true));
+        candidates.push(actions::optional(cluster, resource, key, None));
     }
     let then_resource = then
         .resource

@@ -105,7 +105,7 @@ fn order_clone_starts(cluster: &mut Cluster, leaf: ResourceId, probe: ActionId, 
             continue;
         };
         if action.task == Task::Start
-            && cluster.locations_of(instance, true).is_empty()
+            && cluster.locations_of(instance, Where::Active).is_empty()
             && cluster.top(instance) == resource
         {
             link(cluster, probe, start, OrderFlags::SEQ | OrderFlags::GATE);
@@ -140,7 +140,12 @@ fn restarts(
         && cluster.resource(resource).meta.is_true("interleave")
     {
         compatible = Some(instances::find_compatible(
-            cluster, probed, resource, None, false, None,
+            cluster,
+            probed,
+            resource,
+            None,
+            Where::Assigned,
+            None,
         ));
     }
     follow(cluster, probe, after, compatible, leading, visited);

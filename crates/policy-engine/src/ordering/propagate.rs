@@ -113,7 +113,7 @@ impl<'c> Propagation<'c> {
         if let Some((_, node)) = known.filter(|known| known.0 == as_of) {
             return node;
         }
-        let node = self.cluster.location_of(group, false);
+        let node = self.cluster.location_of(group, Where::Assigned);
         self.memory.group_nodes.insert(group, (as_of, node));
         node
     }
@@ -211,7 +211,7 @@ impl<'c> Propagation<'c> {
             }
             let reason = format!("colocation with {}", self.cluster.resource(because).id);
             self.cluster.set_runnable(action, false);
-            self.cluster.action_mut(action).set_reason(reason, false);
+            self.cluster.action_mut(action).set_reason(reason);
             stacker::maybe_grow(64 * 1024, 1024 * 1024, || self.block_dependents(action));
             self.evaluate(action);
         }

@@ -98,7 +98,7 @@ fn order_on_remote(cluster: &mut Cluster, action: ActionId, node: NodeId, connec
             ConnectionState::Alive => before_stop(cluster, connection, action, OrderFlags::PULL),
             ConnectionState::Failed => {
                 let reason = "resources are active but connection is unrecoverable";
-                fencing::mark(cluster, node, reason, false);
+                fencing::mark(cluster, node, reason);
             }
             _ if cluster.resource(connection).next_role == Role::Stopped => {
                 before_stop(cluster, connection, action, OrderFlags::PULL);
@@ -116,7 +116,7 @@ fn order_on_remote(cluster: &mut Cluster, action: ActionId, node: NodeId, connec
         task => {
             if task == Task::Monitor && state == ConnectionState::Failed {
                 let reason = "resources are in unknown state and connection is unrecoverable";
-                fencing::mark(cluster, node, reason, false);
+                fencing::mark(cluster, node, reason);
             }
             if state == ConnectionState::Stopped && cluster.current_node(connection).is_some() {
                 before_stop(cluster, connection, action, OrderFlags::GATE);
@@ -137,7 +137,7 @@ fn order_on_guest(
 ) {
     let failed = cluster.resource(launcher).failed;
     if failed {
-        fencing::mark(cluster, node, "container failed", false);
+        fencing::mark(cluster, node, "container failed");
     }
     let none = OrderFlags::NONE;
     match effective_task(cluster, action) {

@@ -380,7 +380,10 @@ impl Propagation<'_> {
             return changed;
         };
         let first_key = &self.cluster.action(first).key;
-        let current = first_key.ends_in(&Task::Stopped) || first_key.ends_in(&Task::Demoted);
+        let at = match first_key.ends_in(&Task::Stopped) || first_key.ends_in(&Task::Demoted) {
+            true => Where::Active,
+            false => Where::Assigned,
+        };
         let first_task = effective_flags::original_task(self.cluster, first);
         let then_task = self.cluster.action(then).task.clone();
         for instance in effective_flags::instances(self.cluster, then_collective) {
@@ -389,46 +392,44 @@ impl Propagation<'_> {
                 instance,
                 first_collective,
                 None,
-                current,
+                at,
                 None,
             );
             let Some(first_instance) = found else {
                 let strict = matches!(influence.kind, OrderFlags::GATE | OrderFlags::PUSH);
-                if !current && strict && assignment::unassign_for_good(self.cluster, instance) {
+                if at == Where::Assigned
+                    && strict
+                    && assignment::unassign_for_good(self.cluster, instance)
+                {
                     changed.then = true;
                 }
                 continue;
             };
-            let node = influence.node;
-            let Some(first_action) = instance_action(
-                self.cluster,
-                first_instance,
-                &first_task,
-                node,
-                PairSide::First,
-            ) else {
-                continue;
+            let action_of = |instance, task, side| {
+                instance_action(self.cluster, instance, task, influence.node, side)
             };
-            let Some(then_action) =
-                instance_action(self.cluster, instance, &then_task, node, PairSide::Then)
-            else {
-                continue;
-            };
-            if link(self.cluster, first_action, then_action, influence.kind) {
-                changed = Changed {
-                    first: true,
-                    then: true,
-                };
+            let first_action = action_of(first_instance, &first_task, PairSide::First);
+            let then_action = action_of(instance, &then_task, PairSide::Then);
+            if let (Some(first), Some(then)) = (first_action, then_action) {
+                changed.also(self.update_pair(first, then, influence));
             }
-            let Some(method) = self.cluster.action(then_action).resource else {
-                continue;
-            };
-            let first_flags = self.flags_of_variant(first_action, node);
+        }
+        changed
+    }
+
+    /// The influence of an instance's action on that of the instance that belongs to it.
+    fn update_pair(&mut self, first: ActionId, then: ActionId, influence: Influence) -> Changed {
+        let is_new = link(self.cluster, first, then, influence.kind);
+        let mut changed = Changed {
+            first: is_new,
+            then: is_new,
+        };
+        if let Some(method) = self.cluster.action(then).resource {
             let pair = Influence {
-                first: first_flags,
+                first: self.flags_of_variant(first, influence.node),
                 ..influence
             };
-            changed.also(self.update(method, first_action, then_action, pair));
+            changed.also(self.update(method, first, then, pair));
         }
         changed
     }
@@ -459,7 +460,7 @@ fn explain(cluster: &mut Cluster, id: ActionId, because: ActionId, word: &str) {
         Some(resource) => format!("{word} {} {task}", cluster.resource(resource).id),
         None => format!("{word} {task}"),
     };
-    cluster.action_mut(id).set_reason(reason, false);
+    cluster.action_mut(id).set_reason(reason);
 }
 
 fn require(cluster: &mut Cluster, id: ActionId, because: ActionId) {

@@ -92,7 +92,7 @@ fn fence_if_active_on_lost_node(
         let resource = cluster.resource_mut(id);
         resource.failed = true;
         resource.stop_if_failed = true;
-        fencing::mark(cluster, node, &thought_active, false);
+        fencing::mark(cluster, node, &thought_active);
     } else if cluster.options.fencing_enabled {
         let recoverable = cluster.is_remote_node(node)
             && cluster
@@ -105,9 +105,9 @@ fn fence_if_active_on_lost_node(
             let reason = format!(
                 "{name} is active there (fencing will be revoked if remote connection can be re-established elsewhere)"
             );
-            fencing::mark(cluster, node, &reason, false);
+            fencing::mark(cluster, node, &reason);
         } else {
-            fencing::mark(cluster, node, &thought_active, false);
+            fencing::mark(cluster, node, &thought_active);
         }
     }
 }
@@ -123,11 +123,11 @@ fn apply(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail, k
         OnFail::Ignore => {}
         OnFail::Demote => {
             failed(cluster, false);
-            actions::required(cluster, id, Task::Demote, node);
+            actions::required_once(cluster, id, Task::Demote, node);
         }
         OnFail::Fence => {
             let reason = format!("{} failed there", cluster.resource(id).id);
-            fencing::mark(cluster, node, &reason, false);
+            fencing::mark(cluster, node, &reason);
         }
         OnFail::Standby => {
             let node = cluster.node_mut(node);
@@ -144,7 +144,7 @@ fn apply(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail, k
         OnFail::Restart => {
             if known_active {
                 failed(cluster, true);
-                actions::required(cluster, id, Task::Stop, node);
+                actions::required_once(cluster, id, Task::Stop, node);
             }
         }
         OnFail::RestartContainer => {
@@ -154,10 +154,10 @@ fn apply(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail, k
                     cluster.containers_to_stop.push(launcher);
                 }
                 Some(launcher) => {
-                    actions::required(cluster, launcher, Task::Stop, node);
+                    actions::required_once(cluster, launcher, Task::Stop, node);
                 }
                 None if known_active => {
-                    actions::required(cluster, id, Task::Stop, node);
+                    actions::required_once(cluster, id, Task::Stop, node);
                 }
                 None => {}
             }
@@ -170,10 +170,10 @@ fn apply(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail, k
                 && cluster.is_remote_node(remote)
                 && !cluster.node(remote).remote_fenced
             {
-                fencing::mark(cluster, remote, "remote connection is unrecoverable", false);
+                fencing::mark(cluster, remote, "remote connection is unrecoverable");
             }
             if known_active {
-                actions::required(cluster, id, Task::Stop, node);
+                actions::required_once(cluster, id, Task::Stop, node);
             }
             if cluster.resource(id).reconnect_interval_ms > 0 {
                 cluster.resource_mut(id).next_role = Role::Stopped;

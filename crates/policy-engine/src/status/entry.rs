@@ -333,7 +333,7 @@ impl<'d> Reader<'d> {
             "migrate_to" if cluster.node(self.node).unclean => {
                 let target = entry.element.get("migrate_target");
                 if let Some(target) = target.and_then(|name| cluster.find_node(name)) {
-                    actions::required(cluster, self.resource, Task::Stop, target);
+                    actions::required_once(cluster, self.resource, Task::Stop, target);
                 }
             }
             _ => {}

@@ -26,11 +26,7 @@ pub(super) fn expired(
     if timeout > 0 && entry.element.get("last-rc-change").is_some() {
         expired = cluster.now >= changed.saturating_add(timeout)
             && !remote_must_be_fenced(cluster, id, entry);
-        let scope = Scope {
-            effective: true,
-            ..Scope::default()
-        };
-        let (count, last) = failures::count(cluster, id, node, scope, Some(entry));
+        let (count, last) = failures::count(cluster, id, node, Scope::EFFECTIVE, Some(entry));
         let over = last.saturating_add(timeout).saturating_add(1);
         if count != Score::ZERO && cluster.now < over {
             cluster.recheck_at(over);
@@ -110,12 +106,12 @@ fn definition_changed(
 /// Step 5.
 fn clear_failcount(cluster: &mut Cluster, id: ResourceId, node: NodeId, reason: &'static str) {
     let clear = actions::clear_failcount(cluster, id, node);
-    cluster.action_mut(clear).set_reason(reason, false);
+    cluster.action_mut(clear).set_reason(reason);
     let resource = cluster.resource(id);
     if cluster.options.fencing_enabled && resource.reconnect_interval_ms > 0 {
         let name = resource.id.clone();
         if let Some(remote) = cluster.find_node(&name) {
-            let fence = fencing::action(cluster, remote, None, true, None, false);
+            let fence = fencing::action(cluster, remote, fencing::Request::default());
             orderings::link(cluster, fence, clear, OrderFlags::PUSH);
         }
     }

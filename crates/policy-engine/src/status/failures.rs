@@ -16,21 +16,26 @@ pub(crate) struct Scope {
     pub with_launched: bool,
 }
 
+impl Scope {
+    /// Without expired failures.
+    pub(crate) const EFFECTIVE: Scope = Scope {
+        effective: true,
+        with_launched: false,
+    };
+    /// Without expired failures, with those of launched resources.
+    pub(crate) const WITH_LAUNCHED: Scope = Scope {
+        effective: true,
+        with_launched: true,
+    };
+}
+
 /// Fail count of a resource on a node, and the time of the last failure (0 = none).
-///
-/// `effective`: expired failures do not count. `with_launched`: add the counts of launched
-/// resources.
 pub(crate) fn fail_count(
     cluster: &mut Cluster,
     resource: ResourceId,
     node: NodeId,
-    effective: bool,
-    with_launched: bool,
+    scope: Scope,
 ) -> (Score, i64) {
-    let scope = Scope {
-        effective,
-        with_launched,
-    };
     count(cluster, resource, node, scope, None)
 }
 
@@ -206,7 +211,7 @@ pub(crate) fn threshold_reached(
     if threshold == Score::ZERO || resource.failure_ignored {
         return None;
     }
-    let (count, _) = fail_count(cluster, id, node, true, true);
+    let (count, _) = fail_count(cluster, id, node, Scope::WITH_LAUNCHED);
     if count <= Score::ZERO || threshold.0 - count.0 > 0 {
         return None;
     }

@@ -201,7 +201,7 @@ pub(super) fn create_recurring(
             continue;
         };
         let key = OperationKey::every(Task::parse(operation), interval_ms);
-        actions::action(cluster, resource, key, Some(node), true);
+        actions::optional(cluster, resource, key, Some(node));
     }
 }
 

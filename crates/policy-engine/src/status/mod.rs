@@ -180,7 +180,7 @@ fn stop_remembered_containers(cluster: &mut Cluster) {
         .rev()
     {
         if let Some(node) = cluster.current_node(container) {
-            actions::required(cluster, container, Task::Stop, node);
+            actions::required_once(cluster, container, Task::Stop, node);
         }
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn first_pass(cluster: &mut Cluster, state: Element<'_>) {
     }
     if online && !cluster.options.quorate && cluster.options.no_quorum_policy == QuorumPolicy::Fence
     {
-        fencing::mark(cluster, node, "cluster does not have quorum", false);
+        fencing::mark(cluster, node, "cluster does not have quorum");
     }
 }
 
@@ -132,7 +132,7 @@ fn online_without_fencing(cluster: &mut Cluster, node: NodeId, is: &Membership<'
             .is_some_and(|join| join.eq_ignore_ascii_case("member"));
     }
     if cluster.node(node).expected_up {
-        fencing::mark(cluster, node, "peer is unexpectedly down", false);
+        fencing::mark(cluster, node, "peer is unexpectedly down");
     }
     false
 }
@@ -144,30 +144,25 @@ fn online_with_fencing(cluster: &mut Cluster, node: NodeId, is: &Membership<'_>)
         return is.online > 0;
     }
     if is.member < 0 {
-        fencing::mark(
-            cluster,
-            node,
-            "peer has not been seen by the cluster",
-            false,
-        );
+        fencing::mark(cluster, node, "peer has not been seen by the cluster");
         return false;
     }
     if is.join == Some("banned") {
         let reason = "peer failed Pacemaker membership criteria";
-        fencing::mark(cluster, node, reason, false);
+        fencing::mark(cluster, node, reason);
         return member;
     }
     if termination_requested(cluster, node) {
         if !member && is.online <= 0 && is.join == Some("down") {
             return false;
         }
-        fencing::mark(cluster, node, "fencing was requested", false);
+        fencing::mark(cluster, node, "fencing was requested");
         return member;
     }
     if matches!(is.expected, None | Some("down")) {
         if pending_too_long(cluster, is) {
             let reason = "peer pending timed out on joining the process group";
-            fencing::mark(cluster, node, reason, false);
+            fencing::mark(cluster, node, reason);
         } else if member || is.online > 0 {
             set_pending(cluster, node);
         }
@@ -175,18 +170,18 @@ fn online_with_fencing(cluster: &mut Cluster, node: NodeId, is: &Membership<'_>)
     }
     if !member {
         let reason = "peer is no longer part of the cluster";
-        fencing::mark(cluster, node, reason, true);
+        fencing::mark_with_priority_delay(cluster, node, reason);
         return false;
     }
     if is.online <= 0 {
         let reason = "peer process is no longer available";
-        fencing::mark(cluster, node, reason, false);
+        fencing::mark(cluster, node, reason);
         return true;
     }
     match is.join {
         Some("member") => {}
         Some("pending" | "down") => set_pending(cluster, node),
-        _ => fencing::mark(cluster, node, "peer was in an unknown state", false),
+        _ => fencing::mark(cluster, node, "peer was in an unknown state"),
     }
     true
 }

@@ -25,6 +25,26 @@ pub(crate) fn action(
     id
 }
 
+/// [`action`], optional unless it is required already.
+pub(crate) fn optional(
+    cluster: &mut Cluster,
+    resource: ResourceId,
+    key: OperationKey,
+    node: Option<NodeId>,
+) -> ActionId {
+    action(cluster, resource, key, node, true)
+}
+
+/// [`action`], required.
+pub(crate) fn required(
+    cluster: &mut Cluster,
+    resource: ResourceId,
+    key: OperationKey,
+    node: Option<NodeId>,
+) -> ActionId {
+    action(cluster, resource, key, node, false)
+}
+
 /// Creates an action of a resource, without looking for an existing one.
 fn create(
     cluster: &mut Cluster,
@@ -111,13 +131,12 @@ fn push(cluster: &mut Cluster, action: Action) -> ActionId {
     id
 }
 
-/// Finds or creates the action without resource whose whole key is `text`.
+/// Finds or creates the action without resource whose whole key is `text`; a new one is optional.
 pub(crate) fn singleton(
     cluster: &mut Cluster,
     text: &str,
     task: Task,
     node: Option<NodeId>,
-    optional: bool,
 ) -> ActionId {
     let id = match cluster.singletons.get(text) {
         Some(id) => *id,
@@ -125,7 +144,6 @@ pub(crate) fn singleton(
             let mut action = blank(OperationKey::once(task.clone()), task, node, Arc::default());
             let key: Text = text.into();
             action.text_key = Some(key.clone());
-            action.optional = optional;
             let id = push(cluster, action);
             cluster.singletons.insert(key, id);
             id
@@ -135,19 +153,25 @@ pub(crate) fn singleton(
     if action.node.is_none() {
         action.node = node;
     }
-    if !optional {
-        action.optional = false;
-    }
     id
 }
 
 /// Finds or creates the pseudo-action called `name` (05 §2.3): optional, runnable, no node.
 pub(crate) fn pseudo(cluster: &mut Cluster, name: &str) -> ActionId {
-    let id = singleton(cluster, name, Task::Other(name.into()), None, true);
+    let id = singleton(cluster, name, Task::Other(name.into()), None);
     let action = cluster.action_mut(id);
     action.pseudo = true;
     action.runnable = true;
     id
+}
+
+/// Flags of a pseudo-action of a collective.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pseudo {
+    /// It need not happen.
+    pub optional: bool,
+    /// It can happen.
+    pub runnable: bool,
 }
 
 /// Finds or creates a pseudo-action of a group, clone or bundle.
@@ -155,13 +179,12 @@ pub(crate) fn collective_pseudo(
     cluster: &mut Cluster,
     resource: ResourceId,
     key: OperationKey,
-    optional: bool,
-    runnable: bool,
+    flags: Pseudo,
 ) -> ActionId {
-    let id = action(cluster, resource, key, None, optional);
+    let id = action(cluster, resource, key, None, flags.optional);
     let action = cluster.action_mut(id);
     action.pseudo = true;
-    action.runnable = runnable;
+    action.runnable = flags.runnable;
     id
 }
 
@@ -264,19 +287,13 @@ pub(crate) fn newest_key(
 }
 
 /// A required one-off action: `stop`, `demote`, … (status, 02 §14, §16).
-pub(crate) fn required(
+pub(crate) fn required_once(
     cluster: &mut Cluster,
     resource: ResourceId,
     task: Task,
     node: NodeId,
 ) -> ActionId {
-    action(
-        cluster,
-        resource,
-        OperationKey::once(task),
-        Some(node),
-        false,
-    )
+    required(cluster, resource, OperationKey::once(task), Some(node))
 }
 
 /// The required `clear_failcount` of a resource on a node (02 §19.4).
@@ -285,7 +302,7 @@ pub(crate) fn clear_failcount(
     resource: ResourceId,
     node: NodeId,
 ) -> ActionId {
-    let id = required(cluster, resource, Task::ClearFailcount, node);
+    let id = required_once(cluster, resource, Task::ClearFailcount, node);
     cluster.action_mut(id).set_meta("op_no_wait", "true");
     id
 }
@@ -296,7 +313,7 @@ pub(crate) fn delete_history(
     resource: ResourceId,
     node: NodeId,
 ) -> ActionId {
-    required(cluster, resource, Task::LrmDelete, node)
+    required_once(cluster, resource, Task::LrmDelete, node)
 }
 
 /// The full key of an action.
@@ -359,7 +376,7 @@ fn evaluate_runnable(cluster: &mut Cluster, id: ActionId) {
         let fence = cluster.resource(resource).managed && is_stop && !node.unclean;
         cluster.set_runnable(id, false);
         if fence {
-            fencing::mark(cluster, node_id, "stop is unrunnable", false);
+            fencing::mark(cluster, node_id, "stop is unrunnable");
         }
         return;
     }
@@ -376,14 +393,14 @@ fn evaluate_runnable(cluster: &mut Cluster, id: ActionId) {
     match effective_quorum_policy(cluster, resource) {
         QuorumPolicy::Stop => {
             cluster.set_runnable(id, false);
-            cluster.action_mut(id).set_reason("no quorum", true);
+            cluster.action_mut(id).replace_reason("no quorum");
         }
         QuorumPolicy::Freeze => {
-            let frozen = !cluster.is_active(resource, true)
+            let frozen = !cluster.is_fully_active(resource)
                 || cluster.next_role_of(resource) > cluster.role_of(resource);
             if frozen {
                 cluster.set_runnable(id, false);
-                cluster.action_mut(id).set_reason("quorum freeze", true);
+                cluster.action_mut(id).replace_reason("quorum freeze");
             }
         }
         _ => {

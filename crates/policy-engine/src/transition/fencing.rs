@@ -7,8 +7,49 @@ use crate::model::*;
 use crate::scalar;
 use crate::transition::orderings;
 
+/// A fencing action that is asked for. By default: what option `fencing-action` says, optional.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Request<'r> {
+    /// `on`, `off`, `reboot`; `None`: what option `fencing-action` says.
+    pub operation: Option<&'r str>,
+    /// It has to be carried out (if the node can be fenced).
+    pub required: bool,
+    /// Why.
+    pub reason: Option<&'r str>,
+    /// A more important node is fenced later (`priority-fencing-delay`).
+    pub priority_delay: bool,
+}
+
+impl Request<'_> {
+    /// Unfencing, if it turns out to be required.
+    pub(crate) const ON: Request<'static> = Request {
+        operation: Some("on"),
+        required: false,
+        reason: None,
+        priority_delay: false,
+    };
+}
+
 /// Marks a node for fencing (02 §4.1, 05 §9.1).
-pub(crate) fn mark(cluster: &mut Cluster, node: NodeId, reason: &str, priority_delay: bool) {
+pub(crate) fn mark(cluster: &mut Cluster, node: NodeId, reason: &str) {
+    let request = Request {
+        reason: Some(reason),
+        ..Request::default()
+    };
+    mark_for(cluster, node, request);
+}
+
+/// Marks a node for fencing, which the delay for more important nodes concerns.
+pub(crate) fn mark_with_priority_delay(cluster: &mut Cluster, node: NodeId, reason: &str) {
+    let request = Request {
+        reason: Some(reason),
+        priority_delay: true,
+        ..Request::default()
+    };
+    mark_for(cluster, node, request);
+}
+
+fn mark_for(cluster: &mut Cluster, node: NodeId, request: Request<'_>) {
     if let Some(launcher) = cluster.guest_launcher(node) {
         let launcher_resource = cluster.resource(launcher);
         if launcher_resource.failed || !launcher_resource.managed {
@@ -36,12 +77,16 @@ pub(crate) fn mark(cluster: &mut Cluster, node: NodeId, reason: &str, priority_d
             cluster.node_mut(node).remote_reset = true;
         }
         cluster.node_mut(node).unclean = true;
-        action(cluster, node, None, true, Some(reason), false);
+        let request = Request {
+            priority_delay: false,
+            ..request
+        };
+        action(cluster, node, request);
         return;
     }
     if !cluster.node(node).unclean {
         cluster.node_mut(node).unclean = true;
-        action(cluster, node, None, true, Some(reason), priority_delay);
+        action(cluster, node, request);
     }
 }
 
@@ -75,22 +120,16 @@ pub(crate) fn can_fence(cluster: &Cluster, node: NodeId) -> bool {
     true
 }
 
-/// Finds or creates the fencing action of a node (05 §9.3). `operation`: `None` = option
-/// `fencing-action`.
-pub(crate) fn action(
-    cluster: &mut Cluster,
-    node: NodeId,
-    operation: Option<&str>,
-    optional: bool,
-    reason: Option<&str>,
-    priority_delay: bool,
-) -> ActionId {
-    let operation: Text =
-        operation.map_or_else(|| cluster.options.fencing_action.clone(), Into::into);
+/// Finds or creates the fencing action of a node (05 §9.3).
+pub(crate) fn action(cluster: &mut Cluster, node: NodeId, request: Request<'_>) -> ActionId {
+    let operation: Text = match request.operation {
+        Some(operation) => operation.into(),
+        None => cluster.options.fencing_action.clone(),
+    };
     let key = format!("stonith-{}-{operation}", cluster.node(node).name);
     let fresh = !cluster.singletons.contains_key(&*key);
-    let id = actions::singleton(cluster, &key, Task::Stonith, Some(node), true);
-    let mut required = !optional;
+    let id = actions::singleton(cluster, &key, Task::Stonith, Some(node));
+    let mut required = request.required;
     if fresh {
         let (name, uuid) = (
             cluster.node(node).name.clone(),
@@ -105,7 +144,7 @@ pub(crate) fn action(
         }
     }
     if cluster.options.priority_fencing_delay_ms > 0
-        && (priority_delay || cluster.action(id).meta("priority-fencing-delay").is_some())
+        && (request.priority_delay || cluster.action(id).meta("priority-fencing-delay").is_some())
     {
         let delay = priority_fencing_delay(cluster, node);
         cluster
@@ -117,8 +156,8 @@ pub(crate) fn action(
     if fence {
         action.optional = false;
     }
-    if let Some(reason) = reason {
-        action.set_reason(reason, false);
+    if let Some(reason) = request.reason {
+        action.set_reason(reason);
     }
     id
 }
@@ -200,9 +239,14 @@ pub(crate) fn trigger_unfencing(
         let node = cluster.node(node);
         node.online && !node.unclean && !node.shutdown
     };
+    let request = Request {
+        required: true,
+        reason: Some(reason),
+        ..Request::ON
+    };
     match (node, resource) {
         (Some(node), _) if fit(cluster, node) => {
-            action(cluster, node, Some("on"), false, Some(reason), false);
+            action(cluster, node, request);
         }
         (_, Some(resource)) => {
             let nodes: Vec<_> = cluster
@@ -213,7 +257,7 @@ pub(crate) fn trigger_unfencing(
                 .collect();
             for node in nodes {
                 if fit(cluster, node) {
-                    action(cluster, node, Some("on"), false, Some(reason), false);
+                    action(cluster, node, request);
                 }
             }
         }
@@ -234,7 +278,7 @@ pub(crate) fn order_after_unfencing(
     if !(owner.fence_device && cluster.options.unfencing_in_use || owner.needs_unfencing) {
         return;
     }
-    let unfencing = action(cluster, node, Some("on"), true, None, false);
+    let unfencing = action(cluster, node, Request::ON);
     orderings::link(cluster, unfencing, then, flags);
     let attributes = &cluster.node(node).attributes;
     if attributes

@@ -182,7 +182,7 @@ fn primitive(cluster: &Cluster, id: ResourceId, pending: bool) -> Option<Element
             .with("resource_agent", kind)
             .with("role", role)
             .with_some("target_role", resource.meta.text("target-role"))
-            .with("active", cluster.is_active(id, true))
+            .with("active", cluster.is_fully_active(id))
             .with("orphaned", resource.removed)
             .with("blocked", resource.blocked)
             .with("managed", resource.managed)

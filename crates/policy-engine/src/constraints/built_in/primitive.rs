@@ -57,7 +57,7 @@ fn allowed_nodes(cluster: &Cluster, id: ResourceId) -> Vec<NodeId> {
 /// A resource that needs unfencing starts on a node only after that node was unfenced.
 fn unfencing(cluster: &mut Cluster, id: ResourceId) {
     for node in allowed_nodes(cluster, id) {
-        let unfence = fencing::action(cluster, node, Some("on"), true, None, false);
+        let unfence = fencing::action(cluster, node, fencing::Request::ON);
         let (before, after) = (side_of(cluster, unfence), side_of(cluster, unfence));
         let same_node = OrderFlags::SAME_NODE;
         orderings::create(cluster, side(id, Stop), before, SEQ | same_node);

@@ -2,7 +2,7 @@
 //! (scheduler-spec/06 §B.7).
 
 use super::{View, in_brackets, in_parentheses};
-use crate::model::{CloneData, NodeId, ResourceId, Role, natural_compare};
+use crate::model::{CloneData, NodeId, ResourceId, Role, Where, natural_compare};
 use crate::output::{Item, failures};
 
 /// How one instance is shown.
@@ -83,7 +83,7 @@ impl<'c> View<'c> {
     fn instance(self, clone: ResourceId, instance: ResourceId) -> Shown {
         let cluster = self.cluster;
         let clone = cluster.resource(clone);
-        let partially_active = cluster.is_active(instance, false);
+        let partially_active = cluster.is_partly_active(instance);
         if clone.unique && (partially_active || !clone.removed) {
             return Shown::InFull;
         }
@@ -94,11 +94,11 @@ impl<'c> View<'c> {
             return Shown::Inactive;
         }
         if cluster.any_below(instance, |r| r.removed || !r.managed || r.failed)
-            || !cluster.is_active(instance, true)
+            || !cluster.is_fully_active(instance)
         {
             return Shown::InFull;
         }
-        let Some(host) = cluster.location_of(instance, true) else {
+        let Some(host) = cluster.location_of(instance, Where::Active) else {
             return Shown::InFull;
         };
         if !cluster.node(host).online && cluster.node(host).unclean {

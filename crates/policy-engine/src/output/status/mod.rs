@@ -75,10 +75,10 @@ pub fn counts(cluster: &Cluster) -> Counts {
 /// Whether a top-level resource is shown at all (06 §B.4).
 pub fn is_shown(cluster: &Cluster, id: ResourceId) -> bool {
     let resource = cluster.resource(id);
-    if resource.removed && !cluster.is_active(id, true) {
+    if resource.removed && !cluster.is_fully_active(id) {
         return false;
     }
-    !(cluster.is_active(id, false) && resource.active_on.is_empty())
+    !(cluster.is_partly_active(id) && resource.active_on.is_empty())
 }
 
 /// Whether a resource was made by the engine itself (`internal_rsc`): those are never shown.
