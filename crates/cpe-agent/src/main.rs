@@ -11,7 +11,7 @@ use cpe_agent::attributes::{install, socket};
 use cpe_agent::classes::Classes;
 use cpe_agent::cli::{Arguments, Task};
 use cpe_agent::engine::{Engine, Reboot, commands};
-use cpe_agent::store::Store;
+use cpe_agent::store::StateFolder;
 use cpe_agent::{clock, ending, server};
 use cpe_bus::peer::{Access, PeerListener};
 
@@ -51,7 +51,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let boot_id = clock::boot_id(&arguments.boot_id_file)?;
     // It becomes part of the search path of operations.
     let state_dir = std::path::absolute(&arguments.state_dir)?;
-    let (store, found) = Store::open(&state_dir, &boot_id)?;
+    let (store, found) = StateFolder::open(&state_dir, &boot_id)?;
     install::install(&state_dir)?;
     let attributes = socket::bind(&state_dir).await?;
     std::fs::DirBuilder::new()

@@ -30,7 +30,7 @@ const MAX_METADATA_CALLS: usize = 8;
 const OUTBOX: usize = 1024;
 
 /// One connection's object.
-struct Agent {
+struct AgentObject {
     peer: Peer,
     engine: mpsc::Sender<Command>,
     classes: Arc<Classes>,
@@ -38,7 +38,7 @@ struct Agent {
     metadata_calls: Semaphore,
 }
 
-impl Agent {
+impl AgentObject {
     async fn call<T>(&self, epoch: u64, call: impl FnOnce(Reply<T>) -> Call) -> Result<T> {
         let peer = self.peer.id;
         self.ask(|reply| {
@@ -66,7 +66,7 @@ fn place(calls: &Semaphore) -> Result<SemaphorePermit<'_>> {
 }
 
 #[zbus::interface(name = "org.cloudpolicy.Agent1", introspection_docs = false)]
-impl Agent {
+impl AgentObject {
     #[zbus(out_args("reply"))]
     async fn hello(
         &self,
@@ -212,7 +212,7 @@ async fn converse(
         outbox,
         close: Arc::clone(&close),
     };
-    let agent = Agent {
+    let agent = AgentObject {
         peer,
         engine: engine.clone(),
         classes,
@@ -270,7 +270,7 @@ mod tests {
 
     /// An agent on a connection, the engine's end of its queue, and a folder without resource
     /// agents.
-    fn agent() -> (Arc<Agent>, mpsc::Receiver<Command>) {
+    fn agent() -> (Arc<AgentObject>, mpsc::Receiver<Command>) {
         let (engine, commands) = crate::engine::commands::queue();
         let (outbox, _) = mpsc::channel(1);
         let peer = Peer {
@@ -281,7 +281,7 @@ mod tests {
         let nowhere = || "/nonexistent".into();
         let bus = BusSelection::System;
         let classes = Classes::new(nowhere(), nowhere(), nowhere(), nowhere(), bus);
-        let agent = Agent {
+        let agent = AgentObject {
             peer,
             engine,
             classes: Arc::new(classes),

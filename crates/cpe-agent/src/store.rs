@@ -26,7 +26,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::attributes::set::Attributes;
+use crate::attributes::set::GuestAttributes;
 use crate::lease::Lease;
 
 /// Where node attributes are kept.
@@ -68,7 +68,7 @@ pub struct Found {
     /// The history by call id.
     pub records: BTreeMap<u32, OperationRecord>,
     /// The guest's node attributes.
-    pub attributes: Attributes,
+    pub attributes: GuestAttributes,
     /// Files that could not be read and were put aside. Not empty means that what is known is not
     /// everything.
     pub damaged: Vec<PathBuf>,
@@ -76,24 +76,24 @@ pub struct Found {
 
 /// The state folder.
 #[derive(Debug)]
-pub struct Store {
+pub struct StateFolder {
     folder: PathBuf,
     lock: File,
 }
 
-impl Drop for Store {
+impl Drop for StateFolder {
     fn drop(&mut self) {
         // Closing the file is not enough: a child that has not yet called exec holds the same lock.
         let _ = flock(&self.lock, FlockOperation::Unlock);
     }
 }
 
-impl Store {
+impl StateFolder {
     /// Opens the folder and reads what an earlier process of the same boot has left.
     ///
     /// # Errors
     /// If the folder cannot be made or read, or another agent uses it.
-    pub fn open(folder: &Path, boot_id: &str) -> anyhow::Result<(Store, Found)> {
+    pub fn open(folder: &Path, boot_id: &str) -> anyhow::Result<(StateFolder, Found)> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o755)
@@ -113,7 +113,7 @@ impl Store {
                 lock_path.display()
             )
         })?;
-        let store = Store {
+        let store = StateFolder {
             folder: folder.to_owned(),
             lock,
         };
@@ -240,7 +240,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn write_attributes(&self, attributes: &Attributes) -> anyhow::Result<()> {
+    pub fn write_attributes(&self, attributes: &GuestAttributes) -> anyhow::Result<()> {
         self.write_file(ATTRIBUTES, attributes)
     }
 
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn it_finds_everything_again_in_the_same_boot_and_nothing_in_the_next() {
         let dir = tempfile::tempdir().unwrap();
-        let (store, found) = Store::open(dir.path(), "boot-1").unwrap();
+        let (store, found) = StateFolder::open(dir.path(), "boot-1").unwrap();
         let mut identity = found.identity;
         identity.epoch = 7;
         store.write_identity(&identity).unwrap();
@@ -313,14 +313,14 @@ mod tests {
         store.remove_record(4).unwrap();
         drop(store);
 
-        let (store, found) = Store::open(dir.path(), "boot-1").unwrap();
+        let (store, found) = StateFolder::open(dir.path(), "boot-1").unwrap();
         assert_eq!(found.identity.epoch, 7);
         assert_eq!(found.lease, Lease::starting(5, 6));
         assert_eq!(found.records.keys().copied().collect::<Vec<_>>(), [3]);
         assert!(found.identity.next_call_id >= 4);
         drop(store);
 
-        let (_store, found) = Store::open(dir.path(), "boot-2").unwrap();
+        let (_store, found) = StateFolder::open(dir.path(), "boot-2").unwrap();
         assert_eq!(found.identity.epoch, 0);
         assert_eq!(found.lease, Lease::default());
         assert!(found.records.is_empty());
@@ -331,7 +331,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut highest = 0;
         for _ in 0..3 {
-            let (store, found) = Store::open(dir.path(), "boot").unwrap();
+            let (store, found) = StateFolder::open(dir.path(), "boot").unwrap();
             let mut identity = found.identity;
             let mut next = identity.next_call_id;
             for _ in 0..100 {
@@ -345,17 +345,19 @@ mod tests {
     #[test]
     fn it_refuses_a_folder_that_another_agent_uses() {
         let dir = tempfile::tempdir().unwrap();
-        let _first = Store::open(dir.path(), "boot").unwrap();
-        let error = Store::open(dir.path(), "boot").unwrap_err().to_string();
+        let _first = StateFolder::open(dir.path(), "boot").unwrap();
+        let error = StateFolder::open(dir.path(), "boot")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("another cpe-agent"), "{error}");
     }
 
     #[test]
     fn it_puts_a_damaged_file_aside_and_says_so() {
         let dir = tempfile::tempdir().unwrap();
-        drop(Store::open(dir.path(), "boot").unwrap());
+        drop(StateFolder::open(dir.path(), "boot").unwrap());
         std::fs::write(dir.path().join("lease.json"), "{").unwrap();
-        let (_store, found) = Store::open(dir.path(), "boot").unwrap();
+        let (_store, found) = StateFolder::open(dir.path(), "boot").unwrap();
         assert_eq!(found.damaged, [dir.path().join("damaged-lease.json")]);
         assert_eq!(
             std::fs::read(dir.path().join("damaged-lease.json")).unwrap(),

@@ -83,7 +83,7 @@ impl std::error::Error for Problem {}
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     found: Vec<Found>,
-    /// How many were found, kept or not.
+    /// How many problems were found, including those that are not kept.
     count: usize,
     errors: bool,
     /// Words compared for suggestions.

@@ -44,7 +44,7 @@ pub fn tools_path(state_dir: &Path) -> PathBuf {
 
 /// What a tool asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
+pub struct AttributeRequest {
     /// Whose attributes are meant; `None`: this guest's.
     #[serde(default)]
     pub node: Option<String>,

@@ -11,7 +11,7 @@ use super::Change;
 /// All attributes of the guest, as they are kept on disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Attributes {
+pub struct GuestAttributes {
     /// The deployment whose services have set them; empty: none yet.
     pub deployment: String,
     /// How often what the DPE is told has changed since the guest's boot.
@@ -29,13 +29,13 @@ struct Kept {
     private: bool,
 }
 
-impl Attributes {
+impl GuestAttributes {
     /// The attributes after a change; the same if it changes nothing.
     ///
     /// # Errors
     /// Those of [`check`] and [`check_size`]; [`Error::NotFound`] for the dampening of an attribute
     /// that does not exist.
-    pub fn with(&self, change: &Change) -> Result<Attributes> {
+    pub fn with(&self, change: &Change) -> Result<GuestAttributes> {
         let mut next = self.clone();
         match change {
             Change::Delete { name } => {
@@ -76,10 +76,10 @@ impl Attributes {
     }
 
     /// None at all, and the DPE must hear of that if it has heard of some.
-    pub fn cleared(&self) -> Attributes {
-        Attributes {
+    pub fn cleared(&self) -> GuestAttributes {
+        GuestAttributes {
             version: self.version + 1,
-            ..Attributes::default()
+            ..GuestAttributes::default()
         }
     }
 
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_change_counts_and_the_same_again_does_not() {
-        let none = Attributes::default();
+        let none = GuestAttributes::default();
         let one = none.with(&Change::update("master-db", "5")).unwrap();
         assert_eq!(one.version, 1);
         assert_eq!(one.query(Some("master-db"))["master-db"], "5");
@@ -141,7 +141,7 @@ mod tests {
             redampen,
             private: false,
         };
-        let none = Attributes::default();
+        let none = GuestAttributes::default();
         assert!(none.with(&dampened(None, 1, true)).is_err());
         let first = none.with(&dampened(Some("1000"), 5000, false)).unwrap();
         let second = first.with(&dampened(Some("0"), 9000, false)).unwrap();
@@ -160,7 +160,7 @@ mod tests {
             redampen: false,
             private: true,
         };
-        let set = Attributes::default().with(&secret).unwrap();
+        let set = GuestAttributes::default().with(&secret).unwrap();
         assert_eq!(set.query(Some("pid"))["pid"], "17");
         assert!(set.query(None).is_empty() && set.reported().values.is_empty());
         assert_eq!(set.version, 0);
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn nothing_changes_when_a_change_is_refused() {
-        let full = (0..512).try_fold(Attributes::default(), |set, n| {
+        let full = (0..512).try_fold(GuestAttributes::default(), |set, n| {
             set.with(&Change::update(format!("a{n}"), "1"))
         });
         let full = full.unwrap();

@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::exit_code::DATA_ERROR;
-use super::{Answer, MAX_MESSAGE, Request, socket_path};
+use super::{Answer, AttributeRequest, MAX_MESSAGE, socket_path};
 use crate::accept::accept;
 
 /// How long either side waits for the other.
@@ -28,7 +28,7 @@ const MAX_CONNECTIONS: usize = 32;
 #[derive(Debug)]
 pub struct Asked {
     /// What is wanted.
-    pub request: Request,
+    pub request: AttributeRequest,
     /// Where the answer goes.
     pub reply: oneshot::Sender<Answer>,
 }
@@ -97,7 +97,7 @@ async fn converse<C: From<Asked>>(
     Ok(())
 }
 
-fn read_request(bytes: &[u8]) -> anyhow::Result<Request> {
+fn read_request(bytes: &[u8]) -> anyhow::Result<AttributeRequest> {
     if bytes.len() > MAX_MESSAGE {
         bail!("the request has more than {MAX_MESSAGE} bytes");
     }
@@ -108,7 +108,7 @@ fn read_request(bytes: &[u8]) -> anyhow::Result<Request> {
 ///
 /// # Errors
 /// If it does not answer; says what to do.
-pub fn ask(state_dir: &Path, request: &Request) -> anyhow::Result<Answer> {
+pub fn ask(state_dir: &Path, request: &AttributeRequest) -> anyhow::Result<Answer> {
     let path = socket_path(state_dir);
     let converse = || -> anyhow::Result<Answer> {
         let mut stream = BlockingStream::connect(&path)?;

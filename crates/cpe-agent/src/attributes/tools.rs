@@ -19,7 +19,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 
 use super::exit_code::{DATA_ERROR, DISCONNECTED, NO_SUCH, USAGE};
-use super::{Answer, Change, DEFAULT_STATE_DIR, Request, STATE_DIR_VARIABLE, Want, socket};
+use super::{
+    Answer, AttributeRequest, Change, DEFAULT_STATE_DIR, STATE_DIR_VARIABLE, Want, socket,
+};
 
 /// One of the tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,7 +212,7 @@ struct CrmNode {
 /// What a command line asks for, and how the answer is printed.
 #[derive(Debug, PartialEq, Eq)]
 struct Task {
-    request: Request,
+    request: AttributeRequest,
     format: Format,
     default: Option<String>,
 }
@@ -326,7 +328,7 @@ impl Tool {
             }
             Tool::CrmNode => {
                 matches(CrmNode::command())?;
-                let request = Request {
+                let request = AttributeRequest {
                     node: None,
                     want: Want::Name,
                 };
@@ -396,7 +398,7 @@ impl Common {
             None => Want::Query { name },
         };
         Ok(Task {
-            request: Request {
+            request: AttributeRequest {
                 node: self.node,
                 want,
             },
@@ -430,7 +432,7 @@ impl AttrdUpdater {
             }
         };
         Task {
-            request: Request {
+            request: AttributeRequest {
                 node: self.node,
                 want,
             },
@@ -500,7 +502,7 @@ mod tests {
         tool.parse(arguments, Some("db"))
     }
 
-    fn request(line: &str) -> Request {
+    fn request(line: &str) -> AttributeRequest {
         parse(line).unwrap().unwrap().request
     }
 

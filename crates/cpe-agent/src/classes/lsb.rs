@@ -8,7 +8,7 @@ use cpe_bus::Operation;
 use cpe_bus::records::rc;
 use tokio::sync::oneshot;
 
-use super::{Classes, Outcome, PATH, run_program};
+use super::{Classes, OperationOutcome, PATH, run_program};
 use crate::process::Program;
 
 /// Where the init script of that name is, if there is one.
@@ -24,16 +24,16 @@ impl Classes {
         mark: String,
         timeout: Duration,
         cancel: oneshot::Receiver<()>,
-    ) -> Outcome {
+    ) -> OperationOutcome {
         let (argument, code): (_, fn(i32) -> i32) = match operation.action.as_str() {
             "monitor" | "status" => ("status", status_code),
             action @ ("start" | "stop" | "restart" | "reload" | "force-reload") => {
                 (action, action_code)
             }
-            _ => return Outcome::not_supported(operation),
+            _ => return OperationOutcome::not_supported(operation),
         };
         let Some(path) = script(self, &operation.agent) else {
-            return Outcome::not_installed(format!(
+            return OperationOutcome::not_installed(format!(
                 "there is no init script {}",
                 self.init_scripts.join(&operation.agent).display()
             ));

@@ -159,18 +159,9 @@ fn describe(name: &str, long: &str, short: &str, actions: &[&str]) -> String {
 
 /// Text as XML character data; control characters, which XML cannot hold, are left out.
 fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            character if character.is_control() && character != '\n' && character != '\t' => {}
-            character => escaped.push(character),
-        }
-    }
-    escaped
+    let allowed = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+    let text: String = text.chars().filter(allowed).collect();
+    quick_xml::escape::escape(text).into_owned()
 }
 
 #[cfg(test)]

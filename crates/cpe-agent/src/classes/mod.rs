@@ -1,7 +1,7 @@
 //! Resource classes: how one operation is carried out, and what its outcome means in OCF's terms.
 //!
-//! Every class takes an [`Operation`] and gives an [`Outcome`]; nothing else of the agent knows how
-//! a class works.
+//! Every class takes an [`Operation`] and gives an [`OperationOutcome`]; nothing else of the agent
+//! knows how a class works.
 
 pub mod lsb;
 pub mod metadata;
@@ -43,7 +43,7 @@ pub struct Classes {
 
 /// How an operation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct OperationOutcome {
     /// Whether the agent ran to its end.
     pub status: OperationStatus,
     /// OCF exit code.
@@ -56,10 +56,10 @@ pub struct Outcome {
     pub force_restart: Option<String>,
 }
 
-impl Outcome {
+impl OperationOutcome {
     /// The agent ran to its end.
     pub fn done(rc: i32) -> Self {
-        Outcome {
+        OperationOutcome {
             status: OperationStatus::Done,
             rc,
             exit_reason: String::new(),
@@ -70,7 +70,7 @@ impl Outcome {
 
     /// It did not.
     pub fn failed(status: OperationStatus, rc: i32, reason: impl Into<String>) -> Self {
-        Outcome {
+        OperationOutcome {
             status,
             rc,
             exit_reason: reason.into(),
@@ -81,12 +81,12 @@ impl Outcome {
 
     /// There is no such agent here.
     pub fn not_installed(reason: impl Into<String>) -> Self {
-        Outcome::failed(OperationStatus::NotInstalled, rc::INSTALLED, reason)
+        OperationOutcome::failed(OperationStatus::NotInstalled, rc::INSTALLED, reason)
     }
 
     /// The class has no such action.
     pub fn not_supported(operation: &Operation) -> Self {
-        Outcome::failed(
+        OperationOutcome::failed(
             OperationStatus::NotSupported,
             rc::UNIMPLEMENTED,
             format!(
@@ -98,7 +98,7 @@ impl Outcome {
 
     /// It took too long.
     pub fn timed_out(timeout: Duration) -> Self {
-        Outcome::failed(
+        OperationOutcome::failed(
             OperationStatus::Timeout,
             rc::GENERIC,
             format!(
@@ -110,7 +110,7 @@ impl Outcome {
 
     /// It was killed because it is not wanted any more.
     pub fn cancelled() -> Self {
-        Outcome::failed(
+        OperationOutcome::failed(
             OperationStatus::Cancelled,
             rc::UNKNOWN,
             "was cancelled while it ran",
@@ -144,7 +144,7 @@ impl Classes {
         operation: &Operation,
         mark: String,
         cancel: oneshot::Receiver<()>,
-    ) -> Outcome {
+    ) -> OperationOutcome {
         let timeout = match operation.timeout_ms {
             0 => DEFAULT_TIMEOUT,
             ms => Duration::from_millis(u64::from(ms)),
@@ -160,17 +160,19 @@ impl Classes {
                 match unit {
                     Ok(Ok(true)) => self.systemd.run(operation, timeout, cancel).await,
                     Ok(_) if script => self.run_lsb(operation, mark, timeout, cancel).await,
-                    Ok(Ok(false)) => Outcome::not_installed(format!(
+                    Ok(Ok(false)) => OperationOutcome::not_installed(format!(
                         "there is neither a systemd unit nor an init script named {}",
                         operation.agent
                     )),
-                    Ok(Err(error)) => {
-                        Outcome::failed(OperationStatus::Error, rc::GENERIC, error.to_string())
-                    }
-                    Err(_) => Outcome::timed_out(timeout),
+                    Ok(Err(error)) => OperationOutcome::failed(
+                        OperationStatus::Error,
+                        rc::GENERIC,
+                        error.to_string(),
+                    ),
+                    Err(_) => OperationOutcome::timed_out(timeout),
                 }
             }
-            Err(error) => Outcome::failed(
+            Err(error) => OperationOutcome::failed(
                 OperationStatus::NotSupported,
                 rc::UNIMPLEMENTED,
                 error.message(),
@@ -184,29 +186,29 @@ async fn run_program(
     program: Program,
     mut cancel: oneshot::Receiver<()>,
     code: impl Fn(i32) -> i32,
-) -> Outcome {
+) -> OperationOutcome {
     let finished = match process::run(&program, &mut cancel).await {
         Ok(finished) => finished,
         Err(error) => {
             let reason = format!("{} cannot be executed: {error}", program.path.display());
             return match error.kind() {
-                std::io::ErrorKind::NotFound => Outcome::not_installed(reason),
+                std::io::ErrorKind::NotFound => OperationOutcome::not_installed(reason),
                 std::io::ErrorKind::PermissionDenied => {
-                    Outcome::failed(OperationStatus::ErrorHard, rc::PERM, reason)
+                    OperationOutcome::failed(OperationStatus::ErrorHard, rc::PERM, reason)
                 }
-                _ => Outcome::failed(OperationStatus::Error, rc::GENERIC, reason),
+                _ => OperationOutcome::failed(OperationStatus::Error, rc::GENERIC, reason),
             };
         }
     };
     let mut outcome = match finished.end {
-        End::Exited(exit) => Outcome::done(code(exit)),
-        End::Signalled(signal) => Outcome::failed(
+        End::Exited(exit) => OperationOutcome::done(code(exit)),
+        End::Signalled(signal) => OperationOutcome::failed(
             OperationStatus::Error,
             rc::GENERIC,
             format!("died of signal {signal}"),
         ),
-        End::TimedOut => Outcome::timed_out(program.timeout),
-        End::Cancelled => Outcome::cancelled(),
+        End::TimedOut => OperationOutcome::timed_out(program.timeout),
+        End::Cancelled => OperationOutcome::cancelled(),
     };
     if let Some(reason) = ocf::exit_reason(&finished.stderr) {
         outcome.exit_reason = cpe_bus::fields::bounded(&reason, MAX_REASON);

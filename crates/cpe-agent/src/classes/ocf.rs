@@ -9,7 +9,7 @@ use std::time::Duration;
 use cpe_bus::Operation;
 use tokio::sync::oneshot;
 
-use super::{Classes, Outcome, PATH, run_program};
+use super::{Classes, OperationOutcome, PATH, run_program};
 use crate::attributes::{STATE_DIR_VARIABLE, tools_path};
 use crate::process::Program;
 
@@ -29,16 +29,16 @@ impl Classes {
         mark: String,
         timeout: Duration,
         cancel: oneshot::Receiver<()>,
-    ) -> Outcome {
+    ) -> OperationOutcome {
         if operation.provider.is_empty() {
-            return Outcome::not_installed(format!(
+            return OperationOutcome::not_installed(format!(
                 "ocf:{} has no provider; write it as class ocf, provider heartbeat, type {}",
                 operation.agent, operation.agent
             ));
         }
         let program = self.ocf_program(operation, mark, timeout);
         if !program.path.is_file() {
-            return Outcome::not_installed(format!(
+            return OperationOutcome::not_installed(format!(
                 "resource agent {} is not installed: there is no {}",
                 operation.specification(),
                 program.path.display()

@@ -10,12 +10,18 @@ use cpe_bus::proxies::systemd::JobRemovedArgs;
 use cpe_bus::proxies::{SystemdManagerProxy, SystemdServiceProxy, SystemdUnitProxy};
 use cpe_bus::records::rc;
 use cpe_bus::{BusSelection, Operation, OperationStatus};
+use cpe_daemon::Pauses;
 use futures_util::StreamExt;
 use tokio::sync::{Mutex, oneshot};
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedObjectPath};
 
-use super::Outcome;
+use super::OperationOutcome;
+
+/// Shortest time between two looks at a unit that changes.
+const SHORTEST_LOOK: Duration = Duration::from_millis(20);
+/// Longest time between two looks: how late a unit's change is noticed at most.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 /// The guest's service manager.
 #[derive(Debug)]
@@ -98,7 +104,7 @@ impl Systemd {
         operation: &Operation,
         timeout: Duration,
         cancel: oneshot::Receiver<()>,
-    ) -> Outcome {
+    ) -> OperationOutcome {
         let name = unit_name(&operation.agent);
         let mut job = None;
         let action = async {
@@ -108,16 +114,16 @@ impl Systemd {
                 "start" | "restart" | "stop" | "reload" => {
                     run_job(&manager, &name, &operation.action, &mut job).await
                 }
-                _ => Ok(Outcome::not_supported(operation)),
+                _ => Ok(OperationOutcome::not_supported(operation)),
             }
         };
         let interrupted = tokio::select! {
             outcome = action => return outcome.unwrap_or_else(|error: zbus::Error| {
                 let reason = format!("systemd cannot be asked to {} {name}: {error}", operation.action);
-                Outcome::failed(OperationStatus::Error, rc::GENERIC, reason)
+                OperationOutcome::failed(OperationStatus::Error, rc::GENERIC, reason)
             }),
-            () = tokio::time::sleep(timeout) => Outcome::timed_out(timeout),
-            Ok(()) = cancel => Outcome::cancelled(),
+            () = tokio::time::sleep(timeout) => OperationOutcome::timed_out(timeout),
+            Ok(()) = cancel => OperationOutcome::cancelled(),
         };
         if let Some(job) = job {
             self.cancel_job(&job).await;
@@ -175,28 +181,32 @@ async fn state(manager: &SystemdManagerProxy<'static>, name: &str) -> zbus::Resu
 async fn settled(manager: &SystemdManagerProxy<'static>, name: &str) -> zbus::Result<UnitState> {
     // Without a cache there are no change signals to lose in between; while it changes, it is
     // looked at again.
-    let mut pause = Duration::from_millis(20);
+    let mut pauses = Pauses::between(SHORTEST_LOOK, LONGEST_LOOK);
     loop {
         let state = state(manager, name).await?;
         match state.active.as_str() {
             "activating" | "deactivating" => {}
             _ => return Ok(state),
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(1));
+        tokio::time::sleep(pauses.next_pause()).await;
     }
 }
 
-async fn monitor(manager: &SystemdManagerProxy<'static>, name: &str) -> zbus::Result<Outcome> {
+async fn monitor(
+    manager: &SystemdManagerProxy<'static>,
+    name: &str,
+) -> zbus::Result<OperationOutcome> {
     let state = settled(manager, name).await?;
     Ok(match (state.load.as_str(), state.active.as_str()) {
-        (_, "active" | "reloading" | "refreshing") => Outcome::done(rc::OK),
-        ("not-found", _) => Outcome::not_installed(format!("there is no systemd unit {name}")),
-        (_, "failed") => Outcome {
+        (_, "active" | "reloading" | "refreshing") => OperationOutcome::done(rc::OK),
+        ("not-found", _) => {
+            OperationOutcome::not_installed(format!("there is no systemd unit {name}"))
+        }
+        (_, "failed") => OperationOutcome {
             exit_reason: format!("unit {name} has failed: {}", state.result),
-            ..Outcome::done(rc::NOT_RUNNING)
+            ..OperationOutcome::done(rc::NOT_RUNNING)
         },
-        _ => Outcome::done(rc::NOT_RUNNING),
+        _ => OperationOutcome::done(rc::NOT_RUNNING),
     })
 }
 
@@ -205,7 +215,7 @@ async fn run_job(
     name: &str,
     action: &str,
     job: &mut Option<OwnedObjectPath>,
-) -> zbus::Result<Outcome> {
+) -> zbus::Result<OperationOutcome> {
     let before = state(manager, name).await?;
     if before.load == "not-found"
         && !matches!(
@@ -214,8 +224,8 @@ async fn run_job(
         )
     {
         return Ok(match action {
-            "stop" => Outcome::done(rc::OK),
-            _ => Outcome::not_installed(format!("there is no systemd unit {name}")),
+            "stop" => OperationOutcome::done(rc::OK),
+            _ => OperationOutcome::not_installed(format!("there is no systemd unit {name}")),
         });
     }
     // Listening begins before the job exists, so that its end cannot be missed.
@@ -250,15 +260,15 @@ async fn run_job(
         _ => result == "done",
     };
     if as_wanted {
-        return Ok(Outcome::done(rc::OK));
+        return Ok(OperationOutcome::done(rc::OK));
     }
     let reason = format!(
         "job {action} of {name} ended as `{result}`; the unit is {} ({})",
         after.active, after.result
     );
-    Ok(Outcome {
+    Ok(OperationOutcome {
         exit_reason: reason,
-        ..Outcome::done(rc::GENERIC)
+        ..OperationOutcome::done(rc::GENERIC)
     })
 }
 

@@ -13,8 +13,8 @@ use super::commands::Outgoing;
 use super::log::log;
 use super::{Engine, not_durable};
 use crate::attributes::exit_code::{DATA_ERROR, IO_ERROR, NO_HOST, NO_SUCH};
-use crate::attributes::set::Attributes;
-use crate::attributes::{Answer, Request, Want};
+use crate::attributes::set::GuestAttributes;
+use crate::attributes::{Answer, AttributeRequest, Want};
 
 /// Shortest time between two reports of attributes.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -22,7 +22,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// This guest's attributes, and when they are told.
 #[derive(Debug)]
 pub(super) struct Kept {
-    pub set: Attributes,
+    pub set: GuestAttributes,
     /// When they were told last.
     told: Option<Instant>,
     /// When they are to be told, if they have changed since.
@@ -30,7 +30,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn new(set: Attributes) -> Self {
+    pub(super) fn new(set: GuestAttributes) -> Self {
         Kept {
             set,
             told: None,
@@ -41,7 +41,7 @@ impl Kept {
 
 impl Engine {
     /// Answers a tool. What it has changed is on disk then.
-    pub(super) fn attribute(&mut self, request: &Request) -> Answer {
+    pub(super) fn attribute(&mut self, request: &AttributeRequest) -> Answer {
         if let Some(node) = &request.node
             && !self.is_this_guest(node)
         {
@@ -91,7 +91,7 @@ impl Engine {
     }
 
     /// Makes attributes durable, and sees to it that the DPE hears of them.
-    fn keep_attributes(&mut self, mut set: Attributes) -> cpe_bus::Result<()> {
+    fn keep_attributes(&mut self, mut set: GuestAttributes) -> cpe_bus::Result<()> {
         if !self.identity.deployment.is_empty() {
             set.deployment.clone_from(&self.identity.deployment);
         }

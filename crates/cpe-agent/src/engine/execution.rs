@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::Engine;
 use super::log::log;
 use super::stopping::Phase;
-use crate::classes::Outcome;
+use crate::classes::OperationOutcome;
 use crate::clock::{boottime_us, wall_us};
 use crate::store::Identity;
 
@@ -44,7 +44,7 @@ pub(super) struct Running {
 pub(super) struct Completion {
     call_id: u32,
     resource: String,
-    outcome: Outcome,
+    outcome: OperationOutcome,
     elapsed: Duration,
 }
 

@@ -41,7 +41,7 @@ use crate::classes::Classes;
 use crate::clock::{BootTimer, boottime_us};
 use crate::ending::Ending;
 use crate::lease::Lease;
-use crate::store::{Found, Identity, Store};
+use crate::store::{Found, Identity, StateFolder};
 
 /// Time between heartbeats where the DPE does not say.
 const DEFAULT_HEARTBEAT_MS: u32 = 1000;
@@ -70,7 +70,7 @@ pub struct Reboot {
 pub struct Engine {
     classes: Arc<Classes>,
     reboot: Reboot,
-    store: Store,
+    store: StateFolder,
     identity: Identity,
     next_call_id: u32,
     lease: Lease,
@@ -102,7 +102,7 @@ impl Engine {
     pub fn new(
         classes: Arc<Classes>,
         reboot: Reboot,
-        store: Store,
+        store: StateFolder,
         found: Found,
     ) -> anyhow::Result<Self> {
         let (completed, completions) = mpsc::channel(COMPLETIONS);

@@ -25,7 +25,7 @@ use super::commands::Reply;
 use super::log::log;
 use super::{Engine, not_durable};
 use crate::activity::active_services;
-use crate::classes::Outcome;
+use crate::classes::OperationOutcome;
 use crate::clock::boottime_us;
 use crate::lease::Lease;
 
@@ -251,7 +251,7 @@ impl Engine {
     }
 
     /// Takes in the end of an operation while everything is being stopped.
-    pub(super) fn stop_completed(&mut self, call_id: u32, outcome: &Outcome) {
+    pub(super) fn stop_completed(&mut self, call_id: u32, outcome: &OperationOutcome) {
         let Phase::Stopping(stopping) = &mut self.phase else {
             return;
         };

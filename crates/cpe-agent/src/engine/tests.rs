@@ -22,7 +22,7 @@ fn engine(folder: &tempfile::TempDir) -> Engine {
         command: Some("true".into()),
         systemd_bus: BusSelection::System,
     };
-    let (store, found) = Store::open(folder.path(), "boot").unwrap();
+    let (store, found) = StateFolder::open(folder.path(), "boot").unwrap();
     Engine::new(Arc::new(classes), reboot, store, found).unwrap()
 }
 

@@ -4,6 +4,11 @@
 //! Each has `to_fields`, which writes every key, and `from_fields`, which ignores keys that it does
 //! not know and checks type, range and length of those it does (see [`crate::fields`]). A record
 //! read by `from_fields` is bounded in memory.
+//!
+//! zbus can derive such readers (`DeserializeDict`), but they refuse an integer of another width
+//! that fits, report a wrong type without the key's name, and do so before a method's body runs,
+//! with an error that is not one of ours. The bounds would need a second pass over every field, so
+//! the derive would save the writing of `to_fields` only.
 
 pub mod agent;
 pub mod attribute;

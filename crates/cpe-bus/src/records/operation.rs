@@ -156,11 +156,17 @@ impl Operation {
             meta: reader.map("meta", MAX_ENTRIES, MAX_VALUE)?,
             annotations: reader.map("annotations", MAX_ENTRIES, MAX_VALUE)?,
         };
-        // These become parts of file names, command lines and environments.
+        operation.check_names(&reader)?;
+        operation.check_size()?;
+        Ok(operation)
+    }
+
+    /// What becomes a part of a file name, a command line or an environment must be fit for it.
+    fn check_names(&self, reader: &Reader<'_>) -> Result<()> {
         for (key, value) in [
-            ("class", &operation.class),
-            ("provider", &operation.provider),
-            ("type", &operation.agent),
+            ("class", &self.class),
+            ("provider", &self.provider),
+            ("type", &self.agent),
         ] {
             if value.contains('/') || value.starts_with('.') {
                 return Err(reader.invalid(
@@ -170,7 +176,7 @@ impl Operation {
                 ));
             }
         }
-        if !operation
+        if !self
             .action
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
@@ -178,29 +184,10 @@ impl Operation {
             return Err(reader.invalid(
                 "action",
                 "letters, digits, `-` and `_`",
-                format_args!("`{}`", operation.action),
+                format_args!("`{}`", self.action),
             ));
         }
-        // Everything but the annotations becomes a process's environment, which the kernel bounds
-        // as well.
-        let size: usize = [
-            &operation.parameters,
-            &operation.meta,
-            &operation.annotations,
-        ]
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
-        if size > MAX_OPERATION {
-            return Err(Error::TooLarge(format!(
-                "operation: parameters, meta and annotations have {size} bytes; at most {MAX_OPERATION} are accepted"
-            )));
-        }
-        for (key, map) in [
-            ("parameters", &operation.parameters),
-            ("meta", &operation.meta),
-        ] {
+        for (key, map) in [("parameters", &self.parameters), ("meta", &self.meta)] {
             if let Some(name) = map
                 .keys()
                 .find(|name| name.is_empty() || name.contains('='))
@@ -212,7 +199,23 @@ impl Operation {
                 ));
             }
         }
-        Ok(operation)
+        Ok(())
+    }
+
+    /// Everything but the annotations becomes a process's environment, which the kernel bounds as
+    /// well.
+    fn check_size(&self) -> Result<()> {
+        let size: usize = [&self.parameters, &self.meta, &self.annotations]
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        if size > MAX_OPERATION {
+            return Err(Error::TooLarge(format!(
+                "operation: parameters, meta and annotations have {size} bytes; at most {MAX_OPERATION} are accepted"
+            )));
+        }
+        Ok(())
     }
 
     /// `ocf:heartbeat:IPaddr2`, `systemd:nginx`: the agent's specification.

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cpe_agent::classes::Classes;
-use cpe_agent::engine::{Engine, Reboot};
-use cpe_agent::store::Store;
+use cpe_agent::engine::{Engine, Reboot, commands};
+use cpe_agent::store::StateFolder;
 use cpe_bus::peer::{Access, PeerListener};
 use cpe_bus::{BusSelection, PeerAddress};
 
@@ -49,13 +49,14 @@ pub(crate) async fn start(folder: &Path, assembly: &str) -> String {
         command: Some(format!("touch {}/rebooted", folder.display())),
         systemd_bus: no_bus,
     };
-    let (store, found) = Store::open(&folder.join("state"), assembly).expect("the agent's store");
+    let (store, found) =
+        StateFolder::open(&folder.join("state"), assembly).expect("the agent's store");
     let engine = Engine::new(Arc::clone(&classes), reboot, store, found).expect("an engine");
     let socket = folder.join("agent.sock");
     let listener = PeerListener::bind(&PeerAddress::Unix(socket.clone()), &Access::default())
         .await
         .expect("a socket");
-    let (commands, requests) = tokio::sync::mpsc::channel(64);
+    let (commands, requests) = commands::queue();
     tokio::spawn(engine.run(requests, std::future::pending()));
     tokio::spawn(cpe_agent::server::serve(listener, commands, classes));
     format!("unix:{}", socket.display())

@@ -1,8 +1,8 @@
 //! `<configuration>`: Pacemaker's own elements, checked and taken verbatim.
 //!
-//! Checked is that the form fits the grammar, that ids are unique (also against those that the
-//! short forms are lowered to), that what is referred to exists, and what each element needs that a
-//! grammar cannot say. The policy engine interprets the values.
+//! It is checked that the form fits the grammar, that ids are unique (also against those that the
+//! short forms are lowered to), that references lead somewhere, and that each element has what it
+//! needs beside that. The policy engine interprets the values.
 
 mod check;
 mod grammar;

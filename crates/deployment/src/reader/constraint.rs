@@ -1,5 +1,4 @@
-//! `<constraints>`: the short forms, their names resolved to resources, and contradictions among
-//! them reported.
+//! `<constraints>`: the short forms. Names are resolved to resources, contradictions are reported.
 
 use std::collections::HashSet;
 
@@ -11,11 +10,11 @@ use crate::problem::{Problems, quote};
 use crate::tree::Element;
 use crate::value;
 
-/// Names that stand for several resources multiply; this bounds the pairs that a small document can
-/// ask for.
+/// A name may stand for several resources, and two names for all their pairs: this bounds how many
+/// pairs a small document can ask for.
 const MAX_PAIRS: usize = 100_000;
 
-/// Services of one `<together>` or `<separate>`.
+/// The most services in one `<together>` or `<separate>`.
 const MAX_LISTED: usize = 64;
 
 const ELEMENTS: [&str; 5] = [
@@ -49,7 +48,7 @@ pub(super) fn read(
         seen: HashSet::new(),
         found: Vec::new(),
         edges: Vec::new(),
-        room: MAX_PAIRS,
+        pairs_left: MAX_PAIRS,
     };
     for child in children {
         let mut form = Form {
@@ -60,8 +59,7 @@ pub(super) fn read(
         let complete = match child.name {
             "service_dependency" => reader.dependency(&mut form),
             "colocation" | OLD_COLOCATION => reader.colocation(&mut form),
-            "together" => reader.list(&mut form, true),
-            "separate" => reader.list(&mut form, false),
+            "together" | "separate" => reader.list(&mut form),
             _ => reader.location(&mut form),
         };
         if complete.is_none() {
@@ -76,19 +74,20 @@ pub(super) fn read(
     deployment.constraints = reader.found;
 }
 
+/// Reads one constraint after the other.
 struct Reader<'d> {
     names: &'d Names,
     assemblies: HashSet<&'d str>,
     /// Kind and pair of every constraint so far: their ids.
     seen: HashSet<(&'static str, &'d str, &'d str)>,
     found: Vec<Constraint>,
-    /// First, then, and where it is said.
+    /// What starts first, what then, and where the document says so.
     edges: Vec<(&'d str, &'d str, usize)>,
-    /// How many more pairs there may be.
-    room: usize,
+    /// How many more pairs are accepted.
+    pairs_left: usize,
 }
 
-/// The methods for single elements return `None` when there is no more room for their pairs.
+/// The methods for single elements return `None` if there are too many pairs.
 impl<'d> Reader<'d> {
     fn dependency(&mut self, form: &mut Form<'_, '_, '_>) -> Option<()> {
         form.attributes(&["first", "then", "kind"]);
@@ -122,21 +121,19 @@ impl<'d> Reader<'d> {
             .optional("score", value::score)
             .unwrap_or(Score::INFINITY);
         for (resource, with) in self.pairs(form, "service", "with")? {
-            self.place_pair(resource, with, score, form);
+            self.colocate(resource, with, score, form);
         }
         Some(())
     }
 
-    /// `<together services="a b c"/>`: the others with the first. `<separate …>`: each away from
-    /// each.
-    fn list(&mut self, form: &mut Form<'_, '_, '_>, together: bool) -> Option<()> {
+    /// `<together services="a b c"/>`: all others with the first. `<separate …>`: each away from
+    /// every other.
+    fn list(&mut self, form: &mut Form<'_, '_, '_>) -> Option<()> {
         form.attributes(&["services", "score"]);
+        let together = form.element.name == "together";
         let score = form.optional("score", |text| match value::score(text)? {
             score if score.0 > 0 => Ok(score),
-            _ => Err(
-                "expected a score greater than zero: the element says in which direction"
-                    .to_owned(),
-            ),
+            _ => Err("expected a score greater than zero: the name of the element says in which direction".to_owned()),
         });
         let score = score.unwrap_or(Score::INFINITY);
         let score = if together { score } else { Score(-score.0) };
@@ -156,21 +153,17 @@ impl<'d> Reader<'d> {
             .map(|word| self.targets(word, offset, form.problems))
             .collect();
         for (at, targets) in listed.iter().enumerate() {
-            let leaders = if together {
-                &listed[..at.min(1)]
-            } else {
-                &listed[..at]
-            };
-            for leaders in leaders {
-                for (resource, with) in self.product(targets, leaders)? {
-                    self.place_pair(resource, with, score, form);
+            let earlier = if together { at.min(1) } else { at };
+            for others in &listed[..earlier] {
+                for (resource, with) in self.product(targets, others)? {
+                    self.colocate(resource, with, score, form);
                 }
             }
         }
         Some(())
     }
 
-    fn place_pair(
+    fn colocate(
         &mut self,
         resource: &'d Target,
         with: &'d Target,
@@ -233,20 +226,14 @@ impl<'d> Reader<'d> {
                 .error(form.element.place("assembly"), message, hint);
             return Some(());
         };
-        self.room = self.room.checked_sub(targets.len())?;
+        self.pairs_left = self.pairs_left.checked_sub(targets.len())?;
         for target in targets {
             let (resource, offset) = (&target.resource, form.element.offset);
             if let Some(pinned) = &target.assembly {
-                let message = format!(
-                    "{} is pinned to assembly {}",
-                    quote(resource),
-                    quote(pinned)
-                );
-                form.problems.error(
-                    offset,
-                    message,
-                    "it runs there or nowhere: remove this".to_owned(),
-                );
+                let (resource, pinned) = (quote(resource), quote(pinned));
+                let message = format!("{resource} is pinned to assembly {pinned}");
+                let hint = "it runs there or nowhere: remove this".to_owned();
+                form.problems.error(offset, message, hint);
             } else if self.is_new("location", resource, assembly, offset, form.problems)
                 && let Some(Score(score)) = score
             {
@@ -283,9 +270,8 @@ impl<'d> Reader<'d> {
         ones: &'d [Target],
         others: &'d [Target],
     ) -> Option<impl Iterator<Item = (&'d Target, &'d Target)> + use<'d>> {
-        self.room = self
-            .room
-            .checked_sub(ones.len().checked_mul(others.len())?)?;
+        let pairs = ones.len().checked_mul(others.len())?;
+        self.pairs_left = self.pairs_left.checked_sub(pairs)?;
         Some(
             ones.iter()
                 .flat_map(move |one| others.iter().map(move |other| (one, other))),
@@ -297,11 +283,8 @@ impl<'d> Reader<'d> {
         let targets = self.names.targets(name);
         if targets.is_empty() {
             let hint = problems.suggest(name, self.names.known());
-            problems.error(
-                offset,
-                format!("there is no service or group {}", quote(name)),
-                hint,
-            );
+            let message = format!("there is no service or group {}", quote(name));
+            problems.error(offset, message, hint);
         }
         targets
     }
@@ -322,11 +305,8 @@ impl<'d> Reader<'d> {
         }
         let new = self.seen.insert((kind, one, other));
         if !new {
-            let message = format!(
-                "there is already a rule of this kind for {} and {}",
-                quote(one),
-                quote(other)
-            );
+            let (one, other) = (quote(one), quote(other));
+            let message = format!("there is already a rule of this kind for {one} and {other}");
             problems.error(offset, message, "remove one of them".to_owned());
         }
         new

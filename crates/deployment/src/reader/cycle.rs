@@ -6,10 +6,10 @@ use crate::model::Deployment;
 use crate::problem::{Problems, quote};
 use crate::report;
 
-/// Reports dependencies that form a cycle: none of those services could ever start. `said`: what
-/// starts first, what then, and where the document says so.
+/// Reports dependencies that form a cycle: none of those services could ever start. `dependencies`:
+/// what starts first, what then, and where the document says so.
 pub(super) fn report_cycle(
-    said: &[(&str, &str, usize)],
+    dependencies: &[(&str, &str, usize)],
     deployment: &Deployment,
     problems: &mut Problems,
 ) {
@@ -19,7 +19,7 @@ pub(super) fn report_cycle(
             graph.edge(&pair[0].id, &pair[1].id, None);
         }
     }
-    for (first, then, offset) in said {
+    for (first, then, offset) in dependencies {
         graph.edge(first, then, Some(*offset));
     }
     if let Some((cycle, offset)) = graph.cycle() {
@@ -37,6 +37,15 @@ enum Mark {
     New,
     OnPath,
     Done,
+}
+
+/// A service on the path of the search.
+struct Step {
+    service: usize,
+    /// Which of its followers is visited next.
+    next: usize,
+    /// Where the document says that it follows the one before.
+    offset: Option<usize>,
 }
 
 /// Services, and which of them start after which.
@@ -63,48 +72,48 @@ impl<'n> Graph<'n> {
         self.after[first].push((then, offset));
     }
 
-    /// A cycle and the place of a dependency in it: depth-first search with a stack of its own.
+    /// A cycle, and the place of a dependency in it.
     fn cycle(&self) -> Option<(Vec<&'n str>, usize)> {
         let mut marks = vec![Mark::New; self.names.len()];
-        for start in 0..self.names.len() {
-            if marks[start] != Mark::New {
+        (0..self.names.len()).find_map(|start| self.cycle_from(start, &mut marks))
+    }
+
+    /// Depth-first search from one service, with a stack of its own.
+    fn cycle_from(&self, start: usize, marks: &mut [Mark]) -> Option<(Vec<&'n str>, usize)> {
+        if marks[start] != Mark::New {
+            return None;
+        }
+        marks[start] = Mark::OnPath;
+        let mut path = vec![Step {
+            service: start,
+            next: 0,
+            offset: None,
+        }];
+        while let Some(step) = path.last_mut() {
+            let Some(&(then, offset)) = self.after[step.service].get(step.next) else {
+                marks[step.service] = Mark::Done;
+                path.pop();
                 continue;
-            }
-            marks[start] = Mark::OnPath;
-            // each service on the path with the next of its followers to visit, and where the step
-            // to it is said
-            let mut path: Vec<(usize, usize, Option<usize>)> = vec![(start, 0, None)];
-            while let Some((at, next, _)) = path.last_mut() {
-                let Some(&(then, offset)) = self.after[*at].get(*next) else {
-                    marks[*at] = Mark::Done;
-                    path.pop();
-                    continue;
-                };
-                *next += 1;
-                match marks[then] {
-                    Mark::New => {
-                        marks[then] = Mark::OnPath;
-                        path.push((then, 0, offset));
-                    }
-                    Mark::OnPath => {
-                        let begin = path
-                            .iter()
-                            .position(|(at, ..)| *at == then)
-                            .unwrap_or_default();
-                        let said = path[begin + 1..]
-                            .iter()
-                            .map(|(.., offset)| *offset)
-                            .chain([offset])
-                            .flatten()
-                            .max();
-                        let names = path[begin..]
-                            .iter()
-                            .map(|(at, ..)| self.names[*at])
-                            .collect();
-                        return said.map(|offset| (names, offset));
-                    }
-                    Mark::Done => {}
+            };
+            step.next += 1;
+            match marks[then] {
+                Mark::New => {
+                    marks[then] = Mark::OnPath;
+                    path.push(Step {
+                        service: then,
+                        next: 0,
+                        offset,
+                    });
                 }
+                Mark::OnPath => {
+                    let begin = path.iter().position(|step| step.service == then);
+                    let cycle = &path[begin.unwrap_or_default()..];
+                    let inside = cycle[1..].iter().map(|step| step.offset);
+                    let place = inside.chain([offset]).flatten().max();
+                    let names = cycle.iter().map(|step| self.names[step.service]);
+                    return place.map(|place| (names.collect(), place));
+                }
+                Mark::Done => {}
             }
         }
         None

@@ -70,10 +70,10 @@ impl Names {
         });
     }
 
-    /// Gives every service and group its id; reports names that cannot be told apart.
+    /// Gives every service and group its id; reports names that would get the same id.
     pub(super) fn identify(&mut self, deployment: &mut Deployment, problems: &mut Problems) {
         let named = || self.entries.iter().filter(|entry| !entry.name.is_empty());
-        // the assembly of the first one of a name, and whether there is one elsewhere
+        // by name: the assembly of the first one, and whether another assembly has one too
         let mut places: HashMap<&str, (Option<&str>, bool)> = HashMap::new();
         for entry in named() {
             let assembly = entry.assembly.as_deref();

@@ -54,9 +54,9 @@ pub(crate) enum Call {
 #[derive(Debug)]
 pub(crate) struct Agents {
     inputs: mpsc::Sender<Input>,
-    links: HashMap<String, Link>,
+    links: HashMap<String, AgentLink>,
     /// Streams that are kept until the release of their agent is acknowledged.
-    leaving: BTreeMap<u64, Link>,
+    leaving: BTreeMap<u64, AgentLink>,
     /// Ends with the number of a stream that need not be kept any longer.
     releases: JoinSet<u64>,
     last_leaving: u64,
@@ -64,7 +64,7 @@ pub(crate) struct Agents {
 
 /// One stream, as the loop sees it.
 #[derive(Debug)]
-struct Link {
+struct AgentLink {
     connect: Connect,
     calls: mpsc::Sender<Call>,
     /// The stamp to renew the lease by: only the latest counts, and it waits for no other call.
@@ -74,15 +74,15 @@ struct Link {
     task: JoinHandle<()>,
 }
 
-impl Drop for Link {
+impl Drop for AgentLink {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Link {
+impl AgentLink {
     /// Begins to connect; an earlier stream was given up for the reason `gave_up`.
-    fn new(connect: Connect, inputs: mpsc::Sender<Input>, gave_up: Option<String>) -> Link {
+    fn new(connect: Connect, inputs: mpsc::Sender<Input>, gave_up: Option<String>) -> AgentLink {
         let (calls, waiting) = mpsc::channel(CALLS);
         let (renewals, stamp) = watch::channel(0);
         let orders = Orders {
@@ -90,7 +90,7 @@ impl Link {
             stamp,
         };
         let task = tokio::spawn(keep_connected(connect.clone(), orders, inputs, gave_up));
-        Link {
+        AgentLink {
             connect,
             calls,
             renewals,
@@ -123,7 +123,7 @@ impl Agents {
         self.links.remove(&assembly);
         self.leaving
             .retain(|_, link| link.connect.assembly != assembly);
-        let link = Link::new(connect, self.inputs.clone(), gave_up);
+        let link = AgentLink::new(connect, self.inputs.clone(), gave_up);
         self.links.insert(assembly, link);
     }
 
