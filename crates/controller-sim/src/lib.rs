@@ -4,8 +4,8 @@
 //! ```text
 //!  scenario ──▶ world: one queue of happenings in virtual time
 //!                ├─ shell     the controller, its table, its crashes at any effect, its streams
-//!                ├─ network   streams per guest: delays, stalls, cuts; what was sent may arrive long after
-//!                ├─ guests    power, drifting clocks, processes of services, agents with leases and epochs
+//!                ├─ network   streams per guest: delays, stalls, cuts; messages may come late
+//!                ├─ guests    power, drifting clocks, services, agents with leases and epochs
 //!                ├─ devices   fence devices and a cloud manager, slow, failing, silent
 //!                └─ faults    what goes wrong, and when
 //! ```

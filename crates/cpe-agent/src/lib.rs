@@ -9,6 +9,8 @@
 //! before its operation begins and before anybody is told of its end; after the end of the lease
 //! nothing begins but stops.
 
+#![warn(missing_docs)]
+
 mod accept;
 pub mod activity;
 pub mod attributes;

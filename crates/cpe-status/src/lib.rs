@@ -1,6 +1,8 @@
 //! What a deployment's status and a plan consist of: the same types in the controller that makes
 //! them, on the bus that carries them as JSON, and in the programs that read them. No I/O.
 
+#![warn(missing_docs)]
+
 mod plan;
 mod state;
 mod status;

@@ -24,6 +24,8 @@
 //! It is a library with a small program, so that tests of other parts can have a real DPE beside
 //! them.
 
+#![warn(missing_docs)]
+
 mod agents;
 mod bus;
 mod convert;

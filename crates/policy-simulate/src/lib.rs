@@ -7,6 +7,8 @@
 //! `profile` (timings), `drawing` (graphs as pictures). The program is a library with a small
 //! [`main`](run), so that tests can call it thousands of times without starting processes.
 
+#![warn(missing_docs)]
+
 mod arguments;
 mod drawing;
 mod failure;

@@ -5,8 +5,9 @@
 //! line tools, so the agent brings its own of these names:
 //!
 //! ```text
-//! resource agent ──▶ crm_attribute, crm_master, attrd_updater ──▶ attributes.sock ──▶ engine ──▶ DPE ──▶ policy engine
+//! resource agent ──▶ crm_attribute, crm_master, attrd_updater ──▶ attributes.sock ──▶ engine
 //!                    (this program by another name: tools)         (socket)            (set)
+//!                                                          policy engine ◀── DPE ◀─────┘
 //! ```
 //!
 //! A request is one JSON object on a connection of its own, the answer another. The answer is sent

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | waiting | it waits again, in the same order |
 //! | recurring | whatever of it runs is killed; it runs at once and then at its interval |
-//! | begun, once | whatever of it runs is killed; it is complete with an unknown result, so that the DPE looks |
+//! | begun, once | whatever of it runs is killed; its result is unknown, so that the DPE looks |
 //!
 //! Services that operations have started are left alone: daemons are not in the session of their
 //! operation any more (see [`crate::process`]).

@@ -5,7 +5,8 @@ use crate::{Fields, Result};
 
 /// A guest agent.
 ///
-/// A peer-to-peer connection has no names: the macro requires a destination, and nobody looks at it.
+/// A peer-to-peer connection has no names: the macro requires a destination, and nobody looks at
+/// it.
 #[zbus::proxy(
     interface = "org.cloudpolicy.Agent1",
     default_service = "org.cloudpolicy.Agent1",

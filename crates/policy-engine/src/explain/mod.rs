@@ -1,8 +1,8 @@
 //! Why is a resource where it is, why not elsewhere, what is done about it, and what does that wait
 //! for? In plain sentences.
 //!
-//! The journal of the model writes down the decisions as they are taken, if `RunOptions::explain` is set;
-//! [`resource`] puts them into words.
+//! The journal of the model writes down the decisions as they are taken, if
+//! `RunOptions::explain` is set; [`resource`] puts them into words.
 
 mod words;
 

@@ -168,7 +168,8 @@ impl<'c> Propagation<'c> {
         changed.then
     }
 
-    /// What depends on a start or promote that cannot happen cannot happen either (§13.6, 04 §8.10).
+    /// What depends on a start or promote that cannot happen cannot happen either (§13.6, 04
+    /// §8.10).
     pub(super) fn block_dependents(&mut self, id: ActionId) {
         let action = self.cluster.action(id);
         let (Some(resource), task) = (action.resource, action.task.clone()) else {

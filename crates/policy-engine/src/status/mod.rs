@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! tickets and node_state (nodes) → histories, repeatedly, as nodes become ready (remote) →
-//!   resource of a history (lookup) → its entries in call order (history, entry: expiry, remap, roles, migration) →
+//!   resource of a history (lookup) →
+//!   its entries in call order (history, entry: expiry, remap, roles, migration) →
 //!   consequences on the node (closing) → where it is active (active)
 //! ```
 //!

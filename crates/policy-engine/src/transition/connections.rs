@@ -1,5 +1,5 @@
-//! Connections to remote, guest and bundle nodes: their state, and which node an action goes through
-//! (scheduler-spec/05 §10.1, §10.5).
+//! Connections to remote, guest and bundle nodes: their state, and which node an action goes
+//! through (scheduler-spec/05 §10.1, §10.5).
 
 use crate::model::*;
 
