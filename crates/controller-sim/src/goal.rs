@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use controller::{Event, Kind, Request};
+use controller::{AssemblyId, Event, Kind, Request, ServiceId};
 use cpe_status::DpeState;
 
 use crate::guest::{Guest, Mode};
@@ -160,7 +160,7 @@ impl World {
         let extra = self
             .guests
             .iter()
-            .filter(|guest| !self.left_behind(&guest.name))
+            .filter(|guest| !self.left_behind(guest.name.as_str()))
             .flat_map(|guest| &guest.running)
             .find(|service| !wanted.contains(service.as_str()));
         extra.map(|service| format!("{service} runs and should not"))
@@ -233,56 +233,65 @@ impl World {
     /// What events tell about each service and assembly is a story that can be, and ends with the
     /// truth.
     fn check_stories(&mut self) {
-        let mut events: Vec<Event> = self.log.values().cloned().collect();
-        events.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut running: BTreeMap<String, String> = BTreeMap::new();
-        let mut online: BTreeMap<String, Kind> = BTreeMap::new();
-        let mut wrong = Vec::new();
-        for event in &events {
-            match event.kind {
-                Kind::ServiceStarted | Kind::ServiceRecovered | Kind::ServiceMoved => {
-                    let before = running.insert(event.service.clone(), event.assembly.clone());
-                    let again = event.kind == Kind::ServiceStarted && event.reason == "it runs";
-                    if before.is_some() && again && self.runs_once(&event.service) {
-                        wrong.push(format!("{} was started twice in the log", event.service));
-                    }
-                }
-                Kind::ServiceStopped | Kind::ServiceFailed | Kind::ServiceUnrecoverable => {
-                    running.remove(&event.service);
-                }
-                Kind::AssemblyOnline | Kind::AssemblyLost | Kind::AssemblyFencingSucceeded => {
-                    let before = online.insert(event.assembly.clone(), event.kind);
-                    // An assembly that left the document and came back is a new one.
-                    let same = self.scenario.generation == 1;
-                    if before == Some(event.kind) && event.kind != Kind::AssemblyLost && same {
-                        wrong.push(format!(
-                            "{} twice for {}",
-                            event.kind.as_str(),
-                            event.assembly
-                        ));
-                    }
-                }
-                _ => {}
-            }
-        }
-        let wanted: Vec<String> = self
-            .scenario
-            .wanted()
-            .filter(|service| self.runs_once(&service.name))
-            .map(|service| service.name.clone())
-            .collect();
-        for service in wanted {
-            let mut places = self.runs_in(&service);
+        let (places_told, mut wrong) = self.stories();
+        let wanted = self.scenario.wanted();
+        for service in wanted.filter(|service| self.runs_once(&service.name)) {
+            let mut places = self.runs_in(&service.name);
             places.retain(|place| !self.left_behind(place));
-            let told = running.get(&service).map(String::as_str);
+            let told = places_told.get(service.name.as_str());
+            let told = told.and_then(Option::as_ref).map(AssemblyId::as_str);
             if places.first().copied() != told {
                 wrong.push(format!(
-                    "{service} runs in {places:?}, the log says {told:?}"
+                    "{} runs in {places:?}, the log says {told:?}",
+                    service.name
                 ));
             }
         }
         for text in wrong {
             self.violated(text);
         }
+    }
+
+    /// Where services run in the end, as events tell it, and what of the events cannot be.
+    fn stories(&self) -> (BTreeMap<ServiceId, Option<AssemblyId>>, Vec<String>) {
+        let mut events: Vec<&Event> = self.log.values().collect();
+        events.sort_by(|a, b| a.id.cmp(&b.id));
+        let (mut running, mut online) = (BTreeMap::new(), BTreeMap::new());
+        let mut wrong = Vec::new();
+        for event in events {
+            let Event { kind, reason, .. } = event;
+            match (kind, event.service.clone(), event.assembly.clone()) {
+                (
+                    Kind::ServiceStarted | Kind::ServiceRecovered | Kind::ServiceMoved,
+                    Some(service),
+                    place,
+                ) => {
+                    let again = *kind == Kind::ServiceStarted && reason == "it runs";
+                    let once = self.runs_once(service.as_str());
+                    if running.insert(service.clone(), place).is_some() && again && once {
+                        wrong.push(format!("{service} was started twice in the log"));
+                    }
+                }
+                (
+                    Kind::ServiceStopped | Kind::ServiceFailed | Kind::ServiceUnrecoverable,
+                    Some(service),
+                    _,
+                ) => drop(running.remove(&service)),
+                (
+                    Kind::AssemblyOnline | Kind::AssemblyLost | Kind::AssemblyFencingSucceeded,
+                    _,
+                    Some(assembly),
+                ) => {
+                    let before = online.insert(assembly.clone(), kind);
+                    // An assembly that left the document and came back is a new one.
+                    let same = self.scenario.generation == 1;
+                    if before == Some(kind) && *kind != Kind::AssemblyLost && same {
+                        wrong.push(format!("{} twice for {assembly}", kind.as_str()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        (running, wrong)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use controller::{Attributes, Operation, Record, RecordState, STATUS_DONE, Task};
+use controller::{AssemblyId, Attributes, Operation, Record, RecordState, STATUS_DONE, Task};
 
 /// How a guest is made safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Mode {
 #[derive(Debug)]
 pub struct Guest {
     /// Name of the assembly.
-    pub name: String,
+    pub name: AssemblyId,
     /// How it is made safe.
     pub mode: Mode,
     /// Powered and booted.
@@ -122,7 +122,7 @@ impl Guest {
     /// A guest that is up, with its agent.
     pub fn new(name: &str, mode: Mode, drift_ppm: i64) -> Guest {
         Guest {
-            name: name.to_owned(),
+            name: name.into(),
             mode,
             up: true,
             boot: 1,

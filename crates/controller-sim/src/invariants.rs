@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller::{
-    Change, Event, Kind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, Task, TransitionKey,
+    AssemblyId, Change, Event, Kind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, Task, TransitionKey,
 };
 
 use crate::guest::{Guest, Mode};
@@ -19,18 +19,18 @@ pub(crate) struct Watch {
     /// Ids of events that were given to the shell.
     emitted: BTreeSet<String>,
     /// Operations that were sent: assembly, action, resource.
-    pub executed: Vec<(String, Task, String)>,
+    pub executed: Vec<(AssemblyId, Task, String)>,
     /// Guests and services whose processes there ended otherwise than by an operation: the
     /// controller may not know yet.
     vanished: BTreeSet<(usize, String)>,
     /// Assemblies that fencing mode `none` gave up and that may still run what they ran.
-    pub given_up: BTreeSet<String>,
+    pub given_up: BTreeSet<AssemblyId>,
     /// Of these, those that were heard of again.
-    returned: BTreeSet<String>,
+    returned: BTreeSet<AssemblyId>,
     /// Assemblies that are lost or being fenced, by the events.
-    pub lost: BTreeSet<String>,
+    pub lost: BTreeSet<AssemblyId>,
     /// Assemblies that could not be told of the end of the deployment.
-    pub out_of_reach: BTreeSet<String>,
+    pub out_of_reach: BTreeSet<AssemblyId>,
     /// Time of the next heartbeat, by guest and life.
     pub heartbeats: BTreeMap<(usize, u64), u64>,
 }
@@ -123,7 +123,7 @@ impl World {
         self.guests
             .iter()
             .filter(|guest| wanted(guest) && !given_up.contains(&guest.name))
-            .map(|guest| guest.name.clone())
+            .map(|guest| guest.name.to_string())
             .collect()
     }
 
@@ -137,12 +137,12 @@ impl World {
     }
 
     /// The controller asks for an operation: what it relies on must be so.
-    pub(crate) fn check_execute(&mut self, assembly: &str, operation: &Operation) {
+    pub(crate) fn check_execute(&mut self, assembly: &AssemblyId, operation: &Operation) {
         let (action, resource) = (&operation.action, operation.resource.as_str());
         self.watch
             .executed
-            .push((assembly.to_owned(), action.clone(), resource.to_owned()));
-        let guest = self.guest(assembly);
+            .push((assembly.clone(), action.clone(), resource.to_owned()));
+        let guest = self.guest(assembly.as_str());
         match action {
             Task::Start | Task::MigrateFrom => {
                 self.check_single(guest, operation);
@@ -266,7 +266,9 @@ impl World {
 
     /// What events tell about assemblies that fencing mode `none` gives up.
     pub(crate) fn note_given_up(&mut self, event: &Event) {
-        let name = event.assembly.clone();
+        let Some(name) = event.assembly.clone() else {
+            return;
+        };
         match event.kind {
             Kind::AssemblyLost | Kind::AssemblyFencingRequested => {
                 self.watch.lost.insert(name.clone());
@@ -277,7 +279,9 @@ impl World {
             _ => {}
         }
         match event.kind {
-            Kind::AssemblyFencingSucceeded if self.guests[self.guest(&name)].mode == Mode::None => {
+            Kind::AssemblyFencingSucceeded
+                if self.guests[self.guest(name.as_str())].mode == Mode::None =>
+            {
                 self.watch.given_up.insert(name.clone());
                 self.watch.returned.remove(&name);
             }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 
 use controller::{
-    Connect, Controller, Durable, Effect, Event, Input, Kind, Refusal, Request, Time,
+    AssemblyId, Connect, Controller, Durable, Effect, Event, Input, Kind, Refusal, Request, Time,
 };
 
 use crate::world::MS;
@@ -69,11 +69,11 @@ pub(crate) struct Subject {
     mutant: Option<Mutant>,
     effects: VecDeque<Effect>,
     /// How each assembly's agent was last to be connected.
-    connects: BTreeMap<String, Connect>,
+    connects: BTreeMap<AssemblyId, Connect>,
     /// Boot time until which each agent holds a lease at least, µs.
-    lease_ends_us: BTreeMap<String, u64>,
+    lease_ends_us: BTreeMap<AssemblyId, u64>,
     /// Boot time at which an assembly that is being fenced is taken as safe, µs.
-    hasty_us: BTreeMap<String, u64>,
+    hasty_us: BTreeMap<AssemblyId, u64>,
 }
 
 impl Deref for Subject {
@@ -127,8 +127,8 @@ impl Subject {
         for (assembly, resource) in cleaned_up {
             self.forget(now, assembly, resource);
         }
-        let due = |(_, at_us): &(&String, &u64)| **at_us <= now.boottime_us;
-        let due: Vec<String> = self
+        let due = |(_, at_us): &(&AssemblyId, &u64)| **at_us <= now.boottime_us;
+        let due: Vec<AssemblyId> = self
             .hasty_us
             .iter()
             .filter(due)
@@ -198,13 +198,13 @@ impl Subject {
     }
 
     /// An agent has a lease that lasts at least from now on.
-    fn note_lease(&mut self, now: Time, assembly: &str) {
+    fn note_lease(&mut self, now: Time, assembly: &AssemblyId) {
         let lease_ms = self
             .connects
             .get(assembly)
             .map_or(0, |connect| connect.lease_ms);
         let ends_us = now.boottime_us + u64::from(lease_ms) * MS;
-        self.lease_ends_us.insert(assembly.to_owned(), ends_us);
+        self.lease_ends_us.insert(assembly.clone(), ends_us);
     }
 
     /// Has an assembly that is fenced by its lease taken as safe too early.
@@ -213,23 +213,26 @@ impl Subject {
             .details
             .get("mode")
             .is_some_and(|mode| mode == "lease");
+        let Some(assembly) = event.assembly else {
+            return;
+        };
         match event.kind {
             Kind::AssemblyFencingRequested if leased && self.makes(Mutant::SkipLeaseWait) => {
-                self.take_as_safe(now, event.assembly);
+                self.take_as_safe(now, assembly);
             }
             Kind::AssemblyFencingRequested if leased && self.makes(Mutant::NoMargins) => {
-                let at_us = self.lease_ends_us.get(&event.assembly).copied();
+                let at_us = self.lease_ends_us.get(&assembly).copied();
                 self.hasty_us
-                    .insert(event.assembly, at_us.unwrap_or(now.boottime_us));
+                    .insert(assembly, at_us.unwrap_or(now.boottime_us));
             }
             Kind::AssemblyOnline | Kind::AssemblyRecovered | Kind::AssemblyFencingSucceeded => {
-                self.hasty_us.remove(&event.assembly);
+                self.hasty_us.remove(&assembly);
             }
             _ => {}
         }
     }
 
-    fn take_as_safe(&mut self, now: Time, assembly: String) {
+    fn take_as_safe(&mut self, now: Time, assembly: AssemblyId) {
         self.hasty_us.remove(&assembly);
         let reason = String::new();
         let (gone, confirmed) = (assembly.clone(), assembly);
@@ -249,15 +252,15 @@ impl Subject {
     }
 
     /// Assemblies and resources there whose failures count.
-    fn failures(&self, now: Time) -> Vec<(String, String)> {
+    fn failures(&self, now: Time) -> Vec<(AssemblyId, String)> {
         let failures = self.controller.status(now).failures.into_iter();
         failures
-            .map(|failure| (failure.assembly, failure.service))
+            .map(|failure| (failure.assembly.into(), failure.service))
             .collect()
     }
 
     /// Has an agent forget a resource, and tell again what it knows.
-    fn forget(&mut self, now: Time, assembly: String, resource: String) {
+    fn forget(&mut self, now: Time, assembly: AssemblyId, resource: String) {
         let (gone, reason) = (assembly.clone(), String::new());
         let disconnected = Input::AgentDisconnected {
             assembly: gone,

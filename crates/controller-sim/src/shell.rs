@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use controller::{Connect, Durable, Effect, Event, Input, Question, Request};
+use controller::{AssemblyId, Connect, Durable, Effect, Event, Input, Question, Request};
 
 use crate::mutants::Subject;
 use crate::network::{Stream, ToAgent, ToDpe};
@@ -30,8 +30,8 @@ pub(crate) struct Shell {
     pub stopped_until_us: u64,
     /// What waits in its sockets and timers meanwhile, oldest first.
     pub waiting: VecDeque<Happening>,
-    wants: BTreeMap<String, Connect>,
-    streams: BTreeMap<String, u64>,
+    wants: BTreeMap<AssemblyId, Connect>,
+    streams: BTreeMap<AssemblyId, u64>,
     unacknowledged: Vec<Event>,
     planned_tick_us: Option<u64>,
     pub ticks: u64,
@@ -283,7 +283,7 @@ impl World {
                 }
             }
             Effect::Connect(connect) => {
-                let guest = self.guest(&connect.assembly);
+                let guest = self.guest(connect.assembly.as_str());
                 self.drop_stream(&connect.assembly.clone());
                 self.shell.wants.insert(connect.assembly.clone(), connect);
                 let start = self.shell.start;
@@ -363,8 +363,8 @@ impl World {
         }
     }
 
-    fn device_asked(&mut self, assembly: &str, attempt: u64) {
-        let guest = self.guest(assembly);
+    fn device_asked(&mut self, assembly: &AssemblyId, attempt: u64) {
+        let guest = self.guest(assembly.as_str());
         let bad = self.devices_bad_until_us > self.now_us;
         let delay = self.random.between(200 * MS, 4 * SECOND);
         let start = self.shell.start;
@@ -381,7 +381,7 @@ impl World {
             };
             self.after(
                 delay + 50 * MS,
-                Happening::DeviceAnswers(start, assembly.to_owned(), attempt, result),
+                Happening::DeviceAnswers(start, assembly.clone(), attempt, result),
             );
         }
     }
@@ -395,7 +395,7 @@ impl World {
     pub(crate) fn device_answers(
         &mut self,
         start: u64,
-        assembly: String,
+        assembly: AssemblyId,
         attempt: u64,
         result: Result<(), String>,
     ) {
@@ -487,7 +487,7 @@ impl World {
         }
     }
 
-    fn drop_stream(&mut self, assembly: &str) {
+    fn drop_stream(&mut self, assembly: &AssemblyId) {
         if let Some(id) = self.shell.streams.remove(assembly)
             && let Some(stream) = self.streams.get_mut(&id)
         {
@@ -496,7 +496,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, assembly: &str, message: impl FnOnce(u64) -> ToAgent) {
+    fn send(&mut self, assembly: &AssemblyId, message: impl FnOnce(u64) -> ToAgent) {
         let epoch = self.shell.wants.get(assembly).map(|connect| connect.epoch);
         if let (Some(epoch), Some(id)) = (epoch, self.shell.streams.get(assembly).copied()) {
             self.post_to_agent(id, message(epoch));

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use controller::{Event, Question, Request, Task, Time};
+use controller::{AssemblyId, Event, Question, Request, ServiceId, Task, Time};
 use cpe_status::AssemblyState;
 
 use crate::digest::Digest;
@@ -56,7 +56,7 @@ pub enum Happening {
     /// A fence device acts.
     DeviceActs(usize),
     /// A fence device answers.
-    DeviceAnswers(u64, String, u64, Result<(), String>),
+    DeviceAnswers(u64, AssemblyId, u64, Result<(), String>),
     /// The policy engine answers.
     Decided(u64, Question),
     /// An event arrives at the log.
@@ -366,19 +366,14 @@ impl World {
     pub fn told(&self) -> Vec<String> {
         let mut events: Vec<&Event> = self.log.values().collect();
         events.sort_by(|a, b| a.id.cmp(&b.id));
-        let parts = |event: &Event| {
-            [
-                event.kind.as_str().to_owned(),
-                event.service.clone(),
-                event.assembly.clone(),
-            ]
-        };
         let line = |event: &Event| {
-            parts(event)
+            let service = event.service.iter().map(ServiceId::as_str);
+            let assembly = event.assembly.iter().map(AssemblyId::as_str);
+            let parts = [event.kind.as_str()]
                 .into_iter()
-                .filter(|part| !part.is_empty())
-                .collect::<Vec<_>>()
-                .join(" ")
+                .chain(service)
+                .chain(assembly);
+            parts.collect::<Vec<_>>().join(" ")
         };
         events
             .into_iter()
@@ -409,7 +404,7 @@ impl World {
         let Some(controller) = &self.shell.controller else {
             return;
         };
-        let waiting: Vec<String> = controller
+        let waiting: Vec<AssemblyId> = controller
             .status(time)
             .assemblies
             .iter()
@@ -417,10 +412,10 @@ impl World {
                 assembly.state == AssemblyState::Fencing
                     && assembly.reason.contains("ConfirmFenced")
             })
-            .map(|assembly| assembly.name.clone())
+            .map(|assembly| AssemblyId::from(assembly.name.as_str()))
             .collect();
         for assembly in waiting {
-            let guest = self.guest(&assembly);
+            let guest = self.guest(assembly.as_str());
             self.power_cycle(guest);
             self.wish(Request::ConfirmFenced { assembly });
         }

@@ -7,7 +7,7 @@
 )]
 
 use controller::{
-    Attributes, Controller, Durable, Effect, Hello, Input, Operation, Question, Record,
+    AssemblyId, Attributes, Controller, Durable, Effect, Hello, Input, Operation, Question, Record,
     RecordState, Request, Task, Time, TransitionKey,
 };
 use controller_sim::guest::Mode;
@@ -40,7 +40,7 @@ fn alone(scenario: &Scenario, histories: [Vec<Record>; 2]) -> Controller {
 }
 
 /// Questions to the policy engine, and which actions were sent where, since the last call.
-fn asked_and_sent(controller: &mut Controller) -> (Vec<Question>, Vec<(Task, String)>) {
+fn asked_and_sent(controller: &mut Controller) -> (Vec<Question>, Vec<(Task, AssemblyId)>) {
     let (mut asked, mut sent) = (Vec::new(), Vec::new());
     while let Some(effect) = controller.poll_effect() {
         match effect {

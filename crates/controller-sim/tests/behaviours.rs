@@ -427,7 +427,7 @@ fn an_assembly_whose_service_does_not_stop_is_fenced() {
     let guest = world.guest(&home);
     world.goes_wrong(Fault::RefuseStop(guest, 60 * SECOND));
     world.ask(Request::Standby {
-        assembly: home.clone(),
+        assembly: home.as_str().into(),
         on: true,
     });
     world.run_for(30);

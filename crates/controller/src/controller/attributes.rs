@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Controller;
-use crate::vocabulary::{Attributes, MS, Time};
+use crate::vocabulary::{AssemblyId, Attributes, MS, Time};
 
 /// The attributes of one assembly.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,7 +28,7 @@ impl NodeAttributes {
     }
 
     /// Brings what was told about an attribute into force; says so if that changes something.
-    fn settle(&mut self, assembly: &str, attribute: &str) -> Option<String> {
+    fn settle(&mut self, assembly: &AssemblyId, attribute: &str) -> Option<String> {
         let told = self.told.as_ref()?.values.get(attribute);
         let told = told.map(|known| known.value.clone());
         if told.as_ref() == self.in_force.get(attribute) {
@@ -50,7 +50,12 @@ impl NodeAttributes {
 
 impl Controller {
     /// An agent has told its guest's attributes unasked.
-    pub(crate) fn attributes_changed(&mut self, now: Time, name: &str, attributes: Attributes) {
+    pub(crate) fn attributes_changed(
+        &mut self,
+        now: Time,
+        name: &AssemblyId,
+        attributes: Attributes,
+    ) {
         let Some(assembly) = self.assemblies.get(name) else {
             return;
         };
@@ -63,7 +68,7 @@ impl Controller {
     }
 
     /// What an agent tells of its guest's attributes, in place of all that it told before.
-    pub(crate) fn take_attributes(&mut self, now: Time, name: &str, attributes: Attributes) {
+    pub(crate) fn take_attributes(&mut self, now: Time, name: &AssemblyId, attributes: Attributes) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };

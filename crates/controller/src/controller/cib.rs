@@ -17,11 +17,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy_engine::xml::Writer;
 
-use crate::machines::facts::FailureFacts;
+use crate::machines::failures::FailureFacts;
 use crate::machines::history::{self, History};
 use crate::vocabulary::{
-    FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record, RecordState, Task,
-    TransitionKey, base_name, dispatcher_uuid,
+    AssemblyId, FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record, RecordState,
+    ServiceId, Task, TransitionKey, dispatcher_uuid,
 };
 
 /// The feature set whose history entries these are: one that the field's present tools read, too.
@@ -45,7 +45,7 @@ pub(crate) enum NodeState {
 /// One assembly for the CIB.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node<'a> {
-    pub name: &'a str,
+    pub name: &'a AssemblyId,
     pub state: NodeState,
     pub standby: bool,
     pub maintenance: bool,
@@ -65,11 +65,11 @@ pub(crate) struct Input<'a> {
     pub configuration: &'a str,
     pub nodes: Vec<Node<'a>>,
     /// By assembly and resource.
-    pub failures: &'a BTreeMap<(String, String), FailureFacts>,
+    pub failures: &'a BTreeMap<(AssemblyId, String), FailureFacts>,
     /// What may migrate live may do so now.
     pub live_migration: bool,
     /// Services of the configuration.
-    pub services: BTreeSet<&'a str>,
+    pub services: BTreeSet<&'a ServiceId>,
     /// Epoch seconds.
     pub now_s: i64,
 }
@@ -100,8 +100,8 @@ fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
     for node in input.nodes.iter().filter(|node| node.retired) {
         retired
             .open("node")
-            .attribute("id", node.name)
-            .attribute("uname", node.name)
+            .attribute("id", node.name.as_str())
+            .attribute("uname", node.name.as_str())
             .close();
     }
     let mut text = Cow::Borrowed(input.configuration);
@@ -134,8 +134,8 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>) {
         NodeState::Unknown => ("true", "offline", "down", "down"),
     };
     xml.open("node_state").attributes([
-        ("id", node.name),
-        ("uname", node.name),
+        ("id", node.name.as_str()),
+        ("uname", node.name.as_str()),
         ("in_ccm", member),
         ("crmd", process),
         ("join", join),
@@ -143,19 +143,26 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>) {
     ]);
     transient_attributes(node, input, xml);
     if node.state != NodeState::Safe {
-        xml.open("lrm").attribute("id", node.name);
+        xml.open("lrm").attribute("id", node.name.as_str());
         xml.open("lrm_resources");
         for (resource, records) in node.history.resources() {
             let failure = input
                 .failures
-                .get(&(node.name.to_owned(), resource.to_owned()));
-            let named = input.services.contains(base_name(resource));
-            let cleaned_up = failure.and_then(|facts| facts.disbelieved);
+                .get(&(node.name.clone(), resource.to_owned()));
+            let named = input.services.contains(&ServiceId::of_resource(resource));
+            let cleaned_up = failure.and_then(|facts| facts.disbelieved());
             let mut records: Vec<&Record> = history::each(records).collect();
             if let Some(last) = cleaned_up.filter(|_| node.state == NodeState::Online) {
                 disbelieve(&mut records, last, named);
             }
-            lrm_resource(node.name, resource, &records, failure, input.now_s, xml);
+            lrm_resource(
+                node.name.as_str(),
+                resource,
+                &records,
+                failure,
+                input.now_s,
+                xml,
+            );
         }
         xml.close();
         xml.close();
@@ -189,31 +196,26 @@ fn transient_attributes(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>
     }
     let told = node.attributes.iter();
     attributes.extend(told.map(|(name, value)| (name.clone(), value.clone())));
-    let own = (node.name.to_owned(), String::new())..;
+    let own = (node.name.clone(), String::new())..;
     for ((_, resource), facts) in input
         .failures
         .range(own)
         .take_while(|((assembly, _), _)| assembly == node.name)
     {
-        for (operation, count) in &facts.counts {
+        for (operation, count) in facts.counts() {
             if count.count > 0 {
-                let value = if count.count >= 1_000_000 {
-                    "INFINITY".to_owned()
-                } else {
-                    count.count.to_string()
-                };
-                attributes.push((format!("fail-count-{resource}#{operation}"), value));
+                let name = format!("fail-count-{resource}#{operation}");
+                attributes.push((name, count.text()));
             }
-            attributes.push((
-                format!("last-failure-{resource}#{operation}"),
-                count.last_failure.to_string(),
-            ));
+            let name = format!("last-failure-{resource}#{operation}");
+            attributes.push((name, count.last_failure.to_string()));
         }
     }
     if attributes.is_empty() {
         return;
     }
-    xml.open("transient_attributes").attribute("id", node.name);
+    xml.open("transient_attributes")
+        .attribute("id", node.name.as_str());
     xml.open("instance_attributes")
         .attribute("id", &format!("status-{}", node.name));
     for (name, value) in &attributes {
@@ -235,7 +237,6 @@ fn lrm_resource(
     now_s: i64,
     xml: &mut Writer<'_>,
 ) {
-    let last_failure = failure.and_then(|facts| facts.last.as_ref());
     let Some(any) = records.first() else {
         return;
     };
@@ -299,19 +300,9 @@ fn lrm_resource(
         };
         entry(node, &id, record, Some(now_s + 1), xml);
     }
-    if let (Some(record), Some(facts)) = (last_failure, failure) {
-        let counted = format!(
-            "{}_{}",
-            record.operation.action, record.operation.interval_ms
-        );
-        let when = facts.counts.get(&counted).map(|count| count.last_failure);
-        entry(
-            node,
-            &format!("{resource}_last_failure_0"),
-            record,
-            when,
-            xml,
-        );
+    if let Some((record, when)) = failure.and_then(FailureFacts::last) {
+        let id = format!("{resource}_last_failure_0");
+        entry(node, &id, record, when, xml);
     }
     xml.close();
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use super::Controller;
 use super::execute::Work;
-use crate::vocabulary::{Refusal, Time, base_name};
+use crate::vocabulary::{AssemblyId, Refusal, ServiceId, Time};
 
 impl Controller {
     /// Forgets failures of a service (or of all) in an assembly (or in all), and has what failed
@@ -19,54 +19,53 @@ impl Controller {
     pub(crate) fn cleanup(
         &mut self,
         now: Time,
-        service: Option<&str>,
-        assembly: Option<&str>,
+        service: Option<&ServiceId>,
+        assembly: Option<&AssemblyId>,
     ) -> Result<(), Refusal> {
         self.known_deployment()?;
         if let Some(name) = assembly {
             self.known_assembly(name)?;
         }
-        if let Some(id) = service {
-            self.known_service(id)?;
+        // An instance stands for its service.
+        let service = service.map(|id| (id, ServiceId::of_resource(id.as_str())));
+        if let Some((asked, id)) = &service {
+            self.known_service(asked, id)?;
         }
-        let names: Vec<String> = self.assemblies.keys().cloned().collect();
+        let service = service.map(|(_, id)| id);
+        let names: Vec<AssemblyId> = self.assemblies.keys().cloned().collect();
         for name in names
             .iter()
             .filter(|name| assembly.is_none_or(|assembly| assembly == *name))
         {
             self.give_fencing_up(now, name);
         }
-        for (name, resource) in self.cleanup_targets(service, assembly) {
+        for (name, resource) in self.cleanup_targets(service.as_ref(), assembly) {
             if self.is_worth_a_look(&name, &resource) {
                 self.disbelieve(&name, &resource);
             }
             self.forget_failure(&name, &resource);
         }
-        let services: Vec<String> = self
-            .store
-            .services
-            .keys()
-            .filter(|id| service.is_none_or(|service| base_name(id) == base_name(service)))
+        let known = self.store.services.keys();
+        let services: Vec<ServiceId> = known
+            .filter(|id| service.as_ref().is_none_or(|service| service == *id))
             .cloned()
             .collect();
         for id in services {
-            self.store.service_mut(&id).unrecoverable = false;
+            self.store.service_mut(&id).forgive();
         }
         self.world_changed("failures were cleaned up");
         Ok(())
     }
 
-    fn known_service(&self, id: &str) -> Result<(), Refusal> {
+    fn known_service(&self, asked: &ServiceId, id: &ServiceId) -> Result<(), Refusal> {
         let services = || self.spec.iter().flat_map(|spec| &spec.services);
-        if services().any(|service| service.id == base_name(id))
-            || self.store.services.contains_key(id)
-        {
+        if services().any(|service| service.id == *id) || self.store.services.contains_key(id) {
             return Ok(());
         }
         let known: Vec<&str> = services().map(|service| service.id.as_str()).collect();
         Err(Refusal::NotFound {
             kind: "service",
-            name: id.to_owned(),
+            name: asked.as_str().to_owned(),
             known: known.join(", "),
         })
     }
@@ -74,9 +73,9 @@ impl Controller {
     /// Assemblies and resources there that have a history or failures.
     fn cleanup_targets(
         &self,
-        service: Option<&str>,
-        assembly: Option<&str>,
-    ) -> BTreeSet<(String, String)> {
+        service: Option<&ServiceId>,
+        assembly: Option<&AssemblyId>,
+    ) -> BTreeSet<(AssemblyId, String)> {
         let told = self.assemblies.iter().flat_map(|(name, own)| {
             own.history
                 .resources()
@@ -91,15 +90,15 @@ impl Controller {
         told.chain(failed)
             .filter(|(name, _)| assembly.is_none_or(|assembly| assembly == name))
             .filter(|(_, resource)| {
-                service.is_none_or(|service| base_name(resource) == base_name(service))
+                service.is_none_or(|service| ServiceId::of_resource(resource) == *service)
             })
             .collect()
     }
 
     /// Its last operation failed, none is under way, and its agent can be asked.
-    fn is_worth_a_look(&self, name: &str, resource: &str) -> bool {
+    fn is_worth_a_look(&self, name: &AssemblyId, resource: &str) -> bool {
         let busy = self.runs.values().any(|run| {
-            run.assembly == name
+            run.assembly == *name
                 && matches!(&run.work, Work::Operation(operation) if operation.resource == resource)
         });
         let failed = |assembly: &super::liveness::Assembly| {
@@ -108,7 +107,7 @@ impl Controller {
         !busy && self.assemblies.get(name).is_some_and(failed)
     }
 
-    fn disbelieve(&mut self, name: &str, resource: &str) {
+    fn disbelieve(&mut self, name: &AssemblyId, resource: &str) {
         let records = self
             .assemblies
             .get(name)
@@ -118,6 +117,6 @@ impl Controller {
             .flat_map(|records| records.values())
             .map(|record| record.call_id)
             .max();
-        self.store.failure_mut(name, resource).disbelieved = last;
+        self.store.failure_mut(name, resource).disbelieve(last);
     }
 }

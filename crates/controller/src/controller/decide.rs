@@ -5,7 +5,7 @@
 
 use super::Controller;
 use crate::machines::transition::{INFINITY, Transition};
-use crate::vocabulary::{Decision, Effect, Kind, Question, SECOND, Time};
+use crate::vocabulary::{Decision, Effect, EventDraft, Kind, Question, SECOND, Time};
 
 /// The policy engine is asked this often in a row before the controller slows down: something is
 /// wrong then.
@@ -105,20 +105,12 @@ impl Controller {
         let transition = Transition::new(self.transitions, graph, outcome.limits, now.wall_us);
         let actions = transition.counts().actions;
         if actions > 0 {
-            let number = self.transitions.to_string();
-            let actions = actions.to_string();
-            let details = [
-                ("transition", number.as_str()),
-                ("actions", actions.as_str()),
-            ];
-            self.event(
+            self.tell(
                 now,
-                Kind::TransitionStarted,
-                "",
-                "",
-                "running",
-                &asked.reason,
-                &details,
+                EventDraft::new(Kind::TransitionStarted)
+                    .reason(&asked.reason)
+                    .detail("transition", self.transitions)
+                    .detail("actions", actions),
             );
         }
         self.transition = Some(transition);

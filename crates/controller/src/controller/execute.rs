@@ -6,7 +6,9 @@ use policy_engine::ActionKind;
 use super::Controller;
 use super::liveness::Life;
 use super::operation_for::number;
-use crate::vocabulary::{Effect, Kind, MS, Operation, Record, RecordState, SECOND, Task, Time};
+use crate::vocabulary::{
+    AssemblyId, Effect, EventDraft, Kind, MS, Operation, Record, RecordState, SECOND, Task, Time,
+};
 
 /// An agent has this much longer than the operation's own timeout to tell its result. Microseconds.
 const NETWORK_DELAY_US: u64 = 60 * SECOND;
@@ -16,7 +18,7 @@ const RC_PENDING: i32 = 193;
 /// An action under way.
 #[derive(Debug)]
 pub(crate) struct Run {
-    pub assembly: String,
+    pub assembly: AssemblyId,
     pub deadline_us: Option<u64>,
     pub since_wall_us: u64,
     pub work: Work,
@@ -126,8 +128,7 @@ impl Controller {
             .router_node
             .as_ref()
             .or(head.on_node.as_ref())
-            .map(ToString::to_string)
-            .unwrap_or_default();
+            .map_or_else(|| AssemblyId::from(""), |node| AssemblyId::from(&**node));
         let task = Task::from(&*head.operation);
         let resource = action
             .resource
@@ -195,7 +196,14 @@ impl Controller {
         }
     }
 
-    fn initiate_fencing(&mut self, now: Time, index: usize, node: &str, how: &str, action: u32) {
+    fn initiate_fencing(
+        &mut self,
+        now: Time,
+        index: usize,
+        node: &AssemblyId,
+        how: &str,
+        action: u32,
+    ) {
         if how == "on" {
             self.done_at_once(index);
             return;
@@ -211,7 +219,7 @@ impl Controller {
             .or_else(|| self.reasons.get(&action).cloned())
             .unwrap_or_else(|| "the policy demands it".into());
         let run = Run {
-            assembly: node.to_owned(),
+            assembly: node.clone(),
             deadline_us: None,
             since_wall_us: now.wall_us,
             work: Work::Fence,
@@ -229,7 +237,7 @@ impl Controller {
     /// in another one: an earlier DPE may have asked for that. The policy engine has starts wait
     /// for fencing, and for stops of what is being started; this makes sure, whatever the engine
     /// says.
-    fn may_run_elsewhere(&self, resource: &str, node: &str) -> bool {
+    fn may_run_elsewhere(&self, resource: &str, node: &AssemblyId) -> bool {
         self.assemblies.iter().any(|(name, assembly)| {
             let unknown = match assembly.life {
                 Life::Safe => false,
@@ -242,7 +250,7 @@ impl Controller {
         })
     }
 
-    fn begin(&mut self, now: Time, index: usize, assembly: String, within_us: u64, work: Work) {
+    fn begin(&mut self, now: Time, index: usize, assembly: AssemblyId, within_us: u64, work: Work) {
         if let Some(transition) = &mut self.transition {
             transition.begin(index);
         }
@@ -256,7 +264,7 @@ impl Controller {
         self.runs.insert(index, run);
     }
 
-    pub(crate) fn send(&mut self, assembly: &str, work: &Work) {
+    pub(crate) fn send(&mut self, assembly: &AssemblyId, work: &Work) {
         match work {
             Work::Operation(operation) => {
                 let pending = Record {
@@ -269,7 +277,7 @@ impl Controller {
                     own.history.sent(pending);
                 }
                 self.effects.push(Effect::Execute {
-                    assembly: assembly.to_owned(),
+                    assembly: assembly.clone(),
                     operation: operation.clone(),
                 });
             }
@@ -278,7 +286,7 @@ impl Controller {
                 action,
                 interval_ms,
             } => self.effects.push(Effect::Cancel {
-                assembly: assembly.to_owned(),
+                assembly: assembly.clone(),
                 resource: resource.clone(),
                 action: action.clone(),
                 interval_ms: *interval_ms,
@@ -288,13 +296,13 @@ impl Controller {
     }
 
     /// Has an agent forget a resource, and forgets it here.
-    pub(crate) fn forget_resource(&mut self, assembly: &str, resource: &str) {
+    pub(crate) fn forget_resource(&mut self, assembly: &AssemblyId, resource: &str) {
         self.forget_failure(assembly, resource);
         if let Some(own) = self.assemblies.get_mut(assembly) {
             own.history.forget(resource);
             if own.connected {
                 self.effects.push(Effect::Forget {
-                    assembly: assembly.to_owned(),
+                    assembly: assembly.clone(),
                     resource: resource.to_owned(),
                 });
             }
@@ -322,11 +330,11 @@ impl Controller {
     }
 
     /// Ends all fencing actions for an assembly. `true`: there were some.
-    pub(crate) fn fencing_ended(&mut self, name: &str, succeeded: bool) -> bool {
+    pub(crate) fn fencing_ended(&mut self, name: &AssemblyId, succeeded: bool) -> bool {
         let done: Vec<usize> = self
             .runs
             .iter()
-            .filter(|(_, run)| run.assembly == name && matches!(run.work, Work::Fence))
+            .filter(|(_, run)| run.assembly == *name && matches!(run.work, Work::Fence))
             .map(|(index, _)| *index)
             .collect();
         for index in &done {
@@ -336,11 +344,11 @@ impl Controller {
     }
 
     /// Whatever was under way in an assembly will not be heard of.
-    pub(crate) fn actions_lost(&mut self, name: &str, reason: &str) {
+    pub(crate) fn actions_lost(&mut self, name: &AssemblyId, reason: &str) {
         let lost: Vec<usize> = self
             .runs
             .iter()
-            .filter(|(_, run)| run.assembly == name && !matches!(run.work, Work::Fence))
+            .filter(|(_, run)| run.assembly == *name && !matches!(run.work, Work::Fence))
             .map(|(index, _)| *index)
             .collect();
         for index in &lost {
@@ -371,39 +379,17 @@ impl Controller {
             .clone()
             .or_else(|| unfinished.then(|| "it cannot be finished".to_owned()));
         if counts.actions > 0 {
-            let texts = [
-                transition.number,
-                counts.actions.into(),
-                counts.done.into(),
-                counts.failed.into(),
-                counts.skipped.into(),
-            ]
-            .map(|number: u64| number.to_string());
-            let names = ["transition", "actions", "done", "failed", "skipped"];
-            let details: Vec<(&str, &str)> = names
-                .into_iter()
-                .zip(texts.iter().map(String::as_str))
-                .collect();
-            match &aborted {
-                Some(reason) => self.event(
-                    now,
-                    Kind::TransitionAborted,
-                    "",
-                    "",
-                    "aborted",
-                    reason,
-                    &details,
-                ),
-                None => self.event(
-                    now,
-                    Kind::TransitionCompleted,
-                    "",
-                    "",
-                    "completed",
-                    "everything is done",
-                    &details,
-                ),
-            }
+            let event = match &aborted {
+                Some(reason) => EventDraft::new(Kind::TransitionAborted).reason(reason),
+                None => EventDraft::new(Kind::TransitionCompleted).reason("everything is done"),
+            };
+            let event = event
+                .detail("transition", transition.number)
+                .detail("actions", counts.actions)
+                .detail("done", counts.done)
+                .detail("failed", counts.failed)
+                .detail("skipped", counts.skipped);
+            self.tell(now, event);
         }
         self.last_transition = Some(TransitionStatus {
             number: transition.number,

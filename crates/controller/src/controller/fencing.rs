@@ -11,11 +11,14 @@
 //! Fencing belongs to the assembly, not to the transition that demanded it: when the world changes
 //! meanwhile, the next graph demands the same, and finds it under way.
 
+use cpe_status::AssemblyState;
+
 use super::Controller;
 use super::liveness::{Life, safe_after};
 use crate::machines::facts::{AssemblyFacts, Told};
 use crate::vocabulary::{
-    Effect, FenceDevice, FenceRequest, Fencing, Kind, MS, Refusal, SECOND, Time,
+    AssemblyId, Effect, EventDraft, FenceDevice, FenceRequest, Fencing, Kind, MS, Refusal, SECOND,
+    Time,
 };
 
 /// First pause after a failed attempt; doubled by each further one. Microseconds.
@@ -66,7 +69,13 @@ impl Fence {
 
 impl Controller {
     /// Makes an assembly safe. `true`: it is.
-    pub(crate) fn fence(&mut self, now: Time, name: &str, reboot: bool, reason: &str) -> bool {
+    pub(crate) fn fence(
+        &mut self,
+        now: Time,
+        name: &AssemblyId,
+        reboot: bool,
+        reason: &str,
+    ) -> bool {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return true;
         };
@@ -90,14 +99,12 @@ impl Controller {
                     .assemblies
                     .get(name)
                     .map_or("", |assembly| assembly.spec.fencing.word());
-                self.event(
+                self.tell(
                     now,
-                    Kind::AssemblyFencingRequested,
-                    name,
-                    "",
-                    "fencing",
-                    reason,
-                    &[("mode", mode)],
+                    EventDraft::new(Kind::AssemblyFencingRequested)
+                        .assembly(name)
+                        .reason(reason)
+                        .detail("mode", mode),
                 );
             }
             self.attempt(now, name);
@@ -108,7 +115,7 @@ impl Controller {
     }
 
     /// Begins an attempt.
-    fn attempt(&mut self, now: Time, name: &str) {
+    fn attempt(&mut self, now: Time, name: &AssemblyId) {
         let facts = self.store.assembly(name);
         let lease_over_us = self.lease_over_us(name, &facts);
         let Some(assembly) = self.assemblies.get_mut(name) else {
@@ -122,14 +129,11 @@ impl Controller {
                 fence.phase = Phase::Manager;
                 let reason = "its agent may run services without a lease, so waiting does not make it safe: when it is down, say so \
                               with ConfirmFenced (cpectl confirm-fenced)";
-                self.event(
+                self.tell(
                     now,
-                    Kind::AssemblyFencingFailed,
-                    name,
-                    "",
-                    "fencing",
-                    reason,
-                    &[],
+                    EventDraft::new(Kind::AssemblyFencingFailed)
+                        .assembly(name)
+                        .reason(reason),
                 );
             }
             Fencing::Lease => {
@@ -149,7 +153,7 @@ impl Controller {
                     until_us,
                 };
                 let request = FenceRequest {
-                    assembly: name.to_owned(),
+                    assembly: name.clone(),
                     attempt: self.fence_attempts,
                     device: device.clone(),
                     reboot: fence.reboot,
@@ -174,7 +178,7 @@ impl Controller {
     }
 
     /// Boot time after which an assembly under lease is safe, µs.
-    fn lease_over_us(&self, name: &str, facts: &AssemblyFacts) -> u64 {
+    fn lease_over_us(&self, name: &AssemblyId, facts: &AssemblyFacts) -> u64 {
         let lease_until_us = self
             .assemblies
             .get(name)
@@ -183,7 +187,7 @@ impl Controller {
     }
 
     /// Boot time at which fencing goes on by itself.
-    pub(crate) fn fence_deadline(&self, name: &str) -> Option<u64> {
+    pub(crate) fn fence_deadline(&self, name: &AssemblyId) -> Option<u64> {
         match self.assemblies.get(name)?.fence.as_ref()?.phase {
             Phase::Lease { until_us }
             | Phase::Requested { until_us, .. }
@@ -192,7 +196,7 @@ impl Controller {
         }
     }
 
-    pub(crate) fn age_fence(&mut self, now: Time, name: &str) {
+    pub(crate) fn age_fence(&mut self, now: Time, name: &AssemblyId) {
         if self
             .fence_deadline(name)
             .is_none_or(|deadline| deadline > now.boottime_us)
@@ -221,7 +225,7 @@ impl Controller {
     pub(crate) fn fencing_result(
         &mut self,
         now: Time,
-        name: &str,
+        name: &AssemblyId,
         attempt: u64,
         result: Result<(), String>,
     ) {
@@ -243,7 +247,7 @@ impl Controller {
         }
     }
 
-    fn attempt_failed(&mut self, now: Time, name: &str, reason: &str) {
+    fn attempt_failed(&mut self, now: Time, name: &AssemblyId, reason: &str) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -256,14 +260,13 @@ impl Controller {
         // Its agent is back, and the device did nothing: it is as it was.
         if fence.lost && assembly.connected {
             assembly.fence = None;
-            self.event(
+            self.tell(
                 now,
-                Kind::AssemblyFencingFailed,
-                name,
-                "",
-                "online",
-                reason,
-                &[("attempts", &attempts)],
+                EventDraft::new(Kind::AssemblyFencingFailed)
+                    .assembly(name)
+                    .state(AssemblyState::Online.as_str())
+                    .reason(reason)
+                    .detail("attempts", &attempts),
             );
             self.reconnect(name);
             if let Some(assembly) = self.assemblies.get_mut(name) {
@@ -276,19 +279,18 @@ impl Controller {
             until_us: now.boottime_us + pause_us,
         };
         let pause = (pause_us / SECOND).to_string();
-        self.event(
+        self.tell(
             now,
-            Kind::AssemblyFencingFailed,
-            name,
-            "",
-            "fencing",
-            reason,
-            &[("attempts", &attempts), ("next_attempt_after_s", &pause)],
+            EventDraft::new(Kind::AssemblyFencingFailed)
+                .assembly(name)
+                .reason(reason)
+                .detail("attempts", &attempts)
+                .detail("next_attempt_after_s", &pause),
         );
     }
 
     /// Nothing of ours runs there any more.
-    pub(crate) fn made_safe(&mut self, now: Time, name: &str, reason: &str) {
+    pub(crate) fn made_safe(&mut self, now: Time, name: &AssemblyId, reason: &str) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -301,14 +303,11 @@ impl Controller {
         facts.told = Told::Safe;
         facts.unleased = false;
         facts.lease_ms = 0;
-        self.event(
+        self.tell(
             now,
-            Kind::AssemblyFencingSucceeded,
-            name,
-            "",
-            "offline",
-            reason,
-            &[],
+            EventDraft::new(Kind::AssemblyFencingSucceeded)
+                .assembly(name)
+                .reason(reason),
         );
         self.actions_lost(name, "its assembly was fenced");
         // Whatever comes back is asked for everything anew.
@@ -321,7 +320,7 @@ impl Controller {
 
     /// Lets go of the fencing of an assembly that cannot be fenced and answers (mode `none`): a
     /// person has cleaned up, so what failed there is looked at anew.
-    pub(crate) fn give_fencing_up(&mut self, now: Time, name: &str) {
+    pub(crate) fn give_fencing_up(&mut self, now: Time, name: &AssemblyId) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -335,20 +334,17 @@ impl Controller {
         let facts = self.store.assembly_mut(name);
         (facts.told, facts.restart) = (Told::Online, None);
         let reason = "its failures were cleaned up";
-        self.event(
+        self.tell(
             now,
-            Kind::AssemblyRecovered,
-            name,
-            "",
-            "online",
-            reason,
-            &[],
+            EventDraft::new(Kind::AssemblyRecovered)
+                .assembly(name)
+                .reason(reason),
         );
         self.fencing_ended(name, false);
     }
 
     /// ConfirmFenced: a person vouches for it.
-    pub(crate) fn confirm_fenced(&mut self, now: Time, name: &str) -> Result<(), Refusal> {
+    pub(crate) fn confirm_fenced(&mut self, now: Time, name: &AssemblyId) -> Result<(), Refusal> {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return Err(self.no_assembly(name));
         };

@@ -5,11 +5,11 @@ use policy_engine::GraphAction;
 use super::Controller;
 use super::execute::{Run, Work};
 use super::liveness::Assembly;
-use crate::vocabulary::{Limits, MIGRATE_SOURCE, MIGRATE_TARGET};
+use crate::vocabulary::{AssemblyId, Limits, MIGRATE_SOURCE, MIGRATE_TARGET};
 
 impl Controller {
     /// An operation may be sent to that assembly now.
-    pub(crate) fn can_send(&self, node: &str) -> bool {
+    pub(crate) fn can_send(&self, node: &AssemblyId) -> bool {
         let limits = self.limits();
         let work = || {
             self.runs
@@ -18,7 +18,7 @@ impl Controller {
         };
         self.assemblies.get(node).is_some_and(Assembly::reachable)
             && work().count() < limits.batch
-            && work().filter(|run| counts_in(run, node)).count() < limits.node
+            && work().filter(|run| counts_in(run, node.as_str())).count() < limits.node
     }
 
     /// A live migration may be under way at its ends beside those that are.

@@ -1,12 +1,15 @@
 //! Whether assemblies are alive: connections, heartbeats, leases, and what their loss means.
 
+use cpe_status::AssemblyState;
+
 use super::Controller;
 use super::attributes::NodeAttributes;
 use super::fencing::{Fence, Phase};
 use crate::machines::facts::Told;
 use crate::machines::history::History;
 use crate::vocabulary::{
-    AssemblySpec, Attributes, Connect, Effect, Fencing, Hello, Kind, MS, Record, SECOND, Time,
+    AssemblyId, AssemblySpec, Attributes, Connect, Effect, EventDraft, Fencing, Hello, Kind, MS,
+    Record, SECOND, Time,
 };
 
 /// Added to a lease for clocks that drift apart: one part in so many. Real clocks drift a hundred
@@ -80,7 +83,7 @@ pub(crate) fn safe_after(lease_until_us: u64, lease_ms: u32, stop_timeout_ms: u3
 
 impl Controller {
     /// Brings an assembly in, or takes its changed specification over.
-    pub(crate) fn adopt_assembly(&mut self, now: Time, name: &str, spec: AssemblySpec) {
+    pub(crate) fn adopt_assembly(&mut self, now: Time, name: &AssemblyId, spec: AssemblySpec) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly.spec = spec;
             self.connect(name);
@@ -121,12 +124,12 @@ impl Controller {
             attributes: NodeAttributes::default(),
             fence: None,
         };
-        self.assemblies.insert(name.to_owned(), assembly);
+        self.assemblies.insert(name.clone(), assembly);
         self.connect(name);
     }
 
     /// Has the shell connect with the settings in force, if it does not do so already.
-    pub(crate) fn connect(&mut self, name: &str) {
+    pub(crate) fn connect(&mut self, name: &AssemblyId) {
         let settings = self.settings();
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
@@ -134,7 +137,7 @@ impl Controller {
         if assembly.spec.address.is_none() {
             if assembly.told.take().is_some() {
                 self.effects.push(Effect::Disconnect {
-                    assembly: name.to_owned(),
+                    assembly: name.clone(),
                 });
             }
             return;
@@ -145,7 +148,7 @@ impl Controller {
             0
         };
         let connect = Connect {
-            assembly: name.to_owned(),
+            assembly: name.clone(),
             address: assembly.spec.address.clone(),
             epoch: self.store.epoch,
             deployment: self.name.clone(),
@@ -166,7 +169,7 @@ impl Controller {
     }
 
     /// Has the shell connect anew, so that the agent's whole truth is heard again.
-    pub(crate) fn reconnect(&mut self, name: &str) {
+    pub(crate) fn reconnect(&mut self, name: &AssemblyId) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly.told = None;
             assembly.connected = false;
@@ -177,14 +180,14 @@ impl Controller {
     pub(crate) fn agent_connected(
         &mut self,
         now: Time,
-        name: &str,
+        name: &AssemblyId,
         hello: Hello,
         history: Vec<Record>,
         attributes: Attributes,
     ) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             self.effects.push(Effect::Disconnect {
-                assembly: name.to_owned(),
+                assembly: name.clone(),
             });
             return;
         };
@@ -232,14 +235,12 @@ impl Controller {
             if matches!(was, Life::Online | Life::Missed | Life::Unknown { .. })
                 && facts.told != Told::Safe
             {
-                self.event(
+                self.tell(
                     now,
-                    Kind::AssemblyLost,
-                    name,
-                    "",
-                    "offline",
-                    "its guest was rebooted",
-                    &[],
+                    EventDraft::new(Kind::AssemblyLost)
+                        .assembly(name)
+                        .state(AssemblyState::Offline.as_str())
+                        .reason("its guest was rebooted"),
                 );
                 self.assembly_failed(now, name, "its guest was rebooted");
                 self.services_gone(now, name, "was rebooted");
@@ -259,24 +260,18 @@ impl Controller {
             } else {
                 "its agent answers again"
             };
-            self.event(
+            self.tell(
                 now,
-                Kind::AssemblyRecovered,
-                name,
-                "",
-                "online",
-                reason,
-                &[],
+                EventDraft::new(Kind::AssemblyRecovered)
+                    .assembly(name)
+                    .reason(reason),
             );
         } else if rebooted || matches!(facts.told, Told::Nothing | Told::Safe) {
-            self.event(
+            self.tell(
                 now,
-                Kind::AssemblyOnline,
-                name,
-                "",
-                "online",
-                "its agent answers",
-                &[],
+                EventDraft::new(Kind::AssemblyOnline)
+                    .assembly(name)
+                    .reason("its agent answers"),
             );
         }
         // Of the same boot its history is the truth, even if it was thought to be down: what runs
@@ -286,13 +281,13 @@ impl Controller {
         self.world_changed(&format!("assembly {name} is online"));
     }
 
-    pub(crate) fn agent_disconnected(&mut self, name: &str) {
+    pub(crate) fn agent_disconnected(&mut self, name: &AssemblyId) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly.connected = false;
         }
     }
 
-    pub(crate) fn heartbeat(&mut self, now: Time, name: &str, stamp_us: u64) {
+    pub(crate) fn heartbeat(&mut self, now: Time, name: &AssemblyId, stamp_us: u64) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -305,14 +300,11 @@ impl Controller {
         if assembly.life == Life::Missed {
             assembly.life = Life::Online;
             self.store.assembly_mut(name).told = Told::Online;
-            self.event(
+            self.tell(
                 now,
-                Kind::AssemblyRecovered,
-                name,
-                "",
-                "online",
-                "its heartbeats come again",
-                &[],
+                EventDraft::new(Kind::AssemblyRecovered)
+                    .assembly(name)
+                    .reason("its heartbeats come again"),
             );
         }
         let Some(assembly) = self.assemblies.get_mut(name) else {
@@ -327,7 +319,7 @@ impl Controller {
             .lease_until_us
             .max(now.boottime_us + u64::from(lease_ms) * MS);
         self.effects.push(Effect::Renew {
-            assembly: name.to_owned(),
+            assembly: name.clone(),
             stamp_us,
         });
         // A lease that the document has shortened is no longer to be reckoned with once the last
@@ -343,7 +335,7 @@ impl Controller {
     }
 
     /// Boot time at which an assembly's life goes on by itself.
-    pub(crate) fn life_deadline(&self, name: &str) -> Option<u64> {
+    pub(crate) fn life_deadline(&self, name: &AssemblyId) -> Option<u64> {
         let assembly = self.assemblies.get(name)?;
         let settings = self.settings();
         let timeout = u64::from(settings.heartbeat_timeout_ms) * MS;
@@ -359,7 +351,7 @@ impl Controller {
 
     /// Lets time pass for every assembly.
     pub(crate) fn age_assemblies(&mut self, now: Time) {
-        let names: Vec<String> = self.assemblies.keys().cloned().collect();
+        let names: Vec<AssemblyId> = self.assemblies.keys().cloned().collect();
         for name in names {
             // Late and then lost may both be due.
             for _ in 0..2 {
@@ -374,7 +366,7 @@ impl Controller {
         }
     }
 
-    fn age(&mut self, now: Time, name: &str) {
+    fn age(&mut self, now: Time, name: &AssemblyId) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -384,14 +376,11 @@ impl Controller {
                 let silent_ms = (now.boottime_us.saturating_sub(assembly.heard_us)) / MS;
                 self.store.assembly_mut(name).told = Told::Missed;
                 let reason = format!("no heartbeat for {silent_ms} ms");
-                self.event(
+                self.tell(
                     now,
-                    Kind::AssemblyHeartbeatMissed,
-                    name,
-                    "",
-                    "missed",
-                    &reason,
-                    &[],
+                    EventDraft::new(Kind::AssemblyHeartbeatMissed)
+                        .assembly(name)
+                        .reason(&reason),
                 );
             }
             Life::Missed => {
@@ -408,7 +397,7 @@ impl Controller {
     }
 
     /// Gives an assembly up. It is not safe by that.
-    fn lose(&mut self, now: Time, name: &str, reason: &str) {
+    fn lose(&mut self, now: Time, name: &AssemblyId, reason: &str) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -417,7 +406,12 @@ impl Controller {
         let never = self.store.assembly(name).told == Told::Nothing;
         if !matches!(self.store.assembly(name).told, Told::Lost | Told::Fencing) {
             self.store.assembly_mut(name).told = Told::Lost;
-            self.event(now, Kind::AssemblyLost, name, "", "lost", reason, &[]);
+            self.tell(
+                now,
+                EventDraft::new(Kind::AssemblyLost)
+                    .assembly(name)
+                    .reason(reason),
+            );
             if !never {
                 self.assembly_failed(now, name, reason);
             }
@@ -431,14 +425,14 @@ impl Controller {
 
     /// What belonged to a boot of a guest that is over: its history, its attributes and everything
     /// about its failures.
-    pub(crate) fn forget_boot(&mut self, name: &str) {
+    pub(crate) fn forget_boot(&mut self, name: &AssemblyId) {
         self.forget_life(name);
         self.store.forget_failures(name, None);
     }
 
     /// What was before an assembly was made safe. Its guest may come back without a new boot and
     /// tell its failures again: that they were counted stays noted.
-    pub(crate) fn forget_life(&mut self, name: &str) {
+    pub(crate) fn forget_life(&mut self, name: &AssemblyId) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly.history.clear();
             assembly.attributes = NodeAttributes::default();

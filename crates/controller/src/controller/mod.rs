@@ -29,7 +29,10 @@ use self::liveness::{Assembly, Life};
 use crate::controller::decide::Asked;
 use crate::machines::facts::{Durable, Store};
 use crate::machines::transition::Transition;
-use crate::vocabulary::{Effect, Event, Goal, Input, Kind, Refusal, SECOND, Spec, Time, event_id};
+use crate::vocabulary::{
+    AssemblyId, Effect, Event, EventDraft, Goal, Input, Refusal, SECOND, ServiceId, Spec, Time,
+    event_id,
+};
 
 /// Events that wait for the log at most.
 const OUTBOX_LIMIT: usize = 100_000;
@@ -45,7 +48,7 @@ pub struct Controller {
     /// Why the saved document cannot be used.
     pub(crate) load_error: Option<String>,
     pub(crate) engine_error: Option<String>,
-    pub(crate) assemblies: BTreeMap<String, Assembly>,
+    pub(crate) assemblies: BTreeMap<AssemblyId, Assembly>,
     /// Dampened node attributes, by name: boot time at which their changes count, µs.
     pub(crate) settling: BTreeMap<String, u64>,
     /// The reason why the policy engine has to be asked again.
@@ -62,7 +65,7 @@ pub struct Controller {
     pub(crate) transitions: u64,
     pub(crate) last_transition: Option<TransitionStatus>,
     /// What the last decision wants, by service.
-    pub(crate) goal: BTreeMap<String, Goal>,
+    pub(crate) goal: BTreeMap<ServiceId, Goal>,
     /// Wall clock, epoch seconds: the policy engine may decide otherwise from then on.
     pub(crate) recheck_at_s: Option<i64>,
     pub(crate) start_failure_is_fatal: bool,
@@ -328,20 +331,7 @@ impl Controller {
     }
 
     /// Tells an event: a durable fact until the log has it.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "an event has that many parts, and a call reads like its line in the log"
-    )]
-    pub(crate) fn event(
-        &mut self,
-        now: Time,
-        kind: Kind,
-        assembly: &str,
-        service: &str,
-        state: &str,
-        reason: &str,
-        details: &[(&str, &str)],
-    ) {
+    pub(crate) fn tell(&mut self, now: Time, draft: EventDraft) {
         self.event_counter += 1;
         let key = self.spec.as_ref().map_or("", |spec| spec.uuid.as_str());
         let event = Event {
@@ -352,16 +342,13 @@ impl Controller {
                 self.event_counter,
             ),
             time: now.wall_us,
-            kind,
+            kind: draft.kind,
             deployment: self.name.clone(),
-            assembly: assembly.to_owned(),
-            service: service.to_owned(),
-            state: state.to_owned(),
-            reason: reason.to_owned(),
-            details: details
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
+            assembly: draft.assembly,
+            service: draft.service,
+            state: draft.state.to_owned(),
+            reason: draft.reason,
+            details: draft.details,
         };
         self.store
             .push_event(self.event_counter, event.clone(), OUTBOX_LIMIT);
@@ -413,11 +400,7 @@ impl Controller {
             nodes,
             failures: &self.store.failures,
             live_migration: !self.deadlocked,
-            services: spec
-                .services
-                .iter()
-                .map(|service| service.id.as_str())
-                .collect(),
+            services: spec.services.iter().map(|service| &service.id).collect(),
             now_s: now.wall_s(),
         }
     }

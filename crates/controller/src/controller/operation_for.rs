@@ -4,7 +4,8 @@ use policy_engine::GraphAction;
 
 use super::Controller;
 use crate::vocabulary::{
-    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Task, TransitionKey, dispatcher_uuid,
+    AssemblyId, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Task, TransitionKey,
+    dispatcher_uuid,
 };
 
 impl Controller {
@@ -14,7 +15,7 @@ impl Controller {
         transition: u64,
         action: &GraphAction,
         task: &Task,
-        node: &str,
+        node: &AssemblyId,
     ) -> Operation {
         let identity = action.resource.as_ref();
         let text = |value: Option<&policy_engine::model::Text>| {

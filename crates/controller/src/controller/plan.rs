@@ -9,7 +9,7 @@ use policy_engine::{ActionKind, Cib, RunOptions, Schedule};
 use super::Controller;
 use super::cib::{self, Node, NodeState};
 use crate::machines::history::History;
-use crate::vocabulary::{Refusal, Spec, Time, goal};
+use crate::vocabulary::{Refusal, ServiceId, Spec, Time, goal};
 
 /// The question what a document would bring. As with [`Question`](crate::Question), a shell has it
 /// answered beside everything else.
@@ -18,7 +18,7 @@ pub struct PlanQuestion {
     cib: String,
     now_s: i64,
     /// Ids of the document's services.
-    services: Vec<String>,
+    services: Vec<ServiceId>,
     /// All but what the policy engine says.
     plan: Plan,
 }
@@ -217,9 +217,9 @@ fn order(schedule: &Schedule) -> Vec<usize> {
 }
 
 /// Services that should run and have no place.
-fn blocked(services: &[String], schedule: &Schedule) -> Vec<PlanAction> {
+fn blocked(services: &[ServiceId], schedule: &Schedule) -> Vec<PlanAction> {
     let goals = goal(schedule);
-    let homeless = |id: &str| {
+    let homeless = |id: &ServiceId| {
         goals
             .get(id)
             .is_some_and(|goal| goal.enabled && !goal.placed)
@@ -229,7 +229,7 @@ fn blocked(services: &[String], schedule: &Schedule) -> Vec<PlanAction> {
         .filter(|service| homeless(service))
         .map(|service| PlanAction {
             action: "leave".into(),
-            service: service.clone(),
+            service: service.to_string(),
             reason: "no assembly may run it".into(),
             ..PlanAction::default()
         })

@@ -3,7 +3,7 @@
 use super::Controller;
 use super::liveness::Life;
 use crate::machines::facts::Loaded;
-use crate::vocabulary::{Effect, Refusal, Request, Spec, Time};
+use crate::vocabulary::{AssemblyId, Effect, Refusal, Request, Spec, Time};
 
 impl Controller {
     pub(crate) fn request(&mut self, now: Time, request: Request) -> Result<(), Refusal> {
@@ -57,7 +57,7 @@ impl Controller {
                 Ok(())
             }
             Request::Cleanup { service, assembly } => {
-                self.cleanup(now, service.as_deref(), assembly.as_deref())
+                self.cleanup(now, service.as_ref(), assembly.as_ref())
             }
             Request::ConfirmFenced { assembly } => {
                 self.known_assembly(&assembly)?;
@@ -171,7 +171,7 @@ impl Controller {
             return;
         }
         let Some(spec) = &self.spec else { return };
-        let gone: Vec<String> = self
+        let gone: Vec<AssemblyId> = self
             .assemblies
             .iter()
             .filter(|(name, assembly)| {
@@ -242,7 +242,7 @@ impl Controller {
         }
     }
 
-    pub(crate) fn known_assembly(&self, name: &str) -> Result<(), Refusal> {
+    pub(crate) fn known_assembly(&self, name: &AssemblyId) -> Result<(), Refusal> {
         self.known_deployment()?;
         if self.assemblies.contains_key(name) {
             Ok(())
@@ -251,17 +251,12 @@ impl Controller {
         }
     }
 
-    pub(crate) fn no_assembly(&self, name: &str) -> Refusal {
-        let known = self
-            .assemblies
-            .keys()
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(", ");
+    pub(crate) fn no_assembly(&self, name: &AssemblyId) -> Refusal {
+        let known: Vec<&str> = self.assemblies.keys().map(AssemblyId::as_str).collect();
         Refusal::NotFound {
             kind: "assembly",
-            name: name.to_owned(),
-            known,
+            name: name.to_string(),
+            known: known.join(", "),
         }
     }
 }

@@ -6,12 +6,13 @@ use super::liveness::Life;
 use crate::machines::history::Slot;
 use crate::machines::transition::Progress;
 use crate::vocabulary::{
-    Record, RecordState, STATUS_CANCELLED, STATUS_ERROR, STATUS_TIMEOUT, Task, Time, TransitionKey,
+    AssemblyId, Record, RecordState, STATUS_CANCELLED, STATUS_ERROR, STATUS_TIMEOUT, Task, Time,
+    TransitionKey,
 };
 
 impl Controller {
     /// An agent's whole history, in place of what was known.
-    pub(crate) fn take_history(&mut self, now: Time, name: &str, records: Vec<Record>) {
+    pub(crate) fn take_history(&mut self, now: Time, name: &AssemblyId, records: Vec<Record>) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -25,8 +26,8 @@ impl Controller {
             self.store
                 .services
                 .iter()
-                .filter(|(_, facts)| facts.on.contains(name))
-                .map(|(id, _)| id.clone()),
+                .filter(|(_, facts)| facts.runs_on(name))
+                .map(|(id, _)| id.to_string()),
         );
         resources.sort();
         resources.dedup();
@@ -40,7 +41,7 @@ impl Controller {
         let runs: Vec<(usize, Option<String>)> = self
             .runs
             .iter()
-            .filter(|(_, run)| run.assembly == name)
+            .filter(|(_, run)| run.assembly == *name)
             .map(|(index, run)| match &run.work {
                 Work::Operation(operation) => (*index, Some(operation.id.clone())),
                 Work::Cancel { .. } | Work::Fence => (*index, None),
@@ -72,7 +73,7 @@ impl Controller {
     }
 
     /// An operation ended, or a recurring one has a new result.
-    pub(crate) fn operation_completed(&mut self, now: Time, name: &str, record: Record) {
+    pub(crate) fn operation_completed(&mut self, now: Time, name: &AssemblyId, record: Record) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -115,7 +116,7 @@ impl Controller {
         self.observe(now, name, &operation.resource);
     }
 
-    fn failed_result(&mut self, now: Time, name: &str, record: &Record) {
+    fn failed_result(&mut self, now: Time, name: &AssemblyId, record: &Record) {
         // A monitor of what has been stopped since says nothing.
         let operation = &record.operation;
         let records = self
@@ -132,13 +133,13 @@ impl Controller {
     }
 
     /// The action under way whose operation has that id.
-    fn run_of(&self, name: &str, id: &str) -> Option<usize> {
+    fn run_of(&self, name: &AssemblyId, id: &str) -> Option<usize> {
         let transition = self.transition.as_ref()?;
         let key = TransitionKey::parse(id)?;
         let index = transition.synapse_of(key.action)?;
         let run = self.runs.get(&index)?;
         let same = matches!(&run.work, Work::Operation(operation) if operation.id == id);
-        (same && run.assembly == name && transition.progress(index) == Progress::Running)
+        (same && run.assembly == *name && transition.progress(index) == Progress::Running)
             .then_some(index)
     }
 
@@ -162,7 +163,7 @@ impl Controller {
 
     pub(crate) fn cancelled(
         &mut self,
-        name: &str,
+        name: &AssemblyId,
         resource: &str,
         action: &Task,
         interval_ms: u32,
@@ -176,7 +177,7 @@ impl Controller {
             .runs
             .iter()
             .filter(|(_, run)| {
-                run.assembly == name
+                run.assembly == *name
                     && matches!(&run.work, Work::Cancel { resource: r, action: a, interval_ms: i }
                         if r == resource && a == action && *i == interval_ms)
             })
@@ -188,7 +189,7 @@ impl Controller {
     }
 
     /// An agent will not do what it was asked: that is a failed operation.
-    pub(crate) fn execute_refused(&mut self, now: Time, name: &str, id: &str, reason: &str) {
+    pub(crate) fn execute_refused(&mut self, now: Time, name: &AssemblyId, id: &str, reason: &str) {
         if let Some(index) = self.run_of(name, id) {
             self.invent_failure(now, index, STATUS_ERROR, reason);
         }

@@ -1,28 +1,26 @@
-//! What services do, as events tell it: the difference between what was told last and what the
-//! agents' histories say now.
-//!
-//! Events are not tied to operations: a DPE that was dead while an operation ended sees the same
-//! difference, and tells the same.
+//! What services and the deployment as a whole do, as events tell it: the difference between what
+//! was told last and what the agents' histories say now.
 
 use std::collections::BTreeSet;
 
 use super::Controller;
 use super::fencing::Fence;
 use super::liveness::Life;
-use crate::machines::facts::{Announced, ServiceFacts};
+use crate::machines::announcement;
 use crate::machines::history::Activity;
-use crate::vocabulary::{Kind, Time, base_name};
+use crate::machines::service::ServiceFacts;
+use crate::vocabulary::{AssemblyId, Copies, ServiceId, Time};
 
 /// Something that is wrong, with the name of the assembly or service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Problem<'a> {
     /// The reason of the fencing.
-    BeingMadeSafe(&'a str, &'a str),
-    Lost(&'a str),
-    Offline(&'a str),
+    BeingMadeSafe(&'a AssemblyId, &'a str),
+    Lost(&'a AssemblyId),
+    Offline(&'a AssemblyId),
     /// How it failed.
-    Failed(&'a str, &'a str),
-    Nowhere(&'a str),
+    Failed(&'a ServiceId, &'a str),
+    Nowhere(&'a ServiceId),
 }
 
 impl std::fmt::Display for Problem<'_> {
@@ -42,7 +40,7 @@ impl std::fmt::Display for Problem<'_> {
 impl Controller {
     /// Compares what one assembly's history says about a resource with what was told, and tells the
     /// difference.
-    pub(crate) fn observe(&mut self, now: Time, assembly: &str, resource: &str) {
+    pub(crate) fn observe(&mut self, now: Time, assembly: &AssemblyId, resource: &str) {
         let Some(own) = self.assemblies.get(assembly) else {
             return;
         };
@@ -50,271 +48,121 @@ impl Controller {
             return;
         }
         let activity = own.history.activity(resource);
-        let service = base_name(resource).to_owned();
-        let facts = self
-            .store
-            .services
-            .get(&service)
-            .cloned()
-            .unwrap_or_default();
-        let known = facts.on.contains(assembly);
+        let service = ServiceId::of_resource(resource);
+        let copies = self.copies(&service);
+        let facts = self.store.service(&service);
+        let known = facts.runs_on(assembly);
         match activity {
             Some(Activity::Active) if !known => {
-                self.service_appeared(now, assembly, &service, &facts)
+                let facts = self.store.service_mut(&service);
+                let event = facts.appear(&service, assembly, copies, now.wall_us);
+                self.tell(now, event);
             }
-            Some(Activity::Active) if self.recovers(assembly, &service, &facts) => {
-                self.set_running(now, assembly, &service);
-                self.event(
-                    now,
-                    Kind::ServiceRecovered,
-                    assembly,
-                    &service,
-                    "started",
-                    "it runs again",
-                    &[],
-                );
+            Some(Activity::Active) if facts.recovers(assembly, copies) => {
+                let facts = self.store.service_mut(&service);
+                let event = facts.recover(&service, assembly, copies, now.wall_us);
+                self.tell(now, event);
             }
             Some(Activity::Inactive) | None if known => {
-                self.service_disappeared(now, assembly, &service)
+                self.service_disappeared(now, assembly, &service);
             }
             _ => {}
         }
     }
 
-    fn service_disappeared(&mut self, now: Time, assembly: &str, service: &str) {
+    fn service_disappeared(&mut self, now: Time, assembly: &AssemblyId, service: &ServiceId) {
+        let copies = self.copies(service);
         let facts = self.store.service_mut(service);
-        facts.on.remove(assembly);
-        facts.since = now.wall_us;
-        let Some(rest) = facts.on.first().cloned() else {
-            facts.last_on = Some(assembly.to_owned());
-            return;
-        };
-        // It ran twice (which fencing mode none does not prevent), and the copy that was told last
-        // is the one that went.
-        let told_last = facts.told_on.as_deref() == Some(assembly);
-        if told_last && !self.runs_several_times(service) {
-            self.set_running(now, &rest, service);
-            let details = [("from", assembly), ("to", rest.as_str())];
-            let reason = format!("it does not run in assembly {assembly} any more");
-            self.event(
-                now,
-                Kind::ServiceMoved,
-                &rest,
-                service,
-                "started",
-                &reason,
-                &details,
-            );
+        if let Some(event) = facts.disappear(service, assembly, copies, now.wall_us) {
+            self.tell(now, event);
         }
     }
 
-    fn runs_several_times(&self, service: &str) -> bool {
+    /// How often a service may run at a time.
+    fn copies(&self, service: &ServiceId) -> Copies {
         let spec = self.spec.as_ref().and_then(|spec| spec.service(service));
-        spec.is_some_and(|service| service.instances)
-    }
-
-    /// That it runs in an assembly is the end of its failure: of one that runs several times, only
-    /// where it failed.
-    fn recovers(&self, assembly: &str, service: &str, facts: &ServiceFacts) -> bool {
-        let here = facts.failed_on.is_empty() || facts.failed_on.contains(assembly);
-        facts.failed.is_some() && (here || !self.runs_several_times(service))
-    }
-
-    fn service_appeared(
-        &mut self,
-        now: Time,
-        assembly: &str,
-        service: &str,
-        before: &ServiceFacts,
-    ) {
-        // Of one that runs once, the place where it still counts as running is where it comes from
-        // (a live migration).
-        let from = if self.runs_several_times(service) {
-            None
-        } else {
-            before.on.iter().next().or(before.last_on.as_ref()).cloned()
-        };
-        let (kind, reason) = match &from {
-            Some(from) if from != assembly => (Kind::ServiceMoved, format!("from assembly {from}")),
-            _ if self.recovers(assembly, service, before) => {
-                (Kind::ServiceRecovered, "it runs again".into())
-            }
-            Some(_) => (Kind::ServiceStarted, "it was restarted".into()),
-            None => (Kind::ServiceStarted, "it runs".into()),
-        };
-        self.set_running(now, assembly, service);
-        let details: Vec<(&str, &str)> = match &from {
-            Some(from) if kind == Kind::ServiceMoved => vec![("from", from), ("to", assembly)],
-            _ => Vec::new(),
-        };
-        self.event(now, kind, assembly, service, "started", &reason, &details);
-    }
-
-    fn set_running(&mut self, now: Time, assembly: &str, service: &str) {
-        let several = self.runs_several_times(service);
-        let facts = self.store.service_mut(service);
-        facts.on.insert(assembly.to_owned());
-        facts.told_on = Some(assembly.to_owned());
-        facts.last_on = None;
-        facts.failed_on.remove(assembly);
-        if !several || facts.failed_on.is_empty() {
-            facts.failed = None;
-            facts.failed_on.clear();
-        }
-        facts.unrecoverable = false;
-        facts.since = now.wall_us;
+        spec.map_or(Copies::One, |service| service.copies)
     }
 
     /// Tells that a service failed.
     pub(crate) fn service_failed(
         &mut self,
         now: Time,
-        assembly: &str,
-        resource: &str,
+        assembly: &AssemblyId,
+        service: &ServiceId,
         reason: &str,
     ) {
-        let service = base_name(resource).to_owned();
-        let facts = self.store.service_mut(&service);
-        facts.failed = Some(reason.to_owned());
-        facts.failed_on.insert(assembly.to_owned());
-        facts.since = now.wall_us;
-        self.event(
-            now,
-            Kind::ServiceFailed,
-            assembly,
-            &service,
-            "failed",
-            reason,
-            &[],
-        );
+        let facts = self.store.service_mut(service);
+        let event = facts.fail(service, assembly, reason, now.wall_us);
+        self.tell(now, event);
     }
 
     /// Everything that ran in an assembly counts as failed: it is gone, or nobody knows.
-    pub(crate) fn services_gone(&mut self, now: Time, assembly: &str, how: &str) {
-        let here: Vec<String> = self
-            .store
-            .services
-            .iter()
-            .filter(|(_, facts)| facts.on.contains(assembly))
+    pub(crate) fn services_gone(&mut self, now: Time, assembly: &AssemblyId, how: &str) {
+        let services = self.store.services.iter();
+        let here: Vec<ServiceId> = services
+            .filter(|(_, facts)| facts.runs_on(assembly))
             .map(|(name, _)| name.clone())
             .collect();
         for service in here {
             self.service_disappeared(now, assembly, &service);
-            let left = self
-                .store
-                .services
-                .get(&service)
-                .is_some_and(|facts| !facts.on.is_empty());
-            if left && !self.runs_several_times(&service) {
+            let left = !self.store.service(&service).places().is_empty();
+            if left && self.copies(&service) == Copies::One {
                 continue;
             }
-            self.service_failed(
-                now,
-                assembly,
-                &service,
-                &format!("its assembly {assembly} {how}"),
-            );
+            let reason = format!("its assembly {assembly} {how}");
+            self.service_failed(now, assembly, &service, &reason);
         }
     }
 
     /// The policy engine has nothing more to demand: tells which services stay stopped, and which
     /// cannot be helped.
     pub(crate) fn settle_services(&mut self, now: Time) {
-        let ending = self
-            .store
-            .loaded
-            .as_ref()
-            .is_none_or(|loaded| loaded.unload.is_some());
-        let names: BTreeSet<String> = self
-            .store
-            .services
-            .keys()
-            .chain(self.goal.keys())
-            .cloned()
-            .collect();
-        for name in names {
-            let facts = self.store.services.get(&name).cloned().unwrap_or_default();
-            if !facts.on.is_empty() {
-                if facts.failed.is_some() && self.runs_well(&name, &facts) {
-                    self.settle_failure(now, &name);
+        let loaded = self.store.loaded.as_ref();
+        let ending = loaded.is_none_or(|loaded| loaded.unload.is_some());
+        let known = self.store.services.keys().chain(self.goal.keys());
+        for id in known.cloned().collect::<BTreeSet<ServiceId>>() {
+            let facts = self.store.service(&id);
+            if !facts.places().is_empty() {
+                if facts.failure().is_some() && self.runs_well(&id, &facts) {
+                    let copies = self.copies(&id);
+                    let event = self.store.service_mut(&id).settle_failure(&id, copies);
+                    self.tell(now, event);
                 }
                 continue;
             }
-            let wanted = !ending && self.goal.get(&name).is_some_and(|goal| goal.enabled);
-            if wanted && !facts.unrecoverable {
-                let reason = facts
-                    .failed
-                    .clone()
-                    .unwrap_or_else(|| "no assembly may run it now".into());
-                self.store.service_mut(&name).unrecoverable = true;
-                self.event(
-                    now,
-                    Kind::ServiceUnrecoverable,
-                    "",
-                    &name,
-                    "blocked",
-                    &reason,
-                    &[],
-                );
-            } else if !wanted && (facts.last_on.is_some() || facts.failed.is_some()) {
-                let assembly = facts.last_on.clone().unwrap_or_default();
-                let facts = self.store.service_mut(&name);
-                (facts.last_on, facts.failed, facts.unrecoverable) = (None, None, false);
-                facts.failed_on.clear();
-                self.event(
-                    now,
-                    Kind::ServiceStopped,
-                    &assembly,
-                    &name,
-                    "stopped",
-                    "its policy wants it stopped",
-                    &[],
-                );
+            let wanted = !ending && self.goal.get(&id).is_some_and(|goal| goal.enabled);
+            if wanted && !facts.is_unrecoverable() {
+                let event = self.store.service_mut(&id).give_up(&id);
+                self.tell(now, event);
+            } else if !wanted && facts.awaits_stop() {
+                let event = self.store.service_mut(&id).stop(&id);
+                self.tell(now, event);
             }
-            let gone = self
-                .spec
-                .as_ref()
-                .is_some_and(|spec| spec.service(&name).is_none());
+            let spec = self.spec.as_ref();
+            let gone = spec.is_some_and(|spec| spec.service(&id).is_none());
             if gone && !wanted {
-                self.store.remove_service(&name);
+                self.store.remove_service(&id);
             }
         }
     }
 
     /// What failed is not what runs now: of a service that runs once, another assembly runs it; of
     /// one that runs several times, all that is left of it runs.
-    fn runs_well(&self, name: &str, facts: &ServiceFacts) -> bool {
-        let managed = self.goal.get(name).is_some_and(|goal| !goal.unmanaged);
-        let runs = |assembly: &String| {
+    fn runs_well(&self, id: &ServiceId, facts: &ServiceFacts) -> bool {
+        let managed = self.goal.get(id).is_some_and(|goal| !goal.unmanaged);
+        let runs = |assembly: &AssemblyId| {
             self.assemblies.get(assembly).is_some_and(|own| {
-                let of_service = |resource: &&str| base_name(resource) == name;
-                own.history
-                    .resources()
-                    .map(|(resource, _)| resource)
-                    .filter(of_service)
+                let resources = own.history.resources().map(|(resource, _)| resource);
+                resources
+                    .filter(|resource| ServiceId::of_resource(resource) == *id)
                     .all(|resource| own.history.activity(resource) != Some(Activity::Failed))
             })
         };
-        let elsewhere = || self.runs_several_times(name) || facts.on.is_disjoint(&facts.failed_on);
-        managed && elsewhere() && facts.on.iter().all(runs)
-    }
-
-    /// What failed will not come back where it was, and what runs is what there should be.
-    fn settle_failure(&mut self, now: Time, name: &str) {
-        let several = self.runs_several_times(name);
-        let facts = self.store.service_mut(name);
-        facts.failed = None;
-        facts.failed_on.clear();
-        let place = facts.on.first().filter(|_| !several).cloned();
-        self.event(
-            now,
-            Kind::ServiceRecovered,
-            &place.unwrap_or_default(),
-            name,
-            "started",
-            "it runs wherever it should now",
-            &[],
-        );
+        let elsewhere = || {
+            self.copies(id) == Copies::Several || facts.places().is_disjoint(facts.failed_places())
+        };
+        managed && elsewhere() && facts.places().iter().all(runs)
     }
 
     /// What is wrong with the deployment now, the worst first; nothing: all is well.
@@ -331,15 +179,12 @@ impl Controller {
                 _ => None,
             }
         });
-        let services = self
-            .store
-            .services
-            .iter()
-            .filter_map(|(name, facts)| match &facts.failed {
-                Some(reason) => Some(Problem::Failed(name, reason)),
-                None if facts.unrecoverable => Some(Problem::Nowhere(name)),
-                None => None,
-            });
+        let services = self.store.services.iter();
+        let services = services.filter_map(|(id, facts)| match facts.failure() {
+            Some(reason) => Some(Problem::Failed(id, reason)),
+            None if facts.is_unrecoverable() => Some(Problem::Nowhere(id)),
+            None => None,
+        });
         assemblies.chain(services)
     }
 
@@ -352,59 +197,11 @@ impl Controller {
             return;
         }
         let announced = self.store.deployment.announced;
-        let problem = self.problems().next();
-        let idle = self.idle();
-        let first = problem.map_or_else(String::new, |problem| problem.to_string());
-        match (first.is_empty(), announced) {
-            (true, Announced::Nothing) if idle => {
-                self.store.deployment_mut().announced = Announced::Active;
-                self.event(
-                    now,
-                    Kind::DeploymentStarted,
-                    "",
-                    "",
-                    "active",
-                    "everything runs that should",
-                    &[],
-                );
-            }
-            (true, Announced::Degraded | Announced::Failed) if idle => {
-                self.store.deployment_mut().announced = Announced::Active;
-                self.event(
-                    now,
-                    Kind::DeploymentRecovered,
-                    "",
-                    "",
-                    "active",
-                    "everything runs that should",
-                    &[],
-                );
-            }
-            (false, Announced::Active) => {
-                self.store.deployment_mut().announced = Announced::Degraded;
-                self.event(
-                    now,
-                    Kind::DeploymentDegraded,
-                    "",
-                    "",
-                    "degraded",
-                    &first,
-                    &[],
-                );
-            }
-            (false, Announced::Nothing) if idle => {
-                self.store.deployment_mut().announced = Announced::Degraded;
-                self.event(
-                    now,
-                    Kind::DeploymentDegraded,
-                    "",
-                    "",
-                    "degraded",
-                    &first,
-                    &[],
-                );
-            }
-            _ => {}
+        let problem = self.problems().next().map(|problem| problem.to_string());
+        let next = announcement::next(announced, problem.as_deref(), self.idle());
+        if let Some((announced, event)) = next {
+            self.store.deployment_mut().announced = announced;
+            self.tell(now, event);
         }
     }
 }

@@ -8,9 +8,10 @@ use cpe_status::{
 use super::Controller;
 use super::execute::Work;
 use super::liveness::{Assembly, Life};
-use crate::machines::facts::Announced;
+use crate::machines::announcement::Announced;
+use crate::machines::failures;
 use crate::machines::history::{Activity, Slot};
-use crate::vocabulary::{RecordState, Task, Time};
+use crate::vocabulary::{AssemblyId, RecordState, Task, Time};
 
 impl Controller {
     /// The state.
@@ -153,7 +154,7 @@ impl Controller {
             .collect()
     }
 
-    fn assembly_status(&self, now: Time, name: &str, assembly: &Assembly) -> AssemblyStatus {
+    fn assembly_status(&self, now: Time, name: &AssemblyId, assembly: &Assembly) -> AssemblyStatus {
         let facts = self.store.assembly(name);
         let maintenance = facts.maintenance || self.store.deployment.maintenance;
         let (state, reason) = match (assembly.life, &assembly.fence) {
@@ -184,7 +185,7 @@ impl Controller {
             (Life::Online, _) => (AssemblyState::Online, String::new()),
         };
         AssemblyStatus {
-            name: name.to_owned(),
+            name: name.to_string(),
             uuid: assembly.spec.uuid.clone(),
             state,
             reason,
@@ -203,38 +204,29 @@ impl Controller {
         let mut statuses = Vec::new();
         let services = self.spec.iter().flat_map(|spec| &spec.services);
         for service in services {
-            let count: u32 = self
-                .store
-                .failures
-                .iter()
-                .filter(|((_, resource), _)| *resource == service.id)
-                .flat_map(|(_, facts)| facts.counts.values())
-                .fold(0, |sum, count| sum.saturating_add(count.count));
-            let facts = self
-                .store
-                .services
-                .get(&service.id)
-                .cloned()
-                .unwrap_or_default();
+            let failures = self.store.failures.iter();
+            let own = failures.filter(|((_, resource), _)| service.id == **resource);
+            let facts = self.store.service(&service.id);
             let goal = self.goal.get(&service.id).copied().unwrap_or_default();
             let base = ServiceStatus {
-                name: service.id.clone(),
-                service: service.id.clone(),
+                name: service.id.to_string(),
+                service: service.id.to_string(),
                 agent: service.agent.clone(),
                 assembly: String::new(),
                 state: ServiceState::Stopped,
-                since: facts.since,
-                failures: count.min(1_000_000),
-                reason: facts.failed.clone().unwrap_or_default(),
+                since: facts.since(),
+                failures: failures::total(own.map(|(_, facts)| facts)),
+                reason: facts.failure().unwrap_or_default().to_owned(),
                 pid: None,
             };
             let before = statuses.len();
             for (name, assembly) in &self.assemblies {
-                let Some(state) = instance_state(assembly, &service.id, goal.unmanaged) else {
+                let Some(state) = instance_state(assembly, service.id.as_str(), goal.unmanaged)
+                else {
                     continue;
                 };
                 statuses.push(ServiceStatus {
-                    assembly: name.clone(),
+                    assembly: name.to_string(),
                     state,
                     ..base.clone()
                 });
@@ -242,8 +234,8 @@ impl Controller {
             if statuses.len() == before {
                 let state = match () {
                     () if !self.everything_known() => ServiceState::Unknown,
-                    () if facts.unrecoverable => ServiceState::Blocked,
-                    () if facts.failed.is_some() => ServiceState::Failed,
+                    () if facts.is_unrecoverable() => ServiceState::Blocked,
+                    () if facts.failure().is_some() => ServiceState::Failed,
                     () => ServiceState::Stopped,
                 };
                 statuses.push(ServiceStatus { state, ..base });
@@ -268,7 +260,7 @@ impl Controller {
             RunningAction {
                 action,
                 service,
-                assembly: run.assembly.clone(),
+                assembly: run.assembly.to_string(),
                 since: run.since_wall_us,
             }
         });
@@ -290,15 +282,12 @@ impl Controller {
             .failures
             .iter()
             .filter_map(|((assembly, resource), facts)| {
-                let record = facts.last.as_ref()?;
+                let (record, when_s) = facts.last()?;
                 let operation = &record.operation;
-                let when = facts
-                    .counts
-                    .get(&format!("{}_{}", operation.action, operation.interval_ms));
-                let when_s = when.map_or(0, |count| count.last_failure);
+                let when_s = when_s.unwrap_or(0);
                 Some(FailureStatus {
                     service: resource.clone(),
-                    assembly: assembly.clone(),
+                    assembly: assembly.to_string(),
                     operation: format!("{}/{}", operation.action, operation.interval_ms),
                     rc: record.rc,
                     time: u64::try_from(when_s).unwrap_or(0) * 1_000_000,

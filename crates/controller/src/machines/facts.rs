@@ -11,7 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::{AssemblySpec, Change, Event, Record};
+use super::announcement::Announced;
+use super::failures::{FailureFacts, FailureTimes};
+use super::service::ServiceFacts;
+use crate::vocabulary::{AssemblyId, AssemblySpec, Change, Event, ServiceId};
 
 /// A row that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,10 +35,10 @@ pub struct Durable {
     pub(crate) epoch: u64,
     pub(crate) loaded: Option<Loaded>,
     pub(crate) deployment: DeploymentFacts,
-    pub(crate) assemblies: BTreeMap<String, AssemblyFacts>,
+    pub(crate) assemblies: BTreeMap<AssemblyId, AssemblyFacts>,
     /// By assembly and resource.
-    pub(crate) failures: BTreeMap<(String, String), FailureFacts>,
-    pub(crate) services: BTreeMap<String, ServiceFacts>,
+    pub(crate) failures: BTreeMap<(AssemblyId, String), FailureFacts>,
+    pub(crate) services: BTreeMap<ServiceId, ServiceFacts>,
     /// Events that the log does not have yet, by epoch and counter: in the order in which they
     /// happened.
     pub(crate) outbox: BTreeMap<(u64, u64), Event>,
@@ -61,17 +64,6 @@ pub(crate) struct DeploymentFacts {
     pub maintenance: bool,
 }
 
-/// What events have told about a deployment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Announced {
-    /// Never all well yet.
-    #[default]
-    Nothing,
-    Active,
-    Degraded,
-    Failed,
-}
-
 /// What must be known about an assembly after a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -92,8 +84,8 @@ pub(crate) struct AssemblyFacts {
     pub maintenance: bool,
     /// To be restarted through its fencing: why.
     pub restart: Option<String>,
-    /// Wall clock of its failures within the escalation period, microseconds.
-    pub failed_at: Vec<u64>,
+    /// Its failures within the escalation period.
+    pub failed_at: FailureTimes,
     /// No longer in the document: how it was made safe when it was.
     pub retired: Option<AssemblySpec>,
 }
@@ -110,61 +102,15 @@ pub(crate) enum Told {
     Safe,
 }
 
-/// Failures of one resource in one assembly.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct FailureFacts {
-    /// By `OPERATION_INTERVAL`.
-    pub counts: BTreeMap<String, FailCount>,
-    /// The record of the last failure that was not cleaned up.
-    pub last: Option<Record>,
-    /// The last failure that was counted, or forgotten by a clean-up: it is not counted again when
-    /// an agent tells it again.
-    pub seen: Option<(u32, u64, i32, i32)>,
-    /// Of a clean-up: records up to this call id are not believed until something newer is known.
-    pub disbelieved: Option<u32>,
-}
-
-/// A fail count as the policy engine reads it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FailCount {
-    /// 1000000 is INFINITY.
-    pub count: u32,
-    /// Epoch seconds.
-    pub last_failure: i64,
-}
-
-/// What events have told about a service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct ServiceFacts {
-    /// Where it runs.
-    pub on: BTreeSet<String>,
-    /// The place that the last event about it told.
-    pub told_on: Option<String>,
-    /// Where it ran last, if it runs nowhere now.
-    pub last_on: Option<String>,
-    /// It failed, and does not run again yet: why.
-    pub failed: Option<String>,
-    /// Where it failed.
-    pub failed_on: BTreeSet<String>,
-    /// It was said to be unrecoverable.
-    pub unrecoverable: bool,
-    /// Wall clock of its failures within the escalation period, microseconds.
-    pub failed_at: Vec<u64>,
-    /// Wall clock of the last change, microseconds.
-    pub since: u64,
-}
-
 /// Key of a row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
     Epoch,
     Loaded,
     Deployment,
-    Assembly(String),
-    Failures(String, String),
-    Service(String),
+    Assembly(AssemblyId),
+    Failures(AssemblyId, String),
+    Service(ServiceId),
     Outbox(u64, u64),
 }
 
@@ -189,12 +135,12 @@ impl Key {
             ("epoch", None) => Key::Epoch,
             ("loaded", None) => Key::Loaded,
             ("deployment", None) => Key::Deployment,
-            ("assembly", Some(name)) => Key::Assembly(name.to_owned()),
+            ("assembly", Some(name)) => Key::Assembly(name.into()),
             ("failures", Some(rest)) => {
                 let (assembly, resource) = rest.split_once('/')?;
-                Key::Failures(assembly.to_owned(), resource.to_owned())
+                Key::Failures(assembly.into(), resource.to_owned())
             }
-            ("service", Some(name)) => Key::Service(name.to_owned()),
+            ("service", Some(name)) => Key::Service(name.into()),
             ("event", Some(rest)) => {
                 let (epoch, counter) = rest.split_once('/')?;
                 Key::Outbox(epoch.parse().ok()?, counter.parse().ok()?)
@@ -328,44 +274,62 @@ impl Store {
         &mut self.facts.deployment
     }
 
-    pub(crate) fn assembly(&self, name: &str) -> AssemblyFacts {
+    pub(crate) fn assembly(&self, name: &AssemblyId) -> AssemblyFacts {
         self.facts.assemblies.get(name).cloned().unwrap_or_default()
     }
 
-    pub(crate) fn assembly_mut(&mut self, name: &str) -> &mut AssemblyFacts {
-        self.touched.insert(Key::Assembly(name.to_owned()));
-        self.facts.assemblies.entry(name.to_owned()).or_default()
+    pub(crate) fn assembly_mut(&mut self, name: &AssemblyId) -> &mut AssemblyFacts {
+        self.touched.insert(Key::Assembly(name.clone()));
+        self.facts.assemblies.entry(name.clone()).or_default()
     }
 
-    pub(crate) fn failure_mut(&mut self, assembly: &str, resource: &str) -> &mut FailureFacts {
+    pub(crate) fn has_failure(&self, assembly: &AssemblyId, resource: &str) -> bool {
+        let key = (assembly.clone(), resource.to_owned());
+        self.facts.failures.contains_key(&key)
+    }
+
+    pub(crate) fn failure(&self, assembly: &AssemblyId, resource: &str) -> FailureFacts {
+        let key = (assembly.clone(), resource.to_owned());
+        self.facts.failures.get(&key).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn failure_mut(
+        &mut self,
+        assembly: &AssemblyId,
+        resource: &str,
+    ) -> &mut FailureFacts {
         self.touched
-            .insert(Key::Failures(assembly.to_owned(), resource.to_owned()));
+            .insert(Key::Failures(assembly.clone(), resource.to_owned()));
         self.facts
             .failures
-            .entry((assembly.to_owned(), resource.to_owned()))
+            .entry((assembly.clone(), resource.to_owned()))
             .or_default()
     }
 
-    pub(crate) fn service_mut(&mut self, name: &str) -> &mut ServiceFacts {
-        self.touched.insert(Key::Service(name.to_owned()));
-        self.facts.services.entry(name.to_owned()).or_default()
+    pub(crate) fn service(&self, name: &ServiceId) -> ServiceFacts {
+        self.facts.services.get(name).cloned().unwrap_or_default()
     }
 
-    pub(crate) fn remove_assembly(&mut self, name: &str) {
+    pub(crate) fn service_mut(&mut self, name: &ServiceId) -> &mut ServiceFacts {
+        self.touched.insert(Key::Service(name.clone()));
+        self.facts.services.entry(name.clone()).or_default()
+    }
+
+    pub(crate) fn remove_assembly(&mut self, name: &AssemblyId) {
         if self.facts.assemblies.remove(name).is_some() {
-            self.touched.insert(Key::Assembly(name.to_owned()));
+            self.touched.insert(Key::Assembly(name.clone()));
         }
         self.forget_failures(name, None);
     }
 
-    pub(crate) fn remove_service(&mut self, name: &str) {
+    pub(crate) fn remove_service(&mut self, name: &ServiceId) {
         if self.facts.services.remove(name).is_some() {
-            self.touched.insert(Key::Service(name.to_owned()));
+            self.touched.insert(Key::Service(name.clone()));
         }
     }
 
     /// Forgets the failures in an assembly, of one resource or of all.
-    pub(crate) fn forget_failures(&mut self, assembly: &str, resource: Option<&str>) {
+    pub(crate) fn forget_failures(&mut self, assembly: &AssemblyId, resource: Option<&str>) {
         let keys: Vec<_> = self
             .facts
             .failures
@@ -455,15 +419,11 @@ mod tests {
             generation: 3,
             unload: None,
         });
-        store.assembly_mut("web1").standby = true;
-        store.failure_mut("web1", "db").counts.insert(
-            "start_0".into(),
-            FailCount {
-                count: 1_000_000,
-                last_failure: 5,
-            },
-        );
-        store.service_mut("db").on.insert("web1".into());
+        store.assembly_mut(&"web1".into()).standby = true;
+        store.failure_mut(&"web1".into(), "db").disbelieve(Some(3));
+        store
+            .service_mut(&"db".into())
+            .fail(&"db".into(), &"web1".into(), "it returned 1", 5);
         let rows: Vec<_> = store
             .changes()
             .into_iter()
@@ -472,7 +432,7 @@ mod tests {
         let read = Durable::from_rows(rows).unwrap();
         assert_eq!(read, store.facts);
         assert!(store.changes().is_empty());
-        store.remove_assembly("web1");
+        store.remove_assembly(&"web1".into());
         let deleted: Vec<_> = store
             .changes()
             .into_iter()

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy_engine::{ActionKind, TransitionGraph};
 
-use crate::vocabulary::Limits;
+use crate::vocabulary::{AssemblyId, Limits};
 
 /// Priority that no action's priority reaches: nothing more begins. Pacemaker's INFINITY.
 pub(crate) const INFINITY: i32 = 1_000_000;
@@ -36,7 +36,7 @@ pub(crate) struct Transition {
     /// The assembly whose agent does it, per synapse: an index into `places`.
     place: Vec<Option<usize>>,
     /// The assemblies whose agents have something to do.
-    pub places: Vec<String>,
+    pub places: Vec<AssemblyId>,
     counts: Counts,
     /// Inputs that are not satisfied yet, per synapse.
     missing: Vec<usize>,
@@ -73,7 +73,7 @@ impl Transition {
         let mut by_action = BTreeMap::new();
         let (mut missing, mut ready) = (Vec::with_capacity(count), BTreeSet::new());
         let (mut pseudo, mut place) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let mut places: Vec<String> = Vec::new();
+        let mut places: Vec<AssemblyId> = Vec::new();
         let mut counts = Counts::default();
         for (index, synapse) in graph.synapses.iter().enumerate() {
             by_action.insert(synapse.action.id, index);
@@ -85,9 +85,9 @@ impl Transition {
                 .filter(|head| head.kind == ActionKind::Resource)
                 .and_then(|head| head.router_node.as_ref().or(head.on_node.as_ref()));
             place.push(node.map(|node| {
-                let known = places.iter().position(|known| **known == **node);
+                let known = places.iter().position(|known| *known == **node);
                 known.unwrap_or_else(|| {
-                    places.push(node.to_string());
+                    places.push(AssemblyId::from(&**node));
                     places.len() - 1
                 })
             }));

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::change::Change;
 use super::engine_input::Question;
 use super::event::Event;
+use super::ids::AssemblyId;
 use super::operation::Operation;
 use super::task::Task;
 
@@ -22,13 +23,13 @@ pub enum Effect {
     /// Give the stream up and do not make it again.
     Disconnect {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
     },
     /// Answer a heartbeat. May be dropped if the stream is gone; must not be delayed behind other
     /// work.
     Renew {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// The stamp of the heartbeat.
         stamp_us: u64,
     },
@@ -36,14 +37,14 @@ pub enum Effect {
     /// History that it must ask again.
     Execute {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// What.
         operation: Box<Operation>,
     },
     /// Stop a recurring operation, then give [`Input::Cancelled`](crate::Input).
     Cancel {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// The resource.
         resource: String,
         /// The action.
@@ -54,7 +55,7 @@ pub enum Effect {
     /// Have the agent forget a resource: history and monitors.
     Forget {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// The resource.
         resource: String,
     },
@@ -62,7 +63,7 @@ pub enum Effect {
     /// gone is no error.
     Release {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// Leave its services running.
         keep_services: bool,
     },
@@ -96,7 +97,7 @@ pub enum Effect {
     /// A newer DPE manages this deployment: stop without touching anything.
     Superseded {
         /// The assembly whose agent said so.
-        assembly: String,
+        assembly: AssemblyId,
     },
 }
 
@@ -104,7 +105,7 @@ pub enum Effect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connect {
     /// Which assembly.
-    pub assembly: String,
+    pub assembly: AssemblyId,
     /// `unix:PATH`; `None`: the document gives none, there is nothing to connect to.
     pub address: Option<String>,
     /// First argument of Hello and of every other call.
@@ -124,7 +125,7 @@ pub struct Connect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FenceRequest {
     /// Which assembly.
-    pub assembly: String,
+    pub assembly: AssemblyId,
     /// To be given back with the result.
     pub attempt: u64,
     /// With what.

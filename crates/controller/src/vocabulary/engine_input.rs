@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use policy_engine::model::{ResourceId, Role};
 use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph};
 
+use super::ids::ServiceId;
 use super::limits::Limits;
-use super::spec::base_name;
 
 /// What the policy engine is asked: what is to be done in this world?
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(crate) struct Outcome {
     pub graph: TransitionGraph,
     pub graph_text: String,
     pub limits: Limits,
-    pub goal: BTreeMap<String, Goal>,
+    pub goal: BTreeMap<ServiceId, Goal>,
     pub reasons: BTreeMap<u32, String>,
     pub recheck_at_s: Option<i64>,
     pub start_failure_is_fatal: bool,
@@ -93,16 +93,16 @@ impl Outcome {
 }
 
 /// What the policy engine wants of each service.
-pub(crate) fn goal(schedule: &Schedule) -> BTreeMap<String, Goal> {
+pub(crate) fn goal(schedule: &Schedule) -> BTreeMap<ServiceId, Goal> {
     let cluster = &schedule.cluster;
-    let mut goals: BTreeMap<String, Goal> = BTreeMap::new();
+    let mut goals: BTreeMap<ServiceId, Goal> = BTreeMap::new();
     for (index, resource) in cluster.resources.iter().enumerate() {
         if !resource.is_primitive() || resource.removed {
             continue;
         }
         let id = ResourceId::new(index);
         let goal = goals
-            .entry(base_name(&resource.config_id).to_owned())
+            .entry(ServiceId::of_resource(&resource.config_id))
             .or_default();
         let disabled = cluster.target_role(id) == Some(Role::Stopped);
         goal.enabled |= !disabled;

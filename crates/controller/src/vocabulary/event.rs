@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use cpe_status::{AssemblyState, DeploymentState, ServiceState, TransitionState};
 use serde::{Deserialize, Serialize};
+
+use super::ids::{AssemblyId, ServiceId};
 
 /// What kind of event. The text of each is part of the bus API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,6 +73,31 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The state that an event of the kind leads to, in one word.
+    fn usual_state(self) -> &'static str {
+        match self {
+            Kind::DeploymentStarted | Kind::DeploymentRecovered => DeploymentState::Active.as_str(),
+            Kind::DeploymentDegraded => DeploymentState::Degraded.as_str(),
+            Kind::DeploymentFailed => DeploymentState::Failed.as_str(),
+            Kind::AssemblyOnline | Kind::AssemblyRecovered => AssemblyState::Online.as_str(),
+            Kind::AssemblyHeartbeatMissed => "missed",
+            Kind::AssemblyLost => AssemblyState::Lost.as_str(),
+            Kind::AssemblyFencingRequested | Kind::AssemblyFencingFailed => {
+                AssemblyState::Fencing.as_str()
+            }
+            Kind::AssemblyFencingSucceeded => AssemblyState::Offline.as_str(),
+            Kind::ServiceStarted | Kind::ServiceRecovered | Kind::ServiceMoved => {
+                ServiceState::Started.as_str()
+            }
+            Kind::ServiceStopped => ServiceState::Stopped.as_str(),
+            Kind::ServiceFailed => ServiceState::Failed.as_str(),
+            Kind::ServiceUnrecoverable => ServiceState::Blocked.as_str(),
+            Kind::TransitionStarted => TransitionState::Running.as_str(),
+            Kind::TransitionCompleted => TransitionState::Completed.as_str(),
+            Kind::TransitionAborted => TransitionState::Aborted.as_str(),
+        }
+    }
+
     /// The text of the kind on the bus.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -97,6 +125,66 @@ impl Kind {
     }
 }
 
+/// What happened, before it gets its time and id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EventDraft {
+    pub kind: Kind,
+    pub assembly: Option<AssemblyId>,
+    pub service: Option<ServiceId>,
+    pub state: &'static str,
+    pub reason: String,
+    pub details: BTreeMap<String, String>,
+}
+
+impl EventDraft {
+    /// An event of that kind that led to its usual state.
+    pub(crate) fn new(kind: Kind) -> EventDraft {
+        EventDraft {
+            kind,
+            assembly: None,
+            service: None,
+            state: kind.usual_state(),
+            reason: String::new(),
+            details: BTreeMap::new(),
+        }
+    }
+
+    /// It is about this assembly.
+    pub(crate) fn assembly(self, assembly: &AssemblyId) -> EventDraft {
+        EventDraft {
+            assembly: Some(assembly.clone()),
+            ..self
+        }
+    }
+
+    /// It is about this service.
+    pub(crate) fn service(self, service: &ServiceId) -> EventDraft {
+        EventDraft {
+            service: Some(service.clone()),
+            ..self
+        }
+    }
+
+    /// It led to this state, not to the usual one of its kind.
+    pub(crate) fn state(self, state: &'static str) -> EventDraft {
+        EventDraft { state, ..self }
+    }
+
+    /// Why, for people.
+    pub(crate) fn reason(self, reason: impl Into<String>) -> EventDraft {
+        EventDraft {
+            reason: reason.into(),
+            ..self
+        }
+    }
+
+    /// What else is known, for programs.
+    pub(crate) fn detail(mut self, name: &str, value: impl ToString) -> EventDraft {
+        self.details.insert(name.to_owned(), value.to_string());
+        self
+    }
+}
+
 /// One event, in the form of the bus (without the log's cursor).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -109,16 +197,41 @@ pub struct Event {
     pub kind: Kind,
     /// Name of the deployment.
     pub deployment: String,
-    /// Name of the assembly it is about, or empty.
-    pub assembly: String,
-    /// Id of the service it is about, or empty.
-    pub service: String,
+    /// The assembly it is about.
+    #[serde(with = "empty_if_absent")]
+    pub assembly: Option<AssemblyId>,
+    /// The service it is about.
+    #[serde(with = "empty_if_absent")]
+    pub service: Option<ServiceId>,
     /// The state afterwards, in one word, or empty.
     pub state: String,
     /// Why, for people.
     pub reason: String,
     /// What else is known.
     pub details: BTreeMap<String, String>,
+}
+
+/// An id that may be absent is saved as a text that may be empty.
+mod empty_if_absent {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<I, S>(id: &Option<I>, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        I: Clone + Into<String>,
+        S: Serializer,
+    {
+        let text = id.clone().map(Into::into).unwrap_or_default();
+        text.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, I, D>(deserializer: D) -> Result<Option<I>, D::Error>
+    where
+        I: From<String>,
+        D: Deserializer<'de>,
+    {
+        let text = String::deserialize(deserializer)?;
+        Ok((!text.is_empty()).then(|| text.into()))
+    }
 }
 
 /// A version 7 uuid: 48 bits of milliseconds, then 74 bits that no two events share: 24 of

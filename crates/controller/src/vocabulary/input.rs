@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::engine_input::Decision;
+use super::ids::{AssemblyId, ServiceId};
 use super::operation::Record;
 use super::task::Task;
 
@@ -19,7 +20,7 @@ pub enum Input {
     /// in between follow this input.
     AgentConnected {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// Its answer to Hello.
         hello: Hello,
         /// Its whole history, pending operations too.
@@ -31,41 +32,41 @@ pub enum Input {
     /// DPE of this deployment exists.
     StaleEpoch {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
     },
     /// The stream to an agent ended, or could not be made. The shell goes on trying until
     /// [`Effect::Disconnect`](crate::Effect).
     AgentDisconnected {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// Why, for people.
         reason: String,
     },
     /// An agent's heartbeat. `now` is the time of its receipt, or later.
     Heartbeat {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// The agent's own boot-time clock, microseconds: opaque here, echoed by Renew.
         stamp_us: u64,
     },
     /// An operation ended, or a recurring one has a new result. May come more than once.
     OperationCompleted {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// The record.
         record: Box<Record>,
     },
     /// The node attributes of an agent's guest have changed.
     AttributesChanged {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// All of them.
         attributes: Attributes,
     },
     /// An agent refused an Execute for good (not: the stream broke).
     ExecuteRefused {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// Id of the operation.
         id: String,
         /// The error, for people.
@@ -74,7 +75,7 @@ pub enum Input {
     /// An agent has answered a Cancel, whether it found the operation or not.
     Cancelled {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// The resource.
         resource: String,
         /// The action.
@@ -85,7 +86,7 @@ pub enum Input {
     /// A fencing request has ended.
     FencingResult {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// Of [`FenceRequest::attempt`](crate::FenceRequest).
         attempt: u64,
         /// `Err`: why the assembly may still run.
@@ -151,28 +152,28 @@ pub enum Request {
     /// Keep services off an assembly, or let them back.
     Standby {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
         /// On or off.
         on: bool,
     },
     /// Leave services alone, whatever they do.
     Maintenance {
         /// Which assembly; `None`: the whole deployment.
-        assembly: Option<String>,
+        assembly: Option<AssemblyId>,
         /// On or off.
         on: bool,
     },
     /// Forget failures, look again at what runs, try again.
     Cleanup {
         /// Which service; `None`: all.
-        service: Option<String>,
+        service: Option<ServiceId>,
         /// In which assembly; `None`: in all.
-        assembly: Option<String>,
+        assembly: Option<AssemblyId>,
     },
     /// A person (or the cloud manager) vouches that a lost assembly is down.
     ConfirmFenced {
         /// Which assembly.
-        assembly: String,
+        assembly: AssemblyId,
     },
 }
 

@@ -4,6 +4,7 @@ mod change;
 mod effect;
 mod engine_input;
 mod event;
+mod ids;
 mod input;
 mod limits;
 mod operation;
@@ -15,6 +16,7 @@ pub use change::Change;
 pub use effect::{Connect, Effect, FenceDevice, FenceRequest};
 pub use engine_input::{Decision, Question};
 pub use event::{Event, Kind};
+pub use ids::{AssemblyId, ServiceId};
 pub use input::{Attribute, Attributes, Hello, Input, Refusal, Request};
 pub use operation::{
     FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState,
@@ -25,8 +27,8 @@ pub use task::Task;
 pub use time::Time;
 
 pub(crate) use engine_input::{Goal, goal};
-pub(crate) use event::event_id;
+pub(crate) use event::{EventDraft, event_id};
 pub(crate) use limits::Limits;
 pub(crate) use operation::META_ON_FAIL;
-pub(crate) use spec::{AssemblySpec, Escalation, Fencing, Spec, base_name};
+pub(crate) use spec::{AssemblySpec, Copies, Escalation, Fencing, Spec};
 pub(crate) use time::{MS, SECOND};

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::effect::FenceDevice;
+use super::ids::{AssemblyId, ServiceId};
 
 /// A deployment as the controller sees it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,8 +22,8 @@ pub(crate) struct Spec {
     /// The longest time that any stop may take.
     pub stop_timeout_ms: u32,
     /// In the document's order.
-    pub order: Vec<String>,
-    pub assemblies: BTreeMap<String, AssemblySpec>,
+    pub order: Vec<AssemblyId>,
+    pub assemblies: BTreeMap<AssemblyId, AssemblySpec>,
     /// In the document's order.
     pub services: Vec<ServiceSpec>,
     /// `<configuration>` for the policy engine.
@@ -72,14 +73,20 @@ pub(crate) struct Escalation {
     pub period_us: u64,
 }
 
+/// How often a service may run at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Copies {
+    One,
+    Several,
+}
+
 /// A service as the controller sees it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ServiceSpec {
-    pub id: String,
+    pub id: ServiceId,
     pub agent: String,
     pub escalation: Option<Escalation>,
-    /// May run several times.
-    pub instances: bool,
+    pub copies: Copies,
 }
 
 impl Spec {
@@ -88,7 +95,7 @@ impl Spec {
         let assemblies: BTreeMap<_, _> = deployment
             .assemblies
             .iter()
-            .map(|assembly| (assembly.name.clone(), AssemblySpec::new(assembly)))
+            .map(|assembly| (assembly.name.as_str().into(), AssemblySpec::new(assembly)))
             .collect();
         Spec {
             name: deployment.name.clone(),
@@ -100,7 +107,7 @@ impl Spec {
             order: deployment
                 .assemblies
                 .iter()
-                .map(|assembly| assembly.name.clone())
+                .map(|assembly| assembly.name.as_str().into())
                 .collect(),
             assemblies,
             services: services(deployment),
@@ -108,10 +115,9 @@ impl Spec {
         }
     }
 
-    /// The service that a resource (perhaps an instance, `web:0`) belongs to.
-    pub(crate) fn service(&self, resource: &str) -> Option<&ServiceSpec> {
-        let base = base_name(resource);
-        self.services.iter().find(|service| service.id == base)
+    /// The service of that id.
+    pub(crate) fn service(&self, id: &ServiceId) -> Option<&ServiceSpec> {
+        self.services.iter().find(|service| service.id == *id)
     }
 }
 
@@ -153,7 +159,7 @@ fn services(deployment: &deployment::Deployment) -> Vec<ServiceSpec> {
             .into_iter()
             .flatten()
         {
-            member.instances = true;
+            member.copies = Copies::Several;
         }
     }
     services
@@ -162,10 +168,14 @@ fn services(deployment: &deployment::Deployment) -> Vec<ServiceSpec> {
 impl ServiceSpec {
     fn new(service: &deployment::Service) -> ServiceSpec {
         ServiceSpec {
-            id: service.id.clone(),
+            id: service.id.as_str().into(),
             agent: service.agent.to_string(),
             escalation: service.escalation.as_ref().map(Escalation::new),
-            instances: service.instances.is_some(),
+            copies: if service.instances.is_some() {
+                Copies::Several
+            } else {
+                Copies::One
+            },
         }
     }
 }
@@ -184,16 +194,4 @@ const FENCING_TIMEOUT_MS: u32 = 60_000;
 
 fn millis(duration: std::time::Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
-}
-
-/// The id of a resource without an instance's number.
-pub(crate) fn base_name(resource: &str) -> &str {
-    match resource.rsplit_once(':') {
-        Some((base, number))
-            if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) =>
-        {
-            base
-        }
-        _ => resource,
-    }
 }

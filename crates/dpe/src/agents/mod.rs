@@ -11,7 +11,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use controller::{Connect, Input, Operation, Task};
+use controller::{AssemblyId, Connect, Input, Operation, Task};
 use cpe_daemon::Pauses;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -54,7 +54,7 @@ pub(crate) enum Call {
 #[derive(Debug)]
 pub(crate) struct Agents {
     inputs: mpsc::Sender<Input>,
-    links: HashMap<String, AgentLink>,
+    links: HashMap<AssemblyId, AgentLink>,
     /// Streams that are kept until the release of their agent is acknowledged.
     leaving: BTreeMap<u64, AgentLink>,
     /// Ends with the number of a stream that need not be kept any longer.
@@ -129,7 +129,7 @@ impl Agents {
 
     /// Gives a stream up. One whose agent is being released is kept until that is acknowledged, or
     /// [`RELEASE_TIMEOUT`] is over: the agent's lease would stop what is to run on.
-    pub(crate) fn disconnect(&mut self, assembly: &str) {
+    pub(crate) fn disconnect(&mut self, assembly: &AssemblyId) {
         let Some(mut link) = self.links.remove(assembly) else {
             return;
         };
@@ -148,7 +148,7 @@ impl Agents {
 
     /// Has an agent do something. Without a stream nothing happens: the controller asks again after
     /// the next History.
-    pub(crate) fn call(&mut self, assembly: &str, call: Call) {
+    pub(crate) fn call(&mut self, assembly: &AssemblyId, call: Call) {
         let Some(link) = self.links.get(assembly) else {
             return;
         };
@@ -160,14 +160,14 @@ impl Agents {
     }
 
     /// Answers a heartbeat.
-    pub(crate) fn renew(&self, assembly: &str, stamp_us: u64) {
+    pub(crate) fn renew(&self, assembly: &AssemblyId, stamp_us: u64) {
         if let Some(link) = self.links.get(assembly) {
             link.renewals.send_replace(stamp_us);
         }
     }
 
     /// Releases an agent; the stream is to be given up next.
-    pub(crate) fn release(&mut self, assembly: &str, keep_services: bool) {
+    pub(crate) fn release(&mut self, assembly: &AssemblyId, keep_services: bool) {
         let (done, released) = oneshot::channel();
         let call = Call::Release {
             keep_services,
@@ -250,7 +250,7 @@ async fn disconnected(connect: &Connect, inputs: &mpsc::Sender<Input>, reason: S
     let assembly = connect.assembly.clone();
     tracing::info!(
         cpe_deployment = connect.deployment,
-        cpe_assembly = assembly,
+        cpe_assembly = assembly.as_str(),
         "no stream to the agent of {assembly}: {reason}"
     );
     let input = Input::AgentDisconnected { assembly, reason };

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use controller::{Connect, Input};
+use controller::{AssemblyId, Connect, Input};
 use cpe_bus::proxies::AgentProxy;
 use cpe_bus::proxies::agent::{AttributesChangedStream, HeartbeatStream, OperationCompletedStream};
 use cpe_bus::records::agent::ATTRIBUTES;
@@ -149,7 +149,7 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> cpe_bus::Re
     let hello = agent.hello(
         connect.epoch,
         &connect.deployment,
-        &connect.assembly,
+        connect.assembly.as_str(),
         settings.to_fields(),
     );
     let hello = HelloReply::from_fields(&within(hello).await?)?;
@@ -174,14 +174,17 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> cpe_bus::Re
 
 /// What an agent tells by itself.
 struct Signals<'a> {
-    assembly: &'a str,
+    assembly: &'a AssemblyId,
     attributes: AttributesChangedStream,
     heartbeats: HeartbeatStream,
     completions: OperationCompletedStream,
 }
 
 impl<'a> Signals<'a> {
-    async fn of(agent: &AgentProxy<'static>, assembly: &'a str) -> zbus::Result<Signals<'a>> {
+    async fn of(
+        agent: &AgentProxy<'static>,
+        assembly: &'a AssemblyId,
+    ) -> zbus::Result<Signals<'a>> {
         Ok(Signals {
             assembly,
             heartbeats: agent.receive_heartbeat().await?,
@@ -192,7 +195,7 @@ impl<'a> Signals<'a> {
 
     /// The next one. May be dropped and called again.
     async fn next(&mut self) -> Result<Input, End> {
-        let assembly = self.assembly.to_owned();
+        let assembly = self.assembly.clone();
         // In this order, where several have come in: an operation's end must not overtake what its
         // agent has set.
         tokio::select! {

@@ -194,9 +194,9 @@ async fn the_lease_is_renewed_while_the_agent_takes_no_other_call() {
     let mut world = World::new(Played::default(), 8).await;
     world.connected().await;
     world.played.hangs.store(true, Ordering::Relaxed);
-    world.agents.call("web1", execute(1));
+    world.agents.call(&"web1".into(), execute(1));
     for stamp in 1..=1000 {
-        world.agents.renew("web1", stamp);
+        world.agents.renew(&"web1".into(), stamp);
     }
     let renewed = async {
         while world.played.renewed.load(Ordering::Relaxed) != 1000 {
@@ -213,7 +213,7 @@ async fn an_agent_that_takes_no_calls_is_given_up_and_met_again() {
     world.played.hangs.store(true, Ordering::Relaxed);
     // None of these waits, although nobody takes inputs out meanwhile.
     for number in 0..=u32::try_from(CALLS).unwrap() {
-        world.agents.call("web1", execute(number));
+        world.agents.call(&"web1".into(), execute(number));
     }
     match world.input().await {
         Input::AgentDisconnected { reason, .. } => {
@@ -249,8 +249,8 @@ async fn a_full_queue_of_inputs_loses_nothing() {
 async fn a_stream_is_kept_until_its_agent_is_released() {
     let mut world = World::new(Played::default(), 8).await;
     world.connected().await;
-    world.agents.release("web1", true);
-    world.agents.disconnect("web1");
+    world.agents.release(&"web1".into(), true);
+    world.agents.disconnect(&"web1".into());
     assert!(!world.agents.are_released());
     assert_eq!(world.agents.next_release().await, Some(()));
     assert!(world.played.released.load(Ordering::Relaxed));
@@ -271,8 +271,8 @@ async fn an_agent_that_does_not_acknowledge_its_release_is_let_go() {
         stop_timeout_ms: 0,
     });
     let begin = tokio::time::Instant::now();
-    agents.release("web1", true);
-    agents.disconnect("web1");
+    agents.release(&"web1".into(), true);
+    agents.disconnect(&"web1".into());
     assert_eq!(agents.next_release().await, Some(()));
     assert_eq!(begin.elapsed(), RELEASE_TIMEOUT);
     assert_eq!(agents.next_release().await, None);

@@ -1,6 +1,6 @@
 //! Interface `org.cloudpolicy.Dpe1`. Documented in `docs/bus/org.cloudpolicy.Dpe1.xml`.
 
-use controller::Request;
+use controller::{AssemblyId, Request, ServiceId};
 use cpe_bus::names::CPE_NAME;
 use cpe_bus::{Error, Fields, Result};
 use tokio::sync::watch;
@@ -174,8 +174,8 @@ impl DpeObject {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         let request = Request::Cleanup {
-            service: optional(service),
-            assembly: optional(assembly),
+            service: optional(service).map(ServiceId::from),
+            assembly: optional(assembly).map(AssemblyId::from),
         };
         self.change(connection, &header, request).await
     }
@@ -188,6 +188,7 @@ impl DpeObject {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
+        let assembly = AssemblyId::from(assembly);
         self.change(connection, &header, Request::Standby { assembly, on })
             .await
     }
@@ -200,7 +201,7 @@ impl DpeObject {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let assembly = optional(assembly);
+        let assembly = optional(assembly).map(AssemblyId::from);
         self.change(connection, &header, Request::Maintenance { assembly, on })
             .await
     }
@@ -212,6 +213,7 @@ impl DpeObject {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
+        let assembly = AssemblyId::from(assembly);
         self.change(connection, &header, Request::ConfirmFenced { assembly })
             .await
     }

@@ -1,0 +1,236 @@
+//! Failed operations: fail counts, and when failures are so many that the next level fails.
+//!
+//! A result is counted once, however often an agent tells it: which was counted last is part of the
+//! durable facts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::vocabulary::{Escalation, Operation, Record, Task};
+
+/// Pacemaker's INFINITY: one such failure bans the resource from the assembly.
+const INFINITY: u32 = 1_000_000;
+
+/// Failures of one resource in one assembly: a durable fact.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct FailureFacts {
+    /// By `OPERATION_INTERVAL`.
+    counts: BTreeMap<String, FailCount>,
+    /// The record of the last failure that was not cleaned up.
+    last: Option<Record>,
+    /// The last failure that was counted, or forgotten by a clean-up: it is not counted again when
+    /// an agent tells it again.
+    seen: Option<(u32, u64, i32, i32)>,
+    /// Of a clean-up: records up to this call id are not believed until something newer is known.
+    disbelieved: Option<u32>,
+}
+
+/// A fail count as the policy engine reads it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FailCount {
+    /// 1000000 is INFINITY.
+    pub count: u32,
+    /// Epoch seconds.
+    pub last_failure: i64,
+}
+
+impl FailCount {
+    /// The count as an attribute's value.
+    pub(crate) fn text(self) -> String {
+        if self.count >= INFINITY {
+            "INFINITY".to_owned()
+        } else {
+            self.count.to_string()
+        }
+    }
+}
+
+/// The name under which failures of an operation are counted: `OPERATION_INTERVAL`.
+fn counter(operation: &Operation) -> String {
+    format!("{}_{}", operation.action, operation.interval_ms)
+}
+
+impl FailureFacts {
+    /// Whether a failed result counts and was not counted yet (scheduler-spec/05 §18.3).
+    pub(crate) fn is_news(&self, record: &Record) -> bool {
+        let operation = &record.operation;
+        // Finding a resource otherwise than expected is news, and a probe that fails bans nothing
+        // by its count.
+        let counts =
+            !record.is_probe() && !matches!(operation.action, Task::Notify | Task::MetaData);
+        let result = record.result_key();
+        counts
+            && self
+                .seen
+                .is_none_or(|seen| seen != result && seen.0 <= result.0)
+    }
+
+    /// Counts a failed result. `now_s`: epoch seconds; `start_is_fatal`: a failed start bans.
+    pub(crate) fn count(&mut self, record: &Record, now_s: i64, start_is_fatal: bool) {
+        let operation = &record.operation;
+        let added = match operation.action {
+            _ if operation.failure_is_ignored() => 0,
+            Task::Stop => INFINITY,
+            Task::Start if start_is_fatal => INFINITY,
+            Task::Start | Task::Promote | Task::Demote => 1,
+            _ if operation.interval_ms > 0 => 1,
+            _ => 0,
+        };
+        let count = self.counts.entry(counter(operation)).or_default();
+        count.count = count.count.saturating_add(added).min(INFINITY);
+        count.last_failure = now_s;
+        self.last = Some(record.clone());
+        self.seen = Some(record.result_key());
+    }
+
+    /// Forgets failures that the policy engine or a person says are over. What was counted stays
+    /// noted.
+    pub(crate) fn forget(&mut self) {
+        self.counts.clear();
+        self.last = None;
+    }
+
+    /// Records up to that call id are not believed until something newer is known.
+    pub(crate) fn disbelieve(&mut self, up_to: Option<u32>) {
+        self.disbelieved = up_to;
+    }
+
+    /// The call id up to which records are not believed.
+    pub(crate) fn disbelieved(&self) -> Option<u32> {
+        self.disbelieved
+    }
+
+    /// Fail counts by `OPERATION_INTERVAL`.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&str, FailCount)> {
+        self.counts
+            .iter()
+            .map(|(name, count)| (name.as_str(), *count))
+    }
+
+    /// The record of the last failure that counts, and when it was counted, epoch seconds.
+    pub(crate) fn last(&self) -> Option<(&Record, Option<i64>)> {
+        let record = self.last.as_ref()?;
+        let count = self.counts.get(&counter(&record.operation));
+        Some((record, count.map(|count| count.last_failure)))
+    }
+}
+
+/// The sum of fail counts; at most INFINITY.
+pub(crate) fn total<'a>(failures: impl Iterator<Item = &'a FailureFacts>) -> u32 {
+    let counts = failures.flat_map(|facts| facts.counts.values());
+    let sum = counts.fold(0, |sum: u32, count| sum.saturating_add(count.count));
+    sum.min(INFINITY)
+}
+
+/// Wall clock of the failures that count for an escalation, microseconds: a durable fact.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct FailureTimes(Vec<u64>);
+
+impl FailureTimes {
+    /// Notes a failure now. `true`: as many as the escalation says happened within its period; then
+    /// none is noted any more.
+    pub(crate) fn too_often(&mut self, now_wall_us: u64, escalation: Escalation) -> bool {
+        let Escalation {
+            failures,
+            period_us,
+        } = escalation;
+        self.0
+            .retain(|at| *at <= now_wall_us && now_wall_us - at < period_us);
+        self.0.push(now_wall_us);
+        let reached = self.0.len() >= failures as usize;
+        if reached {
+            self.0.clear();
+        }
+        reached
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(action: Task, interval_ms: u32, call_id: u32) -> Record {
+        let operation = Operation {
+            id: format!("{call_id}:1:0:u"),
+            resource: "db".into(),
+            action,
+            interval_ms,
+            ..Operation::default()
+        };
+        Record {
+            operation,
+            call_id,
+            rc: 1,
+            ..Record::default()
+        }
+    }
+
+    fn counts(facts: &FailureFacts) -> Vec<(&str, String)> {
+        facts
+            .counts()
+            .map(|(name, count)| (name, count.text()))
+            .collect()
+    }
+
+    #[test]
+    fn a_result_is_counted_once() {
+        let mut facts = FailureFacts::default();
+        let monitor = failed(Task::Monitor, 10_000, 3);
+        assert!(facts.is_news(&monitor));
+        facts.count(&monitor, 7, true);
+        assert!(!facts.is_news(&monitor), "told again");
+        assert!(!facts.is_news(&failed(Task::Start, 0, 2)), "older");
+        assert!(facts.is_news(&failed(Task::Start, 0, 4)), "newer");
+        assert_eq!(counts(&facts), [("monitor_10000", "1".into())]);
+        facts.forget();
+        assert!(counts(&facts).is_empty());
+        assert!(!facts.is_news(&monitor), "forgotten, but told again");
+    }
+
+    #[test]
+    fn a_stop_bans_and_a_start_only_if_that_is_fatal() {
+        let mut facts = FailureFacts::default();
+        facts.count(&failed(Task::Start, 0, 1), 7, false);
+        assert_eq!(counts(&facts), [("start_0", "1".into())]);
+        facts.count(&failed(Task::Start, 0, 2), 7, true);
+        facts.count(&failed(Task::Stop, 0, 3), 7, false);
+        let expected = [
+            ("start_0", "INFINITY".into()),
+            ("stop_0", "INFINITY".into()),
+        ];
+        assert_eq!(counts(&facts), expected);
+        assert_eq!(total([&facts, &facts].into_iter()), INFINITY);
+    }
+
+    #[test]
+    fn what_may_fail_counts_nothing_and_probes_are_no_news() {
+        let mut facts = FailureFacts::default();
+        let mut ignored = failed(Task::Start, 0, 1);
+        let on_fail = ("CRM_meta_on_fail".to_owned(), "ignore".to_owned());
+        ignored.operation.meta.extend([on_fail]);
+        facts.count(&ignored, 7, true);
+        assert_eq!(counts(&facts), [("start_0", "0".into())]);
+        assert!(!facts.is_news(&failed(Task::Monitor, 0, 2)));
+        assert!(!facts.is_news(&failed(Task::Notify, 0, 2)));
+    }
+
+    #[test]
+    fn failures_escalate_only_within_their_period() {
+        let escalation = Escalation {
+            failures: 3,
+            period_us: 100,
+        };
+        let mut times = FailureTimes::default();
+        assert!(!times.too_often(1000, escalation));
+        assert!(!times.too_often(1050, escalation));
+        assert!(
+            !times.too_often(1101, escalation),
+            "the first is too old by now"
+        );
+        assert!(times.too_often(1120, escalation));
+        assert_eq!(times, FailureTimes::default());
+    }
+}
