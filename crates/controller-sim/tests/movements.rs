@@ -41,7 +41,7 @@ fn a_group_moves_as_a_whole_and_in_order() {
     let home = world.runs_in("service1")[0].to_owned();
     let before = world.executed().len();
     world.ask(Request::Standby {
-        assembly: home.clone(),
+        assembly: home.as_str().into(),
         on: true,
     });
     world.run_for(15);

@@ -169,7 +169,7 @@ impl AgentObject {
 /// Takes connections until the listener fails.
 ///
 /// # Errors
-/// Those of [`accept`].
+/// Those of `accept`.
 pub async fn serve(
     listener: PeerListener,
     engine: mpsc::Sender<Command>,

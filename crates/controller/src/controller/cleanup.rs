@@ -3,9 +3,10 @@
 //! Pacemaker has the node forget the resource's history, and probes it. Here the agent forgets
 //! nothing: its history is what it stops services by when its lease ends, and what a later DPE
 //! learns from. Instead a durable mark says up to where the history is not believed
-//! ([`FailureFacts::disbelieved`](crate::machines::facts::FailureFacts)): the policy engine sees nothing of
-//! it, and demands a probe. Of a resource that the document does not name (any more) nothing would
-//! demand a probe: there only failed stops are not believed, so that it is stopped once more.
+//! ([`FailureFacts::disbelieved`](crate::machines::facts::FailureFacts)): the policy engine sees
+//! nothing of it, and demands a probe. Of a resource that the document does not name (any more)
+//! nothing would demand a probe: there only failed stops are not believed, so that it is stopped
+//! once more.
 
 use std::collections::BTreeSet;
 

@@ -15,8 +15,8 @@ pub(crate) enum Announced {
     Failed,
 }
 
-/// What is to be told now, if anything. `problem`: the worst that is wrong. `idle`: there is nothing
-/// to do and nothing to decide; before that, it is not said that all is well.
+/// What is to be told now, if anything. `problem`: the worst that is wrong. `idle`: there is
+/// nothing to do and nothing to decide; before that, it is not said that all is well.
 pub(crate) fn next(
     announced: Announced,
     problem: Option<&str>,

@@ -1,5 +1,5 @@
-//! The machines of which a controller is made. Each owns its state and gives facts and effects; none
-//! knows the controller.
+//! The machines of which a controller is made. Each owns its state and gives facts and effects;
+//! none knows the controller.
 
 pub(crate) mod announcement;
 pub(crate) mod facts;

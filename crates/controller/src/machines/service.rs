@@ -124,8 +124,8 @@ impl ServiceFacts {
         event.assembly(assembly).service(id)
     }
 
-    /// It no longer runs there. An event only if it still runs elsewhere, and the copy that was told
-    /// last is the one that went (fencing mode `none` does not prevent two copies).
+    /// It no longer runs there. An event only if it still runs elsewhere, and the copy that was
+    /// told last is the one that went (fencing mode `none` does not prevent two copies).
     pub(crate) fn disappear(
         &mut self,
         id: &ServiceId,

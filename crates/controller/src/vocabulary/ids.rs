@@ -79,8 +79,8 @@ id! {
 }
 
 id! {
-    /// The id of a service. All its instances (`web:0`, `web:1`: resources, to the policy engine and
-    /// to agents) are one service (`web`).
+    /// The id of a service. All its instances (`web:0`, `web:1`: resources, to the policy engine
+    /// and to agents) are one service (`web`).
     ServiceId
 }
 

@@ -6,8 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What an action of a transition graph, or an operation in a guest, does. On the bus and on disk it
-/// is a word; tasks sort by it.
+/// What an action of a transition graph, or an operation in a guest, does. On the bus and on disk
+/// it is a word; tasks sort by it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Task {
     /// Start a resource.

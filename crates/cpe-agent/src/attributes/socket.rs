@@ -51,7 +51,7 @@ pub async fn bind(state_dir: &Path) -> anyhow::Result<PeerListener> {
 /// Takes requests until the listener fails; who has the other end of `engine` answers them.
 ///
 /// # Errors
-/// Those of [`accept`].
+/// Those of `accept`.
 pub async fn serve<C: From<Asked> + Send + 'static>(
     listener: PeerListener,
     engine: mpsc::Sender<C>,

@@ -209,7 +209,7 @@ impl Deployment {
     }
 
     async fn set_standby(&self, assembly: &str, on: bool) {
-        let assembly = assembly.to_owned();
+        let assembly = assembly.into();
         self.0.ask(Request::Standby { assembly, on });
     }
 
@@ -219,8 +219,8 @@ impl Deployment {
     }
 }
 
-fn some(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
+fn some<'a, Id: From<&'a str>>(text: &'a str) -> Option<Id> {
+    (!text.is_empty()).then(|| text.into())
 }
 
 struct Events(Shared);
@@ -248,8 +248,14 @@ impl Events {
                 time: event.time,
                 kind: event.kind.as_str().to_owned(),
                 deployment: event.deployment.clone(),
-                assembly: event.assembly.clone(),
-                service: event.service.clone(),
+                assembly: event
+                    .assembly
+                    .as_ref()
+                    .map_or_else(String::new, ToString::to_string),
+                service: event
+                    .service
+                    .as_ref()
+                    .map_or_else(String::new, ToString::to_string),
                 state: event.state.clone(),
                 reason: event.reason.clone(),
                 details: event.details.clone(),
