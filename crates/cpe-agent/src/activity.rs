@@ -19,7 +19,7 @@ pub fn active_services(records: &BTreeMap<u32, OperationRecord>) -> Vec<&Operati
         active: bool,
     }
     let mut services: BTreeMap<&str, Service<'_>> = BTreeMap::new();
-    // In the order of call ids, that is of requests; the last word on a service counts.
+    // In the order of call ids, that is of requests; the last evidence about a service counts.
     for (&call_id, record) in records {
         let Some(active) = evidence(record) else {
             continue;

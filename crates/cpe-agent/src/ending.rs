@@ -1,4 +1,4 @@
-//! Why the agent is asked to end: to come back at once, or for good.
+//! Why the agent is asked to end: for a restart, or for good.
 //!
 //! It matters because of the lease. An agent that is restarted leaves services alone, and the next
 //! one enforces the lease. An agent that is stopped for good must stop them first: its DPE will
@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub enum Ending {
     /// systemd restarts the unit.
     ToComeBack,
-    /// Anything else: the unit is stopped, the guest shut down, or nobody is known who would start
-    /// the agent again.
+    /// Anything else: the unit is stopped, the guest is shut down, or no supervisor is known that
+    /// would start the agent again.
     ForGood,
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// A lease. All times are µs of CLOCK_BOOTTIME.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Its length; 0 is no lease.
+    /// Its length; 0 means that there is no lease.
     pub length_us: u64,
     /// The latest stamp that has been echoed.
     pub stamp_us: u64,
@@ -18,7 +18,7 @@ pub struct Lease {
     end_us: u64,
 }
 
-/// A renewal that makes no sense.
+/// A renewal with a stamp that no heartbeat can have carried yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FromTheFuture;
 
@@ -36,7 +36,7 @@ impl Lease {
     }
 
     /// The lease after a Hello that asks for another length. A lease that runs keeps its end: Hello
-    /// carries no stamp, so its sender cannot know when it was heard, nor whether it was.
+    /// carries no stamp, so its sender cannot know when, or whether, the agent got it.
     pub fn with_length(self, length_us: u64, now_us: u64) -> Self {
         match (self.end_us(), length_us) {
             (Some(end_us), 1..) => Lease {

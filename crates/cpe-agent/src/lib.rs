@@ -3,11 +3,13 @@
 //! Data flows one way: [`server`] (connections) → [`engine`] (decides) → [`classes`] (how a
 //! resource is operated) → [`process`] (programs). What must outlive the process lies in [`store`];
 //! the rules that can be wrong in a dangerous way are pure: [`lease`] and [`activity`]. What
-//! resource agents tell about their guest comes in through [`attributes`].
+//! resource agents report about their guest comes in through [`attributes`].
 //!
 //! Invariants: the engine never waits for anything but its queue and the clock; a record is on disk
-//! before its operation begins and before anybody is told of its end; after the end of the lease
-//! nothing begins but stops.
+//! before its operation begins, and before anybody learns that it has ended; after the end of the
+//! lease only stops begin.
+
+#![warn(missing_docs)]
 
 #![warn(missing_docs)]
 

@@ -102,7 +102,7 @@ itself in
 .IR /run/cpe\-agent/bin ,
 which only operations have in their search path. Each of them has
 .BR \-\-help .
-Values last until the guest is rebooted; what is to last forever belongs into the deployment document.
+Values last until the guest is rebooted; what is to last forever belongs in the deployment document.
 .SH FILES
 .TP
 .I /etc/cpe/agent.conf

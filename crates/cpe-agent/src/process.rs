@@ -108,7 +108,7 @@ pub async fn run(
             return Ok(Finished { end, stdout: stdout.finish().await, stderr: stderr.finish().await });
         }
         () = tokio::time::sleep(program.timeout) => End::TimedOut,
-        // A dropped sender is no cancellation.
+        // A dropped sender does not cancel.
         Ok(()) = &mut *cancel => End::Cancelled,
     };
     if let Some(group) = group {

@@ -1,7 +1,7 @@
 //! The last resort: taking the guest down because services did not stop when the lease ended.
 //!
-//! Their assembly is about to be taken for down, so down it must be, and soon. The guest's systemd
-//! is asked first, for the sake of file systems; but an orderly shutdown waits for the very
+//! The DPE is about to assume that this guest is down, so it must be down by then. The guest's
+//! systemd is asked first, for the sake of file systems; but an orderly shutdown waits for the very
 //! services that did not stop, so reboot(2) follows.
 
 use std::time::Duration;

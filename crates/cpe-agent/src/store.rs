@@ -45,7 +45,7 @@ pub struct Identity {
     pub instance: String,
     /// The deployment; empty while no DPE has said Hello or after Release.
     pub deployment: String,
-    /// The assembly that the DPE takes this guest for.
+    /// The assembly that this guest is, as the DPE says.
     pub assembly: String,
     /// The highest epoch seen.
     pub epoch: u64,
@@ -69,8 +69,8 @@ pub struct Found {
     pub records: BTreeMap<u32, OperationRecord>,
     /// The guest's node attributes.
     pub attributes: GuestAttributes,
-    /// Files that could not be read and were put aside. Not empty means that what is known is not
-    /// everything.
+    /// Files that could not be read and were put aside. If there are any, what is known is not
+    /// complete.
     pub damaged: Vec<PathBuf>,
 }
 
@@ -175,8 +175,7 @@ impl StateFolder {
         })
     }
 
-    /// Reads a file; one that makes no sense is kept aside under another name and reported in
-    /// `damaged`.
+    /// Reads a file. An unreadable one is renamed to `damaged-…` and listed in `damaged`.
     fn read_file<T: DeserializeOwned>(
         &self,
         name: &str,
@@ -252,7 +251,7 @@ impl StateFolder {
         self.write_file(&format!("operation-{}.json", record.call_id), record)
     }
 
-    /// Deletes the record of a call id; one that is not there is no error.
+    /// Deletes the record of a call id, if there is one.
     ///
     /// # Errors
     /// Those of the file system.
@@ -270,7 +269,7 @@ impl StateFolder {
         }
     }
 
-    /// Takes the next call id; reserves a block of them on disk when the last one is used up.
+    /// Takes the next call id; reserves a block of ids on disk when the last block is used up.
     ///
     /// # Errors
     /// Those of the file system, and when all ids are used up.

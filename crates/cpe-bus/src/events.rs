@@ -74,7 +74,7 @@ pub fn message_id(kind: &str) -> &'static str {
         .map_or(OTHER_MESSAGE_ID, EventKind::message_id)
 }
 
-/// A kind of another program.
+/// The name of a kind that another program recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a kind of event that the Cloud Policy Engine records itself")]
 pub struct OtherKind;

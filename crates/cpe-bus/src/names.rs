@@ -113,7 +113,8 @@ pub fn dpe_name(deployment: &str) -> String {
     format!("{DPE_NAME_PREFIX}{}", escape_label(deployment))
 }
 
-/// The deployment whose DPE has this well-known name, if it is one of a DPE.
+/// The deployment whose DPE has this well-known name, or `None` if it is the name of something
+/// else.
 pub fn deployment_of_dpe_name(name: &str) -> Option<String> {
     unescape_label(name.strip_prefix(DPE_NAME_PREFIX)?)
 }
@@ -123,7 +124,7 @@ pub fn deployment_path(deployment: &str) -> String {
     format!("{CPE_DEPLOYMENTS_PATH}/{}", escape_label(deployment))
 }
 
-/// The deployment of an object in the CPE, if the path is one of a deployment.
+/// The deployment of an object in the CPE, or `None` if the path is that of something else.
 pub fn deployment_of_path(path: &str) -> Option<String> {
     unescape_label(path.strip_prefix(CPE_DEPLOYMENTS_PATH)?.strip_prefix('/')?)
 }
@@ -135,7 +136,7 @@ pub fn dpe_unit(deployment: &str) -> String {
     format!("dpe@{deployment}.service")
 }
 
-/// The deployment of a DPE's unit, if it is one.
+/// The deployment of a DPE's unit, or `None` if it is another unit.
 pub fn deployment_of_unit(unit: &str) -> Option<&str> {
     let name = unit.strip_prefix("dpe@")?.strip_suffix(".service")?;
     is_deployment_name(name).then_some(name)

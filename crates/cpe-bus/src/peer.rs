@@ -197,7 +197,7 @@ pub async fn connect(address: &PeerAddress) -> Result<Connection> {
             .await
             .map_err(|error| {
                 Error::Failed(format!(
-                    "{address} was closed during the handshake, or is no agent: {error}"
+                    "{address} was closed during the handshake, or is not an agent: {error}"
                 ))
             })
     };

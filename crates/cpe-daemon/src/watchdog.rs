@@ -1,6 +1,6 @@
 //! systemd's watchdog: it restarts a daemon whose event loop has stopped turning.
 //!
-//! A loop that has other things to do tells systemd while it is awake anyway, so that an idle
+//! A loop that has other things to do notifies systemd while it is awake anyway, so that an idle
 //! daemon is not woken for it.
 
 use std::time::Duration;
@@ -9,33 +9,39 @@ use tokio::time::Instant;
 
 use crate::notify::{State, notify};
 
-/// What systemd expects of this process.
+/// What systemd expects of this process, and when it was notified.
 #[derive(Debug)]
 pub struct Watchdog {
-    /// So long after the last word systemd ends the process.
+    /// systemd ends the process this long after the last notification.
     limit: Duration,
-    told: Option<Instant>,
+    notified: Option<Instant>,
 }
 
 impl Watchdog {
-    /// The watchdog of this process; `None` where none is wanted.
+    /// The watchdog of this process; `None` if systemd did not ask for one.
     pub fn wanted() -> Option<Watchdog> {
-        sd_notify::watchdog_enabled().map(|limit| Watchdog { limit, told: None })
+        sd_notify::watchdog_enabled().map(|limit| Watchdog {
+            limit,
+            notified: None,
+        })
     }
 
     /// To be called whenever the loop turns: tells systemd so, at most four times within its limit.
     pub fn turn(&mut self) {
         let now = Instant::now();
-        if self.told.is_none_or(|told| now - told >= self.limit / 4) {
+        if self
+            .notified
+            .is_none_or(|notified| now - notified >= self.limit / 4)
+        {
             notify(&[State::Watchdog]);
-            self.told = Some(now);
+            self.notified = Some(now);
         }
     }
 
     /// When the loop must turn at the latest.
     pub fn due(&self) -> Instant {
-        self.told
-            .map_or_else(Instant::now, |told| told + self.limit / 2)
+        self.notified
+            .map_or_else(Instant::now, |notified| notified + self.limit / 2)
     }
 
     /// Turns for as long as the event loop does, for daemons without another beat.
@@ -57,14 +63,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_is_told_at_once_and_then_only_when_a_quarter_of_the_limit_is_over() {
         let limit = Duration::from_secs(40);
-        let mut watchdog = Watchdog { limit, told: None };
+        let mut watchdog = Watchdog {
+            limit,
+            notified: None,
+        };
         let start = Instant::now();
         assert_eq!(watchdog.due(), start);
         watchdog.turn();
         assert_eq!(watchdog.due(), start + limit / 2);
         tokio::time::advance(Duration::from_secs(9)).await;
         watchdog.turn();
-        assert_eq!(watchdog.due(), start + limit / 2, "told again too early");
+        assert_eq!(
+            watchdog.due(),
+            start + limit / 2,
+            "notified again too early"
+        );
         tokio::time::advance(Duration::from_secs(1)).await;
         watchdog.turn();
         assert_eq!(watchdog.due(), start + Duration::from_secs(30));

@@ -1,8 +1,8 @@
 //! Why services are where they are: the policy engine's own notes on what it decides about the
 //! state as it is now.
 //!
-//! It decides once more, with a journal, on what it would be asked now; so the answer is about this
-//! moment, and costs the controller nothing but a copy of its input.
+//! It takes the decision again, with a journal, about the present input; so the answer is about
+//! this moment, and costs the controller only a copy of its input.
 
 use controller::{Controller, Time};
 use cpe_bus::{Error, Result};
@@ -48,7 +48,7 @@ impl Basis {
             .collect();
         if !unknown.is_empty() {
             return Err(Error::NotReady(format!(
-                "nothing is decided yet, because nothing is known about {}: try again in some seconds",
+                "nothing is decided yet, because nothing is known about {}: try again in a few seconds",
                 unknown.join(", ")
             )));
         }
@@ -70,15 +70,16 @@ impl Basis {
             ..RunOptions::default()
         };
         let schedule = policy_engine::schedule(&cib, self.now.wall_s(), options);
-        let told = explain::resource(&schedule, service, assembly, &TERMS).map_err(|error| {
-            let text = error.to_string();
-            match error {
-                explain::Error::Unknown { .. } => Error::NotFound(text),
-                explain::Error::NoJournal => Error::Failed(text),
-            }
-        })?;
+        let explanation =
+            explain::resource(&schedule, service, assembly, &TERMS).map_err(|error| {
+                let text = error.to_string();
+                match error {
+                    explain::Error::Unknown { .. } => Error::NotFound(text),
+                    explain::Error::NoJournal => Error::Failed(text),
+                }
+            })?;
         let mut text = String::new();
-        items::write(&told, 0, &mut text);
+        items::write(&explanation, 0, &mut text);
         Ok(text)
     }
 }

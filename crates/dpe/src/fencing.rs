@@ -55,7 +55,7 @@ async fn power_unit(bus: &Connection, unit: &str, reboot: bool) -> anyhow::Resul
         );
     }
     if is_running(&state.active_state().await?) {
-        // A paused or hanging guest does not stop when asked; a kill reaches it all the same.
+        // A paused or hanging guest does not stop when asked, but a kill ends it.
         if let Err(error) = systemd.kill_unit(unit, "all", KILL).await {
             tracing::debug!("{unit} could not be killed: {error}");
         }
@@ -70,7 +70,7 @@ async fn power_unit(bus: &Connection, unit: &str, reboot: bool) -> anyhow::Resul
     }
     if reboot {
         let _ = systemd.reset_failed_unit(unit).await;
-        // It is safe already; that it comes back is for its agent to show.
+        // It is safe already; its agent shows when it is back.
         if let Err(error) = systemd.start_unit(unit, "replace").await {
             tracing::warn!("{unit} is down, and systemd does not start it again: {error}");
         }
@@ -124,7 +124,7 @@ async fn run_agent(
         lines.push_str(&format!("{name}={value}\n"));
     }
     if let Some(mut stdin) = child.stdin.take() {
-        // An agent that does not read to the end has its reasons: its exit status tells.
+        // An agent need not read to the end: its exit status counts.
         let _ = stdin.write_all(lines.as_bytes()).await;
     }
     let output = child.wait_with_output().await?;

@@ -28,7 +28,7 @@ impl KeptInputs {
         }
         if let Err(error) = self.try_keep(number % self.slots, cib, graph) {
             tracing::warn!(
-                "the policy engine's input {number} is not kept in {}: {error}",
+                "cannot keep the policy engine's input {number} in {}: {error}",
                 self.directory.display()
             );
         }

@@ -17,7 +17,7 @@
 //! | queue | when it is full |
 //! | --- | --- |
 //! | inputs of the loop | the tasks that fill it wait, and the agents behind them |
-//! | calls to one agent | its stream is given up and made again; its History tells the truth |
+//! | calls to one agent | its stream is given up and made again, and its History read |
 //! | requests of the bus | the caller gets `Busy` |
 //! | events for the log | the oldest is dropped, as the controller drops it on disk |
 //!

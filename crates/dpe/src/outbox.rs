@@ -14,8 +14,8 @@ use zbus::proxy::CacheProperties;
 
 /// First pause before an event that the log did not take is brought again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest pause: so late at most is a log told what happened, once it is back on a bus that never
-/// went away. (When the bus itself comes back, the next attempt is made at once.)
+/// Longest pause: how late at most the log gets an event once it is back on a bus that never went
+/// away. (When the bus itself comes back, the next attempt is made at once.)
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Events that may wait here: as many as the controller keeps on disk. Beyond that both drop the

@@ -19,7 +19,8 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens `DIRECTORY/state.sqlite`, making it if there is none. A damaged file is kept aside,
-    /// and the state begins empty: the CPE gives the document again, and the agents tell what runs.
+    /// and the state begins empty: the CPE gives the document again, and the agents report what
+    /// runs.
     ///
     /// # Errors
     /// If the directory cannot be used, or the file was written by a newer version.
@@ -70,7 +71,7 @@ impl Store {
         rows.collect()
     }
 
-    /// What was saved. Rows that make no sense are damage too.
+    /// What was saved. Unreadable rows count as damage too.
     ///
     /// # Errors
     /// If the database fails now.
@@ -184,7 +185,7 @@ mod tests {
         let path = directory.path().join("state.sqlite");
         std::fs::write(
             &path,
-            "this is no database, but it is long enough to look at",
+            "this is not a database, but it is long enough to look at",
         )
         .unwrap();
         let store = Store::open(directory.path()).unwrap();
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn it_keeps_rows_aside_that_make_no_sense() {
+    fn it_keeps_unreadable_rows_aside() {
         let directory = tempfile::tempdir().unwrap();
         let mut store = Store::open(directory.path()).unwrap();
         store.write(&[change("epoch", Some("not json"))]).unwrap();

@@ -26,10 +26,10 @@ use serde::{Deserialize, Serialize};
 /// Longest request or answer, in bytes: all attributes fit, whatever JSON escapes of them.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 
-/// The variable that tells the tools where the agent's state folder is.
+/// The variable that says to the tools where the agent's state folder is.
 pub const STATE_DIR_VARIABLE: &str = "CPE_AGENT_STATE_DIR";
 
-/// The state folder where nobody says another.
+/// The state folder unless another one is named.
 pub const DEFAULT_STATE_DIR: &str = "/run/cpe-agent";
 
 /// The socket of the agent with that state folder.
@@ -80,10 +80,10 @@ pub enum Change {
         dampening_ms: Option<u32>,
         /// Change the dampening of an attribute that exists.
         redampen: bool,
-        /// If it is new, nobody but this guest hears of it.
+        /// If it is new, it stays in this guest: the DPE does not get it.
         private: bool,
     },
-    /// Takes it away. One that is not there is no error.
+    /// Deletes it, if it exists.
     Delete {
         /// Its name.
         name: String,
@@ -105,17 +105,17 @@ impl Change {
 
 /// Exit codes of the tools, which are those of Pacemaker's.
 pub mod exit_code {
-    /// The command line makes no sense.
+    /// The command line is wrong.
     pub const USAGE: u8 = 64;
-    /// A name or value makes no sense.
+    /// A name or value is not allowed.
     pub const DATA_ERROR: u8 = 65;
-    /// No such node here.
+    /// The node is not this guest.
     pub const NO_HOST: u8 = 68;
     /// It cannot be made durable.
     pub const IO_ERROR: u8 = 74;
     /// The agent does not answer.
     pub const DISCONNECTED: u8 = 102;
-    /// There is no such attribute.
+    /// The attribute does not exist.
     pub const NO_SUCH: u8 = 105;
 }
 
@@ -128,7 +128,7 @@ pub enum Answer {
     Values {
         /// The assembly; empty while the guest belongs to no deployment.
         assembly: String,
-        /// Empty: there is no such attribute.
+        /// Empty: the attribute does not exist.
         values: BTreeMap<String, String>,
     },
     /// Nothing was done.

@@ -14,7 +14,7 @@ use super::Change;
 pub struct GuestAttributes {
     /// The deployment whose services have set them; empty: none yet.
     pub deployment: String,
-    /// How often what the DPE is told has changed since the guest's boot.
+    /// How often what is reported to the DPE has changed since the guest's boot.
     pub version: u64,
     values: BTreeMap<String, Kept>,
 }
@@ -24,7 +24,7 @@ pub struct GuestAttributes {
 struct Kept {
     #[serde(flatten)]
     attribute: NodeAttribute,
-    /// Nobody but this guest hears of it.
+    /// It stays in this guest: the DPE does not get it.
     #[serde(default)]
     private: bool,
 }
@@ -75,7 +75,7 @@ impl GuestAttributes {
         Ok(next)
     }
 
-    /// None at all, and the DPE must hear of that if it has heard of some.
+    /// An empty set, with a new version: the DPE may have reports of a set that was not empty.
     pub fn cleared(&self) -> GuestAttributes {
         GuestAttributes {
             version: self.version + 1,
@@ -83,7 +83,7 @@ impl GuestAttributes {
         }
     }
 
-    /// What the DPE is told.
+    /// What is reported to the DPE.
     pub fn reported(&self) -> NodeAttributes {
         let public = self.values.iter().filter(|(_, kept)| !kept.private);
         NodeAttributes {
@@ -107,7 +107,7 @@ impl GuestAttributes {
             .collect()
     }
 
-    /// There are none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }

@@ -9,7 +9,7 @@
 //! | `crm_node` | the name of the assembly (`-n`) |
 //!
 //! What belongs to the whole deployment or outlives the boot is refused, and the message says where
-//! it belongs: into the document. (Formats and codes as the manual pages of Pacemaker 2.1 have
+//! it belongs: in the document. (Formats and codes as the manual pages of Pacemaker 2.1 have
 //! them, and as its tools give them.)
 
 use std::ffi::OsString;
@@ -38,7 +38,7 @@ pub enum Tool {
 
 /// Read and set node attributes of this guest
 ///
-/// Resource agents tell the scheduler with it how well their instance is suited for promotion, and
+/// With it, resource agents tell the scheduler how well their instance is suited for promotion, and
 /// what else it should know about this guest. The deployment's cpe-agent keeps the values until the
 /// guest is rebooted.
 #[derive(Debug, Parser)]
@@ -94,7 +94,7 @@ struct Common {
     #[arg(short, long, value_name = "VALUE", allow_hyphen_values = true)]
     default: Option<String>,
 
-    /// How long the value lasts: `reboot`. What is to last forever belongs into the deployment
+    /// How long the value lasts: `reboot`. What is to last forever belongs in the deployment
     /// document
     #[arg(short, long, value_name = "LIFETIME")]
     lifetime: Option<String>,
@@ -124,8 +124,8 @@ struct Common {
 
 /// Read and set node attributes of this guest, and how long their changes are held back
 ///
-/// A change of an attribute with dampening waits so long for further ones, of other guests too,
-/// before the scheduler hears of it: where all guests lose their gateway at about the same time,
+/// A change of an attribute with dampening waits that long for further changes, of other guests
+/// too, before the scheduler gets it: where all guests lose their gateway at about the same time,
 /// nothing should move.
 #[derive(Debug, Parser)]
 #[command(name = "attrd_updater", version, disable_version_flag = true)]
@@ -179,11 +179,11 @@ struct AttrdUpdater {
     #[arg(short = 'A', long, hide = true)]
     all: bool,
 
-    /// If it is new, nobody but this guest hears of it
+    /// If it is new, keep it in this guest: the scheduler does not get it
     #[arg(short, long)]
     private: bool,
 
-    /// Not looked at: all values last until the guest is rebooted
+    /// Ignored: all values last until the guest is rebooted
     #[arg(short, long, value_name = "LIFETIME", hide = true)]
     lifetime: Option<String>,
 

@@ -45,8 +45,8 @@ impl Classes {
                 ("PATH".into(), PATH.into()),
                 ("LANG".into(), "C.UTF-8".into()),
                 ("HOME".into(), "/root".into()),
-                // Debian's init functions would hand the action to systemd; who wants that uses
-                // class systemd.
+                // Debian's init functions would hand the action to systemd; use class systemd for
+                // that.
                 ("_SYSTEMCTL_SKIP_REDIRECT".into(), "true".into()),
                 ("SYSTEMCTL_SKIP_REDIRECT".into(), "true".into()),
             ],

@@ -19,7 +19,7 @@ impl Classes {
     /// The metadata of an agent, XML.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such agent, [`Error::Failed`] if it gives no metadata.
+    /// [`Error::NotFound`] if the agent does not exist, [`Error::Failed`] if it gives no metadata.
     pub async fn metadata(&self, class: &str, provider: &str, agent: &str) -> Result<String> {
         // The same checks as for an operation: these become parts of a path.
         let operation = Operation {

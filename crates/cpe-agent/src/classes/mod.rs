@@ -68,7 +68,7 @@ impl OperationOutcome {
         }
     }
 
-    /// It did not.
+    /// The agent did not run to its end.
     pub fn failed(status: OperationStatus, rc: i32, reason: impl Into<String>) -> Self {
         OperationOutcome {
             status,
@@ -79,12 +79,12 @@ impl OperationOutcome {
         }
     }
 
-    /// There is no such agent here.
+    /// The resource agent does not exist here.
     pub fn not_installed(reason: impl Into<String>) -> Self {
         OperationOutcome::failed(OperationStatus::NotInstalled, rc::INSTALLED, reason)
     }
 
-    /// The class has no such action.
+    /// The class does not have this action.
     pub fn not_supported(operation: &Operation) -> Self {
         OperationOutcome::failed(
             OperationStatus::NotSupported,
@@ -108,7 +108,7 @@ impl OperationOutcome {
         )
     }
 
-    /// It was killed because it is not wanted any more.
+    /// It was killed because it is no longer wanted.
     pub fn cancelled() -> Self {
         OperationOutcome::failed(
             OperationStatus::Cancelled,

@@ -89,7 +89,7 @@ impl Systemd {
         Ok(unit.load_state().await? != "not-found")
     }
 
-    /// The unit's description; `None` if there is no such unit.
+    /// The unit's description; `None` if the unit does not exist.
     pub async fn description(&self, name: &str) -> zbus::Result<Option<String>> {
         let manager = self.manager().await?;
         let unit = unit(&manager, &unit_name(name)).await?;
@@ -145,7 +145,7 @@ impl Systemd {
                 .await?;
             zbus::Result::Ok(())
         };
-        // It is no error if the job is gone.
+        // The job may be gone already.
         let _ = tokio::time::timeout(Duration::from_secs(1), cancel).await;
     }
 }
@@ -164,7 +164,7 @@ async fn unit(
 
 async fn state(manager: &SystemdManagerProxy<'static>, name: &str) -> zbus::Result<UnitState> {
     let unit = unit(manager, name).await?;
-    // Units that are no services have no result.
+    // Only services have a result.
     let service = SystemdServiceProxy::builder(manager.inner().connection())
         .path(unit.inner().path().to_owned())
         .cache_properties(CacheProperties::No)
@@ -179,8 +179,7 @@ async fn state(manager: &SystemdManagerProxy<'static>, name: &str) -> zbus::Resu
 
 /// Waits until a unit is neither coming up nor going down, and gives its state.
 async fn settled(manager: &SystemdManagerProxy<'static>, name: &str) -> zbus::Result<UnitState> {
-    // Without a cache there are no change signals to lose in between; while it changes, it is
-    // looked at again.
+    // The state is polled: without a cache, change signals in between could be missed.
     let mut pauses = Pauses::between(SHORTEST_LOOK, LONGEST_LOOK);
     loop {
         let state = state(manager, name).await?;

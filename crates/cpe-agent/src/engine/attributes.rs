@@ -1,7 +1,7 @@
-//! Node attributes: kept like the history, told to the DPE as a whole.
+//! Node attributes: kept like the history, reported to the DPE as a whole.
 //!
-//! What the DPE is told is always the state, with a version, never a difference: nothing is lost
-//! when it comes back. Changes that follow each other closely are told together, so that a resource
+//! A report is always the whole state, with a version, never a difference: nothing is lost when the
+//! DPE comes back. Changes that follow each other closely are reported together, so that a resource
 //! agent in a loop cannot keep the DPE busy.
 
 use std::time::Duration;
@@ -19,13 +19,13 @@ use crate::attributes::{Answer, AttributeRequest, Want};
 /// Shortest time between two reports of attributes.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// This guest's attributes, and when they are told.
+/// This guest's attributes, and when they are reported.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub set: GuestAttributes,
-    /// When they were told last.
-    told: Option<Instant>,
-    /// When they are to be told, if they have changed since.
+    /// When they were last reported.
+    reported: Option<Instant>,
+    /// When the next report is due, if they have changed since the last.
     pub due: Option<Instant>,
 }
 
@@ -33,7 +33,7 @@ impl Kept {
     pub(super) fn new(set: GuestAttributes) -> Self {
         Kept {
             set,
-            told: None,
+            reported: None,
             due: None,
         }
     }
@@ -90,7 +90,7 @@ impl Engine {
         !node.is_empty() && (node == self.identity.assembly || node == host || node == "localhost")
     }
 
-    /// Makes attributes durable, and sees to it that the DPE hears of them.
+    /// Makes attributes durable, and reports them to the DPE now or soon.
     fn keep_attributes(&mut self, mut set: GuestAttributes) -> cpe_bus::Result<()> {
         if !self.identity.deployment.is_empty() {
             set.deployment.clone_from(&self.identity.deployment);
@@ -102,26 +102,27 @@ impl Engine {
         let news = set.version != self.attributes.set.version;
         self.attributes.set = set;
         if news {
-            let soonest = self.attributes.told.map(|told| told + SHORTEST_PAUSE);
+            let last = self.attributes.reported;
+            let soonest = last.map(|last| last + SHORTEST_PAUSE);
             match soonest {
                 Some(soonest) if soonest > Instant::now() => self.attributes.due = Some(soonest),
-                _ => self.tell_attributes(),
+                _ => self.report_attributes(),
             }
         }
         Ok(())
     }
 
-    /// Tells what is due to be told, whatever the pause: an operation's end must not overtake what
-    /// its agent has set.
-    pub(super) fn tell_attributes_first(&mut self) {
+    /// Makes a report that is due later at once: an operation's end must not overtake what its
+    /// agent has set.
+    pub(super) fn report_attributes_first(&mut self) {
         if self.attributes.due.is_some() {
-            self.tell_attributes();
+            self.report_attributes();
         }
     }
 
-    pub(super) fn tell_attributes(&mut self) {
+    pub(super) fn report_attributes(&mut self) {
         self.attributes.due = None;
-        self.attributes.told = Some(Instant::now());
+        self.attributes.reported = Some(Instant::now());
         let Some(peer) = &self.peer else { return };
         let all = Outgoing::Attributes(Box::new(self.attributes.set.reported()));
         if peer.outbox.try_send(all).is_err() {
@@ -134,7 +135,7 @@ impl Engine {
         }
     }
 
-    /// Drops what services of another deployment have set; `None`: what anybody has.
+    /// Drops what services of another deployment have set; with `None`, what any service has set.
     pub(super) fn drop_attributes_unless(&mut self, deployment: Option<&str>) {
         let owner = self.attributes.set.deployment.as_str();
         let stays = deployment.is_some_and(|deployment| owner.is_empty() || owner == deployment);

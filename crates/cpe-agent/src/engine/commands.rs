@@ -92,7 +92,7 @@ pub struct Hello {
     pub epoch: u64,
     /// Its deployment.
     pub deployment: String,
-    /// The assembly that it takes this guest for.
+    /// The assembly that this guest is, as it says.
     pub assembly: String,
     /// What it wants.
     pub settings: HelloSettings,

@@ -55,7 +55,7 @@ impl Lane {
 }
 
 impl Running {
-    /// Has it killed; its completion follows.
+    /// Kills it; its completion follows.
     pub(super) fn interrupt(&mut self) {
         if let Some(cancel) = self.cancel.take() {
             let _ = cancel.send(());
@@ -79,7 +79,7 @@ impl Engine {
         };
         self.store.write_record(&record)?;
         let operation = &record.operation;
-        // What is watched is about to change, or watched anew.
+        // What is watched is about to change, or to be watched by another monitor.
         let obsolete: Vec<u32> = self
             .records
             .values()
@@ -122,8 +122,7 @@ impl Engine {
 
     /// Starts what waits first, if nothing runs.
     fn start_next(&mut self, resource: &str) {
-        // The timer will fire: nothing begins after the end of the lease but the stops that it
-        // demands.
+        // The timer will fire: after the end of the lease only the stops begin that it demands.
         let halted = self.terminating.is_some() || self.lease.has_ended(boottime_us());
         if matches!(self.phase, Phase::Serving) && halted {
             return;
@@ -305,7 +304,7 @@ impl Engine {
         }
     }
 
-    /// Has an operation killed if it runs.
+    /// Kills an operation if it runs.
     fn interrupt(&mut self, call_id: u32) {
         let lanes = self.lanes.values_mut();
         if let Some(running) = lanes

@@ -7,10 +7,10 @@
 //!
 //! - [`commands`]: what connections and tools ask for.
 //! - `answers`: how they are answered.
-//! - `attributes`: what resource agents tell about the guest.
+//! - `attributes`: node attributes, which resource agents set.
 //! - `execution`: queues, recurring operations, results.
 //! - `stopping`: the end of the lease, and Release.
-//! - `recovery`: what an agent does about the work of the one before it.
+//! - `recovery`: what an agent does about the work of the process before it.
 
 mod answers;
 mod attributes;
@@ -193,7 +193,7 @@ impl Engine {
             self.heartbeat(now);
         }
         if self.attributes.due.is_some_and(|due| due <= now) {
-            self.tell_attributes();
+            self.report_attributes();
         }
         let due: Vec<u32> = self
             .due
@@ -246,10 +246,10 @@ impl Engine {
         }
     }
 
-    /// Tells the DPE of a record. One that takes nothing in is cut off; it will ask for the history
-    /// when it comes back.
+    /// Reports a record to the DPE. The connection of a DPE that reads nothing is closed; it asks
+    /// for the history when it comes back.
     fn report(&mut self, record: &OperationRecord) {
-        self.tell_attributes_first();
+        self.report_attributes_first();
         let Some(peer) = &self.peer else { return };
         if peer
             .outbox
@@ -301,7 +301,8 @@ impl Engine {
     }
 
     fn may_end(&self) -> bool {
-        // Services whose lease has ended must be seen down first; systemd has patience for that.
+        // Services whose lease has ended must be down first; the unit's stop timeout allows for
+        // that.
         self.terminating.is_some_and(|limit| {
             matches!(self.phase, Phase::Serving)
                 && !self.stays_for_lease
@@ -355,7 +356,7 @@ impl Engine {
         self.records.remove(&call_id)
     }
 
-    /// Ends a record that is not wanted any more and tells the DPE.
+    /// Cancels a record that is no longer wanted, and reports that to the DPE.
     fn cancel_record(&mut self, call_id: u32) {
         if let Some(mut record) = self.forget_record(call_id) {
             record.state = OperationState::Cancelled;

@@ -1,4 +1,4 @@
-//! What an agent does about the work of the one before it.
+//! What an agent does about the work of the process before it.
 //!
 //! | the record says | then |
 //! | --- | --- |

@@ -12,8 +12,8 @@
 //! the longest.
 //!
 //! The deadline counts from the lease's end on CLOCK_BOOTTIME, both of which are on disk, so that
-//! an agent that is restarted in between has no more time than the first one had: at the deadline
-//! the DPE takes the guest for down.
+//! an agent that is restarted in between has the same deadline as the first one: at the deadline
+//! the DPE assumes that the guest is down.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -29,7 +29,7 @@ use crate::classes::OperationOutcome;
 use crate::clock::boottime_us;
 use crate::lease::Lease;
 
-/// What the agent is about.
+/// What the agent is doing as a whole.
 #[derive(Debug)]
 pub(super) enum Phase {
     /// It does what its DPE says.
@@ -43,7 +43,7 @@ pub(super) enum Phase {
 /// Why everything is stopped.
 #[derive(Debug)]
 pub(super) enum Cause {
-    /// The DPE has not been heard of for the lease.
+    /// Nothing came from the DPE for as long as the lease.
     LeaseEnded,
     /// The DPE asked for it.
     Release(Reply<()>),
@@ -145,7 +145,7 @@ impl Engine {
             Cause::Release(_) | Cause::Ending => boottime_us().saturating_add(budget_us),
         };
         if !matches!(cause, Cause::Release(_)) {
-            // It will find out when it says Hello.
+            // The DPE learns the reason when it says Hello again.
             self.drop_peer();
         }
         let mut running = Vec::new();
@@ -198,8 +198,8 @@ impl Engine {
         self.stop_next();
     }
 
-    /// Stops the next service, or in a hurry all that are left; when there are none, says what has
-    /// come of it.
+    /// Stops the next service, or all that are left once time is short; when none are left, ends
+    /// the stopping.
     fn stop_next(&mut self) {
         loop {
             let now = boottime_us();

@@ -1,4 +1,4 @@
-//! Node attributes: what resource agents set with the tools, what the DPE hears of it, and how long
+//! Node attributes: what resource agents set with the tools, what the DPE gets of it, and how long
 //! it lasts.
 
 use std::process::{Command, Output};
@@ -144,7 +144,7 @@ async fn a_dpe_hears_of_a_change_before_the_end_of_the_operation_that_made_it() 
     assert_eq!(last.values["master-db"].value, "3");
     assert_eq!(last.values["lag"].value, "0");
     assert_eq!(last.version, 4);
-    // The same again is no news.
+    // The same value again is not reported.
     assert_eq!(call(&guest, &mut dpe, "crm_master -v 3").await.0, 0);
     assert!(dpe.attributes_heard().await.is_empty());
 }

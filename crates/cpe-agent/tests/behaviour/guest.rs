@@ -462,7 +462,7 @@ pub(crate) async fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T
         if let Some(value) = condition() {
             return value;
         }
-        assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(begin.elapsed() < PATIENCE, "gave up waiting until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The lease: services stop by themselves when the DPE is not heard of.
+//! The lease: services stop by themselves when the DPE is silent.
 
 use std::time::{Duration, Instant};
 

@@ -25,7 +25,7 @@ pub trait Agent {
     ) -> Result<Fields>;
     /// Answers a heartbeat; the lease runs from `stamp`.
     fn renew(&self, epoch: u64, stamp: u64) -> Result<()>;
-    /// Has an operation ([`crate::Operation`]) done; returns when it is accepted.
+    /// Asks for an operation ([`crate::Operation`]); returns when it is accepted.
     fn execute(&self, epoch: u64, operation: Fields) -> Result<()>;
     /// Cancels a recurring operation, or one that has not begun; false if there is none.
     fn cancel(&self, epoch: u64, resource: &str, action: &str, interval_ms: u32) -> Result<bool>;

@@ -25,11 +25,11 @@ pub trait Dpe {
     fn explain(&self, service: &str, assembly: &str) -> Result<String>;
     /// Forgets failures of a service (empty: all) on an assembly (empty: all).
     fn cleanup(&self, service: &str, assembly: &str) -> Result<()>;
-    /// Has an assembly keep no services, or ends that.
+    /// Puts an assembly into standby, where it runs no services, or ends that.
     fn set_standby(&self, assembly: &str, on: bool) -> Result<()>;
     /// Leaves the services of an assembly (empty: of the whole deployment) alone, or ends that.
     fn set_maintenance(&self, assembly: &str, on: bool) -> Result<()>;
-    /// Vouches that an assembly is down.
+    /// Confirms that an assembly is down.
     fn confirm_fenced(&self, assembly: &str) -> Result<()>;
     /// `empty`, `loading`, `active`, `degraded`, `failed`, `unloading` or `unloaded`.
     #[zbus(property)]
@@ -40,7 +40,7 @@ pub trait Dpe {
     /// This start's epoch.
     #[zbus(property(emits_changed_signal = "const"))]
     fn epoch(&self) -> Result<u64>;
-    /// The state or what is said about it changed.
+    /// The state or its summary changed.
     #[zbus(signal)]
     fn status_changed(&self, state: &str, summary: &str) -> zbus::Result<()>;
 }

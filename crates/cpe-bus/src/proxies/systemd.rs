@@ -60,7 +60,7 @@ pub trait SystemdManager {
         states: &[&str],
         patterns: &[&str],
     ) -> zbus::Result<Vec<UnitRow>>;
-    /// `enabled`, `disabled`, …; an error if there is no such file.
+    /// `enabled`, `disabled`, …; an error if the file does not exist.
     fn get_unit_file_state(&self, file: &str) -> zbus::Result<String>;
     /// Reads all unit files again.
     fn reload(&self) -> zbus::Result<()>;

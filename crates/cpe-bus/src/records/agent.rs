@@ -1,10 +1,10 @@
-//! What a DPE and a guest agent tell each other when they meet.
+//! What a DPE and a guest agent tell each other in Hello.
 
 use super::MAX_ID;
 use crate::Result;
 use crate::fields::{Fields, Reader, put};
 
-/// Capability of an agent that tells node attributes.
+/// Capability of an agent that reports node attributes.
 pub const ATTRIBUTES: &str = "attributes";
 
 /// The settings that a DPE gives an agent in Hello.
@@ -12,7 +12,7 @@ pub const ATTRIBUTES: &str = "attributes";
 pub struct HelloSettings {
     /// Time between heartbeats; 0 means the agent's default (1 s).
     pub heartbeat_interval_ms: u32,
-    /// How long the agent goes on without its DPE before it stops its services; 0 is no lease.
+    /// How long the agent goes on without its DPE before it stops its services; 0 means no lease.
     pub lease_ms: u32,
     /// How long all services together may take to stop once the lease has ended; then the guest is
     /// rebooted. 0 means the agent's default (20 s). The DPE waits lease + drift margin + this + a

@@ -23,7 +23,7 @@ pub const MAX_DAMPENING_MS: u32 = 3_600_000;
 pub struct NodeAttribute {
     /// Any text that XML can hold.
     pub value: String,
-    /// A change waits so long for further ones, of other guests too, before it counts.
+    /// How long a change waits for further changes, of other guests too, before it counts.
     #[serde(default)]
     pub dampening_ms: u32,
 }
@@ -52,7 +52,7 @@ impl NodeAttributes {
             .collect()
     }
 
-    /// Reads what an agent tells.
+    /// Reads what an agent reports.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] naming the key, [`Error::TooLarge`] beyond the bounds of this
@@ -117,7 +117,7 @@ pub fn check(name: &str, attribute: &NodeAttribute) -> Result<()> {
     Ok(())
 }
 
-/// Whether a guest may have so many.
+/// Whether a guest may have attributes of that number and size.
 ///
 /// # Errors
 /// [`Error::TooLarge`].

@@ -55,9 +55,9 @@ impl DeploymentEntry {
 pub struct ProblemRecord {
     /// `error` or `warning`.
     pub severity: String,
-    /// Line from 1; 0 where the problem has no place.
+    /// Line from 1; 0 where the problem is not at one place.
     pub line: u32,
-    /// Column from 1, in characters; 0 where the problem has no place.
+    /// Column from 1, in characters; 0 where the problem is not at one place.
     pub column: u32,
     /// What is wrong and what would be right.
     pub message: String,

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn it_refuses_a_kind_that_is_none() {
+    fn it_refuses_a_malformed_kind() {
         let mut event = Event::new(EventKind::ServiceMoved, "shop", 1);
         for kind in ["Service moved", ".a", "a.", "a*"] {
             event.kind = kind.into();

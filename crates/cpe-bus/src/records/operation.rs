@@ -273,7 +273,7 @@ pub enum OperationStatus {
     Cancelled,
     /// 2: exceeded its timeout and was killed.
     Timeout,
-    /// 3: the class has no such action.
+    /// 3: the class does not have this action.
     NotSupported,
     /// 4: could not be executed, or died of a signal.
     Error,

@@ -31,7 +31,7 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The controller has at most 128 operations under way at a time, and forgets a resource once: an
 /// agent keeps at most 16,384 records, so more than that many calls cannot be meant for one that
 /// keeps up. When the queue is full the stream is given up and made again. Nothing is lost by that:
-/// the controller decides from the next History, which tells what the agent has taken.
+/// the controller decides from the next History, which shows what the agent has taken.
 const CALLS: usize = 16_384;
 
 /// What the controller wants of one agent, in order.

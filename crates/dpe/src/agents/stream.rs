@@ -1,8 +1,8 @@
 //! One stream to an agent, from its beginning to its end.
 //!
 //! Signals are read from the moment of the subscription on, also while Hello and History are under
-//! way: an agent with much to tell would otherwise fill the connection's queue, and the answers
-//! behind it would never be read.
+//! way: an agent that sends many signals would otherwise fill the connection's queue, and the
+//! answers behind them would never be read.
 
 use std::time::Duration;
 
@@ -21,12 +21,11 @@ use zbus::proxy::CacheProperties;
 use super::{Call, Orders};
 use crate::convert;
 
-/// An agent that has not answered a call by then is given up; the next History tells what became of
-/// it.
+/// An agent that has not answered a call by then is given up; the next History shows what became of
+/// the call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Signals that may come in before the agent's History does: the first result of each of its
-/// 16,384 records at most. Beyond that the stream is given up, and made again when the agent may
-/// have less to tell.
+/// 16,384 records at most. Beyond that the stream is given up and made again.
 const EARLY_SIGNALS: usize = 16_384;
 
 /// Why a stream ended.
@@ -105,8 +104,8 @@ impl<'a> Stream<'a> {
         })
     }
 
-    /// Says Hello and asks for all that the agent knows; gives what to tell the controller of it,
-    /// and the signals that came in meanwhile.
+    /// Says Hello and asks for all that the agent knows; returns that as an input of the
+    /// controller, and the signals that came in meanwhile.
     async fn greet(&mut self) -> Result<(Input, Vec<Input>), End> {
         let mut early = Vec::new();
         let greeting = greeting(&self.agent, self.connect);
@@ -172,7 +171,7 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> cpe_bus::Re
     })
 }
 
-/// What an agent tells by itself.
+/// What an agent sends without being asked.
 struct Signals<'a> {
     assembly: &'a AssemblyId,
     attributes: AttributesChangedStream,
@@ -254,7 +253,7 @@ async fn renew(
 ) -> Until<End> {
     while stamp.changed().await.is_ok() {
         let stamp = *stamp.borrow_and_update();
-        // Without a reply, which would only wake both sides once more: the next heartbeat tells
+        // Without a reply, which would only wake both sides once more: the next heartbeat shows
         // whether the lease runs.
         let renewal = async { Ok(agent.inner().call_noreply("Renew", &(epoch, stamp)).await?) };
         within(renewal).await?;
@@ -279,7 +278,7 @@ async fn call(
     std::future::pending().await
 }
 
-/// Makes a call; gives what to tell the controller of its outcome.
+/// Makes a call; returns the input that reports its outcome to the controller, if any.
 async fn perform(
     agent: &AgentProxy<'static>,
     connect: &Connect,

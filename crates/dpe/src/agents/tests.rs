@@ -1,5 +1,5 @@
-//! Streams to an agent that is played here: one that tells much at once, and one that takes
-//! nothing.
+//! Streams to an agent that is played here: one that sends many signals at once, and one that
+//! answers nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ const MANY: u32 = 3000;
 /// A played agent's behaviour and what it has seen.
 #[derive(Debug, Default)]
 struct Played {
-    /// Completions that are told before Hello is answered.
-    tells_first: u32,
+    /// Completions that are sent before Hello is answered.
+    sends_first: u32,
     /// No call is answered but Hello, History and Attributes.
     hangs: AtomicBool,
     renewed: AtomicU64,
@@ -47,7 +47,7 @@ impl Agent {
         _settings: Fields,
         #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
     ) -> Fields {
-        for call_id in 1..=self.0.tells_first {
+        for call_id in 1..=self.0.sends_first {
             let record = OperationRecord {
                 operation: operation(call_id),
                 call_id,
@@ -174,9 +174,9 @@ async fn play(listener: PeerListener, played: Arc<Played>) {
 }
 
 #[tokio::test]
-async fn it_takes_in_what_an_agent_tells_before_its_history() {
+async fn signals_before_the_history_are_kept_and_follow_it() {
     let played = Played {
-        tells_first: MANY,
+        sends_first: MANY,
         ..Played::default()
     };
     let mut world = World::new(played, 8).await;
@@ -229,7 +229,7 @@ async fn an_agent_that_takes_no_calls_is_given_up_and_met_again() {
 #[tokio::test]
 async fn a_full_queue_of_inputs_loses_nothing() {
     let played = Played {
-        tells_first: MANY,
+        sends_first: MANY,
         ..Played::default()
     };
     let mut world = World::new(played, 1).await;

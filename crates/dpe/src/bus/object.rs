@@ -57,7 +57,7 @@ async fn require_administrator(connection: &Connection, header: &Header<'_>) -> 
     let denied = |text: String| Error::AccessDenied(text);
     let sender = header
         .sender()
-        .ok_or_else(|| denied("the call has no sender, so nobody can vouch for it".into()))?;
+        .ok_or_else(|| denied("the call has no sender, so it cannot be checked".into()))?;
     let bus = DBusProxy::builder(connection)
         .cache_properties(zbus::proxy::CacheProperties::No)
         .build()
@@ -154,7 +154,7 @@ impl DpeObject {
         .await
     }
 
-    /// Why a service is where it is, and why not elsewhere.
+    /// Why a service runs where it does, and not elsewhere.
     #[zbus(out_args("text"))]
     async fn explain(&self, service: String, assembly: String) -> Result<String> {
         let turn = self.requests.turn().await?;
@@ -180,7 +180,7 @@ impl DpeObject {
         self.change(connection, &header, request).await
     }
 
-    /// Has an assembly keep no services, or ends that.
+    /// Puts an assembly into standby, where it runs no services, or ends that.
     async fn set_standby(
         &self,
         assembly: String,
@@ -206,7 +206,7 @@ impl DpeObject {
             .await
     }
 
-    /// Vouches that an assembly is down.
+    /// Confirms that an assembly is down.
     async fn confirm_fenced(
         &self,
         assembly: String,

@@ -9,13 +9,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use crate::explain::Basis;
 
 /// Requests that may wait for the loop. The loop takes one at a time between inputs of agents, most
-/// in less than a millisecond; who finds the queue full is told at once, and may come again.
+/// in less than a millisecond; a caller that finds the queue full gets an error and may try again.
 const REQUESTS: usize = 64;
 /// Places of these that are kept for changes: a crowd that asks for the status must not keep the
 /// CPE's Load or an administrator's Standby out.
 const KEPT_FOR_CHANGES: usize = 16;
 /// Explanations and plans that may wait while one is made. Each takes as long as a decision, up to
-/// seconds in a large deployment; callers do not wait longer than that many of them.
+/// seconds in a large deployment, so a caller waits for at most eight of them.
 const WAITING: usize = 8;
 
 /// What someone asks over the bus, for the loop to answer.
