@@ -77,6 +77,11 @@ fn main() -> Result<()> {
     for line in table::in_process()? {
         println!("{line}");
     }
+    for (nodes, resources) in &options.sizes {
+        for state in inputs::State::ALL {
+            println!("{}", table::lint(*nodes, *resources, state)?);
+        }
+    }
     let mut table = table::Table::new(programs, limit);
     println!("{}", table.head());
     if let Some(corpus) = &options.corpus {

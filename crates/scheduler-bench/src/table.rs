@@ -1,6 +1,8 @@
 //! The speed table: `policy-simulate` beside `crm_simulate`, on the same inputs in the same run.
 //!
 //! Each line is one process per input, from start to end: reading, scheduling, writing the graph.
+//! Before the table stand times without a process: of scheduling alone, and of `policy_engine::lint`
+//! as a share of it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +16,9 @@ use crate::measure::{self, Cost};
 
 /// Nodes times resources of the largest generated input that is also executed virtually.
 const EXECUTED_UP_TO: usize = 8_000;
+
+/// How often a decision and its check are measured.
+const LINT_RUNS: u32 = 10;
 
 /// A program that is measured. It has the options of `crm_simulate`.
 #[derive(Clone, Debug)]
@@ -103,6 +108,33 @@ pub fn in_process() -> Result<Vec<String>> {
         ));
     }
     Ok(lines)
+}
+
+/// The cost of checking a decision beside the cost of the decision, which are measured in turns in
+/// the same run: the best times, without a process.
+///
+/// # Errors
+///
+/// A generated input is not readable: a mistake of [`inputs`].
+pub fn lint(nodes: usize, resources: usize, state: State) -> Result<String> {
+    let cib = Cib::parse(&inputs::cib(nodes, resources, state))?;
+    let (mut decision, mut check) = (Duration::MAX, Duration::MAX);
+    for _ in 0..LINT_RUNS {
+        let started = Instant::now();
+        let schedule = policy_engine::schedule(&cib, crate::NOW, RunOptions::default());
+        decision = decision.min(started.elapsed());
+        let started = Instant::now();
+        let findings = policy_engine::lint(&schedule);
+        check = check.min(started.elapsed());
+        ensure!(findings.is_empty(), "lint objects: {findings:?}");
+    }
+    Ok(format!(
+        "lint, {} {nodes}x{resources}: {:.3} ms, {:.1} % of the decision in {:.1} ms (best of {LINT_RUNS})",
+        state.name(),
+        check.as_secs_f64() * 1e3,
+        check.as_secs_f64() / decision.as_secs_f64() * 100.0,
+        decision.as_secs_f64() * 1e3,
+    ))
 }
 
 impl Table {
