@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use controller::{Connect, Controller, Effect, Time};
+use controller::{Connect, Controller, Effect, InputName, Time};
 use serde::Serialize;
 
 /// A 64-bit FNV-1a hash of texts.
@@ -97,10 +97,13 @@ impl Digest {
                 self.xml(&controller.input(now));
                 Ok(())
             }
-            Effect::KeepInput { number, cib, graph } => {
+            Effect::KeepInput { name, cib, graph } => {
                 self.xml(cib);
                 self.xml(graph);
-                writeln!(self, "{number}")
+                match name {
+                    InputName::Transition(number) => writeln!(self, "{number}"),
+                    InputName::Refused(slot) => writeln!(self, "refused {slot}"),
+                }
             }
             Effect::StatusChanged { state, summary } => {
                 let _ = writeln!(self, "status {state} {summary}");

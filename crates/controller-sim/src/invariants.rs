@@ -290,6 +290,13 @@ impl World {
         }
     }
 
+    /// The policy engine decides nothing that has to be refused, unless it is to answer nonsense.
+    pub(crate) fn note_refused(&mut self, event: &Event) {
+        if event.kind == Kind::DecisionRefused && event.state == "refused" && !self.nonsense {
+            self.violated(event.reason.clone());
+        }
+    }
+
     /// What was given up and is heard of again is counted again once nothing runs twice because of
     /// it.
     pub(crate) fn note_returned(&mut self, guest: usize) {

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use controller::{AssemblyId, Connect, Durable, Effect, Event, Input, Question, Request};
+use controller::{
+    AssemblyId, Connect, Durable, Effect, Event, Input, InputName, Question, Request,
+};
 
 use crate::mutants::Subject;
 use crate::network::{Stream, ToAgent, ToDpe};
@@ -334,6 +336,7 @@ impl World {
             Effect::Event(event) => {
                 self.watch.emitted(&event);
                 self.note_given_up(&event);
+                self.note_refused(&event);
                 self.shell.unacknowledged.push(event.clone());
                 self.bring(event);
             }
@@ -348,10 +351,13 @@ impl World {
                 let delay = self.random.between(MS, longest);
                 self.after(delay, Happening::Decided(self.shell.start, question));
             }
-            Effect::KeepInput { number, .. } => {
-                self.shell.transitions += 1;
-                self.say(|| format!("  transition {number}"));
-            }
+            Effect::KeepInput { name, .. } => match name {
+                InputName::Transition(number) => {
+                    self.shell.transitions += 1;
+                    self.say(|| format!("  transition {number}"));
+                }
+                InputName::Refused(_) => self.say(|| "  a decision is refused".to_owned()),
+            },
             Effect::StatusChanged { .. } => {}
             Effect::Unloaded => self.note_end(),
             Effect::Superseded { .. } => {
@@ -388,7 +394,16 @@ impl World {
 
     pub(crate) fn policy_engine_answers(&mut self, start: u64, question: Question) {
         if self.shell.start == start {
-            self.input(Input::Decided(Box::new(question.answer())));
+            let answer = if self.nonsense {
+                question.answer_changed(|graph| {
+                    for synapse in &mut graph.synapses {
+                        synapse.inputs.clear();
+                    }
+                })
+            } else {
+                question.answer()
+            };
+            self.input(Input::Decided(Box::new(answer)));
         }
     }
 

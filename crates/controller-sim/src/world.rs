@@ -145,6 +145,8 @@ pub struct World {
     /// Faults are over.
     pub(crate) peaceful: bool,
     pub(crate) options: Options,
+    /// The policy engine answers nonsense: its actions wait for nothing.
+    pub nonsense: bool,
     /// What happened, if asked for.
     pub trace: Vec<String>,
     pub(crate) steps: u64,
@@ -185,6 +187,7 @@ impl World {
             devices_bad_until_us: 0,
             faults_until_us: 0,
             peaceful: false,
+            nonsense: false,
             options,
             trace: Vec::new(),
             steps: 0,

@@ -7,8 +7,8 @@
 )]
 
 use controller::{
-    AssemblyId, Attributes, Controller, Durable, Effect, Hello, Input, Operation, Question, Record,
-    RecordState, Request, Task, Time, TransitionKey,
+    AssemblyId, Attributes, Controller, Durable, Effect, Hello, Input, InputName, Kind, Operation,
+    Question, Record, RecordState, Request, Task, Time, TransitionKey,
 };
 use controller_sim::guest::Mode;
 use controller_sim::scenario::Scenario;
@@ -21,9 +21,13 @@ const NOW: Time = Time {
 
 /// A controller with a document and agents that have told these histories.
 fn alone(scenario: &Scenario, histories: [Vec<Record>; 2]) -> Controller {
+    with_document(scenario.document(), histories)
+}
+
+fn with_document(document: String, histories: [Vec<Record>; 2]) -> Controller {
     let mut controller = Controller::new("sim", Durable::default(), NOW);
     let load = Request::Load {
-        document: scenario.document(),
+        document,
         generation: 1,
     };
     assert_eq!(controller.handle(NOW, Input::Request(load)), Ok(()));
@@ -72,6 +76,11 @@ fn record(action: Task, state: RecordState, call_id: u32, rc: i32) -> Record {
         rc,
         ..Record::default()
     }
+}
+
+/// What an agent tells about a service that it started.
+fn started() -> Vec<Record> {
+    vec![record(Task::Start, RecordState::Complete, 1, 0)]
 }
 
 /// Answers questions, and tells that what was sent is done, until nothing is left to do.
@@ -224,4 +233,97 @@ fn a_superseded_dpe_does_nothing_any_more() {
     };
     assert!(old.handle(NOW, heartbeat).is_err());
     assert_eq!(old.poll_effect(), None);
+}
+
+#[test]
+fn a_wrong_decision_is_refused_and_nothing_of_it_is_done() {
+    let scenario = Scenario::plain(2, 1, Mode::Lease);
+    let stopped = || vec![record(Task::Monitor, RecordState::Complete, 1, 7)];
+    let mut controller = alone(&scenario, [started(), stopped()]);
+    carry_out(&mut controller);
+    expect_active(&controller);
+
+    let standby = |on| {
+        let assembly = "node1".into();
+        Input::Request(Request::Standby { assembly, on })
+    };
+    assert_eq!(controller.handle(NOW, standby(true)), Ok(()));
+    let (mut asked, _) = asked_and_sent(&mut controller);
+    let answer = asked.remove(0).answer_changed(|graph| {
+        for synapse in &mut graph.synapses {
+            synapse.inputs.clear();
+        }
+    });
+    let decided = Input::Decided(Box::new(answer));
+    assert_eq!(controller.handle(NOW, decided), Ok(()));
+    let effects: Vec<Effect> = std::iter::from_fn(|| controller.poll_effect()).collect();
+    let sent = |effect: &Effect| matches!(effect, Effect::Execute { .. } | Effect::Decide(_));
+    assert!(!effects.iter().any(sent), "{effects:?}");
+    let kept = effects.iter().any(|effect| {
+        matches!(effect, Effect::KeepInput { name: InputName::Refused(0), cib, .. } if cib.contains("service1"))
+    });
+    assert!(kept, "{effects:?}");
+    let told = effects.iter().find_map(|effect| match effect {
+        Effect::Event(event) if event.kind == Kind::DecisionRefused => Some(event),
+        _ => None,
+    });
+    let told = told.expect("the refusal is told");
+    assert_eq!(told.details["input"], "refused-input-00.xml");
+    let wrong = "service1_start_0 on node2 does not wait for service1_stop_0 on node1";
+    assert!(told.reason.contains(wrong), "{}", told.reason);
+    assert_eq!(controller.state(), DpeState::Failed);
+    assert!(controller.status(NOW).summary.contains(wrong));
+
+    assert_eq!(
+        controller.handle(NOW, standby(false)),
+        Ok(()),
+        "the world changes"
+    );
+    carry_out(&mut controller);
+    expect_active(&controller);
+}
+
+#[test]
+fn services_that_are_ordered_in_a_circle_do_not_keep_others_from_running() {
+    let scenario = Scenario::plain(2, 3, Mode::Lease);
+    let circle = concat!(
+        r#"<rsc_order id="there" first="service1" then="service2"/>"#,
+        r#"<rsc_order id="back" first="service2" then="service1"/>"#,
+        "</constraints></configuration>"
+    );
+    let document = scenario
+        .document()
+        .replace("</constraints></configuration>", circle);
+    let mut controller = with_document(document, [vec![], vec![]]);
+
+    let (mut call_id, mut started, mut refused) = (0, Vec::new(), 0);
+    for _ in 0..200 {
+        let input = match controller.poll_effect() {
+            Some(Effect::Decide(question)) => Input::Decided(Box::new(question.answer())),
+            Some(Effect::Execute {
+                assembly,
+                operation,
+            }) => {
+                call_id += 1;
+                if operation.action == Task::Start {
+                    started.push(operation.resource.clone());
+                }
+                let rc = TransitionKey::parse(&operation.id).map_or(0, |key| key.expected_rc);
+                let record = Record {
+                    operation: *operation,
+                    ..record(Task::default(), RecordState::Complete, call_id, rc)
+                };
+                let record = Box::new(record);
+                Input::OperationCompleted { assembly, record }
+            }
+            Some(Effect::Event(event)) => {
+                refused += usize::from(event.kind == Kind::DecisionRefused);
+                continue;
+            }
+            _ => continue,
+        };
+        assert_eq!(controller.handle(NOW, input), Ok(()));
+    }
+    assert_eq!(started, ["service3"]);
+    assert_eq!(refused, 1, "asked once more, without live migrations");
 }

@@ -729,3 +729,38 @@ fn events_wait_for_a_log_that_is_away_and_for_a_dpe_that_is_dead() {
         "{news:#?}"
     );
 }
+
+#[test]
+fn it_does_nothing_that_a_policy_engine_with_a_defect_decides() {
+    let mut world = running(2, 1, Mode::Lease);
+    let home = place(&world, "service1");
+    let (told, executed) = (world.told().len(), world.executed().len());
+    world.nonsense = true;
+    for on in [true, false, true] {
+        world.ask(Request::Standby {
+            assembly: home.as_str().into(),
+            on,
+        });
+        world.run_for(10);
+        assert_eq!(place(&world, "service1"), home);
+    }
+    assert_eq!(state(&world), DpeState::Failed);
+    let executed = since(world.executed(), executed);
+    assert_eq!(executed, Vec::<String>::new());
+    let refused = since(world.told(), told);
+    let refusals = refused
+        .iter()
+        .filter(|line| line.starts_with("decision.refused"));
+    assert_eq!(refusals.count(), 2, "{refused:?}");
+
+    world.nonsense = false;
+    for on in [false, true] {
+        world.ask(Request::Standby {
+            assembly: home.as_str().into(),
+            on,
+        });
+        world.run_for(15);
+    }
+    assert_ne!(place(&world, "service1"), home);
+    expect_well(&world);
+}

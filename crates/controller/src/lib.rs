@@ -93,8 +93,8 @@ pub use controller::{Controller, PlanQuestion};
 pub use machines::facts::{Damaged, Durable};
 pub use vocabulary::{
     AssemblyId, Attribute, Attributes, Change, Connect, Decision, Effect, Event, FORCE_RESTART,
-    FenceDevice, FenceRequest, Hello, Input, Kind, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST,
-    Operation, Question, Record, RecordState, Refusal, Request, STATUS_CANCELLED, STATUS_DONE,
-    STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task, Time, TransitionKey, dispatcher_uuid,
-    exit_code_name,
+    FenceDevice, FenceRequest, Hello, Input, InputName, Kind, MIGRATE_SOURCE, MIGRATE_TARGET,
+    OP_DIGEST, Operation, Question, Record, RecordState, Refusal, Request, STATUS_CANCELLED,
+    STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task, Time, TransitionKey,
+    dispatcher_uuid, exit_code_name,
 };

@@ -63,6 +63,7 @@ kinds! {
     TransitionStarted, "transition.started", "a5208a1c28c066278750f8eac17b65c2", "The policy engine decided on actions and they are being carried out.";
     TransitionCompleted, "transition.completed", "f9a6bd25a046bf24b49b96d2a3b88175", "All actions of a transition are done.";
     TransitionAborted, "transition.aborted", "7b855a354c0e82be5bca0644b818dab4", "A transition was given up because the world changed; the next one is being decided.";
+    DecisionRefused, "decision.refused", "2a5fa39b94a4470e93533e1988e100eb", "The policy engine decided what must not be carried out: nothing of it was, and its input is kept.";
 }
 
 /// MESSAGE_ID of events whose kind is not one of ours (recorded by other programs).

@@ -59,7 +59,8 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::AssemblyLost
         | EventKind::AssemblyFencingFailed
         | EventKind::ServiceFailed
-        | EventKind::ServiceUnrecoverable => BAD,
+        | EventKind::ServiceUnrecoverable
+        | EventKind::DecisionRefused => BAD,
         EventKind::AssemblyHeartbeatMissed
         | EventKind::AssemblyFencingRequested
         | EventKind::TransitionAborted => BUSY,

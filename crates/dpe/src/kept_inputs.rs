@@ -3,7 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// A ring of files `input-NN.xml` and `graph-NN.xml`.
+use controller::InputName;
+
+/// A ring of files `input-NN.xml` and `graph-NN.xml`; and `refused-input-NN.xml` and
+/// `refused-graph-NN.xml` of decisions that were refused.
 #[derive(Debug)]
 pub(crate) struct KeptInputs {
     directory: PathBuf,
@@ -22,25 +25,28 @@ impl KeptInputs {
     }
 
     /// Keeps one; best effort.
-    pub(crate) fn keep(&mut self, number: u64, cib: &str, graph: &str) {
-        if self.slots == 0 {
-            return;
-        }
-        if let Err(error) = self.try_keep(number % self.slots, cib, graph) {
+    pub(crate) fn keep(&mut self, name: InputName, cib: &str, graph: &str) {
+        let (prefix, slot) = match name {
+            InputName::Transition(_) if self.slots == 0 => return,
+            InputName::Transition(number) => ("", number % self.slots),
+            InputName::Refused(slot) => ("refused-", slot),
+        };
+        if let Err(error) = self.try_keep(prefix, slot, cib, graph) {
             tracing::warn!(
-                "cannot keep the policy engine's input {number} in {}: {error}",
+                "cannot keep an input of the policy engine ({name:?}) in {}: {error}",
                 self.directory.display()
             );
         }
     }
 
-    fn try_keep(&mut self, slot: u64, cib: &str, graph: &str) -> std::io::Result<()> {
+    fn try_keep(&mut self, prefix: &str, slot: u64, cib: &str, graph: &str) -> std::io::Result<()> {
         if !self.made {
             std::fs::create_dir_all(&self.directory)?;
             self.made = true;
         }
-        std::fs::write(self.directory.join(format!("input-{slot:02}.xml")), cib)?;
-        std::fs::write(self.directory.join(format!("graph-{slot:02}.xml")), graph)
+        let file = |what: &str| self.directory.join(format!("{prefix}{what}-{slot:02}.xml"));
+        std::fs::write(file("input"), cib)?;
+        std::fs::write(file("graph"), graph)
     }
 }
 
@@ -53,11 +59,23 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut kept = KeptInputs::new(directory.path(), 2);
         for number in 1..=3 {
-            kept.keep(number, &format!("cib {number}"), "graph");
+            let name = InputName::Transition(number);
+            kept.keep(name, &format!("cib {number}"), "graph");
         }
         let read = |name: &str| std::fs::read_to_string(directory.path().join("inputs").join(name));
         assert_eq!(read("input-00.xml").unwrap(), "cib 2");
         assert_eq!(read("input-01.xml").unwrap(), "cib 3");
         assert!(read("input-02.xml").is_err());
+    }
+
+    #[test]
+    fn it_keeps_what_was_refused_apart_and_in_any_case() {
+        let directory = tempfile::tempdir().unwrap();
+        KeptInputs::new(directory.path(), 0).keep(InputName::Transition(1), "cib", "graph");
+        assert!(!directory.path().join("inputs").exists());
+        KeptInputs::new(directory.path(), 0).keep(InputName::Refused(2), "cib", "graph");
+        let read = |name: &str| std::fs::read_to_string(directory.path().join("inputs").join(name));
+        assert_eq!(read("refused-input-02.xml").unwrap(), "cib");
+        assert_eq!(read("refused-graph-02.xml").unwrap(), "graph");
     }
 }

@@ -28,7 +28,7 @@ struct Options {
     #[arg(long, value_name = "DIRECTORY")]
     state_dir: Option<PathBuf>,
     /// How many inputs of the policy engine (CIB and graph) are kept under DIRECTORY/inputs; 0
-    /// keeps none
+    /// keeps only those of refused decisions
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     keep_inputs: u64,
     #[command(subcommand)]

@@ -276,7 +276,7 @@ impl Shell {
                 self.thinking.spawn_blocking(|| question.answer());
             }
             Effect::Event(event) => self.outbox.push(event),
-            Effect::KeepInput { number, cib, graph } => self.kept.keep(number, &cib, &graph),
+            Effect::KeepInput { name, cib, graph } => self.kept.keep(name, &cib, &graph),
             Effect::StatusChanged { state, summary } => {
                 tracing::info!(cpe_deployment = self.name, "{state}: {summary}");
                 cpe_daemon::notify(&[cpe_daemon::State::Status(&summary)]);

@@ -5,7 +5,7 @@
 
 use super::Controller;
 use crate::machines::transition::{INFINITY, Transition};
-use crate::vocabulary::{Decision, Effect, EventDraft, Kind, Question, SECOND, Time};
+use crate::vocabulary::{Decision, Effect, EventDraft, InputName, Kind, Question, SECOND, Time};
 
 /// The policy engine is asked this often in a row before the controller slows down: something is
 /// wrong then.
@@ -83,6 +83,9 @@ impl Controller {
                 return;
             }
         };
+        if self.refuses(now, &asked.reason, &outcome) {
+            return;
+        }
         self.engine_error = None;
         self.start_failure_is_fatal = outcome.start_failure_is_fatal;
         self.goal = outcome.goal;
@@ -98,7 +101,7 @@ impl Controller {
         self.transitions += 1;
         self.reasons = outcome.reasons;
         self.effects.push(Effect::KeepInput {
-            number: self.transitions,
+            name: InputName::Transition(self.transitions),
             cib: outcome.cib,
             graph: outcome.graph_text,
         });

@@ -12,6 +12,7 @@ mod limits;
 mod liveness;
 mod operation_for;
 mod plan;
+mod refusal;
 mod requests;
 mod results;
 mod service_events;
@@ -63,6 +64,8 @@ pub struct Controller {
     /// Reasons of the present transition's actions, by number.
     pub(crate) reasons: BTreeMap<u32, String>,
     pub(crate) transitions: u64,
+    /// Decisions that were refused.
+    pub(crate) refusals: u64,
     pub(crate) last_transition: Option<TransitionStatus>,
     /// What the last decision wants, by service.
     pub(crate) goal: BTreeMap<ServiceId, Goal>,
@@ -124,6 +127,7 @@ impl Controller {
             runs: BTreeMap::new(),
             reasons: BTreeMap::new(),
             transitions: 0,
+            refusals: 0,
             last_transition: None,
             goal: BTreeMap::new(),
             recheck_at_s: None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cpe_status::{Plan, PlanAction, PlanBasis};
 use policy_engine::model::{NodeId, ResourceId, Role, Task};
-use policy_engine::{ActionKind, Cib, RunOptions, Schedule};
+use policy_engine::{ActionKind, Cib, RunOptions, Schedule, lint};
 
 use super::Controller;
 use super::cib::{self, Node, NodeState};
@@ -32,10 +32,14 @@ impl PlanQuestion {
         let cib = Cib::parse_accepted(&self.cib)
             .map_err(|error| Refusal::InvalidDocument(error.to_string()))?;
         let schedule = policy_engine::schedule(&cib, self.now_s, RunOptions::default());
+        let mut plan = self.plan;
+        let findings = lint(&schedule).into_iter();
+        plan.warnings
+            .extend(findings.map(|finding| format!("this cannot be carried out: {finding}")));
         Ok(Plan {
             actions: actions(&schedule),
             blocked: blocked(&self.services, &schedule),
-            ..self.plan
+            ..plan
         })
     }
 }

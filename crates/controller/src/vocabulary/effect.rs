@@ -77,8 +77,8 @@ pub enum Effect {
     Decide(Question),
     /// Write what the policy engine was asked and what it answered to disk. Best effort.
     KeepInput {
-        /// Counts from 1 per epoch; the number of the transition.
-        number: u64,
+        /// Under which name.
+        name: InputName,
         /// The CIB.
         cib: String,
         /// The transition graph.
@@ -99,6 +99,17 @@ pub enum Effect {
         /// The assembly whose agent said so.
         assembly: AssemblyId,
     },
+}
+
+/// Under which name an input of the policy engine is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputName {
+    /// That of the transition with this number, counted from 1 per epoch. The last ones are kept,
+    /// as many as the shell likes.
+    Transition(u64),
+    /// `refused-input-SLOT.xml` and `refused-graph-SLOT.xml`: that of a decision that was refused.
+    /// Kept in any case, until the slot is used again.
+    Refused(u64),
 }
 
 /// How to reach an agent and what to say to it.

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use policy_engine::lint::Finding;
 use policy_engine::model::{ResourceId, Role};
-use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph};
+use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph, lint};
 
 use super::ids::ServiceId;
 use super::limits::Limits;
@@ -37,6 +38,8 @@ pub(crate) struct Outcome {
     pub reasons: BTreeMap<u32, String>,
     pub recheck_at_s: Option<i64>,
     pub start_failure_is_fatal: bool,
+    /// What is wrong with the graph.
+    pub findings: Vec<Finding>,
 }
 
 /// What the policy engine wants of one service.
@@ -51,12 +54,20 @@ pub(crate) struct Goal {
 }
 
 impl Question {
-    /// Asks the policy engine. Pure; takes some microseconds per service, and more where services
-    /// are entangled.
+    /// Asks the policy engine, and checks what it decides. Pure; takes some microseconds per
+    /// service, and more where services are entangled.
     pub fn answer(self) -> Decision {
+        self.answer_changed(|_| {})
+    }
+
+    /// What a policy engine with a defect would answer: `change` is made to its decision before
+    /// that is checked. Only for simulations, to see what becomes of a wrong decision.
+    pub fn answer_changed(self, change: impl FnOnce(&mut TransitionGraph)) -> Decision {
         let outcome = match Cib::parse_accepted(&self.cib) {
             Ok(cib) => {
-                let schedule = policy_engine::schedule(&cib, self.now_s, RunOptions::default());
+                let run = RunOptions::default();
+                let mut schedule = policy_engine::schedule(&cib, self.now_s, run);
+                change(&mut schedule.graph);
                 Ok(Outcome::new(self.cib, schedule))
             }
             Err(error) => Err(error.to_string()),
@@ -69,7 +80,8 @@ impl Question {
 }
 
 impl Decision {
-    /// Changes what is to be done. Only for simulations: to see that a wrong decision is noticed.
+    /// Changes what is to be done after it was checked. Only for simulations: to see that they
+    /// notice what is done wrong.
     pub fn change_graph(&mut self, change: impl FnOnce(&mut TransitionGraph)) {
         if let Ok(outcome) = &mut self.outcome {
             change(&mut outcome.graph);
@@ -87,6 +99,7 @@ impl Outcome {
             reasons: reasons(&schedule),
             recheck_at_s: schedule.cluster.recheck_by.get(),
             start_failure_is_fatal: schedule.graph.attribute("failed-start-offset") != Some("1"),
+            findings: lint(&schedule),
             graph: schedule.graph,
         }
     }

@@ -70,6 +70,9 @@ pub enum Kind {
     /// The world changed before they were done.
     #[serde(rename = "transition.aborted")]
     TransitionAborted,
+    /// The policy engine's decision is wrong, and nothing of it is done.
+    #[serde(rename = "decision.refused")]
+    DecisionRefused,
 }
 
 impl Kind {
@@ -95,6 +98,7 @@ impl Kind {
             Kind::TransitionStarted => TransitionState::Running.as_str(),
             Kind::TransitionCompleted => TransitionState::Completed.as_str(),
             Kind::TransitionAborted => TransitionState::Aborted.as_str(),
+            Kind::DecisionRefused => "refused",
         }
     }
 
@@ -121,6 +125,7 @@ impl Kind {
             Kind::TransitionStarted => "transition.started",
             Kind::TransitionCompleted => "transition.completed",
             Kind::TransitionAborted => "transition.aborted",
+            Kind::DecisionRefused => "decision.refused",
         }
     }
 }

@@ -13,7 +13,7 @@ mod task;
 mod time;
 
 pub use change::Change;
-pub use effect::{Connect, Effect, FenceDevice, FenceRequest};
+pub use effect::{Connect, Effect, FenceDevice, FenceRequest, InputName};
 pub use engine_input::{Decision, Question};
 pub use event::{Event, Kind};
 pub use ids::{AssemblyId, ServiceId};
@@ -26,7 +26,7 @@ pub use operation::{
 pub use task::Task;
 pub use time::Time;
 
-pub(crate) use engine_input::{Goal, goal};
+pub(crate) use engine_input::{Goal, Outcome, goal};
 pub(crate) use event::{EventDraft, event_id};
 pub(crate) use limits::Limits;
 pub(crate) use operation::META_ON_FAIL;

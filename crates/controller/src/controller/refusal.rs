@@ -1,0 +1,75 @@
+//! Decisions of the policy engine that are not carried out.
+//!
+//! [`lint`](policy_engine::lint()) checks each decision when it is made, on the policy engine's
+//! thread. What it finds unsafe is a defect of the policy engine. Nothing of such a decision is
+//! done: what runs goes on, the state of the deployment says what is wrong, and the policy engine
+//! is asked again when the world has changed.
+//!
+//! Actions that wait for each other in a circle are safe, because none of them is ever begun. A live
+//! migration behind a clone that restarts can bring that about, so the policy engine is asked again
+//! without live migrations. If the circle remains, it is in the configuration; everything else is
+//! carried out.
+
+use policy_engine::lint::Finding;
+
+use super::Controller;
+use crate::vocabulary::{Effect, EventDraft, InputName, Kind, Outcome, Time};
+
+/// Inputs of refused decisions that are kept.
+const KEPT: u64 = 4;
+/// Findings that a text names.
+const NAMED: usize = 3;
+
+impl Controller {
+    /// Whether a decision is refused. If it is, that is told, and its input kept.
+    pub(super) fn refuses(&mut self, now: Time, asked_for: &str, outcome: &Outcome) -> bool {
+        let wrong = |finding: &&Finding| finding.is_unsafe();
+        let unsafe_ones: Vec<&Finding> = outcome.findings.iter().filter(wrong).collect();
+        if !unsafe_ones.is_empty() {
+            let text = sentence(&unsafe_ones);
+            // The same again is no news.
+            if self.engine_error.as_ref() != Some(&text) {
+                self.tell_refusal(now, "refused", &text, outcome);
+            }
+            self.engine_error = Some(text);
+            return true;
+        }
+        if outcome.findings.is_empty() || self.deadlocked {
+            return false;
+        }
+        let text = sentence(&outcome.findings.iter().collect::<Vec<_>>());
+        self.tell_refusal(now, "asked again without live migrations", &text, outcome);
+        self.deadlocked = true;
+        self.changed = Some(asked_for.to_owned());
+        true
+    }
+
+    fn tell_refusal(&mut self, now: Time, state: &'static str, text: &str, outcome: &Outcome) {
+        let slot = self.refusals % KEPT;
+        self.refusals += 1;
+        self.effects.push(Effect::KeepInput {
+            name: InputName::Refused(slot),
+            cib: outcome.cib.clone(),
+            graph: outcome.graph_text.clone(),
+        });
+        let input = format!("refused-input-{slot:02}.xml");
+        let event = EventDraft::new(Kind::DecisionRefused)
+            .state(state)
+            .reason(text)
+            .detail("findings", outcome.findings.len())
+            .detail("input", input);
+        self.tell(now, event);
+    }
+}
+
+fn sentence(findings: &[&Finding]) -> String {
+    let named = findings.iter().take(NAMED).map(ToString::to_string);
+    let mut text = format!(
+        "the policy engine's decision is refused: {}",
+        named.collect::<Vec<_>>().join("; ")
+    );
+    if findings.len() > NAMED {
+        text.push_str(&format!("; and {} more", findings.len() - NAMED));
+    }
+    text
+}
