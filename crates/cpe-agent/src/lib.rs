@@ -10,7 +10,6 @@
 //! lease only stops begin.
 
 #![warn(missing_docs)]
-#![warn(missing_docs)]
 
 mod accept;
 pub mod activity;

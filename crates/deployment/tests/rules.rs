@@ -604,7 +604,8 @@ fn what_means_too_much_to_decide_about_is_refused_with_its_place() {
     assert_eq!((problem.line, problem.column), (5, 3), "{problem}");
     let message = &problem.message;
     assert!(
-        message.starts_with("<rsc_order id=\"all\"> means 2250000 orderings of two resources,"),
+        message
+            .starts_with("<rsc_order id=\"all\"> expands to 2250000 orderings of two resources;"),
         "{message}"
     );
     assert!(problem.hint.is_some());

@@ -14,13 +14,13 @@ pub struct Cib {
 /// Why a CIB cannot be scheduled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Not acceptable XML.
+    /// Not well-formed XML, or beyond the limits of the reader.
     #[error(transparent)]
     Xml(#[from] xml::XmlError),
-    /// A configuration that means more than can be decided about.
+    /// A configuration whose expansion exceeds the limits.
     #[error(transparent)]
-    TooMuch(#[from] expansion::Excess),
-    /// XML, but no CIB.
+    TooLarge(#[from] expansion::TooLarge),
+    /// XML, but not a CIB.
     #[error("expected a <cib> element at the top of the document, found <{found}>")]
     NotACib {
         /// Name of the root element.
@@ -40,7 +40,7 @@ impl Cib {
     /// Parses a CIB. A missing `status` section is added empty.
     ///
     /// # Errors
-    /// [`Error::Xml`] and [`Error::TooMuch`] with line and column, [`Error::NotACib`],
+    /// [`Error::Xml`] and [`Error::TooLarge`] with line and column, [`Error::NotACib`],
     /// [`Error::TooNew`].
     pub fn parse(text: &str) -> Result<Cib, Error> {
         let cib = Cib::parse_accepted(text)?;
@@ -48,8 +48,8 @@ impl Cib {
         Ok(cib)
     }
 
-    /// The same without [`Error::TooMuch`], for a configuration that was accepted already: what is
-    /// running has to be managed, also while there are more nodes than it was accepted with.
+    /// [`Cib::parse`] without [`Error::TooLarge`], for a configuration that was accepted before:
+    /// what is running has to be managed, even if nodes that joined since exceed a limit.
     ///
     /// # Errors
     /// [`Error::Xml`] with line and column, [`Error::NotACib`], [`Error::TooNew`].

@@ -1,6 +1,6 @@
 //! Scalars of the CIB (scheduler-spec/01 §3): integers, booleans, durations, versions.
 
-/// Boolean text (§3.3); `None` if it is none.
+/// Boolean text (§3.3); `None` if it is not a boolean.
 pub(crate) fn boolean(text: &str) -> Option<bool> {
     const TRUE: [&str; 5] = ["true", "on", "yes", "y", "1"];
     const FALSE: [&str; 5] = ["false", "off", "no", "n", "0"];
@@ -41,8 +41,8 @@ pub(crate) fn integer(text: &str) -> Option<i64> {
     Some(value)
 }
 
-/// Leading decimal number as C's `strtod` reads it: trailing characters ignored. `None` if there is
-/// none or it is out of range.
+/// Leading decimal number as C's `strtod` reads it: trailing characters ignored. `None` if the
+/// text does not begin with a number, or it is out of range.
 pub(crate) fn number(text: &str) -> Option<f64> {
     let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
     let bytes = text.as_bytes();
@@ -80,7 +80,8 @@ pub(crate) fn non_negative(text: &str) -> i32 {
     integer(text).unwrap_or(0).clamp(0, i64::from(i32::MAX)) as i32
 }
 
-/// Duration with unit in ms (§3.4); default unit seconds; may be negative; `None` if it is none.
+/// Duration with unit in ms (§3.4); default unit seconds; may be negative; `None` if it is not a
+/// duration.
 pub(crate) fn milliseconds(text: &str) -> Option<i64> {
     let value = integer(text)?;
     let rest = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);

@@ -1,4 +1,6 @@
-//! The run, step by step. The numbers are those of the steps in scheduler-spec/05 §1 and 00.
+//! The run, step by step: A2 to D7 are the steps of scheduler-spec/01 §1, P1 to P12 the phases of
+//! 05 §1, which create actions and orderings. The order decides the numbers of actions, so it is
+//! that of Pacemaker's scheduler.
 
 use crate::cib::Cib;
 use crate::graph::TransitionGraph;
@@ -17,32 +19,32 @@ pub struct Schedule {
     pub summary: Vec<output::summary::Change>,
 }
 
-/// Reads configuration and status (stages A1–A8), without scheduling: what runs where now. `now`:
+/// Reads configuration and status (steps A2–A7), without scheduling: what runs where now. `now`:
 /// epoch seconds.
 pub fn load(cib: &Cib, now: i64, run: RunOptions) -> Cluster {
     let mut cluster = Cluster::new(cib.document().clone(), now, run);
-    configuration::unpack(&mut cluster);
+    configuration::unpack(&mut cluster); // A2–A6
     cluster.note_all(Cause::Base);
-    status::unpack(&mut cluster);
+    status::unpack(&mut cluster); // A7
     cluster.note_all(Cause::State);
     cluster
 }
 
-/// Schedules a loaded cluster (stages B1–D7).
+/// Schedules a loaded cluster (steps B1–D7).
 pub fn schedule_loaded(mut cluster: Cluster) -> Schedule {
-    constraints::unpack(&mut cluster);
-    assignment::apply_criteria(&mut cluster);
-    constraints::built_in::unpack(&mut cluster);
+    constraints::unpack(&mut cluster); // B1, B2
+    assignment::apply_criteria(&mut cluster); // C1–C4
+    constraints::built_in::unpack(&mut cluster); // D1, P5
     cluster.note_all(Cause::Container);
-    actions::definitions::check(&mut cluster);
-    assignment::assign(&mut cluster);
-    actions::schedule(&mut cluster);
-    ordering::remote::order(&mut cluster);
-    actions::nodes::schedule(&mut cluster);
-    let mut memory = ordering::apply(&mut cluster);
-    actions::settle::settle(&mut cluster);
-    let summary = output::summary::transition(&cluster);
-    let graph = graph::build(&mut cluster, &mut memory);
+    actions::definitions::check(&mut cluster); // D2, P6
+    assignment::assign(&mut cluster); // D3, P7
+    actions::schedule(&mut cluster); // D4, P8
+    ordering::remote::order(&mut cluster); // D5, P9
+    actions::nodes::schedule(&mut cluster); // D6, P10
+    let mut memory = ordering::apply(&mut cluster); // D7, P11
+    actions::settle::settle(&mut cluster); // 06 §F trap 11
+    let summary = output::summary::transition(&cluster); // 06 §B.9
+    let graph = graph::build(&mut cluster, &mut memory); // D7, P12
     Schedule {
         cluster,
         graph,

@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["status"],
     // constraints, those of the document and those that always hold
     &["constraints"],
-    // which node and which role each resource gets; beside it, how much a configuration means
+    // which node and which role each resource gets; beside it, limits of expansion
     &["assignment", "expansion"],
     // what has to be done with each resource and node; beside it, the input
     &["actions", "cib"],

@@ -10,12 +10,13 @@ mod clusters;
 
 use std::collections::BTreeSet;
 
-use clusters::{Kind, Setup, setup};
 use policy_engine::simulation::execute;
 use policy_engine::{
     ActionKind, Cib, GraphAction, RunOptions, Schedule, Score, graph, lint, schedule,
 };
 use proptest::prelude::*;
+
+use crate::clusters::{Kind, Setup, setup};
 
 const NOW: i64 = 1_700_000_000;
 
@@ -42,9 +43,9 @@ fn key(decided: &Schedule, id: u32) -> String {
 }
 
 /// The actions that wait, themselves or through others, for one that is not in the graph: they
-/// never happen. The reference leaves them in the graph, too: recurring monitors and completions of
-/// groups whose start a colocation blocked late, and what is ordered after the promotion of a clone
-/// that cannot start.
+/// never happen. Pacemaker's scheduler leaves them in the graph, too: recurring monitors and
+/// completions of groups whose start a colocation blocked late, and what is ordered after the
+/// promotion of a clone that cannot start.
 fn waiting_in_vain(decided: &Schedule) -> BTreeSet<u32> {
     let synapses = &decided.graph.synapses;
     let ids: BTreeSet<u32> = synapses.iter().map(|synapse| synapse.action.id).collect();
@@ -64,7 +65,7 @@ fn waiting_in_vain(decided: &Schedule) -> BTreeSet<u32> {
 }
 
 /// The actions in an order in which they can be executed; `None`: there is a loop or an input that
-/// is no action of the graph.
+/// is not an action of the graph.
 fn in_order(decided: &Schedule) -> Option<Vec<u32>> {
     let (mut done, mut order) = (BTreeSet::new(), Vec::new());
     let possible = decided.graph.synapses.len() - waiting_in_vain(decided).len();

@@ -1,6 +1,6 @@
 //! Scores: for small clusters, what the score lines say about a resource just before it is placed.
-//! The clusters are the worked examples of scheduler-spec/03 §20 (checked there against the
-//! reference), and one per rule that no recorded case exercises.
+//! The clusters are the worked examples of scheduler-spec/03 §20 (checked there against
+//! Pacemaker's scheduler), and one per rule that no recorded case exercises.
 
 #![allow(
     clippy::unwrap_used,
@@ -83,7 +83,7 @@ fn place<'c>(cluster: &'c Cluster, resource: &str) -> Option<&'c str> {
 
 #[test]
 fn a_group_s_second_outside_dependent_is_counted_as_the_first() {
-    // the reference's defect when lists of colocations are joined
+    // a defect of Pacemaker's scheduler when lists of colocations are joined
     let resources = format!(
         r#"<group id="g">{}{}</group>{}{}{}"#,
         primitive("m1"),
@@ -93,12 +93,12 @@ fn a_group_s_second_outside_dependent_is_counted_as_the_first() {
         primitive("c")
     );
     let outside = colocate("k2", "a", "g", "100") + &colocate("k3", "b", "g", "100");
-    let wishes =
+    let preferences =
         prefer("a", "n1", "10000") + &prefer("b", "n2", "20000") + &prefer("c", "n3", "50000");
-    let with_member = colocate("k1", "c", "m2", "100") + &outside + &wishes;
+    let with_member = colocate("k1", "c", "m2", "100") + &outside + &preferences;
     let cluster = scheduled(3, "", &resources, &with_member);
     assert_eq!(table(&cluster, "m1"), "n1=2 n2=0 n3=5");
-    let without = scheduled(3, "", &resources, &(outside + &wishes));
+    let without = scheduled(3, "", &resources, &(outside + &preferences));
     assert_eq!(table(&without, "m1"), "n1=1 n2=2 n3=0");
 }
 
@@ -134,7 +134,7 @@ fn a_clone_s_own_scores_do_not_become_negative_by_dependents() {
     let constraints = colocate("k", "a", "cl", "-300") + &prefer("a", "n3", "90");
     let cluster = scheduled(3, "", &resources, &constraints);
     assert_eq!(table(&cluster, "cl"), "n1=0 n2=0 n3=0");
-    // two instances mind the wish; the last has only n3 left, and there the wish is undone
+    // the preference counts for two instances; the last has only n3 left, and there it is undone
     let lines: Vec<String> = (0..3).map(|i| table(&cluster, &format!("c:{i}"))).collect();
     assert_eq!(
         lines,

@@ -1,8 +1,8 @@
 //! The speed table: `policy-simulate` beside `crm_simulate`, on the same inputs in the same run.
 //!
 //! Each line is one process per input, from start to end: reading, scheduling, writing the graph.
-//! Before the table stand times without a process: of scheduling alone, and of `policy_engine::lint`
-//! as a share of it.
+//! Before the table stand times without a process: of scheduling alone, and of
+//! `policy_engine::lint` as a share of it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -5,10 +5,10 @@
 //! done: what runs goes on, the state of the deployment says what is wrong, and the policy engine
 //! is asked again when the world has changed.
 //!
-//! Actions that wait for each other in a circle are safe, because none of them is ever begun. A live
-//! migration behind a clone that restarts can bring that about, so the policy engine is asked again
-//! without live migrations. If the circle remains, it is in the configuration; everything else is
-//! carried out.
+//! Actions that wait for each other in a circle are safe, because none of them is ever begun. A
+//! live migration behind a clone that restarts can bring that about, so the policy engine is asked
+//! again without live migrations. If the circle remains, it is in the configuration; everything
+//! else is carried out.
 
 use policy_engine::lint::Finding;
 

@@ -163,7 +163,7 @@ fn check_size(deployment: &Deployment, root: &Element<'_>, problems: &mut Proble
     let cib = format!("<cib>{}</cib>", deployment.configuration());
     match policy_engine::Cib::parse(&cib) {
         Ok(_) => {}
-        Err(policy_engine::Error::TooMuch(excess)) => {
+        Err(policy_engine::Error::TooLarge(excess)) => {
             let mut at = root.offset;
             root.visit(&mut |element| {
                 if excess.id.is_some() && element.value("id") == excess.id.as_deref() {

@@ -1,8 +1,8 @@
 //! Clone notifications (scheduler-spec/04 §16): before and after anything happens to an instance,
-//! all instances are told.
+//! all instances are notified.
 //!
 //! The pseudo-actions around a start, stop, promote or demote of a clone are made with the clone's
-//! actions; the notify actions of the instances, and what they are told, when the clone is added to
+//! actions; the notify actions of the instances, and what these say, when the clone is added to
 //! the graph.
 
 use super::collective::COMPLETION_PRIORITY;
@@ -10,8 +10,8 @@ use crate::model::*;
 use crate::transition::actions::{self, Pseudo};
 use crate::transition::orderings::link;
 
-/// What instances are told: meta-attributes in order.
-type Told = Vec<(&'static str, Text)>;
+/// What a notification says: meta-attributes in order.
+type Content = Vec<(&'static str, Text)>;
 
 /// Creates the notification pseudo-actions for `task` of a clone, whose pseudo-action is `action`
 /// and completion `done` (§16.1).
@@ -124,7 +124,7 @@ pub(crate) fn create_for_instances(cluster: &mut Cluster, clone: ResourceId) {
         return;
     };
     for notification in notifications.about {
-        let (told, happens) = collect(cluster, clone, &notification.task);
+        let (content, happens) = collect(cluster, clone, &notification.task);
         if happens {
             for id in notification
                 .pre
@@ -135,8 +135,12 @@ pub(crate) fn create_for_instances(cluster: &mut Cluster, clone: ResourceId) {
                 cluster.action_mut(id).optional = false;
             }
         }
+        let message = Message {
+            about: &notification,
+            content: &content,
+        };
         for leaf in cluster.leaves(clone) {
-            notify_leaf(cluster, leaf, &notification, &told, happens);
+            notify_leaf(cluster, leaf, message, happens);
         }
     }
 }
@@ -165,7 +169,7 @@ pub(crate) fn order_after_fencing(
     link(cluster, post, confirmed, OrderFlags::PUSH);
     let node = cluster.action(stop).node;
     let node_name = node.map_or_else(|| " ".into(), |n| cluster.node(n).name.clone());
-    let told: Told = vec![
+    let content: Content = vec![
         ("notify_stop_resource", cluster.resource(id).id.clone()),
         ("notify_stop_uname", node_name),
     ];
@@ -174,8 +178,12 @@ pub(crate) fn order_after_fencing(
         pre: None,
         post: Some((post, confirmed)),
     };
+    let message = Message {
+        about: &notification,
+        content: &content,
+    };
     for leaf in cluster.leaves(cluster.top(id)) {
-        notify_leaf(cluster, leaf, &notification, &told, true);
+        notify_leaf(cluster, leaf, message, true);
     }
 }
 
@@ -208,8 +216,8 @@ struct Instances {
     inactive: Vec<Entry>,
 }
 
-/// What instances are told about `task`, and whether that happens to any of them (§16.2).
-fn collect(cluster: &Cluster, clone: ResourceId, task: &Task) -> (Told, bool) {
+/// What notifications about `task` say, and whether that happens to any of them (§16.2).
+fn collect(cluster: &Cluster, clone: ResourceId, task: &Task) -> (Content, bool) {
     let mut instances = Instances::default();
     for leaf in cluster.leaves(clone) {
         instances.add_place(cluster.resource(leaf));
@@ -221,9 +229,9 @@ fn collect(cluster: &Cluster, clone: ResourceId, task: &Task) -> (Told, bool) {
         Task::Demote => !instances.demote.is_empty(),
         _ => !instances.promote.is_empty(),
     };
-    let mut told = instances.told(cluster);
-    tell_nodes(cluster, clone, &mut told);
-    (told, happens)
+    let mut content = instances.content(cluster);
+    add_nodes(cluster, clone, &mut content);
+    (content, happens)
 }
 
 impl Instances {
@@ -268,13 +276,13 @@ impl Instances {
     }
 
     /// The lists under their names, the older names too.
-    fn told(self, cluster: &Cluster) -> Told {
-        let mut told = Told::new();
+    fn content(self, cluster: &Cluster) -> Content {
+        let mut content = Content::new();
         let mut tell = |mut entries: Vec<Entry>, names: &[Names]| {
             let (resources, nodes) = render(cluster, &mut entries);
             for (resource_name, node_name) in names {
-                told.push((resource_name, resources.clone()));
-                told.push((node_name, nodes.clone()));
+                content.push((resource_name, resources.clone()));
+                content.push((node_name, nodes.clone()));
             }
         };
         tell(self.stop, &[STOP]);
@@ -285,13 +293,13 @@ impl Instances {
         tell(self.unpromoted, &[UNPROMOTED, SLAVE]);
         tell(self.promoted, &[PROMOTED, MASTER]);
         let (inactive, _) = render(cluster, &mut { self.inactive });
-        told.push(("notify_inactive_resource", inactive));
-        told
+        content.push(("notify_inactive_resource", inactive));
+        content
     }
 }
 
 /// Nodes that the clone may be on, all nodes, and where the latter run if agents ask for that.
-fn tell_nodes(cluster: &Cluster, clone: ResourceId, told: &mut Told) {
+fn add_nodes(cluster: &Cluster, clone: ResourceId, content: &mut Content) {
     let clone = cluster.resource(clone);
     let names = |nodes: &mut dyn Iterator<Item = NodeId>| {
         let names: Vec<&str> = nodes.map(|n| &*cluster.node(n).name).collect();
@@ -304,8 +312,8 @@ fn tell_nodes(cluster: &Cluster, clone: ResourceId, told: &mut Told) {
     let order = &cluster.node_order;
     let is_available = |node: &NodeId| clone.allowed.contains(*node);
     let available = names(&mut order.iter().copied().filter(is_available));
-    told.push(("notify_available_uname", available));
-    told.push(("notify_all_uname", names(&mut order.iter().copied())));
+    content.push(("notify_available_uname", available));
+    content.push(("notify_all_uname", names(&mut order.iter().copied())));
     let target = clone.meta.text("container-attribute-target");
     if target.is_some_and(|target| target.eq_ignore_ascii_case("host")) {
         let host = |node: &NodeId| {
@@ -313,7 +321,7 @@ fn tell_nodes(cluster: &Cluster, clone: ResourceId, told: &mut Told) {
             let host = launcher.and_then(|launcher| cluster.current_node(launcher));
             host.unwrap_or(*node)
         };
-        told.push(("notify_all_hosts", names(&mut order.iter().map(host))));
+        content.push(("notify_all_hosts", names(&mut order.iter().map(host))));
     }
 }
 
@@ -333,15 +341,15 @@ fn render(cluster: &Cluster, entries: &mut Vec<Entry>) -> (Text, Text) {
     (resources.join(" ").into(), nodes.join(" ").into())
 }
 
-/// §16.3: tells one instance.
-fn notify_leaf(
-    cluster: &mut Cluster,
-    leaf: ResourceId,
-    notification: &Notification,
-    told: &Told,
-    happens: bool,
-) {
-    let task = &notification.task;
+/// A notification with what it says.
+#[derive(Clone, Copy)]
+struct Message<'m> {
+    about: &'m Notification,
+    content: &'m Content,
+}
+
+/// §16.3: notifies one instance.
+fn notify_leaf(cluster: &mut Cluster, leaf: ResourceId, message: Message<'_>, happens: bool) {
     let actions = cluster.resource(leaf).actions.to_vec();
     for id in actions {
         let action = cluster.action_mut(id);
@@ -350,33 +358,39 @@ fn notify_leaf(
             Task::Start | Task::Stop | Task::Promote | Task::Demote
         );
         if concerned && !action.optional && action.node.is_some() {
-            for (name, value) in told {
-                action.set_meta(*name, value.clone());
-            }
+            add(action, message.content);
         }
     }
-    if *task != Task::Stop && !happens {
+    match message.about.task {
+        Task::Stop => notify_where_active(cluster, leaf, message),
+        Task::Demote if happens => notify_where_active(cluster, leaf, message),
+        _ if happens => notify_where_assigned(cluster, leaf, message),
+        _ => {}
+    }
+}
+
+/// Stops and demotes: the instance is notified where it is.
+fn notify_where_active(cluster: &mut Cluster, leaf: ResourceId, message: Message<'_>) {
+    if cluster.resource(leaf).role == Role::Stopped {
         return;
     }
-    if matches!(task, Task::Stop | Task::Demote) {
-        if cluster.resource(leaf).role == Role::Stopped {
-            return;
+    let stop = actions::newest_task(cluster, leaf, &Task::Stop, None);
+    for node in cluster.resource(leaf).active_on.clone() {
+        let host = cluster.node(node);
+        let gone = host.unclean || host.remote_reset;
+        if gone && stop.is_some_and(|s| cluster.action(s).pseudo) {
+            continue;
         }
-        let stop = actions::newest_task(cluster, leaf, &Task::Stop, None);
-        for node in cluster.resource(leaf).active_on.clone() {
-            let host = cluster.node(node);
-            let gone = host.unclean || host.remote_reset;
-            if gone && stop.is_some_and(|s| cluster.action(s).pseudo) {
-                continue;
-            }
-            notify(cluster, leaf, node, notification, NotifyPhase::Pre, told);
-            let stays = stop.is_none_or(|s| cluster.action(s).optional);
-            if *task == Task::Demote || stays {
-                notify(cluster, leaf, node, notification, NotifyPhase::Post, told);
-            }
+        notify(cluster, leaf, node, NotifyPhase::Pre, message);
+        let stays = stop.is_none_or(|s| cluster.action(s).optional);
+        if message.about.task == Task::Demote || stays {
+            notify(cluster, leaf, node, NotifyPhase::Post, message);
         }
-        return;
     }
+}
+
+/// Starts and promotes: the instance is notified where it will be, if its node can be reached.
+fn notify_where_assigned(cluster: &mut Cluster, leaf: ResourceId, message: Message<'_>) {
     if cluster.resource(leaf).next_role == Role::Stopped {
         return;
     }
@@ -395,10 +409,16 @@ fn notify_leaf(
         return;
     };
     let runs = start.is_none_or(|s| cluster.action(s).optional);
-    if *task == Task::Promote || runs {
-        notify(cluster, leaf, node, notification, NotifyPhase::Pre, told);
+    if message.about.task == Task::Promote || runs {
+        notify(cluster, leaf, node, NotifyPhase::Pre, message);
     }
-    notify(cluster, leaf, node, notification, NotifyPhase::Post, told);
+    notify(cluster, leaf, node, NotifyPhase::Post, message);
+}
+
+fn add(action: &mut Action, content: &Content) {
+    for (name, value) in content {
+        action.set_meta(*name, value.clone());
+    }
 }
 
 /// §16.4: one notify action.
@@ -406,21 +426,21 @@ fn notify(
     cluster: &mut Cluster,
     leaf: ResourceId,
     node: NodeId,
-    notification: &Notification,
     phase: NotifyPhase,
-    told: &Told,
+    message: Message<'_>,
 ) {
+    let Message { about, content } = message;
     let pair = if phase == NotifyPhase::Pre {
-        notification.pre
+        about.pre
     } else {
-        notification.post
+        about.post
     };
     let Some((pseudo, confirmed)) = pair else {
         return;
     };
     if cluster.node(node).online && cluster.action(pseudo).runnable {
         let optional = cluster.action(pseudo).optional;
-        let key = OperationKey::notification(phase, notification.task.clone());
+        let key = OperationKey::notification(phase, about.task.clone());
         let id = actions::action(cluster, leaf, key, Some(node), optional);
         let announced = cluster.action(pseudo);
         let mut inherited: Vec<(MetaName, Text)> = announced.own_meta.clone();
@@ -437,9 +457,7 @@ fn notify(
                 action.set_meta(name, value);
             }
         }
-        for (name, value) in told {
-            action.set_meta(*name, value.clone());
-        }
+        add(action, content);
         if phase == NotifyPhase::Post {
             action.priority = COMPLETION_PRIORITY;
         }

@@ -160,7 +160,7 @@ pub(super) fn cancel(
     cancel
 }
 
-/// A recurring operation whose parameters changed is scheduled anew (§6.5).
+/// A recurring operation whose parameters changed is scheduled again (§6.5).
 pub(super) fn reschedule(
     cluster: &mut Cluster,
     id: ResourceId,

@@ -20,7 +20,7 @@ pub(super) struct Caches {
     pub(super) parameters: Filled<(ResourceId, Option<NodeId>), Arc<Table>>,
     /// Templates by id.
     pub(super) templates: OnceCell<FxHashMap<Box<str>, ElementId>>,
-    /// What defaults come to.
+    /// Effective defaults.
     pub(super) defaults: Filled<super::defaults::Key, Arc<[(Text, Text)]>>,
     /// Options of operations.
     pub(super) options: Filled<OptionsKey, Arc<OperationOptions>>,

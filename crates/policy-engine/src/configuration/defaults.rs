@@ -1,5 +1,5 @@
 //! `rsc_defaults` and `op_defaults`: sets that hold for all resources of an agent, or for an
-//! operation of them. What they come to is worked out once for each agent and operation
+//! operation of them. Their effect is calculated once for each agent and operation
 //! (scheduler-spec/01 §4, §12, §17.2).
 
 use rustc_hash::FxHashSet;

@@ -192,8 +192,8 @@ fn pairs(table: &Table) -> impl Iterator<Item = (&str, &str)> {
     table.iter().map(|(name, value)| (&**name, &**value))
 }
 
-/// Whether a parameter takes part in digests (02 §20.2). The timeout of recurring operations, which
-/// does too, is no parameter.
+/// Whether a parameter takes part in digests (02 §20.2). The timeout of recurring operations does
+/// too, without being a parameter.
 fn is_hashed(name: &str) -> bool {
     const LEFT_OUT: [&str; 6] = [
         "id",

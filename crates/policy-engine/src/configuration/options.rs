@@ -80,7 +80,7 @@ fn placement(read: &Reader<'_>, options: &mut ClusterOptions) {
     );
 }
 
-/// Which actions there are, and what those who execute them are told.
+/// Which actions there are, and limits for those who execute them.
 fn execution(read: &Reader<'_>, options: &mut ClusterOptions) {
     read.boolean("enable-startup-probes", &mut options.startup_probes);
     read.boolean("live-migration", &mut options.live_migration);

@@ -1,5 +1,5 @@
 //! POSIX extended regular expressions, as `rsc-pattern` has them (scheduler-spec/03 §4.1), on
-//! bytes: the reference knows no locale.
+//! bytes: Pacemaker's scheduler sets no locale.
 //!
 //! They are translated into the syntax of the `regex` crate, which takes a time in proportion to
 //! the text for each match, and whose expressions are bounded in size. Back-references, which POSIX
@@ -7,8 +7,8 @@
 
 use regex::bytes::{Regex, RegexBuilder};
 
-/// Limit of a compiled expression, in bytes: so much, and so much for each byte of its text. What
-/// is larger is repetitions of repetitions; a long list of names is not.
+/// Limit of a compiled expression, in bytes: a constant, and a part for each byte of its text.
+/// Repetitions of repetitions exceed it; a long list of names does not.
 const SIZE_LIMIT: (usize, usize) = (16 * 1024, 128);
 
 /// Reads an expression.
@@ -24,8 +24,8 @@ pub(crate) fn parse(pattern: &str) -> Result<Regex, String> {
         .map_err(|error| error.to_string())
 }
 
-/// In how many places of an expression the matching of a name may be at once, at most: that often
-/// it is compared with each byte.
+/// Upper bound of the places of an expression that the matching of a name can be in at once: each
+/// is compared with each byte.
 pub(crate) fn places(pattern: &str) -> u64 {
     /// Bytes of a compiled expression for each place.
     const PLACE: usize = 32;
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_expression_is_refused() {
+    fn an_invalid_expression_is_refused() {
         for pattern in [
             "(?i)a",
             "[a",

@@ -151,7 +151,7 @@ pub(super) fn is_guest_connection(resource: &Resource) -> bool {
     resource.remote_connection && resource.meta.contains("container")
 }
 
-/// `allow-migrate` of a resource: connections of remote nodes migrate unless told otherwise.
+/// `allow-migrate` of a resource: connections of remote nodes migrate unless it says otherwise.
 pub(super) fn may_migrate(resource: &Resource) -> bool {
     match resource.meta.text("allow-migrate") {
         Some(text) => scalar::boolean(text) == Some(true),

@@ -94,7 +94,7 @@ impl<'c> Constraint<'c> {
         let matching = match matching(cluster, expression) {
             Ok(matching) => matching,
             Err(error) => {
-                let why = format!("rsc-pattern is no regular expression: {error}");
+                let why = format!("rsc-pattern is not a regular expression: {error}");
                 return self.ignore(cluster, &why);
             }
         };
@@ -256,7 +256,8 @@ fn matching(cluster: &Cluster, expression: &str) -> Result<Arc<[ResourceId]>, St
     Ok(matching)
 }
 
-/// A pattern that names are known to match. What of them matched is rarely asked, and dear to find.
+/// A pattern that names are known to match. The matching parts are rarely needed, and expensive to
+/// find.
 struct Pattern<'p> {
     expression: &'p str,
     regex: OnceCell<Option<Regex>>,

@@ -50,7 +50,7 @@ fn kind_of(cluster: &Cluster, kind: Option<&str>, score: Option<&str>) -> Kind {
         Some("Optional") => Kind::Optional,
         Some("Serialize") => Kind::Serialize,
         Some(_) => Kind::Mandatory,
-        // what is no score counts as 0
+        // an invalid score counts as 0
         None => match score.map(|text| cluster.options.score(text)) {
             Some(None | Some(Score::ZERO)) => Kind::Optional,
             Some(Some(_)) | None => Kind::Mandatory,

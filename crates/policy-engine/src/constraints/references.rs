@@ -62,7 +62,7 @@ pub(crate) fn elements(constraint: Element<'_>) -> Vec<Element<'_>> {
             continue;
         };
         if led_to.contains(&meant.id()) {
-            // References in a circle, which the reference never leaves.
+            // references in a circle: Pacemaker's scheduler does not end here
             break;
         }
         led_to.push(meant.id());

@@ -92,8 +92,8 @@ fn constrain(
     }
 }
 
-/// A constraint's role: absent or Started mean any, and so does what is no role (01 §3.6): a ticket
-/// is not to be evaded by a slip.
+/// A constraint's role: absent or Started mean any, and so does an invalid role (01 §3.6), so that
+/// a typing error does not evade a ticket.
 fn role_of(cluster: &mut Cluster, element: Element<'_>, text: Option<&str>) -> Option<Role> {
     let text = text?;
     match Role::parse(text) {

@@ -1,8 +1,8 @@
-//! What constraints mean: pairs of resources, and scores.
+//! What constraints expand to: pairs of resources, and scores.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Excess, Kind, Meter, Reach};
+use super::{Kind, Meter, Reach, TooLarge};
 use crate::configuration::pattern;
 use crate::constraints::{location::LooksAt, references};
 use crate::scalar;
@@ -10,11 +10,11 @@ use crate::xml::{Element, ElementId};
 
 /// Most nodes for which a score counts as one.
 const NODES_PER_SCORE: u64 = 16;
-/// A name costs at least so many comparisons with a pattern: what matches gets a score.
+/// Least comparisons that a name counts against a pattern: what matches gets a score.
 const STEPS_PER_NAME: u64 = 50;
 
-/// Counts what the constraints mean.
-pub(super) fn check(reach: &mut Reach<'_>, meter: &mut Meter) -> Result<(), Excess> {
+/// Counts what the constraints expand to.
+pub(super) fn check(reach: &mut Reach<'_>, meter: &mut Meter) -> Result<(), TooLarge> {
     let mut counter = Counter {
         reach,
         meter,
@@ -45,7 +45,7 @@ struct Counter<'c, 'd> {
     listed: FxHashMap<ElementId, u64>,
     /// Patterns that were counted: they are not matched again.
     patterns: FxHashSet<&'d str>,
-    /// Rules that were counted: whether they are evaluated anew for each resource.
+    /// Rules that were counted: whether they are evaluated for each resource.
     rules: FxHashMap<ElementId, bool>,
 }
 
@@ -60,7 +60,7 @@ impl Set<'_> {
         self.element?.get(name)
     }
 
-    /// `sequential`; what is no set, a template or tag, has no sequence.
+    /// `sequential`; a template or tag, which is not a set, has no sequence.
     fn sequential(&self) -> Option<bool> {
         match self.element {
             Some(set) => set.get("sequential").and_then(scalar::boolean),
@@ -75,7 +75,7 @@ impl Set<'_> {
 }
 
 impl<'d> Counter<'_, 'd> {
-    fn charge(&mut self, element: Element<'d>, kind: Kind, count: u64) -> Result<(), Excess> {
+    fn charge(&mut self, element: Element<'d>, kind: Kind, count: u64) -> Result<(), TooLarge> {
         self.meter.charge(element, kind, count)
     }
 
@@ -115,7 +115,7 @@ impl<'d> Counter<'_, 'd> {
     }
 
     /// 05 §11.5.
-    fn order(&mut self, constraint: Element<'d>) -> Result<(), Excess> {
+    fn order(&mut self, constraint: Element<'d>) -> Result<(), TooLarge> {
         let sets = self.sets(constraint, &["first", "then"]);
         let ends = |set: &Set<'_>| match set.sequential() {
             Some(true) => 1,
@@ -136,13 +136,13 @@ impl<'d> Counter<'_, 'd> {
     }
 
     /// 03 §5.2.
-    fn colocation(&mut self, constraint: Element<'d>) -> Result<(), Excess> {
+    fn colocation(&mut self, constraint: Element<'d>) -> Result<(), TooLarge> {
         let mut sets = self.sets(constraint, &["rsc", "with-rsc"]);
         if sets
             .iter()
             .all(|set| set.element.is_none() && set.members > 1)
         {
-            // which is ignored: two tags cannot be colocated
+            // this constraint is ignored: two tags cannot be colocated
             sets.clear();
         }
         let ends = |set: &Set<'_>| match set.sequential() {
@@ -166,7 +166,7 @@ impl<'d> Counter<'_, 'd> {
         Ok(())
     }
 
-    fn location(&mut self, constraint: Element<'d>) -> Result<(), Excess> {
+    fn location(&mut self, constraint: Element<'d>) -> Result<(), TooLarge> {
         let conditions = self.conditions(constraint)?;
         let scores = self.scores(constraint, conditions);
         self.charge(constraint, Kind::Score, scores)?;
@@ -188,10 +188,10 @@ impl<'d> Counter<'_, 'd> {
     /// Scores by a constraint for more resources than it names itself.
     fn scores(&mut self, constraint: Element<'d>, conditions: u64) -> u64 {
         let sets = self.sets(constraint, &["rsc"]);
-        let meant: u64 = sets.iter().map(|set| set.members).sum();
+        let expanded: u64 = sets.iter().map(|set| set.members).sum();
         let named = constraint.descendants().count() as u64;
         let by_node = self.scores_by_node(constraint, conditions);
-        meant.saturating_sub(named).saturating_mul(by_node)
+        expanded.saturating_sub(named).saturating_mul(by_node)
     }
 
     /// Scores of one resource by a constraint: by a rule for all nodes, of which each evaluation
@@ -203,23 +203,23 @@ impl<'d> Counter<'_, 'd> {
         }
     }
 
-    /// Conditions that are evaluated anew for each resource.
-    fn conditions(&mut self, constraint: Element<'d>) -> Result<u64, Excess> {
+    /// Conditions that are evaluated for each resource.
+    fn conditions(&mut self, constraint: Element<'d>) -> Result<u64, TooLarge> {
         let rule = constraint.child("rule");
         let Some(rule) = rule.and_then(|rule| self.reach.document.referenced(rule)) else {
             return Ok(0);
         };
         let known = self.rules.get(&rule.id()).copied();
-        let anew = known.unwrap_or_else(|| LooksAt::of(rule) != LooksAt::Node);
-        self.rules.insert(rule.id(), anew);
+        let for_each = known.unwrap_or_else(|| LooksAt::of(rule) != LooksAt::Node);
+        self.rules.insert(rule.id(), for_each);
         let conditions = self.reach.conditions(rule);
-        if known.is_none() || anew {
+        if known.is_none() || for_each {
             let written = constraint.descendants().count() as u64;
             let more = conditions.saturating_sub(written);
             let evaluated = more.saturating_mul(self.reach.nodes);
             self.charge(constraint, Kind::Condition, evaluated)?;
         }
-        Ok(if anew { conditions } else { 0 })
+        Ok(if for_each { conditions } else { 0 })
     }
 }
 

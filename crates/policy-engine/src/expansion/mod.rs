@@ -1,14 +1,14 @@
-//! How much a configuration means. A few elements can stand for very much: two resource sets for an
-//! ordering of every member of the one with every member of the other, a pattern for a score of
-//! each resource, a reference for all that it refers to. How much that is for the whole
-//! configuration is counted here, before anything is expanded, and what is beyond reason is refused
-//! with its place.
+//! How large a configuration is once it is expanded. A few elements can stand for very much: two
+//! resource sets for an ordering of every member of one with every member of the other, a pattern
+//! for a score of each resource, a reference for all that it refers to. The expansion of the whole
+//! configuration is counted here, before anything is expanded. A configuration that exceeds the
+//! limits is refused, with the place where it does.
 //!
-//! Counted is from the `configuration` section alone, and rather too much than too little: the
-//! state of the nodes plays no part. What was accepted once is not counted again
+//! Only the `configuration` section is counted; the state of the nodes plays no part. The count is
+//! an upper bound rather than exact. A configuration that was accepted once is not counted again
 //! ([`Cib::parse_accepted`](crate::Cib::parse_accepted)), so it is never refused later. What grows
-//! with the number of elements is not counted, nor is what comes from there being many nodes; but
-//! what stands for much is counted for each node, if it has to be done for each.
+//! with the number of elements is not counted, and neither is what grows with the number of nodes
+//! alone; but an expansion that is repeated for each node is counted for each node.
 
 mod constraints;
 mod resources;
@@ -20,17 +20,17 @@ use rustc_hash::FxHashMap;
 use crate::configuration::rules;
 use crate::xml::{Document, Element, ElementId};
 
-/// So much may a configuration of any size mean, in microseconds by [`Kind::cost`]: a million
+/// The limit for a configuration of any size, in microseconds of [`Kind::cost`]: a million
 /// orderings.
 const ALLOWED_US: u64 = 1_000_000;
-/// So much more for each element that it consists of.
+/// What each element of the configuration adds to the limit.
 const ALLOWED_PER_ELEMENT_US: u64 = 100;
 
-/// A configuration means more than is allowed.
+/// The expansion of a configuration exceeds the limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {}: {}", self.what(), self.advice())]
-pub struct Excess {
-    /// Line of the element with which it is too much, from 1.
+pub struct TooLarge {
+    /// Line of the element that exceeds the limit, from 1.
     pub line: u32,
     /// Column in bytes, from 1.
     pub column: u32,
@@ -38,15 +38,15 @@ pub struct Excess {
     pub element: String,
     /// Its `id`, or `id-ref`.
     pub id: Option<String>,
-    /// What it means.
+    /// What it expands to.
     pub kind: Kind,
     /// How many of them.
     pub count: u64,
-    /// How many the whole configuration may mean, if it means nothing else.
+    /// The limit, if the whole configuration expanded to nothing else.
     pub allowed: u64,
 }
 
-/// What a configuration may mean much of.
+/// What elements expand to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// An ordering of two resources.
@@ -55,7 +55,7 @@ pub enum Kind {
     Colocation,
     /// A score of a resource, for up to sixteen nodes.
     Score,
-    /// A byte of a pattern beside a byte of a name.
+    /// A comparison of a byte of a pattern with a byte of a name.
     PatternStep,
     /// A condition of a rule, for a node or a resource.
     Condition,
@@ -65,13 +65,13 @@ pub enum Kind {
     Operation,
 }
 
-impl Excess {
-    /// What is too much, without its place.
+impl TooLarge {
+    /// What exceeds the limit, without its place.
     pub fn what(&self) -> String {
         let id = self.id.as_ref();
         let id = id.map_or_else(String::new, |id| format!(" id=\"{id}\""));
         format!(
-            "<{}{id}> means {} {}, and together with all before it more than the {} that a configuration of this size may mean",
+            "<{}{id}> expands to {} {}; with everything before it, this exceeds {}, the limit for a configuration of this size",
             self.element,
             self.count,
             self.kind.words().0,
@@ -86,7 +86,7 @@ impl Excess {
 }
 
 impl Kind {
-    /// How much one of them counts: about as many nanoseconds as it takes to heed it.
+    /// What one of them counts: about the nanoseconds that it takes to process it.
     fn cost(self) -> u64 {
         match self {
             Kind::Ordering => 1_000,
@@ -98,13 +98,13 @@ impl Kind {
         }
     }
 
-    /// What it is called, and what to do if there are too many.
+    /// The name in messages, and what to do if there are too many.
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Kind::Ordering => (
                 "orderings of two resources",
-                "order groups or clones instead of their members, or put a resource that does nothing between the sets, \
-                 which waits for the one and for which the other waits",
+                "order groups or clones instead of their members, or put a resource that does nothing between the sets: \
+                 it waits for one set, and the other set waits for it",
             ),
             Kind::Colocation => (
                 "colocations of two resources",
@@ -128,17 +128,17 @@ impl Kind {
             ),
             Kind::Operation => (
                 "operations of resources",
-                "use fewer operations in what is referred to so often",
+                "use fewer operations in templates and sets that are referred to often",
             ),
         }
     }
 }
 
-/// Counts what a configuration means.
+/// Counts the expansion of a configuration.
 ///
 /// # Errors
-/// It means more than is allowed.
-pub(crate) fn check(document: &Document) -> Result<(), Excess> {
+/// It exceeds the limit.
+pub(crate) fn check(document: &Document) -> Result<(), TooLarge> {
     let Some(configuration) = document.section("configuration") else {
         return Ok(());
     };
@@ -153,15 +153,15 @@ pub(crate) fn check(document: &Document) -> Result<(), Excess> {
     constraints::check(&mut reach, &mut meter)
 }
 
-/// How much may still be meant.
+/// What is left of the limit.
 struct Meter {
     left: u64,
     allowed: u64,
 }
 
 impl Meter {
-    /// Takes away what `element` means: `count` of some kind.
-    fn charge(&mut self, element: Element<'_>, kind: Kind, count: u64) -> Result<(), Excess> {
+    /// Charges what `element` expands to: `count` of some kind.
+    fn charge(&mut self, element: Element<'_>, kind: Kind, count: u64) -> Result<(), TooLarge> {
         let cost = count.saturating_mul(kind.cost());
         if let Some(left) = self.left.checked_sub(cost) {
             self.left = left;
@@ -169,7 +169,7 @@ impl Meter {
         }
         let (line, column) = element.position();
         let id = element.get("id").or_else(|| element.get("id-ref"));
-        Err(Excess {
+        Err(TooLarge {
             line,
             column,
             element: element.name().to_owned(),
@@ -181,7 +181,7 @@ impl Meter {
     }
 }
 
-/// What things stand for that others refer to.
+/// What names and references stand for.
 struct Reach<'d> {
     document: &'d Document,
     /// Number of nodes, at least 1.
@@ -299,7 +299,7 @@ impl<'d> Reach<'d> {
         [template, referenced]
     }
 
-    /// Conditions that the evaluation of a rule leads to, at most as many as it heeds.
+    /// Conditions that the evaluation of a rule leads to, up to the limit of an evaluation.
     fn conditions(&mut self, rule: Element<'d>) -> u64 {
         let most = u64::from(rules::MAX_CONDITIONS);
         let Some(rule) = self.document.referenced(rule) else {

@@ -1,7 +1,7 @@
-//! What resources mean: parameters and operations that they refer to or have many times over, and
-//! rules of defaults.
+//! What resources expand to: parameters and operations that they refer to or have many times over,
+//! and rules of defaults.
 
-use super::{Excess, Kind, MOST_REFERENCES, Meter, Reach};
+use super::{Kind, MOST_REFERENCES, Meter, Reach, TooLarge};
 use crate::configuration::clones;
 use crate::scalar;
 use crate::xml::Element;
@@ -9,8 +9,8 @@ use crate::xml::Element;
 /// What the containers of a bundle have to do with each other, per pair, as parameters.
 const PARAMETERS_PER_PAIR: u64 = 4;
 
-/// Counts what the `resources` section means, and what defaults mean for the resources.
-pub(super) fn check(reach: &mut Reach<'_>, meter: &mut Meter) -> Result<(), Excess> {
+/// Counts what the `resources` section expands to, and what defaults add for each resource.
+pub(super) fn check(reach: &mut Reach<'_>, meter: &mut Meter) -> Result<(), TooLarge> {
     let document = reach.document;
     let resources = document.section("resources").into_iter();
     let resources = resources.flat_map(Element::children);
@@ -18,14 +18,18 @@ pub(super) fn check(reach: &mut Reach<'_>, meter: &mut Meter) -> Result<(), Exce
     for resource in resources.filter(|resource| resource.name() != "template") {
         for part in resource.descendants() {
             for target in reach.targets(part).into_iter().flatten() {
-                let meant = reach.parameters(target, MOST_REFERENCES - 1);
-                meter.charge(part, Kind::Parameter, meant.saturating_mul(reach.nodes))?;
-                let meant = target
+                let parameters = reach.parameters(target, MOST_REFERENCES - 1);
+                meter.charge(
+                    part,
+                    Kind::Parameter,
+                    parameters.saturating_mul(reach.nodes),
+                )?;
+                let own = target
                     .descendants()
                     .filter(|part| part.name() == "op")
                     .count() as u64;
-                meter.charge(part, Kind::Operation, meant)?;
-                operations += meant;
+                meter.charge(part, Kind::Operation, own)?;
+                operations += own;
             }
             match part.name() {
                 "primitive" => primitives += 1,
@@ -46,7 +50,7 @@ fn inherited<'d>(
     group: Element<'d>,
     reach: &mut Reach<'d>,
     meter: &mut Meter,
-) -> Result<(), Excess> {
+) -> Result<(), TooLarge> {
     let members = group.children_named("primitive").count() as u64;
     let own = group.children().filter(|child| child.name() != "primitive");
     let own: u64 = own
@@ -61,7 +65,7 @@ fn instances<'d>(
     clone: Element<'d>,
     reach: &mut Reach<'d>,
     meter: &mut Meter,
-) -> Result<(), Excess> {
+) -> Result<(), TooLarge> {
     let document = reach.document;
     let sets = clone.children_named("meta_attributes");
     let most = sets
@@ -82,7 +86,7 @@ fn replicas<'d>(
     bundle: Element<'d>,
     reach: &mut Reach<'d>,
     meter: &mut Meter,
-) -> Result<(), Excess> {
+) -> Result<(), TooLarge> {
     let container = bundle.child("docker").or_else(|| bundle.child("podman"));
     let replicas = container.and_then(|container| {
         let named = ["replicas", "promoted-max"];
@@ -97,13 +101,13 @@ fn replicas<'d>(
     meter.charge(bundle, Kind::Parameter, count.saturating_mul(reach.nodes))
 }
 
-/// Defaults are looked at for each of `users`.
+/// Defaults are evaluated for each of `users`.
 fn defaults(
     reach: &mut Reach<'_>,
     meter: &mut Meter,
     section: &str,
     users: u64,
-) -> Result<(), Excess> {
+) -> Result<(), TooLarge> {
     let section = reach.document.section(section);
     for set in section.into_iter().flat_map(Element::children) {
         let set = reach.document.referenced(set).unwrap_or(set);

@@ -1,11 +1,11 @@
-//! Small configurations that mean much, and larger ones that do not.
+//! Small configurations that expand to very much, and larger ones that do not.
 
 use std::fmt::Write as _;
 
 use super::*;
 
 /// A configuration with four nodes: `resources`, and after them `rest`, each on lines of its own.
-fn checked(resources: &str, rest: &str) -> Result<(), Excess> {
+fn checked(resources: &str, rest: &str) -> Result<(), TooLarge> {
     let nodes: String = (0..4).map(|i| format!("<node id=\"{i}\"/>")).collect();
     let text = format!(
         "<cib><configuration><nodes>{nodes}</nodes>\n<resources>{resources}</resources>\n{rest}</configuration></cib>"
@@ -13,8 +13,8 @@ fn checked(resources: &str, rest: &str) -> Result<(), Excess> {
     check(&crate::xml::parse(&text).expect("the test's text is XML"))
 }
 
-fn excess(resources: &str, rest: &str) -> Excess {
-    checked(resources, rest).expect_err("so much is refused")
+fn refused(resources: &str, rest: &str) -> TooLarge {
+    checked(resources, rest).expect_err("it exceeds the limit")
 }
 
 fn constraints(content: &str) -> String {
@@ -41,17 +41,17 @@ fn tag(count: usize) -> String {
 }
 
 #[test]
-fn it_says_what_means_too_much_and_where_and_what_to_do_instead() {
+fn it_says_what_exceeds_the_limit_and_where_and_what_to_do_instead() {
     let sets = set(1500, "sequential=\"false\"").repeat(2);
-    let excess = excess(
+    let refused = refused(
         "",
         &constraints(&format!("  <rsc_order id=\"k\">{sets}</rsc_order>")),
     );
     assert_eq!(
-        excess.to_string(),
-        "line 4, column 3: <rsc_order id=\"k\"> means 2250000 orderings of two resources, and together with all before it more than \
-         the 1301100 that a configuration of this size may mean: order groups or clones instead of their members, or put a resource \
-         that does nothing between the sets, which waits for the one and for which the other waits"
+        refused.to_string(),
+        "line 4, column 3: <rsc_order id=\"k\"> expands to 2250000 orderings of two resources; with everything before it, this exceeds \
+         1301100, the limit for a configuration of this size: order groups or clones instead of their members, or put a resource \
+         that does nothing between the sets: it waits for one set, and the other set waits for it"
     );
 }
 
@@ -59,9 +59,12 @@ fn it_says_what_means_too_much_and_where_and_what_to_do_instead() {
 fn it_refuses_what_each_member_of_one_set_has_to_do_with_each_of_another() {
     let sets = set(1500, "sequential=\"false\"").repeat(2);
     let order = format!("<rsc_order id=\"k\">{sets}</rsc_order>");
-    assert_eq!(excess("", &constraints(&order)).kind, Kind::Ordering);
+    assert_eq!(refused("", &constraints(&order)).kind, Kind::Ordering);
     let colocation = format!("<rsc_colocation id=\"k\" score=\"1\">{sets}</rsc_colocation>");
-    assert_eq!(excess("", &constraints(&colocation)).kind, Kind::Colocation);
+    assert_eq!(
+        refused("", &constraints(&colocation)).kind,
+        Kind::Colocation
+    );
 }
 
 #[test]
@@ -76,9 +79,9 @@ fn it_accepts_sets_in_which_one_member_follows_the_other() {
 fn it_refuses_too_many_resources_that_all_avoid_each_other_or_never_start_at_the_same_time() {
     let set = set(2000, "");
     let repelling = format!("<rsc_colocation id=\"k\" score=\"-INFINITY\">{set}</rsc_colocation>");
-    assert_eq!(excess("", &constraints(&repelling)).count, 1_999_000);
+    assert_eq!(refused("", &constraints(&repelling)).count, 1_999_000);
     let serial = format!("<rsc_order id=\"k\" kind=\"Serialize\">{set}</rsc_order>");
-    assert_eq!(excess("", &constraints(&serial)).count, 1_999_000);
+    assert_eq!(refused("", &constraints(&serial)).count, 1_999_000);
 }
 
 #[test]
@@ -92,18 +95,18 @@ fn it_counts_a_set_again_wherever_it_is_referred_to() {
         constraints(&format!("{own}{referring}"))
     };
     assert_eq!(checked("", &references(500)), Ok(()));
-    let excess = excess("", &references(1500));
-    assert_eq!((excess.kind, excess.count), (Kind::Ordering, 1500));
+    let refused = refused("", &references(1500));
+    assert_eq!((refused.kind, refused.count), (Kind::Ordering, 1500));
 }
 
 #[test]
 fn it_refuses_tags_that_stand_for_too_much() {
     let orders = "<rsc_order first=\"T\" then=\"x\"/>".repeat(2000);
     let rest = tag(1000) + &constraints(&orders);
-    assert_eq!(excess("", &rest).kind, Kind::Ordering);
+    assert_eq!(refused("", &rest).kind, Kind::Ordering);
     let locations = "<rsc_location rsc=\"T\" node=\"0\" score=\"1\"/>".repeat(6000);
     let rest = tag(1500) + &constraints(&locations);
-    assert_eq!(excess("", &rest).kind, Kind::Score);
+    assert_eq!(refused("", &rest).kind, Kind::Score);
     assert_eq!(
         checked(
             "",
@@ -137,7 +140,10 @@ fn it_refuses_patterns_that_are_in_many_places_at_once() {
     let harmless = constraints(&many(100, |i| pattern(i, "^r[0-9]*")));
     assert_eq!(checked(&primitives(1000), &harmless), Ok(()));
     let repeated = constraints(&many(200, |i| pattern(i, "((.?){20}){20}")));
-    assert_eq!(excess(&primitives(1000), &repeated).kind, Kind::PatternStep);
+    assert_eq!(
+        refused(&primitives(1000), &repeated).kind,
+        Kind::PatternStep
+    );
 }
 
 #[test]
@@ -152,8 +158,8 @@ fn it_refuses_bundles_whose_replicas_have_too_much_to_do_with_each_other() {
     };
     assert_eq!(checked(&bundle("100", 100), ""), Ok(()));
     for (replicas, ports) in [("10000", 0), ("2000", 4000)] {
-        let excess = excess(&bundle(replicas, ports), "");
-        assert_eq!((excess.kind, excess.line), (Kind::Parameter, 2));
+        let refused = refused(&bundle(replicas, ports), "");
+        assert_eq!((refused.kind, refused.line), (Kind::Parameter, 2));
     }
 }
 
@@ -177,12 +183,15 @@ fn it_refuses_what_too_many_take_from_a_template_or_a_reference() {
         assert_eq!(checked(&users(100, user), ""), Ok(()));
     }
     assert_eq!(
-        excess(&users(3000, of_parameters), "").kind,
+        refused(&users(3000, of_parameters), "").kind,
         Kind::Parameter
     );
-    assert_eq!(excess(&users(3000, by_reference), "").kind, Kind::Parameter);
     assert_eq!(
-        excess(&users(2000, of_operations), "").kind,
+        refused(&users(3000, by_reference), "").kind,
+        Kind::Parameter
+    );
+    assert_eq!(
+        refused(&users(2000, of_operations), "").kind,
         Kind::Operation
     );
 }
@@ -199,7 +208,7 @@ fn it_refuses_a_long_value_that_everything_refers_to() {
     );
     assert_eq!(checked(&format!("{first}{second}"), ""), Ok(()));
     assert_eq!(
-        excess(&(first + &second.repeat(1000)), "").kind,
+        refused(&(first + &second.repeat(1000)), "").kind,
         Kind::Parameter
     );
 }
@@ -223,8 +232,8 @@ fn it_counts_all_that_a_rule_leads_to() {
         checked("", &constraints(&(rules(5) + &users(1000)))),
         Ok(())
     );
-    let excess = excess("", &constraints(&(rules(20) + &users(1000))));
-    assert_eq!(excess.kind, Kind::Condition);
+    let refused = refused("", &constraints(&(rules(20) + &users(1000))));
+    assert_eq!(refused.kind, Kind::Condition);
     let circle = "<rsc_location rsc=\"r\"><rule id=\"x\" score=\"1\"><rule id-ref=\"x\"/><rule id-ref=\"x\"/></rule></rsc_location>";
     assert_eq!(checked("", &constraints(circle)), Ok(()));
 }
@@ -236,19 +245,19 @@ fn it_counts_defaults_for_each_resource() {
         format!("<rsc_defaults>{}</rsc_defaults>", block.repeat(count))
     };
     assert_eq!(checked(&primitives(3000), &blocks(20)), Ok(()));
-    let excess = excess(&primitives(10_000), &blocks(5000));
-    assert_eq!(excess.element, "meta_attributes");
-    assert_eq!(excess.id.as_deref(), Some("d"));
+    let refused = refused(&primitives(10_000), &blocks(5000));
+    assert_eq!(refused.element, "meta_attributes");
+    assert_eq!(refused.id.as_deref(), Some("d"));
 }
 
 #[test]
-fn the_state_of_nodes_neither_adds_to_what_is_meant_nor_to_what_is_allowed() {
+fn the_state_of_nodes_changes_neither_the_count_nor_the_limit() {
     let sets = set(1500, "sequential=\"false\"").repeat(2);
     let with_status = |status: &str| {
         let text = format!(
             "<cib><configuration><constraints><rsc_order>{sets}</rsc_order></constraints></configuration><status>{status}</status></cib>"
         );
-        crate::Cib::parse(&text).expect_err("so much is refused")
+        crate::Cib::parse(&text).expect_err("it exceeds the limit")
     };
     assert_eq!(
         with_status(""),
@@ -257,14 +266,14 @@ fn the_state_of_nodes_neither_adds_to_what_is_meant_nor_to_what_is_allowed() {
 }
 
 #[test]
-fn what_was_accepted_is_read_also_when_nodes_have_made_it_too_much() {
+fn what_was_accepted_is_read_even_if_nodes_have_made_it_too_large() {
     let sets = set(1500, "sequential=\"false\"").repeat(2);
     let text = format!(
         "<cib><configuration><constraints><rsc_order>{sets}</rsc_order></constraints></configuration></cib>"
     );
     assert!(matches!(
         crate::Cib::parse(&text),
-        Err(crate::Error::TooMuch(_))
+        Err(crate::Error::TooLarge(_))
     ));
     assert!(crate::Cib::parse_accepted(&text).is_ok());
 }

@@ -32,7 +32,7 @@ pub struct Action {
     pub priority: i32,
     /// Why it is done, for the summary.
     pub reason: Option<Text>,
-    /// For one-or-more pseudo-actions: so many firsts must be runnable.
+    /// For one-or-more pseudo-actions: how many firsts must be runnable.
     pub min_required: u32,
     /// How many runnable firsts were counted.
     pub seen: u32,

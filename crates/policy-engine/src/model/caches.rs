@@ -1,5 +1,5 @@
-//! What stages remember of what they have calculated, for the rest of the run. The model keeps it
-//! and knows nothing of it: each stage has a type of its own, and only that stage can name it.
+//! What stages have calculated and keep for the rest of the run. The model stores it without
+//! knowing it: each stage has a cache type of its own, which only that stage can name.
 
 use std::any::Any;
 use std::cell::OnceCell;

@@ -1,17 +1,20 @@
-//! Marks of actions, and who depends on them: a collective's actions amount to what its children's
-//! do, so it lists their changes.
+//! Change tracking. The flags of a collective's action derive from those of its children's actions,
+//! so each collective lists the children whose actions changed; and resources that were given out
+//! to be changed are listed for those who remember something about them.
 
 use std::cell::{Cell, RefCell};
 
 use super::{ActionId, Cluster, ResourceId, Task};
 
-/// What has happened to the actions of a collective's children. Whoever remembers something about
-/// them sees here when to look again.
+/// What has happened to the actions of a collective's children: shows when something that was
+/// remembered about them has to be calculated again.
 #[derive(Clone, Debug, Default)]
 pub struct ChildActions {
-    /// Whose came into being, got its node, or changed whether it is optional; in order.
+    /// Children with an action that is new, got its node, or changed whether it is optional; in
+    /// order.
     pub optional_changes: Vec<ResourceId>,
-    /// Whose came into being, got its node, or changed whether it is runnable; in order.
+    /// Children with an action that is new, got its node, or changed whether it is runnable; in
+    /// order.
     pub runnable_changes: Vec<ResourceId>,
     /// How many of these changes there have been at any depth below.
     pub changes_below: u32,
@@ -19,11 +22,10 @@ pub struct ChildActions {
     pub has_completion: bool,
 }
 
-/// Resources that may have changed since somebody asked, each once. Whoever remembers something
-/// about resources sees here what to forget.
+/// Resources that may have changed since [`Cluster::for_each_changed`] was called, each once.
 #[derive(Debug, Default)]
 pub struct ChangedResources {
-    /// How often somebody has asked.
+    /// How often the list was taken.
     round: Cell<u32>,
     list: RefCell<Vec<ResourceId>>,
 }
@@ -51,7 +53,7 @@ impl Cluster {
         }
     }
 
-    /// Sets whether an action is optional; true if it was otherwise before.
+    /// Sets whether an action is optional; true if that is a change.
     pub fn set_optional(&mut self, id: ActionId, optional: bool) -> bool {
         let action = self.action_mut(id);
         if action.optional == optional {
@@ -65,7 +67,7 @@ impl Cluster {
         true
     }
 
-    /// Sets whether an action is runnable; true if it was otherwise before.
+    /// Sets whether an action is runnable; true if that is a change.
     pub fn set_runnable(&mut self, id: ActionId, runnable: bool) -> bool {
         let action = self.action_mut(id);
         if action.runnable == runnable {
@@ -79,7 +81,7 @@ impl Cluster {
         true
     }
 
-    /// To be told when a resource has a new action, or one of its actions got its node.
+    /// Notes that a resource has a new action, or that one of its actions got its node.
     pub fn note_action(&mut self, resource: ResourceId, task: &Task) {
         if let Some((resource, changes)) = self.changes_above(Some(resource)) {
             changes.optional_changes.push(resource);

@@ -2,7 +2,7 @@
 //!
 //! A stage that has changed the scores of a resource says so with [`Cluster::note`] and names the
 //! cause. The journal compares the tables with what it saw last and keeps the differences, so that
-//! it cannot tell anything but what was done. Without `RunOptions::explain` there is no journal,
+//! it shows exactly what was done. Without `RunOptions::explain` there is no journal,
 //! and noting costs nothing.
 
 use super::{Cluster, ColocationId, LocationId, NodeId, NodeTable, ResourceId, Score, Text};
@@ -17,7 +17,7 @@ pub enum Cause {
     Failure(ElementId),
     /// What else the state of the cluster says.
     State,
-    /// A constraint on a ticket that is not there: its id.
+    /// A constraint on a ticket that is not granted: its id.
     Ticket(Text),
     /// A shutdown lock.
     ShutdownLock,
@@ -27,11 +27,11 @@ pub enum Cause {
     Stickiness,
     /// Too many failures.
     MigrationThreshold,
-    /// Location constraints name the only nodes that are looked at.
+    /// `resource-discovery=exclusive`: location constraints name the only candidates.
     ExclusiveDiscovery,
     /// Built-in rules for containers and remote nodes.
     Container,
-    /// What agents say about how well the instance would do as promoted.
+    /// Promotion scores, which agents set.
     PromotionScore,
     /// It follows (or avoids) what it is colocated with.
     Follows(ColocationId),
@@ -58,9 +58,9 @@ pub struct Entry {
     pub resource: ResourceId,
     /// For which node.
     pub node: NodeId,
-    /// Before; `None`: the node was no candidate.
+    /// Before; `None`: the node was not a candidate.
     pub before: Option<Score>,
-    /// After; `None`: the node is no candidate any more.
+    /// After; `None`: the node is not a candidate any more.
     pub after: Option<Score>,
     /// Why.
     pub cause: Cause,
@@ -184,7 +184,7 @@ impl Cluster {
         }
     }
 
-    /// Notes how much speaks for promoting an instance.
+    /// Notes the promotion priority of an instance.
     pub fn note_promotion(&mut self, id: ResourceId, node: Option<NodeId>, priority: Score) {
         if let Some(journal) = &mut self.journal {
             journal.promotions.push((id, node, priority));

@@ -56,9 +56,10 @@ pub struct ClusterOptions {
     pub batch_limit: Text,
     /// `migration-limit` as configured.
     pub migration_limit: Text,
-    /// `live-migration`, which the reference does not have: whether `allow-migrate` counts at all.
+    /// `live-migration`, which Pacemaker's scheduler does not have: whether `allow-migrate` counts
+    /// at all.
     pub live_migration: bool,
-    /// `node-action-limit` as configured: for executors, it has no influence on scheduling.
+    /// `node-action-limit` as configured: for executors, without influence on scheduling.
     pub node_action_limit: Text,
     /// `stop-all-resources`.
     pub stop_all_resources: bool,

@@ -190,7 +190,7 @@ impl Cluster {
         self.guest_launcher(node).is_some()
     }
 
-    /// Remote node: of kind remote, and no guest node.
+    /// Remote node: of kind remote, and not a guest node.
     pub fn is_remote_node(&self, node: NodeId) -> bool {
         self.is_remote_kind(node) && !self.is_guest(node)
     }

@@ -167,7 +167,7 @@ pub struct Resource {
     pub partial_source: Option<NodeId>,
     /// Target of an unfinished migration (actions may forget it).
     pub partial_target: Option<NodeId>,
-    /// First pending operation that is no probe.
+    /// First pending operation that is not a probe.
     pub pending_task: Option<Task>,
     /// Interval of `pending_task` in ms.
     pub pending_interval_ms: u32,

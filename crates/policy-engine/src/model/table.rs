@@ -93,7 +93,7 @@ pub struct NodeEntry {
 }
 
 /// A resource's score table: node → [`NodeEntry`], dense by [`NodeId`]. Nodes that are not in the
-/// table are no candidates.
+/// table are not candidates.
 #[derive(Debug, Default)]
 pub struct NodeTable {
     entries: Vec<Option<NodeEntry>>,

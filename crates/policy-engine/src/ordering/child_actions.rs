@@ -1,9 +1,9 @@
 //! What the actions of a collective's children have in common, asked for every link of the
 //! collective while flags propagate (scheduler-spec/05 §13.3).
 //!
-//! To look at each child each time would take a time that grows with the square of their number. So
-//! an answer is kept: the child that shows it, which is looked at again, or that there is none,
-//! which holds for all children whose actions have not changed since.
+//! Looking at each child each time would take quadratic time. So an answer is kept: the child that
+//! showed it, which is looked at first the next time; or that no child did, which stays true for
+//! all children whose actions have not changed since.
 
 use rustc_hash::FxHashMap;
 
@@ -88,8 +88,8 @@ impl Propagation<'_> {
                 debug_assert!(!(0..count).any(|n| shows(&n)), "{key:?}");
                 None
             }
-            // flags mostly change for good: those before the child that showed it last will hardly
-            // show it now
+            // flags rarely change back: children before the one that showed it last are
+            // unlikely to show it now
             _ => {
                 let start = known.and_then(|known| known.child).unwrap_or(0);
                 (start..count).chain(0..start).find(shows)

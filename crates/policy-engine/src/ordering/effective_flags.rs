@@ -2,8 +2,8 @@
 //! children's actions (scheduler-spec/05 §13.3, 04 §10.2).
 //!
 //! A collective's action is required if any of its instances' is, and runnable if any of theirs is
-//! (for groups: if all are). Asking has lasting effects: flags that turn out to be wrong are
-//! cleared on the collective's action.
+//! (for groups: if all are). Asking changes the collective's action: flags that turn out
+//! to be wrong are cleared on it.
 
 use rustc_hash::FxHashMap;
 
@@ -67,7 +67,7 @@ impl Propagation<'_> {
         here
     }
 
-    /// ActionFlags by the method of the resource's variant.
+    /// Flags by the method of the resource's variant.
     pub(crate) fn flags_of_variant(&mut self, id: ActionId, node: Option<NodeId>) -> ActionFlags {
         let Some(resource) = self.cluster.action(id).resource else {
             return own(self.cluster, id);

@@ -26,7 +26,7 @@ pub(super) fn expand(cluster: &mut Cluster) {
     }
 }
 
-/// Mostly one, and asked for of each ordering.
+/// Mostly one, and collected for each ordering.
 pub(super) type Actions = SmallVec<[ActionId; 4]>;
 
 /// All actions of a resource with that key, oldest first.

@@ -71,7 +71,7 @@ impl Propagation<'_> {
             changed.also(self.influence_then(&link, kind));
         }
         self.show(&link, then_flags);
-        changed.also(self.heed_blocked_stop(&link));
+        changed.also(self.forbid_after_blocked_stop(&link));
         changed
     }
 
@@ -198,7 +198,7 @@ impl Propagation<'_> {
     }
 
     /// What strictly follows the stop of a resource that is blocked and not managed cannot happen.
-    fn heed_blocked_stop(&mut self, link: &Link) -> Changed {
+    fn forbid_after_blocked_stop(&mut self, link: &Link) -> Changed {
         let mut changed = Changed::default();
         let strict = OrderFlags::PUSH | OrderFlags::PULL | OrderFlags::RESTART;
         let flags = self.cluster.action(link.then).before[link.index].flags;
@@ -337,7 +337,7 @@ impl Propagation<'_> {
             return self.update_interleaved(first, then, influence);
         }
         let instances = effective_flags::instances(self.cluster, resource);
-        // asking groups for their marks has effects of its own
+        // asking groups for their flags has effects of its own
         let of_primitives = instances
             .first()
             .is_some_and(|first| self.cluster.resource(*first).is_primitive());

@@ -1,8 +1,7 @@
 //! Texts for people (scheduler-spec/06 §B, §C): status display, transition summary, dot, score
 //! lines.
 //!
-//! Nothing here decides anything. The one exception is old: evaluating the transition summary
-//! settles a few roles and nodes ([`summary::transition`]).
+//! Nothing here decides or changes anything: all of it reads a [`Cluster`](crate::model::Cluster).
 
 pub mod dot;
 pub mod failures;

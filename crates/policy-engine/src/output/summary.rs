@@ -103,7 +103,7 @@ struct Verdict {
     from: Option<NodeId>,
     to: Option<NodeId>,
     action: Option<ActionId>,
-    /// Whose reason is told, if not the action's.
+    /// Whose reason is shown, if not the action's.
     reason_of: Option<ActionId>,
 }
 

@@ -108,7 +108,8 @@ pub(super) fn is_newer(a: Element<'_>, b: Element<'_>) -> bool {
     compare(a, b) == Ordering::Greater
 }
 
-/// The top-down merge sort of §9: left half first on ties. Needed because [`compare`] is no order.
+/// The top-down merge sort of §9: left half first on ties. Needed because [`compare`] is not
+/// transitive.
 fn sort(document: &Document, entries: Vec<ElementId>) -> Vec<ElementId> {
     if entries.len() < 2 {
         return entries;

@@ -1,7 +1,7 @@
 //! The only way actions come into being (scheduler-spec/05 §2.3), and how existing ones are found.
 //!
 //! Finding has side effects that later decisions rely on: an action without node takes the node
-//! that is asked for, its reason may be erased, and whether it can run is evaluated anew.
+//! that is asked for, its reason may be erased, and whether it can run is evaluated again.
 
 use super::fencing;
 use crate::configuration::operations;

@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 64;
 /// Most attributes of one element; a history entry has about 25.
 const MAX_ATTRIBUTES: usize = 4096;
 
-/// Why a text is no acceptable XML document, with the position where that shows.
+/// Why a text is not accepted as an XML document, with the position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
 pub struct XmlError {
@@ -44,10 +44,10 @@ impl XmlError {
 /// The bytes of a file as text.
 ///
 /// # Errors
-/// Bytes that are no UTF-8, with the position of the first one.
+/// Bytes that are not UTF-8, with the position of the first one.
 pub fn decode(bytes: &[u8]) -> Result<&str, XmlError> {
     std::str::from_utf8(bytes).map_err(|error| {
-        let message = "expected UTF-8 text, found bytes that are none: convert the file to UTF-8";
+        let message = "expected UTF-8 text, found bytes that are not: convert the file to UTF-8";
         XmlError::at(bytes, error.valid_up_to(), message)
     })
 }
