@@ -34,6 +34,9 @@ pub struct DeploymentStatus {
     pub assemblies: Vec<AssemblyStatus>,
     /// In the document's order, one entry per instance.
     pub services: Vec<ServiceStatus>,
+    /// The policy engine is being asked, or is about to be: what follows from the last change is
+    /// not known yet.
+    pub deciding: bool,
     /// The last transition, running or done.
     pub transition: Option<TransitionStatus>,
     /// Failures that count against services and have not been cleaned up, newest first.

@@ -135,6 +135,7 @@ impl Controller {
             maintenance: self.store.deployment.maintenance,
             assemblies: self.assembly_statuses(now),
             services: self.service_statuses(),
+            deciding: self.changed.is_some() || self.asked.is_some(),
             transition: self.transition_status(),
             failures: self.failure_statuses(),
         }

@@ -176,7 +176,8 @@ fn result(status: DeploymentStatus, generation: u64) -> Option<Result<Deployment
 
 fn is_under_way(status: &DeploymentStatus) -> bool {
     let transition = status.transition.as_ref();
-    transition.is_some_and(|transition| transition.state == TransitionState::Running)
+    status.deciding
+        || transition.is_some_and(|transition| transition.state == TransitionState::Running)
 }
 
 /// Whether the state is worth asking for after this event.
