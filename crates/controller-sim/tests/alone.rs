@@ -120,6 +120,39 @@ fn expect_active(controller: &Controller) {
 }
 
 #[test]
+fn the_status_says_when_the_last_change_is_not_decided_about_yet() {
+    let scenario = Scenario::plain(2, 1, Mode::Lease);
+    let mut controller = alone(&scenario, [started(), vec![]]);
+    assert!(controller.status(NOW).deciding);
+    carry_out(&mut controller);
+    expect_active(&controller);
+    assert!(!controller.status(NOW).deciding);
+
+    let load = Request::Load {
+        document: scenario.document().replace("service1", "service2"),
+        generation: 2,
+    };
+    assert_eq!(controller.handle(NOW, Input::Request(load)), Ok(()));
+    let status = controller.status(NOW);
+    assert!(status.generation == 2 && status.deciding, "{status:?}");
+}
+
+#[test]
+fn a_question_that_the_policy_engine_cannot_answer_changes_nothing_that_runs() {
+    let scenario = Scenario::plain(2, 1, Mode::Lease);
+    let mut controller = alone(&scenario, [started(), vec![]]);
+    let (mut asked, _) = asked_and_sent(&mut controller);
+    let number = asked.remove(0).number();
+    let failed = controller::Decision::failed(number, "it panicked".into());
+    let failed = Input::Decided(Box::new(failed));
+    assert_eq!(controller.handle(NOW, failed), Ok(()));
+    let (asked, sent) = asked_and_sent(&mut controller);
+    assert_eq!((asked.len(), sent), (0, vec![]));
+    assert_eq!(controller.state(), DpeState::Failed);
+    assert_eq!(controller.status(NOW).summary, "it panicked");
+}
+
+#[test]
 fn what_was_decided_about_a_world_that_has_changed_since_is_not_done() {
     let scenario = Scenario::plain(2, 1, Mode::Lease);
 

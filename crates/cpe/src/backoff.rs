@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cpe_daemon::Pauses;
 use tokio::time::Instant;
 
 /// A DPE that has done its work for this long is healthy; its next failure starts over.
@@ -9,8 +10,8 @@ const HEALTHY: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    initial: Duration,
-    maximum: Duration,
+    /// Half of each is left to chance, so that DPEs that fail together are not started together.
+    pauses: Pauses,
     attempts: u32,
     next: Option<Instant>,
     good_since: Option<Instant>,
@@ -19,8 +20,7 @@ pub(crate) struct Backoff {
 impl Backoff {
     pub(crate) fn new(initial: Duration, maximum: Duration) -> Backoff {
         Backoff {
-            initial,
-            maximum,
+            pauses: Pauses::between(initial, maximum),
             attempts: 0,
             next: None,
             good_since: None,
@@ -29,10 +29,8 @@ impl Backoff {
 
     /// An attempt begins now; the next may follow after the pause.
     pub(crate) fn attempt(&mut self) {
-        let factor = 1u32.checked_shl(self.attempts).unwrap_or(u32::MAX);
-        let pause = self.initial.saturating_mul(factor).min(self.maximum);
         self.attempts = self.attempts.saturating_add(1);
-        self.next = Some(Instant::now() + pause);
+        self.next = Some(Instant::now() + self.pauses.next_pause());
         self.good_since = None;
     }
 
@@ -47,7 +45,8 @@ impl Backoff {
             .good_since
             .is_some_and(|since| since.elapsed() >= HEALTHY)
         {
-            *self = Backoff::new(self.initial, self.maximum);
+            self.pauses.reset();
+            (self.attempts, self.next, self.good_since) = (0, None, None);
         }
         self.next.filter(|next| *next > Instant::now())
     }
@@ -63,19 +62,18 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_pause_doubles_up_to_its_maximum_and_is_forgotten_after_a_healthy_time() {
+    async fn the_pause_grows_up_to_its_maximum_and_is_forgotten_after_a_healthy_time() {
         let second = Duration::from_secs(1);
         let mut backoff = Backoff::new(second, 5 * second);
         assert_eq!(backoff.not_before(), None);
-        let mut pauses = Vec::new();
-        for _ in 0..5 {
+        for (least, most) in [(1.0, 2.0), (2.0, 4.0), (2.5, 5.0), (2.5, 5.0)] {
             backoff.attempt();
             let next = backoff.not_before().unwrap();
-            pauses.push((next - Instant::now()).as_secs());
+            let pause = (next - Instant::now()).as_secs_f64();
+            assert!((least..=most).contains(&pause), "{pause} s");
             tokio::time::advance(next - Instant::now()).await;
             assert_eq!(backoff.not_before(), None);
         }
-        assert_eq!(pauses, [1, 2, 4, 5, 5]);
         backoff.good();
         tokio::time::advance(HEALTHY).await;
         assert_eq!(backoff.not_before(), None);

@@ -51,7 +51,6 @@ async fn serve(core: &Arc<Core>) -> anyhow::Result<()> {
     let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE);
     let mut served = false;
     loop {
-        let pause = pauses.next_pause();
         match open(core).await {
             Ok(host) => {
                 tracing::info!(
@@ -61,7 +60,6 @@ async fn serve(core: &Arc<Core>) -> anyhow::Result<()> {
                 );
                 notify(&[State::Ready, State::Status("serving")]);
                 served = true;
-                pauses.reset();
                 host.closed().await;
                 tracing::warn!(
                     "the connection to the {} bus is lost; connecting again",
@@ -69,13 +67,14 @@ async fn serve(core: &Arc<Core>) -> anyhow::Result<()> {
                 );
                 notify(&[State::Status("connecting to the bus again")]);
                 host.close().await;
+                pauses.reset();
             }
             // At the start, a wrong address or a missing policy file is for a person to see at
             // once.
             Err(error) if !served => return Err(error),
-            Err(error) => tracing::warn!("{error:#}; retrying in {} ms", pause.as_millis()),
+            Err(error) => tracing::warn!("{error:#}; retrying"),
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(pauses.next_pause()).await;
     }
 }
 

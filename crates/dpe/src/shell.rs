@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use controller::{Controller, Decision, Effect, Input, Time};
+use controller::{Controller, Decision, Effect, Input, Question, Time};
 use cpe_bus::BusSelection;
 use cpe_daemon::Watchdog;
 use cpe_status::DpeState;
@@ -157,6 +157,14 @@ async fn reached(due: Option<tokio::time::Instant>) {
     }
 }
 
+/// Has the policy engine answer. A panic of it ends the answer, not this process: a DPE that
+/// decides nothing still renews the leases of its guests.
+fn decide(question: Question) -> Decision {
+    let number = question.number();
+    cpe_daemon::confine(|| question.answer())
+        .unwrap_or_else(|panicked| Decision::failed(number, panicked.to_string()))
+}
+
 struct Shell {
     name: String,
     controller: Controller,
@@ -168,7 +176,7 @@ struct Shell {
     inputs: mpsc::Sender<Input>,
     public: watch::Sender<Public>,
     connection: watch::Receiver<Option<Connection>>,
-    /// The policy engine, on a thread of its own while there is a question.
+    /// The policy engine, on a thread of its own while there is an open question.
     thinking: JoinSet<Decision>,
 }
 
@@ -273,7 +281,7 @@ impl Shell {
             } => self.agents.release(&assembly, keep_services),
             Effect::Fence(request) => self.fence(request),
             Effect::Decide(question) => {
-                self.thinking.spawn_blocking(|| question.answer());
+                self.thinking.spawn_blocking(|| decide(question));
             }
             Effect::Event(event) => self.outbox.push(event),
             Effect::KeepInput { name, cib, graph } => self.kept.keep(name, &cib, &graph),

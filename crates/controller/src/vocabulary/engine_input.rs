@@ -23,7 +23,7 @@ pub struct Question {
 #[derive(Clone, Debug)]
 pub struct Decision {
     pub(crate) number: u64,
-    /// `Err`: why the engine cannot read the question.
+    /// `Err`: why there is no answer.
     pub(crate) outcome: Result<Outcome, String>,
 }
 
@@ -54,6 +54,11 @@ pub(crate) struct Goal {
 }
 
 impl Question {
+    /// Its number, which the answer carries.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Asks the policy engine, and checks what it decides. Pure; takes some microseconds per
     /// service, and more where services are entangled.
     pub fn answer(self) -> Decision {
@@ -80,6 +85,15 @@ impl Question {
 }
 
 impl Decision {
+    /// The answer to the question of this number when the policy engine could not give one: a
+    /// defect ended it. Nothing is done until the world changes.
+    pub fn failed(number: u64, reason: String) -> Decision {
+        Decision {
+            number,
+            outcome: Err(reason),
+        }
+    }
+
     /// Changes what is to be done after it was checked. Only for simulations: to see that they
     /// notice what is done wrong.
     pub fn change_graph(&mut self, change: impl FnOnce(&mut TransitionGraph)) {
