@@ -16,8 +16,8 @@ use crate::vocabulary::{AssemblyId, Attributes, MS, Time};
 /// The attributes of one assembly.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct NodeAttributes {
-    /// What its agent told last. `None`: nothing since the assembly was empty.
-    told: Option<Attributes>,
+    /// What its agent reported last. `None`: nothing since the assembly was empty.
+    reported: Option<Attributes>,
     in_force: BTreeMap<String, String>,
 }
 
@@ -29,12 +29,12 @@ impl NodeAttributes {
 
     /// Brings what was told about an attribute into force; says so if that changes something.
     fn settle(&mut self, assembly: &AssemblyId, attribute: &str) -> Option<String> {
-        let told = self.told.as_ref()?.values.get(attribute);
-        let told = told.map(|known| known.value.clone());
-        if told.as_ref() == self.in_force.get(attribute) {
+        let reported = self.reported.as_ref()?.values.get(attribute);
+        let reported = reported.map(|known| known.value.clone());
+        if reported.as_ref() == self.in_force.get(attribute) {
             return None;
         }
-        Some(match told {
+        Some(match reported {
             Some(value) => {
                 let text = format!("node attribute {attribute} of {assembly} is {value}");
                 self.in_force.insert(attribute.to_owned(), value);
@@ -59,9 +59,9 @@ impl Controller {
         let Some(assembly) = self.assemblies.get(name) else {
             return;
         };
-        let told = assembly.attributes.told.as_ref();
+        let reported = assembly.attributes.reported.as_ref();
         // A report from before the answer with which the stream began.
-        let old = told.is_none_or(|told| told.version >= attributes.version);
+        let old = reported.is_none_or(|reported| reported.version >= attributes.version);
         if assembly.connected && !old {
             self.take_attributes(now, name, attributes);
         }
@@ -72,7 +72,7 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        let before = assembly.attributes.told.replace(attributes.clone());
+        let before = assembly.attributes.reported.replace(attributes.clone());
         let all: BTreeSet<String> = attributes
             .values
             .keys()
@@ -85,7 +85,7 @@ impl Controller {
             if new == assembly.attributes.in_force.get(&attribute) {
                 continue;
             }
-            let known = |told: &Attributes| Some(told.values.get(&attribute)?.dampening_ms);
+            let known = |reported: &Attributes| Some(reported.values.get(&attribute)?.dampening_ms);
             let dampening_ms = known(&attributes)
                 .or_else(|| known(before.as_ref()?))
                 .filter(|_| before.is_some())

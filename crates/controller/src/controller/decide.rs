@@ -5,7 +5,9 @@
 
 use super::Controller;
 use crate::machines::transition::{INFINITY, Transition};
-use crate::vocabulary::{Decision, Effect, EventDraft, InputName, Kind, Question, SECOND, Time};
+use crate::vocabulary::{
+    Decision, Effect, EngineInput, EventDraft, EventKind, InputName, SECOND, Time,
+};
 
 /// The policy engine is asked this often in a row before the controller slows down: something is
 /// wrong then.
@@ -47,7 +49,7 @@ impl Controller {
             reason: self.changed.take().unwrap_or_default(),
         });
         self.last_question_us = now.boottime_us;
-        self.effects.push(Effect::Decide(Question {
+        self.effects.push(Effect::Decide(EngineInput {
             number: self.questions,
             cib: self.cib(now),
             now_s: now.wall_s(),
@@ -110,7 +112,7 @@ impl Controller {
         if actions > 0 {
             self.tell(
                 now,
-                EventDraft::new(Kind::TransitionStarted)
+                EventDraft::new(EventKind::TransitionStarted)
                     .reason(&asked.reason)
                     .detail("transition", self.transitions)
                     .detail("actions", actions),

@@ -7,7 +7,8 @@ use super::Controller;
 use super::liveness::Life;
 use super::operation_for::number;
 use crate::vocabulary::{
-    AssemblyId, Effect, EventDraft, Kind, MS, Operation, Record, RecordState, SECOND, Task, Time,
+    AssemblyId, Effect, EventDraft, EventKind, MS, Operation, Record, RecordState, SECOND, Task,
+    Time,
 };
 
 /// An agent has this much longer than the operation's own timeout to tell its result. Microseconds.
@@ -380,8 +381,10 @@ impl Controller {
             .or_else(|| unfinished.then(|| "it cannot be finished".to_owned()));
         if counts.actions > 0 {
             let event = match &aborted {
-                Some(reason) => EventDraft::new(Kind::TransitionAborted).reason(reason),
-                None => EventDraft::new(Kind::TransitionCompleted).reason("everything is done"),
+                Some(reason) => EventDraft::new(EventKind::TransitionAborted).reason(reason),
+                None => {
+                    EventDraft::new(EventKind::TransitionCompleted).reason("everything is done")
+                }
             };
             let event = event
                 .detail("transition", transition.number)

@@ -7,7 +7,7 @@ use cpe_status::AssemblyState;
 
 use super::Controller;
 use crate::machines::announcement::Announced;
-use crate::vocabulary::{AssemblyId, EventDraft, Fencing, Kind, Record, ServiceId, Time};
+use crate::vocabulary::{AssemblyId, EventDraft, EventKind, Fencing, Record, ServiceId, Time};
 
 impl Controller {
     /// Takes a failed result into account, if it is new (scheduler-spec/05 §18.3).
@@ -79,7 +79,7 @@ impl Controller {
         self.store.deployment_mut().announced = Announced::Failed;
         self.tell(
             now,
-            EventDraft::new(Kind::DeploymentFailed)
+            EventDraft::new(EventKind::DeploymentFailed)
                 .assembly(name)
                 .reason(&text),
         );
@@ -106,7 +106,7 @@ impl Controller {
             );
             self.tell(
                 now,
-                EventDraft::new(Kind::AssemblyFencingFailed)
+                EventDraft::new(EventKind::AssemblyFencingFailed)
                     .assembly(name)
                     .state(AssemblyState::Online.as_str())
                     .reason(&text),

@@ -19,7 +19,7 @@ mod service_events;
 mod status;
 mod suspension;
 
-pub use plan::PlanQuestion;
+pub use plan::PlanInput;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -31,12 +31,10 @@ use crate::controller::decide::Asked;
 use crate::machines::facts::{Durable, Store};
 use crate::machines::transition::Transition;
 use crate::vocabulary::{
-    AssemblyId, Effect, Event, EventDraft, Goal, Input, Refusal, SECOND, ServiceId, Spec, Time,
-    event_id,
+    AssemblyId, EVENTS_KEPT, Effect, Event, EventDraft, Goal, Input, Refusal, SECOND, ServiceId,
+    Spec, Time, event_id,
 };
 
-/// Events that wait for the log at most.
-const OUTBOX_LIMIT: usize = 100_000;
 /// The end of a deployment waits so long for the event log to take the last events. Microseconds.
 const LAST_EVENTS_US: u64 = 10 * SECOND;
 
@@ -87,7 +85,7 @@ pub struct Controller {
     event_counter: u64,
     /// When it was last called.
     pub(crate) last_time: Time,
-    told_status: (DpeState, String),
+    published_status: (DpeState, String),
     pub(crate) effects: Effects,
     queue: VecDeque<Effect>,
 }
@@ -142,7 +140,7 @@ impl Controller {
             ended: false,
             event_counter: 0,
             last_time: now,
-            told_status: (DpeState::Empty, String::new()),
+            published_status: (DpeState::Empty, String::new()),
             effects: Vec::new(),
             queue: VecDeque::new(),
         };
@@ -326,7 +324,7 @@ impl Controller {
 
     /// Puts the effects of this input into the queue: facts first.
     fn flush(&mut self, now: Time) {
-        self.tell_status(now);
+        self.publish_status(now);
         let changes = self.store.changes();
         let effects = std::mem::take(&mut self.effects);
         self.queue
@@ -355,7 +353,7 @@ impl Controller {
             details: draft.details,
         };
         self.store
-            .push_event(self.event_counter, event.clone(), OUTBOX_LIMIT);
+            .push_event(self.event_counter, event.clone(), EVENTS_KEPT);
         self.effects.push(Effect::Event(event));
     }
 
@@ -468,17 +466,17 @@ impl Controller {
         self.ended
     }
 
-    fn tell_status(&mut self, now: Time) {
-        let told = (self.state(), self.summary(now));
+    fn publish_status(&mut self, now: Time) {
+        let published = (self.state(), self.summary(now));
         // What is waited for changes every second, and who wants to know asks.
-        if told.0 != self.told_status.0
-            || (told.1 != self.told_status.1 && !self.effects.is_empty())
+        if published.0 != self.published_status.0
+            || (published.1 != self.published_status.1 && !self.effects.is_empty())
         {
             self.effects.push(Effect::StatusChanged {
-                state: told.0,
-                summary: told.1.clone(),
+                state: published.0,
+                summary: published.1.clone(),
             });
-            self.told_status = told;
+            self.published_status = published;
         }
     }
 

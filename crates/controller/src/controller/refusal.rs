@@ -13,7 +13,7 @@
 use policy_engine::lint::Finding;
 
 use super::Controller;
-use crate::vocabulary::{Effect, EventDraft, InputName, Kind, Outcome, Time};
+use crate::vocabulary::{Effect, EventDraft, EventKind, InputName, Outcome, Time};
 
 /// Inputs of refused decisions that are kept.
 const KEPT: u64 = 4;
@@ -53,7 +53,7 @@ impl Controller {
             graph: outcome.graph_text.clone(),
         });
         let input = format!("refused-input-{slot:02}.xml");
-        let event = EventDraft::new(Kind::DecisionRefused)
+        let event = EventDraft::new(EventKind::DecisionRefused)
             .state(state)
             .reason(text)
             .detail("findings", outcome.findings.len())

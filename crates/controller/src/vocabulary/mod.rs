@@ -14,8 +14,8 @@ mod time;
 
 pub use change::Change;
 pub use effect::{Connect, Effect, FenceDevice, FenceRequest, InputName};
-pub use engine_input::{Decision, Question};
-pub use event::{Event, Kind};
+pub use engine_input::{Decision, EngineInput};
+pub use event::{EVENTS_KEPT, Event, EventKind};
 pub use ids::{AssemblyId, ServiceId};
 pub use input::{Attribute, Attributes, Hello, Input, Refusal, Request};
 pub use operation::{
