@@ -72,8 +72,8 @@ pub enum Effect {
     /// Bring this event to the event log (which ignores an id that it has), then give
     /// [`Input::EventRecorded`](crate::Input). In order; as often as it takes.
     Event(Event),
-    /// Run [`EngineInput::answer`] beside everything else, then give [`Input::Decided`](crate::Input)
-    /// with what it returns. There is at most one that is not answered yet.
+    /// Run [`EngineInput::answer`] beside everything else, then give
+    /// [`Input::Decided`](crate::Input) with what it returns. There is at most one that is not answered yet.
     Decide(EngineInput),
     /// Write what the policy engine was asked and what it answered to disk. Best effort.
     KeepInput {
