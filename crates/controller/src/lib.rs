@@ -10,7 +10,7 @@
 //!
 //! ```text
 //!  Input ──▶ handle ──▶ assemblies (alive? safe?) ─┐
-//!                       histories (what runs where) ├─▶ Question ─▶ policy engine ─▶ Decision: transition graph ─▶ Effect
+//!                       histories (what runs where) ├─▶ EngineInput ─▶ policy engine ─▶ Decision: transition graph ─▶ Effect
 //!                       failures, administration   ─┘            (run by the shell)              │
 //!                          ▲                                                                     │ results
 //!                          └─────────────────────────────────────────────────────────────────────┘
@@ -77,7 +77,7 @@
 //!     pub fn deadline(&self) -> Option<u64>;                                           // boot time, µs
 //!     pub fn status(&self, now: Time) -> DeploymentStatus;                                       // GetStatus (serialise it)
 //!     pub fn input(&self, now: Time) -> String;                                        // GetInput: the CIB
-//!     pub fn plan(&self, now: Time, document: &str) -> Result<PlanQuestion, Refusal>;  // nothing is done
+//!     pub fn plan(&self, now: Time, document: &str) -> Result<PlanInput, Refusal>;  // nothing is done
 //!     pub fn document(&self) -> Option<(&str, u64)>;                                   // GetDocument
 //!     pub fn state(&self) -> DpeState;  generation(&self) -> u64;  epoch(&self) -> u64;
 //! }
@@ -89,12 +89,12 @@ mod controller;
 mod machines;
 mod vocabulary;
 
-pub use controller::{Controller, PlanQuestion};
+pub use controller::{Controller, PlanInput};
 pub use machines::facts::{Damaged, Durable};
 pub use vocabulary::{
-    AssemblyId, Attribute, Attributes, Change, Connect, Decision, Effect, Event, FORCE_RESTART,
-    FenceDevice, FenceRequest, Hello, Input, InputName, Kind, MIGRATE_SOURCE, MIGRATE_TARGET,
-    OP_DIGEST, Operation, Question, Record, RecordState, Refusal, Request, STATUS_CANCELLED,
-    STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task, Time, TransitionKey,
-    dispatcher_uuid, exit_code_name,
+    AssemblyId, Attribute, Attributes, Change, Connect, Decision, EVENTS_KEPT, Effect, EngineInput,
+    Event, EventKind, FORCE_RESTART, FenceDevice, FenceRequest, Hello, Input, InputName,
+    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState, Refusal, Request,
+    STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task, Time,
+    TransitionKey, dispatcher_uuid, exit_code_name,
 };
