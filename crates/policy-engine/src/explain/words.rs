@@ -128,7 +128,7 @@ pub(super) fn cause(terms: &Terms, cluster: &Cluster, entry: &Entry) -> String {
         Cause::PromotionScore => {
             "its promotion score: it is placed where it can be promoted".into()
         }
-        Cause::Follows(id) => {
+        Cause::Primary(id) => {
             let colocation = cluster.colocation(*id);
             let primary = cluster.resource(colocation.primary);
             let place = match cluster
@@ -149,10 +149,10 @@ pub(super) fn cause(terms: &Terms, cluster: &Cluster, entry: &Entry) -> String {
                 colocation.id, colocation.score, primary.id
             )
         }
-        Cause::Heeds(id) => {
+        Cause::Dependent(id) => {
             let colocation = cluster.colocation(*id);
             format!(
-                "colocation {} (score {}): {} is to be with it, and has its own wishes",
+                "colocation {} (score {}): {} is colocated with it, and its preferences count",
                 colocation.id,
                 colocation.score,
                 cluster.resource(colocation.dependent).id
