@@ -67,8 +67,8 @@ impl<'c> Collector<'c> {
     }
 
     /// Adds a resource's own list. To a list that is not empty the **first** colocation is added as
-    /// often as there are elements, and the others never: a defect of Pacemaker's scheduler that its
-    /// results show.
+    /// often as there are elements, and the others never: a defect of Pacemaker's scheduler that
+    /// its results show.
     fn add_own(&mut self, resource: ResourceId) {
         if self.list.is_empty() {
             self.list = self.own(resource).into();

@@ -62,8 +62,8 @@ pub(super) fn assign(
     cluster.resource(id).assigned
 }
 
-/// Applies mandatory colocations before optional ones; of each kind those with primaries first, then
-/// the preferences of dependents.
+/// Applies mandatory colocations before optional ones; of each kind those with primaries first,
+/// then the preferences of dependents.
 fn apply_colocations(cluster: &mut Cluster, id: ResourceId) {
     let by_strength = |list: Vec<ColocationId>| -> [Vec<ColocationId>; 2] {
         let (mandatory, optional) = list.into_iter().partition(|id| {

@@ -1,5 +1,5 @@
-//! Score lines for people and tests (scheduler-spec/03 §19): the tables as they were when a decision
-//! was made.
+//! Score lines for people and tests (scheduler-spec/03 §19): the tables as they were when a
+//! decision was made.
 
 use crate::model::{Cluster, ResourceId, ScoreLine};
 

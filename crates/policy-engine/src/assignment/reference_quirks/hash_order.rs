@@ -1,6 +1,7 @@
-//! The order in which Pacemaker's scheduler walks a score table (scheduler-spec/03 appendix A): that
-//! of a hash table keyed by node id. It decides only which of several equally free nodes counts as
-//! the one with the most capacity (§18.2), and the order of attributes in utilization lines (§19).
+//! The order in which Pacemaker's scheduler walks a score table (scheduler-spec/03 appendix A):
+//! that of a hash table keyed by node id. It decides only which of several equally free nodes
+//! counts as the one with the most capacity (§18.2), and the order of attributes in utilization
+//! lines (§19).
 
 use crate::model::{Cluster, NodeId, NodeTable};
 

@@ -1,6 +1,6 @@
-//! A merge sort that accepts any comparison (scheduler-spec/03 appendix A.3). The standard library's
-//! sort may panic if a comparison is not a total order, and some comparisons of nodes and instances
-//! are not; which order they result in is part of the scheduler's behaviour.
+//! A merge sort that accepts any comparison (scheduler-spec/03 appendix A.3). The standard
+//! library's sort may panic if a comparison is not a total order, and some comparisons of nodes and
+//! instances are not; which order they result in is part of the scheduler's behaviour.
 
 use std::cmp::Ordering;
 

@@ -273,7 +273,8 @@ impl Search {
         }
     }
 
-    /// Whether a search from any member finds the same, now and later: each leads back to the first.
+    /// Whether a search from any member finds the same, now and later: each leads back to the
+    /// first.
     fn is_the_same_for_all(&self) -> bool {
         if self.depends_on_placement {
             return false;

@@ -98,8 +98,8 @@ pub(super) fn release(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     }
 }
 
-/// Compares nodes by their remaining capacity: the node that has more in more attributes comes first
-/// (§18.1).
+/// Compares nodes by their remaining capacity: the node that has more in more attributes comes
+/// first (§18.1).
 pub(super) fn compare_capacity(cluster: &Cluster, a: NodeId, b: NodeId) -> Ordering {
     let (a, b) = (&cluster.node(a).capacity, &cluster.node(b).capacity);
     let mut more = 0;
