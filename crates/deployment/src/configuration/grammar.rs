@@ -250,6 +250,7 @@ pub(super) const CLUSTER_OPTIONS: &[&str] = &[
     "priority-fencing-delay",
     "node-pending-timeout",
     "cluster-delay",
+    "cluster-recheck-interval",
     "batch-limit",
     "migration-limit",
     "stop-all-resources",
