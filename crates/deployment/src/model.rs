@@ -432,6 +432,4 @@ pub struct RawConfiguration {
     pub op_defaults: String,
     /// Names for several objects.
     pub tags: String,
-    /// Which fencing devices in which order.
-    pub fencing_topology: String,
 }

@@ -13,7 +13,8 @@
 //! One input is with the policy engine at a time. If the world changes meanwhile, its answer is
 //! worth nothing, and it is asked again about the world as it is then. An answer that is refused,
 //! or an error in its place, leads to *settled* as any other: the same input would bring the same
-//! answer, so that the next question waits for a change. Meanwhile [`Deciding::error`] says what is wrong.
+//! answer, so that the next question waits for a change. Meanwhile [`Deciding::error`] says what is
+//! wrong.
 
 use std::collections::BTreeMap;
 
