@@ -10,8 +10,7 @@ use controller::{
     AssemblyId, Attributes, Controller, Durable, Effect, EngineInput, EventKind, Hello, Input,
     InputName, Operation, Record, RecordState, Request, Task, Time, TransitionKey,
 };
-use controller_sim::guest::Mode;
-use controller_sim::scenario::Scenario;
+use controller_sim::scenario::{Mode, Scenario};
 use cpe_status::DpeState;
 
 const NOW: Time = Time {
