@@ -456,8 +456,6 @@ pub struct RawConfiguration {
     pub op_defaults: String,
     /// Names for several objects.
     pub tags: String,
-    /// Which fencing devices in which order.
-    pub fencing_topology: String,
     /// Of the primitives in clones and bundles, by id: how many instances they ask for.
     pub instances: BTreeMap<String, RawInstances>,
 }

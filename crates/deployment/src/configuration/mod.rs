@@ -157,7 +157,6 @@ fn raw(element: &Element<'_>) -> RawConfiguration {
         rsc_defaults: of("rsc_defaults"),
         op_defaults: of("op_defaults"),
         tags: of("tags"),
-        fencing_topology: of("fencing-topology"),
         instances: BTreeMap::new(),
     }
 }
