@@ -190,6 +190,7 @@ impl Controller {
                 self.deciding.pause_ends_us(),
                 end,
                 recheck,
+                self.recheck_deadline(),
             ])
             .flatten()
             .min()
@@ -204,9 +205,7 @@ impl Controller {
         self.age_assemblies(now);
         self.age_actions(now);
         self.age_attributes(now);
-        if self.deciding.recheck_is_due(now.wall_s()) {
-            self.world_changed("the time has come that the policy engine named");
-        }
+        self.age_decision(now);
         self.deciding.end_pause();
         self.advance(now);
         self.drop_retired();
