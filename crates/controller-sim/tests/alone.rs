@@ -7,11 +7,10 @@
 )]
 
 use controller::{
-    AssemblyId, Attributes, Controller, Durable, Effect, Hello, Input, InputName, Kind, Operation,
-    Question, Record, RecordState, Request, Task, Time, TransitionKey,
+    AssemblyId, Attributes, Controller, Durable, Effect, EngineInput, EventKind, Hello, Input,
+    InputName, Operation, Record, RecordState, Request, Task, Time, TransitionKey,
 };
-use controller_sim::guest::Mode;
-use controller_sim::scenario::Scenario;
+use controller_sim::scenario::{Mode, Scenario};
 use cpe_status::DpeState;
 
 const NOW: Time = Time {
@@ -44,7 +43,7 @@ fn with_document(document: String, histories: [Vec<Record>; 2]) -> Controller {
 }
 
 /// Questions to the policy engine, and which actions were sent where, since the last call.
-fn asked_and_sent(controller: &mut Controller) -> (Vec<Question>, Vec<(Task, AssemblyId)>) {
+fn asked_and_sent(controller: &mut Controller) -> (Vec<EngineInput>, Vec<(Task, AssemblyId)>) {
     let (mut asked, mut sent) = (Vec::new(), Vec::new());
     while let Some(effect) = controller.poll_effect() {
         match effect {
@@ -297,7 +296,7 @@ fn a_wrong_decision_is_refused_and_nothing_of_it_is_done() {
     });
     assert!(kept, "{effects:?}");
     let told = effects.iter().find_map(|effect| match effect {
-        Effect::Event(event) if event.kind == Kind::DecisionRefused => Some(event),
+        Effect::Event(event) if event.kind == EventKind::DecisionRefused => Some(event),
         _ => None,
     });
     let told = told.expect("the refusal is told");
@@ -350,7 +349,7 @@ fn services_that_are_ordered_in_a_circle_do_not_keep_others_from_running() {
                 Input::OperationCompleted { assembly, record }
             }
             Some(Effect::Event(event)) => {
-                refused += usize::from(event.kind == Kind::DecisionRefused);
+                refused += usize::from(event.kind == EventKind::DecisionRefused);
                 continue;
             }
             _ => continue,
@@ -359,4 +358,114 @@ fn services_that_are_ordered_in_a_circle_do_not_keep_others_from_running() {
     }
     assert_eq!(started, ["service3"]);
     assert_eq!(refused, 1, "asked once more, without live migrations");
+}
+
+/// What the controller asks for at that time, answered and done.
+fn carry_out_at(
+    controller: &mut Controller,
+    now: Time,
+    call_id: &mut u32,
+) -> Vec<(Task, AssemblyId)> {
+    let mut sent = Vec::new();
+    while let Some(effect) = controller.poll_effect() {
+        let input = match effect {
+            Effect::Decide(question) => Input::Decided(Box::new(question.answer())),
+            Effect::Execute {
+                assembly,
+                operation,
+            } => {
+                *call_id += 1;
+                sent.push((operation.action.clone(), assembly.clone()));
+                let rc = TransitionKey::parse(&operation.id).map_or(0, |key| key.expected_rc);
+                let record = Record {
+                    operation: *operation,
+                    ..record(Task::default(), RecordState::Complete, *call_id, rc)
+                };
+                let record = Box::new(record);
+                Input::OperationCompleted { assembly, record }
+            }
+            _ => continue,
+        };
+        assert_eq!(controller.handle(now, input), Ok(()));
+    }
+    sent
+}
+
+/// Lets seconds pass, in which both agents are heard, and says what was done after how many of
+/// them.
+fn pass_seconds(controller: &mut Controller, seconds: u64) -> Vec<(u64, Task, AssemblyId)> {
+    let (mut call_id, mut done) = (100, Vec::new());
+    for second in 0..=seconds {
+        let now = Time {
+            boottime_us: NOW.boottime_us + second * 1_000_000,
+            wall_us: NOW.wall_us + second * 1_000_000,
+        };
+        for assembly in ["node1", "node2"] {
+            let heartbeat = Input::Heartbeat {
+                assembly: assembly.into(),
+                stamp_us: now.boottime_us,
+            };
+            assert_eq!(controller.handle(now, heartbeat), Ok(()));
+        }
+        let sent = carry_out_at(controller, now, &mut call_id).into_iter();
+        done.extend(sent.map(|(task, assembly)| (second, task, assembly)));
+    }
+    done
+}
+
+/// A document with one service, options of the cluster, and a rule by which the service may not run
+/// in node1 from the seventh minute of an hour on, which begins 20 s after `NOW`. Like Pacemaker's
+/// scheduler, ours does not say when a `date_spec` begins to hold.
+fn document_with_a_rule_by_time(options: &str) -> String {
+    let scenario = Scenario::plain(2, 1, Mode::Lease);
+    let rule = concat!(
+        r#"<rsc_location id="by-time" rsc="service1"><rule id="by-time.rule" score="-INFINITY">"#,
+        r##"<expression id="by-time.node" attribute="#uname" operation="eq" value="node1"/>"##,
+        r#"<date_expression id="by-time.date" operation="date_spec">"#,
+        r#"<date_spec id="by-time.spec" minutes="7-59"/></date_expression></rule></rsc_location>"#,
+        "</constraints></configuration>"
+    );
+    let document = scenario.document();
+    let document = document.replace("</constraints></configuration>", rule);
+    document.replace("<configuration>", &format!("<configuration>{options}"))
+}
+
+fn cluster_option(name: &str, value: &str) -> String {
+    format!(
+        r#"<crm_config><cluster_property_set id="own"><nvpair id="own-one" name="{name}" value="{value}"/></cluster_property_set></crm_config>"#
+    )
+}
+
+#[test]
+fn what_a_rule_by_time_wants_is_done_within_the_recheck_interval() {
+    let options = cluster_option("cluster-recheck-interval", "5s");
+    let document = document_with_a_rule_by_time(&options);
+    let mut controller = with_document(document, [started(), vec![]]);
+    let done = pass_seconds(&mut controller, 30);
+    let moved = |(second, task, assembly): &(u64, Task, AssemblyId)| {
+        (20..=25).contains(second) && *task == Task::Start && *assembly == "node2"
+    };
+    assert!(done.iter().any(moved), "{done:?}");
+    expect_active(&controller);
+}
+
+#[test]
+fn without_an_interval_a_rule_by_time_is_seen_after_fifteen_minutes() {
+    let mut controller = with_document(document_with_a_rule_by_time(""), [started(), vec![]]);
+    let done = pass_seconds(&mut controller, 910);
+    let moves = done.iter().filter(|(second, ..)| *second > 0);
+    let first = moves.map(|(second, ..)| *second).next();
+    assert!(
+        first.is_some_and(|second| (900..=905).contains(&second)),
+        "{done:?}"
+    );
+}
+
+#[test]
+fn a_recheck_interval_of_zero_means_never() {
+    let options = cluster_option("cluster-recheck-interval", "0");
+    let document = document_with_a_rule_by_time(&options);
+    let mut controller = with_document(document, [started(), vec![]]);
+    let done = pass_seconds(&mut controller, 2_000);
+    assert!(done.iter().all(|(second, ..)| *second == 0), "{done:?}");
 }

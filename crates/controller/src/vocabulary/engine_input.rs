@@ -13,13 +13,13 @@ use super::limits::Limits;
 
 /// What the policy engine is asked: what is to be done in this world?
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct EngineInput {
     pub(crate) number: u64,
     pub(crate) cib: String,
     pub(crate) now_s: i64,
 }
 
-/// What the policy engine answers to a [`Question`].
+/// What the policy engine answers to an [`EngineInput`].
 #[derive(Clone, Debug)]
 pub struct Decision {
     pub(crate) number: u64,
@@ -36,7 +36,10 @@ pub(crate) struct Outcome {
     pub limits: Limits,
     pub goal: BTreeMap<ServiceId, Goal>,
     pub reasons: BTreeMap<u32, String>,
+    /// Epoch seconds from which on the policy engine may decide otherwise.
     pub recheck_at_s: Option<i64>,
+    /// How often it is to be asked though nothing has changed; 0: never.
+    pub recheck_interval_ms: u32,
     pub start_failure_is_fatal: bool,
     /// What is wrong with the graph.
     pub findings: Vec<Finding>,
@@ -53,7 +56,7 @@ pub(crate) struct Goal {
     pub unmanaged: bool,
 }
 
-impl Question {
+impl EngineInput {
     /// Its number, which the answer carries.
     pub fn number(&self) -> u64 {
         self.number
@@ -112,6 +115,7 @@ impl Outcome {
             goal: goal(&schedule),
             reasons: reasons(&schedule),
             recheck_at_s: schedule.cluster.recheck_by.get(),
+            recheck_interval_ms: schedule.cluster.options.recheck_interval_ms,
             start_failure_is_fatal: schedule.graph.attribute("failed-start-offset") != Some("1"),
             findings: lint(&schedule),
             graph: schedule.graph,
