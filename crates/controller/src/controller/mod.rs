@@ -41,19 +41,19 @@ use crate::vocabulary::{
 /// One deployment's brain. See the crate's documentation.
 #[derive(Debug)]
 pub struct Controller {
-    pub(crate) name: String,
-    pub(crate) phase: Phase,
-    pub(crate) document: Document,
+    name: String,
+    phase: Phase,
+    document: Document,
     /// Durable facts.
-    pub(crate) store: Store,
-    pub(crate) assemblies: BTreeMap<AssemblyId, Assembly>,
+    store: Store,
+    assemblies: BTreeMap<AssemblyId, Assembly>,
     /// Node attributes whose changes wait for further ones.
-    pub(crate) dampening: Dampening,
-    pub(crate) deciding: Deciding,
-    pub(crate) execution: Execution,
+    dampening: Dampening,
+    deciding: Deciding,
+    execution: Execution,
     /// When it was last called.
-    pub(crate) last_time: Time,
-    pub(crate) effects: Outgoing,
+    last_time: Time,
+    effects: Outgoing,
 }
 
 /// Heartbeat and lease settings in force.
