@@ -152,11 +152,17 @@ impl Agents {
         let Some(link) = self.links.get(assembly) else {
             return;
         };
-        // A closed queue is that of an agent that obeys a newer DPE: the loop is about to end.
         if let Err(TrySendError::Full(_)) = link.calls.try_send(call) {
             let connect = link.connect.clone();
             self.begin(connect, Some(format!("{CALLS} calls wait for its agent")));
         }
+    }
+
+    /// The shortest lease that an agent has from here, if any has one.
+    pub(crate) fn shortest_lease(&self) -> Option<Duration> {
+        let leases = self.links.values().map(|link| link.connect.lease_ms);
+        let shortest = leases.filter(|lease_ms| *lease_ms > 0).min()?;
+        Some(Duration::from_millis(shortest.into()))
     }
 
     /// Answers a heartbeat.
@@ -224,19 +230,11 @@ async fn keep_connected(
     }
     loop {
         let mut up = false;
-        match stream::run(&connect, &mut orders, &inputs, &mut up).await {
-            End::Stale => {
-                let assembly = connect.assembly;
-                let _ = inputs.send(Input::StaleEpoch { assembly }).await;
-                return;
-            }
-            End::Closed(reason) => {
-                // While an agent stays away, saying so once is enough.
-                if up || said.as_ref() != Some(&reason) {
-                    said = Some(reason.clone());
-                    disconnected(&connect, &inputs, reason).await;
-                }
-            }
+        let End(reason) = stream::run(&connect, &mut orders, &inputs, &mut up).await;
+        // While an agent stays away, saying so once is enough.
+        if up || said.as_ref() != Some(&reason) {
+            said = Some(reason.clone());
+            disconnected(&connect, &inputs, reason).await;
         }
         orders.drop_old();
         if up {

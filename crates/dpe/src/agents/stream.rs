@@ -28,20 +28,17 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// 16,384 records at most. Beyond that the stream is given up and made again.
 const EARLY_SIGNALS: usize = 16_384;
 
-/// Why a stream ended.
+/// Why a stream ended; another is made.
 #[derive(Debug)]
-pub(super) enum End {
-    /// For this reason; another is made.
-    Closed(String),
-    /// Another DPE has taken over: none is made.
-    Stale,
-}
+pub(super) struct End(pub(super) String);
 
 impl From<Error> for End {
     fn from(error: Error) -> End {
         match error {
-            Error::StaleEpoch(_) => End::Stale,
-            error => End::Closed(error.message()),
+            // One guest's word is not enough to end the DPE of all others. Whether another DPE has
+            // taken over is seen on the bus, by its name.
+            Error::StaleEpoch(text) => End(format!("{text}; its word counts for itself only")),
+            error => End(error.message()),
         }
     }
 }
@@ -117,7 +114,7 @@ impl<'a> Stream<'a> {
             }
             if early.len() > EARLY_SIGNALS {
                 let reason = format!("{EARLY_SIGNALS} signals came before its agent's History");
-                return Err(End::Closed(reason));
+                return Err(End(reason));
             }
         }
     }
@@ -227,11 +224,11 @@ impl<'a> Signals<'a> {
 }
 
 fn closed() -> End {
-    End::Closed("the agent closed the connection, or its guest is gone".to_owned())
+    End("the agent closed the connection, or its guest is gone".to_owned())
 }
 
 fn bad(what: &str, error: &Error) -> End {
-    End::Closed(format!(
+    End(format!(
         "the agent sent {what} that cannot be read: {}",
         error.message()
     ))
