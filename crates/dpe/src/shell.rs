@@ -94,7 +94,7 @@ pub(crate) async fn run(
         controller,
         saving,
         keeper: Keeper::new(kept),
-        agents: Agents::new(inputs.clone()),
+        agents: Agents::new(inputs.clone(), connection.clone()),
         outbox,
         unloaded: false,
         inputs: inputs.clone(),

@@ -18,7 +18,7 @@ impl Controller {
             return;
         }
         let facts = self.store.failure_mut(assembly, resource);
-        facts.count(record, now.wall_s(), self.start_failure_is_fatal);
+        facts.count(record, now.wall_s(), self.deciding.start_failure_is_fatal());
         let service = ServiceId::of_resource(resource);
         self.service_failed(now, assembly, &service, &record.describe());
         self.world_changed(&format!(
@@ -39,7 +39,7 @@ impl Controller {
 
     /// A service that fails too often fails its assembly.
     fn escalate_service(&mut self, now: Time, assembly: &AssemblyId, id: &ServiceId) {
-        let spec = self.spec.as_ref().and_then(|spec| spec.service(id));
+        let spec = self.document.service(id);
         let Some(escalation) = spec.and_then(|service| service.escalation) else {
             return;
         };

@@ -143,18 +143,15 @@ impl Controller {
                 self.age_fence(now, name);
             }
             Fencing::Device(device) => {
-                self.fence_attempts += 1;
+                let attempt = self.effects.number_fence_attempt();
                 if fence.first_attempt == 0 {
-                    fence.first_attempt = self.fence_attempts;
+                    fence.first_attempt = attempt;
                 }
                 let until_us = now.boottime_us + u64::from(assembly.spec.fencing_timeout_ms) * MS;
-                fence.phase = Phase::Requested {
-                    attempt: self.fence_attempts,
-                    until_us,
-                };
+                fence.phase = Phase::Requested { attempt, until_us };
                 let request = FenceRequest {
                     assembly: name.clone(),
-                    attempt: self.fence_attempts,
+                    attempt,
                     device: device.clone(),
                     reboot: fence.reboot,
                     timeout_ms: assembly.spec.fencing_timeout_ms,

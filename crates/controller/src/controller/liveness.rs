@@ -3,8 +3,8 @@
 use cpe_status::AssemblyState;
 
 use super::Controller;
-use super::attributes::NodeAttributes;
 use super::fencing::{Fence, Phase};
+use crate::machines::attributes::NodeAttributes;
 use crate::machines::facts::LastEvent;
 use crate::machines::history::History;
 use crate::vocabulary::{

@@ -11,8 +11,8 @@ use super::cib::{self, Node, NodeState};
 use crate::machines::history::History;
 use crate::vocabulary::{Refusal, ServiceId, Spec, Time, goal};
 
-/// The question what a document would bring. As with [`EngineInput`](crate::EngineInput), a shell has it
-/// answered beside everything else.
+/// The policy engine's input for a plan: what would a document bring? As with
+/// [`EngineInput`](crate::EngineInput), a shell has it answered beside everything else.
 #[derive(Clone, Debug)]
 pub struct PlanInput {
     cib: String,
@@ -106,7 +106,7 @@ impl Controller {
         let added = spec
             .assemblies
             .keys()
-            .filter(|name| !self.assemblies.contains_key(*name) && self.spec.is_some());
+            .filter(|name| !self.assemblies.contains_key(*name) && self.document.spec().is_some());
         added.map(|name| format!("assembly {name} is new: the plan assumes that it answers and that nothing runs there")).collect()
     }
 }

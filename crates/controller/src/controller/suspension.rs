@@ -50,8 +50,6 @@ impl Controller {
                 Life::Lost | Life::Safe => {}
             }
         }
-        for run in self.runs.values_mut() {
-            run.deadline_us = run.deadline_us.map(|deadline_us| deadline_us + lost_us);
-        }
+        self.execution.extend_deadlines(lost_us);
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use controller::{Controller, Durable, Effect, Input, Request, Time};
 use cpe_bus::peer::{Access, PeerListener, server_builder};
 use cpe_bus::proxies::DpeProxy;
-use cpe_bus::{Error, Fields, HelloReply, PeerAddress, Result};
+use cpe_bus::{AgentDescription, Error, Fields, HelloReply, PeerAddress, Result};
 use tempfile::TempDir;
 use zbus::Connection;
 use zbus::object_server::SignalEmitter;
@@ -25,8 +25,8 @@ const BEAT: Duration = Duration::from_millis(100);
 pub(crate) struct Fake {
     /// It sends no heartbeats.
     pub silent: AtomicBool,
-    /// It says of every DPE that a newer one exists.
-    pub stale: AtomicBool,
+    /// The highest epoch that it claims to have seen.
+    pub highest: AtomicU64,
     /// Renewals so far.
     pub renewals: AtomicU64,
     /// Epoch of the last Hello.
@@ -47,14 +47,25 @@ impl Agent {
         _settings: Fields,
     ) -> Result<Fields> {
         self.0.epoch.store(epoch, Ordering::Relaxed);
-        if self.0.stale.load(Ordering::Relaxed) {
+        if epoch < self.0.highest.load(Ordering::Relaxed) {
             return Err(Error::StaleEpoch("a newer DPE manages this guest".into()));
         }
         let reply = HelloReply {
+            machine_id: "machine".into(),
             boot_id: "boot".into(),
             ..HelloReply::default()
         };
         Ok(reply.to_fields())
+    }
+
+    fn describe(&self) -> Fields {
+        let description = AgentDescription {
+            machine_id: "machine".into(),
+            boot_id: "boot".into(),
+            epoch: self.0.highest.load(Ordering::Relaxed),
+            ..AgentDescription::default()
+        };
+        description.to_fields()
     }
 
     fn history(&self, _epoch: u64) -> Vec<Fields> {

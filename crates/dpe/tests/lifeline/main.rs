@@ -124,7 +124,8 @@ async fn a_bus_that_is_not_there_yet_keeps_no_dpe_from_its_guests() {
 #[tokio::test]
 async fn one_guest_that_tells_of_a_newer_dpe_ends_nothing() {
     let mut world = World::new();
-    world.web1.stale.store(true, Ordering::Relaxed);
+    // There is none higher.
+    world.web1.highest.store(u64::MAX, Ordering::Relaxed);
     world.start_bus();
     world.start_dpe();
     let dpe = world.proxy().await;
@@ -136,6 +137,19 @@ async fn one_guest_that_tells_of_a_newer_dpe_ends_nothing() {
         !status.contains("newer DPE manages this deployment"),
         "{status}"
     );
+}
+
+#[tokio::test]
+async fn a_guest_that_has_seen_a_higher_epoch_gets_a_higher_one_and_no_other_does() {
+    let mut world = World::new();
+    let seen = 9_000_000_000;
+    world.web1.highest.store(seen, Ordering::Relaxed);
+    world.start_bus();
+    world.start_dpe();
+    world.web1.renewed(MANY).await;
+    world.web2.renewed(1).await;
+    assert_eq!(world.web1.epoch.load(Ordering::Relaxed), seen + 1);
+    assert!(world.web2.epoch.load(Ordering::Relaxed) < seen);
 }
 
 #[tokio::test]
