@@ -184,6 +184,15 @@ impl World {
     /// # Errors
     /// The fault could not be made, or a command that must work in spite of it did not.
     pub(crate) fn begin(&mut self, fault: &Fault) -> anyhow::Result<()> {
+        self.make(fault)?;
+        if !fault.lasts.is_zero() {
+            let end = Instant::now() + fault.lasts;
+            self.in_force.push((end, fault.clone()));
+        }
+        Ok(())
+    }
+
+    fn make(&mut self, fault: &Fault) -> anyhow::Result<()> {
         let Fault {
             deployment, guest, ..
         } = fault;
