@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use controller::{AssemblyId, Event, Kind, Request, ServiceId};
+use controller::{AssemblyId, Event, EventKind, Request, ServiceId};
 use cpe_status::DpeState;
 
 use crate::guest::{Guest, Mode};
@@ -262,30 +262,36 @@ impl World {
             let Event { kind, reason, .. } = event;
             match (kind, event.service.clone(), event.assembly.clone()) {
                 (
-                    Kind::ServiceStarted | Kind::ServiceRecovered | Kind::ServiceMoved,
+                    EventKind::ServiceStarted
+                    | EventKind::ServiceRecovered
+                    | EventKind::ServiceMoved,
                     Some(service),
                     place,
                 ) => {
-                    let again = *kind == Kind::ServiceStarted && reason == "it runs";
+                    let again = *kind == EventKind::ServiceStarted && reason == "it runs";
                     let once = self.runs_once(service.as_str());
                     if running.insert(service.clone(), place).is_some() && again && once {
                         wrong.push(format!("{service} was started twice in the log"));
                     }
                 }
                 (
-                    Kind::ServiceStopped | Kind::ServiceFailed | Kind::ServiceUnrecoverable,
+                    EventKind::ServiceStopped
+                    | EventKind::ServiceFailed
+                    | EventKind::ServiceUnrecoverable,
                     Some(service),
                     _,
                 ) => drop(running.remove(&service)),
                 (
-                    Kind::AssemblyOnline | Kind::AssemblyLost | Kind::AssemblyFencingSucceeded,
+                    EventKind::AssemblyOnline
+                    | EventKind::AssemblyLost
+                    | EventKind::AssemblyFencingSucceeded,
                     _,
                     Some(assembly),
                 ) => {
                     let before = online.insert(assembly.clone(), kind);
                     // An assembly that left the document and came back is a new one.
                     let same = self.scenario.generation == 1;
-                    if before == Some(kind) && *kind != Kind::AssemblyLost && same {
+                    if before == Some(kind) && *kind != EventKind::AssemblyLost && same {
                         wrong.push(format!("{} twice for {assembly}", kind.as_str()));
                     }
                 }

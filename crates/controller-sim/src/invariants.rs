@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller::{
-    AssemblyId, Change, Event, Kind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, Task, TransitionKey,
+    AssemblyId, Change, Event, EventKind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, Task,
+    TransitionKey,
 };
 
 use crate::guest::{Guest, Mode};
@@ -270,29 +271,31 @@ impl World {
             return;
         };
         match event.kind {
-            Kind::AssemblyLost | Kind::AssemblyFencingRequested => {
+            EventKind::AssemblyLost | EventKind::AssemblyFencingRequested => {
                 self.watch.lost.insert(name.clone());
             }
-            Kind::AssemblyOnline | Kind::AssemblyRecovered | Kind::AssemblyFencingSucceeded => {
+            EventKind::AssemblyOnline
+            | EventKind::AssemblyRecovered
+            | EventKind::AssemblyFencingSucceeded => {
                 self.watch.lost.remove(&name);
             }
             _ => {}
         }
         match event.kind {
-            Kind::AssemblyFencingSucceeded
+            EventKind::AssemblyFencingSucceeded
                 if self.guests[self.guest(name.as_str())].mode == Mode::None =>
             {
                 self.watch.given_up.insert(name.clone());
                 self.watch.returned.remove(&name);
             }
-            Kind::AssemblyOnline => drop(self.watch.returned.insert(name)),
+            EventKind::AssemblyOnline => drop(self.watch.returned.insert(name)),
             _ => {}
         }
     }
 
     /// The policy engine decides nothing that has to be refused, unless it is to answer nonsense.
     pub(crate) fn note_refused(&mut self, event: &Event) {
-        if event.kind == Kind::DecisionRefused && event.state == "refused" && !self.nonsense {
+        if event.kind == EventKind::DecisionRefused && event.state == "refused" && !self.nonsense {
             self.violated(event.reason.clone());
         }
     }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 
 use controller::{
-    AssemblyId, Connect, Controller, Durable, Effect, Event, Input, Kind, Refusal, Request, Time,
+    AssemblyId, Connect, Controller, Durable, Effect, Event, EventKind, Input, Refusal, Request,
+    Time,
 };
 
 use crate::world::MS;
@@ -217,15 +218,17 @@ impl Subject {
             return;
         };
         match event.kind {
-            Kind::AssemblyFencingRequested if leased && self.makes(Mutant::SkipLeaseWait) => {
+            EventKind::AssemblyFencingRequested if leased && self.makes(Mutant::SkipLeaseWait) => {
                 self.take_as_safe(now, assembly);
             }
-            Kind::AssemblyFencingRequested if leased && self.makes(Mutant::NoMargins) => {
+            EventKind::AssemblyFencingRequested if leased && self.makes(Mutant::NoMargins) => {
                 let at_us = self.lease_ends_us.get(&assembly).copied();
                 self.hasty_us
                     .insert(assembly, at_us.unwrap_or(now.boottime_us));
             }
-            Kind::AssemblyOnline | Kind::AssemblyRecovered | Kind::AssemblyFencingSucceeded => {
+            EventKind::AssemblyOnline
+            | EventKind::AssemblyRecovered
+            | EventKind::AssemblyFencingSucceeded => {
                 self.hasty_us.remove(&assembly);
             }
             _ => {}

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use controller::{
-    AssemblyId, Connect, Durable, Effect, Event, Input, InputName, Question, Request,
+    AssemblyId, Connect, Durable, Effect, EngineInput, Event, Input, InputName, Request,
 };
 
 use crate::mutants::Subject;
@@ -392,7 +392,7 @@ impl World {
         }
     }
 
-    pub(crate) fn policy_engine_answers(&mut self, start: u64, question: Question) {
+    pub(crate) fn policy_engine_answers(&mut self, start: u64, question: EngineInput) {
         if self.shell.start == start {
             let answer = if self.nonsense {
                 question.answer_changed(|graph| {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use controller::{AssemblyId, Event, Question, Request, ServiceId, Task, Time};
+use controller::{AssemblyId, EngineInput, Event, Request, ServiceId, Task, Time};
 use cpe_status::AssemblyState;
 
 use crate::digest::Digest;
@@ -58,7 +58,7 @@ pub enum Happening {
     /// A fence device answers.
     DeviceAnswers(u64, AssemblyId, u64, Result<(), String>),
     /// The policy engine answers.
-    Decided(u64, Question),
+    Decided(u64, EngineInput),
     /// An event arrives at the log.
     Record(u64, Box<Event>),
     /// The log's acknowledgement arrives at the DPE.

@@ -7,8 +7,8 @@
 )]
 
 use controller::{
-    AssemblyId, Attributes, Controller, Durable, Effect, Hello, Input, InputName, Kind, Operation,
-    Question, Record, RecordState, Request, Task, Time, TransitionKey,
+    AssemblyId, Attributes, Controller, Durable, Effect, EngineInput, EventKind, Hello, Input,
+    InputName, Operation, Record, RecordState, Request, Task, Time, TransitionKey,
 };
 use controller_sim::guest::Mode;
 use controller_sim::scenario::Scenario;
@@ -44,7 +44,7 @@ fn with_document(document: String, histories: [Vec<Record>; 2]) -> Controller {
 }
 
 /// Questions to the policy engine, and which actions were sent where, since the last call.
-fn asked_and_sent(controller: &mut Controller) -> (Vec<Question>, Vec<(Task, AssemblyId)>) {
+fn asked_and_sent(controller: &mut Controller) -> (Vec<EngineInput>, Vec<(Task, AssemblyId)>) {
     let (mut asked, mut sent) = (Vec::new(), Vec::new());
     while let Some(effect) = controller.poll_effect() {
         match effect {
@@ -297,7 +297,7 @@ fn a_wrong_decision_is_refused_and_nothing_of_it_is_done() {
     });
     assert!(kept, "{effects:?}");
     let told = effects.iter().find_map(|effect| match effect {
-        Effect::Event(event) if event.kind == Kind::DecisionRefused => Some(event),
+        Effect::Event(event) if event.kind == EventKind::DecisionRefused => Some(event),
         _ => None,
     });
     let told = told.expect("the refusal is told");
@@ -350,7 +350,7 @@ fn services_that_are_ordered_in_a_circle_do_not_keep_others_from_running() {
                 Input::OperationCompleted { assembly, record }
             }
             Some(Effect::Event(event)) => {
-                refused += usize::from(event.kind == Kind::DecisionRefused);
+                refused += usize::from(event.kind == EventKind::DecisionRefused);
                 continue;
             }
             _ => continue,

@@ -6,7 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
-use controller::{Controller, Durable, Input, PlanQuestion, Refusal, Request};
+use controller::{Controller, Durable, Input, PlanInput, Refusal, Request};
 use controller_sim::faults::Fault;
 use controller_sim::guest::Mode;
 use controller_sim::scenario::Scenario;
@@ -627,7 +627,7 @@ fn a_plan_says_what_would_be_done_and_does_nothing() {
     let controller = world.controller().expect("the DPE lives");
     let plan = controller
         .plan(world.time(), &scenario.document())
-        .and_then(PlanQuestion::answer)
+        .and_then(PlanInput::answer)
         .expect("a good document");
     let lines: Vec<(&str, &str)> = plan
         .actions

@@ -1,87 +1,101 @@
 //! One deployment's brain, as a deterministic state machine: time and inputs in, effects out. No
 //! I/O, no clock, no threads.
 //!
-//! A *shell* (the daemon `dpe`, or a simulator) owns sockets, files and clocks. It tells the
-//! controller what happened ([`Controller::handle`]), does what the controller wants
-//! ([`Controller::poll_effect`]), in that order, and comes back when the controller has something
-//! to do by itself ([`Controller::deadline`]). The same inputs at the same times give the same
-//! effects, so a simulator can drive it through years of faults in seconds, and any bug replays
-//! from a seed.
+//! A *shell* (the daemon `dpe`, or a simulator) owns sockets, files and clocks. It gives the
+//! [`Controller`] what happened, and does what the controller wants. The same inputs at the same
+//! times give the same effects, so a simulator can drive it through years of faults in seconds, and
+//! any bug replays from a seed.
 //!
 //! ```text
-//!  Input ──▶ handle ──▶ assemblies (alive? safe?) ─┐
-//!                       histories (what runs where) ├─▶ Question ─▶ policy engine ─▶ Decision: transition graph ─▶ Effect
-//!                       failures, administration   ─┘            (run by the shell)              │
-//!                          ▲                                                                     │ results
-//!                          └─────────────────────────────────────────────────────────────────────┘
+//!            ┌─▶ assemblies: which are alive, which are safe ─┐
+//!            ├─▶ histories: what runs where                   │
+//!  Input ────┼─▶ failures, node attributes                    ├─▶ EngineInput ──▶ policy engine
+//!            └─▶ what administrators want                     ┘                        │
+//!            ▲                                                                         ▼
+//!  Effect ◀──┼───────────────────── transition ◀───────────────────────────────── Decision
+//!            │ results
 //! ```
+//!
+//! # What goes in
+//!
+//! [`Controller::handle`] takes one [`Input`] at a time, with the [`Time`] at which it happened:
+//!
+//! - [`Input::Request`]: an administrator, or the CPE for one, wants something; the only kind that
+//!   can be refused.
+//! - [`Input::AgentConnected`], [`Input::AgentDisconnected`], [`Input::StaleEpoch`]: how the
+//!   stream to an agent fares.
+//! - [`Input::Heartbeat`], [`Input::OperationCompleted`], [`Input::AttributesChanged`]: what
+//!   agents report by themselves.
+//! - [`Input::ExecuteRefused`], [`Input::Cancelled`], [`Input::FencingResult`],
+//!   [`Input::EventRecorded`], [`Input::Decided`]: how an effect ended.
+//! - [`Input::Tick`]: the time of [`Controller::deadline`] has come.
+//!
+//! # What comes out
+//!
+//! [`Controller::poll_effect`] gives what the shell has to do, in order, until there is no more:
+//!
+//! - [`Effect::Persist`]: write facts, durably, before anything else.
+//! - [`Effect::Connect`], [`Effect::Disconnect`], [`Effect::Renew`], [`Effect::Release`]: keep
+//!   the streams to agents, and their leases.
+//! - [`Effect::Execute`], [`Effect::Cancel`], [`Effect::Forget`]: have an agent work.
+//! - [`Effect::Fence`]: make an assembly safe.
+//! - [`Effect::Decide`], [`Effect::KeepInput`]: ask the policy engine, and keep what it was
+//!   asked.
+//! - [`Effect::Event`], [`Effect::StatusChanged`]: let others know.
+//! - [`Effect::Unloaded`], [`Effect::Superseded`]: end.
+//!
+//! Between inputs, [`Controller::status`], [`Controller::plan`] and [`Controller::input`] look at
+//! the state without changing it.
+//!
+//! # The loop of a shell
+//!
+//! 1. Read the saved rows ([`Durable::from_rows`]) and make a controller of them
+//!    ([`Controller::new`]): it takes the next epoch and resumes what was loaded.
+//! 2. Do all effects, in order. An [`Effect::Persist`] has to be on disk before the next effect is
+//!    begun. Long work (streams, fencing, the policy engine) runs beside the loop and comes back as
+//!    an input.
+//! 3. Answer the requests of before: what they asked for is durable now.
+//! 4. Wait for an input, at most until [`Controller::deadline`] on the boot-time clock, and then
+//!    give [`Input::Tick`]. Go to 2.
+//!
+//! # Facts before effects
+//!
+//! Facts that must outlive the process are rows ([`Durable`]). Each input gives at most one
+//! [`Effect::Persist`], and it is the first effect of that input: whatever follows from a fact
+//! follows its durability. Events are rows too, until the event log has them.
 //!
 //! # An assembly's life
 //!
 //! ```text
-//!                     Hello + History            late               later: heartbeat_timeout
-//!   ┌─────────┐  ┌──────────────────────▶ online ─────▶ missed ────────────────────────────┐
-//!   │ unknown ├──┘                         ▲ ▲ ▲          │                               ▼
-//!   └────┬────┘                            │ │ └──────────┘ heartbeat                   ┌──────┐
-//!        │ not heard of within the grace   │ └──── agent is back before it was fenced ──┤ lost │
-//!        └─────────────────────────────────┼───────────────────────────────────────────▶└──┬───┘
-//!                                          │ Hello + History                               │ the policy engine's graph
-//!                                     ┌────┴─┐          lease over / device / manager   ┌──▼──────┐  demands fencing; also
-//!                                     │ safe │◀─────────────────────────────────────────┤ fencing │◀── of an online one after
-//!                                     └──────┘                                          └─────────┘    a failed stop, escalation
+//!                   Hello, History       late                  heartbeat_timeout
+//!  ┌─────────┐ ───────────────────▶ online ─────▶ missed ───────────────────┐
+//!  │ unknown │                       ▲ ▲ ▲          │                       ▼
+//!  └────┬────┘                       │ │ └──────────┘ heartbeat          ┌──────┐
+//!       │ the grace is over          │ └──── its agent is back ──────────┤ lost │
+//!       └────────────────────────────┼─────────────────────────────────▶ └──┬───┘
+//!                                    │ Hello, History                       │ a graph demands it
+//!                                 ┌──┴───┐                             ┌────▼────┐
+//!                                 │ safe │ ◀───────────────────────────┤ fencing │◀── also of an
+//!                                 └──────┘  lease, device, manager     └─────────┘    online one
 //! ```
 //!
 //! *Unknown is not down*: until every assembly is online, lost or safe the policy engine is not
 //! asked at all. Lost is not down either: to the policy engine a lost assembly is *unclean*, so
 //! that whatever must wait for its fencing waits.
 //!
-//! # Durability
+//! # When the policy engine is asked
 //!
-//! Facts that must outlive the process are rows ([`Durable`]). Each input gives at most one
-//! [`Effect::Persist`], and it is the first effect of that input: whatever follows from a fact
-//! follows its durability. Events are rows too, until the event log has them.
+//! After a change of the world that it should know of, one input at a time; a change that comes
+//! before the answer makes the answer worthless. A decision that fails the check of
+//! [`policy_engine::lint()`] is refused: nothing of it is done, the event `decision.refused` and
+//! the state ([`DpeState::Failed`](cpe_status::DpeState)) with its summary say why, and the policy
+//! engine is not asked again before the world changes, since the same input would bring the same
+//! answer.
 //!
-//! # A shell
+//! # Inside
 //!
-//! ```text
-//! let durable = Durable::from_rows(table.read_all()?)?;
-//! let mut controller = Controller::new("shop", durable, clock.now());
-//! loop {
-//!     while let Some(effect) = controller.poll_effect() {
-//!         match effect {
-//!             Effect::Persist(changes) => table.write(changes)?,          // one transaction, synced, then go on
-//!             Effect::Connect(connect) => agents.connect(connect),        // a task per assembly: connect, Hello, History, forward
-//!             Effect::Renew { assembly, stamp_us } => agents.renew(assembly, stamp_us),
-//!             Effect::Execute { assembly, operation } => agents.execute(assembly, operation),
-//!             Effect::Decide(question) => engine.run(|| question.answer()), // beside the loop; then Input::Decided
-//!             Effect::Event(event) => outbox.push(event),                 // Record until acknowledged, then Input::EventRecorded
-//!             …
-//!         }
-//!     }
-//!     reply_to_requests();                                                // what they asked for is durable now
-//!     let input = select! {
-//!         input = inputs.recv() => input,
-//!         () = sleep_until_boottime(controller.deadline()) => Input::Tick,
-//!     };
-//!     let outcome = controller.handle(clock.now(), input);                // Err only for Input::Request
-//! }
-//! ```
-//!
-//! Signatures:
-//!
-//! ```text
-//! impl Controller {
-//!     pub fn new(name: &str, durable: Durable, now: Time) -> Controller;               // takes the next epoch, resumes what is loaded
-//!     pub fn handle(&mut self, now: Time, input: Input) -> Result<(), Refusal>;
-//!     pub fn poll_effect(&mut self) -> Option<Effect>;
-//!     pub fn deadline(&self) -> Option<u64>;                                           // boot time, µs
-//!     pub fn status(&self, now: Time) -> DeploymentStatus;                                       // GetStatus (serialise it)
-//!     pub fn input(&self, now: Time) -> String;                                        // GetInput: the CIB
-//!     pub fn plan(&self, now: Time, document: &str) -> Result<PlanQuestion, Refusal>;  // nothing is done
-//!     pub fn document(&self) -> Option<(&str, u64)>;                                   // GetDocument
-//!     pub fn state(&self) -> DpeState;  generation(&self) -> u64;  epoch(&self) -> u64;
-//! }
-//! ```
+//! `vocabulary` is plain data; `machines` are parts with a state of their own, which know nothing
+//! of the controller; `controller` says how inputs go through them and become effects.
 
 #![warn(missing_docs)]
 
@@ -89,12 +103,12 @@ mod controller;
 mod machines;
 mod vocabulary;
 
-pub use controller::{Controller, PlanQuestion};
+pub use controller::{Controller, PlanInput};
 pub use machines::facts::{Damaged, Durable};
 pub use vocabulary::{
-    AssemblyId, Attribute, Attributes, Change, Connect, Decision, Effect, Event, FORCE_RESTART,
-    FenceDevice, FenceRequest, Hello, Input, InputName, Kind, MIGRATE_SOURCE, MIGRATE_TARGET,
-    OP_DIGEST, Operation, Question, Record, RecordState, Refusal, Request, STATUS_CANCELLED,
-    STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task, Time, TransitionKey,
-    dispatcher_uuid, exit_code_name,
+    AssemblyId, Attribute, Attributes, Change, Connect, Decision, EVENTS_KEPT, Effect, EngineInput,
+    Event, EventKind, FORCE_RESTART, FenceDevice, FenceRequest, Hello, Input, InputName,
+    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState, Refusal, Request,
+    STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task, Time,
+    TransitionKey, dispatcher_uuid, exit_code_name,
 };

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use tidy::rust;
+
 const FLOORS: layers::Floors<'_> = &[&["vocabulary"], &["machines"], &["controller"]];
 
 #[test]
@@ -35,4 +37,49 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
             }
         })
         .collect()
+}
+
+#[test]
+fn fields_are_counted_and_nothing_else() {
+    let text = "struct B { x: u8 } struct A { // c: d\n pub(crate) a: Vec<u8>, b: [u8; { let z: u8 = 1; 1 }] }";
+    assert_eq!(fields(text, "A"), ["a", "b"]);
+}
+
+/// More would be a global state again: what belongs together is a machine with private fields.
+const MOST_FIELDS: usize = 10;
+
+#[test]
+fn the_controller_has_few_fields() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/controller/mod.rs");
+    let text = std::fs::read_to_string(path).expect("a file of the source");
+    let fields = fields(&text, "Controller");
+    assert!(
+        (1..=MOST_FIELDS).contains(&fields.len()),
+        "{} fields: {fields:?}",
+        fields.len()
+    );
+}
+
+/// The names of the fields of a struct, by its tokens.
+fn fields(text: &str, name: &str) -> Vec<String> {
+    let code = rust::parts(text).code;
+    let tokens: Vec<&str> = rust::tokens(&code).iter().map(|token| token.text).collect();
+    let start = tokens
+        .windows(3)
+        .position(|window| window == ["struct", name, "{"])
+        .expect("the struct is there");
+    let (mut depth, mut names) = (0, Vec::new());
+    for pair in tokens[start + 2..].windows(2) {
+        match pair[0] {
+            "{" | "(" | "[" | "<" => depth += 1,
+            "}" | ")" | "]" | ">" => depth -= 1,
+            _ => {}
+        }
+        match depth {
+            0 => break,
+            1 if pair[1] == ":" => names.push(pair[0].to_owned()),
+            _ => {}
+        }
+    }
+    names
 }

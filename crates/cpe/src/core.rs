@@ -1,6 +1,6 @@
 //! What every part of the daemon shares, for as long as the process lives.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use cpe_bus::BusSelection;
 use tokio::sync::Mutex;
@@ -23,8 +23,6 @@ pub(crate) struct Core {
     pub changes: Mutex<()>,
     /// Cursor of the last event that was sent as a signal.
     pub signalled: AtomicU64,
-    /// The database was lost: unknown DPEs are taken over, none is stopped.
-    pub adopting: AtomicBool,
 }
 
 impl Core {
@@ -39,7 +37,6 @@ impl Core {
             report(kept_aside);
         }
         let rows = store.deployments()?;
-        let adopting = store.adopts()?;
         let documents = Reader::new(config.limits.document);
         let store = Handle::new(store);
         let signalled = AtomicU64::new(*store.head().borrow());
@@ -55,21 +52,17 @@ impl Core {
             documents,
             changes: Mutex::new(()),
             signalled,
-            adopting: AtomicBool::new(adopting),
         })
-    }
-
-    pub(crate) fn is_adopting(&self) -> bool {
-        self.adopting.load(Ordering::Relaxed)
     }
 }
 
-fn report(kept_aside: &KeptAside) {
+/// Says loudly that the database is another one now.
+pub(crate) fn report(kept_aside: &KeptAside) {
     tracing::error!(
         message_id = DATABASE_KEPT_ASIDE,
         path = %kept_aside.path.display(),
         reason = kept_aside.reason,
-        "the database is corrupt ({}); it is kept untouched as {}, and an empty one is used. Running DPEs hold copies of \
+        "the database is corrupt ({}); it is kept as {}, and an empty one is used. Running DPEs hold copies of \
          their documents and are taken over, none is stopped; the event log starts empty. To go back to a backup: stop cpe, \
          put the backup in place, start cpe",
         kept_aside.reason,

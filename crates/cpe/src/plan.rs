@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use controller::{Controller, Durable, PlanQuestion, Refusal, Time};
+use controller::{Controller, Durable, PlanInput, Refusal, Time};
 use cpe_bus::{Error, Result};
 
 use crate::documents::Accepted;
@@ -45,7 +45,7 @@ fn from_nothing(accepted: &Accepted) -> Result<String> {
     let controller = Controller::new(&accepted.name, Durable::default(), now);
     let plan = controller
         .plan(now, &accepted.text)
-        .and_then(PlanQuestion::answer)
+        .and_then(PlanInput::answer)
         .map_err(|refusal| match refusal {
             Refusal::InvalidDocument(text) => Error::InvalidDocument(text),
             other => Error::Failed(other.to_string()),

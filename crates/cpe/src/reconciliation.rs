@@ -1,63 +1,79 @@
 //! Units that run without a deployment.
 //!
 //! Every stored deployment has a supervisor, which sees to its unit. The other direction is here: a
-//! `dpe@` unit that runs and has no stored deployment is stopped, because nothing would ever ask it
-//! to end. Unless the database was lost: then what runs is what there is, and is taken over
-//! instead.
+//! `dpe@` unit runs, and the store has no deployment of its name. The database was lost, replaced
+//! by a backup or damaged, or somebody started the unit by hand. Whichever it was, services depend
+//! on that DPE: without it their leases end, and they stop. So the deployment is taken over from
+//! its DPE, which holds a copy of the document, and no DPE is ever stopped without an
+//! administrator's word (`cpectl destroy`).
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use cpe_bus::json;
-use cpe_bus::names::deployment_of_unit;
+use cpe_bus::names::{deployment_of_unit, dpe_unit, is_deployment_name};
+use cpe_bus::{Error, Result, json};
 use cpe_status::DeploymentStatus;
+use futures_util::{StreamExt, stream};
 use uuid::Uuid;
 
 use crate::host::Host;
-use crate::store;
+use crate::store::{self, Destroying};
+use crate::systemd::{self, ActiveState};
 
-/// MESSAGE_ID of the line that says that a DPE without a deployment is stopped.
-const ORPHAN_STOPPED: &str = "0c1b9a3f7f6e4d52a9d8b7e31f20c6a4";
+/// MESSAGE_ID of the line that says that a DPE runs whose deployment cannot be taken over.
+const NOT_TAKEN_OVER: &str = "0c1b9a3f7f6e4d52a9d8b7e31f20c6a4";
 /// Pause before a DPE that could not be taken over yet is asked again.
 const AGAIN: Duration = Duration::from_secs(10);
+/// Pause between two looks for such units while there are none. One call to systemd each.
+const PERIOD: Duration = Duration::from_secs(60);
+/// DPEs that are asked at the same time: one that does not answer must not keep the others waiting,
+/// and a thousand need not be asked at once.
+const ASKED_AT_ONCE: usize = 16;
 
+/// Looks for such units for as long as the connection lasts.
 pub(crate) async fn run(host: Arc<Host>) {
+    let mut reported = HashSet::new();
     loop {
-        match orphan_units(&host).await {
-            Ok(orphans) if !host.core.is_adopting() => {
-                for unit in orphans {
-                    stop(&host, &unit).await;
-                }
-                return;
-            }
+        let mut left = HashSet::new();
+        let pause = match orphan_units(&host).await {
             Ok(orphans) => {
-                let mut left = 0;
-                for unit in orphans {
-                    if let Err(reason) = adopt(&host, &unit).await {
-                        tracing::warn!(
-                            unit,
-                            "{unit} runs, and its deployment cannot be taken over yet: {reason}; it is left alone"
-                        );
-                        left += 1;
+                let mut asked = stream::iter(orphans.into_iter().map(|unit| async {
+                    let outcome = adopt(&host, &unit).await;
+                    (unit, outcome)
+                }))
+                .buffer_unordered(ASKED_AT_ONCE);
+                while let Some((unit, outcome)) = asked.next().await {
+                    let Err(reason) = outcome else { continue };
+                    if !reported.contains(&unit) {
+                        report(&unit, &reason);
                     }
+                    left.insert(unit);
                 }
-                if left == 0 {
-                    match host.core.store.run(|store| store.stop_adopting()).await {
-                        Ok(()) => host.core.adopting.store(false, Ordering::Relaxed),
-                        Err(error) => tracing::error!("{error}"),
-                    }
-                    return;
-                }
+                if left.is_empty() { PERIOD } else { AGAIN }
             }
-            Err(error) => tracing::warn!("the running DPEs cannot be listed: {error}"),
-        }
-        tokio::time::sleep(AGAIN).await;
+            Err(error) => {
+                tracing::warn!("the running DPEs cannot be listed: {error}");
+                AGAIN
+            }
+        };
+        reported = left;
+        tokio::time::sleep(pause).await;
     }
 }
 
+fn report(unit: &str, reason: &NotAdopted) {
+    let name = deployment_of_unit(unit).unwrap_or(unit);
+    tracing::warn!(
+        message_id = NOT_TAKEN_OVER,
+        unit,
+        "{unit} runs without a stored deployment, which cannot be taken over yet: {reason}. It is left alone and asked again; \
+         `cpectl destroy {name}` ends it"
+    );
+}
+
 /// Running units of DPEs that belong to no deployment.
-async fn orphan_units(host: &Host) -> Result<Vec<String>, crate::systemd::Error> {
+async fn orphan_units(host: &Host) -> systemd::Result<Vec<String>> {
     let mut units = host.systemd.running("dpe@*.service").await?;
     units.retain(|unit| {
         deployment_of_unit(unit).is_none_or(|name| host.core.registry.get(name).is_none())
@@ -65,77 +81,129 @@ async fn orphan_units(host: &Host) -> Result<Vec<String>, crate::systemd::Error>
     Ok(units)
 }
 
-async fn stop(host: &Host, unit: &str) {
-    // A deployment of that name may have been created since the list was made; while this is held,
-    // none is.
-    let _changes = host.core.changes.lock().await;
-    if deployment_of_unit(unit).is_some_and(|name| host.core.registry.get(name).is_some()) {
-        return;
-    }
-    tracing::warn!(
-        message_id = ORPHAN_STOPPED,
-        unit,
-        "{unit} runs without a stored deployment: it is stopped"
-    );
-    if let Err(error) = host.systemd.stop(unit).await {
-        tracing::error!(unit, "{unit} cannot be stopped: {error}");
-    }
-}
-
 /// Why a running DPE's deployment cannot be taken over yet.
 #[derive(Debug, thiserror::Error)]
 enum NotAdopted {
     #[error("its name is not that of a deployment")]
     Name,
-    #[error("{method}: {}", .error.message())]
+    #[error("its DPE does not answer ({method}: {})", .error.message())]
     Call {
         method: &'static str,
         error: cpe_bus::Error,
     },
-    #[error("it has no document")]
+    #[error("its DPE has no document, so it controls no service")]
     NoDocument,
-    #[error("{}", .0.message())]
-    Refused(cpe_bus::Error),
-    #[error("its document is that of `{0}`")]
-    OtherDocument(String),
     #[error(transparent)]
     Bus(#[from] zbus::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
 }
 
-async fn adopt(host: &Arc<Host>, unit: &str) -> Result<(), NotAdopted> {
-    let name = deployment_of_unit(unit).ok_or(NotAdopted::Name)?.to_owned();
-    let (document, generation) = {
-        let dpe = host.dpes.client(&name).await?;
-        let found = dpe.get_document().await;
-        found.map_err(|error| NotAdopted::Call {
-            method: "GetDocument",
-            error,
-        })?
-    };
+/// What became of a DPE without a deployment that an administrator wants to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Orphan {
+    /// There is none: a deployment of that name is stored (perhaps since this call), or no unit of
+    /// that name runs.
+    None,
+    /// Its unit is stopped.
+    Stopped,
+}
+
+/// A deployment is to be created: one of that name may run without being stored. Then it is taken
+/// over first, and the caller learns that it exists.
+///
+/// # Errors
+/// [`Error::NotReady`] while its DPE does not answer.
+pub(crate) async fn before_create(host: &Arc<Host>, name: &str) -> Result<()> {
+    if !is_orphan(host, name).await {
+        return Ok(());
+    }
+    match adopt(host, &dpe_unit(name)).await {
+        // Without a document it is as good as a new one.
+        Ok(()) | Err(NotAdopted::NoDocument) => Ok(()),
+        Err(reason) => Err(Error::NotReady(format!(
+            "a DPE of `{name}` runs and is about to be taken over: {reason}; try again"
+        ))),
+    }
+}
+
+/// A deployment is to be destroyed: one of that name may run without being stored. It is taken over
+/// first, so that it ends as any other; where that is not possible its unit is stopped.
+///
+/// # Errors
+/// [`Error::NotReady`] if its services are to be stopped, and its DPE does not answer.
+pub(crate) async fn before_destroy(
+    host: &Arc<Host>,
+    name: &str,
+    how: Destroying,
+) -> Result<Orphan> {
+    if !is_orphan(host, name).await {
+        return Ok(Orphan::None);
+    }
+    let unit = dpe_unit(name);
+    match adopt(host, &unit).await {
+        Ok(()) => return Ok(Orphan::None),
+        Err(NotAdopted::NoDocument | NotAdopted::Name) => {}
+        Err(_) if how == Destroying::LeaveServices => {}
+        Err(reason) => {
+            return Err(Error::NotReady(format!(
+                "a DPE of `{name}` runs and is about to be taken over: {reason}; try again, or end it without stopping services \
+                 in order (`cpectl destroy --keep-services {name}`)"
+            )));
+        }
+    }
+    tracing::warn!(
+        unit,
+        "{unit} runs without a stored deployment and is stopped, as an administrator asked"
+    );
+    match host.systemd.stop(&unit).await {
+        Ok(()) => Ok(Orphan::Stopped),
+        Err(error) => Err(Error::Failed(format!("{unit} cannot be stopped: {error}"))),
+    }
+}
+
+/// Whether the unit of this name runs, and no deployment of the name is stored. Without an answer
+/// of systemd it does not count as running.
+async fn is_orphan(host: &Host, name: &str) -> bool {
+    if host.core.registry.get(name).is_some() {
+        return false;
+    }
+    let unit = host.systemd.unit(&dpe_unit(name)).await;
+    unit.is_ok_and(|unit| !matches!(unit.active, ActiveState::Inactive | ActiveState::Failed))
+}
+
+/// Takes over the deployment of a running unit.
+///
+/// The document is stored as the DPE has it, unchecked: it was accepted once and is in force, and a
+/// rule that is newer than it must not end its services.
+async fn adopt(host: &Arc<Host>, unit: &str) -> std::result::Result<(), NotAdopted> {
+    let name = deployment_of_unit(unit)
+        .filter(|name| is_deployment_name(name))
+        .ok_or(NotAdopted::Name)?
+        .to_owned();
+    let client = host.dpes.client(&name).await?;
+    let found = client.get_document().await;
+    let (document, generation) = found.map_err(|error| NotAdopted::Call {
+        method: "GetDocument",
+        error,
+    })?;
     if generation == 0 {
         return Err(NotAdopted::NoDocument);
     }
-    let accepted = host
-        .core
-        .documents
-        .accept(document)
+    let text = client
+        .get_status()
         .await
-        .map_err(NotAdopted::Refused)?;
-    if accepted.name != name {
-        return Err(NotAdopted::OtherDocument(accepted.name));
-    }
-    let uuid = match accepted.uuid {
-        Some(uuid) => uuid,
-        None => uuid_in_use(host, &name).await?,
-    };
+        .map_err(|error| NotAdopted::Call {
+            method: "GetStatus",
+            error,
+        })?;
+    drop(client);
+    let uuid = uuid_in_use(&text);
     let _changes = host.core.changes.lock().await;
-    let text = accepted.text;
     let adopted = host
         .core
         .store
-        .run(move |store| store.adopt(&name, &uuid, generation, &text))
+        .run(move |store| store.adopt(&name, &uuid, generation, &document))
         .await?;
     if let Some(row) = adopted {
         tracing::warn!(
@@ -148,16 +216,13 @@ async fn adopt(host: &Arc<Host>, unit: &str) -> Result<(), NotAdopted> {
     Ok(())
 }
 
-/// A document without a uuid got one from the CPE, and the DPE knows it.
-async fn uuid_in_use(host: &Host, name: &str) -> Result<String, NotAdopted> {
-    let dpe = host.dpes.client(name).await?;
-    let text = dpe.get_status().await.map_err(|error| NotAdopted::Call {
-        method: "GetStatus",
-        error,
-    })?;
-    let status: DeploymentStatus = json::from_json(&text).map_err(NotAdopted::Refused)?;
-    Ok(match status.uuid.is_empty() {
+/// The uuid by which the DPE knows its deployment: the document's, or the one that the CPE gave it.
+fn uuid_in_use(status: &str) -> String {
+    let known = json::from_json::<DeploymentStatus>(status)
+        .map(|status| status.uuid)
+        .unwrap_or_default();
+    match known.is_empty() {
         true => Uuid::new_v4().to_string(),
-        false => status.uuid,
-    })
+        false => known,
+    }
 }

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use cpe_bus::names::CPE_NAME;
 use cpe_daemon::{Pauses, State, Watchdog, notify};
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +38,10 @@ pub(crate) async fn run(core: Arc<Core>) -> anyhow::Result<()> {
         result = serve(&core) => result,
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
+        kept_aside = core.store.lost() => {
+            crate::core::report(&kept_aside);
+            Err(anyhow!("the database is corrupt; starting again with an empty one"))
+        }
     };
     notify(&[State::Stopping]);
     if served.is_ok() {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use controller::{Event, Input};
+use controller::{EVENTS_KEPT, Event, Input};
 use cpe_bus::proxies::CpeEventsProxy;
 use cpe_bus::{Error, Fields};
 use cpe_daemon::Pauses;
@@ -17,10 +17,6 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause: how late at most the log gets an event once it is back on a bus that never went
 /// away. (When the bus itself comes back, the next attempt is made at once.)
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// Events that may wait here: as many as the controller keeps on disk. Beyond that both drop the
-/// oldest, since a log that is away for weeks must fill neither disk nor memory.
-const EVENTS: usize = 100_000;
 
 /// The loop's end of the outbox. Putting an event in never waits.
 #[derive(Debug)]
@@ -46,12 +42,12 @@ impl Outbox {
 
     /// Puts an event in, in place of the oldest if there are too many.
     pub(crate) fn push(&mut self, event: Event) {
-        if self.waiting.len() >= EVENTS
+        if self.waiting.len() >= EVENTS_KEPT
             && let Some(oldest) = self.waiting.pop_front()
         {
             tracing::error!(
                 cpe_deployment = oldest.deployment,
-                "{EVENTS} events wait for the event log; the oldest is lost: {}",
+                "{EVENTS_KEPT} events wait for the event log; the oldest is lost: {}",
                 oldest.id
             );
         } else {
@@ -144,7 +140,7 @@ async fn record(connection: &Connection, fields: Fields) -> cpe_bus::Result<u64>
 
 #[cfg(test)]
 mod tests {
-    use controller::Kind;
+    use controller::EventKind;
 
     use super::*;
 
@@ -152,7 +148,7 @@ mod tests {
         Event {
             id: number.to_string(),
             time: 0,
-            kind: Kind::ServiceStarted,
+            kind: EventKind::ServiceStarted,
             deployment: "shop".into(),
             assembly: None,
             service: None,
@@ -182,10 +178,10 @@ mod tests {
     #[tokio::test]
     async fn a_full_outbox_drops_the_oldest_and_never_waits() {
         let (mut outbox, mut events) = Outbox::new();
-        for number in 0..=EVENTS {
+        for number in 0..=EVENTS_KEPT {
             outbox.push(event(number));
         }
-        assert_eq!(outbox.unacknowledged, EVENTS);
+        assert_eq!(outbox.unacknowledged, EVENTS_KEPT);
         outbox.pass_on().await;
         assert_eq!(events.recv().await.unwrap().id, "1");
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use controller::{Controller, Decision, Effect, Input, Question, Time};
+use controller::{Controller, Decision, Effect, EngineInput, Input, Time};
 use cpe_bus::BusSelection;
 use cpe_daemon::Watchdog;
 use cpe_status::DpeState;
@@ -159,7 +159,7 @@ async fn reached(due: Option<tokio::time::Instant>) {
 
 /// Has the policy engine answer. A panic of it ends the answer, not this process: a DPE that
 /// decides nothing still renews the leases of its guests.
-fn decide(question: Question) -> Decision {
+fn decide(question: EngineInput) -> Decision {
     let number = question.number();
     cpe_daemon::confine(|| question.answer())
         .unwrap_or_else(|panicked| Decision::failed(number, panicked.to_string()))

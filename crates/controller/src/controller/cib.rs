@@ -247,17 +247,6 @@ fn lrm_resource(
         .optional("provider", provider)
         .attribute("type", &any.operation.kind);
 
-    // A reload that went well says nothing about the role: it only changes the parameters by which
-    // the resource runs.
-    let reload = |record: &Record| record.operation.action == Task::ReloadAgent && !record.failed();
-    let single = |record: &Record| {
-        record.operation.interval_ms == 0
-            && !reload(record)
-            && !matches!(
-                record.operation.action,
-                Task::Notify | Task::MigrateTo | Task::MigrateFrom | Task::MetaData
-            )
-    };
     let in_state = |state: RecordState| {
         records
             .iter()
@@ -265,23 +254,10 @@ fn lrm_resource(
             .filter(move |record| record.state == state)
     };
     let complete = || in_state(RecordState::Complete);
-    if let Some(last) = complete()
-        .filter(|record| single(record))
-        .max_by_key(|record| record.call_id)
-    {
-        let newer = complete().find(|record| reload(record) && record.call_id > last.call_id);
-        let mut last = last.clone();
-        if let Some(reload) = newer {
-            last.operation
-                .parameters
-                .clone_from(&reload.operation.parameters);
-            last.operation
-                .annotations
-                .clone_from(&reload.operation.annotations);
-        }
+    if let Some(last) = last_single(&complete().collect::<Vec<_>>()) {
         entry(node, &format!("{resource}_last_0"), &last, None, xml);
     }
-    for record in complete().filter(|record| !single(record)) {
+    for record in complete().filter(|record| !is_single(record)) {
         let operation = &record.operation;
         // A failed recurring operation is known as the last failure only, a notification says
         // nothing about the state.
@@ -305,6 +281,38 @@ fn lrm_resource(
         entry(node, &id, record, when, xml);
     }
     xml.close();
+}
+
+/// A reload that went well. It says nothing about the role: it only changes the parameters by which
+/// the resource runs.
+fn is_reload(record: &Record) -> bool {
+    record.operation.action == Task::ReloadAgent && !record.failed()
+}
+
+/// An operation that was done once and tells the resource's state.
+fn is_single(record: &Record) -> bool {
+    record.operation.interval_ms == 0
+        && !is_reload(record)
+        && !matches!(
+            record.operation.action,
+            Task::Notify | Task::MigrateTo | Task::MigrateFrom | Task::MetaData
+        )
+}
+
+/// The last of the operations that tell the resource's state, with the parameters that a later
+/// reload has given it.
+fn last_single(complete: &[&Record]) -> Option<Record> {
+    let single = complete.iter().filter(|record| is_single(record));
+    let mut last = (**single.max_by_key(|record| record.call_id)?).clone();
+    let reload = complete
+        .iter()
+        .find(|record| is_reload(record) && record.call_id > last.call_id);
+    if let Some(reload) = reload {
+        let (own, new) = (&mut last.operation, &reload.operation);
+        own.parameters.clone_from(&new.parameters);
+        own.annotations.clone_from(&new.annotations);
+    }
+    Some(last)
 }
 
 /// `RESOURCE_ACTION_INTERVAL`.
@@ -368,7 +376,7 @@ fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, xml: &mut Wri
         let value = operation.annotations.get(name).map(String::as_str);
         xml.optional(name, value);
     }
-    // Of operations once only: a recurring one with other parameters is simply begun anew.
+    // Of operations once only: a recurring one with other parameters is simply begun again.
     if let Some(names) = operation
         .annotations
         .get(FORCE_RESTART)

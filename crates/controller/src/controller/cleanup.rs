@@ -1,4 +1,5 @@
-//! Clean-up: failures are forgotten, and what a failed operation has left behind is looked at anew.
+//! Clean-up: failures are forgotten, and what a failed operation has left behind is looked at
+//! again.
 //!
 //! Pacemaker has the node forget the resource's history, and probes it. Here the agent forgets
 //! nothing: its history is what it stops services by when its lease ends, and what a later DPE
@@ -11,7 +12,6 @@
 use std::collections::BTreeSet;
 
 use super::Controller;
-use super::execute::Work;
 use crate::vocabulary::{AssemblyId, Refusal, ServiceId, Time};
 
 impl Controller {
@@ -59,7 +59,7 @@ impl Controller {
     }
 
     fn known_service(&self, asked: &ServiceId, id: &ServiceId) -> Result<(), Refusal> {
-        let services = || self.spec.iter().flat_map(|spec| &spec.services);
+        let services = || self.document.services().iter();
         if services().any(|service| service.id == *id) || self.store.services.contains_key(id) {
             return Ok(());
         }
@@ -77,7 +77,7 @@ impl Controller {
         service: Option<&ServiceId>,
         assembly: Option<&AssemblyId>,
     ) -> BTreeSet<(AssemblyId, String)> {
-        let told = self.assemblies.iter().flat_map(|(name, own)| {
+        let known = self.assemblies.iter().flat_map(|(name, own)| {
             own.history
                 .resources()
                 .map(move |(resource, _)| (name.clone(), resource.to_owned()))
@@ -88,7 +88,8 @@ impl Controller {
             .keys()
             .filter(|(name, _)| self.assemblies.contains_key(name))
             .cloned();
-        told.chain(failed)
+        known
+            .chain(failed)
             .filter(|(name, _)| assembly.is_none_or(|assembly| assembly == name))
             .filter(|(_, resource)| {
                 service.is_none_or(|service| ServiceId::of_resource(resource) == *service)
@@ -98,10 +99,7 @@ impl Controller {
 
     /// Its last operation failed, none is under way, and its agent can be asked.
     fn is_worth_a_look(&self, name: &AssemblyId, resource: &str) -> bool {
-        let busy = self.runs.values().any(|run| {
-            run.assembly == *name
-                && matches!(&run.work, Work::Operation(operation) if operation.resource == resource)
-        });
+        let busy = self.execution.works_on(name, resource);
         let failed = |assembly: &super::liveness::Assembly| {
             assembly.reachable() && assembly.history.last_single_failed(resource)
         };

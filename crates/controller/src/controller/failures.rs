@@ -7,7 +7,7 @@ use cpe_status::AssemblyState;
 
 use super::Controller;
 use crate::machines::announcement::Announced;
-use crate::vocabulary::{AssemblyId, EventDraft, Fencing, Kind, Record, ServiceId, Time};
+use crate::vocabulary::{AssemblyId, EventDraft, EventKind, Fencing, Record, ServiceId, Time};
 
 impl Controller {
     /// Takes a failed result into account, if it is new (scheduler-spec/05 §18.3).
@@ -18,7 +18,7 @@ impl Controller {
             return;
         }
         let facts = self.store.failure_mut(assembly, resource);
-        facts.count(record, now.wall_s(), self.start_failure_is_fatal);
+        facts.count(record, now.wall_s(), self.deciding.start_failure_is_fatal());
         let service = ServiceId::of_resource(resource);
         self.service_failed(now, assembly, &service, &record.describe());
         self.world_changed(&format!(
@@ -39,7 +39,7 @@ impl Controller {
 
     /// A service that fails too often fails its assembly.
     fn escalate_service(&mut self, now: Time, assembly: &AssemblyId, id: &ServiceId) {
-        let spec = self.spec.as_ref().and_then(|spec| spec.service(id));
+        let spec = self.document.service(id);
         let Some(escalation) = spec.and_then(|service| service.escalation) else {
             return;
         };
@@ -79,7 +79,7 @@ impl Controller {
         self.store.deployment_mut().announced = Announced::Failed;
         self.tell(
             now,
-            EventDraft::new(Kind::DeploymentFailed)
+            EventDraft::new(EventKind::DeploymentFailed)
                 .assembly(name)
                 .reason(&text),
         );
@@ -106,7 +106,7 @@ impl Controller {
             );
             self.tell(
                 now,
-                EventDraft::new(Kind::AssemblyFencingFailed)
+                EventDraft::new(EventKind::AssemblyFencingFailed)
                     .assembly(name)
                     .state(AssemblyState::Online.as_str())
                     .reason(&text),

@@ -15,10 +15,10 @@ use cpe_status::AssemblyState;
 
 use super::Controller;
 use super::liveness::{Life, safe_after};
-use crate::machines::facts::{AssemblyFacts, Told};
+use crate::machines::facts::{AssemblyFacts, LastEvent};
 use crate::vocabulary::{
-    AssemblyId, Effect, EventDraft, FenceDevice, FenceRequest, Fencing, Kind, MS, Refusal, SECOND,
-    Time,
+    AssemblyId, Effect, EventDraft, EventKind, FenceDevice, FenceRequest, Fencing, MS, Refusal,
+    SECOND, Time,
 };
 
 /// First pause after a failed attempt; doubled by each further one. Microseconds.
@@ -93,15 +93,15 @@ impl Controller {
                 first_attempt: 0,
             };
             assembly.fence = Some(fence);
-            if self.store.assembly(name).told != Told::Fencing {
-                self.store.assembly_mut(name).told = Told::Fencing;
+            if self.store.assembly(name).last_event != LastEvent::Fencing {
+                self.store.assembly_mut(name).last_event = LastEvent::Fencing;
                 let mode = self
                     .assemblies
                     .get(name)
                     .map_or("", |assembly| assembly.spec.fencing.word());
                 self.tell(
                     now,
-                    EventDraft::new(Kind::AssemblyFencingRequested)
+                    EventDraft::new(EventKind::AssemblyFencingRequested)
                         .assembly(name)
                         .reason(reason)
                         .detail("mode", mode),
@@ -131,7 +131,7 @@ impl Controller {
                               with ConfirmFenced (cpectl confirm-fenced)";
                 self.tell(
                     now,
-                    EventDraft::new(Kind::AssemblyFencingFailed)
+                    EventDraft::new(EventKind::AssemblyFencingFailed)
                         .assembly(name)
                         .reason(reason),
                 );
@@ -143,18 +143,15 @@ impl Controller {
                 self.age_fence(now, name);
             }
             Fencing::Device(device) => {
-                self.fence_attempts += 1;
+                let attempt = self.effects.number_fence_attempt();
                 if fence.first_attempt == 0 {
-                    fence.first_attempt = self.fence_attempts;
+                    fence.first_attempt = attempt;
                 }
                 let until_us = now.boottime_us + u64::from(assembly.spec.fencing_timeout_ms) * MS;
-                fence.phase = Phase::Requested {
-                    attempt: self.fence_attempts,
-                    until_us,
-                };
+                fence.phase = Phase::Requested { attempt, until_us };
                 let request = FenceRequest {
                     assembly: name.clone(),
-                    attempt: self.fence_attempts,
+                    attempt,
                     device: device.clone(),
                     reboot: fence.reboot,
                     timeout_ms: assembly.spec.fencing_timeout_ms,
@@ -262,7 +259,7 @@ impl Controller {
             assembly.fence = None;
             self.tell(
                 now,
-                EventDraft::new(Kind::AssemblyFencingFailed)
+                EventDraft::new(EventKind::AssemblyFencingFailed)
                     .assembly(name)
                     .state(AssemblyState::Online.as_str())
                     .reason(reason)
@@ -281,7 +278,7 @@ impl Controller {
         let pause = (pause_us / SECOND).to_string();
         self.tell(
             now,
-            EventDraft::new(Kind::AssemblyFencingFailed)
+            EventDraft::new(EventKind::AssemblyFencingFailed)
                 .assembly(name)
                 .reason(reason)
                 .detail("attempts", &attempts)
@@ -300,12 +297,12 @@ impl Controller {
         self.forget_life(name);
         let facts = self.store.assembly_mut(name);
         facts.safe = true;
-        facts.told = Told::Safe;
+        facts.last_event = LastEvent::Safe;
         facts.unleased = false;
         facts.lease_ms = 0;
         self.tell(
             now,
-            EventDraft::new(Kind::AssemblyFencingSucceeded)
+            EventDraft::new(EventKind::AssemblyFencingSucceeded)
                 .assembly(name)
                 .reason(reason),
         );
@@ -332,11 +329,11 @@ impl Controller {
         }
         assembly.fence = None;
         let facts = self.store.assembly_mut(name);
-        (facts.told, facts.restart) = (Told::Online, None);
+        (facts.last_event, facts.restart) = (LastEvent::Online, None);
         let reason = "its failures were cleaned up";
         self.tell(
             now,
-            EventDraft::new(Kind::AssemblyRecovered)
+            EventDraft::new(EventKind::AssemblyRecovered)
                 .assembly(name)
                 .reason(reason),
         );

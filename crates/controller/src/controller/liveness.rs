@@ -3,13 +3,13 @@
 use cpe_status::AssemblyState;
 
 use super::Controller;
-use super::attributes::NodeAttributes;
 use super::fencing::{Fence, Phase};
-use crate::machines::facts::Told;
+use crate::machines::attributes::NodeAttributes;
+use crate::machines::facts::LastEvent;
 use crate::machines::history::History;
 use crate::vocabulary::{
-    AssemblyId, AssemblySpec, Attributes, Connect, Effect, EventDraft, Fencing, Hello, Kind, MS,
-    Record, SECOND, Time,
+    AssemblyId, AssemblySpec, Attributes, Connect, Effect, EventDraft, EventKind, Fencing, Hello,
+    MS, Record, SECOND, Time,
 };
 
 /// Added to a lease for clocks that drift apart: one part in so many. Real clocks drift a hundred
@@ -56,7 +56,7 @@ pub(crate) struct Assembly {
     /// Boot time at which a lease by the agent's earlier settings is over, µs.
     pub old_lease_ends_us: u64,
     /// What was last sent to the shell.
-    pub told: Option<Connect>,
+    pub sent_settings: Option<Connect>,
     pub history: History,
     pub attributes: NodeAttributes,
     pub fence: Option<Fence>,
@@ -119,7 +119,7 @@ impl Controller {
             heard_wall_us: 0,
             lease_until_us: now.boottime_us + u64::from(lease_ms) * MS,
             old_lease_ends_us: now.boottime_us,
-            told: None,
+            sent_settings: None,
             history: History::default(),
             attributes: NodeAttributes::default(),
             fence: None,
@@ -135,7 +135,7 @@ impl Controller {
             return;
         };
         if assembly.spec.address.is_none() {
-            if assembly.told.take().is_some() {
+            if assembly.sent_settings.take().is_some() {
                 self.effects.push(Effect::Disconnect {
                     assembly: name.clone(),
                 });
@@ -156,7 +156,7 @@ impl Controller {
             lease_ms,
             stop_timeout_ms: settings.stop_timeout_ms,
         };
-        if assembly.told.as_ref() == Some(&connect) {
+        if assembly.sent_settings.as_ref() == Some(&connect) {
             return;
         }
         assembly.connected = false;
@@ -164,14 +164,14 @@ impl Controller {
         facts.lease_ms = facts.lease_ms.max(lease_ms);
         facts.stop_timeout_ms = facts.stop_timeout_ms.max(connect.stop_timeout_ms);
         facts.unleased |= lease_ms == 0;
-        assembly.told = Some(connect.clone());
+        assembly.sent_settings = Some(connect.clone());
         self.effects.push(Effect::Connect(connect));
     }
 
     /// Has the shell connect anew, so that the agent's whole truth is heard again.
     pub(crate) fn reconnect(&mut self, name: &AssemblyId) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
-            assembly.told = None;
+            assembly.sent_settings = None;
             assembly.connected = false;
         }
         self.connect(name);
@@ -191,7 +191,7 @@ impl Controller {
             });
             return;
         };
-        let Some(told) = assembly.told.clone() else {
+        let Some(settings) = assembly.sent_settings.clone() else {
             return;
         };
         let facts = self.store.assembly(name);
@@ -227,17 +227,17 @@ impl Controller {
         // longer one of the past may still run.
         assembly.lease_until_us = assembly
             .lease_until_us
-            .max(now.boottime_us + u64::from(told.lease_ms) * MS);
+            .max(now.boottime_us + u64::from(settings.lease_ms) * MS);
         assembly.old_lease_ends_us = now.boottime_us + u64::from(facts.lease_ms) * MS;
         let boot_id = assembly.hello.boot_id.clone();
         if rebooted {
             self.forget_boot(name);
             if matches!(was, Life::Online | Life::Missed | Life::Unknown { .. })
-                && facts.told != Told::Safe
+                && facts.last_event != LastEvent::Safe
             {
                 self.tell(
                     now,
-                    EventDraft::new(Kind::AssemblyLost)
+                    EventDraft::new(EventKind::AssemblyLost)
                         .assembly(name)
                         .state(AssemblyState::Offline.as_str())
                         .reason("its guest was rebooted"),
@@ -249,11 +249,11 @@ impl Controller {
         let fact = self.store.assembly_mut(name);
         fact.safe = false;
         fact.boot_id = boot_id;
-        fact.stop_timeout_ms = told.stop_timeout_ms;
-        fact.unleased = told.lease_ms == 0;
-        fact.told = Told::Online;
-        if matches!(facts.told, Told::Lost | Told::Fencing)
-            || (facts.told == Told::Missed && !rebooted)
+        fact.stop_timeout_ms = settings.stop_timeout_ms;
+        fact.unleased = settings.lease_ms == 0;
+        fact.last_event = LastEvent::Online;
+        if matches!(facts.last_event, LastEvent::Lost | LastEvent::Fencing)
+            || (facts.last_event == LastEvent::Missed && !rebooted)
         {
             let reason = if rebooted {
                 "its guest was rebooted, its agent answers"
@@ -262,14 +262,14 @@ impl Controller {
             };
             self.tell(
                 now,
-                EventDraft::new(Kind::AssemblyRecovered)
+                EventDraft::new(EventKind::AssemblyRecovered)
                     .assembly(name)
                     .reason(reason),
             );
-        } else if rebooted || matches!(facts.told, Told::Nothing | Told::Safe) {
+        } else if rebooted || matches!(facts.last_event, LastEvent::Nothing | LastEvent::Safe) {
             self.tell(
                 now,
-                EventDraft::new(Kind::AssemblyOnline)
+                EventDraft::new(EventKind::AssemblyOnline)
                     .assembly(name)
                     .reason("its agent answers"),
             );
@@ -299,10 +299,10 @@ impl Controller {
         assembly.heard_wall_us = now.wall_us;
         if assembly.life == Life::Missed {
             assembly.life = Life::Online;
-            self.store.assembly_mut(name).told = Told::Online;
+            self.store.assembly_mut(name).last_event = LastEvent::Online;
             self.tell(
                 now,
-                EventDraft::new(Kind::AssemblyRecovered)
+                EventDraft::new(EventKind::AssemblyRecovered)
                     .assembly(name)
                     .reason("its heartbeats come again"),
             );
@@ -314,7 +314,10 @@ impl Controller {
         if !assembly.usable() {
             return;
         }
-        let lease_ms = assembly.told.as_ref().map_or(0, |told| told.lease_ms);
+        let lease_ms = assembly
+            .sent_settings
+            .as_ref()
+            .map_or(0, |settings| settings.lease_ms);
         assembly.lease_until_us = assembly
             .lease_until_us
             .max(now.boottime_us + u64::from(lease_ms) * MS);
@@ -374,11 +377,11 @@ impl Controller {
             Life::Online => {
                 assembly.life = Life::Missed;
                 let silent_ms = (now.boottime_us.saturating_sub(assembly.heard_us)) / MS;
-                self.store.assembly_mut(name).told = Told::Missed;
+                self.store.assembly_mut(name).last_event = LastEvent::Missed;
                 let reason = format!("no heartbeat for {silent_ms} ms");
                 self.tell(
                     now,
-                    EventDraft::new(Kind::AssemblyHeartbeatMissed)
+                    EventDraft::new(EventKind::AssemblyHeartbeatMissed)
                         .assembly(name)
                         .reason(&reason),
                 );
@@ -403,12 +406,15 @@ impl Controller {
         };
         assembly.life = Life::Lost;
         assembly.connected = false;
-        let never = self.store.assembly(name).told == Told::Nothing;
-        if !matches!(self.store.assembly(name).told, Told::Lost | Told::Fencing) {
-            self.store.assembly_mut(name).told = Told::Lost;
+        let never = self.store.assembly(name).last_event == LastEvent::Nothing;
+        if !matches!(
+            self.store.assembly(name).last_event,
+            LastEvent::Lost | LastEvent::Fencing
+        ) {
+            self.store.assembly_mut(name).last_event = LastEvent::Lost;
             self.tell(
                 now,
-                EventDraft::new(Kind::AssemblyLost)
+                EventDraft::new(EventKind::AssemblyLost)
                     .assembly(name)
                     .reason(reason),
             );

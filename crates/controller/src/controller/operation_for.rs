@@ -12,7 +12,6 @@ impl Controller {
     /// The operation that an action asks the agent of `node` for.
     pub(crate) fn operation(
         &self,
-        transition: u64,
         action: &GraphAction,
         task: &Task,
         node: &AssemblyId,
@@ -29,7 +28,7 @@ impl Controller {
         let mut operation = Operation {
             id: TransitionKey {
                 action: action.id,
-                transition,
+                transition: self.execution.transition().map_or(0, |own| own.number),
                 expected_rc,
                 uuid,
             }

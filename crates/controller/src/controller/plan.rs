@@ -11,10 +11,10 @@ use super::cib::{self, Node, NodeState};
 use crate::machines::history::History;
 use crate::vocabulary::{Refusal, ServiceId, Spec, Time, goal};
 
-/// The question what a document would bring. As with [`Question`](crate::Question), a shell has it
-/// answered beside everything else.
+/// The policy engine's input for a plan: what would a document bring? As with
+/// [`EngineInput`](crate::EngineInput), a shell has it answered beside everything else.
 #[derive(Clone, Debug)]
-pub struct PlanQuestion {
+pub struct PlanInput {
     cib: String,
     now_s: i64,
     /// Ids of the document's services.
@@ -23,7 +23,7 @@ pub struct PlanQuestion {
     plan: Plan,
 }
 
-impl PlanQuestion {
+impl PlanInput {
     /// Asks the policy engine. Pure.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl Controller {
     /// # Errors
     /// [`Refusal::InvalidDocument`] with all problems; [`Refusal::NotReady`] while there are
     /// assemblies of which nothing is known.
-    pub fn plan(&self, now: Time, document: &str) -> Result<PlanQuestion, Refusal> {
+    pub fn plan(&self, now: Time, document: &str) -> Result<PlanInput, Refusal> {
         let spec = self.read(document)?;
         let live = self.store.loaded.is_some();
         if live && !self.everything_known() {
@@ -80,7 +80,7 @@ impl Controller {
                 });
             }
         }
-        Ok(PlanQuestion {
+        Ok(PlanInput {
             cib: cib::write(&input),
             now_s: now.wall_s(),
             services: spec
@@ -106,7 +106,7 @@ impl Controller {
         let added = spec
             .assemblies
             .keys()
-            .filter(|name| !self.assemblies.contains_key(*name) && self.spec.is_some());
+            .filter(|name| !self.assemblies.contains_key(*name) && self.document.spec().is_some());
         added.map(|name| format!("assembly {name} is new: the plan assumes that it answers and that nothing runs there")).collect()
     }
 }

@@ -13,10 +13,8 @@
 use policy_engine::lint::Finding;
 
 use super::Controller;
-use crate::vocabulary::{Effect, EventDraft, InputName, Kind, Outcome, Time};
+use crate::vocabulary::{Effect, EventDraft, EventKind, InputName, Outcome, Time};
 
-/// Inputs of refused decisions that are kept.
-const KEPT: u64 = 4;
 /// Findings that a text names.
 const NAMED: usize = 3;
 
@@ -27,33 +25,31 @@ impl Controller {
         let unsafe_ones: Vec<&Finding> = outcome.findings.iter().filter(wrong).collect();
         if !unsafe_ones.is_empty() {
             let text = sentence(&unsafe_ones);
-            // The same again is no news.
-            if self.engine_error.as_ref() != Some(&text) {
+            // The same again is not news.
+            if self.deciding.fail(text.clone()) {
                 self.tell_refusal(now, "refused", &text, outcome);
             }
-            self.engine_error = Some(text);
             return true;
         }
-        if outcome.findings.is_empty() || self.deadlocked {
+        if outcome.findings.is_empty() || self.deciding.is_deadlocked() {
             return false;
         }
         let text = sentence(&outcome.findings.iter().collect::<Vec<_>>());
         self.tell_refusal(now, "asked again without live migrations", &text, outcome);
-        self.deadlocked = true;
-        self.changed = Some(asked_for.to_owned());
+        self.deciding.set_deadlocked(true);
+        self.deciding.world_changed(asked_for);
         true
     }
 
     fn tell_refusal(&mut self, now: Time, state: &'static str, text: &str, outcome: &Outcome) {
-        let slot = self.refusals % KEPT;
-        self.refusals += 1;
+        let slot = self.deciding.refused_slot();
         self.effects.push(Effect::KeepInput {
             name: InputName::Refused(slot),
             cib: outcome.cib.clone(),
             graph: outcome.graph_text.clone(),
         });
         let input = format!("refused-input-{slot:02}.xml");
-        let event = EventDraft::new(Kind::DecisionRefused)
+        let event = EventDraft::new(EventKind::DecisionRefused)
             .state(state)
             .reason(text)
             .detail("findings", outcome.findings.len())

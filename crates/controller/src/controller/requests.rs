@@ -2,12 +2,14 @@
 
 use super::Controller;
 use super::liveness::Life;
+use crate::machines::document::Document;
 use crate::machines::facts::Loaded;
+use crate::machines::phase::Phase;
 use crate::vocabulary::{AssemblyId, Effect, Refusal, Request, Spec, Time};
 
 impl Controller {
     pub(crate) fn request(&mut self, now: Time, request: Request) -> Result<(), Refusal> {
-        if self.ending() && !matches!(request, Request::Unload { .. }) {
+        if self.phase.is_over() && !matches!(request, Request::Unload { .. }) {
             return Err(Refusal::NotReady("the deployment is being ended".into()));
         }
         match request {
@@ -127,18 +129,16 @@ impl Controller {
         match self.read(&loaded.document) {
             Ok(spec) => {
                 self.adopt(now, spec);
-                self.changed = Some("the DPE was started".into());
+                self.deciding.world_changed("the DPE was started");
             }
-            Err(refusal) => self.load_error = Some(refusal.to_string()),
+            Err(refusal) => self.document = Document::Unreadable(refusal.to_string()),
         }
     }
 
     /// Puts a specification in force. Assemblies that are no longer in it stay until nothing of
     /// ours is there.
     fn adopt(&mut self, now: Time, spec: Spec) {
-        let before = self.spec.replace(spec);
-        let spec = self.spec.clone().unwrap_or_default();
-        self.load_error = None;
+        let before = self.document.replace(spec.clone());
         for (name, assembly) in &spec.assemblies {
             if self.store.assembly(name).retired.is_some() {
                 self.store.assembly_mut(name).retired = None;
@@ -167,10 +167,12 @@ impl Controller {
 
     /// Lets go of assemblies that the document no longer names once nothing of ours is there.
     pub(crate) fn drop_retired(&mut self) {
-        if !self.idle() || self.ending() {
+        if !self.idle() || self.phase.is_over() {
             return;
         }
-        let Some(spec) = &self.spec else { return };
+        let Some(spec) = self.document.spec() else {
+            return;
+        };
         let gone: Vec<AssemblyId> = self
             .assemblies
             .iter()
@@ -209,11 +211,11 @@ impl Controller {
     }
 
     fn unload(&mut self, stop_services: bool) {
-        if self.has_ended() {
+        if self.phase == Phase::Ended {
             self.effects.push(Effect::Unloaded);
             return;
         }
-        let unread = self.spec.is_none();
+        let unread = self.document.spec().is_none();
         match self.store.loaded_mut() {
             // Nothing is known about what a document that cannot be read has started: it is left
             // alone.
@@ -234,7 +236,7 @@ impl Controller {
     }
 
     pub(crate) fn known_deployment(&self) -> Result<(), Refusal> {
-        match &self.spec {
+        match self.document.spec() {
             Some(_) => Ok(()),
             None => Err(Refusal::NotReady(
                 "no document is loaded: load one first".into(),

@@ -1,13 +1,11 @@
 //! Results: what agents tell about operations, and what stands in for results that never come.
 
 use super::Controller;
-use super::execute::Work;
 use super::liveness::Life;
 use crate::machines::history::Slot;
-use crate::machines::transition::Progress;
+use crate::machines::run::{Run, Work};
 use crate::vocabulary::{
     AssemblyId, Record, RecordState, STATUS_CANCELLED, STATUS_ERROR, STATUS_TIMEOUT, Task, Time,
-    TransitionKey,
 };
 
 impl Controller {
@@ -38,17 +36,12 @@ impl Controller {
             self.observe(now, name, resource);
         }
         // What was under way: ended, still running, or never received.
-        let runs: Vec<(usize, Option<String>)> = self
-            .runs
-            .iter()
-            .filter(|(_, run)| run.assembly == *name)
-            .map(|(index, run)| match &run.work {
-                Work::Operation(operation) => (*index, Some(operation.id.clone())),
-                Work::Cancel { .. } | Work::Fence => (*index, None),
-            })
-            .collect();
-        for (index, id) in runs {
-            let obsolete = id.is_some() && !self.may_begin(index);
+        for index in self.execution.runs_in(name) {
+            let Some(run) = self.execution.run(index).cloned() else {
+                continue;
+            };
+            let id = run.operation().map(|operation| operation.id.as_str());
+            let obsolete = id.is_some() && !self.execution.may_begin(index);
             let known = id.and_then(|id| known.iter().find(|record| record.operation.id == id));
             match known {
                 Some(record) if record.state == RecordState::Pending => {}
@@ -56,20 +49,9 @@ impl Controller {
                 // The world has changed since it was sent: the service may have been seen
                 // elsewhere.
                 None if obsolete => self.end(index, false),
-                None => {
-                    if let Some(run) = self.runs.remove(&index) {
-                        self.send(name, &run.work);
-                        self.runs.insert(index, run);
-                    }
-                }
+                None => self.send(name, &run.work),
             }
         }
-    }
-
-    /// The present transition may begin that action.
-    fn may_begin(&self, index: usize) -> bool {
-        let transition = self.transition.as_ref();
-        transition.is_some_and(|transition| transition.may_begin(index))
     }
 
     /// An operation ended, or a recurring one has a new result.
@@ -94,7 +76,7 @@ impl Controller {
             );
             return;
         }
-        let run = self.run_of(name, &operation.id);
+        let run = self.execution.run_of(name, &operation.id);
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -132,32 +114,14 @@ impl Controller {
         }
     }
 
-    /// The action under way whose operation has that id.
-    fn run_of(&self, name: &AssemblyId, id: &str) -> Option<usize> {
-        let transition = self.transition.as_ref()?;
-        let key = TransitionKey::parse(id)?;
-        let index = transition.synapse_of(key.action)?;
-        let run = self.runs.get(&index)?;
-        let same = matches!(&run.work, Work::Operation(operation) if operation.id == id);
-        (same && run.assembly == *name && transition.progress(index) == Progress::Running)
-            .then_some(index)
-    }
-
     /// Ends an action with the result of its operation.
     fn confirm(&mut self, index: usize, record: &Record) {
         let failed = record.failed() && !record.operation.failure_is_ignored();
         self.end(index, !failed);
         if failed {
             let reason = format!("{} {}", record.operation.resource, record.describe());
-            self.changed.get_or_insert_with(|| reason.clone());
-            if let Some(transition) = &mut self.transition {
-                let priority = transition
-                    .graph
-                    .synapses
-                    .get(index)
-                    .map_or(0, |synapse| synapse.priority);
-                transition.abort(priority.saturating_add(1), &reason);
-            }
+            self.deciding.world_changed(&reason);
+            self.execution.abort_after(index, &reason);
         }
     }
 
@@ -173,16 +137,12 @@ impl Controller {
                 .history
                 .forget_operation(resource, action, interval_ms);
         }
-        let done: Vec<usize> = self
-            .runs
-            .iter()
-            .filter(|(_, run)| {
-                run.assembly == *name
-                    && matches!(&run.work, Work::Cancel { resource: r, action: a, interval_ms: i }
-                        if r == resource && a == action && *i == interval_ms)
-            })
-            .map(|(index, _)| *index)
-            .collect();
+        let cancels = |run: &Run| {
+            run.assembly == *name
+                && matches!(&run.work, Work::Cancel { resource: r, action: a, interval_ms: i }
+                    if r == resource && a == action && *i == interval_ms)
+        };
+        let done = self.execution.synapses(cancels);
         for index in done {
             self.end(index, true);
         }
@@ -190,27 +150,17 @@ impl Controller {
 
     /// An agent will not do what it was asked: that is a failed operation.
     pub(crate) fn execute_refused(&mut self, now: Time, name: &AssemblyId, id: &str, reason: &str) {
-        if let Some(index) = self.run_of(name, id) {
+        if let Some(index) = self.execution.run_of(name, id) {
             self.invent_failure(now, index, STATUS_ERROR, reason);
         }
     }
 
-    /// Boot time of the next action that is given up.
-    pub(crate) fn actions_deadline(&self) -> Option<u64> {
-        self.runs.values().filter_map(|run| run.deadline_us).min()
-    }
-
     /// Gives up actions whose result is long overdue.
     pub(crate) fn age_actions(&mut self, now: Time) {
-        let overdue: Vec<usize> = self
-            .runs
-            .iter()
-            .filter(|(_, run)| {
-                run.deadline_us
-                    .is_some_and(|deadline| deadline <= now.boottime_us)
-            })
-            .map(|(index, _)| *index)
-            .collect();
+        let overdue = self.execution.synapses(|run| {
+            run.deadline_us
+                .is_some_and(|deadline_us| deadline_us <= now.boottime_us)
+        });
         for index in overdue {
             self.invent_failure(
                 now,
@@ -223,23 +173,22 @@ impl Controller {
 
     /// A result that no agent told.
     fn invent_failure(&mut self, now: Time, index: usize, status: i32, reason: &str) {
-        let Some(run) = self.runs.get(&index) else {
+        let Some(run) = self.execution.run(index).cloned() else {
             return;
         };
-        let name = run.assembly.clone();
-        let Work::Operation(operation) = &run.work else {
+        let (name, work) = (run.assembly, run.work);
+        let Work::Operation(operation) = work else {
             self.end(index, false);
             self.world_changed(reason);
             return;
         };
-        let operation = (**operation).clone();
         let call_id = self
             .assemblies
             .get(&name)
             .map_or(0, |assembly| assembly.history.highest_call_id())
             + 1;
         let record = Record {
-            operation,
+            operation: *operation,
             call_id,
             status,
             rc: 1,

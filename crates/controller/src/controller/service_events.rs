@@ -8,6 +8,7 @@ use super::fencing::Fence;
 use super::liveness::Life;
 use crate::machines::announcement;
 use crate::machines::history::Activity;
+use crate::machines::phase::Phase;
 use crate::machines::service::ServiceFacts;
 use crate::vocabulary::{AssemblyId, Copies, ServiceId, Time};
 
@@ -80,7 +81,7 @@ impl Controller {
 
     /// How often a service may run at a time.
     fn copies(&self, service: &ServiceId) -> Copies {
-        let spec = self.spec.as_ref().and_then(|spec| spec.service(service));
+        let spec = self.document.service(service);
         spec.map_or(Copies::One, |service| service.copies)
     }
 
@@ -120,7 +121,11 @@ impl Controller {
     pub(crate) fn settle_services(&mut self, now: Time) {
         let loaded = self.store.loaded.as_ref();
         let ending = loaded.is_none_or(|loaded| loaded.unload.is_some());
-        let known = self.store.services.keys().chain(self.goal.keys());
+        let known = self
+            .store
+            .services
+            .keys()
+            .chain(self.deciding.goal().keys());
         for id in known.cloned().collect::<BTreeSet<ServiceId>>() {
             let facts = self.store.service(&id);
             if !facts.places().is_empty() {
@@ -131,7 +136,7 @@ impl Controller {
                 }
                 continue;
             }
-            let wanted = !ending && self.goal.get(&id).is_some_and(|goal| goal.enabled);
+            let wanted = !ending && self.is_enabled(&id);
             if wanted && !facts.is_unrecoverable() {
                 let event = self.store.service_mut(&id).give_up(&id);
                 self.tell(now, event);
@@ -139,7 +144,7 @@ impl Controller {
                 let event = self.store.service_mut(&id).stop(&id);
                 self.tell(now, event);
             }
-            let spec = self.spec.as_ref();
+            let spec = self.document.spec();
             let gone = spec.is_some_and(|spec| spec.service(&id).is_none());
             if gone && !wanted {
                 self.store.remove_service(&id);
@@ -147,10 +152,20 @@ impl Controller {
         }
     }
 
+    /// Its configuration does not say that it is to be stopped.
+    fn is_enabled(&self, id: &ServiceId) -> bool {
+        let goal = self.deciding.goal().get(id);
+        goal.is_some_and(|goal| goal.enabled)
+    }
+
     /// What failed is not what runs now: of a service that runs once, another assembly runs it; of
     /// one that runs several times, all that is left of it runs.
     fn runs_well(&self, id: &ServiceId, facts: &ServiceFacts) -> bool {
-        let managed = self.goal.get(id).is_some_and(|goal| !goal.unmanaged);
+        let managed = self
+            .deciding
+            .goal()
+            .get(id)
+            .is_some_and(|goal| !goal.unmanaged);
         let runs = |assembly: &AssemblyId| {
             self.assemblies.get(assembly).is_some_and(|own| {
                 let resources = own.history.resources().map(|(resource, _)| resource);
@@ -168,10 +183,7 @@ impl Controller {
     /// What is wrong with the deployment now, the worst first; nothing: all is well.
     pub(crate) fn problems(&self) -> impl Iterator<Item = Problem<'_>> {
         let assemblies = self.assemblies.iter().filter_map(|(name, assembly)| {
-            let retired = self
-                .spec
-                .as_ref()
-                .is_some_and(|spec| !spec.assemblies.contains_key(name));
+            let retired = self.document.has_dropped(name);
             match (assembly.life, &assembly.fence) {
                 (_, Some(Fence { reason, .. })) => Some(Problem::BeingMadeSafe(name, reason)),
                 (Life::Lost, _) => Some(Problem::Lost(name)),
@@ -193,7 +205,7 @@ impl Controller {
         let Some(loaded) = &self.store.loaded else {
             return;
         };
-        if loaded.unload.is_some() || self.superseded || !self.everything_known() {
+        if loaded.unload.is_some() || self.phase == Phase::Superseded || !self.everything_known() {
             return;
         }
         let announced = self.store.deployment.announced;

@@ -1,22 +1,22 @@
 //! What the controller says about itself: state, summary, status.
 
 use cpe_status::{
-    AssemblyState, AssemblyStatus, DeploymentStatus, DpeState, FailureStatus, RunningAction,
-    ServiceState, ServiceStatus, TransitionState, TransitionStatus,
+    AssemblyState, AssemblyStatus, DeploymentStatus, DpeState, FailureStatus, ServiceState,
+    ServiceStatus,
 };
 
 use super::Controller;
-use super::execute::Work;
 use super::liveness::{Assembly, Life};
 use crate::machines::announcement::Announced;
 use crate::machines::failures;
 use crate::machines::history::{Activity, Slot};
+use crate::machines::phase::Phase;
 use crate::vocabulary::{AssemblyId, RecordState, Task, Time};
 
 impl Controller {
     /// The state.
     pub fn state(&self) -> DpeState {
-        if self.has_ended() {
+        if self.phase == Phase::Ended {
             return DpeState::Unloaded;
         }
         let Some(loaded) = &self.store.loaded else {
@@ -25,7 +25,7 @@ impl Controller {
         if loaded.unload.is_some() {
             return DpeState::Unloading;
         }
-        if self.load_error.is_some() || self.engine_error.is_some() {
+        if self.error().is_some() {
             return DpeState::Failed;
         }
         if !self.everything_known() {
@@ -41,13 +41,13 @@ impl Controller {
 
     /// The state in a sentence, for people.
     pub(crate) fn summary(&self, now: Time) -> String {
-        if self.superseded {
+        if self.phase == Phase::Superseded {
             return "a newer DPE manages this deployment".into();
         }
-        if self.has_ended() {
+        if self.phase == Phase::Ended {
             return "the deployment has ended".into();
         }
-        if let Some(error) = self.load_error.as_ref().or(self.engine_error.as_ref()) {
+        if let Some(error) = self.error() {
             return error.clone();
         }
         let Some(loaded) = &self.store.loaded else {
@@ -72,7 +72,7 @@ impl Controller {
         }
         let _ = now;
         let mut problems = self.problems();
-        match (problems.next(), &self.transition) {
+        match (problems.next(), self.execution.transition()) {
             (None, None) => "everything runs that should".into(),
             (None, Some(transition)) => {
                 format!(
@@ -85,6 +85,11 @@ impl Controller {
                 more => format!("{first} (and {more} more)"),
             },
         }
+    }
+
+    /// Why nothing is decided, or nothing done about the last change.
+    fn error(&self) -> Option<&String> {
+        self.document.error().or(self.deciding.error())
     }
 
     /// The generation in force; 0: none.
@@ -120,13 +125,10 @@ impl Controller {
 
     /// What runs where, what failed, what is being done about it.
     pub fn status(&self, now: Time) -> DeploymentStatus {
+        let spec = self.document.spec();
         DeploymentStatus {
             name: self.name.clone(),
-            uuid: self
-                .spec
-                .as_ref()
-                .map(|spec| spec.uuid.clone())
-                .unwrap_or_default(),
+            uuid: spec.map(|spec| spec.uuid.clone()).unwrap_or_default(),
             state: self.state().into(),
             summary: self.summary(now),
             generation: self.generation(),
@@ -135,16 +137,16 @@ impl Controller {
             maintenance: self.store.deployment.maintenance,
             assemblies: self.assembly_statuses(now),
             services: self.service_statuses(),
-            deciding: self.changed.is_some() || self.asked.is_some(),
-            transition: self.transition_status(),
+            deciding: !self.deciding.is_settled(),
+            transition: self.execution.status(),
             failures: self.failure_statuses(),
         }
     }
 
     fn assembly_statuses(&self, now: Time) -> Vec<AssemblyStatus> {
         let order = self
-            .spec
-            .as_ref()
+            .document
+            .spec()
             .map(|spec| spec.order.as_slice())
             .unwrap_or_default();
         let retired = self.assemblies.keys().filter(|name| !order.contains(name));
@@ -203,12 +205,16 @@ impl Controller {
 
     fn service_statuses(&self) -> Vec<ServiceStatus> {
         let mut statuses = Vec::new();
-        let services = self.spec.iter().flat_map(|spec| &spec.services);
-        for service in services {
+        for service in self.document.services() {
             let failures = self.store.failures.iter();
             let own = failures.filter(|((_, resource), _)| service.id == **resource);
             let facts = self.store.service(&service.id);
-            let goal = self.goal.get(&service.id).copied().unwrap_or_default();
+            let goal = self
+                .deciding
+                .goal()
+                .get(&service.id)
+                .copied()
+                .unwrap_or_default();
             let base = ServiceStatus {
                 name: service.id.to_string(),
                 service: service.id.to_string(),
@@ -243,38 +249,6 @@ impl Controller {
             }
         }
         statuses
-    }
-
-    fn transition_status(&self) -> Option<TransitionStatus> {
-        let Some(transition) = &self.transition else {
-            return self.last_transition.clone();
-        };
-        let counts = transition.counts();
-        let running = self.runs.values().map(|run| {
-            let (action, service) = match &run.work {
-                Work::Operation(operation) => {
-                    (operation.action.to_string(), operation.resource.clone())
-                }
-                Work::Cancel { resource, .. } => (Task::Cancel.to_string(), resource.clone()),
-                Work::Fence => ("fence".into(), String::new()),
-            };
-            RunningAction {
-                action,
-                service,
-                assembly: run.assembly.to_string(),
-                since: run.since_wall_us,
-            }
-        });
-        Some(TransitionStatus {
-            number: transition.number,
-            state: TransitionState::Running,
-            started: transition.started_wall_us,
-            completed: 0,
-            actions: counts.actions,
-            done: counts.done,
-            failed: counts.failed,
-            running: running.collect(),
-        })
     }
 
     fn failure_statuses(&self) -> Vec<FailureStatus> {

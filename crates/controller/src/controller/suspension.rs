@@ -23,11 +23,11 @@ impl Controller {
         let asleep_since_us = due_us.max(self.last_time.boottime_us);
         let lost_us = now.boottime_us.saturating_sub(asleep_since_us);
         if lost_us > NOTICEABLE_US {
-            self.excuse(now, lost_us);
+            self.extend_deadlines(now, lost_us);
         }
     }
 
-    fn excuse(&mut self, now: Time, lost_us: u64) {
+    fn extend_deadlines(&mut self, now: Time, lost_us: u64) {
         let settings = self.settings();
         let timeout_us = u64::from(settings.heartbeat_timeout_ms) * MS;
         let moment_us = (2 * u64::from(settings.heartbeat_interval_ms) * MS).min(timeout_us);
@@ -50,8 +50,6 @@ impl Controller {
                 Life::Lost | Life::Safe => {}
             }
         }
-        for run in self.runs.values_mut() {
-            run.deadline_us = run.deadline_us.map(|deadline_us| deadline_us + lost_us);
-        }
+        self.execution.extend_deadlines(lost_us);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::{EventDraft, Kind};
+use crate::vocabulary::{EventDraft, EventKind};
 
 /// What events have told about a deployment: a durable fact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,19 +25,19 @@ pub(crate) fn next(
     match (problem, announced) {
         (None, Announced::Nothing) if idle => Some((
             Announced::Active,
-            EventDraft::new(Kind::DeploymentStarted).reason("everything runs that should"),
+            EventDraft::new(EventKind::DeploymentStarted).reason("everything runs that should"),
         )),
         (None, Announced::Degraded | Announced::Failed) if idle => Some((
             Announced::Active,
-            EventDraft::new(Kind::DeploymentRecovered).reason("everything runs that should"),
+            EventDraft::new(EventKind::DeploymentRecovered).reason("everything runs that should"),
         )),
         (Some(problem), Announced::Active) => Some((
             Announced::Degraded,
-            EventDraft::new(Kind::DeploymentDegraded).reason(problem),
+            EventDraft::new(EventKind::DeploymentDegraded).reason(problem),
         )),
         (Some(problem), Announced::Nothing) if idle => Some((
             Announced::Degraded,
-            EventDraft::new(Kind::DeploymentDegraded).reason(problem),
+            EventDraft::new(EventKind::DeploymentDegraded).reason(problem),
         )),
         _ => None,
     }
@@ -53,13 +53,18 @@ mod tests {
         const BAD: Option<&str> = Some("node1 is lost");
         let table = [
             (Nothing, None, false, None),
-            (Nothing, None, true, Some((Active, Kind::DeploymentStarted))),
+            (
+                Nothing,
+                None,
+                true,
+                Some((Active, EventKind::DeploymentStarted)),
+            ),
             (Nothing, BAD, false, None),
             (
                 Nothing,
                 BAD,
                 true,
-                Some((Degraded, Kind::DeploymentDegraded)),
+                Some((Degraded, EventKind::DeploymentDegraded)),
             ),
             (Active, None, false, None),
             (Active, None, true, None),
@@ -67,20 +72,20 @@ mod tests {
                 Active,
                 BAD,
                 false,
-                Some((Degraded, Kind::DeploymentDegraded)),
+                Some((Degraded, EventKind::DeploymentDegraded)),
             ),
             (
                 Active,
                 BAD,
                 true,
-                Some((Degraded, Kind::DeploymentDegraded)),
+                Some((Degraded, EventKind::DeploymentDegraded)),
             ),
             (Degraded, None, false, None),
             (
                 Degraded,
                 None,
                 true,
-                Some((Active, Kind::DeploymentRecovered)),
+                Some((Active, EventKind::DeploymentRecovered)),
             ),
             (Degraded, BAD, false, None),
             (Degraded, BAD, true, None),
@@ -89,7 +94,7 @@ mod tests {
                 Failed,
                 None,
                 true,
-                Some((Active, Kind::DeploymentRecovered)),
+                Some((Active, EventKind::DeploymentRecovered)),
             ),
             (Failed, BAD, false, None),
             (Failed, BAD, true, None),

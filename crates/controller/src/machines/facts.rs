@@ -71,7 +71,8 @@ pub(crate) struct AssemblyFacts {
     /// Nothing of ours can run there: it was made safe, and no Hello was sent since.
     pub safe: bool,
     /// The liveness that the last event told.
-    pub told: Told,
+    #[serde(rename = "told")]
+    pub last_event: LastEvent,
     /// The boot of the guest that its failures belong to.
     pub boot_id: String,
     /// The longest lease that its agent was ever told, and may still hold.
@@ -92,7 +93,7 @@ pub(crate) struct AssemblyFacts {
 
 /// What events have told about an assembly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Told {
+pub(crate) enum LastEvent {
     #[default]
     Nothing,
     Online,

@@ -2,8 +2,15 @@
 //! none knows the controller.
 
 pub(crate) mod announcement;
+pub(crate) mod attributes;
+pub(crate) mod deciding;
+pub(crate) mod document;
+pub(crate) mod execution;
 pub(crate) mod facts;
 pub(crate) mod failures;
 pub(crate) mod history;
+pub(crate) mod outgoing;
+pub(crate) mod phase;
+pub(crate) mod run;
 pub(crate) mod service;
 pub(crate) mod transition;

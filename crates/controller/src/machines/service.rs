@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::failures::FailureTimes;
-use crate::vocabulary::{AssemblyId, Copies, EventDraft, Kind, ServiceId};
+use crate::vocabulary::{AssemblyId, Copies, EventDraft, EventKind, ServiceId};
 
 /// What events have told about a service: a durable fact.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,15 +97,15 @@ impl ServiceFacts {
             Copies::Several => None,
         };
         let event = match &from {
-            Some(from) if from != assembly => EventDraft::new(Kind::ServiceMoved)
+            Some(from) if from != assembly => EventDraft::new(EventKind::ServiceMoved)
                 .reason(format!("from assembly {from}"))
                 .detail("from", from)
                 .detail("to", assembly),
             _ if self.recovers(assembly, copies) => {
-                EventDraft::new(Kind::ServiceRecovered).reason("it runs again")
+                EventDraft::new(EventKind::ServiceRecovered).reason("it runs again")
             }
-            Some(_) => EventDraft::new(Kind::ServiceStarted).reason("it was restarted"),
-            None => EventDraft::new(Kind::ServiceStarted).reason("it runs"),
+            Some(_) => EventDraft::new(EventKind::ServiceStarted).reason("it was restarted"),
+            None => EventDraft::new(EventKind::ServiceStarted).reason("it runs"),
         };
         self.set_running(assembly, copies, wall_us);
         event.assembly(assembly).service(id)
@@ -120,7 +120,7 @@ impl ServiceFacts {
         wall_us: u64,
     ) -> EventDraft {
         self.set_running(assembly, copies, wall_us);
-        let event = EventDraft::new(Kind::ServiceRecovered).reason("it runs again");
+        let event = EventDraft::new(EventKind::ServiceRecovered).reason("it runs again");
         event.assembly(assembly).service(id)
     }
 
@@ -143,7 +143,7 @@ impl ServiceFacts {
             return None;
         }
         self.set_running(&rest, copies, wall_us);
-        let event = EventDraft::new(Kind::ServiceMoved)
+        let event = EventDraft::new(EventKind::ServiceMoved)
             .reason(format!("it does not run in assembly {assembly} any more"))
             .detail("from", assembly)
             .detail("to", &rest);
@@ -174,7 +174,7 @@ impl ServiceFacts {
         self.failed = Some(reason.to_owned());
         self.failed_on.insert(assembly.clone());
         self.since = wall_us;
-        let event = EventDraft::new(Kind::ServiceFailed).reason(reason);
+        let event = EventDraft::new(EventKind::ServiceFailed).reason(reason);
         event.assembly(assembly).service(id)
     }
 
@@ -182,7 +182,7 @@ impl ServiceFacts {
     pub(crate) fn settle_failure(&mut self, id: &ServiceId, copies: Copies) -> EventDraft {
         self.failed = None;
         self.failed_on.clear();
-        let event = EventDraft::new(Kind::ServiceRecovered)
+        let event = EventDraft::new(EventKind::ServiceRecovered)
             .service(id)
             .reason("it runs wherever it should now");
         match self.on.first() {
@@ -195,14 +195,14 @@ impl ServiceFacts {
     pub(crate) fn give_up(&mut self, id: &ServiceId) -> EventDraft {
         self.unrecoverable = true;
         let reason = self.failed.as_deref();
-        EventDraft::new(Kind::ServiceUnrecoverable)
+        EventDraft::new(EventKind::ServiceUnrecoverable)
             .service(id)
             .reason(reason.unwrap_or("no assembly may run it now"))
     }
 
     /// It is stopped, as its policy wants it.
     pub(crate) fn stop(&mut self, id: &ServiceId) -> EventDraft {
-        let event = EventDraft::new(Kind::ServiceStopped)
+        let event = EventDraft::new(EventKind::ServiceStopped)
             .service(id)
             .reason("its policy wants it stopped");
         let event = match &self.last_on {
@@ -228,7 +228,7 @@ mod tests {
         ("db".into(), "node1".into(), "node2".into())
     }
 
-    fn kind_and_place(event: &EventDraft) -> (Kind, Option<&str>) {
+    fn kind_and_place(event: &EventDraft) -> (EventKind, Option<&str>) {
         (event.kind, event.assembly.as_ref().map(AssemblyId::as_str))
     }
 
@@ -239,17 +239,20 @@ mod tests {
         let event = facts.appear(&db, &one, Copies::One, 1);
         assert_eq!(
             kind_and_place(&event),
-            (Kind::ServiceStarted, Some("node1"))
+            (EventKind::ServiceStarted, Some("node1"))
         );
         assert_eq!(facts.disappear(&db, &one, Copies::One, 2), None);
         let event = facts.appear(&db, &two, Copies::One, 3);
-        assert_eq!(kind_and_place(&event), (Kind::ServiceMoved, Some("node2")));
+        assert_eq!(
+            kind_and_place(&event),
+            (EventKind::ServiceMoved, Some("node2"))
+        );
         assert_eq!(facts.disappear(&db, &two, Copies::One, 4), None);
         assert!(facts.awaits_stop());
         let event = facts.stop(&db);
         assert_eq!(
             kind_and_place(&event),
-            (Kind::ServiceStopped, Some("node2"))
+            (EventKind::ServiceStopped, Some("node2"))
         );
         assert!(!facts.awaits_stop());
     }
@@ -265,7 +268,7 @@ mod tests {
         let event = facts.recover(&db, &one, Copies::Several, 2);
         assert_eq!(
             kind_and_place(&event),
-            (Kind::ServiceRecovered, Some("node1"))
+            (EventKind::ServiceRecovered, Some("node1"))
         );
         assert_eq!(facts.failure(), None);
     }
@@ -278,7 +281,10 @@ mod tests {
         facts.appear(&db, &two, Copies::One, 2);
         let event = facts.disappear(&db, &two, Copies::One, 3);
         let event = event.expect("the other copy is told");
-        assert_eq!(kind_and_place(&event), (Kind::ServiceMoved, Some("node1")));
+        assert_eq!(
+            kind_and_place(&event),
+            (EventKind::ServiceMoved, Some("node1"))
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use cpe_status::DpeState;
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
-use super::engine_input::Question;
+use super::engine_input::EngineInput;
 use super::event::Event;
 use super::ids::AssemblyId;
 use super::operation::Operation;
@@ -17,7 +17,7 @@ pub enum Effect {
     Persist(Vec<Change>),
     /// Keep a stream to this agent: connect, again and again until told otherwise, say Hello, get
     /// its History, then give [`Input::AgentConnected`](crate::Input). Replaces an earlier
-    /// `Connect` of the assembly: a stream that is up is given up and made anew (settings may have
+    /// `Connect` of the assembly: a stream that is up is closed and opened again (settings may have
     /// changed).
     Connect(Connect),
     /// Give the stream up and do not make it again.
@@ -72,9 +72,10 @@ pub enum Effect {
     /// Bring this event to the event log (which ignores an id that it has), then give
     /// [`Input::EventRecorded`](crate::Input). In order; as often as it takes.
     Event(Event),
-    /// Run [`Question::answer`] beside everything else, then give [`Input::Decided`](crate::Input)
-    /// with what it returns. There is at most one that is not answered yet.
-    Decide(Question),
+    /// Run [`EngineInput::answer`] beside everything else, then give
+    /// [`Input::Decided`](crate::Input) with what it returns. At most one is not answered
+    /// yet.
+    Decide(EngineInput),
     /// Write what the policy engine was asked and what it answered to disk. Best effort.
     KeepInput {
         /// Under which name.

@@ -13,13 +13,13 @@ use super::limits::Limits;
 
 /// What the policy engine is asked: what is to be done in this world?
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct EngineInput {
     pub(crate) number: u64,
     pub(crate) cib: String,
     pub(crate) now_s: i64,
 }
 
-/// What the policy engine answers to a [`Question`].
+/// What the policy engine answers to an [`EngineInput`].
 #[derive(Clone, Debug)]
 pub struct Decision {
     pub(crate) number: u64,
@@ -53,7 +53,7 @@ pub(crate) struct Goal {
     pub unmanaged: bool,
 }
 
-impl Question {
+impl EngineInput {
     /// Its number, which the answer carries.
     pub fn number(&self) -> u64 {
         self.number

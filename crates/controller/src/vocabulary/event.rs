@@ -7,9 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{AssemblyId, ServiceId};
 
+/// Events that are kept for an event log that does not take them, at most: in the controller's
+/// facts, and in the queue of a shell. The oldest are dropped: a log that is away for weeks must
+/// fill neither disk nor memory. 100,000 events are about 50 MB.
+pub const EVENTS_KEPT: usize = 100_000;
+
 /// What kind of event. The text of each is part of the bus API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Kind {
+pub enum EventKind {
     /// All services of a loaded deployment run for the first time.
     #[serde(rename = "deployment.started")]
     DeploymentStarted,
@@ -75,57 +80,61 @@ pub enum Kind {
     DecisionRefused,
 }
 
-impl Kind {
+impl EventKind {
     /// The state that an event of the kind leads to, in one word.
     fn usual_state(self) -> &'static str {
         match self {
-            Kind::DeploymentStarted | Kind::DeploymentRecovered => DeploymentState::Active.as_str(),
-            Kind::DeploymentDegraded => DeploymentState::Degraded.as_str(),
-            Kind::DeploymentFailed => DeploymentState::Failed.as_str(),
-            Kind::AssemblyOnline | Kind::AssemblyRecovered => AssemblyState::Online.as_str(),
-            Kind::AssemblyHeartbeatMissed => "missed",
-            Kind::AssemblyLost => AssemblyState::Lost.as_str(),
-            Kind::AssemblyFencingRequested | Kind::AssemblyFencingFailed => {
+            EventKind::DeploymentStarted | EventKind::DeploymentRecovered => {
+                DeploymentState::Active.as_str()
+            }
+            EventKind::DeploymentDegraded => DeploymentState::Degraded.as_str(),
+            EventKind::DeploymentFailed => DeploymentState::Failed.as_str(),
+            EventKind::AssemblyOnline | EventKind::AssemblyRecovered => {
+                AssemblyState::Online.as_str()
+            }
+            EventKind::AssemblyHeartbeatMissed => "missed",
+            EventKind::AssemblyLost => AssemblyState::Lost.as_str(),
+            EventKind::AssemblyFencingRequested | EventKind::AssemblyFencingFailed => {
                 AssemblyState::Fencing.as_str()
             }
-            Kind::AssemblyFencingSucceeded => AssemblyState::Offline.as_str(),
-            Kind::ServiceStarted | Kind::ServiceRecovered | Kind::ServiceMoved => {
+            EventKind::AssemblyFencingSucceeded => AssemblyState::Offline.as_str(),
+            EventKind::ServiceStarted | EventKind::ServiceRecovered | EventKind::ServiceMoved => {
                 ServiceState::Started.as_str()
             }
-            Kind::ServiceStopped => ServiceState::Stopped.as_str(),
-            Kind::ServiceFailed => ServiceState::Failed.as_str(),
-            Kind::ServiceUnrecoverable => ServiceState::Blocked.as_str(),
-            Kind::TransitionStarted => TransitionState::Running.as_str(),
-            Kind::TransitionCompleted => TransitionState::Completed.as_str(),
-            Kind::TransitionAborted => TransitionState::Aborted.as_str(),
-            Kind::DecisionRefused => "refused",
+            EventKind::ServiceStopped => ServiceState::Stopped.as_str(),
+            EventKind::ServiceFailed => ServiceState::Failed.as_str(),
+            EventKind::ServiceUnrecoverable => ServiceState::Blocked.as_str(),
+            EventKind::TransitionStarted => TransitionState::Running.as_str(),
+            EventKind::TransitionCompleted => TransitionState::Completed.as_str(),
+            EventKind::TransitionAborted => TransitionState::Aborted.as_str(),
+            EventKind::DecisionRefused => "refused",
         }
     }
 
     /// The text of the kind on the bus.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::DeploymentStarted => "deployment.started",
-            Kind::DeploymentDegraded => "deployment.degraded",
-            Kind::DeploymentRecovered => "deployment.recovered",
-            Kind::DeploymentFailed => "deployment.failed",
-            Kind::AssemblyOnline => "assembly.online",
-            Kind::AssemblyHeartbeatMissed => "assembly.heartbeat-missed",
-            Kind::AssemblyLost => "assembly.lost",
-            Kind::AssemblyFencingRequested => "assembly.fencing-requested",
-            Kind::AssemblyFencingSucceeded => "assembly.fencing-succeeded",
-            Kind::AssemblyFencingFailed => "assembly.fencing-failed",
-            Kind::AssemblyRecovered => "assembly.recovered",
-            Kind::ServiceStarted => "service.started",
-            Kind::ServiceStopped => "service.stopped",
-            Kind::ServiceFailed => "service.failed",
-            Kind::ServiceRecovered => "service.recovered",
-            Kind::ServiceMoved => "service.moved",
-            Kind::ServiceUnrecoverable => "service.unrecoverable",
-            Kind::TransitionStarted => "transition.started",
-            Kind::TransitionCompleted => "transition.completed",
-            Kind::TransitionAborted => "transition.aborted",
-            Kind::DecisionRefused => "decision.refused",
+            EventKind::DeploymentStarted => "deployment.started",
+            EventKind::DeploymentDegraded => "deployment.degraded",
+            EventKind::DeploymentRecovered => "deployment.recovered",
+            EventKind::DeploymentFailed => "deployment.failed",
+            EventKind::AssemblyOnline => "assembly.online",
+            EventKind::AssemblyHeartbeatMissed => "assembly.heartbeat-missed",
+            EventKind::AssemblyLost => "assembly.lost",
+            EventKind::AssemblyFencingRequested => "assembly.fencing-requested",
+            EventKind::AssemblyFencingSucceeded => "assembly.fencing-succeeded",
+            EventKind::AssemblyFencingFailed => "assembly.fencing-failed",
+            EventKind::AssemblyRecovered => "assembly.recovered",
+            EventKind::ServiceStarted => "service.started",
+            EventKind::ServiceStopped => "service.stopped",
+            EventKind::ServiceFailed => "service.failed",
+            EventKind::ServiceRecovered => "service.recovered",
+            EventKind::ServiceMoved => "service.moved",
+            EventKind::ServiceUnrecoverable => "service.unrecoverable",
+            EventKind::TransitionStarted => "transition.started",
+            EventKind::TransitionCompleted => "transition.completed",
+            EventKind::TransitionAborted => "transition.aborted",
+            EventKind::DecisionRefused => "decision.refused",
         }
     }
 }
@@ -133,7 +142,7 @@ impl Kind {
 /// What happened, before it gets its time and id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EventDraft {
-    pub kind: Kind,
+    pub kind: EventKind,
     pub assembly: Option<AssemblyId>,
     pub service: Option<ServiceId>,
     pub state: &'static str,
@@ -143,7 +152,7 @@ pub(crate) struct EventDraft {
 
 impl EventDraft {
     /// An event of that kind that led to its usual state.
-    pub(crate) fn new(kind: Kind) -> EventDraft {
+    pub(crate) fn new(kind: EventKind) -> EventDraft {
         EventDraft {
             kind,
             assembly: None,
@@ -199,7 +208,7 @@ pub struct Event {
     /// Microseconds since the Unix epoch.
     pub time: u64,
     /// What kind.
-    pub kind: Kind,
+    pub kind: EventKind,
     /// Name of the deployment.
     pub deployment: String,
     /// The assembly it is about.

@@ -36,6 +36,13 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// While there is no transition.
+    pub(crate) const NONE: Limits = Limits {
+        batch: usize::MAX,
+        node: usize::MAX,
+        migrations: usize::MAX,
+    };
+
     /// From the options of a configuration. What is absent, 0 or negative means the default.
     pub(crate) fn new(schedule: &Schedule) -> Limits {
         let options = &schedule.cluster.options;

@@ -14,8 +14,8 @@ mod time;
 
 pub use change::Change;
 pub use effect::{Connect, Effect, FenceDevice, FenceRequest, InputName};
-pub use engine_input::{Decision, Question};
-pub use event::{Event, Kind};
+pub use engine_input::{Decision, EngineInput};
+pub use event::{EVENTS_KEPT, Event, EventKind};
 pub use ids::{AssemblyId, ServiceId};
 pub use input::{Attribute, Attributes, Hello, Input, Refusal, Request};
 pub use operation::{
@@ -30,5 +30,5 @@ pub(crate) use engine_input::{Goal, Outcome, goal};
 pub(crate) use event::{EventDraft, event_id};
 pub(crate) use limits::Limits;
 pub(crate) use operation::META_ON_FAIL;
-pub(crate) use spec::{AssemblySpec, Copies, Escalation, Fencing, Spec};
+pub(crate) use spec::{AssemblySpec, Copies, Escalation, Fencing, ServiceSpec, Spec};
 pub(crate) use time::{MS, SECOND};

@@ -120,7 +120,7 @@ pub const STATUS_TIMEOUT: i32 = 2;
 pub const STATUS_ERROR: i32 = 4;
 
 impl Record {
-    /// The exit code that the operation was expected to have: from its id; 0 if that is no
+    /// The exit code that the operation was expected to have: from its id; 0 if that is not a
     /// transition key.
     pub fn expected_rc(&self) -> i32 {
         TransitionKey::parse(&self.operation.id).map_or(0, |key| key.expected_rc)
@@ -215,7 +215,7 @@ pub struct TransitionKey {
 }
 
 impl TransitionKey {
-    /// Reads a key. `None` if it is none.
+    /// Reads a key. `None` if the text is not a key.
     pub fn parse(text: &str) -> Option<TransitionKey> {
         let mut parts = text.splitn(4, ':');
         Some(TransitionKey {

@@ -13,6 +13,7 @@ use super::{Link, no_options, not_found, store};
 use crate::authorisation::Right;
 use crate::documents;
 use crate::host::Host;
+use crate::reconciliation::{self, Orphan};
 use crate::store::{Created, Destroying, Updated};
 
 pub(super) struct ManagerObject {
@@ -42,6 +43,7 @@ impl ManagerObject {
         no_options(&options)?;
         let accepted = host.core.documents.accept(document).await?;
         let name = accepted.name;
+        reconciliation::before_create(&host, &name).await?;
         let limit = host.core.config.limits.deployments;
         let created = {
             let _changes = host.core.changes.lock().await;
@@ -132,6 +134,9 @@ impl ManagerObject {
         } else {
             Destroying::LeaveServices
         };
+        if reconciliation::before_destroy(&host, &name, how).await? == Orphan::Stopped {
+            return Ok(());
+        }
         let _changes = host.core.changes.lock().await;
         let stored = name.clone();
         let row = store(&host, move |store| store.destroy(&stored, how)).await?;

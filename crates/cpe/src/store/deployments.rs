@@ -171,8 +171,9 @@ impl Store {
         Ok(Updated::New(row))
     }
 
-    /// A DPE holds a newer generation than the store, whose database must have been restored from a
-    /// backup. What is stored stays the truth: it becomes the generation after the DPE's.
+    /// A DPE holds a newer generation than the one that an administrator stored last: the database
+    /// was lost or replaced by a backup before that. The stored document is the latest word: it
+    /// becomes the generation after the DPE's.
     pub(crate) fn renumber(&mut self, name: &str, above: u64, keep: u64) -> Result<Option<Row>> {
         let transaction = self.connection.transaction()?;
         let Some(existing) = find(&transaction, name)? else {
@@ -182,14 +183,16 @@ impl Store {
             return Ok(Some(existing));
         }
         let document = current_document(&transaction, &existing)?;
-        replace(&transaction, name, above + 1, &document, keep)?;
+        let next = above.saturating_add(1);
+        replace(&transaction, name, next, &document, keep)?;
         let event = Event {
             reason: format!(
-                "its DPE holds generation {above}, newer than generation {} in the store: the stored document counts again",
+                "its DPE holds generation {above}, but generation {} was stored since the database was lost or restored: the stored \
+                 document counts",
                 existing.generation
             ),
             details: [
-                ("generation".to_owned(), (above + 1).to_string()),
+                ("generation".to_owned(), next.to_string()),
                 ("previous".to_owned(), existing.generation.to_string()),
             ]
             .into(),
@@ -221,7 +224,7 @@ impl Store {
             [name],
         )?;
         let event = Event {
-            reason: "taken over from its running DPE, because the database was lost".into(),
+            reason: "taken over from its running DPE; the database did not know it".into(),
             details: [
                 ("generation".to_owned(), generation.to_string()),
                 ("uuid".to_owned(), uuid.to_owned()),
@@ -229,6 +232,49 @@ impl Store {
             ]
             .into(),
             ..event(EventKind::DeploymentCreated, name)
+        };
+        let event = events::append(&transaction, event)?;
+        let row = require(&transaction, name)?;
+        transaction.commit()?;
+        self.announce(event);
+        Ok(Some(row))
+    }
+
+    /// Takes over the document of a DPE that has a newer generation than the store, whose database
+    /// was replaced by a backup: what runs now is in force. `None` if the name is unknown.
+    pub(crate) fn take_over(
+        &mut self,
+        name: &str,
+        uuid: &str,
+        generation: u64,
+        document: &str,
+        keep: u64,
+    ) -> Result<Option<Row>> {
+        let transaction = self.connection.transaction()?;
+        let Some(existing) = find(&transaction, name)? else {
+            return Ok(None);
+        };
+        if existing.generation >= generation || existing.destroying.is_some() {
+            return Ok(Some(existing));
+        }
+        replace(&transaction, name, generation, document, keep)?;
+        transaction.execute(
+            "UPDATE deployment SET loaded = generation, uuid = ?2 WHERE name = ?1",
+            params![name, uuid],
+        )?;
+        let event = Event {
+            reason: format!(
+                "taken over from its running DPE, because the database is a backup that holds generation {} only",
+                existing.generation
+            ),
+            details: [
+                ("generation".to_owned(), generation.to_string()),
+                ("previous".to_owned(), existing.generation.to_string()),
+                ("uuid".to_owned(), uuid.to_owned()),
+                ("adopted".to_owned(), "yes".to_owned()),
+            ]
+            .into(),
+            ..event(EventKind::DeploymentModified, name)
         };
         let event = events::append(&transaction, event)?;
         let row = require(&transaction, name)?;
@@ -626,7 +672,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_backup_is_numbered_above_what_the_dpe_holds() {
+    fn what_was_stored_after_a_loss_is_numbered_above_what_the_dpe_holds() {
         let (_directory, mut store) = store();
         store.create("shop", "u1", "<a/>", 10).unwrap();
         assert_eq!(
@@ -638,5 +684,27 @@ mod tests {
             8
         );
         assert_eq!(store.document("shop", 0).unwrap(), Some(("<a/>".into(), 8)));
+    }
+    #[test]
+    fn a_restored_backup_takes_over_what_its_dpe_holds() {
+        let (_directory, mut store) = store();
+        store.create("shop", "u1", "<a/>", 10).unwrap();
+        store.loaded("shop", 1).unwrap();
+        let row = store
+            .take_over("shop", "u2", 7, "<g/>", 10)
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (row.generation, row.loaded, row.uuid.as_str()),
+            (7, 7, "u2")
+        );
+        assert_eq!(store.document("shop", 0).unwrap(), Some(("<g/>".into(), 7)));
+        let again = store
+            .take_over("shop", "u2", 7, "<h/>", 10)
+            .unwrap()
+            .unwrap();
+        assert_eq!(again.generation, 7);
+        assert_eq!(store.document("shop", 0).unwrap(), Some(("<g/>".into(), 7)));
+        assert_eq!(store.take_over("none", "u", 1, "<a/>", 10).unwrap(), None);
     }
 }

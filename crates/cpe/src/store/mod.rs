@@ -9,6 +9,7 @@ mod deployments;
 mod events;
 mod open;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
@@ -40,6 +41,8 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// The open database.
 pub(crate) struct Store {
+    /// Of the database's file.
+    path: PathBuf,
     connection: Connection,
     /// Cursor of the newest event, announced after its commit.
     head: watch::Sender<u64>,
@@ -52,6 +55,8 @@ pub(crate) struct Store {
 pub(crate) struct Handle {
     store: Arc<Mutex<Store>>,
     head: watch::Receiver<u64>,
+    /// Set when the database turned out to be corrupt while it was in use.
+    lost: watch::Sender<Option<KeptAside>>,
 }
 
 impl Handle {
@@ -60,6 +65,7 @@ impl Handle {
         Handle {
             store: Arc::new(Mutex::new(store)),
             head,
+            lost: watch::Sender::new(None),
         }
     }
 
@@ -68,11 +74,21 @@ impl Handle {
         &self,
         work: impl FnOnce(&mut Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let store = Arc::clone(&self.store);
+        let (store, lost) = (Arc::clone(&self.store), self.lost.clone());
         let done = tokio::task::spawn_blocking(move || {
             // A panic inside `work` rolled its transaction back: the store behind a poisoned lock
             // is sound.
-            cpe_daemon::confine(|| work(&mut lock(&store)))
+            cpe_daemon::confine(|| {
+                let mut store = lock(&store);
+                let result = work(&mut store);
+                if let Err(Error::Database(error)) = &result
+                    && open::is_corrupt(error)
+                    && lost.borrow().is_none()
+                {
+                    lost.send_replace(Some(store.set_aside(error)?));
+                }
+                result
+            })
         });
         match done.await {
             Ok(Ok(result)) => result,
@@ -80,6 +96,19 @@ impl Handle {
             Err(error) => Err(Error::Refused(format!(
                 "the daemon is shutting down ({error})"
             ))),
+        }
+    }
+
+    /// Returns when the database turned out to be corrupt, and was renamed. Nothing can be stored
+    /// any more then.
+    pub(crate) async fn lost(&self) -> KeptAside {
+        let mut lost = self.lost.subscribe();
+        loop {
+            if let Some(kept_aside) = &*lost.borrow_and_update() {
+                return kept_aside.clone();
+            }
+            // The sender is a part of this value.
+            let _ = lost.changed().await;
         }
     }
 
@@ -96,4 +125,38 @@ fn signed(value: u64) -> i64 {
 
 fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn damage_that_is_found_while_the_daemon_runs_is_set_aside() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        let text = "<deployable/>".repeat(500);
+        for n in 0..200 {
+            store.create(&format!("d{n}"), "u", &text, 1000).unwrap();
+        }
+        store
+            .connection
+            .pragma_update(None, "wal_checkpoint", "TRUNCATE")
+            .unwrap();
+        let path = directory.path().join("cpe.db");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[4096..].fill(0xA5);
+        std::fs::write(&path, &bytes).unwrap();
+
+        let handle = Handle::new(store);
+        let found = handle.run(|store| store.document("d7", 0)).await;
+        assert!(matches!(found, Err(Error::Database(_))), "{found:?}");
+        let kept_aside = handle.lost().await;
+        assert_eq!(std::fs::read(&kept_aside.path).unwrap(), bytes);
+        assert!(!path.exists());
+        drop(handle);
+        let (store, kept) = Store::open(directory.path()).unwrap();
+        assert_eq!(kept, None, "the new one is sound");
+        assert!(store.deployments().unwrap().is_empty());
+    }
 }

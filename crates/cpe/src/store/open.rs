@@ -1,9 +1,9 @@
 //! Opening the database: schema versions, and what happens to a file that cannot be trusted.
 //!
 //! - A newer schema is refused: this program would not know what it breaks.
-//! - A corrupt file is kept aside untouched under another name, and the daemon starts with an empty
-//!   database, saying so loudly; until every running DPE has been taken over again, none is stopped
-//!   (see the supervisor's reconciliation).
+//! - A corrupt file is kept aside under another name, and the daemon starts with an empty database,
+//!   saying so loudly. Running DPEs are taken over again (see `reconciliation`), as they are when
+//!   the file is absent or a backup.
 //! - Anything else (permissions, a full disk, another daemon) refuses the start and says what to
 //!   do.
 
@@ -93,9 +93,7 @@ impl Store {
                     path: aside,
                     reason: error.to_string(),
                 });
-                let connection = connect(&path)?;
-                connection.execute("INSERT OR REPLACE INTO setting VALUES ('adopt', '1')", [])?;
-                connection
+                connect(&path)?
             }
             other => other?,
         };
@@ -109,6 +107,7 @@ impl Store {
         let (head, _) = watch::channel(super::unsigned(head.unwrap_or(0)));
         Ok((
             Store {
+                path,
                 connection,
                 head,
                 _lock: lock,
@@ -117,20 +116,16 @@ impl Store {
         ))
     }
 
-    /// Whether a database was lost and DPEs that nobody knows are to be taken over rather than
-    /// stopped.
-    pub(crate) fn adopts(&self) -> Result<bool> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT 1 FROM setting WHERE key = 'adopt'")?;
-        Ok(statement.exists([])?)
-    }
-
-    /// Every running DPE is known again.
-    pub(crate) fn stop_adopting(&mut self) -> Result<()> {
-        self.connection
-            .execute("DELETE FROM setting WHERE key = 'adopt'", [])?;
-        Ok(())
+    /// SQLite found damage while the daemon ran: the file gets another name, so that the next start
+    /// begins with an empty one. This store is of no use any more.
+    pub(super) fn set_aside(&mut self, reason: &rusqlite::Error) -> Result<KeptAside> {
+        let nothing = Connection::open_in_memory()?;
+        // Closed, it would write its log into the damaged file.
+        std::mem::forget(std::mem::replace(&mut self.connection, nothing));
+        Ok(KeptAside {
+            path: keep_aside(&self.path)?,
+            reason: reason.to_string(),
+        })
     }
 }
 
@@ -213,7 +208,7 @@ fn connect(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-fn is_corrupt(error: &rusqlite::Error) -> bool {
+pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
@@ -294,14 +289,8 @@ mod tests {
             let kept = kept.unwrap_or_else(|| panic!("damage in the {damage} went unnoticed"));
             assert_eq!(std::fs::read(&kept.path).unwrap(), bytes, "{damage}");
             assert!(store.deployments().unwrap().is_empty());
-            assert!(store.adopts().unwrap());
             drop(store);
-            // The flag holds until everything is taken over, also across another start.
-            let (mut store, kept) = Store::open(directory.path()).unwrap();
-            assert_eq!(kept, None);
-            assert!(store.adopts().unwrap());
-            store.stop_adopting().unwrap();
-            assert!(!store.adopts().unwrap());
+            assert_eq!(Store::open(directory.path()).unwrap().1, None);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A deployment that is to run: its unit is started, its DPE gets the current document.
 
-use cpe_bus::{Error as BusError, Fields};
-use cpe_status::{DeploymentState, DpeState};
+use cpe_bus::{Error as BusError, Fields, json};
+use cpe_status::{DeploymentState, DeploymentStatus, DpeState};
 use tokio::time::Instant;
 
 use super::{Failure, LOOK_AGAIN, Next, Result, Supervisor};
@@ -70,8 +70,15 @@ impl Supervisor {
         let Some(dpe) = self.dpe().await? else {
             return self.await_name(unit).await;
         };
-        if dpe.generation > row.generation || dpe.state == DpeState::Unloaded {
+        // Stored here, and given to no DPE yet.
+        let newly_stored = row.loaded != row.generation;
+        if dpe.state == DpeState::Unloaded
+            || (dpe.generation >= row.generation && dpe.generation > 0 && newly_stored)
+        {
             return self.renumber(&row, dpe.generation).await;
+        }
+        if dpe.generation > row.generation {
+            return self.take_over(&row).await;
         }
         if dpe.generation < row.generation || dpe.state == DpeState::Empty {
             self.set_view(
@@ -91,8 +98,8 @@ impl Supervisor {
         Ok(Next::News)
     }
 
-    /// The store was restored from a backup. What it holds is the truth, and gets a generation
-    /// above the DPE's, so that the DPE takes it.
+    /// The database was lost or restored, and then an administrator stored this document. It is the
+    /// latest word, and gets a generation above the DPE's, so that the DPE takes it.
     async fn renumber(&self, row: &Row, above: u64) -> Result<Next> {
         let (name, keep) = (row.name.clone(), self.host.core.config.limits.generations);
         let _changes = self.host.core.changes.lock().await;
@@ -100,6 +107,37 @@ impl Supervisor {
             .store(move |store| store.renumber(&name, above, keep))
             .await?;
         if let Some(row) = renumbered {
+            self.deployment.set_row(row);
+        }
+        Ok(Next::Now)
+    }
+
+    /// The database was replaced by a backup, and the DPE holds a newer document: that one is in
+    /// force, and nobody said that it should not be.
+    async fn take_over(&self, row: &Row) -> Result<Next> {
+        let call = |method, error| Failure::Call { method, error };
+        let client = self.client().await?;
+        let document = client.get_document().await;
+        let (document, generation) = document.map_err(|error| call("GetDocument", error))?;
+        let status = client.get_status().await;
+        let status = status.map_err(|error| call("GetStatus", error))?;
+        drop(client);
+        let uuid = json::from_json::<DeploymentStatus>(&status)
+            .map(|status| status.uuid)
+            .ok()
+            .filter(|uuid| !uuid.is_empty())
+            .unwrap_or_else(|| row.uuid.clone());
+        let (name, keep) = (row.name.clone(), self.host.core.config.limits.generations);
+        let _changes = self.host.core.changes.lock().await;
+        let taken = self
+            .store(move |store| store.take_over(&name, &uuid, generation, &document, keep))
+            .await?;
+        if let Some(row) = taken {
+            tracing::warn!(
+                cpe_deployment = row.name,
+                "{}: generation {generation} is taken over from its running DPE",
+                row.name
+            );
             self.deployment.set_row(row);
         }
         Ok(Next::Now)

@@ -378,7 +378,8 @@ impl FakeServiceObject {
     #[zbus(property, name = "MainPID")]
     async fn main_pid(&self) -> u32 {
         match self.world.units.lock().unwrap()[&self.unit].active.as_str() {
-            "active" => 4711,
+            // The pretended DPEs live in this process.
+            "active" => std::process::id(),
             _ => 0,
         }
     }

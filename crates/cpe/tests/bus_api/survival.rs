@@ -5,7 +5,7 @@ use std::io::Read;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use cpe_bus::{DeploymentEntry, Event, Fields};
+use cpe_bus::{DeploymentEntry, Error, Event, Fields};
 
 use super::fake_systemd::FakeSystemd;
 use super::harness::{Bus, Cpe, PATIENCE, await_name, document, until};
@@ -162,50 +162,128 @@ async fn the_daemon_comes_back_after_a_restart_of_the_bus() {
     assert_eq!(kinds, ["deployment.created", "deployment.created"]);
 }
 
+/// How a database is lost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Loss {
+    Absent,
+    Corrupt,
+    OtherDirectory,
+}
+
+fn lose_database(bus: &Bus, loss: Loss) {
+    let state = bus.state();
+    if loss == Loss::OtherDirectory {
+        std::fs::rename(&state, state.with_extension("elsewhere")).unwrap();
+        return;
+    }
+    for file in ["cpe.db", "cpe.db-wal", "cpe.db-shm"] {
+        let _ = std::fs::remove_file(state.join(file));
+    }
+    if loss == Loss::Corrupt {
+        std::fs::write(state.join("cpe.db"), b"this was a database once").unwrap();
+    }
+}
+
+async fn await_generation(systemd: &FakeSystemd, deployment: &str, generation: u64) {
+    until(&format!("{deployment} at {generation}"), async || {
+        (systemd.dpe(deployment).generation == generation).then_some(())
+    })
+    .await;
+}
+
+fn assert_nothing_was_stopped(systemd: &FakeSystemd) {
+    let calls = systemd.calls();
+    let stopped = calls.iter().any(|call| call.starts_with("StopUnit"));
+    assert!(!stopped, "{calls:?}");
+}
+
 #[tokio::test]
-async fn after_a_lost_database_running_deployments_are_taken_over_and_none_is_stopped() {
+async fn after_any_loss_of_the_database_running_deployments_are_taken_over_and_none_is_stopped() {
+    for loss in [Loss::Absent, Loss::Corrupt, Loss::OtherDirectory] {
+        let bus = Bus::start();
+        let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+        let mut cpe = bus.cpe().await;
+        cpe.create("shop").await.unwrap();
+        await_generation(&systemd, "shop", 1).await;
+        cpe.kill();
+        lose_database(&bus, loss);
+
+        let cpe = bus.cpe().await;
+        let created = cpe.await_event("deployment.created", "shop").await;
+        let adopted = created.details.get("adopted").map(String::as_str);
+        assert_eq!(adopted, Some("yes"), "{loss:?}");
+        let found = cpe.deployment("shop").await.get_document(0).await.unwrap();
+        assert_eq!(found, (document("shop", ""), 1), "{loss:?}");
+        assert_eq!(systemd.active("shop"), "active", "{loss:?}");
+        assert_eq!(systemd.dpe("shop").loads.len(), 1, "{loss:?}");
+        assert_nothing_was_stopped(&systemd);
+        let kept = std::fs::read_dir(bus.state()).unwrap().filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.to_string_lossy().starts_with("cpe.db.corrupt-")
+        });
+        assert_eq!(kept.count(), usize::from(loss == Loss::Corrupt), "{loss:?}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_restored_backup_what_runs_is_in_force_and_what_was_deployed_since_is_known() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop", "store"]).await;
+    let mut cpe = bus.cpe().await;
+    cpe.create("shop").await.unwrap();
+    await_generation(&systemd, "shop", 1).await;
+    cpe.kill();
+    let (state, backup) = (bus.state(), bus.directory.path().join("backup"));
+    std::fs::rename(&state, &backup).unwrap();
+    std::fs::create_dir(&state).unwrap();
+    for file in ["cpe.db", "cpe.db-wal"] {
+        std::fs::copy(backup.join(file), state.join(file)).unwrap();
+    }
+    let mut cpe = bus.cpe().await;
+    let second = document("shop", "second");
+    let manager = cpe.manager().await;
+    let updated = manager.update_deployment("shop", 1, &second, Fields::new());
+    assert_eq!(updated.await.unwrap(), 2);
+    cpe.create("store").await.unwrap();
+    await_generation(&systemd, "shop", 2).await;
+    await_generation(&systemd, "store", 1).await;
+    cpe.kill();
+    std::fs::remove_dir_all(&state).unwrap();
+    std::fs::rename(&backup, &state).unwrap();
+
+    let cpe = bus.cpe().await;
+    cpe.await_event("deployment.created", "store").await;
+    let modified = cpe.await_event("deployment.modified", "shop").await;
+    assert!(modified.reason.contains("backup"), "{}", modified.reason);
+    let found = cpe.deployment("shop").await.get_document(0).await.unwrap();
+    assert_eq!(found, (second, 2));
+    assert_eq!(
+        systemd.dpe("shop").loads.len(),
+        2,
+        "nothing is loaded again"
+    );
+    assert_nothing_was_stopped(&systemd);
+}
+
+#[tokio::test]
+async fn what_is_deployed_after_a_loss_is_the_latest_word() {
     let bus = Bus::start();
     let systemd = FakeSystemd::start(&bus, &["shop"]).await;
     let mut cpe = bus.cpe().await;
     cpe.create("shop").await.unwrap();
-    until("the DPE to be loaded", async || {
-        (systemd.dpe("shop").generation == 1).then_some(())
-    })
-    .await;
+    await_generation(&systemd, "shop", 1).await;
     cpe.kill();
-    let database = bus.state().join("cpe.db");
-    for companion in ["cpe.db-wal", "cpe.db-shm"] {
-        let _ = std::fs::remove_file(bus.state().join(companion));
-    }
-    std::fs::write(&database, b"this was a database once, and is none any more").unwrap();
-
+    lose_database(&bus, Loss::Absent);
     let cpe = bus.cpe().await;
-    let created = cpe.await_event("deployment.created", "shop").await;
-    assert_eq!(
-        created.details.get("adopted").map(String::as_str),
-        Some("yes")
-    );
-    let (text, generation) = cpe.deployment("shop").await.get_document(0).await.unwrap();
-    assert_eq!((text, generation), (document("shop", ""), 1));
-    assert_eq!(systemd.active("shop"), "active");
-    assert!(
-        !systemd
-            .calls()
-            .iter()
-            .any(|call| call.starts_with("StopUnit")),
-        "{:?}",
-        systemd.calls()
-    );
-    let kept: Vec<String> = std::fs::read_dir(bus.state())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.starts_with("cpe.db.corrupt-"))
-        .collect();
-    assert_eq!(kept.len(), 1);
-    assert_eq!(
-        std::fs::read(bus.state().join(&kept[0])).unwrap(),
-        b"this was a database once, and is none any more"
-    );
+    let manager = cpe.manager().await;
+    let third = document("shop", "third");
+    // It exists, whether the daemon has already looked or not.
+    let created = manager.create_deployment(&third, Fields::new()).await;
+    assert!(matches!(created, Err(Error::Exists(_))), "{created:?}");
+    let updated = manager.update_deployment("shop", 1, &third, Fields::new());
+    assert_eq!(updated.await.unwrap(), 2);
+    await_generation(&systemd, "shop", 2).await;
+    assert_eq!(systemd.dpe("shop").document, third);
 }
 
 #[tokio::test]

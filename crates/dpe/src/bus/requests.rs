@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use controller::{PlanQuestion, Refusal, Request};
+use controller::{PlanInput, Refusal, Request};
 use cpe_bus::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -31,7 +31,7 @@ pub(crate) enum BusRequest {
     /// What a plan starts from; making it is not the loop's work either.
     Plan(
         String,
-        oneshot::Sender<std::result::Result<PlanQuestion, Refusal>>,
+        oneshot::Sender<std::result::Result<PlanInput, Refusal>>,
     ),
 }
 

@@ -1,0 +1,68 @@
+//! The end of a deployment.
+
+use super::Controller;
+use super::fencing::Fence;
+use crate::machines::document::Document;
+use crate::machines::phase::Phase;
+use crate::vocabulary::{Effect, SECOND, Time};
+
+/// The end of a deployment waits so long for the event log to take the last events. Microseconds.
+const LAST_EVENTS_US: u64 = 10 * SECOND;
+
+impl Controller {
+    /// Ends a deployment when there is nothing left to do for it, and the log has its events.
+    pub(super) fn finish_unload(&mut self, now: Time) {
+        let loaded = self.store.loaded.as_ref();
+        let Some(stop_services) = loaded.and_then(|loaded| loaded.unload) else {
+            return;
+        };
+        if self.phase == Phase::Serving {
+            if stop_services && !self.is_at_rest() {
+                return;
+            }
+            self.let_go(!stop_services);
+            self.phase.end(now.boottime_us + LAST_EVENTS_US);
+        }
+        let Phase::Ending { until_us } = self.phase else {
+            return;
+        };
+        if self.store.outbox.is_empty() || until_us <= now.boottime_us {
+            self.store.end();
+            self.document = Document::None;
+            self.phase.finish();
+            self.effects.push(Effect::Unloaded);
+        }
+    }
+
+    /// Nothing is left to do, or what is left can only wait for an assembly that cannot be made
+    /// safe without help.
+    fn is_at_rest(&self) -> bool {
+        let waits = |assembly| {
+            let own = self.assemblies.get(assembly);
+            own.and_then(|own| own.fence.as_ref())
+                .is_some_and(Fence::stuck)
+        };
+        let mut runs = self.execution.runs().peekable();
+        let stuck = runs.peek().is_some() && runs.all(|(_, run)| waits(&run.assembly));
+        self.everything_known() && (self.idle() || stuck)
+    }
+
+    /// Lets go of all guests.
+    fn let_go(&mut self, keep_services: bool) {
+        for (name, assembly) in &self.assemblies {
+            if assembly.connected {
+                self.effects.push(Effect::Release {
+                    assembly: name.clone(),
+                    keep_services,
+                });
+            }
+            self.effects.push(Effect::Disconnect {
+                assembly: name.clone(),
+            });
+        }
+        self.execution.stop();
+        self.deciding.stop();
+        self.assemblies.clear();
+        self.dampening.clear();
+    }
+}

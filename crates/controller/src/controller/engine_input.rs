@@ -1,0 +1,57 @@
+//! The policy engine's input, from all that the controller knows.
+
+use super::Controller;
+use super::cib::{self, NodeState};
+use super::liveness::Life;
+use crate::vocabulary::{Spec, Time};
+
+impl Controller {
+    /// The CIB that the policy engine would get now.
+    pub(crate) fn cib(&self, now: Time) -> String {
+        match self.document.spec() {
+            Some(spec) => cib::write(&self.cib_input(now, spec)),
+            None => String::new(),
+        }
+    }
+
+    pub(crate) fn cib_input<'a>(&'a self, now: Time, spec: &'a Spec) -> cib::Input<'a> {
+        let ending = self
+            .store
+            .loaded
+            .as_ref()
+            .is_some_and(|loaded| loaded.unload == Some(true));
+        let everywhere = self.store.deployment.maintenance;
+        let nodes = self
+            .assemblies
+            .iter()
+            .map(|(name, assembly)| {
+                let facts = self.store.assemblies.get(name);
+                cib::Node {
+                    name,
+                    state: match assembly.life {
+                        Life::Unknown { .. } => NodeState::Unknown,
+                        Life::Online | Life::Missed => NodeState::Online,
+                        Life::Lost => NodeState::Lost,
+                        Life::Safe => NodeState::Safe,
+                    },
+                    standby: ending || facts.is_some_and(|facts| facts.standby),
+                    maintenance: !ending
+                        && (everywhere || facts.is_some_and(|facts| facts.maintenance)),
+                    terminate: assembly.fence.is_some()
+                        || facts.is_some_and(|facts| facts.restart.is_some()),
+                    retired: !spec.assemblies.contains_key(name),
+                    history: &assembly.history,
+                    attributes: assembly.attributes.in_force(),
+                }
+            })
+            .collect();
+        cib::Input {
+            configuration: &spec.configuration,
+            nodes,
+            failures: &self.store.failures,
+            live_migration: !self.deciding.is_deadlocked(),
+            services: spec.services.iter().map(|service| &service.id).collect(),
+            now_s: now.wall_s(),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Beginning one action of a graph whose turn has come.
+
+use policy_engine::ActionKind;
+
+use super::Controller;
+use super::liveness::Life;
+use super::operation_for::number;
+use crate::machines::execution::Step;
+use crate::machines::run::{Run, Work};
+use crate::vocabulary::{AssemblyId, MS, SECOND, Task, Time};
+
+/// An agent has this much longer than the operation's own timeout to report its result.
+/// Microseconds.
+const NETWORK_DELAY_US: u64 = 60 * SECOND;
+
+impl Controller {
+    /// Begins an action, if it may begin. `true`: it did.
+    pub(super) fn initiate(&mut self, now: Time, index: usize) -> bool {
+        let Some(step) = self.execution.step(index) else {
+            self.end(index, false);
+            return true;
+        };
+        match (step.kind, &step.task) {
+            (ActionKind::Cluster, Task::Stonith) => {
+                self.initiate_fencing(now, index, &step.node);
+                true
+            }
+            (ActionKind::Cluster, Task::ClearFailcount) => {
+                self.forget_failure(&step.node, &step.resource);
+                self.done_at_once(index)
+            }
+            (ActionKind::Cluster, Task::LrmDelete) | (ActionKind::Resource, Task::Delete) => {
+                if !self.can_send(&step.node) {
+                    return false;
+                }
+                self.forget_resource(&step.node, &step.resource);
+                self.done_at_once(index)
+            }
+            (ActionKind::Pseudo | ActionKind::Cluster, _) => self.done_at_once(index),
+            (ActionKind::Resource, Task::Cancel) => self.initiate_cancel(now, index, step),
+            (ActionKind::Resource, _) => self.initiate_operation(now, index, step),
+        }
+    }
+
+    fn done_at_once(&mut self, index: usize) -> bool {
+        self.execution.pass(index);
+        true
+    }
+
+    fn initiate_cancel(&mut self, now: Time, index: usize, step: Step) -> bool {
+        let Some(action) = self.execution.action(index) else {
+            return false;
+        };
+        if !self.can_send(&step.node) {
+            return false;
+        }
+        let cancelled = action.attribute("CRM_meta_operation");
+        let work = Work::Cancel {
+            resource: step.resource,
+            action: cancelled.map_or(Task::Monitor, Task::from),
+            interval_ms: number(action, "CRM_meta_interval"),
+        };
+        self.begin(now, index, step.node, NETWORK_DELAY_US, work);
+        true
+    }
+
+    fn initiate_operation(&mut self, now: Time, index: usize, step: Step) -> bool {
+        let Some(action) = self.execution.action(index) else {
+            return false;
+        };
+        let resource = action.resource.as_ref();
+        let several = resource.is_some_and(|resource| resource.long_id.is_some());
+        let held =
+            step.task.starts() && !several && self.may_run_elsewhere(&step.resource, &step.node);
+        if held || !self.can_send(&step.node) || !self.execution.has_room_to_migrate(action) {
+            return false;
+        }
+        let operation = self.operation(action, &step.task, &step.node);
+        let delay_ms = number(action, "CRM_meta_start_delay");
+        let timeout_us = (u64::from(operation.timeout_ms) + u64::from(delay_ms)) * MS;
+        let work = Work::Operation(Box::new(operation));
+        self.begin(now, index, step.node, timeout_us + NETWORK_DELAY_US, work);
+        true
+    }
+
+    /// The resource may be running in an assembly of which nobody knows, or is just being started
+    /// in another one: an earlier DPE may have asked for that. The policy engine has starts wait
+    /// for fencing, and for stops of what is being started; this makes sure, whatever the engine
+    /// says.
+    fn may_run_elsewhere(&self, resource: &str, node: &AssemblyId) -> bool {
+        self.assemblies.iter().any(|(name, assembly)| {
+            let unknown = match assembly.life {
+                Life::Safe => false,
+                Life::Online | Life::Missed => assembly.fence.is_some(),
+                Life::Lost | Life::Unknown { .. } => true,
+            };
+            let gone =
+                unknown && (assembly.heard_wall_us == 0 || assembly.history.may_run(resource));
+            name != node && (gone || assembly.history.is_being_started(resource))
+        })
+    }
+
+    fn begin(&mut self, now: Time, index: usize, assembly: AssemblyId, within_us: u64, work: Work) {
+        self.send(&assembly, &work);
+        let run = Run {
+            assembly,
+            deadline_us: Some(now.boottime_us + within_us),
+            since_wall_us: now.wall_us,
+            work,
+        };
+        self.execution.start(index, run);
+    }
+
+    fn initiate_fencing(&mut self, now: Time, index: usize, node: &AssemblyId) {
+        let action = self.execution.action(index);
+        let how = action.and_then(|action| action.attribute("CRM_meta_stonith_action"));
+        let (on, off) = (how == Some("on"), how == Some("off"));
+        if on {
+            self.execution.pass(index);
+            return;
+        }
+        let restart = self.store.assembly(node).restart;
+        let silent = self
+            .assemblies
+            .get(node)
+            .is_some_and(|assembly| assembly.life == Life::Lost);
+        // The policy engine would call it a peer that is no longer part of the cluster.
+        let reason = restart
+            .or_else(|| silent.then(|| "its agent is not heard any more".into()))
+            .or_else(|| self.execution.reason(index).cloned())
+            .unwrap_or_else(|| "the policy demands it".into());
+        let run = Run {
+            assembly: node.clone(),
+            deadline_us: None,
+            since_wall_us: now.wall_us,
+            work: Work::Fence,
+        };
+        self.execution.start(index, run);
+        if self.fence(now, node, !off, &reason) {
+            self.end(index, true);
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! When the policy engine is asked, and what it decided last.
+//!
+//! ```text
+//!               the world changes           ask             the world changes
+//!  ┌─────────┐ ──────────────────▶ ┌─────┐ ─────▶ ┌───────┐ ────────────────▶ ┌───────┐
+//!  │ settled │                     │ due │        │ asked │                   │ stale │
+//!  └─────────┘ ◀────────────────┐  └─────┘        └───┬───┘                   └───┬───┘
+//!                        answer │     ▲               │                    answer │
+//!                               └─────┼───────────────┘                           │
+//!                                     └───────────────────────────────────────────┘
+//! ```
+//!
+//! One input is with the policy engine at a time. If the world changes meanwhile, its answer is
+//! worth nothing, and it is asked again about the world as it is then. An answer that is refused,
+//! or an error in its place, leads to *settled* as any other: the same input would bring the same
+//! answer, so that the next question waits for a change. Meanwhile [`Deciding::error`] says what is wrong.
+
+use std::collections::BTreeMap;
+
+use crate::vocabulary::{Goal, SECOND, ServiceId};
+
+/// The policy engine is asked this often in a row before the controller slows down: something is
+/// wrong then.
+const BUSY_LIMIT: u32 = 24;
+/// First pause of a controller that does not come to rest; doubled by each further transition.
+/// Microseconds.
+const FIRST_PAUSE_US: u64 = SECOND / 10;
+/// Longest pause between two transitions of a controller that does not come to rest. Microseconds.
+const LONGEST_PAUSE_US: u64 = 30 * SECOND;
+/// Inputs of refused decisions that are kept.
+const REFUSED_KEPT: u64 = 4;
+
+/// Whether the policy engine is to be asked, and why.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    /// What was decided is still right.
+    Settled,
+    /// The world has changed: why.
+    Due(String),
+    /// An input is with the policy engine.
+    Asked { number: u64, reason: String },
+    /// As asked, but the world has changed since.
+    Stale { number: u64, reason: String },
+}
+
+/// What an answer is worth.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It is about the world as it is. Why it was asked for.
+    Fresh(String),
+    /// It is about a world that has changed since, or nobody waits for it.
+    Worthless,
+}
+
+/// Questions to the policy engine, and its last answer.
+#[derive(Debug)]
+pub(crate) struct Deciding {
+    state: State,
+    /// Inputs so far, from which they have their numbers.
+    inputs: u64,
+    /// Boot time at which it was last asked, µs.
+    last_asked_us: u64,
+    /// Transitions since the controller last came to rest.
+    busy: u32,
+    /// Boot time at which a pause ends, µs.
+    resume_at_us: Option<u64>,
+    /// Wall clock, epoch seconds: the policy engine may decide otherwise from then on.
+    recheck_at_s: Option<i64>,
+    /// The actions of the last transition wait for each other: nothing is to migrate live until a
+    /// transition is carried out.
+    deadlocked: bool,
+    /// Why nothing is done about the last change.
+    error: Option<String>,
+    /// Decisions that were refused.
+    refusals: u64,
+    /// What the last decision wants, by service.
+    goal: BTreeMap<ServiceId, Goal>,
+    start_failure_is_fatal: bool,
+}
+
+impl Deciding {
+    /// Nothing was decided yet.
+    pub(crate) fn new() -> Deciding {
+        Deciding {
+            state: State::Settled,
+            inputs: 0,
+            last_asked_us: 0,
+            busy: 0,
+            resume_at_us: None,
+            recheck_at_s: None,
+            deadlocked: false,
+            error: None,
+            refusals: 0,
+            goal: BTreeMap::new(),
+            start_failure_is_fatal: true,
+        }
+    }
+
+    /// What was decided is still right: there is no reason to ask, and no answer to wait for.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.state == State::Settled
+    }
+
+    /// There is a reason to ask, and no answer to wait for.
+    pub(crate) fn is_due(&self) -> bool {
+        matches!(self.state, State::Due(_))
+    }
+
+    /// Edge from any state: the policy engine should know of a change. The first reason is kept,
+    /// since it is the one that nothing was done about.
+    pub(crate) fn world_changed(&mut self, reason: &str) {
+        self.state = match std::mem::replace(&mut self.state, State::Settled) {
+            State::Settled => State::Due(reason.to_owned()),
+            State::Asked { number, reason } => State::Stale { number, reason },
+            other @ (State::Due(_) | State::Stale { .. }) => other,
+        };
+    }
+
+    /// Edge due → asked. Gives the number of the input. `now_us`: boot time.
+    pub(crate) fn ask(&mut self, now_us: u64) -> u64 {
+        let reason = match std::mem::replace(&mut self.state, State::Settled) {
+            State::Due(reason) => Some(reason),
+            State::Settled | State::Asked { .. } | State::Stale { .. } => None,
+        };
+        let reason = reason.expect("invariant: the policy engine is asked only when that is due");
+        self.inputs += 1;
+        self.last_asked_us = now_us;
+        self.state = State::Asked {
+            number: self.inputs,
+            reason,
+        };
+        self.inputs
+    }
+
+    /// Edges asked → settled and stale → due: the answer to an input has come.
+    pub(crate) fn answered(&mut self, number: u64) -> Answer {
+        match std::mem::replace(&mut self.state, State::Settled) {
+            State::Asked {
+                number: own,
+                reason,
+            } if own == number => Answer::Fresh(reason),
+            State::Stale {
+                number: own,
+                reason,
+            } if own == number => {
+                self.state = State::Due(reason);
+                Answer::Worthless
+            }
+            // Of a deployment that has ended since.
+            other => {
+                self.state = other;
+                Answer::Worthless
+            }
+        }
+    }
+
+    /// Edge from any state to settled: the deployment has ended, nothing is decided any more.
+    pub(crate) fn stop(&mut self) {
+        self.state = State::Settled;
+    }
+
+    /// A controller that does not come to rest takes a pause before it asks again. `now_us`: boot
+    /// time. `true`: it takes one.
+    pub(crate) fn pauses(&mut self, now_us: u64) -> bool {
+        self.resume_at_us = None;
+        if self.busy < BUSY_LIMIT {
+            return false;
+        }
+        let pause_us = (FIRST_PAUSE_US << (self.busy - BUSY_LIMIT).min(9)).min(LONGEST_PAUSE_US);
+        let until_us = self.last_asked_us + pause_us;
+        self.resume_at_us = (until_us > now_us).then_some(until_us);
+        self.resume_at_us.is_some()
+    }
+
+    /// Boot time at which the pause ends, µs.
+    pub(crate) fn pause_ends_us(&self) -> Option<u64> {
+        self.resume_at_us
+    }
+
+    /// Forgets the pause: whether there is one is to be seen again.
+    pub(crate) fn end_pause(&mut self) {
+        self.resume_at_us = None;
+    }
+
+    /// Epoch seconds from which on the policy engine may decide otherwise.
+    pub(crate) fn recheck_at_s(&self) -> Option<i64> {
+        self.recheck_at_s
+    }
+
+    /// Whether the time has come that the policy engine named. It comes once. `now_s`: epoch
+    /// seconds.
+    pub(crate) fn recheck_is_due(&mut self, now_s: i64) -> bool {
+        self.recheck_at_s.take_if(|at_s| now_s >= *at_s).is_some()
+    }
+
+    /// A decision is to be carried out, or shows that there is nothing to do.
+    pub(crate) fn accept(
+        &mut self,
+        goal: BTreeMap<ServiceId, Goal>,
+        recheck_at_s: Option<i64>,
+        start_failure_is_fatal: bool,
+    ) {
+        self.error = None;
+        self.goal = goal;
+        self.recheck_at_s = recheck_at_s;
+        self.start_failure_is_fatal = start_failure_is_fatal;
+    }
+
+    /// A transition begins.
+    pub(crate) fn transition_began(&mut self) {
+        self.busy += 1;
+    }
+
+    /// There is nothing more to do.
+    pub(crate) fn came_to_rest(&mut self) {
+        self.busy = 0;
+    }
+
+    /// Nothing is to migrate live: actions wait for each other. Or it may do so again.
+    pub(crate) fn set_deadlocked(&mut self, deadlocked: bool) {
+        self.deadlocked = deadlocked;
+    }
+
+    /// Actions wait for each other, so that nothing is to migrate live.
+    pub(crate) fn is_deadlocked(&self) -> bool {
+        self.deadlocked
+    }
+
+    /// Nothing of an answer is done: why. `true`: that is new.
+    pub(crate) fn fail(&mut self, error: String) -> bool {
+        let new = self.error.as_ref() != Some(&error);
+        self.error = Some(error);
+        new
+    }
+
+    /// Why nothing is done about the last change, until a later decision is carried out.
+    pub(crate) fn error(&self) -> Option<&String> {
+        self.error.as_ref()
+    }
+
+    /// The slot in which the input of a refused decision is kept.
+    pub(crate) fn refused_slot(&mut self) -> u64 {
+        self.refusals += 1;
+        (self.refusals - 1) % REFUSED_KEPT
+    }
+
+    /// What the last decision wants, by service.
+    pub(crate) fn goal(&self) -> &BTreeMap<ServiceId, Goal> {
+        &self.goal
+    }
+
+    /// One failed start bans a resource from an assembly.
+    pub(crate) fn start_failure_is_fatal(&self) -> bool {
+        self.start_failure_is_fatal
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_about_the_world_as_it_is_settles_it() {
+        let mut deciding = Deciding::new();
+        assert!(deciding.is_settled() && !deciding.is_due());
+        deciding.world_changed("first");
+        deciding.world_changed("second");
+        assert!(deciding.is_due());
+        let number = deciding.ask(0);
+        assert!(!deciding.is_due() && !deciding.is_settled());
+        assert_eq!(deciding.answered(number), Answer::Fresh("first".into()));
+        assert!(deciding.is_settled());
+    }
+
+    #[test]
+    fn an_answer_about_a_world_that_has_changed_is_worth_nothing() {
+        let mut deciding = Deciding::new();
+        deciding.world_changed("first");
+        let number = deciding.ask(0);
+        deciding.world_changed("second");
+        assert!(!deciding.is_due(), "one input at a time");
+        assert_eq!(deciding.answered(number + 1), Answer::Worthless);
+        assert!(!deciding.is_due(), "that was another input's answer");
+        assert_eq!(deciding.answered(number), Answer::Worthless);
+        assert!(deciding.is_due());
+        let number = deciding.ask(0);
+        assert_eq!(deciding.answered(number), Answer::Fresh("first".into()));
+    }
+
+    #[test]
+    #[should_panic(expected = "only when that is due")]
+    fn it_is_not_asked_without_reason() {
+        Deciding::new().ask(0);
+    }
+
+    #[test]
+    fn what_stopped_waits_for_no_answer() {
+        let mut deciding = Deciding::new();
+        deciding.world_changed("first");
+        let number = deciding.ask(0);
+        deciding.stop();
+        assert!(deciding.is_settled());
+        assert_eq!(deciding.answered(number), Answer::Worthless);
+        assert!(deciding.is_settled());
+    }
+
+    #[test]
+    fn who_does_not_come_to_rest_pauses_ever_longer() {
+        let mut deciding = Deciding::new();
+        deciding.world_changed("again");
+        deciding.ask(SECOND);
+        for _ in 0..BUSY_LIMIT {
+            assert!(!deciding.pauses(SECOND));
+            deciding.transition_began();
+        }
+        assert!(deciding.pauses(SECOND));
+        assert_eq!(deciding.pause_ends_us(), Some(SECOND + FIRST_PAUSE_US));
+        assert!(!deciding.pauses(SECOND + FIRST_PAUSE_US));
+        for _ in 0..20 {
+            deciding.transition_began();
+        }
+        assert!(deciding.pauses(SECOND + LONGEST_PAUSE_US - 1));
+        deciding.came_to_rest();
+        assert!(!deciding.pauses(SECOND));
+    }
+
+    #[test]
+    fn an_error_lasts_until_a_decision_is_accepted() {
+        let mut deciding = Deciding::new();
+        assert!(deciding.fail("bad".into()));
+        assert!(!deciding.fail("bad".into()), "the same is not news");
+        assert_eq!(deciding.error(), Some(&"bad".to_owned()));
+        deciding.accept(BTreeMap::new(), Some(7), false);
+        assert_eq!(deciding.error(), None);
+        assert!(!deciding.start_failure_is_fatal());
+        assert!(!deciding.recheck_is_due(6));
+        assert!(deciding.recheck_is_due(7));
+        assert!(!deciding.recheck_is_due(8), "it comes once");
+    }
+
+    #[test]
+    fn the_slots_of_refused_inputs_are_used_in_turn() {
+        let mut deciding = Deciding::new();
+        let slots: Vec<u64> = (0..6).map(|_| deciding.refused_slot()).collect();
+        assert_eq!(slots, [0, 1, 2, 3, 0, 1]);
+    }
+}

@@ -1,0 +1,60 @@
+//! One action under way.
+
+use crate::vocabulary::{AssemblyId, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, Task};
+
+/// An action under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    /// Where.
+    pub assembly: AssemblyId,
+    /// Boot time after which it is given up, µs. `None`: never.
+    pub deadline_us: Option<u64>,
+    /// Wall clock since when, µs.
+    pub since_wall_us: u64,
+    pub work: Work,
+}
+
+/// What is under way.
+#[derive(Clone, Debug)]
+pub(crate) enum Work {
+    Operation(Box<Operation>),
+    Cancel {
+        resource: String,
+        action: Task,
+        interval_ms: u32,
+    },
+    Fence,
+}
+
+impl Run {
+    /// An assembly is made safe.
+    pub(crate) fn is_fence(&self) -> bool {
+        matches!(self.work, Work::Fence)
+    }
+
+    /// The operation that an agent does.
+    pub(crate) fn operation(&self) -> Option<&Operation> {
+        match &self.work {
+            Work::Operation(operation) => Some(operation),
+            Work::Cancel { .. } | Work::Fence => None,
+        }
+    }
+
+    /// It is part of a live migration.
+    pub(crate) fn migrates(&self) -> bool {
+        self.operation()
+            .is_some_and(|operation| operation.annotations.contains_key(MIGRATE_TARGET))
+    }
+
+    /// It counts in the assembly whose agent does it, a migration at its other end too. Fencing
+    /// counts nowhere.
+    pub(crate) fn counts_in(&self, node: &str) -> bool {
+        let at_end = |end: &str| {
+            self.operation()
+                .and_then(|operation| operation.annotations.get(end))
+                .is_some_and(|name| name == node)
+        };
+        !self.is_fence()
+            && (self.assembly == node || at_end(MIGRATE_SOURCE) || at_end(MIGRATE_TARGET))
+    }
+}
