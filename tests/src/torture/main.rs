@@ -178,6 +178,13 @@ impl Torture {
             self.begin.elapsed().as_secs_f64(),
             events.len(),
         );
+        if !self.violations.is_empty() {
+            let units = "'cpe.service' 'dpe@*' 'systemd-nspawn@*'";
+            let script = format!(
+                "systemctl list-units --all --no-pager {units}; journalctl --no-pager -o short-precise -u 'systemd-nspawn@*' -n 60"
+            );
+            eprintln!("{}", self.world.lab.sh(&script).stdout);
+        }
         // The lab prints its journals when it is dropped in a panic.
         assert!(self.violations.is_empty(), "{:#?}", self.violations);
         ExitCode::SUCCESS

@@ -46,7 +46,7 @@ enum Target {
     Host,
     Deployment,
     Guest,
-    /// A guest that can be powered off: a guest under a lease must not be paused (docs/safety.md).
+    /// A guest that can be powered off: a guest under a lease must not be paused.
     PoweredGuest,
     Service,
 }

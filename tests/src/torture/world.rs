@@ -31,12 +31,14 @@ impl World {
     /// Something does not come up; the error says what.
     pub(crate) fn boot() -> anyhow::Result<World> {
         let lab = Lab::boot("torture").with_guests(&[LEASED, POWERED].concat());
-        // File systems of their own, so that each can be full by itself.
+        // File systems of their own, so that each can be full by itself. A guest that reboots
+        // starts again also when machined still knows its former instance: nspawn then ends with 1.
         run(
             &lab,
             "systemctl stop cpe; \
              for user in cpe dpe; do mkdir -p /var/lib/$user; mount -t tmpfs -o size=24m,mode=0755 torture /var/lib/$user; done; \
              chown cpe:cpe /var/lib/cpe; chmod 0700 /var/lib/cpe; mkdir -p /srv/shared/witness; chmod 0777 /srv/shared/witness; \
+             printf '[Service]\\nRestartForceExitStatus=1 133\\n' > /etc/systemd/system/systemd-nspawn@.service.d/torture.conf; systemctl daemon-reload; \
              cp /usr/share/doc/cpe/60-dpe-unit-fencing.rules /etc/polkit-1/rules.d/; sleep 1.5; systemctl start cpe",
         )?;
         let mut world = World {
