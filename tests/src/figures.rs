@@ -128,7 +128,9 @@ fn many_deployments() {
     const COUNT: u32 = 200;
     let lab = Lab::boot("figures-many");
     for n in 0..COUNT {
-        let document = Document::new(&format!("d{n}"), &["a"]).sleeper("s", 1);
+        // A guest belongs to one deployment.
+        let guest = format!("a{n}");
+        let document = Document::new(&format!("d{n}"), &[&guest]).sleeper("s", 1);
         lab.write(&format!("/srv/d{n}.xml"), &document.xml());
     }
     let begin = Instant::now();

@@ -1,10 +1,14 @@
 //! What simulated agents do when a message or a timer comes.
 
-use controller::{Hello, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, Task};
+use controller::{
+    Hello, Operation, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, Task,
+};
 
 use crate::guest::{Busy, Lease, key};
-use crate::network::{ToAgent, ToDpe};
-use crate::world::{Happening, MS, SECOND, Timer, World};
+use crate::network::{HelloCall, ToAgent, ToDpe};
+use crate::queue::{SimEvent, Timer};
+use crate::time::{MS, SECOND};
+use crate::world::World;
 
 /// The service manager kills an agent that hangs for so long, µs.
 const WATCHDOG_US: u64 = 4 * SECOND;
@@ -14,15 +18,15 @@ const REBOOT_US: u64 = 10 * SECOND;
 impl World {
     pub(crate) fn timer_after(&mut self, guest: usize, delay_us: u64, timer: Timer) {
         let life = self.guests[guest].life;
-        self.after(delay_us, Happening::Timer(guest, life, timer));
+        self.after(delay_us, SimEvent::Timer(guest, life, timer));
     }
 
     /// A guest that is paused, or whose agent hangs, does it later.
-    fn deferred(&mut self, guest: usize, happening: &Happening) -> bool {
+    fn deferred(&mut self, guest: usize, event: &SimEvent) -> bool {
         let own = &mut self.guests[guest];
         let asleep = own.paused.is_some() || (own.up && own.agent.alive && own.agent.hung);
         if asleep {
-            own.deferred.push(happening.clone());
+            own.deferred.push(event.clone());
         }
         asleep
     }
@@ -38,98 +42,79 @@ impl World {
         if self.links[guest].stalled_until_us > self.now_us {
             self.at(
                 self.links[guest].stalled_until_us,
-                Happening::ToAgent(stream, message),
+                SimEvent::ToAgent(stream, message),
             );
             return;
         }
-        if self.deferred(guest, &Happening::ToAgent(stream, message.clone()))
+        if self.deferred(guest, &SimEvent::ToAgent(stream, message.clone()))
             || !self.guests[guest].awake()
         {
             return;
         }
         // What was sent in an earlier life of the guest or the agent was lost with its socket.
-        let hello = matches!(message, ToAgent::Hello { .. });
-        if !hello && self.guests[guest].agent.connection != Some(stream) {
-            return;
+        let hello = matches!(message, ToAgent::Hello(_));
+        if hello || self.guests[guest].agent.connection == Some(stream) {
+            self.obey(guest, stream, message);
         }
+    }
+
+    /// An agent gets a message of the DPE that it obeys, or a Hello.
+    fn obey(&mut self, guest: usize, stream: u64, message: ToAgent) {
+        let current = |epoch: u64, world: &World| epoch >= world.guests[guest].agent.epoch;
         match message {
-            ToAgent::Hello {
-                epoch,
-                heartbeat_us,
-                lease_us,
-                stop_timeout_us,
-            } => {
-                self.hello(
-                    guest,
-                    stream,
-                    epoch,
-                    heartbeat_us,
-                    lease_us,
-                    stop_timeout_us,
-                );
-            }
+            ToAgent::Hello(call) => self.hello(guest, stream, &call),
             ToAgent::Renew { epoch, stamp_us } => self.renew(guest, epoch, stamp_us),
-            ToAgent::Execute { epoch, operation } => {
-                let over = self.lease_over(guest);
-                let agent = &mut self.guests[guest].agent;
-                if epoch < agent.epoch {
-                    return;
-                }
-                if over {
-                    let reply =
-                        ToDpe::ExecuteRefused(operation.id.clone(), "the lease has ended".into());
-                    self.post_to_dpe(stream, reply);
-                    return;
-                }
-                if agent.knows(&operation.id) {
-                    return;
-                }
-                let resource = operation.resource.clone();
-                for mut record in agent.accept(*operation) {
-                    (record.state, record.status) = (RecordState::Cancelled, STATUS_CANCELLED);
-                    self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
-                }
-                self.next_operation(guest, &resource);
+            ToAgent::Execute { epoch, operation } if current(epoch, self) => {
+                self.accept(guest, stream, *operation);
             }
             ToAgent::Cancel {
                 epoch,
                 resource,
                 action,
                 interval_ms,
-            } => {
-                let agent = &mut self.guests[guest].agent;
-                if epoch < agent.epoch {
-                    return;
-                }
-                agent
-                    .records
-                    .remove(&(resource.clone(), action.clone(), interval_ms));
+            } if current(epoch, self) => {
+                let records = &mut self.guests[guest].agent.records;
+                records.remove(&(resource.clone(), action.clone(), interval_ms));
                 self.post_to_dpe(stream, ToDpe::Cancelled(resource, action, interval_ms));
             }
-            ToAgent::Forget { epoch, resource } => {
-                let agent = &mut self.guests[guest].agent;
-                if epoch >= agent.epoch {
-                    agent.records.retain(|(known, ..), _| *known != resource);
-                }
+            ToAgent::Forget { epoch, resource } if current(epoch, self) => {
+                let records = &mut self.guests[guest].agent.records;
+                records.retain(|(known, ..), _| *known != resource);
             }
-            ToAgent::Release { epoch, keep } => {
-                let agent = &mut self.guests[guest].agent;
-                if epoch >= agent.epoch {
-                    self.release(guest, keep);
-                }
-            }
+            ToAgent::Release { epoch, keep } if current(epoch, self) => self.release(guest, keep),
+            ToAgent::Execute { .. }
+            | ToAgent::Cancel { .. }
+            | ToAgent::Forget { .. }
+            | ToAgent::Release { .. } => {}
         }
     }
 
-    fn hello(
-        &mut self,
-        guest: usize,
-        stream: u64,
-        epoch: u64,
-        heartbeat_us: u64,
-        lease_us: u64,
-        stop_timeout_us: u64,
-    ) {
+    /// An operation is taken in, unless the lease is over or it is known.
+    fn accept(&mut self, guest: usize, stream: u64, operation: Operation) {
+        if self.lease_over(guest) {
+            let reply = ToDpe::ExecuteRefused(operation.id, "the lease has ended".into());
+            self.post_to_dpe(stream, reply);
+            return;
+        }
+        let agent = &mut self.guests[guest].agent;
+        if agent.knows(&operation.id) {
+            return;
+        }
+        let resource = operation.resource.clone();
+        for mut record in agent.accept(operation) {
+            (record.state, record.status) = (RecordState::Cancelled, STATUS_CANCELLED);
+            self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
+        }
+        self.next_operation(guest, &resource);
+    }
+
+    fn hello(&mut self, guest: usize, stream: u64, call: &HelloCall) {
+        let HelloCall {
+            epoch,
+            heartbeat_us,
+            lease_us,
+            stop_timeout_us,
+        } = *call;
         if epoch < self.guests[guest].agent.epoch {
             self.post_to_dpe(stream, ToDpe::Refused { stale: true });
             return;
@@ -232,7 +217,7 @@ impl World {
             return;
         };
         let (at_us, life) = (own.when(lease.ends_us), own.life);
-        self.at(at_us, Happening::Timer(guest, life, Timer::LeaseCheck));
+        self.at(at_us, SimEvent::Timer(guest, life, Timer::LeaseCheck));
     }
 
     fn lease_check(&mut self, guest: usize) {
@@ -243,7 +228,7 @@ impl World {
         }
         // The DPE finds out when it says Hello.
         if let Some(stream) = own.agent.connection.take() {
-            self.after(MS, Happening::Closed(stream));
+            self.after(MS, SimEvent::Closed(stream));
         }
         let own = &self.guests[guest];
         if own.agent.may_run().is_empty() {
@@ -343,7 +328,7 @@ impl World {
             _ => {}
         }
         let life = self.guests[guest].life;
-        if self.deferred(guest, &Happening::Timer(guest, life, timer.clone()))
+        if self.deferred(guest, &SimEvent::Timer(guest, life, timer.clone()))
             || !self.guests[guest].awake()
         {
             return;
@@ -381,12 +366,12 @@ impl World {
             return;
         };
         // One chain of heartbeats per stream: a new Hello begins a new one, the old one ends here.
-        self.watch
+        self.checker
             .heartbeats
             .entry((guest, self.guests[guest].life))
             .or_insert(0);
         let chain = self
-            .watch
+            .checker
             .heartbeats
             .get_mut(&(guest, self.guests[guest].life));
         if let Some(next_us) = chain {
@@ -419,7 +404,7 @@ impl World {
             }
         }
         if let Some(stream) = stream {
-            self.after(MS, Happening::Closed(stream));
+            self.after(MS, SimEvent::Closed(stream));
         }
         self.timer_after(guest, 100 * MS, Timer::AgentStarts);
     }
@@ -465,8 +450,8 @@ impl World {
     }
 
     fn replay_deferred(&mut self, guest: usize) {
-        for happening in std::mem::take(&mut self.guests[guest].deferred) {
-            self.after(0, happening);
+        for event in std::mem::take(&mut self.guests[guest].deferred) {
+            self.after(0, event);
         }
         self.lease_check(guest);
     }
@@ -476,7 +461,7 @@ impl World {
         if self.guests[guest].up && self.guests[guest].paused.is_none() {
             self.say(|| format!("node {guest}: paused for {for_us} µs"));
             self.guests[guest].paused = Some((self.now_us, clock_goes_on));
-            self.after(for_us, Happening::Resume(guest));
+            self.after(for_us, SimEvent::Resume(guest));
         }
     }
 
@@ -504,11 +489,11 @@ impl World {
             && self.random.percent(50)
         {
             let delay = self.random.between(MS, SECOND);
-            self.after(delay, Happening::Closed(stream));
+            self.after(delay, SimEvent::Closed(stream));
         }
         if was_up {
             let delay = self.random.between(300 * MS, 15 * SECOND);
-            self.after(delay, Happening::Boot(guest));
+            self.after(delay, SimEvent::Boot(guest));
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::guest::Mode;
+use crate::scenario::Mode;
 use crate::scenario::{Assembly, Form, Scenario, Service};
 
 impl Scenario {

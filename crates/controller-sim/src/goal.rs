@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use controller::{AssemblyId, Event, EventKind, Request, ServiceId};
 use cpe_status::DpeState;
 
-use crate::guest::{Guest, Mode};
+use crate::guest::Guest;
 use crate::network::Link;
-use crate::scenario::Form;
-use crate::world::{Happening, SECOND, World};
+use crate::queue::SimEvent;
+use crate::scenario::{Form, Mode};
+use crate::time::SECOND;
+use crate::world::World;
 
 /// After peace, everything must be well within, seconds.
 const PATIENCE_S: u64 = 600;
@@ -24,7 +26,7 @@ impl World {
         let cleanup = |world: &mut World, after_s: u64| {
             world.after(
                 after_s * SECOND,
-                Happening::Wish(Request::Cleanup {
+                SimEvent::Request(Request::Cleanup {
                     service: None,
                     assembly: None,
                 }),
@@ -40,7 +42,7 @@ impl World {
         cleanup(self, 240);
         self.run_for(46);
         let mut well = 0;
-        while well < 2 && self.watch.violations.is_empty() {
+        while well < 2 && self.checker.violations.is_empty() {
             if self.now_us > peace_us + PATIENCE_S * SECOND {
                 let missing = self.missing().unwrap_or_default();
                 self.violated(format!(
@@ -55,7 +57,7 @@ impl World {
                 0
             };
         }
-        if self.watch.violations.is_empty() {
+        if self.checker.violations.is_empty() {
             self.check_rest();
             self.check_events();
         }
@@ -80,8 +82,8 @@ impl World {
         // Who was not heard of at the end finds out by its lease.
         self.run_for(90);
         for guest in &self.guests {
-            let stays =
-                self.scenario.ending != Some(true) || self.watch.out_of_reach.contains(&guest.name);
+            let stays = self.scenario.ending != Some(true)
+                || self.checker.out_of_reach.contains(&guest.name);
             if let Some(service) = guest.running.first().filter(|_| !stays) {
                 let text = format!(
                     "{service} still runs in {} after the end of the deployment",
@@ -101,13 +103,13 @@ impl World {
             let stream = guest.agent.connection.and_then(|id| self.streams.get(&id));
             let connected = stream.is_some_and(|stream| stream.start == self.shell.start);
             let passes = link.stalled_until_us.max(link.cut_until_us) <= self.now_us;
-            let connected = connected && !self.watch.lost.contains(&guest.name);
+            let connected = connected && !self.checker.lost.contains(&guest.name);
             let stops = guest.refuses_stop_until_us <= self.now_us;
             // Who cannot be fenced may be beyond help.
             guest.mode == Mode::Lease
                 || (guest.mode != Mode::None && guest.awake() && connected && passes && stops)
         };
-        self.watch.out_of_reach = self
+        self.checker.out_of_reach = self
             .guests
             .iter()
             .zip(&self.links)
@@ -173,7 +175,7 @@ impl World {
             .scenario
             .present()
             .any(|(_, known)| known.name == assembly);
-        !present && self.watch.given_up.contains(assembly)
+        !present && self.checker.given_up.contains(assembly)
     }
 
     /// A controller at rest does nothing but answer heartbeats.
@@ -206,7 +208,7 @@ impl World {
     fn check_events(&mut self) {
         self.run_for(10);
         let lost: Vec<String> = self
-            .watch
+            .checker
             .promised
             .iter()
             .filter(|id| !self.log.contains_key(*id))

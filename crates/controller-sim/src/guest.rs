@@ -7,28 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use controller::{AssemblyId, Attributes, Operation, Record, RecordState, STATUS_DONE, Task};
 
-/// How a guest is made safe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// By its lease.
-    Lease,
-    /// By a simulated device of the host.
-    Unit,
-    /// By a simulated fence agent.
-    Agent,
-    /// By a simulated cloud manager.
-    Manager,
-    /// Not at all: a lost heartbeat counts as down. What was given up by that may run beside its
-    /// successor.
-    None,
-}
-
-impl Mode {
-    /// Fencing cuts the power, so that everything is gone whoever knows of it.
-    pub fn cuts_power(self) -> bool {
-        matches!(self, Mode::Unit | Mode::Agent | Mode::Manager)
-    }
-}
+use crate::queue::SimEvent;
+use crate::scenario::Mode;
 
 /// A guest.
 #[derive(Debug)]
@@ -52,7 +32,7 @@ pub struct Guest {
     /// Paused as a whole until then; whether its clock goes on.
     pub paused: Option<(u64, bool)>,
     /// What happened to it while it was paused or its agent hung: to be done afterwards.
-    pub deferred: Vec<super::world::Happening>,
+    pub deferred: Vec<SimEvent>,
     /// Processes of services that run. This is the truth that the invariants look at.
     pub running: BTreeSet<String>,
     /// Of these, those in the promoted role.

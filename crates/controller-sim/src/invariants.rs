@@ -1,73 +1,18 @@
 //! What must hold at every moment.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use controller::{
-    AssemblyId, Change, Event, EventKind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, Task,
-    TransitionKey,
+    AssemblyId, Event, EventKind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, Task, TransitionKey,
 };
 
-use crate::guest::{Guest, Mode};
-use crate::scenario::Service;
-use crate::world::{SECOND, World};
-
-/// Notes of the invariants.
-#[derive(Debug, Default)]
-pub(crate) struct Watch {
-    pub violations: Vec<String>,
-    /// Ids of events that were durable at any time.
-    pub promised: BTreeSet<String>,
-    /// Ids of events that were given to the shell.
-    emitted: BTreeSet<String>,
-    /// Operations that were sent: assembly, action, resource.
-    pub executed: Vec<(AssemblyId, Task, String)>,
-    /// Guests and services whose processes there ended otherwise than by an operation: the
-    /// controller may not know yet.
-    vanished: BTreeSet<(usize, String)>,
-    /// Assemblies that fencing mode `none` gave up and that may still run what they ran.
-    pub given_up: BTreeSet<AssemblyId>,
-    /// Of these, those that were heard of again.
-    returned: BTreeSet<AssemblyId>,
-    /// Assemblies that are lost or being fenced, by the events.
-    pub lost: BTreeSet<AssemblyId>,
-    /// Assemblies that could not be told of the end of the deployment.
-    pub out_of_reach: BTreeSet<AssemblyId>,
-    /// Time of the next heartbeat, by guest and life.
-    pub heartbeats: BTreeMap<(usize, u64), u64>,
-}
-
-impl Watch {
-    pub(crate) fn persisted(&mut self, change: &Change) {
-        if let Some(value) = change
-            .value
-            .as_ref()
-            .filter(|_| change.key.starts_with("event/"))
-            && let Some(id) = value
-                .split("\"id\":\"")
-                .nth(1)
-                .and_then(|rest| rest.split('"').next())
-        {
-            self.promised.insert(id.to_owned());
-        }
-    }
-
-    /// An event leaves the controller: it must be durable by then.
-    pub(crate) fn emitted(&mut self, event: &Event) {
-        if !self.promised.contains(&event.id) {
-            self.violations.push(format!(
-                "event {} ({}) was emitted before it was durable",
-                event.id,
-                event.kind.as_str()
-            ));
-        }
-        self.emitted.insert(event.id.clone());
-    }
-}
+use crate::guest::Guest;
+use crate::scenario::{Mode, Service};
+use crate::time::SECOND;
+use crate::world::World;
 
 impl World {
     pub(crate) fn violated(&mut self, text: String) {
         self.say(|| format!("VIOLATED {text}"));
-        self.watch.violations.push(format!(
+        self.checker.violations.push(format!(
             "{:.6} s: {text}",
             self.now_us as f64 / SECOND as f64
         ));
@@ -82,7 +27,7 @@ impl World {
     /// Processes of a service appear in a guest: they must not be in another.
     pub(crate) fn process_started(&mut self, guest: usize, service: &str) {
         self.guests[guest].running.insert(service.to_owned());
-        self.watch.vanished.remove(&(guest, service.to_owned()));
+        self.checker.vanished.remove(&(guest, service.to_owned()));
         let others = self.others(guest, service);
         if !others.is_empty() && self.runs_once(service) {
             let name = self.guests[guest].name.clone();
@@ -107,11 +52,11 @@ impl World {
 
     /// Processes of a service ended otherwise than by an operation.
     pub(crate) fn vanished(&mut self, guest: usize, service: &str) {
-        self.watch.vanished.insert((guest, service.to_owned()));
+        self.checker.vanished.insert((guest, service.to_owned()));
     }
 
     fn has_vanished(&self, service: &str) -> bool {
-        self.watch
+        self.checker
             .vanished
             .iter()
             .any(|(_, known)| known == service)
@@ -120,7 +65,7 @@ impl World {
     /// Names of guests, without those that fencing mode `none` gave up: what runs there is known to
     /// run twice.
     fn counted(&self, wanted: impl Fn(&Guest) -> bool) -> Vec<String> {
-        let given_up = &self.watch.given_up;
+        let given_up = &self.checker.given_up;
         self.guests
             .iter()
             .filter(|guest| wanted(guest) && !given_up.contains(&guest.name))
@@ -131,7 +76,7 @@ impl World {
     /// Other guests than that in which a service runs.
     fn others(&self, guest: usize, service: &str) -> Vec<String> {
         let name = &self.guests[guest].name;
-        if self.watch.given_up.contains(name) {
+        if self.checker.given_up.contains(name) {
             return Vec::new();
         }
         self.counted(|other| other.name != *name && other.running.contains(service))
@@ -140,7 +85,7 @@ impl World {
     /// The controller asks for an operation: what it relies on must be so.
     pub(crate) fn check_execute(&mut self, assembly: &AssemblyId, operation: &Operation) {
         let (action, resource) = (&operation.action, operation.resource.as_str());
-        self.watch
+        self.checker
             .executed
             .push((assembly.clone(), action.clone(), resource.to_owned()));
         let guest = self.guest(assembly.as_str());
@@ -217,7 +162,7 @@ impl World {
     /// It is promoted where it runs, and not in more places than it may be.
     fn check_promote(&mut self, guest: usize, service: &str) {
         let own = &self.guests[guest];
-        let known = self.watch.vanished.contains(&(guest, service.to_owned()));
+        let known = self.checker.vanished.contains(&(guest, service.to_owned()));
         let gone = !own.running.contains(service) && !known;
         if gone && self.informed(guest) {
             let text = format!(
@@ -229,7 +174,7 @@ impl World {
         }
         let name = own.name.clone();
         let promoted = self.counted(|other| other.name != name && other.promoted.contains(service));
-        if promoted.len() >= self.scenario.most_promoted && !self.watch.given_up.contains(&name) {
+        if promoted.len() >= self.scenario.most_promoted && !self.checker.given_up.contains(&name) {
             self.violated(format!(
                 "{service} is promoted in {name} while it is in {}",
                 promoted.join(", ")
@@ -272,12 +217,12 @@ impl World {
         };
         match event.kind {
             EventKind::AssemblyLost | EventKind::AssemblyFencingRequested => {
-                self.watch.lost.insert(name.clone());
+                self.checker.lost.insert(name.clone());
             }
             EventKind::AssemblyOnline
             | EventKind::AssemblyRecovered
             | EventKind::AssemblyFencingSucceeded => {
-                self.watch.lost.remove(&name);
+                self.checker.lost.remove(&name);
             }
             _ => {}
         }
@@ -285,10 +230,10 @@ impl World {
             EventKind::AssemblyFencingSucceeded
                 if self.guests[self.guest(name.as_str())].mode == Mode::None =>
             {
-                self.watch.given_up.insert(name.clone());
-                self.watch.returned.remove(&name);
+                self.checker.given_up.insert(name.clone());
+                self.checker.returned.remove(&name);
             }
-            EventKind::AssemblyOnline => drop(self.watch.returned.insert(name)),
+            EventKind::AssemblyOnline => drop(self.checker.returned.insert(name)),
             _ => {}
         }
     }
@@ -304,7 +249,7 @@ impl World {
     /// it.
     pub(crate) fn note_returned(&mut self, guest: usize) {
         let name = self.guests[guest].name.clone();
-        if !self.watch.given_up.contains(&name) || !self.watch.returned.contains(&name) {
+        if !self.checker.given_up.contains(&name) || !self.checker.returned.contains(&name) {
             return;
         }
         let elsewhere = |service: &String| {
@@ -318,7 +263,7 @@ impl World {
             .iter()
             .any(|service| self.runs_once(service) && elsewhere(service));
         if !doubled && own.promoted.is_empty() {
-            self.watch.given_up.remove(&name);
+            self.checker.given_up.remove(&name);
         }
     }
 }

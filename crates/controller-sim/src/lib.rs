@@ -2,7 +2,7 @@
 //! devices, disks and their faults, in virtual time, with invariants checked after every step.
 //!
 //! ```text
-//!  scenario ──▶ world: one queue of happenings in virtual time
+//!  scenario ──▶ world: one queue of events in virtual time
 //!                ├─ shell     the controller, its table, its crashes at any effect, its streams
 //!                ├─ network   streams per guest: delays, stalls, cuts; messages may come late
 //!                ├─ guests    power, drifting clocks, services, agents with leases and epochs
@@ -23,62 +23,36 @@
 #![warn(missing_docs)]
 
 mod agent;
+mod checker;
 mod digest;
 mod document;
+mod dpe;
+mod effects;
+mod event_log;
 pub mod faults;
 mod goal;
 pub mod guest;
+mod injection;
 mod invariants;
 mod mutants;
 mod network;
 mod operations;
+mod options;
+mod queue;
 mod random;
 pub mod scenario;
 mod shell;
+mod streams;
+mod time;
 pub mod world;
 
 pub use mutants::Mutant;
+pub use options::{Options, Outcome};
 pub use random::Random;
+pub use time::{MS, SECOND};
+pub use world::World;
 
 use scenario::Scenario;
-use world::World;
-
-/// How to run a seed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// Keep a trace of everything.
-    pub trace: bool,
-    /// Run a second controller beside the first and compare their effects.
-    pub shadow: bool,
-    /// Make a digest of everything that the controller does.
-    pub digest: bool,
-    /// Have the controller make this mistake.
-    pub mutant: Option<Mutant>,
-}
-
-/// What a run found.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// The seed.
-    pub seed: u64,
-    /// Invariants that did not hold, with virtual time. Empty: all is well.
-    pub violations: Vec<String>,
-    /// What happened, if asked for.
-    pub trace: Vec<String>,
-    /// Happenings processed.
-    pub steps: u64,
-    /// Virtual seconds.
-    pub seconds: u64,
-    /// Starts of the DPE.
-    pub starts: u64,
-    /// Events in the log.
-    pub events: usize,
-    /// Transitions begun.
-    pub transitions: u64,
-    /// Of everything that the controller did, if asked for: the same in two builds that behave the
-    /// same.
-    pub digest: u64,
-}
 
 /// A world without made-up faults, for tests that bring their own.
 pub fn calm(scenario: Scenario) -> World {

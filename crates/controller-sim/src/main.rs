@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clap::Parser;
 use controller_sim::{Mutant, Options, Outcome, run};
 
-/// So much of a violation is printed, in characters.
+/// Length of a violation that is printed, in characters.
 const MESSAGE_CHARS: usize = 300;
 
 /// Simulates the controller: seeded worlds of guests, agents, networks and faults, in virtual time.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Run so many seeds.
+    /// Number of seeds to run.
     #[arg(long, default_value_t = 500)]
     seeds: u64,
     /// The first of them.

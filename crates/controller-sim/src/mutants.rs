@@ -11,7 +11,7 @@ use controller::{
     Time,
 };
 
-use crate::world::MS;
+use crate::time::MS;
 
 /// A mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

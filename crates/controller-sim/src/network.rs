@@ -8,16 +8,7 @@ use controller::{Attributes, Hello, Operation, Record, Task};
 #[derive(Clone, Debug)]
 pub enum ToAgent {
     /// First call on a stream; answered with the history.
-    Hello {
-        /// Of the DPE.
-        epoch: u64,
-        /// µs.
-        heartbeat_us: u64,
-        /// µs; 0: none.
-        lease_us: u64,
-        /// µs.
-        stop_timeout_us: u64,
-    },
+    Hello(HelloCall),
     /// Echo of a heartbeat's stamp.
     Renew {
         /// Of the DPE.
@@ -57,6 +48,19 @@ pub enum ToAgent {
         /// Leave services running.
         keep: bool,
     },
+}
+
+/// Arguments of Hello.
+#[derive(Clone, Debug)]
+pub struct HelloCall {
+    /// Of the DPE.
+    pub epoch: u64,
+    /// µs.
+    pub heartbeat_us: u64,
+    /// µs; 0: none.
+    pub lease_us: u64,
+    /// µs.
+    pub stop_timeout_us: u64,
 }
 
 /// To the DPE.

@@ -2,13 +2,15 @@
 //! end.
 
 use controller::{
-    Attribute, FORCE_RESTART, MIGRATE_TARGET, Operation, RecordState, STATUS_DONE, STATUS_TIMEOUT,
-    Task,
+    Attribute, FORCE_RESTART, MIGRATE_TARGET, Operation, Record, RecordState, STATUS_DONE,
+    STATUS_TIMEOUT, Task,
 };
 
 use crate::guest::{Busy, key};
 use crate::network::ToDpe;
-use crate::world::{MS, SECOND, Timer, World};
+use crate::queue::Timer;
+use crate::time::{MS, SECOND};
+use crate::world::World;
 
 impl World {
     /// Begins the next operation of a resource, if none is under way.
@@ -77,7 +79,6 @@ impl World {
     }
 
     pub(crate) fn operation_ends(&mut self, guest: usize, resource: &str, token: u64) {
-        let wall = self.time().wall_us;
         if self.guests[guest]
             .agent
             .busy
@@ -102,9 +103,17 @@ impl World {
         } else {
             self.cut_short(guest, &operation);
         }
+        self.complete(guest, record);
+        self.next_operation(guest, resource);
+    }
+
+    /// An operation has ended: its record is kept and, if it says something new, sent.
+    fn complete(&mut self, guest: usize, mut record: Record) {
+        let wall = self.time().wall_us;
+        let operation = record.operation.clone();
         let own = &mut self.guests[guest];
         if operation.action == Task::Stop && record.rc == 0 {
-            own.agent.cancel_recurring(resource);
+            own.agent.cancel_recurring(&operation.resource);
         }
         if operation.interval_ms == 0 && operation.action != Task::Stop {
             // As an agent does whose metadata calls one parameter reloadable.
@@ -125,7 +134,6 @@ impl World {
             None => again,
         };
         if recurring && obsolete {
-            self.next_operation(guest, resource);
             return;
         }
         let same = before.as_ref().is_some_and(|known| {
@@ -160,7 +168,6 @@ impl World {
                 self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
             }
         }
-        self.next_operation(guest, resource);
     }
 
     /// What an operation that goes well does. Gives its exit code.

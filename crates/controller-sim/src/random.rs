@@ -24,7 +24,7 @@ impl Random {
         from + self.bits() % (to - from + 1)
     }
 
-    /// True so many times out of a hundred.
+    /// True in this many cases of a hundred.
     pub fn percent(&mut self, percent: u64) -> bool {
         self.bits() % 100 < percent
     }

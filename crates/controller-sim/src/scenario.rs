@@ -1,6 +1,5 @@
 //! Deployments made up from a seed, and their changes. Their text is in `document.rs`.
 
-use crate::guest::Mode;
 use crate::random::Random;
 
 /// A deployment that changes.
@@ -38,8 +37,31 @@ pub struct Assembly {
     pub mode: Mode,
     /// In the document.
     pub present: bool,
-    /// Fails the deployment after so many failures.
+    /// Fails the deployment after this number of failures.
     pub escalation: Option<u64>,
+}
+
+/// How a guest is made safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// By its lease.
+    Lease,
+    /// By a simulated device of the host.
+    Unit,
+    /// By a simulated fence agent.
+    Agent,
+    /// By a simulated cloud manager.
+    Manager,
+    /// Not at all: a lost heartbeat counts as down. What was given up by that may run beside its
+    /// successor.
+    None,
+}
+
+impl Mode {
+    /// Fencing cuts the power, so that everything is gone whoever knows of it.
+    pub fn cuts_power(self) -> bool {
+        matches!(self, Mode::Unit | Mode::Agent | Mode::Manager)
+    }
 }
 
 /// A service.
@@ -61,7 +83,7 @@ pub struct Service {
     pub enabled: bool,
     /// In the document.
     pub present: bool,
-    /// Escalates after so many failures.
+    /// Escalates after this number of failures.
     pub escalation: Option<u64>,
 }
 
@@ -74,7 +96,7 @@ pub enum Form {
     Migrates,
     /// In every assembly.
     Everywhere,
-    /// In every assembly, and promoted in so many.
+    /// In every assembly, and promoted in this number of them.
     Promotable(usize),
 }
 

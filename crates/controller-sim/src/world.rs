@@ -1,24 +1,21 @@
-//! The world: one queue of happenings in virtual time, and who does what when one comes up.
+//! The world: what there is, and whose turn it is when an event comes up.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
-use controller::{AssemblyId, EngineInput, Event, Request, ServiceId, Task, Time};
+use controller::{AssemblyId, Event, Request, ServiceId, Task, Time};
 use cpe_status::AssemblyState;
 
+use crate::checker::Checker;
 use crate::digest::Digest;
 use crate::guest::Guest;
-use crate::invariants::Watch;
-use crate::network::{Link, Stream, ToAgent, ToDpe};
+use crate::network::{Link, Stream};
+use crate::options::{Options, Outcome};
+use crate::queue::{Queue, SimEvent};
 use crate::random::Random;
 use crate::scenario::Scenario;
 use crate::shell::Shell;
-use crate::{Options, Outcome};
+use crate::time::{MS, SECOND};
 
-/// Microseconds in a second.
-pub const SECOND: u64 = 1_000_000;
-/// Microseconds in a millisecond.
-pub const MS: u64 = 1_000;
 /// No world needs more steps.
 const STEP_LIMIT: u64 = 200_000;
 /// Wall clock when the world begins, µs.
@@ -26,105 +23,11 @@ const EPOCH_US: u64 = 1_795_000_000 * SECOND;
 /// Boot-time clock of the host when the world begins, µs.
 const HOST_BOOT_US: u64 = 3_600 * SECOND;
 
-/// Something that happens at a time.
-#[derive(Clone, Debug)]
-pub enum Happening {
-    /// The shell goes on after its disk was slow.
-    Pump,
-    /// The controller's deadline, as it was when this was planned.
-    Tick(u64, u64),
-    /// The DPE is started (by the service manager).
-    StartDpe,
-    /// A stopped DPE may go on.
-    DpeGoesOn,
-    /// The shell tries to connect to a guest.
-    Attempt(u64, usize),
-    /// Hello was not answered in time.
-    HelloOverdue(u64),
-    /// A message arrives.
-    ToAgent(u64, ToAgent),
-    /// A message arrives.
-    ToDpe(u64, ToDpe),
-    /// The DPE sees that a stream has ended.
-    Closed(u64),
-    /// A timer in a guest's life.
-    Timer(usize, u64, Timer),
-    /// A guest's power comes on.
-    Boot(usize),
-    /// A paused guest goes on.
-    Resume(usize),
-    /// A fence device acts.
-    DeviceActs(usize),
-    /// A fence device answers.
-    DeviceAnswers(u64, AssemblyId, u64, Result<(), String>),
-    /// The policy engine answers.
-    Decided(u64, EngineInput),
-    /// An event arrives at the log.
-    Record(u64, Box<Event>),
-    /// The log's acknowledgement arrives at the DPE.
-    Recorded(u64, String),
-    /// The shell brings what was not acknowledged again.
-    RetryEvents(u64),
-    /// Something goes wrong.
-    Fault(crate::faults::Fault),
-    /// The cloud manager looks after assemblies that wait for it.
-    ManagerLooks,
-    /// Someone wants something.
-    Wish(Request),
-}
-
-impl Happening {
-    /// A DPE that is stopped does not notice it.
-    fn is_for_the_dpe(&self) -> bool {
-        matches!(
-            self,
-            Happening::Pump
-                | Happening::Tick(..)
-                | Happening::Attempt(..)
-                | Happening::HelloOverdue(..)
-                | Happening::ToDpe(..)
-                | Happening::Closed(..)
-                | Happening::DeviceAnswers(..)
-                | Happening::Decided(..)
-                | Happening::Recorded(..)
-                | Happening::RetryEvents(..)
-                | Happening::Wish(..)
-        )
-    }
-}
-
-/// Timers in a guest.
-#[derive(Clone, Debug)]
-pub enum Timer {
-    /// Time for a heartbeat.
-    Heartbeat,
-    /// An operation ends.
-    OperationEnds(String, u64),
-    /// A recurring operation is due.
-    Monitor(String, Task, u32, u32),
-    /// The lease may be over.
-    LeaseCheck,
-    /// A service that is stopped because the lease is over has stopped.
-    LeaseStopped(String),
-    /// Services that would not stop: the guest is rebooted.
-    LeaseGivesUp,
-    /// The reboot has ended everything.
-    Halted,
-    /// The service manager kills a hung agent.
-    Watchdog,
-    /// A hung agent goes on by itself.
-    AgentResumes,
-    /// The service manager starts the agent.
-    AgentStarts,
-}
-
 /// A simulated world.
 pub struct World {
     /// Virtual time, µs.
     pub now_us: u64,
-    queue: BinaryHeap<Reverse<(u64, u64, Slot)>>,
-    happenings: BTreeMap<u64, Happening>,
-    sequence: u64,
+    queue: Queue,
     /// Chance.
     pub random: Random,
     /// The deployment.
@@ -134,7 +37,7 @@ pub struct World {
     pub(crate) links: Vec<Link>,
     pub(crate) streams: BTreeMap<u64, Stream>,
     pub(crate) shell: Shell,
-    pub(crate) watch: Watch,
+    pub(crate) checker: Checker,
     /// The event log, by id.
     pub log: BTreeMap<String, Event>,
     /// Ids in the order in which the log took them.
@@ -154,9 +57,6 @@ pub struct World {
     pub(crate) digest: Digest,
 }
 
-/// Ordering of the queue is by time and sequence only.
-type Slot = ();
-
 impl World {
     /// A world in which the DPE is started and given the scenario's document at once.
     pub fn new(scenario: Scenario, mut random: Random, options: Options) -> World {
@@ -171,16 +71,14 @@ impl World {
         let links = guests.iter().map(|_| Link::default()).collect();
         let mut world = World {
             now_us: 0,
-            queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
-            sequence: 0,
+            queue: Queue::default(),
             random,
             scenario,
             guests,
             links,
             streams: BTreeMap::new(),
             shell: Shell::default(),
-            watch: Watch::default(),
+            checker: Checker::default(),
             log: BTreeMap::new(),
             log_order: Vec::new(),
             log_away_until_us: 0,
@@ -194,9 +92,9 @@ impl World {
             tokens: 0,
             digest: Digest::default(),
         };
-        world.after(0, Happening::StartDpe);
-        world.after(100 * MS, Happening::Wish(world.load_request()));
-        world.after(3 * SECOND, Happening::ManagerLooks);
+        world.after(0, SimEvent::StartDpe);
+        world.after(100 * MS, SimEvent::Request(world.load_request()));
+        world.after(3 * SECOND, SimEvent::ManagerLooks);
         world
     }
 
@@ -221,29 +119,23 @@ impl World {
         boottime_us.saturating_sub(HOST_BOOT_US)
     }
 
-    /// Plans a happening.
-    pub fn after(&mut self, delay_us: u64, happening: Happening) {
-        self.at(self.now_us + delay_us, happening);
+    /// Plans an event.
+    pub fn after(&mut self, delay_us: u64, event: SimEvent) {
+        self.at(self.now_us + delay_us, event);
     }
 
-    /// Plans a happening.
-    pub fn at(&mut self, at_us: u64, happening: Happening) {
-        self.sequence += 1;
-        self.queue
-            .push(Reverse((at_us.max(self.now_us), self.sequence, ())));
-        self.happenings.insert(self.sequence, happening);
+    /// Plans an event.
+    pub fn at(&mut self, at_us: u64, event: SimEvent) {
+        self.queue.push(at_us.max(self.now_us), event);
     }
 
     /// Lets the next thing happen. `false`: nothing ever will.
     pub fn step(&mut self) -> bool {
-        let Some(Reverse((at_us, sequence, ()))) = self.queue.pop() else {
+        let Some((at_us, event)) = self.queue.pop() else {
             return false;
         };
-        let Some(happening) = self.happenings.remove(&sequence) else {
-            return true;
-        };
         if self.steps >= STEP_LIMIT {
-            self.watch.violations.push(format!(
+            self.checker.violations.push(format!(
                 "{STEP_LIMIT} steps are not enough: something runs in circles"
             ));
             self.queue.clear();
@@ -251,18 +143,13 @@ impl World {
         }
         self.now_us = at_us;
         self.steps += 1;
-        self.happen(happening);
+        self.dispatch(event);
         true
     }
 
     /// Runs until that time.
     pub fn run_until(&mut self, until_us: u64) {
-        while self
-            .queue
-            .peek()
-            .is_some_and(|Reverse((at_us, ..))| *at_us <= until_us)
-            && self.step()
-        {}
+        while self.queue.next_us().is_some_and(|at_us| at_us <= until_us) && self.step() {}
         self.now_us = self.now_us.max(until_us);
     }
 
@@ -271,39 +158,39 @@ impl World {
         self.run_until(self.now_us + seconds * SECOND);
     }
 
-    pub(crate) fn happen(&mut self, happening: Happening) {
-        if happening.is_for_the_dpe() && self.now_us < self.shell.stopped_until_us {
-            self.shell.waiting.push_back(happening);
+    pub(crate) fn dispatch(&mut self, event: SimEvent) {
+        if event.is_for_the_dpe() && self.now_us < self.shell.stopped_until_us {
+            self.shell.waiting.push_back(event);
             return;
         }
-        match happening {
-            Happening::Pump => self.pump(),
-            Happening::Tick(start, deadline_us) => self.tick(start, deadline_us),
-            Happening::StartDpe => self.start_dpe(),
-            Happening::DpeGoesOn => self.dpe_goes_on(),
-            Happening::Attempt(start, guest) => self.attempt(start, guest),
-            Happening::HelloOverdue(stream) => self.hello_overdue(stream),
-            Happening::ToAgent(stream, message) => self.arrive_at_agent(stream, message),
-            Happening::ToDpe(stream, message) => self.arrive_at_dpe(stream, message),
-            Happening::Closed(stream) => self.stream_ended(stream),
-            Happening::Timer(guest, life, timer) => {
+        match event {
+            SimEvent::Pump => self.pump(),
+            SimEvent::Tick(start, deadline_us) => self.tick(start, deadline_us),
+            SimEvent::StartDpe => self.start_dpe(),
+            SimEvent::DpeGoesOn => self.dpe_goes_on(),
+            SimEvent::Attempt(start, guest) => self.attempt(start, guest),
+            SimEvent::HelloOverdue(stream) => self.hello_overdue(stream),
+            SimEvent::ToAgent(stream, message) => self.arrive_at_agent(stream, message),
+            SimEvent::ToDpe(stream, message) => self.arrive_at_dpe(stream, message),
+            SimEvent::Closed(stream) => self.stream_ended(stream),
+            SimEvent::Timer(guest, life, timer) => {
                 if self.guests[guest].life == life {
                     self.timer(guest, timer);
                 }
             }
-            Happening::Boot(guest) => self.boot(guest),
-            Happening::Resume(guest) => self.resume_guest(guest),
-            Happening::DeviceActs(guest) => self.power_cycle(guest),
-            Happening::DeviceAnswers(start, assembly, attempt, result) => {
+            SimEvent::Boot(guest) => self.boot(guest),
+            SimEvent::Resume(guest) => self.resume_guest(guest),
+            SimEvent::DeviceActs(guest) => self.power_cycle(guest),
+            SimEvent::DeviceAnswers(start, assembly, attempt, result) => {
                 self.device_answers(start, assembly, attempt, result)
             }
-            Happening::Decided(start, question) => self.policy_engine_answers(start, question),
-            Happening::Record(start, event) => self.record(start, *event),
-            Happening::Recorded(start, id) => self.recorded(start, id),
-            Happening::RetryEvents(start) => self.retry_events(start),
-            Happening::Fault(fault) => self.fault(fault),
-            Happening::ManagerLooks => self.manager_looks(),
-            Happening::Wish(request) => self.wish(request),
+            SimEvent::Decided(start, question) => self.policy_engine_answers(start, question),
+            SimEvent::Record(start, event) => self.record(start, *event),
+            SimEvent::Recorded(start, id) => self.recorded(start, id),
+            SimEvent::RetryEvents(start) => self.retry_events(start),
+            SimEvent::Fault(fault) => self.inject(fault),
+            SimEvent::ManagerLooks => self.manager_looks(),
+            SimEvent::Request(request) => self.request(request),
         }
     }
 
@@ -356,7 +243,7 @@ impl World {
     /// Operations that were sent so far, as `ACTION SERVICE ASSEMBLY`, monitors left out.
     pub fn executed(&self) -> Vec<String> {
         let operations = self
-            .watch
+            .checker
             .executed
             .iter()
             .filter(|(_, action, _)| *action != Task::Monitor);
@@ -366,7 +253,7 @@ impl World {
     }
 
     /// Events in the log, in order, as `KIND [SERVICE] [ASSEMBLY]`; those of transitions left out.
-    pub fn told(&self) -> Vec<String> {
+    pub fn logged(&self) -> Vec<String> {
         let mut events: Vec<&Event> = self.log.values().collect();
         events.sort_by(|a, b| a.id.cmp(&b.id));
         let line = |event: &Event| {
@@ -392,17 +279,12 @@ impl World {
 
     /// Someone asks for something now.
     pub fn ask(&mut self, request: Request) {
-        self.wish(request);
-    }
-
-    /// Something goes wrong now.
-    pub fn goes_wrong(&mut self, fault: crate::faults::Fault) {
-        self.happen(Happening::Fault(fault));
+        self.request(request);
     }
 
     /// The cloud manager: it switches off what the DPE asks it to, and says so when it is done.
     fn manager_looks(&mut self) {
-        self.after(3 * SECOND, Happening::ManagerLooks);
+        self.after(3 * SECOND, SimEvent::ManagerLooks);
         let time = self.time();
         let Some(controller) = &self.shell.controller else {
             return;
@@ -420,7 +302,7 @@ impl World {
         for assembly in waiting {
             let guest = self.guest(assembly.as_str());
             self.power_cycle(guest);
-            self.wish(Request::ConfirmFenced { assembly });
+            self.request(Request::ConfirmFenced { assembly });
         }
     }
 
@@ -441,7 +323,7 @@ impl World {
     pub(crate) fn outcome(mut self, seed: u64) -> Outcome {
         Outcome {
             seed,
-            violations: std::mem::take(&mut self.watch.violations),
+            violations: std::mem::take(&mut self.checker.violations),
             trace: std::mem::take(&mut self.trace),
             steps: self.steps,
             seconds: self.now_us / SECOND,
@@ -454,7 +336,7 @@ impl World {
 
     /// Violations so far.
     pub fn violations(&self) -> &[String] {
-        &self.watch.violations
+        &self.checker.violations
     }
 
     /// Modes of fencing that a whole guest's pause cannot deceive.

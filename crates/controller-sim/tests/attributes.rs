@@ -8,9 +8,8 @@
 )]
 
 use controller_sim::faults::Fault;
-use controller_sim::guest::Mode;
-use controller_sim::scenario::{Form, Scenario};
-use controller_sim::world::{MS, SECOND, World};
+use controller_sim::scenario::{Form, Mode, Scenario};
+use controller_sim::{MS, SECOND, World};
 use controller_sim::{at_rest, expect_well};
 
 const SCORE: &str = "master-service1";
@@ -89,7 +88,7 @@ fn they_are_gone_when_their_assembly_is_made_safe_and_come_back_with_it() {
     world.set_attribute(0, "pingd", Some("1000"), 0);
     world.run_for(1);
     assert_eq!(in_force(&world, "pingd"), ["1000", ""]);
-    world.goes_wrong(Fault::Stall(0, 60 * SECOND));
+    world.inject(Fault::Stall(0, 60 * SECOND));
     world.run_for(15);
     // Fencing has rebooted the guest, so nobody has set it again.
     assert_eq!(in_force(&world, "pingd"), ["", ""]);
@@ -103,7 +102,7 @@ fn they_are_gone_when_their_assembly_is_made_safe_and_come_back_with_it() {
 fn a_dpe_that_was_restarted_hears_them_again() {
     let mut world = promotable();
     world.set_attribute(0, "pingd", Some("1000"), 5000);
-    world.goes_wrong(Fault::KillDpe);
+    world.inject(Fault::KillDpe);
     world.run_for(10);
     assert_eq!(in_force(&world, "pingd"), ["1000", ""]);
     let executed = world.executed().len();
@@ -129,7 +128,7 @@ fn changes_of_a_dampened_attribute_count_together() {
     world.run_until(begin_us + 5100 * MS);
     assert_eq!(in_force(&world, "pingd"), ["0", "0"]);
     // What comes back meanwhile has never been away.
-    let told = world.told().len();
+    let told = world.logged().len();
     world.set_attribute(0, "pingd", Some("1000"), 5000);
     world.run_for(2);
     world.set_attribute(0, "pingd", Some("0"), 5000);
@@ -141,6 +140,6 @@ fn changes_of_a_dampened_attribute_count_together() {
     assert_eq!(in_force(&world, "pingd"), ["0", "0"]);
     world.run_for(2);
     assert_eq!(in_force(&world, "pingd"), ["", "0"]);
-    assert_eq!(world.told().len(), told, "nothing was decided otherwise");
+    assert_eq!(world.logged().len(), told, "nothing was decided otherwise");
     expect_well(&world);
 }

@@ -8,9 +8,8 @@
 
 use controller::{Controller, Durable, Input, PlanInput, Refusal, Request};
 use controller_sim::faults::Fault;
-use controller_sim::guest::Mode;
-use controller_sim::scenario::Scenario;
-use controller_sim::world::{SECOND, World};
+use controller_sim::scenario::{Mode, Scenario};
+use controller_sim::{SECOND, World};
 use controller_sim::{at_rest, calm, expect_well};
 use cpe_status::{AssemblyState, DpeState, PlanBasis};
 
@@ -55,11 +54,11 @@ fn contains_in_order(told: &[String], expected: &[&str]) -> bool {
 fn it_starts_what_should_run_and_then_keeps_still() {
     let mut world = running(3, 4, Mode::Lease);
     assert_eq!(state(&world), DpeState::Active);
-    let (executed, steps) = (world.executed().len(), world.told().len());
+    let (executed, steps) = (world.executed().len(), world.logged().len());
     assert_eq!(executed, 4, "{:?}", world.executed());
     world.run_for(60);
     assert_eq!(
-        (world.executed().len(), world.told().len()),
+        (world.executed().len(), world.logged().len()),
         (executed, steps)
     );
     expect_well(&world);
@@ -70,8 +69,8 @@ fn it_recovers_a_killed_service_in_place() {
     let mut world = running(2, 2, Mode::Lease);
     let home = place(&world, "service1");
     let guest = world.guest(&home);
-    let (told, executed) = (world.told().len(), world.executed().len());
-    world.goes_wrong(Fault::KillService(guest, 0));
+    let (told, executed) = (world.logged().len(), world.executed().len());
+    world.inject(Fault::KillService(guest, 0));
     world.run_for(15);
     expect_well(&world);
     assert_eq!(place(&world, "service1"), home);
@@ -79,7 +78,7 @@ fn it_recovers_a_killed_service_in_place() {
         format!("service.failed service1 {home}"),
         format!("service.recovered service1 {home}"),
     ];
-    let told = since(world.told(), told);
+    let told = since(world.logged(), told);
     assert!(
         contains_in_order(
             &told,
@@ -108,8 +107,8 @@ fn it_moves_services_of_a_lost_assembly_only_after_its_lease() {
     let home = place(&world, "service1");
     let guest = world.guest(&home);
     let lost_us = world.now_us;
-    world.goes_wrong(Fault::Stall(guest, 600 * SECOND));
-    let told = world.told().len();
+    world.inject(Fault::Stall(guest, 600 * SECOND));
+    let told = world.logged().len();
     // Lease of 6 s, stops of up to 20 s by default.
     world.run_until(lost_us + 25 * SECOND);
     assert!(
@@ -126,7 +125,7 @@ fn it_moves_services_of_a_lost_assembly_only_after_its_lease() {
     world.run_until(lost_us + 60 * SECOND);
     let new_home = place(&world, "service1");
     assert_ne!(new_home, home);
-    let told = since(world.told(), told);
+    let told = since(world.logged(), told);
     let expected = [
         format!("assembly.heartbeat-missed {home}"),
         format!("assembly.lost {home}"),
@@ -147,12 +146,12 @@ fn it_moves_services_of_a_lost_assembly_after_its_unit_was_restarted() {
     let mut world = running(2, 2, Mode::Unit);
     let home = place(&world, "service1");
     let guest = world.guest(&home);
-    world.goes_wrong(Fault::Stall(guest, 20 * SECOND));
+    world.inject(Fault::Stall(guest, 20 * SECOND));
     world.run_for(12);
     assert_ne!(place(&world, "service1"), home);
     world.run_for(60);
     expect_well(&world);
-    assert!(world.told().contains(&format!("assembly.online {home}")));
+    assert!(world.logged().contains(&format!("assembly.online {home}")));
 }
 
 #[test]
@@ -160,8 +159,8 @@ fn with_fencing_mode_none_a_lost_heartbeat_counts_as_down() {
     let mut world = running(2, 1, Mode::None);
     let home = place(&world, "service1");
     let guest = world.guest(&home);
-    world.goes_wrong(Fault::PowerCut(guest));
-    world.goes_wrong(Fault::Cut(guest, 60 * SECOND));
+    world.inject(Fault::PowerCut(guest));
+    world.inject(Fault::Cut(guest, 60 * SECOND));
     world.run_for(10);
     assert_ne!(place(&world, "service1"), home);
 }
@@ -171,12 +170,12 @@ fn with_fencing_mode_manager_it_waits_until_it_is_told() {
     let mut world = running(2, 1, Mode::Manager);
     let home = place(&world, "service1");
     let guest = world.guest(&home);
-    let told = world.told().len();
-    world.goes_wrong(Fault::Stall(guest, 40 * SECOND));
+    let told = world.logged().len();
+    world.inject(Fault::Stall(guest, 40 * SECOND));
     // The simulated manager switches the guest off and confirms.
     world.run_for(20);
     assert_ne!(place(&world, "service1"), home);
-    let told = since(world.told(), told);
+    let told = since(world.logged(), told);
     let expected = [
         format!("assembly.fencing-requested {home}"),
         format!("assembly.fencing-succeeded {home}"),
@@ -190,12 +189,12 @@ fn with_fencing_mode_manager_it_waits_until_it_is_told() {
 #[test]
 fn a_short_interruption_is_no_loss() {
     let mut world = running(2, 2, Mode::Lease);
-    let told = world.told().len();
-    world.goes_wrong(Fault::Cut(0, 500_000));
-    world.goes_wrong(Fault::KillAgent(1));
+    let told = world.logged().len();
+    world.inject(Fault::Cut(0, 500_000));
+    world.inject(Fault::KillAgent(1));
     world.run_for(30);
     expect_well(&world);
-    let told = since(world.told(), told);
+    let told = since(world.logged(), told);
     assert!(
         !told
             .iter()
@@ -212,29 +211,31 @@ fn an_assembly_that_is_back_before_the_end_of_its_lease_keeps_its_services() {
     let home = place(&world, "service1");
     let guest = world.guest(&home);
     let executed = world.executed().len();
-    world.goes_wrong(Fault::Stall(guest, 4_500_000));
+    world.inject(Fault::Stall(guest, 4_500_000));
     world.run_for(30);
     expect_well(&world);
     assert_eq!(since(world.executed(), executed), Vec::<String>::new());
     assert!(
-        world.told().contains(&format!("assembly.recovered {home}")),
+        world
+            .logged()
+            .contains(&format!("assembly.recovered {home}")),
         "{:#?}",
-        world.told()
+        world.logged()
     );
 }
 
 #[test]
 fn a_restarted_dpe_leaves_services_untouched() {
     let mut world = running(3, 4, Mode::Unit);
-    let (executed, told) = (world.executed().len(), world.told().len());
+    let (executed, told) = (world.executed().len(), world.logged().len());
     let epoch = world.controller().expect("the DPE lives").epoch();
     for _ in 0..5 {
-        world.goes_wrong(Fault::KillDpe);
+        world.inject(Fault::KillDpe);
         world.run_for(20);
     }
     expect_well(&world);
     assert_eq!(since(world.executed(), executed), Vec::<String>::new());
-    let news = since(world.told(), told);
+    let news = since(world.logged(), told);
     assert!(
         !news
             .iter()
@@ -248,11 +249,11 @@ fn a_restarted_dpe_leaves_services_untouched() {
 fn a_dpe_that_did_not_run_for_a_while_takes_nobody_for_lost() {
     for seconds in [4, 20, 300] {
         let mut world = running(3, 3, Mode::Unit);
-        let (told, executed) = (world.told().len(), world.executed().len());
-        world.goes_wrong(Fault::StopDpe(seconds * SECOND));
+        let (told, executed) = (world.logged().len(), world.executed().len());
+        world.inject(Fault::StopDpe(seconds * SECOND));
         world.run_for(seconds + 30);
         expect_well(&world);
-        let told = since(world.told(), told);
+        let told = since(world.logged(), told);
         assert!(
             told.iter().all(|line| !line.starts_with("assembly.lost")),
             "stopped for {seconds} s: {told:#?}"
@@ -265,11 +266,11 @@ fn a_dpe_that_did_not_run_for_a_while_takes_nobody_for_lost() {
 fn a_dpe_that_did_not_run_for_a_while_still_finds_out_who_was_lost_meanwhile() {
     let mut world = running(3, 3, Mode::Unit);
     let home = place(&world, "service1");
-    let told = world.told().len();
-    world.goes_wrong(Fault::StopDpe(10 * SECOND));
-    world.goes_wrong(Fault::Cut(world.guest(&home), 600 * SECOND));
+    let told = world.logged().len();
+    world.inject(Fault::StopDpe(10 * SECOND));
+    world.inject(Fault::Cut(world.guest(&home), 600 * SECOND));
     world.run_for(30);
-    let told = since(world.told(), told);
+    let told = since(world.logged(), told);
     assert!(told.contains(&format!("assembly.lost {home}")), "{told:#?}");
 }
 
@@ -278,12 +279,12 @@ fn what_happened_while_the_dpe_was_dead_is_told_and_repaired() {
     let mut world = running(2, 2, Mode::Unit);
     let home = place(&world, "service1");
     let guest = world.guest(&home);
-    let told = world.told().len();
-    world.goes_wrong(Fault::KillDpe);
-    world.goes_wrong(Fault::KillService(guest, 0));
+    let told = world.logged().len();
+    world.inject(Fault::KillDpe);
+    world.inject(Fault::KillService(guest, 0));
     world.run_for(40);
     expect_well(&world);
-    let told = since(world.told(), told);
+    let told = since(world.logged(), told);
     let expected = [
         format!("service.failed service1 {home}"),
         format!("service.recovered service1 {home}"),
@@ -297,7 +298,7 @@ fn what_happened_while_the_dpe_was_dead_is_told_and_repaired() {
 #[test]
 fn a_fresh_dpe_decides_nothing_before_every_assembly_is_known() {
     let mut world = calm(Scenario::plain(2, 2, Mode::Lease));
-    world.goes_wrong(Fault::Cut(1, 5 * SECOND));
+    world.inject(Fault::Cut(1, 5 * SECOND));
     world.run_until(4 * SECOND);
     assert_eq!(state(&world), DpeState::Loading);
     assert_eq!(
@@ -312,7 +313,7 @@ fn a_fresh_dpe_decides_nothing_before_every_assembly_is_known() {
 #[test]
 fn an_assembly_that_never_appears_does_not_hold_the_others_up_for_ever() {
     let mut world = calm(Scenario::plain(2, 2, Mode::Lease));
-    world.goes_wrong(Fault::Cut(1, 600 * SECOND));
+    world.inject(Fault::Cut(1, 600 * SECOND));
     world.run_for(70);
     assert_eq!(
         (place(&world, "service1"), place(&world, "service2")),
@@ -388,7 +389,7 @@ fn a_service_that_leaves_the_document_is_stopped_and_forgotten() {
     expect_well(&world);
     assert!(world.executed().contains(&format!("stop service2 {home}")));
     assert_eq!(
-        world.told().last().map(String::as_str),
+        world.logged().last().map(String::as_str),
         Some(format!("service.stopped service2 {home}").as_str())
     );
 }
@@ -425,14 +426,14 @@ fn an_assembly_whose_service_does_not_stop_is_fenced() {
     let mut world = running(2, 2, Mode::Unit);
     let home = place(&world, "service1");
     let guest = world.guest(&home);
-    world.goes_wrong(Fault::RefuseStop(guest, 60 * SECOND));
+    world.inject(Fault::RefuseStop(guest, 60 * SECOND));
     world.ask(Request::Standby {
         assembly: home.as_str().into(),
         on: true,
     });
     world.run_for(30);
     assert_ne!(place(&world, "service1"), home);
-    let told = world.told();
+    let told = world.logged();
     assert!(
         contains_in_order(&told, &[&format!("assembly.fencing-succeeded {home}")]),
         "{told:#?}"
@@ -448,12 +449,12 @@ fn a_service_that_fails_too_often_has_its_assembly_restarted() {
     for _ in 0..3 {
         let home = place(&world, "service1");
         let guest = world.guest(&home);
-        world.goes_wrong(Fault::KillService(guest, 0));
+        world.inject(Fault::KillService(guest, 0));
         world.run_for(14);
     }
     world.run_for(40);
     expect_well(&world);
-    let told = world.told();
+    let told = world.logged();
     assert!(
         told.iter()
             .any(|line| line.starts_with("assembly.fencing-succeeded")),
@@ -498,7 +499,7 @@ fn in_maintenance_failures_are_left_alone_until_it_ends() {
     });
     world.run_for(10);
     let executed = world.executed().len();
-    world.goes_wrong(Fault::KillService(guest, 0));
+    world.inject(Fault::KillService(guest, 0));
     world.run_for(20);
     assert_eq!(since(world.executed(), executed), Vec::<String>::new());
     world.ask(Request::Maintenance {
@@ -560,13 +561,13 @@ fn an_ended_deployment_has_its_services_stopped() {
     assert!(world.guests.iter().all(|guest| guest.running.is_empty()));
     assert_eq!(
         world
-            .told()
+            .logged()
             .iter()
             .filter(|line| line.starts_with("service.stopped"))
             .count(),
         3,
         "{:#?}",
-        world.told()
+        world.logged()
     );
 }
 
@@ -594,7 +595,7 @@ fn a_dpe_that_dies_while_it_ends_a_deployment_goes_on_ending_it() {
     world.ask(Request::Unload {
         stop_services: true,
     });
-    world.goes_wrong(Fault::KillDpe);
+    world.inject(Fault::KillDpe);
     world.run_for(60);
     assert!(world.unloaded());
     assert!(world.guests.iter().all(|guest| guest.running.is_empty()));
@@ -661,11 +662,11 @@ fn a_cleanup_lets_a_service_be_tried_again_where_its_start_failed() {
     let home = place(&world, "service1");
     // Its process dies, and for a while every operation in any assembly may fail.
     for guest in 0..2 {
-        world.goes_wrong(Fault::BadOperations(guest, 60 * SECOND));
+        world.inject(Fault::BadOperations(guest, 60 * SECOND));
     }
     let guest = world.guest(&home);
     for _ in 0..6 {
-        world.goes_wrong(Fault::KillService(guest, 0));
+        world.inject(Fault::KillService(guest, 0));
         world.run_for(10);
     }
     world.run_for(60);
@@ -687,7 +688,7 @@ fn a_guest_that_was_paused_for_long_comes_back_empty() {
     let mut world = running(2, 2, Mode::Unit);
     let home = place(&world, "service1");
     let guest = world.guest(&home);
-    world.goes_wrong(Fault::Pause(guest, 30 * SECOND, false));
+    world.inject(Fault::Pause(guest, 30 * SECOND, false));
     world.run_for(20);
     assert_ne!(place(&world, "service1"), home);
     world.run_for(60);
@@ -697,7 +698,7 @@ fn a_guest_that_was_paused_for_long_comes_back_empty() {
 #[test]
 fn an_agent_that_hangs_is_no_reason_for_a_second_copy() {
     let mut world = running(2, 2, Mode::Lease);
-    world.goes_wrong(Fault::HangAgent(0, 60 * SECOND));
+    world.inject(Fault::HangAgent(0, 60 * SECOND));
     world.run_for(120);
     expect_well(&world);
 }
@@ -707,18 +708,18 @@ fn events_wait_for_a_log_that_is_away_and_for_a_dpe_that_is_dead() {
     let mut world = running(2, 2, Mode::Unit);
     let home = place(&world, "service1");
     let guest = world.guest(&home);
-    let told = world.told().len();
-    world.goes_wrong(Fault::LogAway(30 * SECOND));
-    world.goes_wrong(Fault::KillService(guest, 0));
+    let told = world.logged().len();
+    world.inject(Fault::LogAway(30 * SECOND));
+    world.inject(Fault::KillService(guest, 0));
     world.run_for(15);
-    assert_eq!(world.told().len(), told);
-    world.goes_wrong(Fault::KillDpe);
+    assert_eq!(world.logged().len(), told);
+    world.inject(Fault::KillDpe);
     world.run_for(60);
     let expected = [
         format!("service.failed service1 {home}"),
         format!("service.recovered service1 {home}"),
     ];
-    let news = since(world.told(), told);
+    let news = since(world.logged(), told);
     assert!(
         contains_in_order(&news, &expected.each_ref().map(String::as_str)),
         "{news:#?}"
@@ -734,7 +735,7 @@ fn events_wait_for_a_log_that_is_away_and_for_a_dpe_that_is_dead() {
 fn it_does_nothing_that_a_policy_engine_with_a_defect_decides() {
     let mut world = running(2, 1, Mode::Lease);
     let home = place(&world, "service1");
-    let (told, executed) = (world.told().len(), world.executed().len());
+    let (told, executed) = (world.logged().len(), world.executed().len());
     world.nonsense = true;
     for on in [true, false, true] {
         world.ask(Request::Standby {
@@ -747,7 +748,7 @@ fn it_does_nothing_that_a_policy_engine_with_a_defect_decides() {
     assert_eq!(state(&world), DpeState::Failed);
     let executed = since(world.executed(), executed);
     assert_eq!(executed, Vec::<String>::new());
-    let refused = since(world.told(), told);
+    let refused = since(world.logged(), told);
     let refusals = refused
         .iter()
         .filter(|line| line.starts_with("decision.refused"));

@@ -9,9 +9,8 @@
 
 use controller::Request;
 use controller_sim::faults::Fault;
-use controller_sim::guest::Mode;
-use controller_sim::scenario::{Form, Scenario};
-use controller_sim::world::{SECOND, World};
+use controller_sim::scenario::{Form, Mode, Scenario};
+use controller_sim::{SECOND, World};
 use controller_sim::{at_rest, expect_well};
 
 /// Changes the document, and gives what is executed because of it.
@@ -69,10 +68,10 @@ fn a_promotable_service_is_promoted_where_the_document_prefers_it() {
 #[test]
 fn a_promoted_instance_is_made_safe_before_another_is_promoted() {
     let mut world = at_rest(one(Form::Promotable(1)));
-    world.goes_wrong(Fault::Stall(0, 60 * SECOND));
+    world.inject(Fault::Stall(0, 60 * SECOND));
     world.run_for(15);
     assert_eq!(world.promoted_in("service1"), ["node2"]);
-    let told = world.told();
+    let told = world.logged();
     assert!(
         told.contains(&"assembly.fencing-succeeded node1".to_owned()),
         "{told:#?}"
@@ -94,7 +93,7 @@ fn a_service_that_may_migrate_moves_without_a_start() {
     assert_eq!(executed, expected);
     assert!(
         world
-            .told()
+            .logged()
             .contains(&"service.moved service1 node2".to_owned())
     );
 }
@@ -120,7 +119,7 @@ fn a_reload_leaves_a_promoted_instance_promoted() {
     assert_eq!(world.promoted_in("service1"), ["node1"]);
     // A restarted DPE sees the same.
     let before = world.executed().len();
-    world.goes_wrong(Fault::KillDpe);
+    world.inject(Fault::KillDpe);
     world.run_for(30);
     expect_well(&world);
     assert_eq!(world.executed()[before..], [] as [String; 0]);
@@ -129,7 +128,7 @@ fn a_reload_leaves_a_promoted_instance_promoted() {
 #[test]
 fn a_cleanup_takes_nothing_from_the_history_that_an_agent_stops_services_by() {
     let mut world = at_rest(one(Form::Once));
-    world.goes_wrong(Fault::BadOperations(0, 30 * SECOND));
+    world.inject(Fault::BadOperations(0, 30 * SECOND));
     let known = |world: &World| {
         let guest = &world.guests[0];
         let mut known: Vec<String> = guest
@@ -143,7 +142,7 @@ fn a_cleanup_takes_nothing_from_the_history_that_an_agent_stops_services_by() {
         known
     };
     for _ in 0..4 {
-        world.goes_wrong(Fault::KillService(0, 0));
+        world.inject(Fault::KillService(0, 0));
         world.run_for(8);
         let before = known(&world);
         world.ask(Request::Cleanup {
@@ -165,12 +164,12 @@ fn a_cleanup_takes_nothing_from_the_history_that_an_agent_stops_services_by() {
 #[test]
 fn a_lost_instance_does_not_leave_its_service_failed_when_its_assembly_leaves_the_document() {
     let mut world = at_rest(one(Form::Everywhere));
-    world.goes_wrong(Fault::Stall(1, 600 * SECOND));
+    world.inject(Fault::Stall(1, 600 * SECOND));
     world.run_for(20);
     change(&mut world, |scenario| {
         scenario.assemblies[1].present = false
     });
-    let told = world.told();
+    let told = world.logged();
     let recovered: Vec<&String> = told
         .iter()
         .filter(|line| line.starts_with("service.recovered"))
@@ -179,17 +178,17 @@ fn a_lost_instance_does_not_leave_its_service_failed_when_its_assembly_leaves_th
 }
 
 #[test]
-fn the_recovery_of_an_instance_is_told_of_the_assembly_in_which_it_failed() {
+fn the_recovery_of_an_instance_names_the_assembly_in_which_it_failed() {
     let mut scenario = Scenario::plain(3, 1, Mode::Unit);
     scenario.services[0].form = Form::Everywhere;
     let mut world = at_rest(scenario);
-    let before = world.told().len();
+    let before = world.logged().len();
     for guest in [0, 1, 2] {
-        world.goes_wrong(Fault::KillService(guest, 0));
+        world.inject(Fault::KillService(guest, 0));
     }
     world.run_for(15);
     expect_well(&world);
-    let mut told = world.told().split_off(before);
+    let mut told = world.logged().split_off(before);
     told.retain(|line| line.contains(" service1"));
     told.sort();
     let expected =

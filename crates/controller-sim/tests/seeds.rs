@@ -8,10 +8,9 @@
 
 use controller::Request;
 use controller_sim::faults::Fault;
-use controller_sim::guest::Mode;
-use controller_sim::scenario::{Form, Scenario};
-use controller_sim::world::{SECOND, World};
+use controller_sim::scenario::{Form, Mode, Scenario};
 use controller_sim::{Mutant, Options, Random, run};
+use controller_sim::{SECOND, World};
 
 /// Runs seeds on two threads; gives their violations.
 fn violations(from: u64, count: u64, mutant: Option<Mutant>) -> Vec<(u64, String)> {
@@ -146,7 +145,7 @@ fn a_controller_that_leaves_services_behind_is_found_out() {
         scenario.order = vec![(0, 1)];
         let mut world = made(scenario, mutant);
         // service1 waits for service2, which does not stop and cannot be fenced
-        world.goes_wrong(Fault::RefuseStop(0, 120 * SECOND));
+        world.inject(Fault::RefuseStop(0, 120 * SECOND));
         world.ask(Request::Unload {
             stop_services: true,
         });
@@ -163,7 +162,7 @@ fn a_controller_that_has_agents_forget_what_may_run_is_found_out() {
     let left = |mutant| {
         let mut world = made(Scenario::plain(1, 2, Mode::None), mutant);
         // service2 leaves the document, and its stop fails
-        world.goes_wrong(Fault::RefuseStop(0, 30 * SECOND));
+        world.inject(Fault::RefuseStop(0, 30 * SECOND));
         world.scenario.services[1].present = false;
         world.scenario.generation += 1;
         world.ask(world.load_request());

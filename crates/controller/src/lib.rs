@@ -89,8 +89,11 @@
 //! before the answer makes the answer worthless. A decision that fails the check of
 //! [`policy_engine::lint()`] is refused: nothing of it is done, the event `decision.refused` and
 //! the state ([`DpeState::Failed`](cpe_status::DpeState)) with its summary say why, and the policy
-//! engine is not asked again before the world changes, since the same input would bring the same
-//! answer.
+//! engine is not asked again before the world changes or the recheck interval is over, since the
+//! same input would bring the same answer.
+//!
+//! Time alone changes what rules say. The policy engine is asked again when the moment comes that
+//! it named itself, and whenever `cluster-recheck-interval` has passed without a question.
 //!
 //! # Inside
 //!

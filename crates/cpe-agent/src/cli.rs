@@ -81,6 +81,24 @@ pub struct Arguments {
     )]
     pub boot_id_file: PathBuf,
 
+    /// File with the id of this guest over its boots
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/machine-id",
+        hide = true
+    )]
+    pub machine_id_file: PathBuf,
+
+    /// Where an id of this guest is made and kept if the system has none
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = "/var/lib/cpe-agent",
+        hide = true
+    )]
+    pub persistent_dir: PathBuf,
+
     /// What to do instead of running
     #[command(subcommand)]
     pub task: Option<Task>,

@@ -2,11 +2,13 @@
 //!
 //! | right | who |
 //! | --- | --- |
-//! | look: list, status, events, validate, plan, explain | everyone the bus lets through |
-//! | change deployments, read documents | root, this daemon's user, members of `access.group` |
+//! | look: list, status, events | everyone the bus lets through |
+//! | change deployments, read and check documents, plan, explain | root, this daemon's user, members of `access.group` |
 //! | record events | those, and members of `access.recorder_group` |
 //!
-//! Documents may hold passwords of services.
+//! Documents may hold passwords of services, and a plan would say whether a guess of one is right.
+//! Checking a document, planning and explaining take memory and time without a bound that would be
+//! small enough for strangers.
 //!
 //! The bus vouches for a caller's user and groups (`GetConnectionCredentials`); what a caller says
 //! of itself counts nothing.

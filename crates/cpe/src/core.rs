@@ -1,14 +1,18 @@
 //! What every part of the daemon shares, for as long as the process lives.
 
+use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex as SyncMutex};
 
-use cpe_bus::BusSelection;
+use cpe_bus::{BusSelection, Error, Result};
 use tokio::sync::Mutex;
 
 use crate::config::Config;
 use crate::documents::Reader;
+use crate::facts::Facts;
 use crate::registry::Registry;
-use crate::store::{Handle, KeptAside, Store};
+use crate::store::{Handle, KeptAside, Row, Store};
+use crate::sync::lock;
 
 /// MESSAGE_ID of the line that tells of a database that was kept aside.
 const DATABASE_KEPT_ASIDE: &str = "5c6f0d1f2b9d4c0fb6a3c1a7c7a4e0d9";
@@ -19,6 +23,8 @@ pub(crate) struct Core {
     pub store: Handle,
     pub registry: Registry,
     pub documents: Reader,
+    /// By deployment: a generation, and what its document says.
+    facts: SyncMutex<HashMap<String, (u64, Arc<Facts>)>>,
     /// Held while a deployment is changed, so that store and registry change in the same order.
     pub changes: Mutex<()>,
     /// Cursor of the last event that was sent as a signal.
@@ -37,7 +43,7 @@ impl Core {
             report(kept_aside);
         }
         let rows = store.deployments()?;
-        let documents = Reader::new(config.limits.document);
+        let documents = Reader::new(&config.limits);
         let store = Handle::new(store);
         let signalled = AtomicU64::new(*store.head().borrow());
         let registry = Registry::default();
@@ -50,9 +56,33 @@ impl Core {
             store,
             registry,
             documents,
+            facts: SyncMutex::default(),
             changes: Mutex::new(()),
             signalled,
         })
+    }
+
+    /// What the current document of a deployment says. It is read when it is first asked for.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if the store cannot be read.
+    pub(crate) async fn facts(&self, row: &Row) -> Result<Arc<Facts>> {
+        if let Some((generation, facts)) = lock(&self.facts).get(&row.name)
+            && *generation == row.generation
+        {
+            return Ok(Arc::clone(facts));
+        }
+        let name = row.name.clone();
+        let found = self.store.run(move |store| store.document(&name, 0)).await;
+        let found = found.map_err(|error| Error::Failed(error.to_string()))?;
+        let Some((document, generation)) = found else {
+            return Ok(Arc::new(Facts::unknown()));
+        };
+        let facts = Arc::new(self.documents.facts(document).await?);
+        let mut known = lock(&self.facts);
+        known.retain(|name, _| self.registry.get(name).is_some());
+        known.insert(row.name.clone(), (generation, Arc::clone(&facts)));
+        Ok(facts)
     }
 }
 

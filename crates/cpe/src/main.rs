@@ -7,7 +7,8 @@
 //! ```text
 //! serve          puts the parts together, on one connection to the bus after another
 //! bus/           Manager, Events, Deployment: the objects, which watch what lies below
-//! supervisor/    one per deployment ─▶ systemd, dpe; beside it signals, reconciliation, plan
+//! supervisor/    one per deployment ─▶ systemd, dpe; beside it signals, reconciliation, conflicts,
+//!                plan
 //! host, core     what everybody works with
 //! registry       what is wanted and seen of each deployment
 //! store/         documents and events on disk ─▶ events: the journal
@@ -20,10 +21,12 @@ mod backoff;
 mod bus;
 mod clock;
 mod config;
+mod conflicts;
 mod core;
 mod documents;
 mod dpe;
 mod events;
+mod facts;
 mod host;
 mod plan;
 mod reconciliation;

@@ -4,13 +4,19 @@ use std::path::Path;
 
 /// The modules, lowest first. Those of a floor do not know each other.
 const FLOORS: layers::Floors<'_> = &[
-    &["clock", "sync", "config", "backoff"],
+    &["clock", "sync", "config", "backoff", "facts"],
     &["authorisation", "documents", "dpe", "events", "systemd"],
     &["store"],
     &["registry"],
     &["core"],
     &["host"],
-    &["plan", "signals", "supervisor", "reconciliation"],
+    &[
+        "plan",
+        "signals",
+        "supervisor",
+        "reconciliation",
+        "conflicts",
+    ],
     &["bus"],
     &["serve"],
 ];

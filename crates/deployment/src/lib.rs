@@ -35,7 +35,8 @@ mod value;
 
 pub use model::{
     Address, Agent, Assembly, Constraint, Deployment, Escalation, Fencing, FencingMode, Group,
-    Heartbeat, Instances, OnFail, OrderKind, Origin, Parameter, RawConfiguration, Score, Service,
+    Heartbeat, Instances, OnFail, OrderKind, Origin, Parameter, RawConfiguration, RawInstances,
+    Score, Service,
 };
 pub use problem::{Problem, Severity};
 pub use reader::{Outcome, read_with_warnings};

@@ -50,13 +50,8 @@ fn lower(deployment: &Deployment) -> Lowered {
         service_defaults(out, deployment)
     });
     out.section("op_defaults", &raw.op_defaults, |_| ());
-    for (name, text) in [
-        ("tags", &raw.tags),
-        ("fencing-topology", &raw.fencing_topology),
-    ] {
-        if !text.is_empty() {
-            out.section(name, text, |_| ());
-        }
+    if !raw.tags.is_empty() {
+        out.section("tags", &raw.tags, |_| ());
     }
     out.xml.close();
     out

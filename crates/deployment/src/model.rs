@@ -51,6 +51,30 @@ impl Deployment {
         let base = id.split_once(':').map_or(id, |(base, _)| base);
         self.services.iter().find(|service| service.id == base)
     }
+
+    /// How much the policy engine has to weigh, and so what a decision costs in memory, at worst
+    /// about 2.5 kB each: every service in every assembly. An instance of a clone costs a tenth of
+    /// a service, since instances that cannot be told apart share most of what is known about them;
+    /// if they can be told apart, each counts as a service.
+    pub fn placements(&self) -> u64 {
+        let assemblies = u64::try_from(self.assemblies.len()).unwrap_or(u64::MAX);
+        let tenths = self.services.iter().map(|service| {
+            if let Some(raw) = self.raw.instances.get(&service.id) {
+                return match raw.unique {
+                    true if raw.count == 0 => assemblies.saturating_mul(10),
+                    true => raw.count.saturating_mul(10),
+                    false => raw.count.max(assemblies).saturating_add(10),
+                };
+            }
+            match service.instances {
+                None => 10,
+                Some(Instances::Count(count)) => 10 + u64::from(count),
+                Some(Instances::All) => assemblies.saturating_add(10),
+            }
+        });
+        let tenths = tenths.fold(0, u64::saturating_add);
+        tenths.saturating_mul(assemblies) / 10
+    }
 }
 
 /// How the liveness of assemblies is observed. `interval < timeout <= lease`.
@@ -432,6 +456,15 @@ pub struct RawConfiguration {
     pub op_defaults: String,
     /// Names for several objects.
     pub tags: String,
-    /// Which fencing devices in which order.
-    pub fencing_topology: String,
+    /// Of the primitives in clones and bundles, by id: how many instances they ask for.
+    pub instances: BTreeMap<String, RawInstances>,
+}
+
+/// The instances of a primitive in a clone or bundle of `<configuration>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawInstances {
+    /// The highest number that is said; 0 if none is (then it is one for each assembly).
+    pub count: u64,
+    /// Whether the instances can be told apart, so that each is looked for in every assembly.
+    pub unique: bool,
 }

@@ -13,6 +13,9 @@ const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The longest path of a unix socket: `sun_path` has 108 bytes, one of them the terminating zero.
 const MAX_SOCKET_PATH: usize = 107;
 
+/// The classes of resource agents that guests run.
+pub(crate) const CLASSES: [&str; 4] = ["ocf", "lsb", "systemd", "service"];
+
 type Parsed<T> = Result<T, String>;
 
 /// `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`: names of deployments, assemblies.

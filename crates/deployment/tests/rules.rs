@@ -610,3 +610,74 @@ fn what_means_too_much_to_decide_about_is_refused_with_its_place() {
     );
     assert!(problem.hint.is_some());
 }
+
+#[test]
+fn it_refuses_fencing_devices_and_classes_that_no_guest_runs() {
+    let resource = |element: &str, class: &str| {
+        let text = document(&format!(
+            "<configuration><resources><{element} id='r' class='{class}' type='fence_x'/></resources></configuration>"
+        ));
+        problems(&text)
+    };
+    let device = "guests run no fencing devices: remove it; <fencing> of the assembly says how it is made safe";
+    for element in ["primitive", "template"] {
+        let expected = format!("'stonith' is not a valid class of <{element}>; {device}");
+        assert_eq!(resource(element, "stonith"), [expected]);
+        let expected = format!(
+            "'upstart' is not a valid class of <{element}>; expected one of: ocf, lsb, systemd, service"
+        );
+        assert_eq!(resource(element, "upstart"), [expected]);
+        assert_eq!(resource(element, "lsb"), [""; 0]);
+    }
+    let topology = document(
+        "<configuration><fencing-topology><fencing-level id='l' index='1' target='a' devices='d'/></fencing-topology></configuration>",
+    );
+    let found = problems(&topology);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].ends_with("<fencing> of the assembly says how it is made safe: remove it"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn it_refuses_operations_that_mean_something_else_to_the_policy_engine() {
+    let operation = |name: &str| {
+        let text = document(&format!(
+            "<configuration><resources><primitive id='p' class='lsb' type='t'><operations>
+               <op id='o' name='{name}' interval='10s'/></operations></primitive></resources></configuration>"
+        ));
+        problems(&text)
+    };
+    for name in [
+        "stonith",
+        "delete",
+        "lrm_delete",
+        "cancel",
+        "clear_failcount",
+        "do_shutdown",
+        "maintenance_nodes",
+        "running",
+        "stopped",
+        "promoted",
+        "demoted",
+        "notified",
+    ] {
+        let hint = "the policy engine has a meaning of its own for this name; remove the operation, or give the agent's action another name";
+        assert_eq!(
+            operation(name),
+            [format!("'{name}' is not a valid name of <op>; {hint}")]
+        );
+    }
+    for name in [
+        "monitor",
+        "start",
+        "notify",
+        "migrate_to",
+        "reload-agent",
+        "status",
+        "validate-all",
+    ] {
+        assert_eq!(operation(name), [""; 0], "{name}");
+    }
+}

@@ -19,6 +19,8 @@ fn an_unauthorised_caller_can_read_but_change_nothing() {
         "CreateDeployment 'sa{sv}' '<deployable/>' 0",
         "DestroyDeployment sb shop true",
         "UpdateDeployment 'stsa{sv}' shop 0 '<deployable/>' 0",
+        "PlanDeployment s '<deployable/>'",
+        "ValidateDeployment s '<deployable/>'",
     ] {
         let output = nobody(call);
         assert_ne!(output.code, 0, "{call} was allowed");

@@ -1,7 +1,8 @@
 //! When the policy engine is asked, and what its answer begins.
 
 use super::Controller;
-use crate::machines::deciding::Answer;
+use crate::machines::deciding::{Answer, Recheck};
+use crate::machines::phase::Phase;
 use crate::vocabulary::{
     Decision, Effect, EngineInput, EventDraft, EventKind, InputName, Outcome, Time,
 };
@@ -16,6 +17,25 @@ impl Controller {
     /// There is nothing to do and nothing to decide.
     pub(crate) fn idle(&self) -> bool {
         self.execution.is_idle() && self.deciding.is_settled()
+    }
+
+    /// Boot time at which the policy engine is asked again although nothing has changed, µs. Only
+    /// what rests is rechecked: a transition under way ends first.
+    pub(crate) fn recheck_deadline(&self) -> Option<u64> {
+        let rests = self.phase == Phase::Serving && self.document.spec().is_some() && self.idle();
+        let ends_us = self.deciding.recheck_interval_ends_us();
+        ends_us.filter(|_| rests)
+    }
+
+    /// Has the policy engine asked again when the time has come.
+    pub(crate) fn age_decision(&mut self, now: Time) {
+        if self.deciding.recheck_is_due(now.wall_s()) {
+            self.world_changed("the time has come that the policy engine named");
+        }
+        let due_us = self.recheck_deadline();
+        if due_us.is_some_and(|due_us| due_us <= now.boottime_us) {
+            self.world_changed("the recheck interval is over");
+        }
     }
 
     /// Asks what is to be done now, if there is reason to.
@@ -49,7 +69,10 @@ impl Controller {
         }
         self.deciding.accept(
             std::mem::take(&mut outcome.goal),
-            outcome.recheck_at_s,
+            Recheck {
+                at_s: outcome.recheck_at_s,
+                interval_ms: outcome.recheck_interval_ms,
+            },
             outcome.start_failure_is_fatal,
         );
         if outcome.graph.synapses.is_empty() {

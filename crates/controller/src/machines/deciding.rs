@@ -13,11 +13,12 @@
 //! One input is with the policy engine at a time. If the world changes meanwhile, its answer is
 //! worth nothing, and it is asked again about the world as it is then. An answer that is refused,
 //! or an error in its place, leads to *settled* as any other: the same input would bring the same
-//! answer, so that the next question waits for a change. Meanwhile [`Deciding::error`] says what is wrong.
+//! answer, so that the next question waits for a change, or for the recheck interval. Meanwhile
+//! [`Deciding::error`] says what is wrong.
 
 use std::collections::BTreeMap;
 
-use crate::vocabulary::{Goal, SECOND, ServiceId};
+use crate::vocabulary::{Goal, MS, SECOND, ServiceId};
 
 /// The policy engine is asked this often in a row before the controller slows down: something is
 /// wrong then.
@@ -27,6 +28,11 @@ const BUSY_LIMIT: u32 = 24;
 const FIRST_PAUSE_US: u64 = SECOND / 10;
 /// Longest pause between two transitions of a controller that does not come to rest. Microseconds.
 const LONGEST_PAUSE_US: u64 = 30 * SECOND;
+/// The policy engine is asked again after this time although nothing has changed, unless the
+/// document says otherwise: Pacemaker's default of `cluster-recheck-interval`. Microseconds.
+const RECHECK_INTERVAL_US: u64 = 15 * 60 * SECOND;
+/// No configuration can have it asked more often without a change. Microseconds.
+const SHORTEST_RECHECK_US: u64 = SECOND;
 /// Inputs of refused decisions that are kept.
 const REFUSED_KEPT: u64 = 4;
 
@@ -52,6 +58,15 @@ pub(crate) enum Answer {
     Worthless,
 }
 
+/// When the policy engine may decide otherwise although nothing has changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Recheck {
+    /// From then on, epoch seconds.
+    pub at_s: Option<i64>,
+    /// The interval in milliseconds; 0: never.
+    pub interval_ms: u32,
+}
+
 /// Questions to the policy engine, and its last answer.
 #[derive(Debug)]
 pub(crate) struct Deciding {
@@ -66,6 +81,10 @@ pub(crate) struct Deciding {
     resume_at_us: Option<u64>,
     /// Wall clock, epoch seconds: the policy engine may decide otherwise from then on.
     recheck_at_s: Option<i64>,
+    /// After this time the policy engine is asked again although nothing has changed, µs; 0: never.
+    /// Not everything that time changes is named by [`Deciding::recheck_at_s`]: like Pacemaker's
+    /// scheduler, ours does not say when a `date_spec` begins to hold.
+    recheck_interval_us: u64,
     /// The actions of the last transition wait for each other: nothing is to migrate live until a
     /// transition is carried out.
     deadlocked: bool,
@@ -88,6 +107,7 @@ impl Deciding {
             busy: 0,
             resume_at_us: None,
             recheck_at_s: None,
+            recheck_interval_us: RECHECK_INTERVAL_US,
             deadlocked: false,
             error: None,
             refusals: 0,
@@ -193,16 +213,26 @@ impl Deciding {
         self.recheck_at_s.take_if(|at_s| now_s >= *at_s).is_some()
     }
 
+    /// Boot time at which the policy engine is to be asked again although nothing has changed, µs.
+    pub(crate) fn recheck_interval_ends_us(&self) -> Option<u64> {
+        let asks_again = self.is_settled() && self.recheck_interval_us > 0;
+        asks_again.then(|| self.last_asked_us + self.recheck_interval_us)
+    }
+
     /// A decision is to be carried out, or shows that there is nothing to do.
     pub(crate) fn accept(
         &mut self,
         goal: BTreeMap<ServiceId, Goal>,
-        recheck_at_s: Option<i64>,
+        recheck: Recheck,
         start_failure_is_fatal: bool,
     ) {
         self.error = None;
         self.goal = goal;
-        self.recheck_at_s = recheck_at_s;
+        self.recheck_at_s = recheck.at_s;
+        self.recheck_interval_us = match u64::from(recheck.interval_ms) * MS {
+            0 => 0,
+            interval_us => interval_us.max(SHORTEST_RECHECK_US),
+        };
         self.start_failure_is_fatal = start_failure_is_fatal;
     }
 
@@ -330,12 +360,43 @@ mod tests {
         assert!(deciding.fail("bad".into()));
         assert!(!deciding.fail("bad".into()), "the same is not news");
         assert_eq!(deciding.error(), Some(&"bad".to_owned()));
-        deciding.accept(BTreeMap::new(), Some(7), false);
+        let recheck = Recheck {
+            at_s: Some(7),
+            interval_ms: 0,
+        };
+        deciding.accept(BTreeMap::new(), recheck, false);
         assert_eq!(deciding.error(), None);
         assert!(!deciding.start_failure_is_fatal());
         assert!(!deciding.recheck_is_due(6));
         assert!(deciding.recheck_is_due(7));
         assert!(!deciding.recheck_is_due(8), "it comes once");
+    }
+
+    #[test]
+    fn it_is_asked_again_after_the_interval_while_nothing_changes() {
+        let mut deciding = Deciding::new();
+        deciding.world_changed("first");
+        let number = deciding.ask(SECOND);
+        assert_eq!(
+            deciding.recheck_interval_ends_us(),
+            None,
+            "an answer is due"
+        );
+        deciding.answered(number);
+        let default = Some(SECOND + RECHECK_INTERVAL_US);
+        assert_eq!(deciding.recheck_interval_ends_us(), default);
+        let mut ends_us = |interval_ms| {
+            let recheck = Recheck {
+                at_s: None,
+                interval_ms,
+            };
+            deciding.accept(BTreeMap::new(), recheck, true);
+            deciding.recheck_interval_ends_us()
+        };
+        assert_eq!(ends_us(5_000), Some(6 * SECOND));
+        assert_eq!(ends_us(1), Some(SECOND + SHORTEST_RECHECK_US));
+        assert_eq!(ends_us(0), None);
+        assert!(ends_us(u32::MAX).is_some());
     }
 
     #[test]

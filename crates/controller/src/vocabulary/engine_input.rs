@@ -36,7 +36,10 @@ pub(crate) struct Outcome {
     pub limits: Limits,
     pub goal: BTreeMap<ServiceId, Goal>,
     pub reasons: BTreeMap<u32, String>,
+    /// Epoch seconds from which on the policy engine may decide otherwise.
     pub recheck_at_s: Option<i64>,
+    /// How often it is to be asked though nothing has changed; 0: never.
+    pub recheck_interval_ms: u32,
     pub start_failure_is_fatal: bool,
     /// What is wrong with the graph.
     pub findings: Vec<Finding>,
@@ -112,6 +115,7 @@ impl Outcome {
             goal: goal(&schedule),
             reasons: reasons(&schedule),
             recheck_at_s: schedule.cluster.recheck_by.get(),
+            recheck_interval_ms: schedule.cluster.options.recheck_interval_ms,
             start_failure_is_fatal: schedule.graph.attribute("failed-start-offset") != Some("1"),
             findings: lint(&schedule),
             graph: schedule.graph,

@@ -124,9 +124,13 @@ impl DeploymentObject {
     }
 
     #[zbus(out_args("text"))]
-    async fn explain(&self, service: String, assembly: String) -> Result<String> {
-        let host = self.link.host()?;
-        let dpe = self.dpe(&host).await?;
+    async fn explain(
+        &self,
+        service: String,
+        assembly: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let dpe = self.administered(&header).await?;
         self.passed_on(dpe.explain(&service, &assembly).await)
     }
 

@@ -11,7 +11,7 @@ use zbus::message::Header;
 use super::objects::Objects;
 use super::{Link, no_options, not_found, store};
 use crate::authorisation::Right;
-use crate::documents;
+use crate::conflicts;
 use crate::host::Host;
 use crate::reconciliation::{self, Orphan};
 use crate::store::{Created, Destroying, Updated};
@@ -42,11 +42,12 @@ impl ManagerObject {
         let host = self.link.permit(Right::Administer, &header).await?;
         no_options(&options)?;
         let accepted = host.core.documents.accept(document).await?;
-        let name = accepted.name;
+        let name = accepted.name.clone();
         reconciliation::before_create(&host, &name).await?;
         let limit = host.core.config.limits.deployments;
         let created = {
             let _changes = host.core.changes.lock().await;
+            conflicts::check(&host, &accepted).await?;
             let (stored, text) = (name.clone(), accepted.text);
             let uuid = accepted.uuid.unwrap_or_else(|| Uuid::new_v4().to_string());
             let created = store(&host, move |store| {
@@ -94,6 +95,7 @@ impl ManagerObject {
         let keep = host.core.config.limits.generations;
         let updated = {
             let _changes = host.core.changes.lock().await;
+            conflicts::check(&host, &accepted).await?;
             let (stored, text, uuid) = (name.clone(), accepted.text, accepted.uuid);
             let updated = store(&host, move |store| {
                 store.update(&stored, uuid.as_deref(), expected_generation, &text, keep)
@@ -150,19 +152,25 @@ impl ManagerObject {
     }
 
     #[zbus(out_args("valid", "problems"))]
-    async fn validate_deployment(&self, document: String) -> Result<(bool, Vec<ProblemRecord>)> {
-        let host = self.link.host()?;
+    async fn validate_deployment(
+        &self,
+        document: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(bool, Vec<ProblemRecord>)> {
+        let host = self.link.permit(Right::Administer, &header).await?;
         let report = host.core.documents.report(document).await?;
-        Ok((
-            report.accepted.is_some(),
-            report.problems.iter().map(documents::record).collect(),
-        ))
+        Ok((report.accepted.is_some(), report.records()))
     }
 
     #[zbus(out_args("plan_json"))]
-    async fn plan_deployment(&self, document: String) -> Result<String> {
-        let host = self.link.host()?;
+    async fn plan_deployment(
+        &self,
+        document: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let host = self.link.permit(Right::Administer, &header).await?;
         let accepted = host.core.documents.accept(document).await?;
+        conflicts::check(&host, &accepted).await?;
         crate::plan::plan(&host, accepted).await
     }
 

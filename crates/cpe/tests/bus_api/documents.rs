@@ -209,3 +209,106 @@ async fn a_plan_of_a_new_deployment_says_what_would_start_where_and_stores_nothi
     let refused = manager.plan_deployment(&document("shop", "changed")).await;
     assert!(matches!(&refused, Err(Error::NotReady(_))), "{refused:?}");
 }
+
+/// A document of one assembly with this address and fencing.
+fn guest(name: &str, address: &str, fencing: &str) -> String {
+    format!(
+        r#"<deployable name="{name}"><assemblies><assembly name="a" address="{address}">{fencing}</assembly></assemblies></deployable>"#
+    )
+}
+
+#[tokio::test]
+async fn a_guest_of_another_deployment_is_refused_by_name() {
+    let bus = Bus::start();
+    let cpe = bus.cpe().await;
+    let manager = cpe.manager().await;
+    let unit = r#"<fencing mode="unit" unit="vm@web1.service"/>"#;
+    let ipmi = |ip: &str, password: &str| {
+        format!(
+            r#"<fencing mode="agent" agent="fence_ipmilan"><parameters><parameter name="ip" value="{ip}"/><parameter name="password" value="{password}"/></parameters></fencing>"#
+        )
+    };
+    let (first, second) = ("unix:/run/1.sock", "unix:/run/2.sock");
+    let create = async |text: String| manager.create_deployment(&text, Fields::new()).await;
+    create(guest("shop", first, unit)).await.unwrap();
+    create(guest("store", "unix:/run/3.sock", &ipmi("10.0.0.1", "a")))
+        .await
+        .unwrap();
+    for (text, claim, owner) in [
+        (
+            guest("b", "unix:/run/./1.sock", ""),
+            "address unix:/run/1.sock",
+            "shop",
+        ),
+        (
+            guest("b", second, unit),
+            "fencing unit vm@web1.service",
+            "shop",
+        ),
+        (
+            guest("b", second, &ipmi("10.0.0.1", "b")),
+            "fencing device fence_ipmilan",
+            "store",
+        ),
+    ] {
+        let planned = manager.plan_deployment(&text).await.map(drop);
+        for refused in [create(text).await.map(drop), planned] {
+            assert!(
+                matches!(&refused, Err(Error::InvalidDocument(found))
+                    if found.contains(claim) && found.contains(&format!("deployment `{owner}`"))),
+                "{claim}: {refused:?}"
+            );
+        }
+    }
+    create(guest("b", second, &ipmi("10.0.0.2", "a")))
+        .await
+        .unwrap();
+    let taken = manager
+        .update_deployment("b", 0, &guest("b", first, ""), Fields::new())
+        .await;
+    assert!(matches!(taken, Err(Error::InvalidDocument(_))), "{taken:?}");
+    let own = guest("shop", first, "");
+    manager
+        .update_deployment("shop", 0, &own, Fields::new())
+        .await
+        .unwrap();
+    create(guest("c", "unix:/run/4.sock", unit)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_document_that_no_dpe_could_carry_is_refused_with_the_bound() {
+    let bus = Bus::start();
+    let cpe = bus.cpe().await;
+    let manager = cpe.manager().await;
+    let several = |element: &str, count: usize, more: &str| -> String {
+        (0..count)
+            .map(|n| format!(r#"<{element} name="{element}{n}" {more}/>"#))
+            .collect()
+    };
+    let large = format!(
+        r#"<deployable name="shop"><assemblies>{}</assemblies><services>{}</services></deployable>"#,
+        several("assembly", 151, ""),
+        several(
+            "service",
+            2000,
+            r#"class="ocf" provider="heartbeat" type="Dummy""#
+        )
+    );
+    let planned = manager.plan_deployment(&large).await.map(drop);
+    let created = manager.create_deployment(&large, Fields::new()).await;
+    for refused in [planned, created.map(drop)] {
+        assert!(
+            matches!(&refused, Err(Error::TooLarge(text))
+                if text.contains("302000 placements") && text.contains("limits.placements")),
+            "{refused:?}"
+        );
+    }
+    let (valid, problems) = manager.validate_deployment(&large).await.unwrap();
+    assert!(
+        !valid
+            && problems
+                .iter()
+                .any(|problem| problem.message.contains("at most 300000"))
+    );
+    assert!(list(&cpe).await.is_empty());
+}

@@ -218,7 +218,7 @@ impl Drop for Cpe {
 pub(crate) fn document(name: &str, comment: &str) -> String {
     format!(
         r#"<deployable name="{name}"><!--{comment}-->
-  <assemblies><assembly name="web1" address="unix:/run/cpe/guests/web1/agent.sock"/></assemblies>
+  <assemblies><assembly name="web1" address="unix:/run/cpe/guests/{name}/agent.sock"/></assemblies>
   <services><service name="web" class="ocf" provider="heartbeat" type="Dummy"/></services>
 </deployable>"#
     )

@@ -18,6 +18,55 @@ async fn assert_untouched(cpe: &Cpe) {
     assert_eq!(cpe.all_events().await.len(), 1);
 }
 
+/// Calls everything that takes a right; what came of each.
+async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Result<()>)> {
+    let manager = CpeManagerProxy::new(stranger).await.expect("a proxy");
+    let events = CpeEventsProxy::new(stranger).await.expect("a proxy");
+    let deployment = shop(stranger).await;
+    let evil = document("evil", "");
+    let event = cpe_bus::Event {
+        id: "x".into(),
+        kind: "a.b".into(),
+        ..cpe_bus::Event::default()
+    };
+    let create = manager.create_deployment(&evil, Fields::new());
+    let update = manager.update_deployment("shop", 0, &evil, Fields::new());
+    vec![
+        ("CreateDeployment", create.await.map(drop)),
+        ("UpdateDeployment", update.await.map(drop)),
+        (
+            "DestroyDeployment",
+            manager.destroy_deployment("shop", true).await,
+        ),
+        (
+            "ValidateDeployment",
+            manager.validate_deployment(&evil).await.map(drop),
+        ),
+        (
+            "PlanDeployment",
+            manager.plan_deployment(&evil).await.map(drop),
+        ),
+        ("Record", events.record(event.to_fields()).await.map(drop)),
+        ("GetDocument", deployment.get_document(0).await.map(drop)),
+        ("GetInput", deployment.get_input().await.map(drop)),
+        ("Explain", deployment.explain("web", "").await.map(drop)),
+        ("Cleanup", deployment.cleanup("", "").await),
+        ("SetStandby", deployment.set_standby("web1", true).await),
+        ("SetMaintenance", deployment.set_maintenance("", true).await),
+        ("ConfirmFenced", deployment.confirm_fenced("web1").await),
+    ]
+}
+
+async fn shop(connection: &zbus::Connection) -> CpeDeploymentProxy<'static> {
+    CpeDeploymentProxy::builder(connection)
+        .destination(CPE_NAME)
+        .path(deployment_path("shop"))
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await
+        .expect("a proxy")
+}
+
 /// The bus lets this caller in without knowing who it is; that takes no other user, so it runs
 /// everywhere.
 #[tokio::test]
@@ -30,67 +79,44 @@ async fn a_caller_for_whom_the_bus_does_not_vouch_may_only_look() {
         .build()
         .await
         .expect("a connection without a name");
-    let manager = CpeManagerProxy::new(&stranger).await.expect("a proxy");
-    let events = CpeEventsProxy::new(&stranger).await.expect("a proxy");
-    let deployment = CpeDeploymentProxy::builder(&stranger)
-        .destination(CPE_NAME)
-        .path(deployment_path("shop"))
-        .cache_properties(CacheProperties::No)
-        .build()
-        .await
-        .expect("a proxy");
-    let evil = document("evil", "");
-    let event = cpe_bus::Event {
-        id: "x".into(),
-        kind: "a.b".into(),
-        ..cpe_bus::Event::default()
-    };
-    let refused: [(&str, cpe_bus::Result<()>); 10] = [
-        (
-            "CreateDeployment",
-            manager
-                .create_deployment(&evil, Fields::new())
-                .await
-                .map(drop),
-        ),
-        (
-            "UpdateDeployment",
-            manager
-                .update_deployment("shop", 0, &evil, Fields::new())
-                .await
-                .map(drop),
-        ),
-        (
-            "DestroyDeployment",
-            manager.destroy_deployment("shop", true).await,
-        ),
-        ("Record", events.record(event.to_fields()).await.map(drop)),
-        ("GetDocument", deployment.get_document(0).await.map(drop)),
-        ("GetInput", deployment.get_input().await.map(drop)),
-        ("Cleanup", deployment.cleanup("", "").await),
-        ("SetStandby", deployment.set_standby("web1", true).await),
-        ("SetMaintenance", deployment.set_maintenance("", true).await),
-        ("ConfirmFenced", deployment.confirm_fenced("web1").await),
-    ];
-    for (method, answer) in refused {
+    for (method, answer) in call_all(&stranger).await {
         assert!(
             matches!(&answer, Err(Error::AccessDenied(text)) if text.contains("does not know")),
             "{method}: {answer:?}"
         );
     }
+    let manager = CpeManagerProxy::new(&stranger).await.expect("a proxy");
+    let events = CpeEventsProxy::new(&stranger).await.expect("a proxy");
     assert_eq!(manager.list_deployments().await.expect("a list").len(), 1);
-    assert!(
-        manager
-            .validate_deployment(&evil)
-            .await
-            .expect("a report")
-            .0
-    );
-    manager.plan_deployment(&evil).await.expect("a plan");
     events.query(0, 0, Fields::new()).await.expect("events");
-    deployment.get_status().await.expect("a status");
+    shop(&stranger).await.get_status().await.expect("a status");
     assert_untouched(&cpe).await;
 }
+
+/// `busctl call`, as user nobody: whether it succeeded, and what it said.
+fn as_nobody(bus: &Bus, arguments: &[&str]) -> (bool, String) {
+    use std::os::unix::process::CommandExt;
+    let output = Command::new("busctl")
+        .arg(format!("--address={}", bus.address()))
+        .arg("call")
+        .arg("org.cloudpolicy.Cpe1")
+        .args(arguments)
+        .uid(65534)
+        .gid(65534)
+        .output()
+        .expect("busctl");
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+const MANAGER: [&str; 2] = ["/org/cloudpolicy/cpe1", "org.cloudpolicy.Cpe1.Manager"];
+const EVENTS: [&str; 2] = ["/org/cloudpolicy/cpe1", "org.cloudpolicy.Cpe1.Events"];
+const SHOP: [&str; 2] = [
+    "/org/cloudpolicy/cpe1/deployment/shop",
+    "org.cloudpolicy.Cpe1.Deployment",
+];
 
 /// The end-to-end tests do the same on a real system bus.
 #[tokio::test]
@@ -99,103 +125,40 @@ async fn another_user_without_the_right_may_only_look() {
     let bus = Bus::start();
     let cpe = bus.cpe().await;
     cpe.create("shop").await.unwrap();
-    let address = bus.address();
-    let as_nobody = |arguments: &[&str]| {
-        use std::os::unix::process::CommandExt;
-        let output = Command::new("busctl")
-            .arg(format!("--address={address}"))
-            .arg("call")
-            .arg("org.cloudpolicy.Cpe1")
-            .args(arguments)
-            .uid(65534)
-            .gid(65534)
-            .output()
-            .expect("busctl");
-        (
-            output.status.success(),
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        )
-    };
-    let manager = |method: &'static str| {
-        [
-            "/org/cloudpolicy/cpe1",
-            "org.cloudpolicy.Cpe1.Manager",
-            method,
-        ]
-    };
-    let object = |method: &'static str| {
-        [
-            "/org/cloudpolicy/cpe1/deployment/shop",
-            "org.cloudpolicy.Cpe1.Deployment",
-            method,
-        ]
-    };
-    let events = |method: &'static str| {
-        [
-            "/org/cloudpolicy/cpe1",
-            "org.cloudpolicy.Cpe1.Events",
-            method,
-        ]
-    };
     let text = document("evil", "");
-    let refused: [(&str, Vec<&str>); 9] = [
+    let event = ["2", "id", "s", "x", "kind", "s", "a.b"];
+    let refused: [([&str; 2], &[&str]); 12] = [
+        (MANAGER, &["CreateDeployment", "sa{sv}", &text, "0"]),
         (
-            "CreateDeployment",
-            [&manager("CreateDeployment")[..], &["sa{sv}", &text, "0"]].concat(),
+            MANAGER,
+            &["UpdateDeployment", "stsa{sv}", "shop", "0", &text, "0"],
         ),
-        (
-            "UpdateDeployment",
-            [
-                &manager("UpdateDeployment")[..],
-                &["stsa{sv}", "shop", "0", &text, "0"],
-            ]
-            .concat(),
-        ),
-        (
-            "DestroyDeployment",
-            [&manager("DestroyDeployment")[..], &["sb", "shop", "true"]].concat(),
-        ),
-        (
-            "Record",
-            [
-                &events("Record")[..],
-                &["a{sv}", "2", "id", "s", "x", "kind", "s", "a.b"],
-            ]
-            .concat(),
-        ),
-        (
-            "GetDocument",
-            [&object("GetDocument")[..], &["t", "0"]].concat(),
-        ),
-        ("GetInput", object("GetInput").to_vec()),
-        (
-            "Cleanup",
-            [&object("Cleanup")[..], &["ss", "", ""]].concat(),
-        ),
-        (
-            "SetStandby",
-            [&object("SetStandby")[..], &["sb", "web1", "true"]].concat(),
-        ),
-        (
-            "ConfirmFenced",
-            [&object("ConfirmFenced")[..], &["s", "web1"]].concat(),
-        ),
+        (MANAGER, &["DestroyDeployment", "sb", "shop", "true"]),
+        (MANAGER, &["ValidateDeployment", "s", &text]),
+        (MANAGER, &["PlanDeployment", "s", &text]),
+        (EVENTS, &[&["Record", "a{sv}"][..], &event[..]].concat()),
+        (SHOP, &["GetDocument", "t", "0"]),
+        (SHOP, &["GetInput"]),
+        (SHOP, &["Explain", "ss", "web", ""]),
+        (SHOP, &["Cleanup", "ss", "", ""]),
+        (SHOP, &["SetStandby", "sb", "web1", "true"]),
+        (SHOP, &["ConfirmFenced", "s", "web1"]),
     ];
-    for (method, arguments) in refused {
-        let (done, message) = as_nobody(&arguments);
+    for (object, call) in refused {
+        let (done, message) = as_nobody(&bus, &[&object[..], call].concat());
         assert!(
             !done && message.contains("group `cpe`"),
-            "{method}: {message}"
+            "{call:?}: {message}"
         );
     }
-    for arguments in [
-        manager("ListDeployments").to_vec(),
-        [&manager("ValidateDeployment")[..], &["s", &text]].concat(),
-        [&events("Query")[..], &["tua{sv}", "0", "0", "0"]].concat(),
-        object("GetStatus").to_vec(),
-    ] {
-        let (done, message) = as_nobody(&arguments);
-        assert!(done, "{arguments:?}: {message}");
+    let allowed: [([&str; 2], &[&str]); 3] = [
+        (MANAGER, &["ListDeployments"]),
+        (EVENTS, &["Query", "tua{sv}", "0", "0", "0"]),
+        (SHOP, &["GetStatus"]),
+    ];
+    for (object, call) in allowed {
+        let (done, message) = as_nobody(&bus, &[&object[..], call].concat());
+        assert!(done, "{call:?}: {message}");
     }
     assert_untouched(&cpe).await;
 }

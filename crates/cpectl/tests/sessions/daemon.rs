@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use controller::Request;
 use controller_sim::faults::Fault;
-use controller_sim::guest::Mode;
-use controller_sim::scenario::Scenario;
-use controller_sim::world::{SECOND, World};
+use controller_sim::scenario::{Mode, Scenario};
+use controller_sim::{SECOND, World};
 use cpe_bus::events::kind_matches;
 use cpe_bus::fields::Reader;
 use cpe_bus::names::{CPE_NAME, CPE_PATH, deployment_path};
@@ -86,12 +85,12 @@ impl Daemon {
                 let home = world.runs_in(service)[0].to_owned();
                 let guest = world.guest(&home);
                 let service = self::service(&world, service);
-                world.goes_wrong(Fault::KillService(guest, service));
+                world.inject(Fault::KillService(guest, service));
             }
             ["cut", assembly, seconds] => {
                 let guest = world.guest(assembly);
                 let time_us = seconds.parse::<u64>().unwrap() * SECOND;
-                world.goes_wrong(Fault::Stall(guest, time_us));
+                world.inject(Fault::Stall(guest, time_us));
             }
             ["change", service] => {
                 let service = self::service(&world, service);

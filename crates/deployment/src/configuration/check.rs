@@ -1,5 +1,7 @@
 //! Elements of `<configuration>` against the grammar, and what is valid but probably a mistake.
 
+use policy_engine::model::Task;
+
 use super::grammar::{self, Kind, Rule};
 use super::links::Links;
 use super::requirements;
@@ -62,11 +64,6 @@ fn check_attribute<'e>(
         Kind::SameAs | Kind::Resource | Kind::Template | Kind::Object | Kind::Node => {
             links.refer(kind, element.name, value, offset);
         }
-        Kind::Devices => {
-            for device in value.split(',').map(str::trim) {
-                links.refer(Kind::Resource, element.name, device, offset);
-            }
-        }
         _ => {
             if let Err(expected) = check_value(value, kind, problems) {
                 report::invalid_value(element, attribute, expected, problems);
@@ -101,6 +98,14 @@ fn check_value(value: &str, kind: Kind, problems: &Problems) -> Result<(), Strin
             let known = words.iter().copied();
             return Err(problems.suggest(value, known).unwrap_or_default());
         }
+        Kind::Class if !value::CLASSES.contains(&value) => {
+            return Err(instead_of_class(value, problems));
+        }
+        Kind::Operation => (
+            !is_reserved(value),
+            "the policy engine has a meaning of its own for this name; remove the operation, or \
+             give the agent's action another name",
+        ),
         _ => return Ok(()),
     };
     if holds {
@@ -110,15 +115,37 @@ fn check_value(value: &str, kind: Kind, problems: &Problems) -> Result<(), Strin
     }
 }
 
+/// What to do instead of a class of resource agents that no guest runs.
+fn instead_of_class(class: &str, problems: &Problems) -> String {
+    if class == "stonith" {
+        return "guests run no fencing devices: remove it; <fencing> of the assembly says how it is \
+                made safe"
+            .to_owned();
+    }
+    let known = value::CLASSES.iter().copied();
+    problems.suggest(class, known).unwrap_or_default()
+}
+
+/// The policy engine's name for what is not an operation of a resource agent. As an operation it
+/// would be carried out as that: `stonith` would fence the assembly.
+fn is_reserved(operation: &str) -> bool {
+    let task = Task::parse(operation);
+    task.is_completion()
+        || matches!(
+            task,
+            Task::Delete
+                | Task::LrmDelete
+                | Task::Cancel
+                | Task::ClearFailcount
+                | Task::Stonith
+                | Task::DoShutdown
+                | Task::MaintenanceNodes
+        )
+}
+
 /// Warns of what is valid, but probably not what was intended.
 fn warn(element: &Element<'_>, problems: &mut Problems) {
     match element.name {
-        "primitive" if element.value("class") == Some("stonith") => {
-            let id = quote(element.value("id").unwrap_or_default());
-            let message = format!("fencing device {id} is not run");
-            let hint = "the DPE does the fencing: say <fencing> in the assembly".to_owned();
-            problems.warning(element.offset, message, hint);
-        }
         "cluster_property_set" => warn_of_options(element, grammar::CLUSTER_OPTIONS, problems),
         "meta_attributes" => warn_of_options(element, grammar::RESOURCE_OPTIONS, problems),
         _ => {}

@@ -20,8 +20,10 @@ pub(super) enum Kind {
     Object,
     /// An assembly, or a node that a resource brings along.
     Node,
-    /// Fencing resources, separated by commas.
-    Devices,
+    /// A class of resource agents.
+    Class,
+    /// The name of an operation of a resource agent.
+    Operation,
     Score,
     Boolean,
     Integer,
@@ -32,8 +34,8 @@ pub(super) enum Kind {
 }
 
 use Kind::{
-    Boolean, Devices, Duration, Id, Integer, Node, Object, Resource, SameAs, Score, Template, Text,
-    Word,
+    Boolean, Class, Duration, Id, Integer, Node, Object, Operation, Resource, SameAs, Score,
+    Template, Text, Word,
 };
 
 /// One element.
@@ -68,7 +70,7 @@ const CONTAINER: &[(&str, Kind)] = &[
 const SET: &[(&str, Kind)] = &[("id", Id), ("id-ref", SameAs), ("score", Score)];
 const AGENT: &[(&str, Kind)] = &[
     ("id", Id),
-    ("class", Text),
+    ("class", Class),
     ("provider", Text),
     ("type", Text),
     ("template", Template),
@@ -110,7 +112,7 @@ macro_rules! rules {
 /// Every element, with `configuration` first.
 pub(super) const RULES: &[Rule] = rules! {
     "configuration": &[], NOTHING,
-        &["crm_config", "resources", "constraints", "rsc_defaults", "op_defaults", "tags", "fencing-topology"];
+        &["crm_config", "resources", "constraints", "rsc_defaults", "op_defaults", "tags"];
 
     // names and values
     "crm_config": &[], NOTHING, &["cluster_property_set"];
@@ -149,7 +151,7 @@ pub(super) const RULES: &[Rule] = rules! {
         &["meta_attributes", "instance_attributes", "primitive", "group"];
     "operations": &[("id", Id), ("id-ref", SameAs)], NOTHING, &["op"];
     "op": &[
-        ("id", Id), ("name", Text), ("interval", Duration), ("timeout", Duration), ("description", Text),
+        ("id", Id), ("name", Operation), ("interval", Duration), ("timeout", Duration), ("description", Text),
         ("start-delay", Duration), ("interval-origin", Text), ("enabled", Boolean), ("record-pending", Boolean),
         ("role", ROLES),
         ("on-fail", Word(&[
@@ -199,11 +201,6 @@ pub(super) const RULES: &[Rule] = rules! {
     "tag": &[("id", Id)], ID, &["obj_ref"];
     "obj_ref": &[("id", Object)], ID, NOTHING;
 
-    "fencing-topology": &[], NOTHING, &["fencing-level"];
-    "fencing-level": &[
-        ("id", Id), ("target", Node), ("target-pattern", Text), ("target-attribute", Text), ("target-value", Text),
-        ("index", Integer), ("devices", Devices),
-    ], &["id", "index", "devices"], NOTHING;
 };
 
 /// The rule of an element.
@@ -222,6 +219,9 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
         "alerts" | "alert" => "subscribe to the event log on the bus: remove it",
         "master" => "write a <clone> with the meta attribute promotable=true",
         "rkt" => "use <podman> or <docker>",
+        "fencing-topology" | "fencing-level" => {
+            "<fencing> of the assembly says how it is made safe: remove it"
+        }
         "lifetime" => "put the <rule> directly into the constraint",
         "cib" => "put the content of its <configuration> here",
         _ => return None,
@@ -250,6 +250,7 @@ pub(super) const CLUSTER_OPTIONS: &[&str] = &[
     "priority-fencing-delay",
     "node-pending-timeout",
     "cluster-delay",
+    "cluster-recheck-interval",
     "batch-limit",
     "migration-limit",
     "stop-all-resources",

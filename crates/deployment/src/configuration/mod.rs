@@ -9,12 +9,12 @@ mod grammar;
 mod links;
 mod requirements;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use policy_engine::xml::Writer;
 
-use crate::model::{Agent, Deployment, Instances, Origin, RawConfiguration, Service};
+use crate::model::{Agent, Deployment, Instances, Origin, RawConfiguration, RawInstances, Service};
 use crate::problem::Problems;
 use crate::tree::Element;
 use crate::{report, value};
@@ -47,6 +47,7 @@ pub(crate) fn read(element: &Element<'_>, deployment: &mut Deployment, problems:
         match child.name {
             "resources" => {
                 read_services(child, &mut deployment.services);
+                read_instances(child, &mut deployment.raw.instances);
                 longest = longest.max(longest_stop(child));
             }
             "op_defaults" => longest = longest.max(longest_default(child)),
@@ -79,6 +80,35 @@ fn read_services(resources: &Element<'_>, services: &mut Vec<Service>) {
         }
         services.push(service);
     }
+}
+
+/// How many instances the primitives in clones and bundles ask for, at most.
+fn read_instances(resources: &Element<'_>, instances: &mut BTreeMap<String, RawInstances>) {
+    resources.visit(&mut |outer| {
+        if !matches!(outer.name, "clone" | "bundle") {
+            return;
+        }
+        let mut asked = RawInstances {
+            count: 0,
+            unique: outer.name == "bundle",
+        };
+        let mut count = |text: Option<&str>| {
+            let number = text.and_then(|text| text.trim().parse().ok());
+            asked.count = asked.count.max(number.unwrap_or(0));
+        };
+        let mut primitives = Vec::new();
+        outer.visit(&mut |inner| match (inner.name, inner.value("name")) {
+            ("nvpair", Some("clone-max")) => count(inner.value("value")),
+            ("nvpair", Some("globally-unique")) => {
+                asked.unique |= inner.value("value") != Some("false");
+            }
+            ("primitive", _) => primitives.extend(inner.value("id")),
+            _ => count(inner.value("replicas")),
+        });
+        for primitive in primitives {
+            instances.insert(primitive.to_owned(), asked);
+        }
+    });
 }
 
 /// The longest timeout of a stop operation in `<resources>`.
@@ -127,7 +157,7 @@ fn raw(element: &Element<'_>) -> RawConfiguration {
         rsc_defaults: of("rsc_defaults"),
         op_defaults: of("op_defaults"),
         tags: of("tags"),
-        fencing_topology: of("fencing-topology"),
+        instances: BTreeMap::new(),
     }
 }
 

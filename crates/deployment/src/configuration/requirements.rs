@@ -64,9 +64,6 @@ const REQUIREMENTS: &[Requirement] = requirements! {
         "does not say for which resources", "expected 'rsc', or <resource_set> elements";
     "resource_set": |it| children(it, &["resource_ref"]) > 0,
         "names no resource", "add a <resource_ref id=\"…\"/>";
-
-    "fencing-level": |it| attributes(it, &["target", "target-pattern", "target-attribute"]) == 1,
-        "does not say for which nodes", "expected one of 'target', 'target-pattern' and 'target-attribute'";
 };
 
 /// Reports what the element lacks.

@@ -18,8 +18,6 @@ const DEFAULT_MONITOR_INTERVAL: Duration = Duration::from_secs(10);
 /// More instances than any deployment has assemblies.
 const MAX_INSTANCES: u32 = 1_000;
 
-const CLASSES: [&str; 4] = ["ocf", "lsb", "systemd", "service"];
-
 const SERVICE_ATTRIBUTES: [&str; 19] = [
     "name",
     "class",
@@ -173,9 +171,9 @@ fn monitor_interval(form: &mut Form<'_, '_, '_>, service: &str) -> Option<Durati
 
 /// `class`, `provider`, `type`.
 fn agent(form: &mut Form<'_, '_, '_>) -> Agent {
-    let class = form.required("class", |text| match CLASSES.contains(&text) {
+    let class = form.required("class", |text| match value::CLASSES.contains(&text) {
         true => Ok(text.to_owned()),
-        false => Err(suggest(text, CLASSES).unwrap_or_default()),
+        false => Err(suggest(text, value::CLASSES).unwrap_or_default()),
     });
     let class = class.unwrap_or_default();
     let kind = form.required("type", value::agent_part).unwrap_or_default();

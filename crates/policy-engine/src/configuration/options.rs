@@ -94,6 +94,10 @@ fn execution(read: &Reader<'_>, options: &mut ClusterOptions) {
     read.text(&["migration-limit"], is_integer, migrations);
     let actions = &mut options.node_action_limit;
     read.text(&["node-action-limit"], is_integer, actions);
+    let recheck = read.table.text("cluster-recheck-interval");
+    if let Some(interval) = recheck.and_then(dates::parse_interval) {
+        options.recheck_interval_ms = interval;
+    }
 }
 
 /// The option table with the ways to read it. An option that is not set, or whose value is invalid,

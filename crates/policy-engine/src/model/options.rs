@@ -61,6 +61,8 @@ pub struct ClusterOptions {
     pub live_migration: bool,
     /// `node-action-limit` as configured: for executors, without influence on scheduling.
     pub node_action_limit: Text,
+    /// `cluster-recheck-interval` in ms, 0 = never: for executors, without influence on scheduling.
+    pub recheck_interval_ms: u32,
     /// `stop-all-resources`.
     pub stop_all_resources: bool,
     /// `stop-removed-resources`.
@@ -136,6 +138,7 @@ impl Default for ClusterOptions {
             migration_limit: "-1".into(),
             live_migration: true,
             node_action_limit: "0".into(),
+            recheck_interval_ms: 15 * 60 * 1000,
             stop_all_resources: false,
             stop_removed_resources: true,
             cancel_removed_actions: true,

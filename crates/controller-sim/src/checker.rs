@@ -1,0 +1,58 @@
+//! What the invariants have to remember, and what they found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use controller::{AssemblyId, Change, Event, Task};
+
+/// Notes of the invariants.
+#[derive(Debug, Default)]
+pub(crate) struct Checker {
+    pub violations: Vec<String>,
+    /// Ids of events that were durable at any time.
+    pub promised: BTreeSet<String>,
+    /// Ids of events that were given to the shell.
+    emitted: BTreeSet<String>,
+    /// Operations that were sent: assembly, action, resource.
+    pub executed: Vec<(AssemblyId, Task, String)>,
+    /// Guests and services whose processes there ended otherwise than by an operation: the
+    /// controller may not know yet.
+    pub vanished: BTreeSet<(usize, String)>,
+    /// Assemblies that fencing mode `none` gave up and that may still run what they ran.
+    pub given_up: BTreeSet<AssemblyId>,
+    /// Of these, those that were heard of again.
+    pub returned: BTreeSet<AssemblyId>,
+    /// Assemblies that are lost or being fenced, by the events.
+    pub lost: BTreeSet<AssemblyId>,
+    /// Assemblies that could not learn of the end of the deployment.
+    pub out_of_reach: BTreeSet<AssemblyId>,
+    /// Time of the next heartbeat, by guest and life.
+    pub heartbeats: BTreeMap<(usize, u64), u64>,
+}
+
+impl Checker {
+    pub(crate) fn persisted(&mut self, change: &Change) {
+        if let Some(value) = change
+            .value
+            .as_ref()
+            .filter(|_| change.key.starts_with("event/"))
+            && let Some(id) = value
+                .split("\"id\":\"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next())
+        {
+            self.promised.insert(id.to_owned());
+        }
+    }
+
+    /// An event leaves the controller: it must be durable by then.
+    pub(crate) fn emitted(&mut self, event: &Event) {
+        if !self.promised.contains(&event.id) {
+            self.violations.push(format!(
+                "event {} ({}) was emitted before it was durable",
+                event.id,
+                event.kind.as_str()
+            ));
+        }
+        self.emitted.insert(event.id.clone());
+    }
+}

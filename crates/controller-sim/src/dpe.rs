@@ -1,0 +1,242 @@
+//! What the daemon `dpe` does around a controller: inputs in, effects out, timers, deaths at any
+//! effect.
+
+use controller::{Durable, Effect, Input, Refusal, Request};
+
+use crate::mutants::Subject;
+use crate::queue::SimEvent;
+use crate::shell::{Shell, brief};
+use crate::time::{MS, SECOND};
+use crate::world::World;
+
+impl World {
+    pub(crate) fn start_dpe(&mut self) {
+        if self.shell.controller.is_some() || self.shell.unloaded {
+            return;
+        }
+        self.shell.start += 1;
+        let start = self.shell.start;
+        self.say(|| format!("DPE starts ({start})"));
+        let now = self.time();
+        let subject = |shell: &Shell, mutant| {
+            let durable = Durable::from_rows(shell.table.iter());
+            let durable = durable.expect("the table holds what was written");
+            Subject::new(durable, now, mutant)
+        };
+        let controller = subject(&self.shell, self.options.mutant);
+        if self.options.shadow {
+            self.shell.shadow = Some(subject(&self.shell, self.options.mutant));
+        }
+        self.shell.controller = Some(controller);
+        self.after(SECOND, SimEvent::RetryEvents(start));
+        self.pump();
+    }
+
+    /// The process dies: what is not in the table is gone.
+    pub(crate) fn kill_dpe(&mut self, back_after_us: u64) {
+        if self.shell.controller.take().is_none() {
+            return;
+        }
+        self.say(|| "DPE dies".into());
+        self.shell.shadow = None;
+        self.shell.shadow_effects.clear();
+        self.shell.inbox.clear();
+        self.shell.wants.clear();
+        self.shell.streams.clear();
+        self.shell.unacknowledged.clear();
+        self.shell.planned_tick_us = None;
+        self.shell.dies_after = None;
+        self.shell.stopped_until_us = 0;
+        self.dpe_goes_on();
+        for stream in self.streams.values_mut().filter(|stream| stream.open) {
+            stream.open = false;
+            // Its last words are in the sockets already.
+            stream.drains = true;
+        }
+        self.after(back_after_us, SimEvent::StartDpe);
+    }
+
+    /// The process is stopped for that time, or longer if it is already.
+    pub(crate) fn stop_dpe(&mut self, for_us: u64) {
+        let until_us = self.now_us + for_us;
+        self.shell.stopped_until_us = self.shell.stopped_until_us.max(until_us);
+        self.at(until_us, SimEvent::DpeGoesOn);
+    }
+
+    /// What waited comes up, in its order.
+    pub(crate) fn dpe_goes_on(&mut self) {
+        if self.now_us >= self.shell.stopped_until_us {
+            for happening in std::mem::take(&mut self.shell.waiting) {
+                self.dispatch(happening);
+            }
+        }
+    }
+
+    pub(crate) fn input(&mut self, input: Input) {
+        if self.shell.controller.is_some() {
+            self.shell.inbox.push_back(input);
+            self.pump();
+        }
+    }
+
+    pub(crate) fn request(&mut self, request: Request) {
+        if self.shell.controller.is_none() {
+            self.after(SECOND, SimEvent::Request(request));
+            return;
+        }
+        let disturbs = matches!(
+            request,
+            Request::Standby { on: true, .. } | Request::Maintenance { on: true, .. }
+        );
+        // What people wanted while the DPE was dead, they do not want any more.
+        if disturbs && self.peaceful {
+            return;
+        }
+        // Nobody sends a document to a deployment that they have ended.
+        let ended = |controller: &Subject| controller.document().is_none();
+        if matches!(request, Request::Load { .. })
+            && self.scenario.ending.is_some()
+            && self.shell.controller.as_ref().is_some_and(ended)
+        {
+            return;
+        }
+        // A document that had to wait may have been changed meanwhile.
+        let request = if matches!(request, Request::Load { .. }) {
+            self.load_request()
+        } else {
+            request
+        };
+        self.input(Input::Request(request));
+    }
+
+    /// Does effects and takes inputs in until there are none.
+    pub(crate) fn pump(&mut self) {
+        loop {
+            if self.shell.busy_until_us > self.now_us {
+                self.at(self.shell.busy_until_us, SimEvent::Pump);
+                return;
+            }
+            let now = self.time();
+            let Some(controller) = &mut self.shell.controller else {
+                return;
+            };
+            if let Some(effect) = controller.poll_effect() {
+                if self.options.digest {
+                    self.digest.effect(&effect, controller, now);
+                }
+                self.compare(&effect);
+                if let Some(left) = &mut self.shell.dies_after {
+                    *left = left.saturating_sub(1);
+                    if *left == 0 {
+                        let back = self.random.between(100 * MS, 6 * SECOND);
+                        self.kill_dpe(back);
+                        return;
+                    }
+                }
+                self.carry_out(effect);
+            } else if let Some(input) = self.shell.inbox.pop_front() {
+                self.hand_in(input);
+            } else {
+                break;
+            }
+        }
+        self.plan_tick();
+    }
+
+    /// Gives an input to the controller, and to its shadow.
+    fn hand_in(&mut self, input: Input) {
+        let now = self.time();
+        if self.options.trace
+            && !matches!(input, Input::Heartbeat { .. } | Input::EventRecorded { .. })
+        {
+            let text = brief(&format!("{input:?}"));
+            self.say(|| format!("  in  {text}"));
+        }
+        let Some(controller) = &mut self.shell.controller else {
+            return;
+        };
+        let outcome = controller.handle(now, input.clone());
+        if self.options.digest {
+            let deadline = controller.deadline().unwrap_or_default();
+            self.digest.line(&format!("deadline {deadline}"));
+        }
+        if let Err(refusal) = &outcome {
+            self.note_refusal(&input, refusal);
+        }
+        if let Some(shadow) = &mut self.shell.shadow {
+            let other = shadow.handle(now, input);
+            if other != outcome {
+                self.checker
+                    .violations
+                    .push(format!("{}: a replay answers otherwise", self.now_us));
+            }
+        }
+    }
+
+    /// A request was refused: some may be.
+    fn note_refusal(&mut self, input: &Input, refusal: &Refusal) {
+        let refusal = refusal.to_string();
+        self.digest.line(&refusal);
+        let expected = matches!(
+            input,
+            Input::Request(
+                Request::Standby { .. }
+                    | Request::Maintenance { .. }
+                    | Request::ConfirmFenced { .. }
+                    | Request::Cleanup { .. }
+            )
+        ) || self.scenario.ending.is_some();
+        self.say(|| format!("  refused: {refusal}"));
+        if !expected {
+            let input = brief(&format!("{input:?}"));
+            self.checker
+                .violations
+                .push(format!("{}: refused: {refusal}: {input}", self.now_us));
+        }
+    }
+
+    fn compare(&mut self, effect: &Effect) {
+        let Some(shadow) = &mut self.shell.shadow else {
+            return;
+        };
+        let other = shadow.poll_effect();
+        if other.as_ref() != Some(effect) {
+            self.checker.violations.push(format!(
+                "{}: a replay gives {other:?} instead of {effect:?}",
+                self.now_us
+            ));
+            self.shell.shadow = None;
+        }
+    }
+
+    fn plan_tick(&mut self) {
+        let Some(deadline) = self.shell.controller.as_ref().and_then(Subject::deadline) else {
+            return;
+        };
+        let at_us = World::virtual_us(deadline).max(self.now_us);
+        // As a shell's timer: armed again only if the deadline is earlier, or when it has gone off.
+        if self
+            .shell
+            .planned_tick_us
+            .is_none_or(|planned| at_us < planned)
+        {
+            self.shell.planned_tick_us = Some(at_us);
+            let start = self.shell.start;
+            self.at(at_us, SimEvent::Tick(start, at_us));
+        }
+    }
+
+    pub(crate) fn tick(&mut self, start: u64, at_us: u64) {
+        if self.shell.start != start || self.shell.planned_tick_us != Some(at_us) {
+            return;
+        }
+        self.shell.planned_tick_us = None;
+        let due = self.shell.controller.as_ref().and_then(Subject::deadline);
+        if due.is_some_and(|deadline| World::virtual_us(deadline) <= self.now_us) {
+            self.shell.ticks += 1;
+            self.input(Input::Tick);
+        } else {
+            self.plan_tick();
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! How effects are carried out.
+
+use controller::{AssemblyId, Change, Connect, Effect, EngineInput, Input, InputName};
+
+use crate::network::ToAgent;
+use crate::queue::SimEvent;
+use crate::shell::brief;
+use crate::time::{MS, SECOND};
+use crate::world::World;
+
+impl World {
+    pub(crate) fn carry_out(&mut self, effect: Effect) {
+        if self.options.trace
+            && !matches!(
+                effect,
+                Effect::Renew { .. } | Effect::Persist(_) | Effect::KeepInput { .. }
+            )
+        {
+            let text = brief(&format!("{effect:?}"));
+            self.say(|| format!("  out {text}"));
+        }
+        match effect {
+            Effect::Persist(changes) => self.persist(changes),
+            Effect::Connect(connect) => self.connect(connect),
+            Effect::Disconnect { assembly } => {
+                self.shell.wants.remove(&assembly);
+                self.drop_stream(&assembly);
+            }
+            Effect::Renew { .. }
+            | Effect::Execute { .. }
+            | Effect::Cancel { .. }
+            | Effect::Forget { .. }
+            | Effect::Release { .. } => self.tell_agent(effect),
+            Effect::Fence(request) => {
+                self.device_asked(&request.assembly, request.attempt);
+            }
+            Effect::Event(event) => {
+                self.checker.emitted(&event);
+                self.note_given_up(&event);
+                self.note_refused(&event);
+                self.shell.unacknowledged.push(event.clone());
+                self.bring(event);
+            }
+            Effect::Decide(question) => {
+                // Mostly as long as a small deployment takes it, sometimes as long as a large one
+                // on a busy host.
+                let longest = if self.random.percent(5) {
+                    4 * SECOND
+                } else {
+                    20 * MS
+                };
+                let delay = self.random.between(MS, longest);
+                self.after(delay, SimEvent::Decided(self.shell.start, question));
+            }
+            Effect::KeepInput { name, .. } => match name {
+                InputName::Transition(number) => {
+                    self.shell.transitions += 1;
+                    self.say(|| format!("  transition {number}"));
+                }
+                InputName::Refused(_) => self.say(|| "  a decision is refused".to_owned()),
+            },
+            Effect::StatusChanged { .. } => {}
+            Effect::Unloaded => self.note_end(),
+            Effect::Superseded { .. } => {
+                self.checker.violations.push(format!(
+                    "{}: superseded, but there is only one DPE",
+                    self.now_us
+                ));
+            }
+        }
+    }
+
+    /// Sends what an agent is to do.
+    fn tell_agent(&mut self, effect: Effect) {
+        match effect {
+            Effect::Renew { assembly, stamp_us } => {
+                self.send(&assembly, |epoch| ToAgent::Renew { epoch, stamp_us })
+            }
+            Effect::Execute {
+                assembly,
+                operation,
+            } => {
+                self.check_execute(&assembly, &operation);
+                self.send(&assembly, |epoch| ToAgent::Execute { epoch, operation });
+            }
+            Effect::Cancel {
+                assembly,
+                resource,
+                action,
+                interval_ms,
+            } => {
+                self.send(&assembly, |epoch| ToAgent::Cancel {
+                    epoch,
+                    resource,
+                    action,
+                    interval_ms,
+                });
+            }
+            Effect::Forget { assembly, resource } => {
+                self.send(&assembly, |epoch| ToAgent::Forget { epoch, resource })
+            }
+            Effect::Release {
+                assembly,
+                keep_services,
+            } => {
+                self.send(&assembly, |epoch| ToAgent::Release {
+                    epoch,
+                    keep: keep_services,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn persist(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            self.checker.persisted(&change);
+            match change.value {
+                Some(value) => self.shell.table.insert(change.key, value),
+                None => self.shell.table.remove(&change.key),
+            };
+        }
+        if self.shell.slow_disk_until_us > self.now_us {
+            self.shell.busy_until_us = self.now_us + self.random.between(MS, 300 * MS);
+        }
+    }
+
+    fn connect(&mut self, connect: Connect) {
+        let guest = self.guest(connect.assembly.as_str());
+        self.drop_stream(&connect.assembly.clone());
+        self.shell.wants.insert(connect.assembly.clone(), connect);
+        let start = self.shell.start;
+        self.after(MS, SimEvent::Attempt(start, guest));
+    }
+
+    fn device_asked(&mut self, assembly: &AssemblyId, attempt: u64) {
+        let guest = self.guest(assembly.as_str());
+        let bad = self.devices_bad_until_us > self.now_us;
+        let delay = self.random.between(200 * MS, 4 * SECOND);
+        let start = self.shell.start;
+        let acts = !(bad && self.random.percent(50));
+        let answers = !(bad && self.random.percent(30));
+        if acts {
+            self.after(delay, SimEvent::DeviceActs(guest));
+        }
+        if answers {
+            let result = if acts {
+                Ok(())
+            } else {
+                Err("the simulated device does not work".to_owned())
+            };
+            self.after(
+                delay + 50 * MS,
+                SimEvent::DeviceAnswers(start, assembly.clone(), attempt, result),
+            );
+        }
+    }
+
+    pub(crate) fn policy_engine_answers(&mut self, start: u64, question: EngineInput) {
+        if self.shell.start == start {
+            let answer = if self.nonsense {
+                question.answer_changed(|graph| {
+                    for synapse in &mut graph.synapses {
+                        synapse.inputs.clear();
+                    }
+                })
+            } else {
+                question.answer()
+            };
+            self.input(Input::Decided(Box::new(answer)));
+        }
+    }
+
+    pub(crate) fn device_answers(
+        &mut self,
+        start: u64,
+        assembly: AssemblyId,
+        attempt: u64,
+        result: Result<(), String>,
+    ) {
+        if self.shell.start == start {
+            self.input(Input::FencingResult {
+                assembly,
+                attempt,
+                result,
+            });
+        }
+    }
+}

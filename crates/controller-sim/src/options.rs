@@ -1,0 +1,40 @@
+//! How a seed is run, and what came of it.
+
+use crate::mutants::Mutant;
+
+/// How to run a seed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Keep a trace of everything.
+    pub trace: bool,
+    /// Run a second controller beside the first and compare their effects.
+    pub shadow: bool,
+    /// Make a digest of everything that the controller does.
+    pub digest: bool,
+    /// Have the controller make this mistake.
+    pub mutant: Option<Mutant>,
+}
+
+/// What a run found.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// Invariants that did not hold, with virtual time. Empty: all is well.
+    pub violations: Vec<String>,
+    /// What happened, if asked for.
+    pub trace: Vec<String>,
+    /// SimEvents processed.
+    pub steps: u64,
+    /// Virtual seconds.
+    pub seconds: u64,
+    /// Starts of the DPE.
+    pub starts: u64,
+    /// Events in the log.
+    pub events: usize,
+    /// Transitions begun.
+    pub transitions: u64,
+    /// Of everything that the controller did, if asked for: the same in two builds that behave the
+    /// same.
+    pub digest: u64,
+}

@@ -1,0 +1,136 @@
+//! What is still to happen, in order of virtual time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use controller::{AssemblyId, EngineInput, Event, Request, Task};
+
+use crate::faults::Fault;
+use crate::network::{ToAgent, ToDpe};
+
+/// Something that happens at a time.
+#[derive(Clone, Debug)]
+pub enum SimEvent {
+    /// The shell goes on after its disk was slow.
+    Pump,
+    /// The controller's deadline, as it was when this was planned.
+    Tick(u64, u64),
+    /// The DPE is started (by the service manager).
+    StartDpe,
+    /// A stopped DPE may go on.
+    DpeGoesOn,
+    /// The shell tries to connect to a guest.
+    Attempt(u64, usize),
+    /// Hello was not answered in time.
+    HelloOverdue(u64),
+    /// A message arrives.
+    ToAgent(u64, ToAgent),
+    /// A message arrives.
+    ToDpe(u64, ToDpe),
+    /// The DPE sees that a stream has ended.
+    Closed(u64),
+    /// A timer in a guest's life.
+    Timer(usize, u64, Timer),
+    /// A guest's power comes on.
+    Boot(usize),
+    /// A paused guest goes on.
+    Resume(usize),
+    /// A fence device acts.
+    DeviceActs(usize),
+    /// A fence device answers.
+    DeviceAnswers(u64, AssemblyId, u64, Result<(), String>),
+    /// The policy engine answers.
+    Decided(u64, EngineInput),
+    /// An event arrives at the log.
+    Record(u64, Box<Event>),
+    /// The log's acknowledgement arrives at the DPE.
+    Recorded(u64, String),
+    /// The shell brings what was not acknowledged again.
+    RetryEvents(u64),
+    /// Something goes wrong.
+    Fault(Fault),
+    /// The cloud manager looks after assemblies that wait for it.
+    ManagerLooks,
+    /// Someone wants something.
+    Request(Request),
+}
+
+impl SimEvent {
+    /// A DPE that is stopped does not notice it.
+    pub(crate) fn is_for_the_dpe(&self) -> bool {
+        matches!(
+            self,
+            SimEvent::Pump
+                | SimEvent::Tick(..)
+                | SimEvent::Attempt(..)
+                | SimEvent::HelloOverdue(..)
+                | SimEvent::ToDpe(..)
+                | SimEvent::Closed(..)
+                | SimEvent::DeviceAnswers(..)
+                | SimEvent::Decided(..)
+                | SimEvent::Recorded(..)
+                | SimEvent::RetryEvents(..)
+                | SimEvent::Request(..)
+        )
+    }
+}
+
+/// Timers in a guest.
+#[derive(Clone, Debug)]
+pub enum Timer {
+    /// Time for a heartbeat.
+    Heartbeat,
+    /// An operation ends.
+    OperationEnds(String, u64),
+    /// A recurring operation is due.
+    Monitor(String, Task, u32, u32),
+    /// The lease may be over.
+    LeaseCheck,
+    /// A service that is stopped because the lease is over has stopped.
+    LeaseStopped(String),
+    /// Services that would not stop: the guest is rebooted.
+    LeaseGivesUp,
+    /// The reboot has ended everything.
+    Halted,
+    /// The service manager kills a hung agent.
+    Watchdog,
+    /// A hung agent goes on by itself.
+    AgentResumes,
+    /// The service manager starts the agent.
+    AgentStarts,
+}
+
+/// Events by time; those of one time in the order in which they were planned.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    order: BinaryHeap<Reverse<(u64, u64)>>,
+    events: BTreeMap<u64, SimEvent>,
+    sequence: u64,
+}
+
+impl Queue {
+    /// Plans an event.
+    pub(crate) fn push(&mut self, at_us: u64, event: SimEvent) {
+        self.sequence += 1;
+        self.order.push(Reverse((at_us, self.sequence)));
+        self.events.insert(self.sequence, event);
+    }
+
+    /// The next event and its time.
+    pub(crate) fn pop(&mut self) -> Option<(u64, SimEvent)> {
+        let Reverse((at_us, sequence)) = self.order.pop()?;
+        let event = self.events.remove(&sequence);
+        Some((at_us, event.expect("invariant: each number has its event")))
+    }
+
+    /// Time of the next event.
+    pub(crate) fn next_us(&self) -> Option<u64> {
+        self.order.peek().map(|Reverse((at_us, _))| *at_us)
+    }
+
+    /// Drops all events.
+    pub(crate) fn clear(&mut self) {
+        self.order.clear();
+        self.events.clear();
+    }
+}

@@ -1,0 +1,182 @@
+//! Streams between the DPE and the agents: made, used, ended.
+
+use controller::{AssemblyId, Input};
+
+use crate::network::{HelloCall, Stream, ToAgent, ToDpe};
+use crate::queue::SimEvent;
+use crate::time::{MS, SECOND};
+use crate::world::World;
+
+impl World {
+    pub(crate) fn attempt(&mut self, start: u64, guest: usize) {
+        let name = self.guests[guest].name.clone();
+        let busy = self.shell.streams.contains_key(&name);
+        let Some(connect) = self
+            .shell
+            .wants
+            .get(&name)
+            .filter(|_| self.shell.start == start && !busy)
+            .cloned()
+        else {
+            return;
+        };
+        let link = &self.links[guest];
+        let reachable = self.guests[guest].up
+            && self.guests[guest].agent.alive
+            && link.cut_until_us <= self.now_us
+            && link.stalled_until_us <= self.now_us;
+        if !reachable {
+            let delay = self.random.between(200 * MS, 900 * MS);
+            self.after(delay, SimEvent::Attempt(start, guest));
+            return;
+        }
+        self.tokens += 1;
+        let id = self.tokens;
+        let stream = Stream {
+            guest,
+            start,
+            open: true,
+            drains: false,
+            welcomed: false,
+            last_to_agent_us: self.now_us,
+            last_to_dpe_us: self.now_us,
+        };
+        self.streams.insert(id, stream);
+        self.shell.streams.insert(name.clone(), id);
+        let hello = ToAgent::Hello(HelloCall {
+            epoch: connect.epoch,
+            heartbeat_us: u64::from(connect.heartbeat_interval_ms) * MS,
+            lease_us: u64::from(connect.lease_ms) * MS,
+            stop_timeout_us: u64::from(connect.stop_timeout_ms) * MS,
+        });
+        self.post_to_agent(id, hello);
+        self.after(3 * SECOND, SimEvent::HelloOverdue(id));
+    }
+
+    pub(crate) fn hello_overdue(&mut self, id: u64) {
+        if self
+            .streams
+            .get(&id)
+            .is_some_and(|stream| stream.open && !stream.welcomed)
+        {
+            self.stream_ended(id);
+        }
+    }
+
+    /// The DPE's side of a stream is over; it tries again.
+    pub(crate) fn stream_ended(&mut self, id: u64) {
+        let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.open) else {
+            return;
+        };
+        stream.open = false;
+        let (guest, start, welcomed) = (stream.guest, stream.start, stream.welcomed);
+        let name = self.guests[guest].name.clone();
+        if self.shell.start != start || self.shell.streams.get(&name) != Some(&id) {
+            return;
+        }
+        self.shell.streams.remove(&name);
+        let delay = self.random.between(50 * MS, 500 * MS);
+        self.after(delay, SimEvent::Attempt(start, guest));
+        if welcomed {
+            self.input(Input::AgentDisconnected {
+                assembly: name,
+                reason: "the simulated stream ended".into(),
+            });
+        }
+    }
+
+    pub(crate) fn drop_stream(&mut self, assembly: &AssemblyId) {
+        if let Some(id) = self.shell.streams.remove(assembly)
+            && let Some(stream) = self.streams.get_mut(&id)
+        {
+            stream.open = false;
+            stream.drains = true;
+        }
+    }
+
+    pub(crate) fn send(&mut self, assembly: &AssemblyId, message: impl FnOnce(u64) -> ToAgent) {
+        let epoch = self.shell.wants.get(assembly).map(|connect| connect.epoch);
+        if let (Some(epoch), Some(id)) = (epoch, self.shell.streams.get(assembly).copied()) {
+            self.post_to_agent(id, message(epoch));
+        }
+    }
+
+    fn post_to_agent(&mut self, id: u64, message: ToAgent) {
+        let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
+            return;
+        };
+        let delay = self.random.between(50, 5_000)
+            + self.random.between(0, self.links[stream.guest].slow_us);
+        let at_us = (self.now_us + delay).max(stream.last_to_agent_us + 1);
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.last_to_agent_us = at_us;
+        }
+        self.at(at_us, SimEvent::ToAgent(id, message));
+    }
+
+    pub(crate) fn post_to_dpe(&mut self, id: u64, message: ToDpe) {
+        let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
+            return;
+        };
+        let delay = self.random.between(50, 5_000)
+            + self.random.between(0, self.links[stream.guest].slow_us);
+        let at_us = (self.now_us + delay).max(stream.last_to_dpe_us + 1);
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.last_to_dpe_us = at_us;
+        }
+        self.at(at_us, SimEvent::ToDpe(id, message));
+    }
+
+    pub(crate) fn arrive_at_dpe(&mut self, id: u64, message: ToDpe) {
+        let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
+            return;
+        };
+        if self.links[stream.guest].stalled_until_us > self.now_us {
+            self.at(
+                self.links[stream.guest].stalled_until_us,
+                SimEvent::ToDpe(id, message),
+            );
+            return;
+        }
+        let assembly = self.guests[stream.guest].name.clone();
+        if self.shell.start != stream.start || self.shell.streams.get(&assembly) != Some(&id) {
+            return;
+        }
+        let input = match message {
+            ToDpe::Welcome(hello, history, attributes) => {
+                if let Some(stream) = self.streams.get_mut(&id) {
+                    stream.welcomed = true;
+                }
+                Input::AgentConnected {
+                    assembly,
+                    hello,
+                    history,
+                    attributes,
+                }
+            }
+            ToDpe::Refused { stale: true } => Input::StaleEpoch { assembly },
+            ToDpe::Refused { stale: false } => {
+                self.stream_ended(id);
+                return;
+            }
+            ToDpe::Completed(record) => Input::OperationCompleted { assembly, record },
+            ToDpe::Attributes(attributes) => Input::AttributesChanged {
+                assembly,
+                attributes,
+            },
+            ToDpe::Heartbeat(stamp_us) => Input::Heartbeat { assembly, stamp_us },
+            ToDpe::ExecuteRefused(id, reason) => Input::ExecuteRefused {
+                assembly,
+                id,
+                reason,
+            },
+            ToDpe::Cancelled(resource, action, interval_ms) => Input::Cancelled {
+                assembly,
+                resource,
+                action,
+                interval_ms,
+            },
+        };
+        self.input(input);
+    }
+}

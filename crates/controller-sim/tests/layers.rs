@@ -1,0 +1,33 @@
+//! Each part of the simulation uses only itself and what lies below it. The list is the
+//! architecture.
+
+use std::path::Path;
+
+/// The parts, floor by floor, lowest first. Those of one floor do not use each other.
+const FLOORS: layers::Floors<'_> = &[
+    // what a world is made of: chance, time, messages
+    &["digest", "faults", "network", "random", "time"],
+    // deployments; controllers that make mistakes
+    &["mutants", "scenario"],
+    &["document", "options", "queue"],
+    // who lives in a world: guests, the DPE, who watches them
+    &["checker", "guest", "shell"],
+    &["world"],
+    // what they do there, each through the methods of the world
+    &[
+        "agent",
+        "dpe",
+        "effects",
+        "event_log",
+        "goal",
+        "injection",
+        "invariants",
+        "operations",
+        "streams",
+    ],
+];
+
+#[test]
+fn parts_look_only_down() {
+    layers::assert_order(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), FLOORS);
+}
