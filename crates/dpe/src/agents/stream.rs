@@ -40,7 +40,7 @@ pub(super) enum End {
 impl From<Error> for End {
     fn from(error: Error) -> End {
         match error {
-            Error::StaleEpoch(_) => End::Stale,
+            Error::StaleEpoch(_) | Error::Superseded(_) => End::Stale,
             error => End::Closed(error.message()),
         }
     }
@@ -143,6 +143,8 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> cpe_bus::Re
     let settings = HelloSettings {
         heartbeat_interval_ms: connect.heartbeat_interval_ms,
         lease_ms: connect.lease_ms,
+        // The agent's default, which the wait for stop timeouts exceeds.
+        grace_ms: 0,
         stop_timeout_ms: connect.stop_timeout_ms,
     };
     let hello = agent.hello(
