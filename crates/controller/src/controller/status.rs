@@ -105,6 +105,12 @@ impl Controller {
         self.store.epoch
     }
 
+    /// All that a shell is to keep, as the changes of
+    /// [`Effect::Persist`](crate::Effect::Persist) so far amount to.
+    pub fn facts(&self) -> &crate::Durable {
+        &self.store
+    }
+
     /// The document in force and its generation.
     pub fn document(&self) -> Option<(&str, u64)> {
         self.store

@@ -40,6 +40,7 @@ start)
     setsid sleep 1000 </dev/null >/dev/null 2>&1 &
     echo $! > "$pidfile" ;;
 stop)
+    [ -z "$OCF_RESKEY_unmounted" ] || exit 5
     [ -z "$OCF_RESKEY_stubborn" ] || { sleep "$OCF_RESKEY_stubborn"; exit 1; }
     runs && kill -9 "$(cat "$pidfile")"
     while runs; do sleep 0.01; done

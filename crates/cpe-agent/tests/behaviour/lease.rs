@@ -123,6 +123,18 @@ async fn it_reboots_the_guest_when_a_stop_hangs_beyond_its_time() {
 }
 
 #[tokio::test]
+async fn it_reboots_the_guest_when_a_stop_says_that_the_running_service_is_not_installed() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe_with_lease(1, 400).await;
+    dpe.run(&with(operation("db", "start"), "unmounted", "1"))
+        .await;
+    until("the guest is rebooted", || {
+        holds(guest.path("rebooted").exists())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn it_stops_the_rest_at_once_when_half_of_the_time_is_over() {
     let guest = Guest::start();
     let mut dpe = guest.connect().await;
