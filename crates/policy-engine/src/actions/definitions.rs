@@ -1,4 +1,5 @@
-//! Definition changes: what the history says against what is configured (scheduler-spec/05 §4).
+//! Definition changes: differences between the history and the configuration (scheduler-spec/05
+//! §4).
 
 use rustc_hash::FxHashMap;
 

@@ -65,7 +65,7 @@ pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId) {
     }
 }
 
-/// §5.1 step 5: a partial migration goes on, or is forgotten. Returns whether the resource counts
+/// §5.1 step 5: a partial migration continues, or is ignored. Returns whether the resource counts
 /// as multiply active.
 fn settle_partial_migration(
     cluster: &mut Cluster,

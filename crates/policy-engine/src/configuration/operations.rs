@@ -208,7 +208,7 @@ fn most_frequent_monitor(owner: &Resource) -> Option<&OperationConfig> {
         .min_by_key(|op| op.interval_ms)
 }
 
-/// Removes what is not allowed, adds what follows from promoted monitors (§17.3).
+/// Removes values that are not allowed, adds those that promoted monitors imply (§17.3).
 fn normalise_on_fail(
     owner: &Resource,
     op: Option<&OperationConfig>,

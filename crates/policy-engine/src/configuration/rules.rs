@@ -8,7 +8,7 @@ use crate::model::{Agent, Cluster, Table};
 use crate::scalar;
 use crate::xml::Element;
 
-/// What is known where a rule is evaluated (§5.2).
+/// The facts with which a rule is evaluated (§5.2).
 #[derive(Clone, Copy, Default)]
 pub(crate) struct RuleContext<'a> {
     /// Node attributes.

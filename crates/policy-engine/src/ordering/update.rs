@@ -99,7 +99,7 @@ impl Propagation<'_> {
         self.update(method, link.first, link.then, influence)
     }
 
-    /// What is required makes what follows it required. From `PUSH_LOCAL` on, only where it is.
+    /// A required first makes then required; with `PUSH_LOCAL` only on the node of first.
     fn push(&mut self, link: &mut Link) -> Changed {
         if self.has(link, OrderFlags::PUSH_LOCAL) {
             let flags = &mut self.cluster.action_mut(link.then).before[link.index].flags;
@@ -119,7 +119,7 @@ impl Propagation<'_> {
         changed
     }
 
-    /// What is required makes what comes before it required.
+    /// A required then makes first required.
     fn pull(&mut self, link: &Link) -> Changed {
         let mut changed = Changed::default();
         if !self.has(link, OrderFlags::PULL) {
@@ -136,7 +136,7 @@ impl Propagation<'_> {
         changed
     }
 
-    /// What can happen counts towards the number that a gate waits for.
+    /// A runnable first counts towards the number that a gate waits for.
     fn count_towards_minimum(&mut self, link: &Link) -> Changed {
         let mut changed = self.influence_then(link, OrderFlags::MIN_GATE);
         if link.then_resource.is_none()
@@ -170,7 +170,7 @@ impl Propagation<'_> {
         self.influence(link, resource, OrderFlags::GATE)
     }
 
-    /// What cannot happen keeps what follows it from happening.
+    /// A first that is not runnable makes then not runnable.
     fn gate(&mut self, link: &Link) -> Changed {
         let mut changed = self.influence_then(link, OrderFlags::GATE);
         if link.then_resource.is_none()
@@ -481,8 +481,8 @@ fn stay(cluster: &mut Cluster, id: ActionId, because: ActionId) {
     }
 }
 
-/// Asymmetric orderings do not touch what is as wanted already: a stopped resource's stop, a
-/// running one's start where it runs.
+/// Asymmetric orderings do not change actions whose effect is there already: a stopped resource's
+/// stop, a running one's start where it runs.
 fn already_as_wanted(cluster: &Cluster, then: ActionId, id: ResourceId) -> bool {
     let (action, resource) = (cluster.action(then), cluster.resource(id));
     if !action.optional {

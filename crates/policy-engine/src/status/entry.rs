@@ -94,7 +94,7 @@ impl<'d> Entry<'d> {
     }
 }
 
-/// What is known while a resource's history on a node is read.
+/// The state of reading a resource's history on a node.
 pub(super) struct Reader<'d> {
     pub document: &'d Document,
     pub resource: ResourceId,

@@ -1,4 +1,5 @@
-//! What is too old to count: expired failures, and shutdown locks (scheduler-spec/02 §10.2, §21).
+//! Entries that are too old to count: expired failures, and shutdown locks (scheduler-spec/02
+//! §10.2, §21).
 
 use super::entry::Entry;
 use super::failures::{self, Scope};
