@@ -249,7 +249,8 @@ fn normalise_on_fail(
     }
 }
 
-/// §17.6.
+/// Sets `start-delay` in milliseconds: as configured, or the time until the operation is in phase
+/// with `interval-origin` (§17.6).
 fn normalise_start_delay(now: i64, interval_ms: u32, meta: &mut Table) {
     if let Some(text) = meta.text("start-delay") {
         let delay = scalar::milliseconds(text).unwrap_or(0);

@@ -138,7 +138,7 @@ fn unpack_tree(
     Ok(id)
 }
 
-/// §15.2.
+/// Reads a group's meta-attributes and creates its members (§15.2).
 fn unpack_group(
     cluster: &mut Cluster,
     id: ResourceId,

@@ -149,7 +149,7 @@ enum Requires {
     Unfencing,
 }
 
-/// §13.3.
+/// The effective `requires` of a primitive (§13.3).
 fn requires(
     options: &ClusterOptions,
     fence_device: bool,
