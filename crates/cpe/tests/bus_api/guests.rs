@@ -52,8 +52,7 @@ pub(crate) async fn start(folder: &Path, assembly: &str) -> String {
     };
     let (store, found) =
         StateFolder::open(&folder.join("state"), assembly).expect("the agent's store");
-    let engine = Engine::new(Arc::clone(&classes), reboot, "machine".into(), store, found)
-        .expect("an engine");
+    let engine = Engine::new(Arc::clone(&classes), reset, "machine".into(), store, found);
     let socket = folder.join("agent.sock");
     let listener = PeerListener::bind(&PeerAddress::Unix(socket.clone()), &Access::default())
         .await
