@@ -17,14 +17,19 @@ pub(crate) struct Checker {
     /// Guests and services whose processes there ended otherwise than by an operation: the
     /// controller may not know yet.
     pub vanished: BTreeSet<(usize, String)>,
-    /// Assemblies that fencing mode `none` gave up and that may still run what they ran.
-    pub given_up: BTreeSet<AssemblyId>,
+    /// Guests that fencing mode `none` gave up, or that a snapshot brought back: they may run what
+    /// runs elsewhere too.
+    pub given_up: BTreeSet<usize>,
     /// Of these, those that were heard of again.
-    pub returned: BTreeSet<AssemblyId>,
+    pub returned: BTreeSet<usize>,
     /// Assemblies that are lost or being fenced, by the events.
     pub lost: BTreeSet<AssemblyId>,
-    /// Assemblies that could not learn of the end of the deployment.
-    pub out_of_reach: BTreeSet<AssemblyId>,
+    /// Guests under maintenance that have learned of it: their services are left alone.
+    pub hands_off: BTreeSet<usize>,
+    /// Guests that could not learn of the end of the deployment.
+    pub out_of_reach: BTreeSet<usize>,
+    /// The DPE's state was lost or restored: what it tells need not fit what it told before.
+    pub state_lost: bool,
     /// Time of the next heartbeat, by guest and life.
     pub heartbeats: BTreeMap<(usize, u64), u64>,
 }

@@ -14,6 +14,10 @@ impl World {
         if self.shell.controller.is_some() || self.shell.unloaded {
             return;
         }
+        if self.now_us < self.shell.disk_full_until_us {
+            self.after(SECOND, SimEvent::StartDpe);
+            return;
+        }
         self.shell.start += 1;
         let start = self.shell.start;
         self.say(|| format!("DPE starts ({start})"));
@@ -160,6 +164,11 @@ impl World {
             let deadline = controller.deadline().unwrap_or_default();
             self.digest.line(&format!("deadline {deadline}"));
         }
+        if let Input::Request(Request::Maintenance { on: false, .. } | Request::Load { .. }) =
+            &input
+        {
+            self.checker.hands_off.clear();
+        }
         if let Err(refusal) = &outcome {
             self.note_refusal(&input, refusal);
         }
@@ -185,7 +194,8 @@ impl World {
                     | Request::ConfirmFenced { .. }
                     | Request::Cleanup { .. }
             )
-        ) || self.scenario.ending.is_some();
+        ) || self.scenario.ending.is_some()
+            || self.shell.recreate.is_some();
         self.say(|| format!("  refused: {refusal}"));
         if !expected {
             let input = brief(&format!("{input:?}"));
