@@ -58,6 +58,12 @@ bench: lab build ## speed and memory: the scheduler beside crm_simulate, then th
 	$(SUDO) $(MAKE) --no-print-directory install PROFILE=release DESTDIR=$(CPE_LAB)/release-layer > /dev/null
 	$(AS_ROOT) CPE_LAB_LAYER=$(CPE_LAB)/release-layer $(CARGO) run --locked --quiet -p end-to-end --bin figures
 
+MINUTES ?= 10
+.PHONY: torture
+torture: lab ## the real system under random faults, for MINUTES (10); SEED=N repeats a schedule
+	$(CARGO) build --locked --quiet -p end-to-end --bins
+	$(AS_ROOT) $(CARGO) run --locked --quiet -p end-to-end --bin torture -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
 FUZZ_SECONDS ?= 600
 FUZZ_JOBS ?= 1
 FUZZ := $(CURDIR)/target/fuzz

@@ -11,7 +11,7 @@ use controller::{
     InputName, Operation, Record, RecordState, Request, Task, Time, TransitionKey,
 };
 use controller_sim::scenario::{Mode, Scenario};
-use cpe_status::DpeState;
+use cpe_status::{DpeState, ServiceState};
 
 const NOW: Time = Time {
     boottime_us: 1_000_000,
@@ -141,14 +141,26 @@ fn a_question_that_the_policy_engine_cannot_answer_changes_nothing_that_runs() {
     let scenario = Scenario::plain(2, 1, Mode::Lease);
     let mut controller = alone(&scenario, [started(), vec![]]);
     let (mut asked, _) = asked_and_sent(&mut controller);
-    let number = asked.remove(0).number();
-    let failed = controller::Decision::failed(number, "it panicked".into());
+    let failed = controller::Decision::failed(asked.remove(0), "it panicked".into());
     let failed = Input::Decided(Box::new(failed));
     assert_eq!(controller.handle(NOW, failed), Ok(()));
-    let (asked, sent) = asked_and_sent(&mut controller);
-    assert_eq!((asked.len(), sent), (0, vec![]));
+    let effects: Vec<Effect> = std::iter::from_fn(|| controller.poll_effect()).collect();
+    let sent = |effect: &Effect| matches!(effect, Effect::Execute { .. } | Effect::Decide(_));
+    assert!(!effects.iter().any(sent), "{effects:?}");
+    let kept = effects.iter().any(|effect| {
+        matches!(effect, Effect::KeepInput { name: InputName::Refused(0), cib, .. } if cib.contains("service1"))
+    });
+    assert!(kept, "what it could not decide about: {effects:?}");
+    let told = effects.iter().find_map(|effect| match effect {
+        Effect::Event(event) if event.kind == EventKind::DecisionRefused => Some(event),
+        _ => None,
+    });
+    let told = told.expect("that is told");
+    assert_eq!(told.state, "failed");
     assert_eq!(controller.state(), DpeState::Failed);
-    assert_eq!(controller.status(NOW).summary, "it panicked");
+    let summary = controller.status(NOW).summary;
+    assert_eq!(summary, "the policy engine could not decide: it panicked");
+    assert_eq!(told.reason, summary);
 }
 
 #[test]
@@ -358,6 +370,111 @@ fn services_that_are_ordered_in_a_circle_do_not_keep_others_from_running() {
     }
     assert_eq!(started, ["service3"]);
     assert_eq!(refused, 1, "asked once more, without live migrations");
+}
+
+/// A document with a clone of three instances that are told apart, two of them in one assembly at
+/// most.
+fn document_with_a_unique_clone() -> String {
+    let option = |name: &str, value: &str| {
+        format!(r#"<nvpair id="three.{name}" name="{name}" value="{value}"/>"#)
+    };
+    let clone = [
+        r#"<clone id="three"><meta_attributes id="three.meta">"#,
+        &option("globally-unique", "true"),
+        &option("clone-max", "3"),
+        &option("clone-node-max", "2"),
+        r#"</meta_attributes><primitive id="one" class="ocf" provider="sim" type="Simulated"/>"#,
+        "</clone></resources><constraints>",
+    ]
+    .concat();
+    let document = Scenario::plain(2, 0, Mode::Lease).document();
+    document.replace("</resources><constraints>", &clone)
+}
+
+/// Of the clone's instances: those that the status shows, with their places and states.
+fn instances(controller: &Controller) -> Vec<(String, String, ServiceState)> {
+    let status = controller.status(NOW);
+    let own = status.services.into_iter().filter(|it| it.service == "one");
+    own.map(|it| (it.name, it.assembly, it.state)).collect()
+}
+
+#[test]
+fn the_status_shows_the_instances_of_a_unique_clone() {
+    let document = document_with_a_unique_clone();
+    let mut controller = with_document(document, [vec![], vec![]]);
+    carry_out(&mut controller);
+    expect_active(&controller);
+    let found = instances(&controller);
+    assert_eq!(found.len(), 3, "{found:?}");
+    let names = found.iter().map(|(name, ..)| name.as_str());
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    assert_eq!(names, ["one:0", "one:1", "one:2"]);
+    let started = |(_, assembly, state): &(String, String, ServiceState)| {
+        !assembly.is_empty() && *state == ServiceState::Started
+    };
+    assert!(found.iter().all(started), "{found:?}");
+}
+
+#[test]
+fn a_service_runs_in_an_assembly_while_one_of_its_instances_runs_there() {
+    let document = document_with_a_unique_clone();
+    let mut controller = with_document(document, [vec![], vec![]]);
+    carry_out(&mut controller);
+    let pair = instances(&controller);
+    let both = |place: &str| pair.iter().filter(|(_, on, _)| on == place).count() == 2;
+    let place = ["node1", "node2"].into_iter().find(|place| both(place));
+    let place = place.expect("three instances in two assemblies");
+    let first = pair.iter().find(|(_, on, _)| on == place);
+    let mut stop = record(Task::Stop, RecordState::Complete, 900, 0);
+    stop.operation.resource = first.expect("it has two").0.clone();
+    let completed = Input::OperationCompleted {
+        assembly: place.into(),
+        record: Box::new(stop),
+    };
+    assert_eq!(controller.handle(NOW, completed), Ok(()));
+    let told = std::iter::from_fn(|| controller.poll_effect()).find_map(|effect| match effect {
+        Effect::Event(event) if event.service.is_some() => Some(event),
+        _ => None,
+    });
+    assert_eq!(told, None, "the other instance runs there");
+    assert_eq!(instances(&controller).len(), 2);
+}
+
+#[test]
+fn numbers_of_a_guest_may_be_anything() {
+    let scenario = Scenario::plain(2, 1, Mode::Lease);
+    let mut highest = record(Task::Monitor, RecordState::Complete, u32::MAX, 7);
+    highest.last_rc_change = u64::MAX;
+    (highest.started, highest.completed) = (u64::MAX, u64::MAX);
+    (highest.exec_ms, highest.queue_ms) = (u32::MAX, u32::MAX);
+    let mut other = record(Task::Monitor, RecordState::Complete, u32::MAX, i32::MIN);
+    (other.status, other.operation.interval_ms) = (i32::MAX, u32::MAX);
+    let history = vec![highest, other];
+    let mut controller = alone(&scenario, [history.clone(), history]);
+    let (mut asked, _) = asked_and_sent(&mut controller);
+    let decided = Input::Decided(Box::new(asked.remove(0).answer()));
+    assert_eq!(controller.handle(NOW, decided), Ok(()));
+    while let Some(effect) = controller.poll_effect() {
+        if let Effect::Execute {
+            assembly,
+            operation,
+        } = effect
+        {
+            let refused = Input::ExecuteRefused {
+                assembly,
+                id: operation.id,
+                reason: "no".into(),
+            };
+            assert_eq!(controller.handle(NOW, refused), Ok(()));
+        }
+    }
+    let heartbeat = Input::Heartbeat {
+        assembly: "node1".into(),
+        stamp_us: u64::MAX,
+    };
+    assert_eq!(controller.handle(NOW, heartbeat), Ok(()));
+    assert_ne!(controller.status(NOW).failures, [], "the refusals count");
 }
 
 /// What the controller asks for at that time, answered and done.

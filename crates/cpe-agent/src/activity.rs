@@ -21,8 +21,15 @@ pub fn active_services(records: &BTreeMap<u32, OperationRecord>) -> Vec<&Operati
     let mut services: BTreeMap<&str, Service<'_>> = BTreeMap::new();
     // In the order of call ids, that is of requests; the last evidence about a service counts.
     for (&call_id, record) in records {
-        let Some(active) = evidence(record) else {
+        let Some(evidence) = evidence(record) else {
             continue;
+        };
+        let known = services.get(record.operation.resource.as_str());
+        let active = match evidence {
+            Evidence::MayRun => true,
+            Evidence::Stopped => false,
+            // It says nothing about what has been started here before.
+            Evidence::CannotRun => known.is_some_and(|service| service.active),
         };
         let service = services
             .entry(record.operation.resource.as_str())
@@ -34,7 +41,7 @@ pub fn active_services(records: &BTreeMap<u32, OperationRecord>) -> Vec<&Operati
         if active && !service.active {
             service.since = call_id;
         }
-        if active {
+        if evidence == Evidence::MayRun {
             service.operation = &record.operation;
         }
         service.active = active;
@@ -50,8 +57,27 @@ pub fn active_services(records: &BTreeMap<u32, OperationRecord>) -> Vec<&Operati
         .collect()
 }
 
-/// What a record says about its service: runs (or may run), does not run, or nothing.
-fn evidence(record: &OperationRecord) -> Option<bool> {
+/// Whether the outcome of a stop says that its service is down. Nothing but success does: a
+/// resource agent that finds itself not installed, or that cannot read its configuration, may have
+/// lost a file system while its daemon runs on from memory.
+pub fn has_stopped(status: OperationStatus, code: i32) -> bool {
+    status == OperationStatus::Done && code == rc::OK
+}
+
+/// What a record says about its service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Evidence {
+    /// It runs, or may run.
+    MayRun,
+    /// It has been stopped, or was found stopped.
+    Stopped,
+    /// The resource agent cannot work here, at least not now. So it has not started anything in
+    /// this operation.
+    CannotRun,
+}
+
+/// What a record says about its service, if it says anything.
+fn evidence(record: &OperationRecord) -> Option<Evidence> {
     let operation = &record.operation;
     let done = record.status == OperationStatus::Done;
     let absent =
@@ -59,25 +85,28 @@ fn evidence(record: &OperationRecord) -> Option<bool> {
     let pending = record.state == OperationState::Pending;
     match operation.action.as_str() {
         _ if record.state == OperationState::Cancelled => None,
-        "stop" if pending => Some(true),
-        "stop" => Some(!(done && record.rc == rc::OK || absent)),
+        "stop" if !pending && has_stopped(record.status, record.rc) => Some(Evidence::Stopped),
+        "stop" if !pending && absent => Some(Evidence::CannotRun),
+        "stop" => Some(Evidence::MayRun),
         // A probe.
         "monitor" | "status" if operation.interval_ms == 0 => match (record.status, record.rc) {
             _ if pending => None,
-            _ if absent => Some(false),
-            (OperationStatus::Done, rc::NOT_RUNNING) => Some(false),
-            // The agent cannot work with these parameters here, so it has not started anything
-            // either.
+            _ if absent => Some(Evidence::CannotRun),
+            (OperationStatus::Done, rc::NOT_RUNNING) => Some(Evidence::Stopped),
             (OperationStatus::Done, rc::ARGS | rc::UNIMPLEMENTED | rc::PERM | rc::CONFIGURED) => {
-                Some(false)
+                Some(Evidence::CannotRun)
             }
-            _ => Some(true),
+            _ => Some(Evidence::MayRun),
         },
         "start" | "promote" | "demote" | "migrate_from" | "migrate_to" | "restart" => {
-            if absent && !pending { None } else { Some(true) }
+            if absent && !pending {
+                Some(Evidence::CannotRun)
+            } else {
+                Some(Evidence::MayRun)
+            }
         }
         // It runs with new parameters since: those stop it.
-        "reload-agent" if !pending && done && record.rc == rc::OK => Some(true),
+        "reload-agent" if !pending && done && record.rc == rc::OK => Some(Evidence::MayRun),
         // A recurring monitor that finds it stopped does not say that it has been stopped cleanly.
         _ => None,
     }
@@ -160,6 +189,35 @@ mod tests {
         ] {
             let found = !active(&[record(1, "web", action, status, code)]).is_empty();
             assert_eq!(found, expected, "{action} {status:?} {code}");
+        }
+    }
+
+    #[test]
+    fn it_takes_nothing_but_a_stop_or_a_probe_that_finds_it_down_for_the_end_of_what_was_started() {
+        use OperationStatus::{Done, NotInstalled};
+        for (action, status, code) in [
+            ("stop", Done, rc::INSTALLED),
+            ("stop", NotInstalled, rc::INSTALLED),
+            ("monitor", Done, rc::INSTALLED),
+            ("monitor", NotInstalled, rc::INSTALLED),
+            ("monitor", Done, rc::ARGS),
+            ("monitor", Done, rc::UNIMPLEMENTED),
+            ("monitor", Done, rc::PERM),
+            ("monitor", Done, rc::CONFIGURED),
+            ("start", NotInstalled, rc::INSTALLED),
+        ] {
+            let begun = [
+                record(1, "db", "start", Done, rc::OK),
+                record(2, "db", action, status, code),
+            ];
+            assert_eq!(active(&begun), ["db"], "{action} {status:?} {code}");
+            let found = [
+                record(1, "db", "monitor", Done, rc::OK),
+                record(2, "db", action, status, code),
+            ];
+            assert_eq!(active(&found), ["db"], "{action} {status:?} {code}");
+            let never = [record(2, "db", action, status, code)];
+            assert!(active(&never).is_empty(), "{action} {status:?} {code}");
         }
     }
 }

@@ -32,8 +32,14 @@ pub struct Arguments {
     #[arg(long, value_name = "GID", env = "CPE_AGENT_SOCKET_GROUP")]
     pub socket_group: Option<u32>,
 
-    /// Accept connections of this user id only, as seen from the guest (may be given several times)
-    #[arg(long, value_name = "UID")]
+    /// Accept connections of this user id only, as seen from the guest (several between commas, or
+    /// the option several times)
+    #[arg(
+        long,
+        value_name = "UID",
+        value_delimiter = ',',
+        env = "CPE_AGENT_ALLOW_UID"
+    )]
     pub allow_uid: Vec<u32>,
 
     /// Where history, epoch and lease are kept; must not outlive the guest's boot
@@ -81,6 +87,24 @@ pub struct Arguments {
     )]
     pub boot_id_file: PathBuf,
 
+    /// File with the id of this guest over its boots
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/machine-id",
+        hide = true
+    )]
+    pub machine_id_file: PathBuf,
+
+    /// Where an id of this guest is made and kept if the system has none
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = "/var/lib/cpe-agent",
+        hide = true
+    )]
+    pub persistent_dir: PathBuf,
+
     /// What to do instead of running
     #[command(subcommand)]
     pub task: Option<Task>,
@@ -121,6 +145,14 @@ mod tests {
     #[test]
     fn it_has_a_consistent_command_line() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn it_takes_several_user_ids() {
+        let read = |words: &[&str]| Arguments::try_parse_from(words).unwrap().allow_uid;
+        assert_eq!(read(&["cpe-agent", "--allow-uid", "0,989"]), [0, 989]);
+        let twice = ["cpe-agent", "--allow-uid", "0", "--allow-uid", "989"];
+        assert_eq!(read(&twice), [0, 989]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod clock;
 pub mod ending;
 pub mod engine;
 pub mod lease;
+pub mod machine;
 pub mod process;
 pub mod reboot;
 pub mod server;

@@ -11,6 +11,7 @@ use cpe_agent::attributes::{install, socket};
 use cpe_agent::classes::Classes;
 use cpe_agent::cli::{Arguments, Task};
 use cpe_agent::engine::{Engine, Reboot, commands};
+use cpe_agent::machine::machine_id;
 use cpe_agent::store::StateFolder;
 use cpe_agent::{clock, ending, server};
 use cpe_bus::peer::{Access, PeerListener};
@@ -70,7 +71,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         command: arguments.reboot_command,
         systemd_bus: arguments.systemd_bus,
     };
-    let engine = Engine::new(Arc::clone(&classes), reboot, store, found)?;
+    let machine_id = machine_id(
+        &arguments.machine_id_file,
+        &arguments.persistent_dir,
+        &boot_id,
+    );
+    let engine = Engine::new(Arc::clone(&classes), reboot, machine_id, store, found)?;
     let access = Access {
         mode: arguments.socket_mode,
         group: arguments.socket_group,

@@ -3,10 +3,9 @@
 //!
 //! The program gets a process group of its own and an environment variable that marks everything
 //! that descends from it. Killing an operation kills the group and all marked processes, except
-//! those that have made themselves a session of their own: these are daemons that the resource
-//! agent has started, and to end them is the business of its `stop`. The mark also finds what an
-//! agent process that was killed has left behind, without having had to write a process id down
-//! first.
+//! those that have left the session of the agent: these are daemons that the resource agent has
+//! started, and to end them is the business of its `stop`. The mark also finds what an agent
+//! process that was killed has left behind, without having had to write a process id down first.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::unix::process::ExitStatusExt;
@@ -115,10 +114,11 @@ pub async fn run(
         let _ = kill_process_group(group, Signal::KILL);
     }
     let marks = BTreeSet::from([program.mark.clone()]);
-    kill_marked(&marks);
+    let session = own_session();
+    kill_marked(&marks, session);
     child.wait().await?;
     // Whatever was being forked at the first pass is there now.
-    kill_marked(&marks);
+    kill_marked(&marks, session);
     Ok(Finished {
         end: killed,
         stdout: stdout.finish().await,
@@ -161,11 +161,18 @@ impl Tail {
     }
 }
 
-/// Kills the processes with these marks that have not made themselves daemons; returns how many
-/// there were.
-pub fn kill_marked(marks: &BTreeSet<String>) -> usize {
+/// The session of this process, in which its operations begin. 0 where it was begun outside this
+/// PID namespace; `None` where the kernel does not say.
+pub fn own_session() -> Option<i32> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    session_of_running(&stat)
+}
+
+/// Kills the processes with these marks that have not made themselves daemons: those in the session
+/// in which their operations began. Returns how many there were.
+pub fn kill_marked(marks: &BTreeSet<String>, session: Option<i32>) -> usize {
     let mut killed = 0;
-    for pid in marked_processes(marks) {
+    for pid in marked_processes(marks, session) {
         if kill_process(pid, Signal::KILL).is_ok() {
             killed += 1;
         }
@@ -174,13 +181,13 @@ pub fn kill_marked(marks: &BTreeSet<String>) -> usize {
 }
 
 /// Kills what is left of operations of an earlier agent process, and waits until it is gone (at
-/// most a second).
-pub fn kill_left_over(marks: &BTreeSet<String>) {
+/// most a second). `session` is that of the earlier process.
+pub fn kill_left_over(marks: &BTreeSet<String>, session: Option<i32>) {
     if marks.is_empty() {
         return;
     }
     for _ in 0..100 {
-        if kill_marked(marks) == 0 {
+        if kill_marked(marks, session) == 0 {
             return;
         }
         std::thread::sleep(Duration::from_millis(10));
@@ -191,8 +198,9 @@ pub fn kill_left_over(marks: &BTreeSet<String>) {
     );
 }
 
-/// Processes with these marks that are not in a session which such a process has begun.
-fn marked_processes(marks: &BTreeSet<String>) -> Vec<Pid> {
+/// Processes with these marks in that session. Where the session is not known: those that are not
+/// in a session which such a process has begun.
+fn marked_processes(marks: &BTreeSet<String>, session: Option<i32>) -> Vec<Pid> {
     let is_mark = |variable: &[u8]| {
         let mark = variable
             .strip_prefix(MARK_VARIABLE.as_bytes())
@@ -230,7 +238,10 @@ fn marked_processes(marks: &BTreeSet<String>) -> Vec<Pid> {
     }
     marked
         .iter()
-        .filter(|(_, session)| !marked.contains_key(session))
+        .filter(|(_, theirs)| match session {
+            Some(session) => **theirs == session,
+            None => !marked.contains_key(theirs),
+        })
         .filter_map(|(&pid, _)| Pid::from_raw(pid))
         .collect()
 }
@@ -305,7 +316,7 @@ mod tests {
         assert_eq!(finish(&program).await.end, End::TimedOut);
         let marks = BTreeSet::from([program.mark.clone()]);
         for _ in 0..200 {
-            if marked_processes(&marks).is_empty() {
+            if marked_processes(&marks, own_session()).is_empty() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -321,7 +332,28 @@ mod tests {
             (finished.end, finished.stdout.as_str()),
             (End::Exited(0), "started\n")
         );
-        assert_eq!(kill_marked(&BTreeSet::from([program.mark])), 1);
+        let marks = BTreeSet::from([program.mark]);
+        assert_eq!(kill_marked(&marks, own_session()), 1);
+    }
+
+    #[tokio::test]
+    async fn it_spares_a_daemon_whose_session_leader_is_gone() {
+        // As daemons do that fork twice: the one that began the session ends at once.
+        let folder = tempfile::tempdir().unwrap();
+        let pid_file = folder.path().join("pid");
+        let mut program = shell(&format!(
+            "setsid sh -c 'sleep 1000 & echo $! > {}'; sleep 1000",
+            pid_file.display()
+        ));
+        program.timeout = Duration::from_millis(500);
+        assert_eq!(finish(&program).await.end, End::TimedOut);
+        let pid = std::fs::read_to_string(&pid_file).unwrap();
+        let daemon = format!("/proc/{}/stat", pid.trim());
+        let stat = std::fs::read_to_string(daemon).unwrap();
+        let session = session_of_running(&stat).expect("the daemon runs");
+        let marks = BTreeSet::from([program.mark]);
+        assert_eq!(kill_marked(&marks, own_session()), 0);
+        assert_eq!(kill_marked(&marks, Some(session)), 1);
     }
 
     #[test]

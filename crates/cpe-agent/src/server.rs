@@ -86,6 +86,12 @@ impl AgentObject {
         Ok(reply.to_fields())
     }
 
+    #[zbus(out_args("description"))]
+    async fn describe(&self) -> Result<Fields> {
+        let description = self.ask(|reply| Command::Describe { reply }).await?;
+        Ok(description.to_fields())
+    }
+
     async fn renew(&self, epoch: u64, stamp: u64) -> Result<()> {
         self.call(epoch, |reply| Call::Renew { stamp, reply }).await
     }
@@ -164,6 +170,40 @@ impl AgentObject {
         running_operations: u32,
         info: Fields,
     ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn leaving(emitter: &SignalEmitter<'_>, info: Fields) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn left(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
+}
+
+/// Sends one signal.
+async fn emit(emitter: &SignalEmitter<'_>, signal: Outgoing) -> zbus::Result<()> {
+    match signal {
+        Outgoing::Heartbeat {
+            stamp,
+            running,
+            lease_remaining_ms,
+        } => {
+            let remaining = ("lease_remaining_ms".to_owned(), lease_remaining_ms.into());
+            let info = Fields::from([remaining]);
+            emitter.heartbeat(stamp, running, info).await
+        }
+        Outgoing::Completed(record) => emitter.operation_completed(record.to_fields()).await,
+        Outgoing::Attributes(all) => {
+            emitter
+                .attributes_changed(all.version, all.to_fields())
+                .await
+        }
+        Outgoing::Leaving(leaving) => emitter.leaving(leaving.to_fields()).await,
+        Outgoing::Left(sent) => {
+            emitter.left().await?;
+            // The engine may have stopped waiting.
+            let _ = sent.send(());
+            Ok(())
+        }
+    }
 }
 
 /// Takes connections until the listener fails.
@@ -228,27 +268,7 @@ async fn converse(
     let emitter = SignalEmitter::new(&connection, names::AGENT_PATH)?;
     let send = async {
         while let Some(signal) = signals.recv().await {
-            match signal {
-                Outgoing::Heartbeat {
-                    stamp,
-                    running,
-                    lease_remaining_ms,
-                } => {
-                    let info = Fields::from([(
-                        "lease_remaining_ms".to_owned(),
-                        lease_remaining_ms.into(),
-                    )]);
-                    emitter.heartbeat(stamp, running, info).await?;
-                }
-                Outgoing::Completed(record) => {
-                    emitter.operation_completed(record.to_fields()).await?
-                }
-                Outgoing::Attributes(all) => {
-                    emitter
-                        .attributes_changed(all.version, all.to_fields())
-                        .await?
-                }
-            }
+            emit(&emitter, signal).await?;
         }
         zbus::Result::Ok(())
     };

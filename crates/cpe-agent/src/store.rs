@@ -54,6 +54,9 @@ pub struct Identity {
     /// How long all services together may take to stop after the lease has ended, before the guest
     /// is rebooted.
     pub stop_timeout_ms: u32,
+    /// The session of the agent process that wrote this, and so of the operations that it ran.
+    #[serde(default)]
+    pub session: Option<i32>,
     /// Every call id below this may have been used.
     pub next_call_id: u32,
 }
@@ -159,6 +162,7 @@ impl StateFolder {
         }
         let highest = records.keys().next_back().copied().unwrap_or(0);
         identity.next_call_id = identity.next_call_id.max(highest.saturating_add(1)).max(1);
+        // The session stays that of the process that began what is left.
         self.write_identity(&identity)?;
         if !same_boot {
             self.write_lease(&lease)?;

@@ -6,7 +6,7 @@ use std::path::Path;
 const FLOORS: &[&[&str]] = &[
     // one thing each, for itself: rules, clocks, processes, the command line
     &[
-        "accept", "activity", "cli", "clock", "ending", "lease", "process", "reboot",
+        "accept", "activity", "cli", "clock", "ending", "lease", "machine", "process", "reboot",
     ],
     // what resource agents say about their guest, and how they say it
     &["attributes"],

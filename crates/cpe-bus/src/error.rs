@@ -32,7 +32,13 @@ pub enum Error {
     /// Correct, but not yet: the receiver is still starting or has nothing loaded. Try again.
     NotReady(String),
     /// The caller's epoch is lower than one that the agent has seen: another DPE has taken over.
+    /// The agent's Describe says the highest one.
     StaleEpoch(String),
+    /// Another connection has said Hello to this agent since, with the same epoch or a higher one.
+    Superseded(String),
+    /// The guest belongs to another deployment or assembly, which has not released it. The agent's
+    /// Describe says which. Trying again is of no use until that one gives it up.
+    Occupied(String),
     /// Correct, but something that excludes it is being done. Try again.
     Busy(String),
     /// The receiver could not do it; the text says why.
@@ -59,6 +65,8 @@ impl Error {
             | Error::InvalidArgument(text)
             | Error::NotReady(text)
             | Error::StaleEpoch(text)
+            | Error::Superseded(text)
+            | Error::Occupied(text)
             | Error::Busy(text)
             | Error::Failed(text)
             | Error::AccessDenied(text)

@@ -31,6 +31,7 @@ pub use events::EventKind;
 pub use fields::Fields;
 pub use peer::PeerAddress;
 pub use records::{
-    DeploymentEntry, Event, HelloReply, HelloSettings, NodeAttribute, NodeAttributes, Operation,
-    OperationRecord, OperationState, OperationStatus, ProblemRecord, ResourceClass,
+    AgentDescription, DeploymentEntry, Event, HelloReply, HelloSettings, Leaving, NodeAttribute,
+    NodeAttributes, Operation, OperationRecord, OperationState, OperationStatus, ProblemRecord,
+    ResourceClass,
 };

@@ -41,19 +41,19 @@ use crate::vocabulary::{
 /// One deployment's brain. See the crate's documentation.
 #[derive(Debug)]
 pub struct Controller {
-    pub(crate) name: String,
-    pub(crate) phase: Phase,
-    pub(crate) document: Document,
+    name: String,
+    phase: Phase,
+    document: Document,
     /// Durable facts.
-    pub(crate) store: Store,
-    pub(crate) assemblies: BTreeMap<AssemblyId, Assembly>,
+    store: Store,
+    assemblies: BTreeMap<AssemblyId, Assembly>,
     /// Node attributes whose changes wait for further ones.
-    pub(crate) dampening: Dampening,
-    pub(crate) deciding: Deciding,
-    pub(crate) execution: Execution,
+    dampening: Dampening,
+    deciding: Deciding,
+    execution: Execution,
     /// When it was last called.
-    pub(crate) last_time: Time,
-    pub(crate) effects: Outgoing,
+    last_time: Time,
+    effects: Outgoing,
 }
 
 /// Heartbeat and lease settings in force.
@@ -72,7 +72,7 @@ impl Controller {
     /// The epoch is at least the number of seconds of the wall clock, so that it is higher than any
     /// that agents have seen even if what was saved is lost.
     pub fn new(name: &str, durable: Durable, now: Time) -> Controller {
-        let epoch = (durable.epoch + 1).max(now.wall_us / SECOND);
+        let epoch = durable.epoch.saturating_add(1).max(now.wall_us / SECOND);
         let mut controller = Controller {
             name: name.to_owned(),
             phase: Phase::Serving,
@@ -177,7 +177,9 @@ impl Controller {
             .flat_map(|name| [self.life_deadline(name), self.fence_deadline(name)]);
         let recheck = self.deciding.recheck_at_s().map(|at_s| {
             let left_s = u64::try_from(at_s.saturating_sub(self.last_time.wall_s())).unwrap_or(0);
-            self.last_time.boottime_us + (left_s + 1) * SECOND
+            // A rule may name any year.
+            let left_us = left_s.saturating_add(1).saturating_mul(SECOND);
+            self.last_time.boottime_us.saturating_add(left_us)
         });
         let end = match self.phase {
             Phase::Ending { until_us } => Some(until_us),

@@ -182,11 +182,10 @@ impl Controller {
             self.world_changed(reason);
             return;
         };
-        let call_id = self
-            .assemblies
-            .get(&name)
-            .map_or(0, |assembly| assembly.history.highest_call_id())
-            + 1;
+        let own = self.assemblies.get(&name);
+        let highest = own.map_or(0, |assembly| assembly.history.highest_call_id());
+        // The highest comes from a guest, so it may be the last number that there is.
+        let call_id = highest.saturating_add(1);
         let record = Record {
             operation: *operation,
             call_id,

@@ -48,8 +48,8 @@ impl Controller {
         if !matches!(own.life, Life::Online | Life::Missed) {
             return;
         }
-        let activity = own.history.activity(resource);
         let service = ServiceId::of_resource(resource);
+        let activity = own.history.service_activity(&service);
         let copies = self.copies(&service);
         let facts = self.store.service(&service);
         let known = facts.runs_on(assembly);
@@ -168,10 +168,9 @@ impl Controller {
             .is_some_and(|goal| !goal.unmanaged);
         let runs = |assembly: &AssemblyId| {
             self.assemblies.get(assembly).is_some_and(|own| {
-                let resources = own.history.resources().map(|(resource, _)| resource);
+                let mut resources = own.history.of_service(id);
                 resources
-                    .filter(|resource| ServiceId::of_resource(resource) == *id)
-                    .all(|resource| own.history.activity(resource) != Some(Activity::Failed))
+                    .all(|(resource, _)| own.history.activity(resource) != Some(Activity::Failed))
             })
         };
         let elsewhere = || {

@@ -9,9 +9,9 @@ use super::Controller;
 use super::liveness::{Assembly, Life};
 use crate::machines::announcement::Announced;
 use crate::machines::failures;
-use crate::machines::history::{Activity, Slot};
+use crate::machines::history::{Activity, Records, Slot};
 use crate::machines::phase::Phase;
-use crate::vocabulary::{AssemblyId, RecordState, Task, Time};
+use crate::vocabulary::{AssemblyId, RecordState, ServiceId, Task, Time};
 
 impl Controller {
     /// The state.
@@ -103,6 +103,12 @@ impl Controller {
     /// The epoch of this start.
     pub fn epoch(&self) -> u64 {
         self.store.epoch
+    }
+
+    /// All that a shell is to keep, as the changes of
+    /// [`Effect::Persist`](crate::Effect::Persist) so far amount to.
+    pub fn facts(&self) -> &crate::Durable {
+        &self.store
     }
 
     /// The document in force and its generation.
@@ -207,7 +213,8 @@ impl Controller {
         let mut statuses = Vec::new();
         for service in self.document.services() {
             let failures = self.store.failures.iter();
-            let own = failures.filter(|((_, resource), _)| service.id == **resource);
+            let is_own = |resource: &str| ServiceId::of_resource(resource) == service.id;
+            let own = failures.filter(|((_, resource), _)| is_own(resource));
             let facts = self.store.service(&service.id);
             let goal = self
                 .deciding
@@ -228,15 +235,20 @@ impl Controller {
             };
             let before = statuses.len();
             for (name, assembly) in &self.assemblies {
-                let Some(state) = instance_state(assembly, service.id.as_str(), goal.unmanaged)
-                else {
+                if !matches!(assembly.life, Life::Online | Life::Missed) {
                     continue;
-                };
-                statuses.push(ServiceStatus {
-                    assembly: name.to_string(),
-                    state,
-                    ..base.clone()
-                });
+                }
+                for (resource, records) in assembly.history.of_service(&service.id) {
+                    let activity = assembly.history.activity(resource);
+                    statuses.extend(instance_state(records, activity, goal.unmanaged).map(
+                        |state| ServiceStatus {
+                            name: resource.to_owned(),
+                            assembly: name.to_string(),
+                            state,
+                            ..base.clone()
+                        },
+                    ));
+                }
             }
             if statuses.len() == before {
                 let state = match () {
@@ -265,7 +277,7 @@ impl Controller {
                     assembly: assembly.to_string(),
                     operation: format!("{}/{}", operation.action, operation.interval_ms),
                     rc: record.rc,
-                    time: u64::try_from(when_s).unwrap_or(0) * 1_000_000,
+                    time: u64::try_from(when_s).unwrap_or(0).saturating_mul(1_000_000),
                     reason: record.describe(),
                 })
             })
@@ -275,17 +287,17 @@ impl Controller {
     }
 }
 
-/// The state of a service in one assembly. `None`: it is not there.
-fn instance_state(assembly: &Assembly, resource: &str, unmanaged: bool) -> Option<ServiceState> {
-    if !matches!(assembly.life, Life::Online | Life::Missed) {
-        return None;
-    }
-    let records = assembly.history.resource(resource)?;
+/// The state of an instance of a service in one assembly. `None`: it is not there.
+fn instance_state(
+    records: &Records,
+    activity: Option<Activity>,
+    unmanaged: bool,
+) -> Option<ServiceState> {
     let pending = records
         .values()
         .find(|r| r.state == RecordState::Pending)
         .map(|r| &r.operation.action);
-    match (assembly.history.activity(resource), pending) {
+    match (activity, pending) {
         (_, Some(Task::Start | Task::MigrateFrom)) => Some(ServiceState::Starting),
         (Some(Activity::Active | Activity::Failed), Some(Task::Stop | Task::MigrateTo)) => {
             Some(ServiceState::Stopping)
@@ -299,7 +311,7 @@ fn instance_state(assembly: &Assembly, resource: &str, unmanaged: bool) -> Optio
 }
 
 /// The last word on the role was a promotion.
-fn promoted(records: &crate::machines::history::Records) -> bool {
+fn promoted(records: &Records) -> bool {
     let call_id = |action: Task| {
         records
             .get(&Slot::Of(action, 0))

@@ -3,8 +3,9 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
-use crate::vocabulary::{META_ON_FAIL, Record, RecordState, STATUS_DONE, Task};
+use crate::vocabulary::{META_ON_FAIL, Record, RecordState, STATUS_DONE, ServiceId, Task};
 
 /// Records of one assembly, the latest per resource, action and interval.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -137,6 +138,33 @@ impl History {
 
     pub(crate) fn resource(&self, name: &str) -> Option<&Records> {
         self.resources.get(name)
+    }
+
+    /// The resources of a service that are known: the one of its name, and instances that are told
+    /// apart (`web:0`, `web:1`).
+    pub(crate) fn of_service(&self, service: &ServiceId) -> impl Iterator<Item = (&str, &Records)> {
+        let own = self.resources.get_key_value(service.as_str());
+        // The colon is followed by the semicolon.
+        let (first, end) = (format!("{service}:"), format!("{service};"));
+        let range = (Bound::Included(&*first), Bound::Excluded(&*end));
+        let numbered = self.resources.range::<str, _>(range);
+        let numbered = numbered.filter(|(name, _)| ServiceId::of_resource(name) == *service);
+        own.into_iter()
+            .chain(numbered)
+            .map(|(name, records)| (name.as_str(), records))
+    }
+
+    /// Whether a service runs: failed if an instance of it is, or else active if one is. `None`:
+    /// nothing is known about it.
+    pub(crate) fn service_activity(&self, service: &ServiceId) -> Option<Activity> {
+        let instances = self.of_service(service);
+        instances
+            .filter_map(|(_, records)| activity(records))
+            .max_by_key(|activity| match activity {
+                Activity::Inactive => 0,
+                Activity::Active => 1,
+                Activity::Failed => 2,
+            })
     }
 
     /// All records.
@@ -291,6 +319,28 @@ mod tests {
             rc,
             ..Record::default()
         }
+    }
+
+    #[test]
+    fn a_service_is_what_its_instances_are_together() {
+        let mut history = History::default();
+        let service = ServiceId::from("db");
+        let mut note = |resource: &str, action: Task, call_id: u32, rc: i32| {
+            let mut record = record(action, 0, call_id, rc);
+            record.operation.resource = resource.into();
+            history.insert(record);
+            history.service_activity(&service)
+        };
+        for other in ["db-1", "db:x", "dba", "db2:0", "d"] {
+            assert_eq!(note(other, Task::Start, 1, 0), None, "{other}");
+        }
+        assert_eq!(note("db:0", Task::Monitor, 2, 7), Some(Activity::Inactive));
+        assert_eq!(note("db:11", Task::Start, 3, 0), Some(Activity::Active));
+        assert_eq!(note("db:0", Task::Start, 4, 1), Some(Activity::Failed));
+        assert_eq!(note("db:0", Task::Stop, 5, 0), Some(Activity::Active));
+        assert_eq!(note("db", Task::Start, 6, 0), Some(Activity::Active));
+        let names: Vec<&str> = history.of_service(&service).map(|(name, _)| name).collect();
+        assert_eq!(names, ["db", "db:0", "db:11"]);
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub enum Effect {
         name: InputName,
         /// The CIB.
         cib: String,
-        /// The transition graph.
+        /// The transition graph; empty if there was no answer.
         graph: String,
     },
     /// The state or its summary changed.

@@ -159,7 +159,9 @@ impl Classes {
                 let script = lsb::script(self, &operation.agent).is_some();
                 match unit {
                     Ok(Ok(true)) => self.systemd.run(operation, timeout, cancel).await,
-                    Ok(_) if script => self.run_lsb(operation, mark, timeout, cancel).await,
+                    // Only where systemd says that it has no such unit. What its unit has started
+                    // is nothing that the script knows: its stop would find nothing to stop.
+                    Ok(Ok(false)) if script => self.run_lsb(operation, mark, timeout, cancel).await,
                     Ok(Ok(false)) => OperationOutcome::not_installed(format!(
                         "there is neither a systemd unit nor an init script named {}",
                         operation.agent
@@ -167,7 +169,10 @@ impl Classes {
                     Ok(Err(error)) => OperationOutcome::failed(
                         OperationStatus::Error,
                         rc::GENERIC,
-                        error.to_string(),
+                        format!(
+                            "systemd cannot be asked whether it has a unit named {}: {error}",
+                            operation.agent
+                        ),
                     ),
                     Err(_) => OperationOutcome::timed_out(timeout),
                 }

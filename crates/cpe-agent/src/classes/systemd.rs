@@ -82,11 +82,18 @@ impl Systemd {
         Ok(manager)
     }
 
-    /// True if there is a unit of that name.
+    /// True if there is a unit of that name: its file, or what runs although its file is gone.
     pub async fn has_unit(&self, name: &str) -> zbus::Result<bool> {
         let manager = self.manager().await?;
         let unit = unit(&manager, &unit_name(name)).await?;
-        Ok(unit.load_state().await? != "not-found")
+        if unit.load_state().await? != "not-found" {
+            return Ok(true);
+        }
+        let active = unit.active_state().await?;
+        Ok(matches!(
+            active.as_str(),
+            "active" | "activating" | "deactivating" | "reloading" | "refreshing"
+        ))
     }
 
     /// The unit's description; `None` if the unit does not exist.
@@ -248,6 +255,8 @@ async fn run_job(
         }
     };
     *job = None;
+    // A stream that nobody reads fills up, and then holds up every answer on this connection.
+    drop(removed);
     let after = settled(manager, name).await?;
     let runs = matches!(after.active.as_str(), "active" | "reloading" | "refreshing");
     let as_wanted = match action {

@@ -1,7 +1,7 @@
 //! How the engine answers connections and tools.
 
 use cpe_bus::records::agent::ATTRIBUTES;
-use cpe_bus::{Error, HelloReply, Operation, OperationState, Result};
+use cpe_bus::{AgentDescription, Error, HelloReply, Operation, OperationState, Result};
 use tokio::time::Instant;
 
 use super::commands::{Call, Command, Hello, Reply};
@@ -28,6 +28,7 @@ impl Engine {
     pub(super) fn handle(&mut self, command: Command) {
         match command {
             Command::Hello { hello, reply } => answer(reply, self.hello(hello)),
+            Command::Describe { reply } => answer(reply, Ok(self.description())),
             Command::Call { peer, epoch, call } => {
                 let allowed = self.authorise(peer, epoch);
                 self.call(allowed, call);
@@ -93,7 +94,7 @@ impl Engine {
             .write_lease(&lease)
             .and_then(|()| self.store.write_identity(&identity))
             .map_err(not_durable)?;
-        if self.belongs_to_other(&hello.deployment) {
+        if self.is_another(&hello.deployment, &hello.assembly) {
             self.forget_everything();
         }
         self.lease = lease;
@@ -111,6 +112,7 @@ impl Engine {
         self.peer = Some(hello.peer);
         self.heartbeat_due = Some(Instant::now());
         Ok(HelloReply {
+            machine_id: self.machine_id.clone(),
             boot_id: self.identity.boot_id.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             capabilities: ["ocf", "lsb", "systemd", "service"]
@@ -120,12 +122,60 @@ impl Engine {
                 .collect(),
             lease_remaining_ms,
             now_boottime_us: now,
+            leaving: self.terminating.is_some(),
         })
     }
 
-    /// Whether this guest belongs to another deployment than that.
-    fn belongs_to_other(&self, deployment: &str) -> bool {
-        !self.identity.deployment.is_empty() && self.identity.deployment != deployment
+    /// What anybody who may connect may know.
+    fn description(&self) -> AgentDescription {
+        let active = active_services(&self.records).len();
+        AgentDescription {
+            machine_id: self.machine_id.clone(),
+            boot_id: self.identity.boot_id.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            deployment: self.identity.deployment.clone(),
+            assembly: self.identity.assembly.clone(),
+            epoch: self.identity.epoch,
+            active_services: u32::try_from(active).unwrap_or(u32::MAX),
+            lease_remaining_ms: self.lease.remaining_ms(boottime_us()),
+            leaving: self.terminating.is_some(),
+        }
+    }
+
+    /// Whether this guest is an assembly, and another one than that.
+    fn is_another(&self, deployment: &str, assembly: &str) -> bool {
+        let Identity {
+            deployment: own, ..
+        } = &self.identity;
+        !own.is_empty() && (own != deployment || self.identity.assembly != assembly)
+    }
+
+    /// Refuses the Hello of another assembly, or of another deployment's, while this guest has not
+    /// been given up: services may run here, the lease that says so is in force, or its DPE is
+    /// connected.
+    fn must_not_be_occupied(&self, deployment: &str, assembly: &str) -> Result<()> {
+        if !self.is_another(deployment, assembly) {
+            return Ok(());
+        }
+        let active = active_services(&self.records).len();
+        let lease = self.lease.end_us().is_some();
+        if self.peer.is_none() && active == 0 && !lease {
+            return Ok(());
+        }
+        let because = match (active, lease) {
+            (1.., _) => format!("{active} services may run here"),
+            (0, true) => "its lease is in force".to_owned(),
+            (0, false) => "its DPE is connected".to_owned(),
+        };
+        let Identity {
+            deployment: own,
+            assembly: name,
+            ..
+        } = &self.identity;
+        Err(Error::Occupied(format!(
+            "this guest is assembly {name} of deployment {own}, not {assembly} of {deployment}, and {because}: \
+             remove it from that deployment first, or give {assembly} another address"
+        )))
     }
 
     /// Whom this agent obeys after a Hello.
@@ -146,15 +196,8 @@ impl Engine {
             )));
         }
         let mut identity = self.identity.clone();
-        if self.belongs_to_other(deployment) {
-            let active = active_services(&self.records).len();
-            if self.peer.is_some() || active > 0 {
-                return Err(Error::Busy(format!(
-                    "this guest is an assembly of deployment {} ({active} active services), not of {deployment}: \
-                     destroy that deployment first",
-                    identity.deployment
-                )));
-            }
+        self.must_not_be_occupied(deployment, assembly)?;
+        if identity.deployment != *deployment {
             identity.epoch = 0;
         }
         if *epoch < identity.epoch {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use cpe_bus::{HelloReply, HelloSettings, NodeAttributes, Operation, OperationRecord, Result};
+use cpe_bus::{
+    AgentDescription, HelloReply, HelloSettings, Leaving, NodeAttributes, Operation,
+    OperationRecord, Result,
+};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::attributes::socket::Asked;
@@ -44,6 +47,10 @@ pub enum Outgoing {
     Completed(Box<OperationRecord>),
     /// AttributesChanged.
     Attributes(Box<NodeAttributes>),
+    /// Leaving.
+    Leaving(Leaving),
+    /// Left; the sender is used, or dropped, once it is on its way.
+    Left(oneshot::Sender<()>),
 }
 
 /// Where an answer goes.
@@ -58,6 +65,11 @@ pub enum Command {
         hello: Hello,
         /// Where the answer goes.
         reply: Reply<HelloReply>,
+    },
+    /// Somebody wants to know who this guest is.
+    Describe {
+        /// Where the answer goes.
+        reply: Reply<AgentDescription>,
     },
     /// A connection that has taken over wants something.
     Call {

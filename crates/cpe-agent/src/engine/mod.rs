@@ -71,6 +71,7 @@ pub struct Engine {
     classes: Arc<Classes>,
     reboot: Reboot,
     store: StateFolder,
+    machine_id: String,
     identity: Identity,
     next_call_id: u32,
     lease: Lease,
@@ -102,6 +103,7 @@ impl Engine {
     pub fn new(
         classes: Arc<Classes>,
         reboot: Reboot,
+        machine_id: String,
         store: StateFolder,
         found: Found,
     ) -> anyhow::Result<Self> {
@@ -109,6 +111,7 @@ impl Engine {
         let mut engine = Engine {
             classes,
             reboot,
+            machine_id,
             store,
             next_call_id: found.identity.next_call_id,
             identity: found.identity,
@@ -321,7 +324,7 @@ impl Engine {
         }
         match &self.peer {
             Some(active) if active.id == peer && epoch == current => Ok(()),
-            Some(active) if active.id > peer => Err(Error::StaleEpoch(
+            Some(active) if active.id > peer => Err(Error::Superseded(
                 "another connection has taken over this agent; this one is closed".to_owned(),
             )),
             _ => Err(Error::NotReady(format!(

@@ -31,7 +31,11 @@ impl Engine {
             })
             .map(|record| self.mark(record.call_id))
             .collect();
-        process::kill_left_over(&interrupted);
+        process::kill_left_over(&interrupted, self.identity.session);
+        self.identity.session = process::own_session();
+        if let Err(error) = self.store.write_identity(&self.identity) {
+            log!(warn, self.identity, %error, "who this agent obeys cannot be written");
+        }
         let calls: Vec<u32> = self.records.keys().copied().collect();
         for call_id in calls {
             let Some(record) = self.records.get_mut(&call_id) else {

@@ -18,13 +18,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use cpe_bus::records::rc;
-use cpe_bus::{Error, Operation, OperationStatus, Result};
+use cpe_bus::{Error, Operation, Result};
 
 use super::commands::Reply;
 use super::log::log;
 use super::{Engine, not_durable};
-use crate::activity::active_services;
+use crate::activity::{active_services, has_stopped};
 use crate::classes::OperationOutcome;
 use crate::clock::boottime_us;
 use crate::lease::Lease;
@@ -258,10 +257,7 @@ impl Engine {
         if !stopping.current.remove(&call_id) {
             return;
         }
-        let absent = outcome.status == OperationStatus::NotInstalled
-            || (outcome.status == OperationStatus::Done && outcome.rc == rc::INSTALLED);
-        let stopped = outcome.status == OperationStatus::Done && outcome.rc == rc::OK;
-        if !stopped && !absent {
+        if !has_stopped(outcome.status, outcome.rc) {
             stopping.failed.extend(
                 self.records
                     .get(&call_id)

@@ -23,16 +23,25 @@ fn engine(folder: &tempfile::TempDir) -> Engine {
         systemd_bus: BusSelection::System,
     };
     let (store, found) = StateFolder::open(folder.path(), "boot").unwrap();
-    Engine::new(Arc::new(classes), reboot, store, found).unwrap()
+    Engine::new(Arc::new(classes), reboot, "machine".into(), store, found).unwrap()
 }
 
 /// Has a DPE take over whose connection takes that many signals.
 fn take_over(engine: &mut Engine, room: usize) -> (mpsc::Receiver<Outgoing>, Arc<Notify>) {
+    take_over_as(engine, 1, room)
+}
+
+/// The same on a connection with that number.
+fn take_over_as(
+    engine: &mut Engine,
+    id: u64,
+    room: usize,
+) -> (mpsc::Receiver<Outgoing>, Arc<Notify>) {
     let (outbox, signals) = mpsc::channel(room);
     let close = Arc::new(Notify::new());
     let hello = Hello {
         peer: Peer {
-            id: 1,
+            id,
             outbox,
             close: Arc::clone(&close),
         },
@@ -123,4 +132,21 @@ async fn more_ends_of_operations_than_the_queue_holds_are_all_taken_in() {
         engine.records.values().filter(|r| is_complete(r)).count(),
         count
     );
+}
+
+#[tokio::test]
+async fn a_call_on_a_superseded_connection_is_not_taken_for_one_of_an_old_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine(&folder);
+    let (_old, _) = take_over_as(&mut engine, 1, 1);
+    let (_new, _) = take_over_as(&mut engine, 2, 1);
+    let mut renew = |peer, epoch| {
+        let (reply, mut answer) = oneshot::channel();
+        let call = Call::Renew { stamp: 1, reply };
+        engine.handle(Command::Call { peer, epoch, call });
+        answer.try_recv().unwrap()
+    };
+    assert!(matches!(renew(1, 1), Err(Error::Superseded(_))));
+    assert!(matches!(renew(1, 0), Err(Error::StaleEpoch(_))));
+    renew(2, 1).unwrap();
 }

@@ -1,8 +1,10 @@
 //! Who may say what: epochs, deployments, superseded connections.
 
+use std::time::{Duration, Instant};
+
 use cpe_bus::{Error, HelloSettings};
 
-use crate::guest::{Guest, find, holds, is_stale, monitor, operation, until, with};
+use crate::guest::{Guest, PATIENCE, find, holds, is_stale, monitor, operation, until, with};
 
 #[tokio::test]
 async fn it_obeys_the_highest_epoch_only() {
@@ -28,6 +30,82 @@ async fn it_remembers_the_epoch_when_it_is_killed() {
     let mut dpe = guest.connect().await;
     assert!(is_stale(&dpe.hello(6, HelloSettings::default()).await));
     assert!(dpe.hello(7, HelloSettings::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn it_says_the_highest_epoch_to_a_dpe_that_has_lost_its_state() {
+    let guest = Guest::start();
+    let _dpe = guest.dpe(7).await;
+    let mut lost = guest.connect().await;
+    assert!(is_stale(&lost.hello(1, HelloSettings::default()).await));
+    assert_eq!(lost.describe().await.epoch, 7);
+}
+
+#[tokio::test]
+async fn it_says_who_its_guest_is_over_boots() {
+    let mut guest = Guest::start();
+    let mut dpe = guest.connect().await;
+    let first = dpe.describe().await;
+    assert_eq!(first.machine_id.len(), 32);
+    assert_eq!((first.deployment.as_str(), first.epoch), ("", 0));
+    let hello = dpe.hello(1, HelloSettings::default()).await.unwrap();
+    assert_eq!(hello.machine_id, first.machine_id);
+    guest.kill_agent();
+    guest.new_boot();
+    guest.start_agent();
+    let second = guest.connect().await.describe().await;
+    assert_eq!(second.machine_id, first.machine_id);
+    assert_ne!(second.boot_id, first.boot_id);
+}
+
+#[tokio::test]
+async fn it_is_one_assembly_until_that_is_given_up() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe(1).await;
+    dpe.run(&operation("db", "start")).await;
+    drop(dpe);
+    let mut renamed = guest.connect().await;
+    let as_web2 = |dpe: &mut crate::guest::Dpe| {
+        let agent = dpe.agent.clone();
+        async move {
+            let settings = HelloSettings::default().to_fields();
+            agent.hello(2, "shop", "web2", settings).await
+        }
+    };
+    let refused = as_web2(&mut renamed).await;
+    assert!(
+        matches!(&refused, Err(Error::Occupied(text)) if text.contains("web1") && text.contains("web2")),
+        "{refused:?}"
+    );
+    let mut dpe = guest.dpe(2).await;
+    dpe.run(&operation("db", "stop")).await;
+    assert!(matches!(
+        as_web2(&mut renamed).await,
+        Err(Error::Occupied(_))
+    ));
+    dpe.agent.release(2, false).await.unwrap();
+    drop(dpe);
+    as_web2(&mut renamed).await.unwrap();
+    assert_eq!(renamed.describe().await.assembly, "web2");
+}
+
+#[tokio::test]
+async fn it_is_one_assembly_while_its_lease_is_in_force() {
+    let guest = Guest::start();
+    drop(guest.dpe_with_lease(1, 400).await);
+    let renamed = guest.connect().await;
+    let begin = Instant::now();
+    loop {
+        let settings = HelloSettings::default().to_fields();
+        match renamed.agent.hello(2, "shop", "web2", settings).await {
+            Ok(_) => break,
+            Err(Error::Occupied(_) | Error::Busy(_)) if begin.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(begin.elapsed() > Duration::from_millis(200));
 }
 
 #[tokio::test]
@@ -92,9 +170,15 @@ async fn it_belongs_to_one_deployment_until_it_is_released() {
     let mut other = guest.connect().await;
     let refused = other.hello_as("forum", 1, HelloSettings::default()).await;
     assert!(
-        matches!(&refused, Err(Error::Busy(text)) if text.contains("shop")),
+        matches!(&refused, Err(Error::Occupied(text)) if text.contains("shop")),
         "{refused:?}"
     );
+    let known = other.describe().await;
+    assert_eq!(
+        (known.deployment.as_str(), known.assembly.as_str()),
+        ("shop", "web1")
+    );
+    assert_eq!((known.epoch, known.active_services), (9, 1));
 
     dpe.agent.release(9, true).await.unwrap();
     assert!(

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use cpe_bus::proxies::AgentProxy;
 use cpe_bus::proxies::agent::{AttributesChangedStream, HeartbeatStream, OperationCompletedStream};
 use cpe_bus::{
-    Error, Fields, HelloReply, HelloSettings, NodeAttributes, Operation, OperationRecord,
-    OperationState, PeerAddress, Result,
+    AgentDescription, Error, Fields, HelloReply, HelloSettings, NodeAttributes, Operation,
+    OperationRecord, OperationState, PeerAddress, Result,
 };
 use futures_util::{FutureExt, StreamExt};
 use rustix::process::{Pid, Signal, kill_process};
@@ -40,6 +40,7 @@ start)
     setsid sleep 1000 </dev/null >/dev/null 2>&1 &
     echo $! > "$pidfile" ;;
 stop)
+    [ -z "$OCF_RESKEY_unmounted" ] || exit 5
     [ -z "$OCF_RESKEY_stubborn" ] || { sleep "$OCF_RESKEY_stubborn"; exit 1; }
     runs && kill -9 "$(cat "$pidfile")"
     while runs; do sleep 0.01; done
@@ -148,6 +149,10 @@ impl Guest {
             .arg(self.path("init.d"))
             .arg("--boot-id-file")
             .arg(self.path("boot_id"))
+            .arg("--machine-id-file")
+            .arg(self.path("no-machine-id"))
+            .arg("--persistent-dir")
+            .arg(self.path("var"))
             .arg("--systemd-bus")
             .arg(&self.bus)
             // Never the real one: it would take the machine down.
@@ -231,6 +236,7 @@ impl Guest {
         let settings = HelloSettings {
             heartbeat_interval_ms: 50,
             lease_ms,
+            grace_ms: 3000,
             stop_timeout_ms: 3000,
         };
         dpe.hello(epoch, settings).await.unwrap();
@@ -355,6 +361,10 @@ impl Dpe {
             .hello(epoch, deployment, "web1", settings.to_fields())
             .await?;
         HelloReply::from_fields(&reply)
+    }
+
+    pub(crate) async fn describe(&self) -> AgentDescription {
+        AgentDescription::from_fields(&self.agent.describe().await.unwrap()).unwrap()
     }
 
     pub(crate) async fn execute(&self, operation: &Operation) -> Result<()> {

@@ -69,6 +69,7 @@ async fn it_does_not_lengthen_a_lease_for_a_hello() {
         let settings = HelloSettings {
             heartbeat_interval_ms: 50,
             lease_ms: 500,
+            grace_ms: 3000,
             stop_timeout_ms: 3000,
         };
         match other.hello(1, settings).await {
@@ -107,6 +108,7 @@ async fn it_reboots_the_guest_when_a_stop_hangs_beyond_its_time() {
     let settings = HelloSettings {
         heartbeat_interval_ms: 50,
         lease_ms: 300,
+        grace_ms: 400,
         stop_timeout_ms: 400,
     };
     dpe.hello(1, settings).await.unwrap();
@@ -121,12 +123,25 @@ async fn it_reboots_the_guest_when_a_stop_hangs_beyond_its_time() {
 }
 
 #[tokio::test]
+async fn it_reboots_the_guest_when_a_stop_says_that_the_running_service_is_not_installed() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe_with_lease(1, 400).await;
+    dpe.run(&with(operation("db", "start"), "unmounted", "1"))
+        .await;
+    until("the guest is rebooted", || {
+        holds(guest.path("rebooted").exists())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn it_stops_the_rest_at_once_when_half_of_the_time_is_over() {
     let guest = Guest::start();
     let mut dpe = guest.connect().await;
     let settings = HelloSettings {
         heartbeat_interval_ms: 50,
         lease_ms: 400,
+        grace_ms: 2000,
         stop_timeout_ms: 2000,
     };
     dpe.hello(1, settings).await.unwrap();

@@ -271,8 +271,13 @@ async fn it_maps_the_exit_codes_of_init_scripts() {
         dpe.run(&lsb("start", "heartless")).await.status,
         OperationStatus::NotSupported
     );
-    // There is no systemd in this guest; a script of that name is there, so it is used.
-    assert_eq!(dpe.run(&lsb("start", "service")).await.rc, rc::OK);
+    // Nobody says whether there is a unit of that name. A stop by the script would miss what the
+    // unit runs.
+    for action in ["start", "stop"] {
+        let record = dpe.run(&lsb(action, "service")).await;
+        assert_eq!(record.status, OperationStatus::Error);
+        assert!(record.exit_reason.contains("olddaemon"), "{record:?}");
+    }
     assert_eq!(
         dpe.run(&lsb("start", "systemd")).await.status,
         OperationStatus::Error

@@ -23,6 +23,8 @@ pub trait Agent {
         assembly: &str,
         settings: Fields,
     ) -> Result<Fields>;
+    /// Who this guest is and what it belongs to ([`crate::AgentDescription`]); needs no Hello.
+    fn describe(&self) -> Result<Fields>;
     /// Answers a heartbeat; the lease runs from `stamp`.
     fn renew(&self, epoch: u64, stamp: u64) -> Result<()>;
     /// Asks for an operation ([`crate::Operation`]); returns when it is accepted.
@@ -49,4 +51,10 @@ pub trait Agent {
     /// The agent is alive.
     #[zbus(signal)]
     fn heartbeat(&self, stamp: u64, running_operations: u32, info: Fields) -> zbus::Result<()>;
+    /// The guest is about to go down as planned: move its services ([`crate::Leaving`]).
+    #[zbus(signal)]
+    fn leaving(&self, info: Fields) -> zbus::Result<()>;
+    /// Nothing runs in this guest any more, and this agent begins nothing more.
+    #[zbus(signal)]
+    fn left(&self) -> zbus::Result<()>;
 }

@@ -16,7 +16,7 @@ mod deployment;
 mod event;
 mod operation;
 
-pub use agent::{HelloReply, HelloSettings};
+pub use agent::{AgentDescription, HelloReply, HelloSettings, Leaving};
 pub use attribute::{NodeAttribute, NodeAttributes};
 pub use deployment::{DeploymentEntry, ProblemRecord};
 pub use event::Event;

@@ -51,7 +51,8 @@ pub(crate) async fn start(folder: &Path, assembly: &str) -> String {
     };
     let (store, found) =
         StateFolder::open(&folder.join("state"), assembly).expect("the agent's store");
-    let engine = Engine::new(Arc::clone(&classes), reboot, store, found).expect("an engine");
+    let engine = Engine::new(Arc::clone(&classes), reboot, "machine".into(), store, found)
+        .expect("an engine");
     let socket = folder.join("agent.sock");
     let listener = PeerListener::bind(&PeerAddress::Unix(socket.clone()), &Access::default())
         .await

@@ -1,7 +1,7 @@
-//! What a primary that has been placed does to a dependent (scheduler-spec/03 §13, §17; 04 §8.7):
-//! it draws or repels it, or influences its role.
+//! How a primary that has a node changes the scores of a dependent (scheduler-spec/03 §13, §17; 04
+//! §8.7): it attracts or repels the dependent, or affects its role.
 
-use super::{assign_resource, collective_primaries, merge};
+use super::{Attempt, assign_resource, collective_primaries, preferences};
 use crate::model::{
     AttributeLookup, Cause, Cluster, Colocation, ColocationId, Level, NodeId, ResourceId, Role,
     Score, Variant, same_value,
@@ -15,15 +15,15 @@ pub(super) fn follow_primary(cluster: &mut Cluster, dependent: ResourceId, id: C
         || (colocation.score < Score::ZERO && !colocation.score.is_minus_infinity());
     let backup = may_be_undone.then(|| cluster.resource(dependent).allowed.clone());
     if cluster.resource(colocation.primary).unassigned {
-        assign_resource(cluster, colocation.primary, None, true);
+        assign_resource(cluster, colocation.primary, None, Attempt::Final);
     }
     apply(cluster, dependent, colocation.primary, &colocation);
     if let Some(backup) = backup
-        && !merge::has_usable(cluster, &cluster.resource(dependent).allowed)
+        && !preferences::has_usable(cluster, &cluster.resource(dependent).allowed)
     {
         cluster.resource_mut(dependent).allowed = backup;
     }
-    cluster.note(dependent, Cause::Follows(id));
+    cluster.note(dependent, Cause::Primary(id));
 }
 
 /// Applies a colocation to a dependent on behalf of (part of) its primary. Returns by how much the
@@ -38,7 +38,7 @@ pub(super) fn apply(
         return apply_to_group(cluster, dependent, primary, colocation);
     }
     match &cluster.resource(primary).variant {
-        Variant::Primitive => match effect(cluster, dependent, primary, colocation, false) {
+        Variant::Primitive => match effect(cluster, dependent, primary, colocation) {
             Effect::Nothing => 0,
             Effect::Location => {
                 apply_location(cluster, dependent, primary, colocation);
@@ -59,7 +59,7 @@ pub(super) fn apply(
     }
 }
 
-/// A group instance whose role is chosen: its first member speaks for it.
+/// A group, as an instance whose role is chosen: its first member stands for it.
 fn apply_to_group(
     cluster: &mut Cluster,
     dependent: ResourceId,
@@ -123,17 +123,30 @@ pub(super) enum Effect {
     Role,
 }
 
-/// What a colocation of two primitives affects (§13.3). `preview`: whatever is assigned already.
-pub(super) fn effect(
+/// What a colocation of two primitives affects now (§13.3).
+fn effect(
     cluster: &Cluster,
     dependent: ResourceId,
     primary: ResourceId,
     colocation: &Colocation,
-    preview: bool,
 ) -> Effect {
-    if !preview && cluster.resource(primary).unassigned {
+    if cluster.resource(primary).unassigned {
         return Effect::Nothing;
     }
+    match possible_effect(cluster, dependent, primary, colocation) {
+        Effect::Location if !cluster.resource(dependent).unassigned => Effect::Nothing,
+        effect => effect,
+    }
+}
+
+/// What a colocation of two primitives would affect if neither had a node yet (§13.3, as a
+/// preview).
+pub(super) fn possible_effect(
+    cluster: &Cluster,
+    dependent: ResourceId,
+    primary: ResourceId,
+    colocation: &Colocation,
+) -> Effect {
     let dependent_role = cluster.resource(role_resource(cluster, dependent));
     let chooses_role = matches!(
         colocation.dependent_role,
@@ -146,9 +159,6 @@ pub(super) fn effect(
             .is_some_and(|parent| cluster.resource(parent).promotable)
     {
         return Effect::Role;
-    }
-    if !preview && !cluster.resource(dependent).unassigned {
-        return Effect::Nothing;
     }
     if colocation
         .dependent_role
@@ -177,7 +187,7 @@ fn role_resource(cluster: &Cluster, id: ResourceId) -> ResourceId {
         .unwrap_or(id)
 }
 
-/// Draws the dependent to the primary's node, or away from it (§13.4).
+/// Attracts the dependent to the primary's node, or repels it (§13.4).
 fn apply_location(
     cluster: &mut Cluster,
     dependent: ResourceId,
@@ -224,7 +234,7 @@ fn apply_location(
     cluster.resource_mut(dependent).allowed = table;
 }
 
-/// Raises or lowers the dependent's claim to be promoted (04 §8.7).
+/// Raises or lowers the dependent's promotion priority (04 §8.7).
 fn apply_role(
     cluster: &mut Cluster,
     dependent: ResourceId,

@@ -1,8 +1,8 @@
 //! Assigning a bundle (scheduler-spec/04 §14).
 
-use super::commit::set_unassigned;
+use super::commit::mark_assigned;
 use super::instances::Limits;
-use super::{assign_resource, caches, dump, instance_order, instances};
+use super::{Attempt, assign_resource, caches, instance_order, instances, score_lines};
 use crate::constraints::colocation;
 use crate::model::{Cause, Cluster, Colocation, NodeId, Replica, ResourceId, Score};
 use crate::status::failures;
@@ -14,7 +14,7 @@ pub(super) fn assign(
     cluster: &mut Cluster,
     id: ResourceId,
     prefer: Option<NodeId>,
-    stop_if_fail: bool,
+    attempt: Attempt,
 ) {
     let Some(data) = cluster.resource(id).bundle_data() else {
         return;
@@ -26,13 +26,13 @@ pub(super) fn assign(
         per_node: data.per_host,
     };
     cluster.resource_mut(id).assigning = true;
-    dump::record(cluster, "pcmk__bundle_assign", id);
+    score_lines::record(cluster, "pcmk__bundle_assign", id);
 
     let containers: Vec<ResourceId> = replicas.iter().map(|r| r.container).collect();
     let sorted = instance_order::for_assignment(cluster, &containers);
     instances::assign(cluster, id, &sorted, limits);
     for replica in &replicas {
-        assign_replica(cluster, replica, clone, prefer, stop_if_fail);
+        assign_replica(cluster, replica, clone, prefer, attempt);
     }
     if let Some(clone) = clone {
         let mut table = std::mem::take(&mut cluster.resource_mut(clone).allowed);
@@ -46,10 +46,10 @@ pub(super) fn assign(
         }
         cluster.resource_mut(clone).allowed = table;
         cluster.note(clone, Cause::Bundle);
-        assign_resource(cluster, clone, prefer, stop_if_fail);
+        assign_resource(cluster, clone, prefer, attempt);
     }
     cluster.resource_mut(id).assigning = false;
-    set_unassigned(cluster, id, false);
+    mark_assigned(cluster, id);
 }
 
 /// Assigns what belongs to a container: address, connection, and the resource inside.
@@ -58,14 +58,14 @@ fn assign_replica(
     replica: &Replica,
     clone: Option<ResourceId>,
     prefer: Option<NodeId>,
-    stop_if_fail: bool,
+    attempt: Attempt,
 ) {
     if let Some(ip) = replica.ip {
-        assign_resource(cluster, ip, prefer, stop_if_fail);
+        assign_resource(cluster, ip, prefer, attempt);
     }
     if let Some(connection) = replica.connection {
         follow_host_connection(cluster, replica.container, connection);
-        assign_resource(cluster, connection, prefer, stop_if_fail);
+        assign_resource(cluster, connection, prefer, attempt);
     }
     let (Some(child), Some(clone), Some((own, _))) = (replica.child, clone, replica.node) else {
         return;
@@ -81,7 +81,7 @@ fn assign_replica(
     cluster.resource_mut(child).allowed = table;
     cluster.note(child, Cause::Bundle);
     let guard = std::mem::replace(&mut cluster.resource_mut(clone).assigning, true);
-    assign_resource(cluster, child, Some(own), stop_if_fail);
+    assign_resource(cluster, child, Some(own), attempt);
     cluster.resource_mut(clone).assigning = guard;
 }
 
@@ -110,7 +110,7 @@ fn follow_host_connection(cluster: &mut Cluster, container: ResourceId, connecti
             influence: true,
         },
     );
-    let sets = &mut caches::of_mut(cluster).together;
-    sets.forget(connection);
-    sets.forget(primary);
+    let sets = &mut caches::of_mut(cluster).colocated_sets;
+    sets.invalidate(connection);
+    sets.invalidate(primary);
 }

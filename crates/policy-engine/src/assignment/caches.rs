@@ -1,20 +1,19 @@
-//! What assignment remembers while it goes on.
+//! The caches of assignment: what is kept from one resource to the next.
 
 use std::cell::{Cell, RefCell};
 
-use super::merge_memory::MergeMemory;
-use super::sums;
-use super::together::Sets;
+use super::preferences::{self, PreferenceCache};
+use super::utilization::ColocatedSets;
 use crate::model::Cluster;
 
 /// The caches of this stage.
 #[derive(Debug, Default)]
 pub(super) struct Caches {
-    /// What lies behind dependents.
-    pub(super) merges: RefCell<MergeMemory>,
-    /// What must be together, where capacities matter.
-    pub(super) together: Sets,
-    /// How much work merging may still be; `None` before the first merge.
+    /// Summed preferences.
+    pub(super) preferences: RefCell<PreferenceCache>,
+    /// Colocated sets, where capacities matter.
+    pub(super) colocated_sets: ColocatedSets,
+    /// How much work the merges of preferences may still be; `None` before the first.
     pub(super) work_left: Cell<Option<u64>>,
 }
 
@@ -28,8 +27,8 @@ pub(super) fn of_mut(cluster: &mut Cluster) -> &mut Caches {
     cluster.caches.get_mut()
 }
 
-/// How much work the merges of the run may still be.
+/// How much work the merges of preferences may still be in this run.
 pub(super) fn work_left(cluster: &Cluster) -> u64 {
     let left = of(cluster).work_left.get();
-    left.unwrap_or_else(|| sums::work_for(cluster.document.element_count()))
+    left.unwrap_or_else(|| preferences::work_for(cluster.document.element_count()))
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::merge_sort::merge_sort;
+use super::reference_quirks::merge_sort;
 use super::utilization;
 use crate::model::{Cluster, NodeId, NodeTable, PlacementStrategy, Score};
 
@@ -51,7 +51,7 @@ fn sort(
         *score = score_of(cluster, *node, *score);
     }
     if cluster.options.placement_strategy == PlacementStrategy::Balanced {
-        // more free capacity in more attributes is no total order
+        // more free capacity in more attributes is not a total order
         merge_sort(&mut scored, &mut |a, b| compare(cluster, a, b, current));
     } else {
         scored.sort_by(|a, b| compare(cluster, *a, *b, current));

@@ -1,10 +1,10 @@
 //! Assigning a clone (scheduler-spec/04 §6).
 
-use super::commit::set_unassigned;
+use super::commit::mark_assigned;
 use super::instances::Limits;
 use super::{
-    assign_resource, colocations, dump, instance_order, instances, merge, promotion,
-    promotion_scores,
+    Attempt, assign_resource, colocations, instance_order, instances, preferences, promotion,
+    promotion_scores, score_lines,
 };
 use crate::model::{Cluster, NodeId, ResourceId};
 
@@ -13,7 +13,7 @@ pub(super) fn assign(
     cluster: &mut Cluster,
     id: ResourceId,
     prefer: Option<NodeId>,
-    stop_if_fail: bool,
+    attempt: Attempt,
 ) {
     let clone = cluster.resource(id);
     if !clone.unassigned || clone.assigning {
@@ -33,12 +33,12 @@ pub(super) fn assign(
     }
     for colocation in colocations::this_with(cluster, id) {
         let primary = cluster.colocation(colocation).primary;
-        assign_resource(cluster, primary, prefer, stop_if_fail);
+        assign_resource(cluster, primary, prefer, attempt);
     }
     for colocation in colocations::with_this(cluster, id) {
-        merge::heed_dependent(cluster, id, colocation);
+        preferences::add_dependent_preferences(cluster, id, colocation);
     }
-    dump::record(cluster, "pcmk__clone_assign", id);
+    score_lines::record(cluster, "pcmk__clone_assign", id);
     let sorted = instance_order::for_assignment(cluster, &cluster.resource(id).children);
     cluster.resource_mut(id).children = sorted.clone();
     instances::assign(cluster, id, &sorted, limits);
@@ -46,5 +46,5 @@ pub(super) fn assign(
         promotion::choose_roles(cluster, id);
     }
     cluster.resource_mut(id).assigning = false;
-    set_unassigned(cluster, id, false);
+    mark_assigned(cluster, id);
 }

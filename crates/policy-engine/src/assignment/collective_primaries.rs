@@ -145,7 +145,7 @@ fn place_near_role(
     }
 }
 
-/// Raises or lowers a dependent's claim to be promoted (04 §8.6).
+/// Raises or lowers a dependent's promotion priority (04 §8.6).
 fn promote_near_role(
     cluster: &mut Cluster,
     dependent: ResourceId,

@@ -67,8 +67,8 @@ impl<'c> Collector<'c> {
     }
 
     /// Adds a resource's own list. To a list that is not empty the **first** colocation is added as
-    /// often as there are elements, and the others never: a defect of the reference that its
-    /// results show.
+    /// often as there are elements, and the others never: a defect of Pacemaker's scheduler that
+    /// its results show.
     fn add_own(&mut self, resource: ResourceId) {
         if self.list.is_empty() {
             self.list = self.own(resource).into();
@@ -139,15 +139,15 @@ impl<'c> Collector<'c> {
     fn ask_group(&mut self, group: ResourceId, colocated: bool) {
         let cluster = self.cluster;
         let members = &cluster.resource(group).children;
-        // the member that speaks for the group
-        let speaker = match self.side {
+        // the member whose list has the colocations of the group
+        let representative = match self.side {
             Side::ThisWith => members.first(),
             Side::WithThis => members.last(),
         };
-        let Some(speaker) = speaker else {
+        let Some(representative) = representative else {
             return;
         };
-        if self.original == group || self.original == *speaker {
+        if self.original == group || self.original == *representative {
             self.add_own(group);
             self.ask_parent(group);
             if colocated {

@@ -1,6 +1,6 @@
-//! Taking a node, and giving it back (scheduler-spec/03 §15.3).
+//! Assigning a resource to a node, and undoing that (scheduler-spec/03 §15.3).
 
-use super::{together, utilization};
+use super::{Attempt, utilization};
 use crate::model::{Cluster, NodeId, ResourceId, Role, Score, Task};
 
 /// How a resource is committed to a node.
@@ -8,8 +8,8 @@ use crate::model::{Cluster, NodeId, ResourceId, Role, Score, Task};
 pub(super) struct Commitment {
     /// Whatever the score and the state of the node.
     pub forced: bool,
-    /// Without a node, the resource will stop; false for tentative assignments.
-    pub stop_if_fail: bool,
+    /// Whether a resource that gets no node will stop.
+    pub attempt: Attempt,
 }
 
 /// Commits a resource (all parts of a collective one) to a node, or to none. True if anything
@@ -30,13 +30,13 @@ pub(super) fn commit(
     let node = node.filter(|node| how.forced || is_possible(cluster, id, *node));
     let was_unassigned = cluster.resource(id).unassigned;
     let old = cluster.resource(id).assigned;
-    give_back(cluster, id);
-    set_unassigned(cluster, id, false);
+    leave(cluster, id);
+    mark_assigned(cluster, id);
     let Some(node) = node else {
-        let stopped = how.stop_if_fail && stop(cluster, id);
+        let stopped = how.attempt == Attempt::Final && stop(cluster, id);
         return stopped || was_unassigned || old.is_some();
     };
-    take(cluster, id, node);
+    occupy(cluster, id, node);
     was_unassigned || old != Some(node)
 }
 
@@ -51,7 +51,7 @@ fn is_possible(cluster: &Cluster, id: ResourceId, node: NodeId) -> bool {
     score >= Score::ZERO && (cluster.node(node).is_available() || cluster.is_guest(node))
 }
 
-fn take(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
+fn occupy(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     let fresh = cluster.fresh_entry(node);
     let resource = cluster.resource_mut(id);
     let mut entry = resource.allowed.get(node).copied().unwrap_or(fresh);
@@ -68,7 +68,7 @@ fn take(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     utilization::consume(cluster, id, node);
 }
 
-fn give_back(cluster: &mut Cluster, id: ResourceId) {
+fn leave(cluster: &mut Cluster, id: ResourceId) {
     let resource = cluster.resource_mut(id);
     resource.assigned_entry = None;
     let Some(node) = resource.assigned.take() else {
@@ -87,18 +87,24 @@ pub(super) fn undo(cluster: &mut Cluster, id: ResourceId) {
         undo(cluster, child);
     }
     if cluster.resource(id).is_primitive() {
-        give_back(cluster, id);
+        leave(cluster, id);
     }
-    set_unassigned(cluster, id, true);
+    mark_unassigned(cluster, id);
 }
 
-/// Marks a resource as assigned, to a node or to none, or as still to be assigned.
-pub(super) fn set_unassigned(cluster: &mut Cluster, id: ResourceId, unassigned: bool) {
-    cluster.resource_mut(id).unassigned = unassigned;
-    together::note(cluster, id);
+/// Marks a resource as assigned, to a node or to none.
+pub(super) fn mark_assigned(cluster: &mut Cluster, id: ResourceId) {
+    cluster.resource_mut(id).unassigned = false;
+    utilization::update_placement(cluster, id);
 }
 
-/// A resource without node stops; actions that exist already learn it (05 §5.6). True if anything
+/// Marks a resource as still to be assigned.
+pub(super) fn mark_unassigned(cluster: &mut Cluster, id: ResourceId) {
+    cluster.resource_mut(id).unassigned = true;
+    utilization::update_placement(cluster, id);
+}
+
+/// Stops a resource that has no node, and adjusts its existing actions (05 §5.6). True if anything
 /// changed.
 fn stop(cluster: &mut Cluster, id: ResourceId) -> bool {
     let resource = cluster.resource_mut(id);
@@ -123,7 +129,7 @@ fn stop(cluster: &mut Cluster, id: ResourceId) -> bool {
 pub(crate) fn unassign_for_good(cluster: &mut Cluster, resource: ResourceId) -> bool {
     let how = Commitment {
         forced: true,
-        stop_if_fail: true,
+        attempt: Attempt::Final,
     };
     commit(cluster, resource, None, how)
 }

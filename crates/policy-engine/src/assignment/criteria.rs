@@ -136,7 +136,7 @@ fn ban_after_failures(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     }
 }
 
-/// Exclusive discovery (§7.8): nodes that are not named exclusively are no candidates.
+/// Exclusive discovery (§7.8): nodes that are not named exclusively are not candidates.
 fn ban_undiscovered(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     let exclusive = cluster.resource(id).exclusive_discovery
         || cluster.resource(cluster.top(id)).exclusive_discovery;

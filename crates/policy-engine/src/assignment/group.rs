@@ -1,7 +1,7 @@
 //! Assigning a group (scheduler-spec/03 §16).
 
-use super::commit::set_unassigned;
-use super::{assign_resource, dump};
+use super::commit::mark_assigned;
+use super::{Attempt, assign_resource, score_lines};
 use crate::model::{Cluster, NodeId, ResourceId};
 
 /// Assigns the members in order. Returns the first node that a member got, if the group is
@@ -10,7 +10,7 @@ pub(super) fn assign(
     cluster: &mut Cluster,
     id: ResourceId,
     prefer: Option<NodeId>,
-    stop_if_fail: bool,
+    attempt: Attempt,
 ) -> Option<NodeId> {
     let resource = cluster.resource(id);
     let colocated = resource.group_data().is_some_and(|group| group.colocated);
@@ -25,18 +25,18 @@ pub(super) fn assign(
         return None;
     }
     let Some(first) = resource.children.first().copied() else {
-        set_unassigned(cluster, id, false);
+        mark_assigned(cluster, id);
         return None;
     };
     let role = cluster.resource(first).role;
     let group = cluster.resource_mut(id);
     group.assigning = true;
     group.role = role;
-    dump::record(cluster, "pcmk__group_assign", id);
+    score_lines::record(cluster, "pcmk__group_assign", id);
 
     let mut node = None;
     for member in cluster.resource(id).children.clone() {
-        let got = assign_resource(cluster, member, prefer, stop_if_fail);
+        let got = assign_resource(cluster, member, prefer, attempt);
         node = node.or(got);
     }
 
@@ -44,7 +44,7 @@ pub(super) fn assign(
     let group = cluster.resource_mut(id);
     group.next_role = next_role;
     group.assigning = false;
-    set_unassigned(cluster, id, false);
+    mark_assigned(cluster, id);
     node.filter(|_| colocated)
 }
 

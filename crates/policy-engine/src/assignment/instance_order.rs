@@ -2,7 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::{colocations, merge, merge_sort::merge_sort};
+use super::colocations;
+use super::preferences::{self, Mode, Negative, WithoutUsableNode};
+use super::reference_quirks::merge_sort;
+use crate::constraints::colocation::Side;
 use crate::model::{Cluster, NodeId, NodeTable, ResourceId, Score, instance_number};
 
 /// Instances in order of assignment: those that can stay where they are first.
@@ -144,23 +147,24 @@ fn facts(cluster: &Cluster, id: ResourceId) -> Facts {
 
 /// What its colocations say about the node where an instance is now (rule 9).
 fn colocation_score(cluster: &Cluster, id: ResourceId, node: NodeId) -> Score {
+    let mode = |negative| Mode {
+        side: Side::WithThis,
+        negative,
+        without_usable_node: WithoutUsableNode::Keep,
+    };
     let mut table = NodeTable::new();
     table.insert(node, cluster.fresh_entry(node));
     for via in colocations::this_with(cluster, id) {
         let primary = cluster.colocation(via).primary;
-        let mode = merge::Mode::default();
-        merge::merge(cluster, primary, id, &mut table, via, mode);
+        preferences::merge(cluster, primary, id, &mut table, via, mode(Negative::Kept));
     }
     for via in colocations::with_this(cluster, id) {
         let colocation = cluster.colocation(via);
         if !colocations::has_influence(cluster, colocation, id) {
             continue;
         }
-        let mode = merge::Mode {
-            non_negative: true,
-            ..merge::Mode::default()
-        };
-        merge::merge(cluster, colocation.dependent, id, &mut table, via, mode);
+        let mode = mode(Negative::Avoided);
+        preferences::merge(cluster, colocation.dependent, id, &mut table, via, mode);
     }
     table.get(node).map_or(Score::ZERO, |entry| entry.score)
 }

@@ -1,9 +1,9 @@
 //! Assigning the instances of a clone, or the containers of a bundle (scheduler-spec/04 §7): as
 //! many stay where they are as may.
 
-use super::assign_resource;
-use super::commit::{set_unassigned, undo};
+use super::commit::{mark_unassigned, undo};
 pub(crate) use super::compatible::find_compatible;
+use super::{Attempt, assign_resource};
 use crate::model::{Cause, Cluster, NodeId, NodeTable, ResourceId, Score};
 
 /// How many instances there may be.
@@ -56,7 +56,8 @@ pub(crate) fn assign(
         if assigned >= limits.total {
             cluster.adjust_everywhere(*instance, Score::MINUS_INFINITY);
             cluster.note(*instance, Cause::EnoughInstances);
-        } else if assign_one(cluster, collective, *instance, None, true, limits).is_some() {
+        } else if assign_one(cluster, collective, *instance, None, Attempt::Final, limits).is_some()
+        {
             assigned += 1;
         }
     }
@@ -109,7 +110,14 @@ fn stay(
     let mark = cluster.journal_mark();
     let mut kept = false;
     for _reserved in 0..(limits.total - assigned) {
-        let chosen = assign_one(cluster, collective, instance, Some(node), false, limits);
+        let chosen = assign_one(
+            cluster,
+            collective,
+            instance,
+            Some(node),
+            Attempt::Tentative,
+            limits,
+        );
         if chosen == Some(node) {
             kept = true;
             break;
@@ -119,7 +127,7 @@ fn stay(
         }
         cluster.forget_since(mark, instance);
         if chosen.is_none() {
-            set_unassigned(cluster, instance, true);
+            mark_unassigned(cluster, instance);
             break;
         }
         undo(cluster, instance);
@@ -137,7 +145,7 @@ fn assign_one(
     collective: ResourceId,
     instance: ResourceId,
     prefer: Option<NodeId>,
-    stop_if_fail: bool,
+    attempt: Attempt,
     limits: Limits,
 ) -> Option<NodeId> {
     if cluster.resource(instance).assigning {
@@ -169,7 +177,7 @@ fn assign_one(
         }
     }
     cluster.note(instance, Cause::InstanceLimit);
-    let chosen = assign_resource(cluster, instance, prefer, stop_if_fail);
+    let chosen = assign_resource(cluster, instance, prefer, attempt);
     if let Some(node) = chosen {
         count(cluster, collective, node);
     }

@@ -21,8 +21,8 @@ pub(super) fn apply_all(cluster: &mut Cluster) {
     cluster.locations = locations;
 }
 
-/// Members of a colocated group behind the first only learn which nodes there are: the first member
-/// speaks for the group.
+/// How much of a location entry counts. For a colocated group only its first member gets the
+/// scores; the later ones get the nodes with a score of 0.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Strength {
     Full,

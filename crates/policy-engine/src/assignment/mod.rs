@@ -2,19 +2,18 @@
 //!
 //! ```text
 //! criteria ─ what every score table starts from: locks, locations, stickiness, failures, discovery
-//! primitive, group, clones, bundles ─ how each variant is assigned; each asks
+//! placement_order ─ the order of resources, where capacities matter
+//! primitive, group, clones, bundles ─ how each variant is assigned; each uses
 //!    colocations ─ which constraints concern a resource
-//!    apply       ─ what a placed primary does to a dependent
-//!    merge       ─ what dependents' wishes do to a primary
-//!       wishes       ─ those of one dependent
-//!       sums, shift  ─ those of many, as one
-//!       merge_memory ─ what is remembered of them
+//!    apply       ─ how a primary that has a node changes a dependent's scores
+//!    preferences ─ how the preferences of dependents change a primary's scores
 //!    candidates  ─ how nodes compare
-//!    utilization ─ what fits where
-//!       together ─ what must fit with it
-//!    commit      ─ taking a node
-//! instances, compatible, promotion ─ what only clones and bundles need
-//! dump ─ the score lines
+//!    utilization ─ which resources fit on which node
+//!    commit      ─ assigning a node
+//! instance_order, instances, compatible, collective_primaries ─ only for clones and bundles
+//! promotion, promotion_scores ─ which instances of a promotable clone are promoted
+//! score_lines ─ the scores as people and tests read them
+//! reference_quirks ─ orders that only reproduce Pacemaker's scheduler
 //! ```
 //!
 //! Stage interface: [`apply_criteria`] (steps C1–C4), [`assign`] (step D3), and for later stages
@@ -31,32 +30,24 @@ pub(crate) mod colocations;
 mod commit;
 mod compatible;
 mod criteria;
-mod dump;
 mod group;
-mod hash_order;
 mod instance_order;
 pub(crate) mod instances;
 mod locations;
-mod merge;
-mod merge_memory;
-mod merge_sort;
 mod placement_order;
+mod preferences;
 mod primitive;
 mod promotion;
 mod promotion_scores;
-mod shift;
-mod sums;
-#[cfg(test)]
-mod tests;
-mod together;
+mod reference_quirks;
+mod score_lines;
 mod utilization;
-mod wishes;
 
 pub(crate) use commit::unassign_for_good;
 pub(crate) use criteria::apply_criteria;
 
 use crate::model::{Cluster, Level, NodeId, PlacementStrategy, ResourceId, Variant};
-use merge_memory::MergeMemory;
+use preferences::PreferenceCache;
 
 /// D3: assigns every resource; remote connections first, because remote nodes are only usable once
 /// their connection has a node.
@@ -69,46 +60,54 @@ pub(crate) fn assign(cluster: &mut Cluster) {
         for resource in cluster.top_level.clone() {
             if cluster.resource(resource).remote_connection {
                 let target = cluster.resource(resource).partial_target;
-                assign_resource(cluster, resource, target, true);
+                assign_resource(cluster, resource, target, Attempt::Final);
             }
         }
     }
     for resource in cluster.top_level.clone() {
         if !(cluster.has_remote_nodes && cluster.resource(resource).remote_connection) {
-            assign_resource(cluster, resource, None, true);
+            assign_resource(cluster, resource, None, Attempt::Final);
         }
     }
     reset_effective_priorities(cluster);
     utilization::finish(cluster);
-    *caches::of_mut(cluster).merges.get_mut() = MergeMemory::default();
+    *caches::of_mut(cluster).preferences.get_mut() = PreferenceCache::default();
     if caches::work_left(cluster) == 0 {
         cluster.say(
             Level::Warning,
-            "Colocations are too entangled: wishes of distant dependents were not considered; use fewer colocation constraints",
+            "Colocations are too entangled: the preferences of distant dependents were not considered; use fewer colocation constraints",
         );
     }
 }
 
+/// Whether an assignment counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Attempt {
+    /// It counts: a resource that gets no node will stop.
+    Final,
+    /// It may be undone: an instance tries whether it could stay on its node.
+    Tentative,
+}
+
 /// Assigns a resource, unless it is assigned already. `prefer`: the node to prefer if it is as good
-/// as any. `stop_if_fail`: false for tentative assignments. Returns the node of a primitive, or the
-/// first node that a group's member got.
+/// as any. Returns the node of a primitive, or the first node that a group's member got.
 fn assign_resource(
     cluster: &mut Cluster,
     resource: ResourceId,
     prefer: Option<NodeId>,
-    stop_if_fail: bool,
+    attempt: Attempt,
 ) -> Option<NodeId> {
     // a chain of colocations is as deep as it is long
     stacker::maybe_grow(64 * 1024, 1024 * 1024, || {
         match cluster.resource(resource).variant {
-            Variant::Primitive => primitive::assign(cluster, resource, prefer, stop_if_fail),
-            Variant::Group(_) => group::assign(cluster, resource, prefer, stop_if_fail),
+            Variant::Primitive => primitive::assign(cluster, resource, prefer, attempt),
+            Variant::Group(_) => group::assign(cluster, resource, prefer, attempt),
             Variant::Clone(_) => {
-                clones::assign(cluster, resource, prefer, stop_if_fail);
+                clones::assign(cluster, resource, prefer, attempt);
                 None
             }
             Variant::Bundle(_) => {
-                bundles::assign(cluster, resource, prefer, stop_if_fail);
+                bundles::assign(cluster, resource, prefer, attempt);
                 None
             }
         }

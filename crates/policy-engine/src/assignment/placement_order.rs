@@ -1,8 +1,8 @@
 //! The order of assignment where capacities matter (scheduler-spec/03 §9): what is most tied to its
 //! place is placed first.
 
-use super::merge_sort::merge_sort;
-use super::{candidates, merge};
+use super::reference_quirks::merge_sort;
+use super::{candidates, preferences};
 use crate::model::{Cluster, ResourceId, Score};
 
 /// Sorts the resource list. The order stays in force for all later stages.
@@ -12,7 +12,7 @@ pub(super) fn sort(cluster: &mut Cluster) {
         .top_level
         .iter()
         .map(|id| {
-            let table = merge::with_primaries(cluster, *id);
+            let table = preferences::with_primaries(cluster, *id);
             let score = |node| {
                 table
                     .get(node)

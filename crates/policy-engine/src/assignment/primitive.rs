@@ -1,23 +1,26 @@
 //! Assigning a primitive (scheduler-spec/03 §12, §15).
 
 use super::commit::{Commitment, commit};
-use super::{apply, assign_resource, caches, candidates, colocations, dump, merge, utilization};
+use super::{
+    Attempt, apply, assign_resource, caches, candidates, colocations, preferences, score_lines,
+    utilization,
+};
 use crate::model::{
     Cause, Choice, Cluster, ColocationId, NodeId, PlacementStrategy, QuorumPolicy, ResourceId,
     Role, Score,
 };
 
-/// Assigns a primitive; its parent first, unless that is at it already. Returns its node.
+/// Assigns a primitive; its parent first, unless that is being assigned. Returns the node.
 pub(super) fn assign(
     cluster: &mut Cluster,
     id: ResourceId,
     prefer: Option<NodeId>,
-    stop_if_fail: bool,
+    attempt: Attempt,
 ) -> Option<NodeId> {
     if let Some(parent) = cluster.resource(id).parent
         && !cluster.resource(parent).assigning
     {
-        assign_resource(cluster, parent, prefer, stop_if_fail);
+        assign_resource(cluster, parent, prefer, attempt);
     }
     let resource = cluster.resource(id);
     if !resource.unassigned {
@@ -31,13 +34,13 @@ pub(super) fn assign(
     cluster.note(id, Cause::Other);
     apply_colocations(cluster, id);
     apply_next_role(cluster, id);
-    dump::record(cluster, "pcmk__primitive_assign", id);
+    score_lines::record(cluster, "pcmk__primitive_assign", id);
     if cluster.options.fencing_enabled && !cluster.options.have_fencing_device {
         cluster.resource_mut(id).managed = false;
     }
     let forced = Commitment {
         forced: true,
-        stop_if_fail,
+        attempt,
     };
     if !cluster.resource(id).managed {
         let resource = cluster.resource_mut(id);
@@ -49,7 +52,7 @@ pub(super) fn assign(
         commit(cluster, id, None, forced);
         cluster.note_choice(id, Choice::StopAll);
     } else {
-        choose(cluster, id, prefer, stop_if_fail);
+        choose(cluster, id, prefer, attempt);
     }
     cluster.resource_mut(id).assigning = false;
 
@@ -59,8 +62,8 @@ pub(super) fn assign(
     cluster.resource(id).assigned
 }
 
-/// Mandatory colocations before optional ones; in each pass the primaries first, then the
-/// dependents' wishes.
+/// Applies mandatory colocations before optional ones; of each kind those with primaries first,
+/// then the preferences of dependents.
 fn apply_colocations(cluster: &mut Cluster, id: ResourceId) {
     let by_strength = |list: Vec<ColocationId>| -> [Vec<ColocationId>; 2] {
         let (mandatory, optional) = list.into_iter().partition(|id| {
@@ -76,7 +79,7 @@ fn apply_colocations(cluster: &mut Cluster, id: ResourceId) {
             apply::follow_primary(cluster, id, colocation);
         }
         for colocation in with_this {
-            merge::heed_dependent(cluster, id, colocation);
+            preferences::add_dependent_preferences(cluster, id, colocation);
         }
     }
 }
@@ -96,7 +99,7 @@ fn apply_next_role(cluster: &mut Cluster, id: ResourceId) {
 }
 
 /// Chooses the best node and commits to it (§15.1, §15.2).
-fn choose(cluster: &mut Cluster, id: ResourceId, prefer: Option<NodeId>, stop_if_fail: bool) {
+fn choose(cluster: &mut Cluster, id: ResourceId, prefer: Option<NodeId>, attempt: Attempt) {
     let mut prefer = prefer;
     if cluster.options.placement_strategy != PlacementStrategy::Default {
         let most_free = utilization::ban_full_nodes(cluster, id);
@@ -109,7 +112,7 @@ fn choose(cluster: &mut Cluster, id: ResourceId, prefer: Option<NodeId>, stop_if
     let (chosen, choice) = best(cluster, id, prefer).unzip();
     let how = Commitment {
         forced: false,
-        stop_if_fail,
+        attempt,
     };
     commit(cluster, id, chosen, how);
     cluster.note_choice(id, choice.unwrap_or(Choice::Nowhere));
@@ -153,7 +156,7 @@ fn update_remote_node(cluster: &mut Cluster, connection: ResourceId) {
     let Some(node) = resource.remote_node else {
         return;
     };
-    caches::of_mut(cluster).merges.get_mut().forget_all();
+    caches::of_mut(cluster).preferences.get_mut().clear();
     let node = cluster.node_mut(node);
     if connected {
         node.online = true;

@@ -1,7 +1,7 @@
 //! Choosing the roles of a promotable clone's instances (scheduler-spec/04 §9.3–9.5).
 
 use super::promotion_scores::PromotionScores;
-use super::{apply, colocations, instance_order, merge};
+use super::{apply, colocations, instance_order, preferences};
 use crate::model::{
     Cluster, LocationId, NodeId, QuorumPolicy, ResourceId, Role, Score, ScoreLine, Variant, Where,
 };
@@ -102,7 +102,7 @@ fn combine(cluster: &mut Cluster, clone: ResourceId) {
     }
     for id in colocations::with_this(cluster, clone) {
         if cluster.colocation(id).primary_role == Some(Role::Promoted) {
-            merge::heed_dependent(cluster, clone, id);
+            preferences::add_dependent_preferences(cluster, clone, id);
         }
     }
     let lost = cluster.resource(clone).tickets.iter().any(|constraint| {

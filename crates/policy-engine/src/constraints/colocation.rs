@@ -284,7 +284,7 @@ fn order_exchange(
 }
 
 /// Which of a resource's two colocation lists.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Side {
     /// The resource is the dependent.
     ThisWith,

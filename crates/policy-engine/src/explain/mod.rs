@@ -239,7 +239,7 @@ impl Explainer<'_> {
         let resource = self.cluster.resource(id);
         let score = match resource.allowed.get(node) {
             Some(entry) => entry.score.to_string(),
-            None => "no candidate".to_owned(),
+            None => "not a candidate".to_owned(),
         };
         let chosen = if resource.assigned == Some(node) {
             " (chosen)"

@@ -1,20 +1,23 @@
-//! The words of explanations.
+//! The words of explanations, one function for each kind of fact.
 
-use crate::model::{ActionId, Cause, Choice, Cluster, Entry, NodeId, Role, Score, Task, Where};
+use crate::model::{
+    ActionId, Cause, Choice, Cluster, ColocationId, Entry, NodeId, Role, Score, Task, Where,
+};
+use crate::xml::ElementId;
 
-/// What the reader calls the things that are explained: the field's words, or those of a product on
-/// top of it.
+/// What the reader calls nodes, resources and clusters: the field's words, or those of a product
+/// built on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Where resources run.
     pub node: &'static str,
-    /// Several of them.
+    /// Plural of the word before.
     pub nodes: &'static str,
-    /// What is run.
+    /// What runs on a node.
     pub resource: &'static str,
-    /// Several of them.
+    /// Plural of the word before.
     pub resources: &'static str,
-    /// The whole of nodes and resources.
+    /// All nodes and resources together.
     pub cluster: &'static str,
 }
 
@@ -61,7 +64,7 @@ pub(super) fn choice(terms: &Terms, choice: Choice) -> String {
     }
 }
 
-/// Whether a node's first score says nothing.
+/// Whether a score is 0, which is not worth a line as a first score.
 pub(super) fn is_zero(score: Option<Score>) -> bool {
     score == Some(Score::ZERO)
 }
@@ -93,21 +96,7 @@ pub(super) fn cause(terms: &Terms, cluster: &Cluster, entry: &Entry) -> String {
     let resource = cluster.resource(entry.resource);
     match &entry.cause {
         Cause::Base => format!("what every {thing} starts with there"),
-        Cause::Failure(element) => {
-            let element = cluster.document.element(*element);
-            format!(
-                "{} failed there (exit code {}{})",
-                element
-                    .get("operation_key")
-                    .or(element.get("id"))
-                    .unwrap_or("an operation"),
-                element.get("rc-code").unwrap_or("unknown"),
-                match element.get("exit-reason") {
-                    Some(reason) if !reason.is_empty() => format!(", {reason}"),
-                    _ => String::new(),
-                }
-            )
-        }
+        Cause::Failure(element) => failure(cluster, *element),
         Cause::State => format!("the state of the {whole} ({node} or history)"),
         Cause::Ticket(id) => {
             format!("ticket constraint {id}: its ticket is not granted, or in standby")
@@ -119,59 +108,72 @@ pub(super) fn cause(terms: &Terms, cluster: &Cluster, entry: &Entry) -> String {
             "migration-threshold {}: it failed too often there",
             resource.migration_threshold
         ),
-        Cause::ExclusiveDiscovery => {
-            format!(
-                "resource-discovery=exclusive: constraints name the only {nodes} that are looked at"
-            )
-        }
+        Cause::ExclusiveDiscovery => format!(
+            "resource-discovery=exclusive: only the {nodes} that constraints name are candidates"
+        ),
         Cause::Container => format!("the rules for containers, guests and remote {nodes}"),
         Cause::PromotionScore => {
             "its promotion score: it is placed where it can be promoted".into()
         }
-        Cause::Follows(id) => {
-            let colocation = cluster.colocation(*id);
-            let primary = cluster.resource(colocation.primary);
-            let place = match cluster
-                .locations_of(colocation.primary, Where::Assigned)
-                .as_slice()
-            {
-                [] => format!("which has no {node}"),
-                nodes => {
-                    let names: Vec<&str> = nodes
-                        .iter()
-                        .map(|node| &*cluster.node(*node).name)
-                        .collect();
-                    format!("which is on {}", names.join(" and "))
-                }
-            };
-            format!(
-                "colocation {} (score {}) with {}, {place}",
-                colocation.id, colocation.score, primary.id
-            )
-        }
-        Cause::Heeds(id) => {
-            let colocation = cluster.colocation(*id);
-            format!(
-                "colocation {} (score {}): {} is to be with it, and has its own wishes",
-                colocation.id,
-                colocation.score,
-                cluster.resource(colocation.dependent).id
-            )
-        }
+        Cause::Primary(id) => primary(terms, cluster, *id),
+        Cause::Dependent(id) => dependent(cluster, *id),
         Cause::RoleStopped => "it must not run (target-role, or a failure that stops it)".into(),
-        Cause::Utilization => "placement-strategy: what it needs is not free there".into(),
+        Cause::Utilization => "placement-strategy: not enough capacity is free there".into(),
         Cause::EnoughInstances => "the clone has all its instances elsewhere".into(),
-        Cause::InstanceLimit => {
-            format!(
-                "no (further) instance is possible there: the {node} is not usable, has its share, or is banned for the clone"
-            )
-        }
+        Cause::InstanceLimit => format!(
+            "no (further) instance is possible there: the {node} is not usable, has its share, or is banned for the clone"
+        ),
         Cause::Bundle => "the bundle puts it into its container".into(),
         Cause::Other => "built-in rules".into(),
     }
 }
 
-/// Why a node cannot take anything.
+/// A recorded failure.
+fn failure(cluster: &Cluster, element: ElementId) -> String {
+    let element = cluster.document.element(element);
+    let operation = element.get("operation_key").or(element.get("id"));
+    let operation = operation.unwrap_or("an operation");
+    let code = element.get("rc-code").unwrap_or("unknown");
+    match element.get("exit-reason") {
+        Some(reason) if !reason.is_empty() => {
+            format!("{operation} failed there (exit code {code}, {reason})")
+        }
+        _ => format!("{operation} failed there (exit code {code})"),
+    }
+}
+
+/// A colocation with a primary, which attracts or repels.
+fn primary(terms: &Terms, cluster: &Cluster, id: ColocationId) -> String {
+    let colocation = cluster.colocation(id);
+    let nodes = cluster.locations_of(colocation.primary, Where::Assigned);
+    let names: Vec<&str> = nodes
+        .iter()
+        .map(|node| &*cluster.node(*node).name)
+        .collect();
+    let place = match names.as_slice() {
+        [] => format!("which has no {}", terms.node),
+        names => format!("which is on {}", names.join(" and ")),
+    };
+    format!(
+        "colocation {} (score {}) with {}, {place}",
+        colocation.id,
+        colocation.score,
+        cluster.resource(colocation.primary).id
+    )
+}
+
+/// A colocation of a dependent, whose preferences count.
+fn dependent(cluster: &Cluster, id: ColocationId) -> String {
+    let colocation = cluster.colocation(id);
+    format!(
+        "colocation {} (score {}): {} is colocated with it, and its preferences count",
+        colocation.id,
+        colocation.score,
+        cluster.resource(colocation.dependent).id
+    )
+}
+
+/// Why a node cannot run any resource.
 pub(super) fn node_problem(cluster: &Cluster, id: NodeId) -> Option<String> {
     let node = cluster.node(id);
     let problem = if node.unclean {
@@ -190,7 +192,7 @@ pub(super) fn node_problem(cluster: &Cluster, id: NodeId) -> Option<String> {
     Some(format!("not usable: {problem}"))
 }
 
-/// An action, as people say it.
+/// An action in words: its task, its interval, its node.
 pub(super) fn action(cluster: &Cluster, id: ActionId) -> String {
     let action = cluster.action(id);
     let task = match (&action.task, &action.cancelled_task) {

@@ -33,10 +33,10 @@ pub enum Cause {
     Container,
     /// Promotion scores, which agents set.
     PromotionScore,
-    /// It follows (or avoids) what it is colocated with.
-    Follows(ColocationId),
-    /// It heeds what is colocated with it.
-    Heeds(ColocationId),
+    /// A primary attracts or repels it.
+    Primary(ColocationId),
+    /// The preferences of a dependent count for it.
+    Dependent(ColocationId),
     /// It must not run.
     RoleStopped,
     /// It does not fit, or other nodes have more room.

@@ -1,6 +1,7 @@
-//! The order in which the reference walks a score table (scheduler-spec/03 appendix A): that of a
-//! hash table keyed by node id. It decides only which of several equally free nodes counts as the
-//! one with the most room (§18.2), and the order of attributes in utilization lines (§19).
+//! The order in which Pacemaker's scheduler walks a score table (scheduler-spec/03 appendix A):
+//! that of a hash table keyed by node id. It decides only which of several equally free nodes
+//! counts as the one with the most capacity (§18.2), and the order of attributes in utilization
+//! lines (§19).
 
 use crate::model::{Cluster, NodeId, NodeTable};
 
@@ -30,7 +31,11 @@ const MODULI: [(usize, u32); 20] = [
 
 /// `nodes`, which are in `table`, in the order of the hash table into which the whole table was
 /// inserted in node order.
-pub(super) fn sorted(cluster: &Cluster, table: &NodeTable, nodes: Vec<NodeId>) -> Vec<NodeId> {
+pub(in crate::assignment) fn sorted(
+    cluster: &Cluster,
+    table: &NodeTable,
+    nodes: Vec<NodeId>,
+) -> Vec<NodeId> {
     let all = cluster
         .node_order
         .iter()
@@ -43,7 +48,9 @@ pub(super) fn sorted(cluster: &Cluster, table: &NodeTable, nodes: Vec<NodeId>) -
 }
 
 /// Values in the order of a hash table into which they were inserted with these keys.
-pub(super) fn by_key<'k, T: Copy>(entries: impl Iterator<Item = (&'k str, T)>) -> Vec<T> {
+pub(in crate::assignment) fn by_key<'k, T: Copy>(
+    entries: impl Iterator<Item = (&'k str, T)>,
+) -> Vec<T> {
     let mut table = HashTable::new();
     for (key, value) in entries {
         table.insert(value, hash_of(key));
@@ -100,7 +107,7 @@ impl<T: Copy> HashTable<T> {
         }
     }
 
-    /// Re-hashes in place, as the reference does.
+    /// Re-hashes in place, as Pacemaker's scheduler does.
     fn resize(&mut self) {
         let wanted = (self.count as f64 * 1.333) as usize;
         let bits = (usize::BITS - wanted.leading_zeros()).max(3) as usize;
@@ -134,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attributes_come_in_the_reference_s_order() {
+    fn attributes_come_in_pacemakers_order() {
         let order = |keys: &[&'static str]| by_key(keys.iter().map(|key| (*key, *key)));
         assert_eq!(order(&["cpu", "memory", "net"]), ["cpu", "net", "memory"]);
         let all = ["cpu", "memory", "disk", "gpu", "net"];

@@ -1,8 +1,10 @@
-//! Score lines (scheduler-spec/03 §19): the tables as they were when a decision was made.
+//! Score lines for people and tests (scheduler-spec/03 §19): the tables as they were when a
+//! decision was made.
 
 use crate::model::{Cluster, ResourceId, ScoreLine};
 
-/// Records the table of a resource and of everything below it; nothing of removed ones.
+/// Records the table of a resource and of everything below it, except removed resources. `function`
+/// is the name that Pacemaker's scheduler prints in such a line.
 pub(super) fn record(cluster: &mut Cluster, function: &'static str, resource: ResourceId) {
     if cluster.run.scores {
         let mut lines = std::mem::take(&mut cluster.score_lines);

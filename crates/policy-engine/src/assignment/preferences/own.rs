@@ -1,26 +1,26 @@
-//! What one dependent wishes of a primary: by how much it changes the primary's score for each node
+//! A resource's own preferences: by how much it changes the target's score for each node
 //! (scheduler-spec/03 §14.3).
 
 use std::cell::LazyCell;
 
 use rustc_hash::FxHashMap;
 
-use super::{colocations, locations};
+use crate::assignment::{colocations, locations};
 use crate::model::{
     AttributeLookup, Cluster, Colocation, ColocationId, NodeEntry, NodeId, NodeTable, ResourceId,
     Score,
 };
 
-/// Collects what `source` adds to the scores of `target` by way of a colocation, by [`NodeId`]; 0
-/// where it has no say. It depends on the target only where nodes have hosts whose attributes count
-/// instead: in clusters with remote nodes.
+/// Collects what `source` adds to the scores of `target` through a colocation, by [`NodeId`]; 0
+/// where it adds nothing. It depends on the target only where nodes have hosts whose attributes
+/// count instead: in clusters with remote nodes.
 pub(super) fn collect(
     cluster: &Cluster,
     source: ResourceId,
     target: ResourceId,
     via: &Colocation,
     factor: f32,
-    wishes: &mut Vec<Score>,
+    preferences: &mut Vec<Score>,
 ) {
     let with_group = with_group_locations(cluster, source, via);
     let table = with_group
@@ -28,27 +28,29 @@ pub(super) fn collect(
         .unwrap_or(&cluster.resource(source).allowed);
     let best = BestScores::new(cluster, source, &via.attribute, table);
     let of_target = AttributeLookup::for_colocation(cluster, &via.attribute, target);
-    // banning what must not be near is no reason to go there, unless it can only go there
-    let insists = LazyCell::new(|| {
+    // a primary that avoids its dependent is not drawn to where the dependent cannot be, unless the
+    // dependent can only be in one place
+    let has_one_place = LazyCell::new(|| {
         colocations::has_influence(cluster, via, via.primary)
             && has_one_allowed(&cluster.resource(via.dependent).allowed)
     });
     let is_void = |best: Score| {
         let stays = cluster.resource(via.primary).stickiness.0 >= -best.0;
-        stays || !*insists
+        stays || !*has_one_place
     };
-    wishes.clear();
-    wishes.extend((0..cluster.nodes.len()).map(|node| {
+    preferences.clear();
+    preferences.extend((0..cluster.nodes.len()).map(|node| {
         let best = best.get(&of_target, NodeId::new(node));
         if factor < 0.0 && best < Score::ZERO && is_void(best) {
             return Score::ZERO;
         }
-        weakened(best, factor)
+        attenuated(best, factor)
     }));
 }
 
-/// Whether `source` wishes the same by way of any other colocation of which this can be said.
-pub(super) fn are_the_same_by_any_way(
+/// Whether the preferences of `source` are independent of the colocation through which they are
+/// reached.
+pub(super) fn are_independent_of_way(
     cluster: &Cluster,
     source: ResourceId,
     via: ColocationId,
@@ -56,34 +58,35 @@ pub(super) fn are_the_same_by_any_way(
 ) -> bool {
     let via = cluster.colocation(via);
     &*via.attribute == "#uname"
-        && !asks_group(cluster, source, via)
-        && (factor >= 0.0 || dislikes_nothing(cluster, source))
+        && !needs_group_locations(cluster, source, via)
+        && (factor >= 0.0 || bans_no_node(cluster, source))
 }
 
-/// Whether all nodes are there for a resource, none with a negative score.
-fn dislikes_nothing(cluster: &Cluster, id: ResourceId) -> bool {
+/// Whether all nodes are available and in a resource's table, none with a negative score.
+fn bans_no_node(cluster: &Cluster, id: ResourceId) -> bool {
     let table = &cluster.resource(id).allowed;
-    let welcome = |(node, entry): (NodeId, &NodeEntry)| {
+    let is_usable = |(node, entry): (NodeId, &NodeEntry)| {
         entry.score >= Score::ZERO && cluster.node(node).is_available()
     };
     !cluster.has_remote_nodes
-        && table.iter().filter(|entry| welcome(*entry)).count() == cluster.nodes.len()
+        && table.iter().filter(|entry| is_usable(*entry)).count() == cluster.nodes.len()
 }
 
-/// A group's location constraints, which only its first member knows, for a later member that is a
-/// dependent itself.
+/// The table of a later member of a group that is itself a dependent, with the group's location
+/// constraints, which only the first member's table has.
 fn with_group_locations(
     cluster: &Cluster,
     source: ResourceId,
     via: &Colocation,
 ) -> Option<NodeTable> {
-    let group = (cluster.resource(source).parent).filter(|_| asks_group(cluster, source, via))?;
+    let group = (cluster.resource(source).parent)
+        .filter(|_| needs_group_locations(cluster, source, via))?;
     let mut table = cluster.resource(source).allowed.clone();
     locations::add_group_locations(cluster, group, source, &mut table);
     Some(table)
 }
 
-fn asks_group(cluster: &Cluster, source: ResourceId, via: &Colocation) -> bool {
+fn needs_group_locations(cluster: &Cluster, source: ResourceId, via: &Colocation) -> bool {
     let resource = cluster.resource(source);
     let parent = resource.parent.map(|parent| cluster.resource(parent));
     via.dependent == source
@@ -95,9 +98,9 @@ fn asks_group(cluster: &Cluster, source: ResourceId, via: &Colocation) -> bool {
         })
 }
 
-/// `score × factor`, rounded half away from zero; a preference that would vanish becomes one point,
-/// whose sign is the factor's.
-fn weakened(score: Score, factor: f32) -> Score {
+/// `score × factor`, rounded half away from zero; a preference that would vanish becomes one point
+/// with the sign of the factor.
+fn attenuated(score: Score, factor: f32) -> Score {
     if score == Score::ZERO {
         return Score::ZERO;
     }
@@ -116,11 +119,10 @@ fn has_one_allowed(table: &NodeTable) -> bool {
 
 /// The best score of a table per value of a node attribute, over the nodes that are available.
 enum BestScores<'t> {
-    /// For `#uname` where all nodes are named and nobody asks for a guest's host: what the table
-    /// says.
+    /// For `#uname` in a cluster without remote nodes: the scores of the table.
     Same(&'t NodeTable),
-    /// For `#uname`, which is different on every node: by node; in front, that of nodes without
-    /// name attribute.
+    /// For `#uname`, which is different on every node: the best score of nodes without a name
+    /// attribute, then the scores by node.
     ByNode(Score, Vec<Score>),
     /// By lower-cased value.
     ByValue(FxHashMap<Option<String>, Score>),
@@ -180,11 +182,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_weakened_preference_never_vanishes() {
-        assert_eq!(weakened(Score(1000), 0.002), Score(2));
-        assert_eq!(weakened(Score(90), -0.0003), Score(-1));
-        assert_eq!(weakened(Score(-30), 0.0001), Score(1));
-        assert_eq!(weakened(Score::ZERO, 0.5), Score::ZERO);
-        assert_eq!(weakened(Score::MINUS_INFINITY, 1.0), Score::MINUS_INFINITY);
+    fn a_attenuated_preference_never_vanishes() {
+        assert_eq!(attenuated(Score(1000), 0.002), Score(2));
+        assert_eq!(attenuated(Score(90), -0.0003), Score(-1));
+        assert_eq!(attenuated(Score(-30), 0.0001), Score(1));
+        assert_eq!(attenuated(Score::ZERO, 0.5), Score::ZERO);
+        assert_eq!(
+            attenuated(Score::MINUS_INFINITY, 1.0),
+            Score::MINUS_INFINITY
+        );
     }
 }

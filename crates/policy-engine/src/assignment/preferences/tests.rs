@@ -1,24 +1,26 @@
-//! Sums of wishes against the steps that they stand for, on random colocations.
+//! Sums of preferences against the steps that they stand for, on random colocations.
 
 use std::fmt::Write;
 
 use proptest::prelude::*;
 
-use super::caches;
-use super::merge::{Mode, merge, run};
+use super::merge::Merger;
+use super::{Mode, Negative, WithoutUsableNode, merge};
+use crate::assignment::caches;
+use crate::constraints::colocation::Side;
 use crate::model::{Cluster, ColocationId, NodeId, ResourceId, RunOptions, Score};
 use crate::{Cib, assignment, constraints, load, schedule};
 
 const NODES: usize = 4;
 
-/// For one merge: more than it can take.
+/// More work than one merge can be.
 const WORK: u64 = 1_000_000_000;
 
 const NOW: i64 = 1_700_000_000;
 
-/// Resources by kind, and who wants to be where and with whom.
+/// Resources by kind, with the constraints that place them.
 #[derive(Clone, Debug)]
-struct Wanted {
+struct Input {
     kinds: Vec<&'static str>,
     standby: Option<usize>,
     locations: Vec<(usize, usize, i32)>,
@@ -35,17 +37,17 @@ fn score() -> impl Strategy<Value = i32> {
 }
 
 prop_compose! {
-    fn wanted()(kinds in prop::collection::vec(prop::sample::select(vec!["primitive", "primitive", "group", "clone"]), 2..9))
+    fn input()(kinds in prop::collection::vec(prop::sample::select(vec!["primitive", "primitive", "group", "clone"]), 2..9))
         (standby in prop::option::of(0..NODES),
          locations in prop::collection::vec((0..kinds.len(), 0..NODES, score()), 0..10),
          colocations in prop::collection::vec((0..kinds.len(), 0..kinds.len(), score()), 1..12),
          kinds in Just(kinds))
-        -> Wanted {
-        Wanted { kinds, standby, locations, colocations }
+        -> Input {
+        Input { kinds, standby, locations, colocations }
     }
 }
 
-impl Wanted {
+impl Input {
     fn xml(&self) -> String {
         let primitive =
             |id: &str| format!("<primitive id='{id}' class='ocf' provider='x' type='y'/>");
@@ -98,7 +100,7 @@ fn cib(nodes: usize, standby: Option<usize>, resources: &str, constraints: &str)
     )
 }
 
-/// As far as the assignment, which has not begun.
+/// The cluster as it is before the assignment.
 fn unassigned(xml: &str) -> Cluster {
     let cib = Cib::parse(xml).expect("the CIB is well-formed");
     let mut cluster = load(&cib, NOW, RunOptions::default());
@@ -113,19 +115,24 @@ fn unassigned(xml: &str) -> Cluster {
 fn assert_sums_are_right(cluster: &Cluster) {
     for target in 0..cluster.resources.len() {
         for via in 0..cluster.colocations.len() {
-            for (rollback, non_negative) in [(true, false), (true, true), (false, false)] {
+            for (without_usable_node, negative) in [
+                (WithoutUsableNode::Undo, Negative::Kept),
+                (WithoutUsableNode::Undo, Negative::Avoided),
+                (WithoutUsableNode::Keep, Negative::Kept),
+            ] {
                 let (target, via) = (ResourceId::new(target), ColocationId::new(via));
                 let mode = Mode {
-                    rollback,
-                    non_negative,
-                    this_with: false,
+                    side: Side::WithThis,
+                    negative,
+                    without_usable_node,
                 };
                 let source = cluster.colocation(via).dependent;
                 caches::of(cluster).work_left.set(Some(WORK));
                 let mut summed = cluster.resource(target).allowed.clone();
                 let mut stepped = summed.clone();
                 merge(cluster, source, target, &mut summed, via, mode);
-                run(cluster, source, target, &mut stepped, via, mode, false);
+                let merger = Merger::new(cluster, target, &stepped, mode).step_by_step();
+                merger.merge_into(source, &mut stepped, via);
                 assert!(caches::work_left(cluster) > 0, "all steps were taken");
                 assert!(
                     summed.iter().eq(stepped.iter()),
@@ -138,8 +145,8 @@ fn assert_sums_are_right(cluster: &Cluster) {
 
 proptest! {
     #[test]
-    fn a_sum_of_wishes_is_what_the_steps_add(wanted in wanted(), changes in prop::collection::vec((0..20usize, 0..NODES, score()), 0..4)) {
-        let mut cluster = unassigned(&wanted.xml());
+    fn a_sum_of_preferences_is_what_the_steps_add(input in input(), changes in prop::collection::vec((0..20usize, 0..NODES, score()), 0..4)) {
+        let mut cluster = unassigned(&input.xml());
         assert_sums_are_right(&cluster);
         for (resource, node, score) in changes {
             let resource = ResourceId::new(resource % cluster.resources.len());
@@ -149,7 +156,7 @@ proptest! {
     }
 }
 
-/// What the merges of a chain of colocated primitives cost.
+/// How much work the merges of a chain of colocated primitives are.
 fn work_for_chain(length: usize) -> u64 {
     let (mut resources, mut constraints) = (String::new(), String::new());
     for i in 0..length {

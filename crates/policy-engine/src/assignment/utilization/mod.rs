@@ -1,12 +1,16 @@
-//! Utilization: what fits on which node (scheduler-spec/03 §18).
+//! Utilization: which resources fit on which node (scheduler-spec/03 §18).
+
+mod colocated_set;
+
+pub(super) use colocated_set::{ColocatedSets, update_placement};
 
 use std::cmp::Ordering;
 
-use super::{hash_order, together};
+use super::reference_quirks::hash_order;
 use crate::model::{Amounts, Cluster, NodeId, ResourceId, Score, ScoreLine, Table, Text};
 use crate::scalar;
 
-/// The number of a utilization value: missing 0, not a number the smallest.
+/// The number of a utilization value; the smallest if the text is not a number.
 fn amount(text: &str) -> i32 {
     scalar::integer(text).map_or(i32::MIN, |value| {
         value.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
@@ -39,7 +43,7 @@ pub(super) fn prepare(cluster: &mut Cluster) {
     record_capacities(cluster, "Original");
 }
 
-/// Records what is left after assignment.
+/// Records the remaining capacities after assignment.
 pub(super) fn finish(cluster: &mut Cluster) {
     record_capacities(cluster, "Remaining");
 }
@@ -59,7 +63,7 @@ fn record_capacities(cluster: &mut Cluster, when: &str) {
     }
 }
 
-/// Amounts as text; those that are still as configured as they were written.
+/// Amounts as text. An amount that is still as configured is printed as it was written.
 fn listed(amounts: &Amounts, configured: &Table) -> String {
     let text = |(name, left): (&Text, &i32)| match configured.text(name) {
         Some(text) if amount(text) == *left => format!(" {name}={text}"),
@@ -69,7 +73,7 @@ fn listed(amounts: &Amounts, configured: &Table) -> String {
     hash_order::by_key(entries).into_iter().map(text).collect()
 }
 
-/// A resource takes its share of a node.
+/// Subtracts a resource's utilization from the capacity of its node.
 pub(super) fn consume(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     let used = amounts(&cluster.resource(id).utilization);
     for (name, amount) in &used {
@@ -87,14 +91,15 @@ pub(super) fn consume(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     }
 }
 
-/// A resource gives its share back.
+/// Adds a resource's utilization to the capacity of the node that it leaves.
 pub(super) fn release(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     for (name, amount) in amounts(&cluster.resource(id).utilization) {
         change(&mut cluster.node_mut(node).capacity, &name, amount);
     }
 }
 
-/// Compares nodes by what is left on them, more first: in more attributes more (§18.1).
+/// Compares nodes by their remaining capacity: the node that has more in more attributes comes
+/// first (§18.1).
 pub(super) fn compare_capacity(cluster: &Cluster, a: NodeId, b: NodeId) -> Ordering {
     let (a, b) = (&cluster.node(a).capacity, &cluster.node(b).capacity);
     let mut more = 0;
@@ -117,10 +122,11 @@ fn compare_amounts(a: i32, b: i32) -> i32 {
     }
 }
 
-/// Bans a primitive from nodes without room for it and what must be with it (§18.2). Returns the
-/// node with the most room, if no node has room for all.
+/// Bans a primitive from nodes without capacity for its colocated set (§18.2); from nodes without
+/// capacity for the primitive, if no node has enough for the set: then it returns the node with the
+/// most capacity.
 pub(super) fn ban_full_nodes(cluster: &mut Cluster, id: ResourceId) -> Option<NodeId> {
-    let mut need = together::need(cluster, id);
+    let mut demand = colocated_set::demand(cluster, id);
     let usable: Vec<NodeId> = cluster
         .resource(id)
         .allowed
@@ -136,17 +142,18 @@ pub(super) fn ban_full_nodes(cluster: &mut Cluster, id: ResourceId) -> Option<No
             best
         }
     });
-    let fits = |cluster: &Cluster, node: NodeId, need: &Amounts| {
+    let fits = |cluster: &Cluster, node: NodeId, demand: &Amounts| {
         let capacity = &cluster.node(node).capacity;
-        need.iter()
+        demand
+            .iter()
             .all(|(name, amount)| *amount <= get(capacity, name))
     };
-    let any_fits = usable.iter().any(|node| fits(cluster, *node, &need));
+    let any_fits = usable.iter().any(|node| fits(cluster, *node, &demand));
     if !any_fits {
-        need = amounts(&cluster.resource(id).utilization);
+        demand = amounts(&cluster.resource(id).utilization);
     }
     for node in usable {
-        if !fits(cluster, node, &need) {
+        if !fits(cluster, node, &demand) {
             cluster.adjust(id, node, Score::MINUS_INFINITY);
         }
     }

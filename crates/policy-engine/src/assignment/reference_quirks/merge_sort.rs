@@ -1,11 +1,14 @@
-//! A merge sort that any comparison is good enough for (scheduler-spec/03 appendix A.3). The
-//! standard library's sort may panic if a comparison is no total order, and some comparisons of
-//! nodes and instances are none; which order comes out then is part of the scheduler's behaviour.
+//! A merge sort that accepts any comparison (scheduler-spec/03 appendix A.3). The standard
+//! library's sort may panic if a comparison is not a total order, and some comparisons of nodes and
+//! instances are not; which order they result in is part of the scheduler's behaviour.
 
 use std::cmp::Ordering;
 
 /// Sorts stably: the first half gets `len / 2` elements, ties go to the first half.
-pub(super) fn merge_sort<T: Copy>(list: &mut Vec<T>, compare: &mut impl FnMut(T, T) -> Ordering) {
+pub(in crate::assignment) fn merge_sort<T: Copy>(
+    list: &mut Vec<T>,
+    compare: &mut impl FnMut(T, T) -> Ordering,
+) {
     if list.len() < 2 {
         return;
     }

@@ -1,35 +1,36 @@
-//! What must be together with a resource, and how much room all of it still needs
-//! (scheduler-spec/03 §18.3, §18.4).
+//! The colocated set of a resource: all resources that must be on the same node, and what those of
+//! them that have no node yet demand together (scheduler-spec/03 §18.3, §18.4).
 //!
-//! Mandatory colocations tie resources into sets. Mostly all members of a set see the same one:
-//! each can be reached from each other. Such a set is gathered once and remembered, and what it
-//! needs is kept up to date as its members are placed ([`note`]). Elsewhere (a clone does not ask
-//! what follows it) a resource's set is its own, and gathered for it alone.
+//! Mandatory colocations tie resources into sets. Mostly all members have the same set: each can be
+//! reached from every other. Such a set is found once and kept, and its demand is updated as its
+//! members get their nodes ([`update_placement`]). Otherwise (a clone does not follow its
+//! dependents) a resource's set is its own, and is found for it alone.
 
 use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 
-use super::apply::{Effect, effect};
-use super::caches::{self, Caches};
-use super::colocations;
-use super::utilization::amounts;
+use super::amounts;
+use crate::assignment::apply::{Effect, possible_effect};
+use crate::assignment::caches::{self, Caches};
+use crate::assignment::colocations;
 use crate::constraints::colocation::Side;
 use crate::model::{Amounts, Cluster, ColocationId, Resource, ResourceId, Score, Text, Variant};
 
-/// The sets that are remembered during assignment.
+/// The sets that are kept during assignment.
 #[derive(Debug, Default)]
-pub(super) struct Sets {
-    sets: Vec<Set>,
+pub(in crate::assignment) struct ColocatedSets {
+    sets: Vec<ColocatedSet>,
     /// Members of sets, each with the position of its set.
     set_of: FxHashMap<ResourceId, usize>,
-    /// Resources on whose placing shares depend: positions of sets and of their shares.
-    gates: FxHashMap<ResourceId, Vec<(usize, usize)>>,
+    /// The demands that count only while a resource is unassigned, by that resource: position of
+    /// the set, and of the demand in it.
+    demands_while_unassigned: FxHashMap<ResourceId, Vec<(usize, usize)>>,
 }
 
-impl Sets {
-    /// Forgets the set of a resource, because a colocation is new or means something else now.
-    pub(super) fn forget(&mut self, member: ResourceId) {
+impl ColocatedSets {
+    /// Drops the set of a resource, because a colocation is new or has another effect now.
+    pub(in crate::assignment) fn invalidate(&mut self, member: ResourceId) {
         let Some(position) = self.set_of.get(&member).copied() else {
             return;
         };
@@ -37,83 +38,87 @@ impl Sets {
         for member in &set.members {
             self.set_of.remove(member);
         }
-        for gate in set.shares.iter().flat_map(|share| &share.gates) {
-            if let Some(gated) = self.gates.get_mut(gate) {
-                gated.retain(|(set, _)| *set != position);
+        let demands = set.demands.iter();
+        for resource in demands.flat_map(|demand| &demand.while_unassigned) {
+            if let Some(demands) = self.demands_while_unassigned.get_mut(resource) {
+                demands.retain(|(set, _)| *set != position);
             }
         }
     }
 
-    fn remember(&mut self, set: Set) {
+    fn insert(&mut self, set: ColocatedSet) {
         let position = self.sets.len();
         for member in &set.members {
             self.set_of.insert(*member, position);
         }
-        for (i, share) in set.shares.iter().enumerate() {
-            for gate in &share.gates {
-                self.gates.entry(*gate).or_default().push((position, i));
+        for (i, demand) in set.demands.iter().enumerate() {
+            for resource in &demand.while_unassigned {
+                let demands = self.demands_while_unassigned.entry(*resource);
+                demands.or_default().push((position, i));
             }
         }
         self.sets.push(set);
     }
 }
 
-/// Resources that must be together.
+/// Resources that must be on the same node.
 #[derive(Debug, Default)]
-struct Set {
+struct ColocatedSet {
     members: Vec<ResourceId>,
-    shares: Vec<Share>,
-    need: Need,
-    /// Colocations on which the set depends, and whose effect depends on roles.
-    role_tests: Vec<RoleTest>,
+    demands: Vec<Demand>,
+    total: TotalDemand,
+    /// Colocations between members whose effect depends on roles.
+    role_conditions: Vec<RoleCondition>,
 }
 
-/// The utilization of one primitive, needed as long as its gates are unassigned.
+/// The utilization of one primitive. It counts as long as some resources are unassigned: the
+/// primitive itself, or the collective for which it stands.
 #[derive(Debug)]
-struct Share {
+struct Demand {
     primitive: ResourceId,
-    gates: SmallVec<[ResourceId; 2]>,
-    /// Whether it is part of the set's need now.
+    while_unassigned: SmallVec<[ResourceId; 2]>,
+    /// Whether it is part of the set's total now.
     counted: bool,
 }
 
-impl Share {
-    fn is_needed(&self, resources: &[Resource]) -> bool {
-        let mut gates = self.gates.iter();
-        gates.all(|gate| resources[gate.index()].unassigned)
+impl Demand {
+    fn counts(&self, resources: &[Resource]) -> bool {
+        let mut required = self.while_unassigned.iter();
+        required.all(|resource| resources[resource.index()].unassigned)
     }
 }
 
+/// A colocation whose effect depends on roles, and whether it ties the resources as roles are now.
 #[derive(Debug)]
-struct RoleTest {
+struct RoleCondition {
     colocation: ColocationId,
     dependent: ResourceId,
     primary: ResourceId,
     ties: bool,
 }
 
-/// Sums by attribute, with the number of shares in each: an attribute that nobody needs is not the
-/// same as one of which 0 is needed.
+/// Sums by attribute, with the number of demands in each: an attribute that no resource uses is not
+/// the same as one whose sum is 0.
 #[derive(Debug, Default)]
-struct Need(IndexMap<Text, (i64, u32), FxBuildHasher>);
+struct TotalDemand(IndexMap<Text, (i64, u32), FxBuildHasher>);
 
-impl Need {
+impl TotalDemand {
     fn add(&mut self, amounts: &Amounts) {
         for (name, amount) in amounts {
-            let (sum, shares) = self.0.entry(name.clone()).or_default();
+            let (sum, demands) = self.0.entry(name.clone()).or_default();
             *sum += i64::from(*amount);
-            *shares += 1;
+            *demands += 1;
         }
     }
 
-    fn take(&mut self, amounts: &Amounts) {
+    fn subtract(&mut self, amounts: &Amounts) {
         for (name, amount) in amounts {
-            let Some((sum, shares)) = self.0.get_mut(name) else {
+            let Some((sum, demands)) = self.0.get_mut(name) else {
                 continue;
             };
             *sum -= i64::from(*amount);
-            *shares -= 1;
-            if *shares == 0 {
+            *demands -= 1;
+            if *demands == 0 {
                 self.0.swap_remove(name);
             }
         }
@@ -128,89 +133,90 @@ impl Need {
     }
 }
 
-/// What all that must be with a primitive needs, itself included, as far as it is unassigned.
-pub(super) fn need(cluster: &mut Cluster, id: ResourceId) -> Amounts {
-    if let Some(set) = remembered(cluster, id) {
-        if set.role_tests.iter().all(|test| test.holds(cluster)) {
-            let need = set.need.amounts();
+/// What the unassigned members of a primitive's colocated set demand together, the primitive
+/// included.
+pub(super) fn demand(cluster: &mut Cluster, id: ResourceId) -> Amounts {
+    if let Some(set) = known(cluster, id) {
+        if set.role_conditions.iter().all(|it| it.holds(cluster)) {
+            let demand = set.total.amounts();
             debug_assert_eq!(
-                need,
-                Gathered::around(cluster, id).set(cluster).need.amounts()
+                demand,
+                Search::from(cluster, id).set(cluster).total.amounts()
             );
-            return need;
+            return demand;
         }
-        caches::of_mut(cluster).together.forget(id);
+        caches::of_mut(cluster).colocated_sets.invalidate(id);
     }
-    let gathered = Gathered::around(cluster, id);
-    let set = gathered.set(cluster);
-    let need = set.need.amounts();
-    if gathered.is_the_same_for_all() {
-        caches::of_mut(cluster).together.remember(Set {
-            members: gathered.members,
-            role_tests: gathered.role_tests,
+    let search = Search::from(cluster, id);
+    let set = search.set(cluster);
+    let demand = set.total.amounts();
+    if search.is_the_same_for_all() {
+        caches::of_mut(cluster).colocated_sets.insert(ColocatedSet {
+            members: search.members,
+            role_conditions: search.role_conditions,
             ..set
         });
     }
-    need
+    demand
 }
 
-fn remembered(cluster: &Cluster, id: ResourceId) -> Option<&Set> {
-    let sets = &caches::of(cluster).together;
+fn known(cluster: &Cluster, id: ResourceId) -> Option<&ColocatedSet> {
+    let sets = &caches::of(cluster).colocated_sets;
     sets.set_of.get(&id).map(|position| &sets.sets[*position])
 }
 
-/// Notes that a resource was assigned, or is unassigned again.
-pub(super) fn note(cluster: &mut Cluster, id: ResourceId) {
-    let sets = &mut cluster.caches.get_mut::<Caches>().together;
-    let Some(gated) = sets.gates.get(&id) else {
+/// Updates the demand of colocated sets after a resource was assigned, or is unassigned again.
+pub(in crate::assignment) fn update_placement(cluster: &mut Cluster, id: ResourceId) {
+    let sets = &mut cluster.caches.get_mut::<Caches>().colocated_sets;
+    let Some(demands) = sets.demands_while_unassigned.get(&id) else {
         return;
     };
-    for (position, share) in gated {
+    for (position, demand) in demands {
         let set = &mut sets.sets[*position];
-        let share = &mut set.shares[*share];
-        let needed = share.is_needed(&cluster.resources);
-        if std::mem::replace(&mut share.counted, needed) != needed {
-            let used = amounts(&cluster.resources[share.primitive.index()].utilization);
-            if needed {
-                set.need.add(&used);
+        let demand = &mut set.demands[*demand];
+        let counts = demand.counts(&cluster.resources);
+        if std::mem::replace(&mut demand.counted, counts) != counts {
+            let used = amounts(&cluster.resources[demand.primitive.index()].utilization);
+            if counts {
+                set.total.add(&used);
             } else {
-                set.need.take(&used);
+                set.total.subtract(&used);
             }
         }
     }
 }
 
-impl RoleTest {
+impl RoleCondition {
     fn holds(&self, cluster: &Cluster) -> bool {
         let colocation = cluster.colocation(self.colocation);
-        let effect = effect(cluster, self.dependent, self.primary, colocation, true);
+        let effect = possible_effect(cluster, self.dependent, self.primary, colocation);
         (effect == Effect::Location) == self.ties
     }
 }
 
-/// All that mandatory colocations tie to a resource.
+/// A search for all resources that mandatory colocations tie to one.
 #[derive(Default)]
-struct Gathered {
-    /// The resource itself first.
+struct Search {
+    /// The resources found; the one where the search began is the first.
     members: Vec<ResourceId>,
     positions: FxHashMap<ResourceId, u32>,
     /// Which member leads to which, by position.
     ties: Vec<(u32, u32)>,
-    role_tests: Vec<RoleTest>,
-    /// Whether a member's colocations depend on what is placed: inside bundles.
-    unsettled: bool,
+    role_conditions: Vec<RoleCondition>,
+    /// Whether a member's colocations depend on what is assigned already: inside bundles.
+    depends_on_placement: bool,
 }
 
-impl Gathered {
-    fn around(cluster: &Cluster, id: ResourceId) -> Gathered {
-        let mut gathered = Gathered::default();
-        gathered.position(id);
+impl Search {
+    fn from(cluster: &Cluster, id: ResourceId) -> Search {
+        let mut search = Search::default();
+        search.position(id);
         let mut next = 0;
-        while let Some(member) = gathered.members.get(next) {
-            gathered.follow(cluster, *member, next as u32);
+        while let Some(member) = search.members.get(next) {
+            search.follow(cluster, *member, next as u32);
             next += 1;
         }
-        gathered
+        search
     }
 
     /// The position of a member, which may be new.
@@ -228,8 +234,8 @@ impl Gathered {
 
     /// Adds what a member is tied to.
     fn follow(&mut self, cluster: &Cluster, member: ResourceId, position: u32) {
-        self.unsettled |= is_inside_bundle(cluster, member);
-        if is_one(cluster, member) {
+        self.depends_on_placement |= is_inside_bundle(cluster, member);
+        if is_colocated_group(cluster, member) {
             for child in &cluster.resource(member).children {
                 self.tie(position, *child);
             }
@@ -240,19 +246,20 @@ impl Gathered {
             for id in colocations::list(cluster, member, side).iter() {
                 let colocation = cluster.colocation(*id);
                 let other = side.other(colocation);
-                let asks =
+                // a clone does not follow its dependents, except clones
+                let follows =
                     side == Side::ThisWith || !is_clone || cluster.resource(other).is_clone();
-                if colocation.score != Score::INFINITY || !asks {
+                if colocation.score != Score::INFINITY || !follows {
                     continue;
                 }
                 let (dependent, primary) = match side {
                     Side::ThisWith => (member, other),
                     Side::WithThis => (other, member),
                 };
-                let ties =
-                    effect(cluster, dependent, primary, colocation, true) == Effect::Location;
+                let effect = possible_effect(cluster, dependent, primary, colocation);
+                let ties = effect == Effect::Location;
                 if colocation.dependent_role.is_some() || colocation.primary_role.is_some() {
-                    self.role_tests.push(RoleTest {
+                    self.role_conditions.push(RoleCondition {
                         colocation: *id,
                         dependent,
                         primary,
@@ -266,13 +273,14 @@ impl Gathered {
         }
     }
 
-    /// Whether every member would gather the same, now and later: each leads back to the first.
+    /// Whether a search from any member finds the same, now and later: each leads back to the
+    /// first.
     fn is_the_same_for_all(&self) -> bool {
-        if self.unsettled {
+        if self.depends_on_placement {
             return false;
         }
         let count = self.members.len();
-        // who leads to a member, grouped by member: its group ends where the next one's starts
+        // the members that lead to a member, grouped by it: a group ends where the next one starts
         let mut starts = vec![0; count + 1];
         for (_, to) in &self.ties {
             starts[*to as usize] += 1;
@@ -307,46 +315,47 @@ impl Gathered {
         self.positions.contains_key(&id)
     }
 
-    /// What the members need (§18.4): their shares, and those that are needed now.
-    fn set(&self, cluster: &Cluster) -> Set {
-        let mut set = Set::default();
+    /// The demands of the members (§18.4), and the total of those that count now.
+    fn set(&self, cluster: &Cluster) -> ColocatedSet {
+        let mut set = ColocatedSet::default();
         for member in &self.members {
-            self.add_shares(cluster, *member, &[*member], &mut set.shares);
+            self.add_demands(cluster, *member, &[*member], &mut set.demands);
         }
-        for share in &mut set.shares {
-            share.counted = share.is_needed(&cluster.resources);
-            if share.counted {
-                let used = &cluster.resource(share.primitive).utilization;
-                set.need.add(&amounts(used));
+        for demand in &mut set.demands {
+            demand.counted = demand.counts(&cluster.resources);
+            if demand.counted {
+                let used = &cluster.resource(demand.primitive).utilization;
+                set.total.add(&amounts(used));
             }
         }
         set
     }
 
-    fn add_shares(
+    /// Adds the demands of a resource. They count only while all of `unassigned` are.
+    fn add_demands(
         &self,
         cluster: &Cluster,
         id: ResourceId,
-        gates: &[ResourceId],
-        shares: &mut Vec<Share>,
+        unassigned: &[ResourceId],
+        demands: &mut Vec<Demand>,
     ) {
         let children = &cluster.resource(id).children;
         match &cluster.resource(id).variant {
-            Variant::Primitive => shares.push(Share {
+            Variant::Primitive => demands.push(Demand {
                 primitive: id,
-                gates: gates.into(),
+                while_unassigned: unassigned.into(),
                 counted: false,
             }),
             Variant::Group(_) => {
-                let counting = if is_one(cluster, id) {
+                let counting = if is_colocated_group(cluster, id) {
                     children.len()
                 } else {
                     1
                 };
                 for member in children.iter().take(counting) {
                     if !self.contains(*member) {
-                        let gates = [gates, &[*member]].concat();
-                        self.add_shares(cluster, *member, &gates, shares);
+                        let unassigned = [unassigned, &[*member]].concat();
+                        self.add_demands(cluster, *member, &unassigned, demands);
                     }
                 }
             }
@@ -364,20 +373,20 @@ impl Gathered {
                     instances.extend(children.first());
                 }
                 for instance in instances {
-                    self.add_shares(cluster, *instance, gates, shares);
+                    self.add_demands(cluster, *instance, unassigned, demands);
                 }
             }
             Variant::Bundle(bundle) => {
                 if let Some(replica) = bundle.replicas.first() {
-                    self.add_shares(cluster, replica.container, gates, shares);
+                    self.add_demands(cluster, replica.container, unassigned, demands);
                 }
             }
         }
     }
 }
 
-/// Whether a resource is a group whose members are all in one place.
-fn is_one(cluster: &Cluster, id: ResourceId) -> bool {
+/// Whether a resource is a group whose members are all on one node.
+fn is_colocated_group(cluster: &Cluster, id: ResourceId) -> bool {
     let resource = cluster.resource(id);
     let instance = |parent: ResourceId| cluster.resource(parent).is_clone();
     resource
@@ -395,11 +404,12 @@ fn is_inside_bundle(cluster: &Cluster, id: ResourceId) -> bool {
 mod tests {
     use std::fmt::Write;
 
-    use super::caches;
+    use crate::assignment::caches;
     use crate::{Cib, RunOptions, schedule};
 
-    /// A row of primitives, each with the one before it, which all fit on the second node only.
-    fn row(length: usize) -> String {
+    /// A chain of primitives, each colocated with the one before it. All of them fit on the second
+    /// node only.
+    fn chain(length: usize) -> String {
         let (mut resources, mut constraints) = (String::new(), String::new());
         for i in 0..length {
             let _ = write!(
@@ -435,15 +445,15 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_colocated_resources_is_gathered_once_and_goes_where_all_of_it_fits() {
-        let cib = Cib::parse(&row(40)).expect("the CIB is well-formed");
+    fn a_chain_of_colocated_resources_is_found_once_and_goes_where_all_of_it_fits() {
+        let cib = Cib::parse(&chain(40)).expect("the CIB is well-formed");
         let cluster = schedule(&cib, 1_700_000_000, RunOptions::default()).cluster;
         for resource in &cluster.resources {
             let node = resource.assigned.map(|node| &*cluster.node(node).name);
             assert_eq!(node, Some("n1"), "{}", resource.id);
         }
-        let sets = &caches::of(&cluster).together.sets;
+        let sets = &caches::of(&cluster).colocated_sets.sets;
         assert_eq!(sets.len(), 1);
-        assert!(sets[0].need.0.is_empty(), "all of it is placed");
+        assert!(sets[0].total.0.is_empty(), "all of it is assigned");
     }
 }

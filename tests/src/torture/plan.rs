@@ -1,0 +1,227 @@
+//! The schedule: which faults happen when, to what, for how long. All of it follows from the seed.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+/// Guests of the deployment whose guests keep leases.
+pub(crate) const LEASED: [&str; 2] = ["a", "b"];
+/// Guests of the deployment whose guests are units that can be powered off.
+pub(crate) const POWERED: [&str; 2] = ["c", "d"];
+/// The deployments, with their guests.
+pub(crate) const DEPLOYMENTS: [(&str, [&str; 2]); 2] = [("shop", LEASED), ("bank", POWERED)];
+/// Services of each deployment, named `DEPLOYMENT-N`.
+pub(crate) const SERVICES: usize = 3;
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    KillCpe,
+    StopCpe,
+    RestartCpe,
+    LoseDatabase,
+    FillCpeDisk,
+    KillDpe,
+    StopDpe,
+    RestartDpe,
+    FillDpeDisk,
+    RestartBus,
+    ReexecManager,
+    CutPower,
+    RebootGuest,
+    PauseGuest,
+    KillAgent,
+    StopAgent,
+    BreakAgentSettings,
+    HideAgent,
+    FillGuestRun,
+    KillService,
+    ChangeDocument,
+    Standby,
+}
+
+/// Whom a fault hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Host,
+    Deployment,
+    Guest,
+    /// A guest that can be powered off: a guest under a lease must not be paused.
+    PoweredGuest,
+    Service,
+}
+
+impl Kind {
+    /// Every kind.
+    pub(crate) const ALL: [Kind; 22] = [
+        Kind::KillCpe,
+        Kind::StopCpe,
+        Kind::RestartCpe,
+        Kind::LoseDatabase,
+        Kind::FillCpeDisk,
+        Kind::KillDpe,
+        Kind::StopDpe,
+        Kind::RestartDpe,
+        Kind::FillDpeDisk,
+        Kind::RestartBus,
+        Kind::ReexecManager,
+        Kind::CutPower,
+        Kind::RebootGuest,
+        Kind::PauseGuest,
+        Kind::KillAgent,
+        Kind::StopAgent,
+        Kind::BreakAgentSettings,
+        Kind::HideAgent,
+        Kind::FillGuestRun,
+        Kind::KillService,
+        Kind::ChangeDocument,
+        Kind::Standby,
+    ];
+
+    /// What happens, in words, and the longest time for which it lasts (zero: it is done at once).
+    fn facts(self) -> (&'static str, Target, Duration) {
+        let seconds = Duration::from_secs;
+        match self {
+            Kind::KillCpe => ("kill -9 of cpe", Target::Host, Duration::ZERO),
+            Kind::StopCpe => ("SIGSTOP of cpe", Target::Host, seconds(12)),
+            Kind::RestartCpe => ("restart of cpe", Target::Host, Duration::ZERO),
+            Kind::LoseDatabase => ("loss of cpe's database", Target::Host, Duration::ZERO),
+            Kind::FillCpeDisk => ("full disk of cpe", Target::Host, seconds(20)),
+            Kind::KillDpe => ("kill -9 of a DPE", Target::Deployment, Duration::ZERO),
+            Kind::StopDpe => ("SIGSTOP of a DPE", Target::Deployment, seconds(20)),
+            Kind::RestartDpe => ("restart of a DPE", Target::Deployment, Duration::ZERO),
+            Kind::FillDpeDisk => ("full disk of the DPEs", Target::Host, seconds(20)),
+            Kind::RestartBus => ("restart of the bus", Target::Host, Duration::ZERO),
+            Kind::ReexecManager => ("daemon-reexec of systemd", Target::Host, Duration::ZERO),
+            Kind::CutPower => ("power cut of a guest", Target::Guest, seconds(20)),
+            Kind::RebootGuest => ("reboot of a guest", Target::Guest, Duration::ZERO),
+            Kind::PauseGuest => ("pause of a guest", Target::PoweredGuest, seconds(20)),
+            Kind::KillAgent => ("kill -9 of an agent", Target::Guest, Duration::ZERO),
+            Kind::StopAgent => ("SIGSTOP of an agent", Target::Guest, Duration::ZERO),
+            Kind::BreakAgentSettings => ("bad settings of an agent", Target::Guest, seconds(60)),
+            Kind::HideAgent => ("an agent out of reach", Target::Guest, seconds(30)),
+            Kind::FillGuestRun => ("full /run of a guest", Target::Guest, seconds(20)),
+            Kind::KillService => ("kill -9 of a service", Target::Service, Duration::ZERO),
+            Kind::ChangeDocument => ("changed document", Target::Deployment, Duration::ZERO),
+            Kind::Standby => ("standby of a guest", Target::Guest, seconds(10)),
+        }
+    }
+
+    /// The kind as the report names it.
+    pub(crate) fn name(self) -> &'static str {
+        self.facts().0
+    }
+}
+
+/// One fault of the schedule.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fault {
+    /// The pause before it.
+    pub(crate) after: Duration,
+    pub(crate) kind: Kind,
+    /// The deployment that it hits, or to which the guest or service belongs.
+    pub(crate) deployment: &'static str,
+    /// The guest, where one is hit; else the first of the deployment.
+    pub(crate) guest: &'static str,
+    /// The service, where one is hit.
+    pub(crate) service: String,
+    /// How long it lasts; zero if it is done at once.
+    pub(crate) lasts: Duration,
+    /// Whether everything has to be healthy before the next one comes.
+    pub(crate) settle: bool,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, target, _) = self.kind.facts();
+        f.write_str(name)?;
+        match target {
+            Target::Host => {}
+            Target::Deployment => write!(f, ": {}", self.deployment)?,
+            Target::Guest | Target::PoweredGuest => write!(f, ": {}", self.guest)?,
+            Target::Service => write!(f, ": {}", self.service)?,
+        }
+        if !self.lasts.is_zero() {
+            write!(f, ", for {:.1} s", self.lasts.as_secs_f64())?;
+        }
+        Ok(())
+    }
+}
+
+/// The faults that follow from a seed, without end. Each kind comes once before any comes again.
+pub(crate) struct Plan {
+    random: Rng,
+    deck: Vec<Kind>,
+}
+
+impl Plan {
+    pub(crate) fn new(seed: u64) -> Plan {
+        Plan {
+            random: Rng::with_seed(seed),
+            deck: Vec::new(),
+        }
+    }
+}
+
+impl Iterator for Plan {
+    type Item = Fault;
+
+    fn next(&mut self) -> Option<Fault> {
+        if self.deck.is_empty() {
+            self.deck = Kind::ALL.to_vec();
+            self.random.shuffle(&mut self.deck);
+        }
+        let kind = self.deck.pop()?;
+        let (_, target, longest) = kind.facts();
+        let (deployment, guests) = if target == Target::PoweredGuest {
+            DEPLOYMENTS[1]
+        } else {
+            DEPLOYMENTS[self.random.usize(..DEPLOYMENTS.len())]
+        };
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let lasts = if longest.is_zero() {
+            0
+        } else {
+            self.random.u64(200..=ms(longest))
+        };
+        Some(Fault {
+            after: Duration::from_millis(self.random.u64(0..3_000)),
+            kind,
+            deployment,
+            guest: guests[self.random.usize(..guests.len())],
+            service: format!("{deployment}-{}", self.random.usize(..SERVICES)),
+            lasts: Duration::from_millis(lasts),
+            settle: self.random.u8(..100) < 70,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_a_schedule_and_another_seed_another() {
+        let first: Vec<Fault> = Plan::new(7).take(60).collect();
+        assert_eq!(first, Plan::new(7).take(60).collect::<Vec<_>>());
+        assert_ne!(first, Plan::new(8).take(60).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_kind_comes_before_any_comes_again() {
+        let mut kinds: Vec<Kind> = Plan::new(3).take(Kind::ALL.len()).map(|f| f.kind).collect();
+        kinds.sort_unstable();
+        let mut all = Kind::ALL;
+        all.sort_unstable();
+        assert_eq!(kinds, all);
+    }
+
+    #[test]
+    fn only_guests_that_can_be_powered_off_are_paused() {
+        let paused = Plan::new(1)
+            .take(2_000)
+            .filter(|f| f.kind == Kind::PauseGuest);
+        let guests: Vec<&str> = paused.map(|fault| fault.guest).collect();
+        assert!(!guests.is_empty() && guests.iter().all(|guest| POWERED.contains(guest)));
+    }
+}
