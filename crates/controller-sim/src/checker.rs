@@ -10,8 +10,8 @@ pub(crate) struct Checker {
     pub violations: Vec<String>,
     /// Ids of events that were durable at any time.
     pub promised: BTreeSet<String>,
-    /// Ids of events that were given to the shell.
-    emitted: BTreeSet<String>,
+    /// Ids of events that were given to the shell, with their place in that order.
+    pub emitted: BTreeMap<String, usize>,
     /// Operations that were sent: assembly, action, resource.
     pub executed: Vec<(AssemblyId, Task, String)>,
     /// Guests and services whose processes there ended otherwise than by an operation: the
@@ -58,6 +58,7 @@ impl Checker {
                 event.kind.as_str()
             ));
         }
-        self.emitted.insert(event.id.clone());
+        let place = self.emitted.len();
+        self.emitted.entry(event.id.clone()).or_insert(place);
     }
 }

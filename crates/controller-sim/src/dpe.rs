@@ -33,6 +33,11 @@ impl World {
         }
         self.shell.controller = Some(controller);
         self.after(SECOND, SimEvent::RetryEvents(start));
+        if self.shell.recreate.is_some() {
+            // Who wants the end of the deployment says so until it has come.
+            let stop_services = false;
+            self.after(SECOND, SimEvent::Request(Request::Unload { stop_services }));
+        }
         self.pump();
     }
 
@@ -96,6 +101,11 @@ impl World {
         if disturbs && self.peaceful {
             return;
         }
+        // Nobody ends a deployment that is to be there, or is there again.
+        let ends = self.scenario.ending.is_some() || self.shell.recreate.is_some();
+        if matches!(request, Request::Unload { .. }) && !ends && self.checker.state_lost {
+            return;
+        }
         // Nobody sends a document to a deployment that they have ended.
         let ended = |controller: &Subject| controller.document().is_none();
         if matches!(request, Request::Load { .. })
@@ -103,6 +113,10 @@ impl World {
             && self.shell.controller.as_ref().is_some_and(ended)
         {
             return;
+        }
+        let is_load = matches!(request, Request::Load { .. });
+        if is_load && self.checker.state_lost && self.shell.controller.as_ref().is_some_and(ended) {
+            self.end_strangers();
         }
         // A document that had to wait may have been changed meanwhile.
         let request = if matches!(request, Request::Load { .. }) {

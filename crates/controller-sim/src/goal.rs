@@ -274,7 +274,8 @@ impl World {
     /// Where services run in the end, as events tell it, and what of the events cannot be.
     fn stories(&self) -> (BTreeMap<ServiceId, Option<AssemblyId>>, Vec<String>) {
         let mut events: Vec<&Event> = self.log.values().collect();
-        events.sort_by(|a, b| a.id.cmp(&b.id));
+        // Not by id: the wall clock, which ids begin with, may have jumped.
+        events.sort_by_key(|event| self.checker.emitted.get(&event.id));
         let (mut running, mut online) = (BTreeMap::new(), BTreeMap::new());
         let mut wrong = Vec::new();
         for event in events {

@@ -287,6 +287,16 @@ impl Agent {
         );
         let cancelled = if ends_monitors {
             self.cancel_recurring(&operation.resource)
+        } else if operation.interval_ms > 0 {
+            // It takes the place of the one before it.
+            let mut waiting = self.queue.values_mut().flatten();
+            let is_old = |old: &Record| key(&old.operation) == key(&operation);
+            let queued = waiting.find(|old| is_old(old)).cloned();
+            if let Some(queue) = self.queue.get_mut(&operation.resource) {
+                queue.retain(|old| !is_old(old));
+            }
+            let known = self.records.remove(&key(&operation));
+            known.or(queued).into_iter().collect()
         } else {
             Vec::new()
         };

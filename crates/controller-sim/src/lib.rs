@@ -23,6 +23,7 @@
 #![warn(missing_docs)]
 
 mod agent;
+pub mod agent_model;
 mod checker;
 mod digest;
 mod document;

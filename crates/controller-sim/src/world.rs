@@ -70,7 +70,16 @@ pub struct World {
 
 impl World {
     /// A world in which the DPE is started and given the scenario's document at once.
-    pub fn new(scenario: Scenario, mut random: Random, options: Options) -> World {
+    pub fn new(scenario: Scenario, random: Random, options: Options) -> World {
+        let mut world = World::without_dpe(scenario, random, options);
+        world.after(0, SimEvent::StartDpe);
+        world.after(100 * MS, SimEvent::Request(world.load_request()));
+        world.after(3 * SECOND, SimEvent::ManagerLooks);
+        world
+    }
+
+    /// A world in which nothing is planned.
+    pub(crate) fn without_dpe(scenario: Scenario, mut random: Random, options: Options) -> World {
         let guests: Vec<Guest> = scenario
             .assemblies
             .iter()
@@ -84,7 +93,7 @@ impl World {
         for (index, assembly) in scenario.assemblies.iter().enumerate() {
             wiring.install(&assembly.home, index);
         }
-        let mut world = World {
+        World {
             now_us: 0,
             queue: Queue::default(),
             random,
@@ -111,11 +120,15 @@ impl World {
             steps: 0,
             tokens: 0,
             digest: Digest::default(),
-        };
-        world.after(0, SimEvent::StartDpe);
-        world.after(100 * MS, SimEvent::Request(world.load_request()));
-        world.after(3 * SECOND, SimEvent::ManagerLooks);
-        world
+        }
+    }
+
+    /// Takes the next event out of the queue, if it is due by that time, and sets the clock to it.
+    pub(crate) fn next_event(&mut self, until_us: u64) -> Option<SimEvent> {
+        self.queue.next_us().filter(|at_us| *at_us <= until_us)?;
+        let (at_us, event) = self.queue.pop()?;
+        self.now_us = at_us;
+        Some(event)
     }
 
     /// The request that loads the scenario's document as it is now.
@@ -209,6 +222,8 @@ impl World {
             SimEvent::Record(start, event) => self.record(start, *event),
             SimEvent::Recorded(start, id) => self.recorded(start, id),
             SimEvent::RetryEvents(start) => self.retry_events(start),
+            // What would come later than the last fault stays away.
+            SimEvent::Fault(fault) if self.peaceful && fault.kind().is_some() => {}
             SimEvent::Fault(fault) => self.inject(fault),
             SimEvent::ManagerLooks => self.manager_looks(),
             SimEvent::HandsOff(for_us) => self.hands_off(for_us),
@@ -351,6 +366,9 @@ impl World {
             let Some(guest) = self.place_of(&assembly) else {
                 continue;
             };
+            if self.now_us < self.confirms_late_until_us && self.random.percent(80) {
+                continue;
+            }
             self.fenced(guest);
             let confirmation = Request::ConfirmFenced { assembly };
             if self.now_us < self.confirms_late_until_us {

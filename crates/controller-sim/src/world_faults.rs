@@ -55,11 +55,15 @@ impl World {
             Kind::Restore => Fault::Restore,
             Kind::JumpClock => {
                 let by_us = self.random.between(SECOND, 3_600 * SECOND) as i64;
-                Fault::JumpClock(if other % 2 == 0 { by_us } else { -by_us })
+                Fault::JumpClock(if other.is_multiple_of(2) {
+                    by_us
+                } else {
+                    -by_us
+                })
             }
             Kind::Snapshot => Fault::Snapshot(index, long),
             Kind::MistypeDevice => Fault::MistypeDevice(index),
-            Kind::ConfirmLate => Fault::ConfirmLate(long),
+            Kind::ConfirmLate => Fault::ConfirmLate(index, long),
             Kind::ShutDown => Fault::ShutDown(index),
             Kind::SayStale => Fault::SayStale(index, long),
             Kind::Recreate => Fault::Recreate(index, long),
@@ -86,7 +90,7 @@ impl World {
                 self.snapshots.insert(guest, snapshot);
                 self.after(for_us, SimEvent::SnapshotRestored(guest));
             }
-            Fault::ConfirmLate(for_us) => self.confirms_late_until_us = until_us(for_us),
+            Fault::ConfirmLate(guest, for_us) => self.confirm_late(guest, for_us),
             Fault::ShutDown(guest) => {
                 let delay = self.random.between(SECOND, 15 * SECOND);
                 self.after(delay, SimEvent::Fault(Fault::PowerCut(guest)));
@@ -220,11 +224,46 @@ impl World {
         self.after(back + SECOND, SimEvent::Request(self.load_request()));
     }
 
+    /// A DPE without state cannot know of guests that the document does not name, nor an agent that
+    /// was released of services: people end both before they give the DPE the document.
+    pub(crate) fn end_strangers(&mut self) {
+        for guest in 0..self.guests.len() {
+            if self.assembly_at(guest).is_none() && !self.guests[guest].foreign {
+                self.power_cycle(guest);
+            }
+        }
+        self.end_unknown_services();
+    }
+
+    /// People end services that the document does not have any more and that no agent knows of.
+    fn end_unknown_services(&mut self) {
+        for index in 0..self.scenario.services.len() {
+            if self.scenario.in_document(index) {
+                continue;
+            }
+            let name = &self.scenario.services[index].name;
+            for guest in &mut self.guests {
+                let mut known = guest.agent.records.keys();
+                if !known.any(|(resource, ..)| resource == name) {
+                    guest.process_ends(name);
+                }
+            }
+        }
+    }
+
     /// What was to be told and was not is lost with the state.
     fn forget_promises(&mut self) {
         self.checker.state_lost = true;
         let log = &self.log;
         self.checker.promised.retain(|id| log.contains_key(id));
+    }
+
+    /// The cloud manager is slow, and a guest is out of reach, comes back and is so again.
+    fn confirm_late(&mut self, guest: usize, for_us: u64) {
+        self.confirms_late_until_us = self.now_us + for_us + 60 * SECOND;
+        self.cut(guest, 15 * SECOND);
+        let again = self.random.between(30 * SECOND, 60 * SECOND);
+        self.after(again, SimEvent::Fault(Fault::Cut(guest, 15 * SECOND)));
     }
 
     /// People set maintenance, stop the DPE a little later, and come back.
@@ -287,6 +326,9 @@ impl World {
         }
         (self.shell.disk_full_until_us, self.confirms_late_until_us) = (0, 0);
         self.snapshots.clear();
+        if self.checker.state_lost {
+            self.end_unknown_services();
+        }
         for assembly in &mut self.scenario.assemblies {
             let home = assembly.home.clone();
             let is_wrong = assembly.address.as_ref() != Some(&home) || assembly.device == "nowhere";
