@@ -176,10 +176,10 @@ async fn reached(due: Option<tokio::time::Instant>) {
 
 /// Has the policy engine answer. A panic of it ends the answer, not this process: a DPE that
 /// decides nothing still renews the leases of its guests.
-fn decide(question: EngineInput) -> Decision {
-    let number = question.number();
+fn decide(input: EngineInput) -> Decision {
+    let question = input.clone();
     cpe_daemon::confine(|| question.answer())
-        .unwrap_or_else(|panicked| Decision::failed(number, panicked.to_string()))
+        .unwrap_or_else(|panicked| Decision::failed(input, panicked.to_string()))
 }
 
 struct Shell {
