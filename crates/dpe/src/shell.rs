@@ -473,8 +473,8 @@ impl Shell {
                 let (document, generation) = self.controller.document().unwrap_or(("", 0));
                 let _ = reply.send((document.to_owned(), generation));
             }
-            BusRequest::Plan(document, reply) => {
-                let _ = reply.send(self.controller.plan(now(), &document));
+            BusRequest::Plan(proposal, reply) => {
+                let _ = reply.send(self.controller.plan_proposal(now(), &proposal));
             }
         }
     }
