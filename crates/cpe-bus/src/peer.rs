@@ -178,8 +178,8 @@ pub fn server_builder(stream: UnixStream) -> std::io::Result<Builder<'static>> {
         .auth_mechanism(AuthMechanism::Anonymous))
 }
 
-/// Opens the socket at a path, of which no part may be a symbolic link: the folder is the guest's to
-/// write, and it must not lead its host into another guest.
+/// Opens the socket at a path, of which no part may be a symbolic link: the folder is the guest's
+/// to write, and it must not lead its host into another guest.
 fn open_socket(path: &Path) -> rustix::io::Result<OwnedFd> {
     rustix::fs::openat2(
         rustix::fs::CWD,

@@ -6,8 +6,8 @@
 //! hypervisor's channel. Access was decided when the connection was accepted (see [`crate::peer`]),
 //! so nothing is missed. File descriptors are not passed.
 //!
-//! A message is refused on the 16 bytes that announce its length, before memory is taken for it, and
-//! memory is taken as its bytes come in. A [`Meter`] bounds what a peer may send in a time.
+//! A message is refused on the 16 bytes that announce its length, before memory is taken for it,
+//! and memory is taken as its bytes come in. A [`Meter`] bounds what a peer may send in a time.
 //!
 //! A socket that is watched for room to write, too, wakes its process whenever the peer has read
 //! something. Between idle peers that would double the wake-ups of heartbeats, so room is waited
@@ -53,7 +53,8 @@ impl Meter {
     const BYTES: f64 = 1.5 * MAX_MESSAGE as f64;
     /// Bytes that may come in a second after that.
     const BYTES_PER_S: f64 = 4.0 * (1 << 20) as f64;
-    /// Messages that may come at once: the first result of each of an agent's 16,384 records, twice.
+    /// Messages that may come at once: the first result of each of an agent's 16,384 records,
+    /// twice.
     const MESSAGES: f64 = 32_768.0;
     /// Messages that may come in a second after that: ten times the heartbeats of the shortest
     /// interval.
@@ -176,7 +177,7 @@ impl Reader {
     }
 }
 
-/// Length of the message that begins with this header; as much as can be announced if it is none.
+/// Length of the message that begins with this header; what it announces if it is not a header counts as a length all the same.
 fn announced(header: [u8; PRIMARY_HEADER]) -> u64 {
     let number = |at: usize| {
         let bytes = [header[at], header[at + 1], header[at + 2], header[at + 3]];

@@ -424,8 +424,8 @@ impl Shell {
         });
     }
 
-    /// Whether a change must be refused, since it could not be saved. Not the document of a DPE that
-    /// has none: without it no lease is renewed.
+    /// Whether a change must be refused, since it could not be saved. Not the document of a DPE
+    /// that has none: without it no lease is renewed.
     fn refuses(&self, request: &Request) -> Option<String> {
         let is_first =
             matches!(request, Request::Load { .. }) && self.controller.document().is_none();

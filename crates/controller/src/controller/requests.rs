@@ -7,8 +7,8 @@ use crate::machines::facts::Loaded;
 use crate::machines::phase::Phase;
 use crate::vocabulary::{AssemblyId, Effect, Refusal, Request, Spec, Time};
 
-/// A document that is read and checked, and in force nowhere. Reading a large one takes as long as a
-/// decision, and needs no controller: a shell has it read beside everything else.
+/// A document that is read and checked, and in force nowhere. Reading a large one takes as long as
+/// a decision, and needs no controller: a shell has it read beside everything else.
 #[derive(Clone, Debug)]
 pub struct Proposal {
     pub(crate) spec: Spec,

@@ -236,9 +236,9 @@ impl Orders {
     }
 }
 
-/// Goes above the epoch that an agent has seen: it has obeyed an earlier DPE of this deployment whose
-/// state is lost, at a time when the clock was ahead. Only the owner of the deployment's name on the
-/// bus may do that; and only for this agent, so that a guest that lies harms nobody else.
+/// Goes above the epoch that an agent has seen: it has obeyed an earlier DPE of this deployment
+/// whose state is lost, at a time when the clock was ahead. Only the owner of the deployment's name
+/// on the bus may do that; and only for this agent, so that a guest that lies harms nobody else.
 fn raise_epoch(connect: &mut Connect, seen: Option<u64>, owner: &Owner) {
     let Some(next) = seen.and_then(|seen| seen.checked_add(1)) else {
         return;
