@@ -22,6 +22,7 @@ mod status;
 mod suspension;
 
 pub use plan::PlanInput;
+pub use requests::Proposal;
 
 use std::collections::BTreeMap;
 
@@ -88,7 +89,7 @@ impl Controller {
         let waiting: Vec<Event> = controller.store.outbox.values().cloned().collect();
         controller.store.set_epoch(epoch);
         controller.resume(now);
-        controller.flush(now);
+        controller.flush();
         controller.effects.tell_again(waiting);
         controller
     }
@@ -111,7 +112,7 @@ impl Controller {
         }
         let outcome = self.take(now, input);
         self.pass_time(now);
-        self.flush(now);
+        self.flush();
         outcome
     }
 
@@ -233,8 +234,8 @@ impl Controller {
     }
 
     /// Ends an input: what is to be done goes out, facts first.
-    fn flush(&mut self, now: Time) {
-        self.effects.publish(self.state(), self.summary(now));
+    fn flush(&mut self) {
+        self.effects.publish(self.state(), self.summary());
         self.effects.flush(self.store.changes());
     }
 

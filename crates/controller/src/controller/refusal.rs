@@ -19,7 +19,7 @@ use crate::vocabulary::{Effect, EventDraft, EventKind, InputName, Outcome, Time}
 const NAMED: usize = 3;
 
 impl Controller {
-    /// Whether a decision is refused. If it is, that is told, and its input kept.
+    /// Whether a decision is refused. If it is, an event says so, and its input is kept.
     pub(super) fn refuses(
         &mut self,
         now: Time,
@@ -33,7 +33,7 @@ impl Controller {
             let text = sentence(&unsafe_ones);
             // The same again is not news.
             if self.deciding.fail(text.clone()) {
-                self.tell_refusal(now, "refused", &text, cib, Some(outcome));
+                self.report_refusal(now, "refused", &text, cib, Some(outcome));
             }
             return true;
         }
@@ -42,22 +42,22 @@ impl Controller {
         }
         let text = sentence(&outcome.findings.iter().collect::<Vec<_>>());
         let state = "asked again without live migrations";
-        self.tell_refusal(now, state, &text, cib, Some(outcome));
+        self.report_refusal(now, state, &text, cib, Some(outcome));
         self.deciding.set_deadlocked(true);
         self.deciding.world_changed(asked_for);
         true
     }
 
-    /// The policy engine gave no answer: a defect ended it, or it cannot read its input. That is
-    /// told as a refused decision is, and its input kept.
+    /// The policy engine gave no answer: a defect ended it, or it cannot read its input. As with a
+    /// refused decision, an event says so, and the input is kept.
     pub(super) fn decision_failed(&mut self, now: Time, cib: &str, error: String) {
         let text = format!("the policy engine could not decide: {error}");
         if self.deciding.fail(text.clone()) {
-            self.tell_refusal(now, "failed", &text, cib, None);
+            self.report_refusal(now, "failed", &text, cib, None);
         }
     }
 
-    fn tell_refusal(
+    fn report_refusal(
         &mut self,
         now: Time,
         state: &'static str,

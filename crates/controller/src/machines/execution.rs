@@ -277,7 +277,7 @@ impl Execution {
         self.runs().filter_map(|(_, run)| run.deadline_us).min()
     }
 
-    /// Gives all actions so much more time, microseconds.
+    /// Gives all actions more time. `by_us`: how much, microseconds.
     pub(crate) fn extend_deadlines(&mut self, by_us: u64) {
         let current = self.current.iter_mut();
         for run in current.flat_map(|current| current.runs.values_mut()) {

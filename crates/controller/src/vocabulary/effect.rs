@@ -15,7 +15,7 @@ use super::task::Task;
 pub enum Effect {
     /// Write these changes in one transaction, durably, **before** any later effect is begun.
     Persist(Vec<Change>),
-    /// Keep a stream to this agent: connect, again and again until told otherwise, say Hello, get
+    /// Keep a stream to this agent: connect, again and again until a `Disconnect`, say Hello, get
     /// its History, then give [`Input::AgentConnected`](crate::Input). Replaces an earlier
     /// `Connect` of the assembly: a stream that is up is closed and opened again (settings may have
     /// changed).
