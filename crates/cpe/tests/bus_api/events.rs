@@ -162,9 +162,9 @@ async fn a_stranger_who_asks_for_too_much_at_once_is_refused_and_others_are_answ
     let large = filter(&[("kind", "x".repeat(100_000).into())]);
     let refused = events.query(0, 0, large).await;
     assert!(matches!(refused, Err(Error::TooLarge(_))), "{refused:?}");
-    for n in 0..200 {
+    for n in 0..20 {
         let mut long = event(&format!("e{n}"), "test.event", "db");
-        let reason = zbus::Variant::from("x".repeat(2000));
+        let reason = zbus::Variant::from("x".repeat(200));
         long.insert("reason".into(), reason.try_into_owned().unwrap());
         events.record(long).await.unwrap();
     }
