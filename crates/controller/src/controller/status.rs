@@ -11,7 +11,7 @@ use crate::machines::announcement::Announced;
 use crate::machines::failures;
 use crate::machines::history::{Activity, Records, Slot};
 use crate::machines::phase::Phase;
-use crate::vocabulary::{AssemblyId, RecordState, ServiceId, Task, Time};
+use crate::vocabulary::{AssemblyId, FenceDevice, Fencing, RecordState, ServiceId, Task, Time};
 
 impl Controller {
     /// The state.
@@ -40,7 +40,7 @@ impl Controller {
     }
 
     /// The state in a sentence, for people.
-    pub(crate) fn summary(&self, now: Time) -> String {
+    pub(crate) fn summary(&self) -> String {
         if self.phase == Phase::Superseded {
             return "a newer DPE manages this deployment".into();
         }
@@ -70,7 +70,6 @@ impl Controller {
         if !unknown.is_empty() {
             return format!("waiting for the agents of {}", unknown.join(", "));
         }
-        let _ = now;
         let mut problems = self.problems();
         match (problems.next(), self.execution.transition()) {
             (None, None) => "everything runs that should".into(),
@@ -105,6 +104,20 @@ impl Controller {
         self.store.epoch
     }
 
+    /// All that a shell is to keep, as the changes of
+    /// [`Effect::Persist`](crate::Effect::Persist) so far amount to.
+    pub fn facts(&self) -> &crate::Durable {
+        &self.store
+    }
+
+    /// The device by which an assembly is made safe, if it is by one.
+    pub fn fence_device(&self, assembly: &AssemblyId) -> Option<&FenceDevice> {
+        match &self.assemblies.get(assembly)?.spec.fencing {
+            Fencing::Device(device) => Some(device),
+            _ => None,
+        }
+    }
+
     /// The document in force and its generation.
     pub fn document(&self) -> Option<(&str, u64)> {
         self.store
@@ -130,7 +143,7 @@ impl Controller {
             name: self.name.clone(),
             uuid: spec.map(|spec| spec.uuid.clone()).unwrap_or_default(),
             state: self.state().into(),
-            summary: self.summary(now),
+            summary: self.summary(),
             generation: self.generation(),
             epoch: self.epoch(),
             time: now.wall_us,

@@ -6,15 +6,17 @@
 
 use std::time::Duration;
 
-use controller::{AssemblyId, Connect, Input};
+use controller::{AssemblyId, Connect, Input, Record};
+use cpe_bus::peer::Meter;
 use cpe_bus::proxies::AgentProxy;
 use cpe_bus::proxies::agent::{AttributesChangedStream, HeartbeatStream, OperationCompletedStream};
 use cpe_bus::records::agent::ATTRIBUTES;
 use cpe_bus::{
-    Error, HelloReply, HelloSettings, NodeAttributes, OperationRecord, PeerAddress, peer,
+    AgentDescription, Error, Fields, HelloReply, HelloSettings, NodeAttributes, OperationRecord,
+    PeerAddress, peer,
 };
 use futures_util::StreamExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use zbus::Connection;
 use zbus::proxy::CacheProperties;
 
@@ -28,21 +30,28 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// 16,384 records at most. Beyond that the stream is given up and made again.
 const EARLY_SIGNALS: usize = 16_384;
 
-/// Why a stream ended.
+/// Why a stream ended; another is made.
 #[derive(Debug)]
-pub(super) enum End {
-    /// For this reason; another is made.
-    Closed(String),
-    /// Another DPE has taken over: none is made.
-    Stale,
+pub(super) struct End {
+    pub reason: String,
+    /// The highest epoch that the agent has seen, where it is higher than that of this stream.
+    pub seen_epoch: Option<u64>,
 }
 
+impl End {
+    fn because(reason: impl Into<String>) -> End {
+        End {
+            reason: reason.into(),
+            seen_epoch: None,
+        }
+    }
+}
+
+// One guest's StaleEpoch is one guest's word: it ends this stream, not the DPE of all the others.
+// Whether another DPE has taken over is seen by the name on the bus.
 impl From<Error> for End {
     fn from(error: Error) -> End {
-        match error {
-            Error::StaleEpoch(_) | Error::Superseded(_) => End::Stale,
-            error => End::Closed(error.message()),
-        }
+        End::because(error.message())
     }
 }
 
@@ -68,7 +77,7 @@ async fn try_run(
     let Some(address) = &connect.address else {
         return Ok(std::future::pending().await);
     };
-    let mut stream = Stream::open(connect, address).await?;
+    let mut stream = Stream::open(connect, address, &orders.meter).await?;
     let (greeting, early) = stream.greet().await?;
     *up = true;
     // From before this stream: the controller decides again, from the History.
@@ -88,8 +97,12 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    async fn open(connect: &'a Connect, address: &str) -> cpe_bus::Result<Stream<'a>> {
-        let connection = peer::connect(&address.parse::<PeerAddress>()?).await?;
+    async fn open(
+        connect: &'a Connect,
+        address: &str,
+        meter: &Meter,
+    ) -> cpe_bus::Result<Stream<'a>> {
+        let connection = peer::connect(&address.parse::<PeerAddress>()?, meter).await?;
         let agent = AgentProxy::builder(&connection)
             .cache_properties(CacheProperties::No)
             .build()
@@ -117,14 +130,14 @@ impl<'a> Stream<'a> {
             }
             if early.len() > EARLY_SIGNALS {
                 let reason = format!("{EARLY_SIGNALS} signals came before its agent's History");
-                return Err(End::Closed(reason));
+                return Err(End::because(reason));
             }
         }
     }
 
     /// Carries calls one way and signals the other.
     async fn converse(&mut self, orders: &mut Orders, inputs: &mpsc::Sender<Input>) -> End {
-        let Orders { calls, stamp } = orders;
+        let Orders { calls, stamp, .. } = orders;
         let end = tokio::select! {
             end = read(&mut self.signals, inputs) => end,
             end = call(&self.agent, self.connect, calls, inputs) => end,
@@ -139,7 +152,7 @@ impl<'a> Stream<'a> {
 /// A part of a stream that ends only with an error.
 type Until<E> = Result<std::convert::Infallible, E>;
 
-async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> cpe_bus::Result<Input> {
+async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> Result<Input, End> {
     let settings = HelloSettings {
         heartbeat_interval_ms: connect.heartbeat_interval_ms,
         lease_ms: connect.lease_ms,
@@ -153,11 +166,20 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> cpe_bus::Re
         connect.assembly.as_str(),
         settings.to_fields(),
     );
-    let hello = HelloReply::from_fields(&within(hello).await?)?;
-    let mut history = Vec::new();
-    for fields in within(agent.history(connect.epoch)).await? {
-        history.push(convert::record(OperationRecord::from_fields(&fields)?));
-    }
+    let hello = match within(hello).await {
+        Err(Error::StaleEpoch(text)) => {
+            let described = within(agent.describe()).await?;
+            return Err(End {
+                reason: text,
+                seen_epoch: Some(AgentDescription::from_fields(&described)?.epoch),
+            });
+        }
+        hello => HelloReply::from_fields(&hello?)?,
+    };
+    let arguments = (connect.epoch,);
+    let reply = async { Ok(agent.inner().call_method("History", &arguments).await?) };
+    let reply = within(reply).await?;
+    let history = read_history(&reply).await?;
     let knows_attributes = hello.capabilities.iter().any(|word| word == ATTRIBUTES);
     let known = if knows_attributes {
         let (version, records) = within(agent.attributes(connect.epoch)).await?;
@@ -171,6 +193,16 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> cpe_bus::Re
         history,
         attributes: convert::attributes(known),
     })
+}
+
+/// Reads a History. One at a time: what an agent can put into the longest message takes some ten
+/// times its length once it is read, and a hundred guests may be back in the same moment.
+async fn read_history(reply: &zbus::Message) -> cpe_bus::Result<Vec<Record>> {
+    static READING: Semaphore = Semaphore::const_new(1);
+    let _turn = READING.acquire().await;
+    let records: Vec<Fields> = reply.body().deserialize()?;
+    let record = |fields| Ok(convert::record(OperationRecord::from_fields(fields)?));
+    records.iter().map(record).collect()
 }
 
 /// What an agent sends without being asked.
@@ -229,11 +261,11 @@ impl<'a> Signals<'a> {
 }
 
 fn closed() -> End {
-    End::Closed("the agent closed the connection, or its guest is gone".to_owned())
+    End::because("the agent closed the connection, or its guest is gone".to_owned())
 }
 
 fn bad(what: &str, error: &Error) -> End {
-    End::Closed(format!(
+    End::because(format!(
         "the agent sent {what} that cannot be read: {}",
         error.message()
     ))

@@ -1,6 +1,9 @@
 //! Interface `org.cloudpolicy.Dpe1`. Documented in `docs/bus/org.cloudpolicy.Dpe1.xml`.
 
-use controller::{AssemblyId, Request, ServiceId};
+use std::sync::Arc;
+use std::time::Duration;
+
+use controller::{AssemblyId, Proposal, Request, ServiceId};
 use cpe_bus::names::CPE_NAME;
 use cpe_bus::{Error, Fields, Result};
 use tokio::sync::watch;
@@ -11,6 +14,9 @@ use zbus::{Connection, interface};
 
 use super::Public;
 use super::requests::{BusRequest, Requests, Turn, refused};
+
+/// A bus that has not said by then who calls hangs.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The object of a DPE.
 pub(super) struct DpeObject {
@@ -37,7 +43,7 @@ impl DpeObject {
 /// Does what takes long off the event loop, which has heartbeats to answer. The turn ends with the
 /// work, whether or not the caller waits for it.
 async fn off_the_loop<T: Send + 'static>(
-    turn: Turn,
+    turn: Arc<Turn>,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let work = tokio::task::spawn_blocking(move || {
@@ -51,9 +57,18 @@ async fn off_the_loop<T: Send + 'static>(
     }
 }
 
-/// Only root, this daemon's own user and the CPE may change a deployment here; everyone else asks
-/// the CPE.
+/// Only root and the CPE may change a deployment here; everyone else asks the CPE. Not the user of
+/// this daemon: all DPEs of a host are that user, and one must not command another.
 async fn require_administrator(connection: &Connection, header: &Header<'_>) -> Result<()> {
+    let check = check_administrator(connection, header);
+    let outcome = tokio::time::timeout(CHECK_TIMEOUT, check).await;
+    outcome.unwrap_or_else(|_| {
+        let text = "the bus does not say who calls: it does not answer";
+        Err(Error::AccessDenied(text.to_owned()))
+    })
+}
+
+async fn check_administrator(connection: &Connection, header: &Header<'_>) -> Result<()> {
     let denied = |text: String| Error::AccessDenied(text);
     let sender = header
         .sender()
@@ -66,7 +81,7 @@ async fn require_administrator(connection: &Connection, header: &Header<'_>) -> 
         .get_connection_unix_user(sender.clone().into())
         .await
         .map_err(|error| denied(format!("the bus does not say who calls: {error}")))?;
-    if uid == 0 || uid == rustix::process::geteuid().as_raw() {
+    if uid == 0 {
         return Ok(());
     }
     let cpe = zbus::names::BusName::try_from(CPE_NAME)?;
@@ -116,7 +131,8 @@ impl DpeObject {
     /// What runs where, as JSON.
     #[zbus(out_args("status_json"))]
     async fn get_status(&self) -> Result<String> {
-        self.requests.ask(BusRequest::Status).await
+        let status = self.requests.ask(BusRequest::Status).await?;
+        serde_json::to_string(&status).map_err(|error| Error::Failed(error.to_string()))
     }
 
     /// The policy engine's input, CIB XML. It holds the services' parameters: for administrators.
@@ -144,8 +160,11 @@ impl DpeObject {
     /// What a document would change, as JSON.
     #[zbus(out_args("plan_json"))]
     async fn plan(&self, document: String) -> Result<String> {
-        let turn = self.requests.turn().await?;
-        let plan = |reply| BusRequest::Plan(document, reply);
+        let turn = Arc::new(self.requests.turn().await?);
+        let name = self.requests.deployment().to_owned();
+        let read = move || Proposal::read(&name, &document).map_err(refused);
+        let proposal = Box::new(off_the_loop(Arc::clone(&turn), read).await?);
+        let plan = |reply| BusRequest::Plan(proposal, reply);
         let question = self.requests.ask(plan).await?.map_err(refused)?;
         off_the_loop(turn, move || {
             let plan = question.answer().map_err(refused)?;
@@ -157,7 +176,7 @@ impl DpeObject {
     /// Why a service runs where it does, and not elsewhere.
     #[zbus(out_args("text"))]
     async fn explain(&self, service: String, assembly: String) -> Result<String> {
-        let turn = self.requests.turn().await?;
+        let turn = Arc::new(self.requests.turn().await?);
         let basis = self.requests.ask(BusRequest::Basis).await??;
         off_the_loop(turn, move || {
             basis.explain(&service, optional(assembly).as_deref())

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use controller::{PlanInput, Refusal, Request};
+use controller::{PlanInput, Proposal, Refusal, Request};
 use cpe_bus::{Error, Result};
+use cpe_status::DeploymentStatus;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::explain::Basis;
@@ -22,15 +23,15 @@ const WAITING: usize = 8;
 #[derive(Debug)]
 pub(crate) enum BusRequest {
     /// A change; answered when it is durable.
-    Change(Request, oneshot::Sender<std::result::Result<(), Refusal>>),
-    Status(oneshot::Sender<String>),
+    Change(Request, oneshot::Sender<Result<()>>),
+    Status(oneshot::Sender<DeploymentStatus>),
     Input(oneshot::Sender<String>),
     /// What an explanation starts from; making it is not the loop's work.
     Basis(oneshot::Sender<Result<Basis>>),
     Document(oneshot::Sender<(String, u64)>),
     /// What a plan starts from; making it is not the loop's work either.
     Plan(
-        String,
+        Box<Proposal>,
         oneshot::Sender<std::result::Result<PlanInput, Refusal>>,
     ),
 }
@@ -70,8 +71,7 @@ impl Requests {
     pub(crate) async fn change(&self, request: Request) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.send(BusRequest::Change(request, reply))?;
-        let outcome = answer.await.map_err(|_| self.ending())?;
-        outcome.map_err(refused)
+        answer.await.map_err(|_| self.ending())?
     }
 
     /// Asks for something that changes nothing.
@@ -104,6 +104,11 @@ impl Requests {
             _turn: turn.map_err(|_| self.ending())?,
             _place: place,
         })
+    }
+
+    /// Name of the deployment.
+    pub(crate) fn deployment(&self) -> &str {
+        &self.deployment
     }
 
     fn too_many(&self) -> Error {

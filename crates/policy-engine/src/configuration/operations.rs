@@ -66,27 +66,48 @@ fn find_where<'c>(
     })
 }
 
-/// Options of (task, interval) of a resource. `notification`: the key is a notification key, so `op
-/// name=notify` is used (01 §17.1). `node` matters for `pcmk_monitor_timeout` only. Cached.
+/// Options of an operation of a resource, for its interval in milliseconds. `node` matters for
+/// `pcmk_monitor_timeout` only. Cached.
 pub(crate) fn options(
     cluster: &Cluster,
     resource: ResourceId,
     task: &Task,
     interval_ms: u32,
-    notification: bool,
     node: Option<NodeId>,
 ) -> Arc<OperationOptions> {
     let owner = cluster.resource(resource);
     let probe = *task == Task::Monitor && interval_ms == 0;
-    let node = node.filter(|_| owner.fence_device && (probe || *task == Task::Start));
     let key = OptionsKey {
         resource,
         task: task.clone(),
         interval_ms,
-        notification,
-        node,
+        notification: false,
+        node: node.filter(|_| owner.fence_device && (probe || *task == Task::Start)),
         managed: owner.managed,
     };
+    cached(cluster, key)
+}
+
+/// Options of a notification of a resource, `task` being `notify` or `notified`: those of `op
+/// name=notify` (01 §17.1). Cached.
+pub(crate) fn notification_options(
+    cluster: &Cluster,
+    resource: ResourceId,
+    task: &Task,
+) -> Arc<OperationOptions> {
+    let key = OptionsKey {
+        resource,
+        task: task.clone(),
+        interval_ms: 0,
+        notification: true,
+        node: None,
+        managed: cluster.resource(resource).managed,
+    };
+    cached(cluster, key)
+}
+
+fn cached(cluster: &Cluster, key: OptionsKey) -> Arc<OperationOptions> {
+    let owner = cluster.resource(key.resource);
     if let Some(known) = caches::of(cluster).options.borrow().get(&key) {
         return known.clone();
     }
@@ -187,7 +208,7 @@ fn most_frequent_monitor(owner: &Resource) -> Option<&OperationConfig> {
         .min_by_key(|op| op.interval_ms)
 }
 
-/// Removes what is not allowed, adds what follows from promoted monitors (§17.3).
+/// Removes values that are not allowed, adds those that promoted monitors imply (§17.3).
 fn normalise_on_fail(
     owner: &Resource,
     op: Option<&OperationConfig>,
@@ -228,7 +249,8 @@ fn normalise_on_fail(
     }
 }
 
-/// §17.6.
+/// Sets `start-delay` in milliseconds: as configured, or the time until the operation is in phase
+/// with `interval-origin` (§17.6).
 fn normalise_start_delay(now: i64, interval_ms: u32, meta: &mut Table) {
     if let Some(text) = meta.text("start-delay") {
         let delay = scalar::milliseconds(text).unwrap_or(0);

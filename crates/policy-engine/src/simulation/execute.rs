@@ -12,7 +12,7 @@ use crate::cib::Cib;
 use crate::graph::{ActionHead, ActionKind, GraphAction, ResourceIdentity, TransitionGraph};
 use crate::model::{Cluster, Text};
 
-/// What was executed.
+/// The executed part of a graph.
 #[derive(Clone, Debug, Default)]
 pub struct Execution {
     /// Steps in order.
@@ -24,29 +24,50 @@ pub struct Execution {
 
 /// One executed action, or a remark about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Step {
-    /// Nothing real.
-    Pseudo { key: Text, node: Option<Text> },
+    /// A pseudo-action, which has no effect of its own.
+    Pseudo {
+        /// Its key.
+        key: Text,
+        /// The node that it is about.
+        node: Option<Text>,
+    },
     /// A node is fenced (`reboot`, `off`) or unfenced (`on`).
-    Fencing { node: Text, operation: Text },
-    /// Something that the cluster does itself.
+    Fencing {
+        /// Name of the node.
+        node: Text,
+        /// `reboot`, `off` or `on`.
+        operation: Text,
+    },
+    /// An action of the cluster itself.
     Cluster {
+        /// Name of the task.
         task: Text,
+        /// Id of the resource that it is about.
         resource: Option<Text>,
+        /// Name of the node.
         node: Text,
     },
     /// An operation of a resource agent.
     Resource {
+        /// Id of the resource.
         resource: Text,
+        /// Name of the task.
         task: Text,
+        /// Interval in milliseconds; 0 if the operation is not recurring.
         interval_ms: u32,
+        /// Name of the node.
         node: Text,
     },
     /// A transient attribute was set because of a requested failure.
     Attribute(SetAttribute),
     /// A requested failure.
-    Failure { action: u32, code: i32 },
+    Failure {
+        /// Number of the action that fails.
+        action: u32,
+        /// Exit code of the resource agent.
+        code: i32,
+    },
 }
 
 impl fmt::Display for Step {
@@ -87,7 +108,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// Priority of synapses that go on after a failure.
+/// Priority of synapses that are still executed after a failure.
 const INFINITY: i32 = 1_000_000;
 
 /// Executes `graph` on `cib`. `cluster`: the one that made the graph, for display names.
@@ -121,7 +142,8 @@ struct Run<'r> {
     failures: &'r [String],
     recorder: Recorder<'r>,
     steps: Vec<Step>,
-    /// A requested failure happened: only pseudo-actions and synapses with priority INFINITY go on.
+    /// A requested failure happened: only pseudo-actions and synapses with priority INFINITY are
+    /// still executed.
     failed: bool,
 }
 

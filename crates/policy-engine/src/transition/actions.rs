@@ -58,14 +58,10 @@ fn create(
         Some(NotifyPhase::Pre | NotifyPhase::Post) => Task::Notify,
         Some(NotifyPhase::ConfirmedPre | NotifyPhase::ConfirmedPost) => Task::Notified,
     };
-    let options = operations::options(
-        cluster,
-        resource,
-        &task,
-        key.interval_ms,
-        key.notify.is_some(),
-        node,
-    );
+    let options = match key.notify {
+        None => operations::options(cluster, resource, &task, key.interval_ms, node),
+        Some(_) => operations::notification_options(cluster, resource, &task),
+    };
     let owner = cluster.resource(resource);
     let needs = match task {
         Task::Start | Task::Promote if owner.needs_fencing => Needs::Fencing,
@@ -326,7 +322,8 @@ pub(crate) fn key_text(cluster: &Cluster, id: ActionId) -> Text {
     }
 }
 
-/// 05 §2.3 step 3.
+/// Makes an action required, unless `optional`. The real one-off actions of an unmanaged resource
+/// are always optional (05 §2.3 step 3).
 fn update_optional(cluster: &mut Cluster, id: ActionId, optional: bool) {
     let action = cluster.action(id);
     let unmanaged = action
