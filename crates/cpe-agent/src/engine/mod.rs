@@ -9,6 +9,7 @@
 //! - `answers`: how they are answered.
 //! - `attributes`: node attributes, which resource agents set.
 //! - `execution`: queues, recurring operations, results.
+//! - `history`: how large the history may be.
 //! - `stopping`: the end of the lease, and Release.
 //! - `leaving`: the planned end of the guest or the agent.
 //! - `recovery`: what an agent does about the work of the process before it.
@@ -17,6 +18,7 @@ mod answers;
 mod attributes;
 pub mod commands;
 mod execution;
+mod history;
 mod leaving;
 mod log;
 mod recovery;
