@@ -5,6 +5,7 @@ use cpe_bus::{AgentDescription, Error, HelloReply, Operation, OperationState, Re
 use tokio::time::Instant;
 
 use super::commands::{Call, Command, Hello, Reply};
+use super::leaving::begins;
 use super::log::log;
 use super::stopping::{Cause, Phase};
 use super::{
@@ -262,10 +263,7 @@ impl Engine {
 
     fn execute(&mut self, operation: Operation) -> Result<()> {
         self.must_serve()?;
-        let begins = matches!(
-            operation.action.as_str(),
-            "start" | "promote" | "migrate_from" | "restart"
-        );
+        let begins = begins(&operation);
         if self.terminating.is_some() && (self.leaving.is_none() || begins) {
             return Err(Error::Busy(
                 "this agent is ending; try again when it is back".into(),

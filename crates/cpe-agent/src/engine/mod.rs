@@ -310,6 +310,7 @@ impl Engine {
         let serving = matches!(self.phase, Phase::Serving);
         let guarded = self.lease.end_us().is_some() || ending == Ending::Shutdown;
         if guarded && serving && ending != Ending::ToComeBack {
+            self.drop_waiting_starts();
             if active_services(&self.records).is_empty() {
                 self.say_left();
             } else {

@@ -68,6 +68,22 @@ async fn it_stops_the_services_itself_when_the_dpe_does_not() {
 }
 
 #[tokio::test]
+async fn it_begins_nothing_that_waited_when_it_was_told_to_leave() {
+    let mut guest = Guest::start();
+    let mut dpe = leased(&guest).await;
+    dpe.run(&with(operation("db", "start"), "slow_stop", "1"))
+        .await;
+    let slow = with(operation("db", "stop"), "slow_stop", "1");
+    dpe.execute(&slow).await.unwrap();
+    dpe.execute(&operation("db", "start")).await.unwrap();
+    guest.signal(Signal::TERM);
+    dpe.left().await;
+    assert!(guest.agent_ended().await.success());
+    assert_eq!(guest.count("start db"), 1);
+    assert!(guest.service_pid("db").is_none());
+}
+
+#[tokio::test]
 async fn it_says_so_at_once_where_nothing_runs() {
     let mut guest = Guest::start();
     let mut dpe = leased(&guest).await;
