@@ -47,7 +47,7 @@ impl World {
             epoch: connect.epoch,
             heartbeat_us: u64::from(connect.heartbeat_interval_ms) * MS,
             lease_us: u64::from(connect.lease_ms) * MS,
-            stop_timeout_us: u64::from(connect.stop_timeout_ms) * MS,
+            grace_us: u64::from(connect.grace_ms) * MS,
         });
         self.post_to_agent(id, hello);
         self.after(3 * SECOND, SimEvent::HelloOverdue(id));

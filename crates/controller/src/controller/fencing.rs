@@ -1,7 +1,7 @@
 //! Making an assembly safe, by the mode that its document says.
 //!
 //! ```text
-//!                 lease ────▶ waiting until lease + stops + drift + reboot are over ─┐
+//!                 lease ────▶ waiting until lease + grace + drift + reset are over ──┐
 //!  demanded ──┬── unit, agent ─▶ requested ──▶ result ───────────────────────────────┼──▶ safe
 //!             │                     ▲  failed, no answer: pause                      │
 //!             └── manager ────▶ waiting for ConfirmFenced ───────────────────────────┘
@@ -180,7 +180,7 @@ impl Controller {
             .assemblies
             .get(name)
             .map_or(0, |assembly| assembly.lease_until_us);
-        safe_after(lease_until_us, facts.lease_ms, facts.stop_timeout_ms)
+        safe_after(lease_until_us, facts.lease_ms, facts.grace_ms)
     }
 
     /// Boot time at which fencing goes on by itself.

@@ -1,6 +1,9 @@
 //! Whether assemblies are alive: connections, heartbeats, leases, and what their loss means.
 
+use std::time::Duration;
+
 use cpe_status::AssemblyState;
+use deployment::failover;
 
 use super::Controller;
 use super::fencing::{Fence, Phase};
@@ -9,15 +12,9 @@ use crate::machines::facts::LastEvent;
 use crate::machines::history::History;
 use crate::vocabulary::{
     AssemblyId, AssemblySpec, Attributes, Connect, Effect, EventDraft, EventKind, Fencing, Hello,
-    MS, Record, SECOND, Time,
+    MS, Record, Time,
 };
 
-/// Added to a lease for clocks that drift apart: one part in so many. Real clocks drift a hundred
-/// times less.
-const DRIFT_DIVISOR: u64 = 50;
-/// What a guest that reboots because its services would not stop may take until nothing of it runs
-/// any more. Microseconds.
-const REBOOT_MARGIN_US: u64 = 15 * SECOND;
 /// Heartbeats are called late after this many intervals (in halves).
 const LATE_HALF_INTERVALS: u64 = 5;
 
@@ -74,11 +71,16 @@ impl Assembly {
     }
 }
 
-/// Boot time after which an agent whose lease ends at `lease_until_us` has stopped its services or
-/// rebooted its guest: the lease by the slowest clock, the longest stop, the reboot.
-pub(crate) fn safe_after(lease_until_us: u64, lease_ms: u32, stop_timeout_ms: u32) -> u64 {
-    let counted = u64::from(lease_ms) * MS + u64::from(stop_timeout_ms) * MS;
-    lease_until_us + u64::from(stop_timeout_ms) * MS + counted / DRIFT_DIVISOR + REBOOT_MARGIN_US
+/// Boot time after which nothing runs any more in a guest whose lease ends at `lease_until_us`:
+/// [`deployment::failover`] has the derivation. `lease_ms`, `grace_ms`: the longest that its agent
+/// was ever told.
+pub(crate) fn safe_after(lease_until_us: u64, lease_ms: u32, grace_ms: u32) -> u64 {
+    let (lease, grace) = (
+        Duration::from_millis(lease_ms.into()),
+        Duration::from_millis(grace_ms.into()),
+    );
+    let beyond_lease = failover::safe_after(lease, grace).saturating_sub(lease);
+    lease_until_us + u64::try_from(beyond_lease.as_micros()).unwrap_or(u64::MAX / 2)
 }
 
 impl Controller {
@@ -154,6 +156,7 @@ impl Controller {
             deployment: self.name.clone(),
             heartbeat_interval_ms: settings.heartbeat_interval_ms,
             lease_ms,
+            grace_ms: settings.grace_ms,
             stop_timeout_ms: settings.stop_timeout_ms,
         };
         if assembly.sent_settings.as_ref() == Some(&connect) {
@@ -162,7 +165,7 @@ impl Controller {
         assembly.connected = false;
         let facts = self.store.assembly_mut(name);
         facts.lease_ms = facts.lease_ms.max(lease_ms);
-        facts.stop_timeout_ms = facts.stop_timeout_ms.max(connect.stop_timeout_ms);
+        facts.grace_ms = facts.grace_ms.max(connect.grace_ms);
         facts.unleased |= lease_ms == 0;
         assembly.sent_settings = Some(connect.clone());
         self.effects.push(Effect::Connect(connect));
@@ -249,7 +252,7 @@ impl Controller {
         let fact = self.store.assembly_mut(name);
         fact.safe = false;
         fact.boot_id = boot_id;
-        fact.stop_timeout_ms = settings.stop_timeout_ms;
+        fact.grace_ms = settings.grace_ms;
         fact.unleased = settings.lease_ms == 0;
         fact.last_event = LastEvent::Online;
         if matches!(facts.last_event, LastEvent::Lost | LastEvent::Fencing)
@@ -458,13 +461,11 @@ impl Controller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::SECOND;
 
     #[test]
-    fn an_assembly_under_lease_is_safe_only_after_lease_stop_drift_and_reboot() {
-        let after = safe_after(100 * SECOND, 10_000, 20_000);
-        assert_eq!(
-            after,
-            100 * SECOND + 20 * SECOND + 600 * MS + REBOOT_MARGIN_US
-        );
+    fn an_assembly_under_lease_is_safe_only_after_lease_grace_drift_and_reset() {
+        let after = safe_after(100 * SECOND, 10_000, 5_000);
+        assert_eq!(after, 100 * SECOND + 5 * SECOND + 300 * MS + 2 * SECOND);
     }
 }

@@ -62,6 +62,7 @@ pub(crate) struct Settings {
     pub heartbeat_interval_ms: u32,
     pub heartbeat_timeout_ms: u32,
     pub lease_ms: u32,
+    pub grace_ms: u32,
     pub stop_timeout_ms: u32,
 }
 
@@ -270,6 +271,7 @@ impl Controller {
             heartbeat_interval_ms: spec.heartbeat_interval_ms,
             heartbeat_timeout_ms: spec.heartbeat_timeout_ms,
             lease_ms: spec.lease_ms,
+            grace_ms: spec.grace_ms,
             stop_timeout_ms: spec.stop_timeout_ms,
         }
     }

@@ -78,7 +78,7 @@ pub(crate) struct AssemblyFacts {
     /// The longest lease that its agent was ever told, and may still hold.
     pub lease_ms: u32,
     /// The longest time that its agent was ever told it may take to stop services after the lease.
-    pub stop_timeout_ms: u32,
+    pub grace_ms: u32,
     /// Its agent may run services without a lease: it was told so, or left alone.
     pub unleased: bool,
     pub standby: bool,

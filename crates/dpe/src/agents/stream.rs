@@ -143,8 +143,7 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> cpe_bus::Re
     let settings = HelloSettings {
         heartbeat_interval_ms: connect.heartbeat_interval_ms,
         lease_ms: connect.lease_ms,
-        // The agent's default, which the wait for stop timeouts exceeds.
-        grace_ms: 0,
+        grace_ms: connect.grace_ms,
         stop_timeout_ms: connect.stop_timeout_ms,
     };
     let hello = agent.hello(
