@@ -141,14 +141,26 @@ fn a_question_that_the_policy_engine_cannot_answer_changes_nothing_that_runs() {
     let scenario = Scenario::plain(2, 1, Mode::Lease);
     let mut controller = alone(&scenario, [started(), vec![]]);
     let (mut asked, _) = asked_and_sent(&mut controller);
-    let number = asked.remove(0).number();
-    let failed = controller::Decision::failed(number, "it panicked".into());
+    let failed = controller::Decision::failed(asked.remove(0), "it panicked".into());
     let failed = Input::Decided(Box::new(failed));
     assert_eq!(controller.handle(NOW, failed), Ok(()));
-    let (asked, sent) = asked_and_sent(&mut controller);
-    assert_eq!((asked.len(), sent), (0, vec![]));
+    let effects: Vec<Effect> = std::iter::from_fn(|| controller.poll_effect()).collect();
+    let sent = |effect: &Effect| matches!(effect, Effect::Execute { .. } | Effect::Decide(_));
+    assert!(!effects.iter().any(sent), "{effects:?}");
+    let kept = effects.iter().any(|effect| {
+        matches!(effect, Effect::KeepInput { name: InputName::Refused(0), cib, .. } if cib.contains("service1"))
+    });
+    assert!(kept, "what it could not decide about: {effects:?}");
+    let told = effects.iter().find_map(|effect| match effect {
+        Effect::Event(event) if event.kind == EventKind::DecisionRefused => Some(event),
+        _ => None,
+    });
+    let told = told.expect("that is told");
+    assert_eq!(told.state, "failed");
     assert_eq!(controller.state(), DpeState::Failed);
-    assert_eq!(controller.status(NOW).summary, "it panicked");
+    let summary = controller.status(NOW).summary;
+    assert_eq!(summary, "the policy engine could not decide: it panicked");
+    assert_eq!(told.reason, summary);
 }
 
 #[test]

@@ -155,7 +155,10 @@ fn staging_path(path: &Path) -> PathBuf {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
-    name.pop();
+    // Two sockets of one folder must not meet here, if that can be avoided.
+    if path.as_os_str().len() >= MAX_SOCKET_PATH {
+        name.pop();
+    }
     path.with_file_name(format!("{name}~"))
 }
 

@@ -26,6 +26,18 @@ impl Watchdog {
         })
     }
 
+    /// Has systemd end the process this long after the last notification from now on. For daemons
+    /// that learn only later how long they may be away.
+    pub fn set_limit(&mut self, limit: Duration) {
+        if self.limit == limit {
+            return;
+        }
+        self.limit = limit;
+        let limit_us = u32::try_from(limit.as_micros()).unwrap_or(u32::MAX);
+        notify(&[State::WatchdogUsec(limit_us), State::Watchdog]);
+        self.notified = Some(Instant::now());
+    }
+
     /// To be called whenever the loop turns: tells systemd so, at most four times within its limit.
     pub fn turn(&mut self) {
         let now = Instant::now();
@@ -81,5 +93,17 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         watchdog.turn();
         assert_eq!(watchdog.due(), start + Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_limit_counts_at_once() {
+        let mut watchdog = Watchdog {
+            limit: Duration::from_secs(40),
+            notified: None,
+        };
+        watchdog.turn();
+        let limit = Duration::from_secs(4);
+        watchdog.set_limit(limit);
+        assert_eq!(watchdog.due(), Instant::now() + limit / 2);
     }
 }

@@ -27,10 +27,10 @@ impl Backoff {
         }
     }
 
-    /// An attempt begins now; the next may follow after the pause.
-    pub(crate) fn attempt(&mut self) {
+    /// An attempt begins now; the next may follow after the pause, which is at most `longest`.
+    pub(crate) fn attempt(&mut self, longest: Duration) {
         self.attempts = self.attempts.saturating_add(1);
-        self.next = Some(Instant::now() + self.pauses.next_pause());
+        self.next = Some(Instant::now() + self.pauses.next_pause().min(longest));
         self.good_since = None;
     }
 
@@ -67,7 +67,7 @@ mod tests {
         let mut backoff = Backoff::new(second, 5 * second);
         assert_eq!(backoff.not_before(), None);
         for (least, most) in [(1.0, 2.0), (2.0, 4.0), (2.5, 5.0), (2.5, 5.0)] {
-            backoff.attempt();
+            backoff.attempt(60 * second);
             let next = backoff.not_before().unwrap();
             let pause = (next - Instant::now()).as_secs_f64();
             assert!((least..=most).contains(&pause), "{pause} s");
@@ -79,8 +79,10 @@ mod tests {
         assert_eq!(backoff.not_before(), None);
         assert_eq!(backoff.attempts(), 0);
         for _ in 0..200 {
-            backoff.attempt();
+            backoff.attempt(60 * second);
         }
         assert!(backoff.not_before().unwrap() - Instant::now() <= 5 * second);
+        backoff.attempt(second);
+        assert!(backoff.not_before().unwrap() - Instant::now() <= second);
     }
 }

@@ -108,8 +108,8 @@ impl Default for Dpe {
         Dpe {
             name_timeout: Duration::from_secs(30),
             unload_timeout: Duration::from_secs(600),
-            backoff_initial: Duration::from_secs(1),
-            backoff_maximum: Duration::from_secs(60),
+            backoff_initial: Duration::from_millis(100),
+            backoff_maximum: Duration::from_secs(2),
             concurrent_starts: 16,
         }
     }

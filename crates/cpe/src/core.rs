@@ -1,7 +1,7 @@
 //! What every part of the daemon shares, for as long as the process lives.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex};
 
 use cpe_bus::{BusSelection, Error, Result};
@@ -11,11 +11,16 @@ use crate::config::Config;
 use crate::documents::Reader;
 use crate::facts::Facts;
 use crate::registry::Registry;
-use crate::store::{Handle, KeptAside, Row, Store};
+use crate::store::{self, Handle, KeptAside, Row, Store};
 use crate::sync::lock;
 
 /// MESSAGE_ID of the line that tells of a database that was kept aside.
 const DATABASE_KEPT_ASIDE: &str = "5c6f0d1f2b9d4c0fb6a3c1a7c7a4e0d9";
+
+/// MESSAGE_ID of the lines that say that the database cannot be used, and that it can be again.
+const DATABASE_FAILS: &str = "d1f8a5b0c7e94e6f8a2b3c4d5e6f7081";
+/// MESSAGE_ID of the line that says that a DPE runs and is not on the bus.
+const DPE_NOT_ON_THE_BUS: &str = "7b0e6c52a94d4b1f9c3d2e1f0a9b8c7d";
 
 pub(crate) struct Core {
     pub config: Config,
@@ -29,6 +34,10 @@ pub(crate) struct Core {
     pub changes: Mutex<()>,
     /// Cursor of the last event that was sent as a signal.
     pub signalled: AtomicU64,
+    /// The database could not be used the last time.
+    failing: AtomicBool,
+    /// It was said that a DPE is not on the bus.
+    nameless_reported: AtomicBool,
 }
 
 impl Core {
@@ -59,7 +68,42 @@ impl Core {
             facts: SyncMutex::default(),
             changes: Mutex::new(()),
             signalled,
+            failing: AtomicBool::new(false),
+            nameless_reported: AtomicBool::new(false),
         })
+    }
+
+    /// The database cannot be used: says so loudly, once.
+    pub(crate) fn store_fails(&self, error: &store::Error) {
+        if !self.failing.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                message_id = DATABASE_FAILS,
+                "{error}; is the disk full? DPEs are kept running all the same, and the events of that are recorded when it works again. \
+                 Until then no deployment can be created, changed or destroyed"
+            );
+        }
+    }
+
+    /// The database was written to.
+    pub(crate) fn store_works(&self) {
+        if self.failing.swap(false, Ordering::Relaxed) {
+            tracing::warn!(message_id = DATABASE_FAILS, "the database works again");
+        }
+    }
+
+    /// A DPE has run for long without appearing on the bus, and its unit is restarted. If one
+    /// cannot connect, others cannot either, so this is said loudly once.
+    pub(crate) fn dpe_not_on_the_bus(&self, unit: &str) {
+        if self.nameless_reported.swap(true, Ordering::Relaxed) {
+            tracing::info!(unit, "{unit} has not appeared on the bus: it is restarted");
+            return;
+        }
+        tracing::error!(
+            message_id = DPE_NOT_ON_THE_BUS,
+            unit,
+            "{unit} runs and has not appeared on the bus: it is restarted. Does the bus take no more connections of its user \
+             (max_connections_per_user in the bus's configuration; `journalctl -u {unit}` says why)? This is said once"
+        );
     }
 
     /// What the current document of a deployment says. It is read when it is first asked for.

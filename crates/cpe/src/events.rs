@@ -84,6 +84,7 @@ fn severity(kind: &str) -> Severity {
         Ok(
             EventKind::DeploymentFailed
             | EventKind::DpeDied
+            | EventKind::DpeStorageFailed
             | EventKind::AssemblyLost
             | EventKind::AssemblyFencingFailed
             | EventKind::ServiceUnrecoverable,

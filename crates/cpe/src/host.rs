@@ -13,11 +13,16 @@ use zbus::proxy::CacheProperties;
 
 use crate::core::Core;
 use crate::dpe::Dpes;
-use crate::sync::lock;
+use crate::sync::{Pace, lock};
 use crate::systemd::Systemd;
 
 /// Longest wait for a reply of the bus, systemd or a DPE.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time between two further attempts to start a DPE, of all deployments together. A deployment on
+/// its own does not notice. If none of a thousand can start (no memory, a broken program), the host
+/// is not kept busy with that.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) struct Host {
     pub core: Arc<Core>,
@@ -27,6 +32,8 @@ pub(crate) struct Host {
     pub dpes: Dpes,
     /// Bounds how many DPEs are being started simultaneously.
     pub starts: Semaphore,
+    /// Spreads further attempts to start DPEs that do not stay.
+    pub retries: Pace,
     /// What ends with the connection. Their number is bounded by `limits.deployments`: two for each
     /// deployment, and a handful besides.
     tasks: Mutex<JoinSet<()>>,
@@ -55,6 +62,7 @@ impl Host {
             systemd: Systemd::new(&connection).await?,
             dpes: Dpes::new(&connection, &bus),
             starts: Semaphore::new(core.config.dpe.concurrent_starts),
+            retries: Pace::new(RETRY_INTERVAL),
             tasks: Mutex::default(),
             core,
             connection,

@@ -1,8 +1,10 @@
-//! Locks and semaphores, without the errors that cannot occur here.
+//! Locks, semaphores and a pace, without the errors that cannot occur here.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 /// Locks. Every critical section of this program leaves its value whole, also one that panics, so a
 /// poisoned lock is as good as any other.
@@ -24,4 +26,47 @@ pub(crate) async fn owned_turn(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePerm
         .acquire_owned()
         .await
         .expect("invariant: no semaphore of this program is closed")
+}
+
+/// Lets its users through one at a time, with an interval in between.
+pub(crate) struct Pace {
+    interval: Duration,
+    next: Mutex<Instant>,
+}
+
+impl Pace {
+    pub(crate) fn new(interval: Duration) -> Pace {
+        Pace {
+            interval,
+            next: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Waits for a turn.
+    pub(crate) async fn turn(&self) {
+        let at = {
+            let mut next = lock(&self.next);
+            let at = (*next).max(Instant::now());
+            *next = at + self.interval;
+            at
+        };
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pace_spreads_a_crowd_and_does_not_delay_one() {
+        let pace = Pace::new(Duration::from_millis(50));
+        let start = Instant::now();
+        pace.turn().await;
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        for _ in 0..20 {
+            pace.turn().await;
+        }
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+    }
 }

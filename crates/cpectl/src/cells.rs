@@ -56,6 +56,7 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         EventKind::DeploymentDegraded
         | EventKind::DeploymentFailed
         | EventKind::DpeDied
+        | EventKind::DpeStorageFailed
         | EventKind::AssemblyLost
         | EventKind::AssemblyFencingFailed
         | EventKind::ServiceFailed
@@ -68,6 +69,7 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::DeploymentRecovered
         | EventKind::DpeStarted
         | EventKind::DpeRestarted
+        | EventKind::DpeStorageRecovered
         | EventKind::AssemblyOnline
         | EventKind::AssemblyFencingSucceeded
         | EventKind::AssemblyRecovered

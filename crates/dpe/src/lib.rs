@@ -33,6 +33,7 @@ mod explain;
 mod fencing;
 mod kept_inputs;
 mod outbox;
+mod saving;
 mod shell;
 mod store;
 
@@ -44,14 +45,14 @@ use cpe_bus::BusSelection;
 /// the last `keep_inputs` inputs of the policy engine there.
 ///
 /// # Errors
-/// If the saved state or the bus cannot be used, or another DPE has taken over.
+/// If another DPE has the saved state or the name on the bus, or a newer version wrote that state.
+/// A disk or a bus that does not work is waited for.
 pub async fn run(
     deployment: &str,
     bus: BusSelection,
     directory: &Path,
     keep_inputs: u64,
 ) -> anyhow::Result<()> {
-    let store = store::Store::open(directory)?;
     let kept = kept_inputs::KeptInputs::new(directory, keep_inputs);
-    shell::run(deployment, bus, store, kept).await
+    shell::run(deployment, bus, directory, kept).await
 }

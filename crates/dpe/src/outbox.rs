@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use controller::{EVENTS_KEPT, Event, Input};
+use controller::{EVENTS_KEPT, Input};
 use cpe_bus::proxies::CpeEventsProxy;
-use cpe_bus::{Error, Fields};
+use cpe_bus::{Error, Event, Fields};
 use cpe_daemon::Pauses;
 use tokio::sync::{mpsc, watch};
 use zbus::Connection;
@@ -17,6 +17,9 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause: how late at most the log gets an event once it is back on a bus that never went
 /// away. (When the bus itself comes back, the next attempt is made at once.)
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A log that has not answered by then is asked again: the same event twice is one event.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The loop's end of the outbox. Putting an event in never waits.
 #[derive(Debug)]
@@ -88,7 +91,7 @@ pub(crate) async fn deliver(
 ) {
     while let Some(event) = events.recv().await {
         let id = event.id.clone();
-        let fields = crate::convert::event(event).to_fields();
+        let fields = event.to_fields();
         if bring(&id, &fields, &mut bus).await.is_none() {
             return;
         }
@@ -108,7 +111,9 @@ async fn bring(
     let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE);
     loop {
         let connection = connection(bus).await?;
-        match record(&connection, fields.clone()).await {
+        let recorded = tokio::time::timeout(RECORD_TIMEOUT, record(&connection, fields.clone()));
+        let late = |_| Err(Error::NotReady("the event log does not answer".to_owned()));
+        match recorded.await.unwrap_or_else(late) {
             Ok(_) => return Some(()),
             Err(error @ (Error::InvalidArgument(_) | Error::TooLarge(_))) => {
                 // It will not get better, and those behind it must not wait for it.
@@ -140,21 +145,13 @@ async fn record(connection: &Connection, fields: Fields) -> cpe_bus::Result<u64>
 
 #[cfg(test)]
 mod tests {
-    use controller::EventKind;
-
     use super::*;
 
     fn event(number: usize) -> Event {
         Event {
             id: number.to_string(),
-            time: 0,
-            kind: EventKind::ServiceStarted,
             deployment: "shop".into(),
-            assembly: None,
-            service: None,
-            state: String::new(),
-            reason: String::new(),
-            details: Default::default(),
+            ..Event::default()
         }
     }
 

@@ -1,13 +1,14 @@
 //! The event loop: one controller, its inputs, its effects.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use controller::{Controller, Decision, Effect, EngineInput, Input, Time};
-use cpe_bus::BusSelection;
+use anyhow::Context;
+use controller::{Controller, Decision, Effect, EngineInput, Input, Request, Time};
+use cpe_bus::{BusSelection, Error};
 use cpe_daemon::Watchdog;
-use cpe_status::DpeState;
+use cpe_status::{DeploymentStatus, DpeState};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -18,14 +19,18 @@ use crate::agents::{Agents, Call};
 use crate::bus::{self, BusRequest, Public, Requests};
 use crate::explain::Basis;
 use crate::fencing;
-use crate::kept_inputs::KeptInputs;
+use crate::kept_inputs::{Keeper, Kept, KeptInputs};
 use crate::outbox::{self, Outbox};
-use crate::store::Store;
+use crate::saving::{News, Reply, Saving, Step};
+use crate::{convert, store};
 
 /// Inputs that may wait for the loop: heartbeats of a thousand assemblies in a second. The loop
 /// takes all of them in one turn. While the queue is full the tasks that fill it wait, and the
 /// agents behind them; the loop itself never puts anything in.
 const INPUTS: usize = 1024;
+/// How long a DPE that is to end has to save what is not saved yet. A disk that takes longer loses
+/// nothing that anything follows from.
+const LAST_WRITE: Duration = Duration::from_secs(2);
 /// Lateness of a deadline that is worth a line in the journal.
 const NOTEWORTHY_STALL: Duration = Duration::from_secs(1);
 
@@ -39,6 +44,12 @@ fn now() -> Time {
         boottime_us: us(ClockId::Boottime),
         wall_us: us(ClockId::Realtime),
     }
+}
+
+/// How long the loop may stand still, if the shortest lease is this long: with the restart it is
+/// back within a third of the lease. Not less than a busy host needs, and not more than any daemon.
+fn watchdog_limit(lease: Duration) -> Duration {
+    (lease / 4).clamp(Duration::from_secs(1), Duration::from_secs(30))
 }
 
 /// Says that a deadline was missed because this process did not run: the controller does not count
@@ -61,15 +72,15 @@ fn report_stall(name: &str, deadline: Option<u64>) {
 /// Runs a deployment until a signal asks it to end.
 ///
 /// # Errors
-/// If the saved state or the bus cannot be used, or another DPE has taken over.
+/// If another DPE has the saved state or the name on the bus, or a newer version wrote that state.
 pub(crate) async fn run(
     name: &str,
     bus: BusSelection,
-    mut store: Store,
+    directory: &Path,
     kept: KeptInputs,
 ) -> anyhow::Result<()> {
     let end = Termination::listen()?;
-    let durable = store.load().context("cannot read the saved state")?;
+    let (saving, durable) = Saving::new(directory, store::open(directory)?);
     let controller = Controller::new(name, durable, now());
 
     let (inputs, queue) = mpsc::channel(INPUTS);
@@ -81,19 +92,17 @@ pub(crate) async fn run(
     let mut shell = Shell {
         name: name.to_owned(),
         controller,
-        store,
-        kept,
-        agents: Agents::new(inputs.clone()),
+        saving,
+        keeper: Keeper::new(kept),
+        agents: Agents::new(inputs.clone(), connection.clone()),
         outbox,
         unloaded: false,
         inputs: inputs.clone(),
         public,
+        summary: String::new(),
         connection: connection.clone(),
         thinking: JoinSet::new(),
     };
-    // What the last run left undone is begun before anybody can ask for more.
-    shell.perform()?;
-
     let mut tasks = JoinSet::new();
     tasks.spawn(outbox::deliver(events, connection, inputs));
     let serving = bus::serve(
@@ -109,11 +118,14 @@ pub(crate) async fn run(
         shell.controller.generation(),
         shell.controller.epoch()
     );
+    // With or without a bus: the agents are looked after from now on.
+    cpe_daemon::notify(&[cpe_daemon::State::Ready]);
     tokio::select! {
         result = serving => return result,
         result = shell.turn(queue, asked, end) => result?,
     }
     cpe_daemon::notify(&[cpe_daemon::State::Stopping]);
+    shell.finish().await;
     tracing::info!(cpe_deployment = name, "ending; services run on");
     Ok(())
 }
@@ -159,22 +171,24 @@ async fn reached(due: Option<tokio::time::Instant>) {
 
 /// Has the policy engine answer. A panic of it ends the answer, not this process: a DPE that
 /// decides nothing still renews the leases of its guests.
-fn decide(question: EngineInput) -> Decision {
-    let number = question.number();
+fn decide(input: EngineInput) -> Decision {
+    let question = input.clone();
     cpe_daemon::confine(|| question.answer())
-        .unwrap_or_else(|panicked| Decision::failed(number, panicked.to_string()))
+        .unwrap_or_else(|panicked| Decision::failed(input, panicked.to_string()))
 }
 
 struct Shell {
     name: String,
     controller: Controller,
-    store: Store,
-    kept: KeptInputs,
+    saving: Saving,
+    keeper: Keeper,
     agents: Agents,
     outbox: Outbox,
     unloaded: bool,
     inputs: mpsc::Sender<Input>,
     public: watch::Sender<Public>,
+    /// The controller's word for people; what is published also says what the disk does.
+    summary: String,
     connection: watch::Receiver<Option<Connection>>,
     /// The policy engine, on a thread of its own while there is an open question.
     thinking: JoinSet<Decision>,
@@ -189,16 +203,21 @@ impl Shell {
         mut end: Termination,
     ) -> anyhow::Result<()> {
         let mut watchdog = Watchdog::wanted();
+        // What the last run left undone is begun before anybody can ask for more.
+        self.perform();
         loop {
             if let Some(watchdog) = &mut watchdog {
+                if let Some(lease) = self.agents.shortest_lease() {
+                    watchdog.set_limit(watchdog_limit(lease));
+                }
                 watchdog.turn();
             }
             let deadline = self.controller.deadline();
             let due = watchdog.as_ref().map(Watchdog::due);
             tokio::select! {
                 () = end.asked() => return Ok(()),
-                Some(input) = inputs.recv() => self.take_all(input, &mut inputs)?,
-                Some(request) = requests.recv() => self.answer(request)?,
+                Some(input) = inputs.recv() => self.take_all(input, &mut inputs),
+                Some(request) = requests.recv() => self.answer(request),
                 // The timer stands still while the host sleeps: then the tick comes late, and the
                 // controller notices.
                 () = sleep_until(deadline) => {
@@ -209,49 +228,98 @@ impl Shell {
                     let decision = decision.context("the policy engine failed")?;
                     self.take(Input::Decided(Box::new(decision)));
                 }
+                saved = self.saving.turn() => saved?,
+                () = self.keeper.turn() => {}
                 () = self.outbox.pass_on() => {}
                 Some(()) = self.agents.next_release() => {}
                 () = reached(due) => {}
             }
-            self.perform()?;
+            self.perform();
         }
+    }
+
+    /// Saves what is unsaved, and does what follows from it, if the disk is in order.
+    async fn finish(&mut self) {
+        let controller = &self.controller;
+        let saved = self.saving.finish(|| controller.facts().rows());
+        if tokio::time::timeout(LAST_WRITE, saved).await.is_err() {
+            tracing::warn!(cpe_deployment = self.name, "the last changes are not saved");
+        }
+        self.perform();
     }
 
     /// Takes an input and all that wait behind it, for one look at the world. What comes in
     /// meanwhile has to wait: the clock and the watchdog have their turn before.
-    fn take_all(&mut self, first: Input, inputs: &mut mpsc::Receiver<Input>) -> anyhow::Result<()> {
+    fn take_all(&mut self, first: Input, inputs: &mut mpsc::Receiver<Input>) {
         let waiting = inputs.len();
         self.take(first);
         for _ in 0..waiting {
             let Ok(input) = inputs.try_recv() else { break };
-            self.perform()?;
+            self.perform();
             self.take(input);
         }
-        Ok(())
     }
 
     /// Gives the controller an input that it cannot refuse.
     fn take(&mut self, input: Input) {
-        if matches!(input, Input::EventRecorded { .. }) {
-            self.outbox.acknowledge();
+        match &input {
+            Input::EventRecorded { .. } => self.outbox.acknowledge(),
+            Input::AgentConnected { assembly, .. } | Input::AgentDisconnected { assembly, .. } => {
+                self.saving.forget_orders(assembly);
+            }
+            _ => {}
         }
         if let Err(refusal) = self.controller.handle(now(), input) {
             tracing::error!(cpe_deployment = self.name, "refused: {refusal}");
         }
     }
 
-    /// Does what the controller wants, in its order. Nothing here waits but the disk.
-    fn perform(&mut self) -> anyhow::Result<()> {
+    /// Does what the controller wants, in its order, as far as what it follows from is durable.
+    /// Nothing here waits, not even for the disk.
+    fn perform(&mut self) {
         while let Some(effect) = self.controller.poll_effect() {
-            self.carry_out(effect)?;
+            if let Some(effect) = self.saving.take(effect) {
+                self.carry_out(effect);
+            }
+        }
+        while let Some(step) = self.saving.next_step() {
+            match step {
+                Step::Effect(effect) => self.carry_out(effect),
+                Step::Reply(reply) => drop(reply.send(Ok(()))),
+            }
+        }
+        let controller = &self.controller;
+        self.saving.begin(|| controller.facts().rows());
+        while let Some(news) = self.saving.next_news() {
+            self.report(&news);
         }
         self.publish();
-        Ok(())
     }
 
-    fn carry_out(&mut self, effect: Effect) -> anyhow::Result<()> {
+    /// Tells the event log what the disk does. This event is not durable: how could it be.
+    fn report(&mut self, news: &News) {
+        let (kind, reason) = match news {
+            News::Failed(reason) => (cpe_bus::EventKind::DpeStorageFailed, reason.clone()),
+            News::Recovered => (cpe_bus::EventKind::DpeStorageRecovered, String::new()),
+        };
+        let event = cpe_bus::Event::new(kind, &self.name, now().wall_us);
+        self.outbox.push(cpe_bus::Event { reason, ..event });
+        self.show_summary();
+    }
+
+    fn show_summary(&self) {
+        let summary = self
+            .saving
+            .trouble()
+            .unwrap_or_else(|| self.summary.clone());
+        cpe_daemon::notify(&[cpe_daemon::State::Status(&summary)]);
+        self.public.send_modify(|public| public.summary = summary);
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Persist(changes) => self.store.write(&changes)?,
+            // Taken by what saves.
+            Effect::Persist(_) => {}
             Effect::Connect(connect) => self.agents.connect(connect),
             Effect::Disconnect { assembly } => self.agents.disconnect(&assembly),
             Effect::Renew { assembly, stamp_us } => self.agents.renew(&assembly, stamp_us),
@@ -283,20 +351,18 @@ impl Shell {
             Effect::Decide(question) => {
                 self.thinking.spawn_blocking(|| decide(question));
             }
-            Effect::Event(event) => self.outbox.push(event),
-            Effect::KeepInput { name, cib, graph } => self.kept.keep(name, &cib, &graph),
+            Effect::Event(event) => self.outbox.push(convert::event(event)),
+            Effect::KeepInput { .. } if self.saving.trouble().is_some() => {}
+            Effect::KeepInput { name, cib, graph } => self.keeper.keep(Kept { name, cib, graph }),
             Effect::StatusChanged { state, summary } => {
                 tracing::info!(cpe_deployment = self.name, "{state}: {summary}");
-                cpe_daemon::notify(&[cpe_daemon::State::Status(&summary)]);
-                self.public.send_modify(|public| public.summary = summary);
+                self.summary = summary;
+                self.show_summary();
             }
             Effect::Unloaded => self.unloaded = true,
-            Effect::Superseded { assembly } => bail!(
-                "the agent of {assembly} obeys a newer DPE of {}; this one ends and touches nothing",
-                self.name
-            ),
+            // Nothing gives the controller the input that this follows from.
+            Effect::Superseded { .. } => {}
         }
-        Ok(())
     }
 
     /// Shows the state. "Unloaded" is shown only when the agents are released and the log has all
@@ -334,18 +400,45 @@ impl Shell {
         });
     }
 
-    fn answer(&mut self, request: BusRequest) -> anyhow::Result<()> {
+    /// Whether a change must be refused, since it could not be saved. Not the document of a DPE that
+    /// has none: without it no lease is renewed.
+    fn refuses(&self, request: &Request) -> Option<String> {
+        let is_first =
+            matches!(request, Request::Load { .. }) && self.controller.document().is_none();
+        if is_first {
+            None
+        } else {
+            self.saving.trouble()
+        }
+    }
+
+    fn change(&mut self, request: Request, reply: Reply) {
+        if let Some(trouble) = self.refuses(&request) {
+            let _ = reply.send(Err(Error::NotReady(trouble)));
+            return;
+        }
+        match self.controller.handle(now(), Input::Request(request)) {
+            Ok(()) => {
+                self.perform();
+                // What was asked for is durable, and done, by then.
+                self.saving.answer(reply);
+            }
+            Err(refusal) => drop(reply.send(Err(bus::refused(refusal)))),
+        }
+    }
+
+    fn status(&self) -> DeploymentStatus {
+        let mut status = self.controller.status(now());
+        if let Some(trouble) = self.saving.trouble() {
+            status.summary = trouble;
+        }
+        status
+    }
+
+    fn answer(&mut self, request: BusRequest) {
         match request {
-            BusRequest::Change(request, reply) => {
-                let outcome = self.controller.handle(now(), Input::Request(request));
-                // What was asked for is durable when its effects are done.
-                self.perform()?;
-                let _ = reply.send(outcome);
-            }
-            BusRequest::Status(reply) => {
-                let status = self.controller.status(now());
-                let _ = reply.send(serde_json::to_string(&status)?);
-            }
+            BusRequest::Change(request, reply) => self.change(request, reply),
+            BusRequest::Status(reply) => drop(reply.send(self.status())),
             BusRequest::Input(reply) => {
                 let _ = reply.send(self.controller.input(now()));
             }
@@ -360,6 +453,5 @@ impl Shell {
                 let _ = reply.send(self.controller.plan(now(), &document));
             }
         }
-        Ok(())
     }
 }

@@ -1,101 +1,197 @@
 //! The controller's durable facts: rows of key and value in SQLite.
+//!
+//! A disk that is full, read-only or failing must not keep a DPE from its agents. So a start reads
+//! what was saved in any way that it can be read: [`Opened`] has that, and a [`Store`] only if the
+//! disk takes changes too.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
-use controller::{Change, Durable};
-use rusqlite::Connection;
+use controller::{Change, Damaged, Durable};
+use rusqlite::{Connection, ErrorCode};
 
 /// Version of the schema, in `user_version`.
 const SCHEMA: i64 = 1;
+/// How long a DPE that is ending may still hold the file when the next one starts.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Size of a file that is given up when the disk is full, so that the last changes can be saved:
+/// some hundred events. A host with a thousand deployments has 256 MiB of them.
+const BALLAST: u64 = 256 << 10;
 
 /// The saved state of one deployment.
 #[derive(Debug)]
 pub(crate) struct Store {
     connection: Connection,
     path: PathBuf,
+    /// Device and inode of the open file.
+    file: (u64, u64),
+}
+
+/// The saved state as a start finds it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// What was saved, as far as it can be read.
+    pub durable: Durable,
+    /// Whether there can be no more than that.
+    pub complete: bool,
+    /// Where changes are saved, or why they cannot be.
+    pub store: anyhow::Result<Store>,
+}
+
+/// The file is sound, but this process must not write to it.
+#[derive(Debug)]
+enum Mistake {
+    InUse(PathBuf),
+    NewerVersion(PathBuf, i64),
+    ReadLate(PathBuf),
+}
+
+impl std::fmt::Display for Mistake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Mistake::InUse(path) => {
+                write!(f, "another dpe uses {}: stop it first", path.display())
+            }
+            Mistake::NewerVersion(path, version) => write!(
+                f,
+                "{} has schema {version}, this dpe knows up to {SCHEMA}: run the newer version that wrote it",
+                path.display()
+            ),
+            Mistake::ReadLate(path) => write!(
+                f,
+                "{} could not be read at the start and can be now: starting again from it",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+/// Whether an error is about whose file it is, rather than about the disk: then this process has to
+/// end.
+pub(crate) fn ends_process(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Mistake>().is_some()
+}
+
+/// Whether an error says that there is no room on the disk, and nothing else.
+pub(crate) fn is_full(error: &anyhow::Error) -> bool {
+    code(error) == Some(ErrorCode::DiskFull)
+}
+
+/// Opens `DIRECTORY/state.sqlite`, making it if it does not exist. A damaged file is kept aside,
+/// and the state begins empty: the CPE gives the document again, and the agents report what runs.
+///
+/// # Errors
+/// If another DPE uses the file, or a newer version wrote it. A disk that fails is not an error
+/// here: see [`Opened::store`].
+pub(crate) fn open(directory: &Path) -> anyhow::Result<Opened> {
+    let failure = match Store::open(directory) {
+        Ok((store, durable)) => {
+            return Ok(Opened {
+                durable,
+                complete: true,
+                store: Ok(store),
+            });
+        }
+        Err(error) if ends_process(&error) => return Err(error),
+        Err(error) => error,
+    };
+    let read = read_copy(&directory.join("state.sqlite"));
+    if let Err(error) = &read {
+        tracing::error!("the saved state cannot be read now: {error:#}");
+    }
+    Ok(Opened {
+        complete: read.is_ok(),
+        durable: read.unwrap_or_default(),
+        store: Err(failure),
+    })
 }
 
 impl Store {
-    /// Opens `DIRECTORY/state.sqlite`, making it if there is none. A damaged file is kept aside,
-    /// and the state begins empty: the CPE gives the document again, and the agents report what
-    /// runs.
+    /// Opens the file for changes, and reads it.
     ///
     /// # Errors
-    /// If the directory cannot be used, or the file was written by a newer version.
-    pub(crate) fn open(directory: &Path) -> anyhow::Result<Store> {
+    /// If the directory cannot be used, or the file is in use or was written by a newer version.
+    pub(crate) fn open(directory: &Path) -> anyhow::Result<(Store, Durable)> {
         std::fs::create_dir_all(directory)
             .with_context(|| format!("cannot use {} for the saved state", directory.display()))?;
         let path = directory.join("state.sqlite");
-        match Store::try_open(&path) {
-            Ok(store) => Ok(store),
+        let (store, durable) = match Store::try_open(&path) {
             Err(error) if is_damage(&error) => {
                 keep_aside(&path, &format!("{error:#}"))?;
-                Store::try_open(&path)
+                Store::try_open(&path)?
             }
-            Err(error) => Err(error),
-        }
+            opened => opened?,
+        };
+        store.keep_ballast();
+        Ok((store, durable))
     }
 
-    fn try_open(path: &Path) -> anyhow::Result<Store> {
+    fn try_open(path: &Path) -> anyhow::Result<(Store, Durable)> {
         let connection =
             Connection::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "cache_size", -256)?;
-        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        // One process at a time. The journal's index is in memory then, and needs no room on a disk
+        // that is full.
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        let version = match journal(&connection) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                return Err(Mistake::InUse(path.to_owned()).into());
+            }
+            version => version.with_context(|| format!("cannot use {}", path.display()))?,
+        };
         if version > SCHEMA {
-            bail!(
-                "{} has schema {version}, this dpe knows up to {SCHEMA}: run the newer version that wrote it",
-                path.display()
-            );
+            return Err(Mistake::NewerVersion(path.to_owned(), version).into());
         }
         if version < SCHEMA {
             connection.execute_batch(&format!(
                 "BEGIN; CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID; PRAGMA user_version = {SCHEMA}; COMMIT;"
             ))?;
         }
+        check(&connection)?;
+        let durable = Durable::from_rows(rows(&connection)?)?;
         let store = Store {
             connection,
             path: path.to_owned(),
+            file: identity(path)?,
         };
-        store.rows()?;
-        Ok(store)
+        Ok((store, durable))
     }
 
-    fn rows(&self) -> rusqlite::Result<Vec<(String, String)>> {
-        let mut statement = self.connection.prepare("SELECT key, value FROM facts")?;
-        let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        rows.collect()
-    }
-
-    /// What was saved. Unreadable rows count as damage too.
-    ///
-    /// # Errors
-    /// If the database fails now.
-    pub(crate) fn load(&mut self) -> anyhow::Result<Durable> {
-        match Durable::from_rows(self.rows()?) {
-            Ok(durable) => Ok(durable),
-            Err(damaged) => {
-                let path = self.path.clone();
-                // The file must be closed before it is renamed, or its journal is written under the
-                // old name.
-                self.connection = Connection::open_in_memory()?;
-                keep_aside(&path, &damaged.to_string())?;
-                *self = Store::try_open(&path)?;
-                Ok(Durable::default())
-            }
-        }
-    }
-
-    /// Makes changes durable, all or none.
+    /// Makes changes durable, all or none. On a full disk the ballast is given up for them.
     ///
     /// # Errors
     /// If the disk does not take them; nothing may follow from them then.
     pub(crate) fn write(&mut self, changes: &[Change]) -> anyhow::Result<()> {
-        let transaction = self.connection.transaction()?;
+        let place = self.path.display();
+        let there = identity(&self.path).with_context(|| format!("{place} is gone"))?;
+        if there != self.file {
+            bail!("{place} was replaced by another file");
+        }
+        let written = self.try_write(changes);
+        if written.is_ok() {
+            self.keep_ballast();
+        }
+        let full = written.as_ref().is_err_and(is_full);
+        if !full || std::fs::remove_file(self.ballast()).is_err() {
+            return written;
+        }
+        tracing::error!(
+            "the disk of {} is full: the {} KiB that were kept in reserve are given up",
+            self.path.display(),
+            BALLAST >> 10
+        );
+        self.try_write(changes)
+    }
+
+    fn try_write(&mut self, changes: &[Change]) -> anyhow::Result<()> {
+        let place = self.path.display().to_string();
+        let saving = || format!("cannot save the state to {place}");
+        let transaction = self.connection.transaction().with_context(saving)?;
         {
             let mut put = transaction.prepare_cached(
                 "INSERT INTO facts VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
@@ -103,52 +199,156 @@ impl Store {
             let mut delete = transaction.prepare_cached("DELETE FROM facts WHERE key = ?1")?;
             for change in changes {
                 match &change.value {
-                    Some(value) => put.execute((&change.key, value))?,
-                    None => delete.execute((&change.key,))?,
+                    Some(value) => put.execute((&change.key, value)).with_context(saving)?,
+                    None => delete.execute((&change.key,)).with_context(saving)?,
                 };
+            }
+        }
+        transaction.commit().with_context(saving)
+    }
+
+    /// Puts all rows in place of those that are there.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub(crate) fn replace(&mut self, rows: &BTreeMap<String, String>) -> anyhow::Result<()> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute("DELETE FROM facts", ())?;
+        {
+            let mut put = transaction.prepare("INSERT INTO facts VALUES (?1, ?2)")?;
+            for row in rows {
+                put.execute(row)?;
             }
         }
         transaction
             .commit()
             .with_context(|| format!("cannot save the state to {}", self.path.display()))
     }
+
+    /// That the file can be read now, and could not be when this process started.
+    pub(crate) fn read_late(&self) -> anyhow::Error {
+        Mistake::ReadLate(self.path.clone()).into()
+    }
+
+    /// Where the ballast lies.
+    fn ballast(&self) -> PathBuf {
+        self.path.with_file_name("ballast")
+    }
+
+    /// Puts the ballast into its place, if it is not there and there is room for more than it.
+    fn keep_ballast(&self) {
+        let path = self.ballast();
+        let is_there = std::fs::metadata(&path).is_ok_and(|file| file.len() >= BALLAST);
+        let room = rustix::fs::statvfs(&self.path).map_or(0, |disk| disk.f_bavail * disk.f_frsize);
+        if is_there || room < 4 * BALLAST {
+            return;
+        }
+        let kept = std::fs::File::create(&path).and_then(|file| {
+            let flags = rustix::fs::FallocateFlags::empty();
+            Ok(rustix::fs::fallocate(&file, flags, 0, BALLAST)?)
+        });
+        if let Err(error) = kept {
+            tracing::debug!("no room is kept in reserve: {}: {error}", path.display());
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+    let file = std::fs::metadata(path)?;
+    Ok((file.dev(), file.ino()))
+}
+
+/// Has the file journaled; returns the version of its schema.
+fn journal(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -256)?;
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn rows(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let mut statement = connection.prepare("SELECT key, value FROM facts")?;
+    let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+/// SQLite's own look at the whole file: damage is to be found before something follows from it.
+fn check(connection: &Connection) -> anyhow::Result<()> {
+    let found: String = connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    Err(Damaged {
+        key: "state.sqlite".to_owned(),
+        problem: found,
+    }
+    .into())
+}
+
+/// Reads a file that cannot be opened for changes: from a copy elsewhere, since SQLite locks and
+/// recovers what it reads.
+fn read_copy(path: &Path) -> anyhow::Result<Durable> {
+    if !path.try_exists()? {
+        return Ok(Durable::default());
+    }
+    let mut outcome = read_copy_in(&std::env::temp_dir(), path);
+    if outcome.is_err() {
+        outcome = read_copy_in(Path::new("/dev/shm"), path);
+    }
+    outcome
+}
+
+fn read_copy_in(place: &Path, path: &Path) -> anyhow::Result<Durable> {
+    let folder = tempfile::tempdir_in(place)?;
+    let copy = folder.path().join("state.sqlite");
+    std::fs::copy(path, &copy)?;
+    let journal = with_suffix(path, "-wal");
+    if journal.try_exists()? {
+        std::fs::copy(journal, with_suffix(&copy, "-wal"))?;
+    }
+    Ok(Durable::from_rows(rows(&Connection::open(&copy)?)?)?)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// SQLite's code of an error of its own.
+fn code(error: &anyhow::Error) -> Option<ErrorCode> {
+    error.downcast_ref::<rusqlite::Error>()?.sqlite_error_code()
 }
 
 /// Whether the file itself is bad, as opposed to its place or version.
-fn is_damage(error: &anyhow::Error) -> bool {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
-    error
-        .downcast_ref::<rusqlite::Error>()
-        .is_some_and(|error| {
-            matches!(
-                error.sqlite_error_code(),
-                Some(DatabaseCorrupt | NotADatabase | Unknown)
-            ) || matches!(error, rusqlite::Error::InvalidColumnType(..))
-        })
+pub(crate) fn is_damage(error: &anyhow::Error) -> bool {
+    use ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
+    let unreadable = matches!(
+        error.downcast_ref::<rusqlite::Error>(),
+        Some(rusqlite::Error::InvalidColumnType(..))
+    );
+    unreadable
+        || error.downcast_ref::<Damaged>().is_some()
+        || matches!(code(error), Some(DatabaseCorrupt | NotADatabase | Unknown))
 }
 
 fn keep_aside(path: &Path, problem: &str) -> anyhow::Result<()> {
     let stamp = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".damaged-{stamp}"));
+    let aside = with_suffix(path, &format!(".damaged-{stamp}"));
     std::fs::rename(path, &aside)
         .with_context(|| format!("cannot move the damaged {} aside", path.display()))?;
     // They belong to the damaged file and would be replayed into the new one.
     for suffix in ["-wal", "-shm"] {
-        let with_suffix = |name: &std::ffi::OsStr| {
-            let mut name = name.to_owned();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        let _ = std::fs::rename(with_suffix(path.as_os_str()), with_suffix(&aside));
+        let _ = std::fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix));
     }
     tracing::error!(
         message_id = "6f1f3b0e3a6e4a2d8a5b0e7d9c2f4b18",
         "{} is damaged ({problem}); it is kept as {}, and the state begins empty",
         path.display(),
-        Path::new(&aside).display()
+        aside.display()
     );
     Ok(())
 }
@@ -164,10 +364,22 @@ mod tests {
         }
     }
 
+    fn rows_of(directory: &Path) -> Vec<(String, String)> {
+        let (store, _) = Store::open(directory).unwrap();
+        rows(&store.connection).unwrap()
+    }
+
+    fn is_kept_aside(directory: &Path) -> bool {
+        std::fs::read_dir(directory)
+            .unwrap()
+            .filter_map(Result::ok)
+            .any(|file| file.file_name().to_string_lossy().contains("damaged"))
+    }
+
     #[test]
     fn it_finds_after_a_restart_what_was_written() {
         let directory = tempfile::tempdir().unwrap();
-        let mut store = Store::open(directory.path()).unwrap();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
         store
             .write(&[change("a", Some("1")), change("b", Some("2"))])
             .unwrap();
@@ -175,47 +387,99 @@ mod tests {
             .write(&[change("a", Some("3")), change("b", None)])
             .unwrap();
         drop(store);
-        let store = Store::open(directory.path()).unwrap();
-        assert_eq!(store.rows().unwrap(), [("a".to_owned(), "3".to_owned())]);
+        let found = rows_of(directory.path());
+        assert_eq!(found, [("a".to_owned(), "3".to_owned())]);
+    }
+
+    #[test]
+    fn it_puts_everything_in_place_of_what_was_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        store.write(&[change("a", Some("1"))]).unwrap();
+        let all = BTreeMap::from([("b".to_owned(), "2".to_owned())]);
+        store.replace(&all).unwrap();
+        drop(store);
+        assert_eq!(rows_of(directory.path()), Vec::from_iter(all));
     }
 
     #[test]
     fn it_keeps_a_damaged_file_aside_and_begins_empty() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.sqlite");
-        std::fs::write(
-            &path,
-            "this is not a database, but it is long enough to look at",
-        )
-        .unwrap();
-        let store = Store::open(directory.path()).unwrap();
-        assert!(store.rows().unwrap().is_empty());
-        let kept = std::fs::read_dir(directory.path())
-            .unwrap()
-            .filter_map(Result::ok)
-            .any(|file| file.file_name().to_string_lossy().contains("damaged"));
-        assert!(kept);
+        let text = "this is not a database, but it is long enough to look at";
+        std::fs::write(&path, text).unwrap();
+        assert!(rows_of(directory.path()).is_empty());
+        assert!(is_kept_aside(directory.path()));
+    }
+
+    #[test]
+    fn it_finds_damage_in_the_middle_of_a_file() {
+        use std::os::unix::fs::FileExt;
+        let directory = tempfile::tempdir().unwrap();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        for number in 0..500 {
+            let key = format!("service/{number}");
+            store.write(&[change(&key, Some("null"))]).unwrap();
+        }
+        drop(store);
+        let path = directory.path().join("state.sqlite");
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.write_all_at(&[0xa5; 512], 4096 * 3).unwrap();
+        assert!(rows_of(directory.path()).is_empty());
+        assert!(is_kept_aside(directory.path()));
     }
 
     #[test]
     fn it_keeps_unreadable_rows_aside() {
         let directory = tempfile::tempdir().unwrap();
-        let mut store = Store::open(directory.path()).unwrap();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
         store.write(&[change("epoch", Some("not json"))]).unwrap();
-        assert_eq!(store.load().unwrap(), Durable::default());
+        drop(store);
+        let (mut store, durable) = Store::open(directory.path()).unwrap();
+        assert_eq!(durable, Durable::default());
+        assert!(is_kept_aside(directory.path()));
         store.write(&[change("epoch", Some("5"))]).unwrap();
     }
 
     #[test]
-    fn it_refuses_the_file_of_a_newer_version() {
+    fn it_refuses_the_file_of_a_newer_version_and_one_in_use() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path()).unwrap();
+        let (store, _) = Store::open(directory.path()).unwrap();
+        let error = open(directory.path()).unwrap_err().to_string();
+        assert!(error.contains("another dpe uses"), "{error}");
         store
             .connection
             .pragma_update(None, "user_version", SCHEMA + 1)
             .unwrap();
         drop(store);
-        let error = Store::open(directory.path()).unwrap_err().to_string();
+        let error = open(directory.path()).unwrap_err().to_string();
         assert!(error.contains("newer version"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_for_changes_is_read_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        store.write(&[change("epoch", Some("7"))]).unwrap();
+        // As a process that was killed leaves it: all of it is in the journal still.
+        std::mem::forget(store);
+        let durable = read_copy(&directory.path().join("state.sqlite")).unwrap();
+        assert_eq!(durable.epoch(), 7);
+    }
+
+    #[test]
+    fn a_full_disk_gives_its_reserve_up_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        assert!(store.ballast().exists());
+        store
+            .connection
+            .pragma_update(None, "max_page_count", 2)
+            .unwrap();
+        let error = store.write(&[change("a", Some(&"x".repeat(100_000)))]);
+        assert!(is_full(&error.unwrap_err()));
+        assert!(!store.ballast().exists());
+        store.write(&[change("a", Some("1"))]).unwrap();
+        assert!(store.ballast().exists());
     }
 }

@@ -9,8 +9,9 @@
 //! | unknown | member without process, expected down: *pending*, nothing is decided about it |
 //! | online, to be restarted | member with attribute `terminate`: unclean |
 //!
-//! The history is what agents told, in the form that Pacemaker gives it: the last single operation
-//! as `…_last_0`, recurring ones under their own keys, the last failure as `…_last_failure_0`.
+//! The history is what agents reported, in the form that Pacemaker gives it: the last single
+//! operation as `…_last_0`, recurring ones under their own keys, the last failure as
+//! `…_last_failure_0`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,7 @@ const RC_PENDING: i32 = 193;
 /// strongest of those without a score.
 const NO_LIVE_MIGRATION: &str = r#"<cluster_property_set id="cpe-deadlock"><nvpair id="cpe-deadlock-live-migration" name="live-migration" value="false"/></cluster_property_set>"#;
 
-/// What the policy engine is told about an assembly.
+/// The state of an assembly in the policy engine's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NodeState {
     Unknown,
@@ -194,8 +195,8 @@ fn transient_attributes(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>
     for (name, _) in flags.into_iter().filter(|(_, on)| *on) {
         attributes.push((name.into(), "true".into()));
     }
-    let told = node.attributes.iter();
-    attributes.extend(told.map(|(name, value)| (name.clone(), value.clone())));
+    let own = node.attributes.iter();
+    attributes.extend(own.map(|(name, value)| (name.clone(), value.clone())));
     let own = (node.name.clone(), String::new())..;
     for ((_, resource), facts) in input
         .failures

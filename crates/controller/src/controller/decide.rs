@@ -47,24 +47,24 @@ impl Controller {
         let number = self.deciding.ask(now.boottime_us);
         self.effects.push(Effect::Decide(EngineInput {
             number,
-            cib: self.cib(now),
+            cib: self.cib(now).into(),
             now_s: now.wall_s(),
         }));
     }
 
     /// Takes a decision in.
     pub(crate) fn decided(&mut self, now: Time, decision: Decision) {
-        let Answer::Fresh(asked_for) = self.deciding.answered(decision.number) else {
+        let Answer::Fresh(asked_for) = self.deciding.answered(decision.input.number) else {
             return;
         };
         let mut outcome = match decision.outcome {
             Ok(outcome) => outcome,
             Err(error) => {
-                self.deciding.fail(error);
+                self.decision_failed(now, &decision.input.cib, error);
                 return;
             }
         };
-        if self.refuses(now, &asked_for, &outcome) {
+        if self.refuses(now, &asked_for, &decision.input.cib, &outcome) {
             return;
         }
         self.deciding.accept(
@@ -81,10 +81,10 @@ impl Controller {
             self.settle_services(now);
             return;
         }
-        self.begin_transition(now, &asked_for, outcome);
+        self.begin_transition(now, &asked_for, &decision.input.cib, outcome);
     }
 
-    fn begin_transition(&mut self, now: Time, asked_for: &str, outcome: Outcome) {
+    fn begin_transition(&mut self, now: Time, asked_for: &str, cib: &str, outcome: Outcome) {
         self.deciding.transition_began();
         let Outcome {
             graph,
@@ -93,10 +93,10 @@ impl Controller {
             ..
         } = outcome;
         let transition = self.execution.begin(graph, limits, reasons, now.wall_us);
-        let (number, actions) = (transition.number, transition.counts().actions);
+        let (number, actions) = (transition.number(), transition.counts().actions);
         self.effects.push(Effect::KeepInput {
             name: InputName::Transition(number),
-            cib: outcome.cib,
+            cib: cib.to_owned(),
             graph: outcome.graph_text,
         });
         if actions > 0 {

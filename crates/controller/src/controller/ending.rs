@@ -6,7 +6,7 @@ use crate::machines::document::Document;
 use crate::machines::phase::Phase;
 use crate::vocabulary::{Effect, SECOND, Time};
 
-/// The end of a deployment waits so long for the event log to take the last events. Microseconds.
+/// How long the end of a deployment waits for the event log to take the last events. Microseconds.
 const LAST_EVENTS_US: u64 = 10 * SECOND;
 
 impl Controller {

@@ -40,8 +40,12 @@ impl Controller {
             let ready = transition.map_or_else(Vec::new, Transition::ready);
             let (mut begun, mut room) = (false, self.rooms());
             for index in ready {
-                // Thousands may be ready: what cannot be sent is not looked at.
+                // What was just begun may have changed the world.
                 let transition = self.execution.transition();
+                if !transition.is_some_and(|transition| transition.is_ready(index)) {
+                    continue;
+                }
+                // Thousands may be ready: what cannot be sent is not looked at.
                 let place = transition.and_then(|transition| transition.place(index));
                 if place.is_some_and(|place| !room[place]) {
                     continue;
@@ -61,7 +65,7 @@ impl Controller {
     /// Which of the transition's places take an operation now.
     fn rooms(&self) -> Vec<bool> {
         let transition = self.execution.transition();
-        let places = transition.into_iter().flat_map(|own| &own.places);
+        let places = transition.into_iter().flat_map(Transition::places);
         places.map(|place| self.can_send(place)).collect()
     }
 

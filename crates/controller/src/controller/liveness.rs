@@ -429,6 +429,7 @@ impl Controller {
         self.actions_lost(name, "its assembly is lost");
         // A stream over which nothing comes is given up: a new one tells when the agent is back.
         self.reconnect(name);
+        self.deciding.hurry();
         self.world_changed(&format!("assembly {name} is lost"));
     }
 

@@ -41,19 +41,19 @@ use crate::vocabulary::{
 /// One deployment's brain. See the crate's documentation.
 #[derive(Debug)]
 pub struct Controller {
-    pub(crate) name: String,
-    pub(crate) phase: Phase,
-    pub(crate) document: Document,
+    name: String,
+    phase: Phase,
+    document: Document,
     /// Durable facts.
-    pub(crate) store: Store,
-    pub(crate) assemblies: BTreeMap<AssemblyId, Assembly>,
+    store: Store,
+    assemblies: BTreeMap<AssemblyId, Assembly>,
     /// Node attributes whose changes wait for further ones.
-    pub(crate) dampening: Dampening,
-    pub(crate) deciding: Deciding,
-    pub(crate) execution: Execution,
+    dampening: Dampening,
+    deciding: Deciding,
+    execution: Execution,
     /// When it was last called.
-    pub(crate) last_time: Time,
-    pub(crate) effects: Outgoing,
+    last_time: Time,
+    effects: Outgoing,
 }
 
 /// Heartbeat and lease settings in force.
@@ -89,7 +89,7 @@ impl Controller {
         let waiting: Vec<Event> = controller.store.outbox.values().cloned().collect();
         controller.store.set_epoch(epoch);
         controller.resume(now);
-        controller.flush(now);
+        controller.flush();
         controller.effects.tell_again(waiting);
         controller
     }
@@ -112,7 +112,7 @@ impl Controller {
         }
         let outcome = self.take(now, input);
         self.pass_time(now);
-        self.flush(now);
+        self.flush();
         outcome
     }
 
@@ -234,8 +234,8 @@ impl Controller {
     }
 
     /// Ends an input: what is to be done goes out, facts first.
-    fn flush(&mut self, now: Time) {
-        self.effects.publish(self.state(), self.summary(now));
+    fn flush(&mut self) {
+        self.effects.publish(self.state(), self.summary());
         self.effects.flush(self.store.changes());
     }
 

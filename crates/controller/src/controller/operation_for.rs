@@ -3,6 +3,7 @@
 use policy_engine::GraphAction;
 
 use super::Controller;
+use crate::machines::transition::Transition;
 use crate::vocabulary::{
     AssemblyId, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Task, TransitionKey,
     dispatcher_uuid,
@@ -28,7 +29,7 @@ impl Controller {
         let mut operation = Operation {
             id: TransitionKey {
                 action: action.id,
-                transition: self.execution.transition().map_or(0, |own| own.number),
+                transition: self.execution.transition().map_or(0, Transition::number),
                 expected_rc,
                 uuid,
             }

@@ -114,7 +114,7 @@ impl Controller {
 /// What happens to each resource and assembly, in the order in which the graph lets it begin.
 fn actions(schedule: &Schedule) -> Vec<PlanAction> {
     let mut actions = Vec::new();
-    let mut told: BTreeSet<ResourceId> = BTreeSet::new();
+    let mut planned_for: BTreeSet<ResourceId> = BTreeSet::new();
     for index in order(schedule) {
         let action = &schedule.graph.synapses[index].action;
         let Some(head) = schedule.graph.head(action.id) else {
@@ -145,11 +145,14 @@ fn actions(schedule: &Schedule) -> Vec<PlanAction> {
         let Some(resource) = planned.resource else {
             continue;
         };
-        let tells = matches!(
+        let changes = matches!(
             planned.task,
             Task::Start | Task::Stop | Task::Promote | Task::Demote | Task::ReloadAgent
         );
-        if tells && schedule.cluster.resource(resource).is_primitive() && told.insert(resource) {
+        if changes
+            && schedule.cluster.resource(resource).is_primitive()
+            && planned_for.insert(resource)
+        {
             actions.extend(of_resource(schedule, resource, &reason));
         }
     }

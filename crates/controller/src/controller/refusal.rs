@@ -19,15 +19,21 @@ use crate::vocabulary::{Effect, EventDraft, EventKind, InputName, Outcome, Time}
 const NAMED: usize = 3;
 
 impl Controller {
-    /// Whether a decision is refused. If it is, that is told, and its input kept.
-    pub(super) fn refuses(&mut self, now: Time, asked_for: &str, outcome: &Outcome) -> bool {
+    /// Whether a decision is refused. If it is, an event says so, and its input is kept.
+    pub(super) fn refuses(
+        &mut self,
+        now: Time,
+        asked_for: &str,
+        cib: &str,
+        outcome: &Outcome,
+    ) -> bool {
         let wrong = |finding: &&Finding| finding.is_unsafe();
         let unsafe_ones: Vec<&Finding> = outcome.findings.iter().filter(wrong).collect();
         if !unsafe_ones.is_empty() {
             let text = sentence(&unsafe_ones);
             // The same again is not news.
             if self.deciding.fail(text.clone()) {
-                self.tell_refusal(now, "refused", &text, outcome);
+                self.report_refusal(now, "refused", &text, cib, Some(outcome));
             }
             return true;
         }
@@ -35,24 +41,44 @@ impl Controller {
             return false;
         }
         let text = sentence(&outcome.findings.iter().collect::<Vec<_>>());
-        self.tell_refusal(now, "asked again without live migrations", &text, outcome);
+        let state = "asked again without live migrations";
+        self.report_refusal(now, state, &text, cib, Some(outcome));
         self.deciding.set_deadlocked(true);
         self.deciding.world_changed(asked_for);
         true
     }
 
-    fn tell_refusal(&mut self, now: Time, state: &'static str, text: &str, outcome: &Outcome) {
+    /// The policy engine gave no answer: a defect ended it, or it cannot read its input. As with a
+    /// refused decision, an event says so, and the input is kept.
+    pub(super) fn decision_failed(&mut self, now: Time, cib: &str, error: String) {
+        let text = format!("the policy engine could not decide: {error}");
+        if self.deciding.fail(text.clone()) {
+            self.report_refusal(now, "failed", &text, cib, None);
+        }
+    }
+
+    fn report_refusal(
+        &mut self,
+        now: Time,
+        state: &'static str,
+        text: &str,
+        cib: &str,
+        outcome: Option<&Outcome>,
+    ) {
         let slot = self.deciding.refused_slot();
         self.effects.push(Effect::KeepInput {
             name: InputName::Refused(slot),
-            cib: outcome.cib.clone(),
-            graph: outcome.graph_text.clone(),
+            cib: cib.to_owned(),
+            graph: outcome.map_or_else(String::new, |outcome| outcome.graph_text.clone()),
         });
         let input = format!("refused-input-{slot:02}.xml");
         let event = EventDraft::new(EventKind::DecisionRefused)
             .state(state)
             .reason(text)
-            .detail("findings", outcome.findings.len())
+            .detail(
+                "findings",
+                outcome.map_or(0, |outcome| outcome.findings.len()),
+            )
             .detail("input", input);
         self.tell(now, event);
     }

@@ -1,4 +1,5 @@
-//! Results: what agents tell about operations, and what stands in for results that never come.
+//! Results: what agents report about operations, and what takes the place of results that never
+//! come.
 
 use super::Controller;
 use super::liveness::Life;
@@ -171,7 +172,7 @@ impl Controller {
         }
     }
 
-    /// A result that no agent told.
+    /// Makes up a result that no agent reported.
     fn invent_failure(&mut self, now: Time, index: usize, status: i32, reason: &str) {
         let Some(run) = self.execution.run(index).cloned() else {
             return;

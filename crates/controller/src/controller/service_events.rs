@@ -1,5 +1,5 @@
-//! What services and the deployment as a whole do, as events tell it: the difference between what
-//! was told last and what the agents' histories say now.
+//! What services and the deployment as a whole do, as events: the difference between what the last
+//! event said and what the agents' histories say now.
 
 use std::collections::BTreeSet;
 
@@ -39,8 +39,8 @@ impl std::fmt::Display for Problem<'_> {
 }
 
 impl Controller {
-    /// Compares what one assembly's history says about a resource with what was told, and tells the
-    /// difference.
+    /// Compares what one assembly's history says about a resource with the last event about it. If
+    /// they differ, there is a new event.
     pub(crate) fn observe(&mut self, now: Time, assembly: &AssemblyId, resource: &str) {
         let Some(own) = self.assemblies.get(assembly) else {
             return;

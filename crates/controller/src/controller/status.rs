@@ -40,7 +40,7 @@ impl Controller {
     }
 
     /// The state in a sentence, for people.
-    pub(crate) fn summary(&self, now: Time) -> String {
+    pub(crate) fn summary(&self) -> String {
         if self.phase == Phase::Superseded {
             return "a newer DPE manages this deployment".into();
         }
@@ -70,7 +70,6 @@ impl Controller {
         if !unknown.is_empty() {
             return format!("waiting for the agents of {}", unknown.join(", "));
         }
-        let _ = now;
         let mut problems = self.problems();
         match (problems.next(), self.execution.transition()) {
             (None, None) => "everything runs that should".into(),
@@ -105,6 +104,12 @@ impl Controller {
         self.store.epoch
     }
 
+    /// All that a shell is to keep, as the changes of
+    /// [`Effect::Persist`](crate::Effect::Persist) so far amount to.
+    pub fn facts(&self) -> &crate::Durable {
+        &self.store
+    }
+
     /// The document in force and its generation.
     pub fn document(&self) -> Option<(&str, u64)> {
         self.store
@@ -130,7 +135,7 @@ impl Controller {
             name: self.name.clone(),
             uuid: spec.map(|spec| spec.uuid.clone()).unwrap_or_default(),
             state: self.state().into(),
-            summary: self.summary(now),
+            summary: self.summary(),
             generation: self.generation(),
             epoch: self.epoch(),
             time: now.wall_us,

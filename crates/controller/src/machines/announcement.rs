@@ -1,10 +1,10 @@
-//! What events have told about a deployment as a whole, and what the next one tells.
+//! What events have said about a deployment as a whole, and what the next one says.
 
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::{EventDraft, EventKind};
 
-/// What events have told about a deployment: a durable fact.
+/// What events have said about a deployment: a durable fact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Announced {
     /// Never all well yet.
@@ -15,7 +15,7 @@ pub(crate) enum Announced {
     Failed,
 }
 
-/// What is to be told now, if anything. `problem`: the worst that is wrong. `idle`: there is
+/// The next event, if there is one. `problem`: the worst that is wrong. `idle`: there is
 /// nothing to do and nothing to decide; before that, it is not said that all is well.
 pub(crate) fn next(
     announced: Announced,
@@ -100,8 +100,8 @@ mod tests {
             (Failed, BAD, true, None),
         ];
         for (announced, problem, idle, expected) in table {
-            let told = next(announced, problem, idle).map(|(after, event)| (after, event.kind));
-            assert_eq!(told, expected, "{announced:?} {problem:?} {idle}");
+            let found = next(announced, problem, idle).map(|(after, event)| (after, event.kind));
+            assert_eq!(found, expected, "{announced:?} {problem:?} {idle}");
         }
     }
 }

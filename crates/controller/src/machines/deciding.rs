@@ -73,6 +73,8 @@ pub(crate) struct Deciding {
     state: State,
     /// Inputs so far, from which they have their numbers.
     inputs: u64,
+    /// An assembly was lost since it was last asked: no pause may delay that.
+    urgent: bool,
     /// Boot time at which it was last asked, µs.
     last_asked_us: u64,
     /// Transitions since the controller last came to rest.
@@ -103,6 +105,7 @@ impl Deciding {
         Deciding {
             state: State::Settled,
             inputs: 0,
+            urgent: false,
             last_asked_us: 0,
             busy: 0,
             resume_at_us: None,
@@ -144,6 +147,7 @@ impl Deciding {
         };
         let reason = reason.expect("invariant: the policy engine is asked only when that is due");
         self.inputs += 1;
+        self.urgent = false;
         self.last_asked_us = now_us;
         self.state = State::Asked {
             number: self.inputs,
@@ -179,11 +183,16 @@ impl Deciding {
         self.state = State::Settled;
     }
 
-    /// A controller that does not come to rest takes a pause before it asks again. `now_us`: boot
-    /// time. `true`: it takes one.
+    /// An assembly was lost: the next question does not wait for the end of a pause.
+    pub(crate) fn hurry(&mut self) {
+        self.urgent = true;
+    }
+
+    /// A controller that does not come to rest takes a pause before it asks again, except about an
+    /// assembly that was lost. `now_us`: boot time. `true`: it takes one.
     pub(crate) fn pauses(&mut self, now_us: u64) -> bool {
         self.resume_at_us = None;
-        if self.busy < BUSY_LIMIT {
+        if self.busy < BUSY_LIMIT || self.urgent {
             return false;
         }
         let pause_us = (FIRST_PAUSE_US << (self.busy - BUSY_LIMIT).min(9)).min(LONGEST_PAUSE_US);
@@ -350,6 +359,12 @@ mod tests {
             deciding.transition_began();
         }
         assert!(deciding.pauses(SECOND + LONGEST_PAUSE_US - 1));
+        deciding.hurry();
+        assert!(!deciding.pauses(SECOND), "an assembly was lost");
+        deciding.stop();
+        deciding.world_changed("again");
+        deciding.ask(SECOND);
+        assert!(deciding.pauses(SECOND), "once");
         deciding.came_to_rest();
         assert!(!deciding.pauses(SECOND));
     }

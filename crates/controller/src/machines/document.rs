@@ -9,12 +9,12 @@ pub(crate) enum Document {
     None,
     /// One is saved that this version cannot use: why.
     Unreadable(String),
-    /// What it says holds.
+    /// What it says is in force.
     InForce(Box<Spec>),
 }
 
 impl Document {
-    /// What it says, if it holds.
+    /// What it says, if it is in force.
     pub(crate) fn spec(&self) -> Option<&Spec> {
         match self {
             Document::InForce(spec) => Some(spec),
@@ -40,7 +40,7 @@ impl Document {
         self.spec().map_or(&[], |spec| &spec.services)
     }
 
-    /// It holds, and names this assembly no more.
+    /// It is in force and does not name this assembly any more.
     pub(crate) fn has_dropped(&self, assembly: &AssemblyId) -> bool {
         self.spec()
             .is_some_and(|spec| !spec.assemblies.contains_key(assembly))
@@ -52,5 +52,39 @@ impl Document {
             Document::InForce(former) => Some(*former),
             Document::None | Document::Unreadable(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary::AssemblySpec;
+
+    fn spec(assembly: &str) -> Spec {
+        let assemblies = [(assembly.into(), AssemblySpec::default())];
+        Spec {
+            name: "shop".into(),
+            assemblies: assemblies.into(),
+            ..Spec::default()
+        }
+    }
+
+    #[test]
+    fn what_is_replaced_is_given_back_if_it_was_in_force() {
+        let mut document = Document::Unreadable("line 1".into());
+        assert_eq!(document.error().map(String::as_str), Some("line 1"));
+        assert_eq!(document.replace(spec("web1")), None);
+        assert_eq!(document.error(), None);
+        assert_eq!(document.replace(spec("web2")), Some(spec("web1")));
+        assert_eq!(document.spec(), Some(&spec("web2")));
+    }
+
+    #[test]
+    fn an_assembly_is_dropped_only_by_a_document_in_force() {
+        let mut document = Document::None;
+        assert!(!document.has_dropped(&"web1".into()));
+        document.replace(spec("web2"));
+        assert!(document.has_dropped(&"web1".into()));
+        assert!(!document.has_dropped(&"web2".into()));
     }
 }

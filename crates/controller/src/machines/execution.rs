@@ -152,7 +152,7 @@ impl Execution {
     /// still begins.
     pub(crate) fn abort_after(&mut self, index: usize, reason: &str) {
         if let Some(transition) = self.transition_mut() {
-            let synapse = transition.graph.synapses.get(index);
+            let synapse = transition.graph().synapses.get(index);
             let priority = synapse.map_or(0, |synapse| synapse.priority);
             transition.abort(priority.saturating_add(1), reason);
         }
@@ -160,7 +160,7 @@ impl Execution {
 
     /// What a synapse asks for. `None`: the graph does not say what its action is.
     pub(crate) fn step(&self, index: usize) -> Option<Step> {
-        let graph = &self.transition()?.graph;
+        let graph = self.transition()?.graph();
         let action = &graph.synapses.get(index)?.action;
         let head = graph.head(action.id)?;
         let node = head.router_node.as_ref().or(head.on_node.as_ref());
@@ -175,7 +175,7 @@ impl Execution {
 
     /// The action of a synapse.
     pub(crate) fn action(&self, index: usize) -> Option<&GraphAction> {
-        let synapse = self.transition()?.graph.synapses.get(index)?;
+        let synapse = self.transition()?.graph().synapses.get(index)?;
         Some(&synapse.action)
     }
 
@@ -230,7 +230,7 @@ impl Execution {
         let Some(current) = &self.current else {
             return true;
         };
-        let aborted = current.transition.aborted.is_some();
+        let aborted = current.transition.aborted().is_some();
         let fences = |index| current.runs.get(&index).is_some_and(Run::is_fence);
         let awaited = current
             .transition
@@ -247,8 +247,8 @@ impl Execution {
         );
         let transition = self.current.take()?.transition;
         let counts = transition.counts();
-        let end = match &transition.aborted {
-            Some(reason) => End::Aborted(reason.clone()),
+        let end = match transition.aborted() {
+            Some(reason) => End::Aborted(reason.to_owned()),
             None if counts.failed + counts.skipped > 0 => End::Stuck,
             None => End::Completed,
         };
@@ -261,7 +261,7 @@ impl Execution {
             ..status(&transition, state)
         });
         Some(Finished {
-            number: transition.number,
+            number: transition.number(),
             counts,
             end,
         })
@@ -277,7 +277,7 @@ impl Execution {
         self.runs().filter_map(|(_, run)| run.deadline_us).min()
     }
 
-    /// Gives all actions so much more time, microseconds.
+    /// Gives all actions more time. `by_us`: how much, microseconds.
     pub(crate) fn extend_deadlines(&mut self, by_us: u64) {
         let current = self.current.iter_mut();
         for run in current.flat_map(|current| current.runs.values_mut()) {
@@ -310,7 +310,7 @@ impl Execution {
 
     fn limits(&self) -> Limits {
         self.transition()
-            .map_or(Limits::NONE, |transition| transition.limits)
+            .map_or(Limits::NONE, |transition| transition.limits())
     }
 
     /// The transition under way, or else the last one, for people.
@@ -355,9 +355,9 @@ impl Execution {
 fn status(transition: &Transition, state: TransitionState) -> TransitionStatus {
     let counts = transition.counts();
     TransitionStatus {
-        number: transition.number,
+        number: transition.number(),
         state,
-        started: transition.started_wall_us,
+        started: transition.started_wall_us(),
         completed: 0,
         actions: counts.actions,
         done: counts.done,
@@ -411,7 +411,7 @@ mod tests {
         let mut execution = Execution::default();
         let reasons = BTreeMap::from([(1, "it failed".to_owned())]);
         let transition = execution.begin(graph(nodes), limits, reasons, 10);
-        assert_eq!(transition.number, 1);
+        assert_eq!(transition.number(), 1);
         execution
     }
 

@@ -181,13 +181,13 @@ mod tests {
         let monitor = failed(Task::Monitor, 10_000, 3);
         assert!(facts.is_news(&monitor));
         facts.count(&monitor, 7, true);
-        assert!(!facts.is_news(&monitor), "told again");
+        assert!(!facts.is_news(&monitor), "reported again");
         assert!(!facts.is_news(&failed(Task::Start, 0, 2)), "older");
         assert!(facts.is_news(&failed(Task::Start, 0, 4)), "newer");
         assert_eq!(counts(&facts), [("monitor_10000", "1".into())]);
         facts.forget();
         assert!(counts(&facts).is_empty());
-        assert!(!facts.is_news(&monitor), "forgotten, but told again");
+        assert!(!facts.is_news(&monitor), "forgotten, but reported again");
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! What events have told about a service, and what the next one tells.
+//! What events have said about a service, and what the next one says.
 //!
-//! Events are not tied to operations: they tell the difference between what was told last and what
-//! the agents' histories say now. So a DPE that was dead while an operation ended sees the same
-//! difference, and tells the same.
+//! Events are not tied to operations: they are the difference between what the last event said and
+//! what the agents' histories say now. So a DPE that was dead while an operation ended sees the
+//! same difference, and gives the same event.
 
 use std::collections::BTreeSet;
 
@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::failures::FailureTimes;
 use crate::vocabulary::{AssemblyId, Copies, EventDraft, EventKind, ServiceId};
 
-/// What events have told about a service: a durable fact.
+/// What events have said about a service: a durable fact.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct ServiceFacts {
     /// Where it runs.
     on: BTreeSet<AssemblyId>,
-    /// The place that the last event about it told.
+    /// The place in the last event about it.
     #[serde(rename = "told_on")]
     last_event_on: Option<AssemblyId>,
     /// Where it ran last, if it runs nowhere now.
@@ -125,7 +125,7 @@ impl ServiceFacts {
     }
 
     /// It no longer runs there. An event only if it still runs elsewhere, and the copy that was
-    /// told last is the one that went (fencing mode `none` does not prevent two copies).
+    /// in the last event is the one that went (fencing mode `none` does not prevent two copies).
     pub(crate) fn disappear(
         &mut self,
         id: &ServiceId,
@@ -280,7 +280,7 @@ mod tests {
         facts.appear(&db, &one, Copies::One, 1);
         facts.appear(&db, &two, Copies::One, 2);
         let event = facts.disappear(&db, &two, Copies::One, 3);
-        let event = event.expect("the other copy is told");
+        let event = event.expect("there is an event about the other copy");
         assert_eq!(
             kind_and_place(&event),
             (EventKind::ServiceMoved, Some("node1"))

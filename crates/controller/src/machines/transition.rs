@@ -27,16 +27,16 @@ pub(crate) enum Progress {
 /// A graph under execution.
 #[derive(Debug)]
 pub(crate) struct Transition {
-    pub number: u64,
-    pub graph: TransitionGraph,
-    pub limits: Limits,
+    number: u64,
+    graph: TransitionGraph,
+    limits: Limits,
     progress: Vec<Progress>,
     /// Nobody has to do anything for it, per synapse.
     pseudo: Vec<bool>,
     /// The assembly whose agent does it, per synapse: an index into `places`.
     place: Vec<Option<usize>>,
     /// The assemblies whose agents have something to do.
-    pub places: Vec<AssemblyId>,
+    places: Vec<AssemblyId>,
     counts: Counts,
     /// Inputs that are not satisfied yet, per synapse.
     missing: Vec<usize>,
@@ -48,8 +48,8 @@ pub(crate) struct Transition {
     running: BTreeSet<usize>,
     abort_priority: i32,
     /// Why it was aborted, if it was.
-    pub aborted: Option<String>,
-    pub started_wall_us: u64,
+    aborted: Option<String>,
+    started_wall_us: u64,
 }
 
 /// Counts of actions, pseudo-actions left out.
@@ -119,14 +119,46 @@ impl Transition {
         }
     }
 
+    /// Its number, which its operations carry.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What is carried out.
+    pub(crate) fn graph(&self) -> &TransitionGraph {
+        &self.graph
+    }
+
+    /// How many operations may be under way.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The assemblies whose agents have something to do.
+    pub(crate) fn places(&self) -> &[AssemblyId] {
+        &self.places
+    }
+
+    /// Why it was aborted, if it was.
+    pub(crate) fn aborted(&self) -> Option<&str> {
+        self.aborted.as_deref()
+    }
+
+    /// Wall clock of its beginning, µs.
+    pub(crate) fn started_wall_us(&self) -> u64 {
+        self.started_wall_us
+    }
+
     /// Synapses whose turn it is, in graph order. Pseudo-actions always; others unless an abort
     /// forbids it.
     pub(crate) fn ready(&self) -> Vec<usize> {
-        self.ready
-            .iter()
-            .copied()
-            .filter(|index| self.is_pseudo(*index) || self.may_begin(*index))
-            .collect()
+        let ready = self.ready.iter().copied();
+        ready.filter(|index| self.is_ready(*index)).collect()
+    }
+
+    /// It is its turn: see [`Transition::ready`].
+    pub(crate) fn is_ready(&self, index: usize) -> bool {
+        self.ready.contains(&index) && (self.is_pseudo(index) || self.may_begin(index))
     }
 
     /// No abort forbids it.
@@ -152,14 +184,19 @@ impl Transition {
         self.progress[index]
     }
 
+    /// Edge waiting → running.
     pub(crate) fn begin(&mut self, index: usize) {
-        if self.ready.remove(&index) {
-            self.progress[index] = Progress::Running;
-            self.running.insert(index);
-        }
+        assert!(
+            self.is_ready(index),
+            "invariant: action {index} begins in its turn"
+        );
+        self.ready.remove(&index);
+        self.progress[index] = Progress::Running;
+        self.running.insert(index);
     }
 
-    /// Ends an action, whether it was begun or not (an action of a lost node never will be).
+    /// Edges waiting → failed, running → done and running → failed. An action of a lost node ends
+    /// without having begun.
     pub(crate) fn end(&mut self, index: usize, succeeded: bool) {
         if matches!(self.progress[index], Progress::Done | Progress::Failed) {
             return;
@@ -284,6 +321,6 @@ mod tests {
         transition.abort(INFINITY, "again");
         assert!(transition.ready().is_empty());
         assert_eq!(transition.running().collect::<Vec<_>>(), [0]);
-        assert_eq!(transition.aborted.as_deref(), Some("world changed"));
+        assert_eq!(transition.aborted(), Some("world changed"));
     }
 }

@@ -15,7 +15,7 @@ use super::task::Task;
 pub enum Effect {
     /// Write these changes in one transaction, durably, **before** any later effect is begun.
     Persist(Vec<Change>),
-    /// Keep a stream to this agent: connect, again and again until told otherwise, say Hello, get
+    /// Keep a stream to this agent: connect, again and again until a `Disconnect`, say Hello, get
     /// its History, then give [`Input::AgentConnected`](crate::Input). Replaces an earlier
     /// `Connect` of the assembly: a stream that is up is closed and opened again (settings may have
     /// changed).
@@ -82,7 +82,7 @@ pub enum Effect {
         name: InputName,
         /// The CIB.
         cib: String,
-        /// The transition graph.
+        /// The transition graph; empty if there was no answer.
         graph: String,
     },
     /// The state or its summary changed.

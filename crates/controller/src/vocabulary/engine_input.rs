@@ -3,6 +3,7 @@
 //! heartbeats cannot wait for that.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use policy_engine::lint::Finding;
 use policy_engine::model::{ResourceId, Role};
@@ -15,14 +16,16 @@ use super::limits::Limits;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineInput {
     pub(crate) number: u64,
-    pub(crate) cib: String,
+    /// Shared, since it may be long and a failed answer needs it still.
+    pub(crate) cib: Arc<str>,
     pub(crate) now_s: i64,
 }
 
 /// What the policy engine answers to an [`EngineInput`].
 #[derive(Clone, Debug)]
 pub struct Decision {
-    pub(crate) number: u64,
+    /// To what.
+    pub(crate) input: EngineInput,
     /// `Err`: why there is no answer.
     pub(crate) outcome: Result<Outcome, String>,
 }
@@ -30,7 +33,6 @@ pub struct Decision {
 /// A decision, apart from the engine's model of the world.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
-    pub cib: String,
     pub graph: TransitionGraph,
     pub graph_text: String,
     pub limits: Limits,
@@ -76,23 +78,23 @@ impl EngineInput {
                 let run = RunOptions::default();
                 let mut schedule = policy_engine::schedule(&cib, self.now_s, run);
                 change(&mut schedule.graph);
-                Ok(Outcome::new(self.cib, schedule))
+                Ok(Outcome::new(schedule))
             }
             Err(error) => Err(error.to_string()),
         };
         Decision {
-            number: self.number,
+            input: self,
             outcome,
         }
     }
 }
 
 impl Decision {
-    /// The answer to the question of this number when the policy engine could not give one: a
-    /// defect ended it. Nothing is done until the world changes.
-    pub fn failed(number: u64, reason: String) -> Decision {
+    /// The answer when the policy engine could not give one: a defect ended it. Nothing is done,
+    /// and the policy engine is asked again when the world has changed.
+    pub fn failed(input: EngineInput, reason: String) -> Decision {
         Decision {
-            number,
+            input,
             outcome: Err(reason),
         }
     }
@@ -107,9 +109,8 @@ impl Decision {
 }
 
 impl Outcome {
-    fn new(cib: String, schedule: Schedule) -> Outcome {
+    fn new(schedule: Schedule) -> Outcome {
         Outcome {
-            cib,
             graph_text: policy_engine::graph::write(&schedule.graph),
             limits: Limits::new(&schedule),
             goal: goal(&schedule),

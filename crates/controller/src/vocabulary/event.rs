@@ -75,7 +75,7 @@ pub enum EventKind {
     /// The world changed before they were done.
     #[serde(rename = "transition.aborted")]
     TransitionAborted,
-    /// The policy engine's decision is wrong, and nothing of it is done.
+    /// The policy engine's decision is wrong, or it could not decide: nothing is done.
     #[serde(rename = "decision.refused")]
     DecisionRefused,
 }

@@ -129,7 +129,7 @@ pub struct Attributes {
 pub struct Attribute {
     /// Its value.
     pub value: String,
-    /// A change waits so long for further ones, in other assemblies too, before it counts.
+    /// How long a change waits for further ones, in other assemblies too, before it counts.
     pub dampening_ms: u32,
 }
 

@@ -350,13 +350,15 @@ impl Store {
     }
 
     /// Tells the event log how the DPE is doing: started, died, restarted, each run and each death
-    /// exactly once, also those that happened while no CPE was there to see them.
-    pub(crate) fn note_run(&mut self, name: &str, run: &Run) -> Result<()> {
+    /// exactly once, also those that happened while no CPE was there to see them. `time` is when it
+    /// was seen, in microseconds since the Unix epoch.
+    pub(crate) fn note_run(&mut self, name: &str, run: &Run, time: u64) -> Result<()> {
         let transaction = self.connection.transaction()?;
         let Some(known) = find(&transaction, name)? else {
             return Ok(());
         };
         let mut news = Vec::new();
+        let event = |kind, name: &str| Event::new(kind, name, time);
         let died = |cause: &str, invocation: &str| Event {
             state: "dead".into(),
             reason: cause.into(),
@@ -649,16 +651,16 @@ mod tests {
         let ended = Run::Ended {
             cause: "killed by signal 9".into(),
         };
-        store.note_run("shop", &ended).unwrap();
-        store.note_run("shop", &alive("r1")).unwrap();
-        store.note_run("shop", &alive("r1")).unwrap();
-        store.note_run("shop", &ended).unwrap();
-        store.note_run("shop", &ended).unwrap();
-        store.note_run("shop", &alive("r2")).unwrap();
+        store.note_run("shop", &ended, 7).unwrap();
+        store.note_run("shop", &alive("r1"), 7).unwrap();
+        store.note_run("shop", &alive("r1"), 7).unwrap();
+        store.note_run("shop", &ended, 7).unwrap();
+        store.note_run("shop", &ended, 7).unwrap();
+        store.note_run("shop", &alive("r2"), 7).unwrap();
         drop(store);
         let (mut store, _) = Store::open(directory.path()).unwrap();
-        store.note_run("shop", &alive("r2")).unwrap();
-        store.note_run("shop", &alive("r3")).unwrap();
+        store.note_run("shop", &alive("r2"), 7).unwrap();
+        store.note_run("shop", &alive("r3"), 7).unwrap();
         assert_eq!(
             kinds(&store)[1..],
             [

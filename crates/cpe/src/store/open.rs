@@ -19,6 +19,8 @@ use super::{Error, Result, Store};
 use crate::clock::now;
 
 const FILE: &str = "cpe.db";
+/// MESSAGE_ID of the line that says that the database was opened on a full disk.
+const OPENED_ALONE: &str = "3e8d7c6b5a4f4e3d8c2b1a0f9e8d7c6b";
 /// "CPE1" in the file's header tells our databases from others.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"CPE1");
 
@@ -147,7 +149,35 @@ fn lock(directory: &Path) -> Result<File> {
     }
 }
 
+/// Opens the database; if the disk is full, without the memory that is shared with other readers,
+/// for which SQLite would need room.
 fn connect(path: &Path) -> Result<Connection> {
+    match connect_in(path, Sharing::Others) {
+        Err(Error::Database(error)) if is_disk(&error) => {
+            let alone = connect_in(path, Sharing::Nobody);
+            if alone.is_ok() {
+                tracing::error!(
+                    message_id = OPENED_ALONE,
+                    "{}: {error}. Is the disk full? The database is read all the same; until cpe is restarted, no other program can \
+                     open it",
+                    path.display()
+                );
+            }
+            alone
+        }
+        other => other,
+    }
+}
+
+/// Who else may open the database.
+#[derive(Clone, Copy, PartialEq)]
+enum Sharing {
+    /// A backup, and this program's own second connection.
+    Others,
+    Nobody,
+}
+
+fn connect_in(path: &Path, sharing: Sharing) -> Result<Connection> {
     // SQLite makes its files with 0644: made here first, nobody else can open what will hold
     // parameters of services.
     match OpenOptions::new()
@@ -162,6 +192,9 @@ fn connect(path: &Path) -> Result<Connection> {
     }
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(10))?;
+    if sharing == Sharing::Nobody {
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    }
     let found: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found != APPLICATION_ID && (found != 0 || version != 0) {
@@ -194,6 +227,10 @@ fn connect(path: &Path) -> Result<Connection> {
             Some(verdict),
         )));
     }
+    // Nothing is written where nothing is new: the disk may be full.
+    if version == known && found == APPLICATION_ID {
+        return Ok(connection);
+    }
     let transaction = connection.transaction()?;
     for (from, migration) in MIGRATIONS.iter().enumerate().skip(version) {
         transaction.execute_batch(migration)?;
@@ -206,6 +243,14 @@ fn connect(path: &Path) -> Result<Connection> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.commit()?;
     Ok(connection)
+}
+
+/// The disk is full, or does not do what it should.
+fn is_disk(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen)
+    )
 }
 
 pub(super) fn is_corrupt(error: &rusqlite::Error) -> bool {

@@ -1,5 +1,7 @@
 //! A deployment that is to run: its unit is started, its DPE gets the current document.
 
+use std::time::Duration;
+
 use cpe_bus::{Error as BusError, Fields, json};
 use cpe_status::{DeploymentState, DeploymentStatus, DpeState};
 use tokio::time::Instant;
@@ -9,6 +11,10 @@ use crate::store::Row;
 use crate::sync::turn;
 use crate::systemd::{ActiveState, Unit};
 
+/// No lease is so short that starts without a pause would help it.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// The patience with a DPE that does not appear on the bus doubles this often at most.
+const MOST_DOUBLINGS: u32 = 5;
 /// Starts in a row without a DPE that lasts before the deployment is called failed.
 const FAILED_AFTER: u32 = 5;
 
@@ -53,7 +59,11 @@ impl Supervisor {
         if unit.active == ActiveState::Failed {
             self.host.systemd.reset_failed(&self.unit).await?;
         }
-        self.backoff.attempt();
+        if self.backoff.attempts() > 0 {
+            self.host.retries.turn().await;
+        }
+        let longest = self.longest_pause().await;
+        self.backoff.attempt(longest);
         let result = {
             let _turn = turn(&self.host.starts).await;
             self.host.systemd.start(&self.unit).await
@@ -63,6 +73,16 @@ impl Supervisor {
             self.warn_once(error.to_string());
         }
         Ok(Next::Now)
+    }
+
+    /// Services run on for as long as their lease: a DPE that dies twice must be back within it.
+    async fn longest_pause(&self) -> Duration {
+        let facts = self.host.core.facts(&self.deployment.row()).await;
+        match facts {
+            Ok(facts) => (facts.lease / 3).max(SHORTEST_PAUSE),
+            // The document cannot be read now; the configured maximum holds.
+            Err(_) => Duration::MAX,
+        }
     }
 
     /// The unit is active: its DPE is to hold the current document.
@@ -190,7 +210,9 @@ impl Supervisor {
 
     /// The unit is active, but nobody answers for it on the bus.
     pub(super) async fn await_name(&mut self, unit: &Unit) -> Result<Next> {
-        let patience = self.host.core.config.dpe.name_timeout;
+        // If the bus takes no more connections, a restart does not help, and a thousand of them harm.
+        let doublings = self.nameless_restarts.min(MOST_DOUBLINGS);
+        let patience = self.host.core.config.dpe.name_timeout * (1 << doublings);
         let since = *self.nameless_since.get_or_insert_with(Instant::now);
         if since.elapsed() < patience {
             self.set_view(
@@ -201,11 +223,8 @@ impl Supervisor {
             return Ok(Next::Until(since + patience));
         }
         self.nameless_since = None;
-        tracing::warn!(
-            cpe_deployment = self.deployment.name,
-            "{} has not appeared on the bus: it is restarted",
-            self.unit
-        );
+        self.nameless_restarts += 1;
+        self.host.core.dpe_not_on_the_bus(&self.unit);
         self.host.systemd.restart(&self.unit).await?;
         Ok(Next::Now)
     }

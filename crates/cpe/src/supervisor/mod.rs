@@ -15,9 +15,14 @@
 //! It is level-triggered: a signal, a timer or a change of the store only makes it look again, and
 //! every look starts from the store, the unit and the DPE as they are. So a lost signal costs time,
 //! never correctness, and a CPE that was killed at any point goes on where it was.
+//!
+//! Services stop when their DPE is away for longer than their lease. So nothing stands between a
+//! dead DPE and its next start: not the event log, which is written later if the disk is full, and
+//! no pause that is longer than a third of the lease.
 
 mod destroy;
 mod keep;
+mod runs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,17 +32,20 @@ use cpe_bus::names::dpe_unit;
 use cpe_status::DeploymentState;
 use tokio::time::Instant;
 
+use self::runs::Unrecorded;
 use crate::backoff::Backoff;
 use crate::dpe::{self, DpeCall, Report};
 use crate::host::Host;
 use crate::registry::{Deployment, View};
-use crate::store::{self, Destroying, Row, Run, Store};
-use crate::systemd::{self, ActiveState, Unit};
+use crate::store::{self, Destroying, Row, Store};
+use crate::systemd;
 
 /// Time to the next look where something is awaited and nothing was heard.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Pause after a call that failed.
 const RETRY: Duration = Duration::from_secs(1);
+/// Pause before events that could not be recorded are tried again.
+const RECORD_AGAIN: Duration = Duration::from_secs(2);
 
 /// What the supervisor does after a look.
 enum Next {
@@ -77,6 +85,10 @@ struct Supervisor {
     backoff: Backoff,
     /// Since when the unit has been active without its name on the bus.
     nameless_since: Option<Instant>,
+    /// How often it was restarted for that since its DPE was last seen.
+    nameless_restarts: u32,
+    /// What happened to its DPE and is not in the event log yet.
+    unrecorded: Unrecorded,
     /// Since when this process has been destroying it.
     destroying_since: Option<Instant>,
     /// What the DPE was asked to do with its services at the end.
@@ -112,6 +124,8 @@ async fn run(host: Arc<Host>, deployment: Arc<Deployment>) {
         unit: dpe_unit(&deployment.name),
         backoff: Backoff::new(dpe.backoff_initial, dpe.backoff_maximum),
         nameless_since: None,
+        nameless_restarts: 0,
+        unrecorded: Unrecorded::default(),
         destroying_since: None,
         asked_to_unload: None,
         overdue_reported: false,
@@ -144,55 +158,38 @@ async fn run(host: Arc<Host>, deployment: Arc<Deployment>) {
 impl Supervisor {
     /// One look, and the next step from what is to what is wanted.
     async fn reconcile(&mut self) -> Result<Next> {
-        let Some(row) = self.row().await? else {
-            return Ok(Next::Gone);
+        let row = match self.row().await {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(Next::Gone),
+            // The disk fails. What is known in memory is enough to keep the DPE running.
+            Err(Failure::Store(error)) => {
+                self.host.core.store_fails(&error);
+                self.deployment.row()
+            }
+            Err(failure) => return Err(failure),
         };
         if row.destroying.is_some() && row.unloaded {
             return self.finish().await;
         }
         let unit = self.host.systemd.unit(&self.unit).await?;
-        self.note_run(&row, &unit).await?;
-        match row.destroying {
+        self.note_run(&row, &unit).await;
+        let next = match row.destroying {
             Some(how) => self.destroy(row, how, unit).await,
             None => self.keep(row, unit).await,
-        }
-    }
-
-    /// Has the event log know of this run, and of the end of the last one.
-    async fn note_run(&self, row: &Row, unit: &Unit) -> Result<()> {
-        let ended = || Run::Ended {
-            cause: unit.end.to_string(),
         };
-        let run = match unit.active {
-            ActiveState::Active => Run::Alive {
-                invocation: unit.invocation.clone(),
-                pid: unit.pid,
-            },
-            ActiveState::Inactive | ActiveState::Failed => ended(),
-            // Waiting for systemd's restart, or in the next run already.
-            ActiveState::Activating if unit.pid == 0 || unit.invocation != row.invocation => {
-                ended()
+        match next {
+            Ok(Next::News) if !self.unrecorded.is_empty() => {
+                Ok(Next::Until(Instant::now() + RECORD_AGAIN))
             }
-            ActiveState::Activating | ActiveState::Deactivating | ActiveState::Maintenance => {
-                return Ok(());
-            }
-        };
-        let news = match &run {
-            Run::Alive { invocation, .. } => *invocation != row.invocation,
-            Run::Ended { .. } => row.alive,
-        };
-        if news {
-            let name = row.name.clone();
-            self.store(move |store| store.note_run(&name, &run)).await?;
+            next => next,
         }
-        Ok(())
     }
 
     /// What the DPE says about itself, if it is on the bus.
     async fn dpe(&mut self) -> Result<Option<Report>> {
         let report = self.host.dpes.report(&self.deployment.name).await?;
         if report.is_some() {
-            self.nameless_since = None;
+            (self.nameless_since, self.nameless_restarts) = (None, 0);
         }
         Ok(report)
     }

@@ -22,6 +22,11 @@ pub(crate) struct Bus {
 
 impl Bus {
     pub(crate) fn start() -> Bus {
+        Bus::start_with("")
+    }
+
+    /// With further elements in the bus's configuration.
+    pub(crate) fn start_with(more: &str) -> Bus {
         let directory = tempfile::Builder::new()
             .prefix("cpe-bus")
             .tempdir()
@@ -37,6 +42,7 @@ impl Bus {
                  <policy context="default">
                    <allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>
                  </policy>
+                 {more}
                </busconfig>"#,
             directory.path().display()
         );
@@ -101,7 +107,16 @@ impl Bus {
     }
 
     pub(crate) async fn cpe_with(&self, configuration: &str) -> Cpe {
-        let process = self.spawn_cpe(configuration);
+        self.served(self.spawn_cpe(configuration)).await
+    }
+
+    /// Starts a daemon that cannot write to any file.
+    pub(crate) async fn cpe_on_a_full_disk(&self) -> Cpe {
+        let process = self.spawn("ulimit -S -f 0", "");
+        self.served(process).await
+    }
+
+    async fn served(&self, process: Child) -> Cpe {
         let connection = self.connect().await;
         await_name(&connection, CPE_NAME).await;
         Cpe {
@@ -111,9 +126,18 @@ impl Bus {
     }
 
     pub(crate) fn spawn_cpe(&self, configuration: &str) -> Child {
+        self.spawn("true", configuration)
+    }
+
+    /// Starts a daemon from a shell that has run `before`. A write beyond the limit of file sizes
+    /// fails, as on a full disk, instead of ending the process.
+    fn spawn(&self, before: &str, configuration: &str) -> Child {
         let file = self.directory.path().join("cpe.toml");
         std::fs::write(&file, configuration).expect("the configuration");
-        Command::new(env!("CARGO_BIN_EXE_cpe"))
+        Command::new("sh")
+            .arg("-c")
+            .arg(format!("trap '' XFSZ; {before}; exec \"$0\" \"$@\""))
+            .arg(env!("CARGO_BIN_EXE_cpe"))
             .args(["--bus", &self.address(), "--state-dir"])
             .arg(self.state())
             .arg("--config")
@@ -193,6 +217,24 @@ impl Cpe {
                 .find(|event| event.kind == kind && event.deployment == deployment)
         });
         found.await
+    }
+
+    /// From now on no write to a file succeeds.
+    pub(crate) fn fill_disk(&self) {
+        self.limit_files("0");
+    }
+
+    pub(crate) fn empty_disk(&self) {
+        self.limit_files("unlimited");
+    }
+
+    fn limit_files(&self, limit: &str) {
+        let set = Command::new("prlimit")
+            .arg(format!("--pid={}", self.process.id()))
+            .arg(format!("--fsize={limit}:"))
+            .status()
+            .expect("prlimit (package util-linux)");
+        assert!(set.success());
     }
 
     pub(crate) fn kill(&mut self) {

@@ -10,6 +10,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod connections;
+mod disk;
 mod documents;
 mod events;
 mod explanations;

@@ -50,10 +50,14 @@ pub(crate) enum Call {
     },
 }
 
+/// The connection on which the deployment's name is owned, if it is.
+pub(crate) type Owner = watch::Receiver<Option<zbus::Connection>>;
+
 /// All streams.
 #[derive(Debug)]
 pub(crate) struct Agents {
     inputs: mpsc::Sender<Input>,
+    owner: Owner,
     links: HashMap<AssemblyId, AgentLink>,
     /// Streams that are kept until the release of their agent is acknowledged.
     leaving: BTreeMap<u64, AgentLink>,
@@ -82,14 +86,25 @@ impl Drop for AgentLink {
 
 impl AgentLink {
     /// Begins to connect; an earlier stream was given up for the reason `gave_up`.
-    fn new(connect: Connect, inputs: mpsc::Sender<Input>, gave_up: Option<String>) -> AgentLink {
+    fn new(
+        connect: Connect,
+        inputs: mpsc::Sender<Input>,
+        owner: Owner,
+        gave_up: Option<String>,
+    ) -> AgentLink {
         let (calls, waiting) = mpsc::channel(CALLS);
         let (renewals, stamp) = watch::channel(0);
         let orders = Orders {
             calls: waiting,
             stamp,
         };
-        let task = tokio::spawn(keep_connected(connect.clone(), orders, inputs, gave_up));
+        let task = tokio::spawn(keep_connected(
+            connect.clone(),
+            orders,
+            inputs,
+            owner,
+            gave_up,
+        ));
         AgentLink {
             connect,
             calls,
@@ -102,9 +117,10 @@ impl AgentLink {
 
 impl Agents {
     /// No streams yet; what agents say goes to `inputs`.
-    pub(crate) fn new(inputs: mpsc::Sender<Input>) -> Agents {
+    pub(crate) fn new(inputs: mpsc::Sender<Input>, owner: Owner) -> Agents {
         Agents {
             inputs,
+            owner,
             links: HashMap::new(),
             leaving: BTreeMap::new(),
             releases: JoinSet::new(),
@@ -123,7 +139,7 @@ impl Agents {
         self.links.remove(&assembly);
         self.leaving
             .retain(|_, link| link.connect.assembly != assembly);
-        let link = AgentLink::new(connect, self.inputs.clone(), gave_up);
+        let link = AgentLink::new(connect, self.inputs.clone(), self.owner.clone(), gave_up);
         self.links.insert(assembly, link);
     }
 
@@ -152,11 +168,17 @@ impl Agents {
         let Some(link) = self.links.get(assembly) else {
             return;
         };
-        // A closed queue is that of an agent that obeys a newer DPE: the loop is about to end.
         if let Err(TrySendError::Full(_)) = link.calls.try_send(call) {
             let connect = link.connect.clone();
             self.begin(connect, Some(format!("{CALLS} calls wait for its agent")));
         }
+    }
+
+    /// The shortest lease that an agent has from here, if any has one.
+    pub(crate) fn shortest_lease(&self) -> Option<Duration> {
+        let leases = self.links.values().map(|link| link.connect.lease_ms);
+        let shortest = leases.filter(|lease_ms| *lease_ms > 0).min()?;
+        Some(Duration::from_millis(shortest.into()))
     }
 
     /// Answers a heartbeat.
@@ -210,10 +232,30 @@ impl Orders {
     }
 }
 
+/// Goes above the epoch that an agent has seen: it has obeyed an earlier DPE of this deployment whose
+/// state is lost, at a time when the clock was ahead. Only the owner of the deployment's name on the
+/// bus may do that; and only for this agent, so that a guest that lies harms nobody else.
+fn raise_epoch(connect: &mut Connect, seen: Option<u64>, owner: &Owner) {
+    let Some(next) = seen.and_then(|seen| seen.checked_add(1)) else {
+        return;
+    };
+    if next > connect.epoch && owner.borrow().is_some() {
+        tracing::warn!(
+            cpe_deployment = connect.deployment,
+            cpe_assembly = connect.assembly.as_str(),
+            "the agent of {} has obeyed epoch {}; it gets {next}",
+            connect.assembly,
+            next - 1
+        );
+        connect.epoch = next;
+    }
+}
+
 async fn keep_connected(
-    connect: Connect,
+    mut connect: Connect,
     mut orders: Orders,
     inputs: mpsc::Sender<Input>,
+    owner: Owner,
     gave_up: Option<String>,
 ) {
     let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE);
@@ -224,20 +266,13 @@ async fn keep_connected(
     }
     loop {
         let mut up = false;
-        match stream::run(&connect, &mut orders, &inputs, &mut up).await {
-            End::Stale => {
-                let assembly = connect.assembly;
-                let _ = inputs.send(Input::StaleEpoch { assembly }).await;
-                return;
-            }
-            End::Closed(reason) => {
-                // While an agent stays away, saying so once is enough.
-                if up || said.as_ref() != Some(&reason) {
-                    said = Some(reason.clone());
-                    disconnected(&connect, &inputs, reason).await;
-                }
-            }
+        let End { reason, seen_epoch } = stream::run(&connect, &mut orders, &inputs, &mut up).await;
+        // While an agent stays away, saying so once is enough.
+        if up || said.as_ref() != Some(&reason) {
+            said = Some(reason.clone());
+            disconnected(&connect, &inputs, reason).await;
         }
+        raise_epoch(&mut connect, seen_epoch, &owner);
         orders.drop_old();
         if up {
             pauses.reset();

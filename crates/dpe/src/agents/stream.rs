@@ -11,7 +11,8 @@ use cpe_bus::proxies::AgentProxy;
 use cpe_bus::proxies::agent::{AttributesChangedStream, HeartbeatStream, OperationCompletedStream};
 use cpe_bus::records::agent::ATTRIBUTES;
 use cpe_bus::{
-    Error, HelloReply, HelloSettings, NodeAttributes, OperationRecord, PeerAddress, peer,
+    AgentDescription, Error, HelloReply, HelloSettings, NodeAttributes, OperationRecord,
+    PeerAddress, peer,
 };
 use futures_util::StreamExt;
 use tokio::sync::{mpsc, watch};
@@ -28,21 +29,28 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// 16,384 records at most. Beyond that the stream is given up and made again.
 const EARLY_SIGNALS: usize = 16_384;
 
-/// Why a stream ended.
+/// Why a stream ended; another is made.
 #[derive(Debug)]
-pub(super) enum End {
-    /// For this reason; another is made.
-    Closed(String),
-    /// Another DPE has taken over: none is made.
-    Stale,
+pub(super) struct End {
+    pub reason: String,
+    /// The highest epoch that the agent has seen, where it is higher than that of this stream.
+    pub seen_epoch: Option<u64>,
 }
 
+impl End {
+    fn because(reason: impl Into<String>) -> End {
+        End {
+            reason: reason.into(),
+            seen_epoch: None,
+        }
+    }
+}
+
+// One guest's StaleEpoch is one guest's word: it ends this stream, not the DPE of all the others.
+// Whether another DPE has taken over is seen by the name on the bus.
 impl From<Error> for End {
     fn from(error: Error) -> End {
-        match error {
-            Error::StaleEpoch(_) | Error::Superseded(_) => End::Stale,
-            error => End::Closed(error.message()),
-        }
+        End::because(error.message())
     }
 }
 
@@ -117,7 +125,7 @@ impl<'a> Stream<'a> {
             }
             if early.len() > EARLY_SIGNALS {
                 let reason = format!("{EARLY_SIGNALS} signals came before its agent's History");
-                return Err(End::Closed(reason));
+                return Err(End::because(reason));
             }
         }
     }
@@ -139,7 +147,7 @@ impl<'a> Stream<'a> {
 /// A part of a stream that ends only with an error.
 type Until<E> = Result<std::convert::Infallible, E>;
 
-async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> cpe_bus::Result<Input> {
+async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> Result<Input, End> {
     let settings = HelloSettings {
         heartbeat_interval_ms: connect.heartbeat_interval_ms,
         lease_ms: connect.lease_ms,
@@ -152,7 +160,16 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> cpe_bus::Re
         connect.assembly.as_str(),
         settings.to_fields(),
     );
-    let hello = HelloReply::from_fields(&within(hello).await?)?;
+    let hello = match within(hello).await {
+        Err(Error::StaleEpoch(text)) => {
+            let described = within(agent.describe()).await?;
+            return Err(End {
+                reason: text,
+                seen_epoch: Some(AgentDescription::from_fields(&described)?.epoch),
+            });
+        }
+        hello => HelloReply::from_fields(&hello?)?,
+    };
     let mut history = Vec::new();
     for fields in within(agent.history(connect.epoch)).await? {
         history.push(convert::record(OperationRecord::from_fields(&fields)?));
@@ -228,11 +245,11 @@ impl<'a> Signals<'a> {
 }
 
 fn closed() -> End {
-    End::Closed("the agent closed the connection, or its guest is gone".to_owned())
+    End::because("the agent closed the connection, or its guest is gone".to_owned())
 }
 
 fn bad(what: &str, error: &Error) -> End {
-    End::Closed(format!(
+    End::because(format!(
         "the agent sent {what} that cannot be read: {}",
         error.message()
     ))

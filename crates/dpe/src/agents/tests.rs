@@ -130,7 +130,7 @@ impl World {
         let listener = PeerListener::bind(&address, &Access::default()).await;
         tokio::spawn(play(listener.unwrap(), Arc::clone(&played)));
         let (sender, inputs) = mpsc::channel(size);
-        let mut agents = Agents::new(sender);
+        let mut agents = Agents::new(sender, watch::channel(None).1);
         agents.connect(Connect {
             assembly: "web1".into(),
             address: Some(address.to_string()),
@@ -261,7 +261,7 @@ async fn a_stream_is_kept_until_its_agent_is_released() {
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_does_not_acknowledge_its_release_is_let_go() {
     let (sender, _inputs) = mpsc::channel(1);
-    let mut agents = Agents::new(sender);
+    let mut agents = Agents::new(sender, watch::channel(None).1);
     agents.connect(Connect {
         assembly: "web1".into(),
         address: None,

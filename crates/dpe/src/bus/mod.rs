@@ -7,7 +7,7 @@ mod requests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use cpe_bus::BusSelection;
 use cpe_bus::names::{DPE_PATH, dpe_name};
 use cpe_daemon::Pauses;
@@ -17,12 +17,14 @@ use zbus::Connection;
 use zbus::fdo::{RequestNameFlags, RequestNameReply};
 
 use self::object::DpeObject;
-pub(crate) use self::requests::{BusRequest, Requests};
+pub(crate) use self::requests::{BusRequest, Requests, refused};
 
 /// First pause before the bus is tried again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause: a bus that comes back has all DPEs again after that time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A bus that has not given the name by then hangs; it is tried again.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What everyone may see at any time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,8 +35,24 @@ pub(crate) struct Public {
     pub epoch: u64,
 }
 
+/// Another DPE has the name on the bus.
+#[derive(Debug)]
+struct Taken(String);
+
+impl std::fmt::Display for Taken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Taken {}
+
 /// Serves until the shell ends: connects, takes the name, and does so again whenever the bus goes
-/// away.
+/// away. A bus that does not answer is waited for, also at the start: the agents need this DPE, and
+/// it does not need the bus for them.
+///
+/// # Errors
+/// If another DPE has the name. Nothing else ends a DPE from here.
 pub(crate) async fn serve(
     deployment: String,
     bus: BusSelection,
@@ -43,22 +61,28 @@ pub(crate) async fn serve(
     connection: Arc<watch::Sender<Option<Connection>>>,
 ) -> anyhow::Result<()> {
     let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE);
-    let mut served = false;
+    let mut said: Option<String> = None;
     loop {
-        match open(&deployment, &bus, &requests, &public).await {
+        let opening = open(&deployment, &bus, &requests, &public);
+        let opened = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
+        match opened.unwrap_or_else(|_| Err(anyhow!("the {bus} bus does not answer"))) {
             Ok(opened) => {
                 connection.send_replace(Some(opened.clone()));
-                cpe_daemon::notify(&[cpe_daemon::State::Ready]);
-                served = true;
+                said = None;
                 pauses.reset();
                 announce_until_closed(&opened, &mut public).await;
                 connection.send_replace(None);
                 tracing::warn!("the connection to the {bus} bus is lost; connecting again");
             }
-            // At the start, a wrong address or a missing policy file is for a person to see at
-            // once.
-            Err(error) if !served => return Err(error),
-            Err(error) => tracing::warn!("{error:#}; retrying"),
+            Err(error) if error.is::<Taken>() => return Err(error),
+            Err(error) => {
+                let text = format!("{error:#}");
+                // A wrong address or a missing policy file is for a person to see.
+                if said.as_ref() != Some(&text) {
+                    tracing::error!("{text}; trying again, the agents are looked after meanwhile");
+                }
+                said = Some(text);
+            }
         }
         tokio::time::sleep(pauses.next_pause()).await;
     }
@@ -85,9 +109,10 @@ async fn open(
         .await
     {
         Ok(RequestNameReply::PrimaryOwner | RequestNameReply::AlreadyOwner) => Ok(connection),
-        Ok(_) | Err(zbus::Error::NameTaken) => {
-            bail!("another dpe of {deployment} owns {name} on the {bus} bus; stop it first")
-        }
+        Ok(_) | Err(zbus::Error::NameTaken) => Err(Taken(format!(
+            "another dpe of {deployment} owns {name} on the {bus} bus; stop it first"
+        ))
+        .into()),
         Err(error) => Err(error).with_context(|| {
             format!("the {bus} bus does not let this user own {name}; is org.cloudpolicy.conf installed?")
         }),

@@ -1,5 +1,7 @@
 //! Interface `org.cloudpolicy.Dpe1`. Documented in `docs/bus/org.cloudpolicy.Dpe1.xml`.
 
+use std::time::Duration;
+
 use controller::{AssemblyId, Request, ServiceId};
 use cpe_bus::names::CPE_NAME;
 use cpe_bus::{Error, Fields, Result};
@@ -11,6 +13,9 @@ use zbus::{Connection, interface};
 
 use super::Public;
 use super::requests::{BusRequest, Requests, Turn, refused};
+
+/// A bus that has not said by then who calls hangs.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The object of a DPE.
 pub(super) struct DpeObject {
@@ -51,9 +56,18 @@ async fn off_the_loop<T: Send + 'static>(
     }
 }
 
-/// Only root, this daemon's own user and the CPE may change a deployment here; everyone else asks
-/// the CPE.
+/// Only root and the CPE may change a deployment here; everyone else asks the CPE. Not the user of
+/// this daemon: all DPEs of a host are that user, and one must not command another.
 async fn require_administrator(connection: &Connection, header: &Header<'_>) -> Result<()> {
+    let check = check_administrator(connection, header);
+    let outcome = tokio::time::timeout(CHECK_TIMEOUT, check).await;
+    outcome.unwrap_or_else(|_| {
+        let text = "the bus does not say who calls: it does not answer";
+        Err(Error::AccessDenied(text.to_owned()))
+    })
+}
+
+async fn check_administrator(connection: &Connection, header: &Header<'_>) -> Result<()> {
     let denied = |text: String| Error::AccessDenied(text);
     let sender = header
         .sender()
@@ -66,7 +80,7 @@ async fn require_administrator(connection: &Connection, header: &Header<'_>) -> 
         .get_connection_unix_user(sender.clone().into())
         .await
         .map_err(|error| denied(format!("the bus does not say who calls: {error}")))?;
-    if uid == 0 || uid == rustix::process::geteuid().as_raw() {
+    if uid == 0 {
         return Ok(());
     }
     let cpe = zbus::names::BusName::try_from(CPE_NAME)?;
@@ -116,7 +130,8 @@ impl DpeObject {
     /// What runs where, as JSON.
     #[zbus(out_args("status_json"))]
     async fn get_status(&self) -> Result<String> {
-        self.requests.ask(BusRequest::Status).await
+        let status = self.requests.ask(BusRequest::Status).await?;
+        serde_json::to_string(&status).map_err(|error| Error::Failed(error.to_string()))
     }
 
     /// The policy engine's input, CIB XML. It holds the services' parameters: for administrators.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use controller::{PlanInput, Refusal, Request};
 use cpe_bus::{Error, Result};
+use cpe_status::DeploymentStatus;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::explain::Basis;
@@ -22,8 +23,8 @@ const WAITING: usize = 8;
 #[derive(Debug)]
 pub(crate) enum BusRequest {
     /// A change; answered when it is durable.
-    Change(Request, oneshot::Sender<std::result::Result<(), Refusal>>),
-    Status(oneshot::Sender<String>),
+    Change(Request, oneshot::Sender<Result<()>>),
+    Status(oneshot::Sender<DeploymentStatus>),
     Input(oneshot::Sender<String>),
     /// What an explanation starts from; making it is not the loop's work.
     Basis(oneshot::Sender<Result<Basis>>),
@@ -70,8 +71,7 @@ impl Requests {
     pub(crate) async fn change(&self, request: Request) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.send(BusRequest::Change(request, reply))?;
-        let outcome = answer.await.map_err(|_| self.ending())?;
-        outcome.map_err(refused)
+        answer.await.map_err(|_| self.ending())?
     }
 
     /// Asks for something that changes nothing.

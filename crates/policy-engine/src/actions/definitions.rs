@@ -85,7 +85,7 @@ fn check_history(cluster: &mut Cluster, id: ResourceId, node: NodeId, entry: Ele
     let resource = cluster.resource(id);
     if resource.removed {
         if !cluster.in_anonymous_clone(id) {
-            schedule_cleanup(cluster, id, node, false);
+            schedule_cleanup(cluster, id, node);
         }
         return;
     }
@@ -100,7 +100,7 @@ fn check_history(cluster: &mut Cluster, id: ResourceId, node: NodeId, entry: Ele
             actions::required_once(cluster, id, Task::Stop, node);
             cluster.resource_mut(id).start_pending = true;
         }
-        schedule_cleanup(cluster, id, node, false);
+        schedule_cleanup(cluster, id, node);
     }
     if !active {
         return;
@@ -354,24 +354,13 @@ fn cancel(
     orderings::create(cluster, side(id, Task::Stop), then, OrderFlags::SEQ);
 }
 
-/// History deletion after a stop (§4.6).
-fn schedule_cleanup(cluster: &mut Cluster, id: ResourceId, node: NodeId, optional: bool) {
+/// Deletes a resource from a node's history after its stop (§4.6).
+fn schedule_cleanup(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     let host = cluster.node(node);
     if cluster.resource(id).failed || host.unclean || !host.online {
         return;
     }
-    actions::action(
-        cluster,
-        id,
-        OperationKey::once(Task::Delete),
-        Some(node),
-        optional,
-    );
-    let flags = if optional {
-        OrderFlags::PUSH
-    } else {
-        OrderFlags::SEQ
-    };
-    order(cluster, id, Task::Stop, id, Task::Delete, flags);
-    order(cluster, id, Task::Delete, id, Task::Start, flags);
+    actions::required_once(cluster, id, Task::Delete, node);
+    order(cluster, id, Task::Stop, id, Task::Delete, OrderFlags::SEQ);
+    order(cluster, id, Task::Delete, id, Task::Start, OrderFlags::SEQ);
 }

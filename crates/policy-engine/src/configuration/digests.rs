@@ -115,7 +115,7 @@ fn calculate(
         all.set_if_absent(name.clone(), value.clone());
     }
     let timeout = (interval_ms > 0).then(|| {
-        let options = operations::options(cluster, resource, task, interval_ms, false, Some(node));
+        let options = operations::options(cluster, resource, task, interval_ms, Some(node));
         options.timeout_ms.to_string()
     });
     let timeout = timeout.as_deref();

@@ -39,7 +39,7 @@ pub(super) fn unpack(cluster: &mut Cluster) {
             .and_then(|text| cluster.options.score(text))
             .unwrap_or(Score::ZERO);
         let node = create(cluster, id, name, kind, score);
-        read_attributes(cluster, node, Some(element), false);
+        read_attributes(cluster, node, Some(element), Existing::Kept);
     }
 }
 
@@ -68,16 +68,25 @@ pub(crate) fn remote(cluster: &mut Cluster, name: &str) -> NodeId {
         .unwrap_or_else(|| create(cluster, name, name, NodeKind::Remote, Score::ZERO))
 }
 
+/// What becomes of the attributes that a node has already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Existing {
+    /// They are kept.
+    Kept,
+    /// They are replaced: transient attributes replace permanent ones.
+    Replaced,
+}
+
 /// Sets the built-in attributes of a node and adds the `instance_attributes` and `utilization`
 /// below `element` (§8.3).
 ///
-/// `element`: the `node`, or the `transient_attributes` of its state (`replace`: transient
-/// attributes replace permanent ones). Without element only the built-in attributes are set.
+/// `element`: the `node`, or the `transient_attributes` of its state. Without an element only the
+/// built-in attributes are set.
 pub(crate) fn read_attributes(
     cluster: &mut Cluster,
     node: NodeId,
     element: Option<Element<'_>>,
-    replace: bool,
+    existing: Existing,
 ) {
     let is_dc = cluster.dc.is_none() && {
         let dc = cluster.options.dc_uuid.as_deref();
@@ -107,9 +116,10 @@ pub(crate) fn read_attributes(
         nvset::evaluate(cluster, &sets, &context, &mut capacity);
         let entry = cluster.node_mut(node);
         for (name, value) in found.iter() {
-            match replace {
-                true => entry.attributes.set(name.clone(), value.clone()),
-                false => entry.attributes.set_if_absent(name.clone(), value.clone()),
+            let (name, value) = (name.clone(), value.clone());
+            match existing {
+                Existing::Replaced => entry.attributes.set(name, value),
+                Existing::Kept => entry.attributes.set_if_absent(name, value),
             }
         }
         for (name, value) in capacity.iter() {

@@ -66,27 +66,48 @@ fn find_where<'c>(
     })
 }
 
-/// Options of (task, interval) of a resource. `notification`: the key is a notification key, so `op
-/// name=notify` is used (01 §17.1). `node` matters for `pcmk_monitor_timeout` only. Cached.
+/// Options of an operation of a resource, for its interval in milliseconds. `node` matters for
+/// `pcmk_monitor_timeout` only. Cached.
 pub(crate) fn options(
     cluster: &Cluster,
     resource: ResourceId,
     task: &Task,
     interval_ms: u32,
-    notification: bool,
     node: Option<NodeId>,
 ) -> Arc<OperationOptions> {
     let owner = cluster.resource(resource);
     let probe = *task == Task::Monitor && interval_ms == 0;
-    let node = node.filter(|_| owner.fence_device && (probe || *task == Task::Start));
     let key = OptionsKey {
         resource,
         task: task.clone(),
         interval_ms,
-        notification,
-        node,
+        notification: false,
+        node: node.filter(|_| owner.fence_device && (probe || *task == Task::Start)),
         managed: owner.managed,
     };
+    cached(cluster, key)
+}
+
+/// Options of a notification of a resource, `task` being `notify` or `notified`: those of `op
+/// name=notify` (01 §17.1). Cached.
+pub(crate) fn notification_options(
+    cluster: &Cluster,
+    resource: ResourceId,
+    task: &Task,
+) -> Arc<OperationOptions> {
+    let key = OptionsKey {
+        resource,
+        task: task.clone(),
+        interval_ms: 0,
+        notification: true,
+        node: None,
+        managed: cluster.resource(resource).managed,
+    };
+    cached(cluster, key)
+}
+
+fn cached(cluster: &Cluster, key: OptionsKey) -> Arc<OperationOptions> {
+    let owner = cluster.resource(key.resource);
     if let Some(known) = caches::of(cluster).options.borrow().get(&key) {
         return known.clone();
     }

@@ -183,19 +183,30 @@ pub(super) fn allow_nodes(cluster: &mut Cluster, id: ResourceId) {
     let resource = cluster.resource(id);
     let is_guest_connection = remote::is_guest_connection(resource);
     if cluster.options.symmetric {
-        allow_everywhere(cluster, id, false);
+        allow_everywhere(cluster, id, Extent::Discovered);
     } else if is_guest_connection {
-        allow_everywhere(cluster, id, true);
+        allow_everywhere(cluster, id, Extent::All);
     }
 }
 
-/// Adds every node with its base score; bundle nodes only if `without_exception`.
-fn allow_everywhere(cluster: &mut Cluster, id: ResourceId, without_exception: bool) {
-    if cluster.resource(id).exclusive_discovery && !without_exception {
+/// The nodes that a resource may be on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Those on which resources are probed: not the nodes of bundles, and none if discovery is
+    /// exclusive.
+    Discovered,
+    /// All nodes.
+    All,
+}
+
+/// Adds nodes with their base scores.
+fn allow_everywhere(cluster: &mut Cluster, id: ResourceId, extent: Extent) {
+    let all = extent == Extent::All;
+    if cluster.resource(id).exclusive_discovery && !all {
         return;
     }
     for child in cluster.resource(id).children.clone() {
-        allow_everywhere(cluster, child, without_exception);
+        allow_everywhere(cluster, child, extent);
     }
     let Cluster {
         nodes,
@@ -206,7 +217,7 @@ fn allow_everywhere(cluster: &mut Cluster, id: ResourceId, without_exception: bo
     let table = &mut resources[id.index()].allowed;
     for node in node_order {
         let info = &nodes[node.index()];
-        if table.contains(*node) || (info.probe_mode == ProbeMode::Never && !without_exception) {
+        if table.contains(*node) || (info.probe_mode == ProbeMode::Never && !all) {
             continue;
         }
         table.insert(

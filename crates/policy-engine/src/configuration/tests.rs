@@ -129,12 +129,12 @@ fn a_probe_without_timeout_takes_that_of_the_most_frequent_monitor() {
         <op id=\"2\" name=\"monitor\" interval=\"10s\" timeout=\"7s\"/><op id=\"3\" name=\"stop\" on-fail=\"standby\" timeout=\"P10S\"/></operations>";
     let cluster = loaded(&dummy("id=\"a\"", operations), "");
     let a = cluster.find_resource("a").expect("configured");
-    let probe = operations::options(&cluster, a, &Task::Monitor, 0, false, None);
+    let probe = operations::options(&cluster, a, &Task::Monitor, 0, None);
     assert_eq!(probe.timeout_ms, 7000);
-    let stop = operations::options(&cluster, a, &Task::Stop, 0, false, None);
+    let stop = operations::options(&cluster, a, &Task::Stop, 0, None);
     assert_eq!(
         stop.timeout_ms, 20_000,
-        "timeouts are no ISO 8601 durations"
+        "timeouts are not ISO 8601 durations"
     );
     assert_eq!(
         stop.on_fail,

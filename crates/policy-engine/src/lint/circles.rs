@@ -74,8 +74,8 @@ fn circles(view: &View<'_>, in_vain: &[bool]) -> Vec<Vec<u32>> {
         circles: Vec::new(),
     };
     // Numbers cannot fall all the way round.
-    for (place, _) in (0u32..).zip(&view.entries) {
-        if view.waits_for_later(place) && walk.progress[place as usize] == Progress::Untouched {
+    for (place, entry) in (0u32..).zip(&view.entries) {
+        if entry.waits_for_later && walk.progress[place as usize] == Progress::Untouched {
             walk.from(place);
         }
     }

@@ -28,6 +28,9 @@ pub(super) enum Doing {
 }
 
 impl Doing {
+    /// The number of variants.
+    pub(super) const COUNT: usize = Doing::Other as usize + 1;
+
     pub(super) fn of(task: &Task) -> Doing {
         match task {
             Task::Start => Doing::Start,
@@ -73,6 +76,7 @@ impl<'g> Names<'g> {
     pub(super) fn find(&mut self, name: &'g Text) -> Doing {
         let mut known = self.known.iter();
         match known.position(|(known, _)| Arc::ptr_eq(known, name)) {
+            Some(0) => self.known[0].1,
             Some(at) => {
                 self.known.swap(0, at);
                 self.known[0].1

@@ -1,39 +1,62 @@
 //! Nothing happens before the fencing that it has to wait for.
 
-use std::collections::BTreeMap;
-
 use super::Finding;
 use super::doing::Doing;
-use super::view::{Entry, View};
+use super::view::{Entry, NOWHERE, View};
 use crate::graph::ActionKind;
-use crate::model::{NodeId, ResourceId};
+use crate::model::{NodeId, NodeSet, ResourceId};
 
-/// Fencing here is what takes a node down by a device. Unfencing is not; nor is the pseudo-fencing
-/// of a guest, which is over when its launcher was stopped.
+/// The fencings of a graph. Fencing here is what takes a node down by a device. Unfencing is not;
+/// nor is the pseudo-fencing of a guest, which is over when its launcher was stopped.
+struct Fencings {
+    /// The nodes that are fenced.
+    nodes: NodeSet,
+    /// The place of the fencing of each of them, by node.
+    places: Vec<u32>,
+}
+
+impl Fencings {
+    fn read(view: &View<'_>) -> Fencings {
+        let mut fencings = Fencings {
+            nodes: NodeSet::default(),
+            places: vec![NOWHERE; view.cluster.nodes.len()],
+        };
+        for (place, entry) in (0u32..).zip(&view.entries) {
+            if let Some(node) = entry.node
+                && is_fencing(view, place, entry)
+            {
+                fencings.nodes.insert(node);
+                fencings.places[node.index()] = place;
+            }
+        }
+        view.looked_at(view.entries.len() + view.cluster.nodes.len());
+        fencings
+    }
+
+    fn place(&self, node: NodeId) -> u32 {
+        self.places[node.index()]
+    }
+}
+
+/// Looks at what happens on a node that is fenced or unclean, and at each start, promotion and
+/// migration.
 pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
-    let fencings: BTreeMap<NodeId, u32> = (0u32..)
-        .zip(&view.entries)
-        .filter(|(index, entry)| is_fencing(view, *index, entry))
-        .filter_map(|(index, entry)| Some((entry.node?, index)))
-        .collect();
-    view.looked_at(view.entries.len() + view.cluster.nodes.len());
-    if fencings.is_empty() && view.cluster.nodes.iter().all(|node| !node.unclean) {
+    let fencings = Fencings::read(view);
+    if fencings.nodes.is_empty() && view.cluster.nodes.iter().all(|node| !node.unclean) {
         return;
     }
-    for (index, entry) in (0u32..).zip(&view.entries) {
-        let here = entry.node.and_then(|node| fencings.get(&node));
-        if let Some(fencing) = here
+    for (place, entry) in (0u32..).zip(&view.entries) {
+        let here = entry.node.filter(|node| fencings.nodes.contains(*node));
+        if let Some(node) = here
             && has_to_wait_here(view, entry)
         {
-            expect(view, *fencing, index, findings);
+            expect(view, fencings.place(node), place, findings);
         }
         if gains_a_role(entry)
             && let Some(id) = entry.resource
         {
-            for (node, fencing) in &fencings {
-                if has_to_wait_for(view, id, entry.doing, *node) {
-                    expect(view, *fencing, index, findings);
-                }
+            for node in required(view, id, entry.doing, &fencings.nodes).iter() {
+                expect(view, fencings.place(node), place, findings);
             }
         }
         if here.is_none()
@@ -42,7 +65,7 @@ pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             && view.cluster.node(node).unclean
         {
             findings.push(Finding::OnUncleanNode {
-                action: view.name(index),
+                action: view.name(place),
                 node: view.cluster.node(node).name.to_string(),
             });
         }
@@ -97,22 +120,29 @@ fn gains_a_role(entry: &Entry) -> bool {
         )
 }
 
-/// Whether a resource that gains a role somewhere has to wait for the fencing of `node`: always if
-/// it requires fencing; if it requires quorum only, when it is started and could be active there,
-/// because nothing is known about it there.
-fn has_to_wait_for(view: &View<'_>, id: ResourceId, doing: Doing, node: NodeId) -> bool {
+/// The nodes for whose fencing a resource has to wait when it gains a role somewhere: all of
+/// `fenced`, if it requires fencing; if it requires quorum only, and is started, those where it could
+/// be active, because nothing is known about it there.
+fn required(view: &View<'_>, id: ResourceId, doing: Doing, fenced: &NodeSet) -> NodeSet {
     let resource = view.cluster.resource(id);
-    let known = || {
-        let clone = resource.parent.map(|parent| view.cluster.resource(parent));
-        let by_clone = clone
-            .filter(|clone| clone.is_clone() && !clone.unique)
-            .is_some_and(|clone| clone.known_on.contains(node));
-        by_clone || resource.known_on.contains(node)
-    };
-    view.looked_at(1);
-    resource.needs_fencing
-        || resource.needs_quorum
-            && doing == Doing::Start
-            && resource.allowed.contains(node)
-            && !known()
+    if resource.needs_fencing {
+        return fenced.clone();
+    }
+    if !resource.needs_quorum || doing != Doing::Start {
+        return NodeSet::default();
+    }
+    let mut unknown = fenced.clone();
+    unknown.subtract(&resource.known_on);
+    let parent = resource.parent.map(|parent| view.cluster.resource(parent));
+    if let Some(clone) = parent.filter(|parent| parent.is_clone() && !parent.unique) {
+        unknown.subtract(&clone.known_on);
+    }
+    let mut required = NodeSet::default();
+    for node in unknown.iter() {
+        view.looked_at(1);
+        if resource.allowed.contains(node) {
+            required.insert(node);
+        }
+    }
+    required
 }

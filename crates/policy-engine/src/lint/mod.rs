@@ -11,10 +11,10 @@
 //! Nothing of it is ever executed, so it is safe ([`Finding::is_unsafe`]), but the graph cannot be
 //! finished.
 //!
-//! Each rule looks at each action, at each of its inputs and at each ordering a fixed number of
-//! times (and for each start that requires quorum only, at each fencing). Only where an input that
-//! should be there is not, the graph is searched for a longer way; all searches together take a
-//! number of steps in proportion to the graph.
+//! Each rule looks at each action, each input and each ordering a fixed number of times, and at each
+//! score of a resource that is started at most once. Only where an input that should be there is
+//! not, the graph is searched for a longer way; all searches together take a number of steps in
+//! proportion to the graph.
 
 mod circles;
 mod doing;

@@ -19,10 +19,14 @@ struct Key {
 pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     let cluster = view.cluster;
     let keys: Vec<Key> = cluster.ordering_keys.iter().map(Key::read).collect();
+    view.looked_at(cluster.orderings.len());
     // Orderings that follow each other are mostly about the same start.
     let (mut last, mut thens): (_, &[u32]) = (None, &[]);
-    for ordering in by_resource(view, &keys) {
+    for ordering in &cluster.orderings {
         let then = ordering.then;
+        if !keys[then.key.index()].gains_a_role {
+            continue;
+        }
         if then.action.is_some() {
             let named = then.action.and_then(|action| view.place(action));
             check_ordering(view, ordering, named.as_slice(), &keys, findings);
@@ -34,33 +38,6 @@ pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
         }
         check_ordering(view, ordering, thens, &keys, findings);
     }
-}
-
-/// The orderings to look at, by the resource of their second side: what is known about one resource
-/// is then used at once, and not again after that of thousands of others.
-fn by_resource<'s>(view: &View<'s>, keys: &[Key]) -> impl Iterator<Item = &'s Ordering> {
-    let cluster = view.cluster;
-    let resource = |ordering: &Ordering| {
-        let then = ordering.then.resource?;
-        (keys[ordering.then.key.index()].gains_a_role && view.acts(then)).then(|| then.index())
-    };
-    let mut next = vec![0u32; cluster.resources.len() + 1];
-    for resource in cluster.orderings.iter().filter_map(resource) {
-        next[resource + 1] += 1;
-    }
-    for index in 1..next.len() {
-        next[index] += next[index - 1];
-    }
-    let mut sorted = vec![0u32; next.last().map_or(0, |count| *count as usize)];
-    for (index, ordering) in (0u32..).zip(&cluster.orderings) {
-        if let Some(resource) = resource(ordering) {
-            sorted[next[resource] as usize] = index;
-            next[resource] += 1;
-        }
-    }
-    view.looked_at(cluster.orderings.len() + cluster.resources.len());
-    let orderings = sorted.into_iter();
-    orderings.map(|index| &cluster.orderings[index as usize])
 }
 
 impl Key {

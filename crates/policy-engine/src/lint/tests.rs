@@ -9,17 +9,52 @@ use crate::schedule::{Schedule, schedule};
 
 const NOW: i64 = 1_700_000_000;
 
+const HEAD: &str = r#"<cib have-quorum="1" dc-uuid="1"><configuration><crm_config><cluster_property_set id="o">
+    <nvpair id="o-w" name="have-watchdog" value="true"/><nvpair id="o-t" name="stonith-watchdog-timeout" value="10"/>
+    </cluster_property_set></crm_config><nodes>"#;
+
 /// What is decided about a cluster whose last node is lost: `chains` chains of four ordered
 /// resources, each of which runs on any of the nodes, and a clone that runs on all of them.
 fn decided(nodes: usize, chains: usize) -> Schedule {
-    let mut text = String::from(
-        r#"<cib have-quorum="1" dc-uuid="1"><configuration><crm_config><cluster_property_set id="o">
-        <nvpair id="o-w" name="have-watchdog" value="true"/><nvpair id="o-t" name="stonith-watchdog-timeout" value="10"/>
-        </cluster_property_set></crm_config><nodes>"#,
-    );
+    let mut text = String::from(HEAD);
     write(&mut text, nodes, chains).expect("a text grows");
-    let cib = Cib::parse(&text).expect("a CIB");
+    scheduled(&text)
+}
+
+fn scheduled(text: &str) -> Schedule {
+    let cib = Cib::parse(text).expect("a CIB");
     schedule(&cib, NOW, RunOptions::default())
+}
+
+/// What is decided about a cluster that has lost half of its nodes. A clone that requires quorum
+/// only was active on all of those, and starts on the others.
+fn decided_with_quorum_only(nodes: usize) -> Schedule {
+    let mut text = String::from(HEAD);
+    write_lost_half(&mut text, nodes).expect("a text grows");
+    scheduled(&text)
+}
+
+fn write_lost_half(text: &mut String, nodes: usize) -> std::fmt::Result {
+    for node in 1..=nodes {
+        write!(text, r#"<node id="{node}" uname="n{node}"/>"#)?;
+    }
+    text.push_str(
+        r#"</nodes><resources><clone id="c"><primitive id="p" class="ocf" provider="x" type="X"><meta_attributes id="m">
+        <nvpair id="m-r" name="requires" value="quorum"/></meta_attributes></primitive></clone></resources></configuration><status>"#,
+    );
+    for node in 1..=nodes {
+        let (crmd, code, call) = match node % 2 {
+            0 => ("online", 7, "monitor"),
+            _ => ("offline", 0, "start"),
+        };
+        write!(
+            text,
+            r#"<node_state id="{node}" uname="n{node}" in_ccm="true" crmd="{crmd}" join="member" expected="member"><lrm id="{node}"><lrm_resources>
+            <lrm_resource id="p" class="ocf" provider="x" type="X"><lrm_rsc_op id="p_last_0" operation_key="p_{call}_0" operation="{call}" interval="0" call-id="1" rc-code="{code}" op-status="0" transition-key="1:1:{code}:x" transition-magic="0:{code};1:1:{code}:x"/></lrm_resource></lrm_resources></lrm></node_state>"#
+        )?;
+    }
+    text.push_str("</status></cib>");
+    Ok(())
 }
 
 fn write(text: &mut String, nodes: usize, chains: usize) -> std::fmt::Result {
@@ -83,6 +118,29 @@ fn its_work_is_in_proportion_to_the_graph() {
         assert!(
             work < 4 * size,
             "{nodes} nodes, {chains} chains: {work} steps for a size of {size}"
+        );
+    }
+}
+
+#[test]
+fn its_work_does_not_grow_with_starts_times_fencings() {
+    for nodes in [20, 160] {
+        let decided = decided_with_quorum_only(nodes);
+        let heads = decided.graph.heads.iter();
+        let count = |task: &str| {
+            heads
+                .clone()
+                .filter(|head| &*head.operation == task)
+                .count()
+        };
+        assert_eq!(count("stonith"), nodes / 2);
+        assert!(count("start") > nodes / 2, "{} starts", count("start"));
+        let (findings, work) = counted(&decided);
+        assert_eq!(findings, []);
+        let size = size(&decided);
+        assert!(
+            work < 4 * size,
+            "{nodes} nodes: {work} steps for a size of {size}"
         );
     }
 }

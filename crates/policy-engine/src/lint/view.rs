@@ -5,18 +5,19 @@
 //! read once, front to back, into small arrays.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::doing::{Doing, Names};
 use super::{Finding, Named};
 use crate::graph::{ActionHead, ActionKind, TransitionGraph};
-use crate::model::{Action, ActionId, Cluster, NodeId, ResourceId, Task};
+use crate::model::{Action, ActionId, Cluster, NodeId, ResourceId, Task, Text};
 
 /// Steps that all searches together may take for each action and each input of the graph.
 const SEARCH_FACTOR: usize = 4;
 
-/// So few inputs are looked through one by one.
+/// Up to this number, inputs are looked through one by one.
 const FEW: usize = 8;
 
 /// The place of an action that is not in the graph.
@@ -34,6 +35,8 @@ pub(super) struct Entry {
     pub resource: Option<ResourceId>,
     /// The node. Of a pseudo-action, where it would happen if it were real.
     pub node: Option<NodeId>,
+    /// Some input has a number that is not less than its own.
+    pub waits_for_later: bool,
     /// The numbers of its inputs are ascending, so that one can be looked up.
     sorted: bool,
 }
@@ -56,11 +59,10 @@ pub(super) struct View<'s> {
     /// Numbers of the inputs of all actions, and where those of each begin.
     inputs: Vec<u32>,
     inputs_begin: Vec<u32>,
-    /// Places of the actions that have a resource, by resource and task; what they do; and where
-    /// those of each resource begin.
+    /// Places of the actions that have a resource, by resource and task.
     by_resource: Vec<u32>,
-    doings: Vec<Doing>,
-    resource_begin: Vec<u32>,
+    /// Where the actions of each resource with each task begin in it ([`slot`]).
+    slots_begin: Vec<u32>,
     /// All inputs are in the graph.
     pub complete: bool,
     /// Actions that confirm that a clone or bundle was notified of a completion.
@@ -94,8 +96,7 @@ impl<'s> View<'s> {
             inputs: Vec::new(),
             inputs_begin: Vec::new(),
             by_resource: Vec::new(),
-            doings: Vec::new(),
-            resource_begin: Vec::new(),
+            slots_begin: Vec::new(),
             complete: false,
             confirmations: FxHashMap::default(),
             work: Cell::new(0),
@@ -132,15 +133,17 @@ impl<'s> View<'s> {
                     action: self.named(number),
                 });
             }
+            let inputs = &synapse.inputs;
             self.entries.push(Entry {
                 number,
                 kind: None,
                 doing: Doing::Other,
                 resource: None,
                 node: None,
-                sorted: synapse.inputs.is_sorted(),
+                waits_for_later: inputs.iter().any(|input| *input >= number),
+                sorted: inputs.is_sorted(),
             });
-            self.inputs.extend_from_slice(&synapse.inputs);
+            self.inputs.extend_from_slice(inputs);
             self.inputs_begin.push(position(self.inputs.len()));
         }
         self.looked_at(self.entries.len() + self.inputs.len());
@@ -198,34 +201,31 @@ impl<'s> View<'s> {
         }
     }
 
-    /// Sorts the actions by resource and task.
+    /// Sorts the actions by resource and task, by counting them.
     fn group(&mut self) {
-        let mut begin = vec![0u32; self.cluster.resources.len() + 1];
+        let slots = self.cluster.resources.len() * Doing::COUNT;
+        // First how many there are, at the slot after their own; then where their slot begins.
+        let mut begin = vec![0u32; slots + 2];
         for entry in &self.entries {
             if let Some(resource) = entry.resource {
-                begin[resource.index() + 1] += 1;
+                begin[slot(resource, entry.doing) + 2] += 1;
             }
         }
-        for index in 1..begin.len() {
-            begin[index] += begin[index - 1];
+        let mut sum = 0;
+        for count in &mut begin {
+            sum += *count;
+            *count = sum;
         }
-        let mut next = begin.clone();
-        let mut sorted = vec![0; begin.last().map_or(0, |count| *count as usize)];
+        let mut sorted = vec![0; sum as usize];
         for (place, entry) in (0u32..).zip(&self.entries) {
             if let Some(resource) = entry.resource {
-                let at = &mut next[resource.index()];
+                let at = &mut begin[slot(resource, entry.doing) + 1];
                 sorted[*at as usize] = place;
                 *at += 1;
             }
         }
-        for bounds in begin.windows(2) {
-            let slice = &mut sorted[bounds[0] as usize..bounds[1] as usize];
-            slice.sort_unstable_by_key(|place| self.entries[*place as usize].doing);
-        }
-        self.looked_at(self.entries.len() + begin.len());
-        let doing_of = |place: &u32| self.entry(*place).doing;
-        self.doings = sorted.iter().map(doing_of).collect();
-        (self.by_resource, self.resource_begin) = (sorted, begin);
+        self.looked_at(self.entries.len() + self.cluster.resources.len());
+        (self.by_resource, self.slots_begin) = (sorted, begin);
     }
 
     /// Counts work.
@@ -235,19 +235,9 @@ impl<'s> View<'s> {
 
     /// The one-off actions of a resource that do this.
     pub(super) fn actions(&self, resource: ResourceId, doing: Doing) -> &[u32] {
-        let index = resource.index();
-        let (begin, end) = (self.resource_begin[index], self.resource_begin[index + 1]);
-        let all = begin as usize..end as usize;
-        let doings = &self.doings[all.clone()];
-        let begin = doings.partition_point(|own| *own < doing);
-        let count = doings[begin..].partition_point(|own| *own == doing);
-        &self.by_resource[all][begin..begin + count]
-    }
-
-    /// Whether any one-off action of a resource is in the graph.
-    pub(super) fn acts(&self, resource: ResourceId) -> bool {
-        let index = resource.index();
-        self.resource_begin[index] < self.resource_begin[index + 1]
+        let slot = slot(resource, doing);
+        let (begin, end) = (self.slots_begin[slot], self.slots_begin[slot + 1]);
+        &self.by_resource[begin as usize..end as usize]
     }
 
     /// The action that confirms that a clone or bundle was notified of a completion.
@@ -269,16 +259,6 @@ impl<'s> View<'s> {
     /// How many inputs an action has.
     pub(super) fn input_count(&self, place: u32) -> usize {
         self.numbers(place).len()
-    }
-
-    /// Whether an input of an action has a higher number than itself.
-    pub(super) fn waits_for_later(&self, place: u32) -> bool {
-        let (entry, numbers) = (self.entry(place), self.numbers(place));
-        if entry.sorted {
-            numbers.last().is_some_and(|last| *last >= entry.number)
-        } else {
-            numbers.iter().any(|number| *number >= entry.number)
-        }
     }
 
     /// The place of an input of an action: [`NOWHERE`] if it is not in the graph.
@@ -369,6 +349,17 @@ impl<'s> View<'s> {
     }
 }
 
+/// Where [`View::group`] counts the actions of a resource that do this.
+fn slot(resource: ResourceId, doing: Doing) -> usize {
+    resource.index() * Doing::COUNT + doing as usize
+}
+
+/// Names are mostly the same text in memory, which is then not read.
+fn is_name_of(cluster: &Cluster, node: NodeId, name: &Text) -> bool {
+    let own = &cluster.node(node).name;
+    Arc::ptr_eq(own, name) || own == name
+}
+
 fn position(count: usize) -> u32 {
     u32::try_from(count).expect("invariant: a graph has fewer than 2^32 inputs")
 }
@@ -381,10 +372,13 @@ fn key(head: &ActionHead) -> &str {
 
 /// The resource of a one-off action, by its key `RESOURCE_TASK_0`.
 fn resource(cluster: &Cluster, head: &ActionHead, action: Option<&Action>) -> Option<ResourceId> {
-    let id = key(head)
-        .strip_suffix("_0")?
-        .strip_suffix(&*head.operation)?
-        .strip_suffix('_')?;
+    let key = key(head);
+    let length = key.len().checked_sub(head.operation.len() + "__0".len())?;
+    let (id, rest) = key.split_at_checked(length)?;
+    let is_one_off = rest.strip_prefix('_')?.strip_suffix("_0")? == &*head.operation;
+    if !is_one_off {
+        return None;
+    }
     action
         .and_then(|action| action.resource)
         .filter(|resource| *cluster.resource(*resource).id == *id)
@@ -413,7 +407,7 @@ fn node(
     let expected = action.and_then(|action| action.node);
     match &head.on_node {
         Some(name) => expected
-            .filter(|node| cluster.node(*node).name == *name)
+            .filter(|node| is_name_of(cluster, *node, name))
             .or_else(|| cluster.find_node(name)),
         None => expected.filter(|_| {
             head.kind == ActionKind::Pseudo

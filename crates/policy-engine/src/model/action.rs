@@ -127,7 +127,13 @@ impl Action {
     }
 }
 
-/// How two ordered actions influence each other (scheduler-spec/05 §11.1): a set of flags.
+/// How two ordered actions, "first" and "then", affect each other (scheduler-spec/05 §11.1): a set
+/// of flags, named as there.
+///
+/// "Required" is the opposite of [`Action::optional`]. The frequent combinations: `PUSH | GATE` is
+/// a mandatory ordering, `SEQ | GATE` one whose first need not happen; `PULL` is added where the
+/// then has to be undone before the first. Some rules ask for exactly one flag, and are then
+/// written `==`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct OrderFlags(pub u32);
 
@@ -141,47 +147,50 @@ macro_rules! order_flags {
 }
 
 order_flags! {
-    /// Order only, when both happen.
+    /// If both happen, first comes before then. Nothing else.
     SEQ = 0;
-    /// Required first makes then required.
+    /// A required first makes then required: what depends on a restarted resource restarts too.
     PUSH = 1;
-    /// Required then reaches back to first.
+    /// A required then makes first required: before a resource is stopped, what depends on it is
+    /// stopped.
     PULL = 2;
-    /// Like PULL, only if then's resource is currently promoted.
+    /// [`OrderFlags::PULL`], only if the resource of then is promoted now.
     PULL_PROMOTED = 3;
-    /// PUSH limited to first's node (unfencing).
+    /// [`OrderFlags::PUSH`], only for actions on the node of first: unfencing.
     PUSH_LOCAL = 4;
-    /// Unrunnable first makes then unrunnable.
+    /// A first that is not runnable makes then not runnable: no start without what it depends on.
     GATE = 5;
-    /// Then needs a minimum number of runnable firsts.
+    /// Then is runnable only if enough of its firsts are ([`Action::min_required`]).
     MIN_GATE = 6;
-    /// First is only useful if then is migratable and runnable.
+    /// First is only done if then is migratable and runnable: the steps of a live migration.
     MIG_GATE = 7;
-    /// If first is unrunnable, then becomes a real, non-migrating action.
+    /// If first is not runnable, then becomes a real action that does not migrate: the start of a
+    /// resource that cannot be migrated live.
     FALLBACK = 8;
-    /// Stop in the middle of a restart.
+    /// First is the stop in the middle of a restart.
     RESTART = 9;
-    /// Bundle connection probe after container start.
+    /// The probe of a bundle's connection waits for the start of its container.
     CONN_PROBE = 10;
-    /// User-defined asymmetric mandatory ordering.
+    /// A mandatory ordering of the configuration that is not symmetrical.
     ONE_WAY = 11;
-    /// User-defined serialisation.
+    /// `kind=Serialize` of the configuration. It has no effect of its own, but the set is not
+    /// exactly [`OrderFlags::SEQ`].
     SERIAL = 12;
-    /// Required then makes first optional.
+    /// A required then makes first optional.
     CANCELS = 13;
-    /// Required and runnable first puts then into the graph.
+    /// A required and runnable first brings then into the graph.
     SHOW_THEN = 14;
-    /// Required then puts first into the graph.
+    /// A required then brings first into the graph.
     SHOW_FIRST = 15;
-    /// Only if both are on the same node.
+    /// The link counts only if both are on the same node.
     SAME_NODE = 16;
-    /// Utilization.
+    /// Capacity: first frees what then uses, so the link counts only if both are on the same node.
     LOAD = 17;
-    /// Anti-colocation.
+    /// Negative colocation: the link counts only if first is required and on the same node.
     SWAP = 18;
-    /// Only if first is not migratable.
+    /// The link counts only if first is not migratable.
     FIRST_NOT_MIGRATING = 19;
-    /// Exempt from the guest check.
+    /// The link also counts between a guest and what runs in it.
     INTERNAL = 20;
 }
 

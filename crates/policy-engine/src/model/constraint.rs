@@ -3,8 +3,7 @@
 
 use super::*;
 
-/// A location entry (scheduler-spec/03 §4). Written by `constraints`, read by
-/// `assignment`.
+/// A location entry (scheduler-spec/03 §4). Written by `constraints`, read by `assignment`.
 #[derive(Clone, Debug)]
 pub struct Location {
     /// Id of the constraint (or the health strategy's name).
@@ -24,9 +23,9 @@ pub struct Location {
 pub struct Colocation {
     /// Id.
     pub id: Text,
-    /// The resource that is placed relative to the other.
+    /// The resource that is placed relative to the primary.
     pub dependent: ResourceId,
-    /// The other.
+    /// The resource relative to which the dependent is placed.
     pub primary: ResourceId,
     /// Score, never 0.
     pub score: Score,
@@ -36,9 +35,9 @@ pub struct Colocation {
     pub primary_role: Option<Role>,
     /// Node attribute, default `#uname`.
     pub attribute: Text,
-    /// Came from the configuration.
+    /// It comes from the configuration; otherwise it is built in.
     pub explicit: bool,
-    /// Influence flag.
+    /// Whether the preferences of the dependent count for an active primary (03 §5.3).
     pub influence: bool,
 }
 
@@ -57,13 +56,16 @@ pub struct Ticket {
     pub state: Table,
 }
 
-/// What happens to dependent resources when a ticket is lost.
+/// What happens to a resource that depends on a ticket when the ticket is lost (`loss-policy`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs)]
 pub enum LossPolicy {
+    /// It is stopped.
     Stop,
+    /// It is demoted.
     Demote,
+    /// It becomes unmanaged and blocked.
     Freeze,
+    /// The nodes where it is active are fenced.
     Fence,
 }
 
@@ -102,7 +104,7 @@ pub struct Ordering {
     pub first: OrderingSide,
     /// What comes then.
     pub then: OrderingSide,
-    /// How they influence each other.
+    /// How the two affect each other.
     pub flags: OrderFlags,
 }
 

@@ -166,7 +166,7 @@ impl NodeTable {
     }
 }
 
-/// A set of nodes, one bit each.
+/// A set of nodes, one bit each, by [`NodeId`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeSet(smallvec::SmallVec<[u64; 2]>);
 
@@ -187,6 +187,12 @@ impl NodeSet {
             *word &= !(1 << (node.index() % 64));
         }
     }
+    /// Takes all members of `other` out.
+    pub fn subtract(&mut self, other: &NodeSet) {
+        for (word, other) in self.0.iter_mut().zip(&other.0) {
+            *word &= !other;
+        }
+    }
     /// Whether `node` is in the set.
     pub fn contains(&self, node: NodeId) -> bool {
         self.0
@@ -200,9 +206,45 @@ impl NodeSet {
     /// The members, by [`NodeId`].
     pub fn iter(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.0.iter().enumerate().flat_map(|(i, word)| {
-            (0..64)
-                .filter(move |bit| word & (1 << bit) != 0)
-                .map(move |bit| NodeId::new(i * 64 + bit))
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
+                rest &= rest - 1;
+                Some(NodeId::new(i * 64 + bit))
+            })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(nodes: &[usize]) -> NodeSet {
+        let mut set = NodeSet::default();
+        for node in nodes {
+            set.insert(NodeId::new(*node));
+        }
+        set
+    }
+
+    fn members(set: &NodeSet) -> Vec<usize> {
+        set.iter().map(NodeId::index).collect()
+    }
+
+    #[test]
+    fn the_members_of_a_set_come_in_the_order_of_their_ids() {
+        assert_eq!(members(&set(&[])), [0; 0]);
+        assert_eq!(members(&set(&[200, 0, 63, 64, 127])), [0, 63, 64, 127, 200]);
+    }
+
+    #[test]
+    fn a_set_without_another_keeps_what_only_it_has() {
+        let mut long = set(&[0, 63, 64, 200]);
+        long.subtract(&set(&[1, 63, 64]));
+        assert_eq!(members(&long), [0, 200]);
+        let mut short = set(&[3, 5]);
+        short.subtract(&set(&[5, 200]));
+        assert_eq!(members(&short), [3]);
     }
 }

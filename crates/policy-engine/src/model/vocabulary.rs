@@ -58,29 +58,50 @@ impl fmt::Display for Role {
 /// What an action does. Tasks that the scheduler does not know (agents' own actions) are
 /// [`Task::Other`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[allow(missing_docs)]
 pub enum Task {
+    /// `start`.
     Start,
+    /// `stop`.
     Stop,
+    /// `promote`.
     Promote,
+    /// `demote`.
     Demote,
+    /// `monitor`: a probe if it is not recurring.
     Monitor,
+    /// `notify`: tells an instance of a clone about other instances.
     Notify,
+    /// `notified`: all instances of a clone were notified.
     Notified,
+    /// `running`: all parts of a collective were started.
     Running,
+    /// `stopped`: all parts of a collective were stopped.
     Stopped,
+    /// `promoted`: all instances that should be are promoted.
     Promoted,
+    /// `demoted`: all instances that should be are demoted.
     Demoted,
+    /// `migrate_to`: the source's half of a live migration.
     MigrateTo,
+    /// `migrate_from`: the target's half of a live migration.
     MigrateFrom,
+    /// `reload-agent`: the agent reads its reloadable parameters again.
     ReloadAgent,
+    /// `reload`: the service reads its configuration again.
     Reload,
+    /// `delete`: a resource is removed from a node's history.
     Delete,
+    /// `lrm_delete`: parts of a node's history are removed.
     LrmDelete,
+    /// `cancel`: a recurring operation ends.
     Cancel,
+    /// `clear_failcount`: the failures of a resource on a node are forgotten.
     ClearFailcount,
+    /// `stonith`: a node is fenced or unfenced.
     Stonith,
+    /// `do_shutdown`: a node is asked to leave the cluster.
     DoShutdown,
+    /// `maintenance_nodes`: remote nodes learn whether they are in maintenance.
     MaintenanceNodes,
     /// Anything else: an agent's own recurring action, or the key of a pseudo-action without
     /// resource (`one-or-more:…`).
@@ -190,11 +211,14 @@ impl fmt::Display for Task {
 
 /// Which part of a clone notification a key belongs to (scheduler-spec/04 §16).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs)]
 pub enum NotifyPhase {
+    /// Instances are notified before the task.
     Pre,
+    /// Instances are notified after the task.
     Post,
+    /// All notifications before the task are done.
     ConfirmedPre,
+    /// All notifications after the task are done.
     ConfirmedPost,
 }
 
@@ -280,11 +304,13 @@ impl OperationKey {
 
 /// What an action needs to be allowed to run (scheduler-spec/05 §2.6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[allow(missing_docs)]
 pub enum Needs {
+    /// It may always run.
     #[default]
     Nothing,
+    /// The cluster has quorum.
     Quorum,
+    /// The cluster has quorum, and unclean nodes are fenced.
     Fencing,
 }
 
@@ -314,49 +340,64 @@ pub enum OnFail {
     Fence,
 }
 
-/// What to do with a resource found active on several nodes.
+/// What to do with a resource found active on several nodes (`multiple-active`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[allow(missing_docs)]
 pub enum MultipleActive {
+    /// Stop it everywhere, then start it on one node.
     #[default]
     StopStart,
+    /// Stop it everywhere.
     StopOnly,
+    /// Stop it everywhere except on the node where it should be.
     StopUnexpected,
+    /// Do nothing with it until an administrator decides.
     Block,
 }
 
 /// Option `no-quorum-policy` after validation (scheduler-spec/01 §7.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[allow(missing_docs)]
 pub enum QuorumPolicy {
+    /// Stop all resources.
     #[default]
     Stop,
+    /// Start and promote nothing; what is active goes on.
     Freeze,
+    /// Go on as with quorum.
     Ignore,
+    /// Demote promoted instances, stop all other resources.
     Demote,
+    /// Fence all nodes of the partition.
     Fence,
 }
 
-/// Option `placement-strategy`.
+/// Option `placement-strategy`: whether capacities matter, and which of equally good nodes is best
+/// (scheduler-spec/03 §10, §18).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[allow(missing_docs)]
 pub enum PlacementStrategy {
+    /// Capacities do not matter; the node with the fewest resources is best.
     #[default]
     Default,
+    /// Capacities matter; the node with the fewest resources is best.
     Utilization,
+    /// Capacities matter; few nodes are used.
     Minimal,
+    /// Capacities matter; the node with the most free capacity is best.
     Balanced,
 }
 
-/// Option `node-health-strategy`.
+/// Option `node-health-strategy`: what the health attributes of nodes mean for resources.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[allow(missing_docs)]
 pub enum HealthStrategy {
+    /// Nothing.
     #[default]
     None,
+    /// Nodes with a red attribute are banned.
     MigrateOnRed,
+    /// Nodes with a red or yellow attribute are banned.
     OnlyGreen,
+    /// The values of the attributes are added to the scores of the node.
     Progressive,
+    /// Nothing by itself: the configuration has rules for it.
     Custom,
 }
 

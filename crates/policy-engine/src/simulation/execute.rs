@@ -24,29 +24,50 @@ pub struct Execution {
 
 /// One executed action, or a remark about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Step {
-    /// Nothing real.
-    Pseudo { key: Text, node: Option<Text> },
+    /// A pseudo-action, which has no effect of its own.
+    Pseudo {
+        /// Its key.
+        key: Text,
+        /// The node that it is about.
+        node: Option<Text>,
+    },
     /// A node is fenced (`reboot`, `off`) or unfenced (`on`).
-    Fencing { node: Text, operation: Text },
-    /// Something that the cluster does itself.
+    Fencing {
+        /// Name of the node.
+        node: Text,
+        /// `reboot`, `off` or `on`.
+        operation: Text,
+    },
+    /// An action of the cluster itself.
     Cluster {
+        /// Name of the task.
         task: Text,
+        /// Id of the resource that it is about.
         resource: Option<Text>,
+        /// Name of the node.
         node: Text,
     },
     /// An operation of a resource agent.
     Resource {
+        /// Id of the resource.
         resource: Text,
+        /// Name of the task.
         task: Text,
+        /// Interval in milliseconds; 0 if the operation is not recurring.
         interval_ms: u32,
+        /// Name of the node.
         node: Text,
     },
     /// A transient attribute was set because of a requested failure.
     Attribute(SetAttribute),
     /// A requested failure.
-    Failure { action: u32, code: i32 },
+    Failure {
+        /// Number of the action that fails.
+        action: u32,
+        /// Exit code of the resource agent.
+        code: i32,
+    },
 }
 
 impl fmt::Display for Step {

@@ -8,19 +8,30 @@ use crate::xml::{Document, ElementId};
 
 /// Injections in the order in which they are done. Those about standby are this simulator's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Injections {
+    /// Whether the cluster has quorum, as the text of the attribute `have-quorum`.
     pub quorum: Option<String>,
+    /// Whether there is a watchdog, as the text of the option `have-watchdog`.
     pub watchdog: Option<String>,
+    /// Nodes that come online, by name.
     pub nodes_up: Vec<String>,
+    /// Nodes that leave cleanly, by name.
     pub nodes_down: Vec<String>,
+    /// Nodes that are lost, by name.
     pub nodes_failed: Vec<String>,
+    /// Nodes that are put in standby, by name.
     pub nodes_standby: Vec<String>,
+    /// Nodes that are taken out of standby, by name.
     pub nodes_unstandby: Vec<String>,
+    /// Tickets that are granted, by id.
     pub tickets_granted: Vec<String>,
+    /// Tickets that are revoked, by id.
     pub tickets_revoked: Vec<String>,
+    /// Tickets that are put in standby, by id.
     pub tickets_standby: Vec<String>,
+    /// Tickets that are taken out of standby, by id.
     pub tickets_activated: Vec<String>,
+    /// Results of operations, as `RESOURCE_TASK_INTERVAL@NODE=RC`, the interval in milliseconds.
     pub operations: Vec<String>,
 }
 

@@ -2,15 +2,22 @@
 
 use crate::model::{Cluster, MultipleActive, NodeId, ResourceId, Role, Score};
 
+/// Whether an active resource has failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    Sound,
+    Failed,
+}
+
 /// Registers a resource as active on a node, and its ancestors.
-pub(super) fn register(cluster: &mut Cluster, resource: ResourceId, node: NodeId, failed: bool) {
+pub(super) fn register(cluster: &mut Cluster, resource: ResourceId, node: NodeId, health: Health) {
     if cluster.resource(resource).active_on.contains(&node) {
         return;
     }
     cluster.resource_mut(resource).active_on.push(node);
     if cluster.resource(resource).is_primitive() {
         cluster.node_mut(node).running.push(resource);
-        if !failed {
+        if health == Health::Sound {
             add_priority(cluster, resource, node);
         }
         if cluster.node(node).maintenance {
@@ -32,7 +39,7 @@ pub(super) fn register(cluster: &mut Cluster, resource: ResourceId, node: NodeId
         apply_multiple_active(cluster, resource);
     }
     if let Some(parent) = cluster.resource(resource).parent {
-        register(cluster, parent, node, false);
+        register(cluster, parent, node, Health::Sound);
     }
 }
 

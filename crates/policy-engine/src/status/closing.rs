@@ -1,7 +1,7 @@
 //! The end of a resource's history on a node: the consequences of its failures, and where it is
 //! active (scheduler-spec/02 §16).
 
-use super::active;
+use super::active::{self, Health};
 use crate::model::{Cluster, NodeId, OnFail, OperationKey, ResourceId, Role, Score, Task};
 use crate::transition::{actions, fencing};
 
@@ -28,15 +28,16 @@ pub(super) fn close(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail
     }
 
     if known_active {
-        active::register(cluster, id, node, on_fail != OnFail::Ignore);
+        let health = match on_fail {
+            OnFail::Ignore => Health::Sound,
+            _ => Health::Failed,
+        };
+        active::register(cluster, id, node, health);
         let resource = cluster.resource_mut(id);
         match applied {
             OnFail::Ignore => {}
             OnFail::Demote | OnFail::Block => resource.failed = true,
-            _ => {
-                resource.failed = true;
-                resource.stop_if_failed = true;
-            }
+            _ => fail_and_stop(cluster, id),
         }
     } else if cluster
         .resource(id)
@@ -112,17 +113,18 @@ fn fence_if_active_on_lost_node(
     }
 }
 
+fn fail_and_stop(cluster: &mut Cluster, id: ResourceId) {
+    let resource = cluster.resource_mut(id);
+    resource.failed = true;
+    resource.stop_if_failed = true;
+}
+
 /// Step 4.
 fn apply(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail, known_active: bool) {
-    let failed = |cluster: &mut Cluster, stop: bool| {
-        let resource = cluster.resource_mut(id);
-        resource.failed = true;
-        resource.stop_if_failed |= stop;
-    };
     match on_fail {
         OnFail::Ignore => {}
         OnFail::Demote => {
-            failed(cluster, false);
+            cluster.resource_mut(id).failed = true;
             actions::required_once(cluster, id, Task::Demote, node);
         }
         OnFail::Fence => {
@@ -143,12 +145,12 @@ fn apply(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail, k
         OnFail::Stop => cluster.resource_mut(id).next_role = Role::Stopped,
         OnFail::Restart => {
             if known_active {
-                failed(cluster, true);
+                fail_and_stop(cluster, id);
                 actions::required_once(cluster, id, Task::Stop, node);
             }
         }
         OnFail::RestartContainer => {
-            failed(cluster, true);
+            fail_and_stop(cluster, id);
             match cluster.resource(id).launcher {
                 Some(launcher) if cluster.in_bundle(id) => {
                     cluster.containers_to_stop.push(launcher);
@@ -163,7 +165,7 @@ fn apply(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail, k
             }
         }
         OnFail::ResetRemote => {
-            failed(cluster, true);
+            fail_and_stop(cluster, id);
             if cluster.options.fencing_enabled
                 && cluster.resource(id).remote_connection
                 && let Some(remote) = cluster.resource(id).remote_node

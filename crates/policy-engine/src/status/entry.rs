@@ -348,14 +348,7 @@ impl<'d> Reader<'d> {
 
     fn configured(&self, cluster: &Cluster, entry: &Entry<'_>) -> Arc<OperationOptions> {
         let (task, interval) = (entry.task(), entry.interval_ms);
-        operations::options(
-            cluster,
-            self.resource,
-            &task,
-            interval,
-            false,
-            Some(self.node),
-        )
+        operations::options(cluster, self.resource, &task, interval, Some(self.node))
     }
 
     /// §10.4 step 3, status 7.

@@ -1,7 +1,7 @@
 //! Live migrations in the history: where the resource is after `migrate_to` and `migrate_from`
 //! (scheduler-spec/02 §13).
 
-use super::active;
+use super::active::{self, Health};
 use super::entry::{Entry, Reader};
 use super::history::{is_newer, number};
 use crate::model::{Cluster, NodeId, ResourceId, Role};
@@ -190,7 +190,7 @@ pub(super) fn successful_migrate_to<'d>(
     let on_target = target_online.filter(|_| !target_newer);
     if from_status != -1 {
         match on_target {
-            Some(target) => active::register(cluster, id, target, true),
+            Some(target) => active::register(cluster, id, target, Health::Failed),
             None => failed_beyond_migration(cluster, id),
         }
         return;
@@ -199,7 +199,7 @@ pub(super) fn successful_migrate_to<'d>(
         return;
     }
     if let Some(target) = on_target {
-        active::register(cluster, id, target, false);
+        active::register(cluster, id, target, Health::Sound);
         if let Some(source) = online_node(cluster, source) {
             let resource = cluster.resource_mut(id);
             resource.partial_target = Some(target);
@@ -250,7 +250,11 @@ pub(super) fn failed<'d>(
     };
     if !histories.unknown_on(other) && !newer_there {
         if let Some(other) = online_node(cluster, other) {
-            active::register(cluster, id, other, half == Half::From);
+            let health = match half {
+                Half::To => Health::Sound,
+                Half::From => Health::Failed,
+            };
+            active::register(cluster, id, other, health);
         }
     } else if half == Half::To && !histories.later_non_monitor(source, this) {
         let resource = cluster.resource_mut(id);

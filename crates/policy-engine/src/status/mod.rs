@@ -87,32 +87,36 @@ fn histories(cluster: &mut Cluster, document: &Document, status: Element<'_>) {
         .collect();
     loop {
         let before = waiting.len();
-        waiting.retain(|state| !try_history(cluster, document, *state, false));
+        waiting.retain(|state| !try_history(cluster, document, *state, Walk::Early));
         if waiting.len() == before {
             break;
         }
     }
     for state in waiting {
-        try_history(cluster, document, state, true);
+        try_history(cluster, document, state, Walk::Last);
     }
 }
 
+/// Which walk over the histories it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Walk {
+    /// One of those that read the histories of nodes that are ready.
+    Early,
+    /// The last one, which reads what is left.
+    Last,
+}
+
 /// Reads a node's history if it may be read now; true if nothing is left to do for this element.
-fn try_history(
-    cluster: &mut Cluster,
-    document: &Document,
-    state: Element<'_>,
-    last_walk: bool,
-) -> bool {
+fn try_history(cluster: &mut Cluster, document: &Document, state: Element<'_>, walk: Walk) -> bool {
     let Some(node) = nodes::find(cluster, state) else {
         // Removed remote connections make their node when their history is read: it may come into
         // being later.
-        return last_walk;
+        return walk == Walk::Last;
     };
     if cluster.node(node).unpacked {
         return true;
     }
-    if !((last_walk && cluster.options.fencing_enabled) || is_ready(cluster, node)) {
+    if !((walk == Walk::Last && cluster.options.fencing_enabled) || is_ready(cluster, node)) {
         return false;
     }
     if cluster.is_remote_kind(node) {

@@ -2,6 +2,7 @@
 //! (scheduler-spec/02 §5).
 
 use crate::configuration;
+use crate::configuration::nodes::Existing;
 use crate::model::{Cluster, NodeId, QuorumPolicy, Score};
 use crate::scalar;
 use crate::transition::fencing;
@@ -71,7 +72,7 @@ pub(super) fn shutdown_requested(cluster: &Cluster, node: NodeId) -> bool {
 /// §5.4 steps 1–3.
 pub(super) fn read_attributes(cluster: &mut Cluster, node: NodeId, state: Element<'_>) {
     let transient = state.child("transient_attributes");
-    configuration::nodes::read_attributes(cluster, node, transient, true);
+    configuration::nodes::read_attributes(cluster, node, transient, Existing::Replaced);
 }
 
 /// What `node_state` says about membership (§5.5 "Inputs").

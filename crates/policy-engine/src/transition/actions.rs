@@ -58,14 +58,10 @@ fn create(
         Some(NotifyPhase::Pre | NotifyPhase::Post) => Task::Notify,
         Some(NotifyPhase::ConfirmedPre | NotifyPhase::ConfirmedPost) => Task::Notified,
     };
-    let options = operations::options(
-        cluster,
-        resource,
-        &task,
-        key.interval_ms,
-        key.notify.is_some(),
-        node,
-    );
+    let options = match key.notify {
+        None => operations::options(cluster, resource, &task, key.interval_ms, node),
+        Some(_) => operations::notification_options(cluster, resource, &task),
+    };
     let owner = cluster.resource(resource);
     let needs = match task {
         Task::Start | Task::Promote if owner.needs_fencing => Needs::Fencing,

@@ -133,7 +133,7 @@ pub(in crate::assignment) fn with_primaries(cluster: &Cluster, source: ResourceI
     table
 }
 
-/// One merge under way. Its scores are a list by [`NodeId`](crate::model::NodeId), in which nodes
+/// One merge under way. Its scores are a list by [`NodeId`], in which nodes
 /// that are not in the table are banned.
 pub(super) struct Merger<'c> {
     cluster: &'c Cluster,

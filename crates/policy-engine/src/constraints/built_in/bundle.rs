@@ -1,6 +1,7 @@
 //! Built-in orderings of a bundle (scheduler-spec/04 §15.2).
 
-use super::{GATE, PULL, SHOW_FIRST, SHOW_THEN, clone, colocate, order_all, unpack_resource};
+use super::{GATE, PULL, SHOW_FIRST, SHOW_THEN, clone, implicit, order_all, unpack_resource};
+use crate::constraints::colocation;
 use crate::model::Task::{Demote, Demoted, Promote, Promoted, Running, Start, Stop, Stopped};
 use crate::model::*;
 
@@ -48,8 +49,8 @@ fn unpack_replica(cluster: &mut Cluster, bundle: ResourceId, replica: &Replica) 
             (container, Stop, ip, Stop, PULL | internal),
         ];
         order_all(cluster, rows);
-        let id = "#ip-with-container";
-        colocate(cluster, id, ip, container, Score::INFINITY, true);
+        let with_container = implicit("#ip-with-container", ip, container, Score::INFINITY);
+        colocation::store(cluster, with_container);
     }
     if let Some(connection) = replica.connection {
         unpack_resource(cluster, connection);

@@ -1,6 +1,7 @@
 //! Built-in orderings of a group (scheduler-spec/05 §11.6 "Group", 03 §8.1).
 
-use super::{GATE, PULL, PUSH, SEQ, SHOW_FIRST, SHOW_THEN, colocate, order_all, unpack_resource};
+use super::{GATE, PULL, PUSH, SEQ, SHOW_FIRST, SHOW_THEN, implicit, order_all, unpack_resource};
+use crate::constraints::colocation;
 use crate::model::Task::{Demote, Demoted, Promote, Promoted, Running, Start, Stop, Stopped};
 use crate::model::*;
 
@@ -25,9 +26,11 @@ pub(super) fn unpack(cluster: &mut Cluster, id: ResourceId) {
     for member in cluster.resource(id).children.clone() {
         unpack_resource(cluster, member);
         if let Some(previous) = previous.filter(|_| group.colocated) {
-            let critical = cluster.resource(member).critical;
-            let score = Score::INFINITY;
-            colocate(cluster, "#group-members", member, previous, score, critical);
+            let with_previous = Colocation {
+                influence: cluster.resource(member).critical,
+                ..implicit("#group-members", member, previous, Score::INFINITY)
+            };
+            colocation::store(cluster, with_previous);
         }
         group.around(cluster, member, previous.is_none());
         match previous {

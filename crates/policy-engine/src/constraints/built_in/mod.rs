@@ -47,16 +47,9 @@ fn order_all<const ROWS: usize>(cluster: &mut Cluster, rows: [Row; ROWS]) {
     }
 }
 
-/// Stores an implicit colocation by node.
-fn colocate(
-    cluster: &mut Cluster,
-    id: &str,
-    dependent: ResourceId,
-    primary: ResourceId,
-    score: Score,
-    influence: bool,
-) {
-    let colocation = Colocation {
+/// An implicit colocation by node. The preferences of its dependent count.
+fn implicit(id: &str, dependent: ResourceId, primary: ResourceId, score: Score) -> Colocation {
+    Colocation {
         id: id.into(),
         dependent,
         primary,
@@ -65,7 +58,6 @@ fn colocate(
         primary_role: None,
         attribute: "#uname".into(),
         explicit: false,
-        influence,
-    };
-    colocation::store(cluster, colocation);
+        influence: true,
+    }
 }

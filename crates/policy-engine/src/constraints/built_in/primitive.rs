@@ -1,6 +1,7 @@
 //! Built-in orderings of a primitive (scheduler-spec/05 §11.6, 03 §8.2).
 
-use super::{GATE, PULL, PUSH, SEQ, colocate, order_all};
+use super::{GATE, PULL, PUSH, SEQ, implicit, order_all};
+use crate::constraints::colocation;
 use crate::model::Task::{Demote, LrmDelete, MigrateTo, Monitor, Promote, Start, Stop};
 use crate::model::*;
 use crate::transition::orderings::{self, side, side_of};
@@ -127,8 +128,8 @@ fn with_launcher(cluster: &mut Cluster, id: ResourceId, launcher: ResourceId) {
     } else {
         Score::INFINITY
     };
-    let name = "#resource-with-container";
-    colocate(cluster, name, id, launcher, score, true);
+    let with_launcher = implicit("#resource-with-container", id, launcher, score);
+    colocation::store(cluster, with_launcher);
 }
 
 /// The connection that a launcher is, or launches.

@@ -1,0 +1,93 @@
+//! What the event log tells of the runs of a DPE.
+//!
+//! A full or failing disk must not keep a dead DPE from being started. So what happened is noted in
+//! memory first, and recorded when that is possible.
+
+use std::collections::VecDeque;
+
+use super::Supervisor;
+use crate::clock::now;
+use crate::store::{Row, Run};
+use crate::systemd::{ActiveState, Unit};
+
+/// Most runs and deaths of one DPE that wait to be recorded: half an hour of a DPE that dies at
+/// once, at the longest pause. The oldest are dropped then, which the log tells.
+const MOST: usize = 2048;
+
+/// Runs and deaths in the order in which they were seen, with the times.
+#[derive(Default)]
+pub(super) struct Unrecorded(VecDeque<(Run, u64)>);
+
+impl Unrecorded {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds what was seen, unless it was known: from the log, or because it waits already.
+    fn see(&mut self, row: &Row, run: Run) {
+        let (invocation, alive) = match self.0.back() {
+            Some((Run::Alive { invocation, .. }, _)) => (invocation.as_str(), true),
+            Some((Run::Ended { .. }, _)) => ("", false),
+            None => (row.invocation.as_str(), row.alive),
+        };
+        let news = match &run {
+            Run::Alive {
+                invocation: seen, ..
+            } => seen != invocation,
+            Run::Ended { .. } => alive,
+        };
+        if !news {
+            return;
+        }
+        if self.0.len() == MOST {
+            self.0.pop_front();
+            tracing::warn!(
+                cpe_deployment = row.name,
+                "{}: more than {MOST} events wait for the disk; the oldest is dropped",
+                row.name
+            );
+        }
+        self.0.push_back((run, now()));
+    }
+}
+
+impl Supervisor {
+    /// Has the event log know of this run, and of the end of the last one; now, or at a later look.
+    pub(super) async fn note_run(&mut self, row: &Row, unit: &Unit) {
+        if let Some(run) = run(row, unit) {
+            self.unrecorded.see(row, run);
+        }
+        while let Some((run, time)) = self.unrecorded.0.front().cloned() {
+            let name = row.name.clone();
+            let noted = self
+                .host
+                .core
+                .store
+                .run(move |store| store.note_run(&name, &run, time));
+            if let Err(error) = noted.await {
+                return self.host.core.store_fails(&error);
+            }
+            self.host.core.store_works();
+            self.unrecorded.0.pop_front();
+        }
+    }
+}
+
+/// What is going on, as far as the event log cares.
+fn run(row: &Row, unit: &Unit) -> Option<Run> {
+    let ended = || Run::Ended {
+        cause: unit.end.to_string(),
+    };
+    match unit.active {
+        ActiveState::Active => Some(Run::Alive {
+            invocation: unit.invocation.clone(),
+            pid: unit.pid,
+        }),
+        ActiveState::Inactive | ActiveState::Failed => Some(ended()),
+        // Waiting for systemd's restart, or in the next run already.
+        ActiveState::Activating if unit.pid == 0 || unit.invocation != row.invocation => {
+            Some(ended())
+        }
+        ActiveState::Activating | ActiveState::Deactivating | ActiveState::Maintenance => None,
+    }
+}

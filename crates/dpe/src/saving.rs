@@ -1,0 +1,441 @@
+//! Facts before effects, without the loop waiting for the disk.
+//!
+//! The controller's changes are written on a thread of their own, one transaction at a time; those
+//! that come in meanwhile go into the next one. An effect waits here until all changes before it
+//! are durable. So what is durable is at any time what the controller knew at some moment, and
+//! nothing was done that follows from more than that.
+//!
+//! What needs nothing durable never waits: the renewal of a lease, and what is shown to people. A
+//! lease must not end because a disk is slow.
+//!
+//! A disk that takes no changes ([`Saving::trouble`]) stops everything else: no operation is begun,
+//! nothing is fenced, nothing is decided. Agents are still connected to, also by a DPE that starts
+//! then: it says Hello with an epoch that is higher than the last one by the clock, hears what runs
+//! and renews leases. Every change is kept, and saved as soon as the disk takes it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use controller::{AssemblyId, Change, Durable, EVENTS_KEPT, Effect};
+use cpe_bus::{Error, Result};
+use cpe_daemon::Pauses;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::store::{self, Opened, Store};
+
+/// A disk that has not answered by then is one that takes no changes.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// First pause before a failed write is tried again.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause: how late a disk that has room again is noticed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Where the outcome of a change goes once it is durable.
+pub(crate) type Reply = oneshot::Sender<Result<()>>;
+
+/// What waits for the disk, in order.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// To be carried out.
+    Effect(Effect),
+    /// A change that the controller has accepted, to be answered.
+    Reply(Reply),
+}
+
+/// Why nothing is saved, and since when.
+#[derive(Debug, Clone)]
+struct Trouble {
+    since: Instant,
+    reason: String,
+}
+
+/// How the disk's state has changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// It takes no changes any more, for this reason.
+    Failed(String),
+    /// It takes changes again.
+    Recovered,
+}
+
+/// What a write is about.
+#[derive(Debug)]
+enum Work {
+    /// These changes, into the open file.
+    Changes(Store, BTreeMap<String, Option<String>>),
+    /// Everything, into a file that is opened first.
+    All(BTreeMap<String, String>),
+}
+
+/// What has become of a write.
+#[derive(Debug)]
+struct Written {
+    store: Option<Store>,
+    /// What is left to write.
+    left: BTreeMap<String, Option<String>>,
+    outcome: anyhow::Result<()>,
+}
+
+/// The way to the disk.
+#[derive(Debug)]
+pub(crate) struct Saving {
+    directory: PathBuf,
+    /// The open file; not while a write is under way, and not if it must be opened again.
+    store: Option<Store>,
+    /// What the file may hold beyond what was read from it at the start.
+    complete: bool,
+    /// At most one write under way.
+    writes: JoinSet<Written>,
+    begun: Option<Instant>,
+    /// Changes that are in no write yet, by key.
+    unsaved: BTreeMap<String, Option<String>>,
+    /// Number of the last change.
+    last: u64,
+    /// The last change that is in the write under way.
+    written: u64,
+    /// The last change that is durable.
+    saved: u64,
+    /// What waits, with the change that it waits for.
+    waiting: VecDeque<(u64, Step)>,
+    events_waiting: usize,
+    pauses: Pauses,
+    retry: Option<Instant>,
+    trouble: Option<Trouble>,
+    news: VecDeque<News>,
+}
+
+impl Saving {
+    /// The way to the disk of a state that was just opened, and what was saved there.
+    pub(crate) fn new(directory: &Path, opened: Opened) -> (Saving, Durable) {
+        let mut saving = Saving {
+            directory: directory.to_owned(),
+            store: None,
+            complete: opened.complete,
+            writes: JoinSet::new(),
+            begun: None,
+            unsaved: BTreeMap::new(),
+            last: 0,
+            written: 0,
+            saved: 0,
+            waiting: VecDeque::new(),
+            events_waiting: 0,
+            pauses: Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE),
+            retry: None,
+            trouble: None,
+            news: VecDeque::new(),
+        };
+        match opened.store {
+            Ok(store) => saving.store = Some(store),
+            Err(error) => saving.failed(format!("{error:#}")),
+        }
+        (saving, opened.durable)
+    }
+
+    /// Why nothing is saved; `None` while the disk takes changes.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let trouble = self.trouble.as_ref()?;
+        Some(format!(
+            "the state cannot be saved ({}): leases are renewed, but nothing is begun, decided or changed until it can",
+            trouble.reason
+        ))
+    }
+
+    /// Takes the controller's next effect; returns it if it is to be carried out now.
+    pub(crate) fn take(&mut self, effect: Effect) -> Option<Effect> {
+        match effect {
+            Effect::Persist(changes) => {
+                self.last += 1;
+                self.unsaved
+                    .extend(changes.into_iter().map(|change| (change.key, change.value)));
+                None
+            }
+            Effect::Renew { .. } | Effect::StatusChanged { .. } | Effect::KeepInput { .. } => {
+                Some(effect)
+            }
+            effect if self.is_all_saved() => Some(effect),
+            Effect::Connect(connect) if self.trouble.is_some() => {
+                if self.is_being_left(&connect.assembly) {
+                    self.hold(Step::Effect(Effect::Connect(connect)));
+                    return None;
+                }
+                self.forget_orders(&connect.assembly);
+                Some(Effect::Connect(connect))
+            }
+            effect => {
+                self.hold(Step::Effect(effect));
+                None
+            }
+        }
+    }
+
+    /// Answers a change when it is durable.
+    pub(crate) fn answer(&mut self, reply: Reply) {
+        if self.is_all_saved() {
+            let _ = reply.send(Ok(()));
+            return;
+        }
+        self.hold(Step::Reply(reply));
+        self.refuse_replies();
+    }
+
+    /// Drops what waits to be done by an assembly's agent or device: its stream ended or began, and
+    /// the controller decides again from what the agent reports.
+    pub(crate) fn forget_orders(&mut self, assembly: &AssemblyId) {
+        self.waiting.retain(|(_, step)| {
+            let Step::Effect(effect) = step else {
+                return true;
+            };
+            match effect {
+                Effect::Execute { assembly: of, .. }
+                | Effect::Cancel { assembly: of, .. }
+                | Effect::Forget { assembly: of, .. } => of != assembly,
+                Effect::Fence(request) => request.assembly != *assembly,
+                _ => true,
+            }
+        });
+    }
+
+    /// The next step whose changes are durable.
+    pub(crate) fn next_step(&mut self) -> Option<Step> {
+        let (needs, _) = self.waiting.front()?;
+        if *needs > self.saved {
+            return None;
+        }
+        let (_, step) = self.waiting.pop_front()?;
+        if matches!(step, Step::Effect(Effect::Event(_))) {
+            self.events_waiting -= 1;
+        }
+        Some(step)
+    }
+
+    /// What is new about the disk.
+    pub(crate) fn next_news(&mut self) -> Option<News> {
+        self.news.pop_front()
+    }
+
+    /// Begins to write what is unsaved, if no write is under way and no pause is to be kept; `all`
+    /// gives everything that is to be in the file.
+    pub(crate) fn begin(&mut self, all: impl FnOnce() -> BTreeMap<String, String>) {
+        let pausing = self.retry.is_some_and(|retry| retry > Instant::now());
+        if self.is_all_saved() || !self.writes.is_empty() || pausing {
+            return;
+        }
+        let unsaved = std::mem::take(&mut self.unsaved);
+        let work = match self.store.take() {
+            Some(store) => Work::Changes(store, unsaved),
+            None => Work::All(all()),
+        };
+        let (directory, complete) = (self.directory.clone(), self.complete);
+        self.written = self.last;
+        self.begun = Some(Instant::now());
+        self.retry = None;
+        self.writes
+            .spawn_blocking(move || write(&directory, complete, work));
+    }
+
+    /// Waits for the end of a write, or for the moment to begin one. May be dropped and called
+    /// again.
+    ///
+    /// # Errors
+    /// If this process must end: the state belongs to another DPE, or has to be read again.
+    pub(crate) async fn turn(&mut self) -> anyhow::Result<()> {
+        let due = match (self.begun, self.retry) {
+            (Some(begun), _) if self.trouble.is_none() => Some(begun + PATIENCE),
+            (None, retry) => retry,
+            _ => None,
+        };
+        let moment = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(written) = self.writes.join_next() => {
+                self.take_written(written.context("the thread that saves the state failed")?)
+            }
+            () = moment => {
+                if self.begun.is_some() {
+                    self.failed("the disk does not answer".to_owned());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Saves what is unsaved before the process ends, for as long as a disk in order takes.
+    pub(crate) async fn finish(&mut self, all: impl Fn() -> BTreeMap<String, String>) {
+        while self.trouble.is_none() && !self.is_all_saved() {
+            self.begin(&all);
+            if self.turn().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn is_all_saved(&self) -> bool {
+        self.saved == self.last
+    }
+
+    /// Whether the stream to an assembly's agent is to be given up first.
+    fn is_being_left(&self, assembly: &AssemblyId) -> bool {
+        self.waiting.iter().any(|(_, step)| {
+            matches!(
+                step,
+                Step::Effect(Effect::Disconnect { assembly: of } | Effect::Release { assembly: of, .. })
+                    if of == assembly
+            )
+        })
+    }
+
+    fn hold(&mut self, step: Step) {
+        match &step {
+            // Only the latest attempt counts, and only once.
+            Step::Effect(Effect::Fence(request)) => self.waiting.retain(|(_, step)| {
+                !matches!(step, Step::Effect(Effect::Fence(old)) if old.assembly == request.assembly)
+            }),
+            Step::Effect(Effect::Event(_)) => self.events_waiting += 1,
+            _ => {}
+        }
+        // As the controller drops it from what is saved.
+        if self.events_waiting > EVENTS_KEPT {
+            let is_event = |(_, step): &(u64, Step)| matches!(step, Step::Effect(Effect::Event(_)));
+            if let Some(oldest) = self.waiting.iter().position(is_event) {
+                self.waiting.remove(oldest);
+                self.events_waiting -= 1;
+            }
+        }
+        self.waiting.push_back((self.last, step));
+    }
+
+    fn take_written(&mut self, written: Written) -> anyhow::Result<()> {
+        self.begun = None;
+        self.store = written.store;
+        let error = match written.outcome {
+            Ok(()) => {
+                self.complete = true;
+                self.saved = self.written;
+                self.pauses.reset();
+                if let Some(trouble) = self.trouble.take() {
+                    tracing::warn!(
+                        "the state is saved again, after {} s; everything goes on",
+                        trouble.since.elapsed().as_secs()
+                    );
+                    self.news.push_back(News::Recovered);
+                }
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        if store::ends_process(&error) {
+            return Err(error);
+        }
+        // What has changed since then is newer than what was to be written.
+        let newer = std::mem::replace(&mut self.unsaved, written.left);
+        self.unsaved.extend(newer);
+        self.retry = Some(Instant::now() + self.pauses.next_pause());
+        self.failed(format!("{error:#}"));
+        Ok(())
+    }
+
+    fn failed(&mut self, reason: String) {
+        if self
+            .trouble
+            .as_ref()
+            .is_some_and(|old| old.reason == reason)
+        {
+            return;
+        }
+        tracing::error!(
+            message_id = "6c2b6fe9a15c4b6ca9ac3c7bd3a0a2a5",
+            "the state cannot be saved: {reason}; leases are renewed, but nothing is begun, decided or changed until it can"
+        );
+        let since = self.trouble.as_ref().map(|old| old.since);
+        if since.is_none() {
+            self.news.push_back(News::Failed(reason.clone()));
+        }
+        self.trouble = Some(Trouble {
+            since: since.unwrap_or_else(Instant::now),
+            reason,
+        });
+        self.refuse_replies();
+    }
+
+    /// Who asked for a change does not wait for a disk in trouble.
+    fn refuse_replies(&mut self) {
+        let Some(trouble) = self.trouble() else {
+            return;
+        };
+        let waiting = std::mem::take(&mut self.waiting);
+        for (needs, step) in waiting {
+            match step {
+                Step::Reply(reply) if needs > self.saved => {
+                    let text = format!("{trouble}; this change is kept in memory until then");
+                    let _ = reply.send(Err(Error::NotReady(text)));
+                }
+                step => self.waiting.push_back((needs, step)),
+            }
+        }
+    }
+}
+
+/// Writes, on a thread of its own.
+fn write(directory: &Path, complete: bool, work: Work) -> Written {
+    match work {
+        Work::Changes(mut store, changes) => {
+            let rows: Vec<Change> = changes
+                .iter()
+                .map(|(key, value)| Change {
+                    key: key.clone(),
+                    value: value.clone(),
+                })
+                .collect();
+            match store.write(&rows) {
+                Ok(()) => Written {
+                    store: Some(store),
+                    left: BTreeMap::new(),
+                    outcome: Ok(()),
+                },
+                // Of a full disk nothing else is wrong. Whatever else it is, the file may be gone,
+                // damaged or on a disk that was mounted again.
+                Err(error) => Written {
+                    store: store::is_full(&error).then_some(store),
+                    left: changes,
+                    outcome: Err(error),
+                },
+            }
+        }
+        Work::All(rows) => {
+            let left = BTreeMap::new();
+            match write_all(directory, complete, &rows) {
+                Ok(store) => Written {
+                    store: Some(store),
+                    left,
+                    outcome: Ok(()),
+                },
+                Err(error) => Written {
+                    store: None,
+                    left,
+                    outcome: Err(error),
+                },
+            }
+        }
+    }
+}
+
+fn write_all(
+    directory: &Path,
+    complete: bool,
+    rows: &BTreeMap<String, String>,
+) -> anyhow::Result<Store> {
+    let (mut store, found) = Store::open(directory)?;
+    if !complete && found != Durable::default() {
+        return Err(store.read_late());
+    }
+    store.replace(rows)?;
+    Ok(store)
+}

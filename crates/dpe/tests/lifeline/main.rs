@@ -1,0 +1,168 @@
+//! What must not end the leases of a deployment's guests: a disk, a bus, one of the guests.
+//!
+//! The guests' agents are fakes; the DPE is the real program.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod harness;
+
+use std::sync::atomic::Ordering;
+
+use harness::{World, eventually, files_with};
+
+/// Renewals that a DPE must go on with for a test to believe that it does: two seconds' worth.
+const MANY: u64 = 20;
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_ends_no_lease_and_is_reported() {
+    let mut world = World::new();
+    world.start_bus();
+    world.start_dpe();
+    let dpe = world.proxy().await;
+    world.web1.renewed(1).await;
+    world.web2.renewed(1).await;
+
+    world.limit_files("0");
+    // Its loss is an event, which would have to be saved.
+    world.web2.silent.store(true, Ordering::Relaxed);
+    eventually("the status says so", async || {
+        dpe.get_status().await.unwrap().contains("cannot be saved")
+    })
+    .await;
+    world.web1.renewed(MANY).await;
+    let error = dpe.set_standby("web1", true).await.unwrap_err();
+    assert!(error.message().contains("cannot be saved"), "{error:?}");
+    assert!(!world.saved("assembly/web2").unwrap().contains("Missed"));
+
+    world.limit_files("unlimited");
+    eventually("everything goes on", async || {
+        dpe.set_standby("web1", true).await.is_ok()
+    })
+    .await;
+    assert!(
+        world
+            .saved("assembly/web1")
+            .unwrap()
+            .contains("\"standby\":true")
+    );
+    world.web1.renewed(1).await;
+    assert!(world.lives());
+}
+
+#[tokio::test]
+async fn a_dpe_that_starts_on_a_disk_that_takes_nothing_renews_leases() {
+    let mut world = World::new();
+    world.start_bus();
+    world.start_dpe();
+    world.web1.renewed(1).await;
+    let epoch = world.web1.epoch.load(Ordering::Relaxed);
+    world.stop_dpe();
+
+    world.start_dpe_after("ulimit -Sf 0");
+    world.web1.renewed(MANY).await;
+    world.web2.renewed(1).await;
+    assert!(world.web1.epoch.load(Ordering::Relaxed) > epoch);
+    let dpe = world.proxy().await;
+    assert!(dpe.get_status().await.unwrap().contains("cannot be saved"));
+
+    world.limit_files("unlimited");
+    eventually("everything goes on", async || {
+        !dpe.get_status().await.unwrap().contains("cannot be saved")
+    })
+    .await;
+    let epoch = world.web1.epoch.load(Ordering::Relaxed);
+    assert_eq!(world.saved("epoch"), Some(epoch.to_string()));
+}
+
+#[tokio::test]
+async fn a_state_that_is_taken_away_is_written_again_whole() {
+    let mut world = World::new();
+    world.start_bus();
+    world.start_dpe();
+    let dpe = world.proxy().await;
+    world.web1.renewed(1).await;
+    std::fs::remove_dir_all(world.state()).unwrap();
+    eventually("a change is saved", async || {
+        let _ = dpe.set_standby("web1", false).await;
+        dpe.set_standby("web1", true).await.is_ok()
+    })
+    .await;
+    assert!(world.lives());
+    world.web1.renewed(MANY).await;
+    world.stop_dpe();
+    world.start_dpe();
+    world.web1.renewed(1).await;
+    assert!(world.saved("loaded").unwrap().contains("web2"));
+}
+
+#[tokio::test]
+async fn a_damaged_state_is_set_aside_and_the_dpe_starts() {
+    let mut world = World::new();
+    world.start_bus();
+    std::fs::write(world.state().join("state.sqlite"), [7; 8192]).unwrap();
+    world.start_dpe();
+    let dpe = world.proxy().await;
+    assert_eq!(dpe.get_document().await.unwrap(), (String::new(), 0));
+    assert_eq!(files_with(&world.state(), "damaged"), 1);
+}
+
+#[tokio::test]
+async fn a_bus_that_is_not_there_yet_keeps_no_dpe_from_its_guests() {
+    let mut world = World::new();
+    world.start_dpe();
+    world.web1.renewed(MANY).await;
+    world.web2.renewed(1).await;
+    world.start_bus();
+    world.proxy().await;
+    assert!(world.lives());
+}
+
+#[tokio::test]
+async fn one_guest_that_tells_of_a_newer_dpe_ends_nothing() {
+    let mut world = World::new();
+    // There is none higher.
+    world.web1.highest.store(u64::MAX, Ordering::Relaxed);
+    world.start_bus();
+    world.start_dpe();
+    let dpe = world.proxy().await;
+    world.web2.renewed(MANY).await;
+    assert!(world.lives());
+    assert_eq!(world.web1.renewals.load(Ordering::Relaxed), 0);
+    let status = dpe.get_status().await.unwrap();
+    assert!(
+        !status.contains("newer DPE manages this deployment"),
+        "{status}"
+    );
+}
+
+#[tokio::test]
+async fn a_guest_that_has_seen_a_higher_epoch_gets_a_higher_one_and_no_other_does() {
+    let mut world = World::new();
+    let seen = 9_000_000_000;
+    world.web1.highest.store(seen, Ordering::Relaxed);
+    world.start_bus();
+    world.start_dpe();
+    world.web1.renewed(MANY).await;
+    world.web2.renewed(1).await;
+    assert_eq!(world.web1.epoch.load(Ordering::Relaxed), seen + 1);
+    assert!(world.web2.epoch.load(Ordering::Relaxed) < seen);
+}
+
+#[tokio::test]
+async fn a_second_dpe_of_a_deployment_ends_and_touches_nothing() {
+    let mut world = World::new();
+    world.start_bus();
+    world.start_dpe();
+    world.web1.renewed(1).await;
+    let epoch = world.web1.epoch.load(Ordering::Relaxed);
+    let first = world.dpe.take();
+    world.start_dpe();
+    let mut second = std::mem::replace(&mut world.dpe, first).unwrap();
+    assert!(!second.wait().unwrap().success());
+    world.web1.renewed(MANY).await;
+    assert_eq!(world.web1.epoch.load(Ordering::Relaxed), epoch);
+}
