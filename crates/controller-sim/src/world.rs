@@ -289,7 +289,7 @@ impl World {
         let Some(controller) = &self.shell.controller else {
             return;
         };
-        let waiting: Vec<AssemblyId> = controller
+        let waiting: Vec<(AssemblyId, String)> = controller
             .status(time)
             .assemblies
             .iter()
@@ -297,12 +297,15 @@ impl World {
                 assembly.state == AssemblyState::Fencing
                     && assembly.reason.contains("ConfirmFenced")
             })
-            .map(|assembly| AssemblyId::from(assembly.name.as_str()))
+            .map(|assembly| {
+                let id = AssemblyId::from(assembly.name.as_str());
+                (id, assembly.fencing_attempt.clone())
+            })
             .collect();
-        for assembly in waiting {
+        for (assembly, attempt) in waiting {
             let guest = self.guest(assembly.as_str());
             self.power_cycle(guest);
-            self.request(Request::ConfirmFenced { assembly });
+            self.request(Request::ConfirmFenced { assembly, attempt });
         }
     }
 

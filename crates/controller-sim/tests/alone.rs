@@ -11,7 +11,7 @@ use controller::{
     InputName, Operation, Record, RecordState, Request, Task, Time, TransitionKey,
 };
 use controller_sim::scenario::{Mode, Scenario};
-use cpe_status::{DpeState, ServiceState};
+use cpe_status::{AssemblyState, DpeState, ServiceState};
 
 const NOW: Time = Time {
     boottime_us: 1_000_000,
@@ -585,4 +585,63 @@ fn a_recheck_interval_of_zero_means_never() {
     let mut controller = with_document(document, [started(), vec![]]);
     let done = pass_seconds(&mut controller, 2_000);
     assert!(done.iter().all(|(second, ..)| *second == 0), "{done:?}");
+}
+
+/// Lets a silent assembly be lost, and gives the attempt that its fencing is named by.
+fn lose_all(controller: &mut Controller, at: &mut Time) -> String {
+    for _ in 0..60 {
+        at.boottime_us += 1_000_000;
+        at.wall_us += 1_000_000;
+        assert_eq!(controller.handle(*at, Input::Tick), Ok(()));
+        while let Some(effect) = controller.poll_effect() {
+            if let Effect::Decide(question) = effect {
+                let answer = Input::Decided(Box::new(question.answer()));
+                assert_eq!(controller.handle(*at, answer), Ok(()));
+            }
+        }
+    }
+    let status = controller.status(*at);
+    status.assemblies[0].fencing_attempt.clone()
+}
+
+#[test]
+fn a_late_confirmation_does_not_vouch_for_a_later_loss() {
+    let scenario = Scenario::plain(2, 1, Mode::Manager);
+    let mut controller = alone(&scenario, [started(), vec![]]);
+    carry_out(&mut controller);
+    let mut at = NOW;
+    let first = lose_all(&mut controller, &mut at);
+    assert!(!first.is_empty());
+    let back = Input::AgentConnected {
+        assembly: "node1".into(),
+        hello: Hello::default(),
+        history: started(),
+        attributes: Attributes::default(),
+    };
+    assert_eq!(controller.handle(at, back), Ok(()));
+    let second = lose_all(&mut controller, &mut at);
+    assert!(!second.is_empty() && second != first, "{first} {second}");
+    let confirm = |attempt: &str| {
+        Input::Request(Request::ConfirmFenced {
+            assembly: "node1".into(),
+            attempt: attempt.to_owned(),
+        })
+    };
+    let refusal = controller.handle(at, confirm(&first)).unwrap_err();
+    assert!(refusal.to_string().contains(&second), "{refusal}");
+    assert_eq!(controller.handle(at, confirm(&second)), Ok(()));
+    let status = controller.status(at);
+    assert_eq!(status.assemblies[0].state, AssemblyState::Offline);
+}
+
+#[test]
+fn a_loss_keeps_its_name_over_a_restart_of_the_dpe() {
+    let scenario = Scenario::plain(2, 1, Mode::Manager);
+    let mut controller = alone(&scenario, [started(), vec![]]);
+    carry_out(&mut controller);
+    let mut at = NOW;
+    let before = lose_all(&mut controller, &mut at);
+    let saved = Durable::from_rows(controller.facts().rows()).unwrap();
+    let mut next = Controller::new("sim", saved, at);
+    assert_eq!(lose_all(&mut next, &mut at), before);
 }

@@ -544,6 +544,7 @@ fn confirming_that_a_living_assembly_is_down_is_refused() {
     let executed = world.executed().len();
     world.ask(Request::ConfirmFenced {
         assembly: "node1".into(),
+        attempt: String::new(),
     });
     world.run_for(5);
     expect_well(&world);

@@ -95,6 +95,7 @@ impl Controller {
             assembly.fence = Some(fence);
             if self.store.assembly(name).last_event != LastEvent::Fencing {
                 self.store.assembly_mut(name).last_event = LastEvent::Fencing;
+                let attempt = self.name_fencing(name);
                 let mode = self
                     .assemblies
                     .get(name)
@@ -104,7 +105,8 @@ impl Controller {
                     EventDraft::new(EventKind::AssemblyFencingRequested)
                         .assembly(name)
                         .reason(reason)
-                        .detail("mode", mode),
+                        .detail("mode", mode)
+                        .detail("attempt", &attempt),
                 );
             }
             self.attempt(now, name);
@@ -112,6 +114,19 @@ impl Controller {
         self.assemblies
             .get(name)
             .is_some_and(|assembly| assembly.life == Life::Safe)
+    }
+
+    /// The name of the loss, or of the restart, for which an assembly is made safe: given once, and
+    /// kept until it is safe or its agent is back.
+    pub(crate) fn name_fencing(&mut self, name: &AssemblyId) -> String {
+        let facts = self.store.assembly(name);
+        if !facts.fencing_attempt.is_empty() {
+            return facts.fencing_attempt;
+        }
+        let number = self.effects.number_fence_attempt();
+        let attempt = format!("{}-{number}", self.store.epoch);
+        self.store.assembly_mut(name).fencing_attempt = attempt.clone();
+        attempt
     }
 
     /// Begins an attempt.
@@ -300,6 +315,7 @@ impl Controller {
         facts.last_event = LastEvent::Safe;
         facts.unleased = false;
         facts.lease_ms = 0;
+        facts.fencing_attempt.clear();
         self.tell(
             now,
             EventDraft::new(EventKind::AssemblyFencingSucceeded)
@@ -330,6 +346,7 @@ impl Controller {
         assembly.fence = None;
         let facts = self.store.assembly_mut(name);
         (facts.last_event, facts.restart) = (LastEvent::Online, None);
+        facts.fencing_attempt.clear();
         let reason = "its failures were cleaned up";
         self.tell(
             now,
@@ -340,11 +357,24 @@ impl Controller {
         self.fencing_ended(name, false);
     }
 
-    /// ConfirmFenced: a person vouches for it.
-    pub(crate) fn confirm_fenced(&mut self, now: Time, name: &AssemblyId) -> Result<(), Refusal> {
-        let Some(assembly) = self.assemblies.get_mut(name) else {
+    /// ConfirmFenced: a person vouches for it. A confirmation that comes late vouches for an earlier
+    /// loss: what has run there since is not known to be down.
+    pub(crate) fn confirm_fenced(
+        &mut self,
+        now: Time,
+        name: &AssemblyId,
+        attempt: &str,
+    ) -> Result<(), Refusal> {
+        let current = self.store.assembly(name).fencing_attempt;
+        let Some(assembly) = self.assemblies.get(name) else {
             return Err(self.no_assembly(name));
         };
+        if assembly.life != Life::Safe && !current.is_empty() && current != attempt {
+            return Err(Refusal::InvalidArgument(format!(
+                "attempt \"{attempt}\" is not the present one: assembly \"{name}\" is being made safe as attempt \"{current}\"; \
+                 make sure that it is down now, then confirm that one"
+            )));
+        }
         match assembly.life {
             Life::Safe => Ok(()),
             Life::Lost => {

@@ -251,6 +251,7 @@ impl Controller {
         }
         let fact = self.store.assembly_mut(name);
         fact.safe = false;
+        fact.fencing_attempt.clear();
         fact.boot_id = boot_id;
         fact.grace_ms = settings.grace_ms;
         fact.unleased = settings.lease_ms == 0;
@@ -409,6 +410,7 @@ impl Controller {
         };
         assembly.life = Life::Lost;
         assembly.connected = false;
+        let attempt = self.name_fencing(name);
         let never = self.store.assembly(name).last_event == LastEvent::Nothing;
         if !matches!(
             self.store.assembly(name).last_event,
@@ -419,7 +421,8 @@ impl Controller {
                 now,
                 EventDraft::new(EventKind::AssemblyLost)
                     .assembly(name)
-                    .reason(reason),
+                    .reason(reason)
+                    .detail("attempt", &attempt),
             );
             if !never {
                 self.assembly_failed(now, name, reason);

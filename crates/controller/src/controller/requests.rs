@@ -61,9 +61,9 @@ impl Controller {
             Request::Cleanup { service, assembly } => {
                 self.cleanup(now, service.as_ref(), assembly.as_ref())
             }
-            Request::ConfirmFenced { assembly } => {
+            Request::ConfirmFenced { assembly, attempt } => {
                 self.known_assembly(&assembly)?;
-                self.confirm_fenced(now, &assembly)
+                self.confirm_fenced(now, &assembly, &attempt)
             }
         }
     }

@@ -201,6 +201,7 @@ impl Controller {
             maintenance,
             last_heartbeat: assembly.heard_wall_us,
             fencing: assembly.spec.fencing.word().to_owned(),
+            fencing_attempt: facts.fencing_attempt,
             address: assembly.spec.address.clone().unwrap_or_default(),
             agent_version: assembly.hello.version.clone(),
             boot_id: assembly.hello.boot_id.clone(),

@@ -83,6 +83,9 @@ pub(crate) struct AssemblyFacts {
     pub unleased: bool,
     pub standby: bool,
     pub maintenance: bool,
+    /// Names the loss, or the restart, for which it is being made safe, also over restarts of the
+    /// DPE; empty: it is not. A confirmation must carry it.
+    pub fencing_attempt: String,
     /// To be restarted through its fencing: why.
     pub restart: Option<String>,
     /// Its failures within the escalation period.

@@ -174,6 +174,9 @@ pub enum Request {
     ConfirmFenced {
         /// Which assembly.
         assembly: AssemblyId,
+        /// Which loss of it: detail `attempt` of the event that told it, `fencing_attempt` of its
+        /// status.
+        attempt: String,
     },
 }
 
