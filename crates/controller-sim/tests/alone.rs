@@ -645,3 +645,56 @@ fn a_loss_keeps_its_name_over_a_restart_of_the_dpe() {
     let mut next = Controller::new("sim", saved, at);
     assert_eq!(lose_all(&mut next, &mut at), before);
 }
+
+/// The lease of the last Connect to an assembly, and whether a fact that it runs without one was
+/// saved before it.
+fn last_lease(controller: &mut Controller, assembly: &str) -> Option<(u32, bool)> {
+    let (mut lease, mut unleased) = (None, false);
+    while let Some(effect) = controller.poll_effect() {
+        match effect {
+            Effect::Persist(changes) => {
+                let key = format!("assembly/{assembly}");
+                let values = changes.into_iter().filter(|change| change.key == key);
+                for value in values.filter_map(|change| change.value) {
+                    unleased = value.contains("\"unleased\":true");
+                }
+            }
+            Effect::Connect(connect) if connect.assembly == AssemblyId::from(assembly) => {
+                lease = Some((connect.lease_ms, unleased));
+            }
+            _ => {}
+        }
+    }
+    lease
+}
+
+#[test]
+fn maintenance_suspends_the_lease_and_its_loss_is_not_safe_by_waiting() {
+    let scenario = Scenario::plain(2, 1, Mode::Lease);
+    let mut controller = alone(&scenario, [started(), vec![]]);
+    carry_out(&mut controller);
+    let maintenance = |on| {
+        let assembly = Some("node1".into());
+        Input::Request(Request::Maintenance { assembly, on })
+    };
+    let connected = || Input::AgentConnected {
+        assembly: "node1".into(),
+        hello: Hello::default(),
+        history: started(),
+        attributes: Attributes::default(),
+    };
+    assert_eq!(controller.handle(NOW, maintenance(true)), Ok(()));
+    assert_eq!(last_lease(&mut controller, "node1"), Some((0, true)));
+    assert_eq!(controller.handle(NOW, connected()), Ok(()));
+    let mut at = NOW;
+    lose_all(&mut controller, &mut at);
+    let status = controller.status(at);
+    assert_ne!(status.assemblies[0].state, AssemblyState::Offline);
+
+    // Its agent is back: it is in maintenance again, without a lease.
+    assert_eq!(controller.handle(at, connected()), Ok(()));
+    assert_eq!(last_lease(&mut controller, "node1"), Some((0, true)));
+    assert_eq!(controller.handle(at, maintenance(false)), Ok(()));
+    let lease = last_lease(&mut controller, "node1");
+    assert!(lease.is_some_and(|(lease_ms, _)| lease_ms > 0), "{lease:?}");
+}

@@ -133,6 +133,7 @@ impl Controller {
     /// Has the shell connect with the settings in force, if it does not do so already.
     pub(crate) fn connect(&mut self, name: &AssemblyId) {
         let settings = self.settings();
+        let suspended = self.lease_suspended(name);
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -144,7 +145,7 @@ impl Controller {
             }
             return;
         }
-        let lease_ms = if assembly.spec.fencing == Fencing::Lease {
+        let lease_ms = if assembly.spec.fencing == Fencing::Lease && !suspended {
             settings.lease_ms
         } else {
             0
@@ -169,6 +170,26 @@ impl Controller {
         facts.unleased |= lease_ms == 0;
         assembly.sent_settings = Some(connect.clone());
         self.effects.push(Effect::Connect(connect));
+    }
+
+    /// Tells every agent the settings in force.
+    pub(crate) fn connect_all(&mut self) {
+        let names: Vec<AssemblyId> = self.assemblies.keys().cloned().collect();
+        for name in names {
+            self.connect(&name);
+        }
+    }
+
+    /// Maintenance means hands off: its agent stops nothing, whatever happens to the DPE. Who is
+    /// being made safe by the end of a lease keeps it.
+    fn lease_suspended(&self, name: &AssemblyId) -> bool {
+        let maintenance =
+            self.store.deployment.maintenance || self.store.assembly(name).maintenance;
+        let in_doubt = self
+            .assemblies
+            .get(name)
+            .is_none_or(|assembly| assembly.life == Life::Lost || assembly.fence.is_some());
+        maintenance && !in_doubt
     }
 
     /// Has the shell connect anew, so that the agent's whole truth is heard again.
@@ -282,6 +303,8 @@ impl Controller {
         // there is seen to run.
         self.take_history(now, name, history);
         self.take_attributes(now, name, attributes);
+        // It was greeted as one that may be in doubt.
+        self.connect(name);
         self.world_changed(&format!("assembly {name} is online"));
     }
 

@@ -39,6 +39,7 @@ impl Controller {
                 self.known_assembly(&assembly)?;
                 if self.store.assembly(&assembly).maintenance != on {
                     self.store.assembly_mut(&assembly).maintenance = on;
+                    self.connect(&assembly);
                     self.world_changed(&format!(
                         "maintenance of {assembly} is {}",
                         if on { "on" } else { "off" }
@@ -50,6 +51,7 @@ impl Controller {
                 self.known_deployment()?;
                 if self.store.deployment.maintenance != on {
                     self.store.deployment_mut().maintenance = on;
+                    self.connect_all();
                     self.world_changed(if on {
                         "maintenance is on"
                     } else {
