@@ -64,6 +64,13 @@ torture: lab ## the real system under random faults, for MINUTES (10); SEED=N re
 	$(CARGO) build --locked --quiet -p end-to-end --bins
 	$(AS_ROOT) $(CARGO) run --locked --quiet -p end-to-end --bin torture -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
+SEEDS ?= 2000
+FROM ?= 1
+JOBS ?= 0
+.PHONY: simulate
+simulate: ## the controller's simulation: SEEDS (2000) seeds from FROM (1) in JOBS (0: all processors) threads
+	$(CARGO) run --locked --quiet --profile simulation -p controller-sim -- --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS)
+
 FUZZ_SECONDS ?= 600
 FUZZ_JOBS ?= 1
 FUZZ := $(CURDIR)/target/fuzz

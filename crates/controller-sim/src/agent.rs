@@ -92,6 +92,11 @@ impl World {
 
     /// An operation is taken in, unless the lease is over or it is known.
     fn accept(&mut self, guest: usize, stream: u64, operation: Operation) {
+        if self.now_us < self.guests[guest].full_until_us {
+            let reply = ToDpe::ExecuteRefused(operation.id, "no space is left".into());
+            self.post_to_dpe(stream, reply);
+            return;
+        }
         if self.lease_over(guest) {
             let reply = ToDpe::ExecuteRefused(operation.id, "the lease has ended".into());
             self.post_to_dpe(stream, reply);
@@ -116,7 +121,12 @@ impl World {
             lease_us,
             grace_us,
         } = *call;
-        if epoch < self.guests[guest].agent.epoch {
+        let own = &self.guests[guest];
+        if own.foreign {
+            self.post_to_dpe(stream, ToDpe::Refused { stale: false });
+            return;
+        }
+        if epoch < own.agent.epoch || self.now_us < own.says_stale_until_us {
             self.post_to_dpe(stream, ToDpe::Refused { stale: true });
             return;
         }
@@ -199,10 +209,12 @@ impl World {
             self.lease_check(guest);
             return;
         }
-        let agent = &mut self.guests[guest].agent;
-        if epoch != agent.epoch {
+        let own = &mut self.guests[guest];
+        // What it promises must be on disk.
+        if epoch != own.agent.epoch || self.now_us < own.full_until_us {
             return;
         }
+        let agent = &mut own.agent;
         if let Some(lease) = &mut agent.lease
             && stamp_us > lease.stamp_us
         {
@@ -241,6 +253,12 @@ impl World {
         });
         let left_us = deadline_us.saturating_sub(self.now_us);
         let resources = own.agent.may_run();
+        if self.checker.hands_off.contains(&guest) {
+            let name = own.name.clone();
+            self.violated(format!(
+                "{name} is under maintenance and stops its services"
+            ));
+        }
         self.say(|| format!("node {guest}: the lease is over, services are stopped"));
         self.guests[guest].agent.stopping_until_us = Some(deadline_us);
         // What is under way or waits is given up.
@@ -264,8 +282,9 @@ impl World {
     }
 
     fn lease_stopped(&mut self, guest: usize, resource: String) {
-        let refuses = self.guests[guest].refuses_stop_until_us > self.now_us;
-        if refuses {
+        let own = &self.guests[guest];
+        // A stop that cannot be recorded is not run.
+        if own.refuses_stop_until_us.max(own.full_until_us) > self.now_us {
             return;
         }
         let wall = self.time().wall_us;
@@ -321,6 +340,7 @@ impl World {
                 }
                 return;
             }
+            Timer::AgentStarts if self.guests[guest].agent.alive => return,
             Timer::AgentStarts => {
                 self.guests[guest].agent.alive = true;
                 self.agent_started(guest);
@@ -405,7 +425,8 @@ impl World {
         if let Some(stream) = stream {
             self.after(MS, SimEvent::Closed(stream));
         }
-        self.timer_after(guest, 100 * MS, Timer::AgentStarts);
+        let broken_us = (self.guests[guest].broken_until_us).saturating_sub(self.now_us);
+        self.timer_after(guest, broken_us.max(100 * MS), Timer::AgentStarts);
     }
 
     /// The agent's process begins: it finds its state under /run.
@@ -476,8 +497,19 @@ impl World {
 
     /// Power off; on again after a while.
     pub(crate) fn power_cycle(&mut self, guest: usize) {
-        self.say(|| format!("node {guest}: power is cut"));
         let was_up = self.guests[guest].up;
+        self.power_off(guest);
+        if let Some(successor) = self.guests[guest].replaced_by {
+            self.wiring.hand_over(guest, successor);
+        } else if was_up {
+            let delay = self.random.between(300 * MS, 15 * SECOND);
+            self.after(delay, SimEvent::Boot(guest));
+        }
+    }
+
+    /// Everything that ran in a guest is gone.
+    fn power_off(&mut self, guest: usize) {
+        self.say(|| format!("node {guest}: power is cut"));
         for service in self.guests[guest].running.clone() {
             self.vanished(guest, &service);
         }
@@ -490,10 +522,35 @@ impl World {
             let delay = self.random.between(MS, SECOND);
             self.after(delay, SimEvent::Closed(stream));
         }
-        if was_up {
-            let delay = self.random.between(300 * MS, 15 * SECOND);
-            self.after(delay, SimEvent::Boot(guest));
+    }
+
+    /// A device or the cloud manager switches a guest off and on.
+    pub(crate) fn fenced(&mut self, guest: usize) {
+        if self.guests[guest].foreign {
+            let name = self.guests[guest].name.clone();
+            self.violated(format!(
+                "{name} belongs to another deployment and is fenced"
+            ));
         }
+        self.power_cycle(guest);
+    }
+
+    /// A guest goes on from its snapshot: with the same boot, what ran then, and its old clock.
+    pub(crate) fn restore_guest(&mut self, guest: usize) {
+        let Some((saved, taken_us)) = self.snapshots.remove(&guest) else {
+            return;
+        };
+        self.power_off(guest);
+        let own = &mut self.guests[guest];
+        let life = own.life;
+        *own = saved;
+        own.life = life + 1;
+        own.stood_still_us += self.now_us - taken_us;
+        // Nobody can keep it from running what it ran: it counts once that is in order again.
+        self.checker.given_up.insert(guest);
+        self.checker.returned.insert(guest);
+        self.say(|| format!("guest {guest}: taken back to its snapshot"));
+        self.agent_started(guest);
     }
 
     pub(crate) fn boot(&mut self, guest: usize) {

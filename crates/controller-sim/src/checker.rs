@@ -10,21 +10,26 @@ pub(crate) struct Checker {
     pub violations: Vec<String>,
     /// Ids of events that were durable at any time.
     pub promised: BTreeSet<String>,
-    /// Ids of events that were given to the shell.
-    emitted: BTreeSet<String>,
+    /// Ids of events that were given to the shell, with their place in that order.
+    pub emitted: BTreeMap<String, usize>,
     /// Operations that were sent: assembly, action, resource.
     pub executed: Vec<(AssemblyId, Task, String)>,
     /// Guests and services whose processes there ended otherwise than by an operation: the
     /// controller may not know yet.
     pub vanished: BTreeSet<(usize, String)>,
-    /// Assemblies that fencing mode `none` gave up and that may still run what they ran.
-    pub given_up: BTreeSet<AssemblyId>,
+    /// Guests that fencing mode `none` gave up, or that a snapshot brought back: they may run what
+    /// runs elsewhere too.
+    pub given_up: BTreeSet<usize>,
     /// Of these, those that were heard of again.
-    pub returned: BTreeSet<AssemblyId>,
+    pub returned: BTreeSet<usize>,
     /// Assemblies that are lost or being fenced, by the events.
     pub lost: BTreeSet<AssemblyId>,
-    /// Assemblies that could not learn of the end of the deployment.
-    pub out_of_reach: BTreeSet<AssemblyId>,
+    /// Guests under maintenance that have learned of it: their services are left alone.
+    pub hands_off: BTreeSet<usize>,
+    /// Guests that could not learn of the end of the deployment.
+    pub out_of_reach: BTreeSet<usize>,
+    /// The DPE's state was lost or restored: what it tells need not fit what it told before.
+    pub state_lost: bool,
     /// Time of the next heartbeat, by guest and life.
     pub heartbeats: BTreeMap<(usize, u64), u64>,
 }
@@ -53,6 +58,7 @@ impl Checker {
                 event.kind.as_str()
             ));
         }
-        self.emitted.insert(event.id.clone());
+        let place = self.emitted.len();
+        self.emitted.entry(event.id.clone()).or_insert(place);
     }
 }

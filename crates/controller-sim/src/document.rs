@@ -188,20 +188,24 @@ impl Scenario {
 
 impl Assembly {
     fn opening(&self) -> String {
-        let name = &self.name;
+        let Assembly { name, device, .. } = self;
         let fencing = match self.mode {
-            Mode::Lease => "mode=\"lease\"".to_owned(),
+            Mode::Lease => "mode=\"lease\"/>".to_owned(),
             Mode::Unit => {
-                format!("mode=\"unit\" timeout=\"20s\" unit=\"systemd-nspawn@{name}.service\"")
+                format!("mode=\"unit\" timeout=\"20s\" unit=\"systemd-nspawn@{device}.service\"/>")
             }
-            Mode::Agent => "mode=\"agent\" timeout=\"20s\" agent=\"fence_simulated\"".to_owned(),
-            Mode::Manager => "mode=\"manager\"".to_owned(),
-            Mode::None => "mode=\"none\"".to_owned(),
+            Mode::Agent => format!(
+                "mode=\"agent\" timeout=\"20s\" agent=\"fence_simulated\"><parameters>\
+                 <parameter name=\"port\" value=\"{device}\"/></parameters></fencing>"
+            ),
+            Mode::Manager => "mode=\"manager\"/>".to_owned(),
+            Mode::None => "mode=\"none\"/>".to_owned(),
         };
+        let address = self.address.as_ref();
+        let address = address.map(|address| format!(" address=\"unix:/sim/{address}\""));
+        let address = address.unwrap_or_default();
         let escalation = escalation(self.escalation);
-        format!(
-            "<assembly name=\"{name}\" address=\"unix:/sim/{name}\"{escalation}><fencing {fencing}/><services>"
-        )
+        format!("<assembly name=\"{name}\"{address}{escalation}><fencing {fencing}<services>")
     }
 }
 

@@ -14,6 +14,10 @@ impl World {
         if self.shell.controller.is_some() || self.shell.unloaded {
             return;
         }
+        if self.now_us < self.shell.disk_full_until_us {
+            self.after(SECOND, SimEvent::StartDpe);
+            return;
+        }
         self.shell.start += 1;
         let start = self.shell.start;
         self.say(|| format!("DPE starts ({start})"));
@@ -29,6 +33,11 @@ impl World {
         }
         self.shell.controller = Some(controller);
         self.after(SECOND, SimEvent::RetryEvents(start));
+        if self.shell.recreate.is_some() {
+            // Who wants the end of the deployment says so until it has come.
+            let stop_services = false;
+            self.after(SECOND, SimEvent::Request(Request::Unload { stop_services }));
+        }
         self.pump();
     }
 
@@ -92,6 +101,11 @@ impl World {
         if disturbs && self.peaceful {
             return;
         }
+        // Nobody ends a deployment that is to be there, or is there again.
+        let ends = self.scenario.ending.is_some() || self.shell.recreate.is_some();
+        if matches!(request, Request::Unload { .. }) && !ends && self.checker.state_lost {
+            return;
+        }
         // Nobody sends a document to a deployment that they have ended.
         let ended = |controller: &Subject| controller.document().is_none();
         if matches!(request, Request::Load { .. })
@@ -99,6 +113,10 @@ impl World {
             && self.shell.controller.as_ref().is_some_and(ended)
         {
             return;
+        }
+        let is_load = matches!(request, Request::Load { .. });
+        if is_load && self.checker.state_lost && self.shell.controller.as_ref().is_some_and(ended) {
+            self.end_strangers();
         }
         // A document that had to wait may have been changed meanwhile.
         let request = if matches!(request, Request::Load { .. }) {
@@ -160,6 +178,11 @@ impl World {
             let deadline = controller.deadline().unwrap_or_default();
             self.digest.line(&format!("deadline {deadline}"));
         }
+        if let Input::Request(Request::Maintenance { on: false, .. } | Request::Load { .. }) =
+            &input
+        {
+            self.checker.hands_off.clear();
+        }
         if let Err(refusal) = &outcome {
             self.note_refusal(&input, refusal);
         }
@@ -185,7 +208,8 @@ impl World {
                     | Request::ConfirmFenced { .. }
                     | Request::Cleanup { .. }
             )
-        ) || self.scenario.ending.is_some();
+        ) || self.scenario.ending.is_some()
+            || self.shell.recreate.is_some();
         self.say(|| format!("  refused: {refusal}"));
         if !expected {
             let input = brief(&format!("{input:?}"));

@@ -1,6 +1,8 @@
 //! How effects are carried out.
 
-use controller::{AssemblyId, Change, Connect, Effect, EngineInput, Input, InputName};
+use controller::{
+    AssemblyId, Change, Connect, Effect, EngineInput, FenceRequest, Input, InputName,
+};
 
 use crate::network::ToAgent;
 use crate::queue::SimEvent;
@@ -32,7 +34,7 @@ impl World {
             | Effect::Forget { .. }
             | Effect::Release { .. } => self.tell_agent(effect),
             Effect::Fence(request) => {
-                self.device_asked(&request.assembly, request.attempt);
+                self.device_asked(request);
             }
             Effect::Event(event) => {
                 self.checker.emitted(&event);
@@ -66,6 +68,7 @@ impl World {
                     "{}: superseded, but there is only one DPE",
                     self.now_us
                 ));
+                self.kill_dpe(5 * SECOND);
             }
         }
     }
@@ -113,6 +116,11 @@ impl World {
     }
 
     fn persist(&mut self, changes: Vec<Change>) {
+        if self.now_us < self.shell.disk_full_until_us {
+            // The daemon ends when it cannot save.
+            self.kill_dpe(SECOND);
+            return;
+        }
         for change in changes {
             self.checker.persisted(&change);
             match change.value {
@@ -126,21 +134,24 @@ impl World {
     }
 
     fn connect(&mut self, connect: Connect) {
-        let guest = self.guest(connect.assembly.as_str());
-        self.drop_stream(&connect.assembly.clone());
-        self.shell.wants.insert(connect.assembly.clone(), connect);
+        let assembly = connect.assembly.clone();
+        self.drop_stream(&assembly);
+        self.shell.wants.insert(assembly.clone(), connect);
         let start = self.shell.start;
-        self.after(MS, SimEvent::Attempt(start, guest));
+        self.after(MS, SimEvent::Attempt(start, assembly));
     }
 
-    fn device_asked(&mut self, assembly: &AssemblyId, attempt: u64) {
-        let guest = self.guest(assembly.as_str());
+    fn device_asked(&mut self, request: FenceRequest) {
+        let FenceRequest {
+            assembly, attempt, ..
+        } = request;
+        let guest = self.wiring.switched_by(&request.device);
         let bad = self.devices_bad_until_us > self.now_us;
         let delay = self.random.between(200 * MS, 4 * SECOND);
         let start = self.shell.start;
         let acts = !(bad && self.random.percent(50));
         let answers = !(bad && self.random.percent(30));
-        if acts {
+        if let Some(guest) = guest.filter(|_| acts) {
             self.after(delay, SimEvent::DeviceActs(guest));
         }
         if answers {
@@ -151,7 +162,7 @@ impl World {
             };
             self.after(
                 delay + 50 * MS,
-                SimEvent::DeviceAnswers(start, assembly.clone(), attempt, result),
+                SimEvent::DeviceAnswers(start, assembly, attempt, result),
             );
         }
     }

@@ -81,9 +81,9 @@ impl World {
         }
         // Who was not heard of at the end finds out by its lease.
         self.run_for(90);
-        for guest in &self.guests {
-            let stays = self.scenario.ending != Some(true)
-                || self.checker.out_of_reach.contains(&guest.name);
+        for (index, guest) in self.guests.iter().enumerate() {
+            let stays =
+                self.scenario.ending != Some(true) || self.checker.out_of_reach.contains(&index);
             if let Some(service) = guest.running.first().filter(|_| !stays) {
                 let text = format!(
                     "{service} still runs in {} after the end of the deployment",
@@ -98,12 +98,19 @@ impl World {
     /// The deployment has ended: notes who cannot be told or does not do it, and has no lease that
     /// would see to it.
     pub(crate) fn note_end(&mut self) {
+        if let Some((guest, for_us)) = self.shell.recreate.take() {
+            self.create_again(guest, for_us);
+            return;
+        }
         self.shell.unloaded = true;
-        let obeys = |(guest, link): &(&Guest, &Link)| {
+        let lost: Vec<usize> = (self.checker.lost.iter())
+            .filter_map(|assembly| self.place_of(assembly))
+            .collect();
+        let obeys = |(index, (guest, link)): &(usize, (&Guest, &Link))| {
             let stream = guest.agent.connection.and_then(|id| self.streams.get(&id));
             let connected = stream.is_some_and(|stream| stream.start == self.shell.start);
             let passes = link.stalled_until_us.max(link.cut_until_us) <= self.now_us;
-            let connected = connected && !self.checker.lost.contains(&guest.name);
+            let connected = connected && !lost.contains(index);
             let stops = guest.refuses_stop_until_us <= self.now_us;
             // Who cannot be fenced may be beyond help.
             guest.mode == Mode::Lease
@@ -113,8 +120,9 @@ impl World {
             .guests
             .iter()
             .zip(&self.links)
+            .enumerate()
             .filter(|pair| !obeys(pair))
-            .map(|(guest, _)| guest.name.clone())
+            .map(|(index, _)| index)
             .collect();
     }
 
@@ -132,8 +140,7 @@ impl World {
             ));
         }
         for service in self.scenario.wanted() {
-            let mut places = self.runs_in(&service.name);
-            places.retain(|place| !self.left_behind(place));
+            let places = self.counted_in(|guest| guest.running.contains(&service.name));
             let expected = self.scenario.copies(service);
             if places.len() != expected {
                 return Some(format!(
@@ -141,8 +148,7 @@ impl World {
                     service.name
                 ));
             }
-            let mut promoted = self.promoted_in(&service.name);
-            promoted.retain(|place| !self.left_behind(place));
+            let promoted = self.counted_in(|guest| guest.promoted.contains(&service.name));
             let expected = match service.form {
                 Form::Promotable(promoted) => promoted.min(expected),
                 _ => 0,
@@ -162,20 +168,26 @@ impl World {
         let extra = self
             .guests
             .iter()
-            .filter(|guest| !self.left_behind(guest.name.as_str()))
-            .flat_map(|guest| &guest.running)
+            .enumerate()
+            .filter(|(index, _)| !self.left_behind(*index))
+            .flat_map(|(_, guest)| &guest.running)
             .find(|service| !wanted.contains(service.as_str()));
         extra.map(|service| format!("{service} runs and should not"))
     }
 
+    /// Names of guests, without those that are left behind.
+    fn counted_in(&self, wanted: impl Fn(&Guest) -> bool) -> Vec<&str> {
+        let guests = self.guests.iter().enumerate();
+        guests
+            .filter(|(index, guest)| wanted(guest) && !self.left_behind(*index))
+            .map(|(_, guest)| guest.name.as_str())
+            .collect()
+    }
+
     /// Given up by fencing mode `none`, and then taken out of the document: nobody asks any more
     /// what runs there.
-    fn left_behind(&self, assembly: &str) -> bool {
-        let present = self
-            .scenario
-            .present()
-            .any(|(_, known)| known.name == assembly);
-        !present && self.checker.given_up.contains(assembly)
+    fn left_behind(&self, guest: usize) -> bool {
+        self.assembly_at(guest).is_none() && self.checker.given_up.contains(&guest)
     }
 
     /// A controller at rest does nothing but answer heartbeats.
@@ -238,8 +250,13 @@ impl World {
         let (places_told, mut wrong) = self.stories();
         let wanted = self.scenario.wanted();
         for service in wanted.filter(|service| self.runs_once(&service.name)) {
-            let mut places = self.runs_in(&service.name);
-            places.retain(|place| !self.left_behind(place));
+            let running = |(index, guest): &(usize, &Guest)| {
+                guest.running.contains(&service.name) && !self.left_behind(*index)
+            };
+            let places: Vec<&str> = (self.guests.iter().enumerate())
+                .filter(running)
+                .filter_map(|(index, _)| self.assembly_at(index))
+                .collect();
             let told = places_told.get(service.name.as_str());
             let told = told.and_then(Option::as_ref).map(AssemblyId::as_str);
             if places.first().copied() != told {
@@ -257,7 +274,8 @@ impl World {
     /// Where services run in the end, as events tell it, and what of the events cannot be.
     fn stories(&self) -> (BTreeMap<ServiceId, Option<AssemblyId>>, Vec<String>) {
         let mut events: Vec<&Event> = self.log.values().collect();
-        events.sort_by(|a, b| a.id.cmp(&b.id));
+        // Not by id: the wall clock, which ids begin with, may have jumped.
+        events.sort_by_key(|event| self.checker.emitted.get(&event.id));
         let (mut running, mut online) = (BTreeMap::new(), BTreeMap::new());
         let mut wrong = Vec::new();
         for event in events {
@@ -272,7 +290,11 @@ impl World {
                 ) => {
                     let again = *kind == EventKind::ServiceStarted && reason == "it runs";
                     let once = self.runs_once(service.as_str());
-                    if running.insert(service.clone(), place).is_some() && again && once {
+                    if running.insert(service.clone(), place).is_some()
+                        && again
+                        && once
+                        && !self.checker.state_lost
+                    {
                         wrong.push(format!("{service} was started twice in the log"));
                     }
                 }
@@ -292,7 +314,7 @@ impl World {
                 ) => {
                     let before = online.insert(assembly.clone(), kind);
                     // An assembly that left the document and came back is a new one.
-                    let same = self.scenario.generation == 1;
+                    let same = self.scenario.generation == 1 && !self.checker.state_lost;
                     if before == Some(kind) && *kind != EventKind::AssemblyLost && same {
                         wrong.push(format!("{} twice for {assembly}", kind.as_str()));
                     }

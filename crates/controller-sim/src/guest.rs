@@ -5,16 +5,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use controller::{AssemblyId, Attributes, Operation, Record, RecordState, STATUS_DONE, Task};
+use controller::{Attributes, Operation, Record, RecordState, STATUS_DONE, Task};
 
 use crate::queue::SimEvent;
 use crate::scenario::Mode;
 
 /// A guest.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Guest {
-    /// Name of the assembly.
-    pub name: AssemblyId,
+    /// Its name, which is also its machine id.
+    pub name: String,
+    /// Another deployment's: what it runs is none of ours.
+    pub foreign: bool,
+    /// Another guest has taken its place: without power it does not come back, and its devices go
+    /// to that guest.
+    pub replaced_by: Option<usize>,
     /// How it is made safe.
     pub mode: Mode,
     /// Powered and booted.
@@ -39,6 +44,12 @@ pub struct Guest {
     pub promoted: BTreeSet<String>,
     /// Until then operations may go wrong, µs.
     pub bad_operations_until_us: u64,
+    /// Until then the agent cannot be started, µs.
+    pub broken_until_us: u64,
+    /// Until then nothing can be written under /run, µs.
+    pub full_until_us: u64,
+    /// Until then the agent says that a newer DPE exists, µs.
+    pub says_stale_until_us: u64,
     /// Until then nothing lets itself be stopped, µs.
     pub refuses_stop_until_us: u64,
     /// The agent.
@@ -46,7 +57,7 @@ pub struct Guest {
 }
 
 /// A guest agent.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Agent {
     /// The process is there.
     pub alive: bool,
@@ -103,6 +114,8 @@ impl Guest {
     pub fn new(name: &str, mode: Mode, drift_ppm: i64) -> Guest {
         Guest {
             name: name.into(),
+            foreign: false,
+            replaced_by: None,
             mode,
             up: true,
             boot: 1,
@@ -115,12 +128,25 @@ impl Guest {
             running: BTreeSet::new(),
             promoted: BTreeSet::new(),
             bad_operations_until_us: 0,
+            broken_until_us: 0,
+            full_until_us: 0,
+            says_stale_until_us: 0,
             refuses_stop_until_us: 0,
             agent: Agent {
                 alive: true,
                 ..Agent::default()
             },
         }
+    }
+
+    /// What a snapshot keeps of it: everything but its streams.
+    pub fn snapshot(&self) -> Guest {
+        let mut saved = self.clone();
+        (saved.paused, saved.agent.hung) = (None, false);
+        saved.agent.alive = true;
+        saved.agent.connection = None;
+        saved.deferred.clear();
+        saved
     }
 
     /// CLOCK_BOOTTIME of the guest, µs.
@@ -261,6 +287,16 @@ impl Agent {
         );
         let cancelled = if ends_monitors {
             self.cancel_recurring(&operation.resource)
+        } else if operation.interval_ms > 0 {
+            // It takes the place of the one before it.
+            let mut waiting = self.queue.values_mut().flatten();
+            let is_old = |old: &Record| key(&old.operation) == key(&operation);
+            let queued = waiting.find(|old| is_old(old)).cloned();
+            if let Some(queue) = self.queue.get_mut(&operation.resource) {
+                queue.retain(|old| !is_old(old));
+            }
+            let known = self.records.remove(&key(&operation));
+            known.or(queued).into_iter().collect()
         } else {
             Vec::new()
         };

@@ -1,6 +1,6 @@
 //! Faults: how they are made up, and what they do to the world.
 
-use controller::Request;
+use controller::{AssemblyId, Request};
 
 use crate::faults::Fault;
 use crate::queue::SimEvent;
@@ -41,7 +41,7 @@ impl World {
         }
     }
 
-    fn some_fault(&mut self) -> Fault {
+    pub(crate) fn some_fault(&mut self) -> Fault {
         let guest = self.random.index(self.guests.len());
         let service = self.random.index(self.scenario.services.len());
         let long = self.random.between(500 * MS, 40 * SECOND);
@@ -69,8 +69,8 @@ impl World {
     }
 
     fn some_request(&mut self) -> Fault {
-        let guest = self.random.index(self.guests.len());
-        let assembly = self.guests[guest].name.clone();
+        let index = self.random.index(self.scenario.assemblies.len());
+        let assembly = AssemblyId::from(self.scenario.assemblies[index].name.as_str());
         let on = self.random.percent(60);
         Fault::Request(match self.random.index(4) {
             0 => Request::Standby { assembly, on },
@@ -88,6 +88,9 @@ impl World {
     /// Something goes wrong now.
     pub fn inject(&mut self, fault: Fault) {
         self.say(|| format!("FAULT {fault:?}"));
+        if let Some(kind) = fault.kind() {
+            *self.injected.entry(kind).or_default() += 1;
+        }
         let until = |for_us: u64| self.now_us + for_us;
         match fault {
             Fault::KillDpe => {
@@ -143,11 +146,12 @@ impl World {
                 });
             }
             Fault::Request(request) => self.request(request),
+            fault => self.inject_in_world(fault),
         }
     }
 
     /// Streams to a guest end, at once or a little later, and no new ones are made for a while.
-    fn cut(&mut self, guest: usize, for_us: u64) {
+    pub(crate) fn cut(&mut self, guest: usize, for_us: u64) {
         self.links[guest].cut_until_us = self.now_us + for_us;
         let ids: Vec<u64> = self
             .streams
@@ -181,7 +185,10 @@ impl World {
         self.shell.dies_after = None;
         for guest in 0..self.guests.len() {
             self.resume_guest(guest);
-            let assembly = self.guests[guest].name.clone();
+        }
+        self.repair_world();
+        for index in 0..self.scenario.assemblies.len() {
+            let assembly = AssemblyId::from(self.scenario.assemblies[index].name.as_str());
             self.request(Request::Standby {
                 assembly: assembly.clone(),
                 on: false,

@@ -4,6 +4,7 @@ use controller::{
     AssemblyId, Event, EventKind, MIGRATE_SOURCE, MIGRATE_TARGET, Operation, Task, TransitionKey,
 };
 
+use crate::checker::Checker;
 use crate::guest::Guest;
 use crate::scenario::{Mode, Service};
 use crate::time::SECOND;
@@ -44,7 +45,7 @@ impl World {
             return;
         }
         self.guests[guest].promoted.insert(service.to_owned());
-        let promoted = self.counted(|other| other.promoted.contains(service));
+        let promoted = self.counted(|_, other| other.promoted.contains(service));
         if promoted.len() > self.scenario.most_promoted {
             self.violated(format!("{service} is promoted in {}", promoted.join(", ")));
         }
@@ -64,22 +65,21 @@ impl World {
 
     /// Names of guests, without those that fencing mode `none` gave up: what runs there is known to
     /// run twice.
-    fn counted(&self, wanted: impl Fn(&Guest) -> bool) -> Vec<String> {
+    fn counted(&self, wanted: impl Fn(usize, &Guest) -> bool) -> Vec<String> {
         let given_up = &self.checker.given_up;
-        self.guests
-            .iter()
-            .filter(|guest| wanted(guest) && !given_up.contains(&guest.name))
-            .map(|guest| guest.name.to_string())
+        let guests = self.guests.iter().enumerate();
+        guests
+            .filter(|(index, guest)| wanted(*index, guest) && !given_up.contains(index))
+            .map(|(_, guest)| guest.name.to_string())
             .collect()
     }
 
     /// Other guests than that in which a service runs.
     fn others(&self, guest: usize, service: &str) -> Vec<String> {
-        let name = &self.guests[guest].name;
-        if self.checker.given_up.contains(name) {
+        if self.checker.given_up.contains(&guest) {
             return Vec::new();
         }
-        self.counted(|other| other.name != *name && other.running.contains(service))
+        self.counted(|index, other| index != guest && other.running.contains(service))
     }
 
     /// The controller asks for an operation: what it relies on must be so.
@@ -88,7 +88,10 @@ impl World {
         self.checker
             .executed
             .push((assembly.clone(), action.clone(), resource.to_owned()));
-        let guest = self.guest(assembly.as_str());
+        // Without a stream it goes nowhere.
+        let Some(guest) = self.connected_to(assembly) else {
+            return;
+        };
         match action {
             Task::Start | Task::MigrateFrom => {
                 self.check_single(guest, operation);
@@ -115,12 +118,16 @@ impl World {
         }
     }
 
+    /// The DPE has a stream to the agent of that guest.
+    pub(crate) fn is_connected(&self, guest: usize) -> bool {
+        let connection = self.guests[guest].agent.connection;
+        let stream = connection.and_then(|id| self.streams.get(&id));
+        stream.is_some_and(|stream| stream.open)
+    }
+
     /// The controller can know about that guest, and has the document that the scenario has.
     fn informed(&self, guest: usize) -> bool {
-        let connection = self.guests[guest].agent.connection;
-        let open = connection
-            .and_then(|id| self.streams.get(&id))
-            .is_some_and(|stream| stream.open);
+        let open = self.is_connected(guest);
         let controller = self.shell.controller.as_ref();
         open && controller
             .is_some_and(|controller| controller.generation() == self.scenario.generation)
@@ -173,8 +180,10 @@ impl World {
             return;
         }
         let name = own.name.clone();
-        let promoted = self.counted(|other| other.name != name && other.promoted.contains(service));
-        if promoted.len() >= self.scenario.most_promoted && !self.checker.given_up.contains(&name) {
+        let promoted =
+            self.counted(|index, other| index != guest && other.promoted.contains(service));
+        if promoted.len() >= self.scenario.most_promoted && !self.checker.given_up.contains(&guest)
+        {
             self.violated(format!(
                 "{service} is promoted in {name} while it is in {}",
                 promoted.join(", ")
@@ -226,14 +235,15 @@ impl World {
             }
             _ => {}
         }
+        let Some(guest) = self.place_of(&name) else {
+            return;
+        };
         match event.kind {
-            EventKind::AssemblyFencingSucceeded
-                if self.guests[self.guest(name.as_str())].mode == Mode::None =>
-            {
-                self.checker.given_up.insert(name.clone());
-                self.checker.returned.remove(&name);
+            EventKind::AssemblyFencingSucceeded if self.guests[guest].mode == Mode::None => {
+                self.checker.given_up.insert(guest);
+                self.checker.returned.remove(&guest);
             }
-            EventKind::AssemblyOnline => drop(self.checker.returned.insert(name)),
+            EventKind::AssemblyOnline => drop(self.checker.returned.insert(guest)),
             _ => {}
         }
     }
@@ -248,14 +258,15 @@ impl World {
     /// What was given up and is heard of again is counted again once nothing runs twice because of
     /// it.
     pub(crate) fn note_returned(&mut self, guest: usize) {
-        let name = self.guests[guest].name.clone();
-        if !self.checker.given_up.contains(&name) || !self.checker.returned.contains(&name) {
+        let Checker {
+            given_up, returned, ..
+        } = &self.checker;
+        if !given_up.contains(&guest) || !returned.contains(&guest) {
             return;
         }
         let elsewhere = |service: &String| {
-            self.guests
-                .iter()
-                .any(|other| other.name != name && other.running.contains(service))
+            let mut others = self.guests.iter().enumerate();
+            others.any(|(index, other)| index != guest && other.running.contains(service))
         };
         let own = &self.guests[guest];
         let doubled = own
@@ -263,7 +274,7 @@ impl World {
             .iter()
             .any(|service| self.runs_once(service) && elsewhere(service));
         if !doubled && own.promoted.is_empty() {
-            self.checker.given_up.remove(&name);
+            self.checker.given_up.remove(&guest);
         }
     }
 }

@@ -23,6 +23,7 @@
 #![warn(missing_docs)]
 
 mod agent;
+pub mod agent_model;
 mod checker;
 mod digest;
 mod document;
@@ -44,7 +45,9 @@ pub mod scenario;
 mod shell;
 mod streams;
 mod time;
+mod wiring;
 pub mod world;
+mod world_faults;
 
 pub use mutants::Mutant;
 pub use options::{Options, Outcome};
@@ -91,6 +94,9 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     // Not in all of them, so that the others keep the chances they had.
     if seed % 4 == 3 {
         world.plan_stops();
+    }
+    if options.fault.is_some() || seed % 3 == 2 {
+        world.plan_world_faults();
     }
     world.run_to_goal();
     world.note_plan();

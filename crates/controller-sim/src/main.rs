@@ -1,15 +1,20 @@
 //! `controller-sim --seeds N` runs N seeds in parallel; `controller-sim --replay SEED` runs one and
 //! prints what happened.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use clap::Parser;
+use controller_sim::faults::Kind;
 use controller_sim::{Mutant, Options, Outcome, run};
 
 /// Length of a violation that is printed, in characters.
 const MESSAGE_CHARS: usize = 300;
+/// Violating seeds that are printed.
+const MOST_PRINTED: usize = 50;
 
 /// Simulates the controller: seeded worlds of guests, agents, networks and faults, in virtual time.
 #[derive(Debug, Parser)]
@@ -26,7 +31,7 @@ struct Arguments {
     replay: Option<u64>,
     /// Threads; 0: as many as there are processors.
     #[arg(long, default_value_t = 0)]
-    threads: usize,
+    jobs: usize,
     /// Compare every seed with a second controller that is given the same (else every fourth).
     #[arg(long)]
     shadow: bool,
@@ -37,99 +42,124 @@ struct Arguments {
     /// Have the controller make this mistake, to see that it is found.
     #[arg(long, value_parser = Mutant::ALL.map(Mutant::name))]
     mutant: Option<String>,
+    /// Add faults of this kind to every seed, even if the code is known not to stand them yet.
+    #[arg(long, value_parser = Kind::WORLD.map(Kind::name))]
+    fault: Option<String>,
+}
+
+impl Arguments {
+    fn options(&self, trace: bool, shadow: bool) -> Options {
+        let named = |name: &String| {
+            let mut all = Mutant::ALL.into_iter();
+            all.find(|mistake| mistake.name() == name)
+        };
+        let kind = |name: &String| Kind::WORLD.into_iter().find(|kind| kind.name() == name);
+        Options {
+            trace,
+            shadow,
+            digest: self.digest,
+            mutant: self.mutant.as_ref().and_then(named),
+            fault: self.fault.as_ref().and_then(kind),
+        }
+    }
+
+    /// Runs all seeds; gives what they found, in their order.
+    fn run_all(&self) -> Vec<Outcome> {
+        let jobs = match self.jobs {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            jobs => jobs,
+        };
+        let next = AtomicU64::new(self.from);
+        let outcomes = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..jobs {
+                scope.spawn(|| {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= self.from + self.seeds {
+                            return;
+                        }
+                        let shadow = self.shadow || seed.is_multiple_of(4);
+                        let outcome = run(seed, self.options(false, shadow));
+                        if let Ok(mut outcomes) = outcomes.lock() {
+                            outcomes.push(outcome);
+                        }
+                    }
+                });
+            }
+        });
+        let mut outcomes = outcomes.into_inner().unwrap_or_default();
+        outcomes.sort_by_key(|outcome| outcome.seed);
+        outcomes
+    }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let named = |name: &String| {
-        Mutant::ALL
-            .into_iter()
-            .find(|mistake| mistake.name() == name)
+    let begin = Instant::now();
+    let outcomes = match arguments.replay {
+        Some(seed) => vec![run(seed, arguments.options(true, true))],
+        None => arguments.run_all(),
     };
-    let mutant = arguments.mutant.as_ref().and_then(named);
-    if let Some(seed) = arguments.replay {
-        let outcome = run(
-            seed,
-            Options {
-                trace: true,
-                shadow: true,
-                digest: arguments.digest,
-                mutant,
-            },
-        );
-        for line in &outcome.trace {
-            println!("{line}");
-        }
-        return report(&[outcome], arguments.digest);
+    for line in outcomes.iter().flat_map(|outcome| &outcome.trace) {
+        println!("{line}");
     }
-    let threads = match arguments.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
-    let next = AtomicU64::new(arguments.from);
-    let end = arguments.from + arguments.seeds;
-    let outcomes = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end {
-                        return;
-                    }
-                    let outcome = run(
-                        seed,
-                        Options {
-                            trace: false,
-                            shadow: arguments.shadow || seed.is_multiple_of(4),
-                            digest: arguments.digest,
-                            mutant,
-                        },
-                    );
-                    if let Ok(mut outcomes) = outcomes.lock() {
-                        outcomes.push(outcome);
-                    }
-                }
-            });
-        }
-    });
-    let mut outcomes = outcomes.into_inner().unwrap_or_default();
-    outcomes.sort_by_key(|outcome| outcome.seed);
-    report(&outcomes, arguments.digest)
-}
-
-/// Prints what was found. Success: nothing.
-fn report(outcomes: &[Outcome], digest: bool) -> ExitCode {
-    let bad: Vec<&Outcome> = outcomes
-        .iter()
-        .filter(|outcome| !outcome.violations.is_empty())
-        .collect();
-    for outcome in &bad {
-        println!("seed {}:", outcome.seed);
-        for violation in &outcome.violations {
-            let short: String = violation.chars().take(MESSAGE_CHARS).collect();
-            println!("  {}", short.replace('\n', " "));
-        }
-    }
-    if digest {
-        for outcome in outcomes {
+    if arguments.digest {
+        for outcome in &outcomes {
             println!("seed {} {:016x}", outcome.seed, outcome.digest);
         }
     }
+    print_totals(&outcomes, begin.elapsed().as_secs_f64());
+    report(&arguments, &outcomes)
+}
+
+/// Prints how much was run, and which faults there were.
+fn print_totals(outcomes: &[Outcome], seconds: f64) {
     let sum = |number: fn(&Outcome) -> u64| outcomes.iter().map(number).sum::<u64>();
     println!(
-        "{} seeds, {} with violations; {} virtual seconds, {} steps, {} starts of the DPE, {} transitions, {} events",
+        "{} seeds in {seconds:.1} s, {:.1} a second; {} virtual seconds, {} steps, {} starts of the DPE, {} transitions, {} events",
         outcomes.len(),
-        bad.len(),
+        outcomes.len() as f64 / seconds,
         sum(|outcome| outcome.seconds),
         sum(|outcome| outcome.steps),
         sum(|outcome| outcome.starts),
         sum(|outcome| outcome.transitions),
         sum(|outcome| outcome.events as u64),
     );
-    if let Some(first) = bad.first() {
-        println!("replay one with --replay {}", first.seed);
-        return ExitCode::FAILURE;
+    let mut faults: BTreeMap<Kind, u64> = BTreeMap::new();
+    for (kind, count) in outcomes.iter().flat_map(|outcome| &outcome.faults) {
+        *faults.entry(*kind).or_default() += count;
     }
-    ExitCode::SUCCESS
+    let faults: Vec<String> = faults
+        .iter()
+        .map(|(kind, count)| format!("{} {count}", kind.name()))
+        .collect();
+    println!("faults: {}", faults.join(", "));
+}
+
+/// Prints what was found. Success: nothing.
+fn report(arguments: &Arguments, outcomes: &[Outcome]) -> ExitCode {
+    let bad = outcomes
+        .iter()
+        .filter(|outcome| !outcome.violations.is_empty());
+    let bad: Vec<&Outcome> = bad.collect();
+    for outcome in bad.iter().take(MOST_PRINTED) {
+        println!("seed {}:", outcome.seed);
+        for violation in &outcome.violations {
+            let short: String = violation.chars().take(MESSAGE_CHARS).collect();
+            println!("  {}", short.replace('\n', " "));
+        }
+    }
+    println!("{} seeds with violations", bad.len());
+    let Some(first) = bad.first() else {
+        return ExitCode::SUCCESS;
+    };
+    let mut command = format!("controller-sim --replay {}", first.seed);
+    for (option, value) in [("mutant", &arguments.mutant), ("fault", &arguments.fault)] {
+        if let Some(value) = value {
+            command += &format!(" --{option} {value}");
+        }
+    }
+    println!("replay one with {command}");
+    ExitCode::FAILURE
 }

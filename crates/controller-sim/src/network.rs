@@ -2,7 +2,7 @@
 //! was sent arrives later), or be cut (the streams over it end, and what is on the way to the agent
 //! may still arrive).
 
-use controller::{Attributes, Hello, Operation, Record, Task};
+use controller::{AssemblyId, Attributes, Hello, Operation, Record, Task};
 
 /// To an agent.
 #[derive(Clone, Debug)]
@@ -88,7 +88,9 @@ pub enum ToDpe {
 /// A stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
-    /// Index of the guest.
+    /// Which assembly the DPE takes it for.
+    pub assembly: AssemblyId,
+    /// Index of the guest at the other end.
     pub guest: usize,
     /// Start of the DPE that made it.
     pub start: u64,

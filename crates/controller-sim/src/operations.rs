@@ -272,7 +272,8 @@ impl World {
     /// The processes of a service leave for the target of a migration. `false`: they cannot.
     fn process_leaves(&mut self, guest: usize, operation: &Operation) -> bool {
         let target = operation.annotations.get(MIGRATE_TARGET);
-        let target = target.map_or(guest, |name| self.guest(name));
+        let target = target.and_then(|name| self.place_of(&name.as_str().into()));
+        let target = target.unwrap_or(guest);
         let moves = self.moves_processes(&operation.resource);
         if moves && !self.guests[target].up {
             return false;

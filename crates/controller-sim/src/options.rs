@@ -1,5 +1,8 @@
 //! How a seed is run, and what came of it.
 
+use std::collections::BTreeMap;
+
+use crate::faults::Kind;
 use crate::mutants::Mutant;
 
 /// How to run a seed.
@@ -13,6 +16,8 @@ pub struct Options {
     pub digest: bool,
     /// Have the controller make this mistake.
     pub mutant: Option<Mutant>,
+    /// Add faults of this kind.
+    pub fault: Option<Kind>,
 }
 
 /// What a run found.
@@ -34,6 +39,8 @@ pub struct Outcome {
     pub events: usize,
     /// Transitions begun.
     pub transitions: u64,
+    /// Faults that were injected, by kind.
+    pub faults: BTreeMap<Kind, u64>,
     /// Of everything that the controller did, if asked for: the same in two builds that behave the
     /// same.
     pub digest: u64,

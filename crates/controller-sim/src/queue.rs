@@ -19,8 +19,8 @@ pub enum SimEvent {
     StartDpe,
     /// A stopped DPE may go on.
     DpeGoesOn,
-    /// The shell tries to connect to a guest.
-    Attempt(u64, usize),
+    /// The shell tries to connect to an assembly's address.
+    Attempt(u64, AssemblyId),
     /// Hello was not answered in time.
     HelloOverdue(u64),
     /// A message arrives.
@@ -37,6 +37,8 @@ pub enum SimEvent {
     Resume(usize),
     /// A fence device acts.
     DeviceActs(usize),
+    /// A guest is taken back to its snapshot.
+    SnapshotRestored(usize),
     /// A fence device answers.
     DeviceAnswers(u64, AssemblyId, u64, Result<(), String>),
     /// The policy engine answers.
@@ -49,6 +51,8 @@ pub enum SimEvent {
     RetryEvents(u64),
     /// Something goes wrong.
     Fault(Fault),
+    /// People leave the guests alone: they have set maintenance. The DPE stops for that time, µs.
+    HandsOff(u64),
     /// The cloud manager looks after assemblies that wait for it.
     ManagerLooks,
     /// Someone wants something.

@@ -33,6 +33,12 @@ pub struct Scenario {
 pub struct Assembly {
     /// Its name.
     pub name: String,
+    /// Name of its own guest, which is also that of the address and of the fence device.
+    pub home: String,
+    /// Name of the address in the document. `None`: the document gives none.
+    pub address: Option<String>,
+    /// Name of the fence device in the document.
+    pub device: String,
     /// How it is made safe.
     pub mode: Mode,
     /// In the document.
@@ -113,11 +119,12 @@ impl Scenario {
         let count = random.between(2, 4) as usize;
         let same = random.percent(50).then(|| mode(random));
         let assemblies = (0..count)
-            .map(|index| Assembly {
-                name: format!("node{}", index + 1),
-                mode: same.unwrap_or_else(|| mode(random)),
-                present: true,
-                escalation: random.percent(10).then(|| random.between(2, 3)),
+            .map(|index| {
+                let mode = same.unwrap_or_else(|| mode(random));
+                Assembly {
+                    escalation: random.percent(10).then(|| random.between(2, 3)),
+                    ..Assembly::plain(index, mode)
+                }
             })
             .collect();
         let services: Vec<Service> = (0..random.between(1, 6) as usize)
@@ -189,12 +196,7 @@ impl Scenario {
     pub fn plain(assemblies: usize, services: usize, mode: Mode) -> Scenario {
         Scenario {
             assemblies: (0..assemblies)
-                .map(|index| Assembly {
-                    name: format!("node{}", index + 1),
-                    mode,
-                    present: true,
-                    escalation: None,
-                })
+                .map(|index| Assembly::plain(index, mode))
                 .collect(),
             services: (0..services).map(Service::plain).collect(),
             groups: Vec::new(),
@@ -320,6 +322,22 @@ impl Scenario {
         match service.form {
             Form::Once | Form::Migrates => 1,
             Form::Everywhere | Form::Promotable(_) => self.present().count(),
+        }
+    }
+}
+
+impl Assembly {
+    /// An assembly for a test, in the document from the beginning.
+    pub fn plain(index: usize, mode: Mode) -> Assembly {
+        let name = format!("node{}", index + 1);
+        Assembly {
+            home: name.clone(),
+            address: Some(name.clone()),
+            device: name.clone(),
+            name,
+            mode,
+            present: true,
+            escalation: None,
         }
     }
 }

@@ -22,6 +22,13 @@ pub(crate) struct Shell {
     pub inbox: VecDeque<Input>,
     pub busy_until_us: u64,
     pub slow_disk_until_us: u64,
+    /// Nothing can be written until then, µs.
+    pub disk_full_until_us: u64,
+    /// A backup of the table.
+    pub backup: Option<BTreeMap<String, String>>,
+    /// When the deployment has ended it is created again, while this guest is out of reach for this
+    /// time, µs.
+    pub recreate: Option<(usize, u64)>,
     /// Effects until the process dies.
     pub dies_after: Option<u64>,
     /// The process is stopped until then, µs.

@@ -8,31 +8,28 @@ use crate::time::{MS, SECOND};
 use crate::world::World;
 
 impl World {
-    pub(crate) fn attempt(&mut self, start: u64, guest: usize) {
-        let name = self.guests[guest].name.clone();
-        let busy = self.shell.streams.contains_key(&name);
+    pub(crate) fn attempt(&mut self, start: u64, assembly: AssemblyId) {
+        let busy = self.shell.streams.contains_key(&assembly);
         let Some(connect) = self
             .shell
             .wants
-            .get(&name)
+            .get(&assembly)
             .filter(|_| self.shell.start == start && !busy)
             .cloned()
         else {
             return;
         };
-        let link = &self.links[guest];
-        let reachable = self.guests[guest].up
-            && self.guests[guest].agent.alive
-            && link.cut_until_us <= self.now_us
-            && link.stalled_until_us <= self.now_us;
-        if !reachable {
+        let address = connect.address.as_deref();
+        let guest = address.and_then(|address| self.wiring.guest_at(address));
+        let Some(guest) = guest.filter(|guest| self.is_reachable(*guest)) else {
             let delay = self.random.between(200 * MS, 900 * MS);
-            self.after(delay, SimEvent::Attempt(start, guest));
+            self.after(delay, SimEvent::Attempt(start, assembly));
             return;
-        }
+        };
         self.tokens += 1;
         let id = self.tokens;
         let stream = Stream {
+            assembly: assembly.clone(),
             guest,
             start,
             open: true,
@@ -42,7 +39,7 @@ impl World {
             last_to_dpe_us: self.now_us,
         };
         self.streams.insert(id, stream);
-        self.shell.streams.insert(name.clone(), id);
+        self.shell.streams.insert(assembly, id);
         let hello = ToAgent::Hello(HelloCall {
             epoch: connect.epoch,
             heartbeat_us: u64::from(connect.heartbeat_interval_ms) * MS,
@@ -51,6 +48,15 @@ impl World {
         });
         self.post_to_agent(id, hello);
         self.after(3 * SECOND, SimEvent::HelloOverdue(id));
+    }
+
+    /// A new stream to a guest can be made.
+    fn is_reachable(&self, guest: usize) -> bool {
+        let link = &self.links[guest];
+        self.guests[guest].up
+            && self.guests[guest].agent.alive
+            && link.cut_until_us <= self.now_us
+            && link.stalled_until_us <= self.now_us
     }
 
     pub(crate) fn hello_overdue(&mut self, id: u64) {
@@ -69,17 +75,16 @@ impl World {
             return;
         };
         stream.open = false;
-        let (guest, start, welcomed) = (stream.guest, stream.start, stream.welcomed);
-        let name = self.guests[guest].name.clone();
-        if self.shell.start != start || self.shell.streams.get(&name) != Some(&id) {
+        let (assembly, start, welcomed) = (stream.assembly.clone(), stream.start, stream.welcomed);
+        if self.shell.start != start || self.shell.streams.get(&assembly) != Some(&id) {
             return;
         }
-        self.shell.streams.remove(&name);
+        self.shell.streams.remove(&assembly);
         let delay = self.random.between(50 * MS, 500 * MS);
-        self.after(delay, SimEvent::Attempt(start, guest));
+        self.after(delay, SimEvent::Attempt(start, assembly.clone()));
         if welcomed {
             self.input(Input::AgentDisconnected {
-                assembly: name,
+                assembly,
                 reason: "the simulated stream ended".into(),
             });
         }
@@ -138,7 +143,7 @@ impl World {
             );
             return;
         }
-        let assembly = self.guests[stream.guest].name.clone();
+        let assembly = stream.assembly;
         if self.shell.start != stream.start || self.shell.streams.get(&assembly) != Some(&id) {
             return;
         }
@@ -147,6 +152,7 @@ impl World {
                 if let Some(stream) = self.streams.get_mut(&id) {
                     stream.welcomed = true;
                 }
+                self.wiring.places.insert(assembly.clone(), stream.guest);
                 Input::AgentConnected {
                     assembly,
                     hello,

@@ -7,14 +7,16 @@ use cpe_status::AssemblyState;
 
 use crate::checker::Checker;
 use crate::digest::Digest;
+use crate::faults::Kind;
 use crate::guest::Guest;
 use crate::network::{Link, Stream};
 use crate::options::{Options, Outcome};
 use crate::queue::{Queue, SimEvent};
 use crate::random::Random;
-use crate::scenario::Scenario;
+use crate::scenario::{Assembly, Scenario};
 use crate::shell::Shell;
 use crate::time::{MS, SECOND};
+use crate::wiring::Wiring;
 
 /// No world needs more steps.
 const STEP_LIMIT: u64 = 200_000;
@@ -34,7 +36,10 @@ pub struct World {
     pub scenario: Scenario,
     /// Guests, in the order of the scenario's assemblies.
     pub guests: Vec<Guest>,
+    /// The newest snapshot of a guest, and when it was made.
+    pub(crate) snapshots: BTreeMap<usize, (Guest, u64)>,
     pub(crate) links: Vec<Link>,
+    pub(crate) wiring: Wiring,
     pub(crate) streams: BTreeMap<u64, Stream>,
     pub(crate) shell: Shell,
     pub(crate) checker: Checker,
@@ -44,6 +49,12 @@ pub struct World {
     pub log_order: Vec<String>,
     pub(crate) log_away_until_us: u64,
     pub(crate) devices_bad_until_us: u64,
+    /// The cloud manager confirms late until then, µs.
+    pub(crate) confirms_late_until_us: u64,
+    /// How far the wall clock of the host and its guests has jumped, µs.
+    pub(crate) wall_offset_us: i64,
+    /// Faults that were injected, by kind.
+    pub injected: BTreeMap<Kind, u64>,
     pub(crate) faults_until_us: u64,
     /// Faults are over.
     pub(crate) peaceful: bool,
@@ -59,7 +70,16 @@ pub struct World {
 
 impl World {
     /// A world in which the DPE is started and given the scenario's document at once.
-    pub fn new(scenario: Scenario, mut random: Random, options: Options) -> World {
+    pub fn new(scenario: Scenario, random: Random, options: Options) -> World {
+        let mut world = World::without_dpe(scenario, random, options);
+        world.after(0, SimEvent::StartDpe);
+        world.after(100 * MS, SimEvent::Request(world.load_request()));
+        world.after(3 * SECOND, SimEvent::ManagerLooks);
+        world
+    }
+
+    /// A world in which nothing is planned.
+    pub(crate) fn without_dpe(scenario: Scenario, mut random: Random, options: Options) -> World {
         let guests: Vec<Guest> = scenario
             .assemblies
             .iter()
@@ -69,13 +89,19 @@ impl World {
             })
             .collect();
         let links = guests.iter().map(|_| Link::default()).collect();
-        let mut world = World {
+        let mut wiring = Wiring::default();
+        for (index, assembly) in scenario.assemblies.iter().enumerate() {
+            wiring.install(&assembly.home, index);
+        }
+        World {
             now_us: 0,
             queue: Queue::default(),
             random,
             scenario,
             guests,
+            snapshots: BTreeMap::new(),
             links,
+            wiring,
             streams: BTreeMap::new(),
             shell: Shell::default(),
             checker: Checker::default(),
@@ -83,6 +109,9 @@ impl World {
             log_order: Vec::new(),
             log_away_until_us: 0,
             devices_bad_until_us: 0,
+            confirms_late_until_us: 0,
+            wall_offset_us: 0,
+            injected: BTreeMap::new(),
             faults_until_us: 0,
             peaceful: false,
             nonsense: false,
@@ -91,11 +120,15 @@ impl World {
             steps: 0,
             tokens: 0,
             digest: Digest::default(),
-        };
-        world.after(0, SimEvent::StartDpe);
-        world.after(100 * MS, SimEvent::Request(world.load_request()));
-        world.after(3 * SECOND, SimEvent::ManagerLooks);
-        world
+        }
+    }
+
+    /// Takes the next event out of the queue, if it is due by that time, and sets the clock to it.
+    pub(crate) fn next_event(&mut self, until_us: u64) -> Option<SimEvent> {
+        self.queue.next_us().filter(|at_us| *at_us <= until_us)?;
+        let (at_us, event) = self.queue.pop()?;
+        self.now_us = at_us;
+        Some(event)
     }
 
     /// The request that loads the scenario's document as it is now.
@@ -110,7 +143,7 @@ impl World {
     pub fn time(&self) -> Time {
         Time {
             boottime_us: HOST_BOOT_US + self.now_us,
-            wall_us: EPOCH_US + self.now_us,
+            wall_us: (EPOCH_US + self.now_us).saturating_add_signed(self.wall_offset_us),
         }
     }
 
@@ -168,7 +201,7 @@ impl World {
             SimEvent::Tick(start, deadline_us) => self.tick(start, deadline_us),
             SimEvent::StartDpe => self.start_dpe(),
             SimEvent::DpeGoesOn => self.dpe_goes_on(),
-            SimEvent::Attempt(start, guest) => self.attempt(start, guest),
+            SimEvent::Attempt(start, assembly) => self.attempt(start, assembly),
             SimEvent::HelloOverdue(stream) => self.hello_overdue(stream),
             SimEvent::ToAgent(stream, message) => self.arrive_at_agent(stream, message),
             SimEvent::ToDpe(stream, message) => self.arrive_at_dpe(stream, message),
@@ -180,7 +213,8 @@ impl World {
             }
             SimEvent::Boot(guest) => self.boot(guest),
             SimEvent::Resume(guest) => self.resume_guest(guest),
-            SimEvent::DeviceActs(guest) => self.power_cycle(guest),
+            SimEvent::DeviceActs(guest) => self.fenced(guest),
+            SimEvent::SnapshotRestored(guest) => self.restore_guest(guest),
             SimEvent::DeviceAnswers(start, assembly, attempt, result) => {
                 self.device_answers(start, assembly, attempt, result)
             }
@@ -188,8 +222,11 @@ impl World {
             SimEvent::Record(start, event) => self.record(start, *event),
             SimEvent::Recorded(start, id) => self.recorded(start, id),
             SimEvent::RetryEvents(start) => self.retry_events(start),
+            // What would come later than the last fault stays away.
+            SimEvent::Fault(fault) if self.peaceful && fault.kind().is_some() => {}
             SimEvent::Fault(fault) => self.inject(fault),
             SimEvent::ManagerLooks => self.manager_looks(),
+            SimEvent::HandsOff(for_us) => self.hands_off(for_us),
             SimEvent::Request(request) => self.request(request),
         }
     }
@@ -205,16 +242,42 @@ impl World {
         }
     }
 
-    /// Index of the guest of an assembly.
+    /// Index of the guest of that name. An assembly's first guest has the assembly's name.
     ///
     /// # Panics
     ///
-    /// No guest has that name: the scenario that asks is wrong.
-    pub fn guest(&self, assembly: &str) -> usize {
+    /// No guest has that name: the test that asks is wrong.
+    pub fn guest(&self, name: &str) -> usize {
         self.guests
             .iter()
-            .position(|guest| guest.name == assembly)
-            .expect("invariant: every assembly of the scenario has a guest")
+            .position(|guest| guest.name == name)
+            .expect("a guest of that name")
+    }
+
+    /// The guest to which the DPE has a stream as to that assembly.
+    pub(crate) fn connected_to(&self, assembly: &AssemblyId) -> Option<usize> {
+        let id = self.shell.streams.get(assembly)?;
+        self.streams.get(id).map(|stream| stream.guest)
+    }
+
+    /// The guest that was last heard of as that assembly, else the one at its address.
+    pub(crate) fn place_of(&self, assembly: &AssemblyId) -> Option<usize> {
+        let known = self.wiring.places.get(assembly).copied();
+        known.or_else(|| {
+            let mut assemblies = self.scenario.assemblies.iter();
+            let own = assemblies.find(|own| assembly.as_str() == own.name)?;
+            self.wiring.guest_named(own.address.as_ref()?)
+        })
+    }
+
+    /// The assembly of the document that is at home in that guest.
+    pub(crate) fn assembly_at(&self, guest: usize) -> Option<&str> {
+        let at_home = |assembly: &&Assembly| {
+            let address = assembly.address.as_ref();
+            address.and_then(|name| self.wiring.guest_named(name)) == Some(guest)
+        };
+        let mut present = self.scenario.present().map(|(_, assembly)| assembly);
+        present.find(at_home).map(|assembly| assembly.name.as_str())
     }
 
     /// Names of the guests in which the processes of a service run.
@@ -303,9 +366,22 @@ impl World {
             })
             .collect();
         for (assembly, attempt) in waiting {
-            let guest = self.guest(assembly.as_str());
-            self.power_cycle(guest);
-            self.request(Request::ConfirmFenced { assembly, attempt });
+            let Some(guest) = self.place_of(&assembly) else {
+                continue;
+            };
+            if self.now_us < self.confirms_late_until_us && self.random.percent(80) {
+                continue;
+            }
+            self.fenced(guest);
+            let confirmation = Request::ConfirmFenced { assembly, attempt };
+            if self.now_us < self.confirms_late_until_us {
+                for _ in 0..2 {
+                    let delay = self.random.between(SECOND, 40 * SECOND);
+                    self.after(delay, SimEvent::Request(confirmation.clone()));
+                }
+            } else {
+                self.request(confirmation);
+            }
         }
     }
 
@@ -333,6 +409,7 @@ impl World {
             starts: self.shell.start,
             events: self.log.len(),
             transitions: self.shell.transitions,
+            faults: std::mem::take(&mut self.injected),
             digest: self.digest.value(),
         }
     }

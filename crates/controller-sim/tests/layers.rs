@@ -11,11 +11,12 @@ const FLOORS: layers::Floors<'_> = &[
     &["mutants", "scenario"],
     &["document", "options", "queue"],
     // who lives in a world: guests, the DPE, who watches them
-    &["checker", "guest", "shell"],
+    &["checker", "guest", "shell", "wiring"],
     &["world"],
     // what they do there, each through the methods of the world
     &[
         "agent",
+        "agent_model",
         "dpe",
         "effects",
         "event_log",
@@ -24,6 +25,7 @@ const FLOORS: layers::Floors<'_> = &[
         "invariants",
         "operations",
         "streams",
+        "world_faults",
     ],
 ];
 

@@ -106,7 +106,7 @@ mod controller;
 mod machines;
 mod vocabulary;
 
-pub use controller::{Controller, PlanInput};
+pub use controller::{Controller, PlanInput, Proposal};
 pub use machines::facts::{Damaged, Durable};
 pub use vocabulary::{
     AssemblyId, Attribute, Attributes, Change, Connect, Decision, EVENTS_KEPT, Effect, EngineInput,

@@ -8,15 +8,19 @@
 //! adds nothing to what the kernel says.
 
 use std::fmt;
+use std::io::ErrorKind;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tokio::net::{UnixListener, UnixStream};
 use zbus::Connection;
 use zbus::connection::{AuthMechanism, Builder};
 
+pub use crate::stream::Meter;
 use crate::stream::PeerStream;
 use crate::{Error, Result};
 
@@ -168,30 +172,59 @@ fn staging_path(path: &Path) -> PathBuf {
 /// # Errors
 /// If the event loop cannot watch the stream.
 pub fn server_builder(stream: UnixStream) -> std::io::Result<Builder<'static>> {
-    Ok(Builder::socket(PeerStream::new(stream)?)
+    Ok(Builder::socket(PeerStream::new(stream, None)?)
         .server(zbus::Guid::generate())
         .p2p()
         .auth_mechanism(AuthMechanism::Anonymous))
 }
 
-/// Connects to a guest agent.
+/// Opens the socket at a path, of which no part may be a symbolic link: the folder is the guest's
+/// to write, and it must not lead its host into another guest.
+fn open_socket(path: &Path) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat2(
+        rustix::fs::CWD,
+        path,
+        OFlags::PATH | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::NO_SYMLINKS,
+    )
+}
+
+async fn connect_socket(address: &PeerAddress) -> Result<UnixStream> {
+    let PeerAddress::Unix(path) = address;
+    let failed = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::WouldBlock => {
+            Error::NotReady(format!("no agent listens on {address}: {error}"))
+        }
+        ErrorKind::PermissionDenied => Error::AccessDenied(format!(
+            "may not connect to {address}: give this process's user access to the socket and the folders above it"
+        )),
+        _ => Error::Failed(format!("cannot connect to {address}: {error}")),
+    };
+    let socket = match open_socket(path) {
+        Ok(socket) => socket,
+        Err(rustix::io::Errno::LOOP) => {
+            return Err(Error::AccessDenied(format!(
+                "{address} has a symbolic link in its path, which could lead into another guest: write the path without links"
+            )));
+        }
+        Err(error) => return Err(failed(error.into())),
+    };
+    // The very file that was opened, whatever is at its path now.
+    let opened = format!("/proc/self/fd/{}", socket.as_raw_fd());
+    UnixStream::connect(opened).await.map_err(failed)
+}
+
+/// Connects to a guest agent, which may send as much as the meter allows.
 ///
 /// # Errors
 /// [`Error::NotReady`] while nobody listens there, [`Error::AccessDenied`] if this user may not
-/// connect, [`Error::Failed`] otherwise; each names the address.
-pub async fn connect(address: &PeerAddress) -> Result<Connection> {
+/// connect or the path has a symbolic link in it, [`Error::Failed`] otherwise; each names the
+/// address.
+pub async fn connect(address: &PeerAddress, meter: &Meter) -> Result<Connection> {
     let attempt = async {
-        let PeerAddress::Unix(path) = address;
-        let stream = UnixStream::connect(path).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::WouldBlock => {
-                Error::NotReady(format!("no agent listens on {address}: {error}"))
-            }
-            std::io::ErrorKind::PermissionDenied => Error::AccessDenied(format!(
-                "may not connect to {address}: give this process's user access to the socket and the folders above it"
-            )),
-            _ => Error::Failed(format!("cannot connect to {address}: {error}")),
-        })?;
-        let stream = PeerStream::new(stream)
+        let stream = connect_socket(address).await?;
+        let stream = PeerStream::new(stream, Some(meter.clone()))
             .map_err(|error| Error::Failed(format!("cannot use {address}: {error}")))?;
         Builder::socket(stream)
             .p2p()
@@ -256,7 +289,7 @@ mod tests {
             .mode();
         assert_eq!(mode & 0o777, 0o600);
         let server = tokio::spawn(serve(listener));
-        let connection = connect(&address).await.unwrap();
+        let connection = connect(&address, &Meter::default()).await.unwrap();
         let reply = connection
             .call_method(
                 None::<&str>,
@@ -281,7 +314,7 @@ mod tests {
             .await
             .unwrap();
         let server = tokio::spawn(serve(listener));
-        let connection = connect(&address).await.unwrap();
+        let connection = connect(&address, &Meter::default()).await.unwrap();
         let text = "x".repeat(8 << 20);
         let echo = async || {
             let interface = Some("org.cloudpolicy.Test1");
@@ -297,10 +330,61 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn it_follows_no_symbolic_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let address = address(&dir);
+        let access = Access::default();
+        let listener = PeerListener::bind(&address, &access).await.unwrap();
+        let server = tokio::spawn(serve(listener));
+        std::os::unix::fs::symlink("agent.sock", dir.path().join("link.sock")).unwrap();
+        std::os::unix::fs::symlink(".", dir.path().join("folder")).unwrap();
+        for path in ["link.sock", "folder/agent.sock"] {
+            let link = PeerAddress::Unix(dir.path().join(path));
+            match connect(&link, &Meter::default()).await {
+                Err(Error::AccessDenied(text)) => assert!(text.contains("symbolic link"), "{text}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(connect(&address, &Meter::default()).await.is_ok());
+        server.abort();
+    }
+
+    /// A peer that plays a server's handshake, sends these bytes and waits.
+    async fn rude(listener: UnixListener, bytes: Vec<u8>) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut heard = Vec::new();
+        stream.read_buf(&mut heard).await.unwrap();
+        let welcome = b"OK 0123456789abcdef0123456789abcdef\r\n";
+        stream.write_all(welcome).await.unwrap();
+        while !heard.ends_with(b"BEGIN\r\n") {
+            assert_ne!(stream.read_buf(&mut heard).await.unwrap(), 0);
+        }
+        stream.write_all(&bytes).await.unwrap();
+        std::future::pending::<()>().await;
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_too_long_is_refused_on_its_header() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join("agent.sock")).unwrap();
+        let mut header = vec![b'l', 4, 0, 1];
+        header.extend((127_u32 << 20).to_le_bytes());
+        header.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+        let peer = tokio::spawn(rude(listener, header));
+        let connection = connect(&address(&dir), &Meter::default()).await.unwrap();
+        // Nothing but the refusal ends it: the peer waits.
+        tokio::time::timeout(HANDSHAKE_TIMEOUT, connection.closed())
+            .await
+            .unwrap();
+        peer.abort();
+    }
+
+    #[tokio::test]
     async fn it_says_that_no_agent_listens() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(
-            connect(&address(&dir)).await,
+            connect(&address(&dir), &Meter::default()).await,
             Err(Error::NotReady(_))
         ));
     }
@@ -331,7 +415,10 @@ mod tests {
             ..Access::default()
         };
         let server = tokio::spawn(serve(PeerListener::bind(&address, &access).await.unwrap()));
-        assert!(matches!(connect(&address).await, Err(Error::Failed(_))));
+        assert!(matches!(
+            connect(&address, &Meter::default()).await,
+            Err(Error::Failed(_))
+        ));
         server.abort();
     }
 

@@ -6,6 +6,9 @@
 //! hypervisor's channel. Access was decided when the connection was accepted (see [`crate::peer`]),
 //! so nothing is missed. File descriptors are not passed.
 //!
+//! A message is refused on the 16 bytes that announce its length, before memory is taken for it,
+//! and memory is taken as its bytes come in. A [`Meter`] bounds what a peer may send in a time.
+//!
 //! A socket that is watched for room to write, too, wakes its process whenever the peer has read
 //! something. Between idle peers that would double the wake-ups of heartbeats, so room is waited
 //! for only when there is none.
@@ -14,26 +17,102 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
+use zbus::Message;
 use zbus::connection::AuthMechanism;
 use zbus::connection::socket::{ReadHalf, Socket, Split, WriteHalf};
 use zbus::export::async_trait::async_trait;
 
+/// Longest message, in bytes: that of the system's message bus. A history of 16,384 records of 2 kB
+/// each fits.
+pub(crate) const MAX_MESSAGE: u64 = 32 << 20;
+/// Length of the part of a message that says how long the rest is.
+const PRIMARY_HEADER: usize = 16;
+/// Memory is taken for so many bytes of a message at a time.
+const CHUNK: usize = 64 << 10;
+
+/// What a peer may send in a time, over all connections to it: some at once, and then at a rate.
+#[derive(Debug, Clone, Default)]
+pub struct Meter(Arc<Mutex<Sent>>);
+
+/// What a peer has sent that is not forgotten yet.
+#[derive(Debug, Default)]
+struct Sent {
+    bytes: f64,
+    messages: f64,
+    at: Option<Instant>,
+}
+
+impl Meter {
+    /// Bytes that may come at once: the longest message, and the signals around it.
+    const BYTES: f64 = 1.5 * MAX_MESSAGE as f64;
+    /// Bytes that may come in a second after that.
+    const BYTES_PER_S: f64 = 4.0 * (1 << 20) as f64;
+    /// Messages that may come at once: the first result of each of an agent's 16,384 records,
+    /// twice.
+    const MESSAGES: f64 = 32_768.0;
+    /// Messages that may come in a second after that: ten times the heartbeats of the shortest
+    /// interval.
+    const MESSAGES_PER_S: f64 = 200.0;
+
+    /// Counts a message of that length.
+    ///
+    /// # Errors
+    /// A text for people, if it is too much.
+    fn count(&self, length: u64) -> Result<(), String> {
+        let mut sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let since = sent.at.map_or(Duration::ZERO, |at| now - at).as_secs_f64();
+        sent.at = Some(now);
+        sent.bytes = (sent.bytes - since * Meter::BYTES_PER_S).max(0.0) + length as f64;
+        sent.messages = (sent.messages - since * Meter::MESSAGES_PER_S).max(0.0) + 1.0;
+        let (too_many, too_much) = (sent.messages > Meter::MESSAGES, sent.bytes > Meter::BYTES);
+        if !too_many && !too_much {
+            return Ok(());
+        }
+        // What is refused is not held against it.
+        sent.bytes -= length as f64;
+        sent.messages -= 1.0;
+        Err(if too_many {
+            format!(
+                "it sends more than {} messages a second",
+                Meter::MESSAGES_PER_S
+            )
+        } else {
+            format!(
+                "it sends more than {} MiB a second",
+                Meter::BYTES_PER_S / f64::from(1 << 20)
+            )
+        })
+    }
+}
+
 /// A connected stream.
 #[derive(Debug)]
-pub(crate) struct PeerStream(AsyncFd<Arc<UnixStream>>);
+pub(crate) struct PeerStream {
+    bytes: Bytes,
+    meter: Option<Meter>,
+}
 
 impl PeerStream {
-    /// Takes a stream over.
+    /// Takes a stream over, to a peer whose messages are counted if there is a meter.
     ///
     /// # Errors
     /// If the event loop cannot watch it.
-    pub(crate) fn new(stream: tokio::net::UnixStream) -> io::Result<PeerStream> {
+    pub(crate) fn new(
+        stream: tokio::net::UnixStream,
+        meter: Option<Meter>,
+    ) -> io::Result<PeerStream> {
         let stream = Arc::new(stream.into_std()?);
-        Ok(PeerStream(watch(stream, Interest::READABLE)?))
+        Ok(PeerStream {
+            bytes: Bytes(watch(stream, Interest::READABLE)?),
+            meter,
+        })
     }
 }
 
@@ -50,16 +129,103 @@ impl Socket for PeerStream {
     type WriteHalf = Writer;
 
     fn split(self) -> Split<Reader, Writer> {
-        let stream = Arc::clone(self.0.get_ref());
-        Split::new(Reader(self.0), Writer(stream))
+        let stream = Arc::clone(self.bytes.0.get_ref());
+        let reader = Reader {
+            bytes: self.bytes,
+            meter: self.meter,
+        };
+        Split::new(reader, Writer(stream))
     }
 }
 
+/// Messages as they come in, within their bounds.
 #[derive(Debug)]
-pub(crate) struct Reader(AsyncFd<Arc<UnixStream>>);
+pub(crate) struct Reader {
+    bytes: Bytes,
+    meter: Option<Meter>,
+}
+
+impl Reader {
+    /// Reads until that many bytes are in.
+    async fn fill(&mut self, received: &mut Vec<u8>, length: usize) -> io::Result<()> {
+        while received.len() < length {
+            let had = received.len();
+            received.resize(length.min(had + CHUNK), 0);
+            let read = self.bytes.recvmsg(&mut received[had..]).await;
+            received.truncate(had + read.as_ref().map_or(0, |(read, _)| *read));
+            if read?.0 == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, length: u64) -> io::Result<()> {
+        let refused = if length > MAX_MESSAGE {
+            Err(format!(
+                "it announces a message of {length} bytes; at most {MAX_MESSAGE} are taken"
+            ))
+        } else {
+            self.meter
+                .as_ref()
+                .map_or(Ok(()), |meter| meter.count(length))
+        };
+        refused.map_err(|reason| {
+            tracing::warn!("a peer is disconnected: {reason}");
+            io::Error::new(io::ErrorKind::InvalidData, reason)
+        })
+    }
+}
+
+/// Length of the message that begins with this header; what it announces if it is not a header counts as a length all the same.
+fn announced(header: [u8; PRIMARY_HEADER]) -> u64 {
+    let number = |at: usize| {
+        let bytes = [header[at], header[at + 1], header[at + 2], header[at + 3]];
+        u64::from(match header[0] {
+            b'B' => u32::from_be_bytes(bytes),
+            _ => u32::from_le_bytes(bytes),
+        })
+    };
+    let (body, fields) = (number(4), number(12));
+    PRIMARY_HEADER as u64 + fields.next_multiple_of(8) + body
+}
 
 #[async_trait]
 impl ReadHalf for Reader {
+    /// For the handshake, which is bounded by its time.
+    async fn recvmsg(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+        self.bytes.recvmsg(buffer).await
+    }
+
+    async fn receive_message(
+        &mut self,
+        number: u64,
+        received: &mut Vec<u8>,
+        descriptors: &mut Vec<OwnedFd>,
+    ) -> zbus::Result<Message> {
+        self.fill(received, PRIMARY_HEADER).await?;
+        let mut header = [0; PRIMARY_HEADER];
+        header.copy_from_slice(&received[..PRIMARY_HEADER]);
+        let length = announced(header);
+        self.check(length)?;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.fill(received, length).await?;
+        self.bytes
+            .receive_message(number, received, descriptors)
+            .await
+    }
+
+    fn auth_mechanism(&self) -> AuthMechanism {
+        AuthMechanism::Anonymous
+    }
+}
+
+/// The bytes of the stream, in which zbus finds messages.
+#[derive(Debug)]
+struct Bytes(AsyncFd<Arc<UnixStream>>);
+
+#[async_trait]
+impl ReadHalf for Bytes {
     async fn recvmsg(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
         let read = self
             .0
@@ -94,5 +260,38 @@ impl WriteHalf for Writer {
 
     async fn close(&mut self) -> io::Result<()> {
         self.0.shutdown(Shutdown::Write)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_says_how_long_its_message_is() {
+        let mut header = [0; PRIMARY_HEADER];
+        header[0] = b'l';
+        header[4..8].copy_from_slice(&100_u32.to_le_bytes());
+        header[12..].copy_from_slice(&9_u32.to_le_bytes());
+        assert_eq!(announced(header), 16 + 16 + 100);
+        header[0] = b'B';
+        header[4..8].copy_from_slice(&u32::MAX.to_be_bytes());
+        header[12..].copy_from_slice(&u32::MAX.to_be_bytes());
+        assert_eq!(announced(header), 16 + (1 << 32) + u64::from(u32::MAX));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_meter_forgives_with_time_what_came_at_once() {
+        let meter = Meter::default();
+        let all = Meter::MESSAGES as u64;
+        assert!((0..all).all(|_| meter.count(100).is_ok()));
+        assert!(meter.count(100).unwrap_err().contains("messages"));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let again = Meter::MESSAGES_PER_S as u64;
+        assert!((0..again).all(|_| meter.count(100).is_ok()));
+        assert!(meter.count(100).is_err());
+        tokio::time::advance(Duration::from_secs(1000)).await;
+        assert!(meter.count(MAX_MESSAGE).is_ok());
+        assert!(meter.count(MAX_MESSAGE).unwrap_err().contains("MiB"));
     }
 }

@@ -124,6 +124,39 @@ fn it_reads_every_fencing_mode() {
 }
 
 #[test]
+fn it_refuses_parameters_that_would_have_a_fencing_succeed_that_was_none() {
+    let problems_of = |parameter: &str| {
+        problems(&format!(
+            "<deployable name='x'><assemblies><assembly name='a' address='unix:/a'>
+               <fencing mode='agent' agent='fence_virsh'><parameters>{parameter}</parameters></fencing>
+             </assembly></assemblies></deployable>"
+        ))
+    };
+    for name in [
+        "action", "Action", "option", "method", "help", "version", "_action",
+    ] {
+        let found = problems_of(&format!("<parameter name='{name}' value='on'/>"));
+        assert!(
+            found.len() == 1 && found[0].contains("the DPE says itself"),
+            "{found:?}"
+        );
+    }
+    for value in ["a&#10;action=on", "a&#13;b", "a&#9;b"] {
+        let found = problems_of(&format!("<parameter name='password' value='{value}'/>"));
+        assert!(
+            found.len() == 1 && found[0].contains("control character"),
+            "{found:?}"
+        );
+    }
+    let text = "<parameter name='password'><value>a\naction=status</value></parameter>";
+    assert_eq!(problems_of(text).len(), 1);
+    assert_eq!(
+        problems_of("<parameter name='plug' value='web1'/>"),
+        [""; 0]
+    );
+}
+
+#[test]
 fn it_warns_of_what_is_unsafe_or_cannot_work() {
     let text = "<deployable name='x'><assemblies>
         <assembly name='a'/>

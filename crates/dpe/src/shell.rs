@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use controller::{Controller, Decision, Effect, EngineInput, Input, Request, Time};
+use controller::{
+    AssemblyId, Controller, Decision, Effect, EngineInput, FenceDevice, Input, Request, Time,
+};
 use cpe_bus::{BusSelection, Error};
 use cpe_daemon::Watchdog;
 use cpe_status::{DeploymentStatus, DpeState};
@@ -18,7 +20,7 @@ use zbus::Connection;
 use crate::agents::{Agents, Call};
 use crate::bus::{self, BusRequest, Public, Requests};
 use crate::explain::Basis;
-use crate::fencing;
+use crate::fencing::{self, SeenUnits};
 use crate::kept_inputs::{Keeper, Kept, KeptInputs};
 use crate::outbox::{self, Outbox};
 use crate::saving::{News, Reply, Saving, Step};
@@ -28,6 +30,8 @@ use crate::{convert, store};
 /// takes all of them in one turn. While the queue is full the tasks that fill it wait, and the
 /// agents behind them; the loop itself never puts anything in.
 const INPUTS: usize = 1024;
+/// systemd has not said by then whether a unit is active: it is asked again with the next stream.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a DPE that is to end has to save what is not saved yet. A disk that takes longer loses
 /// nothing that anything follows from.
 const LAST_WRITE: Duration = Duration::from_secs(2);
@@ -101,6 +105,7 @@ pub(crate) async fn run(
         public,
         summary: String::new(),
         connection: connection.clone(),
+        seen_units: SeenUnits::default(),
         thinking: JoinSet::new(),
     };
     let mut tasks = JoinSet::new();
@@ -190,6 +195,7 @@ struct Shell {
     /// The controller's word for people; what is published also says what the disk does.
     summary: String,
     connection: watch::Receiver<Option<Connection>>,
+    seen_units: SeenUnits,
     /// The policy engine, on a thread of its own while there is an open question.
     thinking: JoinSet<Decision>,
 }
@@ -264,9 +270,11 @@ impl Shell {
     fn take(&mut self, input: Input) {
         match &input {
             Input::EventRecorded { .. } => self.outbox.acknowledge(),
-            Input::AgentConnected { assembly, .. } | Input::AgentDisconnected { assembly, .. } => {
+            Input::AgentConnected { assembly, .. } => {
                 self.saving.forget_orders(assembly);
+                self.check_unit(assembly);
             }
+            Input::AgentDisconnected { assembly, .. } => self.saving.forget_orders(assembly),
             _ => {}
         }
         if let Err(refusal) = self.controller.handle(now(), input) {
@@ -385,12 +393,28 @@ impl Shell {
         });
     }
 
+    /// Looks at the unit by which an assembly that answers is fenced, beside the loop.
+    fn check_unit(&self, assembly: &AssemblyId) {
+        let device = self.controller.fence_device(assembly);
+        let (Some(FenceDevice::Unit { unit }), Some(bus)) =
+            (device.cloned(), self.connection.borrow().clone())
+        else {
+            return;
+        };
+        let (assembly, seen) = (assembly.clone(), self.seen_units.clone());
+        tokio::spawn(async move {
+            let check = fencing::check_unit(&bus, &unit, assembly.as_str(), &seen);
+            let _ = tokio::time::timeout(CHECK_TIMEOUT, check).await;
+        });
+    }
+
     /// Makes an assembly safe beside the loop; the controller has one attempt at each assembly at a
     /// time.
     fn fence(&self, request: controller::FenceRequest) {
         let (bus, inputs) = (self.connection.borrow().clone(), self.inputs.clone());
+        let seen = self.seen_units.clone();
         tokio::spawn(async move {
-            let result = fencing::fence(&request, bus).await;
+            let result = fencing::fence(&request, bus, &seen).await;
             let result = Input::FencingResult {
                 assembly: request.assembly,
                 attempt: request.attempt,
@@ -400,8 +424,8 @@ impl Shell {
         });
     }
 
-    /// Whether a change must be refused, since it could not be saved. Not the document of a DPE that
-    /// has none: without it no lease is renewed.
+    /// Whether a change must be refused, since it could not be saved. Not the document of a DPE
+    /// that has none: without it no lease is renewed.
     fn refuses(&self, request: &Request) -> Option<String> {
         let is_first =
             matches!(request, Request::Load { .. }) && self.controller.document().is_none();
@@ -449,8 +473,8 @@ impl Shell {
                 let (document, generation) = self.controller.document().unwrap_or(("", 0));
                 let _ = reply.send((document.to_owned(), generation));
             }
-            BusRequest::Plan(document, reply) => {
-                let _ = reply.send(self.controller.plan(now(), &document));
+            BusRequest::Plan(proposal, reply) => {
+                let _ = reply.send(self.controller.plan_proposal(now(), &proposal));
             }
         }
     }

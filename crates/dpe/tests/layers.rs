@@ -6,7 +6,8 @@ use std::path::Path;
 const FLOORS: &[&[&str]] = &[
     // one piece of work each: translating, explaining, saving, fencing
     &["convert", "explain", "fencing", "kept_inputs", "store"],
-    // tasks beside the loop: the streams to agents, the bus, the ways to the event log and to the disk
+    // tasks beside the loop: the streams to agents, the bus, the ways to the event log and to the
+    // disk
     &["agents", "bus", "outbox", "saving"],
     // the loop
     &["shell"],

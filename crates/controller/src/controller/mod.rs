@@ -22,6 +22,7 @@ mod status;
 mod suspension;
 
 pub use plan::PlanInput;
+pub use requests::Proposal;
 
 use std::collections::BTreeMap;
 

@@ -8,6 +8,7 @@ use policy_engine::{ActionKind, Cib, RunOptions, Schedule, lint};
 
 use super::Controller;
 use super::cib::{self, Node, NodeState};
+use super::requests::Proposal;
 use crate::machines::history::History;
 use crate::vocabulary::{Refusal, ServiceId, Spec, Time, goal};
 
@@ -52,7 +53,15 @@ impl Controller {
     /// [`Refusal::InvalidDocument`] with all problems; [`Refusal::NotReady`] while there are
     /// assemblies of which nothing is known.
     pub fn plan(&self, now: Time, document: &str) -> Result<PlanInput, Refusal> {
-        let spec = self.read(document)?;
+        self.plan_proposal(now, &Proposal::read(&self.name, document)?)
+    }
+
+    /// As [`Controller::plan`], of a document that is read already.
+    ///
+    /// # Errors
+    /// [`Refusal::NotReady`] while there are assemblies of which nothing is known.
+    pub fn plan_proposal(&self, now: Time, proposal: &Proposal) -> Result<PlanInput, Refusal> {
+        let spec = &proposal.spec;
         let live = self.store.loaded.is_some();
         if live && !self.everything_known() {
             return Err(Refusal::NotReady(
@@ -60,7 +69,7 @@ impl Controller {
             ));
         }
         let (nothing, none) = (History::default(), BTreeMap::new());
-        let mut input = self.cib_input(now, &spec);
+        let mut input = self.cib_input(now, spec);
         for (name, assembly) in &spec.assemblies {
             if !self.assemblies.contains_key(name) {
                 let state = if assembly.address.is_some() {
@@ -96,7 +105,7 @@ impl Controller {
                 } else {
                     PlanBasis::Empty
                 },
-                warnings: self.warnings(&spec),
+                warnings: self.warnings(spec),
                 ..Plan::default()
             },
         })

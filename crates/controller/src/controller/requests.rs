@@ -7,6 +7,40 @@ use crate::machines::facts::Loaded;
 use crate::machines::phase::Phase;
 use crate::vocabulary::{AssemblyId, Effect, Refusal, Request, Spec, Time};
 
+/// A document that is read and checked, and in force nowhere. Reading a large one takes as long as
+/// a decision, and needs no controller: a shell has it read beside everything else.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    pub(crate) spec: Spec,
+}
+
+impl Proposal {
+    /// Reads a document of the deployment of that name. Pure.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidDocument`] with all problems.
+    pub fn read(name: &str, document: &str) -> Result<Proposal, Refusal> {
+        let deployment = deployment::read(document.as_bytes()).map_err(|problems| {
+            Refusal::InvalidDocument(
+                problems
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            )
+        })?;
+        if deployment.name != name {
+            return Err(Refusal::InvalidDocument(format!(
+                "the document is that of deployment \"{}\", this is deployment \"{name}\"",
+                deployment.name
+            )));
+        }
+        Ok(Proposal {
+            spec: Spec::new(&deployment),
+        })
+    }
+}
+
 impl Controller {
     pub(crate) fn request(&mut self, now: Time, request: Request) -> Result<(), Refusal> {
         if self.phase.is_over() && !matches!(request, Request::Unload { .. }) {
@@ -105,22 +139,7 @@ impl Controller {
 
     /// Reads a document of this deployment.
     pub(crate) fn read(&self, document: &str) -> Result<Spec, Refusal> {
-        let deployment = deployment::read(document.as_bytes()).map_err(|problems| {
-            Refusal::InvalidDocument(
-                problems
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-            )
-        })?;
-        if deployment.name != self.name {
-            return Err(Refusal::InvalidDocument(format!(
-                "the document is that of deployment \"{}\", this is deployment \"{}\"",
-                deployment.name, self.name
-            )));
-        }
-        Ok(Spec::new(&deployment))
+        Proposal::read(&self.name, document).map(|proposal| proposal.spec)
     }
 
     /// Takes the saved document up again.

@@ -11,7 +11,7 @@ use crate::machines::announcement::Announced;
 use crate::machines::failures;
 use crate::machines::history::{Activity, Records, Slot};
 use crate::machines::phase::Phase;
-use crate::vocabulary::{AssemblyId, RecordState, ServiceId, Task, Time};
+use crate::vocabulary::{AssemblyId, FenceDevice, Fencing, RecordState, ServiceId, Task, Time};
 
 impl Controller {
     /// The state.
@@ -108,6 +108,14 @@ impl Controller {
     /// [`Effect::Persist`](crate::Effect::Persist) so far amount to.
     pub fn facts(&self) -> &crate::Durable {
         &self.store
+    }
+
+    /// The device by which an assembly is made safe, if it is by one.
+    pub fn fence_device(&self, assembly: &AssemblyId) -> Option<&FenceDevice> {
+        match &self.assemblies.get(assembly)?.spec.fencing {
+            Fencing::Device(device) => Some(device),
+            _ => None,
+        }
     }
 
     /// The document in force and its generation.

@@ -192,7 +192,7 @@ impl Guest {
         let address = PeerAddress::Unix(self.path("agent.sock"));
         let begin = Instant::now();
         let connection = loop {
-            match cpe_bus::peer::connect(&address).await {
+            match cpe_bus::peer::connect(&address, &cpe_bus::peer::Meter::default()).await {
                 Ok(connection) => break connection,
                 Err(error) if begin.elapsed() > PATIENCE => panic!("{error}\n{}", self.log()),
                 Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,

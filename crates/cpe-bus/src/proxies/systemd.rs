@@ -118,6 +118,9 @@ pub trait SystemdUnit {
     /// The file it was read from; empty if there is none.
     #[zbus(property(emits_changed_signal = "false"))]
     fn fragment_path(&self) -> zbus::Result<String>;
+    /// When it last became active, µs of the wall clock; 0: not since systemd knows the unit.
+    #[zbus(property)]
+    fn active_enter_timestamp(&self) -> zbus::Result<u64>;
     /// Id of its current or last run; empty before the first.
     #[zbus(property, name = "InvocationID")]
     fn invocation_id(&self) -> zbus::Result<Vec<u8>>;

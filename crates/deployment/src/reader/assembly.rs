@@ -144,7 +144,7 @@ fn fencing(mut form: Form<'_, '_, '_>, assembly: usize, values: &mut Values) -> 
         let [parameters] = form.sections(["parameters"]);
         if let Some(element) = parameters {
             let owner = Owner::Fencing(assembly);
-            values.read(element, "parameter", owner, value::key, form.problems);
+            values.read(element, "parameter", owner, fence_key, form.problems);
         }
     } else if MODES.contains(&mode) {
         form.children(&[]).for_each(drop);
@@ -180,6 +180,22 @@ fn fencing_mode(form: &mut Form<'_, '_, '_>, mode: &str) -> FencingMode {
             FencingMode::Lease
         }
     }
+}
+
+/// Parameters of a fence agent that say what it is to do, and how. The DPE says the first, and the
+/// others would have a fencing succeed that did nothing, or did not look.
+const FENCE_ACTIONS: [&str; 5] = ["action", "option", "method", "help", "version"];
+
+fn fence_key(text: &str) -> Result<String, String> {
+    let key = value::key(text)?;
+    let bare = key.trim_start_matches(['-', '_']);
+    if FENCE_ACTIONS
+        .iter()
+        .any(|word| bare.eq_ignore_ascii_case(word))
+    {
+        return Err("the DPE says itself what the fence agent is to do: remove it".to_owned());
+    }
+    Ok(key)
 }
 
 fn fence_agent(text: &str) -> Result<String, String> {

@@ -21,6 +21,16 @@ pub(super) fn resolve(deployment: &mut Deployment, values: Values, problems: &mu
     for slot in slots {
         if let Content::Value(value) = slot.content {
             let name = slot.name;
+            if matches!(slot.owner, Owner::Fencing(_)) && value.contains(char::is_control) {
+                let message = format!(
+                    "the value of {} has a line break or another control character in it",
+                    quote(&name)
+                );
+                let hint =
+                    "a fence agent takes one line for each parameter: write the value on one line"
+                        .to_owned();
+                problems.error(slot.offset, message, hint);
+            }
             assign(deployment, slot.owner, Parameter { name, value });
         }
     }

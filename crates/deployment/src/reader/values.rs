@@ -25,6 +25,7 @@ pub(super) struct Slot {
     pub(super) owner: Owner,
     pub(super) name: String,
     pub(super) content: Content,
+    pub(super) offset: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -88,6 +89,7 @@ impl Values {
                 owner,
                 name,
                 content,
+                offset: child.offset,
             });
         }
     }

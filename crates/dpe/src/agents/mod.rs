@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use controller::{AssemblyId, Connect, Input, Operation, Task};
+use cpe_bus::peer::Meter;
 use cpe_daemon::Pauses;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -97,6 +98,7 @@ impl AgentLink {
         let orders = Orders {
             calls: waiting,
             stamp,
+            meter: Meter::default(),
         };
         let task = tokio::spawn(keep_connected(
             connect.clone(),
@@ -221,6 +223,8 @@ impl Agents {
 struct Orders {
     calls: mpsc::Receiver<Call>,
     stamp: watch::Receiver<u64>,
+    /// What its agent has sent, over all streams: one that floods is not heard again at once.
+    meter: Meter,
 }
 
 impl Orders {
@@ -232,9 +236,9 @@ impl Orders {
     }
 }
 
-/// Goes above the epoch that an agent has seen: it has obeyed an earlier DPE of this deployment whose
-/// state is lost, at a time when the clock was ahead. Only the owner of the deployment's name on the
-/// bus may do that; and only for this agent, so that a guest that lies harms nobody else.
+/// Goes above the epoch that an agent has seen: it has obeyed an earlier DPE of this deployment
+/// whose state is lost, at a time when the clock was ahead. Only the owner of the deployment's name
+/// on the bus may do that; and only for this agent, so that a guest that lies harms nobody else.
 fn raise_epoch(connect: &mut Connect, seen: Option<u64>, owner: &Owner) {
     let Some(next) = seen.and_then(|seen| seen.checked_add(1)) else {
         return;

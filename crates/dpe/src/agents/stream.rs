@@ -6,16 +6,17 @@
 
 use std::time::Duration;
 
-use controller::{AssemblyId, Connect, Input};
+use controller::{AssemblyId, Connect, Input, Record};
+use cpe_bus::peer::Meter;
 use cpe_bus::proxies::AgentProxy;
 use cpe_bus::proxies::agent::{AttributesChangedStream, HeartbeatStream, OperationCompletedStream};
 use cpe_bus::records::agent::ATTRIBUTES;
 use cpe_bus::{
-    AgentDescription, Error, HelloReply, HelloSettings, NodeAttributes, OperationRecord,
+    AgentDescription, Error, Fields, HelloReply, HelloSettings, NodeAttributes, OperationRecord,
     PeerAddress, peer,
 };
 use futures_util::StreamExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use zbus::Connection;
 use zbus::proxy::CacheProperties;
 
@@ -76,7 +77,7 @@ async fn try_run(
     let Some(address) = &connect.address else {
         return Ok(std::future::pending().await);
     };
-    let mut stream = Stream::open(connect, address).await?;
+    let mut stream = Stream::open(connect, address, &orders.meter).await?;
     let (greeting, early) = stream.greet().await?;
     *up = true;
     // From before this stream: the controller decides again, from the History.
@@ -96,8 +97,12 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    async fn open(connect: &'a Connect, address: &str) -> cpe_bus::Result<Stream<'a>> {
-        let connection = peer::connect(&address.parse::<PeerAddress>()?).await?;
+    async fn open(
+        connect: &'a Connect,
+        address: &str,
+        meter: &Meter,
+    ) -> cpe_bus::Result<Stream<'a>> {
+        let connection = peer::connect(&address.parse::<PeerAddress>()?, meter).await?;
         let agent = AgentProxy::builder(&connection)
             .cache_properties(CacheProperties::No)
             .build()
@@ -132,7 +137,7 @@ impl<'a> Stream<'a> {
 
     /// Carries calls one way and signals the other.
     async fn converse(&mut self, orders: &mut Orders, inputs: &mpsc::Sender<Input>) -> End {
-        let Orders { calls, stamp } = orders;
+        let Orders { calls, stamp, .. } = orders;
         let end = tokio::select! {
             end = read(&mut self.signals, inputs) => end,
             end = call(&self.agent, self.connect, calls, inputs) => end,
@@ -170,10 +175,10 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> Result<Inpu
         }
         hello => HelloReply::from_fields(&hello?)?,
     };
-    let mut history = Vec::new();
-    for fields in within(agent.history(connect.epoch)).await? {
-        history.push(convert::record(OperationRecord::from_fields(&fields)?));
-    }
+    let arguments = (connect.epoch,);
+    let reply = async { Ok(agent.inner().call_method("History", &arguments).await?) };
+    let reply = within(reply).await?;
+    let history = read_history(&reply).await?;
     let knows_attributes = hello.capabilities.iter().any(|word| word == ATTRIBUTES);
     let known = if knows_attributes {
         let (version, records) = within(agent.attributes(connect.epoch)).await?;
@@ -187,6 +192,16 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> Result<Inpu
         history,
         attributes: convert::attributes(known),
     })
+}
+
+/// Reads a History. One at a time: what an agent can put into the longest message takes some ten
+/// times its length once it is read, and a hundred guests may be back in the same moment.
+async fn read_history(reply: &zbus::Message) -> cpe_bus::Result<Vec<Record>> {
+    static READING: Semaphore = Semaphore::const_new(1);
+    let _turn = READING.acquire().await;
+    let records: Vec<Fields> = reply.body().deserialize()?;
+    let record = |fields| Ok(convert::record(OperationRecord::from_fields(fields)?));
+    records.iter().map(record).collect()
 }
 
 /// What an agent sends without being asked.

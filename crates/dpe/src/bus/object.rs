@@ -1,8 +1,9 @@
 //! Interface `org.cloudpolicy.Dpe1`. Documented in `docs/bus/org.cloudpolicy.Dpe1.xml`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use controller::{AssemblyId, Request, ServiceId};
+use controller::{AssemblyId, Proposal, Request, ServiceId};
 use cpe_bus::names::CPE_NAME;
 use cpe_bus::{Error, Fields, Result};
 use tokio::sync::watch;
@@ -42,7 +43,7 @@ impl DpeObject {
 /// Does what takes long off the event loop, which has heartbeats to answer. The turn ends with the
 /// work, whether or not the caller waits for it.
 async fn off_the_loop<T: Send + 'static>(
-    turn: Turn,
+    turn: Arc<Turn>,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let work = tokio::task::spawn_blocking(move || {
@@ -159,8 +160,11 @@ impl DpeObject {
     /// What a document would change, as JSON.
     #[zbus(out_args("plan_json"))]
     async fn plan(&self, document: String) -> Result<String> {
-        let turn = self.requests.turn().await?;
-        let plan = |reply| BusRequest::Plan(document, reply);
+        let turn = Arc::new(self.requests.turn().await?);
+        let name = self.requests.deployment().to_owned();
+        let read = move || Proposal::read(&name, &document).map_err(refused);
+        let proposal = Box::new(off_the_loop(Arc::clone(&turn), read).await?);
+        let plan = |reply| BusRequest::Plan(proposal, reply);
         let question = self.requests.ask(plan).await?.map_err(refused)?;
         off_the_loop(turn, move || {
             let plan = question.answer().map_err(refused)?;
@@ -172,7 +176,7 @@ impl DpeObject {
     /// Why a service runs where it does, and not elsewhere.
     #[zbus(out_args("text"))]
     async fn explain(&self, service: String, assembly: String) -> Result<String> {
-        let turn = self.requests.turn().await?;
+        let turn = Arc::new(self.requests.turn().await?);
         let basis = self.requests.ask(BusRequest::Basis).await??;
         off_the_loop(turn, move || {
             basis.explain(&service, optional(assembly).as_deref())

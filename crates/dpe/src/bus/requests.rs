@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use controller::{PlanInput, Refusal, Request};
+use controller::{PlanInput, Proposal, Refusal, Request};
 use cpe_bus::{Error, Result};
 use cpe_status::DeploymentStatus;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -31,7 +31,7 @@ pub(crate) enum BusRequest {
     Document(oneshot::Sender<(String, u64)>),
     /// What a plan starts from; making it is not the loop's work either.
     Plan(
-        String,
+        Box<Proposal>,
         oneshot::Sender<std::result::Result<PlanInput, Refusal>>,
     ),
 }
@@ -104,6 +104,11 @@ impl Requests {
             _turn: turn.map_err(|_| self.ending())?,
             _place: place,
         })
+    }
+
+    /// Name of the deployment.
+    pub(crate) fn deployment(&self) -> &str {
+        &self.deployment
     }
 
     fn too_many(&self) -> Error {

@@ -255,8 +255,8 @@ impl World {
         self.dpe = Some(dpe.unwrap());
     }
 
-    /// Sets how large the DPE's files may get, in bytes: with 0 no write succeeds, as on a disk that
-    /// fails.
+    /// Sets how large the DPE's files may get, in bytes: with 0 no write succeeds, as on a disk
+    /// that fails.
     pub(crate) fn limit_files(&self, bytes: &str) {
         let dpe = self.dpe.as_ref().unwrap().id();
         let set = Command::new("prlimit")

@@ -1,0 +1,167 @@
+//! The simulation's model of a guest agent by itself: a test is its DPE, and can say the same to a
+//! real agent.
+
+use controller::{Operation, Record, Task};
+
+use crate::network::{HelloCall, Stream, ToAgent, ToDpe};
+use crate::options::Options;
+use crate::queue::SimEvent;
+use crate::random::Random;
+use crate::scenario::{Mode, Scenario};
+use crate::time::{MS, SECOND};
+use crate::world::World;
+
+/// Any message arrives within this time, µs.
+const DELIVERY_US: u64 = 10 * MS;
+
+/// A guest with an agent, without a DPE.
+pub struct AgentModel {
+    world: World,
+    stream: u64,
+    epoch: u64,
+}
+
+/// What a Hello is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The agent obeys.
+    Welcome,
+    /// A newer DPE is known.
+    Stale,
+    /// Not now.
+    Busy,
+}
+
+impl AgentModel {
+    /// A guest that has just booted.
+    pub fn new(seed: u64) -> AgentModel {
+        let scenario = Scenario::plain(1, 0, Mode::Lease);
+        AgentModel {
+            world: World::without_dpe(scenario, Random::new(seed), Options::default()),
+            stream: 0,
+            epoch: 0,
+        }
+    }
+
+    /// Connects and says Hello. A lease of 0 ms is none.
+    pub fn hello(&mut self, epoch: u64, lease_ms: u32, grace_ms: u32) -> Answer {
+        self.stream += 1;
+        let now_us = self.world.now_us;
+        let stream = Stream {
+            assembly: "node1".into(),
+            guest: 0,
+            start: 0,
+            open: true,
+            drains: false,
+            welcomed: false,
+            last_to_agent_us: now_us,
+            last_to_dpe_us: now_us,
+        };
+        self.world.streams.insert(self.stream, stream);
+        let hello = HelloCall {
+            epoch,
+            heartbeat_us: SECOND,
+            lease_us: u64::from(lease_ms) * MS,
+            grace_us: u64::from(grace_ms) * MS,
+        };
+        let answers = self.say(ToAgent::Hello(hello), DELIVERY_US);
+        for answer in answers {
+            match answer {
+                ToDpe::Welcome(..) => {
+                    self.epoch = epoch;
+                    return Answer::Welcome;
+                }
+                ToDpe::Refused { stale: true } => return Answer::Stale,
+                ToDpe::Refused { stale: false } => return Answer::Busy,
+                _ => {}
+            }
+        }
+        Answer::Busy
+    }
+
+    /// Has an operation done; gives the completions that come within that virtual time.
+    pub fn execute(&mut self, epoch: u64, operation: Operation, within_s: u64) -> Vec<Record> {
+        let operation = Box::new(operation);
+        let answers = self.say(ToAgent::Execute { epoch, operation }, within_s * SECOND);
+        answers.into_iter().filter_map(completion).collect()
+    }
+
+    /// Ends a recurring operation.
+    pub fn cancel(&mut self, resource: &str, action: Task, interval_ms: u32) {
+        let cancel = ToAgent::Cancel {
+            epoch: self.epoch,
+            resource: resource.to_owned(),
+            action,
+            interval_ms,
+        };
+        self.say(cancel, SECOND);
+    }
+
+    /// Has the agent forget a resource.
+    pub fn forget(&mut self, resource: &str) {
+        let (epoch, resource) = (self.epoch, resource.to_owned());
+        self.say(ToAgent::Forget { epoch, resource }, SECOND);
+    }
+
+    /// Releases the agent.
+    pub fn release(&mut self, keep: bool) {
+        let epoch = self.epoch;
+        self.say(ToAgent::Release { epoch, keep }, SECOND);
+    }
+
+    /// The processes of a service die; gives the completions that come within that virtual time.
+    pub fn kill_service(&mut self, service: &str, within_s: u64) -> Vec<Record> {
+        self.world.guests[0].process_ends(service);
+        self.wait(within_s)
+    }
+
+    /// The agent's process is killed, and started again.
+    pub fn restart_agent(&mut self) {
+        self.world.agent_dies(0);
+        self.wait(1);
+    }
+
+    /// Lets virtual time pass; gives the completions that come.
+    pub fn wait(&mut self, seconds: u64) -> Vec<Record> {
+        let answers = self.answers(seconds * SECOND);
+        answers.into_iter().filter_map(completion).collect()
+    }
+
+    /// What the agent answers to History.
+    pub fn history(&self) -> Vec<Record> {
+        self.world.guests[0].agent.history()
+    }
+
+    /// Services whose processes run.
+    pub fn running(&self) -> Vec<String> {
+        self.world.guests[0].running.iter().cloned().collect()
+    }
+
+    fn say(&mut self, message: ToAgent, for_us: u64) -> Vec<ToDpe> {
+        let event = SimEvent::ToAgent(self.stream, message);
+        self.world.after(0, event);
+        self.answers(for_us)
+    }
+
+    /// What the agent sends to its DPE within that time.
+    fn answers(&mut self, for_us: u64) -> Vec<ToDpe> {
+        let until_us = self.world.now_us + for_us;
+        let mut answers = Vec::new();
+        while let Some(event) = self.world.next_event(until_us) {
+            match event {
+                SimEvent::ToDpe(stream, message) if stream == self.stream => answers.push(message),
+                SimEvent::ToDpe(..) | SimEvent::Closed(_) => {}
+                event => self.world.dispatch(event),
+            }
+        }
+        self.world.now_us = until_us;
+        answers
+    }
+}
+
+fn completion(message: ToDpe) -> Option<Record> {
+    match message {
+        ToDpe::Completed(record) => Some(*record),
+        _ => None,
+    }
+}
