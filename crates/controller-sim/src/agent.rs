@@ -161,6 +161,7 @@ impl World {
             }),
         };
         let hello = Hello {
+            machine_id: self.guests[guest].name.clone(),
             boot_id: format!("{}-{boot}", self.guests[guest].name),
             version: "simulated".into(),
             ..Hello::default()

@@ -111,7 +111,6 @@ impl Digest {
                 Ok(())
             }
             Effect::Unloaded => writeln!(self, "unloaded"),
-            Effect::Superseded { assembly } => writeln!(self, "superseded {assembly}"),
         };
     }
 

@@ -160,8 +160,12 @@ impl World {
                     attributes,
                 }
             }
-            ToDpe::Refused { stale: true } => Input::StaleEpoch { assembly },
-            ToDpe::Refused { stale: false } => {
+            ToDpe::Refused { stale } => {
+                // Only for this agent does the DPE go above the epoch that it has seen.
+                let seen = self.guests[stream.guest].agent.epoch;
+                if let Some(wants) = self.shell.wants.get_mut(&assembly).filter(|_| stale) {
+                    wants.epoch = wants.epoch.max(seen + 1);
+                }
                 self.stream_ended(id);
                 return;
             }

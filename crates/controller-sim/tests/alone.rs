@@ -251,35 +251,6 @@ fn a_service_that_runs_elsewhere_does_not_stay_failed() {
 }
 
 #[test]
-fn a_superseded_dpe_does_nothing_any_more() {
-    let mut old = alone(&Scenario::plain(2, 1, Mode::Lease), [vec![], vec![]]);
-    while old.poll_effect().is_some() {}
-    assert_eq!(
-        old.handle(
-            NOW,
-            Input::StaleEpoch {
-                assembly: "node1".into()
-            }
-        ),
-        Ok(())
-    );
-    let effects: Vec<_> = std::iter::from_fn(|| old.poll_effect()).collect();
-    assert!(
-        effects.contains(&Effect::Superseded {
-            assembly: "node1".into()
-        }),
-        "{effects:?}"
-    );
-    assert_eq!(old.deadline(), None);
-    let heartbeat = Input::Heartbeat {
-        assembly: "node1".into(),
-        stamp_us: 1,
-    };
-    assert!(old.handle(NOW, heartbeat).is_err());
-    assert_eq!(old.poll_effect(), None);
-}
-
-#[test]
 fn a_wrong_decision_is_refused_and_nothing_of_it_is_done() {
     let scenario = Scenario::plain(2, 1, Mode::Lease);
     let stopped = || vec![record(Task::Monitor, RecordState::Complete, 1, 7)];
@@ -659,7 +630,7 @@ fn last_lease(controller: &mut Controller, assembly: &str) -> Option<(u32, bool)
                     unleased = value.contains("\"unleased\":true");
                 }
             }
-            Effect::Connect(connect) if connect.assembly == AssemblyId::from(assembly) => {
+            Effect::Connect(connect) if connect.assembly == *assembly => {
                 lease = Some((connect.lease_ms, unleased));
             }
             _ => {}

@@ -133,13 +133,14 @@ impl Controller {
     fn attempt(&mut self, now: Time, name: &AssemblyId) {
         let facts = self.store.assembly(name);
         let lease_over_us = self.lease_over_us(name, &facts);
+        let (means, timeout_ms) = self.means(name);
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
         let Some(fence) = &mut assembly.fence else {
             return;
         };
-        match &assembly.spec.fencing {
+        match &means {
             Fencing::Lease if facts.unleased => {
                 fence.phase = Phase::Manager;
                 let reason = "its agent may run services without a lease, so waiting does not make it safe: when it is down, say so \
@@ -162,14 +163,14 @@ impl Controller {
                 if fence.first_attempt == 0 {
                     fence.first_attempt = attempt;
                 }
-                let until_us = now.boottime_us + u64::from(assembly.spec.fencing_timeout_ms) * MS;
+                let until_us = now.boottime_us + u64::from(timeout_ms) * MS;
                 fence.phase = Phase::Requested { attempt, until_us };
                 let request = FenceRequest {
                     assembly: name.clone(),
                     attempt,
                     device: device.clone(),
                     reboot: fence.reboot,
-                    timeout_ms: assembly.spec.fencing_timeout_ms,
+                    timeout_ms,
                 };
                 self.effects.push(Effect::Fence(request));
             }
@@ -187,6 +188,17 @@ impl Controller {
                 "fencing mode none cannot restart an assembly that is online",
             ),
         }
+    }
+
+    /// By what an assembly is made safe, and how long that may take, ms: by what its guest was
+    /// accepted with, until it is heard again.
+    pub(crate) fn means(&self, name: &AssemblyId) -> (Fencing, u32) {
+        let facts = self.store.assemblies.get(name);
+        let accepted = facts.and_then(|facts| facts.accepted.as_ref());
+        let own = self.assemblies.get(name).map(|assembly| &assembly.spec);
+        accepted.or(own).map_or_else(Default::default, |spec| {
+            (spec.fencing.clone(), spec.fencing_timeout_ms)
+        })
     }
 
     /// Boot time after which an assembly under lease is safe, µs.
@@ -316,6 +328,7 @@ impl Controller {
         facts.unleased = false;
         facts.lease_ms = 0;
         facts.fencing_attempt.clear();
+        facts.accepted = None;
         self.tell(
             now,
             EventDraft::new(EventKind::AssemblyFencingSucceeded)
@@ -325,6 +338,7 @@ impl Controller {
         self.actions_lost(name, "its assembly was fenced");
         // Whatever comes back is asked for everything anew.
         self.reconnect(name);
+        self.connect_waiting();
         // A transition that waited for this goes on as it was planned.
         if !self.fencing_ended(name, true) {
             self.world_changed(&format!("assembly {name} is safe"));

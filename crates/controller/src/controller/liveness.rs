@@ -7,6 +7,7 @@ use deployment::failover;
 
 use super::Controller;
 use super::fencing::{Fence, Phase};
+use super::incarnations::Identity;
 use crate::machines::attributes::NodeAttributes;
 use crate::machines::facts::LastEvent;
 use crate::machines::history::History;
@@ -87,14 +88,18 @@ impl Controller {
     /// Brings an assembly in, or takes its changed specification over.
     pub(crate) fn adopt_assembly(&mut self, now: Time, name: &AssemblyId, spec: AssemblySpec) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
+            // Who is heard can be made safe by the new means from now on.
+            if assembly.reachable() && assembly.spec != spec {
+                self.store.assembly_mut(name).accepted = Some(spec.clone());
+            }
             assembly.spec = spec;
             self.connect(name);
             return;
         }
         let facts = self.store.assembly(name);
         let settings = self.settings();
-        // An assembly that cannot be reached never got anything to do.
-        let life = if facts.safe || spec.address.is_none() {
+        // An assembly to which nothing was ever sent never got anything to do.
+        let life = if facts.safe || (spec.address.is_none() && facts.is_untouched()) {
             Life::Safe
         } else {
             let grace_ms = settings
@@ -127,6 +132,11 @@ impl Controller {
             fence: None,
         };
         self.assemblies.insert(name.clone(), assembly);
+        if self.is_held(name)
+            && let Some(assembly) = self.assemblies.get_mut(name)
+        {
+            assembly.life = Life::Safe;
+        }
         self.connect(name);
     }
 
@@ -134,10 +144,11 @@ impl Controller {
     pub(crate) fn connect(&mut self, name: &AssemblyId) {
         let settings = self.settings();
         let suspended = self.lease_suspended(name);
+        let (held, leased) = (self.is_held(name), self.means(name).0 == Fencing::Lease);
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        if assembly.spec.address.is_none() {
+        if assembly.spec.address.is_none() || held {
             if assembly.sent_settings.take().is_some() {
                 self.effects.push(Effect::Disconnect {
                     assembly: name.clone(),
@@ -145,7 +156,7 @@ impl Controller {
             }
             return;
         }
-        let lease_ms = if assembly.spec.fencing == Fencing::Lease && !suspended {
+        let lease_ms = if leased && !suspended {
             settings.lease_ms
         } else {
             0
@@ -218,6 +229,14 @@ impl Controller {
         let Some(settings) = assembly.sent_settings.clone() else {
             return;
         };
+        if self.identify(name, &hello) == Identity::Another {
+            self.replaced(now, name);
+            return;
+        }
+        self.join_former(name, &hello);
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
         let facts = self.store.assembly(name);
         let rebooted = !facts.boot_id.is_empty() && facts.boot_id != hello.boot_id;
         assembly.connected = true;
@@ -253,7 +272,11 @@ impl Controller {
             .lease_until_us
             .max(now.boottime_us + u64::from(settings.lease_ms) * MS);
         assembly.old_lease_ends_us = now.boottime_us + u64::from(facts.lease_ms) * MS;
-        let boot_id = assembly.hello.boot_id.clone();
+        let (boot_id, machine_id) = (
+            assembly.hello.boot_id.clone(),
+            assembly.hello.machine_id.clone(),
+        );
+        let accepted = assembly.spec.clone();
         if rebooted {
             self.forget_boot(name);
             if matches!(was, Life::Online | Life::Missed | Life::Unknown { .. })
@@ -274,6 +297,8 @@ impl Controller {
         fact.safe = false;
         fact.fencing_attempt.clear();
         fact.boot_id = boot_id;
+        fact.machine_id = machine_id;
+        fact.accepted = Some(accepted);
         fact.grace_ms = settings.grace_ms;
         fact.unleased = settings.lease_ms == 0;
         fact.last_event = LastEvent::Online;
@@ -427,7 +452,7 @@ impl Controller {
     }
 
     /// Gives an assembly up. It is not safe by that.
-    fn lose(&mut self, now: Time, name: &AssemblyId, reason: &str) {
+    pub(crate) fn lose(&mut self, now: Time, name: &AssemblyId, reason: &str) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -455,6 +480,7 @@ impl Controller {
         self.actions_lost(name, "its assembly is lost");
         // A stream over which nothing comes is given up: a new one tells when the agent is back.
         self.reconnect(name);
+        self.connect_waiting();
         self.deciding.hurry();
         self.world_changed(&format!("assembly {name} is lost"));
     }

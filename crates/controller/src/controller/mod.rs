@@ -10,6 +10,7 @@ mod engine_input;
 mod execute;
 mod failures;
 mod fencing;
+mod incarnations;
 mod initiate;
 mod liveness;
 mod operation_for;
@@ -106,11 +107,6 @@ impl Controller {
         };
         self.notice_stall(now);
         self.last_time = now;
-        if self.phase == Phase::Superseded {
-            return Err(Refusal::NotReady(
-                "a newer DPE manages this deployment".into(),
-            ));
-        }
         let outcome = self.take(now, input);
         self.pass_time(now);
         self.flush();
@@ -127,10 +123,6 @@ impl Controller {
                 history,
                 attributes,
             } => self.agent_connected(now, &assembly, hello, history, attributes),
-            Input::StaleEpoch { assembly } => {
-                self.phase.supersede();
-                self.effects.push(Effect::Superseded { assembly });
-            }
             Input::AgentDisconnected { assembly, .. } => self.agent_disconnected(&assembly),
             Input::Heartbeat { assembly, stamp_us } => self.heartbeat(now, &assembly, stamp_us),
             Input::OperationCompleted { assembly, record } => {

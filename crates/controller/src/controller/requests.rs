@@ -161,6 +161,10 @@ impl Controller {
     fn adopt(&mut self, now: Time, spec: Spec) {
         let before = self.document.replace(spec.clone());
         for (name, assembly) in &spec.assemblies {
+            let former = self.assemblies.get(name);
+            if former.is_some_and(|former| Self::is_another_guest(&former.spec, assembly)) {
+                self.retire(name, "the document means another guest");
+            }
             if self.store.assembly(name).retired.is_some() {
                 self.store.assembly_mut(name).retired = None;
             }
@@ -229,6 +233,7 @@ impl Controller {
             });
             self.store.remove_assembly(&name);
         }
+        self.connect_waiting();
     }
 
     fn unload(&mut self, stop_services: bool) {

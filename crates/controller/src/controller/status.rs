@@ -41,9 +41,6 @@ impl Controller {
 
     /// The state in a sentence, for people.
     pub(crate) fn summary(&self) -> String {
-        if self.phase == Phase::Superseded {
-            return "a newer DPE manages this deployment".into();
-        }
         if self.phase == Phase::Ended {
             return "the deployment has ended".into();
         }

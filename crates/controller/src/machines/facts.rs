@@ -73,6 +73,10 @@ pub(crate) struct AssemblyFacts {
     /// The liveness that the last event told.
     #[serde(rename = "told")]
     pub last_event: LastEvent,
+    /// The guest, as it named itself in its last Hello; empty: not known.
+    pub machine_id: String,
+    /// What its guest was accepted with, where the document has another way to make it safe since.
+    pub accepted: Option<AssemblySpec>,
     /// The boot of the guest that its failures belong to.
     pub boot_id: String,
     /// The longest lease that its agent was ever told, and may still hold.
@@ -92,6 +96,16 @@ pub(crate) struct AssemblyFacts {
     pub failed_at: FailureTimes,
     /// No longer in the document: how it was made safe when it was.
     pub retired: Option<AssemblySpec>,
+}
+
+impl AssemblyFacts {
+    /// No agent was ever told anything, as far as is known.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.last_event == LastEvent::Nothing
+            && self.boot_id.is_empty()
+            && self.lease_ms == 0
+            && !self.unleased
+    }
 }
 
 /// What events have told about an assembly.

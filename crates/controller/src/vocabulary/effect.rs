@@ -95,11 +95,6 @@ pub enum Effect {
     /// The deployment has ended; everything before this effect is done. Forget the durable state's
     /// document and stop.
     Unloaded,
-    /// A newer DPE manages this deployment: stop without touching anything.
-    Superseded {
-        /// The assembly whose agent said so.
-        assembly: AssemblyId,
-    },
 }
 
 /// Under which name an input of the policy engine is kept.

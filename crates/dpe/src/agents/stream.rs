@@ -162,7 +162,7 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> Result<Inpu
     let hello = agent.hello(
         connect.epoch,
         &connect.deployment,
-        connect.assembly.as_str(),
+        connect.assembly.in_document(),
         settings.to_fields(),
     );
     let hello = match within(hello).await {
