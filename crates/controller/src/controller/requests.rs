@@ -73,7 +73,7 @@ impl Controller {
                 self.known_assembly(&assembly)?;
                 if self.store.assembly(&assembly).maintenance != on {
                     self.store.assembly_mut(&assembly).maintenance = on;
-                    self.connect(&assembly);
+                    self.connect_all();
                     self.world_changed(&format!(
                         "maintenance of {assembly} is {}",
                         if on { "on" } else { "off" }
