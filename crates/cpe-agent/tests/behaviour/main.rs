@@ -10,8 +10,10 @@
 
 mod attributes;
 mod connections;
+mod enforcement;
 mod guest;
 mod interface;
 mod lease;
+mod leaving;
 mod operations;
 mod restarts;

@@ -8,7 +8,7 @@ use crate::model::*;
 use crate::scalar;
 use crate::xml::Element;
 
-/// Why an element defines no resource: what was expected and what was found.
+/// Why an element does not define a resource: what was expected and what was found.
 pub(super) struct Invalid(pub(super) String);
 
 impl Definition {
@@ -200,7 +200,7 @@ fn read_child(
     }
 }
 
-/// Says that an element is ignored, and why.
+/// Reports that an element is ignored, and why.
 pub(super) fn report(cluster: &mut Cluster, element: Element<'_>, invalid: &Invalid) {
     let (line, column) = element.position();
     let id = element.get("id").unwrap_or_default();

@@ -29,7 +29,7 @@ pub(super) fn unpack(cluster: &mut Cluster) {
     cluster.options = options;
 }
 
-/// What the attributes of the `cib` element say.
+/// The values of the `cib` element's attributes.
 fn of_document(root: Element<'_>, options: &mut ClusterOptions) {
     let panic = root.get("no-quorum-panic").and_then(scalar::integer);
     options.quorate = root.get("have-quorum").and_then(scalar::boolean) == Some(true);
@@ -155,7 +155,7 @@ fn is_integer(text: &str) -> bool {
     matches!(text, "INFINITY" | "+INFINITY" | "-INFINITY") || scalar::integer(text).is_some()
 }
 
-/// §7.3.
+/// The effective `no-quorum-policy`; fencing needs more conditions (§7.3).
 fn quorum_policy(read: &Reader<'_>, options: &ClusterOptions) -> QuorumPolicy {
     let wanted = read.choice(
         "no-quorum-policy",

@@ -36,9 +36,9 @@ pub struct Document {
     /// By [`NameId`]: how many attached elements have the name, and one of them (exact if the count
     /// is 1).
     sections: Vec<Section>,
-    /// Offsets at which the lines of the parsed text begin; made when first asked for.
+    /// Offsets at which the lines of the parsed text begin; collected at the first use.
     lines: OnceLock<Vec<u32>>,
-    /// Targets of `id-ref`; made when first asked for, forgotten on change.
+    /// Targets of `id-ref`; collected at the first use, dropped on a change.
     targets: OnceLock<Targets>,
 }
 
@@ -106,13 +106,13 @@ impl Document {
         if known.node().name == name && self.is_attached(known.id) {
             return Some(known);
         }
-        // the one that was remembered has been removed since
+        // the cached one has been removed since
         self.root()
             .descendants()
             .find(|element| element.node().name == name)
     }
-    /// The element that `id-ref` of `element` stands for: the only one of the same name with that
-    /// id (01 §16.3); an element without `id-ref` stands for itself.
+    /// The target of the `id-ref` of `element`: the only one of the same name with that
+    /// id (01 §16.3); an element without `id-ref` is its own target.
     pub fn referenced<'d>(&'d self, element: Element<'d>) -> Option<Element<'d>> {
         let Some(target) = element.get("id-ref") else {
             return Some(element);
@@ -303,7 +303,7 @@ impl Document {
         self.nodes[id as usize].attribute_count += 1;
     }
 
-    /// Gives back memory that was allocated in advance.
+    /// Frees memory that was allocated in advance.
     pub(super) fn shrink(&mut self) {
         self.nodes.shrink_to_fit();
         self.attributes.shrink_to_fit();
