@@ -162,3 +162,25 @@ async fn another_user_without_the_right_may_only_look() {
     }
     assert_untouched(&cpe).await;
 }
+
+// The pretended systemd answers while the test waits for busctl.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "only root can call as another user: run it as root with --ignored, as `make test` does"]
+async fn a_dpe_records_events_of_its_own_deployment_only() {
+    let bus = Bus::start();
+    let _systemd = super::fake_systemd::FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus
+        .cpe_with("[access]\nrecorder_group = \"nogroup\"\n")
+        .await;
+    cpe.create("shop").await.unwrap();
+    cpe.await_event("dpe.started", "shop").await;
+    let before = cpe.all_events().await.len();
+    let event = "Record a{sv} 3 id s x kind s service.failed deployment s shop";
+    let words: Vec<&str> = EVENTS.into_iter().chain(event.split(' ')).collect();
+    let (done, message) = as_nobody(&bus, &words);
+    assert!(
+        !done && message.contains("is not the DPE of `shop`"),
+        "{message}"
+    );
+    assert_eq!(cpe.all_events().await.len(), before);
+}
