@@ -270,20 +270,7 @@ async fn a_stream_is_kept_until_its_agent_is_released() {
 async fn an_agent_that_does_not_acknowledge_its_release_is_let_go() {
     let (sender, _inputs) = mpsc::channel(1);
     let mut agents = Agents::new(sender, watch::channel(None).1);
-<<<<<<< HEAD
     agents.connect(connect_to("web1"));
-=======
-    agents.connect(Connect {
-        assembly: "web1".into(),
-        address: None,
-        epoch: 1,
-        deployment: "shop".into(),
-        heartbeat_interval_ms: 1000,
-        lease_ms: 0,
-        grace_ms: 0,
-        stop_timeout_ms: 0,
-    });
->>>>>>> wait
     let begin = tokio::time::Instant::now();
     agents.release(&"web1".into(), true);
     agents.disconnect(&"web1".into());
