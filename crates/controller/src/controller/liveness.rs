@@ -299,6 +299,7 @@ impl Controller {
         }
         let fact = self.store.assembly_mut(name);
         fact.safe = false;
+        fact.occupant = None;
         fact.fencing_attempt.clear();
         fact.boot_id = boot_id;
         fact.machine_id = machine_id;
