@@ -73,8 +73,10 @@ impl World {
                 action,
                 interval_ms,
             } if current(epoch, self) => {
-                let records = &mut self.guests[guest].agent.records;
-                records.remove(&(resource.clone(), action.clone(), interval_ms));
+                let key = (resource.clone(), action.clone(), interval_ms);
+                if let Some(record) = self.guests[guest].agent.cancel(&key) {
+                    self.post_cancelled(stream, record);
+                }
                 self.post_to_dpe(stream, ToDpe::Cancelled(resource, action, interval_ms));
             }
             ToAgent::Forget { epoch, resource } if current(epoch, self) => {
@@ -106,11 +108,16 @@ impl World {
             return;
         }
         let resource = operation.resource.clone();
-        for mut record in agent.accept(operation) {
-            (record.state, record.status) = (RecordState::Cancelled, STATUS_CANCELLED);
-            self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
+        for record in agent.accept(operation) {
+            self.post_cancelled(stream, record);
         }
         self.next_operation(guest, &resource);
+    }
+
+    /// Says that a recurring operation has ended.
+    fn post_cancelled(&mut self, stream: u64, mut record: Record) {
+        (record.state, record.status) = (RecordState::Cancelled, STATUS_CANCELLED);
+        self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
     }
 
     fn hello(&mut self, guest: usize, stream: u64, call: &HelloCall) {
@@ -242,7 +249,8 @@ impl World {
         if let Some(stream) = own.agent.connection.take() {
             self.after(MS, SimEvent::Closed(stream));
         }
-        let own = &self.guests[guest];
+        let own = &mut self.guests[guest];
+        own.agent.end_monitors();
         if own.agent.may_run().is_empty() {
             return;
         }

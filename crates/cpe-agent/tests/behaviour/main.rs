@@ -15,3 +15,4 @@ mod interface;
 mod lease;
 mod operations;
 mod restarts;
+mod twin;
