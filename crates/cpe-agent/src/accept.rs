@@ -12,10 +12,27 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// Longest pause: a DPE whose connection waits is kept waiting no longer than it waits itself
 /// between attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause before a socket is opened again that could not be opened.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(2);
 /// Failures in a row after which the listener is given up: about five seconds. What a guest lacks
-/// for that long (file descriptors, memory) may be what this process has lost, and another one
-/// begins without that.
+/// for that long may be the socket's fault, and another one is opened.
 const ATTEMPTS: usize = 12;
+
+/// Serves a socket for ever: opens it again whenever `serve` fails. Says each reason once.
+pub(crate) async fn keep(what: &str, mut serve: impl AsyncFnMut() -> anyhow::Result<()>) {
+    let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_ABSENCE);
+    let mut said = String::new();
+    loop {
+        if let Err(error) = serve().await {
+            let reason = format!("{error:#}");
+            if reason != said {
+                tracing::error!("{what} cannot be served, and is tried again: {reason}");
+                said = reason;
+            }
+        }
+        tokio::time::sleep(pauses.next_pause()).await;
+    }
+}
 
 /// The next connection.
 ///

@@ -1,17 +1,22 @@
 //! The command line, and the settings made of it.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use cpe_bus::{BusSelection, PeerAddress};
+
+use crate::reset::Reset;
 
 /// Guest agent of the Cloud Policy Engine
 ///
 /// Runs in an assembly (a virtual machine or container), executes resource agents for the DPE that
 /// connects to its socket, watches the services with recurring monitors, and sends heartbeats. With
 /// a lease, it stops its services by itself when it has not heard from its DPE for that long, and
-/// reboots the guest if they do not stop.
+/// resets the guest if they do not stop.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "cpe-agent", version)]
 pub struct Arguments {
@@ -72,11 +77,16 @@ pub struct Arguments {
     #[arg(long, value_name = "BUS", default_value = "system")]
     pub systemd_bus: BusSelection,
 
-    /// Shell command that reboots the guest at once when services do not stop after the lease; it
-    /// is repeated until the guest is down. Without it: the guest's systemd is asked, and reboot(2)
-    /// called 5 seconds later
+    /// Shell command that takes the guest down at once when services do not stop after the lease;
+    /// it is repeated until the guest is down. Without it, the kernel does it: reboot(2), then
+    /// SysRq
     #[arg(long, value_name = "COMMAND", env = "CPE_AGENT_REBOOT_COMMAND")]
     pub reboot_command: Option<String>,
+
+    /// Have the kernel reset the guest too where the reboot command has not done so within a
+    /// second. The unit sets this; an agent that is run by hand would take its machine down
+    #[arg(long)]
+    pub kernel_reset: bool,
 
     /// File with the id of the guest's boot
     #[arg(
@@ -113,6 +123,9 @@ pub struct Arguments {
 /// What the program can do beside running.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Task {
+    /// Watch the lease beside the agent, and reset the guest when it has ended and no agent did
+    /// anything about it
+    Guard,
     /// Write the manual page into a directory
     #[command(hide = true)]
     Man {
@@ -127,6 +140,77 @@ pub enum Task {
     },
 }
 
+/// Nobody sets it: arguments whose variable is wrong are read from it instead.
+const NO_VARIABLE: &str = "CPE_AGENT_LEFT_OUT";
+
+impl Arguments {
+    /// Reads the command line and the environment. A setting of the environment that is wrong does
+    /// not end the agent, which may have a lease to enforce: it is left out, and said in the second
+    /// part.
+    ///
+    /// # Errors
+    /// If the command line itself is wrong.
+    pub fn read(
+        command_line: impl IntoIterator<Item = OsString>,
+    ) -> Result<(Arguments, Vec<String>), clap::Error> {
+        let words: Vec<OsString> = command_line.into_iter().collect();
+        let mut without = BTreeSet::new();
+        let mut mistakes = Vec::new();
+        loop {
+            let command = Arguments::command().mut_args(|argument| {
+                if without.contains(argument.get_id().as_str()) {
+                    argument.env(NO_VARIABLE)
+                } else {
+                    argument
+                }
+            });
+            let error = match command.try_get_matches_from(&words) {
+                Ok(matches) => {
+                    return Arguments::from_arg_matches(&matches)
+                        .map(|arguments| (arguments, mistakes));
+                }
+                Err(error) => error,
+            };
+            let Some((id, variable)) = setting_at_fault(&error, &without) else {
+                return Err(error);
+            };
+            mistakes.push(format!("{variable} is left out: {}", plain(&error)));
+            without.insert(id);
+        }
+    }
+
+    /// How the guest is taken down.
+    pub fn reset(&self) -> Reset {
+        Reset {
+            command: self.reboot_command.clone(),
+            kernel_too: self.kernel_reset,
+        }
+    }
+}
+
+/// The argument that an error is about and the variable that it was read from, if it was.
+fn setting_at_fault(error: &clap::Error, without: &BTreeSet<String>) -> Option<(String, String)> {
+    let named = match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(name) => name.clone(),
+        _ => return None,
+    };
+    let option = named.split_whitespace().next()?.strip_prefix("--")?;
+    let command = Arguments::command();
+    let argument = command
+        .get_arguments()
+        .find(|argument| argument.get_long() == Some(option))?;
+    let id = argument.get_id().as_str().to_owned();
+    let variable = argument.get_env()?.to_string_lossy().into_owned();
+    (std::env::var_os(&variable).is_some() && !without.contains(&id)).then_some((id, variable))
+}
+
+/// An error of the command line in one line.
+fn plain(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    first.trim_start_matches("error: ").to_owned()
+}
+
 fn octal_mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if (1..=0o777).contains(&mode) => Ok(mode),
@@ -138,8 +222,6 @@ fn octal_mode(text: &str) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

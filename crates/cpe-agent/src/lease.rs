@@ -16,6 +16,9 @@ pub struct Lease {
     pub stamp_us: u64,
     /// When it ends.
     end_us: u64,
+    /// How long services may take to stop in order after its end. Then the guest is reset.
+    #[serde(default)]
+    grace_us: u64,
 }
 
 /// A renewal with a stamp that no heartbeat can have carried yet.
@@ -31,6 +34,7 @@ impl Lease {
                 length_us,
                 stamp_us: now_us,
                 end_us: now_us.saturating_add(length_us),
+                grace_us: 0,
             },
         }
     }
@@ -46,6 +50,22 @@ impl Lease {
             },
             _ => Lease::starting(length_us, now_us),
         }
+    }
+
+    /// The same lease with this grace after its end.
+    pub fn with_grace(self, grace_us: u64) -> Self {
+        Lease { grace_us, ..self }
+    }
+
+    /// Where a lease was in force that cannot be read: one that has just ended.
+    pub fn unreadable(grace_us: u64, now_us: u64) -> Self {
+        Lease::starting(1, now_us.saturating_sub(1)).with_grace(grace_us)
+    }
+
+    /// When everything must be down that the lease was for: nothing of it may run after this.
+    /// `None` without a lease.
+    pub fn deadline_us(&self) -> Option<u64> {
+        self.end_us().map(|end| end.saturating_add(self.grace_us))
     }
 
     /// When it ends; `None` without a lease.
@@ -109,7 +129,9 @@ mod tests {
         assert_eq!(lease.end_us(), Some(110));
         lease.renew(106, 107).unwrap();
         assert_eq!(lease.end_us(), Some(166));
+        assert_eq!(lease.with_grace(5).deadline_us(), Some(171));
         assert_eq!(lease.with_length(0, 108), Lease::default());
+        assert_eq!(Lease::unreadable(5, 108).deadline_us(), Some(113));
         assert_eq!(
             Lease::default().with_length(10, 108),
             Lease::starting(10, 108)

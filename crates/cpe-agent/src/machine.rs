@@ -13,7 +13,51 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use cpe_daemon::Pauses;
+
+/// An id that may not be known yet: it lies on a disk, which may hang.
+#[derive(Debug, Clone, Default)]
+pub struct MachineId(Arc<OnceLock<String>>);
+
+impl MachineId {
+    /// Finds it out, in a thread of its own. See [`machine_id`].
+    pub fn find_out(system: PathBuf, kept_in: PathBuf, boot_id: String) -> MachineId {
+        let id = MachineId::default();
+        let found = id.clone();
+        let find = move || {
+            let _ = found.0.set(machine_id(&system, &kept_in, &boot_id));
+        };
+        if let Err(error) = std::thread::Builder::new().spawn(find) {
+            tracing::error!(%error, "who this guest is cannot be found out; no DPE can be obeyed");
+        }
+        id
+    }
+
+    /// Waits until it is known. A guest that does not know who it is must not answer.
+    pub async fn known(&self) {
+        let mut pauses = Pauses::between(Duration::from_millis(5), Duration::from_secs(1));
+        while self.get().is_none() {
+            tokio::time::sleep(pauses.next_pause()).await;
+        }
+    }
+
+    /// The id, once it is known.
+    pub fn get(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+}
+
+impl From<&str> for MachineId {
+    fn from(id: &str) -> MachineId {
+        let known = MachineId::default();
+        let _ = known.0.set(id.to_owned());
+        known
+    }
+}
 
 /// Name of the file with the id that the agent has made.
 const KEPT: &str = "machine-id";

@@ -1,27 +1,30 @@
 //! The program `cpe-agent`: puts the parts together and runs them. See the library's documentation.
 
 use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
+use cpe_agent::attributes::socket;
 use cpe_agent::attributes::tools::Tool;
-use cpe_agent::attributes::{install, socket};
 use cpe_agent::classes::Classes;
 use cpe_agent::cli::{Arguments, Task};
-use cpe_agent::engine::{Engine, Reboot, commands};
-use cpe_agent::machine::machine_id;
+use cpe_agent::engine::{Engine, commands};
+use cpe_agent::machine::MachineId;
 use cpe_agent::store::StateFolder;
-use cpe_agent::{clock, ending, server};
-use cpe_bus::peer::{Access, PeerListener};
+use cpe_agent::{clock, ending, guard, server};
+use cpe_bus::peer::Access;
+use rustix::mm::{MlockAllFlags, mlockall};
 
 fn main() -> anyhow::Result<ExitCode> {
     let mut command_line = std::env::args_os();
     if let Some(tool) = Tool::called(command_line.next()) {
         return Ok(tool.run(std::env::args_os()).into());
     }
-    let arguments = Arguments::parse();
+    let (arguments, mistakes) =
+        Arguments::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match &arguments.task {
         Some(Task::Man { directory }) => {
             cpe_daemon::man_page(Arguments::command(), "8", MAN_SECTIONS, directory)?;
@@ -36,10 +39,21 @@ fn main() -> anyhow::Result<ExitCode> {
             );
             return Ok(ExitCode::SUCCESS);
         }
-        None => {}
+        Some(Task::Guard) | None => {}
     }
     cpe_daemon::start_log();
     cpe_daemon::abort_on_panic();
+    for mistake in mistakes {
+        tracing::error!("{mistake}");
+    }
+    stay_in_memory();
+    if let Some(Task::Guard) = arguments.task {
+        guard::run(
+            &arguments.state_dir,
+            &arguments.boot_id_file,
+            &arguments.reset(),
+        );
+    }
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
@@ -47,53 +61,74 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Locks the program into memory, so that it needs no disk to go on. What it will need later is
+/// locked when it is first used.
+fn stay_in_memory() {
+    let locked = mlockall(MlockAllFlags::CURRENT)
+        .and_then(|()| mlockall(MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT));
+    if let Err(error) = locked {
+        tracing::debug!(%error, "the agent is not locked into memory");
+    }
+}
+
+/// Runs the agent. The engine comes first, and nothing else that fails ends it: there may be a
+/// lease to enforce.
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let systemd_bus = arguments.systemd_bus.clone();
-    let boot_id = clock::boot_id(&arguments.boot_id_file)?;
+    let reset = arguments.reset();
+    let boot_id = clock::boot_id(&arguments.boot_id_file).unwrap_or_else(|error| {
+        tracing::error!("no DPE can be obeyed: {error:#}");
+        String::new()
+    });
     // It becomes part of the search path of operations.
     let state_dir = std::path::absolute(&arguments.state_dir)?;
     let (store, found) = StateFolder::open(&state_dir, &boot_id)?;
-    install::install(&state_dir)?;
-    let attributes = socket::bind(&state_dir).await?;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(&arguments.resource_tmp)
-        .with_context(|| format!("cannot create {}", arguments.resource_tmp.display()))?;
+    if let Err(error) = make_folder(&arguments.resource_tmp) {
+        tracing::error!("resource agents have no folder for their state: {error:#}");
+    }
     let classes = Arc::new(Classes::new(
         arguments.resource_agents,
         arguments.resource_tmp,
         arguments.init_scripts,
-        state_dir,
+        state_dir.clone(),
         arguments.systemd_bus.clone(),
     ));
-    let reboot = Reboot {
-        command: arguments.reboot_command,
-        systemd_bus: arguments.systemd_bus,
-    };
-    let machine_id = machine_id(
-        &arguments.machine_id_file,
-        &arguments.persistent_dir,
-        &boot_id,
+    let machine_id = MachineId::find_out(
+        arguments.machine_id_file,
+        arguments.persistent_dir,
+        boot_id.clone(),
     );
-    let engine = Engine::new(Arc::clone(&classes), reboot, machine_id, store, found)?;
+    let known = machine_id.clone();
+    let engine = Engine::new(Arc::clone(&classes), reset, machine_id, store, found);
     let access = Access {
         mode: arguments.socket_mode,
         group: arguments.socket_group,
         allowed_uids: arguments.allow_uid,
     };
-    let listener = PeerListener::bind(&arguments.listen, &access)
-        .await
-        .map_err(|e| anyhow::anyhow!(e.message()))?;
     let (commands, requests) = commands::queue();
-    let asked_to_end = ending::asked_to_end(systemd_bus)?;
-    tracing::info!(listen = %arguments.listen, boot_id, version = env!("CARGO_PKG_VERSION"), "ready");
+    let engines = commands.clone();
+    let connections = async {
+        known.known().await;
+        server::keep_serving(arguments.listen, access, engines, classes).await;
+    };
+    let tools = socket::keep_serving(state_dir, commands);
+    let asked_to_end = ending::asked_to_end(arguments.systemd_bus);
+    tracing::info!(boot_id, version = env!("CARGO_PKG_VERSION"), "ready");
     cpe_daemon::notify(&[cpe_daemon::State::Ready]);
+    // The sockets are served for ever.
     tokio::select! {
-        () = engine.run(requests, asked_to_end) => Ok(()),
-        failed = server::serve(listener, commands.clone(), classes) => failed.context("the socket cannot be served any more"),
-        failed = socket::serve(attributes, commands) => failed.context("the socket for node attributes cannot be served any more"),
+        () = engine.run(requests, asked_to_end) => {}
+        () = connections => {}
+        () = tools => {}
     }
+    Ok(())
+}
+
+fn make_folder(path: &Path) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(path)
+        .with_context(|| format!("cannot create {}", path.display()))
 }
 
 /// What the options do not say.
@@ -119,8 +154,13 @@ Operation history, node attributes, epoch and lease. Gone with the guest\(aqs bo
 .SH SIGNALS
 .TP
 SIGTERM
-Ends the agent. When systemd restarts its unit, services go on running and the next agent takes them up. When it is ended for good while
-a lease is in force, it stops the services first, because its DPE will count on that. Operations that run may take 10 seconds to end.
+Ends the agent. When systemd restarts its unit, services go on running and the next agent takes them up. When the guest goes down, or
+when the agent is ended for good while a lease is in force, it tells its DPE, which moves the services; what the DPE leaves, the agent
+stops. Operations that run may take 10 seconds to end.
+.SH GUARD
+.B cpe\-agent guard
+is a second process, in cpe\-agent\-guard.service. It resets the guest when a lease and its grace are over and no agent has ended the
+lease, whatever has become of the agent.
 .SH SEE ALSO
 .BR cpe (8),
 .BR dpe (8),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cpe_bus::fields::Fields;
-use cpe_bus::peer::{HANDSHAKE_TIMEOUT, PeerListener, server_builder};
-use cpe_bus::{Error, HelloSettings, Operation, Result, names};
+use cpe_bus::peer::{Access, HANDSHAKE_TIMEOUT, PeerListener, server_builder};
+use cpe_bus::{Error, HelloSettings, Operation, PeerAddress, Result, names};
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc, oneshot};
 use zbus::object_server::SignalEmitter;
@@ -204,6 +204,24 @@ async fn emit(emitter: &SignalEmitter<'_>, signal: Outgoing) -> zbus::Result<()>
             Ok(())
         }
     }
+}
+
+/// Opens the socket and takes connections, for ever: what fails is tried again. A guest whose
+/// socket cannot be opened is unreachable, and has all the more a lease to enforce.
+pub async fn keep_serving(
+    address: PeerAddress,
+    access: Access,
+    engine: mpsc::Sender<Command>,
+    classes: Arc<Classes>,
+) {
+    crate::accept::keep("the socket for the DPE", async || {
+        let listener = PeerListener::bind(&address, &access).await;
+        let listener = listener.map_err(|error| anyhow::anyhow!(error.message()))?;
+        tracing::info!(listen = %address, "listening");
+        serve(listener, engine.clone(), Arc::clone(&classes)).await?;
+        Ok(())
+    })
+    .await;
 }
 
 /// Takes connections until the listener fails.

@@ -6,6 +6,13 @@
 //! tmpfs under /run; where it does not, the boot id written with it tells a new boot from a
 //! restart, and everything of another boot is dropped.
 //!
+//! The lease is different: its file has its full size from the start and is overwritten in place,
+//! so that a full /run cannot keep it from being renewed. It is smaller than a page, which the
+//! kernel copies as one.
+//!
+//! Nothing that is wrong with the folder ends the agent, which may have a lease to enforce: what
+//! cannot be read is said, and what cannot be written is tried again with the next write.
+//!
 //! | file | holds |
 //! | --- | --- |
 //! | `identity.json` | boot id, deployment, assembly, epoch, settings, next call id |
@@ -17,8 +24,9 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::{Context, ensure};
 use cpe_bus::OperationRecord;
@@ -36,6 +44,13 @@ const ATTRIBUTES: &str = "attributes.json";
 /// `identity.json`.
 const CALL_ID_BLOCK: u32 = 64;
 
+/// Where the lease is kept.
+pub const LEASE: &str = "lease.json";
+/// Size of that file, bytes: more than a lease ever takes, less than a page.
+const LEASE_SIZE: usize = 512;
+/// What unreadable files are renamed to begins so.
+const DAMAGED: &str = "damaged-";
+
 /// Who this agent obeys, and under which settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -51,8 +66,7 @@ pub struct Identity {
     pub epoch: u64,
     /// Time between heartbeats.
     pub heartbeat_interval_ms: u32,
-    /// How long all services together may take to stop after the lease has ended, before the guest
-    /// is rebooted.
+    /// How long all services together may take to stop in order where nothing is lost.
     pub stop_timeout_ms: u32,
     /// The session of the agent process that wrote this, and so of the operations that it ran.
     #[serde(default)]
@@ -72,136 +86,204 @@ pub struct Found {
     pub records: BTreeMap<u32, OperationRecord>,
     /// The guest's node attributes.
     pub attributes: GuestAttributes,
-    /// Files that could not be read and were put aside. If there are any, what is known is not
-    /// complete.
+    /// Files that could not be read. They were put aside where that was possible.
     pub damaged: Vec<PathBuf>,
+    /// Whether all records could be read, now and by the agents of this boot before. If not, there
+    /// may be services that nobody knows of.
+    pub complete: bool,
+}
+
+impl Found {
+    /// Whether a lease may be in force that could not be read, or was for nobody knows whom.
+    pub fn lease_is_lost(&self) -> bool {
+        let is_record = |name: &str| name.contains("operation-");
+        let name = |path: &PathBuf| {
+            path.file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+        };
+        let mut names = self.damaged.iter().map(name);
+        names.any(|name| name.is_none_or(|name| !is_record(&name)))
+    }
 }
 
 /// The state folder.
 #[derive(Debug)]
 pub struct StateFolder {
     folder: PathBuf,
-    lock: File,
+    /// Unset while the folder cannot be written: tried again with each write.
+    lock: OnceLock<File>,
 }
 
 impl Drop for StateFolder {
     fn drop(&mut self) {
         // Closing the file is not enough: a child that has not yet called exec holds the same lock.
-        let _ = flock(&self.lock, FlockOperation::Unlock);
+        if let Some(lock) = self.lock.get() {
+            let _ = flock(lock, FlockOperation::Unlock);
+        }
     }
 }
 
 impl StateFolder {
-    /// Opens the folder and reads what an earlier process of the same boot has left.
+    /// Opens the folder and reads what an earlier process of the same boot has left. An empty boot
+    /// id is one that is not known; everything found is then taken for this boot's.
     ///
     /// # Errors
-    /// If the folder cannot be made or read, or another agent uses it.
+    /// If another agent uses it. Nothing else: see the module's documentation.
     pub fn open(folder: &Path, boot_id: &str) -> anyhow::Result<(StateFolder, Found)> {
+        let store = StateFolder {
+            folder: folder.to_owned(),
+            lock: OnceLock::new(),
+        };
+        if let Err(error) = store.prepare() {
+            if store.is_in_use() {
+                return Err(error);
+            }
+            tracing::error!("nothing can be recorded, so no DPE can be obeyed: {error:#}");
+        }
+        let found = store.read(boot_id);
+        Ok((store, found))
+    }
+
+    /// Makes the folder and takes its lock, if that has not been done.
+    fn prepare(&self) -> anyhow::Result<()> {
+        if self.lock.get().is_some() {
+            return Ok(());
+        }
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o755)
-            .create(folder)
-            .with_context(|| format!("cannot create the state folder {}", folder.display()))?;
-        let lock_path = folder.join("lock");
-        let lock = fs::OpenOptions::new()
+            .create(&self.folder)
+            .with_context(|| format!("cannot create the state folder {}", self.folder.display()))?;
+        let lock = self.open_lock().with_context(|| {
+            format!("cannot write in the state folder {}", self.folder.display())
+        })?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).with_context(|| {
+            format!(
+                "{} is in use: another cpe-agent runs with this state folder",
+                self.folder.join("lock").display()
+            )
+        })?;
+        let _ = self.lock.set(lock);
+        Ok(())
+    }
+
+    fn open_lock(&self) -> std::io::Result<File> {
+        fs::OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(&lock_path)
-            .with_context(|| format!("cannot write in the state folder {}", folder.display()))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).with_context(|| {
-            format!(
-                "{} is in use: another cpe-agent runs with this state folder",
-                lock_path.display()
-            )
-        })?;
-        let store = StateFolder {
-            folder: folder.to_owned(),
-            lock,
-        };
-        let found = store.read(boot_id)?;
-        Ok((store, found))
+            .open(self.folder.join("lock"))
     }
 
-    fn read(&self, boot_id: &str) -> anyhow::Result<Found> {
+    /// Whether another process holds the lock.
+    fn is_in_use(&self) -> bool {
+        self.open_lock().is_ok_and(|lock| {
+            flock(&lock, FlockOperation::NonBlockingLockExclusive)
+                == Err(rustix::io::Errno::WOULDBLOCK)
+        })
+    }
+
+    /// Names of the files in the folder; `None` if it is there and cannot be read.
+    fn names(&self) -> Option<Vec<String>> {
+        match fs::read_dir(&self.folder) {
+            Ok(entries) => Some(
+                entries
+                    .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                    .collect(),
+            ),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(Vec::new()),
+            Err(error) => {
+                tracing::error!(%error, folder = %self.folder.display(), "the state folder cannot be read");
+                None
+            }
+        }
+    }
+
+    fn read(&self, boot_id: &str) -> Found {
         let mut damaged = Vec::new();
         let mut identity: Identity = self
-            .read_file("identity.json", &mut damaged)?
+            .read_file("identity.json", &mut damaged)
             .unwrap_or_default();
-        let same_boot = identity.boot_id == boot_id;
+        let other_boot = !boot_id.is_empty() && identity.boot_id != boot_id;
+        if other_boot && damaged.is_empty() {
+            identity = Identity::default();
+            self.drop_all();
+        }
+        if !boot_id.is_empty() {
+            boot_id.clone_into(&mut identity.boot_id);
+        }
+        let names = self.names();
         let mut records = BTreeMap::new();
-        let mut lease = Lease::default();
-        let names: Vec<String> = fs::read_dir(&self.folder)
-            .with_context(|| format!("cannot read the state folder {}", self.folder.display()))?
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .collect();
-        for name in names {
-            let is_record = name.starts_with("operation-") && name.ends_with(".json");
-            if name.ends_with("~") || (is_record && !same_boot && damaged.is_empty()) {
-                let _ = fs::remove_file(self.folder.join(&name));
-            } else if is_record
-                && let Some(record) = self.read_file::<OperationRecord>(&name, &mut damaged)?
-            {
-                records.insert(record.call_id, record);
+        let mut complete = names.is_some();
+        for name in names.iter().flatten() {
+            if name.starts_with("operation-") && name.ends_with(".json") {
+                match self.read_file::<OperationRecord>(name, &mut damaged) {
+                    Some(record) => drop(records.insert(record.call_id, record)),
+                    None => complete = false,
+                }
             }
+            complete &= !name.starts_with("damaged-operation-");
         }
-        if same_boot || !damaged.is_empty() {
-            lease = self
-                .read_file("lease.json", &mut damaged)?
-                .unwrap_or_default();
-        }
-        if !same_boot {
-            if damaged.is_empty() {
-                identity = Identity::default();
-            }
-            identity.boot_id = boot_id.to_owned();
-        }
+        let lease = self.read_file(LEASE, &mut damaged).unwrap_or_default();
         if identity.instance.is_empty() {
             identity.instance = uuid::Uuid::new_v4().simple().to_string();
         }
         let highest = records.keys().next_back().copied().unwrap_or(0);
         identity.next_call_id = identity.next_call_id.max(highest.saturating_add(1)).max(1);
-        // The session stays that of the process that began what is left.
-        self.write_identity(&identity)?;
-        if !same_boot {
-            self.write_lease(&lease)?;
-            self.remove_file(ATTRIBUTES)?;
+        // The session stays that of the process that began what is left. The lease is written for
+        // its room.
+        let written = self
+            .write_identity(&identity)
+            .and_then(|()| self.write_lease(&lease));
+        if let Err(error) = written {
+            tracing::error!("the state cannot be written: {error:#}");
         }
-        // Damaged ones are lost, which endangers nothing: resource agents set them again.
-        let attributes = self.read_file(ATTRIBUTES, &mut Vec::new())?;
-        Ok(Found {
+        // A damaged one is lost, which endangers nothing: resource agents set them again.
+        let attributes = self.read_file(ATTRIBUTES, &mut Vec::new());
+        Found {
             identity,
             lease,
             records,
             attributes: attributes.unwrap_or_default(),
             damaged,
-        })
+            complete,
+        }
     }
 
-    /// Reads a file. An unreadable one is renamed to `damaged-…` and listed in `damaged`.
-    fn read_file<T: DeserializeOwned>(
-        &self,
-        name: &str,
-        damaged: &mut Vec<PathBuf>,
-    ) -> anyhow::Result<Option<T>> {
-        let path = self.folder.join(name);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+    /// Deletes what an earlier boot has left.
+    fn drop_all(&self) {
+        for name in self.names().into_iter().flatten() {
+            let is_state = ["operation-", DAMAGED, LEASE, ATTRIBUTES]
+                .iter()
+                .any(|start| name.starts_with(start));
+            if (is_state || name.ends_with('~'))
+                && let Err(error) = self.remove_file(&name)
+            {
+                tracing::error!("what an earlier boot has left stays: {error:#}");
             }
+        }
+    }
+
+    /// Reads a file; `None` if there is none. An unreadable one is renamed to `damaged-…`, where
+    /// that is possible, and listed in `damaged`.
+    fn read_file<T: DeserializeOwned>(&self, name: &str, damaged: &mut Vec<PathBuf>) -> Option<T> {
+        let path = self.folder.join(name);
+        let read = match fs::read(&path) {
+            // Made when there was no room to write: no lease was accepted then.
+            Ok(bytes) if bytes.is_empty() && name == LEASE => return None,
+            Ok(bytes) => serde_json::from_slice(&bytes).context("it is damaged"),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+            Err(error) => Err(error).context("it cannot be read"),
         };
-        match serde_json::from_slice(&bytes) {
-            Ok(value) => Ok(Some(value)),
+        match read {
+            Ok(value) => Some(value),
             Err(error) => {
-                let aside = self.folder.join(format!("damaged-{name}"));
-                tracing::error!(file = %path.display(), %error, kept = %aside.display(), "state file is damaged");
-                fs::rename(&path, &aside)
-                    .with_context(|| format!("cannot put {} aside", path.display()))?;
-                damaged.push(aside);
-                Ok(None)
+                let aside = self.folder.join(format!("{DAMAGED}{name}"));
+                let kept = fs::rename(&path, &aside).map_or(path, |()| aside);
+                tracing::error!(kept = %kept.display(), "a file of the agent's state is of no use: {error:#}");
+                damaged.push(kept);
+                None
             }
         }
     }
@@ -209,6 +291,7 @@ impl StateFolder {
     fn write_file<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
         let path = self.folder.join(name);
         let staging = self.folder.join(format!("{name}~"));
+        self.prepare()?;
         let write = || -> anyhow::Result<()> {
             let mut file = fs::OpenOptions::new()
                 .create(true)
@@ -236,7 +319,22 @@ impl StateFolder {
     /// # Errors
     /// Those of the file system.
     pub fn write_lease(&self, lease: &Lease) -> anyhow::Result<()> {
-        self.write_file("lease.json", lease)
+        self.prepare()?;
+        let path = self.folder.join(LEASE);
+        let write = || -> anyhow::Result<()> {
+            let mut bytes = serde_json::to_vec(lease)?;
+            bytes.resize(LEASE_SIZE - 1, b' ');
+            bytes.push(b'\n');
+            let file = fs::OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .mode(0o600)
+                .open(&path)?;
+            file.write_all_at(&bytes, 0)?;
+            Ok(())
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Writes the guest's node attributes.
@@ -263,6 +361,17 @@ impl StateFolder {
         self.remove_file(&format!("operation-{call_id}.json"))
     }
 
+    /// Deletes what stands for unknown services: they were given up.
+    pub fn forget_damaged(&self) {
+        for name in self.names().into_iter().flatten() {
+            if name.starts_with(DAMAGED)
+                && let Err(error) = self.remove_file(&name)
+            {
+                tracing::warn!("a damaged file stays: {error:#}");
+            }
+        }
+    }
+
     fn remove_file(&self, name: &str) -> anyhow::Result<()> {
         let path = self.folder.join(name);
         match fs::remove_file(&path) {
@@ -284,8 +393,11 @@ impl StateFolder {
             "all call ids are used up: reboot the guest"
         );
         if call_id >= identity.next_call_id {
-            identity.next_call_id = call_id + CALL_ID_BLOCK;
-            self.write_identity(identity)?;
+            let reserved = std::mem::replace(&mut identity.next_call_id, call_id + CALL_ID_BLOCK);
+            if let Err(error) = self.write_identity(identity) {
+                identity.next_call_id = reserved;
+                return Err(error);
+            }
         }
         *next = call_id + 1;
         Ok(call_id)

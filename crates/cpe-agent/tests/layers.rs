@@ -4,16 +4,20 @@ use std::path::Path;
 
 /// The parts, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
-    // one thing each, for itself: rules, clocks, processes, the command line
+    // one thing each, for itself: rules, clocks, processes
     &[
-        "accept", "activity", "cli", "clock", "ending", "lease", "machine", "process", "reboot",
+        "accept", "activity", "clock", "ending", "lease", "machine", "process",
     ],
+    // how what is left is killed
+    &["remains"],
+    // how the guest is taken down
+    &["reset"],
     // what resource agents say about their guest, and how they say it
-    &["attributes"],
+    &["attributes", "cli"],
     // what outlives the process; how a resource is operated
     &["classes", "store"],
-    // the one decision maker
-    &["engine"],
+    // the one decision maker; who watches it
+    &["engine", "guard"],
     // the way to it from outside
     &["server"],
 ];

@@ -47,6 +47,9 @@ pub enum Error {
     AccessDenied(String),
     /// A document, record or text exceeds its bound.
     TooLarge(String),
+    /// The cursor is not of this event log: the log was lost or restored. Read it from its
+    /// beginning.
+    OtherLog(String),
 }
 
 impl Error {
@@ -70,7 +73,8 @@ impl Error {
             | Error::Busy(text)
             | Error::Failed(text)
             | Error::AccessDenied(text)
-            | Error::TooLarge(text) => text.clone(),
+            | Error::TooLarge(text)
+            | Error::OtherLog(text) => text.clone(),
         }
     }
 

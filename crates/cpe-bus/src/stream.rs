@@ -33,7 +33,7 @@ use zbus::export::async_trait::async_trait;
 pub(crate) const MAX_MESSAGE: u64 = 32 << 20;
 /// Length of the part of a message that says how long the rest is.
 const PRIMARY_HEADER: usize = 16;
-/// Memory is taken for so many bytes of a message at a time.
+/// The part of a message that memory is taken for at a time, in bytes.
 const CHUNK: usize = 64 << 10;
 
 /// What a peer may send in a time, over all connections to it: some at once, and then at a rate.
@@ -177,7 +177,8 @@ impl Reader {
     }
 }
 
-/// Length of the message that begins with this header; what it announces if it is not a header counts as a length all the same.
+/// Length of the message that begins with this header. What is not a header has a length too, which
+/// zbus does not come to use.
 fn announced(header: [u8; PRIMARY_HEADER]) -> u64 {
     let number = |at: usize| {
         let bytes = [header[at], header[at + 1], header[at + 2], header[at + 3]];

@@ -18,9 +18,9 @@ use crate::sync::lock;
 const DATABASE_KEPT_ASIDE: &str = "5c6f0d1f2b9d4c0fb6a3c1a7c7a4e0d9";
 
 /// MESSAGE_ID of the lines that say that the database cannot be used, and that it can be again.
-const DATABASE_FAILS: &str = "d1f8a5b0c7e94e6f8a2b3c4d5e6f7081";
+const DATABASE_FAILS: &str = "d723a4e57b7f49408d37303ec1f48fc1";
 /// MESSAGE_ID of the line that says that a DPE runs and is not on the bus.
-const DPE_NOT_ON_THE_BUS: &str = "7b0e6c52a94d4b1f9c3d2e1f0a9b8c7d";
+const DPE_NOT_ON_THE_BUS: &str = "b87c1e125b394c1aa4abd70adee256d3";
 
 pub(crate) struct Core {
     pub config: Config,

@@ -15,9 +15,12 @@ use zbus::{Connection, OwnedVariant};
 
 use crate::sync::{lock, owned_turn, turn};
 
-/// Calls to DPEs that are under way simultaneously. A bus allows a connection 128 pending replies;
-/// half of them are left for systemd and for the bus itself.
-const CALLS: usize = 64;
+/// Calls to DPEs that are under way at the same time, of administrators and of the supervisors. A
+/// bus allows a connection 128 pending replies; half of them are left for systemd and for the bus
+/// itself.
+const CALLS: usize = 48;
+/// The same of those who only look, so that they never keep an administrator waiting.
+const READS: usize = 16;
 
 /// Why a DPE could not be asked, for people.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,7 @@ pub(crate) struct Dpes {
     connection: Connection,
     bus: DBusProxy<'static>,
     turns: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
     /// The deployment that a unique name serves: only the owner of a DPE's name speaks for it.
     owners: Mutex<HashMap<String, String>>,
 }
@@ -62,6 +66,7 @@ impl Dpes {
             connection: connection.clone(),
             bus: bus.clone(),
             turns: Arc::new(Semaphore::new(CALLS)),
+            reads: Arc::new(Semaphore::new(READS)),
             owners: Mutex::default(),
         }
     }
@@ -69,6 +74,16 @@ impl Dpes {
     /// A client of the deployment's DPE, for one call. Waits for its turn.
     pub(crate) async fn client(&self, deployment: &str) -> zbus::Result<DpeCall> {
         let turn = owned_turn(&self.turns).await;
+        self.call(deployment, turn).await
+    }
+
+    /// [`Dpes::client`], for somebody who only looks.
+    pub(crate) async fn reader(&self, deployment: &str) -> zbus::Result<DpeCall> {
+        let turn = owned_turn(&self.reads).await;
+        self.call(deployment, turn).await
+    }
+
+    async fn call(&self, deployment: &str, turn: OwnedSemaphorePermit) -> zbus::Result<DpeCall> {
         let proxy = DpeProxy::builder(&self.connection)
             .destination(dpe_name(deployment))
             .cache_properties(CacheProperties::No)

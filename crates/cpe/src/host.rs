@@ -15,6 +15,7 @@ use crate::core::Core;
 use crate::dpe::Dpes;
 use crate::sync::{Pace, lock};
 use crate::systemd::Systemd;
+use crate::visitors::Visitors;
 
 /// Longest wait for a reply of the bus, systemd or a DPE.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,6 +35,7 @@ pub(crate) struct Host {
     pub starts: Semaphore,
     /// Spreads further attempts to start DPEs that do not stay.
     pub retries: Pace,
+    pub visitors: Visitors,
     /// What ends with the connection. Their number is bounded by `limits.deployments`: two for each
     /// deployment, and a handful besides.
     tasks: Mutex<JoinSet<()>>,
@@ -63,6 +65,7 @@ impl Host {
             dpes: Dpes::new(&connection, &bus),
             starts: Semaphore::new(core.config.dpe.concurrent_starts),
             retries: Pace::new(RETRY_INTERVAL),
+            visitors: Visitors::default(),
             tasks: Mutex::default(),
             core,
             connection,

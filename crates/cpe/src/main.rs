@@ -37,6 +37,7 @@ mod store;
 mod supervisor;
 mod sync;
 mod systemd;
+mod visitors;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +49,10 @@ use cpe_bus::BusSelection;
 
 use crate::config::Config;
 use crate::core::Core;
+
+/// Threads for what blocks, each with a queue of its own: writing and reading the store, reading a
+/// document, and looking up users and groups, which may take long (two).
+const BLOCKING_THREADS: usize = 5;
 
 /// The Cloud Policy Engine's daemon: keeps deployments and their event log, runs their DPEs.
 #[derive(Debug, Parser)]
@@ -111,7 +116,7 @@ fn start(options: Options, config: Config) -> anyhow::Result<()> {
         .unwrap_or_else(|| PathBuf::from("/var/lib/cpe"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(4)
+        .max_blocking_threads(BLOCKING_THREADS)
         .thread_keep_alive(Duration::from_secs(5))
         .build()
         .context("cannot start the event loop")?;

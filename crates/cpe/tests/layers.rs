@@ -5,7 +5,14 @@ use std::path::Path;
 /// The modules, lowest first. Those of a floor do not know each other.
 const FLOORS: layers::Floors<'_> = &[
     &["clock", "sync", "config", "backoff", "facts"],
-    &["authorisation", "documents", "dpe", "events", "systemd"],
+    &[
+        "authorisation",
+        "documents",
+        "dpe",
+        "events",
+        "systemd",
+        "visitors",
+    ],
     &["store"],
     &["registry"],
     &["core"],

@@ -37,7 +37,11 @@ impl Client {
     }
 
     pub(crate) async fn events(&self) -> Result<CpeEventsProxy<'static>, Failure> {
-        Ok(CpeEventsProxy::new(&self.connection).await?)
+        // The log's id is another one after a restart of the daemon, perhaps.
+        Ok(CpeEventsProxy::builder(&self.connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?)
     }
 
     pub(crate) async fn deployment(

@@ -10,7 +10,7 @@ use std::time::Duration;
 use cpe_bus::events::kind_matches;
 use cpe_bus::names::CPE_NAME;
 use cpe_bus::proxies::CpeEventsProxy;
-use cpe_bus::{BusSelection, Event, Fields};
+use cpe_bus::{BusSelection, Error, Event, Fields};
 use futures_util::StreamExt;
 use zbus::MessageStream;
 use zbus::fdo::{DBusProxy, NameOwnerChangedStream};
@@ -67,6 +67,10 @@ pub(crate) struct Follower {
     link: Option<Link>,
     filter: Filter,
     cursor: u64,
+    /// The log that the cursor is of; empty until it is known.
+    log: String,
+    /// Another log took its place since the last look.
+    replaced: bool,
     ready: VecDeque<Event>,
     /// The log has events that no signal announced.
     behind: bool,
@@ -95,6 +99,23 @@ impl Link {
             owners,
         })
     }
+
+    /// A page of the log with that id, which is asked for if it is not known yet.
+    async fn query(
+        &self,
+        log: &mut String,
+        cursor: u64,
+        filter: &Filter,
+    ) -> cpe_bus::Result<(Vec<Fields>, u64)> {
+        if log.is_empty() {
+            *log = self.events.log_id().await?;
+        }
+        let mut fields = filter.to_fields();
+        if let Ok(log) = zbus::Variant::from(log.as_str()).try_into_owned() {
+            fields.insert("log".to_owned(), log);
+        }
+        self.events.query(cursor, 0, fields).await
+    }
 }
 
 impl Follower {
@@ -109,6 +130,8 @@ impl Follower {
             link: Some(link),
             filter,
             cursor,
+            log: String::new(),
+            replaced: false,
             ready: VecDeque::new(),
             behind: true,
         })
@@ -129,18 +152,18 @@ impl Follower {
                 continue;
             };
             if self.behind {
-                match link
-                    .events
-                    .query(self.cursor, 0, self.filter.to_fields())
-                    .await
-                {
+                match link.query(&mut self.log, self.cursor, &self.filter).await {
                     Ok((page, next)) => {
-                        self.behind = !page.is_empty();
+                        self.behind = !page.is_empty() || next != self.cursor;
                         self.ready.extend(
                             page.iter()
                                 .filter_map(|fields| Event::from_fields(fields).ok()),
                         );
                         self.cursor = next;
+                    }
+                    Err(Error::OtherLog(_)) => {
+                        (self.cursor, self.replaced) = (0, true);
+                        self.log.clear();
                     }
                     Err(_) if link.events.inner().connection().is_closed() => self.link = None,
                     // The daemon is away. The bus announces its return, but perhaps before we
@@ -174,6 +197,12 @@ impl Follower {
                 },
             }
         }
+    }
+
+    /// Whether the log was replaced by another since this was asked last: the events come from the
+    /// beginning of that one.
+    pub(crate) fn was_replaced(&mut self) -> bool {
+        std::mem::take(&mut self.replaced)
     }
 
     /// The next event if there is one within that time.

@@ -10,9 +10,9 @@
 //!
 //! It decides nothing: every decision is the controller's. What it adds is order: an effect is done
 //! only after the state that it follows from is durable, and a request is answered only after that
-//! too.
+//! too. The exception is the renewal of leases, which must not wait for a disk: see `saving`.
 //!
-//! Every queue is bounded, and the loop never waits for one:
+//! Every queue is bounded, and the loop never waits for one, nor for the disk:
 //!
 //! | queue | when it is full |
 //! | --- | --- |
@@ -20,6 +20,8 @@
 //! | calls to one agent | its stream is given up and made again, and its History read |
 //! | requests of the bus | the caller gets `Busy` |
 //! | events for the log | the oldest is dropped, as the controller drops it on disk |
+//! | effects that wait for the disk | no more come: nothing is begun, decided or changed until it answers |
+//! | messages of one agent | it is disconnected, and not heard again before it may send more |
 //!
 //! It is a library with a small program, so that tests of other parts can have a real DPE beside
 //! them.

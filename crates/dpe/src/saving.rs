@@ -439,3 +439,138 @@ fn write_all(
     store.replace(rows)?;
     Ok(store)
 }
+
+#[cfg(test)]
+mod tests {
+    use controller::{Connect, FenceDevice, FenceRequest};
+
+    use super::*;
+
+    /// On a disk that takes nothing, with something unsaved.
+    fn in_trouble() -> Saving {
+        let opened = Opened {
+            durable: Durable::default(),
+            complete: true,
+            store: Err(anyhow::anyhow!("no disk")),
+        };
+        let (mut saving, _) = Saving::new(Path::new("/nonexistent"), opened);
+        assert_eq!(saving.take(Effect::Persist(vec![change("a")])), None);
+        saving
+    }
+
+    fn change(key: &str) -> Change {
+        Change {
+            key: key.into(),
+            value: Some("1".into()),
+        }
+    }
+
+    fn forget(assembly: &str) -> Effect {
+        Effect::Forget {
+            assembly: assembly.into(),
+            resource: "db".into(),
+        }
+    }
+
+    fn connect(assembly: &str) -> Effect {
+        Effect::Connect(Connect {
+            assembly: assembly.into(),
+            address: None,
+            epoch: 1,
+            deployment: "shop".into(),
+            heartbeat_interval_ms: 1000,
+            lease_ms: 0,
+            stop_timeout_ms: 0,
+        })
+    }
+
+    fn fence(attempt: u64) -> Effect {
+        Effect::Fence(FenceRequest {
+            assembly: "web1".into(),
+            attempt,
+            device: FenceDevice::Unit { unit: "u".into() },
+            reboot: true,
+            timeout_ms: 1,
+        })
+    }
+
+    /// What is carried out once everything is saved.
+    fn released(saving: &mut Saving) -> Vec<Effect> {
+        saving.saved = saving.last;
+        std::iter::from_fn(|| saving.next_step())
+            .map(|step| match step {
+                Step::Effect(effect) => effect,
+                Step::Reply(_) => panic!("a reply was kept"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_effect_waits_for_the_changes_before_it_and_a_renewal_for_nothing() {
+        let mut saving = in_trouble();
+        let renew = Effect::Renew {
+            assembly: "web1".into(),
+            stamp_us: 1,
+        };
+        assert_eq!(saving.take(renew.clone()), Some(renew));
+        assert_eq!(saving.take(forget("web1")), None);
+        assert!(saving.next_step().is_none());
+        assert_eq!(released(&mut saving), [forget("web1")]);
+        assert_eq!(saving.take(forget("web1")), Some(forget("web1")));
+    }
+
+    #[test]
+    fn what_was_meant_for_a_stream_that_is_gone_is_not_done_later() {
+        let mut saving = in_trouble();
+        for effect in [forget("web1"), forget("web2"), fence(1), fence(2)] {
+            assert_eq!(saving.take(effect), None);
+        }
+        saving.forget_orders(&"web2".into());
+        // And of the attempts at a fencing only the last.
+        assert_eq!(released(&mut saving), [forget("web1"), fence(2)]);
+    }
+
+    #[test]
+    fn agents_are_connected_to_in_trouble_but_not_before_they_are_left() {
+        let mut saving = in_trouble();
+        saving.take(forget("web1"));
+        assert_eq!(saving.take(connect("web1")), Some(connect("web1")));
+        let leave = Effect::Disconnect {
+            assembly: "web1".into(),
+        };
+        assert_eq!(saving.take(leave.clone()), None);
+        assert_eq!(saving.take(connect("web1")), None);
+        assert_eq!(released(&mut saving), [leave, connect("web1")]);
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_a_change_hears_of_the_trouble_at_once() {
+        let mut saving = in_trouble();
+        let (reply, answer) = oneshot::channel();
+        saving.answer(reply);
+        let error = answer.await.unwrap().unwrap_err();
+        assert!(error.message().contains("no disk"), "{error:?}");
+        assert!(matches!(saving.next_news(), Some(News::Failed(_))));
+        assert_eq!(saving.next_news(), None);
+    }
+
+    #[tokio::test]
+    async fn changes_are_saved_in_order_and_those_that_came_meanwhile_with_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = store::open(folder.path()).unwrap();
+        let (mut saving, _) = Saving::new(folder.path(), opened);
+        let nothing = || panic!("the file is open");
+        for _ in 0..3 {
+            saving.take(Effect::Persist(vec![change("epoch")]));
+            saving.take(forget("web1"));
+            saving.begin(nothing);
+        }
+        saving.turn().await.unwrap();
+        assert!(saving.next_step().is_some());
+        assert!(saving.next_step().is_none(), "it is in no write yet");
+        saving.finish(nothing).await;
+        assert!(saving.next_step().is_some() && saving.next_step().is_some());
+        drop(saving);
+        assert_eq!(store::open(folder.path()).unwrap().durable.epoch(), 1);
+    }
+}

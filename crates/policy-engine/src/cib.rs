@@ -49,7 +49,8 @@ impl Cib {
     }
 
     /// [`Cib::parse`] without [`Error::TooLarge`], for a configuration that was accepted before:
-    /// what is running has to be managed, even if nodes that joined since exceed a limit.
+    /// resources that run already have to be managed, even if nodes that joined since exceed a
+    /// limit.
     ///
     /// # Errors
     /// [`Error::Xml`] with line and column, [`Error::NotACib`], [`Error::TooNew`].

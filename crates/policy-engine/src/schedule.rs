@@ -10,10 +10,10 @@ use crate::{actions, assignment, configuration, constraints, graph, ordering, ou
 /// A scheduled cluster.
 #[derive(Debug)]
 pub struct Schedule {
-    /// The working set after all stages: where everything is assigned, all actions with their
-    /// reasons, score lines, messages.
+    /// The working set after all stages: the node of each resource, all actions with their reasons,
+    /// score lines, messages.
     pub cluster: Cluster,
-    /// What has to be done.
+    /// The actions to carry out, with their order.
     pub graph: TransitionGraph,
     /// The transition summary: what changes, in words with [`output::summary::lines`].
     pub summary: Vec<output::summary::Change>,
@@ -41,10 +41,10 @@ pub fn schedule_loaded(mut cluster: Cluster) -> Schedule {
     actions::schedule(&mut cluster); // D4, P8
     ordering::remote::order(&mut cluster); // D5, P9
     actions::nodes::schedule(&mut cluster); // D6, P10
-    let mut memory = ordering::apply(&mut cluster); // D7, P11
+    let mut cache = ordering::apply(&mut cluster); // D7, P11
     actions::settle::settle(&mut cluster); // 06 §F trap 11
     let summary = output::summary::transition(&cluster); // 06 §B.9
-    let graph = graph::build(&mut cluster, &mut memory); // D7, P12
+    let graph = graph::build(&mut cluster, &mut cache); // D7, P12
     Schedule {
         cluster,
         graph,

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream as BlockingStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::exit_code::DATA_ERROR;
+use super::install::install;
 use super::{Answer, AttributeRequest, MAX_MESSAGE, socket_path};
 use crate::accept::accept;
 
@@ -46,6 +47,20 @@ pub async fn bind(state_dir: &Path) -> anyhow::Result<PeerListener> {
     };
     let listener = PeerListener::bind(&address, &access).await;
     listener.map_err(|error| anyhow!(error.message()))
+}
+
+/// Brings the tools, opens their socket and takes requests, for ever: what fails is tried again.
+pub async fn keep_serving<C: From<Asked> + Send + 'static>(
+    state_dir: PathBuf,
+    engine: mpsc::Sender<C>,
+) {
+    crate::accept::keep("the socket for node attributes", async || {
+        install(&state_dir)?;
+        let listener = bind(&state_dir).await?;
+        serve(listener, engine.clone()).await?;
+        Ok(())
+    })
+    .await;
 }
 
 /// Takes requests until the listener fails; who has the other end of `engine` answers them.

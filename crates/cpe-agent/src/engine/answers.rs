@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::commands::{Call, Command, Hello, Reply};
 use super::log::log;
 use super::stopping::{Cause, Phase};
-use super::{DEFAULT_HEARTBEAT_MS, DEFAULT_STOP_TIMEOUT_MS, Engine, not_durable};
+use super::{DEFAULT_GRACE_MS, DEFAULT_HEARTBEAT_MS, DEFAULT_STOP_TIMEOUT_MS, Engine, not_durable};
 use crate::activity::active_services;
 use crate::clock::boottime_us;
 use crate::store::Identity;
@@ -24,11 +24,16 @@ fn answer<T>(reply: Reply<T>, answer: Result<T>) {
     let _ = reply.send(answer);
 }
 
+/// What the DPE wants, or the default where it does not say.
+fn or_default(value: u32, default: u32) -> u32 {
+    if value == 0 { default } else { value }
+}
+
 impl Engine {
     pub(super) fn handle(&mut self, command: Command) {
         match command {
             Command::Hello { hello, reply } => answer(reply, self.hello(hello)),
-            Command::Describe { reply } => answer(reply, Ok(self.description())),
+            Command::Describe { reply } => answer(reply, self.description()),
             Command::Call { peer, epoch, call } => {
                 let allowed = self.authorise(peer, epoch);
                 self.call(allowed, call);
@@ -85,11 +90,16 @@ impl Engine {
     /// Takes a DPE's Hello: from then on its calls are obeyed, and heartbeats go to it.
     fn hello(&mut self, hello: Hello) -> Result<HelloReply> {
         self.must_serve()?;
+        let machine_id = self.machine_id()?;
         let identity = self.identity_after(&hello)?;
         let now = boottime_us();
         let lease_remaining_ms = self.lease.remaining_ms(now);
         let lease_ms = hello.settings.lease_ms;
-        let lease = self.lease.with_length(u64::from(lease_ms) * 1000, now);
+        let grace_ms = or_default(hello.settings.grace_ms, DEFAULT_GRACE_MS);
+        let lease = self
+            .lease
+            .with_length(u64::from(lease_ms) * 1000, now)
+            .with_grace(u64::from(grace_ms) * 1000);
         self.store
             .write_lease(&lease)
             .and_then(|()| self.store.write_identity(&identity))
@@ -112,7 +122,7 @@ impl Engine {
         self.peer = Some(hello.peer);
         self.heartbeat_due = Some(Instant::now());
         Ok(HelloReply {
-            machine_id: self.machine_id.clone(),
+            machine_id,
             boot_id: self.identity.boot_id.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             capabilities: ["ocf", "lsb", "systemd", "service"]
@@ -127,10 +137,10 @@ impl Engine {
     }
 
     /// What anybody who may connect may know.
-    fn description(&self) -> AgentDescription {
+    fn description(&self) -> Result<AgentDescription> {
         let active = active_services(&self.records).len();
-        AgentDescription {
-            machine_id: self.machine_id.clone(),
+        Ok(AgentDescription {
+            machine_id: self.machine_id()?,
             boot_id: self.identity.boot_id.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             deployment: self.identity.deployment.clone(),
@@ -139,7 +149,24 @@ impl Engine {
             active_services: u32::try_from(active).unwrap_or(u32::MAX),
             lease_remaining_ms: self.lease.remaining_ms(boottime_us()),
             leaving: self.terminating.is_some(),
-        }
+        })
+    }
+
+    /// Who this guest is.
+    ///
+    /// # Errors
+    /// While that is not known: no DPE may take this guest for another one.
+    fn machine_id(&self) -> Result<String> {
+        let known = self
+            .machine_id
+            .get()
+            .filter(|_| !self.identity.boot_id.is_empty());
+        known.map(str::to_owned).ok_or_else(|| {
+            Error::NotReady(
+                "the machine id or the boot id of this guest cannot be read yet; see the log"
+                    .into(),
+            )
+        })
     }
 
     /// Whether this guest is an assembly, and another one than that.
@@ -206,18 +233,17 @@ impl Engine {
                 identity.epoch
             )));
         }
-        let default = |value: u32, default: u32| if value == 0 { default } else { value };
         identity.deployment.clone_from(deployment);
         identity.assembly.clone_from(assembly);
         identity.epoch = *epoch;
         identity.heartbeat_interval_ms =
-            default(settings.heartbeat_interval_ms, DEFAULT_HEARTBEAT_MS);
-        identity.stop_timeout_ms = default(settings.stop_timeout_ms, DEFAULT_STOP_TIMEOUT_MS);
+            or_default(settings.heartbeat_interval_ms, DEFAULT_HEARTBEAT_MS);
+        identity.stop_timeout_ms = or_default(settings.stop_timeout_ms, DEFAULT_STOP_TIMEOUT_MS);
         Ok(identity)
     }
 
     fn renew(&mut self, stamp: u64) -> Result<()> {
-        self.must_serve()?;
+        self.must_hold_lease()?;
         let now = boottime_us();
         let mut lease = self.lease;
         lease.renew(stamp, now).map_err(|_| {
@@ -234,11 +260,16 @@ impl Engine {
 
     fn execute(&mut self, operation: Operation) -> Result<()> {
         self.must_serve()?;
-        if self.terminating.is_some() {
+        let begins = matches!(
+            operation.action.as_str(),
+            "start" | "promote" | "migrate_from" | "restart"
+        );
+        if self.terminating.is_some() && (self.leaving.is_none() || begins) {
             return Err(Error::Busy(
                 "this agent is ending; try again when it is back".into(),
             ));
         }
+        self.asked_while_leaving(&operation);
         let known = self
             .records
             .values()
@@ -273,9 +304,26 @@ impl Engine {
         }
     }
 
+    /// Refuses to lengthen a lease that has ended, or that is to run out because services did not
+    /// stop. While services are stopped in order and nothing is lost, it may be renewed.
+    fn must_hold_lease(&self) -> Result<()> {
+        match &self.phase {
+            Phase::Stopping(stopping)
+                if !stopping.is_for_lease() && !self.lease.has_ended(boottime_us()) =>
+            {
+                Ok(())
+            }
+            _ => self.must_serve(),
+        }
+    }
+
     /// Refuses what would begin something while services are being stopped.
     fn must_serve(&self) -> Result<()> {
         match &self.phase {
+            Phase::Serving if self.stays_for_lease => Err(Error::Busy(
+                "this agent was to end and services did not stop: the guest is reset when the lease ends"
+                    .into(),
+            )),
             Phase::Serving if self.lease.has_ended(boottime_us()) => Err(Error::Busy(
                 "the lease has ended: services are about to be stopped; try again".into(),
             )),
@@ -286,7 +334,7 @@ impl Engine {
                 stopping.remaining()
             ))),
             Phase::Rebooting => Err(Error::Busy(
-                "the lease has ended and this guest is being rebooted".into(),
+                "the lease has ended and this guest is being reset".into(),
             )),
         }
     }

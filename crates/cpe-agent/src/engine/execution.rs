@@ -69,15 +69,36 @@ impl Engine {
         let call_id = self
             .store
             .take_call_id(&mut self.next_call_id, &mut self.identity)?;
-        let record = OperationRecord {
-            operation,
-            state: OperationState::Pending,
-            status: OperationStatus::Pending,
-            rc: cpe_bus::records::rc::UNKNOWN,
-            call_id,
-            ..OperationRecord::default()
-        };
+        let record = pending(operation, call_id);
         self.store.write_record(&record)?;
+        self.take_in(record);
+        Ok(call_id)
+    }
+
+    /// The same for a stop that the agent has decided, which must not fail because it cannot be
+    /// recorded: the record is for the next process, the stop is for the service.
+    pub(super) fn accept_stop(&mut self, operation: Operation) -> u32 {
+        let taken = self
+            .store
+            .take_call_id(&mut self.next_call_id, &mut self.identity);
+        let call_id = taken.unwrap_or_else(|error| {
+            log!(
+                warn,
+                self.identity,
+                "a call id cannot be recorded: {error:#}"
+            );
+            let call_id = self.next_call_id;
+            self.next_call_id = call_id.saturating_add(1);
+            call_id
+        });
+        self.take_in(pending(operation, call_id));
+        self.keep(call_id);
+        call_id
+    }
+
+    /// Puts a new record into the history, and ends the monitors that it makes obsolete.
+    fn take_in(&mut self, record: OperationRecord) {
+        let call_id = record.call_id;
         let operation = &record.operation;
         // What is watched is about to change, or to be watched by another monitor.
         let obsolete: Vec<u32> = self
@@ -96,7 +117,6 @@ impl Engine {
             self.interrupt(other);
             self.cancel_record(other);
         }
-        Ok(call_id)
     }
 
     /// Puts an operation into its resource's lane.
@@ -123,7 +143,8 @@ impl Engine {
     /// Starts what waits first, if nothing runs.
     fn start_next(&mut self, resource: &str) {
         // The timer will fire: after the end of the lease only the stops begin that it demands.
-        let halted = self.terminating.is_some() || self.lease.has_ended(boottime_us());
+        let ending = self.terminating.is_some() && self.leaving.is_none();
+        let halted = ending || self.lease.has_ended(boottime_us());
         if matches!(self.phase, Phase::Serving) && halted {
             return;
         }
@@ -319,6 +340,17 @@ impl Engine {
     /// machine keep apart.
     pub(super) fn mark(&self, call_id: u32) -> String {
         format!("{}.{call_id}", self.identity.instance)
+    }
+}
+
+fn pending(operation: Operation, call_id: u32) -> OperationRecord {
+    OperationRecord {
+        operation,
+        state: OperationState::Pending,
+        status: OperationStatus::Pending,
+        rc: cpe_bus::records::rc::UNKNOWN,
+        call_id,
+        ..OperationRecord::default()
     }
 }
 

@@ -10,12 +10,14 @@
 //! - `attributes`: node attributes, which resource agents set.
 //! - `execution`: queues, recurring operations, results.
 //! - `stopping`: the end of the lease, and Release.
+//! - `leaving`: the planned end of the guest or the agent.
 //! - `recovery`: what an agent does about the work of the process before it.
 
 mod answers;
 mod attributes;
 pub mod commands;
 mod execution;
+mod leaving;
 mod log;
 mod recovery;
 mod stopping;
@@ -27,28 +29,37 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cpe_bus::{BusSelection, Error, OperationRecord, OperationState, Result};
+use cpe_bus::{Error, OperationRecord, OperationState, Result};
 use cpe_daemon::{State, Watchdog, notify};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use self::commands::{Command, Outgoing, Peer};
 use self::execution::{Completion, Lane};
 use self::log::log;
-use self::stopping::{Cause, Phase};
+use self::stopping::Phase;
 use crate::activity::active_services;
 use crate::classes::Classes;
 use crate::clock::{BootTimer, boottime_us};
 use crate::ending::Ending;
 use crate::lease::Lease;
+use crate::machine::MachineId;
+use crate::reset::{Deadman, Reset};
 use crate::store::{Found, Identity, StateFolder};
 
 /// Time between heartbeats where the DPE does not say.
 const DEFAULT_HEARTBEAT_MS: u32 = 1000;
 /// The shortest time between heartbeats.
 const MIN_HEARTBEAT_MS: u32 = 20;
-/// How long services may take to stop after the lease, where the DPE does not say.
+/// How long services may take to stop in order after the lease, where the DPE does not say.
+const DEFAULT_GRACE_MS: u32 = 5000;
+/// How long services may take to stop where nothing is lost, where the DPE does not say.
 const DEFAULT_STOP_TIMEOUT_MS: u32 = 20_000;
+/// How often systemd is told that this agent is still ending, and for how long that holds, µs.
+const EXTEND_EVERY: Duration = Duration::from_secs(1);
+const EXTENSION_US: u32 = 10_000_000;
+/// How often the lease is looked at where there is no timer for it.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long an agent that is asked to end waits for operations that run.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
@@ -57,25 +68,18 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 /// gives one itself.
 const COMPLETIONS: usize = 64;
 
-/// How the guest is rebooted.
-#[derive(Debug, Clone)]
-pub struct Reboot {
-    /// The administrator's command, if there is one.
-    pub command: Option<String>,
-    /// Where the guest's systemd is reached.
-    pub systemd_bus: BusSelection,
-}
-
 /// See the module's documentation.
 pub struct Engine {
     classes: Arc<Classes>,
-    reboot: Reboot,
+    deadman: Deadman,
     store: StateFolder,
-    machine_id: String,
+    machine_id: MachineId,
     identity: Identity,
     next_call_id: u32,
     lease: Lease,
-    timer: BootTimer,
+    /// There may be services in this guest that no record names.
+    incomplete: bool,
+    timer: Option<BootTimer>,
     phase: Phase,
     /// The history by call id, that is in the order of requests.
     records: BTreeMap<u32, OperationRecord>,
@@ -91,32 +95,44 @@ pub struct Engine {
     terminating: Option<Instant>,
     /// It may not end, because services run that nobody else would stop at the end of the lease.
     stays_for_lease: bool,
+    /// Set while the DPE is to stop the services, because this guest leaves.
+    leaving: Option<leaving::Patience>,
+    /// The last signal to the DPE, until it is on its way.
+    farewell: Option<oneshot::Receiver<()>>,
     completed: mpsc::Sender<Completion>,
     completions: mpsc::Receiver<Completion>,
 }
 
 impl Engine {
-    /// An engine that takes up what an earlier process has left.
-    ///
-    /// # Errors
-    /// If the kernel gives no timer, or the state cannot be written.
+    /// An engine that takes up what an earlier process has left. Never fails: there may be a lease
+    /// to enforce. `reset` is how the guest is taken down then.
     pub fn new(
         classes: Arc<Classes>,
-        reboot: Reboot,
-        machine_id: String,
+        reset: Reset,
+        machine_id: MachineId,
         store: StateFolder,
         found: Found,
-    ) -> anyhow::Result<Self> {
+    ) -> Self {
         let (completed, completions) = mpsc::channel(COMPLETIONS);
+        let mut lease = found.lease;
+        if found.lease_is_lost() {
+            // It may be over.
+            let grace_us = u64::from(DEFAULT_GRACE_MS) * 1000;
+            lease = Lease::unreadable(grace_us, boottime_us());
+        }
+        let timer = BootTimer::new().map_err(|error| {
+            log!(error, found.identity, %error, "no timer for the lease; it is looked at often instead");
+        });
         let mut engine = Engine {
             classes,
-            reboot,
-            machine_id,
+            deadman: Deadman::start(reset),
             store,
+            machine_id,
             next_call_id: found.identity.next_call_id,
             identity: found.identity,
-            lease: found.lease,
-            timer: BootTimer::new()?,
+            lease,
+            incomplete: !found.complete,
+            timer: timer.ok(),
             phase: Phase::Serving,
             records: found.records,
             lanes: BTreeMap::new(),
@@ -127,15 +143,16 @@ impl Engine {
             watchdog: Watchdog::wanted(),
             terminating: None,
             stays_for_lease: false,
+            leaving: None,
+            farewell: None,
             completed,
             completions,
         };
-        if !found.damaged.is_empty() {
-            // What is not known may be a lease that has ended.
-            engine.lease = Lease::starting(1, boottime_us().saturating_sub(1));
-        }
-        engine.recover()?;
-        Ok(engine)
+        // Before anything that may hang.
+        engine.deadman.set_remains(engine.remains());
+        engine.arm_deadman();
+        engine.recover();
+        engine
     }
 
     /// Runs until `terminate` is ready, and then to an orderly end. Services go on running, unless
@@ -163,17 +180,7 @@ impl Engine {
                     self.watch_lease();
                     self.complete(completion);
                 }
-                fired = self.timer.fired() => {
-                    if let Err(error) = fired {
-                        log!(
-                            error,
-                            self.identity,
-                            %error,
-                            "the timer of the lease failed; the lease is checked with every heartbeat"
-                        );
-                    }
-                    self.watch_lease();
-                }
+                () = fired(&mut self.timer) => self.watch_lease(),
                 () = sleep_until(wakeup) => {
                     self.watch_lease();
                     self.tick();
@@ -183,7 +190,9 @@ impl Engine {
                     self.terminate(ending);
                 }
             }
+            self.watch_leaving();
         }
+        self.finish_farewell().await;
     }
 
     /// Everything that is due by the monotonic clock.
@@ -191,6 +200,10 @@ impl Engine {
         let now = Instant::now();
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.turn();
+        }
+        if self.terminating.is_some() {
+            // An agent that hangs does not say this, and is killed: the guard has the lease then.
+            notify(&[State::ExtendTimeoutUsec(EXTENSION_US)]);
         }
         if self.heartbeat_due.is_some_and(|due| due <= now) {
             self.heartbeat(now);
@@ -211,20 +224,26 @@ impl Engine {
     }
 
     fn next_wakeup(&self) -> Option<Instant> {
-        let recurring = if self.terminating.is_some() {
+        // A guest that leaves watches its services to the end.
+        let recurring = if self.terminating.is_some() && self.leaving.is_none() {
             None
         } else {
             self.due.values().min().copied()
         };
         let watchdog = self.watchdog.as_ref().map(Watchdog::due);
+        let look = self.timer.is_none().then(|| Instant::now() + LOOK);
         let end = self
             .terminating
-            .filter(|_| matches!(self.phase, Phase::Serving) && !self.stays_for_lease);
+            .filter(|_| matches!(self.phase, Phase::Serving) && !self.stays_for_lease)
+            .map(|limit| self.leaving.map_or(limit, |patience| patience.until));
+        let extend = self.terminating.map(|_| Instant::now() + EXTEND_EVERY);
         [
             self.heartbeat_due,
             self.attributes.due,
             recurring,
             watchdog,
+            look,
+            extend,
             end,
         ]
         .into_iter()
@@ -286,10 +305,15 @@ impl Engine {
         log!(info, self.identity, operations, ?ending, "asked to end");
         notify(&[State::Stopping]);
         self.terminating = Some(Instant::now() + SHUTDOWN);
-        let guarded = self.lease.end_us().is_some() && !active_services(&self.records).is_empty();
-        if guarded && ending == Ending::ForGood && matches!(self.phase, Phase::Serving) {
-            self.begin_stopping(Cause::Ending);
-            return;
+        let serving = matches!(self.phase, Phase::Serving);
+        let guarded = self.lease.end_us().is_some() || ending == Ending::Shutdown;
+        if guarded && serving && ending != Ending::ToComeBack {
+            if active_services(&self.records).is_empty() {
+                self.say_left();
+            } else {
+                self.leave(ending);
+                return;
+            }
         }
         for lane in self.lanes.values_mut() {
             if let Some(running) = &mut lane.running
@@ -309,6 +333,7 @@ impl Engine {
         self.terminating.is_some_and(|limit| {
             matches!(self.phase, Phase::Serving)
                 && !self.stays_for_lease
+                && self.leaving.is_none()
                 && (limit <= Instant::now()
                     || self.lanes.values().all(|lane| lane.running.is_none()))
         })
@@ -374,6 +399,19 @@ fn not_durable(error: anyhow::Error) -> Error {
     Error::Failed(format!(
         "nothing was done, since it cannot be recorded: {error:#}"
     ))
+}
+
+/// Waits until the timer fires; for ever if there is none.
+async fn fired(timer: &mut Option<BootTimer>) {
+    match timer {
+        Some(alarm) => {
+            if let Err(error) = alarm.fired().await {
+                tracing::error!(%error, "the timer of the lease failed; it is looked at often instead");
+                *timer = None;
+            }
+        }
+        None => std::future::pending().await,
+    }
 }
 
 async fn sleep_until(instant: Option<Instant>) {

@@ -21,7 +21,7 @@ use crate::clock::wall_us;
 use crate::process;
 
 impl Engine {
-    pub(super) fn recover(&mut self) -> anyhow::Result<()> {
+    pub(super) fn recover(&mut self) {
         let interrupted: BTreeSet<String> = self
             .records
             .values()
@@ -68,7 +68,7 @@ impl Engine {
                         operation = record.operation.label(),
                         "interrupted by the restart of the agent; its result is unknown"
                     );
-                    self.store.write_record(record)?;
+                    self.keep(call_id);
                 }
                 OperationState::Complete if recurring => {
                     self.due.insert(call_id, Instant::now());
@@ -89,6 +89,5 @@ impl Engine {
                 "took up the history of an earlier process"
             );
         }
-        Ok(())
     }
 }

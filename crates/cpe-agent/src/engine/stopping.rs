@@ -25,8 +25,10 @@ use super::log::log;
 use super::{Engine, not_durable};
 use crate::activity::{active_services, has_stopped};
 use crate::classes::OperationOutcome;
+use crate::classes::systemd::unit_name;
 use crate::clock::boottime_us;
 use crate::lease::Lease;
+use crate::remains::Remains;
 
 /// What the agent is doing as a whole.
 #[derive(Debug)]
@@ -80,6 +82,11 @@ impl Stopping {
     pub(super) fn remaining(&self) -> usize {
         self.waiting.len() + self.current.len()
     }
+
+    /// Whether the end of the lease is the cause.
+    pub(super) fn is_for_lease(&self) -> bool {
+        matches!(self.cause, Cause::LeaseEnded)
+    }
 }
 
 impl Engine {
@@ -121,13 +128,35 @@ impl Engine {
             }
             Phase::Rebooting => None,
         };
-        if let Err(error) = self.timer.arm(at) {
+        let armed = self.timer.as_mut().map_or(Ok(()), |timer| timer.arm(at));
+        if let Err(error) = armed {
             log!(
                 error,
                 self.identity,
                 %error,
-                "the timer of the lease cannot be set; the lease is checked with every heartbeat"
+                "the timer of the lease cannot be set; it is looked at often instead"
             );
+            self.timer = None;
+        }
+        self.arm_deadman();
+    }
+
+    /// Tells the thread of the last resort when everything must be down, and what to kill.
+    pub(super) fn arm_deadman(&self) {
+        if !matches!(self.phase, Phase::Rebooting) {
+            self.deadman.arm(self.lease.deadline_us());
+        }
+    }
+
+    /// What would be left if the guest had to be reset now.
+    pub(super) fn remains(&self) -> Remains {
+        let units = active_services(&self.records)
+            .into_iter()
+            .filter(|operation| matches!(operation.class.as_str(), "systemd" | "service"))
+            .map(|operation| unit_name(&operation.agent));
+        Remains {
+            instance: self.identity.instance.clone(),
+            units: units.collect(),
         }
     }
 
@@ -135,15 +164,14 @@ impl Engine {
     /// first.
     pub(super) fn begin_stopping(&mut self, cause: Cause) {
         let budget_us = u64::from(self.identity.stop_timeout_ms) * 1000;
-        let deadline_us = match &cause {
-            Cause::LeaseEnded => self
-                .lease
-                .end_us()
-                .unwrap_or_else(boottime_us)
-                .saturating_add(budget_us),
-            Cause::Release(_) | Cause::Ending => boottime_us().saturating_add(budget_us),
+        let now = boottime_us();
+        let (begin_us, deadline_us) = match (&cause, self.lease.end_us(), self.lease.deadline_us())
+        {
+            (Cause::LeaseEnded, Some(end), Some(deadline)) => (end, deadline),
+            _ => (now, now.saturating_add(budget_us)),
         };
-        if !matches!(cause, Cause::Release(_)) {
+        self.deadman.set_remains(self.remains());
+        if matches!(cause, Cause::LeaseEnded) {
             // The DPE learns the reason when it says Hello again.
             self.drop_peer();
         }
@@ -191,7 +219,7 @@ impl Engine {
             waiting,
             current: BTreeSet::new(),
             failed: Vec::new(),
-            hurry_us: deadline_us.saturating_sub(budget_us / 2),
+            hurry_us: begin_us + (deadline_us - begin_us) / 2,
             deadline_us,
         });
         self.stop_next();
@@ -220,32 +248,13 @@ impl Engine {
                 }
                 return;
             };
-            let resource = operation.resource.clone();
-            let stop = stop_operation(
-                operation,
-                &stopping.cause,
-                stopping.deadline_us.saturating_sub(now),
-            );
-            match self.accept(stop) {
-                Ok(call_id) => {
-                    if let Phase::Stopping(stopping) = &mut self.phase {
-                        stopping.current.insert(call_id);
-                    }
-                    self.enqueue(call_id);
-                }
-                Err(error) => {
-                    log!(
-                        error,
-                        self.identity,
-                        cpe_service = resource,
-                        %error,
-                        "a stop cannot be recorded"
-                    );
-                    if let Phase::Stopping(stopping) = &mut self.phase {
-                        stopping.failed.push(resource);
-                    }
-                }
+            let left_us = stopping.deadline_us.saturating_sub(now);
+            let stop = stop_operation(operation, &stopping.cause, left_us);
+            let call_id = self.accept_stop(stop);
+            if let Phase::Stopping(stopping) = &mut self.phase {
+                stopping.current.insert(call_id);
             }
+            self.enqueue(call_id);
         }
     }
 
@@ -272,21 +281,13 @@ impl Engine {
         let Phase::Stopping(stopping) = std::mem::replace(&mut self.phase, Phase::Serving) else {
             return;
         };
-        let current = stopping
-            .current
-            .iter()
-            .filter_map(|id| self.records.get(id))
-            .map(|record| &record.operation);
-        let unfinished: Vec<&str> = stopping
-            .waiting
-            .iter()
-            .chain(current)
-            .map(|operation| operation.resource.as_str())
-            .chain(stopping.failed.iter().map(String::as_str))
-            .collect();
-        let services = unfinished.join(", ");
+        let unfinished = self.unfinished_stops(&stopping);
         match stopping.cause {
-            Cause::LeaseEnded | Cause::Ending if unfinished.is_empty() => {
+            Cause::Ending if unfinished.is_none() => {
+                log!(info, self.identity, "all services are stopped; leaving");
+                self.say_left();
+            }
+            Cause::LeaseEnded if unfinished.is_none() => {
                 log!(
                     warn,
                     self.identity,
@@ -299,38 +300,59 @@ impl Engine {
                 }
             }
             Cause::Ending => {
+                let services = unfinished.unwrap_or_default();
                 log!(
                     error,
                     self.identity,
                     services,
-                    "services did not stop: staying until the lease ends, then rebooting the guest"
+                    "services did not stop; under a lease, this agent stays until that ends and then resets the guest"
                 );
-                self.stays_for_lease = true;
+                self.stays_for_lease = self.lease.end_us().is_some();
             }
             Cause::LeaseEnded => {
+                // First the deed: the log may hang.
+                self.phase = Phase::Rebooting;
+                self.deadman.now();
+                let services = unfinished.unwrap_or_default();
                 log!(
                     error,
                     self.identity,
                     services,
-                    "the lease has ended and services did not stop: rebooting the guest"
+                    "the lease has ended and services did not stop: resetting the guest"
                 );
-                self.phase = Phase::Rebooting;
-                let reboot = self.reboot.clone();
-                tokio::spawn(crate::reboot::reboot_guest(
-                    reboot.command,
-                    reboot.systemd_bus,
-                ));
             }
-            Cause::Release(reply) if unfinished.is_empty() => {
-                self.drop_attributes_unless(None);
-                let _ = reply.send(self.give_up());
-            }
-            Cause::Release(reply) => {
-                let _ = reply.send(Err(Error::Failed(format!(
-                    "this guest is not released: {services} did not stop; see the history"
-                ))));
-            }
+            Cause::Release(reply) => match unfinished {
+                None => {
+                    self.drop_attributes_unless(None);
+                    let _ = reply.send(self.give_up());
+                }
+                Some(services) => {
+                    let _ = reply.send(Err(Error::Failed(format!(
+                        "this guest is not released: {services} did not stop; see the history"
+                    ))));
+                }
+            },
         }
+    }
+
+    /// The services that were not stopped, as a text; `None` if nothing runs any more.
+    fn unfinished_stops(&self, stopping: &Stopping) -> Option<String> {
+        let current = stopping
+            .current
+            .iter()
+            .filter_map(|id| self.records.get(id))
+            .map(|record| &record.operation);
+        let mut unfinished: Vec<&str> = stopping
+            .waiting
+            .iter()
+            .chain(current)
+            .map(|operation| operation.resource.as_str())
+            .chain(stopping.failed.iter().map(String::as_str))
+            .collect();
+        if self.incomplete {
+            unfinished.push("what a damaged record named");
+        }
+        (!unfinished.is_empty()).then(|| unfinished.join(", "))
     }
 
     fn refuse_release(&mut self, why: &str) {
@@ -358,6 +380,8 @@ impl Engine {
             .and_then(|()| self.store.write_identity(&identity))
             .map_err(not_durable)?;
         log!(info, self.identity, "released by the DPE");
+        self.incomplete = false;
+        self.store.forget_damaged();
         self.forget_everything();
         self.lease = Lease::default();
         self.identity = identity;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cpe_bus::HelloSettings;
+use cpe_bus::{BusSelection, HelloSettings};
 use tokio::sync::{Notify, oneshot};
 
 use super::commands::{Call, Hello};
@@ -18,12 +18,12 @@ fn engine(folder: &tempfile::TempDir) -> Engine {
         nowhere(),
         BusSelection::System,
     );
-    let reboot = Reboot {
+    let reset = Reset {
         command: Some("true".into()),
-        systemd_bus: BusSelection::System,
+        kernel_too: false,
     };
     let (store, found) = StateFolder::open(folder.path(), "boot").unwrap();
-    Engine::new(Arc::new(classes), reboot, "machine".into(), store, found).unwrap()
+    Engine::new(Arc::new(classes), reset, "machine".into(), store, found)
 }
 
 /// Has a DPE take over whose connection takes that many signals.

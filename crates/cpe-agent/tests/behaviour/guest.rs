@@ -9,9 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cpe_bus::proxies::AgentProxy;
-use cpe_bus::proxies::agent::{AttributesChangedStream, HeartbeatStream, OperationCompletedStream};
+use cpe_bus::proxies::agent::{
+    AttributesChangedStream, HeartbeatStream, LeavingStream, LeftStream, OperationCompletedStream,
+};
 use cpe_bus::{
-    AgentDescription, Error, Fields, HelloReply, HelloSettings, NodeAttributes, Operation,
+    AgentDescription, Error, Fields, HelloReply, HelloSettings, Leaving, NodeAttributes, Operation,
     OperationRecord, OperationState, PeerAddress, Result,
 };
 use futures_util::{FutureExt, StreamExt};
@@ -40,6 +42,7 @@ start)
     setsid sleep 1000 </dev/null >/dev/null 2>&1 &
     echo $! > "$pidfile" ;;
 stop)
+    [ -z "$OCF_RESKEY_slow_stop" ] || sleep "$OCF_RESKEY_slow_stop"
     [ -z "$OCF_RESKEY_unmounted" ] || exit 5
     [ -z "$OCF_RESKEY_stubborn" ] || { sleep "$OCF_RESKEY_stubborn"; exit 1; }
     runs && kill -9 "$(cat "$pidfile")"
@@ -82,6 +85,7 @@ pub(crate) struct Guest {
     folder: tempfile::TempDir,
     bus: String,
     agent: Option<Child>,
+    guard: Option<Child>,
 }
 
 impl Guest {
@@ -101,6 +105,7 @@ impl Guest {
             folder,
             bus,
             agent: None,
+            guard: None,
         };
         for name in ["ocf/resource.d/test", "init.d", "tmp"] {
             fs::create_dir_all(guest.path(name)).unwrap();
@@ -131,12 +136,45 @@ impl Guest {
     }
 
     pub(crate) fn start_agent(&mut self) {
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.path("log"))
-            .unwrap();
-        let agent = Command::new(env!("CARGO_BIN_EXE_cpe-agent"))
+        self.agent = Some(self.command().spawn().unwrap());
+    }
+
+    /// The same without one of its options, and with what `change` adds.
+    pub(crate) fn start_agent_without(&mut self, option: &str, change: impl FnOnce(&mut Command)) {
+        let usual = self.command();
+        let mut agent = Command::new(usual.get_program());
+        let mut words = usual.get_args();
+        while let Some(word) = words.next() {
+            if word == option {
+                words.next();
+            } else {
+                agent.arg(word);
+            }
+        }
+        agent.stdin(Stdio::null()).stdout(Stdio::null());
+        agent.stderr(self.log_file());
+        change(&mut agent);
+        self.agent = Some(agent.spawn().unwrap());
+    }
+
+    /// Starts the guard beside the agent.
+    pub(crate) fn start_guard(&mut self) {
+        let mut guard = self.command();
+        guard.arg("guard");
+        self.guard = Some(guard.spawn().unwrap());
+    }
+
+    fn log_file(&self) -> fs::File {
+        let mut options = fs::OpenOptions::new();
+        let file = options.create(true).append(true).open(self.path("log"));
+        file.unwrap()
+    }
+
+    /// The agent's usual command line. It has a reboot command and may not call the kernel, which
+    /// would take this machine down.
+    fn command(&self) -> Command {
+        let mut agent = Command::new(env!("CARGO_BIN_EXE_cpe-agent"));
+        agent
             .arg("--listen")
             .arg(format!("unix:{}", self.path("agent.sock").display()))
             .arg("--state-dir")
@@ -164,10 +202,8 @@ impl Guest {
             .env_remove("JOURNAL_STREAM")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.agent = Some(agent);
+            .stderr(self.log_file());
+        agent
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -206,12 +242,16 @@ impl Guest {
         let completions = agent.receive_operation_completed().await.unwrap();
         let heartbeats = agent.receive_heartbeat().await.unwrap();
         let attributes = agent.receive_attributes_changed().await.unwrap();
+        let agent_leaving = agent.receive_leaving().await.unwrap();
+        let left = agent.receive_left().await.unwrap();
         Dpe {
             agent,
             epoch: 0,
             completions,
             heartbeats,
             attributes,
+            leaving: agent_leaving,
+            left,
         }
     }
 
@@ -314,9 +354,9 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        if let Some(mut agent) = self.agent.take() {
-            let _ = agent.kill();
-            let _ = agent.wait();
+        for mut process in self.guard.take().into_iter().chain(self.agent.take()) {
+            let _ = process.kill();
+            let _ = process.wait();
         }
         // Again and again, because what is killed may just have started something.
         while let processes @ [_, ..] = self.processes().as_slice() {
@@ -338,6 +378,8 @@ pub(crate) struct Dpe {
     completions: OperationCompletedStream,
     heartbeats: HeartbeatStream,
     attributes: AttributesChangedStream,
+    leaving: LeavingStream,
+    left: LeftStream,
 }
 
 impl Dpe {
@@ -416,6 +458,19 @@ impl Dpe {
             .iter()
             .map(|fields| OperationRecord::from_fields(fields).unwrap())
             .collect()
+    }
+
+    /// The signal that the guest is about to go down.
+    pub(crate) async fn leaving(&mut self) -> Leaving {
+        let signal = tokio::time::timeout(PATIENCE, self.leaving.next()).await;
+        let signal = signal.expect("it does not leave").expect("closed");
+        Leaving::from_fields(&signal.args().unwrap().info).unwrap()
+    }
+
+    /// Waits for the signal that nothing runs there any more.
+    pub(crate) async fn left(&mut self) {
+        let signal = tokio::time::timeout(PATIENCE, self.left.next()).await;
+        signal.expect("it does not say so").expect("closed");
     }
 
     /// The stamp of the next heartbeat; `None` when the connection is closed.

@@ -10,9 +10,11 @@
 
 mod attributes;
 mod connections;
+mod enforcement;
 mod guest;
 mod interface;
 mod lease;
+mod leaving;
 mod operations;
 mod restarts;
 mod twin;

@@ -46,6 +46,9 @@ pub trait CpeEvents {
     fn query(&self, after_cursor: u64, limit: u32, filter: Fields) -> Result<(Vec<Fields>, u64)>;
     /// Records an event; idempotent on its id.
     fn record(&self, event: Fields) -> Result<u64>;
+    /// The id of the log that the cursors belong to.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn log_id(&self) -> Result<String>;
     /// An event was recorded.
     #[zbus(signal)]
     fn recorded(&self, event: Fields) -> zbus::Result<()>;

@@ -7,7 +7,7 @@ use cpe_bus::json;
 use cpe_bus::names::dpe_unit;
 use cpe_bus::{Error, Result};
 use cpe_status::{DeploymentState, DeploymentStatus};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use zbus::message::Header;
 use zbus::object_server::InterfaceRef;
 
@@ -16,10 +16,12 @@ use crate::authorisation::Right;
 use crate::dpe::DpeCall;
 use crate::host::Host;
 use crate::registry::{Current, Deployment};
+use crate::sync::turn;
 
 pub(super) struct DeploymentObject {
     link: Link,
     deployment: Arc<Deployment>,
+    status: Semaphore,
 }
 
 impl DeploymentObject {
@@ -27,6 +29,7 @@ impl DeploymentObject {
         DeploymentObject {
             link: Link::new(host),
             deployment: Arc::clone(deployment),
+            status: Semaphore::new(1),
         }
     }
 
@@ -98,14 +101,22 @@ impl DeploymentObject {
     }
 
     #[zbus(out_args("status_json"))]
-    async fn get_status(&self) -> Result<String> {
-        let host = self.link.host()?;
+    async fn get_status(&self, #[zbus(header)] header: Header<'_>) -> Result<String> {
+        let host = self.link.look(&header)?;
         let view = self.deployment.view();
         // Without a process there is nobody to ask; asking would wait for the bus.
         if view.pid == 0 {
             return json::to_json(&self.own_status());
         }
-        match self.dpe(&host).await?.get_status().await {
+        // Whoever asks, and however often: a DPE is asked one status at a time.
+        let _turn = turn(&self.status).await;
+        match host
+            .dpes
+            .reader(&self.deployment.name)
+            .await?
+            .get_status()
+            .await
+        {
             Ok(text) if self.deployment.row().destroying.is_none() => Ok(text),
             Ok(text) => {
                 let mut status: DeploymentStatus = json::from_json(&text)?;

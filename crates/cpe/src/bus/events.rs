@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use cpe_bus::fields::Reader;
 use cpe_bus::names::CPE_PATH;
-use cpe_bus::{Event, Fields, Result};
+use cpe_bus::{Error, Event, Fields, Result};
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 
-use super::{Link, store};
+use super::{Link, failed, store};
 use crate::authorisation::Right;
 use crate::host::Host;
-use crate::store::Filter;
+use crate::store::{Filter, Handle};
 
 /// Events per reply, at most and by default.
 const MOST: u32 = 10_000;
@@ -45,14 +45,14 @@ impl EventsObject {
         after_cursor: u64,
         limit: u32,
         filter: Fields,
+        #[zbus(header)] header: Header<'_>,
     ) -> Result<(Vec<Fields>, u64)> {
-        let host = self.link.host()?;
-        let filter = read_filter(&filter)?;
+        let host = self.link.look(&header)?;
+        let (filter, log) = read_filter(&filter)?;
+        check_cursor(&host.core.store, after_cursor, &log)?;
         let limit = if limit == 0 { USUAL } else { limit.min(MOST) };
-        let page = store(&host, move |store| {
-            store.query(after_cursor, limit, &filter)
-        })
-        .await?;
+        let page = host.core.store.query(after_cursor, limit, filter).await;
+        let page = page.map_err(|error| failed(&error))?;
         Ok((
             page.events.iter().map(Event::to_fields).collect(),
             page.next,
@@ -70,18 +70,46 @@ impl EventsObject {
         store(&host, move |store| store.record(event)).await
     }
 
+    #[zbus(property(emits_changed_signal = "const"))]
+    async fn log_id(&self) -> zbus::fdo::Result<String> {
+        let host = self.link.host();
+        let host = host.map_err(|error| zbus::fdo::Error::Failed(error.message()))?;
+        Ok(host.core.store.log().to_owned())
+    }
+
     #[zbus(signal)]
     async fn recorded(emitter: &SignalEmitter<'_>, event: Fields) -> zbus::Result<()>;
 }
 
-fn read_filter(fields: &Fields) -> Result<Filter> {
-    const KEYS: [&str; 6] = [
+/// Refuses a cursor that this log never gave: the reader would wait for events that it has already
+/// passed, and miss those in between without a word.
+fn check_cursor(store: &Handle, cursor: u64, log: &str) -> Result<()> {
+    let (current, head) = (store.log(), *store.head().borrow());
+    if !log.is_empty() && log != current {
+        return Err(Error::OtherLog(format!(
+            "the cursor is of event log {log}, this is {current}: the database was lost or restored; read it from its beginning \
+             (after cursor 0)"
+        )));
+    }
+    if cursor > head {
+        return Err(Error::OtherLog(format!(
+            "cursor {cursor} is above the newest event of this log, {head}: the database was lost or restored; read it from its \
+             beginning (after cursor 0)"
+        )));
+    }
+    Ok(())
+}
+
+/// The filter, and the id of the log that the cursor is of (empty if the caller does not say).
+fn read_filter(fields: &Fields) -> Result<(Filter, String)> {
+    const KEYS: [&str; 7] = [
         "deployment",
         "assembly",
         "service",
         "kind",
         "since",
         "until",
+        "log",
     ];
     let reader = Reader::new("filter", fields);
     if let Some(unknown) = fields.keys().find(|key| !KEYS.contains(&key.as_str())) {
@@ -92,14 +120,15 @@ fn read_filter(fields: &Fields) -> Result<Filter> {
             "an unknown key",
         ));
     }
-    Ok(Filter {
+    let filter = Filter {
         deployment: reader.text("deployment", MAX_FILTER)?,
         assembly: reader.text("assembly", MAX_FILTER)?,
         service: reader.text("service", MAX_FILTER)?,
         kind: reader.text("kind", MAX_FILTER)?,
         since: reader.optional_u64("since")?,
         until: reader.optional_u64("until")?,
-    })
+    };
+    Ok((filter, reader.text("log", MAX_FILTER)?))
 }
 
 /// Sends every recorded event as a signal, in order. What was recorded while there was no bus is
@@ -111,7 +140,7 @@ pub(super) async fn follow(host: Arc<Host>) {
         let after = core.signalled.load(Ordering::Relaxed);
         let page = core
             .store
-            .run(move |store| store.query(after, SIGNALLED_AT_ONCE, &Filter::default()))
+            .query(after, SIGNALLED_AT_ONCE, Filter::default())
             .await;
         let page = match page {
             Ok(page) => page,

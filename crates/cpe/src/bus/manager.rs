@@ -175,8 +175,8 @@ impl ManagerObject {
     }
 
     #[zbus(out_args("deployments"))]
-    async fn list_deployments(&self) -> Result<Vec<Fields>> {
-        let host = self.link.host()?;
+    async fn list_deployments(&self, #[zbus(header)] header: Header<'_>) -> Result<Vec<Fields>> {
+        let host = self.link.look(&header)?;
         let entries = host.core.registry.all().into_iter().map(|deployment| {
             let current = deployment.current();
             DeploymentEntry {

@@ -1,6 +1,7 @@
 //! The objects that this daemon serves. They watch what lies below, and nothing below calls them.
 //! Documented in `docs/bus/org.cloudpolicy.Cpe1.*.xml`, against which a test compares them.
 
+use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
 use cpe_bus::names::CPE_PATH;
@@ -10,6 +11,7 @@ use zbus::message::Header;
 use crate::authorisation::{self, Right};
 use crate::host::Host;
 use crate::store::{self, Store};
+use crate::visitors::Visit;
 
 mod deployment;
 mod events;
@@ -53,11 +55,48 @@ impl Link {
         })
     }
 
+    /// The host, for a call that everybody may make: of a bounded size, and a bounded number at a
+    /// time. Who exceeds that is refused at once, so that nothing waits in memory.
+    fn look(&self, header: &Header<'_>) -> Result<Look> {
+        let size = header.primary().body_len();
+        if size > LARGEST_LOOK {
+            return Err(Error::TooLarge(format!(
+                "the call has {size} bytes, at most {LARGEST_LOOK} are taken"
+            )));
+        }
+        let host = self.host()?;
+        let sender = header.sender().map_or("", |sender| sender.as_str());
+        let visit = host.visitors.enter(sender).ok_or_else(|| {
+            Error::Busy("too many calls of this kind are under way; wait for replies".into())
+        })?;
+        Ok(Look {
+            host,
+            _visit: visit,
+        })
+    }
+
     /// The host, if the caller has the right.
     async fn permit(&self, right: Right, header: &Header<'_>) -> Result<Arc<Host>> {
         let host = self.host()?;
         authorisation::require(right, &host.core.config.access, &host.bus, header).await?;
         Ok(host)
+    }
+}
+
+/// Largest call of those that everybody may make, in bytes: a filter of events.
+const LARGEST_LOOK: u32 = 64 << 10;
+
+/// The host, for as long as somebody looks.
+struct Look {
+    host: Arc<Host>,
+    _visit: Visit,
+}
+
+impl Deref for Look {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.host
     }
 }
 
@@ -76,10 +115,13 @@ async fn store<T: Send + 'static>(
     host: &Host,
     work: impl FnOnce(&mut Store) -> store::Result<T> + Send + 'static,
 ) -> Result<T> {
-    host.core.store.run(work).await.map_err(|error| {
-        tracing::error!("{error}");
-        Error::Failed(format!("nothing was changed: {error}"))
-    })
+    let result = host.core.store.run(work).await;
+    result.map_err(|error| failed(&error))
+}
+
+fn failed(error: &store::Error) -> Error {
+    tracing::error!("{error}");
+    Error::Failed(format!("nothing was changed: {error}"))
 }
 
 fn not_found(deployment: &str) -> Error {

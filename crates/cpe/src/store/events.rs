@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use cpe_bus::Event;
 use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params, params_from_iter};
+use rusqlite::{
+    Connection, OptionalExtension, Row as SqlRow, Transaction, params, params_from_iter,
+};
 
 use super::{Result, Store, signed, unsigned};
 use crate::clock::now;
@@ -14,6 +16,8 @@ use crate::events::to_journal;
 /// Texts of a page, at most, in bytes: a page crosses the bus in one message, and the bus has a
 /// limit.
 const PAGE_TEXT: usize = 8 << 20;
+/// Cursors that one query looks at: with a filter that nothing fits, some tens of milliseconds.
+const SCANNED: u64 = 50_000;
 
 /// Which events a query is about; empty fields match everything.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -56,73 +60,50 @@ impl Store {
         Ok(cursor)
     }
 
-    /// At most `limit` events after the cursor, oldest first.
-    pub(crate) fn query(&self, after: u64, limit: u32, filter: &Filter) -> Result<Page> {
-        let mut sql = String::from(
-            "SELECT cursor, id, time, kind, deployment, assembly, service, state, reason, details FROM event
-             WHERE cursor > ?1",
-        );
-        let mut values = vec![Value::Integer(signed(after))];
-        let mut condition = |text: &str, value: Value| {
-            values.push(value);
-            sql.push_str(&format!(" AND {text} ?{}", values.len()));
-        };
-        for (column, wanted) in [
-            ("deployment =", &filter.deployment),
-            ("assembly =", &filter.assembly),
-            ("service =", &filter.service),
-        ] {
-            if !wanted.is_empty() {
-                condition(column, Value::Text(wanted.clone()));
-            }
-        }
-        if !filter.kind.is_empty() {
-            condition("kind GLOB", Value::Text(filter.kind.clone()));
-        }
-        if let Some(since) = filter.since {
-            condition("time >=", Value::Integer(signed(since)));
-        }
-        if let Some(until) = filter.until {
-            condition("time <", Value::Integer(signed(until)));
-        }
-        sql.push_str(&format!(" ORDER BY cursor LIMIT {limit}"));
+    /// [`query`] on this connection.
+    pub(super) fn query(&self, after: u64, limit: u32, filter: &Filter) -> Result<Page> {
         let head = *self.head.borrow();
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = statement.query(params_from_iter(values))?;
-        let mut events = Vec::new();
-        let mut text = 0;
-        while let Some(row) = rows.next()? {
-            let event = event(row)?;
-            text += weight(&event);
-            events.push(event);
-            if text >= PAGE_TEXT {
-                break;
-            }
-        }
-        let next = match events.last() {
-            Some(last) if events.len() >= limit as usize || text >= PAGE_TEXT => last.cursor,
-            // Everything that fits was found: the rest of the log need not be looked at again.
-            _ => head.max(after),
-        };
-        Ok(Page { events, next })
+        query(&self.connection, head, after, limit, filter)
     }
 
-    /// Drops events recorded longer than `keep_for` ago and the oldest above `keep_count`, a
-    /// bounded number at a time. Returns how many.
+    /// Drops events recorded longer than `keep_for` ago, and above `keep_count` the oldest of the
+    /// deployment that has most, so that one noisy deployment does not drive out what the others
+    /// have to tell. A bounded number at a time; returns how many.
     pub(crate) fn prune_events(&mut self, keep_for: Duration, keep_count: u64) -> Result<usize> {
-        const AT_ONCE: u32 = 10_000;
+        const AT_ONCE: u64 = 10_000;
         let oldest = now().saturating_sub(u64::try_from(keep_for.as_micros()).unwrap_or(u64::MAX));
-        let head = *self.head.borrow();
         let dropped = self.connection.execute(
             "DELETE FROM event WHERE cursor IN
-             (SELECT cursor FROM event WHERE cursor <= ?1 OR recorded < ?2 ORDER BY cursor LIMIT ?3)",
-            params![
-                signed(head.saturating_sub(keep_count)),
-                signed(oldest),
-                AT_ONCE
-            ],
+             (SELECT cursor FROM event WHERE recorded < ?1 ORDER BY cursor LIMIT ?2)",
+            params![signed(oldest), signed(AT_ONCE)],
         )?;
-        Ok(dropped)
+        if dropped > 0 {
+            return Ok(dropped);
+        }
+        let count: i64 = self
+            .connection
+            .query_row("SELECT count(*) FROM event", [], |row| row.get(0))?;
+        let excess = unsigned(count).saturating_sub(keep_count).min(AT_ONCE);
+        if excess == 0 {
+            return Ok(0);
+        }
+        let mut most = self.connection.prepare_cached(
+            "SELECT deployment, count(*) AS events FROM event GROUP BY deployment ORDER BY events DESC LIMIT 2",
+        )?;
+        let most: Vec<(String, i64)> = most
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let Some((noisiest, events)) = most.first() else {
+            return Ok(0);
+        };
+        // Down to the next one at most, and then both in turns.
+        let next = most.get(1).map_or(0, |(_, events)| *events);
+        let drop = excess.min(unsigned(events - next).max(1));
+        Ok(self.connection.execute(
+            "DELETE FROM event WHERE cursor IN
+             (SELECT cursor FROM event WHERE deployment = ?1 ORDER BY cursor LIMIT ?2)",
+            params![noisiest, signed(drop)],
+        )?)
     }
 
     /// After the commit: the journal, and whoever waits for news.
@@ -134,6 +115,72 @@ impl Store {
             newer
         });
     }
+}
+
+/// At most `limit` events after the cursor, oldest first. Of a long log a part is looked at; the page
+/// says how far.
+pub(super) fn query(
+    connection: &Connection,
+    head: u64,
+    after: u64,
+    limit: u32,
+    filter: &Filter,
+) -> Result<Page> {
+    let oldest: Option<i64> = connection
+        .prepare_cached("SELECT min(cursor) FROM event")?
+        .query_row([], |row| row.get(0))?;
+    let before_oldest = oldest.map_or(head, unsigned).saturating_sub(1);
+    let end = after.max(before_oldest).saturating_add(SCANNED);
+    let (sql, values) = statement(after, end, limit, filter);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut events = Vec::new();
+    let mut text = 0;
+    while let Some(row) = rows.next()? {
+        let event = event(row)?;
+        text += weight(&event);
+        events.push(event);
+        if text >= PAGE_TEXT {
+            break;
+        }
+    }
+    let next = match events.last() {
+        Some(last) if events.len() >= limit as usize || text >= PAGE_TEXT => last.cursor,
+        // Everything that fits was found up to there: it need not be looked at again.
+        _ => end.min(head).max(after),
+    };
+    Ok(Page { events, next })
+}
+
+/// The query as SQL, with its values.
+fn statement(after: u64, end: u64, limit: u32, filter: &Filter) -> (String, Vec<Value>) {
+    let mut sql = String::from(
+        "SELECT cursor, id, time, kind, deployment, assembly, service, state, reason, details FROM event
+         WHERE cursor > ?1 AND cursor <= ?2",
+    );
+    let mut values = vec![Value::Integer(signed(after)), Value::Integer(signed(end))];
+    let mut condition = |text: &str, value: Value| {
+        values.push(value);
+        sql.push_str(&format!(" AND {text} ?{}", values.len()));
+    };
+    for (column, wanted) in [
+        ("deployment =", &filter.deployment),
+        ("assembly =", &filter.assembly),
+        ("service =", &filter.service),
+        ("kind GLOB", &filter.kind),
+    ] {
+        if !wanted.is_empty() {
+            condition(column, Value::Text(wanted.clone()));
+        }
+    }
+    if let Some(since) = filter.since {
+        condition("time >=", Value::Integer(signed(since)));
+    }
+    if let Some(until) = filter.until {
+        condition("time <", Value::Integer(signed(until)));
+    }
+    sql.push_str(&format!(" ORDER BY cursor LIMIT {limit}"));
+    (sql, values)
 }
 
 /// Writes an event as part of a change; returns it with its cursor, to be announced after the
@@ -296,6 +343,50 @@ mod tests {
     }
 
     #[test]
+    fn a_query_that_nothing_fits_looks_at_a_part_of_the_log_only() {
+        let (_directory, mut store) = store();
+        store.record(sample("first", "dpe.died", "")).unwrap();
+        let far = signed(5 * SCANNED / 2);
+        let moved = "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'event'";
+        store.connection.execute(moved, [far]).unwrap();
+        store.record(sample("last", "dpe.died", "")).unwrap();
+        let nothing = Filter {
+            service: "web".into(),
+            ..Filter::default()
+        };
+        let mut looks = vec![0];
+        loop {
+            let after = looks[looks.len() - 1];
+            let page = store.query(after, 10, &nothing).unwrap();
+            assert_eq!(page.events, []);
+            if page.next == after {
+                break;
+            }
+            looks.push(page.next);
+        }
+        assert_eq!(looks, [0, SCANNED, 2 * SCANNED, 5 * SCANNED / 2 + 1]);
+        // What is not there any more is not looked at.
+        store.prune_events(Duration::from_secs(3600), 1).unwrap();
+        let page = store.query(0, 10, &nothing).unwrap();
+        assert_eq!(page.next, 5 * SCANNED / 2 + 1);
+    }
+
+    #[test]
+    fn a_noisy_deployment_does_not_drive_out_the_events_of_the_others() {
+        let (_directory, mut store) = store();
+        for n in 0..100 {
+            let mut event = sample(&format!("e{n}"), "service.failed", "");
+            event.deployment = if n < 3 { "quiet" } else { "noisy" }.into();
+            store.record(event).unwrap();
+        }
+        let year = Duration::from_secs(365 * 86400);
+        while store.prune_events(year, 10).unwrap() > 0 {}
+        let page = store.query(0, 100, &Filter::default()).unwrap();
+        let quiet = page.events.iter().filter(|e| e.deployment == "quiet");
+        assert_eq!((page.events.len(), quiet.count()), (10, 3));
+    }
+
+    #[test]
     fn retention_drops_the_oldest_and_cursors_are_never_used_again() {
         let (directory, mut store) = store();
         for n in 0..10 {
@@ -304,7 +395,7 @@ mod tests {
                 .unwrap();
         }
         let year = Duration::from_secs(365 * 86400);
-        assert_eq!(store.prune_events(year, 4).unwrap(), 6);
+        while store.prune_events(year, 4).unwrap() > 0 {}
         assert_eq!(
             store.query(0, 100, &Filter::default()).unwrap().events[0].cursor,
             7

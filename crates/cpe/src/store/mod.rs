@@ -13,13 +13,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinError;
 
 pub(crate) use deployments::{Created, Destroying, Row, Run, Updated};
-pub(crate) use events::Filter;
+pub(crate) use events::{Filter, Page};
 pub(crate) use open::KeptAside;
 
-use crate::sync::lock;
+use crate::sync::{lock, owned_turn};
 
 /// Why the database could not do it. Everything that a caller may have caused is an outcome of the
 /// call, not an error.
@@ -44,6 +45,8 @@ pub(crate) struct Store {
     /// Of the database's file.
     path: PathBuf,
     connection: Connection,
+    /// Id of the event log.
+    log: String,
     /// Cursor of the newest event, announced after its commit.
     head: watch::Sender<u64>,
     /// Held for the life of the process, so that two daemons cannot share a state directory.
@@ -55,6 +58,13 @@ pub(crate) struct Store {
 pub(crate) struct Handle {
     store: Arc<Mutex<Store>>,
     head: watch::Receiver<u64>,
+    log: Arc<str>,
+    /// For queries, so that they wait for no change and no change waits for them. Absent while the
+    /// disk is full.
+    reader: Option<Arc<Mutex<Connection>>>,
+    /// One thread is enough for each of the two connections: the others are needed elsewhere.
+    writing: Arc<Semaphore>,
+    reading: Arc<Semaphore>,
     /// Set when the database turned out to be corrupt while it was in use.
     lost: watch::Sender<Option<KeptAside>>,
 }
@@ -62,7 +72,12 @@ pub(crate) struct Handle {
 impl Handle {
     pub(crate) fn new(store: Store) -> Handle {
         let head = store.head.subscribe();
+        let reader = store.reader();
         Handle {
+            log: store.log.as_str().into(),
+            reader: reader.map(|reader| Arc::new(Mutex::new(reader))),
+            writing: Arc::new(Semaphore::new(1)),
+            reading: Arc::new(Semaphore::new(1)),
             store: Arc::new(Mutex::new(store)),
             head,
             lost: watch::Sender::new(None),
@@ -75,7 +90,9 @@ impl Handle {
         work: impl FnOnce(&mut Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (store, lost) = (Arc::clone(&self.store), self.lost.clone());
+        let turn = owned_turn(&self.writing).await;
         let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             // A panic inside `work` rolled its transaction back: the store behind a poisoned lock
             // is sound.
             cpe_daemon::confine(|| {
@@ -90,13 +107,34 @@ impl Handle {
                 result
             })
         });
-        match done.await {
-            Ok(Ok(result)) => result,
-            Ok(Err(panicked)) => Err(panicked.into()),
-            Err(error) => Err(Error::Refused(format!(
-                "the daemon is shutting down ({error})"
-            ))),
+        finished(done.await)
+    }
+
+    /// At most `limit` events after the cursor, oldest first. Waits for no change.
+    pub(crate) async fn query(&self, after: u64, limit: u32, filter: Filter) -> Result<Page> {
+        let Some(reader) = self.reader.clone() else {
+            return self
+                .run(move |store| store.query(after, limit, &filter))
+                .await;
+        };
+        let head = *self.head.borrow();
+        let turn = owned_turn(&self.reading).await;
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            cpe_daemon::confine(|| events::query(&lock(&reader), head, after, limit, &filter))
+        });
+        match finished(done.await) {
+            // Damage is damage, whoever finds it.
+            Err(Error::Database(error)) if open::is_corrupt(&error) => {
+                self.run(|_| Err(Error::Database(error))).await
+            }
+            result => result,
         }
+    }
+
+    /// Which log the cursors belong to: another one after the database was lost or restored.
+    pub(crate) fn log(&self) -> &str {
+        &self.log
     }
 
     /// Returns when the database turned out to be corrupt, and was renamed. Nothing can be stored
@@ -115,6 +153,19 @@ impl Handle {
     /// Changes whenever events were recorded; holds the newest cursor.
     pub(crate) fn head(&self) -> watch::Receiver<u64> {
         self.head.clone()
+    }
+}
+
+/// The result of work that was done on another thread.
+fn finished<T>(
+    done: std::result::Result<std::result::Result<Result<T>, cpe_daemon::Panicked>, JoinError>,
+) -> Result<T> {
+    match done {
+        Ok(Ok(result)) => result,
+        Ok(Err(panicked)) => Err(panicked.into()),
+        Err(error) => Err(Error::Refused(format!(
+            "the daemon is shutting down ({error})"
+        ))),
     }
 }
 

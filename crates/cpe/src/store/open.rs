@@ -8,19 +8,20 @@
 //!   do.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::{Error, Result, Store};
 use crate::clock::now;
 
 const FILE: &str = "cpe.db";
 /// MESSAGE_ID of the line that says that the database was opened on a full disk.
-const OPENED_ALONE: &str = "3e8d7c6b5a4f4e3d8c2b1a0f9e8d7c6b";
+const OPENED_ALONE: &str = "036de7d4fbf24d439787fb2aee46d51c";
 /// "CPE1" in the file's header tells our databases from others.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"CPE1");
 
@@ -107,15 +108,35 @@ impl Store {
             )
             .optional()?;
         let (head, _) = watch::channel(super::unsigned(head.unwrap_or(0)));
+        let log = log_id(&connection, &path);
         Ok((
             Store {
                 path,
                 connection,
+                log,
                 head,
                 _lock: lock,
             },
             kept,
         ))
+    }
+
+    /// A second connection, which only reads. None if SQLite could not share the file.
+    pub(super) fn reader(&self) -> Option<Connection> {
+        let reader = || -> rusqlite::Result<Connection> {
+            let mode: String = self
+                .connection
+                .pragma_query_value(None, "locking_mode", |row| row.get(0))?;
+            if mode != "normal" {
+                return Err(rusqlite::Error::InvalidQuery);
+            }
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(&self.path, flags)?;
+            connection.busy_timeout(Duration::from_secs(10))?;
+            connection.pragma_update(None, "cache_size", -1024)?;
+            Ok(connection)
+        };
+        reader().ok()
     }
 
     /// SQLite found damage while the daemon ran: the file gets another name, so that the next start
@@ -129,6 +150,35 @@ impl Store {
             reason: reason.to_string(),
         })
     }
+}
+
+/// The id of the event log, to which its cursors belong. A database that was restored from a backup
+/// is another file than the one that was opened last, and its log goes on from an older cursor: it
+/// is another log. On a full disk the new id lasts until the next start.
+fn log_id(connection: &Connection, path: &Path) -> String {
+    let file = std::fs::metadata(path).map_or_else(
+        |_| String::new(),
+        |found| format!("{}:{}", found.dev(), found.ino()),
+    );
+    let setting = |key: &str| -> rusqlite::Result<String> {
+        connection
+            .prepare_cached("SELECT value FROM setting WHERE key = ?1")?
+            .query_row([key], |row| row.get(0))
+    };
+    if let (Ok(log), Ok(known)) = (setting("log"), setting("file"))
+        && known == file
+    {
+        return log;
+    }
+    let log = Uuid::new_v4().to_string();
+    let stored = connection.execute(
+        "INSERT OR REPLACE INTO setting VALUES ('log', ?1), ('file', ?2)",
+        [&log, &file],
+    );
+    if let Err(error) = stored {
+        tracing::error!("the id of the event log cannot be stored: {error}");
+    }
+    log
 }
 
 fn lock(directory: &Path) -> Result<File> {
@@ -214,6 +264,8 @@ fn connect_in(path: &Path, sharing: Sharing) -> Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // Documents may hold passwords: what is deleted is overwritten.
+    connection.pragma_update(None, "secure_delete", true)?;
     // Bounded: a page cache of 1 MiB, a log that is cut back to 4 MiB after a burst.
     connection.pragma_update(None, "cache_size", -1024)?;
     connection.pragma_update(None, "journal_size_limit", 4 << 20)?;

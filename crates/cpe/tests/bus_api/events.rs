@@ -118,3 +118,69 @@ async fn what_is_not_an_event_is_refused_by_key() {
     }
     assert!(cpe.all_events().await.is_empty());
 }
+
+#[tokio::test]
+async fn a_cursor_of_a_lost_log_is_refused_with_what_to_do() {
+    let bus = Bus::start();
+    let mut cpe = bus.cpe().await;
+    let events = cpe.events().await;
+    for n in 0..3 {
+        let event = event(&format!("e{n}"), "test.event", "db");
+        events.record(event).await.unwrap();
+    }
+    let log = events.log_id().await.unwrap();
+    let of_log = |log: &str| filter(&[("log", log.to_owned().into())]);
+    assert_eq!(events.query(2, 0, of_log(&log)).await.unwrap().1, 3);
+    let above = events.query(4, 0, Fields::new()).await;
+    assert!(
+        matches!(&above, Err(Error::OtherLog(text)) if text.contains("cursor 0")),
+        "{above:?}"
+    );
+    cpe.kill();
+    let cpe_again = bus.cpe().await;
+    let same = cpe_again.events().await.log_id().await.unwrap();
+    assert_eq!(same, log, "a restart is no loss");
+    drop(cpe_again);
+
+    // The backup is a copy: another file with the same contents.
+    let state = bus.state();
+    std::fs::copy(state.join("cpe.db"), state.join("copy")).unwrap();
+    std::fs::rename(state.join("copy"), state.join("cpe.db")).unwrap();
+    let cpe = bus.cpe().await;
+    let events = cpe.events().await;
+    assert_ne!(events.log_id().await.unwrap(), log);
+    let other = events.query(2, 0, of_log(&log)).await;
+    assert!(matches!(other, Err(Error::OtherLog(_))), "{other:?}");
+    events.query(2, 0, Fields::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stranger_who_asks_for_too_much_at_once_is_refused_and_others_are_answered() {
+    let bus = Bus::start();
+    let cpe = bus.cpe().await;
+    let events = cpe.events().await;
+    let large = filter(&[("kind", "x".repeat(100_000).into())]);
+    let refused = events.query(0, 0, large).await;
+    assert!(matches!(refused, Err(Error::TooLarge(_))), "{refused:?}");
+    for n in 0..20 {
+        let mut long = event(&format!("e{n}"), "test.event", "db");
+        let reason = zbus::Variant::from("x".repeat(200));
+        long.insert("reason".into(), reason.try_into_owned().unwrap());
+        events.record(long).await.unwrap();
+    }
+    let stranger = bus.connect().await;
+    let strange = cpe_bus::proxies::CpeEventsProxy::new(&stranger)
+        .await
+        .unwrap();
+    let asked = (0..200).map(|_| strange.query(0, 0, Fields::new()));
+    let asked = futures_util::future::join_all(asked);
+    let others = async {
+        for n in 0..20 {
+            events.query(n, 1, Fields::new()).await.unwrap();
+        }
+    };
+    let (answers, ()) = tokio::join!(asked, others);
+    let busy = answers.iter().filter(|a| matches!(a, Err(Error::Busy(_))));
+    let busy = busy.count();
+    assert!(busy > 0 && busy < 200, "{busy} of 200 were refused");
+}

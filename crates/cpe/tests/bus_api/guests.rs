@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cpe_agent::classes::Classes;
-use cpe_agent::engine::{Engine, Reboot, commands};
+use cpe_agent::engine::{Engine, commands};
+use cpe_agent::reset::Reset;
 use cpe_agent::store::StateFolder;
 use cpe_bus::peer::{Access, PeerListener};
 use cpe_bus::{BusSelection, PeerAddress};
@@ -43,16 +44,15 @@ pub(crate) async fn start(folder: &Path, assembly: &str) -> String {
         temporary,
         folder.join("init.d"),
         folder.join("state"),
-        no_bus.clone(),
+        no_bus,
     ));
-    let reboot = Reboot {
+    let reset = Reset {
         command: Some(format!("touch {}/rebooted", folder.display())),
-        systemd_bus: no_bus,
+        kernel_too: false,
     };
     let (store, found) =
         StateFolder::open(&folder.join("state"), assembly).expect("the agent's store");
-    let engine = Engine::new(Arc::clone(&classes), reboot, "machine".into(), store, found)
-        .expect("an engine");
+    let engine = Engine::new(Arc::clone(&classes), reset, "machine".into(), store, found);
     let socket = folder.join("agent.sock");
     let listener = PeerListener::bind(&PeerAddress::Unix(socket.clone()), &Access::default())
         .await

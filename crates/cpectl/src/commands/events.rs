@@ -36,8 +36,10 @@ pub(crate) async fn run(
     let mut kept: VecDeque<Event> = VecDeque::new();
     loop {
         let (page, next) = proxy.query(cursor, 0, filter.to_fields()).await?;
+        // An empty page is not the end: a call looks at a part of the log.
+        let end = page.is_empty() && next == cursor;
         cursor = next;
-        if page.is_empty() {
+        if end {
             break;
         }
         for fields in &page {
@@ -59,7 +61,11 @@ pub(crate) async fn run(
     if arguments.follow {
         let mut follower = Follower::new(&client, filter, cursor).await?;
         loop {
-            print(&follower.next().await, arguments, output)?;
+            let event = follower.next().await;
+            if follower.was_replaced() {
+                output.note("the event log was lost or restored; it is shown from its beginning");
+            }
+            print(&event, arguments, output)?;
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ mod bus;
 
 /// The log of a daemon, which outlives the daemon.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<BTreeMap<u64, Event>>>);
+struct Log(Arc<Mutex<BTreeMap<u64, Event>>>, Arc<Mutex<String>>);
 
 impl Log {
     /// Records this number of events.
@@ -41,7 +41,16 @@ struct FakeEvents(Log);
 
 #[zbus::interface(name = "org.cloudpolicy.Cpe1.Events")]
 impl FakeEvents {
-    async fn query(&self, after_cursor: u64, _limit: u32, _filter: Fields) -> (Vec<Fields>, u64) {
+    async fn query(
+        &self,
+        after_cursor: u64,
+        _limit: u32,
+        filter: Fields,
+    ) -> cpe_bus::Result<(Vec<Fields>, u64)> {
+        let wanted = cpe_bus::fields::Reader::new("filter", &filter).text("log", 64)?;
+        if wanted != self.log_id().await {
+            return Err(Error::OtherLog("another log".into()));
+        }
         let log = self.0.0.lock().unwrap();
         // Small pages, so that following takes many.
         let page: Vec<&Event> = log
@@ -50,7 +59,12 @@ impl FakeEvents {
             .take(3)
             .collect();
         let next = page.last().map_or(after_cursor, |event| event.cursor);
-        (page.into_iter().map(Event::to_fields).collect(), next)
+        Ok((page.into_iter().map(Event::to_fields).collect(), next))
+    }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    async fn log_id(&self) -> String {
+        self.0.1.lock().unwrap().clone()
     }
 
     #[zbus(signal)]
@@ -67,6 +81,7 @@ struct World {
 impl World {
     async fn new() -> World {
         let (bus, log) = (Bus::start(), Log::default());
+        *log.1.lock().unwrap() = "first".to_owned();
         let daemon = World::serve(&bus, &log).await;
         World { bus, log, daemon }
     }
@@ -130,6 +145,28 @@ impl World {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_log_that_was_lost_is_followed_from_the_beginning_of_the_next() {
+    let mut world = World::new().await;
+    world.log.record(7);
+    let client = Client::connect(&world.bus.selection()).await.unwrap();
+    let mut follower = Follower::new(&client, Filter::default(), 0).await.unwrap();
+    for cursor in 1..=7 {
+        assert_eq!(follower.next().await.cursor, cursor);
+    }
+    assert!(!follower.was_replaced());
+    world.daemon.clone().close().await.unwrap();
+    world.log.0.lock().unwrap().clear();
+    *world.log.1.lock().unwrap() = "second".to_owned();
+    world.log.record(9);
+    world.daemon = World::serve(&world.bus, &world.log).await;
+    for cursor in 1..=9 {
+        assert_eq!(follower.next().await.cursor, cursor);
+    }
+    assert!(follower.was_replaced());
+    assert!(!follower.was_replaced());
 }
 
 #[tokio::test]

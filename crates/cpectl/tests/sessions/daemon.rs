@@ -267,4 +267,9 @@ impl Events {
         let found = found.map(|event| event.to_fields()).collect();
         Ok((found, world.log_order.len() as u64))
     }
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    async fn log_id(&self) -> &str {
+        "the log of this session"
+    }
 }

@@ -25,6 +25,8 @@ const BEAT: Duration = Duration::from_millis(100);
 pub(crate) struct Fake {
     /// It sends no heartbeats.
     pub silent: AtomicBool,
+    /// It sends heartbeats as fast as it can.
+    pub floods: AtomicBool,
     /// The highest epoch that it claims to have seen.
     pub highest: AtomicU64,
     /// Renewals so far.
@@ -108,7 +110,9 @@ impl Fake {
     async fn beat(self: Arc<Fake>, connection: Connection) {
         let emitter = SignalEmitter::new(&connection, "/org/cloudpolicy/agent1").unwrap();
         for stamp in 1.. {
-            tokio::time::sleep(BEAT).await;
+            if !self.floods.load(Ordering::Relaxed) {
+                tokio::time::sleep(BEAT).await;
+            }
             let beats = !self.silent.load(Ordering::Relaxed);
             if beats
                 && Agent::heartbeat(&emitter, stamp, 0, Fields::new())

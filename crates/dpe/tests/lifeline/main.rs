@@ -54,6 +54,31 @@ async fn a_disk_that_takes_nothing_ends_no_lease_and_is_reported() {
 }
 
 #[tokio::test]
+async fn a_disk_that_does_not_answer_ends_no_lease() {
+    let mut world = World::new();
+    world.start_bus();
+    world.start_dpe();
+    let dpe = world.proxy().await;
+    world.web1.renewed(1).await;
+    // What it keeps in reserve is looked at with every write: the open of a pipe that nobody reads
+    // takes as long as a disk that hangs.
+    let pipe = world.state().join("ballast");
+    let _ = std::fs::remove_file(&pipe);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
+    let error = dpe.set_standby("web1", true).await.unwrap_err();
+    assert!(error.message().contains("does not answer"), "{error:?}");
+    world.web1.renewed(MANY).await;
+    world.web2.renewed(1).await;
+
+    drop(std::fs::File::open(&pipe).unwrap());
+    eventually("everything goes on", async || {
+        dpe.set_standby("web1", false).await.is_ok()
+    })
+    .await;
+    assert!(world.lives());
+}
+
+#[tokio::test]
 async fn a_dpe_that_starts_on_a_disk_that_takes_nothing_renews_leases() {
     let mut world = World::new();
     world.start_bus();
@@ -150,6 +175,22 @@ async fn a_guest_that_has_seen_a_higher_epoch_gets_a_higher_one_and_no_other_doe
     world.web2.renewed(1).await;
     assert_eq!(world.web1.epoch.load(Ordering::Relaxed), seen + 1);
     assert!(world.web2.epoch.load(Ordering::Relaxed) < seen);
+}
+
+#[tokio::test]
+async fn a_guest_that_floods_takes_nothing_from_the_others() {
+    let mut world = World::new();
+    world.start_bus();
+    world.start_dpe();
+    world.web1.renewed(1).await;
+    world.web2.renewed(1).await;
+    world.web1.floods.store(true, Ordering::Relaxed);
+    world.web1.renewed(10 * MANY).await;
+    let since = std::time::Instant::now();
+    world.web2.renewed(MANY).await;
+    // Its heartbeats are ten a second, its lease is ten seconds.
+    assert!(since.elapsed().as_secs() < 10, "{:?}", since.elapsed());
+    assert!(world.lives());
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ fn schedule_group(cluster: &mut Cluster, group: ResourceId) {
     }
 }
 
-/// What happens to any of a collective's instances.
+/// Which changes any of a collective's instances undergoes.
 #[derive(Clone, Copy, Default)]
 struct InstanceState {
     active: bool,

@@ -1,4 +1,5 @@
-//! Definition changes: what the history says against what is configured (scheduler-spec/05 §4).
+//! Definition changes: differences between the history and the configuration (scheduler-spec/05
+//! §4).
 
 use rustc_hash::FxHashMap;
 
@@ -80,7 +81,7 @@ fn matching_primitives(cluster: &Cluster, name: &str, position: &[u32]) -> Vec<R
     found
 }
 
-/// §4.2.
+/// Checks a primitive against one node's history: its agent, then each active operation (§4.2).
 fn check_history(cluster: &mut Cluster, id: ResourceId, node: NodeId, entry: Element<'_>) {
     let resource = cluster.resource(id);
     if resource.removed {

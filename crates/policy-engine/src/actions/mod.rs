@@ -1,4 +1,4 @@
-//! Chapter 5, first half: actions. What has to be done with each resource and node.
+//! Chapter 5, first half: the actions that each resource and node needs.
 //!
 //! Stage interface: [`definitions::check`] (P6), [`schedule`] (P8a–P8d), [`nodes::schedule`] (P10),
 //! [`settle::settle`] (before P12).

@@ -1,4 +1,4 @@
-//! P10: what is done with nodes: fencing, shutdown, and everything on them that depends on it
+//! P10: actions about nodes: fencing, shutdown, and everything on them that depends on it
 //! (scheduler-spec/05 §9.6–9.9, 01 §1 D6).
 
 use super::notifications;

@@ -341,7 +341,7 @@ fn render(cluster: &Cluster, entries: &mut Vec<Entry>) -> (Text, Text) {
     (resources.join(" ").into(), nodes.join(" ").into())
 }
 
-/// A notification with what it says.
+/// A notification with its content.
 #[derive(Clone, Copy)]
 struct Message<'m> {
     about: &'m Notification,

@@ -65,7 +65,7 @@ pub(super) fn schedule(cluster: &mut Cluster, id: ResourceId) {
     }
 }
 
-/// §5.1 step 5: a partial migration goes on, or is forgotten. Returns whether the resource counts
+/// §5.1 step 5: a partial migration continues, or is ignored. Returns whether the resource counts
 /// as multiply active.
 fn settle_partial_migration(
     cluster: &mut Cluster,
@@ -100,7 +100,8 @@ fn settle_partial_migration(
     resource.active_on.iter().filter(counts).count() > 1
 }
 
-/// §5.1 step 6.
+/// Reports a resource that is active on several nodes, and lets it stop as `multiple-active` says
+/// (§5.1 step 6).
 fn note_multiply_active(
     cluster: &mut Cluster,
     id: ResourceId,

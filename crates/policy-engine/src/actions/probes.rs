@@ -79,7 +79,7 @@ fn probe_clone(cluster: &mut Cluster, clone: ResourceId, node: NodeId) -> bool {
     chosen.is_some_and(|instance| probe(cluster, instance, node))
 }
 
-/// Whether the history on a node tells something about a resource or what is below it.
+/// Whether the history on a node has the state of a resource or of a resource below it.
 fn is_known(cluster: &Cluster, id: ResourceId, node: NodeId) -> bool {
     let resource = cluster.resource(id);
     if resource.is_primitive() {

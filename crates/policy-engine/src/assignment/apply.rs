@@ -176,7 +176,8 @@ pub(super) fn possible_effect(
     Effect::Location
 }
 
-/// The resource whose role counts: what runs inside a bundle's container, else the resource itself.
+/// The resource whose role counts: for a bundle's container the resource inside, else the resource
+/// itself.
 fn role_resource(cluster: &Cluster, id: ResourceId) -> ResourceId {
     if !cluster.resource(id).replica_container {
         return id;

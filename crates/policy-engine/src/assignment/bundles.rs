@@ -7,7 +7,8 @@ use crate::constraints::colocation;
 use crate::model::{Cause, Cluster, Colocation, NodeId, Replica, ResourceId, Score};
 use crate::status::failures;
 
-/// Assigns the containers like instances, then what belongs to each, then the implicit clone.
+/// Assigns the containers like instances, then the other parts of each replica, then the implicit
+/// clone.
 /// Repeated calls repeat everything for parts that are not assigned yet, and the score lines for
 /// all.
 pub(super) fn assign(
@@ -52,7 +53,7 @@ pub(super) fn assign(
     mark_assigned(cluster, id);
 }
 
-/// Assigns what belongs to a container: address, connection, and the resource inside.
+/// Assigns the other parts of a replica: address, connection, and the resource inside.
 fn assign_replica(
     cluster: &mut Cluster,
     replica: &Replica,

@@ -145,7 +145,7 @@ fn facts(cluster: &Cluster, id: ResourceId) -> Facts {
     }
 }
 
-/// What its colocations say about the node where an instance is now (rule 9).
+/// The score that an instance's colocations give to its current node (rule 9).
 fn colocation_score(cluster: &Cluster, id: ResourceId, node: NodeId) -> Score {
     let mode = |negative| Mode {
         side: Side::WithThis,

@@ -1,5 +1,5 @@
 //! Assigning the instances of a clone, or the containers of a bundle (scheduler-spec/04 §7): as
-//! many stay where they are as may.
+//! many as possible stay where they are.
 
 use super::commit::{mark_unassigned, undo};
 pub(crate) use super::compatible::find_compatible;

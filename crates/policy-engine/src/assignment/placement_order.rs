@@ -1,5 +1,5 @@
-//! The order of assignment where capacities matter (scheduler-spec/03 §9): what is most tied to its
-//! place is placed first.
+//! The order of assignment where capacities matter (scheduler-spec/03 §9): resources with the
+//! strongest preferences are assigned first.
 
 use super::reference_quirks::merge_sort;
 use super::{candidates, preferences};

@@ -85,7 +85,7 @@ fn promoted_location_score(cluster: &Cluster, location: LocationId, node: NodeId
         .fold(Score::ZERO, |sum, (_, score)| sum.add(*score))
 }
 
-/// Combines the instances' priorities with what else speaks for their nodes (§9.4).
+/// Combines the instances' priorities with the other reasons for their nodes (§9.4).
 fn combine(cluster: &mut Cluster, clone: ResourceId) {
     if let Variant::Clone(data) = &mut cluster.resource_mut(clone).variant {
         data.choosing_roles = true;

@@ -335,7 +335,7 @@ fn implied_primitive(
     Definition::implied(id, "ocf", Some(provider), kind, config)
 }
 
-/// Finds or creates a bundle node, on which nothing runs but what belongs there.
+/// Finds or creates a bundle node, on which only the bundle's own resource runs.
 fn bundle_node(cluster: &mut Cluster, name: &str) -> NodeId {
     let id = nodes::remote(cluster, name);
     let node = cluster.node_mut(id);

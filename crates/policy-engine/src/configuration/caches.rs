@@ -1,4 +1,4 @@
-//! What is calculated on demand and kept for the rest of the run.
+//! The caches of configuration: results that are calculated on demand and kept for the run.
 
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;

@@ -29,7 +29,8 @@ pub(super) fn of_resource(cluster: &Cluster, agent: &Agent, table: &mut Table) {
     add(cluster, sets, key, &context, table);
 }
 
-/// Adds the defaults of an operation to its options. `interval_ms`: 0 for what does not recur.
+/// Adds the defaults of an operation to its options. `interval_ms`: 0 for operations that do not
+/// recur.
 pub(super) fn of_operation(
     cluster: &Cluster,
     agent: &Agent,

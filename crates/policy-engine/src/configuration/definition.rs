@@ -8,7 +8,7 @@ use crate::model::*;
 use crate::scalar;
 use crate::xml::Element;
 
-/// Why an element defines no resource: what was expected and what was found.
+/// Why an element does not define a resource: what was expected and what was found.
 pub(super) struct Invalid(pub(super) String);
 
 impl Definition {

@@ -43,7 +43,7 @@ pub(super) fn unpack(cluster: &mut Cluster) {
     }
 }
 
-/// Creates a node with what is true of every new node (§8.3, §8.4).
+/// Creates a node with the attributes of every new node (§8.3, §8.4).
 pub(crate) fn create(
     cluster: &mut Cluster,
     id: &str,

@@ -208,7 +208,7 @@ fn most_frequent_monitor(owner: &Resource) -> Option<&OperationConfig> {
         .min_by_key(|op| op.interval_ms)
 }
 
-/// Removes what is not allowed, adds what follows from promoted monitors (§17.3).
+/// Removes values that are not allowed, adds those that promoted monitors imply (§17.3).
 fn normalise_on_fail(
     owner: &Resource,
     op: Option<&OperationConfig>,
@@ -249,7 +249,8 @@ fn normalise_on_fail(
     }
 }
 
-/// §17.6.
+/// Sets `start-delay` in milliseconds: as configured, or the time until the operation is in phase
+/// with `interval-origin` (§17.6).
 fn normalise_start_delay(now: i64, interval_ms: u32, meta: &mut Table) {
     if let Some(text) = meta.text("start-delay") {
         let delay = scalar::milliseconds(text).unwrap_or(0);

@@ -155,7 +155,7 @@ fn is_integer(text: &str) -> bool {
     matches!(text, "INFINITY" | "+INFINITY" | "-INFINITY") || scalar::integer(text).is_some()
 }
 
-/// §7.3.
+/// The effective `no-quorum-policy`; fencing needs more conditions (§7.3).
 fn quorum_policy(read: &Reader<'_>, options: &ClusterOptions) -> QuorumPolicy {
     let wanted = read.choice(
         "no-quorum-policy",

@@ -14,7 +14,7 @@ const SIZE_LIMIT: (usize, usize) = (16 * 1024, 128);
 /// Reads an expression.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Why a pattern is not valid.
 pub(crate) fn parse(pattern: &str) -> Result<Regex, String> {
     let translated = Translation::of(pattern)?;
     RegexBuilder::new(&translated)
@@ -75,7 +75,7 @@ impl Translation<'_> {
         self.out += &format!("\\x{byte:02X}");
     }
 
-    /// What follows a backslash: one of GNU's classes and places, else a plain character.
+    /// The character after a backslash: one of GNU's classes and anchors, else a plain character.
     fn escape(&mut self) -> Result<(), String> {
         match self.next().ok_or("it ends with a backslash")? {
             byte @ (b'w' | b'W' | b's' | b'S' | b'b' | b'B') => {

@@ -107,7 +107,8 @@ pub(super) fn connection(
     Definition::implied(name, "ocf", Some("pacemaker"), "remote", config)
 }
 
-/// Connects launchers with what they launch, and connections with their nodes (§10.1).
+/// Connects launchers with the resources that they launch, and connections with their nodes
+/// (§10.1).
 pub(super) fn link(cluster: &mut Cluster) {
     for top in cluster.top_level.clone() {
         for leaf in cluster.leaves(top) {

@@ -52,7 +52,7 @@ pub(super) fn unpack_section(cluster: &mut Cluster) {
 }
 
 /// Makes a resource with all its children from a definition (§11.3). `instance`: the number of the
-/// clone instance that it is or belongs to. What is invalid leaves nothing behind.
+/// clone instance that it is or belongs to. An invalid definition leaves nothing behind.
 pub(super) fn unpack(
     cluster: &mut Cluster,
     definition: &Arc<Definition>,
@@ -138,7 +138,7 @@ fn unpack_tree(
     Ok(id)
 }
 
-/// §15.2.
+/// Reads a group's meta-attributes and creates its members (§15.2).
 fn unpack_group(
     cluster: &mut Cluster,
     id: ResourceId,

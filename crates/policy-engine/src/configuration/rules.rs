@@ -8,7 +8,7 @@ use crate::model::{Agent, Cluster, Table};
 use crate::scalar;
 use crate::xml::Element;
 
-/// What is known where a rule is evaluated (§5.2).
+/// The facts with which a rule is evaluated (§5.2).
 #[derive(Clone, Copy, Default)]
 pub(crate) struct RuleContext<'a> {
     /// Node attributes.
@@ -98,7 +98,7 @@ fn has_id(element: Element<'_>) -> bool {
     element.get("id").is_some_and(|id| !id.is_empty())
 }
 
-/// §5.4.
+/// Whether a `rsc_expression` matches a resource's agent (§5.4).
 fn agent_expression(expression: Element<'_>, agent: Option<&Agent>) -> bool {
     let agree = |name: &str, own: Option<&str>| {
         expression
@@ -113,7 +113,7 @@ fn agent_expression(expression: Element<'_>, agent: Option<&Agent>) -> bool {
         && agree("type", agent.map(|agent| &*agent.kind))
 }
 
-/// §5.5.
+/// Whether an `op_expression` matches an operation, by name and interval in milliseconds (§5.5).
 fn operation_expression(expression: Element<'_>, operation: Option<(&str, u32)>) -> bool {
     let Some((name, interval_ms)) = operation else {
         return false;
@@ -124,7 +124,7 @@ fn operation_expression(expression: Element<'_>, operation: Option<(&str, u32)>)
             .is_none_or(|text| dates::parse_interval(text) == Some(interval_ms))
 }
 
-/// §5.6.
+/// Whether a `date_expression` is true now; `None` if it is not valid (§5.6).
 fn date_expression(cluster: &Cluster, expression: Element<'_>) -> Option<bool> {
     let now = cluster.now;
     let instant = |name: &str| match expression.get(name) {

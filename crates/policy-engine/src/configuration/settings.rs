@@ -1,4 +1,4 @@
-//! Meta-attributes of a resource and what they set (scheduler-spec/01 §12, §13).
+//! Meta-attributes of a resource and their effect (scheduler-spec/01 §12, §13).
 
 use super::nvset;
 use super::rules::RuleContext;
@@ -118,7 +118,7 @@ pub(super) fn apply(cluster: &mut Cluster, id: ResourceId) {
     target_role(cluster, id);
 }
 
-/// What is read from the meta table as it is.
+/// Sets the values that are read from the meta table without interpretation.
 struct Settings {
     priority: i32,
     stickiness: Score,
@@ -149,7 +149,7 @@ enum Requires {
     Unfencing,
 }
 
-/// §13.3.
+/// The effective `requires` of a primitive (§13.3).
 fn requires(
     options: &ClusterOptions,
     fence_device: bool,

@@ -45,8 +45,8 @@ fn resolve<'c>(cluster: &'c Cluster, name: &str) -> Reference<'c> {
 }
 
 /// The `resource_set` elements of a constraint. One with `id-ref` stands for another constraint's
-/// set, and for the sets that follow that one there: the reference goes on from the set that it was
-/// led to (03 §3.4), so what follows the `id-ref` itself is never read.
+/// set, and for the sets that follow that one there: reading continues after the set that was
+/// referred to (03 §3.4), so elements after the `id-ref` itself are never read.
 pub(crate) fn elements(constraint: Element<'_>) -> Vec<Element<'_>> {
     let document = constraint.document();
     let mut rest: Vec<_> = constraint.children_named("resource_set").collect();

@@ -114,7 +114,7 @@ impl<'d> Counter<'_, 'd> {
         members
     }
 
-    /// 05 §11.5.
+    /// Counts the orderings of a `rsc_order` (05 §11.5).
     fn order(&mut self, constraint: Element<'d>) -> Result<(), TooLarge> {
         let sets = self.sets(constraint, &["first", "then"]);
         let ends = |set: &Set<'_>| match set.sequential() {
@@ -135,7 +135,7 @@ impl<'d> Counter<'_, 'd> {
         Ok(())
     }
 
-    /// 03 §5.2.
+    /// Counts the colocations of a `rsc_colocation` (03 §5.2).
     fn colocation(&mut self, constraint: Element<'d>) -> Result<(), TooLarge> {
         let mut sets = self.sets(constraint, &["rsc", "with-rsc"]);
         if sets

@@ -153,7 +153,7 @@ pub(crate) fn check(document: &Document) -> Result<(), TooLarge> {
     constraints::check(&mut reach, &mut meter)
 }
 
-/// What is left of the limit.
+/// The unused part of the limit.
 struct Meter {
     left: u64,
     allowed: u64,

@@ -1,8 +1,8 @@
 //! Why is a resource where it is, why not elsewhere, what is done about it, and what does that wait
 //! for? In plain sentences.
 //!
-//! The journal of the model writes down the decisions as they are taken, if
-//! `RunOptions::explain` is set; [`resource`] puts them into words.
+//! The journal of the model records the decisions as they are made, if `RunOptions::explain` is
+//! set; [`resource`] puts them into words.
 
 mod words;
 
@@ -16,19 +16,19 @@ use crate::model::{Cluster, NodeId, ResourceId, Role};
 use crate::output::Item;
 use crate::schedule::Schedule;
 
-/// Why nothing can be explained.
+/// Why an explanation is not possible.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Nothing of that name, in the reader's words.
+    /// Nothing has that name.
     #[error("there is no {kind} \"{name}\"; the {kinds} are: {known}")]
     Unknown {
-        /// What was looked for.
+        /// The kind of thing that was looked for, in the reader's word.
         kind: &'static str,
-        /// Several of them.
+        /// Plural of the kind.
         kinds: &'static str,
         /// The name.
         name: String,
-        /// The names that there are.
+        /// The known names.
         known: String,
     },
     /// The run kept no journal.
@@ -90,13 +90,13 @@ fn find_node(cluster: &Cluster, name: &str, terms: &Terms) -> Result<NodeId, Err
 
 /// The ids of all resources as they are configured, parents before their parts, each once.
 fn configured(cluster: &Cluster) -> impl Iterator<Item = &str> {
-    let mut told = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let all = cluster
         .top_level
         .iter()
         .flat_map(|top| cluster.subtree(*top));
     all.map(|id| &*cluster.resource(id).config_id)
-        .filter(move |id| told.insert(*id))
+        .filter(move |id| seen.insert(*id))
 }
 
 /// Names as an error lists them: not more than a reader can take in.
@@ -152,7 +152,7 @@ impl Explainer<'_> {
         Item::List(self.cluster.resource(id).id.to_string(), items)
     }
 
-    /// Where it is and where it will be, and how that was chosen.
+    /// Where it is, where it will be, and why that node was chosen.
     fn outcome(&self, id: ResourceId) -> String {
         let resource = self.cluster.resource(id);
         let name = |node: NodeId| &*self.cluster.node(node).name;
@@ -192,7 +192,7 @@ impl Explainer<'_> {
         format!("{now} and {then}{why}.")
     }
 
-    /// What keeps it from being looked after at all.
+    /// Why the cluster does not manage it, or not fully.
     fn restrictions(&self, id: ResourceId) -> Vec<String> {
         let resource = self.cluster.resource(id);
         let mut lines = Vec::new();
@@ -221,7 +221,7 @@ impl Explainer<'_> {
         lines
     }
 
-    /// Its score for one node, with everything that made it up.
+    /// Its score for one node, with all changes that led to it.
     fn on_node(&self, id: ResourceId, node: NodeId) -> Item {
         let entries = self.journal.entries.iter();
         let mut lines: Vec<Item> = entries

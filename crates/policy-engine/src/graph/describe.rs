@@ -44,7 +44,8 @@ pub(super) fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGrap
     }
 }
 
-/// §16.2.
+/// The attributes of the graph's root element: options of the cluster that its executor needs
+/// (§16.2).
 fn root_attributes(cluster: &Cluster) -> Vec<(&'static str, Text)> {
     let options = &cluster.options;
     let start_offset = if options.start_failure_is_fatal {
@@ -69,7 +70,7 @@ fn root_attributes(cluster: &Cluster) -> Vec<(&'static str, Text)> {
     attributes
 }
 
-/// §15.4.
+/// The priority of a synapse: that of its action or its resource, at least 0 (§15.4).
 fn priority(cluster: &Cluster, id: ActionId) -> i32 {
     let action = cluster.action(id);
     let resource = action
@@ -216,7 +217,8 @@ impl Describer<'_> {
         full
     }
 
-    /// §16.5 item 3.
+    /// The parameters of an action's resource, with the address of a bundle's connection filled in
+    /// (§16.5 item 3).
     fn parameters(&self, action: &Action) -> Arc<Table> {
         let cluster = self.cluster;
         let Some(id) = action.resource else {
@@ -387,7 +389,8 @@ fn shutdown_lock(cluster: &Cluster, action: &Action) -> Option<i64> {
     written.then_some(resource.lock_time)
 }
 
-/// §16.4 item 1.
+/// How an action names its resource: by the id in the history, and by its own id if that differs
+/// (§16.4 item 1).
 fn identity(cluster: &Cluster, id: ResourceId) -> ResourceIdentity {
     let resource = cluster.resource(id);
     let (name, long) = match &resource.history_name {
@@ -412,7 +415,7 @@ fn identity(cluster: &Cluster, id: ResourceId) -> ResourceIdentity {
     }
 }
 
-/// §16.6.
+/// The ids of the nodes that an action takes down (§16.6).
 fn downed(cluster: &Cluster, action: &Action) -> Option<Vec<Text>> {
     let node = node_written(action)?;
     match action.task {

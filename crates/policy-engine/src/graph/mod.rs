@@ -9,10 +9,10 @@ mod xml;
 
 use crate::configuration::digests;
 use crate::model::{Cluster, Text};
-use crate::ordering::Memory;
+use crate::ordering::PropagationCache;
 pub use xml::write;
 
-/// What has to be done, in which order. Self-contained: texts only, no ids of the cluster.
+/// The actions to carry out, with their order. Self-contained: texts only, no ids of the cluster.
 #[derive(Clone, Debug, Default)]
 pub struct TransitionGraph {
     /// Attributes of the root, in output order (05 §16.2).
@@ -23,7 +23,7 @@ pub struct TransitionGraph {
     pub heads: Vec<ActionHead>,
 }
 
-/// One action with what it waits for.
+/// One action with its inputs: the actions that it waits for.
 #[derive(Clone, Debug)]
 pub struct Synapse {
     /// Priority; 0 = none given.
@@ -132,8 +132,8 @@ impl GraphAction {
 
 /// P12: selects actions and inputs, creates the notify actions of clones, and describes everything
 /// that was selected.
-pub fn build(cluster: &mut Cluster, memory: &mut Memory) -> TransitionGraph {
-    let selected = select::select(cluster, memory);
+pub fn build(cluster: &mut Cluster, cache: &mut PropagationCache) -> TransitionGraph {
+    let selected = select::select(cluster, cache);
     describe::describe(cluster, &selected)
 }
 

@@ -2,17 +2,17 @@
 
 use crate::actions::notifications;
 use crate::model::*;
-use crate::ordering::{Memory, Propagation, inputs};
+use crate::ordering::{Propagation, PropagationCache, inputs};
 use crate::transition::actions;
 
 /// A selected action with its inputs, ascending.
 pub(super) type Selected = Vec<(ActionId, Vec<ActionId>)>;
 
 /// Selects the actions of every resource, then all others.
-pub(super) fn select(cluster: &mut Cluster, memory: &mut Memory) -> Selected {
+pub(super) fn select(cluster: &mut Cluster, cache: &mut PropagationCache) -> Selected {
     let mut selected = Selected::new();
     for top in cluster.top_level.clone() {
-        add_resource(cluster, memory, top, &mut selected);
+        add_resource(cluster, cache, top, &mut selected);
     }
     if maintenance_changed(cluster).next().is_some() {
         let action = actions::singleton(
@@ -43,22 +43,22 @@ pub(super) fn maintenance_changed(cluster: &Cluster) -> impl Iterator<Item = Nod
 
 fn add_resource(
     cluster: &mut Cluster,
-    memory: &mut Memory,
+    cache: &mut PropagationCache,
     id: ResourceId,
     selected: &mut Selected,
 ) {
     match cluster.resource(id).variant {
         Variant::Primitive | Variant::Group(_) => {
             add_own(cluster, id, selected);
-            add_children(cluster, memory, id, selected);
+            add_children(cluster, cache, id, selected);
         }
         Variant::Clone(_) => {
             for index in (0..cluster.resource(id).actions.len()).rev() {
                 let action = cluster.resource(id).actions[index];
-                Propagation::new(cluster, memory).flags_of_variant(action, None);
+                Propagation::new(cluster, cache).flags_of_variant(action, None);
             }
             notifications::create_for_instances(cluster, id);
-            add_children(cluster, memory, id, selected);
+            add_children(cluster, cache, id, selected);
             add_own(cluster, id, selected);
         }
         Variant::Bundle(_) => {
@@ -66,14 +66,14 @@ fn add_resource(
                 return;
             };
             if let Some(clone) = data.clone {
-                add_resource(cluster, memory, clone, selected);
+                add_resource(cluster, cache, clone, selected);
             }
             for replica in &data.replicas {
                 for part in [replica.ip, Some(replica.container), replica.connection]
                     .into_iter()
                     .flatten()
                 {
-                    add_resource(cluster, memory, part, selected);
+                    add_resource(cluster, cache, part, selected);
                 }
             }
         }
@@ -82,12 +82,12 @@ fn add_resource(
 
 fn add_children(
     cluster: &mut Cluster,
-    memory: &mut Memory,
+    cache: &mut PropagationCache,
     id: ResourceId,
     selected: &mut Selected,
 ) {
     for child in cluster.resource(id).children.clone() {
-        add_resource(cluster, memory, child, selected);
+        add_resource(cluster, cache, child, selected);
     }
 }
 

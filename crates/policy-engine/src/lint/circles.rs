@@ -6,21 +6,22 @@ use super::view::View;
 /// An action that waits for one that is not in the graph waits for ever, and so does all that waits
 /// for it. Pacemaker's scheduler leaves such actions in its graphs: recurring monitors and
 /// completions of groups whose start a colocation prevented late, and what is ordered after the
-/// promotion of a clone that cannot start. They are no mistake, and whether they wait for each
-/// other as well does not matter.
+/// promotion of a clone that cannot start. They are not a mistake, and it does not matter whether
+/// they also wait for each other.
 pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
-    let in_vain = in_vain(view);
-    for circle in circles(view, &in_vain) {
+    let never_done = never_done(view);
+    for circle in circles(view, &never_done) {
         let actions = circle.into_iter().map(|place| view.name(place)).collect();
         findings.push(Finding::Circle { actions });
     }
 }
 
-/// Which actions wait, themselves or through others, for one that is not in the graph.
-fn in_vain(view: &View<'_>) -> Vec<bool> {
-    let mut in_vain = vec![false; view.entries.len()];
+/// Which actions are never done: they wait, themselves or through others, for one that is not in
+/// the graph.
+fn never_done(view: &View<'_>) -> Vec<bool> {
+    let mut never_done = vec![false; view.entries.len()];
     if view.complete {
-        return in_vain;
+        return never_done;
     }
     let mut open = Vec::new();
     let mut waiting: Vec<Vec<u32>> = vec![Vec::new(); view.entries.len()];
@@ -34,11 +35,11 @@ fn in_vain(view: &View<'_>) -> Vec<bool> {
         }
     }
     while let Some(place) = open.pop() {
-        if !std::mem::replace(&mut in_vain[place as usize], true) {
+        if !std::mem::replace(&mut never_done[place as usize], true) {
             open.extend(&waiting[place as usize]);
         }
     }
-    in_vain
+    never_done
 }
 
 /// How far the search has come with an action.
@@ -62,8 +63,8 @@ struct Walk<'v, 's> {
 }
 
 /// Circles, in the order in which their actions would have to be done. No action is in two of them.
-fn circles(view: &View<'_>, in_vain: &[bool]) -> Vec<Vec<u32>> {
-    let progress = in_vain.iter().map(|in_vain| match in_vain {
+fn circles(view: &View<'_>, never_done: &[bool]) -> Vec<Vec<u32>> {
+    let progress = never_done.iter().map(|never_done| match never_done {
         true => Progress::Done,
         false => Progress::Untouched,
     });

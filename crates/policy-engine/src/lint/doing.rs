@@ -53,7 +53,7 @@ impl Doing {
         }
     }
 
-    /// Of a task of a group, clone or bundle: what it ends with.
+    /// The task that completes this task of a group, clone or bundle.
     pub(super) fn completion(self) -> Option<Doing> {
         Some(match self {
             Doing::Start => Doing::Running,

@@ -121,8 +121,8 @@ fn gains_a_role(entry: &Entry) -> bool {
 }
 
 /// The nodes for whose fencing a resource has to wait when it gains a role somewhere: all of
-/// `fenced`, if it requires fencing; if it requires quorum only, and is started, those where it could
-/// be active, because nothing is known about it there.
+/// `fenced`, if it requires fencing; if it requires quorum only, and is started, those where it
+/// could be active, because nothing is known about it there.
 fn required(view: &View<'_>, id: ResourceId, doing: Doing, fenced: &NodeSet) -> NodeSet {
     let resource = view.cluster.resource(id);
     if resource.needs_fencing {

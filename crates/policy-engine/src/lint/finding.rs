@@ -1,4 +1,4 @@
-//! What can be wrong with a graph.
+//! The faults that a graph can have.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ impl fmt::Display for Named {
     }
 }
 
-/// One thing that is wrong with a graph. Displayed, it is a sentence for people.
+/// A fault of a graph. Displayed, it is a sentence for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// The graph does not say what an action does.
@@ -152,7 +152,7 @@ impl fmt::Display for Finding {
             }
             Finding::ActiveElsewhere { start, node } => write!(
                 out,
-                "{start} would run beside what is active on {node} and is not stopped there"
+                "{start} would run although the resource is active on {node} and is not stopped there"
             ),
             Finding::StartBeforeStop { start, stop } => {
                 write!(out, "{start} does not wait for {stop}")

@@ -63,7 +63,7 @@ fn check_resource(
     check_migration(view, id, takeovers, stops, findings);
 }
 
-/// Whether there is a stop on that node, or one of which nobody knows the node.
+/// Whether there is a stop on that node, or a stop whose node is not known.
 fn is_stopped(view: &View<'_>, stops: &[u32], node: NodeId) -> bool {
     view.looked_at(stops.len());
     let mut nodes = stops.iter().map(|stop| view.entry(*stop).node);

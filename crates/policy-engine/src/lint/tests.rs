@@ -1,4 +1,4 @@
-//! How much work the check is. What it finds is tested in `tests/lint.rs`.
+//! How much work the check is. Its findings are tested in `tests/lint.rs`.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ const HEAD: &str = r#"<cib have-quorum="1" dc-uuid="1"><configuration><crm_confi
     <nvpair id="o-w" name="have-watchdog" value="true"/><nvpair id="o-t" name="stonith-watchdog-timeout" value="10"/>
     </cluster_property_set></crm_config><nodes>"#;
 
-/// What is decided about a cluster whose last node is lost: `chains` chains of four ordered
+/// The decision about a cluster whose last node is lost: `chains` chains of four ordered
 /// resources, each of which runs on any of the nodes, and a clone that runs on all of them.
 fn decided(nodes: usize, chains: usize) -> Schedule {
     let mut text = String::from(HEAD);
@@ -26,7 +26,7 @@ fn scheduled(text: &str) -> Schedule {
     schedule(&cib, NOW, RunOptions::default())
 }
 
-/// What is decided about a cluster that has lost half of its nodes. A clone that requires quorum
+/// The decision about a cluster that has lost half of its nodes. A clone that requires quorum
 /// only was active on all of those, and starts on the others.
 fn decided_with_quorum_only(nodes: usize) -> Schedule {
     let mut text = String::from(HEAD);
@@ -95,7 +95,7 @@ fn write(text: &mut String, nodes: usize, chains: usize) -> std::fmt::Result {
     Ok(())
 }
 
-/// What the work is to be in proportion to: actions, inputs and orderings, and resources.
+/// The size that the work must be in proportion to: actions, inputs, orderings and resources.
 fn size(schedule: &Schedule) -> usize {
     let graph = &schedule.graph;
     let inputs: usize = graph

@@ -266,7 +266,8 @@ impl<'s> View<'s> {
         self.find(self.numbers(place)[index])
     }
 
-    /// The places of what an action waits for; [`NOWHERE`] for what is not in the graph.
+    /// The places of the actions that an action waits for; [`NOWHERE`] for one that is not in the
+    /// graph.
     pub(super) fn inputs(&self, place: u32) -> impl Iterator<Item = u32> + '_ {
         let numbers = self.numbers(place).iter();
         numbers.map(|number| self.find(*number))
@@ -306,8 +307,8 @@ impl<'s> View<'s> {
     }
 
     /// Looks for a way from `then` over inputs to `first`. Right decisions hardly ever need it.
-    /// After too many steps it says yes: what is not known to be wrong is no finding, and whatever
-    /// made so many searches fail is among the findings already.
+    /// After too many steps it says yes: then there are findings already, from the searches that
+    /// used up the steps.
     pub(super) fn waits_indirectly(&self, then: u32, first: u32) -> bool {
         let search = &mut *self.search.borrow_mut();
         search.reached.resize(self.entries.len(), 0);
@@ -354,7 +355,7 @@ fn slot(resource: ResourceId, doing: Doing) -> usize {
     resource.index() * Doing::COUNT + doing as usize
 }
 
-/// Names are mostly the same text in memory, which is then not read.
+/// The names are mostly one shared text, which then need not be compared.
 fn is_name_of(cluster: &Cluster, node: NodeId, name: &Text) -> bool {
     let own = &cluster.node(node).name;
     Arc::ptr_eq(own, name) || own == name

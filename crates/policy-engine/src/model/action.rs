@@ -11,7 +11,7 @@ pub struct Action {
     /// Identity within the resource, or (without resource) the whole key as `Task::Other`,
     /// `Task::Stonith`, …
     pub key: OperationKey,
-    /// What it does: `notify`/`notified` for notification keys, `cancel` after a cancellation, else
+    /// The task: `notify`/`notified` for notification keys, `cancel` after a cancellation, else
     /// the key's task.
     pub task: Task,
     /// For `cancel`: the recurring operation that is cancelled.
@@ -26,7 +26,7 @@ pub struct Action {
     pub own_meta: Vec<(MetaName, Text)>,
     /// Instance attributes of the `op`, once the node is known.
     pub extra: Option<Arc<Table>>,
-    /// What it needs.
+    /// The condition under which it may run.
     pub needs: Needs,
     /// For the synapse priority.
     pub priority: i32,

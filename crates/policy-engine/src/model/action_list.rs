@@ -25,8 +25,8 @@ pub struct ActionList {
 /// operations makes as many actions.
 const MANY: usize = 64;
 
-/// What is known about an action since it was created: its key never changes, its node only from
-/// none to one.
+/// The facts about an action that stay as they were created: its key never changes, its node only
+/// from none to one.
 #[derive(Clone, Copy, Debug)]
 struct Tag {
     key: u32,

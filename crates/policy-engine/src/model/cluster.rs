@@ -73,7 +73,7 @@ pub struct Cluster {
     pub poisoned_digests: rustc_hash::FxHashSet<ElementId>,
     /// Earliest instant later than now at which something may change.
     pub recheck_by: Cell<Option<i64>>,
-    /// What was decided and why, if `run.explain`.
+    /// Which scores changed and why, if `run.explain`.
     pub journal: Option<Box<Journal>>,
     /// Resources that may have changed.
     pub changed: ChangedResources,

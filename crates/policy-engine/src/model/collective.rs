@@ -31,7 +31,7 @@ pub struct CloneData {
     pub created: u32,
     /// Id of the cloned element in the configuration (`Clone Set: C [CHILD]`).
     pub child_config_id: Option<Text>,
-    /// What is cloned: further instances are made from it.
+    /// The cloned resource: further instances are made from it.
     pub child: Option<std::sync::Arc<Definition>>,
     /// Promotion scores were added to the instances' tables (assignment, 04 §9.2).
     pub promotion_scores_added: bool,

@@ -26,7 +26,7 @@ pub enum Content {
     Primitive,
     /// The members that are valid.
     Group(Vec<Arc<Definition>>),
-    /// What is cloned; `None` in an invalid configuration.
+    /// The cloned resource; `None` in an invalid configuration.
     Clone(Option<Arc<Definition>>),
     /// The `bundle` element, and its primitive.
     Bundle(ElementId, Option<Arc<Definition>>),

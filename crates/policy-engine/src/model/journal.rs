@@ -1,9 +1,8 @@
-//! The journal: which score changed when, and why, written down as it happens.
+//! The journal: which score changed when, and why, recorded as it happens.
 //!
-//! A stage that has changed the scores of a resource says so with [`Cluster::note`] and names the
-//! cause. The journal compares the tables with what it saw last and keeps the differences, so that
-//! it shows exactly what was done. Without `RunOptions::explain` there is no journal,
-//! and noting costs nothing.
+//! A stage that has changed the scores of a resource calls [`Cluster::note`] with the cause. The
+//! journal compares the tables with those of the last call and records the differences, so it shows
+//! every change. Without `RunOptions::explain` there is no journal, and the calls do nothing.
 
 use super::{Cluster, ColocationId, LocationId, NodeId, NodeTable, ResourceId, Score, Text};
 use crate::xml::ElementId;
@@ -11,11 +10,11 @@ use crate::xml::ElementId;
 /// Why scores changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// What the node starts from.
+    /// The base score of the node.
     Base,
     /// A recorded result of an operation.
     Failure(ElementId),
-    /// What else the state of the cluster says.
+    /// Any other part of the cluster's state.
     State,
     /// A constraint on a ticket that is not granted: its id.
     Ticket(Text),
@@ -39,7 +38,7 @@ pub enum Cause {
     Dependent(ColocationId),
     /// It must not run.
     RoleStopped,
-    /// It does not fit, or other nodes have more room.
+    /// It does not fit, or other nodes have more capacity.
     Utilization,
     /// The clone has all its instances.
     EnoughInstances,
@@ -84,12 +83,12 @@ pub enum Choice {
     Nowhere,
 }
 
-/// What was written down in a run.
+/// The journal of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
     /// Changes in order.
     pub entries: Vec<Entry>,
-    /// What was chosen, in order; the last choice for a resource counts.
+    /// Choices of nodes, in order; the last choice for a resource counts.
     pub choices: Vec<(ResourceId, Option<NodeId>, Choice)>,
     /// Promotion: instance, node, priority.
     pub promotions: Vec<(ResourceId, Option<NodeId>, Score)>,
@@ -124,7 +123,8 @@ impl Journal {
 }
 
 impl Cluster {
-    /// Notes why the scores of a resource, and of everything below it, are what they are now.
+    /// Records why the scores of a resource, and of everything below it, have changed since the
+    /// last call.
     pub fn note(&mut self, id: ResourceId, cause: Cause) {
         let Some(mut journal) = self.journal.take() else {
             return;
@@ -144,15 +144,15 @@ impl Cluster {
         }
     }
 
-    /// Where the journal is; for [`Cluster::forget_since`].
+    /// The position in the journal; for [`Cluster::forget_since`].
     pub fn journal_mark(&self) -> usize {
         self.journal
             .as_ref()
             .map_or(0, |journal| journal.entries.len())
     }
 
-    /// The tables of a resource and of everything below it were put back to what they were at
-    /// `mark`: what was noted since then did not happen.
+    /// Removes the entries of a resource and of everything below it that were recorded since
+    /// `mark`: their tables were restored.
     pub fn forget_since(&mut self, mark: usize, id: ResourceId) {
         let Some(mut journal) = self.journal.take() else {
             return;
@@ -171,7 +171,7 @@ impl Cluster {
         self.journal = Some(journal);
     }
 
-    /// Notes what was chosen for a primitive.
+    /// Records why a primitive got its node.
     pub fn note_choice(&mut self, id: ResourceId, choice: Choice) {
         let node = self.resource(id).assigned;
         if let Some(journal) = &mut self.journal {
@@ -184,7 +184,7 @@ impl Cluster {
         }
     }
 
-    /// Notes the promotion priority of an instance.
+    /// Records the promotion priority of an instance.
     pub fn note_promotion(&mut self, id: ResourceId, node: Option<NodeId>, priority: Score) {
         if let Some(journal) = &mut self.journal {
             journal.promotions.push((id, node, priority));

@@ -1,8 +1,8 @@
 //! The working set of one scheduling run: arenas of nodes, resources, constraints and actions.
 //!
 //! Data flows one way: `configuration` and `status` fill the [`Cluster`], `assignment` places
-//! resources, `actions` and `ordering` decide what is to be done in which order, `graph` selects.
-//! Each field of the model says who writes it.
+//! resources, `actions` and `ordering` decide which actions are done in which order, `graph`
+//! selects. Each field of the model says who writes it.
 
 mod action;
 mod action_list;

@@ -159,7 +159,7 @@ pub struct Resource {
     pub next_role: Role,
     /// Nodes where it is active, in order of registration.
     pub active_on: Vec<NodeId>,
-    /// Nodes whose history told something (no probe needed).
+    /// Nodes whose history has the state of the resource, so that no probe is needed.
     pub known_on: NodeSet,
     /// Nodes needing a stop after a completed migration, newest first.
     pub dangling_sources: Vec<NodeId>,

@@ -1,5 +1,5 @@
-//! What the actions of a collective's children have in common, asked for every link of the
-//! collective while flags propagate (scheduler-spec/05 §13.3).
+//! Whether a child of a collective has an action of some kind (scheduler-spec/05 §13.3).
+//! Propagation needs that for every link of the collective.
 //!
 //! Looking at each child each time would take quadratic time. So an answer is kept: the child that
 //! showed it, which is looked at first the next time; or that no child did, which stays true for
@@ -11,7 +11,7 @@ use super::propagate::Propagation;
 use crate::model::*;
 use crate::transition::actions;
 
-/// A kind of action of which a child may have one, or (the last) may lack one.
+/// A kind of action that a child may have; the last: that it has none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Kind {
     /// Not optional.
@@ -33,7 +33,7 @@ pub(super) struct Wanted {
     pub node: Option<NodeId>,
 }
 
-/// Answers that were found, by collective and question.
+/// Known answers, by collective and question.
 pub(super) type Answers = FxHashMap<(ResourceId, Kind, Wanted), Answer>;
 
 /// An answer.
@@ -45,8 +45,8 @@ pub(super) struct Answer {
     as_of: usize,
 }
 
-/// Among fewer children it is quicker to look than to remember. Debug builds remember always, to
-/// check what is remembered.
+/// With fewer children, looking at each is faster than the cache. Debug builds always use the
+/// cache, and check it.
 const MANY: usize = if cfg!(debug_assertions) { 1 } else { 24 };
 
 impl Propagation<'_> {
@@ -70,7 +70,7 @@ impl Propagation<'_> {
         };
         let as_of = changes.len();
         let key = (collective, kind, wanted.clone());
-        let known = self.memory.answers.get(&key).copied();
+        let known = self.cache.answers.get(&key).copied();
         let shows = |position: &usize| is_so(resource.children[*position]);
         let child = match known {
             Some(known) if known.as_of == as_of => {
@@ -95,7 +95,7 @@ impl Propagation<'_> {
                 (start..count).chain(0..start).find(shows)
             }
         };
-        self.memory.answers.insert(key, Answer { child, as_of });
+        self.cache.answers.insert(key, Answer { child, as_of });
         child.is_some()
     }
 }
@@ -111,7 +111,7 @@ fn is_kind(cluster: &Cluster, child: ResourceId, kind: Kind, wanted: &Wanted) ->
     }
 }
 
-/// False if certainly no child of a collective has an action with that task.
+/// Whether a child of a collective may have an action with that task.
 pub(super) fn may_have(cluster: &Cluster, collective: ResourceId, task: &Task) -> bool {
     !task.is_completion() || cluster.resource(collective).child_actions.has_completion
 }

@@ -1,9 +1,9 @@
 //! The effective flags of an action, which for a collective's action derive from those of its
 //! children's actions (scheduler-spec/05 §13.3, 04 §10.2).
 //!
-//! A collective's action is required if any of its instances' is, and runnable if any of theirs is
-//! (for groups: if all are). Asking changes the collective's action: flags that turn out
-//! to be wrong are cleared on it.
+//! A collective's action is required if an action of any instance is, and runnable if an action of
+//! any instance is (for groups: of all members). Deriving the flags changes the collective's
+//! action: flags that turn out to be wrong are cleared.
 
 use rustc_hash::FxHashMap;
 
@@ -39,18 +39,18 @@ pub(super) fn own(cluster: &Cluster, id: ActionId) -> ActionFlags {
     }
 }
 
-/// What the parts of a collective make of its action.
+/// The flags of a collective's action, derived from its parts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct OfParts {
+pub(super) struct PartFlags {
     required: bool,
     runnable: bool,
-    /// Its own flag says from now on that it is not runnable.
+    /// The action itself becomes not runnable.
     forbids: bool,
 }
 
-/// What parts made of actions, each as of a number of changes below its resource. The same is asked
-/// for each link of an action.
-pub(super) type Remembered = FxHashMap<(ActionId, Option<NodeId>), (u32, OfParts)>;
+/// Derived flags by action and node, each with the number of changes below its resource at that
+/// time. They are needed for each link of an action.
+pub(super) type PartFlagsCache = FxHashMap<(ActionId, Option<NodeId>), (u32, PartFlags)>;
 
 impl Propagation<'_> {
     /// Effective flags of an action, seen from a node (§13.3).
@@ -78,7 +78,7 @@ impl Propagation<'_> {
                 let parts = bundle_parts(self.cluster, resource, &self.cluster.action(id).task);
                 self.of_instances(id, &parts, node)
             }
-            Variant::Group(_) | Variant::Clone(_) => self.remembered(id, resource, node),
+            Variant::Group(_) | Variant::Clone(_) => self.cached_part_flags(id, resource, node),
         };
         if parts.required {
             self.cluster.set_optional(id, false);
@@ -95,9 +95,14 @@ impl Propagation<'_> {
         }
     }
 
-    fn remembered(&mut self, id: ActionId, resource: ResourceId, node: Option<NodeId>) -> OfParts {
+    fn cached_part_flags(
+        &mut self,
+        id: ActionId,
+        resource: ResourceId,
+        node: Option<NodeId>,
+    ) -> PartFlags {
         let as_of = |cluster: &Cluster| cluster.resource(resource).child_actions.changes_below;
-        let known = self.memory.of_parts.get(&(id, node)).copied();
+        let known = self.cache.part_flags.get(&(id, node)).copied();
         let known = known.filter(|known| known.0 == as_of(self.cluster));
         if let Some((_, parts)) = known
             && !cfg!(debug_assertions)
@@ -109,17 +114,17 @@ impl Propagation<'_> {
         } else {
             self.of_clone(id, resource, node)
         };
-        // debug builds check what is remembered
+        // debug builds check the cache
         debug_assert!(
             known.is_none_or(|known| known == (as_of(self.cluster), parts)),
             "{known:?} {parts:?}"
         );
         let now = (as_of(self.cluster), parts);
-        self.memory.of_parts.insert((id, node), now);
+        self.cache.part_flags.insert((id, node), now);
         parts
     }
 
-    fn of_group(&mut self, id: ActionId, group: ResourceId, node: Option<NodeId>) -> OfParts {
+    fn of_group(&mut self, id: ActionId, group: ResourceId, node: Option<NodeId>) -> PartFlags {
         let task = self.cluster.action(id).task.clone();
         let wanted = Wanted {
             task: task.folded(),
@@ -128,14 +133,14 @@ impl Propagation<'_> {
         let up = !matches!(wanted.task, Task::Stop | Task::Demote);
         let missing = up && self.any_child(group, Kind::Missing, &wanted);
         let forbids = wanted.task != task && self.any_child(group, Kind::Unrunnable, &wanted);
-        OfParts {
+        PartFlags {
             required: self.any_child(group, Kind::Required, &wanted),
             runnable: !missing && !forbids,
             forbids,
         }
     }
 
-    fn of_clone(&mut self, id: ActionId, clone: ResourceId, node: Option<NodeId>) -> OfParts {
+    fn of_clone(&mut self, id: ActionId, clone: ResourceId, node: Option<NodeId>) -> PartFlags {
         let instances = &self.cluster.resource(clone).children;
         let of_primitives = instances
             .first()
@@ -147,7 +152,7 @@ impl Propagation<'_> {
         let task = original_task(self.cluster, id);
         let wanted = Wanted { task, node };
         let runnable = self.any_child(clone, Kind::Runnable, &wanted);
-        OfParts {
+        PartFlags {
             required: self.any_child(clone, Kind::Required, &wanted),
             runnable,
             forbids: !runnable && node.is_none(),
@@ -159,7 +164,7 @@ impl Propagation<'_> {
         id: ActionId,
         instances: &[ResourceId],
         node: Option<NodeId>,
-    ) -> OfParts {
+    ) -> PartFlags {
         let task = original_task(self.cluster, id);
         let (mut required, mut runnable) = (false, false);
         for instance in instances {
@@ -171,7 +176,7 @@ impl Propagation<'_> {
             required |= !of_instance.optional;
             runnable |= of_instance.runnable;
         }
-        OfParts {
+        PartFlags {
             required,
             runnable,
             forbids: !runnable && node.is_none(),

@@ -37,8 +37,8 @@ pub(super) fn matches(cluster: &Cluster, resource: ResourceId, key: &OperationKe
         .collect()
 }
 
-/// §12.1: the actions that come first; a missing one is created, so that what waits for it shows
-/// that it waits in vain.
+/// §12.1: the actions that come first. A missing one is created, not runnable, so that the actions
+/// that wait for it are blocked.
 fn expand_first(
     cluster: &mut Cluster,
     resource: ResourceId,

@@ -1,5 +1,5 @@
-//! Chapter 5, second half: orderings between actions, and how they make each other required,
-//! impossible, or wait.
+//! Chapter 5, second half: orderings become links between actions, along which actions make each
+//! other required or not runnable.
 //!
 //! Stage interface: [`remote::order`] (P9), [`apply`] (P11).
 
@@ -13,27 +13,27 @@ pub(crate) mod remote;
 mod update;
 
 use crate::model::*;
-pub(crate) use propagate::Memory;
 pub(crate) use propagate::Propagation;
+pub(crate) use propagate::PropagationCache;
 
-/// P11: turns orderings into links and propagates until nothing changes (05 §12). Returns what it
-/// has found out about collectives' actions, for the graph.
-pub(crate) fn apply(cluster: &mut Cluster) -> Memory {
-    let mut memory = Memory::default();
+/// P11: turns orderings into links and propagates until nothing changes (05 §12). Returns
+/// the flags of collectives' actions that it has derived, for the graph.
+pub(crate) fn apply(cluster: &mut Cluster) -> PropagationCache {
+    let mut cache = PropagationCache::default();
     expand::expand(cluster);
     for index in (0..cluster.actions.len()).rev() {
         let id = ActionId::new(index);
         let action = cluster.action(id);
         if !action.runnable && matches!(action.task, Task::Start | Task::Promote) {
-            Propagation::new(cluster, &mut memory).block_dependents(id);
+            Propagation::new(cluster, &mut cache).block_dependents(id);
         }
     }
     probes::order(cluster);
     for index in (0..cluster.actions.len()).rev() {
-        Propagation::new(cluster, &mut memory).evaluate(ActionId::new(index));
+        Propagation::new(cluster, &mut cache).evaluate(ActionId::new(index));
     }
     disable_invalid(cluster);
-    memory
+    cache
 }
 
 /// Disables links that cannot be kept: a guest's content before its launcher, and loops of load
@@ -64,7 +64,7 @@ fn disable_invalid(cluster: &mut Cluster) {
     }
 }
 
-/// Whether `first` runs on a guest whose launcher is what `then` is about.
+/// Whether `first` runs on a guest whose launcher is the resource of `then`.
 fn inside_launcher(cluster: &Cluster, first: ActionId, then: ActionId, flags: OrderFlags) -> bool {
     if flags.has(OrderFlags::INTERNAL) || cluster.action(first).resource.is_none() {
         return false;

@@ -8,7 +8,8 @@ use crate::assignment::instances;
 use crate::model::*;
 use crate::transition::orderings::link;
 
-/// Steps A and B.
+/// Orders probes before the restarts that they could cause (step A), and before the actions that
+/// wait for stops of the probed resource (step B).
 pub(super) fn order(cluster: &mut Cluster) {
     let leading = leading_to_undoable(cluster);
     for top in cluster.top_level.clone() {
@@ -67,7 +68,7 @@ fn undone_by(cluster: &Cluster, id: ActionId) -> expand::Actions {
     actions
 }
 
-/// Step A.
+/// Step A: the restarts that the probes of a primitive could cause wait for them.
 fn order_restarts(cluster: &mut Cluster, leaf: ResourceId, leading: &[bool]) {
     for probe in probes_of(cluster, leaf) {
         for index in (0..cluster.action(probe).after.len()).rev() {

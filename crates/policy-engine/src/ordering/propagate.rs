@@ -1,25 +1,25 @@
-//! The propagation algorithm (scheduler-spec/05 §13): what each action means for those ordered
-//! after it, and back.
+//! The propagation algorithm (scheduler-spec/05 §13): how the flags of each action change those of
+//! the actions ordered after it, and of those ordered before it.
 //!
-//! Plainly recursive, depth first; it ends because flags only change in one direction. The order of
+//! It is recursive, depth first, and ends because flags only change in one direction. The order of
 //! evaluation decides which reason is set first, so it must stay as it is.
 
 use rustc_hash::FxHashMap;
 
 use super::child_actions::{Answers, Kind, Wanted};
-use super::effective_flags::{self, Remembered};
+use super::effective_flags::{self, PartFlagsCache};
 use crate::assignment::colocations;
 use crate::model::*;
 use crate::transition::actions;
 use crate::transition::orderings::link;
 
-/// What is remembered while flags propagate.
+/// Answers that are kept while flags propagate.
 #[derive(Debug, Default)]
-pub struct Memory {
-    /// What the actions of collectives' children have in common.
+pub struct PropagationCache {
+    /// Which kinds of actions the children of collectives have.
     pub(super) answers: Answers,
-    /// What the parts of collectives make of their actions.
-    pub(super) of_parts: Remembered,
+    /// The flags of collectives' actions, derived from their parts.
+    pub(super) part_flags: PartFlagsCache,
     /// Nodes of groups, each as of a number of commitments (`Cluster::commitments`).
     group_nodes: FxHashMap<ResourceId, (u64, Option<NodeId>)>,
 }
@@ -27,7 +27,7 @@ pub struct Memory {
 /// Propagation of flags along the links of a cluster's actions.
 pub(crate) struct Propagation<'c> {
     pub(super) cluster: &'c mut Cluster,
-    pub(super) memory: &'c mut Memory,
+    pub(super) cache: &'c mut PropagationCache,
 }
 
 /// Which side of a link changed.
@@ -40,7 +40,7 @@ pub(super) struct Changed {
 }
 
 impl Changed {
-    /// Adds what `other` found.
+    /// Adds the sides that changed in `other`.
     pub(super) fn also(&mut self, other: Changed) {
         self.first |= other.first;
         self.then |= other.then;
@@ -48,19 +48,19 @@ impl Changed {
 }
 
 impl<'c> Propagation<'c> {
-    /// Goes on with what is remembered.
-    pub(crate) fn new(cluster: &'c mut Cluster, memory: &'c mut Memory) -> Self {
-        Propagation { cluster, memory }
+    /// Propagation with the answers that are known already.
+    pub(crate) fn new(cluster: &'c mut Cluster, cache: &'c mut PropagationCache) -> Self {
+        Propagation { cluster, cache }
     }
 
-    /// Evaluates everything that is ordered before `then` (§13.1).
+    /// Evaluates all links of `then` to actions ordered before it (§13.1).
     pub(super) fn evaluate(&mut self, then: ActionId) {
         // A chain of orderings may be as long as the configuration: grow the stack instead of
         // overflowing it.
         stacker::maybe_grow(64 * 1024, 1024 * 1024, || self.evaluate_here(then));
     }
 
-    /// Evaluates everything that is ordered after `first`, newest link first.
+    /// Evaluates all actions that are ordered after `first`, newest link first.
     pub(super) fn evaluate_after(&mut self, first: ActionId) {
         for index in (0..self.cluster.action(first).after.len()).rev() {
             let then = self.cluster.action(first).after[index].then;
@@ -92,7 +92,7 @@ impl<'c> Propagation<'c> {
         }
     }
 
-    /// Where an action happens; the start of a group where its members are assigned.
+    /// The node of an action; for the start of a group the node of its members.
     fn node_of(&mut self, id: ActionId) -> Option<NodeId> {
         let action = self.cluster.action(id);
         match action.resource {
@@ -105,16 +105,16 @@ impl<'c> Propagation<'c> {
         }
     }
 
-    /// The node of a whole group, asked for each link of each member; remembered until something is
-    /// assigned to another node.
+    /// The node of a group. It is needed for each link of each member, so it is kept until a
+    /// resource is assigned to another node.
     fn group_node(&mut self, group: ResourceId) -> Option<NodeId> {
         let as_of = self.cluster.commitments;
-        let known = self.memory.group_nodes.get(&group).copied();
+        let known = self.cache.group_nodes.get(&group).copied();
         if let Some((_, node)) = known.filter(|known| known.0 == as_of) {
             return node;
         }
         let node = self.cluster.location_of(group, Where::Assigned);
-        self.memory.group_nodes.insert(group, (as_of, node));
+        self.cache.group_nodes.insert(group, (as_of, node));
         node
     }
 
@@ -168,8 +168,8 @@ impl<'c> Propagation<'c> {
         changed.then
     }
 
-    /// What depends on a start or promote that cannot happen cannot happen either (§13.6, 04
-    /// §8.10).
+    /// Blocks the resources that are colocated with a start or promotion that cannot happen (§13.6,
+    /// 04 §8.10).
     pub(super) fn block_dependents(&mut self, id: ActionId) {
         let action = self.cluster.action(id);
         let (Some(resource), task) = (action.resource, action.task.clone()) else {
@@ -221,8 +221,8 @@ impl<'c> Propagation<'c> {
     }
 }
 
-/// What an action of a collective means for actions of other resources: its completion, or the
-/// confirmation of its notifications (§13.2, 04 §12.2).
+/// The action for which actions of other resources wait, instead of a collective's action: its
+/// completion, or the confirmation of its notifications (§13.2, 04 §12.2).
 fn remap(cluster: &Cluster, first: ActionId, resource: ResourceId) -> ActionId {
     let (action, owner) = (cluster.action(first), cluster.resource(resource));
     if owner.is_primitive() || action.key.notify.is_some() || action.key.interval_ms > 0 {

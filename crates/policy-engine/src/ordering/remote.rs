@@ -81,7 +81,8 @@ fn is_recurring(cluster: &Cluster, action: ActionId) -> bool {
         .is_some_and(|ms| ms > 0)
 }
 
-/// §10.3.
+/// Orders an action on a remote node against its connection, depending on the connection's state
+/// (§10.3).
 fn order_on_remote(cluster: &mut Cluster, action: ActionId, node: NodeId, connection: ResourceId) {
     let state = connection_state(cluster, connection, node);
     let none = OrderFlags::NONE;
@@ -127,7 +128,7 @@ fn order_on_remote(cluster: &mut Cluster, action: ActionId, node: NodeId, connec
     }
 }
 
-/// §10.4.
+/// Orders an action on a guest or bundle node against its connection and its launcher (§10.4).
 fn order_on_guest(
     cluster: &mut Cluster,
     action: ActionId,

@@ -1,5 +1,5 @@
-//! Applying one link (scheduler-spec/05 §13.4, §13.5, 04 §12.3): each flag of the link is one kind
-//! of influence.
+//! Applying one link (scheduler-spec/05 §13.4, §13.5, 04 §12.3): each flag of the link has one
+//! kind of effect.
 
 use super::child_actions;
 use super::effective_flags::{self, ActionFlags};
@@ -17,15 +17,15 @@ struct Link {
     index: usize,
     first_resource: Option<ResourceId>,
     then_resource: Option<ResourceId>,
-    /// Where the influence is limited to: then's node.
+    /// Where the effect is limited to: then's node.
     node: Option<NodeId>,
     /// Effective flags of the first action.
     first_flags: ActionFlags,
 }
 
-/// One influence to apply.
+/// One effect to apply.
 #[derive(Clone, Copy)]
-struct Influence {
+struct FlagEffect {
     kind: OrderFlags,
     /// Effective flags of the first action.
     first: ActionFlags,
@@ -56,9 +56,9 @@ impl Propagation<'_> {
             first_flags,
         };
         let mut changed = self.push(&mut link);
-        changed.also(self.influence_then(&link, OrderFlags::RESTART));
+        changed.also(self.apply_flag_to_then(&link, OrderFlags::RESTART));
         changed.also(self.pull(&link));
-        changed.also(self.influence_then(&link, OrderFlags::PULL_PROMOTED));
+        changed.also(self.apply_flag_to_then(&link, OrderFlags::PULL_PROMOTED));
         changed.also(self.count_towards_minimum(&link));
         changed.also(self.connect_before_probe(&link));
         changed.also(self.gate(&link));
@@ -68,7 +68,7 @@ impl Propagation<'_> {
             OrderFlags::SEQ,
             OrderFlags::ONE_WAY,
         ] {
-            changed.also(self.influence_then(&link, kind));
+            changed.also(self.apply_flag_to_then(&link, kind));
         }
         self.show(&link, then_flags);
         changed.also(self.forbid_after_blocked_stop(&link));
@@ -83,30 +83,30 @@ impl Propagation<'_> {
 
     /// If the link has a flag, applies it by the method of the then action's resource; nothing if
     /// that has none.
-    fn influence_then(&mut self, link: &Link, kind: OrderFlags) -> Changed {
+    fn apply_flag_to_then(&mut self, link: &Link, kind: OrderFlags) -> Changed {
         match link.then_resource {
-            Some(resource) if self.has(link, kind) => self.influence(link, resource, kind),
+            Some(resource) if self.has(link, kind) => self.apply_flag(link, resource, kind),
             _ => Changed::default(),
         }
     }
 
-    fn influence(&mut self, link: &Link, method: ResourceId, kind: OrderFlags) -> Changed {
-        let influence = Influence {
+    fn apply_flag(&mut self, link: &Link, method: ResourceId, kind: OrderFlags) -> Changed {
+        let effect = FlagEffect {
             kind,
             first: link.first_flags,
             node: link.node,
         };
-        self.update(method, link.first, link.then, influence)
+        self.update(method, link.first, link.then, effect)
     }
 
-    /// What is required makes what follows it required. From `PUSH_LOCAL` on, only where it is.
+    /// A required first makes then required; with `PUSH_LOCAL` only on the node of first.
     fn push(&mut self, link: &mut Link) -> Changed {
         if self.has(link, OrderFlags::PUSH_LOCAL) {
             let flags = &mut self.cluster.action_mut(link.then).before[link.index].flags;
             *flags = flags.without(OrderFlags::PUSH_LOCAL) | OrderFlags::PUSH;
             link.node = self.cluster.action(link.first).node;
         }
-        let mut changed = self.influence_then(link, OrderFlags::PUSH);
+        let mut changed = self.apply_flag_to_then(link, OrderFlags::PUSH);
         let then = self.cluster.action_mut(link.then);
         if link.then_resource.is_none()
             && then.before[link.index].flags.has(OrderFlags::PUSH)
@@ -119,14 +119,14 @@ impl Propagation<'_> {
         changed
     }
 
-    /// What is required makes what comes before it required.
+    /// A required then makes first required.
     fn pull(&mut self, link: &Link) -> Changed {
         let mut changed = Changed::default();
         if !self.has(link, OrderFlags::PULL) {
             return changed;
         }
         if let Some(resource) = link.first_resource {
-            return self.influence(link, resource, OrderFlags::PULL);
+            return self.apply_flag(link, resource, OrderFlags::PULL);
         }
         let first = self.cluster.action_mut(link.first);
         if !link.first_flags.optional && first.runnable {
@@ -136,9 +136,9 @@ impl Propagation<'_> {
         changed
     }
 
-    /// What can happen counts towards the number that a gate waits for.
+    /// A runnable first counts towards the number that a gate waits for.
     fn count_towards_minimum(&mut self, link: &Link) -> Changed {
-        let mut changed = self.influence_then(link, OrderFlags::MIN_GATE);
+        let mut changed = self.apply_flag_to_then(link, OrderFlags::MIN_GATE);
         if link.then_resource.is_none()
             && link.first_flags.runnable
             && self.has(link, OrderFlags::MIN_GATE)
@@ -167,12 +167,12 @@ impl Propagation<'_> {
             self.cluster.action_mut(link.then).before[link.index].flags = OrderFlags::NONE;
             return Changed::default();
         }
-        self.influence(link, resource, OrderFlags::GATE)
+        self.apply_flag(link, resource, OrderFlags::GATE)
     }
 
-    /// What cannot happen keeps what follows it from happening.
+    /// A first that is not runnable makes then not runnable.
     fn gate(&mut self, link: &Link) -> Changed {
-        let mut changed = self.influence_then(link, OrderFlags::GATE);
+        let mut changed = self.apply_flag_to_then(link, OrderFlags::GATE);
         if link.then_resource.is_none()
             && !link.first_flags.runnable
             && self.has(link, OrderFlags::GATE)
@@ -215,21 +215,21 @@ impl Propagation<'_> {
         changed
     }
 
-    /// Applies one influence by the method of `method`'s variant (§13.5).
+    /// Applies one effect by the method of `method`'s variant (§13.5).
     fn update(
         &mut self,
         method: ResourceId,
         first: ActionId,
         then: ActionId,
-        influence: Influence,
+        effect: FlagEffect,
     ) -> Changed {
         match self.cluster.resource(method).variant {
-            Variant::Primitive => self.update_own(first, then, influence),
+            Variant::Primitive => self.update_own(first, then, effect),
             Variant::Group(_) => {
-                if is_void(self.cluster, first, influence) {
+                if is_void(self.cluster, first, effect) {
                     return Changed::default();
                 }
-                let mut changed = self.update_own(first, then, influence);
+                let mut changed = self.update_own(first, then, effect);
                 let Some(resource) = self.cluster.action(then).resource else {
                     return changed;
                 };
@@ -239,26 +239,24 @@ impl Propagation<'_> {
                 }
                 for child in self.cluster.resource(resource).children.clone() {
                     if let Some(action) =
-                        actions::newest_task(self.cluster, child, &task, influence.node)
+                        actions::newest_task(self.cluster, child, &task, effect.node)
                     {
-                        changed.also(self.update(child, first, action, influence));
+                        changed.also(self.update(child, first, action, effect));
                     }
                 }
                 changed
             }
-            Variant::Clone(_) | Variant::Bundle(_) => {
-                self.update_collective(first, then, influence)
-            }
+            Variant::Clone(_) | Variant::Bundle(_) => self.update_collective(first, then, effect),
         }
     }
 
-    /// The influence of an action on another, without regard to children (§13.5 "Primitive").
-    fn update_own(&mut self, first: ActionId, then: ActionId, influence: Influence) -> Changed {
+    /// The effect of an action on another, without regard to children (§13.5 "Primitive").
+    fn update_own(&mut self, first: ActionId, then: ActionId, effect: FlagEffect) -> Changed {
         let cluster = &mut *self.cluster;
         let first_before = effective_flags::own(cluster, first);
         let then_before = effective_flags::own(cluster, then);
-        let flags = influence.first;
-        match influence.kind {
+        let flags = effect.first;
+        match effect.kind {
             OrderFlags::ONE_WAY => {
                 if let Some(resource) = cluster.action(then).resource
                     && !first_before.runnable
@@ -323,41 +321,41 @@ impl Propagation<'_> {
         changed
     }
 
-    /// The influence on a clone's or bundle's action (04 §12.3).
+    /// The effect on a clone's or bundle's action (04 §12.3).
     fn update_collective(
         &mut self,
         first: ActionId,
         then: ActionId,
-        influence: Influence,
+        effect: FlagEffect,
     ) -> Changed {
         let Some(resource) = self.cluster.action(then).resource else {
             return Changed::default();
         };
         if interleaved(self.cluster, first, then) {
-            return self.update_interleaved(first, then, influence);
+            return self.update_interleaved(first, then, effect);
         }
         let instances = effective_flags::instances(self.cluster, resource);
         // asking groups for their flags has effects of its own
         let of_primitives = instances
             .first()
             .is_some_and(|first| self.cluster.resource(*first).is_primitive());
-        if of_primitives && is_void(self.cluster, first, influence) {
+        if of_primitives && is_void(self.cluster, first, effect) {
             return Changed::default();
         }
-        let mut changed = self.update_own(first, then, influence);
+        let mut changed = self.update_own(first, then, effect);
         let task = self.cluster.action(then).task.clone();
         if !child_actions::may_have(self.cluster, resource, &task) {
             return changed;
         }
         for instance in instances {
-            let Some(action) = actions::newest_task(self.cluster, instance, &task, influence.node)
+            let Some(action) = actions::newest_task(self.cluster, instance, &task, effect.node)
             else {
                 continue;
             };
-            if !self.flags_of_variant(action, influence.node).runnable {
+            if !self.flags_of_variant(action, effect.node).runnable {
                 continue;
             }
-            let of_instance = self.update(instance, first, action, influence);
+            let of_instance = self.update(instance, first, action, effect);
             changed.also(of_instance);
             if of_instance.then {
                 self.evaluate_after(action);
@@ -370,7 +368,7 @@ impl Propagation<'_> {
         &mut self,
         first: ActionId,
         then: ActionId,
-        influence: Influence,
+        effect: FlagEffect,
     ) -> Changed {
         let mut changed = Changed::default();
         let (Some(first_collective), Some(then_collective)) = (
@@ -396,7 +394,7 @@ impl Propagation<'_> {
                 None,
             );
             let Some(first_instance) = found else {
-                let strict = matches!(influence.kind, OrderFlags::GATE | OrderFlags::PUSH);
+                let strict = matches!(effect.kind, OrderFlags::GATE | OrderFlags::PUSH);
                 if at == Where::Assigned
                     && strict
                     && assignment::unassign_for_good(self.cluster, instance)
@@ -406,28 +404,28 @@ impl Propagation<'_> {
                 continue;
             };
             let action_of = |instance, task, side| {
-                instance_action(self.cluster, instance, task, influence.node, side)
+                instance_action(self.cluster, instance, task, effect.node, side)
             };
             let first_action = action_of(first_instance, &first_task, PairSide::First);
             let then_action = action_of(instance, &then_task, PairSide::Then);
             if let (Some(first), Some(then)) = (first_action, then_action) {
-                changed.also(self.update_pair(first, then, influence));
+                changed.also(self.update_pair(first, then, effect));
             }
         }
         changed
     }
 
-    /// The influence of an instance's action on that of the instance that belongs to it.
-    fn update_pair(&mut self, first: ActionId, then: ActionId, influence: Influence) -> Changed {
-        let is_new = link(self.cluster, first, then, influence.kind);
+    /// The effect of an instance's action on that of the instance that belongs to it.
+    fn update_pair(&mut self, first: ActionId, then: ActionId, effect: FlagEffect) -> Changed {
+        let is_new = link(self.cluster, first, then, effect.kind);
         let mut changed = Changed {
             first: is_new,
             then: is_new,
         };
         if let Some(method) = self.cluster.action(then).resource {
-            let pair = Influence {
-                first: self.flags_of_variant(first, influence.node),
-                ..influence
+            let pair = FlagEffect {
+                first: self.flags_of_variant(first, effect.node),
+                ..effect
             };
             changed.also(self.update(method, first, then, pair));
         }
@@ -435,11 +433,11 @@ impl Propagation<'_> {
     }
 }
 
-/// Whether the first action's state alone keeps an influence from changing anything, so that no
+/// Whether the first action's state alone keeps an effect from changing anything, so that no
 /// part needs to be looked at.
-fn is_void(cluster: &Cluster, first: ActionId, influence: Influence) -> bool {
-    let (own, flags) = (cluster.action(first), influence.first);
-    match influence.kind {
+fn is_void(cluster: &Cluster, first: ActionId, effect: FlagEffect) -> bool {
+    let (own, flags) = (cluster.action(first), effect.first);
+    match effect.kind {
         OrderFlags::SEQ => true,
         OrderFlags::ONE_WAY | OrderFlags::FALLBACK => own.runnable,
         OrderFlags::GATE => flags.runnable,
@@ -481,8 +479,8 @@ fn stay(cluster: &mut Cluster, id: ActionId, because: ActionId) {
     }
 }
 
-/// Asymmetric orderings do not touch what is as wanted already: a stopped resource's stop, a
-/// running one's start where it runs.
+/// Asymmetric orderings do not change actions whose effect is there already: a stopped resource's
+/// stop, a running one's start where it runs.
 fn already_as_wanted(cluster: &Cluster, then: ActionId, id: ResourceId) -> bool {
     let (action, resource) = (cluster.action(then), cluster.resource(id));
     if !action.optional {

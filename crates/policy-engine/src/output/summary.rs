@@ -1,4 +1,4 @@
-//! The transition summary: what happens to each node and resource, in one line (scheduler-spec/06
+//! The transition summary: the change of each node and resource, in one line (scheduler-spec/06
 //! §B.9–B.11).
 //!
 //! [`transition`] evaluates it, [`lines`] writes it.

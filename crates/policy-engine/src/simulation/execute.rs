@@ -12,7 +12,7 @@ use crate::cib::Cib;
 use crate::graph::{ActionHead, ActionKind, GraphAction, ResourceIdentity, TransitionGraph};
 use crate::model::{Cluster, Text};
 
-/// What was executed.
+/// The executed part of a graph.
 #[derive(Clone, Debug, Default)]
 pub struct Execution {
     /// Steps in order.
@@ -108,7 +108,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// Priority of synapses that go on after a failure.
+/// Priority of synapses that are still executed after a failure.
 const INFINITY: i32 = 1_000_000;
 
 /// Executes `graph` on `cib`. `cluster`: the one that made the graph, for display names.
@@ -142,7 +142,8 @@ struct Run<'r> {
     failures: &'r [String],
     recorder: Recorder<'r>,
     steps: Vec<Step>,
-    /// A requested failure happened: only pseudo-actions and synapses with priority INFINITY go on.
+    /// A requested failure happened: only pseudo-actions and synapses with priority INFINITY are
+    /// still executed.
     failed: bool,
 }
 

@@ -48,7 +48,7 @@ impl Injections {
     }
 }
 
-/// What was done.
+/// The injections that were done.
 #[derive(Clone, Debug, Default)]
 pub struct Injected {
     /// Items of `Performing Requested Modifications:`.

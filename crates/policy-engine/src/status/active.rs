@@ -1,4 +1,4 @@
-//! "Resource R is active on node N" and what follows from it (scheduler-spec/02 §17).
+//! Registers that a resource is active on a node, with all consequences (scheduler-spec/02 §17).
 
 use crate::model::{Cluster, MultipleActive, NodeId, ResourceId, Role, Score};
 

@@ -5,7 +5,7 @@ use super::active::{self, Health};
 use crate::model::{Cluster, NodeId, OnFail, OperationKey, ResourceId, Role, Score, Task};
 use crate::transition::{actions, fencing};
 
-/// §16 with the strongest failure response `on_fail`.
+/// Closes a history whose strongest failure response is `on_fail` (§16).
 pub(super) fn close(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail) {
     let known_active = cluster.resource(id).role > Role::Stopped;
     note_known(cluster, id, node);
@@ -63,7 +63,7 @@ pub(super) fn close(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail
     }
 }
 
-/// Step 1.
+/// Step 1: the resource, and the anonymous collectives above it, are known on the node.
 fn note_known(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     if cluster.resource(id).role == Role::Unknown {
         return;
@@ -76,7 +76,7 @@ fn note_known(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     }
 }
 
-/// Step 2.
+/// Step 2: a lost node on which the resource is active has to be fenced.
 fn fence_if_active_on_lost_node(
     cluster: &mut Cluster,
     id: ResourceId,
@@ -119,7 +119,7 @@ fn fail_and_stop(cluster: &mut Cluster, id: ResourceId) {
     resource.stop_if_failed = true;
 }
 
-/// Step 4.
+/// Step 4: applies the failure response.
 fn apply(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail: OnFail, known_active: bool) {
     match on_fail {
         OnFail::Ignore => {}

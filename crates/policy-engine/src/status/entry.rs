@@ -94,7 +94,7 @@ impl<'d> Entry<'d> {
     }
 }
 
-/// What is known while a resource's history on a node is read.
+/// The state of reading a resource's history on a node.
 pub(super) struct Reader<'d> {
     pub document: &'d Document,
     pub resource: ResourceId,
@@ -186,7 +186,7 @@ impl<'d> Reader<'d> {
         }
     }
 
-    /// §22.2.
+    /// Records a failed operation for the status, once for each node and key (§22.2).
     pub(super) fn record_failure(&self, cluster: &mut Cluster, entry: &Entry<'_>) {
         if !cluster.node(self.node).online {
             return;
@@ -208,7 +208,8 @@ impl<'d> Reader<'d> {
         });
     }
 
-    /// §10.3.
+    /// Derives an operation's status from its exit code: a result that is not the expected one is a
+    /// failure, except for probes that find out the state (§10.3).
     fn remap(&mut self, cluster: &mut Cluster, entry: &mut Entry<'d>, expired: bool) {
         let healthy = match entry.rc {
             190 => 0,
@@ -310,7 +311,7 @@ impl<'d> Reader<'d> {
         false
     }
 
-    /// §14.
+    /// Takes a pending operation into account: the resource may be in either state (§14).
     fn pending(&mut self, cluster: &mut Cluster, entry: &Entry<'d>) {
         if let Some(failure) = &self.last_failure
             && failure.operation == entry.operation
@@ -405,7 +406,7 @@ impl<'d> Reader<'d> {
         cluster.note(banned, Cause::Failure(element));
     }
 
-    /// §12.2.
+    /// Takes a failure into account: its response, and the role after it (§12.2).
     fn failure(
         &mut self,
         cluster: &mut Cluster,

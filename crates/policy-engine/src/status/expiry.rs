@@ -1,4 +1,5 @@
-//! What is too old to count: expired failures, and shutdown locks (scheduler-spec/02 §10.2, §21).
+//! Entries that are too old to count: expired failures, and shutdown locks (scheduler-spec/02
+//! §10.2, §21).
 
 use super::entry::Entry;
 use super::failures::{self, Scope};
@@ -76,7 +77,7 @@ fn remote_must_be_fenced(cluster: &Cluster, id: ResourceId, entry: &Entry<'_>) -
             .is_some_and(|node| !cluster.node(node).remote_fenced)
 }
 
-/// Step 4.
+/// Step 4: whether the definition of the failed operation has changed since.
 fn definition_changed(
     cluster: &mut Cluster,
     id: ResourceId,
@@ -103,7 +104,7 @@ fn definition_changed(
     matches!(digests.result, Comparison::Restart | Comparison::Changed)
 }
 
-/// Step 5.
+/// Step 5: clears the fail count, after the fencing of a remote node that is to be connected again.
 fn clear_failcount(cluster: &mut Cluster, id: ResourceId, node: NodeId, reason: &'static str) {
     let clear = actions::clear_failcount(cluster, id, node);
     cluster.action_mut(clear).set_reason(reason);

@@ -102,7 +102,8 @@ fn recorded(cluster: &Cluster, id: ResourceId, node: NodeId) -> (Score, i64) {
     (count, last)
 }
 
-/// Whether `rest` is `NAME#OPERATION_INTERVAL`, or `NAME:N#…` for what is not unique (§19.1).
+/// Whether `rest` is `NAME#OPERATION_INTERVAL`, or `NAME:N#…` for a resource that is not unique
+/// (§19.1).
 fn names_failure_of(rest: &str, name: &str, unique: bool) -> bool {
     let Some((own, rest)) = rest.as_bytes().split_at_checked(name.len()) else {
         return false;

@@ -27,7 +27,7 @@ pub(super) fn resource_of(
     }
 }
 
-/// §8.1.
+/// Finds the primitive to which a history belongs, by its id (§8.1).
 fn find(cluster: &mut Cluster, id: &str, node: NodeId) -> Option<ResourceId> {
     let found = match cluster.find_resource(id) {
         Some(found) if cluster.resource(found).is_primitive() => found,
@@ -81,7 +81,7 @@ fn first_location(cluster: &Cluster, child: ResourceId) -> Option<NodeId> {
     })
 }
 
-/// §8.3.
+/// Chooses the instance of an anonymous clone that a history on a node belongs to (§8.3).
 fn choose_instance(
     cluster: &mut Cluster,
     clone: ResourceId,
@@ -138,7 +138,7 @@ fn choose_instance(
     })
 }
 
-/// §8.2.
+/// Creates a resource that only the history knows: it was removed from the configuration (§8.2).
 fn removed(cluster: &mut Cluster, lrm_resource: Element<'_>, id: &str) -> ResourceId {
     let class = lrm_resource.get("class").unwrap_or("");
     let provider = lrm_resource.get("provider");

@@ -50,7 +50,7 @@ pub(crate) fn unpack(cluster: &mut Cluster) {
     remote::after_histories(cluster);
 }
 
-/// 02 §5.1.
+/// Reads the state of a ticket (02 §5.1).
 fn ticket(cluster: &mut Cluster, state: Element<'_>) {
     let Some(id) = state.get("id").filter(|id| !id.is_empty()) else {
         return;
@@ -177,7 +177,7 @@ fn node_history(cluster: &mut Cluster, document: &Document, state: Element<'_>, 
     }
 }
 
-/// 02 §18.3 step 1.
+/// Stops the containers of failed resources inside bundles (02 §18.3 step 1).
 fn stop_remembered_containers(cluster: &mut Cluster) {
     for container in std::mem::take(&mut cluster.containers_to_stop)
         .into_iter()

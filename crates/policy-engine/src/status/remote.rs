@@ -5,7 +5,7 @@ use crate::model::{Cluster, NodeId, Role};
 use crate::scalar;
 use crate::xml::Element;
 
-/// §7.1.
+/// Decides whether a remote node is online, from the state of its connection (§7.1).
 pub(super) fn determine_online(cluster: &mut Cluster, node: NodeId) {
     let Some(connection) = cluster.node(node).connection else {
         cluster.node_mut(node).online = false;
@@ -43,7 +43,7 @@ pub(super) fn determine_online(cluster: &mut Cluster, node: NodeId) {
     }
 }
 
-/// §7.2.
+/// Reads the attributes and flags in a remote node's state (§7.2).
 pub(super) fn read_flags(cluster: &mut Cluster, node: NodeId, state: Element<'_>) {
     let in_maintenance = nodes::attribute_integer(state, "node_in_maintenance") >= 1;
     let this = cluster.node_mut(node);
@@ -72,7 +72,7 @@ pub(super) fn read_flags(cluster: &mut Cluster, node: NodeId, state: Element<'_>
     }
 }
 
-/// §7.3.
+/// Completes the remote nodes after all histories (§7.3).
 pub(super) fn after_histories(cluster: &mut Cluster) {
     for node in cluster.node_order.clone() {
         if !cluster.is_remote_kind(node) {

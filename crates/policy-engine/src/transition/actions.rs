@@ -322,7 +322,8 @@ pub(crate) fn key_text(cluster: &Cluster, id: ActionId) -> Text {
     }
 }
 
-/// 05 §2.3 step 3.
+/// Makes an action required, unless `optional`. The real one-off actions of an unmanaged resource
+/// are always optional (05 §2.3 step 3).
 fn update_optional(cluster: &mut Cluster, id: ActionId, optional: bool) {
     let action = cluster.action(id);
     let unmanaged = action

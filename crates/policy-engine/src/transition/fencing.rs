@@ -7,10 +7,10 @@ use crate::model::*;
 use crate::scalar;
 use crate::transition::orderings;
 
-/// A fencing action that is asked for. By default: what option `fencing-action` says, optional.
+/// A request for a fencing action. By default: the operation of option `fencing-action`, optional.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Request<'r> {
-    /// `on`, `off`, `reboot`; `None`: what option `fencing-action` says.
+    /// `on`, `off`, `reboot`; `None`: the value of option `fencing-action`.
     pub operation: Option<&'r str>,
     /// It has to be carried out (if the node can be fenced).
     pub required: bool,
@@ -39,7 +39,7 @@ pub(crate) fn mark(cluster: &mut Cluster, node: NodeId, reason: &str) {
     mark_for(cluster, node, request);
 }
 
-/// Marks a node for fencing, which the delay for more important nodes concerns.
+/// Marks a node for fencing, with the delay that gives more important nodes a head start.
 pub(crate) fn mark_with_priority_delay(cluster: &mut Cluster, node: NodeId, reason: &str) {
     let request = Request {
         reason: Some(reason),
@@ -183,7 +183,7 @@ fn add_device_digests(cluster: &mut Cluster, id: ActionId, node: NodeId) -> bool
     changed
 }
 
-/// Fence devices that unfence, last found first.
+/// Fence devices that unfence nodes, last found first.
 fn unfencing_devices(cluster: &Cluster) -> Vec<ResourceId> {
     let mut devices = Vec::new();
     for top in &cluster.top_level {

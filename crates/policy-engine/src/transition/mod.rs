@@ -1,5 +1,5 @@
-//! The transition under construction: how actions and orderings come into being, are found and are
-//! linked. All stages above write it through here; the rules of what has to be done are theirs.
+//! The transition under construction: actions and orderings are created, found and linked here. All
+//! stages above write them through these functions; which ones are needed is decided there.
 //!
 //! Interface: [`actions`], [`orderings`], [`fencing`] (which nodes, with which action),
 //! [`connections`] (through which node an action goes).

@@ -106,7 +106,7 @@ impl Document {
         if known.node().name == name && self.is_attached(known.id) {
             return Some(known);
         }
-        // the one that was remembered has been removed since
+        // the cached one has been removed since
         self.root()
             .descendants()
             .find(|element| element.node().name == name)
@@ -303,7 +303,7 @@ impl Document {
         self.nodes[id as usize].attribute_count += 1;
     }
 
-    /// Gives back memory that was allocated in advance.
+    /// Frees memory that was allocated in advance.
     pub(super) fn shrink(&mut self) {
         self.nodes.shrink_to_fit();
         self.attributes.shrink_to_fit();

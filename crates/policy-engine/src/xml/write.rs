@@ -146,7 +146,7 @@ impl<'n> Writer<'n> {
 /// (scheduler-spec/06 §A.7).
 fn escape(value: &str, out: &mut String) {
     let mut rest = value;
-    // most values need no escapes: what lies between two of them is copied as a whole
+    // most values need no escapes: the text between two of them is copied at once
     while let Some(at) = rest.bytes().position(|byte| ESCAPED[usize::from(byte)]) {
         let byte = rest.as_bytes()[at];
         out.push_str(&rest[..at]);

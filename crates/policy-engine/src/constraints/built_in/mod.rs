@@ -10,7 +10,7 @@ use super::colocation;
 use crate::model::*;
 use crate::transition::orderings::order;
 
-/// A row of the tables: what happens first (a task of a resource), what then, how they influence
+/// A row of the tables: what happens first (a task of a resource), what then, how they affect
 /// each other.
 type Row = (ResourceId, Task, ResourceId, Task, OrderFlags);
 

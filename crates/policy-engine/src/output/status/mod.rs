@@ -86,7 +86,7 @@ pub fn is_internal(cluster: &Cluster, id: ResourceId) -> bool {
     cluster.resource(id).meta.is_true("internal_rsc")
 }
 
-/// The state of a primitive in words: what is going on if `pending`, else its role.
+/// The state of a primitive in words: its pending operation if `pending`, else its role.
 pub fn state_text(cluster: &Cluster, id: ResourceId, pending: bool) -> &'static str {
     let view = View { cluster, pending };
     view.pending_state(id)

@@ -85,7 +85,7 @@ impl View<'_> {
         }
     }
 
-    /// What is going on, if pending operations are shown.
+    /// The pending operation, if these are shown.
     pub(super) fn pending_state(self, id: ResourceId) -> Option<&'static str> {
         if !self.pending {
             return None;

@@ -1,0 +1,131 @@
+//! The guard: a second process that resets the guest when a lease and its grace are over and nobody
+//! has done anything about it.
+//!
+//! The agent enforces the lease by itself, as long as there is one. The guard is for the rest: an
+//! agent that cannot be started (its program, its settings, the process table), that is stopped or
+//! hangs, or that looks for its state in another place than before. It needs nothing but its own
+//! memory and the file of the lease. Where that is gone, or cannot be read, the last lease that it
+//! has seen counts, and nothing renews it.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::clock::{boot_id, boottime_us};
+use crate::lease::Lease;
+use crate::remains::Remains;
+use crate::reset::{Reset, reset_guest};
+use crate::store::LEASE;
+
+/// How often the lease is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// How much later than the agent the guard acts, µs: the agent knows more, and says why.
+const AGENT_FIRST_US: u64 = 400_000;
+/// A lease that was being written while it was read is whole the next time.
+const ATTEMPTS: usize = 5;
+
+/// Watches the lease for ever.
+pub fn run(state_dir: &Path, boot_id_file: &Path, reset: &Reset) -> ! {
+    tracing::info!(state_dir = %state_dir.display(), "guarding the lease");
+    cpe_daemon::notify(&[cpe_daemon::State::Ready]);
+    let mut seen = Lease::default();
+    loop {
+        if let Some(lease) = read_lease(state_dir) {
+            seen = lease;
+        }
+        let belongs = || {
+            let identity = read_identity(state_dir);
+            (is_of_this_boot(&identity, boot_id_file)).then(|| Remains {
+                instance: identity.map(|known| known.instance).unwrap_or_default(),
+                units: Vec::new(),
+            })
+        };
+        if is_over(&seen, boottime_us())
+            && let Some(remains) = belongs()
+        {
+            reset_guest(reset, &remains);
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// Whether the guest must be down by now.
+fn is_over(lease: &Lease, now_us: u64) -> bool {
+    lease
+        .deadline_us()
+        .is_some_and(|deadline| now_us >= deadline.saturating_add(AGENT_FIRST_US))
+}
+
+/// What the file of the lease says; `None` if it is not there or says nothing.
+fn read_lease(state_dir: &Path) -> Option<Lease> {
+    let path = state_dir.join(LEASE);
+    for _ in 0..ATTEMPTS {
+        match (fs::read(&path), fs::read(&path)) {
+            (Ok(first), Ok(second)) if first == second => {
+                if let Ok(lease) = serde_json::from_slice(&first) {
+                    return Some(lease);
+                }
+            }
+            (Err(error), _) if error.kind() == ErrorKind::NotFound => return None,
+            _ => {}
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    None
+}
+
+/// The part of the agent's identity that matters here.
+#[derive(Debug, Deserialize)]
+struct Identity {
+    boot_id: String,
+    instance: String,
+}
+
+fn read_identity(state_dir: &Path) -> Option<Identity> {
+    let bytes = fs::read(state_dir.join("identity.json")).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Whether what lies in the folder is of this boot: in doubt it is. A folder that is not on a tmpfs
+/// may hold the lease of an earlier one until the agent has dropped it.
+fn is_of_this_boot(identity: &Option<Identity>, boot_id_file: &Path) -> bool {
+    match (identity, boot_id(boot_id_file)) {
+        (Some(identity), Ok(boot_id)) => identity.boot_id == boot_id,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_gives_the_agent_its_time() {
+        let lease = Lease::starting(10, 100).with_grace(50);
+        assert!(!is_over(&lease, 160 + AGENT_FIRST_US - 1));
+        assert!(is_over(&lease, 160 + AGENT_FIRST_US));
+        assert!(!is_over(&Lease::default(), u64::MAX));
+    }
+
+    #[test]
+    fn it_reads_the_lease_as_the_agent_writes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(read_lease(folder.path()), None);
+        let (store, _) = crate::store::StateFolder::open(folder.path(), "boot").unwrap();
+        let lease = Lease::starting(10, 100).with_grace(50);
+        store.write_lease(&lease).unwrap();
+        assert_eq!(read_lease(folder.path()), Some(lease));
+        let identity = read_identity(folder.path());
+        let other = folder.path().join("boot_id");
+        fs::write(&other, "another").unwrap();
+        assert!(!is_of_this_boot(&identity, &other));
+        fs::write(&other, "boot").unwrap();
+        assert!(is_of_this_boot(&identity, &other));
+        fs::write(folder.path().join(LEASE), "{").unwrap();
+        assert_eq!(read_lease(folder.path()), None);
+    }
+}

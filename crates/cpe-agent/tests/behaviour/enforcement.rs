@@ -1,0 +1,198 @@
+//! The lease holds whatever fails in the guest: a service whose lease is over is down, or the guest
+//! is reset, although the agent cannot start as it should, hangs, or is gone.
+
+use std::fs;
+use std::time::Duration;
+
+use cpe_bus::HelloSettings;
+use rustix::process::Signal;
+
+use crate::guest::{Dpe, Guest, holds, operation, until, with};
+
+/// Short, so that tests are.
+const LEASE: HelloSettings = HelloSettings {
+    heartbeat_interval_ms: 50,
+    lease_ms: 600,
+    grace_ms: 600,
+    stop_timeout_ms: 10_000,
+};
+
+/// A guest whose service `db` runs under a lease that nobody renews, and whose agent is dead.
+async fn orphaned() -> Guest {
+    let mut guest = Guest::start();
+    let mut dpe = guest.connect().await;
+    dpe.hello(1, LEASE).await.unwrap();
+    dpe.run(&operation("db", "start")).await;
+    guest.kill_agent();
+    guest
+}
+
+async fn is_stopped_in_order(guest: &Guest) {
+    until("the service is stopped", || {
+        holds(guest.service_pid("db").is_none())
+    })
+    .await;
+    assert_eq!(guest.count("stop db"), 1, "it is stopped, not killed");
+    // As long as a reset would have taken.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert!(!guest.path("rebooted").exists());
+}
+
+async fn is_reset(guest: &Guest) {
+    until("the guest is reset", || {
+        holds(guest.path("rebooted").exists())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_agent_whose_socket_cannot_be_opened_stops_its_services() {
+    let mut guest = orphaned().await;
+    guest.start_agent_without("--listen", |agent| {
+        agent.arg("--listen").arg("unix:/nonexistent/agent.sock");
+    });
+    is_stopped_in_order(&guest).await;
+}
+
+#[tokio::test]
+async fn an_agent_with_wrong_settings_stops_its_services() {
+    let mut guest = orphaned().await;
+    guest.start_agent_without("--listen", |agent| {
+        agent.env("CPE_AGENT_LISTEN", "tcp:1.2.3.4:5");
+        agent.env("CPE_AGENT_SOCKET_MODE", "rw-rw-rw-");
+        agent.env("CPE_AGENT_SOCKET_GROUP", "dpe");
+        agent.env("CPE_AGENT_ALLOW_UID", "root");
+    });
+    is_stopped_in_order(&guest).await;
+    for variable in ["LISTEN", "SOCKET_MODE", "SOCKET_GROUP", "ALLOW_UID"] {
+        let said = format!("CPE_AGENT_{variable} is left out");
+        assert!(guest.log().contains(&said), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_without_a_boot_id_stops_its_services() {
+    let mut guest = orphaned().await;
+    fs::remove_file(guest.path("boot_id")).unwrap();
+    guest.start_agent();
+    is_stopped_in_order(&guest).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_can_make_no_file_stops_its_services() {
+    let mut guest = orphaned().await;
+    no_new_files(&guest);
+    guest.start_agent();
+    is_stopped_in_order(&guest).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_read_its_lease_stops_its_services() {
+    let mut guest = orphaned().await;
+    fs::remove_file(guest.path("state/lease.json")).unwrap();
+    fs::create_dir(guest.path("state/lease.json")).unwrap();
+    guest.start_agent();
+    is_stopped_in_order(&guest).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_read_a_record_resets_the_guest_when_the_lease_ends() {
+    let mut guest = Guest::start();
+    let mut dpe = guest.connect().await;
+    dpe.hello(1, LEASE).await.unwrap();
+    let unknown = dpe.run(&operation("web", "start")).await;
+    dpe.run(&operation("db", "start")).await;
+    guest.kill_agent();
+    let file = format!("state/operation-{}.json", unknown.call_id);
+    fs::write(guest.path(&file), "{").unwrap();
+    guest.start_agent();
+    // Killed again, it knows that there was something that it does not know.
+    until("the file is put aside", || {
+        holds(!guest.path(&file).exists())
+    })
+    .await;
+    guest.kill_agent();
+    guest.start_agent();
+    is_reset(&guest).await;
+    assert_eq!(guest.count("stop db"), 1);
+    until("what was not known is killed", || {
+        holds(guest.service_pid("web").is_none())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_disk_neither_ends_the_lease_nor_keeps_services_from_being_stopped() {
+    let guest = Guest::start();
+    let mut dpe = guest.connect().await;
+    dpe.hello(1, LEASE).await.unwrap();
+    dpe.run(&operation("db", "start")).await;
+    no_new_files(&guest);
+    for _ in 0..20 {
+        let stamp = dpe.heartbeat().await.unwrap();
+        dpe.agent.renew(1, stamp).await.unwrap();
+    }
+    assert_eq!(guest.count("stop db"), 0, "the lease was renewed");
+    is_stopped_in_order(&guest).await;
+}
+
+#[tokio::test]
+async fn what_does_not_stop_within_the_grace_is_killed_whatever_its_stop_timeout() {
+    let guest = Guest::start();
+    let mut dpe = guest.connect().await;
+    dpe.hello(1, LEASE).await.unwrap();
+    dpe.run(&with(operation("db", "start"), "stubborn", "1000"))
+        .await;
+    let begin = std::time::Instant::now();
+    is_reset(&guest).await;
+    until("it is killed", || holds(guest.service_pid("db").is_none())).await;
+    // Lease, grace and the two seconds that the DPE adds.
+    assert!(begin.elapsed() < Duration::from_millis(600 + 600 + 2000));
+}
+
+#[tokio::test]
+async fn the_guard_resets_the_guest_when_the_agent_hangs() {
+    let mut guest = Guest::start();
+    guest.start_guard();
+    let _dpe = leased(&guest).await;
+    guest.signal(Signal::STOP);
+    is_reset(&guest).await;
+    guest.signal(Signal::CONT);
+}
+
+#[tokio::test]
+async fn the_guard_resets_the_guest_when_there_is_no_agent_and_its_state_is_gone() {
+    let mut guest = Guest::start();
+    guest.start_guard();
+    let _dpe = leased(&guest).await;
+    // As long as the guard takes to see the lease.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    guest.kill_agent();
+    fs::remove_dir_all(guest.path("state")).unwrap();
+    is_reset(&guest).await;
+}
+
+#[tokio::test]
+async fn the_guard_leaves_a_guest_alone_whose_agent_does_its_work() {
+    let mut guest = Guest::start();
+    guest.start_guard();
+    let _dpe = leased(&guest).await;
+    is_stopped_in_order(&guest).await;
+}
+
+async fn leased(guest: &Guest) -> Dpe {
+    let mut dpe = guest.connect().await;
+    dpe.hello(1, LEASE).await.unwrap();
+    dpe.run(&operation("db", "start")).await;
+    dpe
+}
+
+/// As on a full disk: a file of the state that is there can be overwritten, none can be made. (A
+/// folder lies where the agent would write the new one.)
+fn no_new_files(guest: &Guest) {
+    let names = (0..200).map(|number| format!("operation-{number}.json"));
+    let others = ["identity.json", "attributes.json"].map(str::to_owned);
+    for name in names.chain(others) {
+        fs::create_dir(guest.path(&format!("state/{name}~"))).unwrap();
+    }
+}
