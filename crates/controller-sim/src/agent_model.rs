@@ -53,6 +53,7 @@ impl AgentModel {
         let now_us = self.world.now_us;
         let stream = Stream {
             assembly: "node1".into(),
+            epoch,
             guest: 0,
             start: 0,
             open: true,
@@ -64,9 +65,10 @@ impl AgentModel {
         self.world.streams.insert(self.streams, stream);
         let hello = HelloCall {
             epoch,
+            assembly: "node1".into(),
             heartbeat_us: SECOND,
             lease_us: u64::from(lease_ms) * MS,
-            stop_timeout_us: u64::from(grace_ms) * MS,
+            grace_us: u64::from(grace_ms) * MS,
         };
         let event = SimEvent::ToAgent(self.streams, ToAgent::Hello(hello));
         self.world.after(0, event);
@@ -77,8 +79,8 @@ impl AgentModel {
                     (self.epoch, self.stream) = (epoch, self.streams);
                     return Answer::Welcome;
                 }
-                ToDpe::Refused { stale: true } => return Answer::Stale,
-                ToDpe::Refused { stale: false } => return Answer::Busy,
+                ToDpe::Stale(_) => return Answer::Stale,
+                ToDpe::Busy => return Answer::Busy,
                 _ => {}
             }
         }

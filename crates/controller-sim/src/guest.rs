@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use controller::{Attributes, Operation, Record, RecordState, STATUS_DONE, Task};
+use controller::{AssemblyId, Attributes, Operation, Record, RecordState, STATUS_DONE, Task};
 
 use crate::queue::SimEvent;
 use crate::scenario::Mode;
@@ -65,6 +65,10 @@ pub struct Agent {
     pub hung: bool,
     /// Highest epoch seen. Under /run.
     pub epoch: u64,
+    /// Which assembly it belongs to. Under /run.
+    pub assembly: Option<AssemblyId>,
+    /// A record was lost: what it named may run. Under /run.
+    pub damaged: bool,
     /// Under /run.
     pub records: BTreeMap<(String, Task, u32), Record>,
     /// Under /run.
@@ -95,7 +99,7 @@ pub struct Lease {
     /// Its length, µs.
     pub length_us: u64,
     /// How long stopping may take, µs.
-    pub stop_timeout_us: u64,
+    pub grace_us: u64,
 }
 
 /// An operation under way.
