@@ -322,7 +322,8 @@ impl World {
         }
         (self.shell.disk_full_until_us, self.confirms_late_until_us) = (0, 0);
         self.snapshots.clear();
-        if self.checker.state_lost {
+        let damaged = self.guests.iter().any(|guest| guest.agent.damaged);
+        if self.checker.state_lost || damaged {
             self.end_unknown_services();
         }
         for assembly in &mut self.scenario.assemblies {
