@@ -172,11 +172,8 @@ pub const NOT_YET_MENDED: &[(Kind, u32)] = &[
     (Kind::Rename, 5),
     (Kind::DropAddress, 12),
     (Kind::Foreign, 17),
-    (Kind::BreakAgent, 1),
     (Kind::Recreate, 16),
-    (Kind::MistypeDevice, 14),
     (Kind::ConfirmLate, 15),
-    (Kind::SayStale, 4),
     (Kind::Maintain, 25),
 ];
 

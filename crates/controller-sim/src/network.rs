@@ -55,12 +55,14 @@ pub enum ToAgent {
 pub struct HelloCall {
     /// Of the DPE.
     pub epoch: u64,
+    /// Which assembly it takes the guest for.
+    pub assembly: AssemblyId,
     /// µs.
     pub heartbeat_us: u64,
     /// µs; 0: none.
     pub lease_us: u64,
-    /// µs.
-    pub stop_timeout_us: u64,
+    /// Time to stop services after the lease, µs.
+    pub grace_us: u64,
 }
 
 /// To the DPE.
@@ -68,11 +70,10 @@ pub struct HelloCall {
 pub enum ToDpe {
     /// Hello, History and Attributes.
     Welcome(Hello, Vec<Record>, Attributes),
-    /// Hello was refused: stale epoch, or (false) try again.
-    Refused {
-        /// A newer DPE exists.
-        stale: bool,
-    },
+    /// Hello was refused: the agent has obeyed a DPE with this epoch.
+    Stale(u64),
+    /// Hello was refused: not now, or not this DPE.
+    Busy,
     /// Signal OperationCompleted.
     Completed(Box<Record>),
     /// Signal AttributesChanged.
@@ -90,6 +91,8 @@ pub enum ToDpe {
 pub(crate) struct Stream {
     /// Which assembly the DPE takes it for.
     pub assembly: AssemblyId,
+    /// With which epoch.
+    pub epoch: u64,
     /// Index of the guest at the other end.
     pub guest: usize,
     /// Start of the DPE that made it.

@@ -7,6 +7,9 @@ use crate::queue::SimEvent;
 use crate::time::{MS, SECOND};
 use crate::world::World;
 
+/// How long an agent may stop services after its lease, unless the document says otherwise, µs.
+const GRACE_US: u64 = 5 * SECOND;
+
 impl World {
     pub(crate) fn attempt(&mut self, start: u64, assembly: AssemblyId) {
         let busy = self.shell.streams.contains_key(&assembly);
@@ -26,10 +29,14 @@ impl World {
             self.after(delay, SimEvent::Attempt(start, assembly));
             return;
         };
+        // Above what this guest has seen: a DPE whose state was lost may be below it.
+        let seen = self.shell.seen_epochs.get(&assembly).copied();
+        let epoch = connect.epoch.max(seen.map_or(0, |seen| seen + 1));
         self.tokens += 1;
         let id = self.tokens;
         let stream = Stream {
             assembly: assembly.clone(),
+            epoch,
             guest,
             start,
             open: true,
@@ -39,13 +46,14 @@ impl World {
             last_to_dpe_us: self.now_us,
         };
         self.streams.insert(id, stream);
-        self.shell.streams.insert(assembly, id);
         let hello = ToAgent::Hello(HelloCall {
-            epoch: connect.epoch,
+            epoch,
+            assembly: assembly.clone(),
             heartbeat_us: u64::from(connect.heartbeat_interval_ms) * MS,
             lease_us: u64::from(connect.lease_ms) * MS,
-            stop_timeout_us: u64::from(connect.stop_timeout_ms) * MS,
+            grace_us: GRACE_US,
         });
+        self.shell.streams.insert(assembly, id);
         self.post_to_agent(id, hello);
         self.after(3 * SECOND, SimEvent::HelloOverdue(id));
     }
@@ -80,6 +88,7 @@ impl World {
             return;
         }
         self.shell.streams.remove(&assembly);
+        self.forget_orders(&assembly);
         let delay = self.random.between(50 * MS, 500 * MS);
         self.after(delay, SimEvent::Attempt(start, assembly.clone()));
         if welcomed {
@@ -100,9 +109,11 @@ impl World {
     }
 
     pub(crate) fn send(&mut self, assembly: &AssemblyId, message: impl FnOnce(u64) -> ToAgent) {
-        let epoch = self.shell.wants.get(assembly).map(|connect| connect.epoch);
-        if let (Some(epoch), Some(id)) = (epoch, self.shell.streams.get(assembly).copied()) {
-            self.post_to_agent(id, message(epoch));
+        let Some(id) = self.shell.streams.get(assembly).copied() else {
+            return;
+        };
+        if let Some(stream) = self.streams.get(&id) {
+            self.post_to_agent(id, message(stream.epoch));
         }
     }
 
@@ -160,8 +171,12 @@ impl World {
                     attributes,
                 }
             }
-            ToDpe::Refused { stale: true } => Input::StaleEpoch { assembly },
-            ToDpe::Refused { stale: false } => {
+            ToDpe::Stale(seen) => {
+                self.shell.seen_epochs.insert(assembly, seen);
+                self.stream_ended(id);
+                return;
+            }
+            ToDpe::Busy => {
                 self.stream_ended(id);
                 return;
             }

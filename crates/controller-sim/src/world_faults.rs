@@ -196,8 +196,7 @@ impl World {
         self.cut(old, 0);
     }
 
-    /// The records of one service are lost with the agent's process, which then stops what it still
-    /// knows.
+    /// The records of one service are lost with the agent's process.
     fn tear_record(&mut self, guest: usize) {
         let services: Vec<String> = self.guests[guest].running.iter().cloned().collect();
         if services.is_empty() || !self.guests[guest].awake() {
@@ -205,13 +204,10 @@ impl World {
         }
         let torn = services[self.random.index(services.len())].clone();
         self.agent_dies(guest);
-        let clock_us = self.guests[guest].clock(self.now_us);
         let agent = &mut self.guests[guest].agent;
         agent.records.retain(|(resource, ..), _| *resource != torn);
         agent.queue.remove(&torn);
-        if let Some(lease) = &mut agent.lease {
-            lease.ends_us = lease.ends_us.min(clock_us);
-        }
+        agent.damaged = true;
     }
 
     /// The DPE dies, and finds another state when it starts. Who looks after it gives it the
