@@ -250,8 +250,11 @@ impl World {
     /// What was to be told and was not is lost with the state.
     fn forget_promises(&mut self) {
         self.checker.state_lost = true;
-        let log = &self.log;
-        self.checker.promised.retain(|id| log.contains_key(id));
+        let (log, table) = (&self.log, &self.shell.table);
+        let kept = |id: &String| table.values().any(|row| row.contains(id.as_str()));
+        self.checker
+            .promised
+            .retain(|id| log.contains_key(id) || kept(id));
     }
 
     /// The cloud manager is slow, and a guest is out of reach, comes back and is so again.
