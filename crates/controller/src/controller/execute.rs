@@ -38,7 +38,8 @@ impl Controller {
     /// decided meanwhile.
     fn give_up_unreachable(&mut self) {
         let transition = self.execution.transition();
-        let Some(transition) = transition.filter(|transition| transition.aborted().is_some()) else {
+        let Some(transition) = transition.filter(|transition| transition.aborted().is_some())
+        else {
             return;
         };
         let places: Vec<&AssemblyId> = transition.places().collect();
