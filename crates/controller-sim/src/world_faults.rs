@@ -9,6 +9,7 @@ use crate::faults::{Fault, Kind};
 use crate::guest::Guest;
 use crate::network::Link;
 use crate::queue::SimEvent;
+use crate::scenario::Mode;
 use crate::time::{MS, SECOND};
 use crate::world::World;
 
@@ -116,6 +117,9 @@ impl World {
                 });
             }
             _ if ends => {}
+            // Mode `none` takes whom it does not hear for down. Under another name or address its
+            // services are then nobody's: it promises nothing there.
+            _ if self.guests.iter().any(|guest| guest.mode == Mode::None) => {}
             fault => self.inject_in_document(fault),
         }
     }

@@ -41,10 +41,7 @@ impl Controller {
     /// by what it was accepted with. Gives the name that it has from now on.
     pub(crate) fn retire(&mut self, name: &AssemblyId, reason: &str) -> Option<AssemblyId> {
         let mut former = self.assemblies.remove(name)?;
-        let id = (1_u32..)
-            .map(|number| name.former(number))
-            .find(|id| !self.assemblies.contains_key(id) && !self.store.assemblies.contains_key(id))
-            .expect("invariant: fewer than 2^32 incarnations");
+        let id = self.free_name(&name.former(1));
         let facts = self.store.assembly(name);
         let fresh = AssemblyFacts {
             standby: facts.standby,
@@ -154,10 +151,7 @@ impl Controller {
             return;
         };
         // What runs there under another name of this deployment is looked after under that name.
-        let looked_after = occupant.deployment != self.name
-            || self
-                .assemblies
-                .contains_key(&AssemblyId::from(occupant.assembly.as_str()));
+        let looked_after = occupant.deployment != self.name || self.looks_after(&occupant);
         let never_heard = facts.boot_id.is_empty();
         let same = !facts.machine_id.is_empty() && facts.machine_id == occupant.machine_id;
         let fenced = assembly.fence.as_ref().is_some_and(Fence::outlives_return);
@@ -177,10 +171,36 @@ impl Controller {
         }
     }
 
+    /// An assembly, by that name or a former one of that name, is this guest, and not taken for gone.
+    fn looks_after(&self, occupant: &Occupant) -> bool {
+        self.assemblies.iter().any(|(name, assembly)| {
+            let machine = &self.store.assembly(name).machine_id;
+            name.in_document() == occupant.assembly
+                && assembly.life != Life::Safe
+                && (machine.is_empty() || *machine == occupant.machine_id)
+        })
+    }
+
+    /// A name for a life that the document does not name: that name, or one of a former incarnation.
+    fn free_name(&self, name: &AssemblyId) -> AssemblyId {
+        let in_document = |name: &AssemblyId| {
+            let spec = self.document.spec();
+            spec.is_some_and(|spec| spec.assemblies.contains_key(name))
+        };
+        std::iter::once(name.clone())
+            .chain((1_u32..).map(|number| name.former(number)))
+            .find(|name| {
+                !in_document(name)
+                    && !self.assemblies.contains_key(name)
+                    && !self.store.assemblies.contains_key(name)
+            })
+            .expect("invariant: fewer than 2^32 incarnations")
+    }
+
     /// The guest at an assembly's address has services of an assembly that the document gave up and
     /// that was taken for gone. They are stopped under its name before the new one has the guest.
     fn take_up_former(&mut self, now: Time, name: &AssemblyId, occupant: &Occupant) {
-        let former = AssemblyId::from(occupant.assembly.as_str());
+        let former = self.free_name(&occupant.assembly.as_str().into());
         let Some(own) = self.assemblies.get_mut(name) else {
             return;
         };
