@@ -10,10 +10,11 @@ use crate::queue::{SimEvent, Timer};
 use crate::time::{MS, SECOND};
 use crate::world::World;
 
-/// The service manager kills an agent that hangs for so long, µs.
-const WATCHDOG_US: u64 = 4 * SECOND;
-/// A reboot ends everything within, µs.
-const REBOOT_US: u64 = 10 * SECOND;
+/// The service manager kills an agent that hangs for this long, µs.
+const WATCHDOG_US: u64 = SECOND;
+/// A reset ends everything within, µs. With the watchdog it is less than
+/// `deployment::failover::RESET_MARGIN`.
+const RESET_US: u64 = 800 * MS;
 
 impl World {
     pub(crate) fn timer_after(&mut self, guest: usize, delay_us: u64, timer: Timer) {
@@ -118,7 +119,7 @@ impl World {
             epoch,
             heartbeat_us,
             lease_us,
-            stop_timeout_us,
+            grace_us,
         } = *call;
         let own = &self.guests[guest];
         if own.foreign {
@@ -149,17 +150,18 @@ impl World {
             // A lease that runs is moved by Renew only.
             Some(lease) if !over => Some(Lease {
                 length_us: lease_us,
-                stop_timeout_us,
+                grace_us,
                 ..lease
             }),
             _ => Some(Lease {
                 ends_us: clock + lease_us,
                 stamp_us: 0,
                 length_us: lease_us,
-                stop_timeout_us,
+                grace_us,
             }),
         };
         let hello = Hello {
+            machine_id: self.guests[guest].name.clone(),
             boot_id: format!("{}-{boot}", self.guests[guest].name),
             version: "simulated".into(),
             ..Hello::default()
@@ -248,7 +250,7 @@ impl World {
         }
         // Counted from the end of the lease, whichever process of the agent sees it.
         let deadline_us = own.agent.lease.as_ref().map_or(self.now_us, |lease| {
-            own.when(lease.ends_us) + lease.stop_timeout_us
+            own.when(lease.ends_us) + lease.grace_us
         });
         let left_us = deadline_us.saturating_sub(self.now_us);
         let resources = own.agent.may_run();
@@ -367,10 +369,8 @@ impl World {
             }
             Timer::LeaseGivesUp => {
                 if self.guests[guest].agent.stopping_until_us.is_some() {
-                    self.say(|| {
-                        format!("node {guest}: services do not stop, the guest is rebooted")
-                    });
-                    let delay = self.random.between(1, REBOOT_US);
+                    self.say(|| format!("node {guest}: services do not stop, the guest is reset"));
+                    let delay = self.random.between(1, RESET_US);
                     self.timer_after(guest, delay, Timer::Halted);
                 }
             }

@@ -62,7 +62,7 @@ impl AgentModel {
             epoch,
             heartbeat_us: SECOND,
             lease_us: u64::from(lease_ms) * MS,
-            stop_timeout_us: u64::from(grace_ms) * MS,
+            grace_us: u64::from(grace_ms) * MS,
         };
         let answers = self.say(ToAgent::Hello(hello), DELIVERY_US);
         for answer in answers {

@@ -111,7 +111,6 @@ impl Digest {
                 Ok(())
             }
             Effect::Unloaded => writeln!(self, "unloaded"),
-            Effect::Superseded { assembly } => writeln!(self, "superseded {assembly}"),
         };
     }
 
@@ -123,12 +122,13 @@ impl Digest {
             deployment,
             heartbeat_interval_ms,
             lease_ms,
+            grace_ms,
             stop_timeout_ms,
         } = connect;
         let address = address.as_deref().unwrap_or_default();
         writeln!(
             self,
-            "connect {assembly} {address} {epoch} {deployment} {heartbeat_interval_ms} {lease_ms} {stop_timeout_ms}"
+            "connect {assembly} {address} {epoch} {deployment} {heartbeat_interval_ms} {lease_ms} {grace_ms} {stop_timeout_ms}"
         )
     }
 

@@ -63,13 +63,6 @@ impl World {
             },
             Effect::StatusChanged { .. } => {}
             Effect::Unloaded => self.note_end(),
-            Effect::Superseded { .. } => {
-                self.checker.violations.push(format!(
-                    "{}: superseded, but there is only one DPE",
-                    self.now_us
-                ));
-                self.kill_dpe(5 * SECOND);
-            }
         }
     }
 

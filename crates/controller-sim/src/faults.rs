@@ -166,18 +166,10 @@ kinds! {
 /// Kinds that the code cannot stand yet, each with the finding of the safety review that says why.
 /// Seeds leave them out unless they are asked for by name. This list must become empty.
 pub const NOT_YET_MENDED: &[(Kind, u32)] = &[
-    (Kind::MoveAddress, 2),
-    (Kind::Replace, 2),
-    (Kind::Swap, 5),
-    (Kind::Rename, 5),
-    (Kind::DropAddress, 12),
     (Kind::Foreign, 17),
     (Kind::BreakAgent, 1),
     (Kind::Recreate, 16),
     (Kind::MistypeDevice, 14),
-    (Kind::ConfirmLate, 15),
-    (Kind::SayStale, 4),
-    (Kind::Maintain, 25),
 ];
 
 impl Kind {

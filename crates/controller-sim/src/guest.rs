@@ -95,7 +95,7 @@ pub struct Lease {
     /// Its length, µs.
     pub length_us: u64,
     /// How long stopping may take, µs.
-    pub stop_timeout_us: u64,
+    pub grace_us: u64,
 }
 
 /// An operation under way.

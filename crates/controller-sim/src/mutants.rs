@@ -238,6 +238,11 @@ impl Subject {
     fn take_as_safe(&mut self, now: Time, assembly: AssemblyId) {
         self.hasty_us.remove(&assembly);
         let reason = String::new();
+        let attempt = self.controller.status(now).assemblies.into_iter();
+        let attempt = attempt
+            .filter(|status| status.name == assembly.as_str())
+            .map(|status| status.fencing_attempt)
+            .next();
         let (gone, confirmed) = (assembly.clone(), assembly);
         for input in [
             Input::AgentDisconnected {
@@ -246,6 +251,7 @@ impl Subject {
             },
             Input::Request(Request::ConfirmFenced {
                 assembly: confirmed,
+                attempt: attempt.unwrap_or_default(),
             }),
         ] {
             // It may have been made safe meanwhile.

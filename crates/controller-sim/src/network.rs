@@ -60,7 +60,7 @@ pub struct HelloCall {
     /// µs; 0: none.
     pub lease_us: u64,
     /// µs.
-    pub stop_timeout_us: u64,
+    pub grace_us: u64,
 }
 
 /// To the DPE.

@@ -44,7 +44,7 @@ impl World {
             epoch: connect.epoch,
             heartbeat_us: u64::from(connect.heartbeat_interval_ms) * MS,
             lease_us: u64::from(connect.lease_ms) * MS,
-            stop_timeout_us: u64::from(connect.stop_timeout_ms) * MS,
+            grace_us: u64::from(connect.grace_ms) * MS,
         });
         self.post_to_agent(id, hello);
         self.after(3 * SECOND, SimEvent::HelloOverdue(id));
@@ -160,8 +160,12 @@ impl World {
                     attributes,
                 }
             }
-            ToDpe::Refused { stale: true } => Input::StaleEpoch { assembly },
-            ToDpe::Refused { stale: false } => {
+            ToDpe::Refused { stale } => {
+                // Only for this agent does the DPE go above the epoch that it has seen.
+                let seen = self.guests[stream.guest].agent.epoch;
+                if let Some(wants) = self.shell.wants.get_mut(&assembly).filter(|_| stale) {
+                    wants.epoch = wants.epoch.max(seen + 1);
+                }
                 self.stream_ended(id);
                 return;
             }

@@ -352,7 +352,7 @@ impl World {
         let Some(controller) = &self.shell.controller else {
             return;
         };
-        let waiting: Vec<AssemblyId> = controller
+        let waiting: Vec<(AssemblyId, String)> = controller
             .status(time)
             .assemblies
             .iter()
@@ -360,9 +360,12 @@ impl World {
                 assembly.state == AssemblyState::Fencing
                     && assembly.reason.contains("ConfirmFenced")
             })
-            .map(|assembly| AssemblyId::from(assembly.name.as_str()))
+            .map(|assembly| {
+                let id = AssemblyId::from(assembly.name.as_str());
+                (id, assembly.fencing_attempt.clone())
+            })
             .collect();
-        for assembly in waiting {
+        for (assembly, attempt) in waiting {
             let Some(guest) = self.place_of(&assembly) else {
                 continue;
             };
@@ -370,7 +373,7 @@ impl World {
                 continue;
             }
             self.fenced(guest);
-            let confirmation = Request::ConfirmFenced { assembly };
+            let confirmation = Request::ConfirmFenced { assembly, attempt };
             if self.now_us < self.confirms_late_until_us {
                 for _ in 0..2 {
                     let delay = self.random.between(SECOND, 40 * SECOND);

@@ -11,7 +11,7 @@ use controller::{
     InputName, Operation, Record, RecordState, Request, Task, Time, TransitionKey,
 };
 use controller_sim::scenario::{Mode, Scenario};
-use cpe_status::{DpeState, ServiceState};
+use cpe_status::{AssemblyState, DpeState, ServiceState};
 
 const NOW: Time = Time {
     boottime_us: 1_000_000,
@@ -248,35 +248,6 @@ fn a_service_that_runs_elsewhere_does_not_stay_failed() {
     assert_eq!(controller.handle(NOW, Input::Request(cleanup)), Ok(()));
     carry_out(&mut controller);
     expect_active(&controller);
-}
-
-#[test]
-fn a_superseded_dpe_does_nothing_any_more() {
-    let mut old = alone(&Scenario::plain(2, 1, Mode::Lease), [vec![], vec![]]);
-    while old.poll_effect().is_some() {}
-    assert_eq!(
-        old.handle(
-            NOW,
-            Input::StaleEpoch {
-                assembly: "node1".into()
-            }
-        ),
-        Ok(())
-    );
-    let effects: Vec<_> = std::iter::from_fn(|| old.poll_effect()).collect();
-    assert!(
-        effects.contains(&Effect::Superseded {
-            assembly: "node1".into()
-        }),
-        "{effects:?}"
-    );
-    assert_eq!(old.deadline(), None);
-    let heartbeat = Input::Heartbeat {
-        assembly: "node1".into(),
-        stamp_us: 1,
-    };
-    assert!(old.handle(NOW, heartbeat).is_err());
-    assert_eq!(old.poll_effect(), None);
 }
 
 #[test]
@@ -585,4 +556,116 @@ fn a_recheck_interval_of_zero_means_never() {
     let mut controller = with_document(document, [started(), vec![]]);
     let done = pass_seconds(&mut controller, 2_000);
     assert!(done.iter().all(|(second, ..)| *second == 0), "{done:?}");
+}
+
+/// Lets a silent assembly be lost, and gives the attempt that its fencing is named by.
+fn lose_all(controller: &mut Controller, at: &mut Time) -> String {
+    for _ in 0..60 {
+        at.boottime_us += 1_000_000;
+        at.wall_us += 1_000_000;
+        assert_eq!(controller.handle(*at, Input::Tick), Ok(()));
+        while let Some(effect) = controller.poll_effect() {
+            if let Effect::Decide(question) = effect {
+                let answer = Input::Decided(Box::new(question.answer()));
+                assert_eq!(controller.handle(*at, answer), Ok(()));
+            }
+        }
+    }
+    let status = controller.status(*at);
+    status.assemblies[0].fencing_attempt.clone()
+}
+
+#[test]
+fn a_late_confirmation_does_not_vouch_for_a_later_loss() {
+    let scenario = Scenario::plain(2, 1, Mode::Manager);
+    let mut controller = alone(&scenario, [started(), vec![]]);
+    carry_out(&mut controller);
+    let mut at = NOW;
+    let first = lose_all(&mut controller, &mut at);
+    assert!(!first.is_empty());
+    let back = Input::AgentConnected {
+        assembly: "node1".into(),
+        hello: Hello::default(),
+        history: started(),
+        attributes: Attributes::default(),
+    };
+    assert_eq!(controller.handle(at, back), Ok(()));
+    let second = lose_all(&mut controller, &mut at);
+    assert!(!second.is_empty() && second != first, "{first} {second}");
+    let confirm = |attempt: &str| {
+        Input::Request(Request::ConfirmFenced {
+            assembly: "node1".into(),
+            attempt: attempt.to_owned(),
+        })
+    };
+    let refusal = controller.handle(at, confirm(&first)).unwrap_err();
+    assert!(refusal.to_string().contains(&second), "{refusal}");
+    assert_eq!(controller.handle(at, confirm(&second)), Ok(()));
+    let status = controller.status(at);
+    assert_eq!(status.assemblies[0].state, AssemblyState::Offline);
+}
+
+#[test]
+fn a_loss_keeps_its_name_over_a_restart_of_the_dpe() {
+    let scenario = Scenario::plain(2, 1, Mode::Manager);
+    let mut controller = alone(&scenario, [started(), vec![]]);
+    carry_out(&mut controller);
+    let mut at = NOW;
+    let before = lose_all(&mut controller, &mut at);
+    let saved = Durable::from_rows(controller.facts().rows()).unwrap();
+    let mut next = Controller::new("sim", saved, at);
+    assert_eq!(lose_all(&mut next, &mut at), before);
+}
+
+/// The lease of the last Connect to an assembly, and whether a fact that it runs without one was
+/// saved before it.
+fn last_lease(controller: &mut Controller, assembly: &str) -> Option<(u32, bool)> {
+    let (mut lease, mut unleased) = (None, false);
+    while let Some(effect) = controller.poll_effect() {
+        match effect {
+            Effect::Persist(changes) => {
+                let key = format!("assembly/{assembly}");
+                let values = changes.into_iter().filter(|change| change.key == key);
+                for value in values.filter_map(|change| change.value) {
+                    unleased = value.contains("\"unleased\":true");
+                }
+            }
+            Effect::Connect(connect) if connect.assembly == *assembly => {
+                lease = Some((connect.lease_ms, unleased));
+            }
+            _ => {}
+        }
+    }
+    lease
+}
+
+#[test]
+fn maintenance_suspends_the_lease_and_its_loss_is_not_safe_by_waiting() {
+    let scenario = Scenario::plain(2, 1, Mode::Lease);
+    let mut controller = alone(&scenario, [started(), vec![]]);
+    carry_out(&mut controller);
+    let maintenance = |on| {
+        let assembly = Some("node1".into());
+        Input::Request(Request::Maintenance { assembly, on })
+    };
+    let connected = || Input::AgentConnected {
+        assembly: "node1".into(),
+        hello: Hello::default(),
+        history: started(),
+        attributes: Attributes::default(),
+    };
+    assert_eq!(controller.handle(NOW, maintenance(true)), Ok(()));
+    assert_eq!(last_lease(&mut controller, "node1"), Some((0, true)));
+    assert_eq!(controller.handle(NOW, connected()), Ok(()));
+    let mut at = NOW;
+    lose_all(&mut controller, &mut at);
+    let status = controller.status(at);
+    assert_ne!(status.assemblies[0].state, AssemblyState::Offline);
+
+    // Its agent is back: it is in maintenance again, without a lease.
+    assert_eq!(controller.handle(at, connected()), Ok(()));
+    assert_eq!(last_lease(&mut controller, "node1"), Some((0, true)));
+    assert_eq!(controller.handle(at, maintenance(false)), Ok(()));
+    let lease = last_lease(&mut controller, "node1");
+    assert!(lease.is_some_and(|(lease_ms, _)| lease_ms > 0), "{lease:?}");
 }

@@ -109,8 +109,8 @@ fn it_moves_services_of_a_lost_assembly_only_after_its_lease() {
     let lost_us = world.now_us;
     world.inject(Fault::Stall(guest, 600 * SECOND));
     let told = world.logged().len();
-    // Lease of 6 s, stops of up to 20 s by default.
-    world.run_until(lost_us + 25 * SECOND);
+    // Lease of 6 s, grace of 5 s by default; stops of up to 8 s are not waited for.
+    world.run_until(lost_us + 12 * SECOND);
     assert!(
         !world
             .executed()
@@ -544,6 +544,7 @@ fn confirming_that_a_living_assembly_is_down_is_refused() {
     let executed = world.executed().len();
     world.ask(Request::ConfirmFenced {
         assembly: "node1".into(),
+        attempt: String::new(),
     });
     world.run_for(5);
     expect_well(&world);

@@ -22,7 +22,7 @@
 //!
 //! - [`Input::Request`]: an administrator, or the CPE for one, wants something; the only kind that
 //!   can be refused.
-//! - [`Input::AgentConnected`], [`Input::AgentDisconnected`], [`Input::StaleEpoch`]: how the
+//! - [`Input::AgentConnected`], [`Input::AgentDisconnected`]: how the
 //!   stream to an agent fares.
 //! - [`Input::Heartbeat`], [`Input::OperationCompleted`], [`Input::AttributesChanged`]: what
 //!   agents report by themselves.
@@ -42,7 +42,7 @@
 //! - [`Effect::Decide`], [`Effect::KeepInput`]: ask the policy engine, and keep what it was
 //!   asked.
 //! - [`Effect::Event`], [`Effect::StatusChanged`]: let others know.
-//! - [`Effect::Unloaded`], [`Effect::Superseded`]: end.
+//! - [`Effect::Unloaded`] is the end.
 //!
 //! Between inputs, [`Controller::status`], [`Controller::plan`] and [`Controller::input`] look at
 //! the state without changing it.

@@ -63,6 +63,9 @@ pub struct AssemblyStatus {
     pub last_heartbeat: u64,
     /// How it is made safe: `lease`, `agent`, `unit`, `manager` or `none`.
     pub fencing: String,
+    /// Names the loss for which it is being made safe; empty if it is not. ConfirmFenced must carry
+    /// it.
+    pub fencing_attempt: String,
     /// Where its agent is reached.
     pub address: String,
     /// The version of its agent.

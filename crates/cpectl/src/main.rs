@@ -63,8 +63,8 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
             administer::maintenance(&client, &arguments, output).await
         }
         Command::Cleanup(arguments) => administer::cleanup(&client, &arguments, output).await,
-        Command::ConfirmFenced(target) => {
-            administer::confirm_fenced(&client, &target, output).await
+        Command::ConfirmFenced(arguments) => {
+            administer::confirm_fenced(&client, &arguments, output).await
         }
         Command::Input { name } => administer::input(&client, &name, output).await,
         Command::Destroy(arguments) => destroy::run(&client, &arguments, output).await,

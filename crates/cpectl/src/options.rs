@@ -68,7 +68,7 @@ pub(crate) enum Command {
     /// Confirms that a lost assembly is powered off, so that its services may start elsewhere
     ///
     /// Power it off first: if it still runs, its services may run twice.
-    ConfirmFenced(Target),
+    ConfirmFenced(ConfirmFenced),
     /// Prints the policy engine's input (CIB XML), for policy-simulate
     Input {
         /// The deployment
@@ -152,6 +152,16 @@ pub(crate) struct Target {
     pub name: String,
     /// The assembly
     pub assembly: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfirmFenced {
+    #[command(flatten)]
+    pub target: Target,
+    /// Which loss of the assembly it was powered off for: detail attempt of its events [default:
+    /// the present one; then look now, not before]
+    #[arg(long, value_name = "ID")]
+    pub attempt: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -25,6 +25,7 @@
 #![warn(missing_docs)]
 
 mod configuration;
+pub mod failover;
 mod lower;
 mod model;
 mod problem;

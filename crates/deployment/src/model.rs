@@ -10,6 +10,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::failover;
+
 /// A checked deployment document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployment {
@@ -87,6 +89,16 @@ pub struct Heartbeat {
     /// An agent that got no answer for this long stops its services by itself (fencing mode
     /// `lease`).
     pub lease: Duration,
+    /// How long that stopping in order may take; then the agent kills what is left and resets its
+    /// guest.
+    pub grace: Duration,
+}
+
+impl Heartbeat {
+    /// How long after its last heartbeat an assembly of fencing mode `lease` is safe at the latest.
+    pub fn safe_after(&self) -> Duration {
+        failover::safe_after(self.lease, self.grace)
+    }
 }
 
 impl Default for Heartbeat {
@@ -95,6 +107,7 @@ impl Default for Heartbeat {
             interval: Duration::from_secs(1),
             timeout: Duration::from_secs(5),
             lease: Duration::from_secs(10),
+            grace: Duration::from_secs(5),
         }
     }
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 
 /// The stages, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
+    // how long a lost assembly is waited for
+    &["failover"],
     // what a document says, and what is wrong with it
     &["model", "problem"],
     // the text of a document, with places; its scalars
@@ -18,6 +20,7 @@ const FLOORS: &[&[&str]] = &[
 
 /// The same, with the order inside of folders.
 const PARTS: &[&[&str]] = &[
+    &["failover"],
     &["model", "problem"],
     &["value", "tree::fault", "tree::element"],
     &["tree::characters"],

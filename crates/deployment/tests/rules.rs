@@ -67,8 +67,14 @@ fn it_has_heartbeat_defaults_that_follow_what_is_given() {
         interval: Duration::from_secs(interval),
         timeout: Duration::from_secs(timeout),
         lease: Duration::from_secs(lease),
+        grace: Duration::from_secs(5),
     };
     assert_eq!(heartbeat(""), seconds(1, 5, 10));
+    let quick = heartbeat("lease='3s' grace='2s'");
+    assert_eq!(quick.timeout, Duration::from_millis(1_500));
+    assert_eq!(quick.interval, Duration::from_millis(500));
+    assert_eq!(quick.safe_after(), Duration::from_millis(7_100));
+    assert_eq!(heartbeat("lease='1m'"), seconds(1, 5, 60));
     assert_eq!(heartbeat("heartbeat_interval='10s'"), seconds(10, 30, 60));
     assert_eq!(heartbeat("heartbeat_timeout='20s'"), seconds(1, 20, 40));
     assert_eq!(

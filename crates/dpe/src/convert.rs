@@ -6,6 +6,7 @@ use cpe_bus::{HelloReply, NodeAttributes, OperationRecord, OperationState};
 
 pub(crate) fn hello(reply: HelloReply) -> Hello {
     Hello {
+        machine_id: reply.machine_id,
         boot_id: reply.boot_id,
         version: reply.version,
         capabilities: reply.capabilities,

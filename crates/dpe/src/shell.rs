@@ -369,7 +369,6 @@ impl Shell {
             }
             Effect::Unloaded => self.unloaded = true,
             // Nothing gives the controller the input that this follows from.
-            Effect::Superseded { .. } => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! Making an assembly safe, by the mode that its document says.
 //!
 //! ```text
-//!                 lease ────▶ waiting until lease + stops + drift + reboot are over ─┐
+//!                 lease ────▶ waiting until lease + grace + drift + reset are over ──┐
 //!  demanded ──┬── unit, agent ─▶ requested ──▶ result ───────────────────────────────┼──▶ safe
 //!             │                     ▲  failed, no answer: pause                      │
 //!             └── manager ────▶ waiting for ConfirmFenced ───────────────────────────┘
@@ -95,6 +95,7 @@ impl Controller {
             assembly.fence = Some(fence);
             if self.store.assembly(name).last_event != LastEvent::Fencing {
                 self.store.assembly_mut(name).last_event = LastEvent::Fencing;
+                let attempt = self.name_fencing(name);
                 let mode = self
                     .assemblies
                     .get(name)
@@ -104,7 +105,8 @@ impl Controller {
                     EventDraft::new(EventKind::AssemblyFencingRequested)
                         .assembly(name)
                         .reason(reason)
-                        .detail("mode", mode),
+                        .detail("mode", mode)
+                        .detail("attempt", &attempt),
                 );
             }
             self.attempt(now, name);
@@ -114,17 +116,31 @@ impl Controller {
             .is_some_and(|assembly| assembly.life == Life::Safe)
     }
 
+    /// The name of the loss, or of the restart, for which an assembly is made safe: given once, and
+    /// kept until it is safe or its agent is back.
+    pub(crate) fn name_fencing(&mut self, name: &AssemblyId) -> String {
+        let facts = self.store.assembly(name);
+        if !facts.fencing_attempt.is_empty() {
+            return facts.fencing_attempt;
+        }
+        let number = self.effects.number_fence_attempt();
+        let attempt = format!("{}-{number}", self.store.epoch);
+        self.store.assembly_mut(name).fencing_attempt = attempt.clone();
+        attempt
+    }
+
     /// Begins an attempt.
     fn attempt(&mut self, now: Time, name: &AssemblyId) {
         let facts = self.store.assembly(name);
         let lease_over_us = self.lease_over_us(name, &facts);
+        let (means, timeout_ms) = self.means(name);
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
         let Some(fence) = &mut assembly.fence else {
             return;
         };
-        match &assembly.spec.fencing {
+        match &means {
             Fencing::Lease if facts.unleased => {
                 fence.phase = Phase::Manager;
                 let reason = "its agent may run services without a lease, so waiting does not make it safe: when it is down, say so \
@@ -147,14 +163,14 @@ impl Controller {
                 if fence.first_attempt == 0 {
                     fence.first_attempt = attempt;
                 }
-                let until_us = now.boottime_us + u64::from(assembly.spec.fencing_timeout_ms) * MS;
+                let until_us = now.boottime_us + u64::from(timeout_ms) * MS;
                 fence.phase = Phase::Requested { attempt, until_us };
                 let request = FenceRequest {
                     assembly: name.clone(),
                     attempt,
                     device: device.clone(),
                     reboot: fence.reboot,
-                    timeout_ms: assembly.spec.fencing_timeout_ms,
+                    timeout_ms,
                 };
                 self.effects.push(Effect::Fence(request));
             }
@@ -174,13 +190,24 @@ impl Controller {
         }
     }
 
+    /// By what an assembly is made safe, and how long that may take, ms: by what its guest was
+    /// accepted with, until it is heard again.
+    pub(crate) fn means(&self, name: &AssemblyId) -> (Fencing, u32) {
+        let facts = self.store.assemblies.get(name);
+        let accepted = facts.and_then(|facts| facts.accepted.as_ref());
+        let own = self.assemblies.get(name).map(|assembly| &assembly.spec);
+        accepted.or(own).map_or_else(Default::default, |spec| {
+            (spec.fencing.clone(), spec.fencing_timeout_ms)
+        })
+    }
+
     /// Boot time after which an assembly under lease is safe, µs.
     fn lease_over_us(&self, name: &AssemblyId, facts: &AssemblyFacts) -> u64 {
         let lease_until_us = self
             .assemblies
             .get(name)
             .map_or(0, |assembly| assembly.lease_until_us);
-        safe_after(lease_until_us, facts.lease_ms, facts.stop_timeout_ms)
+        safe_after(lease_until_us, facts.lease_ms, facts.grace_ms)
     }
 
     /// Boot time at which fencing goes on by itself.
@@ -300,6 +327,8 @@ impl Controller {
         facts.last_event = LastEvent::Safe;
         facts.unleased = false;
         facts.lease_ms = 0;
+        facts.fencing_attempt.clear();
+        facts.accepted = None;
         self.tell(
             now,
             EventDraft::new(EventKind::AssemblyFencingSucceeded)
@@ -309,6 +338,7 @@ impl Controller {
         self.actions_lost(name, "its assembly was fenced");
         // Whatever comes back is asked for everything anew.
         self.reconnect(name);
+        self.connect_waiting();
         // A transition that waited for this goes on as it was planned.
         if !self.fencing_ended(name, true) {
             self.world_changed(&format!("assembly {name} is safe"));
@@ -330,6 +360,7 @@ impl Controller {
         assembly.fence = None;
         let facts = self.store.assembly_mut(name);
         (facts.last_event, facts.restart) = (LastEvent::Online, None);
+        facts.fencing_attempt.clear();
         let reason = "its failures were cleaned up";
         self.tell(
             now,
@@ -340,11 +371,24 @@ impl Controller {
         self.fencing_ended(name, false);
     }
 
-    /// ConfirmFenced: a person vouches for it.
-    pub(crate) fn confirm_fenced(&mut self, now: Time, name: &AssemblyId) -> Result<(), Refusal> {
-        let Some(assembly) = self.assemblies.get_mut(name) else {
+    /// ConfirmFenced: a person vouches for it. A confirmation that comes late vouches for an earlier
+    /// loss: what has run there since is not known to be down.
+    pub(crate) fn confirm_fenced(
+        &mut self,
+        now: Time,
+        name: &AssemblyId,
+        attempt: &str,
+    ) -> Result<(), Refusal> {
+        let current = self.store.assembly(name).fencing_attempt;
+        let Some(assembly) = self.assemblies.get(name) else {
             return Err(self.no_assembly(name));
         };
+        if assembly.life != Life::Safe && !current.is_empty() && current != attempt {
+            return Err(Refusal::InvalidArgument(format!(
+                "attempt \"{attempt}\" is not the present one: assembly \"{name}\" is being made safe as attempt \"{current}\"; \
+                 make sure that it is down now, then confirm that one"
+            )));
+        }
         match assembly.life {
             Life::Safe => Ok(()),
             Life::Lost => {

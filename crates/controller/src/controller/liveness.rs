@@ -1,23 +1,21 @@
 //! Whether assemblies are alive: connections, heartbeats, leases, and what their loss means.
 
+use std::time::Duration;
+
 use cpe_status::AssemblyState;
+use deployment::failover;
 
 use super::Controller;
 use super::fencing::{Fence, Phase};
+use super::incarnations::Identity;
 use crate::machines::attributes::NodeAttributes;
 use crate::machines::facts::LastEvent;
 use crate::machines::history::History;
 use crate::vocabulary::{
     AssemblyId, AssemblySpec, Attributes, Connect, Effect, EventDraft, EventKind, Fencing, Hello,
-    MS, Record, SECOND, Time,
+    MS, Record, Time,
 };
 
-/// Added to a lease for clocks that drift apart: one part in so many. Real clocks drift a hundred
-/// times less.
-const DRIFT_DIVISOR: u64 = 50;
-/// What a guest that reboots because its services would not stop may take until nothing of it runs
-/// any more. Microseconds.
-const REBOOT_MARGIN_US: u64 = 15 * SECOND;
 /// Heartbeats are called late after this many intervals (in halves).
 const LATE_HALF_INTERVALS: u64 = 5;
 
@@ -74,25 +72,34 @@ impl Assembly {
     }
 }
 
-/// Boot time after which an agent whose lease ends at `lease_until_us` has stopped its services or
-/// rebooted its guest: the lease by the slowest clock, the longest stop, the reboot.
-pub(crate) fn safe_after(lease_until_us: u64, lease_ms: u32, stop_timeout_ms: u32) -> u64 {
-    let counted = u64::from(lease_ms) * MS + u64::from(stop_timeout_ms) * MS;
-    lease_until_us + u64::from(stop_timeout_ms) * MS + counted / DRIFT_DIVISOR + REBOOT_MARGIN_US
+/// Boot time after which nothing runs any more in a guest whose lease ends at `lease_until_us`:
+/// [`deployment::failover`] has the derivation. `lease_ms`, `grace_ms`: the longest that its agent
+/// was ever told.
+pub(crate) fn safe_after(lease_until_us: u64, lease_ms: u32, grace_ms: u32) -> u64 {
+    let (lease, grace) = (
+        Duration::from_millis(lease_ms.into()),
+        Duration::from_millis(grace_ms.into()),
+    );
+    let beyond_lease = failover::safe_after(lease, grace).saturating_sub(lease);
+    lease_until_us + u64::try_from(beyond_lease.as_micros()).unwrap_or(u64::MAX / 2)
 }
 
 impl Controller {
     /// Brings an assembly in, or takes its changed specification over.
     pub(crate) fn adopt_assembly(&mut self, now: Time, name: &AssemblyId, spec: AssemblySpec) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
+            // Who is heard can be made safe by the new means from now on.
+            if assembly.reachable() && assembly.spec != spec {
+                self.store.assembly_mut(name).accepted = Some(spec.clone());
+            }
             assembly.spec = spec;
             self.connect(name);
             return;
         }
         let facts = self.store.assembly(name);
         let settings = self.settings();
-        // An assembly that cannot be reached never got anything to do.
-        let life = if facts.safe || spec.address.is_none() {
+        // An assembly to which nothing was ever sent never got anything to do.
+        let life = if facts.safe || (spec.address.is_none() && facts.is_untouched()) {
             Life::Safe
         } else {
             let grace_ms = settings
@@ -125,16 +132,23 @@ impl Controller {
             fence: None,
         };
         self.assemblies.insert(name.clone(), assembly);
+        if self.is_held(name)
+            && let Some(assembly) = self.assemblies.get_mut(name)
+        {
+            assembly.life = Life::Safe;
+        }
         self.connect(name);
     }
 
     /// Has the shell connect with the settings in force, if it does not do so already.
     pub(crate) fn connect(&mut self, name: &AssemblyId) {
         let settings = self.settings();
+        let suspended = self.lease_suspended(name);
+        let (held, leased) = (self.is_held(name), self.means(name).0 == Fencing::Lease);
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        if assembly.spec.address.is_none() {
+        if assembly.spec.address.is_none() || held {
             if assembly.sent_settings.take().is_some() {
                 self.effects.push(Effect::Disconnect {
                     assembly: name.clone(),
@@ -142,7 +156,7 @@ impl Controller {
             }
             return;
         }
-        let lease_ms = if assembly.spec.fencing == Fencing::Lease {
+        let lease_ms = if leased && !suspended {
             settings.lease_ms
         } else {
             0
@@ -154,6 +168,7 @@ impl Controller {
             deployment: self.name.clone(),
             heartbeat_interval_ms: settings.heartbeat_interval_ms,
             lease_ms,
+            grace_ms: settings.grace_ms,
             stop_timeout_ms: settings.stop_timeout_ms,
         };
         if assembly.sent_settings.as_ref() == Some(&connect) {
@@ -162,10 +177,30 @@ impl Controller {
         assembly.connected = false;
         let facts = self.store.assembly_mut(name);
         facts.lease_ms = facts.lease_ms.max(lease_ms);
-        facts.stop_timeout_ms = facts.stop_timeout_ms.max(connect.stop_timeout_ms);
+        facts.grace_ms = facts.grace_ms.max(connect.grace_ms);
         facts.unleased |= lease_ms == 0;
         assembly.sent_settings = Some(connect.clone());
         self.effects.push(Effect::Connect(connect));
+    }
+
+    /// Tells every agent the settings in force.
+    pub(crate) fn connect_all(&mut self) {
+        let names: Vec<AssemblyId> = self.assemblies.keys().cloned().collect();
+        for name in names {
+            self.connect(&name);
+        }
+    }
+
+    /// Maintenance means hands off: its agent stops nothing, whatever happens to the DPE. Who is
+    /// being made safe by the end of a lease keeps it.
+    fn lease_suspended(&self, name: &AssemblyId) -> bool {
+        let maintenance =
+            self.store.deployment.maintenance || self.store.assembly(name).maintenance;
+        let in_doubt = self
+            .assemblies
+            .get(name)
+            .is_none_or(|assembly| assembly.life == Life::Lost || assembly.fence.is_some());
+        maintenance && !in_doubt
     }
 
     /// Has the shell connect anew, so that the agent's whole truth is heard again.
@@ -192,6 +227,14 @@ impl Controller {
             return;
         };
         let Some(settings) = assembly.sent_settings.clone() else {
+            return;
+        };
+        if self.identify(name, &hello) == Identity::Another {
+            self.replaced(now, name);
+            return;
+        }
+        self.join_former(name, &hello);
+        let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
         let facts = self.store.assembly(name);
@@ -229,7 +272,11 @@ impl Controller {
             .lease_until_us
             .max(now.boottime_us + u64::from(settings.lease_ms) * MS);
         assembly.old_lease_ends_us = now.boottime_us + u64::from(facts.lease_ms) * MS;
-        let boot_id = assembly.hello.boot_id.clone();
+        let (boot_id, machine_id) = (
+            assembly.hello.boot_id.clone(),
+            assembly.hello.machine_id.clone(),
+        );
+        let accepted = assembly.spec.clone();
         if rebooted {
             self.forget_boot(name);
             if matches!(was, Life::Online | Life::Missed | Life::Unknown { .. })
@@ -248,8 +295,11 @@ impl Controller {
         }
         let fact = self.store.assembly_mut(name);
         fact.safe = false;
+        fact.fencing_attempt.clear();
         fact.boot_id = boot_id;
-        fact.stop_timeout_ms = settings.stop_timeout_ms;
+        fact.machine_id = machine_id;
+        fact.accepted = Some(accepted);
+        fact.grace_ms = settings.grace_ms;
         fact.unleased = settings.lease_ms == 0;
         fact.last_event = LastEvent::Online;
         if matches!(facts.last_event, LastEvent::Lost | LastEvent::Fencing)
@@ -278,6 +328,8 @@ impl Controller {
         // there is seen to run.
         self.take_history(now, name, history);
         self.take_attributes(now, name, attributes);
+        // It was greeted as one that may be in doubt.
+        self.connect(name);
         self.world_changed(&format!("assembly {name} is online"));
     }
 
@@ -400,12 +452,13 @@ impl Controller {
     }
 
     /// Gives an assembly up. It is not safe by that.
-    fn lose(&mut self, now: Time, name: &AssemblyId, reason: &str) {
+    pub(crate) fn lose(&mut self, now: Time, name: &AssemblyId, reason: &str) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
         assembly.life = Life::Lost;
         assembly.connected = false;
+        let attempt = self.name_fencing(name);
         let never = self.store.assembly(name).last_event == LastEvent::Nothing;
         if !matches!(
             self.store.assembly(name).last_event,
@@ -416,7 +469,8 @@ impl Controller {
                 now,
                 EventDraft::new(EventKind::AssemblyLost)
                     .assembly(name)
-                    .reason(reason),
+                    .reason(reason)
+                    .detail("attempt", &attempt),
             );
             if !never {
                 self.assembly_failed(now, name, reason);
@@ -426,6 +480,7 @@ impl Controller {
         self.actions_lost(name, "its assembly is lost");
         // A stream over which nothing comes is given up: a new one tells when the agent is back.
         self.reconnect(name);
+        self.connect_waiting();
         self.deciding.hurry();
         self.world_changed(&format!("assembly {name} is lost"));
     }
@@ -459,13 +514,11 @@ impl Controller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::SECOND;
 
     #[test]
-    fn an_assembly_under_lease_is_safe_only_after_lease_stop_drift_and_reboot() {
-        let after = safe_after(100 * SECOND, 10_000, 20_000);
-        assert_eq!(
-            after,
-            100 * SECOND + 20 * SECOND + 600 * MS + REBOOT_MARGIN_US
-        );
+    fn an_assembly_under_lease_is_safe_only_after_lease_grace_drift_and_reset() {
+        let after = safe_after(100 * SECOND, 10_000, 5_000);
+        assert_eq!(after, 100 * SECOND + 5 * SECOND + 300 * MS + 2 * SECOND);
     }
 }

@@ -10,6 +10,7 @@ mod engine_input;
 mod execute;
 mod failures;
 mod fencing;
+mod incarnations;
 mod initiate;
 mod liveness;
 mod operation_for;
@@ -63,6 +64,7 @@ pub(crate) struct Settings {
     pub heartbeat_interval_ms: u32,
     pub heartbeat_timeout_ms: u32,
     pub lease_ms: u32,
+    pub grace_ms: u32,
     pub stop_timeout_ms: u32,
 }
 
@@ -105,11 +107,6 @@ impl Controller {
         };
         self.notice_stall(now);
         self.last_time = now;
-        if self.phase == Phase::Superseded {
-            return Err(Refusal::NotReady(
-                "a newer DPE manages this deployment".into(),
-            ));
-        }
         let outcome = self.take(now, input);
         self.pass_time(now);
         self.flush();
@@ -126,10 +123,6 @@ impl Controller {
                 history,
                 attributes,
             } => self.agent_connected(now, &assembly, hello, history, attributes),
-            Input::StaleEpoch { assembly } => {
-                self.phase.supersede();
-                self.effects.push(Effect::Superseded { assembly });
-            }
             Input::AgentDisconnected { assembly, .. } => self.agent_disconnected(&assembly),
             Input::Heartbeat { assembly, stamp_us } => self.heartbeat(now, &assembly, stamp_us),
             Input::OperationCompleted { assembly, record } => {
@@ -271,6 +264,7 @@ impl Controller {
             heartbeat_interval_ms: spec.heartbeat_interval_ms,
             heartbeat_timeout_ms: spec.heartbeat_timeout_ms,
             lease_ms: spec.lease_ms,
+            grace_ms: spec.grace_ms,
             stop_timeout_ms: spec.stop_timeout_ms,
         }
     }

@@ -73,6 +73,7 @@ impl Controller {
                 self.known_assembly(&assembly)?;
                 if self.store.assembly(&assembly).maintenance != on {
                     self.store.assembly_mut(&assembly).maintenance = on;
+                    self.connect(&assembly);
                     self.world_changed(&format!(
                         "maintenance of {assembly} is {}",
                         if on { "on" } else { "off" }
@@ -84,6 +85,7 @@ impl Controller {
                 self.known_deployment()?;
                 if self.store.deployment.maintenance != on {
                     self.store.deployment_mut().maintenance = on;
+                    self.connect_all();
                     self.world_changed(if on {
                         "maintenance is on"
                     } else {
@@ -95,9 +97,9 @@ impl Controller {
             Request::Cleanup { service, assembly } => {
                 self.cleanup(now, service.as_ref(), assembly.as_ref())
             }
-            Request::ConfirmFenced { assembly } => {
+            Request::ConfirmFenced { assembly, attempt } => {
                 self.known_assembly(&assembly)?;
-                self.confirm_fenced(now, &assembly)
+                self.confirm_fenced(now, &assembly, &attempt)
             }
         }
     }
@@ -159,6 +161,10 @@ impl Controller {
     fn adopt(&mut self, now: Time, spec: Spec) {
         let before = self.document.replace(spec.clone());
         for (name, assembly) in &spec.assemblies {
+            let former = self.assemblies.get(name);
+            if former.is_some_and(|former| Self::is_another_guest(&former.spec, assembly)) {
+                self.retire(name, "the document means another guest");
+            }
             if self.store.assembly(name).retired.is_some() {
                 self.store.assembly_mut(name).retired = None;
             }
@@ -227,6 +233,7 @@ impl Controller {
             });
             self.store.remove_assembly(&name);
         }
+        self.connect_waiting();
     }
 
     fn unload(&mut self, stop_services: bool) {

@@ -8,7 +8,6 @@ use super::fencing::Fence;
 use super::liveness::Life;
 use crate::machines::announcement;
 use crate::machines::history::Activity;
-use crate::machines::phase::Phase;
 use crate::machines::service::ServiceFacts;
 use crate::vocabulary::{AssemblyId, Copies, ServiceId, Time};
 
@@ -204,7 +203,7 @@ impl Controller {
         let Some(loaded) = &self.store.loaded else {
             return;
         };
-        if loaded.unload.is_some() || self.phase == Phase::Superseded || !self.everything_known() {
+        if loaded.unload.is_some() || !self.everything_known() {
             return;
         }
         let announced = self.store.deployment.announced;

@@ -41,9 +41,6 @@ impl Controller {
 
     /// The state in a sentence, for people.
     pub(crate) fn summary(&self) -> String {
-        if self.phase == Phase::Superseded {
-            return "a newer DPE manages this deployment".into();
-        }
         if self.phase == Phase::Ended {
             return "the deployment has ended".into();
         }
@@ -209,6 +206,7 @@ impl Controller {
             maintenance,
             last_heartbeat: assembly.heard_wall_us,
             fencing: assembly.spec.fencing.word().to_owned(),
+            fencing_attempt: facts.fencing_attempt,
             address: assembly.spec.address.clone().unwrap_or_default(),
             agent_version: assembly.hello.version.clone(),
             boot_id: assembly.hello.boot_id.clone(),

@@ -73,22 +73,39 @@ pub(crate) struct AssemblyFacts {
     /// The liveness that the last event told.
     #[serde(rename = "told")]
     pub last_event: LastEvent,
+    /// The guest, as it named itself in its last Hello; empty: not known.
+    pub machine_id: String,
+    /// What its guest was accepted with, where the document has another way to make it safe since.
+    pub accepted: Option<AssemblySpec>,
     /// The boot of the guest that its failures belong to.
     pub boot_id: String,
     /// The longest lease that its agent was ever told, and may still hold.
     pub lease_ms: u32,
     /// The longest time that its agent was ever told it may take to stop services after the lease.
-    pub stop_timeout_ms: u32,
+    pub grace_ms: u32,
     /// Its agent may run services without a lease: it was told so, or left alone.
     pub unleased: bool,
     pub standby: bool,
     pub maintenance: bool,
+    /// Names the loss, or the restart, for which it is being made safe, also over restarts of the
+    /// DPE; empty: it is not. A confirmation must carry it.
+    pub fencing_attempt: String,
     /// To be restarted through its fencing: why.
     pub restart: Option<String>,
     /// Its failures within the escalation period.
     pub failed_at: FailureTimes,
     /// No longer in the document: how it was made safe when it was.
     pub retired: Option<AssemblySpec>,
+}
+
+impl AssemblyFacts {
+    /// No agent was ever told anything, as far as is known.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.last_event == LastEvent::Nothing
+            && self.boot_id.is_empty()
+            && self.lease_ms == 0
+            && !self.unleased
+    }
 }
 
 /// What events have told about an assembly.

@@ -3,8 +3,7 @@
 //! ```text
 //!  ┌─────────┐ end ┌────────┐ finish ┌───────┐
 //!  │ serving ├────▶│ ending ├───────▶│ ended │
-//!  └────┬────┘     └───┬────┘        └───┬───┘
-//!       └──────────────┴─────────────────┴───▶ superseded
+//!  └─────────┘     └────────┘        └───────┘
 //! ```
 
 /// How far a controller is.
@@ -20,8 +19,6 @@ pub(crate) enum Phase {
     },
     /// Nothing is left to do.
     Ended,
-    /// A newer DPE manages the deployment: whatever happens, this one does nothing.
-    Superseded,
 }
 
 impl Phase {
@@ -32,7 +29,7 @@ impl Phase {
 
     /// Nothing happens by itself any more.
     pub(crate) fn is_final(self) -> bool {
-        matches!(self, Phase::Ended | Phase::Superseded)
+        self == Phase::Ended
     }
 
     /// Edge serving → ending.
@@ -49,11 +46,6 @@ impl Phase {
         );
         *self = Phase::Ended;
     }
-
-    /// Edge from every phase to superseded.
-    pub(crate) fn supersede(&mut self) {
-        *self = Phase::Superseded;
-    }
 }
 
 #[cfg(test)]
@@ -69,13 +61,6 @@ mod tests {
         assert!(phase.is_over() && !phase.is_final());
         phase.finish();
         assert!(phase.is_over() && phase.is_final());
-    }
-
-    #[test]
-    fn what_is_superseded_is_final_and_not_over() {
-        let mut phase = Phase::Serving;
-        phase.supersede();
-        assert!(phase.is_final() && !phase.is_over());
     }
 
     #[test]

@@ -95,11 +95,6 @@ pub enum Effect {
     /// The deployment has ended; everything before this effect is done. Forget the durable state's
     /// document and stop.
     Unloaded,
-    /// A newer DPE manages this deployment: stop without touching anything.
-    Superseded {
-        /// The assembly whose agent said so.
-        assembly: AssemblyId,
-    },
 }
 
 /// Under which name an input of the policy engine is kept.
@@ -128,7 +123,10 @@ pub struct Connect {
     pub heartbeat_interval_ms: u32,
     /// After this time without answer the agent stops its services; 0 = never.
     pub lease_ms: u32,
-    /// How long that stopping may take before the agent reboots its guest.
+    /// How long that stopping may take before the agent kills what is left and resets its guest.
+    pub grace_ms: u32,
+    /// How long stopping may take where nothing is lost: at the release, and before a planned
+    /// shutdown.
     pub stop_timeout_ms: u32,
 }
 

@@ -84,6 +84,25 @@ id! {
     ServiceId
 }
 
+/// Between the name of an assembly and the number of a former incarnation; no name in a document
+/// has it.
+const FORMER: char = '~';
+
+impl AssemblyId {
+    /// The name that the document gives, or gave: `web1` for `web1` and for `web1~2`.
+    pub fn in_document(&self) -> &str {
+        self.as_str()
+            .split_once(FORMER)
+            .map_or(self.as_str(), |(name, _)| name)
+    }
+
+    /// The name of a former incarnation: the guest that this assembly was before the document gave
+    /// it another address, or another guest answered there.
+    pub(crate) fn former(&self, number: u32) -> AssemblyId {
+        format!("{}{FORMER}{number}", self.in_document()).into()
+    }
+}
+
 impl ServiceId {
     /// The service that a resource belongs to: its id without an instance's number.
     pub fn of_resource(resource: &str) -> ServiceId {
@@ -101,6 +120,14 @@ mod tests {
         assert_eq!(ServiceId::of_resource("web"), "web");
         assert_eq!(ServiceId::of_resource("web:"), "web:");
         assert_eq!(ServiceId::of_resource("a:b"), "a:b");
+    }
+
+    #[test]
+    fn a_former_incarnation_has_the_documents_name_and_a_number() {
+        let former = AssemblyId::from("web1").former(2);
+        assert_eq!(former, "web1~2");
+        assert_eq!(former.in_document(), "web1");
+        assert_eq!(former.former(3), "web1~3");
     }
 
     #[test]

@@ -28,12 +28,6 @@ pub enum Input {
         /// Its guest's node attributes; none of an agent that does not know them.
         attributes: Attributes,
     },
-    /// An agent answered Hello or any other call with `org.cloudpolicy.Error.StaleEpoch`: a newer
-    /// DPE of this deployment exists.
-    StaleEpoch {
-        /// Which assembly.
-        assembly: AssemblyId,
-    },
     /// The stream to an agent ended, or could not be made. The shell goes on trying until
     /// [`Effect::Disconnect`](crate::Effect).
     AgentDisconnected {
@@ -104,6 +98,8 @@ pub enum Input {
 /// An agent's answer to Hello.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
+    /// Who the guest is, the same over its boots; empty from agents that do not say so.
+    pub machine_id: String,
     /// Boot id of the guest: another one means that everything which ran there is gone.
     pub boot_id: String,
     /// Version of the agent.
@@ -174,6 +170,9 @@ pub enum Request {
     ConfirmFenced {
         /// Which assembly.
         assembly: AssemblyId,
+        /// Which loss of it: detail `attempt` of the event that told it, `fencing_attempt` of its
+        /// status.
+        attempt: String,
     },
 }
 

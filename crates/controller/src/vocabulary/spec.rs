@@ -19,6 +19,8 @@ pub(crate) struct Spec {
     pub heartbeat_interval_ms: u32,
     pub heartbeat_timeout_ms: u32,
     pub lease_ms: u32,
+    /// How long an agent may take to stop services in order after its lease.
+    pub grace_ms: u32,
     /// The longest time that any stop may take.
     pub stop_timeout_ms: u32,
     /// In the document's order.
@@ -103,6 +105,7 @@ impl Spec {
             heartbeat_interval_ms: millis(deployment.heartbeat.interval),
             heartbeat_timeout_ms: millis(deployment.heartbeat.timeout),
             lease_ms: millis(deployment.heartbeat.lease),
+            grace_ms: millis(deployment.heartbeat.grace),
             stop_timeout_ms: millis(deployment.longest_stop_timeout),
             order: deployment
                 .assemblies

@@ -76,7 +76,7 @@ pub trait CpeDeployment {
     /// Leaves the services of an assembly (empty: of the whole deployment) alone, or ends that.
     fn set_maintenance(&self, assembly: &str, on: bool) -> Result<()>;
     /// Vouches that an assembly is down.
-    fn confirm_fenced(&self, assembly: &str) -> Result<()>;
+    fn confirm_fenced(&self, assembly: &str, attempt: &str) -> Result<()>;
     /// The deployment's name.
     #[zbus(property(emits_changed_signal = "const"))]
     fn name(&self) -> Result<String>;

@@ -30,7 +30,7 @@ pub trait Dpe {
     /// Leaves the services of an assembly (empty: of the whole deployment) alone, or ends that.
     fn set_maintenance(&self, assembly: &str, on: bool) -> Result<()>;
     /// Confirms that an assembly is down.
-    fn confirm_fenced(&self, assembly: &str) -> Result<()>;
+    fn confirm_fenced(&self, assembly: &str, attempt: &str) -> Result<()>;
     /// `empty`, `loading`, `active`, `degraded`, `failed`, `unloading` or `unloaded`.
     #[zbus(property)]
     fn state(&self) -> Result<String>;

@@ -178,10 +178,11 @@ impl DeploymentObject {
     async fn confirm_fenced(
         &self,
         assembly: String,
+        attempt: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         let dpe = self.administered(&header).await?;
-        self.passed_on(dpe.confirm_fenced(&assembly).await)
+        self.passed_on(dpe.confirm_fenced(&assembly, &attempt).await)
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

@@ -53,7 +53,10 @@ async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Re
         ("Cleanup", deployment.cleanup("", "").await),
         ("SetStandby", deployment.set_standby("web1", true).await),
         ("SetMaintenance", deployment.set_maintenance("", true).await),
-        ("ConfirmFenced", deployment.confirm_fenced("web1").await),
+        (
+            "ConfirmFenced",
+            deployment.confirm_fenced("web1", "1-1").await,
+        ),
     ]
 }
 
@@ -142,7 +145,7 @@ async fn another_user_without_the_right_may_only_look() {
         (SHOP, &["Explain", "ss", "web", ""]),
         (SHOP, &["Cleanup", "ss", "", ""]),
         (SHOP, &["SetStandby", "sb", "web1", "true"]),
-        (SHOP, &["ConfirmFenced", "s", "web1"]),
+        (SHOP, &["ConfirmFenced", "ss", "web1", "1-1"]),
     ];
     for (object, call) in refused {
         let (done, message) = as_nobody(&bus, &[&object[..], call].concat());

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::options::{Cleanup, Maintenance, Switch, Target};
+use crate::options::{Cleanup, ConfirmFenced, Maintenance, Switch, Target};
 use crate::output::Output;
 
 pub(crate) async fn standby(
@@ -78,20 +78,27 @@ pub(crate) async fn cleanup(
 
 pub(crate) async fn confirm_fenced(
     client: &Client,
-    target: &Target,
+    arguments: &ConfirmFenced,
     output: &Output,
 ) -> Result<(), Failure> {
-    client
-        .deployment(&target.name)
-        .await?
-        .confirm_fenced(&target.assembly)
-        .await?;
+    let Target { name, assembly } = &arguments.target;
+    let deployment = client.deployment(name).await?;
+    let attempt = match &arguments.attempt {
+        Some(attempt) => attempt.clone(),
+        // Whoever types this now vouches for now.
+        None => client
+            .status(name)
+            .await?
+            .assemblies
+            .into_iter()
+            .find(|status| status.name == *assembly)
+            .map(|status| status.fencing_attempt)
+            .unwrap_or_default(),
+    };
+    deployment.confirm_fenced(assembly, &attempt).await?;
     done(
         output,
-        &format!(
-            "{} of {} counts as powered off",
-            target.assembly, target.name
-        ),
+        &format!("{assembly} of {name} counts as powered off"),
     )
 }
 

@@ -108,6 +108,7 @@ fn attributes(form: &mut Form<'_, '_, '_>) -> Deployment {
         "heartbeat_interval",
         "heartbeat_timeout",
         "lease",
+        "grace",
         "version",
     ]);
     form.optional("version", |text| match text {
@@ -200,7 +201,7 @@ fn check_capacity(deployment: &Deployment, names: &Names, problems: &mut Problem
     }
 }
 
-/// `heartbeat_interval`, `heartbeat_timeout` and `lease`, and what must hold between them.
+/// `heartbeat_interval`, `heartbeat_timeout`, `lease` and `grace`, and what must hold between them.
 fn heartbeat(form: &mut Form<'_, '_, '_>) -> Heartbeat {
     let defaults = Heartbeat::default();
     let bounded = |text: &str| match value::duration(text)? {
@@ -212,13 +213,16 @@ fn heartbeat(form: &mut Form<'_, '_, '_>) -> Heartbeat {
     let interval = form.optional("heartbeat_interval", bounded);
     let timeout = form.optional("heartbeat_timeout", bounded);
     let lease = form.optional("lease", bounded);
+    let grace = form.optional("grace", bounded).unwrap_or(defaults.grace);
     // what is not given follows what is
+    let bound = timeout.or(lease.map(|lease| lease / 2));
     let interval = interval.unwrap_or_else(|| {
-        timeout.map_or(defaults.interval, |timeout| {
-            defaults.interval.min(timeout / 3)
-        })
+        bound.map_or(defaults.interval, |bound| defaults.interval.min(bound / 3))
     });
-    let timeout = timeout.unwrap_or(defaults.timeout.max(interval * 3));
+    let timeout = timeout.unwrap_or_else(|| {
+        let usual = defaults.timeout.max(interval * 3);
+        bound.map_or(usual, |bound| usual.min(bound.max(interval * 2)))
+    });
     let lease = lease.unwrap_or(defaults.lease.max(timeout * 2));
     if timeout < interval * 2 {
         let at = form.element.place("heartbeat_timeout");
@@ -245,5 +249,6 @@ fn heartbeat(form: &mut Form<'_, '_, '_>) -> Heartbeat {
         interval,
         timeout,
         lease,
+        grace,
     }
 }

@@ -156,14 +156,13 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> Result<Inpu
     let settings = HelloSettings {
         heartbeat_interval_ms: connect.heartbeat_interval_ms,
         lease_ms: connect.lease_ms,
-        // The agent's default, which the wait for stop timeouts exceeds.
-        grace_ms: 0,
+        grace_ms: connect.grace_ms,
         stop_timeout_ms: connect.stop_timeout_ms,
     };
     let hello = agent.hello(
         connect.epoch,
         &connect.deployment,
-        connect.assembly.as_str(),
+        connect.assembly.in_document(),
         settings.to_fields(),
     );
     let hello = match within(hello).await {

@@ -138,6 +138,7 @@ impl World {
             deployment: "shop".into(),
             heartbeat_interval_ms: 1000,
             lease_ms: 0,
+            grace_ms: 0,
             stop_timeout_ms: 0,
         });
         World {
@@ -268,6 +269,7 @@ async fn an_agent_that_does_not_acknowledge_its_release_is_let_go() {
         deployment: "shop".into(),
         heartbeat_interval_ms: 1000,
         lease_ms: 0,
+        grace_ms: 0,
         stop_timeout_ms: 0,
     });
     let begin = tokio::time::Instant::now();

@@ -229,12 +229,17 @@ impl DpeObject {
     async fn confirm_fenced(
         &self,
         assembly: String,
+        attempt: String,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         let assembly = AssemblyId::from(assembly);
-        self.change(connection, &header, Request::ConfirmFenced { assembly })
-            .await
+        self.change(
+            connection,
+            &header,
+            Request::ConfirmFenced { assembly, attempt },
+        )
+        .await
     }
 
     /// The state in one word.

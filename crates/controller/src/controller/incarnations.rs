@@ -1,0 +1,177 @@
+//! A guest is known by who it is, not by how it is reached or called.
+//!
+//! An assembly that gets another address or uuid, or at whose address another guest answers, is
+//! another guest from then on. The former one lives on as a *former incarnation* under a name of
+//! its own (`web1~1`), with the specification that it was accepted with, until it was let go of or
+//! made safe. An address belongs to one life at a time: the new incarnation is connected when the
+//! former one at that address is gone.
+//!
+//! ```text
+//!  document: another address or uuid ─┐
+//!  Hello: another machine id ─────────┼──▶ web1~1, retired ──▶ services stopped ──▶ released
+//!                                     │                  └───▶ lost ──▶ made safe ──▶ forgotten
+//!                                     └──▶ web1, new ──(address is free)──▶ connected
+//! ```
+//!
+//! Another fencing device does not make another guest. Until its agent is heard, though, an
+//! assembly is made safe by what it was accepted with.
+
+use super::Controller;
+use super::liveness::Life;
+use crate::machines::facts::AssemblyFacts;
+use crate::vocabulary::{AssemblyId, AssemblySpec, Effect, Hello, Time};
+
+/// What a Hello says about who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// The guest that is known under this name, or the first one.
+    Known,
+    /// Another guest. What is known under this name must still be made safe.
+    Another,
+}
+
+impl Controller {
+    /// Whether another specification means another guest.
+    pub(crate) fn is_another_guest(old: &AssemblySpec, new: &AssemblySpec) -> bool {
+        old.address != new.address || old.uuid != new.uuid
+    }
+
+    /// Takes an assembly's life away from its name: what runs there has to be let go of or made safe
+    /// by what it was accepted with. Gives the name that it has from now on.
+    pub(crate) fn retire(&mut self, name: &AssemblyId, reason: &str) -> Option<AssemblyId> {
+        let mut former = self.assemblies.remove(name)?;
+        let id = (1_u32..)
+            .map(|number| name.former(number))
+            .find(|id| !self.assemblies.contains_key(id) && !self.store.assemblies.contains_key(id))
+            .expect("invariant: fewer than 2^32 incarnations");
+        let facts = self.store.assembly(name);
+        let fresh = AssemblyFacts {
+            standby: facts.standby,
+            maintenance: facts.maintenance,
+            ..AssemblyFacts::default()
+        };
+        // Nothing was ever done in a guest that never answered.
+        let never_heard = facts.boot_id.is_empty();
+        *self.store.assembly_mut(&id) = AssemblyFacts {
+            retired: Some(former.spec.clone()),
+            ..facts
+        };
+        *self.store.assembly_mut(name) = fresh;
+        self.store.forget_failures(name, None);
+        if former.sent_settings.take().is_some() {
+            self.effects.push(Effect::Disconnect {
+                assembly: name.clone(),
+            });
+        }
+        former.connected = false;
+        // A device that was asked under the former name answers under that name.
+        former.fence = None;
+        if former.life == Life::Safe || never_heard {
+            self.store.remove_assembly(&id);
+        } else {
+            self.assemblies.insert(id.clone(), former);
+        }
+        self.actions_lost(name, reason);
+        self.connect(&id);
+        self.world_changed(&format!("{reason}: assembly {name} was {id} until now"));
+        Some(id)
+    }
+
+    /// Whether the address that an assembly is to be reached at, or the assembly itself, still
+    /// belongs to a former life.
+    pub(crate) fn is_held(&self, name: &AssemblyId) -> bool {
+        let Some(own) = self.assemblies.get(name) else {
+            return false;
+        };
+        let in_document = |other: &AssemblyId| {
+            let spec = self.document.spec();
+            spec.is_some_and(|spec| spec.assemblies.contains_key(other))
+        };
+        in_document(name)
+            && self.assemblies.iter().any(|(other, life)| {
+                let same_way = life.spec.address.is_some() && life.spec.address == own.spec.address;
+                let same_name = other.in_document() == name.as_str() && life.life != Life::Lost;
+                other != name
+                    && !in_document(other)
+                    && life.life != Life::Safe
+                    && (same_way || same_name)
+            })
+    }
+
+    /// Connects what waited for a former life to be over.
+    pub(crate) fn connect_waiting(&mut self) {
+        let waiting: Vec<AssemblyId> = self
+            .assemblies
+            .iter()
+            .filter(|(_, assembly)| assembly.sent_settings.is_none())
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in waiting {
+            self.connect(&name);
+        }
+    }
+
+    /// Who answers under a name.
+    pub(crate) fn identify(&self, name: &AssemblyId, hello: &Hello) -> Identity {
+        let facts = self.store.assembly(name);
+        let known = !facts.machine_id.is_empty() && !hello.machine_id.is_empty();
+        if known && facts.machine_id != hello.machine_id && !facts.safe {
+            Identity::Another
+        } else {
+            Identity::Known
+        }
+    }
+
+    /// Another guest answers under a name: the one that was known is lost.
+    pub(crate) fn replaced(&mut self, now: Time, name: &AssemblyId) {
+        let reason = "another guest answers at its address";
+        let Some(mut spec) = self.assemblies.get(name).map(|own| own.spec.clone()) else {
+            return;
+        };
+        if let Some(own) = self.assemblies.get_mut(name) {
+            // The known one cannot be reached there any more.
+            own.spec.address = None;
+        }
+        if let Some(former) = self.retire(name, reason) {
+            self.lose(now, &former, reason);
+        }
+        if let Some(accepted) = self.document.spec() {
+            spec = accepted.assemblies.get(name).cloned().unwrap_or(spec);
+        }
+        self.adopt_assembly(now, name, spec);
+    }
+
+    /// A former incarnation whose guest answers under the new name is the same life: its history is
+    /// what the guest tells.
+    pub(crate) fn join_former(&mut self, name: &AssemblyId, hello: &Hello) {
+        let former: Vec<AssemblyId> = self
+            .assemblies
+            .keys()
+            .filter(|other| other.in_document() == name.as_str() && *other != name)
+            .filter(|other| {
+                !hello.machine_id.is_empty()
+                    && self.store.assembly(other).machine_id == hello.machine_id
+            })
+            .cloned()
+            .collect();
+        for other in former {
+            let old = self.store.assembly(&other);
+            let lease_until_us = self
+                .assemblies
+                .remove(&other)
+                .map_or(0, |assembly| assembly.lease_until_us);
+            if let Some(own) = self.assemblies.get_mut(name) {
+                own.lease_until_us = own.lease_until_us.max(lease_until_us);
+            }
+            let facts = self.store.assembly_mut(name);
+            facts.lease_ms = facts.lease_ms.max(old.lease_ms);
+            facts.grace_ms = facts.grace_ms.max(old.grace_ms);
+            facts.boot_id = old.boot_id;
+            self.actions_lost(&other, "its guest answers under its new name");
+            self.effects.push(Effect::Disconnect {
+                assembly: other.clone(),
+            });
+            self.store.remove_assembly(&other);
+        }
+    }
+}
