@@ -1,7 +1,8 @@
 //! From a decision to operations in guests: carries the policy engine's graph out.
 
 use super::Controller;
-use super::liveness::{Assembly, Life};
+use super::liveness::Assembly;
+use crate::machines::assembly::Life;
 use crate::machines::execution::{End, Finished};
 use crate::machines::run::{Run, Work};
 use crate::machines::transition::Transition;
@@ -15,7 +16,7 @@ impl Controller {
     pub(crate) fn everything_known(&self) -> bool {
         self.assemblies
             .values()
-            .all(|assembly| !matches!(assembly.life, Life::Unknown { .. }))
+            .all(|assembly| !matches!(assembly.course.life(), Life::Unknown { .. }))
     }
 
     /// Goes on as far as possible now: carries out what was decided, and asks what is next.

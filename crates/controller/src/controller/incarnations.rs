@@ -17,7 +17,7 @@
 //! assembly is made safe by what it was accepted with.
 
 use super::Controller;
-use super::liveness::Life;
+use crate::machines::assembly::Life;
 use crate::machines::facts::AssemblyFacts;
 use crate::vocabulary::{AssemblyId, AssemblySpec, Effect, Hello, Time};
 
@@ -65,8 +65,8 @@ impl Controller {
         }
         former.connected = false;
         // A device that was asked under the former name answers under that name.
-        former.fence = None;
-        if former.life == Life::Safe || never_heard {
+        former.course.rename();
+        if former.course.life() == Life::Safe || never_heard {
             self.store.remove_assembly(&id);
         } else {
             self.assemblies.insert(id.clone(), former);
@@ -90,10 +90,11 @@ impl Controller {
         in_document(name)
             && self.assemblies.iter().any(|(other, life)| {
                 let same_way = life.spec.address.is_some() && life.spec.address == own.spec.address;
-                let same_name = other.in_document() == name.as_str() && life.life != Life::Lost;
+                let same_name =
+                    other.in_document() == name.as_str() && life.course.life() != Life::Lost;
                 other != name
                     && !in_document(other)
-                    && life.life != Life::Safe
+                    && life.course.life() != Life::Safe
                     && (same_way || same_name)
             })
     }

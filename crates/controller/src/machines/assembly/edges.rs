@@ -1,0 +1,184 @@
+//! The diagram of an assembly's life: its states, what leads from one to another, and its drawings.
+
+/// A life and whether it is being fenced, as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum State {
+    Unknown,
+    Online,
+    Missed,
+    Lost,
+    OnlineFencing,
+    MissedFencing,
+    LostFencing,
+    Safe,
+}
+
+/// What leads from one state to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trigger {
+    /// Its agent answers Hello, and nothing fences it any longer.
+    Hello,
+    /// Its heartbeats are late.
+    Late,
+    /// A heartbeat.
+    Heartbeat,
+    /// Nothing was heard for too long, or another guest answers.
+    Silence,
+    /// It has to be made safe.
+    Demand,
+    /// Nothing of ours runs there any more.
+    Safe,
+    /// Its fencing is given up.
+    GivenUp,
+    /// It lives on under another name.
+    Renamed,
+    /// Its name or address belongs to a former life.
+    Held,
+}
+
+use State::{Lost, LostFencing, Missed, MissedFencing, Online, OnlineFencing, Unknown};
+
+/// All edges: what leads from where to where.
+pub(super) const EDGES: &[(Trigger, State, State)] = &[
+    (Trigger::Hello, Unknown, Online),
+    (Trigger::Hello, Online, Online),
+    (Trigger::Hello, Missed, Online),
+    (Trigger::Hello, Lost, Online),
+    (Trigger::Hello, LostFencing, Online),
+    (Trigger::Hello, State::Safe, Online),
+    (Trigger::Late, Online, Missed),
+    (Trigger::Late, OnlineFencing, MissedFencing),
+    (Trigger::Heartbeat, Missed, Online),
+    (Trigger::Heartbeat, MissedFencing, OnlineFencing),
+    (Trigger::Silence, Unknown, Lost),
+    (Trigger::Silence, Online, Lost),
+    (Trigger::Silence, Missed, Lost),
+    (Trigger::Silence, Lost, Lost),
+    (Trigger::Silence, MissedFencing, LostFencing),
+    (Trigger::Demand, Unknown, LostFencing),
+    (Trigger::Demand, Online, OnlineFencing),
+    (Trigger::Demand, Missed, MissedFencing),
+    (Trigger::Demand, Lost, LostFencing),
+    (Trigger::Safe, Lost, State::Safe),
+    (Trigger::Safe, OnlineFencing, State::Safe),
+    (Trigger::Safe, MissedFencing, State::Safe),
+    (Trigger::Safe, LostFencing, State::Safe),
+    (Trigger::GivenUp, OnlineFencing, Online),
+    (Trigger::GivenUp, MissedFencing, Missed),
+    (Trigger::GivenUp, LostFencing, Lost),
+    (Trigger::Renamed, OnlineFencing, Online),
+    (Trigger::Renamed, MissedFencing, Missed),
+    (Trigger::Renamed, LostFencing, Lost),
+    (Trigger::Held, Unknown, State::Safe),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Every state, once.
+    const STATES: [State; 8] = [
+        Unknown,
+        Online,
+        Missed,
+        Lost,
+        OnlineFencing,
+        MissedFencing,
+        LostFencing,
+        State::Safe,
+    ];
+
+    fn name(state: State) -> &'static str {
+        match state {
+            Unknown => "unknown",
+            Online => "online",
+            Missed => "missed",
+            Lost => "lost",
+            OnlineFencing => "online, being fenced",
+            MissedFencing => "missed, being fenced",
+            LostFencing => "lost, being fenced",
+            State::Safe => "safe",
+        }
+    }
+
+    fn label(trigger: Trigger) -> &'static str {
+        match trigger {
+            Trigger::Hello => "its agent answers Hello",
+            Trigger::Late => "its heartbeats are late",
+            Trigger::Heartbeat => "a heartbeat",
+            Trigger::Silence => "nothing heard for too long, or another guest answers",
+            Trigger::Demand => "its fencing is demanded",
+            Trigger::Safe => "made safe",
+            Trigger::GivenUp => "its fencing is given up",
+            Trigger::Renamed => "lives on under another name",
+            Trigger::Held => "its address belongs to a former life",
+        }
+    }
+
+    fn drawing() -> String {
+        let mut dot = String::from(
+            "// The life of an assembly, drawn from the table of its edges.\n\
+             // Renew it: RENEW_DRAWINGS=1 cargo test -p controller assembly_life\n\
+             digraph assembly_life {\n    node [shape=box, style=rounded];\n",
+        );
+        for state in STATES {
+            dot.push_str(&format!("    {state:?} [label=\"{}\"];\n", name(state)));
+        }
+        for (trigger, from, to) in EDGES {
+            let label = label(*trigger);
+            dot.push_str(&format!("    {from:?} -> {to:?} [label=\"{label}\"];\n"));
+        }
+        dot.push_str("}\n");
+        dot
+    }
+
+    #[test]
+    fn the_drawing_of_assembly_life_is_that_of_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/assembly-life.dot");
+        if std::env::var_os("RENEW_DRAWINGS").is_some() {
+            std::fs::write(path, drawing()).expect("docs can be written");
+        }
+        let drawn = std::fs::read_to_string(Path::new(path)).unwrap_or_default();
+        assert!(
+            drawn == drawing(),
+            "docs/assembly-life.dot is not what the table says; renew it: \
+             RENEW_DRAWINGS=1 cargo test -p controller assembly_life"
+        );
+    }
+
+    #[test]
+    fn no_edge_is_named_twice() {
+        for (index, edge) in EDGES.iter().enumerate() {
+            assert!(!EDGES[..index].contains(edge), "{edge:?}");
+        }
+    }
+
+    #[test]
+    fn every_state_can_be_reached_and_left() {
+        let mut reached = BTreeSet::from([Unknown]);
+        while let Some(next) = EDGES
+            .iter()
+            .find(|(_, from, to)| reached.contains(from) && !reached.contains(to))
+        {
+            reached.insert(next.2);
+        }
+        assert_eq!(reached.into_iter().collect::<Vec<_>>(), STATES);
+        for state in STATES {
+            let left = EDGES
+                .iter()
+                .any(|(_, from, to)| *from == state && *to != state);
+            assert!(left, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_lost_or_being_fenced_is_made_safe() {
+        for (trigger, from, _) in EDGES {
+            let fenced = matches!(from, Lost | OnlineFencing | MissedFencing | LostFencing);
+            assert!(*trigger != Trigger::Safe || fenced, "{from:?}");
+        }
+    }
+}
