@@ -23,7 +23,10 @@ impl World {
         }
         match effect {
             Effect::Persist(changes) => self.persist(changes),
-            Effect::Connect(connect) => self.connect(connect),
+            Effect::Connect(connect) => {
+                self.wiring.mention(&connect.assembly);
+                self.connect(connect);
+            }
             Effect::Disconnect { assembly } => {
                 self.shell.wants.remove(&assembly);
                 self.drop_stream(&assembly);
@@ -37,6 +40,9 @@ impl World {
                 self.device_asked(request);
             }
             Effect::Event(event) => {
+                if let Some(assembly) = &event.assembly {
+                    self.wiring.mention(assembly);
+                }
                 self.checker.emitted(&event);
                 self.note_given_up(&event);
                 self.note_refused(&event);

@@ -152,7 +152,7 @@ impl World {
                 if let Some(stream) = self.streams.get_mut(&id) {
                     stream.welcomed = true;
                 }
-                self.wiring.places.insert(assembly.clone(), stream.guest);
+                self.wiring.heard_as(&assembly, stream.guest);
                 Input::AgentConnected {
                     assembly,
                     hello,

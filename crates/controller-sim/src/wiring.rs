@@ -13,6 +13,8 @@ pub(crate) struct Wiring {
     devices: BTreeMap<String, usize>,
     /// Which guest was last heard of as that assembly.
     pub places: BTreeMap<AssemblyId, usize>,
+    /// Which guest was heard of as that assembly before another one was.
+    earlier: BTreeMap<AssemblyId, usize>,
 }
 
 impl Wiring {
@@ -20,6 +22,27 @@ impl Wiring {
     pub(crate) fn install(&mut self, name: &str, guest: usize) {
         self.answers_at(name, guest);
         self.devices.insert(name.to_owned(), guest);
+    }
+
+    /// A guest was heard of as an assembly.
+    pub(crate) fn heard_as(&mut self, assembly: &AssemblyId, guest: usize) {
+        let before = self.places.insert(assembly.clone(), guest);
+        if let Some(before) = before.filter(|before| *before != guest) {
+            self.earlier.insert(assembly.clone(), before);
+        }
+    }
+
+    /// The controller names a former incarnation: it is the guest that was heard of as the assembly
+    /// until then.
+    pub(crate) fn mention(&mut self, assembly: &AssemblyId) {
+        let name = assembly.in_document();
+        if *assembly == *name || self.places.contains_key(assembly) {
+            return;
+        }
+        let before = self.earlier.remove(name);
+        if let Some(guest) = before.or_else(|| self.places.get(name).copied()) {
+            self.places.insert(assembly.clone(), guest);
+        }
     }
 
     /// From now on this guest answers there.

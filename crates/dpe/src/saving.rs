@@ -480,6 +480,7 @@ mod tests {
             deployment: "shop".into(),
             heartbeat_interval_ms: 1000,
             lease_ms: 0,
+            grace_ms: 5_000,
             stop_timeout_ms: 0,
         })
     }

@@ -20,7 +20,6 @@ impl Controller {
             .loaded
             .as_ref()
             .is_some_and(|loaded| loaded.unload == Some(true));
-        let everywhere = self.store.deployment.maintenance;
         let nodes = self
             .assemblies
             .iter()
@@ -35,8 +34,7 @@ impl Controller {
                         Life::Safe => NodeState::Safe,
                     },
                     standby: ending || facts.is_some_and(|facts| facts.standby),
-                    maintenance: !ending
-                        && (everywhere || facts.is_some_and(|facts| facts.maintenance)),
+                    maintenance: !ending && self.in_maintenance(name),
                     terminate: assembly.course.fence().is_some()
                         || facts.is_some_and(|facts| facts.restart.is_some()),
                     retired: !spec.assemblies.contains_key(name),

@@ -176,12 +176,16 @@ impl Controller {
     /// Maintenance means hands off: its agent stops nothing, whatever happens to the DPE. Who is
     /// being made safe by the end of a lease keeps it.
     fn lease_suspended(&self, name: &AssemblyId) -> bool {
-        let maintenance =
-            self.store.deployment.maintenance || self.store.assembly(name).maintenance;
         let in_doubt = self.assemblies.get(name).is_none_or(|assembly| {
             assembly.course.life() == Life::Lost || assembly.course.fence().is_some()
         });
-        maintenance && !in_doubt
+        self.in_maintenance(name) && !in_doubt
+    }
+
+    /// The services of an assembly are left alone; those of its former incarnations too.
+    pub(crate) fn in_maintenance(&self, name: &AssemblyId) -> bool {
+        let facts = self.store.assemblies.get(name.in_document());
+        self.store.deployment.maintenance || facts.is_some_and(|facts| facts.maintenance)
     }
 
     /// Has the shell connect again, so that the agent's whole truth is heard again.

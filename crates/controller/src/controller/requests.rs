@@ -73,7 +73,7 @@ impl Controller {
                 self.known_assembly(&assembly)?;
                 if self.store.assembly(&assembly).maintenance != on {
                     self.store.assembly_mut(&assembly).maintenance = on;
-                    self.connect(&assembly);
+                    self.connect_all();
                     self.world_changed(&format!(
                         "maintenance of {assembly} is {}",
                         if on { "on" } else { "off" }
@@ -157,7 +157,7 @@ impl Controller {
     }
 
     /// Puts a specification in force. Assemblies that are no longer in it stay until nothing of
-    /// ours is there.
+    /// ours is there; they come first, since the new ones wait for their addresses.
     fn adopt(&mut self, now: Time, spec: Spec) {
         let before = self.document.replace(spec.clone());
         for (name, assembly) in &spec.assemblies {
@@ -168,7 +168,6 @@ impl Controller {
             if self.store.assembly(name).retired.is_some() {
                 self.store.assembly_mut(name).retired = None;
             }
-            self.adopt_assembly(now, name, assembly.clone());
         }
         for (name, assembly) in before.map(|spec| spec.assemblies).unwrap_or_default() {
             if !spec.assemblies.contains_key(&name) {
@@ -187,6 +186,9 @@ impl Controller {
                 Some(assembly) => self.adopt_assembly(now, &name, assembly),
                 None => self.store.remove_assembly(&name),
             }
+        }
+        for (name, assembly) in spec.assemblies {
+            self.adopt_assembly(now, &name, assembly);
         }
     }
 

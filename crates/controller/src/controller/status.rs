@@ -170,7 +170,7 @@ impl Controller {
 
     fn assembly_status(&self, now: Time, name: &AssemblyId, assembly: &Assembly) -> AssemblyStatus {
         let facts = self.store.assembly(name);
-        let maintenance = facts.maintenance || self.store.deployment.maintenance;
+        let maintenance = self.in_maintenance(name);
         let (state, reason) = match (assembly.course.life(), assembly.course.fence()) {
             (_, Some(fence)) => {
                 let phase = self.fence_phase_text(fence, &assembly.spec.fencing, now);

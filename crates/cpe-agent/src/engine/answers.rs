@@ -5,9 +5,12 @@ use cpe_bus::{AgentDescription, Error, HelloReply, Operation, OperationState, Re
 use tokio::time::Instant;
 
 use super::commands::{Call, Command, Hello, Reply};
+use super::leaving::begins;
 use super::log::log;
 use super::stopping::{Cause, Phase};
-use super::{DEFAULT_GRACE_MS, DEFAULT_HEARTBEAT_MS, DEFAULT_STOP_TIMEOUT_MS, Engine, not_durable};
+use super::{
+    DEFAULT_GRACE_MS, DEFAULT_HEARTBEAT_MS, DEFAULT_STOP_TIMEOUT_MS, Engine, history, not_durable,
+};
 use crate::activity::active_services;
 use crate::clock::boottime_us;
 use crate::store::Identity;
@@ -71,7 +74,7 @@ impl Engine {
                 answer(reply, allowed.map(|()| self.forget(&resource)));
             }
             Call::History { reply } => {
-                let history = allowed.map(|()| self.records.values().cloned().collect());
+                let history = allowed.map(|()| history::bounded(&self.records));
                 answer(reply, history);
             }
             Call::Attributes { reply } => {
@@ -260,10 +263,7 @@ impl Engine {
 
     fn execute(&mut self, operation: Operation) -> Result<()> {
         self.must_serve()?;
-        let begins = matches!(
-            operation.action.as_str(),
-            "start" | "promote" | "migrate_from" | "restart"
-        );
+        let begins = begins(&operation);
         if self.terminating.is_some() && (self.leaving.is_none() || begins) {
             return Err(Error::Busy(
                 "this agent is ending; try again when it is back".into(),
@@ -280,6 +280,13 @@ impl Engine {
                 self.report(&record);
             }
             return Ok(());
+        }
+        if !history::has_room(&self.records, &operation) {
+            return Err(Error::TooLarge(
+                "the parameters of all operations in the history are too long together for one message: \
+                 shorten them, or forget resources that are gone"
+                    .into(),
+            ));
         }
         let unfinished = self.unfinished();
         if unfinished >= MAX_UNFINISHED || self.records.len() >= MAX_RECORDS {

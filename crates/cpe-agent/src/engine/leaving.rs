@@ -38,6 +38,14 @@ pub(super) struct Patience {
     begun: bool,
 }
 
+/// Whether an operation brings a service, or more of it, to a guest.
+pub(super) fn begins(operation: &Operation) -> bool {
+    matches!(
+        operation.action.as_str(),
+        "start" | "promote" | "migrate_from" | "restart"
+    )
+}
+
 impl Engine {
     /// Tells the DPE that this guest leaves, or stops everything where there is no DPE.
     pub(super) fn leave(&mut self, ending: Ending) {
@@ -66,6 +74,22 @@ impl Engine {
             });
         } else {
             self.begin_stopping(Cause::Ending);
+        }
+    }
+
+    /// Takes what would begin something out of the lanes: it has waited, and must not begin now.
+    pub(super) fn drop_waiting_starts(&mut self) {
+        let waiting = self.lanes.values().flat_map(|lane| &lane.queue);
+        let starts: Vec<u32> = waiting
+            .map(|(call_id, _)| *call_id)
+            .filter(|call_id| {
+                self.records
+                    .get(call_id)
+                    .is_some_and(|record| begins(&record.operation))
+            })
+            .collect();
+        for call_id in starts {
+            self.cancel_record(call_id);
         }
     }
 

@@ -9,6 +9,7 @@
 //! - `answers`: how they are answered.
 //! - `attributes`: node attributes, which resource agents set.
 //! - `execution`: queues, recurring operations, results.
+//! - `history`: how large the history may be.
 //! - `stopping`: the end of the lease, and Release.
 //! - `leaving`: the planned end of the guest or the agent.
 //! - `recovery`: what an agent does about the work of the process before it.
@@ -17,6 +18,7 @@ mod answers;
 mod attributes;
 pub mod commands;
 mod execution;
+mod history;
 mod leaving;
 mod log;
 mod recovery;
@@ -308,6 +310,7 @@ impl Engine {
         let serving = matches!(self.phase, Phase::Serving);
         let guarded = self.lease.end_us().is_some() || ending == Ending::Shutdown;
         if guarded && serving && ending != Ending::ToComeBack {
+            self.drop_waiting_starts();
             if active_services(&self.records).is_empty() {
                 self.say_left();
             } else {

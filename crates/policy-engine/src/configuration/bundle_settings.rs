@@ -1,5 +1,5 @@
-//! What a `bundle` element says, and the container options that follow from it (scheduler-spec/04
-//! §13.1–13.4).
+//! The settings of a `bundle` element, and the container options derived from them
+//! (scheduler-spec/04 §13.1–13.4).
 
 use std::net::Ipv4Addr;
 
@@ -52,7 +52,7 @@ struct Mount {
 }
 
 impl Settings {
-    /// Reads a `bundle`. The texts say what was ignored.
+    /// Reads a `bundle`. The texts name the parts that were ignored.
     pub(super) fn read(bundle: Element<'_>, id: &str) -> Result<(Settings, Vec<String>), Invalid> {
         let mut errors = Vec::new();
         let technologies = ["docker", "podman"];

@@ -200,7 +200,7 @@ fn read_child(
     }
 }
 
-/// Says that an element is ignored, and why.
+/// Reports that an element is ignored, and why.
 pub(super) fn report(cluster: &mut Cluster, element: Element<'_>, invalid: &Invalid) {
     let (line, column) = element.position();
     let id = element.get("id").unwrap_or_default();

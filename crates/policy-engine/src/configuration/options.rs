@@ -29,7 +29,7 @@ pub(super) fn unpack(cluster: &mut Cluster) {
     cluster.options = options;
 }
 
-/// What the attributes of the `cib` element say.
+/// The values of the `cib` element's attributes.
 fn of_document(root: Element<'_>, options: &mut ClusterOptions) {
     let panic = root.get("no-quorum-panic").and_then(scalar::integer);
     options.quorate = root.get("have-quorum").and_then(scalar::boolean) == Some(true);

@@ -51,7 +51,7 @@ fn add_absent(from: &Table, to: &mut Table) {
     }
 }
 
-/// Sets everything of a resource that its meta-attributes say (§13). The resource is in the arena
+/// Applies a resource's meta-attributes (§13). The resource is in the arena
 /// and knows its parent.
 pub(super) fn apply(cluster: &mut Cluster, id: ResourceId) {
     let top = cluster.top(id);

@@ -191,7 +191,7 @@ impl<'c> Constraint<'c> {
         Ok((role, nodes))
     }
 
-    /// The nodes where a rule passes, with the score that it gives them. Remembered if the answer
+    /// The nodes where a rule passes, with the score that it gives them. Cached if the answer
     /// is the same for all resources.
     fn passing(
         &self,
@@ -240,7 +240,7 @@ impl<'c> Constraint<'c> {
     }
 }
 
-/// The top-level resources whose ids match, in their order. Remembered: constraints may have a
+/// The top-level resources whose ids match, in their order. Cached: constraints may have a
 /// pattern in common.
 fn matching(cluster: &Cluster, expression: &str) -> Result<Arc<[ResourceId]>, String> {
     if let Some(known) = caches::of(cluster).patterns.borrow().get(expression) {

@@ -9,8 +9,8 @@ use crate::xml::Element;
 #[derive(Clone, Debug)]
 pub(crate) struct Ignored(pub String);
 
-/// The resource that a constraint means by `name` (03 §3.1): the one with that id, or if only the
-/// history knows the name, the topmost ancestor (normally the clone) of the one that it is the
+/// The resource to which a constraint refers as `name` (03 §3.1): the one with that id, or if only
+/// the history knows the name, the topmost ancestor (normally the clone) of the one that it is the
 /// history of.
 pub(crate) fn resource(cluster: &Cluster, name: &str) -> Option<ResourceId> {
     let found = cluster.find_resource(name)?;
@@ -21,10 +21,10 @@ pub(crate) fn resource(cluster: &Cluster, name: &str) -> Option<ResourceId> {
     }
 }
 
-/// What a name stands for.
+/// The target of a name.
 enum Reference<'c> {
     Resource,
-    /// A template with users, or a tag: the ids it stands for.
+    /// A template with users, or a tag: the ids of its users or members.
     Many(&'c Names),
     /// Nothing, or an unused template, or an empty tag.
     Invalid,

@@ -49,7 +49,7 @@ struct Counter<'c, 'd> {
     rules: FxHashMap<ElementId, bool>,
 }
 
-/// A resource set, or what one side of a constraint stands for.
+/// A resource set, or the resources of one side of a constraint.
 struct Set<'d> {
     element: Option<Element<'d>>,
     members: u64,

@@ -1,14 +1,14 @@
-//! How large a configuration is once it is expanded. A few elements can stand for very much: two
-//! resource sets for an ordering of every member of one with every member of the other, a pattern
-//! for a score of each resource, a reference for all that it refers to. The expansion of the whole
-//! configuration is counted here, before anything is expanded. A configuration that exceeds the
-//! limits is refused, with the place where it does.
+//! The size of a configuration after expansion. A few elements can expand to very many constraints:
+//! two resource sets to an ordering of every member of one with every member of the other, a
+//! pattern to a score of each resource, a reference to the whole content of its target. The
+//! expansion of the whole configuration is counted here, before anything is expanded. A
+//! configuration that exceeds the limits is refused, with the place where it does.
 //!
-//! Only the `configuration` section is counted; the state of the nodes plays no part. The count is
-//! an upper bound rather than exact. A configuration that was accepted once is not counted again
-//! ([`Cib::parse_accepted`](crate::Cib::parse_accepted)), so it is never refused later. What grows
-//! with the number of elements is not counted, and neither is what grows with the number of nodes
-//! alone; but an expansion that is repeated for each node is counted for each node.
+//! Only the `configuration` section is counted; the state of the nodes does not matter. The count
+//! is an upper bound. A configuration that was accepted once is not counted again
+//! ([`Cib::parse_accepted`](crate::Cib::parse_accepted)), so it is never refused later. Work in
+//! proportion to the number of elements, or of nodes alone, is not counted; but an expansion that
+//! is repeated for each node is counted for each node.
 
 mod constraints;
 mod resources;
@@ -181,7 +181,7 @@ impl Meter {
     }
 }
 
-/// What names and references stand for.
+/// The targets of names and references.
 struct Reach<'d> {
     document: &'d Document,
     /// Number of nodes, at least 1.
@@ -191,7 +191,7 @@ struct Reach<'d> {
     /// Bytes of their names.
     name_bytes: u64,
     templates: FxHashMap<&'d str, Element<'d>>,
-    /// How many resources a template or tag stands for.
+    /// How many resources a template or tag has.
     members: FxHashMap<&'d str, u64>,
     /// Parameters in an element and what it refers to, by how many references are still followed.
     parameters: FxHashMap<(ElementId, u8), u64>,
@@ -254,7 +254,7 @@ impl<'d> Reach<'d> {
         reach
     }
 
-    /// How many resources a name in a constraint stands for.
+    /// How many resources a name in a constraint refers to.
     fn resources_called(&self, name: &str) -> u64 {
         self.members
             .get(name)
@@ -287,7 +287,7 @@ impl<'d> Reach<'d> {
         parameters
     }
 
-    /// The template of a resource, and what an element with `id-ref` stands for.
+    /// The template of a resource, and the target of an element with `id-ref`.
     fn targets(&self, element: Element<'d>) -> [Option<Element<'d>>; 2] {
         let template = element
             .get("template")

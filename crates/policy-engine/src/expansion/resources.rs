@@ -45,7 +45,7 @@ pub(super) fn check(reach: &mut Reach<'_>, meter: &mut Meter) -> Result<(), TooL
     defaults(reach, meter, "op_defaults", primitives + operations)
 }
 
-/// What a group says holds for each of its members.
+/// A group's settings hold for each of its members.
 fn inherited<'d>(
     group: Element<'d>,
     reach: &mut Reach<'d>,

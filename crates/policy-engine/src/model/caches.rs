@@ -5,7 +5,7 @@ use std::any::Any;
 use std::cell::OnceCell;
 use std::fmt::Debug;
 
-/// Stages that remember something.
+/// The caches of all stages.
 const STAGES: usize = 3;
 
 /// One cache for each stage that asks for one, empty at first.

@@ -1,13 +1,13 @@
-//! Change tracking. The flags of a collective's action derive from those of its children's actions,
-//! so each collective lists the children whose actions changed; and resources that were given out
-//! to be changed are listed for those who remember something about them.
+//! Change tracking, for the caches of later stages. The flags of a collective's action derive from
+//! those of its children's actions, so each collective lists the children whose actions changed.
+//! And resources that may have changed are listed, because caches have entries computed from them.
 
 use std::cell::{Cell, RefCell};
 
 use super::{ActionId, Cluster, ResourceId, Task};
 
-/// What has happened to the actions of a collective's children: shows when something that was
-/// remembered about them has to be calculated again.
+/// Changes of the actions of a collective's children: they show when a cached answer about them is
+/// no longer valid.
 #[derive(Clone, Debug, Default)]
 pub struct ChildActions {
     /// Children with an action that is new, got its node, or changed whether it is optional; in

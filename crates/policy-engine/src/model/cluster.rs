@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::*;
 use crate::xml::{Document, ElementId};
 
-/// Names that one name stands for, each once, in order.
+/// The names to which one name refers, each once, in order.
 pub type Names = indexmap::IndexSet<Text, rustc_hash::FxBuildHasher>;
 
 /// The working set of one run.
@@ -90,7 +90,7 @@ pub struct Cluster {
     pub node_names: FxHashMap<String, NodeId>,
     /// See `node_names`.
     pub node_ids: FxHashMap<String, NodeId>,
-    /// What stages remember.
+    /// The caches of the stages.
     pub caches: Caches,
 }
 
@@ -176,7 +176,7 @@ pub enum Level {
     Error,
 }
 
-/// Something that the run has to say.
+/// A message of the run.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// Importance.

@@ -315,7 +315,7 @@ impl Cluster {
         only.filter(|_| single)
     }
 
-    /// Whether [`Cluster::location_of`] is this node; quick to say no.
+    /// Whether [`Cluster::location_of`] is this node; fast if it is not.
     pub fn is_at(&self, id: ResourceId, node: NodeId, at: Where) -> bool {
         self.is_within(id, at, &mut Some(node)) && self.location_of(id, at).is_some()
     }
@@ -334,7 +334,7 @@ impl Cluster {
         nodes.all(|node| *only.get_or_insert(*node) == *node)
     }
 
-    /// Whether the resource or any descendant has what `test` looks for.
+    /// Whether `test` holds for the resource or for any descendant.
     pub fn any_below(&self, id: ResourceId, test: fn(&Resource) -> bool) -> bool {
         let resource = self.resource(id);
         test(resource) || resource.children.iter().any(|c| self.any_below(*c, test))

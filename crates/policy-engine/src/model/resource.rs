@@ -36,7 +36,7 @@ pub struct OperationConfig {
     pub parameters: Vec<NvSet>,
 }
 
-/// What the configuration says about a resource after template expansion; shared by all instances
+/// The configuration of a resource after template expansion; shared by all instances
 /// made from it.
 #[derive(Clone, Debug, Default)]
 pub struct ResourceConfig {
@@ -181,7 +181,7 @@ pub struct Resource {
     pub removed: bool,
     /// Removed, and the history says that a container launched it.
     pub removed_launched: bool,
-    /// Must not be touched.
+    /// The cluster does nothing with it until an administrator cleans it up.
     pub blocked: bool,
     /// Failed.
     pub failed: bool,

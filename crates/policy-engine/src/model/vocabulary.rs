@@ -330,7 +330,7 @@ pub enum OnFail {
     RestartContainer,
     /// Ban from the node (`migrate`).
     Ban,
-    /// Touch nothing any more.
+    /// Do nothing with the resource any more.
     Block,
     /// Stop everywhere.
     Stop,

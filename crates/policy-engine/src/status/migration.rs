@@ -211,7 +211,7 @@ pub(super) fn successful_migrate_to<'d>(
 }
 
 /// §13.3 and §13.4: a failed half of a migration leaves the resource possibly active on both sides,
-/// unless the other side has news of its own.
+/// unless the other side has a newer result.
 pub(super) fn failed<'d>(
     cluster: &mut Cluster,
     reader: &Reader<'d>,

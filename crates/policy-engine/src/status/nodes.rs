@@ -75,7 +75,7 @@ pub(super) fn read_attributes(cluster: &mut Cluster, node: NodeId, state: Elemen
     configuration::nodes::read_attributes(cluster, node, transient, Existing::Replaced);
 }
 
-/// What `node_state` says about membership (§5.5 "Inputs").
+/// The membership that a `node_state` records (§5.5 "Inputs").
 struct Membership<'e> {
     /// Since when it is a member; 0 = not, -1 = never heard of.
     member: i64,

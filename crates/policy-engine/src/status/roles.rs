@@ -1,4 +1,4 @@
-//! What a successful operation says about the role (scheduler-spec/02 §11).
+//! The role that a successful operation shows (scheduler-spec/02 §11).
 
 use super::entry::{Entry, Reader};
 use super::migration;

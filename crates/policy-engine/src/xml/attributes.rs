@@ -6,7 +6,7 @@ pub(super) struct Attribute<'t> {
     pub(super) name: &'t str,
     /// Without quotes.
     pub(super) value: &'t str,
-    /// The value means what is written: neither references nor white space to be normalised nor
+    /// The value is used as it is written: neither references nor white space to be normalised nor
     /// anything that is not allowed.
     pub(super) is_plain: bool,
 }

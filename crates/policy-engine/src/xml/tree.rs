@@ -36,9 +36,9 @@ pub struct Document {
     /// By [`NameId`]: how many attached elements have the name, and one of them (exact if the count
     /// is 1).
     sections: Vec<Section>,
-    /// Offsets at which the lines of the parsed text begin; made when first asked for.
+    /// Offsets at which the lines of the parsed text begin; collected at the first use.
     lines: OnceLock<Vec<u32>>,
-    /// Targets of `id-ref`; made when first asked for, forgotten on change.
+    /// Targets of `id-ref`; collected at the first use, dropped on a change.
     targets: OnceLock<Targets>,
 }
 
@@ -111,8 +111,8 @@ impl Document {
             .descendants()
             .find(|element| element.node().name == name)
     }
-    /// The element that `id-ref` of `element` stands for: the only one of the same name with that
-    /// id (01 §16.3); an element without `id-ref` stands for itself.
+    /// The target of the `id-ref` of `element`: the only one of the same name with that
+    /// id (01 §16.3); an element without `id-ref` is its own target.
     pub fn referenced<'d>(&'d self, element: Element<'d>) -> Option<Element<'d>> {
         let Some(target) = element.get("id-ref") else {
             return Some(element);

@@ -86,7 +86,7 @@ fn fail_count(cluster: &Cluster, node: NodeId, resource: &str) -> Option<FailCou
     })
 }
 
-/// A failed operation that people should know of.
+/// A failed operation, for the status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Operation key.

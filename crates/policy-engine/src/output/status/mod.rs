@@ -27,7 +27,7 @@ pub struct Counts {
     pub instances: usize,
     /// Instances that must not run (or not be promoted).
     pub disabled: usize,
-    /// Instances that are not touched any more because of a failure.
+    /// Instances that are blocked by a failure.
     pub blocked: usize,
 }
 
