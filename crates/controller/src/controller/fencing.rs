@@ -300,8 +300,8 @@ impl Controller {
         self.fencing_ended(name, false);
     }
 
-    /// ConfirmFenced: a person vouches for it. A confirmation that comes late vouches for an earlier
-    /// loss: what has run there since is not known to be down.
+    /// ConfirmFenced: a person vouches for it. A confirmation that comes late vouches for an
+    /// earlier loss: what has run there since is not known to be down.
     pub(crate) fn confirm_fenced(
         &mut self,
         now: Time,

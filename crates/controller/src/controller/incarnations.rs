@@ -36,8 +36,8 @@ impl Controller {
         old.address != new.address || old.uuid != new.uuid
     }
 
-    /// Takes an assembly's life away from its name: what runs there has to be let go of or made safe
-    /// by what it was accepted with. Gives the name that it has from now on.
+    /// Takes an assembly's life away from its name: what runs there has to be let go of or made
+    /// safe by what it was accepted with. Gives the name that it has from now on.
     pub(crate) fn retire(&mut self, name: &AssemblyId, reason: &str) -> Option<AssemblyId> {
         let mut former = self.assemblies.remove(name)?;
         let id = (1_u32..)

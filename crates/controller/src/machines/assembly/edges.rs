@@ -1,4 +1,5 @@
-//! The diagram of an assembly's life: its states, what leads from one to another, and its drawings.
+//! The diagram of an assembly's life: its states, what leads from one to another, as plain
+//! data. It uses nothing, so that the test which draws the diagram can include it.
 
 /// A life and whether it is being fenced, as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +76,6 @@ pub(super) const EDGES: &[(Trigger, State, State)] = &[
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::path::Path;
 
     use super::*;
 
@@ -90,64 +90,6 @@ mod tests {
         LostFencing,
         State::Safe,
     ];
-
-    fn name(state: State) -> &'static str {
-        match state {
-            Unknown => "unknown",
-            Online => "online",
-            Missed => "missed",
-            Lost => "lost",
-            OnlineFencing => "online, being fenced",
-            MissedFencing => "missed, being fenced",
-            LostFencing => "lost, being fenced",
-            State::Safe => "safe",
-        }
-    }
-
-    fn label(trigger: Trigger) -> &'static str {
-        match trigger {
-            Trigger::Hello => "its agent answers Hello",
-            Trigger::Late => "its heartbeats are late",
-            Trigger::Heartbeat => "a heartbeat",
-            Trigger::Silence => "nothing heard for too long, or another guest answers",
-            Trigger::Demand => "its fencing is demanded",
-            Trigger::Safe => "made safe",
-            Trigger::GivenUp => "its fencing is given up",
-            Trigger::Renamed => "lives on under another name",
-            Trigger::Held => "its address belongs to a former life",
-        }
-    }
-
-    fn drawing() -> String {
-        let mut dot = String::from(
-            "// The life of an assembly, drawn from the table of its edges.\n\
-             // Renew it: RENEW_DRAWINGS=1 cargo test -p controller assembly_life\n\
-             digraph assembly_life {\n    node [shape=box, style=rounded];\n",
-        );
-        for state in STATES {
-            dot.push_str(&format!("    {state:?} [label=\"{}\"];\n", name(state)));
-        }
-        for (trigger, from, to) in EDGES {
-            let label = label(*trigger);
-            dot.push_str(&format!("    {from:?} -> {to:?} [label=\"{label}\"];\n"));
-        }
-        dot.push_str("}\n");
-        dot
-    }
-
-    #[test]
-    fn the_drawing_of_assembly_life_is_that_of_the_table() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/assembly-life.dot");
-        if std::env::var_os("RENEW_DRAWINGS").is_some() {
-            std::fs::write(path, drawing()).expect("docs can be written");
-        }
-        let drawn = std::fs::read_to_string(Path::new(path)).unwrap_or_default();
-        assert!(
-            drawn == drawing(),
-            "docs/assembly-life.dot is not what the table says; renew it: \
-             RENEW_DRAWINGS=1 cargo test -p controller assembly_life"
-        );
-    }
 
     #[test]
     fn no_edge_is_named_twice() {

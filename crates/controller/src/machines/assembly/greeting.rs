@@ -1,5 +1,5 @@
-//! What an agent's Hello means for an assembly: by what is durably known of it, and by the life that
-//! it had until now. Nothing is changed here.
+//! What an agent's Hello means for an assembly: by what is durably known of it, and by the life
+//! that it had until now. Nothing is changed here.
 
 use super::{Course, Life};
 use crate::machines::facts::{AssemblyFacts, LastEvent};
@@ -29,7 +29,7 @@ pub(crate) struct Answer {
     pub event: Option<Told>,
 }
 
-/// What is told of an assembly that comes online.
+/// Why an event says that an assembly comes online.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     /// It was lost, late or being fenced.
