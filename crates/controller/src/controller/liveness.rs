@@ -249,7 +249,7 @@ impl Controller {
         }
     }
 
-    /// An assembly is there: its lease, its facts, and what is told of it.
+    /// An assembly is there: its lease, its facts, and the event that tells it.
     fn comes_online(&mut self, now: Time, name: &AssemblyId, settings: &Connect, answer: Answer) {
         let longest_ms = self.store.assembly(name).lease_ms;
         let Some(assembly) = self.assemblies.get_mut(name) else {
