@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn it_refuses_a_boot_id_that_is_none() {
+    fn it_refuses_an_empty_boot_id() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("boot_id");
         assert!(boot_id(&file).unwrap_err().to_string().contains("boot id"));

@@ -61,11 +61,10 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Locks the program into memory, so that it needs no disk to go on. What it will need later is
-/// locked when it is first used.
+/// Locks the program into memory, so that it needs no disk to go on. Only what is mapped by now: to
+/// lock what comes later would make its allocations fail in a container whose limit is small.
 fn stay_in_memory() {
-    let locked = mlockall(MlockAllFlags::CURRENT)
-        .and_then(|()| mlockall(MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT));
+    let locked = mlockall(MlockAllFlags::CURRENT);
     if let Err(error) = locked {
         tracing::debug!(%error, "the agent is not locked into memory");
     }

@@ -146,6 +146,11 @@ fn bounded(time: Duration, work: impl FnOnce() + Send + 'static) {
     }
 }
 
+/// In the place of a deadline: act at once.
+const NOW: u64 = 1;
+/// In the place of a deadline: the thread is not wanted any more.
+const ENDED: u64 = u64::MAX;
+
 /// The thread that resets the guest at a deadline unless that is moved or taken back in time.
 #[derive(Debug)]
 pub struct Deadman {
@@ -201,7 +206,7 @@ impl Deadman {
 
     /// Resets the guest now.
     pub fn now(&self) {
-        self.shared.at_us.store(1, Ordering::SeqCst);
+        self.shared.at_us.store(NOW, Ordering::SeqCst);
         self.wake();
         if self.thread.is_none() {
             reset_guest(&self.reset, &self.shared.remains());
@@ -211,6 +216,17 @@ impl Deadman {
     fn wake(&self) {
         if let Some(thread) = &self.thread {
             thread.unpark();
+        }
+    }
+}
+
+impl Drop for Deadman {
+    /// Ends the thread with its engine, which has handed the lease to the next process or ended it.
+    fn drop(&mut self) {
+        // Not one that has been told to act.
+        if self.shared.at_us.load(Ordering::SeqCst) != NOW {
+            self.shared.at_us.store(ENDED, Ordering::SeqCst);
+            self.wake();
         }
     }
 }
@@ -228,6 +244,7 @@ fn watch(shared: &Shared, reset: &Reset) {
     loop {
         match shared.at_us.load(Ordering::SeqCst) {
             0 => thread::park(),
+            ENDED => return,
             at if boottime_us() >= at => {
                 reset_guest(reset, &shared.remains());
             }
@@ -278,6 +295,9 @@ mod tests {
             assert!(!was_reset(&folder, Duration::from_millis(50)));
         }
         deadman.arm(None);
+        assert!(!was_reset(&folder, Duration::from_millis(500)));
+        deadman.arm(Some(boottime_us() + 200_000));
+        drop(deadman);
         assert!(!was_reset(&folder, Duration::from_millis(500)));
     }
 

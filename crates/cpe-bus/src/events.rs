@@ -44,6 +44,7 @@ kinds! {
     DeploymentRecovered, "deployment.recovered", "e1f3004447e95753a4189396274ce95e", "A degraded or failed deployment has everything again.";
     DeploymentFailed, "deployment.failed", "3eda522c045580628017c8c2d11627e2", "A deployment cannot be kept running.";
     DeploymentDestroyed, "deployment.destroyed", "8d2977e39c9ded62d349c7a9421b74fe", "A deployment and its document are gone.";
+    DeploymentAdministered, "deployment.administered", "23bf8439be414d6895aaa15c522d3d49", "An administrator asked for something; the details say who, and what for.";
     DpeStarted, "dpe.started", "11e91effe5933b0f01d047ab36e1b172", "The DPE of a deployment began to run.";
     DpeDied, "dpe.died", "1050f5711de424ba00aab9aaba8861ec", "The DPE of a deployment ended without being asked to.";
     DpeRestarted, "dpe.restarted", "e34c42a5b9535e52784c2276034fb9b6", "The DPE of a deployment runs again after it died.";

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | look: list, status, events | everyone the bus lets through |
 //! | change deployments, read and check documents, plan, explain | root, this daemon's user, members of `access.group` |
-//! | record events | those, and members of `access.recorder_group` |
+//! | record events | those, and members of `access.recorder_group`, each DPE its own deployment's |
 //!
 //! Documents may hold passwords of services, and a plan would say whether a guess of one is right.
 //! Checking a document, planning and explaining take memory and time without a bound that would be
@@ -28,14 +28,28 @@ pub(crate) enum Right {
     Record,
 }
 
+/// Who calls, as the bus vouches for it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Caller {
+    pub uid: u32,
+    /// The user's name, or the number where it has none.
+    pub user: String,
+    /// The process that has the connection; 0 if the bus does not know.
+    pub pid: u32,
+    /// The connection's unique name.
+    pub sender: String,
+    /// May change everything, and not only record events.
+    pub administers: bool,
+}
+
 /// The caller's user and groups.
 #[derive(Debug, Clone, PartialEq)]
-struct Caller {
+struct Credentials {
     uid: u32,
     gids: Vec<u32>,
 }
 
-/// Refuses the call unless its sender has the right.
+/// Refuses the call unless its sender has the right; says who it is.
 ///
 /// # Errors
 /// [`Error::AccessDenied`], saying which group the caller would have to be in.
@@ -44,7 +58,7 @@ pub(crate) async fn require(
     access: &Access,
     bus: &DBusProxy<'_>,
     header: &Header<'_>,
-) -> Result<()> {
+) -> Result<Caller> {
     let sender = header.sender().ok_or_else(|| {
         Error::AccessDenied("the call has no sender, so nobody can vouch for it".into())
     })?;
@@ -52,19 +66,28 @@ pub(crate) async fn require(
         .get_connection_credentials(sender.clone().into())
         .await
         .map_err(|error| Error::AccessDenied(format!("the bus does not say who calls: {error}")))?;
-    let access = access.clone();
+    let (access, sender) = (access.clone(), sender.to_string());
     // Groups may come from a directory service: not on the event loop.
     let decided = tokio::task::spawn_blocking(move || {
-        let caller = caller(&credentials)?;
-        let allowed = groups_of(right, &access);
-        let gids: Vec<u32> = allowed.iter().filter_map(|name| gid(name)).collect();
-        if decide(&caller, Uid::effective().as_raw(), &gids) {
-            return Ok(());
+        let found = caller(&credentials)?;
+        let may = |right| {
+            let allowed = groups_of(right, &access);
+            let gids: Vec<u32> = allowed.iter().filter_map(|name| gid(name)).collect();
+            decide(&found, Uid::effective().as_raw(), &gids)
+        };
+        let user = name(found.uid);
+        if may(right) {
+            return Ok(Caller {
+                uid: found.uid,
+                user,
+                pid: credentials.process_id().unwrap_or(0),
+                sender,
+                administers: may(Right::Administer),
+            });
         }
-        let names = allowed.join("` or `");
+        let names = groups_of(right, &access).join("` or `");
         Err(Error::AccessDenied(format!(
-            "user {} may not do this: it takes root or a member of group `{names}`",
-            name(caller.uid)
+            "user `{user}` may not do this: it takes root or a member of group `{names}`"
         )))
     });
     decided
@@ -79,11 +102,11 @@ fn groups_of(right: Right, access: &Access) -> Vec<&str> {
     }
 }
 
-fn decide(caller: &Caller, own_uid: u32, gids: &[u32]) -> bool {
+fn decide(caller: &Credentials, own_uid: u32, gids: &[u32]) -> bool {
     caller.uid == 0 || caller.uid == own_uid || caller.gids.iter().any(|gid| gids.contains(gid))
 }
 
-fn caller(credentials: &ConnectionCredentials) -> Result<Caller> {
+fn caller(credentials: &ConnectionCredentials) -> Result<Credentials> {
     let uid = credentials
         .unix_user_id()
         .ok_or_else(|| Error::AccessDenied("the bus does not know the caller's user".into()))?;
@@ -92,7 +115,7 @@ fn caller(credentials: &ConnectionCredentials) -> Result<Caller> {
         // Buses before 1.13.16 do not tell groups; then what the user database says counts.
         None => database_groups(uid),
     };
-    Ok(Caller { uid, gids })
+    Ok(Credentials { uid, gids })
 }
 
 fn database_groups(uid: u32) -> Vec<u32> {
@@ -118,7 +141,7 @@ fn gid(group: &str) -> Option<u32> {
 
 fn name(uid: u32) -> String {
     match User::from_uid(Uid::from_raw(uid)) {
-        Ok(Some(user)) => format!("`{}`", user.name),
+        Ok(Some(user)) => user.name,
         _ => uid.to_string(),
     }
 }
@@ -129,7 +152,7 @@ mod tests {
 
     #[test]
     fn root_the_daemons_user_and_members_of_the_group_may_and_nobody_else() {
-        let caller = |uid, gids: &[u32]| Caller {
+        let caller = |uid, gids: &[u32]| Credentials {
             uid,
             gids: gids.to_vec(),
         };

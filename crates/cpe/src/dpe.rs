@@ -9,7 +9,7 @@ use cpe_bus::proxies::DpeProxy;
 use cpe_status::DpeState;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zbus::fdo::{self, DBusProxy};
-use zbus::names::BusName;
+use zbus::names::{BusName, OwnedUniqueName};
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, OwnedVariant};
 
@@ -31,6 +31,12 @@ pub(crate) enum Error {
     Silent(zbus::Error),
     #[error(transparent)]
     Reply(#[from] zbus::Error),
+    #[error("no DPE is on the bus")]
+    Absent,
+    #[error(
+        "its bus name belongs to process {found}, but the main process of its unit is {wanted}; it is given nothing"
+    )]
+    Impostor { found: u32, wanted: u32 },
     #[error("its DPE has no property {0}")]
     NoProperty(&'static str),
     #[error("{name} of its DPE: {error}")]
@@ -48,8 +54,9 @@ pub(crate) struct Dpes {
     bus: DBusProxy<'static>,
     turns: Arc<Semaphore>,
     reads: Arc<Semaphore>,
-    /// The deployment that a unique name serves: only the owner of a DPE's name speaks for it.
-    owners: Mutex<HashMap<String, String>>,
+    /// By unique name: the deployment that it serves, and its process. Only names whose process was
+    /// found to be the unit's.
+    owners: Mutex<HashMap<String, (String, u32)>>,
 }
 
 /// What a DPE says about itself.
@@ -71,46 +78,67 @@ impl Dpes {
         }
     }
 
-    /// A client of the deployment's DPE, for one call. Waits for its turn.
-    pub(crate) async fn client(&self, deployment: &str) -> zbus::Result<DpeCall> {
+    /// A client of the deployment's DPE, for one call. Waits for its turn. `pid` is the main process
+    /// of the DPE's unit: nobody else is spoken to under the DPE's name, since all DPEs are of one
+    /// user, which may own any of the names, and documents hold passwords.
+    pub(crate) async fn client(&self, deployment: &str, pid: u32) -> Result<DpeCall> {
         let turn = owned_turn(&self.turns).await;
-        self.call(deployment, turn).await
+        self.call(deployment, pid, turn).await
     }
 
     /// [`Dpes::client`], for somebody who only looks.
-    pub(crate) async fn reader(&self, deployment: &str) -> zbus::Result<DpeCall> {
+    pub(crate) async fn reader(&self, deployment: &str, pid: u32) -> Result<DpeCall> {
         let turn = owned_turn(&self.reads).await;
-        self.call(deployment, turn).await
+        self.call(deployment, pid, turn).await
     }
 
-    async fn call(&self, deployment: &str, turn: OwnedSemaphorePermit) -> zbus::Result<DpeCall> {
+    async fn call(
+        &self,
+        deployment: &str,
+        pid: u32,
+        turn: OwnedSemaphorePermit,
+    ) -> Result<DpeCall> {
+        let owner = self.owner(deployment, pid).await?.ok_or(Error::Absent)?;
         let proxy = DpeProxy::builder(&self.connection)
-            .destination(dpe_name(deployment))
+            .destination(owner)
             .cache_properties(CacheProperties::No)
             .build()
             .await?;
         Ok(DpeCall { proxy, _turn: turn })
     }
 
-    /// What the deployment's DPE says about itself; `None` while it is not on the bus.
-    pub(crate) async fn report(&self, deployment: &str) -> Result<Option<Report>> {
-        let _turn = turn(&self.turns).await;
+    /// The unique name of the deployment's DPE; `None` while it is not on the bus.
+    async fn owner(&self, deployment: &str, pid: u32) -> Result<Option<OwnedUniqueName>> {
         let name = dpe_name(deployment);
-        match self
-            .bus
-            .get_name_owner(BusName::try_from(name.as_str())?)
-            .await
-        {
-            Ok(owner) => {
-                lock(&self.owners).insert(owner.to_string(), deployment.to_owned());
-            }
+        let owner = match self.bus.get_name_owner(BusName::try_from(name)?).await {
+            Ok(owner) => owner,
             Err(fdo::Error::NameHasNoOwner(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
+        };
+        let known = lock(&self.owners).get(owner.as_str()).cloned();
+        if known.is_some_and(|known| known == (deployment.to_owned(), pid)) {
+            return Ok(Some(owner));
         }
+        let process = BusName::from(owner.clone());
+        let found = self.bus.get_connection_unix_process_id(process).await?;
+        if found != pid {
+            return Err(Error::Impostor { found, wanted: pid });
+        }
+        lock(&self.owners).insert(owner.to_string(), (deployment.to_owned(), pid));
+        Ok(Some(owner))
+    }
+
+    /// What the deployment's DPE, of which this is the process, says about itself; `None` while it
+    /// is not on the bus.
+    pub(crate) async fn report(&self, deployment: &str, pid: u32) -> Result<Option<Report>> {
+        let _turn = turn(&self.turns).await;
+        let Some(owner) = self.owner(deployment, pid).await? else {
+            return Ok(None);
+        };
         let reply = self
             .connection
             .call_method(
-                Some(name.as_str()),
+                Some(owner),
                 DPE_PATH,
                 Some("org.freedesktop.DBus.Properties"),
                 "GetAll",
@@ -126,21 +154,18 @@ impl Dpes {
         }))
     }
 
-    /// The bus says that a DPE's well-known name went from one unique name to another (empty: to
-    /// nobody). Returns its deployment.
-    pub(crate) fn owner_changed(&self, name: &str, old: &str, new: &str) -> Option<String> {
+    /// The bus says that a DPE's well-known name went from this unique name to another, or to nobody.
+    /// Returns its deployment.
+    pub(crate) fn owner_changed(&self, name: &str, old: &str) -> Option<String> {
         let deployment = deployment_of_dpe_name(name)?;
-        let mut owners = lock(&self.owners);
-        owners.remove(old);
-        if !new.is_empty() {
-            owners.insert(new.to_owned(), deployment.clone());
-        }
+        lock(&self.owners).remove(old);
         Some(deployment)
     }
 
     /// The deployment of the DPE that has this unique name.
     pub(crate) fn deployment_of(&self, unique_name: &str) -> Option<String> {
-        lock(&self.owners).get(unique_name).cloned()
+        let owners = lock(&self.owners);
+        owners.get(unique_name).map(|(name, _)| name.clone())
     }
 }
 

@@ -8,7 +8,7 @@
 //! serve          puts the parts together, on one connection to the bus after another
 //! bus/           Manager, Events, Deployment: the objects, which watch what lies below
 //! supervisor/    one per deployment ─▶ systemd, dpe; beside it signals, reconciliation, conflicts,
-//!                plan
+//!                plan, audit
 //! host, core     what everybody works with
 //! registry       what is wanted and seen of each deployment
 //! store/         documents and events on disk ─▶ events: the journal
@@ -16,6 +16,7 @@
 //!
 //! Each line uses only those below it; `tests/layers.rs` has the whole order.
 
+mod audit;
 mod authorisation;
 mod backoff;
 mod bus;

@@ -24,14 +24,22 @@ pub(crate) async fn plan(host: &Arc<Host>, accepted: Accepted) -> Result<String>
             .in_turn(move || from_nothing(&accepted))
             .await?;
     };
-    let dpe = host.dpes.client(&accepted.name).await?;
-    let planned = dpe.plan(&accepted.text).await;
-    planned.map_err(|error| match error.is_temporary() {
-        true => Error::NotReady(format!(
+    let not_ready = |error: &dyn std::fmt::Display| {
+        Error::NotReady(format!(
             "deployment `{}` exists, and its DPE, which knows its state, does not answer ({}); try again",
             accepted.name,
-            deployment.view().remark
-        )),
+            match deployment.view().remark {
+                remark if remark.is_empty() => error.to_string(),
+                remark => remark,
+            }
+        ))
+    };
+    let pid = deployment.view().pid;
+    let dpe = host.dpes.client(&accepted.name, pid).await;
+    let dpe = dpe.map_err(|error| not_ready(&error))?;
+    let planned = dpe.plan(&accepted.text).await;
+    planned.map_err(|error| match error.is_temporary() {
+        true => not_ready(&error),
         false => error,
     })
 }

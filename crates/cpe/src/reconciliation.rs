@@ -94,7 +94,9 @@ enum NotAdopted {
     #[error("its DPE has no document, so it controls no service")]
     NoDocument,
     #[error(transparent)]
-    Bus(#[from] zbus::Error),
+    Dpe(#[from] crate::dpe::Error),
+    #[error(transparent)]
+    Systemd(#[from] systemd::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
 }
@@ -181,7 +183,8 @@ async fn adopt(host: &Arc<Host>, unit: &str) -> std::result::Result<(), NotAdopt
         .filter(|name| is_deployment_name(name))
         .ok_or(NotAdopted::Name)?
         .to_owned();
-    let client = host.dpes.client(&name).await?;
+    let pid = host.systemd.unit(unit).await?.pid;
+    let client = host.dpes.client(&name, pid).await?;
     let found = client.get_document().await;
     let (document, generation) = found.map_err(|error| NotAdopted::Call {
         method: "GetDocument",

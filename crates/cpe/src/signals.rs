@@ -32,8 +32,8 @@ async fn dpe_names(host: &Arc<Host>) -> zbus::Result<()> {
          member='NameOwnerChanged',arg0namespace='{DPE_INTERFACE}'"
     );
     on(host, &rule, |host, message| {
-        let (name, old, new): (String, String, String) = message.body().deserialize()?;
-        if let Some(deployment) = host.dpes.owner_changed(&name, &old, &new) {
+        let (name, old, _): (String, String, String) = message.body().deserialize()?;
+        if let Some(deployment) = host.dpes.owner_changed(&name, &old) {
             host.wake(&deployment);
         }
         Ok(())

@@ -23,6 +23,7 @@ const FLOORS: layers::Floors<'_> = &[
         "supervisor",
         "reconciliation",
         "conflicts",
+        "audit",
     ],
     &["bus"],
     &["serve"],

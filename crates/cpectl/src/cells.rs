@@ -79,6 +79,7 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::TransitionCompleted => GOOD,
         EventKind::DeploymentCreated
         | EventKind::DeploymentModified
+        | EventKind::DeploymentAdministered
         | EventKind::DeploymentDestroyed
         | EventKind::ServiceStopped
         | EventKind::ServiceMoved => PLAIN,

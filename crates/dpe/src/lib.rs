@@ -20,7 +20,7 @@
 //! | calls to one agent | its stream is given up and made again, and its History read |
 //! | requests of the bus | the caller gets `Busy` |
 //! | events for the log | the oldest is dropped, as the controller drops it on disk |
-//! | effects that wait for the disk | no more come: nothing is begun, decided or changed until it answers |
+//! | effects that wait for the disk | no more come: nothing is begun or decided until it answers |
 //! | messages of one agent | it is disconnected, and not heard again before it may send more |
 //!
 //! It is a library with a small program, so that tests of other parts can have a real DPE beside

@@ -355,7 +355,7 @@ fn turned_edges(graph: &Graph<'_>) -> Vec<Mistake> {
                 move |graph| add_input(graph, first, then),
                 in_circle,
             ));
-            // without another way it is no circle that comes of it
+            // without another way this does not make a circle
             if graph.waits(then, first, &[(then, first)]) {
                 mistakes.push(Mistake::new(
                     "an edge is turned round",

@@ -46,20 +46,20 @@ fn key(decided: &Schedule, id: u32) -> String {
 /// never happen. Pacemaker's scheduler leaves them in the graph, too: recurring monitors and
 /// completions of groups whose start a colocation blocked late, and what is ordered after the
 /// promotion of a clone that cannot start.
-fn waiting_in_vain(decided: &Schedule) -> BTreeSet<u32> {
+fn never_done(decided: &Schedule) -> BTreeSet<u32> {
     let synapses = &decided.graph.synapses;
     let ids: BTreeSet<u32> = synapses.iter().map(|synapse| synapse.action.id).collect();
-    let mut in_vain = BTreeSet::new();
+    let mut never_done = BTreeSet::new();
     loop {
-        let before = in_vain.len();
+        let before = never_done.len();
         for synapse in synapses {
-            let missing = |input: &u32| !ids.contains(input) || in_vain.contains(input);
+            let missing = |input: &u32| !ids.contains(input) || never_done.contains(input);
             if synapse.inputs.iter().any(missing) {
-                in_vain.insert(synapse.action.id);
+                never_done.insert(synapse.action.id);
             }
         }
-        if in_vain.len() == before {
-            return in_vain;
+        if never_done.len() == before {
+            return never_done;
         }
     }
 }
@@ -68,7 +68,7 @@ fn waiting_in_vain(decided: &Schedule) -> BTreeSet<u32> {
 /// is not an action of the graph.
 fn in_order(decided: &Schedule) -> Option<Vec<u32>> {
     let (mut done, mut order) = (BTreeSet::new(), Vec::new());
-    let possible = decided.graph.synapses.len() - waiting_in_vain(decided).len();
+    let possible = decided.graph.synapses.len() - never_done(decided).len();
     while order.len() < possible {
         let before = order.len();
         for synapse in &decided.graph.synapses {
@@ -232,23 +232,23 @@ proptest! {
 
     #[test]
     fn after_everything_was_done_nothing_is_left_to_do(mut setup in setup()) {
-        // Where something wants to be with a clone that would rather be elsewhere, an instance that
-        // runs nowhere comes before one in a bad place (04 §5.1 rule 2), takes the place, and the
-        // next run swaps them again. With utilization, what is placed first depends on where it is
-        // (03 §9), so that resources that do not fit together can take turns.
+        // Where the primary is a clone that prefers other nodes than its dependent, a stopped
+        // instance comes before one on a bad node (04 §5.1 rule 2) and takes its node, and the next
+        // run swaps them again. With utilization, the order of assignment depends on the current
+        // nodes (03 §9), so that resources that do not fit together can take turns.
         let cloned = |setup: &Setup, primary: usize| matches!(setup.resource(primary).kind, Kind::Clone | Kind::Promotable);
-        // So can those whose colocations contradict each other: only from the higher to the lower
-        // number.
+        // So can resources whose colocations contradict each other, so colocations go from higher
+        // to lower numbers only.
         let count = setup.resources.len();
         let mut colocations = std::mem::take(&mut setup.colocations);
         colocations.retain(|(dependent, primary, _)| dependent % count > primary % count && !cloned(&setup, *primary));
         setup.colocations = colocations;
         setup.strategy = "default";
         let (mut cib, mut decided) = run(&setup.to_xml(false));
-        // A fenced node, a failure or a freed place can change what is best once more, but not for
-        // ever.
+        // A fenced node, a failure or freed capacity can change the best node a few times, but not
+        // forever.
         for _ in 0..5 {
-            if to_do(&decided).next().is_none() || !waiting_in_vain(&decided).is_empty() {
+            if to_do(&decided).next().is_none() || !never_done(&decided).is_empty() {
                 return Ok(());
             }
             let execution = execute(&mut cib, &decided.cluster, &decided.graph, &[], NOW + 1);

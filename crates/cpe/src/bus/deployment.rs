@@ -12,6 +12,7 @@ use zbus::message::Header;
 use zbus::object_server::InterfaceRef;
 
 use super::{Link, not_found, store};
+use crate::audit::{self, Order};
 use crate::authorisation::Right;
 use crate::dpe::DpeCall;
 use crate::host::Host;
@@ -33,14 +34,44 @@ impl DeploymentObject {
         }
     }
 
+    /// The DPE; while none runs, the caller should try again.
     async fn dpe(&self, host: &Host) -> Result<DpeCall> {
-        Ok(host.dpes.client(&self.deployment.name).await?)
+        let pid = self.deployment.view().pid;
+        let client = host.dpes.client(&self.deployment.name, pid).await;
+        client.map_err(|error| self.away(&error))
     }
 
     /// The DPE, for a caller who may have it do things.
     async fn administered(&self, header: &Header<'_>) -> Result<DpeCall> {
         let host = self.link.permit(Right::Administer, header).await?;
         self.dpe(&host).await
+    }
+
+    /// Has the event log tell what an administrator asked the DPE for, and what came of it.
+    async fn ordered(
+        &self,
+        header: &Header<'_>,
+        order: Order<'_>,
+        outcome: Result<()>,
+    ) -> Result<()> {
+        let order = Order {
+            deployment: &self.deployment.name,
+            ..order
+        };
+        let (host, caller) = self.link.permit_caller(Right::Administer, header).await?;
+        audit::record(&host, &caller, order, &outcome).await;
+        outcome
+    }
+
+    fn away(&self, error: &impl std::fmt::Display) -> Error {
+        let remark = match self.deployment.view().remark {
+            remark if remark.is_empty() => error.to_string(),
+            remark => remark,
+        };
+        Error::NotReady(format!(
+            "the DPE of `{}` does not answer ({remark})",
+            self.deployment.name
+        ))
     }
 
     /// An answer of the DPE; if there is none, in words for our caller, who knows nothing of the
@@ -50,16 +81,7 @@ impl DeploymentObject {
             if !matches!(error, Error::ZBus(_)) || !error.is_temporary() {
                 return error;
             }
-            let view = self.deployment.view();
-            let remark = if view.remark.is_empty() {
-                "try again".to_owned()
-            } else {
-                view.remark
-            };
-            Error::NotReady(format!(
-                "the DPE of `{}` does not answer ({remark})",
-                self.deployment.name
-            ))
+            self.away(&"try again")
         })
     }
 
@@ -110,13 +132,12 @@ impl DeploymentObject {
         }
         // Whoever asks, and however often: a DPE is asked one status at a time.
         let _turn = turn(&self.status).await;
-        match host
-            .dpes
-            .reader(&self.deployment.name)
-            .await?
-            .get_status()
-            .await
-        {
+        let client = host.dpes.reader(&self.deployment.name, view.pid).await;
+        let answer = match client {
+            Ok(dpe) => dpe.get_status().await,
+            Err(error) => Err(self.away(&error)),
+        };
+        match answer {
             Ok(text) if self.deployment.row().destroying.is_none() => Ok(text),
             Ok(text) => {
                 let mut status: DeploymentStatus = json::from_json(&text)?;
@@ -151,8 +172,16 @@ impl DeploymentObject {
         assembly: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
+        let order = Order {
+            action: "cleanup",
+            service: &service,
+            assembly: &assembly,
+            ..Order::default()
+        };
         let dpe = self.administered(&header).await?;
-        self.passed_on(dpe.cleanup(&service, &assembly).await)
+        let outcome = self.passed_on(dpe.cleanup(&service, &assembly).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
     }
 
     async fn set_standby(
@@ -161,8 +190,16 @@ impl DeploymentObject {
         on: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
+        let order = Order {
+            action: "standby",
+            assembly: &assembly,
+            more: &[("switch", if on { "on" } else { "off" })],
+            ..Order::default()
+        };
         let dpe = self.administered(&header).await?;
-        self.passed_on(dpe.set_standby(&assembly, on).await)
+        let outcome = self.passed_on(dpe.set_standby(&assembly, on).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
     }
 
     async fn set_maintenance(
@@ -171,8 +208,16 @@ impl DeploymentObject {
         on: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
+        let order = Order {
+            action: "maintenance",
+            assembly: &assembly,
+            more: &[("switch", if on { "on" } else { "off" })],
+            ..Order::default()
+        };
         let dpe = self.administered(&header).await?;
-        self.passed_on(dpe.set_maintenance(&assembly, on).await)
+        let outcome = self.passed_on(dpe.set_maintenance(&assembly, on).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
     }
 
     async fn confirm_fenced(
@@ -181,8 +226,15 @@ impl DeploymentObject {
         attempt: String,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
+        let order = Order {
+            action: "confirm-fenced",
+            assembly: &assembly,
+            ..Order::default()
+        };
         let dpe = self.administered(&header).await?;
-        self.passed_on(dpe.confirm_fenced(&assembly, &attempt).await)
+        let outcome = self.passed_on(dpe.confirm_fenced(&assembly, &attempt).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
     }
 
     #[zbus(property(emits_changed_signal = "const"))]

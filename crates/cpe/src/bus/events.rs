@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cpe_bus::fields::Reader;
-use cpe_bus::names::CPE_PATH;
+use cpe_bus::names::{CPE_PATH, check_deployment_name, dpe_unit};
 use cpe_bus::{Error, Event, Fields, Result};
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 
 use super::{Link, failed, store};
-use crate::authorisation::Right;
+use crate::authorisation::{Caller, Right};
 use crate::host::Host;
 use crate::store::{Filter, Handle};
 
@@ -61,8 +61,11 @@ impl EventsObject {
 
     #[zbus(out_args("cursor"))]
     async fn record(&self, event: Fields, #[zbus(header)] header: Header<'_>) -> Result<u64> {
-        let host = self.link.permit(Right::Record, &header).await?;
+        let (host, caller) = self.link.permit_caller(Right::Record, &header).await?;
         let mut event = Event::from_fields(&event)?;
+        if !caller.administers {
+            speaks_for(&host, &caller, &event.deployment).await?;
+        }
         event.cursor = 0;
         if event.time == 0 {
             event.time = crate::clock::now();
@@ -79,6 +82,26 @@ impl EventsObject {
 
     #[zbus(signal)]
     async fn recorded(emitter: &SignalEmitter<'_>, event: Fields) -> zbus::Result<()>;
+}
+
+/// Refuses a recorder that is not the DPE of the deployment that its event is about: all DPEs are of
+/// one user, and one of them must not forge the events of another.
+async fn speaks_for(host: &Host, caller: &Caller, deployment: &str) -> Result<()> {
+    check_deployment_name(deployment)?;
+    let known = host.core.registry.get(deployment);
+    if known.is_some_and(|known| known.view().pid == caller.pid && caller.pid != 0) {
+        return Ok(());
+    }
+    // It may have started a moment ago.
+    let unit = host.systemd.unit(&dpe_unit(deployment)).await;
+    let unit = unit.map_err(|error| Error::NotReady(error.to_string()))?;
+    if unit.pid == caller.pid && caller.pid != 0 {
+        return Ok(());
+    }
+    Err(Error::AccessDenied(format!(
+        "process {} is not the DPE of `{deployment}`: a DPE may record events of its own deployment only",
+        caller.pid
+    )))
 }
 
 /// Refuses a cursor that this log never gave: the reader would wait for events that it has already

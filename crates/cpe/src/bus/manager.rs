@@ -10,6 +10,7 @@ use zbus::message::Header;
 
 use super::objects::Objects;
 use super::{Link, no_options, not_found, store};
+use crate::audit::{self, Order};
 use crate::authorisation::Right;
 use crate::conflicts;
 use crate::host::Host;
@@ -39,19 +40,20 @@ impl ManagerObject {
         options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(String, u64)> {
-        let host = self.link.permit(Right::Administer, &header).await?;
+        let (host, caller) = self.link.permit_caller(Right::Administer, &header).await?;
         no_options(&options)?;
         let accepted = host.core.documents.accept(document).await?;
         let name = accepted.name.clone();
         reconciliation::before_create(&host, &name).await?;
         let limit = host.core.config.limits.deployments;
+        let by = audit::details(&host, &caller).await;
         let created = {
             let _changes = host.core.changes.lock().await;
             conflicts::check(&host, &accepted).await?;
             let (stored, text) = (name.clone(), accepted.text);
             let uuid = accepted.uuid.unwrap_or_else(|| Uuid::new_v4().to_string());
             let created = store(&host, move |store| {
-                store.create(&stored, &uuid, &text, limit)
+                store.create(&stored, &uuid, &text, limit, &by)
             })
             .await?;
             if let Created::New(row) = &created {
@@ -82,7 +84,7 @@ impl ManagerObject {
         options: Fields,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<u64> {
-        let host = self.link.permit(Right::Administer, &header).await?;
+        let (host, caller) = self.link.permit_caller(Right::Administer, &header).await?;
         no_options(&options)?;
         check_deployment_name(&name)?;
         let accepted = host.core.documents.accept(document).await?;
@@ -93,12 +95,20 @@ impl ManagerObject {
             )));
         }
         let keep = host.core.config.limits.generations;
+        let by = audit::details(&host, &caller).await;
         let updated = {
             let _changes = host.core.changes.lock().await;
             conflicts::check(&host, &accepted).await?;
             let (stored, text, uuid) = (name.clone(), accepted.text, accepted.uuid);
             let updated = store(&host, move |store| {
-                store.update(&stored, uuid.as_deref(), expected_generation, &text, keep)
+                store.update(
+                    &stored,
+                    uuid.as_deref(),
+                    expected_generation,
+                    &text,
+                    keep,
+                    &by,
+                )
             })
             .await?;
             if let (Updated::New(row), Some(deployment)) = (&updated, host.core.registry.get(&name))
@@ -129,26 +139,26 @@ impl ManagerObject {
         stop_services: bool,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        let host = self.link.permit(Right::Administer, &header).await?;
+        let (host, caller) = self.link.permit_caller(Right::Administer, &header).await?;
         check_deployment_name(&name)?;
         let how = if stop_services {
             Destroying::StopServices
         } else {
             Destroying::LeaveServices
         };
-        if reconciliation::before_destroy(&host, &name, how).await? == Orphan::Stopped {
-            return Ok(());
-        }
-        let _changes = host.core.changes.lock().await;
-        let stored = name.clone();
-        let row = store(&host, move |store| store.destroy(&stored, how)).await?;
-        match (row, host.core.registry.get(&name)) {
-            (Some(row), Some(deployment)) => {
-                deployment.set_row(row);
-                Ok(())
-            }
-            _ => Err(not_found(&name)),
-        }
+        let outcome = destroy(&host, &name, how).await;
+        let services = match how {
+            Destroying::StopServices => "stop services",
+            Destroying::LeaveServices => "keep services",
+        };
+        let order = Order {
+            action: "destroy",
+            deployment: &name,
+            more: &[("services", services)],
+            ..Order::default()
+        };
+        audit::record(&host, &caller, order, &outcome).await;
+        outcome
     }
 
     #[zbus(out_args("valid", "problems"))]
@@ -194,6 +204,22 @@ impl ManagerObject {
     #[zbus(property(emits_changed_signal = "const"))]
     async fn version(&self) -> String {
         env!("CARGO_PKG_VERSION").into()
+    }
+}
+
+async fn destroy(host: &Arc<Host>, name: &str, how: Destroying) -> Result<()> {
+    if reconciliation::before_destroy(host, name, how).await? == Orphan::Stopped {
+        return Ok(());
+    }
+    let _changes = host.core.changes.lock().await;
+    let stored = name.to_owned();
+    let row = store(host, move |store| store.destroy(&stored, how)).await?;
+    match (row, host.core.registry.get(name)) {
+        (Some(row), Some(deployment)) => {
+            deployment.set_row(row);
+            Ok(())
+        }
+        _ => Err(not_found(name)),
     }
 }
 

@@ -8,7 +8,7 @@ use cpe_bus::names::CPE_PATH;
 use cpe_bus::{Error, Fields, Result};
 use zbus::message::Header;
 
-use crate::authorisation::{self, Right};
+use crate::authorisation::{self, Caller, Right};
 use crate::host::Host;
 use crate::store::{self, Store};
 use crate::visitors::Visit;
@@ -77,9 +77,19 @@ impl Link {
 
     /// The host, if the caller has the right.
     async fn permit(&self, right: Right, header: &Header<'_>) -> Result<Arc<Host>> {
+        Ok(self.permit_caller(right, header).await?.0)
+    }
+
+    /// The host, if the caller has the right, and who it is.
+    async fn permit_caller(
+        &self,
+        right: Right,
+        header: &Header<'_>,
+    ) -> Result<(Arc<Host>, Caller)> {
         let host = self.host()?;
-        authorisation::require(right, &host.core.config.access, &host.bus, header).await?;
-        Ok(host)
+        let access = &host.core.config.access;
+        let caller = authorisation::require(right, access, &host.bus, header).await?;
+        Ok((host, caller))
     }
 }
 

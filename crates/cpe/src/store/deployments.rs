@@ -1,5 +1,7 @@
 //! Deployments and their documents by generation.
 
+use std::collections::BTreeMap;
+
 use cpe_bus::{Event, EventKind};
 use cpe_status::DeploymentState;
 use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
@@ -34,6 +36,9 @@ pub(crate) enum Destroying {
     StopServices,
     LeaveServices,
 }
+
+/// Details of an event, by name.
+pub(crate) type Details = BTreeMap<String, String>;
 
 /// What came of a request to create.
 #[derive(Debug, PartialEq)]
@@ -84,13 +89,14 @@ impl Store {
         find(&self.connection, name)
     }
 
-    /// Durable when it returns. At most `limit` deployments are kept.
+    /// Durable when it returns. At most `limit` deployments are kept. `by` says who asked.
     pub(crate) fn create(
         &mut self,
         name: &str,
         uuid: &str,
         document: &str,
         limit: usize,
+        by: &Details,
     ) -> Result<Created> {
         let transaction = self.connection.transaction()?;
         if let Some(existing) = find(&transaction, name)? {
@@ -114,7 +120,9 @@ impl Store {
                 ("generation".to_owned(), "1".to_owned()),
                 ("uuid".to_owned(), uuid.to_owned()),
             ]
-            .into(),
+            .into_iter()
+            .chain(by.clone())
+            .collect(),
             ..event(EventKind::DeploymentCreated, name)
         };
         let event = events::append(&transaction, event)?;
@@ -133,6 +141,7 @@ impl Store {
         expected: u64,
         document: &str,
         keep: u64,
+        by: &Details,
     ) -> Result<Updated> {
         let transaction = self.connection.transaction()?;
         let Some(existing) = find(&transaction, name)? else {
@@ -161,7 +170,9 @@ impl Store {
                 ("generation".to_owned(), generation.to_string()),
                 ("previous".to_owned(), existing.generation.to_string()),
             ]
-            .into(),
+            .into_iter()
+            .chain(by.clone())
+            .collect(),
             ..event(EventKind::DeploymentModified, name)
         };
         let event = events::append(&transaction, event)?;
@@ -508,13 +519,15 @@ mod tests {
     fn the_same_document_twice_is_one_deployment_one_generation_and_one_event() {
         let (_directory, mut store) = store();
         assert!(
-            matches!(store.create("shop", "u1", "<a/>", 10).unwrap(), Created::New(row) if row.generation == 1)
+            matches!(store.create("shop", "u1", "<a/>", 10, &Details::new()).unwrap(), Created::New(row) if row.generation == 1)
         );
         assert!(
-            matches!(store.create("shop", "u1", "<a/>", 10).unwrap(), Created::Same(row) if row.generation == 1)
+            matches!(store.create("shop", "u1", "<a/>", 10, &Details::new()).unwrap(), Created::Same(row) if row.generation == 1)
         );
         assert_eq!(
-            store.create("shop", "u1", "<b/>", 10).unwrap(),
+            store
+                .create("shop", "u1", "<b/>", 10, &Details::new())
+                .unwrap(),
             Created::Other(1)
         );
         assert_eq!(store.deployments().unwrap().len(), 1);
@@ -524,36 +537,50 @@ mod tests {
     #[test]
     fn an_update_needs_the_expected_generation_and_may_be_repeated() {
         let (_directory, mut store) = store();
-        store.create("shop", "u1", "<a/>", 10).unwrap();
+        store
+            .create("shop", "u1", "<a/>", 10, &Details::new())
+            .unwrap();
         assert!(
-            matches!(store.update("shop", Some("u1"), 1, "<b/>", 10).unwrap(), Updated::New(row) if row.generation == 2)
+            matches!(store.update("shop", Some("u1"), 1, "<b/>", 10, &Details::new()).unwrap(), Updated::New(row) if row.generation == 2)
         );
         // The reply was lost, the caller asks again.
         assert_eq!(
-            store.update("shop", Some("u1"), 1, "<b/>", 10).unwrap(),
+            store
+                .update("shop", Some("u1"), 1, "<b/>", 10, &Details::new())
+                .unwrap(),
             Updated::Same(2)
         );
         assert_eq!(
-            store.update("shop", Some("u1"), 2, "<b/>", 10).unwrap(),
+            store
+                .update("shop", Some("u1"), 2, "<b/>", 10, &Details::new())
+                .unwrap(),
             Updated::Same(2)
         );
         assert_eq!(
-            store.update("shop", Some("u1"), 1, "<c/>", 10).unwrap(),
+            store
+                .update("shop", Some("u1"), 1, "<c/>", 10, &Details::new())
+                .unwrap(),
             Updated::Conflict(2)
         );
         assert_eq!(
-            store.update("shop", Some("u1"), 7, "<b/>", 10).unwrap(),
+            store
+                .update("shop", Some("u1"), 7, "<b/>", 10, &Details::new())
+                .unwrap(),
             Updated::Conflict(2)
         );
         assert!(
-            matches!(store.update("shop", Some("u1"), 0, "<c/>", 10).unwrap(), Updated::New(row) if row.generation == 3)
+            matches!(store.update("shop", Some("u1"), 0, "<c/>", 10, &Details::new()).unwrap(), Updated::New(row) if row.generation == 3)
         );
         assert_eq!(
-            store.update("shop", Some("u2"), 0, "<c/>", 10).unwrap(),
+            store
+                .update("shop", Some("u2"), 0, "<c/>", 10, &Details::new())
+                .unwrap(),
             Updated::OtherUuid("u1".into())
         );
         assert_eq!(
-            store.update("none", None, 0, "<c/>", 10).unwrap(),
+            store
+                .update("none", None, 0, "<c/>", 10, &Details::new())
+                .unwrap(),
             Updated::NotFound
         );
         assert_eq!(store.document("shop", 0).unwrap(), Some(("<c/>".into(), 3)));
@@ -572,10 +599,19 @@ mod tests {
     #[test]
     fn old_generations_are_dropped_and_the_current_one_never() {
         let (_directory, mut store) = store();
-        store.create("shop", "u1", "<a/>", 10).unwrap();
+        store
+            .create("shop", "u1", "<a/>", 10, &Details::new())
+            .unwrap();
         for n in 0..5 {
             store
-                .update("shop", Some("u1"), 0, &format!("<b{n}/>"), 2)
+                .update(
+                    "shop",
+                    Some("u1"),
+                    0,
+                    &format!("<b{n}/>"),
+                    2,
+                    &Details::new(),
+                )
                 .unwrap();
         }
         assert_eq!(store.document("shop", 4).unwrap(), None);
@@ -592,18 +628,24 @@ mod tests {
     #[test]
     fn a_deployment_that_is_being_destroyed_can_be_neither_created_nor_changed_until_it_is_gone() {
         let (_directory, mut store) = store();
-        store.create("shop", "u1", "<a/>", 10).unwrap();
+        store
+            .create("shop", "u1", "<a/>", 10, &Details::new())
+            .unwrap();
         assert!(
             !store.forget("shop", "").unwrap(),
             "only what was marked may be forgotten"
         );
         store.destroy("shop", Destroying::StopServices).unwrap();
         assert_eq!(
-            store.create("shop", "u1", "<a/>", 10).unwrap(),
+            store
+                .create("shop", "u1", "<a/>", 10, &Details::new())
+                .unwrap(),
             Created::BeingDestroyed
         );
         assert_eq!(
-            store.update("shop", Some("u1"), 0, "<b/>", 10).unwrap(),
+            store
+                .update("shop", Some("u1"), 0, "<b/>", 10, &Details::new())
+                .unwrap(),
             Updated::BeingDestroyed
         );
         let row = store
@@ -614,7 +656,7 @@ mod tests {
         assert!(store.forget("shop", "").unwrap());
         assert!(!store.forget("shop", "").unwrap());
         assert!(
-            matches!(store.create("shop", "u1", "<a/>", 10).unwrap(), Created::New(row) if row.generation == 1)
+            matches!(store.create("shop", "u1", "<a/>", 10, &Details::new()).unwrap(), Created::New(row) if row.generation == 1)
         );
         assert_eq!(
             kinds(&store),
@@ -629,13 +671,13 @@ mod tests {
     #[test]
     fn the_host_has_a_limit_of_deployments() {
         let (_directory, mut store) = store();
-        store.create("a", "u1", "<a/>", 1).unwrap();
+        store.create("a", "u1", "<a/>", 1, &Details::new()).unwrap();
         assert_eq!(
-            store.create("b", "u2", "<b/>", 1).unwrap(),
+            store.create("b", "u2", "<b/>", 1, &Details::new()).unwrap(),
             Created::TooMany
         );
         assert!(matches!(
-            store.create("a", "u1", "<a/>", 1).unwrap(),
+            store.create("a", "u1", "<a/>", 1, &Details::new()).unwrap(),
             Created::Same(_)
         ));
     }
@@ -643,7 +685,9 @@ mod tests {
     #[test]
     fn each_run_and_each_death_of_a_dpe_is_told_once_also_after_a_restart_of_the_cpe() {
         let (directory, mut store) = store();
-        store.create("shop", "u1", "<a/>", 10).unwrap();
+        store
+            .create("shop", "u1", "<a/>", 10, &Details::new())
+            .unwrap();
         let alive = |invocation: &str| Run::Alive {
             invocation: invocation.into(),
             pid: 7,
@@ -676,7 +720,9 @@ mod tests {
     #[test]
     fn what_was_stored_after_a_loss_is_numbered_above_what_the_dpe_holds() {
         let (_directory, mut store) = store();
-        store.create("shop", "u1", "<a/>", 10).unwrap();
+        store
+            .create("shop", "u1", "<a/>", 10, &Details::new())
+            .unwrap();
         assert_eq!(
             store.renumber("shop", 7, 10).unwrap().unwrap().generation,
             8
@@ -690,7 +736,9 @@ mod tests {
     #[test]
     fn a_restored_backup_takes_over_what_its_dpe_holds() {
         let (_directory, mut store) = store();
-        store.create("shop", "u1", "<a/>", 10).unwrap();
+        store
+            .create("shop", "u1", "<a/>", 10, &Details::new())
+            .unwrap();
         store.loaded("shop", 1).unwrap();
         let row = store
             .take_over("shop", "u2", 7, "<g/>", 10)

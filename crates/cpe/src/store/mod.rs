@@ -188,7 +188,9 @@ mod tests {
         let (mut store, _) = Store::open(directory.path()).unwrap();
         let text = "<deployable/>".repeat(500);
         for n in 0..200 {
-            store.create(&format!("d{n}"), "u", &text, 1000).unwrap();
+            store
+                .create(&format!("d{n}"), "u", &text, 1000, &Default::default())
+                .unwrap();
         }
         store
             .connection

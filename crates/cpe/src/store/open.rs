@@ -368,7 +368,13 @@ mod tests {
             let (mut store, _) = Store::open(directory.path()).unwrap();
             for n in 0..50 {
                 store
-                    .create(&format!("d{n}"), "u", &"<deployable/>".repeat(500), 1000)
+                    .create(
+                        &format!("d{n}"),
+                        "u",
+                        &"<deployable/>".repeat(500),
+                        1000,
+                        &Default::default(),
+                    )
                     .unwrap();
             }
             drop(store);

@@ -82,6 +82,8 @@ struct Supervisor {
     host: Arc<Host>,
     deployment: Arc<Deployment>,
     unit: String,
+    /// Main process of the unit at the last look; 0 if there is none.
+    pid: u32,
     backoff: Backoff,
     /// Since when the unit has been active without its name on the bus.
     nameless_since: Option<Instant>,
@@ -122,6 +124,7 @@ async fn run(host: Arc<Host>, deployment: Arc<Deployment>) {
     let dpe = &host.core.config.dpe;
     let mut supervisor = Supervisor {
         unit: dpe_unit(&deployment.name),
+        pid: 0,
         backoff: Backoff::new(dpe.backoff_initial, dpe.backoff_maximum),
         nameless_since: None,
         nameless_restarts: 0,
@@ -172,6 +175,7 @@ impl Supervisor {
             return self.finish().await;
         }
         let unit = self.host.systemd.unit(&self.unit).await?;
+        self.pid = unit.pid;
         self.note_run(&row, &unit).await;
         let next = match row.destroying {
             Some(how) => self.destroy(row, how, unit).await,
@@ -187,7 +191,11 @@ impl Supervisor {
 
     /// What the DPE says about itself, if it is on the bus.
     async fn dpe(&mut self) -> Result<Option<Report>> {
-        let report = self.host.dpes.report(&self.deployment.name).await?;
+        let report = self
+            .host
+            .dpes
+            .report(&self.deployment.name, self.pid)
+            .await?;
         if report.is_some() {
             (self.nameless_since, self.nameless_restarts) = (None, 0);
         }
@@ -195,8 +203,11 @@ impl Supervisor {
     }
 
     async fn client(&self) -> Result<DpeCall> {
-        let client = self.host.dpes.client(&self.deployment.name).await;
-        Ok(client.map_err(dpe::Error::from)?)
+        Ok(self
+            .host
+            .dpes
+            .client(&self.deployment.name, self.pid)
+            .await?)
     }
 
     async fn row(&self) -> Result<Option<Row>> {

@@ -9,12 +9,12 @@ mod states;
 
 use std::time::Duration;
 
-use cpe_bus::names::escape_label;
+use cpe_bus::names::{escape_label, unescape_label};
 use cpe_bus::proxies::SystemdManagerProxy;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use zbus::proxy::CacheProperties;
-use zbus::{Connection, OwnedVariant};
+use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
 use crate::sync::turn;
 use jobs::Jobs;
@@ -187,6 +187,15 @@ impl Systemd {
             .list_units_by_patterns(&states, &[pattern])
             .await?;
         Ok(rows.into_iter().map(|row| row.0).collect())
+    }
+
+    /// The unit that a process belongs to.
+    pub(crate) async fn unit_of_process(&self, pid: u32) -> Result<String> {
+        let call = self.manager.inner().call_method("GetUnitByPID", &(pid));
+        let path: OwnedObjectPath = call.await?.body().deserialize()?;
+        path.strip_prefix(UNITS_PATH)
+            .and_then(|label| unescape_label(label.strip_prefix('/')?))
+            .ok_or_else(|| Error::Refused(format!("{path} is not the path of a unit")))
     }
 
     /// Looks at a unit, which systemd loads for that if need be.

@@ -24,6 +24,8 @@ struct World {
     real: Option<PathBuf>,
     units: Mutex<BTreeMap<String, FakeUnit>>,
     calls: Mutex<Vec<String>>,
+    /// What is told instead of the process that the pretended DPEs live in.
+    other_pid: Mutex<Option<u32>>,
 }
 
 #[derive(Default)]
@@ -63,6 +65,7 @@ impl FakeSystemd {
             real,
             units: Mutex::default(),
             calls: Mutex::default(),
+            other_pid: Mutex::default(),
         });
         let server = connection.object_server();
         server
@@ -111,6 +114,11 @@ impl FakeSystemd {
     /// What the daemon asked for, as `StartUnit dpe@shop.service`.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.world.calls.lock().unwrap().clone()
+    }
+
+    /// Has the units run under another process than the owner of the DPEs' names.
+    pub(crate) fn tell_main_pid(&self, pid: Option<u32>) {
+        *self.world.other_pid.lock().unwrap() = pid;
     }
 
     pub(crate) fn dpe(&self, deployment: &str) -> FakeDpeState {
@@ -295,6 +303,11 @@ impl FakeManager {
         self.world.job(connection, &emitter, &name).await
     }
 
+    #[zbus(name = "GetUnitByPID")]
+    async fn get_unit_by_pid(&self, _pid: u32) -> OwnedObjectPath {
+        OwnedObjectPath::try_from(path_of("session-3.scope")).expect("a path")
+    }
+
     async fn reset_failed_unit(&self, name: String) {
         self.world.call(format!("ResetFailedUnit {name}"));
     }
@@ -379,7 +392,10 @@ impl FakeServiceObject {
     async fn main_pid(&self) -> u32 {
         match self.world.units.lock().unwrap()[&self.unit].active.as_str() {
             // The pretended DPEs live in this process.
-            "active" => std::process::id(),
+            "active" => {
+                let other = *self.world.other_pid.lock().unwrap();
+                other.unwrap_or_else(std::process::id)
+            }
             _ => 0,
         }
     }

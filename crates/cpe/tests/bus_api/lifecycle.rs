@@ -93,7 +93,12 @@ async fn a_destroyed_deployment_leaves_nothing_and_its_name_is_free() {
     );
     assert_eq!(
         kinds(&cpe.all_events().await),
-        ["deployment.created", "dpe.started", "deployment.destroyed"]
+        [
+            "deployment.created",
+            "dpe.started",
+            "deployment.administered",
+            "deployment.destroyed"
+        ]
     );
     // It starts from nothing.
     assert_eq!(cpe.create("shop").await.unwrap(), ("shop".into(), 1));
@@ -230,4 +235,88 @@ async fn a_dpe_that_nobody_knows_runs_until_an_administrator_ends_it() {
     let again = manager.destroy_deployment("ghost", true).await;
     assert!(matches!(again, Err(Error::NotFound(_))), "{again:?}");
     assert_eq!(systemd.active("shop"), "active");
+}
+
+#[tokio::test]
+async fn a_document_is_given_to_the_main_process_of_the_unit_only() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    // Another process of user dpe has taken the name.
+    systemd.tell_main_pid(Some(1));
+    let cpe = bus.cpe().await;
+    cpe.create("shop").await.unwrap();
+    cpe.await_event("dpe.started", "shop").await;
+    let deployment = cpe.deployment("shop").await;
+    let refused = deployment.set_standby("web1", true).await;
+    assert!(matches!(refused, Err(Error::NotReady(_))), "{refused:?}");
+    assert_eq!(systemd.dpe("shop").loads, []);
+    systemd.tell_main_pid(None);
+    await_state(&cpe, "shop", "active").await;
+    assert_eq!(systemd.dpe("shop").loads.len(), 1);
+}
+
+#[tokio::test]
+async fn every_order_of_an_administrator_is_an_event_that_names_the_caller() {
+    let bus = Bus::start();
+    let _systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    cpe.create("shop").await.unwrap();
+    await_state(&cpe, "shop", "active").await;
+    let deployment = cpe.deployment("shop").await;
+    deployment.set_standby("web1", true).await.unwrap();
+    let unknown = deployment.set_standby("web9", false).await;
+    assert!(unknown.is_err(), "{unknown:?}");
+    let manager = cpe.manager().await;
+    let second = document("shop", "second");
+    let updated = manager.update_deployment("shop", 0, &second, Fields::new());
+    updated.await.unwrap();
+    manager.destroy_deployment("shop", true).await.unwrap();
+    cpe.await_event("deployment.destroyed", "shop").await;
+
+    let events = cpe.all_events().await;
+    let orders: Vec<_> = events
+        .iter()
+        .filter(|event| event.kind == "deployment.administered")
+        .map(|event| {
+            let action = event.details["action"].as_str();
+            (action, event.assembly.as_str(), event.state.as_str())
+        })
+        .collect();
+    assert_eq!(
+        orders,
+        [
+            ("standby", "web1", "done"),
+            ("standby", "web9", "refused"),
+            ("destroy", "", "done")
+        ]
+    );
+    let pid = std::process::id().to_string();
+    for event in &events {
+        if ["dpe.started", "deployment.destroyed"].contains(&event.kind.as_str()) {
+            continue;
+        }
+        let detail = |key: &str| event.details.get(key).map(String::as_str);
+        assert_eq!(detail("caller_pid"), Some(pid.as_str()), "{event:?}");
+        assert_eq!(detail("caller_unit"), Some("session-3.scope"), "{event:?}");
+        for key in [
+            "caller_uid",
+            "caller_user",
+            "caller_program",
+            "caller_sender",
+        ] {
+            assert!(
+                detail(key).is_some_and(|text| !text.is_empty()),
+                "{key}: {event:?}"
+            );
+        }
+    }
+    let standby = events
+        .iter()
+        .find(|event| event.state == "refused")
+        .unwrap();
+    assert!(
+        standby.reason.contains(&format!("process {pid} ")),
+        "{}",
+        standby.reason
+    );
 }

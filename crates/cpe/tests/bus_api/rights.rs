@@ -97,10 +97,10 @@ async fn a_caller_for_whom_the_bus_does_not_vouch_may_only_look() {
 }
 
 /// `busctl call`, as user nobody: whether it succeeded, and what it said.
-fn as_nobody(bus: &Bus, arguments: &[&str]) -> (bool, String) {
+fn as_nobody(address: &str, arguments: &[&str]) -> (bool, String) {
     use std::os::unix::process::CommandExt;
     let output = Command::new("busctl")
-        .arg(format!("--address={}", bus.address()))
+        .arg(format!("--address={address}"))
         .arg("call")
         .arg("org.cloudpolicy.Cpe1")
         .args(arguments)
@@ -148,7 +148,7 @@ async fn another_user_without_the_right_may_only_look() {
         (SHOP, &["ConfirmFenced", "ss", "web1", "1-1"]),
     ];
     for (object, call) in refused {
-        let (done, message) = as_nobody(&bus, &[&object[..], call].concat());
+        let (done, message) = as_nobody(&bus.address(), &[&object[..], call].concat());
         assert!(
             !done && message.contains("group `cpe`"),
             "{call:?}: {message}"
@@ -160,8 +160,34 @@ async fn another_user_without_the_right_may_only_look() {
         (SHOP, &["GetStatus"]),
     ];
     for (object, call) in allowed {
-        let (done, message) = as_nobody(&bus, &[&object[..], call].concat());
+        let (done, message) = as_nobody(&bus.address(), &[&object[..], call].concat());
         assert!(done, "{call:?}: {message}");
     }
     assert_untouched(&cpe).await;
+}
+
+#[tokio::test]
+#[ignore = "only root can call as another user: run it as root with --ignored, as `make test` does"]
+async fn a_dpe_records_events_of_its_own_deployment_only() {
+    let bus = Bus::start();
+    let _systemd = super::fake_systemd::FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus
+        .cpe_with("[access]\nrecorder_group = \"nogroup\"\n")
+        .await;
+    cpe.create("shop").await.unwrap();
+    cpe.await_event("dpe.started", "shop").await;
+    let before = cpe.all_events().await.len();
+    let address = bus.address();
+    // On a thread of its own, since the pretended systemd answers meanwhile.
+    let asked = tokio::task::spawn_blocking(move || {
+        let event = "Record a{sv} 3 id s x kind s service.failed deployment s shop";
+        let words: Vec<&str> = EVENTS.into_iter().chain(event.split(' ')).collect();
+        as_nobody(&address, &words)
+    });
+    let (done, message) = asked.await.unwrap();
+    assert!(
+        !done && message.contains("is not the DPE of `shop`"),
+        "{message}"
+    );
+    assert_eq!(cpe.all_events().await.len(), before);
 }

@@ -176,11 +176,14 @@ impl Agents {
         }
     }
 
-    /// The shortest lease that an agent has from here, if any has one.
+    /// The shortest lease that an agent has from here: without end if none has one; `None` without
+    /// agents.
     pub(crate) fn shortest_lease(&self) -> Option<Duration> {
-        let leases = self.links.values().map(|link| link.connect.lease_ms);
-        let shortest = leases.filter(|lease_ms| *lease_ms > 0).min()?;
-        Some(Duration::from_millis(shortest.into()))
+        let leases = self.links.values().map(|link| match link.connect.lease_ms {
+            0 => Duration::MAX,
+            lease_ms => Duration::from_millis(lease_ms.into()),
+        });
+        leases.min()
     }
 
     /// Answers a heartbeat.

@@ -113,6 +113,20 @@ fn execute(number: u32) -> Call {
     }))
 }
 
+/// To an assembly that cannot be reached.
+fn connect_to(assembly: &str) -> Connect {
+    Connect {
+        assembly: assembly.into(),
+        address: None,
+        epoch: 1,
+        deployment: "shop".into(),
+        heartbeat_interval_ms: 1000,
+        lease_ms: 0,
+        grace_ms: 0,
+        stop_timeout_ms: 0,
+    }
+}
+
 /// A guest with a played agent, and the streams to it.
 struct World {
     _folder: tempfile::TempDir,
@@ -132,14 +146,8 @@ impl World {
         let (sender, inputs) = mpsc::channel(size);
         let mut agents = Agents::new(sender, watch::channel(None).1);
         agents.connect(Connect {
-            assembly: "web1".into(),
             address: Some(address.to_string()),
-            epoch: 1,
-            deployment: "shop".into(),
-            heartbeat_interval_ms: 1000,
-            lease_ms: 0,
-            grace_ms: 0,
-            stop_timeout_ms: 0,
+            ..connect_to("web1")
         });
         World {
             _folder: folder,
@@ -262,20 +270,30 @@ async fn a_stream_is_kept_until_its_agent_is_released() {
 async fn an_agent_that_does_not_acknowledge_its_release_is_let_go() {
     let (sender, _inputs) = mpsc::channel(1);
     let mut agents = Agents::new(sender, watch::channel(None).1);
-    agents.connect(Connect {
-        assembly: "web1".into(),
-        address: None,
-        epoch: 1,
-        deployment: "shop".into(),
-        heartbeat_interval_ms: 1000,
-        lease_ms: 0,
-        grace_ms: 0,
-        stop_timeout_ms: 0,
-    });
+    agents.connect(connect_to("web1"));
     let begin = tokio::time::Instant::now();
     agents.release(&"web1".into(), true);
     agents.disconnect(&"web1".into());
     assert_eq!(agents.next_release().await, Some(()));
     assert_eq!(begin.elapsed(), RELEASE_TIMEOUT);
     assert_eq!(agents.next_release().await, None);
+}
+
+#[tokio::test]
+async fn the_shortest_lease_is_that_of_the_agents_that_have_one() {
+    let (sender, _inputs) = mpsc::channel(1);
+    let mut agents = Agents::new(sender, watch::channel(None).1);
+    assert_eq!(agents.shortest_lease(), None);
+    for (assembly, lease_ms, shortest) in [
+        ("web1", 0, Duration::MAX),
+        ("web2", 9000, Duration::from_secs(9)),
+        ("web3", 3000, Duration::from_secs(3)),
+        ("web4", 0, Duration::from_secs(3)),
+    ] {
+        agents.connect(Connect {
+            lease_ms,
+            ..connect_to(assembly)
+        });
+        assert_eq!(agents.shortest_lease(), Some(shortest));
+    }
 }

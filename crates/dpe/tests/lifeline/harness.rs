@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use controller::{Controller, Durable, Effect, Input, Request, Time};
+use cpe_bus::names::{CPE_NAME, dpe_name};
 use cpe_bus::peer::{Access, PeerListener, server_builder};
 use cpe_bus::proxies::DpeProxy;
 use cpe_bus::{AgentDescription, Error, Fields, HelloReply, PeerAddress, Result};
@@ -287,12 +288,13 @@ impl World {
         assert!(dpe.wait().unwrap().success());
     }
 
-    /// The DPE's object on the bus, once it has its name.
+    /// The DPE's object on the bus, once it has its name, for a caller that it takes for the CPE.
     pub(crate) async fn proxy(&self) -> DpeProxy<'static> {
         let address = self.bus_address();
         let connection = zbus::connection::Builder::address(address.as_str());
         let connection = connection.build().await.unwrap();
-        let name = cpe_bus::names::dpe_name("shop");
+        connection.request_name(CPE_NAME).await.unwrap();
+        let name = dpe_name("shop");
         let bus = zbus::fdo::DBusProxy::new(&connection).await.unwrap();
         eventually("the DPE has its name", async || {
             let name = name.as_str().try_into().unwrap();

@@ -18,7 +18,7 @@ use crate::model::{Action, ActionId, Cluster, NodeId, ResourceId, Task, Text};
 const SEARCH_FACTOR: usize = 4;
 
 /// Up to this number, inputs are looked through one by one.
-const FEW: usize = 8;
+const FEW: usize = 32;
 
 /// The place of an action that is not in the graph.
 pub(super) const NOWHERE: u32 = u32::MAX;

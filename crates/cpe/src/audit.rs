@@ -1,0 +1,97 @@
+//! Who asked for what: every order of an administrator is an event that names its caller.
+
+use std::collections::BTreeMap;
+
+use cpe_bus::{Event, EventKind, Result};
+
+use crate::authorisation::Caller;
+use crate::events::new as event;
+use crate::host::Host;
+
+/// Something that an administrator asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Order<'a> {
+    /// `destroy`, `standby`, `maintenance`, `cleanup`, `confirm-fenced`.
+    pub action: &'static str,
+    pub deployment: &'a str,
+    pub assembly: &'a str,
+    pub service: &'a str,
+    /// Further details, by name.
+    pub more: &'a [(&'static str, &'a str)],
+}
+
+/// The caller as details of an event: `caller_uid`, `caller_user`, `caller_pid`, `caller_program`,
+/// `caller_unit` and `caller_sender`; what is not known is left out.
+pub(crate) async fn details(host: &Host, caller: &Caller) -> BTreeMap<String, String> {
+    let unit = match caller.pid {
+        0 => None,
+        pid => host.systemd.unit_of_process(pid).await.ok(),
+    };
+    // The name that the process gives itself.
+    let program = std::fs::read_to_string(format!("/proc/{}/comm", caller.pid)).ok();
+    let known = [
+        ("caller_uid", Some(caller.uid.to_string())),
+        ("caller_user", Some(caller.user.clone())),
+        ("caller_pid", Some(caller.pid.to_string())),
+        ("caller_program", program.map(|name| name.trim().to_owned())),
+        ("caller_unit", unit),
+        ("caller_sender", Some(caller.sender.clone())),
+    ];
+    let known = known
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    known.collect()
+}
+
+/// Has the event log tell of an order, and of what came of it. An order that was carried out is
+/// not taken back because the disk is full: then the journal has it alone.
+pub(crate) async fn record(host: &Host, caller: &Caller, order: Order<'_>, outcome: &Result<()>) {
+    let mut details = details(host, caller).await;
+    let by = by(&details);
+    details.insert("action".into(), order.action.into());
+    for (key, value) in order.more {
+        details.insert((*key).into(), (*value).into());
+    }
+    let words: Vec<&str> = order.more.iter().map(|(_, value)| *value).collect();
+    let words = [&[order.action], &words[..]].concat().join(" ");
+    let (state, reason) = match outcome {
+        Ok(()) => ("done", format!("{words}, asked for by {by}")),
+        Err(error) => (
+            "refused",
+            format!("{words}, asked for by {by}: {}", error.message()),
+        ),
+    };
+    let event = Event {
+        assembly: order.assembly.into(),
+        service: order.service.into(),
+        state: state.into(),
+        reason,
+        details,
+        ..event(EventKind::DeploymentAdministered, order.deployment)
+    };
+    let line = format!("{}: {}", order.deployment, event.reason);
+    let recorded = host.core.store.run(move |store| store.record(event)).await;
+    if let Err(error) = recorded {
+        tracing::warn!(
+            cpe_deployment = order.deployment,
+            "{line} (not in the event log: {error})"
+        );
+    }
+}
+
+/// The caller in words: `alice (uid 1000), process 4711 cpectl of session-3.scope`.
+fn by(details: &BTreeMap<String, String>) -> String {
+    let of = |key: &str| details.get(key).map_or("", String::as_str);
+    let mut words = format!("{} (uid {})", of("caller_user"), of("caller_uid"));
+    for (before, key) in [
+        (", process ", "caller_pid"),
+        (" ", "caller_program"),
+        (" of ", "caller_unit"),
+    ] {
+        if !of(key).is_empty() {
+            words.push_str(before);
+            words.push_str(of(key));
+        }
+    }
+    words
+}
