@@ -123,7 +123,7 @@ impl World {
         } = *call;
         let own = &self.guests[guest];
         if own.foreign {
-            self.post_to_dpe(stream, ToDpe::Refused { stale: false });
+            self.post_to_dpe(stream, ToDpe::Occupied);
             return;
         }
         if epoch < own.agent.epoch || self.now_us < own.says_stale_until_us {

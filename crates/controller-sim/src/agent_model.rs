@@ -72,7 +72,7 @@ impl AgentModel {
                     return Answer::Welcome;
                 }
                 ToDpe::Refused { stale: true } => return Answer::Stale,
-                ToDpe::Refused { stale: false } => return Answer::Busy,
+                ToDpe::Refused { stale: false } | ToDpe::Occupied => return Answer::Busy,
                 _ => {}
             }
         }

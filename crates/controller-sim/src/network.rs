@@ -73,6 +73,8 @@ pub enum ToDpe {
         /// A newer DPE exists.
         stale: bool,
     },
+    /// Hello was refused: the guest belongs to another deployment.
+    Occupied,
     /// Signal OperationCompleted.
     Completed(Box<Record>),
     /// Signal AttributesChanged.

@@ -1,6 +1,6 @@
 //! Streams between the DPE and the agents: made, used, ended.
 
-use controller::{AssemblyId, Input};
+use controller::{AssemblyId, Input, Occupant};
 
 use crate::network::{HelloCall, Stream, ToAgent, ToDpe};
 use crate::queue::SimEvent;
@@ -159,6 +159,16 @@ impl World {
                     history,
                     attributes,
                 }
+            }
+            ToDpe::Occupied => {
+                let occupant = Occupant {
+                    machine_id: self.guests[stream.guest].name.clone(),
+                    deployment: "another".into(),
+                    assembly: "theirs".into(),
+                };
+                self.input(Input::AgentOccupied { assembly, occupant });
+                self.stream_ended(id);
+                return;
             }
             ToDpe::Refused { stale } => {
                 // Only for this agent does the DPE go above the epoch that it has seen.

@@ -22,7 +22,7 @@
 //!
 //! - [`Input::Request`]: an administrator, or the CPE for one, wants something; the only kind that
 //!   can be refused.
-//! - [`Input::AgentConnected`], [`Input::AgentDisconnected`]: how the
+//! - [`Input::AgentConnected`], [`Input::AgentDisconnected`], [`Input::AgentOccupied`]: how the
 //!   stream to an agent fares.
 //! - [`Input::Heartbeat`], [`Input::OperationCompleted`], [`Input::AttributesChanged`]: what
 //!   agents report by themselves.
@@ -114,7 +114,7 @@ pub use machines::facts::{Damaged, Durable};
 pub use vocabulary::{
     AssemblyId, Attribute, Attributes, Change, Connect, Decision, EVENTS_KEPT, Effect, EngineInput,
     Event, EventKind, FORCE_RESTART, FenceDevice, FenceRequest, Hello, Input, InputName,
-    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState, Refusal, Request,
-    STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task, Time,
+    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant, Operation, Record, RecordState, Refusal,
+    Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task, Time,
     TransitionKey, dispatcher_uuid, exit_code_name,
 };

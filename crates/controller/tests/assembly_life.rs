@@ -42,6 +42,7 @@ fn label(trigger: Trigger) -> &'static str {
         Trigger::GivenUp => "its fencing is given up",
         Trigger::Renamed => "lives on under another name",
         Trigger::Held => "its address belongs to a former life",
+        Trigger::Occupied => "its guest belongs to somebody else",
     }
 }
 

@@ -112,6 +112,8 @@ states! {
         Fencing = "fencing",
         /// Known to be down.
         Offline = "offline",
+        /// The guest at its address belongs to another deployment or assembly. It is left alone.
+        Occupied = "occupied",
         /// Nothing is known about it yet. Unknown is not down.
         Unknown = "unknown",
     }

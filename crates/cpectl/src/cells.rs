@@ -28,7 +28,10 @@ pub(crate) fn deployment_state(state: DeploymentState) -> Cell {
 pub(crate) fn assembly_state(state: AssemblyState) -> Cell {
     let style = match state {
         AssemblyState::Online => GOOD,
-        AssemblyState::Lost | AssemblyState::Fencing | AssemblyState::Offline => BAD,
+        AssemblyState::Lost
+        | AssemblyState::Fencing
+        | AssemblyState::Offline
+        | AssemblyState::Occupied => BAD,
         AssemblyState::Standby | AssemblyState::Maintenance | AssemblyState::Unknown => BUSY,
     };
     Cell::new(state.as_str(), style)

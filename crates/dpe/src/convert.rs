@@ -1,8 +1,10 @@
 //! Between the bus's records and the controller's: the same fields, in types of crates that do not
 //! know each other.
 
-use controller::{Attribute, Attributes, Event, Hello, Operation, Record, RecordState, Task};
-use cpe_bus::{HelloReply, NodeAttributes, OperationRecord, OperationState};
+use controller::{
+    Attribute, Attributes, Event, Hello, Occupant, Operation, Record, RecordState, Task,
+};
+use cpe_bus::{AgentDescription, HelloReply, NodeAttributes, OperationRecord, OperationState};
 
 pub(crate) fn hello(reply: HelloReply) -> Hello {
     Hello {
@@ -11,6 +13,14 @@ pub(crate) fn hello(reply: HelloReply) -> Hello {
         version: reply.version,
         capabilities: reply.capabilities,
         lease_remaining_ms: reply.lease_remaining_ms,
+    }
+}
+
+pub(crate) fn occupant(described: AgentDescription) -> Occupant {
+    Occupant {
+        machine_id: described.machine_id,
+        deployment: described.deployment,
+        assembly: described.assembly,
     }
 }
 

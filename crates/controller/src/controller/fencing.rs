@@ -249,7 +249,19 @@ impl Controller {
             return;
         };
         assembly.course.made_safe();
-        self.services_gone(now, name, "was fenced");
+        self.nothing_is_there(now, name, "was fenced");
+        self.tell(
+            now,
+            EventDraft::new(EventKind::AssemblyFencingSucceeded)
+                .assembly(name)
+                .reason(reason),
+        );
+        self.go_on_without(name, "was fenced");
+    }
+
+    /// Notes that nothing of ours is in an assembly's guest; `how` that came about.
+    pub(crate) fn nothing_is_there(&mut self, now: Time, name: &AssemblyId, how: &str) {
+        self.services_gone(now, name, how);
         self.forget_life(name);
         let facts = self.store.assembly_mut(name);
         facts.safe = true;
@@ -258,13 +270,11 @@ impl Controller {
         facts.lease_ms = 0;
         facts.fencing_attempt.clear();
         facts.accepted = None;
-        self.tell(
-            now,
-            EventDraft::new(EventKind::AssemblyFencingSucceeded)
-                .assembly(name)
-                .reason(reason),
-        );
-        self.actions_lost(name, "its assembly was fenced");
+    }
+
+    /// Goes on without an assembly that has become safe; `how` it did.
+    pub(crate) fn go_on_without(&mut self, name: &AssemblyId, how: &str) {
+        self.actions_lost(name, &format!("its assembly {how}"));
         // Whatever comes back is asked for everything again.
         self.reconnect(name);
         self.connect_waiting();

@@ -18,8 +18,9 @@
 
 use super::Controller;
 use crate::machines::assembly::Life;
+use crate::machines::assembly::fence::Fence;
 use crate::machines::facts::AssemblyFacts;
-use crate::vocabulary::{AssemblyId, AssemblySpec, Effect, Hello, Time};
+use crate::vocabulary::{AssemblyId, AssemblySpec, Effect, Hello, Occupant, Time};
 
 /// What a Hello says about who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +141,39 @@ impl Controller {
             spec = accepted.assemblies.get(name).cloned().unwrap_or(spec);
         }
         self.adopt_assembly(now, name, spec);
+    }
+
+    /// The guest at an assembly's address belongs to somebody else, says its agent. It is left
+    /// alone: not used, not waited for, not fenced.
+    ///
+    /// That holds where nothing of ours can be there: no guest was ever known under this name, or
+    /// it is the known one, which lets nobody else have it while services or a lease of ours are in
+    /// it. Another guest that was known is still lost, and made safe.
+    pub(crate) fn occupied(&mut self, now: Time, name: &AssemblyId, occupant: Occupant) {
+        let facts = self.store.assembly(name);
+        let Some(assembly) = self.assemblies.get(name) else {
+            return;
+        };
+        // What runs there under another name of this deployment is looked after under that name.
+        let looked_after = occupant.deployment != self.name
+            || self
+                .assemblies
+                .contains_key(&AssemblyId::from(occupant.assembly.as_str()));
+        let never_heard = facts.boot_id.is_empty();
+        let same = !facts.machine_id.is_empty() && facts.machine_id == occupant.machine_id;
+        let fenced = assembly.course.fence().is_some_and(Fence::outlives_return);
+        let known =
+            facts.occupant.as_ref() == Some(&occupant) && assembly.course.life() == Life::Safe;
+        if known || fenced || assembly.connected || !looked_after || !(never_heard || same) {
+            return;
+        }
+        let was_safe = assembly.course.life() == Life::Safe;
+        self.store.assembly_mut(name).occupant = Some(occupant);
+        if let Some(assembly) = self.assemblies.get_mut(name).filter(|_| !was_safe) {
+            assembly.course.leave_to_others();
+            self.nothing_is_there(now, name, "belongs to others");
+            self.go_on_without(name, "belongs to others");
+        }
     }
 
     /// A former incarnation whose guest answers under the new name is the same life: its history is

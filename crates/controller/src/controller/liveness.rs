@@ -278,6 +278,7 @@ impl Controller {
         }
         let fact = self.store.assembly_mut(name);
         fact.safe = false;
+        fact.occupant = None;
         fact.fencing_attempt.clear();
         fact.boot_id = hello.boot_id;
         fact.machine_id = hello.machine_id;

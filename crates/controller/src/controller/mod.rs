@@ -124,6 +124,7 @@ impl Controller {
                 history,
                 attributes,
             } => self.agent_connected(now, &assembly, hello, history, attributes),
+            Input::AgentOccupied { assembly, occupant } => self.occupied(now, &assembly, occupant),
             Input::AgentDisconnected { assembly, .. } => self.agent_disconnected(&assembly),
             Input::Heartbeat { assembly, stamp_us } => self.heartbeat(now, &assembly, stamp_us),
             Input::OperationCompleted { assembly, record } => {

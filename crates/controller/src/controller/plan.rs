@@ -10,7 +10,7 @@ use super::Controller;
 use super::cib::{self, Node, NodeState};
 use super::requests::Proposal;
 use crate::machines::history::History;
-use crate::vocabulary::{Refusal, ServiceId, Spec, Time, goal};
+use crate::vocabulary::{AssemblyId, AssemblySpec, Refusal, ServiceId, Spec, Time, goal};
 
 /// The policy engine's input for a plan: what would a document bring? As with
 /// [`EngineInput`](crate::EngineInput), a shell has it answered beside everything else.
@@ -111,12 +111,26 @@ impl Controller {
         })
     }
 
+    /// What a document brings that is no action: new assemblies, and assemblies that are another
+    /// guest from then on.
     fn warnings(&self, spec: &Spec) -> Vec<String> {
-        let added = spec
-            .assemblies
-            .keys()
-            .filter(|name| !self.assemblies.contains_key(*name) && self.document.spec().is_some());
-        added.map(|name| format!("assembly {name} is new: the plan assumes that it answers and that nothing runs there")).collect()
+        if self.document.spec().is_none() {
+            return Vec::new();
+        }
+        let warning = |(name, new): (&AssemblyId, &AssemblySpec)| {
+            let Some(own) = self.assemblies.get(name) else {
+                return Some(format!(
+                    "assembly {name} is new: the plan assumes that it answers and that nothing runs there"
+                ));
+            };
+            Self::is_another_guest(&own.spec, new).then(|| {
+                format!(
+                    "assembly {name} becomes another guest: its services stop in the guest that it is now, which is then \
+                     released, or made safe by its present fencing; only then do they start elsewhere or in the new guest"
+                )
+            })
+        };
+        spec.assemblies.iter().filter_map(warning).collect()
     }
 }
 

@@ -12,7 +12,9 @@ use crate::machines::assembly::Life;
 use crate::machines::failures;
 use crate::machines::history::{Activity, Records, Slot};
 use crate::machines::phase::Phase;
-use crate::vocabulary::{AssemblyId, FenceDevice, Fencing, RecordState, ServiceId, Task, Time};
+use crate::vocabulary::{
+    AssemblyId, FenceDevice, Fencing, Occupant, RecordState, ServiceId, Task, Time,
+};
 
 impl Controller {
     /// The state.
@@ -184,6 +186,14 @@ impl Controller {
                 "its agent was not heard of yet".into(),
             ),
             (Life::Lost, _) => (AssemblyState::Lost, "no heartbeats".into()),
+            (Life::Safe, _) if facts.occupant.is_some() => (
+                AssemblyState::Occupied,
+                facts.occupant.as_ref().map(Occupant::text).unwrap_or_default(),
+            ),
+            (Life::Safe, _) if self.is_held(name) => (
+                AssemblyState::Offline,
+                "waiting until its address is free: the guest there still belongs to a former assembly".into(),
+            ),
             (Life::Safe, _) if assembly.spec.address.is_none() => (
                 AssemblyState::Offline,
                 "the document gives no address for its agent".into(),

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::announcement::Announced;
 use super::failures::{FailureFacts, FailureTimes};
 use super::service::ServiceFacts;
-use crate::vocabulary::{AssemblyId, AssemblySpec, Change, Event, ServiceId};
+use crate::vocabulary::{AssemblyId, AssemblySpec, Change, Event, Occupant, ServiceId};
 
 /// A row that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +75,9 @@ pub(crate) struct AssemblyFacts {
     pub last_event: LastEvent,
     /// The guest, as it named itself in its last Hello; empty: not known.
     pub machine_id: String,
+    /// To whom the guest at its address belongs, if not to this assembly: it is not ours to use, to
+    /// wait for or to fence.
+    pub occupant: Option<Occupant>,
     /// What its guest was accepted with, where the document has another way to make it safe since.
     pub accepted: Option<AssemblySpec>,
     /// The boot of the guest that its failures belong to.

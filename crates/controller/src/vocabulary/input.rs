@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::engine_input::Decision;
 use super::ids::{AssemblyId, ServiceId};
 use super::operation::Record;
@@ -35,6 +37,14 @@ pub enum Input {
         assembly: AssemblyId,
         /// Why, for people.
         reason: String,
+    },
+    /// An agent refused Hello with `org.cloudpolicy.Error.Occupied`: its guest belongs to another
+    /// deployment, or to another assembly of this one. The shell goes on trying.
+    AgentOccupied {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// To whom the guest belongs.
+        occupant: Occupant,
     },
     /// An agent's heartbeat. `now` is the time of its receipt, or later.
     Heartbeat {
@@ -93,6 +103,27 @@ pub enum Input {
     },
     /// The answer to [`Effect::Decide`](crate::Effect).
     Decided(Box<Decision>),
+}
+
+/// To whom the guest of an agent belongs that refuses Hello for that, as the agent describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occupant {
+    /// Who the guest is, as in [`Hello`].
+    pub machine_id: String,
+    /// The deployment that it belongs to.
+    pub deployment: String,
+    /// The assembly of that deployment that it is.
+    pub assembly: String,
+}
+
+impl Occupant {
+    /// In a sentence, for people.
+    pub(crate) fn text(&self) -> String {
+        format!(
+            "the guest at its address is assembly {} of deployment {}: remove it there, or give this assembly another address",
+            self.assembly, self.deployment
+        )
+    }
 }
 
 /// An agent's answer to Hello.

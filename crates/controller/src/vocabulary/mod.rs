@@ -17,7 +17,7 @@ pub use effect::{Connect, Effect, FenceDevice, FenceRequest, InputName};
 pub use engine_input::{Decision, EngineInput};
 pub use event::{EVENTS_KEPT, Event, EventKind};
 pub use ids::{AssemblyId, ServiceId};
-pub use input::{Attribute, Attributes, Hello, Input, Refusal, Request};
+pub use input::{Attribute, Attributes, Hello, Input, Occupant, Refusal, Request};
 pub use operation::{
     FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState,
     STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey, dispatcher_uuid,

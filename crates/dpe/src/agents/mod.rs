@@ -273,11 +273,20 @@ async fn keep_connected(
     }
     loop {
         let mut up = false;
-        let End { reason, seen_epoch } = stream::run(&connect, &mut orders, &inputs, &mut up).await;
+        let End {
+            reason,
+            seen_epoch,
+            occupant,
+        } = stream::run(&connect, &mut orders, &inputs, &mut up).await;
         // While an agent stays away, saying so once is enough.
         if up || said.as_ref() != Some(&reason) {
             said = Some(reason.clone());
             disconnected(&connect, &inputs, reason).await;
+        }
+        if let Some(occupant) = occupant {
+            let assembly = connect.assembly.clone();
+            let input = Input::AgentOccupied { assembly, occupant };
+            let _ = inputs.send(input).await;
         }
         raise_epoch(&mut connect, seen_epoch, &owner);
         orders.drop_old();

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use controller::{AssemblyId, Connect, Input, Record};
+use controller::{AssemblyId, Connect, Input, Occupant, Record};
 use cpe_bus::peer::Meter;
 use cpe_bus::proxies::AgentProxy;
 use cpe_bus::proxies::agent::{AttributesChangedStream, HeartbeatStream, OperationCompletedStream};
@@ -36,6 +36,8 @@ pub(super) struct End {
     pub reason: String,
     /// The highest epoch that the agent has seen, where it is higher than that of this stream.
     pub seen_epoch: Option<u64>,
+    /// To whom the guest belongs, where its agent has refused Hello for that.
+    pub occupant: Option<Occupant>,
 }
 
 impl End {
@@ -43,6 +45,7 @@ impl End {
         End {
             reason: reason.into(),
             seen_epoch: None,
+            occupant: None,
         }
     }
 }
@@ -169,8 +172,17 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> Result<Inpu
         Err(Error::StaleEpoch(text)) => {
             let described = within(agent.describe()).await?;
             return Err(End {
-                reason: text,
                 seen_epoch: Some(AgentDescription::from_fields(&described)?.epoch),
+                ..End::because(text)
+            });
+        }
+        Err(Error::Occupied(text)) => {
+            let described = within(agent.describe()).await?;
+            return Err(End {
+                occupant: Some(convert::occupant(AgentDescription::from_fields(
+                    &described,
+                )?)),
+                ..End::because(text)
             });
         }
         hello => HelloReply::from_fields(&hello?)?,

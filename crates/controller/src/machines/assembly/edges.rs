@@ -35,6 +35,8 @@ pub(super) enum Trigger {
     Renamed,
     /// Its name or address belongs to a former life.
     Held,
+    /// Its guest belongs to somebody else, and nothing of ours is in it.
+    Occupied,
 }
 
 use State::{Lost, LostFencing, Missed, MissedFencing, Online, OnlineFencing, Unknown};
@@ -71,6 +73,11 @@ pub(super) const EDGES: &[(Trigger, State, State)] = &[
     (Trigger::Renamed, MissedFencing, Missed),
     (Trigger::Renamed, LostFencing, Lost),
     (Trigger::Held, Unknown, State::Safe),
+    (Trigger::Occupied, Unknown, State::Safe),
+    (Trigger::Occupied, Online, State::Safe),
+    (Trigger::Occupied, Missed, State::Safe),
+    (Trigger::Occupied, Lost, State::Safe),
+    (Trigger::Occupied, LostFencing, State::Safe),
 ];
 
 #[cfg(test)]

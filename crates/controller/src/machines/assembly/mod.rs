@@ -137,6 +137,14 @@ impl Course {
         }
     }
 
+    /// Its guest belongs to somebody else, and nothing of ours is in it.
+    pub(crate) fn leave_to_others(&mut self) {
+        self.go(Trigger::Occupied, |course| {
+            course.fence = None;
+            course.life = Life::Safe;
+        });
+    }
+
     fn state(&self) -> State {
         match (self.life, &self.fence) {
             // Who is fenced is heard or lost: see `demand_fence`.

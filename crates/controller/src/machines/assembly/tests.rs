@@ -41,6 +41,7 @@ fn follow(course: &mut Course, trigger: Trigger) {
         Trigger::GivenUp => course.give_fence_up(),
         Trigger::Renamed => course.rename(),
         Trigger::Held => course.hold(),
+        Trigger::Occupied => course.leave_to_others(),
     }
 }
 

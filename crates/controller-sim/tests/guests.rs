@@ -1,0 +1,414 @@
+//! A guest is known by who it is: what the controller makes of other addresses, other guests and
+//! guests that belong to somebody else.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use controller::{
+    AssemblyId, Attributes, Controller, Durable, Effect, Hello, Input, Occupant, Operation, Record,
+    RecordState, Request, Task, Time, TransitionKey,
+};
+use controller_sim::scenario::{Mode, Scenario};
+use cpe_status::AssemblyState;
+
+const SECOND: u64 = 1_000_000;
+const BEGIN: Time = Time {
+    boottime_us: SECOND,
+    wall_us: 1_795_000_000_000_000,
+};
+/// Longer than the heartbeat timeout and the wait for any lease of these tests.
+const LONG: u64 = 120 * SECOND;
+
+/// A controller, and its guests as far as they answer.
+struct World {
+    controller: Controller,
+    now: Time,
+    call_id: u32,
+    /// What was sent: a start, a stop and so on of a service, or `release`.
+    done: Vec<(String, AssemblyId)>,
+    /// What the controller wants to be connected, with the address.
+    wanted: Vec<(AssemblyId, String)>,
+    fenced: Vec<AssemblyId>,
+    /// What agents have done, in order.
+    records: Vec<(AssemblyId, Record)>,
+}
+
+impl World {
+    /// Two assemblies and one service, nothing heard yet.
+    fn new(document: String) -> World {
+        let mut world = World::with(Durable::default());
+        world.load(document, 1);
+        world
+    }
+
+    fn with(facts: Durable) -> World {
+        World {
+            controller: Controller::new("sim", facts, BEGIN),
+            now: BEGIN,
+            call_id: 10,
+            done: Vec::new(),
+            wanted: Vec::new(),
+            fenced: Vec::new(),
+            records: Vec::new(),
+        }
+    }
+
+    /// One service of ours runs in guest m1, which is node1.
+    fn running() -> World {
+        let mut world = World::new(document());
+        world.hear("node1", "m1", "b1", vec![]);
+        world.hear("node2", "m2", "b2", vec![]);
+        world.settle();
+        assert_eq!(world.starts(), ["node1"]);
+        world.take_done();
+        world
+    }
+
+    fn load(&mut self, document: String, generation: u64) {
+        let load = Request::Load {
+            document,
+            generation,
+        };
+        self.input(Input::Request(load));
+    }
+
+    #[track_caller]
+    fn input(&mut self, input: Input) {
+        assert_eq!(self.controller.handle(self.now, input), Ok(()));
+    }
+
+    fn hear(&mut self, assembly: &str, machine: &str, boot: &str, history: Vec<Record>) {
+        self.input(Input::AgentConnected {
+            assembly: assembly.into(),
+            hello: Hello {
+                machine_id: machine.into(),
+                boot_id: boot.into(),
+                ..Hello::default()
+            },
+            history,
+            attributes: Attributes::default(),
+        });
+    }
+
+    /// Lets time pass; these go on sending heartbeats.
+    fn pass(&mut self, microseconds: u64, alive: &[&str]) {
+        let end = self.now.boottime_us + microseconds;
+        while self.now.boottime_us < end {
+            self.now.boottime_us += SECOND;
+            self.now.wall_us += SECOND;
+            for assembly in alive {
+                self.input(Input::Heartbeat {
+                    assembly: (*assembly).into(),
+                    stamp_us: self.now.boottime_us,
+                });
+            }
+            self.input(Input::Tick);
+            self.settle();
+        }
+    }
+
+    /// Answers questions, and tells that what was sent is done, until nothing is left to do.
+    fn settle(&mut self) {
+        while let Some(effect) = self.controller.poll_effect() {
+            match effect {
+                Effect::Decide(question) => {
+                    self.input(Input::Decided(Box::new(question.answer())));
+                }
+                Effect::Execute {
+                    assembly,
+                    operation,
+                } => self.execute(assembly, operation),
+                Effect::Release { assembly, .. } => self.done.push(("release".into(), assembly)),
+                Effect::Connect(connect) => {
+                    self.wanted.retain(|(name, _)| *name != connect.assembly);
+                    let address = connect.address.unwrap_or_default();
+                    self.wanted.push((connect.assembly, address));
+                }
+                Effect::Disconnect { assembly } => {
+                    self.wanted.retain(|(name, _)| *name != assembly);
+                }
+                Effect::Fence(request) => self.fenced.push(request.assembly),
+                _ => {}
+            }
+        }
+    }
+
+    fn execute(&mut self, assembly: AssemblyId, operation: Box<Operation>) {
+        if operation.action != Task::Monitor {
+            let task = format!("{:?}", operation.action);
+            self.done.push((task.to_lowercase(), assembly.clone()));
+        }
+        self.call_id += 1;
+        let expected = TransitionKey::parse(&operation.id).map(|key| key.expected_rc);
+        let record = Box::new(Record {
+            operation: *operation,
+            state: RecordState::Complete,
+            call_id: self.call_id,
+            rc: expected.unwrap_or(0),
+            ..Record::default()
+        });
+        self.records.push((assembly.clone(), (*record).clone()));
+        self.input(Input::OperationCompleted { assembly, record });
+    }
+
+    /// The history of the agent that is, or was, called that.
+    fn ran(&self, assembly: &str) -> Vec<Record> {
+        let own = self.records.iter().filter(|(name, _)| name == assembly);
+        own.map(|(_, record)| record.clone()).collect()
+    }
+
+    fn take_done(&mut self) -> Vec<(String, AssemblyId)> {
+        std::mem::take(&mut self.done)
+    }
+
+    fn starts(&self) -> Vec<&AssemblyId> {
+        let starts = self.done.iter().filter(|(task, _)| task == "start");
+        starts.map(|(_, assembly)| assembly).collect()
+    }
+
+    fn state(&self, assembly: &str) -> (AssemblyState, String) {
+        let status = self.controller.status(self.now);
+        let mut all = status.assemblies.into_iter();
+        let own = all.find(|own| own.name == assembly).unwrap();
+        (own.state, own.reason)
+    }
+
+    /// No two connections to one address are ever wanted at a time.
+    #[track_caller]
+    fn expect_one_life_per_address(&self) {
+        let mut addresses: Vec<_> = self.wanted.iter().map(|(_, address)| address).collect();
+        addresses.sort();
+        let all = addresses.len();
+        addresses.dedup();
+        assert_eq!(addresses.len(), all, "{:?}", self.wanted);
+    }
+}
+
+fn scenario() -> Scenario {
+    Scenario::plain(2, 1, Mode::Lease)
+}
+
+fn document() -> String {
+    scenario().document()
+}
+
+/// The document with changes to its assemblies.
+fn changed(change: impl FnOnce(&mut Scenario)) -> String {
+    let mut scenario = scenario();
+    change(&mut scenario);
+    scenario.document()
+}
+
+#[test]
+fn another_address_is_another_guest_and_the_former_one_is_left_first() {
+    let mut world = World::running();
+    world.load(
+        changed(|scenario| scenario.assemblies[0].address = Some("elsewhere".into())),
+        2,
+    );
+    // The new guest answers at once, but the former one has not been left yet.
+    let mut order = Vec::new();
+    world.settle();
+    order.extend(world.take_done());
+    let history = world.ran("node1");
+    world.hear("node1~1", "m1", "b1", history);
+    world.settle();
+    order.extend(world.take_done());
+    let first = order.first().cloned();
+    assert_eq!(first, Some(("stop".into(), "node1~1".into())), "{order:?}");
+    assert!(
+        order.contains(&("release".into(), "node1~1".into())),
+        "{order:?}"
+    );
+    assert!(
+        world.wanted.iter().any(|(name, _)| name == "node1"),
+        "{:?}",
+        world.wanted
+    );
+}
+
+#[test]
+fn a_guest_that_was_left_silently_keeps_its_services_from_starting_elsewhere() {
+    let mut world = World::running();
+    world.load(
+        changed(|scenario| scenario.assemblies[0].address = Some("elsewhere".into())),
+        2,
+    );
+    world.pass(5 * SECOND, &["node2"]);
+    assert_eq!(world.starts(), [] as [&AssemblyId; 0]);
+    // Its lease is over in the end.
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.starts(), ["node2"]);
+}
+
+#[test]
+fn another_guest_at_the_address_is_no_reboot() {
+    let mut world = World::running();
+    world.hear("node1", "m9", "b9", vec![]);
+    world.settle();
+    world.pass(5 * SECOND, &["node2"]);
+    assert_eq!(world.starts(), [] as [&AssemblyId; 0]);
+    assert_ne!(world.state("node1~1").0, AssemblyState::Offline);
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.starts(), ["node2"]);
+}
+
+#[test]
+fn a_reboot_of_the_same_guest_frees_its_services_at_once() {
+    let mut world = World::running();
+    world.hear("node1", "m1", "b9", vec![]);
+    world.settle();
+    assert_eq!(world.starts().len(), 1, "{:?}", world.done);
+}
+
+#[test]
+fn a_guest_of_unknown_machine_is_learned_at_its_next_hello() {
+    let mut world = World::new(document());
+    world.hear("node1", "", "b1", vec![]);
+    world.hear("node2", "m2", "b2", vec![]);
+    world.settle();
+    assert_eq!(world.starts(), ["node1"]);
+    let history = world.ran("node1");
+    world.hear("node1", "m1", "b1", history);
+    world.settle();
+    world.take_done();
+    assert_eq!(world.state("node1").0, AssemblyState::Online);
+    world.hear("node1", "m9", "b9", vec![]);
+    world.settle();
+    assert_eq!(world.starts(), [] as [&AssemblyId; 0]);
+}
+
+#[test]
+fn a_renamed_assembly_waits_for_its_address() {
+    let mut world = World::running();
+    let before = AssemblyId::from("node1");
+    world.load(
+        changed(|scenario| scenario.assemblies[0].name = "db".into()),
+        2,
+    );
+    world.input(Input::Tick);
+    assert!(!world.wanted.iter().any(|(name, _)| name == "db"));
+    world.settle();
+    world.expect_one_life_per_address();
+    let order = world.take_done();
+    assert_eq!(order.first(), Some(&("stop".into(), before.clone())));
+    assert!(order.contains(&("release".into(), before)), "{order:?}");
+    assert!(world.wanted.iter().any(|(name, _)| name == "db"));
+}
+
+#[test]
+fn swapped_addresses_stop_what_runs_before_anything_starts() {
+    let mut world = World::running();
+    world.load(
+        changed(|scenario| {
+            let first = scenario.assemblies[0].address.clone();
+            let second = scenario.assemblies[1].address.clone();
+            scenario.assemblies[0].address = second;
+            scenario.assemblies[1].address = first;
+        }),
+        2,
+    );
+    world.settle();
+    world.expect_one_life_per_address();
+    world.hear("node2~1", "m2", "b2", vec![]);
+    world.settle();
+    world.expect_one_life_per_address();
+    let history = world.ran("node1");
+    world.hear("node1~1", "m1", "b1", history);
+    world.settle();
+    world.expect_one_life_per_address();
+    world.hear("node1", "m2", "b2", vec![]);
+    world.hear("node2", "m1", "b1", vec![]);
+    world.settle();
+    let order = world.take_done();
+    let at = |task: &str| order.iter().position(|(done, _)| done == task);
+    assert!(
+        at("stop").is_some() && at("stop") < at("start"),
+        "{order:?}"
+    );
+    let starts = order.iter().filter(|(task, _)| task == "start");
+    assert_eq!(starts.count(), 1, "{order:?}");
+}
+
+#[test]
+fn an_address_that_is_dropped_over_a_restart_leaves_the_assembly_in_doubt() {
+    let world = World::running();
+    let facts = world.controller.facts().clone();
+    let mut world = World::with(facts);
+    world.load(changed(|scenario| scenario.assemblies[0].address = None), 2);
+    world.hear("node2", "m2", "b2", vec![]);
+    world.settle();
+    world.pass(5 * SECOND, &["node2"]);
+    assert_eq!(world.starts(), [] as [&AssemblyId; 0]);
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.starts(), ["node2"]);
+}
+
+/// The guest at node1's address belongs to another deployment.
+fn taken(machine: &str) -> Input {
+    Input::AgentOccupied {
+        assembly: "node1".into(),
+        occupant: Occupant {
+            machine_id: machine.into(),
+            deployment: "theirs".into(),
+            assembly: "app1".into(),
+        },
+    }
+}
+
+#[test]
+fn a_guest_of_another_deployment_is_left_alone_and_shown() {
+    let devices = || Scenario::plain(2, 1, Mode::Unit).document();
+    let mut world = World::new(devices());
+    world.input(taken("m1"));
+    world.hear("node2", "m2", "b2", vec![]);
+    world.settle();
+    let (state, reason) = world.state("node1");
+    assert_eq!(state, AssemblyState::Occupied);
+    assert!(
+        reason.contains("theirs") && reason.contains("app1"),
+        "{reason}"
+    );
+    world.pass(LONG, &["node2"]);
+    assert!(world.fenced.is_empty(), "{:?}", world.fenced);
+    assert_eq!(world.starts(), ["node2"]);
+
+    // Also after a restart of the DPE, and when it does not answer any more.
+    let history = world.ran("node2");
+    let mut world = World::with(world.controller.facts().clone());
+    world.hear("node2", "m2", "b2", history);
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.state("node1").0, AssemblyState::Occupied);
+    assert!(world.fenced.is_empty(), "{:?}", world.fenced);
+
+    // It is ours when the others have let it go.
+    world.hear("node1", "m1", "b1", vec![]);
+    world.settle();
+    assert_eq!(world.state("node1").0, AssemblyState::Online);
+}
+
+#[test]
+fn a_known_guest_is_not_taken_for_gone_because_another_one_is_occupied() {
+    let mut world = World::running();
+    world.input(Input::AgentDisconnected {
+        assembly: "node1".into(),
+        reason: "closed".into(),
+    });
+    world.input(taken("m9"));
+    world.pass(5 * SECOND, &["node2"]);
+    assert_eq!(world.starts(), [] as [&AssemblyId; 0]);
+    assert_ne!(world.state("node1").0, AssemblyState::Occupied);
+}
+
+#[test]
+fn a_plan_says_what_another_address_means() {
+    let world = World::running();
+    let other = changed(|scenario| scenario.assemblies[0].address = Some("elsewhere".into()));
+    let plan = world.controller.plan(world.now, &other).unwrap();
+    let plan = plan.answer().unwrap();
+    let said = |warning: &String| warning.contains("node1 becomes another guest");
+    assert!(plan.warnings.iter().any(said), "{:?}", plan.warnings);
+}
