@@ -1,7 +1,8 @@
 //! What simulated agents do when a message or a timer comes.
 
 use controller::{
-    Hello, Operation, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, Task,
+    AssemblyId, Hello, Operation, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR,
+    Task,
 };
 
 use crate::guest::{Busy, Lease, key};
@@ -10,11 +11,12 @@ use crate::queue::{SimEvent, Timer};
 use crate::time::{MS, SECOND};
 use crate::world::World;
 
-/// The service manager kills an agent that hangs for this long, µs.
-const WATCHDOG_US: u64 = SECOND;
-/// A reset ends everything within, µs. With the watchdog it is less than
-/// `deployment::failover::RESET_MARGIN`.
-const RESET_US: u64 = 800 * MS;
+/// The service manager kills an agent that hangs for so long, µs.
+const WATCHDOG_US: u64 = 4 * SECOND;
+/// A reset ends everything within, µs.
+const RESET_US: u64 = 1_500 * MS;
+/// The guard waits for the agent this long after the deadline of a lease, µs.
+const GUARD_US: u64 = 400 * MS;
 
 impl World {
     pub(crate) fn timer_after(&mut self, guest: usize, delay_us: u64, timer: Timer) {
@@ -74,8 +76,10 @@ impl World {
                 action,
                 interval_ms,
             } if current(epoch, self) => {
-                let records = &mut self.guests[guest].agent.records;
-                records.remove(&(resource.clone(), action.clone(), interval_ms));
+                let key = (resource.clone(), action.clone(), interval_ms);
+                if let Some(record) = self.guests[guest].agent.cancel(&key) {
+                    self.post_cancelled(stream, record);
+                }
                 self.post_to_dpe(stream, ToDpe::Cancelled(resource, action, interval_ms));
             }
             ToAgent::Forget { epoch, resource } if current(epoch, self) => {
@@ -107,11 +111,16 @@ impl World {
             return;
         }
         let resource = operation.resource.clone();
-        for mut record in agent.accept(operation) {
-            (record.state, record.status) = (RecordState::Cancelled, STATUS_CANCELLED);
-            self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
+        for record in agent.accept(operation) {
+            self.post_cancelled(stream, record);
         }
         self.next_operation(guest, &resource);
+    }
+
+    /// Says that a recurring operation has ended.
+    fn post_cancelled(&mut self, stream: u64, mut record: Record) {
+        (record.state, record.status) = (RecordState::Cancelled, STATUS_CANCELLED);
+        self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
     }
 
     fn hello(&mut self, guest: usize, stream: u64, call: &HelloCall) {
@@ -120,14 +129,16 @@ impl World {
             heartbeat_us,
             lease_us,
             grace_us,
+            ..
         } = *call;
         let own = &self.guests[guest];
-        if own.foreign {
+        if own.foreign || !self.may_belong_to(guest, &call.assembly) {
             self.post_to_dpe(stream, ToDpe::Occupied);
             return;
         }
         if epoch < own.agent.epoch || self.now_us < own.says_stale_until_us {
-            self.post_to_dpe(stream, ToDpe::Refused { stale: true });
+            let seen = own.agent.epoch.max(epoch);
+            self.post_to_dpe(stream, ToDpe::Stale(seen));
             return;
         }
         if self.lease_over(guest)
@@ -135,13 +146,17 @@ impl World {
             && !self.lease_settled(guest)
         {
             self.lease_check(guest);
-            self.post_to_dpe(stream, ToDpe::Refused { stale: false });
+            self.post_to_dpe(stream, ToDpe::Busy);
             return;
         }
         let clock = self.guests[guest].clock(self.now_us);
         let boot = self.guests[guest].boot;
         let over = self.guests[guest].agent.lease_over(clock);
         let agent = &mut self.guests[guest].agent;
+        if agent.assembly.as_ref() != Some(&call.assembly) {
+            agent.records.clear();
+            agent.assembly = Some(call.assembly.clone());
+        }
         agent.epoch = epoch;
         agent.connection = Some(stream);
         agent.heartbeat_us = heartbeat_us;
@@ -173,6 +188,15 @@ impl World {
         self.timer_after(guest, 0, Timer::Heartbeat);
     }
 
+    /// The guest is that assembly's, or nobody's: nothing of another one may run, and its lease is
+    /// over, and its DPE is gone.
+    fn may_belong_to(&self, guest: usize, assembly: &AssemblyId) -> bool {
+        let agent = &self.guests[guest].agent;
+        let own = agent.assembly.as_ref() == Some(assembly);
+        let leased = agent.lease.is_some() && !self.lease_over(guest);
+        own || (agent.may_run().is_empty() && !leased && !self.is_connected(guest))
+    }
+
     /// The DPE lets go of the guest. Services that do not stop keep it from that.
     fn release(&mut self, guest: usize, keep: bool) {
         let own = &mut self.guests[guest];
@@ -188,6 +212,7 @@ impl World {
         }
         let agent = &mut own.agent;
         agent.lease = None;
+        agent.assembly = None;
         agent.connection = None;
         agent.records.clear();
         agent.queue.clear();
@@ -197,7 +222,7 @@ impl World {
     /// The lease has ended and nothing that the agent knows of runs any more.
     fn lease_settled(&self, guest: usize) -> bool {
         let agent = &self.guests[guest].agent;
-        agent.may_run().is_empty() && agent.stopping_until_us.is_none()
+        agent.may_run().is_empty() && !agent.damaged && agent.stopping_until_us.is_none()
     }
 
     pub(crate) fn lease_over(&self, guest: usize) -> bool {
@@ -210,12 +235,10 @@ impl World {
             self.lease_check(guest);
             return;
         }
-        let own = &mut self.guests[guest];
-        // What it promises must be on disk.
-        if epoch != own.agent.epoch || self.now_us < own.full_until_us {
+        let agent = &mut self.guests[guest].agent;
+        if epoch != agent.epoch {
             return;
         }
-        let agent = &mut own.agent;
         if let Some(lease) = &mut agent.lease
             && stamp_us > lease.stamp_us
         {
@@ -244,8 +267,9 @@ impl World {
         if let Some(stream) = own.agent.connection.take() {
             self.after(MS, SimEvent::Closed(stream));
         }
-        let own = &self.guests[guest];
-        if own.agent.may_run().is_empty() {
+        let own = &mut self.guests[guest];
+        own.agent.end_monitors();
+        if own.agent.may_run().is_empty() && !own.agent.damaged {
             return;
         }
         // Counted from the end of the lease, whichever process of the agent sees it.
@@ -283,9 +307,8 @@ impl World {
     }
 
     fn lease_stopped(&mut self, guest: usize, resource: String) {
-        let own = &self.guests[guest];
-        // A stop that cannot be recorded is not run.
-        if own.refuses_stop_until_us.max(own.full_until_us) > self.now_us {
+        let refuses = self.guests[guest].refuses_stop_until_us > self.now_us;
+        if refuses {
             return;
         }
         let wall = self.time().wall_us;
@@ -316,7 +339,9 @@ impl World {
         if ended {
             self.vanished(guest, &resource);
         }
-        if self.guests[guest].agent.may_run().is_empty() {
+        // A record that was lost may have named a service that nobody knows of.
+        let agent = &self.guests[guest].agent;
+        if agent.may_run().is_empty() && !agent.damaged {
             self.guests[guest].agent.stopping_until_us = None;
         }
     }
@@ -428,6 +453,7 @@ impl World {
         }
         let broken_us = (self.guests[guest].broken_until_us).saturating_sub(self.now_us);
         self.timer_after(guest, broken_us.max(100 * MS), Timer::AgentStarts);
+        self.plan_guard(guest);
     }
 
     /// The agent's process begins: it finds its state under /run.
@@ -467,6 +493,37 @@ impl World {
             self.guests[guest].agent.hung = true;
             self.timer_after(guest, for_us, Timer::AgentResumes);
             self.timer_after(guest, WATCHDOG_US, Timer::Watchdog);
+            self.plan_guard(guest);
+        }
+    }
+
+    /// The guard looks at the lease when the agent may not be there to end it.
+    fn plan_guard(&mut self, guest: usize) {
+        let own = &self.guests[guest];
+        if let Some(lease) = &own.agent.lease {
+            let at_us = own.when(lease.ends_us + lease.grace_us) + GUARD_US;
+            self.at(at_us, SimEvent::Guard(guest, own.boot));
+        }
+    }
+
+    /// The guard resets a guest whose lease is long over and whose agent does not run.
+    pub(crate) fn guard_looks(&mut self, guest: usize, boot: u64) {
+        let own = &self.guests[guest];
+        if own.boot != boot || !own.up || own.awake() {
+            return;
+        }
+        if own.paused.is_some() {
+            self.guests[guest]
+                .deferred
+                .push(SimEvent::Guard(guest, boot));
+            return;
+        }
+        let clock_us = own.clock(self.now_us);
+        let lease = own.agent.lease.as_ref();
+        if lease.is_some_and(|lease| lease.ends_us + lease.grace_us <= clock_us) {
+            self.say(|| format!("node {guest}: the guard resets the guest"));
+            let delay = self.random.between(1, RESET_US - GUARD_US);
+            self.timer_after(guest, delay, Timer::Halted);
         }
     }
 

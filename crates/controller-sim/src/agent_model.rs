@@ -17,6 +17,9 @@ const DELIVERY_US: u64 = 10 * MS;
 /// A guest with an agent, without a DPE.
 pub struct AgentModel {
     world: World,
+    /// Streams made so far, which is the number of the newest.
+    streams: u64,
+    /// The stream on which the agent obeys.
     stream: u64,
     epoch: u64,
 }
@@ -38,6 +41,7 @@ impl AgentModel {
         let scenario = Scenario::plain(1, 0, Mode::Lease);
         AgentModel {
             world: World::without_dpe(scenario, Random::new(seed), Options::default()),
+            streams: 0,
             stream: 0,
             epoch: 0,
         }
@@ -45,10 +49,11 @@ impl AgentModel {
 
     /// Connects and says Hello. A lease of 0 ms is none.
     pub fn hello(&mut self, epoch: u64, lease_ms: u32, grace_ms: u32) -> Answer {
-        self.stream += 1;
+        self.streams += 1;
         let now_us = self.world.now_us;
         let stream = Stream {
             assembly: "node1".into(),
+            epoch,
             guest: 0,
             start: 0,
             open: true,
@@ -57,22 +62,25 @@ impl AgentModel {
             last_to_agent_us: now_us,
             last_to_dpe_us: now_us,
         };
-        self.world.streams.insert(self.stream, stream);
+        self.world.streams.insert(self.streams, stream);
         let hello = HelloCall {
             epoch,
+            assembly: "node1".into(),
             heartbeat_us: SECOND,
             lease_us: u64::from(lease_ms) * MS,
             grace_us: u64::from(grace_ms) * MS,
         };
-        let answers = self.say(ToAgent::Hello(hello), DELIVERY_US);
+        let event = SimEvent::ToAgent(self.streams, ToAgent::Hello(hello));
+        self.world.after(0, event);
+        let answers = self.answers(DELIVERY_US);
         for answer in answers {
             match answer {
                 ToDpe::Welcome(..) => {
-                    self.epoch = epoch;
+                    (self.epoch, self.stream) = (epoch, self.streams);
                     return Answer::Welcome;
                 }
-                ToDpe::Refused { stale: true } => return Answer::Stale,
-                ToDpe::Refused { stale: false } | ToDpe::Occupied => return Answer::Busy,
+                ToDpe::Stale(_) => return Answer::Stale,
+                ToDpe::Busy | ToDpe::Occupied => return Answer::Busy,
                 _ => {}
             }
         }
@@ -86,15 +94,16 @@ impl AgentModel {
         answers.into_iter().filter_map(completion).collect()
     }
 
-    /// Ends a recurring operation.
-    pub fn cancel(&mut self, resource: &str, action: Task, interval_ms: u32) {
+    /// Ends a recurring operation; gives the completions that come.
+    pub fn cancel(&mut self, resource: &str, action: Task, interval_ms: u32) -> Vec<Record> {
         let cancel = ToAgent::Cancel {
             epoch: self.epoch,
             resource: resource.to_owned(),
             action,
             interval_ms,
         };
-        self.say(cancel, SECOND);
+        let answers = self.say(cancel, SECOND);
+        answers.into_iter().filter_map(completion).collect()
     }
 
     /// Has the agent forget a resource.
@@ -149,7 +158,11 @@ impl AgentModel {
         let mut answers = Vec::new();
         while let Some(event) = self.world.next_event(until_us) {
             match event {
-                SimEvent::ToDpe(stream, message) if stream == self.stream => answers.push(message),
+                SimEvent::ToDpe(stream, message)
+                    if stream == self.stream || stream == self.streams =>
+                {
+                    answers.push(message);
+                }
                 SimEvent::ToDpe(..) | SimEvent::Closed(_) => {}
                 event => self.world.dispatch(event),
             }

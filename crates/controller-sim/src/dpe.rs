@@ -14,10 +14,7 @@ impl World {
         if self.shell.controller.is_some() || self.shell.unloaded {
             return;
         }
-        if self.now_us < self.shell.disk_full_until_us {
-            self.after(SECOND, SimEvent::StartDpe);
-            return;
-        }
+
         self.shell.start += 1;
         let start = self.shell.start;
         self.say(|| format!("DPE starts ({start})"));
@@ -50,6 +47,9 @@ impl World {
         self.shell.shadow = None;
         self.shell.shadow_effects.clear();
         self.shell.inbox.clear();
+        self.shell.unsaved.clear();
+        self.shell.held.clear();
+        self.shell.seen_epochs.clear();
         self.shell.wants.clear();
         self.shell.streams.clear();
         self.shell.unacknowledged.clear();
@@ -130,10 +130,6 @@ impl World {
     /// Does effects and takes inputs in until there are none.
     pub(crate) fn pump(&mut self) {
         loop {
-            if self.shell.busy_until_us > self.now_us {
-                self.at(self.shell.busy_until_us, SimEvent::Pump);
-                return;
-            }
             let now = self.time();
             let Some(controller) = &mut self.shell.controller else {
                 return;
@@ -151,7 +147,9 @@ impl World {
                         return;
                     }
                 }
-                self.carry_out(effect);
+                if let Some(effect) = self.pass_disk(effect) {
+                    self.carry_out(effect);
+                }
             } else if let Some(input) = self.shell.inbox.pop_front() {
                 self.hand_in(input);
             } else {

@@ -114,21 +114,85 @@ impl World {
         }
     }
 
-    fn persist(&mut self, changes: Vec<Change>) {
-        if self.now_us < self.shell.disk_full_until_us {
-            // The daemon ends when it cannot save.
-            self.kill_dpe(SECOND);
+    /// Changes are written on the way; an effect waits until all changes before it are. The renewal
+    /// of a lease and what is shown to people never wait.
+    pub(crate) fn pass_disk(&mut self, effect: Effect) -> Option<Effect> {
+        let full = self.now_us < self.shell.disk_full_until_us;
+        match effect {
+            Effect::Persist(changes) => {
+                let free = self.now_us >= self.shell.slow_disk_until_us && !full;
+                if free && self.shell.unsaved.is_empty() {
+                    return Some(Effect::Persist(changes));
+                }
+                if self.shell.unsaved.is_empty() {
+                    let delay = self.random.between(MS, 300 * MS);
+                    self.after(delay, SimEvent::Saved(self.shell.start));
+                }
+                self.shell.unsaved.extend(changes);
+                None
+            }
+            Effect::Renew { .. } | Effect::StatusChanged { .. } | Effect::KeepInput { .. } => {
+                Some(effect)
+            }
+            effect if self.shell.unsaved.is_empty() => Some(effect),
+            Effect::Connect(connect) if full && !self.is_being_left(&connect.assembly) => {
+                self.forget_orders(&connect.assembly);
+                Some(Effect::Connect(connect))
+            }
+            effect => {
+                self.shell.held.push_back(effect);
+                None
+            }
+        }
+    }
+
+    /// The disk has taken what was to be written, or is still full.
+    pub(crate) fn saved(&mut self, start: u64) {
+        if self.shell.start != start || self.shell.controller.is_none() {
             return;
         }
+        if self.now_us < self.shell.disk_full_until_us {
+            let delay = self.random.between(100 * MS, 2 * SECOND);
+            self.after(delay, SimEvent::Saved(start));
+            return;
+        }
+        let changes = std::mem::take(&mut self.shell.unsaved);
+        self.persist(changes);
+        for effect in std::mem::take(&mut self.shell.held) {
+            self.carry_out(effect);
+        }
+        self.pump();
+    }
+
+    /// What waits to be done by an assembly's agent or device is dropped: its stream ended or
+    /// began, and the controller decides again from what the agent reports.
+    pub(crate) fn forget_orders(&mut self, assembly: &AssemblyId) {
+        self.shell.held.retain(|effect| match effect {
+            Effect::Execute { assembly: of, .. }
+            | Effect::Cancel { assembly: of, .. }
+            | Effect::Forget { assembly: of, .. } => of != assembly,
+            Effect::Fence(request) => request.assembly != *assembly,
+            _ => true,
+        });
+    }
+
+    /// An assembly is about to be released or disconnected.
+    fn is_being_left(&self, assembly: &AssemblyId) -> bool {
+        self.shell.held.iter().any(|effect| match effect {
+            Effect::Release { assembly: of, .. } | Effect::Disconnect { assembly: of } => {
+                of == assembly
+            }
+            _ => false,
+        })
+    }
+
+    fn persist(&mut self, changes: Vec<Change>) {
         for change in changes {
             self.checker.persisted(&change);
             match change.value {
                 Some(value) => self.shell.table.insert(change.key, value),
                 None => self.shell.table.remove(&change.key),
             };
-        }
-        if self.shell.slow_disk_until_us > self.now_us {
-            self.shell.busy_until_us = self.now_us + self.random.between(MS, 300 * MS);
         }
     }
 
@@ -148,7 +212,8 @@ impl World {
         let bad = self.devices_bad_until_us > self.now_us;
         let delay = self.random.between(200 * MS, 4 * SECOND);
         let start = self.shell.start;
-        let acts = !(bad && self.random.percent(50));
+        // A unit that is not active and never was is not a success.
+        let acts = guest.is_some() && !(bad && self.random.percent(50));
         let answers = !(bad && self.random.percent(30));
         if let Some(guest) = guest.filter(|_| acts) {
             self.after(delay, SimEvent::DeviceActs(guest));

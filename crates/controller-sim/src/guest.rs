@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use controller::{Attributes, Operation, Record, RecordState, STATUS_DONE, Task};
+use controller::{AssemblyId, Attributes, Operation, Record, RecordState, STATUS_DONE, Task};
 
 use crate::queue::SimEvent;
 use crate::scenario::Mode;
@@ -65,6 +65,10 @@ pub struct Agent {
     pub hung: bool,
     /// Highest epoch seen. Under /run.
     pub epoch: u64,
+    /// Which assembly it belongs to. Under /run.
+    pub assembly: Option<AssemblyId>,
+    /// A record was lost: what it named may run. Under /run.
+    pub damaged: bool,
     /// Under /run.
     pub records: BTreeMap<(String, Task, u32), Record>,
     /// Under /run.
@@ -289,14 +293,7 @@ impl Agent {
             self.cancel_recurring(&operation.resource)
         } else if operation.interval_ms > 0 {
             // It takes the place of the one before it.
-            let mut waiting = self.queue.values_mut().flatten();
-            let is_old = |old: &Record| key(&old.operation) == key(&operation);
-            let queued = waiting.find(|old| is_old(old)).cloned();
-            if let Some(queue) = self.queue.get_mut(&operation.resource) {
-                queue.retain(|old| !is_old(old));
-            }
-            let known = self.records.remove(&key(&operation));
-            known.or(queued).into_iter().collect()
+            self.cancel(&key(&operation)).into_iter().collect()
         } else {
             Vec::new()
         };
@@ -313,6 +310,26 @@ impl Agent {
             .or_default()
             .push_back(record);
         cancelled
+    }
+
+    /// A recurring operation ends. Gives its record.
+    pub fn cancel(&mut self, key_of: &(String, Task, u32)) -> Option<Record> {
+        let is_it = |record: &Record| key(&record.operation) == *key_of;
+        let mut waiting = self.queue.values().flatten();
+        let queued = waiting.find(|record| is_it(record)).cloned();
+        for queue in self.queue.values_mut() {
+            queue.retain(|record| !is_it(record));
+        }
+        self.records.remove(key_of).or(queued)
+    }
+
+    /// All recurring operations end.
+    pub fn end_monitors(&mut self) {
+        self.records
+            .retain(|(_, _, interval_ms), _| *interval_ms == 0);
+        for queue in self.queue.values_mut() {
+            queue.retain(|record| record.operation.interval_ms == 0);
+        }
     }
 
     /// Recurring operations of a resource end.

@@ -55,11 +55,13 @@ pub enum ToAgent {
 pub struct HelloCall {
     /// Of the DPE.
     pub epoch: u64,
+    /// Which assembly it takes the guest for.
+    pub assembly: AssemblyId,
     /// µs.
     pub heartbeat_us: u64,
     /// µs; 0: none.
     pub lease_us: u64,
-    /// µs.
+    /// Time to stop services after the lease, µs.
     pub grace_us: u64,
 }
 
@@ -68,12 +70,11 @@ pub struct HelloCall {
 pub enum ToDpe {
     /// Hello, History and Attributes.
     Welcome(Hello, Vec<Record>, Attributes),
-    /// Hello was refused: stale epoch, or (false) try again.
-    Refused {
-        /// A newer DPE exists.
-        stale: bool,
-    },
-    /// Hello was refused: the guest belongs to another deployment.
+    /// Hello was refused: the agent has obeyed a DPE with this epoch.
+    Stale(u64),
+    /// Hello was refused: not now, or not this DPE.
+    Busy,
+    /// Hello was refused: the guest belongs to another deployment or assembly.
     Occupied,
     /// Signal OperationCompleted.
     Completed(Box<Record>),
@@ -92,6 +93,8 @@ pub enum ToDpe {
 pub(crate) struct Stream {
     /// Which assembly the DPE takes it for.
     pub assembly: AssemblyId,
+    /// With which epoch.
+    pub epoch: u64,
     /// Index of the guest at the other end.
     pub guest: usize,
     /// Start of the DPE that made it.

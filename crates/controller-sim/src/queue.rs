@@ -11,8 +11,6 @@ use crate::network::{ToAgent, ToDpe};
 /// Something that happens at a time.
 #[derive(Clone, Debug)]
 pub enum SimEvent {
-    /// The shell goes on after its disk was slow.
-    Pump,
     /// The controller's deadline, as it was when this was planned.
     Tick(u64, u64),
     /// The DPE is started (by the service manager).
@@ -31,6 +29,10 @@ pub enum SimEvent {
     Closed(u64),
     /// A timer in a guest's life.
     Timer(usize, u64, Timer),
+    /// The guard of a guest looks at its lease, in that boot.
+    Guard(usize, u64),
+    /// The DPE's disk has taken what was to be written.
+    Saved(u64),
     /// A guest's power comes on.
     Boot(usize),
     /// A paused guest goes on.
@@ -64,8 +66,7 @@ impl SimEvent {
     pub(crate) fn is_for_the_dpe(&self) -> bool {
         matches!(
             self,
-            SimEvent::Pump
-                | SimEvent::Tick(..)
+            SimEvent::Tick(..)
                 | SimEvent::Attempt(..)
                 | SimEvent::HelloOverdue(..)
                 | SimEvent::ToDpe(..)
@@ -74,6 +75,7 @@ impl SimEvent {
                 | SimEvent::Decided(..)
                 | SimEvent::Recorded(..)
                 | SimEvent::RetryEvents(..)
+                | SimEvent::Saved(..)
                 | SimEvent::Request(..)
         )
     }

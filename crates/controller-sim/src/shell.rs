@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use controller::{AssemblyId, Connect, Effect, Event, Input};
+use controller::{AssemblyId, Change, Connect, Effect, Event, Input};
 
 use crate::mutants::Subject;
 use crate::queue::SimEvent;
@@ -20,10 +20,15 @@ pub(crate) struct Shell {
     /// On disk.
     pub table: BTreeMap<String, String>,
     pub inbox: VecDeque<Input>,
-    pub busy_until_us: u64,
     pub slow_disk_until_us: u64,
     /// Nothing can be written until then, µs.
     pub disk_full_until_us: u64,
+    /// Changes that are not written yet.
+    pub unsaved: Vec<Change>,
+    /// Effects that wait for them.
+    pub held: VecDeque<Effect>,
+    /// Epochs that guests have told of, above the DPE's own.
+    pub seen_epochs: BTreeMap<AssemblyId, u64>,
     /// A backup of the table.
     pub backup: Option<BTreeMap<String, String>>,
     /// When the deployment has ended it is created again, while this guest is out of reach for this

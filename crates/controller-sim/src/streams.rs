@@ -26,10 +26,14 @@ impl World {
             self.after(delay, SimEvent::Attempt(start, assembly));
             return;
         };
+        // Above what this guest has seen: a DPE whose state was lost may be below it.
+        let seen = self.shell.seen_epochs.get(&assembly).copied();
+        let epoch = connect.epoch.max(seen.map_or(0, |seen| seen + 1));
         self.tokens += 1;
         let id = self.tokens;
         let stream = Stream {
             assembly: assembly.clone(),
+            epoch,
             guest,
             start,
             open: true,
@@ -39,13 +43,14 @@ impl World {
             last_to_dpe_us: self.now_us,
         };
         self.streams.insert(id, stream);
-        self.shell.streams.insert(assembly, id);
         let hello = ToAgent::Hello(HelloCall {
-            epoch: connect.epoch,
+            epoch,
+            assembly: assembly.in_document().into(),
             heartbeat_us: u64::from(connect.heartbeat_interval_ms) * MS,
             lease_us: u64::from(connect.lease_ms) * MS,
             grace_us: u64::from(connect.grace_ms) * MS,
         });
+        self.shell.streams.insert(assembly, id);
         self.post_to_agent(id, hello);
         self.after(3 * SECOND, SimEvent::HelloOverdue(id));
     }
@@ -80,6 +85,7 @@ impl World {
             return;
         }
         self.shell.streams.remove(&assembly);
+        self.forget_orders(&assembly);
         let delay = self.random.between(50 * MS, 500 * MS);
         self.after(delay, SimEvent::Attempt(start, assembly.clone()));
         if welcomed {
@@ -100,9 +106,11 @@ impl World {
     }
 
     pub(crate) fn send(&mut self, assembly: &AssemblyId, message: impl FnOnce(u64) -> ToAgent) {
-        let epoch = self.shell.wants.get(assembly).map(|connect| connect.epoch);
-        if let (Some(epoch), Some(id)) = (epoch, self.shell.streams.get(assembly).copied()) {
-            self.post_to_agent(id, message(epoch));
+        let Some(id) = self.shell.streams.get(assembly).copied() else {
+            return;
+        };
+        if let Some(stream) = self.streams.get(&id) {
+            self.post_to_agent(id, message(stream.epoch));
         }
     }
 
@@ -161,21 +169,26 @@ impl World {
                 }
             }
             ToDpe::Occupied => {
+                let own = &self.guests[stream.guest];
+                let (deployment, belongs_to) = match &own.agent.assembly {
+                    Some(belongs_to) if !own.foreign => ("sim", belongs_to.to_string()),
+                    _ => ("another", "theirs".to_owned()),
+                };
                 let occupant = Occupant {
-                    machine_id: self.guests[stream.guest].name.clone(),
-                    deployment: "another".into(),
-                    assembly: "theirs".into(),
+                    machine_id: own.name.clone(),
+                    deployment: deployment.into(),
+                    assembly: belongs_to,
                 };
                 self.input(Input::AgentOccupied { assembly, occupant });
                 self.stream_ended(id);
                 return;
             }
-            ToDpe::Refused { stale } => {
-                // Only for this agent does the DPE go above the epoch that it has seen.
-                let seen = self.guests[stream.guest].agent.epoch;
-                if let Some(wants) = self.shell.wants.get_mut(&assembly).filter(|_| stale) {
-                    wants.epoch = wants.epoch.max(seen + 1);
-                }
+            ToDpe::Stale(seen) => {
+                self.shell.seen_epochs.insert(assembly, seen);
+                self.stream_ended(id);
+                return;
+            }
+            ToDpe::Busy => {
                 self.stream_ended(id);
                 return;
             }

@@ -197,7 +197,6 @@ impl World {
             return;
         }
         match event {
-            SimEvent::Pump => self.pump(),
             SimEvent::Tick(start, deadline_us) => self.tick(start, deadline_us),
             SimEvent::StartDpe => self.start_dpe(),
             SimEvent::DpeGoesOn => self.dpe_goes_on(),
@@ -211,6 +210,8 @@ impl World {
                     self.timer(guest, timer);
                 }
             }
+            SimEvent::Guard(guest, boot) => self.guard_looks(guest, boot),
+            SimEvent::Saved(start) => self.saved(start),
             SimEvent::Boot(guest) => self.boot(guest),
             SimEvent::Resume(guest) => self.resume_guest(guest),
             SimEvent::DeviceActs(guest) => self.fenced(guest),

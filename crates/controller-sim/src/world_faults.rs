@@ -196,8 +196,7 @@ impl World {
         self.cut(old, 0);
     }
 
-    /// The records of one service are lost with the agent's process, which then stops what it still
-    /// knows.
+    /// The records of one service are lost with the agent's process.
     fn tear_record(&mut self, guest: usize) {
         let services: Vec<String> = self.guests[guest].running.iter().cloned().collect();
         if services.is_empty() || !self.guests[guest].awake() {
@@ -205,13 +204,10 @@ impl World {
         }
         let torn = services[self.random.index(services.len())].clone();
         self.agent_dies(guest);
-        let clock_us = self.guests[guest].clock(self.now_us);
         let agent = &mut self.guests[guest].agent;
         agent.records.retain(|(resource, ..), _| *resource != torn);
         agent.queue.remove(&torn);
-        if let Some(lease) = &mut agent.lease {
-            lease.ends_us = lease.ends_us.min(clock_us);
-        }
+        agent.damaged = true;
     }
 
     /// The DPE dies, and finds another state when it starts. Who looks after it gives it the
@@ -254,8 +250,11 @@ impl World {
     /// What was to be told and was not is lost with the state.
     fn forget_promises(&mut self) {
         self.checker.state_lost = true;
-        let log = &self.log;
-        self.checker.promised.retain(|id| log.contains_key(id));
+        let (log, table) = (&self.log, &self.shell.table);
+        let kept = |id: &String| table.values().any(|row| row.contains(id.as_str()));
+        self.checker
+            .promised
+            .retain(|id| log.contains_key(id) || kept(id));
     }
 
     /// The cloud manager is slow, and a guest is out of reach, comes back and is so again.
@@ -326,7 +325,8 @@ impl World {
         }
         (self.shell.disk_full_until_us, self.confirms_late_until_us) = (0, 0);
         self.snapshots.clear();
-        if self.checker.state_lost {
+        let damaged = self.guests.iter().any(|guest| guest.agent.damaged);
+        if self.checker.state_lost || damaged {
             self.end_unknown_services();
         }
         for assembly in &mut self.scenario.assemblies {

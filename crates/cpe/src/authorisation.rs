@@ -3,7 +3,7 @@
 //! | right | who |
 //! | --- | --- |
 //! | look: list, status, events | everyone the bus lets through |
-//! | change deployments, read and check documents, plan, explain | root, this daemon's user, members of `access.group` |
+//! | change deployments, read and check documents, plan, explain | root, our user, `access.group` |
 //! | record events | those, and members of `access.recorder_group`, each DPE its own deployment's |
 //!
 //! Documents may hold passwords of services, and a plan would say whether a guess of one is right.

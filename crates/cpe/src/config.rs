@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use jiff::{Span, SpanRelativeTo};
 use serde::{Deserialize, Deserializer};
 
 /// The whole file.
@@ -158,23 +159,23 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
     parse_duration(&text).map_err(serde::de::Error::custom)
 }
 
-/// `500ms`, `10s`, `5m`, `12h`, `30d`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = split_number(text);
-    let milliseconds: Option<u64> = number.parse::<u64>().ok().and_then(|n| {
-        let factor = match unit {
-            "ms" => 1,
-            "s" => 1000,
-            "m" | "min" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return None,
-        };
-        n.checked_mul(factor)
-    });
-    milliseconds.map(Duration::from_millis).ok_or_else(|| {
-        format!("expected a duration (a whole number and one of ms, s, m, h, d, such as \"10s\"), found \"{text}\"")
-    })
+/// A text that is not a duration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a duration such as \"500ms\", \"10s\", \"1h 30m\" or \"90d\", found \"{0}\"")]
+struct NotADuration(String);
+
+/// A text that is not a size.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a size (bytes, or a whole number and KiB, MiB or GiB), found \"{0}\"")]
+struct NotASize(String);
+
+/// `500ms`, `10s`, `5m`, `1h 30m`, `90d`; a day has 24 hours.
+fn parse_duration(text: &str) -> Result<Duration, NotADuration> {
+    text.parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| NotADuration(text.to_owned()))
 }
 
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
@@ -191,7 +192,7 @@ fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
 }
 
 /// `8MiB`, `64KiB`, `4096`.
-fn parse_size(text: &str) -> Result<usize, String> {
+fn parse_size(text: &str) -> Result<usize, NotASize> {
     let (number, unit) = split_number(text);
     let bytes = number.parse::<usize>().ok().and_then(|n| {
         let factor = match unit {
@@ -203,9 +204,7 @@ fn parse_size(text: &str) -> Result<usize, String> {
         };
         n.checked_mul(factor)
     });
-    bytes.ok_or_else(|| {
-        format!("expected a size (bytes, or a whole number and KiB, MiB or GiB), found \"{text}\"")
-    })
+    bytes.ok_or_else(|| NotASize(text.to_owned()))
 }
 
 fn split_number(text: &str) -> (&str, &str) {
@@ -260,17 +259,14 @@ mod tests {
             "10",
             "s",
             "-1s",
-            "1.5s",
+            "1s ago",
             "99999999999999999999d",
             "18446744073709551615d",
         ] {
-            assert!(
-                parse_duration(bad)
-                    .unwrap_err()
-                    .contains("expected a duration"),
-                "{bad}"
-            );
+            let error = parse_duration(bad).unwrap_err().to_string();
+            assert!(error.contains("expected a duration"), "{bad}");
         }
-        assert!(parse_size("8MB").unwrap_err().contains("found \"8MB\""));
+        assert_eq!(parse_duration("1h 30m").unwrap(), Duration::from_secs(5400));
+        assert_eq!(parse_size("8MB"), Err(NotASize("8MB".into())));
     }
 }

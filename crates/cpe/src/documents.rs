@@ -14,8 +14,14 @@ use crate::facts::Facts;
 /// at once gain nothing.
 pub(crate) struct Reader {
     turn: Semaphore,
+    /// Bounds the callers that are being answered or wait for it.
+    places: Semaphore,
     limits: Limits,
 }
+
+/// Callers whose documents are read or wait to be read. Each holds a document, of 8 MiB by default:
+/// a sixth of the daemon's memory limit in all.
+const PLACES: usize = 32;
 
 /// A document that may be stored.
 #[derive(Debug, Clone)]
@@ -39,13 +45,19 @@ impl Reader {
     pub(crate) fn new(limits: &Limits) -> Reader {
         Reader {
             turn: Semaphore::new(1),
+            places: Semaphore::new(PLACES),
             limits: limits.clone(),
         }
     }
 
     /// # Errors
-    /// [`Error::TooLarge`]; problems of the document are in the report.
+    /// [`Error::TooLarge`]; [`Error::Busy`] if too many callers wait; problems of the document are
+    /// in the report.
     pub(crate) async fn report(&self, document: String) -> Result<Report> {
+        let _place = self
+            .places
+            .try_acquire()
+            .map_err(|_| Error::Busy(format!("{PLACES} documents wait to be read; try again")))?;
         if document.len() > self.limits.document {
             return Err(Error::TooLarge(format!(
                 "the document has {} bytes, at most {} are taken (limits.document in cpe.toml)",

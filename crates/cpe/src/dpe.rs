@@ -78,9 +78,9 @@ impl Dpes {
         }
     }
 
-    /// A client of the deployment's DPE, for one call. Waits for its turn. `pid` is the main process
-    /// of the DPE's unit: nobody else is spoken to under the DPE's name, since all DPEs are of one
-    /// user, which may own any of the names, and documents hold passwords.
+    /// A client of the deployment's DPE, for one call. Waits for its turn. `pid` is the main
+    /// process of the DPE's unit: nobody else is spoken to under the DPE's name, since all DPEs are
+    /// of one user, which may own any of the names, and documents hold passwords.
     pub(crate) async fn client(&self, deployment: &str, pid: u32) -> Result<DpeCall> {
         let turn = owned_turn(&self.turns).await;
         self.call(deployment, pid, turn).await
@@ -154,8 +154,8 @@ impl Dpes {
         }))
     }
 
-    /// The bus says that a DPE's well-known name went from this unique name to another, or to nobody.
-    /// Returns its deployment.
+    /// The bus says that a DPE's well-known name went from this unique name to another, or to
+    /// nobody. Returns its deployment.
     pub(crate) fn owner_changed(&self, name: &str, old: &str) -> Option<String> {
         let deployment = deployment_of_dpe_name(name)?;
         lock(&self.owners).remove(old);

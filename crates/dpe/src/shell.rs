@@ -53,7 +53,7 @@ fn now() -> Time {
 /// How long the loop may stand still, if the shortest lease is this long: with the restart it is
 /// back within a third of the lease. Not less than a busy host needs, and not more than any daemon.
 fn watchdog_limit(lease: Duration) -> Duration {
-    (lease / 4).clamp(Duration::from_secs(1), Duration::from_secs(30))
+    (lease / 4).clamp(Duration::from_millis(500), Duration::from_secs(30))
 }
 
 /// Says that a deadline was missed because this process did not run: the controller does not count
@@ -476,5 +476,22 @@ impl Shell {
                 let _ = reply.send(self.controller.plan_proposal(now(), &proposal));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `RestartSec=` of the unit, and a start.
+    const RESTART: Duration = Duration::from_millis(200);
+
+    #[test]
+    fn a_loop_that_stands_still_is_back_within_a_third_of_the_lease() {
+        for seconds in [3, 5, 10, 30, 60, 3600] {
+            let lease = Duration::from_secs(seconds);
+            assert!(watchdog_limit(lease) + RESTART < lease / 3, "{lease:?}");
+        }
+        assert_eq!(watchdog_limit(Duration::MAX), Duration::from_secs(30));
     }
 }

@@ -17,3 +17,4 @@ mod lease;
 mod leaving;
 mod operations;
 mod restarts;
+mod twin;

@@ -84,8 +84,8 @@ impl EventsObject {
     async fn recorded(emitter: &SignalEmitter<'_>, event: Fields) -> zbus::Result<()>;
 }
 
-/// Refuses a recorder that is not the DPE of the deployment that its event is about: all DPEs are of
-/// one user, and one of them must not forge the events of another.
+/// Refuses a recorder that is not the DPE of the deployment that its event is about: all DPEs are
+/// of one user, and one of them must not forge the events of another.
 async fn speaks_for(host: &Host, caller: &Caller, deployment: &str) -> Result<()> {
     check_deployment_name(deployment)?;
     let known = host.core.registry.get(deployment);

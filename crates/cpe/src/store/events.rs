@@ -117,8 +117,8 @@ impl Store {
     }
 }
 
-/// At most `limit` events after the cursor, oldest first. Of a long log a part is looked at; the page
-/// says how far.
+/// At most `limit` events after the cursor, oldest first. Of a long log a part is looked at; the
+/// page says how far.
 pub(super) fn query(
     connection: &Connection,
     head: u64,

@@ -210,7 +210,7 @@ impl Supervisor {
 
     /// The unit is active, but nobody answers for it on the bus.
     pub(super) async fn await_name(&mut self, unit: &Unit) -> Result<Next> {
-        // If the bus takes no more connections, a restart does not help, and a thousand of them harm.
+        // If the bus takes no more connections, a restart does not help, and a thousand harm.
         let doublings = self.nameless_restarts.min(MOST_DOUBLINGS);
         let patience = self.host.core.config.dpe.name_timeout * (1 << doublings);
         let since = *self.nameless_since.get_or_insert_with(Instant::now);

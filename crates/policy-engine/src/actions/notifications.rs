@@ -138,9 +138,10 @@ pub(crate) fn create_for_instances(cluster: &mut Cluster, clone: ResourceId) {
         let message = Message {
             about: &notification,
             content: &content,
+            happens,
         };
         for leaf in cluster.leaves(clone) {
-            notify_leaf(cluster, leaf, message, happens);
+            notify_leaf(cluster, leaf, message);
         }
     }
 }
@@ -181,9 +182,10 @@ pub(crate) fn order_after_fencing(
     let message = Message {
         about: &notification,
         content: &content,
+        happens: true,
     };
     for leaf in cluster.leaves(cluster.top(id)) {
-        notify_leaf(cluster, leaf, message, true);
+        notify_leaf(cluster, leaf, message);
     }
 }
 
@@ -346,10 +348,12 @@ fn render(cluster: &Cluster, entries: &mut Vec<Entry>) -> (Text, Text) {
 struct Message<'m> {
     about: &'m Notification,
     content: &'m Content,
+    /// Whether the task happens to any instance.
+    happens: bool,
 }
 
 /// §16.3: notifies one instance.
-fn notify_leaf(cluster: &mut Cluster, leaf: ResourceId, message: Message<'_>, happens: bool) {
+fn notify_leaf(cluster: &mut Cluster, leaf: ResourceId, message: Message<'_>) {
     let actions = cluster.resource(leaf).actions.to_vec();
     for id in actions {
         let action = cluster.action_mut(id);
@@ -363,8 +367,8 @@ fn notify_leaf(cluster: &mut Cluster, leaf: ResourceId, message: Message<'_>, ha
     }
     match message.about.task {
         Task::Stop => notify_where_active(cluster, leaf, message),
-        Task::Demote if happens => notify_where_active(cluster, leaf, message),
-        _ if happens => notify_where_assigned(cluster, leaf, message),
+        Task::Demote if message.happens => notify_where_active(cluster, leaf, message),
+        _ if message.happens => notify_where_assigned(cluster, leaf, message),
         _ => {}
     }
 }
@@ -429,7 +433,7 @@ fn notify(
     phase: NotifyPhase,
     message: Message<'_>,
 ) {
-    let Message { about, content } = message;
+    let Message { about, content, .. } = message;
     let pair = if phase == NotifyPhase::Pre {
         about.pre
     } else {

@@ -1,7 +1,7 @@
 //! The dot rendering: actions as nodes, orderings as edges (scheduler-spec/06 §C, 05 §17).
 //!
-//! Written from the cluster's actions, not from the graph: what was wanted but cannot be done is
-//! drawn too.
+//! Written from the cluster's actions, not from the graph: actions that are required but cannot be
+//! done are drawn too.
 
 use crate::model::{Action, ActionId, Cluster, OrderFlags, Task};
 use crate::transition::actions::key_text;

@@ -164,8 +164,8 @@ fn primitive(cluster: &Cluster, id: ResourceId, pending: bool) -> Option<Element
     } else {
         &resource.config_id
     };
-    let role = status::state_text(cluster, id, false);
-    let going_on = status::state_text(cluster, id, pending);
+    let role = status::role_text(cluster, id);
+    let pending = pending.then(|| status::pending_text(cluster, id)).flatten();
     let nodes = resource.active_on.iter().map(|node| {
         let node = cluster.node(*node);
         Element::new("node", Shape::Object)
@@ -189,7 +189,7 @@ fn primitive(cluster: &Cluster, id: ResourceId, pending: bool) -> Option<Element
             .with("failed", resource.failed)
             .with("failure_ignored", resource.failure_ignored)
             .with("nodes_running_on", resource.active_on.len())
-            .with_some("pending", (going_on != role).then_some(going_on))
+            .with_some("pending", pending)
             .with_some("locked_to", locked)
             .containing(nodes),
     )

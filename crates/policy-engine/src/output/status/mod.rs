@@ -86,11 +86,22 @@ pub fn is_internal(cluster: &Cluster, id: ResourceId) -> bool {
     cluster.resource(id).meta.is_true("internal_rsc")
 }
 
-/// The state of a primitive in words: its pending operation if `pending`, else its role.
-pub fn state_text(cluster: &Cluster, id: ResourceId, pending: bool) -> &'static str {
-    let view = View { cluster, pending };
+/// The role of a primitive, as the status shows it.
+pub fn role_text(cluster: &Cluster, id: ResourceId) -> &'static str {
+    let view = View {
+        cluster,
+        pending: false,
+    };
+    view.displayed_role(id).name()
+}
+
+/// The pending operation of a primitive in words, if there is one.
+pub fn pending_text(cluster: &Cluster, id: ResourceId) -> Option<&'static str> {
+    let view = View {
+        cluster,
+        pending: true,
+    };
     view.pending_state(id)
-        .unwrap_or_else(|| view.displayed_role(id).name())
 }
 
 impl View<'_> {

@@ -1,0 +1,375 @@
+//! The simulation's model of the agent beside the agent: made-up scripts of inputs to both, and the
+//! same outputs. What the simulation proves about the controller holds for real guests only as far
+//! as this does.
+
+use std::time::Duration;
+
+use controller::{Record, RecordState, Task};
+use controller_sim::Random;
+use controller_sim::agent_model::{AgentModel, Answer};
+use cpe_bus::{Error, HelloSettings, Operation, OperationRecord, OperationState, Result};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::guest::{Dpe, Guest, holds, operation, until};
+
+/// Services of a script.
+const SERVICES: [&str; 2] = ["db", "web"];
+/// Interval of its monitors, milliseconds.
+const INTERVAL_MS: u32 = 100;
+/// Virtual seconds after which the model is at rest.
+const REST_S: u64 = 10;
+/// The agent is at rest when it has said nothing for this time.
+const SILENCE: Duration = Duration::from_millis(100);
+/// A lease that is not renewed, and the time to stop then. Milliseconds.
+const LEASE_MS: u32 = 500;
+const GRACE_MS: u32 = 5_000;
+
+/// One input.
+#[derive(Clone, Debug)]
+enum Step {
+    /// An operation, once (interval 0) or again and again.
+    Execute(&'static str, &'static str, u32),
+    /// The processes of a service die.
+    Kill(&'static str),
+    /// A monitor is no longer wanted.
+    Cancel(&'static str),
+    /// A resource is to be forgotten.
+    Forget(&'static str),
+    /// The agent's process is killed.
+    Restart,
+    /// The DPE connects again, with the next epoch.
+    Hello,
+    /// An older DPE connects, and asks for an operation on the way that it still has.
+    Older(&'static str),
+    /// A lease is given and not renewed.
+    Lapse,
+    /// The DPE lets go, and services stay or not; then another one comes.
+    Release(bool),
+}
+
+/// A script of a seed.
+fn script(seed: u64) -> Vec<Step> {
+    let mut random = Random::new(seed);
+    let length = random.between(6, 12);
+    (0..length).map(|_| some_step(&mut random)).collect()
+}
+
+fn some_step(random: &mut Random) -> Step {
+    let service = SERVICES[random.index(SERVICES.len())];
+    match random.index(16) {
+        0..5 => Step::Execute(service, "start", 0),
+        5..7 => Step::Execute(service, "stop", 0),
+        7 => Step::Execute(service, "monitor", 0),
+        8..10 => Step::Execute(service, "monitor", INTERVAL_MS),
+        10 => Step::Kill(service),
+        11 => Step::Cancel(service),
+        12 if random.percent(50) => Step::Forget(service),
+        12 => Step::Release(random.percent(50)),
+        13 => Step::Restart,
+        14 if random.percent(50) => Step::Hello,
+        14 => Step::Older(service),
+        _ => Step::Lapse,
+    }
+}
+
+/// What is compared of an operation: resource, action, interval, state, status, exit code.
+type Seen = (String, String, u32, &'static str, i32, i32);
+
+/// What both must agree about after a step.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Observed {
+    answer: String,
+    completions: Vec<Seen>,
+    history: Vec<Seen>,
+    running: Vec<String>,
+}
+
+#[tokio::test]
+async fn the_model_and_the_agent_do_the_same() {
+    for seed in 1..=20 {
+        compare(seed).await;
+    }
+}
+
+async fn compare(seed: u64) {
+    let steps = script(seed);
+    let mut model = Model::new(seed);
+    let mut real = Real::new().await;
+    for (index, step) in steps.iter().enumerate() {
+        let expected = model.take(step);
+        let seen = real.take(step, expected.completions.len()).await;
+        assert_eq!(
+            seen, expected,
+            "left: the agent, right: the model; seed {seed}, step {index} ({step:?}) of {steps:?}"
+        );
+    }
+}
+
+struct Model {
+    agent: AgentModel,
+    epoch: u64,
+}
+
+impl Model {
+    fn new(seed: u64) -> Model {
+        let mut agent = AgentModel::new(seed);
+        assert_eq!(agent.hello(2, 0, GRACE_MS), Answer::Welcome);
+        Model { agent, epoch: 2 }
+    }
+
+    fn take(&mut self, step: &Step) -> Observed {
+        let mut answer = String::new();
+        let completions = match step {
+            Step::Execute(service, action, interval_ms) => {
+                let operation = twin(&repeated(operation(service, action), *interval_ms));
+                self.agent.execute(self.epoch, operation, REST_S)
+            }
+            Step::Kill(service) => self.agent.kill_service(service, REST_S),
+            Step::Cancel(service) => self.agent.cancel(service, Task::Monitor, INTERVAL_MS),
+            Step::Forget(service) => {
+                self.agent.forget(service);
+                Vec::new()
+            }
+            Step::Restart => {
+                self.agent.restart_agent();
+                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
+                self.agent.wait(REST_S)
+            }
+            Step::Hello => {
+                self.epoch += 1;
+                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
+                Vec::new()
+            }
+            Step::Older(service) => {
+                let late = twin(&operation(service, "start"));
+                let completions = self.agent.execute(self.epoch - 1, late, REST_S);
+                answer = name(self.agent.hello(self.epoch - 1, 0, GRACE_MS)).to_owned();
+                completions
+            }
+            Step::Lapse => {
+                self.agent.hello(self.epoch, LEASE_MS, GRACE_MS);
+                self.agent.wait(REST_S);
+                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
+                Vec::new()
+            }
+            Step::Release(keep) => {
+                self.agent.release(*keep);
+                answer = name(self.agent.hello(self.epoch, 0, GRACE_MS)).to_owned();
+                Vec::new()
+            }
+        };
+        Observed {
+            answer,
+            completions: sorted(completions.iter().map(of_model)),
+            history: sorted(self.agent.history().iter().map(of_model)),
+            running: self.agent.running(),
+        }
+    }
+}
+
+struct Real {
+    guest: Guest,
+    dpe: Dpe,
+}
+
+impl Real {
+    async fn new() -> Real {
+        let guest = Guest::start();
+        let dpe = guest.dpe(2).await;
+        Real { guest, dpe }
+    }
+
+    async fn take(&mut self, step: &Step, expected: usize) -> Observed {
+        let mut answer = String::new();
+        match step {
+            Step::Execute(service, action, interval_ms) => {
+                let operation = repeated(operation(service, action), *interval_ms);
+                self.dpe.execute(&operation).await.unwrap();
+            }
+            Step::Kill(service) => self.kill_service(service).await,
+            Step::Cancel(service) => {
+                let (agent, epoch) = (&self.dpe.agent, self.dpe.epoch);
+                // Whether there is such a monitor is not the question.
+                let _ = agent.cancel(epoch, service, "monitor", INTERVAL_MS).await;
+            }
+            Step::Forget(service) => {
+                self.dpe
+                    .agent
+                    .forget(self.dpe.epoch, service)
+                    .await
+                    .unwrap();
+            }
+            Step::Restart => {
+                self.guest.kill_agent();
+                self.guest.start_agent();
+                answer = self.connect(self.dpe.epoch).await;
+            }
+            Step::Hello => answer = self.connect(self.dpe.epoch + 1).await,
+            Step::Older(service) => answer = self.older(service).await,
+            Step::Lapse => answer = self.lapse().await,
+            Step::Release(keep) => {
+                self.dpe.agent.release(self.dpe.epoch, *keep).await.unwrap();
+                answer = self.connect(self.dpe.epoch).await;
+            }
+        }
+        let completions = self.completions(expected).await;
+        Observed {
+            answer,
+            completions,
+            history: sorted(self.dpe.history().await.iter().map(of_agent)),
+            running: self.running(),
+        }
+    }
+
+    /// A new connection takes the place of the old one, if the agent lets it.
+    async fn connect(&mut self, epoch: u64) -> String {
+        let mut dpe = self.guest.connect().await;
+        let answer = dpe.hello(epoch, settings(0)).await;
+        let name = name_of(&answer);
+        if answer.is_ok() {
+            self.dpe = dpe;
+        }
+        name.to_owned()
+    }
+
+    async fn kill_service(&self, service: &str) {
+        let Some(pid) = self.guest.service_pid(service) else {
+            return;
+        };
+        let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
+        until("the service is dead", || {
+            holds(self.guest.service_pid(service).is_none())
+        })
+        .await;
+    }
+
+    async fn older(&self, service: &str) -> String {
+        let epoch = self.dpe.epoch - 1;
+        let late = operation(service, "start").to_fields();
+        let late = self.dpe.agent.execute(epoch, late).await;
+        let mut other = self.guest.connect().await;
+        let answer = other.hello(epoch, settings(0)).await;
+        assert_eq!(name_of(&answer), name_of(&late));
+        name_of(&answer).to_owned()
+    }
+
+    async fn lapse(&mut self) -> String {
+        let mut dpe = self.guest.connect().await;
+        dpe.hello(self.dpe.epoch, settings(LEASE_MS)).await.unwrap();
+        // The agent ends the connection with the lease.
+        while dpe.heartbeat().await.is_some() {}
+        loop {
+            let answer = self.connect(self.dpe.epoch).await;
+            if answer != "busy" {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// As many completions as are expected, and those that should not be.
+    async fn completions(&mut self, expected: usize) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        while seen.len() < expected {
+            seen.push(of_agent(&self.dpe.completion().await));
+        }
+        while let Some(record) = self.dpe.completion_within(SILENCE).await {
+            seen.push(of_agent(&record));
+        }
+        sorted(seen.into_iter())
+    }
+
+    fn running(&self) -> Vec<String> {
+        let running = |service: &&str| self.guest.service_pid(service).is_some();
+        let running = SERVICES.into_iter().filter(running);
+        running.map(str::to_owned).collect()
+    }
+}
+
+fn settings(lease_ms: u32) -> HelloSettings {
+    HelloSettings {
+        heartbeat_interval_ms: 50,
+        lease_ms,
+        grace_ms: GRACE_MS,
+        stop_timeout_ms: GRACE_MS,
+    }
+}
+
+fn name(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Welcome => "welcome",
+        Answer::Stale => "stale",
+        Answer::Busy => "busy",
+    }
+}
+
+fn name_of<T>(answer: &Result<T>) -> &'static str {
+    match answer {
+        Ok(_) => "welcome",
+        Err(Error::StaleEpoch(_)) => "stale",
+        Err(Error::Busy(_)) => "busy",
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn repeated(operation: Operation, interval_ms: u32) -> Operation {
+    Operation {
+        interval_ms,
+        ..operation
+    }
+}
+
+/// The same operation, as the simulation knows it.
+fn twin(operation: &Operation) -> controller::Operation {
+    controller::Operation {
+        id: operation.id.clone(),
+        resource: operation.resource.clone(),
+        action: operation.action.as_str().into(),
+        interval_ms: operation.interval_ms,
+        timeout_ms: operation.timeout_ms,
+        ..controller::Operation::default()
+    }
+}
+
+fn sorted(seen: impl Iterator<Item = Seen>) -> Vec<Seen> {
+    let mut seen: Vec<Seen> = seen.collect();
+    seen.sort();
+    seen
+}
+
+fn of_model(record: &Record) -> Seen {
+    let state = match record.state {
+        RecordState::Pending => "pending",
+        RecordState::Complete => "complete",
+        RecordState::Cancelled => "cancelled",
+    };
+    let operation = &record.operation;
+    let (resource, action) = (operation.resource.clone(), operation.action.to_string());
+    (
+        resource,
+        action,
+        operation.interval_ms,
+        state,
+        record.status,
+        record.rc,
+    )
+}
+
+fn of_agent(record: &OperationRecord) -> Seen {
+    let state = match record.state {
+        OperationState::Pending => "pending",
+        OperationState::Complete => "complete",
+        OperationState::Cancelled => "cancelled",
+    };
+    let operation = &record.operation;
+    let (resource, action) = (operation.resource.clone(), operation.action.clone());
+    let status = record.status.number();
+    (
+        resource,
+        action,
+        operation.interval_ms,
+        state,
+        status,
+        record.rc,
+    )
+}
