@@ -1,5 +1,7 @@
 //! Faults: how they are made up, and what they do to the world.
 
+use std::collections::BTreeSet;
+
 use controller::{AssemblyId, Request};
 
 use crate::faults::Fault;
@@ -187,8 +189,16 @@ impl World {
             self.resume_guest(guest);
         }
         self.repair_world();
-        for index in 0..self.scenario.assemblies.len() {
-            let assembly = AssemblyId::from(self.scenario.assemblies[index].name.as_str());
+        let named = self.scenario.assemblies.iter();
+        let mut names: BTreeSet<AssemblyId> = named
+            .map(|own| AssemblyId::from(own.name.as_str()))
+            .collect();
+        // Those that the document does not name any more are in the status.
+        if let Some(controller) = &self.shell.controller {
+            let known = controller.status(self.time()).assemblies;
+            names.extend(known.iter().map(|own| AssemblyId::from(own.name.as_str())));
+        }
+        for assembly in names {
             self.request(Request::Standby {
                 assembly: assembly.clone(),
                 on: false,

@@ -1,6 +1,9 @@
 //! Faults of the world around a deployment: what names lead to, disks, clocks, people.
 
+use std::collections::BTreeSet;
+
 use controller::Request;
+use cpe_status::AssemblyState;
 
 use crate::faults::{Fault, Kind};
 use crate::guest::Guest;
@@ -284,10 +287,17 @@ impl World {
             !assemblies.is_empty() && assemblies.iter().all(|assembly| assembly.maintenance)
         });
         if maintained && !self.peaceful {
+            // Whom fencing by the end of its lease is under way for keeps the lease.
+            let statuses = controller.map(|controller| controller.status(self.time()).assemblies);
+            let fenced: BTreeSet<usize> = (statuses.unwrap_or_default().iter())
+                .filter(|own| own.state == AssemblyState::Fencing)
+                .filter_map(|own| self.place_of(&own.name.as_str().into()))
+                .collect();
             let told = |guest: &usize| {
                 let link = &self.links[*guest];
                 let passes = link.stalled_until_us.max(link.cut_until_us) <= now_us;
-                self.guests[*guest].awake()
+                !fenced.contains(guest)
+                    && self.guests[*guest].awake()
                     && self.is_connected(*guest)
                     && passes
                     && link.slow_us == 0

@@ -164,6 +164,10 @@ impl Controller {
         let fenced = assembly.course.fence().is_some_and(Fence::outlives_return);
         let known =
             facts.occupant.as_ref() == Some(&occupant) && assembly.course.life() == Life::Safe;
+        if !looked_after && never_heard && assembly.course.fence().is_none() {
+            self.take_up_former(now, name, &occupant);
+            return;
+        }
         if known || fenced || assembly.connected || !looked_after || !(never_heard || same) {
             return;
         }
@@ -174,6 +178,27 @@ impl Controller {
             self.nothing_is_there(now, name, "belongs to others");
             self.go_on_without(name, "belongs to others");
         }
+    }
+
+    /// The guest at an assembly's address has services of an assembly that the document gave up and
+    /// that was taken for gone. They are stopped under its name before the new one has the guest.
+    fn take_up_former(&mut self, now: Time, name: &AssemblyId, occupant: &Occupant) {
+        let former = AssemblyId::from(occupant.assembly.as_str());
+        let Some(own) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        own.course.hold();
+        let spec = own.spec.clone();
+        let facts = self.store.assembly_mut(&former);
+        facts.retired = Some(spec.clone());
+        facts.machine_id.clone_from(&occupant.machine_id);
+        // With which lease it runs is not known any more.
+        facts.unleased = true;
+        self.adopt_assembly(now, &former, spec);
+        self.connect(name);
+        self.world_changed(&format!(
+            "the guest at the address of {name} still belongs to {former}"
+        ));
     }
 
     /// A former incarnation whose guest answers under the new name is the same life: its history is

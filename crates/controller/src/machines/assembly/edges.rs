@@ -73,6 +73,7 @@ pub(super) const EDGES: &[(Trigger, State, State)] = &[
     (Trigger::Renamed, MissedFencing, Missed),
     (Trigger::Renamed, LostFencing, Lost),
     (Trigger::Held, Unknown, State::Safe),
+    (Trigger::Held, Lost, State::Safe),
     (Trigger::Occupied, Unknown, State::Safe),
     (Trigger::Occupied, Online, State::Safe),
     (Trigger::Occupied, Missed, State::Safe),
