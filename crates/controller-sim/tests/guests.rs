@@ -32,6 +32,8 @@ struct World {
     /// What the controller wants to be connected, with the address.
     wanted: Vec<(AssemblyId, String)>,
     fenced: Vec<AssemblyId>,
+    /// The devices that were asked for that.
+    devices: Vec<String>,
     /// What agents have done, in order.
     records: Vec<(AssemblyId, Record)>,
 }
@@ -52,6 +54,7 @@ impl World {
             done: Vec::new(),
             wanted: Vec::new(),
             fenced: Vec::new(),
+            devices: Vec::new(),
             records: Vec::new(),
         }
     }
@@ -130,7 +133,10 @@ impl World {
                 Effect::Disconnect { assembly } => {
                     self.wanted.retain(|(name, _)| *name != assembly);
                 }
-                Effect::Fence(request) => self.fenced.push(request.assembly),
+                Effect::Fence(request) => {
+                    self.devices.push(format!("{:?}", request.device));
+                    self.fenced.push(request.assembly);
+                }
                 _ => {}
             }
         }
@@ -411,4 +417,59 @@ fn a_plan_says_what_another_address_means() {
     let plan = plan.answer().unwrap();
     let said = |warning: &String| warning.contains("node1 becomes another guest");
     assert!(plan.warnings.iter().any(said), "{:?}", plan.warnings);
+}
+
+#[test]
+fn a_lost_assembly_is_made_safe_by_the_device_that_it_was_accepted_with() {
+    let with_device = |device: &str| {
+        let mut scenario = Scenario::plain(2, 1, Mode::Unit);
+        scenario.assemblies[0].device = device.into();
+        scenario.document()
+    };
+    let mut world = World::new(with_device("node1"));
+    world.hear("node1", "m1", "b1", vec![]);
+    world.hear("node2", "m2", "b2", vec![]);
+    world.settle();
+    assert_eq!(world.starts(), ["node1"]);
+    world.input(Input::AgentDisconnected {
+        assembly: "node1".into(),
+        reason: "closed".into(),
+    });
+    world.load(with_device("nowhere"), 2);
+    world.pass(10 * SECOND, &["node2"]);
+    assert!(!world.devices.is_empty());
+    let former = |device: &String| device.contains("node1") && !device.contains("nowhere");
+    assert!(world.devices.iter().all(former), "{:?}", world.devices);
+}
+
+#[test]
+fn a_guest_that_comes_back_with_its_former_boot_stops_first() {
+    let mut world = World::running();
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.starts(), ["node2"]);
+    world.take_done();
+    // From a snapshot: the same boot, and what ran then runs.
+    let history = world.ran("node1");
+    world.hear("node1", "m1", "b1", history);
+    world.settle();
+    let order = world.take_done();
+    let first = order
+        .iter()
+        .position(|done| *done == ("stop".into(), "node1".into()));
+    let start = order.iter().position(|(task, _)| task == "start");
+    assert!(first.is_some(), "{order:?}");
+    assert!(start.is_none_or(|start| first < Some(start)), "{order:?}");
+}
+
+#[test]
+fn one_agent_that_is_never_reached_is_lost_and_the_others_go_on() {
+    let mut world = World::running();
+    world.input(Input::AgentDisconnected {
+        assembly: "node1".into(),
+        reason: "this agent obeys epoch 9".into(),
+    });
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.state("node2").0, AssemblyState::Online);
+    assert_eq!(world.state("node1").0, AssemblyState::Offline);
+    assert_eq!(world.starts(), ["node2"]);
 }

@@ -34,9 +34,30 @@ impl Controller {
         self.ask(now);
     }
 
+    /// What an aborted transition still has to do in an assembly that is lost, safe or another guest
+    /// by now is not done any more: a notification there would be awaited for ever, and nothing
+    /// decided meanwhile.
+    fn give_up_unreachable(&mut self) {
+        let transition = self.execution.transition();
+        let Some(transition) = transition.filter(|transition| transition.aborted().is_some())
+        else {
+            return;
+        };
+        let places: Vec<&AssemblyId> = transition.places().collect();
+        let is_gone = |index: &usize| {
+            let place = transition.place(*index).map(|place| places[place]);
+            place.is_some_and(|name| !self.assemblies.get(name).is_some_and(Assembly::usable))
+        };
+        let gone: Vec<usize> = transition.ready().into_iter().filter(is_gone).collect();
+        for index in gone {
+            self.execution.end(index, false);
+        }
+    }
+
     /// Begins what may begin.
     fn carry_out(&mut self, now: Time) {
         loop {
+            self.give_up_unreachable();
             let transition = self.execution.transition();
             let ready = transition.map_or_else(Vec::new, Transition::ready);
             let (mut begun, mut room) = (false, self.rooms());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cpe_bus::peer::{Access, PeerListener, server_builder};
-use cpe_bus::{Fields, HelloReply, OperationRecord, PeerAddress};
+use cpe_bus::{AgentDescription, Error, Fields, HelloReply, OperationRecord, PeerAddress};
 use zbus::object_server::SignalEmitter;
 
 use super::*;
@@ -25,6 +25,8 @@ struct Played {
     hangs: AtomicBool,
     renewed: AtomicU64,
     released: AtomicBool,
+    /// Its guest belongs to another deployment.
+    occupied: bool,
 }
 
 struct Agent(Arc<Played>);
@@ -46,7 +48,12 @@ impl Agent {
         _assembly: String,
         _settings: Fields,
         #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
-    ) -> Fields {
+    ) -> cpe_bus::Result<Fields> {
+        if self.0.occupied {
+            return Err(Error::Occupied(
+                "this guest is assembly app1 of bank".into(),
+            ));
+        }
         for call_id in 1..=self.0.sends_first {
             let record = OperationRecord {
                 operation: operation(call_id),
@@ -61,7 +68,19 @@ impl Agent {
             boot_id: "boot".into(),
             ..HelloReply::default()
         };
-        reply.to_fields()
+        Ok(reply.to_fields())
+    }
+
+    fn describe(&self) -> Fields {
+        let described = AgentDescription {
+            machine_id: "m1".into(),
+            boot_id: "b1".into(),
+            version: "played".into(),
+            deployment: "bank".into(),
+            assembly: "app1".into(),
+            ..AgentDescription::default()
+        };
+        described.to_fields()
     }
 
     fn history(&self, _epoch: u64) -> Vec<Fields> {
@@ -296,4 +315,27 @@ async fn the_shortest_lease_is_that_of_the_agents_that_have_one() {
         });
         assert_eq!(agents.shortest_lease(), Some(shortest));
     }
+}
+
+#[tokio::test]
+async fn a_guest_of_another_deployment_is_told_as_such() {
+    let played = Played {
+        occupied: true,
+        ..Played::default()
+    };
+    let mut world = World::new(played, 8).await;
+    let input = world.input().await;
+    assert!(
+        matches!(&input, Input::AgentDisconnected { reason, .. } if reason.contains("app1 of bank")),
+        "{input:?}"
+    );
+    let Input::AgentOccupied { assembly, occupant } = world.input().await else {
+        panic!("it is not told to whom the guest belongs");
+    };
+    assert_eq!(assembly, "web1");
+    assert_eq!(occupant.machine_id, "m1");
+    assert_eq!(
+        (occupant.deployment, occupant.assembly),
+        ("bank".into(), "app1".into())
+    );
 }
