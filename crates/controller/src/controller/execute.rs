@@ -43,10 +43,10 @@ impl Controller {
         else {
             return;
         };
-        let places: Vec<&AssemblyId> = transition.places().collect();
         let is_gone = |index: &usize| {
-            let place = transition.place(*index).map(|place| places[place]);
-            place.is_some_and(|name| !self.assemblies.get(name).is_some_and(Assembly::usable))
+            let place = transition.place(*index);
+            let name = place.map(|place| &transition.places()[place]);
+            name.is_some_and(|name| !self.assemblies.get(name).is_some_and(Assembly::usable))
         };
         let gone: Vec<usize> = transition.ready().into_iter().filter(is_gone).collect();
         for index in gone {
