@@ -34,9 +34,9 @@ impl Controller {
         self.ask(now);
     }
 
-    /// What an aborted transition still has to do in an assembly that is lost, safe or another guest
-    /// by now is not done any more: a notification there would be awaited for ever, and nothing
-    /// decided meanwhile.
+    /// What an aborted transition still has to do in an assembly that is lost, safe or another
+    /// guest by now is not done any more: a notification there would be awaited for ever, and
+    /// nothing decided meanwhile.
     fn give_up_unreachable(&mut self) {
         let transition = self.execution.transition();
         let Some(transition) = transition.filter(|transition| transition.aborted().is_some())
