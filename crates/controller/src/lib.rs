@@ -79,6 +79,9 @@
 //!                                 └──────┘  lease, device, manager     └─────────┘    online one
 //! ```
 //!
+//! All its edges are in `docs/assembly-life.dot`, which is drawn from the table that the code goes
+//! by.
+//!
 //! *Unknown is not down*: until every assembly is online, lost or safe the policy engine is not
 //! asked at all. Lost is not down either: to the policy engine a lost assembly is *unclean*, so
 //! that whatever must wait for its fencing waits.

@@ -1,7 +1,7 @@
 //! The end of a deployment.
 
 use super::Controller;
-use super::fencing::Fence;
+use crate::machines::assembly::fence::Fence;
 use crate::machines::document::Document;
 use crate::machines::phase::Phase;
 use crate::vocabulary::{Effect, SECOND, Time};
@@ -39,7 +39,7 @@ impl Controller {
     fn is_at_rest(&self) -> bool {
         let waits = |assembly| {
             let own = self.assemblies.get(assembly);
-            own.and_then(|own| own.fence.as_ref())
+            own.and_then(|own| own.course.fence())
                 .is_some_and(Fence::stuck)
         };
         let mut runs = self.execution.runs().peekable();

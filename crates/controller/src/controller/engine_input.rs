@@ -2,7 +2,7 @@
 
 use super::Controller;
 use super::cib::{self, NodeState};
-use super::liveness::Life;
+use crate::machines::assembly::Life;
 use crate::vocabulary::{Spec, Time};
 
 impl Controller {
@@ -27,7 +27,7 @@ impl Controller {
                 let facts = self.store.assemblies.get(name);
                 cib::Node {
                     name,
-                    state: match assembly.life {
+                    state: match assembly.course.life() {
                         Life::Unknown { .. } => NodeState::Unknown,
                         Life::Online | Life::Missed => NodeState::Online,
                         Life::Lost => NodeState::Lost,
@@ -35,7 +35,7 @@ impl Controller {
                     },
                     standby: ending || facts.is_some_and(|facts| facts.standby),
                     maintenance: !ending && self.in_maintenance(name),
-                    terminate: assembly.fence.is_some()
+                    terminate: assembly.course.fence().is_some()
                         || facts.is_some_and(|facts| facts.restart.is_some()),
                     retired: !spec.assemblies.contains_key(name),
                     history: &assembly.history,

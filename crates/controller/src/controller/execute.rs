@@ -1,7 +1,8 @@
 //! From a decision to operations in guests: carries the policy engine's graph out.
 
 use super::Controller;
-use super::liveness::{Assembly, Life};
+use super::liveness::Assembly;
+use crate::machines::assembly::Life;
 use crate::machines::execution::{End, Finished};
 use crate::machines::run::{Run, Work};
 use crate::machines::transition::Transition;
@@ -15,7 +16,7 @@ impl Controller {
     pub(crate) fn everything_known(&self) -> bool {
         self.assemblies
             .values()
-            .all(|assembly| !matches!(assembly.life, Life::Unknown { .. }))
+            .all(|assembly| !matches!(assembly.course.life(), Life::Unknown { .. }))
     }
 
     /// Goes on as far as possible now: carries out what was decided, and asks what is next.
@@ -33,9 +34,9 @@ impl Controller {
         self.ask(now);
     }
 
-    /// What an aborted transition still has to do in an assembly that is lost, safe or another guest
-    /// by now is not done any more: a notification there would be awaited for ever, and nothing
-    /// decided meanwhile.
+    /// What an aborted transition still has to do in an assembly that is lost, safe or another
+    /// guest by now is not done any more: a notification there would be awaited for ever, and
+    /// nothing decided meanwhile.
     fn give_up_unreachable(&mut self) {
         let transition = self.execution.transition();
         let Some(transition) = transition.filter(|transition| transition.aborted().is_some())

@@ -14,58 +14,14 @@
 use cpe_status::AssemblyState;
 
 use super::Controller;
-use super::liveness::{Life, safe_after};
+use super::liveness::safe_after;
+use crate::machines::assembly::Life;
+use crate::machines::assembly::fence::{Fence, Phase};
 use crate::machines::facts::{AssemblyFacts, LastEvent};
 use crate::vocabulary::{
     AssemblyId, Effect, EventDraft, EventKind, FenceDevice, FenceRequest, Fencing, MS, Refusal,
     SECOND, Time,
 };
-
-/// First pause after a failed attempt; doubled by each further one. Microseconds.
-const FIRST_PAUSE_US: u64 = 2 * SECOND;
-/// Longest pause between attempts. Microseconds.
-const LONGEST_PAUSE_US: u64 = 300 * SECOND;
-
-/// Fencing under way.
-#[derive(Debug)]
-pub(crate) struct Fence {
-    pub phase: Phase,
-    /// It was begun because the assembly was lost, not because it has to be restarted.
-    pub lost: bool,
-    /// Start the assembly again afterwards.
-    pub reboot: bool,
-    pub reason: String,
-    /// Attempts that failed.
-    pub failed: u32,
-    /// Number of its first attempt with a device; 0: none yet.
-    first_attempt: u64,
-}
-
-/// What fencing waits for. Times are boot time, µs.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// The end of the lease, and of what may follow it.
-    Lease { until_us: u64 },
-    /// The shell's answer.
-    Requested { attempt: u64, until_us: u64 },
-    /// The next attempt.
-    Pause { until_us: u64 },
-    /// A person, or the cloud manager.
-    Manager,
-}
-
-impl Fence {
-    /// Goes on although the assembly's agent is back.
-    pub(crate) fn outlives_return(&self) -> bool {
-        !self.lost || matches!(self.phase, Phase::Requested { .. })
-    }
-
-    /// Cannot end without somebody's help, as far as one can see.
-    pub(crate) fn stuck(&self) -> bool {
-        self.phase == Phase::Manager
-            || (self.failed >= 3 && matches!(self.phase, Phase::Pause { .. }))
-    }
-}
 
 impl Controller {
     /// Makes an assembly safe. `true`: it is.
@@ -79,20 +35,11 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return true;
         };
-        if assembly.life == Life::Safe {
+        if assembly.course.life() == Life::Safe {
             return true;
         }
-        if assembly.fence.is_none() {
-            let lost = !matches!(assembly.life, Life::Online | Life::Missed);
-            let fence = Fence {
-                phase: Phase::Manager,
-                lost,
-                reboot,
-                reason: reason.to_owned(),
-                failed: 0,
-                first_attempt: 0,
-            };
-            assembly.fence = Some(fence);
+        if assembly.course.fence().is_none() {
+            assembly.course.demand_fence(reboot, reason);
             if self.store.assembly(name).last_event != LastEvent::Fencing {
                 self.store.assembly_mut(name).last_event = LastEvent::Fencing;
                 let attempt = self.name_fencing(name);
@@ -113,7 +60,7 @@ impl Controller {
         }
         self.assemblies
             .get(name)
-            .is_some_and(|assembly| assembly.life == Life::Safe)
+            .is_some_and(|assembly| assembly.course.life() == Life::Safe)
     }
 
     /// The name of the loss, or of the restart, for which an assembly is made safe: given once, and
@@ -137,12 +84,12 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        let Some(fence) = &mut assembly.fence else {
+        let Some(fence) = assembly.course.fence_mut() else {
             return;
         };
         match &means {
             Fencing::Lease if facts.unleased => {
-                fence.phase = Phase::Manager;
+                fence.wait_for_manager();
                 let reason = "its agent may run services without a lease, so waiting does not make it safe: when it is down, say so \
                               with ConfirmFenced (cpectl confirm-fenced)";
                 self.tell(
@@ -153,29 +100,24 @@ impl Controller {
                 );
             }
             Fencing::Lease => {
-                fence.phase = Phase::Lease {
-                    until_us: lease_over_us,
-                };
+                fence.wait_for_lease(lease_over_us);
                 self.age_fence(now, name);
             }
             Fencing::Device(device) => {
                 let attempt = self.effects.number_fence_attempt();
-                if fence.first_attempt == 0 {
-                    fence.first_attempt = attempt;
-                }
                 let until_us = now.boottime_us + u64::from(timeout_ms) * MS;
-                fence.phase = Phase::Requested { attempt, until_us };
+                fence.request(attempt, until_us);
                 let request = FenceRequest {
                     assembly: name.clone(),
                     attempt,
                     device: device.clone(),
-                    reboot: fence.reboot,
+                    reboot: fence.reboot(),
                     timeout_ms,
                 };
                 self.effects.push(Effect::Fence(request));
             }
-            Fencing::Manager => fence.phase = Phase::Manager,
-            Fencing::None if fence.lost => {
+            Fencing::Manager => fence.wait_for_manager(),
+            Fencing::None if fence.lost() => {
                 self.made_safe(
                     now,
                     name,
@@ -212,12 +154,7 @@ impl Controller {
 
     /// Boot time at which fencing goes on by itself.
     pub(crate) fn fence_deadline(&self, name: &AssemblyId) -> Option<u64> {
-        match self.assemblies.get(name)?.fence.as_ref()?.phase {
-            Phase::Lease { until_us }
-            | Phase::Requested { until_us, .. }
-            | Phase::Pause { until_us } => Some(until_us),
-            Phase::Manager => None,
-        }
+        self.assemblies.get(name)?.course.fence()?.deadline_us()
     }
 
     pub(crate) fn age_fence(&mut self, now: Time, name: &AssemblyId) {
@@ -230,8 +167,10 @@ impl Controller {
         let Some(assembly) = self.assemblies.get(name) else {
             return;
         };
-        let Some(fence) = &assembly.fence else { return };
-        match fence.phase {
+        let Some(fence) = assembly.course.fence() else {
+            return;
+        };
+        match fence.phase() {
             Phase::Lease { .. } => {
                 self.made_safe(now, name, "its lease and everything after it are over")
             }
@@ -256,17 +195,15 @@ impl Controller {
         let Some(fence) = self
             .assemblies
             .get(name)
-            .and_then(|assembly| assembly.fence.as_ref())
+            .and_then(|assembly| assembly.course.fence())
         else {
             return;
         };
-        let current =
-            matches!(fence.phase, Phase::Requested { attempt: own, .. } if own == attempt);
         match result {
-            Ok(()) if fence.first_attempt > 0 && attempt >= fence.first_attempt => {
+            Ok(()) if fence.is_done_by(attempt) => {
                 self.made_safe(now, name, "its fencing succeeded")
             }
-            Err(reason) if current => self.attempt_failed(now, name, &reason),
+            Err(reason) if fence.awaits(attempt) => self.attempt_failed(now, name, &reason),
             _ => {}
         }
     }
@@ -275,15 +212,14 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        let Some(fence) = &mut assembly.fence else {
+        let Some(fence) = assembly.course.fence_mut() else {
             return;
         };
-        fence.failed += 1;
-        let pause_us = (FIRST_PAUSE_US << (fence.failed - 1).min(10)).min(LONGEST_PAUSE_US);
-        let attempts = fence.failed.to_string();
+        let pause_us = fence.fail(now.boottime_us);
+        let attempts = fence.failed().to_string();
         // Its agent is back, and the device did nothing: it is as it was.
-        if fence.lost && assembly.connected {
-            assembly.fence = None;
+        if fence.lost() && assembly.connected {
+            assembly.course.give_fence_up();
             self.tell(
                 now,
                 EventDraft::new(EventKind::AssemblyFencingFailed)
@@ -293,15 +229,9 @@ impl Controller {
                     .detail("attempts", &attempts),
             );
             self.reconnect(name);
-            if let Some(assembly) = self.assemblies.get_mut(name) {
-                assembly.life = Life::Lost;
-            }
             self.world_changed(&format!("assembly {name} came back"));
             return;
         }
-        fence.phase = Phase::Pause {
-            until_us: now.boottime_us + pause_us,
-        };
         let pause = (pause_us / SECOND).to_string();
         self.tell(
             now,
@@ -315,9 +245,10 @@ impl Controller {
 
     /// Nothing of ours runs there any more.
     pub(crate) fn made_safe(&mut self, now: Time, name: &AssemblyId, reason: &str) {
-        if !self.assemblies.contains_key(name) {
+        let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
-        }
+        };
+        assembly.course.made_safe();
         self.nothing_is_there(now, name, "was fenced");
         self.tell(
             now,
@@ -330,11 +261,6 @@ impl Controller {
 
     /// Notes that nothing of ours is in an assembly's guest; `how` that came about.
     pub(crate) fn nothing_is_there(&mut self, now: Time, name: &AssemblyId, how: &str) {
-        let Some(assembly) = self.assemblies.get_mut(name) else {
-            return;
-        };
-        assembly.fence = None;
-        assembly.life = Life::Safe;
         self.services_gone(now, name, how);
         self.forget_life(name);
         let facts = self.store.assembly_mut(name);
@@ -349,7 +275,7 @@ impl Controller {
     /// Goes on without an assembly that has become safe; `how` it did.
     pub(crate) fn go_on_without(&mut self, name: &AssemblyId, how: &str) {
         self.actions_lost(name, &format!("its assembly {how}"));
-        // Whatever comes back is asked for everything anew.
+        // Whatever comes back is asked for everything again.
         self.reconnect(name);
         self.connect_waiting();
         // A transition that waited for this goes on as it was planned.
@@ -359,18 +285,18 @@ impl Controller {
     }
 
     /// Lets go of the fencing of an assembly that cannot be fenced and answers (mode `none`): a
-    /// person has cleaned up, so what failed there is looked at anew.
+    /// person has cleaned up, so what failed there is looked at again.
     pub(crate) fn give_fencing_up(&mut self, now: Time, name: &AssemblyId) {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
         let hopeless = assembly.spec.fencing == Fencing::None
             && assembly.connected
-            && assembly.fence.as_ref().is_some_and(|fence| !fence.lost);
+            && assembly.course.fence().is_some_and(|fence| !fence.lost());
         if !hopeless {
             return;
         }
-        assembly.fence = None;
+        assembly.course.give_fence_up();
         let facts = self.store.assembly_mut(name);
         (facts.last_event, facts.restart) = (LastEvent::Online, None);
         facts.fencing_attempt.clear();
@@ -384,8 +310,8 @@ impl Controller {
         self.fencing_ended(name, false);
     }
 
-    /// ConfirmFenced: a person vouches for it. A confirmation that comes late vouches for an earlier
-    /// loss: what has run there since is not known to be down.
+    /// ConfirmFenced: a person vouches for it. A confirmation that comes late vouches for an
+    /// earlier loss: what has run there since is not known to be down.
     pub(crate) fn confirm_fenced(
         &mut self,
         now: Time,
@@ -396,19 +322,21 @@ impl Controller {
         let Some(assembly) = self.assemblies.get(name) else {
             return Err(self.no_assembly(name));
         };
-        if assembly.life != Life::Safe && !current.is_empty() && current != attempt {
+        if assembly.course.life() != Life::Safe && !current.is_empty() && current != attempt {
             return Err(Refusal::InvalidArgument(format!(
                 "attempt \"{attempt}\" is not the present one: assembly \"{name}\" is being made safe as attempt \"{current}\"; \
                  make sure that it is down now, then confirm that one"
             )));
         }
-        match assembly.life {
+        match assembly.course.life() {
             Life::Safe => Ok(()),
             Life::Lost => {
                 self.made_safe(now, name, "confirmed from outside");
                 Ok(())
             }
-            Life::Online | Life::Missed if assembly.fence.is_some() && !assembly.connected => {
+            Life::Online | Life::Missed
+                if assembly.course.fence().is_some() && !assembly.connected =>
+            {
                 self.made_safe(now, name, "confirmed from outside");
                 Ok(())
             }
@@ -424,9 +352,9 @@ impl Controller {
     /// What a device does, in a word, for people.
     pub(crate) fn fence_phase_text(&self, fence: &Fence, device: &Fencing, now: Time) -> String {
         let left_s = |until_us: u64| until_us.saturating_sub(now.boottime_us).div_ceil(SECOND);
-        match (&fence.phase, device) {
+        match (fence.phase(), device) {
             (Phase::Lease { until_us }, _) => {
-                format!("waiting {} s for the end of its lease", left_s(*until_us))
+                format!("waiting {} s for the end of its lease", left_s(until_us))
             }
             (Phase::Requested { .. }, Fencing::Device(FenceDevice::Unit { unit })) => {
                 format!("restarting {unit}")
@@ -438,8 +366,8 @@ impl Controller {
             (Phase::Pause { until_us }, _) => {
                 format!(
                     "{} attempts failed, the next in {} s",
-                    fence.failed,
-                    left_s(*until_us)
+                    fence.failed(),
+                    left_s(until_us)
                 )
             }
             (Phase::Manager, _) => "waiting for ConfirmFenced (cpectl confirm-fenced)".into(),

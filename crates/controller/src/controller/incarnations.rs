@@ -17,8 +17,8 @@
 //! assembly is made safe by what it was accepted with.
 
 use super::Controller;
-use super::fencing::Fence;
-use super::liveness::Life;
+use crate::machines::assembly::Life;
+use crate::machines::assembly::fence::Fence;
 use crate::machines::facts::AssemblyFacts;
 use crate::vocabulary::{AssemblyId, AssemblySpec, Effect, Hello, Occupant, Time};
 
@@ -37,8 +37,8 @@ impl Controller {
         old.address != new.address || old.uuid != new.uuid
     }
 
-    /// Takes an assembly's life away from its name: what runs there has to be let go of or made safe
-    /// by what it was accepted with. Gives the name that it has from now on.
+    /// Takes an assembly's life away from its name: what runs there has to be let go of or made
+    /// safe by what it was accepted with. Gives the name that it has from now on.
     pub(crate) fn retire(&mut self, name: &AssemblyId, reason: &str) -> Option<AssemblyId> {
         let mut former = self.assemblies.remove(name)?;
         let id = self.free_name(&name.former(1));
@@ -63,8 +63,8 @@ impl Controller {
         }
         former.connected = false;
         // A device that was asked under the former name answers under that name.
-        former.fence = None;
-        if former.life == Life::Safe || never_heard {
+        former.course.rename();
+        if former.course.life() == Life::Safe || never_heard {
             self.store.remove_assembly(&id);
         } else {
             self.assemblies.insert(id.clone(), former);
@@ -88,10 +88,11 @@ impl Controller {
         in_document(name)
             && self.assemblies.iter().any(|(other, life)| {
                 let same_way = life.spec.address.is_some() && life.spec.address == own.spec.address;
-                let same_name = other.in_document() == name.as_str() && life.life != Life::Lost;
+                let same_name =
+                    other.in_document() == name.as_str() && life.course.life() != Life::Lost;
                 other != name
                     && !in_document(other)
-                    && life.life != Life::Safe
+                    && life.course.life() != Life::Safe
                     && (same_way || same_name)
             })
     }
@@ -139,8 +140,8 @@ impl Controller {
         self.adopt_assembly(now, name, spec);
     }
 
-    /// The guest at an assembly's address belongs to somebody else, says its agent. It is left alone:
-    /// not used, not waited for, not fenced.
+    /// The guest at an assembly's address belongs to somebody else, says its agent. It is left
+    /// alone: not used, not waited for, not fenced.
     ///
     /// That holds where nothing of ours can be there: no guest was ever known under this name, or
     /// it is the known one, which lets nobody else have it while services or a lease of ours are in
@@ -154,18 +155,20 @@ impl Controller {
         let looked_after = occupant.deployment != self.name || self.looks_after(&occupant);
         let never_heard = facts.boot_id.is_empty();
         let same = !facts.machine_id.is_empty() && facts.machine_id == occupant.machine_id;
-        let fenced = assembly.fence.as_ref().is_some_and(Fence::outlives_return);
-        let known = facts.occupant.as_ref() == Some(&occupant) && assembly.life == Life::Safe;
-        if !looked_after && never_heard && assembly.fence.is_none() {
+        let fenced = assembly.course.fence().is_some_and(Fence::outlives_return);
+        let known =
+            facts.occupant.as_ref() == Some(&occupant) && assembly.course.life() == Life::Safe;
+        if !looked_after && never_heard && assembly.course.fence().is_none() {
             self.take_up_former(now, name, &occupant);
             return;
         }
         if known || fenced || assembly.connected || !looked_after || !(never_heard || same) {
             return;
         }
-        let was_safe = assembly.life == Life::Safe;
+        let was_safe = assembly.course.life() == Life::Safe;
         self.store.assembly_mut(name).occupant = Some(occupant);
-        if !was_safe {
+        if let Some(assembly) = self.assemblies.get_mut(name).filter(|_| !was_safe) {
+            assembly.course.leave_to_others();
             self.nothing_is_there(now, name, "belongs to others");
             self.go_on_without(name, "belongs to others");
         }
@@ -204,7 +207,7 @@ impl Controller {
         let Some(own) = self.assemblies.get_mut(name) else {
             return;
         };
-        own.life = Life::Safe;
+        own.course.hold();
         let spec = own.spec.clone();
         let facts = self.store.assembly_mut(&former);
         facts.retired = Some(spec.clone());

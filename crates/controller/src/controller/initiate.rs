@@ -3,8 +3,8 @@
 use policy_engine::ActionKind;
 
 use super::Controller;
-use super::liveness::Life;
 use super::operation_for::number;
+use crate::machines::assembly::Life;
 use crate::machines::execution::Step;
 use crate::machines::run::{Run, Work};
 use crate::vocabulary::{AssemblyId, MS, SECOND, Task, Time};
@@ -89,9 +89,9 @@ impl Controller {
     /// says.
     fn may_run_elsewhere(&self, resource: &str, node: &AssemblyId) -> bool {
         self.assemblies.iter().any(|(name, assembly)| {
-            let unknown = match assembly.life {
+            let unknown = match assembly.course.life() {
                 Life::Safe => false,
-                Life::Online | Life::Missed => assembly.fence.is_some(),
+                Life::Online | Life::Missed => assembly.course.fence().is_some(),
                 Life::Lost | Life::Unknown { .. } => true,
             };
             let gone =
@@ -123,7 +123,7 @@ impl Controller {
         let silent = self
             .assemblies
             .get(node)
-            .is_some_and(|assembly| assembly.life == Life::Lost);
+            .is_some_and(|assembly| assembly.course.life() == Life::Lost);
         // The policy engine would call it a peer that is no longer part of the cluster.
         let reason = restart
             .or_else(|| silent.then(|| "its agent is not heard any more".into()))

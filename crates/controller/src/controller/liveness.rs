@@ -6,8 +6,9 @@ use cpe_status::AssemblyState;
 use deployment::failover;
 
 use super::Controller;
-use super::fencing::{Fence, Phase};
 use super::incarnations::Identity;
+use crate::machines::assembly::greeting::{self, Answer, Told, Verdict};
+use crate::machines::assembly::{Course, Life};
 use crate::machines::attributes::NodeAttributes;
 use crate::machines::facts::LastEvent;
 use crate::machines::history::History;
@@ -19,27 +20,12 @@ use crate::vocabulary::{
 /// Heartbeats are called late after this many intervals (in halves).
 const LATE_HALF_INTERVALS: u64 = 5;
 
-/// Where an assembly is in its life: see the crate's documentation. Being fenced is apart from it:
-/// see [`Fence`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
-    /// Not heard of since the start. Until then (boot time, µs) it may appear.
-    Unknown { until_us: u64 },
-    /// Its agent is heard.
-    Online,
-    /// Its heartbeats are late.
-    Missed,
-    /// Given up, not safe.
-    Lost,
-    /// Nothing of ours can run there.
-    Safe,
-}
-
 /// An assembly as it is now.
 #[derive(Debug)]
 pub(crate) struct Assembly {
     pub spec: AssemblySpec,
-    pub life: Life,
+    /// Its life and its fencing.
+    pub course: Course,
     /// A stream is up and Hello was answered.
     pub connected: bool,
     pub hello: Hello,
@@ -57,13 +43,12 @@ pub(crate) struct Assembly {
     pub sent_settings: Option<Connect>,
     pub history: History,
     pub attributes: NodeAttributes,
-    pub fence: Option<Fence>,
 }
 
 impl Assembly {
     /// Its services are managed: it is online, known, and not to be fenced.
     pub(crate) fn usable(&self) -> bool {
-        matches!(self.life, Life::Online | Life::Missed) && self.fence.is_none()
+        self.course.is_heard() && self.course.fence().is_none()
     }
 
     /// Operations can be sent to it.
@@ -99,16 +84,14 @@ impl Controller {
         let facts = self.store.assembly(name);
         let settings = self.settings();
         // An assembly to which nothing was ever sent never got anything to do.
-        let life = if facts.safe || (spec.address.is_none() && facts.is_untouched()) {
-            Life::Safe
+        let course = if facts.safe || (spec.address.is_none() && facts.is_untouched()) {
+            Course::safe()
         } else {
             let grace_ms = settings
                 .heartbeat_timeout_ms
                 .max(settings.lease_ms)
                 .max(facts.lease_ms);
-            Life::Unknown {
-                until_us: now.boottime_us + u64::from(grace_ms) * MS,
-            }
+            Course::unknown(now.boottime_us + u64::from(grace_ms) * MS)
         };
         // An older DPE may have answered a heartbeat just now.
         let lease_ms = if facts.lease_ms > 0 {
@@ -118,7 +101,7 @@ impl Controller {
         };
         let assembly = Assembly {
             spec,
-            life,
+            course,
             connected: false,
             hello: Hello::default(),
             heard_us: now.boottime_us,
@@ -129,13 +112,12 @@ impl Controller {
             sent_settings: None,
             history: History::default(),
             attributes: NodeAttributes::default(),
-            fence: None,
         };
         self.assemblies.insert(name.clone(), assembly);
         if self.is_held(name)
             && let Some(assembly) = self.assemblies.get_mut(name)
         {
-            assembly.life = Life::Safe;
+            assembly.course.hold();
         }
         self.connect(name);
     }
@@ -194,10 +176,9 @@ impl Controller {
     /// Maintenance means hands off: its agent stops nothing, whatever happens to the DPE. Who is
     /// being made safe by the end of a lease keeps it.
     fn lease_suspended(&self, name: &AssemblyId) -> bool {
-        let in_doubt = self
-            .assemblies
-            .get(name)
-            .is_none_or(|assembly| assembly.life == Life::Lost || assembly.fence.is_some());
+        let in_doubt = self.assemblies.get(name).is_none_or(|assembly| {
+            assembly.course.life() == Life::Lost || assembly.course.fence().is_some()
+        });
         self.in_maintenance(name) && !in_doubt
     }
 
@@ -207,7 +188,7 @@ impl Controller {
         self.store.deployment.maintenance || facts.is_some_and(|facts| facts.maintenance)
     }
 
-    /// Has the shell connect anew, so that the agent's whole truth is heard again.
+    /// Has the shell connect again, so that the agent's whole truth is heard again.
     pub(crate) fn reconnect(&mut self, name: &AssemblyId) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly.sent_settings = None;
@@ -242,100 +223,79 @@ impl Controller {
             return;
         };
         let facts = self.store.assembly(name);
-        let rebooted = !facts.boot_id.is_empty() && facts.boot_id != hello.boot_id;
+        let verdict = greeting::judge(&facts, &hello.boot_id, &assembly.course);
         assembly.connected = true;
         assembly.heard_us = now.boottime_us;
         assembly.excused = false;
         assembly.heard_wall_us = now.wall_us;
         assembly.hello = hello;
-        // What a lost assembly's fencing was for is over when its agent is back; a device that was
-        // asked will do its work anyway, and an assembly that is fenced for another reason stays
-        // so.
-        let keeps_fence = assembly
-            .fence
-            .as_ref()
-            .is_some_and(|fence| fence.outlives_return());
-        if keeps_fence {
-            let requested = assembly
-                .fence
-                .as_ref()
-                .is_some_and(|fence| matches!(fence.phase, Phase::Requested { .. }));
-            if rebooted && !requested {
-                self.made_safe(now, name, "its guest was rebooted");
-            } else if matches!(assembly.life, Life::Online | Life::Missed) {
+        match verdict {
+            Verdict::MadeSafe => self.made_safe(now, name, "its guest was rebooted"),
+            Verdict::StaysFenced { heard: false } => {}
+            Verdict::StaysFenced { heard: true } => {
                 self.take_history(now, name, history);
                 self.take_attributes(now, name, attributes);
             }
-            return;
+            Verdict::Online(answer) => {
+                self.comes_online(now, name, &settings, answer);
+                // Of the same boot its history is the truth, even if it was thought to be down:
+                // what runs there is seen to run.
+                self.take_history(now, name, history);
+                self.take_attributes(now, name, attributes);
+                // It was greeted as one that may be in doubt.
+                self.connect(name);
+                self.world_changed(&format!("assembly {name} is online"));
+            }
         }
-        assembly.fence = None;
-        let was = std::mem::replace(&mut assembly.life, Life::Online);
+    }
+
+    /// An assembly is there: its lease, its facts, and the event that tells it.
+    fn comes_online(&mut self, now: Time, name: &AssemblyId, settings: &Connect, answer: Answer) {
+        let longest_ms = self.store.assembly(name).lease_ms;
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        assembly.course.answer();
         // An agent without a lease begins one when it gets the Hello, which was before now; a
         // longer one of the past may still run.
         assembly.lease_until_us = assembly
             .lease_until_us
             .max(now.boottime_us + u64::from(settings.lease_ms) * MS);
-        assembly.old_lease_ends_us = now.boottime_us + u64::from(facts.lease_ms) * MS;
-        let (boot_id, machine_id) = (
-            assembly.hello.boot_id.clone(),
-            assembly.hello.machine_id.clone(),
-        );
-        let accepted = assembly.spec.clone();
-        if rebooted {
+        assembly.old_lease_ends_us = now.boottime_us + u64::from(longest_ms) * MS;
+        let (hello, accepted) = (assembly.hello.clone(), assembly.spec.clone());
+        if answer.rebooted {
             self.forget_boot(name);
-            if matches!(was, Life::Online | Life::Missed | Life::Unknown { .. })
-                && facts.last_event != LastEvent::Safe
-            {
-                self.tell(
-                    now,
-                    EventDraft::new(EventKind::AssemblyLost)
-                        .assembly(name)
-                        .state(AssemblyState::Offline.as_str())
-                        .reason("its guest was rebooted"),
-                );
-                self.assembly_failed(now, name, "its guest was rebooted");
-                self.services_gone(now, name, "was rebooted");
-            }
+        }
+        if answer.unnoticed {
+            let reason = "its guest was rebooted";
+            let lost = EventDraft::new(EventKind::AssemblyLost)
+                .assembly(name)
+                .state(AssemblyState::Offline.as_str())
+                .reason(reason);
+            self.tell(now, lost);
+            self.assembly_failed(now, name, reason);
+            self.services_gone(now, name, "was rebooted");
         }
         let fact = self.store.assembly_mut(name);
         fact.safe = false;
         fact.occupant = None;
         fact.fencing_attempt.clear();
-        fact.boot_id = boot_id;
-        fact.machine_id = machine_id;
+        fact.boot_id = hello.boot_id;
+        fact.machine_id = hello.machine_id;
         fact.accepted = Some(accepted);
         fact.grace_ms = settings.grace_ms;
         fact.unleased = settings.lease_ms == 0;
         fact.last_event = LastEvent::Online;
-        if matches!(facts.last_event, LastEvent::Lost | LastEvent::Fencing)
-            || (facts.last_event == LastEvent::Missed && !rebooted)
-        {
-            let reason = if rebooted {
-                "its guest was rebooted, its agent answers"
-            } else {
-                "its agent answers again"
-            };
-            self.tell(
-                now,
-                EventDraft::new(EventKind::AssemblyRecovered)
-                    .assembly(name)
-                    .reason(reason),
-            );
-        } else if rebooted || matches!(facts.last_event, LastEvent::Nothing | LastEvent::Safe) {
-            self.tell(
-                now,
-                EventDraft::new(EventKind::AssemblyOnline)
-                    .assembly(name)
-                    .reason("its agent answers"),
-            );
-        }
-        // Of the same boot its history is the truth, even if it was thought to be down: what runs
-        // there is seen to run.
-        self.take_history(now, name, history);
-        self.take_attributes(now, name, attributes);
-        // It was greeted as one that may be in doubt.
-        self.connect(name);
-        self.world_changed(&format!("assembly {name} is online"));
+        let (kind, reason) = match answer.event {
+            None => return,
+            Some(Told::Online) => (EventKind::AssemblyOnline, "its agent answers"),
+            Some(Told::Recovered) if answer.rebooted => (
+                EventKind::AssemblyRecovered,
+                "its guest was rebooted, its agent answers",
+            ),
+            Some(Told::Recovered) => (EventKind::AssemblyRecovered, "its agent answers again"),
+        };
+        self.tell(now, EventDraft::new(kind).assembly(name).reason(reason));
     }
 
     pub(crate) fn agent_disconnected(&mut self, name: &AssemblyId) {
@@ -354,8 +314,8 @@ impl Controller {
         assembly.heard_us = now.boottime_us;
         assembly.excused = false;
         assembly.heard_wall_us = now.wall_us;
-        if assembly.life == Life::Missed {
-            assembly.life = Life::Online;
+        if assembly.course.life() == Life::Missed {
+            assembly.course.resume();
             self.store.assembly_mut(name).last_event = LastEvent::Online;
             self.tell(
                 now,
@@ -401,7 +361,7 @@ impl Controller {
         let timeout = u64::from(settings.heartbeat_timeout_ms) * MS;
         let late =
             (u64::from(settings.heartbeat_interval_ms) * MS * LATE_HALF_INTERVALS / 2).min(timeout);
-        match assembly.life {
+        match assembly.course.life() {
             Life::Unknown { until_us } => Some(until_us),
             Life::Online => Some(assembly.heard_us + late),
             Life::Missed => Some(assembly.heard_us + timeout),
@@ -430,9 +390,9 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        match assembly.life {
+        match assembly.course.life() {
             Life::Online => {
-                assembly.life = Life::Missed;
+                assembly.course.miss();
                 let silent_ms = (now.boottime_us.saturating_sub(assembly.heard_us)) / MS;
                 self.store.assembly_mut(name).last_event = LastEvent::Missed;
                 let reason = format!("no heartbeat for {silent_ms} ms");
@@ -461,7 +421,7 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        assembly.life = Life::Lost;
+        assembly.course.lose();
         assembly.connected = false;
         let attempt = self.name_fencing(name);
         let never = self.store.assembly(name).last_event == LastEvent::Nothing;

@@ -27,7 +27,8 @@ pub use requests::Proposal;
 
 use std::collections::BTreeMap;
 
-use self::liveness::{Assembly, Life};
+use self::liveness::Assembly;
+use crate::machines::assembly::Life;
 use crate::machines::attributes::Dampening;
 use crate::machines::deciding::Deciding;
 use crate::machines::document::Document;
@@ -217,11 +218,11 @@ impl Controller {
         self.execution.check();
         for (name, assembly) in &self.assemblies {
             assert!(
-                assembly.life != Life::Safe || assembly.fence.is_none(),
+                assembly.course.life() != Life::Safe || assembly.course.fence().is_none(),
                 "invariant: {name} is safe, so not being fenced"
             );
             assert!(
-                assembly.life != Life::Safe || assembly.history.records().next().is_none(),
+                assembly.course.life() != Life::Safe || assembly.history.records().next().is_none(),
                 "invariant: nothing runs in {name}"
             );
         }

@@ -111,7 +111,7 @@ impl Controller {
         })
     }
 
-    /// What a document brings that is no action: new assemblies, and assemblies that are another
+    /// What a document brings besides actions: new assemblies, and assemblies that are another
     /// guest from then on.
     fn warnings(&self, spec: &Spec) -> Vec<String> {
         if self.document.spec().is_none() {

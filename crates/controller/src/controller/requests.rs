@@ -1,7 +1,7 @@
 //! What users want: documents, standby, maintenance, the end.
 
 use super::Controller;
-use super::liveness::Life;
+use crate::machines::assembly::Life;
 use crate::machines::document::Document;
 use crate::machines::facts::Loaded;
 use crate::machines::phase::Phase;
@@ -211,9 +211,9 @@ impl Controller {
                         .all(|(resource, _)| !assembly.history.may_run(resource))
                 };
                 !spec.assemblies.contains_key(*name)
-                    && match assembly.life {
+                    && match assembly.course.life() {
                         Life::Safe => true,
-                        Life::Online | Life::Missed => assembly.fence.is_none() && empty(),
+                        Life::Online | Life::Missed => assembly.course.fence().is_none() && empty(),
                         Life::Lost | Life::Unknown { .. } => false,
                     }
             })

@@ -2,7 +2,6 @@
 //! come.
 
 use super::Controller;
-use super::liveness::Life;
 use crate::machines::history::Slot;
 use crate::machines::run::{Run, Work};
 use crate::vocabulary::{
@@ -60,7 +59,7 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        if !matches!(assembly.life, Life::Online | Life::Missed) || !assembly.connected {
+        if !assembly.course.is_heard() || !assembly.connected {
             return;
         }
         if record.state == RecordState::Pending {

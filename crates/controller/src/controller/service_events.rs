@@ -4,9 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::Controller;
-use super::fencing::Fence;
-use super::liveness::Life;
 use crate::machines::announcement;
+use crate::machines::assembly::Life;
 use crate::machines::history::Activity;
 use crate::machines::service::ServiceFacts;
 use crate::vocabulary::{AssemblyId, Copies, ServiceId, Time};
@@ -44,7 +43,7 @@ impl Controller {
         let Some(own) = self.assemblies.get(assembly) else {
             return;
         };
-        if !matches!(own.life, Life::Online | Life::Missed) {
+        if !own.course.is_heard() {
             return;
         }
         let service = ServiceId::of_resource(resource);
@@ -182,8 +181,8 @@ impl Controller {
     pub(crate) fn problems(&self) -> impl Iterator<Item = Problem<'_>> {
         let assemblies = self.assemblies.iter().filter_map(|(name, assembly)| {
             let retired = self.document.has_dropped(name);
-            match (assembly.life, &assembly.fence) {
-                (_, Some(Fence { reason, .. })) => Some(Problem::BeingMadeSafe(name, reason)),
+            match (assembly.course.life(), assembly.course.fence()) {
+                (_, Some(fence)) => Some(Problem::BeingMadeSafe(name, fence.reason())),
                 (Life::Lost, _) => Some(Problem::Lost(name)),
                 (Life::Safe, _) if !retired => Some(Problem::Offline(name)),
                 _ => None,

@@ -6,8 +6,9 @@ use cpe_status::{
 };
 
 use super::Controller;
-use super::liveness::{Assembly, Life};
+use super::liveness::Assembly;
 use crate::machines::announcement::Announced;
+use crate::machines::assembly::Life;
 use crate::machines::failures;
 use crate::machines::history::{Activity, Records, Slot};
 use crate::machines::phase::Phase;
@@ -63,7 +64,7 @@ impl Controller {
         let unknown: Vec<&str> = self
             .assemblies
             .iter()
-            .filter(|(_, assembly)| matches!(assembly.life, Life::Unknown { .. }))
+            .filter(|(_, assembly)| matches!(assembly.course.life(), Life::Unknown { .. }))
             .map(|(name, _)| name.as_str())
             .collect();
         if !unknown.is_empty() {
@@ -172,10 +173,13 @@ impl Controller {
     fn assembly_status(&self, now: Time, name: &AssemblyId, assembly: &Assembly) -> AssemblyStatus {
         let facts = self.store.assembly(name);
         let maintenance = self.in_maintenance(name);
-        let (state, reason) = match (assembly.life, &assembly.fence) {
+        let (state, reason) = match (assembly.course.life(), assembly.course.fence()) {
             (_, Some(fence)) => {
                 let phase = self.fence_phase_text(fence, &assembly.spec.fencing, now);
-                (AssemblyState::Fencing, format!("{}: {phase}", fence.reason))
+                (
+                    AssemblyState::Fencing,
+                    format!("{}: {phase}", fence.reason()),
+                )
             }
             (Life::Unknown { .. }, _) => (
                 AssemblyState::Unknown,
@@ -250,7 +254,7 @@ impl Controller {
             };
             let before = statuses.len();
             for (name, assembly) in &self.assemblies {
-                if !matches!(assembly.life, Life::Online | Life::Missed) {
+                if !assembly.course.is_heard() {
                     continue;
                 }
                 for (resource, records) in assembly.history.of_service(&service.id) {

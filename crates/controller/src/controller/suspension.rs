@@ -8,14 +8,15 @@
 //! happen sooner.
 
 use super::Controller;
-use super::liveness::Life;
 use crate::vocabulary::{MS, SECOND, Time};
 
-/// A deadline that is seen so much later was slept through. Microseconds.
+/// A deadline that is seen this much later was missed because the process did not run.
+/// Microseconds.
 const NOTICEABLE_US: u64 = SECOND / 4;
 
 impl Controller {
-    /// Called first of all with each input: notices that a deadline was slept through.
+    /// Called first of all with each input: notices that the process did not run when a deadline
+    /// came.
     pub(crate) fn notice_stall(&mut self, now: Time) {
         let Some(due_us) = self.deadline() else {
             return;
@@ -38,17 +39,14 @@ impl Controller {
             } else {
                 moment_us
             };
-            match &mut assembly.life {
-                Life::Online | Life::Missed => {
-                    let later = (assembly.heard_us + lost_us)
-                        .max((now.boottime_us + moment_us).saturating_sub(timeout_us));
-                    assembly.heard_us = later.min(now.boottime_us);
-                }
-                Life::Unknown { until_us } => {
-                    *until_us = (*until_us + lost_us).max(now.boottime_us + moment_us);
-                }
-                Life::Lost | Life::Safe => {}
+            if assembly.course.is_heard() {
+                let later = (assembly.heard_us + lost_us)
+                    .max((now.boottime_us + moment_us).saturating_sub(timeout_us));
+                assembly.heard_us = later.min(now.boottime_us);
             }
+            assembly
+                .course
+                .put_off(|until_us| (until_us + lost_us).max(now.boottime_us + moment_us));
         }
         self.execution.extend_deadlines(lost_us);
     }

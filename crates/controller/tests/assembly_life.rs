@@ -1,0 +1,78 @@
+//! The drawing of an assembly's life in the documentation is that of the table of its edges.
+
+// The table alone, without the private machine around it.
+#[path = "../src/machines/assembly/edges.rs"]
+mod edges;
+
+use edges::{EDGES, State, Trigger};
+
+/// Every state, once.
+const STATES: [State; 8] = [
+    State::Unknown,
+    State::Online,
+    State::Missed,
+    State::Lost,
+    State::OnlineFencing,
+    State::MissedFencing,
+    State::LostFencing,
+    State::Safe,
+];
+
+fn name(state: State) -> &'static str {
+    match state {
+        State::Unknown => "unknown",
+        State::Online => "online",
+        State::Missed => "missed",
+        State::Lost => "lost",
+        State::OnlineFencing => "online, being fenced",
+        State::MissedFencing => "missed, being fenced",
+        State::LostFencing => "lost, being fenced",
+        State::Safe => "safe",
+    }
+}
+
+fn label(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Hello => "its agent answers Hello",
+        Trigger::Late => "its heartbeats are late",
+        Trigger::Heartbeat => "a heartbeat",
+        Trigger::Silence => "nothing heard for too long, or another guest answers",
+        Trigger::Demand => "its fencing is demanded",
+        Trigger::Safe => "made safe",
+        Trigger::GivenUp => "its fencing is given up",
+        Trigger::Renamed => "lives on under another name",
+        Trigger::Held => "its address belongs to a former life",
+        Trigger::Occupied => "its guest belongs to somebody else",
+    }
+}
+
+fn drawing() -> String {
+    let mut dot = String::from(
+        "// The life of an assembly, drawn from the table of its edges.\n\
+         // Renew it: RENEW_DRAWINGS=1 cargo test -p controller --test assembly_life\n\
+         digraph assembly_life {\n    node [shape=box, style=rounded];\n",
+    );
+    for state in STATES {
+        dot.push_str(&format!("    {state:?} [label=\"{}\"];\n", name(state)));
+    }
+    for (trigger, from, to) in EDGES {
+        let label = label(*trigger);
+        dot.push_str(&format!("    {from:?} -> {to:?} [label=\"{label}\"];\n"));
+    }
+    dot.push_str("}\n");
+    dot
+}
+
+#[test]
+fn the_drawing_is_that_of_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/assembly-life.dot");
+    if std::env::var_os("RENEW_DRAWINGS").is_some() {
+        std::fs::write(path, drawing()).expect("docs can be written");
+    }
+    let drawn = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        drawn == drawing(),
+        "docs/assembly-life.dot is not what the table says; renew it: \
+         RENEW_DRAWINGS=1 cargo test -p controller --test assembly_life"
+    );
+}
