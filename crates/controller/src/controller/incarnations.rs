@@ -179,7 +179,7 @@ impl Controller {
         self.assemblies.iter().any(|(name, assembly)| {
             let machine = &self.store.assembly(name).machine_id;
             name.in_document() == occupant.assembly
-                && assembly.life != Life::Safe
+                && assembly.course.life() != Life::Safe
                 && (machine.is_empty() || *machine == occupant.machine_id)
         })
     }
