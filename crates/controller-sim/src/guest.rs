@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use controller::{AssemblyId, Attributes, Operation, Record, RecordState, STATUS_DONE, Task};
+use controller::{
+    AssemblyId, Attributes, Occupant, Operation, Record, RecordState, STATUS_DONE, Task,
+};
 
 use crate::queue::SimEvent;
 use crate::scenario::Mode;
@@ -114,6 +116,19 @@ pub struct Busy {
 }
 
 impl Guest {
+    /// To whom it belongs, as its agent describes it.
+    pub(crate) fn occupant(&self) -> Occupant {
+        let (deployment, assembly) = match &self.agent.assembly {
+            Some(assembly) if !self.foreign => ("sim", assembly.as_str()),
+            _ => ("another", "theirs"),
+        };
+        Occupant {
+            machine_id: self.name.clone(),
+            deployment: deployment.into(),
+            assembly: assembly.into(),
+        }
+    }
+
     /// A guest that is up, with its agent.
     pub fn new(name: &str, mode: Mode, drift_ppm: i64) -> Guest {
         Guest {

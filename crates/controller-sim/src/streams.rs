@@ -1,6 +1,6 @@
 //! Streams between the DPE and the agents: made, used, ended.
 
-use controller::{AssemblyId, Input, Occupant};
+use controller::{AssemblyId, Input};
 
 use crate::network::{HelloCall, Stream, ToAgent, ToDpe};
 use crate::queue::SimEvent;
@@ -169,16 +169,7 @@ impl World {
                 }
             }
             ToDpe::Occupied => {
-                let own = &self.guests[stream.guest];
-                let (deployment, belongs_to) = match &own.agent.assembly {
-                    Some(belongs_to) if !own.foreign => ("sim", belongs_to.to_string()),
-                    _ => ("another", "theirs".to_owned()),
-                };
-                let occupant = Occupant {
-                    machine_id: own.name.clone(),
-                    deployment: deployment.into(),
-                    assembly: belongs_to,
-                };
+                let occupant = self.guests[stream.guest].occupant();
                 self.input(Input::AgentOccupied { assembly, occupant });
                 self.stream_ended(id);
                 return;

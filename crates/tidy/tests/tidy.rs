@@ -13,27 +13,13 @@ fn repository() -> &'static Tree {
     })
 }
 
-/// Files that still break a rule, as `RULE PATH`. The list may only shrink, and goes when it is
-/// empty.
-const PENDING: &str = include_str!("pending.txt");
-
-fn expect_nothing(rule: &str, found: &[Finding]) {
-    let is_pending = |file: &str| PENDING.lines().any(|line| line == format!("{rule} {file}"));
-    let new: Vec<String> = found
-        .iter()
-        .filter(|finding| !is_pending(&finding.file))
-        .map(Finding::to_string)
-        .collect();
-    assert!(new.is_empty(), "{} found:\n{}", new.len(), new.join("\n"));
-    let done: Vec<&str> = PENDING
-        .lines()
-        .filter_map(|line| line.strip_prefix(rule)?.strip_prefix(' '))
-        .filter(|file| found.iter().all(|finding| finding.file != *file))
-        .collect();
+fn expect_nothing(found: &[Finding]) {
+    let found: Vec<String> = found.iter().map(Finding::to_string).collect();
     assert!(
-        done.is_empty(),
-        "remove from tests/pending.txt, nothing is left to do in them:\n{rule} {}",
-        done.join(&format!("\n{rule} "))
+        found.is_empty(),
+        "{} found:\n{}",
+        found.len(),
+        found.join("\n")
     );
 }
 
@@ -42,7 +28,7 @@ macro_rules! rules {
         $(
             #[test]
             fn $name() {
-                expect_nothing(stringify!($name), &rules::$name::check(repository()));
+                expect_nothing(&rules::$name::check(repository()));
             }
         )*
     };

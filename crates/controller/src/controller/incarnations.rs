@@ -174,7 +174,8 @@ impl Controller {
         }
     }
 
-    /// An assembly, by that name or a former one of that name, is this guest, and not taken for gone.
+    /// An assembly, by that name or a former one of that name, is this guest, and not taken for
+    /// gone.
     fn looks_after(&self, occupant: &Occupant) -> bool {
         self.assemblies.iter().any(|(name, assembly)| {
             let machine = &self.store.assembly(name).machine_id;
@@ -184,7 +185,8 @@ impl Controller {
         })
     }
 
-    /// A name for a life that the document does not name: that name, or one of a former incarnation.
+    /// A name for a life that the document does not name: that name, or one of a former
+    /// incarnation.
     fn free_name(&self, name: &AssemblyId) -> AssemblyId {
         let in_document = |name: &AssemblyId| {
             let spec = self.document.spec();
