@@ -11,11 +11,11 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use tokio::net::{UnixListener, UnixStream};
 use zbus::Connection;
 use zbus::connection::{AuthMechanism, Builder};
@@ -180,14 +180,24 @@ pub fn server_builder(stream: UnixStream) -> std::io::Result<Builder<'static>> {
 
 /// Opens the socket at a path, of which no part may be a symbolic link: the folder is the guest's
 /// to write, and it must not lead its host into another guest.
+///
+/// Part by part, and not by openat2(2): systemd's RestrictSUIDSGID= takes that call away, since it
+/// cannot look into its arguments.
 fn open_socket(path: &Path) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::openat2(
-        rustix::fs::CWD,
-        path,
-        OFlags::PATH | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::NO_SYMLINKS,
-    )
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let start = if path.is_absolute() { "/" } else { "." };
+    let mut place = rustix::fs::open(start, flags, Mode::empty())?;
+    for part in path.components() {
+        if matches!(part, Component::RootDir | Component::CurDir) {
+            continue;
+        }
+        place = rustix::fs::openat(&place, part.as_os_str(), flags, Mode::empty())?;
+        // With these flags a link itself is opened.
+        if FileType::from_raw_mode(rustix::fs::fstat(&place)?.st_mode) == FileType::Symlink {
+            return Err(rustix::io::Errno::LOOP);
+        }
+    }
+    Ok(place)
 }
 
 async fn connect_socket(address: &PeerAddress) -> Result<UnixStream> {
