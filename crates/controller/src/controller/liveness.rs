@@ -74,7 +74,7 @@ impl Controller {
     pub(crate) fn adopt_assembly(&mut self, now: Time, name: &AssemblyId, spec: AssemblySpec) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             // Who is heard can be made safe by the new means from now on.
-            if assembly.reachable() && assembly.spec != spec {
+            if assembly.connected && assembly.spec != spec {
                 self.store.assembly_mut(name).accepted = Some(spec.clone());
             }
             assembly.spec = spec;
@@ -179,7 +179,10 @@ impl Controller {
         let in_doubt = self.assemblies.get(name).is_none_or(|assembly| {
             assembly.course.life() == Life::Lost || assembly.course.fence().is_some()
         });
-        self.in_maintenance(name) && !in_doubt
+        // What is being ended with its services is not left alone.
+        let loaded = self.store.loaded.as_ref();
+        let ending = loaded.is_some_and(|loaded| loaded.unload == Some(true));
+        self.in_maintenance(name) && !in_doubt && !ending
     }
 
     /// The services of an assembly are left alone; those of its former incarnations too.

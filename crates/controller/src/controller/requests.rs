@@ -251,6 +251,7 @@ impl Controller {
             Some(loaded) => {
                 // Who said "leave them" may still say "stop them", until it is over.
                 loaded.unload = Some(stop_services || loaded.unload == Some(true));
+                self.connect_all();
                 self.world_changed("the deployment is being ended");
             }
             loaded @ None => {
