@@ -7,8 +7,8 @@
 )]
 
 use controller::{
-    AssemblyId, Attributes, Controller, Durable, Effect, EngineInput, EventKind, Hello, Input,
-    InputName, Operation, Record, RecordState, Request, Task, Time, TransitionKey,
+    AssemblyId, Attributes, Controller, Durable, Effect, EngineInput, Event, EventKind, Hello,
+    Input, InputName, Operation, Record, RecordState, Request, Task, Time, TransitionKey,
 };
 use controller_sim::scenario::{Mode, Scenario};
 use cpe_status::{AssemblyState, DpeState, ServiceState};
@@ -112,6 +112,23 @@ fn carry_out(controller: &mut Controller) {
     }
 }
 
+/// The event of a decision that was refused. Its input is kept, nothing is sent and nothing asked.
+#[track_caller]
+fn refusal(controller: &mut Controller) -> Event {
+    let effects: Vec<Effect> = std::iter::from_fn(|| controller.poll_effect()).collect();
+    let sent = |effect: &Effect| matches!(effect, Effect::Execute { .. } | Effect::Decide(_));
+    assert!(!effects.iter().any(sent), "{effects:?}");
+    let kept = effects.iter().any(|effect| {
+        matches!(effect, Effect::KeepInput { name: InputName::Refused(0), cib, .. } if cib.contains("service1"))
+    });
+    assert!(kept, "{effects:?}");
+    let told = effects.into_iter().find_map(|effect| match effect {
+        Effect::Event(event) if event.kind == EventKind::DecisionRefused => Some(event),
+        _ => None,
+    });
+    told.expect("the refusal is told")
+}
+
 #[track_caller]
 fn expect_active(controller: &Controller) {
     let summary = controller.status(NOW).summary;
@@ -144,18 +161,7 @@ fn a_question_that_the_policy_engine_cannot_answer_changes_nothing_that_runs() {
     let failed = controller::Decision::failed(asked.remove(0), "it panicked".into());
     let failed = Input::Decided(Box::new(failed));
     assert_eq!(controller.handle(NOW, failed), Ok(()));
-    let effects: Vec<Effect> = std::iter::from_fn(|| controller.poll_effect()).collect();
-    let sent = |effect: &Effect| matches!(effect, Effect::Execute { .. } | Effect::Decide(_));
-    assert!(!effects.iter().any(sent), "{effects:?}");
-    let kept = effects.iter().any(|effect| {
-        matches!(effect, Effect::KeepInput { name: InputName::Refused(0), cib, .. } if cib.contains("service1"))
-    });
-    assert!(kept, "what it could not decide about: {effects:?}");
-    let told = effects.iter().find_map(|effect| match effect {
-        Effect::Event(event) if event.kind == EventKind::DecisionRefused => Some(event),
-        _ => None,
-    });
-    let told = told.expect("that is told");
+    let told = refusal(&mut controller);
     assert_eq!(told.state, "failed");
     assert_eq!(controller.state(), DpeState::Failed);
     let summary = controller.status(NOW).summary;
@@ -271,18 +277,7 @@ fn a_wrong_decision_is_refused_and_nothing_of_it_is_done() {
     });
     let decided = Input::Decided(Box::new(answer));
     assert_eq!(controller.handle(NOW, decided), Ok(()));
-    let effects: Vec<Effect> = std::iter::from_fn(|| controller.poll_effect()).collect();
-    let sent = |effect: &Effect| matches!(effect, Effect::Execute { .. } | Effect::Decide(_));
-    assert!(!effects.iter().any(sent), "{effects:?}");
-    let kept = effects.iter().any(|effect| {
-        matches!(effect, Effect::KeepInput { name: InputName::Refused(0), cib, .. } if cib.contains("service1"))
-    });
-    assert!(kept, "{effects:?}");
-    let told = effects.iter().find_map(|effect| match effect {
-        Effect::Event(event) if event.kind == EventKind::DecisionRefused => Some(event),
-        _ => None,
-    });
-    let told = told.expect("the refusal is told");
+    let told = refusal(&mut controller);
     assert_eq!(told.details["input"], "refused-input-00.xml");
     let wrong = "service1_start_0 on node2 does not wait for service1_stop_0 on node1";
     assert!(told.reason.contains(wrong), "{}", told.reason);

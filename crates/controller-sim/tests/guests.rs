@@ -473,3 +473,68 @@ fn one_agent_that_is_never_reached_is_lost_and_the_others_go_on() {
     assert_eq!(world.state("node1").0, AssemblyState::Offline);
     assert_eq!(world.starts(), ["node2"]);
 }
+
+#[test]
+fn a_guest_that_says_to_be_another_one_each_time_makes_few_lives_and_moves_nothing() {
+    let mut world = World::running();
+    for number in 0..50 {
+        let (machine, boot) = (format!("liar{number}"), format!("boot{number}"));
+        world.hear("node1", &machine, &boot, vec![]);
+    }
+    let lives = world.controller.status(world.now).assemblies.len();
+    assert!(lives <= 2 + 4, "{lives} lives");
+    world.pass(5 * SECOND, &["node2"]);
+    let elsewhere: Vec<_> = world
+        .starts()
+        .into_iter()
+        .filter(|a| *a == "node2")
+        .collect();
+    assert_eq!(elsewhere, [] as [&AssemblyId; 0]);
+}
+
+#[test]
+fn a_guest_that_names_ever_other_assemblies_of_ours_makes_one_life() {
+    let mut world = World::new(document());
+    for number in 0..50 {
+        let names: Vec<String> = (world.controller.status(world.now).assemblies.iter())
+            .map(|assembly| assembly.name.clone())
+            .collect();
+        for name in names {
+            for belongs_to in [format!("former{number}"), "no name".repeat(100)] {
+                world.input(Input::AgentOccupied {
+                    assembly: name.as_str().into(),
+                    occupant: Occupant {
+                        machine_id: "m1".into(),
+                        deployment: "sim".into(),
+                        assembly: belongs_to,
+                    },
+                });
+            }
+        }
+    }
+    let lives = world.controller.status(world.now).assemblies;
+    let names: Vec<&str> = lives
+        .iter()
+        .map(|assembly| assembly.name.as_str())
+        .collect();
+    assert!(names.len() <= 4, "{names:?}");
+    assert!(names.iter().all(|name| !name.contains(' ')), "{names:?}");
+}
+
+#[test]
+fn a_new_guest_that_was_heard_is_unknown_after_a_restart_though_the_former_one_is_not_over() {
+    let mut scenario = Scenario::plain(2, 1, Mode::Manager);
+    let mut world = World::new(scenario.document());
+    world.hear("node1", "m1", "b1", vec![]);
+    world.hear("node2", "m2", "b2", vec![]);
+    world.settle();
+    scenario.assemblies[0].address = Some("elsewhere".into());
+    world.load(scenario.document(), 2);
+    // The former guest is lost, and nobody confirms that it is down; the new one answers.
+    world.pass(LONG, &["node2"]);
+    world.hear("node1", "m9", "b9", vec![]);
+    world.settle();
+    let world = World::with(world.controller.facts().clone());
+    assert_eq!(world.state("node1").0, AssemblyState::Unknown);
+    assert_eq!(world.state("node1~1").0, AssemblyState::Unknown);
+}

@@ -71,7 +71,7 @@
 //!  ┌─────────┐ ───────────────────▶ online ─────▶ missed ───────────────────┐
 //!  │ unknown │                       ▲ ▲ ▲          │                       ▼
 //!  └────┬────┘                       │ │ └──────────┘ heartbeat          ┌──────┐
-//!       │ the grace is over          │ └──── its agent is back ──────────┤ lost │
+//!       │ it did not appear in time  │ └──── its agent is back ──────────┤ lost │
 //!       └────────────────────────────┼─────────────────────────────────▶ └──┬───┘
 //!                                    │ Hello, History                       │ a graph demands it
 //!                                 ┌──┴───┐                             ┌────▼────┐

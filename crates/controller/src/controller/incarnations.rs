@@ -22,6 +22,9 @@ use crate::machines::assembly::fence::Fence;
 use crate::machines::facts::AssemblyFacts;
 use crate::vocabulary::{AssemblyId, AssemblySpec, Effect, Hello, Occupant, Time};
 
+/// Former incarnations of one name at a time that come about by what guests say.
+const MOST_FORMER: usize = 4;
+
 /// What a Hello says about who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Identity {
@@ -41,9 +44,10 @@ impl Controller {
     /// safe by what it was accepted with. Gives the name that it has from now on.
     pub(crate) fn retire(&mut self, name: &AssemblyId, reason: &str) -> Option<AssemblyId> {
         let mut former = self.assemblies.remove(name)?;
-        let id = self.free_name(&name.former(1));
+        let id = self.next_former(name);
         let facts = self.store.assembly(name);
         let fresh = AssemblyFacts {
+            former_lives: facts.former_lives,
             standby: facts.standby,
             maintenance: facts.maintenance,
             ..AssemblyFacts::default()
@@ -76,22 +80,24 @@ impl Controller {
     }
 
     /// Whether the address that an assembly is to be reached at, or the assembly itself, still
-    /// belongs to a former life.
+    /// belongs to a former life. One that was heard itself waits for nobody: services may run there.
     pub(crate) fn is_held(&self, name: &AssemblyId) -> bool {
         let Some(own) = self.assemblies.get(name) else {
             return false;
         };
-        let in_document = |other: &AssemblyId| {
-            let spec = self.document.spec();
-            spec.is_some_and(|spec| spec.assemblies.contains_key(other))
-        };
-        in_document(name)
+        let heard = self
+            .store
+            .assemblies
+            .get(name)
+            .is_some_and(|facts| !facts.boot_id.is_empty());
+        self.document.names(name)
+            && !heard
             && self.assemblies.iter().any(|(other, life)| {
                 let same_way = life.spec.address.is_some() && life.spec.address == own.spec.address;
                 let same_name =
                     other.in_document() == name.as_str() && life.course.life() != Life::Lost;
                 other != name
-                    && !in_document(other)
+                    && !self.document.names(other)
                     && life.course.life() != Life::Safe
                     && (same_way || same_name)
             })
@@ -122,14 +128,32 @@ impl Controller {
     }
 
     /// Another guest answers under a name: the one that was known is lost.
+    ///
+    /// A guest that says to be another one each time would make lives without end: while
+    /// [`MOST_FORMER`] are not over, the known one just falls silent.
     pub(crate) fn replaced(&mut self, now: Time, name: &AssemblyId) {
         let reason = "another guest answers at its address";
+        let of_that_name =
+            |other: &&AssemblyId| other.in_document() == name.as_str() && *other != name;
+        if self.assemblies.keys().filter(of_that_name).count() >= MOST_FORMER {
+            return;
+        }
         let Some(mut spec) = self.assemblies.get(name).map(|own| own.spec.clone()) else {
             return;
         };
-        if let Some(own) = self.assemblies.get_mut(name) {
-            // The known one cannot be reached there any more.
-            own.spec.address = None;
+        let Some(own) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        // The known one cannot be reached there any more.
+        own.spec.address = None;
+        if !self.document.names(name) {
+            let former = own.spec.clone();
+            let fenced = own.course.fence().is_some();
+            self.store.assembly_mut(name).retired = Some(former);
+            if !fenced {
+                self.lose(now, name, reason);
+            }
+            return;
         }
         if let Some(former) = self.retire(name, reason) {
             self.lose(now, &former, reason);
@@ -159,7 +183,16 @@ impl Controller {
         let known =
             facts.occupant.as_ref() == Some(&occupant) && assembly.course.life() == Life::Safe;
         if !looked_after && never_heard && assembly.course.fence().is_none() {
-            self.take_up_former(now, name, &occupant);
+            // One at a time for an address, and a name that a document may have had: what a guest
+            // says is only what it says.
+            let address = assembly.spec.address.clone();
+            let taken_up = self
+                .assemblies
+                .iter()
+                .any(|(other, life)| !self.document.names(other) && life.spec.address == address);
+            if !taken_up && occupant.is_possible() {
+                self.take_up_former(now, name, &occupant);
+            }
             return;
         }
         if known || fenced || assembly.connected || !looked_after || !(never_heard || same) {
@@ -185,27 +218,21 @@ impl Controller {
         })
     }
 
-    /// A name for a life that the document does not name: that name, or one of a former
-    /// incarnation.
-    fn free_name(&self, name: &AssemblyId) -> AssemblyId {
-        let in_document = |name: &AssemblyId| {
-            let spec = self.document.spec();
-            spec.is_some_and(|spec| spec.assemblies.contains_key(name))
-        };
-        std::iter::once(name.clone())
-            .chain((1_u32..).map(|number| name.former(number)))
-            .find(|name| {
-                !in_document(name)
-                    && !self.assemblies.contains_key(name)
-                    && !self.store.assemblies.contains_key(name)
-            })
-            .expect("invariant: fewer than 2^32 incarnations")
+    /// A name for the next former incarnation of a name.
+    fn next_former(&mut self, name: &AssemblyId) -> AssemblyId {
+        let facts = self.store.assembly_mut(&name.in_document().into());
+        facts.former_lives += 1;
+        let number = facts.former_lives;
+        name.former(number)
     }
 
     /// The guest at an assembly's address has services of an assembly that the document gave up and
     /// that was taken for gone. They are stopped under its name before the new one has the guest.
     fn take_up_former(&mut self, now: Time, name: &AssemblyId, occupant: &Occupant) {
-        let former = self.free_name(&occupant.assembly.as_str().into());
+        let mut former = AssemblyId::from(occupant.assembly.as_str());
+        if self.document.names(&former) || self.assemblies.contains_key(&former) {
+            former = self.next_former(&former);
+        }
         let Some(own) = self.assemblies.get_mut(name) else {
             return;
         };

@@ -87,11 +87,11 @@ impl Controller {
         let course = if facts.safe || (spec.address.is_none() && facts.is_untouched()) {
             Course::safe()
         } else {
-            let grace_ms = settings
+            let appears_within_ms = settings
                 .heartbeat_timeout_ms
                 .max(settings.lease_ms)
                 .max(facts.lease_ms);
-            Course::unknown(now.boottime_us + u64::from(grace_ms) * MS)
+            Course::unknown(now.boottime_us + u64::from(appears_within_ms) * MS)
         };
         // An older DPE may have answered a heartbeat just now.
         let lease_ms = if facts.lease_ms > 0 {
@@ -284,7 +284,9 @@ impl Controller {
         fact.occupant = None;
         fact.fencing_attempt.clear();
         fact.boot_id = hello.boot_id;
-        fact.machine_id = hello.machine_id;
+        if !hello.machine_id.is_empty() {
+            fact.machine_id = hello.machine_id;
+        }
         fact.accepted = Some(accepted);
         fact.grace_ms = settings.grace_ms;
         fact.unleased = settings.lease_ms == 0;

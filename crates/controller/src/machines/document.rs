@@ -40,6 +40,12 @@ impl Document {
         self.spec().map_or(&[], |spec| &spec.services)
     }
 
+    /// It is in force and names this assembly.
+    pub(crate) fn names(&self, assembly: &AssemblyId) -> bool {
+        self.spec()
+            .is_some_and(|spec| spec.assemblies.contains_key(assembly))
+    }
+
     /// It is in force and does not name this assembly any more.
     pub(crate) fn has_dropped(&self, assembly: &AssemblyId) -> bool {
         self.spec()
@@ -82,9 +88,9 @@ mod tests {
     #[test]
     fn an_assembly_is_dropped_only_by_a_document_in_force() {
         let mut document = Document::None;
-        assert!(!document.has_dropped(&"web1".into()));
+        assert!(!document.has_dropped(&"web1".into()) && !document.names(&"web1".into()));
         document.replace(spec("web2"));
         assert!(document.has_dropped(&"web1".into()));
-        assert!(!document.has_dropped(&"web2".into()));
+        assert!(!document.has_dropped(&"web2".into()) && document.names(&"web2".into()));
     }
 }

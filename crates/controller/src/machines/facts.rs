@@ -80,6 +80,8 @@ pub(crate) struct AssemblyFacts {
     pub occupant: Option<Occupant>,
     /// What its guest was accepted with, where the document has another way to make it safe since.
     pub accepted: Option<AssemblySpec>,
+    /// How many former incarnations this name has had: their names are not given again.
+    pub former_lives: u32,
     /// The boot of the guest that its failures belong to.
     pub boot_id: String,
     /// The longest lease that its agent was ever told, and may still hold.

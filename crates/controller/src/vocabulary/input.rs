@@ -117,6 +117,12 @@ pub struct Occupant {
 }
 
 impl Occupant {
+    /// A document may have named that assembly.
+    pub(crate) fn is_possible(&self) -> bool {
+        let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        (1..=63).contains(&self.assembly.len()) && self.assembly.bytes().all(allowed)
+    }
+
     /// In a sentence, for people.
     pub(crate) fn text(&self) -> String {
         format!(

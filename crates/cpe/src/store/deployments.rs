@@ -125,9 +125,7 @@ impl Store {
             .collect(),
             ..event(EventKind::DeploymentCreated, name)
         };
-        let event = events::append(&transaction, event)?;
-        let row = require(&transaction, name)?;
-        transaction.commit()?;
+        let (row, event) = commit(transaction, name, event)?;
         self.announce(event);
         Ok(Created::New(row))
     }
@@ -175,9 +173,7 @@ impl Store {
             .collect(),
             ..event(EventKind::DeploymentModified, name)
         };
-        let event = events::append(&transaction, event)?;
-        let row = require(&transaction, name)?;
-        transaction.commit()?;
+        let (row, event) = commit(transaction, name, event)?;
         self.announce(event);
         Ok(Updated::New(row))
     }
@@ -209,9 +205,7 @@ impl Store {
             .into(),
             ..event(EventKind::DeploymentModified, name)
         };
-        let event = events::append(&transaction, event)?;
-        let row = require(&transaction, name)?;
-        transaction.commit()?;
+        let (row, event) = commit(transaction, name, event)?;
         self.announce(event);
         Ok(Some(row))
     }
@@ -244,9 +238,7 @@ impl Store {
             .into(),
             ..event(EventKind::DeploymentCreated, name)
         };
-        let event = events::append(&transaction, event)?;
-        let row = require(&transaction, name)?;
-        transaction.commit()?;
+        let (row, event) = commit(transaction, name, event)?;
         self.announce(event);
         Ok(Some(row))
     }
@@ -287,9 +279,7 @@ impl Store {
             .into(),
             ..event(EventKind::DeploymentModified, name)
         };
-        let event = events::append(&transaction, event)?;
-        let row = require(&transaction, name)?;
-        transaction.commit()?;
+        let (row, event) = commit(transaction, name, event)?;
         self.announce(event);
         Ok(Some(row))
     }
@@ -439,6 +429,15 @@ fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
         invocation: row.get(7)?,
         alive: row.get(8)?,
     })
+}
+
+/// Records the event of a change and commits both. Gives the deployment as it is then, and the event
+/// as recorded, which is still to be announced.
+fn commit(transaction: Transaction<'_>, name: &str, event: Event) -> Result<(Row, Event)> {
+    let event = events::append(&transaction, event)?;
+    let row = require(&transaction, name)?;
+    transaction.commit()?;
+    Ok((row, event))
 }
 
 fn find(connection: &rusqlite::Connection, name: &str) -> Result<Option<Row>> {
