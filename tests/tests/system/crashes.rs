@@ -25,8 +25,13 @@ fn document(seconds: u32) -> Document {
 fn no_deployment_is_lost_or_a_ghost_when_the_cpe_is_killed_at_random_moments() {
     let lab = Lab::boot("kill-cpe").with_guests(&["a"]);
     let mut moments = Moments(7);
+    let mut acknowledged_once = false;
     for round in 0..20_u32 {
-        let kill_after = moments.next_ms(120);
+        // The last one has the time for a reply.
+        let kill_after = match round {
+            19 => Duration::from_secs(3),
+            _ => moments.next_ms(120),
+        };
         // A client sends while the daemon is killed; an acknowledged request must hold.
         let verb = match round % 3 {
             0 => "deploy",
@@ -40,19 +45,19 @@ fn no_deployment_is_lost_or_a_ghost_when_the_cpe_is_killed_at_random_moments() {
             "cpectl deploy /srv/document.xml"
         };
         let script = format!(
-            "({command}; echo $? > /srv/code) & sleep {:.3}; systemctl kill -s KILL cpe.service; wait || :; cat /srv/code",
+            "rm -f /srv/code; ({command} && echo acknowledged > /srv/code) & sleep {:.3}; systemctl kill -s KILL cpe.service; wait; cat /srv/code || :",
             kill_after.as_secs_f64()
         );
-        let acknowledged = lab.sh(&script).stdout.trim().ends_with('0');
+        let reply = lab.sh(&script);
+        let acknowledged = reply.stdout.trim().ends_with("acknowledged");
+        acknowledged_once |= acknowledged;
         lab.wait("cpe is back", 20, || lab.cpectl(&["list"]).code == 0);
         if acknowledged && verb == "destroy" {
-            lab.wait("the acknowledged destruction is done", 60, || {
-                lab.cpectl(&["show", "shop"]).code != 0
-            });
+            let what = format!("the acknowledged destruction is done: {reply:?}");
+            lab.wait(&what, 60, || lab.cpectl(&["show", "shop"]).code != 0);
         } else if acknowledged {
-            lab.wait("the acknowledged document is in force", 60, || {
-                lab.sleepers(200_000 + round).len() == 1
-            });
+            let what = format!("the acknowledged document is in force: {reply:?}");
+            lab.wait(&what, 60, || lab.sleepers(200_000 + round).len() == 1);
         }
         // Stored deployments and running units agree, whatever was acknowledged.
         lab.wait(
@@ -65,6 +70,7 @@ fn no_deployment_is_lost_or_a_ghost_when_the_cpe_is_killed_at_random_moments() {
             },
         );
     }
+    assert!(acknowledged_once, "no request was ever acknowledged");
 }
 
 #[test]
