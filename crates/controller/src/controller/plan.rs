@@ -106,6 +106,7 @@ impl Controller {
                     PlanBasis::Empty
                 },
                 warnings: self.warnings(spec),
+                failover: proposal.failover.clone(),
                 ..Plan::default()
             },
         })

@@ -1,5 +1,7 @@
 //! What users want: documents, standby, maintenance, the end.
 
+use cpe_status::Failover;
+
 use super::Controller;
 use crate::machines::assembly::Life;
 use crate::machines::document::Document;
@@ -12,6 +14,7 @@ use crate::vocabulary::{AssemblyId, Effect, Refusal, Request, Spec, Time};
 #[derive(Clone, Debug)]
 pub struct Proposal {
     pub(crate) spec: Spec,
+    pub(crate) failover: Vec<Failover>,
 }
 
 impl Proposal {
@@ -37,6 +40,7 @@ impl Proposal {
         }
         Ok(Proposal {
             spec: Spec::new(&deployment),
+            failover: deployment.failover(),
         })
     }
 }
