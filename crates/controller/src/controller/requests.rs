@@ -1,13 +1,14 @@
 //! What users want: documents, standby, maintenance, the end.
 
-use cpe_status::Failover;
+use cpe_status::{DpeState, Failover};
 
 use super::Controller;
+use crate::machines::announcement::Announced;
 use crate::machines::assembly::Life;
 use crate::machines::document::Document;
 use crate::machines::facts::Loaded;
 use crate::machines::phase::Phase;
-use crate::vocabulary::{AssemblyId, Effect, Refusal, Request, Spec, Time};
+use crate::vocabulary::{AssemblyId, Effect, EventDraft, EventKind, Refusal, Request, Spec, Time};
 
 /// A document that is read and checked, and in force nowhere. Reading a large one takes as long as
 /// a decision, and needs no controller: a shell has it read beside everything else.
@@ -136,6 +137,7 @@ impl Controller {
             generation,
             unload: None,
         });
+        self.store.understand(&spec);
         self.adopt(now, spec);
         self.world_changed(&format!("generation {generation} was loaded"));
         Ok(())
@@ -153,11 +155,40 @@ impl Controller {
         };
         match self.read(&loaded.document) {
             Ok(spec) => {
+                self.store.understand(&spec);
                 self.adopt(now, spec);
                 self.deciding.world_changed("the DPE was started");
             }
-            Err(refusal) => self.document = Document::Unreadable(refusal.to_string()),
+            Err(refusal) => self.hold(now, loaded.generation, &refusal),
         }
+    }
+
+    /// A document that was accepted once is not read by this version. What it said keeps the agents
+    /// connected and their leases renewed: a change of ours stops no service. Nothing is decided,
+    /// since this version may be right.
+    fn hold(&mut self, now: Time, generation: u64, refusal: &Refusal) {
+        let error = format!(
+            "this version does not read the saved document: leases are renewed, what runs runs on, and nothing is decided; \
+             deploy a document that it reads. {refusal}"
+        );
+        let understood = self.store.understood.clone();
+        match understood.filter(|understood| understood.generation == generation) {
+            Some(understood) => {
+                self.adopt(now, understood.spec.clone());
+                self.document = Document::Held {
+                    spec: Box::new(understood.spec),
+                    error: error.clone(),
+                };
+            }
+            None => self.document = Document::Unreadable(error.clone()),
+        }
+        self.deciding.world_changed("the DPE was started");
+        self.store.deployment_mut().announced = Announced::Degraded;
+        let event = EventDraft::new(EventKind::DeploymentDegraded)
+            .state(DpeState::Failed.as_str())
+            .reason(error)
+            .detail("generation", generation);
+        self.tell(now, event);
     }
 
     /// Puts a specification in force. Assemblies that are no longer in it stay until nothing of
@@ -247,10 +278,9 @@ impl Controller {
             self.effects.push(Effect::Unloaded);
             return;
         }
-        let unread = self.document.spec().is_none();
+        let unread = !self.document.is_in_force();
         match self.store.loaded_mut() {
-            // Nothing is known about what a document that cannot be read has started: it is left
-            // alone.
+            // Nothing is decided by a document that is not read: what it has started is left alone.
             Some(loaded) if unread => loaded.unload = Some(false),
             Some(loaded) => {
                 // Who said "leave them" may still say "stop them", until it is over.

@@ -12,6 +12,7 @@ mod harness;
 
 use std::sync::atomic::Ordering;
 
+use cpe_bus::Fields;
 use harness::{World, eventually, files_with};
 
 /// Renewals that a DPE must go on with for a test to believe that it does: two seconds' worth.
@@ -122,6 +123,34 @@ async fn a_state_that_is_taken_away_is_written_again_whole() {
     world.start_dpe();
     world.web1.renewed(1).await;
     assert!(world.saved("loaded").unwrap().contains("web2"));
+}
+
+#[tokio::test]
+async fn a_saved_document_that_this_version_does_not_read_ends_no_lease() {
+    let mut world = World::new();
+    world.spoil_document();
+    world.start_bus();
+    world.start_dpe();
+    let dpe = world.proxy().await;
+    world.web1.renewed(MANY).await;
+    world.web2.renewed(1).await;
+    let status = dpe.get_status().await.unwrap();
+    assert!(
+        status.contains("does not read the saved document"),
+        "{status}"
+    );
+    let event = world.saved("event/%").unwrap();
+    assert!(
+        event.contains("deployment.degraded") && event.contains("refused"),
+        "{event}"
+    );
+
+    dpe.load(&world.document(), 2, Fields::new()).await.unwrap();
+    eventually("it decides again", async || {
+        dpe.get_status().await.unwrap().contains("\"active\"")
+    })
+    .await;
+    world.web1.renewed(MANY).await;
 }
 
 #[tokio::test]
