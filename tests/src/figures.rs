@@ -133,8 +133,9 @@ fn failover(lab: &Lab, timing: &str, claim: &str) {
             pid.is_some()
         });
         started.push(start_mark(lab, pid.unwrap_or(0)) - cut);
-        lab.wait("the failover is over", 60, || {
-            lab.status("shop").is_settled()
+        lab.wait("the DPE knows that it runs there", 60, || {
+            let place = lab.status("shop").assembly_of("s");
+            place.is_some_and(|place| place != home)
         });
         let events = lab.events();
         let since = |kind| last(&events, kind).saturating_sub(cut_wall) as f64 / 1e6;
