@@ -73,7 +73,9 @@ fn a_valid_document_is_told_when_the_services_of_lost_assemblies_start_elsewhere
     assert_eq!(
         lines[1..],
         [
-            format!("{file}: web1, web2 lost: their services start elsewhere after at most 17.3 s"),
+            format!(
+                "{file}: web1, web2 lost: safe after at most 17.3 s, then their services start elsewhere"
+            ),
             format!(
                 "{file}: db1 lost: its services are not started elsewhere until the cloud manager or an administrator confirms that it is down"
             ),

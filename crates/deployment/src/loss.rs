@@ -62,12 +62,10 @@ fn text(assemblies: &[String], mode: &FencingMode, heartbeat: &Heartbeat) -> Str
     let lost = seconds(heartbeat.timeout);
     let elsewhere = format!("{their} services start elsewhere");
     let what = match mode {
-        FencingMode::Lease => {
-            format!(
-                "{elsewhere} after at most {}",
-                seconds(heartbeat.safe_after())
-            )
-        }
+        FencingMode::Lease => format!(
+            "safe after at most {}, then {elsewhere}",
+            seconds(heartbeat.safe_after())
+        ),
         FencingMode::Unit { .. } => format!(
             "after {lost} {units_are} stopped; {elsewhere} when that is done, however long it takes"
         ),
@@ -143,7 +141,7 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "web1, web2 lost: their services start elsewhere after at most 17.3 s",
+                "web1, web2 lost: safe after at most 17.3 s, then their services start elsewhere",
                 "db1 lost: after 5 s its unit is stopped; its services start elsewhere when that is done, however long it takes",
             ]
         );
@@ -158,7 +156,7 @@ mod tests {
             r#"lease="3s" heartbeat_timeout="2s" grace="2s""#,
             &assembly("web1", r#"mode="lease">"#),
         );
-        assert!(said(&quick)[0].text.ends_with("at most 7.1 s"));
+        assert!(said(&quick)[0].text.contains("at most 7.1 s,"));
         assert_eq!(seconds(Duration::from_millis(8_001)), "8.1 s");
         assert_eq!(seconds(Duration::from_millis(8_000)), "8 s");
     }
