@@ -1,6 +1,6 @@
 //! What users want: documents, standby, maintenance, the end.
 
-use cpe_status::{DpeState, Failover};
+use cpe_status::DpeState;
 
 use super::Controller;
 use crate::machines::announcement::Announced;
@@ -8,43 +8,9 @@ use crate::machines::assembly::Life;
 use crate::machines::document::Document;
 use crate::machines::facts::Loaded;
 use crate::machines::phase::Phase;
-use crate::vocabulary::{AssemblyId, Effect, EventDraft, EventKind, Refusal, Request, Spec, Time};
-
-/// A document that is read and checked, and in force nowhere. Reading a large one takes as long as
-/// a decision, and needs no controller: a shell has it read beside everything else.
-#[derive(Clone, Debug)]
-pub struct Proposal {
-    pub(crate) spec: Spec,
-    pub(crate) failover: Vec<Failover>,
-}
-
-impl Proposal {
-    /// Reads a document of the deployment of that name. Pure.
-    ///
-    /// # Errors
-    /// [`Refusal::InvalidDocument`] with all problems.
-    pub fn read(name: &str, document: &str) -> Result<Proposal, Refusal> {
-        let deployment = deployment::read(document.as_bytes()).map_err(|problems| {
-            Refusal::InvalidDocument(
-                problems
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-            )
-        })?;
-        if deployment.name != name {
-            return Err(Refusal::InvalidDocument(format!(
-                "the document is that of deployment \"{}\", this is deployment \"{name}\"",
-                deployment.name
-            )));
-        }
-        Ok(Proposal {
-            spec: Spec::new(&deployment),
-            failover: deployment.failover(),
-        })
-    }
-}
+use crate::vocabulary::{
+    AssemblyId, Effect, EventDraft, EventKind, Proposal, Refusal, Request, Spec, Time,
+};
 
 impl Controller {
     pub(crate) fn request(&mut self, now: Time, request: Request) -> Result<(), Refusal> {
@@ -55,7 +21,11 @@ impl Controller {
             Request::Load {
                 document,
                 generation,
-            } => self.load(now, document, generation),
+            } => self.load_text(now, document, generation),
+            Request::LoadRead {
+                proposal,
+                generation,
+            } => self.load(now, *proposal, generation),
             Request::Unload { stop_services } => {
                 self.unload(stop_services);
                 Ok(())
@@ -109,29 +79,45 @@ impl Controller {
         }
     }
 
-    fn load(&mut self, now: Time, document: String, generation: u64) -> Result<(), Refusal> {
+    /// Whether a document that is offered is not in force yet.
+    fn is_news(&self, document: &str, generation: u64) -> Result<bool, Refusal> {
         if generation == 0 {
             return Err(Refusal::InvalidArgument(
                 "generations count from 1, 0 was offered".into(),
             ));
         }
-        if let Some(loaded) = &self.store.loaded {
-            if loaded.unload.is_some() {
-                return Err(Refusal::NotReady(
-                    "the deployment is being ended: wait for that, then load again".into(),
-                ));
-            }
-            if loaded.generation == generation && loaded.document == document {
-                return Ok(());
-            }
-            if generation <= loaded.generation {
-                return Err(Refusal::GenerationConflict {
-                    loaded: loaded.generation,
-                    offered: generation,
-                });
-            }
+        let Some(loaded) = &self.store.loaded else {
+            return Ok(true);
+        };
+        if loaded.unload.is_some() {
+            return Err(Refusal::NotReady(
+                "the deployment is being ended: wait for that, then load again".into(),
+            ));
         }
-        let spec = self.read(&document)?;
+        if loaded.generation == generation && loaded.document == document {
+            return Ok(false);
+        }
+        if generation <= loaded.generation {
+            return Err(Refusal::GenerationConflict {
+                loaded: loaded.generation,
+                offered: generation,
+            });
+        }
+        Ok(true)
+    }
+
+    fn load_text(&mut self, now: Time, document: String, generation: u64) -> Result<(), Refusal> {
+        if !self.is_news(&document, generation)? {
+            return Ok(());
+        }
+        self.load(now, Proposal::read(&self.name, document)?, generation)
+    }
+
+    fn load(&mut self, now: Time, proposal: Proposal, generation: u64) -> Result<(), Refusal> {
+        let Proposal { document, spec, .. } = proposal;
+        if !self.is_news(&document, generation)? {
+            return Ok(());
+        }
         *self.store.loaded_mut() = Some(Loaded {
             document,
             generation,
@@ -143,18 +129,13 @@ impl Controller {
         Ok(())
     }
 
-    /// Reads a document of this deployment.
-    pub(crate) fn read(&self, document: &str) -> Result<Spec, Refusal> {
-        Proposal::read(&self.name, document).map(|proposal| proposal.spec)
-    }
-
     /// Takes the saved document up again.
     pub(crate) fn resume(&mut self, now: Time) {
         let Some(loaded) = self.store.loaded.clone() else {
             return;
         };
-        match self.read(&loaded.document) {
-            Ok(spec) => {
+        match Proposal::read(&self.name, loaded.document) {
+            Ok(Proposal { spec, .. }) => {
                 self.store.understand(&spec);
                 self.adopt(now, spec);
                 self.deciding.world_changed("the DPE was started");

@@ -13,7 +13,7 @@ use super::effect::FenceDevice;
 use super::ids::{AssemblyId, ServiceId};
 
 /// A deployment as the controller sees it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spec {
     pub name: String,
     pub uuid: String,
@@ -84,7 +84,7 @@ pub(crate) enum Copies {
 }
 
 /// A service as the controller sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ServiceSpec {
     pub id: ServiceId,
     pub agent: String,
