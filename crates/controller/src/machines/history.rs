@@ -203,8 +203,13 @@ impl History {
             .max_by_key(|record| record.call_id)
     }
 
-    /// Whether the last operation of a resource, monitors apart, failed.
-    pub(crate) fn last_single_failed(&self, resource: &str) -> bool {
+    /// Whether the last operation of a resource failed, or a recurring one does.
+    pub(crate) fn fails(&self, resource: &str) -> bool {
+        let recurring = |record: &Record| record.operation.interval_ms > 0 && record.failed();
+        self.of(resource).any(recurring) || self.last_single_failed(resource)
+    }
+
+    fn last_single_failed(&self, resource: &str) -> bool {
         let single = |record: &&Record| {
             record.operation.interval_ms == 0 && record.state == RecordState::Complete
         };
