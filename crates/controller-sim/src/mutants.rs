@@ -228,6 +228,7 @@ impl Subject {
             }
             EventKind::AssemblyOnline
             | EventKind::AssemblyRecovered
+            | EventKind::AssemblyLeft
             | EventKind::AssemblyFencingSucceeded => {
                 self.hasty_us.remove(&assembly);
             }

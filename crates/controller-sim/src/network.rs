@@ -80,6 +80,10 @@ pub enum ToDpe {
     Completed(Box<Record>),
     /// Signal AttributesChanged.
     Attributes(Attributes),
+    /// Signal Leaving, of that boot.
+    Leaving(String),
+    /// Signal Left, of that boot.
+    Left(String),
     /// Signal Heartbeat.
     Heartbeat(u64),
     /// Execute failed.

@@ -140,6 +140,14 @@ impl World {
         self.at(at_us, SimEvent::ToDpe(id, message));
     }
 
+    /// The DPE sees the end of a stream after everything that came over it.
+    pub(crate) fn close_after_last_word(&mut self, id: u64) {
+        if let Some(stream) = self.streams.get(&id) {
+            let at_us = stream.last_to_dpe_us.max(self.now_us) + 1;
+            self.at(at_us, SimEvent::Closed(id));
+        }
+    }
+
     pub(crate) fn arrive_at_dpe(&mut self, id: u64, message: ToDpe) {
         let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
             return;
@@ -161,6 +169,7 @@ impl World {
                     stream.welcomed = true;
                 }
                 self.wiring.heard_as(&assembly, stream.guest);
+                self.checker.left.remove(&assembly);
                 Input::AgentConnected {
                     assembly,
                     hello,
@@ -183,6 +192,12 @@ impl World {
                 self.stream_ended(id);
                 return;
             }
+            ToDpe::Leaving(boot_id) => Input::AgentLeaving {
+                assembly,
+                boot_id,
+                reason: "shutdown".into(),
+            },
+            ToDpe::Left(boot_id) => Input::AgentLeft { assembly, boot_id },
             ToDpe::Completed(record) => Input::OperationCompleted { assembly, record },
             ToDpe::Attributes(attributes) => Input::AttributesChanged {
                 assembly,
