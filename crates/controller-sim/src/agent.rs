@@ -111,7 +111,7 @@ impl World {
             return;
         }
         if !self.asked_while_leaving(guest, &operation.action) {
-            self.post_to_dpe(stream, ToDpe::Busy);
+            self.post_to_dpe(stream, ToDpe::ExecuteBusy);
             return;
         }
         let agent = &mut self.guests[guest].agent;

@@ -252,7 +252,9 @@ impl World {
     /// What events tell about guests that are shut down: nothing runs in one that has left, and it
     /// is neither lost nor fenced before it is heard again.
     pub(crate) fn note_left(&mut self, event: &Event) {
-        let Some(name) = event.assembly.clone() else {
+        // What is told again, or late, is about an earlier time.
+        let fresh = event.time == self.time().wall_us;
+        let Some(name) = event.assembly.clone().filter(|_| fresh) else {
             return;
         };
         match event.kind {

@@ -39,6 +39,7 @@ impl World {
             open: true,
             drains: false,
             welcomed: false,
+            leaving: false,
             last_to_agent_us: self.now_us,
             last_to_dpe_us: self.now_us,
         };
@@ -167,6 +168,7 @@ impl World {
             ToDpe::Welcome(hello, history, attributes) => {
                 if let Some(stream) = self.streams.get_mut(&id) {
                     stream.welcomed = true;
+                    stream.leaving = hello.leaving;
                 }
                 self.wiring.heard_as(&assembly, stream.guest);
                 self.checker.left.remove(&assembly);
@@ -188,15 +190,22 @@ impl World {
                 self.stream_ended(id);
                 return;
             }
-            ToDpe::Busy => {
+            ToDpe::Busy | ToDpe::ExecuteBusy => {
                 self.stream_ended(id);
                 return;
             }
-            ToDpe::Leaving(boot_id) => Input::AgentLeaving {
-                assembly,
-                boot_id,
-                reason: "shutdown".into(),
-            },
+            ToDpe::Leaving(boot_id) => {
+                if let Some(stream) = self.streams.get_mut(&id) {
+                    stream.leaving = true;
+                }
+                Input::AgentLeaving {
+                    assembly,
+                    boot_id,
+                    reason: "shutdown".into(),
+                }
+            }
+            // What becomes of it is known when the agent has left, or is lost.
+            ToDpe::ExecuteBusy if stream.leaving => return,
             ToDpe::Left(boot_id) => Input::AgentLeft { assembly, boot_id },
             ToDpe::Completed(record) => Input::OperationCompleted { assembly, record },
             ToDpe::Attributes(attributes) => Input::AttributesChanged {

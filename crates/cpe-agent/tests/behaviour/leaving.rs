@@ -93,6 +93,30 @@ async fn it_says_so_at_once_where_nothing_runs() {
 }
 
 #[tokio::test]
+async fn a_dpe_that_comes_back_while_it_stops_them_hears_that_it_has_left() {
+    let mut guest = Guest::start();
+    let mut dpe = leased(&guest).await;
+    dpe.run(&with(operation("db", "start"), "slow_stop", "3"))
+        .await;
+    drop(dpe);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    guest.signal(Signal::TERM);
+    guest.wait_for("stop db").await;
+    let mut dpe = guest.connect().await;
+    let hello = dpe.hello(2, LEASE).await.unwrap();
+    assert!(hello.leaving);
+    let refused = dpe.execute(&operation("other", "start")).await;
+    assert!(matches!(refused, Err(Error::Busy(_))), "{refused:?}");
+    while let Some(stamp) = dpe.heartbeat().await {
+        let _ = dpe.agent.renew(2, stamp).await;
+    }
+    dpe.left().await;
+    assert!(guest.agent_ended().await.success());
+    assert!(guest.service_pid("db").is_none());
+    assert!(!guest.path("rebooted").exists());
+}
+
+#[tokio::test]
 async fn it_takes_no_renewal_once_a_stop_has_failed_and_lets_the_lease_run_out() {
     let guest = Guest::start();
     let mut dpe = leased(&guest).await;
