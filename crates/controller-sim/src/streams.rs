@@ -190,6 +190,8 @@ impl World {
                 self.stream_ended(id);
                 return;
             }
+            // What becomes of it is known when the agent has left, or is lost.
+            ToDpe::ExecuteBusy if stream.leaving => return,
             ToDpe::Busy | ToDpe::ExecuteBusy => {
                 self.stream_ended(id);
                 return;
@@ -204,8 +206,6 @@ impl World {
                     reason: "shutdown".into(),
                 }
             }
-            // What becomes of it is known when the agent has left, or is lost.
-            ToDpe::ExecuteBusy if stream.leaving => return,
             ToDpe::Left(boot_id) => Input::AgentLeft { assembly, boot_id },
             ToDpe::Completed(record) => Input::OperationCompleted { assembly, record },
             ToDpe::Attributes(attributes) => Input::AttributesChanged {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cpe_bus::{Error, HelloSettings};
 use rustix::process::Signal;
 
-use crate::guest::{Dpe, Guest, operation, with};
+use crate::guest::{Dpe, Guest, operation, until, with};
 
 const LEASE: HelloSettings = HelloSettings {
     heartbeat_interval_ms: 50,
@@ -101,7 +101,10 @@ async fn a_dpe_that_comes_back_while_it_stops_them_hears_that_it_has_left() {
     drop(dpe);
     tokio::time::sleep(Duration::from_millis(200)).await;
     guest.signal(Signal::TERM);
-    guest.wait_for("stop db").await;
+    until("it stops the service", || {
+        (guest.count("stop db") > 0).then_some(())
+    })
+    .await;
     let mut dpe = guest.connect().await;
     let hello = dpe.hello(2, LEASE).await.unwrap();
     assert!(hello.leaving);
