@@ -626,6 +626,12 @@ impl World {
         self.checker.given_up.insert(guest);
         self.checker.returned.insert(guest);
         self.say(|| format!("guest {guest}: taken back to its snapshot"));
+        // What was under way goes on.
+        let busy = self.guests[guest].agent.busy.iter();
+        let busy: Vec<(String, u64)> = busy.map(|(own, busy)| (own.clone(), busy.token)).collect();
+        for (resource, token) in busy {
+            self.timer_after(guest, 100 * MS, Timer::OperationEnds(resource, token));
+        }
         self.agent_started(guest);
     }
 

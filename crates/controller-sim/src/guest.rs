@@ -11,7 +11,7 @@ use controller::{
 };
 
 use crate::queue::SimEvent;
-use crate::scenario::Mode;
+use crate::scenario::{Mode, service_of};
 
 /// A guest.
 #[derive(Clone, Debug)]
@@ -222,6 +222,12 @@ impl Guest {
         self.promoted.clear();
         self.going_down = false;
         self.agent = Agent::default();
+    }
+
+    /// How many instances of a service run.
+    pub fn processes_of(&self, service: &str) -> usize {
+        let running = self.running.iter();
+        running.filter(|own| service_of(own) == service).count()
     }
 
     /// The processes of a service end. `false`: there were none.

@@ -8,8 +8,9 @@ use cpe_status::AssemblyState;
 use crate::faults::{Fault, Kind};
 use crate::guest::Guest;
 use crate::network::Link;
+use crate::policies::Loss;
 use crate::queue::SimEvent;
-use crate::scenario::Mode;
+use crate::scenario::{Mode, service_of};
 use crate::time::{MS, SECOND};
 use crate::world::World;
 
@@ -244,8 +245,9 @@ impl World {
             let name = &self.scenario.services[index].name;
             for guest in &mut self.guests {
                 let mut known = guest.agent.records.keys();
-                if !known.any(|(resource, ..)| resource == name) {
-                    guest.process_ends(name);
+                if !known.any(|(resource, ..)| service_of(resource) == name) {
+                    guest.running.retain(|own| service_of(own) != name);
+                    guest.promoted.remove(name);
                 }
             }
         }
@@ -340,6 +342,13 @@ impl World {
         let damaged = self.guests.iter().any(|guest| guest.agent.damaged);
         if self.checker.state_lost || damaged {
             self.end_unknown_services();
+        }
+        // What is frozen also stays in guests that the document has left: people end that.
+        for service in &mut self.scenario.services {
+            if service.policies.ticket == Some(Loss::Freeze) {
+                service.policies.ticket = None;
+                self.scenario.generation += 1;
+            }
         }
         for assembly in &mut self.scenario.assemblies {
             let home = assembly.home.clone();
