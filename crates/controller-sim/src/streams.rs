@@ -149,6 +149,17 @@ impl World {
         }
     }
 
+    fn heard_leaving(&mut self, id: u64, assembly: AssemblyId, boot_id: String) -> Input {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.leaving = true;
+        }
+        Input::AgentLeaving {
+            assembly,
+            boot_id,
+            reason: "shutdown".into(),
+        }
+    }
+
     pub(crate) fn arrive_at_dpe(&mut self, id: u64, message: ToDpe) {
         let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
             return;
@@ -196,16 +207,7 @@ impl World {
                 self.stream_ended(id);
                 return;
             }
-            ToDpe::Leaving(boot_id) => {
-                if let Some(stream) = self.streams.get_mut(&id) {
-                    stream.leaving = true;
-                }
-                Input::AgentLeaving {
-                    assembly,
-                    boot_id,
-                    reason: "shutdown".into(),
-                }
-            }
+            ToDpe::Leaving(boot_id) => self.heard_leaving(id, assembly, boot_id),
             ToDpe::Left(boot_id) => Input::AgentLeft { assembly, boot_id },
             ToDpe::Completed(record) => Input::OperationCompleted { assembly, record },
             ToDpe::Attributes(attributes) => Input::AttributesChanged {

@@ -1,4 +1,4 @@
-//! Guests that are shut down or rebooted as planned: that is no loss.
+//! Guests that are shut down or rebooted as planned, which are not lost.
 
 #![allow(
     clippy::unwrap_used,

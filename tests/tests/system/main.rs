@@ -14,4 +14,5 @@ mod explanations;
 mod flows;
 mod installation;
 mod promotion;
+mod shutdowns;
 mod size;

@@ -1,4 +1,4 @@
-//! A guest that goes down as planned, or whose agent ends for good: that is no loss.
+//! A guest that goes down as planned, or whose agent ends for good, is not lost.
 //!
 //! ```text
 //!  online ── "leaving" ──▶ keeps no services: they move or stop ── "left" ──▶ safe
