@@ -24,7 +24,6 @@ mod status;
 mod suspension;
 
 pub use plan::PlanInput;
-pub use requests::Proposal;
 
 use std::collections::BTreeMap;
 
@@ -213,7 +212,7 @@ impl Controller {
         self.age_decision(now);
         self.deciding.end_pause();
         self.advance(now);
-        self.drop_retired();
+        self.drop_retired(now);
         self.announce(now);
         self.finish_unload(now);
         self.check();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::engine_input::Decision;
 use super::ids::{AssemblyId, ServiceId};
 use super::operation::Record;
+use super::proposal::Proposal;
 use super::task::Task;
 
 /// Something happened.
@@ -194,6 +195,14 @@ pub enum Request {
     Load {
         /// The deployment document.
         document: String,
+        /// Its generation, from 1.
+        generation: u64,
+    },
+    /// As [`Request::Load`], of a document that is read already: that takes long, and a shell has
+    /// heartbeats to answer.
+    LoadRead {
+        /// The deployment document.
+        proposal: Box<Proposal>,
         /// Its generation, from 1.
         generation: u64,
     },
