@@ -15,4 +15,5 @@ mod explanations;
 mod flows;
 mod installation;
 mod promotion;
+mod shutdowns;
 mod size;
