@@ -22,6 +22,7 @@ impl World {
         let subject = |shell: &Shell, mutant| {
             let durable = Durable::from_rows(shell.table.iter());
             let durable = durable.expect("the table holds what was written");
+            let durable = durable.compared_with(shell.newest_save);
             Subject::new(durable, now, mutant)
         };
         let controller = subject(&self.shell, self.options.mutant);
@@ -181,8 +182,11 @@ impl World {
         {
             self.checker.hands_off.clear();
         }
-        if let Err(refusal) = &outcome {
-            self.note_refusal(&input, refusal);
+        match &outcome {
+            Err(refusal) => self.note_refusal(&input, refusal),
+            Ok(()) => {
+                self.shell.loaded_before |= matches!(input, Input::Request(Request::Load { .. }))
+            }
         }
         if let Some(shadow) = &mut self.shell.shadow {
             let other = shadow.handle(now, input);

@@ -133,9 +133,12 @@ impl World {
 
     /// The request that loads the scenario's document as it is now.
     pub fn load_request(&self) -> Request {
+        let doubted = self.scenario.present().filter(|_| self.shell.loaded_before);
+        let in_doubt = doubted.map(|(_, own)| own.name.as_str().into()).collect();
         Request::Load {
             document: self.scenario.document(),
             generation: self.scenario.generation,
+            in_doubt,
         }
     }
 

@@ -290,7 +290,8 @@ impl World {
             let assemblies = controller.status(self.time()).assemblies;
             !assemblies.is_empty() && assemblies.iter().all(|assembly| assembly.maintenance)
         });
-        if maintained && !self.peaceful {
+        // Services that are being ended are not left alone.
+        if maintained && !self.peaceful && self.scenario.ending != Some(true) {
             // Whom fencing by the end of its lease is under way for keeps the lease.
             let statuses = controller.map(|controller| controller.status(self.time()).assemblies);
             let fenced: BTreeSet<usize> = (statuses.unwrap_or_default().iter())
@@ -315,6 +316,7 @@ impl World {
     pub(crate) fn create_again(&mut self, guest: usize, for_us: u64) {
         self.kill_dpe(SECOND);
         self.shell.table.clear();
+        self.shell.newest_save = 0;
         self.forget_promises();
         self.checker.lost.clear();
         self.cut(guest, for_us);

@@ -74,6 +74,7 @@ impl World {
         let load = Request::Load {
             document,
             generation,
+            in_doubt: Default::default(),
         };
         self.input(Input::Request(load));
     }

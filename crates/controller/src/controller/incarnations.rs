@@ -53,7 +53,7 @@ impl Controller {
             ..AssemblyFacts::default()
         };
         // Nothing was ever done in a guest that never answered.
-        let never_heard = facts.boot_id.is_empty();
+        let never_heard = facts.is_unheard();
         *self.store.assembly_mut(&id) = AssemblyFacts {
             retired: Some(former.spec.clone()),
             ..facts
@@ -177,12 +177,13 @@ impl Controller {
         };
         // What runs there under another name of this deployment is looked after under that name.
         let looked_after = occupant.deployment != self.name || self.looks_after(&occupant);
-        let never_heard = facts.boot_id.is_empty();
+        let never_heard = facts.is_unheard();
         let same = !facts.machine_id.is_empty() && facts.machine_id == occupant.machine_id;
         let fenced = assembly.course.fence().is_some_and(Fence::outlives_return);
         let known =
             facts.occupant.as_ref() == Some(&occupant) && assembly.course.life() == Life::Safe;
-        if !looked_after && never_heard && assembly.course.fence().is_none() {
+        let unknown = facts.boot_id.is_empty();
+        if !looked_after && unknown && assembly.course.fence().is_none() {
             // One at a time for an address, and a name that a document may have had: what a guest
             // says is only what it says.
             let address = assembly.spec.address.clone();

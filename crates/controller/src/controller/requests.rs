@@ -1,5 +1,7 @@
 //! What users want: documents, standby, maintenance, the end.
 
+use std::collections::BTreeSet;
+
 use super::Controller;
 use crate::machines::assembly::Life;
 use crate::machines::document::Document;
@@ -50,7 +52,8 @@ impl Controller {
             Request::Load {
                 document,
                 generation,
-            } => self.load(now, document, generation),
+                in_doubt,
+            } => self.load(now, document, generation, &in_doubt),
             Request::Unload { stop_services } => {
                 self.unload(stop_services);
                 Ok(())
@@ -104,7 +107,13 @@ impl Controller {
         }
     }
 
-    fn load(&mut self, now: Time, document: String, generation: u64) -> Result<(), Refusal> {
+    fn load(
+        &mut self,
+        now: Time,
+        document: String,
+        generation: u64,
+        in_doubt: &BTreeSet<AssemblyId>,
+    ) -> Result<(), Refusal> {
         if generation == 0 {
             return Err(Refusal::InvalidArgument(
                 "generations count from 1, 0 was offered".into(),
@@ -127,6 +136,10 @@ impl Controller {
             }
         }
         let spec = self.read(&document)?;
+        if self.store.loaded.is_none() {
+            let outdated = self.store.outdated;
+            self.doubt(&spec, |name| outdated || in_doubt.contains(name));
+        }
         *self.store.loaded_mut() = Some(Loaded {
             document,
             generation,
@@ -149,10 +162,27 @@ impl Controller {
         };
         match self.read(&loaded.document) {
             Ok(spec) => {
+                if self.store.outdated {
+                    self.doubt(&spec, |_| true);
+                }
                 self.adopt(now, spec);
                 self.deciding.world_changed("the DPE was started");
             }
             Err(refusal) => self.document = Document::Unreadable(refusal.to_string()),
+        }
+    }
+
+    /// What is saved about some assemblies may be untrue: none of them counts as safe, and what may
+    /// run there is made safe by what the document says now.
+    fn doubt(&mut self, spec: &Spec, concerns: impl Fn(&AssemblyId) -> bool) {
+        let former = self.store.assemblies.keys().cloned();
+        let names: BTreeSet<AssemblyId> = spec.assemblies.keys().cloned().chain(former).collect();
+        for name in names.iter().filter(|name| concerns(name)) {
+            let facts = self.store.assembly_mut(name);
+            facts.doubt();
+            if facts.accepted.is_none() {
+                facts.accepted = spec.assemblies.get(name).cloned();
+            }
         }
     }
 

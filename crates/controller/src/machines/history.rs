@@ -89,6 +89,7 @@ impl History {
             records.remove(&key);
         } else {
             records.insert(key, record.into());
+            end_migration(records);
         }
         true
     }
@@ -227,6 +228,22 @@ impl History {
     pub(crate) fn is_being_started(&self, resource: &str) -> bool {
         self.of(resource)
             .any(|record| record.state == RecordState::Pending && record.operation.action.starts())
+    }
+}
+
+/// A resource that was started after it had migrated away runs here: the migration of before says
+/// nothing any more. The engine would take it for one that goes on, where the other side has missed
+/// what happened since.
+fn end_migration(records: &mut Records) {
+    let away = Slot::Of(Task::MigrateTo, 0);
+    let call_id = |slot| records.get(slot).map(|record: &Box<Record>| record.call_id);
+    let started = records.get(&Slot::Of(Task::Start, 0)).filter(|record| {
+        record.state == RecordState::Complete && record.status == STATUS_DONE && record.rc == 0
+    });
+    if let (Some(started), Some(left)) = (started, call_id(&away))
+        && started.call_id > left
+    {
+        records.remove(&away);
     }
 }
 
@@ -369,6 +386,28 @@ mod tests {
         assert!(history.may_run("db"));
         history.settled("db");
         assert!(!history.may_run("db"));
+    }
+
+    #[test]
+    fn a_start_ends_the_migration_that_was_before_it() {
+        for order in [[1, 2, 3], [3, 2, 1], [2, 3, 1]] {
+            let mut history = History::default();
+            for call_id in order {
+                history.insert(match call_id {
+                    1 => record(Task::MigrateTo, 0, 1, 0),
+                    2 => record(Task::Stop, 0, 2, 0),
+                    _ => record(Task::Start, 0, 3, 0),
+                });
+            }
+            let kept: Vec<u32> = history.records().map(|record| record.call_id).collect();
+            assert_eq!(kept, [3, 2], "in the order {order:?}");
+        }
+        let mut history = History::default();
+        history.insert(record(Task::Start, 0, 1, 0));
+        history.insert(record(Task::MigrateTo, 0, 2, 0));
+        assert_eq!(history.records().count(), 2, "this one goes on");
+        history.insert(record(Task::Start, 0, 3, 1));
+        assert_eq!(history.records().count(), 2, "it was not started");
     }
 
     #[test]

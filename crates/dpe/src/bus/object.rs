@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use controller::{AssemblyId, Proposal, Request, ServiceId};
-use cpe_bus::names::CPE_NAME;
+use cpe_bus::names::{CPE_NAME, IN_DOUBT};
 use cpe_bus::{Error, Fields, Result};
 use tokio::sync::watch;
 use zbus::fdo::DBusProxy;
@@ -115,11 +115,19 @@ impl DpeObject {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        // None is known yet, and those of a later CPE are for later DPEs.
-        drop(options);
+        // Others may be of a later CPE, for later DPEs.
+        let in_doubt: Vec<String> = match options.get(IN_DOUBT) {
+            None => Vec::new(),
+            Some(names) => names.clone().try_into().map_err(|error| {
+                Error::InvalidArgument(format!(
+                    "option {IN_DOUBT} is not an array of names: {error}"
+                ))
+            })?,
+        };
         let request = Request::Load {
             document,
             generation,
+            in_doubt: in_doubt.iter().map(|name| name.as_str().into()).collect(),
         };
         self.change(connection, &header, request).await
     }

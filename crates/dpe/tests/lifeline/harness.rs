@@ -192,6 +192,7 @@ impl World {
         let load = Request::Load {
             document: self.document(),
             generation: 1,
+            in_doubt: Default::default(),
         };
         controller.handle(now, Input::Request(load)).unwrap();
         std::fs::create_dir(self.state()).unwrap();
