@@ -157,7 +157,11 @@ impl World {
                 std::mem::swap(&mut a.home, &mut b.home);
                 std::mem::swap(&mut a.address, &mut b.address);
                 std::mem::swap(&mut a.device, &mut b.device);
+                let homes = [a.home.clone(), b.home.clone()];
                 (assemblies[index], assemblies[other]) = (a, b);
+                for home in homes {
+                    self.end_left_services(&home);
+                }
             }
             Fault::Replace(index) => self.replace(index),
             Fault::Foreign(index) => {
@@ -196,11 +200,27 @@ impl World {
         let Some(old) = self.wiring.guest_named(&home) else {
             return;
         };
+        self.end_left_services(&home);
         self.new_guest(assembly);
         let new = self.guests.len() - 1;
         self.guests[old].replaced_by = Some(new);
         self.wiring.answers_at(&home, new);
         self.cut(old, 0);
+    }
+
+    /// A guest was left with its services, which its agent does not know any more. People end them
+    /// before they give the guest another name, or its address to another guest: a pinned service
+    /// is looked for under its own name only.
+    fn end_left_services(&mut self, home: &str) {
+        if let Some(guest) = self.wiring.guest_named(home) {
+            let own = &mut self.guests[guest];
+            let known = own.agent.may_run();
+            for service in own.running.clone() {
+                if !known.contains(&service) {
+                    own.process_ends(&service);
+                }
+            }
+        }
     }
 
     /// The records of one service are lost with the agent's process.

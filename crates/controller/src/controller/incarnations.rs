@@ -50,6 +50,7 @@ impl Controller {
             former_lives: facts.former_lives,
             standby: facts.standby,
             maintenance: facts.maintenance,
+            in_doubt: facts.in_doubt,
             ..AssemblyFacts::default()
         };
         // Nothing was ever done in a guest that never answered.
@@ -89,7 +90,7 @@ impl Controller {
             .store
             .assemblies
             .get(name)
-            .is_some_and(|facts| !facts.boot_id.is_empty());
+            .is_some_and(|facts| !facts.is_unheard());
         self.document.names(name)
             && !heard
             && self.assemblies.iter().any(|(other, life)| {
@@ -177,13 +178,13 @@ impl Controller {
         };
         // What runs there under another name of this deployment is looked after under that name.
         let looked_after = occupant.deployment != self.name || self.looks_after(&occupant);
-        let never_heard = facts.is_unheard();
+        // A guest that others have now has let go of everything of ours.
+        let never_heard = facts.boot_id.is_empty();
         let same = !facts.machine_id.is_empty() && facts.machine_id == occupant.machine_id;
         let fenced = assembly.course.fence().is_some_and(Fence::outlives_return);
         let known =
             facts.occupant.as_ref() == Some(&occupant) && assembly.course.life() == Life::Safe;
-        let unknown = facts.boot_id.is_empty();
-        if !looked_after && unknown && assembly.course.fence().is_none() {
+        if !looked_after && never_heard && assembly.course.fence().is_none() {
             // One at a time for an address, and a name that a document may have had: what a guest
             // says is only what it says.
             let address = assembly.spec.address.clone();

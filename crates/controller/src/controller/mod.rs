@@ -91,6 +91,10 @@ impl Controller {
         };
         let waiting: Vec<Event> = controller.store.outbox.values().cloned().collect();
         controller.store.set_epoch(epoch);
+        if controller.store.outdated {
+            // Which document is in force is not known any more: it is asked for again.
+            *controller.store.loaded_mut() = None;
+        }
         controller.resume(now);
         controller.flush();
         controller.effects.tell_again(waiting);

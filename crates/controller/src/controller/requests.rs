@@ -162,9 +162,6 @@ impl Controller {
         };
         match self.read(&loaded.document) {
             Ok(spec) => {
-                if self.store.outdated {
-                    self.doubt(&spec, |_| true);
-                }
                 self.adopt(now, spec);
                 self.deciding.world_changed("the DPE was started");
             }
