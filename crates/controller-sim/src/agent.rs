@@ -608,6 +608,11 @@ impl World {
         self.checker.given_up.insert(guest);
         self.checker.returned.insert(guest);
         self.say(|| format!("guest {guest}: taken back to its snapshot"));
+        // What was under way goes on: it is begun again, as good as that.
+        let agent = &mut self.guests[guest].agent;
+        for (resource, Busy { record, .. }) in std::mem::take(&mut agent.busy) {
+            agent.queue.entry(resource).or_default().push_front(record);
+        }
         self.agent_started(guest);
     }
 

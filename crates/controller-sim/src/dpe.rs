@@ -183,7 +183,10 @@ impl World {
             self.checker.hands_off.clear();
         }
         match &outcome {
-            Err(refusal) => self.note_refusal(&input, refusal),
+            Err(refusal) => {
+                self.note_refusal(&input, refusal);
+                self.ask_again(&input);
+            }
             Ok(()) => {
                 self.shell.loaded_before |= matches!(input, Input::Request(Request::Load { .. }))
             }
@@ -195,6 +198,20 @@ impl World {
                     .violations
                     .push(format!("{}: a replay answers otherwise", self.now_us));
             }
+        }
+    }
+
+    /// A DPE without a document knows no assembly: who wants something of one tries again.
+    fn ask_again(&mut self, input: &Input) {
+        let waits = |controller: &Subject| controller.document().is_none();
+        let in_vain = self.shell.controller.as_ref().is_some_and(waits);
+        if let Input::Request(
+            request @ (Request::Standby { on: false, .. } | Request::Maintenance { on: false, .. }),
+        ) = input
+            && in_vain
+            && self.scenario.ending.is_none()
+        {
+            self.after(3 * SECOND, SimEvent::Request(request.clone()));
         }
     }
 

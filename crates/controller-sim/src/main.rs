@@ -42,7 +42,7 @@ struct Arguments {
     /// Have the controller make this mistake, to see that it is found.
     #[arg(long, value_parser = Mutant::ALL.map(Mutant::name))]
     mutant: Option<String>,
-    /// Add faults of this kind to every seed, even if the code is known not to stand them yet.
+    /// Add faults of this kind to every seed, in place of others of the world around.
     #[arg(long, value_parser = Kind::WORLD.map(Kind::name))]
     fault: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use controller::Request;
+use controller::{AssemblyId, Request};
 use cpe_status::AssemblyState;
 
 use crate::faults::{Fault, Kind};
@@ -16,16 +16,10 @@ use crate::world::World;
 impl World {
     /// Makes up one to three faults of the world around, or of the kind that was asked for.
     pub fn plan_world_faults(&mut self) {
-        let kinds: Vec<Kind> = match self.options.fault {
-            Some(kind) => vec![kind],
-            None => Kind::WORLD
-                .into_iter()
-                .filter(|kind| kind.is_mended())
-                .collect(),
+        let kinds = match &self.options.fault {
+            Some(kind) => std::slice::from_ref(kind),
+            None => &Kind::WORLD,
         };
-        if kinds.is_empty() {
-            return;
-        }
         for _ in 0..self.random.between(1, 3) {
             let kind = kinds[self.random.index(kinds.len())];
             let at_us = self.random.between(10 * SECOND, self.faults_until_us);
@@ -149,7 +143,13 @@ impl World {
             }
             Fault::Rename(index) => {
                 let assembly = &mut self.scenario.assemblies[index];
+                let before = AssemblyId::from(assembly.name.as_str());
                 assembly.name = format!("{}r", assembly.name);
+                // What is under maintenance is not left for another name until that ends.
+                self.request(Request::Maintenance {
+                    assembly: Some(before),
+                    on: false,
+                });
             }
             Fault::Swap(index, other) if index != other => {
                 let assemblies = &mut self.scenario.assemblies;

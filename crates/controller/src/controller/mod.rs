@@ -91,10 +91,7 @@ impl Controller {
         };
         let waiting: Vec<Event> = controller.store.outbox.values().cloned().collect();
         controller.store.set_epoch(epoch);
-        if controller.store.outdated {
-            // Which document is in force is not known any more: it is asked for again.
-            *controller.store.loaded_mut() = None;
-        }
+        controller.store.drop_what_is_outdated();
         controller.resume(now);
         controller.flush();
         controller.effects.tell_again(waiting);

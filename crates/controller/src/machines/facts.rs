@@ -421,6 +421,22 @@ impl Store {
         }
     }
 
+    /// Of a state from a backup only settings are believed, and what former incarnations there
+    /// were: the document is asked for again, and what events have told since is not known.
+    pub(crate) fn drop_what_is_outdated(&mut self) {
+        if !self.facts.outdated {
+            return;
+        }
+        *self.loaded_mut() = None;
+        self.deployment_mut().announced = Announced::default();
+        let services = std::mem::take(&mut self.facts.services);
+        self.touched.extend(services.into_keys().map(Key::Service));
+        for name in self.facts.assemblies.keys().cloned().collect::<Vec<_>>() {
+            self.assembly_mut(&name).last_event = LastEvent::Nothing;
+            self.forget_failures(&name, None);
+        }
+    }
+
     /// Forgets everything but the epoch and the outbox.
     pub(crate) fn end(&mut self) {
         let facts = std::mem::take(&mut self.facts);

@@ -256,6 +256,7 @@ impl World {
             .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_dpe"), "shop"])
             .args(["--bus", &self.bus_address(), "--state-dir"])
             .arg(self.state())
+            .env("RUNTIME_DIRECTORY", self.folder.path())
             .env_remove("NOTIFY_SOCKET")
             .spawn();
         self.dpe = Some(dpe.unwrap());
