@@ -608,10 +608,11 @@ impl World {
         self.checker.given_up.insert(guest);
         self.checker.returned.insert(guest);
         self.say(|| format!("guest {guest}: taken back to its snapshot"));
-        // What was under way goes on: it is begun again, as good as that.
-        let agent = &mut self.guests[guest].agent;
-        for (resource, Busy { record, .. }) in std::mem::take(&mut agent.busy) {
-            agent.queue.entry(resource).or_default().push_front(record);
+        // What was under way goes on.
+        let busy = self.guests[guest].agent.busy.iter();
+        let busy: Vec<(String, u64)> = busy.map(|(own, busy)| (own.clone(), busy.token)).collect();
+        for (resource, token) in busy {
+            self.timer_after(guest, 100 * MS, Timer::OperationEnds(resource, token));
         }
         self.agent_started(guest);
     }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use crate::policies::{Loss, OnFail, Policies};
 use crate::scenario::Mode;
 use crate::scenario::{Assembly, Form, Scenario, Service};
 
@@ -25,19 +26,32 @@ impl Scenario {
     }
 
     fn options(&self) -> String {
-        match self.migration_limit {
-            0 => String::new(),
-            limit => format!(
-                "<crm_config><cluster_property_set id=\"own\"><nvpair id=\"own-limit\" name=\"migration-limit\" value=\"{limit}\"/>\
-                 </cluster_property_set></crm_config>"
-            ),
+        let mut pairs = Vec::new();
+        if self.migration_limit > 0 {
+            pairs.push(("migration-limit", self.migration_limit.to_string()));
         }
+        if self.recheck_s > 0 {
+            let interval = format!("{}s", self.recheck_s);
+            pairs.push(("cluster-recheck-interval", interval));
+        }
+        if self.rich {
+            pairs.push(("placement-strategy", "balanced".to_owned()));
+        }
+        if pairs.is_empty() {
+            return String::new();
+        }
+        let set = options("cluster_property_set", "own", &pairs);
+        format!("<crm_config>{set}</crm_config>")
     }
 
     fn assembly_elements(&self) -> String {
         let mut text = String::new();
         for (index, assembly) in self.present() {
             text += &assembly.opening();
+            if self.rich {
+                let _ = write!(text, "<capacity cpu=\"{}\"/>", assembly.capacity);
+            }
+            text += "<services>";
             let pinned = |service: &&Service| service.present && service.pinned == Some(index);
             text.extend(self.services.iter().filter(pinned).map(Service::element));
             text += "</services></assembly>\n";
@@ -128,6 +142,41 @@ impl Scenario {
                 "<rsc_colocation id=\"{service}-with-{with}\" rsc=\"{service}\" with-rsc=\"{with}\" score=\"INFINITY\"/>"
             );
         }
+        let there = (0..self.services.len()).filter(|index| self.in_document(*index));
+        text.extend(there.map(|index| self.policy_constraints(index)));
+        text
+    }
+
+    /// The ticket that a service depends on, and where it may not be at some time.
+    fn policy_constraints(&self, index: usize) -> String {
+        let service = &self.services[index];
+        let (id, resource) = (&service.name, service.resource());
+        let mut text = String::new();
+        if let Some(loss) = service.policies.ticket {
+            let role = match loss {
+                Loss::Demote => " rsc-role=\"Promoted\"",
+                _ => "",
+            };
+            let _ = writeln!(
+                text,
+                "<rsc_ticket id=\"{id}-ticket\" rsc=\"{resource}\"{role} ticket=\"sim\" loss-policy=\"{}\"/>",
+                loss.as_str()
+            );
+        }
+        if let Some(ban) = service.policies.ban {
+            let score = if self.is_banned(index) {
+                "-INFINITY"
+            } else {
+                "40"
+            };
+            let name = &self.assemblies[ban.assembly].name;
+            let when = ban.when.expression(&format!("{id}-ban-when"));
+            let _ = writeln!(
+                text,
+                "<rsc_location id=\"{id}-ban\" rsc=\"{resource}\"><rule id=\"{id}-ban-rule\" score=\"{score}\" boolean-op=\"and\">\
+                 <expression id=\"{id}-ban-where\" attribute=\"#uname\" operation=\"eq\" value=\"{name}\"/>{when}</rule></rsc_location>"
+            );
+        }
         text
     }
 
@@ -205,20 +254,17 @@ impl Assembly {
         let address = address.map(|address| format!(" address=\"unix:/sim/{address}\""));
         let address = address.unwrap_or_default();
         let escalation = escalation(self.escalation);
-        format!("<assembly name=\"{name}\"{address}{escalation}><fencing {fencing}<services>")
+        format!("<assembly name=\"{name}\"{address}{escalation}><fencing {fencing}")
     }
 }
 
 impl Service {
-    /// The short forms cannot say what it is.
-    fn is_raw(&self) -> bool {
-        matches!(self.form, Form::Migrates | Form::Promotable(_))
-    }
-
     /// Id of the outermost resource.
     fn resource(&self) -> String {
         match self.form {
-            Form::Everywhere | Form::Promotable(_) => format!("{}-clone", self.name),
+            Form::Everywhere | Form::Promotable(_) | Form::Unique(..) => {
+                format!("{}-clone", self.name)
+            }
             Form::Once | Form::Migrates => self.name.clone(),
         }
     }
@@ -237,79 +283,149 @@ impl Service {
             text += " enabled=\"false\"";
         }
         text += &escalation(self.escalation);
-        let _ = writeln!(
+        let Policies {
+            on_fail,
+            failure_timeout_s,
+            load,
+            ..
+        } = self.policies;
+        if let Some(on_fail) = on_fail.filter(|value| *value != OnFail::Demote) {
+            let _ = write!(text, " on_fail=\"{}\"", on_fail.as_str());
+        }
+        if let Some(seconds) = failure_timeout_s {
+            let _ = write!(text, " failure_timeout=\"{seconds}s\"");
+        }
+        let _ = write!(
             text,
-            "><parameters><parameter name=\"setting\" value=\"{}\"/><parameter name=\"reloadable\" value=\"{}\"/></parameters></service>",
+            "><parameters><parameter name=\"setting\" value=\"{}\"/><parameter name=\"reloadable\" value=\"{}\"/></parameters>",
             self.parameter, self.reloadable
         );
+        if load > 0 {
+            let _ = write!(text, "<utilization cpu=\"{load}\"/>");
+        }
+        text += "</service>\n";
         text
     }
 
-    /// `<primitive>`, in a `<clone>` if it is promotable.
+    /// `<primitive>`, in a `<clone>` if there are several.
     fn raw_element(&self) -> String {
         let id = &self.name;
-        let (mut meta, mut monitors) = (Vec::new(), String::new());
-        let (mut before, mut after) = (String::new(), "");
-        if let Form::Promotable(promoted) = self.form {
-            before = format!(
-                "<clone id=\"{id}-clone\">{}",
-                options(
-                    "meta_attributes",
-                    &format!("{id}-clone-meta"),
-                    &[
-                        ("promotable", "true"),
-                        ("promoted-max", &promoted.to_string()),
-                        ("interleave", "true"),
-                        ("notify", if id.ends_with('2') { "true" } else { "false" }),
-                    ],
-                )
-            );
-            after = "</clone>";
-            let _ = write!(
-                monitors,
-                "<op id=\"{id}-promoted\" name=\"monitor\" interval=\"3s\" timeout=\"8s\" role=\"Promoted\"/>"
-            );
-        } else {
-            meta.push(("allow-migrate", "true"));
+        let mut meta = Vec::new();
+        if self.form == Form::Migrates {
+            meta.push(("allow-migrate", "true".to_owned()));
         }
         if !self.enabled {
-            meta.push(("target-role", "Stopped"));
+            meta.push(("target-role", "Stopped".to_owned()));
         }
+        let timeout = self.policies.failure_timeout_s;
+        meta.extend(timeout.map(|seconds| ("failure-timeout", format!("{seconds}s"))));
+        let parameters = [
+            ("setting", self.parameter.to_string()),
+            ("reloadable", self.reloadable.to_string()),
+        ];
         let parameters = options(
             "instance_attributes",
             &format!("{id}-parameters"),
-            &[
-                ("setting", &self.parameter.to_string()),
-                ("reloadable", &self.reloadable.to_string()),
-            ],
+            &parameters,
         );
-        let mut operations = String::new();
-        for name in [
-            "start",
-            "stop",
-            "promote",
-            "demote",
-            "migrate_to",
-            "migrate_from",
-        ] {
-            let _ = write!(
-                operations,
-                "<op id=\"{id}-{name}\" name=\"{name}\" interval=\"0\" timeout=\"8s\"/>"
-            );
+        let utilization = match self.policies.load {
+            0 => String::new(),
+            load => options(
+                "utilization",
+                &format!("{id}-utilization"),
+                &[("cpu", load.to_string())],
+            ),
+        };
+        let primitive = format!(
+            "<primitive id=\"{id}\" class=\"ocf\" provider=\"sim\" type=\"Simulated\">{}{parameters}{}{utilization}\
+             <operations>{}</operations></primitive>",
+            self.at_times(),
+            options("meta_attributes", &format!("{id}-meta"), &meta),
+            self.operations(),
+        );
+        match self.clone_meta() {
+            Some(meta) => format!("<clone id=\"{id}-clone\">{meta}{primitive}</clone>\n"),
+            None => primitive + "\n",
         }
-        let _ = write!(
-            operations,
-            "<op id=\"{id}-monitor\" name=\"monitor\" interval=\"4s\" timeout=\"8s\"/>{monitors}"
-        );
-        format!(
-            "{before}<primitive id=\"{id}\" class=\"ocf\" provider=\"sim\" type=\"Simulated\">{parameters}{}\
-             <operations>{operations}</operations></primitive>{after}\n",
-            options("meta_attributes", &format!("{id}-meta"), &meta)
-        )
+    }
+
+    /// What is otherwise at the time of its ban.
+    fn at_times(&self) -> String {
+        let Some(ban) = self.policies.ban else {
+            return String::new();
+        };
+        let set = |element: &str, name: &str, value: &str| {
+            let id = format!("{}-timed-{name}", self.name);
+            let when = ban.when.expression(&format!("{id}-when"));
+            format!(
+                "<{element} id=\"{id}\" score=\"9\"><rule id=\"{id}-rule\" score=\"0\">{when}</rule>\
+                 <nvpair id=\"{id}-value\" name=\"{name}\" value=\"{value}\"/></{element}>"
+            )
+        };
+        let setting = set("instance_attributes", "setting", "timed");
+        setting + &set("meta_attributes", "resource-stickiness", "200")
+    }
+
+    /// `<op>`s.
+    fn operations(&self) -> String {
+        let Policies {
+            on_fail,
+            on_stop_fail,
+            ..
+        } = self.policies;
+        let id = &self.name;
+        let mut text = String::new();
+        let mut add = |suffix: &str, name: &str, interval: &str, on_fail: Option<OnFail>| {
+            let role = if suffix == "promoted" {
+                " role=\"Promoted\""
+            } else {
+                ""
+            };
+            let on_fail = on_fail.map(|value| format!(" on-fail=\"{}\"", value.as_str()));
+            let on_fail = on_fail.unwrap_or_default();
+            let _ = write!(
+                text,
+                "<op id=\"{id}-{suffix}\" name=\"{name}\" interval=\"{interval}\" timeout=\"8s\"{role}{on_fail}/>"
+            );
+        };
+        let not_demoted = on_fail.filter(|value| *value != OnFail::Demote);
+        add("start", "start", "0", not_demoted);
+        add("stop", "stop", "0", on_stop_fail);
+        let demoted = on_fail.filter(|value| *value == OnFail::Demote);
+        add("promote", "promote", "0", demoted);
+        for name in ["demote", "migrate_to", "migrate_from"] {
+            add(name, name, "0", None);
+        }
+        add("monitor", "monitor", "4s", not_demoted);
+        if matches!(self.form, Form::Promotable(_)) {
+            add("promoted", "monitor", "3s", on_fail);
+        }
+        text
+    }
+
+    /// The options of the clone that it is in.
+    fn clone_meta(&self) -> Option<String> {
+        let id = &self.name;
+        let meta = match self.form {
+            Form::Promotable(promoted) => vec![
+                ("promotable", "true".to_owned()),
+                ("promoted-max", promoted.to_string()),
+                ("interleave", "true".to_owned()),
+                ("notify", id.ends_with('2').to_string()),
+            ],
+            Form::Unique(count, most) => vec![
+                ("globally-unique", "true".to_owned()),
+                ("clone-max", count.to_string()),
+                ("clone-node-max", most.to_string()),
+            ],
+            Form::Once | Form::Migrates | Form::Everywhere => return None,
+        };
+        let set = format!("{id}-clone-meta");
+        Some(options("meta_attributes", &set, &meta))
     }
 }
 
-fn options(element: &str, id: &str, pairs: &[(&str, &str)]) -> String {
+fn options(element: &str, id: &str, pairs: &[(&str, String)]) -> String {
     let pairs: String = pairs
         .iter()
         .map(|(name, value)| {

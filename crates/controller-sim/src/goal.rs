@@ -1,6 +1,6 @@
 //! What must come about once faults stop.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use controller::{AssemblyId, Event, EventKind, Request, ServiceId};
 use cpe_status::DpeState;
@@ -8,8 +8,8 @@ use cpe_status::DpeState;
 use crate::guest::Guest;
 use crate::network::Link;
 use crate::queue::SimEvent;
-use crate::scenario::{Form, Mode};
-use crate::time::SECOND;
+use crate::scenario::{Expected, Mode};
+use crate::time::{EPOCH_US, SECOND};
 use crate::world::World;
 
 /// After peace, everything must be well within, seconds.
@@ -136,55 +136,121 @@ impl World {
         if self.now_us < self.shell.stopped_until_us {
             return Some("the DPE is stopped".into());
         }
-        if controller.state() != DpeState::Active {
+        let degraded = matches!(controller.state(), DpeState::Degraded | DpeState::Failed)
+            && self.is_one_held_back();
+        if controller.state() != DpeState::Active && !degraded {
             return Some(format!(
                 "the state is {}: {}",
                 controller.state(),
                 controller.status(self.time()).summary
             ));
         }
-        for service in self.scenario.wanted() {
-            let places = self.counted_in(|guest| guest.running.contains(&service.name));
-            let expected = self.scenario.copies(service);
-            if places.len() != expected {
-                return Some(format!(
-                    "{} runs in {places:?}, expected {expected}",
-                    service.name
-                ));
-            }
-            let promoted = self.counted_in(|guest| guest.promoted.contains(&service.name));
-            let expected = match service.form {
-                Form::Promotable(promoted) => promoted.min(expected),
-                _ => 0,
-            };
-            if promoted.len() != expected {
-                return Some(format!(
-                    "{} is promoted in {promoted:?}, expected {expected}",
-                    service.name
-                ));
-            }
-        }
-        let wanted: BTreeSet<&str> = self
-            .scenario
-            .wanted()
-            .map(|service| service.name.as_str())
-            .collect();
-        let extra = self
-            .guests
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| !self.left_behind(*index))
-            .flat_map(|(_, guest)| &guest.running)
-            .find(|service| !wanted.contains(service.as_str()));
-        extra.map(|service| format!("{service} runs and should not"))
+        let services = 0..self.scenario.services.len();
+        let mut missing = services.filter_map(|index| self.missing_of(index));
+        missing.next().or_else(|| self.too_much())
     }
 
-    /// Names of guests, without those that are left behind.
-    fn counted_in(&self, wanted: impl Fn(&Guest) -> bool) -> Vec<&str> {
+    /// Seconds of the wall clock since the world began.
+    fn wall_s(&self) -> i64 {
+        (self.time().wall_us as i64 - EPOCH_US as i64).div_euclid(SECOND as i64)
+    }
+
+    /// What a service is expected to do now.
+    fn expected(&self, index: usize) -> Expected {
+        self.scenario.expected(index, self.wall_s())
+    }
+
+    /// A service that the document has enabled does not run for another reason, and that is shown.
+    fn is_one_held_back(&self) -> bool {
+        let services = self.scenario.services.iter().enumerate();
+        let mut enabled = services.filter(|(_, own)| own.present && own.enabled);
+        enabled.any(|(index, _)| {
+            let runs = self.expected(index) == Expected::Runs;
+            self.scenario.in_document(index) && !(runs && self.has_room(index))
+        })
+    }
+
+    /// What is not as it should be with a service.
+    fn missing_of(&self, index: usize) -> Option<String> {
+        let service = &self.scenario.services[index];
+        let places = self.counted_in(|guest| guest.processes_of(&service.name));
+        let wrong =
+            |expected: usize| format!("{} runs in {places:?}, expected {expected}", service.name);
+        let banned = |guest: &&str| {
+            let homes = self.scenario.homes(index, self.wall_s());
+            let mut homes = homes.into_iter().map(|home| self.guest_of(home));
+            homes.all(|home| home != Some(guest))
+        };
+        let copies = self.scenario.copies(service);
+        match self.expected(index) {
+            Expected::Stays => return (!places.is_empty()).then(|| wrong(0)),
+            Expected::Open => return (places.len() > copies).then(|| wrong(copies)),
+            Expected::Runs if places.is_empty() && !self.has_room(index) => return None,
+            Expected::Runs if places.len() != copies => return Some(wrong(copies)),
+            Expected::Runs => {}
+        }
+        if let Some(place) = places.iter().find(|guest| banned(guest)) {
+            return Some(format!(
+                "{} runs in {place}, which is banned now",
+                service.name
+            ));
+        }
+        let promoted = self.counted_in(|guest| usize::from(guest.promoted.contains(&service.name)));
+        let expected = self.scenario.promoted(service);
+        (promoted.len() != expected).then(|| {
+            format!(
+                "{} is promoted in {promoted:?}, expected {expected}",
+                service.name
+            )
+        })
+    }
+
+    /// Name of the guest at home in an assembly.
+    fn guest_of(&self, assembly: usize) -> Option<&str> {
+        let address = self.scenario.assemblies[assembly].address.as_ref()?;
+        let guest = self.wiring.guest_named(address)?;
+        Some(&self.guests[guest].name)
+    }
+
+    /// What is used of an assembly's capacity.
+    fn used(&self, assembly: usize) -> u64 {
+        let home = self.guest_of(assembly);
+        let guest = self
+            .guests
+            .iter()
+            .find(|guest| Some(guest.name.as_str()) == home);
+        let running = guest.into_iter().flat_map(|guest| &guest.running);
+        let loads = running.filter_map(|service| self.scenario.service(service));
+        loads.map(|service| service.policies.load).sum()
+    }
+
+    /// An assembly in which a service may run has room for it.
+    fn has_room(&self, index: usize) -> bool {
+        let load = self.scenario.services[index].policies.load;
+        let homes = self.scenario.homes(index, self.wall_s());
+        load == 0
+            || homes
+                .into_iter()
+                .any(|home| self.used(home) + load <= self.scenario.assemblies[home].capacity)
+    }
+
+    /// More is used of an assembly than it offers.
+    fn too_much(&self) -> Option<String> {
+        let mut full = self.scenario.present().filter(|_| self.scenario.rich);
+        let (index, assembly) = full.find(|(index, own)| self.used(*index) > own.capacity)?;
+        let (name, used) = (&assembly.name, self.used(index));
+        Some(format!(
+            "{name} offers {}, used are {used}",
+            assembly.capacity
+        ))
+    }
+
+    /// Names of guests, each so often as it counts, without those that are left behind.
+    fn counted_in(&self, count: impl Fn(&Guest) -> usize) -> Vec<&str> {
         let guests = self.guests.iter().enumerate();
+        let guests = guests.filter(|(index, _)| !self.left_behind(*index));
         guests
-            .filter(|(index, guest)| wanted(guest) && !self.left_behind(*index))
-            .map(|(_, guest)| guest.name.as_str())
+            .flat_map(|(_, guest)| std::iter::repeat_n(guest.name.as_str(), count(guest)))
             .collect()
     }
 
@@ -204,9 +270,21 @@ impl World {
         {
             return;
         }
+        if self.time_changes_something() {
+            return;
+        }
         let (ticks, transitions) = (self.shell.ticks, self.shell.transitions);
+        let executed = self.checker.executed.len();
         self.run_for(REST_S);
-        if self.shell.ticks > ticks || self.shell.transitions > transitions {
+        let rechecks = match self.scenario.recheck_s {
+            0 => 0,
+            interval_s => REST_S / interval_s + 1,
+        };
+        let done = self.checker.executed.len() > executed;
+        if done
+            || self.shell.ticks > ticks + rechecks
+            || self.shell.transitions > transitions + rechecks
+        {
             let (ticks, transitions) = (
                 self.shell.ticks - ticks,
                 self.shell.transitions - transitions,
@@ -220,8 +298,25 @@ impl World {
         }
     }
 
+    /// What the document says is not the same all the time while the controller is watched, or was
+    /// otherwise a moment ago.
+    fn time_changes_something(&self) -> bool {
+        let before_s = self.scenario.recheck_s as i64 + 10;
+        let from_s = self.wall_s() - before_s;
+        let to_s = self.wall_s() + REST_S as i64 + 15;
+        let services = self.scenario.services.iter();
+        let mut bans = services.filter_map(|service| service.policies.ban);
+        bans.any(|ban| {
+            let now = ban.when.holds(from_s);
+            (from_s..=to_s).any(|at_s| ban.when.holds(at_s) != now)
+        })
+    }
+
     /// Every event that was promised is in the log, once, and they make sense.
     fn check_events(&mut self) {
+        if self.time_changes_something() {
+            self.run_for(2 * REST_S + self.scenario.recheck_s);
+        }
         self.run_for(10);
         let lost: Vec<String> = self
             .checker
@@ -252,8 +347,9 @@ impl World {
     /// truth.
     fn check_stories(&mut self) {
         let (places_told, mut wrong) = self.stories();
-        let wanted = self.scenario.wanted();
-        for service in wanted.filter(|service| self.runs_once(&service.name)) {
+        let services = self.scenario.services.iter().enumerate();
+        let wanted = services.filter(|(index, _)| self.expected(*index) == Expected::Runs);
+        for (_, service) in wanted.filter(|(_, service)| self.runs_once(&service.name)) {
             let running = |(index, guest): &(usize, &Guest)| {
                 guest.running.contains(&service.name) && !self.left_behind(*index)
             };

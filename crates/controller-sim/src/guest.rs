@@ -10,7 +10,7 @@ use controller::{
 };
 
 use crate::queue::SimEvent;
-use crate::scenario::Mode;
+use crate::scenario::{Mode, service_of};
 
 /// A guest.
 #[derive(Clone, Debug)]
@@ -193,6 +193,12 @@ impl Guest {
         self.running.clear();
         self.promoted.clear();
         self.agent = Agent::default();
+    }
+
+    /// How many instances of a service run.
+    pub fn processes_of(&self, service: &str) -> usize {
+        let running = self.running.iter();
+        running.filter(|own| service_of(own) == service).count()
     }
 
     /// The processes of a service end. `false`: there were none.

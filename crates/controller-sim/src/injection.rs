@@ -6,6 +6,7 @@ use controller::{AssemblyId, Request};
 
 use crate::faults::Fault;
 use crate::queue::SimEvent;
+use crate::scenario::service_of;
 use crate::time::{MS, SECOND};
 use crate::world::World;
 
@@ -114,7 +115,10 @@ impl World {
                 }
             }
             Fault::KillService(guest, service) => {
-                let name = self.scenario.services[service].name.clone();
+                let name = &self.scenario.services[service].name;
+                let mut running = self.guests[guest].running.iter();
+                let instance = running.find(|own| service_of(own) == name);
+                let name = instance.unwrap_or(name).clone();
                 if self.guests[guest].process_ends(&name) {
                     self.vanished(guest, &name);
                 }
@@ -173,7 +177,8 @@ impl World {
 
     /// Everything that is broken is repaired, and people undo what they did.
     pub(crate) fn peace(&mut self) {
-        self.say(|| "PEACE".into());
+        let document = self.scenario.document();
+        self.say(|| format!("PEACE with\n{document}"));
         self.peaceful = true;
         for link in &mut self.links {
             *link = Default::default();

@@ -6,7 +6,8 @@ use controller::{
 
 use crate::checker::Checker;
 use crate::guest::Guest;
-use crate::scenario::{Mode, Service};
+use crate::policies::OnFail;
+use crate::scenario::{Form, Mode, Service, service_of};
 use crate::time::SECOND;
 use crate::world::World;
 
@@ -21,8 +22,12 @@ impl World {
 
     pub(crate) fn runs_once(&self, service: &str) -> bool {
         self.scenario
-            .service(service)
-            .is_some_and(|service| !service.form.everywhere())
+            .service(service_of(service))
+            .is_some_and(|known| match known.form {
+                // Each instance by its own name.
+                Form::Unique(..) => known.name != service,
+                form => !form.everywhere(),
+            })
     }
 
     /// Processes of a service appear in a guest: they must not be in another.
@@ -133,6 +138,11 @@ impl World {
             .is_some_and(|controller| controller.generation() == self.scenario.generation)
     }
 
+    /// A failed start of it counts as done, so that it need not run where it seems to.
+    fn is_ignored(service: &Service) -> bool {
+        service.policies.on_fail == Some(OnFail::Ignore)
+    }
+
     /// What must run before it does.
     fn check_order(&mut self, guest: usize, service: &str) {
         if !self.informed(guest) {
@@ -143,6 +153,7 @@ impl World {
                 .runs_in(&first.name)
                 .contains(&self.guests[guest].name.as_str())
                 && !self.has_vanished(&first.name)
+                && !World::is_ignored(first)
         };
         if let Some(first) = self
             .scenario
@@ -156,7 +167,9 @@ impl World {
             self.violated(text);
         }
         let nowhere = |first: &&Service| {
-            self.runs_in(&first.name).is_empty() && !self.has_vanished(&first.name)
+            self.runs_in(&first.name).is_empty()
+                && !self.has_vanished(&first.name)
+                && !World::is_ignored(first)
         };
         let first = self.scenario.firsts(service).find(nowhere);
         if let Some(first) = first.map(|first| first.name.clone()) {
@@ -171,7 +184,9 @@ impl World {
         let own = &self.guests[guest];
         let known = self.checker.vanished.contains(&(guest, service.to_owned()));
         let gone = !own.running.contains(service) && !known;
-        if gone && self.informed(guest) {
+        let known = self.scenario.service(service);
+        let ignored = known.is_some_and(World::is_ignored);
+        if gone && !ignored && self.informed(guest) {
             let text = format!(
                 "{service} is promoted in {}, where it does not run",
                 own.name

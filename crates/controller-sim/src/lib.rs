@@ -39,6 +39,7 @@ mod mutants;
 mod network;
 mod operations;
 mod options;
+pub mod policies;
 mod queue;
 mod random;
 pub mod scenario;
@@ -85,10 +86,18 @@ pub fn expect_well(world: &World) {
     assert!(world.violations().is_empty(), "{:?}", world.violations());
 }
 
+/// Seeds whose remainder by 13 is one of these have documents that say everything; the others say
+/// where services run.
+const RICH: std::ops::RangeInclusive<u64> = 8..=10;
+
 /// Runs one seed: a made-up deployment, faults, then peace.
 pub fn run(seed: u64, options: Options) -> Outcome {
     let mut random = Random::new(seed);
-    let scenario = Scenario::new(&mut random);
+    let mut scenario = Scenario::new(&mut random);
+    // From chances of its own, so that the other seeds keep theirs.
+    if options.rich || RICH.contains(&(seed % 13)) {
+        scenario.enrich(&mut Random::new(seed ^ u64::MAX));
+    }
     let mut world = World::new(scenario, random, options);
     world.plan_faults();
     // Not in all of them, so that the others keep the chances they had.

@@ -42,6 +42,9 @@ struct Arguments {
     /// Have the controller make this mistake, to see that it is found.
     #[arg(long, value_parser = Mutant::ALL.map(Mutant::name))]
     mutant: Option<String>,
+    /// Have documents say everything that they can in every seed (else in three of thirteen).
+    #[arg(long)]
+    rich: bool,
     /// Add faults of this kind to every seed, in place of others of the world around.
     #[arg(long, value_parser = Kind::WORLD.map(Kind::name))]
     fault: Option<String>,
@@ -58,6 +61,7 @@ impl Arguments {
             trace,
             shadow,
             digest: self.digest,
+            rich: self.rich,
             mutant: self.mutant.as_ref().and_then(named),
             fault: self.fault.as_ref().and_then(kind),
         }
@@ -159,6 +163,9 @@ fn report(arguments: &Arguments, outcomes: &[Outcome]) -> ExitCode {
         if let Some(value) = value {
             command += &format!(" --{option} {value}");
         }
+    }
+    if arguments.rich {
+        command += " --rich";
     }
     println!("replay one with {command}");
     ExitCode::FAILURE

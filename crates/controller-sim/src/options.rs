@@ -16,6 +16,8 @@ pub struct Options {
     pub digest: bool,
     /// Have the controller make this mistake.
     pub mutant: Option<Mutant>,
+    /// Have a document that says everything that documents can.
+    pub rich: bool,
     /// Add faults of this kind.
     pub fault: Option<Kind>,
 }

@@ -1,5 +1,6 @@
 //! Deployments made up from a seed, and their changes. Their text is in `document.rs`.
 
+use crate::policies::{Loss, Policies, Possible};
 use crate::random::Random;
 
 /// A deployment that changes.
@@ -22,6 +23,10 @@ pub struct Scenario {
     pub most_promoted: usize,
     /// `migration-limit`; 0: none.
     pub migration_limit: usize,
+    /// Documents say more than where services run: see [`Policies`].
+    pub rich: bool,
+    /// `cluster-recheck-interval`, seconds; 0: the default.
+    pub recheck_s: u64,
     /// Counts changes.
     pub generation: u64,
     /// The deployment is to end; `true`: after stopping the services.
@@ -45,6 +50,8 @@ pub struct Assembly {
     pub present: bool,
     /// Fails the deployment after this number of failures.
     pub escalation: Option<u64>,
+    /// What it offers to services that use some of it.
+    pub capacity: u64,
 }
 
 /// How a guest is made safe.
@@ -91,6 +98,8 @@ pub struct Service {
     pub present: bool,
     /// Escalates after this number of failures.
     pub escalation: Option<u64>,
+    /// What else the document says of it.
+    pub policies: Policies,
 }
 
 /// How often a service runs.
@@ -104,13 +113,35 @@ pub enum Form {
     Everywhere,
     /// In every assembly, and promoted in this number of them.
     Promotable(usize),
+    /// So many instances, each of which is another one and runs once, and at most so many of them
+    /// in an assembly.
+    Unique(usize, usize),
 }
 
 impl Form {
-    /// Runs in every assembly.
+    /// Runs in several assemblies.
     pub fn everywhere(self) -> bool {
-        matches!(self, Form::Everywhere | Form::Promotable(_))
+        matches!(
+            self,
+            Form::Everywhere | Form::Promotable(_) | Form::Unique(..)
+        )
     }
+}
+
+/// Whether a service runs when all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Expected {
+    /// It does.
+    Runs,
+    /// It may.
+    Open,
+    /// It does not.
+    Stays,
+}
+
+/// The service that a resource is an instance of.
+pub fn service_of(resource: &str) -> &str {
+    resource.split(':').next().unwrap_or(resource)
 }
 
 impl Scenario {
@@ -149,11 +180,58 @@ impl Scenario {
             } else {
                 0
             },
+            rich: false,
+            recheck_s: 0,
             generation: 1,
             ending: None,
         };
         scenario.relate(random);
         scenario
+    }
+
+    /// Makes up the rest of what a document can say.
+    pub fn enrich(&mut self, random: &mut Random) {
+        self.rich = true;
+        if random.percent(30) {
+            self.recheck_s = random.between(15, 40);
+        }
+        for assembly in &mut self.assemblies {
+            assembly.capacity = random.between(3, 8);
+        }
+        for index in 0..self.services.len() {
+            let alone = self.is_plain(index) && !self.is_related(index);
+            let chance = match self.services[index].form {
+                Form::Everywhere => 50,
+                Form::Once if alone => 12,
+                _ => 0,
+            };
+            if random.percent(chance) {
+                let (count, most) = (random.between(2, 4), random.between(1, 2));
+                self.services[index].form = Form::Unique(count as usize, most as usize);
+                self.services[index].escalation = None;
+            }
+            let possible = self.possible(index);
+            self.services[index].policies = Policies::some(random, possible);
+        }
+    }
+
+    fn possible(&self, index: usize) -> Possible {
+        let service = &self.services[index];
+        Possible {
+            assemblies: self.assemblies.len(),
+            raw: service.is_raw(),
+            promotable: matches!(service.form, Form::Promotable(_)),
+            fenced: self.assemblies.iter().all(|own| own.mode != Mode::None),
+            free: self.is_plain(index) && !self.is_related(index),
+            periodic: self.recheck_s > 0,
+        }
+    }
+
+    /// It depends on others, or they on it, in more than the order.
+    fn is_related(&self, index: usize) -> bool {
+        let together = self.together.iter().any(|(a, b)| [*a, *b].contains(&index));
+        let ordered = self.order.iter().any(|(a, b)| [*a, *b].contains(&index));
+        together || ordered || self.group_of(index).is_some()
     }
 
     /// Makes up groups and constraints between what is not in a group.
@@ -205,6 +283,8 @@ impl Scenario {
             timing: (3_000, 6_000),
             most_promoted: 2,
             migration_limit: 0,
+            rich: false,
+            recheck_s: 0,
             generation: 1,
             ending: None,
         }
@@ -213,6 +293,9 @@ impl Scenario {
     /// Changes something: a parameter, a preference, what is enabled, what is there at all.
     pub fn change(&mut self, random: &mut Random) {
         self.generation += 1;
+        if self.rich && random.percent(40) {
+            return self.change_policies(random);
+        }
         let index = random.index(self.services.len());
         let assembly = random.index(self.assemblies.len());
         let present = self.present().count();
@@ -235,6 +318,18 @@ impl Scenario {
         }
         if self.services.iter().all(|service| !service.present) {
             self.services[index].present = true;
+        }
+    }
+
+    fn change_policies(&mut self, random: &mut Random) {
+        let index = random.index(self.services.len());
+        let what = random.index(7);
+        if what == 6 {
+            let assembly = random.index(self.assemblies.len());
+            self.assemblies[assembly].capacity = random.between(3, 8);
+        } else {
+            let possible = self.possible(index);
+            self.services[index].policies.change(what, random, possible);
         }
     }
 
@@ -294,34 +389,78 @@ impl Scenario {
                 .is_none_or(|assembly| self.assemblies[assembly].present)
     }
 
-    /// Services that should run once faults have stopped.
-    pub fn wanted(&self) -> impl Iterator<Item = &Service> {
-        let ending = self.ending == Some(true);
-        self.services
-            .iter()
-            .enumerate()
-            .filter(move |(index, _)| !ending && self.is_wanted(*index))
-            .map(|(_, service)| service)
+    /// Whether a service runs when all is well, at that time of the wall clock, in seconds from the
+    /// beginning. What has no room is not reckoned with.
+    pub fn expected(&self, index: usize, wall_s: i64) -> Expected {
+        let service = &self.services[index];
+        if self.ending == Some(true) || !self.in_document(index) || !service.enabled {
+            return Expected::Stays;
+        }
+        let own = match service.policies.ticket {
+            Some(Loss::Stop | Loss::Fence) => Expected::Stays,
+            Some(Loss::Freeze) => Expected::Open,
+            None | Some(Loss::Demote) if self.homes(index, wall_s).is_empty() => Expected::Stays,
+            None | Some(Loss::Demote) => Expected::Runs,
+        };
+        let needed = self.needed(index).map(|first| {
+            let first_form = self.services[first].form;
+            match self.expected(first, wall_s) {
+                // An instance needs one beside it, which is not everywhere.
+                Expected::Runs if matches!(first_form, Form::Unique(..)) => Expected::Open,
+                expected => expected,
+            }
+        });
+        own.max(needed.max().unwrap_or(Expected::Runs))
     }
 
-    fn is_wanted(&self, index: usize) -> bool {
-        // A member that is disabled holds back those after it.
-        let before = self
-            .group_of(index)
-            .unwrap_or_default()
-            .iter()
-            .take_while(|member| **member != index);
-        let held = before
-            .filter(|member| self.services[**member].present)
-            .any(|member| !self.services[*member].enabled);
-        self.in_document(index) && self.services[index].enabled && !held
+    /// What must run so that a service can: members of its group before it, which hold it back also
+    /// when they are disabled; what it stays with; what it starts after.
+    fn needed(&self, index: usize) -> impl Iterator<Item = usize> {
+        let there = |index: usize| self.in_document(index) && self.services[index].enabled;
+        let members = self.group_of(index).unwrap_or_default();
+        let before = members.iter().take_while(move |member| **member != index);
+        let before = before.filter(|member| self.services[**member].present);
+        let pairs = self.order.iter().chain(&self.together);
+        let firsts = pairs.filter(move |(first, then)| *then == index && there(*first));
+        let firsts = firsts.map(|(first, _)| *first);
+        before.copied().chain(firsts)
     }
 
-    /// In how many assemblies a service runs.
+    /// Assemblies in which a service may run at that time.
+    pub fn homes(&self, index: usize, wall_s: i64) -> Vec<usize> {
+        let service = &self.services[index];
+        let banned = |assembly: usize| {
+            let ban = service.policies.ban.filter(|_| self.is_banned(index));
+            ban.is_some_and(|ban| ban.assembly == assembly && ban.when.holds(wall_s))
+        };
+        let pinned = |assembly: usize| service.pinned.is_none_or(|own| own == assembly);
+        let present = self.present().map(|(assembly, _)| assembly);
+        present
+            .filter(|own| pinned(*own) && !banned(*own))
+            .collect()
+    }
+
+    /// Its ban keeps it away. Else it is a preference, since less than 0 keeps everything away.
+    pub fn is_banned(&self, index: usize) -> bool {
+        self.is_plain(index) && !self.is_related(index)
+    }
+
+    /// How many instances of a service run when it does.
     pub fn copies(&self, service: &Service) -> usize {
         match service.form {
             Form::Once | Form::Migrates => 1,
             Form::Everywhere | Form::Promotable(_) => self.present().count(),
+            Form::Unique(count, most) => count.min(most * self.present().count()),
+        }
+    }
+
+    /// How many of them are promoted.
+    pub fn promoted(&self, service: &Service) -> usize {
+        match service.form {
+            Form::Promotable(promoted) if service.policies.ticket.is_none() => {
+                promoted.min(self.copies(service))
+            }
+            _ => 0,
         }
     }
 }
@@ -338,11 +477,20 @@ impl Assembly {
             mode,
             present: true,
             escalation: None,
+            capacity: 8,
         }
     }
 }
 
 impl Service {
+    /// The short forms cannot say what it is.
+    pub fn is_raw(&self) -> bool {
+        matches!(
+            self.form,
+            Form::Migrates | Form::Promotable(_) | Form::Unique(..)
+        )
+    }
+
     /// A service for a test: it may run in any assembly.
     pub fn plain(index: usize) -> Service {
         Service {
@@ -355,6 +503,7 @@ impl Service {
             enabled: true,
             present: true,
             escalation: None,
+            policies: Policies::default(),
         }
     }
 }

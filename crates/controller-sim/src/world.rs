@@ -15,13 +15,11 @@ use crate::queue::{Queue, SimEvent};
 use crate::random::Random;
 use crate::scenario::{Assembly, Scenario};
 use crate::shell::Shell;
-use crate::time::{MS, SECOND};
+use crate::time::{EPOCH_US, MS, SECOND};
 use crate::wiring::Wiring;
 
 /// No world needs more steps.
 const STEP_LIMIT: u64 = 200_000;
-/// Wall clock when the world begins, µs.
-const EPOCH_US: u64 = 1_795_000_000 * SECOND;
 /// Boot-time clock of the host when the world begins, µs.
 const HOST_BOOT_US: u64 = 3_600 * SECOND;
 

@@ -8,18 +8,17 @@ use cpe_status::AssemblyState;
 use crate::faults::{Fault, Kind};
 use crate::guest::Guest;
 use crate::network::Link;
+use crate::policies::Loss;
 use crate::queue::SimEvent;
-use crate::scenario::Mode;
+use crate::scenario::{Mode, service_of};
 use crate::time::{MS, SECOND};
 use crate::world::World;
 
 impl World {
     /// Makes up one to three faults of the world around, or of the kind that was asked for.
     pub fn plan_world_faults(&mut self) {
-        let kinds = match &self.options.fault {
-            Some(kind) => std::slice::from_ref(kind),
-            None => &Kind::WORLD,
-        };
+        let wanted = self.options.fault.map(|kind| [kind]);
+        let kinds = wanted.as_ref().map_or(&Kind::WORLD[..], |only| only);
         for _ in 0..self.random.between(1, 3) {
             let kind = kinds[self.random.index(kinds.len())];
             let at_us = self.random.between(10 * SECOND, self.faults_until_us);
@@ -267,8 +266,9 @@ impl World {
             let name = &self.scenario.services[index].name;
             for guest in &mut self.guests {
                 let mut known = guest.agent.records.keys();
-                if !known.any(|(resource, ..)| resource == name) {
-                    guest.process_ends(name);
+                if !known.any(|(resource, ..)| service_of(resource) == name) {
+                    guest.running.retain(|own| service_of(own) != name);
+                    guest.promoted.remove(name);
                 }
             }
         }
@@ -364,6 +364,13 @@ impl World {
         let damaged = self.guests.iter().any(|guest| guest.agent.damaged);
         if self.checker.state_lost || damaged {
             self.end_unknown_services();
+        }
+        // What is frozen also stays in guests that the document has left: people end that.
+        for service in &mut self.scenario.services {
+            if service.policies.ticket == Some(Loss::Freeze) {
+                service.policies.ticket = None;
+                self.scenario.generation += 1;
+            }
         }
         for assembly in &mut self.scenario.assemblies {
             let home = assembly.home.clone();

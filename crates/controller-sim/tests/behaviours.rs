@@ -8,6 +8,7 @@
 
 use controller::{Controller, Durable, Input, PlanInput, Refusal, Request};
 use controller_sim::faults::Fault;
+use controller_sim::policies::OnFail;
 use controller_sim::scenario::{Mode, Scenario};
 use controller_sim::{SECOND, World};
 use controller_sim::{at_rest, calm, expect_well};
@@ -684,6 +685,25 @@ fn a_cleanup_lets_a_service_be_tried_again_where_its_start_failed() {
         .expect("the DPE lives")
         .status(world.time());
     assert_eq!(status.failures, []);
+}
+
+#[test]
+fn a_cleanup_starts_a_service_whose_failure_was_ignored_or_blocked_it() {
+    for on_fail in [OnFail::Ignore, OnFail::Block, OnFail::Stop] {
+        let mut scenario = Scenario::plain(2, 1, Mode::Lease);
+        scenario.services[0].policies.on_fail = Some(on_fail);
+        let mut world = at_rest(scenario);
+        let guest = world.guest(&place(&world, "service1"));
+        world.inject(Fault::KillService(guest, 0));
+        world.run_for(20);
+        assert!(world.runs_in("service1").is_empty(), "{on_fail:?}");
+        world.ask(Request::Cleanup {
+            service: None,
+            assembly: None,
+        });
+        world.run_for(20);
+        expect_well(&world);
+    }
 }
 
 #[test]

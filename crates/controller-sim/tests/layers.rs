@@ -7,6 +7,8 @@ use std::path::Path;
 const FLOORS: layers::Floors<'_> = &[
     // what a world is made of: chance, time, messages
     &["digest", "faults", "network", "random", "time"],
+    // what documents say of a service
+    &["policies"],
     // deployments; controllers that make mistakes
     &["mutants", "scenario"],
     &["document", "options", "queue"],

@@ -9,6 +9,7 @@
 
 use controller::Request;
 use controller_sim::faults::Fault;
+use controller_sim::policies::{Ban, When};
 use controller_sim::scenario::{Form, Mode, Scenario};
 use controller_sim::{SECOND, World};
 use controller_sim::{at_rest, expect_well};
@@ -226,4 +227,53 @@ fn a_live_migration_that_would_wait_for_itself_becomes_a_move() {
         world.executed()
     );
     assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+#[test]
+fn a_service_avoids_an_assembly_while_a_rule_says_so() {
+    let mut scenario = one(Form::Once);
+    scenario.services[0].policies.ban = Some(Ban {
+        assembly: 0,
+        when: When::Between(40, 70),
+    });
+    let mut world = at_rest(scenario);
+    for (at_s, home) in [(38, "node1"), (45, "node2"), (68, "node2"), (75, "node1")] {
+        world.run_until(at_s * SECOND);
+        expect_well(&world);
+        assert_eq!(world.runs_in("service1"), [home], "{at_s}");
+    }
+}
+
+#[test]
+fn a_migration_that_was_given_up_is_not_finished_when_its_target_comes_back() {
+    for mode in [Mode::Lease, Mode::Unit] {
+        let mut scenario = Scenario::plain(2, 1, mode);
+        scenario.services[0].form = Form::Migrates;
+        let mut world = at_rest(scenario);
+        let source = world.runs_in("service1")[0].to_owned();
+        let target = usize::from(source == "node1");
+        world.ask(Request::Standby {
+            assembly: source.as_str().into(),
+            on: true,
+        });
+        let left = |line: &String| line.ends_with("migrate_to service1 -> 0/0");
+        while !world.trace.iter().any(left) {
+            assert!(world.step());
+        }
+        // The target is out of reach until the service has long been started at the source again.
+        world.inject(Fault::KillDpe);
+        world.inject(Fault::Cut(target, 60 * SECOND));
+        world.run_for(3);
+        world.ask(Request::Standby {
+            assembly: source.as_str().into(),
+            on: false,
+        });
+        world.run_for(40);
+        assert_eq!(world.runs_in("service1"), [source.as_str()]);
+        world.scenario.services[0].prefers = Some(target);
+        world.scenario.generation += 1;
+        world.ask(world.load_request());
+        world.run_for(60);
+        expect_well(&world);
+    }
 }

@@ -156,6 +156,10 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>) {
             if let Some(last) = cleaned_up.filter(|_| node.state == NodeState::Online) {
                 disbelieve(&mut records, last, named);
             }
+            if is_to_be_looked_at(node, resource, input) {
+                records.retain(|record| record.state == RecordState::Pending);
+            }
+            records.retain(|record| !is_over(node, record, input));
             lrm_resource(
                 node.name.as_str(),
                 resource,
@@ -180,6 +184,35 @@ fn disbelieve(records: &mut Vec<&Record>, last: u32, named: bool) {
     } else if records.iter().any(|record| !failed_stop(record)) {
         records.retain(|record| newer(record) || !failed_stop(record));
     }
+}
+
+/// A migration to this assembly was given up, and nothing is known of the resource here since: it
+/// may have come or not. What was known before would have the policy engine take the migration for
+/// one that is half done, and finish it beside the copy that runs at the source.
+fn is_to_be_looked_at(node: &Node<'_>, resource: &str, input: &Input<'_>) -> bool {
+    let unknown_since = |source: &Node<'_>| {
+        let attempt = source
+            .history
+            .given_up_migration(resource, node.name.as_str());
+        attempt.is_some_and(|attempt| !node.history.knows_since(resource, attempt))
+    };
+    let mut others = input.nodes.iter().filter(|other| other.name != node.name);
+    node.state == NodeState::Online && others.any(unknown_since)
+}
+
+/// A migration from this assembly that was given up, and whose target is known since.
+fn is_over(node: &Node<'_>, record: &Record, input: &Input<'_>) -> bool {
+    let operation = &record.operation;
+    let Some(target) = operation.annotations.get(MIGRATE_TARGET) else {
+        return false;
+    };
+    let attempt = node.history.given_up_migration(&operation.resource, target);
+    let target = input
+        .nodes
+        .iter()
+        .find(|other| other.name.as_str() == target);
+    attempt == Some(record)
+        && target.is_some_and(|target| target.history.knows_since(&operation.resource, record))
 }
 
 fn transient_attributes(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>) {

@@ -97,11 +97,12 @@ impl Controller {
             .collect()
     }
 
-    /// Its last operation failed, none is under way, and its agent can be asked.
+    /// Its last operation failed, or a recurring one does; none is under way, and its agent can be
+    /// asked.
     fn is_worth_a_look(&self, name: &AssemblyId, resource: &str) -> bool {
         let busy = self.execution.works_on(name, resource);
         let failed = |assembly: &super::liveness::Assembly| {
-            assembly.reachable() && assembly.history.last_single_failed(resource)
+            assembly.reachable() && assembly.history.fails(resource)
         };
         !busy && self.assemblies.get(name).is_some_and(failed)
     }

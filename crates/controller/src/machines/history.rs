@@ -5,7 +5,9 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use crate::vocabulary::{META_ON_FAIL, Record, RecordState, STATUS_DONE, ServiceId, Task};
+use crate::vocabulary::{
+    META_ON_FAIL, MIGRATE_TARGET, Record, RecordState, STATUS_DONE, ServiceId, Task, TransitionKey,
+};
 
 /// Records of one assembly, the latest per resource, action and interval.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,7 +91,6 @@ impl History {
             records.remove(&key);
         } else {
             records.insert(key, record.into());
-            end_migration(records);
         }
         true
     }
@@ -204,8 +205,13 @@ impl History {
             .max_by_key(|record| record.call_id)
     }
 
-    /// Whether the last operation of a resource, monitors apart, failed.
-    pub(crate) fn last_single_failed(&self, resource: &str) -> bool {
+    /// Whether the last operation of a resource failed, or a recurring one does.
+    pub(crate) fn fails(&self, resource: &str) -> bool {
+        let recurring = |record: &Record| record.operation.interval_ms > 0 && record.failed();
+        self.of(resource).any(recurring) || self.last_single_failed(resource)
+    }
+
+    fn last_single_failed(&self, resource: &str) -> bool {
         let single = |record: &&Record| {
             record.operation.interval_ms == 0 && record.state == RecordState::Complete
         };
@@ -214,6 +220,40 @@ impl History {
             .filter(single)
             .max_by_key(|record| record.call_id)
             .is_some_and(|record| record.failed() && !found(record))
+    }
+
+    /// An attempt to migrate a resource from here to `target`, after which it was started, stopped or
+    /// migrated here again: it says nothing any more about where the resource runs.
+    pub(crate) fn given_up_migration(&self, resource: &str, target: &str) -> Option<&Record> {
+        let moves = |record: &&Record| record.operation.action == Task::MigrateTo;
+        let to = |record: &&Record| {
+            let annotations = &record.operation.annotations;
+            annotations.get(MIGRATE_TARGET).map(String::as_str) == Some(target)
+        };
+        let attempt = self.of(resource).filter(moves).find(to)?;
+        let newer = |record: &Record| {
+            let action = &record.operation.action;
+            (action.starts() || matches!(action, Task::Stop | Task::MigrateTo))
+                && record.call_id > attempt.call_id
+        };
+        self.of(resource).any(newer).then_some(attempt)
+    }
+
+    /// Whether something is known of a resource that was asked for after that record of another
+    /// assembly. Clocks may jump, so that it goes by the numbers of transitions.
+    pub(crate) fn knows_since(&self, resource: &str, other: &Record) -> bool {
+        let asked = |record: &Record| {
+            let key = TransitionKey::parse(&record.operation.id)?;
+            Some((key.uuid, key.transition))
+        };
+        let since = asked(other);
+        let mut records = self.of(resource);
+        records.any(|record| match record.operation.action {
+            _ if record.operation.interval_ms > 0 => false,
+            // A look comes before what it is for, in the same transition.
+            Task::Monitor => asked(record) > since,
+            _ => asked(record) >= since,
+        })
     }
 
     /// Whether a resource may be running: active, failed, or being started.
@@ -228,22 +268,6 @@ impl History {
     pub(crate) fn is_being_started(&self, resource: &str) -> bool {
         self.of(resource)
             .any(|record| record.state == RecordState::Pending && record.operation.action.starts())
-    }
-}
-
-/// A resource that was started after it had migrated away runs here: the migration of before says
-/// nothing any more. The engine would take it for one that goes on, where the other side has missed
-/// what happened since.
-fn end_migration(records: &mut Records) {
-    let away = Slot::Of(Task::MigrateTo, 0);
-    let call_id = |slot| records.get(slot).map(|record: &Box<Record>| record.call_id);
-    let started = records.get(&Slot::Of(Task::Start, 0)).filter(|record| {
-        record.state == RecordState::Complete && record.status == STATUS_DONE && record.rc == 0
-    });
-    if let (Some(started), Some(left)) = (started, call_id(&away))
-        && started.call_id > left
-    {
-        records.remove(&away);
     }
 }
 
@@ -386,28 +410,6 @@ mod tests {
         assert!(history.may_run("db"));
         history.settled("db");
         assert!(!history.may_run("db"));
-    }
-
-    #[test]
-    fn a_start_ends_the_migration_that_was_before_it() {
-        for order in [[1, 2, 3], [3, 2, 1], [2, 3, 1]] {
-            let mut history = History::default();
-            for call_id in order {
-                history.insert(match call_id {
-                    1 => record(Task::MigrateTo, 0, 1, 0),
-                    2 => record(Task::Stop, 0, 2, 0),
-                    _ => record(Task::Start, 0, 3, 0),
-                });
-            }
-            let kept: Vec<u32> = history.records().map(|record| record.call_id).collect();
-            assert_eq!(kept, [3, 2], "in the order {order:?}");
-        }
-        let mut history = History::default();
-        history.insert(record(Task::Start, 0, 1, 0));
-        history.insert(record(Task::MigrateTo, 0, 2, 0));
-        assert_eq!(history.records().count(), 2, "this one goes on");
-        history.insert(record(Task::Start, 0, 3, 1));
-        assert_eq!(history.records().count(), 2, "it was not started");
     }
 
     #[test]

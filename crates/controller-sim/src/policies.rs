@@ -1,0 +1,253 @@
+//! What documents say of a service beyond where and how often it runs: what becomes of a failure,
+//! what it needs, which ticket it depends on, and what holds only at some time.
+
+use crate::random::Random;
+
+/// What a document says of a service.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Policies {
+    /// What becomes of a failed start or monitor. `None`: the default.
+    pub on_fail: Option<OnFail>,
+    /// What becomes of a failed stop, where the document can say it.
+    pub on_stop_fail: Option<OnFail>,
+    /// Failures older than this are forgotten, seconds.
+    pub failure_timeout_s: Option<u64>,
+    /// What it uses of an assembly's capacity.
+    pub load: u64,
+    /// It depends on a ticket, which nobody ever grants.
+    pub ticket: Option<Loss>,
+    /// It is kept away from an assembly at some time.
+    pub ban: Option<Ban>,
+}
+
+/// What becomes of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFail {
+    /// Taken for a success.
+    Ignore,
+    /// Nothing is done any more before people have cleaned up.
+    Block,
+    /// Stopped, and not started anywhere.
+    Stop,
+    /// Started again.
+    Restart,
+    /// All services leave the assembly.
+    Standby,
+    /// The assembly is fenced.
+    Fence,
+    /// Demoted and promoted again.
+    Demote,
+}
+
+impl OnFail {
+    /// The word of the document.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OnFail::Ignore => "ignore",
+            OnFail::Block => "block",
+            OnFail::Stop => "stop",
+            OnFail::Restart => "restart",
+            OnFail::Standby => "standby",
+            OnFail::Fence => "fence",
+            OnFail::Demote => "demote",
+        }
+    }
+
+    fn some(random: &mut Random) -> OnFail {
+        [
+            OnFail::Ignore,
+            OnFail::Block,
+            OnFail::Stop,
+            OnFail::Restart,
+            OnFail::Standby,
+            OnFail::Fence,
+        ][random.index(6)]
+    }
+}
+
+/// What becomes of a service without its ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// It is stopped.
+    Stop,
+    /// What is promoted is demoted.
+    Demote,
+    /// Assemblies in which it runs are fenced.
+    Fence,
+    /// It is left alone, and not started.
+    Freeze,
+}
+
+impl Loss {
+    /// The word of the document.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Loss::Stop => "stop",
+            Loss::Demote => "demote",
+            Loss::Fence => "fence",
+            Loss::Freeze => "freeze",
+        }
+    }
+}
+
+/// An assembly that a service avoids at some time.
+#[derive(Clone, Copy, Debug)]
+pub struct Ban {
+    /// The assembly.
+    pub assembly: usize,
+    /// When.
+    pub when: When,
+}
+
+/// A time. Seconds count from the beginning of the world, by the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Until then.
+    Until(i64),
+    /// From then on.
+    From(i64),
+    /// From the one to the other.
+    Between(i64, i64),
+    /// From the one minute of an hour to the other, both included.
+    Minutes(i64, i64),
+}
+
+/// The world begins 400 seconds after a full hour.
+const AFTER_THE_HOUR_S: i64 = 400;
+
+impl When {
+    /// It is that time, `wall_s` seconds from the beginning.
+    pub fn holds(self, wall_s: i64) -> bool {
+        match self {
+            When::Until(end_s) => wall_s < end_s,
+            When::From(begin_s) => wall_s > begin_s,
+            When::Between(begin_s, end_s) => (begin_s..=end_s).contains(&wall_s),
+            When::Minutes(first, last) => {
+                let minute = (wall_s + AFTER_THE_HOUR_S).div_euclid(60).rem_euclid(60);
+                (first..=last).contains(&minute)
+            }
+        }
+    }
+
+    /// `<date_expression>`.
+    pub fn expression(self, id: &str) -> String {
+        let (text, inner) = match self {
+            When::Until(end_s) => (format!("operation=\"lt\" end=\"{}\"", date(end_s)), None),
+            When::From(begin_s) => (
+                format!("operation=\"gt\" start=\"{}\"", date(begin_s)),
+                None,
+            ),
+            When::Between(begin_s, end_s) => (
+                format!(
+                    "operation=\"in_range\" start=\"{}\" end=\"{}\"",
+                    date(begin_s),
+                    date(end_s)
+                ),
+                None,
+            ),
+            When::Minutes(first, last) => (
+                "operation=\"date_spec\"".to_owned(),
+                Some(format!(
+                    "<date_spec id=\"{id}-spec\" minutes=\"{first}-{last}\"/>"
+                )),
+            ),
+        };
+        let inner = inner.unwrap_or_default();
+        format!("<date_expression id=\"{id}\" {text}>{inner}</date_expression>")
+    }
+
+    fn some(random: &mut Random, periodic: bool) -> When {
+        let begin_s = random.between(0, 150) as i64;
+        let end_s = begin_s + random.between(10, 120) as i64;
+        match random.index(if periodic { 4 } else { 3 }) {
+            0 => When::Until(end_s),
+            1 => When::From(begin_s),
+            2 => When::Between(begin_s, end_s),
+            _ => {
+                let first = random.between(6, 9) as i64;
+                When::Minutes(first, first + random.between(0, 3) as i64)
+            }
+        }
+    }
+}
+
+/// The wall clock as the document writes it.
+fn date(wall_s: i64) -> String {
+    let second = wall_s + AFTER_THE_HOUR_S;
+    format!(
+        "2026-11-18T11:{:02}:{:02}Z",
+        second.div_euclid(60),
+        second.rem_euclid(60)
+    )
+}
+
+/// What a document can say of a service, and what it is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Possible {
+    /// Number of assemblies.
+    pub assemblies: usize,
+    /// It is in `<configuration>`, which can say more.
+    pub raw: bool,
+    /// Some of its instances are promoted.
+    pub promotable: bool,
+    /// Every assembly can be fenced.
+    pub fenced: bool,
+    /// It runs in one assembly, chosen for itself alone.
+    pub free: bool,
+    /// Time is looked at again and again, so that it can be periodic.
+    pub periodic: bool,
+}
+
+impl Policies {
+    /// Makes some up.
+    pub fn some(random: &mut Random, possible: Possible) -> Policies {
+        let mut policies = Policies::default();
+        let chances = [45, 20, 30, 50, 8, 35];
+        for (what, chance) in chances.into_iter().enumerate() {
+            if random.percent(chance) {
+                policies.change(what, random, possible);
+            }
+        }
+        policies
+    }
+
+    /// Another value for one of six things.
+    pub fn change(&mut self, what: usize, random: &mut Random, possible: Possible) {
+        match what {
+            0 => {
+                let demote = possible.promotable && random.percent(30);
+                let some = if demote {
+                    OnFail::Demote
+                } else {
+                    OnFail::some(random)
+                };
+                self.on_fail = random.percent(85).then_some(some);
+            }
+            1 if possible.raw => {
+                let some = [OnFail::Block, OnFail::Fence][random.index(2)];
+                self.on_stop_fail = Some(some);
+            }
+            2 => self.failure_timeout_s = Some(random.between(5, 60)),
+            3 if possible.free => self.load = random.between(0, 4),
+            4 => {
+                let losses = [Loss::Stop, Loss::Stop, Loss::Freeze, Loss::Fence];
+                let some = match losses[random.index(4)] {
+                    _ if possible.promotable => Loss::Demote,
+                    Loss::Fence if !possible.fenced => Loss::Stop,
+                    loss => loss,
+                };
+                self.ticket = match self.ticket {
+                    None => Some(some),
+                    Some(_) => None,
+                };
+            }
+            _ => {
+                let ban = Ban {
+                    assembly: random.index(possible.assemblies),
+                    when: When::some(random, possible.periodic),
+                };
+                self.ban = random.percent(80).then_some(ban);
+            }
+        }
+    }
+}
