@@ -7,6 +7,7 @@ use std::fmt::Write;
 #[derive(Debug, Clone)]
 pub struct Document {
     name: String,
+    timing: String,
     fencing: String,
     assemblies: Vec<String>,
     services: Vec<String>,
@@ -18,11 +19,18 @@ impl Document {
     pub fn new(name: &str, assemblies: &[&str]) -> Document {
         Document {
             name: name.to_owned(),
+            timing: r#"heartbeat_interval="500ms" heartbeat_timeout="2s" lease="3s""#.to_owned(),
             fencing: r#"<fencing mode="lease"/>"#.to_owned(),
             assemblies: assemblies.iter().map(|&name| name.to_owned()).collect(),
             services: Vec::new(),
             constraints: String::new(),
         }
+    }
+
+    /// The attributes of `<deployable>` that have to do with time; empty: the format's defaults.
+    pub fn timing(mut self, attributes: &str) -> Document {
+        self.timing = attributes.to_owned();
+        self
     }
 
     /// How every assembly is fenced; `{assembly}` in it is the assembly's name.
@@ -59,8 +67,8 @@ impl Document {
     /// The document's text.
     pub fn xml(&self) -> String {
         let mut text = format!(
-            "<deployable name=\"{}\" uuid=\"6f6d7f6a-54a6-4c4b-9d70-0a4f0c3c6a11\" heartbeat_interval=\"500ms\" heartbeat_timeout=\"2s\" lease=\"3s\">\n  <assemblies>\n",
-            self.name
+            "<deployable name=\"{}\" uuid=\"6f6d7f6a-54a6-4c4b-9d70-0a4f0c3c6a11\" {}>\n  <assemblies>\n",
+            self.name, self.timing
         );
         for assembly in &self.assemblies {
             let fencing = self.fencing.replace("{assembly}", assembly);

@@ -109,12 +109,12 @@ mod controller;
 mod machines;
 mod vocabulary;
 
-pub use controller::{Controller, PlanInput, Proposal};
+pub use controller::{Controller, PlanInput};
 pub use machines::facts::{Damaged, Durable, SAVES};
 pub use vocabulary::{
     AssemblyId, Attribute, Attributes, Change, Connect, Decision, EVENTS_KEPT, Effect, EngineInput,
     Event, EventKind, FORCE_RESTART, FenceDevice, FenceRequest, Hello, Input, InputName,
-    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant, Operation, Record, RecordState, Refusal,
-    Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task, Time,
-    TransitionKey, dispatcher_uuid, exit_code_name,
+    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant, Operation, Proposal, Record, RecordState,
+    Refusal, Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task,
+    Time, TransitionKey, dispatcher_uuid, exit_code_name,
 };

@@ -7,7 +7,7 @@ mod plan;
 mod state;
 mod status;
 
-pub use plan::{Plan, PlanAction};
+pub use plan::{Failover, Plan, PlanAction};
 pub use state::{
     AssemblyState, DeploymentState, DpeState, PlanBasis, ServiceState, TransitionState,
 };

@@ -20,6 +20,22 @@ pub struct Plan {
     pub blocked: Vec<PlanAction>,
     /// Whatever else is worth a thought before doing it.
     pub warnings: Vec<String>,
+    /// When the services of lost assemblies start elsewhere, by the document.
+    pub failover: Vec<Failover>,
+}
+
+/// When the services of some assemblies start elsewhere if one of these is lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Failover {
+    /// The assemblies of which this is true.
+    pub assemblies: Vec<String>,
+    /// How they are made safe: `lease`, `unit`, `agent`, `manager`, `none`.
+    pub fencing: String,
+    /// At most so long after the loss, ms; `None` if that depends on a device or a person.
+    pub at_most_ms: Option<u64>,
+    /// The same for people, in one line.
+    pub text: String,
 }
 
 /// A line of a plan.

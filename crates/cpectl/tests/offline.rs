@@ -58,6 +58,42 @@ fn every_valid_example_is_valid() {
 }
 
 #[test]
+fn a_valid_document_is_told_when_the_services_of_lost_assemblies_start_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.xml");
+    let document = r#"<deployable name="shop"><assemblies>
+        <assembly name="web1" address="unix:/run/web1.sock"/>
+        <assembly name="web2" address="unix:/run/web2.sock"/>
+        <assembly name="db1" address="unix:/run/db1.sock"><fencing mode="manager"/></assembly>
+      </assemblies></deployable>"#;
+    std::fs::write(&file, document).unwrap();
+    let file = file.to_string_lossy();
+    let text = stdout(&cpectl(&["validate", &file]));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines[1..],
+        [
+            format!(
+                "{file}: web1, web2 lost: safe after at most 17.3 s, then their services start elsewhere"
+            ),
+            format!(
+                "{file}: db1 lost: its services are not started elsewhere until the cloud manager or an administrator confirms that it is down"
+            ),
+        ]
+    );
+    let json = stdout(&cpectl(&["--json", "validate", &file]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let failover = &json[0]["failover"];
+    assert_eq!(
+        failover[0]["assemblies"],
+        serde_json::json!(["web1", "web2"])
+    );
+    assert_eq!(failover[0]["fencing"], "lease");
+    assert_eq!(failover[0]["at_most_ms"], 17_300);
+    assert_eq!(failover[1]["at_most_ms"], serde_json::Value::Null);
+}
+
+#[test]
 fn an_invalid_document_is_reported_with_file_line_and_column_and_status_3() {
     let path = example("invalid.xml");
     let output = cpectl(&["validate", &path.to_string_lossy()]);

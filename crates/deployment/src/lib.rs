@@ -26,6 +26,7 @@
 
 mod configuration;
 pub mod failover;
+mod loss;
 mod lower;
 mod model;
 mod problem;

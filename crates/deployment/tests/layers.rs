@@ -10,8 +10,9 @@ const FLOORS: &[&[&str]] = &[
     &["model", "problem"],
     // the text of a document, with places; its scalars
     &["tree", "value"],
-    // problems that any element can have; from the model to the policy engine's configuration
-    &["report", "lower"],
+    // problems that any element can have; from the model to the policy engine's configuration; what
+    // follows when an assembly is lost
+    &["report", "lower", "loss"],
     // Pacemaker's own elements
     &["configuration"],
     // the short forms, and the document as a whole
@@ -26,7 +27,7 @@ const PARTS: &[&[&str]] = &[
     &["tree::characters"],
     &["tree::attributes"],
     &["tree::parse"],
-    &["report", "lower"],
+    &["report", "lower", "loss"],
     &["configuration"],
     &["reader::form"],
     &["reader::values", "reader::names", "reader::cycle"],

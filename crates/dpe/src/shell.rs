@@ -429,7 +429,7 @@ impl Shell {
     /// that has none: without it no lease is renewed.
     fn refuses(&self, request: &Request) -> Option<String> {
         let is_first =
-            matches!(request, Request::Load { .. }) && self.controller.document().is_none();
+            matches!(request, Request::LoadRead { .. }) && self.controller.document().is_none();
         if is_first {
             None
         } else {

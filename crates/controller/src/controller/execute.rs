@@ -21,7 +21,7 @@ impl Controller {
 
     /// Goes on as far as possible now: carries out what was decided, and asks what is next.
     pub(crate) fn advance(&mut self, now: Time) {
-        if self.document.spec().is_none() {
+        if !self.document.is_in_force() {
             return;
         }
         if !self.execution.is_idle() {

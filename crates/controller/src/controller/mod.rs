@@ -23,7 +23,6 @@ mod status;
 mod suspension;
 
 pub use plan::PlanInput;
-pub use requests::Proposal;
 
 use std::collections::BTreeMap;
 

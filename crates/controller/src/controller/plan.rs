@@ -8,9 +8,8 @@ use policy_engine::{ActionKind, Cib, RunOptions, Schedule, lint};
 
 use super::Controller;
 use super::cib::{self, Node, NodeState};
-use super::requests::Proposal;
 use crate::machines::history::History;
-use crate::vocabulary::{AssemblyId, AssemblySpec, Refusal, ServiceId, Spec, Time, goal};
+use crate::vocabulary::{AssemblyId, AssemblySpec, Proposal, Refusal, ServiceId, Spec, Time, goal};
 
 /// The policy engine's input for a plan: what would a document bring? As with
 /// [`EngineInput`](crate::EngineInput), a shell has it answered beside everything else.
@@ -53,7 +52,7 @@ impl Controller {
     /// [`Refusal::InvalidDocument`] with all problems; [`Refusal::NotReady`] while there are
     /// assemblies of which nothing is known.
     pub fn plan(&self, now: Time, document: &str) -> Result<PlanInput, Refusal> {
-        self.plan_proposal(now, &Proposal::read(&self.name, document)?)
+        self.plan_proposal(now, &Proposal::read(&self.name, document.to_owned())?)
     }
 
     /// As [`Controller::plan`], of a document that is read already.
@@ -106,6 +105,7 @@ impl Controller {
                     PlanBasis::Empty
                 },
                 warnings: self.warnings(spec),
+                failover: proposal.failover.clone(),
                 ..Plan::default()
             },
         })

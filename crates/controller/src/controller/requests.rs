@@ -2,46 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use cpe_status::DpeState;
+
 use super::Controller;
+use crate::machines::announcement::Announced;
 use crate::machines::assembly::Life;
 use crate::machines::document::Document;
 use crate::machines::facts::Loaded;
 use crate::machines::phase::Phase;
-use crate::vocabulary::{AssemblyId, Effect, Refusal, Request, Spec, Time};
-
-/// A document that is read and checked, and in force nowhere. Reading a large one takes as long as
-/// a decision, and needs no controller: a shell has it read beside everything else.
-#[derive(Clone, Debug)]
-pub struct Proposal {
-    pub(crate) spec: Spec,
-}
-
-impl Proposal {
-    /// Reads a document of the deployment of that name. Pure.
-    ///
-    /// # Errors
-    /// [`Refusal::InvalidDocument`] with all problems.
-    pub fn read(name: &str, document: &str) -> Result<Proposal, Refusal> {
-        let deployment = deployment::read(document.as_bytes()).map_err(|problems| {
-            Refusal::InvalidDocument(
-                problems
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-            )
-        })?;
-        if deployment.name != name {
-            return Err(Refusal::InvalidDocument(format!(
-                "the document is that of deployment \"{}\", this is deployment \"{name}\"",
-                deployment.name
-            )));
-        }
-        Ok(Proposal {
-            spec: Spec::new(&deployment),
-        })
-    }
-}
+use crate::vocabulary::{
+    AssemblyId, Effect, EventDraft, EventKind, Proposal, Refusal, Request, Spec, Time,
+};
 
 impl Controller {
     pub(crate) fn request(&mut self, now: Time, request: Request) -> Result<(), Refusal> {
@@ -53,7 +24,12 @@ impl Controller {
                 document,
                 generation,
                 in_doubt,
-            } => self.load(now, document, generation, &in_doubt),
+            } => self.load_text(now, document, generation, &in_doubt),
+            Request::LoadRead {
+                proposal,
+                generation,
+                in_doubt,
+            } => self.load(now, *proposal, generation, &in_doubt),
             Request::Unload { stop_services } => {
                 self.unload(stop_services);
                 Ok(())
@@ -107,35 +83,62 @@ impl Controller {
         }
     }
 
-    fn load(
+    /// Whether a document that is offered is not in force yet.
+    fn is_news(&self, document: &str, generation: u64) -> Result<bool, Refusal> {
+        if generation == 0 {
+            return Err(Refusal::InvalidArgument(
+                "generations count from 1, 0 was offered".into(),
+            ));
+        }
+        let Some(loaded) = &self.store.loaded else {
+            return Ok(true);
+        };
+        if loaded.unload.is_some() {
+            return Err(Refusal::NotReady(
+                "the deployment is being ended: wait for that, then load again".into(),
+            ));
+        }
+        if loaded.generation == generation && loaded.document == document {
+            return Ok(false);
+        }
+        if generation <= loaded.generation {
+            return Err(Refusal::GenerationConflict {
+                loaded: loaded.generation,
+                offered: generation,
+            });
+        }
+        Ok(true)
+    }
+
+    fn load_text(
         &mut self,
         now: Time,
         document: String,
         generation: u64,
         in_doubt: &BTreeSet<AssemblyId>,
     ) -> Result<(), Refusal> {
-        if generation == 0 {
-            return Err(Refusal::InvalidArgument(
-                "generations count from 1, 0 was offered".into(),
-            ));
+        if !self.is_news(&document, generation)? {
+            return Ok(());
         }
-        if let Some(loaded) = &self.store.loaded {
-            if loaded.unload.is_some() {
-                return Err(Refusal::NotReady(
-                    "the deployment is being ended: wait for that, then load again".into(),
-                ));
-            }
-            if loaded.generation == generation && loaded.document == document {
-                return Ok(());
-            }
-            if generation <= loaded.generation {
-                return Err(Refusal::GenerationConflict {
-                    loaded: loaded.generation,
-                    offered: generation,
-                });
-            }
+        self.load(
+            now,
+            Proposal::read(&self.name, document)?,
+            generation,
+            in_doubt,
+        )
+    }
+
+    fn load(
+        &mut self,
+        now: Time,
+        proposal: Proposal,
+        generation: u64,
+        in_doubt: &BTreeSet<AssemblyId>,
+    ) -> Result<(), Refusal> {
+        let Proposal { document, spec, .. } = proposal;
+        if !self.is_news(&document, generation)? {
+            return Ok(());
         }
-        let spec = self.read(&document)?;
         if self.store.loaded.is_none() {
             let outdated = self.store.outdated;
             self.doubt(&spec, |name| outdated || in_doubt.contains(name));
@@ -145,14 +148,10 @@ impl Controller {
             generation,
             unload: None,
         });
+        self.store.understand(&spec);
         self.adopt(now, spec);
         self.world_changed(&format!("generation {generation} was loaded"));
         Ok(())
-    }
-
-    /// Reads a document of this deployment.
-    pub(crate) fn read(&self, document: &str) -> Result<Spec, Refusal> {
-        Proposal::read(&self.name, document).map(|proposal| proposal.spec)
     }
 
     /// Takes the saved document up again.
@@ -160,12 +159,13 @@ impl Controller {
         let Some(loaded) = self.store.loaded.clone() else {
             return;
         };
-        match self.read(&loaded.document) {
-            Ok(spec) => {
+        match Proposal::read(&self.name, loaded.document) {
+            Ok(Proposal { spec, .. }) => {
+                self.store.understand(&spec);
                 self.adopt(now, spec);
                 self.deciding.world_changed("the DPE was started");
             }
-            Err(refusal) => self.document = Document::Unreadable(refusal.to_string()),
+            Err(refusal) => self.hold(now, loaded.generation, &refusal),
         }
     }
 
@@ -181,6 +181,34 @@ impl Controller {
                 facts.accepted = spec.assemblies.get(name).cloned();
             }
         }
+    }
+
+    /// A document that was accepted once is not read by this version. What it said keeps the agents
+    /// connected and their leases renewed: a change of ours stops no service. Nothing is decided,
+    /// since this version may be right.
+    fn hold(&mut self, now: Time, generation: u64, refusal: &Refusal) {
+        let error = format!(
+            "this version does not read the saved document: leases are renewed, what runs runs on, and nothing is decided; \
+             deploy a document that it reads. {refusal}"
+        );
+        let understood = self.store.understood.clone();
+        match understood.filter(|understood| understood.generation == generation) {
+            Some(understood) => {
+                self.adopt(now, understood.spec.clone());
+                self.document = Document::Held {
+                    spec: Box::new(understood.spec),
+                    error: error.clone(),
+                };
+            }
+            None => self.document = Document::Unreadable(error.clone()),
+        }
+        self.deciding.world_changed("the DPE was started");
+        self.store.deployment_mut().announced = Announced::Degraded;
+        let event = EventDraft::new(EventKind::DeploymentDegraded)
+            .state(DpeState::Failed.as_str())
+            .reason(error)
+            .detail("generation", generation);
+        self.tell(now, event);
     }
 
     /// Puts a specification in force. Assemblies that are no longer in it stay until nothing of
@@ -270,10 +298,9 @@ impl Controller {
             self.effects.push(Effect::Unloaded);
             return;
         }
-        let unread = self.document.spec().is_none();
+        let unread = !self.document.is_in_force();
         match self.store.loaded_mut() {
-            // Nothing is known about what a document that cannot be read has started: it is left
-            // alone.
+            // Nothing is decided by a document that is not read: what it has started is left alone.
             Some(loaded) if unread => loaded.unload = Some(false),
             Some(loaded) => {
                 // Who said "leave them" may still say "stop them", until it is over.

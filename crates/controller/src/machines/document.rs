@@ -7,25 +7,33 @@ use crate::vocabulary::{AssemblyId, ServiceId, ServiceSpec, Spec};
 pub(crate) enum Document {
     /// None was loaded.
     None,
-    /// One is saved that this version cannot use: why.
+    /// One is saved that this version does not read, and nothing is known of what it said: why.
     Unreadable(String),
+    /// One is saved that this version does not read: why. What it said when it was accepted keeps
+    /// the agents connected and their leases renewed; nothing is decided by it.
+    Held { spec: Box<Spec>, error: String },
     /// What it says is in force.
     InForce(Box<Spec>),
 }
 
 impl Document {
-    /// What it says, if it is in force.
+    /// What it says, if that is known.
     pub(crate) fn spec(&self) -> Option<&Spec> {
         match self {
-            Document::InForce(spec) => Some(spec),
+            Document::InForce(spec) | Document::Held { spec, .. } => Some(spec),
             Document::None | Document::Unreadable(_) => None,
         }
     }
 
-    /// Why the saved one cannot be used.
+    /// Whether anything is decided by it.
+    pub(crate) fn is_in_force(&self) -> bool {
+        matches!(self, Document::InForce(_))
+    }
+
+    /// Why the saved one is not in force.
     pub(crate) fn error(&self) -> Option<&String> {
         match self {
-            Document::Unreadable(error) => Some(error),
+            Document::Unreadable(error) | Document::Held { error, .. } => Some(error),
             Document::None | Document::InForce(_) => None,
         }
     }
@@ -40,13 +48,13 @@ impl Document {
         self.spec().map_or(&[], |spec| &spec.services)
     }
 
-    /// It is in force and names this assembly.
+    /// It names this assembly.
     pub(crate) fn names(&self, assembly: &AssemblyId) -> bool {
         self.spec()
             .is_some_and(|spec| spec.assemblies.contains_key(assembly))
     }
 
-    /// It is in force and does not name this assembly any more.
+    /// It is known and does not name this assembly any more.
     pub(crate) fn has_dropped(&self, assembly: &AssemblyId) -> bool {
         self.spec()
             .is_some_and(|spec| !spec.assemblies.contains_key(assembly))
@@ -55,7 +63,7 @@ impl Document {
     /// Puts a specification in force. Gives the former one.
     pub(crate) fn replace(&mut self, spec: Spec) -> Option<Spec> {
         match std::mem::replace(self, Document::InForce(Box::new(spec))) {
-            Document::InForce(former) => Some(*former),
+            Document::InForce(former) | Document::Held { spec: former, .. } => Some(*former),
             Document::None | Document::Unreadable(_) => None,
         }
     }
@@ -83,6 +91,18 @@ mod tests {
         assert_eq!(document.error(), None);
         assert_eq!(document.replace(spec("web2")), Some(spec("web1")));
         assert_eq!(document.spec(), Some(&spec("web2")));
+    }
+
+    #[test]
+    fn what_is_held_is_known_and_not_in_force() {
+        let mut document = Document::Held {
+            spec: Box::new(spec("web1")),
+            error: "line 1".into(),
+        };
+        assert!(document.names(&"web1".into()) && !document.is_in_force());
+        assert_eq!(document.error().map(String::as_str), Some("line 1"));
+        assert_eq!(document.replace(spec("web2")), Some(spec("web1")));
+        assert!(document.is_in_force());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::announcement::Announced;
 use super::failures::{FailureFacts, FailureTimes};
 use super::service::ServiceFacts;
-use crate::vocabulary::{AssemblyId, AssemblySpec, Change, Event, Occupant, ServiceId};
+use crate::vocabulary::{AssemblyId, AssemblySpec, Change, Event, Occupant, ServiceId, Spec};
 
 /// Key of the row that counts the times that facts were saved. A shell keeps its value in a second
 /// place, which a backup of the state does not bring back.
@@ -38,6 +38,8 @@ pub struct Damaged {
 pub struct Durable {
     pub(crate) epoch: u64,
     pub(crate) loaded: Option<Loaded>,
+    /// What that document says, for a version that does not read it.
+    pub(crate) understood: Option<Understood>,
     pub(crate) deployment: DeploymentFacts,
     pub(crate) assemblies: BTreeMap<AssemblyId, AssemblyFacts>,
     /// By assembly and resource.
@@ -60,6 +62,13 @@ pub(crate) struct Loaded {
     /// Being ended; `Some(true)`: after stopping the services.
     #[serde(default)]
     pub unload: Option<bool>,
+}
+
+/// What the document of a generation says, as the version understood it that read it last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Understood {
+    pub generation: u64,
+    pub spec: Spec,
 }
 
 /// What was said about the deployment as a whole.
@@ -156,6 +165,7 @@ pub(crate) enum LastEvent {
 pub(crate) enum Key {
     Epoch,
     Loaded,
+    Understood,
     Deployment,
     Assembly(AssemblyId),
     Failures(AssemblyId, String),
@@ -169,6 +179,7 @@ impl Key {
         match self {
             Key::Epoch => "epoch".into(),
             Key::Loaded => "loaded".into(),
+            Key::Understood => "understood".into(),
             Key::Deployment => "deployment".into(),
             Key::Assembly(name) => format!("assembly/{name}"),
             Key::Failures(assembly, resource) => format!("failures/{assembly}/{resource}"),
@@ -186,6 +197,7 @@ impl Key {
             ("epoch", None) => Key::Epoch,
             (SAVES, None) => Key::Saves,
             ("loaded", None) => Key::Loaded,
+            ("understood", None) => Key::Understood,
             ("deployment", None) => Key::Deployment,
             ("assembly", Some(name)) => Key::Assembly(name.into()),
             ("failures", Some(rest)) => {
@@ -222,6 +234,7 @@ impl Durable {
     pub fn rows(&self) -> BTreeMap<String, String> {
         let mut keys = vec![Key::Epoch, Key::Deployment, Key::Saves];
         keys.extend(self.loaded.is_some().then_some(Key::Loaded));
+        keys.extend(self.understood.is_some().then_some(Key::Understood));
         keys.extend(self.assemblies.keys().cloned().map(Key::Assembly));
         keys.extend(
             self.failures
@@ -267,6 +280,8 @@ impl Durable {
             Some(Key::Epoch) => self.epoch = read(key, value)?,
             Some(Key::Saves) => self.saves = read(key, value)?,
             Some(Key::Loaded) => self.loaded = Some(read(key, value)?),
+            // That of another version may have another form; mostly nothing needs it.
+            Some(Key::Understood) => self.understood = read(key, value).ok(),
             Some(Key::Deployment) => self.deployment = read(key, value)?,
             Some(Key::Assembly(name)) => drop(self.assemblies.insert(name, read(key, value)?)),
             Some(Key::Failures(assembly, resource)) => drop(
@@ -289,6 +304,7 @@ impl Durable {
             Key::Epoch => write(&self.epoch),
             Key::Saves => write(&self.saves),
             Key::Loaded => self.loaded.as_ref().and_then(write),
+            Key::Understood => self.understood.as_ref().and_then(write),
             Key::Deployment => write(&self.deployment),
             Key::Assembly(name) => self.assemblies.get(name).and_then(write),
             Key::Failures(assembly, resource) => self
@@ -331,6 +347,21 @@ impl Store {
     pub(crate) fn loaded_mut(&mut self) -> &mut Option<Loaded> {
         self.touched.insert(Key::Loaded);
         &mut self.facts.loaded
+    }
+
+    /// Notes what the loaded document says.
+    pub(crate) fn understand(&mut self, spec: &Spec) {
+        let generation = self
+            .facts
+            .loaded
+            .as_ref()
+            .map_or(0, |loaded| loaded.generation);
+        let known = self.facts.understood.as_ref();
+        if known.is_none_or(|known| known.generation != generation || known.spec != *spec) {
+            self.touched.insert(Key::Understood);
+            let spec = spec.clone();
+            self.facts.understood = Some(Understood { generation, spec });
+        }
     }
 
     pub(crate) fn deployment_mut(&mut self) -> &mut DeploymentFacts {
@@ -440,7 +471,8 @@ impl Store {
     /// Forgets everything but the epoch and the outbox.
     pub(crate) fn end(&mut self) {
         let facts = std::mem::take(&mut self.facts);
-        self.touched.extend([Key::Loaded, Key::Deployment]);
+        self.touched
+            .extend([Key::Loaded, Key::Understood, Key::Deployment]);
         self.touched
             .extend(facts.assemblies.into_keys().map(Key::Assembly));
         self.touched.extend(
@@ -550,5 +582,7 @@ mod tests {
         let error = Durable::from_rows([("assembly/web1", "{")]).unwrap_err();
         assert!(error.to_string().contains("assembly/web1"), "{error}");
         assert!(Durable::from_rows([("colour", "red")]).is_ok());
+        let other_form = Durable::from_rows([("understood", "{}")]).unwrap();
+        assert_eq!(other_form, Durable::default());
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::engine_input::Decision;
 use super::ids::{AssemblyId, ServiceId};
 use super::operation::Record;
+use super::proposal::Proposal;
 use super::task::Task;
 
 /// Something happened.
@@ -179,6 +180,16 @@ pub enum Request {
         /// Assemblies in which services of this deployment may run if this controller has no
         /// document: its state was lost, or an earlier deployment of the name left services
         /// running. Whoever is not heard of is made safe before anything runs elsewhere.
+        in_doubt: BTreeSet<AssemblyId>,
+    },
+    /// As [`Request::Load`], of a document that is read already: that takes long, and a shell has
+    /// heartbeats to answer.
+    LoadRead {
+        /// The deployment document.
+        proposal: Box<Proposal>,
+        /// Its generation, from 1.
+        generation: u64,
+        /// As in [`Request::Load`].
         in_doubt: BTreeSet<AssemblyId>,
     },
     /// End this deployment; progress in the state, at the end [`Effect::Unloaded`](crate::Effect).

@@ -8,6 +8,7 @@ mod ids;
 mod input;
 mod limits;
 mod operation;
+mod proposal;
 mod spec;
 mod task;
 mod time;
@@ -23,6 +24,7 @@ pub use operation::{
     STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey, dispatcher_uuid,
     exit_code_name,
 };
+pub use proposal::Proposal;
 pub use task::Task;
 pub use time::Time;
 

@@ -2,7 +2,8 @@
 //!
 //! The document's model belongs to crate `deployment`; here is only what the controller decides by,
 //! in its units, and in a form that can be saved (an assembly that left the document must still be
-//! made safe by the means that the document gave it).
+//! made safe by the means that the document gave it, and so must one whose document a later version
+//! does not read).
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use super::effect::FenceDevice;
 use super::ids::{AssemblyId, ServiceId};
 
 /// A deployment as the controller sees it.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spec {
     pub name: String,
     pub uuid: String,
@@ -76,14 +77,14 @@ pub(crate) struct Escalation {
 }
 
 /// How often a service may run at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Copies {
     One,
     Several,
 }
 
 /// A service as the controller sees it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ServiceSpec {
     pub id: ServiceId,
     pub agent: String,

@@ -31,6 +31,9 @@ pub(crate) async fn run(client: &Client, arguments: &File, output: &Output) -> R
         output.line(Line::new().styled("cannot run:", BAD));
         output.table(&actions(&plan.blocked, BAD));
     }
+    for failover in &plan.failover {
+        output.line(failover.text.as_str());
+    }
     for warning in &plan.warnings {
         let line = Line::new().styled("warning:", BUSY);
         output.line(line.plain(" ").plain(warning));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cpe_terminal::Line;
-use deployment::{Outcome, Problem, Severity};
+use deployment::{Deployment, Outcome, Problem, Severity};
 use serde_json::json;
 
 use crate::client::read_document;
@@ -61,6 +61,9 @@ fn print(file: &Path, outcome: &Outcome, output: &Output) {
             deployment.assemblies.len(),
             deployment.services.len()
         ));
+        for failover in deployment.failover() {
+            output.line(format!("{}: {}", file.display(), failover.text));
+        }
     }
 }
 
@@ -77,10 +80,12 @@ fn report(file: &Path, outcome: &Outcome) -> serde_json::Value {
             })
         })
         .collect();
+    let deployment = outcome.deployment.as_ref();
     json!({
         "file": file.display().to_string(),
-        "valid": outcome.deployment.is_some(),
+        "valid": deployment.is_some(),
         "problems": problems,
+        "failover": deployment.map(Deployment::failover).unwrap_or_default(),
     })
 }
 

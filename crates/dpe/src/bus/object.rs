@@ -36,12 +36,13 @@ impl DpeObject {
         request: Request,
     ) -> Result<()> {
         require_administrator(connection, header).await?;
-        self.requests.change(request).await
+        let turn = Arc::new(self.requests.turn_to_change().await?);
+        self.requests.change(turn, request).await
     }
 }
 
 /// Does what takes long off the event loop, which has heartbeats to answer. The turn ends with the
-/// work, whether or not the caller waits for it.
+/// work, if the caller does not wait for it.
 async fn off_the_loop<T: Send + 'static>(
     turn: Arc<Turn>,
     work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -115,6 +116,7 @@ impl DpeObject {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
+        require_administrator(connection, &header).await?;
         // Others may be of a later CPE, for later DPEs.
         let in_doubt: Vec<String> = match options.get(IN_DOUBT) {
             None => Vec::new(),
@@ -124,12 +126,15 @@ impl DpeObject {
                 ))
             })?,
         };
-        let request = Request::Load {
-            document,
+        let turn = Arc::new(self.requests.turn_to_change().await?);
+        let name = self.requests.deployment().to_owned();
+        let read = move || Proposal::read(&name, document).map_err(refused);
+        let request = Request::LoadRead {
+            proposal: Box::new(off_the_loop(Arc::clone(&turn), read).await?),
             generation,
             in_doubt: in_doubt.iter().map(|name| name.as_str().into()).collect(),
         };
-        self.change(connection, &header, request).await
+        self.requests.change(turn, request).await
     }
 
     /// Ends the deployment; returns when that is durable.
@@ -175,9 +180,9 @@ impl DpeObject {
     /// What a document would change, as JSON.
     #[zbus(out_args("plan_json"))]
     async fn plan(&self, document: String) -> Result<String> {
-        let turn = Arc::new(self.requests.turn().await?);
+        let turn = Arc::new(self.requests.turn_to_think().await?);
         let name = self.requests.deployment().to_owned();
-        let read = move || Proposal::read(&name, &document).map_err(refused);
+        let read = move || Proposal::read(&name, document).map_err(refused);
         let proposal = Box::new(off_the_loop(Arc::clone(&turn), read).await?);
         let plan = |reply| BusRequest::Plan(proposal, reply);
         let question = self.requests.ask(plan).await?.map_err(refused)?;
@@ -191,7 +196,7 @@ impl DpeObject {
     /// Why a service runs where it does, and not elsewhere.
     #[zbus(out_args("text"))]
     async fn explain(&self, service: String, assembly: String) -> Result<String> {
-        let turn = Arc::new(self.requests.turn().await?);
+        let turn = Arc::new(self.requests.turn_to_think().await?);
         let basis = self.requests.ask(BusRequest::Basis).await??;
         off_the_loop(turn, move || {
             basis.explain(&service, optional(assembly).as_deref())

@@ -42,12 +42,40 @@ pub(crate) struct Requests {
     deployment: String,
     queue: mpsc::Sender<BusRequest>,
     /// One explanation or plan at a time: each takes as much time and memory as a decision.
-    thinking: Arc<Semaphore>,
-    /// The one that is made, and those that wait for it.
-    thinkers: Arc<Semaphore>,
+    thinking: Line,
+    /// Changes go to the loop in the order in which they were asked for, also while the document of
+    /// one of them is read.
+    changing: Line,
 }
 
-/// The turn to make an explanation or a plan, until it is dropped.
+/// Callers who have their turns one after another, as they came.
+#[derive(Debug, Clone)]
+struct Line {
+    turn: Arc<Semaphore>,
+    /// Who has the turn, and who waits for it.
+    places: Arc<Semaphore>,
+}
+
+impl Line {
+    fn new(waiting: usize) -> Line {
+        Line {
+            turn: Arc::new(Semaphore::new(1)),
+            places: Arc::new(Semaphore::new(1 + waiting)),
+        }
+    }
+
+    /// The next turn; `None` if too many wait.
+    async fn turn(&self) -> Option<Turn> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let turn = Arc::clone(&self.turn).acquire_owned().await.ok()?;
+        Some(Turn {
+            _turn: turn,
+            _place: place,
+        })
+    }
+}
+
+/// The turn, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
     _turn: OwnedSemaphorePermit,
@@ -61,16 +89,17 @@ impl Requests {
         let way = Requests {
             deployment: deployment.to_owned(),
             queue,
-            thinking: Arc::new(Semaphore::new(1)),
-            thinkers: Arc::new(Semaphore::new(1 + WAITING)),
+            thinking: Line::new(WAITING),
+            changing: Line::new(KEPT_FOR_CHANGES),
         };
         (way, requests)
     }
 
-    /// Has a change made; returns when it is durable.
-    pub(crate) async fn change(&self, request: Request) -> Result<()> {
+    /// Has a change made; returns when it is durable. The next one has its turn before.
+    pub(crate) async fn change(&self, turn: Arc<Turn>, request: Request) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.send(BusRequest::Change(request, reply))?;
+        drop(turn);
         answer.await.map_err(|_| self.ending())?
     }
 
@@ -96,14 +125,13 @@ impl Requests {
     }
 
     /// Waits for the turn to make an explanation or a plan.
-    pub(crate) async fn turn(&self) -> Result<Turn> {
-        let place = Arc::clone(&self.thinkers).try_acquire_owned();
-        let place = place.map_err(|_| self.too_many())?;
-        let turn = Arc::clone(&self.thinking).acquire_owned().await;
-        Ok(Turn {
-            _turn: turn.map_err(|_| self.ending())?,
-            _place: place,
-        })
+    pub(crate) async fn turn_to_think(&self) -> Result<Turn> {
+        self.thinking.turn().await.ok_or_else(|| self.too_many())
+    }
+
+    /// Waits for the turn to ask for a change.
+    pub(crate) async fn turn_to_change(&self) -> Result<Turn> {
+        self.changing.turn().await.ok_or_else(|| self.too_many())
     }
 
     /// Name of the deployment.
@@ -145,6 +173,13 @@ mod tests {
         tokio::task::yield_now().await;
     }
 
+    async fn change(requests: &Requests) -> Result<()> {
+        let turn = Arc::new(requests.turn_to_change().await?);
+        let stop_services = true;
+        let request = Request::Unload { stop_services };
+        requests.change(turn, request).await
+    }
+
     fn is_too_many<T>(result: Result<T>) -> bool {
         matches!(result, Err(Error::Busy(text)) if text.contains("too many requests"))
     }
@@ -162,33 +197,49 @@ mod tests {
             }
         }
         assert_eq!(refused, KEPT_FOR_CHANGES);
-        let unload = || Request::Unload {
-            stop_services: true,
-        };
         for _ in 0..KEPT_FOR_CHANGES {
             let administrator = requests.clone();
-            begin(async move { drop(administrator.change(unload()).await) }).await;
+            begin(async move { drop(change(&administrator).await) }).await;
         }
-        assert!(is_too_many(requests.change(unload()).await));
+        assert!(is_too_many(change(&requests).await));
         // One is taken: there is room for one.
         waiting.recv().await.unwrap();
         let administrator = requests.clone();
-        begin(async move { drop(administrator.change(unload()).await) }).await;
+        begin(async move { drop(change(&administrator).await) }).await;
         assert_eq!(waiting.len(), REQUESTS);
     }
 
     #[tokio::test]
     async fn a_bounded_number_waits_for_an_explanation() {
         let (requests, _waiting) = Requests::new("shop");
-        let turn = requests.turn().await.unwrap();
+        let turn = requests.turn_to_think().await.unwrap();
         for _ in 0..WAITING {
             let caller = requests.clone();
-            begin(async move { drop(caller.turn().await) }).await;
+            begin(async move { drop(caller.turn_to_think().await) }).await;
         }
-        assert!(is_too_many(requests.turn().await));
+        assert!(is_too_many(requests.turn_to_think().await));
         drop(turn);
         tokio::task::yield_now().await;
-        assert!(requests.turn().await.is_ok());
+        assert!(requests.turn_to_think().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_change_waits_for_one_whose_document_is_read() {
+        let (requests, mut waiting) = Requests::new("shop");
+        let reading = Arc::new(requests.turn_to_change().await.unwrap());
+        let administrator = requests.clone();
+        begin(async move { drop(change(&administrator).await) }).await;
+        assert!(waiting.is_empty());
+        let assembly = "web1".into();
+        let first = Request::Standby { assembly, on: true };
+        begin(async move { drop(requests.change(reading, first).await) }).await;
+        tokio::task::yield_now().await;
+        for is_first in [true, false] {
+            let BusRequest::Change(request, _) = waiting.try_recv().unwrap() else {
+                panic!("not a change");
+            };
+            assert_eq!(matches!(request, Request::Standby { .. }), is_first);
+        }
     }
 
     #[tokio::test]

@@ -171,7 +171,7 @@ impl World {
         self.path("state")
     }
 
-    fn document(&self) -> String {
+    pub(crate) fn document(&self) -> String {
         let socket = |name| self.path(name).display().to_string();
         format!(
             r#"<deployable name="shop" heartbeat_interval="100ms" heartbeat_timeout="1s" lease="10s"><assemblies>
@@ -209,6 +209,13 @@ impl World {
                 database.execute(put, row).unwrap();
             }
         }
+    }
+
+    /// Puts into the saved document what no version reads.
+    pub(crate) fn spoil_document(&self) {
+        let database = rusqlite::Connection::open(self.state().join("state.sqlite")).unwrap();
+        let spoil = "UPDATE facts SET value = replace(value, '<assemblies>', '<refused/><assemblies>') WHERE key = 'loaded'";
+        assert_eq!(database.execute(spoil, ()).unwrap(), 1);
     }
 
     pub(crate) fn bus_address(&self) -> String {
@@ -311,7 +318,7 @@ impl World {
             .unwrap()
     }
 
-    /// What is in a row of the saved state now.
+    /// What is in a row of the saved state now. `%` in the key stands for anything.
     pub(crate) fn saved(&self, key: &str) -> Option<String> {
         let copy = tempfile::tempdir().unwrap();
         for file in ["state.sqlite", "state.sqlite-wal"] {
@@ -320,7 +327,7 @@ impl World {
             }
         }
         let database = rusqlite::Connection::open(copy.path().join("state.sqlite")).unwrap();
-        let value = "SELECT value FROM facts WHERE key = ?1";
+        let value = "SELECT value FROM facts WHERE key LIKE ?1";
         database.query_row(value, (key,), |row| row.get(0)).ok()
     }
 }

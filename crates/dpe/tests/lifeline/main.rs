@@ -11,9 +11,15 @@
 mod harness;
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use controller::Proposal;
+use cpe_bus::Fields;
 
 use harness::{World, eventually, files_with};
 
+/// Services of a document whose reading takes a second or more.
+const LARGE: usize = 60_000;
 /// Renewals that a DPE must go on with for a test to believe that it does: two seconds' worth.
 const MANY: u64 = 20;
 
@@ -122,6 +128,67 @@ async fn a_state_that_is_taken_away_is_written_again_whole() {
     world.start_dpe();
     world.web1.renewed(1).await;
     assert!(world.saved("loaded").unwrap().contains("web2"));
+}
+
+#[tokio::test]
+async fn a_saved_document_that_this_version_does_not_read_ends_no_lease() {
+    let mut world = World::new();
+    world.spoil_document();
+    world.start_bus();
+    world.start_dpe();
+    let dpe = world.proxy().await;
+    world.web1.renewed(MANY).await;
+    world.web2.renewed(1).await;
+    let status = dpe.get_status().await.unwrap();
+    assert!(
+        status.contains("does not read the saved document"),
+        "{status}"
+    );
+    let event = world.saved("event/%").unwrap();
+    assert!(
+        event.contains("deployment.degraded") && event.contains("refused"),
+        "{event}"
+    );
+
+    dpe.load(&world.document(), 2, Fields::new()).await.unwrap();
+    eventually("it decides again", async || {
+        dpe.get_status().await.unwrap().contains("\"active\"")
+    })
+    .await;
+    world.web1.renewed(MANY).await;
+}
+
+#[tokio::test]
+async fn heartbeats_are_answered_while_a_large_document_is_read() {
+    let mut world = World::new();
+    world.start_bus();
+    world.start_dpe();
+    let dpe = world.proxy().await;
+    world.web1.renewed(1).await;
+    // One that is refused at its end: nothing but the reading takes time.
+    let services: String = (0..LARGE)
+        .map(|n| format!(r#"<service name="s{n}" class="ocf" provider="heartbeat" type="Dummy"/>"#))
+        .collect();
+    let services = format!("<services>{services}<refused/></services></deployable>");
+    let large = world.document().replace("</deployable>", &services);
+    let since = Instant::now();
+    Proposal::read("shop", large.clone()).unwrap_err();
+    let reading = since.elapsed();
+
+    let before = world.web1.renewals.load(Ordering::Relaxed);
+    let error = dpe.load(&large, 2, Fields::new()).await.unwrap_err();
+    assert!(error.message().contains("refused"), "{error:?}");
+    let renewals = world.web1.renewals.load(Ordering::Relaxed) - before;
+    // It is ten a second, and the machine may be busy.
+    let expected = reading.as_millis() / 100 / 3;
+    assert!(
+        expected >= 3,
+        "reading takes {reading:?}: too short to be noticed"
+    );
+    assert!(
+        u128::from(renewals) >= expected,
+        "{renewals} renewals in {reading:?}"
+    );
 }
 
 #[tokio::test]
