@@ -25,11 +25,11 @@ impl World {
     }
 
     /// A guest that is paused, or whose agent hangs, does it later.
-    fn deferred(&mut self, guest: usize, event: &SimEvent) -> bool {
+    fn deferred(&mut self, guest: usize, event: impl FnOnce() -> SimEvent) -> bool {
         let own = &mut self.guests[guest];
         let asleep = own.paused.is_some() || (own.up && own.agent.alive && own.agent.hung);
         if asleep {
-            own.deferred.push(event.clone());
+            own.deferred.push(event());
         }
         asleep
     }
@@ -49,7 +49,7 @@ impl World {
             );
             return;
         }
-        if self.deferred(guest, &SimEvent::ToAgent(stream, message.clone()))
+        if self.deferred(guest, || SimEvent::ToAgent(stream, message.clone()))
             || !self.guests[guest].awake()
         {
             return;
@@ -375,7 +375,7 @@ impl World {
             _ => {}
         }
         let life = self.guests[guest].life;
-        if self.deferred(guest, &SimEvent::Timer(guest, life, timer.clone()))
+        if self.deferred(guest, || SimEvent::Timer(guest, life, timer.clone()))
             || !self.guests[guest].awake()
         {
             return;

@@ -172,26 +172,27 @@ impl World {
         let Some(controller) = &mut self.shell.controller else {
             return;
         };
-        let outcome = controller.handle(now, input.clone());
+        let request = match &input {
+            Input::Request(request) => Some(request.clone()),
+            _ => None,
+        };
+        let copy = self.shell.shadow.is_some().then(|| input.clone());
+        let outcome = controller.handle(now, input);
         if self.options.digest {
             let deadline = controller.deadline().unwrap_or_default();
             self.digest.line(&format!("deadline {deadline}"));
         }
-        if let Input::Request(Request::Maintenance { on: false, .. } | Request::Load { .. }) =
-            &input
-        {
+        if let Some(Request::Maintenance { on: false, .. } | Request::Load { .. }) = &request {
             self.checker.hands_off.clear();
         }
         match &outcome {
             Err(refusal) => {
-                self.note_refusal(&input, refusal);
-                self.ask_again(&input);
+                self.note_refusal(request.as_ref(), refusal);
+                self.ask_again(request.as_ref());
             }
-            Ok(()) => {
-                self.shell.loaded_before |= matches!(input, Input::Request(Request::Load { .. }))
-            }
+            Ok(()) => self.shell.loaded_before |= matches!(request, Some(Request::Load { .. })),
         }
-        if let Some(shadow) = &mut self.shell.shadow {
+        if let (Some(shadow), Some(input)) = (&mut self.shell.shadow, copy) {
             let other = shadow.handle(now, input);
             if other != outcome {
                 self.checker
@@ -202,12 +203,12 @@ impl World {
     }
 
     /// A DPE without a document knows no assembly: who wants something of one tries again.
-    fn ask_again(&mut self, input: &Input) {
+    fn ask_again(&mut self, request: Option<&Request>) {
         let waits = |controller: &Subject| controller.document().is_none();
         let in_vain = self.shell.controller.as_ref().is_some_and(waits);
-        if let Input::Request(
+        if let Some(
             request @ (Request::Standby { on: false, .. } | Request::Maintenance { on: false, .. }),
-        ) = input
+        ) = request
             && in_vain
             && self.scenario.ending.is_none()
         {
@@ -216,12 +217,12 @@ impl World {
     }
 
     /// A request was refused: some may be.
-    fn note_refusal(&mut self, input: &Input, refusal: &Refusal) {
+    fn note_refusal(&mut self, request: Option<&Request>, refusal: &Refusal) {
         let refusal = refusal.to_string();
         self.digest.line(&refusal);
         let expected = matches!(
-            input,
-            Input::Request(
+            request,
+            Some(
                 Request::Standby { .. }
                     | Request::Maintenance { .. }
                     | Request::ConfirmFenced { .. }
@@ -231,10 +232,10 @@ impl World {
             || self.shell.recreate.is_some();
         self.say(|| format!("  refused: {refusal}"));
         if !expected {
-            let input = brief(&format!("{input:?}"));
+            let request = brief(&format!("{request:?}"));
             self.checker
                 .violations
-                .push(format!("{}: refused: {refusal}: {input}", self.now_us));
+                .push(format!("{}: refused: {refusal}: {request}", self.now_us));
         }
     }
 

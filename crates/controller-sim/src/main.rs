@@ -75,22 +75,25 @@ impl Arguments {
         };
         let next = AtomicU64::new(self.from);
         let outcomes = Mutex::new(Vec::new());
-        std::thread::scope(|scope| {
-            for _ in 0..jobs {
-                scope.spawn(|| {
-                    loop {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= self.from + self.seeds {
-                            return;
-                        }
-                        let shadow = self.shadow || seed.is_multiple_of(4);
-                        let outcome = run(seed, self.options(false, shadow));
-                        if let Ok(mut outcomes) = outcomes.lock() {
-                            outcomes.push(outcome);
-                        }
-                    }
-                });
+        let work = || {
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= self.from + self.seeds {
+                    return;
+                }
+                let shadow = self.shadow || seed.is_multiple_of(4);
+                let outcome = run(seed, self.options(false, shadow));
+                if let Ok(mut outcomes) = outcomes.lock() {
+                    outcomes.push(outcome);
+                }
             }
+        };
+        // Without further threads the allocator needs no locks.
+        std::thread::scope(|scope| {
+            for _ in 1..jobs {
+                scope.spawn(work);
+            }
+            work();
         });
         let mut outcomes = outcomes.into_inner().unwrap_or_default();
         outcomes.sort_by_key(|outcome| outcome.seed);

@@ -28,10 +28,9 @@ impl World {
         };
         self.tokens += 1;
         let token = self.tokens;
-        let operation = record.operation.clone();
-        let (outcome, duration_us) = self.fate(guest, &operation);
+        let (outcome, duration_us) = self.fate(guest, &record.operation);
         // These may have an effect from their first instant on, whatever becomes of them.
-        match operation.action {
+        match record.operation.action {
             Task::Start => self.process_started(guest, resource),
             Task::MigrateFrom if !self.moves_processes(resource) => {
                 self.process_started(guest, resource)
@@ -95,13 +94,12 @@ impl World {
             outcome,
             ..
         } = busy;
-        let operation = record.operation.clone();
         (record.status, record.rc) = outcome;
         if outcome == (STATUS_DONE, 0) {
-            record.rc = self.takes_effect(guest, &operation);
-            self.says_its_score(guest, &operation);
+            record.rc = self.takes_effect(guest, &record.operation);
+            self.says_its_score(guest, &record.operation);
         } else {
-            self.cut_short(guest, &operation);
+            self.cut_short(guest, &record.operation);
         }
         self.complete(guest, record);
         self.next_operation(guest, resource);
@@ -110,63 +108,64 @@ impl World {
     /// An operation has ended: its record is kept and, if it says something new, sent.
     fn complete(&mut self, guest: usize, mut record: Record) {
         let wall = self.time().wall_us;
-        let operation = record.operation.clone();
         let own = &mut self.guests[guest];
+        let operation = &mut record.operation;
         if operation.action == Task::Stop && record.rc == 0 {
             own.agent.cancel_recurring(&operation.resource);
         }
         if operation.interval_ms == 0 && operation.action != Task::Stop {
             // As an agent does whose metadata calls one parameter reloadable.
-            record
-                .operation
-                .annotations
-                .insert(FORCE_RESTART.into(), " setting ".into());
+            let annotations = &mut operation.annotations;
+            annotations.insert(FORCE_RESTART.into(), " setting ".into());
         }
         // It has run before.
         let again = record.state == RecordState::Complete;
         record.state = RecordState::Complete;
         (record.completed, record.last_run) = (wall, wall);
-        let before = own.agent.records.get(&key(&operation)).cloned();
-        let recurring = operation.interval_ms > 0;
+        let key = key(&record.operation);
+        let before = own.agent.records.get(&key);
+        let recurring = record.operation.interval_ms > 0;
         // A recurring operation that was cancelled, or replaced by a newer one, meanwhile.
-        let obsolete = match &before {
-            Some(known) => known.operation.id != operation.id && known.call_id > record.call_id,
+        let obsolete = match before {
+            Some(known) => {
+                known.operation.id != record.operation.id && known.call_id > record.call_id
+            }
             None => again,
         };
         if recurring && obsolete {
             return;
         }
-        let same = before.as_ref().is_some_and(|known| {
+        let same = before.filter(|known| {
             known.state == RecordState::Complete
-                && known.operation.id == operation.id
+                && known.operation.id == record.operation.id
                 && (known.status, known.rc) == (record.status, record.rc)
         });
-        record.last_rc_change = if same {
-            before.map_or(wall, |known| known.last_rc_change)
-        } else {
-            wall
-        };
-        own.agent.records.insert(key(&operation), record.clone());
+        record.last_rc_change = same.map_or(wall, |known| known.last_rc_change);
+        let news = !(recurring && same.is_some());
         if recurring {
-            let delay = u64::from(operation.interval_ms) * MS;
-            let timer = Timer::Monitor(
-                operation.resource.clone(),
-                operation.action.clone(),
-                operation.interval_ms,
-                record.call_id,
-            );
-            self.timer_after(guest, delay, timer);
+            let timer = Timer::Monitor(key.0.clone(), key.1.clone(), key.2, record.call_id);
+            self.timer_after(guest, u64::from(key.2) * MS, timer);
         }
-        if !(recurring && same) {
-            self.say(|| {
-                format!(
-                    "node {guest}: {} {} -> {}/{}",
-                    operation.action, operation.resource, record.status, record.rc
-                )
-            });
-            if let Some(stream) = self.guests[guest].agent.connection {
-                self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
-            }
+        if news {
+            self.tell(guest, &record);
+        }
+        self.guests[guest].agent.records.insert(key, record);
+    }
+
+    /// A record that says something new is sent.
+    fn tell(&mut self, guest: usize, record: &Record) {
+        self.say(|| {
+            let Record {
+                operation,
+                status,
+                rc,
+                ..
+            } = record;
+            let (action, resource) = (&operation.action, &operation.resource);
+            format!("node {guest}: {action} {resource} -> {status}/{rc}")
+        });
+        if let Some(stream) = self.guests[guest].agent.connection {
+            self.post_to_dpe(stream, ToDpe::Completed(Box::new(record.clone())));
         }
     }
 
@@ -222,19 +221,16 @@ impl World {
         dampening_ms: u32,
     ) {
         let agent = &mut self.guests[guest].agent;
-        let before = agent.attributes.values.clone();
-        match value {
-            Some(value) => {
-                let attribute = Attribute {
-                    value: value.into(),
-                    dampening_ms,
-                };
-                agent.attributes.values.insert(name.into(), attribute);
-            }
-            None => drop(agent.attributes.values.remove(name)),
-        }
-        if agent.attributes.values == before {
+        let attribute = value.map(|value| Attribute {
+            value: value.into(),
+            dampening_ms,
+        });
+        if agent.attributes.values.get(name) == attribute.as_ref() {
             return;
+        }
+        match attribute {
+            Some(attribute) => drop(agent.attributes.values.insert(name.into(), attribute)),
+            None => drop(agent.attributes.values.remove(name)),
         }
         agent.attributes.version += 1;
         if let Some(stream) = agent.connection {

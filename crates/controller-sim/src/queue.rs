@@ -1,7 +1,7 @@
 //! What is still to happen, in order of virtual time.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
 use controller::{AssemblyId, EngineInput, Event, Request, Task};
 
@@ -109,8 +109,11 @@ pub enum Timer {
 /// Events by time; those of one time in the order in which they were planned.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    order: BinaryHeap<Reverse<(u64, u64)>>,
-    events: BTreeMap<u64, SimEvent>,
+    /// When, in which order, and the place in `events`.
+    order: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    events: Vec<Option<SimEvent>>,
+    /// Free places.
+    free: Vec<usize>,
     sequence: u64,
 }
 
@@ -118,25 +121,31 @@ impl Queue {
     /// Plans an event.
     pub(crate) fn push(&mut self, at_us: u64, event: SimEvent) {
         self.sequence += 1;
-        self.order.push(Reverse((at_us, self.sequence)));
-        self.events.insert(self.sequence, event);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.events.push(None);
+            self.events.len() - 1
+        });
+        self.events[place] = Some(event);
+        self.order.push(Reverse((at_us, self.sequence, place)));
     }
 
     /// The next event and its time.
     pub(crate) fn pop(&mut self) -> Option<(u64, SimEvent)> {
-        let Reverse((at_us, sequence)) = self.order.pop()?;
-        let event = self.events.remove(&sequence);
-        Some((at_us, event.expect("invariant: each number has its event")))
+        let Reverse((at_us, _, place)) = self.order.pop()?;
+        self.free.push(place);
+        let event = self.events[place].take();
+        Some((at_us, event.expect("invariant: each place has its event")))
     }
 
     /// Time of the next event.
     pub(crate) fn next_us(&self) -> Option<u64> {
-        self.order.peek().map(|Reverse((at_us, _))| *at_us)
+        self.order.peek().map(|Reverse((at_us, ..))| *at_us)
     }
 
     /// Drops all events.
     pub(crate) fn clear(&mut self) {
         self.order.clear();
         self.events.clear();
+        self.free.clear();
     }
 }

@@ -113,8 +113,8 @@ pub enum Form {
     Everywhere,
     /// In every assembly, and promoted in this number of them.
     Promotable(usize),
-    /// So many instances, each of which is another one and runs once, and at most so many of them
-    /// in an assembly.
+    /// As many instances as the first number says, each of which runs once, and in an assembly at
+    /// most as many as the second says.
     Unique(usize, usize),
 }
 

@@ -128,15 +128,13 @@ impl World {
     }
 
     pub(crate) fn post_to_dpe(&mut self, id: u64, message: ToDpe) {
-        let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
+        let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.open) else {
             return;
         };
         let delay = self.random.between(50, 5_000)
             + self.random.between(0, self.links[stream.guest].slow_us);
         let at_us = (self.now_us + delay).max(stream.last_to_dpe_us + 1);
-        if let Some(stream) = self.streams.get_mut(&id) {
-            stream.last_to_dpe_us = at_us;
-        }
+        stream.last_to_dpe_us = at_us;
         self.at(at_us, SimEvent::ToDpe(id, message));
     }
 

@@ -277,3 +277,28 @@ fn a_migration_that_was_given_up_is_not_finished_when_its_target_comes_back() {
         expect_well(&world);
     }
 }
+
+#[test]
+fn what_ran_in_an_assembly_without_address_ends_when_it_leaves_the_document() {
+    let mut world = at_rest(one(Form::Everywhere));
+    world.inject(Fault::DropAddress(1));
+    world.run_for(40);
+    change_only(&mut world, |scenario| {
+        scenario.assemblies[1].present = false;
+        scenario.assemblies[1].address = Some("node2".into());
+    });
+    world.run_for(40);
+    expect_well(&world);
+    // Else its copy there would never stop, and a failure of the other never end.
+    world.inject(Fault::Stall(0, 60 * SECOND));
+    world.run_for(30);
+    change_only(&mut world, |scenario| scenario.services[0].enabled = false);
+    world.run_for(120);
+    expect_well(&world);
+}
+
+fn change_only(world: &mut World, change: impl FnOnce(&mut Scenario)) {
+    change(&mut world.scenario);
+    world.scenario.generation += 1;
+    world.ask(world.load_request());
+}

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use end_to_end::{System, missing_prerequisite};
 
-use marks::{now_us, overlaps};
-use plan::Plan;
+use marks::{Micros, now_us, overlaps};
+use plan::{Kind, Plan};
 use report::{Window, faults_of_log, table};
 use world::World;
 
@@ -123,6 +123,9 @@ impl Torture {
             group.push(fault.kind);
             if fault.settle {
                 self.settle();
+                if group == [Kind::Maintain] {
+                    self.check_left_alone(fault.deployment, from);
+                }
                 self.windows.push(Window {
                     kinds: std::mem::take(&mut group),
                     from,
@@ -153,6 +156,20 @@ impl Torture {
         }
         for line in self.world.marks().refused_locks() {
             self.violation(format!("two processes at once, by the lock: {line}"));
+        }
+    }
+
+    /// Under maintenance nobody stops services, whatever becomes of the DPE.
+    fn check_left_alone(&mut self, deployment: &str, from: Micros) {
+        let Ok(runs) = self.world.marks().runs() else {
+            return;
+        };
+        let to = now_us();
+        for (service, list) in &runs {
+            let begun = list.iter().any(|run| (from..to).contains(&run.from));
+            if begun && service.starts_with(deployment) {
+                self.violation(format!("{service} was restarted under maintenance"));
+            }
         }
     }
 

@@ -38,6 +38,11 @@ pub(crate) enum Kind {
     KillService,
     ChangeDocument,
     Standby,
+    ShutDownGuest,
+    SwapAddresses,
+    MoveAssembly,
+    Maintain,
+    Recreate,
 }
 
 /// Whom a fault hits.
@@ -53,7 +58,7 @@ enum Target {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Kind; 22] = [
+    pub(crate) const ALL: [Kind; 27] = [
         Kind::KillCpe,
         Kind::StopCpe,
         Kind::RestartCpe,
@@ -76,6 +81,11 @@ impl Kind {
         Kind::KillService,
         Kind::ChangeDocument,
         Kind::Standby,
+        Kind::ShutDownGuest,
+        Kind::SwapAddresses,
+        Kind::MoveAssembly,
+        Kind::Maintain,
+        Kind::Recreate,
     ];
 
     /// What happens, in words, and the longest time for which it lasts (zero: it is done at once).
@@ -104,6 +114,19 @@ impl Kind {
             Kind::KillService => ("kill -9 of a service", Target::Service, Duration::ZERO),
             Kind::ChangeDocument => ("changed document", Target::Deployment, Duration::ZERO),
             Kind::Standby => ("standby of a guest", Target::Guest, seconds(10)),
+            Kind::ShutDownGuest => ("shutdown of a guest", Target::Guest, seconds(20)),
+            Kind::SwapAddresses => ("swapped addresses", Target::Deployment, Duration::ZERO),
+            Kind::MoveAssembly => (
+                "an assembly at another address",
+                Target::Deployment,
+                seconds(20),
+            ),
+            Kind::Maintain => ("maintenance without a DPE", Target::Deployment, seconds(25)),
+            Kind::Recreate => (
+                "destroy and create again",
+                Target::Deployment,
+                Duration::ZERO,
+            ),
         }
     }
 

@@ -13,11 +13,24 @@ use crate::plan::{DEPLOYMENTS, Fault, Kind, LEASED, POWERED, SERVICES};
 const PATIENCE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(200);
 
+/// What a document says that can change.
+#[derive(Clone, Copy, Debug)]
+struct Document {
+    /// Which of the deployments it is.
+    index: usize,
+    /// A parameter of one service: another one restarts it.
+    round: u32,
+    /// The two assemblies have each other's guest.
+    swapped: bool,
+    /// Only the first assembly is there, and it has the other one's guest.
+    moved: bool,
+}
+
 /// The running system.
 pub(crate) struct World {
     pub(crate) lab: Lab,
-    /// How often the document of each deployment was changed.
-    rounds: [u32; DEPLOYMENTS.len()],
+    /// What the document of each deployment says at present.
+    documents: [Document; DEPLOYMENTS.len()],
     /// How often the database of the host was lost: the log then begins again.
     pub(crate) databases_lost: u32,
     /// The faults in force, with the moments at which they end.
@@ -43,7 +56,7 @@ impl World {
         )?;
         let mut world = World {
             lab,
-            rounds: [0; DEPLOYMENTS.len()],
+            documents: std::array::from_fn(Document::of),
             databases_lost: 0,
             in_force: Vec::new(),
         };
@@ -53,6 +66,24 @@ impl World {
         }
         world.wait_healthy(Duration::from_secs(60))?;
         Ok(world)
+    }
+
+    /// The document of a deployment, to be changed.
+    fn document(&mut self, deployment: &str) -> &mut Document {
+        let index = DEPLOYMENTS.iter().position(|own| own.0 == deployment);
+        &mut self.documents[index.unwrap_or(0)]
+    }
+
+    /// Changes the document of a deployment and sends it.
+    fn change(
+        &mut self,
+        deployment: &str,
+        change: impl FnOnce(&mut Document),
+    ) -> anyhow::Result<()> {
+        let document = self.document(deployment);
+        change(document);
+        let index = document.index;
+        self.deploy(index)
     }
 
     fn path(&self, inside: &str) -> PathBuf {
@@ -86,7 +117,7 @@ impl World {
     fn deploy(&mut self, index: usize) -> anyhow::Result<()> {
         let name = DEPLOYMENTS[index].0;
         let file = format!("/srv/{name}.xml");
-        self.lab.write(&file, &document(index, self.rounds[index]));
+        self.lab.write(&file, &self.documents[index].xml());
         self.eventually(&format!("cpectl deploy {file}"))
     }
 
@@ -115,16 +146,21 @@ impl World {
             let now = Instant::now();
             if let Some(due) = self.in_force.iter().position(|(end, _)| *end <= now) {
                 let (_, fault) = self.in_force.swap_remove(due);
-                if let Some(script) = end_script(&fault) {
-                    self.eventually(&script)
-                        .with_context(|| format!("the end of {fault}"))?;
-                }
+                self.end(&fault)
+                    .with_context(|| format!("the end of {fault}"))?;
             } else if now >= until {
                 return Ok(());
             } else {
                 std::thread::sleep(POLL.min(until - now));
             }
         }
+    }
+
+    fn end(&mut self, fault: &Fault) -> anyhow::Result<()> {
+        if fault.kind == Kind::MoveAssembly {
+            return self.change(fault.deployment, |document| document.moved = false);
+        }
+        end_script(fault).map_or(Ok(()), |script| self.eventually(&script))
     }
 
     /// Lets time pass until no fault is in force.
@@ -198,19 +234,26 @@ impl World {
         let Fault {
             deployment, guest, ..
         } = fault;
-        if !fault.lasts.is_zero() {
-            self.in_force
-                .push((Instant::now() + fault.lasts, fault.clone()));
-        }
         match fault.kind {
             Kind::LoseDatabase => self.databases_lost += 1,
             Kind::ChangeDocument => {
-                let index = DEPLOYMENTS
-                    .iter()
-                    .position(|d| d.0 == *deployment)
-                    .unwrap_or(0);
-                self.rounds[index] += 1;
-                return self.deploy(index);
+                return self.change(deployment, |document| document.round += 1);
+            }
+            Kind::SwapAddresses => {
+                return self.change(deployment, |document| document.swapped ^= true);
+            }
+            Kind::MoveAssembly => {
+                return self.change(deployment, |document| document.moved = true);
+            }
+            Kind::Recreate => {
+                // 4: it has gone, by an attempt whose answer was lost.
+                self.eventually(&format!("cpectl destroy {deployment} || [ $? = 4 ]"))?;
+                return self.change(deployment, |_| ());
+            }
+            Kind::Maintain => {
+                self.eventually(&format!("cpectl maintenance {deployment} on"))?;
+                // The agents hear of it.
+                std::thread::sleep(Duration::from_secs(2));
             }
             Kind::Standby => {
                 return self.eventually(&format!("cpectl standby {deployment} {guest}"));
@@ -290,11 +333,24 @@ fn begin_script(fault: &Fault) -> String {
         Kind::HideAgent => format!(
             "mv /run/cpe/guests/{guest}/agent.sock /run/cpe/guests/{guest}/hidden || :; systemctl kill -s KILL dpe@{deployment}.service || :"
         ),
+        // The smallest file system that holds what is there; then what is left of it is used, and
+        // nothing can be written any more.
         Kind::FillGuestRun => in_running_guest(
             guest,
-            "mount -o remount,size=$(df --output=used -k /run | tail -1 | tr -d \" \")k /run",
+            "mount -o remount,size=$(df --output=used -k /run | tail -1 | tr -d \" \")k /run; \
+             for attempt in 1 2 3 4 5; do \
+             dd if=/dev/zero of=/run/filler bs=4k oflag=append conv=notrunc 2>/dev/null || :; \
+             dd if=/dev/zero of=/run/probe bs=4k count=1 2>/dev/null || exit 0; rm /run/probe; done; exit 1",
         ),
-        Kind::KillService | Kind::ChangeDocument | Kind::Standby => ":".into(),
+        Kind::ShutDownGuest => format!("systemctl -M {guest} poweroff || :"),
+        // cpe would start the DPE again.
+        Kind::Maintain => format!("systemctl stop cpe.service dpe@{deployment}.service"),
+        Kind::KillService
+        | Kind::ChangeDocument
+        | Kind::Standby
+        | Kind::SwapAddresses
+        | Kind::MoveAssembly
+        | Kind::Recreate => ":".into(),
     }
 }
 
@@ -308,6 +364,13 @@ fn end_script(fault: &Fault) -> Option<String> {
         Kind::StopDpe => format!("systemctl kill -s CONT dpe@{deployment}.service || :"),
         Kind::FillDpeDisk => "rm -f /var/lib/dpe/filler".into(),
         Kind::CutPower => format!("/srv/lab/guests.sh start {guest}"),
+        // It may still be on its way down.
+        Kind::ShutDownGuest => format!(
+            "! systemctl -M {guest} is-system-running 2>&1 | grep -q stopping && /srv/lab/guests.sh start {guest}"
+        ),
+        Kind::Maintain => format!(
+            "systemctl start dpe@{deployment}.service cpe.service; cpectl maintenance {deployment} off"
+        ),
         Kind::PauseGuest => {
             format!("/srv/lab/guests.sh resume {guest} || :; /srv/lab/guests.sh start {guest}")
         }
@@ -319,40 +382,70 @@ fn end_script(fault: &Fault) -> Option<String> {
         Kind::HideAgent => format!(
             "cd /run/cpe/guests/{guest}; [ -e agent.sock ] || mv hidden agent.sock; rm -f hidden"
         ),
-        Kind::FillGuestRun => in_guest(guest, "mount -o remount,size=20% /run"),
+        Kind::FillGuestRun => in_guest(
+            guest,
+            "rm -f /run/filler /run/probe; mount -o remount,size=20% /run",
+        ),
         Kind::Standby => format!("cpectl unstandby {deployment} {guest}"),
         _ => return None,
     };
     Some(script)
 }
 
-/// The document of a deployment. `round` is a parameter of one service: another one restarts it.
-fn document(index: usize, round: u32) -> String {
-    let (name, guests) = DEPLOYMENTS[index];
-    let fencing = |guest: &str| match index {
-        0 => r#"<fencing mode="lease"/>"#.to_owned(),
-        _ => format!(r#"<fencing mode="unit" unit="systemd-nspawn@{guest}.service"/>"#),
-    };
-    let assemblies: String = guests
-        .iter()
-        .map(|guest| {
-            format!(
-                "    <assembly name=\"{guest}\" address=\"unix:/run/cpe/guests/{guest}/agent.sock\">{}</assembly>\n",
-                fencing(guest)
-            )
-        })
-        .collect();
-    let services: String = (0..SERVICES)
-        .map(|n| {
-            let round = if n == 0 { round } else { 0 };
-            format!(
-                "    <service name=\"{name}-{n}\" class=\"ocf\" provider=\"torture\" type=\"witness\" monitor_interval=\"1s\">\n      \
-                 <parameters><parameter name=\"round\"><value>{round}</value></parameter></parameters></service>\n"
-            )
-        })
-        .collect();
-    format!(
-        "<deployable name=\"{name}\" uuid=\"6f6d7f6a-54a6-4c4b-9d70-0a4f0c3c6a1{index}\" heartbeat_interval=\"500ms\" heartbeat_timeout=\"3s\">\n  \
-         <assemblies>\n{assemblies}  </assemblies>\n  <services>\n{services}  </services>\n</deployable>\n"
-    )
+impl Document {
+    fn of(index: usize) -> Document {
+        Document {
+            index,
+            round: 0,
+            swapped: false,
+            moved: false,
+        }
+    }
+
+    /// The assemblies, each with its guest.
+    fn homes(&self) -> Vec<(&'static str, &'static str)> {
+        let [first, second] = DEPLOYMENTS[self.index].1;
+        let (own, other) = if self.swapped {
+            (second, first)
+        } else {
+            (first, second)
+        };
+        if self.moved {
+            vec![(first, other)]
+        } else {
+            vec![(first, own), (second, other)]
+        }
+    }
+
+    fn xml(&self) -> String {
+        let index = self.index;
+        let name = DEPLOYMENTS[index].0;
+        let fencing = |guest: &str| match index {
+            0 => r#"<fencing mode="lease"/>"#.to_owned(),
+            _ => format!(r#"<fencing mode="unit" unit="systemd-nspawn@{guest}.service"/>"#),
+        };
+        let assemblies: String = self
+            .homes()
+            .iter()
+            .map(|(assembly, guest)| {
+                format!(
+                    "    <assembly name=\"{assembly}\" address=\"unix:/run/cpe/guests/{guest}/agent.sock\">{}</assembly>\n",
+                    fencing(guest)
+                )
+            })
+            .collect();
+        let services: String = (0..SERVICES)
+            .map(|n| {
+                let round = if n == 0 { self.round } else { 0 };
+                format!(
+                    "    <service name=\"{name}-{n}\" class=\"ocf\" provider=\"torture\" type=\"witness\" monitor_interval=\"1s\">\n      \
+                     <parameters><parameter name=\"round\"><value>{round}</value></parameter></parameters></service>\n"
+                )
+            })
+            .collect();
+        format!(
+            "<deployable name=\"{name}\" uuid=\"6f6d7f6a-54a6-4c4b-9d70-0a4f0c3c6a1{index}\" heartbeat_interval=\"500ms\" heartbeat_timeout=\"3s\">\n  \
+             <assemblies>\n{assemblies}  </assemblies>\n  <services>\n{services}  </services>\n</deployable>\n"
+        )
+    }
 }

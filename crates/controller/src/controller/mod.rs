@@ -206,7 +206,7 @@ impl Controller {
         self.age_decision(now);
         self.deciding.end_pause();
         self.advance(now);
-        self.drop_retired();
+        self.drop_retired(now);
         self.announce(now);
         self.finish_unload(now);
         self.check();

@@ -248,7 +248,7 @@ impl Controller {
     }
 
     /// Lets go of assemblies that the document no longer names once nothing of ours is there.
-    pub(crate) fn drop_retired(&mut self) {
+    pub(crate) fn drop_retired(&mut self, now: Time) {
         if !self.idle() || self.phase.is_over() {
             return;
         }
@@ -288,6 +288,7 @@ impl Controller {
             self.effects.push(Effect::Disconnect {
                 assembly: name.clone(),
             });
+            self.services_left(now, &name);
             self.store.remove_assembly(&name);
         }
         self.connect_waiting();

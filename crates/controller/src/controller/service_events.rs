@@ -96,14 +96,26 @@ impl Controller {
         self.tell(now, event);
     }
 
-    /// Everything that ran in an assembly counts as failed: it is gone, or nobody knows.
-    pub(crate) fn services_gone(&mut self, now: Time, assembly: &AssemblyId, how: &str) {
+    /// Services that were told to run in an assembly.
+    fn services_in(&self, assembly: &AssemblyId) -> Vec<ServiceId> {
         let services = self.store.services.iter();
-        let here: Vec<ServiceId> = services
+        services
             .filter(|(_, facts)| facts.runs_on(assembly))
             .map(|(name, _)| name.clone())
-            .collect();
-        for service in here {
+            .collect()
+    }
+
+    /// An assembly is let go of, and nothing runs there: what was told to run there may have been in
+    /// a guest that the name has meant before.
+    pub(crate) fn services_left(&mut self, now: Time, assembly: &AssemblyId) {
+        for service in self.services_in(assembly) {
+            self.service_disappeared(now, assembly, &service);
+        }
+    }
+
+    /// Everything that ran in an assembly counts as failed: it is gone, or nobody knows.
+    pub(crate) fn services_gone(&mut self, now: Time, assembly: &AssemblyId, how: &str) {
+        for service in self.services_in(assembly) {
             self.service_disappeared(now, assembly, &service);
             let left = !self.store.service(&service).places().is_empty();
             if left && self.copies(&service) == Copies::One {

@@ -222,8 +222,8 @@ impl History {
             .is_some_and(|record| record.failed() && !found(record))
     }
 
-    /// An attempt to migrate a resource from here to `target`, after which it was started, stopped or
-    /// migrated here again: it says nothing any more about where the resource runs.
+    /// An attempt to migrate a resource from here to `target`, after which it was started, stopped
+    /// or migrated here again: it says nothing any more about where the resource runs.
     pub(crate) fn given_up_migration(&self, resource: &str, target: &str) -> Option<&Record> {
         let moves = |record: &&Record| record.operation.action == Task::MigrateTo;
         let to = |record: &&Record| {
