@@ -45,6 +45,7 @@ impl World {
                 }
                 self.checker.emitted(&event);
                 self.note_given_up(&event);
+                self.note_left(&event);
                 self.note_refused(&event);
                 self.shell.unacknowledged.push(event.clone());
                 self.bring(event);

@@ -408,6 +408,8 @@ impl World {
                 (
                     EventKind::AssemblyOnline
                     | EventKind::AssemblyLost
+                    | EventKind::AssemblyLeaving
+                    | EventKind::AssemblyLeft
                     | EventKind::AssemblyFencingSucceeded,
                     _,
                     Some(assembly),
@@ -415,7 +417,9 @@ impl World {
                     let before = online.insert(assembly.clone(), kind);
                     // An assembly that left the document and came back is a new one.
                     let same = self.scenario.generation == 1 && !self.checker.state_lost;
-                    if before == Some(kind) && *kind != EventKind::AssemblyLost && same {
+                    let may_repeat =
+                        matches!(kind, EventKind::AssemblyLost | EventKind::AssemblyLeaving);
+                    if before == Some(kind) && !may_repeat && same {
                         wrong.push(format!("{} twice for {assembly}", kind.as_str()));
                     }
                 }

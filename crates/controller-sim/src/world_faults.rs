@@ -88,10 +88,7 @@ impl World {
                 self.after(for_us, SimEvent::SnapshotRestored(guest));
             }
             Fault::ConfirmLate(guest, for_us) => self.confirm_late(guest, for_us),
-            Fault::ShutDown(guest) => {
-                let delay = self.random.between(SECOND, 15 * SECOND);
-                self.after(delay, SimEvent::Fault(Fault::PowerCut(guest)));
-            }
+            Fault::ShutDown(guest) => self.shut_down(guest),
             Fault::SayStale(guest, for_us) => {
                 self.guests[guest].says_stale_until_us = until_us(for_us);
             }
@@ -277,6 +274,7 @@ impl World {
     /// What was to be told and was not is lost with the state.
     fn forget_promises(&mut self) {
         self.checker.state_lost = true;
+        self.checker.left.clear();
         let (log, table) = (&self.log, &self.shell.table);
         let kept = |id: &String| table.values().any(|row| row.contains(id.as_str()));
         self.checker
@@ -355,7 +353,7 @@ impl World {
             ) = (0, 0, 0);
             if own.replaced_by.is_some() && own.up {
                 self.power_cycle(guest);
-            } else if own.up && !own.agent.alive {
+            } else if own.up && !own.agent.alive && !own.going_down {
                 self.timer_after(guest, 100 * MS, crate::queue::Timer::AgentStarts);
             }
         }

@@ -24,6 +24,7 @@
 //!   can be refused.
 //! - [`Input::AgentConnected`], [`Input::AgentDisconnected`], [`Input::AgentOccupied`]: how the
 //!   stream to an agent fares.
+//! - [`Input::AgentLeaving`], [`Input::AgentLeft`]: a guest goes down as planned.
 //! - [`Input::Heartbeat`], [`Input::OperationCompleted`], [`Input::AttributesChanged`]: what
 //!   agents report by themselves.
 //! - [`Input::ExecuteRefused`], [`Input::Cancelled`], [`Input::FencingResult`],

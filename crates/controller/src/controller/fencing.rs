@@ -17,7 +17,7 @@ use super::Controller;
 use super::liveness::safe_after;
 use crate::machines::assembly::Life;
 use crate::machines::assembly::fence::{Fence, Phase};
-use crate::machines::facts::{AssemblyFacts, LastEvent};
+use crate::machines::facts::{AssemblyFacts, Departure, LastEvent};
 use crate::vocabulary::{
     AssemblyId, Effect, EventDraft, EventKind, FenceDevice, FenceRequest, Fencing, MS, Refusal,
     SECOND, Time,
@@ -265,6 +265,7 @@ impl Controller {
         self.forget_life(name);
         let facts = self.store.assembly_mut(name);
         facts.safe = true;
+        facts.departure = Departure::None;
         facts.last_event = LastEvent::Safe;
         facts.unleased = false;
         facts.in_doubt = false;

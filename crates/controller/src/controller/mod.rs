@@ -12,6 +12,7 @@ mod failures;
 mod fencing;
 mod incarnations;
 mod initiate;
+mod leaving;
 mod liveness;
 mod operation_for;
 mod plan;
@@ -126,6 +127,12 @@ impl Controller {
             } => self.agent_connected(now, &assembly, hello, history, attributes),
             Input::AgentOccupied { assembly, occupant } => self.occupied(now, &assembly, occupant),
             Input::AgentDisconnected { assembly, .. } => self.agent_disconnected(&assembly),
+            Input::AgentLeaving {
+                assembly,
+                boot_id,
+                reason,
+            } => self.agent_leaving(now, &assembly, &boot_id, &reason),
+            Input::AgentLeft { assembly, boot_id } => self.agent_left(now, &assembly, &boot_id),
             Input::Heartbeat { assembly, stamp_us } => self.heartbeat(now, &assembly, stamp_us),
             Input::OperationCompleted { assembly, record } => {
                 self.operation_completed(now, &assembly, *record);

@@ -92,6 +92,8 @@ pub(crate) struct AssemblyFacts {
     pub last_event: LastEvent,
     /// The guest, as it named itself in its last Hello; empty: not known.
     pub machine_id: String,
+    /// Whether its guest, of the boot below, goes down as planned.
+    pub departure: Departure,
     /// To whom the guest at its address belongs, if not to this assembly: it is not ours to use, to
     /// wait for or to fence.
     pub occupant: Option<Occupant>,
@@ -146,6 +148,18 @@ impl AssemblyFacts {
         self.in_doubt = true;
         self.fencing_attempt.clear();
     }
+}
+
+/// How far a guest is that goes down as planned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Departure {
+    /// It stays.
+    #[default]
+    None,
+    /// It has said that it leaves: it keeps no services.
+    Leaving,
+    /// It has said that nothing runs there any more.
+    Left,
 }
 
 /// What events have told about an assembly.

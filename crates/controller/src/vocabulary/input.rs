@@ -47,6 +47,24 @@ pub enum Input {
         /// To whom the guest belongs.
         occupant: Occupant,
     },
+    /// An agent says that its guest goes down as planned, or that it ends itself for good. Nothing
+    /// new begins there; what runs is to be moved or stopped.
+    AgentLeaving {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// The boot of the guest whose agent said it.
+        boot_id: String,
+        /// Why, in a word.
+        reason: String,
+    },
+    /// An agent says that nothing runs in its guest any more and that it begins nothing more before
+    /// its next Hello. Its last word on a stream.
+    AgentLeft {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// The boot of the guest whose agent said it.
+        boot_id: String,
+    },
     /// An agent's heartbeat. `now` is the time of its receipt, or later.
     Heartbeat {
         /// Which assembly.
@@ -146,6 +164,8 @@ pub struct Hello {
     pub capabilities: Vec<String>,
     /// What is left of the lease. For people: the controller counts by itself.
     pub lease_remaining_ms: u64,
+    /// Its guest goes down as planned: see [`Input::AgentLeaving`].
+    pub leaving: bool,
 }
 
 /// The node attributes of one guest: what its resource agents tell the policy engine.
