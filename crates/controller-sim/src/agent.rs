@@ -1,11 +1,10 @@
 //! What simulated agents do when a message or a timer comes.
 
 use controller::{
-    AssemblyId, Hello, Operation, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR,
-    Task,
+    AssemblyId, Hello, Operation, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, Task,
 };
 
-use crate::guest::{Busy, Lease, key};
+use crate::guest::{Busy, Lease, Leaving, interrupted, key};
 use crate::network::{HelloCall, ToAgent, ToDpe};
 use crate::queue::{SimEvent, Timer};
 use crate::time::{MS, SECOND};
@@ -58,6 +57,7 @@ impl World {
         let hello = matches!(message, ToAgent::Hello(_));
         if hello || self.guests[guest].agent.connection == Some(stream) {
             self.obey(guest, stream, message);
+            self.watch_leaving(guest);
         }
     }
 
@@ -110,6 +110,11 @@ impl World {
         if agent.knows(&operation.id) {
             return;
         }
+        if !self.asked_while_leaving(guest, &operation.action) {
+            self.post_to_dpe(stream, ToDpe::ExecuteBusy);
+            return;
+        }
+        let agent = &mut self.guests[guest].agent;
         let resource = operation.resource.clone();
         for record in agent.accept(operation) {
             self.post_cancelled(stream, record);
@@ -118,7 +123,7 @@ impl World {
     }
 
     /// Says that a recurring operation has ended.
-    fn post_cancelled(&mut self, stream: u64, mut record: Record) {
+    pub(crate) fn post_cancelled(&mut self, stream: u64, mut record: Record) {
         (record.state, record.status) = (RecordState::Cancelled, STATUS_CANCELLED);
         self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
     }
@@ -149,8 +154,11 @@ impl World {
             self.post_to_dpe(stream, ToDpe::Busy);
             return;
         }
+        if self.guests[guest].agent.leaving == Some(Leaving::Stays) {
+            self.post_to_dpe(stream, ToDpe::Busy);
+            return;
+        }
         let clock = self.guests[guest].clock(self.now_us);
-        let boot = self.guests[guest].boot;
         let over = self.guests[guest].agent.lease_over(clock);
         let agent = &mut self.guests[guest].agent;
         if agent.assembly.as_ref() != Some(&call.assembly) {
@@ -177,8 +185,9 @@ impl World {
         };
         let hello = Hello {
             machine_id: self.guests[guest].name.clone(),
-            boot_id: format!("{}-{boot}", self.guests[guest].name),
+            boot_id: self.guests[guest].boot_id(),
             version: "simulated".into(),
+            leaving: self.guests[guest].agent.leaving.is_some(),
             ..Hello::default()
         };
         let history = self.guests[guest].agent.history();
@@ -236,7 +245,7 @@ impl World {
             return;
         }
         let agent = &mut self.guests[guest].agent;
-        if epoch != agent.epoch {
+        if epoch != agent.epoch || agent.leaving == Some(Leaving::Stays) {
             return;
         }
         if let Some(lease) = &mut agent.lease
@@ -286,17 +295,7 @@ impl World {
         }
         self.say(|| format!("node {guest}: the lease is over, services are stopped"));
         self.guests[guest].agent.stopping_until_us = Some(deadline_us);
-        // What is under way or waits is given up.
-        let wall = self.time().wall_us;
-        let agent = &mut self.guests[guest].agent;
-        agent.queue.clear();
-        for Busy { record, .. } in std::mem::take(&mut agent.busy).into_values() {
-            if record.operation.interval_ms == 0 {
-                agent
-                    .records
-                    .insert(key(&record.operation), interrupted(record, wall));
-            }
-        }
+        self.give_up_operations(guest);
         let (mut delay, count) = (0, (resources.len() as u64).max(1));
         for resource in resources {
             let share = (left_us / 2 / count).max(2);
@@ -306,15 +305,28 @@ impl World {
         self.timer_after(guest, left_us, Timer::LeaseGivesUp);
     }
 
-    fn lease_stopped(&mut self, guest: usize, resource: String) {
+    fn lease_stopped(&mut self, guest: usize, resource: &str) {
         let refuses = self.guests[guest].refuses_stop_until_us > self.now_us;
         if refuses {
             return;
         }
+        self.stopped_by_itself(guest, resource);
+        // A record that was lost may have named a service that nobody knows of.
+        let agent = &mut self.guests[guest].agent;
+        if agent.may_run().is_empty() && !agent.damaged {
+            agent.stopping_until_us = None;
+            if agent.leaving.is_some() {
+                self.go_down(guest);
+            }
+        }
+    }
+
+    /// The agent has stopped a service without being asked to.
+    pub(crate) fn stopped_by_itself(&mut self, guest: usize, resource: &str) {
         let wall = self.time().wall_us;
         let own = &mut self.guests[guest];
-        let ended = own.process_ends(&resource);
-        own.agent.cancel_recurring(&resource);
+        let ended = own.process_ends(resource);
+        own.agent.cancel_recurring(resource);
         own.agent.last_call += 1;
         let template = own
             .agent
@@ -337,12 +349,7 @@ impl World {
             }
         }
         if ended {
-            self.vanished(guest, &resource);
-        }
-        // A record that was lost may have named a service that nobody knows of.
-        let agent = &self.guests[guest].agent;
-        if agent.may_run().is_empty() && !agent.damaged {
-            self.guests[guest].agent.stopping_until_us = None;
+            self.vanished(guest, resource);
         }
     }
 
@@ -382,14 +389,20 @@ impl World {
         }
         match timer {
             Timer::Heartbeat => self.send_heartbeat(guest),
-            Timer::OperationEnds(resource, token) => self.operation_ends(guest, &resource, token),
+            Timer::OperationEnds(resource, token) => {
+                self.operation_ends(guest, &resource, token);
+                self.watch_leaving(guest);
+            }
             Timer::Monitor(resource, action, interval_ms, call_id) => {
                 self.monitor_due(guest, resource, action, interval_ms, call_id)
             }
             Timer::LeaseCheck => self.lease_check(guest),
+            Timer::LeaveLate => self.leave_late(guest),
+            Timer::LeaveStopped(resource) => self.leave_stopped(guest, &resource),
+            Timer::LeaveGivesUp => self.leave_gives_up(guest),
             Timer::LeaseStopped(resource) => {
                 if self.guests[guest].agent.stopping_until_us.is_some() {
-                    self.lease_stopped(guest, resource);
+                    self.lease_stopped(guest, &resource);
                 }
             }
             Timer::LeaseGivesUp => {
@@ -451,6 +464,11 @@ impl World {
         if let Some(stream) = stream {
             self.after(MS, SimEvent::Closed(stream));
         }
+        // A unit that is being stopped is not started again.
+        if self.guests[guest].agent.leaving.is_some() {
+            self.go_down(guest);
+            return;
+        }
         let broken_us = (self.guests[guest].broken_until_us).saturating_sub(self.now_us);
         self.timer_after(guest, broken_us.max(100 * MS), Timer::AgentStarts);
         self.plan_guard(guest);
@@ -498,7 +516,7 @@ impl World {
     }
 
     /// The guard looks at the lease when the agent may not be there to end it.
-    fn plan_guard(&mut self, guest: usize) {
+    pub(crate) fn plan_guard(&mut self, guest: usize) {
         let own = &self.guests[guest];
         if let Some(lease) = &own.agent.lease {
             let at_us = own.when(lease.ends_us + lease.grace_us) + GUARD_US;
@@ -624,12 +642,4 @@ impl World {
             self.say(|| format!("node {guest}: booted"));
         }
     }
-}
-
-/// An operation of which nobody knows how it would have ended.
-fn interrupted(mut record: Record, wall_us: u64) -> Record {
-    record.state = RecordState::Complete;
-    (record.status, record.rc) = (STATUS_ERROR, 193);
-    (record.completed, record.last_rc_change) = (wall_us, wall_us);
-    record
 }

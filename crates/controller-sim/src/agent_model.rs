@@ -59,6 +59,7 @@ impl AgentModel {
             open: true,
             drains: false,
             welcomed: false,
+            leaving: false,
             last_to_agent_us: now_us,
             last_to_dpe_us: now_us,
         };

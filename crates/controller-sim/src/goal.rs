@@ -112,8 +112,12 @@ impl World {
             let passes = link.stalled_until_us.max(link.cut_until_us) <= self.now_us;
             let connected = connected && !lost.contains(index);
             let stops = guest.refuses_stop_until_us <= self.now_us;
-            // Who cannot be fenced may be beyond help; in maintenance there is no lease.
-            (guest.mode == Mode::Lease && guest.agent.lease.is_some())
+            // Who cannot be fenced may be beyond help; in maintenance there is no lease; what an
+            // agent does not know of, its lease does not end.
+            let known = guest.agent.may_run();
+            let leased = guest.agent.lease.is_some()
+                && guest.running.iter().all(|service| known.contains(service));
+            (guest.mode == Mode::Lease && leased)
                 || (guest.mode != Mode::None && guest.awake() && connected && passes && stops)
         };
         self.checker.out_of_reach = self
@@ -404,6 +408,8 @@ impl World {
                 (
                     EventKind::AssemblyOnline
                     | EventKind::AssemblyLost
+                    | EventKind::AssemblyLeaving
+                    | EventKind::AssemblyLeft
                     | EventKind::AssemblyFencingSucceeded,
                     _,
                     Some(assembly),
@@ -411,7 +417,9 @@ impl World {
                     let before = online.insert(assembly.clone(), kind);
                     // An assembly that left the document and came back is a new one.
                     let same = self.scenario.generation == 1 && !self.checker.state_lost;
-                    if before == Some(kind) && *kind != EventKind::AssemblyLost && same {
+                    let may_repeat =
+                        matches!(kind, EventKind::AssemblyLost | EventKind::AssemblyLeaving);
+                    if before == Some(kind) && !may_repeat && same {
                         wrong.push(format!("{} twice for {assembly}", kind.as_str()));
                     }
                 }

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use controller::{
-    AssemblyId, Attributes, Occupant, Operation, Record, RecordState, STATUS_DONE, Task,
+    AssemblyId, Attributes, Occupant, Operation, Record, RecordState, STATUS_DONE, STATUS_ERROR,
+    Task,
 };
 
 use crate::queue::SimEvent;
@@ -54,6 +55,8 @@ pub struct Guest {
     pub says_stale_until_us: u64,
     /// Until then nothing lets itself be stopped, µs.
     pub refuses_stop_until_us: u64,
+    /// It is shut down and its agent has ended: it halts soon.
+    pub going_down: bool,
     /// The agent.
     pub agent: Agent,
 }
@@ -89,6 +92,24 @@ pub struct Agent {
     pub stopping_until_us: Option<u64>,
     /// Interval between heartbeats.
     pub heartbeat_us: u64,
+    /// Its guest is shut down.
+    pub leaving: Option<Leaving>,
+}
+
+/// How far an agent is whose guest is shut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// The DPE is to stop the services until then (virtual time); whether it has begun to.
+    Waits {
+        /// µs.
+        until_us: u64,
+        /// It has asked for a stop.
+        begun: bool,
+    },
+    /// The agent stops them itself.
+    Stops,
+    /// They did not stop: it stays until the lease is over.
+    Stays,
 }
 
 /// A lease.
@@ -151,11 +172,17 @@ impl Guest {
             full_until_us: 0,
             says_stale_until_us: 0,
             refuses_stop_until_us: 0,
+            going_down: false,
             agent: Agent {
                 alive: true,
                 ..Agent::default()
             },
         }
+    }
+
+    /// Its present boot, as its agent names it.
+    pub(crate) fn boot_id(&self) -> String {
+        format!("{}-{}", self.name, self.boot)
     }
 
     /// What a snapshot keeps of it: everything but its streams.
@@ -164,6 +191,7 @@ impl Guest {
         (saved.paused, saved.agent.hung) = (None, false);
         saved.agent.alive = true;
         saved.agent.connection = None;
+        (saved.agent.leaving, saved.going_down) = (None, false);
         saved.deferred.clear();
         saved
     }
@@ -192,6 +220,7 @@ impl Guest {
         self.deferred.clear();
         self.running.clear();
         self.promoted.clear();
+        self.going_down = false;
         self.agent = Agent::default();
     }
 
@@ -344,6 +373,19 @@ impl Agent {
         self.records.remove(key_of).or(queued)
     }
 
+    /// Operations that have not begun are dropped. Gives their records.
+    pub(crate) fn drop_waiting(&mut self, which: impl Fn(&Task) -> bool) -> Vec<Record> {
+        let mut dropped = Vec::new();
+        for queue in self.queue.values_mut() {
+            let (gone, kept) = std::mem::take(queue)
+                .into_iter()
+                .partition(|record| which(&record.operation.action));
+            *queue = kept;
+            dropped.extend::<VecDeque<Record>>(gone);
+        }
+        dropped
+    }
+
     /// All recurring operations end.
     pub fn end_monitors(&mut self) {
         self.records
@@ -384,4 +426,12 @@ fn evidence(record: &Record) -> Option<bool> {
         }
         _ => None,
     }
+}
+
+/// An operation of which nobody knows how it would have ended.
+pub(crate) fn interrupted(mut record: Record, wall_us: u64) -> Record {
+    record.state = RecordState::Complete;
+    (record.status, record.rc) = (STATUS_ERROR, 193);
+    (record.completed, record.last_rc_change) = (wall_us, wall_us);
+    record
 }

@@ -245,6 +245,7 @@ impl World {
             }
             EventKind::AssemblyOnline
             | EventKind::AssemblyRecovered
+            | EventKind::AssemblyLeft
             | EventKind::AssemblyFencingSucceeded => {
                 self.checker.lost.remove(&name);
             }
@@ -259,6 +260,33 @@ impl World {
                 self.checker.returned.remove(&guest);
             }
             EventKind::AssemblyOnline => drop(self.checker.returned.insert(guest)),
+            _ => {}
+        }
+    }
+
+    /// What events tell about guests that are shut down: nothing runs in one that has left, and it
+    /// is neither lost nor fenced before it is heard again.
+    pub(crate) fn note_left(&mut self, event: &Event) {
+        // What is told again, or late, is about an earlier time.
+        let fresh = event.time == self.time().wall_us;
+        let Some(name) = event.assembly.clone().filter(|_| fresh) else {
+            return;
+        };
+        match event.kind {
+            EventKind::AssemblyLeft => {
+                let guest = self.place_of(&name);
+                let guest = guest.filter(|guest| !self.checker.given_up.contains(guest));
+                let running = guest.and_then(|guest| self.guests[guest].running.first().cloned());
+                if let Some(service) = running {
+                    self.violated(format!("{name} has left, and {service} runs there"));
+                }
+                self.checker.left.insert(name);
+            }
+            EventKind::AssemblyLost | EventKind::AssemblyFencingRequested
+                if self.checker.left.contains(&name) =>
+            {
+                self.violated(format!("{} of {name}, which has left", event.kind.as_str()));
+            }
             _ => {}
         }
     }

@@ -35,6 +35,7 @@ mod goal;
 pub mod guest;
 mod injection;
 mod invariants;
+mod leaving;
 mod mutants;
 mod network;
 mod operations;

@@ -33,11 +33,13 @@ pub enum Mutant {
     LeaveServices,
     /// Has agents forget what is cleaned up, whatever still runs.
     ForgetFailed,
+    /// Takes a guest that says that it leaves as one that has left.
+    LeavingIsLeft,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 8] = [
+    pub const ALL: [Mutant; 9] = [
         Mutant::SkipLeaseWait,
         Mutant::NoMargins,
         Mutant::ForgetEvents,
@@ -46,6 +48,7 @@ impl Mutant {
         Mutant::IgnoreLimits,
         Mutant::LeaveServices,
         Mutant::ForgetFailed,
+        Mutant::LeavingIsLeft,
     ];
 
     /// Its name on a command line.
@@ -59,6 +62,7 @@ impl Mutant {
             Mutant::IgnoreLimits => "ignore-limits",
             Mutant::LeaveServices => "leave-services",
             Mutant::ForgetFailed => "forget-failed",
+            Mutant::LeavingIsLeft => "leaving-is-left",
         }
     }
 }
@@ -162,6 +166,14 @@ impl Subject {
                     document.replace_range(from..to + end.len(), "");
                 }
             }
+            Input::AgentLeaving {
+                assembly, boot_id, ..
+            } if self.makes(Mutant::LeavingIsLeft) => {
+                *input = Input::AgentLeft {
+                    assembly: assembly.clone(),
+                    boot_id: boot_id.clone(),
+                };
+            }
             _ => {}
         }
     }
@@ -228,6 +240,7 @@ impl Subject {
             }
             EventKind::AssemblyOnline
             | EventKind::AssemblyRecovered
+            | EventKind::AssemblyLeft
             | EventKind::AssemblyFencingSucceeded => {
                 self.hasty_us.remove(&assembly);
             }

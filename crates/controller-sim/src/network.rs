@@ -80,8 +80,14 @@ pub enum ToDpe {
     Completed(Box<Record>),
     /// Signal AttributesChanged.
     Attributes(Attributes),
+    /// Signal Leaving, of that boot.
+    Leaving(String),
+    /// Signal Left, of that boot.
+    Left(String),
     /// Signal Heartbeat.
     Heartbeat(u64),
+    /// Execute was refused: not now.
+    ExecuteBusy,
     /// Execute failed.
     ExecuteRefused(String, String),
     /// Reply of Cancel.
@@ -105,6 +111,8 @@ pub(crate) struct Stream {
     pub drains: bool,
     /// The agent has answered Hello.
     pub welcomed: bool,
+    /// The agent has said that it leaves.
+    pub leaving: bool,
     /// Time of the last delivery planned, each way: order is kept.
     pub last_to_agent_us: u64,
     /// See `last_to_agent_us`.

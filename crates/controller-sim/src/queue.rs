@@ -96,6 +96,12 @@ pub enum Timer {
     LeaseStopped(String),
     /// Services that would not stop: the guest is rebooted.
     LeaseGivesUp,
+    /// The DPE has not stopped everything for an agent that leaves.
+    LeaveLate,
+    /// A service that an agent stops before it leaves has stopped.
+    LeaveStopped(String),
+    /// Services that would not stop for an agent that leaves.
+    LeaveGivesUp,
     /// The reboot has ended everything.
     Halted,
     /// The service manager kills a hung agent.

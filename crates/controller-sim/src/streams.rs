@@ -39,6 +39,7 @@ impl World {
             open: true,
             drains: false,
             welcomed: false,
+            leaving: false,
             last_to_agent_us: self.now_us,
             last_to_dpe_us: self.now_us,
         };
@@ -138,6 +139,25 @@ impl World {
         self.at(at_us, SimEvent::ToDpe(id, message));
     }
 
+    /// The DPE sees the end of a stream after everything that came over it.
+    pub(crate) fn close_after_last_word(&mut self, id: u64) {
+        if let Some(stream) = self.streams.get(&id) {
+            let at_us = stream.last_to_dpe_us.max(self.now_us) + 1;
+            self.at(at_us, SimEvent::Closed(id));
+        }
+    }
+
+    fn heard_leaving(&mut self, id: u64, assembly: AssemblyId, boot_id: String) -> Input {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.leaving = true;
+        }
+        Input::AgentLeaving {
+            assembly,
+            boot_id,
+            reason: "shutdown".into(),
+        }
+    }
+
     pub(crate) fn arrive_at_dpe(&mut self, id: u64, message: ToDpe) {
         let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
             return;
@@ -157,8 +177,10 @@ impl World {
             ToDpe::Welcome(hello, history, attributes) => {
                 if let Some(stream) = self.streams.get_mut(&id) {
                     stream.welcomed = true;
+                    stream.leaving = hello.leaving;
                 }
                 self.wiring.heard_as(&assembly, stream.guest);
+                self.checker.left.remove(&assembly);
                 Input::AgentConnected {
                     assembly,
                     hello,
@@ -177,10 +199,14 @@ impl World {
                 self.stream_ended(id);
                 return;
             }
-            ToDpe::Busy => {
+            // What becomes of it is known when the agent has left, or is lost.
+            ToDpe::ExecuteBusy if stream.leaving => return,
+            ToDpe::Busy | ToDpe::ExecuteBusy => {
                 self.stream_ended(id);
                 return;
             }
+            ToDpe::Leaving(boot_id) => self.heard_leaving(id, assembly, boot_id),
+            ToDpe::Left(boot_id) => Input::AgentLeft { assembly, boot_id },
             ToDpe::Completed(record) => Input::OperationCompleted { assembly, record },
             ToDpe::Attributes(attributes) => Input::AttributesChanged {
                 assembly,

@@ -28,6 +28,7 @@ fn with_document(document: String, histories: [Vec<Record>; 2]) -> Controller {
     let load = Request::Load {
         document,
         generation: 1,
+        in_doubt: Default::default(),
     };
     assert_eq!(controller.handle(NOW, Input::Request(load)), Ok(()));
     for (assembly, history) in ["node1", "node2"].into_iter().zip(histories) {
@@ -147,6 +148,7 @@ fn the_status_says_when_the_last_change_is_not_decided_about_yet() {
     let load = Request::Load {
         document: scenario.document().replace("service1", "service2"),
         generation: 2,
+        in_doubt: Default::default(),
     };
     assert_eq!(controller.handle(NOW, Input::Request(load)), Ok(()));
     let status = controller.status(NOW);
@@ -663,4 +665,122 @@ fn maintenance_suspends_the_lease_and_its_loss_is_not_safe_by_waiting() {
     assert_eq!(controller.handle(at, maintenance(false)), Ok(()));
     let lease = last_lease(&mut controller, "node1");
     assert!(lease.is_some_and(|(lease_ms, _)| lease_ms > 0), "{lease:?}");
+}
+
+fn leaving(assembly: &str) -> Input {
+    Input::AgentLeaving {
+        assembly: assembly.into(),
+        boot_id: String::new(),
+        reason: "shutdown".into(),
+    }
+}
+
+fn left(assembly: &str, boot_id: &str) -> Input {
+    Input::AgentLeft {
+        assembly: assembly.into(),
+        boot_id: boot_id.into(),
+    }
+}
+
+fn state_of(controller: &Controller, name: &str) -> AssemblyState {
+    let assemblies = controller.status(NOW).assemblies;
+    let own = assemblies.iter().find(|own| own.name == name);
+    own.expect("the assembly").state
+}
+
+#[test]
+fn nothing_is_started_in_an_assembly_that_leaves() {
+    for leaves in [false, true] {
+        let mut controller = alone(&Scenario::plain(2, 1, Mode::Lease), [started(), Vec::new()]);
+        if leaves {
+            assert_eq!(controller.handle(NOW, leaving("node2")), Ok(()));
+            assert_eq!(state_of(&controller, "node2"), AssemblyState::Leaving);
+        }
+        let standby = Request::Standby {
+            assembly: "node1".into(),
+            on: true,
+        };
+        assert_eq!(controller.handle(NOW, Input::Request(standby)), Ok(()));
+        carry_out(&mut controller);
+        let services = controller.status(NOW).services;
+        let expected = if leaves { "" } else { "node2" };
+        assert_eq!(services[0].assembly, expected);
+    }
+}
+
+#[test]
+fn left_counts_only_from_the_boot_and_over_the_stream_that_said_it() {
+    let mut controller = alone(&Scenario::plain(2, 1, Mode::Lease), [started(), Vec::new()]);
+    carry_out(&mut controller);
+    assert_eq!(controller.handle(NOW, left("node2", "earlier")), Ok(()));
+    assert_eq!(state_of(&controller, "node2"), AssemblyState::Online);
+    let disconnected = Input::AgentDisconnected {
+        assembly: "node2".into(),
+        reason: "a test".into(),
+    };
+    assert_eq!(controller.handle(NOW, disconnected), Ok(()));
+    assert_eq!(controller.handle(NOW, left("node2", "")), Ok(()));
+    assert_eq!(state_of(&controller, "node2"), AssemblyState::Online);
+}
+
+#[test]
+fn what_has_left_is_safe_until_its_agent_answers_again_even_of_the_same_boot() {
+    let mut controller = alone(&Scenario::plain(2, 1, Mode::Lease), [started(), Vec::new()]);
+    carry_out(&mut controller);
+    for input in [leaving("node2"), left("node2", "")] {
+        assert_eq!(controller.handle(NOW, input), Ok(()));
+    }
+    assert_eq!(state_of(&controller, "node2"), AssemblyState::Offline);
+    // Also to a DPE that is started now.
+    let durable = controller.facts().clone();
+    let again = Controller::new("sim", durable, NOW);
+    assert_eq!(state_of(&again, "node2"), AssemblyState::Offline);
+    for _ in 0..2 {
+        let connected = Input::AgentConnected {
+            assembly: "node2".into(),
+            hello: Hello::default(),
+            history: Vec::new(),
+            attributes: Attributes::default(),
+        };
+        assert_eq!(controller.handle(NOW, connected), Ok(()));
+        assert_eq!(state_of(&controller, "node2"), AssemblyState::Online);
+    }
+    // Its second word would have come over another stream.
+    assert_eq!(controller.handle(NOW, leaving("node2")), Ok(()));
+    assert_eq!(state_of(&controller, "node2"), AssemblyState::Leaving);
+}
+
+#[test]
+fn that_a_guest_leaves_is_known_to_the_next_dpe() {
+    let mut controller = alone(&Scenario::plain(2, 1, Mode::Lease), [started(), Vec::new()]);
+    assert_eq!(controller.handle(NOW, leaving("node2")), Ok(()));
+    let mut again = Controller::new("sim", controller.facts().clone(), NOW);
+    let mut hello = Hello {
+        leaving: true,
+        ..Hello::default()
+    };
+    for (leaving, expected) in [
+        (true, AssemblyState::Leaving),
+        (false, AssemblyState::Online),
+    ] {
+        hello.leaving = leaving;
+        let connected = Input::AgentConnected {
+            assembly: "node2".into(),
+            hello: hello.clone(),
+            history: Vec::new(),
+            attributes: Attributes::default(),
+        };
+        assert_eq!(again.handle(NOW, connected), Ok(()));
+        assert_eq!(state_of(&again, "node2"), expected);
+    }
+    let told: Vec<EventKind> = again
+        .facts()
+        .rows()
+        .into_iter()
+        .filter(|(key, _)| key.starts_with("event/"))
+        .map(|(_, row)| serde_json::from_str::<Event>(&row).unwrap().kind)
+        .collect();
+    let count = |kind| told.iter().filter(|told| **told == kind).count();
+    assert_eq!(count(EventKind::AssemblyLeaving), 1, "{told:?}");
+    assert_eq!(count(EventKind::AssemblyRecovered), 1, "{told:?}");
 }

@@ -25,6 +25,7 @@ const FLOORS: layers::Floors<'_> = &[
         "goal",
         "injection",
         "invariants",
+        "leaving",
         "operations",
         "streams",
         "world_faults",

@@ -193,6 +193,20 @@ fn a_controller_that_leaves_services_behind_is_found_out() {
 }
 
 #[test]
+fn a_controller_that_takes_leaving_for_left_is_found_out() {
+    let violations = |mutant| {
+        let mut world = made(Scenario::plain(2, 2, Mode::Lease), mutant);
+        world.inject(Fault::ShutDown(0));
+        world.run_for(30);
+        world.violations().join("\n")
+    };
+    assert_eq!(violations(None), "");
+    let found = violations(Some(Mutant::LeavingIsLeft));
+    expect(&found, "has left, and service");
+    expect(&found, "while it runs in");
+}
+
+#[test]
 fn a_controller_that_has_agents_forget_what_may_run_is_found_out() {
     let left = |mutant| {
         let mut world = made(Scenario::plain(1, 2, Mode::None), mutant);

@@ -24,6 +24,7 @@
 //!   can be refused.
 //! - [`Input::AgentConnected`], [`Input::AgentDisconnected`], [`Input::AgentOccupied`]: how the
 //!   stream to an agent fares.
+//! - [`Input::AgentLeaving`], [`Input::AgentLeft`]: a guest goes down as planned.
 //! - [`Input::Heartbeat`], [`Input::OperationCompleted`], [`Input::AttributesChanged`]: what
 //!   agents report by themselves.
 //! - [`Input::ExecuteRefused`], [`Input::Cancelled`], [`Input::FencingResult`],
@@ -110,7 +111,7 @@ mod machines;
 mod vocabulary;
 
 pub use controller::{Controller, PlanInput};
-pub use machines::facts::{Damaged, Durable};
+pub use machines::facts::{Damaged, Durable, SAVES};
 pub use vocabulary::{
     AssemblyId, Attribute, Attributes, Change, Connect, Decision, EVENTS_KEPT, Effect, EngineInput,
     Event, EventKind, FORCE_RESTART, FenceDevice, FenceRequest, Hello, Input, InputName,

@@ -39,6 +39,7 @@ fn label(trigger: Trigger) -> &'static str {
         Trigger::Silence => "nothing heard for too long, or another guest answers",
         Trigger::Demand => "its fencing is demanded",
         Trigger::Safe => "made safe",
+        Trigger::Left => "its agent has left: everything is stopped",
         Trigger::GivenUp => "its fencing is given up",
         Trigger::Renamed => "lives on under another name",
         Trigger::Held => "its address belongs to a former life",

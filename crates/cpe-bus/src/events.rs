@@ -56,6 +56,8 @@ kinds! {
     AssemblyFencingRequested, "assembly.fencing-requested", "209037e56ac1927446125428b12f066f", "A lost or failed assembly is being made safe.";
     AssemblyFencingSucceeded, "assembly.fencing-succeeded", "66f37a6293e5594475531f0234879568", "An assembly is known to be down.";
     AssemblyFencingFailed, "assembly.fencing-failed", "2fa2a4f5ee8694f2faa6cb4d370e6bf6", "An assembly could not be made safe; its services stay where they are.";
+    AssemblyLeaving, "assembly.leaving", "d38477a51a42091bd2cc385968164aa5", "A guest is being shut down as planned, or its agent ends for good; its services move or stop.";
+    AssemblyLeft, "assembly.left", "c42bc77aa2307f386b1bca3148fd85d8", "Nothing runs in a guest that was leaving: it needs no fencing, and is back when its agent answers again.";
     AssemblyRecovered, "assembly.recovered", "abd56e35931f855463b95eb78a1d35a7", "A lost assembly is back.";
     ServiceStarted, "service.started", "69eeb44f9ab8ff3377162704f91cc7d6", "A service was started.";
     ServiceStopped, "service.stopped", "75c16091b2e16188b73cde83f40a12f3", "A service was stopped.";

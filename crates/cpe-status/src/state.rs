@@ -106,6 +106,9 @@ states! {
         Standby = "standby",
         /// Online, but its services are left alone.
         Maintenance = "maintenance",
+        /// Online, but its guest goes down as planned, or its agent for good: its services move or
+        /// stop.
+        Leaving = "leaving",
         /// Its heartbeats are missing.
         Lost = "lost",
         /// It is being made safe.

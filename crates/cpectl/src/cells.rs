@@ -32,7 +32,10 @@ pub(crate) fn assembly_state(state: AssemblyState) -> Cell {
         | AssemblyState::Fencing
         | AssemblyState::Offline
         | AssemblyState::Occupied => BAD,
-        AssemblyState::Standby | AssemblyState::Maintenance | AssemblyState::Unknown => BUSY,
+        AssemblyState::Standby
+        | AssemblyState::Maintenance
+        | AssemblyState::Leaving
+        | AssemblyState::Unknown => BUSY,
     };
     Cell::new(state.as_str(), style)
 }
@@ -65,7 +68,8 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::ServiceFailed
         | EventKind::ServiceUnrecoverable
         | EventKind::DecisionRefused => BAD,
-        EventKind::AssemblyHeartbeatMissed
+        EventKind::AssemblyLeaving
+        | EventKind::AssemblyHeartbeatMissed
         | EventKind::AssemblyFencingRequested
         | EventKind::TransitionAborted => BUSY,
         EventKind::DeploymentStarted
@@ -84,6 +88,7 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::DeploymentModified
         | EventKind::DeploymentAdministered
         | EventKind::DeploymentDestroyed
+        | EventKind::AssemblyLeft
         | EventKind::ServiceStopped
         | EventKind::ServiceMoved => PLAIN,
     }

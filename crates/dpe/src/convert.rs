@@ -13,6 +13,7 @@ pub(crate) fn hello(reply: HelloReply) -> Hello {
         version: reply.version,
         capabilities: reply.capabilities,
         lease_remaining_ms: reply.lease_remaining_ms,
+        leaving: reply.leaving,
     }
 }
 

@@ -10,8 +10,10 @@
 mod assemblies;
 mod bus;
 mod crashes;
+mod disks;
 mod explanations;
 mod flows;
 mod installation;
 mod promotion;
+mod shutdowns;
 mod size;

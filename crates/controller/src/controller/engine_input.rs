@@ -3,6 +3,7 @@
 use super::Controller;
 use super::cib::{self, NodeState};
 use crate::machines::assembly::Life;
+use crate::machines::facts::Departure;
 use crate::vocabulary::{Spec, Time};
 
 impl Controller {
@@ -33,7 +34,10 @@ impl Controller {
                         Life::Lost => NodeState::Lost,
                         Life::Safe => NodeState::Safe,
                     },
-                    standby: ending || facts.is_some_and(|facts| facts.standby),
+                    standby: ending
+                        || facts.is_some_and(|facts| {
+                            facts.standby || facts.departure == Departure::Leaving
+                        }),
                     maintenance: !ending && self.in_maintenance(name),
                     terminate: assembly.course.fence().is_some()
                         || facts.is_some_and(|facts| facts.restart.is_some()),

@@ -17,7 +17,7 @@ use super::Controller;
 use super::liveness::safe_after;
 use crate::machines::assembly::Life;
 use crate::machines::assembly::fence::{Fence, Phase};
-use crate::machines::facts::{AssemblyFacts, LastEvent};
+use crate::machines::facts::{AssemblyFacts, Departure, LastEvent};
 use crate::vocabulary::{
     AssemblyId, Effect, EventDraft, EventKind, FenceDevice, FenceRequest, Fencing, MS, Refusal,
     SECOND, Time,
@@ -88,7 +88,7 @@ impl Controller {
             return;
         };
         match &means {
-            Fencing::Lease if facts.unleased => {
+            Fencing::Lease if facts.unleased || facts.in_doubt => {
                 fence.wait_for_manager();
                 let reason = "its agent may run services without a lease, so waiting does not make it safe: when it is down, say so \
                               with ConfirmFenced (cpectl confirm-fenced)";
@@ -265,8 +265,10 @@ impl Controller {
         self.forget_life(name);
         let facts = self.store.assembly_mut(name);
         facts.safe = true;
+        facts.departure = Departure::None;
         facts.last_event = LastEvent::Safe;
         facts.unleased = false;
+        facts.in_doubt = false;
         facts.lease_ms = 0;
         facts.fencing_attempt.clear();
         facts.accepted = None;

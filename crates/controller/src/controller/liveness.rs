@@ -7,7 +7,7 @@ use deployment::failover;
 
 use super::Controller;
 use super::incarnations::Identity;
-use crate::machines::assembly::greeting::{self, Answer, Told, Verdict};
+use crate::machines::assembly::greeting::{self, Answer, Gap, Told, Verdict};
 use crate::machines::assembly::{Course, Life};
 use crate::machines::attributes::NodeAttributes;
 use crate::machines::facts::LastEvent;
@@ -231,15 +231,18 @@ impl Controller {
         assembly.heard_us = now.boottime_us;
         assembly.excused = false;
         assembly.heard_wall_us = now.wall_us;
-        assembly.hello = hello;
+        assembly.hello = hello.clone();
+        let told = hello;
         match verdict {
             Verdict::MadeSafe => self.made_safe(now, name, "its guest was rebooted"),
             Verdict::StaysFenced { heard: false } => {}
             Verdict::StaysFenced { heard: true } => {
+                self.take_departure(now, name, &told);
                 self.take_history(now, name, history);
                 self.take_attributes(now, name, attributes);
             }
             Verdict::Online(answer) => {
+                self.take_departure(now, name, &told);
                 self.comes_online(now, name, &settings, answer);
                 // Of the same boot its history is the truth, even if it was thought to be down:
                 // what runs there is seen to run.
@@ -269,15 +272,19 @@ impl Controller {
         if answer.rebooted {
             self.forget_boot(name);
         }
-        if answer.unnoticed {
-            let reason = "its guest was rebooted";
-            let lost = EventDraft::new(EventKind::AssemblyLost)
-                .assembly(name)
-                .state(AssemblyState::Offline.as_str())
-                .reason(reason);
-            self.tell(now, lost);
-            self.assembly_failed(now, name, reason);
-            self.services_gone(now, name, "was rebooted");
+        match answer.gap {
+            Gap::None => {}
+            Gap::Planned => self.services_gone(now, name, "was rebooted"),
+            Gap::Loss => {
+                let reason = "its guest was rebooted";
+                let lost = EventDraft::new(EventKind::AssemblyLost)
+                    .assembly(name)
+                    .state(AssemblyState::Offline.as_str())
+                    .reason(reason);
+                self.tell(now, lost);
+                self.assembly_failed(now, name, reason);
+                self.services_gone(now, name, "was rebooted");
+            }
         }
         let fact = self.store.assembly_mut(name);
         fact.safe = false;

@@ -12,6 +12,7 @@ mod failures;
 mod fencing;
 mod incarnations;
 mod initiate;
+mod leaving;
 mod liveness;
 mod operation_for;
 mod plan;
@@ -90,6 +91,7 @@ impl Controller {
         };
         let waiting: Vec<Event> = controller.store.outbox.values().cloned().collect();
         controller.store.set_epoch(epoch);
+        controller.store.drop_what_is_outdated();
         controller.resume(now);
         controller.flush();
         controller.effects.tell_again(waiting);
@@ -125,6 +127,12 @@ impl Controller {
             } => self.agent_connected(now, &assembly, hello, history, attributes),
             Input::AgentOccupied { assembly, occupant } => self.occupied(now, &assembly, occupant),
             Input::AgentDisconnected { assembly, .. } => self.agent_disconnected(&assembly),
+            Input::AgentLeaving {
+                assembly,
+                boot_id,
+                reason,
+            } => self.agent_leaving(now, &assembly, &boot_id, &reason),
+            Input::AgentLeft { assembly, boot_id } => self.agent_left(now, &assembly, &boot_id),
             Input::Heartbeat { assembly, stamp_us } => self.heartbeat(now, &assembly, stamp_us),
             Input::OperationCompleted { assembly, record } => {
                 self.operation_completed(now, &assembly, *record);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::Controller;
 use crate::machines::announcement;
 use crate::machines::assembly::Life;
+use crate::machines::facts::Departure;
 use crate::machines::history::Activity;
 use crate::machines::service::ServiceFacts;
 use crate::vocabulary::{AssemblyId, Copies, ServiceId, Time};
@@ -17,6 +18,7 @@ pub(crate) enum Problem<'a> {
     BeingMadeSafe(&'a AssemblyId, &'a str),
     Lost(&'a AssemblyId),
     Offline(&'a AssemblyId),
+    Left(&'a AssemblyId),
     /// How it failed.
     Failed(&'a ServiceId, &'a str),
     Nowhere(&'a ServiceId),
@@ -30,6 +32,7 @@ impl std::fmt::Display for Problem<'_> {
             }
             Problem::Lost(name) => write!(f, "assembly {name} is lost"),
             Problem::Offline(name) => write!(f, "assembly {name} is offline"),
+            Problem::Left(name) => write!(f, "assembly {name} went down as planned"),
             Problem::Failed(name, reason) => write!(f, "service {name} failed: {reason}"),
             Problem::Nowhere(name) => write!(f, "service {name} can run nowhere"),
         }
@@ -193,9 +196,12 @@ impl Controller {
     pub(crate) fn problems(&self) -> impl Iterator<Item = Problem<'_>> {
         let assemblies = self.assemblies.iter().filter_map(|(name, assembly)| {
             let retired = self.document.has_dropped(name);
+            let facts = self.store.assemblies.get(name);
+            let left = facts.is_some_and(|facts| facts.departure == Departure::Left);
             match (assembly.course.life(), assembly.course.fence()) {
                 (_, Some(fence)) => Some(Problem::BeingMadeSafe(name, fence.reason())),
                 (Life::Lost, _) => Some(Problem::Lost(name)),
+                (Life::Safe, _) if !retired && left => Some(Problem::Left(name)),
                 (Life::Safe, _) if !retired => Some(Problem::Offline(name)),
                 _ => None,
             }

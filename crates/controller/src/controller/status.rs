@@ -9,6 +9,7 @@ use super::Controller;
 use super::liveness::Assembly;
 use crate::machines::announcement::Announced;
 use crate::machines::assembly::Life;
+use crate::machines::facts::Departure;
 use crate::machines::failures;
 use crate::machines::history::{Activity, Records, Slot};
 use crate::machines::phase::Phase;
@@ -198,9 +199,17 @@ impl Controller {
                 AssemblyState::Offline,
                 "the document gives no address for its agent".into(),
             ),
+            (Life::Safe, _) if facts.departure == Departure::Left => (
+                AssemblyState::Offline,
+                "its guest went down as planned; waiting for its agent".into(),
+            ),
             (Life::Safe, _) => (
                 AssemblyState::Offline,
                 "it was made safe; waiting for its agent".into(),
+            ),
+            (Life::Online | Life::Missed, _) if facts.departure == Departure::Leaving => (
+                AssemblyState::Leaving,
+                "it goes down as planned: its services move or stop".into(),
             ),
             (Life::Online | Life::Missed, _) if facts.standby => {
                 (AssemblyState::Standby, String::new())

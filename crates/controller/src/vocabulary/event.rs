@@ -45,6 +45,12 @@ pub enum EventKind {
     /// It could not be made safe (yet).
     #[serde(rename = "assembly.fencing-failed")]
     AssemblyFencingFailed,
+    /// Its guest goes down as planned, or its agent for good.
+    #[serde(rename = "assembly.leaving")]
+    AssemblyLeaving,
+    /// Nothing runs in it any more, by its own word: it is safe.
+    #[serde(rename = "assembly.left")]
+    AssemblyLeft,
     /// It is back before it had to be made safe, or heartbeats come again.
     #[serde(rename = "assembly.recovered")]
     AssemblyRecovered,
@@ -97,7 +103,10 @@ impl EventKind {
             EventKind::AssemblyFencingRequested | EventKind::AssemblyFencingFailed => {
                 AssemblyState::Fencing.as_str()
             }
-            EventKind::AssemblyFencingSucceeded => AssemblyState::Offline.as_str(),
+            EventKind::AssemblyFencingSucceeded | EventKind::AssemblyLeft => {
+                AssemblyState::Offline.as_str()
+            }
+            EventKind::AssemblyLeaving => AssemblyState::Leaving.as_str(),
             EventKind::ServiceStarted | EventKind::ServiceRecovered | EventKind::ServiceMoved => {
                 ServiceState::Started.as_str()
             }
@@ -124,6 +133,8 @@ impl EventKind {
             EventKind::AssemblyFencingRequested => "assembly.fencing-requested",
             EventKind::AssemblyFencingSucceeded => "assembly.fencing-succeeded",
             EventKind::AssemblyFencingFailed => "assembly.fencing-failed",
+            EventKind::AssemblyLeaving => "assembly.leaving",
+            EventKind::AssemblyLeft => "assembly.left",
             EventKind::AssemblyRecovered => "assembly.recovered",
             EventKind::ServiceStarted => "service.started",
             EventKind::ServiceStopped => "service.stopped",

@@ -1,6 +1,6 @@
 //! What a shell tells the controller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,24 @@ pub enum Input {
         assembly: AssemblyId,
         /// To whom the guest belongs.
         occupant: Occupant,
+    },
+    /// An agent says that its guest goes down as planned, or that it ends itself for good. Nothing
+    /// new begins there; what runs is to be moved or stopped.
+    AgentLeaving {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// The boot of the guest whose agent said it.
+        boot_id: String,
+        /// Why, in a word.
+        reason: String,
+    },
+    /// An agent says that nothing runs in its guest any more and that it begins nothing more before
+    /// its next Hello. Its last word on a stream.
+    AgentLeft {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// The boot of the guest whose agent said it.
+        boot_id: String,
     },
     /// An agent's heartbeat. `now` is the time of its receipt, or later.
     Heartbeat {
@@ -146,6 +164,8 @@ pub struct Hello {
     pub capabilities: Vec<String>,
     /// What is left of the lease. For people: the controller counts by itself.
     pub lease_remaining_ms: u64,
+    /// Its guest goes down as planned: see [`Input::AgentLeaving`].
+    pub leaving: bool,
 }
 
 /// The node attributes of one guest: what its resource agents tell the policy engine.
@@ -177,6 +197,10 @@ pub enum Request {
         document: String,
         /// Its generation, from 1.
         generation: u64,
+        /// Assemblies in which services of this deployment may run if this controller has no
+        /// document: its state was lost, or an earlier deployment of the name left services
+        /// running. Whoever is not heard of is made safe before anything runs elsewhere.
+        in_doubt: BTreeSet<AssemblyId>,
     },
     /// As [`Request::Load`], of a document that is read already: that takes long, and a shell has
     /// heartbeats to answer.
@@ -185,6 +209,8 @@ pub enum Request {
         proposal: Box<Proposal>,
         /// Its generation, from 1.
         generation: u64,
+        /// As in [`Request::Load`].
+        in_doubt: BTreeSet<AssemblyId>,
     },
     /// End this deployment; progress in the state, at the end [`Effect::Unloaded`](crate::Effect).
     Unload {

@@ -92,7 +92,7 @@ impl Engine {
 
     /// Takes a DPE's Hello: from then on its calls are obeyed, and heartbeats go to it.
     fn hello(&mut self, hello: Hello) -> Result<HelloReply> {
-        self.must_serve()?;
+        self.must_take_hello(&hello)?;
         let machine_id = self.machine_id()?;
         let identity = self.identity_after(&hello)?;
         let now = boottime_us();
@@ -322,6 +322,22 @@ impl Engine {
             }
             _ => self.must_serve(),
         }
+    }
+
+    /// Refuses a Hello from which nothing can follow. A DPE that comes back while this agent stops
+    /// its services in order, because it leaves, is to hear of it.
+    fn must_take_hello(&self, hello: &Hello) -> Result<()> {
+        if self.left {
+            return Err(Error::Busy(
+                "this agent has left: nothing runs here; try again when it is back".into(),
+            ));
+        }
+        let leaves = matches!(&self.phase, Phase::Stopping(stopping) if stopping.is_for_ending());
+        let over = self.lease.has_ended(boottime_us());
+        if leaves && !over && !self.is_another(&hello.deployment, &hello.assembly) {
+            return Ok(());
+        }
+        self.must_serve()
     }
 
     /// Refuses what would begin something while services are being stopped.

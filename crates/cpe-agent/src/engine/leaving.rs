@@ -130,6 +130,7 @@ impl Engine {
         if self.incomplete {
             return;
         }
+        self.left = true;
         self.lease = Lease::default();
         if let Err(error) = self.store.write_lease(&self.lease) {
             log!(error, self.identity, %error, "the end of the lease cannot be recorded");

@@ -99,6 +99,8 @@ pub struct Engine {
     stays_for_lease: bool,
     /// Set while the DPE is to stop the services, because this guest leaves.
     leaving: Option<leaving::Patience>,
+    /// It has said that nothing runs here and that it begins nothing more.
+    left: bool,
     /// The last signal to the DPE, until it is on its way.
     farewell: Option<oneshot::Receiver<()>>,
     completed: mpsc::Sender<Completion>,
@@ -146,6 +148,7 @@ impl Engine {
             terminating: None,
             stays_for_lease: false,
             leaving: None,
+            left: false,
             farewell: None,
             completed,
             completions,

@@ -87,6 +87,11 @@ impl Stopping {
     pub(super) fn is_for_lease(&self) -> bool {
         matches!(self.cause, Cause::LeaseEnded)
     }
+
+    /// Whether that the agent ends is the cause.
+    pub(super) fn is_for_ending(&self) -> bool {
+        matches!(self.cause, Cause::Ending)
+    }
 }
 
 impl Engine {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cpe_bus::{BusSelection, HelloSettings};
+use cpe_bus::{BusSelection, HelloReply, HelloSettings};
 use tokio::sync::{Notify, oneshot};
 
 use super::commands::{Call, Hello};
@@ -39,12 +39,18 @@ fn take_over_as(
 ) -> (mpsc::Receiver<Outgoing>, Arc<Notify>) {
     let (outbox, signals) = mpsc::channel(room);
     let close = Arc::new(Notify::new());
+    let peer = Peer {
+        id,
+        outbox,
+        close: Arc::clone(&close),
+    };
+    greet(engine, peer).unwrap();
+    (signals, close)
+}
+
+fn greet(engine: &mut Engine, peer: Peer) -> Result<HelloReply> {
     let hello = Hello {
-        peer: Peer {
-            id,
-            outbox,
-            close: Arc::clone(&close),
-        },
+        peer,
         epoch: 1,
         deployment: "shop".into(),
         assembly: "web1".into(),
@@ -52,8 +58,27 @@ fn take_over_as(
     };
     let (reply, mut answer) = oneshot::channel();
     engine.handle(Command::Hello { hello, reply });
-    answer.try_recv().unwrap().unwrap();
-    (signals, close)
+    answer.try_recv().unwrap()
+}
+
+#[tokio::test]
+async fn who_has_left_takes_no_hello() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine(&folder);
+    let (mut signals, close) = take_over(&mut engine, 8);
+    engine.terminate(Ending::Shutdown);
+    let said = std::iter::from_fn(|| signals.try_recv().ok());
+    assert_eq!(
+        said.filter(|said| matches!(said, Outgoing::Left(_)))
+            .count(),
+        1
+    );
+    let peer = Peer {
+        id: 2,
+        outbox: mpsc::channel(8).0,
+        close,
+    };
+    assert!(matches!(greet(&mut engine, peer), Err(Error::Busy(_))));
 }
 
 fn operation(number: usize) -> cpe_bus::Operation {

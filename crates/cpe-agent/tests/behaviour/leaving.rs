@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cpe_bus::{Error, HelloSettings};
 use rustix::process::Signal;
 
-use crate::guest::{Dpe, Guest, operation, with};
+use crate::guest::{Dpe, Guest, operation, until, with};
 
 const LEASE: HelloSettings = HelloSettings {
     heartbeat_interval_ms: 50,
@@ -90,6 +90,33 @@ async fn it_says_so_at_once_where_nothing_runs() {
     guest.signal(Signal::TERM);
     dpe.left().await;
     assert!(guest.agent_ended().await.success());
+}
+
+#[tokio::test]
+async fn a_dpe_that_comes_back_while_it_stops_them_hears_that_it_has_left() {
+    let mut guest = Guest::start();
+    let mut dpe = leased(&guest).await;
+    dpe.run(&with(operation("db", "start"), "slow_stop", "3"))
+        .await;
+    drop(dpe);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    guest.signal(Signal::TERM);
+    until("it stops the service", || {
+        (guest.count("stop db") > 0).then_some(())
+    })
+    .await;
+    let mut dpe = guest.connect().await;
+    let hello = dpe.hello(2, LEASE).await.unwrap();
+    assert!(hello.leaving);
+    let refused = dpe.execute(&operation("other", "start")).await;
+    assert!(matches!(refused, Err(Error::Busy(_))), "{refused:?}");
+    while let Some(stamp) = dpe.heartbeat().await {
+        let _ = dpe.agent.renew(2, stamp).await;
+    }
+    dpe.left().await;
+    assert!(guest.agent_ended().await.success());
+    assert!(guest.service_pid("db").is_none());
+    assert!(!guest.path("rebooted").exists());
 }
 
 #[tokio::test]

@@ -4,18 +4,21 @@
 //! way: an agent that sends many signals would otherwise fill the connection's queue, and the
 //! answers behind them would never be read.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use controller::{AssemblyId, Connect, Input, Occupant, Record};
 use cpe_bus::peer::Meter;
 use cpe_bus::proxies::AgentProxy;
-use cpe_bus::proxies::agent::{AttributesChangedStream, HeartbeatStream, OperationCompletedStream};
+use cpe_bus::proxies::agent::{
+    AttributesChangedStream, HeartbeatStream, LeavingStream, LeftStream, OperationCompletedStream,
+};
 use cpe_bus::records::agent::ATTRIBUTES;
 use cpe_bus::{
-    AgentDescription, Error, Fields, HelloReply, HelloSettings, NodeAttributes, OperationRecord,
-    PeerAddress, peer,
+    AgentDescription, Error, Fields, HelloReply, HelloSettings, Leaving, NodeAttributes,
+    OperationRecord, PeerAddress, peer,
 };
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Semaphore, mpsc, watch};
 use zbus::Connection;
 use zbus::proxy::CacheProperties;
@@ -128,7 +131,11 @@ impl<'a> Stream<'a> {
         tokio::pin!(greeting);
         loop {
             tokio::select! {
-                greeting = &mut greeting => return Ok((greeting?, early)),
+                greeting = &mut greeting => {
+                    let greeting = greeting?;
+                    self.signals.learn_boot(&greeting, &mut early);
+                    return Ok((greeting, early));
+                }
                 signal = self.signals.next() => early.push(signal?),
             }
             if early.len() > EARLY_SIGNALS {
@@ -141,13 +148,19 @@ impl<'a> Stream<'a> {
     /// Carries calls one way and signals the other.
     async fn converse(&mut self, orders: &mut Orders, inputs: &mpsc::Sender<Input>) -> End {
         let Orders { calls, stamp, .. } = orders;
+        let leaves = AtomicBool::new(self.signals.leaves);
         let end = tokio::select! {
-            end = read(&mut self.signals, inputs) => end,
-            end = call(&self.agent, self.connect, calls, inputs) => end,
+            end = read(&mut self.signals, &leaves, inputs) => end,
+            end = call(&self.agent, self.connect, &leaves, calls, inputs) => end,
             end = renew(&self.agent, self.connect.epoch, stamp) => end,
             () = self.connection.closed() => Err(closed()),
         };
         let Err(end) = end;
+        // What the agent has said before the end counts too, whichever was noticed first: its last
+        // word may be that it has left.
+        while let Some(Ok(input)) = self.signals.next().now_or_never() {
+            let _ = inputs.send(input).await;
+        }
         end
     }
 }
@@ -219,9 +232,15 @@ async fn read_history(reply: &zbus::Message) -> cpe_bus::Result<Vec<Record>> {
 /// What an agent sends without being asked.
 struct Signals<'a> {
     assembly: &'a AssemblyId,
+    /// The boot of its guest, once Hello is answered.
+    boot_id: String,
+    /// It has answered Hello as one that leaves.
+    leaves: bool,
     attributes: AttributesChangedStream,
     heartbeats: HeartbeatStream,
     completions: OperationCompletedStream,
+    leaving: LeavingStream,
+    left: LeftStream,
 }
 
 impl<'a> Signals<'a> {
@@ -231,34 +250,51 @@ impl<'a> Signals<'a> {
     ) -> zbus::Result<Signals<'a>> {
         Ok(Signals {
             assembly,
+            boot_id: String::new(),
+            leaves: false,
             heartbeats: agent.receive_heartbeat().await?,
             completions: agent.receive_operation_completed().await?,
             attributes: agent.receive_attributes_changed().await?,
+            leaving: agent.receive_leaving().await?,
+            left: agent.receive_left().await?,
         })
+    }
+
+    /// Learns of which boot the guest is, also for what it has said before.
+    fn learn_boot(&mut self, greeting: &Input, early: &mut [Input]) {
+        let Input::AgentConnected { hello, .. } = greeting else {
+            return;
+        };
+        self.boot_id.clone_from(&hello.boot_id);
+        self.leaves = hello.leaving;
+        for input in early {
+            if let Input::AgentLeaving { boot_id, .. } | Input::AgentLeft { boot_id, .. } = input {
+                boot_id.clone_from(&hello.boot_id);
+                self.leaves = true;
+            }
+        }
     }
 
     /// The next one. May be dropped and called again.
     async fn next(&mut self) -> Result<Input, End> {
         let assembly = self.assembly.clone();
+        let boot_id = self.boot_id.clone();
         // In this order, where several have come in: an operation's end must not overtake what its
-        // agent has set.
+        // agent has set, and that everything has ended comes last.
         tokio::select! {
             biased;
-            changed = self.attributes.next() => {
-                let changed = changed.ok_or_else(closed)?;
+            Some(changed) = self.attributes.next() => {
                 let all = changed.args().map_err(Error::from).and_then(|args| {
                     NodeAttributes::from_fields(args.version, &args.attributes)
                 });
                 let attributes = convert::attributes(all.map_err(|error| bad("attributes", &error))?);
                 Ok(Input::AttributesChanged { assembly, attributes })
             }
-            heartbeat = self.heartbeats.next() => {
-                let heartbeat = heartbeat.ok_or_else(closed)?;
+            Some(heartbeat) = self.heartbeats.next() => {
                 let args = heartbeat.args().map_err(|error| bad("a heartbeat", &error.into()))?;
                 Ok(Input::Heartbeat { assembly, stamp_us: args.stamp })
             }
-            completion = self.completions.next() => {
-                let completion = completion.ok_or_else(closed)?;
+            Some(completion) = self.completions.next() => {
                 let record = completion
                     .args()
                     .map_err(Error::from)
@@ -267,6 +303,15 @@ impl<'a> Signals<'a> {
                 let record = convert::record(record.map_err(|error| bad("a record", &error))?);
                 Ok(Input::OperationCompleted { assembly, record: Box::new(record) })
             }
+            Some(leaving) = self.leaving.next() => {
+                let info = leaving.args().map_err(Error::from);
+                let info = info.and_then(|args| Leaving::from_fields(&args.info));
+                let reason = info.map_err(|error| bad("why it leaves", &error))?.reason;
+                Ok(Input::AgentLeaving { assembly, boot_id, reason })
+            }
+            Some(_) = self.left.next() => Ok(Input::AgentLeft { assembly, boot_id }),
+            // All have ended, and nothing is left in any of them.
+            else => Err(closed()),
         }
     }
 }
@@ -284,9 +329,17 @@ fn bad(what: &str, error: &Error) -> End {
 
 /// Passes signals on to the loop. While the loop is busy, signals wait here, then in the socket,
 /// then in the agent, which in the end cuts this connection: the next History has everything.
-async fn read(signals: &mut Signals<'_>, inputs: &mpsc::Sender<Input>) -> Until<End> {
+async fn read(
+    signals: &mut Signals<'_>,
+    leaves: &AtomicBool,
+    inputs: &mpsc::Sender<Input>,
+) -> Until<End> {
     loop {
-        let _ = inputs.send(signals.next().await?).await;
+        let input = signals.next().await?;
+        if matches!(input, Input::AgentLeaving { .. }) {
+            leaves.store(true, Ordering::Relaxed);
+        }
+        let _ = inputs.send(input).await;
     }
 }
 
@@ -311,11 +364,12 @@ async fn renew(
 async fn call(
     agent: &AgentProxy<'static>,
     connect: &Connect,
+    leaves: &AtomicBool,
     calls: &mut mpsc::Receiver<Call>,
     inputs: &mpsc::Sender<Input>,
 ) -> Until<End> {
     while let Some(call) = calls.recv().await {
-        let outcome = perform(agent, connect, call).await?;
+        let outcome = perform(agent, connect, leaves, call).await?;
         if let Some(outcome) = outcome {
             let _ = inputs.send(outcome).await;
         }
@@ -327,6 +381,7 @@ async fn call(
 async fn perform(
     agent: &AgentProxy<'static>,
     connect: &Connect,
+    leaves: &AtomicBool,
     call: Call,
 ) -> Result<Option<Input>, End> {
     let epoch = connect.epoch;
@@ -337,6 +392,10 @@ async fn perform(
             let fields = convert::operation(*operation).to_fields();
             match within(agent.execute(epoch, fields)).await {
                 Ok(()) => Ok(None),
+                // It begins nothing, or stops everything itself. What becomes of the operation is
+                // known when it has left, is lost, or says Hello again: the stream must stay for
+                // its last word.
+                Err(Error::Busy(_)) if leaves.load(Ordering::Relaxed) => Ok(None),
                 Err(Error::InvalidArgument(reason) | Error::TooLarge(reason)) => {
                     Ok(Some(Input::ExecuteRefused {
                         assembly: assembly(),

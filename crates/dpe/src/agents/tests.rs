@@ -27,6 +27,8 @@ struct Played {
     released: AtomicBool,
     /// Its guest belongs to another deployment.
     occupied: bool,
+    /// Its guest is shut down with the first operation, and is gone with its last word.
+    leaves: bool,
 }
 
 struct Agent(Arc<Played>);
@@ -91,14 +93,41 @@ impl Agent {
         self.0.renewed.store(stamp, Ordering::Relaxed);
     }
 
-    async fn execute(&self, _epoch: u64, _operation: Fields) {
+    async fn execute(
+        &self,
+        _epoch: u64,
+        _operation: Fields,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+    ) {
         self.answer().await;
+        if self.0.leaves {
+            let leaving = cpe_bus::Leaving {
+                reason: "shutdown".into(),
+                wait_ms: 5000,
+            };
+            Self::leaving(&emitter, leaving.to_fields()).await.unwrap();
+            let record = OperationRecord {
+                operation: operation(1),
+                ..OperationRecord::default()
+            };
+            let record = record.to_fields();
+            Self::operation_completed(&emitter, record).await.unwrap();
+            Self::left(&emitter).await.unwrap();
+            let connection = emitter.connection().clone();
+            let _ = connection.close().await;
+        }
     }
 
     async fn release(&self, _epoch: u64, _keep_services: bool) {
         self.answer().await;
         self.0.released.store(true, Ordering::Relaxed);
     }
+
+    #[zbus(signal)]
+    async fn leaving(emitter: &SignalEmitter<'_>, info: Fields) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn left(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
 
     #[zbus(signal)]
     async fn operation_completed(emitter: &SignalEmitter<'_>, record: Fields) -> zbus::Result<()>;
@@ -214,6 +243,35 @@ async fn signals_before_the_history_are_kept_and_follow_it() {
             Input::OperationCompleted { record, .. } => assert_eq!(record.call_id, expected),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+#[tokio::test]
+async fn the_last_word_of_an_agent_is_heard_after_all_others_and_before_its_end() {
+    // Its word and its end come in at once, in any order of notice.
+    for _ in 0..30 {
+        let played = Played {
+            leaves: true,
+            ..Played::default()
+        };
+        let mut world = World::new(played, 8).await;
+        world.connected().await;
+        world.agents.call(&"web1".into(), execute(1));
+        let mut said = Vec::new();
+        loop {
+            match world.input().await {
+                Input::AgentDisconnected { .. } => break,
+                Input::AgentLeaving {
+                    boot_id, reason, ..
+                } => said.push(format!("leaving {boot_id} {reason}")),
+                Input::AgentLeft { boot_id, .. } => said.push(format!("left {boot_id}")),
+                Input::OperationCompleted { .. } => said.push("completed".into()),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(said.pop().as_deref(), Some("left boot"));
+        said.sort();
+        assert_eq!(said, ["completed", "leaving boot shutdown"]);
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) enum Trigger {
     Demand,
     /// Nothing of ours runs there any more.
     Safe,
+    /// Its agent says that it has stopped everything and begins nothing more.
+    Left,
     /// Its fencing is given up.
     GivenUp,
     /// It lives on under another name.
@@ -66,6 +68,8 @@ pub(super) const EDGES: &[(Trigger, State, State)] = &[
     (Trigger::Safe, OnlineFencing, State::Safe),
     (Trigger::Safe, MissedFencing, State::Safe),
     (Trigger::Safe, LostFencing, State::Safe),
+    (Trigger::Left, Online, State::Safe),
+    (Trigger::Left, Missed, State::Safe),
     (Trigger::GivenUp, OnlineFencing, Online),
     (Trigger::GivenUp, MissedFencing, Missed),
     (Trigger::GivenUp, LostFencing, Lost),
@@ -121,6 +125,14 @@ mod tests {
                 .iter()
                 .any(|(_, from, to)| *from == state && *to != state);
             assert!(left, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn only_who_is_heard_and_not_being_fenced_can_leave() {
+        for (trigger, from, to) in EDGES {
+            let heard = matches!(from, Online | Missed) && *to == State::Safe;
+            assert!(*trigger != Trigger::Left || heard, "{from:?}");
         }
     }
 

@@ -2,7 +2,7 @@
 //! that it had until now. Nothing is changed here.
 
 use super::{Course, Life};
-use crate::machines::facts::{AssemblyFacts, LastEvent};
+use crate::machines::facts::{AssemblyFacts, Departure, LastEvent};
 
 /// What follows from a Hello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +23,21 @@ pub(crate) enum Verdict {
 pub(crate) struct Answer {
     /// Its guest was booted since it was last heard: what ran there is gone.
     pub rebooted: bool,
-    /// Nobody noticed until now: the loss is told first, and counts as a failure.
-    pub unnoticed: bool,
+    /// What nobody noticed until now.
+    pub gap: Gap,
     /// The event that tells it.
     pub event: Option<Told>,
+}
+
+/// What became of an assembly without anybody noticing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gap {
+    /// Nothing.
+    None,
+    /// It had said that it leaves, and was booted again.
+    Planned,
+    /// It was booted again: the loss is told first, and counts as a failure.
+    Loss,
 }
 
 /// Why an event says that an assembly comes online.
@@ -53,9 +64,14 @@ pub(crate) fn judge(facts: &AssemblyFacts, boot_id: &str, course: &Course) -> Ve
         };
     }
     let thought_up = course.is_heard() || matches!(course.life(), Life::Unknown { .. });
+    let unnoticed = rebooted && thought_up && facts.last_event != LastEvent::Safe;
     Verdict::Online(Answer {
         rebooted,
-        unnoticed: rebooted && thought_up && facts.last_event != LastEvent::Safe,
+        gap: match facts.departure {
+            _ if !unnoticed => Gap::None,
+            Departure::None => Gap::Loss,
+            Departure::Leaving | Departure::Left => Gap::Planned,
+        },
         event: event(facts.last_event, rebooted),
     })
 }
@@ -115,9 +131,25 @@ mod tests {
     fn comes(rebooted: bool, unnoticed: bool, event: Option<Told>) -> Verdict {
         Verdict::Online(Answer {
             rebooted,
-            unnoticed,
+            gap: if unnoticed { Gap::Loss } else { Gap::None },
             event,
         })
+    }
+
+    #[test]
+    fn a_boot_after_the_guest_said_that_it_leaves_is_no_loss() {
+        let mut facts = facts("a", LastEvent::Online);
+        facts.departure = Departure::Leaving;
+        for course in [UNKNOWN(), online()] {
+            let Verdict::Online(answer) = judge(&facts, "b", &course) else {
+                panic!("it is online");
+            };
+            assert_eq!(
+                (answer.gap, answer.event),
+                (Gap::Planned, Some(Told::Online))
+            );
+        }
+        assert_eq!(judge(&facts, "a", &online()), comes(false, false, None));
     }
 
     #[test]

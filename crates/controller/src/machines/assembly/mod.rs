@@ -116,6 +116,11 @@ impl Course {
         });
     }
 
+    /// Its agent has stopped everything, has said so, and begins nothing more.
+    pub(crate) fn leave(&mut self) {
+        self.go(Trigger::Left, |course| course.life = Life::Safe);
+    }
+
     /// Its fencing is given up: its agent is back and the device did nothing, or a person has
     /// cleaned up what it was for.
     pub(crate) fn give_fence_up(&mut self) {

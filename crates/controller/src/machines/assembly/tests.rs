@@ -38,6 +38,7 @@ fn follow(course: &mut Course, trigger: Trigger) {
         Trigger::Silence => course.lose(),
         Trigger::Demand => course.demand_fence(true, "a test"),
         Trigger::Safe => course.made_safe(),
+        Trigger::Left => course.leave(),
         Trigger::GivenUp => course.give_fence_up(),
         Trigger::Renamed => course.rename(),
         Trigger::Held => course.hold(),
@@ -64,6 +65,12 @@ fn a_lost_assembly_is_not_late() {
 #[should_panic(expected = "Safe does not lead from Online to Safe")]
 fn what_runs_is_not_safe_without_fencing() {
     in_state(State::Online).made_safe();
+}
+
+#[test]
+#[should_panic(expected = "Left does not lead from Lost to Safe")]
+fn who_is_lost_has_not_left() {
+    in_state(State::Lost).leave();
 }
 
 #[test]

@@ -1,0 +1,128 @@
+//! A guest that goes down as planned, or whose agent ends for good, is not lost.
+//!
+//! ```text
+//!  online ── "leaving" ──▶ keeps no services: they move or stop ── "left" ──▶ safe
+//!    ▲                                │                                        │
+//!    │  its agent is back             │ silence: a loss as any other           │
+//!    └────────────────────────────────┴────────────────────────────────────────┘
+//! ```
+//!
+//! "Left" is the agent's word that nothing runs in its guest and that it begins nothing more before
+//! its next Hello, so no fencing is needed. It counts only over the stream on which that Hello was
+//! answered, of the same boot: what an agent has said before its guest came back says nothing now.
+//! That a guest leaves is a durable fact, and its Hello says it again.
+
+use super::Controller;
+use crate::machines::assembly::Life;
+use crate::machines::facts::Departure;
+use crate::machines::history::{self, History, Slot};
+use crate::vocabulary::{
+    AssemblyId, EventDraft, EventKind, Hello, MIGRATE_TARGET, Record, RecordState, Task, Time,
+};
+
+impl Controller {
+    /// A guest says that it leaves.
+    pub(crate) fn agent_leaving(
+        &mut self,
+        now: Time,
+        name: &AssemblyId,
+        boot_id: &str,
+        reason: &str,
+    ) {
+        if self.says_so_now(name, boot_id) {
+            self.note_leaving(now, name, reason);
+        }
+    }
+
+    /// That is the word of the guest which has answered Hello, over the same stream.
+    fn says_so_now(&self, name: &AssemblyId, boot_id: &str) -> bool {
+        self.assemblies.get(name).is_some_and(|assembly| {
+            assembly.connected && assembly.course.is_heard() && assembly.hello.boot_id == boot_id
+        })
+    }
+
+    fn note_leaving(&mut self, now: Time, name: &AssemblyId, reason: &str) {
+        if self.store.assembly(name).departure == Departure::Leaving {
+            return;
+        }
+        self.store.assembly_mut(name).departure = Departure::Leaving;
+        let event = EventDraft::new(EventKind::AssemblyLeaving)
+            .assembly(name)
+            .reason(reason);
+        self.tell(now, event);
+        self.deciding.hurry();
+        self.world_changed(&format!("assembly {name} leaves"));
+    }
+
+    /// What a Hello says about leaving. To be asked before the facts take its boot in.
+    pub(crate) fn take_departure(&mut self, now: Time, name: &AssemblyId, hello: &Hello) {
+        let facts = self.store.assembly(name);
+        if hello.leaving {
+            self.note_leaving(now, name, "its agent says so");
+            return;
+        }
+        if facts.departure == Departure::None {
+            return;
+        }
+        self.store.assembly_mut(name).departure = Departure::None;
+        if facts.departure == Departure::Leaving && facts.boot_id == hello.boot_id {
+            let event = EventDraft::new(EventKind::AssemblyRecovered)
+                .assembly(name)
+                .reason("it does not go down after all");
+            self.tell(now, event);
+        }
+    }
+
+    /// A live migration may have brought running processes there of which its agent does not know:
+    /// another assembly has sent them, or was to, and nothing has ended that since; or nobody knows
+    /// what another one has done.
+    fn may_have_received(&self, name: &AssemblyId) -> bool {
+        let migrates = self
+            .document
+            .spec()
+            .is_none_or(|spec| spec.configuration.contains("allow-migrate"));
+        self.assemblies.iter().any(|(other, assembly)| {
+            let unheard = assembly.heard_wall_us == 0 && assembly.course.life() != Life::Safe;
+            other != name && ((unheard && migrates) || has_sent(&assembly.history, name))
+        })
+    }
+
+    /// A guest says that it has left. One that is being fenced goes on being fenced: a device that
+    /// was asked acts anyway.
+    pub(crate) fn agent_left(&mut self, now: Time, name: &AssemblyId, boot_id: &str) {
+        if !self.says_so_now(name, boot_id) {
+            return;
+        }
+        if self.may_have_received(name) {
+            return;
+        }
+        let Some(assembly) = self.assemblies.get_mut(name).filter(|own| own.usable()) else {
+            return;
+        };
+        assembly.course.leave();
+        self.nothing_is_there(now, name, "has left");
+        self.store.assembly_mut(name).departure = Departure::Left;
+        let event = EventDraft::new(EventKind::AssemblyLeft)
+            .assembly(name)
+            .reason("its agent says that nothing runs there any more");
+        self.tell(now, event);
+        self.go_on_without(name, "has left");
+    }
+}
+
+/// A source of live migrations has sent a resource there, or was asked to, and has not stopped it
+/// since.
+fn has_sent(history: &History, target: &AssemblyId) -> bool {
+    let to_target = |record: &&Record| {
+        let to = record.operation.annotations.get(MIGRATE_TARGET);
+        record.operation.action == Task::MigrateTo && to.is_some_and(|to| to == target.as_str())
+    };
+    history.resources().any(|(_, records)| {
+        let stop = records.get(&Slot::Of(Task::Stop, 0));
+        let stopped = stop.filter(|stop| stop.state == RecordState::Complete && !stop.failed());
+        history::each(records).filter(to_target).any(|sent| {
+            let pending = sent.state == RecordState::Pending;
+            pending || stopped.is_none_or(|stop| stop.call_id < sent.call_id)
+        })
+    })
+}
