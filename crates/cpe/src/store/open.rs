@@ -69,6 +69,11 @@ const MIGRATIONS: &[&str] = &["
         key        TEXT PRIMARY KEY,
         value      TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
+", "
+    CREATE TABLE left_behind (              -- where services were left running by a destroyed deployment
+        address    TEXT PRIMARY KEY,
+        deployment TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
 "];
 
 /// A database that could not be trusted, and where it lies now.
