@@ -48,7 +48,8 @@ impl DeploymentObject {
         self.dpe(&host).await
     }
 
-    /// The DPE, for an order of a caller who may have it do things, and options that name the caller.
+    /// The DPE, for an order of a caller who may have it do things, and options that name the
+    /// caller.
     async fn commanded(&self, header: &Header<'_>) -> Result<(DpeCall, Fields)> {
         let (host, caller) = self.link.permit_caller(Right::Administer, header).await?;
         let mut options = Fields::new();
