@@ -216,9 +216,9 @@ async fn monitor(
     })
 }
 
-/// While the guest is shut down, a unit that is ordered to end after this agent has a job that waits
-/// for the agent's end. Asked for without its dependencies, the stop does not wait for that: the
-/// two are one job then.
+/// While the guest is shut down, a unit that is ordered to end after this agent has a job that
+/// waits for the agent's end. Asked for without its dependencies, the stop does not wait for that:
+/// the two are one job then.
 async fn how_to_stop(manager: &SystemdManagerProxy<'static>) -> &'static str {
     let state: zbus::Result<String> = manager.inner().get_property("SystemState").await;
     match state.as_deref() {
