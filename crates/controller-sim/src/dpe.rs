@@ -22,6 +22,7 @@ impl World {
         let subject = |shell: &Shell, mutant| {
             let durable = Durable::from_rows(shell.table.iter());
             let durable = durable.expect("the table holds what was written");
+            let durable = durable.compared_with(shell.newest_save);
             Subject::new(durable, now, mutant)
         };
         let controller = subject(&self.shell, self.options.mutant);
@@ -184,8 +185,12 @@ impl World {
         if let Some(Request::Maintenance { on: false, .. } | Request::Load { .. }) = &request {
             self.checker.hands_off.clear();
         }
-        if let Err(refusal) = &outcome {
-            self.note_refusal(request.as_ref(), refusal);
+        match &outcome {
+            Err(refusal) => {
+                self.note_refusal(request.as_ref(), refusal);
+                self.ask_again(request.as_ref());
+            }
+            Ok(()) => self.shell.loaded_before |= matches!(request, Some(Request::Load { .. })),
         }
         if let (Some(shadow), Some(input)) = (&mut self.shell.shadow, copy) {
             let other = shadow.handle(now, input);
@@ -194,6 +199,20 @@ impl World {
                     .violations
                     .push(format!("{}: a replay answers otherwise", self.now_us));
             }
+        }
+    }
+
+    /// A DPE without a document knows no assembly: who wants something of one tries again.
+    fn ask_again(&mut self, request: Option<&Request>) {
+        let waits = |controller: &Subject| controller.document().is_none();
+        let in_vain = self.shell.controller.as_ref().is_some_and(waits);
+        if let Some(
+            request @ (Request::Standby { on: false, .. } | Request::Maintenance { on: false, .. }),
+        ) = request
+            && in_vain
+            && self.scenario.ending.is_none()
+        {
+            self.after(3 * SECOND, SimEvent::Request(request.clone()));
         }
     }
 

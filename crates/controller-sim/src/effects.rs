@@ -1,7 +1,7 @@
 //! How effects are carried out.
 
 use controller::{
-    AssemblyId, Change, Connect, Effect, EngineInput, FenceRequest, Input, InputName,
+    AssemblyId, Change, Connect, Effect, EngineInput, FenceRequest, Input, InputName, SAVES,
 };
 
 use crate::network::ToAgent;
@@ -190,6 +190,9 @@ impl World {
     fn persist(&mut self, changes: Vec<Change>) {
         for change in changes {
             self.checker.persisted(&change);
+            if let (SAVES, Some(number)) = (change.key.as_str(), &change.value) {
+                self.shell.newest_save = number.parse().unwrap_or_default();
+            }
             match change.value {
                 Some(value) => self.shell.table.insert(change.key, value),
                 None => self.shell.table.remove(&change.key),

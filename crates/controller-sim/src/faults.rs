@@ -163,14 +163,6 @@ kinds! {
     Maintain "maintain"
 }
 
-/// Kinds that the code cannot stand yet, each with the finding of the safety review that says why.
-/// Seeds leave them out unless they are asked for by name. This list must become empty.
-pub const NOT_YET_MENDED: &[(Kind, u32)] = &[
-    (Kind::Recreate, 16),
-    // Not in the review; see this crate's README.
-    (Kind::Restore, 30),
-];
-
 impl Kind {
     /// Those of the world around the deployment: what names lead to, disks, clocks, people. A seed
     /// has few of them.
@@ -197,11 +189,6 @@ impl Kind {
         Kind::Recreate,
         Kind::Maintain,
     ];
-
-    /// The code can stand it.
-    pub fn is_mended(self) -> bool {
-        NOT_YET_MENDED.iter().all(|(kind, _)| *kind != self)
-    }
 }
 
 impl Fault {

@@ -112,8 +112,12 @@ impl World {
             let passes = link.stalled_until_us.max(link.cut_until_us) <= self.now_us;
             let connected = connected && !lost.contains(index);
             let stops = guest.refuses_stop_until_us <= self.now_us;
-            // Who cannot be fenced may be beyond help; in maintenance there is no lease.
-            (guest.mode == Mode::Lease && guest.agent.lease.is_some())
+            // Who cannot be fenced may be beyond help; in maintenance there is no lease; what an
+            // agent does not know of, its lease does not end.
+            let known = guest.agent.may_run();
+            let leased = guest.agent.lease.is_some()
+                && guest.running.iter().all(|service| known.contains(service));
+            (guest.mode == Mode::Lease && leased)
                 || (guest.mode != Mode::None && guest.awake() && connected && passes && stops)
         };
         self.checker.out_of_reach = self

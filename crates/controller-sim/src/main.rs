@@ -45,7 +45,7 @@ struct Arguments {
     /// Have documents say everything that they can in every seed (else in three of thirteen).
     #[arg(long)]
     rich: bool,
-    /// Add faults of this kind to every seed, even if the code is known not to stand them yet.
+    /// Add faults of this kind to every seed, in place of others of the world around.
     #[arg(long, value_parser = Kind::WORLD.map(Kind::name))]
     fault: Option<String>,
 }

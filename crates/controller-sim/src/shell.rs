@@ -29,6 +29,10 @@ pub(crate) struct Shell {
     pub held: VecDeque<Effect>,
     /// Epochs that guests have told of, above the DPE's own.
     pub seen_epochs: BTreeMap<AssemblyId, u64>,
+    /// Number of the newest save, kept apart from the table.
+    pub newest_save: u64,
+    /// A DPE was given a document before. Who looks after it knows, whatever is in the table.
+    pub loaded_before: bool,
     /// A backup of the table.
     pub backup: Option<BTreeMap<String, String>>,
     /// When the deployment has ended it is created again, while this guest is out of reach for this

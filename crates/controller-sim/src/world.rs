@@ -131,9 +131,12 @@ impl World {
 
     /// The request that loads the scenario's document as it is now.
     pub fn load_request(&self) -> Request {
+        let doubted = self.scenario.present().filter(|_| self.shell.loaded_before);
+        let in_doubt = doubted.map(|(_, own)| own.name.as_str().into()).collect();
         Request::Load {
             document: self.scenario.document(),
             generation: self.scenario.generation,
+            in_doubt,
         }
     }
 
@@ -344,6 +347,13 @@ impl World {
         self.request(request);
     }
 
+    /// Guests of ours that the document does not name: a former incarnation is one of them.
+    fn guests_of_nobody(&self) -> Vec<usize> {
+        let of_nobody =
+            |guest: &usize| self.assembly_at(*guest).is_none() && !self.guests[*guest].foreign;
+        (0..self.guests.len()).filter(of_nobody).collect()
+    }
+
     /// The cloud manager: it switches off what the DPE asks it to, and says so when it is done.
     fn manager_looks(&mut self) {
         self.after(3 * SECOND, SimEvent::ManagerLooks);
@@ -365,13 +375,16 @@ impl World {
             })
             .collect();
         for (assembly, attempt) in waiting {
-            let Some(guest) = self.place_of(&assembly) else {
-                continue;
+            let guests = match self.place_of(&assembly) {
+                Some(guest) => vec![guest],
+                None => self.guests_of_nobody(),
             };
             if self.now_us < self.confirms_late_until_us && self.random.percent(80) {
                 continue;
             }
-            self.fenced(guest);
+            for guest in guests {
+                self.fenced(guest);
+            }
             let confirmation = Request::ConfirmFenced { assembly, attempt };
             if self.now_us < self.confirms_late_until_us {
                 for _ in 0..2 {

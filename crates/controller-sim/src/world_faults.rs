@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use controller::Request;
+use controller::{AssemblyId, Request};
 use cpe_status::AssemblyState;
 
 use crate::faults::{Fault, Kind};
@@ -17,16 +17,8 @@ use crate::world::World;
 impl World {
     /// Makes up one to three faults of the world around, or of the kind that was asked for.
     pub fn plan_world_faults(&mut self) {
-        let kinds: Vec<Kind> = match self.options.fault {
-            Some(kind) => vec![kind],
-            None => Kind::WORLD
-                .into_iter()
-                .filter(|kind| kind.is_mended())
-                .collect(),
-        };
-        if kinds.is_empty() {
-            return;
-        }
+        let wanted = self.options.fault.map(|kind| [kind]);
+        let kinds = wanted.as_ref().map_or(&Kind::WORLD[..], |only| only);
         for _ in 0..self.random.between(1, 3) {
             let kind = kinds[self.random.index(kinds.len())];
             let at_us = self.random.between(10 * SECOND, self.faults_until_us);
@@ -147,7 +139,13 @@ impl World {
             }
             Fault::Rename(index) => {
                 let assembly = &mut self.scenario.assemblies[index];
+                let before = AssemblyId::from(assembly.name.as_str());
                 assembly.name = format!("{}r", assembly.name);
+                // What is under maintenance is not left for another name until that ends.
+                self.request(Request::Maintenance {
+                    assembly: Some(before),
+                    on: false,
+                });
             }
             Fault::Swap(index, other) if index != other => {
                 let assemblies = &mut self.scenario.assemblies;
@@ -155,7 +153,11 @@ impl World {
                 std::mem::swap(&mut a.home, &mut b.home);
                 std::mem::swap(&mut a.address, &mut b.address);
                 std::mem::swap(&mut a.device, &mut b.device);
+                let homes = [a.home.clone(), b.home.clone()];
                 (assemblies[index], assemblies[other]) = (a, b);
+                for home in homes {
+                    self.end_left_services(&home);
+                }
             }
             Fault::Replace(index) => self.replace(index),
             Fault::Foreign(index) => {
@@ -194,11 +196,27 @@ impl World {
         let Some(old) = self.wiring.guest_named(&home) else {
             return;
         };
+        self.end_left_services(&home);
         self.new_guest(assembly);
         let new = self.guests.len() - 1;
         self.guests[old].replaced_by = Some(new);
         self.wiring.answers_at(&home, new);
         self.cut(old, 0);
+    }
+
+    /// A guest was left with its services, which its agent does not know any more. People end them
+    /// before they give the guest another name, or its address to another guest: a pinned service
+    /// is looked for under its own name only.
+    fn end_left_services(&mut self, home: &str) {
+        if let Some(guest) = self.wiring.guest_named(home) {
+            let own = &mut self.guests[guest];
+            let known = own.agent.may_run();
+            for service in own.running.clone() {
+                if !known.contains(&service) {
+                    own.process_ends(&service);
+                }
+            }
+        }
     }
 
     /// The records of one service are lost with the agent's process.
@@ -290,7 +308,8 @@ impl World {
             let assemblies = controller.status(self.time()).assemblies;
             !assemblies.is_empty() && assemblies.iter().all(|assembly| assembly.maintenance)
         });
-        if maintained && !self.peaceful {
+        // Services that are being ended are not left alone.
+        if maintained && !self.peaceful && self.scenario.ending != Some(true) {
             // Whom fencing by the end of its lease is under way for keeps the lease.
             let statuses = controller.map(|controller| controller.status(self.time()).assemblies);
             let fenced: BTreeSet<usize> = (statuses.unwrap_or_default().iter())
@@ -315,6 +334,7 @@ impl World {
     pub(crate) fn create_again(&mut self, guest: usize, for_us: u64) {
         self.kill_dpe(SECOND);
         self.shell.table.clear();
+        self.shell.newest_save = 0;
         self.forget_promises();
         self.checker.lost.clear();
         self.cut(guest, for_us);

@@ -28,6 +28,7 @@ fn with_document(document: String, histories: [Vec<Record>; 2]) -> Controller {
     let load = Request::Load {
         document,
         generation: 1,
+        in_doubt: Default::default(),
     };
     assert_eq!(controller.handle(NOW, Input::Request(load)), Ok(()));
     for (assembly, history) in ["node1", "node2"].into_iter().zip(histories) {
@@ -147,6 +148,7 @@ fn the_status_says_when_the_last_change_is_not_decided_about_yet() {
     let load = Request::Load {
         document: scenario.document().replace("service1", "service2"),
         generation: 2,
+        in_doubt: Default::default(),
     };
     assert_eq!(controller.handle(NOW, Input::Request(load)), Ok(()));
     let status = controller.status(NOW);

@@ -352,6 +352,7 @@ fn the_same_document_again_changes_nothing_and_an_older_one_is_refused() {
         Input::Request(Request::Load {
             document: document.into(),
             generation,
+            in_doubt: Default::default(),
         })
     };
     let document = world.scenario.document();
@@ -528,6 +529,7 @@ fn a_request_about_something_unknown_says_what_there_is() {
     let load = Request::Load {
         document: world.scenario.document(),
         generation: 1,
+        in_doubt: Default::default(),
     };
     assert_eq!(other.handle(world.time(), Input::Request(load)), Ok(()));
     let refusal = other

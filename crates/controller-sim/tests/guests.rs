@@ -9,7 +9,7 @@
 
 use controller::{
     AssemblyId, Attributes, Controller, Durable, Effect, Hello, Input, Occupant, Operation, Record,
-    RecordState, Request, Task, Time, TransitionKey,
+    RecordState, Request, SAVES, Task, Time, TransitionKey,
 };
 use controller_sim::scenario::{Mode, Scenario};
 use cpe_status::AssemblyState;
@@ -74,6 +74,7 @@ impl World {
         let load = Request::Load {
             document,
             generation,
+            in_doubt: Default::default(),
         };
         self.input(Input::Request(load));
     }
@@ -537,4 +538,82 @@ fn a_new_guest_that_was_heard_is_unknown_after_a_restart_though_the_former_one_i
     let world = World::with(world.controller.facts().clone());
     assert_eq!(world.state("node1").0, AssemblyState::Unknown);
     assert_eq!(world.state("node1~1").0, AssemblyState::Unknown);
+}
+
+/// A DPE that lost its state gets the document again; nobody has answered yet.
+fn without_state() -> World {
+    let mut world = World::with(Durable::default());
+    world.input(Input::Request(Request::Load {
+        document: document(),
+        generation: 7,
+        in_doubt: ["node1".into(), "node2".into()].into(),
+    }));
+    world.settle();
+    world
+}
+
+#[test]
+fn a_lease_makes_nobody_safe_who_is_in_doubt() {
+    let mut world = without_state();
+    world.hear("node2", "m2", "b2", vec![]);
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.starts(), Vec::<&AssemblyId>::new());
+    let (state, reason) = world.state("node1");
+    assert_eq!(state, AssemblyState::Fencing);
+    assert!(reason.contains("ConfirmFenced"), "{reason}");
+    let status = world.controller.status(world.now);
+    let lost = status.assemblies.iter().find(|own| own.name == "node1");
+    world.input(Input::Request(Request::ConfirmFenced {
+        assembly: "node1".into(),
+        attempt: lost.unwrap().fencing_attempt.clone(),
+    }));
+    world.pass(SECOND, &["node2"]);
+    assert_eq!(world.starts(), ["node2"], "a person vouches for it");
+}
+
+#[test]
+fn who_was_in_doubt_has_a_lease_like_others_when_all_services_were_looked_for() {
+    let mut world = without_state();
+    world.hear("node1", "m1", "b1", vec![]);
+    world.hear("node2", "m2", "b2", vec![]);
+    world.settle();
+    assert_eq!(world.starts(), ["node1"]);
+    world.take_done();
+    world.pass(LONG, &["node2"]);
+    assert_eq!(
+        world.starts(),
+        ["node2"],
+        "its lease and all after it are over"
+    );
+}
+
+#[test]
+fn an_address_that_changes_while_in_doubt_leaves_a_guest_that_must_be_made_safe() {
+    let mut world = without_state();
+    world.load(
+        changed(|scenario| scenario.assemblies[0].address = Some("elsewhere".into())),
+        8,
+    );
+    world.hear("node1", "m3", "b3", vec![]);
+    world.hear("node2", "m2", "b2", vec![]);
+    world.pass(LONG, &["node1", "node2"]);
+    assert_eq!(world.starts(), Vec::<&AssemblyId>::new());
+    assert_eq!(world.state("node1~1").0, AssemblyState::Fencing);
+}
+
+#[test]
+fn a_state_from_a_backup_takes_nobody_for_safe() {
+    let mut world = World::running();
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.starts(), ["node2"]);
+    let backup = world.controller.facts().clone();
+    let newest = backup.rows()[SAVES].parse::<u64>().unwrap() + 1;
+    for (newest, believed) in [(0, true), (newest, false)] {
+        let mut world = World::with(backup.clone().compared_with(newest));
+        world.load(document(), 2);
+        world.hear("node2", "m2", "b2", vec![]);
+        world.settle();
+        let offline = world.state("node1").0 == AssemblyState::Offline;
+        assert_eq!(offline, believed, "the newest save is {newest}");
+    }
 }

@@ -111,7 +111,7 @@ mod machines;
 mod vocabulary;
 
 pub use controller::{Controller, PlanInput};
-pub use machines::facts::{Damaged, Durable};
+pub use machines::facts::{Damaged, Durable, SAVES};
 pub use vocabulary::{
     AssemblyId, Attribute, Attributes, Change, Connect, Decision, EVENTS_KEPT, Effect, EngineInput,
     Event, EventKind, FORCE_RESTART, FenceDevice, FenceRequest, Hello, Input, InputName,

@@ -26,6 +26,9 @@ pub const DPE_NAME_PREFIX: &str = "org.cloudpolicy.Dpe1.";
 pub const DPE_PATH: &str = "/org/cloudpolicy/dpe1";
 /// Interface of a DPE.
 pub const DPE_INTERFACE: &str = "org.cloudpolicy.Dpe1";
+/// Option of the DPE's Load: an array of names, of the assemblies in which services of the
+/// deployment may run if that DPE has no state.
+pub const IN_DOUBT: &str = "in-doubt";
 /// Object of a guest agent, on a peer-to-peer connection.
 pub const AGENT_PATH: &str = "/org/cloudpolicy/agent1";
 /// Interface of a guest agent.

@@ -3,9 +3,11 @@
 
 #![warn(missing_docs)]
 
+mod journal;
 mod log;
 mod man;
 mod notify;
+mod outlet;
 mod panics;
 mod pauses;
 mod watchdog;

@@ -1,12 +1,21 @@
 //! Where a daemon's log goes.
 
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::journal::{self, Journal};
+use crate::outlet::{Outlet, Sink};
+
 /// Sets the process' logger up: the journal with structured fields when systemd started us, else
-/// standard error.
+/// standard error. Nobody waits for either ([`Outlet`]).
 ///
 /// The environment variable `CPE_LOG` filters (`debug`, or `dpe=debug,zbus=warn`), by default from
 /// info on.
@@ -20,17 +29,14 @@ pub fn start_log() {
     };
     let registry = tracing_subscriber::registry();
     if std::env::var_os("JOURNAL_STREAM").is_some()
-        && let Ok(journal) = tracing_journald::layer()
+        && let Ok(journal) = Journal::open(Path::new(journal::SOCKET))
     {
-        // Without a prefix `cpe_deployment` becomes CPE_DEPLOYMENT and `message_id` becomes
-        // MESSAGE_ID.
-        registry
-            .with(journal.with_field_prefix(None).with_filter(filter))
-            .init();
+        registry.with(journal.with_filter(filter)).init();
     } else {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let outlet = Outlet::new(StandardError::open());
         let plain = tracing_subscriber::fmt::layer()
-            .with_writer(std::io::stderr)
+            .with_writer(move || Line::new(outlet.clone()))
             .with_target(false)
             .with_ansi(terminal);
         registry.with(plain.with_filter(filter)).init();
@@ -46,4 +52,73 @@ fn default_filter() -> Targets {
     Targets::new()
         .with_default(LevelFilter::INFO)
         .with_target("zbus", LevelFilter::WARN)
+}
+
+/// A line under construction; it goes out as a whole.
+struct Line {
+    text: Vec<u8>,
+    outlet: Outlet,
+}
+
+impl Line {
+    fn new(outlet: Outlet) -> Line {
+        Line {
+            text: Vec::new(),
+            outlet,
+        }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.outlet.put(std::mem::take(&mut self.text));
+    }
+}
+
+/// Standard error. A pipe or a terminal is opened once more, since others who write to it want to
+/// wait; a file never keeps anybody waiting.
+enum StandardError {
+    Own(File),
+    Shared,
+}
+
+impl StandardError {
+    fn open() -> StandardError {
+        let path = "/proc/self/fd/2";
+        let kind = std::fs::metadata(path).map(|file| file.file_type());
+        if !kind.is_ok_and(|kind| kind.is_fifo() || kind.is_char_device()) {
+            return StandardError::Shared;
+        }
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        let flags = i32::try_from(flags.bits()).unwrap_or(0);
+        let opened = OpenOptions::new()
+            .write(true)
+            .custom_flags(flags)
+            .open(path);
+        opened.map_or(StandardError::Shared, StandardError::Own)
+    }
+}
+
+impl Sink for StandardError {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match self {
+            StandardError::Own(file) => file.write(line),
+            StandardError::Shared => io::stderr().write(line),
+        }
+    }
+
+    fn missing(&self, lines: u64) -> Vec<u8> {
+        format!(" WARN {lines} lines are missing here: nobody took them\n").into_bytes()
+    }
 }

@@ -1,10 +1,65 @@
 //! What a daemon tells systemd.
 
+use std::ffi::OsStr;
+use std::io::{self, ErrorKind};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
 pub use sd_notify::NotifyState as State;
 
-/// Tells systemd something. Without systemd nobody listens, and that is fine.
+/// Tells systemd something. Without systemd nobody listens, and that is fine. A systemd that does
+/// not read what it is told is not waited for: it is told again soon, but for that we are ready,
+/// which is said once and so waits on a thread of its own.
 pub fn notify(states: &[State<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!("systemd cannot be notified: {error}");
+    let Some(address) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
+    let is_ready = states.iter().any(|state| matches!(state, State::Ready));
+    let lines: String = states.iter().map(|state| format!("{state}\n")).collect();
+    match send(address.as_bytes(), &lines, Patience::None) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock && is_ready => {
+            std::thread::spawn(move || send(address.as_bytes(), &lines, Patience::Endless));
+        }
+        Err(error) => tracing::debug!("systemd cannot be notified: {error}"),
+        Ok(()) => {}
+    }
+}
+
+/// How long a systemd that does not read is waited for.
+#[derive(Clone, Copy, PartialEq)]
+enum Patience {
+    None,
+    Endless,
+}
+
+fn send(address: &[u8], lines: &str, patience: Patience) -> io::Result<()> {
+    let address = match address.strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(OsStr::from_bytes(address))?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(patience == Patience::None)?;
+    socket.send_to_addr(lines.as_bytes(), &address).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_systemd_that_reads_nothing_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let systemd = UnixDatagram::bind(&path).unwrap();
+        let path = path.as_os_str().as_bytes();
+        let mut said = 0;
+        while send(path, "READY=1\n", Patience::None).is_ok() {
+            said += 1;
+        }
+        assert!(said > 0);
+        let mut text = [0; 64];
+        let length = systemd.recv(&mut text).unwrap();
+        assert_eq!(&text[..length], b"READY=1\n");
     }
 }

@@ -5,9 +5,11 @@ use std::path::Path;
 /// The parts, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
     // each for itself
-    &["log", "man", "notify", "panics", "pauses"],
-    // tells systemd that the event loop turns
-    &["watchdog"],
+    &["outlet", "man", "notify", "panics", "pauses"],
+    // the journal; tells systemd that the event loop turns
+    &["journal", "watchdog"],
+    // where the log goes
+    &["log"],
 ];
 
 #[test]

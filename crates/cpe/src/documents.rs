@@ -148,7 +148,7 @@ fn excess(facts: &Facts, most: u64) -> Option<String> {
             "{} services in {} assemblies are {} placements (services × assemblies; instances of clones count more); at most {most} \
              are taken (limits.placements in cpe.toml), so that a decision fits into the memory of a DPE: make several deployments \
              of it",
-            facts.services, facts.assemblies, facts.placements
+            facts.services, facts.assemblies.len(), facts.placements
         )
     })
 }

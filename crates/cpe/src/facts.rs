@@ -1,7 +1,7 @@
 //! What this daemon has to know of what a document says: what it takes of the world that it shares
 //! with other deployments, how long its lease is, and how large it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +15,8 @@ pub(crate) struct Facts {
     pub claims: BTreeMap<Claim, String>,
     /// How long services run on without their DPE.
     pub lease: Duration,
-    pub assemblies: usize,
+    /// Names.
+    pub assemblies: BTreeSet<String>,
     pub services: usize,
     /// See [`Deployment::placements`].
     pub placements: u64,
@@ -53,7 +54,11 @@ impl Facts {
         Facts {
             claims: claims.collect(),
             lease: deployment.heartbeat.lease,
-            assemblies: deployment.assemblies.len(),
+            assemblies: deployment
+                .assemblies
+                .iter()
+                .map(|own| own.name.clone())
+                .collect(),
             services: deployment.services.len(),
             placements: deployment.placements(),
         }
@@ -64,7 +69,7 @@ impl Facts {
         Facts {
             claims: BTreeMap::new(),
             lease: Heartbeat::default().lease,
-            assemblies: 0,
+            assemblies: BTreeSet::new(),
             services: 0,
             placements: 0,
         }

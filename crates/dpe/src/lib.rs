@@ -34,6 +34,7 @@ mod convert;
 mod explain;
 mod fencing;
 mod kept_inputs;
+mod newest;
 mod outbox;
 mod saving;
 mod shell;
@@ -44,7 +45,8 @@ use std::path::Path;
 use cpe_bus::BusSelection;
 
 /// Runs a deployment on a bus until a signal asks it to end, with its state in `directory`, keeping
-/// the last `keep_inputs` inputs of the policy engine there.
+/// the last `keep_inputs` inputs of the policy engine there. `runtime` is a directory in memory, by
+/// which a state from a backup is found out.
 ///
 /// # Errors
 /// If another DPE has the saved state or the name on the bus, or a newer version wrote that state.
@@ -53,8 +55,10 @@ pub async fn run(
     deployment: &str,
     bus: BusSelection,
     directory: &Path,
+    runtime: Option<&Path>,
     keep_inputs: u64,
 ) -> anyhow::Result<()> {
     let kept = kept_inputs::KeptInputs::new(directory, keep_inputs);
-    shell::run(deployment, bus, directory, kept).await
+    let newest = newest::Newest::in_directory(runtime);
+    shell::run(deployment, bus, directory, newest, kept).await
 }

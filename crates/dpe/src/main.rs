@@ -55,6 +55,7 @@ fn main() -> anyhow::Result<()> {
         .state_dir
         .or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from))
         .unwrap_or_else(|| PathBuf::from("/var/lib/dpe").join(&name));
+    let runtime_directory = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
     cpe_daemon::start_log();
     cpe_daemon::abort_on_panic();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -64,8 +65,16 @@ fn main() -> anyhow::Result<()> {
         .thread_keep_alive(Duration::from_secs(1))
         .build()
         .context("cannot start the event loop")?;
-    let outcome = runtime
-        .block_on(async { dpe::run(&name, options.bus, &directory, options.keep_inputs).await });
+    let outcome = runtime.block_on(async {
+        dpe::run(
+            &name,
+            options.bus,
+            &directory,
+            runtime_directory.as_deref(),
+            options.keep_inputs,
+        )
+        .await
+    });
     // A decision that is still being made is not waited for.
     runtime.shutdown_background();
     if let Err(error) = &outcome {

@@ -18,13 +18,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use controller::{AssemblyId, Change, Durable, EVENTS_KEPT, Effect};
+use controller::{AssemblyId, Change, Durable, EVENTS_KEPT, Effect, SAVES};
 use cpe_bus::{Error, Result};
 use cpe_daemon::Pauses;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::newest::Newest;
 use crate::store::{self, Opened, Store};
 
 /// A disk that has not answered by then is one that takes no changes.
@@ -84,6 +85,7 @@ struct Written {
 #[derive(Debug)]
 pub(crate) struct Saving {
     directory: PathBuf,
+    newest: Newest,
     /// The open file; not while a write is under way, and not if it must be opened again.
     store: Option<Store>,
     /// What the file may hold beyond what was read from it at the start.
@@ -110,9 +112,11 @@ pub(crate) struct Saving {
 
 impl Saving {
     /// The way to the disk of a state that was just opened, and what was saved there.
-    pub(crate) fn new(directory: &Path, opened: Opened) -> (Saving, Durable) {
+    pub(crate) fn new(directory: &Path, newest: Newest, opened: Opened) -> (Saving, Durable) {
+        let durable = opened.durable.compared_with(newest.read());
         let mut saving = Saving {
             directory: directory.to_owned(),
+            newest,
             store: None,
             complete: opened.complete,
             writes: JoinSet::new(),
@@ -132,7 +136,7 @@ impl Saving {
             Ok(store) => saving.store = Some(store),
             Err(error) => saving.failed(format!("{error:#}")),
         }
-        (saving, opened.durable)
+        (saving, durable)
     }
 
     /// Why nothing is saved; `None` while the disk takes changes.
@@ -230,11 +234,21 @@ impl Saving {
             None => Work::All(all()),
         };
         let (directory, complete) = (self.directory.clone(), self.complete);
+        let newest = self.newest.clone();
+        let number = match &work {
+            Work::Changes(_, changes) => changes.get(SAVES).cloned().flatten(),
+            Work::All(rows) => rows.get(SAVES).cloned(),
+        };
         self.written = self.last;
         self.begun = Some(Instant::now());
         self.retry = None;
-        self.writes
-            .spawn_blocking(move || write(&directory, complete, work));
+        self.writes.spawn_blocking(move || {
+            let written = write(&directory, complete, work);
+            if let (Ok(()), Some(number)) = (&written.outcome, number) {
+                newest.note(&number);
+            }
+            written
+        });
     }
 
     /// Waits for the end of a write, or for the moment to begin one. May be dropped and called
@@ -453,7 +467,7 @@ mod tests {
             complete: true,
             store: Err(anyhow::anyhow!("no disk")),
         };
-        let (mut saving, _) = Saving::new(Path::new("/nonexistent"), opened);
+        let (mut saving, _) = Saving::new(Path::new("/nonexistent"), Newest::default(), opened);
         assert_eq!(saving.take(Effect::Persist(vec![change("a")])), None);
         saving
     }
@@ -559,7 +573,7 @@ mod tests {
     async fn changes_are_saved_in_order_and_those_that_came_meanwhile_with_the_next() {
         let folder = tempfile::tempdir().unwrap();
         let opened = store::open(folder.path()).unwrap();
-        let (mut saving, _) = Saving::new(folder.path(), opened);
+        let (mut saving, _) = Saving::new(folder.path(), Newest::default(), opened);
         let nothing = || panic!("the file is open");
         for _ in 0..3 {
             saving.take(Effect::Persist(vec![change("epoch")]));

@@ -22,6 +22,7 @@ use crate::bus::{self, BusRequest, Public, Requests};
 use crate::explain::Basis;
 use crate::fencing::{self, SeenUnits};
 use crate::kept_inputs::{Keeper, Kept, KeptInputs};
+use crate::newest::Newest;
 use crate::outbox::{self, Outbox};
 use crate::saving::{News, Reply, Saving, Step};
 use crate::{convert, store};
@@ -81,10 +82,11 @@ pub(crate) async fn run(
     name: &str,
     bus: BusSelection,
     directory: &Path,
+    newest: Newest,
     kept: KeptInputs,
 ) -> anyhow::Result<()> {
     let end = Termination::listen()?;
-    let (saving, durable) = Saving::new(directory, store::open(directory)?);
+    let (saving, durable) = Saving::new(directory, newest, store::open(directory)?);
     let controller = Controller::new(name, durable, now());
 
     let (inputs, queue) = mpsc::channel(INPUTS);

@@ -5,7 +5,14 @@ use std::path::Path;
 /// The parts, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
     // one piece of work each: translating, explaining, saving, fencing
-    &["convert", "explain", "fencing", "kept_inputs", "store"],
+    &[
+        "convert",
+        "explain",
+        "fencing",
+        "kept_inputs",
+        "newest",
+        "store",
+    ],
     // tasks beside the loop: the streams to agents, the bus, the ways to the event log and to the
     // disk
     &["agents", "bus", "outbox", "saving"],

@@ -123,8 +123,10 @@ impl Torture {
             group.push(fault.kind);
             if fault.settle {
                 self.settle();
-                if group == [Kind::Maintain] {
-                    self.check_left_alone(fault.deployment, from);
+                match group[..] {
+                    [Kind::Maintain] => self.check_restarts(fault.deployment, from, false),
+                    [Kind::SwapAddresses] => self.check_restarts(fault.deployment, from, true),
+                    _ => {}
                 }
                 self.windows.push(Window {
                     kinds: std::mem::take(&mut group),
@@ -159,16 +161,17 @@ impl Torture {
         }
     }
 
-    /// Under maintenance nobody stops services, whatever becomes of the DPE.
-    fn check_left_alone(&mut self, deployment: &str, from: Micros) {
+    /// Under maintenance nobody stops services, whatever becomes of the DPE. Of a guest that is not
+    /// that of its assembly any more, all services are stopped.
+    fn check_restarts(&mut self, deployment: &str, from: Micros, expected: bool) {
         let Ok(runs) = self.world.marks().runs() else {
             return;
         };
-        let to = now_us();
-        for (service, list) in &runs {
-            let begun = list.iter().any(|run| (from..to).contains(&run.from));
-            if begun && service.starts_with(deployment) {
-                self.violation(format!("{service} was restarted under maintenance"));
+        for (service, list) in runs {
+            let restarted = list.iter().any(|run| run.from > from);
+            if restarted != expected && service.starts_with(deployment) {
+                let how = if restarted { "was" } else { "was not" };
+                self.violation(format!("{service} {how} restarted"));
             }
         }
     }

@@ -116,11 +116,7 @@ impl Kind {
             Kind::Standby => ("standby of a guest", Target::Guest, seconds(10)),
             Kind::ShutDownGuest => ("shutdown of a guest", Target::Guest, seconds(20)),
             Kind::SwapAddresses => ("swapped addresses", Target::Deployment, Duration::ZERO),
-            Kind::MoveAssembly => (
-                "an assembly at another address",
-                Target::Deployment,
-                seconds(20),
-            ),
+            Kind::MoveAssembly => ("another guest's address", Target::Deployment, seconds(20)),
             Kind::Maintain => ("maintenance without a DPE", Target::Deployment, seconds(25)),
             Kind::Recreate => (
                 "destroy and create again",

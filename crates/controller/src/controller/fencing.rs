@@ -88,7 +88,7 @@ impl Controller {
             return;
         };
         match &means {
-            Fencing::Lease if facts.unleased => {
+            Fencing::Lease if facts.unleased || facts.in_doubt => {
                 fence.wait_for_manager();
                 let reason = "its agent may run services without a lease, so waiting does not make it safe: when it is down, say so \
                               with ConfirmFenced (cpectl confirm-fenced)";
@@ -268,6 +268,7 @@ impl Controller {
         facts.departure = Departure::None;
         facts.last_event = LastEvent::Safe;
         facts.unleased = false;
+        facts.in_doubt = false;
         facts.lease_ms = 0;
         facts.fencing_attempt.clear();
         facts.accepted = None;

@@ -50,10 +50,11 @@ impl Controller {
             former_lives: facts.former_lives,
             standby: facts.standby,
             maintenance: facts.maintenance,
+            in_doubt: facts.in_doubt,
             ..AssemblyFacts::default()
         };
         // Nothing was ever done in a guest that never answered.
-        let never_heard = facts.boot_id.is_empty();
+        let never_heard = facts.is_unheard();
         *self.store.assembly_mut(&id) = AssemblyFacts {
             retired: Some(former.spec.clone()),
             ..facts
@@ -89,7 +90,7 @@ impl Controller {
             .store
             .assemblies
             .get(name)
-            .is_some_and(|facts| !facts.boot_id.is_empty());
+            .is_some_and(|facts| !facts.is_unheard());
         self.document.names(name)
             && !heard
             && self.assemblies.iter().any(|(other, life)| {
@@ -177,6 +178,7 @@ impl Controller {
         };
         // What runs there under another name of this deployment is looked after under that name.
         let looked_after = occupant.deployment != self.name || self.looks_after(&occupant);
+        // A guest that others have now has let go of everything of ours.
         let never_heard = facts.boot_id.is_empty();
         let same = !facts.machine_id.is_empty() && facts.machine_id == occupant.machine_id;
         let fenced = assembly.course.fence().is_some_and(Fence::outlives_return);

@@ -91,6 +91,7 @@ impl Controller {
         };
         let waiting: Vec<Event> = controller.store.outbox.values().cloned().collect();
         controller.store.set_epoch(epoch);
+        controller.store.drop_what_is_outdated();
         controller.resume(now);
         controller.flush();
         controller.effects.tell_again(waiting);

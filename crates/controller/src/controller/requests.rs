@@ -1,5 +1,7 @@
 //! What users want: documents, standby, maintenance, the end.
 
+use std::collections::BTreeSet;
+
 use cpe_status::DpeState;
 
 use super::Controller;
@@ -21,11 +23,13 @@ impl Controller {
             Request::Load {
                 document,
                 generation,
-            } => self.load_text(now, document, generation),
+                in_doubt,
+            } => self.load_text(now, document, generation, &in_doubt),
             Request::LoadRead {
                 proposal,
                 generation,
-            } => self.load(now, *proposal, generation),
+                in_doubt,
+            } => self.load(now, *proposal, generation, &in_doubt),
             Request::Unload { stop_services } => {
                 self.unload(stop_services);
                 Ok(())
@@ -106,17 +110,38 @@ impl Controller {
         Ok(true)
     }
 
-    fn load_text(&mut self, now: Time, document: String, generation: u64) -> Result<(), Refusal> {
+    fn load_text(
+        &mut self,
+        now: Time,
+        document: String,
+        generation: u64,
+        in_doubt: &BTreeSet<AssemblyId>,
+    ) -> Result<(), Refusal> {
         if !self.is_news(&document, generation)? {
             return Ok(());
         }
-        self.load(now, Proposal::read(&self.name, document)?, generation)
+        self.load(
+            now,
+            Proposal::read(&self.name, document)?,
+            generation,
+            in_doubt,
+        )
     }
 
-    fn load(&mut self, now: Time, proposal: Proposal, generation: u64) -> Result<(), Refusal> {
+    fn load(
+        &mut self,
+        now: Time,
+        proposal: Proposal,
+        generation: u64,
+        in_doubt: &BTreeSet<AssemblyId>,
+    ) -> Result<(), Refusal> {
         let Proposal { document, spec, .. } = proposal;
         if !self.is_news(&document, generation)? {
             return Ok(());
+        }
+        if self.store.loaded.is_none() {
+            let outdated = self.store.outdated;
+            self.doubt(&spec, |name| outdated || in_doubt.contains(name));
         }
         *self.store.loaded_mut() = Some(Loaded {
             document,
@@ -141,6 +166,20 @@ impl Controller {
                 self.deciding.world_changed("the DPE was started");
             }
             Err(refusal) => self.hold(now, loaded.generation, &refusal),
+        }
+    }
+
+    /// What is saved about some assemblies may be untrue: none of them counts as safe, and what may
+    /// run there is made safe by what the document says now.
+    fn doubt(&mut self, spec: &Spec, concerns: impl Fn(&AssemblyId) -> bool) {
+        let former = self.store.assemblies.keys().cloned();
+        let names: BTreeSet<AssemblyId> = spec.assemblies.keys().cloned().chain(former).collect();
+        for name in names.iter().filter(|name| concerns(name)) {
+            let facts = self.store.assembly_mut(name);
+            facts.doubt();
+            if facts.accepted.is_none() {
+                facts.accepted = spec.assemblies.get(name).cloned();
+            }
         }
     }
 

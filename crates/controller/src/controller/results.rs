@@ -35,6 +35,7 @@ impl Controller {
         for resource in &resources {
             self.observe(now, name, resource);
         }
+        self.settle_doubt(name);
         // What was under way: ended, still running, or never received.
         for index in self.execution.runs_in(name) {
             let Some(run) = self.execution.run(index).cloned() else {
@@ -96,6 +97,30 @@ impl Controller {
             self.failed_result(now, name, &record);
         }
         self.observe(now, name, &operation.resource);
+        self.settle_doubt(name);
+    }
+
+    /// Services that nobody knows of run on after a lease, since their agent does not stop them. An
+    /// assembly is in doubt until each service that may run there was seen to run or not.
+    fn settle_doubt(&mut self, name: &AssemblyId) {
+        if !self
+            .store
+            .assemblies
+            .get(name)
+            .is_some_and(|facts| facts.in_doubt)
+        {
+            return;
+        }
+        let Some(own) = self.assemblies.get(name) else {
+            return;
+        };
+        let mut looked_for = self.document.services().iter().filter(|service| {
+            let home = service.pinned.as_ref();
+            home.is_none_or(|home| home == name)
+        });
+        if looked_for.all(|service| own.history.service_activity(&service.id).is_some()) {
+            self.store.assembly_mut(name).in_doubt = false;
+        }
     }
 
     fn failed_result(&mut self, now: Time, name: &AssemblyId, record: &Record) {

@@ -16,6 +16,10 @@ use super::failures::{FailureFacts, FailureTimes};
 use super::service::ServiceFacts;
 use crate::vocabulary::{AssemblyId, AssemblySpec, Change, Event, Occupant, ServiceId, Spec};
 
+/// Key of the row that counts the times that facts were saved. A shell keeps its value in a second
+/// place, which a backup of the state does not bring back.
+pub const SAVES: &str = "saves";
+
 /// A row that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -44,6 +48,10 @@ pub struct Durable {
     /// Events that the log does not have yet, by epoch and counter: in the order in which they
     /// happened.
     pub(crate) outbox: BTreeMap<(u64, u64), Event>,
+    /// Counts the times that facts were saved, over all starts.
+    pub(crate) saves: u64,
+    /// Newer facts were saved once: this is a backup.
+    pub(crate) outdated: bool,
 }
 
 /// The document that is in force.
@@ -101,6 +109,10 @@ pub(crate) struct AssemblyFacts {
     pub grace_ms: u32,
     /// Its agent may run services without a lease: it was told so, or left alone.
     pub unleased: bool,
+    /// Services of ours may run there of which neither these facts nor its agent say anything:
+    /// facts were lost, or an earlier deployment left them. A lease does not end those. Until each
+    /// service was looked for there.
+    pub in_doubt: bool,
     pub standby: bool,
     pub maintenance: bool,
     /// Names the loss, or the restart, for which it is being made safe, also over restarts of the
@@ -121,6 +133,20 @@ impl AssemblyFacts {
             && self.boot_id.is_empty()
             && self.lease_ms == 0
             && !self.unleased
+            && !self.in_doubt
+    }
+
+    /// No agent was ever heard under this name.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.boot_id.is_empty() && !self.in_doubt
+    }
+
+    /// What these facts say may be untrue: services may run there, with a lease or without.
+    pub(crate) fn doubt(&mut self) {
+        self.safe = false;
+        self.occupant = None;
+        self.in_doubt = true;
+        self.fencing_attempt.clear();
     }
 }
 
@@ -159,6 +185,7 @@ pub(crate) enum Key {
     Failures(AssemblyId, String),
     Service(ServiceId),
     Outbox(u64, u64),
+    Saves,
 }
 
 impl Key {
@@ -172,6 +199,7 @@ impl Key {
             Key::Failures(assembly, resource) => format!("failures/{assembly}/{resource}"),
             Key::Service(name) => format!("service/{name}"),
             Key::Outbox(epoch, counter) => format!("event/{epoch:020}/{counter:010}"),
+            Key::Saves => SAVES.into(),
         }
     }
 
@@ -181,6 +209,7 @@ impl Key {
             .map_or((text, None), |(kind, rest)| (kind, Some(rest)));
         Some(match (kind, rest) {
             ("epoch", None) => Key::Epoch,
+            (SAVES, None) => Key::Saves,
             ("loaded", None) => Key::Loaded,
             ("understood", None) => Key::Understood,
             ("deployment", None) => Key::Deployment,
@@ -217,7 +246,7 @@ impl Durable {
     /// All rows: for tests, copies and diagnosis. A shell writes the changes of
     /// [`Effect::Persist`](crate::Effect) instead.
     pub fn rows(&self) -> BTreeMap<String, String> {
-        let mut keys = vec![Key::Epoch, Key::Deployment];
+        let mut keys = vec![Key::Epoch, Key::Deployment, Key::Saves];
         keys.extend(self.loaded.is_some().then_some(Key::Loaded));
         keys.extend(self.understood.is_some().then_some(Key::Understood));
         keys.extend(self.assemblies.keys().cloned().map(Key::Assembly));
@@ -243,6 +272,16 @@ impl Durable {
         self.epoch
     }
 
+    /// Compares with the number of the newest save that is known of: the value of [`SAVES`] in the
+    /// last [`Effect::Persist`](crate::Effect) that was carried out. If these facts are older, they
+    /// are a backup, and what they call safe is not known to be.
+    #[must_use]
+    pub fn compared_with(mut self, newest: u64) -> Durable {
+        self.outdated = newest > self.saves;
+        self.saves = self.saves.max(newest);
+        self
+    }
+
     fn set(&mut self, key: &str, value: &str) -> Result<(), Damaged> {
         fn read<T: DeserializeOwned>(key: &str, value: &str) -> Result<T, Damaged> {
             serde_json::from_str(value).map_err(|error| Damaged {
@@ -253,6 +292,7 @@ impl Durable {
         match Key::parse(key) {
             None => {}
             Some(Key::Epoch) => self.epoch = read(key, value)?,
+            Some(Key::Saves) => self.saves = read(key, value)?,
             Some(Key::Loaded) => self.loaded = Some(read(key, value)?),
             // That of another version may have another form; mostly nothing needs it.
             Some(Key::Understood) => self.understood = read(key, value).ok(),
@@ -276,6 +316,7 @@ impl Durable {
         }
         match key {
             Key::Epoch => write(&self.epoch),
+            Key::Saves => write(&self.saves),
             Key::Loaded => self.loaded.as_ref().and_then(write),
             Key::Understood => self.understood.as_ref().and_then(write),
             Key::Deployment => write(&self.deployment),
@@ -425,6 +466,22 @@ impl Store {
         }
     }
 
+    /// Of a state from a backup only settings are believed, and what former incarnations there
+    /// were: the document is asked for again, and what events have told since is not known.
+    pub(crate) fn drop_what_is_outdated(&mut self) {
+        if !self.facts.outdated {
+            return;
+        }
+        *self.loaded_mut() = None;
+        self.deployment_mut().announced = Announced::default();
+        let services = std::mem::take(&mut self.facts.services);
+        self.touched.extend(services.into_keys().map(Key::Service));
+        for name in self.facts.assemblies.keys().cloned().collect::<Vec<_>>() {
+            self.assembly_mut(&name).last_event = LastEvent::Nothing;
+            self.forget_failures(&name, None);
+        }
+    }
+
     /// Forgets everything but the epoch and the outbox.
     pub(crate) fn end(&mut self) {
         let facts = std::mem::take(&mut self.facts);
@@ -443,6 +500,7 @@ impl Store {
         self.facts = Durable {
             epoch: facts.epoch,
             outbox: facts.outbox,
+            saves: facts.saves,
             ..Durable::default()
         };
     }
@@ -464,6 +522,10 @@ impl Store {
 
     /// Everything that was touched since the last call, as rows.
     pub(crate) fn changes(&mut self) -> Vec<Change> {
+        if !self.touched.is_empty() {
+            self.facts.saves += 1;
+            self.touched.insert(Key::Saves);
+        }
         let touched = std::mem::take(&mut self.touched);
         touched
             .into_iter()
@@ -509,6 +571,24 @@ mod tests {
             .map(|c| c.key)
             .collect();
         assert_eq!(deleted, ["assembly/web1", "failures/web1/db"]);
+        assert_eq!(store.facts.saves, 2, "each set of changes counts");
+    }
+
+    #[test]
+    fn facts_are_outdated_if_newer_ones_were_saved() {
+        let saved = |saves| Durable {
+            saves,
+            ..Durable::default()
+        };
+        assert!(!saved(5).compared_with(0).outdated, "nothing is known");
+        assert!(!saved(5).compared_with(5).outdated);
+        assert!(
+            !saved(6).compared_with(5).outdated,
+            "the last was not noted"
+        );
+        let backup = saved(4).compared_with(5);
+        assert!(backup.outdated);
+        assert_eq!(backup.saves, 5, "the next one is the newest");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a shell tells the controller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -197,6 +197,10 @@ pub enum Request {
         document: String,
         /// Its generation, from 1.
         generation: u64,
+        /// Assemblies in which services of this deployment may run if this controller has no
+        /// document: its state was lost, or an earlier deployment of the name left services
+        /// running. Whoever is not heard of is made safe before anything runs elsewhere.
+        in_doubt: BTreeSet<AssemblyId>,
     },
     /// As [`Request::Load`], of a document that is read already: that takes long, and a shell has
     /// heartbeats to answer.
@@ -205,6 +209,8 @@ pub enum Request {
         proposal: Box<Proposal>,
         /// Its generation, from 1.
         generation: u64,
+        /// As in [`Request::Load`].
+        in_doubt: BTreeSet<AssemblyId>,
     },
     /// End this deployment; progress in the state, at the end [`Effect::Unloaded`](crate::Effect).
     Unload {

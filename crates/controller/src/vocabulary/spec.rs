@@ -90,6 +90,8 @@ pub(crate) struct ServiceSpec {
     pub agent: String,
     pub escalation: Option<Escalation>,
     pub copies: Copies,
+    /// It runs here or nowhere, and is looked for nowhere else.
+    pub pinned: Option<AssemblyId>,
 }
 
 impl Spec {
@@ -153,17 +155,15 @@ impl AssemblySpec {
 
 fn services(deployment: &deployment::Deployment) -> Vec<ServiceSpec> {
     let mut services: Vec<ServiceSpec> = deployment.services.iter().map(ServiceSpec::new).collect();
-    for group in deployment
-        .groups
-        .iter()
-        .filter(|group| group.instances.is_some())
-    {
-        for member in services
-            .get_mut(group.members.clone())
-            .into_iter()
-            .flatten()
-        {
-            member.copies = Copies::Several;
+    for group in &deployment.groups {
+        let members = services.get_mut(group.members.clone());
+        for member in members.into_iter().flatten() {
+            if group.instances.is_some() {
+                member.copies = Copies::Several;
+            }
+            if let Some(assembly) = &group.assembly {
+                member.pinned = Some(assembly.as_str().into());
+            }
         }
     }
     services
@@ -180,6 +180,7 @@ impl ServiceSpec {
             } else {
                 Copies::One
             },
+            pinned: service.assembly.as_deref().map(AssemblyId::from),
         }
     }
 }

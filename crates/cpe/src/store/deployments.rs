@@ -331,8 +331,23 @@ impl Store {
 
     /// The end of a destroyed deployment: its documents are deleted, the event says so. False if it
     /// was gone already.
-    pub(crate) fn forget(&mut self, name: &str, reason: &str) -> Result<bool> {
+    pub(crate) fn forget(&mut self, name: &str, addresses: &[String]) -> Result<bool> {
         let transaction = self.connection.transaction()?;
+        let row = find(&transaction, name)?;
+        let leaves = row.as_ref().and_then(|row| row.destroying) == Some(Destroying::LeaveServices);
+        // Without a document no DPE has started anything.
+        if row.is_some_and(|row| row.loaded > 0) {
+            let mut put =
+                transaction.prepare_cached("INSERT OR REPLACE INTO left_behind VALUES (?1, ?2)")?;
+            let mut take =
+                transaction.prepare_cached("DELETE FROM left_behind WHERE address = ?1")?;
+            for address in addresses {
+                match leaves {
+                    true => put.execute((address, name))?,
+                    false => take.execute([address])?,
+                };
+            }
+        }
         let deleted = transaction.execute(
             "DELETE FROM deployment WHERE name = ?1 AND destroying <> 0",
             [name],
@@ -340,14 +355,25 @@ impl Store {
         if deleted == 0 {
             return Ok(false);
         }
-        let event = Event {
-            reason: reason.into(),
-            ..event(EventKind::DeploymentDestroyed, name)
-        };
-        let event = events::append(&transaction, event)?;
+        let event = events::append(&transaction, event(EventKind::DeploymentDestroyed, name))?;
         transaction.commit()?;
         self.announce(event);
         Ok(true)
+    }
+
+    /// Which of these addresses are of guests in which a destroyed deployment has left its services
+    /// running.
+    pub(crate) fn left_behind(&self, addresses: &[String]) -> Result<Vec<String>> {
+        let mut found = self
+            .connection
+            .prepare_cached("SELECT 1 FROM left_behind WHERE address = ?1")?;
+        let mut left = Vec::new();
+        for address in addresses {
+            if found.exists([address])? {
+                left.push(address.clone());
+            }
+        }
+        Ok(left)
     }
 
     /// Tells the event log how the DPE is doing: started, died, restarted, each run and each death
@@ -625,13 +651,32 @@ mod tests {
     }
 
     #[test]
+    fn where_services_were_left_is_remembered_until_a_deployment_has_stopped_them() {
+        let (_directory, mut store) = store();
+        let guests = ["unix:/a".to_owned(), "unix:/b".to_owned()];
+        let by = Details::new();
+        let destroy = |store: &mut Store, loaded: u64, how, guests: &[String]| {
+            store.create("shop", "u1", "<a/>", 10, &by).unwrap();
+            store.loaded("shop", loaded).unwrap();
+            store.destroy("shop", how).unwrap();
+            assert!(store.forget("shop", guests).unwrap());
+        };
+        destroy(&mut store, 0, Destroying::LeaveServices, &guests);
+        assert!(store.left_behind(&guests).unwrap().is_empty());
+        destroy(&mut store, 1, Destroying::LeaveServices, &guests);
+        assert_eq!(store.left_behind(&guests).unwrap(), guests);
+        destroy(&mut store, 1, Destroying::StopServices, &guests[..1]);
+        assert_eq!(store.left_behind(&guests).unwrap(), guests[1..]);
+    }
+
+    #[test]
     fn a_deployment_that_is_being_destroyed_can_be_neither_created_nor_changed_until_it_is_gone() {
         let (_directory, mut store) = store();
         store
             .create("shop", "u1", "<a/>", 10, &Details::new())
             .unwrap();
         assert!(
-            !store.forget("shop", "").unwrap(),
+            !store.forget("shop", &[]).unwrap(),
             "only what was marked may be forgotten"
         );
         store.destroy("shop", Destroying::StopServices).unwrap();
@@ -652,8 +697,8 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(row.destroying, Some(Destroying::LeaveServices));
-        assert!(store.forget("shop", "").unwrap());
-        assert!(!store.forget("shop", "").unwrap());
+        assert!(store.forget("shop", &[]).unwrap());
+        assert!(!store.forget("shop", &[]).unwrap());
         assert!(
             matches!(store.create("shop", "u1", "<a/>", 10, &Details::new()).unwrap(), Created::New(row) if row.generation == 1)
         );

@@ -4,10 +4,13 @@
 //! - A corrupt file is kept aside under another name, and the daemon starts with an empty database,
 //!   saying so loudly. Running DPEs are taken over again (see `reconciliation`), as they are when
 //!   the file is absent or a backup.
+//! - A disk that is read-only is read: from a copy, since SQLite wants to write where it reads. DPEs
+//!   are kept running, and nothing can be changed.
 //! - Anything else (permissions, a full disk, another daemon) refuses the start and says what to
 //!   do.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +25,8 @@ use crate::clock::now;
 const FILE: &str = "cpe.db";
 /// MESSAGE_ID of the line that says that the database was opened on a full disk.
 const OPENED_ALONE: &str = "036de7d4fbf24d439787fb2aee46d51c";
+/// MESSAGE_ID of the line that says that the database cannot be changed.
+const OPENED_TO_READ: &str = "0f9f1a0f0d8e4cbb9f3c7b0a6c1d52e7";
 /// "CPE1" in the file's header tells our databases from others.
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"CPE1");
 
@@ -64,6 +69,11 @@ const MIGRATIONS: &[&str] = &["
         key        TEXT PRIMARY KEY,
         value      TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
+", "
+    CREATE TABLE left_behind (              -- where services were left running by a destroyed deployment
+        address    TEXT PRIMARY KEY,
+        deployment TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
 "];
 
 /// A database that could not be trusted, and where it lies now.
@@ -86,8 +96,13 @@ impl Store {
                     directory.display()
                 ))
             })?;
-        let lock = lock(directory)?;
         let path = directory.join(FILE);
+        let lock = match lock(directory) {
+            Err(Error::Directory(error)) if error.kind() == ErrorKind::ReadOnlyFilesystem => {
+                return Ok((Store::open_to_read(path, lock_to_read(directory)?)?, None));
+            }
+            lock => lock?,
+        };
         let mut kept = None;
         let connection = match connect(&path) {
             Err(Error::Database(error)) if is_corrupt(&error) => {
@@ -100,6 +115,27 @@ impl Store {
             }
             other => other?,
         };
+        Ok((Store::on(connection, path, lock)?, kept))
+    }
+
+    /// Reads a database that cannot be changed. Changes are errors, as on a full disk.
+    fn open_to_read(path: PathBuf, lock: File) -> Result<Store> {
+        let connection = match connect_to_copy(&std::env::temp_dir(), &path) {
+            Err(Error::Directory(_)) => connect_to_copy(Path::new("/dev/shm"), &path)?,
+            connection => connection?,
+        };
+        tracing::error!(
+            message_id = OPENED_TO_READ,
+            "the file system of {} is read-only: DPEs are kept running, no deployment can be created, changed or destroyed, and events \
+             wait in the DPEs. Make it writable, then restart cpe",
+            path.display()
+        );
+        let store = Store::on(connection, path, lock)?;
+        store.connection.pragma_update(None, "query_only", true)?;
+        Ok(store)
+    }
+
+    fn on(connection: Connection, path: PathBuf, lock: File) -> Result<Store> {
         let head: Option<i64> = connection
             .query_row(
                 "SELECT seq FROM sqlite_sequence WHERE name = 'event'",
@@ -109,16 +145,13 @@ impl Store {
             .optional()?;
         let (head, _) = watch::channel(super::unsigned(head.unwrap_or(0)));
         let log = log_id(&connection, &path);
-        Ok((
-            Store {
-                path,
-                connection,
-                log,
-                head,
-                _lock: lock,
-            },
-            kept,
-        ))
+        Ok(Store {
+            path,
+            connection,
+            log,
+            head,
+            _lock: lock,
+        })
     }
 
     /// A second connection, which only reads. None if SQLite could not share the file.
@@ -182,13 +215,27 @@ fn log_id(connection: &Connection, path: &Path) -> String {
 }
 
 fn lock(directory: &Path) -> Result<File> {
-    let path = directory.join("lock");
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(|error| {
-        Error::Refused(format!(
+    let opened = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(directory.join("lock"));
+    let file = opened.map_err(|error| match error.kind() {
+        ErrorKind::ReadOnlyFilesystem => Error::Directory(error),
+        _ => Error::Refused(format!(
             "cannot write in the state directory {}: {error}; it must belong to the user that runs cpe",
             directory.display()
-        ))
+        )),
     })?;
+    locked(file, directory)
+}
+
+/// As [`lock`], where nothing can be written.
+fn lock_to_read(directory: &Path) -> Result<File> {
+    locked(File::open(directory.join("lock"))?, directory)
+}
+
+fn locked(file: File, directory: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Refused(format!(
@@ -197,6 +244,19 @@ fn lock(directory: &Path) -> Result<File> {
         ))),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
+}
+
+/// Opens a copy of the database, with what its log holds. The copy goes with the connection.
+fn connect_to_copy(place: &Path, path: &Path) -> Result<Connection> {
+    let folder = tempfile::tempdir_in(place)?;
+    let copy = folder.path().join(FILE);
+    std::fs::copy(path, &copy)?;
+    let log = |of: &Path| PathBuf::from(format!("{}-wal", of.display()));
+    match std::fs::copy(log(path), log(&copy)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    connect_in(&copy, Sharing::Nobody)
 }
 
 /// Opens the database; if the disk is full, without the memory that is shared with other readers,
@@ -237,7 +297,7 @@ fn connect_in(path: &Path, sharing: Sharing) -> Result<Connection> {
         .open(path)
     {
         Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.into()),
     }
     let mut connection = Connection::open(path)?;
@@ -321,7 +381,7 @@ fn keep_aside(path: &Path) -> Result<PathBuf> {
         let companion = PathBuf::from(format!("{}{companion}", path.display()));
         match std::fs::rename(&companion, renamed(&companion)) {
             Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -405,6 +465,36 @@ mod tests {
         connection.execute_batch("CREATE TABLE mine (a)").unwrap();
         drop(connection);
         assert!(refusal(Store::open(directory.path())).contains("another program"));
+    }
+
+    #[test]
+    fn what_cannot_be_changed_is_read_with_all_that_its_log_holds() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut store, _) = Store::open(directory.path()).unwrap();
+        let create = |store: &mut Store, name: &str| {
+            store.create(name, "u", "<deployable/>", 1000, &Default::default())
+        };
+        create(&mut store, "shop").unwrap();
+        let log = store.log.clone();
+        // As a process that was killed leaves it.
+        let Store {
+            connection, _lock, ..
+        } = store;
+        std::mem::forget(connection);
+        drop(_lock);
+        let path = directory.path().join(FILE);
+        let before = std::fs::read(&path).unwrap();
+
+        let lock = lock_to_read(directory.path()).unwrap();
+        let mut store = Store::open_to_read(path.clone(), lock).unwrap();
+        assert_eq!(store.deployments().unwrap().len(), 1);
+        assert_eq!(store.log, log);
+        assert!(matches!(
+            create(&mut store, "store"),
+            Err(Error::Database(_))
+        ));
+        assert!(refusal(Store::open(directory.path())).contains("another cpe"));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 
     #[test]

@@ -106,9 +106,12 @@ impl Supervisor {
                 self.unit
             );
         }
+        let guests = self.guests(&self.deployment.row()).await?;
         let _changes = self.host.core.changes.lock().await;
         let name = self.deployment.name.clone();
-        self.store(move |store| store.forget(&name, "")).await?;
+        let addresses: Vec<String> = guests.into_keys().collect();
+        self.store(move |store| store.forget(&name, &addresses))
+            .await?;
         self.host.core.registry.remove(&self.deployment.name);
         Ok(Next::Gone)
     }

@@ -1,12 +1,16 @@
 //! A deployment that is to run: its unit is started, its DPE gets the current document.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use cpe_bus::names::IN_DOUBT;
 use cpe_bus::{Error as BusError, Fields, json};
 use cpe_status::{DeploymentState, DeploymentStatus, DpeState};
 use tokio::time::Instant;
 
 use super::{Failure, LOOK_AGAIN, Next, Result, Supervisor};
+use crate::facts::{Claim, Facts};
 use crate::store::Row;
 use crate::sync::turn;
 use crate::systemd::{ActiveState, Unit};
@@ -184,6 +188,10 @@ impl Supervisor {
         if let Ok(uuid) = zbus::Variant::from(row.uuid.as_str()).try_into_owned() {
             options.insert("uuid".into(), uuid);
         }
+        let in_doubt = self.in_doubt(row).await?;
+        if let Ok(names) = zbus::Variant::from(in_doubt).try_into_owned() {
+            options.insert(IN_DOUBT.into(), names);
+        }
         let client = self.client().await?;
         match client.load(&document, generation, options).await {
             Ok(()) => {
@@ -206,6 +214,42 @@ impl Supervisor {
                 error,
             }),
         }
+    }
+
+    /// The assemblies of the current document in which services of this deployment may run already:
+    /// all if a DPE was given a document before, or else those where a destroyed deployment has left
+    /// its services. It matters to a DPE that has no state, which knows of none.
+    async fn in_doubt(&self, row: &Row) -> Result<Vec<String>> {
+        if row.loaded > 0 {
+            let facts = self.facts(row).await?;
+            return Ok(facts.assemblies.iter().cloned().collect());
+        }
+        let guests = self.guests(row).await?;
+        let addresses: Vec<String> = guests.keys().cloned().collect();
+        let left = self
+            .store(move |store| store.left_behind(&addresses))
+            .await?;
+        let named = left.iter().filter_map(|address| guests.get(address));
+        Ok(named.cloned().collect())
+    }
+
+    /// The addresses of the guests of the current document, and their assemblies.
+    pub(super) async fn guests(&self, row: &Row) -> Result<BTreeMap<String, String>> {
+        let facts = self.facts(row).await?;
+        let claims = facts.claims.iter();
+        let guests = claims.filter_map(|(claim, assembly)| match claim {
+            Claim::Address(address) => Some((address.clone(), assembly.clone())),
+            Claim::Unit(_) | Claim::Device(_) => None,
+        });
+        Ok(guests.collect())
+    }
+
+    async fn facts(&self, row: &Row) -> Result<Arc<Facts>> {
+        let facts = self.host.core.facts(row).await;
+        facts.map_err(|error| Failure::Call {
+            method: "Load",
+            error,
+        })
     }
 
     /// The unit is active, but nobody answers for it on the bus.

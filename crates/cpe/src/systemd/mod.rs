@@ -151,13 +151,13 @@ impl Systemd {
         }
     }
 
-    /// Has systemd delete the unit's StateDirectory. The unit must be stopped. Returns when that is
+    /// Has systemd delete the unit's StateDirectory and RuntimeDirectory. The unit must be stopped. Returns when that is
     /// done, so that a unit of the same name can start with nothing.
     pub(crate) async fn clean_state(&self, unit: &str) -> Result<()> {
         let call = self
             .manager
             .inner()
-            .call_method("CleanUnit", &(unit, &["state"][..]))
+            .call_method("CleanUnit", &(unit, &["state", "runtime"][..]))
             .await;
         match call {
             Ok(_) => {}

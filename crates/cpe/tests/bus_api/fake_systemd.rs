@@ -1,7 +1,7 @@
 //! A pretended systemd on the test's bus, which runs pretended DPEs, or real ones in this process:
 //! just enough of both APIs for the daemon to do its work, with a record of what it asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -45,6 +45,8 @@ pub(crate) struct FakeDpeState {
     pub state: String,
     pub loads: Vec<(u64, String)>,
     pub unloads: Vec<bool>,
+    /// What the last document was loaded with.
+    pub in_doubt: BTreeSet<String>,
 }
 
 impl FakeSystemd {
@@ -127,6 +129,18 @@ impl FakeSystemd {
         state.clone()
     }
 
+    /// The DPE dies, and its state is gone.
+    pub(crate) async fn lose_state(&self, deployment: &str) {
+        self.world.end(&dpe_unit(deployment), "failed").await;
+        {
+            let units = self.world.units.lock().unwrap();
+            *units[&dpe_unit(deployment)].dpe.lock().unwrap() = FakeDpeState::default();
+        }
+        self.world
+            .announce(&self._connection, &dpe_unit(deployment))
+            .await;
+    }
+
     pub(crate) fn active(&self, deployment: &str) -> String {
         self.world.units.lock().unwrap()[&dpe_unit(deployment)]
             .active
@@ -166,7 +180,7 @@ impl World {
             let address = BusSelection::Address(self.address.clone());
             let folder = folder.join(&name);
             let dpe = tokio::spawn(async move {
-                if let Err(error) = dpe::run(&name, address, &folder, 0).await {
+                if let Err(error) = dpe::run(&name, address, &folder, None, 0).await {
                     eprintln!("the DPE of {name} ended: {error:#}");
                 }
             });
@@ -427,11 +441,13 @@ impl FakeDpe {
         &self,
         document: String,
         generation: u64,
-        _options: Fields,
+        mut options: Fields,
         #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
     ) -> Result<(), Error> {
         {
             let mut state = self.state.lock().unwrap();
+            let names = options.remove("in-doubt").map(Vec::<String>::try_from);
+            state.in_doubt = names.unwrap().unwrap().into_iter().collect();
             if generation < state.generation {
                 return Err(Error::GenerationConflict(format!(
                     "generation {} is loaded",

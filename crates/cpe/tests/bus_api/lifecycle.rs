@@ -88,7 +88,7 @@ async fn a_destroyed_deployment_leaves_nothing_and_its_name_is_free() {
             "StartUnit dpe@shop.service",
             "StopUnit dpe@shop.service",
             "ResetFailedUnit dpe@shop.service",
-            "CleanUnit dpe@shop.service state"
+            "CleanUnit dpe@shop.service state runtime"
         ]
     );
     assert_eq!(
@@ -103,6 +103,39 @@ async fn a_destroyed_deployment_leaves_nothing_and_its_name_is_free() {
     // It starts from nothing.
     assert_eq!(cpe.create("shop").await.unwrap(), ("shop".into(), 1));
     await_state(&cpe, "shop", "active").await;
+}
+
+#[tokio::test]
+async fn a_dpe_without_state_is_told_where_services_may_run_already() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let manager = cpe.manager().await;
+    // What became of the deployment before, and what follows.
+    for (keeps_services, in_doubt) in [(None, false), (Some(true), true), (Some(false), false)] {
+        if let Some(keeps_services) = keeps_services {
+            let destroyed = manager.destroy_deployment("shop", !keeps_services).await;
+            destroyed.unwrap();
+            until("it is gone", async || {
+                let left = manager.list_deployments().await.unwrap();
+                left.is_empty().then_some(())
+            })
+            .await;
+        }
+        cpe.create("shop").await.unwrap();
+        await_state(&cpe, "shop", "active").await;
+        let told = systemd.dpe("shop").in_doubt;
+        assert_eq!(told.contains("web1"), in_doubt, "{keeps_services:?}");
+    }
+    systemd.lose_state("shop").await;
+    until(
+        "the document is given again, with all in doubt",
+        async || {
+            let dpe = systemd.dpe("shop");
+            (dpe.generation == 1 && dpe.in_doubt.contains("web1")).then_some(())
+        },
+    )
+    .await;
 }
 
 /// Waits until the bus says that a property has changed to that.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use controller::{AssemblyId, Proposal, Request, ServiceId};
-use cpe_bus::names::CPE_NAME;
+use cpe_bus::names::{CPE_NAME, IN_DOUBT};
 use cpe_bus::{Error, Fields, Result};
 use tokio::sync::watch;
 use zbus::fdo::DBusProxy;
@@ -116,15 +116,23 @@ impl DpeObject {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        // None is known yet, and those of a later CPE are for later DPEs.
-        drop(options);
         require_administrator(connection, &header).await?;
+        // Others may be of a later CPE, for later DPEs.
+        let in_doubt: Vec<String> = match options.get(IN_DOUBT) {
+            None => Vec::new(),
+            Some(names) => names.clone().try_into().map_err(|error| {
+                Error::InvalidArgument(format!(
+                    "option {IN_DOUBT} is not an array of names: {error}"
+                ))
+            })?,
+        };
         let turn = Arc::new(self.requests.turn_to_change().await?);
         let name = self.requests.deployment().to_owned();
         let read = move || Proposal::read(&name, document).map_err(refused);
         let request = Request::LoadRead {
             proposal: Box::new(off_the_loop(Arc::clone(&turn), read).await?),
             generation,
+            in_doubt: in_doubt.iter().map(|name| name.as_str().into()).collect(),
         };
         self.requests.change(turn, request).await
     }

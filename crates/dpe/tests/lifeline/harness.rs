@@ -192,6 +192,7 @@ impl World {
         let load = Request::Load {
             document: self.document(),
             generation: 1,
+            in_doubt: Default::default(),
         };
         controller.handle(now, Input::Request(load)).unwrap();
         std::fs::create_dir(self.state()).unwrap();
@@ -262,6 +263,7 @@ impl World {
             .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_dpe"), "shop"])
             .args(["--bus", &self.bus_address(), "--state-dir"])
             .arg(self.state())
+            .env("RUNTIME_DIRECTORY", self.folder.path())
             .env_remove("NOTIFY_SOCKET")
             .spawn();
         self.dpe = Some(dpe.unwrap());

@@ -274,3 +274,32 @@ async fn a_second_dpe_of_a_deployment_ends_and_touches_nothing() {
     world.web1.renewed(MANY).await;
     assert_eq!(world.web1.epoch.load(Ordering::Relaxed), epoch);
 }
+
+#[tokio::test]
+async fn a_state_from_a_backup_is_found_out_and_the_document_is_asked_for() {
+    let mut world = World::new();
+    world.start_bus();
+    world.start_dpe();
+    let dpe = world.proxy().await;
+    dpe.set_standby("web1", true).await.unwrap();
+    world.stop_dpe();
+    let backup = tempfile::tempdir().unwrap();
+    let copy = |from: &std::path::Path, to: &std::path::Path| {
+        let file = "state.sqlite";
+        std::fs::copy(from.join(file), to.join(file)).unwrap();
+    };
+    copy(&world.state(), backup.path());
+
+    // The newest state is believed.
+    world.start_dpe();
+    let dpe = world.proxy().await;
+    assert_eq!(dpe.generation().await.unwrap(), 1);
+    dpe.set_standby("web1", false).await.unwrap();
+    world.stop_dpe();
+
+    copy(backup.path(), &world.state());
+    world.start_dpe();
+    let dpe = world.proxy().await;
+    assert_eq!(dpe.generation().await.unwrap(), 0);
+    assert_eq!(dpe.state().await.unwrap(), "empty");
+}
