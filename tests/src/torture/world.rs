@@ -364,9 +364,10 @@ fn end_script(fault: &Fault) -> Option<String> {
         Kind::StopDpe => format!("systemctl kill -s CONT dpe@{deployment}.service || :"),
         Kind::FillDpeDisk => "rm -f /var/lib/dpe/filler".into(),
         Kind::CutPower => format!("/srv/lab/guests.sh start {guest}"),
-        // It may still be on its way down.
+        // It may still be on its way down, or fencing may have switched it on.
         Kind::ShutDownGuest => format!(
-            "! systemctl -M {guest} is-system-running 2>&1 | grep -q stopping && /srv/lab/guests.sh start {guest}"
+            "if systemctl is-active -q systemd-nspawn@{guest}; then timeout 5 systemctl -M {guest} is-active -q multi-user.target; \
+             else /srv/lab/guests.sh start {guest}; fi"
         ),
         Kind::Maintain => format!(
             "systemctl start dpe@{deployment}.service cpe.service; cpectl maintenance {deployment} off"

@@ -68,3 +68,24 @@ fn a_guest_that_is_rebooted_is_left_in_order_and_comes_back_by_itself() {
     // And the other one, which has the service now.
     reboot(&lab, 100_001, Duration::from_secs(3));
 }
+
+#[test]
+fn a_unit_of_class_systemd_is_stopped_by_the_agent_and_not_by_the_shutdown() {
+    let lab = Lab::boot("planned-unit").with_guests(&["a", "b"]);
+    // Ordered as the documentation asks for; its end takes a moment.
+    let unit = "[Unit]\nBefore=cpe-agent.service\n[Service]\nExecStart=/usr/bin/sleep 100002\nExecStop=/usr/bin/sleep 0.3\n";
+    lab.write("/srv/shared/ticker.service", unit);
+    for guest in ["a", "b"] {
+        lab.in_guest(
+            guest,
+            "cp /srv/shared/ticker.service /etc/systemd/system/ && systemctl daemon-reload",
+        )
+        .ok();
+    }
+    lab.deploy(
+        &Document::new("shop", &["a", "b"]).service(
+            r#"<service name="tick" class="systemd" type="ticker" monitor_interval="1s"/>"#,
+        ),
+    );
+    reboot(&lab, 100_002, Duration::from_secs(3));
+}

@@ -108,8 +108,8 @@ impl Controller {
             .collect()
     }
 
-    /// An assembly is let go of, and nothing runs there: what was told to run there may have been in
-    /// a guest that the name has meant before.
+    /// An assembly is let go of, and nothing runs there: what was told to run there may have been
+    /// in a guest that the name has meant before.
     pub(crate) fn services_left(&mut self, now: Time, assembly: &AssemblyId) {
         for service in self.services_in(assembly) {
             self.service_disappeared(now, assembly, &service);

@@ -216,6 +216,17 @@ async fn monitor(
     })
 }
 
+/// While the guest is shut down, a unit that is ordered to end after this agent has a job that
+/// waits for the agent's end. Asked for without its dependencies, the stop does not wait for that:
+/// the two are one job then.
+async fn how_to_stop(manager: &SystemdManagerProxy<'static>) -> &'static str {
+    let state: zbus::Result<String> = manager.inner().get_property("SystemState").await;
+    match state.as_deref() {
+        Ok("stopping") => "ignore-dependencies",
+        _ => "replace",
+    }
+}
+
 async fn run_job(
     manager: &SystemdManagerProxy<'static>,
     name: &str,
@@ -238,7 +249,7 @@ async fn run_job(
     let mut removed = manager.receive_job_removed().await?;
     let path = match action {
         "start" => manager.start_unit(name, "replace").await?,
-        "stop" => manager.stop_unit(name, "replace").await?,
+        "stop" => manager.stop_unit(name, how_to_stop(manager).await).await?,
         "restart" => manager.restart_unit(name, "replace").await?,
         _ => manager.reload_unit(name, "replace").await?,
     };
