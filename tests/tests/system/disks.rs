@@ -49,12 +49,20 @@ fn a_journal_that_is_stopped_stops_no_daemon() {
     lab.deploy(&Document::new("shop", &["a", "b"]).sleeper("db", 230_101));
     let home = lab.sleepers(230_101)[0].0.clone();
     let dpe = lab.main_pid("dpe@shop.service");
+    // One socket alone can send less than the journal's queue holds.
     let fill = "import socket
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.setblocking(False)
-try:
-    while True: s.sendto(b'MESSAGE=filled', '/run/systemd/journal/socket')
-except BlockingIOError: pass";
+full = False
+sockets = []
+while not full:
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.setblocking(False)
+    sockets.append(s)
+    full = True
+    try:
+        while True:
+            s.sendto(b'MESSAGE=filled', '/run/systemd/journal/socket')
+            full = False
+    except BlockingIOError: pass";
     lab.write("/srv/fill.py", fill);
     lab.sh("systemctl kill -s STOP systemd-journald.service && python3 /srv/fill.py")
         .ok();
