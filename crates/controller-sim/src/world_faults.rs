@@ -197,9 +197,18 @@ impl World {
             return;
         };
         self.end_left_services(&home);
+        // Whoever was replaced by this guest: people have corrected what the devices switch.
+        for before in 0..self.guests.len() {
+            if self.guests[before].replaced_by == Some(old) {
+                self.wiring.hand_over(before, old);
+            }
+        }
         self.new_guest(assembly);
         let new = self.guests.len() - 1;
         self.guests[old].replaced_by = Some(new);
+        if !self.guests[old].up {
+            self.wiring.hand_over(old, new);
+        }
         self.wiring.answers_at(&home, new);
         self.cut(old, 0);
     }
@@ -334,7 +343,7 @@ impl World {
     pub(crate) fn create_again(&mut self, guest: usize, for_us: u64) {
         self.kill_dpe(SECOND);
         self.shell.table.clear();
-        self.shell.newest_save = 0;
+        self.shell.newest_save.clear();
         self.forget_promises();
         self.checker.lost.clear();
         self.cut(guest, for_us);
