@@ -16,7 +16,7 @@ pub type Fields = BTreeMap<String, OwnedVariant>;
 
 /// Puts one value under a key. Values of the types used here (numbers, texts, maps of texts) always
 /// convert.
-pub(crate) fn put<'a>(fields: &mut Fields, key: &str, value: impl Into<Variant<'a>>) {
+pub fn put<'a>(fields: &mut Fields, key: &str, value: impl Into<Variant<'a>>) {
     // Only a file descriptor can fail to become owned, and no record of ours holds one.
     if let Ok(value) = value.into().try_into_owned() {
         fields.insert(key.to_owned(), value);

@@ -79,6 +79,11 @@ pub(crate) async fn record(host: &Host, caller: &Caller, order: Order<'_>, outco
     }
 }
 
+/// The caller in words, as [`record`] has it.
+pub(crate) async fn name(host: &Host, caller: &Caller) -> String {
+    by(&details(host, caller).await)
+}
+
 /// The caller in words: `alice (uid 1000), process 4711 cpectl of session-3.scope`.
 fn by(details: &BTreeMap<String, String>) -> String {
     let of = |key: &str| details.get(key).map_or("", String::as_str);

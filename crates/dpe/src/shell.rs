@@ -437,12 +437,12 @@ impl Shell {
         }
     }
 
-    fn change(&mut self, request: Request, reply: Reply) {
+    fn change(&mut self, request: Request, by: String, reply: Reply) {
         if let Some(trouble) = self.refuses(&request) {
             let _ = reply.send(Err(Error::NotReady(trouble)));
             return;
         }
-        match self.controller.handle(now(), Input::Request(request)) {
+        match self.controller.handle(now(), Input::Order { request, by }) {
             Ok(()) => {
                 self.perform();
                 // What was asked for is durable, and done, by then.
@@ -462,7 +462,7 @@ impl Shell {
 
     fn answer(&mut self, request: BusRequest) {
         match request {
-            BusRequest::Change(request, reply) => self.change(request, reply),
+            BusRequest::Change(request, by, reply) => self.change(request, by, reply),
             BusRequest::Status(reply) => drop(reply.send(self.status())),
             BusRequest::Input(reply) => {
                 let _ = reply.send(self.controller.input(now()));

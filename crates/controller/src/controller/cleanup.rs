@@ -22,6 +22,7 @@ impl Controller {
         now: Time,
         service: Option<&ServiceId>,
         assembly: Option<&AssemblyId>,
+        by: &str,
     ) -> Result<(), Refusal> {
         self.known_deployment()?;
         if let Some(name) = assembly {
@@ -54,7 +55,7 @@ impl Controller {
         for id in services {
             self.store.service_mut(&id).forgive();
         }
-        self.world_changed("failures were cleaned up");
+        self.world_changed(&format!("failures were cleaned up{by}"));
         Ok(())
     }
 

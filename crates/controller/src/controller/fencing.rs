@@ -319,6 +319,7 @@ impl Controller {
         now: Time,
         name: &AssemblyId,
         attempt: &str,
+        by: &str,
     ) -> Result<(), Refusal> {
         let current = self.store.assembly(name).fencing_attempt;
         let Some(assembly) = self.assemblies.get(name) else {
@@ -333,13 +334,13 @@ impl Controller {
         match assembly.course.life() {
             Life::Safe => Ok(()),
             Life::Lost => {
-                self.made_safe(now, name, "confirmed from outside");
+                self.made_safe(now, name, &format!("confirmed from outside{by}"));
                 Ok(())
             }
             Life::Online | Life::Missed
                 if assembly.course.fence().is_some() && !assembly.connected =>
             {
-                self.made_safe(now, name, "confirmed from outside");
+                self.made_safe(now, name, &format!("confirmed from outside{by}"));
                 Ok(())
             }
             Life::Unknown { .. } => Err(Refusal::NotReady(format!(

@@ -15,7 +15,8 @@ use crate::vocabulary::{
 };
 
 impl Controller {
-    pub(crate) fn request(&mut self, now: Time, request: Request) -> Result<(), Refusal> {
+    /// `by`: who wants it, as the end of a sentence; empty: not known.
+    pub(crate) fn request(&mut self, now: Time, request: Request, by: &str) -> Result<(), Refusal> {
         if self.phase.is_over() && !matches!(request, Request::Unload { .. }) {
             return Err(Refusal::NotReady("the deployment is being ended".into()));
         }
@@ -39,7 +40,7 @@ impl Controller {
                 if self.store.assembly(&assembly).standby != on {
                     self.store.assembly_mut(&assembly).standby = on;
                     self.world_changed(&format!(
-                        "standby of {assembly} is {}",
+                        "standby of {assembly} is {}{by}",
                         if on { "on" } else { "off" }
                     ));
                 }
@@ -54,7 +55,7 @@ impl Controller {
                     self.store.assembly_mut(&assembly).maintenance = on;
                     self.connect_all();
                     self.world_changed(&format!(
-                        "maintenance of {assembly} is {}",
+                        "maintenance of {assembly} is {}{by}",
                         if on { "on" } else { "off" }
                     ));
                 }
@@ -65,20 +66,19 @@ impl Controller {
                 if self.store.deployment.maintenance != on {
                     self.store.deployment_mut().maintenance = on;
                     self.connect_all();
-                    self.world_changed(if on {
-                        "maintenance is on"
-                    } else {
-                        "maintenance is off"
-                    });
+                    self.world_changed(&format!(
+                        "maintenance is {}{by}",
+                        if on { "on" } else { "off" }
+                    ));
                 }
                 Ok(())
             }
             Request::Cleanup { service, assembly } => {
-                self.cleanup(now, service.as_ref(), assembly.as_ref())
+                self.cleanup(now, service.as_ref(), assembly.as_ref(), by)
             }
             Request::ConfirmFenced { assembly, attempt } => {
                 self.known_assembly(&assembly)?;
-                self.confirm_fenced(now, &assembly, &attempt)
+                self.confirm_fenced(now, &assembly, &attempt, by)
             }
         }
     }

@@ -19,6 +19,13 @@ pub enum Input {
     /// Someone wants something. The only input that
     /// [`Controller::handle`](crate::Controller::handle) may refuse.
     Request(Request),
+    /// As [`Input::Request`], by somebody who is named: what follows from it says so.
+    Order {
+        /// What is wanted.
+        request: Request,
+        /// Who wants it, for people.
+        by: String,
+    },
     /// A stream to an agent is up; it has answered Hello, and History after that. Signals that came
     /// in between follow this input.
     AgentConnected {

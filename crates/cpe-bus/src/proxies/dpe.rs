@@ -23,14 +23,15 @@ pub trait Dpe {
     fn plan(&self, document: &str) -> Result<String>;
     /// Why a service is where it is, and why not on an assembly (empty: on each of the others).
     fn explain(&self, service: &str, assembly: &str) -> Result<String>;
-    /// Forgets failures of a service (empty: all) on an assembly (empty: all).
-    fn cleanup(&self, service: &str, assembly: &str) -> Result<()>;
+    /// Forgets failures of a service (empty: all) on an assembly (empty: all). `options`, here and
+    /// below: `by`, who asks, for people.
+    fn cleanup(&self, service: &str, assembly: &str, options: Fields) -> Result<()>;
     /// Puts an assembly into standby, where it runs no services, or ends that.
-    fn set_standby(&self, assembly: &str, on: bool) -> Result<()>;
+    fn set_standby(&self, assembly: &str, on: bool, options: Fields) -> Result<()>;
     /// Leaves the services of an assembly (empty: of the whole deployment) alone, or ends that.
-    fn set_maintenance(&self, assembly: &str, on: bool) -> Result<()>;
+    fn set_maintenance(&self, assembly: &str, on: bool, options: Fields) -> Result<()>;
     /// Confirms that an assembly is down.
-    fn confirm_fenced(&self, assembly: &str, attempt: &str) -> Result<()>;
+    fn confirm_fenced(&self, assembly: &str, attempt: &str, options: Fields) -> Result<()>;
     /// `empty`, `loading`, `active`, `degraded`, `failed`, `unloading` or `unloaded`.
     #[zbus(property)]
     fn state(&self) -> Result<String>;

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use cpe_bus::fields::put;
 use cpe_bus::json;
 use cpe_bus::names::dpe_unit;
-use cpe_bus::{Error, Result};
+use cpe_bus::{Error, Fields, Result};
 use cpe_status::{DeploymentState, DeploymentStatus};
 use tokio::sync::{Semaphore, watch};
 use zbus::message::Header;
@@ -45,6 +46,15 @@ impl DeploymentObject {
     async fn administered(&self, header: &Header<'_>) -> Result<DpeCall> {
         let host = self.link.permit(Right::Administer, header).await?;
         self.dpe(&host).await
+    }
+
+    /// The DPE, for an order of a caller who may have it do things, and options that name the
+    /// caller.
+    async fn commanded(&self, header: &Header<'_>) -> Result<(DpeCall, Fields)> {
+        let (host, caller) = self.link.permit_caller(Right::Administer, header).await?;
+        let mut options = Fields::new();
+        put(&mut options, "by", audit::name(&host, &caller).await);
+        Ok((self.dpe(&host).await?, options))
     }
 
     /// Has the event log tell what an administrator asked the DPE for, and what came of it.
@@ -178,8 +188,8 @@ impl DeploymentObject {
             assembly: &assembly,
             ..Order::default()
         };
-        let dpe = self.administered(&header).await?;
-        let outcome = self.passed_on(dpe.cleanup(&service, &assembly).await);
+        let (dpe, by) = self.commanded(&header).await?;
+        let outcome = self.passed_on(dpe.cleanup(&service, &assembly, by).await);
         drop(dpe);
         self.ordered(&header, order, outcome).await
     }
@@ -196,8 +206,8 @@ impl DeploymentObject {
             more: &[("switch", if on { "on" } else { "off" })],
             ..Order::default()
         };
-        let dpe = self.administered(&header).await?;
-        let outcome = self.passed_on(dpe.set_standby(&assembly, on).await);
+        let (dpe, by) = self.commanded(&header).await?;
+        let outcome = self.passed_on(dpe.set_standby(&assembly, on, by).await);
         drop(dpe);
         self.ordered(&header, order, outcome).await
     }
@@ -214,8 +224,8 @@ impl DeploymentObject {
             more: &[("switch", if on { "on" } else { "off" })],
             ..Order::default()
         };
-        let dpe = self.administered(&header).await?;
-        let outcome = self.passed_on(dpe.set_maintenance(&assembly, on).await);
+        let (dpe, by) = self.commanded(&header).await?;
+        let outcome = self.passed_on(dpe.set_maintenance(&assembly, on, by).await);
         drop(dpe);
         self.ordered(&header, order, outcome).await
     }
@@ -229,10 +239,11 @@ impl DeploymentObject {
         let order = Order {
             action: "confirm-fenced",
             assembly: &assembly,
+            more: &[("attempt", &attempt)],
             ..Order::default()
         };
-        let dpe = self.administered(&header).await?;
-        let outcome = self.passed_on(dpe.confirm_fenced(&assembly, &attempt).await);
+        let (dpe, by) = self.commanded(&header).await?;
+        let outcome = self.passed_on(dpe.confirm_fenced(&assembly, &attempt, by).await);
         drop(dpe);
         self.ordered(&header, order, outcome).await
     }

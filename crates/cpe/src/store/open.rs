@@ -4,8 +4,8 @@
 //! - A corrupt file is kept aside under another name, and the daemon starts with an empty database,
 //!   saying so loudly. Running DPEs are taken over again (see `reconciliation`), as they are when
 //!   the file is absent or a backup.
-//! - A disk that is read-only is read: from a copy, since SQLite wants to write where it reads. DPEs
-//!   are kept running, and nothing can be changed.
+//! - A disk that is read-only is read, from a copy: SQLite wants to write where it reads. DPEs are
+//!   kept running, and nothing can be changed.
 //! - Anything else (permissions, a full disk, another daemon) refuses the start and says what to
 //!   do.
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use cpe_bus::fields::Reader;
 use cpe_bus::names::{deployment_of_unit, dpe_name, dpe_unit, escape_label};
 use cpe_bus::{BusSelection, Error, Fields};
 use zbus::object_server::SignalEmitter;
@@ -45,6 +46,8 @@ pub(crate) struct FakeDpeState {
     pub state: String,
     pub loads: Vec<(u64, String)>,
     pub unloads: Vec<bool>,
+    /// Who asked for standby.
+    pub asked_by: Vec<String>,
     /// What the last document was loaded with.
     pub in_doubt: BTreeSet<String>,
 }
@@ -484,7 +487,9 @@ impl FakeDpe {
             .into()
     }
 
-    async fn set_standby(&self, assembly: String, _on: bool) -> Result<(), Error> {
+    async fn set_standby(&self, assembly: String, _on: bool, options: Fields) -> Result<(), Error> {
+        let by = Reader::new("options", &options).text("by", 1024)?;
+        self.state.lock().unwrap().asked_by.push(by);
         match assembly.as_str() {
             "web1" => Ok(()),
             other => Err(Error::NotFound(format!("there is no assembly `{other}`"))),

@@ -291,7 +291,7 @@ async fn a_document_is_given_to_the_main_process_of_the_unit_only() {
 #[tokio::test]
 async fn every_order_of_an_administrator_is_an_event_that_names_the_caller() {
     let bus = Bus::start();
-    let _systemd = FakeSystemd::start(&bus, &["shop"]).await;
+    let systemd = FakeSystemd::start(&bus, &["shop"]).await;
     let cpe = bus.cpe().await;
     cpe.create("shop").await.unwrap();
     await_state(&cpe, "shop", "active").await;
@@ -299,6 +299,10 @@ async fn every_order_of_an_administrator_is_an_event_that_names_the_caller() {
     deployment.set_standby("web1", true).await.unwrap();
     let unknown = deployment.set_standby("web9", false).await;
     assert!(unknown.is_err(), "{unknown:?}");
+    // The DPE is told too: its own events say what they follow from.
+    let told = systemd.dpe("shop").asked_by;
+    let names_caller = |by: &String| by.ends_with(" of session-3.scope");
+    assert!(told.len() == 2 && told.iter().all(names_caller), "{told:?}");
     let manager = cpe.manager().await;
     let second = document("shop", "second");
     let updated = manager.update_deployment("shop", 0, &second, Fields::new());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use controller::{AssemblyId, Proposal, Request, ServiceId};
+use cpe_bus::fields::Reader;
 use cpe_bus::names::{CPE_NAME, IN_DOUBT};
 use cpe_bus::{Error, Fields, Result};
 use tokio::sync::watch;
@@ -15,6 +16,8 @@ use zbus::{Connection, interface};
 use super::Public;
 use super::requests::{BusRequest, Requests, Turn, refused};
 
+/// Bytes of a caller's name that are taken.
+const LONGEST_NAME: usize = 1024;
 /// A bus that has not said by then who calls hangs.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -34,10 +37,13 @@ impl DpeObject {
         connection: &Connection,
         header: &Header<'_>,
         request: Request,
+        options: &Fields,
     ) -> Result<()> {
-        require_administrator(connection, header).await?;
+        let caller = require_administrator(connection, header).await?;
+        let by = Reader::new("options", options).text("by", LONGEST_NAME)?;
+        let by = if by.is_empty() { caller } else { by };
         let turn = Arc::new(self.requests.turn_to_change().await?);
-        self.requests.change(turn, request).await
+        self.requests.change(turn, request, by).await
     }
 }
 
@@ -59,8 +65,9 @@ async fn off_the_loop<T: Send + 'static>(
 }
 
 /// Only root and the CPE may change a deployment here; everyone else asks the CPE. Not the user of
-/// this daemon: all DPEs of a host are that user, and one must not command another.
-async fn require_administrator(connection: &Connection, header: &Header<'_>) -> Result<()> {
+/// this daemon: all DPEs of a host are that user, and one must not command another. Gives the
+/// caller as the bus knows it, for people.
+async fn require_administrator(connection: &Connection, header: &Header<'_>) -> Result<String> {
     let check = check_administrator(connection, header);
     let outcome = tokio::time::timeout(CHECK_TIMEOUT, check).await;
     outcome.unwrap_or_else(|_| {
@@ -69,7 +76,7 @@ async fn require_administrator(connection: &Connection, header: &Header<'_>) -> 
     })
 }
 
-async fn check_administrator(connection: &Connection, header: &Header<'_>) -> Result<()> {
+async fn check_administrator(connection: &Connection, header: &Header<'_>) -> Result<String> {
     let denied = |text: String| Error::AccessDenied(text);
     let sender = header
         .sender()
@@ -89,7 +96,7 @@ async fn check_administrator(connection: &Connection, header: &Header<'_>) -> Re
         sender.as_str(),
         owner.as_ref().map(|owner| owner.as_str()),
     ) {
-        return Ok(());
+        return Ok(format!("uid {uid}, connection {sender}"));
     }
     Err(denied(format!(
         "user {uid} may not do this here: ask {CPE_NAME} (cpectl), which knows who may"
@@ -116,7 +123,7 @@ impl DpeObject {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        require_administrator(connection, &header).await?;
+        let caller = require_administrator(connection, &header).await?;
         // Others may be of a later CPE, for later DPEs.
         let in_doubt: Vec<String> = match options.get(IN_DOUBT) {
             None => Vec::new(),
@@ -134,7 +141,7 @@ impl DpeObject {
             generation,
             in_doubt: in_doubt.iter().map(|name| name.as_str().into()).collect(),
         };
-        self.requests.change(turn, request).await
+        self.requests.change(turn, request, caller).await
     }
 
     /// Ends the deployment; returns when that is durable.
@@ -144,8 +151,13 @@ impl DpeObject {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
-        self.change(connection, &header, Request::Unload { stop_services })
-            .await
+        self.change(
+            connection,
+            &header,
+            Request::Unload { stop_services },
+            &Fields::new(),
+        )
+        .await
     }
 
     /// What runs where, as JSON.
@@ -209,6 +221,7 @@ impl DpeObject {
         &self,
         service: String,
         assembly: String,
+        options: Fields,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
@@ -216,7 +229,7 @@ impl DpeObject {
             service: optional(service).map(ServiceId::from),
             assembly: optional(assembly).map(AssemblyId::from),
         };
-        self.change(connection, &header, request).await
+        self.change(connection, &header, request, &options).await
     }
 
     /// Puts an assembly into standby, where it runs no services, or ends that.
@@ -224,12 +237,18 @@ impl DpeObject {
         &self,
         assembly: String,
         on: bool,
+        options: Fields,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         let assembly = AssemblyId::from(assembly);
-        self.change(connection, &header, Request::Standby { assembly, on })
-            .await
+        self.change(
+            connection,
+            &header,
+            Request::Standby { assembly, on },
+            &options,
+        )
+        .await
     }
 
     /// Leaves services alone, or ends that.
@@ -237,12 +256,18 @@ impl DpeObject {
         &self,
         assembly: String,
         on: bool,
+        options: Fields,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
         let assembly = optional(assembly).map(AssemblyId::from);
-        self.change(connection, &header, Request::Maintenance { assembly, on })
-            .await
+        self.change(
+            connection,
+            &header,
+            Request::Maintenance { assembly, on },
+            &options,
+        )
+        .await
     }
 
     /// Confirms that an assembly is down.
@@ -250,6 +275,7 @@ impl DpeObject {
         &self,
         assembly: String,
         attempt: String,
+        options: Fields,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<()> {
@@ -258,6 +284,7 @@ impl DpeObject {
             connection,
             &header,
             Request::ConfirmFenced { assembly, attempt },
+            &options,
         )
         .await
     }

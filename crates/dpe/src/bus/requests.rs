@@ -22,8 +22,8 @@ const WAITING: usize = 8;
 /// What someone asks over the bus, for the loop to answer.
 #[derive(Debug)]
 pub(crate) enum BusRequest {
-    /// A change; answered when it is durable.
-    Change(Request, oneshot::Sender<Result<()>>),
+    /// A change, and who asks for it; answered when it is durable.
+    Change(Request, String, oneshot::Sender<Result<()>>),
     Status(oneshot::Sender<DeploymentStatus>),
     Input(oneshot::Sender<String>),
     /// What an explanation starts from; making it is not the loop's work.
@@ -96,9 +96,9 @@ impl Requests {
     }
 
     /// Has a change made; returns when it is durable. The next one has its turn before.
-    pub(crate) async fn change(&self, turn: Arc<Turn>, request: Request) -> Result<()> {
+    pub(crate) async fn change(&self, turn: Arc<Turn>, request: Request, by: String) -> Result<()> {
         let (reply, answer) = oneshot::channel();
-        self.send(BusRequest::Change(request, reply))?;
+        self.send(BusRequest::Change(request, by, reply))?;
         drop(turn);
         answer.await.map_err(|_| self.ending())?
     }
@@ -177,7 +177,7 @@ mod tests {
         let turn = Arc::new(requests.turn_to_change().await?);
         let stop_services = true;
         let request = Request::Unload { stop_services };
-        requests.change(turn, request).await
+        requests.change(turn, request, "root".into()).await
     }
 
     fn is_too_many<T>(result: Result<T>) -> bool {
@@ -232,10 +232,10 @@ mod tests {
         assert!(waiting.is_empty());
         let assembly = "web1".into();
         let first = Request::Standby { assembly, on: true };
-        begin(async move { drop(requests.change(reading, first).await) }).await;
+        begin(async move { drop(requests.change(reading, first, "root".into()).await) }).await;
         tokio::task::yield_now().await;
         for is_first in [true, false] {
-            let BusRequest::Change(request, _) = waiting.try_recv().unwrap() else {
+            let BusRequest::Change(request, ..) = waiting.try_recv().unwrap() else {
                 panic!("not a change");
             };
             assert_eq!(matches!(request, Request::Standby { .. }), is_first);

@@ -320,6 +320,11 @@ impl World {
 
     /// What is in a row of the saved state now. `%` in the key stands for anything.
     pub(crate) fn saved(&self, key: &str) -> Option<String> {
+        self.all_saved(key).into_iter().next()
+    }
+
+    /// The same, of all rows with such a key.
+    pub(crate) fn all_saved(&self, key: &str) -> Vec<String> {
         let copy = tempfile::tempdir().unwrap();
         for file in ["state.sqlite", "state.sqlite-wal"] {
             if self.state().join(file).exists() {
@@ -327,8 +332,10 @@ impl World {
             }
         }
         let database = rusqlite::Connection::open(copy.path().join("state.sqlite")).unwrap();
-        let value = "SELECT value FROM facts WHERE key LIKE ?1";
-        database.query_row(value, (key,), |row| row.get(0)).ok()
+        let values = "SELECT value FROM facts WHERE key LIKE ?1";
+        let mut values = database.prepare(values).unwrap();
+        let values = values.query_map((key,), |row| row.get(0)).unwrap();
+        values.map(std::result::Result::unwrap).collect()
     }
 }
 

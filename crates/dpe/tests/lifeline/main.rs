@@ -15,6 +15,8 @@ use std::time::Instant;
 
 use controller::Proposal;
 use cpe_bus::Fields;
+use cpe_bus::fields::put;
+use cpe_status::DeploymentStatus;
 
 use harness::{World, eventually, files_with};
 
@@ -40,13 +42,16 @@ async fn a_disk_that_takes_nothing_ends_no_lease_and_is_reported() {
     })
     .await;
     world.web1.renewed(MANY).await;
-    let error = dpe.set_standby("web1", true).await.unwrap_err();
+    let error = dpe
+        .set_standby("web1", true, Fields::new())
+        .await
+        .unwrap_err();
     assert!(error.message().contains("cannot be saved"), "{error:?}");
     assert!(!world.saved("assembly/web2").unwrap().contains("Missed"));
 
     world.limit_files("unlimited");
     eventually("everything goes on", async || {
-        dpe.set_standby("web1", true).await.is_ok()
+        dpe.set_standby("web1", true, Fields::new()).await.is_ok()
     })
     .await;
     assert!(
@@ -71,14 +76,17 @@ async fn a_disk_that_does_not_answer_ends_no_lease() {
     let pipe = world.state().join("ballast");
     let _ = std::fs::remove_file(&pipe);
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
-    let error = dpe.set_standby("web1", true).await.unwrap_err();
+    let error = dpe
+        .set_standby("web1", true, Fields::new())
+        .await
+        .unwrap_err();
     assert!(error.message().contains("does not answer"), "{error:?}");
     world.web1.renewed(MANY).await;
     world.web2.renewed(1).await;
 
     drop(std::fs::File::open(&pipe).unwrap());
     eventually("everything goes on", async || {
-        dpe.set_standby("web1", false).await.is_ok()
+        dpe.set_standby("web1", false, Fields::new()).await.is_ok()
     })
     .await;
     assert!(world.lives());
@@ -118,8 +126,8 @@ async fn a_state_that_is_taken_away_is_written_again_whole() {
     world.web1.renewed(1).await;
     std::fs::remove_dir_all(world.state()).unwrap();
     eventually("a change is saved", async || {
-        let _ = dpe.set_standby("web1", false).await;
-        dpe.set_standby("web1", true).await.is_ok()
+        let _ = dpe.set_standby("web1", false, Fields::new()).await;
+        dpe.set_standby("web1", true, Fields::new()).await.is_ok()
     })
     .await;
     assert!(world.lives());
@@ -188,6 +196,36 @@ async fn heartbeats_are_answered_while_a_large_document_is_read() {
     assert!(
         u128::from(renewals) >= expected,
         "{renewals} renewals in {reading:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_follows_from_an_order_names_who_gave_it() {
+    let mut world = World::new();
+    world.start_bus();
+    world.start_dpe();
+    let dpe = world.proxy().await;
+    world.web2.renewed(1).await;
+    world.web2.silent.store(true, Ordering::Relaxed);
+    let mut attempt = String::new();
+    eventually("web2 is lost", async || {
+        let status = dpe.get_status().await.unwrap();
+        let status: DeploymentStatus = serde_json::from_str(&status).unwrap();
+        let web2 = status.assemblies.into_iter().find(|it| it.name == "web2");
+        attempt = web2.unwrap().fencing_attempt;
+        !attempt.is_empty()
+    })
+    .await;
+    let mut options = Fields::new();
+    put(&mut options, "by", "alice (uid 1000)");
+    dpe.confirm_fenced("web2", &attempt, options).await.unwrap();
+    let events = world.all_saved("event/%");
+    let safe = events
+        .iter()
+        .find(|event| event.contains("assembly.fencing-succeeded"));
+    assert!(
+        safe.unwrap().contains("asked for by alice (uid 1000)"),
+        "{events:?}"
     );
 }
 
@@ -281,7 +319,7 @@ async fn a_state_from_a_backup_is_found_out_and_the_document_is_asked_for() {
     world.start_bus();
     world.start_dpe();
     let dpe = world.proxy().await;
-    dpe.set_standby("web1", true).await.unwrap();
+    dpe.set_standby("web1", true, Fields::new()).await.unwrap();
     world.stop_dpe();
     let backup = tempfile::tempdir().unwrap();
     let copy = |from: &std::path::Path, to: &std::path::Path| {
@@ -294,7 +332,7 @@ async fn a_state_from_a_backup_is_found_out_and_the_document_is_asked_for() {
     world.start_dpe();
     let dpe = world.proxy().await;
     assert_eq!(dpe.generation().await.unwrap(), 1);
-    dpe.set_standby("web1", false).await.unwrap();
+    dpe.set_standby("web1", false, Fields::new()).await.unwrap();
     world.stop_dpe();
 
     copy(backup.path(), &world.state());
