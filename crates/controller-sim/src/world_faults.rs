@@ -317,8 +317,10 @@ impl World {
             let assemblies = controller.status(self.time()).assemblies;
             !assemblies.is_empty() && assemblies.iter().all(|assembly| assembly.maintenance)
         });
-        // Services that are being ended are not left alone.
-        if maintained && !self.peaceful && self.scenario.ending != Some(true) {
+        // Services that are being ended are not left alone; what the disk has not taken yet, nobody
+        // was told.
+        let durable = self.shell.held.is_empty();
+        if maintained && durable && !self.peaceful && self.scenario.ending != Some(true) {
             // Whom fencing by the end of its lease is under way for keeps the lease.
             let statuses = controller.map(|controller| controller.status(self.time()).assemblies);
             let fenced: BTreeSet<usize> = (statuses.unwrap_or_default().iter())

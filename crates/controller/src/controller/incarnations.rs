@@ -81,7 +81,8 @@ impl Controller {
     }
 
     /// Whether the address that an assembly is to be reached at, or the assembly itself, still
-    /// belongs to a former life. One that was heard itself waits for nobody: services may run there.
+    /// belongs to a former life. One that was heard itself waits for nobody: services may run
+    /// there.
     pub(crate) fn is_held(&self, name: &AssemblyId) -> bool {
         let Some(own) = self.assemblies.get(name) else {
             return false;

@@ -101,8 +101,8 @@ impl Controller {
     /// Takes something in that happened now.
     ///
     /// # Errors
-    /// Only for [`Input::Request`] and [`Input::Order`]: a [`Refusal`] that says what to do. Nothing
-    /// has changed then.
+    /// Only for [`Input::Request`] and [`Input::Order`]: a [`Refusal`] that says what to do.
+    /// Nothing has changed then.
     pub fn handle(&mut self, now: Time, input: Input) -> Result<(), Refusal> {
         let now = Time {
             boottime_us: now.boottime_us.max(self.last_time.boottime_us),

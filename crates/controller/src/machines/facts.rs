@@ -283,8 +283,8 @@ impl Durable {
 
     /// Compares with the newest save that is known of: the value of [`SAVES`] in the last
     /// [`Effect::Persist`](crate::Effect) that was carried out; empty if none is known. If these
-    /// facts are older, or of another state, they are a backup, and what they call safe is not known
-    /// to be.
+    /// facts are older, or of another state, they are a backup, and what they call safe is not
+    /// known to be.
     #[must_use]
     pub fn compared_with(mut self, newest: &str) -> Durable {
         if let Ok(newest) = serde_json::from_str::<Saves>(newest) {

@@ -457,8 +457,8 @@ fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     })
 }
 
-/// Records the event of a change and commits both. Gives the deployment as it is then, and the event
-/// as recorded, which is still to be announced.
+/// Records the event of a change and commits both. Gives the deployment as it is then, and the
+/// event as recorded, which is still to be announced.
 fn commit(transaction: Transaction<'_>, name: &str, event: Event) -> Result<(Row, Event)> {
     let event = events::append(&transaction, event)?;
     let row = require(&transaction, name)?;

@@ -217,8 +217,8 @@ impl Supervisor {
     }
 
     /// The assemblies of the current document in which services of this deployment may run already:
-    /// all if a DPE was given a document before, or else those where a destroyed deployment has left
-    /// its services. It matters to a DPE that has no state, which knows of none.
+    /// all if a DPE was given a document before, or else those where a destroyed deployment has
+    /// left its services. It matters to a DPE that has no state, which knows of none.
     async fn in_doubt(&self, row: &Row) -> Result<Vec<String>> {
         if row.loaded > 0 {
             let facts = self.facts(row).await?;
