@@ -1,4 +1,4 @@
-//! Disks that cannot be written to.
+//! Disks that cannot be written to, and a journal that reads nothing.
 
 use end_to_end::{Document, Lab, System};
 
@@ -40,5 +40,35 @@ fn a_cpe_whose_disk_is_read_only_starts_and_keeps_dpes_running() {
     let died = |event: &end_to_end::Event| event.kind() == "dpe.died";
     lab.wait("the death of the DPE is recorded", 20, || {
         lab.events().iter().any(died)
+    });
+}
+
+#[test]
+fn a_journal_that_is_stopped_stops_no_daemon() {
+    let lab = Lab::boot("stopped-journal").with_guests(&["a", "b"]);
+    lab.deploy(&Document::new("shop", &["a", "b"]).sleeper("db", 230_101));
+    let home = lab.sleepers(230_101)[0].0.clone();
+    let dpe = lab.main_pid("dpe@shop.service");
+    let fill = "import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.setblocking(False)
+try:
+    while True: s.sendto(b'MESSAGE=filled', '/run/systemd/journal/socket')
+except BlockingIOError: pass";
+    lab.write("/srv/fill.py", fill);
+    lab.sh("systemctl kill -s STOP systemd-journald.service && python3 /srv/fill.py")
+        .ok();
+    // Its DPE has much to say about that.
+    lab.cut(&home);
+    lab.wait("the service runs elsewhere", 60, || {
+        let running = lab.sleepers(230_101);
+        running.iter().any(|(guest, _)| *guest != home)
+    });
+    assert_eq!(lab.main_pid("dpe@shop.service"), dpe);
+    lab.sh("systemctl kill -s CONT systemd-journald.service")
+        .ok();
+    lab.wait("what was said is in the journal", 20, || {
+        let journal = lab.sh("journalctl -u dpe@shop.service --no-pager -o cat");
+        journal.stdout.contains(&format!("assembly {home} is lost"))
     });
 }
