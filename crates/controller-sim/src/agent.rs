@@ -624,7 +624,7 @@ impl World {
         own.stood_still_us += self.now_us - taken_us;
         // Nobody can keep it from running what it ran: it counts once that is in order again.
         self.checker.given_up.insert(guest);
-        self.checker.returned.insert(guest);
+        self.checker.returned.insert(guest, self.now_us);
         self.say(|| format!("guest {guest}: taken back to its snapshot"));
         // What was under way goes on.
         let busy = self.guests[guest].agent.busy.iter();

@@ -20,8 +20,8 @@ pub(crate) struct Checker {
     /// Guests that fencing mode `none` gave up, or that a snapshot brought back: they may run what
     /// runs elsewhere too.
     pub given_up: BTreeSet<usize>,
-    /// Of these, those that were heard of again.
-    pub returned: BTreeSet<usize>,
+    /// Of these, those that were heard of again, and when, µs.
+    pub returned: BTreeMap<usize, u64>,
     /// Assemblies that are lost or being fenced, by the events.
     pub lost: BTreeSet<AssemblyId>,
     /// Assemblies that have left, and whose agent did not answer since.

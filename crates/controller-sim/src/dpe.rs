@@ -22,7 +22,7 @@ impl World {
         let subject = |shell: &Shell, mutant| {
             let durable = Durable::from_rows(shell.table.iter());
             let durable = durable.expect("the table holds what was written");
-            let durable = durable.compared_with(shell.newest_save);
+            let durable = durable.compared_with(&shell.newest_save);
             Subject::new(durable, now, mutant)
         };
         let controller = subject(&self.shell, self.options.mutant);

@@ -191,7 +191,7 @@ impl World {
         for change in changes {
             self.checker.persisted(&change);
             if let (SAVES, Some(number)) = (change.key.as_str(), &change.value) {
-                self.shell.newest_save = number.parse().unwrap_or_default();
+                self.shell.newest_save.clone_from(number);
             }
             match change.value {
                 Some(value) => self.shell.table.insert(change.key, value),

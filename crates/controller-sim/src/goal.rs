@@ -6,6 +6,7 @@ use controller::{AssemblyId, Event, EventKind, Request, ServiceId};
 use cpe_status::DpeState;
 
 use crate::guest::Guest;
+use crate::mutants::Subject;
 use crate::network::Link;
 use crate::queue::SimEvent;
 use crate::scenario::{Expected, Mode};
@@ -318,6 +319,13 @@ impl World {
             self.run_for(2 * REST_S + self.scenario.recheck_s);
         }
         self.run_for(10);
+        // Something may have happened just now.
+        for _ in 0..5 {
+            let waits = |controller: &Subject| controller.waiting_events() > 0;
+            if self.shell.controller.as_ref().is_some_and(waits) {
+                self.run_for(1);
+            }
+        }
         let lost: Vec<String> = self
             .checker
             .promised

@@ -29,8 +29,8 @@ pub(crate) struct Shell {
     pub held: VecDeque<Effect>,
     /// Epochs that guests have told of, above the DPE's own.
     pub seen_epochs: BTreeMap<AssemblyId, u64>,
-    /// Number of the newest save, kept apart from the table.
-    pub newest_save: u64,
+    /// The newest save, kept apart from the table.
+    pub newest_save: String,
     /// A DPE was given a document before. Who looks after it knows, whatever is in the table.
     pub loaded_before: bool,
     /// A backup of the table.

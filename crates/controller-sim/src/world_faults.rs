@@ -197,9 +197,18 @@ impl World {
             return;
         };
         self.end_left_services(&home);
+        // Whoever was replaced by this guest: people have corrected what the devices switch.
+        for before in 0..self.guests.len() {
+            if self.guests[before].replaced_by == Some(old) {
+                self.wiring.hand_over(before, old);
+            }
+        }
         self.new_guest(assembly);
         let new = self.guests.len() - 1;
         self.guests[old].replaced_by = Some(new);
+        if !self.guests[old].up {
+            self.wiring.hand_over(old, new);
+        }
         self.wiring.answers_at(&home, new);
         self.cut(old, 0);
     }
@@ -308,8 +317,10 @@ impl World {
             let assemblies = controller.status(self.time()).assemblies;
             !assemblies.is_empty() && assemblies.iter().all(|assembly| assembly.maintenance)
         });
-        // Services that are being ended are not left alone.
-        if maintained && !self.peaceful && self.scenario.ending != Some(true) {
+        // Services that are being ended are not left alone; what the disk has not taken yet, nobody
+        // was told.
+        let durable = self.shell.held.is_empty();
+        if maintained && durable && !self.peaceful && self.scenario.ending != Some(true) {
             // Whom fencing by the end of its lease is under way for keeps the lease.
             let statuses = controller.map(|controller| controller.status(self.time()).assemblies);
             let fenced: BTreeSet<usize> = (statuses.unwrap_or_default().iter())
@@ -334,7 +345,7 @@ impl World {
     pub(crate) fn create_again(&mut self, guest: usize, for_us: u64) {
         self.kill_dpe(SECOND);
         self.shell.table.clear();
-        self.shell.newest_save = 0;
+        self.shell.newest_save.clear();
         self.forget_promises();
         self.checker.lost.clear();
         self.cut(guest, for_us);

@@ -242,27 +242,14 @@ fn operations(out: &mut Lowered, service: &Service) {
 
 /// Pinned services and groups are allowed in their assembly only.
 fn pins(out: &mut Lowered, deployment: &Deployment) {
-    let mut alone = vec![true; deployment.services.len()];
-    for group in &deployment.groups {
-        alone[group.members.clone()].fill(false);
-    }
-    let services = deployment.services.iter().zip(alone);
-    let services = services.filter_map(|(service, alone)| alone.then_some(service));
-    let services = services.map(|service| (&service.id, &service.assembly));
-    let groups = deployment
-        .groups
-        .iter()
-        .map(|group| (&group.id, &group.assembly));
-    for (id, assembly) in services.chain(groups) {
-        if let Some(assembly) = assembly {
-            // exclusive: it is not even looked for in any other assembly
-            out.open("rsc_location", &format!("pinned.{id}"))
-                .attribute("rsc", id)
-                .attribute("node", assembly)
-                .attribute("score", "INFINITY")
-                .attribute("resource-discovery", "exclusive")
-                .close();
-        }
+    for (id, assembly) in deployment.pins() {
+        // exclusive: it is not even looked for in any other assembly
+        out.open("rsc_location", &format!("pinned.{id}"))
+            .attribute("rsc", id)
+            .attribute("node", assembly)
+            .attribute("score", "INFINITY")
+            .attribute("resource-discovery", "exclusive")
+            .close();
     }
 }
 

@@ -40,6 +40,22 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// Resources that are allowed in one assembly only, with that assembly: services that are in no
+    /// group, and groups.
+    pub fn pins(&self) -> impl Iterator<Item = (&str, &str)> {
+        let grouped = |index: &usize| {
+            let mut groups = self.groups.iter();
+            groups.any(|group| group.members.contains(index))
+        };
+        let alone = self.services.iter().enumerate();
+        let alone = alone.filter(move |(index, _)| !grouped(index));
+        let services = alone.map(|(_, service)| (&service.id, &service.assembly));
+        let groups = self.groups.iter();
+        let groups = groups.map(|group| (&group.id, &group.assembly));
+        let pins = services.chain(groups);
+        pins.filter_map(|(id, assembly)| Some((id.as_str(), assembly.as_deref()?)))
+    }
+
     /// The assembly of that name.
     pub fn assembly(&self, name: &str) -> Option<&Assembly> {
         self.assemblies

@@ -1,7 +1,7 @@
 //! Whether the saved state is the newest one.
 //!
 //! A state that was restored from a backup says of assemblies that nothing runs there, when
-//! something may run there since. So the number of the newest save is kept in a second place, in
+//! something may run there since. So the newest save is named in a second place, in
 //! memory (`/run`), which a backup of the state does not bring back. Where that place is gone, as
 //! after a boot of the host, the state counts as the newest.
 
@@ -9,10 +9,10 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Digits of the number in the file: it is written in one piece, over the last one.
-const DIGITS: usize = 20;
+/// Characters of the file: it is written in one piece, over the last one.
+const LENGTH: usize = 80;
 
-/// The place of the number; `None`: nowhere, as without systemd.
+/// The place; `None`: nowhere, as without systemd.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Newest(Option<PathBuf>);
 
@@ -22,15 +22,15 @@ impl Newest {
         Newest(directory.map(|directory| directory.join("saves")))
     }
 
-    /// The number of the newest save; 0 if none is known.
-    pub(crate) fn read(&self) -> u64 {
+    /// The newest save; empty if none is known.
+    pub(crate) fn read(&self) -> String {
         let text = self.0.as_ref().map(std::fs::read_to_string);
         let text = text.and_then(Result::ok).unwrap_or_default();
-        text.trim().parse().unwrap_or(0)
+        text.trim().to_owned()
     }
 
-    /// Notes the number of a save that was just made, before anything follows from it.
-    pub(crate) fn note(&self, number: &str) {
+    /// Notes a save that was just made, before anything follows from it.
+    pub(crate) fn note(&self, save: &str) {
         let Some(path) = &self.0 else { return };
         let written = OpenOptions::new()
             .create(true)
@@ -38,9 +38,9 @@ impl Newest {
             .write(true)
             .mode(0o600)
             .open(path)
-            .and_then(|file| file.write_all_at(format!("{number:0>DIGITS$}").as_bytes(), 0));
+            .and_then(|file| file.write_all_at(format!("{save:<LENGTH$}").as_bytes(), 0));
         if let Err(error) = written {
-            // A lower number stays: a backup of in between would be taken for the newest.
+            // An older one stays: a backup of in between would be taken for the newest.
             tracing::debug!("{}: {error}", path.display());
         }
     }
@@ -51,16 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_the_newest_save_outlives_the_process() {
+    fn the_newest_save_is_known_after_the_process() {
         let folder = tempfile::tempdir().unwrap();
         let newest = Newest::in_directory(Some(folder.path()));
-        assert_eq!(newest.read(), 0);
-        newest.note("1234");
-        newest.note("17");
-        assert_eq!(Newest::in_directory(Some(folder.path())).read(), 17);
-        std::fs::write(folder.path().join("saves"), "nonsense").unwrap();
-        assert_eq!(newest.read(), 0);
+        assert_eq!(newest.read(), "");
+        newest.note("a long name");
+        newest.note("short");
+        assert_eq!(Newest::in_directory(Some(folder.path())).read(), "short");
         Newest::default().note("5");
-        assert_eq!(Newest::default().read(), 0);
+        assert_eq!(Newest::default().read(), "");
     }
 }

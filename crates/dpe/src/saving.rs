@@ -113,7 +113,7 @@ pub(crate) struct Saving {
 impl Saving {
     /// The way to the disk of a state that was just opened, and what was saved there.
     pub(crate) fn new(directory: &Path, newest: Newest, opened: Opened) -> (Saving, Durable) {
-        let durable = opened.durable.compared_with(newest.read());
+        let durable = opened.durable.compared_with(&newest.read());
         let mut saving = Saving {
             directory: directory.to_owned(),
             newest,
@@ -235,7 +235,7 @@ impl Saving {
         };
         let (directory, complete) = (self.directory.clone(), self.complete);
         let newest = self.newest.clone();
-        let number = match &work {
+        let save = match &work {
             Work::Changes(_, changes) => changes.get(SAVES).cloned().flatten(),
             Work::All(rows) => rows.get(SAVES).cloned(),
         };
@@ -244,8 +244,8 @@ impl Saving {
         self.retry = None;
         self.writes.spawn_blocking(move || {
             let written = write(&directory, complete, work);
-            if let (Ok(()), Some(number)) = (&written.outcome, number) {
-                newest.note(&number);
+            if let (Ok(()), Some(save)) = (&written.outcome, save) {
+                newest.note(&save);
             }
             written
         });

@@ -64,6 +64,8 @@ pub(crate) struct Node<'a> {
 pub(crate) struct Input<'a> {
     /// `<configuration>…</configuration>`.
     pub configuration: &'a str,
+    /// Its resources that run in one assembly or nowhere.
+    pub pins: &'a [(String, AssemblyId)],
     pub nodes: Vec<Node<'a>>,
     /// By assembly and resource.
     pub failures: &'a BTreeMap<(AssemblyId, String), FailureFacts>,
@@ -97,16 +99,29 @@ pub(crate) fn write(input: &Input<'_>) -> String {
 /// The configuration, with the nodes that are no longer in it but not yet empty, and with what
 /// holds for this question only.
 fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
-    let mut retired = Writer::new();
+    let (mut retired, mut looked_for) = (Writer::new(), Writer::new());
     for node in input.nodes.iter().filter(|node| node.retired) {
         retired
             .open("node")
             .attribute("id", node.name.as_str())
             .attribute("uname", node.name.as_str())
             .close();
+        // What is pinned to an assembly may run in its former incarnation.
+        let pins = input.pins.iter();
+        for (resource, _) in pins.filter(|(_, home)| home.as_str() == node.name.in_document()) {
+            looked_for
+                .open("rsc_location")
+                .attribute("id", &format!("former.{resource}.{}", node.name))
+                .attribute("rsc", resource)
+                .attribute("node", node.name.as_str())
+                .attribute("score", "-INFINITY")
+                .attribute("resource-discovery", "exclusive")
+                .close();
+        }
     }
     let mut text = Cow::Borrowed(input.configuration);
     append(&mut text, "nodes", &retired.finish());
+    append(&mut text, "constraints", &looked_for.finish());
     if !input.live_migration {
         append(&mut text, "crm_config", NO_LIVE_MIGRATION);
     }

@@ -49,6 +49,7 @@ impl Controller {
             .collect();
         cib::Input {
             configuration: &spec.configuration,
+            pins: &spec.pins,
             nodes,
             failures: &self.store.failures,
             live_migration: !self.deciding.is_deadlocked(),

@@ -48,10 +48,19 @@ pub struct Durable {
     /// Events that the log does not have yet, by epoch and counter: in the order in which they
     /// happened.
     pub(crate) outbox: BTreeMap<(u64, u64), Event>,
-    /// Counts the times that facts were saved, over all starts.
-    pub(crate) saves: u64,
+    /// The last time that facts were saved.
+    pub(crate) saves: Saves,
     /// Newer facts were saved once: this is a backup.
     pub(crate) outdated: bool,
+}
+
+/// Counts the times that facts were saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Saves {
+    /// Tells this state from others of the deployment: the epoch in which it began.
+    state: u64,
+    /// Over all starts.
+    number: u64,
 }
 
 /// The document that is in force.
@@ -272,13 +281,19 @@ impl Durable {
         self.epoch
     }
 
-    /// Compares with the number of the newest save that is known of: the value of [`SAVES`] in the
-    /// last [`Effect::Persist`](crate::Effect) that was carried out. If these facts are older, they
-    /// are a backup, and what they call safe is not known to be.
+    /// Compares with the newest save that is known of: the value of [`SAVES`] in the last
+    /// [`Effect::Persist`](crate::Effect) that was carried out; empty if none is known. If these
+    /// facts are older, or of another state, they are a backup, and what they call safe is not
+    /// known to be.
     #[must_use]
-    pub fn compared_with(mut self, newest: u64) -> Durable {
-        self.outdated = newest > self.saves;
-        self.saves = self.saves.max(newest);
+    pub fn compared_with(mut self, newest: &str) -> Durable {
+        if let Ok(newest) = serde_json::from_str::<Saves>(newest) {
+            let same = newest.state == self.saves.state;
+            self.outdated = !same || newest.number > self.saves.number;
+            if self.outdated {
+                self.saves = newest;
+            }
+        }
         self
     }
 
@@ -523,7 +538,11 @@ impl Store {
     /// Everything that was touched since the last call, as rows.
     pub(crate) fn changes(&mut self) -> Vec<Change> {
         if !self.touched.is_empty() {
-            self.facts.saves += 1;
+            let saves = &mut self.facts.saves;
+            saves.number += 1;
+            if saves.state == 0 {
+                saves.state = self.facts.epoch;
+            }
             self.touched.insert(Key::Saves);
         }
         let touched = std::mem::take(&mut self.touched);
@@ -571,24 +590,29 @@ mod tests {
             .map(|c| c.key)
             .collect();
         assert_eq!(deleted, ["assembly/web1", "failures/web1/db"]);
-        assert_eq!(store.facts.saves, 2, "each set of changes counts");
+        let expected = Saves {
+            state: 7,
+            number: 2,
+        };
+        assert_eq!(store.facts.saves, expected, "each set of changes counts");
     }
 
     #[test]
     fn facts_are_outdated_if_newer_ones_were_saved() {
-        let saved = |saves| Durable {
-            saves,
+        let saved = |state, number| Durable {
+            saves: Saves { state, number },
             ..Durable::default()
         };
-        assert!(!saved(5).compared_with(0).outdated, "nothing is known");
-        assert!(!saved(5).compared_with(5).outdated);
-        assert!(
-            !saved(6).compared_with(5).outdated,
-            "the last was not noted"
-        );
-        let backup = saved(4).compared_with(5);
-        assert!(backup.outdated);
-        assert_eq!(backup.saves, 5, "the next one is the newest");
+        let newest = &saved(7, 5).rows()[SAVES];
+        assert!(!saved(7, 5).compared_with("").outdated, "nothing is known");
+        assert!(!saved(7, 5).compared_with(newest).outdated);
+        let unnoted = saved(7, 6).compared_with(newest);
+        assert!(!unnoted.outdated && unnoted.saves.number == 6);
+        for backup in [saved(7, 4), saved(6, 9), saved(0, 0)] {
+            let backup = backup.compared_with(newest);
+            assert!(backup.outdated);
+            assert_eq!(backup.saves.number, 5, "the next one is the newest");
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(crate) struct Spec {
     pub services: Vec<ServiceSpec>,
     /// `<configuration>` for the policy engine.
     pub configuration: String,
+    /// Resources of the configuration that run in one assembly or nowhere, with that assembly.
+    pub pins: Vec<(String, AssemblyId)>,
 }
 
 /// An assembly as the controller sees it.
@@ -118,6 +120,10 @@ impl Spec {
             assemblies,
             services: services(deployment),
             configuration: deployment.configuration(),
+            pins: deployment
+                .pins()
+                .map(|(resource, assembly)| (resource.to_owned(), assembly.into()))
+                .collect(),
         }
     }
 

@@ -151,8 +151,8 @@ impl Systemd {
         }
     }
 
-    /// Has systemd delete the unit's StateDirectory and RuntimeDirectory. The unit must be
-    /// stopped. Returns when that is done, so that a unit of the same name can start with nothing.
+    /// Has systemd delete the unit's StateDirectory and RuntimeDirectory. The unit must be stopped.
+    /// Returns when that is done, so that a unit of the same name can start with nothing.
     pub(crate) async fn clean_state(&self, unit: &str) -> Result<()> {
         let call = self
             .manager
