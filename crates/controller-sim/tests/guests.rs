@@ -12,7 +12,7 @@ use controller::{
     RecordState, Request, SAVES, Task, Time, TransitionKey,
 };
 use controller_sim::scenario::{Mode, Scenario};
-use cpe_status::AssemblyState;
+use cpe_status::{AssemblyState, DpeState};
 
 const SECOND: u64 = 1_000_000;
 const BEGIN: Time = Time {
@@ -95,6 +95,16 @@ impl World {
             history,
             attributes: Attributes::default(),
         });
+    }
+
+    /// A person vouches for a lost assembly.
+    fn confirm(&mut self, assembly: &str) {
+        let status = self.controller.status(self.now);
+        let lost = status.assemblies.iter().find(|own| own.name == assembly);
+        self.input(Input::Request(Request::ConfirmFenced {
+            assembly: assembly.into(),
+            attempt: lost.unwrap().fencing_attempt.clone(),
+        }));
     }
 
     /// Lets time pass; these go on sending heartbeats.
@@ -561,12 +571,7 @@ fn a_lease_makes_nobody_safe_who_is_in_doubt() {
     let (state, reason) = world.state("node1");
     assert_eq!(state, AssemblyState::Fencing);
     assert!(reason.contains("ConfirmFenced"), "{reason}");
-    let status = world.controller.status(world.now);
-    let lost = status.assemblies.iter().find(|own| own.name == "node1");
-    world.input(Input::Request(Request::ConfirmFenced {
-        assembly: "node1".into(),
-        attempt: lost.unwrap().fencing_attempt.clone(),
-    }));
+    world.confirm("node1");
     world.pass(SECOND, &["node2"]);
     assert_eq!(world.starts(), ["node2"], "a person vouches for it");
 }
@@ -618,4 +623,70 @@ fn a_state_from_a_backup_takes_nobody_for_safe() {
         let offline = world.state("node1").0 == AssemblyState::Offline;
         assert_eq!(offline, believed, "the newest save is {newest}");
     }
+}
+
+#[test]
+fn a_guest_in_doubt_that_leaves_is_not_safe_by_that() {
+    let mut world = without_state();
+    world.hear("node2", "m2", "b2", vec![]);
+    world.hear("node1", "m1", "b1", vec![]);
+    let (assembly, boot_id) = (AssemblyId::from("node1"), "b1".to_owned());
+    world.input(Input::AgentLeaving {
+        assembly: assembly.clone(),
+        boot_id: boot_id.clone(),
+        reason: "shutdown".into(),
+    });
+    world.input(Input::AgentLeft { assembly, boot_id });
+    assert_ne!(world.state("node1").0, AssemblyState::Offline);
+}
+
+#[test]
+fn a_pinned_service_is_looked_for_everywhere_while_in_doubt() {
+    let mut pinned = scenario();
+    pinned.services[0].pinned = Some(1);
+    let mut world = World::with(Durable::default());
+    world.input(Input::Request(Request::Load {
+        document: pinned.document(),
+        generation: 7,
+        in_doubt: ["node1".into(), "node2".into()].into(),
+    }));
+    world.hear("node1", "m1", "b1", vec![]);
+    world.hear("node2", "m2", "b2", vec![]);
+    world.settle();
+    assert!(!world.ran("node1").is_empty(), "it was left there, perhaps");
+    assert_eq!(world.starts(), ["node2"]);
+}
+
+#[test]
+fn a_state_from_a_backup_keeps_those_in_mind_that_the_document_has_dropped_since() {
+    let world = World::running();
+    let backup = world.controller.facts().clone();
+    let mut later = World::with(backup.clone());
+    later.load(document(), 2);
+    let newest = later.controller.facts().rows()[SAVES].clone();
+
+    let mut world = World::with(backup.compared_with(&newest));
+    world.load(
+        changed(|scenario| scenario.assemblies[0].present = false),
+        2,
+    );
+    world.hear("node2", "m2", "b2", vec![]);
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.starts(), Vec::<&AssemblyId>::new());
+    assert_eq!(world.state("node1").0, AssemblyState::Fencing);
+}
+
+#[test]
+fn a_deployment_does_not_end_while_a_guest_in_doubt_waits_for_a_person() {
+    let mut world = without_state();
+    world.hear("node2", "m2", "b2", vec![]);
+    world.pass(LONG, &["node2"]);
+    world.input(Input::Request(Request::Unload {
+        stop_services: true,
+    }));
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.controller.state(), DpeState::Unloading);
+    world.confirm("node1");
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.controller.state(), DpeState::Unloaded);
 }

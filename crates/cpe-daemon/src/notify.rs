@@ -10,19 +10,23 @@ pub use sd_notify::NotifyState as State;
 
 /// Tells systemd something. Without systemd nobody listens, and that is fine. A systemd that does
 /// not read what it is told is not waited for: it is told again soon, but for that we are ready,
-/// which is said once and so waits on a thread of its own.
-pub fn notify(states: &[State<'_>]) {
+/// which is said once and so waits on a thread of its own. `false`: it was not told.
+pub fn notify(states: &[State<'_>]) -> bool {
     let Some(address) = std::env::var_os("NOTIFY_SOCKET") else {
-        return;
+        return true;
     };
     let is_ready = states.iter().any(|state| matches!(state, State::Ready));
     let lines: String = states.iter().map(|state| format!("{state}\n")).collect();
     match send(address.as_bytes(), &lines, Patience::None) {
         Err(error) if error.kind() == ErrorKind::WouldBlock && is_ready => {
             std::thread::spawn(move || send(address.as_bytes(), &lines, Patience::Endless));
+            true
         }
-        Err(error) => tracing::debug!("systemd cannot be notified: {error}"),
-        Ok(()) => {}
+        Err(error) => {
+            tracing::debug!("systemd cannot be notified: {error}");
+            false
+        }
+        Ok(()) => true,
     }
 }
 

@@ -32,10 +32,12 @@ impl Watchdog {
         if self.limit == limit {
             return;
         }
-        self.limit = limit;
         let limit_us = u32::try_from(limit.as_micros()).unwrap_or(u32::MAX);
-        notify(&[State::WatchdogUsec(limit_us), State::Watchdog]);
-        self.notified = Some(Instant::now());
+        // A systemd that does not read keeps to the limit that it knows, and so do we.
+        if notify(&[State::WatchdogUsec(limit_us), State::Watchdog]) {
+            self.limit = limit;
+            self.notified = Some(Instant::now());
+        }
     }
 
     /// To be called whenever the loop turns: tells systemd so, at most four times within its limit.

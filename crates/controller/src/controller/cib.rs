@@ -54,6 +54,8 @@ pub(crate) struct Node<'a> {
     pub terminate: bool,
     /// Not in the configuration any more.
     pub retired: bool,
+    /// Services may run there that nobody knows of.
+    pub in_doubt: bool,
     pub history: &'a History,
     /// What resource agents have set, by name.
     pub attributes: &'a BTreeMap<String, String>,
@@ -100,18 +102,24 @@ pub(crate) fn write(input: &Input<'_>) -> String {
 /// holds for this question only.
 fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
     let (mut retired, mut looked_for) = (Writer::new(), Writer::new());
-    for node in input.nodes.iter().filter(|node| node.retired) {
-        retired
-            .open("node")
-            .attribute("id", node.name.as_str())
-            .attribute("uname", node.name.as_str())
-            .close();
-        // What is pinned to an assembly may run in its former incarnation.
-        let pins = input.pins.iter();
-        for (resource, _) in pins.filter(|(_, home)| home.as_str() == node.name.in_document()) {
+    for node in &input.nodes {
+        if node.retired {
+            retired
+                .open("node")
+                .attribute("id", node.name.as_str())
+                .attribute("uname", node.name.as_str())
+                .close();
+        }
+        // What is pinned to an assembly may run in its former incarnation, and anywhere that is in
+        // doubt.
+        let elsewhere = input.pins.iter().filter(|(_, home)| home != node.name);
+        let may_run = |home: &AssemblyId| {
+            node.in_doubt || (node.retired && home.as_str() == node.name.in_document())
+        };
+        for (resource, _) in elsewhere.filter(|(_, home)| may_run(home)) {
             looked_for
                 .open("rsc_location")
-                .attribute("id", &format!("former.{resource}.{}", node.name))
+                .attribute("id", &format!("looked-for.{resource}.{}", node.name))
                 .attribute("rsc", resource)
                 .attribute("node", node.name.as_str())
                 .attribute("score", "-INFINITY")

@@ -42,6 +42,7 @@ impl Controller {
                     terminate: assembly.course.fence().is_some()
                         || facts.is_some_and(|facts| facts.restart.is_some()),
                     retired: !spec.assemblies.contains_key(name),
+                    in_doubt: facts.is_some_and(|facts| facts.in_doubt),
                     history: &assembly.history,
                     attributes: assembly.attributes.in_force(),
                 }

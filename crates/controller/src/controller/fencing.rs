@@ -90,13 +90,18 @@ impl Controller {
         match &means {
             Fencing::Lease if facts.unleased || facts.in_doubt => {
                 fence.wait_for_manager();
-                let reason = "its agent may run services without a lease, so waiting does not make it safe: when it is down, say so \
-                              with ConfirmFenced (cpectl confirm-fenced)";
+                let why = match facts.in_doubt {
+                    true => "services may run there that neither this DPE nor its agent knows of",
+                    false => "its agent may run services without a lease",
+                };
+                let reason = format!(
+                    "{why}, so waiting does not make it safe: when it is down, say so with ConfirmFenced (cpectl confirm-fenced)"
+                );
                 self.tell(
                     now,
                     EventDraft::new(EventKind::AssemblyFencingFailed)
                         .assembly(name)
-                        .reason(reason),
+                        .reason(&reason),
                 );
             }
             Fencing::Lease => {

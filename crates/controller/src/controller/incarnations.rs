@@ -278,6 +278,8 @@ impl Controller {
             let facts = self.store.assembly_mut(name);
             facts.lease_ms = facts.lease_ms.max(old.lease_ms);
             facts.grace_ms = facts.grace_ms.max(old.grace_ms);
+            facts.in_doubt |= old.in_doubt;
+            facts.unleased |= old.unleased;
             facts.boot_id = old.boot_id;
             self.actions_lost(&other, "its guest answers under its new name");
             self.effects.push(Effect::Disconnect {

@@ -93,7 +93,8 @@ impl Controller {
         if !self.says_so_now(name, boot_id) {
             return;
         }
-        if self.may_have_received(name) {
+        // Of services that were left there its agent knows nothing, nor of those that have migrated.
+        if self.store.assembly(name).in_doubt || self.may_have_received(name) {
             return;
         }
         let Some(assembly) = self.assemblies.get_mut(name).filter(|own| own.usable()) else {

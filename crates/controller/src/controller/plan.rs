@@ -83,6 +83,7 @@ impl Controller {
                     maintenance: false,
                     terminate: false,
                     retired: false,
+                    in_doubt: false,
                     history: &nothing,
                     attributes: &none,
                 });

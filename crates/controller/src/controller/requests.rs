@@ -32,6 +32,7 @@ impl Controller {
                 in_doubt,
             } => self.load(now, *proposal, generation, &in_doubt),
             Request::Unload { stop_services } => {
+                self.may_unload(stop_services)?;
                 self.unload(stop_services);
                 Ok(())
             }
@@ -172,13 +173,22 @@ impl Controller {
     /// What is saved about some assemblies may be untrue: none of them counts as safe, and what may
     /// run there is made safe by what the document says now.
     fn doubt(&mut self, spec: &Spec, concerns: impl Fn(&AssemblyId) -> bool) {
-        let former = self.store.assemblies.keys().cloned();
-        let names: BTreeSet<AssemblyId> = spec.assemblies.keys().cloned().chain(former).collect();
+        let understood = self.store.understood.iter();
+        let understood = understood.flat_map(|before| before.spec.assemblies.keys());
+        let former = self.store.assemblies.keys().chain(understood);
+        let names: BTreeSet<AssemblyId> = spec.assemblies.keys().chain(former).cloned().collect();
         for name in names.iter().filter(|name| concerns(name)) {
+            let before = self.store.understood.as_ref();
+            let before = before.and_then(|before| before.spec.assemblies.get(name).cloned());
             let facts = self.store.assembly_mut(name);
             facts.doubt();
-            if facts.accepted.is_none() {
-                facts.accepted = spec.assemblies.get(name).cloned();
+            match spec.assemblies.get(name) {
+                Some(own) => facts.accepted = Some(own.clone()),
+                // It has left the document meanwhile, and what it was is all that is known.
+                None if facts.retired.is_none() => {
+                    facts.retired = facts.accepted.take().or(before);
+                }
+                None => {}
             }
         }
     }
@@ -292,6 +302,19 @@ impl Controller {
             self.store.remove_assembly(&name);
         }
         self.connect_waiting();
+    }
+
+    /// Services are stopped in the order that the document says.
+    fn may_unload(&self, stop_services: bool) -> Result<(), Refusal> {
+        let begun = |loaded: &Loaded| loaded.unload.is_some();
+        let unread = !self.document.is_in_force();
+        if stop_services && unread && self.store.loaded.as_ref().is_some_and(|own| !begun(own)) {
+            return Err(Refusal::NotReady(
+                "this version does not read the document, so it cannot stop the services in order: deploy a document                  that it reads first, or leave the services running (cpectl destroy --keep-services)"
+                    .into(),
+            ));
+        }
+        Ok(())
     }
 
     fn unload(&mut self, stop_services: bool) {

@@ -101,7 +101,7 @@ impl Controller {
     }
 
     /// Services that nobody knows of run on after a lease, since their agent does not stop them. An
-    /// assembly is in doubt until each service that may run there was seen to run or not.
+    /// assembly is in doubt until each service was seen to run there or not.
     fn settle_doubt(&mut self, name: &AssemblyId) {
         if !self
             .store
@@ -114,11 +114,8 @@ impl Controller {
         let Some(own) = self.assemblies.get(name) else {
             return;
         };
-        let mut looked_for = self.document.services().iter().filter(|service| {
-            let home = service.pinned.as_ref();
-            home.is_none_or(|home| home == name)
-        });
-        if looked_for.all(|service| own.history.service_activity(&service.id).is_some()) {
+        let mut services = self.document.services().iter();
+        if services.all(|service| own.history.service_activity(&service.id).is_some()) {
             self.store.assembly_mut(name).in_doubt = false;
         }
     }

@@ -492,7 +492,9 @@ impl Store {
         let services = std::mem::take(&mut self.facts.services);
         self.touched.extend(services.into_keys().map(Key::Service));
         for name in self.facts.assemblies.keys().cloned().collect::<Vec<_>>() {
-            self.assembly_mut(&name).last_event = LastEvent::Nothing;
+            let facts = self.assembly_mut(&name);
+            facts.doubt();
+            facts.last_event = LastEvent::Nothing;
             self.forget_failures(&name, None);
         }
     }

@@ -14,6 +14,7 @@ use super::ids::{AssemblyId, ServiceId};
 
 /// A deployment as the controller sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Spec {
     pub name: String,
     pub uuid: String,
@@ -37,6 +38,7 @@ pub(crate) struct Spec {
 
 /// An assembly as the controller sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct AssemblySpec {
     pub uuid: String,
     pub address: Option<String>,
@@ -92,8 +94,6 @@ pub(crate) struct ServiceSpec {
     pub agent: String,
     pub escalation: Option<Escalation>,
     pub copies: Copies,
-    /// It runs here or nowhere, and is looked for nowhere else.
-    pub pinned: Option<AssemblyId>,
 }
 
 impl Spec {
@@ -161,15 +161,11 @@ impl AssemblySpec {
 
 fn services(deployment: &deployment::Deployment) -> Vec<ServiceSpec> {
     let mut services: Vec<ServiceSpec> = deployment.services.iter().map(ServiceSpec::new).collect();
-    for group in &deployment.groups {
+    let groups = deployment.groups.iter();
+    for group in groups.filter(|group| group.instances.is_some()) {
         let members = services.get_mut(group.members.clone());
         for member in members.into_iter().flatten() {
-            if group.instances.is_some() {
-                member.copies = Copies::Several;
-            }
-            if let Some(assembly) = &group.assembly {
-                member.pinned = Some(assembly.as_str().into());
-            }
+            member.copies = Copies::Several;
         }
     }
     services
@@ -186,7 +182,6 @@ impl ServiceSpec {
             } else {
                 Copies::One
             },
-            pinned: service.assembly.as_deref().map(AssemblyId::from),
         }
     }
 }

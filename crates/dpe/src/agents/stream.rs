@@ -158,7 +158,10 @@ impl<'a> Stream<'a> {
         let Err(end) = end;
         // What the agent has said before the end counts too, whichever was noticed first: its last
         // word may be that it has left.
-        while let Some(Ok(input)) = self.signals.next().now_or_never() {
+        for _ in 0..EARLY_SIGNALS {
+            let Some(Ok(input)) = self.signals.next().now_or_never() else {
+                break;
+            };
             let _ = inputs.send(input).await;
         }
         end
