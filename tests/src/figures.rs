@@ -240,7 +240,7 @@ fn many_deployments() {
         lab.sh(restarts).stdout.trim(),
     );
     // Until their guests are lost, and nobody connects in a hurry any more.
-    std::thread::sleep(2 * QUIET);
+    std::thread::sleep(3 * QUIET);
     let used = |unit: &str| -> f64 {
         let file = format!("$(systemctl show {unit} -p ControlGroup --value)/cpu.stat");
         let script = format!("awk '/^usage_usec/ {{print $2}}' /sys/fs/cgroup{file}");

@@ -93,7 +93,7 @@ impl Controller {
         if !self.says_so_now(name, boot_id) {
             return;
         }
-        // Of services that were left there its agent knows nothing, nor of those that have migrated.
+        // Its agent knows nothing of services that were left there, nor of those that migrated.
         if self.store.assembly(name).in_doubt || self.may_have_received(name) {
             return;
         }

@@ -17,13 +17,19 @@ use cpe_daemon::Pauses;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use self::stream::End;
 
 /// First pause before a stream is made again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest pause: a guest that comes back is noticed that late at most.
+/// Longest pause: a guest that comes back soon is noticed that late at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A guest that has been away for this long is looked for less often: a host may have a thousand
+/// deployments, and guests that are switched off for days.
+const LONG_AWAY: Duration = Duration::from_secs(60);
+/// How much longer pauses are then.
+const LESS_OFTEN: u32 = 5;
 /// How long an agent that is let go has to acknowledge its release.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -266,6 +272,7 @@ async fn keep_connected(
     gave_up: Option<String>,
 ) {
     let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE);
+    let mut away_since = Instant::now();
     let mut said: Option<String> = None;
     if let Some(reason) = gave_up {
         disconnected(&connect, &inputs, reason).await;
@@ -292,8 +299,13 @@ async fn keep_connected(
         orders.drop_old();
         if up {
             pauses.reset();
+            away_since = Instant::now();
         }
-        tokio::time::sleep(pauses.next_pause()).await;
+        let pause = match away_since.elapsed() < LONG_AWAY {
+            true => pauses.next_pause(),
+            false => pauses.next_pause() * LESS_OFTEN,
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 
