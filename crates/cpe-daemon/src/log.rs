@@ -15,7 +15,7 @@ use crate::journal::{self, Journal};
 use crate::outlet::{Outlet, Sink};
 
 /// Sets the process' logger up: the journal with structured fields when systemd started us, else
-/// standard error. Nobody waits for either ([`Outlet`]).
+/// standard error. Nobody waits for either.
 ///
 /// The environment variable `CPE_LOG` filters (`debug`, or `dpe=debug,zbus=warn`), by default from
 /// info on.
