@@ -20,8 +20,8 @@
 //!
 //! [`Controller::handle`] takes one [`Input`] at a time, with the [`Time`] at which it happened:
 //!
-//! - [`Input::Request`]: an administrator, or the CPE for one, wants something; the only kind that
-//!   can be refused.
+//! - [`Input::Request`], [`Input::Order`]: an administrator, or the CPE for one, wants something;
+//!   the only kinds that can be refused.
 //! - [`Input::AgentConnected`], [`Input::AgentDisconnected`], [`Input::AgentOccupied`]: how the
 //!   stream to an agent fares.
 //! - [`Input::AgentLeaving`], [`Input::AgentLeft`]: a guest goes down as planned.

@@ -87,7 +87,8 @@ impl Drop for Line {
 }
 
 /// Standard error. A pipe or a terminal is opened once more, since others who write to it want to
-/// wait; a file never keeps anybody waiting.
+/// wait. A file keeps nobody waiting; a socket may, and cannot be opened once more: it is what is
+/// left where the journal could not be opened.
 enum StandardError {
     Own(File),
     Shared,

@@ -43,13 +43,13 @@ impl Deployment {
     /// Resources that are allowed in one assembly only, with that assembly: services that are in no
     /// group, and groups.
     pub fn pins(&self) -> impl Iterator<Item = (&str, &str)> {
-        let grouped = |index: &usize| {
-            let mut groups = self.groups.iter();
-            groups.any(|group| group.members.contains(index))
-        };
-        let alone = self.services.iter().enumerate();
-        let alone = alone.filter(move |(index, _)| !grouped(index));
-        let services = alone.map(|(_, service)| (&service.id, &service.assembly));
+        let mut alone = vec![true; self.services.len()];
+        for group in &self.groups {
+            alone[group.members.clone()].fill(false);
+        }
+        let services = self.services.iter().zip(alone);
+        let services = services.filter_map(|(service, alone)| alone.then_some(service));
+        let services = services.map(|service| (&service.id, &service.assembly));
         let groups = self.groups.iter();
         let groups = groups.map(|group| (&group.id, &group.assembly));
         let pins = services.chain(groups);

@@ -1,9 +1,9 @@
 //! Whether the saved state is the newest one.
 //!
 //! A state that was restored from a backup says of assemblies that nothing runs there, when
-//! something may run there since. So the newest save is named in a second place, in
-//! memory (`/run`), which a backup of the state does not bring back. Where that place is gone, as
-//! after a boot of the host, the state counts as the newest.
+//! something may run there since. So the newest save is named in a second place, in memory
+//! (`/run`), which a backup of the state does not bring back. Where that place is gone, as after a
+//! boot of the host, the state counts as the newest.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};

@@ -92,8 +92,9 @@ pub(crate) fn write(input: &Input<'_>) -> String {
         .attribute("execution-date", &input.now_s.to_string());
     xml.verbatim(&configuration(input)).verbatim("\n");
     xml.open("status");
+    let given_up = GivenUp::all(input);
     for node in &input.nodes {
-        node_state(node, input, &mut xml);
+        node_state(node, input, &given_up, &mut xml);
     }
     xml.finish()
 }
@@ -150,7 +151,7 @@ fn append(text: &mut Cow<'_, str>, section: &str, elements: &str) {
     }
 }
 
-fn node_state(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>) {
+fn node_state(node: &Node<'_>, input: &Input<'_>, given_up: &[GivenUp<'_>], xml: &mut Writer<'_>) {
     let (member, process, join, expected) = match node.state {
         NodeState::Online => ("true", "online", "member", "member"),
         NodeState::Lost => ("false", "offline", "down", "member"),
@@ -179,10 +180,10 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>) {
             if let Some(last) = cleaned_up.filter(|_| node.state == NodeState::Online) {
                 disbelieve(&mut records, last, named);
             }
-            if is_to_be_looked_at(node, resource, input) {
+            if given_up.iter().any(|own| own.may_have_come(node, resource)) {
                 records.retain(|record| record.state == RecordState::Pending);
             }
-            records.retain(|record| !is_over(node, record, input));
+            records.retain(|record| !given_up.iter().any(|own| own.is_over(node, record)));
             lrm_resource(
                 node.name.as_str(),
                 resource,
@@ -209,33 +210,51 @@ fn disbelieve(records: &mut Vec<&Record>, last: u32, named: bool) {
     }
 }
 
-/// A migration to this assembly was given up, and nothing is known of the resource here since: it
-/// may have come or not. What was known before would have the policy engine take the migration for
-/// one that is half done, and finish it beside the copy that runs at the source.
-fn is_to_be_looked_at(node: &Node<'_>, resource: &str, input: &Input<'_>) -> bool {
-    let unknown_since = |source: &Node<'_>| {
-        let attempt = source
-            .history
-            .given_up_migration(resource, node.name.as_str());
-        attempt.is_some_and(|attempt| !node.history.knows_since(resource, attempt))
-    };
-    let mut others = input.nodes.iter().filter(|other| other.name != node.name);
-    node.state == NodeState::Online && others.any(unknown_since)
+/// A live migration that was given up.
+struct GivenUp<'a> {
+    resource: &'a str,
+    source: &'a AssemblyId,
+    target: &'a str,
+    attempt: &'a Record,
+    /// Whether something is known of the resource at the target since.
+    target_known: bool,
 }
 
-/// A migration from this assembly that was given up, and whose target is known since.
-fn is_over(node: &Node<'_>, record: &Record, input: &Input<'_>) -> bool {
-    let operation = &record.operation;
-    let Some(target) = operation.annotations.get(MIGRATE_TARGET) else {
-        return false;
-    };
-    let attempt = node.history.given_up_migration(&operation.resource, target);
-    let target = input
-        .nodes
-        .iter()
-        .find(|other| other.name.as_str() == target);
-    attempt == Some(record)
-        && target.is_some_and(|target| target.history.knows_since(&operation.resource, record))
+impl<'a> GivenUp<'a> {
+    fn all(input: &Input<'a>) -> Vec<GivenUp<'a>> {
+        let mut all = Vec::new();
+        for source in &input.nodes {
+            for (resource, target, attempt) in source.history.given_up_migrations() {
+                let mut nodes = input.nodes.iter();
+                let node = nodes.find(|node| node.name.as_str() == target);
+                all.push(GivenUp {
+                    resource,
+                    source: source.name,
+                    target,
+                    attempt,
+                    target_known: node
+                        .is_some_and(|node| node.history.knows_since(resource, attempt)),
+                });
+            }
+        }
+        all
+    }
+
+    /// It went to this assembly, and nothing is known of the resource here since: it may have come
+    /// or not. What was known before would have the policy engine take the migration for one that
+    /// is half done, and finish it beside the copy that runs at the source.
+    fn may_have_come(&self, node: &Node<'_>, resource: &str) -> bool {
+        node.state == NodeState::Online
+            && self.source != node.name
+            && self.target == node.name.as_str()
+            && self.resource == resource
+            && !self.target_known
+    }
+
+    /// This is its record, and its target is known since.
+    fn is_over(&self, node: &Node<'_>, record: &Record) -> bool {
+        self.target_known && self.source == node.name && self.attempt == record
+    }
 }
 
 fn transient_attributes(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>) {

@@ -81,8 +81,8 @@ impl Controller {
     }
 
     /// Whether the address that an assembly is to be reached at, or the assembly itself, still
-    /// belongs to a former life. One that was heard itself waits for nobody: services may run
-    /// there.
+    /// belongs to a former life. One that was heard itself, or is in doubt, waits for nobody:
+    /// services may run there.
     pub(crate) fn is_held(&self, name: &AssemblyId) -> bool {
         let Some(own) = self.assemblies.get(name) else {
             return false;
@@ -179,7 +179,8 @@ impl Controller {
         };
         // What runs there under another name of this deployment is looked after under that name.
         let looked_after = occupant.deployment != self.name || self.looks_after(&occupant);
-        // A guest that others have now has let go of everything of ours.
+        // A guest belongs to others only when its agent knows of nothing of ours. What was left
+        // there on purpose it does not know.
         let never_heard = facts.boot_id.is_empty();
         let same = !facts.machine_id.is_empty() && facts.machine_id == occupant.machine_id;
         let fenced = assembly.course.fence().is_some_and(Fence::outlives_return);

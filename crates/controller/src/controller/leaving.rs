@@ -54,10 +54,17 @@ impl Controller {
         self.world_changed(&format!("assembly {name} leaves"));
     }
 
-    /// What a Hello says about leaving. To be asked before the facts take its boot in.
-    pub(crate) fn take_departure(&mut self, now: Time, name: &AssemblyId, hello: &Hello) {
+    /// What its Hello says about leaving. To be asked before the facts take its boot in.
+    pub(crate) fn take_departure(&mut self, now: Time, name: &AssemblyId) {
+        let Some(Hello {
+            leaving, boot_id, ..
+        }) = self.assemblies.get(name).map(|own| &own.hello)
+        else {
+            return;
+        };
         let facts = self.store.assembly(name);
-        if hello.leaving {
+        let same_boot = facts.boot_id == *boot_id;
+        if *leaving {
             self.note_leaving(now, name, "its agent says so");
             return;
         }
@@ -65,7 +72,7 @@ impl Controller {
             return;
         }
         self.store.assembly_mut(name).departure = Departure::None;
-        if facts.departure == Departure::Leaving && facts.boot_id == hello.boot_id {
+        if facts.departure == Departure::Leaving && same_boot {
             let event = EventDraft::new(EventKind::AssemblyRecovered)
                 .assembly(name)
                 .reason("it does not go down after all");

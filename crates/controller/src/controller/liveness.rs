@@ -231,18 +231,17 @@ impl Controller {
         assembly.heard_us = now.boottime_us;
         assembly.excused = false;
         assembly.heard_wall_us = now.wall_us;
-        assembly.hello = hello.clone();
-        let told = hello;
+        assembly.hello = hello;
         match verdict {
             Verdict::MadeSafe => self.made_safe(now, name, "its guest was rebooted"),
             Verdict::StaysFenced { heard: false } => {}
             Verdict::StaysFenced { heard: true } => {
-                self.take_departure(now, name, &told);
+                self.take_departure(now, name);
                 self.take_history(now, name, history);
                 self.take_attributes(now, name, attributes);
             }
             Verdict::Online(answer) => {
-                self.take_departure(now, name, &told);
+                self.take_departure(now, name);
                 self.comes_online(now, name, &settings, answer);
                 // Of the same boot its history is the truth, even if it was thought to be down:
                 // what runs there is seen to run.

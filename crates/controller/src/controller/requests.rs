@@ -310,7 +310,8 @@ impl Controller {
         let unread = !self.document.is_in_force();
         if stop_services && unread && self.store.loaded.as_ref().is_some_and(|own| !begun(own)) {
             return Err(Refusal::NotReady(
-                "this version does not read the document, so it cannot stop the services in order: deploy a document                  that it reads first, or leave the services running (cpectl destroy --keep-services)"
+                "this version does not read the document, so it cannot stop the services in order: deploy a document that it \
+                 reads first, or leave the services running (cpectl destroy --keep-services)"
                     .into(),
             ));
         }

@@ -625,4 +625,14 @@ mod tests {
         let other_form = Durable::from_rows([("understood", "{}")]).unwrap();
         assert_eq!(other_form, Durable::default());
     }
+
+    #[test]
+    fn what_an_earlier_version_understood_needs_not_all_that_this_one_knows() {
+        let row = r#"{"generation":3,"spec":{"name":"shop","assemblies":{"web1":{"address":"unix:/a"}},"old":1}}"#;
+        let read = Durable::from_rows([("understood", row)]).unwrap();
+        let understood = read.understood.unwrap();
+        assert_eq!(understood.generation, 3);
+        let web1 = &understood.spec.assemblies["web1"];
+        assert_eq!(web1.address.as_deref(), Some("unix:/a"));
+    }
 }

@@ -2,7 +2,7 @@
 //! there.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::vocabulary::{
@@ -222,15 +222,23 @@ impl History {
             .is_some_and(|record| record.failed() && !found(record))
     }
 
-    /// An attempt to migrate a resource from here to `target`, after which it was started, stopped
-    /// or migrated here again: it says nothing any more about where the resource runs.
-    pub(crate) fn given_up_migration(&self, resource: &str, target: &str) -> Option<&Record> {
-        let moves = |record: &&Record| record.operation.action == Task::MigrateTo;
-        let to = |record: &&Record| {
-            let annotations = &record.operation.annotations;
-            annotations.get(MIGRATE_TARGET).map(String::as_str) == Some(target)
-        };
-        let attempt = self.of(resource).filter(moves).find(to)?;
+    /// Attempts to migrate resources from here, after which these were started, stopped or migrated
+    /// here again: they say nothing any more about where the resources run. Each with its resource
+    /// and its target.
+    pub(crate) fn given_up_migrations(&self) -> impl Iterator<Item = (&str, &str, &Record)> {
+        self.resources().flat_map(move |(resource, records)| {
+            let targets: BTreeSet<&str> = each(records).filter_map(target).collect();
+            let given_up = move |target| {
+                let attempt = self.given_up_migration(resource, target)?;
+                Some((resource, target, attempt))
+            };
+            targets.into_iter().filter_map(given_up)
+        })
+    }
+
+    fn given_up_migration(&self, resource: &str, to: &str) -> Option<&Record> {
+        let mut records = self.of(resource);
+        let attempt = records.find(|record| target(record) == Some(to))?;
         let newer = |record: &Record| {
             let action = &record.operation.action;
             (action.starts() || matches!(action, Task::Stop | Task::MigrateTo))
@@ -269,6 +277,14 @@ impl History {
         self.of(resource)
             .any(|record| record.state == RecordState::Pending && record.operation.action.starts())
     }
+}
+
+/// Where a live migration away from here goes.
+fn target(record: &Record) -> Option<&str> {
+    let operation = &record.operation;
+    let leaves = operation.action == Task::MigrateTo;
+    let target = operation.annotations.get(MIGRATE_TARGET);
+    target.filter(|_| leaves).map(String::as_str)
 }
 
 /// The records of a resource.

@@ -16,7 +16,7 @@ pub enum Input {
     /// The time of [`Controller::deadline`](crate::Controller::deadline) has come. Harmless at any
     /// other time.
     Tick,
-    /// Someone wants something. The only input that
+    /// Someone wants something. With [`Input::Order`] the only input that
     /// [`Controller::handle`](crate::Controller::handle) may refuse.
     Request(Request),
     /// As [`Input::Request`], by somebody who is named: what follows from it says so.

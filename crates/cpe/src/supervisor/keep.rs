@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cpe_bus::fields::put;
 use cpe_bus::names::IN_DOUBT;
 use cpe_bus::{Error as BusError, Fields, json};
 use cpe_status::{DeploymentState, DeploymentStatus, DpeState};
@@ -185,13 +186,8 @@ impl Supervisor {
             return Ok(Next::Now);
         };
         let mut options = Fields::new();
-        if let Ok(uuid) = zbus::Variant::from(row.uuid.as_str()).try_into_owned() {
-            options.insert("uuid".into(), uuid);
-        }
-        let in_doubt = self.in_doubt(row).await?;
-        if let Ok(names) = zbus::Variant::from(in_doubt).try_into_owned() {
-            options.insert(IN_DOUBT.into(), names);
-        }
+        put(&mut options, "uuid", row.uuid.as_str());
+        put(&mut options, IN_DOUBT, self.in_doubt(row).await?);
         let client = self.client().await?;
         match client.load(&document, generation, options).await {
             Ok(()) => {
@@ -247,7 +243,7 @@ impl Supervisor {
     async fn facts(&self, row: &Row) -> Result<Arc<Facts>> {
         let facts = self.host.core.facts(row).await;
         facts.map_err(|error| Failure::Call {
-            method: "Load",
+            method: "its document",
             error,
         })
     }

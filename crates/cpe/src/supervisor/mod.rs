@@ -68,7 +68,7 @@ enum Failure {
     Systemd(#[from] systemd::Error),
     #[error(transparent)]
     Dpe(#[from] dpe::Error),
-    /// A method of the DPE.
+    /// A method of the DPE, or what is read for one.
     #[error("{method}: {}", .error.message())]
     Call {
         method: &'static str,
