@@ -60,6 +60,9 @@ impl Digest {
                 Ok(())
             }
             Effect::Connect(connect) => self.connect(connect),
+            Effect::CheckDevice(check) => {
+                writeln!(self, "check {} {}", check.device.id, check.question)
+            }
             Effect::Disconnect { assembly } => writeln!(self, "disconnect {assembly}"),
             Effect::Renew { assembly, stamp_us } => writeln!(self, "renew {assembly} {stamp_us}"),
             Effect::Execute {

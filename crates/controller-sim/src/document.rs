@@ -15,13 +15,15 @@ impl Scenario {
             "<deployable name=\"sim\" uuid=\"7c1f0e52-9b1d-4a55-8f0e-2f4f6f0c9d11\" heartbeat_interval=\"1s\" \
              heartbeat_timeout=\"{timeout}ms\" lease=\"{lease}ms\">\n\
              <assemblies>\n{}</assemblies>\n<services>\n{}</services>\n<constraints>\n{}</constraints>\n\
-             <configuration>{}<resources>\n{}</resources><constraints>\n{}</constraints></configuration>\n</deployable>\n",
+             <configuration>{}<resources>\n{}{}</resources><constraints>\n{}</constraints>{}</configuration>\n</deployable>\n",
             self.assembly_elements(),
             self.service_elements(),
             self.constraint_elements(),
             self.options(),
             self.raw().map(Service::raw_element).collect::<String>(),
+            self.device_elements(),
             self.raw_constraints(),
+            self.topology(),
         )
     }
 
@@ -247,6 +249,7 @@ impl Assembly {
                 "mode=\"agent\" timeout=\"20s\" agent=\"fence_simulated\"><parameters>\
                  <parameter name=\"port\" value=\"{device}\"/></parameters></fencing>"
             ),
+            Mode::Devices => String::new(),
             Mode::Manager => "mode=\"manager\"/>".to_owned(),
             Mode::None => "mode=\"none\"/>".to_owned(),
         };
@@ -254,7 +257,11 @@ impl Assembly {
         let address = address.map(|address| format!(" address=\"unix:/sim/{address}\""));
         let address = address.unwrap_or_default();
         let escalation = escalation(self.escalation);
-        format!("<assembly name=\"{name}\"{address}{escalation}><fencing {fencing}")
+        let fencing = match self.mode {
+            Mode::Devices => fencing,
+            _ => format!("<fencing {fencing}"),
+        };
+        format!("<assembly name=\"{name}\"{address}{escalation}>{fencing}")
     }
 }
 

@@ -1,7 +1,8 @@
 //! How effects are carried out.
 
 use controller::{
-    AssemblyId, Change, Connect, Effect, EngineInput, FenceRequest, Input, InputName, SAVES,
+    AssemblyId, Change, Connect, Effect, EngineInput, FenceDevice, FenceRequest, Input, InputName,
+    SAVES,
 };
 
 use crate::network::ToAgent;
@@ -36,9 +37,11 @@ impl World {
             | Effect::Cancel { .. }
             | Effect::Forget { .. }
             | Effect::Release { .. } => self.tell_agent(effect),
-            Effect::Fence(request) => {
-                self.device_asked(request);
-            }
+            Effect::Fence(request) => match request.device.clone() {
+                FenceDevice::Level(devices) => self.level_asked(&request, &devices),
+                _ => self.device_asked(request),
+            },
+            Effect::CheckDevice(check) => self.device_checked(check),
             Effect::Event(event) => {
                 if let Some(assembly) = &event.assembly {
                     self.wiring.mention(assembly);
@@ -132,9 +135,10 @@ impl World {
                 self.shell.unsaved.extend(changes);
                 None
             }
-            Effect::Renew { .. } | Effect::StatusChanged { .. } | Effect::KeepInput { .. } => {
-                Some(effect)
-            }
+            Effect::Renew { .. }
+            | Effect::StatusChanged { .. }
+            | Effect::KeepInput { .. }
+            | Effect::CheckDevice(_) => Some(effect),
             effect if self.shell.unsaved.is_empty() => Some(effect),
             Effect::Connect(connect) if full && !self.is_being_left(&connect.assembly) => {
                 self.forget_orders(&connect.assembly);
@@ -258,6 +262,9 @@ impl World {
         result: Result<(), String>,
     ) {
         if self.shell.start == start {
+            if result.is_err() {
+                self.level_failed();
+            }
             self.input(Input::FencingResult {
                 assembly,
                 attempt,

@@ -35,6 +35,10 @@ pub enum Fault {
     RefuseStop(usize, u64),
     /// Fence devices fail or are silent.
     BadDevices(u64),
+    /// A device of the configuration is broken for a while: it says so, and switches nothing.
+    BreakDevice(usize, u64),
+    /// The DPE dies when the next level of devices has failed.
+    DieBetweenLevels,
     /// The event log is away.
     LogAway(u64),
     /// The DPE's disk is slow.
@@ -134,6 +138,8 @@ kinds! {
     BadOperations "bad-operations"
     RefuseStop "refuse-stop"
     BadDevices "bad-devices"
+    BreakDevice "break-device"
+    DieBetweenLevels "die-between-levels"
     LogAway "log-away"
     SlowDisk "slow-disk"
     Modify "modify"
@@ -191,6 +197,21 @@ impl Kind {
     ];
 }
 
+impl Kind {
+    /// Those of fencing devices in `<configuration>`. Only seeds that have some have them.
+    pub const DEVICES: [Kind; 2] = [Kind::BreakDevice, Kind::DieBetweenLevels];
+
+    /// Those that can be asked for in every seed.
+    pub fn selectable() -> impl Iterator<Item = Kind> {
+        Kind::WORLD.into_iter().chain(Kind::DEVICES)
+    }
+
+    /// It concerns devices of the configuration.
+    pub fn is_of_devices(self) -> bool {
+        Kind::DEVICES.contains(&self)
+    }
+}
+
 impl Fault {
     /// Its kind. `None`: the end or the preparation of another fault.
     pub fn kind(&self) -> Option<Kind> {
@@ -210,6 +231,8 @@ impl Fault {
             Fault::BadOperations(..) => Kind::BadOperations,
             Fault::RefuseStop(..) => Kind::RefuseStop,
             Fault::BadDevices(_) => Kind::BadDevices,
+            Fault::BreakDevice(..) => Kind::BreakDevice,
+            Fault::DieBetweenLevels => Kind::DieBetweenLevels,
             Fault::LogAway(_) => Kind::LogAway,
             Fault::SlowDisk(_) => Kind::SlowDisk,
             Fault::Modify => Kind::Modify,

@@ -282,8 +282,13 @@ impl World {
             interval_s => REST_S / interval_s + 1,
         };
         let done = self.checker.executed.len() > executed;
+        // Devices are asked again and again whether they are well.
+        let checks = match self.scenario.has_devices() {
+            true => REST_S / 5,
+            false => 0,
+        };
         if done
-            || self.shell.ticks > ticks + rechecks
+            || self.shell.ticks > ticks + rechecks + checks
             || self.shell.transitions > transitions + rechecks
         {
             let (ticks, transitions) = (

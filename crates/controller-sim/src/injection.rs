@@ -130,6 +130,10 @@ impl World {
                 self.guests[guest].refuses_stop_until_us = until(for_us)
             }
             Fault::BadDevices(for_us) => self.devices_bad_until_us = until(for_us),
+            Fault::BreakDevice(device, for_us) => {
+                self.devices_broken_until_us[device] = until(for_us)
+            }
+            Fault::DieBetweenLevels => self.dies_between_levels = true,
             Fault::LogAway(for_us) => self.log_away_until_us = until(for_us),
             Fault::SlowDisk(for_us) => self.shell.slow_disk_until_us = until(for_us),
             Fault::Modify => {
@@ -188,6 +192,7 @@ impl World {
             guest.refuses_stop_until_us = 0;
         }
         (self.devices_bad_until_us, self.log_away_until_us) = (0, 0);
+        (self.devices_broken_until_us, self.dies_between_levels) = Default::default();
         self.shell.slow_disk_until_us = 0;
         self.shell.dies_after = None;
         for guest in 0..self.guests.len() {

@@ -96,6 +96,11 @@ impl World {
         self.checker
             .executed
             .push((assembly.clone(), action.clone(), resource.to_owned()));
+        if operation.is_of_device() {
+            self.violated(format!(
+                "{assembly} is to run the fencing device {resource}"
+            ));
+        }
         // Without a stream it goes nowhere.
         let Some(guest) = self.connected_to(assembly) else {
             return;

@@ -25,10 +25,12 @@
 mod agent;
 pub mod agent_model;
 mod checker;
+mod devices;
 mod digest;
 mod document;
 mod dpe;
 mod effects;
+pub mod equipment;
 mod event_log;
 pub mod faults;
 mod goal;
@@ -57,6 +59,7 @@ pub use random::Random;
 pub use time::{MS, SECOND};
 pub use world::World;
 
+use faults::Kind;
 use scenario::Scenario;
 
 /// A world without made-up faults, for tests that bring their own.
@@ -91,6 +94,9 @@ pub fn expect_well(world: &World) {
 /// where services run.
 const RICH: std::ops::RangeInclusive<u64> = 8..=10;
 
+/// Seeds whose remainder by 5 is this have fencing devices in their `<configuration>`.
+const EQUIPPED: u64 = 4;
+
 /// Runs one seed: a made-up deployment, faults, then peace.
 pub fn run(seed: u64, options: Options) -> Outcome {
     let mut random = Random::new(seed);
@@ -99,8 +105,16 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     if options.rich || RICH.contains(&(seed % 13)) {
         scenario.enrich(&mut Random::new(seed ^ u64::MAX));
     }
+    // So do those that have other devices than their modes say.
+    if options.fault.is_some_and(Kind::is_of_devices) || seed % 5 == EQUIPPED {
+        scenario.equip();
+    }
+    let equipped = scenario.has_devices();
     let mut world = World::new(scenario, random, options);
     world.plan_faults();
+    if equipped {
+        world.plan_device_faults(Random::new(seed ^ (u64::MAX >> 1)));
+    }
     // Not in all of them, so that the others keep the chances they had.
     if seed % 4 == 3 {
         world.plan_stops();

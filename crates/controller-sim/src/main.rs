@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
+use clap::builder::PossibleValuesParser;
 use controller_sim::faults::Kind;
 use controller_sim::{Mutant, Options, Outcome, run};
 
@@ -46,7 +47,7 @@ struct Arguments {
     #[arg(long)]
     rich: bool,
     /// Add faults of this kind to every seed, in place of others of the world around.
-    #[arg(long, value_parser = Kind::WORLD.map(Kind::name))]
+    #[arg(long, value_parser = PossibleValuesParser::new(Kind::selectable().map(Kind::name)))]
     fault: Option<String>,
 }
 
@@ -56,7 +57,7 @@ impl Arguments {
             let mut all = Mutant::ALL.into_iter();
             all.find(|mistake| mistake.name() == name)
         };
-        let kind = |name: &String| Kind::WORLD.into_iter().find(|kind| kind.name() == name);
+        let kind = |name: &String| Kind::selectable().find(|kind| kind.name() == name);
         Options {
             trace,
             shadow,

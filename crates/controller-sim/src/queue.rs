@@ -43,6 +43,8 @@ pub enum SimEvent {
     SnapshotRestored(usize),
     /// A fence device answers.
     DeviceAnswers(u64, AssemblyId, u64, Result<(), String>),
+    /// A fence device has said whether it is well.
+    DeviceTells(u64, u64, Result<(), String>),
     /// The policy engine answers.
     Decided(u64, EngineInput),
     /// An event arrives at the log.
@@ -72,6 +74,7 @@ impl SimEvent {
                 | SimEvent::ToDpe(..)
                 | SimEvent::Closed(..)
                 | SimEvent::DeviceAnswers(..)
+                | SimEvent::DeviceTells(..)
                 | SimEvent::Decided(..)
                 | SimEvent::Recorded(..)
                 | SimEvent::RetryEvents(..)

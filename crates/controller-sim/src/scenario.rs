@@ -63,6 +63,8 @@ pub enum Mode {
     Unit,
     /// By a simulated fence agent.
     Agent,
+    /// By simulated devices of the document's `<configuration>`: see `equipment.rs`.
+    Devices,
     /// By a simulated cloud manager.
     Manager,
     /// Not at all: a lost heartbeat counts as down. What was given up by that may run beside its
@@ -73,7 +75,10 @@ pub enum Mode {
 impl Mode {
     /// Fencing cuts the power, so that everything is gone whoever knows of it.
     pub fn cuts_power(self) -> bool {
-        matches!(self, Mode::Unit | Mode::Agent | Mode::Manager)
+        matches!(
+            self,
+            Mode::Unit | Mode::Agent | Mode::Devices | Mode::Manager
+        )
     }
 }
 

@@ -70,6 +70,8 @@ impl Wiring {
                 .iter()
                 .find(|(name, _)| name == "port")
                 .map(|(_, value)| value.as_str()),
+            // All devices of a level have the same machine at their ports.
+            FenceDevice::Level(devices) => devices.first().map(|used| used.port.as_str()),
         };
         self.devices.get(name?).copied()
     }

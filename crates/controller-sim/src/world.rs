@@ -7,6 +7,7 @@ use cpe_status::AssemblyState;
 
 use crate::checker::Checker;
 use crate::digest::Digest;
+use crate::equipment::DEVICES;
 use crate::faults::Kind;
 use crate::guest::Guest;
 use crate::network::{Link, Stream};
@@ -47,6 +48,10 @@ pub struct World {
     pub log_order: Vec<String>,
     pub(crate) log_away_until_us: u64,
     pub(crate) devices_bad_until_us: u64,
+    /// Devices of the configuration are broken until then, µs.
+    pub(crate) devices_broken_until_us: [u64; DEVICES.len()],
+    /// The DPE dies when the next level of devices has failed.
+    pub(crate) dies_between_levels: bool,
     /// The cloud manager confirms late until then, µs.
     pub(crate) confirms_late_until_us: u64,
     /// How far the wall clock of the host and its guests has jumped, µs.
@@ -107,6 +112,8 @@ impl World {
             log_order: Vec::new(),
             log_away_until_us: 0,
             devices_bad_until_us: 0,
+            devices_broken_until_us: Default::default(),
+            dies_between_levels: false,
             confirms_late_until_us: 0,
             wall_offset_us: 0,
             injected: BTreeMap::new(),
@@ -219,6 +226,9 @@ impl World {
             SimEvent::SnapshotRestored(guest) => self.restore_guest(guest),
             SimEvent::DeviceAnswers(start, assembly, attempt, result) => {
                 self.device_answers(start, assembly, attempt, result)
+            }
+            SimEvent::DeviceTells(start, question, result) => {
+                self.device_tells(start, question, result)
             }
             SimEvent::Decided(start, question) => self.policy_engine_answers(start, question),
             SimEvent::Record(start, event) => self.record(start, *event),

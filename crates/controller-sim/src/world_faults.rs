@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use controller::{AssemblyId, Request};
 use cpe_status::AssemblyState;
 
+use crate::equipment::DEVICES;
 use crate::faults::{Fault, Kind};
 use crate::guest::Guest;
 use crate::network::Link;
@@ -65,6 +66,8 @@ impl World {
             Kind::SayStale => Fault::SayStale(index, long),
             Kind::Recreate => Fault::Recreate(index, long),
             Kind::Maintain => Fault::Maintain(long),
+            Kind::BreakDevice => Fault::BreakDevice(index % DEVICES.len(), long),
+            Kind::DieBetweenLevels => Fault::DieBetweenLevels,
             _ => self.some_fault(),
         }
     }

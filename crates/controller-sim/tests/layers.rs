@@ -11,7 +11,7 @@ const FLOORS: layers::Floors<'_> = &[
     &["policies"],
     // deployments; controllers that make mistakes
     &["mutants", "scenario"],
-    &["document", "options", "queue"],
+    &["document", "equipment", "options", "queue"],
     // who lives in a world: guests, the DPE, who watches them
     &["checker", "guest", "shell", "wiring"],
     &["world"],
@@ -19,6 +19,7 @@ const FLOORS: layers::Floors<'_> = &[
     &[
         "agent",
         "agent_model",
+        "devices",
         "dpe",
         "effects",
         "event_log",

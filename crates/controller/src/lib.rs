@@ -28,7 +28,7 @@
 //! - [`Input::Heartbeat`], [`Input::OperationCompleted`], [`Input::AttributesChanged`]: what
 //!   agents report by themselves.
 //! - [`Input::ExecuteRefused`], [`Input::Cancelled`], [`Input::FencingResult`],
-//!   [`Input::EventRecorded`], [`Input::Decided`]: how an effect ended.
+//!   [`Input::DeviceChecked`], [`Input::EventRecorded`], [`Input::Decided`]: how an effect ended.
 //! - [`Input::Tick`]: the time of [`Controller::deadline`] has come.
 //!
 //! # What comes out
@@ -39,7 +39,8 @@
 //! - [`Effect::Connect`], [`Effect::Disconnect`], [`Effect::Renew`], [`Effect::Release`]: keep
 //!   the streams to agents, and their leases.
 //! - [`Effect::Execute`], [`Effect::Cancel`], [`Effect::Forget`]: have an agent work.
-//! - [`Effect::Fence`]: make an assembly safe.
+//! - [`Effect::Fence`], [`Effect::CheckDevice`]: make an assembly safe; ask whether what does that
+//!   is well.
 //! - [`Effect::Decide`], [`Effect::KeepInput`]: ask the policy engine, and keep what it was
 //!   asked.
 //! - [`Effect::Event`], [`Effect::StatusChanged`]: let others know.
@@ -111,11 +112,12 @@ mod machines;
 mod vocabulary;
 
 pub use controller::{Controller, PlanInput};
+pub use deployment::{Command, Device, DeviceUse, HostArgument, HostCheck};
 pub use machines::facts::{Damaged, Durable, SAVES};
 pub use vocabulary::{
-    AssemblyId, Attribute, Attributes, Change, Connect, Decision, EVENTS_KEPT, Effect, EngineInput,
-    Event, EventKind, FORCE_RESTART, FenceDevice, FenceRequest, Hello, Input, InputName,
-    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant, Operation, Proposal, Record, RecordState,
-    Refusal, Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task,
-    Time, TransitionKey, dispatcher_uuid, exit_code_name,
+    AssemblyId, Attribute, Attributes, Change, Connect, Decision, DeviceCheck, EVENTS_KEPT, Effect,
+    EngineInput, Event, EventKind, FORCE_RESTART, FenceDevice, FenceRequest, Hello, Input,
+    InputName, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant, Operation, Proposal, Record,
+    RecordState, Refusal, Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT,
+    ServiceId, Task, Time, TransitionKey, dispatcher_uuid, exit_code_name,
 };

@@ -6,7 +6,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use deployment::{Address, Assembly, Deployment, FencingMode, Heartbeat, Parameter};
+use deployment::{
+    Address, Assembly, Deployment, DeviceUse, FencingMode, Heartbeat, HostArgument, HostCheck,
+    Parameter,
+};
 
 /// What a document says, as far as it concerns this daemon.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,9 +50,8 @@ impl fmt::Display for Claim {
 impl Facts {
     pub(crate) fn of(deployment: &Deployment) -> Facts {
         let claims = deployment.assemblies.iter().flat_map(|assembly| {
-            let claims = [address(assembly), device(assembly)];
-            let named = |claim| (claim, assembly.name.clone());
-            claims.into_iter().flatten().map(named)
+            let claims = address(assembly).into_iter().chain(devices(assembly));
+            claims.map(|claim| (claim, assembly.name.clone()))
         });
         Facts {
             claims: claims.collect(),
@@ -88,31 +90,55 @@ fn address(assembly: &Assembly) -> Option<Claim> {
     Some(Claim::Address(address.to_string()))
 }
 
-fn device(assembly: &Assembly) -> Option<Claim> {
+fn devices(assembly: &Assembly) -> Vec<Claim> {
     match &assembly.fencing.mode {
-        FencingMode::Unit { unit } => Some(Claim::Unit(unit.clone())),
+        FencingMode::Unit { unit } => vec![Claim::Unit(unit.clone())],
         FencingMode::Agent { agent, parameters } => {
-            let mut words: Vec<String> = parameters
-                .iter()
-                .filter(|parameter| says_which(parameter))
-                .map(|parameter| format!("{}={}", parameter.name, parameter.value))
-                .collect();
-            words.sort();
-            words.insert(0, agent.clone());
-            Some(Claim::Device(words.join(" ")))
+            let pair = |own: &Parameter| (own.name.clone(), own.value.clone());
+            vec![device(agent, parameters.iter().map(pair))]
         }
-        FencingMode::Lease | FencingMode::Manager | FencingMode::None => None,
+        FencingMode::Devices(levels) => {
+            let named = levels.iter().flatten();
+            // What a device is for by its own word is not known here.
+            let named = named.filter(|used| used.device.check == HostCheck::Static);
+            named.map(used).collect()
+        }
+        FencingMode::Lease | FencingMode::Manager | FencingMode::None => Vec::new(),
     }
+}
+
+/// A device of the configuration, with the port that it has for an assembly.
+fn used(used: &DeviceUse) -> Claim {
+    let port = match &used.device.host_argument {
+        HostArgument::Known => Some("port"),
+        HostArgument::Named(name) => Some(name.as_str()),
+        HostArgument::Unneeded => None,
+    };
+    // The port of a device for one host is its name in the document, and switches nothing else.
+    let port = port.filter(|_| !used.alone || used.port != used.host);
+    let port = port.map(|name| (name.to_owned(), used.port.clone()));
+    let parameters = used.device.parameters.iter().cloned().chain(port);
+    device(&used.device.agent, parameters)
+}
+
+fn device(agent: &str, parameters: impl Iterator<Item = (String, String)>) -> Claim {
+    let mut words: Vec<String> = parameters
+        .filter(|(name, _)| says_which(name))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    words.sort();
+    words.insert(0, agent.to_owned());
+    Claim::Device(words.join(" "))
 }
 
 /// Whether a parameter of a fence agent says which machine is meant, rather than who asks and how
 /// patiently.
-fn says_which(parameter: &Parameter) -> bool {
+fn says_which(name: &str) -> bool {
     const HOW: [&str; 11] = [
         "pass", "passwd", "login", "user", "secret", "key", "identity", "timeout", "delay",
         "retry", "wait",
     ];
-    let name = parameter.name.to_ascii_lowercase();
+    let name = name.to_ascii_lowercase();
     !HOW.iter().any(|how| name.contains(how))
 }
 
@@ -157,6 +183,36 @@ mod tests {
                 "address unix:/run/b",
                 "fencing unit vm@b.service",
                 "fencing device fence_ipmilan ip=10.0.0.7",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_device_of_the_configuration_is_claimed_for_each_port() {
+        let document = r#"<deployable name="shop"><assemblies>
+               <assembly name="a" address="unix:/run/a"/><assembly name="b" address="unix:/run/b"/></assemblies>
+             <configuration><resources>
+               <primitive id="pdu" class="stonith" type="fence_apc"><instance_attributes id="p">
+                 <nvpair id="p1" name="ip" value="10.0.0.7"/><nvpair id="p2" name="passwd" value="hush"/>
+                 <nvpair id="p3" name="pcmk_host_map" value="a:1;b:2"/></instance_attributes></primitive>
+               <primitive id="bmc" class="stonith" type="fence_ipmilan"><instance_attributes id="i">
+                 <nvpair id="i1" name="ip" value="10.0.0.8"/>
+                 <nvpair id="i2" name="pcmk_host_list" value="a"/></instance_attributes></primitive>
+             </resources></configuration></deployable>"#;
+        let deployment = deployment::read(document.as_bytes()).unwrap();
+        let claims = Facts::of(&deployment).claims;
+        let devices = claims
+            .iter()
+            .filter(|(claim, _)| matches!(claim, Claim::Device(_)));
+        let devices: Vec<_> = devices
+            .map(|(claim, user)| format!("{claim}: {user}"))
+            .collect();
+        assert_eq!(
+            devices,
+            [
+                "fencing device fence_apc ip=10.0.0.7 port=1: a",
+                "fencing device fence_apc ip=10.0.0.7 port=2: b",
+                "fencing device fence_ipmilan ip=10.0.0.8: a",
             ]
         );
     }

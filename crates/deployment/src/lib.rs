@@ -25,6 +25,7 @@
 #![warn(missing_docs)]
 
 mod configuration;
+mod device;
 pub mod failover;
 mod loss;
 mod lower;
@@ -35,6 +36,7 @@ mod report;
 mod tree;
 mod value;
 
+pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck};
 pub use model::{
     Address, Agent, Assembly, Constraint, Deployment, Escalation, Fencing, FencingMode, Group,
     Heartbeat, Instances, OnFail, OrderKind, Origin, Parameter, RawConfiguration, RawInstances,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cpe_status::Failover;
 
+use crate::device::DeviceUse;
 use crate::model::{Deployment, FencingMode, Heartbeat};
 
 /// Assemblies that a text names; of more it says how many.
@@ -40,6 +41,9 @@ fn is_same(one: &FencingMode, other: &FencingMode) -> bool {
         (FencingMode::Agent { agent: one, .. }, FencingMode::Agent { agent: other, .. }) => {
             one == other
         }
+        (FencingMode::Devices(one), FencingMode::Devices(other)) => {
+            switches(one) == switches(other)
+        }
         _ => one.as_str() == other.as_str(),
     }
 }
@@ -49,7 +53,10 @@ fn at_most(mode: &FencingMode, heartbeat: &Heartbeat) -> Option<Duration> {
     match mode {
         FencingMode::Lease => Some(heartbeat.safe_after()),
         FencingMode::None => Some(heartbeat.timeout),
-        FencingMode::Agent { .. } | FencingMode::Unit { .. } | FencingMode::Manager => None,
+        FencingMode::Agent { .. }
+        | FencingMode::Unit { .. }
+        | FencingMode::Devices(_)
+        | FencingMode::Manager => None,
     }
 }
 
@@ -72,6 +79,10 @@ fn text(assemblies: &[String], mode: &FencingMode, heartbeat: &Heartbeat) -> Str
         FencingMode::Agent { agent, .. } => format!(
             "after {lost} {agent} switches {them} off; {elsewhere} when that is done, however long it takes"
         ),
+        FencingMode::Devices(levels) => format!(
+            "after {lost} {} {them} off; {elsewhere} when that is done, however long it takes",
+            switches(levels)
+        ),
         FencingMode::Manager => format!(
             "{their} services are not started elsewhere until the cloud manager or an administrator confirms that {are_down}"
         ),
@@ -80,6 +91,21 @@ fn text(assemblies: &[String], mode: &FencingMode, heartbeat: &Heartbeat) -> Str
         }
     };
     format!("{} lost: {what}", names(assemblies))
+}
+
+/// `ipmi1 switches`, `pdu1 and pdu2, or else ipmi1 switch`
+fn switches(levels: &[Vec<DeviceUse>]) -> String {
+    let of_level = |level: &Vec<DeviceUse>| {
+        let ids: Vec<_> = level.iter().map(|used| used.device.id.clone()).collect();
+        ids.join(" and ")
+    };
+    let levels: Vec<String> = levels.iter().map(of_level).collect();
+    let verb = match levels.iter().any(|level| level.contains(" and ")) || levels.len() > 1 {
+        true => "switch",
+        false => "switches",
+    };
+    let shown = &levels[..levels.len().min(NAMED)];
+    format!("{} {verb}", shown.join(", or else "))
 }
 
 /// `web1, web2 and 7 more`

@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::device::{Device, DeviceUse};
 use crate::failover;
 
 /// A checked deployment document.
@@ -34,6 +35,9 @@ pub struct Deployment {
     pub constraints: Vec<Constraint>,
     /// What `<configuration>` holds, verbatim.
     pub raw: RawConfiguration,
+    /// Fencing devices of `<configuration>`, in the order of the document. They are among
+    /// `services` too.
+    pub devices: Vec<Device>,
     /// The longest time that any stop operation may take: after a lease has ended, stops may still
     /// run for this long.
     pub longest_stop_timeout: Duration,
@@ -185,6 +189,8 @@ pub struct Fencing {
     pub mode: FencingMode,
     /// How long one fencing operation may take. `None`: the controller's default.
     pub timeout: Option<Duration>,
+    /// The assembly's own `<fencing>` says it.
+    pub is_own: bool,
 }
 
 impl Default for Fencing {
@@ -192,6 +198,7 @@ impl Default for Fencing {
         Fencing {
             mode: FencingMode::Lease,
             timeout: None,
+            is_own: false,
         }
     }
 }
@@ -213,6 +220,9 @@ pub enum FencingMode {
         /// With its suffix, `….service` or `….scope`.
         unit: String,
     },
+    /// The fencing devices of `<configuration>` that may be for it: levels in the order in which
+    /// they are tried, until all devices of one have succeeded.
+    Devices(Vec<Vec<DeviceUse>>),
     /// The cloud manager does it, and says so with ConfirmFenced.
     Manager,
     /// A lost heartbeat counts as down. Unsafe.
@@ -220,12 +230,14 @@ pub enum FencingMode {
 }
 
 impl FencingMode {
-    /// The word of the document: `lease`, `agent`, `unit`, `manager`, `none`.
+    /// The word of the document: `lease`, `agent`, `unit`, `manager`, `none`; `devices` where the
+    /// devices of `<configuration>` do it.
     pub fn as_str(&self) -> &'static str {
         match self {
             FencingMode::Lease => "lease",
             FencingMode::Agent { .. } => "agent",
             FencingMode::Unit { .. } => "unit",
+            FencingMode::Devices(_) => "devices",
             FencingMode::Manager => "manager",
             FencingMode::None => "none",
         }

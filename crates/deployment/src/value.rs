@@ -98,6 +98,33 @@ pub(crate) fn agent_part(text: &str) -> Parsed<String> {
     }
 }
 
+/// Parameters of a fence agent that say what it is to do, and how. The DPE says the first, and the
+/// others would have a fencing succeed that did nothing, or did not look.
+const FENCE_ACTIONS: [&str; 5] = ["action", "option", "method", "help", "version"];
+
+/// The name of a parameter that a document may give a fence agent.
+pub(crate) fn fence_key(text: &str) -> Parsed<String> {
+    let key = key(text)?;
+    let bare = key.trim_start_matches(['-', '_']);
+    if FENCE_ACTIONS
+        .iter()
+        .any(|word| bare.eq_ignore_ascii_case(word))
+    {
+        return Err("the DPE says itself what the fence agent is to do: remove it".to_owned());
+    }
+    Ok(key)
+}
+
+/// The name of a ClusterLabs fence agent.
+pub(crate) fn fence_agent(text: &str) -> Parsed<String> {
+    match agent_part(text) {
+        Ok(agent) if agent.starts_with("fence_") => Ok(agent),
+        _ => Err(
+            "expected the name of an installed fence agent, such as 'fence_openstack'".to_owned(),
+        ),
+    }
+}
+
 /// RFC 4122 text form, with hyphens; returned in lower case.
 pub(crate) fn uuid(text: &str) -> Parsed<String> {
     text.parse::<Hyphenated>()

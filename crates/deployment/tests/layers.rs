@@ -4,8 +4,8 @@ use std::path::Path;
 
 /// The stages, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
-    // how long a lost assembly is waited for
-    &["failover"],
+    // how long a lost assembly is waited for; fencing devices of the configuration
+    &["failover", "device"],
     // what a document says, and what is wrong with it
     &["model", "problem"],
     // the text of a document, with places; its scalars
@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
 
 /// The same, with the order inside of folders.
 const PARTS: &[&[&str]] = &[
-    &["failover"],
+    &["failover", "device"],
     &["model", "problem"],
     &["value", "tree::fault", "tree::element"],
     &["tree::characters"],

@@ -651,32 +651,20 @@ fn what_means_too_much_to_decide_about_is_refused_with_its_place() {
 }
 
 #[test]
-fn it_refuses_fencing_devices_and_classes_that_no_guest_runs() {
+fn it_refuses_classes_that_no_guest_runs() {
     let resource = |element: &str, class: &str| {
         let text = document(&format!(
             "<configuration><resources><{element} id='r' class='{class}' type='fence_x'/></resources></configuration>"
         ));
         problems(&text)
     };
-    let device = "guests run no fencing devices: remove it; <fencing> of the assembly says how it is made safe";
     for element in ["primitive", "template"] {
-        let expected = format!("'stonith' is not a valid class of <{element}>; {device}");
-        assert_eq!(resource(element, "stonith"), [expected]);
         let expected = format!(
-            "'upstart' is not a valid class of <{element}>; expected one of: ocf, lsb, systemd, service"
+            "'upstart' is not a valid class of <{element}>; expected one of: ocf, lsb, systemd, service, stonith"
         );
         assert_eq!(resource(element, "upstart"), [expected]);
         assert_eq!(resource(element, "lsb"), [""; 0]);
     }
-    let topology = document(
-        "<configuration><fencing-topology><fencing-level id='l' index='1' target='a' devices='d'/></fencing-topology></configuration>",
-    );
-    let found = problems(&topology);
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert!(
-        found[0].ends_with("<fencing> of the assembly says how it is made safe: remove it"),
-        "{found:?}"
-    );
 }
 
 #[test]

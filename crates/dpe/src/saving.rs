@@ -157,9 +157,11 @@ impl Saving {
                     .extend(changes.into_iter().map(|change| (change.key, change.value)));
                 None
             }
-            Effect::Renew { .. } | Effect::StatusChanged { .. } | Effect::KeepInput { .. } => {
-                Some(effect)
-            }
+            // A device that is only looked at is looked at whatever the disk does.
+            Effect::Renew { .. }
+            | Effect::StatusChanged { .. }
+            | Effect::KeepInput { .. }
+            | Effect::CheckDevice(_) => Some(effect),
             effect if self.is_all_saved() => Some(effect),
             Effect::Connect(connect) if self.trouble.is_some() => {
                 if self.is_being_left(&connect.assembly) {

@@ -358,6 +358,7 @@ impl Shell {
                 keep_services,
             } => self.agents.release(&assembly, keep_services),
             Effect::Fence(request) => self.fence(request),
+            Effect::CheckDevice(check) => self.check_device(check),
             Effect::Decide(question) => {
                 self.thinking.spawn_blocking(|| decide(question));
             }
@@ -422,6 +423,16 @@ impl Shell {
                 result,
             };
             let _ = inputs.send(result).await;
+        });
+    }
+
+    /// Asks a fencing device whether it is well, beside the loop.
+    fn check_device(&self, check: controller::DeviceCheck) {
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            let result = fencing::check_device(&check).await;
+            let question = check.question;
+            let _ = inputs.send(Input::DeviceChecked { question, result }).await;
         });
     }
 

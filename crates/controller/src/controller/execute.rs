@@ -99,6 +99,8 @@ impl Controller {
     /// Has an agent do its work.
     pub(crate) fn send(&mut self, assembly: &AssemblyId, work: &Work) {
         match work {
+            // This host does it: see `devices.rs`.
+            Work::Operation(operation) if operation.is_of_device() => {}
             Work::Operation(operation) => {
                 let pending = Record {
                     operation: (**operation).clone(),

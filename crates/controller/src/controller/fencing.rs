@@ -3,7 +3,7 @@
 //! ```text
 //!                 lease ────▶ waiting until lease + grace + drift + reset are over ──┐
 //!  demanded ──┬── unit, agent ─▶ requested ──▶ result ───────────────────────────────┼──▶ safe
-//!             │                     ▲  failed, no answer: pause                      │
+//!             │   devices           ▲  failed, no answer: the next level; pause      │
 //!             └── manager ────▶ waiting for ConfirmFenced ───────────────────────────┘
 //!                 none: safe at once if lost; cannot be done if it is online
 //! ```
@@ -12,6 +12,7 @@
 //! meanwhile, the next graph demands the same, and finds it under way.
 
 use cpe_status::AssemblyState;
+use deployment::DeviceUse;
 
 use super::Controller;
 use super::liveness::safe_after;
@@ -23,6 +24,9 @@ use crate::vocabulary::{
     SECOND, Time,
 };
 
+/// What an attempt with devices may take beside what the devices take. Milliseconds.
+const BESIDE_DEVICES_MS: u32 = 5_000;
+
 impl Controller {
     /// Makes an assembly safe. `true`: it is.
     pub(crate) fn fence(
@@ -31,6 +35,7 @@ impl Controller {
         name: &AssemblyId,
         reboot: bool,
         reason: &str,
+        delay_ms: u32,
     ) -> bool {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return true;
@@ -40,6 +45,9 @@ impl Controller {
         }
         if assembly.course.fence().is_none() {
             assembly.course.demand_fence(reboot, reason);
+            if let Some(fence) = assembly.course.fence_mut() {
+                fence.delay(delay_ms);
+            }
             if self.store.assembly(name).last_event != LastEvent::Fencing {
                 self.store.assembly_mut(name).last_event = LastEvent::Fencing;
                 let attempt = self.name_fencing(name);
@@ -118,9 +126,11 @@ impl Controller {
                     device: device.clone(),
                     reboot: fence.reboot(),
                     timeout_ms,
+                    delay_ms: 0,
                 };
                 self.effects.push(Effect::Fence(request));
             }
+            Fencing::Devices(levels) => self.ask_level(now, name, levels),
             Fencing::Manager => fence.wait_for_manager(),
             Fencing::None if fence.lost() => {
                 self.made_safe(
@@ -135,6 +145,34 @@ impl Controller {
                 "fencing mode none cannot restart an assembly that is online",
             ),
         }
+    }
+
+    /// Asks the devices of the level whose turn it is.
+    fn ask_level(&mut self, now: Time, name: &AssemblyId, levels: &[Vec<DeviceUse>]) {
+        let attempt = self.effects.number_fence_attempt();
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        let Some(fence) = assembly.course.fence_mut() else {
+            return;
+        };
+        // The document may have fewer levels than when the last one was tried.
+        let Some(devices) = levels.get(fence.level()).or(levels.first()) else {
+            return;
+        };
+        let (reboot, delay_ms) = (fence.reboot(), fence.take_delay_ms());
+        let within = devices.iter().map(|used| used.within_ms(reboot));
+        let timeout_ms = within.fold(delay_ms, u32::saturating_add);
+        let timeout_ms = timeout_ms.saturating_add(BESIDE_DEVICES_MS);
+        fence.request(attempt, now.boottime_us + u64::from(timeout_ms) * MS);
+        self.effects.push(Effect::Fence(FenceRequest {
+            assembly: name.clone(),
+            attempt,
+            device: FenceDevice::Level(devices.clone()),
+            reboot,
+            timeout_ms,
+            delay_ms,
+        }));
     }
 
     /// By what an assembly is made safe, and how long that may take, ms: by what its guest was
@@ -180,8 +218,7 @@ impl Controller {
                 self.made_safe(now, name, "its lease and everything after it are over")
             }
             Phase::Requested { .. } => {
-                let reason = format!("no result within {} ms", assembly.spec.fencing_timeout_ms);
-                self.attempt_failed(now, name, &reason);
+                self.attempt_failed(now, name, "there was no result in time");
             }
             Phase::Pause { .. } => self.attempt(now, name),
             Phase::Manager => {}
@@ -214,16 +251,34 @@ impl Controller {
     }
 
     fn attempt_failed(&mut self, now: Time, name: &AssemblyId, reason: &str) {
+        let levels = match self.means(name).0 {
+            Fencing::Devices(levels) => levels.len(),
+            _ => 1,
+        };
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
         let Some(fence) = assembly.course.fence_mut() else {
             return;
         };
+        let (level, is_back) = (fence.level(), fence.lost() && assembly.connected);
+        if level + 1 < levels && !is_back {
+            fence.step_down(now.boottime_us);
+            self.tell(
+                now,
+                EventDraft::new(EventKind::AssemblyFencingFailed)
+                    .assembly(name)
+                    .reason(reason)
+                    .detail("level", level + 1)
+                    .detail("next_level", level + 2),
+            );
+            self.attempt(now, name);
+            return;
+        }
         let pause_us = fence.fail(now.boottime_us);
         let attempts = fence.failed().to_string();
         // Its agent is back, and the device did nothing: it is as it was.
-        if fence.lost() && assembly.connected {
+        if is_back {
             assembly.course.give_fence_up();
             self.tell(
                 now,
@@ -369,6 +424,17 @@ impl Controller {
             }
             (Phase::Requested { .. }, Fencing::Device(FenceDevice::Agent { agent, .. })) => {
                 format!("running {agent}")
+            }
+            (Phase::Requested { .. }, Fencing::Devices(levels)) => {
+                let level = levels.get(fence.level()).or(levels.first());
+                let devices = level.into_iter().flatten();
+                let ids: Vec<&str> = devices.map(|used| used.device.id.as_str()).collect();
+                format!(
+                    "level {} of {}: running {}",
+                    fence.level() + 1,
+                    levels.len(),
+                    ids.join(", ")
+                )
             }
             (Phase::Requested { .. }, _) => "being fenced".into(),
             (Phase::Pause { until_us }, _) => {

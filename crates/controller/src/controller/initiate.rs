@@ -1,13 +1,13 @@
 //! Beginning one action of a graph whose turn has come.
 
-use policy_engine::ActionKind;
+use policy_engine::{ActionKind, GraphAction};
 
 use super::Controller;
 use super::operation_for::number;
 use crate::machines::assembly::Life;
 use crate::machines::execution::Step;
 use crate::machines::run::{Run, Work};
-use crate::vocabulary::{AssemblyId, MS, SECOND, Task, Time};
+use crate::vocabulary::{AssemblyId, DEVICE_CLASS, MS, SECOND, Task, Time};
 
 /// An agent has this much longer than the operation's own timeout to report its result.
 /// Microseconds.
@@ -55,11 +55,16 @@ impl Controller {
             return false;
         }
         let cancelled = action.attribute("CRM_meta_operation");
+        let of_device = is_of_device(action);
         let work = Work::Cancel {
             resource: step.resource,
             action: cancelled.map_or(Task::Monitor, Task::from),
             interval_ms: number(action, "CRM_meta_interval"),
         };
+        if of_device {
+            self.cancel_device_monitor(&step.node, &work);
+            return self.done_at_once(index);
+        }
         self.begin(now, index, step.node, NETWORK_DELAY_US, work);
         true
     }
@@ -70,16 +75,24 @@ impl Controller {
         };
         let resource = action.resource.as_ref();
         let several = resource.is_some_and(|resource| resource.long_id.is_some());
-        let held =
-            step.task.starts() && !several && self.may_run_elsewhere(&step.resource, &step.node);
+        let of_device = is_of_device(action);
+        // A device runs on this host, wherever the policy engine counts it.
+        let held = step.task.starts()
+            && !several
+            && !of_device
+            && self.may_run_elsewhere(&step.resource, &step.node);
         if held || !self.can_send(&step.node) || !self.execution.has_room_to_migrate(action) {
             return false;
         }
         let operation = self.operation(action, &step.task, &step.node);
         let delay_ms = number(action, "CRM_meta_start_delay");
         let timeout_us = (u64::from(operation.timeout_ms) + u64::from(delay_ms)) * MS;
-        let work = Work::Operation(Box::new(operation));
-        self.begin(now, index, step.node, timeout_us + NETWORK_DELAY_US, work);
+        let work = Work::Operation(Box::new(operation.clone()));
+        let within_us = timeout_us + NETWORK_DELAY_US;
+        self.begin(now, index, step.node.clone(), within_us, work);
+        if of_device {
+            self.begin_device_operation(now, &step.node, operation);
+        }
         true
     }
 
@@ -115,6 +128,9 @@ impl Controller {
         let action = self.execution.action(index);
         let how = action.and_then(|action| action.attribute("CRM_meta_stonith_action"));
         let (on, off) = (how == Some("on"), how == Some("off"));
+        let delay_s = action.map_or(0, |action| {
+            number(action, "CRM_meta_priority_fencing_delay")
+        });
         if on {
             self.execution.pass(index);
             return;
@@ -136,8 +152,15 @@ impl Controller {
             work: Work::Fence,
         };
         self.execution.start(index, run);
-        if self.fence(now, node, !off, &reason) {
+        if self.fence(now, node, !off, &reason, delay_s.saturating_mul(1_000)) {
             self.end(index, true);
         }
     }
+}
+
+/// An operation on a fencing device.
+fn is_of_device(action: &GraphAction) -> bool {
+    let class = action.resource.as_ref();
+    let class = class.and_then(|resource| resource.class.as_ref());
+    class.is_some_and(|class| &**class == DEVICE_CLASS)
 }

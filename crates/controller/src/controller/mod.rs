@@ -5,6 +5,7 @@ mod attributes;
 mod cib;
 mod cleanup;
 mod decide;
+mod devices;
 mod ending;
 mod engine_input;
 mod execute;
@@ -31,6 +32,7 @@ use self::liveness::Assembly;
 use crate::machines::assembly::Life;
 use crate::machines::attributes::Dampening;
 use crate::machines::deciding::Deciding;
+use crate::machines::devices::Devices;
 use crate::machines::document::Document;
 use crate::machines::execution::Execution;
 use crate::machines::facts::{Durable, Store};
@@ -52,6 +54,8 @@ pub struct Controller {
     assemblies: BTreeMap<AssemblyId, Assembly>,
     /// Node attributes whose changes wait for further ones.
     dampening: Dampening,
+    /// Fencing devices that are in use.
+    devices: Devices,
     deciding: Deciding,
     execution: Execution,
     /// When it was last called.
@@ -84,6 +88,7 @@ impl Controller {
             store: Store::new(durable),
             assemblies: BTreeMap::new(),
             dampening: Dampening::default(),
+            devices: Devices::default(),
             deciding: Deciding::new(),
             execution: Execution::default(),
             last_time: now,
@@ -161,6 +166,7 @@ impl Controller {
                 attempt,
                 result,
             } => self.fencing_result(now, &assembly, attempt, result),
+            Input::DeviceChecked { question, result } => self.device_checked(now, question, result),
             Input::EventRecorded { id } => self.store.remove_event(&id),
             Input::Decided(decision) => self.decided(now, *decision),
         }
@@ -196,6 +202,7 @@ impl Controller {
             .chain([
                 self.execution.deadline(),
                 self.dampening.deadline(),
+                self.devices.deadline(),
                 self.deciding.pause_ends_us(),
                 end,
                 recheck,
@@ -214,6 +221,7 @@ impl Controller {
         self.age_assemblies(now);
         self.age_actions(now);
         self.age_attributes(now);
+        self.age_devices(now);
         self.age_decision(now);
         self.deciding.end_pause();
         self.advance(now);

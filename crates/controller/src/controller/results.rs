@@ -5,7 +5,8 @@ use super::Controller;
 use crate::machines::history::Slot;
 use crate::machines::run::{Run, Work};
 use crate::vocabulary::{
-    AssemblyId, Record, RecordState, STATUS_CANCELLED, STATUS_ERROR, STATUS_TIMEOUT, Task, Time,
+    AssemblyId, Operation, Record, RecordState, STATUS_CANCELLED, STATUS_ERROR, STATUS_TIMEOUT,
+    Task, Time,
 };
 
 impl Controller {
@@ -49,6 +50,7 @@ impl Controller {
                 Some(record) => self.confirm(index, record),
                 // The world has changed since it was sent: the service may have been seen
                 // elsewhere.
+                None if run.operation().is_some_and(Operation::is_of_device) => {}
                 None if obsolete => self.end(index, false),
                 None => self.send(name, &run.work),
             }
@@ -77,6 +79,15 @@ impl Controller {
             );
             return;
         }
+        if operation.is_of_device() {
+            return;
+        }
+        self.take_result(now, name, record);
+    }
+
+    /// Takes the result of an operation in, whoever did it.
+    pub(crate) fn take_result(&mut self, now: Time, name: &AssemblyId, record: Record) {
+        let operation = record.operation.clone();
         let run = self.execution.run_of(name, &operation.id);
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;

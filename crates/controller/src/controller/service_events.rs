@@ -120,6 +120,14 @@ impl Controller {
     pub(crate) fn services_gone(&mut self, now: Time, assembly: &AssemblyId, how: &str) {
         for service in self.services_in(assembly) {
             self.service_disappeared(now, assembly, &service);
+            // A device is on this host: it is only counted elsewhere from now on.
+            if self
+                .document
+                .spec()
+                .is_some_and(|spec| spec.device(&service).is_some())
+            {
+                continue;
+            }
             let left = !self.store.service(&service).places().is_empty();
             if left && self.copies(&service) == Copies::One {
                 continue;

@@ -61,11 +61,15 @@ pub(crate) enum Activity {
 }
 
 impl History {
-    /// The history that an agent told, in place of all that was known.
+    /// The history that an agent told, in place of all that was known. Of fencing devices it knows
+    /// nothing: those are not run by agents.
     pub(crate) fn replace(&mut self, records: Vec<Record>) {
-        self.resources.clear();
+        self.resources
+            .retain(|_, records| each(records).any(|record| record.operation.is_of_device()));
         for record in records {
-            self.insert(record);
+            if !record.operation.is_of_device() {
+                self.insert(record);
+            }
         }
     }
 
@@ -178,8 +182,10 @@ impl History {
         self.resources.get(resource).into_iter().flat_map(each)
     }
 
+    /// Of what its agent did.
     pub(crate) fn highest_call_id(&self) -> u32 {
         self.records()
+            .filter(|record| !record.operation.is_of_device())
             .map(|record| record.call_id)
             .max()
             .unwrap_or(0)

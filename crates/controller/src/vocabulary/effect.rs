@@ -1,6 +1,7 @@
 //! What the controller wants done.
 
 use cpe_status::DpeState;
+use deployment::{Device, DeviceUse};
 use serde::{Deserialize, Serialize};
 
 use super::change::Change;
@@ -69,6 +70,9 @@ pub enum Effect {
     },
     /// Make an assembly safe, then give [`Input::FencingResult`](crate::Input).
     Fence(FenceRequest),
+    /// Ask a fencing device whether it is well, then give
+    /// [`Input::DeviceChecked`](crate::Input).
+    CheckDevice(DeviceCheck),
     /// Bring this event to the event log (which ignores an id that it has), then give
     /// [`Input::EventRecorded`](crate::Input). In order; as often as it takes.
     Event(Event),
@@ -144,6 +148,20 @@ pub struct FenceRequest {
     pub reboot: bool,
     /// After this time the controller takes the attempt as failed.
     pub timeout_ms: u32,
+    /// How long to wait before a device of the configuration is asked: the policy's
+    /// `priority-fencing-delay`. Part of `timeout_ms`.
+    pub delay_ms: u32,
+}
+
+/// Ask a fencing device whether it is well: its agent's monitor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceCheck {
+    /// To be given back with the answer.
+    pub question: u64,
+    /// The device.
+    pub device: Device,
+    /// After this time the controller takes the device as not well.
+    pub timeout_ms: u32,
 }
 
 /// What makes an assembly safe, where that is work for the shell.
@@ -161,4 +179,6 @@ pub enum FenceDevice {
         /// `name=value` lines, in order.
         parameters: Vec<(String, String)>,
     },
+    /// One level of devices of the configuration: all of them have to succeed, in order.
+    Level(Vec<DeviceUse>),
 }

@@ -122,6 +122,13 @@ pub enum Input {
         /// `Err`: why the assembly may still run.
         result: Result<(), String>,
     },
+    /// A fencing device was asked whether it is well.
+    DeviceChecked {
+        /// Of [`DeviceCheck::question`](crate::DeviceCheck).
+        question: u64,
+        /// `Err`: why it is not.
+        result: Result<(), String>,
+    },
     /// The event log has the event durably.
     EventRecorded {
         /// Its id.

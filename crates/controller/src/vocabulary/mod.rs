@@ -14,7 +14,7 @@ mod task;
 mod time;
 
 pub use change::Change;
-pub use effect::{Connect, Effect, FenceDevice, FenceRequest, InputName};
+pub use effect::{Connect, DeviceCheck, Effect, FenceDevice, FenceRequest, InputName};
 pub use engine_input::{Decision, EngineInput};
 pub use event::{EVENTS_KEPT, Event, EventKind};
 pub use ids::{AssemblyId, ServiceId};
@@ -31,6 +31,6 @@ pub use time::Time;
 pub(crate) use engine_input::{Goal, Outcome, goal};
 pub(crate) use event::{EventDraft, event_id};
 pub(crate) use limits::Limits;
-pub(crate) use operation::META_ON_FAIL;
+pub(crate) use operation::{DEVICE_CLASS, META_ON_FAIL};
 pub(crate) use spec::{AssemblySpec, Copies, Escalation, Fencing, ServiceSpec, Spec};
 pub(crate) use time::{MS, SECOND};

@@ -17,7 +17,7 @@ pub struct Operation {
     pub id: String,
     /// Id of the resource under which the agent keeps its history.
     pub resource: String,
-    /// `ocf`, `systemd`, `lsb`, `service`.
+    /// `ocf`, `systemd`, `lsb`, `service`; `stonith`, which no agent gets to see.
     pub class: String,
     /// Provider, for class `ocf`; else empty.
     pub provider: String,
@@ -42,7 +42,15 @@ pub struct Operation {
 /// in a result.
 pub(crate) const META_ON_FAIL: &str = "CRM_meta_on_fail";
 
+/// Class of fencing devices, which the shell runs on its own host.
+pub(crate) const DEVICE_CLASS: &str = "stonith";
+
 impl Operation {
+    /// Whether it is about a fencing device.
+    pub fn is_of_device(&self) -> bool {
+        self.class == DEVICE_CLASS
+    }
+
     /// Whether the document says that its failure does not matter.
     pub fn failure_is_ignored(&self) -> bool {
         self.meta

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use deployment::{Device, DeviceUse};
 use serde::{Deserialize, Serialize};
 
 use super::effect::FenceDevice;
@@ -34,6 +35,8 @@ pub(crate) struct Spec {
     pub configuration: String,
     /// Resources of the configuration that run in one assembly or nowhere, with that assembly.
     pub pins: Vec<(String, AssemblyId)>,
+    /// Fencing devices of the configuration.
+    pub devices: Vec<Device>,
 }
 
 /// An assembly as the controller sees it.
@@ -55,6 +58,9 @@ pub(crate) enum Fencing {
     Lease,
     /// The shell does it.
     Device(FenceDevice),
+    /// The shell does it, with devices of the configuration: level by level, until all devices of
+    /// one have succeeded.
+    Devices(Vec<Vec<DeviceUse>>),
     /// The cloud manager does it.
     Manager,
     /// Nobody does it: a lost heartbeat counts as down.
@@ -67,6 +73,7 @@ impl Fencing {
             Fencing::Lease => "lease",
             Fencing::Device(FenceDevice::Unit { .. }) => "unit",
             Fencing::Device(FenceDevice::Agent { .. }) => "agent",
+            Fencing::Device(FenceDevice::Level(_)) | Fencing::Devices(_) => "devices",
             Fencing::Manager => "manager",
             Fencing::None => "none",
         }
@@ -124,7 +131,13 @@ impl Spec {
                 .pins()
                 .map(|(resource, assembly)| (resource.to_owned(), assembly.into()))
                 .collect(),
+            devices: deployment.devices.clone(),
         }
+    }
+
+    /// The fencing device of that id.
+    pub(crate) fn device(&self, id: &ServiceId) -> Option<&Device> {
+        self.devices.iter().find(|device| device.id == id.as_str())
     }
 
     /// The service of that id.
@@ -146,6 +159,7 @@ impl AssemblySpec {
                     .map(|p| (p.name.clone(), p.value.clone()))
                     .collect(),
             }),
+            FencingMode::Devices(levels) => Fencing::Devices(levels.clone()),
             FencingMode::Manager => Fencing::Manager,
             FencingMode::None => Fencing::None,
         };

@@ -9,6 +9,9 @@ use crate::problem::{Problems, quote};
 use crate::tree::{Attribute, Element, is_id};
 use crate::{report, value};
 
+/// The class of fencing devices.
+pub(super) const FENCING: &str = "stonith";
+
 /// Checks an element and everything in it; collects ids and what refers to them.
 pub(super) fn check<'e>(
     element: &'e Element<'_>,
@@ -98,8 +101,9 @@ fn check_value(value: &str, kind: Kind, problems: &Problems) -> Result<(), Strin
             let known = words.iter().copied();
             return Err(problems.suggest(value, known).unwrap_or_default());
         }
-        Kind::Class if !value::CLASSES.contains(&value) => {
-            return Err(instead_of_class(value, problems));
+        Kind::Class if value != FENCING && !value::CLASSES.contains(&value) => {
+            let known = value::CLASSES.iter().copied().chain([FENCING]);
+            return Err(problems.suggest(value, known).unwrap_or_default());
         }
         Kind::Operation => (
             !is_reserved(value),
@@ -113,17 +117,6 @@ fn check_value(value: &str, kind: Kind, problems: &Problems) -> Result<(), Strin
     } else {
         Err(expected.to_owned())
     }
-}
-
-/// What to do instead of a class of resource agents that no guest runs.
-fn instead_of_class(class: &str, problems: &Problems) -> String {
-    if class == "stonith" {
-        return "guests run no fencing devices: remove it; <fencing> of the assembly says how it is \
-                made safe"
-            .to_owned();
-    }
-    let known = value::CLASSES.iter().copied();
-    problems.suggest(class, known).unwrap_or_default()
 }
 
 /// The policy engine's name for what is not an operation of a resource agent. As an operation it

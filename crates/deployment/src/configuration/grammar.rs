@@ -112,7 +112,7 @@ macro_rules! rules {
 /// Every element, with `configuration` first.
 pub(super) const RULES: &[Rule] = rules! {
     "configuration": &[], NOTHING,
-        &["crm_config", "resources", "constraints", "rsc_defaults", "op_defaults", "tags"];
+        &["crm_config", "resources", "constraints", "rsc_defaults", "op_defaults", "tags", "fencing-topology"];
 
     // names and values
     "crm_config": &[], NOTHING, &["cluster_property_set"];
@@ -201,6 +201,11 @@ pub(super) const RULES: &[Rule] = rules! {
     "tag": &[("id", Id)], ID, &["obj_ref"];
     "obj_ref": &[("id", Object)], ID, NOTHING;
 
+    "fencing-topology": &[], NOTHING, &["fencing-level"];
+    "fencing-level": &[
+        ("id", Id), ("target", Node), ("target-pattern", Text), ("target-attribute", Text), ("target-value", Text),
+        ("index", Integer), ("devices", Text),
+    ], &["id", "index", "devices"], NOTHING;
 };
 
 /// The rule of an element.
@@ -219,9 +224,6 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
         "alerts" | "alert" => "subscribe to the event log on the bus: remove it",
         "master" => "write a <clone> with the meta attribute promotable=true",
         "rkt" => "use <podman> or <docker>",
-        "fencing-topology" | "fencing-level" => {
-            "<fencing> of the assembly says how it is made safe: remove it"
-        }
         "lifetime" => "put the <rule> directly into the constraint",
         "cib" => "put the content of its <configuration> here",
         _ => return None,

@@ -98,7 +98,8 @@ impl<'e> Links<'e> {
         }
     }
 
-    fn is_node(&self, name: &str) -> bool {
+    /// A node of that name: an assembly, or one that a resource brings along.
+    pub(super) fn is_node(&self, name: &str) -> bool {
         let name = name.to_ascii_lowercase();
         let replica = |(bundle, number): (&str, &str)| {
             self.bundles.contains(bundle)

@@ -5,9 +5,12 @@
 //! needs beside that. The policy engine interprets the values.
 
 mod check;
+mod devices;
 mod grammar;
+mod hosts;
 mod links;
 mod requirements;
+mod topology;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -41,6 +44,9 @@ pub(crate) fn read(element: &Element<'_>, deployment: &mut Deployment, problems:
     sections_once(element, problems);
     links.check(problems);
 
+    let devices = devices::read(element, problems);
+    topology::assign(element, &devices, &links, deployment, problems);
+    deployment.devices = devices.into_iter().map(|found| found.device).collect();
     deployment.raw = raw(element);
     let mut longest = deployment.longest_stop_timeout;
     for child in &element.children {

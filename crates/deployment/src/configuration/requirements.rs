@@ -62,6 +62,10 @@ const REQUIREMENTS: &[Requirement] = requirements! {
         "does not say for which resources", "expected 'first' and 'then', or <resource_set> elements";
     "rsc_ticket": |it| names_resources(it, &["rsc"]),
         "does not say for which resources", "expected 'rsc', or <resource_set> elements";
+    "fencing-level": |it| attributes(it, &["target", "target-pattern", "target-attribute"]) == 1,
+        "does not say for which assemblies", "expected one of 'target', 'target-pattern' and 'target-attribute'";
+    "fencing-level": |it| it.has("target-attribute") == it.has("target-value"),
+        "has only one of 'target-attribute' and 'target-value'", "give both, or 'target'";
     "resource_set": |it| children(it, &["resource_ref"]) > 0,
         "names no resource", "add a <resource_ref id=\"…\"/>";
 };

@@ -144,7 +144,7 @@ fn fencing(mut form: Form<'_, '_, '_>, assembly: usize, values: &mut Values) -> 
         let [parameters] = form.sections(["parameters"]);
         if let Some(element) = parameters {
             let owner = Owner::Fencing(assembly);
-            values.read(element, "parameter", owner, fence_key, form.problems);
+            values.read(element, "parameter", owner, value::fence_key, form.problems);
         }
     } else if MODES.contains(&mode) {
         form.children(&[]).for_each(drop);
@@ -152,6 +152,7 @@ fn fencing(mut form: Form<'_, '_, '_>, assembly: usize, values: &mut Values) -> 
     Fencing {
         mode: fencing_mode(&mut form, mode),
         timeout,
+        is_own: true,
     }
 }
 
@@ -159,7 +160,9 @@ fn fencing_mode(form: &mut Form<'_, '_, '_>, mode: &str) -> FencingMode {
     match mode {
         "lease" => FencingMode::Lease,
         "agent" => FencingMode::Agent {
-            agent: form.required("agent", fence_agent).unwrap_or_default(),
+            agent: form
+                .required("agent", value::fence_agent)
+                .unwrap_or_default(),
             parameters: Vec::new(), // filled when references are resolved
         },
         "unit" => FencingMode::Unit {
@@ -179,30 +182,5 @@ fn fencing_mode(form: &mut Form<'_, '_, '_>, mode: &str) -> FencingMode {
             form.problems.error(at, message, suggest(other, MODES));
             FencingMode::Lease
         }
-    }
-}
-
-/// Parameters of a fence agent that say what it is to do, and how. The DPE says the first, and the
-/// others would have a fencing succeed that did nothing, or did not look.
-const FENCE_ACTIONS: [&str; 5] = ["action", "option", "method", "help", "version"];
-
-fn fence_key(text: &str) -> Result<String, String> {
-    let key = value::key(text)?;
-    let bare = key.trim_start_matches(['-', '_']);
-    if FENCE_ACTIONS
-        .iter()
-        .any(|word| bare.eq_ignore_ascii_case(word))
-    {
-        return Err("the DPE says itself what the fence agent is to do: remove it".to_owned());
-    }
-    Ok(key)
-}
-
-fn fence_agent(text: &str) -> Result<String, String> {
-    match value::agent_part(text) {
-        Ok(agent) if agent.starts_with("fence_") => Ok(agent),
-        _ => Err(
-            "expected the name of an installed fence agent, such as 'fence_openstack'".to_owned(),
-        ),
     }
 }

@@ -125,6 +125,7 @@ fn attributes(form: &mut Form<'_, '_, '_>) -> Deployment {
         groups: Vec::new(),
         constraints: Vec::new(),
         raw: RawConfiguration::default(),
+        devices: Vec::new(),
         longest_stop_timeout: DEFAULT_TIMEOUT,
     }
 }

@@ -1,35 +1,26 @@
-//! Making an assembly safe with a device: a unit of the host's systemd, or a ClusterLabs fence
-//! agent. What nothing shows to be down is not taken for down.
+//! Making an assembly safe with a device: a unit of the host's systemd, or ClusterLabs fence
+//! agents. What nothing shows to be down is not taken for down.
 
+mod agent;
+mod device;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use controller::{FenceDevice, FenceRequest};
+use controller::{Command, Device, FenceDevice, FenceRequest};
 use cpe_bus::proxies::{SystemdManagerProxy, SystemdUnitProxy};
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use zbus::Connection;
+
+use self::agent::Agent;
+pub(crate) use self::device::check as check_device;
 use zbus::proxy::CacheProperties;
 
-/// Directories of fence agents.
-const FENCE_AGENTS: [&str; 3] = ["/usr/sbin", "/usr/bin", "/usr/local/sbin"];
-/// How often a unit or a device that is being switched off is looked at.
+/// How often a unit that is being switched off is looked at.
 const LOOK: Duration = Duration::from_millis(50);
-/// How often the status of a device is asked that still says it is on.
-const STATUS_PAUSE: Duration = Duration::from_secs(1);
-/// What a fence agent says beyond this is thrown away.
-const MAX_OUTPUT: u64 = 64 << 10;
-/// What a fence agent's output may take after its end: somebody else may hold it open.
-const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
-/// The exit status of `status` by which a fence agent says that its device is off.
-const STATUS_OFF: i32 = 2;
 /// SIGKILL.
 const KILL: i32 = 9;
 
@@ -66,13 +57,15 @@ pub(crate) async fn fence(
                 power_unit(&bus, unit, request.reboot, seen, &trouble).await
             }
             FenceDevice::Agent { agent, parameters } => {
-                let program = find_agent(agent)?;
-                let agent = Agent {
-                    name: agent,
-                    program,
-                    parameters,
-                };
-                agent.power(request.reboot, &trouble).await
+                let device = device_of(agent, parameters.clone());
+                let agent = Agent::find(&device)?;
+                let known = agent.metadata().await?;
+                agent.power(&known, request.reboot, &trouble).await
+            }
+            FenceDevice::Level(devices) => {
+                let delay = Duration::from_millis(request.delay_ms.into());
+                tokio::time::sleep(delay).await;
+                device::level(devices, request.reboot, &trouble).await
             }
         }
     };
@@ -86,6 +79,24 @@ pub(crate) async fn fence(
         "" => error,
         trouble => format!("{error} ({trouble})"),
     })
+}
+
+/// The device of an assembly's own `<fencing>`. The whole attempt has a time, not its commands.
+fn device_of(agent: &str, parameters: Vec<(String, String)>) -> Device {
+    let command = |action: &str| Command {
+        action: action.to_owned(),
+        timeout_ms: u32::MAX,
+        tries: 1,
+    };
+    Device {
+        agent: agent.to_owned(),
+        parameters,
+        reboot: command("reboot"),
+        off: command("off"),
+        on: command("on"),
+        status: command("status"),
+        ..Device::default()
+    }
 }
 
 /// Keeps what went wrong on the way, to be said if the attempt fails.
@@ -187,162 +198,4 @@ async fn unit_proxy(
 
 fn is_running(active_state: &str) -> bool {
     !matches!(active_state, "inactive" | "failed")
-}
-
-fn find_agent(agent: &str) -> anyhow::Result<PathBuf> {
-    if !agent.starts_with("fence_") || agent.contains('/') {
-        bail!("a fence agent is called fence_…, found \"{agent}\"");
-    }
-    FENCE_AGENTS
-        .iter()
-        .map(|directory| PathBuf::from(directory).join(agent))
-        .find(|path| path.exists())
-        .with_context(|| format!("{agent} is not installed in {}", FENCE_AGENTS.join(", ")))
-}
-
-/// A fence agent and the device that it is to switch.
-struct Agent<'a> {
-    name: &'a str,
-    program: PathBuf,
-    parameters: &'a [(String, String)],
-}
-
-/// How a fence agent ended, and what it said.
-struct Ended {
-    status: ExitStatus,
-    said: String,
-    complained: String,
-}
-
-impl Agent<'_> {
-    /// Switches the device off, sees that it is off, and (`reboot`) switches it on. An agent that
-    /// cannot be asked for that is asked for the whole, and believed.
-    async fn power(&self, reboot: bool, trouble: &Mutex<String>) -> anyhow::Result<()> {
-        let known = self.run("metadata").await?.said;
-        let knows = |action: &str| {
-            [format!("name=\"{action}\""), format!("name='{action}'")]
-                .iter()
-                .any(|name| known.contains(&format!("<action {name}")))
-        };
-        if !(knows("off") && knows("status") && (knows("on") || !reboot)) {
-            return self.succeed(if reboot { "reboot" } else { "off" }).await;
-        }
-        self.succeed("off").await?;
-        loop {
-            let status = self.run("status").await?.status;
-            if status.code() == Some(STATUS_OFF) {
-                break;
-            }
-            let text = format!(
-                "{} said that it has switched off, but \"status\" ends with {status}",
-                self.name
-            );
-            note(trouble, text);
-            tokio::time::sleep(STATUS_PAUSE).await;
-        }
-        // It is safe already; its agent shows when it is back.
-        if reboot && let Err(error) = self.succeed("on").await {
-            tracing::warn!("the device is off, and is not switched on again: {error:#}");
-        }
-        Ok(())
-    }
-
-    async fn succeed(&self, action: &str) -> anyhow::Result<()> {
-        let ended = self.run(action).await?;
-        if ended.status.success() {
-            return Ok(());
-        }
-        let mut lines = ended.complained.lines().rev();
-        let last = lines.find(|line| !line.trim().is_empty());
-        bail!(
-            "{} ended with {}: {}",
-            self.name,
-            ended.status,
-            last.unwrap_or("it said nothing")
-        )
-    }
-
-    /// What it gets on its standard input, as Pacemaker's fencer gives it: parameters as
-    /// `name=value` lines. The action is the last, which counts.
-    fn input(&self, action: &str) -> anyhow::Result<String> {
-        let mut lines = String::new();
-        for (name, value) in self.parameters {
-            let line = format!("{name}={value}");
-            if line.contains(char::is_control) {
-                bail!(
-                    "the value of \"{name}\" has a control character in it: write it on one line"
-                );
-            }
-            lines.push_str(&line);
-            lines.push('\n');
-        }
-        Ok(lines + "action=" + action + "\n")
-    }
-
-    /// Runs it with an action, in an environment and a process group of its own. Nothing of it is
-    /// left afterwards: what it leaves behind could switch a guest off that has come back.
-    async fn run(&self, action: &str) -> anyhow::Result<Ended> {
-        let input = self.input(action)?;
-        let mut child = tokio::process::Command::new(&self.program)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("LANG", "C.UTF-8")
-            .env("HOME", "/")
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot run {}", self.program.display()))?;
-        let _group = Group::of(&child);
-        let (stdin, stdout, stderr) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let said = tokio::spawn(text(stdout));
-        let complained = tokio::spawn(text(stderr));
-        if let Some(mut stdin) = stdin {
-            // An agent need not read to the end: its exit status counts.
-            let _ = stdin.write_all(input.as_bytes()).await;
-        }
-        let status = child.wait().await?;
-        let all = async { (said.await, complained.await) };
-        let (said, complained) = tokio::time::timeout(OUTPUT_TIMEOUT, all)
-            .await
-            .unwrap_or((Ok(String::new()), Ok(String::new())));
-        Ok(Ended {
-            status,
-            said: said.unwrap_or_default(),
-            complained: complained.unwrap_or_default(),
-        })
-    }
-}
-
-/// The process group of a fence agent, which is killed when this is dropped.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &tokio::process::Child) -> Group {
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Group(id.and_then(Pid::from_raw))
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
-}
-
-/// The beginning of what is said; all of it is read, so that nobody waits to say it.
-async fn text(output: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut output) = output else {
-        return String::new();
-    };
-    let mut text = Vec::new();
-    let _ = (&mut output).take(MAX_OUTPUT).read_to_end(&mut text).await;
-    let _ = tokio::io::copy(&mut output, &mut tokio::io::sink()).await;
-    String::from_utf8_lossy(&text).into_owned()
 }

@@ -1,6 +1,6 @@
 //! Devices that are played here: fake fence agents, and a fake systemd with one unit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::*;
 
@@ -28,14 +28,18 @@ fn fake(folder: &Path, cases: &str) -> PathBuf {
 }
 
 async fn power(program: PathBuf, reboot: bool) -> Result<(), String> {
-    let parameters = [("plug".to_owned(), "web1".to_owned())];
+    let device = device_of("fence_fake", vec![("plug".to_owned(), "web1".to_owned())]);
     let agent = Agent {
-        name: "fence_fake",
         program,
-        parameters: &parameters,
+        device: &device,
+        host: Vec::new(),
     };
     let trouble = Mutex::new(String::new());
-    let powered = tokio::time::timeout(Duration::from_secs(3), agent.power(reboot, &trouble));
+    let switched = async {
+        let known = agent.metadata().await?;
+        agent.power(&known, reboot, &trouble).await
+    };
+    let powered = tokio::time::timeout(Duration::from_secs(3), switched);
     match powered.await {
         Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
         Err(_) => Err(trouble.into_inner().unwrap()),
@@ -107,11 +111,12 @@ async fn nothing_of_an_agent_outlives_it() {
 
 #[test]
 fn a_value_with_a_line_break_is_refused() {
-    let parameters = [("password".to_owned(), "a\naction=on".to_owned())];
+    let password = ("password".to_owned(), "a\naction=on".to_owned());
+    let device = device_of("fence_fake", vec![password]);
     let agent = Agent {
-        name: "fence_fake",
         program: PathBuf::new(),
-        parameters: &parameters,
+        device: &device,
+        host: Vec::new(),
     };
     assert!(agent.input("off").is_err());
 }
@@ -202,6 +207,7 @@ async fn fence_unit(unit: &Arc<FakeUnit>, seen: &SeenUnits) -> Result<(), String
         },
         reboot: false,
         timeout_ms: 300,
+        delay_ms: 0,
     };
     fence(&request, Some(bus), seen).await
 }

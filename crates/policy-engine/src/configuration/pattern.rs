@@ -24,6 +24,14 @@ pub(crate) fn parse(pattern: &str) -> Result<Regex, String> {
         .map_err(|error| error.to_string())
 }
 
+/// Whether a text matches an expression somewhere.
+///
+/// # Errors
+/// Why a pattern is not valid.
+pub fn matches(pattern: &str, text: &str) -> Result<bool, String> {
+    Ok(parse(pattern)?.is_match(text.as_bytes()))
+}
+
 /// Upper bound of the places of an expression that the matching of a name can be in at once: each
 /// is compared with each byte.
 pub(crate) fn places(pattern: &str) -> u64 {

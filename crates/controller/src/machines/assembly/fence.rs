@@ -24,6 +24,10 @@ pub(crate) struct Fence {
     reboot: bool,
     reason: String,
     failed: u32,
+    /// Which level of devices is next, from 0.
+    level: usize,
+    /// How long to wait before the first device is asked, milliseconds.
+    delay_ms: u32,
     /// Number of its first attempt with a device; 0: none yet.
     first_attempt: u64,
 }
@@ -51,8 +55,32 @@ impl Fence {
             reboot,
             reason: reason.to_owned(),
             failed: 0,
+            level: 0,
+            delay_ms: 0,
             first_attempt: 0,
         }
+    }
+
+    /// The policy wants a wait before the first device is asked.
+    pub(crate) fn delay(&mut self, delay_ms: u32) {
+        self.delay_ms = delay_ms;
+    }
+
+    /// How long to wait before the devices of the next attempt are asked, milliseconds: the wait of
+    /// the policy once.
+    pub(crate) fn take_delay_ms(&mut self) -> u32 {
+        std::mem::take(&mut self.delay_ms)
+    }
+
+    /// Which level of devices is asked, or next, from 0.
+    pub(crate) fn level(&self) -> usize {
+        self.level
+    }
+
+    /// An attempt failed, and there is a further level of devices to be tried at once.
+    pub(crate) fn step_down(&mut self, now_us: u64) {
+        self.level += 1;
+        self.phase = Phase::Pause { until_us: now_us };
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -137,6 +165,7 @@ impl Fence {
     /// An attempt failed. Gives the pause before the next one, µs.
     pub(crate) fn fail(&mut self, now_us: u64) -> u64 {
         self.failed += 1;
+        self.level = 0;
         let pause_us = (FIRST_PAUSE_US << (self.failed - 1).min(10)).min(LONGEST_PAUSE_US);
         self.phase = Phase::Pause {
             until_us: now_us + pause_us,
@@ -177,6 +206,24 @@ mod tests {
             fence.fail(0);
             assert_eq!(fence.stuck(), failed == HOPELESS);
         }
+    }
+
+    #[test]
+    fn after_the_last_level_it_begins_with_the_first_again() {
+        let mut fence = Fence::new(true, true, "lost");
+        fence.delay(5_000);
+        assert_eq!((fence.take_delay_ms(), fence.take_delay_ms()), (5_000, 0));
+        fence.request(1, 10);
+        fence.step_down(7);
+        assert_eq!((fence.level(), fence.failed()), (1, 0));
+        assert_eq!(fence.deadline_us(), Some(7));
+        fence.request(2, 20);
+        fence.fail(20);
+        assert_eq!((fence.level(), fence.failed()), (0, 1));
+        assert!(
+            fence.is_done_by(1),
+            "a late success of the first level counts"
+        );
     }
 
     #[test]

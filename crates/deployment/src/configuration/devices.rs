@@ -1,0 +1,406 @@
+//! Fencing devices: primitives of class `stonith`, which the DPE runs on its host, never a guest.
+//!
+//! Source: "Pacemaker Explained", "Special Meta-Attributes for Fencing Resources".
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::check::FENCING;
+use super::hosts::{self, Hosts};
+use crate::device::{Command, Device, HostArgument, HostCheck};
+use crate::problem::{Problems, quote};
+use crate::tree::Element;
+use crate::value;
+
+/// How long a command may take where nothing says otherwise: `stonith-timeout`'s default.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// `pcmk_…_retries`, where nothing says otherwise.
+const TRIES: u32 = 2;
+/// The most that `pcmk_…_retries` may say.
+const MOST_TRIES: u32 = 100;
+
+/// A device of the document, with what only the reader needs.
+pub(super) struct Found {
+    pub device: Device,
+    pub hosts: Hosts,
+    pub delay_base: hosts::Delay,
+    pub delay_max: Duration,
+    /// Devices of higher priority are tried first.
+    pub priority: i32,
+    /// `target-role=Stopped`: not to be used.
+    pub disabled: bool,
+}
+
+/// A parameter that the document gives.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'e> {
+    pub name: &'e str,
+    pub value: &'e str,
+    /// Of its value.
+    pub at: usize,
+}
+
+/// Elements by name and id.
+type Index<'e> = HashMap<(&'e str, &'e str), &'e Element<'e>>;
+
+/// Every device of a `<configuration>`.
+pub(super) fn read(configuration: &Element<'_>, problems: &mut Problems) -> Vec<Found> {
+    let mut index = Index::new();
+    let mut primitives = Vec::new();
+    configuration.visit(&mut |element| {
+        if let Some(id) = element.value("id") {
+            index.insert((element.name, id), element);
+        }
+        if element.name == "primitive" {
+            primitives.push(element);
+        }
+    });
+    let timeout = option(configuration, &["stonith-timeout", "fencing-timeout"]);
+    let timeout = timeout.and_then(|text| value::positive_duration(text.trim()).ok());
+    let stopped = stopped_by_others(configuration);
+    let mut found = Vec::new();
+    for primitive in primitives {
+        let template = primitive.value("template");
+        let template = template.and_then(|id| index.get(&("template", id)).copied());
+        let described = template.unwrap_or(primitive);
+        if described.value("class") != Some(FENCING) {
+            continue;
+        }
+        let mut reader = Reader {
+            own: primitive,
+            template,
+            described,
+            index: &index,
+            problems,
+        };
+        let mut device = reader.device(timeout.unwrap_or(TIMEOUT));
+        device.disabled |= stopped.contains(&primitive.value("id"));
+        found.push(device);
+    }
+    found
+}
+
+/// The value of a cluster option that no rule guards.
+fn option<'e>(configuration: &'e Element<'_>, names: &[&str]) -> Option<&'e str> {
+    let mut value = None;
+    configuration.visit(&mut |element| {
+        let is_set = element.name == "cluster_property_set";
+        let pairs = element.children.iter().filter(|_| is_set);
+        for pair in pairs.filter(|pair| pair.value("name").is_some_and(|it| names.contains(&it))) {
+            value = pair.value("value").or(value);
+        }
+    });
+    value
+}
+
+/// Primitives in groups and clones that are to be stopped as a whole.
+fn stopped_by_others<'e>(configuration: &'e Element<'_>) -> Vec<Option<&'e str>> {
+    let mut stopped = Vec::new();
+    configuration.visit(&mut |outer| {
+        if matches!(outer.name, "group" | "clone") && is_stopped(outer) {
+            outer.visit(&mut |inner| {
+                if inner.name == "primitive" {
+                    stopped.push(inner.value("id"));
+                }
+            });
+        }
+    });
+    stopped
+}
+
+/// Its own meta attributes say that it is not to run.
+fn is_stopped(element: &Element<'_>) -> bool {
+    let sets = element.children.iter();
+    let pairs = sets.filter(|set| set.name == "meta_attributes");
+    pairs.flat_map(|set| &set.children).any(|pair| {
+        let value = pair.value("value").unwrap_or_default();
+        pair.value("name") == Some("target-role") && value.eq_ignore_ascii_case("Stopped")
+    })
+}
+
+struct Reader<'e, 'p> {
+    own: &'e Element<'e>,
+    template: Option<&'e Element<'e>>,
+    /// The one of both that names the agent.
+    described: &'e Element<'e>,
+    index: &'p Index<'e>,
+    problems: &'p mut Problems,
+}
+
+impl<'e> Reader<'e, '_> {
+    fn device(&mut self, timeout: Duration) -> Found {
+        let command = |action: &str| Command {
+            action: action.to_owned(),
+            timeout_ms: millis(timeout),
+            tries: TRIES,
+        };
+        let mut found = Found {
+            device: Device {
+                id: self.own.value("id").unwrap_or_default().to_owned(),
+                agent: self.agent(),
+                reboot: command("reboot"),
+                off: command("off"),
+                on: command("on"),
+                monitor: command("monitor"),
+                status: command("status"),
+                list: command("list"),
+                ..Device::default()
+            },
+            hosts: Hosts::default(),
+            delay_base: hosts::Delay::default(),
+            delay_max: Duration::ZERO,
+            priority: 0,
+            disabled: is_stopped(self.own) || self.template.is_some_and(is_stopped),
+        };
+        self.refuse_unfencing();
+        let given = self.parameters();
+        for parameter in &given {
+            if let Err(expected) = take(parameter, &mut found, self.problems) {
+                let message = format!(
+                    "{} is not a valid {} of a fencing device",
+                    quote(parameter.value),
+                    quote(parameter.name)
+                );
+                self.problems.error(parameter.at, message, expected);
+            }
+        }
+        self.settle(&given, &mut found);
+        found
+    }
+
+    fn agent(&mut self) -> String {
+        let kind = self.described.value("type").unwrap_or_default();
+        let hint = match kind {
+            "fence_watchdog" => {
+                "a guest's own watchdog is what mode 'lease' is for: remove the device, and write <fencing mode=\"lease\"/>"
+                    .to_owned()
+            }
+            _ => match value::fence_agent(kind) {
+                Ok(agent) => return agent,
+                Err(expected) => expected,
+            },
+        };
+        let message = format!("{} is not a fence agent that the DPE runs", quote(kind));
+        self.problems
+            .error(self.described.place("type"), message, hint);
+        String::new()
+    }
+
+    /// Fabric fencing cuts a guest off its disks and leaves it running: its services would run
+    /// twice.
+    fn refuse_unfencing(&mut self) {
+        let sets = [Some(self.own), self.template];
+        let sets = sets.into_iter().flatten().flat_map(|it| &it.children);
+        let pairs = sets.filter(|set| set.name == "meta_attributes");
+        for pair in pairs.flat_map(|set| &set.children) {
+            if pair.value("name") == Some("provides") && pair.value("value") == Some("unfencing") {
+                let message = "a device that provides unfencing cuts a guest off its disks, and leaves it running";
+                let hint = "its services would run twice: use a device that switches the guest off";
+                self.problems
+                    .error(pair.place("value"), message, hint.to_owned());
+            }
+        }
+    }
+
+    /// The parameters in force, each once, in the order of the document (scheduler-spec/01 §4).
+    fn parameters(&mut self) -> Vec<Given<'e>> {
+        let sets = [self.template, Some(self.own)];
+        let sets = sets.into_iter().flatten().flat_map(|it| &it.children);
+        let sets = sets.filter(|set| set.name == "instance_attributes");
+        let mut sets: Vec<&Element<'_>> = sets.map(|set| self.referred(set)).collect();
+        // Of sets with the same score the last one wins.
+        sets.reverse();
+        sets.sort_by_key(|set| {
+            let score = set.value("score").and_then(|text| value::score(text).ok());
+            std::cmp::Reverse(score.map_or(0, |score| score.0))
+        });
+        let mut given: Vec<Given<'e>> = Vec::new();
+        for set in sets {
+            if let Some(rule) = set.children.iter().find(|child| child.name == "rule") {
+                let message = "parameters of a fencing device must not hang on a <rule>";
+                let hint = "a device must work at any time: give the parameters without a rule, or write two devices";
+                self.problems.error(rule.offset, message, hint.to_owned());
+            }
+            for pair in set.children.iter().filter(|child| child.name == "nvpair") {
+                let source = self.referred(pair);
+                let name = pair.value("name").or(source.value("name"));
+                let (Some(name), Some(value)) = (name, source.value("value")) else {
+                    continue;
+                };
+                if given.iter().all(|earlier| earlier.name != name) {
+                    let at = source.place("value");
+                    given.push(Given { name, value, at });
+                }
+            }
+        }
+        given.sort_by_key(|parameter| parameter.at);
+        given
+    }
+
+    /// The element itself, or the one that it stands for.
+    fn referred(&self, element: &'e Element<'e>) -> &'e Element<'e> {
+        let other = element.value("id-ref");
+        let other = other.and_then(|id| self.index.get(&(element.name, id)).copied());
+        other.unwrap_or(element)
+    }
+
+    /// What follows from the parameters together.
+    fn settle(&mut self, given: &[Given<'_>], found: &mut Found) {
+        let hosts = &found.hosts;
+        let of = |name: &str| given.iter().find(|parameter| parameter.name == name);
+        let names_hosts = !hosts.listed.is_empty() || !hosts.mapped.is_empty();
+        let device = &mut found.device;
+        if of("pcmk_host_check").is_none() && names_hosts {
+            device.check = HostCheck::Static;
+        }
+        if device.check == HostCheck::Static && !names_hosts {
+            let at = of("pcmk_host_check").map_or(self.own.offset, |parameter| parameter.at);
+            let message = "the device has 'pcmk_host_check' static-list and names no host";
+            let hint = "add pcmk_host_list or pcmk_host_map, with names of assemblies";
+            self.problems.error(at, message, hint.to_owned());
+        }
+        let argument = match &device.host_argument {
+            HostArgument::Named(name) => Some(name.as_str()),
+            HostArgument::Known | HostArgument::Unneeded => None,
+        };
+        let fixed = ["plug", "port"].into_iter().chain(argument);
+        let fixed = fixed.filter_map(of).next();
+        if let Some(fixed) = fixed {
+            device.host_argument = HostArgument::Unneeded;
+            if hosts.count() != 1 || device.check != HostCheck::Static {
+                let message = format!(
+                    "the device always switches {}, so it can be for one assembly only",
+                    quote(fixed.value)
+                );
+                let hint = "name that one in pcmk_host_list; or remove the parameter, and name each assembly's in pcmk_host_map";
+                self.problems.error(fixed.at, message, hint.to_owned());
+            }
+        }
+    }
+}
+
+/// Takes one parameter in. `Err`: what is expected as its value.
+fn take(given: &Given<'_>, found: &mut Found, problems: &mut Problems) -> Result<(), String> {
+    let (name, value) = (given.name, given.value);
+    if value.contains(char::is_control) {
+        return Err("it has a control character in it: write it on one line".to_owned());
+    }
+    match name {
+        "pcmk_host_list" => found.hosts.take_list(given),
+        "pcmk_host_map" => found.hosts.take_map(given)?,
+        "pcmk_host_check" => found.device.check = check(value)?,
+        "pcmk_host_argument" => {
+            found.device.host_argument = match value {
+                "none" => HostArgument::Unneeded,
+                _ => HostArgument::Named(value::fence_key(value)?),
+            }
+        }
+        "pcmk_delay_base" => found.delay_base = hosts::Delay::parse(value)?,
+        "pcmk_delay_max" => found.delay_max = value::duration(value.trim())?,
+        "priority" => {
+            let number = value.trim().parse();
+            found.priority = number.map_err(|_| "expected a whole number".to_owned())?;
+        }
+        // What the policy engine reads.
+        "stonith-timeout" | "provides" => {}
+        "method" if value.eq_ignore_ascii_case("onoff") => {}
+        _ if name.starts_with("pcmk_") => take_command(given, found, problems)?,
+        _ => {
+            let name = value::fence_key(name)?;
+            found.device.parameters.push((name, value.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn check(value: &str) -> Result<HostCheck, String> {
+    Ok(match value {
+        "static-list" => HostCheck::Static,
+        "dynamic-list" => HostCheck::List,
+        "status" => HostCheck::Status,
+        "none" => HostCheck::Any,
+        _ => return Err("expected one of: static-list, dynamic-list, status, none".to_owned()),
+    })
+}
+
+/// Parameters that Pacemaker has, and that change nothing here.
+const WITHOUT_EFFECT: [&str; 4] = [
+    "pcmk_action_limit",
+    "pcmk_metadata_action",
+    "pcmk_metadata_timeout",
+    "pcmk_metadata_retries",
+];
+
+/// `pcmk_PURPOSE_action`, `_timeout` and `_retries`.
+fn take_command(
+    given: &Given<'_>,
+    found: &mut Found,
+    problems: &mut Problems,
+) -> Result<(), String> {
+    let device = &mut found.device;
+    let parts = given.name.strip_prefix("pcmk_");
+    let (purpose, what) = parts
+        .and_then(|rest| rest.split_once('_'))
+        .unwrap_or_default();
+    // What makes safe must be what it says, and what only looks must switch nothing.
+    let (command, allowed): (_, &[&str]) = match purpose {
+        "reboot" => (&mut device.reboot, &["reboot", "off"]),
+        "off" => (&mut device.off, &["off", "reboot"]),
+        "on" => (&mut device.on, &["on"]),
+        "monitor" => (
+            &mut device.monitor,
+            &[
+                "monitor",
+                "status",
+                "list",
+                "list-status",
+                "metadata",
+                "validate-all",
+            ],
+        ),
+        "status" => (&mut device.status, &["status", "monitor"]),
+        "list" => (&mut device.list, &["list", "list-status"]),
+        _ => return without_effect(given, problems),
+    };
+    match what {
+        "action" if allowed.contains(&given.value) => given.value.clone_into(&mut command.action),
+        "action" => {
+            return Err(format!(
+                "expected one of: {}; another action would not be what the DPE takes it for",
+                allowed.join(", ")
+            ));
+        }
+        "timeout" => command.timeout_ms = millis(value::positive_duration(given.value.trim())?),
+        "retries" => command.tries = value::integer(given.value.trim(), 1, MOST_TRIES)?,
+        _ => return without_effect(given, problems),
+    }
+    Ok(())
+}
+
+fn without_effect(given: &Given<'_>, problems: &mut Problems) -> Result<(), String> {
+    const KNOWN: [&str; 12] = [
+        "pcmk_host_list",
+        "pcmk_host_map",
+        "pcmk_host_check",
+        "pcmk_host_argument",
+        "pcmk_delay_base",
+        "pcmk_delay_max",
+        "pcmk_reboot_action",
+        "pcmk_reboot_timeout",
+        "pcmk_off_action",
+        "pcmk_off_timeout",
+        "pcmk_monitor_timeout",
+        "pcmk_monitor_retries",
+    ];
+    let message = format!("the parameter {} has no effect", quote(given.name));
+    let hint = match WITHOUT_EFFECT.contains(&given.name) {
+        true => Some("the DPE does without it: it can be removed".to_owned()),
+        false => problems.suggest(given.name, KNOWN),
+    };
+    problems.warning(given.at, message, hint);
+    Ok(())
+}
+
+pub(super) fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

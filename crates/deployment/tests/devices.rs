@@ -1,0 +1,388 @@
+//! Fencing devices of `<configuration>`: which assembly they make safe, in which order, and what is
+//! refused.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use deployment::{
+    Deployment, DeviceUse, FencingMode, HostArgument, HostCheck, Severity, read_with_warnings,
+};
+
+/// A document with two assemblies; the first has an attribute.
+fn document(resources: &str, topology: &str) -> String {
+    format!(
+        r#"<deployable name="x"><assemblies>
+<assembly name="a" address="unix:/run/a"><attributes><attribute name="rack" value="1"/></attributes></assembly>
+<assembly name="b" address="unix:/run/b"/></assemblies>
+<configuration><resources>{resources}</resources>{topology}</configuration></deployable>"#
+    )
+}
+
+fn device(id: &str, parameters: &[(&str, &str)]) -> String {
+    let pairs = parameters.iter();
+    let pairs: String = pairs
+        .map(|(name, value)| format!(r#"<nvpair id="{id}-{name}" name="{name}" value="{value}"/>"#))
+        .collect();
+    format!(
+        r#"<primitive id="{id}" class="stonith" type="fence_apc"><instance_attributes id="{id}-p">{pairs}</instance_attributes></primitive>"#
+    )
+}
+
+fn topology(levels: &[(&str, u32, &str)]) -> String {
+    let levels = levels.iter().enumerate();
+    let levels: String = levels
+        .map(|(number, (target, index, devices))| {
+            format!(
+                r#"<fencing-level id="l{number}" {target} index="{index}" devices="{devices}"/>"#
+            )
+        })
+        .collect();
+    format!("<fencing-topology>{levels}</fencing-topology>")
+}
+
+/// The problems, without their places.
+fn problems(text: &str) -> Vec<String> {
+    let found = read_with_warnings(text.as_bytes()).problems;
+    let text = |problem: &deployment::Problem| format!("{}: {}", problem.severity, problem.text());
+    found.iter().map(text).collect()
+}
+
+fn read(text: &str) -> Deployment {
+    let outcome = read_with_warnings(text.as_bytes());
+    let problems = outcome.problems;
+    outcome.deployment.unwrap_or_else(|| panic!("{problems:?}"))
+}
+
+fn levels(deployment: &Deployment, assembly: &str) -> Vec<Vec<DeviceUse>> {
+    match &deployment.assembly(assembly).unwrap().fencing.mode {
+        FencingMode::Devices(levels) => levels.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// `device` or `device@port`, level by level.
+fn plan(deployment: &Deployment, assembly: &str) -> Vec<String> {
+    let used = |used: &DeviceUse| match used.port == used.host {
+        true => used.device.id.clone(),
+        false => format!("{}@{}", used.device.id, used.port),
+    };
+    let levels = levels(deployment, assembly).into_iter();
+    levels
+        .map(|level| level.iter().map(used).collect::<Vec<_>>().join("+"))
+        .collect()
+}
+
+#[test]
+fn a_device_is_for_the_hosts_that_it_names() {
+    let resources = [
+        device("ipmi-a", &[("ip", "10.0.0.1"), ("pcmk_host_list", "a")]),
+        device("pdu", &[("ip", "10.0.0.9"), ("pcmk_host_map", "a:1;b:2")]),
+    ];
+    let read = read(&document(&resources.concat(), ""));
+    assert_eq!(plan(&read, "a"), ["ipmi-a", "pdu@1"]);
+    assert_eq!(plan(&read, "b"), ["pdu@2"]);
+    let ipmi = &levels(&read, "a")[0][0];
+    assert!(ipmi.alone && ipmi.device.check == HostCheck::Static);
+    assert_eq!(ipmi.device.parameters, [("ip".into(), "10.0.0.1".into())]);
+    assert!(!levels(&read, "a")[1][0].alone);
+    let ids: Vec<_> = read.services.iter().map(|own| own.id.as_str()).collect();
+    assert_eq!(ids, ["ipmi-a", "pdu"], "they are shown as services are");
+}
+
+#[test]
+fn what_an_assembly_says_itself_wins() {
+    let text = document(&device("ipmi", &[("pcmk_host_list", "a,b")]), "").replace(
+        r#"<assembly name="b" address="unix:/run/b"/>"#,
+        r#"<assembly name="b" address="unix:/run/b"><fencing mode="manager"/></assembly>"#,
+    );
+    let read = read(&text);
+    assert_eq!(plan(&read, "a"), ["ipmi"]);
+    let own = &read.assembly("b").unwrap().fencing;
+    assert_eq!((own.mode.clone(), own.is_own), (FencingMode::Manager, true));
+}
+
+#[test]
+fn an_assembly_without_a_device_keeps_its_lease_and_is_told() {
+    let text = document(&device("ipmi", &[("pcmk_host_list", "a")]), "");
+    assert_eq!(plan(&read(&text), "b"), [""; 0]);
+    assert_eq!(
+        problems(&text),
+        [
+            "warning: no fencing device is for assembly 'b': it is made safe by its lease; name it in pcmk_host_list or \
+             pcmk_host_map of a device, or give it a <fencing> of its own"
+        ]
+    );
+}
+
+#[test]
+fn levels_of_the_topology_come_in_their_order() {
+    let resources = [
+        device("ipmi", &[("pcmk_host_list", "a b")]),
+        device("psu1", &[("pcmk_host_map", "a:1;b:3")]),
+        device("psu2", &[("pcmk_host_map", "a:2;b:4")]),
+    ]
+    .concat();
+    let levels = topology(&[
+        (r#"target="a""#, 2, "psu1,psu2"),
+        (r#"target="a""#, 1, "ipmi"),
+        (r#"target-pattern="^b$""#, 1, "psu1, psu2"),
+    ]);
+    let by_name = read(&document(&resources, &levels));
+    assert_eq!(plan(&by_name, "a"), ["ipmi", "psu1@1+psu2@2"]);
+    assert_eq!(plan(&by_name, "b"), ["psu1@3+psu2@4"]);
+    let levels = topology(&[(r#"target-attribute="rack" target-value="1""#, 1, "psu1")]);
+    let by_attribute = read(&document(&resources, &levels));
+    assert_eq!(plan(&by_attribute, "a"), ["psu1@1"]);
+    assert_eq!(plan(&by_attribute, "b"), ["ipmi", "psu1@3", "psu2@4"]);
+}
+
+#[test]
+fn without_a_topology_higher_priorities_come_first() {
+    let resources = [
+        device("asked", &[]),
+        device("low", &[("pcmk_host_list", "a b")]),
+        device("high", &[("pcmk_host_list", "a b"), ("priority", "5")]),
+    ];
+    let read = read(&document(&resources.concat(), ""));
+    assert_eq!(plan(&read, "a"), ["high", "low", "asked"]);
+    assert_eq!(levels(&read, "a")[2][0].device.check, HostCheck::Ask);
+}
+
+#[test]
+fn a_stopped_device_is_not_used() {
+    let stopped = device("ipmi", &[("pcmk_host_list", "a b")]).replace(
+        "</primitive>",
+        r#"<meta_attributes id="m"><nvpair id="m1" name="target-role" value="stopped"/></meta_attributes></primitive>"#,
+    );
+    let other = device("pdu", &[("pcmk_host_list", "a b")]);
+    let both = [stopped, other].concat();
+    assert_eq!(plan(&read(&document(&both, "")), "a"), ["pdu"]);
+    let levels = topology(&[(r#"target="a""#, 1, "ipmi"), (r#"target="a""#, 2, "pdu")]);
+    let text = document(&both, &levels);
+    assert_eq!(plan(&read(&text), "a"), ["pdu"]);
+    assert_eq!(
+        problems(&text),
+        [
+            "warning: level 1 for 'a' can never succeed: fencing device 'ipmi' is stopped; it is left out"
+        ]
+    );
+}
+
+#[test]
+fn commands_delays_and_the_host_argument_are_those_of_the_document() {
+    let read = read(&document(
+        &device(
+            "ipmi",
+            &[
+                ("pcmk_host_list", "a b"),
+                ("pcmk_host_argument", "uuid"),
+                ("pcmk_reboot_action", "off"),
+                ("pcmk_reboot_timeout", "90s"),
+                ("pcmk_off_retries", "4"),
+                ("pcmk_monitor_timeout", "7"),
+                ("pcmk_delay_base", "a:5s;b:0s"),
+                ("pcmk_delay_max", "9s"),
+                ("method", "onoff"),
+            ],
+        ),
+        "",
+    ));
+    let used = &levels(&read, "a")[0][0];
+    let device = &used.device;
+    assert_eq!(device.host_argument, HostArgument::Named("uuid".into()));
+    assert_eq!(
+        (device.reboot.action.as_str(), device.reboot.timeout_ms),
+        ("off", 90_000)
+    );
+    assert_eq!((device.off.tries, device.off.timeout_ms), (4, 60_000));
+    assert_eq!(device.monitor.timeout_ms, 7_000);
+    assert_eq!((used.delay_base_ms, used.delay_max_ms), (5_000, 9_000));
+    assert_eq!(levels(&read, "b")[0][0].delay_base_ms, 0);
+    assert!(device.parameters.is_empty(), "{:?}", device.parameters);
+}
+
+#[test]
+fn parameters_come_from_templates_and_references_too() {
+    let resources = r#"
+        <template id="t" class="stonith" type="fence_virt">
+          <instance_attributes id="tp"><nvpair id="t1" name="ip" value="1"/><nvpair id="t2" name="user" value="u"/></instance_attributes>
+        </template>
+        <primitive id="one" template="t"><instance_attributes id="op">
+          <nvpair id="o1" name="ip" value="2"/><nvpair id="o2" name="pcmk_host_list" value="a"/></instance_attributes></primitive>
+        <primitive id="two" class="stonith" type="fence_virt"><instance_attributes id-ref="tp"/></primitive>"#;
+    let read = read(&document(resources, ""));
+    let of = |id: &str| {
+        let mut devices = read.devices.iter();
+        let mut parameters = devices.find(|own| own.id == id).unwrap().parameters.clone();
+        parameters.sort();
+        parameters
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(of("one"), [pair("ip", "2"), pair("user", "u")]);
+    assert_eq!(of("two"), [pair("ip", "1"), pair("user", "u")]);
+}
+
+/// Each with its place: what cannot be carried out is refused.
+#[test]
+fn it_refuses_parameters_that_would_not_do_what_they_say() {
+    let refused = |name: &str, value: &str, expected: &str| {
+        let given = [("pcmk_host_list", "a b"), (name, value)];
+        let text = document(&device("d", &given), "");
+        let outcome = read_with_warnings(text.as_bytes());
+        let errors: Vec<_> = outcome
+            .problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Error)
+            .collect();
+        let [problem] = &errors[..] else {
+            panic!("{name}: {errors:?}");
+        };
+        assert!(problem.text().contains(expected), "{name}: {problem}");
+        assert_eq!(problem.line, 4, "{problem}");
+        assert!(problem.column > 200, "{problem}");
+    };
+    for name in ["action", "option", "_method", "help"] {
+        refused(
+            name,
+            "off",
+            "the DPE says itself what the fence agent is to do",
+        );
+    }
+    refused("method", "cycle", "the DPE says itself");
+    refused("password", "a&#10;action=on", "control character");
+    refused("pcmk_reboot_action", "on", "expected one of: reboot, off");
+    refused(
+        "pcmk_monitor_action",
+        "off",
+        "expected one of: monitor, status",
+    );
+    refused(
+        "pcmk_status_action",
+        "on",
+        "expected one of: status, monitor",
+    );
+    refused(
+        "pcmk_host_check",
+        "sometimes",
+        "expected one of: static-list",
+    );
+    refused("pcmk_host_argument", "action", "the DPE says itself");
+    refused("pcmk_delay_base", "soon", "expected a duration");
+    refused("pcmk_off_retries", "0", "expected a whole number");
+    refused(
+        "plug",
+        "7",
+        "always switches '7', so it can be for one assembly only",
+    );
+    refused("pcmk_host_map", "a:1;b:1", "'a' and 'b' have the same port");
+}
+
+#[test]
+fn it_refuses_devices_that_it_cannot_run() {
+    let of = |text: &str| {
+        let found = problems(&document(text, ""));
+        let errors = found.into_iter().filter(|text| text.starts_with("error"));
+        let errors: Vec<_> = errors.collect();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        errors.into_iter().next().unwrap()
+    };
+    let plain = r#"<primitive id="d" class="stonith" type="TYPE"/>"#;
+    let watchdog = of(&plain.replace("TYPE", "fence_watchdog"));
+    assert!(watchdog.contains("what mode 'lease' is for"), "{watchdog}");
+    let script = of(&plain.replace("TYPE", "external-ssh"));
+    assert!(
+        script.contains("not a fence agent that the DPE runs"),
+        "{script}"
+    );
+    let list = of(&device("d", &[("pcmk_host_check", "static-list")]));
+    assert!(list.contains("names no host"), "{list}");
+    let strangers = of(&device("d", &[("pcmk_host_list", "x y")]));
+    assert!(
+        strangers.contains("no host of fencing device 'd' is an assembly"),
+        "{strangers}"
+    );
+    let rule = of(
+        r#"<primitive id="d" class="stonith" type="fence_apc"><instance_attributes id="p">
+        <rule id="r" score="0"><date_expression id="e" operation="lt" end="2030-01-01"/></rule>
+        <nvpair id="n" name="ip" value="1"/></instance_attributes></primitive>"#,
+    );
+    assert!(rule.contains("must not hang on a <rule>"), "{rule}");
+    let fabric = of(
+        r#"<primitive id="d" class="stonith" type="fence_scsi"><meta_attributes id="m">
+        <nvpair id="n" name="provides" value="unfencing"/></meta_attributes></primitive>"#,
+    );
+    assert!(fabric.contains("its services would run twice"), "{fabric}");
+}
+
+#[test]
+fn it_warns_of_hosts_that_are_none_and_of_parameters_without_effect() {
+    let given = [
+        ("pcmk_host_list", "a b c"),
+        ("pcmk_action_limit", "2"),
+        ("pcmk_of_timeout", "2"),
+    ];
+    assert_eq!(
+        problems(&document(&device("d", &given), "")),
+        [
+            "warning: 'c' is no assembly, so fencing device 'd' is never used for it; correct or remove it",
+            "warning: the parameter 'pcmk_action_limit' has no effect; the DPE does without it: it can be removed",
+            "warning: the parameter 'pcmk_of_timeout' has no effect; did you mean 'pcmk_off_timeout'?",
+        ]
+    );
+}
+
+#[test]
+fn it_refuses_levels_that_lead_nowhere() {
+    let resources = [
+        device("ipmi", &[("pcmk_host_list", "a")]),
+        device("pdu", &[("pcmk_host_list", "a b")]),
+    ]
+    .concat();
+    let of = |levels: &[(&str, u32, &str)]| {
+        let found = problems(&document(&resources, &topology(levels)));
+        let errors = found.into_iter().filter(|text| text.starts_with("error"));
+        errors.collect::<Vec<_>>()
+    };
+    let a = r#"target="a""#;
+    assert_eq!(
+        of(&[(a, 1, "ipmo")]),
+        ["error: there is no fencing device 'ipmo'; did you mean 'ipmi'?"]
+    );
+    assert_eq!(
+        of(&[(r#"target="b""#, 1, "ipmi")]),
+        [
+            "error: level 1 for 'b' can never succeed: fencing device 'ipmi' is not for assembly 'b'; add the assembly to the \
+             device's pcmk_host_list or pcmk_host_map, or take the device out of the level"
+        ]
+    );
+    assert_eq!(
+        of(&[(r#"target="c""#, 1, "pdu")]),
+        ["error: there is no assembly 'c'; expected one of: a, b"]
+    );
+    assert_eq!(
+        of(&[(a, 1, "ipmi"), (a, 1, "pdu")]),
+        [
+            "error: there are two levels 1 for the same assemblies; write all devices of a level into one, or give one another index"
+        ]
+    );
+    assert_eq!(
+        of(&[(a, 10, "pdu")]),
+        [
+            "error: the level has no valid index; expected a number from 1 to 9: the order of the levels"
+        ]
+    );
+    assert_eq!(
+        of(&[(r#"target="a" target-pattern="a""#, 1, "pdu")]),
+        [
+            "error: <fencing-level> does not say for which assemblies; expected one of 'target', 'target-pattern' and 'target-attribute'"
+        ]
+    );
+    let pattern = of(&[(r#"target-pattern="(""#, 1, "pdu")]);
+    assert!(
+        pattern[0].contains("'(' is not a regular expression"),
+        "{pattern:?}"
+    );
+}

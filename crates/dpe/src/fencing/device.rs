@@ -1,0 +1,251 @@
+//! Fencing devices of a document's `<configuration>`: a level of them makes an assembly safe, and
+//! each says whether it is well.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use controller::{DeviceCheck, DeviceUse, HostArgument, HostCheck};
+
+use super::agent::{Agent, Metadata, STATUS_OFF};
+
+/// Makes an assembly safe with all devices of a level, in order. Of several each switches only a
+/// part of the power: all are switched off before the first is switched on again.
+pub(super) async fn level(
+    devices: &[DeviceUse],
+    reboot: bool,
+    trouble: &Mutex<String>,
+) -> anyhow::Result<()> {
+    let mut off = Vec::new();
+    let alone = devices.len() == 1;
+    for used in devices {
+        let ready = Ready::new(used).await;
+        let ready = ready.with_context(|| used.device.id.clone())?;
+        let switched = ready.power(reboot && alone, trouble).await;
+        switched.with_context(|| used.device.id.clone())?;
+        off.push(ready);
+    }
+    for ready in off.iter().filter(|_| reboot && !alone) {
+        let device = ready.agent.device;
+        // It is safe already; its agent shows when it is back.
+        if device.reboot.action == "reboot"
+            && let Err(error) = ready.agent.succeed(&device.on).await
+        {
+            tracing::warn!(
+                "device {} is off, and is not switched on again: {error:#}",
+                device.id
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A device that is for the host that is meant, and can be told so.
+struct Ready<'a> {
+    agent: Agent<'a>,
+    known: Metadata,
+    delay: Duration,
+}
+
+impl<'a> Ready<'a> {
+    async fn new(used: &'a DeviceUse) -> anyhow::Result<Ready<'a>> {
+        let mut agent = Agent::find(&used.device)?;
+        let limit = Duration::from_millis(used.device.status.timeout_ms.into());
+        let known = tokio::time::timeout(limit, agent.metadata()).await;
+        let known = known.context("it does not say in time what it knows")??;
+        agent.host = host(used, &known)?;
+        is_for(used, &agent, &known).await?;
+        Ok(Ready {
+            agent,
+            known,
+            delay: delay(used),
+        })
+    }
+
+    async fn power(&self, reboot: bool, trouble: &Mutex<String>) -> anyhow::Result<()> {
+        tokio::time::sleep(self.delay).await;
+        self.agent.power(&self.known, reboot, trouble).await
+    }
+}
+
+/// The parameters that say which host is meant. An agent that cannot be told may be used for one
+/// host only: it would switch the same machine for all.
+fn host(used: &DeviceUse, known: &Metadata) -> anyhow::Result<Vec<(String, String)>> {
+    let port = match &used.device.host_argument {
+        HostArgument::Named(name) => Some(name.as_str()),
+        HostArgument::Known => ["plug", "port"].into_iter().find(|name| known.takes(name)),
+        HostArgument::Unneeded => None,
+    };
+    let port = port.map(|name| (name.to_owned(), used.port.clone()));
+    let node = known.takes("nodename");
+    if port.is_none() && !node && !used.alone {
+        bail!(
+            "{} cannot be told which host is meant, so the device must name one host only (pcmk_host_list)",
+            used.device.agent
+        );
+    }
+    let node = node.then(|| ("nodename".to_owned(), used.host.clone()));
+    Ok(port.into_iter().chain(node).collect())
+}
+
+/// Makes sure that the device is for that host.
+async fn is_for(used: &DeviceUse, agent: &Agent<'_>, known: &Metadata) -> anyhow::Result<()> {
+    let device = &used.device;
+    let check = match device.check {
+        HostCheck::Ask if known.knows(&device.list.action) => HostCheck::List,
+        HostCheck::Ask if known.knows(&device.status.action) => HostCheck::Status,
+        HostCheck::Ask => HostCheck::Any,
+        check => check,
+    };
+    match check {
+        HostCheck::Static | HostCheck::Any | HostCheck::Ask => Ok(()),
+        HostCheck::List => {
+            let limit = Duration::from_millis(device.list.timeout_ms.into());
+            let listed = tokio::time::timeout(limit, agent.run(&device.list.action)).await;
+            let listed = listed.context("it does not list its hosts in time")??;
+            if !listed.status.success() {
+                bail!(
+                    "{} does not list its hosts: {}",
+                    device.agent,
+                    listed.status
+                );
+            }
+            match lists(&listed.said, &used.port) {
+                true => Ok(()),
+                false => bail!(
+                    "it is not for {}: it does not list \"{}\"",
+                    used.host,
+                    used.port
+                ),
+            }
+        }
+        HostCheck::Status => {
+            let limit = Duration::from_millis(device.status.timeout_ms.into());
+            let status = tokio::time::timeout(limit, agent.run(&device.status.action)).await;
+            let status = status
+                .context("it does not tell the status in time")??
+                .status;
+            match matches!(status.code(), Some(0 | STATUS_OFF)) {
+                true => Ok(()),
+                false => bail!("it is not for {}: \"status\" ends with {status}", used.host),
+            }
+        }
+    }
+}
+
+/// Whether the output of `list` names a host. A line has a port, then other names and the state,
+/// separated by commas or blanks.
+fn lists(output: &str, port: &str) -> bool {
+    output.lines().any(|line| {
+        let mut words = line.split([',', ' ', '\t', ';', '=', ':']);
+        words.any(|word| word.eq_ignore_ascii_case(port))
+            || line
+                .split(',')
+                .any(|word| word.trim().eq_ignore_ascii_case(port))
+    })
+}
+
+/// How long to wait before a host is switched off: between the bounds of the document, by chance.
+fn delay(used: &DeviceUse) -> Duration {
+    let (base, most) = (u64::from(used.delay_base_ms), u64::from(used.delay_max_ms));
+    let chance = match most.checked_sub(base) {
+        Some(range @ 1..) => RandomState::new().build_hasher().finish() % (range + 1),
+        _ => 0,
+    };
+    Duration::from_millis(base + chance)
+}
+
+/// Asks a device whether it is well.
+pub(crate) async fn check(check: &DeviceCheck) -> Result<(), String> {
+    let limit = Duration::from_millis(check.timeout_ms.into());
+    let command = &check.device.monitor;
+    let asked = async {
+        let agent = Agent::find(&check.device)?;
+        // A status is good whatever it says: the device answers.
+        if command.action == "status" {
+            let ended = agent.run("status").await?;
+            if ended.status.code() == Some(STATUS_OFF) {
+                return Ok(());
+            }
+        }
+        agent.succeed(command).await
+    };
+    match tokio::time::timeout(limit, asked).await {
+        Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
+        Err(_) => Err(format!("{} does not answer in time", check.device.agent)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(argument: HostArgument, alone: bool) -> DeviceUse {
+        let mut used = DeviceUse {
+            host: "web1".into(),
+            port: "7".into(),
+            alone,
+            ..DeviceUse::default()
+        };
+        used.device.host_argument = argument;
+        used
+    }
+
+    fn pair(name: &str, value: &str) -> (String, String) {
+        (name.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn an_agent_is_told_the_host_by_what_it_knows() {
+        let metadata = |names: &[&str]| {
+            let names = names.iter();
+            Metadata(
+                names
+                    .map(|name| format!("<parameter name=\"{name}\" unique=\"1\">"))
+                    .collect(),
+            )
+        };
+        let both = metadata(&["ip", "port", "plug", "nodename"]);
+        let told = host(&used(HostArgument::Known, false), &both).unwrap();
+        assert_eq!(told, [pair("plug", "7"), pair("nodename", "web1")]);
+        let told = host(
+            &used(HostArgument::Named("uuid".into()), false),
+            &metadata(&[]),
+        )
+        .unwrap();
+        assert_eq!(told, [pair("uuid", "7")]);
+        let told = host(&used(HostArgument::Known, true), &metadata(&["ip"])).unwrap();
+        assert!(told.is_empty());
+    }
+
+    #[test]
+    fn an_agent_that_cannot_be_told_is_for_one_host_only() {
+        let error = host(&used(HostArgument::Known, false), &Metadata(String::new()));
+        assert!(error.unwrap_err().to_string().contains("one host only"));
+    }
+
+    #[test]
+    fn a_list_has_ports_and_other_names() {
+        let output = "web1,vm one,on\n4c1d-77 web2 off\n";
+        for listed in ["web1", "vm one", "4c1d-77", "WEB2"] {
+            assert!(lists(output, listed), "{listed}");
+        }
+        assert!(!lists(output, "web") && !lists(output, "web11"));
+    }
+
+    #[test]
+    fn a_delay_is_between_its_bounds() {
+        let with = |base, most| {
+            let used = DeviceUse {
+                delay_base_ms: base,
+                delay_max_ms: most,
+                ..DeviceUse::default()
+            };
+            delay(&used).as_millis()
+        };
+        assert_eq!(with(0, 0), 0);
+        assert_eq!(with(5, 0), 5, "a base alone is for certain");
+        assert!((0..100).all(|_| (3..=9).contains(&with(3, 9))));
+    }
+}
