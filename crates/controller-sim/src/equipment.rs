@@ -11,6 +11,9 @@ use crate::scenario::{Assembly, Mode, Scenario};
 /// Ids of the devices; those of the second level last.
 pub const DEVICES: [&str; 3] = ["ipmi", "pdu-a", "pdu-b"];
 
+/// How often each is asked whether it is well, seconds.
+pub const MONITOR_S: u64 = 15;
+
 impl Scenario {
     /// Has what is made safe by a device made safe by those of the configuration.
     pub fn equip(&mut self) {
@@ -52,7 +55,7 @@ impl Scenario {
                  <nvpair id=\"{id}-reboot\" name=\"pcmk_reboot_timeout\" value=\"10s\"/>\
                  <nvpair id=\"{id}-off\" name=\"pcmk_off_timeout\" value=\"10s\"/>\
                  <nvpair id=\"{id}-on\" name=\"pcmk_on_timeout\" value=\"5s\"/></instance_attributes>\
-                 <operations><op id=\"{id}-monitor\" name=\"monitor\" interval=\"15s\" timeout=\"5s\"/></operations></primitive>"
+                 <operations><op id=\"{id}-monitor\" name=\"monitor\" interval=\"{MONITOR_S}s\" timeout=\"5s\"/></operations></primitive>"
             );
         }
         text

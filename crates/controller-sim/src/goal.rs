@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use controller::{AssemblyId, Event, EventKind, Request, ServiceId};
 use cpe_status::DpeState;
 
+use crate::equipment::{DEVICES, MONITOR_S};
 use crate::guest::Guest;
 use crate::mutants::Subject;
 use crate::network::Link;
@@ -284,7 +285,7 @@ impl World {
         let done = self.checker.executed.len() > executed;
         // Devices are asked again and again whether they are well.
         let checks = match self.scenario.has_devices() {
-            true => REST_S / 5,
+            true => DEVICES.len() as u64 * (REST_S / MONITOR_S + 1),
             false => 0,
         };
         if done

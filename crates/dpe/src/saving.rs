@@ -508,6 +508,7 @@ mod tests {
             device: FenceDevice::Unit { unit: "u".into() },
             reboot: true,
             timeout_ms: 1,
+            delay_ms: 0,
         })
     }
 

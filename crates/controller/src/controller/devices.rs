@@ -33,27 +33,28 @@ impl Controller {
         operation: Operation,
     ) {
         let resource = operation.resource.clone();
-        let started = self.devices.is_started(name, &resource);
-        let call_id = self.devices.number_call(self.store.epoch, now);
+        let started = self.execution.devices.is_started(name, &resource);
+        let call_id = self.execution.devices.number_call(self.store.epoch, now);
         let rc = match operation.action {
             Task::Start | Task::MigrateFrom => {
                 self.ask_device(now, name, operation, call_id);
                 return;
             }
             Task::Monitor if operation.interval_ms > 0 && started => {
-                self.devices
+                self.execution
+                    .devices
                     .watch(name, operation, call_id, now.boottime_us);
                 return;
             }
             Task::Monitor if started => RC_OK,
             Task::Monitor => RC_NOT_RUNNING,
             Task::Stop | Task::MigrateTo => {
-                self.devices.stop(name, &resource);
+                self.execution.devices.stop(name, &resource);
                 RC_OK
             }
             _ => RC_OK,
         };
-        let question = Question::now(name, operation, call_id, now);
+        let question = Question::answered(name, operation, call_id, now);
         self.take_result(now, name, record(question, now, rc, ""));
     }
 
@@ -67,7 +68,7 @@ impl Controller {
         else {
             return;
         };
-        self.devices.unwatch(name, resource, *interval_ms);
+        self.execution.devices.unwatch(name, resource, *interval_ms);
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly
                 .history
@@ -80,7 +81,7 @@ impl Controller {
         let id = ServiceId::of_resource(&operation.resource);
         let spec = self.document.spec();
         let Some(device) = spec.and_then(|spec| spec.device(&id)).cloned() else {
-            let question = Question::now(name, operation, call_id, now);
+            let question = Question::answered(name, operation, call_id, now);
             let reason = "the document has no such device";
             self.device_answered(now, question, Err(reason.to_owned()));
             return;
@@ -93,6 +94,7 @@ impl Controller {
         let within_us = u64::from(timeout_ms.saturating_add(ANSWER_DELAY_MS)) * MS;
         let until_us = now.boottime_us + within_us;
         let question = self
+            .execution
             .devices
             .ask(name, operation, call_id, until_us, now.wall_us);
         self.effects.push(Effect::CheckDevice(DeviceCheck {
@@ -104,7 +106,7 @@ impl Controller {
 
     /// The shell's answer.
     pub(crate) fn device_checked(&mut self, now: Time, question: u64, result: Result<(), String>) {
-        if let Some(question) = self.devices.answered(question) {
+        if let Some(question) = self.execution.devices.answered(question) {
             self.device_answered(now, question, result);
         }
     }
@@ -112,13 +114,13 @@ impl Controller {
     fn device_answered(&mut self, now: Time, question: Question, result: Result<(), String>) {
         let (name, operation) = (question.assembly.clone(), question.operation.clone());
         let recurring = operation.interval_ms > 0;
-        if recurring && !self.devices.monitored(&question, now.boottime_us) {
+        if recurring && !self.execution.devices.monitored(&question, now.boottime_us) {
             return;
         }
         let awaited = self.execution.run_of(&name, &operation.id).is_some();
         let heard = self.assemblies.get(&name);
         // What a device says is kept with an assembly that is there. While that is lost, and after
-        // a start that nobody waits for any more, the policy engine asks anew.
+        // a start that nobody waits for any more, the policy engine asks again.
         if !heard.is_some_and(|assembly| assembly.course.is_heard()) || !(recurring || awaited) {
             return;
         }
@@ -127,7 +129,7 @@ impl Controller {
             Err(reason) => (RC_ERROR, reason),
         };
         if !recurring && rc == RC_OK {
-            self.devices.start(&name, &operation.resource);
+            self.execution.devices.start(&name, &operation.resource);
         }
         // A monitor tells what has changed.
         let known = self.assemblies.get(&name).and_then(|assembly| {
@@ -145,18 +147,18 @@ impl Controller {
     /// Asks what is due, and gives up what is not answered.
     pub(crate) fn age_devices(&mut self, now: Time) {
         let assemblies = &self.assemblies;
-        self.devices.keep(|name, resource| {
+        self.execution.devices.keep(|name, resource| {
             let own = assemblies.get(name);
             own.is_some_and(|own| own.history.resource(resource).is_some())
         });
-        for question in self.devices.overdue(now.boottime_us) {
+        for question in self.execution.devices.overdue(now.boottime_us) {
             self.device_checked(
                 now,
                 question,
                 Err("the device was not asked in time".into()),
             );
         }
-        for (name, operation, call_id) in self.devices.due(now.boottime_us) {
+        for (name, operation, call_id) in self.execution.devices.due(now.boottime_us) {
             self.ask_device(now, &name, operation, call_id);
         }
     }

@@ -32,7 +32,6 @@ use self::liveness::Assembly;
 use crate::machines::assembly::Life;
 use crate::machines::attributes::Dampening;
 use crate::machines::deciding::Deciding;
-use crate::machines::devices::Devices;
 use crate::machines::document::Document;
 use crate::machines::execution::Execution;
 use crate::machines::facts::{Durable, Store};
@@ -54,8 +53,6 @@ pub struct Controller {
     assemblies: BTreeMap<AssemblyId, Assembly>,
     /// Node attributes whose changes wait for further ones.
     dampening: Dampening,
-    /// Fencing devices that are in use.
-    devices: Devices,
     deciding: Deciding,
     execution: Execution,
     /// When it was last called.
@@ -88,7 +85,6 @@ impl Controller {
             store: Store::new(durable),
             assemblies: BTreeMap::new(),
             dampening: Dampening::default(),
-            devices: Devices::default(),
             deciding: Deciding::new(),
             execution: Execution::default(),
             last_time: now,
@@ -202,7 +198,7 @@ impl Controller {
             .chain([
                 self.execution.deadline(),
                 self.dampening.deadline(),
-                self.devices.deadline(),
+                self.execution.devices.deadline(),
                 self.deciding.pause_ends_us(),
                 end,
                 recheck,

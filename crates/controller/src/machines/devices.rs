@@ -48,7 +48,7 @@ pub(crate) struct Question {
 
 impl Question {
     /// One that is answered as soon as it is asked.
-    pub(crate) fn now(
+    pub(crate) fn answered(
         assembly: &AssemblyId,
         operation: Operation,
         call_id: u32,
@@ -163,7 +163,7 @@ impl Devices {
         due
     }
 
-    /// A monitor has been answered. `false`: it was stopped meanwhile, or begun anew.
+    /// A monitor has been answered. `false`: it was stopped meanwhile, or begun again.
     pub(crate) fn monitored(&mut self, question: &Question, now_us: u64) -> bool {
         let operation = &question.operation;
         let key = (question.assembly.clone(), operation.resource.clone());

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use cpe_status::{RunningAction, TransitionState, TransitionStatus};
 use policy_engine::{ActionKind, GraphAction, TransitionGraph};
 
+use super::devices::Devices;
 use super::run::{Run, Work};
 use super::transition::{Counts, INFINITY, Progress, Transition};
 use crate::vocabulary::{AssemblyId, Limits, Task, TransitionKey};
@@ -25,6 +26,8 @@ use crate::vocabulary::{AssemblyId, Limits, Task, TransitionKey};
 /// Transitions of one start of the controller.
 #[derive(Debug, Default)]
 pub(crate) struct Execution {
+    /// Fencing devices that are in use, whatever becomes of transitions.
+    pub(crate) devices: Devices,
     current: Option<Current>,
     /// Transitions so far, from which they have their numbers.
     count: u64,

@@ -14,10 +14,10 @@ use anyhow::{Context, bail};
 use controller::{Command, Device, FenceDevice, FenceRequest};
 use cpe_bus::proxies::{SystemdManagerProxy, SystemdUnitProxy};
 use zbus::Connection;
+use zbus::proxy::CacheProperties;
 
 use self::agent::Agent;
 pub(crate) use self::device::check as check_device;
-use zbus::proxy::CacheProperties;
 
 /// How often a unit that is being switched off is looked at.
 const LOOK: Duration = Duration::from_millis(50);
