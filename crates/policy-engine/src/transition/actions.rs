@@ -54,7 +54,14 @@ pub(crate) fn cancellation(
     node: NodeId,
 ) -> ActionId {
     if find_all(cluster, resource, &key, Some(node)).is_empty() {
-        create_for(cluster, resource, key.clone(), Task::Cancel, Some(node), false);
+        create_for(
+            cluster,
+            resource,
+            key.clone(),
+            Task::Cancel,
+            Some(node),
+            false,
+        );
     }
     required(cluster, resource, key, Some(node))
 }
