@@ -58,6 +58,11 @@ fn parse(name: &str, text: &str, streams: &mut Streams<'_>) -> Result<Cib, Failu
     if cib.document().root().get("validate-with") == Some("none") {
         streams.warn(NOT_VALIDATED);
     }
+    for change in cib.changes() {
+        if let Some(line) = change.line_of_pacemaker() {
+            streams.warn(&line);
+        }
+    }
     Ok(cib)
 }
 
