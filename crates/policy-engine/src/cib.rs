@@ -86,7 +86,9 @@ impl Cib {
     fn upgrade(&mut self) {
         let schema = self.document.root().get("validate-with");
         let from = match schema {
-            Some(s) if s.starts_with("pacemaker-1") || s.starts_with("pacemaker-2") => upgrade::From::Two,
+            Some(s) if s.starts_with("pacemaker-1") || s.starts_with("pacemaker-2") => {
+                upgrade::From::Two
+            }
             Some(s) if s.starts_with("pacemaker-3") => upgrade::From::Three,
             _ => return,
         };

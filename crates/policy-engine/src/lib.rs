@@ -2,8 +2,10 @@
 //! clock, no global state.
 //!
 //! ```text
-//! xml → upgrade → configuration → status → constraints → assignment → actions → ordering → graph
-//!       (ch. 1)   (ch. 1)         (ch. 2)  (ch. 3, 5)    (ch. 3, 4)   (ch. 5)    (ch. 5)    (ch. 5)
+//! xml → upgrade → configuration → status → constraints → assignment
+//!       (ch. 1)   (ch. 1)         (ch. 2)  (ch. 3, 5)    (ch. 3, 4)
+//!     → actions → ordering → graph
+//!       (ch. 5)   (ch. 5)    (ch. 5)
 //! ```
 //!
 //! Each stage is a folder whose first file says what it reads and writes; all of them work on one

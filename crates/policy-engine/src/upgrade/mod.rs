@@ -42,8 +42,11 @@ pub(crate) fn upgrade(document: &mut Document, from: From) -> Vec<Change> {
     if from == From::Two {
         options::to_three(&mut upgrade);
         nodes::normal_to_member(&mut upgrade);
-        parameters::to_three(&mut upgrade);
-        operations::to_three(&mut upgrade);
+        operations::resolve(&mut upgrade);
+        for resource in upgrade.below("resources", &["primitive", "template"]) {
+            parameters::to_three(&mut upgrade, resource);
+            operations::to_three(&mut upgrade, resource);
+        }
     }
     values::to_four(&mut upgrade);
     options::to_four(&mut upgrade);

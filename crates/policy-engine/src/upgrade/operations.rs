@@ -1,5 +1,5 @@
-//! Options of operations of Pacemaker 1 (scheduler-spec/01 §19.4): those among the parameters become
-//! meta-attributes, and what an operation requires is required by its resource.
+//! Options of operations of Pacemaker 1 (scheduler-spec/01 §19.4): those among the parameters
+//! become meta-attributes, and what an operation requires is required by its resource.
 
 use super::{Upgrade, Voice, values};
 use crate::xml::ElementId;
@@ -15,22 +15,30 @@ const OPTIONS: &[&str] = &[
     "timeout",
 ];
 
-pub(super) fn to_three(upgrade: &mut Upgrade<'_>) {
-    for resource in upgrade.below("resources", &["primitive", "template"]) {
-        let operations = upgrade.children(resource, "operations");
-        let operations: Vec<ElementId> = operations
-            .into_iter()
-            .flat_map(|operations| upgrade.children(operations, "op"))
-            .collect();
-        let mut required = None;
-        for operation in &operations {
-            Operation::of(upgrade, resource, *operation).sets(upgrade, &mut required);
+/// Replaces references to sets of options by what they refer to, before any of it moves.
+pub(super) fn resolve(upgrade: &mut Upgrade<'_>) {
+    for operation in upgrade.below("resources", &["op"]) {
+        for set in upgrade.children(operation, "instance_attributes") {
+            resolve_set(upgrade, set);
         }
-        for operation in &operations {
-            Operation::of(upgrade, resource, *operation).attribute(upgrade, &mut required);
-        }
-        require(upgrade, resource, required);
     }
+}
+
+/// The operations of one primitive or template.
+pub(super) fn to_three(upgrade: &mut Upgrade<'_>, resource: ElementId) {
+    let operations = upgrade.children(resource, "operations");
+    let operations: Vec<ElementId> = operations
+        .into_iter()
+        .flat_map(|operations| upgrade.children(operations, "op"))
+        .collect();
+    let mut required = None;
+    for operation in &operations {
+        Operation::of(upgrade, resource, *operation).sets(upgrade, &mut required);
+    }
+    for operation in &operations {
+        Operation::of(upgrade, resource, *operation).attribute(upgrade, &mut required);
+    }
+    require(upgrade, resource, required);
 }
 
 /// An operation that is being upgraded.
@@ -59,8 +67,8 @@ impl Operation {
 
     /// Moves options from its parameters, and what it requires from all its sets.
     fn sets(&self, upgrade: &mut Upgrade<'_>, required: &mut Required) {
+        let mut moved: Vec<ElementId> = Vec::new();
         for set in upgrade.children(self.element, "instance_attributes") {
-            resolve(upgrade, set);
             let place = format!(
                 "Resources-operation instance_attributes: {} (rsc={}, meta={})",
                 self.id,
@@ -69,11 +77,18 @@ impl Operation {
             );
             let options = self.options(upgrade, set, &place);
             self.requirements(upgrade, set, &place, required, "instance_attributes");
-            let target = self.target(upgrade, set, !options.is_empty());
-            for option in &options {
-                if let Some(target) = target {
-                    upgrade.document.append_copy(target, *option);
-                }
+            if let Some(target) = self.target(upgrade, set, !options.is_empty()) {
+                let names: Vec<&str> = options.iter().map(|o| upgrade.get(*o, "name")).collect();
+                let earlier = moved
+                    .iter()
+                    .filter(|earlier| names.contains(&upgrade.get(**earlier, "name")))
+                    .map(|earlier| (*earlier, target));
+                // of two sets, the later one counts
+                let earlier: Vec<_> = earlier.collect();
+                values::remove(upgrade, earlier.into_iter());
+                let document = &mut *upgrade.document;
+                let copies = options.iter().map(|o| document.append_copy(target, *o));
+                moved.extend(copies);
             }
             let gone = options.into_iter().map(|option| (option, set));
             values::remove(upgrade, gone);
@@ -106,14 +121,9 @@ impl Operation {
         options
     }
 
-    /// The set of meta-attributes that takes options of a set of parameters: one with the same rule,
-    /// else the first without a rule.
-    fn target(
-        &self,
-        upgrade: &mut Upgrade<'_>,
-        set: ElementId,
-        wanted: bool,
-    ) -> Option<ElementId> {
+    /// The set of meta-attributes that takes options of a set of parameters: a new one with the
+    /// same rule, else the first without a rule.
+    fn target(&self, upgrade: &mut Upgrade<'_>, set: ElementId, wanted: bool) -> Option<ElementId> {
         if !wanted {
             return None;
         }
@@ -200,8 +210,7 @@ impl Operation {
     }
 }
 
-/// Replaces a reference to a set by the set's content.
-fn resolve(upgrade: &mut Upgrade<'_>, set: ElementId) {
+fn resolve_set(upgrade: &mut Upgrade<'_>, set: ElementId) {
     let element = upgrade.at(set);
     if element.get("id-ref").is_none() {
         return;
@@ -216,7 +225,7 @@ fn resolve(upgrade: &mut Upgrade<'_>, set: ElementId) {
     if !moves {
         return;
     }
-    let id = format!("{}-{}", upgrade.get(set, "id-ref"), set.0);
+    let id = format!("_cibtr-2_{}", upgrade.get(set, "id-ref"));
     upgrade.document.unset(set, "id-ref");
     upgrade.document.set(set, "id", &id);
     for pair in pairs {

@@ -106,10 +106,9 @@ pub(super) fn to_three(upgrade: &mut Upgrade<'_>) {
                 }
             }
         }
-        let changed = !gone.is_empty();
         values::remove(upgrade, gone.into_iter());
-        if changed
-            && upgrade.at(set).child("nvpair").is_none()
+        if upgrade.at(set).child("nvpair").is_none()
+            && upgrade.at(set).get("id-ref").is_none()
             && let Some(parent) = upgrade.at(set).parent().map(|parent| parent.id())
         {
             values::remove(upgrade, std::iter::once((set, parent)));
@@ -172,8 +171,8 @@ fn apply(upgrade: &mut Upgrade<'_>, pair: ElementId, fate: &Fate) -> Outcome {
     }
 }
 
-/// Adds pairs to the first set without a rule, behind what it has; a section that is missing is
-/// made. A section without such a set takes nothing.
+/// Adds pairs to the first set without a rule, except those whose names it has; a section that is
+/// missing is made. A section without such a set takes nothing.
 fn add_defaults(upgrade: &mut Upgrade<'_>, section: &str, pairs: &[ElementId]) {
     if pairs.is_empty() {
         return;
@@ -195,13 +194,20 @@ fn add_defaults(upgrade: &mut Upgrade<'_>, section: &str, pairs: &[ElementId]) {
             })
         }
     };
+    let known: Vec<String> = set
+        .map(|set| upgrade.children(set, "nvpair"))
+        .unwrap_or_default()
+        .into_iter()
+        .map(|pair| upgrade.get(pair, "name").to_owned())
+        .collect();
     for pair in pairs {
+        let name = upgrade.get(*pair, "name");
         match set {
+            Some(_) if known.iter().any(|known| known == name) => {}
             Some(set) => {
                 upgrade.document.append_copy(set, *pair);
             }
             None => {
-                let name = upgrade.get(*pair, "name");
                 let text = format!(
                     "{name} was dropped: {section} exists, and has no set without a rule that could take it"
                 );
@@ -219,7 +225,10 @@ pub(super) fn to_four(upgrade: &mut Upgrade<'_>) {
             match (upgrade.get(pair, "name"), upgrade.get(pair, "value")) {
                 ("stonith-action", "poweroff") => {
                     upgrade.document.set(pair, "value", "off");
-                    upgrade.note(pair, "stonith-action=\"poweroff\" is now \"off\"".to_owned());
+                    upgrade.note(
+                        pair,
+                        "stonith-action=\"poweroff\" is now \"off\"".to_owned(),
+                    );
                 }
                 ("remove-after-stop", _) => {
                     let id = upgrade.get(pair, "id");

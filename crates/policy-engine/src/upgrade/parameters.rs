@@ -3,7 +3,8 @@
 use super::{Upgrade, Voice, values};
 use crate::xml::ElementId;
 
-const THRESHOLD: &str = "Resource meta_attributes: ... migration-threshold can be configured instead";
+const THRESHOLD: &str =
+    "Resource meta_attributes: ... migration-threshold can be configured instead";
 const ISOLATION: &str = "Resource meta_attributes: ... i.e. resource at hand disabled; isolation wrappers obsoleted with bundle resources";
 
 /// Parameters of fencing devices, and their names since.
@@ -17,14 +18,13 @@ const COMMANDS: &[(&str, &str)] = &[
     ("pcmk_status_cmd", "pcmk_status_action"),
 ];
 
-pub(super) fn to_three(upgrade: &mut Upgrade<'_>) {
-    for resource in upgrade.below("resources", &["primitive", "template"]) {
-        for set in upgrade.children(resource, "instance_attributes") {
-            commands(upgrade, set);
-        }
-        for set in upgrade.children(resource, "meta_attributes") {
-            meta_attributes(upgrade, resource, set);
-        }
+/// Those of one primitive or template.
+pub(super) fn to_three(upgrade: &mut Upgrade<'_>, resource: ElementId) {
+    for set in upgrade.children(resource, "instance_attributes") {
+        commands(upgrade, set);
+    }
+    for set in upgrade.children(resource, "meta_attributes") {
+        meta_attributes(upgrade, resource, set);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Resources that Pacemaker 3 cannot run (scheduler-spec/01 §19.4): those of the classes `nagios` and
-//! `upstart` and bundles of rkt. They go, and so do references to them and what is left empty.
+//! Resources that Pacemaker 3 cannot run (scheduler-spec/01 §19.4): those of the classes `nagios`
+//! and `upstart` and bundles of rkt. They go, and so do references to them and what is left empty.
 
 use rustc_hash::FxHashSet;
 
@@ -113,9 +113,8 @@ impl Gone {
 
     fn drop_bundle(&mut self, upgrade: &mut Upgrade<'_>, element: ElementId) {
         let id = upgrade.get(element, "id");
-        let text = format!(
-            "Dropping bundle resource {id} because rkt containers are no longer supported"
-        );
+        let text =
+            format!("Dropping bundle resource {id} because rkt containers are no longer supported");
         upgrade.say(element, Voice::Warning, &[&text]);
         let inner: Vec<String> = upgrade
             .at(element)

@@ -161,7 +161,8 @@ mod tests {
         document.prepend(document.root().id(), "g");
         document.append_copy(e, c);
         document.append(document.root().id(), "h");
-        let want = "<a> <g/> <b/> <e> <c x=\"1\"> <d/> </c> </e> <c x=\"1\"> <d/> </c> <f/> <h/> </a>";
+        let want =
+            "<a> <g/> <b/> <e> <c x=\"1\"> <d/> </c> </e> <c x=\"1\"> <d/> </c> <f/> <h/> </a>";
         assert_eq!(text(&document), want);
         assert!(document.section("d").is_none(), "there are two of them");
         let copied = document.element(e).child("c").unwrap();
