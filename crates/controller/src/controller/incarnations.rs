@@ -60,6 +60,7 @@ impl Controller {
             ..facts
         };
         *self.store.assembly_mut(name) = fresh;
+        self.rename_source(name, &id);
         self.store.forget_failures(name, None);
         if former.sent_settings.take().is_some() {
             self.effects.push(Effect::Disconnect {
@@ -282,6 +283,8 @@ impl Controller {
             facts.in_doubt |= old.in_doubt;
             facts.unleased |= old.unleased;
             facts.boot_id = old.boot_id;
+            facts.arrivals.join(old.arrivals);
+            self.rename_source(&other, name);
             self.actions_lost(&other, "its guest answers under its new name");
             self.effects.push(Effect::Disconnect {
                 assembly: other.clone(),

@@ -1,6 +1,7 @@
 //! The [`Controller`] itself: what it knows, how an input goes through it, and when it wants to be
 //! called again.
 
+mod arrivals;
 mod attributes;
 mod cib;
 mod cleanup;
