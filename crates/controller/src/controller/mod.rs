@@ -13,6 +13,7 @@ mod failures;
 mod fencing;
 mod incarnations;
 mod initiate;
+mod leases;
 mod leaving;
 mod liveness;
 mod operation_for;
@@ -24,6 +25,7 @@ mod service_events;
 mod status;
 mod suspension;
 
+pub use leases::LeasesHeld;
 pub use plan::PlanInput;
 
 use std::collections::BTreeMap;
