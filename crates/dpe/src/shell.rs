@@ -53,7 +53,8 @@ fn now() -> Time {
 }
 
 /// How long the loop may stand still: with the restart it is back within a third of the shortest
-/// lease. Not less than a busy host needs, and not more than any daemon. `None`: what the unit says.
+/// lease. Not less than a busy host needs, and not more than any daemon. `None`: what the unit
+/// says.
 fn watchdog_limit(leases: LeasesHeld) -> Option<Duration> {
     let lease = match leases {
         LeasesHeld::Unknown => return None,

@@ -66,8 +66,8 @@ impl Controller {
         Some(id)
     }
 
-    /// Takes what is known under a name away from it. Gives the name that it is known under from now
-    /// on.
+    /// Takes what is known under a name away from it. Gives the name that it is known under from
+    /// now on.
     pub(crate) fn retire_facts(&mut self, name: &AssemblyId, spec: AssemblySpec) -> AssemblyId {
         let id = self.next_former(name);
         let facts = self.store.assembly(name);

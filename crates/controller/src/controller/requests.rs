@@ -171,9 +171,9 @@ impl Controller {
     }
 
     /// What is saved about some assemblies may be untrue: none of them counts as safe, and what may
-    /// run there is made safe by what the document says now. A guest that the document does not mean
-    /// any more is a former incarnation, unless its address has been given to another one: what was
-    /// saved about it says nothing then.
+    /// run there is made safe by what the document says now. A guest that the document does not
+    /// mean any more is a former incarnation, unless its address has been given to another one:
+    /// what was saved about it says nothing then.
     fn doubt(&mut self, spec: &Spec, concerns: impl Fn(&AssemblyId) -> bool) {
         let understood = self.store.understood.iter();
         let understood = understood.flat_map(|before| before.spec.assemblies.keys());
