@@ -111,7 +111,7 @@ mod controller;
 mod machines;
 mod vocabulary;
 
-pub use controller::{Controller, PlanInput};
+pub use controller::{Controller, LeasesHeld, PlanInput};
 pub use deployment::{Command, Device, DeviceUse, HostArgument, HostCheck};
 pub use machines::facts::{Damaged, Durable, SAVES};
 pub use vocabulary::{
