@@ -20,7 +20,7 @@ build() {   # NAME PACKAGES
   local d=$out/$1 u
   [ "$(cat "$out/$1.packages" 2>/dev/null)" != "$suite $2" ] || return 0
   echo "  building the lab's $1 root ($suite)" >&2
-  rm -rf --one-file-system "$d" "$d.part" "$out/$1.packages"
+  rm -rf --one-file-system "$d.part" "$d.old" "$out/$1.packages"
   # a tar file, not a directory: with --exclude no device nodes are made
   timeout 900 mmdebstrap --quiet --variant=minbase --include="$2" "$suite" "$out/$1.tar" "$mirror"
   mkdir "$d.part"; tar -C "$d.part" -xpf "$out/$1.tar" --numeric-owner --exclude='./dev/*'
@@ -33,8 +33,10 @@ build() {   # NAME PACKAGES
   # the resource agents start these, not the guest's boot
   for u in nginx postgresql redis-server redis logd; do
     rm -f "$d.part/etc/systemd/system/"*.wants/$u.service "$d.part/etc/systemd/system/$u.service"; done
+  # a system that runs on the former root keeps it
+  [ ! -e "$d" ] || mv "$d" "$d.old"
   mv "$d.part" "$d"; rm "$out/$1.tar"; echo "$suite $2" > "$out/$1.packages"
 }
 base=systemd,systemd-sysv,dbus,iproute2,procps
 build guest  "$base,resource-agents,nginx-light,redis-server,python3-minimal,curl"
-build system "$base,dbus-user-session,polkitd,libpam-systemd,libnss-systemd,libnss-mymachines,systemd-container,nftables,iputils-ping,python3-minimal,curl"
+build system "$base,dbus-user-session,polkitd,libpam-systemd,libnss-systemd,libnss-mymachines,systemd-container,nftables,iputils-ping,python3-minimal,curl,fence-agents"

@@ -315,6 +315,11 @@ fn it_refuses_devices_that_it_cannot_run() {
         <nvpair id="n" name="provides" value="unfencing"/></meta_attributes></primitive>"#,
     );
     assert!(fabric.contains("its services would run twice"), "{fabric}");
+    let waits = of(
+        r#"<primitive id="d" class="lsb" type="t"><meta_attributes id="m">
+        <nvpair id="n" name="requires" value="unfencing"/></meta_attributes></primitive>"#,
+    );
+    assert!(waits.contains("write requires=\"fencing\""), "{waits}");
 }
 
 #[test]

@@ -10,6 +10,7 @@
 mod assemblies;
 mod bus;
 mod crashes;
+mod devices;
 mod disks;
 mod explanations;
 mod flows;

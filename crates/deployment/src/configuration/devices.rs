@@ -45,6 +45,7 @@ type Index<'e> = HashMap<(&'e str, &'e str), &'e Element<'e>>;
 
 /// Every device of a `<configuration>`.
 pub(super) fn read(configuration: &Element<'_>, problems: &mut Problems) -> Vec<Found> {
+    refuse_unfencing(configuration, problems);
     let mut index = Index::new();
     let mut primitives = Vec::new();
     configuration.visit(&mut |element| {
@@ -78,6 +79,27 @@ pub(super) fn read(configuration: &Element<'_>, problems: &mut Problems) -> Vec<
         found.push(device);
     }
     found
+}
+
+/// Fabric fencing cuts a guest off its disks and leaves it running: what needs no disk would run
+/// twice. So nothing is unfenced, and nothing may wait for that.
+fn refuse_unfencing(configuration: &Element<'_>, problems: &mut Problems) {
+    configuration.visit(&mut |set| {
+        for pair in set.children.iter().filter(|_| set.name == "meta_attributes") {
+            let (message, hint) = match (pair.value("name"), pair.value("value")) {
+                (Some("provides"), Some("unfencing")) => (
+                    "a device that provides unfencing cuts a guest off its disks, and leaves it running",
+                    "its services would run twice: use a device that switches the guest off",
+                ),
+                (Some("requires"), Some("unfencing")) => (
+                    "'requires' unfencing cannot be had: the DPE switches guests off and on instead",
+                    "write requires=\"fencing\"",
+                ),
+                _ => continue,
+            };
+            problems.error(pair.place("value"), message, hint.to_owned());
+        }
+    });
 }
 
 /// The value of a cluster option that no rule guards.
@@ -152,7 +174,6 @@ impl<'e> Reader<'e, '_> {
             priority: 0,
             disabled: is_stopped(self.own) || self.template.is_some_and(is_stopped),
         };
-        self.refuse_unfencing();
         let given = self.parameters();
         for parameter in &given {
             if let Err(expected) = take(parameter, &mut found, self.problems) {
@@ -184,22 +205,6 @@ impl<'e> Reader<'e, '_> {
         self.problems
             .error(self.described.place("type"), message, hint);
         String::new()
-    }
-
-    /// Fabric fencing cuts a guest off its disks and leaves it running: its services would run
-    /// twice.
-    fn refuse_unfencing(&mut self) {
-        let sets = [Some(self.own), self.template];
-        let sets = sets.into_iter().flatten().flat_map(|it| &it.children);
-        let pairs = sets.filter(|set| set.name == "meta_attributes");
-        for pair in pairs.flat_map(|set| &set.children) {
-            if pair.value("name") == Some("provides") && pair.value("value") == Some("unfencing") {
-                let message = "a device that provides unfencing cuts a guest off its disks, and leaves it running";
-                let hint = "its services would run twice: use a device that switches the guest off";
-                self.problems
-                    .error(pair.place("value"), message, hint.to_owned());
-            }
-        }
     }
 
     /// The parameters in force, each once, in the order of the document (scheduler-spec/01 §4).
