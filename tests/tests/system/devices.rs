@@ -3,22 +3,24 @@
 
 use end_to_end::{Lab, System};
 
-/// A fencing device for one assembly: an agent that keeps in a file whether its machine is on.
-/// `kind`: `file`, or `fail`, which fails whatever it is asked.
-fn device(id: &str, assembly: &str, kind: &str) -> String {
-    let pairs = [
-        ("type", kind),
-        ("status_file", &format!("/tmp/{assembly}")),
-        ("pcmk_host_list", assembly),
-        ("pcmk_off_timeout", "5s"),
-        ("pcmk_on_timeout", "5s"),
-    ];
+/// A fencing device for one assembly. `agent`: `fence_dummy`, which keeps in a file whether its
+/// machine is on, or one that finds no board to talk to.
+fn device(id: &str, assembly: &str, agent: &str) -> String {
+    let pairs = match agent {
+        "fence_dummy" => [
+            ("status_file", format!("/tmp/{assembly}")),
+            ("delay", "0".to_owned()),
+        ],
+        _ => [("ip", "127.0.0.1".to_owned()), ("username", "x".to_owned())],
+    };
+    let hosts = [("pcmk_host_list", assembly.to_owned())];
     let pairs: String = pairs
         .iter()
+        .chain(&hosts)
         .map(|(name, value)| format!(r#"<nvpair id="{id}-{name}" name="{name}" value="{value}"/>"#))
         .collect();
     format!(
-        r#"<primitive id="{id}" class="stonith" type="fence_dummy"><instance_attributes id="{id}-params">{pairs}</instance_attributes>
+        r#"<primitive id="{id}" class="stonith" type="{agent}"><instance_attributes id="{id}-params">{pairs}</instance_attributes>
   <operations><op id="{id}-monitor" name="monitor" interval="10s" timeout="15s"/></operations></primitive>"#
     )
 }
@@ -82,7 +84,11 @@ fn lose_home(lab: &Lab) -> String {
 #[test]
 fn a_copied_configuration_is_fenced_by_its_devices() {
     let lab = Lab::boot("devices").with_guests(&["a", "b"]);
-    let good = [device("off-a", "a", "file"), device("off-b", "b", "file")].concat();
+    let good = [
+        device("off-a", "a", "fence_dummy"),
+        device("off-b", "b", "fence_dummy"),
+    ]
+    .concat();
     lab.write("/srv/document.xml", &document(&good, ""));
     lab.cpectl(&["deploy", "--wait", "/srv/document.xml"]).ok();
     for id in ["off-a", "off-b"] {
@@ -111,7 +117,11 @@ fn a_copied_configuration_is_fenced_by_its_devices() {
     });
 
     // Now the first level fails, as its device does whenever it is asked.
-    let broken = [device("bad-a", "a", "fail"), device("bad-b", "b", "fail")].concat();
+    let broken = [
+        device("bad-a", "a", "fence_ipmilan"),
+        device("bad-b", "b", "fence_ipmilan"),
+    ]
+    .concat();
     let levels: String = ["a", "b"]
         .map(|name| {
             format!(
