@@ -41,7 +41,7 @@ impl World {
                 FenceDevice::Level(devices) => self.level_asked(&request, &devices),
                 _ => self.device_asked(request),
             },
-            Effect::CheckDevice(check) => self.device_checked(check),
+            Effect::CheckDevice(check) => self.device_checked(*check),
             Effect::Event(event) => {
                 if let Some(assembly) = &event.assembly {
                     self.wiring.mention(assembly);

@@ -434,7 +434,7 @@ impl Shell {
     }
 
     /// Asks a fencing device whether it is well, beside the loop.
-    fn check_device(&self, check: controller::DeviceCheck) {
+    fn check_device(&self, check: Box<controller::DeviceCheck>) {
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
             let result = fencing::check_device(&check).await;

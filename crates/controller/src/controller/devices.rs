@@ -97,11 +97,12 @@ impl Controller {
             .execution
             .devices
             .ask(name, operation, call_id, until_us, now.wall_us);
-        self.effects.push(Effect::CheckDevice(DeviceCheck {
+        let check = DeviceCheck {
             question,
             device,
             timeout_ms,
-        }));
+        };
+        self.effects.push(Effect::CheckDevice(Box::new(check)));
     }
 
     /// The shell's answer.

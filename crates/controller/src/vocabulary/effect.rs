@@ -72,7 +72,7 @@ pub enum Effect {
     Fence(FenceRequest),
     /// Ask a fencing device whether it is well, then give
     /// [`Input::DeviceChecked`](crate::Input).
-    CheckDevice(DeviceCheck),
+    CheckDevice(Box<DeviceCheck>),
     /// Bring this event to the event log (which ignores an id that it has), then give
     /// [`Input::EventRecorded`](crate::Input). In order; as often as it takes.
     Event(Event),
