@@ -217,7 +217,13 @@ impl<'s> Explainer<'s> {
         let choice = self.journal.choices.iter().rev().find(|it| it.0 == id);
         let code = match choice.map(|choice| choice.2) {
             Some(Choice::Stays) => &codes::EQUAL_STAYS,
-            Some(Choice::Preferred) => &codes::EQUAL_PREFERRED,
+            Some(Choice::Preferred) if resource.partial_target == Some(node) => {
+                &codes::MIGRATION_GOES_ON
+            }
+            Some(Choice::Preferred) if resource.active_on.contains(&node) => {
+                &codes::INSTANCE_STAYS
+            }
+            Some(Choice::Preferred) => &codes::MOST_CAPACITY,
             _ if own > Score::ZERO && resource.active_on.contains(&node) => &codes::EQUAL_STAYS,
             _ => &codes::EQUAL_FEWEST,
         };

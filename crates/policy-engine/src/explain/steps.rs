@@ -342,24 +342,20 @@ impl<'s> Explainer<'s> {
                 vec![("node", node.into()), ("reason", reason.into())],
             ));
         }
-        let (culprit, order) = self.culprit(id, action.resource, &mut BTreeSet::new())?;
-        let first = self.cluster.action(culprit);
-        let resource = first.resource?;
+        let (resource, task, order) = self.obstacle(id)?;
         let name = self.name(resource);
-        let verb = match first.task {
-            Task::Start | Task::Running => "started",
-            Task::Stop | Task::Stopped => "stopped",
-            Task::Promote | Task::Promoted => "promoted",
-            Task::Demote | Task::Demoted => "demoted",
-            _ => "done",
-        };
-        let leaf = self.cluster.leaves(resource).first().copied()?;
-        let reason = self.behind(leaf, || self.short_reason(leaf));
+        let verb = participle(&task);
+        let leaf = self.stopped_leaf(resource)?;
+        let (root, chain) = self.root_obstacle(leaf);
+        let reason = self.behind(root, || self.short_reason(root));
         let reason = reason.unwrap_or_else(|| self.plain(&codes::STATE));
         let mut parameters = vec![
             ("first", Value::from(format!("{name} has to be {verb}"))),
             ("reason", reason.into()),
         ];
+        if !chain.is_empty() {
+            parameters.push(("chain", chain.into()));
+        }
         if let Some(own) = action.resource {
             let via = match (order, self.common_group(own, resource)) {
                 (_, Some(group)) => Some(format!("group {group}")),
@@ -372,6 +368,65 @@ impl<'s> Explainer<'s> {
             parameters.extend(via.map(|via| ("constraint", Value::from(via))));
         }
         Some(self.say(&codes::FIRST_IMPOSSIBLE, parameters))
+    }
+
+    /// What has to be done before an action and is not possible, as it was recorded, or else as the
+    /// links show it; with the constraint on the way.
+    fn obstacle(
+        &self,
+        id: ActionId,
+    ) -> Option<(ResourceId, Task, Option<super::orders::Order>)> {
+        let action = self.cluster.action(id);
+        let own = action.resource;
+        let recorded = action.reason.as_deref();
+        let recorded = recorded.and_then(|reason| {
+            let unrunnable = reason.strip_prefix("unrunnable ");
+            unrunnable.or_else(|| reason.strip_prefix("required "))
+        });
+        let recorded = recorded.and_then(|rest| {
+            let (name, task) = rest.rsplit_once(' ')?;
+            Some((self.cluster.find_resource(name)?, Task::parse(task)))
+        });
+        if let Some((resource, task)) = recorded.filter(|(it, _)| Some(*it) != own) {
+            let order = own.and_then(|own| self.constraint_between(resource, own));
+            return Some((resource, task, order));
+        }
+        let (culprit, order) = self.culprit(id, own, &mut BTreeSet::new())?;
+        let first = self.cluster.action(culprit);
+        Some((first.resource?, first.task.clone(), order))
+    }
+
+    /// What is behind a start that is not possible, down to what has a reason of its own, and what
+    /// is on the way.
+    fn root_obstacle(&self, leaf: ResourceId) -> (ResourceId, Vec<String>) {
+        let (mut root, mut seen, mut chain) = (leaf, vec![leaf], Vec::new());
+        loop {
+            let resource = self.cluster.resource(root);
+            if resource.assigned.is_none() || !resource.managed {
+                break;
+            }
+            let mut starts = resource.actions.iter().copied();
+            let start = starts.find(|start| {
+                let start = self.cluster.action(*start);
+                start.task == Task::Start && !start.runnable
+            });
+            let next = start.and_then(|start| self.obstacle(start));
+            let Some((next, ..)) = next else { break };
+            let Some(leaf) = self.stopped_leaf(next).filter(|leaf| !seen.contains(leaf)) else {
+                break;
+            };
+            chain.push(self.name(next));
+            seen.push(leaf);
+            root = leaf;
+        }
+        (root, chain)
+    }
+
+    /// The part of a resource that explains why it does not run.
+    fn stopped_leaf(&self, id: ResourceId) -> Option<ResourceId> {
+        let leaves = self.cluster.leaves(id);
+        let stopped = |leaf: &&ResourceId| self.cluster.resource(**leaf).assigned.is_none();
+        leaves.iter().find(stopped).or(leaves.first()).copied()
     }
 
     /// The action of another resource that is not possible, behind one that waits for it, and the
@@ -445,7 +500,7 @@ impl<'s> Explainer<'s> {
             return self.plain(&codes::DEFINITION_CHANGED);
         }
         let Some((mut root, mut task)) = self.required(reason) else {
-            return self.plain(&codes::STATE);
+            return self.recorded(reason);
         };
         let via = self.via(root, id);
         let mut chain: Vec<String> = vec![self.name(id)];
@@ -466,13 +521,7 @@ impl<'s> Explainer<'s> {
             (root, task) = (next, next_task);
         }
         chain.reverse();
-        let done = match task {
-            Task::Start | Task::Running => "started",
-            Task::Stop | Task::Stopped => "stopped",
-            Task::Promote | Task::Promoted => "promoted",
-            Task::Demote | Task::Demoted => "demoted",
-            _ => "changed",
-        };
+        let done = participle(&task);
         let mut parameters = vec![
             ("root", Value::from(self.name(root))),
             ("change", done.into()),
@@ -498,5 +547,24 @@ impl<'s> Explainer<'s> {
         let rest = reason.strip_prefix("required ")?;
         let (name, task) = rest.rsplit_once(' ')?;
         Some((self.cluster.find_resource(name)?, Task::parse(task)))
+    }
+
+    /// A recorded reason that has no code of its own.
+    fn recorded(&self, reason: &str) -> Statement {
+        match reason {
+            "" => self.plain(&codes::STATE),
+            reason => self.say(&codes::RECORDED, vec![("detail", reason.into())]),
+        }
+    }
+}
+
+/// What a task does, as a participle.
+fn participle(task: &Task) -> &'static str {
+    match task.folded() {
+        Task::Start => "started",
+        Task::Stop => "stopped",
+        Task::Promote => "promoted",
+        Task::Demote => "demoted",
+        _ => "done",
     }
 }

@@ -36,11 +36,14 @@ codes! {
     AFTER_CONNECTION "after-connection": "{first} (the connection to {node})";
         "What runs on a remote node needs its connection.";
         ""; ""
-    FIRST_IMPOSSIBLE "first-impossible": "{first} first, which is not possible now[ ({constraint})]: {reason}";
+    FIRST_IMPOSSIBLE "first-impossible": "{first} first, which is not possible now[ ({constraint})][, because of what comes before it: {chain}]: {reason}";
         "Something has to be done before, and cannot be done.";
         ""; ""
     STOP_IMPOSSIBLE "stop-impossible": "{resource} cannot be stopped: {reason}";
         "A stop that would be necessary is not possible.";
+        ""; ""
+    RECORDED "recorded": "of this: {detail}";
+        "The decision recorded a reason that has no code of its own; it is given as it is.";
         ""; ""
     NODE_UNREACHABLE "node-unreachable": "{node} cannot do it now: {reason}";
         "The node of the action is not online.";

@@ -31,8 +31,14 @@ codes! {
         "Without stickiness a resource is moved to where fewer resources are, if the scores are equal.";
         "set resource-stickiness if it should stay where it runs";
         "set stickiness for the {RESOURCE} if it should stay where it runs"
-    EQUAL_PREFERRED "equal-preferred": "of equally good {NODES}, {node} has an instance already, is the target of a migration, or has the most free capacity";
-        "Something beyond the scores prefers the node.";
+    MIGRATION_GOES_ON "migration-goes-on": "its live migration to {node} has begun, and no {NODE} is better";
+        "An unfinished migration goes on if its target is as good as any.";
+        ""; ""
+    INSTANCE_STAYS "instance-stays": "this instance is on {node} already, and no {NODE} is better";
+        "Instances of clones stay where they are if nothing speaks against it.";
+        ""; ""
+    MOST_CAPACITY "most-capacity": "{node} has the most free capacity of equally good {NODES}";
+        "With placement-strategy the node with the most free capacity wins, of nodes with equal scores.";
         ""; ""
     LOWER "lower": "{chosen} is better for it ({chosen_score} against {score} here)[: {reason}]";
         "The node could run it, but another one has a higher score.";
