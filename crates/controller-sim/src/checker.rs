@@ -24,8 +24,8 @@ pub(crate) struct Checker {
     pub returned: BTreeMap<usize, u64>,
     /// Assemblies that are lost or being fenced, by the events.
     pub lost: BTreeSet<AssemblyId>,
-    /// Assemblies that have left, and whose agent did not answer since.
-    pub left: BTreeSet<AssemblyId>,
+    /// Assemblies that have left, and whose agent did not answer since, with their guests.
+    pub left: BTreeMap<AssemblyId, usize>,
     /// Guests under maintenance that have learned of it: their services are left alone.
     pub hands_off: BTreeSet<usize>,
     /// Guests that could not learn of the end of the deployment.

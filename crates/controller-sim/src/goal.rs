@@ -17,6 +17,8 @@ use crate::world::World;
 const PATIENCE_S: u64 = 600;
 /// A controller at rest is watched for, seconds.
 const REST_S: u64 = 20;
+/// Nothing is under way if nothing was executed for so long, seconds: longer than any operation.
+const SETTLED_S: u64 = 25;
 
 impl World {
     /// Lets faults happen, then peace, then checks that everything becomes well and stays silent.
@@ -58,9 +60,25 @@ impl World {
                 0
             };
         }
+        self.settle();
         if self.checker.violations.is_empty() {
             self.check_rest();
             self.check_events();
+        }
+    }
+
+    /// Waits until nothing is under way: no decision, no operation, no guest that comes back.
+    fn settle(&mut self) {
+        let begin_us = self.now_us;
+        let mut executed = 0;
+        while executed < self.checker.executed.len() && self.checker.violations.is_empty() {
+            if self.now_us > begin_us + PATIENCE_S * SECOND {
+                self.violated(format!(
+                    "the controller does not rest within {PATIENCE_S} s"
+                ));
+            }
+            executed = self.checker.executed.len();
+            self.run_for(SETTLED_S);
         }
     }
 
@@ -319,7 +337,8 @@ impl World {
             self.run_for(2 * REST_S + self.scenario.recheck_s);
         }
         self.run_for(10);
-        // Something may have happened just now.
+        // Time may have begun something just now: what is under way is told when it is done.
+        self.settle();
         for _ in 0..5 {
             let waits = |controller: &Subject| controller.waiting_events() > 0;
             if self.shell.controller.as_ref().is_some_and(waits) {

@@ -283,10 +283,14 @@ impl World {
                 if let Some(service) = running {
                     self.violated(format!("{name} has left, and {service} runs there"));
                 }
-                self.checker.left.insert(name);
+                if let Some(guest) = self.place_of(&name) {
+                    self.checker.left.insert(name, guest);
+                }
             }
+            // Another guest may have got the name since.
             EventKind::AssemblyLost | EventKind::AssemblyFencingRequested
-                if self.checker.left.contains(&name) =>
+                if self.checker.left.contains_key(&name)
+                    && self.checker.left.get(&name).copied() == self.home_of(&name) =>
             {
                 self.violated(format!("{} of {name}, which has left", event.kind.as_str()));
             }

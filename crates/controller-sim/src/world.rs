@@ -265,11 +265,14 @@ impl World {
     /// The guest that was last heard of as that assembly, else the one at its address.
     pub(crate) fn place_of(&self, assembly: &AssemblyId) -> Option<usize> {
         let known = self.wiring.places.get(assembly).copied();
-        known.or_else(|| {
-            let mut assemblies = self.scenario.assemblies.iter();
-            let own = assemblies.find(|own| assembly.as_str() == own.name)?;
-            self.wiring.guest_named(own.address.as_ref()?)
-        })
+        known.or_else(|| self.home_of(assembly))
+    }
+
+    /// The guest that the document means by an assembly.
+    pub(crate) fn home_of(&self, assembly: &AssemblyId) -> Option<usize> {
+        let mut assemblies = self.scenario.assemblies.iter();
+        let own = assemblies.find(|own| assembly.as_str() == own.name)?;
+        self.wiring.guest_named(own.address.as_ref()?)
     }
 
     /// The assembly of the document that is at home in that guest.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use controller::{AssemblyId, Request};
+use controller::{AssemblyId, Change, Request};
 use cpe_status::AssemblyState;
 
 use crate::faults::{Fault, Kind};
@@ -249,6 +249,13 @@ impl World {
         self.kill_dpe(back);
         self.shell.table = table;
         self.forget_promises();
+        // What a backup still has to tell is told again.
+        for (key, value) in &self.shell.table {
+            self.checker.persisted(&Change {
+                key: key.clone(),
+                value: Some(value.clone()),
+            });
+        }
         self.after(back + SECOND, SimEvent::Request(self.load_request()));
     }
 

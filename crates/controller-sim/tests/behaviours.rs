@@ -6,7 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
-use controller::{Controller, Durable, Input, PlanInput, Refusal, Request};
+use controller::{Controller, Durable, Input, LeasesHeld, PlanInput, Refusal, Request};
 use controller_sim::faults::Fault;
 use controller_sim::policies::OnFail;
 use controller_sim::scenario::{Mode, Scenario};
@@ -49,6 +49,25 @@ fn contains_in_order(told: &[String], expected: &[&str]) -> bool {
         }
     }
     next.is_none()
+}
+
+#[test]
+fn a_lease_is_held_from_the_first_answer_until_the_guest_is_safe() {
+    let mut world = calm(Scenario::plain(1, 1, Mode::Lease));
+    let held = |world: &World| world.controller().unwrap().leases_held();
+    let lease = LeasesHeld::Shortest(u32::try_from(world.scenario.timing.1).unwrap());
+    world.run_for(20);
+    assert_eq!(held(&world), lease);
+    world.inject(Fault::Cut(0, 200 * SECOND));
+    world.run_for(5);
+    assert_eq!(held(&world), lease, "it is lost, and not safe");
+    world.run_for(60);
+    assert_eq!(held(&world), LeasesHeld::None);
+    world.inject(Fault::KillDpe);
+    world.run_for(20);
+    assert_eq!(held(&world), LeasesHeld::None, "it stays safe");
+    world.run_for(200);
+    assert_eq!(held(&world), lease);
 }
 
 #[test]

@@ -278,6 +278,32 @@ fn a_migration_that_was_given_up_is_not_finished_when_its_target_comes_back() {
     }
 }
 
+/// The source of a live migration has sent the processes, and loses what it knows before the DPE,
+/// which is dead, hears of it: only a look at the target tells where the service runs.
+#[test]
+fn a_migration_that_its_source_has_forgotten_is_looked_for_at_its_target() {
+    // The second service is one of those that migrate as running processes.
+    let mut scenario = Scenario::plain(2, 2, Mode::Unit);
+    scenario.services[1].form = Form::Migrates;
+    scenario.services[1].prefers = Some(0);
+    let mut world = at_rest(scenario);
+    world.scenario.services[1].prefers = Some(1);
+    world.scenario.generation += 1;
+    world.ask(world.load_request());
+    let left = |line: &String| line.ends_with("migrate_to service2 -> 0/0");
+    while !world.trace.iter().any(left) {
+        assert!(world.step());
+    }
+    world.inject(Fault::KillDpe);
+    world.inject(Fault::PowerCut(0));
+    world.run_for(60);
+    expect_well(&world);
+    assert_eq!(world.runs_in("service2"), ["node2"]);
+    let executed = world.executed();
+    let starts = |line: &&String| line.starts_with("start service2");
+    assert_eq!(executed.iter().filter(starts).count(), 1, "{executed:#?}");
+}
+
 #[test]
 fn what_ran_in_an_assembly_without_address_ends_when_it_leaves_the_document() {
     let mut world = at_rest(one(Form::Everywhere));

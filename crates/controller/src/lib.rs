@@ -110,7 +110,7 @@ mod controller;
 mod machines;
 mod vocabulary;
 
-pub use controller::{Controller, PlanInput};
+pub use controller::{Controller, LeasesHeld, PlanInput};
 pub use machines::facts::{Damaged, Durable, SAVES};
 pub use vocabulary::{
     AssemblyId, Attribute, Attributes, Change, Connect, Decision, EVENTS_KEPT, Effect, EngineInput,

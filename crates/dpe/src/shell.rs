@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use controller::{
-    AssemblyId, Controller, Decision, Effect, EngineInput, FenceDevice, Input, Request, Time,
+    AssemblyId, Controller, Decision, Effect, EngineInput, FenceDevice, Input, LeasesHeld, Request,
+    Time,
 };
 use cpe_bus::{BusSelection, Error};
 use cpe_daemon::Watchdog;
@@ -51,10 +52,16 @@ fn now() -> Time {
     }
 }
 
-/// How long the loop may stand still, if the shortest lease is this long: with the restart it is
-/// back within a third of the lease. Not less than a busy host needs, and not more than any daemon.
-fn watchdog_limit(lease: Duration) -> Duration {
-    (lease / 4).clamp(Duration::from_millis(500), Duration::from_secs(30))
+/// How long the loop may stand still: with the restart it is back within a third of the shortest
+/// lease. Not less than a busy host needs, and not more than any daemon. `None`: what the unit
+/// says.
+fn watchdog_limit(leases: LeasesHeld) -> Option<Duration> {
+    let lease = match leases {
+        LeasesHeld::Unknown => return None,
+        LeasesHeld::None => Duration::MAX,
+        LeasesHeld::Shortest(lease_ms) => Duration::from_millis(lease_ms.into()),
+    };
+    Some((lease / 4).clamp(Duration::from_millis(500), Duration::from_secs(30)))
 }
 
 /// Says that a deadline was missed because this process did not run: the controller does not count
@@ -215,8 +222,8 @@ impl Shell {
         self.perform();
         loop {
             if let Some(watchdog) = &mut watchdog {
-                if let Some(lease) = self.agents.shortest_lease() {
-                    watchdog.set_limit(watchdog_limit(lease));
+                if let Some(limit) = watchdog_limit(self.controller.leases_held()) {
+                    watchdog.set_limit(limit);
                 }
                 watchdog.turn();
             }
@@ -491,9 +498,12 @@ mod tests {
     #[test]
     fn a_loop_that_stands_still_is_back_within_a_third_of_the_lease() {
         for seconds in [3, 5, 10, 30, 60, 3600] {
-            let lease = Duration::from_secs(seconds);
-            assert!(watchdog_limit(lease) + RESTART < lease / 3, "{lease:?}");
+            let lease = Duration::from_secs(seconds.into());
+            let limit = watchdog_limit(LeasesHeld::Shortest(seconds * 1000)).unwrap();
+            assert!(limit + RESTART < lease / 3, "{lease:?}");
         }
-        assert_eq!(watchdog_limit(Duration::MAX), Duration::from_secs(30));
+        let longest = Some(Duration::from_secs(30));
+        assert_eq!(watchdog_limit(LeasesHeld::None), longest);
+        assert_eq!(watchdog_limit(LeasesHeld::Unknown), None);
     }
 }

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy_engine::xml::Writer;
 
+use crate::machines::arrivals::Arrivals;
 use crate::machines::failures::FailureFacts;
 use crate::machines::history::{self, History};
 use crate::vocabulary::{
@@ -56,6 +57,8 @@ pub(crate) struct Node<'a> {
     pub retired: bool,
     /// Services may run there that nobody knows of.
     pub in_doubt: bool,
+    /// What live migrations may have brought there.
+    pub arrivals: &'a Arrivals,
     pub history: &'a History,
     /// What resource agents have set, by name.
     pub attributes: &'a BTreeMap<String, String>,
@@ -180,7 +183,8 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, given_up: &[GivenUp<'_>], xml:
             if let Some(last) = cleaned_up.filter(|_| node.state == NodeState::Online) {
                 disbelieve(&mut records, last, named);
             }
-            if given_up.iter().any(|own| own.may_have_come(node, resource)) {
+            let may_have_come = given_up.iter().any(|own| own.may_have_come(node, resource));
+            if may_have_come || node.arrivals.must_be_looked_for(resource) {
                 records.retain(|record| record.state == RecordState::Pending);
             }
             records.retain(|record| !given_up.iter().any(|own| own.is_over(node, record)));
@@ -232,8 +236,9 @@ impl<'a> GivenUp<'a> {
                     source: source.name,
                     target,
                     attempt,
-                    target_known: node
-                        .is_some_and(|node| node.history.knows_since(resource, attempt)),
+                    target_known: node.is_some_and(|node| {
+                        node.history.knows_since(resource, &attempt.operation.id)
+                    }),
                 });
             }
         }

@@ -2,6 +2,7 @@
 
 use super::Controller;
 use super::cib::{self, NodeState};
+use crate::machines::arrivals::NO_ARRIVALS;
 use crate::machines::assembly::Life;
 use crate::machines::facts::Departure;
 use crate::vocabulary::{Spec, Time};
@@ -43,6 +44,7 @@ impl Controller {
                         || facts.is_some_and(|facts| facts.restart.is_some()),
                     retired: !spec.assemblies.contains_key(name),
                     in_doubt: facts.is_some_and(|facts| facts.in_doubt),
+                    arrivals: facts.map_or(&NO_ARRIVALS, |facts| &facts.arrivals),
                     history: &assembly.history,
                     attributes: assembly.attributes.in_force(),
                 }

@@ -109,6 +109,7 @@ impl Controller {
                 if let Some(own) = self.assemblies.get_mut(assembly) {
                     own.history.sent(pending);
                 }
+                self.note_arrival(assembly, operation);
                 self.effects.push(Effect::Execute {
                     assembly: assembly.clone(),
                     operation: operation.clone(),

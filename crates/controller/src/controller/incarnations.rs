@@ -44,23 +44,9 @@ impl Controller {
     /// safe by what it was accepted with. Gives the name that it has from now on.
     pub(crate) fn retire(&mut self, name: &AssemblyId, reason: &str) -> Option<AssemblyId> {
         let mut former = self.assemblies.remove(name)?;
-        let id = self.next_former(name);
-        let facts = self.store.assembly(name);
-        let fresh = AssemblyFacts {
-            former_lives: facts.former_lives,
-            standby: facts.standby,
-            maintenance: facts.maintenance,
-            in_doubt: facts.in_doubt,
-            ..AssemblyFacts::default()
-        };
         // Nothing was ever done in a guest that never answered.
-        let never_heard = facts.is_unheard();
-        *self.store.assembly_mut(&id) = AssemblyFacts {
-            retired: Some(former.spec.clone()),
-            ..facts
-        };
-        *self.store.assembly_mut(name) = fresh;
-        self.store.forget_failures(name, None);
+        let never_heard = self.store.assembly(name).is_unheard();
+        let id = self.retire_facts(name, former.spec.clone());
         if former.sent_settings.take().is_some() {
             self.effects.push(Effect::Disconnect {
                 assembly: name.clone(),
@@ -78,6 +64,28 @@ impl Controller {
         self.connect(&id);
         self.world_changed(&format!("{reason}: assembly {name} was {id} until now"));
         Some(id)
+    }
+
+    /// Takes what is known under a name away from it. Gives the name that it is known under from
+    /// now on.
+    pub(crate) fn retire_facts(&mut self, name: &AssemblyId, spec: AssemblySpec) -> AssemblyId {
+        let id = self.next_former(name);
+        let facts = self.store.assembly(name);
+        let fresh = AssemblyFacts {
+            former_lives: facts.former_lives,
+            standby: facts.standby,
+            maintenance: facts.maintenance,
+            in_doubt: facts.in_doubt,
+            ..AssemblyFacts::default()
+        };
+        *self.store.assembly_mut(&id) = AssemblyFacts {
+            retired: Some(spec),
+            ..facts
+        };
+        *self.store.assembly_mut(name) = fresh;
+        self.rename_source(name, &id);
+        self.store.forget_failures(name, None);
+        id
     }
 
     /// Whether the address that an assembly is to be reached at, or the assembly itself, still
@@ -282,6 +290,8 @@ impl Controller {
             facts.in_doubt |= old.in_doubt;
             facts.unleased |= old.unleased;
             facts.boot_id = old.boot_id;
+            facts.arrivals.join(old.arrivals);
+            self.rename_source(&other, name);
             self.actions_lost(&other, "its guest answers under its new name");
             self.effects.push(Effect::Disconnect {
                 assembly: other.clone(),

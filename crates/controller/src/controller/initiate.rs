@@ -83,10 +83,10 @@ impl Controller {
         true
     }
 
-    /// The resource may be running in an assembly of which nobody knows, or is just being started
-    /// in another one: an earlier DPE may have asked for that. The policy engine has starts wait
-    /// for fencing, and for stops of what is being started; this makes sure, whatever the engine
-    /// says.
+    /// The resource may be running in an assembly of which nobody knows, or may have come there by
+    /// a live migration, or is just being started in another one: an earlier DPE may have asked for
+    /// that. The policy engine has starts wait for fencing, and for stops of what is being started;
+    /// this makes sure, whatever the engine says.
     fn may_run_elsewhere(&self, resource: &str, node: &AssemblyId) -> bool {
         self.assemblies.iter().any(|(name, assembly)| {
             let unknown = match assembly.course.life() {
@@ -96,7 +96,9 @@ impl Controller {
             };
             let gone =
                 unknown && (assembly.heard_wall_us == 0 || assembly.history.may_run(resource));
-            name != node && (gone || assembly.history.is_being_started(resource))
+            let facts = self.store.assemblies.get(name);
+            let may_have_come = facts.is_some_and(|facts| facts.arrivals.may_have_come(resource));
+            name != node && (gone || may_have_come || assembly.history.is_being_started(resource))
         })
     }
 

@@ -13,12 +13,8 @@
 //! That a guest leaves is a durable fact, and its Hello says it again.
 
 use super::Controller;
-use crate::machines::assembly::Life;
 use crate::machines::facts::Departure;
-use crate::machines::history::{self, History, Slot};
-use crate::vocabulary::{
-    AssemblyId, EventDraft, EventKind, Hello, MIGRATE_TARGET, Record, RecordState, Task, Time,
-};
+use crate::vocabulary::{AssemblyId, EventDraft, EventKind, Hello, Time};
 
 impl Controller {
     /// A guest says that it leaves.
@@ -80,20 +76,6 @@ impl Controller {
         }
     }
 
-    /// A live migration may have brought running processes there of which its agent does not know:
-    /// another assembly has sent them, or was to, and nothing has ended that since; or nobody knows
-    /// what another one has done.
-    fn may_have_received(&self, name: &AssemblyId) -> bool {
-        let migrates = self
-            .document
-            .spec()
-            .is_none_or(|spec| spec.configuration.contains("allow-migrate"));
-        self.assemblies.iter().any(|(other, assembly)| {
-            let unheard = assembly.heard_wall_us == 0 && assembly.course.life() != Life::Safe;
-            other != name && ((unheard && migrates) || has_sent(&assembly.history, name))
-        })
-    }
-
     /// A guest says that it has left. One that is being fenced goes on being fenced: a device that
     /// was asked acts anyway.
     pub(crate) fn agent_left(&mut self, now: Time, name: &AssemblyId, boot_id: &str) {
@@ -101,7 +83,8 @@ impl Controller {
             return;
         }
         // Its agent knows nothing of services that were left there, nor of those that migrated.
-        if self.store.assembly(name).in_doubt || self.may_have_received(name) {
+        let facts = self.store.assembly(name);
+        if facts.in_doubt || !facts.arrivals.is_empty() {
             return;
         }
         let Some(assembly) = self.assemblies.get_mut(name).filter(|own| own.usable()) else {
@@ -116,21 +99,4 @@ impl Controller {
         self.tell(now, event);
         self.go_on_without(name, "has left");
     }
-}
-
-/// A source of live migrations has sent a resource there, or was asked to, and has not stopped it
-/// since.
-fn has_sent(history: &History, target: &AssemblyId) -> bool {
-    let to_target = |record: &&Record| {
-        let to = record.operation.annotations.get(MIGRATE_TARGET);
-        record.operation.action == Task::MigrateTo && to.is_some_and(|to| to == target.as_str())
-    };
-    history.resources().any(|(_, records)| {
-        let stop = records.get(&Slot::Of(Task::Stop, 0));
-        let stopped = stop.filter(|stop| stop.state == RecordState::Complete && !stop.failed());
-        history::each(records).filter(to_target).any(|sent| {
-            let pending = sent.state == RecordState::Pending;
-            pending || stopped.is_none_or(|stop| stop.call_id < sent.call_id)
-        })
-    })
 }

@@ -483,7 +483,9 @@ impl Controller {
         for (_, resource) in failures.cloned().collect::<Vec<_>>() {
             self.forget_failure(name, &resource);
         }
-        self.store.assembly_mut(name).restart = None;
+        let facts = self.store.assembly_mut(name);
+        facts.restart = None;
+        facts.arrivals.clear();
     }
 }
 

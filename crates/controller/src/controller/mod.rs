@@ -1,6 +1,7 @@
 //! The [`Controller`] itself: what it knows, how an input goes through it, and when it wants to be
 //! called again.
 
+mod arrivals;
 mod attributes;
 mod cib;
 mod cleanup;
@@ -12,6 +13,7 @@ mod failures;
 mod fencing;
 mod incarnations;
 mod initiate;
+mod leases;
 mod leaving;
 mod liveness;
 mod operation_for;
@@ -23,6 +25,7 @@ mod service_events;
 mod status;
 mod suspension;
 
+pub use leases::LeasesHeld;
 pub use plan::PlanInput;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@ use policy_engine::{ActionKind, Cib, RunOptions, Schedule, lint};
 
 use super::Controller;
 use super::cib::{self, Node, NodeState};
+use crate::machines::arrivals::NO_ARRIVALS;
 use crate::machines::history::History;
 use crate::vocabulary::{AssemblyId, AssemblySpec, Proposal, Refusal, ServiceId, Spec, Time, goal};
 
@@ -84,6 +85,7 @@ impl Controller {
                     terminate: false,
                     retired: false,
                     in_doubt: false,
+                    arrivals: &NO_ARRIVALS,
                     history: &nothing,
                     attributes: &none,
                 });

@@ -11,7 +11,7 @@ use crate::machines::document::Document;
 use crate::machines::facts::Loaded;
 use crate::machines::phase::Phase;
 use crate::vocabulary::{
-    AssemblyId, Effect, EventDraft, EventKind, Proposal, Refusal, Request, Spec, Time,
+    AssemblyId, AssemblySpec, Effect, EventDraft, EventKind, Proposal, Refusal, Request, Spec, Time,
 };
 
 impl Controller {
@@ -171,7 +171,9 @@ impl Controller {
     }
 
     /// What is saved about some assemblies may be untrue: none of them counts as safe, and what may
-    /// run there is made safe by what the document says now.
+    /// run there is made safe by what the document says now. A guest that the document does not
+    /// mean any more is a former incarnation, unless its address has been given to another one:
+    /// what was saved about it says nothing then.
     fn doubt(&mut self, spec: &Spec, concerns: impl Fn(&AssemblyId) -> bool) {
         let understood = self.store.understood.iter();
         let understood = understood.flat_map(|before| before.spec.assemblies.keys());
@@ -183,7 +185,13 @@ impl Controller {
             let facts = self.store.assembly_mut(name);
             facts.doubt();
             match spec.assemblies.get(name) {
-                Some(own) => facts.accepted = Some(own.clone()),
+                Some(own) => {
+                    let known = facts.accepted.take().or(before);
+                    facts.accepted = Some(own.clone());
+                    if let Some(known) = known.filter(|known| Self::is_another_guest(known, own)) {
+                        self.doubt_another(spec, name, known);
+                    }
+                }
                 // It has left the document meanwhile, and what it was is all that is known.
                 None if facts.retired.is_none() => {
                     facts.retired = facts.accepted.take().or(before);
@@ -191,6 +199,20 @@ impl Controller {
                 None => {}
             }
         }
+    }
+
+    /// What is saved under a name in doubt is about another guest than the document means.
+    fn doubt_another(&mut self, spec: &Spec, name: &AssemblyId, known: AssemblySpec) {
+        let mut assemblies = spec.assemblies.values();
+        let facts = self.store.assembly_mut(name);
+        if facts.boot_id.is_empty() || assemblies.any(|own| own.address == known.address) {
+            facts.machine_id.clear();
+            facts.boot_id.clear();
+            return;
+        }
+        let accepted = facts.accepted.replace(known.clone());
+        self.retire_facts(name, known);
+        self.store.assembly_mut(name).accepted = accepted;
     }
 
     /// A document that was accepted once is not read by this version. What it said keeps the agents

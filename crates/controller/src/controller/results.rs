@@ -98,6 +98,7 @@ impl Controller {
         }
         self.observe(now, name, &operation.resource);
         self.settle_doubt(name);
+        self.settle_arrivals();
     }
 
     /// Services that nobody knows of run on after a lease, since their agent does not stop them. An

@@ -118,6 +118,11 @@ impl Execution {
         (same && run.assembly == *assembly).then_some(index)
     }
 
+    /// The number of the last transition; 0: there was none.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.count
+    }
+
     /// Edge idle → carrying out. Gives the transition's number.
     pub(crate) fn begin(
         &mut self,

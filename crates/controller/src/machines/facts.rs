@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::announcement::Announced;
+use super::arrivals::Arrivals;
 use super::failures::{FailureFacts, FailureTimes};
 use super::service::ServiceFacts;
 use crate::vocabulary::{AssemblyId, AssemblySpec, Change, Event, Occupant, ServiceId, Spec};
@@ -122,6 +123,8 @@ pub(crate) struct AssemblyFacts {
     /// facts were lost, or an earlier deployment left them. A lease does not end those. Until each
     /// service was looked for there.
     pub in_doubt: bool,
+    /// What live migrations may have brought there.
+    pub arrivals: Arrivals,
     pub standby: bool,
     pub maintenance: bool,
     /// Names the loss, or the restart, for which it is being made safe, also over restarts of the

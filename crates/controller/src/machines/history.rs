@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::vocabulary::{
-    META_ON_FAIL, MIGRATE_TARGET, Record, RecordState, STATUS_DONE, ServiceId, Task, TransitionKey,
+    Asked, META_ON_FAIL, MIGRATE_TARGET, Record, RecordState, STATUS_DONE, ServiceId, Task,
 };
 
 /// Records of one assembly, the latest per resource, action and interval.
@@ -247,21 +247,32 @@ impl History {
         self.of(resource).any(newer).then_some(attempt)
     }
 
-    /// Whether something is known of a resource that was asked for after that record of another
-    /// assembly. Clocks may jump, so that it goes by the numbers of transitions.
-    pub(crate) fn knows_since(&self, resource: &str, other: &Record) -> bool {
-        let asked = |record: &Record| {
-            let key = TransitionKey::parse(&record.operation.id)?;
-            Some((key.uuid, key.transition))
-        };
-        let since = asked(other);
-        let mut records = self.of(resource);
-        records.any(|record| match record.operation.action {
-            _ if record.operation.interval_ms > 0 => false,
-            // A look comes before what it is for, in the same transition.
-            Task::Monitor => asked(record) > since,
-            _ => asked(record) >= since,
+    /// Whether something is known of a resource that was asked for since the operation with that id
+    /// was, of another assembly.
+    pub(crate) fn knows_since(&self, resource: &str, id: &str) -> bool {
+        let since = Asked::of(id);
+        self.of(resource)
+            .any(|record| match record.operation.action {
+                _ if record.operation.interval_ms > 0 => false,
+                // A look comes before what it is for, in the same transition.
+                Task::Monitor => Asked::of(&record.operation.id) > since,
+                _ => Asked::of(&record.operation.id) >= since,
+            })
+    }
+
+    /// Whether an operation has ended that was asked for after that time, and so says whether the
+    /// resource runs.
+    pub(crate) fn has_looked_after(&self, resource: &str, time: &Asked) -> bool {
+        self.of(resource).any(|record| {
+            record.operation.interval_ms == 0
+                && record.state == RecordState::Complete
+                && Asked::of(&record.operation.id).as_ref() > Some(time)
         })
+    }
+
+    /// What is known of the operation of a resource that has that id.
+    pub(crate) fn operation(&self, resource: &str, id: &str) -> Option<&Record> {
+        self.of(resource).find(|record| record.operation.id == id)
     }
 
     /// Whether a resource may be running: active, failed, or being started.

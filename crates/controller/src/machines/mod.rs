@@ -2,6 +2,7 @@
 //! none knows the controller.
 
 pub(crate) mod announcement;
+pub(crate) mod arrivals;
 pub(crate) mod assembly;
 pub(crate) mod attributes;
 pub(crate) mod deciding;

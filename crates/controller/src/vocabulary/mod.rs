@@ -31,6 +31,6 @@ pub use time::Time;
 pub(crate) use engine_input::{Goal, Outcome, goal};
 pub(crate) use event::{EventDraft, event_id};
 pub(crate) use limits::Limits;
-pub(crate) use operation::META_ON_FAIL;
+pub(crate) use operation::{Asked, META_ON_FAIL};
 pub(crate) use spec::{AssemblySpec, Copies, Escalation, Fencing, ServiceSpec, Spec};
 pub(crate) use time::{MS, SECOND};

@@ -214,6 +214,33 @@ pub struct TransitionKey {
     pub uuid: String,
 }
 
+/// When an operation was asked for. Clocks may jump, so that it goes by the numbers of transitions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    /// Names the start of the DPE: see [`dispatcher_uuid`].
+    uuid: String,
+    /// Number of the transition since.
+    transition: u64,
+}
+
+impl Asked {
+    /// In a transition of the DPE that has this epoch.
+    pub(crate) fn new(epoch: u64, transition: u64) -> Asked {
+        Asked {
+            uuid: dispatcher_uuid(epoch),
+            transition,
+        }
+    }
+
+    /// When the operation with that id was asked for. `None`: the id is not a transition key.
+    pub(crate) fn of(id: &str) -> Option<Asked> {
+        let TransitionKey {
+            uuid, transition, ..
+        } = TransitionKey::parse(id)?;
+        Some(Asked { uuid, transition })
+    }
+}
+
 impl TransitionKey {
     /// Reads a key. `None` if the text is not a key.
     pub fn parse(text: &str) -> Option<TransitionKey> {

@@ -23,13 +23,14 @@ use self::stream::End;
 
 /// First pause before a stream is made again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-/// Longest pause: a guest that comes back soon is noticed that late at most.
+/// Longest pause at first: a guest that comes back soon is noticed that late at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A guest that has been away for this long is looked for less often: a host may have a thousand
-/// deployments, and guests that are switched off for days.
-const LONG_AWAY: Duration = Duration::from_secs(60);
-/// How much longer pauses are then.
-const LESS_OFTEN: u32 = 5;
+/// The longer a guest has been away, the less often it is looked for: a host may have a thousand
+/// deployments, and guests that are switched off for days. Pauses are this part of the time that it
+/// has been away.
+const PART_OF_ABSENCE: u32 = 30;
+/// And never longer than this many times [`LONGEST_PAUSE`].
+const LEAST_OFTEN: u32 = 10;
 /// How long an agent that is let go has to acknowledge its release.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -182,16 +183,6 @@ impl Agents {
         }
     }
 
-    /// The shortest lease that an agent has from here: without end if none has one; `None` without
-    /// agents.
-    pub(crate) fn shortest_lease(&self) -> Option<Duration> {
-        let leases = self.links.values().map(|link| match link.connect.lease_ms {
-            0 => Duration::MAX,
-            lease_ms => Duration::from_millis(lease_ms.into()),
-        });
-        leases.min()
-    }
-
     /// Answers a heartbeat.
     pub(crate) fn renew(&self, assembly: &AssemblyId, stamp_us: u64) {
         if let Some(link) = self.links.get(assembly) {
@@ -264,6 +255,14 @@ fn raise_epoch(connect: &mut Connect, seen: Option<u64>, owner: &Owner) {
     }
 }
 
+/// How many times longer pauses are for a guest that has been away for that time.
+fn times_longer(away: Duration) -> u32 {
+    let longest = away / PART_OF_ABSENCE;
+    u32::try_from(longest.as_millis() / LONGEST_PAUSE.as_millis())
+        .unwrap_or(LEAST_OFTEN)
+        .clamp(1, LEAST_OFTEN)
+}
+
 async fn keep_connected(
     mut connect: Connect,
     mut orders: Orders,
@@ -301,11 +300,7 @@ async fn keep_connected(
             pauses.reset();
             away_since = Instant::now();
         }
-        let pause = match away_since.elapsed() < LONG_AWAY {
-            true => pauses.next_pause(),
-            false => pauses.next_pause() * LESS_OFTEN,
-        };
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(pauses.next_pause() * times_longer(away_since.elapsed())).await;
     }
 }
 

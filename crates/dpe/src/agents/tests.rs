@@ -356,22 +356,11 @@ async fn an_agent_that_does_not_acknowledge_its_release_is_let_go() {
     assert_eq!(agents.next_release().await, None);
 }
 
-#[tokio::test]
-async fn the_shortest_lease_is_that_of_the_agents_that_have_one() {
-    let (sender, _inputs) = mpsc::channel(1);
-    let mut agents = Agents::new(sender, watch::channel(None).1);
-    assert_eq!(agents.shortest_lease(), None);
-    for (assembly, lease_ms, shortest) in [
-        ("web1", 0, Duration::MAX),
-        ("web2", 9000, Duration::from_secs(9)),
-        ("web3", 3000, Duration::from_secs(3)),
-        ("web4", 0, Duration::from_secs(3)),
-    ] {
-        agents.connect(Connect {
-            lease_ms,
-            ..connect_to(assembly)
-        });
-        assert_eq!(agents.shortest_lease(), Some(shortest));
+#[test]
+fn a_guest_is_looked_for_less_often_the_longer_it_is_away() {
+    for (away_s, times) in [(0, 1), (59, 1), (60, 2), (150, 5), (300, 10), (86_400, 10)] {
+        let away = Duration::from_secs(away_s);
+        assert_eq!(times_longer(away), times, "{away:?}");
     }
 }
 

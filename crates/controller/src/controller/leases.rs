@@ -1,0 +1,40 @@
+//! How soon this daemon must be back if it stands still: before a lease ends that a guest may have.
+
+use super::Controller;
+use super::liveness::Assembly;
+use crate::machines::assembly::Life;
+use crate::vocabulary::AssemblyId;
+
+/// The leases that guests may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeasesHeld {
+    /// There is no document, and so nothing is known.
+    Unknown,
+    /// No guest holds a lease in which anything of this deployment may run.
+    None,
+    /// The shortest one, milliseconds.
+    Shortest(u32),
+}
+
+impl Controller {
+    /// The leases that guests may hold: those of guests that were heard, or may run services that
+    /// nobody knows of, and are not safe.
+    pub fn leases_held(&self) -> LeasesHeld {
+        if self.assemblies.is_empty() {
+            return LeasesHeld::Unknown;
+        }
+        let leases = self.assemblies.iter();
+        let leases = leases.filter_map(|(name, assembly)| self.lease_held(name, assembly));
+        leases.min().map_or(LeasesHeld::None, LeasesHeld::Shortest)
+    }
+
+    fn lease_held(&self, name: &AssemblyId, assembly: &Assembly) -> Option<u32> {
+        let facts = self.store.assemblies.get(name)?;
+        if assembly.course.life() == Life::Safe || facts.is_unheard() {
+            return None;
+        }
+        let sent = assembly.sent_settings.as_ref();
+        let leases = [facts.lease_ms, sent.map_or(0, |settings| settings.lease_ms)];
+        leases.into_iter().filter(|lease_ms| *lease_ms > 0).min()
+    }
+}
