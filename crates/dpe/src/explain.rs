@@ -1,5 +1,5 @@
-//! Why services are where they are, and what is not as it should be: the policy engine's own reasons
-//! for what it decides about the state as it is now.
+//! Why services are where they are, and what is not as it should be: the policy engine's own
+//! reasons for what it decides about the state as it is now.
 //!
 //! It takes the decision again, with a journal, about the present input; so the answer is about
 //! this moment, and costs the controller only a copy of its input.

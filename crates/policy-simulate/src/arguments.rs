@@ -62,8 +62,8 @@ What the cluster does about the failed stop:
 /// What is explained.
 #[derive(Args, Debug)]
 pub(crate) struct Explain {
-    /// Id of a resource: a primitive or instance, or a group, clone or bundle with all its parts; or
-    /// the name of a node; without either, what is not as it should be in the whole cluster
+    /// Id of a resource: a primitive or instance, or a group, clone or bundle with all its parts;
+    /// or the name of a node; without either, what is not as it should be in the whole cluster
     pub resource: Option<String>,
     /// Only for this node
     #[arg(value_name = "NODE", conflicts_with = "of_node")]

@@ -237,7 +237,9 @@ impl DpeObject {
         let text = serde_json::to_string(&answer.text);
         let text = text.map_err(|error| Error::Failed(error.to_string()))?;
         let explanations = answer.json;
-        Ok(format!("{{\"text\":{text},\"explanations\":{explanations}}}"))
+        Ok(format!(
+            "{{\"text\":{text},\"explanations\":{explanations}}}"
+        ))
     }
 
     /// Forgets failures.

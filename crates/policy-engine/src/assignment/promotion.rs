@@ -3,7 +3,8 @@
 use super::promotion_scores::PromotionScores;
 use super::{apply, colocations, instance_order, preferences};
 use crate::model::{
-    Cluster, ColocationId, LocationId, NodeId, NodeTable, PromotionCause, QuorumPolicy, ResourceId, Role, Score, ScoreLine, Variant, Where,
+    Cluster, ColocationId, LocationId, NodeId, NodeTable, PromotionCause, QuorumPolicy, ResourceId,
+    Role, Score, ScoreLine, Variant, Where,
 };
 
 /// Decides which of the clone's assigned instances will be promoted.
@@ -118,7 +119,8 @@ fn combine(cluster: &mut Cluster, clone: ResourceId) {
     }
     for id in colocations::with_this(cluster, clone) {
         if cluster.colocation(id).primary_role == Some(Role::Promoted) {
-            let before = (cluster.journal.is_some()).then(|| cluster.resource(clone).allowed.clone());
+            let before =
+                (cluster.journal.is_some()).then(|| cluster.resource(clone).allowed.clone());
             preferences::add_dependent_preferences(cluster, clone, id);
             if let Some(before) = before {
                 note_dependent(cluster, clone, &instances, id, &before);

@@ -121,13 +121,18 @@ impl Statement {
 
     /// Whether its sentence names a node by itself.
     pub(super) fn names_node(&self, node: &str) -> bool {
-        let mut words = self.text.split(|it: char| it.is_whitespace() || ",;:()".contains(it));
+        let mut words = self
+            .text
+            .split(|it: char| it.is_whitespace() || ",;:()".contains(it));
         words.any(|word| word == node)
     }
 
     /// The remedies of this statement and of all that is behind it, outermost first, each once.
     pub(super) fn remedies<'a>(&'a self, out: &mut Vec<&'a Statement>) {
-        let command = self.remedy.strip_prefix("to forget it: ").unwrap_or(&self.remedy);
+        let command = self
+            .remedy
+            .strip_prefix("to forget it: ")
+            .unwrap_or(&self.remedy);
         let known = out.iter().any(|known| known.remedy.contains(command));
         if !self.remedy.is_empty() && !known {
             out.push(self);

@@ -87,9 +87,18 @@ pub(super) fn response(on_fail: OnFail) -> (&'static str, &'static str) {
         OnFail::Restart => ("restart", "it is stopped and started again"),
         OnFail::ResetRemote => ("fence", "the connection is dropped and made again"),
         OnFail::RestartContainer => ("restart-container", "its container is restarted"),
-        OnFail::Ban => ("migrate", "it leaves the node until the failure is forgotten"),
-        OnFail::Block => ("block", "nothing is done with it until an administrator has looked"),
-        OnFail::Stop => ("stop", "it is stopped everywhere until the failure is forgotten"),
+        OnFail::Ban => (
+            "migrate",
+            "it leaves the node until the failure is forgotten",
+        ),
+        OnFail::Block => (
+            "block",
+            "nothing is done with it until an administrator has looked",
+        ),
+        OnFail::Stop => (
+            "stop",
+            "it is stopped everywhere until the failure is forgotten",
+        ),
         OnFail::Standby => ("standby", "all resources leave the node"),
         OnFail::Fence => ("fence", "the node is fenced"),
     }
@@ -161,7 +170,9 @@ impl<'s> Explainer<'s> {
         while let Some(element) = above {
             if element.name() == "node_state" {
                 let name = element.get("uname").or(element.get("id"))?;
-                let by_id = element.get("id").and_then(|id| self.cluster.find_node_by_id(id));
+                let by_id = element
+                    .get("id")
+                    .and_then(|id| self.cluster.find_node_by_id(id));
                 return by_id.or_else(|| self.cluster.find_node(name));
             }
             above = element.parent();
@@ -188,7 +199,10 @@ impl<'s> Explainer<'s> {
     }
 
     fn time_of(&self, failure: &Failure<'_>) -> Option<i64> {
-        let time = failure.entry.get("last-rc-change").and_then(scalar::integer);
+        let time = failure
+            .entry
+            .get("last-rc-change")
+            .and_then(scalar::integer);
         time.filter(|time| *time > 0)
     }
 
@@ -279,7 +293,11 @@ impl<'s> Explainer<'s> {
         let mut list: Vec<Statement> = recorded
             .map(|failure| self.failure_in_full(id, failure))
             .collect();
-        let of_kin: Vec<Failure<'_>> = self.kin(id).iter().flat_map(|it| self.failures(*it)).collect();
+        let of_kin: Vec<Failure<'_>> = self
+            .kin(id)
+            .iter()
+            .flat_map(|it| self.failures(*it))
+            .collect();
         for node in self.cluster.node_order.iter().filter(|node| wanted(**node)) {
             for (operation, interval) in self.counted(id, *node) {
                 let known = of_kin.iter().any(|failure| {
@@ -339,7 +357,10 @@ impl<'s> Explainer<'s> {
     ) -> Statement {
         let threshold = self.cluster.resource(id).migration_threshold;
         let mut parameters = vec![
-            ("operation", Value::from(operation_text(operation, interval))),
+            (
+                "operation",
+                Value::from(operation_text(operation, interval)),
+            ),
             ("node", self.node_name(node).into()),
             ("count", count.to_string().into()),
             ("threshold", threshold.to_string().into()),
@@ -354,8 +375,11 @@ impl<'s> Explainer<'s> {
 
     /// Why failures keep a resource from a node: too many of them.
     pub(super) fn too_often(&self, id: ResourceId, node: NodeId) -> Statement {
-        let failures: Vec<Failure<'_>> =
-            self.kin(id).iter().flat_map(|it| self.failures(*it)).collect();
+        let failures: Vec<Failure<'_>> = self
+            .kin(id)
+            .iter()
+            .flat_map(|it| self.failures(*it))
+            .collect();
         let here = failures.iter().filter(|failure| failure.node == node);
         let counted = here.filter_map(|failure| {
             let interval = number(failure.entry, "interval");
@@ -440,7 +464,10 @@ impl<'s> Explainer<'s> {
         let (task, node) = (resource.pending_task.as_ref()?, resource.pending_node?);
         let interval = i64::from(resource.pending_interval_ms);
         let mut parameters = vec![
-            ("operation", Value::from(operation_text(task.name(), interval))),
+            (
+                "operation",
+                Value::from(operation_text(task.name(), interval)),
+            ),
             ("node", self.node_name(node).into()),
         ];
         let since = self.history(id, node).into_iter().find(|entry| {
@@ -461,7 +488,9 @@ impl<'s> Explainer<'s> {
         let status = document.section("status").into_iter();
         let states = status.flat_map(|status| status.children_named("node_state"));
         let of_node = states.filter(|state| {
-            let by_id = state.get("id").and_then(|id| self.cluster.find_node_by_id(id));
+            let by_id = state
+                .get("id")
+                .and_then(|id| self.cluster.find_node_by_id(id));
             by_id == Some(node)
         });
         of_node

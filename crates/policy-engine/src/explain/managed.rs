@@ -33,8 +33,8 @@ impl Explainer<'_> {
         if resource.meta.is_true("maintenance") {
             return Some(self.set_by(id, &codes::MAINTENANCE, "maintenance"));
         }
-        let nodes = resource.active_on.iter();
-        let in_maintenance = nodes.filter(|node| cluster.node(**node).maintenance).next();
+        let mut nodes = resource.active_on.iter();
+        let in_maintenance = nodes.find(|node| cluster.node(**node).maintenance);
         if let Some(node) = in_maintenance {
             let node = self.node_name(*node);
             return Some(self.say(&codes::NODE_MAINTENANCE, vec![("node", node.into())]));

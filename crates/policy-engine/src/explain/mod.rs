@@ -27,17 +27,15 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 pub use crate::model::{Cause, Choice, Journal};
-pub use answer::{Explanation, NodeLine, Part, Statement, Step, SubjectKind, Value};
-pub use json::to_json;
-pub use pages::documentation;
-pub use terms::Terms;
-pub use text::{Detail, to_text};
-
-use codes::Code;
-use sequence::Sequence;
-
 use crate::model::{Cluster, NodeId, ResourceId};
 use crate::schedule::Schedule;
+pub use answer::{Explanation, NodeLine, Part, Statement, Step, SubjectKind, Value};
+use codes::Code;
+pub use json::to_json;
+pub use pages::documentation;
+use sequence::Sequence;
+pub use terms::Terms;
+pub use text::{Detail, to_text};
 
 /// Why an explanation is not possible.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,8 +63,8 @@ const LISTED: usize = 40;
 /// What is asked about. With neither, the whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Question<'q> {
-    /// A resource: a primitive or instance, or a group, clone or bundle with all its parts. If there
-    /// is none of that name, but a node, then that.
+    /// A resource: a primitive or instance, or a group, clone or bundle with all its parts. If only
+    /// a node has that name, that is meant.
     pub resource: Option<&'q str>,
     /// A node: with a resource, only what concerns both.
     pub node: Option<&'q str>,
@@ -194,12 +192,7 @@ impl Explainer<'_> {
         Statement::plain(self.terms, code)
     }
 
-    fn with(
-        &self,
-        statement: Statement,
-        name: &'static str,
-        value: impl Into<Value>,
-    ) -> Statement {
+    fn with(&self, statement: Statement, name: &'static str, value: impl Into<Value>) -> Statement {
         statement.with(self.terms, name, value)
     }
 

@@ -7,7 +7,7 @@ use super::{Explainer, codes};
 use crate::model::{Action, ActionId, NodeId, NodeKind, OnFail, QuorumPolicy, ResourceId, Task};
 use crate::transition::fencing;
 
-/// Resources that are told of one by one for a node, at most.
+/// Resources that an answer about a node goes through, at most.
 const RESOURCES: usize = 60;
 
 impl<'s> Explainer<'s> {
@@ -16,7 +16,9 @@ impl<'s> Explainer<'s> {
         let mut told = self.node_verdict(id);
         told.remarks.extend(self.without_quorum());
         let all = self.cluster.top_level.iter();
-        let leaves = all.flat_map(|top| self.cluster.leaves(*top)).take(RESOURCES);
+        let leaves = all
+            .flat_map(|top| self.cluster.leaves(*top))
+            .take(RESOURCES);
         for leaf in leaves {
             let part = self.at_node(leaf, id);
             told.parts.extend(part);
@@ -46,16 +48,30 @@ impl<'s> Explainer<'s> {
         if reason.code == &codes::NO_CANDIDATE || reason.code == &codes::ENOUGH_INSTANCES {
             return None;
         }
-        let here = reason.text.starts_with(&format!("{} ", self.node_name(node)));
-        let not = [&codes::NODE_OFFLINE, &codes::NODE_STANDBY, &codes::NODE_UNCLEAN];
+        let here = reason
+            .text
+            .starts_with(&format!("{} ", self.node_name(node)));
+        let not = [
+            &codes::NODE_OFFLINE,
+            &codes::NODE_STANDBY,
+            &codes::NODE_UNCLEAN,
+        ];
         if here && not.contains(&reason.code) {
             return None;
         }
         let outcome = self.say(
             &codes::NOT_THERE,
-            vec![("resource", name.as_str().into()), ("reason", reason.into())],
+            vec![
+                ("resource", name.as_str().into()),
+                ("reason", reason.into()),
+            ],
         );
-        Some(Explanation::new(SubjectKind::Resource, &name, outcome, None))
+        Some(Explanation::new(
+            SubjectKind::Resource,
+            &name,
+            outcome,
+            None,
+        ))
     }
 
     /// What is done with a node, and why.
@@ -78,9 +94,10 @@ impl<'s> Explainer<'s> {
         if let Some(problem) = self.node_problem(id) {
             let mut told = explain(problem);
             if node.maintenance && told.outcome.code != &codes::NODE_MAINTENANCE {
-                told.remarks.push(
-                    self.say(&codes::NODE_MAINTENANCE, vec![("node", name.as_str().into())]),
-                );
+                told.remarks.push(self.say(
+                    &codes::NODE_MAINTENANCE,
+                    vec![("node", name.as_str().into())],
+                ));
             }
             return told;
         }
@@ -137,15 +154,23 @@ impl<'s> Explainer<'s> {
             return false;
         }
         let status = self.cluster.document.section("status");
-        let mut states = status.into_iter().flat_map(|it| it.children_named("node_state"));
+        let mut states = status
+            .into_iter()
+            .flat_map(|it| it.children_named("node_state"));
         let state = states.find(|state| {
-            let found = state.get("id").and_then(|id| self.cluster.find_node_by_id(id));
+            let found = state
+                .get("id")
+                .and_then(|id| self.cluster.find_node_by_id(id));
             found == Some(id)
         });
         state.is_some_and(|state| {
             let is = |name, yes: &[&str]| state.get(name).is_some_and(|it| yes.contains(&it));
-            let member = state.get("in_ccm").is_some_and(|it| !matches!(it, "false" | "0"));
-            let online = state.get("crmd").is_some_and(|it| !matches!(it, "offline" | "0"));
+            let member = state
+                .get("in_ccm")
+                .is_some_and(|it| !matches!(it, "false" | "0"));
+            let online = state
+                .get("crmd")
+                .is_some_and(|it| !matches!(it, "offline" | "0"));
             member && online && !is("join", &["member"])
         })
     }
@@ -204,7 +229,7 @@ impl<'s> Explainer<'s> {
     }
 
     /// What its fencing device does with a node, or cannot do.
-    fn node_fencing(&self, id: NodeId) -> Option<Statement> {
+    pub(super) fn node_fencing(&self, id: NodeId) -> Option<Statement> {
         let node = self.cluster.node(id);
         let actions = self.node_actions(id, Task::Stonith);
         let planned = actions.iter().find(|(_, it)| it.in_graph);
@@ -258,7 +283,10 @@ impl<'s> Explainer<'s> {
         }
         if !options.have_fencing_device {
             let remedy = format!("configure a fencing device or a watchdog; {certain}");
-            return ("there is neither a fencing device nor a watchdog".into(), remedy);
+            return (
+                "there is neither a fencing device nor a watchdog".into(),
+                remedy,
+            );
         }
         if !fencing::can_fence(self.cluster, id) && !options.quorate {
             let policy = policy_name(options.no_quorum_policy);
@@ -266,10 +294,15 @@ impl<'s> Explainer<'s> {
             return (obstacle, format!("bring back enough nodes; {certain}"));
         }
         let managed = self.cluster.top_level.iter();
-        let any = managed.copied().any(|top| self.cluster.any_below(top, |it| it.managed));
+        let any = managed
+            .copied()
+            .any(|top| self.cluster.any_below(top, |it| it.managed));
         match any {
             false => (
-                format!("no {} is managed, so there is nothing to protect", self.terms.resource),
+                format!(
+                    "no {} is managed, so there is nothing to protect",
+                    self.terms.resource
+                ),
                 certain,
             ),
             true => ("it is not possible now".into(), certain),
@@ -382,7 +415,10 @@ impl<'s> Explainer<'s> {
             let reason = reason.unwrap_or_else(|| self.plain(&codes::STATE));
             told.push(self.say(
                 &codes::STOP_IMPOSSIBLE,
-                vec![("resource", self.name(leaf).into()), ("reason", reason.into())],
+                vec![
+                    ("resource", self.name(leaf).into()),
+                    ("reason", reason.into()),
+                ],
             ));
         }
         told

@@ -103,7 +103,11 @@ impl Explainer<'_> {
         }
         let line = self.line_of(id);
         let mut statements: Vec<Statement> = Vec::new();
-        for order in self.orders_of(id).iter().filter(|order| order.is_optional()) {
+        for order in self
+            .orders_of(id)
+            .iter()
+            .filter(|order| order.is_optional())
+        {
             let other = match line.contains(&order.first) {
                 true => order.then,
                 false => order.first,

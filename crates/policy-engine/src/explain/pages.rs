@@ -23,7 +23,11 @@ pub fn documentation() -> String {
 }
 
 fn entry(code: &Code, page: &mut String) {
-    page.push_str(&format!("\n### {}\n\n> {}\n\n", code.name, quoted(code.sentence)));
+    page.push_str(&format!(
+        "\n### {}\n\n> {}\n\n",
+        code.name,
+        quoted(code.sentence)
+    ));
     page.push_str(&format!("Cause: {}\n", quoted(code.meaning)));
     for (whom, remedy) in [
         ("in a cluster", code.in_cluster),

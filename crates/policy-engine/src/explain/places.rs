@@ -160,7 +160,10 @@ impl<'s> Explainer<'s> {
         for (node, sign) in [(better, 1), (worse, -1)] {
             for entry in self.entries(id, node).filter(|it| it.cause != Cause::Base) {
                 let weight = sign * weight(entry);
-                match sums.iter_mut().find(|(known, _)| known.cause == entry.cause) {
+                match sums
+                    .iter_mut()
+                    .find(|(known, _)| known.cause == entry.cause)
+                {
                     Some((_, sum)) => *sum += weight,
                     None => sums.push((entry, weight)),
                 }
@@ -185,14 +188,20 @@ impl<'s> Explainer<'s> {
         if others.is_empty() {
             return match cluster.options.symmetric {
                 true => self.plain(&codes::SINGLE_NODE),
-                false => self.say(&codes::ONLY_NODE, vec![("reasons", self.opted_out().into())]),
+                false => self.say(
+                    &codes::ONLY_NODE,
+                    vec![("reasons", self.opted_out().into())],
+                ),
             };
         }
         let score = |node: NodeId| resource.allowed.get(node).map(|entry| entry.score);
-        let usable = |other: &NodeId| {
-            score(*other).is_some_and(|score| cluster.is_usable_at(*other, score))
-        };
-        let rival = others.iter().copied().filter(usable).max_by_key(|it| score(*it));
+        let usable =
+            |other: &NodeId| score(*other).is_some_and(|score| cluster.is_usable_at(*other, score));
+        let rival = others
+            .iter()
+            .copied()
+            .filter(usable)
+            .max_by_key(|it| score(*it));
         let Some(rival) = rival else {
             return self.only_one(id, node, &others);
         };
@@ -220,9 +229,7 @@ impl<'s> Explainer<'s> {
             Some(Choice::Preferred) if resource.partial_target == Some(node) => {
                 &codes::MIGRATION_GOES_ON
             }
-            Some(Choice::Preferred) if resource.active_on.contains(&node) => {
-                &codes::INSTANCE_STAYS
-            }
+            Some(Choice::Preferred) if resource.active_on.contains(&node) => &codes::INSTANCE_STAYS,
             Some(Choice::Preferred) => &codes::MOST_CAPACITY,
             _ if own > Score::ZERO && resource.active_on.contains(&node) => &codes::EQUAL_STAYS,
             _ => &codes::EQUAL_FEWEST,
@@ -267,7 +274,10 @@ impl<'s> Explainer<'s> {
             }
             return found.clone();
         }
-        self.say(&codes::ONLY_NODE, vec![("reasons", self.grouped(reasons).into())])
+        self.say(
+            &codes::ONLY_NODE,
+            vec![("reasons", self.grouped(reasons).into())],
+        )
     }
 
     /// The first member of the group that a resource is a later member of.
@@ -283,7 +293,10 @@ impl<'s> Explainer<'s> {
         let mut groups: Vec<(Vec<String>, Statement)> = Vec::new();
         for (node, reason) in reasons {
             let name = self.node_name(node);
-            match groups.iter_mut().find(|(_, known)| known.text == reason.text) {
+            match groups
+                .iter_mut()
+                .find(|(_, known)| known.text == reason.text)
+            {
                 Some((nodes, _)) => nodes.push(name),
                 None => groups.push((vec![name], reason)),
             }
@@ -460,7 +473,9 @@ impl<'s> Explainer<'s> {
         let mut text = format!("its rule asks for {}", conditions.join(word));
         if let Some(name) = rule.get("score-attribute") {
             let value = self.value_of(name, node);
-            text.push_str(&format!("; the score is attribute {name}, which is {value}"));
+            text.push_str(&format!(
+                "; the score is attribute {name}, which is {value}"
+            ));
         }
         text
     }
@@ -520,7 +535,10 @@ impl<'s> Explainer<'s> {
         let primary = &self.cluster.resource(colocation.primary).config_id;
         let places = self.places_of(colocation.primary, colocation.primary_role);
         let mut parameters = vec![
-            ("constraint", constraint(&self.constraint_of_set(&colocation.id))),
+            (
+                "constraint",
+                constraint(&self.constraint_of_set(&colocation.id)),
+            ),
             ("primary", Value::from(&**primary)),
         ];
         if let Some(role) = role_text(colocation.primary_role) {
@@ -596,7 +614,9 @@ impl<'s> Explainer<'s> {
         let colocation = self.cluster.colocation(colocation);
         let dependent = self.cluster.resource(colocation.dependent);
         if !colocation.explicit {
-            let group = dependent.parent.map(|it| self.cluster.resource(it).config_id.clone());
+            let group = dependent
+                .parent
+                .map(|it| self.cluster.resource(it).config_id.clone());
             let member = self.name(colocation.dependent);
             let group = group.unwrap_or_default();
             return self.say(
@@ -649,7 +669,10 @@ impl<'s> Explainer<'s> {
             .filter_map(|taker| {
                 let taker = self.cluster.resource(*taker);
                 let amount = taker.utilization.text(&kind)?;
-                Some(format!("{} ({amount}, priority {})", taker.id, taker.priority))
+                Some(format!(
+                    "{} ({amount}, priority {})",
+                    taker.id, taker.priority
+                ))
             })
             .collect();
         if !takers.is_empty() {
@@ -689,7 +712,11 @@ impl<'s> Explainer<'s> {
             return self.plain(&codes::NOT_TO_RUN);
         };
         let places = self.cluster.locations_of(clone, Where::Assigned);
-        let max = self.cluster.resource(clone).clone_data().map(|data| data.clone_max);
+        let max = self
+            .cluster
+            .resource(clone)
+            .clone_data()
+            .map(|data| data.clone_max);
         self.say(
             &codes::ENOUGH_INSTANCES,
             vec![
@@ -742,10 +769,18 @@ impl<'s> Explainer<'s> {
         let others: Vec<String> = siblings
             .into_iter()
             .filter(|other| *other != instance)
-            .filter(|other| self.cluster.locations_of(*other, Where::Assigned).contains(&node))
+            .filter(|other| {
+                self.cluster
+                    .locations_of(*other, Where::Assigned)
+                    .contains(&node)
+            })
             .map(|other| self.name(other))
             .collect();
-        let max = self.cluster.resource(clone).clone_data().map(|data| data.clone_node_max);
+        let max = self
+            .cluster
+            .resource(clone)
+            .clone_data()
+            .map(|data| data.clone_node_max);
         let verb = if others.len() == 1 { "is" } else { "are" };
         self.say(
             &codes::INSTANCE_THERE,
@@ -761,10 +796,17 @@ impl<'s> Explainer<'s> {
 
     /// Why the history alone knows a resource.
     pub(super) fn removed(&self, id: ResourceId) -> Statement {
-        let Some(clone) = self.clone_of(id).filter(|it| !self.cluster.resource(*it).removed) else {
+        let Some(clone) = self
+            .clone_of(id)
+            .filter(|it| !self.cluster.resource(*it).removed)
+        else {
             return self.plain(&codes::REMOVED);
         };
-        let max = self.cluster.resource(clone).clone_data().map(|data| data.clone_max);
+        let max = self
+            .cluster
+            .resource(clone)
+            .clone_data()
+            .map(|data| data.clone_max);
         self.say(
             &codes::ABOVE_CLONE_MAX,
             vec![

@@ -39,7 +39,10 @@ impl<'s> Explainer<'s> {
             if self.lacks_score(instance) {
                 parameters.extend(node.map(|node| ("node", self.node_name(node).into())));
                 let attribute = self.score_attribute(instance, None);
-                parameters.push(("no_score", format!("it sets node attribute {attribute}").into()));
+                parameters.push((
+                    "no_score",
+                    format!("it sets node attribute {attribute}").into(),
+                ));
             }
             return Some(self.say(&codes::NEGATIVE_SCORE, parameters));
         }
@@ -49,7 +52,7 @@ impl<'s> Explainer<'s> {
         if best.is_some_and(|(_, other)| other == score) {
             return Some(self.say(&codes::OTHERS_COME_FIRST, parameters));
         }
-        if let Some((Some(node), _)) = self.rank(other).map(|(node, score)| (node, score)) {
+        if let Some((Some(node), _)) = self.rank(other) {
             let parts = self.promotion_parts(other, Some(node));
             parameters.push(("other_parts", parts.into()));
         }
@@ -166,7 +169,10 @@ impl<'s> Explainer<'s> {
         let names = leaves.iter().flat_map(|leaf| {
             let resource = self.cluster.resource(*leaf);
             let base = crate::model::base_name(resource.known_as());
-            [format!("master-{}", resource.known_as()), format!("master-{base}")]
+            [
+                format!("master-{}", resource.known_as()),
+                format!("master-{base}"),
+            ]
         });
         let names: Vec<String> = names.collect();
         let set = |name: &&String| {
@@ -177,11 +183,7 @@ impl<'s> Explainer<'s> {
     }
 
     /// What speaks for a node for the clone as a whole.
-    fn placement(
-        &self,
-        instance: ResourceId,
-        node: Option<NodeId>,
-    ) -> Vec<(&'static str, Value)> {
+    fn placement(&self, instance: ResourceId, node: Option<NodeId>) -> Vec<(&'static str, Value)> {
         let clone = self.cluster.resource(instance).parent.unwrap_or(instance);
         let mut reasons: Vec<String> = Vec::new();
         let entries = self.journal.entries.iter();

@@ -4,8 +4,8 @@ use super::answer::{Explanation, Statement, SubjectKind, Value, constraint};
 use super::codes::Code;
 use super::{Explainer, codes};
 use crate::model::{
-    Action, ActionId, NodeId, OnFail, OperationKey, QuorumPolicy, Resource, ResourceId,
-    Role, Task,
+    Action, ActionId, NodeId, OnFail, OperationKey, QuorumPolicy, Resource, ResourceId, Role,
+    Score, Task,
 };
 use crate::output::summary::{Change, ResourceChange};
 use crate::transition::{actions, fencing};
@@ -167,7 +167,9 @@ impl<'s> Explainer<'s> {
         let waits = start.map(|start| self.waits(start)).unwrap_or_default();
         let about_nodes = [&codes::AFTER_FENCING, &codes::AFTER_UNFENCING];
         let waits = waits.into_iter();
-        waits.filter(|wait| about_nodes.contains(&wait.code)).collect()
+        waits
+            .filter(|wait| about_nodes.contains(&wait.code))
+            .collect()
     }
 
     /// Why something must be done with a node before a resource starts.
@@ -187,9 +189,8 @@ impl<'s> Explainer<'s> {
             return "is stopped".to_owned();
         }
         let places = super::answer::and(&self.node_names(&resource.active_on));
-        let lost: Vec<NodeId> = resource.active_on.iter().copied().collect();
-        let lost = lost.into_iter().filter(|node| !self.cluster.node(*node).online);
-        if lost.count() == resource.active_on.len() && resource.managed {
+        let mut nodes = resource.active_on.iter();
+        if nodes.all(|node| !self.cluster.node(*node).online) && resource.managed {
             return format!("was last known to run on {places}");
         }
         if resource.start_pending && resource.pending_task == Some(Task::Start) {
@@ -226,8 +227,12 @@ impl<'s> Explainer<'s> {
                 .or_else(|| resource.assigned.map(|node| self.chosen(id, node))),
             code if code == &codes::RESTARTS => Some(self.why_restarted(id, change)),
             code if code == &codes::RELOADS => Some(self.plain(&codes::DEFINITION_RELOAD)),
-            code if [&codes::RECOVERS, &codes::RECOVERS_ELSEWHERE, &codes::REPROMOTES]
-                .contains(&code) =>
+            code if [
+                &codes::RECOVERS,
+                &codes::RECOVERS_ELSEWHERE,
+                &codes::REPROMOTES,
+            ]
+            .contains(&code) =>
             {
                 self.why_recovered(id)
             }
@@ -272,7 +277,10 @@ impl<'s> Explainer<'s> {
         }
         let reasons = resource.actions.iter().map(|id| self.cluster.action(*id));
         let held = |action: &Action| {
-            matches!(action.reason.as_deref(), Some("no quorum" | "quorum freeze"))
+            matches!(
+                action.reason.as_deref(),
+                Some("no quorum" | "quorum freeze")
+            )
         };
         let mut reasons = reasons.filter(|action| !action.runnable && held(action));
         reasons.next()?;
@@ -434,12 +442,18 @@ impl<'s> Explainer<'s> {
     fn why_recovered(&self, id: ResourceId) -> Option<Statement> {
         let resource = self.cluster.resource(id);
         let failures = self.failures(id);
-        let active = failures.iter().find(|it| resource.active_on.contains(&it.node));
+        let active = failures
+            .iter()
+            .find(|it| resource.active_on.contains(&it.node));
         let failure = active.or(failures.first());
         if let Some(failure) = failure {
             let moved = resource.assigned.is_some_and(|it| it != failure.node);
             let banned = self.not_there(id, failure.node);
-            let by_failure = [&codes::FAILED_TOO_OFTEN, &codes::FAILED_THERE, &codes::NOT_INSTALLED];
+            let by_failure = [
+                &codes::FAILED_TOO_OFTEN,
+                &codes::FAILED_THERE,
+                &codes::NOT_INSTALLED,
+            ];
             if moved && by_failure.contains(&banned.code) {
                 return Some(banned);
             }
@@ -482,6 +496,12 @@ impl<'s> Explainer<'s> {
         let promotion = self.promotion(id).filter(|_| resource.managed);
         let told = |code: &Code| reason.is_some_and(|reason| *reason.code == *code);
         remarks.extend(promotion.filter(|promotion| !told(promotion.code)));
+        remarks.extend(self.stopped_followers(id));
+        remarks.extend(
+            resource
+                .remote_node
+                .and_then(|node| self.node_fencing(node)),
+        );
         let free = told(&codes::EQUAL_FEWEST) || told(&codes::EQUAL_STAYS);
         if free {
             remarks.extend(self.order_does_not_place(id));
@@ -493,11 +513,46 @@ impl<'s> Explainer<'s> {
         remarks
     }
 
+    /// Dependents that do not run, which does not concern their primary.
+    fn stopped_followers(&self, id: ResourceId) -> Vec<Statement> {
+        let top = self.cluster.top(id);
+        let mut holders = vec![id];
+        if top != id {
+            holders.push(top);
+        }
+        let with = holders
+            .iter()
+            .flat_map(|it| &self.cluster.resource(*it).with_this);
+        let with = with.map(|colocation| self.cluster.colocation(*colocation));
+        let stopped = with.filter(|colocation| {
+            let runs = self.cluster.resource(id).assigned.is_some();
+            let nowhere = self.places_of(colocation.dependent, None).is_empty();
+            colocation.explicit && colocation.score > Score::ZERO && runs && nowhere
+        });
+        let told = stopped.map(|colocation| {
+            let dependent = &self.cluster.resource(colocation.dependent).config_id;
+            let id = self.constraint_of_set(&colocation.id);
+            self.say(
+                &codes::FOLLOWER_STOPPED,
+                vec![
+                    ("dependent", Value::from(&**dependent)),
+                    ("constraint", constraint(&id)),
+                    ("name", self.cleanup_name(colocation.primary).into()),
+                ],
+            )
+        });
+        told.collect()
+    }
+
     /// That a failed resource waits for no operation that is under way elsewhere.
     fn waits_for_nobody(&self, id: ResourceId) -> Option<Statement> {
         let cluster = self.cluster;
-        let all = cluster.top_level.iter().flat_map(|top| cluster.leaves(*top));
-        let mut pending = all.filter(|other| *other != id && self.is_pending(cluster.resource(*other)));
+        let all = cluster
+            .top_level
+            .iter()
+            .flat_map(|top| cluster.leaves(*top));
+        let mut pending =
+            all.filter(|other| *other != id && self.is_pending(cluster.resource(*other)));
         let other = pending.next()?;
         let resource = cluster.resource(other);
         let bound = self.constraint_between(other, id).is_some();
@@ -522,9 +577,10 @@ impl<'s> Explainer<'s> {
 
     /// Whether the choice among nodes was free, and an order makes a reader expect otherwise.
     fn order_does_not_place(&self, id: ResourceId) -> Option<Statement> {
-        let order = self.orders_of(id).into_iter().find(|order| {
-            order.then == id || self.cluster.is_ancestor(order.then, id)
-        })?;
+        let order = self
+            .orders_of(id)
+            .into_iter()
+            .find(|order| order.then == id || self.cluster.is_ancestor(order.then, id))?;
         let top = self.cluster.top(id);
         let colocated = [id, top].iter().any(|it| {
             let resource = self.cluster.resource(*it);

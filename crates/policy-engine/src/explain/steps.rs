@@ -41,7 +41,9 @@ impl<'s> Explainer<'s> {
         let under_way = resource.is_some_and(|it| {
             it.pending_task.as_ref() == Some(&action.task) && it.pending_node == action.node
         });
-        let fenced = action.node.is_some_and(|node| self.cluster.node(node).unclean);
+        let fenced = action
+            .node
+            .is_some_and(|node| self.cluster.node(node).unclean);
         match (action.pseudo, fenced) {
             (true, true) => " (done by the fencing)",
             (true, false) => " (done by the migration)",
@@ -107,7 +109,11 @@ impl<'s> Explainer<'s> {
     /// Waits for several instances because of one constraint are one.
     fn merge(&self, statements: &mut Vec<Statement>, new: Statement) {
         let same = statements.iter_mut().find(|known| {
-            let mergeable = [&codes::AFTER_ORDER, &codes::AFTER_PROBE, &codes::AFTER_NOTIFICATION];
+            let mergeable = [
+                &codes::AFTER_ORDER,
+                &codes::AFTER_PROBE,
+                &codes::AFTER_NOTIFICATION,
+            ];
             mergeable.contains(&known.code)
                 && known.code == new.code
                 && known.text_of("constraint") == new.text_of("constraint")
@@ -157,7 +163,10 @@ impl<'s> Explainer<'s> {
                 true => &codes::AFTER_UNFENCING,
                 false => &codes::AFTER_FENCING,
             };
-            let node = before.node.map(|node| self.node_name(node)).unwrap_or_default();
+            let node = before
+                .node
+                .map(|node| self.node_name(node))
+                .unwrap_or_default();
             return self.say(code, vec![("node", node.into())]);
         }
         let done = ("first", Value::from(self.done(own, first)));
@@ -201,7 +210,11 @@ impl<'s> Explainer<'s> {
             parameters.push(("kind", kind.into()));
         }
         let (first, then) = (self.cluster.top(other), self.cluster.top(resource));
-        let interleave = self.cluster.resource(then).clone_data().map(|it| it.interleave);
+        let interleave = self
+            .cluster
+            .resource(then)
+            .clone_data()
+            .map(|it| it.interleave);
         if self.cluster.resource(first).is_clone() {
             let clone = self.name(first);
             let all = match interleave {
@@ -247,7 +260,10 @@ impl<'s> Explainer<'s> {
             && let Some((resource, other)) = resource.zip(other)
             && let Some(id) = self.apart(resource, other)
         {
-            return self.say(&codes::AFTER_APART, vec![done, ("constraint", constraint(&id))]);
+            return self.say(
+                &codes::AFTER_APART,
+                vec![done, ("constraint", constraint(&id))],
+            );
         }
         if let Some(other) = other
             && let Some(node) = self.cluster.resource(other).remote_node
@@ -302,7 +318,10 @@ impl<'s> Explainer<'s> {
     /// An action as something that has been done.
     fn done(&self, own: ActionId, first: ActionId) -> String {
         let (then, action) = (self.cluster.action(own), self.cluster.action(first));
-        let node = action.node.map(|node| self.node_name(node)).unwrap_or_default();
+        let node = action
+            .node
+            .map(|node| self.node_name(node))
+            .unwrap_or_default();
         let Some(resource) = action.resource else {
             return self.action_text(first);
         };
@@ -325,7 +344,10 @@ impl<'s> Explainer<'s> {
             Task::MigrateTo => format!("{name} has left {node} by live migration"),
             Task::MigrateFrom => format!("{name} has arrived on {node} by live migration"),
             Task::Monitor if interval == 0 => format!("the probe of {name} on {node}"),
-            task => format!("{} of {name} on {node}", operation_text(task.name(), interval)),
+            task => format!(
+                "{} of {name} on {node}",
+                operation_text(task.name(), interval)
+            ),
         }
     }
 
@@ -372,10 +394,7 @@ impl<'s> Explainer<'s> {
 
     /// What has to be done before an action and is not possible, as it was recorded, or else as the
     /// links show it; with the constraint on the way.
-    fn obstacle(
-        &self,
-        id: ActionId,
-    ) -> Option<(ResourceId, Task, Option<super::orders::Order>)> {
+    fn obstacle(&self, id: ActionId) -> Option<(ResourceId, Task, Option<super::orders::Order>)> {
         let action = self.cluster.action(id);
         let own = action.resource;
         let recorded = action.reason.as_deref();
@@ -447,14 +466,21 @@ impl<'s> Explainer<'s> {
             | OrderFlags::PULL
             | OrderFlags::PUSH
             | OrderFlags::RESTART;
-        for link in then.before.iter().rev().filter(|link| link.flags.any(strict)) {
+        for link in then
+            .before
+            .iter()
+            .rev()
+            .filter(|link| link.flags.any(strict))
+        {
             let first = self.cluster.action(link.first);
             let resource = first.resource;
             let primitive = resource.is_some_and(|it| self.cluster.resource(it).is_primitive());
             if first.runnable && !self.undone_below(first) {
                 continue;
             }
-            let ends = resource.zip(then.resource).filter(|(a, b)| self.are_apart(*a, *b));
+            let ends = resource
+                .zip(then.resource)
+                .filter(|(a, b)| self.are_apart(*a, *b));
             let order = ends.and_then(|(a, b)| self.constraint_between(a, b));
             let is_other = resource.is_some() && resource != own;
             if is_other && primitive {
@@ -506,14 +532,18 @@ impl<'s> Explainer<'s> {
         let mut chain: Vec<String> = vec![self.name(id)];
         for _ in 0..self.cluster.resources.len() {
             let leaf = self.cluster.leaves(root).first().copied().unwrap_or(root);
-            let further = self.schedule.summary.iter().find_map(|change| match change {
-                crate::output::summary::Change::Resource(change)
-                    if change.resource == self.cluster.resource(leaf).id =>
-                {
-                    self.required(change.reason.as_deref()?)
-                }
-                _ => None,
-            });
+            let further = self
+                .schedule
+                .summary
+                .iter()
+                .find_map(|change| match change {
+                    crate::output::summary::Change::Resource(change)
+                        if change.resource == self.cluster.resource(leaf).id =>
+                    {
+                        self.required(change.reason.as_deref()?)
+                    }
+                    _ => None,
+                });
             let Some((next, next_task)) = further.filter(|(next, _)| *next != root) else {
                 break;
             };
@@ -539,7 +569,10 @@ impl<'s> Explainer<'s> {
             return Some(format!("group {group}"));
         }
         let order = self.constraint_between(first, then)?;
-        Some(format!("order constraint {}", self.terms.constraint(&order.id)))
+        Some(format!(
+            "order constraint {}",
+            self.terms.constraint(&order.id)
+        ))
     }
 
     /// The resource and the task of a recorded reason "required RESOURCE TASK".

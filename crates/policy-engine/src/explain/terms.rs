@@ -45,7 +45,7 @@ impl Terms {
         }
     }
 
-    /// The word for a placeholder in capitals; `None` if it is none.
+    /// The word for a placeholder in capitals; `None` for the name of a parameter.
     pub(super) fn word(&self, placeholder: &str) -> Option<&str> {
         Some(match placeholder {
             "NODE" => self.node,

@@ -55,7 +55,10 @@ fn whole(
     }
     let remedies = explanation.remedies();
     let new = remedies.iter().map(|remedy| &remedy.remedy);
-    let new: Vec<String> = new.filter(|remedy| !told.contains(remedy)).cloned().collect();
+    let new: Vec<String> = new
+        .filter(|remedy| !told.contains(remedy))
+        .cloned()
+        .collect();
     if !new.is_empty() {
         line(depth + 1, "What you can do:", out);
         new.iter().for_each(|remedy| line(depth + 2, remedy, out));
@@ -68,21 +71,26 @@ fn whole(
 
 /// What is done, and the one reason that decides.
 pub(super) fn first_sentence(explanation: &Explanation) -> String {
-    let outcome = &explanation.outcome.text;
+    let outcome = capital(&explanation.outcome);
     match &explanation.reason {
         Some(reason) => format!("{outcome}, because {}.", reason.text),
         None => format!("{outcome}."),
     }
 }
 
-/// A statement as a sentence of its own. Names at its beginning stay as they are.
+/// A statement as a sentence of its own.
 fn sentence(statement: &Statement) -> String {
+    format!("{}.", capital(statement))
+}
+
+/// A statement with a capital at its beginning, unless that is a name.
+fn capital(statement: &Statement) -> String {
     let mut letters = statement.text.chars();
     match letters.next() {
         Some(first) if !statement.code.sentence.starts_with('{') => {
-            format!("{}{}.", first.to_ascii_uppercase(), letters.as_str())
+            format!("{}{}", first.to_ascii_uppercase(), letters.as_str())
         }
-        _ => format!("{}.", statement.text),
+        _ => statement.text.clone(),
     }
 }
 
@@ -128,7 +136,10 @@ fn nodes(explanation: &Explanation, detail: Detail, depth: usize, out: &mut Stri
 
 fn steps(explanation: &Explanation, depth: usize, out: &mut String) {
     for (number, step) in explanation.steps.iter().enumerate() {
-        let above = explanation.reason.as_ref().map(|reason| reason.text.as_str());
+        let above = explanation
+            .reason
+            .as_ref()
+            .map(|reason| reason.text.as_str());
         let waits = step.waits.iter().map(|wait| wait.text.as_str());
         let waits = waits.filter(|wait| !step.impossible || above != Some(wait));
         let waits: Vec<&str> = waits.collect();

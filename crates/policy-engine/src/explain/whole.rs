@@ -14,7 +14,10 @@ impl Explainer<'_> {
             .filter(|node| !cluster.is_guest(**node))
             .map(|node| self.node_verdict(*node))
             .collect();
-        let leaves = cluster.top_level.iter().flat_map(|top| cluster.leaves(*top));
+        let leaves = cluster
+            .top_level
+            .iter()
+            .flat_map(|top| cluster.leaves(*top));
         let resources: Vec<Explanation> = leaves.map(|leaf| self.brief(leaf)).collect();
         let (all_nodes, all) = (nodes.len(), resources.len());
         let wrong = |it: &Explanation| it.attention;
@@ -38,7 +41,12 @@ impl Explainer<'_> {
             ),
         };
         let name = cluster.options.cluster_name.as_deref();
-        let name = self.terms.deployment.as_deref().or(name).unwrap_or_default();
+        let name = self
+            .terms
+            .deployment
+            .as_deref()
+            .or(name)
+            .unwrap_or_default();
         let mut told = Explanation::new(SubjectKind::Cluster, name, outcome, None);
         told.attention = !well;
         told.remarks = self.general();
@@ -75,7 +83,8 @@ impl Explainer<'_> {
         remarks.extend(self.without_quorum());
         let mut told: Vec<&str> = Vec::new();
         for location in &self.cluster.locations {
-            let left = location.id.starts_with("cli-ban-") || location.id.starts_with("cli-prefer-");
+            let left =
+                location.id.starts_with("cli-ban-") || location.id.starts_with("cli-prefer-");
             if !left || told.contains(&&*location.id) {
                 continue;
             }

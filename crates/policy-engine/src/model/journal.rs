@@ -4,7 +4,9 @@
 //! journal compares the tables with those of the last call and records the differences, so it shows
 //! every change. Without `RunOptions::explain` there is no journal, and the calls do nothing.
 
-use super::{Amounts, Cluster, ColocationId, LocationId, NodeId, NodeTable, ResourceId, Score, Text};
+use super::{
+    Amounts, Cluster, ColocationId, LocationId, NodeId, NodeTable, ResourceId, Score, Text,
+};
 use crate::xml::ElementId;
 
 /// Why scores changed.

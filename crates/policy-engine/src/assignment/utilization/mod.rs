@@ -7,9 +7,7 @@ pub(super) use colocated_set::{ColocatedSets, update_placement};
 use std::cmp::Ordering;
 
 use super::reference_quirks::hash_order;
-use crate::model::{
-    Amounts, Cluster, NodeId, ResourceId, Score, ScoreLine, Table, Text, TooFull,
-};
+use crate::model::{Amounts, Cluster, NodeId, ResourceId, Score, ScoreLine, Table, Text, TooFull};
 use crate::scalar;
 
 /// The number of a utilization value; the smallest if the text is not a number.

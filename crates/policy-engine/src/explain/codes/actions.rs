@@ -51,9 +51,6 @@ codes! {
     RESTART_AFTER "restart-after": "{root} will be {change}, and what comes after it is restarted[: {chain}][ ({constraint})]";
         "A mandatory order, or a group: when what comes first is started or restarted, what follows is restarted.";
         ""; ""
-    STOP_BEFORE "stop-before": "{root} will be {change}, and what comes after it is stopped before[ ({constraint})]";
-        "A mandatory order, or a group: what follows is stopped before what comes first is stopped.";
-        ""; ""
     DEFINITION_CHANGED "definition-changed": "its definition has changed since it was started, and the change takes a restart";
         "Parameters that its agent cannot reload were changed.";
         ""; ""
@@ -67,13 +64,7 @@ codes! {
     ORDER_OPTIONAL "order-optional": "order constraint {constraint} has kind=Optional and does not hold here: nothing is done with {other}";
         "An optional order holds only if both actions are done anyway.";
         ""; ""
-    ORDER_SERIALIZE "order-serialize": "order constraint {constraint} has kind=Serialize: one after the other, in any order";
-        "Serialised actions do not run at the same time.";
-        ""; ""
     NOT_WAITING "not-waiting": "it waits for no other {RESOURCE}, not for {other} either, whose {operation} on {node} is under way: no constraint connects the two";
         "An operation under way delays only what a constraint makes wait for it.";
-        ""; ""
-    MIGRATION_NOT_POSSIBLE "migration-not-possible": "it is moved and not migrated live: {reason}";
-        "allow-migrate is on, but the live migration is not possible here.";
         ""; ""
 }

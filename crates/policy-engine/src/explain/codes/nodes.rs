@@ -97,13 +97,10 @@ codes! {
     UNFENCE_CHANGED "unfence-changed": "the definition of a fencing device has changed";
         "Unfencing is done again with the new parameters.";
         ""; ""
-    RUNS_THERE "runs-there": "{outcome}";
-        "A resource that runs on the node, or will.";
-        ""; ""
     NOT_THERE "not-there": "{resource} does not run there: {reason}";
         "A resource that does not run on the node.";
         ""; ""
-    ALL_WELL "all-well": "everything is as it should be: {resources} {RESOURCES} on {nodes} {NODES}";
+    ALL_WELL "all-well": "everything is as it should be ({RESOURCES}: {resources}, {NODES}: {nodes})";
         "Nothing is stopped that should run, nothing has failed, and nothing has to be done.";
         ""; ""
     ATTENTION "attention": "{count} of {all} {RESOURCES} and {node_count} of {node_all} {NODES} are not as they should be";

@@ -98,6 +98,9 @@ codes! {
     DEPENDENT "dependent": "{dependent} is to be with it (colocation {constraint}), and what {dependent} prefers counts for it";
         "The scores of a dependent count for its primary, unless the constraint says influence=false.";
         ""; ""
+    FOLLOWER_STOPPED "follower-stopped": "{dependent}, which is to be with it (colocation {constraint}), has no {NODE}: a colocation binds {dependent} and not {name}";
+        "In a colocation the dependent (rsc) follows the primary (with-rsc). If the dependent can run nowhere, the primary goes on; the other way round the dependent stops.";
+        ""; ""
     GROUP_FOLLOWS "group-follows": "it goes where {member} goes, the member before it in group {group}[: {reason}]";
         "The members of a group are together, and the later ones go where the earlier ones are.";
         ""; ""
