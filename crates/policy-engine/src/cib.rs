@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use crate::model::FEATURE_SET;
+use crate::upgrade::{self, Change};
 use crate::{expansion, scalar, xml};
 
 /// A cluster information base: configuration and state, as read from XML.
 #[derive(Clone, Debug)]
 pub struct Cib {
     document: Arc<xml::Document>,
+    /// What the upgrade of its configuration changed.
+    changes: Vec<Change>,
 }
 
 /// Why a CIB cannot be scheduled.
@@ -43,7 +46,8 @@ impl Cib {
     /// [`Error::Xml`] and [`Error::TooLarge`] with line and column, [`Error::NotACib`],
     /// [`Error::TooNew`].
     pub fn parse(text: &str) -> Result<Cib, Error> {
-        let cib = Cib::parse_accepted(text)?;
+        let mut cib = Cib::parse_accepted(text)?;
+        cib.upgrade();
         expansion::check(&cib.document)?;
         Ok(cib)
     }
@@ -75,7 +79,25 @@ impl Cib {
         }
         Ok(Cib {
             document: Arc::new(document),
+            changes: Vec::new(),
         })
+    }
+
+    fn upgrade(&mut self) {
+        let schema = self.document.root().get("validate-with");
+        let from = match schema {
+            Some(s) if s.starts_with("pacemaker-1") || s.starts_with("pacemaker-2") => {
+                upgrade::From::Two
+            }
+            Some(s) if s.starts_with("pacemaker-3") => upgrade::From::Three,
+            _ => return,
+        };
+        self.changes = upgrade::upgrade(self.document_mut(), from);
+    }
+
+    /// What the upgrade of its configuration changed, in the order in which it was done.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
     }
 
     /// The document.

@@ -76,7 +76,8 @@ pub(crate) fn effective_time(given: Option<&str>, cib: &Cib) -> Result<Effective
 /// Does what the arguments ask for. Returns the exit status.
 pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i32, Failure> {
     let source = arguments.source.file();
-    let mut cib = input::read(&arguments.source, streams)?;
+    let verbose = arguments.output.verbose > 0;
+    let mut cib = input::read(&arguments.source, verbose, streams)?;
     let mut report = report::open(arguments, streams)?;
     let session = Session {
         arguments,
@@ -97,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i3
 
 /// Explains a resource, a node or the whole.
 pub(crate) fn explain(arguments: &Explain, streams: &mut Streams<'_>) -> Result<i32, Failure> {
-    let mut cib = input::read(&arguments.source, streams)?;
+    let mut cib = input::read(&arguments.source, false, streams)?;
     let given = arguments.events.set_datetime.as_deref();
     let options = RunOptions {
         explain: true,
