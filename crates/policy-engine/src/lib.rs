@@ -2,8 +2,10 @@
 //! clock, no global state.
 //!
 //! ```text
-//! xml → configuration → status → constraints → assignment → actions → ordering → graph
-//!       (ch. 1)         (ch. 2)  (ch. 3, 5)    (ch. 3, 4)   (ch. 5)    (ch. 5)    (ch. 5)
+//! xml → upgrade → configuration → status → constraints → assignment
+//!       (ch. 1)   (ch. 1)         (ch. 2)  (ch. 3, 5)    (ch. 3, 4)
+//!     → actions → ordering → graph
+//!       (ch. 5)   (ch. 5)    (ch. 5)
 //! ```
 //!
 //! Each stage is a folder whose first file says what it reads and writes; all of them work on one
@@ -29,10 +31,12 @@ mod ordering;
 pub mod output;
 mod scalar;
 mod schedule;
+mod schema;
 mod score;
 pub mod simulation;
 mod status;
 mod transition;
+mod upgrade;
 pub mod xml;
 
 pub use cib::{Cib, Error};
@@ -46,4 +50,6 @@ pub use graph::{
 pub use lint::lint;
 pub use model::{Cluster, FEATURE_SET, Level, Message, RunOptions};
 pub use schedule::{Schedule, load, schedule, schedule_loaded};
+pub use schema::Invalid;
 pub use score::Score;
+pub use upgrade::{Change, Voice};

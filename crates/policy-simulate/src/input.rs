@@ -14,14 +14,28 @@ use crate::{Streams, live};
 const NOT_VALIDATED: &str = "Schema validation of configuration is disabled (support for validate-with set to \"none\" is deprecated and will be removed in a future release)";
 
 /// Gets the CIB. Without a source, or with file `-`, it comes from standard input.
-pub(crate) fn read(source: &Source, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
-    match source.deployment() {
+/// Tells what the upgrade of an old configuration changed: as `crm_simulate`, and if `verbose` also
+/// where that is silent.
+pub(crate) fn read(
+    source: &Source,
+    verbose: bool,
+    streams: &mut Streams<'_>,
+) -> Result<Cib, Failure> {
+    let cib = match source.deployment() {
         Some(deployment) => {
             let (name, cib) = live::input(&source.bus, deployment)?;
             parse(&format!("the input of deployment {name}"), &cib, streams)
         }
         None => read_stored(source.file(), streams),
+    }?;
+    for change in cib.changes() {
+        if let Some(line) = change.line_of_pacemaker() {
+            streams.warn(&line);
+        } else if verbose {
+            streams.warn(&format!("info: {change}"));
+        }
     }
+    Ok(cib)
 }
 
 /// Reads a CIB; `None` or `-`: from standard input.
@@ -48,9 +62,9 @@ pub(crate) fn read_stored(file: Option<&Path>, streams: &mut Streams<'_>) -> Res
 }
 
 fn parse(name: &str, text: &str, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
-    let cib = Cib::parse(text).map_err(|error| Failure {
+    let cib = Cib::parse_valid(text).map_err(|error| Failure {
         code: match error {
-            Error::TooNew { .. } => CONFIGURATION,
+            Error::TooNew { .. } | Error::Invalid(_) => CONFIGURATION,
             _ => DATA,
         },
         message: format!("{name}: {error}"),

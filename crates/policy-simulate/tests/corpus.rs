@@ -1,6 +1,7 @@
 //! Pacemaker's regression cases, run in this process, as far as they are on this machine: beside
-//! the project in `shared/corpus` and `shared/corpus-random`, or where `CPE_SHARED` says. Prints a
-//! score per verdict; a score never falls below its floor.
+//! the project in `shared/corpus` and its neighbours `corpus-random`, `corpus-legacy` and
+//! `corpus-mutated`, or where `CPE_SHARED` says. Prints a score per verdict; a score never falls
+//! below its floor.
 //!
 //! Each case is called as Pacemaker's own driver calls `crm_simulate`: once with `-S` for the
 //! summary, once with `-sSQ -D -G` for scores, dot file and graph.
@@ -48,6 +49,30 @@ fn generated_cases_are_decided_as_recorded() {
         summary: 600,
     };
     check("corpus-random", &floor);
+}
+
+#[test]
+fn cases_changed_at_random_are_decided_as_recorded() {
+    let floor = Floor {
+        actions: 8,
+        exp: 8,
+        dot: 8,
+        scores: 8,
+        summary: 8,
+    };
+    check("corpus-mutated", &floor);
+}
+
+#[test]
+fn old_configurations_are_decided_as_recorded() {
+    let floor = Floor {
+        actions: 150,
+        exp: 150,
+        dot: 150,
+        scores: 149,
+        summary: 131,
+    };
+    check("corpus-legacy", &floor);
 }
 
 fn check(name: &str, floor: &Floor) {

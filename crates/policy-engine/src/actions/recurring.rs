@@ -151,7 +151,7 @@ pub(super) fn cancel(
     node: NodeId,
 ) -> ActionId {
     let key = OperationKey::every(task.clone(), interval_ms);
-    let cancel = actions::required(cluster, id, key, Some(node));
+    let cancel = actions::cancellation(cluster, id, key, node);
     let action = cluster.action_mut(cancel);
     action.task = Task::Cancel;
     action.cancelled_task = Some(task.clone());

@@ -84,15 +84,17 @@ fn apply_group(
     colocation: &Colocation,
     colocated: bool,
 ) -> i32 {
+    if cluster.resource(group).unassigned {
+        // its first members may have a node already, if this is about a later one of its own
+        return 0;
+    }
     let members = cluster.resource(group).children.clone();
     let mandatory = colocation.score.is_infinity();
     if colocated {
-        let member = if !mandatory {
-            members.first()
-        } else if cluster.resource(group).unassigned {
-            None
-        } else {
+        let member = if mandatory {
             members.last()
+        } else {
+            members.first()
         };
         return member.map_or(0, |member| apply(cluster, dependent, *member, colocation));
     }

@@ -81,9 +81,11 @@ fn assign_replica(
     }
     cluster.resource_mut(child).allowed = table;
     cluster.note(child, Cause::Bundle);
-    let guard = std::mem::replace(&mut cluster.resource_mut(clone).assigning, true);
+    cluster.resource_mut(clone).assigning = true;
     assign_resource(cluster, child, Some(own), attempt);
-    cluster.resource_mut(clone).assigning = guard;
+    // Also where colocations led back here while the clone was being assigned: it is then assigned
+    // below this call, before its instances.
+    cluster.resource_mut(clone).assigning = false;
 }
 
 /// A container on a remote node: its connection goes where the remote node's own connection is.

@@ -2,17 +2,24 @@
 
 use std::cmp::Ordering;
 
-use super::reference_quirks::merge_sort;
+use super::reference_quirks::{hash_order, merge_sort};
 use super::utilization;
 use crate::model::{Cluster, NodeId, NodeTable, PlacementStrategy, Score};
 
 /// The nodes of a table, best first. `current`: where the resource is now, preferred among equally
 /// loaded nodes.
 pub(super) fn sorted(cluster: &Cluster, table: &NodeTable, current: Option<NodeId>) -> Vec<NodeId> {
-    let scored = table
-        .iter()
-        .map(|(node, entry)| (node, entry.score))
-        .collect();
+    let scored = if cluster.options.placement_strategy == PlacementStrategy::Balanced {
+        let listed = hash_order::listed(cluster, table).into_iter();
+        listed
+            .filter_map(|node| Some((node, table.get(node)?.score)))
+            .collect()
+    } else {
+        table
+            .iter()
+            .map(|(node, entry)| (node, entry.score))
+            .collect()
+    };
     sort(cluster, scored, current)
 }
 
@@ -51,7 +58,8 @@ fn sort(
         *score = score_of(cluster, *node, *score);
     }
     if cluster.options.placement_strategy == PlacementStrategy::Balanced {
-        // more free capacity in more attributes is not a total order
+        // More free capacity in more attributes is not a total order: which node comes first
+        // depends on how they were listed.
         merge_sort(&mut scored, &mut |a, b| compare(cluster, a, b, current));
     } else {
         scored.sort_by(|a, b| compare(cluster, *a, *b, current));

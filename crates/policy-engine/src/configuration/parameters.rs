@@ -13,11 +13,7 @@ pub(crate) fn of_resource(
     resource: ResourceId,
     node: Option<NodeId>,
 ) -> Arc<Table> {
-    let depends_on_node = lineage(cluster, resource).any(|id| {
-        let config = &cluster.resource(id).config;
-        nvset::depends_on_context(&config.parameters)
-    });
-    let key = (resource, node.filter(|_| depends_on_node));
+    let key = (resource, node.filter(|_| have_rules(cluster, resource)));
     if let Some(known) = caches::of(cluster).parameters.borrow().get(&key) {
         return known.clone();
     }
@@ -34,6 +30,25 @@ pub(crate) fn of_resource(
     let mut cache = caches::of(cluster).parameters.borrow_mut();
     cache.insert(key, table.clone());
     table
+}
+
+/// Whether some parameters of a resource hold only under conditions.
+fn have_rules(cluster: &Cluster, resource: ResourceId) -> bool {
+    lineage(cluster, resource).any(|id| {
+        let config = &cluster.resource(id).config;
+        nvset::depends_on_context(&config.parameters)
+    })
+}
+
+/// The rule of a location constraint is evaluated with the resource's parameters on each node
+/// (scheduler-spec/03 §4.2). So the graph says when those change, even if the rule does not look at
+/// them.
+pub(crate) fn note_rechecks(cluster: &Cluster, resource: ResourceId) {
+    if have_rules(cluster, resource) {
+        for node in &cluster.node_order {
+            of_resource(cluster, resource, Some(*node));
+        }
+    }
 }
 
 /// The resource and its ancestors, nearest first.

@@ -200,6 +200,7 @@ impl<'c> Constraint<'c> {
         resource: ResourceId,
         score: Score,
     ) -> Arc<[(NodeId, Score)]> {
+        parameters::note_rechecks(cluster, resource);
         if let Some(known) = caches::of(cluster).rules.borrow().get(&rule.id()) {
             return known.clone();
         }

@@ -146,11 +146,10 @@ fn removed(cluster: &mut Cluster, lrm_resource: Element<'_>, id: &str) -> Resour
     let id: Text = id.into();
     let resource = configuration::create_removed(cluster, id.clone(), class, provider, kind);
     cluster.resource_mut(resource).removed = true;
-    if class == "ocf" && provider == Some("pacemaker") && kind == "remote" {
+    if cluster.resource(resource).remote_connection {
         let node = configuration::nodes::remote(cluster, &id);
-        cluster.node_mut(node).connection = Some(resource);
+        configuration::remote::link_node(cluster, resource);
         cluster.node_mut(node).shutdown = true;
-        cluster.resource_mut(resource).remote_node = Some(node);
     }
     if lrm_resource.get("container").is_some() {
         cluster.resource_mut(resource).removed_launched = true;

@@ -45,6 +45,27 @@ pub(crate) fn required(
     action(cluster, resource, key, node, false)
 }
 
+/// Finds the recurring action with that key on `node`, or creates its cancellation; required. A new
+/// one has the options of an operation called `cancel`, not those of the cancelled one.
+pub(crate) fn cancellation(
+    cluster: &mut Cluster,
+    resource: ResourceId,
+    key: OperationKey,
+    node: NodeId,
+) -> ActionId {
+    if find_all(cluster, resource, &key, Some(node)).is_empty() {
+        create_for(
+            cluster,
+            resource,
+            key.clone(),
+            Task::Cancel,
+            Some(node),
+            false,
+        );
+    }
+    required(cluster, resource, key, Some(node))
+}
+
 /// Creates an action of a resource, without looking for an existing one.
 fn create(
     cluster: &mut Cluster,
@@ -58,6 +79,18 @@ fn create(
         Some(NotifyPhase::Pre | NotifyPhase::Post) => Task::Notify,
         Some(NotifyPhase::ConfirmedPre | NotifyPhase::ConfirmedPost) => Task::Notified,
     };
+    create_for(cluster, resource, key, task, node, optional)
+}
+
+/// [`create`], for a task that the key does not tell.
+fn create_for(
+    cluster: &mut Cluster,
+    resource: ResourceId,
+    key: OperationKey,
+    task: Task,
+    node: Option<NodeId>,
+    optional: bool,
+) -> ActionId {
     let options = match key.notify {
         None => operations::options(cluster, resource, &task, key.interval_ms, node),
         Some(_) => operations::notification_options(cluster, resource, &task),

@@ -4,6 +4,8 @@
 //! element lie side by side; values are ranges of one text buffer, which begins with the text that
 //! was parsed. An attribute that is set later appends its value.
 
+mod edit;
+
 use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
@@ -199,16 +201,7 @@ impl Document {
             return;
         }
         self.targets.take();
-        let gone: Vec<NameId> = self
-            .element(id)
-            .descendants()
-            .map(|element| element.node().name)
-            .collect();
-        if self.is_attached(id) {
-            for name in gone {
-                self.sections[name.index()].count -= 1;
-            }
-        }
+        self.uncount(id);
         let next = self.nodes[id.index()].next;
         let mut before = NONE;
         let mut child = self.nodes[parent as usize].first_child;
@@ -225,6 +218,21 @@ impl Document {
         }
         let node = &mut self.nodes[id.index()];
         (node.parent, node.next) = (NONE, NONE);
+    }
+
+    /// No longer counts an element, and all that is below it, among the sections.
+    fn uncount(&mut self, id: ElementId) {
+        if !self.is_attached(id) {
+            return;
+        }
+        let gone: Vec<NameId> = self
+            .element(id)
+            .descendants()
+            .map(|element| element.node().name)
+            .collect();
+        for name in gone {
+            self.sections[name.index()].count -= 1;
+        }
     }
 
     fn is_attached(&self, id: ElementId) -> bool {
@@ -256,6 +264,11 @@ impl Document {
                 last => self.nodes[last as usize].next = id,
             }
         }
+        self.make_section(name);
+        ElementId(id)
+    }
+
+    fn make_section(&mut self, name: NameId) {
         if self.sections.len() <= name.index() {
             let unused = Section {
                 count: 0,
@@ -263,7 +276,6 @@ impl Document {
             };
             self.sections.resize(name.index() + 1, unused);
         }
-        ElementId(id)
     }
 
     fn count_section(&mut self, id: ElementId) {

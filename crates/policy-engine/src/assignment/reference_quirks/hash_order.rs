@@ -1,7 +1,8 @@
 //! The order in which Pacemaker's scheduler walks a score table (scheduler-spec/03 appendix A):
-//! that of a hash table keyed by node id. It decides only which of several equally free nodes
-//! counts as the one with the most capacity (§18.2), and the order of attributes in utilization
-//! lines (§19).
+//! that of a hash table keyed by node id. It decides which of several equally free nodes counts as
+//! the one with the most capacity (§18.2), which node comes first where the comparison of
+//! capacities goes round in a circle (§10.2), and the order of attributes in utilization lines
+//! (§19).
 
 use crate::model::{Cluster, NodeId, NodeTable};
 
@@ -36,15 +37,26 @@ pub(in crate::assignment) fn sorted(
     table: &NodeTable,
     nodes: Vec<NodeId>,
 ) -> Vec<NodeId> {
+    let mut sorted = walked(cluster, table);
+    sorted.retain(|node| nodes.contains(node));
+    sorted
+}
+
+/// The nodes of a table as a list of its values has them: what is walked first comes last.
+pub(in crate::assignment) fn listed(cluster: &Cluster, table: &NodeTable) -> Vec<NodeId> {
+    let mut listed = walked(cluster, table);
+    listed.reverse();
+    listed
+}
+
+fn walked(cluster: &Cluster, table: &NodeTable) -> Vec<NodeId> {
     let all = cluster
         .node_order
         .iter()
         .copied()
         .filter(|node| table.contains(*node))
         .map(|node| (&*cluster.node(node).id, node));
-    let mut sorted = by_key(all);
-    sorted.retain(|node| nodes.contains(node));
-    sorted
+    by_key(all)
 }
 
 /// Values in the order of a hash table into which they were inserted with these keys.
