@@ -803,3 +803,55 @@ fn it_warns_of_services_of_which_not_all_can_be_separate() {
         [told(3)]
     );
 }
+
+#[test]
+fn it_upgrades_a_configuration_that_names_its_schema() {
+    let body = "<configuration validate-with='pacemaker-2.10'>
+        <crm_config><cluster_property_set id='c'><nvpair id='n' name='default_resource_stickiness' value='7'/></cluster_property_set></crm_config>
+        <resources><master id='m'><primitive id='p' class='ocf' provider='heartbeat' type='Dummy'/></master></resources>
+        <constraints><rsc_location id='l' rsc='m'>
+          <rule id='r' score='1'><expression id='e' attribute='#uname' operation='eq' value='a'/></rule>
+          <rule id='s' score='2'><expression id='f' attribute='#uname' operation='eq' value='b'/></rule>
+        </rsc_location></constraints></configuration>";
+    let text = document(body);
+    let configuration = accepted(&text).configuration();
+    for expected in [
+        r#"<nvpair id="n" name="resource-stickiness" value="7"/>"#,
+        r#"<clone id="m">"#,
+        r#"name="promotable" value="true"/>"#,
+        r#"<rsc_location id="l-s" rsc="m">"#,
+    ] {
+        assert!(
+            configuration.contains(expected),
+            "{expected}\n{configuration}"
+        );
+    }
+    let found: Vec<String> = read_with_warnings(text.as_bytes())
+        .problems
+        .iter()
+        .map(Problem::to_string)
+        .collect();
+    let line = |line: usize, what: &str| {
+        let place = format!("{}:", line + ASSEMBLIES.lines().count() - 1);
+        let mut all = found.iter();
+        all.any(|problem| problem.starts_with(&place) && problem.contains(what))
+    };
+    assert!(line(2, "moving default_resource_stickiness"), "{found:?}");
+    assert!(line(3, "<master> m is now a <clone>"), "{found:?}");
+    assert!(line(4, "location l has 2 rules"), "{found:?}");
+}
+
+#[test]
+fn it_says_where_a_configuration_does_not_follow_the_schema_that_it_names() {
+    let body = |schema: &str| {
+        document(&format!(
+            "<configuration validate-with='{schema}'><resources><primitive id='p' class='lsb' type='t' managed='no'/></resources></configuration>"
+        ))
+    };
+    let found = problems(&body("pacemaker-3.9"));
+    let want = "<primitive> has the attribute managed, which schema 3.9 does not know there; it has to be as its schema or a later one says";
+    assert_eq!(found, [want]);
+    let found = problems(&body("pacemaker-7"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("unknown schema"), "{found:?}");
+}
