@@ -31,6 +31,7 @@ mod ordering;
 pub mod output;
 mod scalar;
 mod schedule;
+mod schema;
 mod score;
 pub mod simulation;
 mod status;
@@ -38,7 +39,7 @@ mod transition;
 mod upgrade;
 pub mod xml;
 
-pub use cib::{Cib, Error};
+pub use cib::{Cib, Error, upgrade_configuration};
 pub use configuration::dates::parse_clock_time;
 pub use configuration::digests::of_attributes as parameters_digest;
 pub use configuration::pattern::matches as matches_pattern;
@@ -50,5 +51,6 @@ pub use graph::{
 pub use lint::lint;
 pub use model::{Cluster, FEATURE_SET, Level, Message, RunOptions};
 pub use schedule::{Schedule, load, schedule, schedule_loaded};
+pub use schema::Invalid;
 pub use score::Score;
 pub use upgrade::{Change, Voice};
