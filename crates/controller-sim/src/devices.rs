@@ -26,6 +26,11 @@ impl World {
         }
     }
 
+    /// A device is broken for that time.
+    pub(crate) fn break_device(&mut self, device: usize, for_us: u64) {
+        self.devices_broken_until_us[device] = self.now_us + for_us;
+    }
+
     fn is_broken(&self, id: &str) -> bool {
         let index = DEVICES.iter().position(|known| *known == id);
         index.is_some_and(|index| self.devices_broken_until_us[index] > self.now_us)

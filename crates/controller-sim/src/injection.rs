@@ -131,9 +131,7 @@ impl World {
                 self.guests[guest].refuses_stop_until_us = until(for_us)
             }
             Fault::BadDevices(for_us) => self.devices_bad_until_us = until(for_us),
-            Fault::BreakDevice(device, for_us) => {
-                self.devices_broken_until_us[device] = until(for_us)
-            }
+            Fault::BreakDevice(device, for_us) => self.break_device(device, for_us),
             Fault::DieBetweenLevels => self.dies_between_levels = true,
             Fault::LogAway(for_us) => self.log_away_until_us = until(for_us),
             Fault::SlowDisk(for_us) => self.shell.slow_disk_until_us = until(for_us),
