@@ -153,7 +153,7 @@ impl Controller {
         let lease_until_us = self
             .assemblies
             .get(name)
-            .map_or(0, |assembly| assembly.lease_until_us);
+            .map_or(0, |assembly| assembly.lease.until_us());
         safe_after(lease_until_us, facts.lease_ms, facts.grace_ms)
     }
 
@@ -223,7 +223,7 @@ impl Controller {
         let pause_us = fence.fail(now.boottime_us);
         let attempts = fence.failed().to_string();
         // Its agent is back, and the device did nothing: it is as it was.
-        if fence.lost() && assembly.connected {
+        if fence.lost() && assembly.contact.is_up() {
             assembly.course.give_fence_up();
             self.tell(
                 now,
@@ -298,7 +298,7 @@ impl Controller {
             return;
         };
         let hopeless = assembly.spec.fencing == Fencing::None
-            && assembly.connected
+            && assembly.contact.is_up()
             && assembly.course.fence().is_some_and(|fence| !fence.lost());
         if !hopeless {
             return;
@@ -343,7 +343,7 @@ impl Controller {
                 Ok(())
             }
             Life::Online | Life::Missed
-                if assembly.course.fence().is_some() && !assembly.connected =>
+                if assembly.course.fence().is_some() && !assembly.contact.is_up() =>
             {
                 self.made_safe(now, name, &format!("confirmed from outside{by}"));
                 Ok(())
