@@ -721,6 +721,89 @@ fn it_refuses_operations_that_mean_something_else_to_the_policy_engine() {
     }
 }
 
+/// The warnings of a document with two assemblies, with their places.
+fn warnings(services: &str, constraints: &str) -> Vec<String> {
+    let text = format!(
+        "<deployable name='x'>
+<assemblies><assembly name='a' address='unix:/a'><capacity cores='2'/></assembly><assembly name='b' address='unix:/b'><capacity cores='4'/></assembly></assemblies>
+<services>{services}</services>
+<constraints>
+{constraints}
+</constraints></deployable>"
+    );
+    let outcome = read_with_warnings(text.as_bytes());
+    assert!(
+        outcome.deployment.is_some(),
+        "{}",
+        report(&outcome.problems)
+    );
+    outcome.problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn it_warns_of_an_amount_that_no_assembly_offers() {
+    let service = |amount: u32| {
+        let text = format!(
+            "\n<service name='s' class='lsb' type='t'><utilization cores='{amount}'/></service>"
+        );
+        warnings(&text, "")
+    };
+    assert_eq!(service(4), [""; 0]);
+    assert_eq!(
+        service(5),
+        [
+            "4:16: warning: no assembly offers as much 'cores' as 's' uses: 5, the most is 4; it cannot run until one has that much in its <capacity>"
+        ]
+    );
+}
+
+#[test]
+fn it_warns_of_a_service_that_needs_one_that_is_not_enabled() {
+    let db = "<service name='db' class='lsb' type='t' enabled='false'/><service name='web' class='lsb' type='t'/>";
+    let told = "5:1: warning: 'web' cannot run: it needs 'db', which is not enabled; enable 'db', or let 'web' have enabled=\"false\" too";
+    for constraint in [
+        "<service_dependency first='db' then='web'/>",
+        "<colocation service='web' with='db'/>",
+    ] {
+        assert_eq!(warnings(db, constraint), [told], "{constraint}");
+    }
+    for constraint in [
+        "<service_dependency first='db' then='web' kind='optional'/>",
+        "<service_dependency first='web' then='db'/>",
+        "<colocation service='web' with='db' score='100'/>",
+    ] {
+        assert_eq!(warnings(db, constraint), [""; 0], "{constraint}");
+    }
+    let both = db.replace("name='web'", "name='web' enabled='false'");
+    assert_eq!(
+        warnings(&both, "<service_dependency first='db' then='web'/>"),
+        [""; 0]
+    );
+}
+
+#[test]
+fn it_warns_of_services_of_which_not_all_can_be_separate() {
+    let service =
+        |name: &str, more: &str| format!("<service name='{name}' class='lsb' type='t' {more}/>");
+    let three = service("r", "") + &service("s", "") + &service("t", "");
+    let told = |needed: u32| {
+        format!(
+            "5:1: warning: these services cannot all run: they need {needed} assemblies, and there are 2; add assemblies, let fewer be separate or have fewer instances, or give a score less than INFINITY"
+        )
+    };
+    assert_eq!(warnings(&three, "<separate services='r s'/>"), [""; 0]);
+    assert_eq!(warnings(&three, "<separate services='r s t'/>"), [told(3)]);
+    assert_eq!(
+        warnings(&three, "<separate services='r s t' score='100'/>"),
+        [""; 0]
+    );
+    let everywhere = service("r", "") + &service("s", "instances='all'");
+    assert_eq!(
+        warnings(&everywhere, "<separate services='r s'/>"),
+        [told(3)]
+    );
+}
+
 #[test]
 fn it_upgrades_a_configuration_that_names_its_schema() {
     let body = "<configuration validate-with='pacemaker-2.10'>
