@@ -161,6 +161,10 @@ impl World {
         self.persist(changes);
         for effect in std::mem::take(&mut self.shell.held) {
             self.carry_out(effect);
+            // It may have been the last one of this DPE.
+            if self.shell.start != start || self.shell.controller.is_none() {
+                return;
+            }
         }
         self.pump();
     }

@@ -117,7 +117,8 @@ impl World {
     /// The deployment has ended: notes who cannot be told or does not do it, and has no lease that
     /// would see to it.
     pub(crate) fn note_end(&mut self) {
-        if let Some((guest, for_us)) = self.shell.recreate.take() {
+        let recreated = self.shell.recreate.take();
+        if let Some((guest, for_us)) = recreated.filter(|_| self.scenario.ending.is_none()) {
             self.create_again(guest, for_us);
             return;
         }
@@ -155,8 +156,9 @@ impl World {
         if self.now_us < self.shell.stopped_until_us {
             return Some("the DPE is stopped".into());
         }
+        // Without services nothing is fenced, as with Pacemaker.
         let degraded = matches!(controller.state(), DpeState::Degraded | DpeState::Failed)
-            && self.is_one_held_back();
+            && (self.is_one_held_back() || !self.has_services());
         if controller.state() != DpeState::Active && !degraded {
             return Some(format!(
                 "the state is {}: {}",
@@ -177,6 +179,12 @@ impl World {
     /// What a service is expected to do now.
     fn expected(&self, index: usize) -> Expected {
         self.scenario.expected(index, self.wall_s())
+    }
+
+    /// The document names services.
+    fn has_services(&self) -> bool {
+        let mut services = 0..self.scenario.services.len();
+        services.any(|index| self.scenario.in_document(index))
     }
 
     /// A service that the document has enabled does not run for another reason, and that is shown.

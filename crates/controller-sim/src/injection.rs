@@ -103,6 +103,7 @@ impl World {
             Fault::DieAtEffect(effects) => self.shell.dies_after = Some(effects),
             Fault::StopDpe(for_us) => self.stop_dpe(for_us),
             Fault::PowerCut(guest) => self.power_cycle(guest),
+            Fault::Pause(guest, ..) if !self.may_pause(guest) => {}
             Fault::Pause(guest, for_us, clock_goes_on) => self.pause(guest, for_us, clock_goes_on),
             Fault::KillAgent(guest) => self.agent_dies(guest),
             Fault::HangAgent(guest, for_us) => self.agent_hangs(guest, for_us),

@@ -245,6 +245,9 @@ impl World {
         match event.kind {
             EventKind::AssemblyLost | EventKind::AssemblyFencingRequested => {
                 self.checker.lost.insert(name.clone());
+                if event.reason.starts_with("another guest answers") {
+                    self.wiring.replaced(&name);
+                }
             }
             EventKind::AssemblyOnline
             | EventKind::AssemblyRecovered

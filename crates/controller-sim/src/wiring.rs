@@ -32,6 +32,14 @@ impl Wiring {
         }
     }
 
+    /// An assembly is lost since another guest answers under its name: it is the one that was heard
+    /// of until then.
+    pub(crate) fn replaced(&mut self, assembly: &AssemblyId) {
+        if let Some(before) = self.earlier.remove(assembly) {
+            self.places.insert(assembly.clone(), before);
+        }
+    }
+
     /// The controller names a former incarnation: it is the guest that was heard of as the assembly
     /// until then.
     pub(crate) fn mention(&mut self, assembly: &AssemblyId) {

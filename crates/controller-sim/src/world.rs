@@ -438,6 +438,14 @@ impl World {
 
     /// Modes of fencing that a whole guest's pause cannot deceive.
     pub(crate) fn may_pause(&self, guest: usize) -> bool {
-        self.guests[guest].mode.cuts_power()
+        let mut assemblies = self.scenario.assemblies.iter();
+        let leased = assemblies.any(|own| {
+            let home = own
+                .address
+                .as_ref()
+                .and_then(|name| self.wiring.guest_named(name));
+            !own.mode.cuts_power() && home == Some(guest)
+        });
+        self.guests[guest].mode.cuts_power() && !leased
     }
 }

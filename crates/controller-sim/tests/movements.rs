@@ -110,6 +110,19 @@ fn a_reloadable_parameter_changes_while_the_service_runs() {
 }
 
 #[test]
+fn what_migrated_is_reloaded_once() {
+    let mut world = at_rest(one(Form::Migrates));
+    change(&mut world, |scenario| {
+        scenario.services[0].prefers = Some(1)
+    });
+    let executed = change(&mut world, |scenario| scenario.services[0].reloadable = 2);
+    assert_eq!(executed, ["reload-agent service1 node2"]);
+    // Whatever has the policy engine asked again: it sees the new parameters.
+    let executed = change(&mut world, |scenario| scenario.services[0].prefers = None);
+    assert_eq!(executed, [] as [String; 0]);
+}
+
+#[test]
 fn a_reload_leaves_a_promoted_instance_promoted() {
     let mut world = at_rest(one(Form::Promotable(1)));
     let executed = change(&mut world, |scenario| scenario.services[0].reloadable = 2);

@@ -49,7 +49,8 @@ pub(crate) enum Command {
     Validate(Validate),
     /// Shows what runs where, what failed, and what is being done about it
     Status(Name),
-    /// Says why a service is where it is, why not elsewhere, and what is done about it
+    /// Says why a service is where it is, why not elsewhere, and what is done about it; the same of
+    /// assemblies, and of the whole deployment
     Explain(Explain),
     /// Lists the deployments of this host
     List,
@@ -126,10 +127,19 @@ pub(crate) struct Name {
 pub(crate) struct Explain {
     /// The deployment
     pub name: String,
-    /// A service, an instance of one (such as web:0), or a group with all its services
-    pub service: String,
+    /// A service, an instance of one (such as web:0), or a group with all its services; without
+    /// one, what is not as it should be in the whole deployment
+    pub service: Option<String>,
     /// Only why it is, or is not, in this assembly
+    #[arg(value_name = "ASSEMBLY", conflicts_with = "of_assembly")]
     pub assembly: Option<String>,
+    /// The assembly: why it is fenced, why its shutdown hangs, why it is not used; with a service,
+    /// why that is there or not
+    #[arg(long = "assembly", value_name = "ASSEMBLY")]
+    pub of_assembly: Option<String>,
+    /// Also the parts of all scores
+    #[arg(long)]
+    pub scores: bool,
 }
 
 #[derive(Debug, Args)]

@@ -156,7 +156,7 @@ fn without_a_bus_the_status_is_7_and_the_text_says_which_one() {
 #[test]
 fn wrong_usage_has_status_2() {
     let usages: [&[&str]; 6] = [
-        &["explain", "shop"],
+        &["explain"],
         &["frobnicate"],
         &[],
         &["--bus", "nonsense", "list"],

@@ -1,5 +1,5 @@
-//! Why services are where they are: the policy engine's own notes on what it decides about the
-//! state as it is now.
+//! Why services are where they are, and what is not as it should be: the policy engine's own
+//! reasons for what it decides about the state as it is now.
 //!
 //! It takes the decision again, with a journal, about the present input; so the answer is about
 //! this moment, and costs the controller only a copy of its input.
@@ -7,22 +7,33 @@
 use controller::{Controller, Time};
 use cpe_bus::{Error, Result};
 use cpe_status::AssemblyState;
-use policy_engine::explain::{self, Terms};
-use policy_engine::output::items;
+use policy_engine::explain::{self, Detail, Question, Terms};
 use policy_engine::{Cib, RunOptions};
 
-/// What users call the policy engine's things.
-const TERMS: Terms = Terms {
-    node: "assembly",
-    nodes: "assemblies",
-    resource: "service",
-    resources: "services",
-    cluster: "deployment",
-};
+/// What is asked.
+#[derive(Debug, Default)]
+pub(crate) struct Inquiry {
+    /// The service; none: the assembly, or the whole.
+    pub(crate) service: Option<String>,
+    /// The assembly.
+    pub(crate) assembly: Option<String>,
+    /// Also the parts of all scores, in the text.
+    pub(crate) scores: bool,
+}
+
+/// The answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// For people.
+    pub(crate) text: String,
+    /// For programs: a JSON array.
+    pub(crate) json: String,
+}
 
 /// What the policy engine would be asked now.
 #[derive(Debug)]
 pub(crate) struct Basis {
+    deployment: String,
     cib: String,
     now: Time,
 }
@@ -53,16 +64,17 @@ impl Basis {
             )));
         }
         Ok(Basis {
+            deployment: status.name,
             cib: controller.input(now),
             now,
         })
     }
 
-    /// Explains a service on all assemblies, or on one. Takes as long as a decision.
+    /// Answers why. Takes as long as a decision.
     ///
     /// # Errors
     /// [`Error::NotFound`], listing what exists.
-    pub(crate) fn explain(&self, service: &str, assembly: Option<&str>) -> Result<String> {
+    pub(crate) fn explain(&self, inquiry: &Inquiry) -> Result<Answer> {
         let cib =
             Cib::parse_accepted(&self.cib).map_err(|error| Error::Failed(error.to_string()))?;
         let options = RunOptions {
@@ -70,16 +82,25 @@ impl Basis {
             ..RunOptions::default()
         };
         let schedule = policy_engine::schedule(&cib, self.now.wall_s(), options);
-        let explanation =
-            explain::resource(&schedule, service, assembly, &TERMS).map_err(|error| {
-                let text = error.to_string();
-                match error {
-                    explain::Error::Unknown { .. } => Error::NotFound(text),
-                    explain::Error::NoJournal => Error::Failed(text),
-                }
-            })?;
-        let mut text = String::new();
-        items::write(&explanation, 0, &mut text);
-        Ok(text)
+        let question = Question {
+            resource: inquiry.service.as_deref(),
+            node: inquiry.assembly.as_deref(),
+        };
+        let terms = Terms::deployment(&self.deployment);
+        let told = explain::answer(&schedule, question, &terms).map_err(|error| {
+            let text = error.to_string();
+            match error {
+                explain::Error::Unknown { .. } => Error::NotFound(text),
+                explain::Error::NoJournal => Error::Failed(text),
+            }
+        })?;
+        let detail = match inquiry.scores {
+            true => Detail::Scores,
+            false => Detail::Reasons,
+        };
+        Ok(Answer {
+            text: explain::to_text(&told, detail),
+            json: explain::to_json(&told),
+        })
     }
 }

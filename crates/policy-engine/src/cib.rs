@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::FEATURE_SET;
+use crate::schema::{self, Named};
 use crate::upgrade::{self, Change};
 use crate::{expansion, scalar, xml};
 
@@ -20,6 +21,9 @@ pub enum Error {
     /// Not well-formed XML, or beyond the limits of the reader.
     #[error(transparent)]
     Xml(#[from] xml::XmlError),
+    /// A configuration that no version of the format allows.
+    #[error(transparent)]
+    Invalid(#[from] schema::Invalid),
     /// A configuration whose expansion exceeds the limits.
     #[error(transparent)]
     TooLarge(#[from] expansion::TooLarge),
@@ -47,7 +51,26 @@ impl Cib {
     /// [`Error::TooNew`].
     pub fn parse(text: &str) -> Result<Cib, Error> {
         let mut cib = Cib::parse_accepted(text)?;
-        cib.upgrade();
+        let followed = match schema::named(&cib.document) {
+            Named::Version(version) if version < schema::Version::NEWEST => {
+                schema::followed(&cib.document).unwrap_or(Some(version))
+            }
+            _ => None,
+        };
+        cib.upgrade(followed);
+        expansion::check(&cib.document)?;
+        Ok(cib)
+    }
+
+    /// [`Cib::parse`] for a CIB of strangers: its configuration has to follow the version of the
+    /// format that it names (`validate-with`), or a later one. With "none" it is not checked.
+    ///
+    /// # Errors
+    /// Those of [`Cib::parse`], and [`Error::Invalid`] with line and column.
+    pub fn parse_valid(text: &str) -> Result<Cib, Error> {
+        let mut cib = Cib::parse_accepted(text)?;
+        let followed = schema::followed(&cib.document)?;
+        cib.upgrade(followed);
         expansion::check(&cib.document)?;
         Ok(cib)
     }
@@ -83,13 +106,12 @@ impl Cib {
         })
     }
 
-    fn upgrade(&mut self) {
-        let schema = self.document.root().get("validate-with");
-        let from = match schema {
-            Some(s) if s.starts_with("pacemaker-1") || s.starts_with("pacemaker-2") => {
-                upgrade::From::Two
-            }
-            Some(s) if s.starts_with("pacemaker-3") => upgrade::From::Three,
+    /// Upgrades the configuration. One that no version of the format allows is upgraded from the
+    /// version that it names.
+    fn upgrade(&mut self, followed: Option<schema::Version>) {
+        let from = match followed.map(schema::Version::major) {
+            Some(1 | 2) => upgrade::From::Two,
+            Some(3) => upgrade::From::Three,
             _ => return,
         };
         self.changes = upgrade::upgrade(self.document_mut(), from);

@@ -31,6 +31,7 @@ mod ordering;
 pub mod output;
 mod scalar;
 mod schedule;
+mod schema;
 mod score;
 pub mod simulation;
 mod status;
@@ -49,5 +50,6 @@ pub use graph::{
 pub use lint::lint;
 pub use model::{Cluster, FEATURE_SET, Level, Message, RunOptions};
 pub use schedule::{Schedule, load, schedule, schedule_loaded};
+pub use schema::Invalid;
 pub use score::Score;
 pub use upgrade::{Change, Voice};

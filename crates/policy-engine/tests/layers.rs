@@ -6,8 +6,8 @@ use std::path::Path;
 const FLOORS: &[&[&str]] = &[
     // values and texts, which know nothing of clusters
     &["score", "scalar", "xml"],
-    // old configurations in the words of the newest schema
-    &["upgrade"],
+    // the format of configurations; beside it, old ones in the words of the newest version
+    &["schema", "upgrade"],
     // the working set of a run, and the journal of its decisions
     &["model"],
     // from the document to options, nodes and resources

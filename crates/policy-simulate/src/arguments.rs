@@ -59,13 +59,25 @@ db_monitor_10000@node1=7. An example: db's monitor finds it stopped, and the sto
 What the cluster does about the failed stop:
   policy-simulate -x after.xml -S";
 
-/// Which resource is explained.
+/// What is explained.
 #[derive(Args, Debug)]
 pub(crate) struct Explain {
-    /// Id of a resource: a primitive or instance, or a group, clone or bundle with all its parts
-    pub resource: String,
+    /// Id of a resource: a primitive or instance, or a group, clone or bundle with all its parts;
+    /// or the name of a node; without either, what is not as it should be in the whole cluster
+    pub resource: Option<String>,
     /// Only for this node
+    #[arg(value_name = "NODE", conflicts_with = "of_node")]
     pub node: Option<String>,
+    /// The node: why it is fenced, why its shutdown hangs, why it is not used; with a resource, why
+    /// that is there or not
+    #[arg(long = "node", value_name = "NODE")]
+    pub of_node: Option<String>,
+    /// Also the parts of all scores
+    #[arg(long)]
+    pub scores: bool,
+    /// JSON for programs: the same with codes, which docs/explanations.md lists
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub source: Source,
     #[command(flatten)]
@@ -75,7 +87,8 @@ pub(crate) struct Explain {
 /// Commands beside the simulation.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Say why a resource is where it is, why not elsewhere, and what is done about it
+    /// Say why a resource is where it is, why not elsewhere, and what is done about it; the same of
+    /// nodes, and of the whole
     Explain(Box<Explain>),
     /// Print shell completions
     Completions {

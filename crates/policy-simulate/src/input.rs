@@ -62,9 +62,9 @@ pub(crate) fn read_stored(file: Option<&Path>, streams: &mut Streams<'_>) -> Res
 }
 
 fn parse(name: &str, text: &str, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
-    let cib = Cib::parse(text).map_err(|error| Failure {
+    let cib = Cib::parse_valid(text).map_err(|error| Failure {
         code: match error {
-            Error::TooNew { .. } => CONFIGURATION,
+            Error::TooNew { .. } | Error::Invalid(_) => CONFIGURATION,
             _ => DATA,
         },
         message: format!("{name}: {error}"),

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use policy_engine::explain::{self, Terms};
-use policy_engine::output::{dot, items};
+use policy_engine::explain::{self, Detail, Question, Terms};
+use policy_engine::output::dot;
 use policy_engine::{Cib, Cluster, Level, RunOptions, Schedule, graph, simulation};
 
 use crate::arguments::{Arguments, Explain};
@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &Arguments, streams: &mut Streams<'_>) -> Result<i3
     Ok(code)
 }
 
-/// Explains a resource.
+/// Explains a resource, a node or the whole.
 pub(crate) fn explain(arguments: &Explain, streams: &mut Streams<'_>) -> Result<i32, Failure> {
     let mut cib = input::read(&arguments.source, false, streams)?;
     let given = arguments.events.set_datetime.as_deref();
@@ -117,11 +117,17 @@ pub(crate) fn explain(arguments: &Explain, streams: &mut Streams<'_>) -> Result<
     }
     let time = effective_time(given, &cib)?;
     let schedule = policy_engine::schedule(&cib, time.now, time.at(options));
-    let node = arguments.node.as_deref();
-    let items = explain::resource(&schedule, &arguments.resource, node, &Terms::CLUSTER)
+    let question = Question {
+        resource: arguments.resource.as_deref(),
+        node: arguments.of_node.as_deref().or(arguments.node.as_deref()),
+    };
+    let told = explain::answer(&schedule, question, &Terms::CLUSTER)
         .map_err(|error| Failure::usage(error.to_string()))?;
-    let mut text = String::new();
-    items::write(&items, 0, &mut text);
+    let text = match (arguments.json, arguments.scores) {
+        (true, _) => explain::to_json(&told) + "\n",
+        (false, true) => explain::to_text(&told, Detail::Scores),
+        (false, false) => explain::to_text(&told, Detail::Reasons),
+    };
     streams
         .out
         .write_all(text.as_bytes())

@@ -73,6 +73,54 @@ fn a_newer_feature_set_is_refused_as_unusable() {
 }
 
 #[test]
+fn a_configuration_that_no_schema_allows_is_refused_with_its_place() {
+    with_cib(|folder, _| {
+        let input = folder.join("other.xml");
+        let wrong = CIB.replace("type=\"Dummy\"/>", "type=\"Dummy\" is-managed=\"no\"/>");
+        std::fs::write(&input, wrong).expect("a file can be written");
+        let input = input.to_str().expect("paths are UTF-8");
+        let (code, out, err) = run(&["-x", input, "-S"]);
+        assert_eq!((code, out.as_str()), (78, ""));
+        let want = "line 4, column 14: <primitive> has the attribute is-managed";
+        assert!(err.contains(want), "{err}");
+    });
+    with_cib(|folder, _| {
+        let input = folder.join("unchecked.xml");
+        let unchecked = CIB
+            .replace("pacemaker-3.9", "none")
+            .replace("type=\"Dummy\"/>", "type=\"Dummy\" is-managed=\"no\"/>");
+        std::fs::write(&input, unchecked).expect("a file can be written");
+        let (code, _, _) = run(&["-x", input.to_str().expect("paths are UTF-8")]);
+        assert_eq!(code, 0);
+    });
+}
+
+#[test]
+fn what_was_upgraded_is_told_and_with_verbosity_where_pacemaker_is_silent_too() {
+    with_cib(|folder, _| {
+        let input = folder.join("old.xml");
+        let old = CIB
+            .replace(
+                "uname=\"n2\"/></nodes>",
+                "uname=\"n2\" type=\"ping\"/></nodes>",
+            )
+            .replace(
+                "</cluster",
+                "<nvpair id=\"o-r\" name=\"remove-after-stop\" value=\"true\"/></cluster",
+            );
+        std::fs::write(&input, old).expect("a file can be written");
+        let input = input.to_str().expect("paths are UTF-8");
+        let warning =
+            "WARNING: Dropping nvpair o-r because the remove-after-stop property is unsupported\n";
+        assert_eq!(run(&["-x", input]).2, warning);
+        let (_, _, told) = run(&["-x", input, "-V"]);
+        assert!(told.contains(warning), "{told}");
+        let silent = "info: line 3, column 35: node n2: type ping is now member, with a ban of all resources";
+        assert!(told.contains(silent), "{told}");
+    });
+}
+
+#[test]
 fn a_graph_that_cannot_be_written_is_an_output_error() {
     with_cib(|_, cib| {
         let (code, _, err) = run(&["-x", cib, "-G", "/nonexistent/graph.xml"]);

@@ -6,9 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
-use policy_engine::explain::{self, Cause, Terms};
+use policy_engine::explain::{self, Cause, Detail, Question, Terms};
 use policy_engine::model::Score;
-use policy_engine::output::items;
 use policy_engine::{Cib, RunOptions, Schedule, schedule};
 
 /// Three nodes (n3 in standby), and the given resources, constraints and histories per node.
@@ -59,12 +58,17 @@ fn result(id: &str, task: &str, code: u8) -> String {
     )
 }
 
+fn question<'q>(resource: &'q str, node: Option<&'q str>) -> Question<'q> {
+    Question {
+        resource: Some(resource),
+        node,
+    }
+}
+
 fn explanation(schedule: &Schedule, resource: &str) -> String {
-    let explanation = explain::resource(schedule, resource, None, &Terms::CLUSTER)
+    let told = explain::answer(schedule, question(resource, None), &Terms::CLUSTER)
         .expect("the resource is known");
-    let mut text = String::new();
-    items::write(&explanation, 0, &mut text);
-    text
+    explain::to_text(&told, Detail::Scores)
 }
 
 #[test]
@@ -77,20 +81,22 @@ fn it_says_which_constraint_and_which_stickiness_made_a_score() {
     );
     let explanation = explanation(&schedule, "web");
     assert!(
-        explanation.contains("It is started on n1 and stays there"),
+        explanation.contains(
+            "web is started on n1 and will be restarted there, because its definition has changed"
+        ),
         "{explanation}"
     );
-    assert!(explanation.contains("n1 100 (chosen)"), "{explanation}");
+    assert!(explanation.contains("score: 100"), "{explanation}");
     assert!(
-        explanation.contains("+100  resource-stickiness 100"),
-        "{explanation}"
-    );
-    assert!(
-        explanation.contains("+50  location constraint likes-n2"),
+        explanation.contains("+100  resource-stickiness=100"),
         "{explanation}"
     );
     assert!(
-        explanation.contains("not usable: it is in standby"),
+        explanation.contains("+50  location constraint likes-n2 prefers n2"),
+        "{explanation}"
+    );
+    assert!(
+        explanation.contains("n3: n3 is in standby"),
         "{explanation}"
     );
 }
@@ -107,19 +113,19 @@ fn it_says_with_whom_a_resource_must_be() {
         "{explanation}"
     );
     assert!(
-        explanation.contains("colocation with-db (score INFINITY) with db, which is on n2"),
+        explanation.contains("colocation with-db wants it where db is: on n2"),
         "{explanation}"
     );
-    assert!(explanation.contains("start on n2, after"), "{explanation}");
+    assert!(explanation.contains("start on n2: after"), "{explanation}");
 }
 
 #[test]
 fn it_says_which_failure_bans_a_node() {
     let schedule = run(&dummy("web", 0), "", [&result("web", "monitor", 5), "", ""]);
     let explanation = explanation(&schedule, "web");
-    assert!(explanation.contains("n1 -INFINITY"), "{explanation}");
+    assert!(explanation.contains("score: -INFINITY"), "{explanation}");
     assert!(
-        explanation.contains("web_monitor_0 failed there (exit code 5)"),
+        explanation.contains("probe failed with exit code 5 (not installed) on n1"),
         "{explanation}"
     );
 }
@@ -127,7 +133,7 @@ fn it_says_which_failure_bans_a_node() {
 #[test]
 fn it_says_what_is_not_known() {
     let schedule = run(&dummy("web", 0), "", ["", "", ""]);
-    let error = explain::resource(&schedule, "nope", None, &Terms::CLUSTER)
+    let error = explain::answer(&schedule, question("nope", None), &Terms::CLUSTER)
         .expect_err("there is no such resource");
     assert!(
         error
@@ -135,7 +141,7 @@ fn it_says_what_is_not_known() {
             .contains("\"nope\"; the resources are: web"),
         "{error}"
     );
-    let error = explain::resource(&schedule, "web", Some("n9"), &Terms::CLUSTER)
+    let error = explain::answer(&schedule, question("web", Some("n9")), &Terms::CLUSTER)
         .expect_err("there is no such node");
     assert!(error.to_string().contains("n1 n2 n3"));
 }

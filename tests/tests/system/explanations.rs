@@ -13,12 +13,21 @@ fn it_explains_where_a_service_is_and_why_it_is_not_elsewhere() {
     let lab = Lab::boot("explain").with_guests(&["a", "b"]);
     lab.deploy(&shop());
     let told = lab.cpectl(&["explain", "shop", "db"]).ok();
-    assert!(told.contains("It is started on a and stays"), "{told}");
+    assert!(told.contains("db is started on a and stays"), "{told}");
+    let told = lab.cpectl(&["explain", "shop", "db", "--scores"]).ok();
     assert!(told.contains("+200  location constraint"), "{told}");
     let json = lab.cpectl(&["--json", "explain", "shop", "db", "b"]).ok();
     assert!(
-        json.contains("\"explanation\"") && !json.contains("+200"),
+        json.contains("\"explanations\"") && json.contains("\"lower\""),
         "{json}"
+    );
+    let whole = lab.cpectl(&["explain", "shop"]).ok();
+    assert!(whole.contains("Everything is as it should be"), "{whole}");
+    lab.cpectl(&["standby", "shop", "b"]).ok();
+    let told = lab.cpectl(&["explain", "shop", "--assembly", "b"]).ok();
+    assert!(
+        told.contains("b is in standby") && told.contains("cpectl unstandby shop b"),
+        "{told}"
     );
     for (words, known) in [
         (&["explain", "shop", "web"], "services are: db"),

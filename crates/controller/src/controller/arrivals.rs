@@ -1,7 +1,7 @@
 //! Live migrations whose source forgets what it has sent: see [`crate::machines::arrivals`].
 
 use super::Controller;
-use crate::machines::arrivals::Source;
+use crate::machines::arrivals::{Arrivals, Source};
 use crate::machines::assembly::Life;
 use crate::vocabulary::{Asked, AssemblyId, MIGRATE_TARGET, Operation, Task};
 
@@ -17,23 +17,38 @@ impl Controller {
         }
     }
 
-    /// Forgets what is known by now, and finds out what only a look can tell.
+    /// Forgets what is known by now.
     pub(crate) fn settle_arrivals(&mut self) {
+        self.change_arrivals(|own, target, arrivals| {
+            if let Some(target) = own.assemblies.get(target) {
+                arrivals.settle(&target.history, |source| own.source(source));
+            }
+        });
+    }
+
+    /// Finds out what only a look can tell: no transition is under way.
+    pub(crate) fn look_for_arrivals(&mut self) {
+        self.settle_arrivals();
         let now = Asked::new(self.store.epoch, self.execution.last_number());
+        self.change_arrivals(|own, _, arrivals| arrivals.look(|source| own.source(source), &now));
+    }
+
+    /// The life of an assembly has another name from now on.
+    pub(crate) fn rename_source(&mut self, old: &AssemblyId, new: &AssemblyId) {
+        self.change_arrivals(|_, _, arrivals| arrivals.rename_source(old, new));
+    }
+
+    fn change_arrivals(&mut self, change: impl Fn(&Controller, &AssemblyId, &mut Arrivals)) {
+        let mut changed = Vec::new();
         let targets = self.store.assemblies.iter();
-        let targets = targets.filter(|(_, facts)| !facts.arrivals.is_empty());
-        let mut settled = Vec::new();
-        for (name, facts) in targets {
-            let Some(target) = self.assemblies.get(name) else {
-                continue;
-            };
+        for (name, facts) in targets.filter(|(_, facts)| !facts.arrivals.is_empty()) {
             let mut arrivals = facts.arrivals.clone();
-            arrivals.settle(&target.history, |source| self.source(source), &now);
+            change(self, name, &mut arrivals);
             if arrivals != facts.arrivals {
-                settled.push((name.clone(), arrivals));
+                changed.push((name.clone(), arrivals));
             }
         }
-        for (name, arrivals) in settled {
+        for (name, arrivals) in changed {
             self.store.assembly_mut(&name).arrivals = arrivals;
         }
     }
@@ -45,17 +60,6 @@ impl Controller {
             Some(source) if source.course.life() == Life::Safe => Source::Gone,
             Some(source) if source.heard_wall_us == 0 => Source::Unheard,
             Some(source) => Source::Heard(&source.history),
-        }
-    }
-
-    /// The life of an assembly has another name from now on.
-    pub(crate) fn rename_source(&mut self, old: &AssemblyId, new: &AssemblyId) {
-        let targets = self.store.assemblies.iter();
-        let targets = targets.filter(|(_, facts)| !facts.arrivals.is_empty());
-        let targets: Vec<AssemblyId> = targets.map(|(name, _)| name.clone()).collect();
-        for target in targets {
-            let arrivals = &mut self.store.assembly_mut(&target).arrivals;
-            arrivals.rename_source(old, new);
         }
     }
 }

@@ -334,18 +334,21 @@ fn lrm_resource(
             .copied()
             .filter(move |record| record.state == state)
     };
-    let complete = || in_state(RecordState::Complete);
-    if let Some(last) = last_single(&complete().collect::<Vec<_>>()) {
-        entry(node, &format!("{resource}_last_0"), &last, None, xml);
+    let complete: Vec<&Record> = in_state(RecordState::Complete).collect();
+    let single = complete.iter().filter(|record| is_single(record));
+    if let Some(last) = single.max_by_key(|record| record.call_id) {
+        let id = format!("{resource}_last_0");
+        entry(node, &id, &reloaded(last, &complete), None, xml);
     }
-    for record in complete().filter(|record| !is_single(record)) {
+    for record in complete.iter().filter(|record| !is_single(record)) {
         let operation = &record.operation;
         // A failed recurring operation is known as the last failure only, a notification says
         // nothing about the state.
         if matches!(operation.action, Task::MigrateTo | Task::MigrateFrom)
             || (operation.interval_ms > 0 && !record.failed())
         {
-            entry(node, &operation_key(record), record, None, xml);
+            let record = reloaded(record, &complete);
+            entry(node, &operation_key(&record), &record, None, xml);
         }
     }
     // What is under way is under way now: by its own time it might be older than a failure, or have
@@ -380,20 +383,32 @@ fn is_single(record: &Record) -> bool {
         )
 }
 
-/// The last of the operations that tell the resource's state, with the parameters that a later
-/// reload has given it.
-fn last_single(complete: &[&Record]) -> Option<Record> {
-    let single = complete.iter().filter(|record| is_single(record));
-    let mut last = (**single.max_by_key(|record| record.call_id)?).clone();
-    let reload = complete
-        .iter()
-        .find(|record| is_reload(record) && record.call_id > last.call_id);
-    if let Some(reload) = reload {
-        let (own, new) = (&mut last.operation, &reload.operation);
-        own.parameters.clone_from(&new.parameters);
-        own.annotations.clone_from(&new.annotations);
+/// A record, with the parameters that a later reload has given what it started.
+fn reloaded<'a>(record: &'a Record, complete: &[&Record]) -> Cow<'a, Record> {
+    let reload = complete.iter().find(|record| is_reload(record));
+    let Some(reload) = reload.filter(|reload| is_what_runs(record, complete, reload)) else {
+        return Cow::Borrowed(record);
+    };
+    let mut record = record.clone();
+    let (own, new) = (&mut record.operation, &reload.operation);
+    own.parameters.clone_from(&new.parameters);
+    for name in [OP_DIGEST, FORCE_RESTART] {
+        own.annotations.remove(name);
+        let value = new.annotations.get_key_value(name);
+        let value = value.map(|(name, value)| (name.clone(), value.clone()));
+        own.annotations.extend(value);
     }
-    Some(last)
+    Cow::Owned(record)
+}
+
+/// Whether a record is that of what ran when it was reloaded: a live migration may have brought it.
+fn is_what_runs(record: &Record, complete: &[&Record], reload: &Record) -> bool {
+    let tells =
+        |record: &&&Record| is_single(record) || record.operation.action == Task::MigrateFrom;
+    let before = complete.iter().filter(tells);
+    let before = before.filter(|record| record.call_id < reload.call_id);
+    let last = before.max_by_key(|record| record.call_id);
+    last.is_some_and(|last| last.call_id == record.call_id)
 }
 
 /// `RESOURCE_ACTION_INTERVAL`.

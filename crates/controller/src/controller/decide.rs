@@ -44,7 +44,7 @@ impl Controller {
         if !may || self.deciding.pauses(now.boottime_us) {
             return;
         }
-        self.settle_arrivals();
+        self.look_for_arrivals();
         let number = self.deciding.ask(now.boottime_us);
         self.effects.push(Effect::Decide(EngineInput {
             number,

@@ -186,7 +186,8 @@ impl Controller {
             return;
         };
         // What runs there under another name of this deployment is looked after under that name.
-        let looked_after = occupant.deployment != self.name || self.looks_after(&occupant);
+        let looked_after = occupant.deployment != self.name
+            || self.looks_after(&occupant, assembly.spec.address.as_ref());
         // A guest belongs to others only when its agent knows of nothing of ours. What was left
         // there on purpose it does not know.
         let never_heard = facts.boot_id.is_empty();
@@ -220,13 +221,14 @@ impl Controller {
     }
 
     /// An assembly, by that name or a former one of that name, is this guest, and not taken for
-    /// gone.
-    fn looks_after(&self, occupant: &Occupant) -> bool {
+    /// gone. One that was not heard yet is this guest if it is reached in the same way.
+    fn looks_after(&self, occupant: &Occupant, address: Option<&String>) -> bool {
         self.assemblies.iter().any(|(name, assembly)| {
             let machine = &self.store.assembly(name).machine_id;
+            let same_way = machine.is_empty() && assembly.spec.address.as_ref() == address;
             name.in_document() == occupant.assembly
                 && assembly.course.life() != Life::Safe
-                && (machine.is_empty() || *machine == occupant.machine_id)
+                && (same_way || *machine == occupant.machine_id)
         })
     }
 

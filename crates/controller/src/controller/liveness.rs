@@ -227,6 +227,15 @@ impl Controller {
         };
         let facts = self.store.assembly(name);
         let verdict = greeting::judge(&facts, &hello.boot_id, &assembly.course);
+        // Who is heard can be made safe by the means that the document names now. Else one mistyped
+        // device would be asked for ever.
+        let accepted = facts.accepted.filter(|accepted| *accepted != assembly.spec);
+        if accepted.is_some()
+            && !facts.machine_id.is_empty()
+            && facts.machine_id == hello.machine_id
+        {
+            self.store.assembly_mut(name).accepted = Some(assembly.spec.clone());
+        }
         assembly.connected = true;
         assembly.heard_us = now.boottime_us;
         assembly.excused = false;

@@ -9,7 +9,7 @@
 //! ```text
 //!  asked for ──▶ noted ──(the source has done it, the target's agent knows of it)──▶ forgotten
 //!                  │                                                                    ▲
-//!                  └──(the source does not know of it any more)──▶ looked for ──(found or not)
+//!                  └──(the source has forgotten it, or gave it up)──▶ looked for ──(looked)
 //! ```
 
 use std::collections::BTreeMap;
@@ -99,32 +99,65 @@ impl Arrivals {
         }
     }
 
-    /// Forgets what is known by now, and finds out what only a look can tell. `target`: what the
-    /// agent here says. `now`: the last transition.
+    /// Forgets what is known by now. `target`: what the agent here says.
     pub(crate) fn settle<'a>(
         &mut self,
         target: &History,
         source: impl Fn(&AssemblyId) -> Source<'a>,
-        now: &Asked,
     ) {
-        self.resources.retain(|resource, arrival| {
-            if arrival.looked_for_since.is_none() {
-                let told = match source(&arrival.source) {
-                    Source::Unheard => return true,
-                    Source::Heard(history) => history.operation(resource, &arrival.operation),
-                    Source::Gone => None,
-                };
-                match told.map(|record| record.state) {
-                    Some(RecordState::Complete) => {
-                        return !target.knows_since(resource, &arrival.operation);
-                    }
-                    Some(_) => return true,
-                    None => arrival.looked_for_since = Some(now.clone()),
+        self.resources
+            .retain(|resource, arrival| !match &arrival.looked_for_since {
+                Some(since) => target.has_looked_after(resource, since),
+                None => {
+                    arrival.told(resource, source(&arrival.source)) == Told::Done
+                        && target.knows_since(resource, &arrival.operation)
                 }
+            });
+    }
+
+    /// Finds out what only a look can tell: the source does not know of it any more, or has given
+    /// it up, while nobody has heard of it here. `now`: the last transition, which is over.
+    pub(crate) fn look<'a>(&mut self, source: impl Fn(&AssemblyId) -> Source<'a>, now: &Asked) {
+        for (resource, arrival) in &mut self.resources {
+            let told = arrival.told(resource, source(&arrival.source));
+            let over = match told {
+                Told::UnderWay => false,
+                Told::Done => match source(&arrival.source) {
+                    Source::Heard(history) => history.gave_up(resource, &arrival.operation),
+                    Source::Unheard | Source::Gone => false,
+                },
+                Told::Nothing => true,
+            };
+            if over && arrival.looked_for_since.is_none() {
+                arrival.looked_for_since = Some(now.clone());
             }
-            let since = arrival.looked_for_since.as_ref();
-            !since.is_some_and(|since| target.has_looked_after(resource, since))
-        });
+        }
+    }
+}
+
+/// What the source of a live migration has told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// It may go on.
+    UnderWay,
+    /// It has ended.
+    Done,
+    /// Nothing: it has forgotten it, or does nothing any more.
+    Nothing,
+}
+
+impl Arrival {
+    fn told(&self, resource: &str, source: Source<'_>) -> Told {
+        let record = match source {
+            Source::Unheard => return Told::UnderWay,
+            Source::Heard(history) => history.operation(resource, &self.operation),
+            Source::Gone => None,
+        };
+        match record.map(|record| record.state) {
+            None => Told::Nothing,
+            Some(RecordState::Complete) => Told::Done,
+            Some(_) => Told::UnderWay,
+        }
     }
 }
 
@@ -153,6 +186,7 @@ mod tests {
                     action: action.clone(),
                     ..Operation::default()
                 },
+                call_id: u32::try_from(*transition).unwrap_or(0),
                 state: *state,
                 ..Record::default()
             });
@@ -166,8 +200,10 @@ mod tests {
         arrivals
     }
 
+    /// The transition of that number has ended.
     fn settled(mut arrivals: Arrivals, target: &History, source: Source<'_>, now: u64) -> Arrivals {
-        arrivals.settle(target, |_| source, &Asked::new(3, now));
+        arrivals.settle(target, |_| source);
+        arrivals.look(|_| source, &Asked::new(3, now));
         arrivals
     }
 
@@ -207,6 +243,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_source_has_given_up_is_looked_for() {
+        let source = history(&[
+            (Task::MigrateTo, 5, RecordState::Complete),
+            (Task::Stop, 6, RecordState::Complete),
+        ]);
+        let before = history(&[(Task::Monitor, 4, RecordState::Complete)]);
+        let kept = settled(noted(), &before, Source::Heard(&source), 6);
+        assert!(kept.must_be_looked_for("vm"));
+        let stopped = history(&[(Task::Stop, 6, RecordState::Complete)]);
+        assert!(settled(noted(), &stopped, Source::Heard(&source), 6).is_empty());
+    }
+
+    #[test]
     fn a_source_may_get_another_name() {
         let mut arrivals = noted();
         arrivals.rename_source(&"web1".into(), &"web1~1".into());
@@ -215,7 +264,7 @@ mod tests {
             "web1~1" => Source::Heard(&source),
             _ => Source::Gone,
         };
-        arrivals.settle(&History::default(), of, &Asked::new(3, 5));
+        arrivals.look(of, &Asked::new(3, 5));
         assert!(!arrivals.must_be_looked_for("vm"));
     }
 }

@@ -212,8 +212,11 @@ impl History {
     }
 
     fn last_single_failed(&self, resource: &str) -> bool {
+        // A notification says nothing about the state.
         let single = |record: &&Record| {
-            record.operation.interval_ms == 0 && record.state == RecordState::Complete
+            record.operation.interval_ms == 0
+                && record.state == RecordState::Complete
+                && !matches!(record.operation.action, Task::Notify | Task::MetaData)
         };
         let found = |record: &Record| record.is_probe() && matches!(record.rc, 0 | 8 | 190 | 191);
         self.of(resource)
@@ -239,12 +242,22 @@ impl History {
     fn given_up_migration(&self, resource: &str, to: &str) -> Option<&Record> {
         let mut records = self.of(resource);
         let attempt = records.find(|record| target(record) == Some(to))?;
-        let newer = |record: &Record| {
+        self.acted_after(resource, attempt).then_some(attempt)
+    }
+
+    /// Whether an attempt to migrate a resource from here was given up: it was started, stopped or
+    /// migrated here again.
+    pub(crate) fn gave_up(&self, resource: &str, id: &str) -> bool {
+        let attempt = self.operation(resource, id);
+        attempt.is_some_and(|attempt| self.acted_after(resource, attempt))
+    }
+
+    fn acted_after(&self, resource: &str, attempt: &Record) -> bool {
+        self.of(resource).any(|record| {
             let action = &record.operation.action;
             (action.starts() || matches!(action, Task::Stop | Task::MigrateTo))
                 && record.call_id > attempt.call_id
-        };
-        self.of(resource).any(newer).then_some(attempt)
+        })
     }
 
     /// Whether something is known of a resource that was asked for since the operation with that id
@@ -387,6 +400,16 @@ mod tests {
             rc,
             ..Record::default()
         }
+    }
+
+    #[test]
+    fn a_notification_does_not_hide_a_failure() {
+        let mut history = History::default();
+        history.insert(record(Task::Demote, 0, 3, 1));
+        history.insert(record(Task::Notify, 0, 4, 0));
+        assert!(history.fails("db"));
+        history.insert(record(Task::Stop, 0, 5, 0));
+        assert!(!history.fails("db"));
     }
 
     #[test]

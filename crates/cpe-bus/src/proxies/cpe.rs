@@ -67,8 +67,12 @@ pub trait CpeDeployment {
     fn get_status(&self) -> Result<String>;
     /// The policy engine's input, CIB XML.
     fn get_input(&self) -> Result<String>;
-    /// Why a service is where it is, and why not on an assembly (empty: on each of the others).
+    /// Why a service is where it is, and why not on an assembly (empty: on each of the others);
+    /// without a service, of an assembly or of the whole.
     fn explain(&self, service: &str, assembly: &str) -> Result<String>;
+    /// The same as data and text: JSON with `text` and `explanations`. `options`: `service`,
+    /// `assembly`, `scores`.
+    fn get_explanation(&self, options: Fields) -> Result<String>;
     /// Forgets failures of a service (empty: all) on an assembly (empty: all).
     fn cleanup(&self, service: &str, assembly: &str) -> Result<()>;
     /// Has an assembly keep no services, or ends that.

@@ -21,8 +21,12 @@ pub trait Dpe {
     fn get_document(&self) -> Result<(String, u64)>;
     /// What a document would change ([`cpe_status::Plan`] as JSON).
     fn plan(&self, document: &str) -> Result<String>;
-    /// Why a service is where it is, and why not on an assembly (empty: on each of the others).
+    /// Why a service is where it is, and why not on an assembly (empty: on each of the others);
+    /// without a service, of an assembly or of the whole.
     fn explain(&self, service: &str, assembly: &str) -> Result<String>;
+    /// The same as data and text: JSON with `text` and `explanations`. `options`: `service`,
+    /// `assembly`, `scores`.
+    fn get_explanation(&self, options: Fields) -> Result<String>;
     /// Forgets failures of a service (empty: all) on an assembly (empty: all). `options`, here and
     /// below: `by`, who asks, for people.
     fn cleanup(&self, service: &str, assembly: &str, options: Fields) -> Result<()>;

@@ -176,6 +176,16 @@ impl DeploymentObject {
         self.passed_on(dpe.explain(&service, &assembly).await)
     }
 
+    #[zbus(out_args("explanation_json"))]
+    async fn get_explanation(
+        &self,
+        options: Fields,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let dpe = self.administered(&header).await?;
+        self.passed_on(dpe.get_explanation(options).await)
+    }
+
     async fn cleanup(
         &self,
         service: String,

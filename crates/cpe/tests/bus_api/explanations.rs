@@ -1,6 +1,7 @@
 //! Explanations and the policy engine's input of what runs: a real DPE and real guest agents behind
 //! the daemon.
 
+use cpe_bus::fields::put;
 use cpe_bus::names::{DPE_PATH, dpe_name};
 use cpe_bus::proxies::CpeDeploymentProxy;
 use cpe_bus::{Error, Fields};
@@ -81,15 +82,35 @@ async fn it_explains_where_a_service_is_and_why_it_is_not_elsewhere() {
     let deployment = deploy(&bus, &cpe).await;
 
     let told = deployment.explain("web", "").await.expect("sentences");
-    assert!(told.contains("It is started on web1 and stays"), "{told}");
-    assert!(told.contains("web1 201 (chosen)"), "{told}");
-    assert!(told.contains("+200  location constraint"), "{told}");
-    assert!(told.contains("best of the usable assemblies"), "{told}");
-    assert!(told.contains("web2 0"), "{told}");
+    assert!(told.contains("web is started on web1 and stays"), "{told}");
+    let rule = "location constraint <location service=\"web\" assembly=\"web1\"/> prefers web1 (score 200)";
+    assert!(told.contains(rule), "{told}");
+    assert!(
+        told.contains("web1: chosen") && told.contains("web2: web1 is better"),
+        "{told}"
+    );
     let told = deployment.explain("web", "web2").await.expect("sentences");
     assert!(
-        told.contains("web2 0") && !told.contains("web1 201"),
+        told.contains("web2: web1 is better") && !told.contains("web1: chosen"),
         "{told}"
+    );
+    let told = deployment.explain("", "web2").await.expect("sentences");
+    assert!(
+        told.starts_with("web2 is online and takes services."),
+        "{told}"
+    );
+    let told = deployment.explain("", "").await.expect("sentences");
+    assert_eq!(
+        told,
+        "Everything is as it should be (services: 1, assemblies: 2).\n"
+    );
+    let mut options = Fields::new();
+    put(&mut options, "service", "web");
+    put(&mut options, "scores", true);
+    let data = deployment.get_explanation(options).await.expect("JSON");
+    assert!(
+        data.contains("\"code\":\"best\"") && data.contains("score: 201"),
+        "{data}"
     );
 
     let refused = deployment.explain("db", "").await;
@@ -106,8 +127,11 @@ async fn it_explains_where_a_service_is_and_why_it_is_not_elsewhere() {
     deployment.set_standby("web1", true).await.expect("standby");
     runs_in(&deployment, "web2").await;
     let told = deployment.explain("web", "web1").await.expect("sentences");
-    assert!(told.contains("It is started on web2"), "{told}");
-    assert!(told.contains("not usable: it is in standby"), "{told}");
+    assert!(told.contains("web is started on web2"), "{told}");
+    assert!(
+        told.contains("web1 is in standby") && told.contains("cpectl unstandby shop web1"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
@@ -160,7 +184,7 @@ async fn policy_simulate_takes_the_input_of_a_deployment_that_runs() {
     assert!(out.contains("( web1 -> web2 )"), "{out}");
     let (code, out, err) = policy_simulate(&bus, &["explain", "web", "-L"]).await;
     assert_eq!(code, 0, "{err}");
-    assert!(out.contains("It is started on web1 and stays"), "{out}");
+    assert!(out.contains("web is started on web1 and stays"), "{out}");
 
     let manager = cpe.manager().await;
     let other = document("other", "");

@@ -1,6 +1,9 @@
-//! `cpectl explain`: why a service is where it is, as the policy engine notes it while it decides.
+//! `cpectl explain`: why a service is where it is, why an assembly is not used, what is not as it
+//! should be; as the policy engine notes it while it decides.
 
-use serde_json::json;
+use cpe_bus::Fields;
+use cpe_bus::fields::put;
+use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -12,25 +15,30 @@ pub(crate) async fn run(
     arguments: &Explain,
     output: &Output,
 ) -> Result<(), Failure> {
-    let Explain {
-        name,
-        service,
-        assembly,
-    } = arguments;
-    let text = client
-        .deployment(name)
-        .await?
-        .explain(service, assembly.as_deref().unwrap_or(""))
-        .await;
-    let text = match text {
-        Ok(text) => text,
+    let Explain { name, service, .. } = arguments;
+    let assembly = arguments.of_assembly.as_ref();
+    let assembly = assembly.or(arguments.assembly.as_ref());
+    let mut options = Fields::new();
+    if let Some(service) = service {
+        put(&mut options, "service", service.as_str());
+    }
+    if let Some(assembly) = assembly {
+        put(&mut options, "assembly", assembly.as_str());
+    }
+    put(&mut options, "scores", arguments.scores);
+    let deployment = client.deployment(name).await?;
+    let answer = match deployment.get_explanation(options).await {
+        Ok(answer) => answer,
         Err(error) => return Err(client.with_deployments(error).await),
     };
+    let answer: Value = cpe_bus::json::from_json(&answer)?;
+    let text = answer["text"].as_str().unwrap_or_default();
     if output.json {
         return output.json(&json!({
-            "name": name, "service": service, "assembly": assembly, "explanation": text,
+            "name": name, "service": service, "assembly": assembly,
+            "explanation": text, "explanations": answer["explanations"],
         }));
     }
-    output.text(&text);
+    output.text(text);
     Ok(())
 }

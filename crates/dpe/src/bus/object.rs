@@ -15,6 +15,7 @@ use zbus::{Connection, interface};
 
 use super::Public;
 use super::requests::{BusRequest, Requests, Turn, refused};
+use crate::explain::{Answer, Inquiry};
 
 /// Bytes of a caller's name that are taken.
 const LONGEST_NAME: usize = 1024;
@@ -30,6 +31,13 @@ pub(super) struct DpeObject {
 impl DpeObject {
     pub(super) fn new(requests: Requests, public: watch::Receiver<Public>) -> DpeObject {
         DpeObject { requests, public }
+    }
+
+    /// Has a question answered: one after another, off the loop.
+    async fn answer(&self, inquiry: Inquiry) -> Result<Answer> {
+        let turn = Arc::new(self.requests.turn_to_think().await?);
+        let basis = self.requests.ask(BusRequest::Basis).await??;
+        off_the_loop(turn, move || basis.explain(&inquiry)).await
     }
 
     async fn change(
@@ -208,12 +216,30 @@ impl DpeObject {
     /// Why a service runs where it does, and not elsewhere.
     #[zbus(out_args("text"))]
     async fn explain(&self, service: String, assembly: String) -> Result<String> {
-        let turn = Arc::new(self.requests.turn_to_think().await?);
-        let basis = self.requests.ask(BusRequest::Basis).await??;
-        off_the_loop(turn, move || {
-            basis.explain(&service, optional(assembly).as_deref())
-        })
-        .await
+        let inquiry = Inquiry {
+            service: optional(service),
+            assembly: optional(assembly),
+            scores: false,
+        };
+        Ok(self.answer(inquiry).await?.text)
+    }
+
+    /// The same as data.
+    #[zbus(out_args("explanation_json"))]
+    async fn get_explanation(&self, options: Fields) -> Result<String> {
+        let reader = Reader::new("options", &options);
+        let inquiry = Inquiry {
+            service: optional(reader.text("service", LONGEST_NAME)?),
+            assembly: optional(reader.text("assembly", LONGEST_NAME)?),
+            scores: reader.boolean("scores")?,
+        };
+        let answer = self.answer(inquiry).await?;
+        let text = serde_json::to_string(&answer.text);
+        let text = text.map_err(|error| Error::Failed(error.to_string()))?;
+        let explanations = answer.json;
+        Ok(format!(
+            "{{\"text\":{text},\"explanations\":{explanations}}}"
+        ))
     }
 
     /// Forgets failures.

@@ -4,7 +4,7 @@
 use super::commit::{mark_unassigned, undo};
 pub(crate) use super::compatible::find_compatible;
 use super::{Attempt, assign_resource};
-use crate::model::{Cause, Cluster, NodeId, NodeTable, ResourceId, Score};
+use crate::model::{Cause, Cluster, Limit, NodeId, NodeTable, ResourceId, Score};
 
 /// How many instances there may be.
 #[derive(Clone, Copy, Debug)]
@@ -151,30 +151,26 @@ fn assign_one(
     if cluster.resource(instance).assigning {
         return None;
     }
-    let table = &cluster.resource(collective).allowed;
-    let removed = cluster.resource(instance).removed;
-    let banned: Vec<NodeId> = cluster
+    let banned: Vec<(NodeId, Limit)> = cluster
         .resource(instance)
         .allowed
         .iter()
-        .map(|(node, _)| node)
-        .filter(|node| {
-            let full = table.get(*node).is_none_or(|entry| {
-                entry.score < Score::ZERO || i64::from(entry.count) >= i64::from(limits.per_node)
-            });
-            removed || full || !cluster.node(*node).is_available()
-        })
+        .filter_map(|(node, _)| Some((node, limit(cluster, collective, instance, node, limits)?)))
         .collect();
     let concerned: Vec<ResourceId> = std::iter::once(instance)
         .chain(cluster.resource(instance).children.iter().copied())
         .collect();
     for id in concerned {
         let table = &mut cluster.resource_mut(id).allowed;
-        for node in &banned {
+        for (node, _) in &banned {
             if let Some(entry) = table.get_mut(*node) {
                 entry.score = Score::MINUS_INFINITY;
             }
         }
+    }
+    if let Some(journal) = &mut cluster.journal {
+        let limits = banned.iter().map(|(node, limit)| (instance, *node, *limit));
+        journal.limits.extend(limits);
     }
     cluster.note(instance, Cause::InstanceLimit);
     let chosen = assign_resource(cluster, instance, prefer, attempt);
@@ -182,6 +178,29 @@ fn assign_one(
         count(cluster, collective, node);
     }
     chosen
+}
+
+/// Why a collective allows no (further) instance on a node; `None`: it does.
+fn limit(
+    cluster: &Cluster,
+    collective: ResourceId,
+    instance: ResourceId,
+    node: NodeId,
+    limits: Limits,
+) -> Option<Limit> {
+    if cluster.resource(instance).removed {
+        return Some(Limit::Removed);
+    }
+    if !cluster.node(node).is_available() {
+        return Some(Limit::Unavailable);
+    }
+    match cluster.resource(collective).allowed.get(node) {
+        None => Some(Limit::Banned),
+        Some(entry) if entry.score < Score::ZERO => Some(Limit::Banned),
+        Some(entry) => {
+            (i64::from(entry.count) >= i64::from(limits.per_node)).then_some(Limit::Full)
+        }
+    }
 }
 
 /// Counts an instance on a node, in the table of its collective.

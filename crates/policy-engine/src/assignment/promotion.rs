@@ -3,7 +3,8 @@
 use super::promotion_scores::PromotionScores;
 use super::{apply, colocations, instance_order, preferences};
 use crate::model::{
-    Cluster, LocationId, NodeId, QuorumPolicy, ResourceId, Role, Score, ScoreLine, Variant, Where,
+    Cluster, ColocationId, LocationId, NodeId, NodeTable, PromotionCause, QuorumPolicy, ResourceId,
+    Role, Score, ScoreLine, Variant, Where,
 };
 
 /// Decides which of the clone's assigned instances will be promoted.
@@ -47,21 +48,36 @@ fn set_priority(
     let Some(node) = cluster.location_of(instance, Where::Assigned) else {
         return;
     };
-    let priority = match cluster.next_role_of(instance) {
-        Role::Unknown | Role::Started => scores.of(cluster, instance, node).unwrap_or(-1),
-        Role::Unpromoted | Role::Stopped => Score::MINUS_INFINITY.0,
-        Role::Promoted => cluster.resource(instance).effective_priority,
+    let (priority, cause) = match cluster.next_role_of(instance) {
+        Role::Unknown | Role::Started => match scores.of(cluster, instance, node) {
+            Some(score) => (score, PromotionCause::Agent),
+            None => (-1, PromotionCause::NoAgentScore),
+        },
+        Role::Unpromoted | Role::Stopped => (Score::MINUS_INFINITY.0, PromotionCause::Role),
+        Role::Promoted => {
+            let priority = cluster.resource(instance).effective_priority;
+            (priority, PromotionCause::Role)
+        }
     };
-    let priority = [instance, clone]
-        .into_iter()
-        .flat_map(|id| cluster.resource(id).locations.iter().rev())
-        .fold(Score(priority), |sum, location| {
-            sum.add(promoted_location_score(cluster, *location, node))
-        });
-    cluster.resource_mut(instance).effective_priority = priority.0;
+    cluster.note_promotion_part(instance, Score(priority), cause);
+    let mut sum = Score(priority);
+    for id in [instance, clone] {
+        for i in (0..cluster.resource(id).locations.len()).rev() {
+            let location = cluster.resource(id).locations[i];
+            let score = promoted_location_score(cluster, location, node);
+            if score != Score::ZERO {
+                cluster.note_promotion_part(instance, score, PromotionCause::Location(location));
+                sum = sum.add(score);
+            }
+        }
+    }
+    cluster.resource_mut(instance).effective_priority = sum.0;
     for id in colocations::this_with(cluster, instance) {
         let colocation = cluster.colocation(id).clone();
-        apply::apply(cluster, instance, colocation.primary, &colocation);
+        let delta = apply::apply(cluster, instance, colocation.primary, &colocation);
+        if delta != 0 {
+            cluster.note_promotion_part(instance, Score(delta), PromotionCause::Primary(id));
+        }
     }
     let promoted = cluster.next_role_of(instance) == Role::Promoted;
     let resource = cluster.resource_mut(instance);
@@ -91,6 +107,7 @@ fn combine(cluster: &mut Cluster, clone: ResourceId) {
         data.choosing_roles = true;
     }
     let instances = cluster.resource(clone).children.clone();
+    note_placement(cluster, clone, &instances);
     for instance in &instances {
         let priority = cluster.resource(*instance).promotion_priority;
         if priority >= 0
@@ -102,7 +119,12 @@ fn combine(cluster: &mut Cluster, clone: ResourceId) {
     }
     for id in colocations::with_this(cluster, clone) {
         if cluster.colocation(id).primary_role == Some(Role::Promoted) {
+            let before =
+                (cluster.journal.is_some()).then(|| cluster.resource(clone).allowed.clone());
             preferences::add_dependent_preferences(cluster, clone, id);
+            if let Some(before) = before {
+                note_dependent(cluster, clone, &instances, id, &before);
+            }
         }
     }
     let lost = cluster.resource(clone).tickets.iter().any(|constraint| {
@@ -112,6 +134,10 @@ fn combine(cluster: &mut Cluster, clone: ResourceId) {
     });
     if lost {
         cluster.adjust_everywhere(clone, Score::MINUS_INFINITY);
+        for instance in &instances {
+            let cause = PromotionCause::Ticket;
+            cluster.note_promotion_part(*instance, Score::MINUS_INFINITY, cause);
+        }
     }
     for instance in instances {
         let resource = cluster.resource(instance);
@@ -130,6 +156,51 @@ fn combine(cluster: &mut Cluster, clone: ResourceId) {
             }
         };
         cluster.resource_mut(instance).promotion_priority = priority;
+    }
+}
+
+/// Records what the clone's own scores add to the priorities of its instances.
+fn note_placement(cluster: &mut Cluster, clone: ResourceId, instances: &[ResourceId]) {
+    if cluster.journal.is_none() {
+        return;
+    }
+    for instance in instances {
+        if let Some(node) = cluster.location_of(*instance, Where::Assigned)
+            && cluster.resource(*instance).promotion_priority >= 0
+            && let Some(entry) = cluster.resource(clone).allowed.get(node)
+            && entry.score != Score::ZERO
+        {
+            let score = entry.score;
+            cluster.note_promotion_part(*instance, score, PromotionCause::Placement);
+        }
+    }
+}
+
+/// Records what the preferences of a dependent have added, where `before` is the table without
+/// them.
+fn note_dependent(
+    cluster: &mut Cluster,
+    clone: ResourceId,
+    instances: &[ResourceId],
+    colocation: ColocationId,
+    before: &NodeTable,
+) {
+    for instance in instances {
+        let Some(node) = cluster.location_of(*instance, Where::Assigned) else {
+            continue;
+        };
+        let score = |table: &NodeTable| table.get(node).map(|entry| entry.score);
+        let (old, new) = (score(before), score(&cluster.resource(clone).allowed));
+        if let (Some(old), Some(new)) = (old, new)
+            && old != new
+        {
+            let score = if new.is_infinity() || new.is_minus_infinity() {
+                new
+            } else {
+                Score(new.0.saturating_sub(old.0))
+            };
+            cluster.note_promotion_part(*instance, score, PromotionCause::Dependent(colocation));
+        }
     }
 }
 

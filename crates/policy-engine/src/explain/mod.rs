@@ -1,20 +1,41 @@
-//! Why is a resource where it is, why not elsewhere, what is done about it, and what does that wait
-//! for? In plain sentences.
+//! Answers to questions about a decision: why is a resource where it is and not elsewhere, what is
+//! done with it, what does that wait for; why is a node fenced or not used; what is not as it
+//! should be.
 //!
-//! The journal of the model records the decisions as they are made, if `RunOptions::explain` is
-//! set; [`resource`] puts them into words.
+//! The stages write a journal of their decisions if `RunOptions::explain` is set, and leave their
+//! reasons in the decided cluster. An answer is made of [`Statement`]s with stable codes
+//! ([`codes`]), and is written as text or as JSON.
 
-mod words;
+mod answer;
+pub mod codes;
+mod failures;
+mod json;
+mod managed;
+mod nodes;
+mod orders;
+mod pages;
+mod places;
+mod promotion;
+mod resources;
+mod sequence;
+mod steps;
+mod terms;
+mod text;
+mod whole;
 
-pub use crate::model::{Cause, Choice, Journal};
-pub use words::Terms;
-
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use crate::graph::{GraphAction, Synapse};
-use crate::model::{Cluster, NodeId, ResourceId, Role};
-use crate::output::Item;
+pub use crate::model::{Cause, Choice, Journal};
+use crate::model::{Cluster, NodeId, ResourceId};
 use crate::schedule::Schedule;
+pub use answer::{Explanation, NodeLine, Part, Statement, Step, SubjectKind, Value};
+use codes::Code;
+pub use json::to_json;
+pub use pages::documentation;
+use sequence::Sequence;
+pub use terms::Terms;
+pub use text::{Detail, to_text};
 
 /// Why an explanation is not possible.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,21 +60,50 @@ pub enum Error {
 /// Names that an error lists at most.
 const LISTED: usize = 40;
 
-/// Explains a resource (all parts of a group, clone or bundle), on all nodes or on one, in the
-/// words of `terms`.
+/// What is asked about. With neither, the whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Question<'q> {
+    /// A resource: a primitive or instance, or a group, clone or bundle with all its parts. If only
+    /// a node has that name, that is meant.
+    pub resource: Option<&'q str>,
+    /// A node: with a resource, only what concerns both.
+    pub node: Option<&'q str>,
+}
+
+/// Answers a question in the words of `terms`: an explanation for each primitive of the resource,
+/// or one for the node or for the whole.
 ///
 /// # Errors
 /// The resource or the node is not known, or the run kept no journal.
-pub fn resource(
+pub fn answer(
     schedule: &Schedule,
-    name: &str,
-    node: Option<&str>,
+    question: Question<'_>,
     terms: &Terms,
-) -> Result<Vec<Item>, Error> {
+) -> Result<Vec<Explanation>, Error> {
     let cluster = &schedule.cluster;
     let journal = cluster.journal.as_deref().ok_or(Error::NoJournal)?;
+    let node = question.node;
+    let node = node.map(|name| find_node(cluster, name, terms));
+    let node = node.transpose()?;
+    let explainer = Explainer {
+        schedule,
+        cluster,
+        journal,
+        terms,
+        order: Sequence::of(&schedule.graph),
+        asked: RefCell::default(),
+    };
+    let Some(name) = question.resource else {
+        return Ok(vec![match node {
+            Some(node) => explainer.node(node),
+            None => explainer.whole(),
+        }]);
+    };
     let found = named(cluster, name);
     if found.is_empty() {
+        if let Some(node) = cluster.find_node(name).filter(|_| node.is_none()) {
+            return Ok(vec![explainer.node(node)]);
+        }
         return Err(Error::Unknown {
             kind: terms.resource,
             kinds: terms.resources,
@@ -61,17 +111,8 @@ pub fn resource(
             known: list(configured(cluster)),
         });
     }
-    let node = node
-        .map(|name| find_node(cluster, name, terms))
-        .transpose()?;
-    let explainer = Explainer {
-        schedule,
-        cluster,
-        journal,
-        terms,
-    };
     let parts = found.iter().flat_map(|id| cluster.leaves(*id));
-    Ok(parts.map(|id| explainer.primitive(id, node)).collect())
+    Ok(parts.map(|id| explainer.resource(id, node)).collect())
 }
 
 fn find_node(cluster: &Cluster, name: &str, terms: &Terms) -> Result<NodeId, Error> {
@@ -128,201 +169,64 @@ fn named(cluster: &Cluster, name: &str) -> Vec<ResourceId> {
     configured
 }
 
+/// How many reasons behind each other are told: a reader follows no more.
+const DEPTH: usize = 5;
+
+/// Answers questions about one decision.
 struct Explainer<'s> {
     schedule: &'s Schedule,
     cluster: &'s Cluster,
     journal: &'s Journal,
     terms: &'s Terms,
+    order: Sequence,
+    /// Resources whose reasons are being told, so that reasons in a circle end.
+    asked: RefCell<Vec<ResourceId>>,
 }
 
 impl Explainer<'_> {
-    fn primitive(&self, id: ResourceId, only: Option<NodeId>) -> Item {
-        let mut items = vec![Item::Line(self.outcome(id))];
-        items.extend(self.restrictions(id).into_iter().map(Item::Line));
-        for node in &self.cluster.node_order {
-            if only.is_none_or(|only| only == *node) {
-                items.push(self.on_node(id, *node));
-            }
-        }
-        items.extend(self.promotion(id).map(Item::Line));
-        let actions = self.actions(id);
-        if !actions.is_empty() {
-            items.push(Item::List("What is done".into(), actions));
-        }
-        Item::List(self.cluster.resource(id).id.to_string(), items)
+    fn say(&self, code: &'static Code, parameters: Vec<(&'static str, Value)>) -> Statement {
+        Statement::new(self.terms, code, parameters)
     }
 
-    /// Where it is, where it will be, and why that node was chosen.
-    fn outcome(&self, id: ResourceId) -> String {
-        let resource = self.cluster.resource(id);
-        let name = |node: NodeId| &*self.cluster.node(node).name;
-        let active: Vec<&str> = resource.active_on.iter().map(|node| name(*node)).collect();
-        let now = match active.as_slice() {
-            [] => "It is stopped".to_owned(),
-            nodes => format!(
-                "It is {} on {}",
-                words::role(resource.role),
-                nodes.join(" and ")
-            ),
-        };
-        let then = match resource.assigned {
-            None if active.is_empty() => "stays so".to_owned(),
-            None => "will be stopped".to_owned(),
-            Some(node) if active == [name(node)] && resource.next_role == resource.role => {
-                "stays there".to_owned()
-            }
-            Some(node) if resource.next_role <= Role::Stopped => {
-                format!("belongs to {}, but will not run", name(node))
-            }
-            Some(node) => {
-                format!(
-                    "will be {} on {}",
-                    words::role(resource.next_role),
-                    name(node)
-                )
-            }
-        };
-        let choice = self
-            .journal
-            .choices
-            .iter()
-            .rev()
-            .find(|choice| choice.0 == id);
-        let why = choice.map_or_else(String::new, |choice| words::choice(self.terms, choice.2));
-        format!("{now} and {then}{why}.")
+    fn plain(&self, code: &'static Code) -> Statement {
+        Statement::plain(self.terms, code)
     }
 
-    /// Why the cluster does not manage it, or not fully.
-    fn restrictions(&self, id: ResourceId) -> Vec<String> {
-        let resource = self.cluster.resource(id);
-        let mut lines = Vec::new();
-        if resource.removed {
-            lines.push("It was removed from the configuration; only the history knows it.".into());
-        }
-        if resource.blocked {
-            lines.push("It is blocked: a failure needs an administrator (cleanup).".into());
-        }
-        if resource.maintenance {
-            lines.push("It is in maintenance.".into());
-        } else if !resource.managed {
-            lines.push("It is not managed.".into());
-        }
-        match self.cluster.target_role(id) {
-            Some(Role::Stopped) => lines.push("Its target-role is Stopped.".into()),
-            Some(_) => lines.push("Its target-role keeps it from being promoted.".into()),
-            None => {}
-        }
-        if resource.needs_quorum && !self.cluster.options.quorate {
-            lines.push(format!(
-                "The {} has no quorum, which it needs.",
-                self.terms.cluster
-            ));
-        }
-        lines
+    fn with(&self, statement: Statement, name: &'static str, value: impl Into<Value>) -> Statement {
+        statement.with(self.terms, name, value)
     }
 
-    /// Its score for one node, with all changes that led to it.
-    fn on_node(&self, id: ResourceId, node: NodeId) -> Item {
-        let entries = self.journal.entries.iter();
-        let mut lines: Vec<Item> = entries
-            .filter(|entry| entry.resource == id && entry.node == node)
-            .filter(|entry| !(entry.before.is_none() && words::is_zero(entry.after)))
-            .map(|entry| {
-                let change = words::change(entry.before, entry.after);
-                Item::Line(format!(
-                    "{change:>9}  {}",
-                    words::cause(self.terms, self.cluster, entry)
-                ))
-            })
-            .collect();
-        lines.extend(words::node_problem(self.cluster, node).map(Item::Line));
-        let resource = self.cluster.resource(id);
-        let score = match resource.allowed.get(node) {
-            Some(entry) => entry.score.to_string(),
-            None => "not a candidate".to_owned(),
-        };
-        let chosen = if resource.assigned == Some(node) {
-            " (chosen)"
-        } else {
-            ""
-        };
-        let title = format!("{} {score}{chosen}", self.cluster.node(node).name);
-        if lines.is_empty() {
-            Item::Line(title)
-        } else {
-            Item::List(title, lines)
-        }
+    /// The name of a resource, as people know it.
+    fn name(&self, id: ResourceId) -> String {
+        self.cluster.resource(id).id.to_string()
     }
 
-    fn promotion(&self, id: ResourceId) -> Option<String> {
-        let promotions = self.journal.promotions.iter().rev();
-        let mut instance = Some(id);
-        while let Some(candidate) = instance {
-            if let Some((_, _, priority)) = promotions.clone().find(|p| p.0 == candidate) {
-                let result = if self.cluster.resource(id).next_role == Role::Promoted {
-                    "it is among the best, so it is promoted"
-                } else if priority.0 < 0 {
-                    "a negative score is never promoted"
-                } else {
-                    "others have more, or no more may be promoted"
-                };
-                return Some(format!("Its promotion score is {priority}: {result}."));
+    fn node_name(&self, id: NodeId) -> String {
+        self.cluster.node(id).name.to_string()
+    }
+
+    fn node_names(&self, nodes: &[NodeId]) -> Vec<String> {
+        nodes.iter().map(|node| self.node_name(*node)).collect()
+    }
+
+    /// What `tell` says about a resource, unless its reasons are being told already, or too many
+    /// are.
+    fn behind<T>(&self, id: ResourceId, tell: impl FnOnce() -> Option<T>) -> Option<T> {
+        {
+            let mut asked = self.asked.borrow_mut();
+            if asked.contains(&id) || asked.len() >= DEPTH {
+                return None;
             }
-            instance = self.cluster.resource(candidate).parent;
+            asked.push(id);
         }
-        None
+        let told = tell();
+        self.asked.borrow_mut().pop();
+        told
     }
+}
 
-    /// The actions in the graph, with reasons and with what they wait for; and those that should be
-    /// done but cannot.
-    fn actions(&self, id: ResourceId) -> Vec<Item> {
-        let mut items = Vec::new();
-        for action in self.cluster.resource(id).actions.iter() {
-            let action_id = *action;
-            let action = self.cluster.action(action_id);
-            if !action.in_graph {
-                if !action.optional && !action.runnable && !action.pseudo {
-                    let reason = action.reason.as_deref();
-                    let reason = reason.map(|r| format!(": {r}")).unwrap_or_default();
-                    let what = words::action(self.cluster, action_id);
-                    items.push(Item::Line(format!(
-                        "{what} is wanted but cannot be done{reason}"
-                    )));
-                }
-                continue;
-            }
-            let reason = action.reason.as_deref();
-            let reason = reason
-                .map(|r| format!(", because of: {r}"))
-                .unwrap_or_default();
-            let waits = self.waits(action_id.number());
-            let waits = if waits.is_empty() {
-                "at once".to_owned()
-            } else {
-                format!("after {}", waits.join(", "))
-            };
-            let what = words::action(self.cluster, action_id);
-            items.push(Item::Line(format!("{what}, {waits}{reason}")));
-        }
-        items
-    }
-
-    /// The keys of the actions that an action waits for.
-    fn waits(&self, number: u32) -> Vec<String> {
-        let graph = &self.schedule.graph;
-        let is_it = |synapse: &&Synapse| {
-            let GraphAction { id, .. } = synapse.action;
-            id == number
-        };
-        let Some(synapse) = graph.synapses.iter().find(is_it) else {
-            return Vec::new();
-        };
-        let heads = synapse.inputs.iter().filter_map(|input| graph.head(*input));
-        heads
-            .map(|head| match &head.on_node {
-                Some(node) => format!("{} on {node}", head.operation_key),
-                None => head.operation_key.to_string(),
-            })
-            .collect()
-    }
+/// A time as people read it.
+fn time_text(seconds: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_second(seconds).ok()?;
+    Some(time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }

@@ -4,7 +4,9 @@
 //! journal compares the tables with those of the last call and records the differences, so it shows
 //! every change. Without `RunOptions::explain` there is no journal, and the calls do nothing.
 
-use super::{Cluster, ColocationId, LocationId, NodeId, NodeTable, ResourceId, Score, Text};
+use super::{
+    Amounts, Cluster, ColocationId, LocationId, NodeId, NodeTable, ResourceId, Score, Text,
+};
 use crate::xml::ElementId;
 
 /// Why scores changed.
@@ -83,6 +85,66 @@ pub enum Choice {
     Nowhere,
 }
 
+/// What a part of a promotion score comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromotionCause {
+    /// The agent gave a score.
+    Agent,
+    /// No agent gave a score, which counts as -1.
+    NoAgentScore,
+    /// The instance must not be promoted, whatever its agent says: its role is given.
+    Role,
+    /// A location constraint with role Promoted.
+    Location(LocationId),
+    /// The promoted instance is to be with a primary, or away from it.
+    Primary(ColocationId),
+    /// The scores of the clone for the node: location constraints without a role.
+    Placement,
+    /// What a dependent of the promoted instance prefers.
+    Dependent(ColocationId),
+    /// The ticket of the promoted role is not granted.
+    Ticket,
+}
+
+/// A part of the promotion score of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PromotionPart {
+    /// The instance.
+    pub instance: ResourceId,
+    /// What it adds.
+    pub score: Score,
+    /// Where it comes from.
+    pub cause: PromotionCause,
+}
+
+/// Why a clone allows no (further) instance on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// The instance is not configured any more.
+    Removed,
+    /// The node takes no resources now.
+    Unavailable,
+    /// The clone is banned there, or not allowed.
+    Banned,
+    /// As many instances as allowed are there.
+    Full,
+}
+
+/// A node that had not enough capacity for a resource when it was placed.
+#[derive(Clone, Debug)]
+pub struct TooFull {
+    /// The resource.
+    pub resource: ResourceId,
+    /// The node.
+    pub node: NodeId,
+    /// What the resource needs, with those that must be with it.
+    pub needed: Amounts,
+    /// What was free.
+    pub free: Amounts,
+    /// Who had been placed there before.
+    pub taken_by: Vec<ResourceId>,
+}
+
 /// The journal of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
@@ -92,6 +154,12 @@ pub struct Journal {
     pub choices: Vec<(ResourceId, Option<NodeId>, Choice)>,
     /// Promotion: instance, node, priority.
     pub promotions: Vec<(ResourceId, Option<NodeId>, Score)>,
+    /// What these priorities consist of.
+    pub promotion_parts: Vec<PromotionPart>,
+    /// Why clones allow no further instance on nodes; the last answer for an instance counts.
+    pub limits: Vec<(ResourceId, NodeId, Limit)>,
+    /// Nodes without enough capacity.
+    pub too_full: Vec<TooFull>,
     /// Tables as last seen, by resource.
     seen: Vec<NodeTable>,
 }
@@ -188,6 +256,22 @@ impl Cluster {
     pub fn note_promotion(&mut self, id: ResourceId, node: Option<NodeId>, priority: Score) {
         if let Some(journal) = &mut self.journal {
             journal.promotions.push((id, node, priority));
+        }
+    }
+
+    /// Records what a part of an instance's promotion score comes from.
+    pub fn note_promotion_part(
+        &mut self,
+        instance: ResourceId,
+        score: Score,
+        cause: PromotionCause,
+    ) {
+        if let Some(journal) = &mut self.journal {
+            journal.promotion_parts.push(PromotionPart {
+                instance,
+                score,
+                cause,
+            });
         }
     }
 }

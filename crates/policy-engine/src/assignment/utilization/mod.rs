@@ -7,7 +7,7 @@ pub(super) use colocated_set::{ColocatedSets, update_placement};
 use std::cmp::Ordering;
 
 use super::reference_quirks::hash_order;
-use crate::model::{Amounts, Cluster, NodeId, ResourceId, Score, ScoreLine, Table, Text};
+use crate::model::{Amounts, Cluster, NodeId, ResourceId, Score, ScoreLine, Table, Text, TooFull};
 use crate::scalar;
 
 /// The number of a utilization value; the smallest if the text is not a number.
@@ -154,8 +154,25 @@ pub(super) fn ban_full_nodes(cluster: &mut Cluster, id: ResourceId) -> Option<No
     }
     for node in usable {
         if !fits(cluster, node, &demand) {
+            note_too_full(cluster, id, node, &demand);
             cluster.adjust(id, node, Score::MINUS_INFINITY);
         }
     }
     most_free.filter(|_| !any_fits)
+}
+
+/// Records the amounts that kept a resource from a node.
+fn note_too_full(cluster: &mut Cluster, id: ResourceId, node: NodeId, needed: &Amounts) {
+    let Some(mut journal) = cluster.journal.take() else {
+        return;
+    };
+    let there = cluster.node(node);
+    journal.too_full.push(TooFull {
+        resource: id,
+        node,
+        needed: needed.clone(),
+        free: there.capacity.clone(),
+        taken_by: there.assigned.clone(),
+    });
+    cluster.journal = Some(journal);
 }

@@ -1,0 +1,70 @@
+//! What actions wait for, and why they are done or cannot be done.
+
+use super::codes;
+
+codes! {
+    AFTER_ORDER "after-order": "{first}: order constraint {constraint}[ (kind={kind})][ ({all})]";
+        "An order constraint of the configuration.";
+        ""; ""
+    AFTER_GROUP "after-group": "{first}, {position} it in group {group}";
+        "Members of a group start one after the other, and stop in reverse order.";
+        ""; ""
+    AFTER_OWN "after-own": "{first}";
+        "Its own actions follow each other.";
+        ""; ""
+    AFTER_FENCING "after-fencing": "{node} has been fenced";
+        "What may run on a lost node is started elsewhere only after the node has been fenced.";
+        ""; ""
+    AFTER_UNFENCING "after-unfencing": "{node} has been unfenced (its fencing device has let it in again)";
+        "With `requires=unfencing` a resource starts only on nodes that have been unfenced.";
+        ""; ""
+    AFTER_PROBE "after-probe": "{first}";
+        "First it is found out what runs where.";
+        ""; ""
+    AFTER_CAPACITY "after-capacity": "{first}, which frees the capacity on {node}";
+        "placement-strategy: what leaves a node makes room before others come.";
+        ""; ""
+    AFTER_APART "after-apart": "{first}, because colocation {constraint} keeps the two apart";
+        "What must not be together changes places one after the other.";
+        ""; ""
+    AFTER_NOTIFICATION "after-notification": "the instances of {clone} have been notified";
+        "Agents of clones with notify=true are told before and after each change.";
+        ""; ""
+    AFTER_OTHER "after-other": "{first}";
+        "A built-in order.";
+        ""; ""
+    AFTER_CONNECTION "after-connection": "{first} (the connection to {node})";
+        "What runs on a remote node needs its connection.";
+        ""; ""
+    FIRST_IMPOSSIBLE "first-impossible": "{first} first, which is not possible now[ ({constraint})][, because of what comes before it: {chain}]: {reason}";
+        "Something has to be done before, and cannot be done.";
+        ""; ""
+    STOP_IMPOSSIBLE "stop-impossible": "{resource} cannot be stopped: {reason}";
+        "A stop that would be necessary is not possible.";
+        ""; ""
+    RECORDED "recorded": "of this: {detail}";
+        "The decision recorded a reason that has no code of its own; it is given as it is.";
+        ""; ""
+    NODE_UNREACHABLE "node-unreachable": "{node} cannot do it now: {reason}";
+        "The node of the action is not online.";
+        ""; ""
+    RESTART_AFTER "restart-after": "{root} will be {change}, and what comes after it is restarted[: {chain}][ ({constraint})]";
+        "A mandatory order, or a group: when what comes first is started or restarted, what follows is restarted.";
+        ""; ""
+    DEFINITION_CHANGED "definition-changed": "its definition has changed since it was started, and the change takes a restart";
+        "Parameters that its agent cannot reload were changed.";
+        ""; ""
+    DEFINITION_RELOAD "definition-reload": "its definition has changed, and its agent can take the change while it runs";
+        "Reloadable parameters were changed.";
+        ""; ""
+    ORDER_NOT_FOR_MIGRATION "order-not-for-migration": "order constraint {constraint} has kind=Optional and does not hold here: {other} is migrated live, not stopped and started, so nothing waits for it";
+        "An optional order holds only between starts and stops that happen anyway. A live migration is neither.";
+        "make the order mandatory (kind=Mandatory), or add one from the stop of {other} to this stop";
+        "make it mandatory: <service_dependency> without kind=\"optional\""
+    ORDER_OPTIONAL "order-optional": "order constraint {constraint} has kind=Optional and does not hold here: nothing is done with {other}";
+        "An optional order holds only if both actions are done anyway.";
+        ""; ""
+    NOT_WAITING "not-waiting": "it waits for no other {RESOURCE}, not for {other} either, whose {operation} on {node} is under way: no constraint connects the two";
+        "An operation under way delays only what a constraint makes wait for it.";
+        ""; ""
+}

@@ -1,0 +1,226 @@
+//! Why a resource is not managed, or not wanted: which setting says so, and where it is set.
+
+use super::answer::{Statement, Value, constraint};
+use super::{Explainer, codes};
+use crate::model::{LossPolicy, MultipleActive, NvSet, OnFail, ResourceId, Role, Variant};
+
+/// Where a meta attribute of a resource is set.
+struct Origin {
+    /// In words.
+    words: String,
+    /// The set.
+    set: String,
+    /// Whose it is: the resource, or what it is part of.
+    owner: String,
+}
+
+impl Explainer<'_> {
+    /// Why the cluster does not manage a resource; `None` if it does.
+    pub(super) fn unmanaged(&self, id: ResourceId) -> Option<Statement> {
+        let (cluster, resource) = (self.cluster, self.cluster.resource(id));
+        if resource.managed {
+            return None;
+        }
+        if resource.blocked {
+            return Some(self.blocked(id));
+        }
+        if cluster.options.fencing_enabled && !cluster.options.have_fencing_device {
+            return Some(self.plain(&codes::NO_FENCING_DEVICE));
+        }
+        if cluster.options.maintenance_mode {
+            return Some(self.plain(&codes::CLUSTER_MAINTENANCE));
+        }
+        if resource.meta.is_true("maintenance") {
+            return Some(self.set_by(id, &codes::MAINTENANCE, "maintenance"));
+        }
+        let mut nodes = resource.active_on.iter();
+        let in_maintenance = nodes.find(|node| cluster.node(**node).maintenance);
+        if let Some(node) = in_maintenance {
+            let node = self.node_name(*node);
+            return Some(self.say(&codes::NODE_MAINTENANCE, vec![("node", node.into())]));
+        }
+        if resource.removed && !cluster.options.stop_removed_resources {
+            return Some(self.plain(&codes::KEPT_AFTER_REMOVAL));
+        }
+        if resource.meta.contains("is-managed") {
+            return Some(self.set_by(id, &codes::UNMANAGED, "is-managed"));
+        }
+        Some(self.plain(&codes::NOT_MANAGED))
+    }
+
+    /// Why a resource is blocked.
+    fn blocked(&self, id: ResourceId) -> Statement {
+        let resource = self.cluster.resource(id);
+        let name = self.cleanup_name(id);
+        if resource.active_on.len() > 1 && resource.multiple_active == MultipleActive::Block {
+            let nodes = self.node_names(&resource.active_on);
+            return self.say(
+                &codes::MULTIPLY_ACTIVE_BLOCK,
+                vec![("nodes", nodes.into()), ("resource", name.into())],
+            );
+        }
+        let failures = self.failures(id);
+        let blocking = failures.iter().find(|it| it.on_fail == OnFail::Block);
+        let stop = failures.iter().find(|it| it.operation() == "stop");
+        if let Some(failure) = stop.or(blocking) {
+            let what = self.what_failed(failure);
+            let operation = what.text_of("operation").unwrap_or_default().to_owned();
+            let code = match operation.as_str() {
+                "stop" => &codes::BLOCKED_BY_STOP,
+                _ => &codes::BLOCKED_BY_FAILURE,
+            };
+            return self.say(
+                code,
+                vec![
+                    ("operation", operation.into()),
+                    ("node", self.node_name(failure.node).into()),
+                    ("resource", name.into()),
+                    ("failure", what.into()),
+                ],
+            );
+        }
+        if let Some(frozen) = self.lost_ticket(id, |policy| policy == LossPolicy::Freeze) {
+            return frozen;
+        }
+        self.say(&codes::BLOCKED, vec![("resource", name.into())])
+    }
+
+    /// A ticket that a resource needs and does not have.
+    pub(super) fn lost_ticket(
+        &self,
+        id: ResourceId,
+        wanted: impl Fn(LossPolicy) -> bool,
+    ) -> Option<Statement> {
+        let mut holder = Some(id);
+        while let Some(id) = holder {
+            for known in &self.cluster.resource(id).tickets {
+                let binding = &self.cluster.ticket_constraints[known.index()];
+                let ticket = &self.cluster.tickets[binding.ticket.index()];
+                if (ticket.granted && !ticket.standby) || !wanted(binding.loss_policy) {
+                    continue;
+                }
+                let code = match binding.loss_policy {
+                    LossPolicy::Freeze if self.cluster.resource(id).blocked => {
+                        &codes::FROZEN_BY_TICKET
+                    }
+                    _ => &codes::TICKET_MISSING,
+                };
+                let state = if ticket.granted {
+                    "in standby"
+                } else {
+                    "not granted to this site"
+                };
+                return Some(self.say(
+                    code,
+                    vec![
+                        ("ticket", Value::from(&*ticket.id)),
+                        ("state", state.into()),
+                        ("constraint", constraint(&binding.id)),
+                    ],
+                ));
+            }
+            holder = self.cluster.resource(id).parent;
+        }
+        None
+    }
+
+    /// The `target-role` that keeps a resource from running or from being promoted.
+    pub(super) fn target_role(&self, id: ResourceId) -> Option<Statement> {
+        let code = match self.cluster.target_role(id)? {
+            Role::Stopped => &codes::TARGET_ROLE_STOPPED,
+            _ => &codes::TARGET_ROLE_UNPROMOTED,
+        };
+        Some(self.set_by(id, code, "target-role"))
+    }
+
+    /// A statement about a meta attribute, with where it is set.
+    fn set_by(&self, id: ResourceId, code: &'static codes::Code, name: &str) -> Statement {
+        let value = self.cluster.resource(id).meta.text(name);
+        let value = value.unwrap_or_default();
+        let origin = self.origin(id, name, value);
+        self.say(
+            code,
+            vec![
+                ("value", value.into()),
+                ("origin", origin.words.into()),
+                ("set", origin.set.into()),
+                ("owner", origin.owner.into()),
+            ],
+        )
+    }
+
+    /// Where the value of a meta attribute comes from.
+    fn origin(&self, id: ResourceId, name: &str, value: &str) -> Origin {
+        let mut holder = Some(id);
+        while let Some(at) = holder {
+            let resource = self.cluster.resource(at);
+            let whose = match (at == id, &resource.variant) {
+                (true, _) => format!("for {}", resource.config_id),
+                (_, Variant::Group(_)) => format!("for group {}", resource.config_id),
+                (_, Variant::Clone(_)) => format!("for clone {}", resource.config_id),
+                (_, Variant::Bundle(_)) => format!("for bundle {}", resource.config_id),
+                (_, Variant::Primitive) => format!("for {}", resource.config_id),
+            };
+            let owner = resource.config_id.to_string();
+            let own = resource.config.attributes.iter();
+            if own.clone().any(|(known, _)| **known == *name) {
+                let element = &*resource.config.element;
+                return Origin {
+                    words: format!("{whose}, as an attribute of its <{element}>"),
+                    set: owner.clone(),
+                    owner,
+                };
+            }
+            if let Some((set, beaten)) = set_in(&resource.config.meta, name, value) {
+                if self.terms.deployment.is_some() && set == format!("{owner}.options") {
+                    return Origin {
+                        words: format!("{whose} in the document"),
+                        set: format!("{} {owner}", self.terms.resource),
+                        owner,
+                    };
+                }
+                return Origin {
+                    words: format!("{whose} (meta_attributes {set}{beaten})"),
+                    set,
+                    owner,
+                };
+            }
+            holder = resource.parent;
+        }
+        let owner = self.cleanup_name(id);
+        match set_in(&self.cluster.resource_defaults, name, value) {
+            Some((set, beaten)) => Origin {
+                words: format!("in rsc_defaults (meta_attributes {set}{beaten})"),
+                set,
+                owner,
+            },
+            None => Origin {
+                words: "for it".to_owned(),
+                set: owner.clone(),
+                owner,
+            },
+        }
+    }
+}
+
+/// The set that gives a name its value, and which other set it beats.
+fn set_in(sets: &[NvSet], name: &str, value: &str) -> Option<(String, String)> {
+    let value_in = |set: &NvSet| {
+        let pair = set.pairs.iter().find(|(known, _)| **known == *name);
+        pair.map(|(_, value)| value.clone())
+    };
+    let winner = sets
+        .iter()
+        .position(|set| value_in(set).is_some_and(|found| *found == *value))?;
+    let beaten = sets[winner + 1..].iter().find_map(|set| {
+        let other = value_in(set)?;
+        (*other != *value).then(|| {
+            let why = match set.score < sets[winner].score {
+                true => "whose score is higher than that of",
+                false => "which comes after",
+            };
+            format!(", {why} {} with {other}, and so counts", set.id)
+        })
+    });
+    Some((sets[winner].id.to_string(), beaten.unwrap_or_default()))
+}

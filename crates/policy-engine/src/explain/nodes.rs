@@ -1,0 +1,435 @@
+//! A node: what is done with it and why, what its shutdown waits for, what runs there and what does
+//! not.
+
+use super::answer::{Explanation, Statement, SubjectKind, Value};
+use super::resources::policy_name;
+use super::{Explainer, codes};
+use crate::model::{Action, ActionId, NodeId, NodeKind, OnFail, QuorumPolicy, ResourceId, Task};
+use crate::transition::fencing;
+
+/// Resources that an answer about a node goes through, at most.
+const RESOURCES: usize = 60;
+
+impl<'s> Explainer<'s> {
+    /// Everything about a node.
+    pub(super) fn node(&self, id: NodeId) -> Explanation {
+        let mut told = self.node_verdict(id);
+        told.remarks.extend(self.without_quorum());
+        let all = self.cluster.top_level.iter();
+        let leaves = all
+            .flat_map(|top| self.cluster.leaves(*top))
+            .take(RESOURCES);
+        for leaf in leaves {
+            let part = self.at_node(leaf, id);
+            told.parts.extend(part);
+        }
+        told
+    }
+
+    /// A resource as it concerns a node.
+    fn at_node(&self, leaf: ResourceId, node: NodeId) -> Option<Explanation> {
+        let resource = self.cluster.resource(leaf);
+        let name = self.name(leaf);
+        let concerned = resource.active_on.contains(&node) || resource.assigned == Some(node);
+        if concerned {
+            let verdict = self.verdict(leaf);
+            let mut part = Explanation::new(
+                SubjectKind::Resource,
+                &name,
+                verdict.outcome,
+                verdict.reason,
+            );
+            part.attention = verdict.attention;
+            part.failures = self.failure_list(leaf, Some(node));
+            part.steps = self.steps(leaf);
+            return Some(part);
+        }
+        let reason = self.not_there(leaf, node);
+        if reason.code == &codes::NO_CANDIDATE || reason.code == &codes::ENOUGH_INSTANCES {
+            return None;
+        }
+        let here = reason
+            .text
+            .starts_with(&format!("{} ", self.node_name(node)));
+        let not = [
+            &codes::NODE_OFFLINE,
+            &codes::NODE_STANDBY,
+            &codes::NODE_UNCLEAN,
+        ];
+        if here && not.contains(&reason.code) {
+            return None;
+        }
+        let outcome = self.say(
+            &codes::NOT_THERE,
+            vec![
+                ("resource", name.as_str().into()),
+                ("reason", reason.into()),
+            ],
+        );
+        Some(Explanation::new(
+            SubjectKind::Resource,
+            &name,
+            outcome,
+            None,
+        ))
+    }
+
+    /// What is done with a node, and why.
+    pub(super) fn node_verdict(&self, id: NodeId) -> Explanation {
+        let name = self.node_name(id);
+        let node = self.cluster.node(id);
+        let explain = |outcome: Statement| {
+            let mut told = Explanation::new(SubjectKind::Node, &name, outcome, None);
+            told.attention = told.outcome.code != &codes::NODE_ONLINE;
+            told
+        };
+        if let Some(fencing) = self.node_fencing(id) {
+            let mut told = explain(fencing);
+            told.failures = self.failures_behind(id);
+            return told;
+        }
+        if let Some(shutdown) = self.shutdown(id) {
+            return explain(shutdown);
+        }
+        if let Some(problem) = self.node_problem(id) {
+            let mut told = explain(problem);
+            if node.maintenance && told.outcome.code != &codes::NODE_MAINTENANCE {
+                told.remarks.push(self.say(
+                    &codes::NODE_MAINTENANCE,
+                    vec![("node", name.as_str().into())],
+                ));
+            }
+            return told;
+        }
+        explain(self.say(&codes::NODE_ONLINE, vec![("node", name.as_str().into())]))
+    }
+
+    /// Why a node takes no resources now; `None` if it does.
+    pub(super) fn node_problem(&self, id: NodeId) -> Option<Statement> {
+        let node = self.cluster.node(id);
+        let name = ("node", Value::from(self.node_name(id)));
+        if node.unclean {
+            let mut parameters = vec![name];
+            parameters.push(("reason", self.fence_reason(id, None).into()));
+            return Some(self.say(&codes::NODE_UNCLEAN, parameters));
+        }
+        if node.kind == NodeKind::Remote && !node.is_available() && !node.maintenance {
+            return Some(self.remote_down(id, name));
+        }
+        let code = if node.pending || self.is_joining(id) {
+            &codes::NODE_PENDING
+        } else if !node.online {
+            &codes::NODE_OFFLINE
+        } else if node.shutdown {
+            &codes::NODE_SHUTDOWN
+        } else if node.fail_standby {
+            return Some(self.standby_on_fail(id, name));
+        } else if node.standby {
+            &codes::NODE_STANDBY
+        } else if node.maintenance {
+            &codes::NODE_MAINTENANCE
+        } else {
+            return None;
+        };
+        Some(self.say(code, vec![name]))
+    }
+
+    fn remote_down(&self, id: NodeId, name: (&'static str, Value)) -> Statement {
+        let node = self.cluster.node(id);
+        let Some(connection) = node.connection else {
+            return self.say(&codes::NODE_OFFLINE, vec![name]);
+        };
+        if node.standby && node.online {
+            return self.say(&codes::NODE_STANDBY, vec![name]);
+        }
+        let reason = self.behind(connection, || self.short_reason(connection));
+        let mut parameters = vec![name, ("connection", self.name(connection).into())];
+        parameters.extend(reason.map(|reason| ("reason", Value::from(reason))));
+        self.say(&codes::REMOTE_DOWN, parameters)
+    }
+
+    /// Whether a node is a member that has not finished joining.
+    fn is_joining(&self, id: NodeId) -> bool {
+        if self.cluster.node(id).online {
+            return false;
+        }
+        let status = self.cluster.document.section("status");
+        let mut states = status
+            .into_iter()
+            .flat_map(|it| it.children_named("node_state"));
+        let state = states.find(|state| {
+            let found = state
+                .get("id")
+                .and_then(|id| self.cluster.find_node_by_id(id));
+            found == Some(id)
+        });
+        state.is_some_and(|state| {
+            let is = |name, yes: &[&str]| state.get(name).is_some_and(|it| yes.contains(&it));
+            let member = state
+                .get("in_ccm")
+                .is_some_and(|it| !matches!(it, "false" | "0"));
+            let online = state
+                .get("crmd")
+                .is_some_and(|it| !matches!(it, "offline" | "0"));
+            member && online && !is("join", &["member"])
+        })
+    }
+
+    fn standby_on_fail(&self, id: NodeId, name: (&'static str, Value)) -> Statement {
+        let mut parameters = vec![name];
+        if let Some((leaf, failure)) = self.failed_with(id, OnFail::Standby) {
+            parameters.push(("failure", failure.into()));
+            parameters.push(("resource", self.cleanup_name(leaf).into()));
+        }
+        self.say(&codes::NODE_STANDBY_ON_FAIL, parameters)
+    }
+
+    /// A failure on a node with a certain response: whose, and what failed.
+    fn failed_with(&self, node: NodeId, on_fail: OnFail) -> Option<(ResourceId, Statement)> {
+        let tops = self.cluster.top_level.iter();
+        let mut leaves = tops.flat_map(|top| self.cluster.leaves(*top));
+        leaves.find_map(|leaf| {
+            let failures = self.failures(leaf);
+            let failure = failures
+                .iter()
+                .find(|it| it.node == node && it.on_fail == on_fail)?;
+            let what = self.what_failed(failure);
+            let name = self.name(leaf);
+            let operation = what.text_of("operation").unwrap_or_default().to_owned();
+            let of = format!("{name}: {operation}");
+            Some((leaf, self.with(what, "operation", of)))
+        })
+    }
+
+    /// The failures that make a node be fenced.
+    fn failures_behind(&self, node: NodeId) -> Vec<Statement> {
+        let tops = self.cluster.top_level.iter();
+        let leaves = tops.flat_map(|top| self.cluster.leaves(*top));
+        let connection = self.cluster.node(node).connection;
+        let mut told: Vec<Statement> = Vec::new();
+        for leaf in leaves {
+            let is_connection = connection == Some(leaf);
+            for failure in self.failures(leaf) {
+                let fences = failure.node == node && failure.on_fail == OnFail::Fence;
+                if fences || is_connection {
+                    told.push(self.failure_in_full(leaf, &failure));
+                }
+            }
+        }
+        told
+    }
+
+    /// The actions for a node of a kind.
+    fn node_actions(&self, node: NodeId, task: Task) -> Vec<(ActionId, &'s Action)> {
+        let actions = self.cluster.actions.iter().enumerate();
+        let concerned = actions.filter(|(_, it)| it.task == task && it.node == Some(node));
+        concerned
+            .map(|(index, action)| (ActionId::new(index), action))
+            .collect()
+    }
+
+    /// What its fencing device does with a node, or cannot do.
+    pub(super) fn node_fencing(&self, id: NodeId) -> Option<Statement> {
+        let node = self.cluster.node(id);
+        let actions = self.node_actions(id, Task::Stonith);
+        let planned = actions.iter().find(|(_, it)| it.in_graph);
+        let name = Value::from(self.node_name(id));
+        if let Some((_, action)) = planned {
+            let operation = action.meta("stonith_action").unwrap_or("reboot");
+            let reason = action.reason.as_deref();
+            if operation == "on" {
+                let reason = self.unfence_reason(reason);
+                return Some(self.say(
+                    &codes::NODE_UNFENCED,
+                    vec![("node", name), ("reason", reason.into())],
+                ));
+            }
+            let reason = self.fence_reason(id, reason);
+            return Some(self.say(
+                &codes::NODE_FENCED,
+                vec![
+                    ("node", name),
+                    ("operation", operation.into()),
+                    ("reason", reason.into()),
+                ],
+            ));
+        }
+        if !node.unclean {
+            return None;
+        }
+        let (obstacle, remedy) = self.fencing_obstacle(id);
+        Some(self.say(
+            &codes::NODE_CANNOT_BE_FENCED,
+            vec![
+                ("node", name),
+                ("reason", self.fence_reason(id, None).into()),
+                ("obstacle", obstacle.into()),
+                ("remedy", remedy.into()),
+            ],
+        ))
+    }
+
+    fn fencing_obstacle(&self, id: NodeId) -> (String, String) {
+        let options = &self.cluster.options;
+        let whole = self.terms.cluster;
+        let certain = format!(
+            "if {} is certainly down: stonith_admin --confirm {}",
+            self.node_name(id),
+            self.node_name(id)
+        );
+        if !options.fencing_enabled {
+            let remedy = format!("enable fencing and configure a device; {certain}");
+            return ("fencing is disabled (stonith-enabled=false)".into(), remedy);
+        }
+        if !options.have_fencing_device {
+            let remedy = format!("configure a fencing device or a watchdog; {certain}");
+            return (
+                "there is neither a fencing device nor a watchdog".into(),
+                remedy,
+            );
+        }
+        if !fencing::can_fence(self.cluster, id) && !options.quorate {
+            let policy = policy_name(options.no_quorum_policy);
+            let obstacle = format!("the {whole} has no quorum (no-quorum-policy={policy})");
+            return (obstacle, format!("bring back enough nodes; {certain}"));
+        }
+        let managed = self.cluster.top_level.iter();
+        let any = managed
+            .copied()
+            .any(|top| self.cluster.any_below(top, |it| it.managed));
+        match any {
+            false => (
+                format!(
+                    "no {} is managed, so there is nothing to protect",
+                    self.terms.resource
+                ),
+                certain,
+            ),
+            true => ("it is not possible now".into(), certain),
+        }
+    }
+
+    fn unfence_reason(&self, reason: Option<&str>) -> Statement {
+        let reason = reason.unwrap_or_default();
+        let needed = reason.strip_prefix("required by ");
+        if let Some((resource, task)) = needed.and_then(|it| it.rsplit_once(' ')) {
+            return self.say(
+                &codes::UNFENCE_FOR,
+                vec![("resource", resource.into()), ("task", task.into())],
+            );
+        }
+        self.plain(&codes::UNFENCE_CHANGED)
+    }
+
+    /// Why a node has to be fenced, as it was recorded when it was decided.
+    pub(super) fn fence_reason(&self, id: NodeId, recorded: Option<&str>) -> Statement {
+        let node = self.cluster.node(id);
+        let actions = self.node_actions(id, Task::Stonith);
+        let noted = actions.iter().find_map(|(_, action)| {
+            let on = action.meta("stonith_action") == Some("on");
+            action.reason.as_deref().filter(|_| !on)
+        });
+        let reason = recorded.or(noted).unwrap_or_default();
+        if reason.ends_with(" failed there")
+            && let Some((_, failure)) = self.failed_with(id, OnFail::Fence)
+        {
+            return self.say(&codes::FENCE_FAILURE, vec![("failure", failure.into())]);
+        }
+        if let Some(resource) = reason.strip_suffix(" is thought to be active there") {
+            return self.say(&codes::FENCE_ACTIVE, vec![("resource", resource.into())]);
+        }
+        if let Some(connection) = node.connection.filter(|_| reason.contains("unrecoverable")) {
+            let mut parameters = vec![("connection", Value::from(self.name(connection)))];
+            let failure = self.failures(connection);
+            let failure = failure.first().map(|failure| self.what_failed(failure));
+            parameters.extend(failure.map(|failure| ("failure", Value::from(failure))));
+            return self.say(&codes::FENCE_REMOTE, parameters);
+        }
+        let code = match reason {
+            "peer has not been seen by the cluster" => &codes::FENCE_UNSEEN,
+            "peer is no longer part of the cluster" | "peer is unexpectedly down" => {
+                &codes::FENCE_LOST
+            }
+            "peer process is no longer available" => &codes::FENCE_PROCESS,
+            "fencing was requested" => &codes::FENCE_REQUESTED,
+            "cluster does not have quorum" => &codes::FENCE_QUORUM,
+            "deadman ticket was lost" => &codes::FENCE_TICKET,
+            "stop is unrunnable" => &codes::FENCE_STOP,
+            "peer failed Pacemaker membership criteria"
+            | "peer pending timed out on joining the process group"
+            | "peer was in an unknown state" => {
+                return self.say(&codes::FENCE_JOIN, vec![("detail", reason.into())]);
+            }
+            "" | "node is unclean" if !node.seen => &codes::FENCE_UNSEEN,
+            "" | "node is unclean" => &codes::FENCE_LOST,
+            other => return self.say(&codes::FENCE_OTHER, vec![("detail", other.into())]),
+        };
+        self.plain(code)
+    }
+
+    /// What the shutdown of a node waits for, or why it cannot be completed.
+    fn shutdown(&self, id: NodeId) -> Option<Statement> {
+        let node = self.cluster.node(id);
+        if !node.shutdown || !node.online || node.kind == NodeKind::Remote {
+            return None;
+        }
+        let name = ("node", Value::from(self.node_name(id)));
+        let hanging = self.hanging(id);
+        if !hanging.is_empty() {
+            return Some(self.say(
+                &codes::NODE_SHUTDOWN_HANGS,
+                vec![name, ("reason", hanging.into())],
+            ));
+        }
+        let shutdown = self.node_actions(id, Task::DoShutdown);
+        let waits = shutdown.first().map(|(action, _)| self.waits(*action));
+        match waits.filter(|waits| !waits.is_empty()) {
+            Some(waits) => Some(self.say(
+                &codes::NODE_SHUTDOWN_WAITS,
+                vec![name, ("waits", waits.into())],
+            )),
+            None => Some(self.say(&codes::NODE_SHUTDOWN, vec![name])),
+        }
+    }
+
+    /// Stops that are wanted on a node and are not possible.
+    fn hanging(&self, node: NodeId) -> Vec<Statement> {
+        let mut told = Vec::new();
+        for leaf in self.cluster.node(node).running.iter().copied() {
+            let resource = self.cluster.resource(leaf);
+            let stops = resource.actions.iter().copied();
+            let stop = stops
+                .filter(|stop| {
+                    let stop = self.cluster.action(*stop);
+                    stop.task == Task::Stop && stop.node == Some(node)
+                })
+                .find(|stop| {
+                    let stop = self.cluster.action(*stop);
+                    !stop.runnable && !stop.optional
+                });
+            let counts = resource.managed || resource.blocked;
+            let Some(stop) = stop.filter(|_| counts) else {
+                continue;
+            };
+            let reason = self.unmanaged(leaf).or_else(|| self.impossible(stop));
+            let reason = reason.unwrap_or_else(|| self.plain(&codes::STATE));
+            told.push(self.say(
+                &codes::STOP_IMPOSSIBLE,
+                vec![
+                    ("resource", self.name(leaf).into()),
+                    ("reason", reason.into()),
+                ],
+            ));
+        }
+        told
+    }
+
+    /// That quorum is missing.
+    pub(super) fn without_quorum(&self) -> Option<Statement> {
+        let options = &self.cluster.options;
+        let ignored = options.no_quorum_policy == QuorumPolicy::Ignore;
+        let policy = policy_name(options.no_quorum_policy);
+        (!options.quorate && !ignored)
+            .then(|| self.say(&codes::WITHOUT_QUORUM, vec![("policy", policy.into())]))
+    }
+}

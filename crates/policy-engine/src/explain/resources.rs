@@ -1,0 +1,609 @@
+//! A resource: what is done with it, and the one reason that decides.
+
+use super::answer::{Explanation, Statement, SubjectKind, Value, constraint};
+use super::codes::Code;
+use super::{Explainer, codes};
+use crate::model::{
+    Action, ActionId, NodeId, OnFail, OperationKey, QuorumPolicy, Resource, ResourceId, Role,
+    Score, Task,
+};
+use crate::output::summary::{Change, ResourceChange};
+use crate::transition::{actions, fencing};
+
+/// A role as a participle.
+fn running(role: Role) -> &'static str {
+    match role {
+        Role::Unknown | Role::Started => "is started",
+        Role::Stopped => "is stopped",
+        Role::Unpromoted => "is started (unpromoted)",
+        Role::Promoted => "is promoted",
+    }
+}
+
+pub(super) fn policy_name(policy: QuorumPolicy) -> &'static str {
+    match policy {
+        QuorumPolicy::Stop => "stop",
+        QuorumPolicy::Freeze => "freeze",
+        QuorumPolicy::Ignore => "ignore",
+        QuorumPolicy::Demote => "demote",
+        QuorumPolicy::Fence => "fence",
+    }
+}
+
+/// What is done with a resource, and why.
+pub(super) struct Verdict {
+    pub(super) outcome: Statement,
+    pub(super) reason: Option<Statement>,
+    /// It is not as it should be.
+    pub(super) attention: bool,
+}
+
+impl<'s> Explainer<'s> {
+    /// Everything about a primitive, on all nodes or on one.
+    pub(super) fn resource(&self, id: ResourceId, only: Option<NodeId>) -> Explanation {
+        let verdict = self.verdict(id);
+        let mut told = Explanation::new(
+            SubjectKind::Resource,
+            &self.name(id),
+            verdict.outcome,
+            verdict.reason,
+        );
+        told.attention = verdict.attention;
+        told.remarks = self.remarks(id, told.reason.as_ref());
+        let nodes = self.cluster.node_order.iter();
+        told.nodes = nodes
+            .filter(|node| only.is_none_or(|only| only == **node))
+            .map(|node| self.node_line(id, *node))
+            .collect();
+        told.failures = self.failure_list(id, only);
+        told.steps = self.steps(id);
+        told
+    }
+
+    /// What is done with a primitive, and why.
+    pub(super) fn verdict(&self, id: ResourceId) -> Verdict {
+        let verdict = self.behind(id, || {
+            let (code, change) = self.outcome(id);
+            let outcome = self.outcome_statement(id, code, change);
+            let reason = self.why(id, code, change);
+            Some((code, outcome, reason))
+        });
+        let Some((code, outcome, reason)) = verdict else {
+            let now = vec![("name", self.name(id).into()), ("now", "changes".into())];
+            return Verdict {
+                outcome: self.say(&codes::STAYS, now),
+                reason: None,
+                attention: false,
+            };
+        };
+        let attention = self.needs_attention(id, code, reason.as_ref());
+        Verdict {
+            outcome,
+            reason,
+            attention,
+        }
+    }
+
+    /// The reason alone.
+    pub(super) fn short_reason(&self, id: ResourceId) -> Option<Statement> {
+        let (code, change) = self.outcome(id);
+        self.why(id, code, change)
+    }
+
+    /// The changes of a resource in the transition.
+    fn changes(&self, id: ResourceId) -> impl Iterator<Item = &'s ResourceChange> {
+        let name = &self.cluster.resource(id).id;
+        let changes = self.schedule.summary.iter();
+        changes.filter_map(move |change| match change {
+            Change::Resource(change) if change.resource == *name => Some(change),
+            _ => None,
+        })
+    }
+
+    fn outcome(&self, id: ResourceId) -> (&'static Code, Option<&'s ResourceChange>) {
+        let resource = self.cluster.resource(id);
+        let change = self.changes(id).next();
+        let starting = resource.start_pending && resource.pending_task == Some(Task::Start);
+        let Some(change) = change else {
+            let code = match (resource.managed, resource.active_on.is_empty()) {
+                (false, _) => &codes::LEFT_ALONE,
+                (true, false) if starting => &codes::STARTING,
+                (true, true) => &codes::STAYS_STOPPED,
+                (true, false) if resource.role == Role::Stopped => &codes::STAYS_STOPPED,
+                (true, false) => &codes::STAYS,
+            };
+            return (code, None);
+        };
+        let promoted = change.next_role == Role::Promoted;
+        let code = match (change.verb, change.blocked) {
+            ("Start" | "Promote", true) => &codes::CANNOT_START,
+            ("Start", false) if promoted => &codes::STARTS_PROMOTED,
+            ("Promote", false) if change.role <= Role::Stopped => &codes::STARTS_PROMOTED,
+            ("Start", false) if !self.nodes_first(id).is_empty() => &codes::STARTS_AFTER,
+            ("Start", false) => &codes::STARTS,
+            ("Promote", false) => &codes::PROMOTES,
+            ("Stop" | "Move" | "Restart" | "Recover" | "Demote", true) => &codes::CANNOT_STOP,
+            ("Stop", false) => &codes::STOPS,
+            ("Move", false) => &codes::MOVES,
+            ("Migrate", _) => &codes::MIGRATES,
+            ("Restart", false) => &codes::RESTARTS,
+            ("Recover", false) if change.to.is_some() && change.from != change.to => {
+                &codes::RECOVERS_ELSEWHERE
+            }
+            ("Recover", false) => &codes::RECOVERS,
+            ("Reload", _) => &codes::RELOADS,
+            ("Demote", false) => &codes::DEMOTES,
+            ("Re-promote", _) => &codes::REPROMOTES,
+            _ => &codes::CHANGES,
+        };
+        (code, Some(change))
+    }
+
+    fn outcome_statement(
+        &self,
+        id: ResourceId,
+        code: &'static Code,
+        change: Option<&ResourceChange>,
+    ) -> Statement {
+        let mut parameters = vec![
+            ("name", Value::from(self.name(id))),
+            ("now", self.now(id).into()),
+        ];
+        if let Some(change) = change {
+            let of = |node: &Option<crate::model::Text>| node.as_deref().map(Value::from);
+            parameters.extend(of(&change.from).map(|from| ("from", from)));
+            parameters.extend(of(&change.to).map(|to| ("to", to)));
+            parameters.push(("verb", change.verb.into()));
+        }
+        if code == &codes::STARTS_AFTER {
+            parameters.push(("waits", self.nodes_first(id).into()));
+        }
+        self.say(code, parameters)
+    }
+
+    /// What must be done with nodes before a resource starts: the start waits for that.
+    fn nodes_first(&self, id: ResourceId) -> Vec<Statement> {
+        let start = self.find(id, Task::Start, self.cluster.resource(id).assigned);
+        let waits = start.map(|start| self.waits(start)).unwrap_or_default();
+        let about_nodes = [&codes::AFTER_FENCING, &codes::AFTER_UNFENCING];
+        let waits = waits.into_iter();
+        waits
+            .filter(|wait| about_nodes.contains(&wait.code))
+            .collect()
+    }
+
+    /// Why something must be done with a node before a resource starts.
+    fn why_nodes_first(&self, id: ResourceId) -> Option<Statement> {
+        let wait = self.nodes_first(id).into_iter().next()?;
+        if wait.code == &codes::AFTER_UNFENCING {
+            let resource = vec![("resource", Value::from(self.name(id)))];
+            return Some(self.say(&codes::UNFENCE_FIRST, resource));
+        }
+        self.node_problem(self.cluster.find_node(wait.text_of("node")?)?)
+    }
+
+    /// What it does now.
+    fn now(&self, id: ResourceId) -> String {
+        let resource = self.cluster.resource(id);
+        if resource.active_on.is_empty() || resource.role == Role::Stopped {
+            return "is stopped".to_owned();
+        }
+        let places = super::answer::and(&self.node_names(&resource.active_on));
+        let mut nodes = resource.active_on.iter();
+        if nodes.all(|node| !self.cluster.node(*node).online) && resource.managed {
+            return format!("was last known to run on {places}");
+        }
+        if resource.start_pending && resource.pending_task == Some(Task::Start) {
+            return format!("is being started on {places}");
+        }
+        let role = running(resource.role);
+        match resource.failed {
+            true if resource.role == Role::Promoted => format!("has failed on {places}, promoted"),
+            true => format!("has failed on {places}"),
+            false => format!("{role} on {places}"),
+        }
+    }
+
+    /// The one reason that decides.
+    fn why(
+        &self,
+        id: ResourceId,
+        code: &'static Code,
+        change: Option<&ResourceChange>,
+    ) -> Option<Statement> {
+        if let Some(reason) = self.unmanaged(id) {
+            return Some(reason);
+        }
+        let resource = self.cluster.resource(id);
+        match code {
+            code if code == &codes::CANNOT_START => Some(self.cannot_start(id)),
+            code if code == &codes::STOPS || code == &codes::CANNOT_STOP => {
+                Some(self.why_stopped(id, code == &codes::CANNOT_STOP))
+            }
+            code if code == &codes::STAYS_STOPPED => Some(self.why_stopped(id, false)),
+            code if code == &codes::MOVES || code == &codes::MIGRATES => Some(self.why_moved(id)),
+            code if code == &codes::STARTS_AFTER => self
+                .why_nodes_first(id)
+                .or_else(|| resource.assigned.map(|node| self.chosen(id, node))),
+            code if code == &codes::RESTARTS => Some(self.why_restarted(id, change)),
+            code if code == &codes::RELOADS => Some(self.plain(&codes::DEFINITION_RELOAD)),
+            code if [
+                &codes::RECOVERS,
+                &codes::RECOVERS_ELSEWHERE,
+                &codes::REPROMOTES,
+            ]
+            .contains(&code) =>
+            {
+                self.why_recovered(id)
+            }
+            code if [&codes::PROMOTES, &codes::STARTS_PROMOTED, &codes::DEMOTES]
+                .contains(&code) =>
+            {
+                self.no_quorum(id).or_else(|| self.promotion(id))
+            }
+            _ => {
+                if let Some(frozen) = self.no_quorum(id) {
+                    return Some(frozen);
+                }
+                if resource.promotable
+                    && code == &codes::STAYS
+                    && let Some(promotion) = self.promotion(id)
+                {
+                    return Some(promotion);
+                }
+                resource.assigned.map(|node| self.chosen(id, node))
+            }
+        }
+    }
+
+    fn find(&self, id: ResourceId, task: Task, node: Option<NodeId>) -> Option<ActionId> {
+        actions::find_first(self.cluster, id, &OperationKey::once(task), node)
+    }
+
+    /// That quorum is missing, if that is the reason.
+    fn no_quorum(&self, id: ResourceId) -> Option<Statement> {
+        let options = &self.cluster.options;
+        if options.quorate {
+            return None;
+        }
+        let resource = self.cluster.resource(id);
+        let policy = vec![("policy", Value::from(policy_name(options.no_quorum_policy)))];
+        let lost = resource.active_on.iter().copied();
+        let mut lost = lost.filter(|node| self.cluster.node(*node).unclean);
+        if let Some(node) = lost.find(|node| !fencing::can_fence(self.cluster, *node)) {
+            let mut parameters = policy;
+            parameters.push(("node", self.node_name(node).into()));
+            return Some(self.say(&codes::NO_QUORUM_NO_FENCING, parameters));
+        }
+        let reasons = resource.actions.iter().map(|id| self.cluster.action(*id));
+        let held = |action: &Action| {
+            matches!(
+                action.reason.as_deref(),
+                Some("no quorum" | "quorum freeze")
+            )
+        };
+        let mut reasons = reasons.filter(|action| !action.runnable && held(action));
+        reasons.next()?;
+        match options.no_quorum_policy {
+            QuorumPolicy::Freeze => Some(self.say(&codes::NO_QUORUM_FREEZE, policy)),
+            QuorumPolicy::Fence => Some(self.say(&codes::NO_QUORUM_FENCE, policy)),
+            _ => Some(self.say(&codes::NO_QUORUM, policy)),
+        }
+    }
+
+    fn cannot_start(&self, id: ResourceId) -> Statement {
+        if let Some(missing) = self.no_quorum(id) {
+            return missing;
+        }
+        let assigned = self.cluster.resource(id).assigned;
+        let start = self.find(id, Task::Start, assigned);
+        let start = start.or_else(|| self.find(id, Task::Promote, assigned));
+        let why = start.and_then(|start| self.impossible(start));
+        why.unwrap_or_else(|| self.plain(&codes::STATE))
+    }
+
+    /// Why it is stopped, or stays so.
+    fn why_stopped(&self, id: ResourceId, cannot: bool) -> Statement {
+        let (cluster, resource) = (self.cluster, self.cluster.resource(id));
+        if cannot {
+            if let Some(missing) = self.no_quorum(id) {
+                return missing;
+            }
+            let node = resource.active_on.first().copied();
+            let stop = self.find(id, Task::Stop, node);
+            let stop = stop.filter(|stop| !cluster.action(*stop).runnable);
+            if let Some(reason) = stop.and_then(|stop| self.impossible(stop)) {
+                return reason;
+            }
+        }
+        if cluster.options.stop_all_resources {
+            return self.plain(&codes::STOP_ALL);
+        }
+        if resource.removed {
+            return self.removed(id);
+        }
+        if let Some(role) = self.target_role(id)
+            && role.code == &codes::TARGET_ROLE_STOPPED
+        {
+            return role;
+        }
+        if let Some(missing) = self.no_quorum(id) {
+            return missing;
+        }
+        let failures = self.failures(id);
+        let stopping = |failure: &&super::failures::Failure<'_>| failure.on_fail == OnFail::Stop;
+        if let Some(failure) = failures.iter().find(stopping)
+            && resource.assigned.is_none()
+        {
+            return self.stopped_by(id, failure);
+        }
+        if let Some(ticket) = self.lost_ticket(id, |_| true)
+            && resource.assigned.is_none()
+        {
+            return ticket;
+        }
+        if resource.assigned.is_some() {
+            return self.cannot_start(id);
+        }
+        self.nowhere(id)
+    }
+
+    /// Why no node is left.
+    fn nowhere(&self, id: ResourceId) -> Statement {
+        let candidates = self.cluster.node_order.iter().copied();
+        let reasons: Vec<(NodeId, Statement)> = candidates
+            .map(|node| (node, self.not_there(id, node)))
+            .collect();
+        if let Some(one) = self.common(&reasons) {
+            return one;
+        }
+        let minor: [&Code; 2] = [&codes::NO_CANDIDATE, &codes::INSTANCE_THERE];
+        let major = |reason: &Statement| !minor.contains(&reason.code);
+        let any_major = reasons.iter().any(|(_, reason)| major(reason));
+        let told: Vec<(NodeId, Statement)> = reasons
+            .into_iter()
+            .filter(|(_, reason)| major(reason) || !any_major)
+            .filter(|(_, reason)| reason.code != &codes::NO_CANDIDATE)
+            .collect();
+        if told.is_empty() {
+            return self.plain(&codes::NO_NODES);
+        }
+        let reasons = self.grouped(told);
+        self.say(
+            &codes::NO_NODE,
+            vec![("name", self.name(id).into()), ("reasons", reasons.into())],
+        )
+    }
+
+    /// The reason that is behind all nodes that could be used.
+    fn common(&self, reasons: &[(NodeId, Statement)]) -> Option<Statement> {
+        let everywhere: [&Code; 9] = [
+            &codes::COLOCATION_NO_PRIMARY,
+            &codes::GROUP_STOPPED,
+            &codes::FATAL,
+            &codes::STOPPED_BY_FAILURE,
+            &codes::TICKET_MISSING,
+            &codes::ENOUGH_INSTANCES,
+            &codes::SHUTDOWN_LOCK,
+            &codes::ABOVE_CLONE_MAX,
+            &codes::REMOVED,
+        ];
+        let found = reasons.iter().find(|(_, it)| everywhere.contains(&it.code));
+        if let Some((_, found)) = found {
+            return Some(found.clone());
+        }
+        let (_, first) = reasons.first()?;
+        let same = reasons.iter().all(|(_, reason)| reason.text == first.text);
+        (same && reasons.len() > 1 && first.code != &codes::NO_CANDIDATE).then(|| first.clone())
+    }
+
+    fn why_moved(&self, id: ResourceId) -> Statement {
+        let (cluster, resource) = (self.cluster, self.cluster.resource(id));
+        let Some(from) = cluster.current_node(id) else {
+            return self.plain(&codes::STATE);
+        };
+        let reason = self.not_there(id, from);
+        let to = resource.assigned;
+        if (reason.code == &codes::LOWER || reason.code == &codes::EQUAL)
+            && let Some(to) = to
+        {
+            let reason = self.chosen(id, to);
+            return match reason.code == &codes::EQUAL_FEWEST {
+                true => self.say(&codes::MOVED_FOR_BALANCE, reason.parameters),
+                false => reason,
+            };
+        }
+        if reason.code == &codes::NODE_UNCLEAN || self.speaks_of_place(&reason) {
+            return reason;
+        }
+        let at = vec![(from, reason)];
+        match self.grouped(at).pop() {
+            Some(reason) => reason,
+            None => self.plain(&codes::STATE),
+        }
+    }
+
+    /// Whether a reason says by itself which node it is about.
+    fn speaks_of_place(&self, reason: &Statement) -> bool {
+        let by_itself: [&Code; 9] = [
+            &codes::COLOCATION,
+            &codes::APART,
+            &codes::GROUP_FOLLOWS,
+            &codes::NODE_STANDBY,
+            &codes::NODE_STANDBY_ON_FAIL,
+            &codes::NODE_SHUTDOWN,
+            &codes::FAILED_TOO_OFTEN,
+            &codes::FAILED_THERE,
+            &codes::NODE_OFFLINE,
+        ];
+        by_itself.contains(&reason.code)
+    }
+
+    fn why_recovered(&self, id: ResourceId) -> Option<Statement> {
+        let resource = self.cluster.resource(id);
+        let failures = self.failures(id);
+        let active = failures
+            .iter()
+            .find(|it| resource.active_on.contains(&it.node));
+        let failure = active.or(failures.first());
+        if let Some(failure) = failure {
+            let moved = resource.assigned.is_some_and(|it| it != failure.node);
+            let banned = self.not_there(id, failure.node);
+            let by_failure = [
+                &codes::FAILED_TOO_OFTEN,
+                &codes::FAILED_THERE,
+                &codes::NOT_INSTALLED,
+            ];
+            if moved && by_failure.contains(&banned.code) {
+                return Some(banned);
+            }
+            return Some(self.what_failed(failure));
+        }
+        let lost = resource.active_on.iter().copied();
+        let mut lost = lost.filter(|node| self.cluster.node(*node).unclean);
+        let node = lost.next()?;
+        self.node_problem(node)
+    }
+
+    fn needs_attention(
+        &self,
+        id: ResourceId,
+        code: &'static Code,
+        reason: Option<&Statement>,
+    ) -> bool {
+        if code == &codes::STAYS_STOPPED {
+            return reason.is_none_or(|reason| reason.code != &codes::ENOUGH_INSTANCES);
+        }
+        let well = [&codes::STAYS, &codes::STARTING].contains(&code);
+        !well || self.lacks_promotion(id)
+    }
+
+    /// Whether no instance of a promotable clone is promoted, although one should be.
+    fn lacks_promotion(&self, id: ResourceId) -> bool {
+        let resource = self.cluster.resource(id);
+        let top = self.cluster.top(id);
+        resource.promotable && self.places_of(top, Some(Role::Promoted)).is_empty()
+    }
+
+    /// What else is worth knowing.
+    fn remarks(&self, id: ResourceId, reason: Option<&Statement>) -> Vec<Statement> {
+        let resource = self.cluster.resource(id);
+        let mut remarks: Vec<Statement> = Vec::new();
+        remarks.extend(self.pending(id));
+        if !resource.managed && resource.role == Role::Stopped {
+            remarks.extend(self.found_stopped(id));
+        }
+        let promotion = self.promotion(id).filter(|_| resource.managed);
+        let told = |code: &Code| reason.is_some_and(|reason| *reason.code == *code);
+        remarks.extend(promotion.filter(|promotion| !told(promotion.code)));
+        remarks.extend(self.stopped_followers(id));
+        remarks.extend(
+            resource
+                .remote_node
+                .and_then(|node| self.node_fencing(node)),
+        );
+        let free = told(&codes::EQUAL_FEWEST) || told(&codes::EQUAL_STAYS);
+        if free {
+            remarks.extend(self.order_does_not_place(id));
+        }
+        remarks.extend(self.orders_that_do_not_hold(id));
+        if resource.failed {
+            remarks.extend(self.waits_for_nobody(id));
+        }
+        remarks
+    }
+
+    /// Dependents that do not run, which does not concern their primary.
+    fn stopped_followers(&self, id: ResourceId) -> Vec<Statement> {
+        let top = self.cluster.top(id);
+        let mut holders = vec![id];
+        if top != id {
+            holders.push(top);
+        }
+        let with = holders
+            .iter()
+            .flat_map(|it| &self.cluster.resource(*it).with_this);
+        let with = with.map(|colocation| self.cluster.colocation(*colocation));
+        let stopped = with.filter(|colocation| {
+            let runs = self.cluster.resource(id).assigned.is_some();
+            let nowhere = self.places_of(colocation.dependent, None).is_empty();
+            colocation.explicit && colocation.score > Score::ZERO && runs && nowhere
+        });
+        let told = stopped.map(|colocation| {
+            let dependent = &self.cluster.resource(colocation.dependent).config_id;
+            let id = self.constraint_of_set(&colocation.id);
+            self.say(
+                &codes::FOLLOWER_STOPPED,
+                vec![
+                    ("dependent", Value::from(&**dependent)),
+                    ("constraint", constraint(&id)),
+                    ("name", self.cleanup_name(colocation.primary).into()),
+                ],
+            )
+        });
+        told.collect()
+    }
+
+    /// That a failed resource waits for no operation that is under way elsewhere.
+    fn waits_for_nobody(&self, id: ResourceId) -> Option<Statement> {
+        let cluster = self.cluster;
+        let all = cluster
+            .top_level
+            .iter()
+            .flat_map(|top| cluster.leaves(*top));
+        let mut pending =
+            all.filter(|other| *other != id && self.is_pending(cluster.resource(*other)));
+        let other = pending.next()?;
+        let resource = cluster.resource(other);
+        let bound = self.constraint_between(other, id).is_some();
+        let related = cluster.top(other) == cluster.top(id);
+        if bound || related {
+            return None;
+        }
+        let task = resource.pending_task.as_ref()?;
+        Some(self.say(
+            &codes::NOT_WAITING,
+            vec![
+                ("other", self.name(other).into()),
+                ("operation", task.name().into()),
+                ("node", self.node_name(resource.pending_node?).into()),
+            ],
+        ))
+    }
+
+    fn is_pending(&self, resource: &Resource) -> bool {
+        resource.pending_task.is_some() && resource.pending_node.is_some()
+    }
+
+    /// Whether the choice among nodes was free, and an order makes a reader expect otherwise.
+    fn order_does_not_place(&self, id: ResourceId) -> Option<Statement> {
+        let order = self
+            .orders_of(id)
+            .into_iter()
+            .find(|order| order.then == id || self.cluster.is_ancestor(order.then, id))?;
+        let top = self.cluster.top(id);
+        let colocated = [id, top].iter().any(|it| {
+            let resource = self.cluster.resource(*it);
+            let mut all = resource.this_with.iter().chain(&resource.with_this);
+            all.any(|colocation| {
+                let colocation = self.cluster.colocation(*colocation);
+                let others = [colocation.primary, colocation.dependent];
+                colocation.explicit && others.contains(&order.first)
+            })
+        });
+        if colocated {
+            return None;
+        }
+        let mut parameters = vec![
+            ("constraint", constraint(&order.id)),
+            ("other", self.cleanup_name(order.first).into()),
+            ("owner", self.cleanup_name(top).into()),
+        ];
+        let other = self.cluster.resource(order.first);
+        if order.first_task == Task::Promote || other.promotable {
+            parameters.push(("role", "promoted".into()));
+            parameters.push(("role_name", "Promoted".into()));
+        }
+        Some(self.say(&codes::ORDER_DOES_NOT_PLACE, parameters))
+    }
+}

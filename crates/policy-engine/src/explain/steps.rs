@@ -1,0 +1,603 @@
+//! What is done with a resource, in order; what each action waits for, and why one is not possible.
+
+use std::collections::BTreeSet;
+
+use super::answer::{Statement, Step, Value, constraint};
+use super::failures::operation_text;
+use super::{Explainer, codes};
+use crate::model::{Action, ActionId, OrderFlags, ResourceId, Score, Task};
+use crate::output::summary::ResourceChange;
+
+/// Things that an action waits for, at most this many.
+const WAITS: usize = 8;
+
+/// The way from an action back to one that it waits for, over pseudo-actions.
+type Path = Vec<(ActionId, ActionId)>;
+
+impl<'s> Explainer<'s> {
+    /// An action in words: what is done, and where.
+    fn action_text(&self, id: ActionId) -> String {
+        let action = self.cluster.action(id);
+        let interval = i64::from(action.interval_ms());
+        let what = match (&action.task, &action.cancelled_task) {
+            (Task::Cancel, Some(task)) => {
+                format!("end of {}", operation_text(task.name(), interval))
+            }
+            (Task::ClearFailcount, _) => "its failures are forgotten".to_owned(),
+            (Task::LrmDelete | Task::Delete, _) => "its history is deleted".to_owned(),
+            (task, _) => operation_text(task.name(), interval),
+        };
+        match (action.node.map(|node| self.node_name(node)), &action.task) {
+            (Some(node), Task::MigrateTo) => format!("live migration from {node}"),
+            (Some(node), Task::MigrateFrom) => format!("live migration to {node}"),
+            (Some(node), _) => format!("{what} on {node}"),
+            (None, _) => what,
+        }
+    }
+
+    /// What to know about an action beside what it does.
+    fn remark_on(&self, action: &Action) -> &'static str {
+        let resource = action.resource.map(|id| self.cluster.resource(id));
+        let under_way = resource.is_some_and(|it| {
+            it.pending_task.as_ref() == Some(&action.task) && it.pending_node == action.node
+        });
+        let fenced = action
+            .node
+            .is_some_and(|node| self.cluster.node(node).unclean);
+        match (action.pseudo, fenced) {
+            (true, true) => " (done by the fencing)",
+            (true, false) => " (done by the migration)",
+            (false, _) if under_way => " (under way)",
+            (false, _) => "",
+        }
+    }
+
+    /// The actions of a resource in their order.
+    pub(super) fn steps(&self, id: ResourceId) -> Vec<Step> {
+        let actions = self.cluster.resource(id).actions.iter().copied();
+        let (mut done, mut impossible) = (Vec::new(), Vec::new());
+        let managed = self.cluster.resource(id).managed;
+        for action in actions {
+            let it = self.cluster.action(action);
+            if it.in_graph && it.task != Task::Notify && !it.task.is_completion() {
+                done.push(action);
+            } else if managed
+                && !it.in_graph
+                && !it.optional
+                && !it.runnable
+                && !it.pseudo
+                && matches!(
+                    it.task,
+                    Task::Start | Task::Stop | Task::Promote | Task::Demote
+                )
+            {
+                impossible.push(action);
+            }
+        }
+        done.sort_by_key(|action| (self.order.rank(*action), *action));
+        let done = done.into_iter().map(|action| Step {
+            action: self.action_text(action) + self.remark_on(self.cluster.action(action)),
+            impossible: false,
+            waits: self.waits(action),
+        });
+        let impossible = impossible.into_iter().map(|action| Step {
+            action: self.action_text(action),
+            impossible: true,
+            waits: self.impossible(action).into_iter().collect(),
+        });
+        done.chain(impossible).collect()
+    }
+
+    /// What an action waits for.
+    pub(super) fn waits(&self, id: ActionId) -> Vec<Statement> {
+        let mut found: Vec<(ActionId, Path)> = Vec::new();
+        self.real_inputs(id, &mut Vec::new(), &mut BTreeSet::new(), &mut found);
+        let behind: BTreeSet<ActionId> = found
+            .iter()
+            .flat_map(|(first, _)| self.order.all_before(*first))
+            .collect();
+        found.retain(|(first, _)| !behind.contains(first));
+        let mut statements: Vec<Statement> = Vec::new();
+        for (first, path) in &found {
+            let statement = self.wait(id, *first, path);
+            self.merge(&mut statements, statement);
+        }
+        statements.truncate(WAITS);
+        statements
+    }
+
+    /// Waits for several instances because of one constraint are one.
+    fn merge(&self, statements: &mut Vec<Statement>, new: Statement) {
+        let same = statements.iter_mut().find(|known| {
+            let mergeable = [
+                &codes::AFTER_ORDER,
+                &codes::AFTER_PROBE,
+                &codes::AFTER_NOTIFICATION,
+            ];
+            mergeable.contains(&known.code)
+                && known.code == new.code
+                && known.text_of("constraint") == new.text_of("constraint")
+        });
+        let Some(known) = same else {
+            statements.push(new);
+            return;
+        };
+        if let (Some(old), Some(more)) = (known.text_of("first"), new.text_of("first"))
+            && !old.contains(more)
+        {
+            let both = format!("{old} and {more}");
+            *known = self.with(known.clone(), "first", both);
+        }
+    }
+
+    /// The real actions behind the inputs of an action.
+    fn real_inputs(
+        &self,
+        id: ActionId,
+        path: &mut Path,
+        seen: &mut BTreeSet<ActionId>,
+        found: &mut Vec<(ActionId, Path)>,
+    ) {
+        for first in self.order.before(id) {
+            if !seen.insert(first) {
+                continue;
+            }
+            let action = self.cluster.action(first);
+            let resource = action.resource.map(|it| self.cluster.resource(it));
+            let is_real = !action.pseudo || resource.is_some_and(|it| it.is_primitive());
+            path.push((first, id));
+            match is_real && action.task != Task::Notify {
+                true => found.push((first, path.clone())),
+                false => self.real_inputs(first, path, seen, found),
+            }
+            path.pop();
+        }
+    }
+
+    /// One action that another waits for.
+    fn wait(&self, own: ActionId, first: ActionId, path: &Path) -> Statement {
+        let (then, before) = (self.cluster.action(own), self.cluster.action(first));
+        if before.task == Task::Stonith {
+            let unfencing = before.meta("stonith_action") == Some("on");
+            let code = match unfencing {
+                true => &codes::AFTER_UNFENCING,
+                false => &codes::AFTER_FENCING,
+            };
+            let node = before
+                .node
+                .map(|node| self.node_name(node))
+                .unwrap_or_default();
+            return self.say(code, vec![("node", node.into())]);
+        }
+        let done = ("first", Value::from(self.done(own, first)));
+        let Some((resource, other)) = then.resource.zip(before.resource) else {
+            return self.say(&codes::AFTER_OTHER, vec![done]);
+        };
+        if resource == other {
+            return self.say(&codes::AFTER_OWN, vec![done]);
+        }
+        if before.task == Task::Monitor && before.interval_ms() == 0 {
+            return self.say(&codes::AFTER_PROBE, vec![done]);
+        }
+        if let Some(order) = self.constraint_on(path) {
+            return self.after_order(order, done, other, resource);
+        }
+        if let Some(group) = self.common_group(resource, other) {
+            let members = self.cluster.resource(resource).parent;
+            let members = members.map(|it| &self.cluster.resource(it).children);
+            let place = |id| members.and_then(|all| all.iter().position(|it| *it == id));
+            let position = match place(other) < place(resource) {
+                true => "a member before",
+                false => "a member after",
+            };
+            return self.say(
+                &codes::AFTER_GROUP,
+                vec![done, ("position", position.into()), ("group", group.into())],
+            );
+        }
+        self.built_in(own, first, path, done)
+    }
+
+    fn after_order(
+        &self,
+        order: super::orders::Order,
+        done: (&'static str, Value),
+        other: ResourceId,
+        resource: ResourceId,
+    ) -> Statement {
+        let mut parameters = vec![done, ("constraint", constraint(&order.id))];
+        if let Some(kind) = order.kind {
+            parameters.push(("kind", kind.into()));
+        }
+        let (first, then) = (self.cluster.top(other), self.cluster.top(resource));
+        let interleave = self
+            .cluster
+            .resource(then)
+            .clone_data()
+            .map(|it| it.interleave);
+        if self.cluster.resource(first).is_clone() {
+            let clone = self.name(first);
+            let all = match interleave {
+                Some(false) => Some(format!(
+                    "all instances of {clone}, because interleave=false on {}",
+                    self.name(then)
+                )),
+                Some(true) => Some("only the instance that belongs to it: interleave=true".into()),
+                None => None,
+            };
+            parameters.extend(all.map(|all| ("all", Value::from(all))));
+        }
+        self.say(&codes::AFTER_ORDER, parameters)
+    }
+
+    fn built_in(
+        &self,
+        own: ActionId,
+        first: ActionId,
+        path: &Path,
+        done: (&'static str, Value),
+    ) -> Statement {
+        let before = self.cluster.action(first);
+        let loads = path.iter().find_map(|(action, _)| {
+            let key = self.cluster.action(*action).text_key.as_deref()?;
+            key.strip_prefix("load_stopped_")
+        });
+        if let Some(node) = loads {
+            let node = Value::from(node.split_once('_').map_or(node, |it| it.0));
+            let node = match before.node {
+                Some(node) => Value::from(self.node_name(node)),
+                None => node,
+            };
+            return self.say(&codes::AFTER_CAPACITY, vec![done, ("node", node)]);
+        }
+        let swapped = path.iter().any(|(first, then)| {
+            let links = self.cluster.action(*then).before.iter();
+            let mut links = links.filter(|link| link.first == *first);
+            links.any(|link| link.flags.has(OrderFlags::SWAP))
+        });
+        let (resource, other) = (self.cluster.action(own).resource, before.resource);
+        if swapped
+            && let Some((resource, other)) = resource.zip(other)
+            && let Some(id) = self.apart(resource, other)
+        {
+            return self.say(
+                &codes::AFTER_APART,
+                vec![done, ("constraint", constraint(&id))],
+            );
+        }
+        if let Some(other) = other
+            && let Some(node) = self.cluster.resource(other).remote_node
+        {
+            let node = Value::from(self.node_name(node));
+            return self.say(&codes::AFTER_CONNECTION, vec![done, ("node", node)]);
+        }
+        self.say(&codes::AFTER_OTHER, vec![done])
+    }
+
+    /// The colocation that keeps two resources apart.
+    fn apart(&self, a: ResourceId, b: ResourceId) -> Option<String> {
+        let ids = |id: ResourceId| [id, self.cluster.top(id)];
+        let (a, b) = (ids(a), ids(b));
+        let found = self.cluster.colocations.iter().find(|it| {
+            it.score < Score::ZERO
+                && (a.contains(&it.dependent) && b.contains(&it.primary)
+                    || b.contains(&it.dependent) && a.contains(&it.primary))
+        })?;
+        Some(self.constraint_of_set(&found.id))
+    }
+
+    /// The order constraint that a way goes over.
+    fn constraint_on(&self, path: &Path) -> Option<super::orders::Order> {
+        for (first, then) in path {
+            let (first, then) = (self.cluster.action(*first), self.cluster.action(*then));
+            if let Some((a, b)) = first.resource.zip(then.resource)
+                && self.are_apart(a, b)
+                && let Some(order) = self.constraint_between(a, b)
+            {
+                return Some(order);
+            }
+        }
+        let (first, _) = path.last()?;
+        let (_, then) = path.first()?;
+        let ends = self.cluster.action(*first).resource;
+        let (a, b) = ends.zip(self.cluster.action(*then).resource)?;
+        self.constraint_between(a, b)
+    }
+
+    fn are_apart(&self, a: ResourceId, b: ResourceId) -> bool {
+        a != b && !self.cluster.is_ancestor(a, b) && !self.cluster.is_ancestor(b, a)
+    }
+
+    /// The group that two resources are members of.
+    fn common_group(&self, a: ResourceId, b: ResourceId) -> Option<String> {
+        let (a, b) = (self.cluster.resource(a), self.cluster.resource(b));
+        let parent = self.cluster.resource(a.parent?);
+        (a.parent == b.parent && parent.is_group()).then(|| parent.config_id.to_string())
+    }
+
+    /// An action as something that has been done.
+    fn done(&self, own: ActionId, first: ActionId) -> String {
+        let (then, action) = (self.cluster.action(own), self.cluster.action(first));
+        let node = action
+            .node
+            .map(|node| self.node_name(node))
+            .unwrap_or_default();
+        let Some(resource) = action.resource else {
+            return self.action_text(first);
+        };
+        if then.resource == action.resource {
+            return match &action.cancelled_task {
+                Some(task) => {
+                    let interval = i64::from(action.interval_ms());
+                    format!("its {} has ended", operation_text(task.name(), interval))
+                }
+                None => format!("its {}", self.action_text(first)),
+            };
+        }
+        let name = self.name(resource);
+        let interval = i64::from(action.interval_ms());
+        match &action.task {
+            Task::Start => format!("{name} has been started on {node}"),
+            Task::Stop => format!("{name} has been stopped on {node}"),
+            Task::Promote => format!("{name} has been promoted on {node}"),
+            Task::Demote => format!("{name} has been demoted on {node}"),
+            Task::MigrateTo => format!("{name} has left {node} by live migration"),
+            Task::MigrateFrom => format!("{name} has arrived on {node} by live migration"),
+            Task::Monitor if interval == 0 => format!("the probe of {name} on {node}"),
+            task => format!(
+                "{} of {name} on {node}",
+                operation_text(task.name(), interval)
+            ),
+        }
+    }
+
+    /// Why an action that is wanted is not possible.
+    pub(super) fn impossible(&self, id: ActionId) -> Option<Statement> {
+        let action = self.cluster.action(id);
+        if let Some(node) = action.node
+            && !self.cluster.node(node).online
+            && let Some(reason) = self.node_problem(node)
+        {
+            let node = self.node_name(node);
+            return Some(self.say(
+                &codes::NODE_UNREACHABLE,
+                vec![("node", node.into()), ("reason", reason.into())],
+            ));
+        }
+        let (resource, task, order) = self.obstacle(id)?;
+        let name = self.name(resource);
+        let verb = participle(&task);
+        let leaf = self.stopped_leaf(resource)?;
+        let (root, chain) = self.root_obstacle(leaf);
+        let reason = self.behind(root, || self.short_reason(root));
+        let reason = reason.unwrap_or_else(|| self.plain(&codes::STATE));
+        let mut parameters = vec![
+            ("first", Value::from(format!("{name} has to be {verb}"))),
+            ("reason", reason.into()),
+        ];
+        if !chain.is_empty() {
+            parameters.push(("chain", chain.into()));
+        }
+        if let Some(own) = action.resource {
+            let via = match (order, self.common_group(own, resource)) {
+                (_, Some(group)) => Some(format!("group {group}")),
+                (Some(order), None) => Some(format!(
+                    "order constraint {}",
+                    self.terms.constraint(&order.id)
+                )),
+                (None, None) => None,
+            };
+            parameters.extend(via.map(|via| ("constraint", Value::from(via))));
+        }
+        Some(self.say(&codes::FIRST_IMPOSSIBLE, parameters))
+    }
+
+    /// What has to be done before an action and is not possible, as it was recorded, or else as the
+    /// links show it; with the constraint on the way.
+    fn obstacle(&self, id: ActionId) -> Option<(ResourceId, Task, Option<super::orders::Order>)> {
+        let action = self.cluster.action(id);
+        let own = action.resource;
+        let recorded = action.reason.as_deref();
+        let recorded = recorded.and_then(|reason| {
+            let unrunnable = reason.strip_prefix("unrunnable ");
+            unrunnable.or_else(|| reason.strip_prefix("required "))
+        });
+        let recorded = recorded.and_then(|rest| {
+            let (name, task) = rest.rsplit_once(' ')?;
+            Some((self.cluster.find_resource(name)?, Task::parse(task)))
+        });
+        if let Some((resource, task)) = recorded.filter(|(it, _)| Some(*it) != own) {
+            let order = own.and_then(|own| self.constraint_between(resource, own));
+            return Some((resource, task, order));
+        }
+        let (culprit, order) = self.culprit(id, own, &mut BTreeSet::new())?;
+        let first = self.cluster.action(culprit);
+        Some((first.resource?, first.task.clone(), order))
+    }
+
+    /// What is behind a start that is not possible, down to what has a reason of its own, and what
+    /// is on the way.
+    fn root_obstacle(&self, leaf: ResourceId) -> (ResourceId, Vec<String>) {
+        let (mut root, mut seen, mut chain) = (leaf, vec![leaf], Vec::new());
+        loop {
+            let resource = self.cluster.resource(root);
+            if resource.assigned.is_none() || !resource.managed {
+                break;
+            }
+            let mut starts = resource.actions.iter().copied();
+            let start = starts.find(|start| {
+                let start = self.cluster.action(*start);
+                start.task == Task::Start && !start.runnable
+            });
+            let next = start.and_then(|start| self.obstacle(start));
+            let Some((next, ..)) = next else { break };
+            let Some(leaf) = self.stopped_leaf(next).filter(|leaf| !seen.contains(leaf)) else {
+                break;
+            };
+            chain.push(self.name(next));
+            seen.push(leaf);
+            root = leaf;
+        }
+        (root, chain)
+    }
+
+    /// The part of a resource that explains why it does not run.
+    fn stopped_leaf(&self, id: ResourceId) -> Option<ResourceId> {
+        let leaves = self.cluster.leaves(id);
+        let stopped = |leaf: &&ResourceId| self.cluster.resource(**leaf).assigned.is_none();
+        leaves.iter().find(stopped).or(leaves.first()).copied()
+    }
+
+    /// The action of another resource that is not possible, behind one that waits for it, and the
+    /// constraint on the way.
+    fn culprit(
+        &self,
+        id: ActionId,
+        own: Option<ResourceId>,
+        seen: &mut BTreeSet<ActionId>,
+    ) -> Option<(ActionId, Option<super::orders::Order>)> {
+        if !seen.insert(id) {
+            return None;
+        }
+        let then = self.cluster.action(id);
+        let strict = OrderFlags::GATE
+            | OrderFlags::MIN_GATE
+            | OrderFlags::ONE_WAY
+            | OrderFlags::PULL
+            | OrderFlags::PUSH
+            | OrderFlags::RESTART;
+        for link in then
+            .before
+            .iter()
+            .rev()
+            .filter(|link| link.flags.any(strict))
+        {
+            let first = self.cluster.action(link.first);
+            let resource = first.resource;
+            let primitive = resource.is_some_and(|it| self.cluster.resource(it).is_primitive());
+            if first.runnable && !self.undone_below(first) {
+                continue;
+            }
+            let ends = resource
+                .zip(then.resource)
+                .filter(|(a, b)| self.are_apart(*a, *b));
+            let order = ends.and_then(|(a, b)| self.constraint_between(a, b));
+            let is_other = resource.is_some() && resource != own;
+            if is_other && primitive {
+                return Some((link.first, order));
+            }
+            if let Some((culprit, further)) = self.culprit(link.first, own, seen) {
+                return Some((culprit, order.or(further)));
+            }
+            let above_own = own.zip(resource);
+            let above_own = above_own.is_some_and(|(own, it)| self.cluster.is_ancestor(it, own));
+            if is_other && !above_own {
+                return Some((link.first, order));
+            }
+        }
+        None
+    }
+
+    /// Whether an action of a collective is not possible because those of its parts are not.
+    fn undone_below(&self, action: &Action) -> bool {
+        let Some(resource) = action.resource else {
+            return false;
+        };
+        if self.cluster.resource(resource).is_primitive() {
+            return false;
+        }
+        let leaves = self.cluster.leaves(resource);
+        let task = action.task.folded();
+        task == Task::Start
+            && leaves
+                .iter()
+                .all(|leaf| self.cluster.resource(*leaf).assigned.is_none())
+    }
+
+    /// Why it is restarted: what comes first is started, or its definition has changed.
+    pub(super) fn why_restarted(
+        &self,
+        id: ResourceId,
+        change: Option<&ResourceChange>,
+    ) -> Statement {
+        let reason = change.and_then(|change| change.reason.as_deref());
+        let reason = reason.unwrap_or_default();
+        if reason.contains("definition change") {
+            return self.plain(&codes::DEFINITION_CHANGED);
+        }
+        let Some((mut root, mut task)) = self.required(reason) else {
+            return self.recorded(reason);
+        };
+        let via = self.via(root, id);
+        let mut chain: Vec<String> = vec![self.name(id)];
+        for _ in 0..self.cluster.resources.len() {
+            let leaf = self.cluster.leaves(root).first().copied().unwrap_or(root);
+            let further = self
+                .schedule
+                .summary
+                .iter()
+                .find_map(|change| match change {
+                    crate::output::summary::Change::Resource(change)
+                        if change.resource == self.cluster.resource(leaf).id =>
+                    {
+                        self.required(change.reason.as_deref()?)
+                    }
+                    _ => None,
+                });
+            let Some((next, next_task)) = further.filter(|(next, _)| *next != root) else {
+                break;
+            };
+            chain.push(self.name(root));
+            (root, task) = (next, next_task);
+        }
+        chain.reverse();
+        let done = participle(&task);
+        let mut parameters = vec![
+            ("root", Value::from(self.name(root))),
+            ("change", done.into()),
+        ];
+        if chain.len() > 1 {
+            parameters.push(("chain", chain.join(", then ").into()));
+        }
+        parameters.extend(via.map(|via| ("constraint", Value::from(via))));
+        self.say(&codes::RESTART_AFTER, parameters)
+    }
+
+    /// What makes one resource follow another, in words.
+    fn via(&self, first: ResourceId, then: ResourceId) -> Option<String> {
+        if let Some(group) = self.common_group(first, then) {
+            return Some(format!("group {group}"));
+        }
+        let order = self.constraint_between(first, then)?;
+        Some(format!(
+            "order constraint {}",
+            self.terms.constraint(&order.id)
+        ))
+    }
+
+    /// The resource and the task of a recorded reason "required RESOURCE TASK".
+    fn required(&self, reason: &str) -> Option<(ResourceId, Task)> {
+        let rest = reason.strip_prefix("required ")?;
+        let (name, task) = rest.rsplit_once(' ')?;
+        Some((self.cluster.find_resource(name)?, Task::parse(task)))
+    }
+
+    /// A recorded reason that has no code of its own.
+    fn recorded(&self, reason: &str) -> Statement {
+        match reason {
+            "" => self.plain(&codes::STATE),
+            reason => self.say(&codes::RECORDED, vec![("detail", reason.into())]),
+        }
+    }
+}
+
+/// What a task does, as a participle.
+fn participle(task: &Task) -> &'static str {
+    match task.folded() {
+        Task::Start => "started",
+        Task::Stop => "stopped",
+        Task::Promote => "promoted",
+        Task::Demote => "demoted",
+        _ => "done",
+    }
+}
