@@ -1,6 +1,6 @@
-//! What the scheduler says beside its decision: errors about the state with `-V`, their reasons with
-//! `-VV`, and lines between the scores with `-s` (scheduler-spec/06 §A.6). The texts are those of
-//! Pacemaker's scheduler.
+//! What the scheduler says beside its decision: errors about the state with `-V`, their reasons
+//! with `-VV`, and lines between the scores with `-s` (scheduler-spec/06 §A.6). The texts are those
+//! of Pacemaker's scheduler.
 
 #![allow(
     clippy::unwrap_used,
