@@ -2,12 +2,14 @@
 //!
 //! It is checked that the form fits the grammar, that ids are unique (also against those that the
 //! short forms are lowered to), that references lead somewhere, and that each element has what it
-//! needs beside that. The policy engine interprets the values.
+//! needs beside that. The policy engine interprets the values. A configuration that names an older
+//! schema is upgraded first.
 
 mod check;
 mod grammar;
 mod links;
 mod requirements;
+mod upgrade;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -31,8 +33,18 @@ pub(crate) fn is_section_or_resource(name: &str) -> bool {
 }
 
 /// Checks the element and adds what it holds to the deployment: the text of its sections, and its
-/// primitives as services.
+/// primitives as services. One that names its schema is upgraded first.
 pub(crate) fn read(element: &Element<'_>, deployment: &mut Deployment, problems: &mut Problems) {
+    if !element.has(upgrade::SCHEMA) {
+        return read_newest(element, deployment, problems);
+    }
+    element.visit(&mut |inner| report::text_in(inner, problems));
+    if let Some(upgraded) = upgrade::upgrade(element, problems) {
+        read_newest(&upgraded.element(), deployment, problems);
+    }
+}
+
+fn read_newest(element: &Element<'_>, deployment: &mut Deployment, problems: &mut Problems) {
     let Some(rule) = grammar::rule("configuration") else {
         return;
     };
