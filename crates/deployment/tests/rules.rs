@@ -720,3 +720,165 @@ fn it_refuses_operations_that_mean_something_else_to_the_policy_engine() {
         assert_eq!(operation(name), [""; 0], "{name}");
     }
 }
+
+/// The warnings of a document with two assemblies, with their places.
+fn warnings(services: &str, constraints: &str) -> Vec<String> {
+    let text = format!(
+        "<deployable name='x'>
+<assemblies><assembly name='a' address='unix:/a'><capacity cores='2'/></assembly><assembly name='b' address='unix:/b'><capacity cores='4'/></assembly></assemblies>
+<services>{services}</services>
+<constraints>
+{constraints}
+</constraints></deployable>"
+    );
+    let outcome = read_with_warnings(text.as_bytes());
+    assert!(
+        outcome.deployment.is_some(),
+        "{}",
+        report(&outcome.problems)
+    );
+    outcome.problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn it_warns_of_an_amount_that_no_assembly_offers() {
+    let service = |amount: u32| {
+        let text = format!(
+            "\n<service name='s' class='lsb' type='t'><utilization cores='{amount}'/></service>"
+        );
+        warnings(&text, "")
+    };
+    assert_eq!(service(4), [""; 0]);
+    assert_eq!(
+        service(5),
+        [
+            "4:16: warning: no assembly offers as much 'cores' as 's' uses: 5, the most is 4; it cannot run until one has that much in its <capacity>"
+        ]
+    );
+}
+
+#[test]
+fn it_warns_of_a_service_that_needs_one_that_is_not_enabled() {
+    let db = "<service name='db' class='lsb' type='t' enabled='false'/><service name='web' class='lsb' type='t'/>";
+    let told = "5:1: warning: 'web' cannot run: it needs 'db', which is not enabled; enable 'db', or let 'web' have enabled=\"false\" too";
+    for constraint in [
+        "<service_dependency first='db' then='web'/>",
+        "<colocation service='web' with='db'/>",
+    ] {
+        assert_eq!(warnings(db, constraint), [told], "{constraint}");
+    }
+    for constraint in [
+        "<service_dependency first='db' then='web' kind='optional'/>",
+        "<service_dependency first='web' then='db'/>",
+        "<colocation service='web' with='db' score='100'/>",
+    ] {
+        assert_eq!(warnings(db, constraint), [""; 0], "{constraint}");
+    }
+    let both = db.replace("name='web'", "name='web' enabled='false'");
+    assert_eq!(
+        warnings(&both, "<service_dependency first='db' then='web'/>"),
+        [""; 0]
+    );
+}
+
+#[test]
+fn it_warns_of_services_of_which_not_all_can_be_separate() {
+    let service =
+        |name: &str, more: &str| format!("<service name='{name}' class='lsb' type='t' {more}/>");
+    let three = service("r", "") + &service("s", "") + &service("t", "");
+    let told = |needed: u32| {
+        format!(
+            "5:1: warning: these services cannot all run: they need {needed} assemblies, and there are 2; add assemblies, let fewer be separate or have fewer instances, or give a score less than INFINITY"
+        )
+    };
+    assert_eq!(warnings(&three, "<separate services='r s'/>"), [""; 0]);
+    assert_eq!(warnings(&three, "<separate services='r s t'/>"), [told(3)]);
+    assert_eq!(
+        warnings(&three, "<separate services='r s t' score='100'/>"),
+        [""; 0]
+    );
+    let everywhere = service("r", "") + &service("s", "instances='all'");
+    assert_eq!(
+        warnings(&everywhere, "<separate services='r s'/>"),
+        [told(3)]
+    );
+}
+
+#[test]
+fn it_upgrades_a_configuration_that_names_its_schema() {
+    let body = "<configuration validate-with='pacemaker-2.10'>
+        <crm_config><cluster_property_set id='c'><nvpair id='n' name='default_resource_stickiness' value='7'/></cluster_property_set></crm_config>
+        <resources><master id='m'><primitive id='p' class='ocf' provider='heartbeat' type='Dummy'/></master></resources>
+        <constraints><rsc_location id='l' rsc='m'>
+          <rule id='r' score='1'><expression id='e' attribute='#uname' operation='eq' value='a'/></rule>
+          <rule id='s' score='2'><expression id='f' attribute='#uname' operation='eq' value='b'/></rule>
+        </rsc_location></constraints></configuration>";
+    let text = document(body);
+    let configuration = accepted(&text).configuration();
+    for expected in [
+        r#"<nvpair id="n" name="resource-stickiness" value="7"/>"#,
+        r#"<clone id="m">"#,
+        r#"name="promotable" value="true"/>"#,
+        r#"<rsc_location id="l-s" rsc="m">"#,
+    ] {
+        assert!(
+            configuration.contains(expected),
+            "{expected}\n{configuration}"
+        );
+    }
+    let found: Vec<String> = read_with_warnings(text.as_bytes())
+        .problems
+        .iter()
+        .map(Problem::to_string)
+        .collect();
+    let line = |line: usize, what: &str| {
+        let place = format!("{}:", line + ASSEMBLIES.lines().count() - 1);
+        let mut all = found.iter();
+        all.any(|problem| problem.starts_with(&place) && problem.contains(what))
+    };
+    assert!(line(2, "moving default_resource_stickiness"), "{found:?}");
+    assert!(line(3, "<master> m is now a <clone>"), "{found:?}");
+    assert!(line(4, "location l has 2 rules"), "{found:?}");
+}
+
+#[test]
+fn it_says_where_a_configuration_does_not_follow_the_schema_that_it_names() {
+    let body = |schema: &str| {
+        document(&format!(
+            "<configuration validate-with='{schema}'><resources><primitive id='p' class='lsb' type='t' managed='no'/></resources></configuration>"
+        ))
+    };
+    let found = problems(&body("pacemaker-3.9"));
+    let want = "<primitive> has the attribute managed, which schema 3.9 does not know there; it has to be as its schema or a later one says";
+    assert_eq!(found, [want]);
+    let found = problems(&body("pacemaker-7"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("unknown schema"), "{found:?}");
+}
+
+#[test]
+fn it_reads_every_rule_of_a_location_without_a_named_schema() {
+    let rule = |id: &str, node: &str| {
+        format!(
+            "<rule id='{id}' score='-INFINITY'><expression id='{id}e' attribute='#uname' operation='eq' value='{node}'/></rule>"
+        )
+    };
+    let text = document(&format!(
+        "<configuration><resources><primitive id='p' class='lsb' type='t'/></resources>
+         <constraints><rsc_location id='l' rsc='p'>{}{}</rsc_location></constraints></configuration>",
+        rule("r", "a"),
+        rule("s", "b")
+    ));
+    let configuration = accepted(&text).configuration();
+    for expected in [
+        r#"<rsc_location id="l" rsc="p">"#,
+        r#"<rsc_location id="l-s" rsc="p">"#,
+    ] {
+        assert!(
+            configuration.contains(expected),
+            "{expected}\n{configuration}"
+        );
+    }
+    let found = problems(&text);
+    assert!(found[0].contains("location l has 2 rules"), "{found:?}");
+}

@@ -43,6 +43,29 @@ pub enum Error {
     },
 }
 
+/// Upgrades a configuration that is only a part of one, so that references may lead out of it, in a
+/// document that looks like a CIB. One that names no version (`validate-with`) is not checked, and
+/// read as one of 3.0 or later. Returns what was changed.
+///
+/// # Errors
+/// No version of the format from the one that the document names on allows it.
+pub fn upgrade_configuration(document: &mut xml::Document) -> Result<Vec<Change>, schema::Invalid> {
+    let from = match document.root().get("validate-with") {
+        None => Some(upgrade::From::Three),
+        Some(_) => source(schema::followed_in_form(document)?),
+    };
+    Ok(from.map_or_else(Vec::new, |from| upgrade::upgrade(document, from)))
+}
+
+/// From where a version is upgraded, if it is.
+fn source(followed: Option<schema::Version>) -> Option<upgrade::From> {
+    match followed?.major() {
+        1 | 2 => Some(upgrade::From::Two),
+        3 => Some(upgrade::From::Three),
+        _ => None,
+    }
+}
+
 impl Cib {
     /// Parses a CIB. A missing `status` section is added empty.
     ///
@@ -109,12 +132,9 @@ impl Cib {
     /// Upgrades the configuration. One that no version of the format allows is upgraded from the
     /// version that it names.
     fn upgrade(&mut self, followed: Option<schema::Version>) {
-        let from = match followed.map(schema::Version::major) {
-            Some(1 | 2) => upgrade::From::Two,
-            Some(3) => upgrade::From::Three,
-            _ => return,
-        };
-        self.changes = upgrade::upgrade(self.document_mut(), from);
+        if let Some(from) = source(followed) {
+            self.changes = upgrade::upgrade(self.document_mut(), from);
+        }
     }
 
     /// What the upgrade of its configuration changed, in the order in which it was done.

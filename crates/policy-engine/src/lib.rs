@@ -39,7 +39,7 @@ mod transition;
 mod upgrade;
 pub mod xml;
 
-pub use cib::{Cib, Error};
+pub use cib::{Cib, Error, upgrade_configuration};
 pub use configuration::dates::parse_clock_time;
 pub use configuration::digests::of_attributes as parameters_digest;
 pub use expansion::{Kind as ExpansionKind, TooLarge};

@@ -12,6 +12,7 @@ use cpe_bus::fields::Reader;
 use cpe_bus::names::{CPE_NAME, CPE_PATH, deployment_path};
 use cpe_bus::{DeploymentEntry, Error, Event, Fields, Result, json};
 use cpe_status::DeploymentStatus;
+use policy_engine::explain::{self, Detail, Question, Terms};
 
 use crate::bus::Bus;
 
@@ -122,6 +123,13 @@ impl Shared {
         world.controller().unwrap().status(world.time())
     }
 
+    /// What the policy engine would be asked, and when.
+    fn input(&self) -> (String, i64) {
+        let world = self.lock();
+        let time = world.time();
+        (world.controller().unwrap().input(time), time.wall_s())
+    }
+
     /// Hands a request to the controller and lets it act on it.
     fn ask(&self, request: Request) {
         let mut world = self.lock();
@@ -198,6 +206,31 @@ impl Deployment {
 
     async fn get_status(&self) -> Result<String> {
         json::to_json(&self.0.status())
+    }
+
+    async fn get_explanation(&self, options: Fields) -> Result<String> {
+        let options = Reader::new("options", &options);
+        let (service, assembly) = (
+            options.text("service", LONGEST)?,
+            options.text("assembly", LONGEST)?,
+        );
+        let question = Question {
+            resource: some(&service),
+            node: some(&assembly),
+        };
+        let input = self.0.input();
+        let cib = policy_engine::Cib::parse(&input.0).unwrap();
+        let run = policy_engine::RunOptions {
+            explain: true,
+            ..policy_engine::RunOptions::default()
+        };
+        let schedule = policy_engine::schedule(&cib, input.1, run);
+        let told = explain::answer(&schedule, question, &Terms::deployment(NAME));
+        let told = told.map_err(|error| Error::NotFound(error.to_string()))?;
+        let text = explain::to_text(&told, Detail::Reasons);
+        let text = serde_json::to_string(&text).unwrap();
+        let data = explain::to_json(&told);
+        Ok(format!("{{\"text\":{text},\"explanations\":{data}}}"))
     }
 
     async fn cleanup(&self, service: &str, assembly: &str) {

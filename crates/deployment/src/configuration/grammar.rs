@@ -217,12 +217,16 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
             "who may do what is decided by the bus policy and polkit: remove it"
         }
         "alerts" | "alert" => "subscribe to the event log on the bus: remove it",
-        "master" => "write a <clone> with the meta attribute promotable=true",
+        "master" => {
+            "write a <clone> with the meta attribute promotable=true, or name the schema: <configuration validate-with=\"pacemaker-3.9\">"
+        }
         "rkt" => "use <podman> or <docker>",
         "fencing-topology" | "fencing-level" => {
             "<fencing> of the assembly says how it is made safe: remove it"
         }
-        "lifetime" => "put the <rule> directly into the constraint",
+        "lifetime" => {
+            "put the <rule> directly into the constraint, or name the schema: <configuration validate-with=\"pacemaker-3.9\">"
+        }
         "cib" => "put the content of its <configuration> here",
         _ => return None,
     })

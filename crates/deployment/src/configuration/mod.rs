@@ -2,12 +2,14 @@
 //!
 //! It is checked that the form fits the grammar, that ids are unique (also against those that the
 //! short forms are lowered to), that references lead somewhere, and that each element has what it
-//! needs beside that. The policy engine interprets the values.
+//! needs beside that. The policy engine interprets the values. What older
+//! schemas say in other words is put in those of the newest first.
 
 mod check;
 mod grammar;
 mod links;
 mod requirements;
+mod upgrade;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -20,6 +22,7 @@ use crate::tree::Element;
 use crate::{report, value};
 use check::check;
 use links::Links;
+use upgrade::Outcome;
 
 /// Whether an element of that name is Pacemaker's and could not be meant as one of the short forms.
 pub(crate) fn is_section_or_resource(name: &str) -> bool {
@@ -31,8 +34,19 @@ pub(crate) fn is_section_or_resource(name: &str) -> bool {
 }
 
 /// Checks the element and adds what it holds to the deployment: the text of its sections, and its
-/// primitives as services.
+/// primitives as services. An old one is upgraded first.
 pub(crate) fn read(element: &Element<'_>, deployment: &mut Deployment, problems: &mut Problems) {
+    match upgrade::upgrade(element, problems) {
+        Outcome::AsItIs => read_newest(element, deployment, problems),
+        Outcome::Upgraded(upgraded) => {
+            element.visit(&mut |inner| report::text_in(inner, problems));
+            read_newest(&upgraded.element(), deployment, problems);
+        }
+        Outcome::Refused => {}
+    }
+}
+
+fn read_newest(element: &Element<'_>, deployment: &mut Deployment, problems: &mut Problems) {
     let Some(rule) = grammar::rule("configuration") else {
         return;
     };

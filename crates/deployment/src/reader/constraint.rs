@@ -1,11 +1,11 @@
 //! `<constraints>`: the short forms. Names are resolved to resources, contradictions are reported.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::cycle::report_cycle;
 use super::form::Form;
 use super::names::{Names, Target};
-use crate::model::{Constraint, Deployment, OrderKind, Score};
+use crate::model::{Constraint, Deployment, Instances, OrderKind, Score, resource_id};
 use crate::problem::{Problems, quote};
 use crate::tree::Element;
 use crate::value;
@@ -42,7 +42,9 @@ pub(super) fn read(
         .iter()
         .map(|assembly| assembly.name.as_str())
         .collect();
+    let facts = Facts::of(deployment);
     let mut reader = Reader {
+        facts: &facts,
         names,
         assemblies,
         seen: HashSet::new(),
@@ -74,8 +76,81 @@ pub(super) fn read(
     deployment.constraints = reader.found;
 }
 
+/// What constraints have to know about resources.
+struct Facts {
+    /// Resources that are kept stopped, as `enabled="false"` says of them or of a member.
+    disabled: HashSet<String>,
+    /// How many assemblies the instances of a resource need; those that need one are left out.
+    instances: HashMap<String, usize>,
+    assemblies: usize,
+}
+
+impl Facts {
+    fn of(deployment: &Deployment) -> Facts {
+        let assemblies = deployment.assemblies.len();
+        let mut facts = Facts {
+            disabled: HashSet::new(),
+            instances: HashMap::new(),
+            assemblies,
+        };
+        for service in &deployment.services {
+            facts.add(&service.id, service.instances, service.enabled);
+        }
+        for group in &deployment.groups {
+            let members = &deployment.services[group.members.clone()];
+            let enabled = members.iter().all(|member| member.enabled);
+            facts.add(&group.id, group.instances, enabled);
+        }
+        facts
+    }
+
+    fn add(&mut self, id: &str, instances: Option<Instances>, enabled: bool) {
+        let resource = resource_id(id, instances);
+        if !enabled {
+            self.disabled.insert(resource.clone());
+        }
+        let needed = match instances {
+            None => return,
+            Some(Instances::All) => self.assemblies,
+            Some(Instances::Count(count)) => usize::try_from(count).unwrap_or(usize::MAX),
+        };
+        self.instances.insert(resource, needed.min(self.assemblies));
+    }
+
+    /// Warns of a service that cannot run, because what it needs is kept stopped.
+    fn warn_of_disabled(&self, dependent: &str, needed: &str, form: &mut Form<'_, '_, '_>) {
+        if !self.disabled.contains(needed) || self.disabled.contains(dependent) {
+            return;
+        }
+        let (dependent, needed) = (quote(dependent), quote(needed));
+        let message = format!("{dependent} cannot run: it needs {needed}, which is not enabled");
+        let hint = format!("enable {needed}, or let {dependent} have enabled=\"false\" too");
+        form.problems.warning(form.element.offset, message, hint);
+    }
+
+    /// Warns of services of which not all can run, because each needs an assembly without the
+    /// others.
+    fn warn_of_too_many(&self, listed: &[&[Target]], form: &mut Form<'_, '_, '_>) {
+        let targets = listed.iter().flat_map(|targets| targets.iter());
+        let enabled = targets.filter(|target| !self.disabled.contains(&target.resource));
+        let needed = enabled.map(|target| self.instances.get(&target.resource).unwrap_or(&1));
+        let needed: usize = needed.sum();
+        if self.assemblies == 0 || needed <= self.assemblies {
+            return;
+        }
+        let there = self.assemblies;
+        let message = format!(
+            "these services cannot all run: they need {needed} assemblies, and there are {there}"
+        );
+        let hint = "add assemblies, let fewer be separate or have fewer instances, or give a score less than INFINITY";
+        form.problems
+            .warning(form.element.offset, message, hint.to_owned());
+    }
+}
+
 /// Reads one constraint after the other.
 struct Reader<'d> {
+    facts: &'d Facts,
     names: &'d Names,
     assemblies: HashSet<&'d str>,
     /// Kind and pair of every constraint so far: their ids.
@@ -101,6 +176,9 @@ impl<'d> Reader<'d> {
         let offset = form.element.offset;
         for (first, then) in self.pairs(form, "first", "then")? {
             let (first, then) = (&first.resource, &then.resource);
+            if kind == OrderKind::Mandatory {
+                self.facts.warn_of_disabled(then, first, form);
+            }
             if self.is_new("order", first, then, offset, form.problems) {
                 if kind != OrderKind::Serialize {
                     self.edges.push((first, then, offset));
@@ -121,6 +199,10 @@ impl<'d> Reader<'d> {
             .optional("score", value::score)
             .unwrap_or(Score::INFINITY);
         for (resource, with) in self.pairs(form, "service", "with")? {
+            if score >= Score::INFINITY {
+                self.facts
+                    .warn_of_disabled(&resource.resource, &with.resource, form);
+            }
             self.colocate(resource, with, score, form);
         }
         Some(())
@@ -152,6 +234,9 @@ impl<'d> Reader<'d> {
             .iter()
             .map(|word| self.targets(word, offset, form.problems))
             .collect();
+        if score <= Score::NEG_INFINITY {
+            self.facts.warn_of_too_many(&listed, form);
+        }
         for (at, targets) in listed.iter().enumerate() {
             let earlier = if together { at.min(1) } else { at };
             for others in &listed[..earlier] {

@@ -15,7 +15,7 @@ mod references;
 mod service;
 mod values;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::model::{Deployment, Heartbeat, RawConfiguration};
@@ -182,21 +182,43 @@ fn check_size(deployment: &Deployment, root: &Element<'_>, problems: &mut Proble
     }
 }
 
-/// Warns of services that use a kind of capacity that no assembly has: the policy engine counts
-/// what is not offered as zero.
+/// Warns of services that use more of a kind of capacity than any assembly has: the policy engine
+/// counts what is not offered as zero.
 fn check_capacity(deployment: &Deployment, names: &Names, problems: &mut Problems) {
-    let assemblies = deployment.assemblies.iter();
-    let offered: HashSet<&String> = assemblies
-        .flat_map(|assembly| assembly.capacity.keys())
-        .collect();
+    let mut most: HashMap<&String, u32> = HashMap::new();
+    for (kind, amount) in deployment.assemblies.iter().flat_map(|it| &it.capacity) {
+        let known = most.entry(kind).or_insert(0);
+        *known = (*known).max(*amount);
+    }
     for (index, offset) in names.services() {
         let service = &deployment.services[index];
-        let lacking = |(kind, used): &(&String, &u32)| **used > 0 && !offered.contains(kind);
-        for (kind, _) in service.utilization.iter().filter(lacking) {
+        let mut pinned = deployment.assemblies.iter();
+        let own = pinned.find(|assembly| service.assembly.as_ref() == Some(&assembly.name));
+        for (kind, used) in &service.utilization {
+            let offered = match own {
+                Some(assembly) => assembly.capacity.get(kind).copied(),
+                None => most.get(kind).copied(),
+            };
+            if *used <= offered.unwrap_or(0) {
+                continue;
+            }
+            let who = match own {
+                Some(assembly) => format!("assembly {} offers", quote(&assembly.name)),
+                None => "no assembly offers".to_owned(),
+            };
+            let not = if own.is_some() { "not " } else { "" };
             let (kind, name) = (quote(kind), quote(&service.name));
-            let message = format!("no assembly offers the capacity {kind} that {name} uses");
-            let hint = "it cannot run until one has it in its <capacity>".to_owned();
-            problems.warning(offset, message, hint);
+            let (message, hint) = match offered {
+                None => (
+                    format!("{who} {not}the capacity {kind} that {name} uses"),
+                    "it cannot run until one has it in its <capacity>",
+                ),
+                Some(most) => (
+                    format!("{who} {not}as much {kind} as {name} uses: {used}, the most is {most}"),
+                    "it cannot run until one has that much in its <capacity>",
+                ),
+            };
+            problems.warning(offset, message, hint.to_owned());
         }
     }
 }

@@ -35,6 +35,9 @@ impl Explainer<'_> {
         }
         let mut nodes = resource.active_on.iter();
         let in_maintenance = nodes.find(|node| cluster.node(**node).maintenance);
+        if in_maintenance.is_some() && self.all_in_maintenance() {
+            return Some(self.plain(&codes::ALL_IN_MAINTENANCE));
+        }
         if let Some(node) = in_maintenance {
             let node = self.node_name(*node);
             return Some(self.say(&codes::NODE_MAINTENANCE, vec![("node", node.into())]));
@@ -46,6 +49,15 @@ impl Explainer<'_> {
             return Some(self.set_by(id, &codes::UNMANAGED, "is-managed"));
         }
         Some(self.plain(&codes::NOT_MANAGED))
+    }
+
+    /// Whether each of several nodes is in maintenance.
+    pub(super) fn all_in_maintenance(&self) -> bool {
+        let nodes = &self.cluster.node_order;
+        nodes.len() > 1
+            && nodes
+                .iter()
+                .all(|node| self.cluster.node(*node).maintenance)
     }
 
     /// Why a resource is blocked.

@@ -126,6 +126,8 @@ impl<'s> Explainer<'s> {
             return Some(self.standby_on_fail(id, name));
         } else if node.standby {
             &codes::NODE_STANDBY
+        } else if node.maintenance && self.all_in_maintenance() {
+            &codes::ALL_IN_MAINTENANCE
         } else if node.maintenance {
             &codes::NODE_MAINTENANCE
         } else {

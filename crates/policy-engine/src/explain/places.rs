@@ -471,6 +471,13 @@ impl<'s> Explainer<'s> {
             .map(|child| self.condition(child, node))
             .collect();
         let mut text = format!("its rule asks for {}", conditions.join(word));
+        let mut names: Vec<&str> = Vec::new();
+        for name in rule.children().filter_map(|child| child.get("attribute")) {
+            if !names.contains(&name) {
+                names.push(name);
+                text.push_str(&format!("; {name} is {}", self.value_of(name, node)));
+            }
+        }
         if let Some(name) = rule.get("score-attribute") {
             let value = self.value_of(name, node);
             text.push_str(&format!(
@@ -484,10 +491,8 @@ impl<'s> Explainer<'s> {
         let get = |name| element.get(name).unwrap_or_default();
         match element.name() {
             "expression" => {
-                let name = get("attribute");
-                let value = self.value_of(name, node);
-                let wanted = [name, get("operation"), get("value")].join(" ");
-                format!("\"{}\", and {name} is {value}", wanted.trim_end())
+                let wanted = [get("attribute"), get("operation"), get("value")].join(" ");
+                format!("\"{}\"", wanted.trim_end())
             }
             "rule" => format!("({})", self.one_rule(element, node)),
             "date_expression" => {

@@ -577,6 +577,9 @@ impl<'s> Explainer<'s> {
 
     /// Whether the choice among nodes was free, and an order makes a reader expect otherwise.
     fn order_does_not_place(&self, id: ResourceId) -> Option<Statement> {
+        if self.cluster.resource(self.cluster.top(id)).is_collective() {
+            return None;
+        }
         let order = self
             .orders_of(id)
             .into_iter()

@@ -21,6 +21,7 @@ impl Explainer<'_> {
         let resources: Vec<Explanation> = leaves.map(|leaf| self.brief(leaf)).collect();
         let (all_nodes, all) = (nodes.len(), resources.len());
         let wrong = |it: &Explanation| it.attention;
+        let general = self.all_in_maintenance();
         let nodes: Vec<Explanation> = nodes.into_iter().filter(wrong).collect();
         let resources: Vec<Explanation> = resources.into_iter().filter(wrong).collect();
         let number = |count: usize| Value::Number(i64::try_from(count).unwrap_or(i64::MAX));
@@ -50,7 +51,9 @@ impl Explainer<'_> {
         let mut told = Explanation::new(SubjectKind::Cluster, name, outcome, None);
         told.attention = !well;
         told.remarks = self.general();
-        told.parts = nodes.into_iter().chain(resources).collect();
+        let nodes = nodes.into_iter();
+        let nodes = nodes.filter(|it| !general || it.outcome.code != &codes::ALL_IN_MAINTENANCE);
+        told.parts = nodes.chain(resources).collect();
         told
     }
 
@@ -76,6 +79,9 @@ impl Explainer<'_> {
         }
         if options.maintenance_mode {
             remarks.push(self.plain(&codes::CLUSTER_MAINTENANCE));
+        }
+        if self.all_in_maintenance() && !options.maintenance_mode {
+            remarks.push(self.plain(&codes::ALL_IN_MAINTENANCE));
         }
         if options.stop_all_resources {
             remarks.push(self.plain(&codes::STOP_ALL));

@@ -121,6 +121,18 @@ pub(crate) fn named(document: &Document) -> Named {
 /// # Errors
 /// [`Invalid`] with the place that a version gets farthest to.
 pub(crate) fn followed(document: &Document) -> Result<Option<Version>, Invalid> {
+    let version = followed_in_form(document)?;
+    if version.is_some() {
+        references::check(document)?;
+    }
+    Ok(version)
+}
+
+/// The same, wherever references lead: for a part of a configuration.
+///
+/// # Errors
+/// [`Invalid`] with the place that a version gets farthest to.
+pub(crate) fn followed_in_form(document: &Document) -> Result<Option<Version>, Invalid> {
     let first = match named(document) {
         Named::Unchecked => return Ok(None),
         Named::Version(version) => version,
@@ -129,10 +141,7 @@ pub(crate) fn followed(document: &Document) -> Result<Option<Version>, Invalid> 
     let mut farthest: Option<check::Failure> = None;
     for version in VERSIONS.iter().copied().filter(|version| *version >= first) {
         match check::check(document, version) {
-            Ok(()) => {
-                references::check(document)?;
-                return Ok(Some(version));
-            }
+            Ok(()) => return Ok(Some(version)),
             Err(failure) => {
                 if farthest
                     .as_ref()

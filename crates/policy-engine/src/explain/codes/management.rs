@@ -15,6 +15,10 @@ codes! {
         "The node attribute `maintenance` is on: what runs there is left alone, and nothing is started there.";
         "set node attribute maintenance=false on {node}";
         "cpectl maintenance {NAME} off {node}"
+    ALL_IN_MAINTENANCE "all-in-maintenance": "all {NODES} are in maintenance, so everything is left alone";
+        "Every node has the attribute `maintenance`; in a deployment that is its maintenance.";
+        "set node attribute maintenance=false on the {NODES}";
+        "cpectl maintenance {NAME} off"
     MAINTENANCE "maintenance": "maintenance=true is set {origin}";
         "The meta attribute `maintenance` of the resource, its parents or the defaults is on.";
         "set maintenance=false there ({set})";

@@ -132,8 +132,8 @@ codes! {
         ""; ""
     OPT_IN "opt-in": "the {CLUSTER} is opt-in (symmetric-cluster=false), and no constraint allows it there";
         "In an opt-in cluster a resource runs only where a location constraint allows it.";
-        "add a location constraint with a score of 0 or more for {node}, or set symmetric-cluster=true";
-        "add a <location> for {node}, or remove symmetric-cluster from the document's crm_config"
+        "add a location constraint with a score of 0 or more for each {NODE} where it may run, or set symmetric-cluster=true";
+        "add a <location> for each {NODE} where it may run, or remove symmetric-cluster from the document's crm_config"
     NO_CANDIDATE "no-candidate": "{RESOURCES} like this one are not put there";
         "Built-in: nodes inside bundles run only what belongs to the bundle, and remote connections run only on cluster nodes.";
         ""; ""
