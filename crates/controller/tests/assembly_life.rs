@@ -64,16 +64,50 @@ fn drawing() -> String {
     dot
 }
 
+/// The same for readers of the Markdown page.
+fn diagram() -> String {
+    let mut text = format!("{BEGIN}\n```mermaid\nstateDiagram-v2\n");
+    for state in STATES {
+        text.push_str(&format!("    {state:?} : {}\n", name(state)));
+    }
+    for (trigger, from, to) in EDGES {
+        let label = label(*trigger).replace(':', ",");
+        text.push_str(&format!("    {from:?} --> {to:?} : {label}\n"));
+    }
+    text.push_str(&format!("```\n{END}"));
+    text
+}
+
+const BEGIN: &str =
+    "<!-- the life of an assembly: drawn by crates/controller/tests/assembly_life.rs -->";
+const END: &str = "<!-- end of the drawing -->";
+
+/// What a file holds and should hold, where the drawing in it is renewed.
+fn check(file: &str, expected: impl Fn(&str) -> String) {
+    let path = format!("{}/../../docs/{file}", env!("CARGO_MANIFEST_DIR"));
+    let drawn = std::fs::read_to_string(&path).unwrap_or_default();
+    let expected = expected(&drawn);
+    if std::env::var_os("RENEW_DRAWINGS").is_some() {
+        std::fs::write(&path, &expected).expect("docs can be written");
+    } else {
+        assert!(
+            drawn == expected,
+            "docs/{file} is not what the table says; renew it: \
+             RENEW_DRAWINGS=1 cargo test -p controller --test assembly_life"
+        );
+    }
+}
+
 #[test]
 fn the_drawing_is_that_of_the_table() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/assembly-life.dot");
-    if std::env::var_os("RENEW_DRAWINGS").is_some() {
-        std::fs::write(path, drawing()).expect("docs can be written");
-    }
-    let drawn = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        drawn == drawing(),
-        "docs/assembly-life.dot is not what the table says; renew it: \
-         RENEW_DRAWINGS=1 cargo test -p controller --test assembly_life"
-    );
+    check("assembly-life.dot", |_| drawing());
+}
+
+#[test]
+fn the_diagram_of_the_architecture_page_is_that_of_the_table() {
+    check("architecture.md", |page| {
+        let (before, rest) = page.split_once(BEGIN).expect("the page has the drawing");
+        let (_, after) = rest.split_once(END).expect("the drawing has an end");
+        format!("{before}{}{after}", diagram())
+    });
 }

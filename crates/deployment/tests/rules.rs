@@ -843,3 +843,30 @@ fn it_says_where_a_configuration_does_not_follow_the_schema_that_it_names() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("unknown schema"), "{found:?}");
 }
+
+#[test]
+fn it_reads_every_rule_of_a_location_without_a_named_schema() {
+    let rule = |id: &str, node: &str| {
+        format!(
+            "<rule id='{id}' score='-INFINITY'><expression id='{id}e' attribute='#uname' operation='eq' value='{node}'/></rule>"
+        )
+    };
+    let text = document(&format!(
+        "<configuration><resources><primitive id='p' class='lsb' type='t'/></resources>
+         <constraints><rsc_location id='l' rsc='p'>{}{}</rsc_location></constraints></configuration>",
+        rule("r", "a"),
+        rule("s", "b")
+    ));
+    let configuration = accepted(&text).configuration();
+    for expected in [
+        r#"<rsc_location id="l" rsc="p">"#,
+        r#"<rsc_location id="l-s" rsc="p">"#,
+    ] {
+        assert!(
+            configuration.contains(expected),
+            "{expected}\n{configuration}"
+        );
+    }
+    let found = problems(&text);
+    assert!(found[0].contains("location l has 2 rules"), "{found:?}");
+}

@@ -44,13 +44,17 @@ pub enum Error {
 }
 
 /// Upgrades a configuration that is only a part of one, so that references may lead out of it, in a
-/// document that looks like a CIB. Returns what was changed.
+/// document that looks like a CIB. One that names no version (`validate-with`) is not checked, and
+/// read as one of 3.0 or later. Returns what was changed.
 ///
 /// # Errors
 /// No version of the format from the one that the document names on allows it.
 pub fn upgrade_configuration(document: &mut xml::Document) -> Result<Vec<Change>, schema::Invalid> {
-    let followed = schema::followed_in_form(document)?;
-    Ok(source(followed).map_or_else(Vec::new, |from| upgrade::upgrade(document, from)))
+    let from = match document.root().get("validate-with") {
+        None => Some(upgrade::From::Three),
+        Some(_) => source(schema::followed_in_form(document)?),
+    };
+    Ok(from.map_or_else(Vec::new, |from| upgrade::upgrade(document, from)))
 }
 
 /// From where a version is upgraded, if it is.

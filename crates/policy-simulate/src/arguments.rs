@@ -231,7 +231,7 @@ pub(crate) struct Output {
     /// Print only what is essential
     #[arg(short = 'Q', long)]
     pub quiet: bool,
-    /// Print warnings about the configuration to standard error
+    /// Print errors about configuration and state to standard error; twice: their reasons too
     #[arg(short = 'V', long, action = ArgAction::Count)]
     pub verbose: u8,
     /// Format of the output

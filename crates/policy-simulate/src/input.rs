@@ -13,9 +13,9 @@ use crate::{Streams, live};
 /// The warning of `crm_simulate` about inputs with `validate-with="none"`.
 const NOT_VALIDATED: &str = "Schema validation of configuration is disabled (support for validate-with set to \"none\" is deprecated and will be removed in a future release)";
 
-/// Gets the CIB. Without a source, or with file `-`, it comes from standard input.
-/// Tells what the upgrade of an old configuration changed: as `crm_simulate`, and if `verbose` also
-/// where that is silent.
+/// Gets the CIB. Without a source, or with file `-`, it comes from standard input. Tells what the
+/// upgrade of an old configuration changed: as `crm_simulate`, and if `verbose` also where that is
+/// silent.
 pub(crate) fn read(
     source: &Source,
     verbose: bool,
@@ -24,7 +24,8 @@ pub(crate) fn read(
     let cib = match source.deployment() {
         Some(deployment) => {
             let (name, cib) = live::input(&source.bus, deployment)?;
-            parse(&format!("the input of deployment {name}"), &cib, streams)
+            // its document was checked when it was accepted
+            refused(&format!("the input of deployment {name}"), Cib::parse(&cib))
         }
         None => read_stored(source.file(), streams),
     }?;
@@ -62,17 +63,22 @@ pub(crate) fn read_stored(file: Option<&Path>, streams: &mut Streams<'_>) -> Res
 }
 
 fn parse(name: &str, text: &str, streams: &mut Streams<'_>) -> Result<Cib, Failure> {
-    let cib = Cib::parse_valid(text).map_err(|error| Failure {
+    let cib = refused(name, Cib::parse_valid(text))?;
+    if cib.document().root().get("validate-with") == Some("none") {
+        streams.warn(NOT_VALIDATED);
+    }
+    Ok(cib)
+}
+
+/// The exit status and the message of an input that is refused.
+fn refused(name: &str, cib: Result<Cib, Error>) -> Result<Cib, Failure> {
+    cib.map_err(|error| Failure {
         code: match error {
             Error::TooNew { .. } | Error::Invalid(_) => CONFIGURATION,
             _ => DATA,
         },
         message: format!("{name}: {error}"),
-    })?;
-    if cib.document().root().get("validate-with") == Some("none") {
-        streams.warn(NOT_VALIDATED);
-    }
-    Ok(cib)
+    })
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {

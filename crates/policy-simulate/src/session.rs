@@ -201,9 +201,10 @@ impl Session<'_> {
         if self.arguments.output.verbose > 0 {
             for message in &cluster.messages {
                 let level = match message.level {
-                    Level::Info => "info",
-                    Level::Warning => "warning",
+                    Level::State if self.arguments.output.verbose == 1 => continue,
+                    Level::State | Level::Warning => "warning",
                     Level::Error => "error",
+                    Level::Critical => "crit",
                 };
                 report.warn(&format!("{level}: {}", message.text));
             }

@@ -69,8 +69,8 @@ fn old_configurations_are_decided_as_recorded() {
         actions: 150,
         exp: 150,
         dot: 150,
-        scores: 149,
-        summary: 131,
+        scores: 150,
+        summary: 132,
     };
     check("corpus-legacy", &floor);
 }

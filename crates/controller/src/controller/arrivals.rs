@@ -58,7 +58,7 @@ impl Controller {
         match self.assemblies.get(name) {
             None => Source::Gone,
             Some(source) if source.course.life() == Life::Safe => Source::Gone,
-            Some(source) if source.heard_wall_us == 0 => Source::Unheard,
+            Some(source) if !source.contact.was_made() => Source::Unheard,
             Some(source) => Source::Heard(&source.history),
         }
     }

@@ -17,7 +17,7 @@ impl Controller {
         let Some(assembly) = self.assemblies.get(name) else {
             return;
         };
-        if assembly.connected && assembly.attributes.is_outdated_by(&attributes) {
+        if assembly.contact.is_up() && assembly.attributes.is_outdated_by(&attributes) {
             self.take_attributes(now, name, attributes);
         }
     }

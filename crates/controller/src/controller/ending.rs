@@ -57,7 +57,7 @@ impl Controller {
     /// Lets go of all guests.
     fn let_go(&mut self, keep_services: bool) {
         for (name, assembly) in &self.assemblies {
-            if assembly.connected {
+            if assembly.contact.is_up() {
                 self.effects.push(Effect::Release {
                     assembly: name.clone(),
                     keep_services,

@@ -136,7 +136,7 @@ impl Controller {
         self.forget_failure(assembly, resource);
         if let Some(own) = self.assemblies.get_mut(assembly) {
             own.history.forget(resource);
-            if own.connected {
+            if own.contact.is_up() {
                 self.effects.push(Effect::Forget {
                     assembly: assembly.clone(),
                     resource: resource.to_owned(),

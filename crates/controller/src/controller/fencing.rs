@@ -191,7 +191,7 @@ impl Controller {
         let lease_until_us = self
             .assemblies
             .get(name)
-            .map_or(0, |assembly| assembly.lease_until_us);
+            .map_or(0, |assembly| assembly.lease.until_us());
         safe_after(lease_until_us, facts.lease_ms, facts.grace_ms)
     }
 
@@ -261,7 +261,7 @@ impl Controller {
         let Some(fence) = assembly.course.fence_mut() else {
             return;
         };
-        let (level, is_back) = (fence.level(), fence.lost() && assembly.connected);
+        let (level, is_back) = (fence.level(), fence.lost() && assembly.contact.is_up());
         if level + 1 < levels && !is_back {
             fence.step_down(now.boottime_us);
             self.tell(
@@ -353,7 +353,7 @@ impl Controller {
             return;
         };
         let hopeless = assembly.spec.fencing == Fencing::None
-            && assembly.connected
+            && assembly.contact.is_up()
             && assembly.course.fence().is_some_and(|fence| !fence.lost());
         if !hopeless {
             return;
@@ -398,7 +398,7 @@ impl Controller {
                 Ok(())
             }
             Life::Online | Life::Missed
-                if assembly.course.fence().is_some() && !assembly.connected =>
+                if assembly.course.fence().is_some() && !assembly.contact.is_up() =>
             {
                 self.made_safe(now, name, &format!("confirmed from outside{by}"));
                 Ok(())

@@ -52,7 +52,7 @@ impl Controller {
                 assembly: name.clone(),
             });
         }
-        former.connected = false;
+        former.contact.end();
         // A device that was asked under the former name answers under that name.
         former.course.rename();
         if former.course.life() == Life::Safe || never_heard {
@@ -208,7 +208,7 @@ impl Controller {
             }
             return;
         }
-        if known || fenced || assembly.connected || !looked_after || !(never_heard || same) {
+        if known || fenced || assembly.contact.is_up() || !looked_after || !(never_heard || same) {
             return;
         }
         let was_safe = assembly.course.life() == Life::Safe;
@@ -279,12 +279,9 @@ impl Controller {
             .collect();
         for other in former {
             let old = self.store.assembly(&other);
-            let lease_until_us = self
-                .assemblies
-                .remove(&other)
-                .map_or(0, |assembly| assembly.lease_until_us);
-            if let Some(own) = self.assemblies.get_mut(name) {
-                own.lease_until_us = own.lease_until_us.max(lease_until_us);
+            let former = self.assemblies.remove(&other);
+            if let (Some(own), Some(former)) = (self.assemblies.get_mut(name), former) {
+                own.lease.join(&former.lease);
             }
             let facts = self.store.assembly_mut(name);
             facts.lease_ms = facts.lease_ms.max(old.lease_ms);

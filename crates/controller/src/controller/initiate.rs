@@ -108,7 +108,7 @@ impl Controller {
                 Life::Lost | Life::Unknown { .. } => true,
             };
             let gone =
-                unknown && (assembly.heard_wall_us == 0 || assembly.history.may_run(resource));
+                unknown && (!assembly.contact.was_made() || assembly.history.may_run(resource));
             let facts = self.store.assemblies.get(name);
             let may_have_come = facts.is_some_and(|facts| facts.arrivals.may_have_come(resource));
             name != node && (gone || may_have_come || assembly.history.is_being_started(resource))

@@ -33,7 +33,9 @@ impl Controller {
     /// That is the word of the guest which has answered Hello, over the same stream.
     fn says_so_now(&self, name: &AssemblyId, boot_id: &str) -> bool {
         self.assemblies.get(name).is_some_and(|assembly| {
-            assembly.connected && assembly.course.is_heard() && assembly.hello.boot_id == boot_id
+            assembly.contact.is_up()
+                && assembly.course.is_heard()
+                && assembly.hello.boot_id == boot_id
         })
     }
 

@@ -7,7 +7,9 @@ use deployment::failover;
 
 use super::Controller;
 use super::incarnations::Identity;
+use crate::machines::assembly::contact::Contact;
 use crate::machines::assembly::greeting::{self, Answer, Gap, Told, Verdict};
+use crate::machines::assembly::lease::Lease;
 use crate::machines::assembly::{Course, Life};
 use crate::machines::attributes::NodeAttributes;
 use crate::machines::facts::LastEvent;
@@ -26,19 +28,11 @@ pub(crate) struct Assembly {
     pub spec: AssemblySpec,
     /// Its life and its fencing.
     pub course: Course,
-    /// A stream is up and Hello was answered.
-    pub connected: bool,
+    /// With its agent.
+    pub contact: Contact,
     pub hello: Hello,
-    /// Boot time when it was last heard, µs.
-    pub heard_us: u64,
-    /// Its silence was excused because this controller did not listen; until it is heard again.
-    pub excused: bool,
-    /// Wall clock when it was last heard, µs; 0: never.
-    pub heard_wall_us: u64,
-    /// Boot time until which its agent may hold a lease, µs.
-    pub lease_until_us: u64,
-    /// Boot time at which a lease by the agent's earlier settings is over, µs.
-    pub old_lease_ends_us: u64,
+    /// What its agent may hold.
+    pub lease: Lease,
     /// What was last sent to the shell.
     pub sent_settings: Option<Connect>,
     pub history: History,
@@ -53,7 +47,7 @@ impl Assembly {
 
     /// Operations can be sent to it.
     pub(crate) fn reachable(&self) -> bool {
-        self.usable() && self.connected
+        self.usable() && self.contact.is_up()
     }
 }
 
@@ -74,7 +68,7 @@ impl Controller {
     pub(crate) fn adopt_assembly(&mut self, now: Time, name: &AssemblyId, spec: AssemblySpec) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             // Who is heard can be made safe by the new means from now on.
-            if assembly.connected && assembly.spec != spec {
+            if assembly.contact.is_up() && assembly.spec != spec {
                 self.store.assembly_mut(name).accepted = Some(spec.clone());
             }
             assembly.spec = spec;
@@ -102,13 +96,9 @@ impl Controller {
         let assembly = Assembly {
             spec,
             course,
-            connected: false,
+            contact: Contact::awaited(now),
             hello: Hello::default(),
-            heard_us: now.boottime_us,
-            excused: false,
-            heard_wall_us: 0,
-            lease_until_us: now.boottime_us + u64::from(lease_ms) * MS,
-            old_lease_ends_us: now.boottime_us,
+            lease: Lease::inherited(now, lease_ms),
             sent_settings: None,
             history: History::default(),
             attributes: NodeAttributes::default(),
@@ -156,7 +146,7 @@ impl Controller {
         if assembly.sent_settings.as_ref() == Some(&connect) {
             return;
         }
-        assembly.connected = false;
+        assembly.contact.end();
         let facts = self.store.assembly_mut(name);
         facts.lease_ms = facts.lease_ms.max(lease_ms);
         facts.grace_ms = facts.grace_ms.max(connect.grace_ms);
@@ -195,7 +185,7 @@ impl Controller {
     pub(crate) fn reconnect(&mut self, name: &AssemblyId) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly.sent_settings = None;
-            assembly.connected = false;
+            assembly.contact.end();
         }
         self.connect(name);
     }
@@ -236,10 +226,7 @@ impl Controller {
         {
             self.store.assembly_mut(name).accepted = Some(assembly.spec.clone());
         }
-        assembly.connected = true;
-        assembly.heard_us = now.boottime_us;
-        assembly.excused = false;
-        assembly.heard_wall_us = now.wall_us;
+        assembly.contact.begin(now);
         assembly.hello = hello;
         match verdict {
             Verdict::MadeSafe => self.made_safe(now, name, "its guest was rebooted"),
@@ -272,10 +259,7 @@ impl Controller {
         assembly.course.answer();
         // An agent without a lease begins one when it gets the Hello, which was before now; a
         // longer one of the past may still run.
-        assembly.lease_until_us = assembly
-            .lease_until_us
-            .max(now.boottime_us + u64::from(settings.lease_ms) * MS);
-        assembly.old_lease_ends_us = now.boottime_us + u64::from(longest_ms) * MS;
+        assembly.lease.begin(now, settings.lease_ms, longest_ms);
         let (hello, accepted) = (assembly.hello.clone(), assembly.spec.clone());
         if answer.rebooted {
             self.forget_boot(name);
@@ -320,7 +304,7 @@ impl Controller {
 
     pub(crate) fn agent_disconnected(&mut self, name: &AssemblyId) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
-            assembly.connected = false;
+            assembly.contact.end();
         }
     }
 
@@ -328,12 +312,10 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        if !assembly.connected {
+        if !assembly.contact.is_up() {
             return;
         }
-        assembly.heard_us = now.boottime_us;
-        assembly.excused = false;
-        assembly.heard_wall_us = now.wall_us;
+        assembly.contact.hear(now);
         if assembly.course.life() == Life::Missed {
             assembly.course.resume();
             self.store.assembly_mut(name).last_event = LastEvent::Online;
@@ -355,9 +337,7 @@ impl Controller {
             .sent_settings
             .as_ref()
             .map_or(0, |settings| settings.lease_ms);
-        assembly.lease_until_us = assembly
-            .lease_until_us
-            .max(now.boottime_us + u64::from(lease_ms) * MS);
+        assembly.lease.renew(now, lease_ms);
         self.effects.push(Effect::Renew {
             assembly: name.clone(),
             stamp_us,
@@ -369,7 +349,7 @@ impl Controller {
             .assemblies
             .get(name)
             .map_or(0, |facts| facts.lease_ms);
-        if longest_ms > lease_ms && now.boottime_us >= assembly.old_lease_ends_us {
+        if longest_ms > lease_ms && assembly.lease.old_one_is_over(now) {
             self.store.assembly_mut(name).lease_ms = lease_ms;
         }
     }
@@ -383,8 +363,8 @@ impl Controller {
             (u64::from(settings.heartbeat_interval_ms) * MS * LATE_HALF_INTERVALS / 2).min(timeout);
         match assembly.course.life() {
             Life::Unknown { until_us } => Some(until_us),
-            Life::Online => Some(assembly.heard_us + late),
-            Life::Missed => Some(assembly.heard_us + timeout),
+            Life::Online => Some(assembly.contact.silent_since_us() + late),
+            Life::Missed => Some(assembly.contact.silent_since_us() + timeout),
             Life::Lost | Life::Safe => None,
         }
     }
@@ -413,7 +393,10 @@ impl Controller {
         match assembly.course.life() {
             Life::Online => {
                 assembly.course.miss();
-                let silent_ms = (now.boottime_us.saturating_sub(assembly.heard_us)) / MS;
+                let silent_ms = (now
+                    .boottime_us
+                    .saturating_sub(assembly.contact.silent_since_us()))
+                    / MS;
                 self.store.assembly_mut(name).last_event = LastEvent::Missed;
                 let reason = format!("no heartbeat for {silent_ms} ms");
                 self.tell(
@@ -424,7 +407,10 @@ impl Controller {
                 );
             }
             Life::Missed => {
-                let silent_ms = (now.boottime_us.saturating_sub(assembly.heard_us)) / MS;
+                let silent_ms = (now
+                    .boottime_us
+                    .saturating_sub(assembly.contact.silent_since_us()))
+                    / MS;
                 self.lose(now, name, &format!("no heartbeat for {silent_ms} ms"));
             }
             Life::Unknown { .. } => self.lose(
@@ -442,7 +428,7 @@ impl Controller {
             return;
         };
         assembly.course.lose();
-        assembly.connected = false;
+        assembly.contact.end();
         let attempt = self.name_fencing(name);
         let never = self.store.assembly(name).last_event == LastEvent::Nothing;
         if !matches!(

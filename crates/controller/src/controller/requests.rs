@@ -310,7 +310,7 @@ impl Controller {
             if self
                 .assemblies
                 .remove(&name)
-                .is_some_and(|assembly| assembly.connected)
+                .is_some_and(|assembly| assembly.contact.is_up())
             {
                 self.effects.push(Effect::Release {
                     assembly: name.clone(),

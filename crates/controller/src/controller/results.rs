@@ -62,7 +62,7 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        if !assembly.course.is_heard() || !assembly.connected {
+        if !assembly.course.is_heard() || !assembly.contact.is_up() {
             return;
         }
         if record.state == RecordState::Pending {

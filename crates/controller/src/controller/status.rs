@@ -227,7 +227,7 @@ impl Controller {
             reason,
             standby: facts.standby,
             maintenance,
-            last_heartbeat: assembly.heard_wall_us,
+            last_heartbeat: assembly.contact.heard_wall_us(),
             fencing: assembly.spec.fencing.word().to_owned(),
             fencing_attempt: facts.fencing_attempt,
             address: assembly.spec.address.clone().unwrap_or_default(),

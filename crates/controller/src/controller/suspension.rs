@@ -33,16 +33,17 @@ impl Controller {
         let timeout_us = u64::from(settings.heartbeat_timeout_ms) * MS;
         let moment_us = (2 * u64::from(settings.heartbeat_interval_ms) * MS).min(timeout_us);
         for assembly in self.assemblies.values_mut() {
-            // Once per silence: a controller that is slow all the time still finds out.
-            let moment_us = if std::mem::replace(&mut assembly.excused, true) {
-                0
-            } else {
+            let moment_us = if assembly.contact.excuse() {
                 moment_us
+            } else {
+                0
             };
             if assembly.course.is_heard() {
-                let later = (assembly.heard_us + lost_us)
+                let later = (assembly.contact.silent_since_us() + lost_us)
                     .max((now.boottime_us + moment_us).saturating_sub(timeout_us));
-                assembly.heard_us = later.min(now.boottime_us);
+                assembly
+                    .contact
+                    .count_silence_from(later.min(now.boottime_us));
             }
             assembly
                 .course

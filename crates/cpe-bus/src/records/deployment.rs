@@ -1,5 +1,6 @@
 //! One line of ListDeployments, and one problem of a document.
 
+use cpe_status::DeploymentState;
 use serde::{Deserialize, Serialize};
 use zbus::Type;
 
@@ -16,8 +17,8 @@ pub struct DeploymentEntry {
     pub uuid: String,
     /// The stored generation.
     pub generation: u64,
-    /// `stored`, `starting`, `loading`, `active`, `degraded`, `failed` or `destroying`.
-    pub state: String,
+    /// Its state.
+    pub state: DeploymentState,
     /// Its object in the CPE.
     pub path: String,
 }
@@ -44,7 +45,7 @@ impl DeploymentEntry {
             name: reader.required_text("name", MAX_ID)?,
             uuid: reader.text("uuid", MAX_ID)?,
             generation: reader.u64("generation")?,
-            state: reader.text("state", MAX_ID)?,
+            state: DeploymentState::from_word(&reader.text("state", MAX_ID)?),
             path: reader.text("path", 4 * MAX_ID)?,
         })
     }
@@ -73,7 +74,7 @@ mod tests {
             name: "shop".into(),
             uuid: "u".into(),
             generation: 3,
-            state: "active".into(),
+            state: DeploymentState::Active,
             path: "/org/cloudpolicy/cpe1/deployment/shop".into(),
         };
         assert_eq!(

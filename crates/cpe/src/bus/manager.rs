@@ -191,7 +191,7 @@ impl ManagerObject {
             let current = deployment.current();
             DeploymentEntry {
                 path: deployment_path(&deployment.name),
-                state: current.state().as_str().into(),
+                state: current.state(),
                 name: current.row.name,
                 uuid: current.row.uuid,
                 generation: current.row.generation,

@@ -50,6 +50,10 @@ async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Re
         ("GetDocument", deployment.get_document(0).await.map(drop)),
         ("GetInput", deployment.get_input().await.map(drop)),
         ("Explain", deployment.explain("web", "").await.map(drop)),
+        (
+            "GetExplanation",
+            deployment.get_explanation(Fields::new()).await.map(drop),
+        ),
         ("Cleanup", deployment.cleanup("", "").await),
         ("SetStandby", deployment.set_standby("web1", true).await),
         ("SetMaintenance", deployment.set_maintenance("", true).await),
@@ -130,7 +134,7 @@ async fn another_user_without_the_right_may_only_look() {
     cpe.create("shop").await.unwrap();
     let text = document("evil", "");
     let event = ["2", "id", "s", "x", "kind", "s", "a.b"];
-    let refused: [([&str; 2], &[&str]); 12] = [
+    let refused: [([&str; 2], &[&str]); 13] = [
         (MANAGER, &["CreateDeployment", "sa{sv}", &text, "0"]),
         (
             MANAGER,
@@ -143,6 +147,7 @@ async fn another_user_without_the_right_may_only_look() {
         (SHOP, &["GetDocument", "t", "0"]),
         (SHOP, &["GetInput"]),
         (SHOP, &["Explain", "ss", "web", ""]),
+        (SHOP, &["GetExplanation", "a{sv}", "0"]),
         (SHOP, &["Cleanup", "ss", "", ""]),
         (SHOP, &["SetStandby", "sb", "web1", "true"]),
         (SHOP, &["ConfirmFenced", "ss", "web1", "1-1"]),

@@ -1,6 +1,5 @@
 //! `cpectl list` and `cpectl show`.
 
-use cpe_status::DeploymentState;
 use cpe_terminal::{Cell, Table};
 use serde_json::json;
 
@@ -21,10 +20,10 @@ pub(crate) async fn list(client: &Client, output: &Output) -> Result<(), Failure
     }
     let rows = entries.iter().map(|entry| {
         // A state of a later version is shown with the daemon's word.
-        let style = deployment_style(DeploymentState::from_word(&entry.state));
+        let style = deployment_style(entry.state);
         [
             Cell::from(&entry.name),
-            Cell::new(&entry.state, style),
+            Cell::new(entry.state.as_str(), style),
             Cell::from(entry.generation.to_string()),
             Cell::from(&entry.uuid),
         ]

@@ -149,7 +149,7 @@ impl Manager {
             name: status.name,
             uuid: status.uuid,
             generation: status.generation,
-            state: status.state.to_string(),
+            state: status.state,
             path: deployment_path(NAME),
         };
         let entries = if is_gone { Vec::new() } else { vec![entry] };

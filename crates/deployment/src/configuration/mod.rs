@@ -2,8 +2,8 @@
 //!
 //! It is checked that the form fits the grammar, that ids are unique (also against those that the
 //! short forms are lowered to), that references lead somewhere, and that each element has what it
-//! needs beside that. The policy engine interprets the values. A configuration that names an older
-//! schema is upgraded first.
+//! needs beside that. The policy engine interprets the values. What older
+//! schemas say in other words is put in those of the newest first.
 
 mod check;
 mod devices;
@@ -25,6 +25,7 @@ use crate::tree::Element;
 use crate::{report, value};
 use check::check;
 use links::Links;
+use upgrade::Outcome;
 
 /// Whether an element of that name is Pacemaker's and could not be meant as one of the short forms.
 pub(crate) fn is_section_or_resource(name: &str) -> bool {
@@ -36,14 +37,15 @@ pub(crate) fn is_section_or_resource(name: &str) -> bool {
 }
 
 /// Checks the element and adds what it holds to the deployment: the text of its sections, and its
-/// primitives as services. One that names its schema is upgraded first.
+/// primitives as services. An old one is upgraded first.
 pub(crate) fn read(element: &Element<'_>, deployment: &mut Deployment, problems: &mut Problems) {
-    if !element.has(upgrade::SCHEMA) {
-        return read_newest(element, deployment, problems);
-    }
-    element.visit(&mut |inner| report::text_in(inner, problems));
-    if let Some(upgraded) = upgrade::upgrade(element, problems) {
-        read_newest(&upgraded.element(), deployment, problems);
+    match upgrade::upgrade(element, problems) {
+        Outcome::AsItIs => read_newest(element, deployment, problems),
+        Outcome::Upgraded(upgraded) => {
+            element.visit(&mut |inner| report::text_in(inner, problems));
+            read_newest(&upgraded.element(), deployment, problems);
+        }
+        Outcome::Refused => {}
     }
 }
 

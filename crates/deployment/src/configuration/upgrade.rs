@@ -1,5 +1,6 @@
-//! A `<configuration>` of an older schema, which it names as a CIB does (`validate-with`): in the
-//! words of the newest, with the places of the old ones.
+//! A `<configuration>` of an older schema in the words of the newest, with the places of the old
+//! ones. It may name its schema as a CIB does (`validate-with`). Then it has to follow it, and
+//! anything that the schema has is read; otherwise only what is not refused here is.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,17 +8,28 @@ use std::collections::HashMap;
 use policy_engine::Change;
 use policy_engine::xml::{self, Document, Writer};
 
+use super::grammar;
 use crate::problem::Problems;
 use crate::tree::{Attribute, Element};
 
 /// The attribute that names the schema.
-pub(super) const SCHEMA: &str = "validate-with";
+const SCHEMA: &str = "validate-with";
 
 /// Sections that a CIB always has.
 const SECTIONS: &[&str] = &["crm_config", "nodes", "resources", "constraints"];
 
 /// Which element of the document a line of the text is about.
 type Places<'e> = HashMap<u32, &'e Element<'e>>;
+
+/// What became of a configuration.
+pub(super) enum Outcome<'e> {
+    /// It has nothing old, or what is refused anyway.
+    AsItIs,
+    /// It had.
+    Upgraded(Box<Upgraded<'e>>),
+    /// It does not follow the schema that it names, which was reported.
+    Refused,
+}
 
 /// An upgraded configuration.
 pub(super) struct Upgraded<'e> {
@@ -26,13 +38,12 @@ pub(super) struct Upgraded<'e> {
     original: &'e Element<'e>,
 }
 
-/// Upgrades an element that names its schema. `None`: it names none, or does not follow it, which
-/// is reported.
-pub(super) fn upgrade<'e>(
-    element: &'e Element<'e>,
-    problems: &mut Problems,
-) -> Option<Upgraded<'e>> {
-    let schema = element.value(SCHEMA)?;
+/// Upgrades a configuration, and warns of what that changes.
+pub(super) fn upgrade<'e>(element: &'e Element<'e>, problems: &mut Problems) -> Outcome<'e> {
+    let schema = element.value(SCHEMA);
+    if schema.is_none() && is_refused(element) {
+        return Outcome::AsItIs;
+    }
     let text = text(element, schema);
     let (mut document, places) = match xml::parse(&text) {
         Ok(document) => {
@@ -42,19 +53,20 @@ pub(super) fn upgrade<'e>(
         Err(error) => {
             let message = format!("the policy engine cannot read this configuration: {error}");
             problems.error(element.offset, message, None);
-            return None;
+            return Outcome::Refused;
         }
     };
     match policy_engine::upgrade_configuration(&mut document) {
+        Ok(changes) if changes.is_empty() && schema.is_none() => Outcome::AsItIs,
         Ok(changes) => {
             for change in &changes {
                 warn(change, &places, element, problems);
             }
-            Some(Upgraded {
+            Outcome::Upgraded(Box::new(Upgraded {
                 document,
                 places,
                 original: element,
-            })
+            }))
         }
         Err(invalid) => {
             let place = places
@@ -62,9 +74,19 @@ pub(super) fn upgrade<'e>(
                 .map_or(element.offset, |e| e.offset);
             let hint = "it has to be as its schema or a later one says".to_owned();
             problems.error(place, invalid.text, hint);
-            None
+            Outcome::Refused
         }
     }
+}
+
+/// Whether it has what is refused unless a schema that has it is named.
+fn is_refused(element: &Element<'_>) -> bool {
+    let mut refused = false;
+    element.visit(&mut |inner| {
+        refused |= grammar::instead(inner.name).is_some();
+        refused |= matches!(inner.value("class"), Some("nagios" | "upstart"));
+    });
+    refused
 }
 
 fn warn(change: &Change, places: &Places<'_>, element: &Element<'_>, problems: &mut Problems) {
@@ -76,9 +98,9 @@ fn warn(change: &Change, places: &Places<'_>, element: &Element<'_>, problems: &
 }
 
 /// The element as a CIB, each start tag in a line of its own.
-fn text(element: &Element<'_>, schema: &str) -> String {
+fn text(element: &Element<'_>, schema: Option<&str>) -> String {
     let mut xml = Writer::new();
-    xml.open("cib").attribute(SCHEMA, schema);
+    xml.open("cib").optional(SCHEMA, schema);
     xml.open("configuration");
     for child in &element.children {
         child.write(&mut xml);

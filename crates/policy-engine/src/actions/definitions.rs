@@ -259,7 +259,7 @@ fn check_definition(
             cluster.node(node).name,
             entry.get("transition-magic").unwrap_or("(null)"),
         );
-        cluster.say(Level::Info, text);
+        cluster.inform(text);
         return false;
     }
     let reference = match task {

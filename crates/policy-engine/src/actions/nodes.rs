@@ -28,6 +28,8 @@ pub(crate) fn schedule(cluster: &mut Cluster) {
                 reason: Some("node is unclean"),
                 ..Request::default()
             };
+            let text = format!("Scheduling node {} for fencing", node.name);
+            cluster.say(Level::State, text);
             let fence = fencing::action(cluster, node_id, request);
             order_against_fencing(cluster, node_id, fence);
             if cluster.dc == Some(node_id) {
@@ -53,7 +55,7 @@ pub(crate) fn schedule(cluster: &mut Cluster) {
                 "Node {} is unclean but cannot be fenced",
                 cluster.node(node_id).name
             );
-            cluster.say(Level::Warning, text);
+            cluster.say(Level::State, text);
         }
     }
     let Some(dc_down) = dc_down else { return };

@@ -112,10 +112,18 @@ fn note_multiply_active(
         cluster.resource_mut(id).stop_unexpected = false;
         return;
     }
+    let resource = cluster.resource(id);
+    let response = match resource.multiple_active {
+        MultipleActive::StopStart => "attempting recovery",
+        MultipleActive::StopUnexpected => "stopping unexpected instances",
+        MultipleActive::StopOnly => "shutting it down",
+        MultipleActive::Block => "waiting for an administrator",
+    };
     let text = format!(
-        "Resource {} is active on {} nodes",
-        cluster.resource(id).id,
-        cluster.resource(id).active_on.len()
+        "{} resource {} might be active on {} nodes ({response})",
+        resource.agent.class,
+        resource.id,
+        resource.active_on.len()
     );
     cluster.say(Level::Error, text);
     let resource = cluster.resource_mut(id);

@@ -36,7 +36,7 @@ pub(super) fn commit(
         let stopped = how.attempt == Attempt::Final && stop(cluster, id);
         return stopped || was_unassigned || old.is_some();
     };
-    occupy(cluster, id, node);
+    occupy(cluster, id, node, how);
     was_unassigned || old != Some(node)
 }
 
@@ -51,10 +51,13 @@ fn is_possible(cluster: &Cluster, id: ResourceId, node: NodeId) -> bool {
     score >= Score::ZERO && (cluster.node(node).is_available() || cluster.is_guest(node))
 }
 
-fn occupy(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
+/// What stays where it is, whatever the scores, has the score of the node there, not that of its
+/// table (04 §8.5).
+fn occupy(cluster: &mut Cluster, id: ResourceId, node: NodeId, how: Commitment) {
     let fresh = cluster.fresh_entry(node);
     let resource = cluster.resource_mut(id);
-    let mut entry = resource.allowed.get(node).copied().unwrap_or(fresh);
+    let own = resource.allowed.get(node).filter(|_| !how.forced);
+    let mut entry = own.copied().unwrap_or(fresh);
     entry.count += 1;
     if let Some(own) = resource.allowed.get_mut(node) {
         own.count += 1;

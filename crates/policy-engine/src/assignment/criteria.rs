@@ -3,7 +3,7 @@
 
 use super::locations;
 use crate::model::{
-    Cause, Cluster, NodeId, OperationKey, ProbeMode, ResourceId, Score, Task, Variant,
+    Cause, Cluster, Level, NodeId, OperationKey, ProbeMode, ResourceId, Score, Task, Variant,
 };
 use crate::scalar;
 use crate::status::failures;
@@ -133,7 +133,20 @@ fn ban_after_failures(cluster: &mut Cluster, id: ResourceId, node: NodeId) {
     if let Some(banned) = failures::threshold_reached(cluster, id, node) {
         cluster.adjust(banned, node, Score::MINUS_INFINITY);
         cluster.note(banned, Cause::MigrationThreshold);
+        report_threshold(cluster, id, banned, node);
     }
+}
+
+fn report_threshold(cluster: &mut Cluster, id: ResourceId, banned: ResourceId, node: NodeId) {
+    let (count, _) = failures::fail_count(cluster, id, node, failures::Scope::WITH_LAUNCHED);
+    let text = format!(
+        "{} cannot run on {} due to reaching migration threshold (clean up resource to allow again)| failures={} migration-threshold={}",
+        cluster.resource(banned).id,
+        cluster.node(node).name,
+        count.0,
+        cluster.resource(id).migration_threshold.0
+    );
+    cluster.say(Level::State, text);
 }
 
 /// Exclusive discovery (§7.8): nodes that are not named exclusively are not candidates.

@@ -135,6 +135,21 @@ fn civil(instant: i64) -> Option<(Date, i64)> {
     Some((date, instant.rem_euclid(DAY)))
 }
 
+/// An instant as Pacemaker's programs log it: `Nov 14 22:13:20 2023`.
+pub(crate) fn in_words(instant: i64) -> Option<String> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (date, second) = civil(instant)?;
+    let month = MONTHS.get(usize::try_from(date.month()).ok()?.checked_sub(1)?)?;
+    let (hours, minutes, seconds) = (second / 3600, second / 60 % 60, second % 60);
+    Some(format!(
+        "{month} {:02} {hours:02}:{minutes:02}:{seconds:02} {}",
+        date.day(),
+        date.year()
+    ))
+}
+
 /// Parses an interval specification (§3.5) to ms, capped at 2^32-1; `None` = invalid or negative.
 pub(crate) fn parse_interval(text: &str) -> Option<u32> {
     let ms = if let Some(duration) = text.strip_prefix('P') {

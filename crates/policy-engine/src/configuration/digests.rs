@@ -14,6 +14,8 @@ pub(crate) enum Comparison {
     Match,
     /// Something changed.
     Changed,
+    /// Only private parameters changed: of fence devices, for unfencing.
+    PrivateChanged,
     /// Something changed that needs a restart.
     Restart,
     /// The entry has no digest.
@@ -87,7 +89,9 @@ pub(crate) fn unfencing(cluster: &Cluster, device: ResourceId, node: NodeId) -> 
     digests.result = match recorded("#digests-all", &digests.all) {
         None => Comparison::Unknown,
         Some(true) => Comparison::Match,
-        Some(false) if recorded("#digests-secure", secure) == Some(true) => Comparison::Match,
+        Some(false) if recorded("#digests-secure", secure) == Some(true) => {
+            Comparison::PrivateChanged
+        }
         Some(false) => Comparison::Changed,
     };
     let mut cache = caches::of(cluster).digests.borrow_mut();

@@ -25,7 +25,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Arc, Cluster, Definition, ResourceConfig, ResourceId, Text};
+use crate::model::{Arc, Cluster, Definition, Level, ResourceConfig, ResourceId, Text};
 
 /// Steps A2–A6: options, nodes, implicit remote and guest nodes, resources, linking, sorting by
 /// priority, tags.
@@ -42,7 +42,21 @@ pub(crate) fn unpack(cluster: &mut Cluster) {
     cluster.operation_defaults = defaults(cluster, "op_defaults");
     nodes::unpack(cluster);
     resources::unpack_section(cluster);
+    report_missing_device(cluster);
     unpack_tags(cluster);
+}
+
+/// Without a fencing device nothing is managed, which looks as if nothing worked.
+fn report_missing_device(cluster: &mut Cluster) {
+    if cluster.options.fencing_enabled && !cluster.options.have_fencing_device {
+        for text in [
+            "Resource start-up disabled since no fencing resources have been defined",
+            "Either configure some or disable fencing with the fencing-enabled option",
+            "NOTE: Clusters with shared data need fencing to ensure data integrity",
+        ] {
+            cluster.say(Level::Error, text);
+        }
+    }
 }
 
 /// Step A6 (01 §16.2).

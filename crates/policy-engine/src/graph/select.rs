@@ -29,7 +29,44 @@ pub(super) fn select(cluster: &mut Cluster, cache: &mut PropagationCache) -> Sel
     for index in (0..cluster.actions.len()).rev() {
         add(cluster, ActionId::new(index), &mut selected);
     }
+    report_hanging_shutdowns(cluster);
     selected
+}
+
+/// Says which stops keep nodes from shutting down, newest action first.
+fn report_hanging_shutdowns(cluster: &mut Cluster) {
+    if !cluster.nodes.iter().any(|node| node.shutdown) {
+        return;
+    }
+    for index in (0..cluster.actions.len()).rev() {
+        let id = ActionId::new(index);
+        let action = cluster.action(id);
+        let (Some(resource), Some(node)) = (action.resource, action.node) else {
+            continue;
+        };
+        let keeps_up = action.task == Task::Stop
+            && !action.pseudo
+            && !action.optional
+            && !action.in_graph
+            && cluster.node(node).shutdown;
+        if !keeps_up {
+            continue;
+        }
+        let resource = cluster.resource(resource);
+        let text = format!(
+            "Cannot shut down {} because of {}: {}{} ({})",
+            cluster.node(node).name,
+            resource.id,
+            if resource.managed {
+                "blocked"
+            } else {
+                "unmanaged"
+            },
+            if resource.failed { " failed" } else { "" },
+            actions::key_text(cluster, id),
+        );
+        cluster.say(Level::Critical, text);
+    }
 }
 
 /// Remote, guest and bundle nodes whose maintenance state differs from what is recorded, in node

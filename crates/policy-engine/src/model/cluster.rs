@@ -163,17 +163,21 @@ pub enum ScoreLine {
     },
     /// A line of the utilization output.
     Utilization(String),
+    /// What else was found out on the way, for people.
+    Info(String),
 }
 
 /// Importance of a [`Message`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Level {
-    /// Printed by the simulator as an info line (unless quiet).
-    Info,
+    /// A doubtful state: failures, bans, fencing.
+    State,
     /// A doubtful configuration.
     Warning,
-    /// A configuration error: what was ignored and why.
+    /// A configuration error (what was ignored and why), or a state that nothing leads out of.
     Error,
+    /// What an administrator asked for cannot be done.
+    Critical,
 }
 
 /// A message of the run.
@@ -321,6 +325,13 @@ impl Cluster {
                 .is_none_or(|earlier| instant < earlier)
         {
             self.recheck_by.set(Some(instant));
+        }
+    }
+
+    /// Adds a line to the scores, if they are asked for.
+    pub fn inform(&mut self, text: impl Into<String>) {
+        if self.run.scores || self.run.utilization {
+            self.score_lines.push(ScoreLine::Info(text.into()));
         }
     }
 

@@ -32,6 +32,6 @@ pub fn line(cluster: &Cluster, line: &ScoreLine) -> String {
             "{} promotion score (inactive): {score}",
             cluster.resource(*resource).id
         ),
-        ScoreLine::Utilization(text) => text.clone(),
+        ScoreLine::Utilization(text) | ScoreLine::Info(text) => text.clone(),
     }
 }

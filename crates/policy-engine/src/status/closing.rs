@@ -2,6 +2,7 @@
 //! active (scheduler-spec/02 §16).
 
 use super::active::{self, Health};
+use super::reports;
 use crate::model::{Cluster, NodeId, OnFail, OperationKey, ResourceId, Role, Score, Task};
 use crate::transition::{actions, fencing};
 
@@ -32,6 +33,7 @@ pub(super) fn close(cluster: &mut Cluster, id: ResourceId, node: NodeId, on_fail
             OnFail::Ignore => Health::Sound,
             _ => Health::Failed,
         };
+        reports::removed(cluster, id, node);
         active::register(cluster, id, node, health);
         let resource = cluster.resource_mut(id);
         match applied {

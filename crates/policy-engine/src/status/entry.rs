@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::history::{self, TransitionKey, number};
 use super::migration::Half;
-use super::{closing, expiry, lookup, migration, roles};
+use super::{closing, expiry, lookup, migration, reports, roles};
 use crate::configuration::operations;
 use crate::model::{
     Cause, Cluster, FailedOperation, NodeId, OnFail, OperationOptions, ResourceId, Role, Score,
@@ -284,6 +284,7 @@ impl<'d> Reader<'d> {
             let resource = cluster.resource_mut(self.resource);
             resource.managed = false;
             resource.blocked = true;
+            reports::unrecoverable(cluster, self.resource, self.node, entry);
         }
     }
 
@@ -387,6 +388,7 @@ impl<'d> Reader<'d> {
         {
             let mut pretended = entry.clone();
             pretended.rc = entry.expected_rc;
+            reports::ignored(cluster, self.resource, self.node, &entry);
             roles::success(cluster, self, &pretended);
             cluster.resource_mut(self.resource).failure_ignored = true;
             self.record_failure(cluster, &entry);
@@ -395,15 +397,17 @@ impl<'d> Reader<'d> {
             }
             return;
         }
-        let (status, element) = (entry.status, entry.element.id());
+        let failed = entry.clone();
         self.failure(cluster, entry, handling, options.role_after_failure);
         let banned = self.resource_or_clone(cluster);
-        if status == 5 {
+        if failed.status == 5 {
+            reports::hard(cluster, banned, self.node, &failed);
             cluster.adjust(banned, self.node, Score::MINUS_INFINITY);
-        } else if status == 6 {
+        } else if failed.status == 6 {
+            reports::fatal(cluster, banned, &failed);
             cluster.adjust_everywhere(banned, Score::MINUS_INFINITY);
         }
-        cluster.note(banned, Cause::Failure(element));
+        cluster.note(banned, Cause::Failure(failed.element.id()));
     }
 
     /// Takes a failure into account: its response, and the role after it (§12.2).
@@ -414,6 +418,7 @@ impl<'d> Reader<'d> {
         handling: OnFail,
         role_after_failure: Role,
     ) {
+        reports::unexpected(cluster, self.resource, self.node, &entry);
         if cluster.options.symmetric || entry.rc != 5 {
             self.record_failure(cluster, &entry);
         }

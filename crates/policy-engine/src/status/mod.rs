@@ -20,6 +20,7 @@ mod lookup;
 mod migration;
 mod nodes;
 mod remote;
+mod reports;
 mod roles;
 
 use crate::model::{Cluster, Level, NodeId, QuorumPolicy, ResourceId, Task, Ticket};
@@ -31,7 +32,8 @@ use crate::xml::{Document, Element};
 /// specification demands.
 pub(crate) fn unpack(cluster: &mut Cluster) {
     if !cluster.options.quorate && cluster.options.no_quorum_policy != QuorumPolicy::Ignore {
-        cluster.say(Level::Warning, "the cluster has no quorum");
+        let text = "Fencing and resource management disabled due to lack of quorum";
+        cluster.say(Level::State, text);
     }
     let document = cluster.document.clone();
     if let Some(status) = document.section("status") {

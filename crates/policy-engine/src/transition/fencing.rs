@@ -59,10 +59,20 @@ fn mark_for(cluster: &mut Cluster, node: NodeId, request: Request<'_>) {
         launcher_resource.failed = true;
         launcher_resource.stop_if_failed = true;
         cluster.node_mut(node).remote_reset = true;
+        let how = format!(
+            "(by recovering its guest resource {})",
+            cluster.resource(launcher).id
+        );
+        let text = format!(
+            "Guest node {} will be fenced {how}",
+            cluster.node(node).name
+        );
+        say_why(cluster, text, request);
         return;
     }
     if cluster.is_remote_kind(node) {
         let connection = cluster.node(node).connection;
+        let known = cluster.node(node).remote_reset;
         if let Some(connection) = connection {
             let resource = cluster.resource_mut(connection);
             if resource.removed_launched {
@@ -76,6 +86,9 @@ fn mark_for(cluster: &mut Cluster, node: NodeId, request: Request<'_>) {
         } else {
             cluster.node_mut(node).remote_reset = true;
         }
+        if cluster.node(node).remote_reset && !known {
+            report_fencing(cluster, node, request);
+        }
         cluster.node_mut(node).unclean = true;
         let request = Request {
             priority_delay: false,
@@ -85,9 +98,32 @@ fn mark_for(cluster: &mut Cluster, node: NodeId, request: Request<'_>) {
         return;
     }
     if !cluster.node(node).unclean {
+        report_fencing(cluster, node, request);
         cluster.node_mut(node).unclean = true;
         action(cluster, node, request);
     }
+}
+
+/// Says that a node is to be fenced, or would have to be.
+fn report_fencing(cluster: &mut Cluster, node: NodeId, request: Request<'_>) {
+    let kind = match cluster.is_remote_kind(node) {
+        true => "Remote",
+        false => "Cluster",
+    };
+    let what = match can_fence(cluster, node) {
+        true => "will be fenced",
+        false => "is unclean",
+    };
+    let text = format!("{kind} node {} {what}", cluster.node(node).name);
+    say_why(cluster, text, request);
+}
+
+fn say_why(cluster: &mut Cluster, text: String, request: Request<'_>) {
+    let text = match request.reason {
+        Some(reason) => format!("{text}: {reason}"),
+        None => text,
+    };
+    cluster.say(Level::State, text);
 }
 
 /// Whether a node can be fenced (02 §4.2, 05 §9.2).
@@ -169,6 +205,7 @@ fn add_device_digests(cluster: &mut Cluster, id: ActionId, node: NodeId) -> bool
     for device in unfencing_devices(cluster) {
         let digests = digests::unfencing(cluster, device, node);
         changed |= digests.result == digests::Comparison::Changed;
+        inform_of_change(cluster, device, node, &digests);
         let resource = cluster.resource(device);
         let prefix = format!("{}:{}:", resource.id, resource.agent.kind);
         all.push_str(&format!("{prefix}{},", digests.all));
@@ -181,6 +218,34 @@ fn add_device_digests(cluster: &mut Cluster, id: ActionId, node: NodeId) -> bool
     action.set_meta("digests-all", all);
     action.set_meta("digests-secure", secure);
     changed
+}
+
+/// Says that the definition of a device is another one than when the node was unfenced.
+fn inform_of_change(
+    cluster: &mut Cluster,
+    device: ResourceId,
+    node: NodeId,
+    digests: &digests::Digests,
+) {
+    let resource = cluster.resource(device);
+    let (id, name) = (&resource.id, &cluster.node(node).name);
+    let lines = match digests.result {
+        digests::Comparison::Changed => vec![
+            format!(
+                "Parameters to {id} for unfencing {name} changed, try '{id}:{}:{}'",
+                resource.agent.kind,
+                digests.secure.as_deref().unwrap_or_default()
+            ),
+            format!("notice: Unfencing node {name} because the definition of {id} changed"),
+        ],
+        digests::Comparison::PrivateChanged => vec![format!(
+            "Only 'private' parameters to {id} for unfencing {name} changed"
+        )],
+        _ => return,
+    };
+    for line in lines {
+        cluster.inform(line);
+    }
 }
 
 /// Fence devices that unfence nodes, last found first.

@@ -55,10 +55,11 @@ impl Gone {
         }
     }
 
-    /// Finds what goes among the children of an element, in document order. Returns whether any
-    /// resource stays.
+    /// Finds what goes among the children of an element, in document order. Returns whether the
+    /// element stays: not if all its resources go.
     fn below(&mut self, upgrade: &mut Upgrade<'_>, parent: ElementId) -> bool {
         let children: Vec<ElementId> = upgrade.at(parent).children().map(|c| c.id()).collect();
+        let known = self.elements.len();
         let mut stays = false;
         for child in children {
             match upgrade.at(child).name() {
@@ -87,7 +88,7 @@ impl Gone {
                 _ => {}
             }
         }
-        stays
+        stays || self.elements.len() == known
     }
 
     /// The class of a resource that goes for its class, or its template's.

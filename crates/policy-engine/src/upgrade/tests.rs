@@ -267,6 +267,12 @@ fn what_a_start_requires_is_required_by_its_resource() {
 }
 
 #[test]
+fn an_empty_group_is_left_to_those_who_read_it() {
+    let empty = resources("<group id=\"g\"/><clone id=\"c\"/>");
+    check(From::Three, &empty, &empty, &[]);
+}
+
+#[test]
 fn a_master_is_a_promotable_clone() {
     check(
         From::Three,

@@ -200,6 +200,7 @@ fn score(cluster: &Cluster, line: &ScoreLine) -> Option<Element> {
             .with("score", score.to_string())
             .with_some("node", node.map(node_name)),
         ScoreLine::Utilization(text) => return utilization(text),
+        ScoreLine::Info(_) => return None,
     })
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use policy_engine::Cluster;
+use policy_engine::model::ScoreLine;
 use policy_engine::output::Item;
 use policy_engine::output::status::{self, details};
 use policy_engine::output::summary::{self, Change};
@@ -134,15 +135,20 @@ impl Report for Text<'_> {
     }
 
     fn scores(&mut self, cluster: &Cluster) -> Written {
-        let scores = cluster.score_lines.iter();
-        let scores: Vec<String> = scores.map(|line| scores::line(cluster, line)).collect();
         let operations = &self.arguments.operations;
         self.spacer()?;
-        if self.quiet() && operations.show_scores {
-            let mut text = scores.join("\n");
-            if !text.is_empty() {
-                text.push('\n');
+        let plain = self.quiet() && operations.show_scores;
+        let mut text = String::new();
+        for line in &cluster.score_lines {
+            // what is only information has neither indentation nor bullet
+            let is_info = matches!(line, ScoreLine::Info(_));
+            if is_info && self.quiet() {
+                continue;
             }
+            let depth = usize::from(!plain && !is_info);
+            items::line(&scores::line(cluster, line), depth, &mut text);
+        }
+        if plain {
             return self.write(&text);
         }
         let title = match (operations.show_scores, operations.show_utilization) {
@@ -150,7 +156,7 @@ impl Report for Text<'_> {
             (true, false) => "Assignment Scores",
             (false, _) => "Utilization Information",
         };
-        self.list(title, lines(scores))
+        self.write(&format!("{title}:\n{text}"))
     }
 
     fn changes(&mut self, changes: &[Change]) -> Written {

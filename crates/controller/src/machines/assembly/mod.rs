@@ -3,9 +3,11 @@
 //! The diagram is the table [`EDGES`]. A change that the table does not have is a mistake of this
 //! crate, and ends the process. `docs/assembly-life.dot` is drawn from the same table.
 
+pub(crate) mod contact;
 mod edges;
 pub(crate) mod fence;
 pub(crate) mod greeting;
+pub(crate) mod lease;
 
 use self::edges::{EDGES, State, Trigger};
 use self::fence::Fence;

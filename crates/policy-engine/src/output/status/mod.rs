@@ -36,7 +36,8 @@ pub fn display(cluster: &Cluster, pending: bool) -> Vec<Item> {
     let view = View { cluster, pending };
     let mut items = Vec::new();
     let nodes = nodes::list(cluster);
-    if !nodes.is_empty() {
+    // also where all that there is are guests, which are not shown while they are offline
+    if !cluster.node_order.is_empty() {
         items.push(Item::List("Node List".into(), nodes));
         items.push(Item::Spacer);
     }
