@@ -239,8 +239,8 @@ fn many_deployments() {
         "restarts of DPEs on the way",
         lab.sh(restarts).stdout.trim(),
     );
-    // Until their guests are lost, and nobody connects in a hurry any more.
-    std::thread::sleep(3 * QUIET);
+    // Until their guests are lost, and have been away for so long that nobody looks for them often.
+    std::thread::sleep(12 * QUIET);
     let used = |unit: &str| -> f64 {
         let file = format!("$(systemctl show {unit} -p ControlGroup --value)/cpu.stat");
         let script = format!("awk '/^usage_usec/ {{print $2}}' /sys/fs/cgroup{file}");
