@@ -530,22 +530,45 @@ fn it_puts_the_sets_of_the_document_after_its_own_so_that_they_win() {
 }
 
 #[test]
-fn it_knows_the_nodes_that_resources_bring_along() {
-    let text = |node: &str| {
-        document(&format!(
-            "<configuration><resources>
-               <primitive id='far' class='ocf' provider='pacemaker' type='remote'/>
-               <primitive id='vm' class='ocf' provider='heartbeat' type='VirtualDomain'>
-                 <meta_attributes id='m'><nvpair id='n' name='remote-node' value='guest'/></meta_attributes></primitive>
-               <bundle id='box'><podman image='i' replicas='2'/></bundle>
-             </resources>
-             <constraints><rsc_location id='l' rsc='vm' node='{node}' score='1'/></constraints></configuration>"
-        ))
-    };
-    for node in ["a", "A", "far", "guest", "box-1"] {
-        assert_eq!(problems(&text(node)), [] as [&str; 0], "{node}");
-    }
-    assert_eq!(problems(&text("box-x")).len(), 1);
+fn it_refuses_what_nothing_carries_out() {
+    let text = document(
+        "<configuration><resources>
+           <primitive id='far' class='ocf' provider='pacemaker' type='remote'/>
+           <primitive id='vm' class='ocf' provider='heartbeat' type='VirtualDomain'>
+             <meta_attributes id='m'><nvpair id='n' name='remote-node' value='guest'/></meta_attributes></primitive>
+           <bundle id='box'><podman image='i' replicas='2'/></bundle>
+           <bundle id='full'><podman image='i'/><primitive id='in' class='ocf' provider='heartbeat' type='Dummy'/></bundle>
+         </resources></configuration>",
+    );
+    let remedy = "name the guest as an <assembly>, with cpe-agent in it";
+    assert_eq!(
+        problems(&text),
+        [
+            format!("<primitive> is the connection to a Pacemaker Remote node, which no part of this system reaches; {remedy}"),
+            format!("<nvpair> makes a guest node, which no part of this system reaches; {remedy}"),
+            "<bundle> has a <primitive>: it would run in the containers, which no part of this system reaches; \
+             have the image of the container start it, or run it in an assembly"
+                .to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn it_warns_of_what_means_nothing_and_of_tickets() {
+    let text = document(
+        "<configuration><crm_config><cluster_property_set id='c'>
+           <nvpair id='n1' name='no-quorum-policy' value='stop'/><nvpair id='n2' name='dc-version' value='3.0.2'/>
+         </cluster_property_set></crm_config>
+         <resources><primitive id='p' class='lsb' type='t'/></resources>
+         <constraints><rsc_ticket id='t' rsc='p' ticket='east'/></constraints></configuration>",
+    );
+    assert_eq!(
+        problems(&text),
+        [
+            "the option 'no-quorum-policy' means nothing here; one DPE decides for the deployment, so there is no quorum and no election",
+            "tickets cannot be granted in this version; what needs this one does not run; remove the constraint until then",
+        ]
+    );
 }
 
 #[test]

@@ -139,9 +139,31 @@ fn is_reserved(operation: &str) -> bool {
 /// Warns of what is valid, but probably not what was intended.
 fn warn(element: &Element<'_>, problems: &mut Problems) {
     match element.name {
-        "cluster_property_set" => warn_of_options(element, grammar::CLUSTER_OPTIONS, problems),
+        "cluster_property_set" => {
+            warn_of_options(element, grammar::CLUSTER_OPTIONS, problems);
+            warn_of_meaningless(element, problems);
+        }
+        "rsc_ticket" => problems.warning(
+            element.offset,
+            "tickets cannot be granted in this version".to_owned(),
+            "what needs this one does not run; remove the constraint until then".to_owned(),
+        ),
         "meta_attributes" => warn_of_options(element, grammar::RESOURCE_OPTIONS, problems),
         _ => {}
+    }
+}
+
+fn warn_of_meaningless(element: &Element<'_>, problems: &mut Problems) {
+    let pairs = element.children.iter();
+    for pair in pairs.filter(|child| child.name == "nvpair") {
+        let known = pair.value("name");
+        let found = grammar::MEANINGLESS
+            .iter()
+            .find(|(name, _)| Some(*name) == known);
+        if let Some((name, reason)) = found {
+            let message = format!("the option {} means nothing here", quote(name));
+            problems.warning(pair.place("name"), message, (*reason).to_owned());
+        }
     }
 }
 

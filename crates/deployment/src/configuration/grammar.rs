@@ -234,7 +234,7 @@ pub(super) fn instead(name: &str) -> Option<&'static str> {
     })
 }
 
-/// Cluster options that the policy engine or the DPE know, for suggestions.
+/// Cluster options that are known, for suggestions.
 pub(super) const CLUSTER_OPTIONS: &[&str] = &[
     "no-quorum-policy",
     "shutdown-lock",
@@ -259,6 +259,8 @@ pub(super) const CLUSTER_OPTIONS: &[&str] = &[
     "cluster-recheck-interval",
     "batch-limit",
     "migration-limit",
+    "node-action-limit",
+    "live-migration",
     "stop-all-resources",
     "stop-removed-resources",
     "stop-orphan-resources",
@@ -272,6 +274,45 @@ pub(super) const CLUSTER_OPTIONS: &[&str] = &[
     "placement-strategy",
     "cluster-name",
 ];
+
+/// Cluster options that Pacemaker's daemons know and that mean nothing here, with the reason.
+pub(super) const MEANINGLESS: &[(&str, &str)] = &[
+    ("no-quorum-policy", ONE_DPE),
+    ("fence-remote-without-quorum", ONE_DPE),
+    ("dc-deadtime", ONE_DPE),
+    ("election-timeout", ONE_DPE),
+    ("join-finalization-timeout", ONE_DPE),
+    ("join-integration-timeout", ONE_DPE),
+    ("shutdown-escalation", ONE_DPE),
+    ("transition-delay", ONE_DPE),
+    ("node-pending-timeout", ONE_DPE),
+    ("enable-acl", "who may do what is said by D-Bus and polkit"),
+    ("cluster-ipc-limit", "queues have bounds of their own"),
+    (
+        "load-threshold",
+        "node-action-limit bounds the operations of an assembly",
+    ),
+    ("pe-error-series-max", KEPT_INPUTS),
+    ("pe-warn-series-max", KEPT_INPUTS),
+    ("pe-input-series-max", KEPT_INPUTS),
+    ("stonith-max-attempts", TRIED_ON),
+    ("fencing-max-attempts", TRIED_ON),
+    ("stonith-watchdog-timeout", WATCHDOG),
+    ("fencing-watchdog-timeout", WATCHDOG),
+    (
+        "fence-reaction",
+        "no assembly fences itself: an agent ends services by its lease",
+    ),
+    (
+        "fencing-reaction",
+        "no assembly fences itself: an agent ends services by its lease",
+    ),
+];
+
+const ONE_DPE: &str = "one DPE decides for the deployment, so there is no quorum and no election";
+const KEPT_INPUTS: &str = "dpe --keep-inputs says how many inputs are kept";
+const TRIED_ON: &str = "fencing is tried until it succeeds or is confirmed";
+const WATCHDOG: &str = "the lease of the deployment says when an agent ends its services";
 
 /// Meta attributes of resources that the policy engine knows, for suggestions.
 pub(super) const RESOURCE_OPTIONS: &[&str] = &[

@@ -82,6 +82,16 @@ pub(super) fn assign(
     }
 }
 
+/// Whether a level has an index that there is.
+pub(super) fn has_index(level: &Element<'_>) -> bool {
+    index_of(level).is_some()
+}
+
+fn index_of(level: &Element<'_>) -> Option<u32> {
+    let index = level.value("index").and_then(|text| text.parse().ok());
+    index.filter(|index| (1..=MOST_LEVELS).contains(index))
+}
+
 fn levels<'e>(
     elements: impl Iterator<Item = &'e Element<'e>>,
     found: &[Found],
@@ -104,8 +114,7 @@ fn levels<'e>(
             let hint = "expected a POSIX extended regular expression".to_owned();
             problems.error(element.place("target-pattern"), message, hint);
         }
-        let index = element.value("index").and_then(|text| text.parse().ok());
-        let Some(index) = index.filter(|index| (1..=MOST_LEVELS).contains(index)) else {
+        let Some(index) = index_of(element) else {
             let message = "the level has no valid index";
             let hint =
                 format!("expected a number from 1 to {MOST_LEVELS}: the order of the levels");

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use policy_engine::Change;
 use policy_engine::xml::{self, Document, Writer};
 
-use super::grammar;
+use super::{grammar, topology};
 use crate::problem::Problems;
 use crate::tree::{Attribute, Element};
 
@@ -85,6 +85,8 @@ fn is_refused(element: &Element<'_>) -> bool {
     element.visit(&mut |inner| {
         refused |= grammar::instead(inner.name).is_some();
         refused |= matches!(inner.value("class"), Some("nagios" | "upstart"));
+        // An old schema drops a level that Pacemaker does not know. Nobody wants that of a document.
+        refused |= inner.name == "fencing-level" && !topology::has_index(inner);
     });
     refused
 }
