@@ -85,7 +85,7 @@ fn is_refused(element: &Element<'_>) -> bool {
     element.visit(&mut |inner| {
         refused |= grammar::instead(inner.name).is_some();
         refused |= matches!(inner.value("class"), Some("nagios" | "upstart"));
-        // An old schema drops a level that Pacemaker does not know. Nobody wants that of a document.
+        // The upgrade drops a level that Pacemaker does not know: nobody wants that of a document.
         refused |= inner.name == "fencing-level" && !topology::has_index(inner);
     });
     refused
