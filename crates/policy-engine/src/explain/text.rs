@@ -83,11 +83,13 @@ fn sentence(statement: &Statement) -> String {
     format!("{}.", capital(statement))
 }
 
-/// A statement with a capital at its beginning, unless that is a name.
+/// A statement with a capital at its beginning, unless that is a name, or an option with its value.
 fn capital(statement: &Statement) -> String {
     let mut letters = statement.text.chars();
+    let word = statement.text.split(' ').next().unwrap_or_default();
+    let is_name = statement.code.sentence.starts_with('{') || word.contains('=');
     match letters.next() {
-        Some(first) if !statement.code.sentence.starts_with('{') => {
+        Some(first) if !is_name => {
             format!("{}{}", first.to_ascii_uppercase(), letters.as_str())
         }
         _ => statement.text.clone(),

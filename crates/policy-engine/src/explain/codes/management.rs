@@ -63,7 +63,7 @@ codes! {
         ""
     TARGET_ROLE_STOPPED "target-role-stopped": "target-role=Stopped is set {origin}";
         "Somebody wants it stopped: the meta attribute `target-role` says so. Of several sets without a score the last one in the configuration counts; what a resource sets itself wins over its group or clone, and that over the defaults.";
-        "set target-role=Started there ({set}), or remove it: crm_resource --resource {owner} --meta --set-parameter target-role --parameter-value Started";
+        "set target-role=Started there ({set}), or remove it: crm_resource --resource {owner} --meta --delete-parameter target-role";
         "remove enabled=\"false\" (or target-role) from the document ({set}) and deploy it again"
     TARGET_ROLE_UNPROMOTED "target-role-unpromoted": "target-role=Unpromoted is set {origin}, so it is not promoted";
         "Somebody wants it unpromoted.";

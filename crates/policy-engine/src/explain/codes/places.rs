@@ -24,10 +24,10 @@ codes! {
     EQUAL_STAYS "equal-stays": "no {NODE} is better than the one it is on";
         "Equal positive scores leave a resource where it is.";
         ""; ""
-    EQUAL_FEWEST "equal-fewest": "nothing makes one {NODE} better than another, and {node} has the fewest {RESOURCES} on it ({score} on each)";
+    EQUAL_FEWEST "equal-fewest": "the scores are equal ({score} each), and the fewest {RESOURCES} are assigned to {node} so far";
         "Nodes with equal scores: the one with the fewest resources wins, and of these the first by name. So resources without stickiness are spread.";
         ""; ""
-    MOVED_FOR_BALANCE "moved-for-balance": "nothing makes one {NODE} better than another, and {node} has fewer {RESOURCES} on it ({score} on each)";
+    MOVED_FOR_BALANCE "moved-for-balance": "the scores are equal ({score} each), and fewer {RESOURCES} are assigned to {node} so far";
         "Without stickiness a resource is moved to where fewer resources are, if the scores are equal.";
         "set resource-stickiness if it should stay where it runs";
         "set stickiness for the {RESOURCE} if it should stay where it runs"
@@ -111,7 +111,7 @@ codes! {
         "A failure keeps it away from the node.";
         "mend it on {failed_on}, then: crm_resource --cleanup --resource {resource} --node {failed_on}";
         "mend it on {failed_on}, then: cpectl cleanup {NAME} {resource} --assembly {failed_on}"
-    FAILED_TOO_OFTEN "failed-too-often": "{failure}[, and one failed start is enough ({fatal})][; that is {often} of {threshold} failures (migration-threshold)]";
+    FAILED_TOO_OFTEN "failed-too-often": "{failure}[, and one failed start is enough ({fatal})][; its fail count is {often}, and migration-threshold is {threshold}]";
         "After as many failures as `migration-threshold` says, a resource leaves the node. A failed start counts as that many at once, unless `start-failure-is-fatal` is false.";
         "mend it on {failed_on}, then: crm_resource --cleanup --resource {resource} --node {failed_on}";
         "mend it on {failed_on}, then: cpectl cleanup {NAME} {resource} --assembly {failed_on}"
