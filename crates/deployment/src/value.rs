@@ -102,6 +102,16 @@ pub(crate) fn agent_part(text: &str) -> Parsed<String> {
 /// others would have a fencing succeed that did nothing, or did not look.
 const FENCE_ACTIONS: [&str; 5] = ["action", "option", "method", "help", "version"];
 
+/// Whether a parameter of a fence agent names a program to run, or a file to write: on the host, as
+/// the user of the DPE.
+fn reaches_the_host(key: &str) -> bool {
+    let key = key.to_ascii_lowercase().replace('-', "_");
+    key.ends_with("_path")
+        || key.ends_with("_script")
+        || key.starts_with("debug")
+        || key.ends_with("ssh_options")
+}
+
 /// The name of a parameter that a document may give a fence agent.
 pub(crate) fn fence_key(text: &str) -> Parsed<String> {
     let key = key(text)?;
@@ -111,6 +121,12 @@ pub(crate) fn fence_key(text: &str) -> Parsed<String> {
         .any(|word| bare.eq_ignore_ascii_case(word))
     {
         return Err("the DPE says itself what the fence agent is to do: remove it".to_owned());
+    }
+    if reaches_the_host(bare) {
+        return Err(
+            "it would have the fence agent run a program or write a file on the host: remove it"
+                .to_owned(),
+        );
     }
     Ok(key)
 }

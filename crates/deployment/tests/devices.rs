@@ -391,3 +391,74 @@ fn it_refuses_levels_that_lead_nowhere() {
         "{pattern:?}"
     );
 }
+
+#[test]
+fn it_refuses_devices_that_would_switch_one_assembly_for_another() {
+    let errors = |resources: &str| {
+        let found = problems(&document(resources, ""));
+        let errors = found.into_iter().filter(|text| text.starts_with("error"));
+        errors.collect::<Vec<_>>()
+    };
+    let same = "error: 'b' and 'a' have the same port on fencing device 'd'; each has its own: to switch one would switch the other";
+    // One that is not mapped has its name as its port.
+    let listed = [("pcmk_host_list", "a b"), ("pcmk_host_map", "a:b")];
+    assert_eq!(errors(&device("d", &listed)), [same]);
+    let asked = [
+        ("pcmk_host_check", "dynamic-list"),
+        ("pcmk_host_map", "a:b"),
+    ];
+    assert_eq!(errors(&device("d", &asked)), [same]);
+    // Two devices with one plug.
+    let twice = |port: &str| {
+        [
+            device("one", &[("ip", "10.0.0.1"), ("pcmk_host_map", "a:7")]),
+            device("two", &[("ip", "10.0.0.1"), ("pcmk_host_map", port)]),
+        ]
+        .concat()
+    };
+    assert_eq!(
+        errors(&twice("b:7")),
+        [
+            "error: fencing devices 'one' and 'two' switch the same for 'a' and 'b'; each assembly has its own: to switch one would switch the other"
+        ]
+    );
+    assert_eq!(errors(&twice("b:8")), [] as [&str; 0]);
+    assert_eq!(
+        errors(&twice("a:7")),
+        [] as [&str; 0],
+        "for the same assembly"
+    );
+    let fixed = |id: &str, host: &str| device(id, &[("plug", "7"), ("pcmk_host_list", host)]);
+    assert_eq!(errors(&(fixed("one", "a") + &fixed("two", "b"))).len(), 1);
+}
+
+#[test]
+fn it_refuses_a_level_of_several_devices_of_which_one_does_not_stay_off() {
+    let cycles = [("pcmk_host_list", "a"), ("pcmk_off_action", "reboot")];
+    let resources = device("one", &cycles) + &device("two", &[("pcmk_host_list", "a")]);
+    let found = |devices: &str| {
+        let levels = [(r#"target="a""#, 1, devices)];
+        let found = problems(&document(&resources, &topology(&levels)));
+        let errors = found.into_iter().filter(|text| text.starts_with("error"));
+        errors.count()
+    };
+    assert_eq!(found("one"), 0);
+    assert_eq!(found("one,two"), 1);
+}
+
+#[test]
+fn it_refuses_parameters_that_run_programs_or_write_files_on_the_host() {
+    for name in [
+        "ssh_options",
+        "ssh-options",
+        "passwd_script",
+        "password_script",
+        "ipmitool_path",
+        "debug_file",
+    ] {
+        let text = document(&device("d", &[("pcmk_host_list", "a"), (name, "x")]), "");
+        let found = problems(&text);
+        let refused = |text: &String| text.contains("run a program or write a file on the host");
+        assert!(found.iter().any(refused), "{name}: {found:?}");
+    }
+}

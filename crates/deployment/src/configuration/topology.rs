@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::devices::{Found, millis};
 use super::hosts::{Host, is};
 use super::links::Links;
-use crate::device::{DeviceUse, HostCheck};
+use crate::device::{DeviceUse, HostArgument, HostCheck};
 use crate::model::{Assembly, Deployment, FencingMode};
 use crate::problem::{Problems, quote};
 use crate::tree::Element;
@@ -58,9 +58,16 @@ pub(super) fn assign(
     let topology = topology.filter(|child| child.name == "fencing-topology");
     let levels = levels(topology.flat_map(|child| &child.children), found, problems);
     let known = |name: &str| links.is_node(name);
-    found
+    let names: Vec<&str> = deployment
+        .assemblies
         .iter()
-        .for_each(|device| check_hosts(device, known, problems));
+        .map(|own| own.name.as_str())
+        .collect();
+    for device in found {
+        check_hosts(device, known, problems);
+        check_ports(device, &names, problems);
+    }
+    check_devices(found, &names, configuration, problems);
     for assembly in &mut deployment.assemblies {
         let ways = match levels.iter().find(|(target, _)| target.is(assembly)) {
             Some((target, levels)) => by_topology(*target, levels, found, assembly, problems),
@@ -149,20 +156,84 @@ fn devices<'e>(element: &'e Element<'e>, found: &[Found], problems: &mut Problem
     names
 }
 
-/// A device that is for nobody, hosts that are none, and hosts of which one would be switched for
-/// the other.
-fn check_hosts(found: &Found, known: impl Fn(&str) -> bool, problems: &mut Problems) {
+/// Hosts of which one would be switched for the other. One that is not mapped has its name as its
+/// port.
+fn check_ports(found: &Found, assemblies: &[&str], problems: &mut Problems) {
     let id = quote(&found.device.id);
-    for (index, host) in found.hosts.mapped.iter().enumerate() {
-        let earlier = found.hosts.mapped.iter().take(index);
+    let mapped = &found.hosts.mapped;
+    let is_mapped = |name: &str| mapped.iter().any(|host| is(&host.name, name));
+    let listed = found.hosts.listed.iter().map(|host| host.name.as_str());
+    let asked = found.device.check != HostCheck::Static;
+    let others = assemblies.iter().copied().filter(|_| asked);
+    let unmapped: Vec<&str> = listed
+        .chain(others)
+        .filter(|name| !is_mapped(name))
+        .collect();
+    for (index, host) in mapped.iter().enumerate() {
+        let earlier = mapped.iter().take(index);
         let same = |other: &&Host| other.port == host.port && !is(&other.name, &host.name);
-        if let Some(other) = earlier.clone().find(same) {
-            let (one, two) = (quote(&other.name), quote(&host.name));
+        let earlier = earlier.clone().find(same).map(|other| other.name.as_str());
+        let by_name = || unmapped.iter().copied().find(|name| is(name, &host.port));
+        if let Some(other) = earlier.or_else(by_name) {
+            let (one, two) = (quote(other), quote(&host.name));
             let message = format!("{one} and {two} have the same port on fencing device {id}");
             let hint = "each has its own: to switch one would switch the other";
             problems.error(host.at, message, hint.to_owned());
         }
     }
+}
+
+/// Devices of which one would switch for its assembly what another switches for another one.
+fn check_devices(
+    found: &[Found],
+    assemblies: &[&str],
+    configuration: &Element<'_>,
+    problems: &mut Problems,
+) {
+    let mut known: Vec<(DeviceUse, &str)> = Vec::new();
+    for (device, name) in found
+        .iter()
+        .flat_map(|device| assemblies.iter().map(move |name| (device, *name)))
+    {
+        if !device.hosts.names(name) {
+            continue;
+        }
+        let own = used(device, name);
+        if let Some((other, of)) = known
+            .iter()
+            .find(|(other, of)| !is(of, name) && same_plug(other, &own))
+        {
+            let (one, two) = (quote(&other.device.id), quote(&own.device.id));
+            let message = format!(
+                "fencing devices {one} and {two} switch the same for {} and {}",
+                quote(of),
+                quote(name)
+            );
+            let hint = "each assembly has its own: to switch one would switch the other".to_owned();
+            problems.error(configuration.offset, message, hint);
+        }
+        known.push((own, name));
+    }
+}
+
+/// Both switch the same thing, as far as the document says.
+fn same_plug(one: &DeviceUse, other: &DeviceUse) -> bool {
+    let parameters = |own: &DeviceUse| {
+        let mut parameters = own.device.parameters.clone();
+        parameters.sort();
+        parameters
+    };
+    let fixed = one.device.host_argument == HostArgument::Unneeded;
+    one.device.id != other.device.id
+        && one.device.agent == other.device.agent
+        && one.device.host_argument == other.device.host_argument
+        && (fixed || one.port == other.port)
+        && parameters(one) == parameters(other)
+}
+
+/// A device that is for nobody, and hosts that are none.
+fn check_hosts(found: &Found, known: impl Fn(&str) -> bool, problems: &mut Problems) {
+    let id = quote(&found.device.id);
     let strangers: Vec<_> = found
         .hosts
         .all()
@@ -204,6 +275,17 @@ fn by_topology(
         let unfit = own
             .iter()
             .find(|own| own.disabled || !may_be_for(own, &assembly.name));
+        let cycles = own
+            .iter()
+            .find(|own| level.devices.len() > 1 && own.device.off.action != "off");
+        if let Some(cycles) = cycles {
+            let id = quote(&cycles.device.id);
+            let message = format!(
+                "fencing device {id} has 'pcmk_off_action' reboot, in a level of several devices"
+            );
+            let hint = "all have to be off at once: remove pcmk_off_action";
+            problems.error(level.element.place("devices"), message, hint.to_owned());
+        }
         let Some(unfit) = unfit else {
             ways.push(own.iter().map(|own| used(own, &assembly.name)).collect());
             continue;

@@ -17,7 +17,7 @@ const FENCE_AGENTS: [&str; 3] = ["/usr/sbin", "/usr/bin", "/usr/local/sbin"];
 /// How often the status of a device is asked that still says it is on.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
 /// What a fence agent says beyond this is thrown away.
-const MAX_OUTPUT: u64 = 64 << 10;
+const MAX_OUTPUT: u64 = 1 << 20;
 /// What a fence agent's output may take after its end: somebody else may hold it open.
 const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The exit status of `status` by which a fence agent says that its device is off.
@@ -81,8 +81,19 @@ impl<'a> Agent<'a> {
         })
     }
 
+    /// # Errors
+    /// If it does not say all: what it can do would be taken for what it cannot, and an exit status
+    /// believed where the device could be asked.
     pub(super) async fn metadata(&self) -> anyhow::Result<Metadata> {
-        Ok(Metadata(self.run("metadata").await?.said))
+        let ended = self.run("metadata").await?;
+        if !ended.status.success() || !ended.said.contains("</resource-agent>") {
+            bail!(
+                "{} does not say what it can do: \"metadata\" ended with {}",
+                self.device.agent,
+                ended.status
+            );
+        }
+        Ok(Metadata(ended.said))
     }
 
     /// Switches the device off, sees that it is off, and (`reboot`) switches it on. An agent that

@@ -20,6 +20,13 @@ pub(super) async fn level(
     let mut off = Vec::new();
     let alone = devices.len() == 1;
     for used in devices {
+        // Of what is switched off and on again one after the other nothing is ever off.
+        if !alone && used.device.off.action != "off" {
+            bail!(
+                "{} does not switch off, so it is of no use beside others",
+                used.device.id
+            );
+        }
         let ready = Ready::new(used).await;
         let ready = ready.with_context(|| used.device.id.clone())?;
         let switched = ready.power(reboot && alone, trouble).await;
@@ -73,7 +80,10 @@ impl<'a> Ready<'a> {
 /// host only: it would switch the same machine for all.
 fn host(used: &DeviceUse, known: &Metadata) -> anyhow::Result<Vec<(String, String)>> {
     let port = match &used.device.host_argument {
-        HostArgument::Named(name) => Some(name.as_str()),
+        // What it does not know it would ignore, and switch the same machine for all.
+        HostArgument::Named(name) => {
+            Some(name.as_str()).filter(|name| known.takes(name) || used.alone)
+        }
         HostArgument::Known => ["plug", "port"].into_iter().find(|name| known.takes(name)),
         HostArgument::Unneeded => None,
     };
@@ -209,12 +219,13 @@ mod tests {
         let both = metadata(&["ip", "port", "plug", "nodename"]);
         let told = host(&used(HostArgument::Known, false), &both).unwrap();
         assert_eq!(told, [pair("plug", "7"), pair("nodename", "web1")]);
-        let told = host(
-            &used(HostArgument::Named("uuid".into()), false),
-            &metadata(&[]),
-        )
-        .unwrap();
+        let uuid = || HostArgument::Named("uuid".into());
+        let told = host(&used(uuid(), false), &metadata(&["uuid"])).unwrap();
         assert_eq!(told, [pair("uuid", "7")]);
+        assert!(
+            host(&used(uuid(), false), &metadata(&["ip"])).is_err(),
+            "it would be ignored"
+        );
         let told = host(&used(HostArgument::Known, true), &metadata(&["ip"])).unwrap();
         assert!(told.is_empty());
     }

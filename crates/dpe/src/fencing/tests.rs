@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 
-const METADATA: &str =
-    r#"metadata) echo '<action name="on"/><action name="off"/><action name="status"/>' ;;"#;
+const METADATA: &str = r#"metadata) echo '<action name="on"/><action name="off"/><action name="status"/></resource-agent>' ;;"#;
 
 /// A fake fence agent that writes down what it is told, then does what `cases` say for the
 /// action.
@@ -81,7 +80,7 @@ async fn an_agent_that_knows_no_status_is_asked_for_the_whole() {
     let folder = tempfile::tempdir().unwrap();
     let program = fake(
         folder.path(),
-        "metadata) echo '<action name=\"reboot\"/>' ;;\nreboot) ;;\n*) exit 1 ;;",
+        "metadata) echo '<action name=\"reboot\"/></resource-agent>' ;;\nreboot) ;;\n*) exit 1 ;;",
     );
     power(program.clone(), true).await.unwrap();
     assert_eq!(told(folder.path()), ["metadata", "reboot"]);
@@ -90,9 +89,23 @@ async fn an_agent_that_knows_no_status_is_asked_for_the_whole() {
 }
 
 #[tokio::test]
+async fn an_agent_that_does_not_say_what_it_can_do_is_not_believed() {
+    for cases in [
+        "metadata) exit 1 ;;\n*) ;;",
+        "metadata) echo '<action name=\"reboot\"/>' ;;\n*) ;;",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let error = power(fake(folder.path(), cases), true).await.unwrap_err();
+        assert!(error.contains("does not say what it can do"), "{error}");
+        assert_eq!(told(folder.path()), ["metadata"]);
+    }
+}
+
+#[tokio::test]
 async fn an_agent_sees_nothing_of_the_daemons_environment() {
     let folder = tempfile::tempdir().unwrap();
-    power(fake(folder.path(), "*) ;;"), false).await.unwrap();
+    let cases = format!("{METADATA}\nstatus) exit 2 ;;");
+    power(fake(folder.path(), &cases), false).await.unwrap();
     let environment = std::fs::read_to_string(folder.path().join("environment")).unwrap();
     assert!(environment.contains("PATH="), "{environment}");
     assert!(!environment.contains("CARGO"), "{environment}");
@@ -102,8 +115,11 @@ async fn an_agent_sees_nothing_of_the_daemons_environment() {
 async fn nothing_of_an_agent_outlives_it() {
     let folder = tempfile::tempdir().unwrap();
     // One that ends and leaves somebody behind, and one that is given up.
-    let cases = "metadata) (sleep 2; touch ended-later) & ;;\n*) (sleep 5; touch given-up-later) & sleep 5 ;;";
-    assert!(power(fake(folder.path(), cases), false).await.is_err());
+    let cases = format!(
+        "metadata) (sleep 2; touch ended-later) > said 2>&1 &\n{}\n*) (sleep 5; touch given-up-later) & sleep 5 ;;",
+        METADATA.trim_start_matches("metadata)")
+    );
+    assert!(power(fake(folder.path(), &cases), false).await.is_err());
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert!(!folder.path().join("ended-later").exists());
     assert!(!folder.path().join("given-up-later").exists());
