@@ -393,10 +393,7 @@ impl Controller {
         match assembly.course.life() {
             Life::Online => {
                 assembly.course.miss();
-                let silent_ms = (now
-                    .boottime_us
-                    .saturating_sub(assembly.contact.silent_since_us()))
-                    / MS;
+                let silent_ms = assembly.contact.silent_ms(now);
                 self.store.assembly_mut(name).last_event = LastEvent::Missed;
                 let reason = format!("no heartbeat for {silent_ms} ms");
                 self.tell(
@@ -407,10 +404,7 @@ impl Controller {
                 );
             }
             Life::Missed => {
-                let silent_ms = (now
-                    .boottime_us
-                    .saturating_sub(assembly.contact.silent_since_us()))
-                    / MS;
+                let silent_ms = assembly.contact.silent_ms(now);
                 self.lose(now, name, &format!("no heartbeat for {silent_ms} ms"));
             }
             Life::Unknown { .. } => self.lose(

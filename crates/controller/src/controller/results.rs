@@ -48,9 +48,10 @@ impl Controller {
             match known {
                 Some(record) if record.state == RecordState::Pending => {}
                 Some(record) => self.confirm(index, record),
+                // This host does it, whatever the agent says.
+                None if run.operation().is_some_and(Operation::is_of_device) => {}
                 // The world has changed since it was sent: the service may have been seen
                 // elsewhere.
-                None if run.operation().is_some_and(Operation::is_of_device) => {}
                 None if obsolete => self.end(index, false),
                 None => self.send(name, &run.work),
             }

@@ -23,10 +23,10 @@ use super::run::{Run, Work};
 use super::transition::{Counts, INFINITY, Progress, Transition};
 use crate::vocabulary::{AssemblyId, Limits, Task, TransitionKey};
 
-/// Transitions of one start of the controller.
+/// Transitions of one start of the controller, and what they have begun on this host.
 #[derive(Debug, Default)]
 pub(crate) struct Execution {
-    /// Fencing devices that are in use, whatever becomes of transitions.
+    /// Fencing devices that transitions have put to use. They outlive these.
     pub(crate) devices: Devices,
     current: Option<Current>,
     /// Transitions so far, from which they have their numbers.

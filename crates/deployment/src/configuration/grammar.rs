@@ -299,19 +299,14 @@ pub(super) const MEANINGLESS: &[(&str, &str)] = &[
     ("fencing-max-attempts", TRIED_ON),
     ("stonith-watchdog-timeout", WATCHDOG),
     ("fencing-watchdog-timeout", WATCHDOG),
-    (
-        "fence-reaction",
-        "no assembly fences itself: an agent ends services by its lease",
-    ),
-    (
-        "fencing-reaction",
-        "no assembly fences itself: an agent ends services by its lease",
-    ),
+    ("fence-reaction", REACTION),
+    ("fencing-reaction", REACTION),
 ];
 
 const ONE_DPE: &str = "one DPE decides for the deployment, so there is no quorum and no election";
 const KEPT_INPUTS: &str = "dpe --keep-inputs says how many inputs are kept";
 const TRIED_ON: &str = "fencing is tried until it succeeds or is confirmed";
+const REACTION: &str = "no assembly fences itself: an agent ends services by its lease";
 const WATCHDOG: &str = "the lease of the deployment says when an agent ends its services";
 
 /// Meta attributes of resources that the policy engine knows, for suggestions.

@@ -2,8 +2,8 @@
 //!
 //! It is checked that the form fits the grammar, that ids are unique (also against those that the
 //! short forms are lowered to), that references lead somewhere, and that each element has what it
-//! needs beside that. The policy engine interprets the values. What older
-//! schemas say in other words is put in those of the newest first.
+//! needs beside that. The policy engine interprets the values. What older schemas say in other
+//! words is put in those of the newest first.
 
 mod check;
 mod devices;

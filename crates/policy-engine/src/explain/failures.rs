@@ -113,7 +113,7 @@ impl<'s> Explainer<'s> {
                 entries.push(failed.entry);
             }
         }
-        for entry in &self.journal.entries {
+        for entry in self.notes.failures() {
             if let crate::model::Cause::Failure(element) = entry.cause
                 && self.is_or_holds(entry.resource, id)
                 && self.owner_is(element, id)
@@ -480,20 +480,22 @@ impl<'s> Explainer<'s> {
         Some(self.say(&codes::PENDING, parameters))
     }
 
+    /// The state of a node, as the status section has it.
+    pub(super) fn node_states(&self, node: NodeId) -> impl Iterator<Item = Element<'s>> {
+        let cluster = self.cluster;
+        let status = cluster.document.section("status").into_iter();
+        let states = status.flat_map(|status| status.children_named("node_state"));
+        states.filter(move |state| {
+            let id = state.get("id");
+            id.and_then(|id| cluster.find_node_by_id(id)) == Some(node)
+        })
+    }
+
     /// The history of a resource on a node.
     fn history(&self, id: ResourceId, node: NodeId) -> Vec<Element<'s>> {
         let resource = self.cluster.resource(id);
         let known = resource.known_as();
-        let document = &self.cluster.document;
-        let status = document.section("status").into_iter();
-        let states = status.flat_map(|status| status.children_named("node_state"));
-        let of_node = states.filter(|state| {
-            let by_id = state
-                .get("id")
-                .and_then(|id| self.cluster.find_node_by_id(id));
-            by_id == Some(node)
-        });
-        of_node
+        self.node_states(node)
             .filter_map(|state| state.child("lrm")?.child("lrm_resources"))
             .flat_map(|resources| resources.children_named("lrm_resource"))
             .filter(|history| {

@@ -12,6 +12,7 @@ mod failures;
 mod json;
 mod managed;
 mod nodes;
+mod notes;
 mod orders;
 mod pages;
 mod places;
@@ -32,6 +33,7 @@ use crate::schedule::Schedule;
 pub use answer::{Explanation, NodeLine, Part, Statement, Step, SubjectKind, Value};
 use codes::Code;
 pub use json::to_json;
+use notes::Notes;
 pub use pages::documentation;
 use sequence::Sequence;
 pub use terms::Terms;
@@ -89,6 +91,7 @@ pub fn answer(
         schedule,
         cluster,
         journal,
+        notes: Notes::of(journal),
         terms,
         order: Sequence::of(&schedule.graph),
         asked: RefCell::default(),
@@ -177,6 +180,7 @@ struct Explainer<'s> {
     schedule: &'s Schedule,
     cluster: &'s Cluster,
     journal: &'s Journal,
+    notes: Notes<'s>,
     terms: &'s Terms,
     order: Sequence,
     /// Resources whose reasons are being told, so that reasons in a circle end.

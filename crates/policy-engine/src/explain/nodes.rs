@@ -155,16 +155,7 @@ impl<'s> Explainer<'s> {
         if self.cluster.node(id).online {
             return false;
         }
-        let status = self.cluster.document.section("status");
-        let mut states = status
-            .into_iter()
-            .flat_map(|it| it.children_named("node_state"));
-        let state = states.find(|state| {
-            let found = state
-                .get("id")
-                .and_then(|id| self.cluster.find_node_by_id(id));
-            found == Some(id)
-        });
+        let state = self.node_states(id).next();
         state.is_some_and(|state| {
             let is = |name, yes: &[&str]| state.get(name).is_some_and(|it| yes.contains(&it));
             let member = state

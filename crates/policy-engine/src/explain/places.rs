@@ -42,11 +42,6 @@ pub(super) fn role_text(role: Option<Role>) -> Option<&'static str> {
 }
 
 impl<'s> Explainer<'s> {
-    fn entries(&self, id: ResourceId, node: NodeId) -> impl DoubleEndedIterator<Item = &'s Entry> {
-        let entries = self.journal.entries.iter();
-        entries.filter(move |entry| entry.resource == id && entry.node == node)
-    }
-
     /// What is to be said about a resource on one node.
     pub(super) fn node_line(&self, id: ResourceId, node: NodeId) -> NodeLine {
         let resource = self.cluster.resource(id);
@@ -62,7 +57,8 @@ impl<'s> Explainer<'s> {
             self.not_there(id, node)
         };
         let parts = self
-            .entries(id, node)
+            .notes
+            .at(id, node)
             .filter(|entry| !(entry.before.is_none() && entry.after == Some(Score::ZERO)))
             .map(|entry| Part {
                 change: change(entry.before, entry.after),
@@ -107,7 +103,7 @@ impl<'s> Explainer<'s> {
             };
         }
         if score < Score::ZERO {
-            let worst = self.entries(id, node).min_by_key(|entry| weight(entry));
+            let worst = self.notes.at(id, node).min_by_key(|entry| weight(entry));
             let reason = worst.map(|entry| self.cause(id, entry));
             let mut parameters = vec![
                 ("node", Value::from(self.node_name(node))),
@@ -151,14 +147,14 @@ impl<'s> Explainer<'s> {
             let was = entry.before.is_some() && excluded(entry.before);
             excluded(entry.after) && !was
         };
-        self.entries(id, node).rfind(first)
+        self.notes.at(id, node).rfind(first)
     }
 
     /// What makes one node better than another, most of all.
     fn difference(&self, id: ResourceId, better: NodeId, worse: NodeId) -> Option<Statement> {
         let mut sums: Vec<(&Entry, i64)> = Vec::new();
         for (node, sign) in [(better, 1), (worse, -1)] {
-            for entry in self.entries(id, node).filter(|it| it.cause != Cause::Base) {
+            for entry in self.notes.at(id, node).filter(|it| it.cause != Cause::Base) {
                 let weight = sign * weight(entry);
                 match sums
                     .iter_mut()
@@ -711,22 +707,24 @@ impl<'s> Explainer<'s> {
         }
     }
 
+    /// How many instances a clone may have.
+    fn clone_max(&self, clone: ResourceId) -> i64 {
+        let data = self.cluster.resource(clone).clone_data();
+        data.map_or(1, |data| i64::from(data.clone_max))
+    }
+
     /// The clone has all its instances.
     fn enough(&self, id: ResourceId) -> Statement {
         let Some(clone) = self.clone_of(id) else {
             return self.plain(&codes::NOT_TO_RUN);
         };
         let places = self.cluster.locations_of(clone, Where::Assigned);
-        let max = self
-            .cluster
-            .resource(clone)
-            .clone_data()
-            .map(|data| data.clone_max);
+        let max = self.clone_max(clone);
         self.say(
             &codes::ENOUGH_INSTANCES,
             vec![
                 ("clone", self.name(clone).into()),
-                ("max", i64::from(max.unwrap_or(1)).into()),
+                ("max", max.into()),
                 ("places", self.node_names(&places).into()),
             ],
         )
@@ -807,17 +805,10 @@ impl<'s> Explainer<'s> {
         else {
             return self.plain(&codes::REMOVED);
         };
-        let max = self
-            .cluster
-            .resource(clone)
-            .clone_data()
-            .map(|data| data.clone_max);
+        let max = self.clone_max(clone);
         self.say(
             &codes::ABOVE_CLONE_MAX,
-            vec![
-                ("clone", self.name(clone).into()),
-                ("max", i64::from(max.unwrap_or(1)).into()),
-            ],
+            vec![("clone", self.name(clone).into()), ("max", max.into())],
         )
     }
 }

@@ -186,8 +186,8 @@ impl<'s> Explainer<'s> {
     fn placement(&self, instance: ResourceId, node: Option<NodeId>) -> Vec<(&'static str, Value)> {
         let clone = self.cluster.resource(instance).parent.unwrap_or(instance);
         let mut reasons: Vec<String> = Vec::new();
-        let entries = self.journal.entries.iter();
-        for entry in entries.filter(|it| it.resource == clone && Some(it.node) == node) {
+        let entries = node.into_iter().flat_map(|node| self.notes.at(clone, node));
+        for entry in entries {
             let reason = match &entry.cause {
                 crate::model::Cause::Location(location) => {
                     let id = &self.cluster.location(*location).id;

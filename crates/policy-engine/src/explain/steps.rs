@@ -399,12 +399,8 @@ impl<'s> Explainer<'s> {
         let own = action.resource;
         let recorded = action.reason.as_deref();
         let recorded = recorded.and_then(|reason| {
-            let unrunnable = reason.strip_prefix("unrunnable ");
-            unrunnable.or_else(|| reason.strip_prefix("required "))
-        });
-        let recorded = recorded.and_then(|rest| {
-            let (name, task) = rest.rsplit_once(' ')?;
-            Some((self.cluster.find_resource(name)?, Task::parse(task)))
+            let named = self.named_in(reason, "unrunnable ");
+            named.or_else(|| self.named_in(reason, "required "))
         });
         if let Some((resource, task)) = recorded.filter(|(it, _)| Some(*it) != own) {
             let order = own.and_then(|own| self.constraint_between(resource, own));
@@ -525,7 +521,7 @@ impl<'s> Explainer<'s> {
         if reason.contains("definition change") {
             return self.plain(&codes::DEFINITION_CHANGED);
         }
-        let Some((mut root, mut task)) = self.required(reason) else {
+        let Some((mut root, mut task)) = self.named_in(reason, "required ") else {
             return self.recorded(reason);
         };
         let via = self.via(root, id);
@@ -540,7 +536,7 @@ impl<'s> Explainer<'s> {
                     crate::output::summary::Change::Resource(change)
                         if change.resource == self.cluster.resource(leaf).id =>
                     {
-                        self.required(change.reason.as_deref()?)
+                        self.named_in(change.reason.as_deref()?, "required ")
                     }
                     _ => None,
                 });
@@ -575,9 +571,9 @@ impl<'s> Explainer<'s> {
         ))
     }
 
-    /// The resource and the task of a recorded reason "required RESOURCE TASK".
-    fn required(&self, reason: &str) -> Option<(ResourceId, Task)> {
-        let rest = reason.strip_prefix("required ")?;
+    /// The resource and the task of a recorded reason "WORD RESOURCE TASK".
+    fn named_in(&self, reason: &str, word: &str) -> Option<(ResourceId, Task)> {
+        let rest = reason.strip_prefix(word)?;
         let (name, task) = rest.rsplit_once(' ')?;
         Some((self.cluster.find_resource(name)?, Task::parse(task)))
     }

@@ -1,5 +1,6 @@
 //! Old configurations (scheduler-spec/01 §19.4): what they say is put in the words of schema 4.0
-//! before anything else reads it. Each kind of change has its file; each change is told.
+//! before anything else reads it. Each kind of change has its file; each change is told. What is
+//! new has ids such as those in the output of `crm_simulate`.
 //!
 //! ```text
 //! 1.0 – 2.10 ─ options, nodes, operations, parameters ─▶ 3.0

@@ -1,6 +1,6 @@
 //! How an assembly's agent is in contact: whether a stream is up, and when it was last heard.
 
-use crate::vocabulary::Time;
+use crate::vocabulary::{MS, Time};
 
 /// Contact with one agent.
 #[derive(Debug)]
@@ -68,6 +68,11 @@ impl Contact {
     /// Boot time from which its silence counts, µs.
     pub(crate) fn silent_since_us(&self) -> u64 {
         self.heard_us
+    }
+
+    /// How long it has been silent, milliseconds.
+    pub(crate) fn silent_ms(&self, now: Time) -> u64 {
+        now.boottime_us.saturating_sub(self.heard_us) / MS
     }
 
     /// Wall clock when it was last heard, µs; 0: never.
