@@ -148,7 +148,7 @@ impl Digest {
     pub(crate) fn plan(&mut self, controller: &Controller, now: Time, document: &str) {
         match controller
             .plan(now, document)
-            .and_then(|plan| plan.answer())
+            .and_then(|plan| plan.answer_in(crate::zones::find))
         {
             Ok(plan) => self.json("plan", &plan),
             Err(refusal) => self.line(&refusal.to_string()),

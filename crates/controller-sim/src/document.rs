@@ -4,23 +4,29 @@
 use std::fmt::Write;
 
 use crate::policies::{Loss, OnFail, Policies};
-use crate::scenario::Mode;
-use crate::scenario::{Assembly, Form, Scenario, Service};
+use crate::scenario::{Assembly, Clocks, Form, Mode, Scenario, Service};
+use crate::zones;
 
 impl Scenario {
     /// The document as it is now.
     pub fn document(&self) -> String {
         let (timeout, lease) = self.timing;
+        let zone = match self.clocks {
+            Clocks::Document => format!(" time_zone=\"{}\"", zones::KOLKATA),
+            Clocks::Utc | Clocks::Host => String::new(),
+        };
         format!(
             "<deployable name=\"sim\" uuid=\"7c1f0e52-9b1d-4a55-8f0e-2f4f6f0c9d11\" heartbeat_interval=\"1s\" \
-             heartbeat_timeout=\"{timeout}ms\" lease=\"{lease}ms\">\n\
+             heartbeat_timeout=\"{timeout}ms\" lease=\"{lease}ms\"{zone}>\n\
              <assemblies>\n{}</assemblies>\n<services>\n{}</services>\n<constraints>\n{}</constraints>\n\
              <configuration>{}<resources>\n{}{}</resources><constraints>\n{}</constraints>{}</configuration>\n</deployable>\n",
             self.assembly_elements(),
             self.service_elements(),
             self.constraint_elements(),
             self.options(),
-            self.raw().map(Service::raw_element).collect::<String>(),
+            self.raw()
+                .map(|service| service.raw_element(self.clocks.ahead()))
+                .collect::<String>(),
             self.device_elements(),
             self.raw_constraints(),
             self.topology(),
@@ -172,7 +178,8 @@ impl Scenario {
                 "40"
             };
             let name = &self.assemblies[ban.assembly].name;
-            let when = ban.when.expression(&format!("{id}-ban-when"));
+            let ahead = self.clocks.ahead();
+            let when = ban.when.expression(&format!("{id}-ban-when"), ahead);
             let _ = writeln!(
                 text,
                 "<rsc_location id=\"{id}-ban\" rsc=\"{resource}\"><rule id=\"{id}-ban-rule\" score=\"{score}\" boolean-op=\"and\">\
@@ -315,7 +322,7 @@ impl Service {
     }
 
     /// `<primitive>`, in a `<clone>` if there are several.
-    fn raw_element(&self) -> String {
+    fn raw_element(&self, ahead: i64) -> String {
         let id = &self.name;
         let mut meta = Vec::new();
         if self.form == Form::Migrates {
@@ -346,7 +353,7 @@ impl Service {
         let primitive = format!(
             "<primitive id=\"{id}\" class=\"ocf\" provider=\"sim\" type=\"Simulated\">{}{parameters}{}{utilization}\
              <operations>{}</operations></primitive>",
-            self.at_times(),
+            self.at_times(ahead),
             options("meta_attributes", &format!("{id}-meta"), &meta),
             self.operations(),
         );
@@ -357,13 +364,13 @@ impl Service {
     }
 
     /// What is otherwise at the time of its ban.
-    fn at_times(&self) -> String {
+    fn at_times(&self, ahead: i64) -> String {
         let Some(ban) = self.policies.ban else {
             return String::new();
         };
         let set = |element: &str, name: &str, value: &str| {
             let id = format!("{}-timed-{name}", self.name);
-            let when = ban.when.expression(&format!("{id}-when"));
+            let when = ban.when.expression(&format!("{id}-when"), ahead);
             format!(
                 "<{element} id=\"{id}\" score=\"9\"><rule id=\"{id}-rule\" score=\"0\">{when}</rule>\
                  <nvpair id=\"{id}-value\" name=\"{name}\" value=\"{value}\"/></{element}>"

@@ -30,6 +30,9 @@ impl World {
             self.shell.shadow = Some(subject(&self.shell, self.options.mutant));
         }
         self.shell.controller = Some(controller);
+        if let Some(zone) = self.scenario.clocks.host_zone() {
+            self.input(Input::HostTimeZone(Some(zone)));
+        }
         self.after(SECOND, SimEvent::RetryEvents(start));
         if self.shell.recreate.is_some() {
             // Who wants the end of the deployment says so until it has come.

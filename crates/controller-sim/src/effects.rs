@@ -10,6 +10,7 @@ use crate::queue::SimEvent;
 use crate::shell::brief;
 use crate::time::{MS, SECOND};
 use crate::world::World;
+use crate::zones;
 
 impl World {
     pub(crate) fn carry_out(&mut self, effect: Effect) {
@@ -246,13 +247,13 @@ impl World {
     pub(crate) fn policy_engine_answers(&mut self, start: u64, question: EngineInput) {
         if self.shell.start == start {
             let answer = if self.nonsense {
-                question.answer_changed(|graph| {
+                question.answer_changed(zones::find, |graph| {
                     for synapse in &mut graph.synapses {
                         synapse.inputs.clear();
                     }
                 })
             } else {
-                question.answer()
+                question.answer_in(zones::find)
             };
             self.input(Input::Decided(Box::new(answer)));
         }

@@ -334,7 +334,7 @@ impl World {
     /// What the document says is not the same all the time while the controller is watched, or was
     /// otherwise a moment ago.
     fn time_changes_something(&self) -> bool {
-        let before_s = self.scenario.recheck_s as i64 + 10;
+        let before_s = 10;
         let from_s = self.wall_s() - before_s;
         let to_s = self.wall_s() + REST_S as i64 + 15;
         let services = self.scenario.services.iter();

@@ -52,6 +52,7 @@ mod time;
 mod wiring;
 pub mod world;
 mod world_faults;
+pub mod zones;
 
 pub use mutants::Mutant;
 pub use options::{Options, Outcome};

@@ -129,8 +129,9 @@ impl When {
         }
     }
 
-    /// `<date_expression>`.
-    pub fn expression(self, id: &str) -> String {
+    /// `<date_expression>`, by clocks that are so many minutes ahead of UTC.
+    pub fn expression(self, id: &str, ahead: i64) -> String {
+        let date = |wall_s| date(wall_s, ahead);
         let (text, inner) = match self {
             When::Until(end_s) => (format!("operation=\"lt\" end=\"{}\"", date(end_s)), None),
             When::From(begin_s) => (
@@ -148,7 +149,9 @@ impl When {
             When::Minutes(first, last) => (
                 "operation=\"date_spec\"".to_owned(),
                 Some(format!(
-                    "<date_spec id=\"{id}-spec\" minutes=\"{first}-{last}\"/>"
+                    "<date_spec id=\"{id}-spec\" minutes=\"{}-{}\"/>",
+                    (first + ahead) % 60,
+                    (last + ahead) % 60
                 )),
             ),
         };
@@ -156,10 +159,10 @@ impl When {
         format!("<date_expression id=\"{id}\" {text}>{inner}</date_expression>")
     }
 
-    fn some(random: &mut Random, periodic: bool) -> When {
+    fn some(random: &mut Random) -> When {
         let begin_s = random.between(0, 150) as i64;
         let end_s = begin_s + random.between(10, 120) as i64;
-        match random.index(if periodic { 4 } else { 3 }) {
+        match random.index(4) {
             0 => When::Until(end_s),
             1 => When::From(begin_s),
             2 => When::Between(begin_s, end_s),
@@ -171,13 +174,16 @@ impl When {
     }
 }
 
-/// The wall clock as the document writes it.
-fn date(wall_s: i64) -> String {
+/// The wall clock as the document writes it: by clocks that are ahead of UTC without their offset.
+fn date(wall_s: i64, ahead: i64) -> String {
     let second = wall_s + AFTER_THE_HOUR_S;
+    let minute = 11 * 60 + second.div_euclid(60) + ahead;
     format!(
-        "2026-11-18T11:{:02}:{:02}Z",
-        second.div_euclid(60),
-        second.rem_euclid(60)
+        "2026-11-18T{:02}:{:02}:{:02}{}",
+        minute.div_euclid(60),
+        minute.rem_euclid(60),
+        second.rem_euclid(60),
+        if ahead == 0 { "Z" } else { "" }
     )
 }
 
@@ -194,8 +200,6 @@ pub struct Possible {
     pub fenced: bool,
     /// It runs in one assembly, chosen for itself alone.
     pub free: bool,
-    /// Time is looked at again and again, so that it can be periodic.
-    pub periodic: bool,
 }
 
 impl Policies {
@@ -244,7 +248,7 @@ impl Policies {
             _ => {
                 let ban = Ban {
                     assembly: random.index(possible.assemblies),
-                    when: When::some(random, possible.periodic),
+                    when: When::some(random),
                 };
                 self.ban = random.percent(80).then_some(ban);
             }

@@ -2,6 +2,7 @@
 
 use crate::policies::{Loss, Policies, Possible};
 use crate::random::Random;
+use crate::zones;
 
 /// A deployment that changes.
 #[derive(Clone, Debug)]
@@ -27,10 +28,42 @@ pub struct Scenario {
     pub rich: bool,
     /// `cluster-recheck-interval`, seconds; 0: the default.
     pub recheck_s: u64,
+    /// In whose time zone rules by time are written.
+    pub clocks: Clocks,
     /// Counts changes.
     pub generation: u64,
     /// The deployment is to end; `true`: after stopping the services.
     pub ending: Option<bool>,
+}
+
+/// In whose time zone rules by time are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clocks {
+    /// UTC.
+    Utc,
+    /// The document names a zone.
+    Document,
+    /// The host has a zone.
+    Host,
+}
+
+impl Clocks {
+    /// Minutes by which they are ahead of UTC.
+    pub fn ahead(self) -> i64 {
+        match self {
+            Clocks::Utc => 0,
+            Clocks::Document | Clocks::Host => zones::KOLKATA_MINUTES,
+        }
+    }
+
+    /// The zone of the host. One that is not the document's does not matter.
+    pub fn host_zone(self) -> Option<String> {
+        match self {
+            Clocks::Utc => None,
+            Clocks::Document => Some("Europe/Berlin".into()),
+            Clocks::Host => Some(zones::KOLKATA.into()),
+        }
+    }
 }
 
 /// An assembly.
@@ -187,6 +220,7 @@ impl Scenario {
             },
             rich: false,
             recheck_s: 0,
+            clocks: Clocks::Utc,
             generation: 1,
             ending: None,
         };
@@ -218,6 +252,7 @@ impl Scenario {
             let possible = self.possible(index);
             self.services[index].policies = Policies::some(random, possible);
         }
+        self.clocks = [Clocks::Utc, Clocks::Utc, Clocks::Document, Clocks::Host][random.index(4)];
     }
 
     fn possible(&self, index: usize) -> Possible {
@@ -228,7 +263,6 @@ impl Scenario {
             promotable: matches!(service.form, Form::Promotable(_)),
             fenced: self.assemblies.iter().all(|own| own.mode != Mode::None),
             free: self.is_plain(index) && !self.is_related(index),
-            periodic: self.recheck_s > 0,
         }
     }
 
@@ -290,6 +324,7 @@ impl Scenario {
             migration_limit: 0,
             rich: false,
             recheck_s: 0,
+            clocks: Clocks::Utc,
             generation: 1,
             ending: None,
         }

@@ -11,6 +11,7 @@ use controller::{
     Input, InputName, Operation, Record, RecordState, Request, Task, Time, TransitionKey,
 };
 use controller_sim::scenario::{Mode, Scenario};
+use controller_sim::zones;
 use cpe_status::{AssemblyState, DpeState, ServiceState};
 
 const NOW: Time = Time {
@@ -88,7 +89,7 @@ fn carry_out(controller: &mut Controller) {
     let mut call_id = 10;
     while let Some(effect) = controller.poll_effect() {
         let input = match effect {
-            Effect::Decide(question) => Input::Decided(Box::new(question.answer())),
+            Effect::Decide(question) => Input::Decided(Box::new(question.answer_in(zones::find))),
             Effect::Execute {
                 assembly,
                 operation,
@@ -188,7 +189,7 @@ fn what_was_decided_about_a_world_that_has_changed_since_is_not_done() {
     let (asked, _) = asked_and_sent(&mut controller);
     assert_eq!(asked, [], "one question at a time");
 
-    let answer = question.answer();
+    let answer = question.answer_in(zones::find);
     let decided = Input::Decided(Box::new(answer.clone()));
     assert_eq!(controller.handle(NOW, decided), Ok(()));
     let (mut asked, sent) = asked_and_sent(&mut controller);
@@ -311,7 +312,9 @@ fn services_that_are_ordered_in_a_circle_do_not_keep_others_from_running() {
     let (mut call_id, mut started, mut refused) = (0, Vec::new(), 0);
     for _ in 0..200 {
         let input = match controller.poll_effect() {
-            Some(Effect::Decide(question)) => Input::Decided(Box::new(question.answer())),
+            Some(Effect::Decide(question)) => {
+                Input::Decided(Box::new(question.answer_in(zones::find)))
+            }
             Some(Effect::Execute {
                 assembly,
                 operation,
@@ -454,7 +457,7 @@ fn carry_out_at(
     let mut sent = Vec::new();
     while let Some(effect) = controller.poll_effect() {
         let input = match effect {
-            Effect::Decide(question) => Input::Decided(Box::new(question.answer())),
+            Effect::Decide(question) => Input::Decided(Box::new(question.answer_in(zones::find))),
             Effect::Execute {
                 assembly,
                 operation,
@@ -499,8 +502,7 @@ fn pass_seconds(controller: &mut Controller, seconds: u64) -> Vec<(u64, Task, As
 }
 
 /// A document with one service, options of the cluster, and a rule by which the service may not run
-/// in node1 from the seventh minute of an hour on, which begins 20 s after `NOW`. Like Pacemaker's
-/// scheduler, ours does not say when a `date_spec` begins to hold.
+/// in node1 from the seventh minute of an hour on, which begins 20 s after `NOW`.
 fn document_with_a_rule_by_time(options: &str) -> String {
     let scenario = Scenario::plain(2, 1, Mode::Lease);
     let rule = concat!(
@@ -521,38 +523,101 @@ fn cluster_option(name: &str, value: &str) -> String {
     )
 }
 
+/// The seconds in which something is done, but for the first.
+fn busy_seconds(controller: &mut Controller, seconds: u64) -> Vec<u64> {
+    let done = pass_seconds(controller, seconds);
+    let mut busy: Vec<u64> = done.iter().map(|(second, ..)| *second).collect();
+    busy.retain(|second| *second > 0);
+    busy.dedup();
+    busy
+}
+
 #[test]
-fn what_a_rule_by_time_wants_is_done_within_the_recheck_interval() {
-    let options = cluster_option("cluster-recheck-interval", "5s");
-    let document = document_with_a_rule_by_time(&options);
+fn what_a_rule_by_time_wants_is_done_in_its_second_whatever_the_recheck_interval() {
+    let zero = cluster_option("cluster-recheck-interval", "0");
+    let long = cluster_option("cluster-recheck-interval", "1h");
+    for options in ["", &zero, &long] {
+        let document = document_with_a_rule_by_time(options);
+        let mut controller = with_document(document, [started(), vec![]]);
+        let done = pass_seconds(&mut controller, 60);
+        let moved = |(second, task, assembly): &(u64, Task, AssemblyId)| {
+            (20..=21).contains(second) && *task == Task::Start && *assembly == "node2"
+        };
+        assert!(done.iter().any(moved), "{options}: {done:?}");
+        expect_active(&controller);
+    }
+}
+
+#[test]
+fn a_rule_by_time_turns_in_the_zone_of_the_document_and_else_of_the_host() {
+    // The seventh minute there is the 37th of UTC. In the second half of an hour it may run.
+    let document = document_with_a_rule_by_time("");
+    let named = document.replace("<deployable ", "<deployable time_zone=\"Asia/Kolkata\" ");
+    let kolkata = || Input::HostTimeZone(Some("Asia/Kolkata".into()));
+    let berlin = || Input::HostTimeZone(Some("Europe/Berlin".into()));
+    for (document, host, second) in [
+        (&named, berlin(), 20 + 30 * 60),
+        (&document, kolkata(), 20 + 30 * 60),
+        (&document, berlin(), 20),
+    ] {
+        let document = document.replace("\"7-59\"", "\"7-29\"");
+        let mut controller = with_document(document, [started(), vec![]]);
+        assert_eq!(controller.handle(NOW, host), Ok(()));
+        let busy = busy_seconds(&mut controller, second + 60);
+        let turned = busy.first();
+        assert!(
+            turned.is_some_and(|at| (second..=second + 1).contains(at)),
+            "{second}: {busy:?}"
+        );
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_is_noticed_with_the_next_input() {
+    let document = document_with_a_rule_by_time("");
     let mut controller = with_document(document, [started(), vec![]]);
-    let done = pass_seconds(&mut controller, 30);
-    let moved = |(second, task, assembly): &(u64, Task, AssemblyId)| {
-        (20..=25).contains(second) && *task == Task::Start && *assembly == "node2"
+    assert_eq!(busy_seconds(&mut controller, 5), Vec::<u64>::new());
+    let at = |second: u64, ahead_s: i64| Time {
+        boottime_us: NOW.boottime_us + second * 1_000_000,
+        wall_us: (NOW.wall_us + second * 1_000_000).saturating_add_signed(ahead_s * 1_000_000),
     };
-    assert!(done.iter().any(moved), "{done:?}");
-    expect_active(&controller);
+    let is_asked = |controller: &mut Controller, now: Time| {
+        assert_eq!(controller.handle(now, Input::Tick), Ok(()));
+        let mut asked = false;
+        while let Some(effect) = controller.poll_effect() {
+            if let Effect::Decide(question) = effect {
+                asked = true;
+                let answer = Input::Decided(Box::new(question.answer_in(zones::find)));
+                assert_eq!(controller.handle(now, answer), Ok(()));
+            }
+        }
+        asked
+    };
+    assert!(!is_asked(&mut controller, at(6, 0)), "nothing has changed");
+    assert!(is_asked(&mut controller, at(7, 30)), "the rule holds");
+    let mut back = with_document(document_with_a_rule_by_time(""), [started(), vec![]]);
+    assert_eq!(busy_seconds(&mut back, 5), Vec::<u64>::new());
+    assert!(is_asked(&mut back, at(6, -600)), "it may hold again");
+    assert!(!is_asked(&mut back, at(7, -600)), "it was seen");
 }
 
 #[test]
-fn without_an_interval_a_rule_by_time_is_seen_after_fifteen_minutes() {
-    let mut controller = with_document(document_with_a_rule_by_time(""), [started(), vec![]]);
-    let done = pass_seconds(&mut controller, 910);
-    let moves = done.iter().filter(|(second, ..)| *second > 0);
-    let first = moves.map(|(second, ..)| *second).next();
-    assert!(
-        first.is_some_and(|second| (900..=905).contains(&second)),
-        "{done:?}"
-    );
-}
-
-#[test]
-fn a_recheck_interval_of_zero_means_never() {
-    let options = cluster_option("cluster-recheck-interval", "0");
-    let document = document_with_a_rule_by_time(&options);
+fn the_deadline_is_the_moment_itself() {
+    let document = document_with_a_rule_by_time("");
     let mut controller = with_document(document, [started(), vec![]]);
-    let done = pass_seconds(&mut controller, 2_000);
-    assert!(done.iter().all(|(second, ..)| *second == 0), "{done:?}");
+    pass_seconds(&mut controller, 1);
+    let heard = Time {
+        boottime_us: NOW.boottime_us + 19_300_000,
+        wall_us: NOW.wall_us + 19_300_000,
+    };
+    for assembly in ["node1", "node2"] {
+        let heartbeat = Input::Heartbeat {
+            assembly: assembly.into(),
+            stamp_us: 1,
+        };
+        assert_eq!(controller.handle(heard, heartbeat), Ok(()));
+    }
+    assert_eq!(controller.deadline(), Some(NOW.boottime_us + 20_000_000));
 }
 
 /// Lets a silent assembly be lost, and gives the attempt that its fencing is named by.
@@ -563,7 +628,7 @@ fn lose_all(controller: &mut Controller, at: &mut Time) -> String {
         assert_eq!(controller.handle(*at, Input::Tick), Ok(()));
         while let Some(effect) = controller.poll_effect() {
             if let Effect::Decide(question) = effect {
-                let answer = Input::Decided(Box::new(question.answer()));
+                let answer = Input::Decided(Box::new(question.answer_in(zones::find)));
                 assert_eq!(controller.handle(*at, answer), Ok(()));
             }
         }

@@ -5,6 +5,8 @@ use std::path::Path;
 
 /// The parts, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: layers::Floors<'_> = &[
+    // time zones
+    &["zones"],
     // what a world is made of: chance, time, messages
     &["digest", "faults", "network", "random", "time"],
     // what documents say of a service

@@ -114,10 +114,11 @@ mod vocabulary;
 pub use controller::{Controller, LeasesHeld, PlanInput};
 pub use deployment::{Command, Device, DeviceUse, HostArgument, HostCheck};
 pub use machines::facts::{Damaged, Durable, SAVES};
+pub use policy_engine::Zone;
 pub use vocabulary::{
     AssemblyId, Attribute, Attributes, Change, Connect, Decision, DeviceCheck, EVENTS_KEPT, Effect,
     EngineInput, Event, EventKind, FORCE_RESTART, FenceDevice, FenceRequest, Hello, Input,
     InputName, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant, Operation, Proposal, Record,
     RecordState, Refusal, Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT,
-    ServiceId, Task, Time, TransitionKey, dispatcher_uuid, exit_code_name,
+    ServiceId, Task, Time, TransitionKey, Zones, dispatcher_uuid, exit_code_name,
 };

@@ -1,5 +1,6 @@
 //! What the daemons have in common: where their log goes, what they tell systemd, how long they
-//! wait before they try again, what a panic ends, how their man pages are written.
+//! wait before they try again, what a panic ends, how their man pages are written, which time
+//! zones their host knows.
 
 #![warn(missing_docs)]
 
@@ -11,6 +12,7 @@ mod outlet;
 mod panics;
 mod pauses;
 mod watchdog;
+mod zones;
 
 pub use log::start_log;
 pub use man::man_page;
@@ -18,3 +20,4 @@ pub use notify::{State, notify};
 pub use panics::{Panicked, abort_on_panic, confine};
 pub use pauses::Pauses;
 pub use watchdog::Watchdog;
+pub use zones::{host_time_zone, time_zone};

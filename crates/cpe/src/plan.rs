@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use controller::{Controller, Durable, PlanInput, Refusal, Time};
+use controller::{Controller, Durable, Input, Refusal, Time, Zone};
 use cpe_bus::{Error, Result};
 
 use crate::documents::Accepted;
@@ -50,10 +50,12 @@ fn from_nothing(accepted: &Accepted) -> Result<String> {
         boottime_us: now,
         wall_us: now,
     };
-    let controller = Controller::new(&accepted.name, Durable::default(), now);
+    let mut controller = Controller::new(&accepted.name, Durable::default(), now);
+    let zone = Input::HostTimeZone(cpe_daemon::host_time_zone());
     let plan = controller
-        .plan(now, &accepted.text)
-        .and_then(PlanInput::answer)
+        .handle(now, zone)
+        .and_then(|()| controller.plan(now, &accepted.text))
+        .and_then(|question| question.answer_in(|name| cpe_daemon::time_zone(name).map(Zone::from)))
         .map_err(|refusal| match refusal {
             Refusal::InvalidDocument(text) => Error::InvalidDocument(text),
             other => Error::Failed(other.to_string()),

@@ -69,6 +69,12 @@ fn cluster_options(out: &mut Lowered, deployment: &Deployment) {
         // one DPE decides; there is no second partition that could decide otherwise
         ("no-quorum-policy", "ignore"),
     ];
+    options.extend(
+        deployment
+            .time_zone
+            .as_deref()
+            .map(|zone| ("time-zone", zone)),
+    );
     let uses_capacity = |service: &Service| !service.utilization.is_empty();
     if deployment.services.iter().any(uses_capacity) {
         options.push(("placement-strategy", "balanced"));

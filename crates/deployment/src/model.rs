@@ -22,6 +22,8 @@ pub struct Deployment {
     pub uuid: Option<String>,
     /// Free text for people.
     pub description: Option<String>,
+    /// Where rules read the clock, by its IANA name. `None`: in the host's zone.
+    pub time_zone: Option<String>,
     /// How the assemblies' liveness is observed.
     pub heartbeat: Heartbeat,
     /// In the order of the document. Names are unique.

@@ -10,6 +10,8 @@ use cpe_status::AssemblyState;
 use policy_engine::explain::{self, Detail, Question, Terms};
 use policy_engine::{Cib, RunOptions};
 
+use crate::clock;
+
 /// What is asked.
 #[derive(Debug, Default)]
 pub(crate) struct Inquiry {
@@ -79,6 +81,7 @@ impl Basis {
             Cib::parse_accepted(&self.cib).map_err(|error| Error::Failed(error.to_string()))?;
         let options = RunOptions {
             explain: true,
+            zone: cib.time_zone().and_then(clock::zone).unwrap_or_default(),
             ..RunOptions::default()
         };
         let schedule = policy_engine::schedule(&cib, self.now.wall_s(), options);

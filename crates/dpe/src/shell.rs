@@ -26,7 +26,7 @@ use crate::kept_inputs::{Keeper, Kept, KeptInputs};
 use crate::newest::Newest;
 use crate::outbox::{self, Outbox};
 use crate::saving::{News, Reply, Saving, Step};
-use crate::{convert, store};
+use crate::{clock, convert, store};
 
 /// Inputs that may wait for the loop: heartbeats of a thousand assemblies in a second. The loop
 /// takes all of them in one turn. While the queue is full the tasks that fill it wait, and the
@@ -94,7 +94,11 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let end = Termination::listen()?;
     let (saving, durable) = Saving::new(directory, newest, store::open(directory)?);
-    let controller = Controller::new(name, durable, now());
+    let mut controller = Controller::new(name, durable, now());
+    let zone = Input::HostTimeZone(cpe_daemon::host_time_zone());
+    if let Err(refusal) = controller.handle(now(), zone) {
+        anyhow::bail!("{refusal}");
+    }
 
     let (inputs, queue) = mpsc::channel(INPUTS);
     let (requests, asked) = Requests::new(name);
@@ -118,6 +122,7 @@ pub(crate) async fn run(
         thinking: JoinSet::new(),
     };
     let mut tasks = JoinSet::new();
+    tasks.spawn(clock::watch(inputs.clone()));
     tasks.spawn(outbox::deliver(events, connection, inputs));
     let serving = bus::serve(
         name.to_owned(),
@@ -187,7 +192,7 @@ async fn reached(due: Option<tokio::time::Instant>) {
 /// decides nothing still renews the leases of its guests.
 fn decide(input: EngineInput) -> Decision {
     let question = input.clone();
-    cpe_daemon::confine(|| question.answer())
+    cpe_daemon::confine(|| question.answer_in(clock::zone))
         .unwrap_or_else(|panicked| Decision::failed(input, panicked.to_string()))
 }
 

@@ -4,6 +4,8 @@ use std::path::Path;
 
 /// The parts, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
+    // the host's clock
+    &["clock"],
     // one piece of work each: translating, explaining, saving, fencing
     &[
         "convert",

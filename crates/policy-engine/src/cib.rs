@@ -160,6 +160,16 @@ impl Cib {
             .and_then(scalar::integer)
     }
 
+    /// The time zone in which its rules read the clock, by its name: the cluster option `time-zone`,
+    /// which Pacemaker does not have. `None`: UTC.
+    pub fn time_zone(&self) -> Option<&str> {
+        let options = self.document.root().child("configuration")?;
+        let sets = options.child("crm_config")?.children();
+        let pairs = sets.flat_map(|set| set.children());
+        let zone = pairs.filter(|pair| pair.get("name") == Some("time-zone"));
+        zone.last()?.get("value")
+    }
+
     /// The CIB as XML text.
     pub fn to_xml(&self) -> String {
         let mut xml = xml::Writer::new();

@@ -40,7 +40,7 @@ mod upgrade;
 pub mod xml;
 
 pub use cib::{Cib, Error, upgrade_configuration};
-pub use configuration::dates::parse_clock_time;
+pub use configuration::dates::{ClockTime, parse_clock_time};
 pub use configuration::digests::of_attributes as parameters_digest;
 pub use configuration::pattern::matches as matches_pattern;
 pub use expansion::{Kind as ExpansionKind, TooLarge};
@@ -49,7 +49,7 @@ pub use graph::{
     operation_digest,
 };
 pub use lint::lint;
-pub use model::{Cluster, FEATURE_SET, Level, Message, RunOptions};
+pub use model::{Cluster, FEATURE_SET, Level, Message, RunOptions, Zone};
 pub use schedule::{Schedule, load, schedule, schedule_loaded};
 pub use schema::Invalid;
 pub use score::Score;

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use policy_engine::explain::{self, Detail, Question, Terms};
 use policy_engine::output::dot;
-use policy_engine::{Cib, Cluster, Level, RunOptions, Schedule, graph, simulation};
+use policy_engine::{Cib, Cluster, Level, RunOptions, Schedule, Zone, graph, simulation};
 
 use crate::arguments::{Arguments, Explain};
 use crate::failure::{Failure, INVALID_TRANSITION};
@@ -26,8 +26,10 @@ pub(crate) fn real_time() -> i64 {
 pub(crate) struct EffectiveTime {
     /// Epoch seconds.
     pub now: i64,
-    /// The clock's offset from UTC, in seconds to the east.
-    pub utc_offset_s: i64,
+    /// The zone of the input.
+    pub zone: Zone,
+    /// The offset from UTC that the user gave, in seconds to the east.
+    pub utc_offset_s: Option<i64>,
     /// The line that names its source, if it is not the current time.
     pub remark: Option<String>,
 }
@@ -36,41 +38,58 @@ impl EffectiveTime {
     /// The options of a run at this time.
     pub(crate) fn at(&self, options: RunOptions) -> RunOptions {
         RunOptions {
+            zone: self.zone.clone(),
             utc_offset_s: self.utc_offset_s,
             ..options
         }
     }
 }
 
+/// The zone that the input names.
+fn zone(cib: &Cib) -> Result<Zone, Failure> {
+    let Some(name) = cib.time_zone() else {
+        return Ok(Zone::default());
+    };
+    let found = jiff::tz::TimeZone::get(name).map_err(|error| {
+        Failure::usage(format!(
+            "the cluster option time-zone: expected a time zone such as Europe/Berlin, found \"{name}\": {error}"
+        ))
+    })?;
+    Ok(found.into())
+}
+
 /// The time given by the user, else the time of the input, else the clock.
 pub(crate) fn effective_time(given: Option<&str>, cib: &Cib) -> Result<EffectiveTime, Failure> {
+    let zone = zone(cib)?;
     if let Some(text) = given {
-        let time = policy_engine::parse_clock_time(text, real_time());
-        let (now, utc_offset_s) = time.ok_or_else(|| {
+        let time = policy_engine::parse_clock_time(text, real_time(), &zone);
+        let time = time.ok_or_else(|| {
             Failure::usage(format!(
                 "--set-datetime: expected an ISO 8601 date and time such as 2026-01-31T12:30:00Z, found \"{text}\""
             ))
         })?;
         return Ok(EffectiveTime {
-            now,
-            utc_offset_s,
+            now: time.instant,
+            zone,
+            utc_offset_s: time.names_offset.then_some(time.utc_offset_s),
             remark: Some(format!("Setting effective cluster time: {text}")),
         });
     }
     let original = cib.execution_date().and_then(|now| {
         let date = jiff::Timestamp::from_second(now).ok()?;
         let date = date.strftime("%Y-%m-%d %H:%M:%SZ");
-        Some(EffectiveTime {
-            now,
-            utc_offset_s: 0,
-            remark: Some(format!("Using the original execution date of: {date}")),
-        })
+        Some((now, format!("Using the original execution date of: {date}")))
     });
-    Ok(original.unwrap_or_else(|| EffectiveTime {
-        now: real_time(),
-        utc_offset_s: 0,
-        remark: None,
-    }))
+    let (now, remark) = match original {
+        Some((now, remark)) => (now, Some(remark)),
+        None => (real_time(), None),
+    };
+    Ok(EffectiveTime {
+        now,
+        zone,
+        utc_offset_s: None,
+        remark,
+    })
 }
 
 /// Does what the arguments ask for. Returns the exit status.

@@ -35,6 +35,9 @@ const RC_PENDING: i32 = 193;
 /// strongest of those without a score.
 const NO_LIVE_MIGRATION: &str = r#"<cluster_property_set id="cpe-deadlock"><nvpair id="cpe-deadlock-live-migration" name="live-migration" value="false"/></cluster_property_set>"#;
 
+/// In the `crm_config` of a document that names its time zone.
+const TIME_ZONE: &str = r#" name="time-zone" "#;
+
 /// The state of an assembly in the policy engine's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NodeState {
@@ -76,6 +79,8 @@ pub(crate) struct Input<'a> {
     pub failures: &'a BTreeMap<(AssemblyId, String), FailureFacts>,
     /// What may migrate live may do so now.
     pub live_migration: bool,
+    /// The host's time zone. The configuration may name another.
+    pub host_time_zone: Option<&'a str>,
     /// Services of the configuration.
     pub services: BTreeSet<&'a ServiceId>,
     /// Epoch seconds.
@@ -134,6 +139,18 @@ fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
     let mut text = Cow::Borrowed(input.configuration);
     append(&mut text, "nodes", &retired.finish());
     append(&mut text, "constraints", &looked_for.finish());
+    if let Some(zone) = input.host_time_zone.filter(|_| !text.contains(TIME_ZONE)) {
+        let mut option = Writer::new();
+        option
+            .open("cluster_property_set")
+            .attribute("id", "cpe-clock");
+        option
+            .open("nvpair")
+            .attribute("id", "cpe-clock-time-zone")
+            .attribute("name", "time-zone")
+            .attribute("value", zone);
+        append(&mut text, "crm_config", &option.finish());
+    }
     if !input.live_migration {
         append(&mut text, "crm_config", NO_LIVE_MIGRATION);
     }

@@ -32,9 +32,21 @@ impl Controller {
         if self.deciding.recheck_is_due(now.wall_s()) {
             self.world_changed("the time has come that the policy engine named");
         }
+        if self.deciding.clock_was_set_back(now.wall_s()) {
+            self.world_changed("the clock was set back");
+        }
         let due_us = self.recheck_deadline();
         if due_us.is_some_and(|due_us| due_us <= now.boottime_us) {
             self.world_changed("the recheck interval is over");
+        }
+    }
+
+    /// The host has another time zone, in which rules may hold that did not, and the other way
+    /// round.
+    pub(crate) fn host_time_zone_is(&mut self, zone: Option<String>) {
+        if self.host_time_zone != zone {
+            self.host_time_zone = zone;
+            self.world_changed("the time zone of the host has changed");
         }
     }
 
@@ -45,7 +57,7 @@ impl Controller {
             return;
         }
         self.look_for_arrivals();
-        let number = self.deciding.ask(now.boottime_us);
+        let number = self.deciding.ask(now);
         self.effects.push(Effect::Decide(EngineInput {
             number,
             cib: self.cib(now).into(),

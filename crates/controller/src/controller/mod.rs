@@ -58,6 +58,8 @@ pub struct Controller {
     dampening: Dampening,
     deciding: Deciding,
     execution: Execution,
+    /// The host's time zone.
+    host_time_zone: Option<String>,
     /// When it was last called.
     last_time: Time,
     effects: Outgoing,
@@ -90,6 +92,7 @@ impl Controller {
             dampening: Dampening::default(),
             deciding: Deciding::new(),
             execution: Execution::default(),
+            host_time_zone: None,
             last_time: now,
             effects: Outgoing::new(),
         };
@@ -123,6 +126,7 @@ impl Controller {
     fn take(&mut self, now: Time, input: Input) -> Result<(), Refusal> {
         match input {
             Input::Tick => {}
+            Input::HostTimeZone(zone) => self.host_time_zone_is(zone),
             Input::Request(request) => return self.request(now, request, ""),
             Input::Order { request, by } => {
                 return self.request(now, request, &format!(", asked for by {by}"));
@@ -188,9 +192,9 @@ impl Controller {
             .keys()
             .flat_map(|name| [self.life_deadline(name), self.fence_deadline(name)]);
         let recheck = self.deciding.recheck_at_s().map(|at_s| {
-            let left_s = u64::try_from(at_s.saturating_sub(self.last_time.wall_s())).unwrap_or(0);
             // A rule may name any year.
-            let left_us = left_s.saturating_add(1).saturating_mul(SECOND);
+            let at_us = u64::try_from(at_s).unwrap_or(0).saturating_mul(SECOND);
+            let left_us = at_us.saturating_sub(self.last_time.wall_us);
             self.last_time.boottime_us.saturating_add(left_us)
         });
         let end = match self.phase {

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cpe_status::{Plan, PlanAction, PlanBasis};
 use policy_engine::model::{NodeId, ResourceId, Role, Task};
-use policy_engine::{ActionKind, Cib, RunOptions, Schedule, lint};
+use policy_engine::{ActionKind, Schedule, lint};
 
 use super::Controller;
 use super::cib::{self, Node, NodeState};
 use crate::machines::arrivals::NO_ARRIVALS;
 use crate::machines::history::History;
-use crate::vocabulary::{AssemblyId, AssemblySpec, Proposal, Refusal, ServiceId, Spec, Time, goal};
+use crate::vocabulary::{
+    AssemblyId, AssemblySpec, Proposal, Refusal, ServiceId, Spec, Time, Zones, goal, only_utc,
+    scheduled,
+};
 
 /// The policy engine's input for a plan: what would a document bring? As with
 /// [`EngineInput`](crate::EngineInput), a shell has it answered beside everything else.
@@ -25,14 +28,20 @@ pub struct PlanInput {
 }
 
 impl PlanInput {
-    /// Asks the policy engine. Pure.
+    /// As [`PlanInput::answer_in`], where no zone is known but UTC.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn answer(self) -> Result<Plan, Refusal> {
+        self.answer_in(only_utc)
+    }
+
+    /// Asks the policy engine. Pure. `zones` knows the rules of the time zone that the input names.
     ///
     /// # Errors
     /// [`Refusal::InvalidDocument`] if it cannot read what the document amounts to.
-    pub fn answer(self) -> Result<Plan, Refusal> {
-        let cib = Cib::parse_accepted(&self.cib)
-            .map_err(|error| Refusal::InvalidDocument(error.to_string()))?;
-        let schedule = policy_engine::schedule(&cib, self.now_s, RunOptions::default());
+    pub fn answer_in(self, zones: Zones) -> Result<Plan, Refusal> {
+        let schedule = scheduled(&self.cib, self.now_s, zones).map_err(Refusal::InvalidDocument)?;
         let mut plan = self.plan;
         let findings = lint(&schedule).into_iter();
         plan.warnings

@@ -18,7 +18,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::vocabulary::{Goal, MS, SECOND, ServiceId};
+use crate::vocabulary::{Goal, MS, SECOND, ServiceId, Time};
 
 /// The policy engine is asked this often in a row before the controller slows down: something is
 /// wrong then.
@@ -81,11 +81,14 @@ pub(crate) struct Deciding {
     busy: u32,
     /// Boot time at which a pause ends, µs.
     resume_at_us: Option<u64>,
+    /// Wall clock of the last question, epoch seconds. `None`: that the clock was set back since is
+    /// known.
+    asked_at_s: Option<i64>,
     /// Wall clock, epoch seconds: the policy engine may decide otherwise from then on.
     recheck_at_s: Option<i64>,
     /// After this time the policy engine is asked again although nothing has changed, µs; 0: never.
-    /// Not everything that time changes is named by [`Deciding::recheck_at_s`]: like Pacemaker's
-    /// scheduler, ours does not say when a `date_spec` begins to hold.
+    /// Everything that time changes is named by [`Deciding::recheck_at_s`]; this is for what
+    /// documents expect of Pacemaker.
     recheck_interval_us: u64,
     /// The actions of the last transition wait for each other: nothing is to migrate live until a
     /// transition is carried out.
@@ -107,6 +110,7 @@ impl Deciding {
             inputs: 0,
             urgent: false,
             last_asked_us: 0,
+            asked_at_s: None,
             busy: 0,
             resume_at_us: None,
             recheck_at_s: None,
@@ -139,8 +143,8 @@ impl Deciding {
         };
     }
 
-    /// Edge due → asked. Gives the number of the input. `now_us`: boot time.
-    pub(crate) fn ask(&mut self, now_us: u64) -> u64 {
+    /// Edge due → asked. Gives the number of the input.
+    pub(crate) fn ask(&mut self, now: Time) -> u64 {
         let reason = match std::mem::replace(&mut self.state, State::Settled) {
             State::Due(reason) => Some(reason),
             State::Settled | State::Asked { .. } | State::Stale { .. } => None,
@@ -148,7 +152,8 @@ impl Deciding {
         let reason = reason.expect("invariant: the policy engine is asked only when that is due");
         self.inputs += 1;
         self.urgent = false;
-        self.last_asked_us = now_us;
+        self.last_asked_us = now.boottime_us;
+        self.asked_at_s = Some(now.wall_s());
         self.state = State::Asked {
             number: self.inputs,
             reason,
@@ -220,6 +225,12 @@ impl Deciding {
     /// seconds.
     pub(crate) fn recheck_is_due(&mut self, now_s: i64) -> bool {
         self.recheck_at_s.take_if(|at_s| now_s >= *at_s).is_some()
+    }
+
+    /// Whether the clock shows an earlier time than when the policy engine was last asked: what
+    /// has turned since may not hold yet. It comes once. `now_s`: epoch seconds.
+    pub(crate) fn clock_was_set_back(&mut self, now_s: i64) -> bool {
+        self.asked_at_s.take_if(|at_s| now_s < *at_s).is_some()
     }
 
     /// Boot time at which the policy engine is to be asked again although nothing has changed, µs.
@@ -298,6 +309,29 @@ impl Deciding {
 mod tests {
     use super::*;
 
+    /// The wall clock shows a minute more than the boot clock.
+    fn at(boottime_us: u64) -> Time {
+        Time {
+            boottime_us,
+            wall_us: boottime_us + 60 * SECOND,
+        }
+    }
+
+    #[test]
+    fn that_the_clock_was_set_back_is_noticed_once() {
+        let mut deciding = Deciding::new();
+        assert!(!deciding.clock_was_set_back(0), "nothing was asked");
+        deciding.world_changed("first");
+        deciding.ask(at(10 * SECOND));
+        assert!(!deciding.clock_was_set_back(70));
+        assert!(deciding.clock_was_set_back(69));
+        assert!(!deciding.clock_was_set_back(69), "it comes once");
+        deciding.answered(1);
+        deciding.world_changed("the clock was set back");
+        deciding.ask(at(0));
+        assert!(!deciding.clock_was_set_back(60));
+    }
+
     #[test]
     fn an_answer_about_the_world_as_it_is_settles_it() {
         let mut deciding = Deciding::new();
@@ -305,7 +339,7 @@ mod tests {
         deciding.world_changed("first");
         deciding.world_changed("second");
         assert!(deciding.is_due());
-        let number = deciding.ask(0);
+        let number = deciding.ask(at(0));
         assert!(!deciding.is_due() && !deciding.is_settled());
         assert_eq!(deciding.answered(number), Answer::Fresh("first".into()));
         assert!(deciding.is_settled());
@@ -315,28 +349,28 @@ mod tests {
     fn an_answer_about_a_world_that_has_changed_is_worth_nothing() {
         let mut deciding = Deciding::new();
         deciding.world_changed("first");
-        let number = deciding.ask(0);
+        let number = deciding.ask(at(0));
         deciding.world_changed("second");
         assert!(!deciding.is_due(), "one input at a time");
         assert_eq!(deciding.answered(number + 1), Answer::Worthless);
         assert!(!deciding.is_due(), "that was another input's answer");
         assert_eq!(deciding.answered(number), Answer::Worthless);
         assert!(deciding.is_due());
-        let number = deciding.ask(0);
+        let number = deciding.ask(at(0));
         assert_eq!(deciding.answered(number), Answer::Fresh("first".into()));
     }
 
     #[test]
     #[should_panic(expected = "only when that is due")]
     fn it_is_not_asked_without_reason() {
-        Deciding::new().ask(0);
+        Deciding::new().ask(at(0));
     }
 
     #[test]
     fn what_stopped_waits_for_no_answer() {
         let mut deciding = Deciding::new();
         deciding.world_changed("first");
-        let number = deciding.ask(0);
+        let number = deciding.ask(at(0));
         deciding.stop();
         assert!(deciding.is_settled());
         assert_eq!(deciding.answered(number), Answer::Worthless);
@@ -347,7 +381,7 @@ mod tests {
     fn who_does_not_come_to_rest_pauses_ever_longer() {
         let mut deciding = Deciding::new();
         deciding.world_changed("again");
-        deciding.ask(SECOND);
+        deciding.ask(at(SECOND));
         for _ in 0..BUSY_LIMIT {
             assert!(!deciding.pauses(SECOND));
             deciding.transition_began();
@@ -363,7 +397,7 @@ mod tests {
         assert!(!deciding.pauses(SECOND), "an assembly was lost");
         deciding.stop();
         deciding.world_changed("again");
-        deciding.ask(SECOND);
+        deciding.ask(at(SECOND));
         assert!(deciding.pauses(SECOND), "once");
         deciding.came_to_rest();
         assert!(!deciding.pauses(SECOND));
@@ -391,7 +425,7 @@ mod tests {
     fn it_is_asked_again_after_the_interval_while_nothing_changes() {
         let mut deciding = Deciding::new();
         deciding.world_changed("first");
-        let number = deciding.ask(SECOND);
+        let number = deciding.ask(at(SECOND));
         assert_eq!(
             deciding.recheck_interval_ends_us(),
             None,

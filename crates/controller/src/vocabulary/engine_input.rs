@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use policy_engine::lint::Finding;
 use policy_engine::model::{ResourceId, Role};
-use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph, lint};
+use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph, Zone, lint};
 
 use super::ids::ServiceId;
 use super::limits::Limits;
@@ -58,30 +58,62 @@ pub(crate) struct Goal {
     pub unmanaged: bool,
 }
 
+/// The rules of time zones, by their names. A shell reads them from its host; the controller only
+/// passes names on.
+pub type Zones = fn(&str) -> Option<Zone>;
+
+/// What knows no zone.
+pub(crate) fn only_utc(_name: &str) -> Option<Zone> {
+    None
+}
+
+/// The decision about a CIB, in the time zone that it names.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn scheduled(cib: &str, now_s: i64, zones: Zones) -> Result<Schedule, String> {
+    let cib = Cib::parse_accepted(cib).map_err(|error| error.to_string())?;
+    let zone = match cib.time_zone() {
+        None => Zone::default(),
+        Some(name) => zones(name)
+            .ok_or_else(|| format!("this host knows no time zone '{name}': see `time_zone`"))?,
+    };
+    let run = RunOptions {
+        zone,
+        ..RunOptions::default()
+    };
+    Ok(policy_engine::schedule(&cib, now_s, run))
+}
+
 impl EngineInput {
     /// Its number, which the answer carries.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Asks the policy engine, and checks what it decides. Pure; takes some microseconds per
-    /// service, and more where services are entangled.
+    /// As [`EngineInput::answer_in`], where no zone is known but UTC.
     pub fn answer(self) -> Decision {
-        self.answer_changed(|_| {})
+        self.answer_in(only_utc)
+    }
+
+    /// Asks the policy engine, and checks what it decides. Pure; takes some microseconds per
+    /// service, and more where services are entangled. `zones` knows the rules of the time zone
+    /// that the input names.
+    pub fn answer_in(self, zones: Zones) -> Decision {
+        self.answer_changed(zones, |_| {})
     }
 
     /// What a policy engine with a defect would answer: `change` is made to its decision before
     /// that is checked. Only for simulations, to see what becomes of a wrong decision.
-    pub fn answer_changed(self, change: impl FnOnce(&mut TransitionGraph)) -> Decision {
-        let outcome = match Cib::parse_accepted(&self.cib) {
-            Ok(cib) => {
-                let run = RunOptions::default();
-                let mut schedule = policy_engine::schedule(&cib, self.now_s, run);
-                change(&mut schedule.graph);
-                Ok(Outcome::new(schedule))
-            }
-            Err(error) => Err(error.to_string()),
-        };
+    pub fn answer_changed(
+        self,
+        zones: Zones,
+        change: impl FnOnce(&mut TransitionGraph),
+    ) -> Decision {
+        let outcome = scheduled(&self.cib, self.now_s, zones).map(|mut schedule| {
+            change(&mut schedule.graph);
+            Outcome::new(schedule)
+        });
         Decision {
             input: self,
             outcome,
@@ -115,7 +147,7 @@ impl Outcome {
             limits: Limits::new(&schedule),
             goal: goal(&schedule),
             reasons: reasons(&schedule),
-            recheck_at_s: schedule.cluster.recheck_by.get(),
+            recheck_at_s: schedule.cluster.turns_at.get(),
             recheck_interval_ms: schedule.cluster.options.recheck_interval_ms,
             start_failure_is_fatal: schedule.graph.attribute("failed-start-offset") != Some("1"),
             findings: lint(&schedule),

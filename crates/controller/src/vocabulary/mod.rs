@@ -15,7 +15,7 @@ mod time;
 
 pub use change::Change;
 pub use effect::{Connect, DeviceCheck, Effect, FenceDevice, FenceRequest, InputName};
-pub use engine_input::{Decision, EngineInput};
+pub use engine_input::{Decision, EngineInput, Zones};
 pub use event::{EVENTS_KEPT, Event, EventKind};
 pub use ids::{AssemblyId, ServiceId};
 pub use input::{Attribute, Attributes, Hello, Input, Occupant, Refusal, Request};
@@ -28,7 +28,7 @@ pub use proposal::Proposal;
 pub use task::Task;
 pub use time::Time;
 
-pub(crate) use engine_input::{Goal, Outcome, goal};
+pub(crate) use engine_input::{Goal, Outcome, goal, only_utc, scheduled};
 pub(crate) use event::{EventDraft, event_id};
 pub(crate) use limits::Limits;
 pub(crate) use operation::{Asked, DEVICE_CLASS, META_ON_FAIL};

@@ -142,6 +142,7 @@ fn warn(element: &Element<'_>, problems: &mut Problems) {
         "cluster_property_set" => {
             warn_of_options(element, grammar::CLUSTER_OPTIONS, problems);
             warn_of_meaningless(element, problems);
+            refuse_time_zone(element, problems);
         }
         "rsc_ticket" => problems.warning(
             element.offset,
@@ -164,6 +165,16 @@ fn warn_of_meaningless(element: &Element<'_>, problems: &mut Problems) {
             let message = format!("the option {} means nothing here", quote(name));
             problems.warning(pair.place("name"), message, (*reason).to_owned());
         }
+    }
+}
+
+/// A document names its time zone in one place, where the name is checked.
+fn refuse_time_zone(element: &Element<'_>, problems: &mut Problems) {
+    let pairs = element.children.iter();
+    for pair in pairs.filter(|pair| pair.value("name") == Some("time-zone")) {
+        let message = "the time zone is no cluster option here".to_owned();
+        let hint = "remove it, and write <deployable time_zone=\"…\">".to_owned();
+        problems.error(pair.place("name"), message, hint);
     }
 }
 

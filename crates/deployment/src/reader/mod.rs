@@ -14,6 +14,7 @@ mod names;
 mod references;
 mod service;
 mod values;
+mod zone;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -109,6 +110,7 @@ fn attributes(form: &mut Form<'_, '_, '_>) -> Deployment {
         "heartbeat_timeout",
         "lease",
         "grace",
+        "time_zone",
         "version",
     ]);
     form.optional("version", |text| match text {
@@ -119,6 +121,7 @@ fn attributes(form: &mut Form<'_, '_, '_>) -> Deployment {
         name: form.required("name", value::name).unwrap_or_default(),
         uuid: form.optional("uuid", value::uuid),
         description: form.optional("description", |text| Ok(text.to_owned())),
+        time_zone: form.optional("time_zone", zone::read),
         heartbeat: heartbeat(form),
         assemblies: Vec::new(),
         services: Vec::new(),

@@ -15,6 +15,7 @@ use zbus::{Connection, interface};
 
 use super::Public;
 use super::requests::{BusRequest, Requests, Turn, refused};
+use crate::clock;
 use crate::explain::{Answer, Inquiry};
 
 /// Bytes of a caller's name that are taken.
@@ -207,7 +208,7 @@ impl DpeObject {
         let plan = |reply| BusRequest::Plan(proposal, reply);
         let question = self.requests.ask(plan).await?.map_err(refused)?;
         off_the_loop(turn, move || {
-            let plan = question.answer().map_err(refused)?;
+            let plan = question.answer_in(clock::zone).map_err(refused)?;
             serde_json::to_string(&plan).map_err(|error| Error::Failed(error.to_string()))
         })
         .await

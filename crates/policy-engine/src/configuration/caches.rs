@@ -27,6 +27,8 @@ pub(super) struct Caches {
     /// Digests per node, resource, task, interval (02 §20.4). Task `Other("stonith-on")` for
     /// unfencing.
     pub(super) digests: Filled<(NodeId, ResourceId, Task, u32), Digests>,
+    /// Whether date specifications hold.
+    pub(super) date_specs: Filled<ElementId, bool>,
     /// The empty table.
     pub(super) nothing: Arc<Table>,
 }

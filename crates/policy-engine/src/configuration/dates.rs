@@ -1,41 +1,70 @@
 //! Dates, times and durations (scheduler-spec/01 §6).
 //!
-//! An instant is a number of epoch seconds; clock fields are those of UTC, unless "now" was given
-//! with an offset. Civil dates come from `jiff`; the texts have a syntax of their own.
+//! An instant is a number of epoch seconds. A time without an offset is that of the zone's clock; a
+//! date without a time begins at midnight UTC. Civil dates come from `jiff`; the texts have a syntax
+//! of their own.
 
 use jiff::civil::{Date, ISOWeekDate, Weekday};
 
+use crate::model::Zone;
 use crate::scalar;
 use crate::xml::Element;
 
-const DAY: i64 = 86_400;
+/// Seconds of a day.
+pub(super) const DAY: i64 = 86_400;
 
-/// Parses a date/time text (§6.1) to epoch seconds; `today` gives the date for texts that are only
-/// a time.
-pub(crate) fn parse_instant(text: &str, today: i64) -> Option<i64> {
-    parse_clock_time(text, today).map(|(instant, _)| instant)
+/// An instant, as a text names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockTime {
+    /// Epoch seconds.
+    pub instant: i64,
+    /// What the clock shows then, as seconds to the east of UTC: the offset that the text names,
+    /// else the zone's.
+    pub utc_offset_s: i64,
+    /// The text names an offset other than `Z`.
+    pub names_offset: bool,
 }
 
-/// The same, with the offset from UTC that the text names, in seconds to the east: the time that
-/// its clock shows (§2.3).
-pub fn parse_clock_time(text: &str, today: i64) -> Option<(i64, i64)> {
+/// Parses a date/time text (§6.1) to epoch seconds; `now` gives the date for texts that are only a
+/// time.
+pub(crate) fn parse_instant(text: &str, now: i64, zone: &Zone) -> Option<i64> {
+    parse_clock_time(text, now, zone).map(|time| time.instant)
+}
+
+/// The same, with the offset from UTC (§2.3).
+pub fn parse_clock_time(text: &str, now: i64, zone: &Zone) -> Option<ClockTime> {
     let text = text.trim();
+    let utc = |instant| ClockTime {
+        instant,
+        utc_offset_s: 0,
+        names_offset: false,
+    };
     if text == "epoch" {
-        return Some((0, 0));
+        return Some(utc(0));
     }
     let time_only = text.strip_prefix('T');
     let time_only = time_only.or_else(|| (text.as_bytes().get(2) == Some(&b':')).then_some(text));
     let (midnight, time) = if let Some(time) = time_only {
-        (today.div_euclid(DAY) * DAY, Some(time))
+        let shown = now.saturating_add(zone.offset_s(now));
+        (shown.div_euclid(DAY).saturating_mul(DAY), time)
     } else {
-        let (date, time) = match text.find(['T', ' ']) {
-            Some(at) => (&text[..at], Some(text[at + 1..].trim_start())),
-            None => (text, None),
+        let Some(at) = text.find(['T', ' ']) else {
+            return Some(utc(days_since_epoch(parse_date(text)?) * DAY));
         };
-        (days_since_epoch(parse_date(date)?) * DAY, time)
+        let date = parse_date(&text[..at])?;
+        (days_since_epoch(date) * DAY, text[at + 1..].trim_start())
     };
-    let (clock, offset) = time.map_or(Some((0, 0)), parse_time)?;
-    Some((midnight + clock - offset, offset))
+    let (clock, offset) = parse_time(time)?;
+    let shown = midnight.saturating_add(clock);
+    let utc_offset_s = match offset {
+        Some(offset) => offset,
+        None => zone.offset_of_clock_s(shown)?,
+    };
+    Some(ClockTime {
+        instant: shown.saturating_sub(utc_offset_s),
+        utc_offset_s,
+        names_offset: offset.is_some_and(|offset| offset != 0),
+    })
 }
 
 /// `YYYY-MM-DD`, `YYYYMMDD`, `YYYY-DDD`, `YYYY-Www-D`.
@@ -75,21 +104,23 @@ fn parse_date(text: &str) -> Option<Date> {
     }
 }
 
-/// `HH[:MM[:SS]]` or `HH[MM[SS]]`, then an offset: seconds since midnight there, and the offset.
-fn parse_time(text: &str) -> Option<(i64, i64)> {
+/// `HH[:MM[:SS]]` or `HH[MM[SS]]`, then an offset: seconds since midnight there, and the offset if
+/// it is named.
+fn parse_time(text: &str) -> Option<(i64, Option<i64>)> {
     let clock_end = text
         .find(|c: char| !c.is_ascii_digit() && c != ':')
         .unwrap_or(text.len());
     let clock = parse_clock(&text[..clock_end], 24)?;
     let offset = match text[clock_end..].trim() {
-        "" | "Z" | "z" => 0,
+        "" => None,
+        "Z" | "z" => Some(0),
         offset => {
             let sign = match offset.as_bytes()[0] {
                 b'+' => 1,
                 b'-' => -1,
                 _ => return None,
             };
-            sign * parse_clock(&offset[1..], 24)?
+            Some(sign * parse_clock(&offset[1..], 24)?)
         }
     };
     Some((clock, offset))
@@ -111,7 +142,7 @@ fn parse_clock(text: &str, max_hours: i64) -> Option<i64> {
     (hours <= max_hours && minutes < 60 && seconds < 60 && total <= DAY).then_some(total)
 }
 
-fn digits(text: &str) -> Option<i64> {
+pub(super) fn digits(text: &str) -> Option<i64> {
     let valid = !text.is_empty() && text.len() <= 9 && text.bytes().all(|c| c.is_ascii_digit());
     if valid { text.parse().ok() } else { None }
 }
@@ -120,7 +151,7 @@ fn epoch_date() -> Date {
     Date::constant(1970, 1, 1)
 }
 
-fn days_since_epoch(date: Date) -> i64 {
+pub(super) fn days_since_epoch(date: Date) -> i64 {
     date.duration_since(epoch_date()).as_secs() / DAY
 }
 
@@ -130,7 +161,7 @@ fn add_days(date: Date, days: i64) -> Option<Date> {
 }
 
 /// The civil date of an instant, UTC, and the seconds since its midnight.
-fn civil(instant: i64) -> Option<(Date, i64)> {
+pub(super) fn civil(instant: i64) -> Option<(Date, i64)> {
     let date = add_days(epoch_date(), instant.div_euclid(DAY))?;
     Some((date, instant.rem_euclid(DAY)))
 }
@@ -198,14 +229,14 @@ fn parse_duration(text: &str) -> Option<i64> {
     (units > 0).then_some(total)
 }
 
-/// Adds a `duration` element to an instant: years, months, weeks, days, hours, minutes, seconds, in
-/// this order (§6.2, §6.5).
-pub(crate) fn add_duration(start: i64, duration: Element<'_>) -> Option<i64> {
+/// Adds a `duration` element to a time: years, months, weeks, days, hours, minutes, seconds, in this
+/// order, of a clock that keeps the time's offset (§6.2, §6.5).
+pub(crate) fn add_duration(start: ClockTime, duration: Element<'_>) -> Option<i64> {
     let field = |name: &str| match duration.get(name) {
         Some(text) => scalar::integer(text).filter(|n| n.unsigned_abs() < 1 << 40),
         None => Some(0),
     };
-    let (mut date, second) = civil(start)?;
+    let (mut date, second) = civil(start.instant.saturating_add(start.utc_offset_s))?;
     let years = field("years")?;
     if years != 0 {
         let year = i64::from(date.year()) + years;
@@ -217,48 +248,7 @@ pub(crate) fn add_duration(start: i64, duration: Element<'_>) -> Option<i64> {
         .ok()?;
     let days = field("weeks")? * 7 + field("days")?;
     let seconds = field("hours")? * 3600 + field("minutes")? * 60 + field("seconds")?;
-    Some((days_since_epoch(date) + days) * DAY + second + seconds)
-}
-
-/// Whether the clock fields of `now`, at an offset from UTC, are in all ranges of a `date_spec`
-/// (§6.4).
-pub(crate) fn matches_spec(now: i64, utc_offset_s: i64, spec: Element<'_>) -> bool {
-    let Some((date, second)) = civil(now.saturating_add(utc_offset_s)) else {
-        return false;
-    };
-    let week = date.iso_week_date();
-    let fields = [
-        ("years", i64::from(date.year())),
-        ("months", i64::from(date.month())),
-        ("monthdays", i64::from(date.day())),
-        ("hours", second / 3600),
-        ("minutes", second / 60 % 60),
-        ("seconds", second % 60),
-        ("yeardays", i64::from(date.day_of_year())),
-        ("weekyears", i64::from(week.year())),
-        ("weeks", i64::from(week.week())),
-        ("weekdays", i64::from(week.weekday().to_monday_one_offset())),
-    ];
-    fields
-        .iter()
-        .all(|(name, value)| spec.get(name).is_none_or(|range| in_range(range, *value)))
-}
-
-/// `N`, `N-M`, `N-`, `-M`.
-fn in_range(range: &str, value: i64) -> bool {
-    let bound = |text: &str| match text {
-        "" => Some(None),
-        text => digits(text).map(Some),
-    };
-    match range.split_once('-') {
-        None => digits(range) == Some(value),
-        Some((low, high)) => match (bound(low), bound(high)) {
-            (Some(None), Some(None)) | (None, _) | (_, None) => false,
-            (Some(low), Some(high)) => {
-                low.is_none_or(|low| value >= low) && high.is_none_or(|high| value <= high)
-            }
-        },
-    }
+    Some((days_since_epoch(date) + days) * DAY + second + seconds - start.utc_offset_s)
 }
 
 #[cfg(test)]
@@ -282,11 +272,19 @@ mod tests {
             ("01:00", 10 * DAY + 3600),
             ("2019-09-23 11:00:00 -05:00", 1_569_254_400),
         ] {
-            assert_eq!(parse_instant(text, 10 * DAY + 5), Some(instant), "{text}");
+            assert_eq!(
+                parse_instant(text, 10 * DAY + 5, &Zone::default()),
+                Some(instant),
+                "{text}"
+            );
         }
         assert_eq!(
-            parse_clock_time("1970-01-01 01:00 -05:00", 0),
-            Some((6 * 3600, -5 * 3600))
+            parse_clock_time("1970-01-01 01:00 -05:00", 0, &Zone::default()),
+            Some(ClockTime {
+                instant: 6 * 3600,
+                utc_offset_s: -5 * 3600,
+                names_offset: true
+            })
         );
         for text in [
             "",
@@ -297,7 +295,7 @@ mod tests {
             "2005-01-01T25:00",
             "é005-01-01",
         ] {
-            assert_eq!(parse_instant(text, 0), None, "{text}");
+            assert_eq!(parse_instant(text, 0, &Zone::default()), None, "{text}");
         }
     }
 
@@ -320,11 +318,5 @@ mod tests {
         ] {
             assert_eq!(parse_interval(text), ms, "{text}");
         }
-    }
-
-    #[test]
-    fn ranges_include_their_ends() {
-        assert!(in_range("5", 5) && in_range("5-7", 7) && in_range("5-", 9) && in_range("-7", 1));
-        assert!(!in_range("5-7", 8) && !in_range("", 5) && !in_range("5x", 5) && !in_range("-", 5));
     }
 }

@@ -142,7 +142,7 @@ fn calculate(cluster: &Cluster, owner: &Resource, key: &OptionsKey) -> Operation
         .min(i64::from(i32::MAX));
     meta.set("timeout", timeout.to_string());
     normalise_on_fail(owner, op, &key.task, &mut meta);
-    normalise_start_delay(cluster.now, key.interval_ms, &mut meta);
+    normalise_start_delay(cluster, key.interval_ms, &mut meta);
     let on_fail = on_fail(cluster, owner, &key.task, probe, meta.text("on-fail"));
     OperationOptions {
         timeout_ms: timeout as u32,
@@ -251,7 +251,7 @@ fn normalise_on_fail(
 
 /// Sets `start-delay` in milliseconds: as configured, or the time until the operation is in phase
 /// with `interval-origin` (§17.6).
-fn normalise_start_delay(now: i64, interval_ms: u32, meta: &mut Table) {
+fn normalise_start_delay(cluster: &Cluster, interval_ms: u32, meta: &mut Table) {
     if let Some(text) = meta.text("start-delay") {
         let delay = scalar::milliseconds(text).unwrap_or(0);
         let delay = delay.clamp(0, i64::from(i32::MAX));
@@ -260,9 +260,9 @@ fn normalise_start_delay(now: i64, interval_ms: u32, meta: &mut Table) {
     }
     let interval = scalar::seconds(interval_ms);
     let origin = meta.text("interval-origin");
-    let origin = origin.and_then(|text| dates::parse_instant(text, now));
+    let origin = origin.and_then(|text| dates::parse_instant(text, cluster.now, &cluster.run.zone));
     if let Some(origin) = origin.filter(|_| interval > 0) {
-        let since = (now - origin) % interval;
+        let since = (cluster.now - origin) % interval;
         let delay = if since <= 0 { -since } else { interval - since };
         meta.set("start-delay", (delay * 1000).to_string());
     }

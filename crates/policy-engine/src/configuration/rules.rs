@@ -3,8 +3,9 @@
 use std::cell::Cell;
 use std::cmp::Ordering;
 
-use super::dates;
-use crate::model::{Agent, Cluster, Table};
+use super::date_specs::DateSpec;
+use super::{caches, dates};
+use crate::model::{Agent, Cluster, LOOK_AHEAD_S, Table, Zone};
 use crate::scalar;
 use crate::xml::Element;
 
@@ -127,14 +128,15 @@ fn operation_expression(expression: Element<'_>, operation: Option<(&str, u32)>)
 /// Whether a `date_expression` is true now; `None` if it is not valid (§5.6).
 fn date_expression(cluster: &Cluster, expression: Element<'_>) -> Option<bool> {
     let now = cluster.now;
-    let instant = |name: &str| match expression.get(name) {
-        Some(text) => dates::parse_instant(text, now).map(Some),
+    let clock_time = |name: &str| match expression.get(name) {
+        Some(text) => dates::parse_clock_time(text, now, &cluster.run.zone).map(Some),
         None => Some(None),
     };
+    let instant = |name: &str| Some(clock_time(name)?.map(|time| time.instant));
     let operation = expression.get("operation").unwrap_or("in_range");
     if operation.eq_ignore_ascii_case("date_spec") {
         let spec = expression.child("date_spec")?;
-        return Some(dates::matches_spec(now, cluster.run.utc_offset_s, spec));
+        return Some(date_spec_holds(cluster, spec));
     }
     if operation.eq_ignore_ascii_case("gt") {
         let start = instant("start")??;
@@ -151,11 +153,12 @@ fn date_expression(cluster: &Cluster, expression: Element<'_>) -> Option<bool> {
     if !operation.eq_ignore_ascii_case("in_range") {
         return None;
     }
-    let start = instant("start")?;
+    let from = clock_time("start")?;
+    let start = from.map(|time| time.instant);
     let end = match instant("end")? {
         Some(end) => Some(end),
         None => match expression.child("duration") {
-            Some(duration) => Some(dates::add_duration(start?, duration)?),
+            Some(duration) => Some(dates::add_duration(from?, duration)?),
             None => None,
         },
     };
@@ -173,6 +176,25 @@ fn date_expression(cluster: &Cluster, expression: Element<'_>) -> Option<bool> {
         return Some(now <= end);
     }
     Some(true)
+}
+
+/// Whether a `date_spec` holds now. Reports when that may change, which Pacemaker's scheduler does
+/// not.
+fn date_spec_holds(cluster: &Cluster, spec: Element<'_>) -> bool {
+    let known = &caches::of(cluster).date_specs;
+    if let Some(holds) = known.borrow().get(&spec.id()) {
+        return *holds;
+    }
+    let holds = DateSpec::read(spec).is_some_and(|read| {
+        let run = &cluster.run;
+        let named = run.utc_offset_s.map(Zone::at_offset);
+        let zone = named.as_ref().unwrap_or(&run.zone);
+        let turns = read.next_change(cluster.now, cluster.looks_ahead_until(), zone);
+        cluster.turn_at(turns.unwrap_or(cluster.now.saturating_add(LOOK_AHEAD_S)));
+        read.holds(cluster.now.saturating_add(zone.offset_s(cluster.now)))
+    });
+    known.borrow_mut().insert(spec.id(), holds);
+    holds
 }
 
 /// §5.3. `None`: the expression is invalid, which counts as failed.

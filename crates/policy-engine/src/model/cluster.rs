@@ -73,6 +73,9 @@ pub struct Cluster {
     pub poisoned_digests: rustc_hash::FxHashSet<ElementId>,
     /// Earliest instant later than now at which something may change.
     pub recheck_by: Cell<Option<i64>>,
+    /// The same for executors, complete: also when a `date_spec` turns, which Pacemaker's scheduler
+    /// does not say. Not later than [`LOOK_AHEAD_S`] from now if there is such a one.
+    pub turns_at: Cell<Option<i64>>,
     /// Which scores changed and why, if `run.explain`.
     pub journal: Option<Box<Journal>>,
     /// Resources that may have changed.
@@ -94,6 +97,15 @@ pub struct Cluster {
     pub caches: Caches,
 }
 
+/// How far a run looks for the turn of a `date_spec`, seconds: an executor asks again by then.
+pub const LOOK_AHEAD_S: i64 = 40 * 86_400;
+
+fn note_earlier(noted: &Cell<Option<i64>>, now: i64, instant: i64) {
+    if instant > now && noted.get().is_none_or(|earlier| instant < earlier) {
+        noted.set(Some(instant));
+    }
+}
+
 /// What a caller wants from a run.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
@@ -105,8 +117,11 @@ pub struct RunOptions {
     pub explain: bool,
     /// Compare secure digests, as simulations do (05 §4.3 step 4).
     pub sanitized: bool,
-    /// At which offset from UTC (seconds to the east) date specifications read the clock (01 §2.3).
-    pub utc_offset_s: i64,
+    /// The zone in which rules read the clock.
+    pub zone: Zone,
+    /// At which offset from UTC (seconds to the east) date specifications read the clock instead
+    /// (01 §2.3).
+    pub utc_offset_s: Option<i64>,
 }
 
 /// A recorded failed operation (02 §22.2).
@@ -221,6 +236,7 @@ impl Cluster {
             deferred_checks: Vec::new(),
             poisoned_digests: Default::default(),
             recheck_by: Cell::new(None),
+            turns_at: Cell::new(None),
             journal,
             changed: ChangedResources::default(),
             commitments: 0,
@@ -316,16 +332,22 @@ impl Cluster {
         self.resources[id.index()].history_name = name;
     }
 
-    /// Notes that something may change at `instant` (epoch seconds).
+    /// Notes that something may change at `instant` (epoch seconds), where Pacemaker's scheduler
+    /// does.
     pub fn recheck_at(&self, instant: i64) {
-        if instant > self.now
-            && self
-                .recheck_by
-                .get()
-                .is_none_or(|earlier| instant < earlier)
-        {
-            self.recheck_by.set(Some(instant));
-        }
+        note_earlier(&self.recheck_by, self.now, instant);
+        self.turn_at(instant);
+    }
+
+    /// Notes that something may change at `instant` (epoch seconds): for executors only.
+    pub fn turn_at(&self, instant: i64) {
+        note_earlier(&self.turns_at, self.now, instant);
+    }
+
+    /// Nobody needs to know of later changes: an executor asks again before.
+    pub(crate) fn looks_ahead_until(&self) -> i64 {
+        let limit = self.now.saturating_add(LOOK_AHEAD_S);
+        self.turns_at.get().map_or(limit, |at| at.min(limit))
     }
 
     /// Adds a line to the scores, if they are asked for.

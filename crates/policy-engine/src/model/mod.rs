@@ -23,6 +23,7 @@ mod resource;
 mod scores;
 mod table;
 mod vocabulary;
+mod zone;
 
 pub use crate::score::Score;
 pub use action::*;
@@ -43,5 +44,6 @@ pub use queries::{Where, base_name, instance_number};
 pub use resource::*;
 pub use table::*;
 pub use vocabulary::*;
+pub use zone::Zone;
 
 pub(crate) use std::sync::Arc;

@@ -31,6 +31,8 @@ pub(super) fn expired(
         let over = last.saturating_add(timeout).saturating_add(1);
         if count != Score::ZERO && cluster.now < over {
             cluster.recheck_at(over);
+        } else {
+            cluster.turn_at(changed.saturating_add(timeout));
         }
         if expired {
             let (all, _) = failures::count(cluster, id, node, Scope::default(), Some(entry));

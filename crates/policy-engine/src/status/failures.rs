@@ -55,13 +55,12 @@ pub(super) fn count(
         cluster.resource_mut(id).failure_timeout_ms = 0;
     }
     let timeout = scalar::seconds(cluster.resource(id).failure_timeout_ms);
-    if scope.effective
-        && count > Score::ZERO
-        && last > 0
-        && timeout > 0
-        && cluster.now > last.saturating_add(timeout)
-    {
-        count = Score::ZERO;
+    if scope.effective && count > Score::ZERO && last > 0 && timeout > 0 {
+        let over = last.saturating_add(timeout).saturating_add(1);
+        if cluster.now >= over {
+            count = Score::ZERO;
+        }
+        cluster.turn_at(over);
     }
     if scope.with_launched && !cluster.resource(id).launched.is_empty() && !cluster.in_bundle(id) {
         for launched in cluster.resource(id).launched.clone() {

@@ -134,7 +134,9 @@ fn time(cluster: &Cluster, entry: &Entry<'_>) -> String {
     if at <= 0 {
         return String::new();
     }
-    let local = at.saturating_add(cluster.run.utc_offset_s);
+    let run = &cluster.run;
+    let offset_s = run.utc_offset_s.unwrap_or_else(|| run.zone.offset_s(at));
+    let local = at.saturating_add(offset_s);
     dates::in_words(local).map_or_else(String::new, |date| format!(" at {date}"))
 }
 

@@ -1,0 +1,66 @@
+//! The host's wall clock: which time zones it knows, and when somebody sets it.
+
+use std::os::fd::OwnedFd;
+
+use controller::{Input, Zone};
+use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+
+/// The rules of a time zone.
+pub(crate) fn zone(name: &str) -> Option<Zone> {
+    cpe_daemon::time_zone(name).map(Zone::from)
+}
+
+/// Tells the loop whenever the wall clock is set: what is to happen at a time of day may have to
+/// happen now. Without a timer of the kernel that is noticed with the next heartbeat.
+pub(crate) async fn watch(inputs: mpsc::Sender<Input>) {
+    let timer = match timer() {
+        Ok(timer) => timer,
+        Err(error) => {
+            tracing::warn!(%error, "that the clock is set is noticed with the next heartbeat only");
+            return;
+        }
+    };
+    while let Ok(mut ready) = timer.readable().await {
+        let mut expirations = [0_u8; 8];
+        match rustix::io::read(&timer, &mut expirations) {
+            Err(Errno::CANCELED) => {
+                let _ = arm(timer.get_ref());
+                if inputs.send(Input::Tick).await.is_err() {
+                    return;
+                }
+            }
+            Err(Errno::AGAIN) => ready.clear_ready(),
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+fn timer() -> std::io::Result<AsyncFd<OwnedFd>> {
+    let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+    let timer = timerfd_create(TimerfdClockId::Realtime, flags)?;
+    arm(&timer)?;
+    Ok(AsyncFd::register(timer)?)
+}
+
+/// It never goes off; only a clock that is set ends the wait for it.
+fn arm(timer: &OwnedFd) -> std::io::Result<()> {
+    let never = Itimerspec {
+        it_interval: Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        },
+        it_value: Timespec {
+            tv_sec: i64::from(i32::MAX) * 16,
+            tv_nsec: 0,
+        },
+    };
+    let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+    timerfd_settime(timer, flags, &never)?;
+    Ok(())
+}
