@@ -273,7 +273,7 @@ fn a_wrong_decision_is_refused_and_nothing_of_it_is_done() {
     };
     assert_eq!(controller.handle(NOW, standby(true)), Ok(()));
     let (mut asked, _) = asked_and_sent(&mut controller);
-    let answer = asked.remove(0).answer_changed(|graph| {
+    let answer = asked.remove(0).answer_changed(zones::find, |graph| {
         for synapse in &mut graph.synapses {
             synapse.inputs.clear();
         }

@@ -1,5 +1,5 @@
-//! The time zones that the host knows: the rules of its own database (`tzdata`), else those that are
-//! built in.
+//! The time zones that the host knows: the rules of its own database (`tzdata`), else those that
+//! are built in.
 
 use jiff::tz::TimeZone;
 

@@ -29,7 +29,7 @@ const PARTS: &[&[&str]] = &[
     &["tree::parse"],
     &["report", "lower", "loss"],
     &["configuration"],
-    &["reader::form"],
+    &["reader::form", "reader::zone"],
     &["reader::values", "reader::names", "reader::cycle"],
     &["reader::draft", "reader::references", "reader::constraint"],
     &["reader::service"],

@@ -530,6 +530,40 @@ fn it_puts_the_sets_of_the_document_after_its_own_so_that_they_win() {
 }
 
 #[test]
+fn it_knows_the_names_of_time_zones() {
+    let zone = |name: &str| {
+        format!("<deployable name=\"x\" time_zone=\"{name}\">{ASSEMBLIES}</deployable>")
+    };
+    let deployment = accepted(&zone("europe/berlin"));
+    assert_eq!(deployment.time_zone.as_deref(), Some("Europe/Berlin"));
+    let option = r#"name="time-zone" value="Europe/Berlin""#;
+    assert!(deployment.configuration().contains(option));
+    assert_eq!(accepted(&document("")).time_zone, None);
+    for (name, hint) in [
+        ("Europe/Berln", "did you mean 'Europe/Berlin'?"),
+        ("Kolkata", "did you mean 'Asia/Kolkata'?"),
+        ("New York", "did you mean 'America/New_York'?"),
+        (
+            "+01:00",
+            "expected a time zone of the IANA database, such as Europe/Berlin or UTC",
+        ),
+    ] {
+        assert_eq!(
+            problems(&zone(name)),
+            [format!(
+                "'{name}' is not a valid time_zone of <deployable>; {hint}"
+            )]
+        );
+    }
+    let text = document(
+        "<configuration><crm_config><cluster_property_set id='c'>
+           <nvpair id='n' name='time-zone' value='UTC'/></cluster_property_set></crm_config></configuration>",
+    );
+    let refused = "the time zone is no cluster option here; remove it, and write <deployable time_zone=\"…\">";
+    assert_eq!(problems(&text), [refused]);
+}
+
+#[test]
 fn it_refuses_what_nothing_carries_out() {
     let text = document(
         "<configuration><resources>

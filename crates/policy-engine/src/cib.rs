@@ -160,8 +160,8 @@ impl Cib {
             .and_then(scalar::integer)
     }
 
-    /// The time zone in which its rules read the clock, by its name: the cluster option `time-zone`,
-    /// which Pacemaker does not have. `None`: UTC.
+    /// The time zone in which its rules read the clock, by its name: the cluster option
+    /// `time-zone`, which Pacemaker does not have. `None`: UTC.
     pub fn time_zone(&self) -> Option<&str> {
         let options = self.document.root().child("configuration")?;
         let sets = options.child("crm_config")?.children();

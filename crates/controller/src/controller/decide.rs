@@ -44,8 +44,7 @@ impl Controller {
     /// The host has another time zone, in which rules may hold that did not, and the other way
     /// round.
     pub(crate) fn host_time_zone_is(&mut self, zone: Option<String>) {
-        if self.host_time_zone != zone {
-            self.host_time_zone = zone;
+        if self.deciding.set_host_time_zone(zone) {
             self.world_changed("the time zone of the host has changed");
         }
     }

@@ -56,7 +56,7 @@ impl Controller {
             nodes,
             failures: &self.store.failures,
             live_migration: !self.deciding.is_deadlocked(),
-            host_time_zone: self.host_time_zone.as_deref(),
+            host_time_zone: self.deciding.host_time_zone(),
             services: spec.services.iter().map(|service| &service.id).collect(),
             now_s: now.wall_s(),
         }

@@ -58,8 +58,6 @@ pub struct Controller {
     dampening: Dampening,
     deciding: Deciding,
     execution: Execution,
-    /// The host's time zone.
-    host_time_zone: Option<String>,
     /// When it was last called.
     last_time: Time,
     effects: Outgoing,
@@ -92,7 +90,6 @@ impl Controller {
             dampening: Dampening::default(),
             deciding: Deciding::new(),
             execution: Execution::default(),
-            host_time_zone: None,
             last_time: now,
             effects: Outgoing::new(),
         };

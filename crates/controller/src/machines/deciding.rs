@@ -84,6 +84,8 @@ pub(crate) struct Deciding {
     /// Wall clock of the last question, epoch seconds. `None`: that the clock was set back since is
     /// known.
     asked_at_s: Option<i64>,
+    /// Where rules read the clock that the document leaves to the host.
+    host_time_zone: Option<String>,
     /// Wall clock, epoch seconds: the policy engine may decide otherwise from then on.
     recheck_at_s: Option<i64>,
     /// After this time the policy engine is asked again although nothing has changed, µs; 0: never.
@@ -111,6 +113,7 @@ impl Deciding {
             urgent: false,
             last_asked_us: 0,
             asked_at_s: None,
+            host_time_zone: None,
             busy: 0,
             resume_at_us: None,
             recheck_at_s: None,
@@ -225,6 +228,18 @@ impl Deciding {
     /// seconds.
     pub(crate) fn recheck_is_due(&mut self, now_s: i64) -> bool {
         self.recheck_at_s.take_if(|at_s| now_s >= *at_s).is_some()
+    }
+
+    /// The host's time zone, by its name. `true`: that is new.
+    pub(crate) fn set_host_time_zone(&mut self, zone: Option<String>) -> bool {
+        let new = self.host_time_zone != zone;
+        self.host_time_zone = zone;
+        new
+    }
+
+    /// The host's time zone, by its name.
+    pub(crate) fn host_time_zone(&self) -> Option<&str> {
+        self.host_time_zone.as_deref()
     }
 
     /// Whether the clock shows an earlier time than when the policy engine was last asked: what

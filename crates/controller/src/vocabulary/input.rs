@@ -16,8 +16,8 @@ pub enum Input {
     /// The time of [`Controller::deadline`](crate::Controller::deadline) has come. Harmless at any
     /// other time.
     Tick,
-    /// The time zone of the host, by its name: in it the rules of documents read the clock that name
-    /// no zone. `None`: UTC, as long as the shell says nothing.
+    /// The time zone of the host, by its name: rules read the clock in it if their document names
+    /// none. `None`: UTC, as long as the shell says nothing.
     HostTimeZone(Option<String>),
     /// Someone wants something. With [`Input::Order`] the only input that
     /// [`Controller::handle`](crate::Controller::handle) may refuse.

