@@ -112,6 +112,17 @@ enum Order {
 }
 
 impl WatchdogDevice {
+    /// No device.
+    pub fn none() -> WatchdogDevice {
+        WatchdogDevice {
+            orders: None,
+            armed: Arc::default(),
+            given: None,
+            busy: false,
+            next: Instant::now(),
+        }
+    }
+
     /// Begins with what an earlier agent has left in its state folder.
     pub fn start(settings: Settings, state_dir: &Path) -> WatchdogDevice {
         let armed = Arc::new(AtomicBool::new(false));
@@ -126,11 +137,8 @@ impl WatchdogDevice {
             next_try: None,
         };
         let mut device = WatchdogDevice {
-            orders: None,
             armed,
-            given: None,
-            busy: false,
-            next: Instant::now(),
+            ..WatchdogDevice::none()
         };
         if !keeper.may_have_one() && keeper.marked().is_none() {
             return device;

@@ -90,14 +90,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         boot_id.clone(),
     );
     let known = machine_id.clone();
-    let engine = Engine::new(
-        Arc::clone(&classes),
-        reset,
-        device,
-        machine_id,
-        store,
-        found,
-    );
+    let engine =
+        Engine::new(Arc::clone(&classes), reset, machine_id, store, found).with_device(device);
     let access = Access {
         mode: arguments.socket_mode,
         group: arguments.socket_group,

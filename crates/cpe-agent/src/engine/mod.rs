@@ -115,7 +115,6 @@ impl Engine {
     pub fn new(
         classes: Arc<Classes>,
         reset: Reset,
-        device: WatchdogDevice,
         machine_id: MachineId,
         store: StateFolder,
         found: Found,
@@ -133,7 +132,7 @@ impl Engine {
         let mut engine = Engine {
             classes,
             deadman: Deadman::start(reset),
-            device,
+            device: WatchdogDevice::none(),
             store,
             machine_id,
             next_call_id: found.identity.next_call_id,
@@ -162,6 +161,12 @@ impl Engine {
         engine.arm_deadman();
         engine.recover();
         engine
+    }
+
+    /// The same with a watchdog device that resets the guest when this engine feeds it no more.
+    #[must_use]
+    pub fn with_device(self, device: WatchdogDevice) -> Self {
+        Engine { device, ..self }
     }
 
     /// Runs until `terminate` is ready, and then to an orderly end. Services go on running, unless

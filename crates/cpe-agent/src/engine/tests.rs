@@ -7,7 +7,6 @@ use tokio::sync::{Notify, oneshot};
 
 use super::commands::{Call, Hello};
 use super::*;
-use crate::device::{Choice, Settings};
 
 /// An engine in a folder of its own.
 fn engine(folder: &tempfile::TempDir) -> Engine {
@@ -24,14 +23,7 @@ fn engine(folder: &tempfile::TempDir) -> Engine {
         kernel_too: false,
     };
     let (store, found) = StateFolder::open(folder.path(), "boot").unwrap();
-    let none = Settings {
-        choice: Choice::None,
-        properties: nowhere(),
-        kernel_too: false,
-    };
-    let device = WatchdogDevice::start(none, folder.path());
-    let classes = Arc::new(classes);
-    Engine::new(classes, reset, device, "machine".into(), store, found)
+    Engine::new(Arc::new(classes), reset, "machine".into(), store, found)
 }
 
 /// Has a DPE take over whose connection takes that many signals.
