@@ -2,7 +2,6 @@
 
 use super::Controller;
 use crate::machines::arrivals::{Arrivals, Source};
-use crate::machines::assembly::Life;
 use crate::vocabulary::{Asked, AssemblyId, MIGRATE_TARGET, Operation, Task};
 
 impl Controller {
@@ -21,7 +20,7 @@ impl Controller {
     pub(crate) fn settle_arrivals(&mut self) {
         self.change_arrivals(|own, target, arrivals| {
             if let Some(target) = own.assemblies.get(target) {
-                arrivals.settle(&target.history, |source| own.source(source));
+                arrivals.settle(target.history(), |source| own.source(source));
             }
         });
     }
@@ -57,9 +56,9 @@ impl Controller {
     fn source(&self, name: &AssemblyId) -> Source<'_> {
         match self.assemblies.get(name) {
             None => Source::Gone,
-            Some(source) if source.course.life() == Life::Safe => Source::Gone,
-            Some(source) if !source.contact.was_made() => Source::Unheard,
-            Some(source) => Source::Heard(&source.history),
+            Some(source) if source.is_safe() => Source::Gone,
+            Some(source) if !source.contact().was_made() => Source::Unheard,
+            Some(source) => Source::Heard(source.history()),
         }
     }
 }

@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 
 use super::Controller;
+use crate::machines::assembly::Assembly;
 use crate::vocabulary::{AssemblyId, Refusal, ServiceId, Time};
 
 impl Controller {
@@ -79,7 +80,7 @@ impl Controller {
         assembly: Option<&AssemblyId>,
     ) -> BTreeSet<(AssemblyId, String)> {
         let known = self.assemblies.iter().flat_map(|(name, own)| {
-            own.history
+            own.history()
                 .resources()
                 .map(move |(resource, _)| (name.clone(), resource.to_owned()))
         });
@@ -102,9 +103,8 @@ impl Controller {
     /// asked.
     fn is_worth_a_look(&self, name: &AssemblyId, resource: &str) -> bool {
         let busy = self.execution.works_on(name, resource);
-        let failed = |assembly: &super::liveness::Assembly| {
-            assembly.reachable() && assembly.history.fails(resource)
-        };
+        let failed =
+            |assembly: &Assembly| assembly.reachable() && assembly.history().fails(resource);
         !busy && self.assemblies.get(name).is_some_and(failed)
     }
 
@@ -112,7 +112,7 @@ impl Controller {
         let records = self
             .assemblies
             .get(name)
-            .and_then(|assembly| assembly.history.resource(resource));
+            .and_then(|assembly| assembly.history().resource(resource));
         let last = records
             .into_iter()
             .flat_map(|records| records.values())

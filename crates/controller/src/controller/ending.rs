@@ -45,9 +45,7 @@ impl Controller {
         };
         let waits = |assembly: &AssemblyId| {
             let own = self.assemblies.get(assembly);
-            own.and_then(|own| own.course.fence())
-                .is_some_and(Fence::stuck)
-                && !doubtful(assembly)
+            own.and_then(|own| own.fence()).is_some_and(Fence::stuck) && !doubtful(assembly)
         };
         let mut runs = self.execution.runs().peekable();
         let stuck = runs.peek().is_some() && runs.all(|(_, run)| waits(&run.assembly));
@@ -57,7 +55,7 @@ impl Controller {
     /// Lets go of all guests.
     fn let_go(&mut self, keep_services: bool) {
         for (name, assembly) in &self.assemblies {
-            if assembly.contact.is_up() {
+            if assembly.contact().is_up() {
                 self.effects.push(Effect::Release {
                     assembly: name.clone(),
                     keep_services,

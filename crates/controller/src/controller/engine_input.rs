@@ -29,7 +29,7 @@ impl Controller {
                 let facts = self.store.assemblies.get(name);
                 cib::Node {
                     name,
-                    state: match assembly.course.life() {
+                    state: match assembly.life() {
                         Life::Unknown { .. } => NodeState::Unknown,
                         Life::Online | Life::Missed => NodeState::Online,
                         Life::Lost => NodeState::Lost,
@@ -40,13 +40,13 @@ impl Controller {
                             facts.standby || facts.departure == Departure::Leaving
                         }),
                     maintenance: !ending && self.in_maintenance(name),
-                    terminate: assembly.course.fence().is_some()
+                    terminate: assembly.fence().is_some()
                         || facts.is_some_and(|facts| facts.restart.is_some()),
                     retired: !spec.assemblies.contains_key(name),
                     in_doubt: facts.is_some_and(|facts| facts.in_doubt),
                     arrivals: facts.map_or(&NO_ARRIVALS, |facts| &facts.arrivals),
-                    history: &assembly.history,
-                    attributes: assembly.attributes.in_force(),
+                    history: assembly.history(),
+                    attributes: assembly.attributes().in_force(),
                 }
             })
             .collect();

@@ -68,7 +68,7 @@ impl Controller {
         // says by now.
         if matches!(task, Task::Stop | Task::Demote)
             && let Some(assembly) = self.assemblies.get(node)
-            && let Some(running) = assembly.history.definition(&operation.resource)
+            && let Some(running) = assembly.history().definition(&operation.resource)
         {
             operation
                 .parameters

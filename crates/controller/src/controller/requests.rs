@@ -249,7 +249,7 @@ impl Controller {
         let before = self.document.replace(spec.clone());
         for (name, assembly) in &spec.assemblies {
             let former = self.assemblies.get(name);
-            if former.is_some_and(|former| Self::is_another_guest(&former.spec, assembly)) {
+            if former.is_some_and(|former| Self::is_another_guest(former.spec(), assembly)) {
                 self.retire(name, "the document means another guest");
             }
             if self.store.assembly(name).retired.is_some() {
@@ -293,14 +293,14 @@ impl Controller {
             .filter(|(name, assembly)| {
                 let empty = || {
                     assembly
-                        .history
+                        .history()
                         .resources()
-                        .all(|(resource, _)| !assembly.history.may_run(resource))
+                        .all(|(resource, _)| !assembly.history().may_run(resource))
                 };
                 !spec.assemblies.contains_key(*name)
-                    && match assembly.course.life() {
+                    && match assembly.life() {
                         Life::Safe => true,
-                        Life::Online | Life::Missed => assembly.course.fence().is_none() && empty(),
+                        Life::Online | Life::Missed => assembly.fence().is_none() && empty(),
                         Life::Lost | Life::Unknown { .. } => false,
                     }
             })
@@ -310,7 +310,7 @@ impl Controller {
             if self
                 .assemblies
                 .remove(&name)
-                .is_some_and(|assembly| assembly.contact.is_up())
+                .is_some_and(|assembly| assembly.contact().is_up())
             {
                 self.effects.push(Effect::Release {
                     assembly: name.clone(),

@@ -46,11 +46,11 @@ impl Controller {
         let Some(own) = self.assemblies.get(assembly) else {
             return;
         };
-        if !own.course.is_heard() {
+        if !own.is_heard() {
             return;
         }
         let service = ServiceId::of_resource(resource);
-        let activity = own.history.service_activity(&service);
+        let activity = own.history().service_activity(&service);
         let copies = self.copies(&service);
         let facts = self.store.service(&service);
         let known = facts.runs_on(assembly);
@@ -189,9 +189,9 @@ impl Controller {
             .is_some_and(|goal| !goal.unmanaged);
         let runs = |assembly: &AssemblyId| {
             self.assemblies.get(assembly).is_some_and(|own| {
-                let mut resources = own.history.of_service(id);
+                let mut resources = own.history().of_service(id);
                 resources
-                    .all(|(resource, _)| own.history.activity(resource) != Some(Activity::Failed))
+                    .all(|(resource, _)| own.history().activity(resource) != Some(Activity::Failed))
             })
         };
         let elsewhere = || {
@@ -206,7 +206,7 @@ impl Controller {
             let retired = self.document.has_dropped(name);
             let facts = self.store.assemblies.get(name);
             let left = facts.is_some_and(|facts| facts.departure == Departure::Left);
-            match (assembly.course.life(), assembly.course.fence()) {
+            match (assembly.life(), assembly.fence()) {
                 (_, Some(fence)) => Some(Problem::BeingMadeSafe(name, fence.reason())),
                 (Life::Lost, _) => Some(Problem::Lost(name)),
                 (Life::Safe, _) if !retired && left => Some(Problem::Left(name)),

@@ -6,9 +6,8 @@ use cpe_status::{
 };
 
 use super::Controller;
-use super::liveness::Assembly;
 use crate::machines::announcement::Announced;
-use crate::machines::assembly::Life;
+use crate::machines::assembly::{Assembly, Life};
 use crate::machines::facts::Departure;
 use crate::machines::failures;
 use crate::machines::history::{Activity, Records, Slot};
@@ -65,7 +64,7 @@ impl Controller {
         let unknown: Vec<&str> = self
             .assemblies
             .iter()
-            .filter(|(_, assembly)| matches!(assembly.course.life(), Life::Unknown { .. }))
+            .filter(|(_, assembly)| matches!(assembly.life(), Life::Unknown { .. }))
             .map(|(name, _)| name.as_str())
             .collect();
         if !unknown.is_empty() {
@@ -113,7 +112,7 @@ impl Controller {
 
     /// The device by which an assembly is made safe, if it is by one.
     pub fn fence_device(&self, assembly: &AssemblyId) -> Option<&FenceDevice> {
-        match &self.assemblies.get(assembly)?.spec.fencing {
+        match &self.assemblies.get(assembly)?.spec().fencing {
             Fencing::Device(device) => Some(device),
             _ => None,
         }
@@ -174,9 +173,9 @@ impl Controller {
     fn assembly_status(&self, now: Time, name: &AssemblyId, assembly: &Assembly) -> AssemblyStatus {
         let facts = self.store.assembly(name);
         let maintenance = self.in_maintenance(name);
-        let (state, reason) = match (assembly.course.life(), assembly.course.fence()) {
+        let (state, reason) = match (assembly.life(), assembly.fence()) {
             (_, Some(fence)) => {
-                let phase = self.fence_phase_text(fence, &assembly.spec.fencing, now);
+                let phase = self.fence_phase_text(fence, &assembly.spec().fencing, now);
                 (
                     AssemblyState::Fencing,
                     format!("{}: {phase}", fence.reason()),
@@ -195,7 +194,7 @@ impl Controller {
                 AssemblyState::Offline,
                 "waiting until its address is free: the guest there still belongs to a former assembly".into(),
             ),
-            (Life::Safe, _) if assembly.spec.address.is_none() => (
+            (Life::Safe, _) if assembly.spec().address.is_none() => (
                 AssemblyState::Offline,
                 "the document gives no address for its agent".into(),
             ),
@@ -222,18 +221,18 @@ impl Controller {
         };
         AssemblyStatus {
             name: name.to_string(),
-            uuid: assembly.spec.uuid.clone(),
+            uuid: assembly.spec().uuid.clone(),
             state,
             reason,
             standby: facts.standby,
             maintenance,
-            last_heartbeat: assembly.contact.heard_wall_us(),
-            fencing: assembly.spec.fencing.word().to_owned(),
+            last_heartbeat: assembly.contact().heard_wall_us(),
+            fencing: assembly.spec().fencing.word().to_owned(),
             fencing_attempt: facts.fencing_attempt,
-            address: assembly.spec.address.clone().unwrap_or_default(),
-            agent_version: assembly.hello.version.clone(),
-            boot_id: assembly.hello.boot_id.clone(),
-            attributes: assembly.attributes.in_force().clone(),
+            address: assembly.spec().address.clone().unwrap_or_default(),
+            agent_version: assembly.hello().version.clone(),
+            boot_id: assembly.hello().boot_id.clone(),
+            attributes: assembly.attributes().in_force().clone(),
         }
     }
 
@@ -263,11 +262,11 @@ impl Controller {
             };
             let before = statuses.len();
             for (name, assembly) in &self.assemblies {
-                if !assembly.course.is_heard() {
+                if !assembly.is_heard() {
                     continue;
                 }
-                for (resource, records) in assembly.history.of_service(&service.id) {
-                    let activity = assembly.history.activity(resource);
+                for (resource, records) in assembly.history().of_service(&service.id) {
+                    let activity = assembly.history().activity(resource);
                     statuses.extend(instance_state(records, activity, goal.unmanaged).map(
                         |state| ServiceStatus {
                             name: resource.to_owned(),
