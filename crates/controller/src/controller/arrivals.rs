@@ -28,7 +28,7 @@ impl Controller {
     /// Finds out what only a look can tell: no transition is under way.
     pub(crate) fn look_for_arrivals(&mut self) {
         self.settle_arrivals();
-        let now = Asked::new(self.store.epoch, self.execution.last_number());
+        let now = Asked::new(self.store.epoch(), self.execution.last_number());
         self.change_arrivals(|own, _, arrivals| arrivals.look(|source| own.source(source), &now));
     }
 
@@ -39,7 +39,7 @@ impl Controller {
 
     fn change_arrivals(&mut self, change: impl Fn(&Controller, &AssemblyId, &mut Arrivals)) {
         let mut changed = Vec::new();
-        let targets = self.store.assemblies.iter();
+        let targets = self.store.assemblies().iter();
         for (name, facts) in targets.filter(|(_, facts)| !facts.arrivals.is_empty()) {
             let mut arrivals = facts.arrivals.clone();
             change(self, name, &mut arrivals);

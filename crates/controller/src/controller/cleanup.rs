@@ -48,7 +48,7 @@ impl Controller {
             }
             self.forget_failure(&name, &resource);
         }
-        let known = self.store.services.keys();
+        let known = self.store.services().keys();
         let services: Vec<ServiceId> = known
             .filter(|id| service.as_ref().is_none_or(|service| service == *id))
             .cloned()
@@ -62,7 +62,7 @@ impl Controller {
 
     fn known_service(&self, asked: &ServiceId, id: &ServiceId) -> Result<(), Refusal> {
         let services = || self.document.services().iter();
-        if services().any(|service| service.id == *id) || self.store.services.contains_key(id) {
+        if services().any(|service| service.id == *id) || self.store.services().contains_key(id) {
             return Ok(());
         }
         let known: Vec<&str> = services().map(|service| service.id.as_str()).collect();
@@ -86,7 +86,7 @@ impl Controller {
         });
         let failed = self
             .store
-            .failures
+            .failures()
             .keys()
             .filter(|(name, _)| self.assemblies.contains_key(name))
             .cloned();

@@ -37,7 +37,7 @@ impl Controller {
         let call_id = self
             .execution
             .devices_mut()
-            .number_call(self.store.epoch, now);
+            .number_call(self.store.epoch(), now);
         let rc = match operation.action {
             Task::Start | Task::MigrateFrom => {
                 self.ask_device(now, name, operation, call_id);

@@ -19,14 +19,13 @@ impl Controller {
     pub(crate) fn cib_input<'a>(&'a self, now: Time, spec: &'a Spec) -> cib::Input<'a> {
         let ending = self
             .store
-            .loaded
-            .as_ref()
+            .loaded()
             .is_some_and(|loaded| loaded.unload == Some(true));
         let nodes = self
             .assemblies
             .iter()
             .map(|(name, assembly)| {
-                let facts = self.store.assemblies.get(name);
+                let facts = self.store.assemblies().get(name);
                 cib::Node {
                     name,
                     state: match assembly.life() {
@@ -54,7 +53,7 @@ impl Controller {
             configuration: &spec.configuration,
             pins: &spec.pins,
             nodes,
-            failures: &self.store.failures,
+            failures: self.store.failures(),
             live_migration: !self.deciding.is_deadlocked(),
             services: spec.services.iter().map(|service| &service.id).collect(),
             now_s: now.wall_s(),

@@ -76,7 +76,7 @@ impl Controller {
             return facts.fencing_attempt;
         }
         let number = self.effects.number_fence_attempt();
-        let attempt = format!("{}-{number}", self.store.epoch);
+        let attempt = format!("{}-{number}", self.store.epoch());
         self.store.assembly_mut(name).fencing_attempt = attempt.clone();
         attempt
     }
@@ -175,7 +175,7 @@ impl Controller {
     /// By what an assembly is made safe, and how long that may take, ms: by what its guest was
     /// accepted with, until it is heard again.
     pub(crate) fn means(&self, name: &AssemblyId) -> (Fencing, u32) {
-        let facts = self.store.assemblies.get(name);
+        let facts = self.store.assemblies().get(name);
         let accepted = facts.and_then(|facts| facts.accepted.as_ref());
         let own = self.assemblies.get(name).map(Assembly::spec);
         accepted.or(own).map_or_else(Default::default, |spec| {

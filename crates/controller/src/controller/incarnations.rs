@@ -95,7 +95,7 @@ impl Controller {
         };
         let heard = self
             .store
-            .assemblies
+            .assemblies()
             .get(name)
             .is_some_and(|facts| !facts.is_unheard());
         self.document.names(name)

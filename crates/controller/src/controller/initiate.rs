@@ -109,7 +109,7 @@ impl Controller {
             };
             let gone =
                 unknown && (!assembly.contact().was_made() || assembly.history().may_run(resource));
-            let facts = self.store.assemblies.get(name);
+            let facts = self.store.assemblies().get(name);
             let may_have_come = facts.is_some_and(|facts| facts.arrivals.may_have_come(resource));
             name != node && (gone || may_have_come || assembly.history().is_being_started(resource))
         })

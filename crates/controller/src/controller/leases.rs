@@ -28,7 +28,7 @@ impl Controller {
     }
 
     fn lease_held(&self, name: &AssemblyId, assembly: &Assembly) -> Option<u32> {
-        let facts = self.store.assemblies.get(name)?;
+        let facts = self.store.assemblies().get(name)?;
         if assembly.is_safe() || facts.is_unheard() {
             return None;
         }

@@ -94,7 +94,7 @@ impl Controller {
         let connect = Connect {
             assembly: name.clone(),
             address: assembly.spec().address.clone(),
-            epoch: self.store.epoch,
+            epoch: self.store.epoch(),
             deployment: self.name.clone(),
             heartbeat_interval_ms: settings.heartbeat_interval_ms,
             lease_ms,
@@ -128,15 +128,15 @@ impl Controller {
             .get(name)
             .is_none_or(|assembly| assembly.life() == Life::Lost || assembly.fence().is_some());
         // What is being ended with its services is not left alone.
-        let loaded = self.store.loaded.as_ref();
+        let loaded = self.store.loaded();
         let ending = loaded.is_some_and(|loaded| loaded.unload == Some(true));
         self.in_maintenance(name) && !in_doubt && !ending
     }
 
     /// The services of an assembly are left alone; those of its former incarnations too.
     pub(crate) fn in_maintenance(&self, name: &AssemblyId) -> bool {
-        let facts = self.store.assemblies.get(name.in_document());
-        self.store.deployment.maintenance || facts.is_some_and(|facts| facts.maintenance)
+        let facts = self.store.assemblies().get(name.in_document());
+        self.store.deployment().maintenance || facts.is_some_and(|facts| facts.maintenance)
     }
 
     /// Has the shell connect again, so that the agent's whole truth is heard again.
@@ -298,7 +298,7 @@ impl Controller {
         // long one is over.
         let longest_ms = self
             .store
-            .assemblies
+            .assemblies()
             .get(name)
             .map_or(0, |facts| facts.lease_ms);
         if longest_ms > lease_ms && assembly.lease().old_one_is_over(now) {
@@ -410,7 +410,7 @@ impl Controller {
         }
         let failures = self
             .store
-            .failures
+            .failures()
             .keys()
             .filter(|(assembly, _)| assembly == name);
         for (_, resource) in failures.cloned().collect::<Vec<_>>() {

@@ -79,7 +79,7 @@ impl Controller {
     /// The epoch is at least the number of seconds of the wall clock, so that it is higher than any
     /// that agents have seen even if what was saved is lost.
     pub fn new(name: &str, durable: Durable, now: Time) -> Controller {
-        let epoch = durable.epoch.saturating_add(1).max(now.wall_us / SECOND);
+        let epoch = durable.epoch().saturating_add(1).max(now.wall_us / SECOND);
         let mut controller = Controller {
             name: name.to_owned(),
             phase: Phase::Serving,
@@ -92,7 +92,7 @@ impl Controller {
             last_time: now,
             effects: Outgoing::new(),
         };
-        let waiting: Vec<Event> = controller.store.outbox.values().cloned().collect();
+        let waiting: Vec<Event> = controller.store.outbox().cloned().collect();
         controller.store.set_epoch(epoch);
         controller.store.drop_what_is_outdated();
         controller.resume(now);
@@ -253,7 +253,7 @@ impl Controller {
             id: event_id(
                 now.wall_us,
                 &format!("{}/{key}", self.name),
-                self.store.epoch,
+                self.store.epoch(),
                 number,
             ),
             time: now.wall_us,

@@ -25,7 +25,7 @@ impl Controller {
             .attribute("CRM_meta_op_target_rc")
             .and_then(|rc| rc.parse().ok())
             .unwrap_or(0);
-        let uuid = dispatcher_uuid(self.store.epoch);
+        let uuid = dispatcher_uuid(self.store.epoch());
         let mut operation = Operation {
             id: TransitionKey {
                 action: action.id,

@@ -62,7 +62,7 @@ impl Controller {
     /// [`Refusal::NotReady`] while there are assemblies of which nothing is known.
     pub fn plan_proposal(&self, now: Time, proposal: &Proposal) -> Result<PlanInput, Refusal> {
         let spec = &proposal.spec;
-        let live = self.store.loaded.is_some();
+        let live = self.store.loaded().is_some();
         if live && !self.everything_known() {
             return Err(Refusal::NotReady(
                 "nothing is known yet about some assemblies: try again in some seconds".into(),

@@ -23,7 +23,7 @@ impl Controller {
             .collect();
         resources.extend(
             self.store
-                .services
+                .services()
                 .iter()
                 .filter(|(_, facts)| facts.runs_on(name))
                 .map(|(id, _)| id.to_string()),
@@ -118,7 +118,7 @@ impl Controller {
     fn settle_doubt(&mut self, name: &AssemblyId) {
         if !self
             .store
-            .assemblies
+            .assemblies()
             .get(name)
             .is_some_and(|facts| facts.in_doubt)
         {

@@ -22,7 +22,7 @@ impl Controller {
         if self.phase == Phase::Ended {
             return DpeState::Unloaded;
         }
-        let Some(loaded) = &self.store.loaded else {
+        let Some(loaded) = self.store.loaded() else {
             return DpeState::Empty;
         };
         if loaded.unload.is_some() {
@@ -34,7 +34,7 @@ impl Controller {
         if !self.everything_known() {
             return DpeState::Loading;
         }
-        match self.store.deployment.announced {
+        match self.store.deployment().announced {
             Announced::Nothing => DpeState::Loading,
             Announced::Active => DpeState::Active,
             Announced::Degraded => DpeState::Degraded,
@@ -50,7 +50,7 @@ impl Controller {
         if let Some(error) = self.error() {
             return error.clone();
         }
-        let Some(loaded) = &self.store.loaded else {
+        let Some(loaded) = self.store.loaded() else {
             return "no document is loaded".into();
         };
         if loaded.unload.is_some() {
@@ -93,15 +93,12 @@ impl Controller {
 
     /// The generation in force; 0: none.
     pub fn generation(&self) -> u64 {
-        self.store
-            .loaded
-            .as_ref()
-            .map_or(0, |loaded| loaded.generation)
+        self.store.loaded().map_or(0, |loaded| loaded.generation)
     }
 
     /// The epoch of this start.
     pub fn epoch(&self) -> u64 {
-        self.store.epoch
+        self.store.epoch()
     }
 
     /// All that a shell is to keep, as the changes of
@@ -121,8 +118,7 @@ impl Controller {
     /// The document in force and its generation.
     pub fn document(&self) -> Option<(&str, u64)> {
         self.store
-            .loaded
-            .as_ref()
+            .loaded()
             .map(|loaded| (loaded.document.as_str(), loaded.generation))
     }
 
@@ -133,7 +129,7 @@ impl Controller {
 
     /// Events that the log does not have yet.
     pub fn waiting_events(&self) -> usize {
-        self.store.outbox.len()
+        self.store.outbox().len()
     }
 
     /// What runs where, what failed, what is being done about it.
@@ -147,7 +143,7 @@ impl Controller {
             generation: self.generation(),
             epoch: self.epoch(),
             time: now.wall_us,
-            maintenance: self.store.deployment.maintenance,
+            maintenance: self.store.deployment().maintenance,
             assemblies: self.assembly_statuses(now),
             services: self.service_statuses(),
             deciding: !self.deciding.is_settled(),
@@ -239,7 +235,7 @@ impl Controller {
     fn service_statuses(&self) -> Vec<ServiceStatus> {
         let mut statuses = Vec::new();
         for service in self.document.services() {
-            let failures = self.store.failures.iter();
+            let failures = self.store.failures().iter();
             let is_own = |resource: &str| ServiceId::of_resource(resource) == service.id;
             let own = failures.filter(|((_, resource), _)| is_own(resource));
             let facts = self.store.service(&service.id);
@@ -293,7 +289,7 @@ impl Controller {
     fn failure_statuses(&self) -> Vec<FailureStatus> {
         let mut failures: Vec<FailureStatus> = self
             .store
-            .failures
+            .failures()
             .iter()
             .filter_map(|((assembly, resource), facts)| {
                 let (record, when_s) = facts.last()?;
