@@ -126,7 +126,7 @@ impl Controller {
                     "assembly {name} is new: the plan assumes that it answers and that nothing runs there"
                 ));
             };
-            Self::is_another_guest(&own.spec(), new).then(|| {
+            Self::is_another_guest(own.spec(), new).then(|| {
                 format!(
                     "assembly {name} becomes another guest: its services stop in the guest that it is now, which is then \
                      released, or made safe by its present fencing; only then do they start elsewhere or in the new guest"
