@@ -64,7 +64,7 @@ impl Controller {
     /// Where all failures are cleaned up, those of the assemblies no longer count against the
     /// deployment.
     fn forgive_assemblies(&mut self, service: Option<&ServiceId>, assembly: Option<&AssemblyId>) {
-        let facts = self.store.assemblies.iter();
+        let facts = self.store.assemblies().iter();
         let failed = facts.filter(|(name, facts)| {
             assembly.is_none_or(|assembly| assembly == *name) && !facts.failed_at.is_empty()
         });

@@ -152,11 +152,11 @@ impl Controller {
         let Some(assembly) = self.assemblies.get(name) else {
             return;
         };
-        let Some(fence) = assembly.course.fence() else {
+        let Some(fence) = assembly.course().fence() else {
             return;
         };
         let asked = matches!(fence.phase(), Phase::Lease { .. }) && !fence.lost();
-        if asked && assembly.contact.is_up() {
+        if asked && assembly.contact().is_up() {
             self.effects.push(Effect::Restart {
                 assembly: name.clone(),
                 reason: fence.reason().to_owned(),
