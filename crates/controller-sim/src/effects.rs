@@ -37,6 +37,7 @@ impl World {
             | Effect::Execute { .. }
             | Effect::Cancel { .. }
             | Effect::Forget { .. }
+            | Effect::Restart { .. }
             | Effect::Release { .. } => self.tell_agent(effect),
             Effect::Fence(request) => match request.device.clone() {
                 FenceDevice::Level(devices) => self.level_asked(&request, &devices),
@@ -105,6 +106,9 @@ impl World {
             }
             Effect::Forget { assembly, resource } => {
                 self.send(&assembly, |epoch| ToAgent::Forget { epoch, resource })
+            }
+            Effect::Restart { assembly, .. } => {
+                self.send(&assembly, |epoch| ToAgent::Restart { epoch })
             }
             Effect::Release {
                 assembly,
@@ -180,7 +184,8 @@ impl World {
         self.shell.held.retain(|effect| match effect {
             Effect::Execute { assembly: of, .. }
             | Effect::Cancel { assembly: of, .. }
-            | Effect::Forget { assembly: of, .. } => of != assembly,
+            | Effect::Forget { assembly: of, .. }
+            | Effect::Restart { assembly: of, .. } => of != assembly,
             Effect::Fence(request) => request.assembly != *assembly,
             _ => true,
         });
@@ -207,6 +212,7 @@ impl World {
                 None => self.shell.table.remove(&change.key),
             };
         }
+        self.checker.all_persisted();
     }
 
     fn connect(&mut self, connect: Connect) {
