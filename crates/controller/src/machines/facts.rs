@@ -8,12 +8,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cpe_status::FencingResult;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::announcement::Announced;
 use super::arrivals::Arrivals;
 use super::failures::{FailureFacts, FailureTimes};
+use super::fencings::{self, FencingFacts};
 use super::service::ServiceFacts;
 use crate::vocabulary::{AssemblyId, AssemblySpec, Change, Event, Occupant, ServiceId, Spec};
 
@@ -46,6 +48,8 @@ pub struct Durable {
     /// By assembly and resource.
     pub(crate) failures: BTreeMap<(AssemblyId, String), FailureFacts>,
     pub(crate) services: BTreeMap<ServiceId, ServiceFacts>,
+    /// The last attempts to make assemblies safe, numbered in the order in which they began.
+    pub(crate) fencings: BTreeMap<u64, FencingFacts>,
     /// Events that the log does not have yet, by epoch and counter: in the order in which they
     /// happened.
     pub(crate) outbox: BTreeMap<(u64, u64), Event>,
@@ -196,6 +200,7 @@ pub(crate) enum Key {
     Assembly(AssemblyId),
     Failures(AssemblyId, String),
     Service(ServiceId),
+    Fencing(u64),
     Outbox(u64, u64),
     Saves,
 }
@@ -210,6 +215,7 @@ impl Key {
             Key::Assembly(name) => format!("assembly/{name}"),
             Key::Failures(assembly, resource) => format!("failures/{assembly}/{resource}"),
             Key::Service(name) => format!("service/{name}"),
+            Key::Fencing(number) => format!("fencing/{number:020}"),
             Key::Outbox(epoch, counter) => format!("event/{epoch:020}/{counter:010}"),
             Key::Saves => SAVES.into(),
         }
@@ -231,6 +237,7 @@ impl Key {
                 Key::Failures(assembly.into(), resource.to_owned())
             }
             ("service", Some(name)) => Key::Service(name.into()),
+            ("fencing", Some(number)) => Key::Fencing(number.parse().ok()?),
             ("event", Some(rest)) => {
                 let (epoch, counter) = rest.split_once('/')?;
                 Key::Outbox(epoch.parse().ok()?, counter.parse().ok()?)
@@ -269,6 +276,7 @@ impl Durable {
                 .map(|(assembly, resource)| Key::Failures(assembly, resource)),
         );
         keys.extend(self.services.keys().cloned().map(Key::Service));
+        keys.extend(self.fencings.keys().copied().map(Key::Fencing));
         keys.extend(
             self.outbox
                 .keys()
@@ -321,6 +329,12 @@ impl Durable {
                     .insert((assembly, resource), read(key, value)?),
             ),
             Some(Key::Service(name)) => drop(self.services.insert(name, read(key, value)?)),
+            // Nothing is decided by it, so that another form of it costs the history only.
+            Some(Key::Fencing(number)) => {
+                if let Ok(facts) = serde_json::from_str(value) {
+                    self.fencings.insert(number, facts);
+                }
+            }
             Some(Key::Outbox(epoch, counter)) => {
                 drop(self.outbox.insert((epoch, counter), read(key, value)?))
             }
@@ -344,6 +358,7 @@ impl Durable {
                 .get(&(assembly.clone(), resource.clone()))
                 .and_then(write),
             Key::Service(name) => self.services.get(name).and_then(write),
+            Key::Fencing(number) => self.fencings.get(number).and_then(write),
             Key::Outbox(epoch, counter) => self.outbox.get(&(*epoch, *counter)).and_then(write),
         }
     }
@@ -442,6 +457,36 @@ impl Store {
         self.facts.services.entry(name.clone()).or_default()
     }
 
+    /// Notes that an attempt to make an assembly safe begins. The oldest are forgotten.
+    pub(crate) fn fencing_begins(&mut self, facts: FencingFacts) {
+        let last = self.facts.fencings.last_key_value();
+        let number = last.map_or(1, |(number, _)| number + 1);
+        self.touched.insert(Key::Fencing(number));
+        self.facts.fencings.insert(number, facts);
+        while self.facts.fencings.len() > fencings::KEPT {
+            let Some((oldest, _)) = self.facts.fencings.pop_first() else {
+                break;
+            };
+            self.touched.insert(Key::Fencing(oldest));
+        }
+    }
+
+    /// Ends the attempts of which `result` says how they ended, and how to say that.
+    pub(crate) fn end_fencings(
+        &mut self,
+        now_us: u64,
+        result: impl Fn(&FencingFacts) -> Option<(FencingResult, String)>,
+    ) {
+        for (number, facts) in &mut self.facts.fencings {
+            if facts.is_under_way()
+                && let Some((result, detail)) = result(facts)
+            {
+                facts.end(now_us, result, &detail);
+                self.touched.insert(Key::Fencing(*number));
+            }
+        }
+    }
+
     pub(crate) fn remove_assembly(&mut self, name: &AssemblyId) {
         if self.facts.assemblies.remove(name).is_some() {
             self.touched.insert(Key::Assembly(name.clone()));
@@ -517,6 +562,8 @@ impl Store {
         );
         self.touched
             .extend(facts.services.into_keys().map(Key::Service));
+        self.touched
+            .extend(facts.fencings.into_keys().map(Key::Fencing));
         self.facts = Durable {
             epoch: facts.epoch,
             outbox: facts.outbox,
