@@ -1,5 +1,5 @@
-//! What was done to make assemblies safe: the last attempts, each a durable fact. Nothing is decided
-//! by them; they are for people.
+//! What was done to make assemblies safe: the last attempts, each a durable fact. Nothing is
+//! decided by them; they are for people.
 
 use cpe_status::{FencingResult, FencingStatus};
 use serde::{Deserialize, Serialize};
