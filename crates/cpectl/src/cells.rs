@@ -94,8 +94,8 @@ pub(crate) fn kind_style(kind: &str) -> Style {
     }
 }
 
-/// `2026-11-22 19:02:11 CET` of microseconds since the Unix epoch, in the time zone of whoever looks
-/// at it (`TZ`, else the machine's); a dash for 0.
+/// `2026-11-22 19:02:11 CET` of microseconds since the Unix epoch, in the time zone of whoever
+/// looks at it (`TZ`, else the machine's); a dash for 0.
 pub(crate) fn time(microseconds: u64) -> String {
     time_in(&local_zone(), microseconds)
 }

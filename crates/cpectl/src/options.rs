@@ -129,8 +129,8 @@ pub(crate) struct Status {
     pub watch: bool,
     /// Says only whether all is well: exit status 0 if it is, else 9
     ///
-    /// All is well if the deployment is active and not in maintenance, every assembly is online or in
-    /// standby, every service runs as it should, and no failure counts. What is not is named.
+    /// All is well if the deployment is active and not in maintenance, every assembly is online or
+    /// in standby, every service runs as it should, and no failure counts. What is not is named.
     #[arg(long)]
     pub check: bool,
 }

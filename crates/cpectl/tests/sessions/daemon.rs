@@ -37,8 +37,8 @@ impl Daemon {
         Daemon::of(scenario)
     }
 
-    /// The same with clones: of instances that can be told apart, and of such that are promoted; and
-    /// with a group.
+    /// The same with clones: of instances that can be told apart, and of such that are promoted;
+    /// and with a group.
     pub(crate) fn with_clones() -> Daemon {
         let mut scenario = Scenario::plain(2, 4, Mode::Lease);
         scenario.services[0].form = Form::Unique(3, 2);
