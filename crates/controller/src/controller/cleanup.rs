@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 
 use super::Controller;
+use crate::machines::assembly::Assembly;
 use crate::vocabulary::{AssemblyId, Refusal, ServiceId, Time};
 
 impl Controller {
@@ -47,7 +48,7 @@ impl Controller {
             }
             self.forget_failure(&name, &resource);
         }
-        let known = self.store.services.keys();
+        let known = self.store.services().keys();
         let services: Vec<ServiceId> = known
             .filter(|id| service.as_ref().is_none_or(|service| service == *id))
             .cloned()
@@ -61,7 +62,7 @@ impl Controller {
 
     fn known_service(&self, asked: &ServiceId, id: &ServiceId) -> Result<(), Refusal> {
         let services = || self.document.services().iter();
-        if services().any(|service| service.id == *id) || self.store.services.contains_key(id) {
+        if services().any(|service| service.id == *id) || self.store.services().contains_key(id) {
             return Ok(());
         }
         let known: Vec<&str> = services().map(|service| service.id.as_str()).collect();
@@ -79,13 +80,13 @@ impl Controller {
         assembly: Option<&AssemblyId>,
     ) -> BTreeSet<(AssemblyId, String)> {
         let known = self.assemblies.iter().flat_map(|(name, own)| {
-            own.history
+            own.history()
                 .resources()
                 .map(move |(resource, _)| (name.clone(), resource.to_owned()))
         });
         let failed = self
             .store
-            .failures
+            .failures()
             .keys()
             .filter(|(name, _)| self.assemblies.contains_key(name))
             .cloned();
@@ -102,9 +103,8 @@ impl Controller {
     /// asked.
     fn is_worth_a_look(&self, name: &AssemblyId, resource: &str) -> bool {
         let busy = self.execution.works_on(name, resource);
-        let failed = |assembly: &super::liveness::Assembly| {
-            assembly.reachable() && assembly.history.fails(resource)
-        };
+        let failed =
+            |assembly: &Assembly| assembly.reachable() && assembly.history().fails(resource);
         !busy && self.assemblies.get(name).is_some_and(failed)
     }
 
@@ -112,7 +112,7 @@ impl Controller {
         let records = self
             .assemblies
             .get(name)
-            .and_then(|assembly| assembly.history.resource(resource));
+            .and_then(|assembly| assembly.history().resource(resource));
         let last = records
             .into_iter()
             .flat_map(|records| records.values())

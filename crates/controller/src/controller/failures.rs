@@ -63,7 +63,7 @@ impl Controller {
         let Some(escalation) = self
             .assemblies
             .get(name)
-            .and_then(|assembly| assembly.spec.escalation)
+            .and_then(|assembly| assembly.spec().escalation)
         else {
             return false;
         };
@@ -100,7 +100,7 @@ impl Controller {
             return;
         };
         // To demand what cannot be done would only keep its services from being managed.
-        if assembly.spec.fencing == Fencing::None {
+        if assembly.spec().fencing == Fencing::None {
             let text = format!(
                 "{reason}, but fencing mode none cannot restart an assembly that is online"
             );
