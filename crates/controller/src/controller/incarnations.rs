@@ -186,7 +186,7 @@ impl Controller {
         };
         let spec = AssemblySpec {
             address: None,
-            ..own.spec.clone()
+            ..own.spec().clone()
         };
         let settings = self.settings();
         let former = self.next_former(name);
