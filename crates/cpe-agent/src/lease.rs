@@ -23,6 +23,9 @@ pub struct Lease {
     /// How long services may take to stop in order after its end. Then the guest is reset.
     #[serde(default)]
     grace_us: u64,
+    /// The guest is reset when it is over, even if all services have stopped in order.
+    #[serde(default)]
+    resets: bool,
 }
 
 /// A renewal with a stamp that no heartbeat can have carried yet.
@@ -39,6 +42,7 @@ impl Lease {
                 stamp_us: now_us,
                 end_us: now_us.saturating_add(length_us),
                 grace_us: 0,
+                resets: false,
             },
         }
     }
@@ -59,6 +63,22 @@ impl Lease {
     /// The same lease with this grace after its end.
     pub fn with_grace(self, grace_us: u64) -> Self {
         Lease { grace_us, ..self }
+    }
+
+    /// The lease of a guest that is to be restarted: over now, if it was not before. `None` without
+    /// a lease: nothing says then until when services must be down.
+    pub fn restarting(self, now_us: u64) -> Option<Self> {
+        let end_us = self.end_us()?.min(now_us);
+        Some(Lease {
+            end_us,
+            resets: true,
+            ..self
+        })
+    }
+
+    /// Whether its guest is reset when it is over, even if all services have stopped in order.
+    pub fn resets(&self) -> bool {
+        self.resets
     }
 
     /// Where a lease was in force that cannot be read: one that has just ended.
@@ -161,6 +181,19 @@ mod tests {
             Lease::default().with_length(10, 108),
             Lease::starting(10, 108)
         );
+    }
+
+    #[test]
+    fn a_restart_ends_it_now_and_never_later() {
+        let mut lease = Lease::starting(10, 100).with_grace(5);
+        lease = lease.restarting(104).unwrap();
+        assert_eq!(
+            (lease.end_us(), lease.deadline_us()),
+            (Some(104), Some(109))
+        );
+        assert!(lease.resets() && !Lease::starting(10, 100).resets());
+        assert_eq!(lease.restarting(107).unwrap().end_us(), Some(104));
+        assert_eq!(Lease::default().restarting(107), None);
     }
 
     #[test]

@@ -54,10 +54,24 @@ impl Controller {
             .cloned()
             .collect();
         for id in services {
-            self.store.service_mut(&id).forgive();
+            self.store.service_mut(&id).forgive(assembly);
         }
+        self.forgive_assemblies(service.as_ref(), assembly);
         self.world_changed(&format!("failures were cleaned up{by}"));
         Ok(())
+    }
+
+    /// Where all failures are cleaned up, those of the assemblies no longer count against the
+    /// deployment.
+    fn forgive_assemblies(&mut self, service: Option<&ServiceId>, assembly: Option<&AssemblyId>) {
+        let facts = self.store.assemblies().iter();
+        let failed = facts.filter(|(name, facts)| {
+            assembly.is_none_or(|assembly| assembly == *name) && !facts.failed_at.is_empty()
+        });
+        let failed: Vec<AssemblyId> = failed.map(|(name, _)| name.clone()).collect();
+        for name in failed.iter().filter(|_| service.is_none()) {
+            self.store.assembly_mut(name).failed_at.clear();
+        }
     }
 
     fn known_service(&self, asked: &ServiceId, id: &ServiceId) -> Result<(), Refusal> {

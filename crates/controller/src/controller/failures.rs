@@ -37,14 +37,18 @@ impl Controller {
         }
     }
 
-    /// A service that fails too often fails its assembly.
+    /// A service that fails too often in an assembly fails that. What fails under maintenance is
+    /// being worked on: it counts nowhere.
     fn escalate_service(&mut self, now: Time, assembly: &AssemblyId, id: &ServiceId) {
         let spec = self.document.service(id);
         let Some(escalation) = spec.and_then(|service| service.escalation) else {
             return;
         };
-        let times = self.store.service_mut(id).failure_times();
-        if !times.too_often(now.wall_us, escalation) {
+        if self.in_maintenance(assembly) {
+            return;
+        }
+        let facts = self.store.service_mut(id);
+        if !facts.fails_too_often(assembly, now.wall_us, escalation) {
             return;
         }
         let reason = format!(
@@ -67,6 +71,9 @@ impl Controller {
         else {
             return false;
         };
+        if self.in_maintenance(name) {
+            return false;
+        }
         let times = &mut self.store.assembly_mut(name).failed_at;
         if !times.too_often(now.wall_us, escalation) {
             return false;
@@ -95,7 +102,7 @@ impl Controller {
         let Some(assembly) = self
             .assemblies
             .get(name)
-            .filter(|assembly| assembly.usable())
+            .filter(|assembly| assembly.usable() && !self.in_maintenance(name))
         else {
             return;
         };

@@ -111,6 +111,7 @@ impl Controller {
             }
             Fencing::Lease => {
                 fence.wait_for_lease(lease_over_us);
+                self.have_restarted(name);
                 self.age_fence(now, name);
             }
             Fencing::Device(device) => {
@@ -141,6 +142,25 @@ impl Controller {
                 name,
                 "fencing mode none cannot restart an assembly that is online",
             ),
+        }
+    }
+
+    /// Asks the agent of an assembly that is made safe by the end of its lease to end that now, and
+    /// to reset its guest. Nothing relies on it: without a lease renewed it ends anyway. One that
+    /// was lost and is back is not asked: what it is fenced for is over then.
+    pub(crate) fn have_restarted(&mut self, name: &AssemblyId) {
+        let Some(assembly) = self.assemblies.get(name) else {
+            return;
+        };
+        let Some(fence) = assembly.course().fence() else {
+            return;
+        };
+        let asked = matches!(fence.phase(), Phase::Lease { .. }) && !fence.lost();
+        if asked && assembly.contact().is_up() {
+            self.effects.push(Effect::Restart {
+                assembly: name.clone(),
+                reason: fence.reason().to_owned(),
+            });
         }
     }
 

@@ -192,11 +192,12 @@ impl Controller {
         assembly.greet(now, hello);
         match verdict {
             Verdict::MadeSafe => self.made_safe(now, name, "its guest was rebooted"),
-            Verdict::StaysFenced { heard: false } => {}
+            Verdict::StaysFenced { heard: false } => self.have_restarted(name),
             Verdict::StaysFenced { heard: true } => {
                 self.take_departure(now, name);
                 self.take_history(now, name, history);
                 self.take_attributes(now, name, attributes);
+                self.have_restarted(name);
             }
             Verdict::Online(answer) => {
                 self.take_departure(now, name);
@@ -227,7 +228,7 @@ impl Controller {
         }
         match answer.gap {
             Gap::None => {}
-            Gap::Planned => self.services_gone(now, name, "was rebooted"),
+            Gap::Expected => self.services_gone(now, name, "was rebooted"),
             Gap::Loss => {
                 let reason = "its guest was rebooted";
                 let lost = EventDraft::new(EventKind::AssemblyLost)
@@ -236,6 +237,8 @@ impl Controller {
                     .reason(reason);
                 self.tell(now, lost);
                 self.assembly_failed(now, name, reason);
+                // It has just been restarted.
+                self.store.assembly_mut(name).restart = None;
                 self.services_gone(now, name, "was rebooted");
             }
         }
