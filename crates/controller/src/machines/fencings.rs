@@ -78,11 +78,11 @@ mod tests {
         for number in 1..=kept + 2 {
             store.fencing_begins(attempt(number));
         }
-        let began: Vec<u64> = store.fencings.values().map(|it| it.0.began).collect();
+        let began: Vec<u64> = store.fencings().values().map(|it| it.0.began).collect();
         assert_eq!(began, (3..=kept + 2).collect::<Vec<u64>>());
         let rows = store.rows();
         let read = Durable::from_rows(&rows).unwrap();
-        assert_eq!(read.fencings, store.fencings);
+        assert_eq!(read.fencings(), store.fencings());
         let changes = store.changes();
         let deleted: Vec<&str> = changes
             .iter()
@@ -104,11 +104,11 @@ mod tests {
             let own = facts.assembly() == "web2";
             own.then(|| (FencingResult::Failed, "another one".into()))
         });
-        assert!(store.fencings[&1].is_under_way());
+        assert!(store.fencings()[&1].is_under_way());
         for (now, result) in [(7, FencingResult::Succeeded), (9, FencingResult::Failed)] {
             store.end_fencings(now, |_| Some((result, "it is off".into())));
         }
-        let status = store.fencings[&1].status();
+        let status = store.fencings()[&1].status();
         assert_eq!((status.ended, status.result), (7, FencingResult::Succeeded));
         assert_eq!(status.detail, "it is off");
     }

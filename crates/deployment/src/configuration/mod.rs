@@ -10,7 +10,9 @@ mod devices;
 mod grammar;
 mod hosts;
 mod links;
+mod plugs;
 mod requirements;
+mod roster;
 mod topology;
 mod upgrade;
 

@@ -3,8 +3,7 @@
 use cpe_status::{AssemblyState, AssemblyStatus};
 
 use crate::controller::Controller;
-use crate::controller::liveness::Assembly;
-use crate::machines::assembly::Life;
+use crate::machines::assembly::{Assembly, Life};
 use crate::machines::facts::Departure;
 use crate::vocabulary::{AssemblyId, Occupant, Time};
 
@@ -26,9 +25,9 @@ impl Controller {
     fn assembly_status(&self, now: Time, name: &AssemblyId, assembly: &Assembly) -> AssemblyStatus {
         let facts = self.store.assembly(name);
         let maintenance = self.in_maintenance(name);
-        let (state, reason) = match (assembly.course.life(), assembly.course.fence()) {
+        let (state, reason) = match (assembly.life(), assembly.fence()) {
             (_, Some(fence)) => {
-                let phase = self.fence_phase_text(fence, &assembly.spec.fencing, now);
+                let phase = self.fence_phase_text(fence, &assembly.spec().fencing, now);
                 (
                     AssemblyState::Fencing,
                     format!("{}: {phase}", fence.reason()),
@@ -47,7 +46,7 @@ impl Controller {
                 AssemblyState::Offline,
                 "waiting until its address is free: the guest there still belongs to a former assembly".into(),
             ),
-            (Life::Safe, _) if assembly.spec.address.is_none() => (
+            (Life::Safe, _) if assembly.spec().address.is_none() => (
                 AssemblyState::Offline,
                 "the document gives no address for its agent".into(),
             ),
@@ -74,18 +73,18 @@ impl Controller {
         };
         AssemblyStatus {
             name: name.to_string(),
-            uuid: assembly.spec.uuid.clone(),
+            uuid: assembly.spec().uuid.clone(),
             state,
             reason,
             standby: facts.standby,
             maintenance,
-            last_heartbeat: assembly.contact.heard_wall_us(),
-            fencing: assembly.spec.fencing.word().to_owned(),
+            last_heartbeat: assembly.contact().heard_wall_us(),
+            fencing: assembly.spec().fencing.word().to_owned(),
             fencing_attempt: facts.fencing_attempt,
-            address: assembly.spec.address.clone().unwrap_or_default(),
-            agent_version: assembly.hello.version.clone(),
-            boot_id: assembly.hello.boot_id.clone(),
-            attributes: assembly.attributes.in_force().clone(),
+            address: assembly.spec().address.clone().unwrap_or_default(),
+            agent_version: assembly.hello().version.clone(),
+            boot_id: assembly.hello().boot_id.clone(),
+            attributes: assembly.attributes().in_force().clone(),
         }
     }
 }

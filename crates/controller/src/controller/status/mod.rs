@@ -9,7 +9,6 @@ mod trouble;
 use cpe_status::{DeploymentStatus, DpeState};
 
 use super::Controller;
-use super::liveness::Assembly;
 use crate::machines::announcement::Announced;
 use crate::machines::assembly::Life;
 use crate::machines::phase::Phase;
@@ -21,7 +20,7 @@ impl Controller {
         if self.phase == Phase::Ended {
             return DpeState::Unloaded;
         }
-        let Some(loaded) = &self.store.loaded else {
+        let Some(loaded) = self.store.loaded() else {
             return DpeState::Empty;
         };
         if loaded.unload.is_some() {
@@ -33,7 +32,7 @@ impl Controller {
         if !self.everything_known() {
             return DpeState::Loading;
         }
-        match self.store.deployment.announced {
+        match self.store.deployment().announced {
             Announced::Nothing => DpeState::Loading,
             Announced::Active => DpeState::Active,
             Announced::Degraded => DpeState::Degraded,
@@ -49,7 +48,7 @@ impl Controller {
         if let Some(error) = self.error() {
             return error.clone();
         }
-        let Some(loaded) = &self.store.loaded else {
+        let Some(loaded) = self.store.loaded() else {
             return "no document is loaded".into();
         };
         if loaded.unload.is_some() {
@@ -63,7 +62,7 @@ impl Controller {
         let unknown: Vec<&str> = self
             .assemblies
             .iter()
-            .filter(|(_, assembly)| matches!(assembly.course.life(), Life::Unknown { .. }))
+            .filter(|(_, assembly)| matches!(assembly.life(), Life::Unknown { .. }))
             .map(|(name, _)| name.as_str())
             .collect();
         if !unknown.is_empty() {
@@ -92,15 +91,12 @@ impl Controller {
 
     /// The generation in force; 0: none.
     pub fn generation(&self) -> u64 {
-        self.store
-            .loaded
-            .as_ref()
-            .map_or(0, |loaded| loaded.generation)
+        self.store.loaded().map_or(0, |loaded| loaded.generation)
     }
 
     /// The epoch of this start.
     pub fn epoch(&self) -> u64 {
-        self.store.epoch
+        self.store.epoch()
     }
 
     /// All that a shell is to keep, as the changes of
@@ -111,7 +107,7 @@ impl Controller {
 
     /// The device by which an assembly is made safe, if it is by one.
     pub fn fence_device(&self, assembly: &AssemblyId) -> Option<&FenceDevice> {
-        match &self.assemblies.get(assembly)?.spec.fencing {
+        match &self.assemblies.get(assembly)?.spec().fencing {
             Fencing::Device(device) => Some(device),
             _ => None,
         }
@@ -120,8 +116,7 @@ impl Controller {
     /// The document in force and its generation.
     pub fn document(&self) -> Option<(&str, u64)> {
         self.store
-            .loaded
-            .as_ref()
+            .loaded()
             .map(|loaded| (loaded.document.as_str(), loaded.generation))
     }
 
@@ -132,7 +127,7 @@ impl Controller {
 
     /// Events that the log does not have yet.
     pub fn waiting_events(&self) -> usize {
-        self.store.outbox.len()
+        self.store.outbox().len()
     }
 
     /// What runs where, what failed, what is being done about it.
@@ -147,7 +142,7 @@ impl Controller {
             generation: self.generation(),
             epoch: self.epoch(),
             time: now.wall_us,
-            maintenance: self.store.deployment.maintenance,
+            maintenance: self.store.deployment().maintenance,
             assemblies: self.assembly_statuses(now),
             services: self.service_statuses(),
             resources: self.resource_statuses(),

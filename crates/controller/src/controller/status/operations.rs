@@ -3,6 +3,7 @@
 use cpe_status::{OperationStatus, Operations};
 
 use crate::controller::Controller;
+use crate::machines::assembly::Assembly;
 use crate::vocabulary::{
     AssemblyId, Record, RecordState, Refusal, STATUS_DONE, STATUS_TIMEOUT, ServiceId,
     exit_code_name,
@@ -39,7 +40,7 @@ impl Controller {
         let places = places.filter(|(name, _)| assembly.is_none_or(|only| only == *name));
         let mut found: Vec<(&str, &AssemblyId, &Record)> = places
             .flat_map(|(name, own)| {
-                let records = own.history.records();
+                let records = own.history().records();
                 let told = records.filter(|record| is_told(record));
                 told.map(move |record| (record.operation.resource.as_str(), name, record))
             })
@@ -58,7 +59,7 @@ impl Controller {
 
     /// Refuses what neither the document nor an agent knows.
     fn known_resource(&self, asked: &ServiceId, base: &ServiceId) -> Result<(), Refusal> {
-        let of_agent = |own: &super::Assembly| own.history.of_service(base).next().is_some();
+        let of_agent = |own: &Assembly| own.history().of_service(base).next().is_some();
         if self.assemblies.values().any(of_agent) {
             return Ok(());
         }

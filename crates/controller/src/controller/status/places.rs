@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cpe_status::{ServiceRole, ServiceState};
 use policy_engine::model::base_name;
 
-use crate::controller::liveness::Assembly;
+use crate::machines::assembly::Assembly;
 use crate::machines::history::{self, Activity, Records, Slot};
 use crate::vocabulary::{AssemblyId, Record, RecordState, Task};
 
@@ -32,9 +32,9 @@ impl<'a> Places<'a> {
         unmanaged: impl Fn(&str) -> bool,
     ) -> Places<'a> {
         let mut places = Places::default();
-        let heard = assemblies.iter().filter(|(_, own)| own.course.is_heard());
+        let heard = assemblies.iter().filter(|(_, own)| own.is_heard());
         for (assembly, own) in heard {
-            for (resource, records) in own.history.resources() {
+            for (resource, records) in own.history().resources() {
                 let service = base_name(resource);
                 let Some(state) = state(records, || unmanaged(service)) else {
                     continue;

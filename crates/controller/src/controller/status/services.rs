@@ -36,7 +36,7 @@ impl Controller {
         let nothing = ServiceFacts::default();
         let mut statuses = Vec::new();
         for listed in self.listed() {
-            let facts = self.store.services.get(listed.id).unwrap_or(&nothing);
+            let facts = self.store.services().get(listed.id).unwrap_or(&nothing);
             let own = places.take(listed.id);
             self.list_service(&listed, facts, &own, &counts, &mut statuses);
         }
@@ -234,7 +234,7 @@ struct Counts<'a> {
 impl<'a> Counts<'a> {
     fn new(facts: &'a Durable) -> Counts<'a> {
         let mut counts = Counts::default();
-        for ((assembly, resource), facts) in &facts.failures {
+        for ((assembly, resource), facts) in facts.failures() {
             let own = failures::total([facts].into_iter());
             let add = |sum: &mut u32| *sum = sum.saturating_add(own).min(INFINITE_FAILURES);
             let resource = resource.as_str();

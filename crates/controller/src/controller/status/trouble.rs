@@ -18,7 +18,7 @@ impl Controller {
     }
 
     pub(super) fn failure_statuses(&self) -> Vec<FailureStatus> {
-        let all = self.store.failures.iter();
+        let all = self.store.failures().iter();
         let mut failures: Vec<FailureStatus> = all
             .flat_map(|((assembly, resource), facts)| self.failures_of(assembly, resource, facts))
             .collect();
@@ -68,7 +68,7 @@ impl Controller {
     }
 
     pub(super) fn fencing_statuses(&self) -> Vec<FencingStatus> {
-        let newest_first = self.store.fencings.values().rev();
+        let newest_first = self.store.fencings().values().rev();
         newest_first.map(|facts| facts.status().clone()).collect()
     }
 }
