@@ -145,7 +145,7 @@ fn manage(lab: &Lab, after: usize) {
     lab.guest("start", "managed");
 }
 
-/// What is told of each restarted assembly, in order, and that its guest was restarted once.
+/// The events of each restarted assembly come in order, and its guest was restarted once.
 #[track_caller]
 fn restarted(lab: &Lab, after: usize, why: &str, old: &BTreeMap<&'static str, u32>) {
     for name in RESTARTED.into_iter().chain(["managed"]) {

@@ -1,5 +1,6 @@
 #!/bin/bash
 # A fence agent for one test: its plug is a guest of the lab, whose unit it stops and starts over the bus.
+set -euo pipefail
 while IFS='=' read -r name value; do
   case $name in action) action=$value ;; plug) plug=$value ;; esac
 done
