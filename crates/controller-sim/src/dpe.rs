@@ -227,6 +227,7 @@ impl World {
                     | Request::Maintenance { .. }
                     | Request::ConfirmFenced { .. }
                     | Request::Cleanup { .. }
+                    | Request::Ticket { .. }
             )
         ) || self.scenario.ending.is_some()
             || self.shell.recreate.is_some();

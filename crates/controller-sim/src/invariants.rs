@@ -101,6 +101,7 @@ impl World {
                 "{assembly} is to run the fencing device {resource}"
             ));
         }
+        self.check_ticket(operation);
         // Without a stream it goes nowhere.
         let Some(guest) = self.connected_to(assembly) else {
             return;

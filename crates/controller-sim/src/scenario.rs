@@ -27,6 +27,8 @@ pub struct Scenario {
     pub rich: bool,
     /// `cluster-recheck-interval`, seconds; 0: the default.
     pub recheck_s: u64,
+    /// This site is to hold the ticket, when all is well.
+    pub ticket: bool,
     /// Counts changes.
     pub generation: u64,
     /// The deployment is to end; `true`: after stopping the services.
@@ -187,6 +189,7 @@ impl Scenario {
             },
             rich: false,
             recheck_s: 0,
+            ticket: false,
             generation: 1,
             ending: None,
         };
@@ -290,6 +293,7 @@ impl Scenario {
             migration_limit: 0,
             rich: false,
             recheck_s: 0,
+            ticket: false,
             generation: 1,
             ending: None,
         }
@@ -401,7 +405,7 @@ impl Scenario {
         if self.ending == Some(true) || !self.in_document(index) || !service.enabled {
             return Expected::Stays;
         }
-        let own = match service.policies.ticket {
+        let own = match service.policies.ticket.filter(|_| !self.ticket) {
             Some(Loss::Stop | Loss::Fence) => Expected::Stays,
             Some(Loss::Freeze) => Expected::Open,
             None | Some(Loss::Demote) if self.homes(index, wall_s).is_empty() => Expected::Stays,
@@ -462,7 +466,7 @@ impl Scenario {
     /// How many of them are promoted.
     pub fn promoted(&self, service: &Service) -> usize {
         match service.form {
-            Form::Promotable(promoted) if service.policies.ticket.is_none() => {
+            Form::Promotable(promoted) if self.ticket || service.policies.ticket.is_none() => {
                 promoted.min(self.copies(service))
             }
             _ => 0,

@@ -29,6 +29,7 @@ const FLOORS: layers::Floors<'_> = &[
         "leaving",
         "operations",
         "streams",
+        "tickets",
         "world_faults",
     ],
 ];

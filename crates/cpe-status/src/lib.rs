@@ -12,5 +12,6 @@ pub use state::{
     AssemblyState, DeploymentState, DpeState, PlanBasis, ServiceState, TransitionState,
 };
 pub use status::{
-    AssemblyStatus, DeploymentStatus, FailureStatus, RunningAction, ServiceStatus, TransitionStatus,
+    AssemblyStatus, DeploymentStatus, FailureStatus, RunningAction, ServiceStatus, TicketStatus,
+    TicketUse, TransitionStatus,
 };

@@ -41,6 +41,8 @@ pub struct DeploymentStatus {
     pub transition: Option<TransitionStatus>,
     /// Failures that count against services and have not been cleaned up, newest first.
     pub failures: Vec<FailureStatus>,
+    /// The tickets that services depend on, in the document's order.
+    pub tickets: Vec<TicketStatus>,
 }
 
 /// One assembly.
@@ -153,4 +155,39 @@ pub struct FailureStatus {
     pub time: u64,
     /// The agent's exit reason.
     pub reason: String,
+}
+
+/// A ticket that services of a deployment depend on. They have it while it is granted and not in
+/// standby.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TicketStatus {
+    /// The ticket.
+    pub name: String,
+    /// It is granted to this deployment.
+    pub granted: bool,
+    /// What needs it is stopped although it may be granted.
+    pub standby: bool,
+    /// When it was granted or revoked last; 0: never.
+    pub since: u64,
+    /// When it was granted last; 0: never.
+    pub last_granted: u64,
+    /// What depends on it.
+    pub uses: Vec<TicketUse>,
+}
+
+/// What depends on a ticket: a ticket constraint, or one of its sets.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TicketUse {
+    /// Id of the constraint.
+    pub constraint: String,
+    /// The services, of many only the first.
+    pub services: Vec<String>,
+    /// How many more there are.
+    pub more: usize,
+    /// The role that needs the ticket; empty: any.
+    pub role: String,
+    /// What becomes of the services without it: `stop`, `demote`, `freeze` or `fence`.
+    pub loss_policy: String,
 }

@@ -39,7 +39,7 @@ fn main() -> std::process::ExitCode {
 
 async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
-        administer, deploy, destroy, events, explain, list, man, plan, status, validate,
+        administer, deploy, destroy, events, explain, list, man, plan, status, ticket, validate,
     };
     let bus = options.bus;
     match options.command {
@@ -66,6 +66,7 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
         Command::ConfirmFenced(arguments) => {
             administer::confirm_fenced(&client, &arguments, output).await
         }
+        Command::Ticket(arguments) => ticket::run(&client, &arguments, output).await,
         Command::Input { name } => administer::input(&client, &name, output).await,
         Command::Destroy(arguments) => destroy::run(&client, &arguments, output).await,
         Command::Validate(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),

@@ -70,6 +70,8 @@ pub(crate) enum Command {
     ///
     /// Power it off first: if it still runs, its services may run twice.
     ConfirmFenced(ConfirmFenced),
+    /// Lists, grants and revokes tickets: what needs one runs only at the site that holds it
+    Ticket(Ticket),
     /// Prints the policy engine's input (CIB XML), for policy-simulate
     Input {
         /// The deployment
@@ -200,6 +202,47 @@ pub(crate) struct Cleanup {
     /// Only its failures on this assembly
     #[arg(long)]
     pub assembly: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ticket {
+    /// The deployment
+    pub name: String,
+    #[command(subcommand)]
+    pub command: TicketCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TicketCommand {
+    /// Lists the tickets, what needs them, and what becomes of that without them
+    List,
+    /// Grants a ticket to this site: what needs it runs here
+    ///
+    /// No other site may hold it: nobody here can know. Revoke it there first, and see that nothing
+    /// that needs it runs there any more.
+    Grant {
+        /// The ticket
+        ticket: String,
+        /// It is certain that no other site holds it
+        #[arg(long, short)]
+        force: bool,
+    },
+    /// Takes a ticket from this site: what needs it is stopped, demoted, left as it is, or fenced,
+    /// as the loss-policy says
+    Revoke {
+        /// The ticket
+        ticket: String,
+    },
+    /// Stops what needs a ticket, in order, without giving the ticket up
+    Standby {
+        /// The ticket
+        ticket: String,
+    },
+    /// Ends standby: what needs the ticket runs, if it is granted
+    Activate {
+        /// The ticket
+        ticket: String,
+    },
 }
 
 #[derive(Debug, Args)]

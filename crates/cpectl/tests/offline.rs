@@ -155,13 +155,15 @@ fn without_a_bus_the_status_is_7_and_the_text_says_which_one() {
 
 #[test]
 fn wrong_usage_has_status_2() {
-    let usages: [&[&str]; 6] = [
+    let usages: [&[&str]; 8] = [
         &["explain"],
         &["frobnicate"],
         &[],
         &["--bus", "nonsense", "list"],
         &["destroy"],
         &["maintenance", "shop", "perhaps"],
+        &["ticket", "shop"],
+        &["ticket", "shop", "grant"],
     ];
     for arguments in usages {
         assert_eq!(cpectl(arguments).status.code(), Some(2), "{arguments:?}");
@@ -177,12 +179,12 @@ fn man_pages_and_completions_are_made_of_the_same_grammar() {
     for word in ["deploy", "confirm\\-fenced", "Exit status", "\\-\\-bus"] {
         assert!(page.contains(word), "{word}");
     }
-    for page in ["cpectl-deploy.1", "cpectl-explain.1"] {
+    for page in ["cpectl-deploy.1", "cpectl-ticket-grant.1"] {
         assert!(directory.path().join(page).exists(), "{page}");
     }
     for shell in ["bash", "zsh", "fish"] {
         let completions = stdout(&cpectl(&["completions", shell]));
-        for word in ["unstandby", "explain"] {
+        for word in ["unstandby", "explain", "activate"] {
             assert!(completions.contains(word), "{shell}: {word}");
         }
     }

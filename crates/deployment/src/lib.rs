@@ -40,9 +40,9 @@ pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck};
 pub use model::{
     Address, Agent, Assembly, Constraint, Deployment, Escalation, Fencing, FencingMode, Group,
     Heartbeat, Instances, OnFail, OrderKind, Origin, Parameter, RawConfiguration, RawInstances,
-    Score, Service,
+    Score, Service, TicketUse,
 };
-pub use problem::{Problem, Severity};
+pub use problem::{Problem, Severity, quote, suggest};
 pub use reader::{Outcome, read_with_warnings};
 pub use tree::{MAX_DEPTH, MAX_SIZE};
 

@@ -21,9 +21,10 @@ use policy_engine::xml::Writer;
 use crate::machines::arrivals::Arrivals;
 use crate::machines::failures::FailureFacts;
 use crate::machines::history::{self, History};
+use crate::machines::ticket::TicketFacts;
 use crate::vocabulary::{
     AssemblyId, FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record, RecordState,
-    ServiceId, Task, TransitionKey, dispatcher_uuid,
+    SECOND, ServiceId, Task, TicketId, TransitionKey, dispatcher_uuid,
 };
 
 /// The feature set whose history entries these are: one that the field's present tools read, too.
@@ -78,6 +79,8 @@ pub(crate) struct Input<'a> {
     pub live_migration: bool,
     /// Services of the configuration.
     pub services: BTreeSet<&'a ServiceId>,
+    /// Tickets of the deployment about which something was said.
+    pub tickets: &'a BTreeMap<TicketId, TicketFacts>,
     /// Epoch seconds.
     pub now_s: i64,
 }
@@ -95,11 +98,36 @@ pub(crate) fn write(input: &Input<'_>) -> String {
         .attribute("execution-date", &input.now_s.to_string());
     xml.verbatim(&configuration(input)).verbatim("\n");
     xml.open("status");
+    tickets(input.tickets, &mut xml);
     let given_up = GivenUp::all(input);
     for node in &input.nodes {
         node_state(node, input, &given_up, &mut xml);
     }
     xml.finish()
+}
+
+/// The tickets (scheduler-spec/02 §5.1).
+fn tickets<'a>(tickets: &'a BTreeMap<TicketId, TicketFacts>, xml: &mut Writer<'a>) {
+    if tickets.is_empty() {
+        return;
+    }
+    xml.open("tickets");
+    for (name, facts) in tickets {
+        xml.open("ticket_state")
+            .attribute("id", name.as_str())
+            .attribute("granted", word(facts.granted))
+            .attribute("standby", word(facts.standby));
+        if facts.last_granted > 0 {
+            let seconds = facts.last_granted / SECOND;
+            xml.attribute("last-granted", &seconds.to_string());
+        }
+        xml.close();
+    }
+    xml.close();
+}
+
+fn word(on: bool) -> &'static str {
+    if on { "true" } else { "false" }
 }
 
 /// The configuration, with the nodes that are no longer in it but not yet empty, and with what

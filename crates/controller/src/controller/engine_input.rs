@@ -57,6 +57,7 @@ impl Controller {
             failures: &self.store.failures,
             live_migration: !self.deciding.is_deadlocked(),
             services: spec.services.iter().map(|service| &service.id).collect(),
+            tickets: &self.store.tickets,
             now_s: now.wall_s(),
         }
     }

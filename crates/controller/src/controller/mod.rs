@@ -25,6 +25,7 @@ mod results;
 mod service_events;
 mod status;
 mod suspension;
+mod tickets;
 
 pub use leases::LeasesHeld;
 pub use plan::PlanInput;
@@ -95,6 +96,7 @@ impl Controller {
         };
         let waiting: Vec<Event> = controller.store.outbox.values().cloned().collect();
         controller.store.set_epoch(epoch);
+        controller.doubt_tickets(now);
         controller.store.drop_what_is_outdated();
         controller.resume(now);
         controller.flush();

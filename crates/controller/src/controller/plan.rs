@@ -252,19 +252,20 @@ fn order(schedule: &Schedule) -> Vec<usize> {
 /// Services that should run and have no place.
 fn blocked(services: &[ServiceId], schedule: &Schedule) -> Vec<PlanAction> {
     let goals = goal(schedule);
-    let homeless = |id: &ServiceId| {
-        goals
-            .get(id)
-            .is_some_and(|goal| goal.enabled && !goal.placed)
+    let why = |id: &ServiceId| {
+        let goal = goals.get(id).filter(|goal| !goal.placed)?;
+        match &goal.waits {
+            Some(waits) => Some(waits.to_string()),
+            None => goal.enabled.then(|| "no assembly may run it".to_owned()),
+        }
     };
-    services
-        .iter()
-        .filter(|service| homeless(service))
-        .map(|service| PlanAction {
+    let homeless = |service: &ServiceId| {
+        Some(PlanAction {
             action: "leave".into(),
             service: service.to_string(),
-            reason: "no assembly may run it".into(),
+            reason: why(service)?,
             ..PlanAction::default()
         })
-        .collect()
+    };
+    services.iter().filter_map(homeless).collect()
 }

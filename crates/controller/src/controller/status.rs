@@ -154,6 +154,7 @@ impl Controller {
             deciding: !self.deciding.is_settled(),
             transition: self.execution.status(),
             failures: self.failure_statuses(),
+            tickets: self.ticket_statuses(),
         }
     }
 
@@ -248,7 +249,7 @@ impl Controller {
                 .deciding
                 .goal()
                 .get(&service.id)
-                .copied()
+                .cloned()
                 .unwrap_or_default();
             let base = ServiceStatus {
                 name: service.id.to_string(),
@@ -285,7 +286,11 @@ impl Controller {
                     () if facts.failure().is_some() => ServiceState::Failed,
                     () => ServiceState::Stopped,
                 };
-                statuses.push(ServiceStatus { state, ..base });
+                let mut status = ServiceStatus { state, ..base };
+                if let Some(waits) = goal.waits.filter(|_| status.reason.is_empty()) {
+                    status.reason = waits.to_string();
+                }
+                statuses.push(status);
             }
         }
         statuses

@@ -15,7 +15,10 @@ use super::announcement::Announced;
 use super::arrivals::Arrivals;
 use super::failures::{FailureFacts, FailureTimes};
 use super::service::ServiceFacts;
-use crate::vocabulary::{AssemblyId, AssemblySpec, Change, Event, Occupant, ServiceId, Spec};
+use super::ticket::TicketFacts;
+use crate::vocabulary::{
+    AssemblyId, AssemblySpec, Change, Event, Occupant, ServiceId, Spec, TicketId,
+};
 
 /// Key of the row that counts the times that facts were saved. A shell keeps its value in a second
 /// place, which a backup of the state does not bring back.
@@ -46,6 +49,8 @@ pub struct Durable {
     /// By assembly and resource.
     pub(crate) failures: BTreeMap<(AssemblyId, String), FailureFacts>,
     pub(crate) services: BTreeMap<ServiceId, ServiceFacts>,
+    /// Those about which something was said.
+    pub(crate) tickets: BTreeMap<TicketId, TicketFacts>,
     /// Events that the log does not have yet, by epoch and counter: in the order in which they
     /// happened.
     pub(crate) outbox: BTreeMap<(u64, u64), Event>,
@@ -196,6 +201,7 @@ pub(crate) enum Key {
     Assembly(AssemblyId),
     Failures(AssemblyId, String),
     Service(ServiceId),
+    Ticket(TicketId),
     Outbox(u64, u64),
     Saves,
 }
@@ -210,6 +216,7 @@ impl Key {
             Key::Assembly(name) => format!("assembly/{name}"),
             Key::Failures(assembly, resource) => format!("failures/{assembly}/{resource}"),
             Key::Service(name) => format!("service/{name}"),
+            Key::Ticket(name) => format!("ticket/{name}"),
             Key::Outbox(epoch, counter) => format!("event/{epoch:020}/{counter:010}"),
             Key::Saves => SAVES.into(),
         }
@@ -231,6 +238,7 @@ impl Key {
                 Key::Failures(assembly.into(), resource.to_owned())
             }
             ("service", Some(name)) => Key::Service(name.into()),
+            ("ticket", Some(name)) => Key::Ticket(name.into()),
             ("event", Some(rest)) => {
                 let (epoch, counter) = rest.split_once('/')?;
                 Key::Outbox(epoch.parse().ok()?, counter.parse().ok()?)
@@ -269,6 +277,7 @@ impl Durable {
                 .map(|(assembly, resource)| Key::Failures(assembly, resource)),
         );
         keys.extend(self.services.keys().cloned().map(Key::Service));
+        keys.extend(self.tickets.keys().cloned().map(Key::Ticket));
         keys.extend(
             self.outbox
                 .keys()
@@ -321,6 +330,7 @@ impl Durable {
                     .insert((assembly, resource), read(key, value)?),
             ),
             Some(Key::Service(name)) => drop(self.services.insert(name, read(key, value)?)),
+            Some(Key::Ticket(name)) => drop(self.tickets.insert(name, read(key, value)?)),
             Some(Key::Outbox(epoch, counter)) => {
                 drop(self.outbox.insert((epoch, counter), read(key, value)?))
             }
@@ -344,6 +354,7 @@ impl Durable {
                 .get(&(assembly.clone(), resource.clone()))
                 .and_then(write),
             Key::Service(name) => self.services.get(name).and_then(write),
+            Key::Ticket(name) => self.tickets.get(name).and_then(write),
             Key::Outbox(epoch, counter) => self.outbox.get(&(*epoch, *counter)).and_then(write),
         }
     }
@@ -442,6 +453,21 @@ impl Store {
         self.facts.services.entry(name.clone()).or_default()
     }
 
+    pub(crate) fn ticket(&self, name: &TicketId) -> TicketFacts {
+        self.facts.tickets.get(name).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn ticket_mut(&mut self, name: &TicketId) -> &mut TicketFacts {
+        self.touched.insert(Key::Ticket(name.clone()));
+        self.facts.tickets.entry(name.clone()).or_default()
+    }
+
+    pub(crate) fn remove_ticket(&mut self, name: &TicketId) {
+        if self.facts.tickets.remove(name).is_some() {
+            self.touched.insert(Key::Ticket(name.clone()));
+        }
+    }
+
     pub(crate) fn remove_assembly(&mut self, name: &AssemblyId) {
         if self.facts.assemblies.remove(name).is_some() {
             self.touched.insert(Key::Assembly(name.clone()));
@@ -517,6 +543,8 @@ impl Store {
         );
         self.touched
             .extend(facts.services.into_keys().map(Key::Service));
+        self.touched
+            .extend(facts.tickets.into_keys().map(Key::Ticket));
         self.facts = Durable {
             epoch: facts.epoch,
             outbox: facts.outbox,
@@ -579,6 +607,7 @@ mod tests {
         store
             .service_mut(&"db".into())
             .fail(&"db".into(), &"web1".into(), "it returned 1", 5);
+        store.ticket_mut(&"east/1".into()).granted = true;
         let rows: Vec<_> = store
             .changes()
             .into_iter()
@@ -624,6 +653,8 @@ mod tests {
     fn a_damaged_row_is_named_and_an_unknown_one_ignored() {
         let error = Durable::from_rows([("assembly/web1", "{")]).unwrap_err();
         assert!(error.to_string().contains("assembly/web1"), "{error}");
+        let error = Durable::from_rows([("ticket/east", "7")]).unwrap_err();
+        assert!(error.to_string().contains("ticket/east"), "{error}");
         assert!(Durable::from_rows([("colour", "red")]).is_ok());
         let other_form = Durable::from_rows([("understood", "{}")]).unwrap();
         assert_eq!(other_form, Durable::default());

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy_engine::lint::Finding;
-use policy_engine::model::{ResourceId, Role};
+use policy_engine::model::{Cluster, LossPolicy, ResourceId, Role};
 use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph, lint};
 
-use super::ids::ServiceId;
+use super::ids::{ServiceId, TicketId};
 use super::limits::Limits;
 
 /// What the policy engine is asked: what is to be done in this world?
@@ -48,14 +48,37 @@ pub(crate) struct Outcome {
 }
 
 /// What the policy engine wants of one service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Goal {
-    /// Its configuration does not say that it is to be stopped.
+    /// Its configuration does not say that it is to be stopped, and it has the tickets that it
+    /// needs.
     pub enabled: bool,
     /// There is an assembly for it.
     pub placed: bool,
     /// It is left alone.
     pub unmanaged: bool,
+    /// Why it waits for a ticket, if it does.
+    pub waits: Option<Waits>,
+}
+
+/// A ticket that a service needs and does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Waits {
+    pub ticket: TicketId,
+    /// It is granted, but in standby.
+    pub standby: bool,
+}
+
+impl std::fmt::Display for Waits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Waits { ticket, standby } = self;
+        let state = if *standby {
+            "in standby"
+        } else {
+            "not granted"
+        };
+        write!(f, "it waits for ticket {ticket}, which is {state}")
+    }
 }
 
 impl EngineInput {
@@ -137,12 +160,39 @@ pub(crate) fn goal(schedule: &Schedule) -> BTreeMap<ServiceId, Goal> {
             .entry(ServiceId::of_resource(&resource.config_id))
             .or_default();
         let disabled = cluster.target_role(id) == Some(Role::Stopped);
-        goal.enabled |= !disabled;
+        let waits = waits(cluster, id);
+        goal.enabled |= !disabled && waits.is_none();
+        if !disabled && goal.waits.is_none() {
+            goal.waits = waits;
+        }
         goal.placed |=
             resource.assigned.is_some() || (!resource.managed && !resource.active_on.is_empty());
         goal.unmanaged |= !resource.managed;
     }
     goals
+}
+
+/// A ticket without which a resource does not run (scheduler-spec/03 §6); what only its promotion
+/// waits for does not count.
+fn waits(cluster: &Cluster, id: ResourceId) -> Option<Waits> {
+    let mut holder = Some(id);
+    while let Some(id) = holder {
+        let resource = cluster.resource(id);
+        for known in &resource.tickets {
+            let needs = &cluster.ticket_constraints[known.index()];
+            let ticket = &cluster.tickets[needs.ticket.index()];
+            let of_role = needs.role == Some(Role::Promoted);
+            let missing = !ticket.granted || ticket.standby;
+            if missing && (!of_role || needs.loss_policy == LossPolicy::Stop) {
+                return Some(Waits {
+                    ticket: TicketId::from(&*ticket.id),
+                    standby: ticket.granted,
+                });
+            }
+        }
+        holder = resource.parent;
+    }
+    None
 }
 
 /// Why actions are done, as the policy engine says, by their numbers in the graph.

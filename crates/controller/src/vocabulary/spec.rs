@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use deployment::{Device, DeviceUse};
+use deployment::{Device, DeviceUse, TicketUse};
 use serde::{Deserialize, Serialize};
 
 use super::effect::FenceDevice;
@@ -37,6 +37,8 @@ pub(crate) struct Spec {
     pub pins: Vec<(String, AssemblyId)>,
     /// Fencing devices of the configuration.
     pub devices: Vec<Device>,
+    /// What depends on tickets, in the document's order.
+    pub tickets: Vec<TicketUse>,
 }
 
 /// An assembly as the controller sees it.
@@ -132,6 +134,7 @@ impl Spec {
                 .map(|(resource, assembly)| (resource.to_owned(), assembly.into()))
                 .collect(),
             devices: deployment.devices.clone(),
+            tickets: deployment.tickets.clone(),
         }
     }
 

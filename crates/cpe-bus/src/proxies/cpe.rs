@@ -81,6 +81,12 @@ pub trait CpeDeployment {
     fn set_maintenance(&self, assembly: &str, on: bool) -> Result<()>;
     /// Vouches that an assembly is down.
     fn confirm_fenced(&self, assembly: &str, attempt: &str) -> Result<()>;
+    /// Grants a ticket to the deployment: no other site holds it.
+    fn grant_ticket(&self, ticket: &str) -> Result<()>;
+    /// Takes a ticket from the deployment.
+    fn revoke_ticket(&self, ticket: &str) -> Result<()>;
+    /// Has what needs a ticket stopped although it may be granted, or ends that.
+    fn set_ticket_standby(&self, ticket: &str, on: bool) -> Result<()>;
     /// The deployment's name.
     #[zbus(property(emits_changed_signal = "const"))]
     fn name(&self) -> Result<String>;

@@ -36,6 +36,12 @@ pub trait Dpe {
     fn set_maintenance(&self, assembly: &str, on: bool, options: Fields) -> Result<()>;
     /// Confirms that an assembly is down.
     fn confirm_fenced(&self, assembly: &str, attempt: &str, options: Fields) -> Result<()>;
+    /// Grants a ticket to the deployment: no other site holds it.
+    fn grant_ticket(&self, ticket: &str, options: Fields) -> Result<()>;
+    /// Takes a ticket from the deployment.
+    fn revoke_ticket(&self, ticket: &str, options: Fields) -> Result<()>;
+    /// Has what needs a ticket stopped although it may be granted, or ends that.
+    fn set_ticket_standby(&self, ticket: &str, on: bool, options: Fields) -> Result<()>;
     /// `empty`, `loading`, `active`, `degraded`, `failed`, `unloading` or `unloaded`.
     #[zbus(property)]
     fn state(&self) -> Result<String>;

@@ -258,6 +258,54 @@ impl DeploymentObject {
         self.ordered(&header, order, outcome).await
     }
 
+    async fn grant_ticket(&self, ticket: String, #[zbus(header)] header: Header<'_>) -> Result<()> {
+        let order = Order {
+            action: "grant-ticket",
+            more: &[("ticket", &ticket)],
+            ..Order::default()
+        };
+        let (dpe, by) = self.commanded(&header).await?;
+        let outcome = self.passed_on(dpe.grant_ticket(&ticket, by).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
+    }
+
+    async fn revoke_ticket(
+        &self,
+        ticket: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let order = Order {
+            action: "revoke-ticket",
+            more: &[("ticket", &ticket)],
+            ..Order::default()
+        };
+        let (dpe, by) = self.commanded(&header).await?;
+        let outcome = self.passed_on(dpe.revoke_ticket(&ticket, by).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
+    }
+
+    async fn set_ticket_standby(
+        &self,
+        ticket: String,
+        on: bool,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let order = Order {
+            action: "ticket-standby",
+            more: &[
+                ("ticket", &ticket),
+                ("switch", if on { "on" } else { "off" }),
+            ],
+            ..Order::default()
+        };
+        let (dpe, by) = self.commanded(&header).await?;
+        let outcome = self.passed_on(dpe.set_ticket_standby(&ticket, on, by).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
+    }
+
     #[zbus(property(emits_changed_signal = "const"))]
     async fn name(&self) -> String {
         self.deployment.name.clone()

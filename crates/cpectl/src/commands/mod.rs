@@ -9,5 +9,6 @@ pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod plan;
 pub(crate) mod status;
+pub(crate) mod ticket;
 pub(crate) mod validate;
 mod wait;

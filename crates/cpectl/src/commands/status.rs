@@ -9,6 +9,7 @@ use cpe_terminal::{Cell, Line, Table};
 
 use crate::cells::{age, assembly_state, deployment_state, deployment_style, service_state, time};
 use crate::client::Client;
+use crate::commands::ticket;
 use crate::failure::{Failure, Kind};
 use crate::options::Name;
 use crate::output::{BAD, FAINT, HEAD, Output, PLAIN};
@@ -102,6 +103,10 @@ fn one(status: &DeploymentStatus, output: &Output) {
     if !status.services.is_empty() {
         output.line("");
         output.table(&services(&status.services));
+    }
+    if !status.tickets.is_empty() {
+        output.line("");
+        output.table(&ticket::table(&status.tickets));
     }
     if !status.failures.is_empty() {
         output.line("");

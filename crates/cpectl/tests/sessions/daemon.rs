@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use controller::Request;
+use controller::{Request, TicketOrder};
 use controller_sim::faults::Fault;
 use controller_sim::scenario::{Mode, Scenario};
 use controller_sim::{SECOND, World};
@@ -243,6 +243,19 @@ impl Deployment {
     async fn set_standby(&self, assembly: &str, on: bool) {
         let assembly = assembly.into();
         self.0.ask(Request::Standby { assembly, on });
+    }
+
+    async fn grant_ticket(&self, ticket: &str) -> Result<()> {
+        self.0.order(ticket, TicketOrder::Grant)
+    }
+
+    async fn revoke_ticket(&self, ticket: &str) -> Result<()> {
+        self.0.order(ticket, TicketOrder::Revoke)
+    }
+
+    async fn set_ticket_standby(&self, ticket: &str, on: bool) -> Result<()> {
+        let orders = [TicketOrder::Activate, TicketOrder::Standby];
+        self.0.order(ticket, orders[usize::from(on)])
     }
 
     async fn set_maintenance(&self, assembly: &str, on: bool) {

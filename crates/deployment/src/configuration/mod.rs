@@ -11,6 +11,7 @@ mod grammar;
 mod hosts;
 mod links;
 mod requirements;
+mod tickets;
 mod topology;
 mod upgrade;
 
@@ -75,6 +76,7 @@ fn read_newest(element: &Element<'_>, deployment: &mut Deployment, problems: &mu
         }
     }
     deployment.longest_stop_timeout = longest;
+    deployment.tickets = tickets::read(element, deployment);
 }
 
 /// Adds the primitives of `<resources>`.

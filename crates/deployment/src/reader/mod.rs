@@ -126,6 +126,7 @@ fn attributes(form: &mut Form<'_, '_, '_>) -> Deployment {
         constraints: Vec::new(),
         raw: RawConfiguration::default(),
         devices: Vec::new(),
+        tickets: Vec::new(),
         longest_stop_timeout: DEFAULT_TIMEOUT,
     }
 }

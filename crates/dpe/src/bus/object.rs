@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use controller::{AssemblyId, Proposal, Request, ServiceId};
+use controller::{AssemblyId, Proposal, Request, ServiceId, TicketOrder};
 use cpe_bus::fields::Reader;
 use cpe_bus::names::{CPE_NAME, IN_DOUBT};
 use cpe_bus::{Error, Fields, Result};
@@ -114,6 +114,11 @@ async fn check_administrator(connection: &Connection, header: &Header<'_>) -> Re
 /// Whether a caller is root, or the connection that has the CPE's name.
 fn is_administrator(uid: u32, sender: &str, cpe: Option<&str>) -> bool {
     uid == 0 || cpe == Some(sender)
+}
+
+fn ordered(ticket: String, order: TicketOrder) -> Request {
+    let ticket = ticket.into();
+    Request::Ticket { ticket, order }
 }
 
 fn optional(text: String) -> Option<String> {
@@ -313,6 +318,48 @@ impl DpeObject {
             &options,
         )
         .await
+    }
+
+    /// Grants a ticket to the deployment.
+    async fn grant_ticket(
+        &self,
+        ticket: String,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let request = ordered(ticket, TicketOrder::Grant);
+        self.change(connection, &header, request, &options).await
+    }
+
+    /// Takes a ticket from the deployment.
+    async fn revoke_ticket(
+        &self,
+        ticket: String,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let request = ordered(ticket, TicketOrder::Revoke);
+        self.change(connection, &header, request, &options).await
+    }
+
+    /// Has what needs a ticket stopped although it may be granted, or ends that.
+    async fn set_ticket_standby(
+        &self,
+        ticket: String,
+        on: bool,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let order = if on {
+            TicketOrder::Standby
+        } else {
+            TicketOrder::Activate
+        };
+        let request = ordered(ticket, order);
+        self.change(connection, &header, request, &options).await
     }
 
     /// The state in one word.
