@@ -61,6 +61,12 @@ async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Re
             "ConfirmFenced",
             deployment.confirm_fenced("web1", "1-1").await,
         ),
+        ("GrantTicket", deployment.grant_ticket("east").await),
+        ("RevokeTicket", deployment.revoke_ticket("east").await),
+        (
+            "SetTicketStandby",
+            deployment.set_ticket_standby("east", true).await,
+        ),
     ]
 }
 
@@ -151,6 +157,9 @@ async fn another_user_without_the_right_may_only_look() {
         (SHOP, &["Cleanup", "ss", "", ""]),
         (SHOP, &["SetStandby", "sb", "web1", "true"]),
         (SHOP, &["ConfirmFenced", "ss", "web1", "1-1"]),
+        (SHOP, &["GrantTicket", "s", "east"]),
+        (SHOP, &["RevokeTicket", "s", "east"]),
+        (SHOP, &["SetTicketStandby", "sb", "east", "true"]),
     ];
     for (object, call) in refused {
         let (done, message) = as_nobody(&bus.address(), &[&object[..], call].concat());

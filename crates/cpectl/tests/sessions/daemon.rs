@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use controller::{Request, TicketOrder};
 use controller_sim::faults::Fault;
+use controller_sim::policies::Loss;
 use controller_sim::scenario::{Mode, Scenario};
 use controller_sim::{SECOND, World};
 use cpe_bus::events::kind_matches;
@@ -75,7 +76,8 @@ impl Daemon {
     }
 
     /// Makes something happen: `run SECONDS`, `kill SERVICE`, `cut ASSEMBLY SECONDS` (nothing
-    /// passes between it and the DPE), or `change SERVICE`, which writes the changed document to
+    /// passes between it and the DPE), `ticket SERVICE LOSS` (the document says that it needs one),
+    /// or `change SERVICE`, which writes the changed document to
     /// `changed.xml`.
     pub(crate) fn direct(&self, direction: &str) {
         let mut world = self.world.lock();
@@ -92,6 +94,16 @@ impl Daemon {
                 let guest = world.guest(assembly);
                 let time_us = seconds.parse::<u64>().unwrap() * SECOND;
                 world.inject(Fault::Stall(guest, time_us));
+            }
+            ["ticket", service, loss] => {
+                let service = self::service(&world, service);
+                let losses = [Loss::Stop, Loss::Demote, Loss::Fence, Loss::Freeze];
+                let loss = losses.into_iter().find(|own| own.as_str() == loss);
+                world.scenario.services[service].policies.ticket = loss;
+                world.scenario.generation += 1;
+                let request = world.load_request();
+                world.ask(request);
+                world.run_for(10);
             }
             ["change", service] => {
                 let service = self::service(&world, service);
@@ -128,6 +140,17 @@ impl Shared {
         let world = self.lock();
         let time = world.time();
         (world.controller().unwrap().input(time), time.wall_s())
+    }
+
+    /// Has something become of a ticket that the document names.
+    fn order(&self, ticket: &str, order: TicketOrder) -> Result<()> {
+        let mut tickets = self.status().tickets.into_iter();
+        if !tickets.any(|known| known.name == ticket) {
+            return Err(Error::NotFound(format!("there is no ticket \"{ticket}\"")));
+        }
+        let ticket = ticket.into();
+        self.ask(Request::Ticket { ticket, order });
+        Ok(())
     }
 
     /// Hands a request to the controller and lets it act on it.

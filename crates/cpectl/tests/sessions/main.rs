@@ -51,6 +51,11 @@ fn a_document_is_changed_and_the_deployment_ended() {
     check("change-and-end");
 }
 
+#[test]
+fn a_ticket_is_granted_and_revoked() {
+    check("tickets");
+}
+
 /// Plays a session and compares it with the record.
 #[track_caller]
 fn check(name: &str) {
