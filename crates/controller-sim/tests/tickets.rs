@@ -330,3 +330,20 @@ fn ten_thousand_tickets_are_no_more_work_than_their_text() {
     let rows = controller.facts().rows();
     assert!(!rows.keys().any(|key| key.starts_with("ticket/")));
 }
+
+#[test]
+fn in_maintenance_a_revocation_waits_for_its_end() {
+    for loss in [Loss::Stop, Loss::Fence] {
+        let mut world = granted(scenario(Mode::Unit, loss));
+        let maintenance = |on| Request::Maintenance { assembly: None, on };
+        world.ask(maintenance(true));
+        world.run_for(5);
+        order(&mut world, TicketOrder::Revoke);
+        let fencing = |line: &String| line.starts_with("assembly.fencing");
+        assert_eq!(world.runs_in("service1").len(), 1, "{loss:?}");
+        assert!(!world.logged().iter().any(fencing), "{loss:?}");
+        world.ask(maintenance(false));
+        world.run_for(60);
+        assert!(world.runs_in("service1").is_empty(), "{loss:?}");
+    }
+}

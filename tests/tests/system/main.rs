@@ -18,3 +18,4 @@ mod installation;
 mod promotion;
 mod shutdowns;
 mod size;
+mod tickets;
