@@ -115,10 +115,10 @@ fn tickets<'a>(tickets: &'a BTreeMap<TicketId, TicketFacts>, xml: &mut Writer<'a
     for (name, facts) in tickets {
         xml.open("ticket_state")
             .attribute("id", name.as_str())
-            .attribute("granted", word(facts.granted))
-            .attribute("standby", word(facts.standby));
-        if facts.last_granted > 0 {
-            let seconds = facts.last_granted / SECOND;
+            .attribute("granted", word(facts.is_granted()))
+            .attribute("standby", word(facts.is_in_standby()));
+        if facts.last_granted() > 0 {
+            let seconds = facts.last_granted() / SECOND;
             xml.attribute("last-granted", &seconds.to_string());
         }
         xml.close();

@@ -58,7 +58,7 @@ impl Controller {
                     .into(),
             ));
         }
-        let loaded = self.store.loaded.as_ref();
+        let loaded = self.store.loaded();
         let ends = loaded.is_none_or(|loaded| loaded.unload.is_some());
         if ends && matches!(order, TicketOrder::Grant | TicketOrder::Activate) {
             return Err(Refusal::NotReady(
@@ -98,11 +98,11 @@ impl Controller {
 
     /// Forgets tickets that the next document does not name: nobody could revoke them any more.
     pub(crate) fn forget_tickets(&mut self, now: Time, next: &Spec, generation: u64) {
-        if self.store.tickets.is_empty() {
+        if self.store.tickets().is_empty() {
             return;
         }
         let named: BTreeSet<&str> = next.tickets.iter().map(|own| own.ticket.as_str()).collect();
-        let known = self.store.tickets.keys();
+        let known = self.store.tickets().keys();
         let gone = known.filter(|ticket| !named.contains(ticket.as_str()));
         let gone: Vec<TicketId> = gone.cloned().collect();
         for ticket in gone {
@@ -114,10 +114,10 @@ impl Controller {
 
     /// A state from a backup does not know what has been revoked since.
     pub(crate) fn doubt_tickets(&mut self, now: Time) {
-        if !self.store.outdated {
+        if !self.store.is_outdated() {
             return;
         }
-        for ticket in self.store.tickets.keys().cloned().collect::<Vec<_>>() {
+        for ticket in self.store.tickets().keys().cloned().collect::<Vec<_>>() {
             let why = ": the saved state is older than the last one, and may not know of its revocation; grant it again if no \
                        other site holds it";
             self.change_ticket(now, &ticket, TicketOrder::Revoke, why);
@@ -135,10 +135,10 @@ impl Controller {
                 let facts = self.store.ticket(&own.ticket.as_str().into());
                 statuses.push(TicketStatus {
                     name: own.ticket.clone(),
-                    granted: facts.granted,
-                    standby: facts.standby,
-                    since: facts.since,
-                    last_granted: facts.last_granted,
+                    granted: facts.is_granted(),
+                    standby: facts.is_in_standby(),
+                    since: facts.since(),
+                    last_granted: facts.last_granted(),
                     uses: Vec::new(),
                 });
             }

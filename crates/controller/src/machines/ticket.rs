@@ -22,16 +22,36 @@ use crate::vocabulary::{EventDraft, EventKind, TicketId, TicketOrder};
 #[serde(default)]
 pub(crate) struct TicketFacts {
     /// To this deployment.
-    pub granted: bool,
+    granted: bool,
     /// What needs it is stopped although it is granted.
-    pub standby: bool,
+    standby: bool,
     /// When it was granted or revoked last, wall clock, µs; 0: never.
-    pub since: u64,
+    since: u64,
     /// When it was granted last, wall clock, µs; 0: never.
-    pub last_granted: u64,
+    last_granted: u64,
 }
 
 impl TicketFacts {
+    /// To this deployment.
+    pub(crate) fn is_granted(&self) -> bool {
+        self.granted
+    }
+
+    /// What needs it is stopped although it may be granted.
+    pub(crate) fn is_in_standby(&self) -> bool {
+        self.standby
+    }
+
+    /// When it was granted or revoked last, wall clock, µs; 0: never.
+    pub(crate) fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// When it was granted last, wall clock, µs; 0: never.
+    pub(crate) fn last_granted(&self) -> u64 {
+        self.last_granted
+    }
+
     /// Does what was asked for. `None`: it is so already.
     pub(crate) fn obey(
         &mut self,
