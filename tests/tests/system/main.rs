@@ -9,12 +9,15 @@
 
 mod assemblies;
 mod bus;
+mod compromised;
 mod crashes;
 mod devices;
 mod disks;
+mod escalation;
 mod explanations;
 mod flows;
 mod installation;
+mod orders;
 mod promotion;
 mod shutdowns;
 mod size;

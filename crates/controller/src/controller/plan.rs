@@ -253,7 +253,7 @@ fn order(schedule: &Schedule) -> Vec<usize> {
 fn blocked(services: &[ServiceId], schedule: &Schedule) -> Vec<PlanAction> {
     let goals = goal(schedule);
     let why = |id: &ServiceId| {
-        let goal = goals.get(id).filter(|goal| !goal.placed)?;
+        let goal = goals.get(id).filter(|goal| goal.placed == 0)?;
         match &goal.waits {
             Some(waits) => Some(waits.to_string()),
             None => goal.enabled.then(|| "no assembly may run it".to_owned()),

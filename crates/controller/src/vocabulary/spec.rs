@@ -7,11 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use cpe_status::ResourceStatus;
 use deployment::{Device, DeviceUse, TicketUse};
 use serde::{Deserialize, Serialize};
 
 use super::effect::FenceDevice;
 use super::ids::{AssemblyId, ServiceId};
+use super::tree::tree;
 
 /// A deployment as the controller sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,8 @@ pub(crate) struct Spec {
     pub devices: Vec<Device>,
     /// What depends on tickets, in the document's order.
     pub tickets: Vec<TicketUse>,
+    /// The services as a tree, as far as the document says it.
+    pub resources: Vec<ResourceStatus>,
 }
 
 /// An assembly as the controller sees it.
@@ -113,6 +117,7 @@ impl Spec {
             .iter()
             .map(|assembly| (assembly.name.as_str().into(), AssemblySpec::new(assembly)))
             .collect();
+        let configuration = deployment.configuration();
         Spec {
             name: deployment.name.clone(),
             uuid: deployment.uuid.clone().unwrap_or_default(),
@@ -128,7 +133,8 @@ impl Spec {
                 .collect(),
             assemblies,
             services: services(deployment),
-            configuration: deployment.configuration(),
+            resources: tree(&configuration),
+            configuration,
             pins: deployment
                 .pins()
                 .map(|(resource, assembly)| (resource.to_owned(), assembly.into()))

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::machines::announcement::Announced;
 use crate::machines::arrivals::Arrivals;
 use crate::machines::failures::{FailureFacts, FailureTimes};
+use crate::machines::fencings::FencingFacts;
 use crate::machines::service::ServiceFacts;
 use crate::machines::ticket::TicketFacts;
 use crate::vocabulary::{AssemblyId, AssemblySpec, Event, Occupant, ServiceId, Spec, TicketId};
@@ -53,6 +54,8 @@ pub struct Durable {
     services: BTreeMap<ServiceId, ServiceFacts>,
     /// Those about which something was said.
     tickets: BTreeMap<TicketId, TicketFacts>,
+    /// The last attempts to make assemblies safe, numbered in the order in which they began.
+    fencings: BTreeMap<u64, FencingFacts>,
     /// Events that the log does not have yet, by epoch and counter: in the order in which they
     /// happened.
     outbox: BTreeMap<(u64, u64), Event>,
@@ -196,6 +199,7 @@ pub(crate) enum Key {
     Failures(AssemblyId, String),
     Service(ServiceId),
     Ticket(TicketId),
+    Fencing(u64),
     Outbox(u64, u64),
     Saves,
 }
@@ -211,6 +215,7 @@ impl Key {
             Key::Failures(assembly, resource) => format!("failures/{assembly}/{resource}"),
             Key::Service(name) => format!("service/{name}"),
             Key::Ticket(name) => format!("ticket/{name}"),
+            Key::Fencing(number) => format!("fencing/{number:020}"),
             Key::Outbox(epoch, counter) => format!("event/{epoch:020}/{counter:010}"),
             Key::Saves => SAVES.into(),
         }
@@ -233,6 +238,7 @@ impl Key {
             }
             ("service", Some(name)) => Key::Service(name.into()),
             ("ticket", Some(name)) => Key::Ticket(name.into()),
+            ("fencing", Some(number)) => Key::Fencing(number.parse().ok()?),
             ("event", Some(rest)) => {
                 let (epoch, counter) = rest.split_once('/')?;
                 Key::Outbox(epoch.parse().ok()?, counter.parse().ok()?)
@@ -272,6 +278,7 @@ impl Durable {
         );
         keys.extend(self.services.keys().cloned().map(Key::Service));
         keys.extend(self.tickets.keys().cloned().map(Key::Ticket));
+        keys.extend(self.fencings.keys().copied().map(Key::Fencing));
         keys.extend(
             self.outbox
                 .keys()
@@ -316,6 +323,11 @@ impl Durable {
     /// Those about which something was said.
     pub(crate) fn tickets(&self) -> &BTreeMap<TicketId, TicketFacts> {
         &self.tickets
+    }
+
+    /// The last attempts to make assemblies safe, in the order in which they began.
+    pub(crate) fn fencings(&self) -> &BTreeMap<u64, FencingFacts> {
+        &self.fencings
     }
 
     /// Events that the log does not have yet, in the order in which they happened.
@@ -366,6 +378,12 @@ impl Durable {
             ),
             Some(Key::Service(name)) => drop(self.services.insert(name, read(key, value)?)),
             Some(Key::Ticket(name)) => drop(self.tickets.insert(name, read(key, value)?)),
+            // Nothing is decided by it, so that another form of it costs the history only.
+            Some(Key::Fencing(number)) => {
+                if let Ok(facts) = serde_json::from_str(value) {
+                    self.fencings.insert(number, facts);
+                }
+            }
             Some(Key::Outbox(epoch, counter)) => {
                 drop(self.outbox.insert((epoch, counter), read(key, value)?))
             }
@@ -390,6 +408,7 @@ impl Durable {
                 .and_then(write),
             Key::Service(name) => self.services.get(name).and_then(write),
             Key::Ticket(name) => self.tickets.get(name).and_then(write),
+            Key::Fencing(number) => self.fencings.get(number).and_then(write),
             Key::Outbox(epoch, counter) => self.outbox.get(&(*epoch, *counter)).and_then(write),
         }
     }
