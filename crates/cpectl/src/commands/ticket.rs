@@ -146,7 +146,7 @@ pub(crate) fn table(tickets: &[TicketStatus]) -> Table<4> {
             Cell::from(uses.join("; ")),
         ]
     });
-    Table::new(["TICKET", "STATE", "SINCE (UTC)", "NEEDED BY"], HEAD, rows)
+    Table::new(["TICKET", "STATE", "SINCE", "NEEDED BY"], HEAD, rows)
 }
 
 /// `web, db (stop)`
@@ -195,7 +195,7 @@ mod tests {
         let expected = [
             "east",
             "granted, in standby",
-            "2023-11-14 22:13:20",
+            "2023-11-14 22:13:20 UTC",
             "web, db and 7 more (stop); pg as promoted (demote)",
         ];
         let row: Vec<&str> = row.into_iter().filter(|cell| !cell.is_empty()).collect();
