@@ -95,10 +95,7 @@ impl Controller {
                 true => ServiceRole::Stopped,
                 false => ServiceRole::Unknown,
             },
-            reason: match reason {
-                "" => self.waits(listed.id),
-                reason => reason.to_owned(),
-            },
+            reason: self.failed_or_waits(listed.id, reason),
             ..base
         };
         match listed.numbered {
@@ -120,11 +117,12 @@ impl Controller {
         statuses.append(&mut rows);
     }
 
-    /// Which ticket a service waits for, if it does.
-    fn waits(&self, service: &str) -> String {
+    /// How a service failed; else which ticket it waits for, if it does.
+    fn failed_or_waits(&self, service: &str, failed: &str) -> String {
         let goal = self.deciding.goal().get(service);
         let waits = goal.and_then(|goal| goal.waits.as_ref());
-        waits.map(ToString::to_string).unwrap_or_default()
+        let waits = waits.filter(|_| failed.is_empty());
+        waits.map_or_else(|| failed.to_owned(), ToString::to_string)
     }
 
     /// The services of the document, and after them what the policy engine made of its bundles.
