@@ -30,9 +30,10 @@ impl World {
         let seen = self.shell.seen_epochs.get(&assembly).copied();
         let epoch = connect.epoch.max(seen.map_or(0, |seen| seen + 1));
         self.tokens += 1;
-        let id = self.tokens;
+        let (id, number) = (self.tokens, connect.number);
         let stream = Stream {
             assembly: assembly.clone(),
+            number,
             epoch,
             guest,
             start,
@@ -169,7 +170,7 @@ impl World {
             );
             return;
         }
-        let assembly = stream.assembly;
+        let (assembly, number) = (stream.assembly, stream.number);
         if self.shell.start != stream.start || self.shell.streams.get(&assembly) != Some(&id) {
             return;
         }
@@ -179,10 +180,16 @@ impl World {
                     stream.welcomed = true;
                     stream.leaving = hello.leaving;
                 }
-                self.wiring.heard_as(&assembly, stream.guest);
-                self.checker.left.remove(&assembly);
+                // An answer to an earlier stream may be another guest's.
+                let controller = self.shell.controller.as_ref();
+                let wanted = controller.and_then(|controller| controller.wanted(&assembly));
+                if wanted.is_some_and(|connect| connect.number == number) {
+                    self.wiring.heard_as(&assembly, stream.guest);
+                    self.checker.left.remove(&assembly);
+                }
                 Input::AgentConnected {
                     assembly,
+                    number,
                     hello,
                     history,
                     attributes,
@@ -190,7 +197,11 @@ impl World {
             }
             ToDpe::Occupied => {
                 let occupant = self.guests[stream.guest].occupant();
-                self.input(Input::AgentOccupied { assembly, occupant });
+                self.input(Input::AgentOccupied {
+                    assembly,
+                    number,
+                    occupant,
+                });
                 self.stream_ended(id);
                 return;
             }

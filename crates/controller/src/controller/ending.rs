@@ -4,7 +4,7 @@ use super::Controller;
 use crate::machines::assembly::fence::Fence;
 use crate::machines::document::Document;
 use crate::machines::phase::Phase;
-use crate::vocabulary::{AssemblyId, Effect, Fencing, SECOND, Time};
+use crate::vocabulary::{AssemblyId, Effect, SECOND, Time};
 
 /// How long the end of a deployment waits for the event log to take the last events. Microseconds.
 const LAST_EVENTS_US: u64 = 10 * SECOND;
@@ -37,12 +37,9 @@ impl Controller {
     /// Nothing is left to do, or what is left can only wait for an assembly that cannot be made
     /// safe without help.
     fn is_at_rest(&self) -> bool {
-        // Whoever waits for the end of a lease that may not be one is waited for: else nobody would
+        // Whoever waits for a person since nothing else is known is waited for: else nobody would
         // know any more that services may run there.
-        let doubtful = |assembly: &AssemblyId| {
-            let facts = self.store.assembly(assembly);
-            self.means(assembly).0 == Fencing::Lease && (facts.in_doubt || facts.unleased)
-        };
+        let doubtful = |assembly: &AssemblyId| self.needs_a_person(assembly).is_some();
         let waits = |assembly: &AssemblyId| {
             let own = self.assemblies.get(assembly);
             own.and_then(|own| own.course.fence())

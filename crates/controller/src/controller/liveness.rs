@@ -133,7 +133,8 @@ impl Controller {
         } else {
             0
         };
-        let connect = Connect {
+        let mut connect = Connect {
+            number: (assembly.sent_settings.as_ref()).map_or(0, |sent| sent.number),
             assembly: name.clone(),
             address: assembly.spec.address.clone(),
             epoch: self.store.epoch,
@@ -146,6 +147,7 @@ impl Controller {
         if assembly.sent_settings.as_ref() == Some(&connect) {
             return;
         }
+        connect.number = self.effects.number_connect();
         assembly.contact.end();
         let facts = self.store.assembly_mut(name);
         facts.lease_ms = facts.lease_ms.max(lease_ms);
@@ -153,6 +155,18 @@ impl Controller {
         facts.unleased |= lease_ms == 0;
         assembly.sent_settings = Some(connect.clone());
         self.effects.push(Effect::Connect(connect));
+    }
+
+    /// The stream that is to be, or is, to an agent. `None`: none is.
+    pub fn wanted(&self, name: &AssemblyId) -> Option<&Connect> {
+        self.assemblies.get(name)?.sent_settings.as_ref()
+    }
+
+    /// That is the stream with the settings in force. What was said over an earlier one may come
+    /// from another guest, or from an agent that was told another lease.
+    pub(crate) fn is_present(&self, name: &AssemblyId, number: u64) -> bool {
+        self.wanted(name)
+            .is_some_and(|connect| connect.number == number)
     }
 
     /// Tells every agent the settings in force.
@@ -198,13 +212,7 @@ impl Controller {
         history: Vec<Record>,
         attributes: Attributes,
     ) {
-        let Some(assembly) = self.assemblies.get_mut(name) else {
-            self.effects.push(Effect::Disconnect {
-                assembly: name.clone(),
-            });
-            return;
-        };
-        let Some(settings) = assembly.sent_settings.clone() else {
+        let Some(settings) = self.wanted(name).cloned() else {
             return;
         };
         if self.identify(name, &hello) == Identity::Another {
