@@ -471,14 +471,15 @@ fn who_is_in_doubt_without_an_address_is_not_switched_off_unasked() {
 
     // Nor is it when it gets an address: what was there before must still be confirmed.
     world.load(Scenario::plain(2, 1, Mode::Unit).document(), 8);
-    world.pass(LONG, &["node2"]);
+    world.hear("node1", "m1", "b1", vec![]);
+    world.pass(LONG, &["node1", "node2"]);
+    assert_eq!(world.starts(), Vec::<&AssemblyId>::new());
     assert!(
         !world.devices.iter().any(|device| device.contains("theirs")),
         "{:?}",
         world.devices
     );
     world.confirm("node1~1");
-    world.hear("node1", "m1", "b1", vec![]);
     world.pass(SECOND, &["node1", "node2"]);
     assert_eq!(world.starts(), ["node1"]);
 }
@@ -701,6 +702,23 @@ fn a_state_from_a_backup_takes_nobody_for_safe() {
         let offline = world.state("node1").0 == AssemblyState::Offline;
         assert_eq!(offline, believed, "the newest save is {newest}");
     }
+}
+
+#[test]
+fn services_that_are_being_left_can_still_be_stopped_until_the_deployment_has_ended() {
+    let mut world = World::running();
+    let unload = |stop_services| Input::Request(Request::Unload { stop_services });
+    // The event log does not answer, so the end has to wait for it.
+    world.input(unload(false));
+    world.settle();
+    assert_eq!(world.controller.state(), DpeState::Unloading);
+    assert_eq!(world.take_done(), []);
+    world.input(unload(true));
+    world.settle();
+    let done = world.take_done();
+    let stop = done.iter().position(|(what, _)| what == "stop");
+    let release = done.iter().position(|(what, _)| what == "release");
+    assert!(stop.is_some() && stop < release, "{done:?}");
 }
 
 #[test]

@@ -20,13 +20,20 @@ impl Controller {
             if stop_services && !self.is_at_rest() {
                 return;
             }
-            self.let_go(!stop_services);
+            self.execution.stop();
+            self.deciding.stop();
+            // Whose services are left is let go of in the end: until then they can still be
+            // stopped, if somebody says so.
+            if stop_services {
+                self.let_go(false);
+            }
             self.phase.end(now.boottime_us + LAST_EVENTS_US);
         }
         let Phase::Ending { until_us } = self.phase else {
             return;
         };
         if self.store.outbox.is_empty() || until_us <= now.boottime_us {
+            self.let_go(!stop_services);
             self.store.end();
             self.document = Document::None;
             self.phase.finish();
@@ -64,8 +71,6 @@ impl Controller {
                 assembly: name.clone(),
             });
         }
-        self.execution.stop();
-        self.deciding.stop();
         self.assemblies.clear();
         self.dampening.clear();
     }
