@@ -275,11 +275,19 @@ impl Shell {
         }
     }
 
+    /// The controller has not asked for another stream since.
+    fn is_wanted(&self, assembly: &AssemblyId, number: u64) -> bool {
+        let wanted = self.controller.wanted(assembly);
+        wanted.is_some_and(|connect| connect.number == number)
+    }
+
     /// Gives the controller an input that it cannot refuse.
     fn take(&mut self, input: Input) {
         match &input {
             Input::EventRecorded { .. } => self.outbox.acknowledge(),
-            Input::AgentConnected { assembly, .. } => {
+            Input::AgentConnected {
+                assembly, number, ..
+            } if self.is_wanted(assembly, *number) => {
                 self.saving.forget_orders(assembly);
                 self.check_unit(assembly);
             }
