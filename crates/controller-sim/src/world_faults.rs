@@ -173,7 +173,8 @@ impl World {
                 assembly.device = name;
             }
             Fault::MistypeDevice(index) => {
-                self.scenario.assemblies[index].device = "nowhere".into();
+                // Each by another name: two of one name would be refused.
+                self.scenario.assemblies[index].device = format!("nowhere{index}");
             }
             _ => return,
         }
@@ -393,7 +394,8 @@ impl World {
         }
         for assembly in &mut self.scenario.assemblies {
             let home = assembly.home.clone();
-            let is_wrong = assembly.address.as_ref() != Some(&home) || assembly.device == "nowhere";
+            let is_wrong =
+                assembly.address.as_ref() != Some(&home) || assembly.device.starts_with("nowhere");
             if is_wrong {
                 assembly.address = Some(home.clone());
                 assembly.device = home;
