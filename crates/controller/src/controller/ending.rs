@@ -12,7 +12,7 @@ const LAST_EVENTS_US: u64 = 10 * SECOND;
 impl Controller {
     /// Ends a deployment when there is nothing left to do for it, and the log has its events.
     pub(super) fn finish_unload(&mut self, now: Time) {
-        let loaded = self.store.loaded.as_ref();
+        let loaded = self.store.loaded();
         let Some(stop_services) = loaded.and_then(|loaded| loaded.unload) else {
             return;
         };
@@ -32,7 +32,7 @@ impl Controller {
         let Phase::Ending { until_us } = self.phase else {
             return;
         };
-        if self.store.outbox.is_empty() || until_us <= now.boottime_us {
+        if self.store.outbox().len() == 0 || until_us <= now.boottime_us {
             self.let_go(!stop_services);
             self.store.end();
             self.document = Document::None;
@@ -49,9 +49,7 @@ impl Controller {
         let doubtful = |assembly: &AssemblyId| self.needs_a_person(assembly).is_some();
         let waits = |assembly: &AssemblyId| {
             let own = self.assemblies.get(assembly);
-            own.and_then(|own| own.course.fence())
-                .is_some_and(Fence::stuck)
-                && !doubtful(assembly)
+            own.and_then(|own| own.fence()).is_some_and(Fence::stuck) && !doubtful(assembly)
         };
         let mut runs = self.execution.runs().peekable();
         let stuck = runs.peek().is_some() && runs.all(|(_, run)| waits(&run.assembly));
@@ -61,7 +59,7 @@ impl Controller {
     /// Lets go of all guests.
     fn let_go(&mut self, keep_services: bool) {
         for (name, assembly) in &self.assemblies {
-            if assembly.contact.is_up() {
+            if assembly.contact().is_up() {
                 self.effects.push(Effect::Release {
                     assembly: name.clone(),
                     keep_services,
