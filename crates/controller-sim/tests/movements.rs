@@ -335,7 +335,8 @@ fn a_decision_of_which_nothing_can_begin_is_not_made_again_and_again() {
         begun.count()
     };
     let before = transitions(&world);
-    assert!(before > 0);
+    let stuck = |line: &String| line.contains("it cannot be fin");
+    assert!(world.trace.iter().any(stuck), "the graph is one of these");
     world.run_for(120);
     expect_well(&world);
     assert_eq!(transitions(&world), before);
