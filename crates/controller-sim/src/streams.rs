@@ -159,6 +159,22 @@ impl World {
         }
     }
 
+    /// A guest has answered Hello. An answer over an earlier stream may be another guest's than the
+    /// one that the controller means.
+    fn heard_hello(&mut self, id: u64, leaving: bool) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        (stream.welcomed, stream.leaving) = (true, leaving);
+        let (assembly, number, guest) = (stream.assembly.clone(), stream.number, stream.guest);
+        let controller = self.shell.controller.as_ref();
+        let wanted = controller.and_then(|controller| controller.wanted(&assembly));
+        if wanted.is_some_and(|connect| connect.number == number) {
+            self.wiring.heard_as(&assembly, guest);
+            self.checker.left.remove(&assembly);
+        }
+    }
+
     pub(crate) fn arrive_at_dpe(&mut self, id: u64, message: ToDpe) {
         let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
             return;
@@ -176,17 +192,7 @@ impl World {
         }
         let input = match message {
             ToDpe::Welcome(hello, history, attributes) => {
-                if let Some(stream) = self.streams.get_mut(&id) {
-                    stream.welcomed = true;
-                    stream.leaving = hello.leaving;
-                }
-                // An answer to an earlier stream may be another guest's.
-                let controller = self.shell.controller.as_ref();
-                let wanted = controller.and_then(|controller| controller.wanted(&assembly));
-                if wanted.is_some_and(|connect| connect.number == number) {
-                    self.wiring.heard_as(&assembly, stream.guest);
-                    self.checker.left.remove(&assembly);
-                }
+                self.heard_hello(id, hello.leaving);
                 Input::AgentConnected {
                     assembly,
                     number,
