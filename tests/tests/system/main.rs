@@ -9,6 +9,7 @@
 
 mod assemblies;
 mod bus;
+mod compromised;
 mod crashes;
 mod devices;
 mod disks;
