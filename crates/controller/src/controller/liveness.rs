@@ -178,6 +178,9 @@ impl Controller {
             return;
         }
         self.join_former(name, &hello);
+        if history.is_empty() {
+            self.suspect_predecessor(now, name);
+        }
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
