@@ -4,13 +4,17 @@
 #![warn(missing_docs)]
 
 mod plan;
+mod resource;
 mod state;
 mod status;
 
 pub use plan::{Failover, Plan, PlanAction};
+pub use resource::{BanStatus, ResourceStatus};
 pub use state::{
-    AssemblyState, DeploymentState, DpeState, PlanBasis, ServiceState, TransitionState,
+    AssemblyState, DeploymentState, DpeState, FencingResult, PlanBasis, ResourceKind, ServiceRole,
+    ServiceState, TransitionState,
 };
 pub use status::{
-    AssemblyStatus, DeploymentStatus, FailureStatus, RunningAction, ServiceStatus, TransitionStatus,
+    AssemblyStatus, DeploymentStatus, FailureStatus, FencingStatus, INFINITE_FAILURES,
+    OperationStatus, Operations, RunningAction, ServiceStatus, TransitionStatus,
 };

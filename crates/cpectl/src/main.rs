@@ -52,7 +52,7 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     match options.command {
         Command::Deploy(arguments) => deploy::run(&client, &arguments, output).await,
         Command::Plan(arguments) => plan::run(&client, &arguments, output).await,
-        Command::Status(arguments) => status::run(&client, &arguments, output).await,
+        Command::Status(arguments) => status::run(client, &arguments, output).await,
         Command::Explain(arguments) => explain::run(&client, &arguments, output).await,
         Command::List => list::list(&client, output).await,
         Command::Show(arguments) => list::show(&client, &arguments, output).await,

@@ -287,7 +287,7 @@ impl Controller {
         if !assembly.contact().is_up() {
             return;
         }
-        if assembly.hear(now) {
+        if assembly.hear(now) && assembly.course().fence().is_none() {
             self.store.assembly_mut(name).last_event = LastEvent::Online;
             self.tell(
                 now,
@@ -355,6 +355,10 @@ impl Controller {
         match assembly.life() {
             Life::Online => {
                 assembly.miss();
+                // That it falls silent while it is restarted is no news, and no further failure.
+                if assembly.course().fence().is_some() {
+                    return;
+                }
                 self.store.assembly_mut(name).last_event = LastEvent::Missed;
                 let reason = format!("no heartbeat for {silent_ms} ms");
                 self.tell(
