@@ -3,10 +3,15 @@
 
 #![warn(missing_docs)]
 
+mod agents;
 mod plan;
 mod state;
 mod status;
 
+pub use agents::{
+    AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
+    AgentVariant, DocumentWarning, ResourceAgent, Unasked,
+};
 pub use plan::{Failover, Plan, PlanAction};
 pub use state::{
     AssemblyState, DeploymentState, DpeState, PlanBasis, ServiceState, TransitionState,
