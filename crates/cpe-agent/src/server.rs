@@ -22,8 +22,8 @@ const MAX_CONNECTIONS: usize = 16;
 /// Calls of one connection that may be under way at a time. A DPE makes one after the other, apart
 /// from renewals, for whose answers it does not wait.
 const MAX_CALLS: usize = 64;
-/// Questions for metadata and for lists of agents that may be under way at a time, beside the calls,
-/// over all connections: each is a process, and may take half a minute.
+/// Questions for metadata and for lists of agents that may be under way at a time, beside the
+/// calls, over all connections: each is a process, and may take half a minute.
 const MAX_METADATA_CALLS: usize = 8;
 /// Signals that wait for a slow DPE before it is cut off: a quarter of an hour of heartbeats, or
 /// the results of all operations that it can have under way, several times over.

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_is_no_metadata() {
+    fn it_says_why_a_text_is_not_metadata() {
         let refused = |text: &str| read(text).unwrap_err();
         assert_eq!(
             refused("<a/>"),

@@ -30,6 +30,7 @@
 
 mod agents;
 mod bus;
+mod catalogue;
 mod convert;
 mod explain;
 mod fencing;
