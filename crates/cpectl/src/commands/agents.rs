@@ -63,11 +63,20 @@ fn entries(agents: &[AgentEntry], guests: usize) -> Table<4> {
             Cell::new(&entry.agent, if entry.deprecated { BUSY } else { FAINT }),
             Cell::from(assemblies),
             Cell::from(or_dash(&entry.version)),
-            Cell::from(or_dash(&entry.short)),
+            Cell::from(match entry.deprecated && !says_so(&entry.short) {
+                true => format!("deprecated: {}", or_dash(&entry.short)),
+                false => or_dash(&entry.short).to_owned(),
+            }),
         ]
     });
     let heads = ["AGENT", "ASSEMBLIES", "VERSION", "DESCRIPTION"];
     Table::new(heads, HEAD, rows)
+}
+
+/// An agent says itself that it is deprecated.
+fn says_so(short: &str) -> bool {
+    let short = short.to_ascii_lowercase();
+    short.contains("deprecated") || short.contains("obsolete")
 }
 
 fn or_dash(text: &str) -> &str {
