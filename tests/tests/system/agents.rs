@@ -99,7 +99,8 @@ fn it_warns_of_what_the_guests_agents_do_not_take_and_shows_what_they_do() {
         "{hang:#?}"
     );
     // The guests have kept their leases and their services meanwhile.
-    assert!(lab.status("shop").all_running());
+    assert_eq!(lab.sleepers(100_041).len(), 1);
+    assert_eq!(lab.status("shop").state(), "active");
     assert!(
         lab.events()
             .iter()
