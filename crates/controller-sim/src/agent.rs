@@ -87,7 +87,9 @@ impl World {
                 records.retain(|(known, ..), _| *known != resource);
             }
             ToAgent::Release { epoch, keep } if current(epoch, self) => self.release(guest, keep),
+            ToAgent::Restart { epoch } if current(epoch, self) => self.end_lease(guest),
             ToAgent::Execute { .. }
+            | ToAgent::Restart { .. }
             | ToAgent::Cancel { .. }
             | ToAgent::Forget { .. }
             | ToAgent::Release { .. } => {}
@@ -181,6 +183,7 @@ impl World {
                 stamp_us: 0,
                 length_us: lease_us,
                 grace_us,
+                resets: false,
             }),
         };
         let hello = Hello {
@@ -257,6 +260,19 @@ impl World {
         }
     }
 
+    /// The DPE has the guest restarted: its lease ends now, if it has one.
+    fn end_lease(&mut self, guest: usize) {
+        let clock = self.guests[guest].clock(self.now_us);
+        if self.now_us < self.guests[guest].full_until_us {
+            return;
+        }
+        if let Some(lease) = &mut self.guests[guest].agent.lease {
+            lease.ends_us = lease.ends_us.min(clock);
+            lease.resets = true;
+            self.lease_check(guest);
+        }
+    }
+
     fn plan_lease_check(&mut self, guest: usize) {
         let own = &self.guests[guest];
         let Some(lease) = &own.agent.lease else {
@@ -278,7 +294,9 @@ impl World {
         }
         let own = &mut self.guests[guest];
         own.agent.end_monitors();
-        if own.agent.may_run().is_empty() && !own.agent.damaged {
+        let lease = own.agent.lease.as_ref();
+        let resets = lease.is_some_and(|lease| lease.resets);
+        if own.agent.may_run().is_empty() && !own.agent.damaged && !resets {
             return;
         }
         // Counted from the end of the lease, whichever process of the agent sees it.
@@ -303,6 +321,7 @@ impl World {
             self.timer_after(guest, delay, Timer::LeaseStopped(resource));
         }
         self.timer_after(guest, left_us, Timer::LeaseGivesUp);
+        self.lease_ends_well(guest);
     }
 
     fn lease_stopped(&mut self, guest: usize, resource: &str) {
@@ -311,13 +330,26 @@ impl World {
             return;
         }
         self.stopped_by_itself(guest, resource);
+        self.lease_ends_well(guest);
+    }
+
+    /// All services may have stopped in order: the agent waits for a DPE then, unless its guest is
+    /// to be restarted.
+    fn lease_ends_well(&mut self, guest: usize) {
         // A record that was lost may have named a service that nobody knows of.
         let agent = &mut self.guests[guest].agent;
-        if agent.may_run().is_empty() && !agent.damaged {
-            agent.stopping_until_us = None;
-            if agent.leaving.is_some() {
-                self.go_down(guest);
-            }
+        if !agent.may_run().is_empty() || agent.damaged {
+            return;
+        }
+        if agent.lease.as_ref().is_some_and(|lease| lease.resets) {
+            self.say(|| format!("node {guest}: the guest is restarted"));
+            let delay = self.random.between(1, RESET_US);
+            self.timer_after(guest, delay, Timer::Halted);
+            return;
+        }
+        agent.stopping_until_us = None;
+        if agent.leaving.is_some() {
+            self.go_down(guest);
         }
     }
 

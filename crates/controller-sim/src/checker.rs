@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use controller::{AssemblyId, Change, Event, Task};
 
+use crate::escalations::Escalations;
+
 /// Notes of the invariants.
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
@@ -34,10 +36,12 @@ pub(crate) struct Checker {
     pub state_lost: bool,
     /// Time of the next heartbeat, by guest and life.
     pub heartbeats: BTreeMap<(usize, u64), u64>,
+    pub escalations: Escalations,
 }
 
 impl Checker {
     pub(crate) fn persisted(&mut self, change: &Change) {
+        let mut is_new = false;
         if let Some(value) = change
             .value
             .as_ref()
@@ -47,7 +51,16 @@ impl Checker {
                 .nth(1)
                 .and_then(|rest| rest.split('"').next())
         {
-            self.promised.insert(id.to_owned());
+            is_new = self.promised.insert(id.to_owned());
+        }
+        self.escalations.saved(change, is_new);
+    }
+
+    /// Everything that is saved at once is there.
+    pub(crate) fn all_persisted(&mut self) {
+        let wrong = self.escalations.judge();
+        if !self.state_lost {
+            self.violations.extend(wrong);
         }
     }
 

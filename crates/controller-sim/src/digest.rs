@@ -81,6 +81,9 @@ impl Digest {
             Effect::Forget { assembly, resource } => {
                 writeln!(self, "forget {assembly} {resource}")
             }
+            Effect::Restart { assembly, reason } => {
+                writeln!(self, "restart {assembly} {reason}")
+            }
             Effect::Release {
                 assembly,
                 keep_services,

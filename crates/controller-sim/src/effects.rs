@@ -36,6 +36,7 @@ impl World {
             | Effect::Execute { .. }
             | Effect::Cancel { .. }
             | Effect::Forget { .. }
+            | Effect::Restart { .. }
             | Effect::Release { .. } => self.tell_agent(effect),
             Effect::Fence(request) => match request.device.clone() {
                 FenceDevice::Level(devices) => self.level_asked(&request, &devices),
@@ -104,6 +105,9 @@ impl World {
             }
             Effect::Forget { assembly, resource } => {
                 self.send(&assembly, |epoch| ToAgent::Forget { epoch, resource })
+            }
+            Effect::Restart { assembly, .. } => {
+                self.send(&assembly, |epoch| ToAgent::Restart { epoch })
             }
             Effect::Release {
                 assembly,
@@ -179,7 +183,8 @@ impl World {
         self.shell.held.retain(|effect| match effect {
             Effect::Execute { assembly: of, .. }
             | Effect::Cancel { assembly: of, .. }
-            | Effect::Forget { assembly: of, .. } => of != assembly,
+            | Effect::Forget { assembly: of, .. }
+            | Effect::Restart { assembly: of, .. } => of != assembly,
             Effect::Fence(request) => request.assembly != *assembly,
             _ => true,
         });
@@ -206,6 +211,7 @@ impl World {
                 None => self.shell.table.remove(&change.key),
             };
         }
+        self.checker.all_persisted();
     }
 
     fn connect(&mut self, connect: Connect) {

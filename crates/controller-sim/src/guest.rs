@@ -123,6 +123,8 @@ pub struct Lease {
     pub length_us: u64,
     /// How long stopping may take, µs.
     pub grace_us: u64,
+    /// The guest is reset when it is over, even if everything has stopped.
+    pub resets: bool,
 }
 
 /// An operation under way.

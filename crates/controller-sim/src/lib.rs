@@ -31,6 +31,7 @@ mod document;
 mod dpe;
 mod effects;
 pub mod equipment;
+mod escalations;
 mod event_log;
 pub mod faults;
 mod goal;

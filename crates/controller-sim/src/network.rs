@@ -41,6 +41,11 @@ pub enum ToAgent {
         /// Which.
         resource: String,
     },
+    /// End the lease now, and reset the guest.
+    Restart {
+        /// Of the DPE.
+        epoch: u64,
+    },
     /// End of service.
     Release {
         /// Of the DPE.

@@ -462,25 +462,140 @@ fn an_assembly_whose_service_does_not_stop_is_fenced() {
     assert!(world.violations().is_empty(), "{:?}", world.violations());
 }
 
+/// Has a service's processes die, and lets it recover.
+fn fail(world: &mut World, service: usize) -> usize {
+    let home = place(world, &format!("service{}", service + 1));
+    let guest = world.guest(&home);
+    world.inject(Fault::KillService(guest, service));
+    world.run_for(14);
+    guest
+}
+
 #[test]
-fn a_service_that_fails_too_often_has_its_assembly_restarted() {
-    let mut scenario = Scenario::plain(2, 1, Mode::Unit);
-    scenario.services[0].escalation = Some(3);
-    let mut world = at_rest(scenario);
-    for _ in 0..3 {
-        let home = place(&world, "service1");
-        let guest = world.guest(&home);
-        world.inject(Fault::KillService(guest, 0));
-        world.run_for(14);
+fn a_service_that_fails_too_often_has_its_guest_restarted_once_in_every_mode() {
+    for mode in [Mode::Unit, Mode::Lease, Mode::Agent, Mode::Devices] {
+        let mut scenario = Scenario::plain(2, 1, mode);
+        scenario.services[0].escalation = Some(3);
+        let mut world = at_rest(scenario);
+        for failure in 1..=3 {
+            // The counts and the window are the DPE's, and survive it.
+            world.inject(Fault::KillDpe);
+            world.run_for(14);
+            assert!(world.guests.iter().all(|guest| guest.boot == 1), "{mode:?}");
+            fail(&mut world, 0);
+            let told = world.logged();
+            let demanded = |line: &String| line.starts_with("assembly.fencing-requested");
+            assert_eq!(
+                told.iter().any(demanded),
+                failure == 3,
+                "{mode:?} {told:#?}"
+            );
+        }
+        world.run_for(60);
+        expect_well(&world);
+        let told = world.logged();
+        let count = |kind: &str| told.iter().filter(|line| line.starts_with(kind)).count();
+        assert_eq!(count("assembly.fencing-succeeded"), 1, "{mode:?} {told:#?}");
+        let boots: u64 = world.guests.iter().map(|guest| guest.boot).sum();
+        assert_eq!(boots, 3, "{mode:?}: one of two guests was restarted");
+        assert!(world.violations().is_empty(), "{:?}", world.violations());
     }
-    world.run_for(40);
+}
+
+#[test]
+fn a_guest_that_is_restarted_while_the_dpe_is_dead_has_not_failed_again() {
+    let mut scenario = Scenario::plain(1, 1, Mode::Lease);
+    scenario.services[0].escalation = Some(2);
+    scenario.assemblies[0].escalation = Some(2);
+    let mut world = at_rest(scenario);
+    fail(&mut world, 0);
+    world.inject(Fault::KillService(0, 0));
+    let asked = |world: &World| {
+        let told = world.logged();
+        told.iter()
+            .any(|line| line.starts_with("assembly.fencing-requested"))
+    };
+    for _ in 0..300 {
+        if asked(&world) {
+            break;
+        }
+        world.run_until(world.now_us + SECOND / 10);
+    }
+    assert!(asked(&world));
+    world.inject(Fault::KillDpe);
+    world.run_for(90);
+    expect_well(&world);
+    let told = world.logged();
+    assert_eq!(world.guests[0].boot, 2, "{told:#?}");
+    assert!(
+        !told
+            .iter()
+            .any(|line| line.starts_with("deployment.failed")),
+        "{told:#?}"
+    );
+}
+
+#[test]
+fn an_assembly_that_fails_too_often_has_the_deployment_restarted() {
+    for mode in [Mode::Unit, Mode::Lease] {
+        let mut scenario = Scenario::plain(2, 2, mode);
+        scenario.services[0].escalation = Some(2);
+        for assembly in &mut scenario.assemblies {
+            assembly.escalation = Some(2);
+        }
+        let mut world = at_rest(scenario);
+        let failed = |world: &World| {
+            let told = world.logged();
+            told.iter()
+                .any(|line| line.starts_with("deployment.failed"))
+        };
+        for _ in 0..8 {
+            if failed(&world) {
+                break;
+            }
+            fail(&mut world, 0);
+            world.run_for(20);
+        }
+        world.run_for(40);
+        expect_well(&world);
+        let told = world.logged();
+        let failed = told
+            .iter()
+            .filter(|line| line.starts_with("deployment.failed"));
+        assert_eq!(failed.count(), 1, "{mode:?} {told:#?}");
+        assert!(world.violations().is_empty(), "{:?}", world.violations());
+    }
+}
+
+#[test]
+fn what_fails_under_maintenance_does_not_count() {
+    let mut scenario = Scenario::plain(2, 1, Mode::Unit);
+    scenario.services[0].escalation = Some(2);
+    for assembly in &mut scenario.assemblies {
+        assembly.escalation = Some(1);
+    }
+    let mut world = at_rest(scenario);
+    let maintenance = |on| Request::Maintenance { assembly: None, on };
+    world.ask(maintenance(true));
+    world.run_for(5);
+    let home = place(&world, "service1");
+    let guest = world.guest(&home);
+    for _ in 0..2 {
+        world.inject(Fault::PowerCut(guest));
+        world.run_for(40);
+    }
+    world.ask(maintenance(false));
+    world.run_for(60);
     expect_well(&world);
     let told = world.logged();
     assert!(
-        told.iter()
-            .any(|line| line.starts_with("assembly.fencing-succeeded")),
+        !told
+            .iter()
+            .any(|line| line.starts_with("deployment.failed")),
         "{told:#?}"
     );
+    let other = &world.guests[1 - guest];
+    assert_eq!(other.boot, 1, "{told:#?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ const FLOORS: layers::Floors<'_> = &[
     &["policies"],
     // deployments; controllers that make mistakes
     &["mutants", "scenario"],
-    &["document", "equipment", "options", "queue"],
+    &["document", "equipment", "escalations", "options", "queue"],
     // who lives in a world: guests, the DPE, who watches them
     &["checker", "guest", "shell", "wiring"],
     &["world"],

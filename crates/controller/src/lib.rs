@@ -36,8 +36,8 @@
 //! [`Controller::poll_effect`] gives what the shell has to do, in order, until there is no more:
 //!
 //! - [`Effect::Persist`]: write facts, durably, before anything else.
-//! - [`Effect::Connect`], [`Effect::Disconnect`], [`Effect::Renew`], [`Effect::Release`]: keep
-//!   the streams to agents, and their leases.
+//! - [`Effect::Connect`], [`Effect::Disconnect`], [`Effect::Renew`], [`Effect::Restart`],
+//!   [`Effect::Release`]: keep the streams to agents, and their leases.
 //! - [`Effect::Execute`], [`Effect::Cancel`], [`Effect::Forget`]: have an agent work.
 //! - [`Effect::Fence`], [`Effect::CheckDevice`]: make an assembly safe; ask whether what does that
 //!   is well.

@@ -60,6 +60,45 @@ fn the_controller_has_few_fields() {
     );
 }
 
+/// What has methods that change it keeps its fields to itself: else everybody could change them.
+#[test]
+fn machines_have_private_fields() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/machines");
+    let mut machines = 0;
+    for file in files(&source) {
+        let text = std::fs::read_to_string(&file).expect("a file of the source");
+        let code = rust::parts(&text).code;
+        let tokens: Vec<&str> = rust::tokens(&code).iter().map(|token| token.text).collect();
+        for at in 0..tokens.len() {
+            let ["impl", name, "{"] = tokens[at..].get(..3).unwrap_or_default() else {
+                continue;
+            };
+            let changes = ["&", "mut", "self"];
+            if !body(&tokens[at + 2..]).windows(3).any(|it| it == changes) {
+                continue;
+            }
+            machines += 1;
+            let structs = tokens.windows(3).position(|it| it == ["struct", name, "{"]);
+            let fields = structs.map_or(&[][..], |at| body(&tokens[at + 2..]));
+            assert!(!fields.contains(&"pub"), "{name} in {}", file.display());
+        }
+    }
+    assert!(
+        machines > 15,
+        "{machines}: the check looks where they are not"
+    );
+}
+
+/// What stands between a brace, the first of these tokens, and its end.
+fn body<'a, 't>(tokens: &'a [&'t str]) -> &'a [&'t str] {
+    let mut depth = 0;
+    let end = tokens.iter().position(|token| {
+        depth += i32::from(*token == "{") - i32::from(*token == "}");
+        depth == 0
+    });
+    &tokens[1..end.unwrap_or(tokens.len())]
+}
+
 /// The names of the fields of a struct, by its tokens.
 fn fields(text: &str, name: &str) -> Vec<String> {
     let code = rust::parts(text).code;

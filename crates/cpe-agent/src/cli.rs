@@ -9,6 +9,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use cpe_bus::{BusSelection, PeerAddress};
 
+use crate::device::{Choice, Settings};
 use crate::reset::Reset;
 
 /// Guest agent of the Cloud Policy Engine
@@ -87,6 +88,26 @@ pub struct Arguments {
     /// second. The unit sets this; an agent that is run by hand would take its machine down
     #[arg(long)]
     pub kernel_reset: bool,
+
+    /// The watchdog device that resets the guest when no agent feeds it under a lease: a path,
+    /// `auto` (/dev/watchdog0 where there is one and nobody else has it open; only with
+    /// --kernel-reset, and not in containers), or `none`
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        default_value = "auto",
+        env = "CPE_AGENT_WATCHDOG_DEVICE"
+    )]
+    pub watchdog_device: Choice,
+
+    /// Where the kernel says what watchdog devices are
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = "/sys/class/watchdog",
+        hide = true
+    )]
+    pub watchdog_properties: PathBuf,
 
     /// File with the id of the guest's boot
     #[arg(
@@ -186,6 +207,15 @@ impl Arguments {
             kernel_too: self.kernel_reset,
         }
     }
+
+    /// Which watchdog device is fed.
+    pub fn device(&self) -> Settings {
+        Settings {
+            choice: self.watchdog_device.clone(),
+            properties: self.watchdog_properties.clone(),
+            kernel_too: self.kernel_reset,
+        }
+    }
 }
 
 /// The argument that an error is about and the variable that it was read from, if it was.
@@ -235,6 +265,19 @@ mod tests {
         assert_eq!(read(&["cpe-agent", "--allow-uid", "0,989"]), [0, 989]);
         let twice = ["cpe-agent", "--allow-uid", "0", "--allow-uid", "989"];
         assert_eq!(read(&twice), [0, 989]);
+    }
+
+    #[test]
+    fn it_takes_a_watchdog_device_by_itself_or_by_its_path() {
+        let read =
+            |words: &[&str]| Arguments::try_parse_from(words).map(|read| read.watchdog_device);
+        assert_eq!(read(&["cpe-agent"]).unwrap(), Choice::Auto);
+        let given = |device| read(&["cpe-agent", "--watchdog-device", device]);
+        assert_eq!(given("none").unwrap(), Choice::None);
+        let path = "/dev/watchdog1";
+        assert_eq!(given(path).unwrap(), Choice::Device(path.into()));
+        let error = given("watchdog1").unwrap_err().to_string();
+        assert!(error.contains("/dev/watchdog1"), "{error}");
     }
 
     #[test]

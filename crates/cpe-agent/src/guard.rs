@@ -19,6 +19,7 @@ use crate::clock::{boot_id, boottime_us};
 use crate::lease::Lease;
 use crate::remains::Remains;
 use crate::reset::{Reset, reset_guest};
+use crate::standing::come_first;
 use crate::store::LEASE;
 
 /// How often the lease is looked at.
@@ -30,6 +31,7 @@ const ATTEMPTS: usize = 5;
 
 /// Watches the lease for ever.
 pub fn run(state_dir: &Path, boot_id_file: &Path, reset: &Reset) -> ! {
+    come_first();
     tracing::info!(state_dir = %state_dir.display(), "guarding the lease");
     cpe_daemon::notify(&[cpe_daemon::State::Ready]);
     let mut seen = Lease::default();

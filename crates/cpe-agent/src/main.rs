@@ -11,12 +11,12 @@ use cpe_agent::attributes::socket;
 use cpe_agent::attributes::tools::Tool;
 use cpe_agent::classes::Classes;
 use cpe_agent::cli::{Arguments, Task};
+use cpe_agent::device::WatchdogDevice;
 use cpe_agent::engine::{Engine, commands};
 use cpe_agent::machine::MachineId;
 use cpe_agent::store::StateFolder;
-use cpe_agent::{clock, ending, guard, server};
+use cpe_agent::{clock, ending, guard, server, standing};
 use cpe_bus::peer::Access;
-use rustix::mm::{MlockAllFlags, mlockall};
 
 fn main() -> anyhow::Result<ExitCode> {
     let mut command_line = std::env::args_os();
@@ -46,7 +46,7 @@ fn main() -> anyhow::Result<ExitCode> {
     for mistake in mistakes {
         tracing::error!("{mistake}");
     }
-    stay_in_memory();
+    standing::stay_in_memory();
     if let Some(Task::Guard) = arguments.task {
         guard::run(
             &arguments.state_dir,
@@ -54,20 +54,12 @@ fn main() -> anyhow::Result<ExitCode> {
             &arguments.reset(),
         );
     }
+    standing::be_spared();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
         .block_on(run(arguments))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Locks the program into memory, so that it needs no disk to go on. Only what is mapped by now: to
-/// lock what comes later would make its allocations fail in a container whose limit is small.
-fn stay_in_memory() {
-    let locked = mlockall(MlockAllFlags::CURRENT);
-    if let Err(error) = locked {
-        tracing::debug!(%error, "the agent is not locked into memory");
-    }
 }
 
 /// Runs the agent. The engine comes first, and nothing else that fails ends it: there may be a
@@ -81,6 +73,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     // It becomes part of the search path of operations.
     let state_dir = std::path::absolute(&arguments.state_dir)?;
     let (store, found) = StateFolder::open(&state_dir, &boot_id)?;
+    let device = WatchdogDevice::start(arguments.device(), &state_dir);
     if let Err(error) = make_folder(&arguments.resource_tmp) {
         tracing::error!("resource agents have no folder for their state: {error:#}");
     }
@@ -97,7 +90,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         boot_id.clone(),
     );
     let known = machine_id.clone();
-    let engine = Engine::new(Arc::clone(&classes), reset, machine_id, store, found);
+    let engine =
+        Engine::new(Arc::clone(&classes), reset, machine_id, store, found).with_device(device);
     let access = Access {
         mode: arguments.socket_mode,
         group: arguments.socket_group,

@@ -19,6 +19,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::sync::{Notify, oneshot};
 
+use crate::standing::not_spared;
+
 /// The environment variable that marks an operation's processes.
 pub const MARK_VARIABLE: &str = "CPE_OPERATION";
 
@@ -95,6 +97,9 @@ pub async fn run(
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()?;
+    if let Some(pid) = child.id() {
+        not_spared(pid);
+    }
     let group = child
         .id()
         .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));

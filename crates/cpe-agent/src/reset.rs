@@ -25,6 +25,7 @@ use rustix::system::{RebootCommand, reboot};
 
 use crate::clock::boottime_us;
 use crate::remains::{self, Remains};
+use crate::standing::come_first;
 
 /// How long the command may take before the kernel is called. The DPE counts two seconds for the
 /// whole.
@@ -112,7 +113,7 @@ fn call_kernel() -> String {
 }
 
 /// Whether this is the machine's first PID namespace. A container's SysRq is that of its host.
-fn is_own_kernel() -> bool {
+pub fn is_own_kernel() -> bool {
     /// The kernel's fixed inode number of that namespace.
     const FIRST: &str = "pid:[4026531836]";
     std::fs::read_link("/proc/self/ns/pid").is_ok_and(|name| name.as_os_str() == FIRST)
@@ -241,6 +242,7 @@ impl Shared {
 }
 
 fn watch(shared: &Shared, reset: &Reset) {
+    come_first();
     loop {
         match shared.at_us.load(Ordering::SeqCst) {
             0 => thread::park(),

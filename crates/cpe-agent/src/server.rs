@@ -151,6 +151,11 @@ impl AgentObject {
         self.classes.metadata(&class, &provider, &r#type).await
     }
 
+    async fn restart(&self, epoch: u64, reason: String) -> Result<()> {
+        self.call(epoch, |reply| Call::Restart { reason, reply })
+            .await
+    }
+
     async fn release(&self, epoch: u64, keep_services: bool) -> Result<()> {
         self.call(epoch, |reply| Call::Release {
             keep_services,

@@ -19,6 +19,7 @@
 //! | `lease.json` | the lease; apart from the rest because it changes with every heartbeat |
 //! | `operation-N.json` | the record with call id N |
 //! | `attributes.json` | node attributes that resource agents have set |
+//! | `watchdog` | the path of the watchdog device that is armed |
 //! | `lock` | held by the running agent |
 
 use std::collections::BTreeMap;
@@ -46,6 +47,8 @@ const CALL_ID_BLOCK: u32 = 64;
 
 /// Where the lease is kept.
 pub const LEASE: &str = "lease.json";
+/// Which watchdog device is armed, if one is; written by [`crate::device`].
+pub const WATCHDOG: &str = "watchdog";
 /// Size of that file, bytes: more than a lease ever takes, less than a page.
 const LEASE_SIZE: usize = 512;
 /// What unreadable files are renamed to begins so.
@@ -254,7 +257,7 @@ impl StateFolder {
     /// Deletes what an earlier boot has left.
     fn drop_all(&self) {
         for name in self.names().into_iter().flatten() {
-            let is_state = ["operation-", DAMAGED, LEASE, ATTRIBUTES]
+            let is_state = ["operation-", DAMAGED, LEASE, ATTRIBUTES, WATCHDOG]
                 .iter()
                 .any(|start| name.starts_with(start));
             if (is_state || name.ends_with('~'))

@@ -4,18 +4,24 @@ use std::path::Path;
 
 /// The parts, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
-    // one thing each, for itself: rules, clocks, processes
+    // one thing each, for itself: rules, clocks, memory and processors
     &[
-        "accept", "activity", "clock", "ending", "lease", "machine", "process",
+        "accept", "activity", "clock", "ending", "lease", "machine", "standing",
     ],
+    // how programs are run
+    &["process"],
     // how what is left is killed
     &["remains"],
     // how the guest is taken down
     &["reset"],
     // what resource agents say about their guest, and how they say it
-    &["attributes", "cli"],
+    &["attributes"],
     // what outlives the process; how a resource is operated
     &["classes", "store"],
+    // what resets the guest when the agent feeds it no more
+    &["device"],
+    // the command line
+    &["cli"],
     // the one decision maker; who watches it
     &["engine", "guard"],
     // the way to it from outside

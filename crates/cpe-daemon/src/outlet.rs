@@ -28,7 +28,7 @@ pub(crate) trait Sink: Send + 'static {
     /// up.
     fn write(&mut self, line: &[u8]) -> io::Result<usize>;
 
-    /// The line that says that so many are missing.
+    /// The line that says how many are missing.
     fn missing(&self, lines: u64) -> Vec<u8>;
 }
 
@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes so many bytes, a few at a time.
+    /// Takes that many bytes, a few at a time.
     #[derive(Clone, Default)]
     struct Narrow(Arc<Mutex<(usize, Vec<u8>)>>);
 

@@ -49,7 +49,7 @@ pub enum HostCheck {
 }
 
 /// `pcmk_host_argument`: the parameter by which an agent is told which host is meant.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HostArgument {
     /// `plug` or else `port`, whichever the agent knows.
     #[default]

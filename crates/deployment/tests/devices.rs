@@ -399,7 +399,7 @@ fn it_refuses_devices_that_would_switch_one_assembly_for_another() {
         let errors = found.into_iter().filter(|text| text.starts_with("error"));
         errors.collect::<Vec<_>>()
     };
-    let same = "error: 'b' and 'a' have the same port on fencing device 'd'; each has its own: to switch one would switch the other";
+    let same = "error: 'b' and 'a' have the same port on fencing device 'd'; each assembly has its own: to switch one would switch the other";
     // One that is not mapped has its name as its port.
     let listed = [("pcmk_host_list", "a b"), ("pcmk_host_map", "a:b")];
     assert_eq!(errors(&device("d", &listed)), [same]);
@@ -461,4 +461,70 @@ fn it_refuses_parameters_that_run_programs_or_write_files_on_the_host() {
         let refused = |text: &String| text.contains("run a program or write a file on the host");
         assert!(found.iter().any(refused), "{name}: {found:?}");
     }
+}
+
+/// A document with many assemblies, `n0` and so on.
+fn large(assemblies: usize, resources: &str, topology: &str) -> String {
+    let assemblies: String = (0..assemblies)
+        .map(|n| format!(r#"<assembly name="n{n}" address="unix:/run/n{n}"/>"#))
+        .collect();
+    format!(
+        r#"<deployable name="x"><assemblies>{assemblies}</assemblies>
+<configuration><resources>{resources}</resources>{topology}</configuration></deployable>"#
+    )
+}
+
+#[test]
+fn a_device_for_each_of_many_assemblies_is_read() {
+    let devices: String = (0..5_000)
+        .map(|n| {
+            let (host, ip) = (format!("n{n}"), format!("10.0.{}.{}", n / 250, n % 250));
+            device(
+                &format!("ipmi{n}"),
+                &[("ip", &ip), ("pcmk_host_list", &host)],
+            )
+        })
+        .collect();
+    let mapped: String = (0..5_000).map(|n| format!("n{n}:{};", n + 1)).collect();
+    let pdu = device(
+        "pdu",
+        &[
+            ("pcmk_host_map", &mapped),
+            ("ip", "10.9.9.9"),
+            ("priority", "-1"),
+        ],
+    );
+    let read = read(&large(5_000, &(devices + &pdu), ""));
+    assert_eq!(plan(&read, "n4999"), ["ipmi4999", "pdu@5000"]);
+}
+
+#[test]
+fn more_than_can_be_kept_or_compared_is_refused() {
+    let asked: String = (0..200).map(|n| device(&format!("d{n}"), &[])).collect();
+    let found = problems(&large(200, &asked, ""));
+    let refusal = "error: all assemblies together have more than 20000 fencing devices to be tried; \
+                   name the assemblies of each device in its pcmk_host_list or pcmk_host_map";
+    assert_eq!(found, [refusal]);
+
+    let patterns: Vec<String> = (0..2_000)
+        .map(|n| format!(r#"target-pattern="^m{n}$""#))
+        .collect();
+    let levels: Vec<_> = patterns.iter().map(|own| (own.as_str(), 1, "d")).collect();
+    let found = problems(&large(1_000, &device("d", &[]), &topology(&levels)));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("error: 2000 patterns"), "{found:?}");
+}
+
+#[test]
+fn two_devices_of_one_switch_are_told_once() {
+    let same = |id, host| device(id, &[("ip", "10.0.0.9"), ("pcmk_host_map", host)]);
+    let devices = same("one", "a:1") + &same("two", "b:1") + &same("three", "b:1");
+    let found = problems(&document(&devices, ""));
+    let errors: Vec<_> = found
+        .iter()
+        .filter(|own| own.starts_with("error"))
+        .collect();
+    let expected = "error: fencing devices 'one' and 'two' switch the same for 'a' and 'b'; each assembly has its own: to \
+                    switch one would switch the other";
+    assert_eq!(errors, [expected]);
 }

@@ -29,6 +29,7 @@
 #![warn(missing_docs)]
 
 mod agents;
+mod apart;
 mod bus;
 mod catalogue;
 mod convert;
@@ -44,6 +45,8 @@ mod store;
 use std::path::Path;
 
 use cpe_bus::BusSelection;
+
+pub use crate::apart::keep_signals_in;
 
 /// Runs a deployment on a bus until a signal asks it to end, with its state in `directory`, keeping
 /// the last `keep_inputs` inputs of the policy engine there. `runtime` is a directory in memory, by

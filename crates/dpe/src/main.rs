@@ -58,6 +58,8 @@ fn main() -> anyhow::Result<()> {
     let runtime_directory = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
     cpe_daemon::start_log();
     cpe_daemon::abort_on_panic();
+    // Before there are threads.
+    dpe::keep_signals_in();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // one each for decisions, for explanations and plans, for the saved state, for kept inputs,

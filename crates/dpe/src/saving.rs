@@ -198,7 +198,8 @@ impl Saving {
             match effect {
                 Effect::Execute { assembly: of, .. }
                 | Effect::Cancel { assembly: of, .. }
-                | Effect::Forget { assembly: of, .. } => of != assembly,
+                | Effect::Forget { assembly: of, .. }
+                | Effect::Restart { assembly: of, .. } => of != assembly,
                 Effect::Fence(request) => request.assembly != *assembly,
                 _ => true,
             }

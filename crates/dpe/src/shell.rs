@@ -362,6 +362,9 @@ impl Shell {
             Effect::Forget { assembly, resource } => {
                 self.agents.call(&assembly, Call::Forget(resource));
             }
+            Effect::Restart { assembly, reason } => {
+                self.agents.call(&assembly, Call::Restart(reason));
+            }
             Effect::Release {
                 assembly,
                 keep_services,

@@ -42,7 +42,7 @@ pub mod xml;
 pub use cib::{Cib, Error, upgrade_configuration};
 pub use configuration::dates::parse_clock_time;
 pub use configuration::digests::of_attributes as parameters_digest;
-pub use configuration::pattern::matches as matches_pattern;
+pub use configuration::pattern::Pattern;
 pub use expansion::{Kind as ExpansionKind, TooLarge};
 pub use graph::{
     ActionHead, ActionKind, GraphAction, ResourceIdentity, Synapse, TransitionGraph,

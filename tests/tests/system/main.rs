@@ -10,6 +10,7 @@
 mod agents;
 mod assemblies;
 mod bus;
+mod compromised;
 mod crashes;
 mod devices;
 mod disks;

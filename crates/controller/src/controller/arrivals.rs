@@ -2,7 +2,6 @@
 
 use super::Controller;
 use crate::machines::arrivals::{Arrivals, Source};
-use crate::machines::assembly::Life;
 use crate::vocabulary::{Asked, AssemblyId, MIGRATE_TARGET, Operation, Task};
 
 impl Controller {
@@ -21,7 +20,7 @@ impl Controller {
     pub(crate) fn settle_arrivals(&mut self) {
         self.change_arrivals(|own, target, arrivals| {
             if let Some(target) = own.assemblies.get(target) {
-                arrivals.settle(&target.history, |source| own.source(source));
+                arrivals.settle(target.history(), |source| own.source(source));
             }
         });
     }
@@ -29,7 +28,7 @@ impl Controller {
     /// Finds out what only a look can tell: no transition is under way.
     pub(crate) fn look_for_arrivals(&mut self) {
         self.settle_arrivals();
-        let now = Asked::new(self.store.epoch, self.execution.last_number());
+        let now = Asked::new(self.store.epoch(), self.execution.last_number());
         self.change_arrivals(|own, _, arrivals| arrivals.look(|source| own.source(source), &now));
     }
 
@@ -40,7 +39,7 @@ impl Controller {
 
     fn change_arrivals(&mut self, change: impl Fn(&Controller, &AssemblyId, &mut Arrivals)) {
         let mut changed = Vec::new();
-        let targets = self.store.assemblies.iter();
+        let targets = self.store.assemblies().iter();
         for (name, facts) in targets.filter(|(_, facts)| !facts.arrivals.is_empty()) {
             let mut arrivals = facts.arrivals.clone();
             change(self, name, &mut arrivals);
@@ -57,9 +56,9 @@ impl Controller {
     fn source(&self, name: &AssemblyId) -> Source<'_> {
         match self.assemblies.get(name) {
             None => Source::Gone,
-            Some(source) if source.course.life() == Life::Safe => Source::Gone,
-            Some(source) if !source.contact.was_made() => Source::Unheard,
-            Some(source) => Source::Heard(&source.history),
+            Some(source) if source.is_safe() => Source::Gone,
+            Some(source) if !source.contact().was_made() => Source::Unheard,
+            Some(source) => Source::Heard(source.history()),
         }
     }
 }

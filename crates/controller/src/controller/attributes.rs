@@ -17,7 +17,7 @@ impl Controller {
         let Some(assembly) = self.assemblies.get(name) else {
             return;
         };
-        if assembly.contact.is_up() && assembly.attributes.is_outdated_by(&attributes) {
+        if assembly.contact().is_up() && assembly.attributes().is_outdated_by(&attributes) {
             self.take_attributes(now, name, attributes);
         }
     }
@@ -27,8 +27,7 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        let own = &mut assembly.attributes;
-        let changes = own.report(name, attributes, &mut self.dampening, now.boottime_us);
+        let changes = assembly.report(name, attributes, &mut self.dampening, now.boottime_us);
         if let Some(first) = changes.first() {
             self.world_changed(first);
         }
@@ -39,7 +38,7 @@ impl Controller {
         let mut changes = Vec::new();
         for attribute in self.dampening.take_due(now.boottime_us) {
             for (name, assembly) in &mut self.assemblies {
-                changes.extend(assembly.attributes.settle(name, &attribute));
+                changes.extend(assembly.settle(name, &attribute));
             }
         }
         if let Some(first) = changes.first() {

@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 
 use super::Controller;
+use crate::machines::assembly::Assembly;
 use crate::vocabulary::{AssemblyId, Refusal, ServiceId, Time};
 
 impl Controller {
@@ -47,21 +48,35 @@ impl Controller {
             }
             self.forget_failure(&name, &resource);
         }
-        let known = self.store.services.keys();
+        let known = self.store.services().keys();
         let services: Vec<ServiceId> = known
             .filter(|id| service.as_ref().is_none_or(|service| service == *id))
             .cloned()
             .collect();
         for id in services {
-            self.store.service_mut(&id).forgive();
+            self.store.service_mut(&id).forgive(assembly);
         }
+        self.forgive_assemblies(service.as_ref(), assembly);
         self.world_changed(&format!("failures were cleaned up{by}"));
         Ok(())
     }
 
+    /// Where all failures are cleaned up, those of the assemblies no longer count against the
+    /// deployment.
+    fn forgive_assemblies(&mut self, service: Option<&ServiceId>, assembly: Option<&AssemblyId>) {
+        let facts = self.store.assemblies().iter();
+        let failed = facts.filter(|(name, facts)| {
+            assembly.is_none_or(|assembly| assembly == *name) && !facts.failed_at.is_empty()
+        });
+        let failed: Vec<AssemblyId> = failed.map(|(name, _)| name.clone()).collect();
+        for name in failed.iter().filter(|_| service.is_none()) {
+            self.store.assembly_mut(name).failed_at.clear();
+        }
+    }
+
     fn known_service(&self, asked: &ServiceId, id: &ServiceId) -> Result<(), Refusal> {
         let services = || self.document.services().iter();
-        if services().any(|service| service.id == *id) || self.store.services.contains_key(id) {
+        if services().any(|service| service.id == *id) || self.store.services().contains_key(id) {
             return Ok(());
         }
         let known: Vec<&str> = services().map(|service| service.id.as_str()).collect();
@@ -79,13 +94,13 @@ impl Controller {
         assembly: Option<&AssemblyId>,
     ) -> BTreeSet<(AssemblyId, String)> {
         let known = self.assemblies.iter().flat_map(|(name, own)| {
-            own.history
+            own.history()
                 .resources()
                 .map(move |(resource, _)| (name.clone(), resource.to_owned()))
         });
         let failed = self
             .store
-            .failures
+            .failures()
             .keys()
             .filter(|(name, _)| self.assemblies.contains_key(name))
             .cloned();
@@ -102,9 +117,8 @@ impl Controller {
     /// asked.
     fn is_worth_a_look(&self, name: &AssemblyId, resource: &str) -> bool {
         let busy = self.execution.works_on(name, resource);
-        let failed = |assembly: &super::liveness::Assembly| {
-            assembly.reachable() && assembly.history.fails(resource)
-        };
+        let failed =
+            |assembly: &Assembly| assembly.reachable() && assembly.history().fails(resource);
         !busy && self.assemblies.get(name).is_some_and(failed)
     }
 
@@ -112,7 +126,7 @@ impl Controller {
         let records = self
             .assemblies
             .get(name)
-            .and_then(|assembly| assembly.history.resource(resource));
+            .and_then(|assembly| assembly.history().resource(resource));
         let last = records
             .into_iter()
             .flat_map(|records| records.values())

@@ -33,8 +33,11 @@ impl Controller {
         operation: Operation,
     ) {
         let resource = operation.resource.clone();
-        let started = self.execution.devices.is_started(name, &resource);
-        let call_id = self.execution.devices.number_call(self.store.epoch, now);
+        let started = self.execution.devices().is_started(name, &resource);
+        let call_id = self
+            .execution
+            .devices_mut()
+            .number_call(self.store.epoch(), now);
         let rc = match operation.action {
             Task::Start | Task::MigrateFrom => {
                 self.ask_device(now, name, operation, call_id);
@@ -42,14 +45,14 @@ impl Controller {
             }
             Task::Monitor if operation.interval_ms > 0 && started => {
                 self.execution
-                    .devices
+                    .devices_mut()
                     .watch(name, operation, call_id, now.boottime_us);
                 return;
             }
             Task::Monitor if started => RC_OK,
             Task::Monitor => RC_NOT_RUNNING,
             Task::Stop | Task::MigrateTo => {
-                self.execution.devices.stop(name, &resource);
+                self.execution.devices_mut().stop(name, &resource);
                 RC_OK
             }
             _ => RC_OK,
@@ -68,10 +71,12 @@ impl Controller {
         else {
             return;
         };
-        self.execution.devices.unwatch(name, resource, *interval_ms);
+        self.execution
+            .devices_mut()
+            .unwatch(name, resource, *interval_ms);
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly
-                .history
+                .history_mut()
                 .forget_operation(resource, action, *interval_ms);
         }
     }
@@ -93,10 +98,10 @@ impl Controller {
         };
         let within_us = u64::from(timeout_ms.saturating_add(ANSWER_DELAY_MS)) * MS;
         let until_us = now.boottime_us + within_us;
-        let question = self
-            .execution
-            .devices
-            .ask(name, operation, call_id, until_us, now.wall_us);
+        let question =
+            self.execution
+                .devices_mut()
+                .ask(name, operation, call_id, until_us, now.wall_us);
         let check = DeviceCheck {
             question,
             device,
@@ -107,7 +112,7 @@ impl Controller {
 
     /// The shell's answer.
     pub(crate) fn device_checked(&mut self, now: Time, question: u64, result: Result<(), String>) {
-        if let Some(question) = self.execution.devices.answered(question) {
+        if let Some(question) = self.execution.devices_mut().answered(question) {
             self.device_answered(now, question, result);
         }
     }
@@ -115,14 +120,19 @@ impl Controller {
     fn device_answered(&mut self, now: Time, question: Question, result: Result<(), String>) {
         let (name, operation) = (question.assembly.clone(), question.operation.clone());
         let recurring = operation.interval_ms > 0;
-        if recurring && !self.execution.devices.monitored(&question, now.boottime_us) {
+        if recurring
+            && !self
+                .execution
+                .devices_mut()
+                .monitored(&question, now.boottime_us)
+        {
             return;
         }
         let awaited = self.execution.run_of(&name, &operation.id).is_some();
         let heard = self.assemblies.get(&name);
         // What a device says is kept with an assembly that is there. While that is lost, and after
         // a start that nobody waits for any more, the policy engine asks again.
-        if !heard.is_some_and(|assembly| assembly.course.is_heard()) || !(recurring || awaited) {
+        if !heard.is_some_and(|assembly| assembly.is_heard()) || !(recurring || awaited) {
             return;
         }
         let (rc, reason) = match result {
@@ -130,14 +140,16 @@ impl Controller {
             Err(reason) => (RC_ERROR, reason),
         };
         if !recurring && rc == RC_OK {
-            self.execution.devices.start(&name, &operation.resource);
+            self.execution
+                .devices_mut()
+                .start(&name, &operation.resource);
         }
         // A monitor tells what has changed.
         let known = self.assemblies.get(&name).and_then(|assembly| {
             let same = |record: &&Record| {
                 record.operation.id == operation.id && record.call_id == question.call_id
             };
-            assembly.history.records().find(same)
+            assembly.history().records().find(same)
         });
         if recurring && known.is_some_and(|known| known.rc == rc) {
             return;
@@ -148,18 +160,18 @@ impl Controller {
     /// Asks what is due, and gives up what is not answered.
     pub(crate) fn age_devices(&mut self, now: Time) {
         let assemblies = &self.assemblies;
-        self.execution.devices.keep(|name, resource| {
+        self.execution.devices_mut().keep(|name, resource| {
             let own = assemblies.get(name);
-            own.is_some_and(|own| own.history.resource(resource).is_some())
+            own.is_some_and(|own| own.history().resource(resource).is_some())
         });
-        for question in self.execution.devices.overdue(now.boottime_us) {
+        for question in self.execution.devices_mut().overdue(now.boottime_us) {
             self.device_checked(
                 now,
                 question,
                 Err("the device was not asked in time".into()),
             );
         }
-        for (name, operation, call_id) in self.execution.devices.due(now.boottime_us) {
+        for (name, operation, call_id) in self.execution.devices_mut().due(now.boottime_us) {
             self.ask_device(now, &name, operation, call_id);
         }
     }

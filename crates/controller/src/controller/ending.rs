@@ -12,7 +12,7 @@ const LAST_EVENTS_US: u64 = 10 * SECOND;
 impl Controller {
     /// Ends a deployment when there is nothing left to do for it, and the log has its events.
     pub(super) fn finish_unload(&mut self, now: Time) {
-        let loaded = self.store.loaded.as_ref();
+        let loaded = self.store.loaded();
         let Some(stop_services) = loaded.and_then(|loaded| loaded.unload) else {
             return;
         };
@@ -26,7 +26,7 @@ impl Controller {
         let Phase::Ending { until_us } = self.phase else {
             return;
         };
-        if self.store.outbox.is_empty() || until_us <= now.boottime_us {
+        if self.store.outbox().len() == 0 || until_us <= now.boottime_us {
             self.store.end();
             self.document = Document::None;
             self.phase.finish();
@@ -45,9 +45,7 @@ impl Controller {
         };
         let waits = |assembly: &AssemblyId| {
             let own = self.assemblies.get(assembly);
-            own.and_then(|own| own.course.fence())
-                .is_some_and(Fence::stuck)
-                && !doubtful(assembly)
+            own.and_then(|own| own.fence()).is_some_and(Fence::stuck) && !doubtful(assembly)
         };
         let mut runs = self.execution.runs().peekable();
         let stuck = runs.peek().is_some() && runs.all(|(_, run)| waits(&run.assembly));
@@ -57,7 +55,7 @@ impl Controller {
     /// Lets go of all guests.
     fn let_go(&mut self, keep_services: bool) {
         for (name, assembly) in &self.assemblies {
-            if assembly.contact.is_up() {
+            if assembly.contact().is_up() {
                 self.effects.push(Effect::Release {
                     assembly: name.clone(),
                     keep_services,

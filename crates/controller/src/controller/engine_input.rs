@@ -19,17 +19,16 @@ impl Controller {
     pub(crate) fn cib_input<'a>(&'a self, now: Time, spec: &'a Spec) -> cib::Input<'a> {
         let ending = self
             .store
-            .loaded
-            .as_ref()
+            .loaded()
             .is_some_and(|loaded| loaded.unload == Some(true));
         let nodes = self
             .assemblies
             .iter()
             .map(|(name, assembly)| {
-                let facts = self.store.assemblies.get(name);
+                let facts = self.store.assemblies().get(name);
                 cib::Node {
                     name,
-                    state: match assembly.course.life() {
+                    state: match assembly.life() {
                         Life::Unknown { .. } => NodeState::Unknown,
                         Life::Online | Life::Missed => NodeState::Online,
                         Life::Lost => NodeState::Lost,
@@ -40,13 +39,13 @@ impl Controller {
                             facts.standby || facts.departure == Departure::Leaving
                         }),
                     maintenance: !ending && self.in_maintenance(name),
-                    terminate: assembly.course.fence().is_some()
+                    terminate: assembly.fence().is_some()
                         || facts.is_some_and(|facts| facts.restart.is_some()),
                     retired: !spec.assemblies.contains_key(name),
                     in_doubt: facts.is_some_and(|facts| facts.in_doubt),
                     arrivals: facts.map_or(&NO_ARRIVALS, |facts| &facts.arrivals),
-                    history: &assembly.history,
-                    attributes: assembly.attributes.in_force(),
+                    history: assembly.history(),
+                    attributes: assembly.attributes().in_force(),
                 }
             })
             .collect();
@@ -54,7 +53,7 @@ impl Controller {
             configuration: &spec.configuration,
             pins: &spec.pins,
             nodes,
-            failures: &self.store.failures,
+            failures: self.store.failures(),
             live_migration: !self.deciding.is_deadlocked(),
             services: spec.services.iter().map(|service| &service.id).collect(),
             now_s: now.wall_s(),

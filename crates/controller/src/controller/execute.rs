@@ -1,8 +1,7 @@
 //! From a decision to operations in guests: carries the policy engine's graph out.
 
 use super::Controller;
-use super::liveness::Assembly;
-use crate::machines::assembly::Life;
+use crate::machines::assembly::{Assembly, Life};
 use crate::machines::execution::{End, Finished};
 use crate::machines::run::{Run, Work};
 use crate::machines::transition::Transition;
@@ -16,7 +15,7 @@ impl Controller {
     pub(crate) fn everything_known(&self) -> bool {
         self.assemblies
             .values()
-            .all(|assembly| !matches!(assembly.course.life(), Life::Unknown { .. }))
+            .all(|assembly| !matches!(assembly.life(), Life::Unknown { .. }))
     }
 
     /// Goes on as far as possible now: carries out what was decided, and asks what is next.
@@ -109,7 +108,7 @@ impl Controller {
                     ..Record::default()
                 };
                 if let Some(own) = self.assemblies.get_mut(assembly) {
-                    own.history.sent(pending);
+                    own.history_mut().sent(pending);
                 }
                 self.note_arrival(assembly, operation);
                 self.effects.push(Effect::Execute {
@@ -135,8 +134,8 @@ impl Controller {
     pub(crate) fn forget_resource(&mut self, assembly: &AssemblyId, resource: &str) {
         self.forget_failure(assembly, resource);
         if let Some(own) = self.assemblies.get_mut(assembly) {
-            own.history.forget(resource);
-            if own.contact.is_up() {
+            own.history_mut().forget(resource);
+            if own.contact().is_up() {
                 self.effects.push(Effect::Forget {
                     assembly: assembly.clone(),
                     resource: resource.to_owned(),
@@ -153,7 +152,7 @@ impl Controller {
         if let Some(operation) = run.operation()
             && let Some(assembly) = self.assemblies.get_mut(&run.assembly)
         {
-            assembly.history.settled(&operation.resource);
+            assembly.history_mut().settled(&operation.resource);
         }
     }
 

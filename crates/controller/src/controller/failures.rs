@@ -37,14 +37,18 @@ impl Controller {
         }
     }
 
-    /// A service that fails too often fails its assembly.
+    /// A service that fails too often in an assembly fails that. What fails under maintenance is
+    /// being worked on: it counts nowhere.
     fn escalate_service(&mut self, now: Time, assembly: &AssemblyId, id: &ServiceId) {
         let spec = self.document.service(id);
         let Some(escalation) = spec.and_then(|service| service.escalation) else {
             return;
         };
-        let times = self.store.service_mut(id).failure_times();
-        if !times.too_often(now.wall_us, escalation) {
+        if self.in_maintenance(assembly) {
+            return;
+        }
+        let facts = self.store.service_mut(id);
+        if !facts.fails_too_often(assembly, now.wall_us, escalation) {
             return;
         }
         let reason = format!(
@@ -63,10 +67,13 @@ impl Controller {
         let Some(escalation) = self
             .assemblies
             .get(name)
-            .and_then(|assembly| assembly.spec.escalation)
+            .and_then(|assembly| assembly.spec().escalation)
         else {
             return false;
         };
+        if self.in_maintenance(name) {
+            return false;
+        }
         let times = &mut self.store.assembly_mut(name).failed_at;
         if !times.too_often(now.wall_us, escalation) {
             return false;
@@ -95,12 +102,12 @@ impl Controller {
         let Some(assembly) = self
             .assemblies
             .get(name)
-            .filter(|assembly| assembly.usable())
+            .filter(|assembly| assembly.usable() && !self.in_maintenance(name))
         else {
             return;
         };
         // To demand what cannot be done would only keep its services from being managed.
-        if assembly.spec.fencing == Fencing::None {
+        if assembly.spec().fencing == Fencing::None {
             let text = format!(
                 "{reason}, but fencing mode none cannot restart an assembly that is online"
             );

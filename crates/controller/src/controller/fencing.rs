@@ -16,8 +16,8 @@ use deployment::DeviceUse;
 
 use super::Controller;
 use super::liveness::safe_after;
-use crate::machines::assembly::Life;
 use crate::machines::assembly::fence::{Fence, Phase};
+use crate::machines::assembly::{Assembly, Life};
 use crate::machines::facts::{AssemblyFacts, Departure, LastEvent};
 use crate::vocabulary::{
     AssemblyId, Effect, EventDraft, EventKind, FenceDevice, FenceRequest, Fencing, MS, Refusal,
@@ -40,21 +40,18 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return true;
         };
-        if assembly.course.life() == Life::Safe {
+        if assembly.is_safe() {
             return true;
         }
-        if assembly.course.fence().is_none() {
-            assembly.course.demand_fence(reboot, reason);
-            if let Some(fence) = assembly.course.fence_mut() {
-                fence.delay(delay_ms);
-            }
+        if assembly.fence().is_none() {
+            assembly.demand_fence(reboot, reason, delay_ms);
             if self.store.assembly(name).last_event != LastEvent::Fencing {
                 self.store.assembly_mut(name).last_event = LastEvent::Fencing;
                 let attempt = self.name_fencing(name);
                 let mode = self
                     .assemblies
                     .get(name)
-                    .map_or("", |assembly| assembly.spec.fencing.word());
+                    .map_or("", |assembly| assembly.spec().fencing.word());
                 self.tell(
                     now,
                     EventDraft::new(EventKind::AssemblyFencingRequested)
@@ -68,7 +65,7 @@ impl Controller {
         }
         self.assemblies
             .get(name)
-            .is_some_and(|assembly| assembly.course.life() == Life::Safe)
+            .is_some_and(|assembly| assembly.is_safe())
     }
 
     /// The name of the loss, or of the restart, for which an assembly is made safe: given once, and
@@ -79,7 +76,7 @@ impl Controller {
             return facts.fencing_attempt;
         }
         let number = self.effects.number_fence_attempt();
-        let attempt = format!("{}-{number}", self.store.epoch);
+        let attempt = format!("{}-{number}", self.store.epoch());
         self.store.assembly_mut(name).fencing_attempt = attempt.clone();
         attempt
     }
@@ -92,7 +89,7 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        let Some(fence) = assembly.course.fence_mut() else {
+        let Some(fence) = assembly.fence_mut() else {
             return;
         };
         match &means {
@@ -114,6 +111,7 @@ impl Controller {
             }
             Fencing::Lease => {
                 fence.wait_for_lease(lease_over_us);
+                self.have_restarted(name);
                 self.age_fence(now, name);
             }
             Fencing::Device(device) => {
@@ -147,13 +145,32 @@ impl Controller {
         }
     }
 
+    /// Asks the agent of an assembly that is made safe by the end of its lease to end that now, and
+    /// to reset its guest. Nothing relies on it: without a lease renewed it ends anyway. One that
+    /// was lost and is back is not asked: what it is fenced for is over then.
+    pub(crate) fn have_restarted(&mut self, name: &AssemblyId) {
+        let Some(assembly) = self.assemblies.get(name) else {
+            return;
+        };
+        let Some(fence) = assembly.course().fence() else {
+            return;
+        };
+        let asked = matches!(fence.phase(), Phase::Lease { .. }) && !fence.lost();
+        if asked && assembly.contact().is_up() {
+            self.effects.push(Effect::Restart {
+                assembly: name.clone(),
+                reason: fence.reason().to_owned(),
+            });
+        }
+    }
+
     /// Asks the devices of the level whose turn it is.
     fn ask_level(&mut self, now: Time, name: &AssemblyId, levels: &[Vec<DeviceUse>]) {
         let attempt = self.effects.number_fence_attempt();
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        let Some(fence) = assembly.course.fence_mut() else {
+        let Some(fence) = assembly.fence_mut() else {
             return;
         };
         // The document may have fewer levels than when the last one was tried.
@@ -178,9 +195,9 @@ impl Controller {
     /// By what an assembly is made safe, and how long that may take, ms: by what its guest was
     /// accepted with, until it is heard again.
     pub(crate) fn means(&self, name: &AssemblyId) -> (Fencing, u32) {
-        let facts = self.store.assemblies.get(name);
+        let facts = self.store.assemblies().get(name);
         let accepted = facts.and_then(|facts| facts.accepted.as_ref());
-        let own = self.assemblies.get(name).map(|assembly| &assembly.spec);
+        let own = self.assemblies.get(name).map(Assembly::spec);
         accepted.or(own).map_or_else(Default::default, |spec| {
             (spec.fencing.clone(), spec.fencing_timeout_ms)
         })
@@ -191,13 +208,13 @@ impl Controller {
         let lease_until_us = self
             .assemblies
             .get(name)
-            .map_or(0, |assembly| assembly.lease.until_us());
+            .map_or(0, |assembly| assembly.lease().until_us());
         safe_after(lease_until_us, facts.lease_ms, facts.grace_ms)
     }
 
     /// Boot time at which fencing goes on by itself.
     pub(crate) fn fence_deadline(&self, name: &AssemblyId) -> Option<u64> {
-        self.assemblies.get(name)?.course.fence()?.deadline_us()
+        self.assemblies.get(name)?.fence()?.deadline_us()
     }
 
     pub(crate) fn age_fence(&mut self, now: Time, name: &AssemblyId) {
@@ -210,7 +227,7 @@ impl Controller {
         let Some(assembly) = self.assemblies.get(name) else {
             return;
         };
-        let Some(fence) = assembly.course.fence() else {
+        let Some(fence) = assembly.fence() else {
             return;
         };
         match fence.phase() {
@@ -237,7 +254,7 @@ impl Controller {
         let Some(fence) = self
             .assemblies
             .get(name)
-            .and_then(|assembly| assembly.course.fence())
+            .and_then(|assembly| assembly.fence())
         else {
             return;
         };
@@ -258,10 +275,11 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        let Some(fence) = assembly.course.fence_mut() else {
+        let is_up = assembly.contact().is_up();
+        let Some(fence) = assembly.fence_mut() else {
             return;
         };
-        let (level, is_back) = (fence.level(), fence.lost() && assembly.contact.is_up());
+        let (level, is_back) = (fence.level(), fence.lost() && is_up);
         if level + 1 < levels && !is_back {
             fence.step_down(now.boottime_us);
             self.tell(
@@ -279,7 +297,7 @@ impl Controller {
         let attempts = fence.failed().to_string();
         // Its agent is back, and the device did nothing: it is as it was.
         if is_back {
-            assembly.course.give_fence_up();
+            assembly.give_fence_up();
             self.tell(
                 now,
                 EventDraft::new(EventKind::AssemblyFencingFailed)
@@ -308,7 +326,7 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        assembly.course.made_safe();
+        assembly.made_safe();
         self.nothing_is_there(now, name, "was fenced");
         self.tell(
             now,
@@ -352,13 +370,13 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        let hopeless = assembly.spec.fencing == Fencing::None
-            && assembly.contact.is_up()
-            && assembly.course.fence().is_some_and(|fence| !fence.lost());
+        let hopeless = assembly.spec().fencing == Fencing::None
+            && assembly.contact().is_up()
+            && assembly.fence().is_some_and(|fence| !fence.lost());
         if !hopeless {
             return;
         }
-        assembly.course.give_fence_up();
+        assembly.give_fence_up();
         let facts = self.store.assembly_mut(name);
         (facts.last_event, facts.restart) = (LastEvent::Online, None);
         facts.fencing_attempt.clear();
@@ -385,20 +403,20 @@ impl Controller {
         let Some(assembly) = self.assemblies.get(name) else {
             return Err(self.no_assembly(name));
         };
-        if assembly.course.life() != Life::Safe && !current.is_empty() && current != attempt {
+        if !assembly.is_safe() && !current.is_empty() && current != attempt {
             return Err(Refusal::InvalidArgument(format!(
                 "attempt \"{attempt}\" is not the present one: assembly \"{name}\" is being made safe as attempt \"{current}\"; \
                  make sure that it is down now, then confirm that one"
             )));
         }
-        match assembly.course.life() {
+        match assembly.life() {
             Life::Safe => Ok(()),
             Life::Lost => {
                 self.made_safe(now, name, &format!("confirmed from outside{by}"));
                 Ok(())
             }
             Life::Online | Life::Missed
-                if assembly.course.fence().is_some() && !assembly.contact.is_up() =>
+                if assembly.fence().is_some() && !assembly.contact().is_up() =>
             {
                 self.made_safe(now, name, &format!("confirmed from outside{by}"));
                 Ok(())

@@ -46,16 +46,14 @@ impl Controller {
         let mut former = self.assemblies.remove(name)?;
         // Nothing was ever done in a guest that never answered.
         let never_heard = self.store.assembly(name).is_unheard();
-        let id = self.retire_facts(name, former.spec.clone());
-        if former.sent_settings.take().is_some() {
+        let id = self.retire_facts(name, former.spec().clone());
+        if former.forget_settings() {
             self.effects.push(Effect::Disconnect {
                 assembly: name.clone(),
             });
         }
-        former.contact.end();
-        // A device that was asked under the former name answers under that name.
-        former.course.rename();
-        if former.course.life() == Life::Safe || never_heard {
+        former.rename();
+        if former.is_safe() || never_heard {
             self.store.remove_assembly(&id);
         } else {
             self.assemblies.insert(id.clone(), former);
@@ -97,18 +95,18 @@ impl Controller {
         };
         let heard = self
             .store
-            .assemblies
+            .assemblies()
             .get(name)
             .is_some_and(|facts| !facts.is_unheard());
         self.document.names(name)
             && !heard
             && self.assemblies.iter().any(|(other, life)| {
-                let same_way = life.spec.address.is_some() && life.spec.address == own.spec.address;
-                let same_name =
-                    other.in_document() == name.as_str() && life.course.life() != Life::Lost;
+                let same_way =
+                    life.spec().address.is_some() && life.spec().address == own.spec().address;
+                let same_name = other.in_document() == name.as_str() && life.life() != Life::Lost;
                 other != name
                     && !self.document.names(other)
-                    && life.course.life() != Life::Safe
+                    && !life.is_safe()
                     && (same_way || same_name)
             })
     }
@@ -118,7 +116,7 @@ impl Controller {
         let waiting: Vec<AssemblyId> = self
             .assemblies
             .iter()
-            .filter(|(_, assembly)| assembly.sent_settings.is_none())
+            .filter(|(_, assembly)| assembly.sent_settings().is_none())
             .map(|(name, _)| name.clone())
             .collect();
         for name in waiting {
@@ -148,17 +146,17 @@ impl Controller {
         if self.assemblies.keys().filter(of_that_name).count() >= MOST_FORMER {
             return;
         }
-        let Some(mut spec) = self.assemblies.get(name).map(|own| own.spec.clone()) else {
+        let Some(mut spec) = self.assemblies.get(name).map(|own| own.spec().clone()) else {
             return;
         };
         let Some(own) = self.assemblies.get_mut(name) else {
             return;
         };
         // The known one cannot be reached there any more.
-        own.spec.address = None;
+        own.lose_address();
         if !self.document.names(name) {
-            let former = own.spec.clone();
-            let fenced = own.course.fence().is_some();
+            let former = own.spec().clone();
+            let fenced = own.fence().is_some();
             self.store.assembly_mut(name).retired = Some(former);
             if !fenced {
                 self.lose(now, name, reason);
@@ -187,34 +185,34 @@ impl Controller {
         };
         // What runs there under another name of this deployment is looked after under that name.
         let looked_after = occupant.deployment != self.name
-            || self.looks_after(&occupant, assembly.spec.address.as_ref());
+            || self.looks_after(&occupant, assembly.spec().address.as_ref());
         // A guest belongs to others only when its agent knows of nothing of ours. What was left
         // there on purpose it does not know.
         let never_heard = facts.boot_id.is_empty();
         let same = !facts.machine_id.is_empty() && facts.machine_id == occupant.machine_id;
-        let fenced = assembly.course.fence().is_some_and(Fence::outlives_return);
-        let known =
-            facts.occupant.as_ref() == Some(&occupant) && assembly.course.life() == Life::Safe;
-        if !looked_after && never_heard && assembly.course.fence().is_none() {
+        let fenced = assembly.fence().is_some_and(Fence::outlives_return);
+        let known = facts.occupant.as_ref() == Some(&occupant) && assembly.is_safe();
+        if !looked_after && never_heard && assembly.fence().is_none() {
             // One at a time for an address, and a name that a document may have had: what a guest
             // says is only what it says.
-            let address = assembly.spec.address.clone();
+            let address = assembly.spec().address.clone();
             let taken_up = self
                 .assemblies
                 .iter()
-                .any(|(other, life)| !self.document.names(other) && life.spec.address == address);
+                .any(|(other, life)| !self.document.names(other) && life.spec().address == address);
             if !taken_up && occupant.is_possible() {
                 self.take_up_former(now, name, &occupant);
             }
             return;
         }
-        if known || fenced || assembly.contact.is_up() || !looked_after || !(never_heard || same) {
+        if known || fenced || assembly.contact().is_up() || !looked_after || !(never_heard || same)
+        {
             return;
         }
-        let was_safe = assembly.course.life() == Life::Safe;
+        let was_safe = assembly.is_safe();
         self.store.assembly_mut(name).occupant = Some(occupant);
         if let Some(assembly) = self.assemblies.get_mut(name).filter(|_| !was_safe) {
-            assembly.course.leave_to_others();
+            assembly.leave_to_others();
             self.nothing_is_there(now, name, "belongs to others");
             self.go_on_without(name, "belongs to others");
         }
@@ -225,9 +223,9 @@ impl Controller {
     fn looks_after(&self, occupant: &Occupant, address: Option<&String>) -> bool {
         self.assemblies.iter().any(|(name, assembly)| {
             let machine = &self.store.assembly(name).machine_id;
-            let same_way = machine.is_empty() && assembly.spec.address.as_ref() == address;
+            let same_way = machine.is_empty() && assembly.spec().address.as_ref() == address;
             name.in_document() == occupant.assembly
-                && assembly.course.life() != Life::Safe
+                && !assembly.is_safe()
                 && (same_way || *machine == occupant.machine_id)
         })
     }
@@ -250,8 +248,8 @@ impl Controller {
         let Some(own) = self.assemblies.get_mut(name) else {
             return;
         };
-        own.course.hold();
-        let spec = own.spec.clone();
+        own.hold();
+        let spec = own.spec().clone();
         let facts = self.store.assembly_mut(&former);
         facts.retired = Some(spec.clone());
         facts.machine_id.clone_from(&occupant.machine_id);
@@ -281,7 +279,7 @@ impl Controller {
             let old = self.store.assembly(&other);
             let former = self.assemblies.remove(&other);
             if let (Some(own), Some(former)) = (self.assemblies.get_mut(name), former) {
-                own.lease.join(&former.lease);
+                own.join(&former);
             }
             let facts = self.store.assembly_mut(name);
             facts.lease_ms = facts.lease_ms.max(old.lease_ms);

@@ -102,16 +102,16 @@ impl Controller {
     /// this makes sure, whatever the engine says.
     fn may_run_elsewhere(&self, resource: &str, node: &AssemblyId) -> bool {
         self.assemblies.iter().any(|(name, assembly)| {
-            let unknown = match assembly.course.life() {
+            let unknown = match assembly.life() {
                 Life::Safe => false,
-                Life::Online | Life::Missed => assembly.course.fence().is_some(),
+                Life::Online | Life::Missed => assembly.fence().is_some(),
                 Life::Lost | Life::Unknown { .. } => true,
             };
             let gone =
-                unknown && (!assembly.contact.was_made() || assembly.history.may_run(resource));
-            let facts = self.store.assemblies.get(name);
+                unknown && (!assembly.contact().was_made() || assembly.history().may_run(resource));
+            let facts = self.store.assemblies().get(name);
             let may_have_come = facts.is_some_and(|facts| facts.arrivals.may_have_come(resource));
-            name != node && (gone || may_have_come || assembly.history.is_being_started(resource))
+            name != node && (gone || may_have_come || assembly.history().is_being_started(resource))
         })
     }
 
@@ -141,7 +141,7 @@ impl Controller {
         let silent = self
             .assemblies
             .get(node)
-            .is_some_and(|assembly| assembly.course.life() == Life::Lost);
+            .is_some_and(|assembly| assembly.life() == Life::Lost);
         // The policy engine would call it a peer that is no longer part of the cluster.
         let reason = restart
             .or_else(|| silent.then(|| "its agent is not heard any more".into()))

@@ -1,8 +1,7 @@
 //! How soon this daemon must be back if it stands still: before a lease ends that a guest may have.
 
 use super::Controller;
-use super::liveness::Assembly;
-use crate::machines::assembly::Life;
+use crate::machines::assembly::Assembly;
 use crate::vocabulary::AssemblyId;
 
 /// The leases that guests may hold.
@@ -29,11 +28,11 @@ impl Controller {
     }
 
     fn lease_held(&self, name: &AssemblyId, assembly: &Assembly) -> Option<u32> {
-        let facts = self.store.assemblies.get(name)?;
-        if assembly.course.life() == Life::Safe || facts.is_unheard() {
+        let facts = self.store.assemblies().get(name)?;
+        if assembly.is_safe() || facts.is_unheard() {
             return None;
         }
-        let sent = assembly.sent_settings.as_ref();
+        let sent = assembly.sent_settings();
         let leases = [facts.lease_ms, sent.map_or(0, |settings| settings.lease_ms)];
         leases.into_iter().filter(|lease_ms| *lease_ms > 0).min()
     }

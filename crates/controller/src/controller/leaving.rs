@@ -13,6 +13,7 @@
 //! That a guest leaves is a durable fact, and its Hello says it again.
 
 use super::Controller;
+use crate::machines::assembly::Assembly;
 use crate::machines::facts::Departure;
 use crate::vocabulary::{AssemblyId, EventDraft, EventKind, Hello, Time};
 
@@ -33,9 +34,7 @@ impl Controller {
     /// That is the word of the guest which has answered Hello, over the same stream.
     fn says_so_now(&self, name: &AssemblyId, boot_id: &str) -> bool {
         self.assemblies.get(name).is_some_and(|assembly| {
-            assembly.contact.is_up()
-                && assembly.course.is_heard()
-                && assembly.hello.boot_id == boot_id
+            assembly.contact().is_up() && assembly.is_heard() && assembly.hello().boot_id == boot_id
         })
     }
 
@@ -56,7 +55,7 @@ impl Controller {
     pub(crate) fn take_departure(&mut self, now: Time, name: &AssemblyId) {
         let Some(Hello {
             leaving, boot_id, ..
-        }) = self.assemblies.get(name).map(|own| &own.hello)
+        }) = self.assemblies.get(name).map(Assembly::hello)
         else {
             return;
         };
@@ -92,7 +91,7 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name).filter(|own| own.usable()) else {
             return;
         };
-        assembly.course.leave();
+        assembly.leave();
         self.nothing_is_there(now, name, "has left");
         self.store.assembly_mut(name).departure = Departure::Left;
         let event = EventDraft::new(EventKind::AssemblyLeft)

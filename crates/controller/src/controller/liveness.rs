@@ -7,13 +7,9 @@ use deployment::failover;
 
 use super::Controller;
 use super::incarnations::Identity;
-use crate::machines::assembly::contact::Contact;
 use crate::machines::assembly::greeting::{self, Answer, Gap, Told, Verdict};
-use crate::machines::assembly::lease::Lease;
-use crate::machines::assembly::{Course, Life};
-use crate::machines::attributes::NodeAttributes;
+use crate::machines::assembly::{Assembly, Course, Life};
 use crate::machines::facts::LastEvent;
-use crate::machines::history::History;
 use crate::vocabulary::{
     AssemblyId, AssemblySpec, Attributes, Connect, Effect, EventDraft, EventKind, Fencing, Hello,
     MS, Record, Time,
@@ -21,35 +17,6 @@ use crate::vocabulary::{
 
 /// Heartbeats are called late after this many intervals (in halves).
 const LATE_HALF_INTERVALS: u64 = 5;
-
-/// An assembly as it is now.
-#[derive(Debug)]
-pub(crate) struct Assembly {
-    pub spec: AssemblySpec,
-    /// Its life and its fencing.
-    pub course: Course,
-    /// With its agent.
-    pub contact: Contact,
-    pub hello: Hello,
-    /// What its agent may hold.
-    pub lease: Lease,
-    /// What was last sent to the shell.
-    pub sent_settings: Option<Connect>,
-    pub history: History,
-    pub attributes: NodeAttributes,
-}
-
-impl Assembly {
-    /// Its services are managed: it is online, known, and not to be fenced.
-    pub(crate) fn usable(&self) -> bool {
-        self.course.is_heard() && self.course.fence().is_none()
-    }
-
-    /// Operations can be sent to it.
-    pub(crate) fn reachable(&self) -> bool {
-        self.usable() && self.contact.is_up()
-    }
-}
 
 /// Boot time after which nothing runs any more in a guest whose lease ends at `lease_until_us`:
 /// [`deployment::failover`] has the derivation. `lease_ms`, `grace_ms`: the longest that its agent
@@ -68,10 +35,10 @@ impl Controller {
     pub(crate) fn adopt_assembly(&mut self, now: Time, name: &AssemblyId, spec: AssemblySpec) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             // Who is heard can be made safe by the new means from now on.
-            if assembly.contact.is_up() && assembly.spec != spec {
+            if assembly.contact().is_up() && *assembly.spec() != spec {
                 self.store.assembly_mut(name).accepted = Some(spec.clone());
             }
-            assembly.spec = spec;
+            assembly.take_spec(spec);
             self.connect(name);
             return;
         }
@@ -93,21 +60,12 @@ impl Controller {
         } else {
             settings.lease_ms
         };
-        let assembly = Assembly {
-            spec,
-            course,
-            contact: Contact::awaited(now),
-            hello: Hello::default(),
-            lease: Lease::inherited(now, lease_ms),
-            sent_settings: None,
-            history: History::default(),
-            attributes: NodeAttributes::default(),
-        };
+        let assembly = Assembly::new(now, spec, course, lease_ms);
         self.assemblies.insert(name.clone(), assembly);
         if self.is_held(name)
             && let Some(assembly) = self.assemblies.get_mut(name)
         {
-            assembly.course.hold();
+            assembly.hold();
         }
         self.connect(name);
     }
@@ -120,8 +78,8 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        if assembly.spec.address.is_none() || held {
-            if assembly.sent_settings.take().is_some() {
+        if assembly.spec().address.is_none() || held {
+            if assembly.forget_settings() {
                 self.effects.push(Effect::Disconnect {
                     assembly: name.clone(),
                 });
@@ -135,23 +93,22 @@ impl Controller {
         };
         let connect = Connect {
             assembly: name.clone(),
-            address: assembly.spec.address.clone(),
-            epoch: self.store.epoch,
+            address: assembly.spec().address.clone(),
+            epoch: self.store.epoch(),
             deployment: self.name.clone(),
             heartbeat_interval_ms: settings.heartbeat_interval_ms,
             lease_ms,
             grace_ms: settings.grace_ms,
             stop_timeout_ms: settings.stop_timeout_ms,
         };
-        if assembly.sent_settings.as_ref() == Some(&connect) {
+        if assembly.sent_settings() == Some(&connect) {
             return;
         }
-        assembly.contact.end();
+        assembly.connect(connect.clone());
         let facts = self.store.assembly_mut(name);
         facts.lease_ms = facts.lease_ms.max(lease_ms);
         facts.grace_ms = facts.grace_ms.max(connect.grace_ms);
         facts.unleased |= lease_ms == 0;
-        assembly.sent_settings = Some(connect.clone());
         self.effects.push(Effect::Connect(connect));
     }
 
@@ -166,26 +123,27 @@ impl Controller {
     /// Maintenance means hands off: its agent stops nothing, whatever happens to the DPE. Who is
     /// being made safe by the end of a lease keeps it.
     fn lease_suspended(&self, name: &AssemblyId) -> bool {
-        let in_doubt = self.assemblies.get(name).is_none_or(|assembly| {
-            assembly.course.life() == Life::Lost || assembly.course.fence().is_some()
-        });
+        let in_doubt = self
+            .assemblies
+            .get(name)
+            .is_none_or(|assembly| assembly.life() == Life::Lost || assembly.fence().is_some());
         // What is being ended with its services is not left alone.
-        let loaded = self.store.loaded.as_ref();
+        let loaded = self.store.loaded();
         let ending = loaded.is_some_and(|loaded| loaded.unload == Some(true));
         self.in_maintenance(name) && !in_doubt && !ending
     }
 
     /// The services of an assembly are left alone; those of its former incarnations too.
     pub(crate) fn in_maintenance(&self, name: &AssemblyId) -> bool {
-        let facts = self.store.assemblies.get(name.in_document());
-        self.store.deployment.maintenance || facts.is_some_and(|facts| facts.maintenance)
+        let facts = self.store.assemblies().get(name.in_document());
+        self.store.deployment().maintenance || facts.is_some_and(|facts| facts.maintenance)
     }
 
     /// Has the shell connect again, so that the agent's whole truth is heard again.
     pub(crate) fn reconnect(&mut self, name: &AssemblyId) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
-            assembly.sent_settings = None;
-            assembly.contact.end();
+            assembly.forget_settings();
+            assembly.disconnect();
         }
         self.connect(name);
     }
@@ -204,7 +162,7 @@ impl Controller {
             });
             return;
         };
-        let Some(settings) = assembly.sent_settings.clone() else {
+        let Some(settings) = assembly.sent_settings().cloned() else {
             return;
         };
         if self.identify(name, &hello) == Identity::Another {
@@ -216,25 +174,27 @@ impl Controller {
             return;
         };
         let facts = self.store.assembly(name);
-        let verdict = greeting::judge(&facts, &hello.boot_id, &assembly.course);
+        let verdict = greeting::judge(&facts, &hello.boot_id, assembly.course());
         // Who is heard can be made safe by the means that the document names now. Else one mistyped
         // device would be asked for ever.
-        let accepted = facts.accepted.filter(|accepted| *accepted != assembly.spec);
+        let accepted = facts
+            .accepted
+            .filter(|accepted| accepted != assembly.spec());
         if accepted.is_some()
             && !facts.machine_id.is_empty()
             && facts.machine_id == hello.machine_id
         {
-            self.store.assembly_mut(name).accepted = Some(assembly.spec.clone());
+            self.store.assembly_mut(name).accepted = Some(assembly.spec().clone());
         }
-        assembly.contact.begin(now);
-        assembly.hello = hello;
+        assembly.greet(now, hello);
         match verdict {
             Verdict::MadeSafe => self.made_safe(now, name, "its guest was rebooted"),
-            Verdict::StaysFenced { heard: false } => {}
+            Verdict::StaysFenced { heard: false } => self.have_restarted(name),
             Verdict::StaysFenced { heard: true } => {
                 self.take_departure(now, name);
                 self.take_history(now, name, history);
                 self.take_attributes(now, name, attributes);
+                self.have_restarted(name);
             }
             Verdict::Online(answer) => {
                 self.take_departure(now, name);
@@ -256,17 +216,16 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        assembly.course.answer();
         // An agent without a lease begins one when it gets the Hello, which was before now; a
         // longer one of the past may still run.
-        assembly.lease.begin(now, settings.lease_ms, longest_ms);
-        let (hello, accepted) = (assembly.hello.clone(), assembly.spec.clone());
+        assembly.answer(now, settings.lease_ms, longest_ms);
+        let (hello, accepted) = (assembly.hello().clone(), assembly.spec().clone());
         if answer.rebooted {
             self.forget_boot(name);
         }
         match answer.gap {
             Gap::None => {}
-            Gap::Planned => self.services_gone(now, name, "was rebooted"),
+            Gap::Expected => self.services_gone(now, name, "was rebooted"),
             Gap::Loss => {
                 let reason = "its guest was rebooted";
                 let lost = EventDraft::new(EventKind::AssemblyLost)
@@ -275,6 +234,8 @@ impl Controller {
                     .reason(reason);
                 self.tell(now, lost);
                 self.assembly_failed(now, name, reason);
+                // It has just been restarted.
+                self.store.assembly_mut(name).restart = None;
                 self.services_gone(now, name, "was rebooted");
             }
         }
@@ -304,7 +265,7 @@ impl Controller {
 
     pub(crate) fn agent_disconnected(&mut self, name: &AssemblyId) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
-            assembly.contact.end();
+            assembly.disconnect();
         }
     }
 
@@ -312,12 +273,10 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        if !assembly.contact.is_up() {
+        if !assembly.contact().is_up() {
             return;
         }
-        assembly.contact.hear(now);
-        if assembly.course.life() == Life::Missed {
-            assembly.course.resume();
+        if assembly.hear(now) {
             self.store.assembly_mut(name).last_event = LastEvent::Online;
             self.tell(
                 now,
@@ -333,11 +292,7 @@ impl Controller {
         if !assembly.usable() {
             return;
         }
-        let lease_ms = assembly
-            .sent_settings
-            .as_ref()
-            .map_or(0, |settings| settings.lease_ms);
-        assembly.lease.renew(now, lease_ms);
+        let lease_ms = assembly.renew_lease(now);
         self.effects.push(Effect::Renew {
             assembly: name.clone(),
             stamp_us,
@@ -346,10 +301,10 @@ impl Controller {
         // long one is over.
         let longest_ms = self
             .store
-            .assemblies
+            .assemblies()
             .get(name)
             .map_or(0, |facts| facts.lease_ms);
-        if longest_ms > lease_ms && assembly.lease.old_one_is_over(now) {
+        if longest_ms > lease_ms && assembly.lease().old_one_is_over(now) {
             self.store.assembly_mut(name).lease_ms = lease_ms;
         }
     }
@@ -361,12 +316,7 @@ impl Controller {
         let timeout = u64::from(settings.heartbeat_timeout_ms) * MS;
         let late =
             (u64::from(settings.heartbeat_interval_ms) * MS * LATE_HALF_INTERVALS / 2).min(timeout);
-        match assembly.course.life() {
-            Life::Unknown { until_us } => Some(until_us),
-            Life::Online => Some(assembly.contact.silent_since_us() + late),
-            Life::Missed => Some(assembly.contact.silent_since_us() + timeout),
-            Life::Lost | Life::Safe => None,
-        }
+        assembly.deadline_us(late, timeout)
     }
 
     /// Lets time pass for every assembly.
@@ -390,10 +340,10 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        match assembly.course.life() {
+        let silent_ms = assembly.contact().silent_ms(now);
+        match assembly.life() {
             Life::Online => {
-                assembly.course.miss();
-                let silent_ms = assembly.contact.silent_ms(now);
+                assembly.miss();
                 self.store.assembly_mut(name).last_event = LastEvent::Missed;
                 let reason = format!("no heartbeat for {silent_ms} ms");
                 self.tell(
@@ -404,7 +354,6 @@ impl Controller {
                 );
             }
             Life::Missed => {
-                let silent_ms = assembly.contact.silent_ms(now);
                 self.lose(now, name, &format!("no heartbeat for {silent_ms} ms"));
             }
             Life::Unknown { .. } => self.lose(
@@ -421,8 +370,7 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        assembly.course.lose();
-        assembly.contact.end();
+        assembly.lose();
         let attempt = self.name_fencing(name);
         let never = self.store.assembly(name).last_event == LastEvent::Nothing;
         if !matches!(
@@ -461,12 +409,11 @@ impl Controller {
     /// tell its failures again: that they were counted stays noted.
     pub(crate) fn forget_life(&mut self, name: &AssemblyId) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
-            assembly.history.clear();
-            assembly.attributes = NodeAttributes::default();
+            assembly.forget();
         }
         let failures = self
             .store
-            .failures
+            .failures()
             .keys()
             .filter(|(assembly, _)| assembly == name);
         for (_, resource) in failures.cloned().collect::<Vec<_>>() {

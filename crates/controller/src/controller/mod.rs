@@ -31,8 +31,7 @@ pub use plan::PlanInput;
 
 use std::collections::BTreeMap;
 
-use self::liveness::Assembly;
-use crate::machines::assembly::Life;
+use crate::machines::assembly::Assembly;
 use crate::machines::attributes::Dampening;
 use crate::machines::deciding::Deciding;
 use crate::machines::document::Document;
@@ -80,7 +79,7 @@ impl Controller {
     /// The epoch is at least the number of seconds of the wall clock, so that it is higher than any
     /// that agents have seen even if what was saved is lost.
     pub fn new(name: &str, durable: Durable, now: Time) -> Controller {
-        let epoch = durable.epoch.saturating_add(1).max(now.wall_us / SECOND);
+        let epoch = durable.epoch().saturating_add(1).max(now.wall_us / SECOND);
         let mut controller = Controller {
             name: name.to_owned(),
             phase: Phase::Serving,
@@ -93,7 +92,7 @@ impl Controller {
             last_time: now,
             effects: Outgoing::new(),
         };
-        let waiting: Vec<Event> = controller.store.outbox.values().cloned().collect();
+        let waiting: Vec<Event> = controller.store.outbox().cloned().collect();
         controller.store.set_epoch(epoch);
         controller.store.drop_what_is_outdated();
         controller.resume(now);
@@ -112,7 +111,7 @@ impl Controller {
             boottime_us: now.boottime_us.max(self.last_time.boottime_us),
             wall_us: now.wall_us,
         };
-        self.notice_stall(now);
+        self.notice_suspension(now);
         self.last_time = now;
         let outcome = self.take(now, input);
         self.pass_time(now);
@@ -201,7 +200,7 @@ impl Controller {
             .chain([
                 self.execution.deadline(),
                 self.dampening.deadline(),
-                self.execution.devices.deadline(),
+                self.execution.devices().deadline(),
                 self.deciding.pause_ends_us(),
                 end,
                 recheck,
@@ -235,14 +234,7 @@ impl Controller {
     fn check(&self) {
         self.execution.check();
         for (name, assembly) in &self.assemblies {
-            assert!(
-                assembly.course.life() != Life::Safe || assembly.course.fence().is_none(),
-                "invariant: {name} is safe, so not being fenced"
-            );
-            assert!(
-                assembly.course.life() != Life::Safe || assembly.history.records().next().is_none(),
-                "invariant: nothing runs in {name}"
-            );
+            assembly.check(name);
         }
     }
 
@@ -261,7 +253,7 @@ impl Controller {
             id: event_id(
                 now.wall_us,
                 &format!("{}/{key}", self.name),
-                self.store.epoch,
+                self.store.epoch(),
                 number,
             ),
             time: now.wall_us,

@@ -25,7 +25,7 @@ impl Controller {
             .attribute("CRM_meta_op_target_rc")
             .and_then(|rc| rc.parse().ok())
             .unwrap_or(0);
-        let uuid = dispatcher_uuid(self.store.epoch);
+        let uuid = dispatcher_uuid(self.store.epoch());
         let mut operation = Operation {
             id: TransitionKey {
                 action: action.id,
@@ -68,7 +68,7 @@ impl Controller {
         // says by now.
         if matches!(task, Task::Stop | Task::Demote)
             && let Some(assembly) = self.assemblies.get(node)
-            && let Some(running) = assembly.history.definition(&operation.resource)
+            && let Some(running) = assembly.history().definition(&operation.resource)
         {
             operation
                 .parameters

@@ -62,7 +62,7 @@ impl Controller {
     /// [`Refusal::NotReady`] while there are assemblies of which nothing is known.
     pub fn plan_proposal(&self, now: Time, proposal: &Proposal) -> Result<PlanInput, Refusal> {
         let spec = &proposal.spec;
-        let live = self.store.loaded.is_some();
+        let live = self.store.loaded().is_some();
         if live && !self.everything_known() {
             return Err(Refusal::NotReady(
                 "nothing is known yet about some assemblies: try again in some seconds".into(),
@@ -126,7 +126,7 @@ impl Controller {
                     "assembly {name} is new: the plan assumes that it answers and that nothing runs there"
                 ));
             };
-            Self::is_another_guest(&own.spec, new).then(|| {
+            Self::is_another_guest(own.spec(), new).then(|| {
                 format!(
                     "assembly {name} becomes another guest: its services stop in the guest that it is now, which is then \
                      released, or made safe by its present fencing; only then do they start elsewhere or in the new guest"

@@ -64,7 +64,7 @@ impl Controller {
             }
             Request::Maintenance { assembly: None, on } => {
                 self.known_deployment()?;
-                if self.store.deployment.maintenance != on {
+                if self.store.deployment().maintenance != on {
                     self.store.deployment_mut().maintenance = on;
                     self.connect_all();
                     self.world_changed(&format!(
@@ -91,7 +91,7 @@ impl Controller {
                 "generations count from 1, 0 was offered".into(),
             ));
         }
-        let Some(loaded) = &self.store.loaded else {
+        let Some(loaded) = self.store.loaded() else {
             return Ok(true);
         };
         if loaded.unload.is_some() {
@@ -140,8 +140,8 @@ impl Controller {
         if !self.is_news(&document, generation)? {
             return Ok(());
         }
-        if self.store.loaded.is_none() {
-            let outdated = self.store.outdated;
+        if self.store.loaded().is_none() {
+            let outdated = self.store.is_outdated();
             self.doubt(&spec, |name| outdated || in_doubt.contains(name));
         }
         *self.store.loaded_mut() = Some(Loaded {
@@ -157,7 +157,7 @@ impl Controller {
 
     /// Takes the saved document up again.
     pub(crate) fn resume(&mut self, now: Time) {
-        let Some(loaded) = self.store.loaded.clone() else {
+        let Some(loaded) = self.store.loaded().cloned() else {
             return;
         };
         match Proposal::read(&self.name, loaded.document) {
@@ -175,15 +175,14 @@ impl Controller {
     /// mean any more is a former incarnation, unless its address has been given to another one:
     /// what was saved about it says nothing then.
     fn doubt(&mut self, spec: &Spec, concerns: impl Fn(&AssemblyId) -> bool) {
-        let understood = self.store.understood.iter();
+        let understood = self.store.understood().into_iter();
         let understood = understood.flat_map(|before| before.spec.assemblies.keys());
-        let former = self.store.assemblies.keys().chain(understood);
+        let former = self.store.assemblies().keys().chain(understood);
         let names: BTreeSet<AssemblyId> = spec.assemblies.keys().chain(former).cloned().collect();
         for name in names.iter().filter(|name| concerns(name)) {
-            let before = self.store.understood.as_ref();
+            let before = self.store.understood();
             let before = before.and_then(|before| before.spec.assemblies.get(name).cloned());
-            let facts = self.store.assembly_mut(name);
-            facts.doubt();
+            let facts = self.store.doubt(name);
             match spec.assemblies.get(name) {
                 Some(own) => {
                     let known = facts.accepted.take().or(before);
@@ -223,7 +222,7 @@ impl Controller {
             "this version does not read the saved document: leases are renewed, what runs runs on, and nothing is decided; \
              deploy a document that it reads. {refusal}"
         );
-        let understood = self.store.understood.clone();
+        let understood = self.store.understood().cloned();
         match understood.filter(|understood| understood.generation == generation) {
             Some(understood) => {
                 self.adopt(now, understood.spec.clone());
@@ -249,7 +248,7 @@ impl Controller {
         let before = self.document.replace(spec.clone());
         for (name, assembly) in &spec.assemblies {
             let former = self.assemblies.get(name);
-            if former.is_some_and(|former| Self::is_another_guest(&former.spec, assembly)) {
+            if former.is_some_and(|former| Self::is_another_guest(former.spec(), assembly)) {
                 self.retire(name, "the document means another guest");
             }
             if self.store.assembly(name).retired.is_some() {
@@ -263,7 +262,7 @@ impl Controller {
         }
         let retired: Vec<_> = self
             .store
-            .assemblies
+            .assemblies()
             .iter()
             .filter(|(name, _)| !spec.assemblies.contains_key(*name))
             .map(|(name, facts)| (name.clone(), facts.retired.clone()))
@@ -293,14 +292,14 @@ impl Controller {
             .filter(|(name, assembly)| {
                 let empty = || {
                     assembly
-                        .history
+                        .history()
                         .resources()
-                        .all(|(resource, _)| !assembly.history.may_run(resource))
+                        .all(|(resource, _)| !assembly.history().may_run(resource))
                 };
                 !spec.assemblies.contains_key(*name)
-                    && match assembly.course.life() {
+                    && match assembly.life() {
                         Life::Safe => true,
-                        Life::Online | Life::Missed => assembly.course.fence().is_none() && empty(),
+                        Life::Online | Life::Missed => assembly.fence().is_none() && empty(),
                         Life::Lost | Life::Unknown { .. } => false,
                     }
             })
@@ -310,7 +309,7 @@ impl Controller {
             if self
                 .assemblies
                 .remove(&name)
-                .is_some_and(|assembly| assembly.contact.is_up())
+                .is_some_and(|assembly| assembly.contact().is_up())
             {
                 self.effects.push(Effect::Release {
                     assembly: name.clone(),
@@ -330,7 +329,7 @@ impl Controller {
     fn may_unload(&self, stop_services: bool) -> Result<(), Refusal> {
         let begun = |loaded: &Loaded| loaded.unload.is_some();
         let unread = !self.document.is_in_force();
-        if stop_services && unread && self.store.loaded.as_ref().is_some_and(|own| !begun(own)) {
+        if stop_services && unread && self.store.loaded().is_some_and(|own| !begun(own)) {
             return Err(Refusal::NotReady(
                 "this version does not read the document, so it cannot stop the services in order: deploy a document that it \
                  reads first, or leave the services running (cpectl destroy --keep-services)"

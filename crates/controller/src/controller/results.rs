@@ -15,15 +15,15 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        assembly.history.replace(records);
-        let known: Vec<Record> = assembly.history.records().cloned().collect();
+        assembly.history_mut().replace(records);
+        let known: Vec<Record> = assembly.history().records().cloned().collect();
         let mut resources: Vec<String> = known
             .iter()
             .map(|record| record.operation.resource.clone())
             .collect();
         resources.extend(
             self.store
-                .services
+                .services()
                 .iter()
                 .filter(|(_, facts)| facts.runs_on(name))
                 .map(|(id, _)| id.to_string()),
@@ -63,11 +63,11 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
-        if !assembly.course.is_heard() || !assembly.contact.is_up() {
+        if !assembly.is_heard() || !assembly.contact().is_up() {
             return;
         }
         if record.state == RecordState::Pending {
-            assembly.history.insert(record);
+            assembly.history_mut().insert(record);
             return;
         }
         let operation = record.operation.clone();
@@ -94,9 +94,9 @@ impl Controller {
             return;
         };
         if run.is_some() {
-            assembly.history.settled(&operation.resource);
+            assembly.history_mut().settled(&operation.resource);
         }
-        let news = assembly.history.insert(record.clone());
+        let news = assembly.history_mut().insert(record.clone());
         if let Some(index) = run {
             self.confirm(index, &record);
         } else if news {
@@ -118,7 +118,7 @@ impl Controller {
     fn settle_doubt(&mut self, name: &AssemblyId) {
         if !self
             .store
-            .assemblies
+            .assemblies()
             .get(name)
             .is_some_and(|facts| facts.in_doubt)
         {
@@ -128,7 +128,7 @@ impl Controller {
             return;
         };
         let mut services = self.document.services().iter();
-        if services.all(|service| own.history.service_activity(&service.id).is_some()) {
+        if services.all(|service| own.history().service_activity(&service.id).is_some()) {
             self.store.assembly_mut(name).in_doubt = false;
         }
     }
@@ -139,7 +139,7 @@ impl Controller {
         let records = self
             .assemblies
             .get(name)
-            .and_then(|assembly| assembly.history.resource(&operation.resource));
+            .and_then(|assembly| assembly.history().resource(&operation.resource));
         let stop = records.and_then(|records| records.get(&Slot::Of(Task::Stop, 0)));
         let stopped = stop.is_some_and(|stop| {
             stop.state == RecordState::Complete && stop.call_id > record.call_id
@@ -169,7 +169,7 @@ impl Controller {
     ) {
         if let Some(assembly) = self.assemblies.get_mut(name) {
             assembly
-                .history
+                .history_mut()
                 .forget_operation(resource, action, interval_ms);
         }
         let cancels = |run: &Run| {
@@ -218,7 +218,7 @@ impl Controller {
             return;
         };
         let own = self.assemblies.get(&name);
-        let highest = own.map_or(0, |assembly| assembly.history.highest_call_id());
+        let highest = own.map_or(0, |assembly| assembly.history().highest_call_id());
         // The highest comes from a guest, so it may be the last number that there is.
         let call_id = highest.saturating_add(1);
         let record = Record {
@@ -233,8 +233,8 @@ impl Controller {
             ..Record::default()
         };
         if let Some(assembly) = self.assemblies.get_mut(&name) {
-            assembly.history.settled(&record.operation.resource);
-            assembly.history.insert(record.clone());
+            assembly.history_mut().settled(&record.operation.resource);
+            assembly.history_mut().insert(record.clone());
         }
         self.confirm(index, &record);
         self.count_failure(now, &name, &record);

@@ -46,11 +46,11 @@ impl Controller {
         let Some(own) = self.assemblies.get(assembly) else {
             return;
         };
-        if !own.course.is_heard() {
+        if !own.is_heard() {
             return;
         }
         let service = ServiceId::of_resource(resource);
-        let activity = own.history.service_activity(&service);
+        let activity = own.history().service_activity(&service);
         let copies = self.copies(&service);
         let facts = self.store.service(&service);
         let known = facts.runs_on(assembly);
@@ -101,7 +101,7 @@ impl Controller {
 
     /// Services that were told to run in an assembly.
     fn services_in(&self, assembly: &AssemblyId) -> Vec<ServiceId> {
-        let services = self.store.services.iter();
+        let services = self.store.services().iter();
         services
             .filter(|(_, facts)| facts.runs_on(assembly))
             .map(|(name, _)| name.clone())
@@ -140,11 +140,11 @@ impl Controller {
     /// The policy engine has nothing more to demand: tells which services stay stopped, and which
     /// cannot be helped.
     pub(crate) fn settle_services(&mut self, now: Time) {
-        let loaded = self.store.loaded.as_ref();
+        let loaded = self.store.loaded();
         let ending = loaded.is_none_or(|loaded| loaded.unload.is_some());
         let known = self
             .store
-            .services
+            .services()
             .keys()
             .chain(self.deciding.goal().keys());
         for id in known.cloned().collect::<BTreeSet<ServiceId>>() {
@@ -189,9 +189,9 @@ impl Controller {
             .is_some_and(|goal| !goal.unmanaged);
         let runs = |assembly: &AssemblyId| {
             self.assemblies.get(assembly).is_some_and(|own| {
-                let mut resources = own.history.of_service(id);
+                let mut resources = own.history().of_service(id);
                 resources
-                    .all(|(resource, _)| own.history.activity(resource) != Some(Activity::Failed))
+                    .all(|(resource, _)| own.history().activity(resource) != Some(Activity::Failed))
             })
         };
         let elsewhere = || {
@@ -204,9 +204,9 @@ impl Controller {
     pub(crate) fn problems(&self) -> impl Iterator<Item = Problem<'_>> {
         let assemblies = self.assemblies.iter().filter_map(|(name, assembly)| {
             let retired = self.document.has_dropped(name);
-            let facts = self.store.assemblies.get(name);
+            let facts = self.store.assemblies().get(name);
             let left = facts.is_some_and(|facts| facts.departure == Departure::Left);
-            match (assembly.course.life(), assembly.course.fence()) {
+            match (assembly.life(), assembly.fence()) {
                 (_, Some(fence)) => Some(Problem::BeingMadeSafe(name, fence.reason())),
                 (Life::Lost, _) => Some(Problem::Lost(name)),
                 (Life::Safe, _) if !retired && left => Some(Problem::Left(name)),
@@ -214,7 +214,7 @@ impl Controller {
                 _ => None,
             }
         });
-        let services = self.store.services.iter();
+        let services = self.store.services().iter();
         let services = services.filter_map(|(id, facts)| match facts.failure() {
             Some(reason) => Some(Problem::Failed(id, reason)),
             None if facts.is_unrecoverable() => Some(Problem::Nowhere(id)),
@@ -225,13 +225,13 @@ impl Controller {
 
     /// Tells how the deployment as a whole is, if that changed.
     pub(crate) fn announce(&mut self, now: Time) {
-        let Some(loaded) = &self.store.loaded else {
+        let Some(loaded) = self.store.loaded() else {
             return;
         };
         if loaded.unload.is_some() || !self.everything_known() {
             return;
         }
-        let announced = self.store.deployment.announced;
+        let announced = self.store.deployment().announced;
         let problem = self.problems().next().map(|problem| problem.to_string());
         let next = announcement::next(announced, problem.as_deref(), self.idle());
         if let Some((announced, event)) = next {

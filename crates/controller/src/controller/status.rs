@@ -6,9 +6,8 @@ use cpe_status::{
 };
 
 use super::Controller;
-use super::liveness::Assembly;
 use crate::machines::announcement::Announced;
-use crate::machines::assembly::Life;
+use crate::machines::assembly::{Assembly, Life};
 use crate::machines::facts::Departure;
 use crate::machines::failures;
 use crate::machines::history::{Activity, Records, Slot};
@@ -23,7 +22,7 @@ impl Controller {
         if self.phase == Phase::Ended {
             return DpeState::Unloaded;
         }
-        let Some(loaded) = &self.store.loaded else {
+        let Some(loaded) = self.store.loaded() else {
             return DpeState::Empty;
         };
         if loaded.unload.is_some() {
@@ -35,7 +34,7 @@ impl Controller {
         if !self.everything_known() {
             return DpeState::Loading;
         }
-        match self.store.deployment.announced {
+        match self.store.deployment().announced {
             Announced::Nothing => DpeState::Loading,
             Announced::Active => DpeState::Active,
             Announced::Degraded => DpeState::Degraded,
@@ -51,7 +50,7 @@ impl Controller {
         if let Some(error) = self.error() {
             return error.clone();
         }
-        let Some(loaded) = &self.store.loaded else {
+        let Some(loaded) = self.store.loaded() else {
             return "no document is loaded".into();
         };
         if loaded.unload.is_some() {
@@ -65,7 +64,7 @@ impl Controller {
         let unknown: Vec<&str> = self
             .assemblies
             .iter()
-            .filter(|(_, assembly)| matches!(assembly.course.life(), Life::Unknown { .. }))
+            .filter(|(_, assembly)| matches!(assembly.life(), Life::Unknown { .. }))
             .map(|(name, _)| name.as_str())
             .collect();
         if !unknown.is_empty() {
@@ -94,15 +93,12 @@ impl Controller {
 
     /// The generation in force; 0: none.
     pub fn generation(&self) -> u64 {
-        self.store
-            .loaded
-            .as_ref()
-            .map_or(0, |loaded| loaded.generation)
+        self.store.loaded().map_or(0, |loaded| loaded.generation)
     }
 
     /// The epoch of this start.
     pub fn epoch(&self) -> u64 {
-        self.store.epoch
+        self.store.epoch()
     }
 
     /// All that a shell is to keep, as the changes of
@@ -113,7 +109,7 @@ impl Controller {
 
     /// The device by which an assembly is made safe, if it is by one.
     pub fn fence_device(&self, assembly: &AssemblyId) -> Option<&FenceDevice> {
-        match &self.assemblies.get(assembly)?.spec.fencing {
+        match &self.assemblies.get(assembly)?.spec().fencing {
             Fencing::Device(device) => Some(device),
             _ => None,
         }
@@ -122,8 +118,7 @@ impl Controller {
     /// The document in force and its generation.
     pub fn document(&self) -> Option<(&str, u64)> {
         self.store
-            .loaded
-            .as_ref()
+            .loaded()
             .map(|loaded| (loaded.document.as_str(), loaded.generation))
     }
 
@@ -134,7 +129,7 @@ impl Controller {
 
     /// Events that the log does not have yet.
     pub fn waiting_events(&self) -> usize {
-        self.store.outbox.len()
+        self.store.outbox().len()
     }
 
     /// What runs where, what failed, what is being done about it.
@@ -148,7 +143,7 @@ impl Controller {
             generation: self.generation(),
             epoch: self.epoch(),
             time: now.wall_us,
-            maintenance: self.store.deployment.maintenance,
+            maintenance: self.store.deployment().maintenance,
             assemblies: self.assembly_statuses(now),
             services: self.service_statuses(),
             deciding: !self.deciding.is_settled(),
@@ -174,9 +169,9 @@ impl Controller {
     fn assembly_status(&self, now: Time, name: &AssemblyId, assembly: &Assembly) -> AssemblyStatus {
         let facts = self.store.assembly(name);
         let maintenance = self.in_maintenance(name);
-        let (state, reason) = match (assembly.course.life(), assembly.course.fence()) {
+        let (state, reason) = match (assembly.life(), assembly.fence()) {
             (_, Some(fence)) => {
-                let phase = self.fence_phase_text(fence, &assembly.spec.fencing, now);
+                let phase = self.fence_phase_text(fence, &assembly.spec().fencing, now);
                 (
                     AssemblyState::Fencing,
                     format!("{}: {phase}", fence.reason()),
@@ -195,7 +190,7 @@ impl Controller {
                 AssemblyState::Offline,
                 "waiting until its address is free: the guest there still belongs to a former assembly".into(),
             ),
-            (Life::Safe, _) if assembly.spec.address.is_none() => (
+            (Life::Safe, _) if assembly.spec().address.is_none() => (
                 AssemblyState::Offline,
                 "the document gives no address for its agent".into(),
             ),
@@ -222,25 +217,25 @@ impl Controller {
         };
         AssemblyStatus {
             name: name.to_string(),
-            uuid: assembly.spec.uuid.clone(),
+            uuid: assembly.spec().uuid.clone(),
             state,
             reason,
             standby: facts.standby,
             maintenance,
-            last_heartbeat: assembly.contact.heard_wall_us(),
-            fencing: assembly.spec.fencing.word().to_owned(),
+            last_heartbeat: assembly.contact().heard_wall_us(),
+            fencing: assembly.spec().fencing.word().to_owned(),
             fencing_attempt: facts.fencing_attempt,
-            address: assembly.spec.address.clone().unwrap_or_default(),
-            agent_version: assembly.hello.version.clone(),
-            boot_id: assembly.hello.boot_id.clone(),
-            attributes: assembly.attributes.in_force().clone(),
+            address: assembly.spec().address.clone().unwrap_or_default(),
+            agent_version: assembly.hello().version.clone(),
+            boot_id: assembly.hello().boot_id.clone(),
+            attributes: assembly.attributes().in_force().clone(),
         }
     }
 
     fn service_statuses(&self) -> Vec<ServiceStatus> {
         let mut statuses = Vec::new();
         for service in self.document.services() {
-            let failures = self.store.failures.iter();
+            let failures = self.store.failures().iter();
             let is_own = |resource: &str| ServiceId::of_resource(resource) == service.id;
             let own = failures.filter(|((_, resource), _)| is_own(resource));
             let facts = self.store.service(&service.id);
@@ -263,11 +258,11 @@ impl Controller {
             };
             let before = statuses.len();
             for (name, assembly) in &self.assemblies {
-                if !assembly.course.is_heard() {
+                if !assembly.is_heard() {
                     continue;
                 }
-                for (resource, records) in assembly.history.of_service(&service.id) {
-                    let activity = assembly.history.activity(resource);
+                for (resource, records) in assembly.history().of_service(&service.id) {
+                    let activity = assembly.history().activity(resource);
                     statuses.extend(instance_state(records, activity, goal.unmanaged).map(
                         |state| ServiceStatus {
                             name: resource.to_owned(),
@@ -294,7 +289,7 @@ impl Controller {
     fn failure_statuses(&self) -> Vec<FailureStatus> {
         let mut failures: Vec<FailureStatus> = self
             .store
-            .failures
+            .failures()
             .iter()
             .filter_map(|((assembly, resource), facts)| {
                 let (record, when_s) = facts.last()?;

@@ -17,7 +17,7 @@ const NOTICEABLE_US: u64 = SECOND / 4;
 impl Controller {
     /// Called first of all with each input: notices that the process did not run when a deadline
     /// came.
-    pub(crate) fn notice_stall(&mut self, now: Time) {
+    pub(crate) fn notice_suspension(&mut self, now: Time) {
         let Some(due_us) = self.deadline() else {
             return;
         };
@@ -33,21 +33,7 @@ impl Controller {
         let timeout_us = u64::from(settings.heartbeat_timeout_ms) * MS;
         let moment_us = (2 * u64::from(settings.heartbeat_interval_ms) * MS).min(timeout_us);
         for assembly in self.assemblies.values_mut() {
-            let moment_us = if assembly.contact.excuse() {
-                moment_us
-            } else {
-                0
-            };
-            if assembly.course.is_heard() {
-                let later = (assembly.contact.silent_since_us() + lost_us)
-                    .max((now.boottime_us + moment_us).saturating_sub(timeout_us));
-                assembly
-                    .contact
-                    .count_silence_from(later.min(now.boottime_us));
-            }
-            assembly
-                .course
-                .put_off(|until_us| (until_us + lost_us).max(now.boottime_us + moment_us));
+            assembly.extend_silence(now, lost_us, moment_us, timeout_us);
         }
         self.execution.extend_deadlines(lost_us);
     }

@@ -27,7 +27,7 @@ use crate::vocabulary::{AssemblyId, Limits, Task, TransitionKey};
 #[derive(Debug, Default)]
 pub(crate) struct Execution {
     /// Fencing devices that transitions have put to use. They outlive these.
-    pub(crate) devices: Devices,
+    devices: Devices,
     current: Option<Current>,
     /// Transitions so far, from which they have their numbers.
     count: u64,
@@ -74,6 +74,15 @@ pub(crate) enum End {
 }
 
 impl Execution {
+    pub(crate) fn devices(&self) -> &Devices {
+        &self.devices
+    }
+
+    /// Fencing devices, to put them to use and to take their answers in.
+    pub(crate) fn devices_mut(&mut self) -> &mut Devices {
+        &mut self.devices
+    }
+
     /// No transition is under way.
     pub(crate) fn is_idle(&self) -> bool {
         self.current.is_none()

@@ -133,18 +133,30 @@ impl FailureTimes {
     /// Notes a failure now. `true`: as many as the escalation says happened within its period; then
     /// none is noted any more.
     pub(crate) fn too_often(&mut self, now_wall_us: u64, escalation: Escalation) -> bool {
-        let Escalation {
-            failures,
-            period_us,
-        } = escalation;
-        self.0
-            .retain(|at| *at <= now_wall_us && now_wall_us - at < period_us);
+        self.forget_old(now_wall_us, escalation);
         self.0.push(now_wall_us);
-        let reached = self.0.len() >= failures as usize;
+        let reached = self.0.len() >= escalation.failures as usize;
         if reached {
             self.0.clear();
         }
         reached
+    }
+
+    /// Forgets what is too old to count. A time that is still to come was noted before the clock
+    /// was set back: how old it is, nobody knows.
+    pub(crate) fn forget_old(&mut self, now_wall_us: u64, escalation: Escalation) {
+        let period_us = escalation.period_us;
+        self.0
+            .retain(|at| *at <= now_wall_us && now_wall_us - at < period_us);
+    }
+
+    /// Nothing counts any more.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

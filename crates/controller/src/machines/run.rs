@@ -58,3 +58,46 @@ impl Run {
             && (self.assembly == node || at_end(MIGRATE_SOURCE) || at_end(MIGRATE_TARGET))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(work: Work) -> Run {
+        Run {
+            assembly: "n1".into(),
+            deadline_us: None,
+            since_wall_us: 0,
+            work,
+        }
+    }
+
+    fn operation(annotations: &[(&str, &str)]) -> Run {
+        let annotation = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        run(Work::Operation(Box::new(Operation {
+            annotations: annotations.iter().map(annotation).collect(),
+            ..Operation::default()
+        })))
+    }
+
+    #[test]
+    fn an_operation_counts_where_it_is_done() {
+        let run = operation(&[]);
+        assert!(!run.migrates());
+        assert!(run.counts_in("n1") && !run.counts_in("n2"));
+    }
+
+    #[test]
+    fn a_migration_counts_at_both_ends() {
+        let run = operation(&[(MIGRATE_SOURCE, "n1"), (MIGRATE_TARGET, "n2")]);
+        assert!(run.migrates());
+        assert!(run.counts_in("n1") && run.counts_in("n2") && !run.counts_in("n3"));
+    }
+
+    #[test]
+    fn fencing_counts_nowhere() {
+        let run = run(Work::Fence);
+        assert!(run.is_fence() && run.operation().is_none());
+        assert!(!run.counts_in("n1"));
+    }
+}

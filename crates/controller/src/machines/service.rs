@@ -4,12 +4,12 @@
 //! what the agents' histories say now. So a DPE that was dead while an operation ended sees the
 //! same difference, and gives the same event.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::failures::FailureTimes;
-use crate::vocabulary::{AssemblyId, Copies, EventDraft, EventKind, ServiceId};
+use crate::vocabulary::{AssemblyId, Copies, Escalation, EventDraft, EventKind, ServiceId};
 
 /// What events have said about a service: a durable fact.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +28,8 @@ pub(crate) struct ServiceFacts {
     failed_on: BTreeSet<AssemblyId>,
     /// It was said to be unrecoverable.
     unrecoverable: bool,
-    /// Its failures within the escalation period.
-    failed_at: FailureTimes,
+    /// Its failures within the escalation period, by the assembly that they count against.
+    failures_in: BTreeMap<AssemblyId, FailureTimes>,
     /// Wall clock of the last change, microseconds.
     since: u64,
 }
@@ -70,9 +70,20 @@ impl ServiceFacts {
         self.since
     }
 
-    /// Its failures within the escalation period.
-    pub(crate) fn failure_times(&mut self) -> &mut FailureTimes {
-        &mut self.failed_at
+    /// Notes a failure now that counts against an assembly: see [`FailureTimes::too_often`].
+    pub(crate) fn fails_too_often(
+        &mut self,
+        assembly: &AssemblyId,
+        now_wall_us: u64,
+        escalation: Escalation,
+    ) -> bool {
+        let times = self.failures_in.entry(assembly.clone()).or_default();
+        let reached = times.too_often(now_wall_us, escalation);
+        self.failures_in.retain(|_, times| {
+            times.forget_old(now_wall_us, escalation);
+            !times.is_empty()
+        });
+        reached
     }
 
     /// That it runs in an assembly is the end of its failure: of one that runs several times, only
@@ -214,9 +225,12 @@ impl ServiceFacts {
         event
     }
 
-    /// A person has cleaned up: it may be recoverable again.
-    pub(crate) fn forgive(&mut self) {
+    /// A person has cleaned up, in one assembly or in all: it may be recoverable again, and its
+    /// failures there no longer count against its assembly.
+    pub(crate) fn forgive(&mut self, assembly: Option<&AssemblyId>) {
         self.unrecoverable = false;
+        self.failures_in
+            .retain(|name, _| assembly.is_some_and(|assembly| assembly != name));
     }
 }
 
@@ -294,7 +308,29 @@ mod tests {
         facts.fail(&db, &one, "it returned 1", 1);
         assert_eq!(facts.give_up(&db).reason, "it returned 1");
         assert!(facts.is_unrecoverable());
-        facts.forgive();
+        facts.forgive(None);
         assert!(!facts.is_unrecoverable());
+    }
+
+    #[test]
+    fn failures_count_against_the_assembly_that_they_happened_in() {
+        let (_, one, two) = ids();
+        let escalation = Escalation {
+            failures: 2,
+            period_us: 100,
+        };
+        let mut facts = ServiceFacts::default();
+        assert!(!facts.fails_too_often(&one, 10, escalation));
+        assert!(!facts.fails_too_often(&two, 20, escalation));
+        assert!(facts.fails_too_often(&one, 30, escalation));
+        assert!(
+            !facts.fails_too_often(&one, 40, escalation),
+            "it is used up"
+        );
+        facts.forgive(Some(&one));
+        assert!(!facts.fails_too_often(&one, 50, escalation), "cleaned up");
+        assert!(facts.fails_too_often(&two, 60, escalation));
+        facts.forgive(None);
+        assert_eq!(facts, ServiceFacts::default());
     }
 }

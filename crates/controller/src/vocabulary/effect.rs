@@ -60,6 +60,15 @@ pub enum Effect {
         /// The resource.
         resource: String,
     },
+    /// Have the agent stop its services and reset its guest: its lease ends now. Best effort: the
+    /// assembly is safe when its guest was booted again, or when the lease is over. If the stream
+    /// is gone, drop it: the controller asks again when it hears the same boot.
+    Restart {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// Why, for people.
+        reason: String,
+    },
     /// End of service: the agent is on its own again, without lease. Best effort; a stream that is
     /// gone is no error.
     Release {

@@ -80,7 +80,7 @@ impl Fencing {
     }
 }
 
-/// So many failures within a period fail the next higher level.
+/// The number of failures within a period that fails the next higher level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Escalation {
     pub failures: u32,

@@ -80,6 +80,11 @@ impl Engine {
             Call::Attributes { reply } => {
                 answer(reply, allowed.map(|()| self.attributes.set.reported()));
             }
+            Call::Restart { reason, reply } => {
+                let ended = allowed.and_then(|()| self.end_lease(&reason));
+                answer(reply, ended);
+                self.watch_lease();
+            }
             Call::Release {
                 keep_services,
                 reply,
@@ -258,6 +263,25 @@ impl Engine {
             self.store.write_lease(&lease).map_err(not_durable)?;
             self.lease = lease;
         }
+        Ok(())
+    }
+
+    /// The DPE wants this guest restarted: the lease ends now, with a reset at its end.
+    fn end_lease(&mut self, reason: &str) -> Result<()> {
+        let lease = self.lease.restarting(boottime_us()).ok_or_else(|| {
+            Error::NotReady(
+                "this guest has no lease, so nothing would reset it if its services did not stop"
+                    .into(),
+            )
+        })?;
+        self.store.write_lease(&lease).map_err(not_durable)?;
+        self.lease = lease;
+        log!(
+            warn,
+            self.identity,
+            reason,
+            "the DPE has this guest restarted: {reason}"
+        );
         Ok(())
     }
 

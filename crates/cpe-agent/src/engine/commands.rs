@@ -155,6 +155,13 @@ pub enum Call {
         /// Where the answer goes.
         reply: Reply<NodeAttributes>,
     },
+    /// Restart.
+    Restart {
+        /// Why.
+        reason: String,
+        /// Where the answer goes.
+        reply: Reply<()>,
+    },
     /// Release.
     Release {
         /// Services go on running.

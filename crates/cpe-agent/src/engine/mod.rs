@@ -43,6 +43,7 @@ use self::stopping::Phase;
 use crate::activity::active_services;
 use crate::classes::Classes;
 use crate::clock::{BootTimer, boottime_us};
+use crate::device::WatchdogDevice;
 use crate::ending::Ending;
 use crate::lease::Lease;
 use crate::machine::MachineId;
@@ -74,6 +75,7 @@ const COMPLETIONS: usize = 64;
 pub struct Engine {
     classes: Arc<Classes>,
     deadman: Deadman,
+    device: WatchdogDevice,
     store: StateFolder,
     machine_id: MachineId,
     identity: Identity,
@@ -130,6 +132,7 @@ impl Engine {
         let mut engine = Engine {
             classes,
             deadman: Deadman::start(reset),
+            device: WatchdogDevice::none(),
             store,
             machine_id,
             next_call_id: found.identity.next_call_id,
@@ -160,6 +163,12 @@ impl Engine {
         engine
     }
 
+    /// The same with a watchdog device that resets the guest when this engine feeds it no more.
+    #[must_use]
+    pub fn with_device(self, device: WatchdogDevice) -> Self {
+        Engine { device, ..self }
+    }
+
     /// Runs until `terminate` is ready, and then to an orderly end. Services go on running, unless
     /// a lease is in force that no next agent will enforce.
     pub async fn run(
@@ -172,6 +181,7 @@ impl Engine {
         self.start_all();
         while !self.may_end() {
             self.arm_timer();
+            self.feed_device();
             let wakeup = self.next_wakeup();
             tokio::select! {
                 command = commands.recv() => {
@@ -198,6 +208,14 @@ impl Engine {
             self.watch_leaving();
         }
         self.finish_farewell().await;
+        self.device.finish(&self.lease);
+    }
+
+    /// Feeds the watchdog device, unless it is the one that may still reset the guest.
+    fn feed_device(&mut self) {
+        if !matches!(self.phase, Phase::Rebooting) {
+            self.device.turn(&self.lease);
+        }
     }
 
     /// Everything that is due by the monotonic clock.
@@ -236,6 +254,7 @@ impl Engine {
             self.due.values().min().copied()
         };
         let watchdog = self.watchdog.as_ref().map(Watchdog::due);
+        let device = self.device.due().map(Instant::from_std);
         let look = self.timer.is_none().then(|| Instant::now() + LOOK);
         let end = self
             .terminating
@@ -247,6 +266,7 @@ impl Engine {
             self.attributes.due,
             recurring,
             watchdog,
+            device,
             look,
             extend,
             end,

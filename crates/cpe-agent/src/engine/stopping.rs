@@ -3,7 +3,8 @@
 //! ```text
 //!            lease ended                    all stopped
 //! Serving ───────────────► Stopping ──────────────────────► Serving (without a lease)
-//!            Release           │ lease ended, and a service has not stopped in time
+//!            Release           │ lease ended, and a service has not stopped in time;
+//!            Restart           │ or the guest is to be restarted
 //!                              └──────────────────────────► Rebooting
 //! ```
 //!
@@ -292,7 +293,7 @@ impl Engine {
                 log!(info, self.identity, "all services are stopped; leaving");
                 self.say_left();
             }
-            Cause::LeaseEnded if unfinished.is_none() => {
+            Cause::LeaseEnded if unfinished.is_none() && !self.lease.resets() => {
                 log!(
                     warn,
                     self.identity,
@@ -318,13 +319,19 @@ impl Engine {
                 // First the deed: the log may hang.
                 self.phase = Phase::Rebooting;
                 self.deadman.now();
-                let services = unfinished.unwrap_or_default();
-                log!(
-                    error,
-                    self.identity,
-                    services,
-                    "the lease has ended and services did not stop: resetting the guest"
-                );
+                match unfinished {
+                    Some(services) => log!(
+                        error,
+                        self.identity,
+                        services,
+                        "the lease has ended and services did not stop: resetting the guest"
+                    ),
+                    None => log!(
+                        warn,
+                        self.identity,
+                        "all services are stopped: resetting the guest, as its DPE wants it"
+                    ),
+                }
             }
             Cause::Release(reply) => match unfinished {
                 None => {

@@ -211,6 +211,10 @@ impl Guest {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
+    pub(crate) fn agent_pid(&self) -> u32 {
+        self.agent.as_ref().unwrap().id()
+    }
+
     /// kill -9.
     pub(crate) fn kill_agent(&mut self) {
         self.signal(Signal::KILL);
@@ -549,7 +553,7 @@ pub(crate) fn is_stale(result: &Result<impl std::fmt::Debug>) -> bool {
     matches!(result, Err(Error::StaleEpoch(_)))
 }
 
-fn write_program(path: &Path, text: &str) {
+pub(crate) fn write_program(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }

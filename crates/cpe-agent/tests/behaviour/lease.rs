@@ -174,6 +174,56 @@ async fn it_finds_the_end_of_its_lease_when_it_is_restarted() {
 }
 
 #[tokio::test]
+async fn it_stops_its_services_and_resets_the_guest_when_its_dpe_wants_it_restarted() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe_with_lease(1, 60_000).await;
+    for resource in ["db", "web"] {
+        dpe.run(&operation(resource, "start")).await;
+    }
+    dpe.agent.restart(1, "a test").await.unwrap();
+    until("the guest is rebooted", || {
+        holds(guest.path("rebooted").exists())
+    })
+    .await;
+    let actions = guest.actions();
+    let stops = actions.iter().filter(|line| line.starts_with("stop"));
+    assert_eq!(stops.collect::<Vec<_>>(), ["stop web", "stop db"]);
+    let refused = guest
+        .connect()
+        .await
+        .hello(2, HelloSettings::default())
+        .await;
+    assert!(matches!(refused, Err(Error::Busy(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_when_the_agent_is_killed_and_comes_back() {
+    let mut guest = Guest::start();
+    let mut dpe = guest.dpe_with_lease(1, 60_000).await;
+    dpe.run(&with(operation("db", "start"), "stubborn", "1000"))
+        .await;
+    dpe.agent.restart(1, "a test").await.unwrap();
+    guest.kill_agent();
+    guest.start_agent();
+    until("the guest is rebooted", || {
+        holds(guest.path("rebooted").exists())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_is_not_restarted_without_a_lease_nor_by_an_older_dpe() {
+    let guest = Guest::start();
+    let mut dpe = guest.dpe_with_lease(2, 0).await;
+    dpe.run(&operation("db", "start")).await;
+    let refused = dpe.agent.restart(2, "a test").await;
+    assert!(matches!(refused, Err(Error::NotReady(_))), "{refused:?}");
+    let refused = dpe.agent.restart(1, "a test").await;
+    assert!(matches!(refused, Err(Error::StaleEpoch(_))), "{refused:?}");
+    assert!(guest.service_pid("db").is_some());
+}
+
+#[tokio::test]
 async fn it_begins_nothing_after_a_pause_longer_than_its_lease() {
     let guest = Guest::start();
     let mut dpe = guest.dpe_with_lease(1, 500).await;

@@ -10,6 +10,7 @@
 
 mod attributes;
 mod connections;
+mod device;
 mod enforcement;
 mod guest;
 mod interface;
@@ -17,4 +18,5 @@ mod lease;
 mod leaving;
 mod operations;
 mod restarts;
+mod standing;
 mod twin;

@@ -41,6 +41,8 @@ pub trait Agent {
     fn list_agents(&self, class: &str) -> Result<(Vec<String>, u32)>;
     /// An agent's metadata, XML.
     fn metadata(&self, class: &str, provider: &str, type_: &str) -> Result<String>;
+    /// Ends the lease now: services are stopped and the guest is reset.
+    fn restart(&self, epoch: u64, reason: &str) -> Result<()>;
     /// Ends the service for this DPE: lease and monitors off.
     fn release(&self, epoch: u64, keep_services: bool) -> Result<()>;
 

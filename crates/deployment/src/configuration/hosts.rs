@@ -1,5 +1,6 @@
 //! For which hosts a fencing device is: `pcmk_host_list`, `pcmk_host_map`, and delays for each.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::devices::Given;
@@ -19,6 +20,8 @@ pub(super) struct Host {
 pub(super) struct Hosts {
     pub listed: Vec<Host>,
     pub mapped: Vec<Host>,
+    /// Every one by its [`key`], with the first port that it is mapped to.
+    ports: HashMap<String, Option<String>>,
 }
 
 impl Hosts {
@@ -26,6 +29,7 @@ impl Hosts {
     pub(super) fn take_list(&mut self, given: &Given<'_>) {
         let names = given.value.split([' ', ',', ';', '\t']);
         for name in names.filter(|name| !name.is_empty()) {
+            self.ports.entry(key(name)).or_default();
             self.listed.push(Host {
                 name: name.to_owned(),
                 port: name.to_owned(),
@@ -37,6 +41,8 @@ impl Hosts {
     /// `a:1;b:2,3`
     pub(super) fn take_map(&mut self, given: &Given<'_>) -> Result<(), String> {
         for (name, port) in pairs(given.value)? {
+            let known = self.ports.entry(key(&name)).or_default();
+            known.get_or_insert_with(|| port.clone());
             self.mapped.push(Host {
                 name,
                 port,
@@ -48,13 +54,22 @@ impl Hosts {
 
     /// What the device calls a host; the name itself if the document does not say.
     pub(super) fn port(&self, host: &str) -> String {
-        let known = self.mapped.iter().find(|own| is(&own.name, host));
-        known.map_or_else(|| host.to_owned(), |own| own.port.clone())
+        self.mapped_port(host).unwrap_or(host).to_owned()
+    }
+
+    /// What the document says that the device calls a host.
+    pub(super) fn mapped_port(&self, host: &str) -> Option<&str> {
+        self.ports.get(&key(host))?.as_deref()
     }
 
     /// The document names it for the device.
     pub(super) fn names(&self, host: &str) -> bool {
-        self.all().any(|own| is(&own.name, host))
+        self.ports.contains_key(&key(host))
+    }
+
+    /// The [`key`]s of those that it names, in no order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.ports.keys().map(String::as_str)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Host> {
@@ -63,10 +78,7 @@ impl Hosts {
 
     /// How many hosts it names.
     pub(super) fn count(&self) -> usize {
-        let mut names: Vec<String> = self.all().map(|host| host.name.to_lowercase()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.len()
+        self.ports.len()
     }
 }
 
@@ -75,11 +87,17 @@ pub(super) fn is(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
 }
 
+/// The same for the names of one node.
+pub(super) fn key(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
 /// `pcmk_delay_base`: one for all hosts, or one for each.
 #[derive(Default)]
 pub(super) struct Delay {
     all: Duration,
-    each: Vec<(String, Duration)>,
+    /// By the [`key`] of the host.
+    each: HashMap<String, Duration>,
 }
 
 impl Delay {
@@ -88,19 +106,20 @@ impl Delay {
         let text = text.trim();
         if !text.contains(':') {
             let all = value::duration(text)?;
-            return Ok(Delay { all, each: vec![] });
+            let each = HashMap::new();
+            return Ok(Delay { all, each });
         }
-        let each = pairs(text)?.into_iter();
-        let each = each.map(|(host, text)| Ok((host, value::duration(&text)?)));
-        Ok(Delay {
-            all: Duration::ZERO,
-            each: each.collect::<Result<_, String>>()?,
-        })
+        let mut each = HashMap::new();
+        for (host, text) in pairs(text)? {
+            let delay = value::duration(&text)?;
+            each.entry(key(&host)).or_insert(delay);
+        }
+        let all = Duration::ZERO;
+        Ok(Delay { all, each })
     }
 
     pub(super) fn of(&self, host: &str) -> Duration {
-        let own = self.each.iter().find(|(name, _)| is(name, host));
-        own.map_or(self.all, |(_, delay)| *delay)
+        self.each.get(&key(host)).copied().unwrap_or(self.all)
     }
 }
 

@@ -1,18 +1,26 @@
 //! Which fencing devices make which assembly safe, and in which order: `<fencing-topology>`, or
 //! else every device that may be for it, one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use policy_engine::Pattern;
 
 use super::devices::{Found, millis};
-use super::hosts::{Host, is};
+use super::hosts::key;
 use super::links::Links;
-use crate::device::{DeviceUse, HostArgument, HostCheck};
+use super::plugs;
+use super::roster::Roster;
+use crate::device::{DeviceUse, HostCheck};
 use crate::model::{Assembly, Deployment, FencingMode};
 use crate::problem::{Problems, quote};
 use crate::tree::Element;
 
 /// The highest level, as Pacemaker has them.
 const MOST_LEVELS: u32 = 9;
+/// The most devices of all assemblies together: each is kept with its parameters.
+const MOST_USES: usize = 20_000;
+/// The most comparisons of a pattern with a name.
+const MOST_MATCHED: usize = 1_000_000;
 
 /// Which level is for which assembly.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,21 +28,6 @@ enum Target<'e> {
     Name(&'e str),
     Pattern(&'e str),
     Attribute(&'e str, &'e str),
-}
-
-impl Target<'_> {
-    fn is(&self, assembly: &Assembly) -> bool {
-        match self {
-            Target::Name(name) => is(name, &assembly.name),
-            Target::Pattern(pattern) => {
-                policy_engine::matches_pattern(pattern, &assembly.name).unwrap_or(false)
-            }
-            Target::Attribute(name, value) => assembly
-                .attributes
-                .get(*name)
-                .is_some_and(|own| own == value),
-        }
-    }
 }
 
 /// A `<fencing-level>`.
@@ -46,6 +39,59 @@ struct Level<'e> {
 /// The levels of each target, by their number.
 type Levels<'e> = BTreeMap<Target<'e>, BTreeMap<u32, Level<'e>>>;
 
+/// Which levels are for which assembly, found without a look at all of them.
+struct Targets<'e> {
+    levels: &'e Levels<'e>,
+    /// The first for the name of a node, by its [`key`].
+    names: HashMap<String, Target<'e>>,
+    patterns: Vec<(Target<'e>, Pattern)>,
+}
+
+impl<'e> Targets<'e> {
+    fn of(levels: &'e Levels<'e>) -> Self {
+        let (mut names, mut patterns) = (HashMap::new(), Vec::new());
+        for target in levels.keys() {
+            match target {
+                Target::Name(name) => {
+                    names.entry(key(name)).or_insert(*target);
+                }
+                Target::Pattern(text) => {
+                    patterns.extend(Pattern::parse(text).ok().map(|own| (*target, own)));
+                }
+                Target::Attribute(..) => {}
+            }
+        }
+        Targets {
+            levels,
+            names,
+            patterns,
+        }
+    }
+
+    /// A name comes before a pattern, and a pattern before an attribute.
+    fn of_assembly(
+        &self,
+        assembly: &'e Assembly,
+    ) -> Option<(Target<'e>, &'e BTreeMap<u32, Level<'e>>)> {
+        let by_name = || self.names.get(&key(&assembly.name)).copied();
+        let by_pattern = || {
+            let mut patterns = self.patterns.iter();
+            let found = patterns.find(|(_, pattern)| pattern.is_in(&assembly.name));
+            found.map(|(target, _)| *target)
+        };
+        let by_attribute = || {
+            let mut own = assembly.attributes.iter();
+            let target = own.find_map(|(name, value)| {
+                let target = Target::Attribute(name, value);
+                self.levels.get_key_value(&target)
+            });
+            target.map(|(target, _)| *target)
+        };
+        let target = by_name().or_else(by_pattern).or_else(by_attribute)?;
+        Some((target, self.levels.get(&target)?))
+    }
+}
+
 /// Says of each assembly that does not say it itself by which devices it is made safe.
 pub(super) fn assign(
     configuration: &Element<'_>,
@@ -54,25 +100,51 @@ pub(super) fn assign(
     deployment: &mut Deployment,
     problems: &mut Problems,
 ) {
+    let roster = Roster::of(found);
     let topology = configuration.children.iter();
     let topology = topology.filter(|child| child.name == "fencing-topology");
-    let levels = levels(topology.flat_map(|child| &child.children), found, problems);
-    let known = |name: &str| links.is_node(name);
-    let names: Vec<&str> = deployment
-        .assemblies
-        .iter()
-        .map(|own| own.name.as_str())
-        .collect();
+    let levels = levels(
+        topology.flat_map(|child| &child.children),
+        &roster,
+        problems,
+    );
     for device in found {
-        check_hosts(device, known, problems);
-        check_ports(device, &names, problems);
+        check_hosts(device, |name| links.is_node(name), problems);
     }
-    check_devices(found, &names, configuration, problems);
-    for assembly in &mut deployment.assemblies {
-        let ways = match levels.iter().find(|(target, _)| target.is(assembly)) {
-            Some((target, levels)) => by_topology(*target, levels, found, assembly, problems),
-            None => by_priority(found, assembly),
+    plugs::check(found, &deployment.assemblies, configuration, problems);
+    let targets = Targets::of(&levels);
+    if targets.patterns.len() * deployment.assemblies.len() > MOST_MATCHED {
+        let message = format!(
+            "{} patterns of levels for {} assemblies are more than can be compared",
+            targets.patterns.len(),
+            deployment.assemblies.len()
+        );
+        let hint = "write fewer patterns, or name the assemblies in 'target'";
+        problems.error(configuration.offset, message, hint.to_owned());
+        return;
+    }
+    let mut uses = 0;
+    let mut modes = Vec::new();
+    for assembly in &deployment.assemblies {
+        let ways = match targets.of_assembly(assembly) {
+            Some((target, levels)) => {
+                uses += levels.values().map(|own| own.devices.len()).sum::<usize>();
+                by_topology(target, levels, &roster, assembly, problems)
+            }
+            None => by_priority(&roster, assembly, MOST_USES.saturating_sub(uses)),
         };
+        uses += ways.len();
+        if uses > MOST_USES {
+            let message = format!(
+                "all assemblies together have more than {MOST_USES} fencing devices to be tried"
+            );
+            let hint = "name the assemblies of each device in its pcmk_host_list or pcmk_host_map";
+            problems.error(configuration.offset, message, hint.to_owned());
+            return;
+        }
+        modes.push(ways);
+    }
+    for (assembly, ways) in deployment.assemblies.iter_mut().zip(modes) {
         if assembly.fencing.is_own || found.is_empty() {
             continue;
         }
@@ -101,7 +173,7 @@ fn index_of(level: &Element<'_>) -> Option<u32> {
 
 fn levels<'e>(
     elements: impl Iterator<Item = &'e Element<'e>>,
-    found: &[Found],
+    roster: &Roster<'_>,
     problems: &mut Problems,
 ) -> Levels<'e> {
     let mut levels = Levels::new();
@@ -115,7 +187,7 @@ fn levels<'e>(
             ),
         };
         if let Target::Pattern(pattern) = target
-            && let Err(error) = policy_engine::matches_pattern(pattern, "")
+            && let Err(error) = Pattern::parse(pattern)
         {
             let message = format!("{} is not a regular expression: {error}", quote(pattern));
             let hint = "expected a POSIX extended regular expression".to_owned();
@@ -128,7 +200,7 @@ fn levels<'e>(
             problems.error(element.place("index"), message, hint);
             continue;
         };
-        let devices = devices(element, found, problems);
+        let devices = devices(element, roster, problems);
         let level = Level { element, devices };
         if let Some(earlier) = levels.entry(target).or_default().insert(index, level) {
             let message = format!("there are two levels {index} for the same assemblies");
@@ -140,95 +212,24 @@ fn levels<'e>(
 }
 
 /// The devices of a level. All of them exist.
-fn devices<'e>(element: &'e Element<'e>, found: &[Found], problems: &mut Problems) -> Vec<&'e str> {
+fn devices<'e>(
+    element: &'e Element<'e>,
+    roster: &Roster<'_>,
+    problems: &mut Problems,
+) -> Vec<&'e str> {
     let text = element.value("devices").unwrap_or_default();
     let names: Vec<&str> = text.split(',').map(str::trim).collect();
     for name in &names {
-        if found.iter().any(|own| own.device.id == *name) {
+        if roster.device(name).is_some() {
             continue;
         }
         let message = format!("there is no fencing device {}", quote(name));
-        let known = found.iter().map(|own| own.device.id.as_str());
+        let known = roster.found.iter().map(|own| own.device.id.as_str());
         let hint = problems.suggest(name, known);
         let hint = hint.unwrap_or_else(|| "add a <primitive class=\"stonith\">".to_owned());
         problems.error(element.place("devices"), message, hint);
     }
     names
-}
-
-/// Hosts of which one would be switched for the other. One that is not mapped has its name as its
-/// port.
-fn check_ports(found: &Found, assemblies: &[&str], problems: &mut Problems) {
-    let id = quote(&found.device.id);
-    let mapped = &found.hosts.mapped;
-    let is_mapped = |name: &str| mapped.iter().any(|host| is(&host.name, name));
-    let listed = found.hosts.listed.iter().map(|host| host.name.as_str());
-    let asked = found.device.check != HostCheck::Static;
-    let others = assemblies.iter().copied().filter(|_| asked);
-    let unmapped: Vec<&str> = listed
-        .chain(others)
-        .filter(|name| !is_mapped(name))
-        .collect();
-    for (index, host) in mapped.iter().enumerate() {
-        let earlier = mapped.iter().take(index);
-        let same = |other: &&Host| other.port == host.port && !is(&other.name, &host.name);
-        let earlier = earlier.clone().find(same).map(|other| other.name.as_str());
-        let by_name = || unmapped.iter().copied().find(|name| is(name, &host.port));
-        if let Some(other) = earlier.or_else(by_name) {
-            let (one, two) = (quote(other), quote(&host.name));
-            let message = format!("{one} and {two} have the same port on fencing device {id}");
-            let hint = "each has its own: to switch one would switch the other";
-            problems.error(host.at, message, hint.to_owned());
-        }
-    }
-}
-
-/// Devices of which one would switch for its assembly what another switches for another one.
-fn check_devices(
-    found: &[Found],
-    assemblies: &[&str],
-    configuration: &Element<'_>,
-    problems: &mut Problems,
-) {
-    let mut known: Vec<(DeviceUse, &str)> = Vec::new();
-    for (device, name) in found
-        .iter()
-        .flat_map(|device| assemblies.iter().map(move |name| (device, *name)))
-    {
-        if !device.hosts.names(name) {
-            continue;
-        }
-        let own = used(device, name);
-        if let Some((other, of)) = known
-            .iter()
-            .find(|(other, of)| !is(of, name) && same_plug(other, &own))
-        {
-            let (one, two) = (quote(&other.device.id), quote(&own.device.id));
-            let message = format!(
-                "fencing devices {one} and {two} switch the same for {} and {}",
-                quote(of),
-                quote(name)
-            );
-            let hint = "each assembly has its own: to switch one would switch the other".to_owned();
-            problems.error(configuration.offset, message, hint);
-        }
-        known.push((own, name));
-    }
-}
-
-/// Both switch the same thing, as far as the document says.
-fn same_plug(one: &DeviceUse, other: &DeviceUse) -> bool {
-    let parameters = |own: &DeviceUse| {
-        let mut parameters = own.device.parameters.clone();
-        parameters.sort();
-        parameters
-    };
-    let fixed = one.device.host_argument == HostArgument::Unneeded;
-    one.device.id != other.device.id
-        && one.device.agent == other.device.agent
-        && one.device.host_argument == other.device.host_argument
-        && (fixed || one.port == other.port)
-        && parameters(one) == parameters(other)
 }
 
 /// A device that is for nobody, and hosts that are none.
@@ -262,16 +263,14 @@ fn check_hosts(found: &Found, known: impl Fn(&str) -> bool, problems: &mut Probl
 fn by_topology(
     target: Target<'_>,
     levels: &BTreeMap<u32, Level<'_>>,
-    found: &[Found],
+    roster: &Roster<'_>,
     assembly: &Assembly,
     problems: &mut Problems,
 ) -> Vec<Vec<DeviceUse>> {
     let mut ways = Vec::new();
     for (index, level) in levels {
         let named = level.devices.iter();
-        let own: Vec<&Found> = named
-            .filter_map(|id| found.iter().find(|own| own.device.id == *id))
-            .collect();
+        let own: Vec<&Found> = named.filter_map(|id| roster.device(id)).collect();
         let unfit = own
             .iter()
             .find(|own| own.disabled || !may_be_for(own, &assembly.name));
@@ -308,12 +307,11 @@ fn by_topology(
     ways
 }
 
-/// Each device that may be for the assembly, those that the document names it for first.
-fn by_priority(found: &[Found], assembly: &Assembly) -> Vec<Vec<DeviceUse>> {
-    let mut fit: Vec<&Found> = found
-        .iter()
-        .filter(|own| !own.disabled && may_be_for(own, &assembly.name))
-        .collect();
+/// Each device that may be for the assembly, those that the document names it for first. Of more
+/// than `most` one is given too many.
+fn by_priority(roster: &Roster<'_>, assembly: &Assembly, most: usize) -> Vec<Vec<DeviceUse>> {
+    let mut fit = roster.of_host(&assembly.name);
+    fit.truncate(most + 1);
     fit.sort_by_key(|own| {
         let asked = own.device.check != HostCheck::Static;
         (std::cmp::Reverse(own.priority), asked)

@@ -52,6 +52,7 @@ pub(crate) enum Call {
         interval_ms: u32,
     },
     Forget(String),
+    Restart(String),
     Release {
         keep_services: bool,
         done: oneshot::Sender<()>,

@@ -426,6 +426,19 @@ async fn perform(
             within(agent.forget(epoch, &resource)).await?;
             Ok(None)
         }
+        Call::Restart(reason) => {
+            // An agent of an earlier version does not know this: its lease runs out.
+            if let Err(error) = within(agent.restart(epoch, &reason)).await {
+                tracing::warn!(
+                    cpe_deployment = connect.deployment,
+                    cpe_assembly = connect.assembly.as_str(),
+                    %error,
+                    "the agent of {} does not restart its guest: it is safe when its lease is over",
+                    connect.assembly
+                );
+            }
+            Ok(None)
+        }
         Call::Release {
             keep_services,
             done,

@@ -24,12 +24,22 @@ pub(crate) fn parse(pattern: &str) -> Result<Regex, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Whether a text matches an expression somewhere.
-///
-/// # Errors
-/// Why a pattern is not valid.
-pub fn matches(pattern: &str, text: &str) -> Result<bool, String> {
-    Ok(parse(pattern)?.is_match(text.as_bytes()))
+/// An expression that has been read.
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Reads an expression.
+    ///
+    /// # Errors
+    /// Why a pattern is not valid.
+    pub fn parse(pattern: &str) -> Result<Self, String> {
+        parse(pattern).map(Pattern)
+    }
+
+    /// Whether a text matches it somewhere.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.0.is_match(text.as_bytes())
+    }
 }
 
 /// Upper bound of the places of an expression that the matching of a name can be in at once: each

@@ -9,8 +9,9 @@ pub(crate) struct Contact {
     connected: bool,
     /// Boot time when it was last heard, µs; before that, when it was first awaited.
     heard_us: u64,
-    /// Its silence was excused because this controller did not listen; until it is heard again.
-    excused: bool,
+    /// Its silence was given a moment more because this controller did not listen; until it is
+    /// heard again.
+    extended: bool,
     /// Wall clock when it was last heard, µs; 0: never.
     heard_wall_us: u64,
 }
@@ -21,7 +22,7 @@ impl Contact {
         Contact {
             connected: false,
             heard_us: now.boottime_us,
-            excused: false,
+            extended: false,
             heard_wall_us: 0,
         }
     }
@@ -41,13 +42,13 @@ impl Contact {
     pub(crate) fn hear(&mut self, now: Time) {
         self.heard_us = now.boottime_us;
         self.heard_wall_us = now.wall_us;
-        self.excused = false;
+        self.extended = false;
     }
 
     /// This controller did not listen for some time. `true`: that is the first time in this
     /// silence. A controller that is slow all the time still finds out.
-    pub(crate) fn excuse(&mut self) -> bool {
-        !std::mem::replace(&mut self.excused, true)
+    pub(crate) fn extend(&mut self) -> bool {
+        !std::mem::replace(&mut self.extended, true)
     }
 
     /// Its silence counts from then (boot time, µs).
@@ -109,13 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_is_excused_once() {
+    fn a_silence_is_extended_once() {
         let mut contact = Contact::awaited(at(5));
-        assert!(contact.excuse());
+        assert!(contact.extend());
         contact.count_silence_from(9);
-        assert!(!contact.excuse());
+        assert!(!contact.extend());
         assert_eq!(contact.silent_since_us(), 9);
         contact.hear(at(11));
-        assert!(contact.excuse(), "another silence");
+        assert!(contact.extend(), "another silence");
     }
 }

@@ -34,8 +34,8 @@ pub(crate) struct Answer {
 pub(crate) enum Gap {
     /// Nothing.
     None,
-    /// It had said that it leaves, and was booted again.
-    Planned,
+    /// It had said that it leaves, or had to be restarted, and was booted again.
+    Expected,
     /// It was booted again: the loss is told first, and counts as a failure.
     Loss,
 }
@@ -65,12 +65,14 @@ pub(crate) fn judge(facts: &AssemblyFacts, boot_id: &str, course: &Course) -> Ve
     }
     let thought_up = course.is_heard() || matches!(course.life(), Life::Unknown { .. });
     let unnoticed = rebooted && thought_up && facts.last_event != LastEvent::Safe;
+    // An earlier DPE told that it was lost, or had to be restarted: that counted as its failure.
+    let known = matches!(facts.last_event, LastEvent::Lost | LastEvent::Fencing);
     Verdict::Online(Answer {
         rebooted,
         gap: match facts.departure {
             _ if !unnoticed => Gap::None,
-            Departure::None => Gap::Loss,
-            Departure::Leaving | Departure::Left => Gap::Planned,
+            Departure::None if !known => Gap::Loss,
+            Departure::None | Departure::Leaving | Departure::Left => Gap::Expected,
         },
         event: event(facts.last_event, rebooted),
     })
@@ -146,10 +148,22 @@ mod tests {
             };
             assert_eq!(
                 (answer.gap, answer.event),
-                (Gap::Planned, Some(Told::Online))
+                (Gap::Expected, Some(Told::Online))
             );
         }
         assert_eq!(judge(&facts, "a", &online()), comes(false, false, None));
+    }
+
+    #[test]
+    fn a_loss_that_an_earlier_dpe_told_is_not_told_again() {
+        for last_event in [LastEvent::Lost, LastEvent::Fencing] {
+            let expected = Verdict::Online(Answer {
+                rebooted: true,
+                gap: Gap::Expected,
+                event: Some(Told::Recovered),
+            });
+            assert_eq!(judge(&facts("a", last_event), "b", &UNKNOWN()), expected);
+        }
     }
 
     #[test]

@@ -6,16 +6,20 @@
 //! that precedes every other effect of that input. So nothing follows from a fact that is not
 //! durable.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod store;
+
+pub(crate) use store::Store;
+
+use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::announcement::Announced;
-use super::arrivals::Arrivals;
-use super::failures::{FailureFacts, FailureTimes};
-use super::service::ServiceFacts;
-use crate::vocabulary::{AssemblyId, AssemblySpec, Change, Event, Occupant, ServiceId, Spec};
+use crate::machines::announcement::Announced;
+use crate::machines::arrivals::Arrivals;
+use crate::machines::failures::{FailureFacts, FailureTimes};
+use crate::machines::service::ServiceFacts;
+use crate::vocabulary::{AssemblyId, AssemblySpec, Event, Occupant, ServiceId, Spec};
 
 /// Key of the row that counts the times that facts were saved. A shell keeps its value in a second
 /// place, which a backup of the state does not bring back.
@@ -37,22 +41,22 @@ pub struct Damaged {
 /// Everything that a controller has saved.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Durable {
-    pub(crate) epoch: u64,
-    pub(crate) loaded: Option<Loaded>,
+    epoch: u64,
+    loaded: Option<Loaded>,
     /// What that document says, for a version that does not read it.
-    pub(crate) understood: Option<Understood>,
-    pub(crate) deployment: DeploymentFacts,
-    pub(crate) assemblies: BTreeMap<AssemblyId, AssemblyFacts>,
+    understood: Option<Understood>,
+    deployment: DeploymentFacts,
+    assemblies: BTreeMap<AssemblyId, AssemblyFacts>,
     /// By assembly and resource.
-    pub(crate) failures: BTreeMap<(AssemblyId, String), FailureFacts>,
-    pub(crate) services: BTreeMap<ServiceId, ServiceFacts>,
+    failures: BTreeMap<(AssemblyId, String), FailureFacts>,
+    services: BTreeMap<ServiceId, ServiceFacts>,
     /// Events that the log does not have yet, by epoch and counter: in the order in which they
     /// happened.
-    pub(crate) outbox: BTreeMap<(u64, u64), Event>,
+    outbox: BTreeMap<(u64, u64), Event>,
     /// The last time that facts were saved.
-    pub(crate) saves: Saves,
+    saves: Saves,
     /// Newer facts were saved once: this is a backup.
-    pub(crate) outdated: bool,
+    outdated: bool,
 }
 
 /// Counts the times that facts were saved.
@@ -151,14 +155,6 @@ impl AssemblyFacts {
     /// No agent was ever heard under this name.
     pub(crate) fn is_unheard(&self) -> bool {
         self.boot_id.is_empty() && !self.in_doubt
-    }
-
-    /// What these facts say may be untrue: services may run there, with a lease or without.
-    pub(crate) fn doubt(&mut self) {
-        self.safe = false;
-        self.occupant = None;
-        self.in_doubt = true;
-        self.fencing_attempt.clear();
     }
 }
 
@@ -284,6 +280,42 @@ impl Durable {
         self.epoch
     }
 
+    pub(crate) fn loaded(&self) -> Option<&Loaded> {
+        self.loaded.as_ref()
+    }
+
+    /// What the loaded document says, as the version understood it that read it last.
+    pub(crate) fn understood(&self) -> Option<&Understood> {
+        self.understood.as_ref()
+    }
+
+    pub(crate) fn deployment(&self) -> &DeploymentFacts {
+        &self.deployment
+    }
+
+    pub(crate) fn assemblies(&self) -> &BTreeMap<AssemblyId, AssemblyFacts> {
+        &self.assemblies
+    }
+
+    /// By assembly and resource.
+    pub(crate) fn failures(&self) -> &BTreeMap<(AssemblyId, String), FailureFacts> {
+        &self.failures
+    }
+
+    pub(crate) fn services(&self) -> &BTreeMap<ServiceId, ServiceFacts> {
+        &self.services
+    }
+
+    /// Events that the log does not have yet, in the order in which they happened.
+    pub(crate) fn outbox(&self) -> impl ExactSizeIterator<Item = &Event> {
+        self.outbox.values()
+    }
+
+    /// Newer facts were saved once: this is a backup.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.outdated
+    }
+
     /// Compares with the newest save that is known of: the value of [`SAVES`] in the last
     /// [`Effect::Persist`](crate::Effect) that was carried out; empty if none is known. If these
     /// facts are older, or of another state, they are a backup, and what they call safe is not
@@ -349,293 +381,5 @@ impl Durable {
     }
 }
 
-/// The facts, with a note of what was touched since the last [`Store::changes`].
-#[derive(Debug)]
-pub(crate) struct Store {
-    facts: Durable,
-    touched: BTreeSet<Key>,
-}
-
-impl std::ops::Deref for Store {
-    type Target = Durable;
-    fn deref(&self) -> &Durable {
-        &self.facts
-    }
-}
-
-impl Store {
-    pub(crate) fn new(facts: Durable) -> Store {
-        Store {
-            facts,
-            touched: BTreeSet::new(),
-        }
-    }
-
-    pub(crate) fn set_epoch(&mut self, epoch: u64) {
-        self.touched.insert(Key::Epoch);
-        self.facts.epoch = epoch;
-    }
-
-    pub(crate) fn loaded_mut(&mut self) -> &mut Option<Loaded> {
-        self.touched.insert(Key::Loaded);
-        &mut self.facts.loaded
-    }
-
-    /// Notes what the loaded document says.
-    pub(crate) fn understand(&mut self, spec: &Spec) {
-        let generation = self
-            .facts
-            .loaded
-            .as_ref()
-            .map_or(0, |loaded| loaded.generation);
-        let known = self.facts.understood.as_ref();
-        if known.is_none_or(|known| known.generation != generation || known.spec != *spec) {
-            self.touched.insert(Key::Understood);
-            let spec = spec.clone();
-            self.facts.understood = Some(Understood { generation, spec });
-        }
-    }
-
-    pub(crate) fn deployment_mut(&mut self) -> &mut DeploymentFacts {
-        self.touched.insert(Key::Deployment);
-        &mut self.facts.deployment
-    }
-
-    pub(crate) fn assembly(&self, name: &AssemblyId) -> AssemblyFacts {
-        self.facts.assemblies.get(name).cloned().unwrap_or_default()
-    }
-
-    pub(crate) fn assembly_mut(&mut self, name: &AssemblyId) -> &mut AssemblyFacts {
-        self.touched.insert(Key::Assembly(name.clone()));
-        self.facts.assemblies.entry(name.clone()).or_default()
-    }
-
-    pub(crate) fn has_failure(&self, assembly: &AssemblyId, resource: &str) -> bool {
-        let key = (assembly.clone(), resource.to_owned());
-        self.facts.failures.contains_key(&key)
-    }
-
-    pub(crate) fn failure(&self, assembly: &AssemblyId, resource: &str) -> FailureFacts {
-        let key = (assembly.clone(), resource.to_owned());
-        self.facts.failures.get(&key).cloned().unwrap_or_default()
-    }
-
-    pub(crate) fn failure_mut(
-        &mut self,
-        assembly: &AssemblyId,
-        resource: &str,
-    ) -> &mut FailureFacts {
-        self.touched
-            .insert(Key::Failures(assembly.clone(), resource.to_owned()));
-        self.facts
-            .failures
-            .entry((assembly.clone(), resource.to_owned()))
-            .or_default()
-    }
-
-    pub(crate) fn service(&self, name: &ServiceId) -> ServiceFacts {
-        self.facts.services.get(name).cloned().unwrap_or_default()
-    }
-
-    pub(crate) fn service_mut(&mut self, name: &ServiceId) -> &mut ServiceFacts {
-        self.touched.insert(Key::Service(name.clone()));
-        self.facts.services.entry(name.clone()).or_default()
-    }
-
-    pub(crate) fn remove_assembly(&mut self, name: &AssemblyId) {
-        if self.facts.assemblies.remove(name).is_some() {
-            self.touched.insert(Key::Assembly(name.clone()));
-        }
-        self.forget_failures(name, None);
-    }
-
-    pub(crate) fn remove_service(&mut self, name: &ServiceId) {
-        if self.facts.services.remove(name).is_some() {
-            self.touched.insert(Key::Service(name.clone()));
-        }
-    }
-
-    /// Forgets the failures in an assembly, of one resource or of all.
-    pub(crate) fn forget_failures(&mut self, assembly: &AssemblyId, resource: Option<&str>) {
-        let keys: Vec<_> = self
-            .facts
-            .failures
-            .keys()
-            .filter(|(a, r)| a == assembly && resource.is_none_or(|resource| r == resource))
-            .cloned()
-            .collect();
-        for key in keys {
-            self.facts.failures.remove(&key);
-            self.touched.insert(Key::Failures(key.0, key.1));
-        }
-    }
-
-    /// Keeps an event. Beyond `limit` the oldest is dropped: a log that is away for weeks must not
-    /// fill the disk.
-    pub(crate) fn push_event(&mut self, counter: u64, event: Event, limit: usize) {
-        let key = (self.facts.epoch, counter);
-        self.touched.insert(Key::Outbox(key.0, key.1));
-        self.facts.outbox.insert(key, event);
-        while self.facts.outbox.len() > limit {
-            let Some((key, _)) = self.facts.outbox.pop_first() else {
-                break;
-            };
-            self.touched.insert(Key::Outbox(key.0, key.1));
-        }
-    }
-
-    /// Of a state from a backup only settings are believed, and what former incarnations there
-    /// were: the document is asked for again, and what events have told since is not known.
-    pub(crate) fn drop_what_is_outdated(&mut self) {
-        if !self.facts.outdated {
-            return;
-        }
-        *self.loaded_mut() = None;
-        self.deployment_mut().announced = Announced::default();
-        let services = std::mem::take(&mut self.facts.services);
-        self.touched.extend(services.into_keys().map(Key::Service));
-        for name in self.facts.assemblies.keys().cloned().collect::<Vec<_>>() {
-            let facts = self.assembly_mut(&name);
-            facts.doubt();
-            facts.last_event = LastEvent::Nothing;
-            self.forget_failures(&name, None);
-        }
-    }
-
-    /// Forgets everything but the epoch and the outbox.
-    pub(crate) fn end(&mut self) {
-        let facts = std::mem::take(&mut self.facts);
-        self.touched
-            .extend([Key::Loaded, Key::Understood, Key::Deployment]);
-        self.touched
-            .extend(facts.assemblies.into_keys().map(Key::Assembly));
-        self.touched.extend(
-            facts
-                .failures
-                .into_keys()
-                .map(|(assembly, resource)| Key::Failures(assembly, resource)),
-        );
-        self.touched
-            .extend(facts.services.into_keys().map(Key::Service));
-        self.facts = Durable {
-            epoch: facts.epoch,
-            outbox: facts.outbox,
-            saves: facts.saves,
-            ..Durable::default()
-        };
-    }
-
-    pub(crate) fn remove_event(&mut self, id: &str) {
-        // The log acknowledges in order, so that the event is at or near the front.
-        let Some(key) = self
-            .facts
-            .outbox
-            .iter()
-            .find(|(_, event)| event.id == id)
-            .map(|(key, _)| *key)
-        else {
-            return;
-        };
-        self.facts.outbox.remove(&key);
-        self.touched.insert(Key::Outbox(key.0, key.1));
-    }
-
-    /// Everything that was touched since the last call, as rows.
-    pub(crate) fn changes(&mut self) -> Vec<Change> {
-        if !self.touched.is_empty() {
-            let saves = &mut self.facts.saves;
-            saves.number += 1;
-            if saves.state == 0 {
-                saves.state = self.facts.epoch;
-            }
-            self.touched.insert(Key::Saves);
-        }
-        let touched = std::mem::take(&mut self.touched);
-        touched
-            .into_iter()
-            .map(|key| Change {
-                key: key.text(),
-                value: self.facts.value(&key),
-            })
-            .collect()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_reads_back_what_it_wrote() {
-        let mut store = Store::new(Durable::default());
-        store.set_epoch(7);
-        *store.loaded_mut() = Some(Loaded {
-            document: "<deployable/>".into(),
-            generation: 3,
-            unload: None,
-        });
-        store.assembly_mut(&"web1".into()).standby = true;
-        store.failure_mut(&"web1".into(), "db").disbelieve(Some(3));
-        store
-            .service_mut(&"db".into())
-            .fail(&"db".into(), &"web1".into(), "it returned 1", 5);
-        let rows: Vec<_> = store
-            .changes()
-            .into_iter()
-            .map(|c| (c.key, c.value.unwrap()))
-            .collect();
-        let read = Durable::from_rows(rows).unwrap();
-        assert_eq!(read, store.facts);
-        assert!(store.changes().is_empty());
-        store.remove_assembly(&"web1".into());
-        let deleted: Vec<_> = store
-            .changes()
-            .into_iter()
-            .filter(|c| c.value.is_none())
-            .map(|c| c.key)
-            .collect();
-        assert_eq!(deleted, ["assembly/web1", "failures/web1/db"]);
-        let expected = Saves {
-            state: 7,
-            number: 2,
-        };
-        assert_eq!(store.facts.saves, expected, "each set of changes counts");
-    }
-
-    #[test]
-    fn facts_are_outdated_if_newer_ones_were_saved() {
-        let saved = |state, number| Durable {
-            saves: Saves { state, number },
-            ..Durable::default()
-        };
-        let newest = &saved(7, 5).rows()[SAVES];
-        assert!(!saved(7, 5).compared_with("").outdated, "nothing is known");
-        assert!(!saved(7, 5).compared_with(newest).outdated);
-        let unnoted = saved(7, 6).compared_with(newest);
-        assert!(!unnoted.outdated && unnoted.saves.number == 6);
-        for backup in [saved(7, 4), saved(6, 9), saved(0, 0)] {
-            let backup = backup.compared_with(newest);
-            assert!(backup.outdated);
-            assert_eq!(backup.saves.number, 5, "the next one is the newest");
-        }
-    }
-
-    #[test]
-    fn a_damaged_row_is_named_and_an_unknown_one_ignored() {
-        let error = Durable::from_rows([("assembly/web1", "{")]).unwrap_err();
-        assert!(error.to_string().contains("assembly/web1"), "{error}");
-        assert!(Durable::from_rows([("colour", "red")]).is_ok());
-        let other_form = Durable::from_rows([("understood", "{}")]).unwrap();
-        assert_eq!(other_form, Durable::default());
-    }
-
-    #[test]
-    fn what_an_earlier_version_understood_needs_not_all_that_this_one_knows() {
-        let row = r#"{"generation":3,"spec":{"name":"shop","assemblies":{"web1":{"address":"unix:/a"}},"old":1}}"#;
-        let read = Durable::from_rows([("understood", row)]).unwrap();
-        let understood = read.understood.unwrap();
-        assert_eq!(understood.generation, 3);
-        let web1 = &understood.spec.assemblies["web1"];
-        assert_eq!(web1.address.as_deref(), Some("unix:/a"));
-    }
-}
+mod tests;

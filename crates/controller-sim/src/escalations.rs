@@ -1,0 +1,208 @@
+//! Whether the controller escalates only what has failed often enough: each restart of an assembly,
+//! and of a deployment, that is saved must be backed by as many failures within its period, and no
+//! failure counts twice. Everything is read from what the controller saves, as a later DPE would.
+
+use std::collections::BTreeMap;
+
+use controller::{Change, Event, EventKind};
+use serde_json::Value;
+
+/// What has failed and does not back an escalation yet.
+#[derive(Debug, Default)]
+pub(crate) struct Escalations {
+    /// Wall clock of the failures of a service in an assembly, µs.
+    services: BTreeMap<(String, String), Vec<u64>>,
+    /// Wall clock of the failures of an assembly, µs.
+    assemblies: BTreeMap<String, Vec<u64>>,
+    /// Why assemblies are to be restarted.
+    marks: BTreeMap<String, String>,
+    /// What was saved and not looked at yet.
+    new_events: Vec<Event>,
+    new_marks: Vec<(String, String)>,
+    /// How many restarts of assemblies were backed.
+    pub restarts: usize,
+}
+
+/// An assembly by the name that the document has for it.
+fn in_document(name: &str) -> &str {
+    name.split('~').next().unwrap_or(name)
+}
+
+/// The numbers of `… failed N times within P s…`, P as µs.
+fn claim(text: &str) -> Option<(usize, u64)> {
+    let (_, rest) = text.split_once(" failed ")?;
+    let (count, rest) = rest.split_once(" times within ")?;
+    let (seconds, _) = rest.split_once(" s")?;
+    let seconds: u64 = seconds.parse().ok()?;
+    Some((count.parse().ok()?, seconds * 1_000_000))
+}
+
+/// Uses up that many failures within a period; `None`: there are not as many. Gives when the last
+/// of them was.
+fn use_up(times: Option<&mut Vec<u64>>, count: usize, period_us: u64) -> Option<u64> {
+    let times = times?;
+    times.sort_unstable();
+    let mut spans = times.windows(count);
+    let first = spans.position(|span| span[count - 1] - span[0] < period_us)?;
+    let last = times[first + count - 1];
+    times.drain(..first + count);
+    Some(last)
+}
+
+impl Escalations {
+    /// Takes in a row that is saved. `is_new`: of an event, that it was not saved before.
+    pub(crate) fn saved(&mut self, change: &Change, is_new: bool) {
+        let Some(value) = &change.value else {
+            return;
+        };
+        if change.key.starts_with("event/") {
+            let event = serde_json::from_str::<Event>(value).ok();
+            self.new_events.extend(event.filter(|_| is_new));
+        } else if let Some(name) = change.key.strip_prefix("assembly/") {
+            let facts: Value = serde_json::from_str(value).unwrap_or_default();
+            let name = in_document(name).to_owned();
+            match facts["restart"].as_str() {
+                Some(reason) => self.new_marks.push((name, reason.to_owned())),
+                None => drop(self.marks.remove(&name)),
+            }
+        }
+    }
+
+    /// Looks at what was saved at once. Gives what is wrong with it.
+    pub(crate) fn judge(&mut self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut failed = Vec::new();
+        for event in std::mem::take(&mut self.new_events) {
+            let assembly = event.assembly.as_ref();
+            let assembly = assembly.map(|name| in_document(name.as_str()).to_owned());
+            match (event.kind, &event.service, assembly) {
+                (EventKind::ServiceFailed, Some(service), Some(assembly))
+                    if !event.reason.starts_with("its assembly") =>
+                {
+                    let key = (service.as_str().to_owned(), assembly);
+                    self.services.entry(key).or_default().push(event.time);
+                }
+                (EventKind::AssemblyLost, _, Some(assembly)) => {
+                    self.assemblies
+                        .entry(assembly)
+                        .or_default()
+                        .push(event.time);
+                }
+                (EventKind::DeploymentFailed, _, Some(assembly)) => failed.push((assembly, event)),
+                _ => {}
+            }
+        }
+        let deployment_failed = !failed.is_empty();
+        for (assembly, event) in failed {
+            if let Some((claimed, last)) = event.reason.split_once(", last because ") {
+                self.assembly_fails(&assembly, last, &mut wrong);
+                let times = self.assemblies.get_mut(&assembly);
+                let backed = claim(claimed)
+                    .is_some_and(|(count, period_us)| use_up(times, count, period_us).is_some());
+                if !backed {
+                    wrong.push(format!(
+                        "{claimed}, but it has not: the deployment is restarted"
+                    ));
+                }
+            }
+        }
+        for (assembly, reason) in std::mem::take(&mut self.new_marks) {
+            if self.marks.get(&assembly) == Some(&reason) {
+                continue;
+            }
+            match reason.as_str() {
+                "the deployment failed" if deployment_failed => {}
+                "the deployment failed" => {
+                    wrong.push(format!(
+                        "{assembly} is restarted, but the deployment did not fail"
+                    ));
+                }
+                _ => self.assembly_fails(&assembly, &reason, &mut wrong),
+            }
+            self.restarts += 1;
+            self.marks.insert(assembly, reason);
+        }
+        wrong
+    }
+
+    /// An assembly fails because a service has failed too often there.
+    fn assembly_fails(&mut self, assembly: &str, reason: &str, wrong: &mut Vec<String>) {
+        let Some((count, period_us)) = claim(reason) else {
+            return;
+        };
+        let service = reason.strip_prefix("service ").unwrap_or_default();
+        let service = service.split(' ').next().unwrap_or_default();
+        let key = (service.to_owned(), assembly.to_owned());
+        match use_up(self.services.get_mut(&key), count, period_us) {
+            Some(last_us) => {
+                let times = self.assemblies.entry(assembly.to_owned()).or_default();
+                times.push(last_us);
+            }
+            None => wrong.push(format!(
+                "{reason}, but not in {assembly}, which is restarted"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kind: &str, service: &str, seconds: u64, reason: &str) -> Change {
+        let value = serde_json::json!({
+            "id": format!("{seconds}"), "time": seconds * 1_000_000, "kind": kind, "deployment": "sim",
+            "assembly": "node1", "service": service, "state": "", "reason": reason, "details": {},
+        });
+        Change {
+            key: format!("event/{seconds}"),
+            value: Some(value.to_string()),
+        }
+    }
+
+    fn mark(reason: Option<&str>) -> Change {
+        Change {
+            key: "assembly/node1".into(),
+            value: Some(serde_json::json!({ "restart": reason }).to_string()),
+        }
+    }
+
+    fn judge(escalations: &mut Escalations, changes: &[Change]) -> Vec<String> {
+        for change in changes {
+            escalations.saved(change, true);
+        }
+        escalations.judge()
+    }
+
+    #[test]
+    fn a_restart_needs_as_many_failures_within_the_period_and_each_counts_once() {
+        let reason = "service db failed 2 times within 10 s";
+        let failed = |seconds| event("service.failed", "db", seconds, "rc 1");
+        let mut own = Escalations::default();
+        assert_eq!(
+            judge(&mut own, &[failed(1), failed(11), mark(None)]).len(),
+            0
+        );
+        assert_eq!(judge(&mut own, &[mark(Some(reason))]).len(), 1, "too old");
+        let mut own = Escalations::default();
+        let good = [mark(Some(reason)), failed(1), failed(9)];
+        assert_eq!(judge(&mut own, &good), [] as [&str; 0]);
+        assert_eq!(judge(&mut own, &[mark(Some(reason))]).len(), 0, "the same");
+        let again = [mark(None), mark(Some(reason)), failed(10)];
+        assert_eq!(judge(&mut own, &again).len(), 1, "used up");
+    }
+
+    #[test]
+    fn a_deployment_fails_only_when_its_assembly_has_failed_as_often() {
+        let reason = "assembly node1 failed 2 times within 10 s, last because it is silent: all assemblies are restarted";
+        let lost = |seconds| event("assembly.lost", "", seconds, "it is silent");
+        let failed = |seconds| event("deployment.failed", "", seconds, reason);
+        let mut own = Escalations::default();
+        assert_eq!(judge(&mut own, &[lost(1), failed(2)]).len(), 1);
+        assert_eq!(judge(&mut own, &[lost(3), lost(4), failed(5)]).len(), 0);
+        assert_eq!(
+            judge(&mut own, &[mark(Some("the deployment failed"))]).len(),
+            1
+        );
+    }
+}
