@@ -1,6 +1,12 @@
 //! Documents against what resource agents say about themselves: each warning, its place, and what
 //! is not warned of.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::path::Path;
 use std::sync::Arc;
 

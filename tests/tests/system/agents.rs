@@ -64,7 +64,26 @@ fn it_warns_of_what_the_guests_agents_do_not_take_and_shows_what_they_do() {
         expected.iter().all(|text| planned.contains(text)),
         "{planned}"
     );
-    // There is only one deployment: it need not be named.
+    shows_agents(&lab);
+    refuses_those_that_misbehave(&lab);
+    // The guests have kept their leases and their services meanwhile.
+    assert_eq!(lab.sleepers(100_041).len(), 1);
+    assert_eq!(lab.status("shop").state(), "active");
+    assert!(
+        lab.events()
+            .iter()
+            .all(|event| event.kind() != "assembly.lost")
+    );
+    lab.wait("nothing of the agent that hangs is left", 60, || {
+        lab.in_guest("b", "pgrep -f '[s]leep 987654' || true")
+            .ok()
+            .trim()
+            .is_empty()
+    });
+}
+
+/// Lists and describes agents. There is only one deployment: it need not be named.
+fn shows_agents(lab: &Lab) {
     let agents = lab.cpectl(&["agents"]).ok();
     let line_of = |agent: &str| {
         agents
@@ -88,6 +107,10 @@ fn it_warns_of_what_the_guests_agents_do_not_take_and_shows_what_they_do() {
     );
     let absent = lab.cpectl(&["describe", "ocf:heartbeat:none"]);
     assert_eq!(absent.code, 4, "{absent:#?}");
+}
+
+/// An agent that floods and one that hangs are named, and nothing else happens.
+fn refuses_those_that_misbehave(lab: &Lab) {
     let flood = lab.cpectl(&["describe", "ocf:shop:floods", "--assembly", "b"]);
     assert!(
         flood.code == 1 && flood.stderr.contains("wrote more than"),
@@ -98,18 +121,4 @@ fn it_warns_of_what_the_guests_agents_do_not_take_and_shows_what_they_do() {
         hang.code == 1 && hang.stderr.contains("did not answer in time"),
         "{hang:#?}"
     );
-    // The guests have kept their leases and their services meanwhile.
-    assert_eq!(lab.sleepers(100_041).len(), 1);
-    assert_eq!(lab.status("shop").state(), "active");
-    assert!(
-        lab.events()
-            .iter()
-            .all(|event| event.kind() != "assembly.lost")
-    );
-    lab.wait("nothing of the agent that hangs is left", 60, || {
-        lab.in_guest("b", "pgrep -f '[s]leep 987654' || true")
-            .ok()
-            .trim()
-            .is_empty()
-    });
 }
