@@ -6,7 +6,7 @@
 
 use cpe_status::{AgentAction, AgentParameter, ResourceAgent};
 
-use crate::tree::{self, Element};
+use crate::tree::{Element, parse};
 
 /// The longest metadata, in bytes: thirty times the longest of the usual agents.
 pub const MAX_METADATA: usize = 512 * 1024;
@@ -28,7 +28,7 @@ pub fn read(text: &str) -> Result<ResourceAgent, String> {
         return Err(format!("it is longer than {MAX_METADATA} bytes"));
     }
     let text = without_doctype(text.trim_ascii())?;
-    let root = tree::parse(&text).map_err(|fault| {
+    let root = parse(&text).map_err(|fault| {
         let line = 1 + text.as_bytes()[..fault.offset.min(text.len())]
             .iter()
             .filter(|byte| **byte == b'\n')
