@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use end_to_end::{Document, Event, Lab, System, missing_prerequisite};
+use end_to_end::{Crowd, Document, Event, Lab, System, missing_prerequisite};
 
 const GUESTS: [&str; 4] = ["a", "b", "c", "d"];
 /// Power cuts for each setting: a guest is left.
@@ -20,6 +20,7 @@ fn main() {
         ("one", one_deployment as fn()),
         ("failover", failovers),
         ("many", many_deployments),
+        ("crowd", a_crowd),
     ] {
         if part.as_deref().is_none_or(|part| part == name) {
             measure();
@@ -264,4 +265,55 @@ fn many_deployments() {
     );
     let (pss, ..) = usage(&lab, "dpe@d7.service");
     row(&format!("one of {COUNT} dpe: PSS"), &mebibytes(pss));
+}
+
+/// A hundred assemblies are lost at once: how long the others wait for the renewal of their leases
+/// meanwhile. The guests are real agents without a booted system around them.
+fn a_crowd() {
+    const GUESTS: usize = 120;
+    const LOST: usize = 100;
+    const SERVICES: usize = 20;
+    let lab = Lab::boot("figures-crowd");
+    let crowd = Crowd::start(&lab, GUESTS);
+    let names = crowd.names();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut document = Document::new("big", &names).timing("");
+    for n in 0..SERVICES {
+        document = document.service(&Crowd::service(&format!("s{n}")));
+    }
+    lab.write("/srv/document.xml", &document.xml());
+    lab.cpectl(&["deploy", "/srv/document.xml"]).ok();
+    lab.wait("all services run", 300, || lab.status("big").all_running());
+    let gap = |seconds| format!("{:.2} s", crowd.longest_without_renewal(LOST, seconds));
+    row(
+        &format!("{GUESTS} assemblies, lease 10 s: longest without a renewal in 20 s"),
+        &gap(20.0),
+    );
+    let cut = now_us();
+    crowd.cut(LOST);
+    // They are lost, made safe, and their services started elsewhere.
+    row(
+        &format!(
+            "    of the {} that are left, in the 30 s after {LOST} were cut",
+            GUESTS - LOST
+        ),
+        &gap(30.0),
+    );
+    // It stays degraded: a hundred assemblies are away.
+    lab.wait("all services run in those that are left", 300, || {
+        let status = lab.status("big");
+        let is_down = |name: &&str| status.assembly_state(name) == "offline";
+        let services = status.services();
+        let mut homes = services.iter().map(|name| status.assembly_of(name));
+        names[..LOST].iter().all(is_down)
+            && homes.all(|home| home.is_some_and(|home| names[LOST..].contains(&&*home)))
+    });
+    let safe = last(&lab.events(), "assembly.fencing-succeeded");
+    row(
+        "    cut to the last one safe",
+        &seconds(safe.saturating_sub(cut)),
+    );
+    let lost = lab.events();
+    let lost = lost.iter().filter(|event| event.kind() == "assembly.lost");
+    assert_eq!(lost.count(), LOST, "no other assembly was lost");
 }

@@ -16,6 +16,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod crowd;
 mod document;
 mod guests;
 mod lab;
@@ -23,6 +24,7 @@ mod processes;
 mod status;
 mod system;
 
+pub use crowd::Crowd;
 pub use document::Document;
 pub use lab::{Lab, missing_prerequisite, project_dir};
 pub use processes::Processes;

@@ -2,7 +2,7 @@
 //! and of a deployment, that is saved must be backed by as many failures within its period, and no
 //! failure counts twice. Everything is read from what the controller saves, as a later DPE would.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use controller::{Change, Event, EventKind};
 use serde_json::Value;
@@ -16,6 +16,8 @@ pub(crate) struct Escalations {
     assemblies: BTreeMap<String, Vec<u64>>,
     /// Why assemblies are to be restarted.
     marks: BTreeMap<String, String>,
+    /// Assemblies that are being made safe: that they fall silent is no news.
+    being_made_safe: BTreeSet<String>,
     /// What was saved and not looked at yet.
     new_events: Vec<Event>,
     new_marks: Vec<(String, String)>,
@@ -73,6 +75,7 @@ impl Escalations {
         let mut wrong = Vec::new();
         let mut failed = Vec::new();
         for event in std::mem::take(&mut self.new_events) {
+            wrong.extend(self.follow(&event));
             let assembly = event.assembly.as_ref();
             let assembly = assembly.map(|name| in_document(name.as_str()).to_owned());
             match (event.kind, &event.service, assembly) {
@@ -123,6 +126,24 @@ impl Escalations {
             self.marks.insert(assembly, reason);
         }
         wrong
+    }
+
+    /// Follows who is being made safe. Gives what is wrong with an event about that.
+    fn follow(&mut self, event: &Event) -> Option<String> {
+        let name = event.assembly.as_ref()?.as_str();
+        match event.kind {
+            EventKind::AssemblyFencingRequested => {
+                self.being_made_safe.insert(name.to_owned());
+            }
+            EventKind::AssemblyFencingSucceeded
+            | EventKind::AssemblyOnline
+            | EventKind::AssemblyRecovered => drop(self.being_made_safe.remove(name)),
+            EventKind::AssemblyLost if self.being_made_safe.contains(name) => {
+                return Some(format!("{name} is lost while it is being made safe"));
+            }
+            _ => {}
+        }
+        None
     }
 
     /// An assembly fails because a service has failed too often there.
@@ -190,6 +211,23 @@ mod tests {
         assert_eq!(judge(&mut own, &[mark(Some(reason))]).len(), 0, "the same");
         let again = [mark(None), mark(Some(reason)), failed(10)];
         assert_eq!(judge(&mut own, &again).len(), 1, "used up");
+    }
+
+    #[test]
+    fn what_is_being_made_safe_is_not_lost_once_more() {
+        let told = |kind: &str, at| event(kind, "", at, "a test");
+        let mut own = Escalations::default();
+        let requested = told("assembly.fencing-requested", 1);
+        assert_eq!(
+            judge(&mut own, &[told("assembly.lost", 0), requested]).len(),
+            0
+        );
+        assert_eq!(judge(&mut own, &[told("assembly.lost", 2)]).len(), 1);
+        let succeeded = told("assembly.fencing-succeeded", 3);
+        assert_eq!(
+            judge(&mut own, &[succeeded, told("assembly.lost", 4)]).len(),
+            0
+        );
     }
 
     #[test]

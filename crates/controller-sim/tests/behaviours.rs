@@ -502,6 +502,22 @@ fn a_service_that_fails_too_often_has_its_guest_restarted_once_in_every_mode() {
     }
 }
 
+/// Runs until an assembly is about to be made safe.
+fn run_until_fenced(world: &mut World) {
+    let asked = |world: &World| {
+        let told = world.logged();
+        told.iter()
+            .any(|line| line.starts_with("assembly.fencing-requested"))
+    };
+    for _ in 0..300 {
+        if asked(world) {
+            return;
+        }
+        world.run_until(world.now_us + SECOND / 10);
+    }
+    panic!("{:#?}", world.logged());
+}
+
 #[test]
 fn a_guest_that_is_restarted_while_the_dpe_is_dead_has_not_failed_again() {
     let mut scenario = Scenario::plain(1, 1, Mode::Lease);
@@ -510,18 +526,7 @@ fn a_guest_that_is_restarted_while_the_dpe_is_dead_has_not_failed_again() {
     let mut world = at_rest(scenario);
     fail(&mut world, 0);
     world.inject(Fault::KillService(0, 0));
-    let asked = |world: &World| {
-        let told = world.logged();
-        told.iter()
-            .any(|line| line.starts_with("assembly.fencing-requested"))
-    };
-    for _ in 0..300 {
-        if asked(&world) {
-            break;
-        }
-        world.run_until(world.now_us + SECOND / 10);
-    }
-    assert!(asked(&world));
+    run_until_fenced(&mut world);
     world.inject(Fault::KillDpe);
     world.run_for(90);
     expect_well(&world);
@@ -533,6 +538,28 @@ fn a_guest_that_is_restarted_while_the_dpe_is_dead_has_not_failed_again() {
             .any(|line| line.starts_with("deployment.failed")),
         "{told:#?}"
     );
+}
+
+#[test]
+fn a_guest_that_is_silent_for_long_while_it_is_restarted_has_not_failed_again() {
+    for mode in [Mode::Lease, Mode::Manager] {
+        let mut scenario = Scenario::plain(2, 1, mode);
+        scenario.services[0].escalation = Some(2);
+        for assembly in &mut scenario.assemblies {
+            assembly.escalation = Some(2);
+        }
+        let mut world = at_rest(scenario);
+        let guest = fail(&mut world, 0);
+        world.inject(Fault::KillService(guest, 0));
+        run_until_fenced(&mut world);
+        world.inject(Fault::Cut(guest, 20 * SECOND));
+        world.run_for(60);
+        let told = world.logged();
+        let bad = ["assembly.lost", "deployment.failed"];
+        let is_bad = |line: &&String| bad.iter().any(|kind| line.starts_with(kind));
+        assert_eq!(told.iter().find(is_bad), None, "{mode:?} {told:#?}");
+        assert!(world.violations().is_empty(), "{:?}", world.violations());
+    }
 }
 
 #[test]

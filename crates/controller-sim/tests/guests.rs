@@ -581,7 +581,7 @@ fn who_was_in_doubt_has_a_lease_like_others_when_all_services_were_looked_for() 
     let mut world = without_state();
     world.hear("node1", "m1", "b1", vec![]);
     world.hear("node2", "m2", "b2", vec![]);
-    world.settle();
+    world.pass(LONG, &["node1", "node2"]);
     assert_eq!(world.starts(), ["node1"]);
     world.take_done();
     world.pass(LONG, &["node2"]);
@@ -590,6 +590,22 @@ fn who_was_in_doubt_has_a_lease_like_others_when_all_services_were_looked_for() 
         ["node2"],
         "its lease and all after it are over"
     );
+}
+
+#[test]
+fn a_guest_that_knows_of_nothing_may_have_had_a_predecessor_while_the_state_was_lost() {
+    let mut world = without_state();
+    world.hear("node1", "m1", "b1", vec![]);
+    world.hear("node2", "m2", "b2", vec![]);
+    world.settle();
+    assert_eq!(world.starts(), Vec::<&AssemblyId>::new());
+    let (state, reason) = world.state("node1~1");
+    assert_eq!(state, AssemblyState::Fencing, "{reason}");
+    // What is awaited is kept in mind over a restart.
+    let again = World::with(world.controller.facts().clone());
+    assert_eq!(again.state("node1~1").0, AssemblyState::Unknown);
+    world.pass(LONG, &["node1", "node2"]);
+    assert_eq!(world.starts(), ["node1"]);
 }
 
 #[test]
@@ -652,7 +668,7 @@ fn a_pinned_service_is_looked_for_everywhere_while_in_doubt() {
     }));
     world.hear("node1", "m1", "b1", vec![]);
     world.hear("node2", "m2", "b2", vec![]);
-    world.settle();
+    world.pass(LONG, &["node1", "node2"]);
     assert!(!world.ran("node1").is_empty(), "it was left there, perhaps");
     assert_eq!(world.starts(), ["node2"]);
 }

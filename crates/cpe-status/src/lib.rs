@@ -5,6 +5,7 @@
 
 mod agents;
 mod plan;
+mod resource;
 mod state;
 mod status;
 
@@ -13,9 +14,12 @@ pub use agents::{
     AgentVariant, DocumentWarning, ResourceAgent, Unasked,
 };
 pub use plan::{Failover, Plan, PlanAction};
+pub use resource::{BanStatus, ResourceStatus};
 pub use state::{
-    AssemblyState, DeploymentState, DpeState, PlanBasis, ServiceState, TransitionState,
+    AssemblyState, DeploymentState, DpeState, FencingResult, PlanBasis, ResourceKind, ServiceRole,
+    ServiceState, TransitionState,
 };
 pub use status::{
-    AssemblyStatus, DeploymentStatus, FailureStatus, RunningAction, ServiceStatus, TransitionStatus,
+    AssemblyStatus, DeploymentStatus, FailureStatus, FencingStatus, INFINITE_FAILURES,
+    OperationStatus, Operations, RunningAction, ServiceStatus, TransitionStatus,
 };

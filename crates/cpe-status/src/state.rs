@@ -147,6 +147,52 @@ states! {
 }
 
 states! {
+    /// The role of one instance of a service.
+    ServiceRole {
+        /// It does not run.
+        Stopped = "stopped",
+        /// It runs.
+        Started = "started",
+        /// It runs and is promoted.
+        Promoted = "promoted",
+        /// Nothing is known about it, or it is just changing.
+        Unknown = "unknown",
+    }
+}
+
+states! {
+    /// What a part of the tree of services is.
+    ResourceKind {
+        /// One service.
+        Service = "service",
+        /// Services that run together.
+        Group = "group",
+        /// Instances of a service or a group.
+        Clone = "clone",
+        /// Replicas of a container.
+        Bundle = "bundle",
+        /// A kind of a later version.
+        Unknown = "unknown",
+    }
+}
+
+states! {
+    /// How an attempt to make an assembly safe ended.
+    FencingResult {
+        /// It has not ended.
+        Pending = "pending",
+        /// The assembly is safe.
+        Succeeded = "succeeded",
+        /// The assembly is not known to be safe.
+        Failed = "failed",
+        /// It came to no end, since there was no need any more: the agent is back.
+        GivenUp = "given-up",
+        /// A result of a later version.
+        Unknown = "unknown",
+    }
+}
+
+states! {
     /// The state of a transition.
     TransitionState {
         /// Its actions are being carried out.

@@ -8,7 +8,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::{AssemblyState, DeploymentState, ServiceState, TransitionState};
+use crate::resource::{BanStatus, ResourceStatus};
+use crate::state::{
+    AssemblyState, DeploymentState, FencingResult, ServiceRole, ServiceState, TransitionState,
+};
+
+/// A fail count of this and more is Pacemaker's INFINITY.
+pub const INFINITE_FAILURES: u32 = 1_000_000;
 
 /// What a DPE knows and does: the answer of GetStatus.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +28,9 @@ pub struct DeploymentStatus {
     pub state: DeploymentState,
     /// The state in a sentence: what is wrong and what is being done about it.
     pub summary: String,
+    /// All that is wrong, the worst first, each in a sentence; the summary names the first. At most
+    /// 100.
+    pub problems: Vec<String>,
     /// The generation that the DPE works by.
     pub generation: u64,
     /// The DPE's epoch.
@@ -32,15 +41,23 @@ pub struct DeploymentStatus {
     pub maintenance: bool,
     /// In the document's order.
     pub assemblies: Vec<AssemblyStatus>,
-    /// In the document's order, one entry per instance.
+    /// In the document's order, one entry per instance. Last those that still run and that the
+    /// document does not have any more.
     pub services: Vec<ServiceStatus>,
+    /// The services as a tree, as the document has them in groups, clones and bundles.
+    pub resources: Vec<ResourceStatus>,
     /// The policy engine is being asked, or is about to be: what follows from the last change is
     /// not known yet.
     pub deciding: bool,
     /// The last transition, running or done.
     pub transition: Option<TransitionStatus>,
-    /// Failures that count against services and have not been cleaned up, newest first.
+    /// Failures that were neither forgotten nor cleaned up, newest first: one entry per service,
+    /// assembly and operation.
     pub failures: Vec<FailureStatus>,
+    /// Location constraints that moves of Pacemaker's tools left in the document.
+    pub bans: Vec<BanStatus>,
+    /// Attempts to make assemblies safe, newest first; the last 100.
+    pub fencing: Vec<FencingStatus>,
 }
 
 /// One assembly.
@@ -90,9 +107,12 @@ pub struct ServiceStatus {
     pub assembly: String,
     /// Its state.
     pub state: ServiceState,
+    /// Its role, also where its state says something else, such as `unmanaged`.
+    pub role: ServiceRole,
     /// Since when it is in that state; 0 if unknown.
     pub since: u64,
-    /// Failures that count against it.
+    /// Failures that count against it: of an instance of a clone those of this instance, else those
+    /// on all assemblies.
     pub failures: u32,
     /// Its main process in the guest, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,20 +157,91 @@ pub struct RunningAction {
     pub since: u64,
 }
 
-/// A failure that counts against a service.
+/// Failures of one operation of a service in one assembly.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FailureStatus {
-    /// The service.
+    /// The service's instance, as `name` of [`ServiceStatus`].
     pub service: String,
     /// The assembly.
     pub assembly: String,
     /// The operation that failed, `monitor/10000`.
     pub operation: String,
+    /// The fail count; [`INFINITE_FAILURES`] is INFINITY, 0 of an operation with `on-fail=ignore`.
+    pub count: u32,
+    /// The `migration-threshold` that the fail counts of all operations are compared with; 0 if
+    /// there is none.
+    pub threshold: u32,
+    /// The threshold is reached: the service cannot run there until the failures are forgotten.
+    pub banned: bool,
+    /// The OCF exit code of the last failure.
+    pub rc: i32,
+    /// When it failed last.
+    pub time: u64,
+    /// When the policy engine forgets the failures of the service there (`failure-timeout`); 0: not
+    /// by itself.
+    pub forgotten: u64,
+    /// How it failed last, with the agent's exit reason.
+    pub reason: String,
+}
+
+/// An attempt to make an assembly safe.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FencingStatus {
+    /// The assembly.
+    pub assembly: String,
+    /// Names the loss, as `fencing_attempt` of [`AssemblyStatus`].
+    pub attempt: String,
+    /// Why it is to be made safe.
+    pub reason: String,
+    /// By what: `lease`, `unit web1.service`, `agent fence_virsh`, `devices ipmi1, pdu1 (level 1 of
+    /// 2)`, `confirmation`, `none`.
+    pub device: String,
+    /// When the attempt began.
+    pub began: u64,
+    /// When it ended; 0: it is under way.
+    pub ended: u64,
+    /// How it ended.
+    pub result: FencingResult,
+    /// The same for people.
+    pub detail: String,
+}
+
+/// The last operations of services: the answer of GetOperations.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Operations {
+    /// By service and assembly, oldest first; of each service the latest of each operation.
+    pub operations: Vec<OperationStatus>,
+    /// How many more there are, which are left out because they are too many.
+    pub left_out: u32,
+}
+
+/// The latest run of an operation of a service in an assembly.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OperationStatus {
+    /// The service's instance, as `name` of [`ServiceStatus`].
+    pub service: String,
+    /// The assembly.
+    pub assembly: String,
+    /// The operation, `monitor/10000`; an interval of 0 is once.
+    pub operation: String,
+    /// It has not ended.
+    pub pending: bool,
+    /// It failed: its exit code is not the expected one, or it did not end by itself.
+    pub failed: bool,
     /// Its OCF exit code.
     pub rc: i32,
-    /// When.
+    /// The exit code in words, or what happened instead: `ok`, `not running`, `timed out`.
+    pub result: String,
+    /// When it ended; of a recurring operation, when its result last changed. By the guest's clock.
     pub time: u64,
-    /// The agent's exit reason.
+    /// How long it ran, ms.
+    pub exec_ms: u32,
+    /// How long it waited before, ms.
+    pub queue_ms: u32,
+    /// What the resource agent said about a failure.
     pub reason: String,
 }

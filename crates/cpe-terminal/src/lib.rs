@@ -26,3 +26,9 @@ pub fn columns(stream: impl AsFd) -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(stream)?;
     Some(usize::from(width.0)).filter(|width| *width > 0)
 }
+
+/// Height of the terminal that a stream goes to, in lines; `None` as for [`columns`].
+pub fn rows(stream: impl AsFd) -> Option<usize> {
+    let (_, height) = terminal_size::terminal_size_of(stream)?;
+    Some(usize::from(height.0)).filter(|height| *height > 0)
+}

@@ -1,11 +1,11 @@
 //! States, times and ages as they stand in tables and lines.
 
 use anstyle::Style;
-use cpe_bus::cloudevents::rfc3339;
 use cpe_bus::events::EventKind;
 use cpe_status::{AssemblyState, DeploymentState, ServiceState};
 use cpe_terminal::Cell;
-use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::output::{BAD, BUSY, FAINT, GOOD, PLAIN};
 
@@ -94,14 +94,26 @@ pub(crate) fn kind_style(kind: &str) -> Style {
     }
 }
 
-/// `2026-11-22 19:02:11` (UTC) of microseconds since the Unix epoch; a dash for 0.
+/// `2026-11-22 19:02:11 CET` of microseconds since the Unix epoch, in the time zone of whoever
+/// looks at it (`TZ`, else the machine's); a dash for 0.
 pub(crate) fn time(microseconds: u64) -> String {
-    if microseconds == 0 {
-        return "-".into();
+    time_in(&local_zone(), microseconds)
+}
+
+/// The time zone of whoever looks at it.
+pub(crate) fn local_zone() -> TimeZone {
+    TimeZone::try_system().unwrap_or(TimeZone::UTC)
+}
+
+fn time_in(zone: &TimeZone, microseconds: u64) -> String {
+    let microseconds = i64::try_from(microseconds).unwrap_or(i64::MAX);
+    match Timestamp::from_microsecond(microseconds) {
+        Ok(time) if microseconds > 0 => time
+            .to_zoned(zone.clone())
+            .strftime("%Y-%m-%d %H:%M:%S %Z")
+            .to_string(),
+        _ => "-".into(),
     }
-    let text = rfc3339(microseconds);
-    text.get(..19)
-        .map_or(text.clone(), |seconds| seconds.replace('T', " "))
 }
 
 /// `3m 20s` between two times in microseconds; `None` if one of them is unknown (0).
@@ -126,9 +138,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_short() {
-        assert_eq!(time(1_700_000_000_123_456), "2023-11-14 22:13:20");
+    fn times_say_their_zone() {
+        let at = |zone: &TimeZone| time_in(zone, 1_700_000_000_123_456);
+        assert_eq!(at(&TimeZone::UTC), "2023-11-14 22:13:20 UTC");
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        assert_eq!(at(&berlin), "2023-11-14 23:13:20 CET");
+        let summer = time_in(&berlin, 1_690_000_000_000_000);
+        assert_eq!(summer, "2023-07-22 06:26:40 CEST");
         assert_eq!(time(0), "-");
+        assert_eq!(time(u64::MAX), "-", "no such time");
     }
 
     #[test]

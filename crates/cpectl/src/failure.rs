@@ -16,7 +16,8 @@ Exit status:
   5  conflict: it exists with another document, was changed in between, or is being destroyed
   6  permission denied
   7  the daemon or the deployment's DPE cannot be reached
-  8  --wait: not done within --timeout";
+  8  --wait: not done within --timeout
+  9  status --check: not all is well";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -28,6 +29,7 @@ pub(crate) enum Kind {
     Denied = 6,
     Unreachable = 7,
     Timeout = 8,
+    NotWell = 9,
 }
 
 /// Why a command failed.
@@ -118,6 +120,7 @@ mod tests {
             Kind::Denied,
             Kind::Unreachable,
             Kind::Timeout,
+            Kind::NotWell,
         ];
         for (at, kind) in kinds.into_iter().enumerate() {
             assert_eq!(kind as usize, at + 1);

@@ -52,7 +52,7 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     match options.command {
         Command::Deploy(arguments) => deploy::run(&client, &arguments, output).await,
         Command::Plan(arguments) => plan::run(&client, &arguments, output).await,
-        Command::Status(arguments) => status::run(&client, &arguments, output).await,
+        Command::Status(arguments) => status::run(client, &arguments, output).await,
         Command::Explain(arguments) => explain::run(&client, &arguments, output).await,
         Command::Agents(arguments) => agents::list(&client, &arguments, output).await,
         Command::Describe(arguments) => agents::describe(&client, &arguments, output).await,

@@ -48,7 +48,7 @@ pub(crate) enum Command {
     /// Checks a document; needs no daemon
     Validate(Validate),
     /// Shows what runs where, what failed, and what is being done about it
-    Status(Name),
+    Status(Status),
     /// Says why a service is where it is, why not elsewhere, and what is done about it; the same of
     /// assemblies, and of the whole deployment
     Explain(Explain),
@@ -123,9 +123,21 @@ pub(crate) struct Deploy {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Name {
+pub(crate) struct Status {
     /// The deployment; all of them if none is given
     pub name: Option<String>,
+    /// One line for each instance of a service, instead of a tree of groups, clones and bundles
+    #[arg(long)]
+    pub flat: bool,
+    /// Shows it again whenever something happens, until Ctrl-C
+    #[arg(long, short, conflicts_with = "check")]
+    pub watch: bool,
+    /// Says only whether all is well: exit status 0 if it is, else 9
+    ///
+    /// All is well if the deployment is active and not in maintenance, every assembly is online or
+    /// in standby, every service runs as it should, and no failure counts. What is not is named.
+    #[arg(long)]
+    pub check: bool,
 }
 
 #[derive(Debug, Args)]
@@ -268,7 +280,7 @@ pub(crate) struct Events {
     #[arg(long, short)]
     pub follow: bool,
     /// Only events after a cursor (the number that begins each line), of the last 90s or 1h30m, or
-    /// from a date and time on (UTC, such as 2026-01-31T12:30:00Z)
+    /// from a date and time on (local, or with a zone, such as 2026-01-31T12:30:00Z)
     #[arg(long, value_name = "WHEN", value_parser = times::since)]
     pub since: Option<Since>,
     /// Only the last N events (and, with --follow, those to come)

@@ -56,14 +56,21 @@ impl Output {
         self.terminal
     }
 
+    /// Width of the terminal; `None` if standard output is not a terminal.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        self.columns
+    }
+
+    /// Whether lines are written with their styles.
+    pub(crate) fn is_colored(&self) -> bool {
+        self.colors != ColorChoice::Never
+    }
+
     /// A line.
     pub(crate) fn line(&self, line: impl Into<Line>) {
-        let line = line.into();
-        let lines = match self.columns {
-            Some(columns) => line.wrapped(columns, INDENT),
-            None => vec![line],
-        };
-        self.lines(&lines);
+        let mut screen = Screen::new(self.columns);
+        screen.line(line);
+        self.lines(&screen.into_lines());
     }
 
     /// Columns under their heads.
@@ -71,7 +78,8 @@ impl Output {
         self.lines(&table.lines(self.columns));
     }
 
-    fn lines(&self, lines: &[Line]) {
+    /// Lines that fit already.
+    pub(crate) fn lines(&self, lines: &[Line]) {
         let mut out = AutoStream::new(io::stdout().lock(), self.colors);
         let written = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
         written
@@ -133,6 +141,53 @@ impl Output {
     fn error(&self, line: Line) {
         // If standard error is gone, there is nobody to say it to.
         let _ = writeln!(AutoStream::new(io::stderr(), self.error_colors), "{line}");
+    }
+}
+
+/// Lines and tables that are put together before they are printed.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    columns: Option<usize>,
+    lines: Vec<Line>,
+}
+
+impl Screen {
+    /// `columns`: the width of the terminal; `None`: it goes elsewhere.
+    pub(crate) fn new(columns: Option<usize>) -> Screen {
+        Screen {
+            columns,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Whether a person looks at it, and may be shown ages instead of points in time.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.columns.is_some()
+    }
+
+    /// A line.
+    pub(crate) fn line(&mut self, line: impl Into<Line>) {
+        let line = line.into();
+        match self.columns {
+            Some(columns) => self.lines.extend(line.wrapped(columns, INDENT)),
+            None => self.lines.push(line),
+        }
+    }
+
+    /// Columns under their heads.
+    pub(crate) fn table<const N: usize>(&mut self, table: &Table<N>) {
+        self.lines.extend(table.lines(self.columns));
+    }
+
+    /// The same after an empty line.
+    pub(crate) fn section<const N: usize>(&mut self, table: &Table<N>) {
+        self.lines.push(Line::new());
+        self.table(table);
+    }
+
+    /// What has come together.
+    pub(crate) fn into_lines(self) -> Vec<Line> {
+        self.lines
     }
 }
 

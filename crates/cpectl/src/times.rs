@@ -6,6 +6,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::cells::local_zone;
+
 /// From where events are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Since {
@@ -26,15 +28,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a time such as 90s, 5m or 1h 30m".into())
 }
 
-/// Reads a cursor, a duration before now, or a date and time; without a time zone it is UTC, as
-/// `cpectl events` prints it.
+/// Reads a cursor, a duration before now, or a date and time; without a time zone it is local time,
+/// as `cpectl events` prints it.
 pub(crate) fn since(text: &str) -> Result<Since, String> {
     if let Ok(cursor) = text.parse() {
         return Ok(Since::Cursor(cursor));
     }
     let time = match duration(text) {
         Ok(duration) => Timestamp::now().checked_sub(duration).ok(),
-        Err(_) => date(text),
+        Err(_) => date(text, &local_zone()),
     };
     // Nothing was recorded before the Unix epoch.
     time.map(|time| Since::Time(u64::try_from(time.as_microsecond()).unwrap_or(0)))
@@ -43,10 +45,10 @@ pub(crate) fn since(text: &str) -> Result<Since, String> {
         })
 }
 
-fn date(text: &str) -> Option<Timestamp> {
+fn date(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     let without_zone = || {
         let date: DateTime = text.parse().ok()?;
-        TimeZone::UTC.to_timestamp(date).ok()
+        zone.to_timestamp(date).ok()
     };
     text.parse().ok().or_else(without_zone)
 }
@@ -79,7 +81,11 @@ mod tests {
         let noon = Ok(Since::Time(1_769_860_800_000_000));
         assert_eq!(since("2026-01-31T12:00:00Z"), noon);
         assert_eq!(since("2026-01-31T13:00:00+01:00"), noon);
-        assert_eq!(since("2026-01-31 12:00:00"), noon);
+        for (zone, hour) in [("UTC0", 12), ("CET-1", 13)] {
+            let zone = TimeZone::posix(zone).unwrap();
+            let time = date(&format!("2026-01-31 {hour}:00:00"), &zone);
+            assert_eq!(time.unwrap().as_second(), 1_769_860_800);
+        }
         assert_eq!(since("1900-01-01"), Ok(Since::Time(0)));
         for text in ["", "yesterday", "-5"] {
             assert!(since(text).is_err(), "{text}");

@@ -478,6 +478,7 @@ impl Shell {
     fn status(&self) -> DeploymentStatus {
         let mut status = self.controller.status(now());
         if let Some(trouble) = self.saving.trouble() {
+            status.problems.insert(0, trouble.clone());
             status.summary = trouble;
         }
         status

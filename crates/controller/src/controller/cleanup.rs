@@ -74,7 +74,8 @@ impl Controller {
         }
     }
 
-    fn known_service(&self, asked: &ServiceId, id: &ServiceId) -> Result<(), Refusal> {
+    /// Refuses a service that neither the document nor a fact knows; `asked` may be an instance.
+    pub(crate) fn known_service(&self, asked: &ServiceId, id: &ServiceId) -> Result<(), Refusal> {
         let services = || self.document.services().iter();
         if services().any(|service| service.id == *id) || self.store.services().contains_key(id) {
             return Ok(());

@@ -69,7 +69,10 @@ impl Controller {
             return;
         }
         self.deciding.accept(
-            std::mem::take(&mut outcome.goal),
+            (
+                std::mem::take(&mut outcome.goal),
+                std::mem::take(&mut outcome.terms),
+            ),
             Recheck {
                 at_s: outcome.recheck_at_s,
                 interval_ms: outcome.recheck_interval_ms,

@@ -11,7 +11,7 @@
 //! Fencing belongs to the assembly, not to the transition that demanded it: when the world changes
 //! meanwhile, the next graph demands the same, and finds it under way.
 
-use cpe_status::AssemblyState;
+use cpe_status::{AssemblyState, FencingResult};
 use deployment::DeviceUse;
 
 use super::Controller;
@@ -19,6 +19,7 @@ use super::liveness::safe_after;
 use crate::machines::assembly::fence::{Fence, Phase};
 use crate::machines::assembly::{Assembly, Life};
 use crate::machines::facts::{AssemblyFacts, Departure, LastEvent};
+use crate::machines::fencings::FencingFacts;
 use crate::vocabulary::{
     AssemblyId, Effect, EventDraft, EventKind, FenceDevice, FenceRequest, Fencing, MS, Refusal,
     SECOND, Time,
@@ -86,6 +87,7 @@ impl Controller {
         let facts = self.store.assembly(name);
         let lease_over_us = self.lease_over_us(name, &facts);
         let (means, timeout_ms) = self.means(name);
+        self.note_attempt(now, name, &means, &facts);
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -143,6 +145,68 @@ impl Controller {
                 "fencing mode none cannot restart an assembly that is online",
             ),
         }
+    }
+
+    /// Notes for the status that an attempt begins.
+    fn note_attempt(
+        &mut self,
+        now: Time,
+        name: &AssemblyId,
+        means: &Fencing,
+        facts: &AssemblyFacts,
+    ) {
+        let Some(fence) = self
+            .assemblies
+            .get(name)
+            .and_then(|assembly| assembly.fence())
+        else {
+            return;
+        };
+        let device = match means {
+            Fencing::Lease if facts.unleased || facts.in_doubt => "confirmation".to_owned(),
+            Fencing::Lease => "lease".to_owned(),
+            Fencing::Device(FenceDevice::Unit { unit }) => format!("unit {unit}"),
+            Fencing::Device(FenceDevice::Agent { agent, .. }) => format!("agent {agent}"),
+            Fencing::Devices(levels) => {
+                let level = fence.level();
+                let used = levels.get(level).or(levels.first()).into_iter().flatten();
+                let ids: Vec<&str> = used.map(|used| used.device.id.as_str()).collect();
+                let (ids, level, count) = (ids.join(", "), level + 1, levels.len());
+                format!("devices {ids} (level {level} of {count})")
+            }
+            Fencing::Device(FenceDevice::Level(_)) => "devices".to_owned(),
+            Fencing::Manager => "confirmation".to_owned(),
+            Fencing::None => "none".to_owned(),
+        };
+        let attempt = &facts.fencing_attempt;
+        let facts = FencingFacts::new(name, attempt, fence.reason(), device, now.wall_us);
+        self.store.fencing_begins(facts);
+    }
+
+    /// Notes how the attempt that is under way has ended.
+    fn note_end(&mut self, now: Time, name: &AssemblyId, result: FencingResult, detail: &str) {
+        self.store.end_fencings(now.wall_us, |facts| {
+            (name == facts.assembly()).then(|| (result, detail.to_owned()))
+        });
+    }
+
+    /// Ends attempts in the status of which nothing is left: the assembly needs none any more, or
+    /// the DPE that made them was restarted.
+    pub(crate) fn end_idle_attempts(&mut self, now: Time) {
+        let assemblies = &self.assemblies;
+        self.store.end_fencings(now.wall_us, |facts| {
+            let why = match assemblies.get(facts.assembly()) {
+                None => "the assembly is not there any more",
+                Some(assembly) if assembly.fence().is_some() => return None,
+                Some(assembly) => match assembly.life() {
+                    Life::Unknown { .. } => "the DPE was restarted",
+                    Life::Online | Life::Missed => "its agent is back",
+                    Life::Lost => "it is begun again",
+                    Life::Safe => "there was no need any more",
+                },
+            };
+            Some((FencingResult::GivenUp, why.to_owned()))
+        });
     }
 
     /// Asks the agent of an assembly that is made safe by the end of its lease to end that now, and
@@ -268,6 +332,7 @@ impl Controller {
     }
 
     fn attempt_failed(&mut self, now: Time, name: &AssemblyId, reason: &str) {
+        self.note_end(now, name, FencingResult::Failed, reason);
         let levels = match self.means(name).0 {
             Fencing::Devices(levels) => levels.len(),
             _ => 1,
@@ -327,6 +392,7 @@ impl Controller {
             return;
         };
         assembly.made_safe();
+        self.note_end(now, name, FencingResult::Succeeded, reason);
         self.nothing_is_there(now, name, "was fenced");
         self.tell(
             now,

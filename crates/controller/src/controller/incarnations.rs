@@ -20,7 +20,7 @@ use super::Controller;
 use crate::machines::assembly::Life;
 use crate::machines::assembly::fence::Fence;
 use crate::machines::facts::AssemblyFacts;
-use crate::vocabulary::{AssemblyId, AssemblySpec, Effect, Hello, Occupant, Time};
+use crate::vocabulary::{AssemblyId, AssemblySpec, Effect, Fencing, Hello, Occupant, Time};
 
 /// Former incarnations of one name at a time that come about by what guests say.
 const MOST_FORMER: usize = 4;
@@ -170,6 +170,33 @@ impl Controller {
             spec = accepted.assemblies.get(name).cloned().unwrap_or(spec);
         }
         self.adopt_assembly(now, name, spec);
+    }
+
+    /// The first guest that is heard of an assembly in doubt was never given anything to do. Before
+    /// the state was lost the assembly may have been another guest, of which nobody knows. Under a
+    /// lease its agent stops what it runs when that is over, and that is awaited.
+    pub(crate) fn suspect_predecessor(&mut self, now: Time, name: &AssemblyId) {
+        let facts = self.store.assembly(name);
+        let first = facts.in_doubt && facts.machine_id.is_empty() && facts.boot_id.is_empty();
+        if !first || !self.document.names(name) || self.means(name).0 != Fencing::Lease {
+            return;
+        }
+        let Some(own) = self.assemblies.get(name) else {
+            return;
+        };
+        let spec = AssemblySpec {
+            address: None,
+            ..own.spec().clone()
+        };
+        let settings = self.settings();
+        let former = self.next_former(name);
+        let facts = self.store.assembly_mut(&former);
+        facts.retired = Some(spec.clone());
+        facts.lease_ms = settings.lease_ms;
+        facts.grace_ms = settings.grace_ms;
+        self.adopt_assembly(now, &former, spec);
+        let reason = "what was known of it is lost, and its guest may be another one since";
+        self.lose(now, &former, reason);
     }
 
     /// The guest at an assembly's address belongs to somebody else, says its agent. It is left

@@ -170,6 +170,9 @@ impl Controller {
             return;
         }
         self.join_former(name, &hello);
+        if history.is_empty() {
+            self.suspect_predecessor(now, name);
+        }
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -276,7 +279,7 @@ impl Controller {
         if !assembly.contact().is_up() {
             return;
         }
-        if assembly.hear(now) {
+        if assembly.hear(now) && assembly.course().fence().is_none() {
             self.store.assembly_mut(name).last_event = LastEvent::Online;
             self.tell(
                 now,
@@ -344,6 +347,10 @@ impl Controller {
         match assembly.life() {
             Life::Online => {
                 assembly.miss();
+                // That it falls silent while it is restarted is no news, and no further failure.
+                if assembly.course().fence().is_some() {
+                    return;
+                }
                 self.store.assembly_mut(name).last_event = LastEvent::Missed;
                 let reason = format!("no heartbeat for {silent_ms} ms");
                 self.tell(

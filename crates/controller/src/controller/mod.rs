@@ -224,6 +224,7 @@ impl Controller {
         self.deciding.end_pause();
         self.advance(now);
         self.drop_retired(now);
+        self.end_idle_attempts(now);
         self.announce(now);
         self.finish_unload(now);
         self.check();

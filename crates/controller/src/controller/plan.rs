@@ -255,7 +255,7 @@ fn blocked(services: &[ServiceId], schedule: &Schedule) -> Vec<PlanAction> {
     let homeless = |id: &ServiceId| {
         goals
             .get(id)
-            .is_some_and(|goal| goal.enabled && !goal.placed)
+            .is_some_and(|goal| goal.enabled && goal.placed == 0)
     };
     services
         .iter()

@@ -18,7 +18,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::vocabulary::{Goal, MS, SECOND, ServiceId};
+use crate::vocabulary::{Goal, MS, SECOND, ServiceId, Terms};
 
 /// The policy engine is asked this often in a row before the controller slows down: something is
 /// wrong then.
@@ -96,6 +96,8 @@ pub(crate) struct Deciding {
     refusals: u64,
     /// What the last decision wants, by service.
     goal: BTreeMap<ServiceId, Goal>,
+    /// By which terms it was made.
+    terms: Terms,
     start_failure_is_fatal: bool,
 }
 
@@ -115,6 +117,7 @@ impl Deciding {
             error: None,
             refusals: 0,
             goal: BTreeMap::new(),
+            terms: Terms::default(),
             start_failure_is_fatal: true,
         }
     }
@@ -231,12 +234,12 @@ impl Deciding {
     /// A decision is to be carried out, or shows that there is nothing to do.
     pub(crate) fn accept(
         &mut self,
-        goal: BTreeMap<ServiceId, Goal>,
+        (goal, terms): (BTreeMap<ServiceId, Goal>, Terms),
         recheck: Recheck,
         start_failure_is_fatal: bool,
     ) {
         self.error = None;
-        self.goal = goal;
+        (self.goal, self.terms) = (goal, terms);
         self.recheck_at_s = recheck.at_s;
         self.recheck_interval_us = match u64::from(recheck.interval_ms) * MS {
             0 => 0,
@@ -286,6 +289,11 @@ impl Deciding {
     /// What the last decision wants, by service.
     pub(crate) fn goal(&self) -> &BTreeMap<ServiceId, Goal> {
         &self.goal
+    }
+
+    /// By which terms the last decision was made.
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// One failed start bans a resource from an assembly.
@@ -379,7 +387,7 @@ mod tests {
             at_s: Some(7),
             interval_ms: 0,
         };
-        deciding.accept(BTreeMap::new(), recheck, false);
+        deciding.accept(Default::default(), recheck, false);
         assert_eq!(deciding.error(), None);
         assert!(!deciding.start_failure_is_fatal());
         assert!(!deciding.recheck_is_due(6));
@@ -405,7 +413,7 @@ mod tests {
                 at_s: None,
                 interval_ms,
             };
-            deciding.accept(BTreeMap::new(), recheck, true);
+            deciding.accept(Default::default(), recheck, true);
             deciding.recheck_interval_ends_us()
         };
         assert_eq!(ends_us(5_000), Some(6 * SECOND));

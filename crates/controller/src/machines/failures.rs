@@ -27,18 +27,24 @@ pub(crate) struct FailureFacts {
     disbelieved: Option<u32>,
 }
 
-/// A fail count as the policy engine reads it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A fail count as the policy engine reads it, and how the operation failed last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FailCount {
     /// 1000000 is INFINITY.
     pub count: u32,
     /// Epoch seconds.
     pub last_failure: i64,
+    /// Exit code of the last failure.
+    #[serde(default)]
+    pub rc: i32,
+    /// The last failure for people; empty: an earlier version counted it.
+    #[serde(default)]
+    pub reason: String,
 }
 
 impl FailCount {
     /// The count as an attribute's value.
-    pub(crate) fn text(self) -> String {
+    pub(crate) fn text(&self) -> String {
         if self.count >= INFINITY {
             "INFINITY".to_owned()
         } else {
@@ -81,6 +87,7 @@ impl FailureFacts {
         let count = self.counts.entry(counter(operation)).or_default();
         count.count = count.count.saturating_add(added).min(INFINITY);
         count.last_failure = now_s;
+        (count.rc, count.reason) = (record.rc, record.describe());
         self.last = Some(record.clone());
         self.seen = Some(record.result_key());
     }
@@ -103,10 +110,10 @@ impl FailureFacts {
     }
 
     /// Fail counts by `OPERATION_INTERVAL`.
-    pub(crate) fn counts(&self) -> impl Iterator<Item = (&str, FailCount)> {
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&str, &FailCount)> {
         self.counts
             .iter()
-            .map(|(name, count)| (name.as_str(), *count))
+            .map(|(name, count)| (name.as_str(), count))
     }
 
     /// The record of the last failure that counts, and when it was counted, epoch seconds.
@@ -114,6 +121,22 @@ impl FailureFacts {
         let record = self.last.as_ref()?;
         let count = self.counts.get(&counter(&record.operation));
         Some((record, count.map(|count| count.last_failure)))
+    }
+
+    /// When any of its operations failed last, epoch seconds: all fail counts are forgotten
+    /// together.
+    pub(crate) fn last_failure(&self) -> Option<i64> {
+        self.counts.values().map(|count| count.last_failure).max()
+    }
+
+    /// Exit code and description of the last failure of an operation.
+    pub(crate) fn last_of(&self, name: &str, count: &FailCount) -> (i32, String) {
+        let known = self.last.as_ref();
+        let record = known.filter(|record| counter(&record.operation) == name);
+        match (count.reason.is_empty(), record) {
+            (true, Some(record)) => (record.rc, record.describe()),
+            _ => (count.rc, count.reason.clone()),
+        }
     }
 }
 

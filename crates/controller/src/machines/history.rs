@@ -323,7 +323,7 @@ pub(crate) fn each(records: &Records) -> impl Iterator<Item = &Record> {
 }
 
 /// The last single operation that tells about the state, and after it what the recurring ones say.
-fn activity(records: &Records) -> Option<Activity> {
+pub(crate) fn activity(records: &Records) -> Option<Activity> {
     let mut last: Option<(&Record, Activity)> = None;
     let complete = |record: &&Record| record.state == RecordState::Complete;
     for record in each(records).filter(complete) {

@@ -11,6 +11,7 @@ pub(crate) mod document;
 pub(crate) mod execution;
 pub(crate) mod facts;
 pub(crate) mod failures;
+pub(crate) mod fencings;
 pub(crate) mod history;
 pub(crate) mod outgoing;
 pub(crate) mod phase;

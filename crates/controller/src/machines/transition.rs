@@ -8,9 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy_engine::{ActionKind, TransitionGraph};
+use policy_engine::{ActionHead, ActionKind, GraphAction, TransitionGraph};
 
-use crate::vocabulary::{AssemblyId, Limits};
+use crate::vocabulary::{AssemblyId, Limits, ServiceId};
 
 /// Priority that no action's priority reaches: nothing more begins. Pacemaker's INFINITY.
 pub(crate) const INFINITY: i32 = 1_000_000;
@@ -98,6 +98,11 @@ impl Transition {
             for input in &synapse.inputs {
                 dependents.entry(*input).or_default().push(index);
             }
+        }
+        for (probe, promotion) in unseen(&graph) {
+            ready.remove(&promotion);
+            missing[promotion] += 1;
+            dependents.entry(probe).or_default().push(promotion);
         }
         Transition {
             number,
@@ -246,9 +251,45 @@ impl Transition {
     }
 }
 
+/// Probes of a service, by their action, with each promotion of it that does not wait for them yet,
+/// by its synapse. An instance of which nothing is known may have the promoted role: nobody else
+/// gets it before it was looked for. The graph orders starts after probes, but not promotions.
+fn unseen(graph: &TransitionGraph) -> Vec<(u32, usize)> {
+    let is = |action: u32, wanted: fn(&ActionHead) -> bool| {
+        let head = graph.head(action);
+        head.is_some_and(|head| head.kind == ActionKind::Resource && wanted(head))
+    };
+    let service = |action: &GraphAction| {
+        let resource = action.resource.as_ref();
+        resource.map(|resource| ServiceId::of_resource(&resource.id))
+    };
+    let mut probes: BTreeMap<ServiceId, Vec<u32>> = BTreeMap::new();
+    for synapse in &graph.synapses {
+        let action = &synapse.action;
+        if is(action.id, |head| head.operation_key.ends_with("_monitor_0"))
+            && let Some(service) = service(action)
+        {
+            probes.entry(service).or_default().push(action.id);
+        }
+    }
+    let mut unseen = Vec::new();
+    for (index, synapse) in graph.synapses.iter().enumerate() {
+        if probes.is_empty() || !is(synapse.action.id, |head| &*head.operation == "promote") {
+            continue;
+        }
+        let of_service = service(&synapse.action).and_then(|service| probes.get(&service));
+        for probe in of_service.into_iter().flatten() {
+            if !synapse.inputs.contains(probe) {
+                unseen.push((*probe, index));
+            }
+        }
+    }
+    unseen
+}
+
 #[cfg(test)]
 mod tests {
-    use policy_engine::{ActionHead, GraphAction, Synapse};
+    use policy_engine::{ResourceIdentity, Synapse};
 
     use super::*;
 
@@ -310,6 +351,30 @@ mod tests {
         transition.begin(0);
         transition.end(0, false);
         assert_eq!(transition.ready(), [2]);
+    }
+
+    #[test]
+    fn nobody_is_promoted_before_each_instance_was_looked_for() {
+        let mut graph = graph(&[(1, 0, &[]), (2, 0, &[]), (3, 0, &[])]);
+        let keys = [("monitor", "a:0"), ("promote", "a:1"), ("promote", "b")];
+        for (index, (operation, resource)) in keys.into_iter().enumerate() {
+            let head = &mut graph.heads[index];
+            head.operation = operation.into();
+            head.operation_key = format!("{resource}_{operation}_0").into();
+            graph.synapses[index].action.resource = Some(ResourceIdentity {
+                element: "primitive".into(),
+                id: resource.into(),
+                long_id: None,
+                class: None,
+                provider: None,
+                kind: None,
+            });
+        }
+        let mut transition = Transition::new(1, graph, Limits::default(), 0);
+        assert_eq!(transition.ready(), [0, 2]);
+        transition.begin(0);
+        transition.end(0, true);
+        assert_eq!(transition.ready(), [1, 2]);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //! shell runs the engine beside it, because for thousands of services it may think for seconds, and
 //! heartbeats cannot wait for that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use cpe_status::BanStatus;
 use policy_engine::lint::Finding;
-use policy_engine::model::{ResourceId, Role};
+use policy_engine::model::{NodeId, ResourceId, Role};
 use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph, lint};
 
 use super::ids::ServiceId;
@@ -37,6 +38,7 @@ pub(crate) struct Outcome {
     pub graph_text: String,
     pub limits: Limits,
     pub goal: BTreeMap<ServiceId, Goal>,
+    pub terms: Terms,
     pub reasons: BTreeMap<u32, String>,
     /// Epoch seconds from which on the policy engine may decide otherwise.
     pub recheck_at_s: Option<i64>,
@@ -52,10 +54,26 @@ pub(crate) struct Outcome {
 pub(crate) struct Goal {
     /// Its configuration does not say that it is to be stopped.
     pub enabled: bool,
-    /// There is an assembly for it.
-    pub placed: bool,
+    /// For how many of its instances there is an assembly.
+    pub placed: u32,
+    /// How many of these are promoted.
+    pub promoted: u32,
     /// It is left alone.
     pub unmanaged: bool,
+    /// `migration-threshold`; 0: failures never ban it.
+    pub threshold: u32,
+    /// `failure-timeout`; 0: failures are not forgotten by themselves.
+    pub failure_timeout_ms: u32,
+}
+
+/// By which terms a decision was made, as far as a status tells them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// Assemblies and resources whose failures are not forgotten although there is a
+    /// `failure-timeout`: one of them has `on-fail=block`.
+    pub kept_failures: BTreeSet<(String, String)>,
+    /// What moves have left in the configuration.
+    pub bans: Vec<BanStatus>,
 }
 
 impl EngineInput {
@@ -114,6 +132,10 @@ impl Outcome {
             graph_text: policy_engine::graph::write(&schedule.graph),
             limits: Limits::new(&schedule),
             goal: goal(&schedule),
+            terms: Terms {
+                kept_failures: kept_failures(&schedule),
+                bans: bans(&schedule),
+            },
             reasons: reasons(&schedule),
             recheck_at_s: schedule.cluster.recheck_by.get(),
             recheck_interval_ms: schedule.cluster.options.recheck_interval_ms,
@@ -137,12 +159,61 @@ pub(crate) fn goal(schedule: &Schedule) -> BTreeMap<ServiceId, Goal> {
             .entry(ServiceId::of_resource(&resource.config_id))
             .or_default();
         let disabled = cluster.target_role(id) == Some(Role::Stopped);
+        let left_alone = !resource.managed && !resource.active_on.is_empty();
         goal.enabled |= !disabled;
-        goal.placed |=
-            resource.assigned.is_some() || (!resource.managed && !resource.active_on.is_empty());
+        if resource.assigned.is_some() || left_alone {
+            goal.placed += 1;
+            let role = match left_alone {
+                true => resource.role,
+                false => resource.next_role,
+            };
+            goal.promoted += u32::from(role == Role::Promoted);
+        }
         goal.unmanaged |= !resource.managed;
+        goal.threshold = u32::try_from(resource.migration_threshold.0).unwrap_or(0);
+        goal.failure_timeout_ms = resource.failure_timeout_ms.max(goal.failure_timeout_ms);
     }
     goals
+}
+
+/// Failures that `on-fail=block` keeps (scheduler-spec/02 §19.2): there the policy engine has taken
+/// the timeout away.
+fn kept_failures(schedule: &Schedule) -> BTreeSet<(String, String)> {
+    let cluster = &schedule.cluster;
+    let mut kept = BTreeSet::new();
+    for resource in cluster.resources.iter().filter(|it| it.is_primitive()) {
+        let configured = resource.meta.text("failure-timeout");
+        let has_timeout = configured.is_some_and(|text| !matches!(text, "0" | "0s"));
+        if resource.failure_timeout_ms > 0 || !has_timeout {
+            continue;
+        }
+        let one_of_many = !resource.unique;
+        for (index, node) in cluster.nodes.iter().enumerate() {
+            if !one_of_many || resource.active_on.contains(&NodeId::new(index)) {
+                kept.insert((node.name.to_string(), resource.known_as().to_string()));
+            }
+        }
+    }
+    kept
+}
+
+/// Location constraints whose ids are those of moves.
+fn bans(schedule: &Schedule) -> Vec<BanStatus> {
+    let cluster = &schedule.cluster;
+    let by_move = |id: &str| id.starts_with("cli-ban-") || id.starts_with("cli-prefer-");
+    let locations = cluster.locations.iter().filter(|it| by_move(&it.id));
+    let bans: BTreeSet<BanStatus> = locations
+        .flat_map(|location| {
+            location.nodes.iter().map(|(node, score)| BanStatus {
+                constraint: location.id.to_string(),
+                service: cluster.resource(location.resource).config_id.to_string(),
+                assembly: cluster.node(*node).name.to_string(),
+                role: location.role.map_or("", Role::name).to_owned(),
+                score: score.to_string(),
+            })
+        })
+        .collect();
+    bans.into_iter().collect()
 }
 
 /// Why actions are done, as the policy engine says, by their numbers in the graph.

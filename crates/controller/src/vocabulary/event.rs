@@ -269,19 +269,14 @@ pub(crate) fn event_id(wall_us: u64, deployment: &str, epoch: u64, counter: u64)
         });
     let hash = (hash ^ (hash >> 32)) & 0x3_ffff;
     let (high, low) = ((counter >> 12) & 0xfff, counter & 0xfff);
-    let ms = (wall_us / 1_000) & 0xffff_ffff_ffff;
-    // 62 bits after the variant: the counter's low 12 first, so that events of one millisecond sort
-    // in order.
+    // 12 bits before the variant and 62 after it: the counter's low 12 first of these, so that
+    // events of one millisecond sort in order.
     let tail = (low << 50) | ((epoch & 0xffff_ffff) << 18) | hash;
-    let variant = 0x8000 | (tail >> 48);
-    format!(
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        ms >> 16,
-        ms & 0xffff,
-        0x7000 | high,
-        variant,
-        tail & 0xffff_ffff_ffff
-    )
+    let mut own = [0; 10];
+    own[..2].copy_from_slice(&high.to_be_bytes()[6..]);
+    own[2..].copy_from_slice(&tail.to_be_bytes());
+    let id = uuid::Builder::from_unix_timestamp_millis(wall_us / 1_000, &own);
+    id.into_uuid().to_string()
 }
 
 #[cfg(test)]
@@ -302,6 +297,10 @@ mod tests {
             assert_eq!(&id[14..15], "7");
             assert!(matches!(&id[19..20], "8" | "9" | "a" | "b"), "{id}");
         }
+        assert_eq!(
+            event_id(1_795_000_000_123_456, "shop", 1_795_000_000, 5000),
+            "01a1ee56-5e7b-7001-8e21-abf61b027a11"
+        );
         assert_ne!(event_id(1, "shop", 1, 1), event_id(1, "blog", 1, 1));
         assert_ne!(event_id(1, "shop", 1, 1), event_id(1, "shop", 2, 1));
     }

@@ -12,6 +12,7 @@ mod proposal;
 mod spec;
 mod task;
 mod time;
+mod tree;
 
 pub use change::Change;
 pub use effect::{Connect, DeviceCheck, Effect, FenceDevice, FenceRequest, InputName};
@@ -28,7 +29,7 @@ pub use proposal::Proposal;
 pub use task::Task;
 pub use time::Time;
 
-pub(crate) use engine_input::{Goal, Outcome, goal};
+pub(crate) use engine_input::{Goal, Outcome, Terms, goal};
 pub(crate) use event::{EventDraft, event_id};
 pub(crate) use limits::Limits;
 pub(crate) use operation::{Asked, DEVICE_CLASS, META_ON_FAIL};

@@ -273,13 +273,12 @@ impl fmt::Display for TransitionKey {
 }
 
 /// The uuid that names one start of a DPE in transition keys: its epoch in the form of an RFC 9562
-/// version 8 uuid.
+/// version 8 uuid: 48 bits at its beginning, and the rest, which is 0 for ages, at its end.
 pub fn dispatcher_uuid(epoch: u64) -> String {
-    format!(
-        "{:08x}-{:04x}-8000-8000-000000000000",
-        epoch >> 16,
-        epoch & 0xffff
-    )
+    let (high, low) = (epoch >> 48, epoch & 0xffff_ffff_ffff);
+    let own = (u128::from(low) << 80) | u128::from(high);
+    let id = uuid::Builder::from_custom_bytes(own.to_be_bytes());
+    id.into_uuid().to_string()
 }
 
 #[cfg(test)]
@@ -294,7 +293,8 @@ mod tests {
             expected_rc: 7,
             uuid: dispatcher_uuid(0x6921_aabb),
         };
-        assert_eq!(key.uuid.len(), 36);
+        assert_eq!(key.uuid, "00006921-aabb-8000-8000-000000000000");
+        assert_ne!(dispatcher_uuid(1 << 48), dispatcher_uuid(0));
         assert_eq!(TransitionKey::parse(&key.to_string()), Some(key));
         assert_eq!(TransitionKey::parse("lease-stop"), None);
         assert_eq!(TransitionKey::parse("1:2:0:"), None);

@@ -7,11 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use cpe_status::ResourceStatus;
 use deployment::{Device, DeviceUse};
 use serde::{Deserialize, Serialize};
 
 use super::effect::FenceDevice;
 use super::ids::{AssemblyId, ServiceId};
+use super::tree::tree;
 
 /// A deployment as the controller sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,8 @@ pub(crate) struct Spec {
     pub pins: Vec<(String, AssemblyId)>,
     /// Fencing devices of the configuration.
     pub devices: Vec<Device>,
+    /// The services as a tree, as far as the document says it.
+    pub resources: Vec<ResourceStatus>,
 }
 
 /// An assembly as the controller sees it.
@@ -111,6 +115,7 @@ impl Spec {
             .iter()
             .map(|assembly| (assembly.name.as_str().into(), AssemblySpec::new(assembly)))
             .collect();
+        let configuration = deployment.configuration();
         Spec {
             name: deployment.name.clone(),
             uuid: deployment.uuid.clone().unwrap_or_default(),
@@ -126,7 +131,8 @@ impl Spec {
                 .collect(),
             assemblies,
             services: services(deployment),
-            configuration: deployment.configuration(),
+            resources: tree(&configuration),
+            configuration,
             pins: deployment
                 .pins()
                 .map(|(resource, assembly)| (resource.to_owned(), assembly.into()))

@@ -85,7 +85,7 @@ fn print(event: &Event, arguments: &Events, output: &Output) -> Result<(), Failu
     }
 }
 
-/// `2026-11-22 19:02:11 service.moved shop web1/db (started): web2 was lost`
+/// `2026-11-22 19:02:11 UTC service.moved shop web1/db (started): web2 was lost`
 pub(crate) fn line(event: &Event) -> Line {
     with_event(Line::new(), event)
 }
@@ -132,9 +132,10 @@ mod tests {
             reason: "two\nlines\x1b[2J".into(),
             ..Event::default()
         };
-        assert_eq!(
-            line(&event).as_str(),
-            r"2023-11-14 22:13:20 service.failed shop web1/db (failed): two lines\u{1b}[2J"
+        let expected = format!(
+            r"{} service.failed shop web1/db (failed): two lines\u{{1b}}[2J",
+            time(event.time)
         );
+        assert_eq!(line(&event).as_str(), expected);
     }
 }

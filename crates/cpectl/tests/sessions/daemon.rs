@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use controller::Request;
 use controller_sim::faults::Fault;
-use controller_sim::scenario::{Mode, Scenario};
+use controller_sim::scenario::{Form, Mode, Scenario};
 use controller_sim::{SECOND, World};
 use cpe_bus::events::kind_matches;
 use cpe_bus::fields::Reader;
@@ -37,6 +37,20 @@ impl Daemon {
     pub(crate) fn start() -> Daemon {
         let mut scenario = Scenario::plain(3, 3, Mode::Lease);
         scenario.order.push((0, 1));
+        Daemon::of(scenario)
+    }
+
+    /// The same with clones: of instances that can be told apart, and of such that are promoted;
+    /// and with a group.
+    pub(crate) fn with_clones() -> Daemon {
+        let mut scenario = Scenario::plain(2, 4, Mode::Lease);
+        scenario.services[0].form = Form::Unique(3, 2);
+        scenario.services[1].form = Form::Promotable(1);
+        scenario.groups.push(vec![2, 3]);
+        Daemon::of(scenario)
+    }
+
+    fn of(scenario: Scenario) -> Daemon {
         let world = Shared(Arc::new(Mutex::new(controller_sim::at_rest(scenario))));
         let bus = Bus::start();
         let (ready, is_ready) = std::sync::mpsc::channel();

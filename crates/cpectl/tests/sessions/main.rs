@@ -26,8 +26,9 @@ mod daemon;
 #[path = "../support/pty.rs"]
 mod pty;
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use daemon::Daemon;
 
@@ -56,12 +57,46 @@ fn a_document_is_changed_and_the_deployment_ended() {
     check("change-and-end");
 }
 
+#[test]
+fn clones_and_groups_are_a_tree() {
+    check_with("clones", &Daemon::with_clones());
+}
+
+/// A command that goes on until it is interrupted.
+#[test]
+fn a_change_is_shown_as_it_happens_until_ctrl_c() {
+    let daemon = Daemon::start();
+    let mut command = command(&daemon, "status sim --watch");
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut until = |text: &str| {
+        let found = lines
+            .by_ref()
+            .find(|line| line.as_ref().unwrap().contains(text));
+        assert!(found.is_some(), "it says nothing of {text}");
+    };
+    until("3 of 3 services running");
+    daemon.direct("kill service1");
+    daemon.direct("run 10");
+    until("monitor/4000");
+    let interrupt = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupt.unwrap().success());
+    assert!(child.wait().unwrap().success());
+}
+
 /// Plays a session and compares it with the record.
 #[track_caller]
 fn check(name: &str) {
+    check_with(name, &Daemon::start());
+}
+
+#[track_caller]
+fn check_with(name: &str, daemon: &Daemon) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/sessions/{name}.txt"));
     let recorded = std::fs::read_to_string(&file).unwrap();
-    let played = play(&recorded);
+    let played = play(&recorded, daemon);
     if std::env::var_os("RECORD_SESSIONS").is_some() {
         std::fs::write(&file, &played).unwrap();
     }
@@ -73,8 +108,7 @@ fn check(name: &str) {
 }
 
 /// The session with what its commands print now.
-fn play(session: &str) -> String {
-    let daemon = Daemon::start();
+fn play(session: &str, daemon: &Daemon) -> String {
     let mut played = String::new();
     let is_input = |line: &&str| {
         line.starts_with(['#', '>', '$']) || line.split_once("$ ").is_some_and(|(c, _)| is_width(c))
@@ -85,7 +119,7 @@ fn play(session: &str) -> String {
         if let Some(direction) = line.strip_prefix("> ") {
             daemon.direct(direction);
         } else if let Some((width, command)) = line.split_once("$ cpectl ") {
-            played.push_str(&run(&daemon, width.parse().ok(), command));
+            played.push_str(&run(daemon, width.parse().ok(), command));
         }
     }
     played
@@ -97,11 +131,7 @@ fn is_width(text: &str) -> bool {
 
 /// What a command prints, on a terminal of that width or elsewhere.
 fn run(daemon: &Daemon, columns: Option<u16>, arguments: &str) -> String {
-    let mut command = Command::new(program());
-    command
-        .args(["--color", "never", "--bus", &daemon.address()])
-        .args(arguments.split(' '))
-        .current_dir(daemon.folder());
+    let mut command = command(daemon, arguments);
     let mut printed = if let Some(columns) = columns {
         pty::on_terminal(command, columns)
     } else {
@@ -117,6 +147,16 @@ fn run(daemon: &Daemon, columns: Option<u16>, arguments: &str) -> String {
         printed.push('\n');
     }
     printed
+}
+
+fn command(daemon: &Daemon, arguments: &str) -> Command {
+    let mut command = Command::new(program());
+    command
+        .env("TZ", "UTC")
+        .args(["--color", "never", "--bus", &daemon.address()])
+        .args(arguments.split(' '))
+        .current_dir(daemon.folder());
+    command
 }
 
 fn program() -> PathBuf {

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::machines::announcement::Announced;
 use crate::machines::arrivals::Arrivals;
 use crate::machines::failures::{FailureFacts, FailureTimes};
+use crate::machines::fencings::FencingFacts;
 use crate::machines::service::ServiceFacts;
 use crate::vocabulary::{AssemblyId, AssemblySpec, Event, Occupant, ServiceId, Spec};
 
@@ -50,6 +51,8 @@ pub struct Durable {
     /// By assembly and resource.
     failures: BTreeMap<(AssemblyId, String), FailureFacts>,
     services: BTreeMap<ServiceId, ServiceFacts>,
+    /// The last attempts to make assemblies safe, numbered in the order in which they began.
+    fencings: BTreeMap<u64, FencingFacts>,
     /// Events that the log does not have yet, by epoch and counter: in the order in which they
     /// happened.
     outbox: BTreeMap<(u64, u64), Event>,
@@ -192,6 +195,7 @@ pub(crate) enum Key {
     Assembly(AssemblyId),
     Failures(AssemblyId, String),
     Service(ServiceId),
+    Fencing(u64),
     Outbox(u64, u64),
     Saves,
 }
@@ -206,6 +210,7 @@ impl Key {
             Key::Assembly(name) => format!("assembly/{name}"),
             Key::Failures(assembly, resource) => format!("failures/{assembly}/{resource}"),
             Key::Service(name) => format!("service/{name}"),
+            Key::Fencing(number) => format!("fencing/{number:020}"),
             Key::Outbox(epoch, counter) => format!("event/{epoch:020}/{counter:010}"),
             Key::Saves => SAVES.into(),
         }
@@ -227,6 +232,7 @@ impl Key {
                 Key::Failures(assembly.into(), resource.to_owned())
             }
             ("service", Some(name)) => Key::Service(name.into()),
+            ("fencing", Some(number)) => Key::Fencing(number.parse().ok()?),
             ("event", Some(rest)) => {
                 let (epoch, counter) = rest.split_once('/')?;
                 Key::Outbox(epoch.parse().ok()?, counter.parse().ok()?)
@@ -265,6 +271,7 @@ impl Durable {
                 .map(|(assembly, resource)| Key::Failures(assembly, resource)),
         );
         keys.extend(self.services.keys().cloned().map(Key::Service));
+        keys.extend(self.fencings.keys().copied().map(Key::Fencing));
         keys.extend(
             self.outbox
                 .keys()
@@ -304,6 +311,11 @@ impl Durable {
 
     pub(crate) fn services(&self) -> &BTreeMap<ServiceId, ServiceFacts> {
         &self.services
+    }
+
+    /// The last attempts to make assemblies safe, in the order in which they began.
+    pub(crate) fn fencings(&self) -> &BTreeMap<u64, FencingFacts> {
+        &self.fencings
     }
 
     /// Events that the log does not have yet, in the order in which they happened.
@@ -353,6 +365,12 @@ impl Durable {
                     .insert((assembly, resource), read(key, value)?),
             ),
             Some(Key::Service(name)) => drop(self.services.insert(name, read(key, value)?)),
+            // Nothing is decided by it, so that another form of it costs the history only.
+            Some(Key::Fencing(number)) => {
+                if let Ok(facts) = serde_json::from_str(value) {
+                    self.fencings.insert(number, facts);
+                }
+            }
             Some(Key::Outbox(epoch, counter)) => {
                 drop(self.outbox.insert((epoch, counter), read(key, value)?))
             }
@@ -376,6 +394,7 @@ impl Durable {
                 .get(&(assembly.clone(), resource.clone()))
                 .and_then(write),
             Key::Service(name) => self.services.get(name).and_then(write),
+            Key::Fencing(number) => self.fencings.get(number).and_then(write),
             Key::Outbox(epoch, counter) => self.outbox.get(&(*epoch, *counter)).and_then(write),
         }
     }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use cpe_status::FencingResult;
+
 use super::{AssemblyFacts, DeploymentFacts, Durable, Key, LastEvent, Loaded, Understood};
 use crate::machines::announcement::Announced;
 use crate::machines::failures::FailureFacts;
+use crate::machines::fencings::{self, FencingFacts};
 use crate::machines::service::ServiceFacts;
 use crate::vocabulary::{AssemblyId, Change, Event, ServiceId, Spec};
 
@@ -112,6 +115,36 @@ impl Store {
         self.facts.services.entry(name.clone()).or_default()
     }
 
+    /// Notes that an attempt to make an assembly safe begins. The oldest are forgotten.
+    pub(crate) fn fencing_begins(&mut self, facts: FencingFacts) {
+        let last = self.facts.fencings.last_key_value();
+        let number = last.map_or(1, |(number, _)| number + 1);
+        self.touched.insert(Key::Fencing(number));
+        self.facts.fencings.insert(number, facts);
+        while self.facts.fencings.len() > fencings::KEPT {
+            let Some((oldest, _)) = self.facts.fencings.pop_first() else {
+                break;
+            };
+            self.touched.insert(Key::Fencing(oldest));
+        }
+    }
+
+    /// Ends the attempts of which `result` says how they ended, and how to say that.
+    pub(crate) fn end_fencings(
+        &mut self,
+        now_us: u64,
+        result: impl Fn(&FencingFacts) -> Option<(FencingResult, String)>,
+    ) {
+        for (number, facts) in &mut self.facts.fencings {
+            if facts.is_under_way()
+                && let Some((result, detail)) = result(facts)
+            {
+                facts.end(now_us, result, &detail);
+                self.touched.insert(Key::Fencing(*number));
+            }
+        }
+    }
+
     pub(crate) fn remove_assembly(&mut self, name: &AssemblyId) {
         if self.facts.assemblies.remove(name).is_some() {
             self.touched.insert(Key::Assembly(name.clone()));
@@ -186,6 +219,8 @@ impl Store {
         );
         self.touched
             .extend(facts.services.into_keys().map(Key::Service));
+        self.touched
+            .extend(facts.fencings.into_keys().map(Key::Fencing));
         self.facts = Durable {
             epoch: facts.epoch,
             outbox: facts.outbox,

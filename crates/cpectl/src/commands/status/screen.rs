@@ -1,55 +1,17 @@
-//! `cpectl status`: what an administrator asks first. What runs where, what failed, what is being
-//! done about it.
+//! A deployment's status as people read it, section by section.
 
 use cpe_status::{
-    AssemblyState, AssemblyStatus, DeploymentStatus, FailureStatus, ServiceState, ServiceStatus,
-    TransitionStatus,
+    AssemblyState, AssemblyStatus, BanStatus, DeploymentStatus, FailureStatus, FencingResult,
+    FencingStatus, INFINITE_FAILURES, TransitionStatus,
 };
 use cpe_terminal::{Cell, Line, Table};
 
-use crate::cells::{age, assembly_state, deployment_state, deployment_style, service_state, time};
-use crate::client::Client;
-use crate::failure::{Failure, Kind};
-use crate::options::Name;
-use crate::output::{BAD, FAINT, HEAD, Output, PLAIN};
-
-pub(crate) async fn run(client: &Client, arguments: &Name, output: &Output) -> Result<(), Failure> {
-    match &arguments.name {
-        Some(name) => {
-            let status = client.status(name).await?;
-            if output.json {
-                return output.json(&status);
-            }
-            one(&status, output);
-            Ok(())
-        }
-        None => all(client, output).await,
-    }
-}
-
-async fn all(client: &Client, output: &Output) -> Result<(), Failure> {
-    let mut statuses = Vec::new();
-    for entry in client.list().await? {
-        match client.status(&entry.name).await {
-            Ok(status) => statuses.push(status),
-            // Destroyed since the list was made.
-            Err(failure) if failure.kind == Kind::NotFound => {}
-            Err(failure) => return Err(failure),
-        }
-    }
-    if output.json {
-        return output.json(&statuses);
-    }
-    if statuses.is_empty() {
-        output.note("no deployments; cpectl deploy FILE creates one");
-        return Ok(());
-    }
-    output.table(&summaries(&statuses));
-    Ok(())
-}
+use super::tree;
+use crate::cells::{age, assembly_state, deployment_state, deployment_style, time};
+use crate::output::{BAD, BUSY, FAINT, GOOD, HEAD, PLAIN, Screen};
 
 /// A row for each deployment.
-fn summaries(statuses: &[DeploymentStatus]) -> Table<5> {
+pub(super) fn summaries(statuses: &[DeploymentStatus]) -> Table<5> {
     let rows = statuses.iter().map(|status| {
         [
             Cell::from(&status.name),
@@ -85,33 +47,79 @@ pub(crate) fn headline(status: &DeploymentStatus) -> Line {
     }
 }
 
-fn one(status: &DeploymentStatus, output: &Output) {
+/// Further problems that are named below the summary.
+const MOST_PROBLEMS: usize = 5;
+/// Attempts of fencing that are shown.
+const MOST_ATTEMPTS: usize = 5;
+
+/// A deployment in sections.
+pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
     // When the status was written; `None` where programs read times.
-    let now = output.is_terminal().then_some(status.time);
-    output.line(headline(status));
+    let now = screen.is_terminal().then_some(status.time);
+    screen.line(headline(status));
     if !status.summary.is_empty() {
-        output.line(format!("  {}", status.summary));
+        screen.line(format!("  {}", status.summary));
+    }
+    let further = status.problems.iter().skip(1);
+    for problem in further.take(MOST_PROBLEMS) {
+        screen.line(format!("  also: {problem}"));
     }
     if let Some(transition) = &status.transition {
-        output.line(format!("  {}", progress(transition, now)));
+        screen.line(format!("  {}", progress(transition, now)));
     }
     if !status.assemblies.is_empty() {
-        output.line("");
-        output.table(&assemblies(&status.assemblies, now));
+        screen.section(&assemblies(&status.assemblies, now));
+    }
+    let attributes = attributes(&status.assemblies);
+    if !attributes.is_empty() {
+        let heads = ["ASSEMBLY", "ATTRIBUTES SET BY AGENTS"];
+        screen.section(&Table::new(heads, HEAD, attributes));
     }
     if !status.services.is_empty() {
-        output.line("");
-        output.table(&services(&status.services));
+        let rows = match flat {
+            true => tree::flat(&status.services),
+            false => tree::rows(status),
+        };
+        screen.section(&Table::new(tree::HEADS, HEAD, rows));
     }
     if !status.failures.is_empty() {
-        output.line("");
-        output.table(&failures(&status.failures));
+        screen.section(&failures(&status.failures));
         let remedy = format!(
-            "cpectl cleanup {} [SERVICE] forgets failures once their cause is gone",
+            "cpectl cleanup {} [SERVICE] [--assembly ASSEMBLY] forgets failures once their cause is gone",
             status.name
         );
-        output.line(Line::new().styled(remedy, FAINT));
+        screen.line(Line::new().styled(remedy, FAINT));
     }
+    if !status.bans.is_empty() {
+        screen.section(&bans(&status.bans));
+        let remedy = "a move left these in the document: delete them there to end it";
+        screen.line(Line::new().styled(remedy, FAINT));
+    }
+    if !status.fencing.is_empty() {
+        screen.section(&fencing(&status.fencing));
+        let more = status.fencing.len().saturating_sub(MOST_ATTEMPTS);
+        if more > 0 {
+            let text = format!(
+                "{more} earlier attempts: cpectl --json status {}",
+                status.name
+            );
+            screen.line(Line::new().styled(text, FAINT));
+        }
+    }
+}
+
+/// A row for each assembly in which agents have set any.
+fn attributes(assemblies: &[AssemblyStatus]) -> Vec<[Cell; 2]> {
+    let with_any = assemblies.iter().filter(|own| !own.attributes.is_empty());
+    with_any
+        .map(|assembly| {
+            let pairs = assembly.attributes.iter();
+            let pairs: Vec<String> = pairs
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            [Cell::from(&assembly.name), Cell::from(pairs.join(" "))]
+        })
+        .collect()
 }
 
 /// With `now`, in microseconds since the Unix epoch, heartbeats have ages instead of times.
@@ -150,48 +158,93 @@ fn remark(assembly: &AssemblyStatus) -> String {
     parts.join("; ")
 }
 
-fn services(services: &[ServiceStatus]) -> Table<6> {
-    let rows = services.iter().map(|service| {
-        [
-            Cell::from(&service.name),
-            service_state(service.state),
-            Cell::from(match service.assembly.as_str() {
-                "" => "-",
-                assembly => assembly,
-            }),
-            Cell::new(&service.agent, FAINT),
-            match service.failures {
-                0 => Cell::from("-"),
-                failures => Cell::new(failures.to_string(), BAD),
-            },
-            Cell::from(&service.reason),
-        ]
-    });
-    let heads = [
-        "SERVICE", "STATE", "ASSEMBLY", "AGENT", "FAILURES", "REMARK",
-    ];
-    Table::new(heads, HEAD, rows)
-}
-
-fn failures(failures: &[FailureStatus]) -> Table<6> {
+fn failures(failures: &[FailureStatus]) -> Table<8> {
     let rows = failures.iter().map(|failure| {
         [
             Cell::new(time(failure.time), FAINT),
             Cell::from(&failure.service),
             Cell::from(&failure.assembly),
             Cell::from(&failure.operation),
-            Cell::new(failure.rc.to_string(), BAD),
+            Cell::new(count(failure), BAD),
+            Cell::from(failure.rc.to_string()),
+            Cell::from(match failure.forgotten {
+                0 => "not by itself".to_owned(),
+                forgotten => time(forgotten),
+            }),
             Cell::from(&failure.reason),
         ]
     });
     let heads = [
-        "FAILED (UTC)",
+        "FAILED",
         "SERVICE",
         "ASSEMBLY",
         "OPERATION",
+        "COUNT",
         "CODE",
+        "FORGOTTEN",
         "REASON",
     ];
+    Table::new(heads, HEAD, rows)
+}
+
+/// `2 of 3`, `INFINITY, banned`: how often it failed, after how many failures the service leaves
+/// the assembly, and whether it had to.
+fn count(failure: &FailureStatus) -> String {
+    let number = |count: u32| match count {
+        INFINITE_FAILURES.. => "INFINITY".to_owned(),
+        count => count.to_string(),
+    };
+    let mut text = number(failure.count);
+    if (1..INFINITE_FAILURES).contains(&failure.threshold) {
+        text += &format!(" of {}", failure.threshold);
+    }
+    if failure.banned {
+        text += ", banned";
+    }
+    text
+}
+
+fn bans(bans: &[BanStatus]) -> Table<4> {
+    let rows = bans.iter().map(|ban| {
+        let score = match ban.role.as_str() {
+            "" => ban.score.clone(),
+            role => format!("{} as {role}", ban.score),
+        };
+        [
+            Cell::from(&ban.constraint),
+            Cell::from(&ban.service),
+            Cell::from(&ban.assembly),
+            Cell::from(score),
+        ]
+    });
+    Table::new(
+        ["LEFT BY A MOVE", "SERVICE", "ASSEMBLY", "SCORE"],
+        HEAD,
+        rows,
+    )
+}
+
+fn fencing(attempts: &[FencingStatus]) -> Table<6> {
+    let rows = attempts.iter().take(MOST_ATTEMPTS).map(|attempt| {
+        let style = match attempt.result {
+            FencingResult::Succeeded => GOOD,
+            FencingResult::Failed => BAD,
+            FencingResult::Pending | FencingResult::GivenUp | FencingResult::Unknown => BUSY,
+        };
+        let remark = match attempt.detail.as_str() {
+            "" => attempt.reason.clone(),
+            detail => format!("{}: {detail}", attempt.reason),
+        };
+        [
+            Cell::new(time(attempt.began), FAINT),
+            Cell::from(&attempt.assembly),
+            Cell::from(&attempt.device),
+            Cell::new(attempt.result.as_str(), style),
+            Cell::from(age(attempt.began, attempt.ended).unwrap_or_else(|| "-".into())),
+            Cell::from(remark),
+        ]
+    });
+    let heads = ["FENCING", "ASSEMBLY", "DEVICE", "RESULT", "TOOK", "REMARK"];
     Table::new(heads, HEAD, rows)
 }
 
@@ -238,18 +291,15 @@ fn online(status: &DeploymentStatus) -> (usize, usize) {
 }
 
 /// How many services run, and how many there are.
-fn running(status: &DeploymentStatus) -> (usize, usize) {
-    let runs = |service: &&ServiceStatus| {
-        matches!(
-            service.state,
-            ServiceState::Started | ServiceState::Promoted | ServiceState::Unmanaged
-        )
-    };
+pub(super) fn running(status: &DeploymentStatus) -> (usize, usize) {
     let services = &status.services;
-    (services.iter().filter(runs).count(), services.len())
+    (
+        services.iter().filter(|it| tree::runs(it)).count(),
+        services.len(),
+    )
 }
 
-fn fraction((some, all): (usize, usize)) -> Cell {
+pub(super) fn fraction((some, all): (usize, usize)) -> Cell {
     let style = if some == all { PLAIN } else { BAD };
     Cell::new(format!("{some}/{all}"), style)
 }
@@ -276,6 +326,20 @@ mod tests {
     }
 
     #[test]
+    fn a_fail_count_says_after_how_many_failures_the_service_leaves() {
+        let mut failure = FailureStatus {
+            count: 2,
+            threshold: 3,
+            ..FailureStatus::default()
+        };
+        assert_eq!(count(&failure), "2 of 3");
+        failure.threshold = INFINITE_FAILURES;
+        assert_eq!(count(&failure), "2");
+        (failure.count, failure.banned) = (INFINITE_FAILURES, true);
+        assert_eq!(count(&failure), "INFINITY, banned");
+    }
+
+    #[test]
     fn heartbeats_and_actions_have_ages_for_people_only() {
         let now = 1_700_000_200_000_000;
         let assembly = AssemblyStatus {
@@ -287,7 +351,8 @@ mod tests {
             lines[1].as_str().trim().to_owned()
         };
         assert!(heartbeat(Some(now)).ends_with("2s ago"));
-        assert!(heartbeat(None).ends_with("2023-11-14 22:16:38"));
+        let shown = heartbeat(None);
+        assert!(shown.contains(&time(assembly.last_heartbeat)), "{shown}");
 
         let transition = TransitionStatus {
             number: 7,

@@ -1,0 +1,587 @@
+//! What a status says of a world that is told to the controller in one go: a document, and what the
+//! agents of its assemblies remember.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::time::Instant;
+
+use controller::{
+    AssemblyId, Attribute, Attributes, Controller, Durable, Effect, Hello, Input, Operation,
+    Record, Request, Task, Time, TransitionKey, dispatcher_uuid,
+};
+use cpe_status::{DeploymentStatus, FailureStatus, FencingResult, ResourceKind};
+
+/// A controller whose decisions are made, and whose orders succeed at once.
+struct Told {
+    controller: Controller,
+    now: Time,
+    /// The last call id of any agent.
+    calls: u32,
+    /// What agents were told to do.
+    orders: Vec<Operation>,
+    /// The policy engine answers.
+    decides: bool,
+}
+
+impl Told {
+    /// A deployment of this document, of which no agent was heard yet.
+    fn new(document: String) -> Told {
+        Told::undecided(document, true)
+    }
+
+    fn undecided(document: String, decides: bool) -> Told {
+        let now = Time {
+            boottime_us: 1_000_000,
+            wall_us: 1_800_000_000_000_000,
+        };
+        let controller = Controller::new("sim", Durable::default(), now);
+        let mut told = Told {
+            controller,
+            now,
+            calls: 100,
+            orders: Vec::new(),
+            decides,
+        };
+        told.give(Input::Request(Request::Load {
+            document,
+            generation: 1,
+            in_doubt: Default::default(),
+        }));
+        told
+    }
+
+    fn give(&mut self, input: Input) {
+        self.now.boottime_us += 1_000;
+        self.now.wall_us += 1_000;
+        self.controller.handle(self.now, input).unwrap();
+        while let Some(effect) = self.controller.poll_effect() {
+            let answer = match effect {
+                Effect::Decide(question) if self.decides => {
+                    Input::Decided(Box::new(question.answer()))
+                }
+                Effect::Execute {
+                    assembly,
+                    operation,
+                } => self.completed(assembly, *operation),
+                Effect::Cancel {
+                    assembly,
+                    resource,
+                    action,
+                    interval_ms,
+                } => Input::Cancelled {
+                    assembly,
+                    resource,
+                    action,
+                    interval_ms,
+                },
+                _ => continue,
+            };
+            self.controller.handle(self.now, answer).unwrap();
+        }
+    }
+
+    /// What an agent answers that has done it.
+    fn completed(&mut self, assembly: AssemblyId, operation: Operation) -> Input {
+        self.calls += 1;
+        self.orders.push(operation.clone());
+        let key = TransitionKey::parse(&operation.id).unwrap();
+        let record = Record {
+            operation,
+            call_id: self.calls,
+            rc: key.expected_rc,
+            completed: self.now.wall_us,
+            last_rc_change: self.now.wall_us,
+            ..Record::default()
+        };
+        let record = Box::new(record);
+        Input::OperationCompleted { assembly, record }
+    }
+
+    /// An agent answers, and remembers this.
+    fn answers(&mut self, assembly: &str, history: Vec<Record>) {
+        self.answers_with(assembly, history, Attributes::default());
+    }
+
+    fn answers_with(&mut self, assembly: &str, history: Vec<Record>, attributes: Attributes) {
+        let hello = Hello {
+            boot_id: format!("boot of {assembly}"),
+            machine_id: format!("machine of {assembly}"),
+            ..Hello::default()
+        };
+        self.give(Input::AgentConnected {
+            assembly: assembly.into(),
+            hello,
+            history,
+            attributes,
+        });
+    }
+
+    /// Time passes, without a sign of life.
+    fn wait(&mut self, seconds: u64) {
+        for _ in 0..seconds * 2 {
+            self.now.boottime_us += 499_000;
+            self.now.wall_us += 499_000;
+            self.give(Input::Tick);
+        }
+    }
+
+    /// The last such operation has another result.
+    fn fails(&mut self, assembly: &str, action: Task, interval_ms: u32, rc: i32, why: &str) {
+        let mut orders = self.orders.iter().rev();
+        let same = |it: &&Operation| it.action == action && it.interval_ms == interval_ms;
+        let operation = orders.find(same).unwrap().clone();
+        self.calls += 1;
+        let record = Record {
+            operation,
+            call_id: self.calls,
+            rc,
+            exit_reason: why.to_owned(),
+            completed: self.now.wall_us,
+            last_rc_change: self.now.wall_us,
+            ..Record::default()
+        };
+        self.give(Input::OperationCompleted {
+            assembly: assembly.into(),
+            record: Box::new(record),
+        });
+    }
+
+    /// Each instance as `NAME ASSEMBLY STATE ROLE`.
+    fn rows(&self) -> Vec<String> {
+        let rows = self.status().services.into_iter().map(|row| {
+            let (name, assembly) = (row.name, row.assembly);
+            format!("{name} {assembly} {} {}", row.state, row.role)
+        });
+        rows.collect()
+    }
+
+    fn failures(&self) -> Vec<FailureStatus> {
+        self.status().failures
+    }
+
+    fn status(&self) -> DeploymentStatus {
+        self.controller.status(self.now)
+    }
+}
+
+/// An operation that ended with that code; the expected one is 0, of a probe 7.
+fn record(resource: &str, action: Task, interval_ms: u32, call_id: u32, rc: i32) -> Record {
+    let expected = if action == Task::Monitor && interval_ms == 0 {
+        7
+    } else {
+        0
+    };
+    let operation = Operation {
+        id: format!("{call_id}:1:{expected}:{}", dispatcher_uuid(7)),
+        resource: resource.to_owned(),
+        class: "ocf".into(),
+        provider: "sim".into(),
+        kind: "Simulated".into(),
+        action,
+        interval_ms,
+        ..Operation::default()
+    };
+    Record {
+        operation,
+        call_id,
+        rc,
+        completed: 1_799_999_000_000_000 + u64::from(call_id) * 1_000_000,
+        last_rc_change: 1_799_999_000_000_000 + u64::from(call_id) * 1_000_000,
+        ..Record::default()
+    }
+}
+
+fn document(assemblies: usize, services: &str, configuration: &str) -> String {
+    let assemblies: String = (1..=assemblies)
+        .map(|number| format!("<assembly name=\"n{number}\" address=\"unix:/run/n{number}\"/>"))
+        .collect();
+    format!(
+        "<deployable name=\"sim\"><assemblies>{assemblies}</assemblies><services>{services}</services>\
+         <configuration>{configuration}</configuration></deployable>"
+    )
+}
+
+fn service(name: &str) -> String {
+    format!("<service name=\"{name}\" class=\"ocf\" provider=\"sim\" type=\"Simulated\"/>")
+}
+
+/// A `<primitive>` of `<configuration>` with meta attributes.
+fn primitive(name: &str, meta: &[(&str, &str)]) -> String {
+    let set = attributes(name, meta);
+    format!(
+        "<primitive id=\"{name}\" class=\"ocf\" provider=\"sim\" type=\"Simulated\">{set}</primitive>"
+    )
+}
+
+fn attributes(of: &str, meta: &[(&str, &str)]) -> String {
+    let pairs = meta.iter().map(|(name, value)| {
+        format!("<nvpair id=\"{of}-{name}\" name=\"{name}\" value=\"{value}\"/>")
+    });
+    let pairs: String = pairs.collect();
+    format!("<meta_attributes id=\"{of}-meta\">{pairs}</meta_attributes>")
+}
+
+fn resources(elements: &str) -> String {
+    format!("<resources>{elements}</resources>")
+}
+
+/// A primitive with two monitors.
+fn monitored(name: &str, meta: &[(&str, &str)], more: &str) -> String {
+    let monitors = [10, 20].map(|seconds| {
+        format!("<op id=\"{name}-{seconds}\" name=\"monitor\" interval=\"{seconds}s\" {more}/>")
+    });
+    let operations = format!("<operations>{}</operations></primitive>", monitors.concat());
+    primitive(name, meta).replace("</primitive>", &operations)
+}
+
+fn clone(id: &str, meta: &[(&str, &str)], of: &str) -> String {
+    format!("<clone id=\"{id}\">{}{of}</clone>", attributes(id, meta))
+}
+
+#[test]
+fn instances_that_can_be_told_apart_are_shown_where_they_run_and_not_as_stopped() {
+    let unique = [
+        ("globally-unique", "true"),
+        ("clone-max", "3"),
+        ("clone-node-max", "2"),
+    ];
+    let cloned = clone("pool", &unique, &primitive("web", &[]));
+    let mut told = Told::new(document(1, "", &resources(&cloned)));
+    let start = |resource| record(resource, Task::Start, 0, 1, 0);
+    told.answers("n1", vec![start("web:0"), start("web:1")]);
+    assert_eq!(
+        told.rows(),
+        [
+            "web:0 n1 started started",
+            "web:1 n1 started started",
+            "web:2  stopped stopped"
+        ]
+    );
+    let tree = told.status().resources;
+    assert_eq!((tree[0].kind, tree[0].unique), (ResourceKind::Clone, true));
+    assert_eq!(tree[0].instances, 3);
+    let web = &tree[0].members[0];
+    assert_eq!(
+        (web.name.as_str(), web.enabled, web.wanted),
+        ("web", true, 2)
+    );
+}
+
+#[test]
+fn a_clone_shows_its_instances_by_assembly_with_their_roles() {
+    let promotable = [("promotable", "true")];
+    let cloned = clone("dbs", &promotable, &primitive("db", &[]));
+    let mut told = Told::new(document(2, "", &resources(&cloned)));
+    let score = Attribute {
+        value: "10".into(),
+        dampening_ms: 0,
+    };
+    let scores = Attributes {
+        version: 1,
+        values: [("master-db".to_owned(), score)].into(),
+    };
+    told.answers_with("n1", vec![], scores);
+    told.answers("n2", vec![]);
+    assert_eq!(
+        told.rows(),
+        ["db n1 promoted promoted", "db n2 started started"]
+    );
+    // Left alone it has its role all the same.
+    let maintenance = Request::Maintenance {
+        assembly: None,
+        on: true,
+    };
+    told.give(Input::Request(maintenance));
+    assert_eq!(
+        told.rows(),
+        ["db n1 unmanaged promoted", "db n2 unmanaged started"]
+    );
+}
+
+#[test]
+fn the_tree_has_groups_in_clones_with_members_in_their_order() {
+    let group = format!(
+        "<group id=\"pair\">{}{}</group>",
+        primitive("b", &[]),
+        primitive("a", &[])
+    );
+    let configuration = resources(&clone("pairs", &[], &group));
+    let alone = service("alone");
+    let mut told = Told::new(document(2, &alone, &configuration));
+    let names = |told: &Told| -> Vec<String> {
+        let status = told.status();
+        let all = status.resources.iter().flat_map(|top| top.all());
+        all.map(|it| format!("{}:{}", it.name, it.kind)).collect()
+    };
+    let expected = [
+        "alone:service",
+        "pairs:clone",
+        "pair:group",
+        "b:service",
+        "a:service",
+    ];
+    assert_eq!(names(&told), expected, "also before anything is decided");
+    told.answers("n1", vec![record("b", Task::Start, 0, 1, 0)]);
+    told.answers("n2", vec![]);
+    assert_eq!(names(&told), expected);
+    let rows = [
+        "alone n1 started started",
+        "b n1 started started",
+        "b n2 started started",
+        "a n1 started started",
+        "a n2 started started",
+    ];
+    assert_eq!(told.rows(), rows);
+}
+
+#[test]
+fn containers_and_addresses_of_a_bundle_are_services_too() {
+    let bundle = "<bundle id=\"b\"><podman image=\"i\" replicas=\"1\"/></bundle>";
+    let mut told = Told::undecided(document(1, "", &resources(bundle)), false);
+    told.answers("n1", vec![record("b-podman-0", Task::Start, 0, 1, 0)]);
+    assert_eq!(told.rows(), ["b-podman-0 n1 started started"]);
+    let status = told.status();
+    assert_eq!(status.resources[0].members[0].name, "b-podman-0");
+    assert_eq!(status.services[0].agent, "ocf:heartbeat:podman");
+}
+
+#[test]
+fn what_runs_and_is_not_in_the_document_is_shown() {
+    let mut told = Told::undecided(document(1, &service("a"), ""), false);
+    told.answers("n1", vec![record("old", Task::Start, 0, 1, 0)]);
+    let rows = ["a  stopped stopped", "old n1 started started"];
+    assert_eq!(told.rows(), rows);
+    let old = &told.status().services[1];
+    assert_eq!(old.reason, "the document does not have it any more");
+    assert_eq!(old.agent, "ocf:sim:Simulated");
+}
+
+#[test]
+fn failures_are_told_by_operation_with_when_they_are_forgotten() {
+    let meta = [("failure-timeout", "60s"), ("migration-threshold", "3")];
+    let mut told = Told::new(document(2, "", &resources(&monitored("db", &meta, ""))));
+    told.answers("n1", vec![]);
+    told.answers("n2", vec![]);
+    let place = told.status().services[0].assembly.clone();
+    told.fails(&place, Task::Monitor, 10_000, 7, "");
+    told.wait(2);
+    told.fails(&place, Task::Monitor, 20_000, 1, "no\u{1b}answer");
+    let failures = told.failures();
+    let told_of: Vec<(&str, u32, u32, i32, bool)> = failures
+        .iter()
+        .map(|it| {
+            (
+                it.operation.as_str(),
+                it.count,
+                it.threshold,
+                it.rc,
+                it.banned,
+            )
+        })
+        .collect();
+    let expected = [
+        ("monitor/20000", 1, 3, 1, false),
+        ("monitor/10000", 1, 3, 7, false),
+    ];
+    assert_eq!(told_of, expected);
+    let [newer, older] = &failures[..] else {
+        panic!("{failures:?}");
+    };
+    assert!(newer.time >= older.time + 1_000_000);
+    // The policy engine forgets all of them together.
+    assert_eq!(newer.forgotten, newer.time + 60_000_000);
+    assert_eq!(older.forgotten, newer.forgotten);
+    assert!(newer.reason.ends_with("no\u{1b}answer"), "{}", newer.reason);
+    assert_eq!(told.status().services[0].failures, 2);
+
+    told.fails(&place, Task::Monitor, 20_000, 1, "");
+    assert!(told.failures().iter().all(|it| it.banned), "the third");
+    let moved = told.status().services[0].clone();
+    assert!(moved.assembly != place && moved.failures == 3, "{moved:?}");
+}
+
+#[test]
+fn failures_that_block_are_not_forgotten_by_themselves() {
+    let meta = [("failure-timeout", "60s")];
+    let db = monitored("db", &meta, "on-fail=\"block\"");
+    let mut told = Told::new(document(1, "", &resources(&db)));
+    told.answers("n1", vec![]);
+    told.fails("n1", Task::Monitor, 10_000, 7, "");
+    let failures = told.failures();
+    assert_eq!((failures[0].count, failures[0].forgotten), (1, 0));
+    let own = told.status().resources[0].clone();
+    assert!(own.enabled);
+}
+
+#[test]
+fn constraints_that_a_move_left_are_told_and_no_others() {
+    let location = |id: &str, node: &str, score: &str| {
+        format!("<rsc_location id=\"{id}\" rsc=\"db\" node=\"{node}\" score=\"{score}\"/>")
+    };
+    let configuration = format!(
+        "{}<constraints>{}{}{}</constraints>",
+        resources(&primitive("db", &[])),
+        location("cli-ban-db-on-n1", "n1", "-INFINITY"),
+        location("cli-prefer-db", "n2", "INFINITY"),
+        location("never", "n1", "-INFINITY"),
+    );
+    let mut told = Told::new(document(2, "", &configuration));
+    told.answers("n1", vec![]);
+    told.answers("n2", vec![]);
+    let bans = told.status().bans;
+    let bans: Vec<String> = bans
+        .iter()
+        .map(|ban| {
+            format!(
+                "{} {} {} {}",
+                ban.constraint, ban.service, ban.assembly, ban.score
+            )
+        })
+        .collect();
+    let expected = [
+        "cli-ban-db-on-n1 db n1 -INFINITY",
+        "cli-prefer-db db n2 INFINITY",
+    ];
+    assert_eq!(bans, expected);
+}
+
+#[test]
+fn the_history_of_fencing_survives_the_dpe() {
+    let mut told = Told::new(document(1, &service("a"), ""));
+    told.answers("n1", vec![record("a", Task::Start, 0, 1, 0)]);
+    told.wait(6);
+    let attempts = told.status().fencing;
+    assert_eq!(attempts.len(), 1, "{attempts:?}");
+    let first = &attempts[0];
+    assert_eq!(
+        (first.assembly.as_str(), first.device.as_str()),
+        ("n1", "lease")
+    );
+    assert_eq!((first.result, first.ended), (FencingResult::Pending, 0));
+    assert_eq!(first.attempt, told.status().assemblies[0].fencing_attempt);
+
+    // The DPE is killed meanwhile.
+    let rows = told.controller.facts().rows();
+    let facts = Durable::from_rows(&rows).unwrap();
+    told.controller = Controller::new("sim", facts, told.now);
+    told.give(Input::Tick);
+    let attempts = told.status().fencing;
+    assert_eq!(attempts[0].result, FencingResult::GivenUp);
+    assert_eq!(attempts[0].detail, "the DPE was restarted");
+    assert_eq!(attempts[0].began, first.began);
+    told.wait(30);
+    told.wait(30);
+    let attempts = told.status().fencing;
+    let results: Vec<FencingResult> = attempts.iter().map(|it| it.result).collect();
+    assert_eq!(results, [FencingResult::Succeeded, FencingResult::GivenUp]);
+    assert!(attempts[0].ended > attempts[0].began);
+
+    told.give(Input::Request(Request::Unload {
+        stop_services: false,
+    }));
+    told.wait(60);
+    assert!(
+        told.status().fencing.is_empty(),
+        "of a deployment that ended"
+    );
+}
+
+#[test]
+fn the_last_operations_are_told_by_service_and_assembly() {
+    let services = format!("{}{}", service("a"), service("b"));
+    let mut told = Told::undecided(document(2, &services, ""), false);
+    let history = vec![
+        record("a", Task::Monitor, 0, 1, 7),
+        record("a", Task::Start, 0, 2, 0),
+        record("a", Task::Monitor, 10_000, 3, 1),
+        record("b", Task::Start, 0, 4, 0),
+    ];
+    told.answers("n1", history);
+    told.answers("n2", vec![record("a", Task::Monitor, 0, 1, 7)]);
+    let lines = |service: Option<&str>, assembly: Option<&str>| -> Vec<String> {
+        let (service, assembly) = (service.map(Into::into), assembly.map(Into::into));
+        let told = told
+            .controller
+            .operations(service.as_ref(), assembly.as_ref());
+        let told = told.unwrap();
+        assert_eq!(told.left_out, 0);
+        let operations = told.operations.iter().filter(|it| !it.pending);
+        operations
+            .map(|it| {
+                format!(
+                    "{} {} {} {}",
+                    it.service, it.assembly, it.operation, it.result
+                )
+            })
+            .collect()
+    };
+    let of_a = ["a n1 start/0 ok", "a n1 monitor/10000 error"];
+    assert_eq!(lines(Some("a"), None), of_a, "not what was not found");
+    assert_eq!(lines(None, Some("n1")).len(), 3);
+    assert_eq!(lines(None, Some("n2")).len(), 0);
+    let unknown = told.controller.operations(Some(&"c".into()), None);
+    assert!(unknown.is_err());
+    assert!(
+        told.controller
+            .operations(None, Some(&"n3".into()))
+            .is_err()
+    );
+}
+
+#[test]
+fn all_problems_are_told_not_only_the_first() {
+    let services = format!("{}{}", service("a"), service("b"));
+    let mut told = Told::new(document(1, &services, ""));
+    told.answers("n1", vec![]);
+    assert_eq!(told.status().problems, [""; 0]);
+    told.wait(6);
+    let problems = told.status().problems;
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert!(problems[0].starts_with("assembly n1 is being made safe"));
+    assert!(problems[1].starts_with("service a failed"));
+    assert_eq!(told.rows(), ["a  failed stopped", "b  failed stopped"]);
+}
+
+/// What a message of the system's bus may have at most: dbus-daemon's default, which its
+/// system.conf does not raise.
+const LONGEST_MESSAGE: usize = 32 * 1024 * 1024;
+
+fn measure(name: &str, told: &Told) -> usize {
+    let from = Instant::now();
+    let status = told.status();
+    let made = from.elapsed();
+    let text = serde_json::to_string(&status).unwrap();
+    println!(
+        "{name}: {} rows, {} bytes, made in {made:?}, written in {:?}",
+        status.services.len(),
+        text.len(),
+        from.elapsed() - made
+    );
+    text.len()
+}
+
+#[test]
+fn a_status_of_64_assemblies_and_2000_services_fits_into_a_message() {
+    let services: String = (0..2000).map(|n| service(&format!("s{n}"))).collect();
+    let mut told = Told::undecided(document(64, &services, ""), false);
+    for assembly in 1..=64 {
+        let own = (0..2000).filter(|n| n % 64 + 1 == assembly);
+        let history = own.flat_map(|n| {
+            let resource = format!("s{n}");
+            [
+                record(&resource, Task::Start, 0, 2, 0),
+                record(&resource, Task::Monitor, 10_000, 3, 0),
+            ]
+        });
+        // Elsewhere it was looked for, and not found.
+        let others = (0..2000).filter(|n| n % 64 + 1 != assembly);
+        let probes = others.map(|n| record(&format!("s{n}"), Task::Monitor, 0, 1, 7));
+        told.answers(&format!("n{assembly}"), history.chain(probes).collect());
+    }
+    assert!(measure("2000 services once", &told) < LONGEST_MESSAGE);
+    assert_eq!(told.status().services.len(), 2000);
+}

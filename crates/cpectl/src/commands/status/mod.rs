@@ -1,0 +1,100 @@
+//! `cpectl status`: what an administrator asks first. What runs where, what failed, what is being
+//! done about it; once, again and again, or only whether all is well.
+
+mod check;
+mod screen;
+mod tree;
+mod watch;
+
+use cpe_status::DeploymentStatus;
+use cpe_terminal::Line;
+
+pub(crate) use screen::headline;
+
+use crate::client::Client;
+use crate::failure::{Failure, Kind};
+use crate::options::Status;
+use crate::output::{Output, Screen};
+
+pub(crate) async fn run(
+    client: Client,
+    arguments: &Status,
+    output: &Output,
+) -> Result<(), Failure> {
+    if arguments.watch {
+        return watch::run(client, arguments, output).await;
+    }
+    let seen = Seen::ask(&client, arguments).await?;
+    if arguments.check {
+        return check::run(&seen, output);
+    }
+    if output.json {
+        return seen.json(output);
+    }
+    if seen.is_empty() {
+        output.note(NO_DEPLOYMENTS);
+        return Ok(());
+    }
+    let lines = seen.lines(arguments, output.columns());
+    output.lines(&lines);
+    Ok(())
+}
+
+/// Said where there is nothing to show.
+const NO_DEPLOYMENTS: &str = "no deployments; cpectl deploy FILE creates one";
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq)]
+enum Seen {
+    /// One deployment.
+    One(Box<DeploymentStatus>),
+    /// All of them.
+    All(Vec<DeploymentStatus>),
+}
+
+impl Seen {
+    async fn ask(client: &Client, arguments: &Status) -> Result<Seen, Failure> {
+        if let Some(name) = &arguments.name {
+            return Ok(Seen::One(Box::new(client.status(name).await?)));
+        }
+        let mut statuses = Vec::new();
+        for entry in client.list().await? {
+            match client.status(&entry.name).await {
+                Ok(status) => statuses.push(status),
+                // Destroyed since the list was made.
+                Err(failure) if failure.kind == Kind::NotFound => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(Seen::All(statuses))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.statuses().is_empty()
+    }
+
+    fn statuses(&self) -> &[DeploymentStatus] {
+        match self {
+            Seen::One(status) => std::slice::from_ref(&**status),
+            Seen::All(statuses) => statuses,
+        }
+    }
+
+    fn json(&self, output: &Output) -> Result<(), Failure> {
+        match self {
+            Seen::One(status) => output.json(status),
+            Seen::All(statuses) => output.json(statuses),
+        }
+    }
+
+    /// For people; `columns`: the width of the terminal, `None`: it goes elsewhere.
+    fn lines(&self, arguments: &Status, columns: Option<usize>) -> Vec<Line> {
+        let mut screen = Screen::new(columns);
+        match self {
+            Seen::One(status) => screen::one(status, arguments.flat, &mut screen),
+            Seen::All(statuses) if statuses.is_empty() => screen.line(NO_DEPLOYMENTS),
+            Seen::All(statuses) => screen.table(&screen::summaries(statuses)),
+        }
+        screen.into_lines()
+    }
+}
