@@ -20,6 +20,7 @@ use zbus::Connection;
 
 use crate::agents::{Agents, Call};
 use crate::bus::{self, BusRequest, Public, Requests};
+use crate::catalogue::Catalogue;
 use crate::explain::Basis;
 use crate::fencing::{self, SeenUnits};
 use crate::kept_inputs::{Keeper, Kept, KeptInputs};
@@ -123,6 +124,7 @@ pub(crate) async fn run(
         name.to_owned(),
         bus,
         requests,
+        Catalogue::new(name),
         public_view,
         Arc::new(connection_sender),
     );
