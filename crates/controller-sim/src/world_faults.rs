@@ -201,8 +201,8 @@ impl World {
             return;
         };
         self.end_left_services(&home);
-        // Whoever was replaced by this guest: people have corrected what the devices switch. The DPE
-        // may still need them for it, so they have switched it off first.
+        // Whoever was replaced by this guest: people have corrected what the devices switch. The
+        // DPE may still need them for it, so they have switched it off first.
         for before in 0..self.guests.len() {
             if self.guests[before].replaced_by == Some(old) {
                 self.power_cycle(before);
