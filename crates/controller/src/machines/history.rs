@@ -338,6 +338,14 @@ impl History {
         active || self.is_being_started(resource)
     }
 
+    /// Whether an agent was asked to take over what another one has sent, and has not said yet that
+    /// it did.
+    pub(crate) fn is_taking_over(&self) -> bool {
+        self.records().any(|record| {
+            record.state == RecordState::Pending && record.operation.action == Task::MigrateFrom
+        })
+    }
+
     /// Whether an operation that starts a resource has not ended.
     pub(crate) fn is_being_started(&self, resource: &str) -> bool {
         self.of(resource)
@@ -442,6 +450,19 @@ mod tests {
             rc,
             ..Record::default()
         }
+    }
+
+    #[test]
+    fn who_was_asked_to_take_over_does_so_until_that_has_ended() {
+        let mut history = History::default();
+        let asked = Record {
+            state: RecordState::Pending,
+            ..record(Task::MigrateFrom, 0, 0, 0)
+        };
+        history.insert(asked);
+        assert!(history.is_taking_over());
+        history.insert(record(Task::MigrateFrom, 0, 7, 0));
+        assert!(!history.is_taking_over());
     }
 
     #[test]
