@@ -136,6 +136,7 @@ impl World {
                 return;
             };
             if let Some(effect) = controller.poll_effect() {
+                self.shell.wanted_under = controller.generation();
                 if self.options.digest {
                     self.digest.effect(&effect, controller, now);
                 }

@@ -149,7 +149,8 @@ impl World {
                 Some(Effect::Connect(connect))
             }
             effect => {
-                self.shell.held.push_back(effect);
+                let under = self.shell.wanted_under;
+                self.shell.held.push_back((under, effect));
                 None
             }
         }
@@ -167,7 +168,8 @@ impl World {
         }
         let changes = std::mem::take(&mut self.shell.unsaved);
         self.persist(changes);
-        for effect in std::mem::take(&mut self.shell.held) {
+        for (under, effect) in std::mem::take(&mut self.shell.held) {
+            self.shell.wanted_under = under;
             self.carry_out(effect);
             // It may have been the last one of this DPE.
             if self.shell.start != start || self.shell.controller.is_none() {
@@ -180,7 +182,7 @@ impl World {
     /// What waits to be done by an assembly's agent or device is dropped: its stream ended or
     /// began, and the controller decides again from what the agent reports.
     pub(crate) fn forget_orders(&mut self, assembly: &AssemblyId) {
-        self.shell.held.retain(|effect| match effect {
+        self.shell.held.retain(|(_, effect)| match effect {
             Effect::Execute { assembly: of, .. }
             | Effect::Cancel { assembly: of, .. }
             | Effect::Forget { assembly: of, .. }
@@ -192,7 +194,7 @@ impl World {
 
     /// An assembly is about to be released or disconnected.
     fn is_being_left(&self, assembly: &AssemblyId) -> bool {
-        self.shell.held.iter().any(|effect| match effect {
+        self.shell.held.iter().any(|(_, effect)| match effect {
             Effect::Release { assembly: of, .. } | Effect::Disconnect { assembly: of } => {
                 of == assembly
             }

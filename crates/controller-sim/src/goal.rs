@@ -123,6 +123,10 @@ impl World {
     /// The deployment has ended: notes who cannot be told or does not do it, and has no lease that
     /// would see to it.
     pub(crate) fn note_end(&mut self) {
+        // The answer to a repeated Unload: who could not be told then is not told now.
+        if self.shell.unloaded {
+            return;
+        }
         let recreated = self.shell.recreate.take();
         if let Some((guest, for_us)) = recreated.filter(|_| self.scenario.ending.is_none()) {
             self.create_again(guest, for_us);

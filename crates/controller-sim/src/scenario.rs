@@ -389,6 +389,12 @@ impl Scenario {
         self.services.iter().find(|service| service.name == name)
     }
 
+    /// The document names an assembly.
+    pub(crate) fn names(&self, assembly: &str) -> bool {
+        let mut assemblies = self.assemblies.iter();
+        assemblies.any(|own| own.present && own.name == assembly)
+    }
+
     /// That service is in the document.
     pub fn in_document(&self, index: usize) -> bool {
         let service = &self.services[index];

@@ -30,9 +30,10 @@ impl World {
         let seen = self.shell.seen_epochs.get(&assembly).copied();
         let epoch = connect.epoch.max(seen.map_or(0, |seen| seen + 1));
         self.tokens += 1;
-        let id = self.tokens;
+        let (id, number) = (self.tokens, connect.number);
         let stream = Stream {
             assembly: assembly.clone(),
+            number,
             epoch,
             guest,
             start,
@@ -158,6 +159,22 @@ impl World {
         }
     }
 
+    /// A guest has answered Hello. An answer over an earlier stream may be another guest's than the
+    /// one that the controller means.
+    fn heard_hello(&mut self, id: u64, leaving: bool) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        (stream.welcomed, stream.leaving) = (true, leaving);
+        let (assembly, number, guest) = (stream.assembly.clone(), stream.number, stream.guest);
+        let controller = self.shell.controller.as_ref();
+        let wanted = controller.and_then(|controller| controller.wanted(&assembly));
+        if wanted.is_some_and(|connect| connect.number == number) {
+            self.wiring.heard_as(&assembly, guest);
+            self.checker.left.remove(&assembly);
+        }
+    }
+
     pub(crate) fn arrive_at_dpe(&mut self, id: u64, message: ToDpe) {
         let Some(stream) = self.streams.get(&id).filter(|stream| stream.open).cloned() else {
             return;
@@ -169,20 +186,16 @@ impl World {
             );
             return;
         }
-        let assembly = stream.assembly;
+        let (assembly, number) = (stream.assembly, stream.number);
         if self.shell.start != stream.start || self.shell.streams.get(&assembly) != Some(&id) {
             return;
         }
         let input = match message {
             ToDpe::Welcome(hello, history, attributes) => {
-                if let Some(stream) = self.streams.get_mut(&id) {
-                    stream.welcomed = true;
-                    stream.leaving = hello.leaving;
-                }
-                self.wiring.heard_as(&assembly, stream.guest);
-                self.checker.left.remove(&assembly);
+                self.heard_hello(id, hello.leaving);
                 Input::AgentConnected {
                     assembly,
+                    number,
                     hello,
                     history,
                     attributes,
@@ -190,7 +203,11 @@ impl World {
             }
             ToDpe::Occupied => {
                 let occupant = self.guests[stream.guest].occupant();
-                self.input(Input::AgentOccupied { assembly, occupant });
+                self.input(Input::AgentOccupied {
+                    assembly,
+                    number,
+                    occupant,
+                });
                 self.stream_ended(id);
                 return;
             }

@@ -112,8 +112,11 @@ impl Told {
             machine_id: format!("machine of {assembly}"),
             ..Hello::default()
         };
+        let wanted = self.controller.wanted(&assembly.into());
+        let number = wanted.map_or(0, |connect| connect.number);
         self.give(Input::AgentConnected {
             assembly: assembly.into(),
+            number,
             hello,
             history,
             attributes,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::standing::not_spared;
 
@@ -43,6 +43,8 @@ pub struct Program {
     pub timeout: Duration,
     /// How much of standard output, and of standard error, is kept: the end of it.
     pub keep: usize,
+    /// It is killed when it has written more to standard output, or to standard error.
+    pub most: Option<usize>,
 }
 
 /// How a program ended.
@@ -56,6 +58,8 @@ pub enum End {
     TimedOut,
     /// It was killed because its operation was cancelled.
     Cancelled,
+    /// It wrote too much and was killed.
+    Flooded,
 }
 
 /// What is left of a program.
@@ -99,8 +103,12 @@ pub async fn run(
     let group = child
         .id()
         .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-    let stdout = Tail::read(child.stdout.take(), program.keep);
-    let stderr = Tail::read(child.stderr.take(), program.keep);
+    let flood = Flood {
+        most: program.most.unwrap_or(usize::MAX),
+        begun: Arc::new(Notify::new()),
+    };
+    let stdout = Tail::read(child.stdout.take(), program.keep, flood.clone());
+    let stderr = Tail::read(child.stderr.take(), program.keep, flood.clone());
 
     let killed = tokio::select! {
         status = child.wait() => {
@@ -112,6 +120,7 @@ pub async fn run(
             return Ok(Finished { end, stdout: stdout.finish().await, stderr: stderr.finish().await });
         }
         () = tokio::time::sleep(program.timeout) => End::TimedOut,
+        () = flood.begun.notified() => End::Flooded,
         // A dropped sender does not cancel.
         Ok(()) = &mut *cancel => End::Cancelled,
     };
@@ -131,6 +140,13 @@ pub async fn run(
     })
 }
 
+/// How much may be written, and who is told when it is more.
+#[derive(Debug, Clone)]
+struct Flood {
+    most: usize,
+    begun: Arc<Notify>,
+}
+
 /// The end of a stream, read in the background.
 struct Tail {
     kept: Arc<Mutex<VecDeque<u8>>>,
@@ -138,17 +154,25 @@ struct Tail {
 }
 
 impl Tail {
-    fn read<R: AsyncRead + Unpin + Send + 'static>(stream: Option<R>, keep: usize) -> Self {
+    fn read<R: AsyncRead + Unpin + Send + 'static>(
+        stream: Option<R>,
+        keep: usize,
+        flood: Flood,
+    ) -> Self {
         let kept = Arc::new(Mutex::new(VecDeque::new()));
         let buffer = Arc::clone(&kept);
         let task = stream.map(|mut stream| {
             tokio::spawn(async move {
-                let mut chunk = [0u8; 4096];
+                let (mut chunk, mut written) = ([0u8; 4096], 0usize);
                 while let Ok(length @ 1..) = stream.read(&mut chunk).await {
                     let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
                     buffer.extend(&chunk[..length]);
                     let excess = buffer.len().saturating_sub(keep);
                     buffer.drain(..excess);
+                    written = written.saturating_add(length);
+                    if written > flood.most {
+                        flood.begun.notify_one();
+                    }
                 }
             })
         });
@@ -280,6 +304,7 @@ mod tests {
             mark: uuid::Uuid::new_v4().to_string(),
             timeout: Duration::from_secs(20),
             keep: 100,
+            most: None,
         }
     }
 
@@ -310,6 +335,13 @@ mod tests {
         .await;
         assert_eq!(finished.stdout.len(), 100);
         assert!(finished.stdout.ends_with("line 1999\n"));
+    }
+
+    #[tokio::test]
+    async fn it_kills_what_writes_without_end() {
+        let mut program = shell("yes; sleep 1000");
+        program.most = Some(1_000_000);
+        assert_eq!(finish(&program).await.end, End::Flooded);
     }
 
     #[tokio::test]

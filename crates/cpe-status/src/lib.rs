@@ -3,11 +3,16 @@
 
 #![warn(missing_docs)]
 
+mod agents;
 mod plan;
 mod resource;
 mod state;
 mod status;
 
+pub use agents::{
+    AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
+    AgentVariant, DocumentWarning, ResourceAgent, Unasked,
+};
 pub use plan::{Failover, Plan, PlanAction};
 pub use resource::{BanStatus, ResourceStatus};
 pub use state::{

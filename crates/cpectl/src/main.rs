@@ -39,7 +39,8 @@ fn main() -> std::process::ExitCode {
 
 async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
-        administer, deploy, destroy, events, explain, list, man, plan, status, ticket, validate,
+        administer, agents, deploy, destroy, events, explain, list, man, plan, status, ticket,
+        validate,
     };
     let bus = options.bus;
     match options.command {
@@ -54,6 +55,8 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Plan(arguments) => plan::run(&client, &arguments, output).await,
         Command::Status(arguments) => status::run(client, &arguments, output).await,
         Command::Explain(arguments) => explain::run(&client, &arguments, output).await,
+        Command::Agents(arguments) => agents::list(&client, &arguments, output).await,
+        Command::Describe(arguments) => agents::describe(&client, &arguments, output).await,
         Command::List => list::list(&client, output).await,
         Command::Show(arguments) => list::show(&client, &arguments, output).await,
         Command::Events(arguments) => events::run(client, &arguments, output).await,

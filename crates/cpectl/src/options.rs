@@ -52,6 +52,11 @@ pub(crate) enum Command {
     /// Says why a service is where it is, why not elsewhere, and what is done about it; the same of
     /// assemblies, and of the whole deployment
     Explain(Explain),
+    /// Lists the resource agents that a deployment's guests have
+    Agents(Agents),
+    /// Shows what a resource agent says about itself in a deployment's guests: its parameters, its
+    /// actions
+    Describe(Describe),
     /// Lists the deployments of this host
     List,
     /// Prints the document of a deployment
@@ -135,6 +140,46 @@ pub(crate) struct Status {
     /// in standby, every service runs as it should, and no failure counts. What is not is named.
     #[arg(long)]
     pub check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Agents {
+    /// The deployment [default: the only one of this host]
+    pub name: Option<String>,
+    /// Only agents of this class [default: ocf and lsb]
+    #[arg(long, value_enum)]
+    pub class: Option<Class>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Class {
+    Ocf,
+    Lsb,
+    Systemd,
+    Service,
+}
+
+impl Class {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Class::Ocf => "ocf",
+            Class::Lsb => "lsb",
+            Class::Systemd => "systemd",
+            Class::Service => "service",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Describe {
+    /// The resource agent, such as ocf:heartbeat:pgsql
+    pub agent: String,
+    /// The deployment whose guests are asked [default: the only one of this host]
+    #[arg(long, short, value_name = "NAME")]
+    pub deployment: Option<String>,
+    /// Only the guest of this assembly
+    #[arg(long, value_name = "NAME")]
+    pub assembly: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -24,18 +24,22 @@
 
 #![warn(missing_docs)]
 
+mod agents;
 mod configuration;
 mod device;
 pub mod failover;
 mod loss;
 mod lower;
+pub mod metadata;
 mod model;
 mod problem;
 mod reader;
 mod report;
 mod tree;
+mod uses;
 mod value;
 
+pub use agents::{Answer, Answers, Uses};
 pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck};
 pub use model::{
     Address, Agent, Assembly, Constraint, Deployment, Escalation, Fencing, FencingMode, Group,
@@ -43,7 +47,7 @@ pub use model::{
     Score, Service, TicketUse,
 };
 pub use problem::{Problem, Severity, quote, suggest};
-pub use reader::{Outcome, read_with_warnings};
+pub use reader::{Outcome, read_uses, read_with_warnings};
 pub use tree::{MAX_DEPTH, MAX_SIZE};
 
 /// The RELAX NG schema of deployment documents (XML syntax), for cloud managers to check against

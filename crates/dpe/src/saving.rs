@@ -491,6 +491,7 @@ mod tests {
 
     fn connect(assembly: &str) -> Effect {
         Effect::Connect(Connect {
+            number: 1,
             assembly: assembly.into(),
             address: None,
             epoch: 1,

@@ -20,6 +20,7 @@ use zbus::Connection;
 
 use crate::agents::{Agents, Call};
 use crate::bus::{self, BusRequest, Public, Requests};
+use crate::catalogue::Catalogue;
 use crate::explain::Basis;
 use crate::fencing::{self, SeenUnits};
 use crate::kept_inputs::{Keeper, Kept, KeptInputs};
@@ -123,6 +124,7 @@ pub(crate) async fn run(
         name.to_owned(),
         bus,
         requests,
+        Catalogue::new(name),
         public_view,
         Arc::new(connection_sender),
     );
@@ -275,11 +277,19 @@ impl Shell {
         }
     }
 
+    /// The controller has not asked for another stream since.
+    fn is_wanted(&self, assembly: &AssemblyId, number: u64) -> bool {
+        let wanted = self.controller.wanted(assembly);
+        wanted.is_some_and(|connect| connect.number == number)
+    }
+
     /// Gives the controller an input that it cannot refuse.
     fn take(&mut self, input: Input) {
         match &input {
             Input::EventRecorded { .. } => self.outbox.acknowledge(),
-            Input::AgentConnected { assembly, .. } => {
+            Input::AgentConnected {
+                assembly, number, ..
+            } if self.is_wanted(assembly, *number) => {
                 self.saving.forget_orders(assembly);
                 self.check_unit(assembly);
             }

@@ -212,7 +212,8 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, given_up: &[GivenUp<'_>], xml:
                 disbelieve(&mut records, last, named);
             }
             let may_have_come = given_up.iter().any(|own| own.may_have_come(node, resource));
-            if may_have_come || node.arrivals.must_be_looked_for(resource) {
+            // Nobody looks for what the document does not name: it is stopped by what is told.
+            if named && (may_have_come || node.arrivals.must_be_looked_for(resource)) {
                 records.retain(|record| record.state == RecordState::Pending);
             }
             records.retain(|record| !given_up.iter().any(|own| own.is_over(node, record)));

@@ -124,15 +124,8 @@ impl Controller {
     }
 
     fn disbelieve(&mut self, name: &AssemblyId, resource: &str) {
-        let records = self
-            .assemblies
-            .get(name)
-            .and_then(|assembly| assembly.history().resource(resource));
-        let last = records
-            .into_iter()
-            .flat_map(|records| records.values())
-            .map(|record| record.call_id)
-            .max();
+        let own = self.assemblies.get_mut(name);
+        let last = own.and_then(|own| own.history_mut().forget_made_up(resource));
         self.store.failure_mut(name, resource).disbelieve(last);
     }
 }

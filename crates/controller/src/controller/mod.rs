@@ -130,11 +130,19 @@ impl Controller {
             }
             Input::AgentConnected {
                 assembly,
+                number,
                 hello,
                 history,
                 attributes,
-            } => self.agent_connected(now, &assembly, hello, history, attributes),
-            Input::AgentOccupied { assembly, occupant } => self.occupied(now, &assembly, occupant),
+            } if self.is_present(&assembly, number) => {
+                self.agent_connected(now, &assembly, hello, history, attributes);
+            }
+            Input::AgentOccupied {
+                assembly,
+                number,
+                occupant,
+            } if self.is_present(&assembly, number) => self.occupied(now, &assembly, occupant),
+            Input::AgentConnected { .. } | Input::AgentOccupied { .. } => {}
             Input::AgentDisconnected { assembly, .. } => self.agent_disconnected(&assembly),
             Input::AgentLeaving {
                 assembly,

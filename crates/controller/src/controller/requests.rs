@@ -352,7 +352,11 @@ impl Controller {
             Some(loaded) if unread => loaded.unload = Some(false),
             Some(loaded) => {
                 // Who said "leave them" may still say "stop them", until it is over.
+                let left = loaded.unload == Some(false);
                 loaded.unload = Some(stop_services || loaded.unload == Some(true));
+                if stop_services && left {
+                    self.phase.serve_again();
+                }
                 self.connect_all();
                 self.world_changed("the deployment is being ended");
             }

@@ -40,6 +40,8 @@ struct Current {
     transition: Transition,
     /// Actions under way, by synapse.
     runs: BTreeMap<usize, Run>,
+    /// An action was begun that is more than a mark in the order.
+    worked: bool,
     /// Why actions are done, by their numbers.
     reasons: BTreeMap<u32, String>,
 }
@@ -60,6 +62,8 @@ pub(crate) struct Step {
 pub(crate) struct Finished {
     pub number: u64,
     pub counts: Counts,
+    /// Anything was begun that may have changed the world.
+    pub worked: bool,
     pub end: End,
 }
 
@@ -152,6 +156,7 @@ impl Execution {
         let current = self.current.insert(Current {
             transition,
             runs: BTreeMap::new(),
+            worked: false,
             reasons,
         });
         &current.transition
@@ -208,6 +213,7 @@ impl Execution {
         let current = current.expect("invariant: what begins belongs to a transition");
         current.transition.begin(index);
         current.runs.insert(index, run);
+        current.worked = true;
     }
 
     /// An action is done as soon as it begins.
@@ -262,7 +268,9 @@ impl Execution {
             self.is_over(),
             "invariant: a transition is over when nothing is awaited"
         );
-        let transition = self.current.take()?.transition;
+        let Current {
+            transition, worked, ..
+        } = self.current.take()?;
         let counts = transition.counts();
         let end = match transition.aborted() {
             Some(reason) => End::Aborted(reason.to_owned()),
@@ -280,6 +288,7 @@ impl Execution {
         Some(Finished {
             number: transition.number(),
             counts,
+            worked,
             end,
         })
     }

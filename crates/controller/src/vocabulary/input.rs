@@ -31,6 +31,8 @@ pub enum Input {
     AgentConnected {
         /// Which assembly.
         assembly: AssemblyId,
+        /// That of the [`Connect`](crate::Connect) with which it was greeted.
+        number: u64,
         /// Its answer to Hello.
         hello: Hello,
         /// Its whole history, pending operations too.
@@ -51,6 +53,8 @@ pub enum Input {
     AgentOccupied {
         /// Which assembly.
         assembly: AssemblyId,
+        /// That of the [`Connect`](crate::Connect) with which it was greeted.
+        number: u64,
         /// To whom the guest belongs.
         occupant: Occupant,
     },

@@ -48,6 +48,14 @@ impl DeploymentObject {
         self.dpe(&host).await
     }
 
+    /// The DPE, for a question that it asks its guests, for a caller who may have it do things.
+    async fn asked(&self, header: &Header<'_>) -> Result<DpeCall> {
+        let host = self.link.permit(Right::Administer, header).await?;
+        let pid = self.deployment.view().pid;
+        let client = host.dpes.asker(&self.deployment.name, pid).await;
+        client.map_err(|error| self.away(&error))
+    }
+
     /// The DPE, for an order of a caller who may have it do things, and options that name the
     /// caller.
     async fn commanded(&self, header: &Header<'_>) -> Result<(DpeCall, Fields)> {
@@ -184,6 +192,37 @@ impl DeploymentObject {
     ) -> Result<String> {
         let dpe = self.administered(&header).await?;
         self.passed_on(dpe.get_explanation(options).await)
+    }
+
+    #[zbus(out_args("agents_json"))]
+    async fn list_agents(
+        &self,
+        class: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let dpe = self.asked(&header).await?;
+        self.passed_on(dpe.list_agents(&class).await)
+    }
+
+    #[zbus(out_args("descriptions_json"))]
+    async fn describe_agent(
+        &self,
+        agent: String,
+        assembly: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let dpe = self.asked(&header).await?;
+        self.passed_on(dpe.describe_agent(&agent, &assembly).await)
+    }
+
+    #[zbus(out_args("check_json"))]
+    async fn check_agents(
+        &self,
+        document: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let dpe = self.asked(&header).await?;
+        self.passed_on(dpe.check_agents(&document).await)
     }
 
     async fn cleanup(

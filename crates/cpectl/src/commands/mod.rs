@@ -1,6 +1,7 @@
 //! One file per command, or per family of similar commands.
 
 pub(crate) mod administer;
+pub(crate) mod agents;
 pub(crate) mod deploy;
 pub(crate) mod destroy;
 pub(crate) mod events;

@@ -12,7 +12,10 @@ use cpe_bus::events::kind_matches;
 use cpe_bus::fields::Reader;
 use cpe_bus::names::{CPE_NAME, CPE_PATH, deployment_path};
 use cpe_bus::{DeploymentEntry, Error, Event, Fields, Result, json};
-use cpe_status::DeploymentStatus;
+use cpe_status::{
+    AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
+    AgentVariant, DeploymentStatus, DocumentWarning, ResourceAgent, Unasked,
+};
 use policy_engine::explain::{self, Detail, Question, Terms};
 
 use crate::bus::Bus;
@@ -231,6 +234,67 @@ impl Manager {
     }
 }
 
+/// The agent of the simulation's services.
+const SIMULATED: &str = "ocf:sim:Simulated";
+
+fn entry(agent: &str, assemblies: &[&str], version: &str, deprecated: bool) -> AgentEntry {
+    AgentEntry {
+        agent: agent.into(),
+        assemblies: assemblies.iter().map(|name| (*name).to_owned()).collect(),
+        version: version.into(),
+        // As a guest that would like to have the terminal.
+        short: "Does \u{1b}[2Jnothing".into(),
+        deprecated,
+    }
+}
+
+fn hanging(agent: &str) -> Unasked {
+    Unasked {
+        assembly: "node3".into(),
+        agent: agent.into(),
+        reason: "it did not answer in time".into(),
+    }
+}
+
+fn simulated(assembly: &str) -> AgentVariant {
+    let parameter = |name: &str, kind: &str| AgentParameter {
+        name: name.into(),
+        kind: kind.into(),
+        short: format!("What {name} is"),
+        ..AgentParameter::default()
+    };
+    AgentVariant {
+        assemblies: match assembly {
+            "" => vec!["node1".into(), "node2".into()],
+            assembly => vec![assembly.into()],
+        },
+        metadata: ResourceAgent {
+            version: "1.0".into(),
+            short: "Simulates a service".into(),
+            long: "It runs, and nothing else.\n\u{1b}]0;title\u{7}It has two parameters.".into(),
+            parameters: vec![
+                AgentParameter {
+                    required: true,
+                    unique: true,
+                    ..parameter("test", "string")
+                },
+                AgentParameter {
+                    default: Some("M".into()),
+                    options: vec!["K".into(), "M".into()],
+                    ..parameter("unit", "select")
+                },
+            ],
+            actions: vec![AgentAction {
+                name: "monitor".into(),
+                timeout: "20s".into(),
+                interval: "10s".into(),
+                ..AgentAction::default()
+            }],
+            ..ResourceAgent::default()
+        },
+    }
+}
+
 struct Deployment(Shared);
 
 #[zbus::interface(name = "org.cloudpolicy.Cpe1.Deployment")]
@@ -268,6 +332,47 @@ impl Deployment {
         let text = serde_json::to_string(&text).unwrap();
         let data = explain::to_json(&told);
         Ok(format!("{{\"text\":{text},\"explanations\":{data}}}"))
+    }
+
+    async fn list_agents(&self, class: &str) -> Result<String> {
+        let agents = match class {
+            "systemd" => Vec::new(),
+            _ => vec![
+                entry("ocf:heartbeat:Evmsd", &["node1"], "", true),
+                entry(SIMULATED, &["node1", "node2", "node3"], "1.0", false),
+            ],
+        };
+        json::to_json(&AgentList {
+            deployment: NAME.into(),
+            agents,
+            cut_off: vec!["node2".into()],
+            unasked: Vec::new(),
+        })
+    }
+
+    async fn describe_agent(&self, agent: &str, assembly: &str) -> Result<String> {
+        let mut found = AgentDescriptions {
+            deployment: NAME.into(),
+            agent: agent.into(),
+            ..AgentDescriptions::default()
+        };
+        match agent {
+            SIMULATED => found.variants = vec![simulated(assembly)],
+            "ocf:sim:Hanging" => found.unasked = vec![hanging(agent)],
+            _ => found.missing = vec!["node1".into(), "node2".into()],
+        }
+        json::to_json(&found)
+    }
+
+    async fn check_agents(&self, _document: &str) -> Result<String> {
+        json::to_json(&AgentCheck {
+            warnings: vec![DocumentWarning {
+                line: 9,
+                column: 5,
+                message: "ocf:sim:Simulated has no parameter 'tset'; did you mean 'test'?".into(),
+            }],
+            unasked: vec![hanging("")],
+        })
     }
 
     async fn cleanup(&self, service: &str, assembly: &str) {

@@ -10,6 +10,7 @@ use super::values::Owner;
 use crate::model::{Agent, Group, Instances, OnFail, Origin, Service};
 use crate::problem::{Problems, quote, suggest};
 use crate::tree::Element;
+use crate::uses::Places;
 use crate::value;
 
 /// Time between two monitors of a service that does not say.
@@ -122,6 +123,10 @@ fn service<'d>(
     let (kind, place) = (Kind::Service(index), element.place("name"));
     draft.names.add(kind, &service.name, assembly, place);
     draft.deployment.services.push(service);
+    draft.places.push(Places {
+        agent: element.place("type"),
+        ..Places::default()
+    });
     &mut draft.deployment.services[index]
 }
 

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use super::form::Form;
 use crate::problem::{Problems, quote};
 use crate::tree::Element;
+use crate::uses::Places;
 
 /// Whose slot it is, by index in the deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,6 +60,16 @@ pub(super) struct Values {
 }
 
 impl Values {
+    /// Adds the places of services' parameters.
+    pub(super) fn place_parameters(&self, places: &mut [Places]) {
+        for slot in &self.slots {
+            if let Owner::Service(index) = slot.owner {
+                let parameters = &mut places[index].parameters;
+                parameters.insert(slot.name.clone(), slot.offset);
+            }
+        }
+    }
+
     /// Reads the children of `<parameters>` or `<attributes>`.
     pub(super) fn read(
         &mut self,

@@ -4,7 +4,7 @@
 //! A graph has tens of thousands of actions, and each is spread over several allocations. So it is
 //! read once, front to back, into small arrays.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -31,7 +31,8 @@ pub(super) struct Entry {
     /// How it is executed. `None`: the graph does not say what it does.
     pub kind: Option<ActionKind>,
     pub doing: Doing,
-    /// The resource, if this is a one-off action of one: not recurring, not a notification.
+    /// The resource, if this is a one-off action of one: not recurring, not a notification. Of a
+    /// monitor it is not read: see [`View::actions`].
     pub resource: Option<ResourceId>,
     /// The node. Of a pseudo-action, where it would happen if it were real.
     pub node: Option<NodeId>,
@@ -63,6 +64,8 @@ pub(super) struct View<'s> {
     by_resource: Vec<u32>,
     /// Where the actions of each resource with each task begin in it ([`slot`]).
     slots_begin: Vec<u32>,
+    /// Places of the one-off monitors of each resource, if a rule asked for them.
+    probes: OnceCell<FxHashMap<ResourceId, Vec<u32>>>,
     /// All inputs are in the graph.
     pub complete: bool,
     /// Actions that confirm that a clone or bundle was notified of a completion.
@@ -97,6 +100,7 @@ impl<'s> View<'s> {
             inputs_begin: Vec::new(),
             by_resource: Vec::new(),
             slots_begin: Vec::new(),
+            probes: OnceCell::new(),
             complete: false,
             confirmations: FxHashMap::default(),
             work: Cell::new(0),
@@ -154,20 +158,26 @@ impl<'s> View<'s> {
         let (cluster, graph) = (self.cluster, self.graph);
         self.looked_at(graph.heads.len());
         let mut names = Names::default();
+        let nodes = NodeNames::of(cluster);
         for head in &graph.heads {
             let place = self.find(head.id);
             if place == NOWHERE {
                 continue;
             }
             let entry = &mut self.entries[place as usize];
-            // What the cluster has under that number is where to look first; the texts decide.
-            let action = (head.id as usize)
-                .checked_sub(1)
-                .and_then(|index| cluster.actions.get(index));
             entry.kind = Some(head.kind);
             entry.doing = names.find(&head.operation);
+            // Most of a graph is probes, and the texts of each lie somewhere else.
+            if entry.doing == Doing::Monitor && head.on_node.is_some() {
+                entry.node = head.on_node.as_ref().and_then(|name| nodes.find(name));
+                continue;
+            }
+            let action = action(cluster, head);
             entry.resource = resource(cluster, head, action);
-            entry.node = node(cluster, head, action, entry.resource);
+            entry.node = match &head.on_node {
+                Some(name) => nodes.find(name),
+                None => pseudo_node(head, action, entry.resource),
+            };
             if entry.doing == Doing::Notified
                 && let Some(confirmed) = confirmed(cluster, head)
             {
@@ -235,9 +245,29 @@ impl<'s> View<'s> {
 
     /// The one-off actions of a resource that do this.
     pub(super) fn actions(&self, resource: ResourceId, doing: Doing) -> &[u32] {
+        if doing == Doing::Monitor {
+            let probes = self.probes.get_or_init(|| self.read_probes());
+            return probes.get(&resource).map_or(&[], Vec::as_slice);
+        }
         let slot = slot(resource, doing);
         let (begin, end) = (self.slots_begin[slot], self.slots_begin[slot + 1]);
         &self.by_resource[begin as usize..end as usize]
+    }
+
+    /// Whose the one-off monitors are. Hardly any rule asks for that.
+    fn read_probes(&self) -> FxHashMap<ResourceId, Vec<u32>> {
+        self.looked_at(self.graph.heads.len());
+        let mut probes: FxHashMap<ResourceId, Vec<u32>> = FxHashMap::default();
+        for head in &self.graph.heads {
+            let place = self.find(head.id);
+            if place != NOWHERE
+                && self.entry(place).doing == Doing::Monitor
+                && let Some(resource) = resource(self.cluster, head, action(self.cluster, head))
+            {
+                probes.entry(resource).or_default().push(place);
+            }
+        }
+        probes
     }
 
     /// The action that confirms that a clone or bundle was notified of a completion.
@@ -355,10 +385,30 @@ fn slot(resource: ResourceId, doing: Doing) -> usize {
     resource.index() * Doing::COUNT + doing as usize
 }
 
-/// The names are mostly one shared text, which then need not be compared.
-fn is_name_of(cluster: &Cluster, node: NodeId, name: &Text) -> bool {
-    let own = &cluster.node(node).name;
-    Arc::ptr_eq(own, name) || own == name
+/// The names of nodes. A graph and its cluster mostly share their texts, which then need not be
+/// compared.
+struct NodeNames<'s> {
+    cluster: &'s Cluster,
+    shared: FxHashMap<*const u8, NodeId>,
+}
+
+impl<'s> NodeNames<'s> {
+    fn of(cluster: &'s Cluster) -> Self {
+        let nodes = cluster.nodes.iter().enumerate();
+        NodeNames {
+            cluster,
+            shared: nodes
+                .map(|(index, node)| (node.name.as_ptr(), NodeId::new(index)))
+                .collect(),
+        }
+    }
+
+    fn find(&self, name: &Text) -> Option<NodeId> {
+        let shared = self.shared.get(&name.as_ptr()).copied();
+        shared
+            .filter(|node| Arc::ptr_eq(&self.cluster.node(*node).name, name))
+            .or_else(|| self.cluster.find_node(name))
+    }
 }
 
 fn position(count: usize) -> u32 {
@@ -399,20 +449,18 @@ fn confirmed(cluster: &Cluster, head: &ActionHead) -> Option<(ResourceId, Doing)
     Some((find(cluster, id)?, Doing::of(&Task::parse(completion))))
 }
 
-fn node(
-    cluster: &Cluster,
+/// What the cluster has under the number of an action: where to look first. The texts decide.
+fn action<'s>(cluster: &'s Cluster, head: &ActionHead) -> Option<&'s Action> {
+    let index = (head.id as usize).checked_sub(1)?;
+    cluster.actions.get(index)
+}
+
+/// Where a pseudo-action would happen if it were real.
+fn pseudo_node(
     head: &ActionHead,
     action: Option<&Action>,
     resource: Option<ResourceId>,
 ) -> Option<NodeId> {
-    let expected = action.and_then(|action| action.node);
-    match &head.on_node {
-        Some(name) => expected
-            .filter(|node| is_name_of(cluster, *node, name))
-            .or_else(|| cluster.find_node(name)),
-        None => expected.filter(|_| {
-            head.kind == ActionKind::Pseudo
-                && action.is_some_and(|action| action.resource == resource)
-        }),
-    }
+    let action = action.filter(|action| action.resource == resource)?;
+    action.node.filter(|_| head.kind == ActionKind::Pseudo)
 }
