@@ -291,11 +291,9 @@ fn a_migration_that_was_given_up_is_not_finished_when_its_target_comes_back() {
     }
 }
 
-/// The source of a live migration has sent the processes, and loses what it knows before the DPE,
-/// which is dead, hears of it: only a look at the target tells where the service runs.
-#[test]
-fn a_migration_that_its_source_has_forgotten_is_looked_for_at_its_target() {
-    // The second service is one of those that migrate as running processes.
+/// The second service, one of those that migrate as running processes, migrates to the second
+/// guest. When that has done this action, the DPE and the first guest die.
+fn migrated_and_forgotten(action: &str) -> World {
     let mut scenario = Scenario::plain(2, 2, Mode::Unit);
     scenario.services[1].form = Form::Migrates;
     scenario.services[1].prefers = Some(0);
@@ -303,12 +301,20 @@ fn a_migration_that_its_source_has_forgotten_is_looked_for_at_its_target() {
     world.scenario.services[1].prefers = Some(1);
     world.scenario.generation += 1;
     world.ask(world.load_request());
-    let left = |line: &String| line.ends_with("migrate_to service2 -> 0/0");
-    while !world.trace.iter().any(left) {
+    let done = format!("{action} service2 -> 0/0");
+    while !world.trace.iter().any(|line| line.ends_with(&done)) {
         assert!(world.step());
     }
     world.inject(Fault::KillDpe);
     world.inject(Fault::PowerCut(0));
+    world
+}
+
+/// The source of a live migration has sent the processes, and loses what it knows before the DPE,
+/// which is dead, hears of it: only a look at the target tells where the service runs.
+#[test]
+fn a_migration_that_its_source_has_forgotten_is_looked_for_at_its_target() {
+    let mut world = migrated_and_forgotten("migrate_to");
     world.run_for(60);
     expect_well(&world);
     assert_eq!(world.runs_in("service2"), ["node2"]);
@@ -346,19 +352,7 @@ fn a_decision_of_which_nothing_can_begin_is_not_made_again_and_again() {
 /// looks for it, and it stops.
 #[test]
 fn a_migration_that_its_source_has_forgotten_ends_when_its_service_leaves_the_document() {
-    let mut scenario = Scenario::plain(2, 2, Mode::Unit);
-    scenario.services[1].form = Form::Migrates;
-    scenario.services[1].prefers = Some(0);
-    let mut world = at_rest(scenario);
-    world.scenario.services[1].prefers = Some(1);
-    world.scenario.generation += 1;
-    world.ask(world.load_request());
-    let came = |line: &String| line.ends_with("migrate_from service2 -> 0/0");
-    while !world.trace.iter().any(came) {
-        assert!(world.step());
-    }
-    world.inject(Fault::KillDpe);
-    world.inject(Fault::PowerCut(0));
+    let mut world = migrated_and_forgotten("migrate_from");
     world.scenario.services[1].present = false;
     world.scenario.generation += 1;
     world.ask(world.load_request());

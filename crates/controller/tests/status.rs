@@ -494,48 +494,6 @@ fn the_history_of_fencing_survives_the_dpe() {
 }
 
 #[test]
-fn the_last_operations_are_told_by_service_and_assembly() {
-    let services = format!("{}{}", service("a"), service("b"));
-    let mut told = Told::undecided(document(2, &services, ""), false);
-    let history = vec![
-        record("a", Task::Monitor, 0, 1, 7),
-        record("a", Task::Start, 0, 2, 0),
-        record("a", Task::Monitor, 10_000, 3, 1),
-        record("b", Task::Start, 0, 4, 0),
-    ];
-    told.answers("n1", history);
-    told.answers("n2", vec![record("a", Task::Monitor, 0, 1, 7)]);
-    let lines = |service: Option<&str>, assembly: Option<&str>| -> Vec<String> {
-        let (service, assembly) = (service.map(Into::into), assembly.map(Into::into));
-        let told = told
-            .controller
-            .operations(service.as_ref(), assembly.as_ref());
-        let told = told.unwrap();
-        assert_eq!(told.left_out, 0);
-        let operations = told.operations.iter().filter(|it| !it.pending);
-        operations
-            .map(|it| {
-                format!(
-                    "{} {} {} {}",
-                    it.service, it.assembly, it.operation, it.result
-                )
-            })
-            .collect()
-    };
-    let of_a = ["a n1 start/0 ok", "a n1 monitor/10000 error"];
-    assert_eq!(lines(Some("a"), None), of_a, "not what was not found");
-    assert_eq!(lines(None, Some("n1")).len(), 3);
-    assert_eq!(lines(None, Some("n2")).len(), 0);
-    let unknown = told.controller.operations(Some(&"c".into()), None);
-    assert!(unknown.is_err());
-    assert!(
-        told.controller
-            .operations(None, Some(&"n3".into()))
-            .is_err()
-    );
-}
-
-#[test]
 fn all_problems_are_told_not_only_the_first() {
     let services = format!("{}{}", service("a"), service("b"));
     let mut told = Told::new(document(1, &services, ""));

@@ -307,8 +307,8 @@ fn by_topology(
     ways
 }
 
-/// Each device that may be for the assembly, those that the document names it for first. Of more
-/// than `most` one is given too many.
+/// Each device that may be for the assembly, those that the document names it for first. If there
+/// are more than `most`, one more than that is given: enough to refuse them.
 fn by_priority(roster: &Roster<'_>, assembly: &Assembly, most: usize) -> Vec<Vec<DeviceUse>> {
     let mut fit = roster.of_host(&assembly.name);
     fit.truncate(most + 1);

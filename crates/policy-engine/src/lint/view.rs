@@ -31,8 +31,8 @@ pub(super) struct Entry {
     /// How it is executed. `None`: the graph does not say what it does.
     pub kind: Option<ActionKind>,
     pub doing: Doing,
-    /// The resource, if this is a one-off action of one: not recurring, not a notification. Of a
-    /// monitor it is not read: see [`View::actions`].
+    /// The resource, if this is a one-off action of one: not recurring, not a notification. Not
+    /// read of a monitor on a node: [`View::actions`] finds those.
     pub resource: Option<ResourceId>,
     /// The node. Of a pseudo-action, where it would happen if it were real.
     pub node: Option<NodeId>,
