@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use controller::{Change, Event, EventKind};
+use controller::{AssemblyId, Change, Event, EventKind};
 use serde_json::Value;
 
 /// What has failed and does not back an escalation yet.
@@ -21,13 +21,6 @@ pub(crate) struct Escalations {
     /// What was saved and not looked at yet.
     new_events: Vec<Event>,
     new_marks: Vec<(String, String)>,
-    /// How many restarts of assemblies were backed.
-    pub restarts: usize,
-}
-
-/// An assembly by the name that the document has for it.
-fn in_document(name: &str) -> &str {
-    name.split('~').next().unwrap_or(name)
 }
 
 /// The numbers of `… failed N times within P s…`, P as µs.
@@ -62,7 +55,7 @@ impl Escalations {
             self.new_events.extend(event.filter(|_| is_new));
         } else if let Some(name) = change.key.strip_prefix("assembly/") {
             let facts: Value = serde_json::from_str(value).unwrap_or_default();
-            let name = in_document(name).to_owned();
+            let name = AssemblyId::from(name).in_document().to_owned();
             match facts["restart"].as_str() {
                 Some(reason) => self.new_marks.push((name, reason.to_owned())),
                 None => drop(self.marks.remove(&name)),
@@ -77,7 +70,7 @@ impl Escalations {
         for event in std::mem::take(&mut self.new_events) {
             wrong.extend(self.follow(&event));
             let assembly = event.assembly.as_ref();
-            let assembly = assembly.map(|name| in_document(name.as_str()).to_owned());
+            let assembly = assembly.map(|name| name.in_document().to_owned());
             match (event.kind, &event.service, assembly) {
                 (EventKind::ServiceFailed, Some(service), Some(assembly))
                     if !event.reason.starts_with("its assembly") =>
@@ -122,7 +115,6 @@ impl Escalations {
                 }
                 _ => self.assembly_fails(&assembly, &reason, &mut wrong),
             }
-            self.restarts += 1;
             self.marks.insert(assembly, reason);
         }
         wrong
@@ -232,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_deployment_fails_only_when_its_assembly_has_failed_as_often() {
-        let reason = "assembly node1 failed 2 times within 10 s, last because it is silent: all assemblies are restarted";
+        let reason = "assembly node1 failed 2 times within 10 s, last because it is silent: all that are online and not in maintenance are restarted";
         let lost = |seconds| event("assembly.lost", "", seconds, "it is silent");
         let failed = |seconds| event("deployment.failed", "", seconds, reason);
         let mut own = Escalations::default();
