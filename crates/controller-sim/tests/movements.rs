@@ -323,6 +323,19 @@ fn a_migration_that_its_source_has_forgotten_is_looked_for_at_its_target() {
     assert_eq!(executed.iter().filter(starts).count(), 1, "{executed:#?}");
 }
 
+/// As before, but its target has heard of it, and the document names the service no more: nobody
+/// looks for it, and it stops.
+#[test]
+fn a_migration_that_its_source_has_forgotten_ends_when_its_service_leaves_the_document() {
+    let mut world = migrated_and_forgotten("migrate_from");
+    world.scenario.services[1].present = false;
+    world.scenario.generation += 1;
+    world.ask(world.load_request());
+    world.run_for(60);
+    expect_well(&world);
+    assert_eq!(world.runs_in("service2"), Vec::<&str>::new());
+}
+
 #[test]
 fn a_decision_of_which_nothing_can_begin_is_not_made_again_and_again() {
     // Without its ticket the first service cannot start, nor can the second, which starts after it,
@@ -346,19 +359,6 @@ fn a_decision_of_which_nothing_can_begin_is_not_made_again_and_again() {
     world.run_for(120);
     expect_well(&world);
     assert_eq!(transitions(&world), before);
-}
-
-/// As before, but its target has heard of it, and the document names the service no more: nobody
-/// looks for it, and it stops.
-#[test]
-fn a_migration_that_its_source_has_forgotten_ends_when_its_service_leaves_the_document() {
-    let mut world = migrated_and_forgotten("migrate_from");
-    world.scenario.services[1].present = false;
-    world.scenario.generation += 1;
-    world.ask(world.load_request());
-    world.run_for(60);
-    expect_well(&world);
-    assert_eq!(world.runs_in("service2"), Vec::<&str>::new());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Each line is one process per input, from start to end: reading, scheduling, writing the graph.
 //! Before the table stand times without a process: of scheduling alone, and of
-//! `policy_engine::lint` as a share of it.
+//! `policy_engine::lint` as a share of a decision and of its scheduling.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};

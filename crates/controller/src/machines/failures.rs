@@ -5,12 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use cpe_status::INFINITE_FAILURES;
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::{Escalation, Operation, Record, Task};
-
-/// Pacemaker's INFINITY: one such failure bans the resource from the assembly.
-const INFINITY: u32 = 1_000_000;
 
 /// Failures of one resource in one assembly: a durable fact.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +28,7 @@ pub(crate) struct FailureFacts {
 /// A fail count as the policy engine reads it, and how the operation failed last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FailCount {
-    /// 1000000 is INFINITY.
+    /// 1000000 is INFINITE_FAILURES.
     pub count: u32,
     /// Epoch seconds.
     pub last_failure: i64,
@@ -45,8 +43,8 @@ pub(crate) struct FailCount {
 impl FailCount {
     /// The count as an attribute's value.
     pub(crate) fn text(&self) -> String {
-        if self.count >= INFINITY {
-            "INFINITY".to_owned()
+        if self.count >= INFINITE_FAILURES {
+            "INFINITE_FAILURES".to_owned()
         } else {
             self.count.to_string()
         }
@@ -78,14 +76,14 @@ impl FailureFacts {
         let operation = &record.operation;
         let added = match operation.action {
             _ if operation.failure_is_ignored() => 0,
-            Task::Stop => INFINITY,
-            Task::Start if start_is_fatal => INFINITY,
+            Task::Stop => INFINITE_FAILURES,
+            Task::Start if start_is_fatal => INFINITE_FAILURES,
             Task::Start | Task::Promote | Task::Demote => 1,
             _ if operation.interval_ms > 0 => 1,
             _ => 0,
         };
         let count = self.counts.entry(counter(operation)).or_default();
-        count.count = count.count.saturating_add(added).min(INFINITY);
+        count.count = count.count.saturating_add(added).min(INFINITE_FAILURES);
         count.last_failure = now_s;
         (count.rc, count.reason) = (record.rc, record.describe());
         self.last = Some(record.clone());
@@ -140,11 +138,11 @@ impl FailureFacts {
     }
 }
 
-/// The sum of fail counts; at most INFINITY.
+/// The sum of fail counts; at most INFINITE_FAILURES.
 pub(crate) fn total<'a>(failures: impl Iterator<Item = &'a FailureFacts>) -> u32 {
     let counts = failures.flat_map(|facts| facts.counts.values());
     let sum = counts.fold(0, |sum: u32, count| sum.saturating_add(count.count));
-    sum.min(INFINITY)
+    sum.min(INFINITE_FAILURES)
 }
 
 /// Wall clock of the failures that count for an escalation, microseconds: a durable fact.
@@ -233,11 +231,11 @@ mod tests {
         facts.count(&failed(Task::Start, 0, 2), 7, true);
         facts.count(&failed(Task::Stop, 0, 3), 7, false);
         let expected = [
-            ("start_0", "INFINITY".into()),
-            ("stop_0", "INFINITY".into()),
+            ("start_0", "INFINITE_FAILURES".into()),
+            ("stop_0", "INFINITE_FAILURES".into()),
         ];
         assert_eq!(counts(&facts), expected);
-        assert_eq!(total([&facts, &facts].into_iter()), INFINITY);
+        assert_eq!(total([&facts, &facts].into_iter()), INFINITE_FAILURES);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy_engine::{ActionHead, ActionKind, GraphAction, TransitionGraph};
+use policy_engine::{ActionHead, ActionKind, Synapse, TransitionGraph};
 
 use crate::vocabulary::{AssemblyId, Limits, ServiceId};
 
@@ -251,36 +251,39 @@ impl Transition {
     }
 }
 
-/// Probes of a service, by their action, with each promotion of it that does not wait for them yet,
-/// by its synapse. An instance of which nothing is known may have the promoted role: nobody else
+/// Pairs of a probe, by its action, and a promotion of the same service, by its synapse, that does
+/// not wait for it. An instance of which nothing is known may have the promoted role: nobody else
 /// gets it before it was looked for. The graph orders starts after probes, but not promotions.
 fn unseen(graph: &TransitionGraph) -> Vec<(u32, usize)> {
     let is = |action: u32, wanted: fn(&ActionHead) -> bool| {
         let head = graph.head(action);
         head.is_some_and(|head| head.kind == ActionKind::Resource && wanted(head))
     };
-    let service = |action: &GraphAction| {
-        let resource = action.resource.as_ref();
+    let service = |synapse: &Synapse| {
+        let resource = synapse.action.resource.as_ref();
         resource.map(|resource| ServiceId::of_resource(&resource.id))
     };
-    let mut probes: BTreeMap<ServiceId, Vec<u32>> = BTreeMap::new();
-    for synapse in &graph.synapses {
-        let action = &synapse.action;
-        if is(action.id, |head| head.operation_key.ends_with("_monitor_0"))
-            && let Some(service) = service(action)
+    let mut promotions: BTreeMap<ServiceId, Vec<usize>> = BTreeMap::new();
+    for (index, synapse) in graph.synapses.iter().enumerate() {
+        if is(synapse.action.id, |head| &*head.operation == "promote")
+            && let Some(service) = service(synapse)
         {
-            probes.entry(service).or_default().push(action.id);
+            promotions.entry(service).or_default().push(index);
         }
     }
     let mut unseen = Vec::new();
-    for (index, synapse) in graph.synapses.iter().enumerate() {
-        if probes.is_empty() || !is(synapse.action.id, |head| &*head.operation == "promote") {
+    if promotions.is_empty() {
+        return unseen;
+    }
+    for synapse in &graph.synapses {
+        let probe = synapse.action.id;
+        if !is(probe, |head| head.operation_key.ends_with("_monitor_0")) {
             continue;
         }
-        let of_service = service(&synapse.action).and_then(|service| probes.get(&service));
-        for probe in of_service.into_iter().flatten() {
-            if !synapse.inputs.contains(probe) {
-                unseen.push((*probe, index));
+        let promoted = service(synapse).and_then(|service| promotions.get(&service));
+        for promotion in promoted.into_iter().flatten() {
+            if !graph.synapses[*promotion].inputs.contains(&probe) {
+                unseen.push((probe, *promotion));
             }
         }
     }
@@ -289,7 +292,7 @@ fn unseen(graph: &TransitionGraph) -> Vec<(u32, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use policy_engine::{ResourceIdentity, Synapse};
+    use policy_engine::{GraphAction, ResourceIdentity};
 
     use super::*;
 

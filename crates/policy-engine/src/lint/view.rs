@@ -167,7 +167,7 @@ impl<'s> View<'s> {
             let entry = &mut self.entries[place as usize];
             entry.kind = Some(head.kind);
             entry.doing = names.find(&head.operation);
-            // Most of a graph is probes, and the texts of each lie somewhere else.
+            // Most actions are probes, and to read the texts of each is slow: see `read_probes`.
             if entry.doing == Doing::Monitor && head.on_node.is_some() {
                 entry.node = head.on_node.as_ref().and_then(|name| nodes.find(name));
                 continue;
