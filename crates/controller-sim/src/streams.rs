@@ -160,19 +160,19 @@ impl World {
     }
 
     /// A guest has answered Hello. An answer over an earlier stream may be another guest's than the
-    /// one that the controller means.
-    fn heard_hello(&mut self, id: u64, leaving: bool) {
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return;
-        };
+    /// one that the controller means. Returns the end of a fencing that waited for the disk.
+    fn heard_hello(&mut self, id: u64, leaving: bool) -> Option<Input> {
+        let stream = self.streams.get_mut(&id)?;
         (stream.welcomed, stream.leaving) = (true, leaving);
         let (assembly, number, guest) = (stream.assembly.clone(), stream.number, stream.guest);
         let controller = self.shell.controller.as_ref();
         let wanted = controller.and_then(|controller| controller.wanted(&assembly));
-        if wanted.is_some_and(|connect| connect.number == number) {
-            self.wiring.heard_as(&assembly, guest);
-            self.checker.left.remove(&assembly);
+        if wanted.is_none_or(|connect| connect.number != number) {
+            return None;
         }
+        self.wiring.heard_as(&assembly, guest);
+        self.checker.left.remove(&assembly);
+        self.withdraw_fencing(&assembly)
     }
 
     pub(crate) fn arrive_at_dpe(&mut self, id: u64, message: ToDpe) {
@@ -192,14 +192,18 @@ impl World {
         }
         let input = match message {
             ToDpe::Welcome(hello, history, attributes) => {
-                self.heard_hello(id, hello.leaving);
-                Input::AgentConnected {
+                let withdrawn = self.heard_hello(id, hello.leaving);
+                self.input(Input::AgentConnected {
                     assembly,
                     number,
                     hello,
                     history,
                     attributes,
+                });
+                if let Some(ended) = withdrawn {
+                    self.input(ended);
                 }
+                return;
             }
             ToDpe::Occupied => {
                 let occupant = self.guests[stream.guest].occupant();
