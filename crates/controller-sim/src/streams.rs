@@ -190,20 +190,17 @@ impl World {
         if self.shell.start != stream.start || self.shell.streams.get(&assembly) != Some(&id) {
             return;
         }
+        let mut withdrawn = None;
         let input = match message {
             ToDpe::Welcome(hello, history, attributes) => {
-                let withdrawn = self.heard_hello(id, hello.leaving);
-                self.input(Input::AgentConnected {
+                withdrawn = self.heard_hello(id, hello.leaving);
+                Input::AgentConnected {
                     assembly,
                     number,
                     hello,
                     history,
                     attributes,
-                });
-                if let Some(ended) = withdrawn {
-                    self.input(ended);
                 }
-                return;
             }
             ToDpe::Occupied => {
                 let occupant = self.guests[stream.guest].occupant();
@@ -246,6 +243,8 @@ impl World {
                 interval_ms,
             },
         };
-        self.input(input);
+        for input in std::iter::once(input).chain(withdrawn) {
+            self.input(input);
+        }
     }
 }
