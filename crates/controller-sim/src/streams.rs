@@ -148,6 +148,27 @@ impl World {
         }
     }
 
+    /// The agent does not serve this DPE, or not now.
+    fn turned_away(&mut self, id: u64, stream: Stream, message: ToDpe) {
+        match message {
+            // What becomes of it is known when the agent has left, or is lost.
+            ToDpe::ExecuteBusy if stream.leaving => return,
+            ToDpe::Occupied => {
+                let occupant = self.guests[stream.guest].occupant();
+                self.input(Input::AgentOccupied {
+                    assembly: stream.assembly,
+                    number: stream.number,
+                    occupant,
+                });
+            }
+            ToDpe::Stale(seen) => {
+                self.shell.seen_epochs.insert(stream.assembly, seen);
+            }
+            _ => {}
+        }
+        self.stream_ended(id);
+    }
+
     fn heard_leaving(&mut self, id: u64, assembly: AssemblyId, boot_id: String) -> Input {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.leaving = true;
@@ -186,7 +207,7 @@ impl World {
             );
             return;
         }
-        let (assembly, number) = (stream.assembly, stream.number);
+        let (assembly, number) = (stream.assembly.clone(), stream.number);
         if self.shell.start != stream.start || self.shell.streams.get(&assembly) != Some(&id) {
             return;
         }
@@ -202,25 +223,8 @@ impl World {
                     attributes,
                 }
             }
-            ToDpe::Occupied => {
-                let occupant = self.guests[stream.guest].occupant();
-                self.input(Input::AgentOccupied {
-                    assembly,
-                    number,
-                    occupant,
-                });
-                self.stream_ended(id);
-                return;
-            }
-            ToDpe::Stale(seen) => {
-                self.shell.seen_epochs.insert(assembly, seen);
-                self.stream_ended(id);
-                return;
-            }
-            // What becomes of it is known when the agent has left, or is lost.
-            ToDpe::ExecuteBusy if stream.leaving => return,
-            ToDpe::Busy | ToDpe::ExecuteBusy => {
-                self.stream_ended(id);
+            ToDpe::Occupied | ToDpe::Stale(_) | ToDpe::Busy | ToDpe::ExecuteBusy => {
+                self.turned_away(id, stream, message);
                 return;
             }
             ToDpe::Leaving(boot_id) => self.heard_leaving(id, assembly, boot_id),
