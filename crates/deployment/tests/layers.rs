@@ -30,6 +30,7 @@ const PARTS: &[&[&str]] = &[
     &["report", "lower", "loss", "metadata"],
     &["configuration", "agents"],
     &["reader::form"],
+    &["reader::original"],
     &["reader::values", "reader::names", "reader::cycle"],
     &["reader::draft", "reader::references", "reader::constraint"],
     &["reader::service"],
