@@ -89,7 +89,7 @@ fn deployable(
     if root.name != "deployable" {
         let hint = match root.name {
             "cib" | "configuration" => {
-                "put Pacemaker's <configuration> into <deployable name=\"…\">"
+                "`cpectl import` makes a document of it; or put Pacemaker's <configuration> into <deployable name=\"…\">"
             }
             _ => "expected <deployable name=\"…\">",
         };
