@@ -28,7 +28,7 @@ pub(crate) struct FailureFacts {
 /// A fail count as the policy engine reads it, and how the operation failed last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FailCount {
-    /// 1000000 is INFINITE_FAILURES.
+    /// 1000000 is INFINITY.
     pub count: u32,
     /// Epoch seconds.
     pub last_failure: i64,
@@ -44,7 +44,7 @@ impl FailCount {
     /// The count as an attribute's value.
     pub(crate) fn text(&self) -> String {
         if self.count >= INFINITE_FAILURES {
-            "INFINITE_FAILURES".to_owned()
+            "INFINITY".to_owned()
         } else {
             self.count.to_string()
         }
@@ -138,7 +138,7 @@ impl FailureFacts {
     }
 }
 
-/// The sum of fail counts; at most INFINITE_FAILURES.
+/// The sum of fail counts; at most INFINITY.
 pub(crate) fn total<'a>(failures: impl Iterator<Item = &'a FailureFacts>) -> u32 {
     let counts = failures.flat_map(|facts| facts.counts.values());
     let sum = counts.fold(0, |sum: u32, count| sum.saturating_add(count.count));
@@ -231,8 +231,8 @@ mod tests {
         facts.count(&failed(Task::Start, 0, 2), 7, true);
         facts.count(&failed(Task::Stop, 0, 3), 7, false);
         let expected = [
-            ("start_0", "INFINITE_FAILURES".into()),
-            ("stop_0", "INFINITE_FAILURES".into()),
+            ("start_0", "INFINITY".into()),
+            ("stop_0", "INFINITY".into()),
         ];
         assert_eq!(counts(&facts), expected);
         assert_eq!(total([&facts, &facts].into_iter()), INFINITE_FAILURES);

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy_engine::{ActionHead, ActionKind, Synapse, TransitionGraph};
+use policy_engine::{ActionHead, ActionKind, GraphAction, TransitionGraph};
 
 use crate::vocabulary::{AssemblyId, Limits, ServiceId};
 
@@ -76,8 +76,8 @@ impl Transition {
         let mut places: Vec<AssemblyId> = Vec::new();
         let mut counts = Counts::default();
         for (index, synapse) in graph.synapses.iter().enumerate() {
-            by_action.insert(synapse.action.id, index);
-            let head = graph.head(synapse.action.id);
+            by_action.insert(synapse.action, index);
+            let head = graph.head(synapse.action);
             let is_pseudo = head.is_none_or(|head| head.kind == ActionKind::Pseudo);
             counts.actions += u32::from(!is_pseudo);
             pseudo.push(is_pseudo);
@@ -218,7 +218,7 @@ impl Transition {
             (false, true) => self.counts.done += 1,
             (false, false) => self.counts.failed += 1,
         }
-        let action = self.graph.synapses[index].action.id;
+        let action = self.graph.synapses[index].action;
         for dependent in self.dependents.get(&action).into_iter().flatten() {
             if !succeeded && self.graph.synapses[*dependent].priority < INFINITY {
                 continue;
@@ -259,14 +259,14 @@ fn unseen(graph: &TransitionGraph) -> Vec<(u32, usize)> {
         let head = graph.head(action);
         head.is_some_and(|head| head.kind == ActionKind::Resource && wanted(head))
     };
-    let service = |synapse: &Synapse| {
-        let resource = synapse.action.resource.as_ref();
+    let service = |action: &GraphAction| {
+        let resource = action.resource.as_ref();
         resource.map(|resource| ServiceId::of_resource(&resource.id))
     };
     let mut promotions: BTreeMap<ServiceId, Vec<usize>> = BTreeMap::new();
-    for (index, synapse) in graph.synapses.iter().enumerate() {
-        if is(synapse.action.id, |head| &*head.operation == "promote")
-            && let Some(service) = service(synapse)
+    for (index, (synapse, action)) in graph.described().enumerate() {
+        if is(synapse.action, |head| &*head.operation == "promote")
+            && let Some(service) = service(action)
         {
             promotions.entry(service).or_default().push(index);
         }
@@ -275,12 +275,12 @@ fn unseen(graph: &TransitionGraph) -> Vec<(u32, usize)> {
     if promotions.is_empty() {
         return unseen;
     }
-    for synapse in &graph.synapses {
-        let probe = synapse.action.id;
+    for (synapse, action) in graph.described() {
+        let probe = synapse.action;
         if !is(probe, |head| head.operation_key.ends_with("_monitor_0")) {
             continue;
         }
-        let promoted = service(synapse).and_then(|service| promotions.get(&service));
+        let promoted = service(action).and_then(|service| promotions.get(&service));
         for promotion in promoted.into_iter().flatten() {
             if !graph.synapses[*promotion].inputs.contains(&probe) {
                 unseen.push((probe, *promotion));
@@ -292,7 +292,7 @@ fn unseen(graph: &TransitionGraph) -> Vec<(u32, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use policy_engine::{GraphAction, ResourceIdentity};
+    use policy_engine::{ResourceIdentity, Synapse};
 
     use super::*;
 
@@ -309,25 +309,17 @@ mod tests {
             on_node_uuid: Some("n".into()),
             router_node: None,
         };
-        let action = |id| GraphAction {
-            id,
-            shutdown_lock: None,
-            resource: None,
-            attributes: Vec::new(),
-            numbered_parameters: Vec::new(),
-            downed: None,
-            maintenance: Vec::new(),
-        };
         TransitionGraph {
             attributes: Vec::new(),
             synapses: synapses
                 .iter()
                 .map(|(id, priority, inputs)| Synapse {
+                    action: *id,
                     priority: *priority,
-                    action: action(*id),
                     inputs: inputs.to_vec(),
                 })
                 .collect(),
+            actions: vec![GraphAction::default(); synapses.len()],
             heads: synapses.iter().map(|(id, ..)| head(*id)).collect(),
         }
     }
@@ -364,7 +356,7 @@ mod tests {
             let head = &mut graph.heads[index];
             head.operation = operation.into();
             head.operation_key = format!("{resource}_{operation}_0").into();
-            graph.synapses[index].action.resource = Some(ResourceIdentity {
+            graph.actions[index].resource = Some(ResourceIdentity {
                 element: "primitive".into(),
                 id: resource.into(),
                 long_id: None,
