@@ -361,6 +361,27 @@ fn a_decision_of_which_nothing_can_begin_is_not_made_again_and_again() {
     assert_eq!(transitions(&world), before);
 }
 
+/// The state of the DPE is lost while a service migrates live: its target does not know that it
+/// came, and nothing says any more that it may have.
+#[test]
+fn a_migration_that_was_under_way_when_the_state_was_lost_is_looked_for() {
+    let mut scenario = Scenario::plain(2, 2, Mode::Unit);
+    scenario.services[1].form = Form::Migrates;
+    scenario.services[1].prefers = Some(0);
+    let mut world = at_rest(scenario);
+    world.scenario.services[1].prefers = Some(1);
+    world.scenario.generation += 1;
+    world.ask(world.load_request());
+    let left = |line: &String| line.ends_with("migrate_to service2 -> 0/0");
+    while !world.trace.iter().any(left) {
+        assert!(world.step());
+    }
+    world.inject(Fault::LoseState);
+    world.run_for(90);
+    expect_well(&world);
+    assert_eq!(world.runs_in("service2"), ["node2"]);
+}
+
 #[test]
 fn what_ran_in_an_assembly_without_address_ends_when_it_leaves_the_document() {
     let mut world = at_rest(one(Form::Everywhere));
