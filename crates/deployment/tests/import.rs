@@ -336,6 +336,17 @@ fn large_and_deep_input_is_bounded() {
     assert_eq!(valid(&imported(&cib(&unlike, ""))).assemblies.len(), 5_000);
     let deep = cib("", &"<group id=\"g\">".repeat(100_000));
     assert!(refused(&deep)[0].contains("nested more than 64 deep"));
+    let pairs: String = (0..60_000)
+        .map(|n| format!("<nvpair id=\"n{n}\" name=\"a{n}\" value=\"1\"/><nvpair id=\"m{n}\" name=\"a{n}\" value=\"#default\"/>"))
+        .collect();
+    let unset = format!(
+        "<node id=\"a\" uname=\"a\"><instance_attributes id=\"s\">{pairs}</instance_attributes></node>"
+    );
+    assert!(
+        valid(&imported(&cib(&unset, ""))).assemblies[0]
+            .attributes
+            .is_empty()
+    );
     let huge = cib("", &" ".repeat(9 << 20));
     assert!(refused(&huge)[0].contains("bytes, more than the"));
     assert!(refused(&huge)[0].contains("--scope configuration"));

@@ -1,6 +1,6 @@
 //! `<nodes>` to `<assemblies>`: who each is, what it has, what it offers.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use policy_engine::xml::Writer;
 
@@ -209,8 +209,9 @@ impl Node<'_, '_> {
         sets.reverse();
         let score = |set: &Element<'_>| set.value("score").and_then(|it| value::score(it).ok());
         sets.sort_by_key(|set| std::cmp::Reverse(score(set).map_or(0, |score| score.0)));
-        let mut values: Vec<(&str, &str)> = Vec::new();
-        let mut seen = HashSet::new();
+        // with the place of each in the order in which they came
+        let mut values: HashMap<&str, (usize, &str)> = HashMap::new();
+        let mut unset = 0;
         for set in sets {
             let id = quote(set.value("id").or(set.value("id-ref")).unwrap_or_default());
             if set.has("id-ref") || set.children.iter().any(|child| child.name != "nvpair") {
@@ -221,20 +222,24 @@ impl Node<'_, '_> {
                 continue;
             }
             for pair in &set.children {
+                let place = values.len() + unset;
                 match (pair.value("name"), pair.value("value")) {
                     (Some(name), Some(value)) if value.eq_ignore_ascii_case("#default") => {
-                        values.retain(|(known, _)| *known != name);
-                        seen.remove(name);
+                        unset += usize::from(values.remove(name).is_some());
                     }
-                    (Some(name), Some(value)) if seen.insert(name) => values.push((name, value)),
-                    (Some(_), Some(_)) => {}
+                    (Some(name), Some(value)) => {
+                        values.entry(name).or_insert((place, value));
+                    }
                     _ => remarks.push(Remark::Decide(format!(
                         "a value of <{kind}> {id} has no name or stands elsewhere, and is left out"
                     ))),
                 }
             }
         }
-        values
+        let mut values: Vec<_> = values.into_iter().collect();
+        values.sort_unstable_by_key(|(_, (place, _))| *place);
+        let values = values.into_iter();
+        values.map(|(name, (_, value))| (name, value)).collect()
     }
 
     /// What can be a capacity. The rest is left out, and said.
