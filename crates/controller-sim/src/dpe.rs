@@ -183,7 +183,17 @@ impl World {
             let deadline = controller.deadline().unwrap_or_default();
             self.digest.line(&format!("deadline {deadline}"));
         }
-        if let Some(Request::Maintenance { on: false, .. } | Request::Load { .. }) = &request {
+        let ends_it = matches!(
+            &request,
+            Some(
+                Request::Maintenance { on: false, .. }
+                    | Request::Load { .. }
+                    | Request::Unload {
+                        stop_services: true
+                    }
+            )
+        );
+        if ends_it {
             self.checker.hands_off.clear();
         }
         match &outcome {

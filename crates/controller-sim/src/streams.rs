@@ -148,6 +148,27 @@ impl World {
         }
     }
 
+    /// The agent does not serve this DPE, or not now.
+    fn turned_away(&mut self, id: u64, stream: Stream, message: ToDpe) {
+        match message {
+            // What becomes of it is known when the agent has left, or is lost.
+            ToDpe::ExecuteBusy if stream.leaving => return,
+            ToDpe::Occupied => {
+                let occupant = self.guests[stream.guest].occupant();
+                self.input(Input::AgentOccupied {
+                    assembly: stream.assembly,
+                    number: stream.number,
+                    occupant,
+                });
+            }
+            ToDpe::Stale(seen) => {
+                self.shell.seen_epochs.insert(stream.assembly, seen);
+            }
+            _ => {}
+        }
+        self.stream_ended(id);
+    }
+
     fn heard_leaving(&mut self, id: u64, assembly: AssemblyId, boot_id: String) -> Input {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.leaving = true;
@@ -160,19 +181,19 @@ impl World {
     }
 
     /// A guest has answered Hello. An answer over an earlier stream may be another guest's than the
-    /// one that the controller means.
-    fn heard_hello(&mut self, id: u64, leaving: bool) {
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return;
-        };
+    /// one that the controller means. Returns the end of a fencing that waited for the disk.
+    fn heard_hello(&mut self, id: u64, leaving: bool) -> Option<Input> {
+        let stream = self.streams.get_mut(&id)?;
         (stream.welcomed, stream.leaving) = (true, leaving);
         let (assembly, number, guest) = (stream.assembly.clone(), stream.number, stream.guest);
         let controller = self.shell.controller.as_ref();
         let wanted = controller.and_then(|controller| controller.wanted(&assembly));
-        if wanted.is_some_and(|connect| connect.number == number) {
-            self.wiring.heard_as(&assembly, guest);
-            self.checker.left.remove(&assembly);
+        if wanted.is_none_or(|connect| connect.number != number) {
+            return None;
         }
+        self.wiring.heard_as(&assembly, guest);
+        self.checker.left.remove(&assembly);
+        self.withdraw_fencing(&assembly)
     }
 
     pub(crate) fn arrive_at_dpe(&mut self, id: u64, message: ToDpe) {
@@ -186,13 +207,14 @@ impl World {
             );
             return;
         }
-        let (assembly, number) = (stream.assembly, stream.number);
+        let (assembly, number) = (stream.assembly.clone(), stream.number);
         if self.shell.start != stream.start || self.shell.streams.get(&assembly) != Some(&id) {
             return;
         }
+        let mut withdrawn = None;
         let input = match message {
             ToDpe::Welcome(hello, history, attributes) => {
-                self.heard_hello(id, hello.leaving);
+                withdrawn = self.heard_hello(id, hello.leaving);
                 Input::AgentConnected {
                     assembly,
                     number,
@@ -201,25 +223,8 @@ impl World {
                     attributes,
                 }
             }
-            ToDpe::Occupied => {
-                let occupant = self.guests[stream.guest].occupant();
-                self.input(Input::AgentOccupied {
-                    assembly,
-                    number,
-                    occupant,
-                });
-                self.stream_ended(id);
-                return;
-            }
-            ToDpe::Stale(seen) => {
-                self.shell.seen_epochs.insert(assembly, seen);
-                self.stream_ended(id);
-                return;
-            }
-            // What becomes of it is known when the agent has left, or is lost.
-            ToDpe::ExecuteBusy if stream.leaving => return,
-            ToDpe::Busy | ToDpe::ExecuteBusy => {
-                self.stream_ended(id);
+            ToDpe::Occupied | ToDpe::Stale(_) | ToDpe::Busy | ToDpe::ExecuteBusy => {
+                self.turned_away(id, stream, message);
                 return;
             }
             ToDpe::Leaving(boot_id) => self.heard_leaving(id, assembly, boot_id),
@@ -242,6 +247,8 @@ impl World {
                 interval_ms,
             },
         };
-        self.input(input);
+        for input in std::iter::once(input).chain(withdrawn) {
+            self.input(input);
+        }
     }
 }

@@ -642,6 +642,32 @@ fn without_state() -> World {
 }
 
 #[test]
+fn what_an_agent_in_doubt_does_not_know_to_run_is_looked_for() {
+    let before = World::running();
+    let told = |name| {
+        let mut records = before.ran(name);
+        for record in &mut records {
+            let mut key = TransitionKey::parse(&record.operation.id).unwrap();
+            key.uuid = "00000000-0000-8000-8000-000000000000".to_owned();
+            record.operation.id = key.to_string();
+        }
+        records
+    };
+    let mut world = without_state();
+    world.hear("node1", "m1", "b1", told("node1"));
+    world.hear("node2", "m2", "b2", told("node2"));
+    world.settle();
+    // A live migration may have brought it there since its agent looked.
+    let looks = |name| {
+        let records = world.ran(name).into_iter();
+        let probes = records.filter(|own| own.operation.interval_ms == 0);
+        probes.count()
+    };
+    assert_eq!((looks("node1"), looks("node2")), (0, 1));
+    assert_eq!(world.starts(), Vec::<&AssemblyId>::new());
+}
+
+#[test]
 fn a_lease_makes_nobody_safe_who_is_in_doubt() {
     let mut world = without_state();
     world.hear("node2", "m2", "b2", vec![]);

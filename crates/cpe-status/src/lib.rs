@@ -21,6 +21,5 @@ pub use state::{
 };
 pub use status::{
     AssemblyStatus, DeploymentStatus, FailureStatus, FencingStatus, INFINITE_FAILURES,
-    OperationStatus, Operations, RunningAction, ServiceStatus, TicketStatus, TicketUse,
-    TransitionStatus,
+    RunningAction, ServiceStatus, TicketStatus, TicketUse, TransitionStatus,
 };

@@ -210,44 +210,6 @@ pub struct FencingStatus {
     pub detail: String,
 }
 
-/// The last operations of services: the answer of GetOperations.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Operations {
-    /// By service and assembly, oldest first; of each service the latest of each operation.
-    pub operations: Vec<OperationStatus>,
-    /// How many more there are, which are left out because they are too many.
-    pub left_out: u32,
-}
-
-/// The latest run of an operation of a service in an assembly.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct OperationStatus {
-    /// The service's instance, as `name` of [`ServiceStatus`].
-    pub service: String,
-    /// The assembly.
-    pub assembly: String,
-    /// The operation, `monitor/10000`; an interval of 0 is once.
-    pub operation: String,
-    /// It has not ended.
-    pub pending: bool,
-    /// It failed: its exit code is not the expected one, or it did not end by itself.
-    pub failed: bool,
-    /// Its OCF exit code.
-    pub rc: i32,
-    /// The exit code in words, or what happened instead: `ok`, `not running`, `timed out`.
-    pub result: String,
-    /// When it ended; of a recurring operation, when its result last changed. By the guest's clock.
-    pub time: u64,
-    /// How long it ran, ms.
-    pub exec_ms: u32,
-    /// How long it waited before, ms.
-    pub queue_ms: u32,
-    /// What the resource agent said about a failure.
-    pub reason: String,
-}
-
 /// A ticket that services of a deployment depend on. They have it while it is granted and not in
 /// standby.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ Exit status:
   0  done
   1  it failed, or with --wait: the deployment failed
   2  wrong usage
-  3  the document is invalid
+  3  the document is invalid; import: the CIB, or the document that was made of it
   4  there is no such deployment, assembly, service, ticket or generation
   5  conflict: it exists with another document, was changed in between, or is being destroyed
   6  permission denied

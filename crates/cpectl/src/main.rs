@@ -1,8 +1,8 @@
 //! `cpectl`, the administrator's command line of the Cloud Policy Engine.
 //!
-//! Everything it does goes over the bus API that other programs use too; only `validate` works
-//! without a daemon. Text for people goes through [`output`], programs get the records of the bus
-//! as JSON, and every way to fail has an exit status of its own ([`failure`]).
+//! Everything it does goes over the bus API that other programs use too; only `validate` and
+//! `import` work without a daemon. Text for people goes through [`output`], programs get the
+//! records of the bus as JSON, and every way to fail has an exit status of its own ([`failure`]).
 
 mod cells;
 mod client;
@@ -39,12 +39,13 @@ fn main() -> std::process::ExitCode {
 
 async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
-        administer, agents, deploy, destroy, events, explain, list, man, plan, status, ticket,
-        validate,
+        administer, agents, deploy, destroy, events, explain, import, list, man, plan, status,
+        ticket, validate,
     };
     let bus = options.bus;
     match options.command {
         Command::Validate(arguments) => return validate::run(&arguments, output),
+        Command::Import(arguments) => return import::run(&arguments, output),
         Command::Completions { shell } => return man::completions(shell),
         Command::Man { directory } => return man::pages(&directory),
         _ => {}
@@ -72,6 +73,9 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Ticket(arguments) => ticket::run(&client, &arguments, output).await,
         Command::Input { name } => administer::input(&client, &name, output).await,
         Command::Destroy(arguments) => destroy::run(&client, &arguments, output).await,
-        Command::Validate(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Validate(_)
+        | Command::Import(_)
+        | Command::Completions { .. }
+        | Command::Man { .. } => Ok(()),
     }
 }

@@ -47,6 +47,13 @@ pub(crate) enum Command {
     Plan(File),
     /// Checks a document; needs no daemon
     Validate(Validate),
+    /// Makes a deployment document of a cluster's CIB; needs no daemon
+    ///
+    /// The nodes become assemblies, the configuration stays as it is, and comments that begin with
+    /// "Decide" say where a person has to: addresses, fencing, secrets. What is wrong with the
+    /// document is printed on standard error. If it has errors, it is written all the same, and the
+    /// exit status is 3.
+    Import(Import),
     /// Shows what runs where, what failed, and what is being done about it
     Status(Status),
     /// Says why a service is where it is, why not elsewhere, and what is done about it; the same of
@@ -106,6 +113,26 @@ pub(crate) struct Validate {
     /// Warnings are errors too
     #[arg(long)]
     pub strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The CIB, as `cibadmin --query` prints it, or its configuration alone; - reads standard input
+    #[arg(value_name = "CIB.xml")]
+    pub cib: PathBuf,
+    /// What the deployment is called [default: as the cluster's option cluster-name says, else
+    /// imported]
+    #[arg(long, value_parser = name)]
+    pub name: Option<String>,
+    /// Where the document is written, readable only for you; never over a file that exists
+    /// [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// A name that a deployment may have.
+fn name(text: &str) -> Result<String, String> {
+    deployment::check_name(text).map(|()| text.to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -98,15 +98,16 @@ fn check(one: &Use, answers: &Answers, problems: &mut Problems) {
             None => {}
             Some(Answer::Absent) => absent.push(assembly.as_str()),
             Some(Answer::Described(metadata)) => {
+                described += 1;
                 let known = variants
                     .iter()
                     .position(|(other, _)| Arc::ptr_eq(other, metadata) || *other == metadata);
                 match known {
                     Some(index) => variants[index].1.push(assembly),
-                    None if variants.len() == MAX_VARIANTS => continue,
+                    // Then a warning names the guests that it is known of.
+                    None if variants.len() == MAX_VARIANTS => {}
                     None => variants.push((metadata, vec![assembly])),
                 }
-                described += 1;
             }
         }
     }
@@ -246,7 +247,8 @@ impl Variant<'_> {
                 && !given.contains(parameter.name.as_str())
                 && !has_value(parameter)
         });
-        let missing: Vec<String> = missing.take(MAX_NAMED).map(|it| quote(&it.name)).collect();
+        let missing: Vec<String> = missing.map(|it| quote(&it.name)).collect();
+        let missing: Vec<&str> = missing.iter().map(String::as_str).collect();
         if missing.is_empty() {
             return None;
         }
@@ -256,7 +258,7 @@ impl Variant<'_> {
         );
         let message = format!(
             "service {service} lacks the parameter{s} {}, which {} requires",
-            missing.join(", "),
+            names(&missing),
             one.agent
         );
         Some((

@@ -28,6 +28,7 @@ mod agents;
 mod configuration;
 mod device;
 pub mod failover;
+mod import;
 mod loss;
 mod lower;
 pub mod metadata;
@@ -41,6 +42,7 @@ mod value;
 
 pub use agents::{Answer, Answers, Uses};
 pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck};
+pub use import::{Imported, import};
 pub use model::{
     Address, Agent, Assembly, Constraint, Deployment, Escalation, Fencing, FencingMode, Group,
     Heartbeat, Instances, OnFail, OrderKind, Origin, Parameter, RawConfiguration, RawInstances,
@@ -56,6 +58,14 @@ pub use tree::{MAX_DEPTH, MAX_SIZE};
 /// It describes form only; [`read`] also checks what a grammar cannot: that names are unique and
 /// references exist.
 pub const SCHEMA: &str = include_str!("../../../docs/deployment.rng");
+
+/// Whether a deployment, or an assembly, may be called that.
+///
+/// # Errors
+/// What would be right.
+pub fn check_name(name: &str) -> Result<(), String> {
+    value::name(name).map(drop)
+}
 
 /// Reads and checks a document.
 ///

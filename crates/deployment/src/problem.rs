@@ -183,7 +183,10 @@ impl Problems {
                 problems.push(Problem {
                     line,
                     column,
-                    severity: Severity::Error,
+                    severity: match self.errors {
+                        true => Severity::Error,
+                        false => Severity::Warning,
+                    },
                     message: format!(
                         "{} more problems from here on are not listed",
                         total - MAX_PROBLEMS

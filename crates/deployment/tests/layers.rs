@@ -17,6 +17,8 @@ const FLOORS: &[&[&str]] = &[
     &["configuration", "agents"],
     // the short forms, and the document as a whole
     &["reader"],
+    // a cluster's CIB to a document
+    &["import"],
 ];
 
 /// The same, with the order inside of folders.
@@ -30,10 +32,19 @@ const PARTS: &[&[&str]] = &[
     &["report", "lower", "loss", "metadata"],
     &["configuration", "agents"],
     &["reader::form"],
+    &["reader::original"],
     &["reader::values", "reader::names", "reader::cycle"],
     &["reader::draft", "reader::references", "reader::constraint"],
     &["reader::service"],
     &["reader::assembly"],
+    &[
+        "import::comment",
+        "import::name",
+        "import::section",
+        "import::renames",
+    ],
+    &["import::node"],
+    &["import::remarks"],
 ];
 
 #[test]

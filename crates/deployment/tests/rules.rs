@@ -961,3 +961,21 @@ fn it_reads_every_rule_of_a_location_without_a_named_schema() {
     let found = problems(&text);
     assert!(found[0].contains("location l has 2 rules"), "{found:?}");
 }
+
+#[test]
+fn more_warnings_than_are_listed_are_no_error() {
+    let parameters: String = (0..600)
+        .map(|n| format!("<parameter name=\"p{n}\" type=\"scalar\" value=\"1\"/>"))
+        .collect();
+    let body = format!(
+        "<services><service name=\"s\" class=\"lsb\" type=\"s\"><parameters>{parameters}</parameters></service></services>"
+    );
+    let outcome = read_with_warnings(document(&body).as_bytes());
+    assert!(outcome.deployment.is_some());
+    assert!(
+        outcome
+            .problems
+            .iter()
+            .all(|problem| problem.severity == Severity::Warning)
+    );
+}

@@ -285,19 +285,28 @@ impl Shell {
 
     /// Gives the controller an input that it cannot refuse.
     fn take(&mut self, input: Input) {
+        let mut withdrawn = None;
         match &input {
             Input::EventRecorded { .. } => self.outbox.acknowledge(),
             Input::AgentConnected {
                 assembly, number, ..
             } if self.is_wanted(assembly, *number) => {
                 self.saving.forget_orders(assembly);
+                withdrawn = self.saving.withdraw_fencing(assembly);
                 self.check_unit(assembly);
             }
             Input::AgentDisconnected { assembly, .. } => self.saving.forget_orders(assembly),
             _ => {}
         }
-        if let Err(refusal) = self.controller.handle(now(), input) {
-            tracing::error!(cpe_deployment = self.name, "refused: {refusal}");
+        let ended = withdrawn.map(|request| Input::FencingResult {
+            assembly: request.assembly,
+            attempt: request.attempt,
+            result: Err("its agent was there again before its device was asked".to_owned()),
+        });
+        for input in std::iter::once(input).chain(ended) {
+            if let Err(refusal) = self.controller.handle(now(), input) {
+                tracing::error!(cpe_deployment = self.name, "refused: {refusal}");
+            }
         }
     }
 

@@ -143,10 +143,11 @@ fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
                 .close();
         }
         // What is pinned to an assembly may run in its former incarnation, and anywhere that is in
-        // doubt.
+        // doubt, or to where something may have migrated.
         let elsewhere = input.pins.iter().filter(|(_, home)| home != node.name);
         let may_run = |home: &AssemblyId| {
-            node.in_doubt || (node.retired && home.as_str() == node.name.in_document())
+            let former = node.retired && home.as_str() == node.name.in_document();
+            node.in_doubt || node.arrivals.must_look() || former
         };
         for (resource, _) in elsewhere.filter(|(_, home)| may_run(home)) {
             looked_for

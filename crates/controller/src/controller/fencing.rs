@@ -87,11 +87,12 @@ impl Controller {
         let facts = self.store.assembly(name);
         let lease_over_us = self.lease_over_us(name, &facts);
         let (means, timeout_ms) = self.means(name);
-        self.note_attempt(now, name, &means, &facts);
         if let Some(why) = self.needs_a_person(name) {
+            self.note_attempt(now, name, &Fencing::Manager, &facts);
             self.wait_for_manager(now, name, why);
             return;
         }
+        self.note_attempt(now, name, &means, &facts);
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
         };
@@ -184,15 +185,10 @@ impl Controller {
         means: &Fencing,
         facts: &AssemblyFacts,
     ) {
-        let Some(fence) = self
-            .assemblies
-            .get(name)
-            .and_then(|assembly| assembly.fence())
-        else {
+        let Some(fence) = self.fence_of(name) else {
             return;
         };
         let device = match means {
-            _ if self.needs_a_person(name).is_some() => "confirmation".to_owned(),
             Fencing::Lease => "lease".to_owned(),
             Fencing::Device(FenceDevice::Unit { unit }) => format!("unit {unit}"),
             Fencing::Device(FenceDevice::Agent { agent, .. }) => format!("agent {agent}"),
@@ -305,9 +301,14 @@ impl Controller {
         safe_after(lease_until_us, facts.lease_ms, facts.grace_ms)
     }
 
+    /// What is under way to make an assembly safe.
+    fn fence_of(&self, name: &AssemblyId) -> Option<&Fence> {
+        self.assemblies.get(name)?.fence()
+    }
+
     /// Boot time at which fencing goes on by itself.
     pub(crate) fn fence_deadline(&self, name: &AssemblyId) -> Option<u64> {
-        self.assemblies.get(name)?.fence()?.deadline_us()
+        self.fence_of(name)?.deadline_us()
     }
 
     pub(crate) fn age_fence(&mut self, now: Time, name: &AssemblyId) {
@@ -344,11 +345,7 @@ impl Controller {
         attempt: u64,
         result: Result<(), String>,
     ) {
-        let Some(fence) = self
-            .assemblies
-            .get(name)
-            .and_then(|assembly| assembly.fence())
-        else {
+        let Some(fence) = self.fence_of(name) else {
             return;
         };
         match result {

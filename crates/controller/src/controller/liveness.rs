@@ -185,6 +185,7 @@ impl Controller {
             return;
         };
         let facts = self.store.assembly(name);
+        let in_doubt = facts.in_doubt;
         let verdict = greeting::judge(&facts, &hello.boot_id, assembly.course());
         // Who is heard can be made safe by the means that the document names now. Else one mistyped
         // device would be asked for ever.
@@ -213,6 +214,9 @@ impl Controller {
                 // Of the same boot its history is the truth, even if it was thought to be down:
                 // what runs there is seen to run.
                 self.take_history(now, name, history);
+                if in_doubt {
+                    self.doubt_arrivals(name);
+                }
                 self.take_attributes(now, name, attributes);
                 // It was greeted as one that may be in doubt.
                 self.connect(name);

@@ -142,11 +142,11 @@ fn actions(schedule: &Schedule) -> Vec<PlanAction> {
     let mut actions = Vec::new();
     let mut planned_for: BTreeSet<ResourceId> = BTreeSet::new();
     for index in order(schedule) {
-        let action = &schedule.graph.synapses[index].action;
-        let Some(head) = schedule.graph.head(action.id) else {
+        let action = schedule.graph.synapses[index].action;
+        let Some(head) = schedule.graph.head(action) else {
             continue;
         };
-        let Some(planned) = schedule.cluster.actions.get(action.id as usize - 1) else {
+        let Some(planned) = schedule.cluster.actions.get(action as usize - 1) else {
             continue;
         };
         let node = head
@@ -235,11 +235,8 @@ fn order(schedule: &Schedule) -> Vec<usize> {
     let mut at = 0;
     while let Some(index) = order.get(at).copied() {
         at += 1;
-        for dependent in dependents
-            .get(&synapses[index].action.id)
-            .into_iter()
-            .flatten()
-        {
+        let dependent = dependents.get(&synapses[index].action);
+        for dependent in dependent.into_iter().flatten() {
             missing[*dependent] -= 1;
             if missing[*dependent] == 0 {
                 order.push(*dependent);

@@ -49,6 +49,8 @@ struct Current {
 /// An action whose turn has come.
 #[derive(Debug)]
 pub(crate) struct Step {
+    /// Its number in the graph.
+    pub action: u32,
     pub kind: ActionKind,
     pub task: Task,
     /// The assembly whose agent does it, or that is fenced; empty: it has no place.
@@ -183,11 +185,12 @@ impl Execution {
     /// What a synapse asks for. `None`: the graph does not say what its action is.
     pub(crate) fn step(&self, index: usize) -> Option<Step> {
         let graph = self.transition()?.graph();
-        let action = &graph.synapses.get(index)?.action;
-        let head = graph.head(action.id)?;
+        let action = graph.synapses.get(index)?.action;
+        let head = graph.head(action)?;
         let node = head.router_node.as_ref().or(head.on_node.as_ref());
-        let resource = action.resource.as_ref();
+        let resource = graph.actions.get(index)?.resource.as_ref();
         Some(Step {
+            action,
             kind: head.kind,
             task: Task::from(&*head.operation),
             node: node.map_or_else(|| AssemblyId::from(""), |node| AssemblyId::from(&**node)),
@@ -197,14 +200,14 @@ impl Execution {
 
     /// The action of a synapse.
     pub(crate) fn action(&self, index: usize) -> Option<&GraphAction> {
-        let synapse = self.transition()?.graph().synapses.get(index)?;
-        Some(&synapse.action)
+        self.transition()?.graph().actions.get(index)
     }
 
     /// Why the policy engine wants the action of a synapse done.
     pub(crate) fn reason(&self, index: usize) -> Option<&String> {
         let current = self.current.as_ref()?;
-        current.reasons.get(&self.action(index)?.id)
+        let synapse = self.transition()?.graph().synapses.get(index)?;
+        current.reasons.get(&synapse.action)
     }
 
     /// An action begins.
@@ -403,16 +406,8 @@ mod tests {
     fn graph(nodes: &[&str]) -> TransitionGraph {
         let numbered = || (1_u32..).zip(nodes);
         let synapse = |(id, _): (u32, &&str)| Synapse {
+            action: id,
             priority: 0,
-            action: GraphAction {
-                id,
-                shutdown_lock: None,
-                resource: None,
-                attributes: Vec::new(),
-                numbered_parameters: Vec::new(),
-                downed: None,
-                maintenance: Vec::new(),
-            },
             inputs: Vec::new(),
         };
         let head = |(id, node): (u32, &&str)| ActionHead {
@@ -429,6 +424,7 @@ mod tests {
         TransitionGraph {
             attributes: Vec::new(),
             synapses: numbered().map(synapse).collect(),
+            actions: vec![GraphAction::default(); nodes.len()],
             heads: numbered().map(head).collect(),
         }
     }

@@ -100,6 +100,12 @@ pub(crate) struct Terms {
 }
 
 impl EngineInput {
+    /// A question about a configuration and its state, given as a CIB; `now_s` is the wall clock
+    /// in epoch seconds.
+    pub fn new(number: u64, cib: Arc<str>, now_s: i64) -> EngineInput {
+        EngineInput { number, cib, now_s }
+    }
+
     /// Its number, which the answer carries.
     pub fn number(&self) -> u64 {
         self.number

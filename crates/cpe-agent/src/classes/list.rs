@@ -39,12 +39,12 @@ impl Classes {
                     // Whatever the first of both knows is run by it.
                     ResourceClass::Service => {
                         let (mut agents, more) = self.units("service").await?;
-                        let (scripts, _) = self.installed(false, true).await?;
+                        let (scripts, left_out) = self.installed(false, true).await?;
                         let scripts = scripts.iter().filter_map(|it| it.strip_prefix("lsb:"));
                         agents.extend(scripts.map(|name| format!("service:{name}")));
                         let agents: BTreeSet<String> = agents.into_iter().collect();
                         let (agents, cut) = bounded(agents);
-                        Ok((agents, more + cut))
+                        Ok((agents, more + left_out + cut))
                     }
                 },
             }
@@ -106,8 +106,18 @@ fn look(providers: Option<&Path>, scripts: Option<&Path>) -> Listed {
 
 /// What is in a folder, by names that an agent may have. `left` is how many may still be looked at.
 fn entries(folder: Option<&Path>, left: &mut usize) -> Vec<(String, PathBuf)> {
-    let Some(entries) = folder.and_then(|folder| std::fs::read_dir(folder).ok()) else {
+    let Some(folder) = folder else {
         return Vec::new();
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                let folder = folder.display();
+                tracing::warn!(%folder, %error, "a folder of resource agents cannot be read");
+            }
+            return Vec::new();
+        }
     };
     let mut found = Vec::new();
     for entry in entries.flatten().take(*left) {

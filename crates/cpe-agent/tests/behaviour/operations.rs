@@ -304,7 +304,7 @@ async fn it_gives_an_agents_metadata() {
 #[tokio::test]
 async fn it_lists_the_agents_that_are_installed() {
     let guest = Guest::start();
-    // No program, hidden, and not to be called by a name of a parameter's length.
+    // No program, and hidden.
     std::fs::write(guest.path("ocf/resource.d/test/README"), "").unwrap();
     guest.add_resource_agent(".hidden", "");
     std::fs::create_dir_all(guest.path("ocf/resource.d/other")).unwrap();
@@ -325,7 +325,8 @@ async fn it_lists_the_agents_that_are_installed() {
     );
     let (scripts, _) = dpe.agent.list_agents("lsb").await.unwrap();
     assert!(
-        scripts.iter().all(|agent| agent.starts_with("lsb:")),
+        scripts.contains(&"lsb:olddaemon".to_owned())
+            && scripts.iter().all(|agent| agent.starts_with("lsb:")),
         "{scripts:?}"
     );
     let unknown = dpe.agent.list_agents("upstart").await;

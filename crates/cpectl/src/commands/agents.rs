@@ -6,8 +6,7 @@ use std::path::Path;
 
 use cpe_bus::json;
 use cpe_status::{
-    AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
-    AgentVariant, Unasked,
+    AgentAction, AgentCheck, AgentDescriptions, AgentList, AgentParameter, AgentVariant, Unasked,
 };
 use cpe_terminal::{Cell, Line, Table};
 
@@ -37,12 +36,12 @@ pub(crate) async fn list(
     }
     match list.agents.is_empty() {
         true => output.line(format!("the guests of {name} have no such agents")),
-        false => output.table(&entries(&list.agents, guests(&list))),
+        false => output.table(&entries(&list)),
     }
     for assembly in &list.cut_off {
         output.note(&format!("{assembly} has more agents than it lists"));
     }
-    not_asked(&list.unasked, "", output);
+    not_asked(&list.unasked, output);
     Ok(())
 }
 
@@ -52,9 +51,11 @@ fn guests(list: &AgentList) -> usize {
     all.collect::<std::collections::BTreeSet<_>>().len()
 }
 
-fn entries(agents: &[AgentEntry], guests: usize) -> Table<4> {
-    let rows = agents.iter().map(|entry| {
-        let is_everywhere = entry.assemblies.len() == guests && guests > 1;
+fn entries(list: &AgentList) -> Table<4> {
+    let guests = guests(list);
+    let all_asked = list.unasked.is_empty();
+    let rows = list.agents.iter().map(|entry| {
+        let is_everywhere = entry.assemblies.len() == guests && guests > 1 && all_asked;
         let assemblies = match is_everywhere {
             true => format!("all {guests}"),
             false => entry.assemblies.join(" "),
@@ -122,7 +123,7 @@ pub(crate) async fn describe(
     if !found.missing.is_empty() {
         output.note(&format!("it is not installed in {}", named(&found.missing)));
     }
-    not_asked(&found.unasked, "", output);
+    not_asked(&found.unasked, output);
     Ok(())
 }
 
@@ -250,9 +251,9 @@ pub(crate) fn report(check: &AgentCheck, file: &Path, mut print: impl FnMut(&str
     }
 }
 
-fn not_asked(unasked: &[Unasked], what: &str, output: &Output) {
+fn not_asked(unasked: &[Unasked], output: &Output) {
     if !unasked.is_empty() {
-        output.note(&format!("{what}not asked: {}", reasons(unasked)));
+        output.note(&format!("not asked: {}", reasons(unasked)));
     }
 }
 

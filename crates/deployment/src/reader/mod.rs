@@ -11,6 +11,7 @@ mod cycle;
 mod draft;
 mod form;
 mod names;
+mod original;
 mod references;
 mod service;
 mod values;
@@ -88,7 +89,7 @@ fn deployable(
     if root.name != "deployable" {
         let hint = match root.name {
             "cib" | "configuration" => {
-                "put Pacemaker's <configuration> into <deployable name=\"…\">"
+                "`cpectl import` makes a document of it; or put Pacemaker's <configuration> into <deployable name=\"…\">"
             }
             _ => "expected <deployable name=\"…\">",
         };
@@ -134,14 +135,17 @@ fn attributes(form: &mut Form<'_, '_, '_>) -> Deployment {
         "lease",
         "grace",
         "version",
+        "monitor",
+        "username",
     ]);
+    original::without_effect(form);
     form.optional("version", |text| match text {
         "1" => Ok(()),
         _ => Err("this is version 1 of the format".to_owned()),
     });
     Deployment {
         name: form.required("name", value::name).unwrap_or_default(),
-        uuid: form.optional("uuid", value::uuid),
+        uuid: form.uuid(),
         description: form.optional("description", |text| Ok(text.to_owned())),
         heartbeat: heartbeat(form),
         assemblies: Vec::new(),

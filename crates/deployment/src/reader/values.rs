@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use super::form::Form;
+use super::original;
 use crate::problem::{Problems, quote};
 use crate::tree::Element;
 use crate::uses::Places;
@@ -87,7 +88,10 @@ impl Values {
                 element: child,
                 problems: form.problems,
             };
-            form.attributes(&["name", "value"]);
+            match original::parameter_type(&mut form) {
+                true => form.attributes(&["name", "value", "type"]),
+                false => form.attributes(&["name", "value"]),
+            }
             let name = form.required("name", key);
             let content = content(&mut form);
             let Some(name) = name else { continue };

@@ -31,11 +31,12 @@ pub(super) struct Entry {
     /// How it is executed. `None`: the graph does not say what it does.
     pub kind: Option<ActionKind>,
     pub doing: Doing,
-    /// The resource, if this is a one-off action of one: not recurring, not a notification. Of a
-    /// monitor it is not read: see [`View::actions`].
+    /// The resource, if this is a one-off action of one: not recurring, not a notification. Not
+    /// read of a monitor on a node: [`View::actions`] finds those.
     pub resource: Option<ResourceId>,
-    /// The node. Of a pseudo-action, where it would happen if it were real.
-    pub node: Option<NodeId>,
+    /// The node. Of a pseudo-action, where it would happen if it were real. Of a monitor it is not
+    /// read: see [`View::node`].
+    node: Option<NodeId>,
     /// Some input has a number that is not less than its own.
     pub waits_for_later: bool,
     /// The numbers of its inputs are ascending, so that one can be looked up.
@@ -57,15 +58,16 @@ pub(super) struct View<'s> {
     /// Places by number: of actions that the cluster knows, and of others.
     known: Vec<u32>,
     unknown: FxHashMap<u32, u32>,
-    /// Numbers of the inputs of all actions, and where those of each begin.
-    inputs: Vec<u32>,
-    inputs_begin: Vec<u32>,
+    /// The numbers of what each action waits for.
+    inputs: Vec<&'s [u32]>,
     /// Places of the actions that have a resource, by resource and task.
     by_resource: Vec<u32>,
     /// Where the actions of each resource with each task begin in it ([`slot`]).
     slots_begin: Vec<u32>,
     /// Places of the one-off monitors of each resource, if a rule asked for them.
     probes: OnceCell<FxHashMap<ResourceId, Vec<u32>>>,
+    /// The nodes of monitors by place, if a rule asked for one.
+    monitored: OnceCell<Vec<Option<NodeId>>>,
     /// All inputs are in the graph.
     pub complete: bool,
     /// Actions that confirm that a clone or bundle was notified of a completion.
@@ -97,10 +99,10 @@ impl<'s> View<'s> {
             known: vec![NOWHERE; cluster.actions.len() + 1],
             unknown: FxHashMap::default(),
             inputs: Vec::new(),
-            inputs_begin: Vec::new(),
             by_resource: Vec::new(),
             slots_begin: Vec::new(),
             probes: OnceCell::new(),
+            monitored: OnceCell::new(),
             complete: false,
             confirmations: FxHashMap::default(),
             work: Cell::new(0),
@@ -115,19 +117,20 @@ impl<'s> View<'s> {
         view.read_heads(&mut findings);
         view.check_inputs(&mut findings);
         view.group();
-        let size = view.entries.len() + view.inputs.len();
+        let size = view.entries.len() + view.count_inputs();
         view.search.get_mut().left = SEARCH_FACTOR * size;
         (view, findings)
     }
 
     /// Which actions there are, and what they wait for.
     fn read_synapses(&mut self, findings: &mut Vec<Finding>) {
-        let synapses = &self.graph.synapses;
-        self.entries.reserve(synapses.len());
-        self.inputs_begin.reserve(synapses.len() + 1);
-        self.inputs_begin.push(0);
-        for (place, synapse) in (0u32..).zip(synapses) {
-            let number = synapse.action.id;
+        let synapses = self.graph.synapses.iter();
+        // Nothing else meanwhile: the processor then waits for many synapses at a time.
+        let parts = synapses.map(|synapse| (synapse.action, synapse.inputs.as_slice()));
+        let numbers: Vec<u32>;
+        (numbers, self.inputs) = parts.unzip();
+        self.entries.reserve(numbers.len());
+        for (place, (number, inputs)) in (0u32..).zip(numbers.into_iter().zip(&self.inputs)) {
             let old = match self.known.get_mut(number as usize) {
                 Some(known) => std::mem::replace(known, place),
                 None => self.unknown.insert(number, place).unwrap_or(NOWHERE),
@@ -137,20 +140,20 @@ impl<'s> View<'s> {
                     action: self.named(number),
                 });
             }
-            let inputs = &synapse.inputs;
             self.entries.push(Entry {
                 number,
                 kind: None,
                 doing: Doing::Other,
                 resource: None,
                 node: None,
-                waits_for_later: inputs.iter().any(|input| *input >= number),
-                sorted: inputs.is_sorted(),
+                // Both look at all inputs, without a branch for each.
+                waits_for_later: inputs.iter().fold(0, |most, input| most.max(*input)) >= number,
+                sorted: inputs
+                    .windows(2)
+                    .fold(true, |so_far, two| so_far & (two[0] <= two[1])),
             });
-            self.inputs.extend_from_slice(inputs);
-            self.inputs_begin.push(position(self.inputs.len()));
         }
-        self.looked_at(self.entries.len() + self.inputs.len());
+        self.looked_at(self.entries.len() + self.count_inputs());
     }
 
     /// What the actions do. The heads are in the order of numbers, as are the cluster's actions.
@@ -167,9 +170,8 @@ impl<'s> View<'s> {
             let entry = &mut self.entries[place as usize];
             entry.kind = Some(head.kind);
             entry.doing = names.find(&head.operation);
-            // Most of a graph is probes, and the texts of each lie somewhere else.
+            // Most actions are probes, and hardly a rule asks for more of them.
             if entry.doing == Doing::Monitor && head.on_node.is_some() {
-                entry.node = head.on_node.as_ref().and_then(|name| nodes.find(name));
                 continue;
             }
             let action = action(cluster, head);
@@ -184,7 +186,9 @@ impl<'s> View<'s> {
                 self.confirmations.insert(confirmed, place);
             }
         }
-        for entry in self.entries.iter().filter(|entry| entry.kind.is_none()) {
+        let described = graph.actions.len();
+        let entries = self.entries.iter().enumerate();
+        for (_, entry) in entries.filter(|(at, own)| own.kind.is_none() || *at >= described) {
             findings.push(Finding::Undescribed {
                 number: entry.number,
             });
@@ -193,9 +197,9 @@ impl<'s> View<'s> {
 
     /// An input has to exist; it need not be in the graph.
     fn check_inputs(&mut self, findings: &mut Vec<Finding>) {
-        self.looked_at(self.inputs.len());
+        self.looked_at(self.count_inputs());
         let is_here = |input: &u32| self.find(*input) != NOWHERE;
-        self.complete = self.inputs.iter().all(is_here);
+        self.complete = self.inputs.iter().copied().flatten().all(is_here);
         if self.complete {
             return;
         }
@@ -270,6 +274,33 @@ impl<'s> View<'s> {
         probes
     }
 
+    /// The node of an action. Of a pseudo-action, where it would happen if it were real.
+    pub(super) fn node(&self, place: u32) -> Option<NodeId> {
+        let entry = self.entry(place);
+        let monitored = || self.monitored.get_or_init(|| self.read_monitored());
+        match entry.doing {
+            Doing::Monitor => monitored()[place as usize].or(entry.node),
+            _ => entry.node,
+        }
+    }
+
+    /// Where the monitors are. Only where a node is fenced a rule asks for that.
+    fn read_monitored(&self) -> Vec<Option<NodeId>> {
+        self.looked_at(self.graph.heads.len());
+        let names = NodeNames::of(self.cluster);
+        let mut nodes = vec![None; self.entries.len()];
+        for head in &self.graph.heads {
+            let place = self.find(head.id);
+            if place != NOWHERE
+                && self.entry(place).doing == Doing::Monitor
+                && let Some(name) = &head.on_node
+            {
+                nodes[place as usize] = names.find(name);
+            }
+        }
+        nodes
+    }
+
     /// The action that confirms that a clone or bundle was notified of a completion.
     pub(super) fn confirmation(&self, resource: ResourceId, completion: Doing) -> Option<u32> {
         self.confirmations.get(&(resource, completion)).copied()
@@ -280,10 +311,12 @@ impl<'s> View<'s> {
     }
 
     /// The numbers of what an action waits for.
-    fn numbers(&self, place: u32) -> &[u32] {
-        let place = place as usize;
-        let (begin, end) = (self.inputs_begin[place], self.inputs_begin[place + 1]);
-        &self.inputs[begin as usize..end as usize]
+    pub(super) fn numbers(&self, place: u32) -> &[u32] {
+        self.inputs[place as usize]
+    }
+
+    fn count_inputs(&self) -> usize {
+        self.inputs.iter().map(|inputs| inputs.len()).sum()
     }
 
     /// How many inputs an action has.
@@ -409,10 +442,6 @@ impl<'s> NodeNames<'s> {
             .filter(|node| Arc::ptr_eq(&self.cluster.node(*node).name, name))
             .or_else(|| self.cluster.find_node(name))
     }
-}
-
-fn position(count: usize) -> u32 {
-    u32::try_from(count).expect("invariant: a graph has fewer than 2^32 inputs")
 }
 
 fn key(head: &ActionHead) -> &str {

@@ -1,7 +1,6 @@
 //! What the controller says about itself: state, summary, status.
 
 mod assemblies;
-mod operations;
 mod places;
 mod services;
 mod trouble;

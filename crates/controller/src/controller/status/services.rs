@@ -226,7 +226,7 @@ fn left_over(service: &str, place: &Place<'_>) -> ServiceStatus {
         assembly: place.assembly.to_string(),
         state: place.state,
         role: place.role,
-        reason: "the document does not have it any more".to_owned(),
+        reason: "it is not in the document".to_owned(),
         ..ServiceStatus::default()
     }
 }
