@@ -8,23 +8,18 @@ const SLEEPERS: [(&str, u32); 3] = [("stop", 300_001), ("freeze", 300_002), ("fe
 
 /// A sleeper and a ticket for each policy, and a promotable database, each alone in a guest or two.
 fn document() -> String {
-    let service = |(name, seconds): (&str, u32), home: &str| {
+    let service = |(name, seconds): (&str, u32)| {
         format!(
-            r#"<service name="{name}" class="ocf" provider="heartbeat" type="anything" monitor_interval="1s" assembly="{home}">
+            r#"<service name="{name}" class="ocf" provider="heartbeat" type="anything" monitor_interval="1s">
       <parameters><parameter name="binfile" value="/usr/bin/sleep"/><parameter name="cmdline_options" value="{seconds}"/>
       <parameter name="pidfile" value="/run/{name}.pid"/></parameters></service>"#
         )
     };
     let [stop, freeze, fence] = SLEEPERS;
-    let services = [
-        service(stop, "a"),
-        service(freeze, "a"),
-        service(fence, "b"),
-    ]
-    .concat();
-    let assembly = |name: &str| {
+    let assembly = |name: &str, services: &str| {
         format!(
-            r#"<assembly name="{name}" address="unix:/run/cpe/guests/{name}/agent.sock"><fencing mode="lease"/></assembly>"#
+            r#"<assembly name="{name}" address="unix:/run/cpe/guests/{name}/agent.sock"><fencing mode="lease"/>
+  <services>{services}</services></assembly>"#
         )
     };
     let ticket = |name: &str| {
@@ -36,7 +31,6 @@ fn document() -> String {
     format!(
         r#"<deployable name="shop" uuid="6f6d7f6a-54a6-4c4b-9d70-0a4f0c3c6a12" heartbeat_interval="500ms" heartbeat_timeout="2s" lease="3s">
   <assemblies>{}{}</assemblies>
-  <services>{services}</services>
   <configuration>
     <resources><clone id="database-clone">
       <meta_attributes id="database-options"><nvpair id="database-promotable" name="promotable" value="true"/></meta_attributes>
@@ -49,8 +43,8 @@ fn document() -> String {
     </constraints>
   </configuration>
 </deployable>"#,
-        assembly("a"),
-        assembly("b")
+        assembly("a", &[service(stop), service(freeze)].concat()),
+        assembly("b", &service(fence))
     )
 }
 
