@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 range=${1:-main..HEAD}
+[ -n "$(git rev-list --no-merges --max-count=1 "$range")" ] || { echo "no commits in $range"; exit 0; }
 commits=$(git log --no-merges --format='%h %s' "$range")
 wrong=0
 while read -r commit subject; do

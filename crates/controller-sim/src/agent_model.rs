@@ -53,6 +53,7 @@ impl AgentModel {
         let now_us = self.world.now_us;
         let stream = Stream {
             assembly: "node1".into(),
+            number: 0,
             epoch,
             guest: 0,
             start: 0,

@@ -16,6 +16,9 @@ pub(crate) struct Checker {
     pub emitted: BTreeMap<String, usize>,
     /// Operations that were sent: assembly, action, resource.
     pub executed: Vec<(AssemblyId, Task, String)>,
+    /// Services that were asked to be sent to another guest, and in which transition: its number
+    /// and the DPE's start.
+    pub sent: BTreeMap<String, Option<(u64, String)>>,
     /// Guests and services whose processes there ended otherwise than by an operation: the
     /// controller may not know yet.
     pub vanished: BTreeSet<(usize, String)>,

@@ -122,6 +122,7 @@ impl Digest {
 
     fn connect(&mut self, connect: &Connect) -> std::fmt::Result {
         let Connect {
+            number: _,
             assembly,
             address,
             epoch,

@@ -139,6 +139,7 @@ impl World {
                 return;
             };
             if let Some(effect) = controller.poll_effect() {
+                self.shell.wanted_under = controller.generation();
                 if self.options.digest {
                     self.digest.effect(&effect, controller, now);
                 }
@@ -185,7 +186,17 @@ impl World {
             let deadline = controller.deadline().unwrap_or_default();
             self.digest.line(&format!("deadline {deadline}"));
         }
-        if let Some(Request::Maintenance { on: false, .. } | Request::Load { .. }) = &request {
+        let ends_it = matches!(
+            &request,
+            Some(
+                Request::Maintenance { on: false, .. }
+                    | Request::Load { .. }
+                    | Request::Unload {
+                        stop_services: true
+                    }
+            )
+        );
+        if ends_it {
             self.checker.hands_off.clear();
         }
         match &outcome {
@@ -230,6 +241,7 @@ impl World {
                     | Request::Maintenance { .. }
                     | Request::ConfirmFenced { .. }
                     | Request::Cleanup { .. }
+                    | Request::Ticket { .. }
             )
         ) || self.scenario.ending.is_some()
             || self.shell.recreate.is_some();

@@ -150,7 +150,8 @@ impl World {
                 Some(Effect::Connect(connect))
             }
             effect => {
-                self.shell.held.push_back(effect);
+                let under = self.shell.wanted_under;
+                self.shell.held.push_back((under, effect));
                 None
             }
         }
@@ -168,7 +169,8 @@ impl World {
         }
         let changes = std::mem::take(&mut self.shell.unsaved);
         self.persist(changes);
-        for effect in std::mem::take(&mut self.shell.held) {
+        for (under, effect) in std::mem::take(&mut self.shell.held) {
+            self.shell.wanted_under = under;
             self.carry_out(effect);
             // It may have been the last one of this DPE.
             if self.shell.start != start || self.shell.controller.is_none() {
@@ -178,22 +180,35 @@ impl World {
         self.pump();
     }
 
-    /// What waits to be done by an assembly's agent or device is dropped: its stream ended or
-    /// began, and the controller decides again from what the agent reports.
+    /// What waits to be done by an assembly's agent is dropped: its stream ended or began, and the
+    /// controller decides again from what the agent reports.
     pub(crate) fn forget_orders(&mut self, assembly: &AssemblyId) {
-        self.shell.held.retain(|effect| match effect {
+        self.shell.held.retain(|(_, effect)| match effect {
             Effect::Execute { assembly: of, .. }
             | Effect::Cancel { assembly: of, .. }
             | Effect::Forget { assembly: of, .. }
             | Effect::Restart { assembly: of, .. } => of != assembly,
-            Effect::Fence(request) => request.assembly != *assembly,
             _ => true,
         });
     }
 
+    /// A fencing that waits is taken back when the agent is there again.
+    pub(crate) fn withdraw_fencing(&mut self, assembly: &AssemblyId) -> Option<Input> {
+        let is_it = |(_, effect): &(u64, Effect)| matches!(effect, Effect::Fence(request) if request.assembly == *assembly);
+        let at = self.shell.held.iter().position(is_it)?;
+        let Some((_, Effect::Fence(request))) = self.shell.held.remove(at) else {
+            return None;
+        };
+        Some(Input::FencingResult {
+            assembly: request.assembly,
+            attempt: request.attempt,
+            result: Err("its agent was there again before its device was asked".into()),
+        })
+    }
+
     /// An assembly is about to be released or disconnected.
     fn is_being_left(&self, assembly: &AssemblyId) -> bool {
-        self.shell.held.iter().any(|effect| match effect {
+        self.shell.held.iter().any(|(_, effect)| match effect {
             Effect::Release { assembly: of, .. } | Effect::Disconnect { assembly: of } => {
                 of == assembly
             }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use controller::{Change, Event, EventKind};
+use controller::{AssemblyId, Change, Event, EventKind};
 use serde_json::Value;
 
 /// What has failed and does not back an escalation yet.
@@ -15,19 +15,15 @@ pub(crate) struct Escalations {
     /// Wall clock of the failures of an assembly, µs.
     assemblies: BTreeMap<String, Vec<u64>>,
     /// Why assemblies are to be restarted.
-    marks: BTreeMap<String, String>,
+    marks: BTreeMap<AssemblyId, String>,
     /// Assemblies that are being made safe: that they fall silent is no news.
     being_made_safe: BTreeSet<String>,
+    /// Former incarnations of assemblies.
+    former: BTreeSet<AssemblyId>,
     /// What was saved and not looked at yet.
     new_events: Vec<Event>,
-    new_marks: Vec<(String, String)>,
-    /// How many restarts of assemblies were backed.
-    pub restarts: usize,
-}
-
-/// An assembly by the name that the document has for it.
-fn in_document(name: &str) -> &str {
-    name.split('~').next().unwrap_or(name)
+    /// The last counts, of what a full disk has kept waiting.
+    new_marks: BTreeMap<AssemblyId, Option<String>>,
 }
 
 /// The numbers of `… failed N times within P s…`, P as µs.
@@ -62,11 +58,24 @@ impl Escalations {
             self.new_events.extend(event.filter(|_| is_new));
         } else if let Some(name) = change.key.strip_prefix("assembly/") {
             let facts: Value = serde_json::from_str(value).unwrap_or_default();
-            let name = in_document(name).to_owned();
-            match facts["restart"].as_str() {
-                Some(reason) => self.new_marks.push((name, reason.to_owned())),
-                None => drop(self.marks.remove(&name)),
-            }
+            let incarnation = AssemblyId::from(name);
+            self.follow_incarnation(&incarnation);
+            let reason = facts["restart"].as_str().map(str::to_owned);
+            self.new_marks.insert(incarnation, reason);
+        }
+    }
+
+    /// What was called by its name in the document until now is a former incarnation from now on.
+    fn follow_incarnation(&mut self, incarnation: &AssemblyId) {
+        let name = incarnation.in_document();
+        if incarnation.as_str() == name || !self.former.insert(incarnation.clone()) {
+            return;
+        }
+        if self.being_made_safe.remove(name) {
+            self.being_made_safe.insert(incarnation.as_str().to_owned());
+        }
+        if let Some(reason) = self.marks.remove(&AssemblyId::from(name)) {
+            self.marks.insert(incarnation.clone(), reason);
         }
     }
 
@@ -77,7 +86,7 @@ impl Escalations {
         for event in std::mem::take(&mut self.new_events) {
             wrong.extend(self.follow(&event));
             let assembly = event.assembly.as_ref();
-            let assembly = assembly.map(|name| in_document(name.as_str()).to_owned());
+            let assembly = assembly.map(|name| name.in_document().to_owned());
             match (event.kind, &event.service, assembly) {
                 (EventKind::ServiceFailed, Some(service), Some(assembly))
                     if !event.reason.starts_with("its assembly") =>
@@ -109,10 +118,15 @@ impl Escalations {
                 }
             }
         }
-        for (assembly, reason) in std::mem::take(&mut self.new_marks) {
-            if self.marks.get(&assembly) == Some(&reason) {
+        for (incarnation, reason) in std::mem::take(&mut self.new_marks) {
+            let Some(reason) = reason else {
+                self.marks.remove(&incarnation);
+                continue;
+            };
+            if self.marks.get(&incarnation) == Some(&reason) {
                 continue;
             }
+            let assembly = incarnation.in_document();
             match reason.as_str() {
                 "the deployment failed" if deployment_failed => {}
                 "the deployment failed" => {
@@ -120,10 +134,9 @@ impl Escalations {
                         "{assembly} is restarted, but the deployment did not fail"
                     ));
                 }
-                _ => self.assembly_fails(&assembly, &reason, &mut wrong),
+                _ => self.assembly_fails(assembly, &reason, &mut wrong),
             }
-            self.restarts += 1;
-            self.marks.insert(assembly, reason);
+            self.marks.insert(incarnation, reason);
         }
         wrong
     }
@@ -209,8 +222,11 @@ mod tests {
         let good = [mark(Some(reason)), failed(1), failed(9)];
         assert_eq!(judge(&mut own, &good), [] as [&str; 0]);
         assert_eq!(judge(&mut own, &[mark(Some(reason))]).len(), 0, "the same");
-        let again = [mark(None), mark(Some(reason)), failed(10)];
+        assert_eq!(judge(&mut own, &[mark(None)]).len(), 0);
+        let again = [mark(Some(reason)), failed(10)];
         assert_eq!(judge(&mut own, &again).len(), 1, "used up");
+        let kept_waiting = [mark(Some(reason)), mark(None)];
+        assert_eq!(judge(&mut own, &kept_waiting).len(), 0);
     }
 
     #[test]
@@ -232,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_deployment_fails_only_when_its_assembly_has_failed_as_often() {
-        let reason = "assembly node1 failed 2 times within 10 s, last because it is silent: all assemblies are restarted";
+        let reason = "assembly node1 failed 2 times within 10 s, last because it is silent: all that are online and not in maintenance are restarted";
         let lost = |seconds| event("assembly.lost", "", seconds, "it is silent");
         let failed = |seconds| event("deployment.failed", "", seconds, reason);
         let mut own = Escalations::default();

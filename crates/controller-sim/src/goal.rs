@@ -44,7 +44,12 @@ impl World {
         cleanup(self, 45);
         cleanup(self, 120);
         cleanup(self, 240);
+        // Documents and states may come late: people say again who holds the ticket.
+        for after_s in [45, 120, 240] {
+            self.settle_ticket(after_s * SECOND);
+        }
         self.run_for(46);
+
         let mut well = 0;
         while well < 2 && self.checker.violations.is_empty() {
             if self.now_us > peace_us + PATIENCE_S * SECOND {
@@ -118,6 +123,10 @@ impl World {
     /// The deployment has ended: notes who cannot be told or does not do it, and has no lease that
     /// would see to it.
     pub(crate) fn note_end(&mut self) {
+        // The answer to a repeated Unload: who could not be told then is not told now.
+        if self.shell.unloaded {
+            return;
+        }
         let recreated = self.shell.recreate.take();
         if let Some((guest, for_us)) = recreated.filter(|_| self.scenario.ending.is_none()) {
             self.create_again(guest, for_us);

@@ -26,6 +26,7 @@ impl World {
                 self.at((at_us + later).min(until_us), SimEvent::Fault(other));
             }
         }
+        self.plan_ticket_orders(until_us);
         if self.random.percent(12) {
             let (at_us, stop) = (
                 self.random.between(SECOND, until_us),
@@ -226,5 +227,9 @@ impl World {
             None => self.load_request(),
         };
         self.request(request);
+        if self.scenario.rich {
+            self.scenario.ticket = self.random.percent(50);
+        }
+        self.settle_ticket(0);
     }
 }

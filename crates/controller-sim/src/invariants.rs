@@ -14,6 +14,11 @@ use crate::world::World;
 /// What was sent before a guest came back is done by then, µs: links are slow, and so are starts.
 const ON_THE_WAY_US: u64 = 30 * SECOND;
 
+/// Of which transition an operation is: its number, and which DPE has decided it.
+fn transition_of(operation: &Operation) -> Option<(u64, String)> {
+    TransitionKey::parse(&operation.id).map(|key| (key.transition, key.uuid))
+}
+
 impl World {
     pub(crate) fn violated(&mut self, text: String) {
         self.say(|| format!("VIOLATED {text}"));
@@ -101,14 +106,30 @@ impl World {
                 "{assembly} is to run the fencing device {resource}"
             ));
         }
+        self.check_ticket(operation);
         // Without a stream it goes nowhere.
         let Some(guest) = self.connected_to(assembly) else {
             return;
         };
         match action {
-            Task::Start | Task::MigrateFrom => {
+            Task::Start => {
                 self.check_single(guest, operation);
+                self.check_group(guest, resource);
                 self.check_order(guest, resource);
+            }
+            Task::MigrateTo => {
+                self.check_order(guest, resource);
+                let sent = (resource.to_owned(), transition_of(operation));
+                self.checker.sent.insert(sent.0, sent.1);
+            }
+            Task::MigrateFrom => {
+                self.check_single(guest, operation);
+                // What was sent in an earlier transition is there already. It is not held up by
+                // what a newer document wants to be started first.
+                if self.checker.sent.get(resource) == Some(&transition_of(operation)) {
+                    self.check_group(guest, resource);
+                    self.check_order(guest, resource);
+                }
             }
             Task::Promote => self.check_promote(guest, resource),
             _ => {}
@@ -138,12 +159,10 @@ impl World {
         stream.is_some_and(|stream| stream.open)
     }
 
-    /// The controller can know about that guest, and has the document that the scenario has.
+    /// The controller can know about that guest, and had the document that the scenario has when it
+    /// wanted what is being done. A slow disk holds up what it wanted before.
     fn informed(&self, guest: usize) -> bool {
-        let open = self.is_connected(guest);
-        let controller = self.shell.controller.as_ref();
-        open && controller
-            .is_some_and(|controller| controller.generation() == self.scenario.generation)
+        self.is_connected(guest) && self.shell.wanted_under == self.scenario.generation
     }
 
     /// A failed start of it counts as done, so that it need not run where it seems to.
@@ -151,8 +170,8 @@ impl World {
         service.policies.on_fail == Some(OnFail::Ignore)
     }
 
-    /// What must run before it does.
-    fn check_order(&mut self, guest: usize, service: &str) {
+    /// The one before it in its group must run where it does.
+    fn check_group(&mut self, guest: usize, service: &str) {
         if !self.informed(guest) {
             return;
         }
@@ -173,6 +192,13 @@ impl World {
                 self.guests[guest].name, first.name
             );
             self.violated(text);
+        }
+    }
+
+    /// What must run before it does.
+    fn check_order(&mut self, guest: usize, service: &str) {
+        if !self.informed(guest) {
+            return;
         }
         let nowhere = |first: &&Service| {
             self.runs_in(&first.name).is_empty()
@@ -217,8 +243,7 @@ impl World {
     /// No more migrations of this transition are under way at either end than the document allows.
     fn check_migrations(&mut self, operation: &Operation) {
         let limit = self.scenario.migration_limit;
-        let transition = |id: &str| TransitionKey::parse(id).map(|key| (key.transition, key.uuid));
-        let own = transition(&operation.id);
+        let own = transition_of(operation);
         for end in [MIGRATE_SOURCE, MIGRATE_TARGET] {
             let Some(node) = operation.annotations.get(end) else {
                 continue;
@@ -231,7 +256,7 @@ impl World {
             let under_way = (0..self.guests.len())
                 .filter(|guest| self.informed(*guest))
                 .flat_map(|guest| self.guests[guest].agent.under_way())
-                .filter(|other| touches(other) && transition(&other.id) == own)
+                .filter(|other| touches(other) && transition_of(other) == own)
                 .count();
             if limit > 0 && under_way >= limit {
                 self.violated(format!(

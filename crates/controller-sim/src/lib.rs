@@ -49,6 +49,7 @@ mod random;
 pub mod scenario;
 mod shell;
 mod streams;
+mod tickets;
 mod time;
 mod wiring;
 pub mod world;

@@ -8,7 +8,7 @@ use std::ops::Deref;
 
 use controller::{
     AssemblyId, Connect, Controller, Durable, Effect, Event, EventKind, Input, Refusal, Request,
-    Time,
+    TicketOrder, Time,
 };
 
 use crate::time::MS;
@@ -35,11 +35,13 @@ pub enum Mutant {
     ForgetFailed,
     /// Takes a guest that says that it leaves as one that has left.
     LeavingIsLeft,
+    /// Says that a ticket is revoked, and keeps it.
+    KeepTicket,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 9] = [
+    pub const ALL: [Mutant; 10] = [
         Mutant::SkipLeaseWait,
         Mutant::NoMargins,
         Mutant::ForgetEvents,
@@ -49,6 +51,7 @@ impl Mutant {
         Mutant::LeaveServices,
         Mutant::ForgetFailed,
         Mutant::LeavingIsLeft,
+        Mutant::KeepTicket,
     ];
 
     /// Its name on a command line.
@@ -63,6 +66,7 @@ impl Mutant {
             Mutant::LeaveServices => "leave-services",
             Mutant::ForgetFailed => "forget-failed",
             Mutant::LeavingIsLeft => "leaving-is-left",
+            Mutant::KeepTicket => "keep-ticket",
         }
     }
 }
@@ -173,6 +177,11 @@ impl Subject {
                     assembly: assembly.clone(),
                     boot_id: boot_id.clone(),
                 };
+            }
+            Input::Request(Request::Ticket { order, .. })
+                if self.makes(Mutant::KeepTicket) && *order == TicketOrder::Revoke =>
+            {
+                *order = TicketOrder::Grant;
             }
             _ => {}
         }

@@ -104,6 +104,8 @@ pub enum ToDpe {
 pub(crate) struct Stream {
     /// Which assembly the DPE takes it for.
     pub assembly: AssemblyId,
+    /// That of the [`Connect`](controller::Connect) for which it was made.
+    pub number: u64,
     /// With which epoch.
     pub epoch: u64,
     /// Index of the guest at the other end.

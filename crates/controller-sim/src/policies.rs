@@ -14,7 +14,7 @@ pub struct Policies {
     pub failure_timeout_s: Option<u64>,
     /// What it uses of an assembly's capacity.
     pub load: u64,
-    /// It depends on a ticket, which nobody ever grants.
+    /// It depends on the ticket.
     pub ticket: Option<Loss>,
     /// It is kept away from an assembly at some time.
     pub ban: Option<Ban>,

@@ -30,6 +30,8 @@ pub struct Scenario {
     pub recheck_s: u64,
     /// In whose time zone rules by time are written.
     pub clocks: Clocks,
+    /// This site is to hold the ticket, when all is well.
+    pub ticket: bool,
     /// Counts changes.
     pub generation: u64,
     /// The deployment is to end; `true`: after stopping the services.
@@ -221,6 +223,7 @@ impl Scenario {
             rich: false,
             recheck_s: 0,
             clocks: Clocks::Utc,
+            ticket: false,
             generation: 1,
             ending: None,
         };
@@ -325,6 +328,7 @@ impl Scenario {
             rich: false,
             recheck_s: 0,
             clocks: Clocks::Utc,
+            ticket: false,
             generation: 1,
             ending: None,
         }
@@ -420,6 +424,12 @@ impl Scenario {
         self.services.iter().find(|service| service.name == name)
     }
 
+    /// The document names an assembly.
+    pub(crate) fn names(&self, assembly: &str) -> bool {
+        let mut assemblies = self.assemblies.iter();
+        assemblies.any(|own| own.present && own.name == assembly)
+    }
+
     /// That service is in the document.
     pub fn in_document(&self, index: usize) -> bool {
         let service = &self.services[index];
@@ -436,7 +446,7 @@ impl Scenario {
         if self.ending == Some(true) || !self.in_document(index) || !service.enabled {
             return Expected::Stays;
         }
-        let own = match service.policies.ticket {
+        let own = match service.policies.ticket.filter(|_| !self.ticket) {
             Some(Loss::Stop | Loss::Fence) => Expected::Stays,
             Some(Loss::Freeze) => Expected::Open,
             None | Some(Loss::Demote) if self.homes(index, wall_s).is_empty() => Expected::Stays,
@@ -497,7 +507,7 @@ impl Scenario {
     /// How many of them are promoted.
     pub fn promoted(&self, service: &Service) -> usize {
         match service.form {
-            Form::Promotable(promoted) if service.policies.ticket.is_none() => {
+            Form::Promotable(promoted) if self.ticket || service.policies.ticket.is_none() => {
                 promoted.min(self.copies(service))
             }
             _ => 0,

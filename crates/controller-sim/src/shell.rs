@@ -25,8 +25,10 @@ pub(crate) struct Shell {
     pub disk_full_until_us: u64,
     /// Changes that are not written yet.
     pub unsaved: Vec<Change>,
-    /// Effects that wait for them.
-    pub held: VecDeque<Effect>,
+    /// Effects that wait for them, each with the generation that the controller had then.
+    pub held: VecDeque<(u64, Effect)>,
+    /// Generation that the controller had when it wanted what is being carried out.
+    pub wanted_under: u64,
     /// Epochs that guests have told of, above the DPE's own.
     pub seen_epochs: BTreeMap<AssemblyId, u64>,
     /// The newest save, kept apart from the table.

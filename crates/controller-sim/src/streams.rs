@@ -30,9 +30,10 @@ impl World {
         let seen = self.shell.seen_epochs.get(&assembly).copied();
         let epoch = connect.epoch.max(seen.map_or(0, |seen| seen + 1));
         self.tokens += 1;
-        let id = self.tokens;
+        let (id, number) = (self.tokens, connect.number);
         let stream = Stream {
             assembly: assembly.clone(),
+            number,
             epoch,
             guest,
             start,
@@ -147,6 +148,27 @@ impl World {
         }
     }
 
+    /// The agent does not serve this DPE, or not now.
+    fn turned_away(&mut self, id: u64, stream: Stream, message: ToDpe) {
+        match message {
+            // What becomes of it is known when the agent has left, or is lost.
+            ToDpe::ExecuteBusy if stream.leaving => return,
+            ToDpe::Occupied => {
+                let occupant = self.guests[stream.guest].occupant();
+                self.input(Input::AgentOccupied {
+                    assembly: stream.assembly,
+                    number: stream.number,
+                    occupant,
+                });
+            }
+            ToDpe::Stale(seen) => {
+                self.shell.seen_epochs.insert(stream.assembly, seen);
+            }
+            _ => {}
+        }
+        self.stream_ended(id);
+    }
+
     fn heard_leaving(&mut self, id: u64, assembly: AssemblyId, boot_id: String) -> Input {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.leaving = true;
@@ -156,6 +178,22 @@ impl World {
             boot_id,
             reason: "shutdown".into(),
         }
+    }
+
+    /// A guest has answered Hello. An answer over an earlier stream may be another guest's than the
+    /// one that the controller means. Returns the end of a fencing that waited for the disk.
+    fn heard_hello(&mut self, id: u64, leaving: bool) -> Option<Input> {
+        let stream = self.streams.get_mut(&id)?;
+        (stream.welcomed, stream.leaving) = (true, leaving);
+        let (assembly, number, guest) = (stream.assembly.clone(), stream.number, stream.guest);
+        let controller = self.shell.controller.as_ref();
+        let wanted = controller.and_then(|controller| controller.wanted(&assembly));
+        if wanted.is_none_or(|connect| connect.number != number) {
+            return None;
+        }
+        self.wiring.heard_as(&assembly, guest);
+        self.checker.left.remove(&assembly);
+        self.withdraw_fencing(&assembly)
     }
 
     pub(crate) fn arrive_at_dpe(&mut self, id: u64, message: ToDpe) {
@@ -169,40 +207,24 @@ impl World {
             );
             return;
         }
-        let assembly = stream.assembly;
+        let (assembly, number) = (stream.assembly.clone(), stream.number);
         if self.shell.start != stream.start || self.shell.streams.get(&assembly) != Some(&id) {
             return;
         }
+        let mut withdrawn = None;
         let input = match message {
             ToDpe::Welcome(hello, history, attributes) => {
-                if let Some(stream) = self.streams.get_mut(&id) {
-                    stream.welcomed = true;
-                    stream.leaving = hello.leaving;
-                }
-                self.wiring.heard_as(&assembly, stream.guest);
-                self.checker.left.remove(&assembly);
+                withdrawn = self.heard_hello(id, hello.leaving);
                 Input::AgentConnected {
                     assembly,
+                    number,
                     hello,
                     history,
                     attributes,
                 }
             }
-            ToDpe::Occupied => {
-                let occupant = self.guests[stream.guest].occupant();
-                self.input(Input::AgentOccupied { assembly, occupant });
-                self.stream_ended(id);
-                return;
-            }
-            ToDpe::Stale(seen) => {
-                self.shell.seen_epochs.insert(assembly, seen);
-                self.stream_ended(id);
-                return;
-            }
-            // What becomes of it is known when the agent has left, or is lost.
-            ToDpe::ExecuteBusy if stream.leaving => return,
-            ToDpe::Busy | ToDpe::ExecuteBusy => {
-                self.stream_ended(id);
+            ToDpe::Occupied | ToDpe::Stale(_) | ToDpe::Busy | ToDpe::ExecuteBusy => {
+                self.turned_away(id, stream, message);
                 return;
             }
             ToDpe::Leaving(boot_id) => self.heard_leaving(id, assembly, boot_id),
@@ -225,6 +247,8 @@ impl World {
                 interval_ms,
             },
         };
-        self.input(input);
+        for input in std::iter::once(input).chain(withdrawn) {
+            self.input(input);
+        }
     }
 }

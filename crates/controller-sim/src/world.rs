@@ -381,8 +381,9 @@ impl World {
             .filter(|assembly| {
                 assembly.state == AssemblyState::Fencing
                     && (assembly.reason.contains("ConfirmFenced")
-                        // A former one may have been accepted with a device that never worked.
-                        || self.peaceful && assembly.name.contains('~'))
+                        // One that the document does not name, since it is a former one or has
+                        // another name now, may have been accepted with a device that never worked.
+                        || self.peaceful && !self.scenario.names(&assembly.name))
             })
             .map(|assembly| {
                 let id = AssemblyId::from(assembly.name.as_str());

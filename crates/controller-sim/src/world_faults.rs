@@ -173,7 +173,8 @@ impl World {
                 assembly.device = name;
             }
             Fault::MistypeDevice(index) => {
-                self.scenario.assemblies[index].device = "nowhere".into();
+                // Each by another name: two of one name would be refused.
+                self.scenario.assemblies[index].device = format!("nowhere{index}");
             }
             _ => return,
         }
@@ -200,8 +201,8 @@ impl World {
             return;
         };
         self.end_left_services(&home);
-        // Whoever was replaced by this guest: people have corrected what the devices switch. The DPE
-        // may still need them for it, so they have switched it off first.
+        // Whoever was replaced by this guest: people have corrected what the devices switch. The
+        // DPE may still need them for it, so they have switched it off first.
         for before in 0..self.guests.len() {
             if self.guests[before].replaced_by == Some(old) {
                 self.power_cycle(before);
@@ -395,7 +396,8 @@ impl World {
         }
         for assembly in &mut self.scenario.assemblies {
             let home = assembly.home.clone();
-            let is_wrong = assembly.address.as_ref() != Some(&home) || assembly.device == "nowhere";
+            let is_wrong =
+                assembly.address.as_ref() != Some(&home) || assembly.device.starts_with("nowhere");
             if is_wrong {
                 assembly.address = Some(home.clone());
                 assembly.device = home;

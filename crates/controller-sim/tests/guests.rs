@@ -84,9 +84,29 @@ impl World {
         assert_eq!(self.controller.handle(self.now, input), Ok(()));
     }
 
+    /// That of the stream that the controller wants to an assembly now.
+    fn number(&self, assembly: &str) -> u64 {
+        let wanted = self.controller.wanted(&assembly.into());
+        wanted.map_or(0, |connect| connect.number)
+    }
+
     fn hear(&mut self, assembly: &str, machine: &str, boot: &str, history: Vec<Record>) {
+        let number = self.number(assembly);
+        self.hear_over(number, assembly, machine, boot, history);
+    }
+
+    /// An answer over the stream of that number.
+    fn hear_over(
+        &mut self,
+        number: u64,
+        assembly: &str,
+        machine: &str,
+        boot: &str,
+        history: Vec<Record>,
+    ) {
         self.input(Input::AgentConnected {
             assembly: assembly.into(),
+            number,
             hello: Hello {
                 machine_id: machine.into(),
                 boot_id: boot.into(),
@@ -365,9 +385,10 @@ fn an_address_that_is_dropped_over_a_restart_leaves_the_assembly_in_doubt() {
 }
 
 /// The guest at node1's address belongs to another deployment.
-fn taken(machine: &str) -> Input {
+fn taken(number: u64, machine: &str) -> Input {
     Input::AgentOccupied {
         assembly: "node1".into(),
+        number,
         occupant: Occupant {
             machine_id: machine.into(),
             deployment: "theirs".into(),
@@ -380,7 +401,7 @@ fn taken(machine: &str) -> Input {
 fn a_guest_of_another_deployment_is_left_alone_and_shown() {
     let devices = || Scenario::plain(2, 1, Mode::Unit).document();
     let mut world = World::new(devices());
-    world.input(taken("m1"));
+    world.input(taken(world.number("node1"), "m1"));
     world.hear("node2", "m2", "b2", vec![]);
     world.settle();
     let (state, reason) = world.state("node1");
@@ -408,13 +429,69 @@ fn a_guest_of_another_deployment_is_left_alone_and_shown() {
 }
 
 #[test]
+fn an_answer_over_an_earlier_stream_is_another_guests() {
+    // The disk is slow: the shell has not done yet what the document's new address means.
+    let mut world = World::new(Scenario::plain(2, 1, Mode::Unit).document());
+    let before = world.number("node1");
+    let mut elsewhere = Scenario::plain(2, 1, Mode::Unit);
+    elsewhere.assemblies[0].address = Some("elsewhere".into());
+    elsewhere.assemblies[0].device = "elsewhere".into();
+    world.load(elsewhere.document(), 2);
+    world.hear_over(before, "node1", "m1", "b1", vec![]);
+    assert_eq!(world.state("node1").0, AssemblyState::Unknown);
+    world.hear("node2", "m2", "b2", vec![]);
+
+    // So the guest at the new address is nobody's that was heard, and is left to the others.
+    world.input(taken(before, "m3"));
+    assert_eq!(world.state("node1").0, AssemblyState::Unknown);
+    world.input(taken(world.number("node1"), "m3"));
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.state("node1").0, AssemblyState::Occupied);
+    assert!(world.fenced.is_empty(), "{:?}", world.fenced);
+}
+
+#[test]
+fn who_is_in_doubt_without_an_address_is_not_switched_off_unasked() {
+    let mut world = World::with(Durable::default());
+    let mut nowhere = Scenario::plain(2, 1, Mode::Unit);
+    nowhere.assemblies[0].address = None;
+    nowhere.assemblies[0].device = "theirs".into();
+    world.input(Input::Request(Request::Load {
+        document: nowhere.document(),
+        generation: 7,
+        in_doubt: ["node1".into(), "node2".into()].into(),
+    }));
+    world.hear("node2", "m2", "b2", vec![]);
+    world.pass(LONG, &["node2"]);
+    assert!(world.fenced.is_empty(), "{:?}", world.devices);
+    assert_eq!(world.starts(), Vec::<&AssemblyId>::new());
+    let (state, reason) = world.state("node1");
+    assert_eq!(state, AssemblyState::Fencing);
+    assert!(reason.contains("ConfirmFenced"), "{reason}");
+
+    // Nor is it when it gets an address: what was there before must still be confirmed.
+    world.load(Scenario::plain(2, 1, Mode::Unit).document(), 8);
+    world.hear("node1", "m1", "b1", vec![]);
+    world.pass(LONG, &["node1", "node2"]);
+    assert_eq!(world.starts(), Vec::<&AssemblyId>::new());
+    assert!(
+        !world.devices.iter().any(|device| device.contains("theirs")),
+        "{:?}",
+        world.devices
+    );
+    world.confirm("node1~1");
+    world.pass(SECOND, &["node1", "node2"]);
+    assert_eq!(world.starts(), ["node1"]);
+}
+
+#[test]
 fn a_known_guest_is_not_taken_for_gone_because_another_one_is_occupied() {
     let mut world = World::running();
     world.input(Input::AgentDisconnected {
         assembly: "node1".into(),
         reason: "closed".into(),
     });
-    world.input(taken("m9"));
+    world.input(taken(world.number("node1"), "m9"));
     world.pass(5 * SECOND, &["node2"]);
     assert_eq!(world.starts(), [] as [&AssemblyId; 0]);
     assert_ne!(world.state("node1").0, AssemblyState::Occupied);
@@ -512,8 +589,10 @@ fn a_guest_that_names_ever_other_assemblies_of_ours_makes_one_life() {
             .collect();
         for name in names {
             for belongs_to in [format!("former{number}"), "no name".repeat(100)] {
+                let number = world.number(&name);
                 world.input(Input::AgentOccupied {
                     assembly: name.as_str().into(),
+                    number,
                     occupant: Occupant {
                         machine_id: "m1".into(),
                         deployment: "sim".into(),
@@ -560,6 +639,32 @@ fn without_state() -> World {
     }));
     world.settle();
     world
+}
+
+#[test]
+fn what_an_agent_in_doubt_does_not_know_to_run_is_looked_for() {
+    let before = World::running();
+    let told = |name| {
+        let mut records = before.ran(name);
+        for record in &mut records {
+            let mut key = TransitionKey::parse(&record.operation.id).unwrap();
+            key.uuid = "00000000-0000-8000-8000-000000000000".to_owned();
+            record.operation.id = key.to_string();
+        }
+        records
+    };
+    let mut world = without_state();
+    world.hear("node1", "m1", "b1", told("node1"));
+    world.hear("node2", "m2", "b2", told("node2"));
+    world.settle();
+    // A live migration may have brought it there since its agent looked.
+    let looks = |name| {
+        let records = world.ran(name).into_iter();
+        let probes = records.filter(|own| own.operation.interval_ms == 0);
+        probes.count()
+    };
+    assert_eq!((looks("node1"), looks("node2")), (0, 1));
+    assert_eq!(world.starts(), Vec::<&AssemblyId>::new());
 }
 
 #[test]
@@ -639,6 +744,23 @@ fn a_state_from_a_backup_takes_nobody_for_safe() {
         let offline = world.state("node1").0 == AssemblyState::Offline;
         assert_eq!(offline, believed, "the newest save is {newest}");
     }
+}
+
+#[test]
+fn services_that_are_being_left_can_still_be_stopped_until_the_deployment_has_ended() {
+    let mut world = World::running();
+    let unload = |stop_services| Input::Request(Request::Unload { stop_services });
+    // The event log does not answer, so the end has to wait for it.
+    world.input(unload(false));
+    world.settle();
+    assert_eq!(world.controller.state(), DpeState::Unloading);
+    assert_eq!(world.take_done(), []);
+    world.input(unload(true));
+    world.settle();
+    let done = world.take_done();
+    let stop = done.iter().position(|(what, _)| what == "stop");
+    let release = done.iter().position(|(what, _)| what == "release");
+    assert!(stop.is_some() && stop < release, "{done:?}");
 }
 
 #[test]

@@ -31,6 +31,7 @@ const FLOORS: layers::Floors<'_> = &[
         "leaving",
         "operations",
         "streams",
+        "tickets",
         "world_faults",
     ],
 ];

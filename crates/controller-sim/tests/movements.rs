@@ -9,7 +9,7 @@
 
 use controller::Request;
 use controller_sim::faults::Fault;
-use controller_sim::policies::{Ban, When};
+use controller_sim::policies::{Ban, Loss, When};
 use controller_sim::scenario::{Form, Mode, Scenario};
 use controller_sim::{SECOND, World};
 use controller_sim::{at_rest, expect_well};
@@ -291,11 +291,80 @@ fn a_migration_that_was_given_up_is_not_finished_when_its_target_comes_back() {
     }
 }
 
+/// The second service, one of those that migrate as running processes, migrates to the second
+/// guest. When that has done this action, the DPE and the first guest die.
+fn migrated_and_forgotten(action: &str) -> World {
+    let mut scenario = Scenario::plain(2, 2, Mode::Unit);
+    scenario.services[1].form = Form::Migrates;
+    scenario.services[1].prefers = Some(0);
+    let mut world = at_rest(scenario);
+    world.scenario.services[1].prefers = Some(1);
+    world.scenario.generation += 1;
+    world.ask(world.load_request());
+    let done = format!("{action} service2 -> 0/0");
+    while !world.trace.iter().any(|line| line.ends_with(&done)) {
+        assert!(world.step());
+    }
+    world.inject(Fault::KillDpe);
+    world.inject(Fault::PowerCut(0));
+    world
+}
+
 /// The source of a live migration has sent the processes, and loses what it knows before the DPE,
 /// which is dead, hears of it: only a look at the target tells where the service runs.
 #[test]
 fn a_migration_that_its_source_has_forgotten_is_looked_for_at_its_target() {
-    // The second service is one of those that migrate as running processes.
+    let mut world = migrated_and_forgotten("migrate_to");
+    world.run_for(60);
+    expect_well(&world);
+    assert_eq!(world.runs_in("service2"), ["node2"]);
+    let executed = world.executed();
+    let starts = |line: &&String| line.starts_with("start service2");
+    assert_eq!(executed.iter().filter(starts).count(), 1, "{executed:#?}");
+}
+
+/// As before, but its target has heard of it, and the document names the service no more: nobody
+/// looks for it, and it stops.
+#[test]
+fn a_migration_that_its_source_has_forgotten_ends_when_its_service_leaves_the_document() {
+    let mut world = migrated_and_forgotten("migrate_from");
+    world.scenario.services[1].present = false;
+    world.scenario.generation += 1;
+    world.ask(world.load_request());
+    world.run_for(60);
+    expect_well(&world);
+    assert_eq!(world.runs_in("service2"), Vec::<&str>::new());
+}
+
+#[test]
+fn a_decision_of_which_nothing_can_begin_is_not_made_again_and_again() {
+    // Without its ticket the first service cannot start, nor can the second, which starts after it,
+    // nor the third, which stays with that. As with Pacemaker, the monitor of the third is wanted
+    // all the same, and waits for a start that is not.
+    let mut scenario = Scenario::plain(2, 3, Mode::Unit);
+    scenario.services[0].policies.ticket = Some(Loss::Stop);
+    scenario.order = vec![(0, 1)];
+    scenario.together = vec![(1, 2)];
+    let mut world = at_rest(scenario);
+    let transitions = |world: &World| {
+        let begun = world
+            .trace
+            .iter()
+            .filter(|line| line.contains("TransitionStarted"));
+        begun.count()
+    };
+    let before = transitions(&world);
+    let stuck = |line: &String| line.contains("it cannot be fin");
+    assert!(world.trace.iter().any(stuck), "the graph is one of these");
+    world.run_for(120);
+    expect_well(&world);
+    assert_eq!(transitions(&world), before);
+}
+
+/// The state of the DPE is lost while a service migrates live: its target does not know that it
+/// came, and nothing says any more that it may have.
+#[test]
+fn a_migration_that_was_under_way_when_the_state_was_lost_is_looked_for() {
     let mut scenario = Scenario::plain(2, 2, Mode::Unit);
     scenario.services[1].form = Form::Migrates;
     scenario.services[1].prefers = Some(0);
@@ -307,14 +376,10 @@ fn a_migration_that_its_source_has_forgotten_is_looked_for_at_its_target() {
     while !world.trace.iter().any(left) {
         assert!(world.step());
     }
-    world.inject(Fault::KillDpe);
-    world.inject(Fault::PowerCut(0));
-    world.run_for(60);
+    world.inject(Fault::LoseState);
+    world.run_for(90);
     expect_well(&world);
     assert_eq!(world.runs_in("service2"), ["node2"]);
-    let executed = world.executed();
-    let starts = |line: &&String| line.starts_with("start service2");
-    assert_eq!(executed.iter().filter(starts).count(), 1, "{executed:#?}");
 }
 
 #[test]

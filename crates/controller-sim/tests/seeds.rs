@@ -6,8 +6,9 @@
     reason = "a test fails by panicking"
 )]
 
-use controller::Request;
+use controller::{Request, TicketOrder};
 use controller_sim::faults::Fault;
+use controller_sim::policies::Loss;
 use controller_sim::scenario::{Form, Mode, Scenario};
 use controller_sim::{Mutant, Options, Random, run};
 use controller_sim::{SECOND, World};
@@ -226,6 +227,23 @@ fn a_controller_that_has_agents_forget_what_may_run_is_found_out() {
     };
     assert_eq!(left(None), 0);
     assert_eq!(left(Some(Mutant::ForgetFailed)), 1);
+}
+
+#[test]
+fn a_controller_that_keeps_a_revoked_ticket_is_found_out() {
+    let missing = |mutant| {
+        let mut scenario = Scenario::plain(2, 1, Mode::Lease);
+        scenario.services[0].policies.ticket = Some(Loss::Stop);
+        let mut world = made(scenario, mutant);
+        for order in [TicketOrder::Grant, TicketOrder::Revoke] {
+            let ticket = "sim".into();
+            world.ask(Request::Ticket { ticket, order });
+            world.run_for(20);
+        }
+        world.missing().unwrap_or_default()
+    };
+    assert_eq!(missing(None), "");
+    expect(&missing(Some(Mutant::KeepTicket)), "service1 runs in");
 }
 
 /// A world without faults, whose controller makes that mistake, 20 s after the beginning.

@@ -71,7 +71,7 @@ fn a_guest_that_is_shut_down_is_left_in_order_and_comes_back_by_itself() {
 }
 
 #[test]
-fn a_guest_whose_services_do_not_stop_has_not_left_and_is_a_loss() {
+fn a_guest_whose_services_do_not_stop_has_not_left_and_is_made_safe() {
     let (mut world, guest) = running(Mode::Lease);
     let home = world.guests[guest].name.clone();
     world.inject(Fault::RefuseStop(guest, 60 * SECOND));
@@ -87,7 +87,8 @@ fn a_guest_whose_services_do_not_stop_has_not_left_and_is_a_loss() {
         &told,
         &[
             format!("assembly.leaving {home}"),
-            format!("assembly.lost {home}"),
+            format!("assembly.fencing-requested {home}"),
+            format!("assembly.fencing-succeeded {home}"),
         ],
     );
     assert!(world.violations().is_empty(), "{:?}", world.violations());

@@ -120,5 +120,6 @@ pub use vocabulary::{
     EngineInput, Event, EventKind, FORCE_RESTART, FenceDevice, FenceRequest, Hello, Input,
     InputName, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant, Operation, Proposal, Record,
     RecordState, Refusal, Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT,
-    ServiceId, Task, Time, TransitionKey, Zones, dispatcher_uuid, exit_code_name,
+    ServiceId, Task, TicketId, TicketOrder, Time, TransitionKey, Zones, dispatcher_uuid,
+    exit_code_name,
 };

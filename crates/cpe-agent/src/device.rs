@@ -380,7 +380,9 @@ impl Keeper {
         match self.held.take() {
             Some(mut held) if held.nowayout => {
                 // The only way to keep the guest up.
-                let _ = held.file.write_all(b"1");
+                if let Err(error) = held.file.write_all(b"1") {
+                    self.complain_of_reset(&held.path, &error);
+                }
                 self.held = Some(held);
             }
             Some(held) => {
@@ -411,14 +413,24 @@ impl Keeper {
 
     fn disarm_marked(&mut self) {
         let Some(path) = self.marked() else { return };
-        match open(&path).and_then(|mut file| file.write_all(b"V")) {
+        let released = match open(&path) {
+            Ok(mut file) => file.write_all(b"V"),
+            // It is not there, or somebody else feeds it.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ResourceBusy) => {
+                self.complain(why_not(&path, &error));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        match released {
             Ok(()) => {
                 let device = path.display();
-                tracing::info!(%device, "the watchdog device that an earlier agent has armed is disarmed");
+                tracing::info!(%device, "the watchdog device that was left armed is ours no more");
+                let _ = fs::remove_file(&self.marker);
+                self.armed.store(false, Ordering::SeqCst);
             }
-            Err(error) => self.complain(why_not(&path, &error)),
+            Err(error) => self.complain_of_reset(&path, &error),
         }
-        let _ = fs::remove_file(&self.marker);
     }
 
     /// The device that was armed by an agent of this boot, and not disarmed.
@@ -429,6 +441,17 @@ impl Keeper {
     fn complain(&mut self, text: String) {
         if self.complaint != text {
             tracing::warn!("{text}; the lease is enforced without a watchdog device");
+            self.complaint = text;
+        }
+    }
+
+    fn complain_of_reset(&mut self, path: &Path, error: &std::io::Error) {
+        let text = format!(
+            "the watchdog device {} is armed and can be neither fed nor disarmed: {error}; it resets this guest",
+            path.display()
+        );
+        if self.complaint != text {
+            tracing::error!("{text}");
             self.complaint = text;
         }
     }
@@ -540,5 +563,6 @@ fn wdctl(device: &Path, seconds: u64) -> Result<(), String> {
         }
     }
     let _ = child.kill();
+    let _ = child.wait();
     Err("wdctl does not end".to_owned())
 }

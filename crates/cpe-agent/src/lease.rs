@@ -98,7 +98,7 @@ impl Lease {
         let us = (self.length_us / 2)
             .saturating_add(self.grace_us)
             .saturating_add(DEVICE_AFTER_US);
-        self.end_us().map(|_| (us / 1_000_000).max(1))
+        self.end_us().map(|_| us / 1_000_000)
     }
 
     /// Until when a device with this timeout may be fed: so that it resets the guest a second after
@@ -213,10 +213,7 @@ mod tests {
             for timeout in 1..=wanted {
                 let until = lease.feed_device_until_us(Some(timeout)).unwrap();
                 let reset = until + timeout * 1_000_000;
-                assert!(
-                    reset <= deadline + DEVICE_AFTER_US || wanted == 1,
-                    "{length} {timeout}"
-                );
+                assert!(reset <= deadline + DEVICE_AFTER_US, "{length} {timeout}");
                 assert!(
                     reset > deadline,
                     "{length} {timeout}: services may still stop"

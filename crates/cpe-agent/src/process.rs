@@ -17,7 +17,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::standing::not_spared;
 
@@ -43,6 +43,8 @@ pub struct Program {
     pub timeout: Duration,
     /// How much of standard output, and of standard error, is kept: the end of it.
     pub keep: usize,
+    /// It is killed when it has written more to standard output, or to standard error.
+    pub most: Option<usize>,
 }
 
 /// How a program ended.
@@ -56,6 +58,8 @@ pub enum End {
     TimedOut,
     /// It was killed because its operation was cancelled.
     Cancelled,
+    /// It wrote too much and was killed.
+    Flooded,
 }
 
 /// What is left of a program.
@@ -99,8 +103,12 @@ pub async fn run(
     let group = child
         .id()
         .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-    let stdout = Tail::read(child.stdout.take(), program.keep);
-    let stderr = Tail::read(child.stderr.take(), program.keep);
+    let flood = Flood {
+        most: program.most.unwrap_or(usize::MAX),
+        begun: Arc::new(Notify::new()),
+    };
+    let stdout = Tail::read(child.stdout.take(), program.keep, flood.clone());
+    let stderr = Tail::read(child.stderr.take(), program.keep, flood.clone());
 
     let killed = tokio::select! {
         status = child.wait() => {
@@ -112,6 +120,7 @@ pub async fn run(
             return Ok(Finished { end, stdout: stdout.finish().await, stderr: stderr.finish().await });
         }
         () = tokio::time::sleep(program.timeout) => End::TimedOut,
+        () = flood.begun.notified() => End::Flooded,
         // A dropped sender does not cancel.
         Ok(()) = &mut *cancel => End::Cancelled,
     };
@@ -131,6 +140,13 @@ pub async fn run(
     })
 }
 
+/// How much may be written, and who is told when it is more.
+#[derive(Debug, Clone)]
+struct Flood {
+    most: usize,
+    begun: Arc<Notify>,
+}
+
 /// The end of a stream, read in the background.
 struct Tail {
     kept: Arc<Mutex<VecDeque<u8>>>,
@@ -138,17 +154,25 @@ struct Tail {
 }
 
 impl Tail {
-    fn read<R: AsyncRead + Unpin + Send + 'static>(stream: Option<R>, keep: usize) -> Self {
+    fn read<R: AsyncRead + Unpin + Send + 'static>(
+        stream: Option<R>,
+        keep: usize,
+        flood: Flood,
+    ) -> Self {
         let kept = Arc::new(Mutex::new(VecDeque::new()));
         let buffer = Arc::clone(&kept);
         let task = stream.map(|mut stream| {
             tokio::spawn(async move {
-                let mut chunk = [0u8; 4096];
+                let (mut chunk, mut written) = ([0u8; 4096], 0usize);
                 while let Ok(length @ 1..) = stream.read(&mut chunk).await {
                     let mut buffer = buffer.lock().unwrap_or_else(PoisonError::into_inner);
                     buffer.extend(&chunk[..length]);
                     let excess = buffer.len().saturating_sub(keep);
                     buffer.drain(..excess);
+                    written = written.saturating_add(length);
+                    if written > flood.most {
+                        flood.begun.notify_one();
+                    }
                 }
             })
         });
@@ -187,14 +211,20 @@ pub fn kill_marked(marks: &BTreeSet<String>, session: Option<i32>) -> usize {
 
 /// Kills what is left of operations of an earlier agent process, and waits until it is gone (at
 /// most a second). `session` is that of the earlier process.
+///
+/// A process that is just executing another program shows no environment: one look that finds
+/// nothing does not count.
 pub fn kill_left_over(marks: &BTreeSet<String>, session: Option<i32>) {
     if marks.is_empty() {
         return;
     }
+    let mut found_before = true;
     for _ in 0..100 {
-        if kill_marked(marks, session) == 0 {
+        let found = kill_marked(marks, session) > 0;
+        if !found && !found_before {
             return;
         }
+        found_before = found;
         std::thread::sleep(Duration::from_millis(10));
     }
     tracing::error!(
@@ -280,6 +310,7 @@ mod tests {
             mark: uuid::Uuid::new_v4().to_string(),
             timeout: Duration::from_secs(20),
             keep: 100,
+            most: None,
         }
     }
 
@@ -313,6 +344,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn it_kills_what_writes_without_end() {
+        let mut program = shell("yes; sleep 1000");
+        program.most = Some(1_000_000);
+        assert_eq!(finish(&program).await.end, End::Flooded);
+    }
+
+    #[tokio::test]
     async fn it_kills_grandchildren_in_process_groups_of_their_own_at_the_timeout() {
         // `set -m` gives each background job a process group of its own, out of reach of the first
         // one's.
@@ -337,8 +375,15 @@ mod tests {
             (finished.end, finished.stdout.as_str()),
             (End::Exited(0), "started\n")
         );
+        // While the shell's child executes `sleep`, its environment cannot be read.
         let marks = BTreeSet::from([program.mark]);
-        assert_eq!(kill_marked(&marks, own_session()), 1);
+        for _ in 0..200 {
+            if kill_marked(&marks, own_session()) == 1 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("the daemon was not found");
     }
 
     #[tokio::test]

@@ -22,8 +22,8 @@ const MAX_CONNECTIONS: usize = 16;
 /// Calls of one connection that may be under way at a time. A DPE makes one after the other, apart
 /// from renewals, for whose answers it does not wait.
 const MAX_CALLS: usize = 64;
-/// Questions of one connection for metadata that may be under way at a time, beside the calls: each
-/// is a process, and may take half a minute.
+/// Questions for metadata and for lists of agents that may be under way at a time, beside the
+/// calls, over all connections: each is a process, and may take half a minute.
 const MAX_METADATA_CALLS: usize = 8;
 /// Signals that wait for a slow DPE before it is cut off: a quarter of an hour of heartbeats, or
 /// the results of all operations that it can have under way, several times over.
@@ -35,7 +35,7 @@ struct AgentObject {
     engine: mpsc::Sender<Command>,
     classes: Arc<Classes>,
     calls: Semaphore,
-    metadata_calls: Semaphore,
+    metadata_calls: Arc<Semaphore>,
 }
 
 impl AgentObject {
@@ -139,6 +139,12 @@ impl AgentObject {
         Ok((all.version, all.to_fields()))
     }
 
+    #[zbus(out_args("agents", "more"))]
+    async fn list_agents(&self, class: String) -> Result<(Vec<String>, u32)> {
+        let _place = place(&self.metadata_calls)?;
+        self.classes.agents(&class).await
+    }
+
     #[zbus(out_args("xml"))]
     async fn metadata(&self, class: String, provider: String, r#type: String) -> Result<String> {
         let _place = place(&self.metadata_calls)?;
@@ -239,6 +245,7 @@ pub async fn serve(
     classes: Arc<Classes>,
 ) -> std::io::Result<()> {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let metadata_calls = Arc::new(Semaphore::new(MAX_METADATA_CALLS));
     let last_id = AtomicU64::new(0);
     loop {
         let stream = accept(&listener).await?;
@@ -251,8 +258,9 @@ pub async fn serve(
         };
         let id = last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let (engine, classes) = (engine.clone(), Arc::clone(&classes));
+        let metadata_calls = Arc::clone(&metadata_calls);
         tokio::spawn(async move {
-            if let Err(error) = converse(stream, id, &engine, classes).await {
+            if let Err(error) = converse(stream, id, &engine, classes, metadata_calls).await {
                 tracing::warn!(%error, "a connection failed");
             }
             let _ = engine.send(Command::Disconnected { peer: id }).await;
@@ -267,6 +275,7 @@ async fn converse(
     id: u64,
     engine: &mpsc::Sender<Command>,
     classes: Arc<Classes>,
+    metadata_calls: Arc<Semaphore>,
 ) -> anyhow::Result<()> {
     let (outbox, mut signals) = mpsc::channel(OUTBOX);
     let close = Arc::new(Notify::new());
@@ -280,7 +289,7 @@ async fn converse(
         engine: engine.clone(),
         classes,
         calls: Semaphore::new(MAX_CALLS),
-        metadata_calls: Semaphore::new(MAX_METADATA_CALLS),
+        metadata_calls,
     };
     let build = server_builder(stream)?
         .serve_at(names::AGENT_PATH, agent)
@@ -329,7 +338,7 @@ mod tests {
             engine,
             classes: Arc::new(classes),
             calls: Semaphore::new(MAX_CALLS),
-            metadata_calls: Semaphore::new(MAX_METADATA_CALLS),
+            metadata_calls: Arc::new(Semaphore::new(MAX_METADATA_CALLS)),
         };
         (Arc::new(agent), commands)
     }

@@ -15,7 +15,7 @@ macro_rules! kinds {
 
         impl EventKind {
             /// Every kind, in the order of the subjects: deployment, DPE, assembly, service,
-            /// policy.
+            /// policy, ticket.
             pub const ALL: &'static [EventKind] = &[$(EventKind::$variant,)*];
 
             /// Its name, as `service.moved`.
@@ -69,6 +69,10 @@ kinds! {
     TransitionCompleted, "transition.completed", "f9a6bd25a046bf24b49b96d2a3b88175", "All actions of a transition are done.";
     TransitionAborted, "transition.aborted", "7b855a354c0e82be5bca0644b818dab4", "A transition was given up because the world changed; the next one is being decided.";
     DecisionRefused, "decision.refused", "2a5fa39b94a4470e93533e1988e100eb", "The policy engine decided what must not be carried out: nothing of it was, and its input is kept.";
+    TicketGranted, "ticket.granted", "efa63fe466b6732f4f443eb2bcba08d6", "A ticket is granted to a deployment: what needs it may run there.";
+    TicketRevoked, "ticket.revoked", "6905b8ca4f01894c5501ab189595f203", "A ticket is not granted to a deployment any more; what needs it goes by its loss policy.";
+    TicketStandby, "ticket.standby", "c2631aaadae2b1468678f6cd7633dfc0", "What needs a ticket is stopped, although it may be granted.";
+    TicketActivated, "ticket.activated", "804883c428a51f853678839f2813a7d5", "What needs a ticket may run again, if it is granted.";
 }
 
 /// MESSAGE_ID of events whose kind is not one of ours (recorded by other programs).

@@ -37,8 +37,18 @@ const PRIMARY_HEADER: usize = 16;
 const CHUNK: usize = 64 << 10;
 
 /// What a peer may send in a time, over all connections to it: some at once, and then at a rate.
-#[derive(Debug, Clone, Default)]
-pub struct Meter(Arc<Mutex<Sent>>);
+#[derive(Debug, Clone)]
+pub struct Meter {
+    sent: Arc<Mutex<Sent>>,
+    /// The longest message, in bytes.
+    longest: u64,
+}
+
+impl Default for Meter {
+    fn default() -> Meter {
+        Meter::with_longest(MAX_MESSAGE)
+    }
+}
 
 /// What a peer has sent that is not forgotten yet.
 #[derive(Debug, Default)]
@@ -60,12 +70,20 @@ impl Meter {
     /// interval.
     const MESSAGES_PER_S: f64 = 200.0;
 
+    /// Takes no message that is longer, in bytes.
+    pub fn with_longest(longest: u64) -> Meter {
+        Meter {
+            sent: Arc::default(),
+            longest: longest.min(MAX_MESSAGE),
+        }
+    }
+
     /// Counts a message of that length.
     ///
     /// # Errors
     /// A text for people, if it is too much.
     fn count(&self, length: u64) -> Result<(), String> {
-        let mut sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let since = sent.at.map_or(Duration::ZERO, |at| now - at).as_secs_f64();
         sent.at = Some(now);
@@ -161,9 +179,10 @@ impl Reader {
     }
 
     fn check(&self, length: u64) -> io::Result<()> {
-        let refused = if length > MAX_MESSAGE {
+        let longest = self.meter.as_ref().map_or(MAX_MESSAGE, |it| it.longest);
+        let refused = if length > longest {
             Err(format!(
-                "it announces a message of {length} bytes; at most {MAX_MESSAGE} are taken"
+                "it announces a message of {length} bytes; at most {longest} are taken"
             ))
         } else {
             self.meter

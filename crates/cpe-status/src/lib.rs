@@ -3,11 +3,16 @@
 
 #![warn(missing_docs)]
 
+mod agents;
 mod plan;
 mod resource;
 mod state;
 mod status;
 
+pub use agents::{
+    AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
+    AgentVariant, DocumentWarning, ResourceAgent, Unasked,
+};
 pub use plan::{Failover, Plan, PlanAction};
 pub use resource::{BanStatus, ResourceStatus};
 pub use state::{
@@ -16,5 +21,5 @@ pub use state::{
 };
 pub use status::{
     AssemblyStatus, DeploymentStatus, FailureStatus, FencingStatus, INFINITE_FAILURES,
-    OperationStatus, Operations, RunningAction, ServiceStatus, TransitionStatus,
+    RunningAction, ServiceStatus, TicketStatus, TicketUse, TransitionStatus,
 };

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::agents::AgentCheck;
 use crate::state::PlanBasis;
 
 /// What would be done: the answer of PlanDeployment and Plan.
@@ -22,6 +23,8 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// When the services of lost assemblies start elsewhere, by the document.
     pub failover: Vec<Failover>,
+    /// What the guests' resource agents say about the document.
+    pub agents: AgentCheck,
 }
 
 /// When the services of some assemblies start elsewhere if one of these is lost.

@@ -54,6 +54,8 @@ pub struct DeploymentStatus {
     /// Failures that were neither forgotten nor cleaned up, newest first: one entry per service,
     /// assembly and operation.
     pub failures: Vec<FailureStatus>,
+    /// The tickets that services depend on, in the document's order.
+    pub tickets: Vec<TicketStatus>,
     /// Location constraints that moves of Pacemaker's tools left in the document.
     pub bans: Vec<BanStatus>,
     /// Attempts to make assemblies safe, newest first; the last 100.
@@ -208,40 +210,37 @@ pub struct FencingStatus {
     pub detail: String,
 }
 
-/// The last operations of services: the answer of GetOperations.
+/// A ticket that services of a deployment depend on. They have it while it is granted and not in
+/// standby.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Operations {
-    /// By service and assembly, oldest first; of each service the latest of each operation.
-    pub operations: Vec<OperationStatus>,
-    /// How many more there are, which are left out because they are too many.
-    pub left_out: u32,
+pub struct TicketStatus {
+    /// The ticket.
+    pub name: String,
+    /// It is granted to this deployment.
+    pub granted: bool,
+    /// What needs it is stopped although it may be granted.
+    pub standby: bool,
+    /// When it was granted or revoked last; 0: never.
+    pub since: u64,
+    /// When it was granted last; 0: never.
+    pub last_granted: u64,
+    /// What depends on it.
+    pub uses: Vec<TicketUse>,
 }
 
-/// The latest run of an operation of a service in an assembly.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What depends on a ticket: a ticket constraint, or one of its sets.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct OperationStatus {
-    /// The service's instance, as `name` of [`ServiceStatus`].
-    pub service: String,
-    /// The assembly.
-    pub assembly: String,
-    /// The operation, `monitor/10000`; an interval of 0 is once.
-    pub operation: String,
-    /// It has not ended.
-    pub pending: bool,
-    /// It failed: its exit code is not the expected one, or it did not end by itself.
-    pub failed: bool,
-    /// Its OCF exit code.
-    pub rc: i32,
-    /// The exit code in words, or what happened instead: `ok`, `not running`, `timed out`.
-    pub result: String,
-    /// When it ended; of a recurring operation, when its result last changed. By the guest's clock.
-    pub time: u64,
-    /// How long it ran, ms.
-    pub exec_ms: u32,
-    /// How long it waited before, ms.
-    pub queue_ms: u32,
-    /// What the resource agent said about a failure.
-    pub reason: String,
+pub struct TicketUse {
+    /// Id of the constraint.
+    pub constraint: String,
+    /// The services, of many only the first.
+    pub services: Vec<String>,
+    /// How many more there are.
+    pub more: usize,
+    /// The role that needs the ticket; empty: any.
+    pub role: String,
+    /// What becomes of the services without it: `stop`, `demote`, `freeze` or `fence`.
+    pub loss_policy: String,
 }

@@ -11,7 +11,8 @@ use crate::host::Host;
 /// Something that an administrator asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Order<'a> {
-    /// `destroy`, `standby`, `maintenance`, `cleanup`, `confirm-fenced`.
+    /// `destroy`, `standby`, `maintenance`, `cleanup`, `confirm-fenced`, `grant-ticket`,
+    /// `revoke-ticket`, `ticket-standby`.
     pub action: &'static str,
     pub deployment: &'a str,
     pub assembly: &'a str,

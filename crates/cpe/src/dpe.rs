@@ -18,9 +18,11 @@ use crate::sync::{lock, owned_turn, turn};
 /// Calls to DPEs that are under way at the same time, of administrators and of the supervisors. A
 /// bus allows a connection 128 pending replies; half of them are left for systemd and for the bus
 /// itself.
-const CALLS: usize = 48;
+const CALLS: usize = 40;
 /// The same of those who only look, so that they never keep an administrator waiting.
 const READS: usize = 16;
+/// The same of questions that a DPE asks its guests, and that may take half a minute.
+const QUESTIONS: usize = 8;
 
 /// Why a DPE could not be asked, for people.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,7 @@ pub(crate) struct Dpes {
     bus: DBusProxy<'static>,
     turns: Arc<Semaphore>,
     reads: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
     /// By unique name: the deployment that it serves, and its process. Only names whose process was
     /// found to be the unit's.
     owners: Mutex<HashMap<String, (String, u32)>>,
@@ -74,6 +77,7 @@ impl Dpes {
             bus: bus.clone(),
             turns: Arc::new(Semaphore::new(CALLS)),
             reads: Arc::new(Semaphore::new(READS)),
+            questions: Arc::new(Semaphore::new(QUESTIONS)),
             owners: Mutex::default(),
         }
     }
@@ -89,6 +93,12 @@ impl Dpes {
     /// [`Dpes::client`], for somebody who only looks.
     pub(crate) async fn reader(&self, deployment: &str, pid: u32) -> Result<DpeCall> {
         let turn = owned_turn(&self.reads).await;
+        self.call(deployment, pid, turn).await
+    }
+
+    /// [`Dpes::client`], for a question to the guests.
+    pub(crate) async fn asker(&self, deployment: &str, pid: u32) -> Result<DpeCall> {
+        let turn = owned_turn(&self.questions).await;
         self.call(deployment, pid, turn).await
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use controller::{Controller, Durable, Input, Refusal, Time, Zone};
 use cpe_bus::{Error, Result};
+use cpe_status::{AgentCheck, Plan, Unasked};
 
 use crate::documents::Accepted;
 use crate::host::Host;
@@ -35,7 +36,8 @@ pub(crate) async fn plan(host: &Arc<Host>, accepted: Accepted) -> Result<String>
         ))
     };
     let pid = deployment.view().pid;
-    let dpe = host.dpes.client(&accepted.name, pid).await;
+    // It asks its guests too.
+    let dpe = host.dpes.asker(&accepted.name, pid).await;
     let dpe = dpe.map_err(|error| not_ready(&error))?;
     let planned = dpe.plan(&accepted.text).await;
     planned.map_err(|error| match error.is_temporary() {
@@ -60,5 +62,13 @@ fn from_nothing(accepted: &Accepted) -> Result<String> {
             Refusal::InvalidDocument(text) => Error::InvalidDocument(text),
             other => Error::Failed(other.to_string()),
         })?;
-    serde_json::to_string(&plan).map_err(|error| Error::Failed(error.to_string()))
+    let unasked = Unasked {
+        reason: "the deployment does not run yet, and only its DPE asks its guests".to_owned(),
+        ..Unasked::default()
+    };
+    let agents = AgentCheck {
+        unasked: vec![unasked],
+        ..AgentCheck::default()
+    };
+    cpe_bus::json::to_json(&Plan { agents, ..plan })
 }

@@ -71,7 +71,8 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         EventKind::AssemblyLeaving
         | EventKind::AssemblyHeartbeatMissed
         | EventKind::AssemblyFencingRequested
-        | EventKind::TransitionAborted => BUSY,
+        | EventKind::TransitionAborted
+        | EventKind::TicketStandby => BUSY,
         EventKind::DeploymentStarted
         | EventKind::DeploymentRecovered
         | EventKind::DpeStarted
@@ -83,14 +84,17 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::ServiceStarted
         | EventKind::ServiceRecovered
         | EventKind::TransitionStarted
-        | EventKind::TransitionCompleted => GOOD,
+        | EventKind::TransitionCompleted
+        | EventKind::TicketGranted
+        | EventKind::TicketActivated => GOOD,
         EventKind::DeploymentCreated
         | EventKind::DeploymentModified
         | EventKind::DeploymentAdministered
         | EventKind::DeploymentDestroyed
         | EventKind::AssemblyLeft
         | EventKind::ServiceStopped
-        | EventKind::ServiceMoved => PLAIN,
+        | EventKind::ServiceMoved
+        | EventKind::TicketRevoked => PLAIN,
     }
 }
 

@@ -1,8 +1,8 @@
 //! `cpectl`, the administrator's command line of the Cloud Policy Engine.
 //!
-//! Everything it does goes over the bus API that other programs use too; only `validate` works
-//! without a daemon. Text for people goes through [`output`], programs get the records of the bus
-//! as JSON, and every way to fail has an exit status of its own ([`failure`]).
+//! Everything it does goes over the bus API that other programs use too; only `validate` and
+//! `import` work without a daemon. Text for people goes through [`output`], programs get the
+//! records of the bus as JSON, and every way to fail has an exit status of its own ([`failure`]).
 
 mod cells;
 mod client;
@@ -39,11 +39,13 @@ fn main() -> std::process::ExitCode {
 
 async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
-        administer, deploy, destroy, events, explain, list, man, plan, status, validate,
+        administer, agents, deploy, destroy, events, explain, import, list, man, plan, status,
+        ticket, validate,
     };
     let bus = options.bus;
     match options.command {
         Command::Validate(arguments) => return validate::run(&arguments, output),
+        Command::Import(arguments) => return import::run(&arguments, output),
         Command::Completions { shell } => return man::completions(shell),
         Command::Man { directory } => return man::pages(&directory),
         _ => {}
@@ -54,6 +56,8 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Plan(arguments) => plan::run(&client, &arguments, output).await,
         Command::Status(arguments) => status::run(client, &arguments, output).await,
         Command::Explain(arguments) => explain::run(&client, &arguments, output).await,
+        Command::Agents(arguments) => agents::list(&client, &arguments, output).await,
+        Command::Describe(arguments) => agents::describe(&client, &arguments, output).await,
         Command::List => list::list(&client, output).await,
         Command::Show(arguments) => list::show(&client, &arguments, output).await,
         Command::Events(arguments) => events::run(client, &arguments, output).await,
@@ -66,8 +70,12 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
         Command::ConfirmFenced(arguments) => {
             administer::confirm_fenced(&client, &arguments, output).await
         }
+        Command::Ticket(arguments) => ticket::run(&client, &arguments, output).await,
         Command::Input { name } => administer::input(&client, &name, output).await,
         Command::Destroy(arguments) => destroy::run(&client, &arguments, output).await,
-        Command::Validate(_) | Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Validate(_)
+        | Command::Import(_)
+        | Command::Completions { .. }
+        | Command::Man { .. } => Ok(()),
     }
 }

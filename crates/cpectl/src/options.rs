@@ -47,11 +47,23 @@ pub(crate) enum Command {
     Plan(File),
     /// Checks a document; needs no daemon
     Validate(Validate),
+    /// Makes a deployment document of a cluster's CIB; needs no daemon
+    ///
+    /// The nodes become assemblies, the configuration stays as it is, and comments that begin with
+    /// "Decide" say where a person has to: addresses, fencing, secrets. What is wrong with the
+    /// document is printed on standard error. If it has errors, it is written all the same, and the
+    /// exit status is 3.
+    Import(Import),
     /// Shows what runs where, what failed, and what is being done about it
     Status(Status),
     /// Says why a service is where it is, why not elsewhere, and what is done about it; the same of
     /// assemblies, and of the whole deployment
     Explain(Explain),
+    /// Lists the resource agents that a deployment's guests have
+    Agents(Agents),
+    /// Shows what a resource agent says about itself in a deployment's guests: its parameters, its
+    /// actions
+    Describe(Describe),
     /// Lists the deployments of this host
     List,
     /// Prints the document of a deployment
@@ -70,6 +82,8 @@ pub(crate) enum Command {
     ///
     /// Power it off first: if it still runs, its services may run twice.
     ConfirmFenced(ConfirmFenced),
+    /// Lists, grants and revokes tickets: what needs one runs only at the site that holds it
+    Ticket(Ticket),
     /// Prints the policy engine's input (CIB XML), for policy-simulate
     Input {
         /// The deployment
@@ -99,6 +113,26 @@ pub(crate) struct Validate {
     /// Warnings are errors too
     #[arg(long)]
     pub strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The CIB, as `cibadmin --query` prints it, or its configuration alone; - reads standard input
+    #[arg(value_name = "CIB.xml")]
+    pub cib: PathBuf,
+    /// What the deployment is called [default: as the cluster's option cluster-name says, else
+    /// imported]
+    #[arg(long, value_parser = name)]
+    pub name: Option<String>,
+    /// Where the document is written, readable only for you; never over a file that exists
+    /// [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// A name that a deployment may have.
+fn name(text: &str) -> Result<String, String> {
+    deployment::check_name(text).map(|()| text.to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -133,6 +167,46 @@ pub(crate) struct Status {
     /// in standby, every service runs as it should, and no failure counts. What is not is named.
     #[arg(long)]
     pub check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Agents {
+    /// The deployment [default: the only one of this host]
+    pub name: Option<String>,
+    /// Only agents of this class [default: ocf and lsb]
+    #[arg(long, value_enum)]
+    pub class: Option<Class>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Class {
+    Ocf,
+    Lsb,
+    Systemd,
+    Service,
+}
+
+impl Class {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Class::Ocf => "ocf",
+            Class::Lsb => "lsb",
+            Class::Systemd => "systemd",
+            Class::Service => "service",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Describe {
+    /// The resource agent, such as ocf:heartbeat:pgsql
+    pub agent: String,
+    /// The deployment whose guests are asked [default: the only one of this host]
+    #[arg(long, short, value_name = "NAME")]
+    pub deployment: Option<String>,
+    /// Only the guest of this assembly
+    #[arg(long, value_name = "NAME")]
+    pub assembly: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -212,6 +286,47 @@ pub(crate) struct Cleanup {
     /// Only its failures on this assembly
     #[arg(long)]
     pub assembly: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ticket {
+    /// The deployment
+    pub name: String,
+    #[command(subcommand)]
+    pub command: TicketCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TicketCommand {
+    /// Lists the tickets, what needs them, and what becomes of that without them
+    List,
+    /// Grants a ticket to this site: what needs it runs here
+    ///
+    /// No other site may hold it: nobody here can know. Revoke it there first, and see that nothing
+    /// that needs it runs there any more.
+    Grant {
+        /// The ticket
+        ticket: String,
+        /// It is certain that no other site holds it
+        #[arg(long, short)]
+        force: bool,
+    },
+    /// Takes a ticket from this site: what needs it is stopped, demoted, left as it is, or fenced,
+    /// as the loss-policy says
+    Revoke {
+        /// The ticket
+        ticket: String,
+    },
+    /// Stops what needs a ticket, in order, without giving the ticket up
+    Standby {
+        /// The ticket
+        ticket: String,
+    },
+    /// Ends standby: what needs the ticket runs, if it is granted
+    Activate {
+        /// The ticket
+        ticket: String,
+    },
 }
 
 #[derive(Debug, Args)]

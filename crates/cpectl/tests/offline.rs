@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -43,6 +44,7 @@ fn every_valid_example_is_valid() {
         "three-tier.xml",
         "three-tier-modified.xml",
         "original-form.xml",
+        "original-project.xml",
         "raw-configuration.xml",
     ] {
         let output = cpectl(&["validate", &example(name).to_string_lossy()]);
@@ -155,13 +157,16 @@ fn without_a_bus_the_status_is_7_and_the_text_says_which_one() {
 
 #[test]
 fn wrong_usage_has_status_2() {
-    let usages: [&[&str]; 6] = [
+    let usages: [&[&str]; 9] = [
         &["explain"],
         &["frobnicate"],
         &[],
         &["--bus", "nonsense", "list"],
         &["destroy"],
         &["maintenance", "shop", "perhaps"],
+        &["ticket", "shop"],
+        &["ticket", "shop", "grant"],
+        &["import", "cib.xml", "--name", "My_Shop"],
     ];
     for arguments in usages {
         assert_eq!(cpectl(arguments).status.code(), Some(2), "{arguments:?}");
@@ -177,13 +182,94 @@ fn man_pages_and_completions_are_made_of_the_same_grammar() {
     for word in ["deploy", "confirm\\-fenced", "Exit status", "\\-\\-bus"] {
         assert!(page.contains(word), "{word}");
     }
-    for page in ["cpectl-deploy.1", "cpectl-explain.1"] {
+    for page in [
+        "cpectl-deploy.1",
+        "cpectl-ticket-grant.1",
+        "cpectl-import.1",
+    ] {
         assert!(directory.path().join(page).exists(), "{page}");
     }
     for shell in ["bash", "zsh", "fish"] {
         let completions = stdout(&cpectl(&["completions", shell]));
-        for word in ["unstandby", "explain"] {
+        for word in ["unstandby", "explain", "import", "activate"] {
             assert!(completions.contains(word), "{shell}: {word}");
         }
     }
+}
+
+/// A cluster of two nodes with this in its resources.
+fn cib(resources: &str) -> String {
+    format!(
+        r#"<cib validate-with="pacemaker-3.9"><configuration><crm_config/><nodes><node id="1" uname="web1"/>
+        <node id="2" uname="web2"/></nodes><resources>{resources}</resources><constraints/></configuration></cib>"#
+    )
+}
+
+#[test]
+fn a_cib_becomes_a_document_that_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let primitive = r#"<primitive id="web" class="systemd" type="nginx"/>"#;
+    std::fs::write(path("cib.xml"), cib(primitive)).unwrap();
+    let (from, to) = (path("cib.xml"), path("shop.xml"));
+
+    let output = cpectl(&["import", &from, "--name", "shop", "-o", &to]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "");
+    let notes = stderr(&output);
+    assert!(
+        notes.contains("deployment shop: 2 assemblies, 1 services"),
+        "{notes}"
+    );
+    assert!(notes.contains("to decide: 3 places"), "{notes}");
+    let written = std::fs::read_to_string(&to).unwrap();
+    assert!(cpectl(&["validate", &to]).status.success(), "{written}");
+    let mode = std::fs::metadata(&to).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    // what may have been edited is not written over
+    let output = cpectl(&["import", &from, "-o", &to]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("exists"), "{}", stderr(&output));
+
+    let output = cpectl(&["import", &from, "--name", "shop"]);
+    assert_eq!(stdout(&output), written);
+    let json = stdout(&cpectl(&["--json", "import", &from, "--name", "shop"]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["document"], written);
+    assert_eq!(
+        (&json["valid"], &json["decisions"]),
+        (&true.into(), &3.into())
+    );
+}
+
+#[test]
+fn a_cib_that_needs_a_hand_is_written_with_status_3_and_one_that_is_none_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let remote = r#"<primitive id="far" class="ocf" provider="pacemaker" type="remote"/>"#;
+    std::fs::write(path("cib.xml"), cib(remote)).unwrap();
+    std::fs::write(path("none.xml"), "<shop/>").unwrap();
+
+    let to = path("shop.xml");
+    let output = cpectl(&["import", &path("cib.xml"), "--output", &to]);
+    assert_eq!(output.status.code(), Some(3));
+    let text = std::fs::read_to_string(&to).unwrap();
+    let line = 1 + text
+        .lines()
+        .position(|line| line.contains("\"far\""))
+        .unwrap();
+    let notes = stderr(&output);
+    let place =
+        format!("{to}:{line}:7: error: <primitive> is the connection to a Pacemaker Remote node");
+    assert!(notes.contains(&place), "{notes}");
+    assert!(notes.contains("name the guest as an <assembly>"), "{notes}");
+    assert!(notes.contains("has 1 error: correct"), "{notes}");
+
+    let none = path("none.xml");
+    let output = cpectl(&["import", &none, "-o", &path("other.xml")]);
+    assert_eq!(output.status.code(), Some(3));
+    let place = format!("{none}:1:1: error: the root element is <shop>");
+    assert!(stderr(&output).contains(&place), "{}", stderr(&output));
+    assert!(!Path::new(&path("other.xml")).exists());
 }

@@ -24,26 +24,32 @@
 
 #![warn(missing_docs)]
 
+mod agents;
 mod configuration;
 mod device;
 pub mod failover;
+mod import;
 mod loss;
 mod lower;
+pub mod metadata;
 mod model;
 mod problem;
 mod reader;
 mod report;
 mod tree;
+mod uses;
 mod value;
 
+pub use agents::{Answer, Answers, Uses};
 pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck};
+pub use import::{Imported, import};
 pub use model::{
     Address, Agent, Assembly, Constraint, Deployment, Escalation, Fencing, FencingMode, Group,
     Heartbeat, Instances, OnFail, OrderKind, Origin, Parameter, RawConfiguration, RawInstances,
-    Score, Service,
+    Score, Service, TicketUse,
 };
-pub use problem::{Problem, Severity};
-pub use reader::{Outcome, read_with_warnings};
+pub use problem::{Problem, Severity, quote, suggest};
+pub use reader::{Outcome, read_uses, read_with_warnings};
 pub use tree::{MAX_DEPTH, MAX_SIZE};
 
 /// The RELAX NG schema of deployment documents (XML syntax), for cloud managers to check against
@@ -52,6 +58,14 @@ pub use tree::{MAX_DEPTH, MAX_SIZE};
 /// It describes form only; [`read`] also checks what a grammar cannot: that names are unique and
 /// references exist.
 pub const SCHEMA: &str = include_str!("../../../docs/deployment.rng");
+
+/// Whether a deployment, or an assembly, may be called that.
+///
+/// # Errors
+/// What would be right.
+pub fn check_name(name: &str) -> Result<(), String> {
+    value::name(name).map(drop)
+}
 
 /// Reads and checks a document.
 ///

@@ -10,6 +10,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::device::{Device, DeviceUse};
 use crate::failover;
 
@@ -40,6 +42,9 @@ pub struct Deployment {
     /// Fencing devices of `<configuration>`, in the order of the document. They are among
     /// `services` too.
     pub devices: Vec<Device>,
+    /// What depends on tickets, in the order of the document: one for each `<rsc_ticket>`, or for
+    /// each set of one.
+    pub tickets: Vec<TicketUse>,
     /// The longest time that any stop operation may take: after a lease has ended, stops may still
     /// run for this long.
     pub longest_stop_timeout: Duration,
@@ -482,6 +487,25 @@ impl OrderKind {
             OrderKind::Serialize => "Serialize",
         }
     }
+}
+
+/// Services that run, or are promoted, only while a ticket is granted (scheduler-spec/03 §6).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TicketUse {
+    /// The ticket.
+    pub ticket: String,
+    /// Id of the `<rsc_ticket>`.
+    pub constraint: String,
+    /// Ids of the services, those of groups, clones, tags and templates one by one. Of many only
+    /// the first are named.
+    pub services: Vec<String>,
+    /// How many more there are.
+    pub more: usize,
+    /// The role that needs the ticket; empty: any.
+    pub role: String,
+    /// What becomes of them without it: `stop`, `demote`, `freeze` or `fence`.
+    pub loss_policy: String,
 }
 
 /// The sections of the document's `<configuration>`: for each, its child elements as XML text.

@@ -183,7 +183,10 @@ impl Problems {
                 problems.push(Problem {
                     line,
                     column,
-                    severity: Severity::Error,
+                    severity: match self.errors {
+                        true => Severity::Error,
+                        false => Severity::Warning,
+                    },
                     message: format!(
                         "{} more problems from here on are not listed",
                         total - MAX_PROBLEMS
@@ -198,7 +201,7 @@ impl Problems {
 }
 
 /// `did you mean 'type'?` if one of the known words is close, else a list of them.
-pub(crate) fn suggest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+pub fn suggest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     const LISTED: usize = 24;
     let limit = match found.chars().count() {
         0..=2 => 0,
@@ -234,7 +237,7 @@ pub(crate) fn suggest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>)
 }
 
 /// A word of the document as messages show it: bounded, in quotes, control characters escaped.
-pub(crate) fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     const SHOWN: usize = 64;
     let mut out = String::from("'");
     for (count, c) in word.chars().enumerate() {

@@ -10,6 +10,9 @@ use crate::model::{Address, Score};
 /// The longest duration accepted: longer than any timeout, and far from every overflow.
 const MAX_DURATION: Duration = Duration::from_secs(366 * 24 * 3600);
 
+/// Bounds utilization values, so that sums over all services of a document stay exact.
+pub(crate) const MAX_CAPACITY: u32 = 1_000_000_000;
+
 /// The longest path of a unix socket: `sun_path` has 108 bytes, one of them the terminating zero.
 const MAX_SOCKET_PATH: usize = 107;
 
@@ -39,7 +42,7 @@ pub(crate) fn name(text: &str) -> Parsed<String> {
 }
 
 /// The name that somebody may have meant with an invalid one.
-fn proposed_name(text: &str) -> String {
+pub(crate) fn proposed_name(text: &str) -> String {
     let mapped: String = text
         .chars()
         .take(63)
@@ -149,6 +152,22 @@ pub(crate) fn uuid(text: &str) -> Parsed<String> {
             "expected a UUID such as '7c1f0e52-9b1d-4a55-8f0e-2f4f6f0c9d11'; the attribute may also be left out"
                 .to_owned()
         })
+}
+
+/// What identifies something to the cloud manager: a UUID, in lower case; or another text of
+/// bounded length, as it is.
+pub(crate) fn identity(text: &str) -> Parsed<String> {
+    if let Ok(uuid) = uuid(text) {
+        return Ok(uuid);
+    }
+    let valid = (1..=128).contains(&text.len()) && !text.contains(char::is_control);
+    match valid && text.trim() == text {
+        true => Ok(text.to_owned()),
+        false => Err(
+            "expected a UUID such as '7c1f0e52-9b1d-4a55-8f0e-2f4f6f0c9d11', or another text of 1 to 128 bytes in one line"
+                .to_owned(),
+        ),
+    }
 }
 
 /// `500ms`, `10s`, `5m` or `5min`, `2h`, `1d`: a whole number with a unit; `10`: seconds.

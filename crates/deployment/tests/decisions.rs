@@ -66,8 +66,11 @@ fn decided_after(before: &str, document: &str, running: Running, lost: Option<&s
     let (before, now) = (read(before), read(document));
     let first = schedule(&before, &status(&before, &[], &BTreeMap::new(), None));
     let mut digests = BTreeMap::new();
-    for action in first.graph.synapses.iter().map(|synapse| &synapse.action) {
-        let head = first.graph.head(action.id).expect("an action has a head");
+    for (synapse, action) in first.graph.described() {
+        let head = first
+            .graph
+            .head(synapse.action)
+            .expect("an action has a head");
         if let (Some(resource), "start") = (&action.resource, &*head.operation) {
             digests.insert(
                 resource.id.to_string(),

@@ -165,6 +165,51 @@ fn the_original_form_pins_services_and_tells_equal_names_apart() {
     assert_eq!(classic.services[2].parameters[1].value, "10.77.0.14");
 }
 
+/// What the document of the original project says, in today's words.
+const TODAY: &str = r#"<deployable name="dep1">
+  <assemblies>
+    <assembly name="assy1" escalation_failures="3" escalation_period="1m">
+      <services>
+        <service name="httpd" class="ocf" provider="heartbeat" type="apache" escalation_failures="3" escalation_period="1m">
+          <parameters>
+            <parameter name="port" value="80"/>
+            <parameter name="db_host"><reference assembly="assy2" parameter="name"/></parameter>
+          </parameters>
+        </service>
+      </services>
+    </assembly>
+    <assembly name="assy2">
+      <services><service name="mysqld" class="lsb" type="mysqld" monitor_interval="20s"/></services>
+    </assembly>
+  </assemblies>
+  <constraints><service_dependency first="mysqld" then="httpd"/></constraints>
+</deployable>"#;
+
+#[test]
+fn a_document_of_the_original_project_is_what_todays_words_say() {
+    let outcome = deployment::read_with_warnings(&document("original-project.xml"));
+    let report: String = outcome
+        .problems
+        .iter()
+        .map(|problem| format!("{problem}\n"))
+        .collect();
+    insta::assert_snapshot!(report);
+    let original = outcome.deployment.unwrap();
+    let today = deployment::read(TODAY.as_bytes()).unwrap();
+    assert_eq!(original.configuration(), today.configuration());
+    assert_eq!(original.constraints, today.constraints);
+    let escalations = |deployment: &Deployment| {
+        let services = deployment.services.iter().map(|service| service.escalation);
+        let assemblies = deployment
+            .assemblies
+            .iter()
+            .map(|assembly| assembly.escalation);
+        services.chain(assemblies).collect::<Vec<_>>()
+    };
+    assert_eq!(escalations(&original), escalations(&today));
+    assert_eq!(original.uuid.as_deref(), Some("dep1"));
+}
+
 #[test]
 fn the_raw_configuration_is_taken_verbatim_beside_short_forms() {
     let legacy = example("raw-configuration.xml");

@@ -8,32 +8,43 @@ const FLOORS: &[&[&str]] = &[
     &["failover", "device"],
     // what a document says, and what is wrong with it
     &["model", "problem"],
-    // the text of a document, with places; its scalars
-    &["tree", "value"],
+    // the text of a document, with places; its scalars; what it asks of resource agents
+    &["tree", "value", "uses"],
     // problems that any element can have; from the model to the policy engine's configuration; what
-    // follows when an assembly is lost
-    &["report", "lower", "loss"],
-    // Pacemaker's own elements
-    &["configuration"],
+    // follows when an assembly is lost; what resource agents say about themselves
+    &["report", "lower", "loss", "metadata"],
+    // Pacemaker's own elements; documents against what agents say
+    &["configuration", "agents"],
     // the short forms, and the document as a whole
     &["reader"],
+    // a cluster's CIB to a document
+    &["import"],
 ];
 
 /// The same, with the order inside of folders.
 const PARTS: &[&[&str]] = &[
     &["failover", "device"],
     &["model", "problem"],
-    &["value", "tree::fault", "tree::element"],
+    &["value", "uses", "tree::fault", "tree::element"],
     &["tree::characters"],
     &["tree::attributes"],
     &["tree::parse"],
-    &["report", "lower", "loss"],
-    &["configuration"],
+    &["report", "lower", "loss", "metadata"],
+    &["configuration", "agents"],
     &["reader::form", "reader::zone"],
+    &["reader::original"],
     &["reader::values", "reader::names", "reader::cycle"],
     &["reader::draft", "reader::references", "reader::constraint"],
     &["reader::service"],
     &["reader::assembly"],
+    &[
+        "import::comment",
+        "import::name",
+        "import::section",
+        "import::renames",
+    ],
+    &["import::node"],
+    &["import::remarks"],
 ];
 
 #[test]

@@ -588,21 +588,89 @@ fn it_refuses_what_nothing_carries_out() {
 }
 
 #[test]
-fn it_warns_of_what_means_nothing_and_of_tickets() {
+fn it_warns_of_options_that_mean_nothing() {
     let text = document(
         "<configuration><crm_config><cluster_property_set id='c'>
            <nvpair id='n1' name='no-quorum-policy' value='stop'/><nvpair id='n2' name='dc-version' value='3.0.2'/>
          </cluster_property_set></crm_config>
-         <resources><primitive id='p' class='lsb' type='t'/></resources>
-         <constraints><rsc_ticket id='t' rsc='p' ticket='east'/></constraints></configuration>",
+         <resources><primitive id='p' class='lsb' type='t'/></resources></configuration>",
     );
     assert_eq!(
         problems(&text),
         [
-            "the option 'no-quorum-policy' means nothing here; one DPE decides for the deployment, so there is no quorum and no election",
-            "tickets cannot be granted in this version; what needs this one does not run; remove the constraint until then",
+            "the option 'no-quorum-policy' means nothing here; one DPE decides for the deployment, so there is no quorum and no election"
         ]
     );
+}
+
+#[test]
+fn it_says_what_depends_on_which_ticket() {
+    let text = document(
+        "<services><service name='web' class='lsb' type='t' instances='all'/><service name='mail' class='lsb' type='t'/></services>
+         <configuration><resources>
+           <template id='any' class='lsb' type='t'/><primitive id='p' template='any'/>
+           <clone id='c'><group id='g'><primitive id='a' class='lsb' type='t'/><primitive id='b' class='lsb' type='t'/></group></clone>
+         </resources><constraints>
+           <rsc_ticket id='t1' rsc='c' ticket='east' rsc-role='Promoted'/>
+           <rsc_ticket id='t2' rsc='web-clone' ticket='east' rsc-role='Started' loss-policy='Freeze'/>
+           <rsc_ticket id='t3' ticket='west side' loss-policy='fence'>
+             <resource_set id='s1' role='Unpromoted'><resource_ref id='g'/><resource_ref id='any'/></resource_set>
+             <resource_set id='s2'><resource_ref id='both'/></resource_set>
+           </rsc_ticket>
+           <rsc_ticket id='t4' ticket='east'><resource_set id-ref='s2'/></rsc_ticket>
+         </constraints><tags><tag id='both'><obj_ref id='mail'/><obj_ref id='b'/></tag></tags></configuration>",
+    );
+    assert_eq!(problems(&text), [""; 0]);
+    let deployment = deployment::read(text.as_bytes()).unwrap();
+    let told: Vec<String> = deployment
+        .tickets
+        .iter()
+        .map(|own| {
+            let services = own.services.join(" ");
+            format!(
+                "{} {}: {services} {} {}",
+                own.constraint, own.ticket, own.role, own.loss_policy
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "t1 east: a b Promoted demote",
+            "t2 east: web  freeze",
+            "t3 west side: a b p Unpromoted fence",
+            "t3 west side: mail b  fence",
+            "t4 east: mail b  stop",
+        ]
+    );
+}
+
+#[test]
+fn a_use_of_a_ticket_names_a_bounded_number_of_services() {
+    let primitives: String = (0..40)
+        .map(|number| format!("<primitive id='p{number}' class='lsb' type='t'/>"))
+        .collect();
+    let text = document(&format!(
+        "<configuration><resources><group id='g'>{primitives}</group></resources>
+         <constraints><rsc_ticket id='t' rsc='g' ticket='east'/></constraints></configuration>"
+    ));
+    let deployment = deployment::read(text.as_bytes()).unwrap();
+    let own = &deployment.tickets[0];
+    assert_eq!((own.services.len(), own.more), (16, 24));
+}
+
+#[test]
+fn a_ticket_has_a_name_that_can_be_granted() {
+    for name in ["", "a&#9;b", "a&#10;", &"x".repeat(256)] {
+        let text = document(&format!(
+            "<configuration><resources><primitive id='p' class='lsb' type='t'/></resources>
+             <constraints><rsc_ticket id='t' rsc='p' ticket='{name}'/></constraints></configuration>"
+        ));
+        let found = problems(&text);
+        let expected =
+            "expected the name of a ticket: 1 to 255 characters, without control characters";
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
 }
 
 #[test]
@@ -926,4 +994,22 @@ fn it_reads_every_rule_of_a_location_without_a_named_schema() {
     }
     let found = problems(&text);
     assert!(found[0].contains("location l has 2 rules"), "{found:?}");
+}
+
+#[test]
+fn more_warnings_than_are_listed_are_no_error() {
+    let parameters: String = (0..600)
+        .map(|n| format!("<parameter name=\"p{n}\" type=\"scalar\" value=\"1\"/>"))
+        .collect();
+    let body = format!(
+        "<services><service name=\"s\" class=\"lsb\" type=\"s\"><parameters>{parameters}</parameters></service></services>"
+    );
+    let outcome = read_with_warnings(document(&body).as_bytes());
+    assert!(outcome.deployment.is_some());
+    assert!(
+        outcome
+            .problems
+            .iter()
+            .all(|problem| problem.severity == Severity::Warning)
+    );
 }

@@ -31,6 +31,7 @@
 mod agents;
 mod apart;
 mod bus;
+mod catalogue;
 mod clock;
 mod convert;
 mod explain;

@@ -62,8 +62,9 @@ fn main() -> anyhow::Result<()> {
     dpe::keep_signals_in();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // one each for decisions, for explanations and plans, for the saved state, for kept inputs
-        .max_blocking_threads(4)
+        // one each for decisions, for explanations and plans, for the saved state, for kept inputs,
+        // for what agents say of themselves
+        .max_blocking_threads(5)
         .thread_keep_alive(Duration::from_secs(1))
         .build()
         .context("cannot start the event loop")?;

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use controller::{AssemblyId, Change, Durable, EVENTS_KEPT, Effect, SAVES};
+use controller::{AssemblyId, Change, Durable, EVENTS_KEPT, Effect, FenceRequest, SAVES};
 use cpe_bus::{Error, Result};
 use cpe_daemon::Pauses;
 use tokio::sync::oneshot;
@@ -188,8 +188,8 @@ impl Saving {
         self.refuse_replies();
     }
 
-    /// Drops what waits to be done by an assembly's agent or device: its stream ended or began, and
-    /// the controller decides again from what the agent reports.
+    /// Drops what waits to be done by an assembly's agent: its stream ended or began, and the
+    /// controller decides again from what the agent reports.
     pub(crate) fn forget_orders(&mut self, assembly: &AssemblyId) {
         self.waiting.retain(|(_, step)| {
             let Step::Effect(effect) = step else {
@@ -200,10 +200,20 @@ impl Saving {
                 | Effect::Cancel { assembly: of, .. }
                 | Effect::Forget { assembly: of, .. }
                 | Effect::Restart { assembly: of, .. } => of != assembly,
-                Effect::Fence(request) => request.assembly != *assembly,
                 _ => true,
             }
         });
+    }
+
+    /// Takes back the fencing of an assembly that still waits: its agent is there again, and its
+    /// guest would be hit after that.
+    pub(crate) fn withdraw_fencing(&mut self, assembly: &AssemblyId) -> Option<FenceRequest> {
+        let is_it = |(_, step): &(u64, Step)| matches!(step, Step::Effect(Effect::Fence(request)) if request.assembly == *assembly);
+        let at = self.waiting.iter().position(is_it)?;
+        match self.waiting.remove(at)? {
+            (_, Step::Effect(Effect::Fence(request))) => Some(request),
+            _ => None,
+        }
     }
 
     /// The next step whose changes are durable.
@@ -459,7 +469,7 @@ fn write_all(
 
 #[cfg(test)]
 mod tests {
-    use controller::{Connect, FenceDevice, FenceRequest};
+    use controller::{Connect, FenceDevice};
 
     use super::*;
 
@@ -491,6 +501,7 @@ mod tests {
 
     fn connect(assembly: &str) -> Effect {
         Effect::Connect(Connect {
+            number: 1,
             assembly: assembly.into(),
             address: None,
             epoch: 1,
@@ -547,6 +558,19 @@ mod tests {
         saving.forget_orders(&"web2".into());
         // And of the attempts at a fencing only the last.
         assert_eq!(released(&mut saving), [forget("web1"), fence(2)]);
+    }
+
+    #[test]
+    fn a_fencing_outlives_the_stream_and_is_taken_back_when_the_agent_is_there_again() {
+        let mut saving = in_trouble();
+        for effect in [forget("web1"), fence(1)] {
+            assert_eq!(saving.take(effect), None);
+        }
+        saving.forget_orders(&"web1".into());
+        assert_eq!(saving.withdraw_fencing(&"web2".into()), None);
+        let withdrawn = saving.withdraw_fencing(&"web1".into());
+        assert_eq!(withdrawn.map(|request| request.attempt), Some(1));
+        assert_eq!(released(&mut saving), []);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use zbus::Connection;
 
 use crate::agents::{Agents, Call};
 use crate::bus::{self, BusRequest, Public, Requests};
+use crate::catalogue::Catalogue;
 use crate::explain::Basis;
 use crate::fencing::{self, SeenUnits};
 use crate::kept_inputs::{Keeper, Kept, KeptInputs};
@@ -128,6 +129,7 @@ pub(crate) async fn run(
         name.to_owned(),
         bus,
         requests,
+        Catalogue::new(name),
         public_view,
         Arc::new(connection_sender),
     );
@@ -280,19 +282,36 @@ impl Shell {
         }
     }
 
+    /// The controller has not asked for another stream since.
+    fn is_wanted(&self, assembly: &AssemblyId, number: u64) -> bool {
+        let wanted = self.controller.wanted(assembly);
+        wanted.is_some_and(|connect| connect.number == number)
+    }
+
     /// Gives the controller an input that it cannot refuse.
     fn take(&mut self, input: Input) {
+        let mut withdrawn = None;
         match &input {
             Input::EventRecorded { .. } => self.outbox.acknowledge(),
-            Input::AgentConnected { assembly, .. } => {
+            Input::AgentConnected {
+                assembly, number, ..
+            } if self.is_wanted(assembly, *number) => {
                 self.saving.forget_orders(assembly);
+                withdrawn = self.saving.withdraw_fencing(assembly);
                 self.check_unit(assembly);
             }
             Input::AgentDisconnected { assembly, .. } => self.saving.forget_orders(assembly),
             _ => {}
         }
-        if let Err(refusal) = self.controller.handle(now(), input) {
-            tracing::error!(cpe_deployment = self.name, "refused: {refusal}");
+        let ended = withdrawn.map(|request| Input::FencingResult {
+            assembly: request.assembly,
+            attempt: request.attempt,
+            result: Err("its agent was there again before its device was asked".to_owned()),
+        });
+        for input in std::iter::once(input).chain(ended) {
+            if let Err(refusal) = self.controller.handle(now(), input) {
+                tracing::error!(cpe_deployment = self.name, "refused: {refusal}");
+            }
         }
     }
 

@@ -6,9 +6,11 @@ use std::path::Path;
 const FLOORS: &[&[&str]] = &[
     // the host's clock
     &["clock"],
-    // one piece of work each: staying apart, translating, explaining, saving, fencing
+    // one piece of work each: staying apart, what guests' agents say of themselves, translating,
+    // explaining, saving, fencing
     &[
         "apart",
+        "catalogue",
         "convert",
         "explain",
         "fencing",

@@ -138,9 +138,7 @@ impl<'s> Graph<'s> {
         let synapses = decided.graph.synapses.iter().enumerate();
         Graph {
             decided,
-            places: synapses
-                .map(|(at, synapse)| (synapse.action.id, at))
-                .collect(),
+            places: synapses.map(|(at, synapse)| (synapse.action, at)).collect(),
         }
     }
 
@@ -149,7 +147,7 @@ impl<'s> Graph<'s> {
         graph
             .synapses
             .iter()
-            .filter_map(|synapse| Some((synapse, graph.head(synapse.action.id)?)))
+            .filter_map(|synapse| Some((synapse, graph.head(synapse.action)?)))
     }
 
     fn input_heads(&self, synapse: &'s Synapse) -> impl Iterator<Item = &'s ActionHead> {
@@ -222,16 +220,17 @@ fn is_primitive(decided: &Schedule, id: &str) -> bool {
 }
 
 fn is_fencing(graph: &TransitionGraph, head: &ActionHead) -> bool {
-    let action = graph.synapses.iter().map(|synapse| &synapse.action);
-    let mut action = action.filter(|action| action.id == head.id);
+    let mut action = graph.described();
+    let action = action.find(|(synapse, _)| synapse.action == head.id);
     *head.operation == *"stonith"
         && head.kind == ActionKind::Cluster
-        && action.any(|action| action.attribute("CRM_meta_stonith_action") != Some("on"))
+        && action
+            .is_some_and(|(_, action)| action.attribute("CRM_meta_stonith_action") != Some("on"))
 }
 
 fn synapse_mut(graph: &mut TransitionGraph, number: u32) -> &mut Synapse {
     let mut synapses = graph.synapses.iter_mut();
-    let found = synapses.find(|synapse| synapse.action.id == number);
+    let found = synapses.find(|synapse| synapse.action == number);
     found.expect("the action is in the graph")
 }
 
@@ -256,9 +255,19 @@ fn add_copy(graph: &mut TransitionGraph, number: u32, copy: u32, node: &str) {
     let mut head = graph.head(number).cloned().expect("the action has a head");
     (head.id, head.on_node) = (copy, Some(node.into()));
     graph.heads.push(head);
-    let mut synapse = synapse_mut(graph, number).clone();
-    synapse.action.id = copy;
+    push_again(graph, number);
+    if let Some(synapse) = graph.synapses.last_mut() {
+        synapse.action = copy;
+    }
+}
+
+/// Adds an action once more.
+fn push_again(graph: &mut TransitionGraph, number: u32) {
+    let found = graph.described().find(|(own, _)| own.action == number);
+    let (synapse, action) = found.expect("the action is in the graph");
+    let (synapse, action) = (synapse.clone(), action.clone());
     graph.synapses.push(synapse);
+    graph.actions.push(action);
 }
 
 fn forgotten_stops(graph: &Graph<'_>) -> Vec<Mistake> {
@@ -322,7 +331,7 @@ fn forgotten_fencings(graph: &Graph<'_>) -> Vec<Mistake> {
             let forgotten: Vec<(u32, u32)> = all
                 .synapses
                 .iter()
-                .map(|synapse| (synapse.action.id, fencing))
+                .map(|synapse| (synapse.action, fencing))
                 .filter(|(then, _)| *then == action || graph.waits(action, *then, &[]))
                 .collect();
             mistakes.push(Mistake::new(
@@ -341,7 +350,7 @@ fn forgotten_fencings(graph: &Graph<'_>) -> Vec<Mistake> {
 fn turned_edges(graph: &Graph<'_>) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for (synapse, _) in graph.synapses() {
-        let then = synapse.action.id;
+        let then = synapse.action;
         for first in synapse.inputs.iter().copied() {
             if graph.waits_in_vain(then) || graph.waits_in_vain(first) {
                 continue;
@@ -393,10 +402,7 @@ fn repeated_starts(graph: &Graph<'_>) -> Vec<Mistake> {
         }
         mistakes.push(Mistake::new(
             "an action is in the graph twice",
-            move |graph| {
-                let again = synapse_mut(graph, start).clone();
-                graph.synapses.push(again);
-            },
+            move |graph| push_again(graph, start),
             move |finding| {
                 matches!(finding, Finding::Repeated { action } if action.number == start)
             },
@@ -409,7 +415,7 @@ fn unknown_inputs(graph: &Graph<'_>) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for unknown in [graph.free_number(), u32::MAX] {
         for (synapse, _) in graph.synapses() {
-            let number = synapse.action.id;
+            let number = synapse.action;
             mistakes.push(Mistake::new(
                 "an input does not exist",
                 move |graph| add_input(graph, number, unknown),
@@ -421,10 +427,18 @@ fn unknown_inputs(graph: &Graph<'_>) -> Vec<Mistake> {
         }
     }
     for (synapse, _) in graph.synapses() {
-        let gone = synapse.action.id;
+        let gone = synapse.action;
         mistakes.push(Mistake::new(
             "an action is not described",
             move |graph| graph.heads.retain(|head| head.id != gone),
+            move |finding| matches!(finding, Finding::Undescribed { number } if *number == gone),
+        ));
+    }
+    if let Some(last) = graph.decided.graph.synapses.last() {
+        let gone = last.action;
+        mistakes.push(Mistake::new(
+            "an action is not described",
+            |graph| graph.actions.truncate(graph.synapses.len() - 1),
             move |finding| matches!(finding, Finding::Undescribed { number } if *number == gone),
         ));
     }
@@ -457,9 +471,12 @@ fn left_out_stops(graph: &Graph<'_>) -> Vec<Mistake> {
                     .filter(|head| resource_of(head, "stop") == Some(&id))
                     .map(|head| head.id)
                     .collect();
-                graph
-                    .synapses
-                    .retain(|synapse| !stops.contains(&synapse.action.id));
+                let (synapses, actions) = graph
+                    .described()
+                    .filter(|(synapse, _)| !stops.contains(&synapse.action))
+                    .map(|(synapse, action)| (synapse.clone(), action.clone()))
+                    .unzip();
+                (graph.synapses, graph.actions) = (synapses, actions);
                 for synapse in &mut graph.synapses {
                     synapse.inputs.retain(|input| !stops.contains(input));
                 }
@@ -481,7 +498,7 @@ fn work_on_lost_nodes(graph: &Graph<'_>) -> Vec<Mistake> {
     let Some((synapse, _)) = graph.synapses().find(real) else {
         return mistakes;
     };
-    let work = synapse.action.id;
+    let work = synapse.action;
     for node in graph
         .decided
         .cluster

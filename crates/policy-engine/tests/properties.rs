@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use policy_engine::simulation::execute;
 use policy_engine::{
-    ActionKind, Cib, GraphAction, RunOptions, Schedule, Score, graph, lint, schedule,
+    ActionHead, ActionKind, Cib, RunOptions, Schedule, Score, graph, lint, schedule,
 };
 use proptest::prelude::*;
 
@@ -48,14 +48,14 @@ fn key(decided: &Schedule, id: u32) -> String {
 /// promotion of a clone that cannot start.
 fn never_done(decided: &Schedule) -> BTreeSet<u32> {
     let synapses = &decided.graph.synapses;
-    let ids: BTreeSet<u32> = synapses.iter().map(|synapse| synapse.action.id).collect();
+    let ids: BTreeSet<u32> = synapses.iter().map(|synapse| synapse.action).collect();
     let mut never_done = BTreeSet::new();
     loop {
         let before = never_done.len();
         for synapse in synapses {
             let missing = |input: &u32| !ids.contains(input) || never_done.contains(input);
             if synapse.inputs.iter().any(missing) {
-                never_done.insert(synapse.action.id);
+                never_done.insert(synapse.action);
             }
         }
         if never_done.len() == before {
@@ -72,7 +72,7 @@ fn in_order(decided: &Schedule) -> Option<Vec<u32>> {
     while order.len() < possible {
         let before = order.len();
         for synapse in &decided.graph.synapses {
-            let id = synapse.action.id;
+            let id = synapse.action;
             if !done.contains(&id) && synapse.inputs.iter().all(|input| done.contains(input)) {
                 done.insert(id);
                 order.push(id);
@@ -92,15 +92,14 @@ fn keys_in_order(decided: &Schedule) -> Vec<String> {
 
 /// The actions that do something: the pseudo-actions of nodes' capacities (`load_stopped_NODE`) are
 /// in every graph.
-fn to_do(decided: &Schedule) -> impl Iterator<Item = &GraphAction> {
-    let actions = decided.graph.synapses.iter().map(|synapse| &synapse.action);
-    actions.filter(|action| {
-        let head = decided
-            .graph
-            .head(action.id)
-            .expect("every action has a head");
-        head.kind != ActionKind::Pseudo
-    })
+fn to_do(decided: &Schedule) -> impl Iterator<Item = &ActionHead> {
+    heads(decided).filter(|head| head.kind != ActionKind::Pseudo)
+}
+
+fn heads(decided: &Schedule) -> impl Iterator<Item = &ActionHead> {
+    let graph = &decided.graph;
+    let numbers = graph.synapses.iter().map(|synapse| synapse.action);
+    numbers.map(|number| graph.head(number).expect("every action has a head"))
 }
 
 /// Whether `key` is of the task of one of the primitives, or of an instance of one.
@@ -113,20 +112,8 @@ fn is_task_of(key: &str, primitives: &[String], task: &str) -> bool {
     primitives.iter().any(|primitive| primitive == base)
 }
 
-fn starts(decided: &Schedule) -> impl Iterator<Item = &GraphAction> {
-    let real = |action: &&GraphAction| {
-        let head = decided
-            .graph
-            .head(action.id)
-            .expect("every action has a head");
-        head.kind == ActionKind::Resource && &*head.operation == "start"
-    };
-    decided
-        .graph
-        .synapses
-        .iter()
-        .map(|synapse| &synapse.action)
-        .filter(real)
+fn starts(decided: &Schedule) -> impl Iterator<Item = &ActionHead> {
+    to_do(decided).filter(|head| head.kind == ActionKind::Resource && &*head.operation == "start")
 }
 
 proptest! {

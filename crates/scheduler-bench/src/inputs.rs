@@ -231,7 +231,7 @@ mod tests {
         let schedule = schedule(&cib, crate::NOW, RunOptions::default());
         let heads = schedule.graph.synapses.iter();
         heads
-            .filter_map(|synapse| schedule.graph.head(synapse.action.id))
+            .filter_map(|synapse| schedule.graph.head(synapse.action))
             .filter(|head| &*head.operation == task)
             .count()
     }

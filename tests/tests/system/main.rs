@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod agents;
 mod assemblies;
 mod bus;
 mod compromised;
@@ -21,3 +22,4 @@ mod orders;
 mod promotion;
 mod shutdowns;
 mod size;
+mod tickets;

@@ -16,6 +16,24 @@ impl Controller {
         }
     }
 
+    /// The state that was lost may have noted live migrations to an assembly that was in doubt
+    /// until now. What its agent does not know to run is looked for.
+    pub(crate) fn doubt_arrivals(&mut self, name: &AssemblyId) {
+        let Some(own) = self.assemblies.get(name) else {
+            return;
+        };
+        let resources = own.history().resources().map(|(resource, _)| resource);
+        let stopped: Vec<String> = resources
+            .filter(|resource| !own.history().may_run(resource))
+            .map(str::to_owned)
+            .collect();
+        let now = Asked::new(self.store.epoch(), self.execution.last_number());
+        let arrivals = &mut self.store.assembly_mut(name).arrivals;
+        for resource in stopped {
+            arrivals.doubt(&resource, &now);
+        }
+    }
+
     /// Forgets what is known by now.
     pub(crate) fn settle_arrivals(&mut self) {
         self.change_arrivals(|own, target, arrivals| {

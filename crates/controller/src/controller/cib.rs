@@ -21,9 +21,10 @@ use policy_engine::xml::Writer;
 use crate::machines::arrivals::Arrivals;
 use crate::machines::failures::FailureFacts;
 use crate::machines::history::{self, History};
+use crate::machines::ticket::TicketFacts;
 use crate::vocabulary::{
     AssemblyId, FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record, RecordState,
-    ServiceId, Task, TransitionKey, dispatcher_uuid,
+    SECOND, ServiceId, Task, TicketId, TransitionKey, dispatcher_uuid,
 };
 
 /// The feature set whose history entries these are: one that the field's present tools read, too.
@@ -83,6 +84,8 @@ pub(crate) struct Input<'a> {
     pub host_time_zone: Option<&'a str>,
     /// Services of the configuration.
     pub services: BTreeSet<&'a ServiceId>,
+    /// Tickets of the deployment about which something was said.
+    pub tickets: &'a BTreeMap<TicketId, TicketFacts>,
     /// Epoch seconds.
     pub now_s: i64,
 }
@@ -100,11 +103,36 @@ pub(crate) fn write(input: &Input<'_>) -> String {
         .attribute("execution-date", &input.now_s.to_string());
     xml.verbatim(&configuration(input)).verbatim("\n");
     xml.open("status");
+    tickets(input.tickets, &mut xml);
     let given_up = GivenUp::all(input);
     for node in &input.nodes {
         node_state(node, input, &given_up, &mut xml);
     }
     xml.finish()
+}
+
+/// The tickets (scheduler-spec/02 §5.1).
+fn tickets<'a>(tickets: &'a BTreeMap<TicketId, TicketFacts>, xml: &mut Writer<'a>) {
+    if tickets.is_empty() {
+        return;
+    }
+    xml.open("tickets");
+    for (name, facts) in tickets {
+        xml.open("ticket_state")
+            .attribute("id", name.as_str())
+            .attribute("granted", word(facts.is_granted()))
+            .attribute("standby", word(facts.is_in_standby()));
+        if facts.last_granted() > 0 {
+            let seconds = facts.last_granted() / SECOND;
+            xml.attribute("last-granted", &seconds.to_string());
+        }
+        xml.close();
+    }
+    xml.close();
+}
+
+fn word(on: bool) -> &'static str {
+    if on { "true" } else { "false" }
 }
 
 /// The configuration, with the nodes that are no longer in it but not yet empty, and with what
@@ -120,10 +148,11 @@ fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
                 .close();
         }
         // What is pinned to an assembly may run in its former incarnation, and anywhere that is in
-        // doubt.
+        // doubt, or to where something may have migrated.
         let elsewhere = input.pins.iter().filter(|(_, home)| home != node.name);
         let may_run = |home: &AssemblyId| {
-            node.in_doubt || (node.retired && home.as_str() == node.name.in_document())
+            let former = node.retired && home.as_str() == node.name.in_document();
+            node.in_doubt || node.arrivals.must_look() || former
         };
         for (resource, _) in elsewhere.filter(|(_, home)| may_run(home)) {
             looked_for
@@ -201,7 +230,8 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, given_up: &[GivenUp<'_>], xml:
                 disbelieve(&mut records, last, named);
             }
             let may_have_come = given_up.iter().any(|own| own.may_have_come(node, resource));
-            if may_have_come || node.arrivals.must_be_looked_for(resource) {
+            // Nobody looks for what the document does not name: it is stopped by what is told.
+            if named && (may_have_come || node.arrivals.must_be_looked_for(resource)) {
                 records.retain(|record| record.state == RecordState::Pending);
             }
             records.retain(|record| !given_up.iter().any(|own| own.is_over(node, record)));

@@ -56,21 +56,23 @@ impl Controller {
         for id in services {
             self.store.service_mut(&id).forgive(assembly);
         }
-        self.forgive_assemblies(service.as_ref(), assembly);
+        if service.is_none() {
+            self.forgive_assemblies(assembly);
+        }
         self.world_changed(&format!("failures were cleaned up{by}"));
         Ok(())
     }
 
     /// Where all failures are cleaned up, those of the assemblies no longer count against the
     /// deployment.
-    fn forgive_assemblies(&mut self, service: Option<&ServiceId>, assembly: Option<&AssemblyId>) {
+    fn forgive_assemblies(&mut self, assembly: Option<&AssemblyId>) {
         let facts = self.store.assemblies().iter();
         let failed = facts.filter(|(name, facts)| {
             assembly.is_none_or(|assembly| assembly == *name) && !facts.failed_at.is_empty()
         });
         let failed: Vec<AssemblyId> = failed.map(|(name, _)| name.clone()).collect();
-        for name in failed.iter().filter(|_| service.is_none()) {
-            self.store.assembly_mut(name).failed_at.clear();
+        for name in failed {
+            self.store.assembly_mut(&name).failed_at.clear();
         }
     }
 
@@ -124,15 +126,8 @@ impl Controller {
     }
 
     fn disbelieve(&mut self, name: &AssemblyId, resource: &str) {
-        let records = self
-            .assemblies
-            .get(name)
-            .and_then(|assembly| assembly.history().resource(resource));
-        let last = records
-            .into_iter()
-            .flat_map(|records| records.values())
-            .map(|record| record.call_id)
-            .max();
+        let own = self.assemblies.get_mut(name);
+        let last = own.and_then(|own| own.history_mut().forget_made_up(resource));
         self.store.failure_mut(name, resource).disbelieve(last);
     }
 }

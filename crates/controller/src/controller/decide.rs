@@ -51,7 +51,8 @@ impl Controller {
 
     /// Asks what is to be done now, if there is reason to.
     pub(crate) fn ask(&mut self, now: Time) {
-        let may = self.deciding.is_due() && self.everything_known();
+        let serves = self.phase == Phase::Serving;
+        let may = serves && self.deciding.is_due() && self.everything_known();
         if !may || self.deciding.pauses(now.boottime_us) {
             return;
         }

@@ -4,7 +4,7 @@ use super::Controller;
 use crate::machines::assembly::fence::Fence;
 use crate::machines::document::Document;
 use crate::machines::phase::Phase;
-use crate::vocabulary::{AssemblyId, Effect, Fencing, SECOND, Time};
+use crate::vocabulary::{AssemblyId, Effect, SECOND, Time};
 
 /// How long the end of a deployment waits for the event log to take the last events. Microseconds.
 const LAST_EVENTS_US: u64 = 10 * SECOND;
@@ -20,13 +20,20 @@ impl Controller {
             if stop_services && !self.is_at_rest() {
                 return;
             }
-            self.let_go(!stop_services);
+            self.execution.stop();
+            self.deciding.stop();
+            // Whose services are left is let go of in the end: until then they can still be
+            // stopped, if somebody says so.
+            if stop_services {
+                self.let_go(false);
+            }
             self.phase.end(now.boottime_us + LAST_EVENTS_US);
         }
         let Phase::Ending { until_us } = self.phase else {
             return;
         };
         if self.store.outbox().len() == 0 || until_us <= now.boottime_us {
+            self.let_go(!stop_services);
             self.store.end();
             self.document = Document::None;
             self.phase.finish();
@@ -37,12 +44,9 @@ impl Controller {
     /// Nothing is left to do, or what is left can only wait for an assembly that cannot be made
     /// safe without help.
     fn is_at_rest(&self) -> bool {
-        // Whoever waits for the end of a lease that may not be one is waited for: else nobody would
+        // Whoever waits for a person since nothing else is known is waited for: else nobody would
         // know any more that services may run there.
-        let doubtful = |assembly: &AssemblyId| {
-            let facts = self.store.assembly(assembly);
-            self.means(assembly).0 == Fencing::Lease && (facts.in_doubt || facts.unleased)
-        };
+        let doubtful = |assembly: &AssemblyId| self.needs_a_person(assembly).is_some();
         let waits = |assembly: &AssemblyId| {
             let own = self.assemblies.get(assembly);
             own.and_then(|own| own.fence()).is_some_and(Fence::stuck) && !doubtful(assembly)
@@ -65,8 +69,6 @@ impl Controller {
                 assembly: name.clone(),
             });
         }
-        self.execution.stop();
-        self.deciding.stop();
         self.assemblies.clear();
         self.dampening.clear();
     }

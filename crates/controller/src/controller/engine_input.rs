@@ -57,6 +57,7 @@ impl Controller {
             live_migration: !self.deciding.is_deadlocked(),
             host_time_zone: self.deciding.host_time_zone(),
             services: spec.services.iter().map(|service| &service.id).collect(),
+            tickets: self.store.tickets(),
             now_s: now.wall_s(),
         }
     }

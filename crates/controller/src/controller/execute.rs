@@ -191,6 +191,11 @@ impl Controller {
         match finished.end {
             End::Aborted(_) => {}
             End::Completed => self.deciding.set_deadlocked(false),
+            // Not even without live migrations. The policy engine may want a monitor after a start
+            // that cannot be: nothing was begun, and it would decide the same again.
+            End::Stuck if self.deciding.is_deadlocked() && !finished.worked => {
+                self.deciding.set_deadlocked(false);
+            }
             End::Stuck => {
                 self.deciding.set_deadlocked(counts.failed == 0);
                 self.deciding

@@ -79,7 +79,7 @@ impl Controller {
             return false;
         }
         let text = format!(
-            "assembly {name} failed {} times within {} s, last because {reason}: all assemblies are restarted",
+            "assembly {name} failed {} times within {} s, last because {reason}: all that are online and not in maintenance are restarted",
             escalation.failures,
             escalation.period_us / 1_000_000
         );

@@ -87,6 +87,11 @@ impl Controller {
         let facts = self.store.assembly(name);
         let lease_over_us = self.lease_over_us(name, &facts);
         let (means, timeout_ms) = self.means(name);
+        if let Some(why) = self.needs_a_person(name) {
+            self.note_attempt(now, name, &Fencing::Manager, &facts);
+            self.wait_for_manager(now, name, why);
+            return;
+        }
         self.note_attempt(now, name, &means, &facts);
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;
@@ -95,22 +100,6 @@ impl Controller {
             return;
         };
         match &means {
-            Fencing::Lease if facts.unleased || facts.in_doubt => {
-                fence.wait_for_manager();
-                let why = match facts.in_doubt {
-                    true => "services may run there that neither this DPE nor its agent knows of",
-                    false => "its agent may run services without a lease",
-                };
-                let reason = format!(
-                    "{why}, so waiting does not make it safe: when it is down, say so with ConfirmFenced (cpectl confirm-fenced)"
-                );
-                self.tell(
-                    now,
-                    EventDraft::new(EventKind::AssemblyFencingFailed)
-                        .assembly(name)
-                        .reason(&reason),
-                );
-            }
             Fencing::Lease => {
                 fence.wait_for_lease(lease_over_us);
                 self.have_restarted(name);
@@ -147,6 +136,47 @@ impl Controller {
         }
     }
 
+    /// Why only the word of a person makes an assembly safe although its mode is another.
+    ///
+    /// What is in doubt and has no address may have been some guest, or none. Nobody can be asked
+    /// there to whom that guest belongs, and nobody has answered before: to switch it off on the
+    /// word of the document alone may hit another deployment's.
+    pub(crate) fn needs_a_person(&self, name: &AssemblyId) -> Option<&'static str> {
+        let facts = self.store.assembly(name);
+        let nowhere = self.assemblies.get(name)?.spec().address.is_none();
+        match self.means(name).0 {
+            Fencing::Lease if facts.in_doubt => Some(
+                "services may run there that neither this DPE nor its agent knows of, so waiting does not make it safe",
+            ),
+            Fencing::Lease if facts.unleased => {
+                Some("its agent may run services without a lease, so waiting does not make it safe")
+            }
+            Fencing::Device(_) | Fencing::Devices(_)
+                if facts.in_doubt && nowhere && facts.machine_id.is_empty() =>
+            {
+                Some(
+                    "services may run there that this DPE does not know of, but it has no address, so nobody can be asked to whom that guest belongs before it is switched off",
+                )
+            }
+            _ => None,
+        }
+    }
+
+    fn wait_for_manager(&mut self, now: Time, name: &AssemblyId, why: &str) {
+        let fence = self.assemblies.get_mut(name);
+        if let Some(fence) = fence.and_then(|own| own.fence_mut()) {
+            fence.wait_for_manager();
+        }
+        let reason =
+            format!("{why}: when it is down, say so with ConfirmFenced (cpectl confirm-fenced)");
+        self.tell(
+            now,
+            EventDraft::new(EventKind::AssemblyFencingFailed)
+                .assembly(name)
+                .reason(&reason),
+        );
+    }
+
     /// Notes for the status that an attempt begins.
     fn note_attempt(
         &mut self,
@@ -155,15 +185,10 @@ impl Controller {
         means: &Fencing,
         facts: &AssemblyFacts,
     ) {
-        let Some(fence) = self
-            .assemblies
-            .get(name)
-            .and_then(|assembly| assembly.fence())
-        else {
+        let Some(fence) = self.fence_of(name) else {
             return;
         };
         let device = match means {
-            Fencing::Lease if facts.unleased || facts.in_doubt => "confirmation".to_owned(),
             Fencing::Lease => "lease".to_owned(),
             Fencing::Device(FenceDevice::Unit { unit }) => format!("unit {unit}"),
             Fencing::Device(FenceDevice::Agent { agent, .. }) => format!("agent {agent}"),
@@ -276,9 +301,14 @@ impl Controller {
         safe_after(lease_until_us, facts.lease_ms, facts.grace_ms)
     }
 
+    /// What is under way to make an assembly safe.
+    fn fence_of(&self, name: &AssemblyId) -> Option<&Fence> {
+        self.assemblies.get(name)?.fence()
+    }
+
     /// Boot time at which fencing goes on by itself.
     pub(crate) fn fence_deadline(&self, name: &AssemblyId) -> Option<u64> {
-        self.assemblies.get(name)?.fence()?.deadline_us()
+        self.fence_of(name)?.deadline_us()
     }
 
     pub(crate) fn age_fence(&mut self, now: Time, name: &AssemblyId) {
@@ -315,11 +345,7 @@ impl Controller {
         attempt: u64,
         result: Result<(), String>,
     ) {
-        let Some(fence) = self
-            .assemblies
-            .get(name)
-            .and_then(|assembly| assembly.fence())
-        else {
+        let Some(fence) = self.fence_of(name) else {
             return;
         };
         match result {

@@ -84,7 +84,7 @@ impl Controller {
         if held || !self.can_send(&step.node) || !self.execution.has_room_to_migrate(action) {
             return false;
         }
-        let operation = self.operation(action, &step.task, &step.node);
+        let operation = self.operation(action, &step);
         let delay_ms = number(action, "CRM_meta_start_delay");
         let timeout_us = (u64::from(operation.timeout_ms) + u64::from(delay_ms)) * MS;
         let work = Work::Operation(Box::new(operation.clone()));

@@ -91,6 +91,10 @@ impl Controller {
         let Some(assembly) = self.assemblies.get_mut(name).filter(|own| own.usable()) else {
             return;
         };
+        // Its word may be older than what it was asked to take over.
+        if assembly.history().is_taking_over() {
+            return;
+        }
         assembly.leave();
         self.nothing_is_there(now, name, "has left");
         self.store.assembly_mut(name).departure = Departure::Left;

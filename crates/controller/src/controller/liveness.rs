@@ -91,7 +91,8 @@ impl Controller {
         } else {
             0
         };
-        let connect = Connect {
+        let mut connect = Connect {
+            number: assembly.sent_settings().map_or(0, |sent| sent.number),
             assembly: name.clone(),
             address: assembly.spec().address.clone(),
             epoch: self.store.epoch(),
@@ -104,12 +105,25 @@ impl Controller {
         if assembly.sent_settings() == Some(&connect) {
             return;
         }
+        connect.number = self.effects.number_connect();
         assembly.connect(connect.clone());
         let facts = self.store.assembly_mut(name);
         facts.lease_ms = facts.lease_ms.max(lease_ms);
         facts.grace_ms = facts.grace_ms.max(connect.grace_ms);
         facts.unleased |= lease_ms == 0;
         self.effects.push(Effect::Connect(connect));
+    }
+
+    /// The stream that is to be, or is, to an agent. `None`: none is.
+    pub fn wanted(&self, name: &AssemblyId) -> Option<&Connect> {
+        self.assemblies.get(name)?.sent_settings()
+    }
+
+    /// That is the stream with the settings in force. What was said over an earlier one may come
+    /// from another guest, or from an agent that was told another lease.
+    pub(crate) fn is_present(&self, name: &AssemblyId, number: u64) -> bool {
+        self.wanted(name)
+            .is_some_and(|connect| connect.number == number)
     }
 
     /// Tells every agent the settings in force.
@@ -156,13 +170,7 @@ impl Controller {
         history: Vec<Record>,
         attributes: Attributes,
     ) {
-        let Some(assembly) = self.assemblies.get_mut(name) else {
-            self.effects.push(Effect::Disconnect {
-                assembly: name.clone(),
-            });
-            return;
-        };
-        let Some(settings) = assembly.sent_settings().cloned() else {
+        let Some(settings) = self.wanted(name).cloned() else {
             return;
         };
         if self.identify(name, &hello) == Identity::Another {
@@ -177,6 +185,7 @@ impl Controller {
             return;
         };
         let facts = self.store.assembly(name);
+        let in_doubt = facts.in_doubt;
         let verdict = greeting::judge(&facts, &hello.boot_id, assembly.course());
         // Who is heard can be made safe by the means that the document names now. Else one mistyped
         // device would be asked for ever.
@@ -205,6 +214,9 @@ impl Controller {
                 // Of the same boot its history is the truth, even if it was thought to be down:
                 // what runs there is seen to run.
                 self.take_history(now, name, history);
+                if in_doubt {
+                    self.doubt_arrivals(name);
+                }
                 self.take_attributes(now, name, attributes);
                 // It was greeted as one that may be in doubt.
                 self.connect(name);

@@ -25,6 +25,7 @@ mod results;
 mod service_events;
 mod status;
 mod suspension;
+mod tickets;
 
 pub use leases::LeasesHeld;
 pub use plan::PlanInput;
@@ -94,6 +95,7 @@ impl Controller {
         };
         let waiting: Vec<Event> = controller.store.outbox().cloned().collect();
         controller.store.set_epoch(epoch);
+        controller.doubt_tickets(now);
         controller.store.drop_what_is_outdated();
         controller.resume(now);
         controller.flush();
@@ -129,11 +131,19 @@ impl Controller {
             }
             Input::AgentConnected {
                 assembly,
+                number,
                 hello,
                 history,
                 attributes,
-            } => self.agent_connected(now, &assembly, hello, history, attributes),
-            Input::AgentOccupied { assembly, occupant } => self.occupied(now, &assembly, occupant),
+            } if self.is_present(&assembly, number) => {
+                self.agent_connected(now, &assembly, hello, history, attributes);
+            }
+            Input::AgentOccupied {
+                assembly,
+                number,
+                occupant,
+            } if self.is_present(&assembly, number) => self.occupied(now, &assembly, occupant),
+            Input::AgentConnected { .. } | Input::AgentOccupied { .. } => {}
             Input::AgentDisconnected { assembly, .. } => self.agent_disconnected(&assembly),
             Input::AgentLeaving {
                 assembly,

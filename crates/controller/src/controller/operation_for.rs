@@ -3,20 +3,15 @@
 use policy_engine::GraphAction;
 
 use super::Controller;
+use crate::machines::execution::Step;
 use crate::machines::transition::Transition;
 use crate::vocabulary::{
-    AssemblyId, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Task, TransitionKey,
-    dispatcher_uuid,
+    MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Task, TransitionKey, dispatcher_uuid,
 };
 
 impl Controller {
-    /// The operation that an action asks the agent of `node` for.
-    pub(crate) fn operation(
-        &self,
-        action: &GraphAction,
-        task: &Task,
-        node: &AssemblyId,
-    ) -> Operation {
+    /// The operation that an action asks an agent for.
+    pub(crate) fn operation(&self, action: &GraphAction, step: &Step) -> Operation {
         let identity = action.resource.as_ref();
         let text = |value: Option<&policy_engine::model::Text>| {
             value.map(ToString::to_string).unwrap_or_default()
@@ -28,7 +23,7 @@ impl Controller {
         let uuid = dispatcher_uuid(self.store.epoch());
         let mut operation = Operation {
             id: TransitionKey {
-                action: action.id,
+                action: step.action,
                 transition: self.execution.transition().map_or(0, Transition::number),
                 expected_rc,
                 uuid,
@@ -38,7 +33,7 @@ impl Controller {
             class: text(identity.and_then(|resource| resource.class.as_ref())),
             provider: text(identity.and_then(|resource| resource.provider.as_ref())),
             kind: text(identity.and_then(|resource| resource.kind.as_ref())),
-            action: task.clone(),
+            action: step.task.clone(),
             interval_ms: number(action, "CRM_meta_interval"),
             timeout_ms: number(action, "CRM_meta_timeout"),
             ..Operation::default()
@@ -66,8 +61,8 @@ impl Controller {
         }
         // What runs must be stopped with the parameters that it runs with, whatever the document
         // says by now.
-        if matches!(task, Task::Stop | Task::Demote)
-            && let Some(assembly) = self.assemblies.get(node)
+        if matches!(step.task, Task::Stop | Task::Demote)
+            && let Some(assembly) = self.assemblies.get(&step.node)
             && let Some(running) = assembly.history().definition(&operation.resource)
         {
             operation

@@ -151,11 +151,11 @@ fn actions(schedule: &Schedule) -> Vec<PlanAction> {
     let mut actions = Vec::new();
     let mut planned_for: BTreeSet<ResourceId> = BTreeSet::new();
     for index in order(schedule) {
-        let action = &schedule.graph.synapses[index].action;
-        let Some(head) = schedule.graph.head(action.id) else {
+        let action = schedule.graph.synapses[index].action;
+        let Some(head) = schedule.graph.head(action) else {
             continue;
         };
-        let Some(planned) = schedule.cluster.actions.get(action.id as usize - 1) else {
+        let Some(planned) = schedule.cluster.actions.get(action as usize - 1) else {
             continue;
         };
         let node = head
@@ -244,11 +244,8 @@ fn order(schedule: &Schedule) -> Vec<usize> {
     let mut at = 0;
     while let Some(index) = order.get(at).copied() {
         at += 1;
-        for dependent in dependents
-            .get(&synapses[index].action.id)
-            .into_iter()
-            .flatten()
-        {
+        let dependent = dependents.get(&synapses[index].action);
+        for dependent in dependent.into_iter().flatten() {
             missing[*dependent] -= 1;
             if missing[*dependent] == 0 {
                 order.push(*dependent);
@@ -261,19 +258,20 @@ fn order(schedule: &Schedule) -> Vec<usize> {
 /// Services that should run and have no place.
 fn blocked(services: &[ServiceId], schedule: &Schedule) -> Vec<PlanAction> {
     let goals = goal(schedule);
-    let homeless = |id: &ServiceId| {
-        goals
-            .get(id)
-            .is_some_and(|goal| goal.enabled && goal.placed == 0)
+    let why = |id: &ServiceId| {
+        let goal = goals.get(id).filter(|goal| goal.placed == 0)?;
+        match &goal.waits {
+            Some(waits) => Some(waits.to_string()),
+            None => goal.enabled.then(|| "no assembly may run it".to_owned()),
+        }
     };
-    services
-        .iter()
-        .filter(|service| homeless(service))
-        .map(|service| PlanAction {
+    let homeless = |service: &ServiceId| {
+        Some(PlanAction {
             action: "leave".into(),
             service: service.to_string(),
-            reason: "no assembly may run it".into(),
+            reason: why(service)?,
             ..PlanAction::default()
         })
-        .collect()
+    };
+    services.iter().filter_map(homeless).collect()
 }

@@ -1,4 +1,4 @@
-//! What users want: documents, standby, maintenance, the end.
+//! What users want: documents, standby, maintenance, tickets, the end.
 
 use std::collections::BTreeSet;
 
@@ -81,6 +81,7 @@ impl Controller {
                 self.known_assembly(&assembly)?;
                 self.confirm_fenced(now, &assembly, &attempt, by)
             }
+            Request::Ticket { ticket, order } => self.order_ticket(now, &ticket, order, by),
         }
     }
 
@@ -150,6 +151,7 @@ impl Controller {
             unload: None,
         });
         self.store.understand(&spec);
+        self.forget_tickets(now, &spec, generation);
         self.adopt(now, spec);
         self.world_changed(&format!("generation {generation} was loaded"));
         Ok(())
@@ -350,7 +352,11 @@ impl Controller {
             Some(loaded) if unread => loaded.unload = Some(false),
             Some(loaded) => {
                 // Who said "leave them" may still say "stop them", until it is over.
+                let left = loaded.unload == Some(false);
                 loaded.unload = Some(stop_services || loaded.unload == Some(true));
+                if stop_services && left {
+                    self.phase.serve_again();
+                }
                 self.connect_all();
                 self.world_changed("the deployment is being ended");
             }

@@ -217,13 +217,8 @@ impl Controller {
             self.world_changed(reason);
             return;
         };
-        let own = self.assemblies.get(&name);
-        let highest = own.map_or(0, |assembly| assembly.history().highest_call_id());
-        // The highest comes from a guest, so it may be the last number that there is.
-        let call_id = highest.saturating_add(1);
-        let record = Record {
+        let mut record = Record {
             operation: *operation,
-            call_id,
             status,
             rc: 1,
             started: run.since_wall_us,
@@ -234,7 +229,7 @@ impl Controller {
         };
         if let Some(assembly) = self.assemblies.get_mut(&name) {
             assembly.history_mut().settled(&record.operation.resource);
-            assembly.history_mut().insert(record.clone());
+            record = assembly.history_mut().make_up(record);
         }
         self.confirm(index, &record);
         self.count_failure(now, &name, &record);

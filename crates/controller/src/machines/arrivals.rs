@@ -10,6 +10,8 @@
 //!  asked for ──▶ noted ──(the source has done it, the target's agent knows of it)──▶ forgotten
 //!                  │                                                                    ▲
 //!                  └──(the source has forgotten it, or gave it up)──▶ looked for ──(looked)
+//!                                                                        ▲
+//!                            (what was noted may be lost) ───────────────┘
 //! ```
 
 use std::collections::BTreeMap;
@@ -67,6 +69,17 @@ impl Arrivals {
         self.resources.insert(resource.to_owned(), arrival);
     }
 
+    /// What was noted may be lost: a resource may have come from anywhere, and only a new look can
+    /// tell. `now`: the last transition.
+    pub(crate) fn doubt(&mut self, resource: &str, now: &Asked) {
+        let arrival = Arrival {
+            source: AssemblyId::from(""),
+            operation: String::new(),
+            looked_for_since: Some(now.clone()),
+        };
+        self.resources.entry(resource.to_owned()).or_insert(arrival);
+    }
+
     /// Whether a resource may have come.
     pub(crate) fn may_have_come(&self, resource: &str) -> bool {
         self.resources.contains_key(resource)
@@ -76,6 +89,12 @@ impl Arrivals {
     pub(crate) fn must_be_looked_for(&self, resource: &str) -> bool {
         let arrival = self.resources.get(resource);
         arrival.is_some_and(|arrival| arrival.looked_for_since.is_some())
+    }
+
+    /// Whether only a new look can tell if anything has come.
+    pub(crate) fn must_look(&self) -> bool {
+        let mut arrivals = self.resources.values();
+        arrivals.any(|arrival| arrival.looked_for_since.is_some())
     }
 
     /// Nothing is here.

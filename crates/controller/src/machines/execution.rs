@@ -40,6 +40,8 @@ struct Current {
     transition: Transition,
     /// Actions under way, by synapse.
     runs: BTreeMap<usize, Run>,
+    /// An action was begun that is more than a mark in the order.
+    worked: bool,
     /// Why actions are done, by their numbers.
     reasons: BTreeMap<u32, String>,
 }
@@ -47,6 +49,8 @@ struct Current {
 /// An action whose turn has come.
 #[derive(Debug)]
 pub(crate) struct Step {
+    /// Its number in the graph.
+    pub action: u32,
     pub kind: ActionKind,
     pub task: Task,
     /// The assembly whose agent does it, or that is fenced; empty: it has no place.
@@ -60,6 +64,8 @@ pub(crate) struct Step {
 pub(crate) struct Finished {
     pub number: u64,
     pub counts: Counts,
+    /// Anything was begun that may have changed the world.
+    pub worked: bool,
     pub end: End,
 }
 
@@ -152,6 +158,7 @@ impl Execution {
         let current = self.current.insert(Current {
             transition,
             runs: BTreeMap::new(),
+            worked: false,
             reasons,
         });
         &current.transition
@@ -178,11 +185,12 @@ impl Execution {
     /// What a synapse asks for. `None`: the graph does not say what its action is.
     pub(crate) fn step(&self, index: usize) -> Option<Step> {
         let graph = self.transition()?.graph();
-        let action = &graph.synapses.get(index)?.action;
-        let head = graph.head(action.id)?;
+        let action = graph.synapses.get(index)?.action;
+        let head = graph.head(action)?;
         let node = head.router_node.as_ref().or(head.on_node.as_ref());
-        let resource = action.resource.as_ref();
+        let resource = graph.actions.get(index)?.resource.as_ref();
         Some(Step {
+            action,
             kind: head.kind,
             task: Task::from(&*head.operation),
             node: node.map_or_else(|| AssemblyId::from(""), |node| AssemblyId::from(&**node)),
@@ -192,14 +200,14 @@ impl Execution {
 
     /// The action of a synapse.
     pub(crate) fn action(&self, index: usize) -> Option<&GraphAction> {
-        let synapse = self.transition()?.graph().synapses.get(index)?;
-        Some(&synapse.action)
+        self.transition()?.graph().actions.get(index)
     }
 
     /// Why the policy engine wants the action of a synapse done.
     pub(crate) fn reason(&self, index: usize) -> Option<&String> {
         let current = self.current.as_ref()?;
-        current.reasons.get(&self.action(index)?.id)
+        let synapse = self.transition()?.graph().synapses.get(index)?;
+        current.reasons.get(&synapse.action)
     }
 
     /// An action begins.
@@ -208,6 +216,7 @@ impl Execution {
         let current = current.expect("invariant: what begins belongs to a transition");
         current.transition.begin(index);
         current.runs.insert(index, run);
+        current.worked = true;
     }
 
     /// An action is done as soon as it begins.
@@ -262,7 +271,9 @@ impl Execution {
             self.is_over(),
             "invariant: a transition is over when nothing is awaited"
         );
-        let transition = self.current.take()?.transition;
+        let Current {
+            transition, worked, ..
+        } = self.current.take()?;
         let counts = transition.counts();
         let end = match transition.aborted() {
             Some(reason) => End::Aborted(reason.to_owned()),
@@ -280,6 +291,7 @@ impl Execution {
         Some(Finished {
             number: transition.number(),
             counts,
+            worked,
             end,
         })
     }
@@ -394,16 +406,8 @@ mod tests {
     fn graph(nodes: &[&str]) -> TransitionGraph {
         let numbered = || (1_u32..).zip(nodes);
         let synapse = |(id, _): (u32, &&str)| Synapse {
+            action: id,
             priority: 0,
-            action: GraphAction {
-                id,
-                shutdown_lock: None,
-                resource: None,
-                attributes: Vec::new(),
-                numbered_parameters: Vec::new(),
-                downed: None,
-                maintenance: Vec::new(),
-            },
             inputs: Vec::new(),
         };
         let head = |(id, node): (u32, &&str)| ActionHead {
@@ -420,6 +424,7 @@ mod tests {
         TransitionGraph {
             attributes: Vec::new(),
             synapses: numbered().map(synapse).collect(),
+            actions: vec![GraphAction::default(); nodes.len()],
             heads: numbered().map(head).collect(),
         }
     }

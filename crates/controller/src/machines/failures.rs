@@ -5,12 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use cpe_status::INFINITE_FAILURES;
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::{Escalation, Operation, Record, Task};
-
-/// Pacemaker's INFINITY: one such failure bans the resource from the assembly.
-const INFINITY: u32 = 1_000_000;
 
 /// Failures of one resource in one assembly: a durable fact.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +43,7 @@ pub(crate) struct FailCount {
 impl FailCount {
     /// The count as an attribute's value.
     pub(crate) fn text(&self) -> String {
-        if self.count >= INFINITY {
+        if self.count >= INFINITE_FAILURES {
             "INFINITY".to_owned()
         } else {
             self.count.to_string()
@@ -78,14 +76,14 @@ impl FailureFacts {
         let operation = &record.operation;
         let added = match operation.action {
             _ if operation.failure_is_ignored() => 0,
-            Task::Stop => INFINITY,
-            Task::Start if start_is_fatal => INFINITY,
+            Task::Stop => INFINITE_FAILURES,
+            Task::Start if start_is_fatal => INFINITE_FAILURES,
             Task::Start | Task::Promote | Task::Demote => 1,
             _ if operation.interval_ms > 0 => 1,
             _ => 0,
         };
         let count = self.counts.entry(counter(operation)).or_default();
-        count.count = count.count.saturating_add(added).min(INFINITY);
+        count.count = count.count.saturating_add(added).min(INFINITE_FAILURES);
         count.last_failure = now_s;
         (count.rc, count.reason) = (record.rc, record.describe());
         self.last = Some(record.clone());
@@ -144,7 +142,7 @@ impl FailureFacts {
 pub(crate) fn total<'a>(failures: impl Iterator<Item = &'a FailureFacts>) -> u32 {
     let counts = failures.flat_map(|facts| facts.counts.values());
     let sum = counts.fold(0, |sum: u32, count| sum.saturating_add(count.count));
-    sum.min(INFINITY)
+    sum.min(INFINITE_FAILURES)
 }
 
 /// Wall clock of the failures that count for an escalation, microseconds: a durable fact.
@@ -237,7 +235,7 @@ mod tests {
             ("stop_0", "INFINITY".into()),
         ];
         assert_eq!(counts(&facts), expected);
-        assert_eq!(total([&facts, &facts].into_iter()), INFINITY);
+        assert_eq!(total([&facts, &facts].into_iter()), INFINITE_FAILURES);
     }
 
     #[test]

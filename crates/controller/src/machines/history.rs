@@ -13,6 +13,8 @@ use crate::vocabulary::{
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct History {
     resources: BTreeMap<String, Records>,
+    /// The highest call id that the agent has told.
+    told: u32,
 }
 
 /// Records of one resource. Boxed: most maps have one or two entries, and
@@ -66,6 +68,7 @@ impl History {
     pub(crate) fn replace(&mut self, records: Vec<Record>) {
         self.resources
             .retain(|_, records| each(records).any(|record| record.operation.is_of_device()));
+        self.told = 0;
         for record in records {
             if !record.operation.is_of_device() {
                 self.insert(record);
@@ -74,7 +77,12 @@ impl History {
     }
 
     /// Takes a record in. `false`: it is older than what is known, and ignored.
-    pub(crate) fn insert(&mut self, mut record: Record) -> bool {
+    pub(crate) fn insert(&mut self, record: Record) -> bool {
+        self.follow(&record);
+        self.keep(record)
+    }
+
+    fn keep(&mut self, mut record: Record) -> bool {
         // The rest was for the agent, and there are many records.
         record.operation.meta.retain(|name, _| name == META_ON_FAIL);
         let operation = &record.operation;
@@ -97,6 +105,42 @@ impl History {
             records.insert(key, record.into());
         }
         true
+    }
+
+    /// An agent tells a new operation: what was made up about its resource came before, unless this
+    /// is the late end of an operation that was given up.
+    fn follow(&mut self, record: &Record) {
+        if record.call_id <= self.told || record.operation.is_of_device() {
+            return;
+        }
+        let told = std::mem::replace(&mut self.told, record.call_id);
+        let Some(records) = self.resources.get_mut(&record.operation.resource) else {
+            return;
+        };
+        if each(records).any(|known| known.operation.id == record.operation.id) {
+            return;
+        }
+        for known in records.values_mut().filter(|known| known.call_id > told) {
+            known.call_id = told;
+        }
+    }
+
+    /// Takes in what no agent has told: an operation that was given up. It comes after everything
+    /// that was told, and before what will be: so its call id is the next one, and its agent's next
+    /// operation has that or a later one. Gives the record as it is kept.
+    pub(crate) fn make_up(&mut self, mut record: Record) -> Record {
+        record.call_id = self.told.saturating_add(1);
+        self.keep(record.clone());
+        record
+    }
+
+    /// Forgets what was made up about a resource since its agent told something: a person says that
+    /// it is over. Gives the call id up to which its agent has told of it.
+    pub(crate) fn forget_made_up(&mut self, resource: &str) -> Option<u32> {
+        let told = self.told;
+        let records = self.resources.get_mut(resource)?;
+        records.retain(|slot, record| *slot == Slot::Sent || record.call_id <= told);
+        records.values().map(|record| record.call_id).max()
     }
 
     /// Notes an operation that was sent and not yet heard of, so that it counts as pending until
@@ -134,6 +178,7 @@ impl History {
 
     pub(crate) fn clear(&mut self) {
         self.resources.clear();
+        self.told = 0;
     }
 
     pub(crate) fn resources(&self) -> impl Iterator<Item = (&str, &Records)> {
@@ -180,15 +225,6 @@ impl History {
 
     fn of(&self, resource: &str) -> impl Iterator<Item = &Record> {
         self.resources.get(resource).into_iter().flat_map(each)
-    }
-
-    /// Of what its agent did.
-    pub(crate) fn highest_call_id(&self) -> u32 {
-        self.records()
-            .filter(|record| !record.operation.is_of_device())
-            .map(|record| record.call_id)
-            .max()
-            .unwrap_or(0)
     }
 
     /// Whether a resource runs. `None`: nothing is known about it.
@@ -302,6 +338,14 @@ impl History {
         active || self.is_being_started(resource)
     }
 
+    /// Whether an agent was asked to take over what another one has sent, and has not said yet that
+    /// it did.
+    pub(crate) fn is_taking_over(&self) -> bool {
+        self.records().any(|record| {
+            record.state == RecordState::Pending && record.operation.action == Task::MigrateFrom
+        })
+    }
+
     /// Whether an operation that starts a resource has not ended.
     pub(crate) fn is_being_started(&self, resource: &str) -> bool {
         self.of(resource)
@@ -406,6 +450,61 @@ mod tests {
             rc,
             ..Record::default()
         }
+    }
+
+    #[test]
+    fn who_was_asked_to_take_over_does_so_until_that_has_ended() {
+        let mut history = History::default();
+        let asked = Record {
+            state: RecordState::Pending,
+            ..record(Task::MigrateFrom, 0, 0, 0)
+        };
+        history.insert(asked);
+        assert!(history.is_taking_over());
+        history.insert(record(Task::MigrateFrom, 0, 7, 0));
+        assert!(!history.is_taking_over());
+    }
+
+    #[test]
+    fn what_was_made_up_does_not_hide_what_its_agent_tells_later() {
+        let mut history = History::default();
+        history.insert(record(Task::Start, 0, 30, 0));
+        for _ in 0..20 {
+            let made_up = history.make_up(record(Task::Monitor, 3_000, 0, 1));
+            assert_eq!(made_up.call_id, 31);
+        }
+        assert!(history.fails("db"));
+        assert!(history.insert(record(Task::Stop, 0, 31, 0)));
+        assert_eq!(history.activity("db"), Some(Activity::Inactive));
+        assert!(history.insert(record(Task::Monitor, 0, 32, 8)));
+        assert_eq!(history.activity("db"), Some(Activity::Active));
+    }
+
+    #[test]
+    fn the_late_end_of_what_was_given_up_does_not_come_after_what_followed() {
+        let mut history = History::default();
+        let late = record(Task::Start, 0, 31, 0);
+        history.insert(record(Task::Monitor, 0, 30, 7));
+        let given_up = Record {
+            rc: 1,
+            ..late.clone()
+        };
+        history.make_up(given_up);
+        history.make_up(record(Task::Stop, 0, 0, 1));
+        history.insert(late);
+        assert_eq!(history.activity("db"), Some(Activity::Failed));
+    }
+
+    #[test]
+    fn a_person_ends_what_was_made_up() {
+        let mut history = History::default();
+        history.insert(record(Task::Start, 0, 30, 0));
+        history.make_up(record(Task::Monitor, 3_000, 0, 1));
+        assert_eq!(history.forget_made_up("db"), Some(30));
+        assert!(!history.fails("db"));
+        history.make_up(record(Task::Monitor, 3_000, 0, 1));
+        history.clear();
+        assert_eq!(history.forget_made_up("db"), None);
     }
 
     #[test]

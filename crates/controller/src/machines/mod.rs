@@ -17,4 +17,5 @@ pub(crate) mod outgoing;
 pub(crate) mod phase;
 pub(crate) mod run;
 pub(crate) mod service;
+pub(crate) mod ticket;
 pub(crate) mod transition;

@@ -25,6 +25,8 @@ pub(crate) struct Outgoing {
     events: u64,
     /// Fencing attempts since the start.
     fence_attempts: u64,
+    /// Streams to agents that were asked for since the start.
+    connects: u64,
     /// State and summary as the shell learned them last.
     published: (DpeState, String),
 }
@@ -37,6 +39,7 @@ impl Outgoing {
             queue: VecDeque::new(),
             events: 0,
             fence_attempts: 0,
+            connects: 0,
             published: (DpeState::Empty, String::new()),
         }
     }
@@ -56,6 +59,12 @@ impl Outgoing {
     pub(crate) fn number_fence_attempt(&mut self) -> u64 {
         self.fence_attempts += 1;
         self.fence_attempts
+    }
+
+    /// The number of the next stream to an agent, from 1.
+    pub(crate) fn number_connect(&mut self) -> u64 {
+        self.connects += 1;
+        self.connects
     }
 
     /// Has the shell learn the state, or a new summary of the same state. A summary alone is no
@@ -144,5 +153,6 @@ mod tests {
         let mut outgoing = Outgoing::new();
         assert_eq!((outgoing.number_event(), outgoing.number_event()), (1, 2));
         assert_eq!(outgoing.number_fence_attempt(), 1);
+        assert_eq!(outgoing.number_connect(), 1);
     }
 }

@@ -3,7 +3,8 @@
 //! ```text
 //!  ┌─────────┐ end ┌────────┐ finish ┌───────┐
 //!  │ serving ├────▶│ ending ├───────▶│ ended │
-//!  └─────────┘     └────────┘        └───────┘
+//!  └─────────┘◀────┴────────┘        └───────┘
+//!           serve_again
 //! ```
 
 /// How far a controller is.
@@ -11,8 +12,8 @@
 pub(crate) enum Phase {
     /// It keeps its deployment's services alive, or is about to stop them.
     Serving,
-    /// Its guests are let go; the event log may still take the last events until then (boot time,
-    /// µs).
+    /// Nothing is begun any more, and guests are let go of if their services were stopped; the
+    /// event log may still take the last events until then (boot time, µs).
     Ending {
         /// Boot time, µs.
         until_us: u64,
@@ -38,6 +39,12 @@ impl Phase {
         *self = Phase::Ending { until_us };
     }
 
+    /// Edge ending → serving: services are to be stopped after all, and no guest was let go of.
+    pub(crate) fn serve_again(&mut self) {
+        assert!(!self.is_final(), "invariant: what has ended does not serve");
+        *self = Phase::Serving;
+    }
+
     /// Edge ending → ended.
     pub(crate) fn finish(&mut self) {
         assert!(
@@ -61,6 +68,13 @@ mod tests {
         assert!(phase.is_over() && !phase.is_final());
         phase.finish();
         assert!(phase.is_over() && phase.is_final());
+    }
+
+    #[test]
+    fn it_serves_again_before_it_has_ended() {
+        let mut phase = Phase::Ending { until_us: 5 };
+        phase.serve_again();
+        assert_eq!(phase, Phase::Serving);
     }
 
     #[test]

@@ -76,8 +76,8 @@ impl Transition {
         let mut places: Vec<AssemblyId> = Vec::new();
         let mut counts = Counts::default();
         for (index, synapse) in graph.synapses.iter().enumerate() {
-            by_action.insert(synapse.action.id, index);
-            let head = graph.head(synapse.action.id);
+            by_action.insert(synapse.action, index);
+            let head = graph.head(synapse.action);
             let is_pseudo = head.is_none_or(|head| head.kind == ActionKind::Pseudo);
             counts.actions += u32::from(!is_pseudo);
             pseudo.push(is_pseudo);
@@ -218,7 +218,7 @@ impl Transition {
             (false, true) => self.counts.done += 1,
             (false, false) => self.counts.failed += 1,
         }
-        let action = self.graph.synapses[index].action.id;
+        let action = self.graph.synapses[index].action;
         for dependent in self.dependents.get(&action).into_iter().flatten() {
             if !succeeded && self.graph.synapses[*dependent].priority < INFINITY {
                 continue;
@@ -251,8 +251,8 @@ impl Transition {
     }
 }
 
-/// Probes of a service, by their action, with each promotion of it that does not wait for them yet,
-/// by its synapse. An instance of which nothing is known may have the promoted role: nobody else
+/// Pairs of a probe, by its action, and a promotion of the same service, by its synapse, that does
+/// not wait for it. An instance of which nothing is known may have the promoted role: nobody else
 /// gets it before it was looked for. The graph orders starts after probes, but not promotions.
 fn unseen(graph: &TransitionGraph) -> Vec<(u32, usize)> {
     let is = |action: u32, wanted: fn(&ActionHead) -> bool| {
@@ -263,24 +263,27 @@ fn unseen(graph: &TransitionGraph) -> Vec<(u32, usize)> {
         let resource = action.resource.as_ref();
         resource.map(|resource| ServiceId::of_resource(&resource.id))
     };
-    let mut probes: BTreeMap<ServiceId, Vec<u32>> = BTreeMap::new();
-    for synapse in &graph.synapses {
-        let action = &synapse.action;
-        if is(action.id, |head| head.operation_key.ends_with("_monitor_0"))
+    let mut promotions: BTreeMap<ServiceId, Vec<usize>> = BTreeMap::new();
+    for (index, (synapse, action)) in graph.described().enumerate() {
+        if is(synapse.action, |head| &*head.operation == "promote")
             && let Some(service) = service(action)
         {
-            probes.entry(service).or_default().push(action.id);
+            promotions.entry(service).or_default().push(index);
         }
     }
     let mut unseen = Vec::new();
-    for (index, synapse) in graph.synapses.iter().enumerate() {
-        if probes.is_empty() || !is(synapse.action.id, |head| &*head.operation == "promote") {
+    if promotions.is_empty() {
+        return unseen;
+    }
+    for (synapse, action) in graph.described() {
+        let probe = synapse.action;
+        if !is(probe, |head| head.operation_key.ends_with("_monitor_0")) {
             continue;
         }
-        let of_service = service(&synapse.action).and_then(|service| probes.get(&service));
-        for probe in of_service.into_iter().flatten() {
-            if !synapse.inputs.contains(probe) {
-                unseen.push((*probe, index));
+        let promoted = service(action).and_then(|service| promotions.get(&service));
+        for promotion in promoted.into_iter().flatten() {
+            if !graph.synapses[*promotion].inputs.contains(&probe) {
+                unseen.push((probe, *promotion));
             }
         }
     }
@@ -306,25 +309,17 @@ mod tests {
             on_node_uuid: Some("n".into()),
             router_node: None,
         };
-        let action = |id| GraphAction {
-            id,
-            shutdown_lock: None,
-            resource: None,
-            attributes: Vec::new(),
-            numbered_parameters: Vec::new(),
-            downed: None,
-            maintenance: Vec::new(),
-        };
         TransitionGraph {
             attributes: Vec::new(),
             synapses: synapses
                 .iter()
                 .map(|(id, priority, inputs)| Synapse {
+                    action: *id,
                     priority: *priority,
-                    action: action(*id),
                     inputs: inputs.to_vec(),
                 })
                 .collect(),
+            actions: vec![GraphAction::default(); synapses.len()],
             heads: synapses.iter().map(|(id, ..)| head(*id)).collect(),
         }
     }
@@ -361,7 +356,7 @@ mod tests {
             let head = &mut graph.heads[index];
             head.operation = operation.into();
             head.operation_key = format!("{resource}_{operation}_0").into();
-            graph.synapses[index].action.resource = Some(ResourceIdentity {
+            graph.actions[index].resource = Some(ResourceIdentity {
                 element: "primitive".into(),
                 id: resource.into(),
                 long_id: None,

@@ -124,6 +124,8 @@ pub enum InputName {
 /// How to reach an agent and what to say to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connect {
+    /// To be given back with the agent's answer: an answer to an earlier one says nothing.
+    pub number: u64,
     /// Which assembly.
     pub assembly: AssemblyId,
     /// `unix:PATH`; `None`: the document gives none, there is nothing to connect to.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use cpe_status::BanStatus;
 use policy_engine::lint::Finding;
-use policy_engine::model::{NodeId, ResourceId, Role};
+use policy_engine::model::{Cluster, LossPolicy, NodeId, ResourceId, Role};
 use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph, Zone, lint};
 
-use super::ids::ServiceId;
+use super::ids::{ServiceId, TicketId};
 use super::limits::Limits;
 
 /// What the policy engine is asked: what is to be done in this world?
@@ -50,9 +50,10 @@ pub(crate) struct Outcome {
 }
 
 /// What the policy engine wants of one service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Goal {
-    /// Its configuration does not say that it is to be stopped.
+    /// Its configuration does not say that it is to be stopped, and it has the tickets that it
+    /// needs.
     pub enabled: bool,
     /// For how many of its instances there is an assembly.
     pub placed: u32,
@@ -60,10 +61,32 @@ pub(crate) struct Goal {
     pub promoted: u32,
     /// It is left alone.
     pub unmanaged: bool,
+    /// Why it waits for a ticket, if it does.
+    pub waits: Option<Waits>,
     /// `migration-threshold`; 0: failures never ban it.
     pub threshold: u32,
     /// `failure-timeout`; 0: failures are not forgotten by themselves.
     pub failure_timeout_ms: u32,
+}
+
+/// A ticket that a service needs and does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Waits {
+    pub ticket: TicketId,
+    /// It is granted, but in standby.
+    pub standby: bool,
+}
+
+impl std::fmt::Display for Waits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Waits { ticket, standby } = self;
+        let state = if *standby {
+            "in standby"
+        } else {
+            "not granted"
+        };
+        write!(f, "it waits for ticket {ticket}, which is {state}")
+    }
 }
 
 /// By which terms a decision was made, as far as a status tells them.
@@ -104,6 +127,12 @@ pub(crate) fn scheduled(cib: &str, now_s: i64, zones: Zones) -> Result<Schedule,
 }
 
 impl EngineInput {
+    /// A question about a configuration and its state, given as a CIB; `now_s` is the wall clock
+    /// in epoch seconds.
+    pub fn new(number: u64, cib: Arc<str>, now_s: i64) -> EngineInput {
+        EngineInput { number, cib, now_s }
+    }
+
     /// Its number, which the answer carries.
     pub fn number(&self) -> u64 {
         self.number
@@ -191,8 +220,12 @@ pub(crate) fn goal(schedule: &Schedule) -> BTreeMap<ServiceId, Goal> {
             .entry(ServiceId::of_resource(&resource.config_id))
             .or_default();
         let disabled = cluster.target_role(id) == Some(Role::Stopped);
+        let waits = waits(cluster, id);
         let left_alone = !resource.managed && !resource.active_on.is_empty();
-        goal.enabled |= !disabled;
+        goal.enabled |= !disabled && waits.is_none();
+        if !disabled && goal.waits.is_none() {
+            goal.waits = waits;
+        }
         if resource.assigned.is_some() || left_alone {
             goal.placed += 1;
             let role = match left_alone {
@@ -206,6 +239,29 @@ pub(crate) fn goal(schedule: &Schedule) -> BTreeMap<ServiceId, Goal> {
         goal.failure_timeout_ms = resource.failure_timeout_ms.max(goal.failure_timeout_ms);
     }
     goals
+}
+
+/// A ticket without which a resource does not run (scheduler-spec/03 §6); what only its promotion
+/// waits for does not count.
+fn waits(cluster: &Cluster, id: ResourceId) -> Option<Waits> {
+    let mut holder = Some(id);
+    while let Some(id) = holder {
+        let resource = cluster.resource(id);
+        for known in &resource.tickets {
+            let needs = &cluster.ticket_constraints[known.index()];
+            let ticket = &cluster.tickets[needs.ticket.index()];
+            let of_role = needs.role == Some(Role::Promoted);
+            let missing = !ticket.granted || ticket.standby;
+            if missing && (!of_role || needs.loss_policy == LossPolicy::Stop) {
+                return Some(Waits {
+                    ticket: TicketId::from(&*ticket.id),
+                    standby: ticket.granted,
+                });
+            }
+        }
+        holder = resource.parent;
+    }
+    None
 }
 
 /// Failures that `on-fail=block` keeps (scheduler-spec/02 §19.2): there the policy engine has taken

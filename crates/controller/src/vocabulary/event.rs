@@ -84,6 +84,18 @@ pub enum EventKind {
     /// The policy engine's decision is wrong, or it could not decide: nothing is done.
     #[serde(rename = "decision.refused")]
     DecisionRefused,
+    /// A ticket is granted to this deployment.
+    #[serde(rename = "ticket.granted")]
+    TicketGranted,
+    /// A ticket is not granted to this deployment any more.
+    #[serde(rename = "ticket.revoked")]
+    TicketRevoked,
+    /// What needs a ticket is stopped, whether it is granted or not.
+    #[serde(rename = "ticket.standby")]
+    TicketStandby,
+    /// What needs a ticket runs if it is granted.
+    #[serde(rename = "ticket.activated")]
+    TicketActivated,
 }
 
 impl EventKind {
@@ -117,6 +129,10 @@ impl EventKind {
             EventKind::TransitionCompleted => TransitionState::Completed.as_str(),
             EventKind::TransitionAborted => TransitionState::Aborted.as_str(),
             EventKind::DecisionRefused => "refused",
+            EventKind::TicketGranted => "granted",
+            EventKind::TicketRevoked => "revoked",
+            EventKind::TicketStandby => "standby",
+            EventKind::TicketActivated => "active",
         }
     }
 
@@ -146,6 +162,10 @@ impl EventKind {
             EventKind::TransitionCompleted => "transition.completed",
             EventKind::TransitionAborted => "transition.aborted",
             EventKind::DecisionRefused => "decision.refused",
+            EventKind::TicketGranted => "ticket.granted",
+            EventKind::TicketRevoked => "ticket.revoked",
+            EventKind::TicketStandby => "ticket.standby",
+            EventKind::TicketActivated => "ticket.activated",
         }
     }
 }

@@ -84,6 +84,11 @@ id! {
     ServiceId
 }
 
+id! {
+    /// The name of a ticket, which is granted to one of several sites at a time.
+    TicketId
+}
+
 /// Between the name of an assembly and the number of a former incarnation; no name in a document
 /// has it.
 const FORMER: char = '~';

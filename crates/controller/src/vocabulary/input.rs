@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::engine_input::Decision;
-use super::ids::{AssemblyId, ServiceId};
+use super::ids::{AssemblyId, ServiceId, TicketId};
 use super::operation::Record;
 use super::proposal::Proposal;
 use super::task::Task;
@@ -34,6 +34,8 @@ pub enum Input {
     AgentConnected {
         /// Which assembly.
         assembly: AssemblyId,
+        /// That of the [`Connect`](crate::Connect) with which it was greeted.
+        number: u64,
         /// Its answer to Hello.
         hello: Hello,
         /// Its whole history, pending operations too.
@@ -54,6 +56,8 @@ pub enum Input {
     AgentOccupied {
         /// Which assembly.
         assembly: AssemblyId,
+        /// That of the [`Connect`](crate::Connect) with which it was greeted.
+        number: u64,
         /// To whom the guest belongs.
         occupant: Occupant,
     },
@@ -263,6 +267,26 @@ pub enum Request {
         /// status.
         attempt: String,
     },
+    /// Change what is said about a ticket. What is so already is no change.
+    Ticket {
+        /// Which ticket: one that a constraint of the document names.
+        ticket: TicketId,
+        /// What becomes of it.
+        order: TicketOrder,
+    },
+}
+
+/// What becomes of a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TicketOrder {
+    /// This site holds it from now on. Who says so vouches that no other does.
+    Grant,
+    /// This site does not hold it any more: what needs it goes by its loss policy.
+    Revoke,
+    /// What needs it is stopped, in order, although the site holds it.
+    Standby,
+    /// End of standby.
+    Activate,
 }
 
 /// Why a [`Request`] was not done. Nothing has changed.
@@ -281,10 +305,10 @@ pub enum Refusal {
         /// The generation that was offered.
         offered: u64,
     },
-    /// No such assembly or service.
+    /// No such assembly, service or ticket.
     #[error("there is no {kind} \"{name}\" in this deployment: it has {known}")]
     NotFound {
-        /// `assembly` or `service`.
+        /// `assembly`, `service` or `ticket`.
         kind: &'static str,
         /// What was asked for.
         name: String,

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use cpe_status::ResourceStatus;
-use deployment::{Device, DeviceUse};
+use deployment::{Device, DeviceUse, TicketUse};
 use serde::{Deserialize, Serialize};
 
 use super::effect::FenceDevice;
@@ -39,6 +39,8 @@ pub(crate) struct Spec {
     pub pins: Vec<(String, AssemblyId)>,
     /// Fencing devices of the configuration.
     pub devices: Vec<Device>,
+    /// What depends on tickets, in the document's order.
+    pub tickets: Vec<TicketUse>,
     /// The services as a tree, as far as the document says it.
     pub resources: Vec<ResourceStatus>,
 }
@@ -138,6 +140,7 @@ impl Spec {
                 .map(|(resource, assembly)| (resource.to_owned(), assembly.into()))
                 .collect(),
             devices: deployment.devices.clone(),
+            tickets: deployment.tickets.clone(),
         }
     }
 

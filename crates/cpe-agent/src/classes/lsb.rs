@@ -53,6 +53,7 @@ impl Classes {
             mark,
             timeout,
             keep: cpe_bus::records::MAX_OUTPUT,
+            most: None,
         };
         run_program(program, cancel, code).await
     }

@@ -1,13 +1,14 @@
 //! An agent's own description of its parameters and actions, as OCF 1.1 metadata. Init scripts and
 //! units have none; theirs is made from what they say about themselves.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use cpe_bus::{Error, Operation, ResourceClass, Result};
 use tokio::sync::oneshot;
 
 use super::{Classes, lsb};
-use crate::process::{self, End};
+use crate::process::{self, End, Finished, Program};
 
 /// How long an agent may take to describe itself.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,7 +47,7 @@ impl Classes {
     async fn ocf_metadata(&self, operation: &Operation) -> Result<String> {
         let mark = uuid::Uuid::new_v4().to_string();
         let mut program = self.ocf_program(operation, mark, TIMEOUT);
-        program.keep = MAX_METADATA + 1;
+        (program.keep, program.most) = (MAX_METADATA + 1, Some(MAX_METADATA));
         if operation.provider.is_empty() || !program.path.is_file() {
             return Err(Error::NotFound(format!(
                 "resource agent {} is not installed: there is no {}",
@@ -54,20 +55,16 @@ impl Classes {
                 program.path.display()
             )));
         }
-        let (_sender, mut cancel) = oneshot::channel();
-        let failed = |what: String| {
-            Error::Failed(format!(
-                "{} gives no metadata: {what}",
-                program.path.display()
-            ))
-        };
-        let finished = process::run(&program, &mut cancel)
-            .await
+        let path = program.path.display().to_string();
+        let failed = |what: String| Error::Failed(format!("{path} gives no metadata: {what}"));
+        // To its end also if nobody waits for it any more: it must not go on for ever.
+        let finished = tokio::spawn(run_and_clear_up(program)).await;
+        let finished = finished
+            .map_err(|error| failed(error.to_string()))?
             .map_err(|error| failed(error.to_string()))?;
+        let flooded = finished.end == End::Flooded || finished.stdout.len() > MAX_METADATA;
         match finished.end {
-            End::Exited(0) if finished.stdout.len() > MAX_METADATA => {
-                Err(failed(format!("it wrote more than {MAX_METADATA} bytes")))
-            }
+            _ if flooded => Err(failed(format!("it wrote more than {MAX_METADATA} bytes"))),
             End::Exited(0) if finished.stdout.trim_start().starts_with('<') => Ok(finished.stdout),
             End::Exited(0) => Err(failed("what it wrote is not XML".into())),
             End::Exited(code) => Err(failed(format!(
@@ -75,7 +72,7 @@ impl Classes {
                 finished.stderr.trim_end()
             ))),
             End::Signalled(signal) => Err(failed(format!("it died of signal {signal}"))),
-            End::TimedOut | End::Cancelled => {
+            End::TimedOut | End::Cancelled | End::Flooded => {
                 Err(failed(format!("it took more than {} s", TIMEOUT.as_secs())))
             }
         }
@@ -132,6 +129,20 @@ impl Classes {
             Err(error) => Err(Error::Failed(error.to_string())),
         }
     }
+}
+
+/// Runs a program and kills what it leaves behind: nothing that only describes itself starts
+/// anything.
+async fn run_and_clear_up(program: Program) -> std::io::Result<Finished> {
+    let (_sender, mut cancel) = oneshot::channel();
+    let finished = process::run(&program, &mut cancel).await;
+    let marks = BTreeSet::from([program.mark]);
+    // Reads of every process: beside the engine.
+    let killed = tokio::task::spawn_blocking(move || {
+        process::kill_left_over(&marks, process::own_session());
+    });
+    let _ = killed.await;
+    finished
 }
 
 fn describe(name: &str, long: &str, short: &str, actions: &[&str]) -> String {

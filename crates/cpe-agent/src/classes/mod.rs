@@ -3,6 +3,7 @@
 //! Every class takes an [`Operation`] and gives an [`OperationOutcome`]; nothing else of the agent
 //! knows how a class works.
 
+pub mod list;
 pub mod lsb;
 pub mod metadata;
 pub mod ocf;
@@ -10,11 +11,12 @@ mod reload;
 pub mod systemd;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cpe_bus::records::{MAX_OUTPUT, MAX_REASON, rc};
 use cpe_bus::{BusSelection, Operation, OperationStatus, ResourceClass};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use self::systemd::Systemd;
 use crate::process::{self, End, Program};
@@ -39,6 +41,8 @@ pub struct Classes {
     /// The guest's service manager.
     pub systemd: Systemd,
     known: reload::Known,
+    /// Held by who looks into the folders of agents.
+    looking: Arc<Semaphore>,
 }
 
 /// How an operation ended.
@@ -135,6 +139,7 @@ impl Classes {
             state_dir,
             systemd: Systemd::new(bus),
             known: reload::Known::default(),
+            looking: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -212,7 +217,8 @@ async fn run_program(
             rc::GENERIC,
             format!("died of signal {signal}"),
         ),
-        End::TimedOut => OperationOutcome::timed_out(program.timeout),
+        // Operations have no such limit.
+        End::TimedOut | End::Flooded => OperationOutcome::timed_out(program.timeout),
         End::Cancelled => OperationOutcome::cancelled(),
     };
     if let Some(reason) = ocf::exit_reason(&finished.stderr) {

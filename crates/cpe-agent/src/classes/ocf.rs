@@ -71,6 +71,7 @@ impl Classes {
             mark,
             timeout,
             keep: KEEP,
+            most: None,
         }
     }
 

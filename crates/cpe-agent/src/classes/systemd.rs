@@ -106,6 +106,19 @@ impl Systemd {
         Ok(Some(unit.description().await?))
     }
 
+    /// The services that there are files of, without `.service`; not those that need an instance's
+    /// name.
+    pub(super) async fn services(&self) -> zbus::Result<Vec<String>> {
+        let manager = self.manager().await?;
+        let files = manager.list_unit_files_by_patterns(&[], &["*.service"]);
+        let names = files.await?.into_iter().filter_map(|(path, _)| {
+            let (_, file) = path.rsplit_once('/')?;
+            let name = file.strip_suffix(".service")?;
+            (!name.ends_with('@')).then(|| name.to_owned())
+        });
+        Ok(names.collect())
+    }
+
     pub(super) async fn run(
         &self,
         operation: &Operation,

@@ -302,6 +302,87 @@ async fn it_gives_an_agents_metadata() {
 }
 
 #[tokio::test]
+async fn it_lists_the_agents_that_are_installed() {
+    let guest = Guest::start();
+    // No program, and hidden.
+    std::fs::write(guest.path("ocf/resource.d/test/README"), "").unwrap();
+    guest.add_resource_agent(".hidden", "");
+    std::fs::create_dir_all(guest.path("ocf/resource.d/other")).unwrap();
+    guest.add_resource_agent("../other/Second", "#!/bin/sh\n");
+    let dpe = guest.connect().await;
+    let (agents, more) = dpe.agent.list_agents("").await.unwrap();
+    assert_eq!(more, 0);
+    let listed = |name: &str| agents.iter().any(|agent| agent == name);
+    assert!(
+        listed("ocf:test:Service") && listed("ocf:other:Second"),
+        "{agents:?}"
+    );
+    assert!(listed("lsb:olddaemon"), "{agents:?}");
+    assert!(
+        !agents
+            .iter()
+            .any(|it| it.contains("README") || it.contains("hidden"))
+    );
+    let (scripts, _) = dpe.agent.list_agents("lsb").await.unwrap();
+    assert!(
+        scripts.contains(&"lsb:olddaemon".to_owned())
+            && scripts.iter().all(|agent| agent.starts_with("lsb:")),
+        "{scripts:?}"
+    );
+    let unknown = dpe.agent.list_agents("upstart").await;
+    assert!(
+        matches!(unknown, Err(Error::InvalidArgument(_))),
+        "{unknown:?}"
+    );
+}
+
+#[tokio::test]
+async fn ten_thousand_agents_are_listed_up_to_a_bound_in_order() {
+    let guest = Guest::start();
+    for number in 0..10_000 {
+        guest.add_resource_agent(&format!("A{number:05}"), "");
+    }
+    let dpe = guest.connect().await;
+    let (agents, more) = dpe.agent.list_agents("ocf").await.unwrap();
+    assert_eq!(agents.len(), cpe_bus::records::agent::MAX_LISTED_AGENTS);
+    assert!(more >= 10_000 - 4096, "{more}");
+    assert_eq!(agents[0], "ocf:test:A00000");
+}
+
+#[tokio::test]
+async fn an_agent_that_floods_or_leaves_something_running_gives_no_metadata_and_is_cleared_away() {
+    let guest = Guest::start();
+    guest.add_resource_agent("Flood", "#!/bin/sh\nexec yes '<a/>'\n");
+    guest.add_resource_agent("Words", "#!/bin/sh\necho usage: x\n");
+    guest.add_resource_agent("Failing", "#!/bin/sh\necho no >&2; exit 3\n");
+    let forking = "#!/bin/sh\nset -m\n(sleep 4321; :) &\necho $! > \"$HA_RSCTMP/left\"\n\
+                   echo '<resource-agent/>'\n";
+    guest.add_resource_agent("Forking", forking);
+    // It has a lease to keep meanwhile.
+    let mut dpe = guest.dpe(1).await;
+    let refused = async |agent: &str| {
+        let result = dpe.agent.metadata("ocf", "test", agent).await;
+        match result.unwrap_err() {
+            Error::Failed(text) => text,
+            other => panic!("{other:?}"),
+        }
+    };
+    let flood = refused("Flood").await;
+    assert!(
+        flood.contains("test/Flood gives no metadata: it wrote more than"),
+        "{flood}"
+    );
+    assert!(refused("Words").await.contains("is not XML"));
+    assert!(refused("Failing").await.contains("code 3: no"));
+    let xml = dpe.agent.metadata("ocf", "test", "Forking").await.unwrap();
+    assert_eq!(xml, "<resource-agent/>\n");
+    let left = std::fs::read_to_string(guest.path("tmp/left")).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", left.trim()));
+    assert!(stat.is_err() || stat.unwrap().contains(") Z "), "{left}");
+    assert_eq!(dpe.run(&operation("db", "start")).await.rc, rc::OK);
+}
+
+#[tokio::test]
 async fn it_refuses_an_operation_that_makes_no_sense_by_name() {
     let guest = Guest::start();
     let dpe = guest.dpe(1).await;

@@ -37,6 +37,8 @@ pub trait Agent {
     fn history(&self, epoch: u64) -> Result<Vec<Fields>>;
     /// The guest's node attributes ([`crate::NodeAttributes`]): version and records.
     fn attributes(&self, epoch: u64) -> Result<(u64, Vec<Fields>)>;
+    /// The agents of a class (empty: `ocf` and `lsb`) by name, and how many more there are.
+    fn list_agents(&self, class: &str) -> Result<(Vec<String>, u32)>;
     /// An agent's metadata, XML.
     fn metadata(&self, class: &str, provider: &str, type_: &str) -> Result<String>;
     /// Ends the lease now: services are stopped and the guest is reset.

@@ -73,6 +73,15 @@ pub trait CpeDeployment {
     /// The same as data and text: JSON with `text` and `explanations`. `options`: `service`,
     /// `assembly`, `scores`.
     fn get_explanation(&self, options: Fields) -> Result<String>;
+    /// The resource agents of the guests, of a class (empty: `ocf` and `lsb`):
+    /// [`cpe_status::AgentList`] as JSON.
+    fn list_agents(&self, class: &str) -> Result<String>;
+    /// What an agent says about itself in an assembly (empty: in each):
+    /// [`cpe_status::AgentDescriptions`] as JSON.
+    fn describe_agent(&self, agent: &str, assembly: &str) -> Result<String>;
+    /// What the guests' agents say about a document (empty: the one in force):
+    /// [`cpe_status::AgentCheck`] as JSON.
+    fn check_agents(&self, document: &str) -> Result<String>;
     /// Forgets failures of a service (empty: all) on an assembly (empty: all).
     fn cleanup(&self, service: &str, assembly: &str) -> Result<()>;
     /// Has an assembly keep no services, or ends that.
@@ -81,6 +90,12 @@ pub trait CpeDeployment {
     fn set_maintenance(&self, assembly: &str, on: bool) -> Result<()>;
     /// Vouches that an assembly is down.
     fn confirm_fenced(&self, assembly: &str, attempt: &str) -> Result<()>;
+    /// Grants a ticket to the deployment: no other site holds it.
+    fn grant_ticket(&self, ticket: &str) -> Result<()>;
+    /// Takes a ticket from the deployment.
+    fn revoke_ticket(&self, ticket: &str) -> Result<()>;
+    /// Has what needs a ticket stopped although it may be granted, or ends that.
+    fn set_ticket_standby(&self, ticket: &str, on: bool) -> Result<()>;
     /// The deployment's name.
     #[zbus(property(emits_changed_signal = "const"))]
     fn name(&self) -> Result<String>;

@@ -27,6 +27,15 @@ pub trait Dpe {
     /// The same as data and text: JSON with `text` and `explanations`. `options`: `service`,
     /// `assembly`, `scores`.
     fn get_explanation(&self, options: Fields) -> Result<String>;
+    /// The resource agents of the guests, of a class (empty: `ocf` and `lsb`):
+    /// [`cpe_status::AgentList`] as JSON.
+    fn list_agents(&self, class: &str) -> Result<String>;
+    /// What an agent says about itself in an assembly (empty: in each):
+    /// [`cpe_status::AgentDescriptions`] as JSON.
+    fn describe_agent(&self, agent: &str, assembly: &str) -> Result<String>;
+    /// What the guests' agents say about a document (empty: the one in force):
+    /// [`cpe_status::AgentCheck`] as JSON.
+    fn check_agents(&self, document: &str) -> Result<String>;
     /// Forgets failures of a service (empty: all) on an assembly (empty: all). `options`, here and
     /// below: `by`, who asks, for people.
     fn cleanup(&self, service: &str, assembly: &str, options: Fields) -> Result<()>;
@@ -36,6 +45,12 @@ pub trait Dpe {
     fn set_maintenance(&self, assembly: &str, on: bool, options: Fields) -> Result<()>;
     /// Confirms that an assembly is down.
     fn confirm_fenced(&self, assembly: &str, attempt: &str, options: Fields) -> Result<()>;
+    /// Grants a ticket to the deployment: no other site holds it.
+    fn grant_ticket(&self, ticket: &str, options: Fields) -> Result<()>;
+    /// Takes a ticket from the deployment.
+    fn revoke_ticket(&self, ticket: &str, options: Fields) -> Result<()>;
+    /// Has what needs a ticket stopped although it may be granted, or ends that.
+    fn set_ticket_standby(&self, ticket: &str, on: bool, options: Fields) -> Result<()>;
     /// `empty`, `loading`, `active`, `degraded`, `failed`, `unloading` or `unloaded`.
     #[zbus(property)]
     fn state(&self) -> Result<String>;

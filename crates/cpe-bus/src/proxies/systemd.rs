@@ -60,6 +60,12 @@ pub trait SystemdManager {
         states: &[&str],
         patterns: &[&str],
     ) -> zbus::Result<Vec<UnitRow>>;
+    /// Unit files by state (empty: any) and name pattern: path and state.
+    fn list_unit_files_by_patterns(
+        &self,
+        states: &[&str],
+        patterns: &[&str],
+    ) -> zbus::Result<Vec<(String, String)>>;
     /// `enabled`, `disabled`, …; an error if the file does not exist.
     fn get_unit_file_state(&self, file: &str) -> zbus::Result<String>;
     /// Reads all unit files again.

@@ -7,6 +7,9 @@ use crate::fields::{Fields, Reader, put, put_text};
 /// Capability of an agent that reports node attributes.
 pub const ATTRIBUTES: &str = "attributes";
 
+/// The most resource agents that a guest lists, of a class: many times those of a distribution.
+pub const MAX_LISTED_AGENTS: usize = 4096;
+
 /// The settings that a DPE gives an agent in Hello.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HelloSettings {

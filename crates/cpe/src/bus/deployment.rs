@@ -48,6 +48,14 @@ impl DeploymentObject {
         self.dpe(&host).await
     }
 
+    /// The DPE, for a question that it asks its guests, for a caller who may have it do things.
+    async fn asked(&self, header: &Header<'_>) -> Result<DpeCall> {
+        let host = self.link.permit(Right::Administer, header).await?;
+        let pid = self.deployment.view().pid;
+        let client = host.dpes.asker(&self.deployment.name, pid).await;
+        client.map_err(|error| self.away(&error))
+    }
+
     /// The DPE, for an order of a caller who may have it do things, and options that name the
     /// caller.
     async fn commanded(&self, header: &Header<'_>) -> Result<(DpeCall, Fields)> {
@@ -186,6 +194,37 @@ impl DeploymentObject {
         self.passed_on(dpe.get_explanation(options).await)
     }
 
+    #[zbus(out_args("agents_json"))]
+    async fn list_agents(
+        &self,
+        class: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let dpe = self.asked(&header).await?;
+        self.passed_on(dpe.list_agents(&class).await)
+    }
+
+    #[zbus(out_args("descriptions_json"))]
+    async fn describe_agent(
+        &self,
+        agent: String,
+        assembly: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let dpe = self.asked(&header).await?;
+        self.passed_on(dpe.describe_agent(&agent, &assembly).await)
+    }
+
+    #[zbus(out_args("check_json"))]
+    async fn check_agents(
+        &self,
+        document: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let dpe = self.asked(&header).await?;
+        self.passed_on(dpe.check_agents(&document).await)
+    }
+
     async fn cleanup(
         &self,
         service: String,
@@ -254,6 +293,54 @@ impl DeploymentObject {
         };
         let (dpe, by) = self.commanded(&header).await?;
         let outcome = self.passed_on(dpe.confirm_fenced(&assembly, &attempt, by).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
+    }
+
+    async fn grant_ticket(&self, ticket: String, #[zbus(header)] header: Header<'_>) -> Result<()> {
+        let order = Order {
+            action: "grant-ticket",
+            more: &[("ticket", &ticket)],
+            ..Order::default()
+        };
+        let (dpe, by) = self.commanded(&header).await?;
+        let outcome = self.passed_on(dpe.grant_ticket(&ticket, by).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
+    }
+
+    async fn revoke_ticket(
+        &self,
+        ticket: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let order = Order {
+            action: "revoke-ticket",
+            more: &[("ticket", &ticket)],
+            ..Order::default()
+        };
+        let (dpe, by) = self.commanded(&header).await?;
+        let outcome = self.passed_on(dpe.revoke_ticket(&ticket, by).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
+    }
+
+    async fn set_ticket_standby(
+        &self,
+        ticket: String,
+        on: bool,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let order = Order {
+            action: "ticket-standby",
+            more: &[
+                ("ticket", &ticket),
+                ("switch", if on { "on" } else { "off" }),
+            ],
+            ..Order::default()
+        };
+        let (dpe, by) = self.commanded(&header).await?;
+        let outcome = self.passed_on(dpe.set_ticket_standby(&ticket, on, by).await);
         drop(dpe);
         self.ordered(&header, order, outcome).await
     }

@@ -135,6 +135,75 @@ async fn it_explains_where_a_service_is_and_why_it_is_not_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_ticket_is_granted_explained_and_kept_by_the_dpe() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let deployment = deploy(&bus, &cpe).await;
+    let manager = cpe.manager().await;
+    let (text, _) = deployment.get_document(0).await.expect("the document");
+    let constraint = "<configuration><constraints><rsc_ticket id=\"t\" rsc=\"web\" ticket=\"east side\"/></constraints></configuration></deployable>";
+    let text = text.replace("</deployable>", constraint);
+    let updated = manager.update_deployment("shop", 0, &text, Fields::new());
+    updated.await.expect("generation 2");
+    let told = until("a service that waits", async || {
+        let told = deployment.explain("web", "").await.ok()?;
+        told.contains("ticket east side").then_some(told)
+    })
+    .await;
+    let waits =
+        "ticket east side is not granted to this site: ticket constraint t does not let it run";
+    let remedy = "cpectl ticket shop grant 'east side'";
+    assert!(told.contains(waits) && told.contains(remedy), "{told}");
+
+    let unknown = deployment.grant_ticket("east").await;
+    assert!(
+        matches!(&unknown, Err(Error::NotFound(text)) if text.contains("it has east side")),
+        "{unknown:?}"
+    );
+    deployment.grant_ticket("east side").await.expect("a grant");
+    let granted = async || {
+        let status = deployment.get_status().await.ok()?;
+        status.contains("\"granted\":true").then_some(())
+    };
+    until("a ticket that is granted", granted).await;
+    systemd.kill("shop").await;
+    until("the ticket after the death of the DPE", granted).await;
+    let standby = deployment.set_ticket_standby("east side", true).await;
+    standby.expect("standby");
+    until("a service that waits again", async || {
+        let told = deployment.explain("web", "").await.ok()?;
+        told.contains("cpectl ticket shop activate 'east side'")
+            .then_some(())
+    })
+    .await;
+    deployment
+        .revoke_ticket("east side")
+        .await
+        .expect("a revocation");
+    // The DPE tells its events after its answers.
+    cpe.await_event("ticket.revoked", "shop").await;
+    let events = cpe.all_events().await;
+    let told = events.iter().map(|event| event.kind.as_str());
+    let told: Vec<&str> = told.filter(|kind| kind.starts_with("ticket.")).collect();
+    assert_eq!(told, ["ticket.granted", "ticket.standby", "ticket.revoked"]);
+    let orders: Vec<_> = events
+        .iter()
+        .filter(|event| {
+            event.details.contains_key("ticket") && event.details.contains_key("action")
+        })
+        .map(|event| (event.details["action"].as_str(), event.state.as_str()))
+        .collect();
+    let expected = [
+        ("grant-ticket", "refused"),
+        ("grant-ticket", "done"),
+        ("ticket-standby", "done"),
+        ("revoke-ticket", "done"),
+    ];
+    assert_eq!(orders, expected);
+}
+
+#[tokio::test]
 async fn it_explains_nothing_before_anything_is_known() {
     let bus = Bus::start();
     let systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;

@@ -54,12 +54,24 @@ async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Re
             "GetExplanation",
             deployment.get_explanation(Fields::new()).await.map(drop),
         ),
+        ("ListAgents", deployment.list_agents("").await.map(drop)),
+        (
+            "DescribeAgent",
+            deployment.describe_agent("lsb:a", "").await.map(drop),
+        ),
+        ("CheckAgents", deployment.check_agents("").await.map(drop)),
         ("Cleanup", deployment.cleanup("", "").await),
         ("SetStandby", deployment.set_standby("web1", true).await),
         ("SetMaintenance", deployment.set_maintenance("", true).await),
         (
             "ConfirmFenced",
             deployment.confirm_fenced("web1", "1-1").await,
+        ),
+        ("GrantTicket", deployment.grant_ticket("east").await),
+        ("RevokeTicket", deployment.revoke_ticket("east").await),
+        (
+            "SetTicketStandby",
+            deployment.set_ticket_standby("east", true).await,
         ),
     ]
 }
@@ -134,7 +146,7 @@ async fn another_user_without_the_right_may_only_look() {
     cpe.create("shop").await.unwrap();
     let text = document("evil", "");
     let event = ["2", "id", "s", "x", "kind", "s", "a.b"];
-    let refused: [([&str; 2], &[&str]); 13] = [
+    let refused: [([&str; 2], &[&str]); 19] = [
         (MANAGER, &["CreateDeployment", "sa{sv}", &text, "0"]),
         (
             MANAGER,
@@ -148,9 +160,15 @@ async fn another_user_without_the_right_may_only_look() {
         (SHOP, &["GetInput"]),
         (SHOP, &["Explain", "ss", "web", ""]),
         (SHOP, &["GetExplanation", "a{sv}", "0"]),
+        (SHOP, &["ListAgents", "s", ""]),
+        (SHOP, &["DescribeAgent", "ss", "lsb:a", ""]),
+        (SHOP, &["CheckAgents", "s", ""]),
         (SHOP, &["Cleanup", "ss", "", ""]),
         (SHOP, &["SetStandby", "sb", "web1", "true"]),
         (SHOP, &["ConfirmFenced", "ss", "web1", "1-1"]),
+        (SHOP, &["GrantTicket", "s", "east"]),
+        (SHOP, &["RevokeTicket", "s", "east"]),
+        (SHOP, &["SetTicketStandby", "sb", "east", "true"]),
     ];
     for (object, call) in refused {
         let (done, message) = as_nobody(&bus.address(), &[&object[..], call].concat());

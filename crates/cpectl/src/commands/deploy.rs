@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::client::{Client, read_document};
-use crate::commands::{events, status, validate, wait};
+use crate::commands::{agents, events, status, validate, wait};
 use crate::failure::{Failure, Kind};
 use crate::follow::{Filter, Follower};
 use crate::options::Deploy;
@@ -33,6 +33,11 @@ pub(crate) async fn run(
     let (name, generation, done) = store(client, arguments, &document)
         .await
         .map_err(|error| in_file(error, &arguments.file))?;
+    // A new one has no DPE yet that could ask.
+    let is_new = done == "stored" && generation == 1;
+    if !is_new {
+        agents::warn(client, &name, &arguments.file, &document, output).await;
+    }
     if !arguments.wait {
         if output.json {
             return output.json(&json!({ "name": name, "generation": generation, "result": done }));
@@ -45,7 +50,12 @@ pub(crate) async fn run(
             "deployment {name} {done}, generation {generation}; waiting until it is active"
         ));
     }
-    let status = wait_until_active(client, arguments, output, &name, generation, cursor).await?;
+    let status = wait_until_active(client, arguments, output, &name, generation, cursor).await;
+    // Also if it failed: perhaps for that.
+    if is_new {
+        agents::warn(client, &name, &arguments.file, &document, output).await;
+    }
+    let status = status?;
     if output.json {
         return output.json(&status);
     }

@@ -1,13 +1,16 @@
 //! One file per command, or per family of similar commands.
 
 pub(crate) mod administer;
+pub(crate) mod agents;
 pub(crate) mod deploy;
 pub(crate) mod destroy;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod plan;
 pub(crate) mod status;
+pub(crate) mod ticket;
 pub(crate) mod validate;
 mod wait;

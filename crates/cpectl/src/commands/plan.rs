@@ -6,6 +6,7 @@ use cpe_status::{Plan, PlanAction, PlanBasis};
 use cpe_terminal::{Cell, Line, Table};
 
 use crate::client::{Client, read_document};
+use crate::commands::agents;
 use crate::failure::Failure;
 use crate::options::File;
 use crate::output::{BAD, BUSY, HEAD, Output, PLAIN};
@@ -38,6 +39,7 @@ pub(crate) async fn run(client: &Client, arguments: &File, output: &Output) -> R
         let line = Line::new().styled("warning:", BUSY);
         output.line(line.plain(" ").plain(warning));
     }
+    agents::report(&plan.agents, &arguments.file, |line| output.line(line));
     Ok(())
 }
 

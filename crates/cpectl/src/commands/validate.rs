@@ -67,8 +67,9 @@ fn print(file: &Path, outcome: &Outcome, output: &Output) {
     }
 }
 
-fn report(file: &Path, outcome: &Outcome) -> serde_json::Value {
-    let problems: Vec<_> = outcome
+/// The problems for programs.
+pub(super) fn problems(outcome: &Outcome) -> Vec<serde_json::Value> {
+    outcome
         .problems
         .iter()
         .map(|problem| {
@@ -79,12 +80,15 @@ fn report(file: &Path, outcome: &Outcome) -> serde_json::Value {
                 "message": problem.text(),
             })
         })
-        .collect();
+        .collect()
+}
+
+fn report(file: &Path, outcome: &Outcome) -> serde_json::Value {
     let deployment = outcome.deployment.as_ref();
     json!({
         "file": file.display().to_string(),
         "valid": deployment.is_some(),
-        "problems": problems,
+        "problems": problems(outcome),
         "failover": deployment.map(Deployment::failover).unwrap_or_default(),
     })
 }
@@ -101,7 +105,7 @@ pub(crate) fn warn(file: &Path, document: &str, output: &Output) {
 }
 
 /// `1 error`, `2 errors`
-fn count(number: usize, of: &str) -> String {
+pub(super) fn count(number: usize, of: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{number} {of}{s}")
 }

@@ -3,15 +3,19 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use controller::Request;
+use controller::{Request, TicketOrder};
 use controller_sim::faults::Fault;
+use controller_sim::policies::Loss;
 use controller_sim::scenario::{Form, Mode, Scenario};
 use controller_sim::{SECOND, World};
 use cpe_bus::events::kind_matches;
 use cpe_bus::fields::Reader;
 use cpe_bus::names::{CPE_NAME, CPE_PATH, deployment_path};
 use cpe_bus::{DeploymentEntry, Error, Event, Fields, Result, json};
-use cpe_status::DeploymentStatus;
+use cpe_status::{
+    AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
+    AgentVariant, DeploymentStatus, DocumentWarning, ResourceAgent, Unasked,
+};
 use policy_engine::explain::{self, Detail, Question, Terms};
 
 use crate::bus::Bus;
@@ -89,7 +93,8 @@ impl Daemon {
     }
 
     /// Makes something happen: `run SECONDS`, `kill SERVICE`, `cut ASSEMBLY SECONDS` (nothing
-    /// passes between it and the DPE), or `change SERVICE`, which writes the changed document to
+    /// passes between it and the DPE), `ticket SERVICE LOSS` (the document says that it needs one),
+    /// or `change SERVICE`, which writes the changed document to
     /// `changed.xml`.
     pub(crate) fn direct(&self, direction: &str) {
         let mut world = self.world.lock();
@@ -106,6 +111,16 @@ impl Daemon {
                 let guest = world.guest(assembly);
                 let time_us = seconds.parse::<u64>().unwrap() * SECOND;
                 world.inject(Fault::Stall(guest, time_us));
+            }
+            ["ticket", service, loss] => {
+                let service = self::service(&world, service);
+                let losses = [Loss::Stop, Loss::Demote, Loss::Fence, Loss::Freeze];
+                let loss = losses.into_iter().find(|own| own.as_str() == loss);
+                world.scenario.services[service].policies.ticket = loss;
+                world.scenario.generation += 1;
+                let request = world.load_request();
+                world.ask(request);
+                world.run_for(10);
             }
             ["change", service] => {
                 let service = self::service(&world, service);
@@ -142,6 +157,17 @@ impl Shared {
         let world = self.lock();
         let time = world.time();
         (world.controller().unwrap().input(time), time.wall_s())
+    }
+
+    /// Has something become of a ticket that the document names.
+    fn order(&self, ticket: &str, order: TicketOrder) -> Result<()> {
+        let mut tickets = self.status().tickets.into_iter();
+        if !tickets.any(|known| known.name == ticket) {
+            return Err(Error::NotFound(format!("there is no ticket \"{ticket}\"")));
+        }
+        let ticket = ticket.into();
+        self.ask(Request::Ticket { ticket, order });
+        Ok(())
     }
 
     /// Hands a request to the controller and lets it act on it.
@@ -208,6 +234,67 @@ impl Manager {
     }
 }
 
+/// The agent of the simulation's services.
+const SIMULATED: &str = "ocf:sim:Simulated";
+
+fn entry(agent: &str, assemblies: &[&str], version: &str, deprecated: bool) -> AgentEntry {
+    AgentEntry {
+        agent: agent.into(),
+        assemblies: assemblies.iter().map(|name| (*name).to_owned()).collect(),
+        version: version.into(),
+        // As a guest that would like to have the terminal.
+        short: "Does \u{1b}[2Jnothing".into(),
+        deprecated,
+    }
+}
+
+fn hanging(agent: &str) -> Unasked {
+    Unasked {
+        assembly: "node3".into(),
+        agent: agent.into(),
+        reason: "it did not answer in time".into(),
+    }
+}
+
+fn simulated(assembly: &str) -> AgentVariant {
+    let parameter = |name: &str, kind: &str| AgentParameter {
+        name: name.into(),
+        kind: kind.into(),
+        short: format!("What {name} is"),
+        ..AgentParameter::default()
+    };
+    AgentVariant {
+        assemblies: match assembly {
+            "" => vec!["node1".into(), "node2".into()],
+            assembly => vec![assembly.into()],
+        },
+        metadata: ResourceAgent {
+            version: "1.0".into(),
+            short: "Simulates a service".into(),
+            long: "It runs, and nothing else.\n\u{1b}]0;title\u{7}It has two parameters.".into(),
+            parameters: vec![
+                AgentParameter {
+                    required: true,
+                    unique: true,
+                    ..parameter("test", "string")
+                },
+                AgentParameter {
+                    default: Some("M".into()),
+                    options: vec!["K".into(), "M".into()],
+                    ..parameter("unit", "select")
+                },
+            ],
+            actions: vec![AgentAction {
+                name: "monitor".into(),
+                timeout: "20s".into(),
+                interval: "10s".into(),
+                ..AgentAction::default()
+            }],
+            ..ResourceAgent::default()
+        },
+    }
+}
+
 struct Deployment(Shared);
 
 #[zbus::interface(name = "org.cloudpolicy.Cpe1.Deployment")]
@@ -247,6 +334,47 @@ impl Deployment {
         Ok(format!("{{\"text\":{text},\"explanations\":{data}}}"))
     }
 
+    async fn list_agents(&self, class: &str) -> Result<String> {
+        let agents = match class {
+            "systemd" => Vec::new(),
+            _ => vec![
+                entry("ocf:heartbeat:Evmsd", &["node1"], "", true),
+                entry(SIMULATED, &["node1", "node2", "node3"], "1.0", false),
+            ],
+        };
+        json::to_json(&AgentList {
+            deployment: NAME.into(),
+            agents,
+            cut_off: vec!["node2".into()],
+            unasked: Vec::new(),
+        })
+    }
+
+    async fn describe_agent(&self, agent: &str, assembly: &str) -> Result<String> {
+        let mut found = AgentDescriptions {
+            deployment: NAME.into(),
+            agent: agent.into(),
+            ..AgentDescriptions::default()
+        };
+        match agent {
+            SIMULATED => found.variants = vec![simulated(assembly)],
+            "ocf:sim:Hanging" => found.unasked = vec![hanging(agent)],
+            _ => found.missing = vec!["node1".into(), "node2".into()],
+        }
+        json::to_json(&found)
+    }
+
+    async fn check_agents(&self, _document: &str) -> Result<String> {
+        json::to_json(&AgentCheck {
+            warnings: vec![DocumentWarning {
+                line: 9,
+                column: 5,
+                message: "ocf:sim:Simulated has no parameter 'tset'; did you mean 'test'?".into(),
+            }],
+            unasked: vec![hanging("")],
+        })
+    }
+
     async fn cleanup(&self, service: &str, assembly: &str) {
         self.0.ask(Request::Cleanup {
             service: some(service),
@@ -257,6 +385,19 @@ impl Deployment {
     async fn set_standby(&self, assembly: &str, on: bool) {
         let assembly = assembly.into();
         self.0.ask(Request::Standby { assembly, on });
+    }
+
+    async fn grant_ticket(&self, ticket: &str) -> Result<()> {
+        self.0.order(ticket, TicketOrder::Grant)
+    }
+
+    async fn revoke_ticket(&self, ticket: &str) -> Result<()> {
+        self.0.order(ticket, TicketOrder::Revoke)
+    }
+
+    async fn set_ticket_standby(&self, ticket: &str, on: bool) -> Result<()> {
+        let orders = [TicketOrder::Activate, TicketOrder::Standby];
+        self.0.order(ticket, orders[usize::from(on)])
     }
 
     async fn set_maintenance(&self, assembly: &str, on: bool) {

@@ -48,8 +48,18 @@ fn an_administrator_is_obeyed() {
 }
 
 #[test]
+fn agents_are_listed_described_and_warn_of_mistakes() {
+    check("agents");
+}
+
+#[test]
 fn a_document_is_changed_and_the_deployment_ended() {
     check("change-and-end");
+}
+
+#[test]
+fn a_ticket_is_granted_and_revoked() {
+    check("tickets");
 }
 
 #[test]

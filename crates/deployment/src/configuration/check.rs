@@ -82,6 +82,10 @@ fn check_value(value: &str, kind: Kind, problems: &Problems) -> Result<(), Strin
             is_id(value),
             "expected an XML id: a letter or _, then letters, digits, '.', '-' and '_'",
         ),
+        Kind::Ticket => (
+            is_ticket(value),
+            "expected the name of a ticket: 1 to 255 characters, without control characters",
+        ),
         // node health; Pacemaker Explained, "Node Health"
         Kind::Score if ["red", "yellow", "green"].contains(&value) => return Ok(()),
         Kind::Score => return value::score(value).map(drop),
@@ -119,6 +123,15 @@ fn check_value(value: &str, kind: Kind, problems: &Problems) -> Result<(), Strin
     }
 }
 
+/// The most characters of a ticket's name: it is said in events, and typed by people.
+const LONGEST_TICKET: usize = 255;
+
+/// Whether a ticket may have that name. One without a name could never be granted: its state is
+/// ignored (scheduler-spec/02 §5.1).
+fn is_ticket(name: &str) -> bool {
+    (1..=LONGEST_TICKET).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+}
+
 /// The policy engine's name for what is not an operation of a resource agent. As an operation it
 /// would be carried out as that: `stonith` would fence the assembly.
 fn is_reserved(operation: &str) -> bool {
@@ -144,11 +157,6 @@ fn warn(element: &Element<'_>, problems: &mut Problems) {
             warn_of_meaningless(element, problems);
             refuse_time_zone(element, problems);
         }
-        "rsc_ticket" => problems.warning(
-            element.offset,
-            "tickets cannot be granted in this version".to_owned(),
-            "what needs this one does not run; remove the constraint until then".to_owned(),
-        ),
         "meta_attributes" => warn_of_options(element, grammar::RESOURCE_OPTIONS, problems),
         _ => {}
     }

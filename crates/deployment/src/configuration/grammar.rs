@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Class,
     /// The name of an operation of a resource agent.
     Operation,
+    /// The name of a ticket.
+    Ticket,
     Score,
     Boolean,
     Integer,
@@ -35,7 +37,7 @@ pub(super) enum Kind {
 
 use Kind::{
     Boolean, Class, Duration, Id, Integer, Node, Object, Operation, Resource, SameAs, Score,
-    Template, Text, Word,
+    Template, Text, Ticket, Word,
 };
 
 /// One element.
@@ -187,7 +189,7 @@ pub(super) const RULES: &[Rule] = rules! {
         ("kind", KINDS), ("score", Score), ("symmetrical", Boolean), ("require-all", Boolean),
     ], ID, &["resource_set"];
     "rsc_ticket": &[
-        ("id", Id), ("rsc", Resource), ("rsc-role", ROLES), ("ticket", Text),
+        ("id", Id), ("rsc", Resource), ("rsc-role", ROLES), ("ticket", Ticket),
         ("loss-policy", Word(&["stop", "demote", "fence", "freeze"])),
     ], &["id", "ticket"], &["resource_set"];
     "resource_set": &[

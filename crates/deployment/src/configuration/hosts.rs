@@ -87,7 +87,7 @@ pub(super) fn is(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
 }
 
-/// The same for the names of one node.
+/// The name in lower case: names that differ in case only are those of one node.
 pub(super) fn key(name: &str) -> String {
     name.to_ascii_lowercase()
 }

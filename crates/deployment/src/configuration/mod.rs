@@ -13,8 +13,10 @@ mod links;
 mod plugs;
 mod requirements;
 mod roster;
+mod tickets;
 mod topology;
 mod upgrade;
+mod uses;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -24,6 +26,7 @@ use policy_engine::xml::Writer;
 use crate::model::{Agent, Deployment, Instances, Origin, RawConfiguration, RawInstances, Service};
 use crate::problem::Problems;
 use crate::tree::Element;
+use crate::uses::Use;
 use crate::{report, value};
 use check::check;
 use links::Links;
@@ -39,19 +42,30 @@ pub(crate) fn is_section_or_resource(name: &str) -> bool {
 }
 
 /// Checks the element and adds what it holds to the deployment: the text of its sections, and its
-/// primitives as services. An old one is upgraded first.
-pub(crate) fn read(element: &Element<'_>, deployment: &mut Deployment, problems: &mut Problems) {
+/// primitives as services; and, if that is wanted, what these ask of their agents. An old one is
+/// upgraded first.
+pub(crate) fn read(
+    element: &Element<'_>,
+    deployment: &mut Deployment,
+    uses: Option<&mut Vec<Use>>,
+    problems: &mut Problems,
+) {
     match upgrade::upgrade(element, problems) {
-        Outcome::AsItIs => read_newest(element, deployment, problems),
+        Outcome::AsItIs => read_newest(element, deployment, uses, problems),
         Outcome::Upgraded(upgraded) => {
             element.visit(&mut |inner| report::text_in(inner, problems));
-            read_newest(&upgraded.element(), deployment, problems);
+            read_newest(&upgraded.element(), deployment, uses, problems);
         }
         Outcome::Refused => {}
     }
 }
 
-fn read_newest(element: &Element<'_>, deployment: &mut Deployment, problems: &mut Problems) {
+fn read_newest(
+    element: &Element<'_>,
+    deployment: &mut Deployment,
+    wanted: Option<&mut Vec<Use>>,
+    problems: &mut Problems,
+) {
     let Some(rule) = grammar::rule("configuration") else {
         return;
     };
@@ -64,6 +78,9 @@ fn read_newest(element: &Element<'_>, deployment: &mut Deployment, problems: &mu
     topology::assign(element, &devices, &links, deployment, problems);
     deployment.devices = devices.into_iter().map(|found| found.device).collect();
     deployment.raw = raw(element);
+    if let Some(wanted) = wanted {
+        uses::read(element, deployment, wanted);
+    }
     let mut longest = deployment.longest_stop_timeout;
     for child in &element.children {
         match child.name {
@@ -77,6 +94,7 @@ fn read_newest(element: &Element<'_>, deployment: &mut Deployment, problems: &mu
         }
     }
     deployment.longest_stop_timeout = longest;
+    deployment.tickets = tickets::read(element, deployment);
 }
 
 /// Adds the primitives of `<resources>`.
@@ -190,18 +208,13 @@ fn service(primitive: &Element<'_>, templates: &[&Element<'_>]) -> Service {
         .iter()
         .find(|candidate| template.is_some() && candidate.value("id") == template);
     let described = template.copied().unwrap_or(primitive);
-    let of = |name: &str| described.value(name).unwrap_or_default().to_owned();
     let id = primitive.value("id").unwrap_or_default().to_owned();
     Service {
         id: id.clone(),
         name: id,
         origin: Origin::Configuration,
         assembly: None,
-        agent: Agent {
-            class: of("class"),
-            provider: described.value("provider").map(str::to_owned),
-            kind: of("type"),
-        },
+        agent: agent(described),
         parameters: Vec::new(),
         monitor_interval: None,
         monitor_timeout: None,
@@ -216,6 +229,16 @@ fn service(primitive: &Element<'_>, templates: &[&Element<'_>]) -> Service {
         enabled: true,
         instances: None,
         utilization: Default::default(),
+    }
+}
+
+/// The agent that a primitive or a template names.
+fn agent(described: &Element<'_>) -> Agent {
+    let of = |name: &str| described.value(name).unwrap_or_default().to_owned();
+    Agent {
+        class: of("class"),
+        provider: described.value("provider").map(str::to_owned),
+        kind: of("type"),
     }
 }
 

@@ -127,13 +127,13 @@ pub(super) fn assign(
     let mut modes = Vec::new();
     for assembly in &deployment.assemblies {
         let ways = match targets.of_assembly(assembly) {
-            Some((target, levels)) => {
-                uses += levels.values().map(|own| own.devices.len()).sum::<usize>();
-                by_topology(target, levels, &roster, assembly, problems)
-            }
-            None => by_priority(&roster, assembly, MOST_USES.saturating_sub(uses)),
+            Some((target, levels)) => by_topology(target, levels, &roster, assembly, problems),
+            None if assembly.fencing.is_own => Vec::new(),
+            None => by_priority(&roster, assembly, MOST_USES - uses),
         };
-        uses += ways.len();
+        if !assembly.fencing.is_own {
+            uses += ways.iter().map(Vec::len).sum::<usize>();
+        }
         if uses > MOST_USES {
             let message = format!(
                 "all assemblies together have more than {MOST_USES} fencing devices to be tried"
@@ -307,8 +307,8 @@ fn by_topology(
     ways
 }
 
-/// Each device that may be for the assembly, those that the document names it for first. Of more
-/// than `most` one is given too many.
+/// Each device that may be for the assembly, those that the document names it for first. If there
+/// are more than `most`, one more than that is given: enough to refuse them.
 fn by_priority(roster: &Roster<'_>, assembly: &Assembly, most: usize) -> Vec<Vec<DeviceUse>> {
     let mut fit = roster.of_host(&assembly.name);
     fit.truncate(most + 1);

@@ -67,7 +67,7 @@ fn assembly(element: &Element<'_>, draft: &mut Draft, problems: &mut Problems) -
         "escalation_period",
     ]);
     let name = form.name(value::name);
-    let uuid = form.optional("uuid", value::uuid);
+    let uuid = form.uuid();
     let address = address(&mut form, &name);
     let escalation = form.escalation();
     let [services, fencing, capacity, attributes, parameters] = form.sections([

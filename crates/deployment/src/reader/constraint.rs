@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::cycle::report_cycle;
 use super::form::Form;
 use super::names::{Names, Target};
+use super::original;
 use crate::model::{Constraint, Deployment, Instances, OrderKind, Score, resource_id};
 use crate::problem::{Problems, quote};
 use crate::tree::Element;
@@ -28,6 +29,9 @@ const ELEMENTS: [&str; 5] = [
 /// `<colocation>` in documents of earlier versions.
 const OLD_COLOCATION: &str = "collocation";
 
+/// What is accepted, and not proposed.
+const OLD_SPELLINGS: [&str; 2] = [OLD_COLOCATION, original::DEPENDENCY];
+
 pub(super) fn read(
     element: &Element<'_>,
     deployment: &mut Deployment,
@@ -36,7 +40,7 @@ pub(super) fn read(
 ) {
     let mut form = Form { element, problems };
     form.attributes(&[]);
-    let children: Vec<_> = form.children_also(&ELEMENTS, &[OLD_COLOCATION]).collect();
+    let children: Vec<_> = form.children_also(&ELEMENTS, &OLD_SPELLINGS).collect();
     let assemblies = deployment
         .assemblies
         .iter()
@@ -59,7 +63,11 @@ pub(super) fn read(
         };
         form.children(&[]).for_each(drop);
         let complete = match child.name {
-            "service_dependency" => reader.dependency(&mut form),
+            "service_dependency" => reader.dependency(&mut form, &[]),
+            original::DEPENDENCY => {
+                original::warn_of_dependency(&mut form);
+                reader.dependency(&mut form, &["id"])
+            }
             "colocation" | OLD_COLOCATION => reader.colocation(&mut form),
             "together" | "separate" => reader.list(&mut form),
             _ => reader.location(&mut form),
@@ -164,8 +172,9 @@ struct Reader<'d> {
 
 /// The methods for single elements return `None` if there are too many pairs.
 impl<'d> Reader<'d> {
-    fn dependency(&mut self, form: &mut Form<'_, '_, '_>) -> Option<()> {
-        form.attributes(&["first", "then", "kind"]);
+    /// `also`: attributes that it may have beside its own, without effect.
+    fn dependency(&mut self, form: &mut Form<'_, '_, '_>, also: &[&str]) -> Option<()> {
+        form.attributes(&[&["first", "then", "kind"], also].concat());
         let kind = form.optional("kind", |text| match text.to_ascii_lowercase().as_str() {
             "mandatory" => Ok(OrderKind::Mandatory),
             "optional" => Ok(OrderKind::Optional),
@@ -366,6 +375,12 @@ impl<'d> Reader<'d> {
     /// What a name stands for; reports a name that stands for nothing.
     fn targets(&self, name: &str, offset: usize, problems: &mut Problems) -> &'d [Target] {
         let targets = self.names.targets(name);
+        if targets.is_empty()
+            && let Some(target) = self.names.original(name)
+        {
+            original::warn_of_id(name, &target.resource, offset, problems);
+            return std::slice::from_ref(target);
+        }
         if targets.is_empty() {
             let hint = problems.suggest(name, self.names.known());
             let message = format!("there is no service or group {}", quote(name));

@@ -3,10 +3,13 @@
 use super::names::Names;
 use super::values::Values;
 use crate::model::Deployment;
+use crate::uses::Places;
 
 /// What has been read so far. Names become ids, and references become values, at the end.
 pub(super) struct Draft {
     pub(super) deployment: Deployment,
     pub(super) names: Names,
     pub(super) values: Values,
+    /// Where the agents of the services stand, in the services' order.
+    pub(super) places: Vec<Places>,
 }

@@ -7,8 +7,8 @@ use crate::problem::{Problems, quote};
 use crate::tree::Element;
 use crate::{configuration, report, value};
 
-/// Bounds utilization values, so that sums over all services of a document stay exact.
-const MAX_CAPACITY: u32 = 1_000_000_000;
+/// The original project's words for an escalation that there is not.
+const NEVER: [&str; 2] = ["-1", "INFINITY"];
 
 /// An element, and where problems with it are reported.
 pub(super) struct Form<'e, 't, 'p> {
@@ -62,8 +62,17 @@ impl<'e, 't> Form<'e, 't, '_> {
         &mut self,
         names: [&str; N],
     ) -> [Option<&'e Element<'t>>; N] {
+        self.sections_also(names, &[])
+    }
+
+    /// As [`Form::sections`], and passes over children of some more names.
+    pub(super) fn sections_also<const N: usize>(
+        &mut self,
+        names: [&str; N],
+        accepted: &[&str],
+    ) -> [Option<&'e Element<'t>>; N] {
         let mut found = [None; N];
-        for child in self.children(&names) {
+        for child in self.children_also(&names, accepted) {
             let Some(slot) = names.iter().position(|name| *name == child.name) else {
                 continue;
             };
@@ -111,12 +120,27 @@ impl<'e, 't> Form<'e, 't, '_> {
             .unwrap_or_default()
     }
 
-    /// `escalation_failures` and `escalation_period`: both or neither.
+    /// `uuid`. Any text identifies, but one that is not a UUID is warned of.
+    pub(super) fn uuid(&mut self) -> Option<String> {
+        let uuid = self.optional("uuid", value::identity)?;
+        if let Err(expected) = value::uuid(&uuid) {
+            let message = format!("the uuid {} is not a UUID", quote(&uuid));
+            let at = self.element.place("uuid");
+            self.problems.warning(at, message, expected);
+        }
+        Some(uuid)
+    }
+
+    /// `escalation_failures` and `escalation_period`: both or neither. The original project's
+    /// words for neither are accepted in either.
     pub(super) fn escalation(&mut self) -> Option<Escalation> {
-        let failures = self.optional("escalation_failures", |text| {
+        let failures = self.limit("escalation_failures", |text| {
             value::integer(text, 1, 1_000_000)
         });
-        let period = self.optional("escalation_period", value::positive_duration);
+        let period = self.limit("escalation_period", value::positive_duration);
+        if let (Some(None), _) | (_, Some(None)) = (&failures, &period) {
+            return None;
+        }
         for (given, missing, example) in [
             ("escalation_failures", "escalation_period", "10m"),
             ("escalation_period", "escalation_failures", "3"),
@@ -130,9 +154,32 @@ impl<'e, 't> Form<'e, 't, '_> {
             }
         }
         Some(Escalation {
-            failures: failures?,
-            period: period?,
+            failures: failures??,
+            period: period??,
         })
+    }
+
+    /// One of the two limits of an escalation; `Some(None)`: there is none, as the original project
+    /// writes it.
+    fn limit<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<Option<T>> {
+        let limit = self.optional(name, |text| match NEVER.contains(&text) {
+            true => Ok(None),
+            false => parse(text).map(Some),
+        })?;
+        if limit.is_none() {
+            let message = format!(
+                "{name}={} is read as: its failures never escalate",
+                quote(self.element.value(name).unwrap_or_default())
+            );
+            let hint = "leave escalation_failures and escalation_period out for that";
+            let at = self.element.place(name);
+            self.problems.warning(at, message, hint.to_owned());
+        }
+        Some(limit)
     }
 
     /// `<capacity cpu="4" memory="8192"/>`, `<utilization …/>`: any kinds, whole numbers.
@@ -140,8 +187,9 @@ impl<'e, 't> Form<'e, 't, '_> {
         self.children(&[]).for_each(drop);
         let mut quantities = BTreeMap::new();
         for attribute in &self.element.attributes {
-            let quantity =
-                self.optional(attribute.name, |text| value::integer(text, 0, MAX_CAPACITY));
+            let quantity = self.optional(attribute.name, |text| {
+                value::integer(text, 0, value::MAX_CAPACITY)
+            });
             let Some(quantity) = quantity else { continue };
             if let Err(expected) = value::key(attribute.name) {
                 let message = format!(

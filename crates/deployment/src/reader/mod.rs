@@ -11,6 +11,7 @@ mod cycle;
 mod draft;
 mod form;
 mod names;
+mod original;
 mod references;
 mod service;
 mod values;
@@ -19,9 +20,11 @@ mod zone;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::agents::Uses;
 use crate::model::{Deployment, Heartbeat, RawConfiguration};
 use crate::problem::{Problem, Problems, quote};
 use crate::tree::{self, Element};
+use crate::uses::{self, Use};
 use crate::{configuration, value};
 use draft::Draft;
 use form::Form;
@@ -45,7 +48,13 @@ pub fn read_with_warnings(document: &[u8]) -> Outcome {
     let document = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document);
     let mut problems = Problems::default();
     let deployment = match tree::decode(document).and_then(tree::parse) {
-        Ok(root) => deployable(&root, &mut problems),
+        Ok(root) => {
+            let deployment = deployable(&root, None, &mut problems);
+            if let Some(deployment) = deployment.as_ref().filter(|_| !problems.has_errors()) {
+                check_size(deployment, &root, &mut problems);
+            }
+            deployment
+        }
         Err(fault) => {
             problems.error(fault.offset, fault.message, fault.hint);
             None
@@ -58,11 +67,30 @@ pub fn read_with_warnings(document: &[u8]) -> Outcome {
     }
 }
 
-fn deployable(root: &Element<'_>, problems: &mut Problems) -> Option<Deployment> {
+/// What a document that was accepted asks of resource agents, and the deployment; `None` if it has
+/// errors.
+pub fn read_uses(document: &[u8]) -> Option<(Deployment, Uses)> {
+    let document = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document);
+    let mut problems = Problems::default();
+    let root = tree::decode(document).and_then(tree::parse).ok()?;
+    let mut uses = Vec::new();
+    let deployment = deployable(&root, Some(&mut uses), &mut problems)?;
+    let uses = Uses {
+        document: document.to_vec(),
+        uses,
+    };
+    (!problems.has_errors()).then_some((deployment, uses))
+}
+
+fn deployable(
+    root: &Element<'_>,
+    uses: Option<&mut Vec<Use>>,
+    problems: &mut Problems,
+) -> Option<Deployment> {
     if root.name != "deployable" {
         let hint = match root.name {
             "cib" | "configuration" => {
-                "put Pacemaker's <configuration> into <deployable name=\"…\">"
+                "`cpectl import` makes a document of it; or put Pacemaker's <configuration> into <deployable name=\"…\">"
             }
             _ => "expected <deployable name=\"…\">",
         };
@@ -81,6 +109,7 @@ fn deployable(root: &Element<'_>, problems: &mut Problems) -> Option<Deployment>
         deployment,
         names: Names::default(),
         values: Values::default(),
+        places: Vec::new(),
     };
     if let Some(element) = assemblies {
         assembly::read(element, &mut draft, problems);
@@ -93,11 +122,7 @@ fn deployable(root: &Element<'_>, problems: &mut Problems) -> Option<Deployment>
     if let Some(element) = services {
         service::read(element, None, &mut draft, problems);
     }
-    let deployment = finish(draft, constraints, raw, problems);
-    if !problems.has_errors() {
-        check_size(&deployment, root, problems);
-    }
-    Some(deployment)
+    Some(finish(draft, constraints, raw, uses, problems))
 }
 
 /// What the attributes of `<deployable>` say; the rest is still empty.
@@ -112,14 +137,17 @@ fn attributes(form: &mut Form<'_, '_, '_>) -> Deployment {
         "grace",
         "time_zone",
         "version",
+        "monitor",
+        "username",
     ]);
+    original::without_effect(form);
     form.optional("version", |text| match text {
         "1" => Ok(()),
         _ => Err("this is version 1 of the format".to_owned()),
     });
     Deployment {
         name: form.required("name", value::name).unwrap_or_default(),
-        uuid: form.optional("uuid", value::uuid),
+        uuid: form.uuid(),
         description: form.optional("description", |text| Ok(text.to_owned())),
         time_zone: form.optional("time_zone", zone::read),
         heartbeat: heartbeat(form),
@@ -129,6 +157,7 @@ fn attributes(form: &mut Form<'_, '_, '_>) -> Deployment {
         constraints: Vec::new(),
         raw: RawConfiguration::default(),
         devices: Vec::new(),
+        tickets: Vec::new(),
         longest_stop_timeout: DEFAULT_TIMEOUT,
     }
 }
@@ -138,13 +167,18 @@ fn finish(
     draft: Draft,
     constraints: Option<&Element<'_>>,
     raw: Option<&Element<'_>>,
+    mut uses: Option<&mut Vec<Use>>,
     problems: &mut Problems,
 ) -> Deployment {
     let Draft {
         mut deployment,
         mut names,
         values,
+        mut places,
     } = draft;
+    if uses.is_some() {
+        values.place_parameters(&mut places);
+    }
     check_capacity(&deployment, &names, problems);
     names.identify(&mut deployment, problems);
     references::resolve(&mut deployment, values, problems);
@@ -156,8 +190,11 @@ fn finish(
         .iter()
         .filter_map(|service| service.stop_timeout)
         .fold(DEFAULT_TIMEOUT, Duration::max);
+    if let Some(uses) = uses.as_deref_mut() {
+        *uses = uses::of_services(&deployment, &places);
+    }
     if let Some(element) = raw {
-        configuration::read(element, &mut deployment, problems);
+        configuration::read(element, &mut deployment, uses, problems);
     }
     deployment
 }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::original;
 use crate::model::{Deployment, Instances, resource_id};
 use crate::problem::{Problems, quote};
 
@@ -49,6 +50,8 @@ pub(super) struct Names {
     entries: Vec<Entry>,
     /// A name or id, and the resources that constraints mean by it.
     targets: HashMap<String, Vec<Target>>,
+    /// Pinned services by the id that the original project gives their resources.
+    original: HashMap<String, Target>,
 }
 
 /// A resource that a constraint can name.
@@ -121,6 +124,10 @@ impl Names {
                 resource: resource.clone(),
                 assembly: entry.assembly.clone(),
             };
+            if let Some(assembly) = &entry.assembly {
+                let id = original::resource_id(assembly, &entry.name);
+                self.original.insert(id, target.clone());
+            }
             if id != entry.name {
                 targets.entry(id.clone()).or_default().push(target.clone());
             }
@@ -134,6 +141,11 @@ impl Names {
     /// The resources that a name or id stands for; empty if it is not known.
     pub(super) fn targets(&self, name: &str) -> &[Target] {
         self.targets.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The resource that has this id in the form of the original project.
+    pub(super) fn original(&self, id: &str) -> Option<&Target> {
+        self.original.get(id)
     }
 
     /// The services by index, and where each has its name.

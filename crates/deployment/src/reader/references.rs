@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::original;
 use super::values::{Content, Owner, Reference, Slot, Values, Word};
 use crate::model::{Address, Assembly, Deployment, FencingMode, Parameter};
 use crate::problem::{Problems, quote};
@@ -155,7 +156,11 @@ fn follow(
         };
         match lookup.reference(reference) {
             Ok(Found::Slot(next)) => at = next,
-            Ok(Found::Value(value)) => break Content::Value(value),
+            Ok(Found::Value(value)) => {
+                let Word { text, offset } = &reference.parameter;
+                original::warn_of_hostname(text, &value, *offset, problems);
+                break Content::Value(value);
+            }
             Err(dangling) => {
                 problems.error(dangling.offset, dangling.message, dangling.hint);
                 break Content::Broken;
@@ -311,7 +316,7 @@ impl Lookup<'_> {
 /// What an assembly has without saying so in `<attributes>`.
 fn property(assembly: &Assembly, name: &str) -> Option<String> {
     match name {
-        "name" => Some(assembly.name.clone()),
+        "name" | original::HOSTNAME => Some(assembly.name.clone()),
         "uuid" => assembly.uuid.clone(),
         "address" => assembly.address.as_ref().map(ToString::to_string),
         "ipaddress" => match &assembly.address {

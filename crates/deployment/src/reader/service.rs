@@ -6,10 +6,12 @@ use std::time::Duration;
 use super::draft::Draft;
 use super::form::Form;
 use super::names::Kind;
+use super::original;
 use super::values::Owner;
 use crate::model::{Agent, Group, Instances, OnFail, Origin, Service};
 use crate::problem::{Problems, quote, suggest};
 use crate::tree::Element;
+use crate::uses::Places;
 use crate::value;
 
 /// Time between two monitors of a service that does not say.
@@ -111,7 +113,9 @@ fn service<'d>(
     let mut form = Form { element, problems };
     form.attributes(&SERVICE_ATTRIBUTES);
     let mut service = attributes(&mut form, assembly);
-    let [parameters, utilization] = form.sections(["parameters", "utilization"]);
+    let sections = ["parameters", "utilization"];
+    let [parameters, utilization] = form.sections_also(sections, &[original::CONFIGURE]);
+    original::configure(&mut form);
     if let Some(element) = parameters {
         let (owner, values) = (Owner::Service(index), &mut draft.values);
         values.read(element, "parameter", owner, value::key, problems);
@@ -122,6 +126,10 @@ fn service<'d>(
     let (kind, place) = (Kind::Service(index), element.place("name"));
     draft.names.add(kind, &service.name, assembly, place);
     draft.deployment.services.push(service);
+    draft.places.push(Places {
+        agent: element.place("type"),
+        ..Places::default()
+    });
     &mut draft.deployment.services[index]
 }
 
@@ -130,7 +138,7 @@ fn attributes(form: &mut Form<'_, '_, '_>, assembly: Option<&str>) -> Service {
     let name = form.name(value::service_name);
     let agent = agent(form);
     let monitor_interval = monitor_interval(form, &name);
-    form.optional("uuid", value::uuid);
+    form.uuid();
     Service {
         id: name.clone(),
         name,

@@ -6,8 +6,10 @@
 use std::collections::HashSet;
 
 use super::form::Form;
+use super::original;
 use crate::problem::{Problems, quote};
 use crate::tree::Element;
+use crate::uses::Places;
 
 /// Whose slot it is, by index in the deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,6 +61,16 @@ pub(super) struct Values {
 }
 
 impl Values {
+    /// Adds the places of services' parameters.
+    pub(super) fn place_parameters(&self, places: &mut [Places]) {
+        for slot in &self.slots {
+            if let Owner::Service(index) = slot.owner {
+                let parameters = &mut places[index].parameters;
+                parameters.insert(slot.name.clone(), slot.offset);
+            }
+        }
+    }
+
     /// Reads the children of `<parameters>` or `<attributes>`.
     pub(super) fn read(
         &mut self,
@@ -76,7 +88,10 @@ impl Values {
                 element: child,
                 problems: form.problems,
             };
-            form.attributes(&["name", "value"]);
+            match original::parameter_type(&mut form) {
+                true => form.attributes(&["name", "value", "type"]),
+                false => form.attributes(&["name", "value"]),
+            }
             let name = form.required("name", key);
             let content = content(&mut form);
             let Some(name) = name else { continue };

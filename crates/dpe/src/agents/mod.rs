@@ -291,8 +291,11 @@ async fn keep_connected(
             disconnected(&connect, &inputs, reason).await;
         }
         if let Some(occupant) = occupant {
-            let assembly = connect.assembly.clone();
-            let input = Input::AgentOccupied { assembly, occupant };
+            let input = Input::AgentOccupied {
+                assembly: connect.assembly.clone(),
+                number: connect.number,
+                occupant,
+            };
             let _ = inputs.send(input).await;
         }
         raise_epoch(&mut connect, seen_epoch, &owner);

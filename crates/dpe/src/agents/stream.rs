@@ -216,6 +216,7 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> Result<Inpu
     };
     Ok(Input::AgentConnected {
         assembly: connect.assembly.clone(),
+        number: connect.number,
         hello: convert::hello(hello),
         history,
         attributes: convert::attributes(known),

@@ -164,6 +164,7 @@ fn execute(number: u32) -> Call {
 /// To an assembly that cannot be reached.
 fn connect_to(assembly: &str) -> Connect {
     Connect {
+        number: 7,
         assembly: assembly.into(),
         address: None,
         epoch: 1,
@@ -212,7 +213,10 @@ impl World {
 
     async fn connected(&mut self) {
         let input = self.input().await;
-        assert!(matches!(input, Input::AgentConnected { .. }), "{input:?}");
+        assert!(
+            matches!(input, Input::AgentConnected { number: 7, .. }),
+            "{input:?}"
+        );
     }
 }
 
@@ -376,10 +380,15 @@ async fn a_guest_of_another_deployment_is_told_as_such() {
         matches!(&input, Input::AgentDisconnected { reason, .. } if reason.contains("app1 of bank")),
         "{input:?}"
     );
-    let Input::AgentOccupied { assembly, occupant } = world.input().await else {
+    let Input::AgentOccupied {
+        assembly,
+        number,
+        occupant,
+    } = world.input().await
+    else {
         panic!("it is not told to whom the guest belongs");
     };
-    assert_eq!(assembly, "web1");
+    assert_eq!((assembly.as_str(), number), ("web1", 7));
     assert_eq!(occupant.machine_id, "m1");
     assert_eq!(
         (occupant.deployment, occupant.assembly),

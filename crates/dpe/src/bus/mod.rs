@@ -18,6 +18,7 @@ use zbus::fdo::{RequestNameFlags, RequestNameReply};
 
 use self::object::DpeObject;
 pub(crate) use self::requests::{BusRequest, Requests, refused};
+use crate::catalogue::Catalogue;
 
 /// First pause before the bus is tried again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -57,13 +58,14 @@ pub(crate) async fn serve(
     deployment: String,
     bus: BusSelection,
     requests: Requests,
+    catalogue: Catalogue,
     mut public: watch::Receiver<Public>,
     connection: Arc<watch::Sender<Option<Connection>>>,
 ) -> anyhow::Result<()> {
     let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE);
     let mut said: Option<String> = None;
     loop {
-        let opening = open(&deployment, &bus, &requests, &public);
+        let opening = open(&deployment, &bus, &requests, &catalogue, &public);
         let opened = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
         match opened.unwrap_or_else(|_| Err(anyhow!("the {bus} bus does not answer"))) {
             Ok(opened) => {
@@ -92,9 +94,10 @@ async fn open(
     deployment: &str,
     bus: &BusSelection,
     requests: &Requests,
+    catalogue: &Catalogue,
     public: &watch::Receiver<Public>,
 ) -> anyhow::Result<Connection> {
-    let object = DpeObject::new(requests.clone(), public.clone());
+    let object = DpeObject::new(requests.clone(), catalogue.clone(), public.clone());
     let connection = bus
         .builder()
         .serve_at(DPE_PATH, object)

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use controller::{AssemblyId, Proposal, Request, ServiceId};
-use cpe_bus::fields::Reader;
+use controller::{AssemblyId, Proposal, Request, ServiceId, TicketOrder};
+use cpe_bus::fields::{Reader, bounded};
+use cpe_bus::json;
 use cpe_bus::names::{CPE_NAME, IN_DOUBT};
 use cpe_bus::{Error, Fields, Result};
+use cpe_status::{AgentCheck, Plan, Unasked};
+use deployment::{Deployment, Uses};
 use tokio::sync::watch;
 use zbus::fdo::DBusProxy;
 use zbus::message::Header;
@@ -15,23 +18,63 @@ use zbus::{Connection, interface};
 
 use super::Public;
 use super::requests::{BusRequest, Requests, Turn, refused};
+use crate::catalogue::{self, Catalogue};
 use crate::clock;
 use crate::explain::{Answer, Inquiry};
 
 /// Bytes of a caller's name that are taken.
 const LONGEST_NAME: usize = 1024;
+/// Assemblies that an error names.
+const LISTED: usize = 24;
 /// A bus that has not said by then who calls hangs.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The object of a DPE.
 pub(super) struct DpeObject {
     requests: Requests,
+    catalogue: Catalogue,
     public: watch::Receiver<Public>,
 }
 
 impl DpeObject {
-    pub(super) fn new(requests: Requests, public: watch::Receiver<Public>) -> DpeObject {
-        DpeObject { requests, public }
+    pub(super) fn new(
+        requests: Requests,
+        catalogue: Catalogue,
+        public: watch::Receiver<Public>,
+    ) -> DpeObject {
+        DpeObject {
+            requests,
+            catalogue,
+            public,
+        }
+    }
+
+    /// What a document asks of agents; empty: the one in force.
+    async fn uses(&self, document: String) -> Result<(Deployment, Uses)> {
+        let document = match document.is_empty() {
+            false => document,
+            true => self.requests.ask(BusRequest::Document).await?.0,
+        };
+        if document.is_empty() {
+            return Err(Error::NotReady(
+                "no document is loaded: load one first".into(),
+            ));
+        }
+        let found = catalogue::uses(document).await?;
+        let (name, own) = (&found.0.name, self.requests.deployment());
+        if name != own {
+            return Err(Error::InvalidArgument(format!(
+                "the document is of deployment `{name}`, not of `{own}`"
+            )));
+        }
+        Ok(found)
+    }
+
+    /// Has the guests' agents say what they can about a document.
+    async fn check(&self, document: String) -> Result<AgentCheck> {
+        let _turn = self.requests.turn_to_ask().await?;
+        let (deployment, uses) = self.uses(document).await?;
+        self.catalogue.check(&deployment, uses).await
     }
 
     /// Has a question answered: one after another, off the loop.
@@ -115,6 +158,11 @@ async fn check_administrator(connection: &Connection, header: &Header<'_>) -> Re
 /// Whether a caller is root, or the connection that has the CPE's name.
 fn is_administrator(uid: u32, sender: &str, cpe: Option<&str>) -> bool {
     uid == 0 || cpe == Some(sender)
+}
+
+fn ordered(ticket: String, order: TicketOrder) -> Request {
+    let ticket = ticket.into();
+    Request::Ticket { ticket, order }
 }
 
 fn optional(text: String) -> Option<String> {
@@ -203,15 +251,79 @@ impl DpeObject {
     async fn plan(&self, document: String) -> Result<String> {
         let turn = Arc::new(self.requests.turn_to_think().await?);
         let name = self.requests.deployment().to_owned();
+        let text = document.clone();
         let read = move || Proposal::read(&name, document).map_err(refused);
         let proposal = Box::new(off_the_loop(Arc::clone(&turn), read).await?);
         let plan = |reply| BusRequest::Plan(proposal, reply);
         let question = self.requests.ask(plan).await?.map_err(refused)?;
-        off_the_loop(turn, move || {
-            let plan = question.answer_in(clock::zone).map_err(refused)?;
-            serde_json::to_string(&plan).map_err(|error| Error::Failed(error.to_string()))
-        })
-        .await
+        let answer = move || question.answer_in(clock::zone).map_err(refused);
+        let plan = off_the_loop(turn, answer).await?;
+        // A plan is one without what the guests' agents say, too.
+        let agents = self.check(text).await.unwrap_or_else(|error| AgentCheck {
+            warnings: Vec::new(),
+            unasked: vec![Unasked {
+                reason: error.message(),
+                ..Unasked::default()
+            }],
+        });
+        json::to_json(&Plan { agents, ..plan })
+    }
+
+    /// Which resource agents the guests have, as JSON.
+    #[zbus(out_args("agents_json"))]
+    async fn list_agents(
+        &self,
+        class: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        require_administrator(connection, &header).await?;
+        catalogue::check_class(&class)?;
+        let _turn = self.requests.turn_to_ask().await?;
+        let (deployment, _) = self.uses(String::new()).await?;
+        json::to_json(&self.catalogue.list(&deployment, &class).await)
+    }
+
+    /// What an agent says about itself, as JSON.
+    #[zbus(out_args("descriptions_json"))]
+    async fn describe_agent(
+        &self,
+        agent: String,
+        assembly: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        require_administrator(connection, &header).await?;
+        let agent = catalogue::parse(&agent)?;
+        let _turn = self.requests.turn_to_ask().await?;
+        let (deployment, _) = self.uses(String::new()).await?;
+        let assembly = optional(assembly);
+        if let Some(assembly) = &assembly
+            && deployment.assembly(assembly).is_none()
+        {
+            let names = deployment.assemblies.iter().map(|it| it.name.as_str());
+            let names: Vec<&str> = names.take(LISTED).collect();
+            return Err(Error::NotFound(format!(
+                "there is no assembly `{}`; there are: {}",
+                bounded(assembly, LONGEST_NAME),
+                names.join(", ")
+            )));
+        }
+        let catalogue = &self.catalogue;
+        let found = catalogue.describe(&deployment, &agent, assembly.as_deref());
+        json::to_json(&found.await)
+    }
+
+    /// What the guests' agents say about a document, as JSON.
+    #[zbus(out_args("check_json"))]
+    async fn check_agents(
+        &self,
+        document: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        require_administrator(connection, &header).await?;
+        json::to_json(&self.check(document).await?)
     }
 
     /// Why a service runs where it does, and not elsewhere.
@@ -314,6 +426,48 @@ impl DpeObject {
             &options,
         )
         .await
+    }
+
+    /// Grants a ticket to the deployment.
+    async fn grant_ticket(
+        &self,
+        ticket: String,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let request = ordered(ticket, TicketOrder::Grant);
+        self.change(connection, &header, request, &options).await
+    }
+
+    /// Takes a ticket from the deployment.
+    async fn revoke_ticket(
+        &self,
+        ticket: String,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let request = ordered(ticket, TicketOrder::Revoke);
+        self.change(connection, &header, request, &options).await
+    }
+
+    /// Has what needs a ticket stopped although it may be granted, or ends that.
+    async fn set_ticket_standby(
+        &self,
+        ticket: String,
+        on: bool,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let order = if on {
+            TicketOrder::Standby
+        } else {
+            TicketOrder::Activate
+        };
+        let request = ordered(ticket, order);
+        self.change(connection, &header, request, &options).await
     }
 
     /// The state in one word.

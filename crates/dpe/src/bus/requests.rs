@@ -43,6 +43,8 @@ pub(crate) struct Requests {
     queue: mpsc::Sender<BusRequest>,
     /// One explanation or plan at a time: each takes as much time and memory as a decision.
     thinking: Line,
+    /// One question to the guests at a time: each takes up to 20 s.
+    asking: Line,
     /// Changes go to the loop in the order in which they were asked for, also while the document of
     /// one of them is read.
     changing: Line,
@@ -90,6 +92,7 @@ impl Requests {
             deployment: deployment.to_owned(),
             queue,
             thinking: Line::new(WAITING),
+            asking: Line::new(WAITING),
             changing: Line::new(KEPT_FOR_CHANGES),
         };
         (way, requests)
@@ -127,6 +130,11 @@ impl Requests {
     /// Waits for the turn to make an explanation or a plan.
     pub(crate) async fn turn_to_think(&self) -> Result<Turn> {
         self.thinking.turn().await.ok_or_else(|| self.too_many())
+    }
+
+    /// Waits for the turn to ask the guests.
+    pub(crate) async fn turn_to_ask(&self) -> Result<Turn> {
+        self.asking.turn().await.ok_or_else(|| self.too_many())
     }
 
     /// Waits for the turn to ask for a change.

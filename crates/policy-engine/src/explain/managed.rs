@@ -2,7 +2,9 @@
 
 use super::answer::{Statement, Value, constraint};
 use super::{Explainer, codes};
-use crate::model::{LossPolicy, MultipleActive, NvSet, OnFail, ResourceId, Role, Variant};
+use crate::model::{
+    LossPolicy, MultipleActive, NvSet, OnFail, ResourceId, Role, Ticket, TicketConstraint, Variant,
+};
 
 /// Where a meta attribute of a resource is set.
 struct Origin {
@@ -117,19 +119,7 @@ impl Explainer<'_> {
                     }
                     _ => &codes::TICKET_MISSING,
                 };
-                let state = if ticket.granted {
-                    "in standby"
-                } else {
-                    "not granted to this site"
-                };
-                return Some(self.say(
-                    code,
-                    vec![
-                        ("ticket", Value::from(&*ticket.id)),
-                        ("state", state.into()),
-                        ("constraint", constraint(&binding.id)),
-                    ],
-                ));
+                return Some(self.say(code, ticket_parameters(ticket, binding)));
             }
             holder = self.cluster.resource(id).parent;
         }
@@ -212,6 +202,35 @@ impl Explainer<'_> {
                 owner,
             },
         }
+    }
+}
+
+/// What is to be said of a ticket that is missing, and how it is had.
+pub(super) fn ticket_parameters(
+    ticket: &Ticket,
+    binding: &TicketConstraint,
+) -> Vec<(&'static str, Value)> {
+    let (state, verb) = match ticket.granted {
+        true => ("in standby", "activate"),
+        false => ("not granted to this site", "grant"),
+    };
+    vec![
+        ("ticket", Value::from(&*ticket.id)),
+        ("state", state.into()),
+        ("constraint", constraint(&binding.id)),
+        (
+            "command",
+            format!("{verb} {}", for_shell(&ticket.id)).into(),
+        ),
+    ]
+}
+
+/// A name as a shell takes it for one word.
+fn for_shell(name: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "._-:/@%+,".contains(c);
+    match name.chars().all(is_plain) && !name.starts_with('-') {
+        true => name.to_owned(),
+        false => format!("'{}'", name.replace('\'', "'\\''")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which instance of a promotable clone is promoted: scores and their parts.
 
 use super::answer::{Statement, Value, constraint};
+use super::managed::ticket_parameters;
 use super::{Explainer, codes};
 use crate::model::{NodeId, PromotionCause, PromotionPart, ResourceId, Role, Score};
 
@@ -124,7 +125,10 @@ impl<'s> Explainer<'s> {
             }
             PromotionCause::NoAgentScore => &codes::PART_NO_AGENT,
             PromotionCause::Role => &codes::PART_ROLE,
-            PromotionCause::Ticket => &codes::PART_TICKET,
+            PromotionCause::Ticket => {
+                parameters.extend(self.promotion_ticket(part.instance));
+                &codes::PART_TICKET
+            }
             PromotionCause::Location(location) => {
                 let location = self.cluster.location(location);
                 parameters.push(("constraint", constraint(&location.id)));
@@ -161,6 +165,20 @@ impl<'s> Explainer<'s> {
             }
         };
         self.say(code, parameters)
+    }
+
+    /// The ticket that the promoted role of an instance needs and does not have.
+    fn promotion_ticket(&self, instance: ResourceId) -> Vec<(&'static str, Value)> {
+        let clone = self.cluster.resource(instance).parent.unwrap_or(instance);
+        let needs = self.cluster.resource(clone).tickets.iter();
+        let missing = needs.filter_map(|known| {
+            let binding = &self.cluster.ticket_constraints[known.index()];
+            let ticket = &self.cluster.tickets[binding.ticket.index()];
+            let is_missing = !ticket.granted || ticket.standby;
+            (is_missing && binding.role == Some(Role::Promoted)).then_some((ticket, binding))
+        });
+        let mut missing = missing.map(|(ticket, binding)| ticket_parameters(ticket, binding));
+        missing.next().unwrap_or_default()
     }
 
     /// The node attribute that holds the agent's score.

@@ -26,7 +26,7 @@ impl Sequence {
         let mut after: FxHashMap<ActionId, Vec<ActionId>> = FxHashMap::default();
         let mut waiting: FxHashMap<ActionId, usize> = FxHashMap::default();
         for synapse in &graph.synapses {
-            let then = action(synapse.action.id);
+            let then = action(synapse.action);
             let firsts: Vec<ActionId> = synapse.inputs.iter().map(|it| action(*it)).collect();
             waiting.insert(then, firsts.len());
             for first in &firsts {
@@ -39,7 +39,7 @@ impl Sequence {
             .synapses
             .iter()
             .filter(|synapse| synapse.inputs.is_empty())
-            .map(|synapse| action(synapse.action.id))
+            .map(|synapse| action(synapse.action))
             .collect();
         while let Some(next) = ready.pop_front() {
             rank.insert(next, rank.len());

@@ -32,14 +32,17 @@ pub(super) fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGrap
     let synapses = selected
         .iter()
         .map(|(id, inputs)| Synapse {
+            action: id.number(),
             priority: priority(cluster, *id),
-            action: describer.action(*id),
             inputs: inputs.iter().map(|input| input.number()).collect(),
         })
         .collect();
+    let ids = selected.iter().map(|(id, _)| *id);
+    let actions = ids.map(|id| describer.action(id)).collect();
     TransitionGraph {
         attributes,
         synapses,
+        actions,
         heads,
     }
 }
@@ -143,7 +146,6 @@ impl Describer<'_> {
         let action = self.cluster.action(id);
         let (attributes, numbered_parameters) = self.attributes(id);
         GraphAction {
-            id: id.number(),
             shutdown_lock: shutdown_lock(self.cluster, action),
             resource: action
                 .resource

@@ -19,6 +19,9 @@ pub struct TransitionGraph {
     pub attributes: Vec<(&'static str, Text)>,
     /// Synapses; a synapse's id is its index.
     pub synapses: Vec<Synapse>,
+    /// What the action of each synapse is, in the same order. Apart from them: who follows the
+    /// order of tens of thousands of actions reads little of each.
+    pub actions: Vec<GraphAction>,
     /// Heads of all actions in the graph and of all inputs, ascending by id.
     pub heads: Vec<ActionHead>,
 }
@@ -26,10 +29,10 @@ pub struct TransitionGraph {
 /// One action with its inputs: the actions that it waits for.
 #[derive(Clone, Debug)]
 pub struct Synapse {
+    /// The number of the action; its head is `graph.head(action)`.
+    pub action: u32,
     /// Priority; 0 = none given.
     pub priority: i32,
-    /// The action.
-    pub action: GraphAction,
     /// Numbers of the actions that must be confirmed before, ascending.
     pub inputs: Vec<u32>,
 }
@@ -46,22 +49,25 @@ pub enum ActionKind {
 }
 
 /// What identifies an action (the short form in triggers).
+//
+// In this order in memory: what `lint` reads of each of tens of thousands comes with one access.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct ActionHead {
     /// Number.
     pub id: u32,
     /// Kind.
     pub kind: ActionKind,
-    /// `mode="cib"` (`lrm_delete`).
-    pub mode: Option<&'static str>,
     /// Task name.
     pub operation: Text,
+    /// Node name.
+    pub on_node: Option<Text>,
+    /// `mode="cib"` (`lrm_delete`).
+    pub mode: Option<&'static str>,
     /// Key that goes into the history.
     pub operation_key: Text,
     /// The internal key, if it differs.
     pub internal_operation_key: Option<Text>,
-    /// Node name.
-    pub on_node: Option<Text>,
     /// Node id.
     pub on_node_uuid: Option<Text>,
     /// The node that hosts the connection through which the operation goes.
@@ -86,10 +92,8 @@ pub struct ResourceIdentity {
 }
 
 /// An action in full.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GraphAction {
-    /// Number; the head is `graph.head(id)`.
-    pub id: u32,
     /// `shutdown-lock`: lock time.
     pub shutdown_lock: Option<i64>,
     /// The resource.
@@ -109,6 +113,10 @@ impl TransitionGraph {
     pub fn head(&self, id: u32) -> Option<&ActionHead> {
         let at = self.heads.binary_search_by_key(&id, |head| head.id).ok()?;
         self.heads.get(at)
+    }
+    /// Synapses with their actions.
+    pub fn described(&self) -> impl Iterator<Item = (&Synapse, &GraphAction)> {
+        self.synapses.iter().zip(&self.actions)
     }
     /// A root attribute.
     pub fn attribute(&self, name: &str) -> Option<&str> {

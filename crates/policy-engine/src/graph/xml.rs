@@ -10,13 +10,15 @@ pub fn write(graph: &TransitionGraph) -> String {
     for (name, value) in &graph.attributes {
         xml.attribute(name, value);
     }
-    for (id, synapse) in graph.synapses.iter().enumerate() {
+    for (id, (synapse, described)) in graph.described().enumerate() {
         xml.open("synapse").attribute("id", &id.to_string());
         if synapse.priority > 0 {
             xml.attribute("priority", &synapse.priority.to_string());
         }
         xml.open("action_set");
-        action(graph, &synapse.action, &mut xml);
+        if let Some(head) = graph.head(synapse.action) {
+            action(head, described, &mut xml);
+        }
         xml.close();
         xml.open("inputs");
         for input in synapse.inputs.iter().filter_map(|input| graph.head(*input)) {
@@ -52,10 +54,7 @@ fn head(head: &ActionHead, xml: &mut Writer<'_>) {
         .optional("router_node", head.router_node.as_deref());
 }
 
-fn action<'n>(graph: &TransitionGraph, action: &'n GraphAction, xml: &mut Writer<'n>) {
-    let Some(action_head) = graph.head(action.id) else {
-        return;
-    };
+fn action<'n>(action_head: &ActionHead, action: &'n GraphAction, xml: &mut Writer<'n>) {
     head(action_head, xml);
     if let Some(time) = action.shutdown_lock {
         xml.attribute("shutdown-lock", &time.to_string());

@@ -22,8 +22,8 @@ impl Fencings {
             places: vec![NOWHERE; view.cluster.nodes.len()],
         };
         for (place, entry) in (0u32..).zip(&view.entries) {
-            if let Some(node) = entry.node
-                && is_fencing(view, place, entry)
+            if is_fencing(view, place, entry)
+                && let Some(node) = view.node(place)
             {
                 fencings.nodes.insert(node);
                 fencings.places[node.index()] = place;
@@ -46,7 +46,8 @@ pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     for (place, entry) in (0u32..).zip(&view.entries) {
-        let here = entry.node.filter(|node| fencings.nodes.contains(*node));
+        let node = view.node(place);
+        let here = node.filter(|node| fencings.nodes.contains(*node));
         if let Some(node) = here
             && has_to_wait_here(view, entry)
         {
@@ -61,7 +62,7 @@ pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
         }
         if here.is_none()
             && entry.is_operation()
-            && let Some(node) = entry.node
+            && let Some(node) = node
             && view.cluster.node(node).unclean
         {
             findings.push(Finding::OnUncleanNode {
@@ -83,11 +84,16 @@ fn expect(view: &View<'_>, fencing: u32, then: u32, findings: &mut Vec<Finding>)
 }
 
 fn is_fencing(view: &View<'_>, index: u32, entry: &Entry) -> bool {
-    let action = &view.graph.synapses[index as usize].action;
     entry.doing == Doing::Stonith
         && entry.kind == Some(ActionKind::Cluster)
-        && action.resource.is_none()
-        && action.attribute("CRM_meta_stonith_action") != Some("on")
+        && view
+            .graph
+            .actions
+            .get(index as usize)
+            .is_some_and(|action| {
+                action.resource.is_none()
+                    && action.attribute("CRM_meta_stonith_action") != Some("on")
+            })
 }
 
 /// Whether an action has to wait for the fencing of its own node: what would be executed there; and

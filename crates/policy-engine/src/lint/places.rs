@@ -52,7 +52,7 @@ fn check_resource(
     }
     for gain in gains {
         for node in &resource.active_on {
-            if view.entry(gain).node != Some(*node) && !is_stopped(view, stops, *node) {
+            if view.node(gain) != Some(*node) && !is_stopped(view, stops, *node) {
                 findings.push(Finding::ActiveElsewhere {
                     start: view.name(gain),
                     node: view.cluster.node(*node).name.to_string(),
@@ -66,7 +66,7 @@ fn check_resource(
 /// Whether there is a stop on that node, or a stop whose node is not known.
 fn is_stopped(view: &View<'_>, stops: &[u32], node: NodeId) -> bool {
     view.looked_at(stops.len());
-    let mut nodes = stops.iter().map(|stop| view.entry(*stop).node);
+    let mut nodes = stops.iter().map(|stop| view.node(*stop));
     nodes.any(|stopped| stopped.is_none_or(|stopped| stopped == node))
 }
 

@@ -20,8 +20,10 @@ pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     let cluster = view.cluster;
     let keys: Vec<Key> = cluster.ordering_keys.iter().map(Key::read).collect();
     view.looked_at(cluster.orderings.len());
-    // Orderings that follow each other are mostly about the same start.
+    // Orderings that follow each other are mostly about the same start, and about probes before it,
+    // which are its inputs in the same order.
     let (mut last, mut thens): (_, &[u32]) = (None, &[]);
+    let mut inputs: &[u32] = &[];
     for ordering in &cluster.orderings {
         let then = ordering.then;
         if !keys[then.key.index()].gains_a_role {
@@ -35,6 +37,17 @@ pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
         if last != Some((then.resource, then.key)) {
             last = Some((then.resource, then.key));
             thens = all_with_key(view, then, &keys);
+            inputs = match thens {
+                [only] => view.numbers(*only),
+                _ => &[],
+            };
+        }
+        if let Some(first) = ordering.first.action
+            && let Some((next, rest)) = inputs.split_first()
+            && *next == first.number()
+        {
+            inputs = rest;
+            continue;
         }
         check_ordering(view, ordering, thens, &keys, findings);
     }
@@ -95,7 +108,7 @@ fn all_with_key<'v>(view: &'v View<'_>, side: OrderingSide, keys: &[Key]) -> &'v
 /// because it does not count for them, or is kept through others.
 fn is_kept(view: &View<'_>, ordering: &Ordering, first: u32, then: u32) -> bool {
     let flags = ordering.flags;
-    let nodes = (view.entry(first).node, view.entry(then).node);
+    let nodes = (view.node(first), view.node(then));
     if first == then
         || !always_holds(view.cluster, ordering)
         || flags.has(OrderFlags::SAME_NODE)
@@ -151,7 +164,7 @@ fn always_holds(cluster: &Cluster, ordering: &Ordering) -> bool {
 
 /// A guest's content cannot come before the guest: such an ordering is ignored.
 fn in_own_guest(view: &View<'_>, first: u32, then: u32) -> bool {
-    let node = view.entry(first).node;
+    let node = view.node(first);
     let launcher = node.and_then(|node| view.cluster.guest_launcher(node));
     launcher.is_some() && launcher == view.entry(then).resource
 }

@@ -150,19 +150,19 @@ fn its_work_is_in_proportion_to_the_graph_when_everything_is_wrong() {
     for (nodes, chains) in [(3, 80), (24, 80)] {
         // no start waits for anything that it should wait for, but for much else
         let mut decided = decided(nodes, chains);
-        let numbers: Vec<u32> = decided.graph.synapses.iter().map(|s| s.action.id).collect();
+        let numbers: Vec<u32> = decided.graph.synapses.iter().map(|s| s.action).collect();
         for synapse in &mut decided.graph.synapses {
             let head = decided
                 .graph
                 .heads
                 .iter()
-                .find(|head| head.id == synapse.action.id);
+                .find(|head| head.id == synapse.action);
             let inputs: Vec<u32> = match head {
                 Some(head) if &*head.operation == "start" => {
                     let other = |number: &u32| !synapse.inputs.contains(number);
                     let others = numbers.iter().copied().filter(other);
                     others
-                        .filter(|number| *number < synapse.action.id)
+                        .filter(|number| *number < synapse.action)
                         .take(20)
                         .collect()
                 }

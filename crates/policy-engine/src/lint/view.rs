@@ -4,7 +4,7 @@
 //! A graph has tens of thousands of actions, and each is spread over several allocations. So it is
 //! read once, front to back, into small arrays.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -31,10 +31,12 @@ pub(super) struct Entry {
     /// How it is executed. `None`: the graph does not say what it does.
     pub kind: Option<ActionKind>,
     pub doing: Doing,
-    /// The resource, if this is a one-off action of one: not recurring, not a notification.
+    /// The resource, if this is a one-off action of one: not recurring, not a notification. Not
+    /// read of a monitor on a node: [`View::actions`] finds those.
     pub resource: Option<ResourceId>,
-    /// The node. Of a pseudo-action, where it would happen if it were real.
-    pub node: Option<NodeId>,
+    /// The node. Of a pseudo-action, where it would happen if it were real. Of a monitor it is not
+    /// read: see [`View::node`].
+    node: Option<NodeId>,
     /// Some input has a number that is not less than its own.
     pub waits_for_later: bool,
     /// The numbers of its inputs are ascending, so that one can be looked up.
@@ -56,13 +58,16 @@ pub(super) struct View<'s> {
     /// Places by number: of actions that the cluster knows, and of others.
     known: Vec<u32>,
     unknown: FxHashMap<u32, u32>,
-    /// Numbers of the inputs of all actions, and where those of each begin.
-    inputs: Vec<u32>,
-    inputs_begin: Vec<u32>,
+    /// The numbers of what each action waits for.
+    inputs: Vec<&'s [u32]>,
     /// Places of the actions that have a resource, by resource and task.
     by_resource: Vec<u32>,
     /// Where the actions of each resource with each task begin in it ([`slot`]).
     slots_begin: Vec<u32>,
+    /// Places of the one-off monitors of each resource, if a rule asked for them.
+    probes: OnceCell<FxHashMap<ResourceId, Vec<u32>>>,
+    /// The nodes of monitors by place, if a rule asked for one.
+    monitored: OnceCell<Vec<Option<NodeId>>>,
     /// All inputs are in the graph.
     pub complete: bool,
     /// Actions that confirm that a clone or bundle was notified of a completion.
@@ -94,9 +99,10 @@ impl<'s> View<'s> {
             known: vec![NOWHERE; cluster.actions.len() + 1],
             unknown: FxHashMap::default(),
             inputs: Vec::new(),
-            inputs_begin: Vec::new(),
             by_resource: Vec::new(),
             slots_begin: Vec::new(),
+            probes: OnceCell::new(),
+            monitored: OnceCell::new(),
             complete: false,
             confirmations: FxHashMap::default(),
             work: Cell::new(0),
@@ -111,19 +117,20 @@ impl<'s> View<'s> {
         view.read_heads(&mut findings);
         view.check_inputs(&mut findings);
         view.group();
-        let size = view.entries.len() + view.inputs.len();
+        let size = view.entries.len() + view.count_inputs();
         view.search.get_mut().left = SEARCH_FACTOR * size;
         (view, findings)
     }
 
     /// Which actions there are, and what they wait for.
     fn read_synapses(&mut self, findings: &mut Vec<Finding>) {
-        let synapses = &self.graph.synapses;
-        self.entries.reserve(synapses.len());
-        self.inputs_begin.reserve(synapses.len() + 1);
-        self.inputs_begin.push(0);
-        for (place, synapse) in (0u32..).zip(synapses) {
-            let number = synapse.action.id;
+        let synapses = self.graph.synapses.iter();
+        // Nothing else meanwhile: the processor then waits for many synapses at a time.
+        let parts = synapses.map(|synapse| (synapse.action, synapse.inputs.as_slice()));
+        let numbers: Vec<u32>;
+        (numbers, self.inputs) = parts.unzip();
+        self.entries.reserve(numbers.len());
+        for (place, (number, inputs)) in (0u32..).zip(numbers.into_iter().zip(&self.inputs)) {
             let old = match self.known.get_mut(number as usize) {
                 Some(known) => std::mem::replace(known, place),
                 None => self.unknown.insert(number, place).unwrap_or(NOWHERE),
@@ -133,20 +140,20 @@ impl<'s> View<'s> {
                     action: self.named(number),
                 });
             }
-            let inputs = &synapse.inputs;
             self.entries.push(Entry {
                 number,
                 kind: None,
                 doing: Doing::Other,
                 resource: None,
                 node: None,
-                waits_for_later: inputs.iter().any(|input| *input >= number),
-                sorted: inputs.is_sorted(),
+                // Both look at all inputs, without a branch for each.
+                waits_for_later: inputs.iter().fold(0, |most, input| most.max(*input)) >= number,
+                sorted: inputs
+                    .windows(2)
+                    .fold(true, |so_far, two| so_far & (two[0] <= two[1])),
             });
-            self.inputs.extend_from_slice(inputs);
-            self.inputs_begin.push(position(self.inputs.len()));
         }
-        self.looked_at(self.entries.len() + self.inputs.len());
+        self.looked_at(self.entries.len() + self.count_inputs());
     }
 
     /// What the actions do. The heads are in the order of numbers, as are the cluster's actions.
@@ -154,27 +161,34 @@ impl<'s> View<'s> {
         let (cluster, graph) = (self.cluster, self.graph);
         self.looked_at(graph.heads.len());
         let mut names = Names::default();
+        let nodes = NodeNames::of(cluster);
         for head in &graph.heads {
             let place = self.find(head.id);
             if place == NOWHERE {
                 continue;
             }
             let entry = &mut self.entries[place as usize];
-            // What the cluster has under that number is where to look first; the texts decide.
-            let action = (head.id as usize)
-                .checked_sub(1)
-                .and_then(|index| cluster.actions.get(index));
             entry.kind = Some(head.kind);
             entry.doing = names.find(&head.operation);
+            // Most actions are probes, and hardly a rule asks for more of them.
+            if entry.doing == Doing::Monitor && head.on_node.is_some() {
+                continue;
+            }
+            let action = action(cluster, head);
             entry.resource = resource(cluster, head, action);
-            entry.node = node(cluster, head, action, entry.resource);
+            entry.node = match &head.on_node {
+                Some(name) => nodes.find(name),
+                None => pseudo_node(head, action, entry.resource),
+            };
             if entry.doing == Doing::Notified
                 && let Some(confirmed) = confirmed(cluster, head)
             {
                 self.confirmations.insert(confirmed, place);
             }
         }
-        for entry in self.entries.iter().filter(|entry| entry.kind.is_none()) {
+        let described = graph.actions.len();
+        let entries = self.entries.iter().enumerate();
+        for (_, entry) in entries.filter(|(at, own)| own.kind.is_none() || *at >= described) {
             findings.push(Finding::Undescribed {
                 number: entry.number,
             });
@@ -183,9 +197,9 @@ impl<'s> View<'s> {
 
     /// An input has to exist; it need not be in the graph.
     fn check_inputs(&mut self, findings: &mut Vec<Finding>) {
-        self.looked_at(self.inputs.len());
+        self.looked_at(self.count_inputs());
         let is_here = |input: &u32| self.find(*input) != NOWHERE;
-        self.complete = self.inputs.iter().all(is_here);
+        self.complete = self.inputs.iter().copied().flatten().all(is_here);
         if self.complete {
             return;
         }
@@ -235,9 +249,56 @@ impl<'s> View<'s> {
 
     /// The one-off actions of a resource that do this.
     pub(super) fn actions(&self, resource: ResourceId, doing: Doing) -> &[u32] {
+        if doing == Doing::Monitor {
+            let probes = self.probes.get_or_init(|| self.read_probes());
+            return probes.get(&resource).map_or(&[], Vec::as_slice);
+        }
         let slot = slot(resource, doing);
         let (begin, end) = (self.slots_begin[slot], self.slots_begin[slot + 1]);
         &self.by_resource[begin as usize..end as usize]
+    }
+
+    /// Whose the one-off monitors are. Hardly any rule asks for that.
+    fn read_probes(&self) -> FxHashMap<ResourceId, Vec<u32>> {
+        self.looked_at(self.graph.heads.len());
+        let mut probes: FxHashMap<ResourceId, Vec<u32>> = FxHashMap::default();
+        for head in &self.graph.heads {
+            let place = self.find(head.id);
+            if place != NOWHERE
+                && self.entry(place).doing == Doing::Monitor
+                && let Some(resource) = resource(self.cluster, head, action(self.cluster, head))
+            {
+                probes.entry(resource).or_default().push(place);
+            }
+        }
+        probes
+    }
+
+    /// The node of an action. Of a pseudo-action, where it would happen if it were real.
+    pub(super) fn node(&self, place: u32) -> Option<NodeId> {
+        let entry = self.entry(place);
+        let monitored = || self.monitored.get_or_init(|| self.read_monitored());
+        match entry.doing {
+            Doing::Monitor => monitored()[place as usize].or(entry.node),
+            _ => entry.node,
+        }
+    }
+
+    /// Where the monitors are. Only where a node is fenced a rule asks for that.
+    fn read_monitored(&self) -> Vec<Option<NodeId>> {
+        self.looked_at(self.graph.heads.len());
+        let names = NodeNames::of(self.cluster);
+        let mut nodes = vec![None; self.entries.len()];
+        for head in &self.graph.heads {
+            let place = self.find(head.id);
+            if place != NOWHERE
+                && self.entry(place).doing == Doing::Monitor
+                && let Some(name) = &head.on_node
+            {
+                nodes[place as usize] = names.find(name);
+            }
+        }
+        nodes
     }
 
     /// The action that confirms that a clone or bundle was notified of a completion.
@@ -250,10 +311,12 @@ impl<'s> View<'s> {
     }
 
     /// The numbers of what an action waits for.
-    fn numbers(&self, place: u32) -> &[u32] {
-        let place = place as usize;
-        let (begin, end) = (self.inputs_begin[place], self.inputs_begin[place + 1]);
-        &self.inputs[begin as usize..end as usize]
+    pub(super) fn numbers(&self, place: u32) -> &[u32] {
+        self.inputs[place as usize]
+    }
+
+    fn count_inputs(&self) -> usize {
+        self.inputs.iter().map(|inputs| inputs.len()).sum()
     }
 
     /// How many inputs an action has.
@@ -355,14 +418,30 @@ fn slot(resource: ResourceId, doing: Doing) -> usize {
     resource.index() * Doing::COUNT + doing as usize
 }
 
-/// The names are mostly one shared text, which then need not be compared.
-fn is_name_of(cluster: &Cluster, node: NodeId, name: &Text) -> bool {
-    let own = &cluster.node(node).name;
-    Arc::ptr_eq(own, name) || own == name
+/// The names of nodes. A graph and its cluster mostly share their texts, which then need not be
+/// compared.
+struct NodeNames<'s> {
+    cluster: &'s Cluster,
+    shared: FxHashMap<*const u8, NodeId>,
 }
 
-fn position(count: usize) -> u32 {
-    u32::try_from(count).expect("invariant: a graph has fewer than 2^32 inputs")
+impl<'s> NodeNames<'s> {
+    fn of(cluster: &'s Cluster) -> Self {
+        let nodes = cluster.nodes.iter().enumerate();
+        NodeNames {
+            cluster,
+            shared: nodes
+                .map(|(index, node)| (node.name.as_ptr(), NodeId::new(index)))
+                .collect(),
+        }
+    }
+
+    fn find(&self, name: &Text) -> Option<NodeId> {
+        let shared = self.shared.get(&name.as_ptr()).copied();
+        shared
+            .filter(|node| Arc::ptr_eq(&self.cluster.node(*node).name, name))
+            .or_else(|| self.cluster.find_node(name))
+    }
 }
 
 fn key(head: &ActionHead) -> &str {
@@ -399,20 +478,18 @@ fn confirmed(cluster: &Cluster, head: &ActionHead) -> Option<(ResourceId, Doing)
     Some((find(cluster, id)?, Doing::of(&Task::parse(completion))))
 }
 
-fn node(
-    cluster: &Cluster,
+/// What the cluster has under the number of an action: where to look first. The texts decide.
+fn action<'s>(cluster: &'s Cluster, head: &ActionHead) -> Option<&'s Action> {
+    let index = (head.id as usize).checked_sub(1)?;
+    cluster.actions.get(index)
+}
+
+/// Where a pseudo-action would happen if it were real.
+fn pseudo_node(
     head: &ActionHead,
     action: Option<&Action>,
     resource: Option<ResourceId>,
 ) -> Option<NodeId> {
-    let expected = action.and_then(|action| action.node);
-    match &head.on_node {
-        Some(name) => expected
-            .filter(|node| is_name_of(cluster, *node, name))
-            .or_else(|| cluster.find_node(name)),
-        None => expected.filter(|_| {
-            head.kind == ActionKind::Pseudo
-                && action.is_some_and(|action| action.resource == resource)
-        }),
-    }
+    let action = action.filter(|action| action.resource == resource)?;
+    action.node.filter(|_| head.kind == ActionKind::Pseudo)
 }

@@ -166,14 +166,15 @@ impl Run<'_> {
         loop {
             while let Some(index) = pass.pop_first() {
                 let synapse = &synapses[index];
-                let head = self.graph.head(synapse.action.id);
+                let head = self.graph.head(synapse.action);
                 let pseudo = head.is_none_or(|head| head.kind == ActionKind::Pseudo);
                 if self.failed && !pseudo && synapse.priority < INFINITY {
                     continue;
                 }
-                let succeeded = head.is_none_or(|head| self.perform(head, &synapse.action));
+                let succeeded =
+                    head.is_none_or(|head| self.perform(head, &self.graph.actions[index]));
                 fired += 1;
-                for then in triggered.get(&synapse.action.id).into_iter().flatten() {
+                for then in triggered.get(&synapse.action).into_iter().flatten() {
                     if !succeeded && synapses[*then].priority < INFINITY {
                         continue;
                     }

@@ -1,7 +1,6 @@
 //! What the controller says about itself: state, summary, status.
 
 mod assemblies;
-mod operations;
 mod places;
 mod services;
 mod trouble;
@@ -151,6 +150,7 @@ impl Controller {
             failures: self.failure_statuses(),
             bans: self.deciding.terms().bans.clone(),
             fencing: self.fencing_statuses(),
+            tickets: self.ticket_statuses(),
         }
     }
 }

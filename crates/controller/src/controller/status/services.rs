@@ -95,7 +95,7 @@ impl Controller {
                 true => ServiceRole::Stopped,
                 false => ServiceRole::Unknown,
             },
-            reason: reason.to_owned(),
+            reason: self.failed_or_waits(listed.id, reason),
             ..base
         };
         match listed.numbered {
@@ -115,6 +115,14 @@ impl Controller {
             rows.sort_by_key(|row| number(&row.name));
         }
         statuses.append(&mut rows);
+    }
+
+    /// How a service failed; else which ticket it waits for, if it does.
+    fn failed_or_waits(&self, service: &str, failed: &str) -> String {
+        let goal = self.deciding.goal().get(service);
+        let waits = goal.and_then(|goal| goal.waits.as_ref());
+        let waits = waits.filter(|_| failed.is_empty());
+        waits.map_or_else(|| failed.to_owned(), ToString::to_string)
     }
 
     /// The services of the document, and after them what the policy engine made of its bundles.
@@ -218,7 +226,7 @@ fn left_over(service: &str, place: &Place<'_>) -> ServiceStatus {
         assembly: place.assembly.to_string(),
         state: place.state,
         role: place.role,
-        reason: "the document does not have it any more".to_owned(),
+        reason: "it is not in the document".to_owned(),
         ..ServiceStatus::default()
     }
 }

@@ -34,7 +34,7 @@ impl Controller {
         facts: &FailureFacts,
     ) -> Vec<FailureStatus> {
         let goal = self.deciding.goal().get(&ServiceId::of_resource(resource));
-        let goal = goal.copied().unwrap_or_default();
+        let goal = goal.cloned().unwrap_or_default();
         let kept = &self.deciding.terms().kept_failures;
         let place = (assembly.to_string(), resource.to_owned());
         let timeout_s = match kept.contains(&place) {

@@ -132,6 +132,7 @@ fn answered() -> Assembly {
 
 fn connect() -> Connect {
     Connect {
+        number: 1,
         assembly: "web1".into(),
         address: None,
         epoch: 1,

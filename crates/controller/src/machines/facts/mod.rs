@@ -20,7 +20,8 @@ use crate::machines::arrivals::Arrivals;
 use crate::machines::failures::{FailureFacts, FailureTimes};
 use crate::machines::fencings::FencingFacts;
 use crate::machines::service::ServiceFacts;
-use crate::vocabulary::{AssemblyId, AssemblySpec, Event, Occupant, ServiceId, Spec};
+use crate::machines::ticket::TicketFacts;
+use crate::vocabulary::{AssemblyId, AssemblySpec, Event, Occupant, ServiceId, Spec, TicketId};
 
 /// Key of the row that counts the times that facts were saved. A shell keeps its value in a second
 /// place, which a backup of the state does not bring back.
@@ -51,6 +52,8 @@ pub struct Durable {
     /// By assembly and resource.
     failures: BTreeMap<(AssemblyId, String), FailureFacts>,
     services: BTreeMap<ServiceId, ServiceFacts>,
+    /// Those about which something was said.
+    tickets: BTreeMap<TicketId, TicketFacts>,
     /// The last attempts to make assemblies safe, numbered in the order in which they began.
     fencings: BTreeMap<u64, FencingFacts>,
     /// Events that the log does not have yet, by epoch and counter: in the order in which they
@@ -195,6 +198,7 @@ pub(crate) enum Key {
     Assembly(AssemblyId),
     Failures(AssemblyId, String),
     Service(ServiceId),
+    Ticket(TicketId),
     Fencing(u64),
     Outbox(u64, u64),
     Saves,
@@ -210,6 +214,7 @@ impl Key {
             Key::Assembly(name) => format!("assembly/{name}"),
             Key::Failures(assembly, resource) => format!("failures/{assembly}/{resource}"),
             Key::Service(name) => format!("service/{name}"),
+            Key::Ticket(name) => format!("ticket/{name}"),
             Key::Fencing(number) => format!("fencing/{number:020}"),
             Key::Outbox(epoch, counter) => format!("event/{epoch:020}/{counter:010}"),
             Key::Saves => SAVES.into(),
@@ -232,6 +237,7 @@ impl Key {
                 Key::Failures(assembly.into(), resource.to_owned())
             }
             ("service", Some(name)) => Key::Service(name.into()),
+            ("ticket", Some(name)) => Key::Ticket(name.into()),
             ("fencing", Some(number)) => Key::Fencing(number.parse().ok()?),
             ("event", Some(rest)) => {
                 let (epoch, counter) = rest.split_once('/')?;
@@ -271,6 +277,7 @@ impl Durable {
                 .map(|(assembly, resource)| Key::Failures(assembly, resource)),
         );
         keys.extend(self.services.keys().cloned().map(Key::Service));
+        keys.extend(self.tickets.keys().cloned().map(Key::Ticket));
         keys.extend(self.fencings.keys().copied().map(Key::Fencing));
         keys.extend(
             self.outbox
@@ -311,6 +318,11 @@ impl Durable {
 
     pub(crate) fn services(&self) -> &BTreeMap<ServiceId, ServiceFacts> {
         &self.services
+    }
+
+    /// Those about which something was said.
+    pub(crate) fn tickets(&self) -> &BTreeMap<TicketId, TicketFacts> {
+        &self.tickets
     }
 
     /// The last attempts to make assemblies safe, in the order in which they began.
@@ -365,6 +377,7 @@ impl Durable {
                     .insert((assembly, resource), read(key, value)?),
             ),
             Some(Key::Service(name)) => drop(self.services.insert(name, read(key, value)?)),
+            Some(Key::Ticket(name)) => drop(self.tickets.insert(name, read(key, value)?)),
             // Nothing is decided by it, so that another form of it costs the history only.
             Some(Key::Fencing(number)) => {
                 if let Ok(facts) = serde_json::from_str(value) {
@@ -394,6 +407,7 @@ impl Durable {
                 .get(&(assembly.clone(), resource.clone()))
                 .and_then(write),
             Key::Service(name) => self.services.get(name).and_then(write),
+            Key::Ticket(name) => self.tickets.get(name).and_then(write),
             Key::Fencing(number) => self.fencings.get(number).and_then(write),
             Key::Outbox(epoch, counter) => self.outbox.get(&(*epoch, *counter)).and_then(write),
         }

@@ -9,7 +9,8 @@ use crate::machines::announcement::Announced;
 use crate::machines::failures::FailureFacts;
 use crate::machines::fencings::{self, FencingFacts};
 use crate::machines::service::ServiceFacts;
-use crate::vocabulary::{AssemblyId, Change, Event, ServiceId, Spec};
+use crate::machines::ticket::TicketFacts;
+use crate::vocabulary::{AssemblyId, Change, Event, ServiceId, Spec, TicketId};
 
 /// The facts, with a note of what was touched since the last [`Store::changes`].
 #[derive(Debug)]
@@ -113,6 +114,21 @@ impl Store {
     pub(crate) fn service_mut(&mut self, name: &ServiceId) -> &mut ServiceFacts {
         self.touched.insert(Key::Service(name.clone()));
         self.facts.services.entry(name.clone()).or_default()
+    }
+
+    pub(crate) fn ticket(&self, name: &TicketId) -> TicketFacts {
+        self.facts.tickets.get(name).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn ticket_mut(&mut self, name: &TicketId) -> &mut TicketFacts {
+        self.touched.insert(Key::Ticket(name.clone()));
+        self.facts.tickets.entry(name.clone()).or_default()
+    }
+
+    pub(crate) fn remove_ticket(&mut self, name: &TicketId) {
+        if self.facts.tickets.remove(name).is_some() {
+            self.touched.insert(Key::Ticket(name.clone()));
+        }
     }
 
     /// Notes that an attempt to make an assembly safe begins. The oldest are forgotten.
@@ -219,6 +235,8 @@ impl Store {
         );
         self.touched
             .extend(facts.services.into_keys().map(Key::Service));
+        self.touched
+            .extend(facts.tickets.into_keys().map(Key::Ticket));
         self.touched
             .extend(facts.fencings.into_keys().map(Key::Fencing));
         self.facts = Durable {

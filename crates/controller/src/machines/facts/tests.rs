@@ -1,6 +1,7 @@
 //! Tests of facts and of their rows.
 
 use super::*;
+use crate::vocabulary::TicketOrder;
 
 #[test]
 fn it_reads_back_what_it_wrote() {
@@ -16,6 +17,9 @@ fn it_reads_back_what_it_wrote() {
     store
         .service_mut(&"db".into())
         .fail(&"db".into(), &"web1".into(), "it returned 1", 5);
+    let east = "east/1".into();
+    let granted = store.ticket_mut(&east).obey(&east, TicketOrder::Grant, 5);
+    assert!(granted.is_some());
     let rows: Vec<_> = store
         .changes()
         .into_iter()
@@ -61,6 +65,8 @@ fn facts_are_outdated_if_newer_ones_were_saved() {
 fn a_damaged_row_is_named_and_an_unknown_one_ignored() {
     let error = Durable::from_rows([("assembly/web1", "{")]).unwrap_err();
     assert!(error.to_string().contains("assembly/web1"), "{error}");
+    let error = Durable::from_rows([("ticket/east", "7")]).unwrap_err();
+    assert!(error.to_string().contains("ticket/east"), "{error}");
     assert!(Durable::from_rows([("colour", "red")]).is_ok());
     let other_form = Durable::from_rows([("understood", "{}")]).unwrap();
     assert_eq!(other_form, Durable::default());

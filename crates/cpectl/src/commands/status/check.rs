@@ -75,8 +75,13 @@ fn complaints(status: &DeploymentStatus) -> Vec<String> {
             failure.operation, failure.service, failure.assembly, failure.reason
         ));
     }
-    if complaints.is_empty() {
-        complaints.extend(status.problems.iter().cloned());
+    for problem in &status.problems {
+        let is_told = complaints
+            .iter()
+            .any(|told| told.contains(problem.as_str()));
+        if !is_told {
+            complaints.push(problem.clone());
+        }
     }
     complaints
 }

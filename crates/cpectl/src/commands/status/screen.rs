@@ -8,6 +8,7 @@ use cpe_terminal::{Cell, Line, Table};
 
 use super::tree;
 use crate::cells::{age, assembly_state, deployment_state, deployment_style, time};
+use crate::commands::ticket;
 use crate::output::{BAD, BUSY, FAINT, GOOD, HEAD, PLAIN, Screen};
 
 /// A row for each deployment.
@@ -81,6 +82,9 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
             false => tree::rows(status),
         };
         screen.section(&Table::new(tree::HEADS, HEAD, rows));
+    }
+    if !status.tickets.is_empty() {
+        screen.section(&ticket::table(&status.tickets));
     }
     if !status.failures.is_empty() {
         screen.section(&failures(&status.failures));

@@ -60,7 +60,7 @@ codes! {
     FROZEN_BY_TICKET "frozen-by-ticket": "ticket {ticket} is not granted, and ticket constraint {constraint} has loss-policy=freeze";
         "A resource that depends on a lost ticket is left as it is.";
         "grant the ticket: crm_ticket --ticket {ticket} --grant";
-        ""
+        "cpectl ticket {NAME} {command}"
     TARGET_ROLE_STOPPED "target-role-stopped": "target-role=Stopped is set {origin}";
         "Somebody wants it stopped: the meta attribute `target-role` says so. Of several sets without a score the last one in the configuration counts; what a resource sets itself wins over its group or clone, and that over the defaults.";
         "set target-role=Started there ({set}), or remove it: crm_resource --resource {owner} --meta --delete-parameter target-role";
@@ -92,7 +92,7 @@ codes! {
     TICKET_MISSING "ticket-missing": "ticket {ticket} is {state}: ticket constraint {constraint} does not let it run";
         "A ticket constraint lets a resource run only while its ticket is granted to this site.";
         "crm_ticket --ticket {ticket} --grant (or --activate, if it is in standby)";
-        ""
+        "cpectl ticket {NAME} {command}"
     UNCHANGED_UNMANAGED "unmanaged-found-stopped": "{operation} found it not running on {node}[ at {time}], and since it is not managed, that counts as stopped and not as a failure";
         "A resource that is not managed may be stopped by hand.";
         "";

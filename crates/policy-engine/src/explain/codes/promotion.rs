@@ -46,7 +46,8 @@ codes! {
     PART_DEPENDENT "promotion-dependent": "{score} from what {dependent} prefers and avoids, which is to be with the promoted instance (colocation {constraint})";
         "What dependents of the promoted role prefer, such as their stickiness, counts for the promotion.";
         ""; ""
-    PART_TICKET "promotion-ticket": "{score} because the ticket of the promoted role is not granted";
+    PART_TICKET "promotion-ticket": "{score} because ticket {ticket}, which the promoted role needs, is {state}";
         "A ticket constraint with role Promoted.";
-        ""; ""
+        "crm_ticket --ticket {ticket} --grant (or --activate, if it is in standby)";
+        "cpectl ticket {NAME} {command}"
 }

@@ -1,0 +1,163 @@
+//! What a person has to know or to decide about the document as a whole.
+
+use super::comment::Remark;
+use super::node::Nodes;
+use super::section::LEFT_OUT;
+use crate::problem::quote;
+use crate::tree::Element;
+use crate::value;
+
+/// The most names that one comment lists.
+const LISTED: usize = 20;
+
+/// Parts of the names of parameters that are secrets.
+const SECRETS: [&str; 4] = ["passw", "secret", "token", "private_key"];
+
+/// The comments at the top of the document.
+pub(super) fn of(
+    root: &Element<'_>,
+    configuration: &Element<'_>,
+    nodes: &Nodes<'_, '_>,
+    is_guess: bool,
+) -> Vec<Remark> {
+    let facts = Facts::of(configuration);
+    let mut remarks = vec![Remark::Said(
+        "Made of a cluster's CIB. What begins with \"Decide\" needs a person. Then: cpectl validate, cpectl plan, \
+         cpectl deploy."
+            .to_owned(),
+    )];
+    let mut decide = |text: String| remarks.push(Remark::Decide(text));
+    if is_guess {
+        decide("the name of the deployment; it is a guess".to_owned());
+    }
+    decide("a uuid, if the cloud manager knows the deployment and its guests by one".to_owned());
+    match nodes.is_empty() {
+        true => decide("the assemblies: the CIB names no node that could be one".to_owned()),
+        false => decide(
+            "the addresses; they are guesses. Each guest needs cpe-agent, and a socket on this host that leads to it"
+                .to_owned(),
+        ),
+    }
+    decide(fencing(&facts));
+    if facts.has_devices && nodes.is_renamed() {
+        decide(
+            "what fencing devices call their hosts: some nodes have other names here, and pcmk_host_map says what the \
+             device calls them; target-pattern is as it was"
+                .to_owned(),
+        );
+    }
+    if !facts.secrets.is_empty() {
+        let secrets = listed(&facts.secrets);
+        decide(format!(
+            "who may read this file: it has secrets in it ({secrets})"
+        ));
+    }
+    if !facts.local_secrets.is_empty() {
+        let secrets = listed(&facts.local_secrets);
+        decide(format!(
+            "the values of {secrets}: they are on the nodes only, under /var/lib/pacemaker/lrm/secrets"
+        ));
+    }
+    left_out(root, configuration, nodes, &mut remarks);
+    remarks
+}
+
+/// How assemblies are made safe.
+fn fencing(facts: &Facts<'_>) -> String {
+    match facts.has_devices {
+        true => "the fencing devices of the cluster are those of the assemblies: their agents run on this host, as \
+                 user dpe, and have to be installed here; a <fencing> of an assembly counts instead of them"
+            .to_owned(),
+        false => "the fencing: the cluster has no device, so each assembly is made safe by its lease, unless a \
+                  <fencing> in it says how else"
+            .to_owned(),
+    }
+}
+
+/// What is not in the document.
+fn left_out(
+    root: &Element<'_>,
+    configuration: &Element<'_>,
+    nodes: &Nodes<'_, '_>,
+    remarks: &mut Vec<Remark>,
+) {
+    if root.children.iter().any(|child| child.name == "status") {
+        remarks.push(Remark::Said(
+            "Left out: <status>. The state comes from the guest agents.".to_owned(),
+        ));
+    }
+    for name in LEFT_OUT {
+        let mut sections = configuration.children.iter();
+        if !sections.any(|child| child.name == name && !child.children.is_empty()) {
+            continue;
+        }
+        remarks.push(Remark::Decide(match name {
+            "acls" => "who may do what; <acls> is left out: the bus policy and polkit decide it here".to_owned(),
+            _ => "who hears of what happens; <alerts> is left out: programs subscribe to the event log on the bus"
+                .to_owned(),
+        }));
+    }
+    if !nodes.remote.is_empty() {
+        let names = listed(&nodes.remote);
+        remarks.push(Remark::Decide(format!(
+            "what becomes of the Pacemaker Remote nodes {names}: a guest with cpe-agent in it is an <assembly>, and \
+             needs neither connection nor remote-node"
+        )));
+    }
+    if !nodes.ping.is_empty() {
+        let names = listed(&nodes.ping);
+        remarks.push(Remark::Said(format!(
+            "Left out: the ping nodes {names}. Nothing ever runs there."
+        )));
+    }
+}
+
+/// What the configuration has that somebody should know.
+struct Facts<'e> {
+    has_devices: bool,
+    /// Names of parameters whose values are secret.
+    secrets: Vec<&'e str>,
+    /// The same, where the value is not in the CIB.
+    local_secrets: Vec<&'e str>,
+}
+
+impl<'e> Facts<'e> {
+    fn of(configuration: &'e Element<'_>) -> Self {
+        let mut facts = Facts {
+            has_devices: false,
+            secrets: Vec::new(),
+            local_secrets: Vec::new(),
+        };
+        configuration.visit(&mut |element| {
+            facts.has_devices |= element.value("class") == Some("stonith");
+            let (Some(name), Some(value)) = (element.value("name"), element.value("value")) else {
+                return;
+            };
+            if element.name != "nvpair" {
+                return;
+            }
+            let is_secret = || {
+                let name = name.to_ascii_lowercase();
+                SECRETS.iter().any(|word| name.contains(word))
+            };
+            if value.starts_with("lrm://") {
+                facts.local_secrets.push(name);
+            } else if is_secret() && !name.ends_with("_script") && value::boolean(value).is_err() {
+                facts.secrets.push(name);
+            }
+        });
+        facts
+    }
+}
+
+/// `'a', 'b' and 3 more`, each once.
+fn listed(names: &[&str]) -> String {
+    let mut once: Vec<&str> = names.to_vec();
+    once.sort_unstable();
+    once.dedup();
+    let shown: Vec<String> = once.iter().take(LISTED).map(|name| quote(name)).collect();
+    match once.len().saturating_sub(LISTED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

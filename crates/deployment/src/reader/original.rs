@@ -1,0 +1,99 @@
+//! Words of the original project, Pacemaker Cloud: what its shell wrote is read, and warned of
+//! where it has no effect or another form is better today.
+
+use super::form::Form;
+use crate::problem::{Problems, quote};
+
+/// The original project's spelling of `<service_dependency>`.
+pub(super) const DEPENDENCY: &str = "service_dependancy";
+
+/// The element of a service that names a program to run before the service starts.
+pub(super) const CONFIGURE: &str = "configure_executable";
+
+/// What a reference calls the name of an assembly.
+pub(super) const HOSTNAME: &str = "hostname";
+
+/// The id of a pinned service's resource.
+pub(super) fn resource_id(assembly: &str, service: &str) -> String {
+    format!("rsc_{assembly}_{service}")
+}
+
+/// `monitor` and `username` of `<deployable>`.
+pub(super) fn without_effect(form: &mut Form<'_, '_, '_>) {
+    for (name, hint) in [
+        (
+            "monitor",
+            "cpe-agent observes every assembly from inside its guest: remove it",
+        ),
+        (
+            "username",
+            "guests are started by the cloud manager, so no cloud is asked in anybody's name: remove it",
+        ),
+    ] {
+        if let Some(attribute) = form.element.attribute(name) {
+            let message = format!("the attribute '{name}' of <deployable> has no effect");
+            form.problems
+                .warning(attribute.offset, message, hint.to_owned());
+        }
+    }
+}
+
+/// Whether a parameter or attribute has `type="scalar"`, the one type that there was.
+pub(super) fn parameter_type(form: &mut Form<'_, '_, '_>) -> bool {
+    let attribute = form.element.attribute("type");
+    let Some(attribute) = attribute.filter(|it| it.value == "scalar") else {
+        return false;
+    };
+    let message = format!("type=\"scalar\" of <{}> has no effect", form.element.name);
+    let hint = "every value is a text: remove it".to_owned();
+    form.problems.warning(attribute.offset, message, hint);
+    true
+}
+
+/// Each `<configure_executable url="…"/>` of a service.
+pub(super) fn configure(form: &mut Form<'_, '_, '_>) {
+    let children = form.element.children.iter();
+    for element in children.filter(|child| child.name == CONFIGURE) {
+        let mut form = Form {
+            element,
+            problems: form.problems,
+        };
+        form.attributes(&["url"]);
+        form.children(&[]).for_each(drop);
+        let message = format!("<{CONFIGURE}> is not run: nothing is downloaded into a guest");
+        let hint = "configure the guest when it is made (cloud-init), or write a service whose resource agent does it, and a <service_dependency> on that";
+        form.problems
+            .warning(element.offset, message, hint.to_owned());
+    }
+}
+
+/// The other spelling of `<service_dependency>`, and its id.
+pub(super) fn warn_of_dependency(form: &mut Form<'_, '_, '_>) {
+    let message = format!("<{DEPENDENCY}> is read as <service_dependency>");
+    let hint = "write <service_dependency first=\"…\" then=\"…\"/>, without an id".to_owned();
+    form.problems.warning(form.element.offset, message, hint);
+}
+
+/// A service that is named by the id that its resource had.
+pub(super) fn warn_of_id(id: &str, service: &str, offset: usize, problems: &mut Problems) {
+    let message = format!("{} is read as service {}", quote(id), quote(service));
+    let hint = format!("write {}", quote(service));
+    problems.warning(offset, message, hint);
+}
+
+/// A reference to the name that a guest has in its network, if no attribute says it.
+pub(super) fn warn_of_hostname(
+    parameter: &str,
+    value: &str,
+    offset: usize,
+    problems: &mut Problems,
+) {
+    if parameter == HOSTNAME {
+        let message = format!(
+            "'{HOSTNAME}' is read as {}, the assembly's name",
+            quote(value)
+        );
+        let hint = "write parameter=\"name\", or give the assembly an attribute 'hostname' if its guest is called otherwise";
+        problems.warning(offset, message, hint.to_owned());
+    }
+}

@@ -1,0 +1,408 @@
+//! CIBs of clusters as deployment documents: what is kept, what is left out, and that the policy
+//! engine decides on a document as on the CIB that it was made of.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod corpora;
+
+use std::collections::BTreeMap;
+
+use deployment::{Deployment, Imported, Problem, import};
+use policy_engine::xml::{Document, Element, Writer};
+use policy_engine::{Cib, RunOptions, graph, output::summary};
+use proptest::prelude::*;
+
+const NOW: i64 = 1_700_000_000;
+
+fn imported(cib: &str) -> Imported {
+    import(cib.as_bytes(), Some("x")).unwrap_or_else(|problems| panic!("{}", report(&problems)))
+}
+
+fn refused(cib: &str) -> Vec<String> {
+    let problems = import(cib.as_bytes(), Some("x")).expect_err("it is refused");
+    problems.iter().map(ToString::to_string).collect()
+}
+
+fn report(problems: &[Problem]) -> String {
+    problems.iter().map(|it| format!("{it}\n")).collect()
+}
+
+/// The deployment of a document that is valid.
+fn valid(imported: &Imported) -> &Deployment {
+    let outcome = &imported.outcome;
+    let deployment = outcome.deployment.as_ref();
+    deployment.unwrap_or_else(|| panic!("{}{}", imported.document, report(&outcome.problems)))
+}
+
+/// A cluster with these nodes and resources.
+fn cib(nodes: &str, resources: &str) -> String {
+    format!(
+        r#"<cib validate-with="pacemaker-3.9" epoch="4"><configuration><crm_config/><nodes>{nodes}</nodes>
+           <resources>{resources}</resources><constraints/></configuration><status/></cib>"#
+    )
+}
+
+/// The CIB with the names of the assemblies as names and ids of the nodes.
+fn with_names_of(assemblies: &Deployment, document: &Document) -> String {
+    let nodes = document.root().descendants();
+    let nodes = nodes.filter(|it| it.name() == "node" && it.get("type") != Some("remote"));
+    let mut names = Names::default();
+    for (node, assembly) in nodes.zip(&assemblies.assemblies) {
+        let of = |name: &str| node.get(name).unwrap().to_lowercase();
+        names.ids.insert(of("id"), &assembly.name);
+        if node.get("uname") != Some(&assembly.name) {
+            names.unames.insert(of("uname"), &assembly.name);
+        }
+    }
+    let mut xml = Writer::new();
+    names.write(document.root(), &mut xml);
+    xml.finish()
+}
+
+/// The names of assemblies, by the ids of nodes and by their names in the cluster.
+#[derive(Default)]
+struct Names<'n> {
+    ids: BTreeMap<String, &'n str>,
+    unames: BTreeMap<String, &'n str>,
+}
+
+impl Names<'_> {
+    fn write<'d>(&self, element: Element<'d>, xml: &mut Writer<'d>) {
+        const NODES: [&str; 4] = ["node", "node_state", "lrm", "transient_attributes"];
+        xml.open(element.name());
+        let is_about_id = element.get("attribute") == Some("#id");
+        for (attribute, value) in element.attributes() {
+            let is_id = match attribute {
+                "id" => NODES.contains(&element.name()),
+                "dc-uuid" => true,
+                "value" => is_about_id,
+                _ => false,
+            };
+            let names = if is_id { &self.ids } else { &self.unames };
+            let name = names.get(&value.to_lowercase()).copied();
+            xml.attribute(attribute, name.unwrap_or(value));
+        }
+        for child in element.children() {
+            self.write(child, xml);
+        }
+        xml.close();
+    }
+}
+
+/// The element of that name with all in it, as it stands in the text.
+fn part<'t>(text: &'t str, name: &str) -> &'t str {
+    let begin = text.find(&format!("<{name}>")).unwrap();
+    let close = format!("</{name}>");
+    &text[begin..text.find(&close).unwrap() + close.len()]
+}
+
+/// What is decided: in words, and as the graph of actions.
+fn decided(cib: &str, now: i64) -> String {
+    let cib = Cib::parse(cib).unwrap();
+    let schedule = policy_engine::schedule(&cib, now, RunOptions::default());
+    let lines = summary::lines(&schedule.summary).join("\n");
+    format!("{lines}\n{}", graph::write(&schedule.graph))
+}
+
+/// What is decided on a CIB, with the options that every deployment has in the first place, and on
+/// the document that was made of it, in the same state.
+fn both(text: &str, deployment: &Deployment) -> (String, String) {
+    let cib = Cib::parse(text).unwrap();
+    let now = cib.execution_date().unwrap_or(NOW);
+    let cluster = with_names_of(deployment, cib.document());
+    let lowered = deployment.configuration();
+
+    let options = part(&lowered, "crm_config");
+    let end = options.find("</cluster_property_set>").unwrap();
+    let options = &options["<crm_config>".len()..end];
+    let options = format!("<crm_config>{options}</cluster_property_set>");
+    let cluster = cluster.replacen("<crm_config/>", "<crm_config></crm_config>", 1);
+    let original = cluster.replacen("<crm_config>", &options, 1);
+    let document = cluster.replacen(part(&cluster, "configuration"), &lowered, 1);
+    (decided(&original, now), decided(&document, now))
+}
+
+/// Whether the document leaves something out that the policy engine would see, and says so.
+fn leaves_out(document: &str) -> bool {
+    [
+        "Decide: the node ",
+        "Decide: the values of ",
+        "Pacemaker Remote nodes",
+    ]
+    .iter()
+    .any(|words| document.contains(words))
+}
+
+#[test]
+fn the_policy_engine_decides_on_documents_as_on_the_cibs_that_they_were_made_of() {
+    for (corpus, floor) in corpora::FLOORS {
+        let Some(files) = corpora::files(corpus) else {
+            println!("SKIPPED: ../shared/{corpus} is not on this machine");
+            continue;
+        };
+        let (all, mut valid, mut same, mut different) = (files.len(), 0, 0, Vec::new());
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let imported = imported(&text);
+            let Some(deployment) = &imported.outcome.deployment else {
+                let mut problems = imported.outcome.problems.iter();
+                // all say what to do
+                let errors = problems.all(|it| it.hint.is_some());
+                assert!(errors, "{}", file.display());
+                continue;
+            };
+            valid += 1;
+            if leaves_out(&imported.document) {
+                continue;
+            }
+            let (original, document) = both(&text, deployment);
+            match original == document {
+                true => same += 1,
+                false => different.push(file),
+            }
+        }
+        println!(
+            "{corpus}: {valid} of {all} CIBs become valid documents, {same} of these decide the same"
+        );
+        assert!(different.is_empty(), "{corpus}: {different:?}");
+        assert!(valid >= floor, "{corpus}: {valid} of {all} are valid");
+    }
+}
+
+#[test]
+fn what_a_cluster_is_becomes_a_document_and_the_rest_is_commented() {
+    let nodes = r##"<node id="1" uname="Web_1.lan" description="left &lt;rack--"><instance_attributes id="a">
+          <nvpair id="a-1" name="site" value="a &quot;b&quot;"/><nvpair id="a-2" name="standby" value="on"/>
+        </instance_attributes><utilization id="u"><nvpair id="u-1" name="cpu" value="4"/>
+          <nvpair id="u-2" name="ram" value="4G"/></utilization></node>
+        <node id="7c1f0e52-9b1d-4a55-8f0e-2f4f6f0c9d11" uname="web2" score="100"/>
+        <node id="far" uname="far" type="remote"/>"##;
+    let text = cib(
+        nodes,
+        r#"<primitive id="f" class="stonith" type="fence_virsh"><instance_attributes id="f-i">
+             <nvpair id="f-h" name="pcmk_host_list" value="web_1.lan web2"/>
+             <nvpair id="f-p" name="passwd" value="secret"/></instance_attributes></primitive>"#,
+    );
+    let text = text.replace(
+        "<constraints/>",
+        r##"<constraints><rsc_location id="l" rsc="f" node="WEB_1.lan" score="5"/>
+            <rsc_location id="m" rsc="f"><rule id="r" score="1"><expression id="e" attribute="#id" operation="eq" value="1"/></rule></rsc_location>
+            </constraints><alerts><alert id="x" path="/x"/></alerts>"##,
+    );
+    let imported = imported(&text);
+    valid(&imported);
+    insta::assert_snapshot!(imported.document);
+    assert_eq!(
+        imported.decisions,
+        imported.document.matches("Decide: ").count()
+    );
+}
+
+#[test]
+fn a_configuration_alone_is_enough_and_gives_its_name() {
+    let text = r#"<?xml version="1.0"?><!-- cluster --><configuration><crm_config><cluster_property_set id="o">
+        <nvpair id="n" name="cluster-name" value="My Shop"/></cluster_property_set></crm_config>
+        <nodes><node id="a" uname="a"/></nodes></configuration>"#;
+    let imported = import(text.as_bytes(), None).unwrap();
+    assert_eq!(valid(&imported).name, "my-shop");
+    let nameless = import(b"<cib><configuration/></cib>", None).unwrap();
+    assert_eq!(valid(&nameless).name, "imported");
+    assert!(
+        nameless
+            .document
+            .contains("Decide: the name of the deployment")
+    );
+    assert!(nameless.document.contains("names no node"));
+}
+
+#[test]
+fn an_old_configuration_keeps_its_schema_and_is_read_by_it() {
+    let text = cib(
+        r#"<node id="a" uname="a" type="normal"/>"#,
+        r#"<master id="m"><primitive id="p" class="ocf" provider="pacemaker" type="Stateful"/></master>"#,
+    );
+    let text = text.replace("pacemaker-3.9", "pacemaker-1.2");
+    let imported = imported(&text);
+    let configuration = valid(&imported).configuration();
+    assert!(
+        configuration.contains(r#"<clone id="m">"#),
+        "{configuration}"
+    );
+    assert!(
+        imported
+            .document
+            .contains(r#"<configuration validate-with="pacemaker-1.2">"#)
+    );
+}
+
+#[test]
+fn of_a_nodes_sets_the_one_counts_that_counts_in_a_cluster() {
+    let set = |id: &str, score: &str, value: &str| {
+        format!(
+            r#"<instance_attributes id="{id}"{score}><nvpair id="{id}-1" name="x" value="{value}"/></instance_attributes>"#
+        )
+    };
+    let attribute = |sets: String| {
+        let text = cib(&format!(r#"<node id="a" uname="a">{sets}</node>"#), "");
+        let imported = imported(&text);
+        let assembly = &valid(&imported).assemblies[0];
+        assembly.attributes.get("x").cloned()
+    };
+    let plain = [set("s", "", "first"), set("t", "", "last")].concat();
+    assert_eq!(attribute(plain.clone()).as_deref(), Some("last"));
+    let scored = [
+        set("s", " score=\"5\"", "high"),
+        plain.replace("\"s", "\"u"),
+    ]
+    .concat();
+    assert_eq!(attribute(scored).as_deref(), Some("high"));
+    let unset = [set("s", "", "#default"), set("t", "", "x")].concat();
+    assert_eq!(attribute(unset), None);
+}
+
+#[test]
+fn what_is_not_a_cib_is_refused_with_place_and_remedy() {
+    let node = |name: &str| format!(r#"<node id="{name}" uname="{name}"/>"#);
+    for (text, expected) in [
+        (
+            "".to_owned(),
+            "1:1: error: the document is empty; give one CIB, as `cibadmin -Q` prints it",
+        ),
+        (
+            "status: offline".to_owned(),
+            "1:1: error: there is text outside the root element; give one CIB, as `cibadmin -Q` prints it",
+        ),
+        (
+            "<deployable name=\"x\"/>".to_owned(),
+            "1:1: error: the root element is <deployable>; expected <cib>, as `cibadmin -Q` prints it, or its <configuration>",
+        ),
+        (
+            "<cib/>".to_owned(),
+            "1:1: error: <cib> has no <configuration>; give the whole CIB, as `cibadmin -Q` prints it",
+        ),
+        (
+            "<!DOCTYPE cib [<!ENTITY a \"b\">]><cib/>".to_owned(),
+            "1:1: error: document type declarations are refused; remove <!DOCTYPE …>; entities are not available",
+        ),
+        (
+            cib(&[node("a"), node("A")].concat(), ""),
+            "1:115: error: there are two nodes with the id 'A'; remove the one that is not there any more (crm_node --remove)",
+        ),
+        (
+            cib("<node id=\"1\"/>", ""),
+            "1:81: error: <node> lacks the attribute 'uname'; add uname=\"…\"",
+        ),
+        (
+            cib("<node id=\"1\" uname=\"a\" type=\"gone\"/>", ""),
+            "1:110: error: 'gone' is not a valid type of <node>; expected one of: member, remote, ping",
+        ),
+        (cib("text", ""), ""),
+        (cib("<node id=\"1\" uname=\"a&b;\"/>", ""), ""),
+        (
+            cib("<nude/>", ""),
+            "1:81: error: <nodes> must not contain <nude>; expected <node>",
+        ),
+    ] {
+        let problems = refused(&text);
+        match expected {
+            "" => assert!(!problems.is_empty(), "{text}"),
+            _ => assert_eq!(problems[0], expected, "{text}"),
+        }
+    }
+}
+
+#[test]
+fn large_and_deep_input_is_bounded() {
+    let nodes: String = (0..1000)
+        .map(|n| format!(r#"<node id="{n}" uname="Node_{n}"/>"#))
+        .collect();
+    assert_eq!(valid(&imported(&cib(&nodes, ""))).assemblies.len(), 1000);
+    let alike: String = (0..20_000)
+        .map(|n| format!("<node id=\"{n}\" uname=\"é{}\"/>", "é".repeat(n % 40)))
+        .collect();
+    assert!(refused(&cib(&alike, "")).len() > 1); // names that occur twice
+    let unlike: String = (0..5_000)
+        .map(|n| {
+            format!(
+                "<node id=\"{n}\" uname=\"{}\"/>",
+                char::from_u32(0x4e00 + n).unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(valid(&imported(&cib(&unlike, ""))).assemblies.len(), 5_000);
+    let deep = cib("", &"<group id=\"g\">".repeat(100_000));
+    assert!(refused(&deep)[0].contains("nested more than 64 deep"));
+    let pairs: String = (0..60_000)
+        .map(|n| format!("<nvpair id=\"n{n}\" name=\"a{n}\" value=\"1\"/><nvpair id=\"m{n}\" name=\"a{n}\" value=\"#default\"/>"))
+        .collect();
+    let unset = format!(
+        "<node id=\"a\" uname=\"a\"><instance_attributes id=\"s\">{pairs}</instance_attributes></node>"
+    );
+    assert!(
+        valid(&imported(&cib(&unset, ""))).assemblies[0]
+            .attributes
+            .is_empty()
+    );
+    let huge = cib("", &" ".repeat(9 << 20));
+    assert!(refused(&huge)[0].contains("bytes, more than the"));
+    assert!(refused(&huge)[0].contains("--scope configuration"));
+}
+
+#[test]
+fn no_value_can_break_out_of_the_document() {
+    let nasty = "--&gt;&lt;x&gt;&#10;&#x7f;\u{200b}&quot;'--";
+    let nodes = format!(
+        r#"<node id="{nasty}" uname="{nasty}" description="{nasty}" other="{nasty}"><instance_attributes id="{nasty}">
+             <nvpair id="b" name="{nasty}" value="{nasty}"/><nvpair id="c" name="ok" value="{nasty}"/><nvpair id="d" value="x"/>
+             </instance_attributes><utilization id="v"><nvpair id="e" name="{nasty}" value="{nasty}"/></utilization></node>
+           <node id="p" uname="{nasty}2" type="remote"/>"#
+    );
+    let secret = format!(
+        r#"<primitive id="p" class="ocf" provider="x" type="y"><instance_attributes id="i">
+        <nvpair id="n" name="password{nasty}" value="{nasty}"/></instance_attributes></primitive>"#
+    );
+    let imported = imported(&cib(&nodes, &secret));
+    let assembly = &valid(&imported).assemblies[0];
+    assert_eq!(assembly.attributes["ok"], "--><x>\n\u{7f}\u{200b}\"'--");
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_bytes_are_there_is_an_answer(cib in proptest::collection::vec(0..PIECES.len(), 0..40)) {
+        let text: String = cib.into_iter().map(|piece| PIECES[piece]).collect();
+        match import(text.as_bytes(), Some("x")) {
+            Ok(imported) => prop_assert!(imported.document.starts_with("<?xml")),
+            Err(problems) => prop_assert!(!problems.is_empty()),
+        }
+    }
+}
+
+/// Pieces of CIBs, right and wrong.
+const PIECES: [&str; 22] = [
+    "<cib>",
+    "<cib validate-with=\"pacemaker-1.0\">",
+    "<configuration>",
+    "<nodes>",
+    "<node id=\"a\" uname=\"A\">",
+    "<node id=\"b\" uname=\"b\"/>",
+    "</node>",
+    "<instance_attributes id=\"i\">",
+    "<utilization id=\"u\" score=\"5\">",
+    "<nvpair id=\"n\" name=\"pcmk_host_map\" value=\"a:1;A\\;:;=\"/>",
+    "<nvpair id=\"m\" name=\"pcmk_host_list\" value=\"a,,A;\"/>",
+    "</instance_attributes>",
+    "</utilization>",
+    "</nodes>",
+    "<crm_config>",
+    "</crm_config>",
+    "<acls/>",
+    "</configuration>",
+    "<status/>",
+    "</cib>",
+    "&amp;",
+    "\u{1}",
+];
