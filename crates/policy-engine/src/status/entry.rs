@@ -89,6 +89,11 @@ impl<'d> Entry<'d> {
             .is_some_and(|id| id.ends_with("_last_failure_0"))
     }
 
+    /// Its exit code is not the expected one.
+    pub(super) fn is_unexpected(&self) -> bool {
+        self.raw_rc() != self.expected_rc
+    }
+
     fn raw_rc(&self) -> i64 {
         number(self.element, "rc-code", 0)
     }
@@ -290,8 +295,7 @@ impl<'d> Reader<'d> {
 
     /// §10.4 step 1; true if the entry is finished with.
     fn skip_expired(&self, cluster: &mut Cluster, entry: &Entry<'_>) -> bool {
-        let unexpected = entry.raw_rc() != entry.expected_rc;
-        if entry.maskable_probe && unexpected && !cluster.in_bundle(self.resource) {
+        if entry.maskable_probe && entry.is_unexpected() && !cluster.in_bundle(self.resource) {
             let role = &mut cluster.resource_mut(self.resource).role;
             if *role <= Role::Stopped {
                 *role = Role::Unknown;

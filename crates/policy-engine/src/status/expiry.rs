@@ -31,7 +31,7 @@ pub(super) fn expired(
         let over = last.saturating_add(timeout).saturating_add(1);
         if count != Score::ZERO && cluster.now < over {
             cluster.recheck_at(over);
-        } else {
+        } else if entry.is_last_failure() || (entry.is_unexpected() && !found_a_state(entry)) {
             cluster.turn_at(changed.saturating_add(timeout));
         }
         if expired {
@@ -57,13 +57,12 @@ pub(super) fn expired(
     if let Some(reason) = clear {
         clear_failcount(cluster, id, node, reason);
     }
-    if expired
-        && entry.is_probe()
-        && matches!(number(entry.element, "rc-code", 0), 0 | 7 | 8 | 190 | 191)
-    {
-        expired = false;
-    }
-    expired
+    expired && !found_a_state(entry)
+}
+
+/// A probe that found out the state never expires.
+fn found_a_state(entry: &Entry<'_>) -> bool {
+    entry.is_probe() && matches!(number(entry.element, "rc-code", 0), 0 | 7 | 8 | 190 | 191)
 }
 
 /// The remote exception of step 2: a failed connection monitor counts until the remote node was
