@@ -237,6 +237,16 @@ mod tests {
     }
 
     #[test]
+    fn what_the_target_was_asked_for_but_has_not_told_is_not_known_there() {
+        let source = history(&[(Task::MigrateTo, 5, RecordState::Complete)]);
+        let mut target = history(&[(Task::Monitor, 4, RecordState::Complete)]);
+        let stop = history(&[(Task::Stop, 6, RecordState::Pending)]);
+        target.sent(stop.records().next().unwrap().clone());
+        let kept = settled(noted(), &target, Source::Heard(&source), 6);
+        assert_eq!(kept, noted(), "it may never have heard of it");
+    }
+
+    #[test]
     fn what_is_not_over_at_the_source_is_kept_whatever_the_target_says() {
         let looked = history(&[(Task::Monitor, 6, RecordState::Complete)]);
         let source = history(&[(Task::MigrateTo, 5, RecordState::Pending)]);

@@ -302,12 +302,14 @@ impl History {
         })
     }
 
-    /// Whether something is known of a resource that was asked for since the operation with that id
-    /// was, of another assembly.
+    /// Whether the agent has told of something about a resource that was asked for since the
+    /// operation with that id was, of another assembly. What was sent may not reach it.
     pub(crate) fn knows_since(&self, resource: &str, id: &str) -> bool {
         let since = Asked::of(id);
-        self.of(resource)
-            .any(|record| match record.operation.action {
+        let slots = self.resources.get(resource).into_iter().flatten();
+        slots
+            .filter(|(slot, record)| **slot != Slot::Sent && record.call_id <= self.told)
+            .any(|(_, record)| match record.operation.action {
                 _ if record.operation.interval_ms > 0 => false,
                 // A look comes before what it is for, in the same transition.
                 Task::Monitor => Asked::of(&record.operation.id) > since,
