@@ -114,8 +114,9 @@ impl World {
         // Who was not heard of at the end finds out by its lease.
         self.run_for(90);
         for (index, guest) in self.guests.iter().enumerate() {
-            let stays =
-                self.scenario.ending != Some(true) || self.checker.out_of_reach.contains(&index);
+            let stays = self.scenario.ending != Some(true)
+                || self.checker.out_of_reach.contains(&index)
+                || (self.shell.left && guest.unheard);
             if let Some(service) = guest.running.first().filter(|_| !stays) {
                 let text = format!(
                     "{service} still runs in {} after the end of the deployment",
@@ -137,7 +138,7 @@ impl World {
         let recreated = self.shell.recreate.take();
         if let Some((guest, for_us)) = recreated.filter(|_| self.scenario.ending.is_none()) {
             for guest in &mut self.guests {
-                guest.left_unheard = true;
+                guest.unheard = true;
             }
             self.create_again(guest, for_us);
             return;

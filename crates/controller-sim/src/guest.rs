@@ -23,9 +23,9 @@ pub struct Guest {
     /// Another guest has taken its place: without power it does not come back, and its devices go
     /// to that guest.
     pub replaced_by: Option<usize>,
-    /// The deployment was destroyed with its services left running, and no DPE since has heard this
-    /// guest.
-    pub left_unheard: bool,
+    /// No DPE has heard this guest since the deployment was destroyed with its services left
+    /// running, or the state of the DPE was lost.
+    pub unheard: bool,
     /// How it is made safe.
     pub mode: Mode,
     /// Powered and booted.
@@ -161,7 +161,7 @@ impl Guest {
             name: name.into(),
             foreign: false,
             replaced_by: None,
-            left_unheard: false,
+            unheard: false,
             mode,
             up: true,
             boot: 1,
