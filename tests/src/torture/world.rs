@@ -38,8 +38,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Boots it and deploys the documents. It is tortured for `minutes`, has to recover then, and is
-    /// looked at.
+    /// Boots it and deploys the documents. It is tortured for `minutes`, then has to recover, and
+    /// is looked at.
     ///
     /// # Errors
     /// Something does not come up; the error says what.
