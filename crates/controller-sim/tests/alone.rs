@@ -587,6 +587,25 @@ fn a_rule_by_time_turns_in_the_zone_of_the_document_and_else_of_the_host() {
 }
 
 #[test]
+fn nothing_but_the_option_of_the_cluster_names_the_zone() {
+    // A parameter of the service has its name, too.
+    let document = document_with_a_rule_by_time("").replace("\"7-59\"", "\"7-29\"");
+    let own = r#"<parameter name="time-zone" value="UTC"/><parameter name="setting""#;
+    let hiding = document.replacen(r#"<parameter name="setting""#, own, 1);
+    assert_ne!(hiding, document);
+    let mut controller = with_document(hiding, [started(), vec![]]);
+    let kolkata = Input::HostTimeZone(Some("Asia/Kolkata".into()));
+    assert_eq!(controller.handle(NOW, kolkata), Ok(()));
+    let second = 20 + 30 * 60;
+    let busy = busy_seconds(&mut controller, second + 60);
+    assert!(
+        busy.first()
+            .is_some_and(|at| (second..=second + 1).contains(at)),
+        "{busy:?}"
+    );
+}
+
+#[test]
 fn a_clock_that_is_set_is_noticed_with_the_next_input() {
     let document = document_with_a_rule_by_time("");
     let mut controller = with_document(document, [started(), vec![]]);

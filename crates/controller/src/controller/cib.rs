@@ -36,9 +36,6 @@ const RC_PENDING: i32 = 193;
 /// strongest of those without a score.
 const NO_LIVE_MIGRATION: &str = r#"<cluster_property_set id="cpe-deadlock"><nvpair id="cpe-deadlock-live-migration" name="live-migration" value="false"/></cluster_property_set>"#;
 
-/// In the `crm_config` of a document that names its time zone.
-const TIME_ZONE: &str = r#" name="time-zone" "#;
-
 /// The state of an assembly in the policy engine's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NodeState {
@@ -168,7 +165,8 @@ fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
     let mut text = Cow::Borrowed(input.configuration);
     append(&mut text, "nodes", &retired.finish());
     append(&mut text, "constraints", &looked_for.finish());
-    if let Some(zone) = input.host_time_zone.filter(|_| !text.contains(TIME_ZONE)) {
+    // The first counts: a document that names a zone has its option before this one.
+    if let Some(zone) = input.host_time_zone {
         let mut option = Writer::new();
         option
             .open("cluster_property_set")

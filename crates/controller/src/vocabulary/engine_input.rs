@@ -114,13 +114,8 @@ pub(crate) fn only_utc(_name: &str) -> Option<Zone> {
 /// Why there is none.
 pub(crate) fn scheduled(cib: &str, now_s: i64, zones: Zones) -> Result<Schedule, String> {
     let cib = Cib::parse_accepted(cib).map_err(|error| error.to_string())?;
-    let zone = match cib.time_zone() {
-        None => Zone::default(),
-        Some(name) => zones(name)
-            .ok_or_else(|| format!("this host knows no time zone '{name}': see `time_zone`"))?,
-    };
     let run = RunOptions {
-        zone,
+        zone: cib.zone(zones)?,
         ..RunOptions::default()
     };
     Ok(policy_engine::schedule(&cib, now_s, run))
