@@ -29,7 +29,7 @@ pub use proposal::Proposal;
 pub use task::Task;
 pub use time::Time;
 
-pub(crate) use engine_input::{Goal, Outcome, Terms, goal, only_utc, scheduled};
+pub(crate) use engine_input::{Goal, Outcome, Terms, Waits, goal, only_utc, scheduled};
 pub(crate) use event::{EventDraft, event_id};
 pub(crate) use limits::Limits;
 pub(crate) use operation::{Asked, DEVICE_CLASS, META_ON_FAIL};
