@@ -464,11 +464,21 @@ fn operation_key(record: &Record) -> String {
     )
 }
 
+/// Status, exit code and call id of an entry. To the policy engine a recurring operation that is
+/// pending is not there, and would be begun again: one that waits for its first turn is in force.
+fn result(record: &Record) -> (i32, i32, i64) {
+    let call_id = i64::from(record.call_id);
+    match record.state {
+        _ if record.waits_for_its_first_turn() => (0, record.expected_rc(), call_id),
+        RecordState::Pending => (-1, RC_PENDING, -1),
+        _ => (record.status, record.rc, call_id),
+    }
+}
+
 /// One history entry (05 §18.5). `when`: epoch seconds of the host, for failures, so that their
 /// expiry does not hang on a guest's clock, and for what is under way.
 fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, xml: &mut Writer<'_>) {
     let operation = &record.operation;
-    let pending = record.state == RecordState::Pending;
     let key = match TransitionKey::parse(&operation.id) {
         Some(_) => operation.id.clone(),
         None => TransitionKey {
@@ -479,11 +489,7 @@ fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, xml: &mut Wri
         }
         .to_string(),
     };
-    let (status, rc, call_id) = if pending {
-        (-1, RC_PENDING, -1)
-    } else {
-        (record.status, record.rc, i64::from(record.call_id))
-    };
+    let (status, rc, call_id) = result(record);
     // A reload that failed is recorded as what it amounts to: the resource is not as it should be.
     let action = match &operation.action {
         Task::ReloadAgent => &Task::Monitor,
