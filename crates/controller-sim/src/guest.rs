@@ -27,6 +27,9 @@ pub struct Guest {
     /// Another guest has taken its place: without power it does not come back, and its devices go
     /// to that guest.
     pub replaced_by: Option<usize>,
+    /// The deployment was destroyed with its services left running, and no DPE since has heard this
+    /// guest.
+    pub left_unheard: bool,
     /// How it is made safe.
     pub mode: Mode,
     /// Powered and booted.
@@ -173,6 +176,7 @@ impl Guest {
             name: name.into(),
             foreign: false,
             replaced_by: None,
+            left_unheard: false,
             mode,
             up: true,
             boot: 1,

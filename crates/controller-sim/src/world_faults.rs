@@ -221,9 +221,14 @@ impl World {
 
     /// A guest was left with its services, which its agent does not know any more. People end them
     /// before they give the guest another name, or its address to another guest: a pinned service
-    /// is looked for under its own name only.
+    /// is looked for under its own name only. A guest that was out of reach when it was left, and
+    /// since, has what its agent knows too; but for mode `lease`, which waits for a predecessor.
     fn end_left_services(&mut self, home: &str) {
         if let Some(guest) = self.wiring.guest_named(home) {
+            if self.guests[guest].left_unheard && self.guests[guest].mode != Mode::Lease {
+                self.power_cycle(guest);
+                return;
+            }
             let own = &mut self.guests[guest];
             let known = own.agent.may_run();
             for service in own.running.clone() {
