@@ -313,6 +313,9 @@ impl World {
 
     /// A controller at rest does nothing but answer heartbeats.
     fn check_rest(&mut self) {
+        if !self.outlast_what_expires() {
+            return;
+        }
         // The last cleanup may be still to come: it is part of the world, and then there is work
         // again.
         let last_cleanup_us = self.faults_until_us + 241 * SECOND;
@@ -321,7 +324,7 @@ impl World {
         {
             return;
         }
-        if self.time_changes_something() || !self.outlast_what_expires() {
+        if self.time_changes_something() {
             return;
         }
         let (ticks, transitions) = (self.shell.ticks, self.shell.transitions);
@@ -363,6 +366,9 @@ impl World {
             };
             self.run_for(left_us.div_ceil(SECOND) + 1);
             self.settle();
+            if self.restless {
+                return false;
+            }
         }
         false
     }
