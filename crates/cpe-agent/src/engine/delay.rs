@@ -7,7 +7,7 @@
 //!
 //! | what comes meanwhile | then |
 //! | --- | --- |
-//! | the same operation, as another request | it takes this one's place, and its moment if earlier |
+//! | the same operation, asked for again | it takes this place, and its moment if that is earlier |
 //! | another operation on the resource, once | this one is taken back |
 //! | Cancel, Forget, the end of the lease, the end of the guest | this one is taken back |
 
