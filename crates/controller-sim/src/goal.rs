@@ -522,8 +522,8 @@ impl World {
 }
 
 /// Whether the scheduler has something to do again each time that all which it decided about that
-/// CIB was done. It is to decide as Pacemaker's, which does so too: an ordering that follows a clone one of
-/// whose instances cannot start, for example, has what follows it restarted each time.
+/// CIB was done. It is to decide as Pacemaker's, which does so too: an ordering that follows a
+/// clone one of whose instances cannot start, for example, has what follows it restarted each time.
 fn decides_again(cib: &str, now_s: i64) -> bool {
     let Ok(mut cib) = Cib::parse_accepted(cib) else {
         return false;
