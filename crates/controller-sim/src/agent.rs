@@ -83,8 +83,9 @@ impl World {
                 self.post_to_dpe(stream, ToDpe::Cancelled(resource, action, interval_ms));
             }
             ToAgent::Forget { epoch, resource } if current(epoch, self) => {
-                let records = &mut self.guests[guest].agent.records;
-                records.retain(|(known, ..), _| *known != resource);
+                let agent = &mut self.guests[guest].agent;
+                agent.records.retain(|(known, ..), _| *known != resource);
+                agent.drop_delayed(|operation| operation.resource == resource);
             }
             ToAgent::Release { epoch, keep } if current(epoch, self) => self.release(guest, keep),
             ToAgent::Restart { epoch } if current(epoch, self) => self.end_lease(guest),
@@ -108,23 +109,58 @@ impl World {
             self.post_to_dpe(stream, reply);
             return;
         }
-        let agent = &mut self.guests[guest].agent;
-        if agent.knows(&operation.id) {
+        if self.guests[guest].agent.knows(&operation.id) {
             return;
         }
         if !self.asked_while_leaving(guest, &operation.action) {
             self.post_to_dpe(stream, ToDpe::ExecuteBusy);
             return;
         }
+        let clock_us = self.guests[guest].clock(self.now_us);
         let agent = &mut self.guests[guest].agent;
         let resource = operation.resource.clone();
-        for record in agent.accept(operation) {
+        let (ended, delayed) = agent.accept(operation, clock_us);
+        let delayed = delayed.map(|delayed| (delayed.record.clone(), delayed.due_us));
+        for record in ended {
             self.post_cancelled(stream, record);
+        }
+        if let Some((record, due_us)) = delayed {
+            self.plan_delayed(guest, record.call_id, due_us);
+            self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
         }
         self.next_operation(guest, &resource);
     }
 
-    /// Says that a recurring operation has ended.
+    fn plan_delayed(&mut self, guest: usize, call_id: u32, due_us: u64) {
+        let own = &self.guests[guest];
+        let (at_us, life) = (own.when(due_us), own.life);
+        self.at(at_us, SimEvent::Timer(guest, life, Timer::Delayed(call_id)));
+    }
+
+    /// The start delay of an operation may be over.
+    fn delay_ends(&mut self, guest: usize, call_id: u32) {
+        if self.lease_over(guest) {
+            return;
+        }
+        let clock_us = self.guests[guest].clock(self.now_us);
+        let agent = &mut self.guests[guest].agent;
+        let Some(delayed) = agent.delayed.get(&call_id) else {
+            return;
+        };
+        let due_us = delayed.due_us;
+        if due_us > clock_us {
+            self.plan_delayed(guest, call_id, due_us);
+            return;
+        }
+        if let Some(delayed) = agent.delayed.remove(&call_id) {
+            let resource = delayed.record.operation.resource.clone();
+            let queue = agent.queue.entry(resource.clone()).or_default();
+            queue.push_back(delayed.record);
+            self.next_operation(guest, &resource);
+        }
+    }
+
+    /// Says that a recurring operation has ended, or what waited was taken back.
     pub(crate) fn post_cancelled(&mut self, stream: u64, mut record: Record) {
         (record.state, record.status) = (RecordState::Cancelled, STATUS_CANCELLED);
         self.post_to_dpe(stream, ToDpe::Completed(Box::new(record)));
@@ -165,6 +201,7 @@ impl World {
         let agent = &mut self.guests[guest].agent;
         if agent.assembly.as_ref() != Some(&call.assembly) {
             agent.records.clear();
+            agent.delayed.clear();
             agent.assembly = Some(call.assembly.clone());
         }
         agent.epoch = epoch;
@@ -228,6 +265,7 @@ impl World {
         agent.connection = None;
         agent.records.clear();
         agent.queue.clear();
+        agent.delayed.clear();
         agent.busy.clear();
     }
 
@@ -428,6 +466,7 @@ impl World {
             Timer::Monitor(resource, action, interval_ms, call_id) => {
                 self.monitor_due(guest, resource, action, interval_ms, call_id)
             }
+            Timer::Delayed(call_id) => self.delay_ends(guest, call_id),
             Timer::LeaseCheck => self.lease_check(guest),
             Timer::LeaveLate => self.leave_late(guest),
             Timer::LeaveStopped(resource) => self.leave_stopped(guest, &resource),
@@ -513,6 +552,11 @@ impl World {
         let waiting: Vec<String> = self.guests[guest].agent.queue.keys().cloned().collect();
         for resource in waiting {
             self.next_operation(guest, &resource);
+        }
+        let delayed = self.guests[guest].agent.delayed.iter();
+        let delayed: Vec<(u32, u64)> = delayed.map(|(id, own)| (*id, own.due_us)).collect();
+        for (call_id, due_us) in delayed {
+            self.plan_delayed(guest, call_id, due_us);
         }
         let monitors: Vec<Record> = self.guests[guest]
             .agent

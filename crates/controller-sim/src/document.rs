@@ -385,6 +385,7 @@ impl Service {
         let Policies {
             on_fail,
             on_stop_fail,
+            delays,
             ..
         } = self.policies;
         let id = &self.name;
@@ -397,9 +398,10 @@ impl Service {
             };
             let on_fail = on_fail.map(|value| format!(" on-fail=\"{}\"", value.as_str()));
             let on_fail = on_fail.unwrap_or_default();
+            let delay = delays.attribute(name);
             let _ = write!(
                 text,
-                "<op id=\"{id}-{suffix}\" name=\"{name}\" interval=\"{interval}\" timeout=\"8s\"{role}{on_fail}/>"
+                "<op id=\"{id}-{suffix}\" name=\"{name}\" interval=\"{interval}\" timeout=\"8s\"{role}{on_fail}{delay}/>"
             );
         };
         let not_demoted = on_fail.filter(|value| *value != OnFail::Demote);

@@ -21,6 +21,10 @@ const PATIENCE_S: u64 = 600;
 const ROUNDS: usize = 4;
 /// A controller at rest is watched for, seconds.
 const REST_S: u64 = 20;
+/// What turns within this time from now may do so while the controller is watched, µs.
+const WATCHED_US: u64 = (REST_S + 2) * SECOND;
+/// So many failures may expire one after the other before a controller at rest is watched.
+const MOST_TURNS: u32 = 8;
 /// Nothing is under way if nothing was executed for so long, seconds: longer than any operation.
 const SETTLED_S: u64 = 25;
 
@@ -310,6 +314,9 @@ impl World {
 
     /// A controller at rest does nothing but answer heartbeats.
     fn check_rest(&mut self) {
+        if !self.outlast_what_expires() {
+            return;
+        }
         // The last cleanup may be still to come: it is part of the world, and then there is work
         // again.
         let last_cleanup_us = self.faults_until_us + 241 * SECOND;
@@ -349,6 +356,30 @@ impl World {
         if let Some(missing) = self.missing() {
             self.violated(format!("the goal was reached and then lost: {missing}"));
         }
+    }
+
+    /// Failures that are real expire when they are old enough, and then there is work again: waits
+    /// for that. `false`: something turns again and again.
+    fn outlast_what_expires(&mut self) -> bool {
+        for _ in 0..MOST_TURNS {
+            let Some(left_us) = self.turns_in_us().filter(|left_us| *left_us <= WATCHED_US) else {
+                return true;
+            };
+            self.run_for(left_us.div_ceil(SECOND) + 1);
+            self.settle();
+            if self.restless {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// In how many microseconds the controller is to be awake because time alone changes something.
+    fn turns_in_us(&self) -> Option<u64> {
+        let now = self.time();
+        let status = self.shell.controller.as_ref()?.status(now);
+        let look = status.next_look.filter(|look| !look.by_interval)?;
+        Some(look.time.saturating_sub(now.wall_us))
     }
 
     /// What the document says is not the same all the time while the controller is watched, or was
@@ -492,8 +523,8 @@ impl World {
 }
 
 /// Whether the scheduler has something to do again each time that all which it decided about that
-/// CIB was done. It is to decide as Pacemaker's, which does so too: an ordering that follows a clone one of
-/// whose instances cannot start, for example, has what follows it restarted each time.
+/// CIB was done. It is to decide as Pacemaker's, which does so too: an ordering that follows a
+/// clone one of whose instances cannot start, for example, has what follows it restarted each time.
 fn decides_again(cib: &str, now_s: i64) -> bool {
     let Ok(mut cib) = Cib::parse_accepted(cib) else {
         return false;

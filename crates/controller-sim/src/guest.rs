@@ -12,6 +12,10 @@ use controller::{
 
 use crate::queue::SimEvent;
 use crate::scenario::{Mode, service_of};
+use crate::time::MS;
+
+/// By how many milliseconds an operation is to begin later.
+const META_START_DELAY: &str = "CRM_meta_start_delay";
 
 /// A guest.
 #[derive(Clone, Debug)]
@@ -89,6 +93,8 @@ pub struct Agent {
     pub connection: Option<u64>,
     /// Operations that wait, by resource.
     pub queue: BTreeMap<String, VecDeque<Record>>,
+    /// Operations that wait for their start delay, by call id. Under /run.
+    pub delayed: BTreeMap<u32, Delayed>,
     /// Operations under way, by resource.
     pub busy: BTreeMap<String, Busy>,
     /// The lease is over: services are being stopped until then (virtual time).
@@ -128,6 +134,15 @@ pub struct Lease {
     pub grace_us: u64,
     /// The guest is reset when it is over, even if everything has stopped.
     pub resets: bool,
+}
+
+/// An operation that waits for its start delay: nothing of it runs.
+#[derive(Clone, Debug)]
+pub struct Delayed {
+    /// Its record.
+    pub record: Record,
+    /// When its turn comes, by the guest's clock, µs.
+    pub due_us: u64,
 }
 
 /// An operation under way.
@@ -305,6 +320,10 @@ impl Agent {
                 .values()
                 .flatten()
                 .any(|record| record.operation.id == id)
+            || self
+                .delayed
+                .values()
+                .any(|delayed| delayed.record.operation.id == id)
     }
 
     /// Resources that may run, by the history alone: what was not seen stopped counts as running.
@@ -333,39 +352,81 @@ impl Agent {
 
     /// The whole history, pending operations too.
     pub fn history(&self) -> Vec<Record> {
+        let delayed = self.delayed.values().map(|delayed| &delayed.record);
         let pending = self
             .waiting()
             .filter(|record| record.state == RecordState::Pending);
-        self.records.values().chain(pending).cloned().collect()
+        let records = self.records.values().chain(pending);
+        records.chain(delayed).cloned().collect()
     }
 
-    /// Takes an operation in: pending. Gives the records of recurring operations that end by that.
-    pub fn accept(&mut self, operation: Operation) -> Vec<Record> {
-        let ends_monitors = matches!(
-            operation.action,
-            Task::Stop | Task::Promote | Task::Demote | Task::MigrateTo | Task::MigrateFrom
-        );
-        let cancelled = if ends_monitors {
-            self.cancel_recurring(&operation.resource)
-        } else if operation.interval_ms > 0 {
-            // It takes the place of the one before it.
-            self.cancel(&key(&operation)).into_iter().collect()
-        } else {
-            Vec::new()
-        };
+    /// Takes an operation in: pending. Gives the records of what ends by that, and what waits for
+    /// its start delay. `clock_us`: the guest's.
+    pub fn accept(
+        &mut self,
+        operation: Operation,
+        clock_us: u64,
+    ) -> (Vec<Record>, Option<&Delayed>) {
+        let delay_ms = operation.meta.get(META_START_DELAY);
+        let delay_ms: u64 = delay_ms.and_then(|delay| delay.parse().ok()).unwrap_or(0);
+        let own_us = (delay_ms > 0).then(|| clock_us + delay_ms * MS);
+        let mut before = self.delayed.values();
+        let before = before.find(|other| key(&other.record.operation) == key(&operation));
+        let due_us = own_us.map(|own_us| before.map_or(own_us, |other| other.due_us.min(own_us)));
+        let ended = self.end_for(&operation);
         self.last_call += 1;
         let record = Record {
             operation,
             state: RecordState::Pending,
             call_id: self.last_call,
+            status: -1,
             rc: 193,
             ..Record::default()
         };
-        self.queue
-            .entry(record.operation.resource.clone())
-            .or_default()
-            .push_back(record);
-        cancelled
+        let Some(due_us) = due_us.filter(|due_us| *due_us > clock_us) else {
+            let resource = record.operation.resource.clone();
+            self.queue.entry(resource).or_default().push_back(record);
+            return (ended, None);
+        };
+        let delayed = Delayed { record, due_us };
+        self.delayed.insert(self.last_call, delayed);
+        (ended, self.delayed.get(&self.last_call))
+    }
+
+    /// Ends what a new operation makes obsolete. Gives the records.
+    fn end_for(&mut self, operation: &Operation) -> Vec<Record> {
+        let resource = &operation.resource;
+        let ends_monitors = matches!(
+            operation.action,
+            Task::Stop | Task::Promote | Task::Demote | Task::MigrateTo | Task::MigrateFrom
+        );
+        let mut ended = if ends_monitors {
+            self.cancel_recurring(resource)
+        } else if operation.interval_ms > 0 {
+            // It takes the place of the one before it.
+            self.cancel(&key(operation)).into_iter().collect()
+        } else {
+            Vec::new()
+        };
+        if operation.interval_ms == 0 && operation.action != Task::Notify {
+            ended.extend(
+                self.drop_delayed(|other| other.interval_ms == 0 && other.resource == *resource),
+            );
+        }
+        ended
+    }
+
+    /// Operations that wait for their start delay are taken back. Gives their records.
+    pub(crate) fn drop_delayed(&mut self, which: impl Fn(&Operation) -> bool) -> Vec<Record> {
+        let mut gone = Vec::new();
+        self.delayed.retain(|_, delayed| {
+            let goes = which(&delayed.record.operation);
+            if goes {
+                gone.push(delayed.record.clone());
+            }
+            !goes
+        });
+        gone
     }
 
     /// A recurring operation ends. Gives its record.
@@ -376,12 +437,14 @@ impl Agent {
         for queue in self.queue.values_mut() {
             queue.retain(|record| !is_it(record));
         }
-        self.records.remove(key_of).or(queued)
+        let delayed = self.drop_delayed(|operation| key(operation) == *key_of);
+        let delayed = delayed.into_iter().next();
+        self.records.remove(key_of).or(queued).or(delayed)
     }
 
     /// Operations that have not begun are dropped. Gives their records.
     pub(crate) fn drop_waiting(&mut self, which: impl Fn(&Task) -> bool) -> Vec<Record> {
-        let mut dropped = Vec::new();
+        let mut dropped = self.drop_delayed(|operation| which(&operation.action));
         for queue in self.queue.values_mut() {
             let (gone, kept) = std::mem::take(queue)
                 .into_iter()
@@ -392,8 +455,9 @@ impl Agent {
         dropped
     }
 
-    /// All recurring operations end.
+    /// All recurring operations end, and what waits for its start delay.
     pub fn end_monitors(&mut self) {
+        self.delayed.clear();
         self.records
             .retain(|(_, _, interval_ms), _| *interval_ms == 0);
         for queue in self.queue.values_mut() {
@@ -409,10 +473,13 @@ impl Agent {
             .filter(|(r, _, interval_ms)| r == resource && *interval_ms > 0)
             .cloned()
             .collect();
-        let cancelled = doomed
+        let mut cancelled: Vec<Record> = doomed
             .iter()
             .filter_map(|key| self.records.remove(key))
             .collect();
+        cancelled.extend(self.drop_delayed(|operation| {
+            operation.interval_ms > 0 && operation.resource == *resource
+        }));
         if let Some(queue) = self.queue.get_mut(resource) {
             queue.retain(|record| record.operation.interval_ms == 0);
         }

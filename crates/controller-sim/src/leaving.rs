@@ -110,6 +110,7 @@ impl World {
         let wall = self.time().wall_us;
         let agent = &mut self.guests[guest].agent;
         agent.queue.clear();
+        agent.delayed.clear();
         for Busy { record, .. } in std::mem::take(&mut agent.busy).into_values() {
             if record.operation.interval_ms == 0 {
                 agent

@@ -18,6 +18,53 @@ pub struct Policies {
     pub ticket: Option<Loss>,
     /// It is kept away from an assembly at some time.
     pub ban: Option<Ban>,
+    /// Its operations begin later, where the document can say it.
+    pub delays: Delays,
+}
+
+/// By how much operations begin later.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Delays {
+    /// Its start, seconds.
+    pub start_s: u64,
+    /// The first turn of its monitor.
+    pub monitor: FirstTurn,
+}
+
+/// When the first turn of a monitor comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum FirstTurn {
+    /// At once.
+    #[default]
+    AtOnce,
+    /// Later, seconds.
+    After(u64),
+    /// When its interval says so, counted from the beginning of the world.
+    InPhase,
+}
+
+impl Delays {
+    /// An `<op>`'s attribute.
+    pub fn attribute(self, action: &str) -> String {
+        match (action, self.monitor) {
+            ("start", _) if self.start_s > 0 => format!(" start-delay=\"{}s\"", self.start_s),
+            ("monitor", FirstTurn::After(seconds)) => format!(" start-delay=\"{seconds}s\""),
+            ("monitor", FirstTurn::InPhase) => {
+                format!(" interval-origin=\"{}\"", date(0, 0))
+            }
+            _ => String::new(),
+        }
+    }
+
+    fn some(random: &mut Random) -> Delays {
+        let monitor = match random.index(3) {
+            0 => FirstTurn::AtOnce,
+            1 => FirstTurn::After(random.between(1, 15)),
+            _ => FirstTurn::InPhase,
+        };
+        let start_s = random.between(0, 8);
+        Delays { start_s, monitor }
+    }
 }
 
 /// What becomes of a failure.
@@ -211,6 +258,11 @@ impl Policies {
             if random.percent(chance) {
                 policies.change(what, random, possible);
             }
+        }
+        // By chance of its own: the worlds without delays are as they would be otherwise.
+        let mut own = Random::new(random.clone().bits());
+        if possible.raw && own.percent(40) {
+            policies.delays = Delays::some(&mut own);
         }
         policies
     }

@@ -93,6 +93,8 @@ pub enum Timer {
     OperationEnds(String, u64),
     /// A recurring operation is due.
     Monitor(String, Task, u32, u32),
+    /// The start delay of an operation is over, by its call id.
+    Delayed(u32),
     /// The lease may be over.
     LeaseCheck,
     /// A service that is stopped because the lease is over has stopped.

@@ -251,6 +251,7 @@ impl World {
         let agent = &mut self.guests[guest].agent;
         agent.records.retain(|(resource, ..), _| *resource != torn);
         agent.queue.remove(&torn);
+        agent.drop_delayed(|operation| operation.resource == torn);
         agent.damaged = true;
     }
 

@@ -10,9 +10,10 @@ use controller::{
     AssemblyId, Attributes, Controller, Durable, Effect, EngineInput, Event, EventKind, Hello,
     Input, InputName, Operation, Record, RecordState, Request, Task, Time, TransitionKey,
 };
-use controller_sim::scenario::{Mode, Scenario};
+use controller_sim::policies::{Delays, FirstTurn};
+use controller_sim::scenario::{Form, Mode, Scenario};
 use controller_sim::zones;
-use cpe_status::{AssemblyState, DpeState, ServiceState};
+use cpe_status::{AssemblyState, DpeState, ServiceState, TransitionState};
 
 const NOW: Time = Time {
     boottime_us: 1_000_000,
@@ -587,6 +588,25 @@ fn a_rule_by_time_turns_in_the_zone_of_the_document_and_else_of_the_host() {
 }
 
 #[test]
+fn nothing_but_the_option_of_the_cluster_names_the_zone() {
+    // A parameter of the service has its name, too.
+    let document = document_with_a_rule_by_time("").replace("\"7-59\"", "\"7-29\"");
+    let own = r#"<parameter name="time-zone" value="UTC"/><parameter name="setting""#;
+    let hiding = document.replacen(r#"<parameter name="setting""#, own, 1);
+    assert_ne!(hiding, document);
+    let mut controller = with_document(hiding, [started(), vec![]]);
+    let kolkata = Input::HostTimeZone(Some("Asia/Kolkata".into()));
+    assert_eq!(controller.handle(NOW, kolkata), Ok(()));
+    let second = 20 + 30 * 60;
+    let busy = busy_seconds(&mut controller, second + 60);
+    assert!(
+        busy.first()
+            .is_some_and(|at| (second..=second + 1).contains(at)),
+        "{busy:?}"
+    );
+}
+
+#[test]
 fn a_clock_that_is_set_is_noticed_with_the_next_input() {
     let document = document_with_a_rule_by_time("");
     let mut controller = with_document(document, [started(), vec![]]);
@@ -845,4 +865,145 @@ fn that_a_guest_leaves_is_known_to_the_next_dpe() {
     let count = |kind| told.iter().filter(|told| **told == kind).count();
     assert_eq!(count(EventKind::AssemblyLeaving), 1, "{told:?}");
     assert_eq!(count(EventKind::AssemblyRecovered), 1, "{told:?}");
+}
+
+/// Two services; the first one's operations begin later.
+fn document_with_delays(delays: Delays) -> String {
+    let mut scenario = Scenario::plain(2, 2, Mode::Lease);
+    scenario.services[0].form = Form::Migrates;
+    scenario.services[0].policies.delays = delays;
+    scenario.document()
+}
+
+/// Answers questions, and tells that what was sent is done, or waits for its start delay. Gives
+/// what waits, with its assembly.
+fn carry_out_with_delays(
+    controller: &mut Controller,
+    call_id: &mut u32,
+) -> Vec<(AssemblyId, Record)> {
+    let mut waiting = Vec::new();
+    while let Some(effect) = controller.poll_effect() {
+        let input = match effect {
+            Effect::Decide(question) => Input::Decided(Box::new(question.answer())),
+            Effect::Execute {
+                assembly,
+                operation,
+            } => {
+                *call_id += 1;
+                let expected = TransitionKey::parse(&operation.id).map(|key| key.expected_rc);
+                let (state, rc) = match operation.start_delay_ms() {
+                    0 => (RecordState::Complete, expected.unwrap_or(0)),
+                    _ => (RecordState::Pending, 193),
+                };
+                let record = Record {
+                    operation: *operation,
+                    ..record(Task::default(), state, *call_id, rc)
+                };
+                if state == RecordState::Pending {
+                    waiting.push((assembly.clone(), record.clone()));
+                }
+                let record = Box::new(record);
+                Input::OperationCompleted { assembly, record }
+            }
+            _ => continue,
+        };
+        assert_eq!(controller.handle(NOW, input), Ok(()));
+    }
+    waiting
+}
+
+#[test]
+fn what_waits_for_its_start_delay_keeps_nothing_else_waiting() {
+    let delays = Delays {
+        start_s: 60,
+        ..Delays::default()
+    };
+    let mut controller = with_document(document_with_delays(delays), [vec![], vec![]]);
+    let mut call_id = 0;
+    let waiting = carry_out_with_delays(&mut controller, &mut call_id);
+    let [(home, start)] = &waiting[..] else {
+        panic!("{waiting:?}");
+    };
+    assert_eq!(start.operation.action, Task::Start);
+    let transition = controller.status(NOW).transition.unwrap();
+    assert_eq!(transition.state, TransitionState::Running, "it is awaited");
+
+    // The other service fails: that is seen to at once, and the start is asked for again.
+    let failed = record(Task::Monitor, RecordState::Complete, 1_000, 7);
+    let mut failed = Record { ..failed };
+    failed.operation.id = "1000:1:0:00006afd-86c0-8000-8000-000000000000".into();
+    failed.operation.resource = "service2".into();
+    failed.operation.interval_ms = 4_000;
+    let other = controller.status(NOW);
+    let other = other
+        .services
+        .iter()
+        .find(|it| it.name == "service2")
+        .unwrap();
+    let assembly = AssemblyId::from(other.assembly.as_str());
+    let record = Box::new(failed);
+    let input = Input::OperationCompleted { assembly, record };
+    assert_eq!(controller.handle(NOW, input), Ok(()));
+    call_id = 2_000;
+    let again = carry_out_with_delays(&mut controller, &mut call_id);
+    let transition = controller.status(NOW).transition.unwrap();
+    assert!(transition.number > 1, "{transition:?}");
+    let ids = |all: &[(AssemblyId, Record)]| -> Vec<String> {
+        all.iter()
+            .map(|(_, own)| own.operation.id.clone())
+            .collect()
+    };
+    assert_eq!(again.iter().map(|(own, _)| own).collect::<Vec<_>>(), [home]);
+    assert_ne!(ids(&again), ids(&waiting), "it is another request");
+
+    // Its agent takes the first one back for that, and does the second one.
+    let told = |state, (assembly, own): &(AssemblyId, Record)| Input::OperationCompleted {
+        assembly: assembly.clone(),
+        record: Box::new(Record {
+            state,
+            rc: 0,
+            ..own.clone()
+        }),
+    };
+    let cancelled = told(RecordState::Cancelled, &waiting[0]);
+    assert_eq!(controller.handle(NOW, cancelled), Ok(()));
+    let done = told(RecordState::Complete, &again[0]);
+    assert_eq!(controller.handle(NOW, done), Ok(()));
+    carry_out_with_delays(&mut controller, &mut call_id);
+    let status = controller.status(NOW);
+    let transition = status.transition.unwrap();
+    assert_eq!(
+        transition.state,
+        TransitionState::Completed,
+        "{transition:?}"
+    );
+    let started = status
+        .services
+        .iter()
+        .all(|it| it.state == ServiceState::Started);
+    assert!(started, "{:?}", status.services);
+}
+
+#[test]
+fn nothing_waits_for_the_first_turn_of_a_monitor() {
+    let delays = Delays {
+        monitor: FirstTurn::After(86_400),
+        ..Delays::default()
+    };
+    let mut controller = with_document(document_with_delays(delays), [vec![], vec![]]);
+    let waiting = carry_out_with_delays(&mut controller, &mut 0);
+    let [(_, monitor)] = &waiting[..] else {
+        panic!("{waiting:?}");
+    };
+    assert!(monitor.operation.interval_ms > 0, "{monitor:?}");
+    let status = controller.status(NOW);
+    assert_eq!(status.transition.unwrap().state, TransitionState::Completed);
+    assert_eq!(controller.state(), DpeState::Active);
+    // It is in force: the policy engine does not want it begun again.
+    let cleanup = Request::Cleanup {
+        service: None,
+        assembly: None,
+    };
+    assert_eq!(controller.handle(NOW, Input::Request(cleanup)), Ok(()));
+    assert_eq!(carry_out_with_delays(&mut controller, &mut 100), []);
 }

@@ -83,8 +83,10 @@ fn evidence(record: &OperationRecord) -> Option<Evidence> {
     let absent =
         record.status == OperationStatus::NotInstalled || (done && record.rc == rc::INSTALLED);
     let pending = record.state == OperationState::Pending;
+    // It waits for its start delay: what was before is still so.
+    let delayed = pending && record.not_before_us > 0 && record.started == 0;
     match operation.action.as_str() {
-        _ if record.state == OperationState::Cancelled => None,
+        _ if record.state == OperationState::Cancelled || delayed => None,
         "stop" if !pending && has_stopped(record.status, record.rc) => Some(Evidence::Stopped),
         "stop" if !pending && absent => Some(Evidence::CannotRun),
         "stop" => Some(Evidence::MayRun),

@@ -20,6 +20,6 @@ pub use state::{
     ServiceState, TransitionState,
 };
 pub use status::{
-    AssemblyStatus, DeploymentStatus, FailureStatus, FencingStatus, INFINITE_FAILURES,
+    AssemblyStatus, DeploymentStatus, FailureStatus, FencingStatus, INFINITE_FAILURES, NextLook,
     RunningAction, ServiceStatus, TicketStatus, TicketUse, TransitionStatus,
 };

@@ -60,6 +60,22 @@ pub struct DeploymentStatus {
     pub bans: Vec<BanStatus>,
     /// Attempts to make assemblies safe, newest first; the last 100.
     pub fencing: Vec<FencingStatus>,
+    /// When rules, failures and all else that time changes are looked at again though nothing
+    /// happens. Absent: nothing is, or the policy engine is being asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_look: Option<NextLook>,
+}
+
+/// When the policy engine is asked though nothing has happened.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NextLook {
+    /// When.
+    pub time: u64,
+    /// What time may have changed then.
+    pub reason: String,
+    /// Nothing that is known turns then: only the `cluster-recheck-interval` is over.
+    pub by_interval: bool,
 }
 
 /// One assembly.

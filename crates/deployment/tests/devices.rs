@@ -323,6 +323,32 @@ fn it_refuses_devices_that_it_cannot_run() {
 }
 
 #[test]
+fn it_refuses_to_delay_more_of_a_device_than_its_monitors() {
+    let of = |operation: &str| {
+        format!(
+            r#"<primitive id="d" class="stonith" type="fence_apc"><instance_attributes id="p">
+            <nvpair id="n" name="pcmk_host_list" value="a b"/></instance_attributes>
+            <operations><op id="o" interval="1m" {operation}/></operations></primitive>"#
+        )
+    };
+    let errors = |operation: &str| -> Vec<String> {
+        let found = problems(&document(&of(operation), ""));
+        let errors = found.into_iter();
+        errors.filter(|text| text.starts_with("error")).collect()
+    };
+    assert_eq!(
+        errors(r#"name="monitor" start-delay="10s""#),
+        Vec::<String>::new()
+    );
+    let found = errors(r#"name="start" start-delay="10s""#);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("only the monitors of a fencing device"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn it_warns_of_hosts_that_are_none_and_of_parameters_without_effect() {
     let given = [
         ("pcmk_host_list", "a b c"),

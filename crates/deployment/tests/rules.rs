@@ -530,6 +530,49 @@ fn it_puts_the_sets_of_the_document_after_its_own_so_that_they_win() {
 }
 
 #[test]
+fn it_refuses_times_that_never_come() {
+    let document = |operation: &str, expression: &str| {
+        format!(
+            "<deployable name='x'>{ASSEMBLIES}<configuration><resources>
+              <primitive id='p' class='ocf' provider='heartbeat' type='Dummy'><operations>
+                <op id='p-monitor' name='monitor' interval='1h' {operation}/></operations></primitive>
+            </resources><constraints><rsc_location id='l' rsc='p'><rule id='r' score='1'>
+              <date_expression id='e' {expression}</date_expression>
+            </rule></rsc_location></constraints></configuration></deployable>"
+        )
+    };
+    let origin = "interval-origin='2026-01-01 00:00:00'";
+    let holds = |spec: &str| format!("operation='date_spec'><date_spec id='s' {spec}/>");
+    accepted(&document(origin, &holds("hours='9-16' weekdays='1-5'")));
+    accepted(&document(
+        "start-delay='10s'",
+        "operation='gt' start='2026-12-01'>",
+    ));
+    for (operation, expression, wrong) in [
+        ("interval-origin='soon'", holds("hours='9'"), "soon"),
+        (
+            "",
+            "operation='gt' start='2026-13-01'>".into(),
+            "2026-13-01",
+        ),
+        ("", "end='noon'>".into(), "noon"),
+        ("", holds("hours='24'"), "24"),
+        ("", holds("hours='16-9'"), "16-9"),
+        ("", holds("weekdays='0'"), "0"),
+        ("", holds("months='march'"), "march"),
+        ("start-delay='soon'", holds("hours='9'"), "soon"),
+    ] {
+        let text = document(operation, &expression);
+        let found = problems(&text);
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert!(
+            found[0].contains(&format!("'{wrong}'")),
+            "{wrong}: {found:?}"
+        );
+    }
+}
+
+#[test]
 fn it_knows_the_names_of_time_zones() {
     let zone = |name: &str| {
         format!("<deployable name=\"x\" time_zone=\"{name}\">{ASSEMBLIES}</deployable>")

@@ -16,27 +16,42 @@ pub(crate) fn zone(name: &str) -> Option<Zone> {
     cpe_daemon::time_zone(name).map(Zone::from)
 }
 
+/// What becomes of a wait for the clock to be set that fails.
+const LATER: &str = "that the clock is set is noticed with the next heartbeat only";
+
 /// Tells the loop whenever the wall clock is set: what is to happen at a time of day may have to
 /// happen now. Without a timer of the kernel that is noticed with the next heartbeat.
 pub(crate) async fn watch(inputs: mpsc::Sender<Input>) {
-    let timer = match timer() {
-        Ok(timer) => timer,
-        Err(error) => {
-            tracing::warn!(%error, "that the clock is set is noticed with the next heartbeat only");
-            return;
-        }
+    let failed = match timer() {
+        Ok(timer) => tell(&timer, &inputs).await,
+        Err(error) => Err(error),
     };
-    while let Ok(mut ready) = timer.readable().await {
+    if let Err(error) = failed {
+        tracing::warn!(%error, "{LATER}");
+    }
+}
+
+/// Tells the loop whenever the clock is set, until the loop has ended.
+///
+/// # Errors
+/// What is wrong with the timer: it cannot be waited for any more.
+async fn tell(timer: &AsyncFd<OwnedFd>, inputs: &mpsc::Sender<Input>) -> std::io::Result<()> {
+    loop {
+        let mut ready = timer.readable().await?;
         let mut expirations = [0_u8; 8];
-        match rustix::io::read(&timer, &mut expirations) {
+        match rustix::io::read(timer, &mut expirations) {
             Err(Errno::CANCELED) => {
-                let _ = arm(timer.get_ref());
+                // Armed first: what is set after the loop was told is told again.
+                arm(timer.get_ref())?;
                 if inputs.send(Input::Tick).await.is_err() {
-                    return;
+                    return Ok(());
                 }
             }
             Err(Errno::AGAIN) => ready.clear_ready(),
-            Ok(_) | Err(_) => return,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+            // In two thousand years.
+            Ok(_) => arm(timer.get_ref())?,
         }
     }
 }

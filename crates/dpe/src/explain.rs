@@ -81,7 +81,7 @@ impl Basis {
             Cib::parse_accepted(&self.cib).map_err(|error| Error::Failed(error.to_string()))?;
         let options = RunOptions {
             explain: true,
-            zone: cib.time_zone().and_then(clock::zone).unwrap_or_default(),
+            zone: cib.zone(clock::zone).map_err(Error::Failed)?,
             ..RunOptions::default()
         };
         let schedule = policy_engine::schedule(&cib, self.now.wall_s(), options);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::FEATURE_SET;
+use crate::model::{FEATURE_SET, Zone};
 use crate::schema::{self, Named};
 use crate::upgrade::{self, Change};
 use crate::{expansion, scalar, xml};
@@ -161,13 +161,31 @@ impl Cib {
     }
 
     /// The time zone in which its rules read the clock, by its name: the cluster option
-    /// `time-zone`, which Pacemaker does not have. `None`: UTC.
+    /// `time-zone`, which Pacemaker does not have. Where there are several, the first counts.
+    /// `None`: UTC.
     pub fn time_zone(&self) -> Option<&str> {
         let options = self.document.root().child("configuration")?;
         let sets = options.child("crm_config")?.children();
-        let pairs = sets.flat_map(|set| set.children());
-        let zone = pairs.filter(|pair| pair.get("name") == Some("time-zone"));
-        zone.last()?.get("value")
+        let mut pairs = sets.flat_map(|set| set.children());
+        let zone = pairs.find(|pair| pair.get("name") == Some("time-zone"));
+        zone?.get("value")
+    }
+
+    /// The time zone in which its rules read the clock: the one of [`Cib::time_zone`], as `known`
+    /// knows it by its name.
+    ///
+    /// # Errors
+    /// That the zone is not known, for people.
+    pub fn zone(&self, known: impl FnOnce(&str) -> Option<Zone>) -> Result<Zone, String> {
+        let Some(name) = self.time_zone() else {
+            return Ok(Zone::default());
+        };
+        known(name).ok_or_else(|| {
+            let name = name.escape_debug();
+            format!(
+                "the cluster option time-zone: expected a time zone such as Europe/Berlin, found \"{name}\", which this host does not know"
+            )
+        })
     }
 
     /// The CIB as XML text.

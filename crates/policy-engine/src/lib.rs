@@ -40,6 +40,7 @@ mod upgrade;
 pub mod xml;
 
 pub use cib::{Cib, Error, upgrade_configuration};
+pub use configuration::date_specs::is_possible_range;
 pub use configuration::dates::{ClockTime, parse_clock_time};
 pub use configuration::digests::of_attributes as parameters_digest;
 pub use configuration::pattern::Pattern;

@@ -45,22 +45,14 @@ impl EffectiveTime {
     }
 }
 
-/// The zone that the input names.
-fn zone(cib: &Cib) -> Result<Zone, Failure> {
-    let Some(name) = cib.time_zone() else {
-        return Ok(Zone::default());
-    };
-    let found = jiff::tz::TimeZone::get(name).map_err(|error| {
-        Failure::usage(format!(
-            "the cluster option time-zone: expected a time zone such as Europe/Berlin, found \"{name}\": {error}"
-        ))
-    })?;
-    Ok(found.into())
+/// The rules of a time zone.
+fn known(name: &str) -> Option<Zone> {
+    jiff::tz::TimeZone::get(name).ok().map(Zone::from)
 }
 
 /// The time given by the user, else the time of the input, else the clock.
 pub(crate) fn effective_time(given: Option<&str>, cib: &Cib) -> Result<EffectiveTime, Failure> {
-    let zone = zone(cib)?;
+    let zone = cib.zone(known).map_err(Failure::usage)?;
     if let Some(text) = given {
         let time = policy_engine::parse_clock_time(text, real_time(), &zone);
         let time = time.ok_or_else(|| {

@@ -10,6 +10,7 @@
 mod agents;
 mod assemblies;
 mod bus;
+mod clones;
 mod compromised;
 mod crashes;
 mod devices;
@@ -23,3 +24,4 @@ mod promotion;
 mod shutdowns;
 mod size;
 mod tickets;
+mod time;

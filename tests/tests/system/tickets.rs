@@ -94,6 +94,10 @@ fn a_ticket_starts_what_needs_it_and_each_loss_policy_does_what_it_says() {
 
     let frozen = lab.sleepers(freeze);
     order(&lab, &["revoke", "freeze"]);
+    lab.wait("the status says why it runs on", 30, || {
+        let status = lab.cpectl(&["status", "shop"]).stdout;
+        status.contains("it is left as it is: ticket freeze is not granted")
+    });
     order(&lab, &["revoke", "demote"]);
     lab.wait("the database is demoted", 120, || promoted(&lab) == 0);
     order(&lab, &["revoke", "stop"]);

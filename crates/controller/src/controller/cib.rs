@@ -36,9 +36,6 @@ const RC_PENDING: i32 = 193;
 /// strongest of those without a score.
 const NO_LIVE_MIGRATION: &str = r#"<cluster_property_set id="cpe-deadlock"><nvpair id="cpe-deadlock-live-migration" name="live-migration" value="false"/></cluster_property_set>"#;
 
-/// In the `crm_config` of a document that names its time zone.
-const TIME_ZONE: &str = r#" name="time-zone" "#;
-
 /// The state of an assembly in the policy engine's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NodeState {
@@ -168,7 +165,8 @@ fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
     let mut text = Cow::Borrowed(input.configuration);
     append(&mut text, "nodes", &retired.finish());
     append(&mut text, "constraints", &looked_for.finish());
-    if let Some(zone) = input.host_time_zone.filter(|_| !text.contains(TIME_ZONE)) {
+    // The first counts: a document that names a zone has its option before this one.
+    if let Some(zone) = input.host_time_zone {
         let mut option = Writer::new();
         option
             .open("cluster_property_set")
@@ -466,11 +464,21 @@ fn operation_key(record: &Record) -> String {
     )
 }
 
+/// Status, exit code and call id of an entry. To the policy engine a recurring operation that is
+/// pending is not there, and would be begun again: one that waits for its first turn is in force.
+fn result(record: &Record) -> (i32, i32, i64) {
+    let call_id = i64::from(record.call_id);
+    match record.state {
+        _ if record.waits_for_its_first_turn() => (0, record.expected_rc(), call_id),
+        RecordState::Pending => (-1, RC_PENDING, -1),
+        _ => (record.status, record.rc, call_id),
+    }
+}
+
 /// One history entry (05 §18.5). `when`: epoch seconds of the host, for failures, so that their
 /// expiry does not hang on a guest's clock, and for what is under way.
 fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, xml: &mut Writer<'_>) {
     let operation = &record.operation;
-    let pending = record.state == RecordState::Pending;
     let key = match TransitionKey::parse(&operation.id) {
         Some(_) => operation.id.clone(),
         None => TransitionKey {
@@ -481,11 +489,7 @@ fn entry(node: &str, id: &str, record: &Record, when: Option<i64>, xml: &mut Wri
         }
         .to_string(),
     };
-    let (status, rc, call_id) = if pending {
-        (-1, RC_PENDING, -1)
-    } else {
-        (record.status, record.rc, i64::from(record.call_id))
-    };
+    let (status, rc, call_id) = result(record);
     // A reload that failed is recorded as what it amounts to: the resource is not as it should be.
     let action = match &operation.action {
         Task::ReloadAgent => &Task::Monitor,

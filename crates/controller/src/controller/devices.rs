@@ -12,7 +12,7 @@ use super::Controller;
 use crate::machines::devices::Question;
 use crate::machines::run::Work;
 use crate::vocabulary::{
-    AssemblyId, DeviceCheck, Effect, MS, Operation, Record, ServiceId, Task, Time,
+    AssemblyId, DeviceCheck, Effect, MS, Operation, Record, RecordState, ServiceId, Task, Time,
 };
 
 /// Exit code: it runs.
@@ -21,6 +21,8 @@ const RC_OK: i32 = 0;
 const RC_ERROR: i32 = 1;
 /// Exit code: it does not run.
 const RC_NOT_RUNNING: i32 = 7;
+/// Exit code of what has not ended.
+const RC_PENDING: i32 = 193;
 /// The shell has this much longer than the question's own timeout to answer. Milliseconds.
 const ANSWER_DELAY_MS: u32 = 5_000;
 
@@ -44,9 +46,11 @@ impl Controller {
                 return;
             }
             Task::Monitor if operation.interval_ms > 0 && started => {
-                self.execution
-                    .devices_mut()
-                    .watch(name, operation, call_id, now.boottime_us);
+                let delay_us = u64::from(operation.start_delay_ms()) * MS;
+                let first_us = now.boottime_us + delay_us;
+                let devices = self.execution.devices_mut();
+                devices.watch(name, operation.clone(), call_id, first_us);
+                self.delay_device_monitor(name, operation, call_id);
                 return;
             }
             Task::Monitor if started => RC_OK,
@@ -59,6 +63,27 @@ impl Controller {
         };
         let question = Question::answered(name, operation, call_id, now);
         self.take_result(now, name, record(question, now, rc, ""));
+    }
+
+    /// Nothing waits for the first turn of a monitor that its start delay puts off.
+    fn delay_device_monitor(&mut self, name: &AssemblyId, operation: Operation, call_id: u32) {
+        if operation.start_delay_ms() == 0 {
+            return;
+        }
+        let run = self.execution.run_of(name, &operation.id);
+        let record = Record {
+            operation,
+            state: RecordState::Pending,
+            call_id,
+            rc: RC_PENDING,
+            ..Record::default()
+        };
+        if let Some(assembly) = self.assemblies.get_mut(name) {
+            assembly.history_mut().insert(record);
+        }
+        if let Some(index) = run {
+            self.end(index, true);
+        }
     }
 
     /// A monitor of a device is not wanted any more.

@@ -24,6 +24,7 @@ impl Controller {
             return;
         }
         if !self.execution.is_idle() {
+            self.stop_awaiting_what_waits(now);
             self.carry_out(now);
             if !self.execution.is_over() {
                 return;
@@ -31,6 +32,21 @@ impl Controller {
             self.finish_transition(now);
         }
         self.ask(now);
+    }
+
+    /// The world has changed while agents wait with operations for their start delays, which may be
+    /// long. What is decided now need not wait for that: an agent knows that nothing of it was
+    /// done, and takes it back when it is asked for something else. If it is asked for the same, it
+    /// begins when it would have. Migrations are awaited: both their ends must know.
+    fn stop_awaiting_what_waits(&mut self, now: Time) {
+        let transition = self.execution.transition();
+        if transition.is_none_or(|transition| transition.aborted().is_none()) {
+            return;
+        }
+        let waiting = |run: &Run| run.has_not_begun(now.boottime_us) && !run.migrates();
+        for index in self.execution.synapses(waiting) {
+            self.stop_awaiting(index);
+        }
     }
 
     /// What an aborted transition still has to do in an assembly that is lost, safe or another

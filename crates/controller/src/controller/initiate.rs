@@ -85,8 +85,8 @@ impl Controller {
             return false;
         }
         let operation = self.operation(action, &step);
-        let delay_ms = number(action, "CRM_meta_start_delay");
-        let timeout_us = (u64::from(operation.timeout_ms) + u64::from(delay_ms)) * MS;
+        let delay_us = u64::from(operation.start_delay_ms()) * MS;
+        let timeout_us = u64::from(operation.timeout_ms) * MS + delay_us;
         let work = Work::Operation(Box::new(operation.clone()));
         let within_us = timeout_us + NETWORK_DELAY_US;
         self.begin(now, index, step.node.clone(), within_us, work);
@@ -117,10 +117,16 @@ impl Controller {
 
     fn begin(&mut self, now: Time, index: usize, assembly: AssemblyId, within_us: u64, work: Work) {
         self.send(&assembly, &work);
+        let delay_ms = match &work {
+            Work::Operation(operation) => operation.start_delay_ms(),
+            Work::Cancel { .. } | Work::Fence => 0,
+        };
         let run = Run {
             assembly,
             deadline_us: Some(now.boottime_us + within_us),
             since_wall_us: now.wall_us,
+            delayed_until_us: now.boottime_us + u64::from(delay_ms) * MS,
+            waits: false,
             work,
         };
         self.execution.start(index, run);
@@ -151,6 +157,8 @@ impl Controller {
             assembly: node.clone(),
             deadline_us: None,
             since_wall_us: now.wall_us,
+            delayed_until_us: 0,
+            waits: false,
             work: Work::Fence,
         };
         self.execution.start(index, run);

@@ -17,8 +17,8 @@ use crate::vocabulary::{
 
 /// Heartbeats are called late after this many intervals (in halves).
 const LATE_HALF_INTERVALS: u64 = 5;
-/// The highest epoch that is believed of a guest: one of the year 2096. Numbers of calls follow from
-/// epochs and have 32 bits, so that a guest that lies must leave room for others.
+/// The highest epoch that is believed of a guest: one of the year 2096. Numbers of calls follow
+/// from epochs and have 32 bits, so that a guest that lies must leave room for others.
 const HIGHEST_EPOCH_HEARD: u64 = 4_000_000_000;
 
 /// Boot time after which nothing runs any more in a guest whose lease ends at `lease_until_us`:

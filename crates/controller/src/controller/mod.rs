@@ -197,7 +197,7 @@ impl Controller {
             .assemblies
             .keys()
             .flat_map(|name| [self.life_deadline(name), self.fence_deadline(name)]);
-        let recheck = self.deciding.recheck_at_s().map(|at_s| {
+        let recheck = self.deciding.recheck_at_s().map(|(at_s, _)| {
             // A rule may name any year.
             let at_us = u64::try_from(at_s).unwrap_or(0).saturating_mul(SECOND);
             let left_us = at_us.saturating_sub(self.last_time.wall_us);

@@ -46,7 +46,9 @@ impl Controller {
             let obsolete = id.is_some() && !self.execution.may_begin(index);
             let known = id.and_then(|id| known.iter().find(|record| record.operation.id == id));
             match known {
-                Some(record) if record.state == RecordState::Pending => {}
+                Some(record) if record.state == RecordState::Pending => {
+                    self.wait(index, record);
+                }
                 Some(record) => self.confirm(index, record),
                 // This host does it, whatever the agent says.
                 None if run.operation().is_some_and(Operation::is_of_device) => {}
@@ -66,12 +68,23 @@ impl Controller {
         if !assembly.is_heard() || !assembly.contact().is_up() {
             return;
         }
+        let operation = record.operation.clone();
         if record.state == RecordState::Pending {
-            assembly.history_mut().insert(record);
+            let run = self.execution.run_of(name, &operation.id);
+            if run.is_some() {
+                assembly.history_mut().settled(&operation.resource);
+            }
+            assembly.history_mut().insert(record.clone());
+            if let Some(index) = run {
+                self.wait(index, &record);
+            }
             return;
         }
-        let operation = record.operation.clone();
         if record.state == RecordState::Cancelled || record.status == STATUS_CANCELLED {
+            if operation.interval_ms == 0 {
+                self.taken_back(name, &operation);
+                return;
+            }
             self.cancelled(
                 name,
                 &operation.resource,
@@ -84,6 +97,45 @@ impl Controller {
             return;
         }
         self.take_result(now, name, record);
+    }
+
+    /// An agent has taken an operation in and may wait for its start delay. A recurring one is in
+    /// force by that: nothing waits for its first turn, which may come in a day.
+    fn wait(&mut self, index: usize, record: &Record) {
+        let operation = &record.operation;
+        if operation.start_delay_ms() == 0 || record.started > 0 {
+            return;
+        }
+        match operation.interval_ms {
+            0 => self.execution.wait(index),
+            _ => self.end(index, true),
+        }
+    }
+
+    /// An agent does not do an operation that it has not begun: something else was asked for since,
+    /// or its guest leaves.
+    fn taken_back(&mut self, name: &AssemblyId, operation: &Operation) {
+        if let Some(assembly) = self.assemblies.get_mut(name) {
+            let history = assembly.history_mut();
+            history.take_back(&operation.resource, &operation.id);
+        }
+        if let Some(index) = self.execution.run_of(name, &operation.id) {
+            let Operation {
+                action, resource, ..
+            } = operation;
+            self.world_changed(&format!("{action} of {resource} on {name} was taken back"));
+            self.stop_awaiting(index);
+        }
+    }
+
+    /// Does not wait for an action of an aborted transition, of which nothing was done.
+    pub(crate) fn stop_awaiting(&mut self, index: usize) {
+        if let Some(run) = self.execution.let_go(index)
+            && let Some(operation) = run.operation()
+            && let Some(assembly) = self.assemblies.get_mut(&run.assembly)
+        {
+            assembly.history_mut().settled(&operation.resource);
+        }
     }
 
     /// Takes the result of an operation in, whoever did it.

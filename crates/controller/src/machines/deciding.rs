@@ -18,6 +18,8 @@
 
 use std::collections::BTreeMap;
 
+use policy_engine::model::Turn;
+
 use crate::vocabulary::{Goal, MS, SECOND, ServiceId, Terms, Time};
 
 /// The policy engine is asked this often in a row before the controller slows down: something is
@@ -61,8 +63,8 @@ pub(crate) enum Answer {
 /// When the policy engine may decide otherwise although nothing has changed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Recheck {
-    /// From then on, epoch seconds.
-    pub at_s: Option<i64>,
+    /// From then on, epoch seconds, and why.
+    pub at_s: Option<(i64, Turn)>,
     /// The interval in milliseconds; 0: never.
     pub interval_ms: u32,
 }
@@ -86,8 +88,8 @@ pub(crate) struct Deciding {
     asked_at_s: Option<i64>,
     /// Where rules read the clock that the document leaves to the host.
     host_time_zone: Option<String>,
-    /// Wall clock, epoch seconds: the policy engine may decide otherwise from then on.
-    recheck_at_s: Option<i64>,
+    /// Wall clock, epoch seconds: the policy engine may decide otherwise from then on. And why.
+    recheck_at_s: Option<(i64, Turn)>,
     /// After this time the policy engine is asked again although nothing has changed, µs; 0: never.
     /// Everything that time changes is named by [`Deciding::recheck_at_s`]; this is for what
     /// documents expect of Pacemaker.
@@ -222,15 +224,16 @@ impl Deciding {
         self.resume_at_us = None;
     }
 
-    /// Epoch seconds from which on the policy engine may decide otherwise.
-    pub(crate) fn recheck_at_s(&self) -> Option<i64> {
+    /// Epoch seconds from which on the policy engine may decide otherwise, and why.
+    pub(crate) fn recheck_at_s(&self) -> Option<(i64, Turn)> {
         self.recheck_at_s
     }
 
     /// Whether the time has come that the policy engine named. It comes once. `now_s`: epoch
     /// seconds.
     pub(crate) fn recheck_is_due(&mut self, now_s: i64) -> bool {
-        self.recheck_at_s.take_if(|at_s| now_s >= *at_s).is_some()
+        let due = |(at_s, _): &mut (i64, Turn)| now_s >= *at_s;
+        self.recheck_at_s.take_if(due).is_some()
     }
 
     /// The host's time zone, by its name. `true`: that is new.
@@ -433,7 +436,7 @@ mod tests {
         assert!(!deciding.fail("bad".into()), "the same is not news");
         assert_eq!(deciding.error(), Some(&"bad".to_owned()));
         let recheck = Recheck {
-            at_s: Some(7),
+            at_s: Some((7, Turn::Rule)),
             interval_ms: 0,
         };
         deciding.accept(Default::default(), recheck, false);

@@ -235,6 +235,22 @@ impl Execution {
         current.runs.remove(&index)
     }
 
+    /// The agent of an action has said that it waits for its start delay.
+    pub(crate) fn wait(&mut self, index: usize) {
+        let current = self.current.as_mut();
+        if let Some(run) = current.and_then(|current| current.runs.get_mut(&index)) {
+            run.waits = true;
+        }
+    }
+
+    /// An action that was begun is not awaited: nothing of it was done. Gives what was under way.
+    pub(crate) fn let_go(&mut self, index: usize) -> Option<Run> {
+        let current = self.current.as_mut()?;
+        let run = current.runs.remove(&index)?;
+        current.transition.take_back(index);
+        Some(run)
+    }
+
     /// No abort forbids an action of the present transition.
     pub(crate) fn may_begin(&self, index: usize) -> bool {
         self.transition()
@@ -442,6 +458,8 @@ mod tests {
             assembly: assembly.into(),
             deadline_us: Some(100),
             since_wall_us: 0,
+            delayed_until_us: 0,
+            waits: false,
             work,
         }
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::vocabulary::{
-    Asked, META_ON_FAIL, MIGRATE_TARGET, Record, RecordState, STATUS_DONE, ServiceId, Task,
+    Asked, META_OF_RESULTS, MIGRATE_TARGET, Record, RecordState, STATUS_DONE, ServiceId, Task,
 };
 
 /// Records of one assembly, the latest per resource, action and interval.
@@ -84,7 +84,8 @@ impl History {
 
     fn keep(&mut self, mut record: Record) -> bool {
         // The rest was for the agent, and there are many records.
-        record.operation.meta.retain(|name, _| name == META_ON_FAIL);
+        let meta = &mut record.operation.meta;
+        meta.retain(|name, _| META_OF_RESULTS.contains(&name.as_str()));
         let operation = &record.operation;
         let records = self
             .resources
@@ -173,6 +174,13 @@ impl History {
     pub(crate) fn forget_operation(&mut self, resource: &str, action: &Task, interval_ms: u32) {
         if let Some(records) = self.resources.get_mut(resource) {
             records.remove(&Slot::Of(action.clone(), interval_ms));
+        }
+    }
+
+    /// Forgets an operation that was taken back before anything of it was done.
+    pub(crate) fn take_back(&mut self, resource: &str, id: &str) {
+        if let Some(records) = self.resources.get_mut(resource) {
+            records.retain(|_, record| record.operation.id != id);
         }
     }
 

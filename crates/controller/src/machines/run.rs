@@ -11,6 +11,10 @@ pub(crate) struct Run {
     pub deadline_us: Option<u64>,
     /// Wall clock since when, µs.
     pub since_wall_us: u64,
+    /// Boot time at which its start delay is over, µs.
+    pub delayed_until_us: u64,
+    /// Its agent has said that it waits for that.
+    pub waits: bool,
     pub work: Work,
 }
 
@@ -38,6 +42,12 @@ impl Run {
             Work::Operation(operation) => Some(operation),
             Work::Cancel { .. } | Work::Fence => None,
         }
+    }
+
+    /// Nothing of it has begun: its agent has said that it waits for its start delay, and that is
+    /// not over. `now_us`: boot time.
+    pub(crate) fn has_not_begun(&self, now_us: u64) -> bool {
+        self.waits && now_us < self.delayed_until_us
     }
 
     /// It is part of a live migration.
@@ -68,6 +78,8 @@ mod tests {
             assembly: "n1".into(),
             deadline_us: None,
             since_wall_us: 0,
+            delayed_until_us: 0,
+            waits: false,
             work,
         }
     }
@@ -92,6 +104,15 @@ mod tests {
         let run = operation(&[(MIGRATE_SOURCE, "n1"), (MIGRATE_TARGET, "n2")]);
         assert!(run.migrates());
         assert!(run.counts_in("n1") && run.counts_in("n2") && !run.counts_in("n3"));
+    }
+
+    #[test]
+    fn what_waits_has_not_begun_until_its_start_delay_is_over() {
+        let mut run = operation(&[]);
+        run.delayed_until_us = 7;
+        assert!(!run.has_not_begun(6), "its agent has not said so");
+        run.waits = true;
+        assert!(run.has_not_begun(6) && !run.has_not_begun(7));
     }
 
     #[test]

@@ -230,6 +230,18 @@ impl Transition {
         }
     }
 
+    /// Edge running → waiting, and it stays so: nothing of it was done. Only in a transition that
+    /// was aborted.
+    pub(crate) fn take_back(&mut self, index: usize) {
+        assert!(
+            self.aborted.is_some(),
+            "invariant: what is carried out is awaited"
+        );
+        if self.running.remove(&index) {
+            self.progress[index] = Progress::Waiting;
+        }
+    }
+
     /// Begin nothing with a lower priority any more. The first reason is kept.
     pub(crate) fn abort(&mut self, priority: i32, reason: &str) {
         self.abort_priority = self.abort_priority.max(priority);

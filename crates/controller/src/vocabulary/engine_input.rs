@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cpe_status::BanStatus;
 use policy_engine::lint::Finding;
-use policy_engine::model::{Cluster, LossPolicy, NodeId, ResourceId, Role};
+use policy_engine::model::{Cluster, LossPolicy, NodeId, ResourceId, Role, Turn};
 use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph, Zone, lint};
 
 use super::ids::{ServiceId, TicketId};
@@ -40,8 +40,8 @@ pub(crate) struct Outcome {
     pub goal: BTreeMap<ServiceId, Goal>,
     pub terms: Terms,
     pub reasons: BTreeMap<u32, String>,
-    /// Epoch seconds from which on the policy engine may decide otherwise.
-    pub recheck_at_s: Option<i64>,
+    /// Epoch seconds from which on the policy engine may decide otherwise, and why.
+    pub recheck_at_s: Option<(i64, Turn)>,
     /// How often it is to be asked though nothing has changed; 0: never.
     pub recheck_interval_ms: u32,
     pub start_failure_is_fatal: bool,
@@ -77,15 +77,25 @@ pub(crate) struct Waits {
     pub standby: bool,
 }
 
+impl Waits {
+    fn state(&self) -> &'static str {
+        match self.standby {
+            true => "in standby",
+            false => "not granted",
+        }
+    }
+
+    /// Why it runs on without its ticket (`loss-policy="freeze"`), for people.
+    pub(crate) fn freezes(&self) -> String {
+        let state = self.state();
+        format!("it is left as it is: ticket {} is {state}", self.ticket)
+    }
+}
+
 impl std::fmt::Display for Waits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Waits { ticket, standby } = self;
-        let state = if *standby {
-            "in standby"
-        } else {
-            "not granted"
-        };
-        write!(f, "it waits for ticket {ticket}, which is {state}")
+        let state = self.state();
+        write!(f, "it waits for ticket {}, which is {state}", self.ticket)
     }
 }
 
@@ -114,13 +124,8 @@ pub(crate) fn only_utc(_name: &str) -> Option<Zone> {
 /// Why there is none.
 pub(crate) fn scheduled(cib: &str, now_s: i64, zones: Zones) -> Result<Schedule, String> {
     let cib = Cib::parse_accepted(cib).map_err(|error| error.to_string())?;
-    let zone = match cib.time_zone() {
-        None => Zone::default(),
-        Some(name) => zones(name)
-            .ok_or_else(|| format!("this host knows no time zone '{name}': see `time_zone`"))?,
-    };
     let run = RunOptions {
-        zone,
+        zone: cib.zone(zones)?,
         ..RunOptions::default()
     };
     Ok(policy_engine::schedule(&cib, now_s, run))

@@ -29,9 +29,9 @@ pub use proposal::Proposal;
 pub use task::Task;
 pub use time::Time;
 
-pub(crate) use engine_input::{Goal, Outcome, Terms, goal, only_utc, scheduled};
+pub(crate) use engine_input::{Goal, Outcome, Terms, Waits, goal, only_utc, scheduled};
 pub(crate) use event::{EventDraft, event_id};
 pub(crate) use limits::Limits;
-pub(crate) use operation::{Asked, DEVICE_CLASS, META_ON_FAIL, epoch_of_dispatcher};
+pub(crate) use operation::{Asked, DEVICE_CLASS, META_OF_RESULTS, epoch_of_dispatcher};
 pub(crate) use spec::{AssemblySpec, Copies, Escalation, Fencing, ServiceSpec, Spec};
 pub(crate) use time::{MS, SECOND};

@@ -38,9 +38,13 @@ pub struct Operation {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Meta value: what a failure of the operation does. The only one of which the controller makes use
-/// in a result.
-pub(crate) const META_ON_FAIL: &str = "CRM_meta_on_fail";
+/// Meta value: what a failure of the operation does.
+const META_ON_FAIL: &str = "CRM_meta_on_fail";
+/// Meta value: by how many milliseconds its agent begins the operation later.
+const META_START_DELAY: &str = "CRM_meta_start_delay";
+
+/// The meta values of which the controller makes use in a result.
+pub(crate) const META_OF_RESULTS: [&str; 2] = [META_ON_FAIL, META_START_DELAY];
 
 /// Class of fencing devices, which the shell runs on its own host.
 pub(crate) const DEVICE_CLASS: &str = "stonith";
@@ -49,6 +53,12 @@ impl Operation {
     /// Whether it is about a fencing device.
     pub fn is_of_device(&self) -> bool {
         self.class == DEVICE_CLASS
+    }
+
+    /// By how many milliseconds its agent begins it later; 0: at once.
+    pub fn start_delay_ms(&self) -> u32 {
+        let delay_ms = self.meta.get(META_START_DELAY);
+        delay_ms.and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
     /// Whether the document says that its failure does not matter.
@@ -148,6 +158,15 @@ impl Record {
             other => other,
         };
         self.status != STATUS_DONE || rc != self.expected_rc()
+    }
+
+    /// A recurring operation whose first turn has not come, because of its start delay. It is in
+    /// force.
+    pub(crate) fn waits_for_its_first_turn(&self) -> bool {
+        let operation = &self.operation;
+        self.state == RecordState::Pending
+            && operation.interval_ms > 0
+            && operation.start_delay_ms() > 0
     }
 
     /// A single check whether a resource is there: finding it otherwise than expected is news, not

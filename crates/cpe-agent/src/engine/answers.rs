@@ -303,6 +303,7 @@ impl Engine {
             if record.state == OperationState::Complete {
                 self.report(&record);
             }
+            self.report_delay(record.call_id);
             return Ok(());
         }
         if !history::has_room(&self.records, &operation) {
@@ -312,7 +313,8 @@ impl Engine {
                     .into(),
             ));
         }
-        let unfinished = self.unfinished();
+        let not_before_us = self.not_before_us(&operation)?;
+        let unfinished = self.unfinished() + self.delayed();
         if unfinished >= MAX_UNFINISHED || self.records.len() >= MAX_RECORDS {
             return Err(Error::TooLarge(format!(
                 "{unfinished} operations wait and the history has {} records; at most {MAX_UNFINISHED} and {MAX_RECORDS} \
@@ -320,8 +322,10 @@ impl Engine {
                 self.records.len()
             )));
         }
-        let call_id = self.accept(operation).map_err(not_durable)?;
-        self.enqueue(call_id);
+        let accepted = self.accept(operation, not_before_us);
+        let call_id = accepted.map_err(not_durable)?;
+        self.enqueue_in_time(call_id);
+        self.report_delay(call_id);
         Ok(())
     }
 

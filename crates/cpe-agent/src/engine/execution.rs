@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Engine;
+use super::delay::is_overtaken;
 use super::log::log;
 use super::stopping::Phase;
 use crate::classes::OperationOutcome;
@@ -64,12 +65,20 @@ impl Running {
 }
 
 impl Engine {
-    /// Makes an operation durable; it waits to be enqueued.
-    pub(super) fn accept(&mut self, operation: Operation) -> anyhow::Result<u32> {
+    /// Makes an operation durable; it waits to be enqueued. `not_before_us`: the end of its start
+    /// delay, µs of CLOCK_BOOTTIME; 0: it has none.
+    pub(super) fn accept(
+        &mut self,
+        operation: Operation,
+        not_before_us: u64,
+    ) -> anyhow::Result<u32> {
         let call_id = self
             .store
             .take_call_id(&mut self.next_call_id, &mut self.identity)?;
-        let record = pending(operation, call_id);
+        let record = OperationRecord {
+            not_before_us,
+            ..pending(operation, call_id)
+        };
         self.store.write_record(&record)?;
         self.take_in(record);
         Ok(call_id)
@@ -96,7 +105,8 @@ impl Engine {
         call_id
     }
 
-    /// Puts a new record into the history, and ends the monitors that it makes obsolete.
+    /// Puts a new record into the history, and ends what it makes obsolete: monitors, and what
+    /// waits for its start delay.
     fn take_in(&mut self, record: OperationRecord) {
         let call_id = record.call_id;
         let operation = &record.operation;
@@ -104,11 +114,10 @@ impl Engine {
         let obsolete: Vec<u32> = self
             .records
             .values()
-            .filter(|other| {
-                other.operation.interval_ms > 0 && other.operation.resource == operation.resource
-            })
-            .filter(|other| {
-                ends_monitors(&operation.action) || is_same(&other.operation, operation)
+            .filter(|other| other.operation.resource == operation.resource)
+            .filter(|other| match other.operation.interval_ms {
+                0 => is_overtaken(other, operation),
+                _ => ends_monitors(&operation.action) || is_same(&other.operation, operation),
             })
             .map(|other| other.call_id)
             .collect();
@@ -363,7 +372,7 @@ fn ends_monitors(action: &str) -> bool {
     )
 }
 
-fn is_same(a: &Operation, b: &Operation) -> bool {
+pub(super) fn is_same(a: &Operation, b: &Operation) -> bool {
     (&a.resource, &a.action, a.interval_ms) == (&b.resource, &b.action, b.interval_ms)
 }
 

@@ -80,8 +80,9 @@ impl Engine {
     /// Takes what would begin something out of the lanes: it has waited, and must not begin now.
     pub(super) fn drop_waiting_starts(&mut self) {
         let waiting = self.lanes.values().flat_map(|lane| &lane.queue);
+        let waiting = waiting.map(|(call_id, _)| *call_id);
         let starts: Vec<u32> = waiting
-            .map(|(call_id, _)| *call_id)
+            .chain(self.due.keys().copied())
             .filter(|call_id| {
                 self.records
                     .get(call_id)

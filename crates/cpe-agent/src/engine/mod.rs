@@ -8,6 +8,7 @@
 //! - [`commands`]: what connections and tools ask for.
 //! - `answers`: how they are answered.
 //! - `attributes`: node attributes, which resource agents set.
+//! - `delay`: operations that wait for their start delay.
 //! - `execution`: queues, recurring operations, results.
 //! - `history`: how large the history may be.
 //! - `stopping`: the end of the lease, and Release.
@@ -17,6 +18,7 @@
 mod answers;
 mod attributes;
 pub mod commands;
+mod delay;
 mod execution;
 mod history;
 mod leaving;
@@ -89,7 +91,8 @@ pub struct Engine {
     records: BTreeMap<u32, OperationRecord>,
     /// Per resource, what runs and what waits.
     lanes: BTreeMap<String, Lane>,
-    /// Recurring operations by the time of their next run.
+    /// Recurring operations by the time of their next run, and what waits for its start delay by
+    /// the end of that.
     due: BTreeMap<u32, Instant>,
     attributes: attributes::Kept,
     peer: Option<Peer>,

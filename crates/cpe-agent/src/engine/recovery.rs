@@ -2,7 +2,7 @@
 //!
 //! | the record says | then |
 //! | --- | --- |
-//! | waiting | it waits again, in the same order |
+//! | waiting | it waits again, in the same order, and for the rest of its start delay |
 //! | recurring | whatever of it runs is killed; it runs at once and then at its interval |
 //! | begun, once | whatever of it runs is killed; its result is unknown, so that the DPE looks |
 //!
@@ -45,12 +45,7 @@ impl Engine {
             match record.state {
                 OperationState::Pending if record.started == 0 || recurring => {
                     record.started = 0;
-                    let resource = record.operation.resource.clone();
-                    self.lanes
-                        .entry(resource)
-                        .or_default()
-                        .queue
-                        .push_back((call_id, Instant::now()));
+                    self.wait_again(call_id);
                 }
                 OperationState::Pending => {
                     record.state = OperationState::Complete;
@@ -88,6 +83,16 @@ impl Engine {
                 monitors = self.due.len(),
                 "took up the history of an earlier process"
             );
+        }
+    }
+    /// Has an operation of the process before wait as it did, or for the rest of its start delay.
+    fn wait_again(&mut self, call_id: u32) {
+        if let Some(left) = self.left_of_delay(call_id) {
+            self.due.insert(call_id, Instant::now() + left);
+        } else if let Some(record) = self.records.get(&call_id) {
+            let lane = self.lanes.entry(record.operation.resource.clone());
+            let queue = &mut lane.or_default().queue;
+            queue.push_back((call_id, Instant::now()));
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod attributes;
 mod connections;
+mod delays;
 mod device;
 mod enforcement;
 mod guest;

@@ -16,6 +16,9 @@ use crate::guest::{Dpe, Guest, holds, operation, until};
 const SERVICES: [&str; 2] = ["db", "web"];
 /// Interval of its monitors, milliseconds.
 const INTERVAL_MS: u32 = 100;
+/// A start delay that is over when the model is at rest, and one that is not, milliseconds.
+const SHORT_MS: u32 = 200;
+const LONG_MS: u32 = 2_000_000;
 /// Virtual seconds after which the model is at rest.
 const REST_S: u64 = 10;
 /// The agent is at rest when it has said nothing for this time.
@@ -29,6 +32,10 @@ const GRACE_MS: u32 = 5_000;
 enum Step {
     /// An operation, once (interval 0) or again and again.
     Execute(&'static str, &'static str, u32),
+    /// An operation that waits for its start delay for longer than its script lasts.
+    Delay(&'static str, &'static str, u32),
+    /// An operation with a start delay, until it is done.
+    Later(&'static str, &'static str, u32),
     /// The processes of a service die.
     Kill(&'static str),
     /// A monitor is no longer wanted.
@@ -56,7 +63,11 @@ fn script(seed: u64) -> Vec<Step> {
 
 fn some_step(random: &mut Random) -> Step {
     let service = SERVICES[random.index(SERVICES.len())];
-    match random.index(16) {
+    match random.index(19) {
+        16 => Step::Delay(service, "start", 0),
+        17 => Step::Delay(service, "monitor", INTERVAL_MS),
+        18 if random.percent(50) => Step::Later(service, "start", 0),
+        18 => Step::Later(service, "monitor", INTERVAL_MS),
         0..5 => Step::Execute(service, "start", 0),
         5..7 => Step::Execute(service, "stop", 0),
         7 => Step::Execute(service, "monitor", 0),
@@ -124,6 +135,16 @@ impl Model {
                 let operation = twin(&repeated(operation(service, action), *interval_ms));
                 self.agent.execute(self.epoch, operation, REST_S)
             }
+            Step::Delay(service, action, interval_ms) => {
+                let operation = repeated(operation(service, action), *interval_ms);
+                let operation = twin(&delayed(operation, LONG_MS));
+                self.agent.execute(self.epoch, operation, REST_S)
+            }
+            Step::Later(service, action, interval_ms) => {
+                let operation = repeated(operation(service, action), *interval_ms);
+                let operation = twin(&delayed(operation, SHORT_MS));
+                self.agent.execute(self.epoch, operation, REST_S)
+            }
             Step::Kill(service) => self.agent.kill_service(service, REST_S),
             Step::Cancel(service) => self.agent.cancel(service, Task::Monitor, INTERVAL_MS),
             Step::Forget(service) => {
@@ -184,6 +205,16 @@ impl Real {
         match step {
             Step::Execute(service, action, interval_ms) => {
                 let operation = repeated(operation(service, action), *interval_ms);
+                self.dpe.execute(&operation).await.unwrap();
+            }
+            Step::Delay(service, action, interval_ms) => {
+                let operation = repeated(operation(service, action), *interval_ms);
+                let operation = delayed(operation, LONG_MS);
+                self.dpe.execute(&operation).await.unwrap();
+            }
+            Step::Later(service, action, interval_ms) => {
+                let operation = repeated(operation(service, action), *interval_ms);
+                let operation = delayed(operation, SHORT_MS);
                 self.dpe.execute(&operation).await.unwrap();
             }
             Step::Kill(service) => self.kill_service(service).await,
@@ -319,6 +350,12 @@ fn repeated(operation: Operation, interval_ms: u32) -> Operation {
     }
 }
 
+fn delayed(mut operation: Operation, delay_ms: u32) -> Operation {
+    let meta = &mut operation.meta;
+    meta.insert("CRM_meta_start_delay".into(), delay_ms.to_string());
+    operation
+}
+
 /// The same operation, as the simulation knows it.
 fn twin(operation: &Operation) -> controller::Operation {
     controller::Operation {
@@ -327,6 +364,7 @@ fn twin(operation: &Operation) -> controller::Operation {
         action: operation.action.as_str().into(),
         interval_ms: operation.interval_ms,
         timeout_ms: operation.timeout_ms,
+        meta: operation.meta.clone(),
         ..controller::Operation::default()
     }
 }

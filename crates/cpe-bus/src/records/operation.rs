@@ -348,6 +348,10 @@ pub struct OperationRecord {
     pub exit_reason: String,
     /// The end of what the agent wrote, bounded to [`MAX_OUTPUT`].
     pub output: String,
+    /// The end of its start delay, µs of the guest's CLOCK_BOOTTIME; 0: it has none. For the agent
+    /// alone: not on the bus.
+    #[serde(default)]
+    pub not_before_us: u64,
 }
 
 impl OperationRecord {
@@ -405,6 +409,7 @@ impl OperationRecord {
             queue_ms: reader.u32("queue_ms")?,
             exit_reason: reader.text("exit_reason", MAX_REASON)?,
             output: reader.text("output", MAX_OUTPUT)?,
+            not_before_us: 0,
         })
     }
 }
@@ -445,6 +450,7 @@ mod tests {
             queue_ms: 6,
             exit_reason: "too slow".into(),
             output: "text".into(),
+            not_before_us: 0,
         };
         assert_eq!(
             OperationRecord::from_fields(&record.to_fields()).unwrap(),

@@ -1,5 +1,6 @@
 //! Elements of `<configuration>` against the grammar, and what is valid but probably a mistake.
 
+use policy_engine::Zone;
 use policy_engine::model::Task;
 
 use super::grammar::{self, Kind, Rule};
@@ -101,6 +102,14 @@ fn check_value(value: &str, kind: Kind, problems: &Problems) -> Result<(), Strin
             let valid = first.is_some_and(|c| c.is_ascii_digit() || c == 'P');
             (valid, "expected a duration such as '10s'")
         }
+        Kind::Moment => (
+            policy_engine::parse_clock_time(value, 0, &Zone::default()).is_some(),
+            "expected a date and time such as '2026-12-01 08:00:00'",
+        ),
+        Kind::Range(field) => (
+            policy_engine::is_possible_range(field, value),
+            "no clock ever shows that: expected a number or a range such as '1-5', '1-' or '-5'",
+        ),
         Kind::Word(words) if !words.iter().any(|word| word.eq_ignore_ascii_case(value)) => {
             let known = words.iter().copied();
             return Err(problems.suggest(value, known).unwrap_or_default());

@@ -67,6 +67,9 @@ pub(super) fn read(configuration: &Element<'_>, problems: &mut Problems) -> Vec<
         if described.value("class") != Some(FENCING) {
             continue;
         }
+        for element in [Some(primitive), template].into_iter().flatten() {
+            refuse_delays(element, problems);
+        }
         let mut reader = Reader {
             own: primitive,
             template,
@@ -79,6 +82,21 @@ pub(super) fn read(configuration: &Element<'_>, problems: &mut Problems) -> Vec<
         found.push(device);
     }
     found
+}
+
+/// A device is used on this host, where no guest agent waits: only its monitors are delayed.
+fn refuse_delays(device: &Element<'_>, problems: &mut Problems) {
+    device.visit(&mut |operation| {
+        let is_monitor = operation.value("name") == Some("monitor");
+        let delayed = operation.name == "op" && operation.value("start-delay").is_some();
+        if delayed && !is_monitor {
+            problems.error(
+                operation.place("start-delay"),
+                "only the monitors of a fencing device can have a start-delay",
+                "remove it: a device is ready at once".to_owned(),
+            );
+        }
+    });
 }
 
 /// Fabric fencing cuts a guest off its disks and leaves it running: what needs no disk would run

@@ -31,13 +31,17 @@ pub(super) enum Kind {
     Integer,
     /// `10s`, `PT10S`, …
     Duration,
+    /// A date, a time of day, or both.
+    Moment,
+    /// A range of the field of a clock that has this name.
+    Range(&'static str),
     /// One of these, ignoring case.
     Word(&'static [&'static str]),
 }
 
 use Kind::{
-    Boolean, Class, Duration, Id, Integer, Node, Object, Operation, Resource, SameAs, Score,
-    Template, Text, Ticket, Word,
+    Boolean, Class, Duration, Id, Integer, Moment, Node, Object, Operation, Range, Resource,
+    SameAs, Score, Template, Text, Ticket, Word,
 };
 
 /// One element.
@@ -94,6 +98,22 @@ const DATES: &[(&str, Kind)] = &[
     ("weekyears", Text),
     ("moon", Text),
 ];
+const SPECIFICATION: &[(&str, Kind)] = &[
+    ("id", Id),
+    ("hours", Range("hours")),
+    ("minutes", Range("minutes")),
+    ("seconds", Range("seconds")),
+    ("monthdays", Range("monthdays")),
+    ("weekdays", Range("weekdays")),
+    ("yeardays", Range("yeardays")),
+    ("yearsdays", Text),
+    ("days", Text),
+    ("weeks", Range("weeks")),
+    ("months", Range("months")),
+    ("years", Range("years")),
+    ("weekyears", Range("weekyears")),
+    ("moon", Text),
+];
 const ID: &[&str] = &["id"];
 const NOTHING: &[&str] = &[];
 
@@ -137,9 +157,9 @@ pub(super) const RULES: &[Rule] = rules! {
         ("value-source", Word(&["literal", "param", "meta"])),
     ], &["id", "attribute", "operation"], NOTHING;
     "date_expression": &[
-        ("id", Id), ("start", Text), ("end", Text), ("operation", Word(&["in_range", "gt", "lt", "date_spec"])),
+        ("id", Id), ("start", Moment), ("end", Moment), ("operation", Word(&["in_range", "gt", "lt", "date_spec"])),
     ], ID, &["date_spec", "duration"];
-    "date_spec": DATES, ID, NOTHING;
+    "date_spec": SPECIFICATION, ID, NOTHING;
     "duration": DATES, ID, NOTHING;
     "rsc_expression": &[("id", Id), ("class", Text), ("provider", Text), ("type", Text)], ID, NOTHING;
     "op_expression": &[("id", Id), ("name", Text), ("interval", Duration)], &["id", "name"], NOTHING;
@@ -154,7 +174,7 @@ pub(super) const RULES: &[Rule] = rules! {
     "operations": &[("id", Id), ("id-ref", SameAs)], NOTHING, &["op"];
     "op": &[
         ("id", Id), ("name", Operation), ("interval", Duration), ("timeout", Duration), ("description", Text),
-        ("start-delay", Duration), ("interval-origin", Text), ("enabled", Boolean), ("record-pending", Boolean),
+        ("start-delay", Duration), ("interval-origin", Moment), ("enabled", Boolean), ("record-pending", Boolean),
         ("role", ROLES),
         ("on-fail", Word(&[
             "ignore", "block", "stop", "restart", "standby", "fence", "demote", "restart-container",

@@ -3,7 +3,7 @@
 
 use super::locations;
 use crate::model::{
-    Cause, Cluster, Level, NodeId, OperationKey, ProbeMode, ResourceId, Score, Task, Variant,
+    Cause, Cluster, Level, NodeId, OperationKey, ProbeMode, ResourceId, Score, Task, Turn, Variant,
 };
 use crate::scalar;
 use crate::status::failures;
@@ -79,6 +79,7 @@ fn lock(cluster: &mut Cluster, id: ResourceId) {
             since
                 .saturating_add(scalar::seconds(limit_ms))
                 .saturating_add(1),
+            Turn::Wait,
         );
     }
     for node in cluster.node_order.clone() {

@@ -28,27 +28,21 @@ pub(super) struct DateSpec {
 impl DateSpec {
     /// Reads a specification. `None`: a range is not valid, or empty, so that no time is in it.
     pub(super) fn read(spec: Element<'_>) -> Option<DateSpec> {
-        let field = |name: &str, least: i64, most: i64| match spec.get(name) {
+        let field = |name: &str| match spec.get(name) {
             None => Some(None),
-            Some(text) => {
-                let (low, high) = read_range(text)?;
-                let (low, high) = (low.unwrap_or(least), high.unwrap_or(most));
-                let possible = low <= high && low <= most && high >= least;
-                let every = low <= least && high >= most;
-                possible.then_some((!every).then_some((low, high)))
-            }
+            Some(text) => read_field(name, text),
         };
         Some(DateSpec {
-            years: field("years", i64::MIN, i64::MAX)?,
-            months: field("months", 1, 12)?,
-            monthdays: field("monthdays", 1, 31)?,
-            yeardays: field("yeardays", 1, 366)?,
-            weekyears: field("weekyears", i64::MIN, i64::MAX)?,
-            weeks: field("weeks", 1, 53)?,
-            weekdays: field("weekdays", 1, 7)?,
-            hours: field("hours", 0, 23)?,
-            minutes: field("minutes", 0, 59)?,
-            seconds: field("seconds", 0, 59)?,
+            years: field("years")?,
+            months: field("months")?,
+            monthdays: field("monthdays")?,
+            yeardays: field("yeardays")?,
+            weekyears: field("weekyears")?,
+            weeks: field("weeks")?,
+            weekdays: field("weekdays")?,
+            hours: field("hours")?,
+            minutes: field("minutes")?,
+            seconds: field("seconds")?,
         })
     }
 
@@ -174,6 +168,36 @@ fn start(range: Range, value: i64, from: i64, size: i64, units: i64) -> i64 {
 
 fn contains(range: Range, value: i64) -> bool {
     range.is_none_or(|(low, high)| (low..=high).contains(&value))
+}
+
+/// The least and the most that a field of a clock shows.
+fn limits(name: &str) -> (i64, i64) {
+    match name {
+        "months" => (1, 12),
+        "monthdays" => (1, 31),
+        "yeardays" => (1, 366),
+        "weeks" => (1, 53),
+        "weekdays" => (1, 7),
+        "hours" => (0, 23),
+        "minutes" | "seconds" => (0, 59),
+        _ => (i64::MIN, i64::MAX),
+    }
+}
+
+/// The range of a field. `None`: it is not valid, or no clock shows a value that is in it.
+fn read_field(name: &str, text: &str) -> Option<Range> {
+    let (least, most) = limits(name);
+    let (low, high) = read_range(text)?;
+    let (low, high) = (low.unwrap_or(least), high.unwrap_or(most));
+    let possible = low <= high && low <= most && high >= least;
+    let every = low <= least && high >= most;
+    possible.then_some((!every).then_some((low, high)))
+}
+
+/// Whether a clock ever shows a value that is in the range of a field of a `date_spec`, by the
+/// field's name (`hours`). A specification with a range in which nothing is never holds.
+pub fn is_possible_range(field: &str, range: &str) -> bool {
+    read_field(field, range).is_some()
 }
 
 /// `N`, `N-M`, `N-`, `-M`. `None`: not valid.

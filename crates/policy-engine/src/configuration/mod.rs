@@ -8,7 +8,7 @@ mod bundle_settings;
 mod bundles;
 mod caches;
 pub(crate) mod clones;
-mod date_specs;
+pub(crate) mod date_specs;
 pub(crate) mod dates;
 pub(crate) mod defaults;
 pub(crate) mod definition;

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use super::date_specs::DateSpec;
 use super::{caches, dates};
-use crate::model::{Agent, Cluster, LOOK_AHEAD_S, Table, Zone};
+use crate::model::{Agent, Cluster, LOOK_AHEAD_S, Table, Turn, Zone};
 use crate::scalar;
 use crate::xml::Element;
 
@@ -141,13 +141,13 @@ fn date_expression(cluster: &Cluster, expression: Element<'_>) -> Option<bool> {
     if operation.eq_ignore_ascii_case("gt") {
         let start = instant("start")??;
         if now <= start {
-            cluster.recheck_at(start + 1);
+            cluster.recheck_at(start + 1, Turn::Rule);
         }
         return Some(now > start);
     }
     if operation.eq_ignore_ascii_case("lt") {
         let end = instant("end")??;
-        cluster.recheck_at(end);
+        cluster.recheck_at(end, Turn::Rule);
         return Some(now < end);
     }
     if !operation.eq_ignore_ascii_case("in_range") {
@@ -168,11 +168,11 @@ fn date_expression(cluster: &Cluster, expression: Element<'_>) -> Option<bool> {
     if let Some(start) = start
         && now < start
     {
-        cluster.recheck_at(start);
+        cluster.recheck_at(start, Turn::Rule);
         return Some(false);
     }
     if let Some(end) = end {
-        cluster.recheck_at(end + 1);
+        cluster.recheck_at(end + 1, Turn::Rule);
         return Some(now <= end);
     }
     Some(true)
@@ -190,7 +190,8 @@ fn date_spec_holds(cluster: &Cluster, spec: Element<'_>) -> bool {
         let named = run.utc_offset_s.map(Zone::at_offset);
         let zone = named.as_ref().unwrap_or(&run.zone);
         let turns = read.next_change(cluster.now, cluster.looks_ahead_until(), zone);
-        cluster.turn_at(turns.unwrap_or(cluster.now.saturating_add(LOOK_AHEAD_S)));
+        let turns = turns.unwrap_or(cluster.now.saturating_add(LOOK_AHEAD_S));
+        cluster.turn_at(turns, Turn::Rule);
         read.holds(cluster.now.saturating_add(zone.offset_s(cluster.now)))
     });
     known.borrow_mut().insert(spec.id(), holds);
@@ -385,7 +386,7 @@ mod tests {
             let cluster = Cluster::new(document.clone(), now, run);
             let passes = passes(&cluster, document.root(), &RuleContext::default());
             assert_eq!(cluster.recheck_by.get(), None, "as Pacemaker's scheduler");
-            (passes, cluster.turns_at.get())
+            (passes, cluster.turns_at.get().map(|(at, _)| at))
         };
         assert_eq!(turns(0, "UTC0"), (false, Some(9 * 3600)));
         assert_eq!(turns(9 * 3600, "UTC0"), (true, Some(17 * 3600)));

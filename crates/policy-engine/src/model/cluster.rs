@@ -74,8 +74,9 @@ pub struct Cluster {
     /// Earliest instant later than now at which something may change.
     pub recheck_by: Cell<Option<i64>>,
     /// The same for executors, complete: also when a `date_spec` turns, which Pacemaker's scheduler
-    /// does not say. Not later than [`LOOK_AHEAD_S`] from now if there is such a one.
-    pub turns_at: Cell<Option<i64>>,
+    /// does not say. Not later than [`LOOK_AHEAD_S`] from now if there is such a one. With what
+    /// changes then.
+    pub turns_at: Cell<Option<(i64, Turn)>>,
     /// Which scores changed and why, if `run.explain`.
     pub journal: Option<Box<Journal>>,
     /// Resources that may have changed.
@@ -99,6 +100,27 @@ pub struct Cluster {
 
 /// How far a run looks for the turn of a `date_spec`, seconds: an executor asks again by then.
 pub const LOOK_AHEAD_S: i64 = 40 * 86_400;
+
+/// What time alone may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// A rule begins to hold, or ends to.
+    Rule,
+    /// A failure expires.
+    Failure,
+    /// A node was waited for, or a resource kept for it, for long enough.
+    Wait,
+}
+
+impl std::fmt::Display for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Turn::Rule => "a rule may turn",
+            Turn::Failure => "a failure expires",
+            Turn::Wait => "a wait for an assembly ends",
+        })
+    }
+}
 
 fn note_earlier(noted: &Cell<Option<i64>>, now: i64, instant: i64) {
     if instant > now && noted.get().is_none_or(|earlier| instant < earlier) {
@@ -334,20 +356,23 @@ impl Cluster {
 
     /// Notes that something may change at `instant` (epoch seconds), where Pacemaker's scheduler
     /// does.
-    pub fn recheck_at(&self, instant: i64) {
+    pub fn recheck_at(&self, instant: i64, what: Turn) {
         note_earlier(&self.recheck_by, self.now, instant);
-        self.turn_at(instant);
+        self.turn_at(instant, what);
     }
 
     /// Notes that something may change at `instant` (epoch seconds): for executors only.
-    pub fn turn_at(&self, instant: i64) {
-        note_earlier(&self.turns_at, self.now, instant);
+    pub fn turn_at(&self, instant: i64, what: Turn) {
+        let noted = self.turns_at.get();
+        if instant > self.now && noted.is_none_or(|(earlier, _)| instant < earlier) {
+            self.turns_at.set(Some((instant, what)));
+        }
     }
 
     /// Nobody needs to know of later changes: an executor asks again before.
     pub(crate) fn looks_ahead_until(&self) -> i64 {
         let limit = self.now.saturating_add(LOOK_AHEAD_S);
-        self.turns_at.get().map_or(limit, |at| at.min(limit))
+        self.turns_at.get().map_or(limit, |(at, _)| at.min(limit))
     }
 
     /// Adds a line to the scores, if they are asked for.

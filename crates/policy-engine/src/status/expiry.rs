@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::failures::{self, Scope};
 use super::history::number;
 use crate::configuration::digests::{self, Comparison};
-use crate::model::{Cluster, DeferredCheck, NodeId, OrderFlags, ResourceId, Score};
+use crate::model::{Cluster, DeferredCheck, NodeId, OrderFlags, ResourceId, Score, Turn};
 use crate::scalar;
 use crate::transition::{actions, fencing, orderings};
 use crate::xml::Element;
@@ -30,9 +30,9 @@ pub(super) fn expired(
         let (count, last) = failures::count(cluster, id, node, Scope::EFFECTIVE, Some(entry));
         let over = last.saturating_add(timeout).saturating_add(1);
         if count != Score::ZERO && cluster.now < over {
-            cluster.recheck_at(over);
+            cluster.recheck_at(over, Turn::Failure);
         } else if entry.is_last_failure() || (entry.is_unexpected() && !found_a_state(entry)) {
-            cluster.turn_at(changed.saturating_add(timeout));
+            cluster.turn_at(changed.saturating_add(timeout), Turn::Failure);
         }
         if expired {
             let (all, _) = failures::count(cluster, id, node, Scope::default(), Some(entry));

@@ -3,7 +3,7 @@
 
 use super::entry::Entry;
 use super::history::{TransitionKey, number};
-use crate::model::{Cluster, NodeId, OperationKey, ResourceId, Score, Task, base_name};
+use crate::model::{Cluster, NodeId, OperationKey, ResourceId, Score, Task, Turn, base_name};
 use crate::scalar;
 use crate::xml::Element;
 
@@ -60,7 +60,7 @@ pub(super) fn count(
         if cluster.now >= over {
             count = Score::ZERO;
         }
-        cluster.turn_at(over);
+        cluster.turn_at(over, Turn::Failure);
     }
     if scope.with_launched && !cluster.resource(id).launched.is_empty() && !cluster.in_bundle(id) {
         for launched in cluster.resource(id).launched.clone() {

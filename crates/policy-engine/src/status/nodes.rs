@@ -3,7 +3,7 @@
 
 use crate::configuration;
 use crate::configuration::nodes::Existing;
-use crate::model::{Cluster, NodeId, QuorumPolicy, Score};
+use crate::model::{Cluster, NodeId, QuorumPolicy, Score, Turn};
 use crate::scalar;
 use crate::transition::fencing;
 use crate::xml::Element;
@@ -213,6 +213,6 @@ fn pending_too_long(cluster: &Cluster, is: &Membership<'_>) -> bool {
     if cluster.now >= end {
         return true;
     }
-    cluster.recheck_at(end);
+    cluster.recheck_at(end, Turn::Wait);
     false
 }

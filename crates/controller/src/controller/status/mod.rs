@@ -5,13 +5,13 @@ mod places;
 mod services;
 mod trouble;
 
-use cpe_status::{DeploymentStatus, DpeState};
+use cpe_status::{DeploymentStatus, DpeState, NextLook};
 
 use super::Controller;
 use crate::machines::announcement::Announced;
 use crate::machines::assembly::Life;
 use crate::machines::phase::Phase;
-use crate::vocabulary::{AssemblyId, FenceDevice, Fencing, Time};
+use crate::vocabulary::{AssemblyId, FenceDevice, Fencing, SECOND, Time};
 
 impl Controller {
     /// The state.
@@ -151,6 +151,23 @@ impl Controller {
             bans: self.deciding.terms().bans.clone(),
             fencing: self.fencing_statuses(),
             tickets: self.ticket_statuses(),
+            next_look: self.next_look(now),
         }
+    }
+
+    /// When the policy engine is asked again though nothing has changed.
+    fn next_look(&self, now: Time) -> Option<NextLook> {
+        let named = self.deciding.recheck_at_s().map(|(at_s, turn)| NextLook {
+            time: u64::try_from(at_s).unwrap_or(0).saturating_mul(SECOND),
+            reason: turn.to_string(),
+            by_interval: false,
+        });
+        let interval = self.recheck_deadline().map(|at_us| NextLook {
+            time: now.wall_us + at_us.saturating_sub(now.boottime_us),
+            reason: "the recheck interval is over".into(),
+            by_interval: true,
+        });
+        let looks = named.into_iter().chain(interval);
+        looks.min_by_key(|look| look.time)
     }
 }

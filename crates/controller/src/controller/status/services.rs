@@ -12,6 +12,7 @@ use crate::controller::Controller;
 use crate::machines::facts::Durable;
 use crate::machines::failures;
 use crate::machines::service::ServiceFacts;
+use crate::vocabulary::Waits;
 
 /// Instances of one service that are listed although they run nowhere, at most.
 const MOST_STOPPED: u32 = 1000;
@@ -66,20 +67,17 @@ impl Controller {
         };
         let mut rows: Vec<ServiceStatus> = places
             .iter()
-            .map(|place| {
-                let concerned = !listed.many || facts.failed_places().contains(place.assembly);
-                ServiceStatus {
-                    name: place.resource.to_owned(),
-                    assembly: place.assembly.to_string(),
-                    state: place.state,
-                    role: place.role,
-                    failures: match listed.many {
-                        true => counts.of_instance(place.resource, place.assembly.as_str()),
-                        false => base.failures,
-                    },
-                    reason: if concerned { reason } else { "" }.to_owned(),
-                    ..base.clone()
-                }
+            .map(|place| ServiceStatus {
+                name: place.resource.to_owned(),
+                assembly: place.assembly.to_string(),
+                state: place.state,
+                role: place.role,
+                failures: match listed.many {
+                    true => counts.of_instance(place.resource, place.assembly.as_str()),
+                    false => base.failures,
+                },
+                reason: self.why(listed, facts, place),
+                ..base.clone()
             })
             .collect();
         let known = self.everything_known();
@@ -123,6 +121,23 @@ impl Controller {
         let waits = goal.and_then(|goal| goal.waits.as_ref());
         let waits = waits.filter(|_| failed.is_empty());
         waits.map_or_else(|| failed.to_owned(), ToString::to_string)
+    }
+
+    /// Why an instance is in its state: what failed there, or what it lacks.
+    fn why(&self, listed: &Listed<'_>, facts: &ServiceFacts, place: &Place<'_>) -> String {
+        let concerned = !listed.many || facts.failed_places().contains(place.assembly);
+        match facts.failure() {
+            Some(reason) if concerned && !reason.is_empty() => reason.to_owned(),
+            _ => self.freezes(listed.id, place.state),
+        }
+    }
+
+    /// Why an instance runs and is left alone, if that is for want of a ticket.
+    fn freezes(&self, service: &str, state: ServiceState) -> String {
+        let goal = self.deciding.goal().get(service);
+        let waits = goal.and_then(|goal| goal.waits.as_ref());
+        let waits = waits.filter(|_| state == ServiceState::Unmanaged);
+        waits.map(Waits::freezes).unwrap_or_default()
     }
 
     /// The services of the document, and after them what the policy engine made of its bundles.

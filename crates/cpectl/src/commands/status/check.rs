@@ -6,11 +6,15 @@
 use cpe_status::{AssemblyState, DeploymentState, DeploymentStatus, ResourceStatus, ServiceState};
 use serde_json::json;
 
-use super::{Seen, tree};
+use super::{NO_DEPLOYMENTS, Seen, tree};
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 
 pub(super) fn run(seen: &Seen, output: &Output) -> Result<(), Failure> {
+    if seen.is_empty() && !output.json {
+        output.line(NO_DEPLOYMENTS);
+        return Ok(());
+    }
     let all = seen.statuses().iter();
     let checked: Vec<(&str, Vec<String>)> = all
         .map(|status| (status.name.as_str(), complaints(status)))

@@ -2,7 +2,7 @@
 
 use cpe_status::{
     AssemblyState, AssemblyStatus, BanStatus, DeploymentStatus, FailureStatus, FencingResult,
-    FencingStatus, INFINITE_FAILURES, TransitionStatus,
+    FencingStatus, INFINITE_FAILURES, NextLook, TransitionStatus,
 };
 use cpe_terminal::{Cell, Line, Table};
 
@@ -67,6 +67,11 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
     }
     if let Some(transition) = &status.transition {
         screen.line(format!("  {}", progress(transition, now)));
+    }
+    // That the interval is over is for programs: it comes again and again, and nothing turns then.
+    let look = status.next_look.as_ref();
+    if let Some(look) = look.filter(|look| !look.by_interval) {
+        screen.line(format!("  {}", next_look(look)));
     }
     if !status.assemblies.is_empty() {
         screen.section(&assemblies(&status.assemblies, now));
@@ -282,6 +287,15 @@ fn progress(transition: &TransitionStatus, now: Option<u64>) -> String {
     text
 }
 
+/// `rules are looked at next: 2026-11-29 10:00:00 CET (a rule may turn)`
+fn next_look(look: &NextLook) -> String {
+    format!(
+        "rules are looked at next: {} ({})",
+        time(look.time),
+        look.reason
+    )
+}
+
 /// How many assemblies answer, and how many there are.
 fn online(status: &DeploymentStatus) -> (usize, usize) {
     let answers = |assembly: &&AssemblyStatus| {
@@ -341,6 +355,32 @@ mod tests {
         assert_eq!(count(&failure), "2");
         (failure.count, failure.banned) = (INFINITE_FAILURES, true);
         assert_eq!(count(&failure), "INFINITY, banned");
+    }
+
+    #[test]
+    fn the_next_look_is_named_where_something_turns_then() {
+        let look = |by_interval| NextLook {
+            time: 1_700_000_200_000_000,
+            reason: "a rule may turn".into(),
+            by_interval,
+        };
+        let shown = |by_interval| {
+            let status = DeploymentStatus {
+                next_look: Some(look(by_interval)),
+                ..DeploymentStatus::default()
+            };
+            let mut screen = Screen::new(None);
+            one(&status, false, &mut screen);
+            let lines = screen.into_lines();
+            let texts = lines.iter().map(|line| line.as_str().to_owned());
+            texts.collect::<Vec<_>>().join("\n")
+        };
+        let line = format!(
+            "  rules are looked at next: {} (a rule may turn)",
+            time(look(false).time)
+        );
+        assert!(shown(false).contains(&line), "{}", shown(false));
+        assert!(!shown(true).contains("looked at"));
     }
 
     #[test]
