@@ -1,11 +1,17 @@
 //! What a person has to know or to decide about the document as a whole.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::comment::Remark;
 use super::node::Nodes;
+use super::renames;
 use super::section::LEFT_OUT;
 use crate::problem::quote;
 use crate::tree::Element;
 use crate::value;
+
+/// The option that every cluster has, and about which nobody has to decide.
+const WATCHDOG: &str = "have-watchdog";
 
 /// The most names that one comment lists.
 const LISTED: usize = 20;
@@ -59,6 +65,7 @@ pub(super) fn of(
         ));
     }
     left_out(root, configuration, nodes, &mut remarks);
+    options(configuration, &mut remarks);
     remarks
 }
 
@@ -109,6 +116,27 @@ fn left_out(
         remarks.push(Remark::Said(format!(
             "Left out: the ping nodes {names}. Nothing ever runs there."
         )));
+    }
+}
+
+/// Cluster options that are not in the document, each with its values, and why.
+fn options(configuration: &Element<'_>, remarks: &mut Vec<Remark>) {
+    let mut found: BTreeMap<&str, (BTreeSet<&str>, &str)> = BTreeMap::new();
+    configuration.visit(&mut |set| {
+        for pair in &set.children {
+            if let (Some(why), Some(name)) = (renames::left_out(set, pair), pair.value("name")) {
+                let (values, _) = found.entry(name).or_insert((BTreeSet::new(), why));
+                values.insert(pair.value("value").unwrap_or_default());
+            }
+        }
+    });
+    for (name, (values, why)) in found {
+        let values: Vec<&str> = values.into_iter().collect();
+        let text = format!("the cluster option {}={}", quote(name), listed(&values));
+        remarks.push(match name {
+            WATCHDOG => Remark::Said(format!("Left out: {text}. Here {why}.")),
+            _ => Remark::Decide(format!("{text}, which is left out: {why}")),
+        });
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use policy_engine::xml::Writer;
 
 use crate::tree::{Attribute, Element};
+use crate::treatment;
 
 /// What nodes are called in the document, where that differs from the CIB.
 #[derive(Default)]
@@ -35,7 +36,9 @@ impl Renames {
             xml.attribute(attribute.name, &value);
         }
         for child in &element.children {
-            self.write(child, Some(element), xml);
+            if left_out(element, child).is_none() {
+                self.write(child, Some(element), xml);
+            }
         }
         xml.close();
     }
@@ -123,6 +126,17 @@ impl Renames {
         }
         out
     }
+}
+
+/// Why a cluster option is not in the document: there it would be refused.
+pub(super) fn left_out(set: &Element<'_>, pair: &Element<'_>) -> Option<&'static str> {
+    if (set.name, pair.name) != ("cluster_property_set", "nvpair") {
+        return None;
+    }
+    // in the oldest schemas names have underscores
+    let name = pair.value("name")?.replace('_', "-");
+    let row = treatment::find(treatment::CLUSTER_OPTIONS, &name)?;
+    row.refuses(pair.value("value").unwrap_or_default())
 }
 
 /// The words of a list of hosts.
