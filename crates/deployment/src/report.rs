@@ -2,8 +2,8 @@
 //! elements.
 
 use crate::problem::{Problems, quote};
-use crate::tree::{Attribute, Element};
 use crate::treatment::{Row, Treatment};
+use crate::tree::{Attribute, Element};
 
 /// An attribute that the element must not have.
 pub(crate) fn unknown_attribute<'k>(

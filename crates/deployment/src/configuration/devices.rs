@@ -10,8 +10,8 @@ use super::hosts::{self, Hosts};
 use crate::device::{Command, Device, HostArgument, HostCheck};
 use crate::problem::{Problems, quote};
 use crate::report;
-use crate::tree::Element;
 use crate::treatment::{self, DEVICE_PARAMETERS};
+use crate::tree::Element;
 use crate::value;
 
 /// How long a command may take where nothing says otherwise: `stonith-timeout`'s default.

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 
 use crate::problem::{Problems, quote};
 use crate::report;
-use crate::tree::Element;
 use crate::treatment::{
     self, CLUSTER_OPTIONS, OPERATION_ATTRIBUTES, OPERATION_OPTIONS, RESOURCE_OPTIONS,
     RULE_ATTRIBUTES, Rows,
 };
+use crate::tree::Element;
 
 /// What a name is called in messages, what names there are, and whether others may be of use.
 struct Names {

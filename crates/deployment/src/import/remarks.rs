@@ -11,7 +11,7 @@ use crate::tree::Element;
 use crate::value;
 
 /// The option that every cluster has, and about which nobody has to decide.
-const WATCHDOG: &str = "have-watchdog";
+const WATCHDOG: &str = "'have-watchdog'";
 
 /// The most names that one comment lists.
 const LISTED: usize = 20;
@@ -65,7 +65,7 @@ pub(super) fn of(
         ));
     }
     left_out(root, configuration, nodes, &mut remarks);
-    options(configuration, &mut remarks);
+    refused(configuration, &mut remarks);
     remarks
 }
 
@@ -119,23 +119,30 @@ fn left_out(
     }
 }
 
-/// Cluster options that are not in the document, each with its values, and why.
-fn options(configuration: &Element<'_>, remarks: &mut Vec<Remark>) {
-    let mut found: BTreeMap<&str, (BTreeSet<&str>, &str)> = BTreeMap::new();
-    configuration.visit(&mut |set| {
-        for pair in &set.children {
-            if let (Some(why), Some(name)) = (renames::left_out(set, pair), pair.value("name")) {
-                let (values, _) = found.entry(name).or_insert((BTreeSet::new(), why));
-                values.insert(pair.value("value").unwrap_or_default());
-            }
+/// What is not in the document because it would be refused there, each once, and why.
+fn refused(configuration: &Element<'_>, remarks: &mut Vec<Remark>) {
+    let mut found: BTreeMap<String, (BTreeSet<&str>, &str)> = BTreeMap::new();
+    configuration.visit(&mut |outer| {
+        for left_out in outer
+            .children
+            .iter()
+            .filter_map(|it| renames::left_out(outer, it))
+        {
+            let of_name = found.entry(left_out.what);
+            let (values, _) = of_name.or_insert((BTreeSet::new(), left_out.why));
+            values.extend(left_out.value);
         }
     });
-    for (name, (values, why)) in found {
+    for (what, (values, why)) in found {
         let values: Vec<&str> = values.into_iter().collect();
-        let text = format!("the cluster option {}={}", quote(name), listed(&values));
-        remarks.push(match name {
-            WATCHDOG => Remark::Said(format!("Left out: {text}. Here {why}.")),
-            _ => Remark::Decide(format!("{text}, which is left out: {why}")),
+        let text = match values.is_empty() {
+            true => what,
+            false => format!("{what}={}", listed(&values)),
+        };
+        let why = why.replace(": remove it", "");
+        remarks.push(match text.contains(WATCHDOG) {
+            true => Remark::Said(format!("Left out: {text}. Here {why}.")),
+            false => Remark::Decide(format!("{text}, which is left out: {why}")),
         });
     }
 }

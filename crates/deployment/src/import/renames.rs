@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use policy_engine::xml::Writer;
 
-use crate::tree::{Attribute, Element};
 use crate::treatment;
+use crate::tree::{Attribute, Element};
 
 /// What nodes are called in the document, where that differs from the CIB.
 #[derive(Default)]
@@ -128,15 +128,54 @@ impl Renames {
     }
 }
 
-/// Why a cluster option is not in the document: there it would be refused.
-pub(super) fn left_out(set: &Element<'_>, pair: &Element<'_>) -> Option<&'static str> {
-    if (set.name, pair.name) != ("cluster_property_set", "nvpair") {
+/// What is not in the document, since it would be refused there, and why.
+pub(super) struct LeftOut<'e> {
+    /// In words, with its name.
+    pub(super) what: String,
+    /// The value, of a cluster option.
+    pub(super) value: Option<&'e str>,
+    pub(super) why: &'static str,
+}
+
+/// Whether an element is left out, and why.
+pub(super) fn left_out<'e>(outer: &Element<'_>, child: &'e Element<'_>) -> Option<LeftOut<'e>> {
+    const WITH_RULES: [&str; 5] = [
+        "rsc_location",
+        "meta_attributes",
+        "instance_attributes",
+        "utilization",
+        "cluster_property_set",
+    ];
+    if (outer.name, child.name) == ("cluster_property_set", "nvpair") {
+        let name = child.value("name")?;
+        let value = child.value("value").unwrap_or_default();
+        // in the oldest schemas names have underscores
+        let row = treatment::find(treatment::CLUSTER_OPTIONS, &name.replace('_', "-"))?;
+        return Some(LeftOut {
+            what: format!("the cluster option {}", quote(name)),
+            value: Some(value),
+            why: row.refuses(value)?,
+        });
+    }
+    if !WITH_RULES.contains(&child.name) {
         return None;
     }
-    // in the oldest schemas names have underscores
-    let name = pair.value("name")?.replace('_', "-");
-    let row = treatment::find(treatment::CLUSTER_OPTIONS, &name)?;
-    row.refuses(pair.value("value").unwrap_or_default())
+    let mut found = None;
+    child.visit(&mut |inner| {
+        let attribute = inner
+            .value("attribute")
+            .filter(|_| inner.name == "expression");
+        let row = attribute.and_then(|it| treatment::find(treatment::RULE_ATTRIBUTES, it));
+        let hint = row.and_then(|row| row.refuses(""));
+        found = found.or(attribute.zip(hint));
+    });
+    let (attribute, why) = found?;
+    let (name, id) = (child.name, quote(child.value("id").unwrap_or_default()));
+    Some(LeftOut {
+        what: format!("<{name}> {id}, whose rule reads {}", quote(attribute)),
+        value: None,
+        why,
+    })
 }
 
 /// The words of a list of hosts.

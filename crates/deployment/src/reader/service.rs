@@ -10,8 +10,8 @@ use super::original;
 use super::values::Owner;
 use crate::model::{Agent, Group, Instances, OnFail, Origin, Service};
 use crate::problem::{Problems, quote, suggest};
-use crate::tree::Element;
 use crate::treatment;
+use crate::tree::Element;
 use crate::uses::Places;
 use crate::value;
 

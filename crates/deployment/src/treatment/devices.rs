@@ -6,10 +6,7 @@ use super::{Rows, carried_out, no_meaning, refused};
 pub const DEVICE_PARAMETERS: Rows = &[
     carried_out("pcmk_host_list", "a_device_is_for_the_hosts_that_it_names"),
     carried_out("pcmk_host_map", "a_device_is_for_the_hosts_that_it_names"),
-    carried_out(
-        "pcmk_host_check",
-        "a_device_says_how_its_hosts_are_known",
-    ),
+    carried_out("pcmk_host_check", "a_device_says_how_its_hosts_are_known"),
     carried_out("pcmk_host_argument", COMMANDS),
     carried_out("pcmk_delay_base", COMMANDS),
     carried_out("pcmk_delay_max", COMMANDS),

@@ -73,10 +73,7 @@ pub const ELEMENTS: Rows = &[
     refused("cib", "put the content of its <configuration> here"),
     refused("nodes", NODES),
     refused("node", NODES),
-    refused(
-        "status",
-        "the state comes from the guest agents: remove it",
-    ),
+    refused("status", "the state comes from the guest agents: remove it"),
     refused("acls", ACLS),
     refused("acl_target", ACLS),
     refused("acl_role", ACLS),

@@ -114,7 +114,9 @@ impl Row {
             return Some(hint);
         }
         let (values, hint) = self.except?;
-        let refused = values.iter().any(|it| it.eq_ignore_ascii_case(value.trim()));
+        let refused = values
+            .iter()
+            .any(|it| it.eq_ignore_ascii_case(value.trim()));
         refused.then_some(hint)
     }
 }
@@ -138,5 +140,6 @@ pub(crate) fn refuses_agent(class: &str, provider: &str, kind: &str) -> Option<&
     let own = format!("{class}:{provider}:{kind}");
     let connection = "ocf:pacemaker:remote";
     let row = of_element("primitive", connection)?;
-    row.refuses("").filter(|_| own.eq_ignore_ascii_case(connection))
+    row.refuses("")
+        .filter(|_| own.eq_ignore_ascii_case(connection))
 }

@@ -10,18 +10,9 @@ pub const NODE_ATTRIBUTES: Rows = &[
         "maintenance",
         "an_assembly_may_be_in_maintenance_by_its_attributes",
     ),
-    carried_out(
-        "site-name",
-        "rules_read_the_attributes_of_assemblies",
-    ),
-    carried_out(
-        "#site-name",
-        "rules_read_the_attributes_of_assemblies",
-    ),
-    carried_out(
-        "#health*",
-        "services_leave_assemblies_that_are_not_healthy",
-    ),
+    carried_out("site-name", "rules_read_the_attributes_of_assemblies"),
+    carried_out("#site-name", "rules_read_the_attributes_of_assemblies"),
+    carried_out("#health*", "services_leave_assemblies_that_are_not_healthy"),
     carried_out(
         "master-*",
         "a_promotable_clone_has_as_many_promoted_instances_as_it_says",

@@ -50,10 +50,7 @@ pub const CLUSTER_OPTIONS: Rows = &[
     carried_out("node-health-green", HEALTH),
     carried_out("node-health-yellow", HEALTH),
     carried_out("node-health-red", HEALTH),
-    carried_out(
-        "cluster-name",
-        "rules_read_the_attributes_of_assemblies",
-    ),
+    carried_out("cluster-name", "rules_read_the_attributes_of_assemblies"),
     carried_out(
         "live-migration",
         "what_may_migrate_moves_live_unless_the_option_says_otherwise",
