@@ -280,6 +280,13 @@ fn devices_have_the_time_that_the_option_gives() {
     assert_eq!(time(&scored), 80_000, "the highest score");
     let both = set("v", " score=\"9\"", "fencing-timeout", "50s") + &plain;
     assert_eq!(time(&both), 50_000, "the newer name");
+    for name in ["stonith-timeout", "priority-fencing-delay"] {
+        let options = format!("<crm_config>{}</crm_config>", set("s", "", name, "9s"));
+        let expected = format!(
+            "warning: the option '{name}' has no effect without fencing devices; <fencing timeout=\"…\"> of an assembly bounds its own: remove the option"
+        );
+        assert_eq!(problems(&document("", &options)), [expected]);
+    }
     let guarded = set("s", "", "stonith-timeout", "90s").replace(
         "<nvpair",
         r#"<rule id="r" score="1"><date_expression id="e" operation="lt" end="2030-01-01"/></rule><nvpair"#,

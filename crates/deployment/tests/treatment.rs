@@ -126,7 +126,10 @@ fn saying(rows: Rows, row: &Row, value: &str) -> String {
     let set = |kind: &str| format!("<{kind} id=\"s\">{}</{kind}>", pair(&name, value));
     if rows == CLUSTER_OPTIONS {
         let set = set("cluster_property_set");
-        return document("", &format!("<crm_config>{set}</crm_config>"));
+        // Some are for fencing devices only.
+        let device =
+            "<resources><primitive id=\"d\" class=\"stonith\" type=\"fence_x\"/></resources>";
+        return document("", &format!("<crm_config>{set}</crm_config>{device}"));
     }
     if rows == RESOURCE_OPTIONS {
         let set = set("meta_attributes");
@@ -374,7 +377,7 @@ const NOT_OF_DOCUMENTS: &[&str] = &[
 
 /// The names that the policy engine asks for: the arguments of calls that read.
 fn names_read(file: &File) -> BTreeSet<String> {
-    const CALLS: [&str; 15] = [
+    const CALLS: [&str; 16] = [
         "get(",
         "text(",
         "is_true(",
@@ -388,6 +391,7 @@ fn names_read(file: &File) -> BTreeSet<String> {
         "choice(",
         "number(&[",
         "promoted(",
+        "flag(",
         "section(",
         "has(",
     ];

@@ -76,17 +76,18 @@ fn instances_are_notified_if_they_want_to_be() {
 
 #[test]
 fn interleaved_instances_wait_only_for_those_beside_them() {
-    let places = |given: &str| {
+    let stopped = |given: &str| {
         let both =
-            clone("c", given, &primitive("db", "")) + &clone("d", given, &primitive("web", ""));
+            clone("c", given, &monitored("db", "")) + &clone("d", given, &primitive("web", ""));
         let order = r#"<rsc_order id="o1" first="c" then="d"/>"#;
-        let text = resources(&both) + &constraints(order);
-        let mut lab = Lab::of(&assemblies(&["", ""]), &text).hold("start db n2");
-        lab.all_answer();
-        lab.places("web")
+        let mut lab = Lab::new(2, &(resources(&both) + &constraints(order)));
+        let before = lab.told().len();
+        lab.monitor_fails("db");
+        let told = lab.told_since(before);
+        told.iter().filter(|it| it.starts_with("stop web")).count()
     };
-    assert_eq!(places("interleave=true"), ["n1"]);
-    assert_eq!(places("interleave=false"), [""; 0]);
+    assert_eq!(stopped("interleave=true"), 1);
+    assert_eq!(stopped("interleave=false"), 2);
 }
 
 #[test]

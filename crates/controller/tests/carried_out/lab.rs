@@ -3,35 +3,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller::{
-    AssemblyId, Controller, Durable, Effect, FenceRequest, Hello, Input, Operation, Record,
-    Request, Task, Time, TransitionKey, dispatcher_uuid,
+    AssemblyId, Controller, Durable, Effect, FenceRequest, Hello, Input, OP_DIGEST, Operation,
+    Record, Request, Task, Time, TransitionKey, dispatcher_uuid,
 };
+use cpe_status::ServiceRole;
 
 /// 2027-01-15 08:00:00 UTC.
 const BEGIN_US: u64 = 1_800_000_000_000_000;
 
 /// A deployment and its agents.
-pub struct Lab {
-    pub controller: Controller,
+pub(crate) struct Lab {
+    pub(crate) controller: Controller,
     now: Time,
     calls: u32,
     agents: Vec<String>,
     /// Agents that send no heartbeats any more.
     silent: BTreeSet<String>,
     /// What agents were told, with the agent.
-    pub orders: Vec<(String, Operation)>,
+    pub(crate) orders: Vec<(String, Operation)>,
     /// Operations that fail, as `ACTION RESOURCE ASSEMBLY`.
     failing: BTreeSet<String>,
     /// Operations that do not end, as the beginning of `ACTION RESOURCE ASSEMBLY`.
     waiting: Vec<String>,
     /// What is to be fenced.
-    pub fenced: Vec<FenceRequest>,
+    pub(crate) fenced: Vec<FenceRequest>,
     /// Fencing succeeds at once.
-    pub fences: bool,
+    pub(crate) fences: bool,
     /// Recurring operations that were ended, as `ACTION RESOURCE INTERVAL ASSEMBLY`.
-    pub cancelled: Vec<String>,
+    pub(crate) cancelled: Vec<String>,
     /// How often the policy engine was asked.
-    pub questions: usize,
+    pub(crate) questions: usize,
 }
 
 /// Names with values, as `NAME=VALUE NAME=VALUE`.
@@ -45,24 +46,24 @@ fn pairs(of: &str, given: &str) -> String {
         .collect()
 }
 
-pub fn options(given: &str) -> String {
+pub(crate) fn options(given: &str) -> String {
     let pairs = pairs("o", given);
     format!(
         r#"<crm_config><cluster_property_set id="o">{pairs}</cluster_property_set></crm_config>"#
     )
 }
 
-pub fn meta(of: &str, given: &str) -> String {
+pub(crate) fn meta(of: &str, given: &str) -> String {
     let (id, pairs) = (format!("{of}.meta"), pairs(&format!("{of}.m"), given));
     format!(r#"<meta_attributes id="{id}">{pairs}</meta_attributes>"#)
 }
 
 /// A `<primitive>` with these meta attributes.
-pub fn primitive(id: &str, given: &str) -> String {
+pub(crate) fn primitive(id: &str, given: &str) -> String {
     primitive_with(id, given, "")
 }
 
-pub fn primitive_with(id: &str, given: &str, inner: &str) -> String {
+pub(crate) fn primitive_with(id: &str, given: &str, inner: &str) -> String {
     let meta = meta(id, given);
     format!(
         r#"<primitive id="{id}" class="ocf" provider="sim" type="Simulated">{meta}{inner}</primitive>"#
@@ -70,37 +71,37 @@ pub fn primitive_with(id: &str, given: &str, inner: &str) -> String {
 }
 
 /// A `<primitive>` that is monitored.
-pub fn monitored(id: &str, given: &str) -> String {
+pub(crate) fn monitored(id: &str, given: &str) -> String {
     let operations =
         format!(r#"<operations><op id="{id}-10" name="monitor" interval="10s"/></operations>"#);
     primitive_with(id, given, &operations)
 }
 
-pub fn clone(id: &str, given: &str, of: &str) -> String {
+pub(crate) fn clone(id: &str, given: &str, of: &str) -> String {
     format!(r#"<clone id="{id}">{}{of}</clone>"#, meta(id, given))
 }
 
-pub fn group(id: &str, given: &str, members: &str) -> String {
+pub(crate) fn group(id: &str, given: &str, members: &str) -> String {
     format!(r#"<group id="{id}">{}{members}</group>"#, meta(id, given))
 }
 
-pub fn resources(elements: &str) -> String {
+pub(crate) fn resources(elements: &str) -> String {
     format!("<resources>{elements}</resources>")
 }
 
-pub fn constraints(elements: &str) -> String {
+pub(crate) fn constraints(elements: &str) -> String {
     format!("<constraints>{elements}</constraints>")
 }
 
 /// A resource prefers an assembly, or avoids it.
-pub fn location(resource: &str, assembly: &str, score: &str) -> String {
+pub(crate) fn location(resource: &str, assembly: &str, score: &str) -> String {
     format!(
         r#"<rsc_location id="l.{resource}.{assembly}" rsc="{resource}" node="{assembly}" score="{score}"/>"#
     )
 }
 
 /// `n1` and so on, each with a unit that fences it and with what is in it.
-pub fn assemblies(inner: &[&str]) -> String {
+pub(crate) fn assemblies(inner: &[&str]) -> String {
     let all = (1..).zip(inner);
     all.map(|(number, inner)| {
         format!(
@@ -111,8 +112,10 @@ pub fn assemblies(inner: &[&str]) -> String {
 }
 
 /// An operation that ended well, as an agent remembers it.
-pub fn done(resource: &str, action: Task, interval_ms: u32, call_id: u32) -> Record {
+pub(crate) fn done(resource: &str, action: Task, interval_ms: u32, call_id: u32) -> Record {
+    let without_parameters = policy_engine::operation_digest(&Default::default());
     let operation = Operation {
+        annotations: [(OP_DIGEST.to_owned(), without_parameters)].into(),
         id: format!("{call_id}:1:0:{}", dispatcher_uuid(7)),
         resource: resource.to_owned(),
         class: "ocf".into(),
@@ -133,27 +136,27 @@ pub fn done(resource: &str, action: Task, interval_ms: u32, call_id: u32) -> Rec
 }
 
 /// A resource that an agent has started.
-pub fn started(resource: &str) -> Vec<Record> {
+pub(crate) fn started(resource: &str) -> Vec<Record> {
     vec![done(resource, Task::Start, 0, 1)]
 }
 
 impl Lab {
     /// Assemblies in which nothing runs.
-    pub fn new(count: usize, configuration: &str) -> Lab {
+    pub(crate) fn new(count: usize, configuration: &str) -> Lab {
         let mut lab = Lab::of(&assemblies(&vec![""; count]), configuration);
         lab.all_answer();
         lab
     }
 
     /// Assemblies that say more, and in which nothing runs.
-    pub fn with(inner: &[&str], configuration: &str) -> Lab {
+    pub(crate) fn with(inner: &[&str], configuration: &str) -> Lab {
         let mut lab = Lab::of(&assemblies(inner), configuration);
         lab.all_answer();
         lab
     }
 
     /// Two assemblies in which this runs.
-    pub fn running(configuration: &str, histories: [Vec<Record>; 2]) -> Lab {
+    pub(crate) fn running(configuration: &str, histories: [Vec<Record>; 2]) -> Lab {
         let mut lab = Lab::of(&assemblies(&["", ""]), configuration);
         for (agent, history) in ["n1", "n2"].into_iter().zip(histories) {
             lab.answers(agent, history);
@@ -162,7 +165,7 @@ impl Lab {
     }
 
     /// No agent was heard yet.
-    pub fn of(assemblies: &str, configuration: &str) -> Lab {
+    pub(crate) fn of(assemblies: &str, configuration: &str) -> Lab {
         let now = Time {
             boottime_us: 1_000_000,
             wall_us: BEGIN_US,
@@ -197,7 +200,7 @@ impl Lab {
         lab
     }
 
-    pub fn ask(&mut self, request: Request) {
+    pub(crate) fn ask(&mut self, request: Request) {
         self.give(Input::Request(request));
     }
 
@@ -286,25 +289,25 @@ impl Lab {
     }
 
     /// Operations that fail from now on.
-    pub fn fail(mut self, lines: &[&str]) -> Lab {
+    pub(crate) fn fail(mut self, lines: &[&str]) -> Lab {
         self.failing.extend(lines.iter().map(|it| (*it).to_owned()));
         self
     }
 
     /// Operations whose result does not come from now on, by how their lines begin.
-    pub fn hold(mut self, begin: &str) -> Lab {
+    pub(crate) fn hold(mut self, begin: &str) -> Lab {
         self.waiting.push(begin.to_owned());
         self
     }
 
     /// Every agent answers, and remembers nothing.
-    pub fn all_answer(&mut self) {
+    pub(crate) fn all_answer(&mut self) {
         for agent in self.agents.clone() {
             self.answers(&agent, Vec::new());
         }
     }
 
-    pub fn answers(&mut self, agent: &str, history: Vec<Record>) {
+    pub(crate) fn answers(&mut self, agent: &str, history: Vec<Record>) {
         let hello = Hello {
             boot_id: format!("boot of {agent}"),
             machine_id: format!("machine of {agent}"),
@@ -322,12 +325,12 @@ impl Lab {
     }
 
     /// An agent is not heard any more.
-    pub fn falls_silent(&mut self, agent: &str) {
+    pub(crate) fn falls_silent(&mut self, agent: &str) {
         self.silent.insert(agent.to_owned());
     }
 
     /// Time passes; agents send heartbeats.
-    pub fn wait(&mut self, seconds: u64) {
+    pub(crate) fn wait(&mut self, seconds: u64) {
         for _ in 0..seconds * 2 {
             self.now.boottime_us += 500_000;
             self.now.wall_us += 500_000;
@@ -344,7 +347,7 @@ impl Lab {
     }
 
     /// A recurring monitor finds that a resource does not run any more.
-    pub fn monitor_fails(&mut self, resource: &str) {
+    pub(crate) fn monitor_fails(&mut self, resource: &str) {
         let mut orders = self.orders.iter().rev();
         let is_monitor = |it: &&(String, Operation)| {
             it.1.resource == resource && it.1.action == Task::Monitor && it.1.interval_ms > 0
@@ -355,42 +358,45 @@ impl Lab {
     }
 
     /// Where a resource runs.
-    pub fn places(&self, resource: &str) -> Vec<String> {
+    pub(crate) fn places(&self, resource: &str) -> Vec<String> {
         let rows = self.controller.status(self.now).services.into_iter();
-        let own = rows.filter(|row| row.name == resource && row.role != "stopped");
+        let own = rows.filter(|row| row.name == resource && row.role != ServiceRole::Stopped);
         own.map(|row| row.assembly).collect()
     }
 
     /// Where a resource is promoted.
-    pub fn promoted(&self, resource: &str) -> Vec<String> {
+    pub(crate) fn promoted(&self, resource: &str) -> Vec<String> {
         let rows = self.controller.status(self.now).services.into_iter();
-        let own = rows.filter(|row| row.name.starts_with(resource) && row.role == "promoted");
+        let own =
+            rows.filter(|row| row.name.starts_with(resource) && row.role == ServiceRole::Promoted);
         own.map(|row| row.assembly).collect()
     }
 
     /// What was ordered beside monitors, as `ACTION RESOURCE ASSEMBLY`.
-    pub fn told(&self) -> Vec<String> {
+    pub(crate) fn told(&self) -> Vec<String> {
         let orders = self.orders.iter();
         let others = orders.filter(|(_, operation)| operation.action != Task::Monitor);
         others.map(|(agent, own)| line(agent, own)).collect()
     }
 
     /// What was ordered beside monitors since that many orders.
-    pub fn told_since(&self, before: usize) -> Vec<String> {
+    pub(crate) fn told_since(&self, before: usize) -> Vec<String> {
         self.told().into_iter().skip(before).collect()
     }
 
     /// Where a resource was looked for.
-    pub fn looked_for(&self, resource: &str) -> Vec<String> {
+    pub(crate) fn looked_for(&self, resource: &str) -> Vec<String> {
         let orders = self.orders.iter();
         let probes = orders.filter(|(_, it)| {
             it.action == Task::Monitor && it.interval_ms == 0 && it.resource == resource
         });
-        probes.map(|(agent, _)| agent.clone()).collect()
+        let mut agents: Vec<String> = probes.map(|(agent, _)| agent.clone()).collect();
+        agents.sort();
+        agents
     }
 
     /// The operation of that line that was ordered last.
-    pub fn operation(&self, wanted: &str) -> &Operation {
+    pub(crate) fn operation(&self, wanted: &str) -> &Operation {
         let mut orders = self.orders.iter().rev();
         let found = orders.find(|(agent, own)| line(agent, own) == wanted);
         &found
@@ -399,7 +405,7 @@ impl Lab {
     }
 
     /// Recurring monitors that were ordered of a resource: intervals with timeouts.
-    pub fn monitors(&self, resource: &str) -> BTreeMap<u32, u32> {
+    pub(crate) fn monitors(&self, resource: &str) -> BTreeMap<u32, u32> {
         let orders = self.orders.iter().map(|(_, operation)| operation);
         let monitors = orders.filter(|it| it.resource == resource && it.interval_ms > 0);
         monitors.map(|it| (it.interval_ms, it.timeout_ms)).collect()

@@ -23,7 +23,7 @@ fn in_maintenance_mode_everything_is_left_alone() {
         Lab::running(&text, [started("web"), vec![]]).told()
     };
     assert_eq!(in_mode("true"), [""; 0]);
-    assert_eq!(in_mode("false"), ["stop web n1", "start db n2"]);
+    assert_eq!(in_mode("false"), ["stop web n1", "start db n1"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Meta attributes of resources.
 
-use controller::{Request, Task};
+use controller::Request;
 
 use crate::lab::*;
 
@@ -107,11 +107,7 @@ fn with_attribute(name: &str) -> Lab {
     let text = resources(&monitored("web", "")) + &constraints(&location("web", "n1", "10"));
     let attribute = format!(r#"<attributes><attribute name="{name}" value="true"/></attributes>"#);
     let mut lab = Lab::of(&assemblies(&[&attribute, ""]), &text);
-    let history = vec![
-        done("web", Task::Start, 0, 1),
-        done("web", Task::Monitor, 10_000, 2),
-    ];
-    lab.answers("n1", history);
+    lab.answers("n1", started("web"));
     lab.answers("n2", vec![]);
     lab
 }

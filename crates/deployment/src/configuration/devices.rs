@@ -18,6 +18,12 @@ use crate::value;
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// The option that says otherwise, and its older name, which counts without it.
 const TIMEOUT_OPTIONS: [&str; 2] = ["fencing-timeout", "stonith-timeout"];
+/// Cluster options that only fencing devices go by.
+const OF_DEVICES: [&str; 3] = [
+    TIMEOUT_OPTIONS[0],
+    TIMEOUT_OPTIONS[1],
+    "priority-fencing-delay",
+];
 /// `pcmk_…_retries`, where nothing says otherwise.
 const TRIES: u32 = 2;
 /// The most that `pcmk_…_retries` may say.
@@ -80,7 +86,26 @@ pub(super) fn read(configuration: &Element<'_>, problems: &mut Problems) -> Vec<
         device.disabled |= stopped.contains(&primitive.value("id"));
         found.push(device);
     }
+    if found.is_empty() {
+        warn_without_devices(configuration, problems);
+    }
     found
+}
+
+/// Warns of cluster options that only fencing devices go by.
+fn warn_without_devices(configuration: &Element<'_>, problems: &mut Problems) {
+    configuration.visit(&mut |pair| {
+        let name = pair.value("name").filter(|_| pair.name == "nvpair");
+        let Some(name) = name.filter(|it| OF_DEVICES.contains(it)) else {
+            return;
+        };
+        let message = format!(
+            "the option {} has no effect without fencing devices",
+            quote(name)
+        );
+        let hint = "<fencing timeout=\"…\"> of an assembly bounds its own: remove the option";
+        problems.warning(pair.place("name"), message, hint.to_owned());
+    });
 }
 
 /// The cluster option that says how long a command may take: of several sets the one of the highest

@@ -186,7 +186,7 @@ impl Node<'_, '_> {
             .into_iter()
             .partition::<Vec<_>, _>(|(name, _)| refuses(name).is_none());
         remarks.extend(refused.into_iter().map(|(name, value)| {
-            let why = refuses(name).unwrap_or_default();
+            let why = refuses(name).unwrap_or_default().replace(": remove it", "");
             let (name, value) = (quote(name), quote(value));
             Remark::Decide(format!(
                 "the node had an attribute {name} with the value {value}, which is left out: {why}"

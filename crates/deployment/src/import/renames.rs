@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use policy_engine::xml::Writer;
 
+use crate::problem::quote;
 use crate::treatment;
 use crate::tree::{Attribute, Element};
 
