@@ -8,7 +8,8 @@
 )]
 
 use deployment::{
-    Deployment, DeviceUse, FencingMode, HostArgument, HostCheck, Severity, read_with_warnings,
+    Command, Deployment, Device, DeviceUse, FencingMode, HostArgument, HostCheck, Severity,
+    read_with_warnings,
 };
 
 /// A document with two assemblies; the first has an attribute.
@@ -206,39 +207,63 @@ fn commands_delays_and_the_host_argument_are_those_of_the_document() {
 
 #[test]
 fn each_command_has_an_action_a_timeout_and_retries() {
-    for (purpose, action) in [
-        ("reboot", "off"),
-        ("off", "reboot"),
-        ("on", "on"),
-        ("monitor", "status"),
-        ("status", "monitor"),
-        ("list", "list-status"),
-    ] {
-        let name = |what: &str| format!("pcmk_{purpose}_{what}");
-        let names = [name("action"), name("timeout"), name("retries")];
+    type Of = fn(&Device) -> &Command;
+    let commands: [([&str; 3], &str, Of); 6] = [
+        (
+            [
+                "pcmk_reboot_action",
+                "pcmk_reboot_timeout",
+                "pcmk_reboot_retries",
+            ],
+            "off",
+            |it| &it.reboot,
+        ),
+        (
+            ["pcmk_off_action", "pcmk_off_timeout", "pcmk_off_retries"],
+            "reboot",
+            |it| &it.off,
+        ),
+        (
+            ["pcmk_on_action", "pcmk_on_timeout", "pcmk_on_retries"],
+            "on",
+            |it| &it.on,
+        ),
+        (
+            [
+                "pcmk_monitor_action",
+                "pcmk_monitor_timeout",
+                "pcmk_monitor_retries",
+            ],
+            "status",
+            |it| &it.monitor,
+        ),
+        (
+            [
+                "pcmk_status_action",
+                "pcmk_status_timeout",
+                "pcmk_status_retries",
+            ],
+            "monitor",
+            |it| &it.status,
+        ),
+        (
+            ["pcmk_list_action", "pcmk_list_timeout", "pcmk_list_retries"],
+            "list-status",
+            |it| &it.list,
+        ),
+    ];
+    for ([name, timeout, retries], action, of) in commands {
         let given = [
             ("pcmk_host_list", "a b"),
-            (&names[0], action),
-            (&names[1], "17s"),
-            (&names[2], "5"),
+            (name, action),
+            (timeout, "17s"),
+            (retries, "5"),
         ];
         let read = read(&document(&device("ipmi", &given), ""));
-        let used = &levels(&read, "a")[0][0].device;
-        let command = match purpose {
-            "reboot" => &used.reboot,
-            "off" => &used.off,
-            "on" => &used.on,
-            "monitor" => &used.monitor,
-            "status" => &used.status,
-            _ => &used.list,
-        };
+        let command = of(&levels(&read, "a")[0][0].device);
         let told = (command.action.as_str(), command.timeout_ms, command.tries);
-        assert_eq!(told, (action, 17_000, 5), "{purpose}");
+        assert_eq!(told, (action, 17_000, 5), "{name}");
     }
-    // Where the names are written in full, for the table of all names: pcmk_reboot_retries,
-    // pcmk_off_action, pcmk_off_timeout, pcmk_on_action, pcmk_on_timeout, pcmk_on_retries,
-    // pcmk_monitor_action, pcmk_monitor_retries, pcmk_status_action, pcmk_status_timeout,
-    // pcmk_status_retries, pcmk_list_action, pcmk_list_timeout, pcmk_list_retries.
 }
 
 #[test]

@@ -324,8 +324,8 @@ fn a_parameter_may_have_the_name_of_a_meta_attribute() {
     assert_eq!(outcome.problems, []);
 }
 
-/// What the policy engine reads beside configurations: states, histories and graphs; and values
-/// that are no names.
+/// What the policy engine reads beside configurations: states, histories and graphs, parameters
+/// of agents.
 const NOT_OF_DOCUMENTS: &[&str] = &[
     // of the CIB, of its state and of histories
     "call-id",

@@ -102,8 +102,8 @@ fn members_of_a_group_start_in_order_and_together_unless_it_says_otherwise() {
     assert_eq!(told("ordered=true"), 1);
     assert_eq!(told("ordered=false"), 2);
     let places = |given: &str| {
-        let wishes = location("db", "n1", "10") + &location("web", "n2", "5");
-        let text = resources(&group("g", given, &members)) + &constraints(&wishes);
+        let preferences = location("db", "n1", "10") + &location("web", "n2", "5");
+        let text = resources(&group("g", given, &members)) + &constraints(&preferences);
         let lab = Lab::new(2, &text);
         [lab.places("db"), lab.places("web")].concat()
     };

@@ -144,8 +144,8 @@ fn templates_and_tags_stand_for_resources() {
         <primitive id="a" template="t"/><primitive id="b" template="t"/><primitive id="c" template="t"/>"#;
     let tags = r#"<tags><tag id="both"><obj_ref id="a"/><obj_ref id="b"/></tag></tags>"#;
     let places = |name: &str| {
-        let wish = constraints(&location(name, "n2", "100"));
-        let lab = Lab::new(2, &(resources(elements) + &wish + tags));
+        let preference = constraints(&location(name, "n2", "100"));
+        let lab = Lab::new(2, &(resources(elements) + &preference + tags));
         ["a", "b", "c"].map(|id| lab.places(id)).concat()
     };
     assert_eq!(places("t"), ["n2", "n2", "n2"]);

@@ -1,4 +1,5 @@
-//! A controller with agents that do at once what they are told, unless a test has them fail or wait.
+//! A controller with agents that do at once what they are told, unless a test has them fail or
+//! wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -19,8 +19,8 @@ fn operations_are_done_as_their_elements_say() {
     assert_eq!(start.parameters["OCF_CHECK_LEVEL"], "10");
     assert_eq!(lab.monitors("web"), [(7_000, 11_000)].into());
     let stopped = monitored("web", "").replace("/></op", r#" role="Stopped"/></op"#);
-    let wish = constraints(&location("web", "n1", "10"));
-    let lab = Lab::new(2, &(resources(&stopped) + &wish));
+    let preference = constraints(&location("web", "n1", "10"));
+    let lab = Lab::new(2, &(resources(&stopped) + &preference));
     let orders = lab.orders.iter().filter(|(_, own)| own.interval_ms > 0);
     let monitors: Vec<&str> = orders.map(|(agent, _)| agent.as_str()).collect();
     assert_eq!(monitors, ["n2"], "where it does not run");

@@ -123,8 +123,8 @@ fn places_by_health(health: &str, given: &str) -> Vec<String> {
         primitive("db", "allow-unhealthy-nodes=true"),
     ]
     .concat();
-    let wishes = [location("web", "n2", "30"), location("db", "n2", "30")].concat();
-    let text = options(given) + &resources(&both) + &constraints(&wishes);
+    let preferences = [location("web", "n2", "30"), location("db", "n2", "30")].concat();
+    let text = options(given) + &resources(&both) + &constraints(&preferences);
     let attribute =
         format!(r##"<attributes><attribute name="#health-disk" value="{health}"/></attributes>"##);
     let lab = Lab::with(&["", &attribute], &text);

@@ -2,7 +2,8 @@
 
 use super::{Rows, carried_out, no_meaning, refused};
 
-/// Elements of a CIB's `<configuration>`. After a blank: an attribute, or what makes the difference.
+/// Elements of a CIB's `<configuration>`. After a blank: an attribute, or what makes the
+/// difference.
 pub const ELEMENTS: Rows = &[
     // names and values
     carried_out("configuration", OPERATIONS),

@@ -3,8 +3,8 @@
 //!
 //! One row for each cluster option, meta attribute, attribute of operations and of nodes, parameter
 //! of fencing devices and element (scheduler-spec/01). The reader refuses and warns by these rows,
-//! `docs/deployment-document.md` lists them, and a test holds both against the code: what is carried
-//! out names the test that shows it.
+//! `docs/deployment-document.md` lists them, and a test holds both against the code: what is
+//! carried out names the test that shows it.
 
 mod devices;
 mod elements;
@@ -134,8 +134,8 @@ pub(crate) fn of_element(element: &str, what: &str) -> Option<&'static Row> {
     rows.find(|row| row.name.split_once(' ') == wanted)
 }
 
-/// Why a resource with this agent is refused: it is the connection to a Pacemaker Remote node. As in
-/// the policy engine case does not matter.
+/// Why a resource with this agent is refused: it is the connection to a Pacemaker Remote node. As
+/// in the policy engine case does not matter.
 pub(crate) fn refuses_agent(class: &str, provider: &str, kind: &str) -> Option<&'static str> {
     let own = format!("{class}:{provider}:{kind}");
     let connection = "ocf:pacemaker:remote";
