@@ -260,7 +260,8 @@ fn each_command_has_an_action_a_timeout_and_retries() {
             (retries, "5"),
         ];
         let read = read(&document(&device("ipmi", &given), ""));
-        let command = of(&levels(&read, "a")[0][0].device);
+        let levels = levels(&read, "a");
+        let command = of(&levels[0][0].device);
         let told = (command.action.as_str(), command.timeout_ms, command.tries);
         assert_eq!(told, (action, 17_000, 5), "{name}");
     }
