@@ -36,6 +36,7 @@ mod model;
 mod problem;
 mod reader;
 mod report;
+pub mod treatment;
 mod tree;
 mod uses;
 mod value;

@@ -2,6 +2,7 @@
 //! elements.
 
 use crate::problem::{Problems, quote};
+use crate::treatment::{Row, Treatment};
 use crate::tree::{Attribute, Element};
 
 /// An attribute that the element must not have.
@@ -68,6 +69,23 @@ pub(crate) fn text_in(element: &Element<'_>, problems: &mut Problems) {
         let message = format!("<{}> must not contain text: {found}", element.name);
         let hint = "remove it, or write it as a comment".to_owned();
         problems.error(text.offset, message, hint);
+    }
+}
+
+/// What a row says of a name with a value: that nothing carries it out, or that it means nothing.
+/// `said`: what the name is called, the name, the value.
+pub(crate) fn treated(row: &Row, said: (&str, &str, &str), at: usize, problems: &mut Problems) {
+    let (called, name, value) = said;
+    if let Some(hint) = row.refuses(value) {
+        let with = match row.treatment {
+            Treatment::Refused { .. } => String::new(),
+            _ => format!(" with the value {}", quote(value)),
+        };
+        let message = format!("the {called} {}{with} cannot be carried out", quote(name));
+        problems.error(at, message, hint.to_owned());
+    } else if let Treatment::NoMeaning { reason } = row.treatment {
+        let message = format!("the {called} {} means nothing here", quote(name));
+        problems.warning(at, message, reason.to_owned());
     }
 }
 

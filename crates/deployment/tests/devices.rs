@@ -8,7 +8,8 @@
 )]
 
 use deployment::{
-    Deployment, DeviceUse, FencingMode, HostArgument, HostCheck, Severity, read_with_warnings,
+    Command, Deployment, Device, DeviceUse, FencingMode, HostArgument, HostCheck, Severity,
+    read_with_warnings,
 };
 
 /// A document with two assemblies; the first has an attribute.
@@ -205,6 +206,129 @@ fn commands_delays_and_the_host_argument_are_those_of_the_document() {
 }
 
 #[test]
+fn each_command_has_an_action_a_timeout_and_retries() {
+    type Of = fn(&Device) -> &Command;
+    let commands: [([&str; 3], &str, Of); 6] = [
+        (
+            [
+                "pcmk_reboot_action",
+                "pcmk_reboot_timeout",
+                "pcmk_reboot_retries",
+            ],
+            "off",
+            |it| &it.reboot,
+        ),
+        (
+            ["pcmk_off_action", "pcmk_off_timeout", "pcmk_off_retries"],
+            "reboot",
+            |it| &it.off,
+        ),
+        (
+            ["pcmk_on_action", "pcmk_on_timeout", "pcmk_on_retries"],
+            "on",
+            |it| &it.on,
+        ),
+        (
+            [
+                "pcmk_monitor_action",
+                "pcmk_monitor_timeout",
+                "pcmk_monitor_retries",
+            ],
+            "status",
+            |it| &it.monitor,
+        ),
+        (
+            [
+                "pcmk_status_action",
+                "pcmk_status_timeout",
+                "pcmk_status_retries",
+            ],
+            "monitor",
+            |it| &it.status,
+        ),
+        (
+            ["pcmk_list_action", "pcmk_list_timeout", "pcmk_list_retries"],
+            "list-status",
+            |it| &it.list,
+        ),
+    ];
+    for ([name, timeout, retries], action, of) in commands {
+        let given = [
+            ("pcmk_host_list", "a b"),
+            (name, action),
+            (timeout, "17s"),
+            (retries, "5"),
+        ];
+        let read = read(&document(&device("ipmi", &given), ""));
+        let levels = levels(&read, "a");
+        let command = of(&levels[0][0].device);
+        let told = (command.action.as_str(), command.timeout_ms, command.tries);
+        assert_eq!(told, (action, 17_000, 5), "{name}");
+    }
+}
+
+#[test]
+fn a_device_says_how_its_hosts_are_known() {
+    for (check, expected) in [
+        ("static-list", HostCheck::Static),
+        ("dynamic-list", HostCheck::List),
+        ("status", HostCheck::Status),
+        ("none", HostCheck::Any),
+    ] {
+        let given = [("pcmk_host_list", "a b"), ("pcmk_host_check", check)];
+        let read = read(&document(&device("ipmi", &given), ""));
+        assert_eq!(levels(&read, "a")[0][0].device.check, expected);
+    }
+}
+
+#[test]
+fn devices_have_the_time_that_the_option_gives() {
+    let time = |sets: &str| {
+        let options = format!("<crm_config>{sets}</crm_config>");
+        let read = read(&document(
+            &device("ipmi", &[("pcmk_host_list", "a b")]),
+            &options,
+        ));
+        levels(&read, "a")[0][0].device.off.timeout_ms
+    };
+    let set = |id: &str, score: &str, name: &str, value: &str| {
+        format!(
+            r#"<cluster_property_set id="{id}"{score}><nvpair id="{id}-n" name="{name}" value="{value}"/></cluster_property_set>"#
+        )
+    };
+    assert_eq!(time(""), 60_000);
+    for name in ["stonith-timeout", "fencing-timeout"] {
+        assert_eq!(time(&set("s", "", name, "90s")), 90_000, "{name}");
+    }
+    let plain = set("s", "", "stonith-timeout", "90s") + &set("t", "", "stonith-timeout", "70s");
+    assert_eq!(time(&plain), 70_000, "of equal sets the last");
+    let scored = set("u", " score=\"2\"", "stonith-timeout", "80s") + &plain;
+    assert_eq!(time(&scored), 80_000, "the highest score");
+    let both = set("v", " score=\"9\"", "fencing-timeout", "50s") + &plain;
+    assert_eq!(time(&both), 50_000, "the newer name");
+    for name in ["stonith-timeout", "priority-fencing-delay"] {
+        let options = format!("<crm_config>{}</crm_config>", set("s", "", name, "9s"));
+        let expected = format!(
+            "warning: the option '{name}' has no effect without fencing devices; <fencing timeout=\"…\"> of an assembly bounds its own: remove the option"
+        );
+        assert_eq!(problems(&document("", &options)), [expected]);
+    }
+    let guarded = set("s", "", "stonith-timeout", "90s").replace(
+        "<nvpair",
+        r#"<rule id="r" score="1"><date_expression id="e" operation="lt" end="2030-01-01"/></rule><nvpair"#,
+    );
+    let text = document(
+        &device("ipmi", &[("pcmk_host_list", "a b")]),
+        &format!("<crm_config>{guarded}</crm_config>"),
+    );
+    let told = problems(&text);
+    assert!(
+        told.len() == 1 && told[0].contains("'stonith-timeout' must not hang on a <rule>"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn parameters_come_from_templates_and_references_too() {
     let resources = r#"
         <template id="t" class="stonith" type="fence_virt">
@@ -359,7 +483,7 @@ fn it_warns_of_hosts_that_are_none_and_of_parameters_without_effect() {
         problems(&document(&device("d", &given), "")),
         [
             "warning: 'c' is no assembly, so fencing device 'd' is never used for it; correct or remove it",
-            "warning: the parameter 'pcmk_action_limit' has no effect; the DPE does without it: it can be removed",
+            "warning: the parameter 'pcmk_action_limit' means nothing here; the DPE does without it: it can be removed",
             "warning: the parameter 'pcmk_of_timeout' has no effect; did you mean 'pcmk_off_timeout'?",
         ]
     );

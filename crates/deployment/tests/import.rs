@@ -11,7 +11,7 @@ mod corpora;
 
 use std::collections::BTreeMap;
 
-use deployment::{Deployment, Imported, Problem, import};
+use deployment::{Deployment, Imported, Problem, import, treatment};
 use policy_engine::xml::{Document, Element, Writer};
 use policy_engine::{Cib, RunOptions, graph, output::summary};
 use proptest::prelude::*;
@@ -87,10 +87,26 @@ impl Names<'_> {
             xml.attribute(attribute, name.unwrap_or(value));
         }
         for child in element.children() {
-            self.write(child, xml);
+            if !is_left_out(element, child) {
+                self.write(child, xml);
+            }
         }
         xml.close();
     }
+}
+
+/// Whether it is what a document must not have: some cluster options, and what hangs on the DC.
+fn is_left_out(outer: Element<'_>, inner: Element<'_>) -> bool {
+    let name = inner.get("name").unwrap_or_default().replace('_', "-");
+    let row = treatment::find(treatment::CLUSTER_OPTIONS, &name);
+    let value = inner.get("value").unwrap_or_default();
+    let is_option = outer.name() == "cluster_property_set" && inner.name() == "nvpair";
+    let holds_rules = inner.name() == "rsc_location" || inner.name().ends_with("_attributes");
+    is_option && row.is_some_and(|row| row.refuses(value).is_some())
+        || holds_rules
+            && inner
+                .descendants()
+                .any(|it| it.get("attribute") == Some("#is_dc"))
 }
 
 /// The element of that name with all in it, as it stands in the text.
@@ -132,6 +148,7 @@ fn leaves_out(document: &str) -> bool {
         "Decide: the node ",
         "Decide: the values of ",
         "Pacemaker Remote nodes",
+        "the ping nodes ",
     ]
     .iter()
     .any(|words| document.contains(words))
@@ -200,6 +217,50 @@ fn what_a_cluster_is_becomes_a_document_and_the_rest_is_commented() {
         imported.decisions,
         imported.document.matches("Decide: ").count()
     );
+}
+
+#[test]
+fn what_a_document_must_not_say_is_left_out_and_commented() {
+    let nodes = r#"<node id="a" uname="a"><instance_attributes id="s"><nvpair id="s1" name="terminate" value="true"/>
+        <nvpair id="s2" name="fail-count-p" value="3"/><nvpair id="s3" name="rack" value="1"/></instance_attributes></node>"#;
+    let text = cib(nodes, r#"<primitive id="p" class="lsb" type="t"/>"#);
+    let options = [
+        "shutdown-lock",
+        "stonith-enabled",
+        "have-watchdog",
+        "maintenance-mode",
+    ];
+    let pairs = options.map(|it| format!("<nvpair id=\"o-{it}\" name=\"{it}\" value=\"false\"/>"));
+    let options = format!(
+        "<crm_config><cluster_property_set id=\"o\">{}</cluster_property_set></crm_config>",
+        pairs.concat()
+    );
+    let location = r##"<constraints><rsc_location id="dc" rsc="p"><rule id="r" score="1">
+        <expression id="e" attribute="#is_dc" operation="eq" value="true"/></rule></rsc_location></constraints>"##;
+    let text = text.replace("<crm_config/>", &options);
+    let imported = imported(&text.replace("<constraints/>", location));
+    let deployment = valid(&imported);
+    assert_eq!(deployment.assemblies[0].attributes.len(), 1);
+    let document = imported.document.split_whitespace();
+    let document = document.collect::<Vec<_>>().join(" ");
+    for expected in [
+        "Decide: the cluster option 'shutdown-lock'='false', which is left out: nothing keeps",
+        "Decide: the cluster option 'stonith-enabled'='false', which is left out: services of a lost",
+        "<!-- Left out: the cluster option 'have-watchdog'='false'. Here the DPE says itself",
+        "Decide: <rsc_location> 'dc', whose rule reads '#is_dc', which is left out: no assembly is a DC",
+        "Decide: the node had an attribute 'terminate' with the value 'true', which is left out: the",
+        "'fail-count-p' with the value '3', which is left out: the DPE counts",
+        "name=\"maintenance-mode\"",
+    ] {
+        assert!(document.contains(expected), "{expected}\n{document}");
+    }
+    for gone in [
+        "name=\"have-watchdog\"",
+        "<rsc_location id",
+        "name=\"terminate\"",
+    ] {
+        assert!(!document.contains(gone), "{gone}\n{document}");
+    }
 }
 
 #[test]

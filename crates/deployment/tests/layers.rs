@@ -4,8 +4,9 @@ use std::path::Path;
 
 /// The stages, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
-    // how long a lost assembly is waited for; fencing devices of the configuration
-    &["failover", "device"],
+    // how long a lost assembly is waited for; fencing devices of the configuration; what becomes of
+    // everything that a configuration can say
+    &["failover", "device", "treatment"],
     // what a document says, and what is wrong with it
     &["model", "problem"],
     // the text of a document, with places; its scalars; what it asks of resource agents
@@ -23,7 +24,7 @@ const FLOORS: &[&[&str]] = &[
 
 /// The same, with the order inside of folders.
 const PARTS: &[&[&str]] = &[
-    &["failover", "device"],
+    &["failover", "device", "treatment"],
     &["model", "problem"],
     &["value", "uses", "tree::fault", "tree::element"],
     &["tree::characters"],

@@ -602,7 +602,7 @@ fn it_knows_the_names_of_time_zones() {
         "<configuration><crm_config><cluster_property_set id='c'>
            <nvpair id='n' name='time-zone' value='UTC'/></cluster_property_set></crm_config></configuration>",
     );
-    let refused = "the time zone is no cluster option here; remove it, and write <deployable time_zone=\"…\">";
+    let refused = "the option 'time-zone' cannot be carried out; the time zone is no cluster option here: remove it, and write <deployable time_zone=\"…\">";
     assert_eq!(problems(&text), [refused]);
 }
 
@@ -621,9 +621,13 @@ fn it_refuses_what_nothing_carries_out() {
     assert_eq!(
         problems(&text),
         [
-            format!("<primitive> is the connection to a Pacemaker Remote node, which no part of this system reaches; {remedy}"),
-            format!("<nvpair> makes a guest node, which no part of this system reaches; {remedy}"),
-            "<bundle> has a <primitive>: it would run in the containers, which no part of this system reaches; \
+            format!(
+                "<primitive> is the connection to a Pacemaker Remote node; no part of this system reaches Pacemaker Remote nodes: {remedy}"
+            ),
+            format!(
+                "the meta attribute 'remote-node' cannot be carried out; it makes a guest node, which no part of this system reaches: {remedy}"
+            ),
+            "<bundle> has a <primitive>; it would run in the containers, which no part of this system reaches: \
              have the image of the container start it, or run it in an assembly"
                 .to_owned(),
         ]
@@ -641,7 +645,8 @@ fn it_warns_of_options_that_mean_nothing() {
     assert_eq!(
         problems(&text),
         [
-            "the option 'no-quorum-policy' means nothing here; one DPE decides for the deployment, so there is no quorum and no election"
+            "the option 'no-quorum-policy' means nothing here; one DPE decides for the deployment, so there is no quorum and no election",
+            "the option 'dc-version' means nothing here; Pacemaker's own programs write it: remove it"
         ]
     );
 }
@@ -717,7 +722,7 @@ fn a_ticket_has_a_name_that_can_be_granted() {
 }
 
 #[test]
-fn it_warns_of_options_without_effect_and_of_switched_off_fencing() {
+fn it_warns_of_options_without_effect_and_refuses_to_switch_fencing_off() {
     let text = document(
         "<configuration><crm_config><cluster_property_set id='c'>
            <nvpair id='n1' name='stonith-enabled' value='false'/><nvpair id='n2' name='maintainance-mode' value='true'/>
@@ -726,8 +731,9 @@ fn it_warns_of_options_without_effect_and_of_switched_off_fencing() {
     assert_eq!(
         problems(&text),
         [
-            "'stonith-enabled' switched off is unsafe: a service may run twice; remove it; <fencing mode=…> says how an assembly is made safe",
+            "the option 'stonith-enabled' with the value 'false' cannot be carried out; services of a lost assembly would never start elsewhere: remove it; <fencing mode=\"none\"/> has a lost heartbeat count as down, which is unsafe",
             "the option 'maintainance-mode' has no effect; did you mean 'maintenance-mode'?",
+            "the option 'my-own-note' has no effect; nothing reads it: remove it",
         ]
     );
 }

@@ -1,4 +1,4 @@
-//! Elements of `<configuration>` against the grammar, and what is valid but probably a mistake.
+//! Elements of `<configuration>` against the grammar.
 
 use policy_engine::Zone;
 use policy_engine::model::Task;
@@ -6,7 +6,7 @@ use policy_engine::model::Task;
 use super::grammar::{self, Kind, Rule};
 use super::links::Links;
 use super::requirements;
-use crate::problem::{Problems, quote};
+use crate::problem::Problems;
 use crate::tree::{Attribute, Element, is_id};
 use crate::{report, value};
 
@@ -39,7 +39,6 @@ pub(super) fn check<'e>(
     }
     if !referred {
         requirements::check(element, problems);
-        warn(element, problems);
     }
     links.bring_nodes(element);
     for child in &element.children {
@@ -156,74 +155,4 @@ fn is_reserved(operation: &str) -> bool {
                 | Task::DoShutdown
                 | Task::MaintenanceNodes
         )
-}
-
-/// Warns of what is valid, but probably not what was intended.
-fn warn(element: &Element<'_>, problems: &mut Problems) {
-    match element.name {
-        "cluster_property_set" => {
-            warn_of_options(element, grammar::CLUSTER_OPTIONS, problems);
-            warn_of_meaningless(element, problems);
-            refuse_time_zone(element, problems);
-        }
-        "meta_attributes" => warn_of_options(element, grammar::RESOURCE_OPTIONS, problems),
-        _ => {}
-    }
-}
-
-fn warn_of_meaningless(element: &Element<'_>, problems: &mut Problems) {
-    let pairs = element.children.iter();
-    for pair in pairs.filter(|child| child.name == "nvpair") {
-        let known = pair.value("name");
-        let found = grammar::MEANINGLESS
-            .iter()
-            .find(|(name, _)| Some(*name) == known);
-        if let Some((name, reason)) = found {
-            let message = format!("the option {} means nothing here", quote(name));
-            problems.warning(pair.place("name"), message, (*reason).to_owned());
-        }
-    }
-}
-
-/// A document names its time zone in one place, where the name is checked.
-fn refuse_time_zone(element: &Element<'_>, problems: &mut Problems) {
-    let pairs = element.children.iter();
-    for pair in pairs.filter(|pair| pair.value("name") == Some("time-zone")) {
-        let message = "the time zone is no cluster option here".to_owned();
-        let hint = "remove it, and write <deployable time_zone=\"…\">".to_owned();
-        problems.error(pair.place("name"), message, hint);
-    }
-}
-
-/// Options that should not be switched off.
-const FENCING_OPTIONS: [&str; 4] = [
-    "stonith-enabled",
-    "fencing-enabled",
-    "startup-fencing",
-    "have-watchdog",
-];
-
-fn warn_of_options(element: &Element<'_>, known: &[&str], problems: &mut Problems) {
-    let pairs = element.children.iter();
-    for pair in pairs.filter(|child| child.name == "nvpair") {
-        let Some(name) = pair.value("name") else {
-            continue;
-        };
-        let is_off = || {
-            pair.value("value")
-                .is_some_and(|it| value::boolean(it) == Ok(false))
-        };
-        if !known.contains(&name) {
-            let hint = problems.suggest(name, known.iter().copied());
-            if let Some(hint) = hint.filter(|hint| hint.starts_with("did you mean")) {
-                let message = format!("the option {} has no effect", quote(name));
-                problems.warning(pair.place("name"), message, hint);
-            }
-        } else if FENCING_OPTIONS.contains(&name) && is_off() {
-            let name = quote(name);
-            let message = format!("{name} switched off is unsafe: a service may run twice");
-            let hint = "remove it; <fencing mode=…> says how an assembly is made safe";
-            problems.warning(pair.offset, message, hint.to_owned());
-        }
-    }
 }

@@ -9,11 +9,21 @@ use super::check::FENCING;
 use super::hosts::{self, Hosts};
 use crate::device::{Command, Device, HostArgument, HostCheck};
 use crate::problem::{Problems, quote};
+use crate::report;
+use crate::treatment::{self, DEVICE_PARAMETERS};
 use crate::tree::Element;
 use crate::value;
 
 /// How long a command may take where nothing says otherwise: `stonith-timeout`'s default.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// The option that says otherwise, and its older name, which counts without it.
+const TIMEOUT_OPTIONS: [&str; 2] = ["fencing-timeout", "stonith-timeout"];
+/// Cluster options that only fencing devices go by.
+const OF_DEVICES: [&str; 3] = [
+    TIMEOUT_OPTIONS[0],
+    TIMEOUT_OPTIONS[1],
+    "priority-fencing-delay",
+];
 /// `pcmk_…_retries`, where nothing says otherwise.
 const TRIES: u32 = 2;
 /// The most that `pcmk_…_retries` may say.
@@ -45,7 +55,6 @@ type Index<'e> = HashMap<(&'e str, &'e str), &'e Element<'e>>;
 
 /// Every device of a `<configuration>`.
 pub(super) fn read(configuration: &Element<'_>, problems: &mut Problems) -> Vec<Found> {
-    refuse_unfencing(configuration, problems);
     let mut index = Index::new();
     let mut primitives = Vec::new();
     configuration.visit(&mut |element| {
@@ -56,8 +65,7 @@ pub(super) fn read(configuration: &Element<'_>, problems: &mut Problems) -> Vec<
             primitives.push(element);
         }
     });
-    let timeout = option(configuration, &["stonith-timeout", "fencing-timeout"]);
-    let timeout = timeout.and_then(|text| value::positive_duration(text.trim()).ok());
+    let timeout = timeout(configuration, problems);
     let stopped = stopped_by_others(configuration);
     let mut found = Vec::new();
     for primitive in primitives {
@@ -81,6 +89,9 @@ pub(super) fn read(configuration: &Element<'_>, problems: &mut Problems) -> Vec<
         device.disabled |= stopped.contains(&primitive.value("id"));
         found.push(device);
     }
+    if found.is_empty() {
+        warn_without_devices(configuration, problems);
+    }
     found
 }
 
@@ -99,38 +110,59 @@ fn refuse_delays(device: &Element<'_>, problems: &mut Problems) {
     });
 }
 
-/// Fabric fencing cuts a guest off its disks and leaves it running: what needs no disk would run
-/// twice. So nothing is unfenced, and nothing may wait for that.
-fn refuse_unfencing(configuration: &Element<'_>, problems: &mut Problems) {
-    configuration.visit(&mut |set| {
-        for pair in set.children.iter().filter(|_| set.name == "meta_attributes") {
-            let (message, hint) = match (pair.value("name"), pair.value("value")) {
-                (Some("provides"), Some("unfencing")) => (
-                    "a device that provides unfencing cuts a guest off its disks, and leaves it running",
-                    "its services would run twice: use a device that switches the guest off",
-                ),
-                (Some("requires"), Some("unfencing")) => (
-                    "'requires' unfencing cannot be had: the DPE switches guests off and on instead",
-                    "write requires=\"fencing\"",
-                ),
-                _ => continue,
-            };
-            problems.error(pair.place("value"), message, hint.to_owned());
-        }
+/// Warns of cluster options that only fencing devices go by.
+fn warn_without_devices(configuration: &Element<'_>, problems: &mut Problems) {
+    configuration.visit(&mut |pair| {
+        let name = pair.value("name").filter(|_| pair.name == "nvpair");
+        let Some(name) = name.filter(|it| OF_DEVICES.contains(it)) else {
+            return;
+        };
+        let message = format!(
+            "the option {} has no effect without fencing devices",
+            quote(name)
+        );
+        let hint = "<fencing timeout=\"…\"> of an assembly bounds its own: remove the option";
+        problems.warning(pair.place("name"), message, hint.to_owned());
     });
 }
 
-/// The value of a cluster option that no rule guards.
-fn option<'e>(configuration: &'e Element<'_>, names: &[&str]) -> Option<&'e str> {
-    let mut value = None;
+/// The cluster option that says how long a command may take: of several sets the one of the highest
+/// score counts, of equal ones the last (scheduler-spec/01 §4), and in it the first name of those
+/// that there are.
+fn timeout(configuration: &Element<'_>, problems: &mut Problems) -> Option<Duration> {
+    let mut sets = Vec::new();
     configuration.visit(&mut |element| {
-        let is_set = element.name == "cluster_property_set";
-        let pairs = element.children.iter().filter(|_| is_set);
-        for pair in pairs.filter(|pair| pair.value("name").is_some_and(|it| names.contains(&it))) {
-            value = pair.value("value").or(value);
+        if element.name == "cluster_property_set" {
+            sets.push(element);
         }
     });
-    value
+    let score = |set: &Element<'_>| set.value("score").and_then(|it| value::score(it).ok());
+    // where nothing else is said, the first set of these has the last word in Pacemaker too
+    sets.sort_by_key(|set| {
+        let first = set.value("id") == Some("cib-bootstrap-options");
+        (first, score(set).map_or(0, |score| score.0))
+    });
+    let mut found = [None; 2];
+    for set in sets {
+        let mut is_said = [false; 2];
+        for pair in set.children.iter().filter(|child| child.name == "nvpair") {
+            let name = pair.value("name").unwrap_or_default();
+            let Some(index) = TIMEOUT_OPTIONS.iter().position(|option| *option == name) else {
+                continue;
+            };
+            if set.children.iter().any(|child| child.name == "rule") {
+                let message = format!("the option {} must not hang on a <rule>", quote(name));
+                let hint = "fencing devices have one time: give it in a set without a rule";
+                problems.error(pair.place("name"), message, hint.to_owned());
+            }
+            if !is_said[index] {
+                is_said[index] = true;
+                found[index] = pair.value("value");
+            }
+        }
+    }
+    let text = found.into_iter().flatten().next()?;
+    value::positive_duration(text.trim()).ok()
 }
 
 /// Primitives in groups and clones that are to be stopped as a whole.
@@ -324,8 +356,7 @@ fn take(given: &Given<'_>, found: &mut Found, problems: &mut Problems) -> Result
             let number = value.trim().parse();
             found.priority = number.map_err(|_| "expected a whole number".to_owned())?;
         }
-        // What the policy engine reads.
-        "stonith-timeout" | "provides" => {}
+        "stonith-timeout" | "provides" => without_effect(given, problems)?,
         "method" if value.eq_ignore_ascii_case("onoff") => {}
         _ if name.starts_with("pcmk_") => take_command(given, found, problems)?,
         _ => {
@@ -345,14 +376,6 @@ fn check(value: &str) -> Result<HostCheck, String> {
         _ => return Err("expected one of: static-list, dynamic-list, status, none".to_owned()),
     })
 }
-
-/// Parameters that Pacemaker has, and that change nothing here.
-const WITHOUT_EFFECT: [&str; 4] = [
-    "pcmk_action_limit",
-    "pcmk_metadata_action",
-    "pcmk_metadata_timeout",
-    "pcmk_metadata_retries",
-];
 
 /// `pcmk_PURPOSE_action`, `_timeout` and `_retries`.
 fn take_command(
@@ -401,26 +424,18 @@ fn take_command(
 }
 
 fn without_effect(given: &Given<'_>, problems: &mut Problems) -> Result<(), String> {
-    const KNOWN: [&str; 12] = [
-        "pcmk_host_list",
-        "pcmk_host_map",
-        "pcmk_host_check",
-        "pcmk_host_argument",
-        "pcmk_delay_base",
-        "pcmk_delay_max",
-        "pcmk_reboot_action",
-        "pcmk_reboot_timeout",
-        "pcmk_off_action",
-        "pcmk_off_timeout",
-        "pcmk_monitor_timeout",
-        "pcmk_monitor_retries",
-    ];
-    let message = format!("the parameter {} has no effect", quote(given.name));
-    let hint = match WITHOUT_EFFECT.contains(&given.name) {
-        true => Some("the DPE does without it: it can be removed".to_owned()),
-        false => problems.suggest(given.name, KNOWN),
-    };
-    problems.warning(given.at, message, hint);
+    match treatment::find(DEVICE_PARAMETERS, given.name) {
+        Some(row) => {
+            let said = ("parameter", given.name, given.value);
+            report::treated(row, said, given.at, problems);
+        }
+        None => {
+            let message = format!("the parameter {} has no effect", quote(given.name));
+            let known = DEVICE_PARAMETERS.iter().map(|row| row.name);
+            let hint = problems.suggest(given.name, known);
+            problems.warning(given.at, message, hint);
+        }
+    }
     Ok(())
 }
 

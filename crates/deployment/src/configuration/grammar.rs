@@ -4,6 +4,8 @@
 //! Source: "Pacemaker Explained" and "Pacemaker Administration" (clusterlabs.org), and the rules of
 //! the policy engine.
 
+use crate::treatment::ELEMENTS;
+
 /// What an attribute holds, as far as it can be checked without knowing the rest of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -82,22 +84,18 @@ const AGENT: &[(&str, Kind)] = &[
     ("template", Template),
     ("description", Text),
 ];
-const DATES: &[(&str, Kind)] = &[
+/// Lengths of time (scheduler-spec/01 §6.5).
+const LENGTHS: &[(&str, Kind)] = &[
     ("id", Id),
+    ("years", Text),
+    ("months", Text),
+    ("weeks", Text),
+    ("days", Text),
     ("hours", Text),
     ("minutes", Text),
     ("seconds", Text),
-    ("monthdays", Text),
-    ("weekdays", Text),
-    ("yeardays", Text),
-    ("yearsdays", Text),
-    ("days", Text),
-    ("weeks", Text),
-    ("months", Text),
-    ("years", Text),
-    ("weekyears", Text),
-    ("moon", Text),
 ];
+/// Ranges of a clock's fields (scheduler-spec/01 §6.4).
 const SPECIFICATION: &[(&str, Kind)] = &[
     ("id", Id),
     ("hours", Range("hours")),
@@ -106,13 +104,10 @@ const SPECIFICATION: &[(&str, Kind)] = &[
     ("monthdays", Range("monthdays")),
     ("weekdays", Range("weekdays")),
     ("yeardays", Range("yeardays")),
-    ("yearsdays", Text),
-    ("days", Text),
     ("weeks", Range("weeks")),
     ("months", Range("months")),
     ("years", Range("years")),
     ("weekyears", Range("weekyears")),
-    ("moon", Text),
 ];
 const ID: &[&str] = &["id"];
 const NOTHING: &[&str] = &[];
@@ -160,7 +155,7 @@ pub(super) const RULES: &[Rule] = rules! {
         ("id", Id), ("start", Moment), ("end", Moment), ("operation", Word(&["in_range", "gt", "lt", "date_spec"])),
     ], ID, &["date_spec", "duration"];
     "date_spec": SPECIFICATION, ID, NOTHING;
-    "duration": DATES, ID, NOTHING;
+    "duration": LENGTHS, ID, NOTHING;
     "rsc_expression": &[("id", Id), ("class", Text), ("provider", Text), ("type", Text)], ID, NOTHING;
     "op_expression": &[("id", Id), ("name", Text), ("interval", Duration)], &["id", "name"], NOTHING;
 
@@ -237,135 +232,9 @@ pub(super) fn rule(name: &str) -> Option<&'static Rule> {
 
 /// What to do instead of an element that is Pacemaker's but not accepted here.
 pub(super) fn instead(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "nodes" | "node" => "the assemblies are the nodes: use their <attributes> and <capacity>",
-        "status" => "the state comes from the guest agents: remove it",
-        "acls" | "acl_target" | "acl_role" => {
-            "who may do what is decided by the bus policy and polkit: remove it"
-        }
-        "alerts" | "alert" => "subscribe to the event log on the bus: remove it",
-        "master" => {
-            "write a <clone> with the meta attribute promotable=true, or name the schema: <configuration validate-with=\"pacemaker-3.9\">"
-        }
-        "rkt" => "use <podman> or <docker>",
-        "lifetime" => {
-            "put the <rule> directly into the constraint, or name the schema: <configuration validate-with=\"pacemaker-3.9\">"
-        }
-        "cib" => "put the content of its <configuration> here",
-        _ => return None,
-    })
+    let mut rows = ELEMENTS.iter();
+    rows.find(|row| row.name == name)?.refuses("")
 }
-
-/// Cluster options that are known, for suggestions.
-pub(super) const CLUSTER_OPTIONS: &[&str] = &[
-    "no-quorum-policy",
-    "shutdown-lock",
-    "shutdown-lock-limit",
-    "symmetric-cluster",
-    "maintenance-mode",
-    "start-failure-is-fatal",
-    "enable-startup-probes",
-    "fence-remote-without-quorum",
-    "stonith-enabled",
-    "fencing-enabled",
-    "stonith-action",
-    "fencing-action",
-    "stonith-timeout",
-    "fencing-timeout",
-    "have-watchdog",
-    "concurrent-fencing",
-    "startup-fencing",
-    "priority-fencing-delay",
-    "node-pending-timeout",
-    "cluster-delay",
-    "cluster-recheck-interval",
-    "batch-limit",
-    "migration-limit",
-    "node-action-limit",
-    "live-migration",
-    "stop-all-resources",
-    "stop-removed-resources",
-    "stop-orphan-resources",
-    "cancel-removed-actions",
-    "stop-orphan-actions",
-    "node-health-strategy",
-    "node-health-base",
-    "node-health-green",
-    "node-health-yellow",
-    "node-health-red",
-    "placement-strategy",
-    "cluster-name",
-];
-
-/// Cluster options that Pacemaker's daemons know and that mean nothing here, with the reason.
-pub(super) const MEANINGLESS: &[(&str, &str)] = &[
-    ("no-quorum-policy", ONE_DPE),
-    ("fence-remote-without-quorum", ONE_DPE),
-    ("dc-deadtime", ONE_DPE),
-    ("election-timeout", ONE_DPE),
-    ("join-finalization-timeout", ONE_DPE),
-    ("join-integration-timeout", ONE_DPE),
-    ("shutdown-escalation", ONE_DPE),
-    ("transition-delay", ONE_DPE),
-    ("node-pending-timeout", ONE_DPE),
-    ("enable-acl", "who may do what is said by D-Bus and polkit"),
-    ("cluster-ipc-limit", "queues have bounds of their own"),
-    (
-        "load-threshold",
-        "node-action-limit bounds the operations of an assembly",
-    ),
-    ("pe-error-series-max", KEPT_INPUTS),
-    ("pe-warn-series-max", KEPT_INPUTS),
-    ("pe-input-series-max", KEPT_INPUTS),
-    ("stonith-max-attempts", TRIED_ON),
-    ("fencing-max-attempts", TRIED_ON),
-    ("stonith-watchdog-timeout", WATCHDOG),
-    ("fencing-watchdog-timeout", WATCHDOG),
-    ("fence-reaction", REACTION),
-    ("fencing-reaction", REACTION),
-];
-
-const ONE_DPE: &str = "one DPE decides for the deployment, so there is no quorum and no election";
-const KEPT_INPUTS: &str = "dpe --keep-inputs says how many inputs are kept";
-const TRIED_ON: &str = "fencing is tried until it succeeds or is confirmed";
-const REACTION: &str = "no assembly fences itself: an agent ends services by its lease";
-const WATCHDOG: &str = "the lease of the deployment says when an agent ends its services";
-
-/// Meta attributes of resources that the policy engine knows, for suggestions.
-pub(super) const RESOURCE_OPTIONS: &[&str] = &[
-    "priority",
-    "critical",
-    "target-role",
-    "is-managed",
-    "maintenance",
-    "resource-stickiness",
-    "requires",
-    "migration-threshold",
-    "failure-timeout",
-    "multiple-active",
-    "allow-migrate",
-    "allow-unhealthy-nodes",
-    "container",
-    "container-attribute-target",
-    "remote-node",
-    "remote-addr",
-    "remote-port",
-    "remote-connect-timeout",
-    "remote-allow-migrate",
-    "notify",
-    "globally-unique",
-    "promotable",
-    "clone-max",
-    "clone-node-max",
-    "clone-min",
-    "promoted-max",
-    "promoted-node-max",
-    "master-max",
-    "master-node-max",
-    "interleave",
-    "ordered",
-    "collocated",
-];
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ mod devices;
 mod grammar;
 mod hosts;
 mod links;
+mod options;
 mod plugs;
 mod requirements;
 mod roster;
@@ -71,6 +72,7 @@ fn read_newest(
     };
     let mut links = Links::of(deployment);
     check(element, rule, &mut links, problems);
+    options::check(element, problems);
     sections_once(element, problems);
     links.check(problems);
 

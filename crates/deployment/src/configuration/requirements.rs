@@ -45,17 +45,6 @@ const REQUIREMENTS: &[Requirement] = requirements! {
     "port-mapping": |it| attributes(it, &["port", "range"]) == 1,
         "does not have exactly one kind of ports", "expected one of 'port' and 'range'";
 
-    // what the policy engine decides about and nothing carries out
-    "primitive" | "template": |it| !is_connection(it),
-        "is the connection to a Pacemaker Remote node, which no part of this system reaches",
-        "name the guest as an <assembly>, with cpe-agent in it";
-    "nvpair": |it| it.value("name") != Some("remote-node"),
-        "makes a guest node, which no part of this system reaches",
-        "name the guest as an <assembly>, with cpe-agent in it";
-    "bundle": |it| children(it, &["primitive"]) == 0,
-        "has a <primitive>: it would run in the containers, which no part of this system reaches",
-        "have the image of the container start it, or run it in an assembly";
-
     // constraints
     "rsc_location": |it| attributes(it, &["rsc", "rsc-pattern"]) + usize::from(has_sets(it)) == 1,
         "does not say for which resources", "expected one of 'rsc', 'rsc-pattern' and <resource_set>";
@@ -92,12 +81,6 @@ pub(super) fn check(element: &Element<'_>, problems: &mut Problems) {
 /// Whether its agent is that of a template. A template has none itself.
 fn is_templated(element: &Element<'_>) -> bool {
     element.name == "primitive" && element.has("template")
-}
-
-/// Whether it is the connection to a Pacemaker Remote node.
-fn is_connection(element: &Element<'_>) -> bool {
-    let is = |name, value| element.value(name) == Some(value);
-    is("class", "ocf") && is("provider", "pacemaker") && is("type", "remote")
 }
 
 /// How many children of these names the element has.

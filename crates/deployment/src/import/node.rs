@@ -9,7 +9,7 @@ use super::name::Given;
 use super::renames::Renames;
 use crate::problem::{Problems, quote};
 use crate::tree::Element;
-use crate::{report, value};
+use crate::{report, treatment, value};
 
 /// An element has no more attributes than this.
 const MAX_KINDS: usize = 100;
@@ -164,6 +164,11 @@ fn is_new(
     }
 }
 
+/// Why an assembly must not have that attribute.
+fn refuses(attribute: &str) -> Option<&'static str> {
+    treatment::find(treatment::NODE_ATTRIBUTES, attribute)?.refuses("")
+}
+
 impl Node<'_, '_> {
     fn write(&self, xml: &mut Writer<'_>) {
         let mut remarks = Vec::new();
@@ -175,6 +180,16 @@ impl Node<'_, '_> {
             let (name, value) = (quote(name), quote(value));
             Remark::Decide(format!(
                 "the node had an attribute {name} with the value {value}, which is not a valid name here"
+            ))
+        }));
+        let (attributes, refused) = attributes
+            .into_iter()
+            .partition::<Vec<_>, _>(|(name, _)| refuses(name).is_none());
+        remarks.extend(refused.into_iter().map(|(name, value)| {
+            let why = refuses(name).unwrap_or_default().replace(": remove it", "");
+            let (name, value) = (quote(name), quote(value));
+            Remark::Decide(format!(
+                "the node had an attribute {name} with the value {value}, which is left out: {why}"
             ))
         }));
         let capacity = self.capacity(&mut remarks);

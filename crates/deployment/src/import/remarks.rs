@@ -1,11 +1,17 @@
 //! What a person has to know or to decide about the document as a whole.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::comment::Remark;
 use super::node::Nodes;
+use super::renames;
 use super::section::LEFT_OUT;
 use crate::problem::quote;
 use crate::tree::Element;
 use crate::value;
+
+/// The option that every cluster has, and about which nobody has to decide.
+const WATCHDOG: &str = "'have-watchdog'";
 
 /// The most names that one comment lists.
 const LISTED: usize = 20;
@@ -59,6 +65,7 @@ pub(super) fn of(
         ));
     }
     left_out(root, configuration, nodes, &mut remarks);
+    refused(configuration, &mut remarks);
     remarks
 }
 
@@ -109,6 +116,34 @@ fn left_out(
         remarks.push(Remark::Said(format!(
             "Left out: the ping nodes {names}. Nothing ever runs there."
         )));
+    }
+}
+
+/// What is not in the document because it would be refused there, each once, and why.
+fn refused(configuration: &Element<'_>, remarks: &mut Vec<Remark>) {
+    let mut found: BTreeMap<String, (BTreeSet<&str>, &str)> = BTreeMap::new();
+    configuration.visit(&mut |outer| {
+        for left_out in outer
+            .children
+            .iter()
+            .filter_map(|it| renames::left_out(outer, it))
+        {
+            let of_name = found.entry(left_out.what);
+            let (values, _) = of_name.or_insert((BTreeSet::new(), left_out.why));
+            values.extend(left_out.value);
+        }
+    });
+    for (what, (values, why)) in found {
+        let values: Vec<&str> = values.into_iter().collect();
+        let text = match values.is_empty() {
+            true => what,
+            false => format!("{what}={}", listed(&values)),
+        };
+        let why = why.replace(": remove it", "");
+        remarks.push(match text.contains(WATCHDOG) {
+            true => Remark::Said(format!("Left out: {text}. Here {why}.")),
+            false => Remark::Decide(format!("{text}, which is left out: {why}")),
+        });
     }
 }
 

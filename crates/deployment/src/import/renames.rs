@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use policy_engine::xml::Writer;
 
+use crate::problem::quote;
+use crate::treatment;
 use crate::tree::{Attribute, Element};
 
 /// What nodes are called in the document, where that differs from the CIB.
@@ -35,7 +37,9 @@ impl Renames {
             xml.attribute(attribute.name, &value);
         }
         for child in &element.children {
-            self.write(child, Some(element), xml);
+            if left_out(element, child).is_none() {
+                self.write(child, Some(element), xml);
+            }
         }
         xml.close();
     }
@@ -123,6 +127,56 @@ impl Renames {
         }
         out
     }
+}
+
+/// What is not in the document, since it would be refused there, and why.
+pub(super) struct LeftOut<'e> {
+    /// In words, with its name.
+    pub(super) what: String,
+    /// The value, of a cluster option.
+    pub(super) value: Option<&'e str>,
+    pub(super) why: &'static str,
+}
+
+/// Whether an element is left out, and why.
+pub(super) fn left_out<'e>(outer: &Element<'_>, child: &'e Element<'_>) -> Option<LeftOut<'e>> {
+    const WITH_RULES: [&str; 5] = [
+        "rsc_location",
+        "meta_attributes",
+        "instance_attributes",
+        "utilization",
+        "cluster_property_set",
+    ];
+    if (outer.name, child.name) == ("cluster_property_set", "nvpair") {
+        let name = child.value("name")?;
+        let value = child.value("value").unwrap_or_default();
+        // in the oldest schemas names have underscores
+        let row = treatment::find(treatment::CLUSTER_OPTIONS, &name.replace('_', "-"))?;
+        return Some(LeftOut {
+            what: format!("the cluster option {}", quote(name)),
+            value: Some(value),
+            why: row.refuses(value)?,
+        });
+    }
+    if !WITH_RULES.contains(&child.name) {
+        return None;
+    }
+    let mut found = None;
+    child.visit(&mut |inner| {
+        let attribute = inner
+            .value("attribute")
+            .filter(|_| inner.name == "expression");
+        let row = attribute.and_then(|it| treatment::find(treatment::RULE_ATTRIBUTES, it));
+        let hint = row.and_then(|row| row.refuses(""));
+        found = found.or(attribute.zip(hint));
+    });
+    let (attribute, why) = found?;
+    let (name, id) = (child.name, quote(child.value("id").unwrap_or_default()));
+    Some(LeftOut {
+        what: format!("<{name}> {id}, whose rule reads {}", quote(attribute)),
+        value: None,
+        why,
+    })
 }
 
 /// The words of a list of hosts.

@@ -9,7 +9,7 @@ use super::values::{Owner, Values};
 use crate::model::{Address, Assembly, Fencing, FencingMode};
 use crate::problem::{Problems, quote, suggest};
 use crate::tree::Element;
-use crate::value;
+use crate::{report, treatment, value};
 
 pub(super) fn read(element: &Element<'_>, draft: &mut Draft, problems: &mut Problems) {
     let mut form = Form { element, problems };
@@ -83,6 +83,7 @@ fn assembly(element: &Element<'_>, draft: &mut Draft, problems: &mut Problems) -
     if let Some(element) = attributes {
         let (owner, key) = (Owner::Assembly(index), value::attribute_key);
         values.read(element, "attribute", owner, key, problems);
+        treat(element, problems);
     }
     if let Some(element) = parameters {
         let owner = Owner::AssemblyParameters(index);
@@ -105,6 +106,17 @@ fn assembly(element: &Element<'_>, draft: &mut Draft, problems: &mut Problems) -
             .map(|element| Form { element, problems }.quantities())
             .unwrap_or_default(),
         attributes: BTreeMap::new(), // filled when references are resolved
+    }
+}
+
+/// Attributes that mean something else to the policy engine than their author can want.
+fn treat(attributes: &Element<'_>, problems: &mut Problems) {
+    for attribute in &attributes.children {
+        let name = attribute.value("name").unwrap_or_default();
+        if let Some(row) = treatment::find(treatment::NODE_ATTRIBUTES, name) {
+            let said = ("node attribute", name, "");
+            report::treated(row, said, attribute.place("name"), problems);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::original;
 use super::values::Owner;
 use crate::model::{Agent, Group, Instances, OnFail, Origin, Service};
 use crate::problem::{Problems, quote, suggest};
+use crate::treatment;
 use crate::tree::Element;
 use crate::uses::Places;
 use crate::value;
@@ -201,6 +202,12 @@ fn agent(form: &mut Form<'_, '_, '_>) -> Agent {
             }
             provider = None;
         }
+    }
+    let named = provider.as_deref().unwrap_or_default();
+    if let Some(hint) = treatment::refuses_agent(&class, named, &kind) {
+        let message = "<service> is the connection to a Pacemaker Remote node";
+        let at = form.element.offset;
+        form.problems.error(at, message, hint.to_owned());
     }
     Agent {
         class,

@@ -1,0 +1,16 @@
+//! What a document may say is carried out: each option, meta attribute and element changes what the
+//! agents are told to do. `deployment::treatment` names these tests.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod clones;
+mod elements;
+mod fencing;
+mod lab;
+mod operations;
+mod options;
+mod resources;

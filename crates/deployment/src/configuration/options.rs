@@ -1,0 +1,152 @@
+//! Names in `<configuration>` by what becomes of them: options and attributes that nothing carries
+//! out are refused, those that mean nothing and unknown ones are warned about.
+
+use std::collections::HashSet;
+
+use crate::problem::{Problems, quote};
+use crate::report;
+use crate::treatment::{
+    self, CLUSTER_OPTIONS, OPERATION_ATTRIBUTES, OPERATION_OPTIONS, RESOURCE_OPTIONS,
+    RULE_ATTRIBUTES, Rows,
+};
+use crate::tree::Element;
+
+/// What a name is called in messages, what names there are, and whether others may be of use.
+struct Names {
+    called: &'static str,
+    rows: Rows,
+    /// Who reads names that are in no row; `None`: nobody.
+    others: Option<Others>,
+}
+
+enum Others {
+    /// Rules that compare with a meta attribute.
+    Rules,
+    /// Resource agents: all operations are told theirs.
+    Agents,
+}
+
+const OPTIONS: Names = Names {
+    called: "option",
+    rows: CLUSTER_OPTIONS,
+    others: None,
+};
+const OF_RESOURCES: Names = Names {
+    called: "meta attribute",
+    rows: RESOURCE_OPTIONS,
+    others: Some(Others::Rules),
+};
+const OF_OPERATIONS: Names = Names {
+    called: "meta attribute",
+    rows: OPERATION_OPTIONS,
+    others: Some(Others::Agents),
+};
+
+/// Reports what a `<configuration>` says in vain.
+pub(super) fn check(configuration: &Element<'_>, problems: &mut Problems) {
+    let mut compared = HashSet::new();
+    configuration.visit(&mut |element| {
+        let with_meta = element.value("value-source").unwrap_or_default();
+        if element.name == "expression" && with_meta.eq_ignore_ascii_case("meta") {
+            compared.extend(element.value("value"));
+        }
+    });
+    configuration.visit(&mut |element| {
+        let (set, names) = match element.name {
+            "crm_config" => ("cluster_property_set", &OPTIONS),
+            "op" | "op_defaults" => ("meta_attributes", &OF_OPERATIONS),
+            "rsc_defaults" | "primitive" | "template" | "group" | "clone" | "bundle" => {
+                ("meta_attributes", &OF_RESOURCES)
+            }
+            _ => ("", &OPTIONS),
+        };
+        check_element(element, problems);
+        check_attributes(element, problems);
+        let sets = element.children.iter().filter(|child| child.name == set);
+        for pair in sets.flat_map(|set| &set.children) {
+            if pair.name == "nvpair" {
+                check_pair(element, pair, names, &compared, problems);
+            }
+        }
+    });
+}
+
+fn check_pair(
+    element: &Element<'_>,
+    pair: &Element<'_>,
+    names: &Names,
+    compared: &HashSet<&str>,
+    problems: &mut Problems,
+) {
+    let Some(name) = pair.value("name") else {
+        return;
+    };
+    let at = pair.place("name");
+    let Some(row) = treatment::find(names.rows, name) else {
+        let hint = problems.suggest(name, names.rows.iter().map(|row| row.name));
+        let is_meant = hint.as_ref().is_some_and(|it| it.starts_with("did you"));
+        let is_read = match names.others {
+            None => false,
+            Some(Others::Rules) => compared.contains(name),
+            Some(Others::Agents) => !is_meant,
+        };
+        if !is_read {
+            let message = format!("the {} {} has no effect", names.called, quote(name));
+            let hint = hint.filter(|_| is_meant);
+            let nobody = || "nothing reads it: remove it".to_owned();
+            problems.warning(at, message, hint.unwrap_or_else(nobody));
+        }
+        return;
+    };
+    let value = pair.value("value").unwrap_or_default();
+    report::treated(row, (names.called, name, value), at, problems);
+    if !row.within.is_empty() && !row.within.contains(&element.name) {
+        let (name, own) = (quote(name), element.name);
+        let message = format!("the {} {name} has no effect in <{own}>", names.called);
+        let right = row.within.join("> or <");
+        problems.warning(at, message, format!("write it in <{right}>"));
+    }
+}
+
+/// XML attributes that are treated otherwise than their elements.
+fn check_attributes(element: &Element<'_>, problems: &mut Problems) {
+    for attribute in &element.attributes {
+        let (name, value) = (attribute.name, &*attribute.value);
+        let row = match element.name {
+            "op" => treatment::find(OPERATION_ATTRIBUTES, name),
+            "network" => treatment::of_element(element.name, name),
+            "expression" if name == "attribute" => {
+                if let Some(row) = treatment::find(RULE_ATTRIBUTES, value) {
+                    let said = ("node attribute", value, "");
+                    report::treated(row, said, attribute.value_offset, problems);
+                }
+                None
+            }
+            _ => None,
+        };
+        if let Some(row) = row {
+            let said = ("attribute", name, value);
+            report::treated(row, said, attribute.offset, problems);
+        }
+    }
+}
+
+/// Elements that nothing carries out because of what they are or have.
+fn check_element(element: &Element<'_>, problems: &mut Problems) {
+    let of = |name| element.value(name).unwrap_or_default();
+    let (hint, found) = match element.name {
+        "primitive" | "template" => (
+            treatment::refuses_agent(of("class"), of("provider"), of("type")),
+            "is the connection to a Pacemaker Remote node",
+        ),
+        "bundle" if element.children.iter().any(|it| it.name == "primitive") => (
+            treatment::of_element("bundle", "<primitive>").and_then(|row| row.refuses("")),
+            "has a <primitive>",
+        ),
+        _ => return,
+    };
+    if let Some(hint) = hint {
+        let message = format!("<{}> {found}", element.name);
+        problems.error(element.offset, message, hint.to_owned());
+    }
+}

@@ -1,0 +1,48 @@
+//! Operations: attributes of `<op>`, and their meta attributes.
+
+use super::{Rows, carried_out, no_meaning};
+
+/// Attributes of `<op>`.
+pub const OPERATION_ATTRIBUTES: Rows = &[
+    carried_out("name", OPERATIONS),
+    carried_out("interval", OPERATIONS),
+    carried_out("timeout", OPERATIONS),
+    carried_out("enabled", OPERATIONS),
+    carried_out("role", OPERATIONS),
+    carried_out("on-fail", ON_FAIL),
+    carried_out("start-delay", START_DELAY),
+    carried_out("interval-origin", START_DELAY),
+    no_meaning("record-pending", RECORDED),
+];
+
+/// Meta attributes of operations: names in the `<meta_attributes>` of an `<op>` or of
+/// `<op_defaults>`. Others are given to the resource agent.
+pub const OPERATION_OPTIONS: Rows = &[
+    carried_out("timeout", DEFAULTS),
+    carried_out("on-fail", DEFAULTS),
+    carried_out("start-delay", START_DELAY),
+    carried_out("interval-origin", START_DELAY),
+    no_meaning("record-pending", RECORDED),
+    no_meaning("name", OF_THE_ELEMENT),
+    no_meaning("interval", OF_THE_ELEMENT),
+    no_meaning("enabled", OF_THE_ELEMENT),
+    no_meaning("role", OF_THE_ELEMENT),
+    no_meaning(
+        "requires",
+        "it is a meta attribute of the resource: write it there",
+    )
+    .but_not(
+        &["unfencing"],
+        "'requires' unfencing cannot be had, since the DPE switches guests off and on instead: remove it",
+    ),
+];
+
+/// The tests that carry this name come with what they test.
+const START_DELAY: &str = "start_delay_and_interval_origin_say_when_a_monitor_begins";
+
+const OPERATIONS: &str = "operations_are_done_as_their_elements_say";
+const ON_FAIL: &str = "a_failure_has_the_effect_that_the_operation_says";
+const DEFAULTS: &str = "operations_take_what_they_do_not_say_from_the_defaults";
+
+const RECORDED: &str = "what is under way is always recorded";
+const OF_THE_ELEMENT: &str = "only the attribute of <op> of that name counts: write it there";

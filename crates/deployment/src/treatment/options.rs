@@ -1,0 +1,146 @@
+//! Cluster options.
+
+use super::{Rows, carried_out, no_meaning, refused};
+
+/// Cluster options: names in a `<cluster_property_set>` of `<crm_config>`.
+pub const CLUSTER_OPTIONS: Rows = &[
+    // what is decided about everything
+    carried_out(
+        "symmetric-cluster",
+        "without_symmetry_a_service_runs_only_where_a_constraint_says",
+    ),
+    carried_out(
+        "maintenance-mode",
+        "in_maintenance_mode_everything_is_left_alone",
+    ),
+    carried_out(
+        "stop-all-resources",
+        "everything_stops_while_the_option_says_so",
+    ),
+    carried_out(
+        "start-failure-is-fatal",
+        "a_failed_start_is_tried_again_there_unless_it_is_fatal",
+    ),
+    carried_out(
+        "enable-startup-probes",
+        "nothing_is_looked_for_without_startup_probes",
+    ),
+    carried_out(
+        "stop-removed-resources",
+        "what_is_not_in_the_document_stops_unless_the_option_says_otherwise",
+    ),
+    carried_out(
+        "stop-orphan-resources",
+        "what_is_not_in_the_document_stops_unless_the_option_says_otherwise",
+    ),
+    carried_out(
+        "cancel-removed-actions",
+        "a_monitor_that_is_not_in_the_document_ends_unless_the_option_says_otherwise",
+    ),
+    carried_out(
+        "stop-orphan-actions",
+        "a_monitor_that_is_not_in_the_document_ends_unless_the_option_says_otherwise",
+    ),
+    carried_out(
+        "placement-strategy",
+        "services_are_placed_by_capacity_if_the_strategy_says_so",
+    ),
+    carried_out("node-health-strategy", HEALTH),
+    carried_out("node-health-base", HEALTH),
+    carried_out("node-health-green", HEALTH),
+    carried_out("node-health-yellow", HEALTH),
+    carried_out("node-health-red", HEALTH),
+    carried_out("cluster-name", "rules_read_the_attributes_of_assemblies"),
+    carried_out(
+        "live-migration",
+        "what_may_migrate_moves_live_unless_the_option_says_otherwise",
+    ),
+    // how much at a time, and how often
+    carried_out("batch-limit", LIMITS),
+    carried_out("node-action-limit", LIMITS),
+    carried_out("migration-limit", LIMITS),
+    carried_out(
+        "cluster-recheck-interval",
+        "the_policy_engine_is_asked_again_after_the_recheck_interval",
+    ),
+    // fencing
+    carried_out("stonith-enabled", FENCED).but_not(OFF, NEVER_SAFE),
+    carried_out("fencing-enabled", FENCED).but_not(OFF, NEVER_SAFE),
+    carried_out("stonith-action", FENCED),
+    carried_out("fencing-action", FENCED),
+    carried_out("stonith-timeout", DEVICE_TIME),
+    carried_out("fencing-timeout", DEVICE_TIME),
+    carried_out(
+        "concurrent-fencing",
+        "assemblies_are_fenced_one_after_the_other_if_the_option_says_so",
+    ),
+    carried_out(
+        "priority-fencing-delay",
+        "the_devices_of_an_assembly_with_priority_wait_before_they_fence",
+    ),
+    // nothing carries these out
+    refused(
+        "have-watchdog",
+        "the DPE says itself that it can make assemblies safe: remove it",
+    ),
+    refused("shutdown-lock", NO_LOCK),
+    refused("shutdown-lock-limit", NO_LOCK),
+    refused(
+        "time-zone",
+        "the time zone is no cluster option here: remove it, and write <deployable time_zone=\"…\">",
+    ),
+    // nothing depends on these here
+    no_meaning("no-quorum-policy", ONE_DPE),
+    no_meaning("fence-remote-without-quorum", ONE_DPE),
+    no_meaning("dc-deadtime", ONE_DPE),
+    no_meaning("election-timeout", ONE_DPE),
+    no_meaning("join-finalization-timeout", ONE_DPE),
+    no_meaning("join-integration-timeout", ONE_DPE),
+    no_meaning("shutdown-escalation", ONE_DPE),
+    no_meaning("transition-delay", ONE_DPE),
+    no_meaning("node-pending-timeout", ONE_DPE),
+    no_meaning(
+        "startup-fencing",
+        "the DPE knows of every assembly whether it runs: one that it has not seen counts as lost after a while",
+    ),
+    no_meaning(
+        "cluster-delay",
+        "an agent has 60 s beyond the timeout of an operation to report its result",
+    ),
+    no_meaning("enable-acl", "who may do what is said by D-Bus and polkit"),
+    no_meaning("cluster-ipc-limit", "queues have bounds of their own"),
+    no_meaning(
+        "load-threshold",
+        "node-action-limit bounds the operations of an assembly",
+    ),
+    no_meaning("pe-error-series-max", KEPT_INPUTS),
+    no_meaning("pe-warn-series-max", KEPT_INPUTS),
+    no_meaning("pe-input-series-max", KEPT_INPUTS),
+    no_meaning("stonith-max-attempts", TRIED_ON),
+    no_meaning("fencing-max-attempts", TRIED_ON),
+    no_meaning("stonith-watchdog-timeout", WATCHDOG),
+    no_meaning("fencing-watchdog-timeout", WATCHDOG),
+    no_meaning("fence-reaction", REACTION),
+    no_meaning("fencing-reaction", REACTION),
+    no_meaning("dc-version", WRITTEN_BY_PACEMAKER),
+    no_meaning("cluster-infrastructure", WRITTEN_BY_PACEMAKER),
+    no_meaning("last-lrm-refresh", WRITTEN_BY_PACEMAKER),
+];
+
+const OFF: &[&str] = &["false", "off", "no", "n", "0"];
+
+const HEALTH: &str = "services_leave_assemblies_that_are_not_healthy";
+const LIMITS: &str = "no_more_operations_are_under_way_than_the_limits_say";
+const FENCED: &str = "a_lost_assembly_is_switched_off_or_restarted_as_the_option_says";
+const DEVICE_TIME: &str = "devices_have_the_time_that_the_option_gives";
+
+const NEVER_SAFE: &str = "services of a lost assembly would never start elsewhere: remove it; <fencing mode=\"none\"/> has a \
+                          lost heartbeat count as down, which is unsafe";
+const NO_LOCK: &str = "nothing keeps a service waiting for the assembly that was shut down: remove it; <location> with \
+                       INFINITY or a high stickiness brings it back there";
+const ONE_DPE: &str = "one DPE decides for the deployment, so there is no quorum and no election";
+const KEPT_INPUTS: &str = "dpe --keep-inputs says how many inputs are kept";
+const TRIED_ON: &str = "fencing is tried until it succeeds or is confirmed";
+const REACTION: &str = "no assembly fences itself: an agent ends services by its lease";
+const WATCHDOG: &str = "the lease of the deployment says when an agent ends its services";
+const WRITTEN_BY_PACEMAKER: &str = "Pacemaker's own programs write it: remove it";

@@ -1,0 +1,457 @@
+//! The tables of what becomes of everything that a configuration can say, held against the code: of
+//! the policy engine, of the tests, and of the reader.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use deployment::treatment::{
+    CLUSTER_OPTIONS, DEVICE_PARAMETERS, ELEMENTS, NODE_ATTRIBUTES, OPERATION_ATTRIBUTES,
+    OPERATION_OPTIONS, RESOURCE_OPTIONS, RULE_ATTRIBUTES, Row, Rows, Treatment, documentation,
+    find,
+};
+use deployment::{Severity, read_with_warnings};
+use tidy::{File, Tree};
+
+const ALL: [Rows; 8] = [
+    CLUSTER_OPTIONS,
+    RESOURCE_OPTIONS,
+    OPERATION_ATTRIBUTES,
+    OPERATION_OPTIONS,
+    NODE_ATTRIBUTES,
+    RULE_ATTRIBUTES,
+    DEVICE_PARAMETERS,
+    ELEMENTS,
+];
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+const BEGIN: &str = "<!-- tables: RECORD_TABLES=1 cargo test -p deployment --test treatment -->\n";
+const END: &str = "\n<!-- end of the tables -->";
+
+#[test]
+fn the_reference_has_the_tables() {
+    let page = project().join("docs/deployment-document.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    let begin = text.find(BEGIN).unwrap() + BEGIN.len();
+    let end = text.find(END).unwrap();
+    if std::env::var_os("RECORD_TABLES").is_some() {
+        let text = format!("{}{}{}", &text[..begin], documentation(), &text[end..]);
+        return std::fs::write(&page, text).unwrap();
+    }
+    assert!(
+        text[begin..end] == documentation(),
+        "docs/deployment-document.md is not up to date: RECORD_TABLES=1 cargo test -p deployment --test treatment writes it"
+    );
+}
+
+#[test]
+fn no_name_is_in_a_table_twice() {
+    for rows in ALL {
+        let names: BTreeSet<&str> = rows.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), rows.len());
+    }
+}
+
+/// A test comes with what it tests: that of start delays.
+const TO_COME: &str = "start_delay_and_interval_origin";
+
+#[test]
+fn what_is_carried_out_names_a_test_that_speaks_of_it() {
+    let tree = Tree::read(&project()).unwrap();
+    let mut tests: BTreeMap<String, &File> = BTreeMap::new();
+    for file in tree
+        .rust()
+        .filter(|file| !file.path.ends_with("tests/treatment.rs"))
+    {
+        let lines: Vec<&str> = file.text.lines().collect();
+        for function in tidy::rust::functions(&file.parts().code) {
+            let before = lines[..function.line - 1].iter().rev();
+            let mut attributes = before.take_while(|line| line.trim().starts_with("#["));
+            if attributes.any(|line| line.trim() == "#[test]" || line.contains("::test")) {
+                tests.insert(function.name, file);
+            }
+        }
+    }
+    for row in ALL.iter().copied().flatten() {
+        let Treatment::CarriedOut { test } = row.treatment else {
+            continue;
+        };
+        let Some(file) = tests.get(test) else {
+            assert!(test.starts_with(TO_COME), "there is no test {test}");
+            continue;
+        };
+        // What the helpers of a folder of tests write counts too.
+        let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let helpers = tree.get(&format!("{folder}/lab.rs"));
+        let name = row.name.trim_end_matches('*').rsplit(' ').next().unwrap();
+        let mut texts = [Some(*file), helpers].into_iter().flatten();
+        assert!(
+            texts.any(|file| file.text.contains(name)),
+            "{}: {test} does not speak of {name}",
+            file.path
+        );
+    }
+}
+
+/// A document with two assemblies; the first has these attributes.
+fn document(attributes: &str, configuration: &str) -> String {
+    format!(
+        "<deployable name=\"x\"><assemblies>\n<assembly name=\"a\" address=\"unix:/a\">{attributes}</assembly>\n\
+         <assembly name=\"b\" address=\"unix:/b\"/></assemblies>\n<configuration>\n{configuration}\n</configuration></deployable>"
+    )
+}
+
+fn pair(name: &str, value: &str) -> String {
+    format!("\n<nvpair id=\"n\" name=\"{name}\" value=\"{value}\"/>\n")
+}
+
+fn primitive(inner: &str) -> String {
+    format!(
+        "<resources><primitive id=\"p\" class=\"ocf\" provider=\"p\" type=\"t\">{inner}</primitive></resources>"
+    )
+}
+
+/// A document that says it, in the line of its own that is line 6 of all but attributes.
+fn saying(rows: Rows, row: &Row, value: &str) -> String {
+    let name = row.name.replace('*', "x");
+    let element = row.within.first().copied().unwrap_or_default();
+    let set = |kind: &str| format!("<{kind} id=\"s\">{}</{kind}>", pair(&name, value));
+    if rows == CLUSTER_OPTIONS {
+        let set = set("cluster_property_set");
+        // Some are for fencing devices only.
+        let device =
+            "<resources><primitive id=\"d\" class=\"stonith\" type=\"fence_x\"/></resources>";
+        return document("", &format!("<crm_config>{set}</crm_config>{device}"));
+    }
+    if rows == RESOURCE_OPTIONS {
+        let set = set("meta_attributes");
+        return document(
+            "",
+            &match element {
+                "" => primitive(&set),
+                "group" => format!(
+                    "<resources><group id=\"g\">{set}<primitive id=\"p\" class=\"lsb\" type=\"t\"/></group></resources>"
+                ),
+                _ => format!(
+                    "<resources><clone id=\"c\">{set}<primitive id=\"p\" class=\"lsb\" type=\"t\"/></clone></resources>"
+                ),
+            },
+        );
+    }
+    if rows == OPERATION_OPTIONS {
+        let set = set("meta_attributes");
+        return document("", &format!("<op_defaults>{set}</op_defaults>"));
+    }
+    if rows == OPERATION_ATTRIBUTES {
+        let op = format!(
+            "<operations>\n<op id=\"o\" name=\"monitor\" interval=\"10s\"\n{name}=\"true\"/></operations>"
+        );
+        return document("", &primitive(&op));
+    }
+    if rows == NODE_ATTRIBUTES {
+        let own = format!("<attributes>\n<attribute name=\"{name}\" value=\"1\"/></attributes>");
+        return document(&own, "");
+    }
+    if rows == RULE_ATTRIBUTES {
+        let rule = format!(
+            "<constraints><rsc_location id=\"l\" rsc=\"p\"><rule id=\"r\" score=\"1\">\n\
+             <expression id=\"e\" operation=\"defined\" attribute=\"{name}\"/></rule></rsc_location></constraints>"
+        );
+        return document("", &(primitive("") + &rule));
+    }
+    if rows == DEVICE_PARAMETERS {
+        let own = pair("pcmk_host_list", "a b").replace("\"n\"", "\"m\"") + &pair(&name, value);
+        return document(
+            "",
+            &format!(
+                "<resources><primitive id=\"d\" class=\"stonith\" type=\"fence_x\"><instance_attributes id=\"i\">{own}</instance_attributes></primitive></resources>"
+            ),
+        );
+    }
+    document("", &element_document(&name))
+}
+
+/// A configuration with an element that is refused, or that has what means nothing.
+fn element_document(name: &str) -> String {
+    let primitive = "<primitive id=\"p\" class=\"lsb\" type=\"t\"/>";
+    let resource = |inner: &str| format!("<resources>\n{inner}</resources>");
+    match name {
+        "bundle <primitive>" => resource(&format!(
+            "<bundle id=\"b\"><podman image=\"i\"/>{primitive}</bundle>"
+        )),
+        "primitive ocf:pacemaker:remote" => {
+            resource("<primitive id=\"p\" class=\"ocf\" provider=\"Pacemaker\" type=\"Remote\"/>")
+        }
+        "network control-port" => resource(
+            "<bundle id=\"b\"><podman image=\"i\"/><network\ncontrol-port=\"9\"/></bundle>",
+        ),
+        "master" => resource(&format!("<master id=\"m\">{primitive}</master>")),
+        "rkt" => resource("<bundle id=\"b\"><rkt image=\"i\"/></bundle>"),
+        "lifetime" => format!(
+            "{}<constraints>\n<rsc_location id=\"l\" rsc=\"p\" node=\"a\" score=\"1\"><lifetime/></rsc_location></constraints>",
+            resource(primitive)
+        ),
+        _ => format!("\n<{name}/>"),
+    }
+}
+
+/// The problems of a severity that say this, each with its place.
+fn told(text: &str, severity: Severity, hint: &str) -> Vec<String> {
+    let outcome = read_with_warnings(text.as_bytes());
+    let problems = outcome.problems.into_iter();
+    problems
+        .filter(|it| it.severity == severity && it.text().contains(hint))
+        .map(|it| {
+            assert!(it.line > 1 && it.column >= 1, "{it}");
+            it.to_string()
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_refused_is_refused_and_what_means_nothing_is_warned_about() {
+    for rows in ALL {
+        for row in rows {
+            let value = match rows == DEVICE_PARAMETERS {
+                true => "9",
+                false => "true",
+            };
+            let text = saying(rows, row, value);
+            let outcome = read_with_warnings(text.as_bytes());
+            match row.treatment {
+                Treatment::Refused { hint } => {
+                    let told = told(&text, Severity::Error, hint);
+                    assert_eq!(told.len(), 1, "{}: {:?}", row.name, outcome.problems);
+                }
+                Treatment::NoMeaning { reason } => {
+                    let told = told(&text, Severity::Warning, reason);
+                    assert_eq!(told.len(), 1, "{}: {:?}", row.name, outcome.problems);
+                    assert!(outcome.deployment.is_some(), "{:?}", outcome.problems);
+                }
+                Treatment::CarriedOut { .. } => {
+                    let mut problems = outcome.problems.iter();
+                    let in_vain = problems.any(|it| {
+                        ["means nothing", "has no effect", "cannot be carried"]
+                            .iter()
+                            .any(|words| it.message.contains(words))
+                    });
+                    assert!(!in_vain, "{}: {:?}", row.name, outcome.problems);
+                }
+            }
+            for value in row.except.iter().flat_map(|(values, _)| values.iter()) {
+                let told = told(
+                    &saying(rows, row, value),
+                    Severity::Error,
+                    row.refuses(value).unwrap(),
+                );
+                assert_eq!(told.len(), 1, "{}={value}", row.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_means_something_in_some_elements_only_is_warned_about_in_others() {
+    for row in RESOURCE_OPTIONS.iter().filter(|row| !row.within.is_empty()) {
+        let set = format!(
+            "<meta_attributes id=\"s\">{}</meta_attributes>",
+            pair(row.name, "1")
+        );
+        let text = document("", &primitive(&set));
+        let told = told(
+            &text,
+            Severity::Warning,
+            "has no effect in <primitive>; write it in <",
+        );
+        assert_eq!(told.len(), 1, "{}", row.name);
+    }
+}
+
+#[test]
+fn unknown_names_are_warned_about_unless_somebody_reads_them() {
+    let warnings = |text: &str| told(text, Severity::Warning, "has no effect");
+    let options = document(
+        "",
+        &format!(
+            "<crm_config><cluster_property_set id=\"s\">{}</cluster_property_set></crm_config>",
+            pair("my-note", "1")
+        ),
+    );
+    assert_eq!(
+        warnings(&options),
+        ["6:22: warning: the option 'my-note' has no effect; nothing reads it: remove it"]
+    );
+    let own = |name: &str| {
+        let set = format!(
+            "<meta_attributes id=\"s\">{}</meta_attributes>",
+            pair(name, "1")
+        );
+        primitive(&set)
+    };
+    let misspelt = document("", &own("resource-stickyness"));
+    assert!(warnings(&misspelt)[0].ends_with("did you mean 'resource-stickiness'?"));
+    assert_eq!(warnings(&document("", &own("rack"))).len(), 1);
+    let rule = "<constraints><rsc_location id=\"l\" rsc=\"p\"><rule id=\"r\" score=\"1\">
+        <expression id=\"e\" attribute=\"rack\" operation=\"eq\" value-source=\"meta\" value=\"rack\"/></rule></rsc_location></constraints>";
+    assert_eq!(warnings(&document("", &(own("rack") + rule))), [""; 0]);
+    // Agents are told the meta attributes of operations.
+    let of_operation = |name: &str| {
+        let set = format!(
+            "<meta_attributes id=\"s\">{}</meta_attributes>",
+            pair(name, "1")
+        );
+        document("", &format!("<op_defaults>{set}</op_defaults>"))
+    };
+    assert_eq!(warnings(&of_operation("my-agents-own")), [""; 0]);
+    assert_eq!(warnings(&of_operation("timeuot")).len(), 1);
+}
+
+#[test]
+fn a_parameter_may_have_the_name_of_a_meta_attribute() {
+    let set = format!(
+        "<instance_attributes id=\"s\">{}</instance_attributes>",
+        pair("remote-node", "1")
+    );
+    let outcome = read_with_warnings(document("", &primitive(&set)).as_bytes());
+    assert_eq!(outcome.problems, []);
+}
+
+/// What the policy engine reads beside configurations: states, histories and graphs, parameters
+/// of agents.
+const NOT_OF_DOCUMENTS: &[&str] = &[
+    // of the CIB, of its state and of histories
+    "call-id",
+    "clone",
+    "crm_feature_set",
+    "crmd",
+    "dc-uuid",
+    "expected",
+    "have-quorum",
+    "in_ccm",
+    "join",
+    "last-granted",
+    "lrm",
+    "lrm_resource",
+    "lrm_resources",
+    "lrm_rsc_op",
+    "migrate_source",
+    "migrate_target",
+    "no-quorum-panic",
+    "node_fenced",
+    "node_state",
+    "on_node",
+    "op-digest",
+    "op-force-restart",
+    "op-restart-digest",
+    "op-secure-digest",
+    "op-secure-params",
+    "op-status",
+    "operation_key",
+    "rc-code",
+    "ticket_state",
+    "transient_attributes",
+    "transition-key",
+    "transition-magic",
+    "last-rc-change",
+    "execution-date",
+    "granted",
+    "uname",
+    "exit-reason",
+    "status",
+    "node_in_maintenance",
+    // parameters of agents that the policy engine knows
+    "addr",
+    "port",
+    "reconnect_interval",
+    // of Pacemaker's default set
+    "cib-bootstrap-options",
+];
+
+/// The names that the policy engine asks for: the arguments of calls that read.
+fn names_read(file: &File) -> BTreeSet<String> {
+    const CALLS: [&str; 16] = [
+        "get(",
+        "text(",
+        "is_true(",
+        "contains(",
+        "child(",
+        "children_named(",
+        "attribute(",
+        "boolean(",
+        "interval(",
+        "score(",
+        "choice(",
+        "number(&[",
+        "promoted(",
+        "flag(",
+        "section(",
+        "has(",
+    ];
+    let mut names = BTreeSet::new();
+    let code = file.text.split("#[cfg(test)]").next().unwrap_or_default();
+    let code: String = code.split_whitespace().collect::<Vec<_>>().join(" ");
+    for call in CALLS {
+        for (at, _) in code.match_indices(call) {
+            let mut rest = code[at + call.len()..].trim_start_matches(['&', '[', ' ']);
+            while let Some((name, after)) = rest.strip_prefix('"').and_then(|it| it.split_once('"'))
+            {
+                names.insert(name.to_owned());
+                rest = after.trim_start_matches([',', ' ']);
+            }
+        }
+    }
+    // Options with an older name.
+    for (at, _) in code.match_indices("let names = [") {
+        let list = code[at..].split(']').next().unwrap_or_default();
+        names.extend(list.split('"').skip(1).step_by(2).map(str::to_owned));
+    }
+    names
+}
+
+#[test]
+fn every_name_that_the_policy_engine_reads_is_in_a_table() {
+    const STAGES: [&str; 9] = [
+        "configuration",
+        "constraints",
+        "status",
+        "model",
+        "assignment",
+        "actions",
+        "transition",
+        "ordering",
+        "graph",
+    ];
+    let tree = Tree::read(&project()).unwrap();
+    let grammar = &tree.get("docs/deployment.rng").unwrap().text;
+    let mut unknown = Vec::new();
+    let mut read = BTreeSet::new();
+    for stage in STAGES {
+        let folder = format!("crates/policy-engine/src/{stage}/");
+        let files = tree.rust().filter(|file| file.path.starts_with(&folder));
+        for file in files.filter(|file| !file.path.ends_with("tests.rs")) {
+            for name in names_read(file) {
+                let in_table = ALL.iter().any(|rows| find(rows, &name).is_some());
+                let in_grammar = grammar.contains(&format!("name=\"{name}\""));
+                let elsewhere = NOT_OF_DOCUMENTS.contains(&name.as_str());
+                if !in_table && !in_grammar && !elsewhere {
+                    unknown.push(format!("{}: {name}", file.path));
+                }
+                read.insert(name);
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "in no table: {unknown:#?}");
+    // What is said to be decided is decided: the policy engine, or the reader, asks for it.
+    let of_options = CLUSTER_OPTIONS.iter().chain(RESOURCE_OPTIONS);
+    for row in of_options.filter(|row| matches!(row.treatment, Treatment::CarriedOut { .. })) {
+        assert!(read.contains(row.name), "nobody reads {}", row.name);
+    }
+}
