@@ -35,6 +35,8 @@ pub(crate) struct Shell {
     pub newest_save: String,
     /// A DPE was given a document before. Who looks after it knows, whatever is in the table.
     pub loaded_before: bool,
+    /// How often the table became another one.
+    pub losses: u64,
     /// A backup of the table.
     pub backup: Option<BTreeMap<String, String>>,
     /// When the deployment has ended it is created again, while this guest is out of reach for this

@@ -254,6 +254,7 @@ impl World {
         let back = self.random.between(100 * MS, 12 * SECOND);
         self.kill_dpe(back);
         self.shell.table = table;
+        self.forget_kept();
         self.forget_promises();
         // What a backup still has to tell is told again.
         for (key, value) in &self.shell.table {
@@ -359,6 +360,7 @@ impl World {
         self.kill_dpe(SECOND);
         self.shell.table.clear();
         self.shell.newest_save.clear();
+        self.forget_kept();
         self.forget_promises();
         self.checker.lost.clear();
         self.cut(guest, for_us);

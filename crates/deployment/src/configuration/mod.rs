@@ -32,6 +32,23 @@ use check::check;
 use links::Links;
 use upgrade::Outcome;
 
+/// Options that only mean something to those who set them, beside the known ones.
+const OF_DAEMONS: [&str; 5] = [
+    "time-zone",
+    "dc-version",
+    "cluster-infrastructure",
+    "last-lrm-refresh",
+    "remove-after-stop",
+];
+
+/// Whether a cluster option of that name means something: here, or to Pacemaker's daemons.
+pub(crate) fn is_cluster_option(name: &str) -> bool {
+    let meaningless = grammar::MEANINGLESS.iter();
+    grammar::CLUSTER_OPTIONS.contains(&name)
+        || OF_DAEMONS.contains(&name)
+        || meaningless.clone().any(|(known, _)| *known == name)
+}
+
 /// Whether an element of that name is Pacemaker's and could not be meant as one of the short forms.
 pub(crate) fn is_section_or_resource(name: &str) -> bool {
     name.starts_with("rsc_")
