@@ -8,6 +8,7 @@
 //! - [`commands`]: what connections and tools ask for.
 //! - `answers`: how they are answered.
 //! - `attributes`: node attributes, which resource agents set.
+//! - `questions`: what tools ask of the whole deployment.
 //! - `execution`: queues, recurring operations, results.
 //! - `history`: how large the history may be.
 //! - `stopping`: the end of the lease, and Release.
@@ -21,6 +22,7 @@ mod execution;
 mod history;
 mod leaving;
 mod log;
+mod questions;
 mod recovery;
 mod stopping;
 #[cfg(test)]
@@ -92,6 +94,7 @@ pub struct Engine {
     /// Recurring operations by the time of their next run.
     due: BTreeMap<u32, Instant>,
     attributes: attributes::Kept,
+    questions: questions::Questions,
     peer: Option<Peer>,
     heartbeat_due: Option<Instant>,
     watchdog: Option<Watchdog>,
@@ -145,6 +148,7 @@ impl Engine {
             lanes: BTreeMap::new(),
             due: BTreeMap::new(),
             attributes: attributes::Kept::new(found.attributes),
+            questions: questions::Questions::new(),
             peer: None,
             heartbeat_due: None,
             watchdog: Watchdog::wanted(),
@@ -234,6 +238,9 @@ impl Engine {
         if self.attributes.due.is_some_and(|due| due <= now) {
             self.report_attributes();
         }
+        if self.questions.due().is_some_and(|due| due <= now) {
+            self.end_questions(now);
+        }
         let due: Vec<u32> = self
             .due
             .iter()
@@ -264,6 +271,7 @@ impl Engine {
         [
             self.heartbeat_due,
             self.attributes.due,
+            self.questions.due(),
             recurring,
             watchdog,
             device,
