@@ -68,12 +68,21 @@ pub fn missing_prerequisite() -> Option<String> {
     None
 }
 
+/// A test's system is ended after this time.
+const LIFETIME: Duration = Duration::from_secs(900);
+
 impl Lab {
     /// Boots a private system with `cpe` running in it. `name`: `[a-z][a-z0-9-]*`, unique among
     /// the labs that run at once.
     #[track_caller]
     pub fn boot(name: &str) -> Lab {
-        let lab = Lab::boot_with(name, &layer().to_string_lossy());
+        Lab::boot_for(name, LIFETIME)
+    }
+
+    /// [`Lab::boot`] of a system that is ended after `lifetime`, whatever becomes of its owner.
+    #[track_caller]
+    pub fn boot_for(name: &str, lifetime: Duration) -> Lab {
+        let lab = Lab::boot_with(name, &layer().to_string_lossy(), lifetime);
         lab.sh("/srv/lab/guests.sh net && systemctl start cpe.service")
             .ok();
         lab
@@ -82,12 +91,12 @@ impl Lab {
     /// Boots a private system in which nothing of ours is installed.
     #[track_caller]
     pub fn boot_bare(name: &str) -> Lab {
-        Lab::boot_with(name, "")
+        Lab::boot_with(name, "", LIFETIME)
     }
 
     /// `layers`: trees that are laid over the system's root.
     #[track_caller]
-    fn boot_with(name: &str, layers: &str) -> Lab {
+    fn boot_with(name: &str, layers: &str, lifetime: Duration) -> Lab {
         if let Some(missing) = missing_prerequisite() {
             panic!("the lab needs {missing}");
         }
@@ -108,7 +117,7 @@ impl Lab {
                 "start",
                 name,
                 &prepared.join("roots/system").to_string_lossy(),
-                "900",
+                &lifetime.as_secs().to_string(),
             ],
             &[
                 ("LAB_BIND", &bind),

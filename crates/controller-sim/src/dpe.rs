@@ -204,7 +204,11 @@ impl World {
                 self.note_refusal(request.as_ref(), refusal);
                 self.ask_again(request.as_ref());
             }
-            Ok(()) => self.shell.loaded_before |= matches!(request, Some(Request::Load { .. })),
+            Ok(()) => {
+                let loads = matches!(request, Some(Request::Load { .. }));
+                self.shell.loaded_before |= loads;
+                self.shell.left &= !loads;
+            }
         }
         if let (Some(shadow), Some(input)) = (&mut self.shell.shadow, copy) {
             let other = shadow.handle(now, input);

@@ -68,9 +68,14 @@ impl World {
                 let delay = self.random.between(MS, longest);
                 self.after(delay, SimEvent::Decided(self.shell.start, question));
             }
-            Effect::KeepInput { name, .. } => match name {
+            Effect::KeepInput { name, cib, .. } => match name {
                 InputName::Transition(number) => {
                     self.shell.transitions += 1;
+                    if self.options.trace {
+                        let name = format!("start-{}-transition-{number}", self.shell.start);
+                        self.inputs.push((name, cib.clone()));
+                    }
+                    self.decided_on = cib;
                     self.say(|| format!("  transition {number}"));
                 }
                 InputName::Refused(_) => self.say(|| "  a decision is refused".to_owned()),

@@ -23,6 +23,9 @@ pub struct Guest {
     /// Another guest has taken its place: without power it does not come back, and its devices go
     /// to that guest.
     pub replaced_by: Option<usize>,
+    /// No DPE has heard this guest since the deployment was destroyed with its services left
+    /// running, or the state of the DPE was lost.
+    pub unheard: bool,
     /// How it is made safe.
     pub mode: Mode,
     /// Powered and booted.
@@ -186,6 +189,7 @@ impl Guest {
             name: name.into(),
             foreign: false,
             replaced_by: None,
+            unheard: false,
             mode,
             up: true,
             boot: 1,

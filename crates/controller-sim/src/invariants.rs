@@ -308,6 +308,12 @@ impl World {
         let Some(name) = event.assembly.clone().filter(|_| fresh) else {
             return;
         };
+        // From now on the DPE sees to whoever was there.
+        if event.kind == EventKind::AssemblyFencingRequested
+            && let Some(guest) = self.place_of(&name)
+        {
+            self.guests[guest].unheard = false;
+        }
         match event.kind {
             EventKind::AssemblyLeft => {
                 let guest = self.place_of(&name);

@@ -2,10 +2,12 @@
 //! prints what happened.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+use std::{fs, io};
 
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
@@ -30,6 +32,9 @@ struct Arguments {
     /// Run this seed only, with a trace of everything.
     #[arg(long, conflicts_with = "seeds")]
     replay: Option<u64>,
+    /// Also write the engine inputs of all transitions into this folder, for policy-simulate.
+    #[arg(long, requires = "replay", value_name = "DIR")]
+    inputs: Option<PathBuf>,
     /// Threads; 0: as many as there are processors.
     #[arg(long, default_value_t = 0)]
     jobs: usize,
@@ -112,6 +117,15 @@ fn main() -> ExitCode {
     for line in outcomes.iter().flat_map(|outcome| &outcome.trace) {
         println!("{line}");
     }
+    if let Some(folder) = &arguments.inputs
+        && let Err(error) = write_inputs(folder, &outcomes)
+    {
+        eprintln!(
+            "cannot write engine inputs into {}: {error}",
+            folder.display()
+        );
+        return ExitCode::FAILURE;
+    }
     if arguments.digest {
         for outcome in &outcomes {
             println!("seed {} {:016x}", outcome.seed, outcome.digest);
@@ -119,6 +133,14 @@ fn main() -> ExitCode {
     }
     print_totals(&outcomes, begin.elapsed().as_secs_f64());
     report(&arguments, &outcomes)
+}
+
+fn write_inputs(folder: &Path, outcomes: &[Outcome]) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for (name, input) in outcomes.iter().flat_map(|outcome| &outcome.inputs) {
+        fs::write(folder.join(format!("{name}.xml")), input.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Prints how much was run, and which faults there were.
@@ -143,6 +165,15 @@ fn print_totals(outcomes: &[Outcome], seconds: f64) {
         .map(|(kind, count)| format!("{} {count}", kind.name()))
         .collect();
     println!("faults: {}", faults.join(", "));
+    let restless = outcomes.iter().filter(|outcome| outcome.restless);
+    let restless: Vec<String> = restless.map(|outcome| outcome.seed.to_string()).collect();
+    if !restless.is_empty() {
+        println!(
+            "{} with documents that Pacemaker's scheduler does not come to rest with either: {}",
+            restless.len(),
+            restless.join(" ")
+        );
+    }
 }
 
 /// Prints what was found. Success: nothing.

@@ -31,6 +31,11 @@ pub struct Outcome {
     pub violations: Vec<String>,
     /// What happened, if asked for.
     pub trace: Vec<String>,
+    /// The engine inputs of its transitions, by name: CIBs. With a trace only.
+    pub inputs: Vec<(String, String)>,
+    /// It never rests, and the controller is not to blame: where its last decision is carried out
+    /// to the letter, Pacemaker's scheduler too has something to do at once.
+    pub restless: bool,
     /// SimEvents processed.
     pub steps: u64,
     /// Virtual seconds.

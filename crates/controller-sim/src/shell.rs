@@ -37,6 +37,9 @@ pub(crate) struct Shell {
     pub loaded_before: bool,
     /// How often the table became another one.
     pub losses: u64,
+    /// Services were left running on purpose, and no document was loaded since: the deployment does
+    /// not exist.
+    pub left: bool,
     /// A backup of the table.
     pub backup: Option<BTreeMap<String, String>>,
     /// When the deployment has ended it is created again, while this guest is out of reach for this

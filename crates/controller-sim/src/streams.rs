@@ -192,6 +192,7 @@ impl World {
             return None;
         }
         self.wiring.heard_as(&assembly, guest);
+        self.guests[guest].unheard = false;
         self.checker.left.remove(&assembly);
         self.withdraw_fencing(&assembly)
     }

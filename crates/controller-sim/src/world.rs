@@ -66,6 +66,12 @@ pub struct World {
     pub nonsense: bool,
     /// What happened, if asked for.
     pub trace: Vec<String>,
+    /// The engine input of the last transition.
+    pub(crate) decided_on: String,
+    /// The document has the scheduler decide again and again: see [`Outcome::restless`].
+    pub(crate) restless: bool,
+    /// What the policy engine was asked, by transition, if a trace was asked for.
+    pub(crate) inputs: Vec<(String, String)>,
     pub(crate) steps: u64,
     pub(crate) tokens: u64,
     pub(crate) digest: Digest,
@@ -122,6 +128,9 @@ impl World {
             nonsense: false,
             options,
             trace: Vec::new(),
+            decided_on: String::new(),
+            restless: false,
+            inputs: Vec::new(),
             steps: 0,
             tokens: 0,
             digest: Digest::default(),
@@ -432,6 +441,8 @@ impl World {
             seed,
             violations: std::mem::take(&mut self.checker.violations),
             trace: std::mem::take(&mut self.trace),
+            inputs: std::mem::take(&mut self.inputs),
+            restless: self.restless,
             steps: self.steps,
             seconds: self.now_us / SECOND,
             starts: self.shell.start,

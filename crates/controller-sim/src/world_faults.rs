@@ -221,9 +221,15 @@ impl World {
 
     /// A guest was left with its services, which its agent does not know any more. People end them
     /// before they give the guest another name, or its address to another guest: a pinned service
-    /// is looked for under its own name only.
+    /// is looked for under its own name only. A guest that was out of reach when it was left, and
+    /// since, has what its agent knows too; so has one that no DPE has heard since the state was
+    /// lost. In mode `lease` a predecessor is awaited.
     fn end_left_services(&mut self, home: &str) {
         if let Some(guest) = self.wiring.guest_named(home) {
+            if self.guests[guest].unheard && self.guests[guest].mode != Mode::Lease {
+                self.power_cycle(guest);
+                return;
+            }
             let own = &mut self.guests[guest];
             let known = own.agent.may_run();
             for service in own.running.clone() {
@@ -255,6 +261,9 @@ impl World {
         self.kill_dpe(back);
         self.shell.table = table;
         self.forget_kept();
+        for guest in &mut self.guests {
+            guest.unheard = true;
+        }
         self.forget_promises();
         // What a backup still has to tell is told again.
         for (key, value) in &self.shell.table {
@@ -361,6 +370,7 @@ impl World {
         self.shell.table.clear();
         self.shell.newest_save.clear();
         self.forget_kept();
+        self.shell.left = true;
         self.forget_promises();
         self.checker.lost.clear();
         self.cut(guest, for_us);

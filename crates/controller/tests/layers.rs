@@ -1,7 +1,7 @@
 //! The floors of this crate, lowest first: each uses itself and what lies below it. The list is the
 //! architecture.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tidy::rust;
 
@@ -25,7 +25,7 @@ fn only_the_top_floor_has_methods_of_the_controller() {
 }
 
 /// All files below a folder.
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder of the source");
     let paths = entries.map(|entry| entry.expect("an entry of it").path());
     paths
@@ -64,11 +64,15 @@ fn the_controller_has_few_fields() {
 #[test]
 fn machines_have_private_fields() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/machines");
+    let text = |file: &PathBuf| std::fs::read_to_string(file).expect("a file of the source");
+    let codes: Vec<String> = files(&source)
+        .iter()
+        .map(|file| rust::parts(&text(file)).code)
+        .collect();
+    let texts = |code| rust::tokens(code).iter().map(|token| token.text).collect();
+    let all: Vec<Vec<&str>> = codes.iter().map(|code| texts(code)).collect();
     let mut machines = 0;
-    for file in files(&source) {
-        let text = std::fs::read_to_string(&file).expect("a file of the source");
-        let code = rust::parts(&text).code;
-        let tokens: Vec<&str> = rust::tokens(&code).iter().map(|token| token.text).collect();
+    for tokens in &all {
         for at in 0..tokens.len() {
             let ["impl", name, "{"] = tokens[at..].get(..3).unwrap_or_default() else {
                 continue;
@@ -78,15 +82,35 @@ fn machines_have_private_fields() {
                 continue;
             }
             machines += 1;
-            let structs = tokens.windows(3).position(|it| it == ["struct", name, "{"]);
-            let fields = structs.map_or(&[][..], |at| body(&tokens[at + 2..]));
-            assert!(!fields.contains(&"pub"), "{name} in {}", file.display());
+            // In its own file first: a name may occur twice.
+            let fields = std::iter::once(tokens)
+                .chain(&all)
+                .find_map(|tokens| fields_of(tokens, name));
+            let is_enum = || all.iter().any(|tokens| has(tokens, ["enum", name, "{"]));
+            match fields {
+                Some(fields) => assert!(!fields.contains(&"pub"), "{name}"),
+                None => assert!(is_enum(), "{name} is declared nowhere"),
+            }
         }
     }
     assert!(
         machines > 15,
         "{machines}: the check looks where they are not"
     );
+}
+
+/// The fields of that struct, if it is declared among these tokens.
+fn fields_of<'a, 't>(tokens: &'a [&'t str], name: &str) -> Option<&'a [&'t str]> {
+    let at = position(tokens, ["struct", name, "{"])?;
+    Some(body(&tokens[at + 2..]))
+}
+
+fn position(tokens: &[&str], three: [&str; 3]) -> Option<usize> {
+    tokens.windows(3).position(|it| it == three)
+}
+
+fn has(tokens: &[&str], three: [&str; 3]) -> bool {
+    position(tokens, three).is_some()
 }
 
 /// What stands between a brace, the first of these tokens, and its end.
@@ -103,10 +127,7 @@ fn body<'a, 't>(tokens: &'a [&'t str]) -> &'a [&'t str] {
 fn fields(text: &str, name: &str) -> Vec<String> {
     let code = rust::parts(text).code;
     let tokens: Vec<&str> = rust::tokens(&code).iter().map(|token| token.text).collect();
-    let start = tokens
-        .windows(3)
-        .position(|window| window == ["struct", name, "{"])
-        .expect("the struct is there");
+    let start = position(&tokens, ["struct", name, "{"]).expect("the struct is there");
     let (mut depth, mut names) = (0, Vec::new());
     for pair in tokens[start + 2..].windows(2) {
         match pair[0] {

@@ -45,7 +45,8 @@ pub(crate) async fn details(host: &Host, caller: &Caller) -> BTreeMap<String, St
 }
 
 /// Has the event log tell of an order, and of what came of it. An order that was carried out is
-/// not taken back because the disk is full: then the journal has it alone.
+/// not taken back because the disk is full: then the journal has it alone. What a caller wrote at
+/// any length is cut.
 pub(crate) async fn record(host: &Host, caller: &Caller, order: Order<'_>, outcome: &Result<()>) {
     let mut details = details(host, caller).await;
     let by = by(&details);
@@ -69,7 +70,8 @@ pub(crate) async fn record(host: &Host, caller: &Caller, order: Order<'_>, outco
         reason,
         details,
         ..event(EventKind::DeploymentAdministered, order.deployment)
-    };
+    }
+    .within_limits();
     let line = format!("{}: {}", order.deployment, event.reason);
     let recorded = host.core.store.run(move |store| store.record(event)).await;
     if let Err(error) = recorded {

@@ -62,9 +62,10 @@ fn main() -> ExitCode {
         return ExitCode::from(77);
     }
     println!("seed {seed}: repeat it with `make torture SEED={seed}`");
-    match Torture::boot() {
+    let minutes = Duration::from_secs_f64(arguments.minutes * 60.0);
+    match Torture::boot(minutes) {
         Ok(mut torture) => {
-            torture.run(seed, Duration::from_secs_f64(arguments.minutes * 60.0));
+            torture.run(seed, minutes);
             torture.finish(seed)
         }
         Err(error) => {
@@ -83,9 +84,9 @@ struct Torture {
 }
 
 impl Torture {
-    fn boot() -> anyhow::Result<Torture> {
+    fn boot(minutes: Duration) -> anyhow::Result<Torture> {
         Ok(Torture {
-            world: World::boot()?,
+            world: World::boot(minutes)?,
             begin: Instant::now(),
             windows: Vec::new(),
             violations: Vec::new(),

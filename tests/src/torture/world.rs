@@ -38,12 +38,14 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Boots it and deploys the documents.
+    /// Boots it and deploys the documents. It is tortured for `minutes`, and then has to recover and
+    /// is looked at.
     ///
     /// # Errors
     /// Something does not come up; the error says what.
-    pub(crate) fn boot() -> anyhow::Result<World> {
-        let lab = Lab::boot("torture").with_guests(&[LEASED, POWERED].concat());
+    pub(crate) fn boot(minutes: Duration) -> anyhow::Result<World> {
+        let lifetime = minutes * 2 + Duration::from_secs(900);
+        let lab = Lab::boot_for("torture", lifetime).with_guests(&[LEASED, POWERED].concat());
         // File systems of their own, so that each can be full by itself. A guest that reboots
         // starts again also when machined still knows its former instance: nspawn then ends with 1.
         run(

@@ -114,7 +114,7 @@ fn a_ticket_starts_what_needs_it_and_each_loss_policy_does_what_it_says() {
 }
 
 #[test]
-fn a_ticket_outlives_the_dpe_and_standby_stops_what_needs_it() {
+fn a_ticket_outlives_dpe_and_cpe_and_standby_stops_what_needs_it() {
     let lab = Lab::boot("ticket-kept").with_guests(&["a", "b"]);
     lab.write("/srv/document.xml", &document());
     lab.cpectl(&["deploy", "--wait", "/srv/document.xml"]).ok();
@@ -125,13 +125,19 @@ fn a_ticket_outlives_the_dpe_and_standby_stops_what_needs_it() {
     wait_for(&lab, fence, 1, "what has its ticket runs");
     let before = (lab.sleepers(stop), lab.sleepers(fence));
     let old = lab.main_pid("dpe@shop.service");
-    lab.sh("systemctl kill -s KILL dpe@shop.service").ok();
+    lab.sh("systemctl kill -s KILL dpe@shop.service cpe.service")
+        .ok();
     lab.wait("another DPE manages the deployment", 60, || {
         ![0, old].contains(&lab.main_pid("dpe@shop.service"))
             && lab.status("shop").assembly_state("b") == "online"
     });
     std::thread::sleep(std::time::Duration::from_secs(5)); // past the lease
     assert_eq!((lab.sleepers(stop), lab.sleepers(fence)), before);
+    // What is refused is in the log too, and does not keep anybody from reading it.
+    let overlong = "x".repeat(20_000);
+    let refused = lab.cpectl(&["ticket", "shop", "revoke", &overlong]);
+    assert_eq!(refused.code, 4, "{}", refused.stderr.len());
+    lab.cpectl(&["events"]).ok();
     order(&lab, &["standby", "stop"]);
     order(&lab, &["standby", "fence"]);
     wait_for(&lab, stop, 0, "it is stopped in order");

@@ -174,16 +174,26 @@ impl Controller {
 
     /// The first guest that is heard of an assembly in doubt was never given anything to do. Before
     /// the state was lost the assembly may have been another guest, of which nobody knows. Under a
-    /// lease its agent stops what it runs when that is over, and that is awaited.
+    /// lease its agent stops what it runs when that is over, and that is awaited. By other means it
+    /// is made safe if that was begun: services may have been left on purpose in a guest that is
+    /// heard in time.
     pub(crate) fn suspect_predecessor(&mut self, now: Time, name: &AssemblyId) {
         let facts = self.store.assembly(name);
         let first = facts.in_doubt && facts.machine_id.is_empty() && facts.boot_id.is_empty();
-        if !first || !self.document.names(name) || self.means(name).0 != Fencing::Lease {
+        if !first || !self.document.names(name) {
             return;
         }
         let Some(own) = self.assemblies.get(name) else {
             return;
         };
+        let suspects = match self.means(name).0 {
+            Fencing::Lease => true,
+            Fencing::None => false,
+            _ => own.fence().is_some(),
+        };
+        if !suspects {
+            return;
+        }
         let spec = AssemblySpec {
             address: None,
             ..own.spec().clone()

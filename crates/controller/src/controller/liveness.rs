@@ -12,11 +12,14 @@ use crate::machines::assembly::{Assembly, Course, Life};
 use crate::machines::facts::LastEvent;
 use crate::vocabulary::{
     AssemblyId, AssemblySpec, Attributes, Connect, Effect, EventDraft, EventKind, Fencing, Hello,
-    MS, Record, Time,
+    MS, Record, Time, TransitionKey, epoch_of_dispatcher,
 };
 
 /// Heartbeats are called late after this many intervals (in halves).
 const LATE_HALF_INTERVALS: u64 = 5;
+/// The highest epoch that is believed of a guest: one of the year 2096. Numbers of calls follow from
+/// epochs and have 32 bits, so that a guest that lies must leave room for others.
+const HIGHEST_EPOCH_HEARD: u64 = 4_000_000_000;
 
 /// Boot time after which nothing runs any more in a guest whose lease ends at `lease_until_us`:
 /// [`deployment::failover`] has the derivation. `lease_ms`, `grace_ms`: the longest that its agent
@@ -162,6 +165,19 @@ impl Controller {
         self.connect(name);
     }
 
+    /// Takes an epoch above those that a guest knows of. If the state is lost and the clock was set
+    /// back, then what is asked for now would count as older than what is over.
+    fn pass_epochs_of(&mut self, history: &[Record]) {
+        let epochs = history.iter().filter_map(|record| {
+            let key = TransitionKey::parse(&record.operation.id)?;
+            epoch_of_dispatcher(&key.uuid).filter(|epoch| *epoch <= HIGHEST_EPOCH_HEARD)
+        });
+        let known = epochs.max().unwrap_or(0);
+        if known > self.store.epoch() {
+            self.store.set_epoch(known + 1);
+        }
+    }
+
     pub(crate) fn agent_connected(
         &mut self,
         now: Time,
@@ -178,6 +194,7 @@ impl Controller {
             return;
         }
         self.join_former(name, &hello);
+        self.pass_epochs_of(&history);
         if history.is_empty() {
             self.suspect_predecessor(now, name);
         }

@@ -34,7 +34,7 @@ pub use time::Time;
 pub(crate) use engine_input::{Goal, Outcome, Terms, goal, only_utc, scheduled};
 pub(crate) use event::{EventDraft, event_id};
 pub(crate) use limits::Limits;
-pub(crate) use operation::{Asked, DEVICE_CLASS, META_ON_FAIL};
+pub(crate) use operation::{Asked, DEVICE_CLASS, META_ON_FAIL, epoch_of_dispatcher};
 pub(crate) use question::QUESTIONS;
 pub(crate) use spec::{AssemblySpec, Copies, Escalation, Fencing, ServiceSpec, Spec};
 pub(crate) use time::{MS, SECOND};

@@ -281,9 +281,27 @@ pub fn dispatcher_uuid(epoch: u64) -> String {
     id.into_uuid().to_string()
 }
 
+/// The epoch that such a uuid was made of. `None`: it was made otherwise.
+pub(crate) fn epoch_of_dispatcher(uuid: &str) -> Option<u64> {
+    let bytes = uuid::Uuid::parse_str(uuid).ok()?.as_u128();
+    let low = u64::try_from(bytes >> 80).ok()?;
+    let epoch = low | (u64::try_from(bytes & 0xffff).ok()? << 48);
+    (dispatcher_uuid(epoch) == uuid).then_some(epoch)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_epoch_is_read_from_the_uuid_that_it_was_made_into() {
+        for epoch in [0, 1, 0x6921_aabb, 1 << 48, u64::MAX] {
+            assert_eq!(epoch_of_dispatcher(&dispatcher_uuid(epoch)), Some(epoch));
+        }
+        let others = "7a6f1d9c-3b1e-4d6f-9a64-0d2f8b6a5c11";
+        assert_eq!(epoch_of_dispatcher(others), None);
+        assert_eq!(epoch_of_dispatcher("none"), None);
+    }
 
     #[test]
     fn a_transition_key_survives_the_way_through_an_agent() {

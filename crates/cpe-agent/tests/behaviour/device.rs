@@ -198,7 +198,14 @@ async fn an_agent_that_hangs_does_not_feed_it() {
     equipped.read();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(equipped.read(), "");
+    // Its lease ended meanwhile: it neither feeds nor disarms the device any more.
     equipped.guest.signal(Signal::CONT);
+    let guest = &equipped.guest;
+    until("the guest is reset", || {
+        holds(guest.path("rebooted").exists())
+    })
+    .await;
+    assert_eq!(equipped.fed_and_disarmed().1, 0);
 }
 
 #[tokio::test]

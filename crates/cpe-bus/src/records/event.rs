@@ -55,8 +55,34 @@ impl Event {
         }
     }
 
-    /// As `a{sv}`.
+    /// With its texts cut, and its details left out, that are longer or more than
+    /// [`Event::from_fields`] takes: an event that somebody wrote can always be read.
+    #[must_use]
+    pub fn within_limits(self) -> Self {
+        let name = |text: String| bounded(&text, MAX_ID);
+        Event {
+            deployment: name(self.deployment),
+            assembly: name(self.assembly),
+            service: name(self.service),
+            state: name(self.state),
+            reason: bounded(&self.reason, MAX_REASON),
+            details: self
+                .details
+                .into_iter()
+                .filter(|(key, _)| key.len() <= MAX_ID)
+                .take(MAX_ENTRIES)
+                .map(|(key, text)| (key, bounded(&text, MAX_DETAIL)))
+                .collect(),
+            ..self
+        }
+    }
+
+    /// As `a{sv}`, [within the limits](Self::within_limits).
     pub fn to_fields(&self) -> Fields {
+        self.clone().within_limits().fields()
+    }
+
+    fn fields(&self) -> Fields {
         let mut fields = Fields::new();
         put(&mut fields, "id", self.id.as_str());
         put(&mut fields, "cursor", self.cursor);
@@ -66,7 +92,7 @@ impl Event {
         put_text(&mut fields, "assembly", &self.assembly);
         put_text(&mut fields, "service", &self.service);
         put_text(&mut fields, "state", &self.state);
-        put_text(&mut fields, "reason", &bounded(&self.reason, MAX_REASON));
+        put_text(&mut fields, "reason", &self.reason);
         put_map(&mut fields, "details", &self.details);
         fields
     }
@@ -116,6 +142,24 @@ mod tests {
         event.assembly = "web1".into();
         event.details.insert("from".into(), "web2".into());
         assert_eq!(Event::from_fields(&event.to_fields()).unwrap(), event);
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_so_that_everybody_can_read_it() {
+        let mut event = Event::new(EventKind::ServiceMoved, "shop", 1);
+        let endless = "ü".repeat(MAX_DETAIL);
+        event.assembly.clone_from(&endless);
+        event.service.clone_from(&endless);
+        event.state.clone_from(&endless);
+        event.reason.clone_from(&endless);
+        for n in 0..=MAX_ENTRIES {
+            event.details.insert(format!("detail-{n}"), endless.clone());
+        }
+        event.details.insert(endless.clone(), String::new());
+        let read = Event::from_fields(&event.to_fields()).unwrap();
+        assert_eq!(read, event.within_limits());
+        assert_eq!(read.details.len(), MAX_ENTRIES);
+        assert!(read.assembly.ends_with("ü […]"), "{}", read.assembly);
     }
 
     #[test]

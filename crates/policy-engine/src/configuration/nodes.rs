@@ -10,6 +10,9 @@ pub(super) fn unpack(cluster: &mut Cluster) {
     let Some(section) = document.section("nodes") else {
         return;
     };
+    cluster
+        .nodes
+        .reserve(section.children_named("node").count());
     for element in section.children_named("node") {
         let Some(id) = element.get("id").filter(|id| !id.is_empty()) else {
             let (line, column) = element.position();

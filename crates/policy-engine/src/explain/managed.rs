@@ -225,12 +225,17 @@ pub(super) fn ticket_parameters(
     ]
 }
 
-/// A name as a shell takes it for one word.
+/// A name as a shell takes it for one word, and a program for an argument: after `--` if it looks
+/// like an option.
 fn for_shell(name: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "._-:/@%+,".contains(c);
-    match name.chars().all(is_plain) && !name.starts_with('-') {
+    let word = match name.chars().all(is_plain) {
         true => name.to_owned(),
         false => format!("'{}'", name.replace('\'', "'\\''")),
+    };
+    match name.starts_with('-') {
+        true => format!("-- {word}"),
+        false => word,
     }
 }
 
@@ -254,4 +259,22 @@ fn set_in(sets: &[NvSet], name: &str, value: &str) -> Option<(String, String)> {
         })
     });
     Some((sets[winner].id.to_string(), beaten.unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::for_shell;
+
+    #[test]
+    fn a_name_is_one_argument_of_a_command() {
+        for (name, argument) in [
+            ("site-a", "site-a"),
+            ("two words", "'two words'"),
+            ("it's", r"'it'\''s'"),
+            ("-x", "-- -x"),
+            ("-x y", "-- '-x y'"),
+        ] {
+            assert_eq!(for_shell(name), argument);
+        }
+    }
 }

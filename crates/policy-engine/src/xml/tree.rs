@@ -365,9 +365,11 @@ impl<'d> Element<'d> {
     }
     /// The value of an attribute.
     pub fn get(self, name: &str) -> Option<&'d str> {
-        self.attributes()
-            .find(|(own, _)| *own == name)
-            .map(|(_, value)| value)
+        let document = self.document;
+        document.attributes[self.node().attribute_range()]
+            .iter()
+            .find(|attribute| document.names.text(attribute.name) == name)
+            .map(|attribute| document.value(attribute))
     }
     /// All attributes in document order.
     pub fn attributes(self) -> impl Iterator<Item = (&'d str, &'d str)> {
