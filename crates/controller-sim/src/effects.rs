@@ -69,20 +69,22 @@ impl World {
                 self.after(delay, SimEvent::Decided(self.shell.start, question));
             }
             Effect::KeepInput { name, cib, .. } => match name {
-                InputName::Transition(number) => {
-                    self.shell.transitions += 1;
-                    if self.options.trace {
-                        let name = format!("start-{}-transition-{number}", self.shell.start);
-                        self.inputs.push((name, cib.clone()));
-                    }
-                    self.decided_on = cib;
-                    self.say(|| format!("  transition {number}"));
-                }
+                InputName::Transition(number) => self.transition_begins(number, cib),
                 InputName::Refused(_) => self.say(|| "  a decision is refused".to_owned()),
             },
             Effect::StatusChanged { .. } => {}
             Effect::Unloaded => self.note_end(),
         }
+    }
+
+    fn transition_begins(&mut self, number: u64, cib: String) {
+        self.shell.transitions += 1;
+        if self.options.trace {
+            let name = format!("start-{}-transition-{number}", self.shell.start);
+            self.inputs.push((name, cib.clone()));
+        }
+        self.decided_on = cib;
+        self.say(|| format!("  transition {number}"));
     }
 
     /// Sends what an agent is to do.

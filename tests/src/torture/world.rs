@@ -38,7 +38,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Boots it and deploys the documents. It is tortured for `minutes`, and then has to recover and
+    /// Boots it and deploys the documents. It is tortured for `minutes`, then has to recover, and
     /// is looked at.
     ///
     /// # Errors
