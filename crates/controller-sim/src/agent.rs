@@ -1,8 +1,6 @@
 //! What simulated agents do when a message or a timer comes.
 
-use controller::{
-    AssemblyId, Hello, Operation, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, Task,
-};
+use controller::{AssemblyId, Operation, Record, RecordState, STATUS_CANCELLED, STATUS_DONE, Task};
 
 use crate::guest::{Busy, Lease, Leaving, interrupted, key};
 use crate::network::{HelloCall, ToAgent, ToDpe};
@@ -89,11 +87,18 @@ impl World {
             }
             ToAgent::Release { epoch, keep } if current(epoch, self) => self.release(guest, keep),
             ToAgent::Restart { epoch } if current(epoch, self) => self.end_lease(guest),
-            ToAgent::Execute { .. }
-            | ToAgent::Restart { .. }
-            | ToAgent::Cancel { .. }
-            | ToAgent::Forget { .. }
-            | ToAgent::Release { .. } => {}
+            ToAgent::Answer {
+                epoch,
+                number,
+                reply,
+            } if current(epoch, self) => self.answered(guest, number, reply),
+            ToAgent::Ask {
+                epoch,
+                asker,
+                question,
+            } if current(epoch, self) => self.asked_for_another(guest, stream, asker, question),
+            // Of an earlier DPE.
+            _ => {}
         }
     }
 
@@ -223,16 +228,11 @@ impl World {
                 resets: false,
             }),
         };
-        let hello = Hello {
-            machine_id: self.guests[guest].name.clone(),
-            boot_id: self.guests[guest].boot_id(),
-            version: "simulated".into(),
-            leaving: self.guests[guest].agent.leaving.is_some(),
-            ..Hello::default()
-        };
-        let history = self.guests[guest].agent.history();
-        let attributes = self.guests[guest].agent.attributes.clone();
-        self.post_to_dpe(stream, ToDpe::Welcome(hello, history, attributes));
+        let own = &self.guests[guest];
+        let (history, attributes) = (own.agent.history(), own.agent.attributes.clone());
+        let welcome = ToDpe::Welcome(own.hello(), history, attributes);
+        self.post_to_dpe(stream, welcome);
+        self.ask_again_over(guest, stream);
         self.plan_lease_check(guest);
         self.timer_after(guest, 0, Timer::Heartbeat);
     }
@@ -521,6 +521,8 @@ impl World {
         self.say(|| format!("node {guest}: the agent dies"));
         let stream = self.guests[guest].agent.connection;
         let wall = self.time().wall_us;
+        let tools = std::mem::take(&mut self.guests[guest].agent.asked);
+        self.gave_up(tools);
         for Busy { record, .. } in self.guests[guest].kill_agent() {
             self.cut_short(guest, &record.operation);
             self.vanished(guest, &record.operation.resource);
@@ -714,6 +716,8 @@ impl World {
     pub(crate) fn boot(&mut self, guest: usize) {
         if !self.guests[guest].up {
             let now_us = self.now_us;
+            let tools = std::mem::take(&mut self.guests[guest].agent.asked);
+            self.gave_up(tools);
             self.guests[guest].boot(now_us);
             self.say(|| format!("node {guest}: booted"));
         }

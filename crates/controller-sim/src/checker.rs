@@ -40,6 +40,67 @@ pub(crate) struct Checker {
     /// Time of the next heartbeat, by guest and life.
     pub heartbeats: BTreeMap<(usize, u64), u64>,
     pub escalations: Escalations,
+    /// What is known of rows that tools have asked for.
+    pub kept: BTreeMap<String, Kept>,
+}
+
+/// What a row may hold that a tool writes.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// `None`: anything, since the DPE's state was another one.
+    possible: Option<BTreeSet<Option<String>>>,
+    /// Writes that were asked for.
+    version: u64,
+    /// One of them is under way.
+    open: bool,
+}
+
+impl Kept {
+    /// Nothing was ever asked for.
+    pub(crate) fn new(anything: bool) -> Kept {
+        Kept {
+            possible: (!anything).then(|| BTreeSet::from([None])),
+            version: 0,
+            open: false,
+        }
+    }
+
+    /// A value is asked for.
+    pub(crate) fn begin(&mut self, value: Option<String>) {
+        if let Some(possible) = &mut self.possible {
+            possible.insert(value);
+        }
+        self.version += 1;
+        self.open = true;
+    }
+
+    /// Nobody waits for it any more.
+    pub(crate) fn end(&mut self) {
+        self.open = false;
+    }
+
+    /// The value was acknowledged.
+    pub(crate) fn is(&mut self, value: Option<String>) {
+        self.possible = Some(BTreeSet::from([value]));
+    }
+
+    /// Nothing is known.
+    pub(crate) fn anything(&mut self) {
+        self.possible = None;
+    }
+
+    pub(crate) fn may_be(&self, value: &Option<String>) -> bool {
+        let possible = self.possible.as_ref();
+        possible.is_none_or(|possible| possible.contains(value))
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
 }
 
 impl Checker {

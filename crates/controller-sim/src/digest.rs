@@ -84,6 +84,7 @@ impl Digest {
             Effect::Restart { assembly, reason } => {
                 writeln!(self, "restart {assembly} {reason}")
             }
+            Effect::Answer { .. } | Effect::Relay { .. } => writeln!(self, "{effect:?}"),
             Effect::Release {
                 assembly,
                 keep_services,

@@ -246,6 +246,7 @@ impl World {
                     | Request::ConfirmFenced { .. }
                     | Request::Cleanup { .. }
                     | Request::Ticket { .. }
+                    | Request::Put { .. }
             )
         ) || self.scenario.ending.is_some()
             || self.shell.recreate.is_some();

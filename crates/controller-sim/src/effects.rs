@@ -38,6 +38,8 @@ impl World {
             | Effect::Cancel { .. }
             | Effect::Forget { .. }
             | Effect::Restart { .. }
+            | Effect::Answer { .. }
+            | Effect::Relay { .. }
             | Effect::Release { .. } => self.tell_agent(effect),
             Effect::Fence(request) => match request.device.clone() {
                 FenceDevice::Level(devices) => self.level_asked(&request, &devices),
@@ -86,7 +88,7 @@ impl World {
     }
 
     /// Sends what an agent is to do.
-    fn tell_agent(&mut self, effect: Effect) {
+    pub(crate) fn tell_agent(&mut self, effect: Effect) {
         match effect {
             Effect::Renew { assembly, stamp_us } => {
                 self.send(&assembly, |epoch| ToAgent::Renew { epoch, stamp_us })
@@ -116,6 +118,26 @@ impl World {
             }
             Effect::Restart { assembly, .. } => {
                 self.send(&assembly, |epoch| ToAgent::Restart { epoch })
+            }
+            Effect::Answer { asker, reply } => {
+                let number = asker.number;
+                self.send(&asker.assembly, |epoch| ToAgent::Answer {
+                    epoch,
+                    number,
+                    reply,
+                });
+            }
+            Effect::Relay {
+                assembly,
+                asker,
+                question,
+            } => {
+                let question = *question;
+                self.send(&assembly, |epoch| ToAgent::Ask {
+                    epoch,
+                    asker,
+                    question,
+                });
             }
             Effect::Release {
                 assembly,
@@ -194,7 +216,9 @@ impl World {
             Effect::Execute { assembly: of, .. }
             | Effect::Cancel { assembly: of, .. }
             | Effect::Forget { assembly: of, .. }
+            | Effect::Relay { assembly: of, .. }
             | Effect::Restart { assembly: of, .. } => of != assembly,
+            Effect::Answer { asker, .. } => asker.assembly != *assembly,
             _ => true,
         });
     }
@@ -226,6 +250,7 @@ impl World {
     fn persist(&mut self, changes: Vec<Change>) {
         for change in changes {
             self.checker.persisted(&change);
+            self.check_kept(&change);
             if let (SAVES, Some(number)) = (change.key.as_str(), &change.value) {
                 self.shell.newest_save.clone_from(number);
             }

@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use controller::Request;
+use controller::{Question, Request};
 
 /// Something that goes wrong, or that people do at a bad time. Guests, assemblies and services are
 /// given by index, times in microseconds.
@@ -99,6 +99,8 @@ pub enum Fault {
     Recreate(usize, u64),
     /// People set maintenance and stop the DPE for longer than a lease.
     Maintain(u64),
+    /// A tool in a guest asks something.
+    Ask(usize, Question),
 }
 
 macro_rules! kinds {
@@ -167,6 +169,7 @@ kinds! {
     SayStale "say-stale"
     Recreate "recreate"
     Maintain "maintain"
+    Ask "ask"
 }
 
 impl Kind {
@@ -260,6 +263,7 @@ impl Fault {
             Fault::SayStale(..) => Kind::SayStale,
             Fault::Recreate(..) => Kind::Recreate,
             Fault::Maintain(_) => Kind::Maintain,
+            Fault::Ask(..) => Kind::Ask,
         })
     }
 }

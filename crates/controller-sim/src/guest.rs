@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use controller::{
-    AssemblyId, Attributes, Occupant, Operation, Record, RecordState, STATUS_DONE, STATUS_ERROR,
-    Task,
+    AssemblyId, Attributes, Hello, Occupant, Operation, Question, Record, RecordState, STATUS_DONE,
+    STATUS_ERROR, Task,
 };
 
 use crate::queue::SimEvent;
@@ -103,6 +103,22 @@ pub struct Agent {
     pub heartbeat_us: u64,
     /// Its guest is shut down.
     pub leaving: Option<Leaving>,
+    /// What tools wait for, by number.
+    pub asked: BTreeMap<u64, Waiting>,
+}
+
+/// What a tool of a guest waits for.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// What it has asked.
+    pub question: Question,
+    /// Since when, µs.
+    pub since_us: u64,
+    /// How often the DPE's state had been lost by then.
+    pub losses: u64,
+    /// The row that it writes, or reads while nobody writes it, and how often that had been
+    /// written by then.
+    pub row: Option<(String, u64)>,
 }
 
 /// How far an agent is whose guest is shut down.
@@ -170,6 +186,18 @@ impl Guest {
         }
     }
 
+    /// What its agent answers to Hello.
+    pub(crate) fn hello(&self) -> Hello {
+        Hello {
+            machine_id: self.name.clone(),
+            boot_id: self.boot_id(),
+            version: "simulated".into(),
+            leaving: self.agent.leaving.is_some(),
+            capabilities: vec!["questions".into()],
+            ..Hello::default()
+        }
+    }
+
     /// A guest that is up, with its agent.
     pub fn new(name: &str, mode: Mode, drift_ppm: i64) -> Guest {
         Guest {
@@ -213,6 +241,8 @@ impl Guest {
         saved.agent.alive = true;
         saved.agent.connection = None;
         (saved.agent.leaving, saved.going_down) = (None, false);
+        // Nobody knows how long they have waited.
+        saved.agent.asked.clear();
         saved.deferred.clear();
         saved
     }

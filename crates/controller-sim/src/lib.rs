@@ -44,6 +44,7 @@ mod network;
 mod operations;
 mod options;
 pub mod policies;
+mod questions;
 mod queue;
 mod random;
 pub mod scenario;
@@ -100,6 +101,10 @@ const RICH: std::ops::RangeInclusive<u64> = 8..=10;
 /// Seeds whose remainder by 5 is this have fencing devices in their `<configuration>`.
 const EQUIPPED: u64 = 4;
 
+/// In seeds whose remainder by 10 is one of these, tools ask for what concerns the whole
+/// deployment.
+const ASKING: [u64; 2] = [3, 5];
+
 /// Runs one seed: a made-up deployment, faults, then peace.
 pub fn run(seed: u64, options: Options) -> Outcome {
     let mut random = Random::new(seed);
@@ -124,6 +129,9 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     }
     if options.fault.is_some() || seed % 3 == 2 {
         world.plan_world_faults();
+    }
+    if ASKING.contains(&(seed % 10)) {
+        world.plan_questions(Random::new(seed ^ (u64::MAX >> 2)));
     }
     world.run_to_goal();
     world.note_plan();

@@ -37,11 +37,13 @@ pub enum Mutant {
     LeavingIsLeft,
     /// Says that a ticket is revoked, and keeps it.
     KeepTicket,
+    /// Does not save what tools and administrators set.
+    ForgetValues,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 10] = [
+    pub const ALL: [Mutant; 11] = [
         Mutant::SkipLeaseWait,
         Mutant::NoMargins,
         Mutant::ForgetEvents,
@@ -52,6 +54,7 @@ impl Mutant {
         Mutant::ForgetFailed,
         Mutant::LeavingIsLeft,
         Mutant::KeepTicket,
+        Mutant::ForgetValues,
     ];
 
     /// Its name on a command line.
@@ -67,6 +70,7 @@ impl Mutant {
             Mutant::ForgetFailed => "forget-failed",
             Mutant::LeavingIsLeft => "leaving-is-left",
             Mutant::KeepTicket => "keep-ticket",
+            Mutant::ForgetValues => "forget-values",
         }
     }
 }
@@ -196,6 +200,11 @@ impl Subject {
                 Effect::Persist(changes) if self.makes(Mutant::ForgetEvents) => {
                     changes.retain(|change| {
                         !change.key.starts_with("event/") || change.value.is_none()
+                    });
+                }
+                Effect::Persist(changes) if self.makes(Mutant::ForgetValues) => {
+                    changes.retain(|change| {
+                        !change.key.starts_with("attribute/") && !change.key.starts_with("option/")
                     });
                 }
                 Effect::Release { keep_services, .. } if self.makes(Mutant::LeaveServices) => {

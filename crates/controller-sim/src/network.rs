@@ -2,7 +2,7 @@
 //! was sent arrives later), or be cut (the streams over it end, and what is on the way to the agent
 //! may still arrive).
 
-use controller::{AssemblyId, Attributes, Hello, Operation, Record, Task};
+use controller::{Asker, AssemblyId, Attributes, Hello, Operation, Question, Record, Reply, Task};
 
 /// To an agent.
 #[derive(Clone, Debug)]
@@ -40,6 +40,24 @@ pub enum ToAgent {
         epoch: u64,
         /// Which.
         resource: String,
+    },
+    /// The answer to a question.
+    Answer {
+        /// Of the DPE.
+        epoch: u64,
+        /// Of the question.
+        number: u64,
+        /// The answer.
+        reply: Reply,
+    },
+    /// A question of another guest.
+    Ask {
+        /// Of the DPE.
+        epoch: u64,
+        /// Who asks.
+        asker: Asker,
+        /// What.
+        question: Question,
     },
     /// End the lease now, and reset the guest.
     Restart {
@@ -85,6 +103,10 @@ pub enum ToDpe {
     Completed(Box<Record>),
     /// Signal AttributesChanged.
     Attributes(Attributes),
+    /// Signal Question.
+    Asked(u64, Question),
+    /// Reply of Ask.
+    Relayed(Asker, Reply),
     /// Signal Leaving, of that boot.
     Leaving(String),
     /// Signal Left, of that boot.

@@ -35,6 +35,8 @@ pub(crate) struct Shell {
     pub newest_save: String,
     /// A DPE was given a document before. Who looks after it knows, whatever is in the table.
     pub loaded_before: bool,
+    /// How often the table became another one.
+    pub losses: u64,
     /// Services were left running on purpose, and no document was loaded since: the deployment does
     /// not exist.
     pub left: bool,

@@ -1,6 +1,6 @@
 //! Streams between the DPE and the agents: made, used, ended.
 
-use controller::{AssemblyId, Input};
+use controller::{Asker, AssemblyId, Effect, Input, Reply, Why};
 
 use crate::network::{HelloCall, Stream, ToAgent, ToDpe};
 use crate::queue::SimEvent;
@@ -235,6 +235,19 @@ impl World {
                 assembly,
                 attributes,
             },
+            ToDpe::Asked(number, question) => {
+                let asker = Asker { assembly, number };
+                if self.now_us < self.shell.disk_full_until_us && question.is_change() {
+                    let reply = Reply::Refused {
+                        why: Why::NotNow,
+                        text: "the state cannot be saved".into(),
+                    };
+                    self.tell_agent(Effect::Answer { asker, reply });
+                    return;
+                }
+                Input::Asked { asker, question }
+            }
+            ToDpe::Relayed(asker, reply) => Input::Relayed { asker, reply },
             ToDpe::Heartbeat(stamp_us) => Input::Heartbeat { assembly, stamp_us },
             ToDpe::ExecuteRefused(id, reason) => Input::ExecuteRefused {
                 assembly,

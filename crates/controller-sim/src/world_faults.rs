@@ -261,6 +261,7 @@ impl World {
         let back = self.random.between(100 * MS, 12 * SECOND);
         self.kill_dpe(back);
         self.shell.table = table;
+        self.forget_kept();
         for guest in &mut self.guests {
             guest.unheard = true;
         }
@@ -369,6 +370,7 @@ impl World {
         self.kill_dpe(SECOND);
         self.shell.table.clear();
         self.shell.newest_save.clear();
+        self.forget_kept();
         self.shell.left = true;
         self.forget_promises();
         self.checker.lost.clear();

@@ -30,6 +30,7 @@ const FLOORS: layers::Floors<'_> = &[
         "invariants",
         "leaving",
         "operations",
+        "questions",
         "streams",
         "tickets",
         "world_faults",

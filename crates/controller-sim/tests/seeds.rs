@@ -248,6 +248,18 @@ fn a_controller_that_keeps_a_revoked_ticket_is_found_out() {
     expect(&missing(Some(Mutant::KeepTicket)), "service1 runs in");
 }
 
+#[test]
+fn a_controller_that_forgets_what_tools_have_set_is_found_out() {
+    // Those in which tools ask, among the first ones.
+    let asking = (3..=43).step_by(10);
+    let found = |mutant| -> String {
+        let bad = asking.clone().flat_map(|seed| violations(seed, 1, mutant));
+        bad.map(|(_, text)| text + "\n").collect()
+    };
+    assert_eq!(found(None), "");
+    expect(&found(Some(Mutant::ForgetValues)), "was acknowledged as");
+}
+
 /// A world without faults, whose controller makes that mistake, 20 s after the beginning.
 fn made(scenario: Scenario, mutant: Option<Mutant>) -> World {
     let options = Options {

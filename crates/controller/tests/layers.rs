@@ -106,8 +106,12 @@ fn machines_have_private_fields() {
 
 /// The fields of that struct, if it is declared among these tokens.
 fn fields_of<'a, 't>(tokens: &'a [&'t str], name: &str) -> Option<&'a [&'t str]> {
-    let at = position(tokens, ["struct", name, "{"])?;
-    Some(body(&tokens[at + 2..]))
+    if let Some(at) = position(tokens, ["struct", name, "{"]) {
+        return Some(body(&tokens[at + 2..]));
+    }
+    let at = position(tokens, ["struct", name, "("])?;
+    let end = tokens[at..].iter().position(|token| *token == ";")?;
+    Some(&tokens[at + 3..at + end])
 }
 
 /// The first token of the fields of that struct, if it is declared as a tuple among these tokens.

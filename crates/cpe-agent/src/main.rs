@@ -131,12 +131,15 @@ Resource agents tell the scheduler with
 .B crm_master
 and
 .B attrd_updater
-how well their instance is suited for promotion, and what else it should know about this guest. The agent brings these tools: links to
-itself in
+how well their instance is suited for promotion, and what else it should know about this guest; with
+.B crm_node
+and
+.B crm_resource
+they ask about others. The agent brings these tools: links to itself in
 .IR /run/cpe\-agent/bin ,
 which only operations have in their search path. Each of them has
 .BR \-\-help .
-Values last until the guest is rebooted; what is to last forever belongs in the deployment document.
+Values of a boot last until the guest is rebooted; permanent ones, and options of the deployment, are kept by its DPE.
 .SH FILES
 .TP
 .I /etc/cpe/agent.conf

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cpe_bus::fields::Fields;
 use cpe_bus::peer::{Access, HANDSHAKE_TIMEOUT, PeerListener, server_builder};
-use cpe_bus::{Error, HelloSettings, Operation, PeerAddress, Result, names};
+use cpe_bus::{Error, HelloSettings, Operation, PeerAddress, Question, Result, names};
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc, oneshot};
 use zbus::object_server::SignalEmitter;
@@ -41,14 +41,14 @@ struct AgentObject {
 impl AgentObject {
     async fn call<T>(&self, epoch: u64, call: impl FnOnce(Reply<T>) -> Call) -> Result<T> {
         let peer = self.peer.id;
-        self.ask(|reply| {
+        self.command(|reply| {
             let call = call(reply);
             Command::Call { peer, epoch, call }
         })
         .await
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T> {
+    async fn command<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T> {
         let _place = place(&self.calls)?;
         let gone = || Error::NotReady("this agent is ending".to_owned());
         let (reply, answer) = oneshot::channel();
@@ -82,13 +82,15 @@ impl AgentObject {
             assembly,
             settings: HelloSettings::from_fields(&settings)?,
         };
-        let reply = self.ask(|reply| Command::Hello { hello, reply }).await?;
+        let reply = self
+            .command(|reply| Command::Hello { hello, reply })
+            .await?;
         Ok(reply.to_fields())
     }
 
     #[zbus(out_args("description"))]
     async fn describe(&self) -> Result<Fields> {
-        let description = self.ask(|reply| Command::Describe { reply }).await?;
+        let description = self.command(|reply| Command::Describe { reply }).await?;
         Ok(description.to_fields())
     }
 
@@ -139,6 +141,29 @@ impl AgentObject {
         Ok((all.version, all.to_fields()))
     }
 
+    async fn answer(
+        &self,
+        epoch: u64,
+        number: u64,
+        answer: Fields,
+        values: Vec<Fields>,
+    ) -> Result<()> {
+        let answer = cpe_bus::Reply::from_fields(&answer, &values)?;
+        self.call(epoch, |reply| Call::Answer {
+            number,
+            answer,
+            reply,
+        })
+        .await
+    }
+
+    #[zbus(out_args("answer", "values"))]
+    async fn ask(&self, epoch: u64, question: Fields) -> Result<(Fields, Vec<Fields>)> {
+        let question = Box::new(Question::from_fields(&question)?);
+        let answer = self.call(epoch, |reply| Call::Ask { question, reply });
+        Ok(answer.await?.to_fields())
+    }
+
     #[zbus(out_args("agents", "more"))]
     async fn list_agents(&self, class: String) -> Result<(Vec<String>, u32)> {
         let _place = place(&self.metadata_calls)?;
@@ -175,6 +200,13 @@ impl AgentObject {
     ) -> zbus::Result<()>;
 
     #[zbus(signal)]
+    async fn question(
+        emitter: &SignalEmitter<'_>,
+        number: u64,
+        question: Fields,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
     async fn heartbeat(
         emitter: &SignalEmitter<'_>,
         stamp: u64,
@@ -206,6 +238,9 @@ async fn emit(emitter: &SignalEmitter<'_>, signal: Outgoing) -> zbus::Result<()>
             emitter
                 .attributes_changed(all.version, all.to_fields())
                 .await
+        }
+        Outgoing::Question(number, question) => {
+            emitter.question(number, question.to_fields()).await
         }
         Outgoing::Leaving(leaving) => emitter.leaving(leaving.to_fields()).await,
         Outgoing::Left(sent) => {

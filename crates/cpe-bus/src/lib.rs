@@ -33,5 +33,5 @@ pub use peer::PeerAddress;
 pub use records::{
     AgentDescription, DeploymentEntry, Event, HelloReply, HelloSettings, Leaving, NodeAttribute,
     NodeAttributes, Operation, OperationRecord, OperationState, OperationStatus, ProblemRecord,
-    ResourceClass,
+    Question, Reply, ResourceClass,
 };

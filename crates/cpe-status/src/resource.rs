@@ -56,8 +56,8 @@ impl ResourceStatus {
     }
 }
 
-/// A location constraint of the document with an id that Pacemaker's tools give when they move or
-/// ban something (`cli-ban-…`, `cli-prefer-…`).
+/// A location constraint with an id that Pacemaker's tools give when they move or ban something
+/// (`cli-ban-…`, `cli-prefer-…`): of the document, or set by a tool in a guest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BanStatus {
@@ -71,6 +71,9 @@ pub struct BanStatus {
     pub role: String,
     /// `-INFINITY`: it may not run there; `INFINITY`: it is held there.
     pub score: String,
+    /// A tool in a guest has set it. It ends with a clean-up of the service.
+    #[serde(skip_serializing_if = "is_false")]
+    pub set_by_guest: bool,
 }
 
 fn is_false(value: &bool) -> bool {

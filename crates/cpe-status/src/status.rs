@@ -56,8 +56,12 @@ pub struct DeploymentStatus {
     pub failures: Vec<FailureStatus>,
     /// The tickets that services depend on, in the document's order.
     pub tickets: Vec<TicketStatus>,
-    /// Location constraints that moves of Pacemaker's tools left in the document.
+    /// Location constraints that moves of Pacemaker's tools left in the document, and what tools in
+    /// guests have banned.
     pub bans: Vec<BanStatus>,
+    /// Options that were set beside the document, by name: resource agents keep what concerns all
+    /// of their instances there.
+    pub options: BTreeMap<String, String>,
     /// Attempts to make assemblies safe, newest first; the last 100.
     pub fencing: Vec<FencingStatus>,
     /// When rules, failures and all else that time changes are looked at again though nothing
@@ -107,8 +111,12 @@ pub struct AssemblyStatus {
     pub agent_version: String,
     /// The boot id of the guest.
     pub boot_id: String,
-    /// Node attributes that resource agents in it have set, as promotion scores, by name.
+    /// Node attributes that resource agents in it have set, as promotion scores, by name. They last
+    /// as long as its guest's boot.
     pub attributes: BTreeMap<String, String>,
+    /// Permanent node attributes that were set beside the document, by name. They are stronger than
+    /// the document's, and weaker than those of the boot.
+    pub permanent: BTreeMap<String, String>,
 }
 
 /// One instance of a service.

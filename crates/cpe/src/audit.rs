@@ -12,7 +12,7 @@ use crate::host::Host;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Order<'a> {
     /// `destroy`, `standby`, `maintenance`, `cleanup`, `confirm-fenced`, `grant-ticket`,
-    /// `revoke-ticket`, `ticket-standby`.
+    /// `revoke-ticket`, `ticket-standby`, `set-attribute`, `delete-attribute`.
     pub action: &'static str,
     pub deployment: &'a str,
     pub assembly: &'a str,

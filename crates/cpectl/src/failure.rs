@@ -12,7 +12,7 @@ Exit status:
   1  it failed, or with --wait: the deployment failed
   2  wrong usage
   3  the document is invalid; import: the CIB, or the document that was made of it
-  4  there is no such deployment, assembly, service, ticket or generation
+  4  there is no such deployment, assembly, service, ticket, attribute or generation
   5  conflict: it exists with another document, was changed in between, or is being destroyed
   6  permission denied
   7  the daemon or the deployment's DPE cannot be reached

@@ -39,8 +39,8 @@ fn main() -> std::process::ExitCode {
 
 async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
-        administer, agents, deploy, destroy, events, explain, import, list, man, plan, status,
-        ticket, validate,
+        administer, agents, attribute, deploy, destroy, events, explain, import, list, man, plan,
+        status, ticket, validate,
     };
     let bus = options.bus;
     match options.command {
@@ -70,6 +70,7 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
         Command::ConfirmFenced(arguments) => {
             administer::confirm_fenced(&client, &arguments, output).await
         }
+        Command::Attribute(arguments) => attribute::run(&client, &arguments, output).await,
         Command::Ticket(arguments) => ticket::run(&client, &arguments, output).await,
         Command::Input { name } => administer::input(&client, &name, output).await,
         Command::Destroy(arguments) => destroy::run(&client, &arguments, output).await,

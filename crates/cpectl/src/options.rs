@@ -84,6 +84,11 @@ pub(crate) enum Command {
     ConfirmFenced(ConfirmFenced),
     /// Lists, grants and revokes tickets: what needs one runs only at the site that holds it
     Ticket(Ticket),
+    /// Lists, sets and deletes attributes of assemblies and options of a deployment
+    ///
+    /// Those of the document are changed there: cpectl show, cpectl deploy. What is set here is
+    /// stronger until it is deleted.
+    Attribute(Attribute),
     /// Prints the policy engine's input (CIB XML), for policy-simulate
     Input {
         /// The deployment
@@ -327,6 +332,72 @@ pub(crate) enum TicketCommand {
         /// The ticket
         ticket: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Attribute {
+    /// The deployment
+    pub name: String,
+    #[command(subcommand)]
+    pub command: AttributeCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AttributeCommand {
+    /// Lists what was set, by whom it is kept: for an assembly, until the next boot of its guest,
+    /// or for the deployment
+    List {
+        /// Only those of this assembly
+        #[arg(long, short, visible_short_alias = 'N')]
+        assembly: Option<String>,
+    },
+    /// Prints the value of one
+    Get {
+        /// The attribute, or the option
+        attribute: String,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Sets one
+    Set {
+        /// The attribute, or the option
+        attribute: String,
+        /// Its value
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Deletes one; that of the document is in force again, if it has one
+    Delete {
+        /// The attribute, or the option
+        attribute: String,
+        #[command(flatten)]
+        whose: Whose,
+    },
+}
+
+/// Whose an attribute is.
+#[derive(Debug, Args)]
+pub(crate) struct Whose {
+    /// Of this assembly
+    #[arg(
+        long,
+        short,
+        visible_short_alias = 'N',
+        required_unless_present = "option"
+    )]
+    pub assembly: Option<String>,
+    /// Of the deployment: an option that resource agents share. Those that decide something belong
+    /// to the document
+    #[arg(long, conflicts_with_all = ["assembly", "transient", "permanent"])]
+    pub option: bool,
+    /// Until the next boot of the assembly's guest, which keeps it
+    #[arg(long, conflicts_with = "permanent")]
+    pub transient: bool,
+    /// Over all boots (if nothing else is said)
+    #[arg(long)]
+    pub permanent: bool,
 }
 
 #[derive(Debug, Args)]

@@ -157,7 +157,7 @@ fn without_a_bus_the_status_is_7_and_the_text_says_which_one() {
 
 #[test]
 fn wrong_usage_has_status_2() {
-    let usages: [&[&str]; 9] = [
+    let usages: [&[&str]; 11] = [
         &["explain"],
         &["frobnicate"],
         &[],
@@ -166,6 +166,8 @@ fn wrong_usage_has_status_2() {
         &["maintenance", "shop", "perhaps"],
         &["ticket", "shop"],
         &["ticket", "shop", "grant"],
+        &["attribute", "shop", "set", "a", "1"],
+        &["attribute", "shop", "get", "a", "--option", "--transient"],
         &["import", "cib.xml", "--name", "My_Shop"],
     ];
     for arguments in usages {
@@ -185,6 +187,7 @@ fn man_pages_and_completions_are_made_of_the_same_grammar() {
     for page in [
         "cpectl-deploy.1",
         "cpectl-ticket-grant.1",
+        "cpectl-attribute-set.1",
         "cpectl-import.1",
     ] {
         assert!(directory.path().join(page).exists(), "{page}");

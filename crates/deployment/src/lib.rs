@@ -68,6 +68,12 @@ pub fn check_name(name: &str) -> Result<(), String> {
     value::name(name).map(drop)
 }
 
+/// Whether a cluster option of that name means something: to the policy engine, or to Pacemaker's
+/// daemons.
+pub fn is_cluster_option(name: &str) -> bool {
+    configuration::is_cluster_option(name)
+}
+
 /// Reads and checks a document.
 ///
 /// # Errors

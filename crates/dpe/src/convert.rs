@@ -2,8 +2,10 @@
 //! know each other.
 
 use controller::{
-    Attribute, Attributes, Event, Hello, Occupant, Operation, Record, RecordState, Task,
+    AssemblyId, Attribute, Attributes, Ban, Event, Hello, Keeping, Occupant, Operation, Place,
+    Question, Record, RecordState, Reply, ServiceId, Task, Value, Whose, Why,
 };
+use cpe_bus::records::question;
 use cpe_bus::{AgentDescription, HelloReply, NodeAttributes, OperationRecord, OperationState};
 
 pub(crate) fn hello(reply: HelloReply) -> Hello {
@@ -36,6 +38,127 @@ pub(crate) fn attributes(all: NodeAttributes) -> Attributes {
     Attributes {
         version: all.version,
         values: values.collect(),
+    }
+}
+
+/// What a guest asks, after [`question::Question::check`].
+pub(crate) fn question(asked: question::Question) -> Question {
+    let optional = |text: String| (!text.is_empty()).then_some(text);
+    let whose = |node: String| match optional(node) {
+        None => Whose::Own,
+        Some(node) => Whose::Of(AssemblyId::from(node)),
+    };
+    let place = |node: String| match asked.place {
+        question::Place::Boot => Place::Boot(whose(node)),
+        question::Place::EveryBoot => Place::EveryBoot,
+        question::Place::Assembly => Place::Assembly(whose(node)),
+        question::Place::Deployment => Place::Deployment,
+    };
+    match asked.what {
+        question::What::Get => Question::Get {
+            place: place(asked.node),
+            name: optional(asked.name),
+        },
+        question::What::Set | question::What::Delete => Question::Put {
+            place: place(asked.node),
+            name: asked.name,
+            value: (asked.what == question::What::Set).then_some(asked.value),
+            keeping: Keeping {
+                dampening_ms: asked.dampening_ms,
+                redampen: asked.redampen,
+                private: asked.private,
+            },
+        },
+        question::What::Nodes => Question::Nodes,
+        question::What::Locate => Question::Locate(asked.name.into()),
+        question::What::Ban => Question::Ban(Ban {
+            service: asked.name.into(),
+            assembly: whose(asked.node),
+            promoted: asked.promoted,
+        }),
+        question::What::Clear => Question::Clear {
+            service: optional(asked.name).map(ServiceId::from),
+            assembly: optional(asked.node).map(|node| Whose::Of(node.into())),
+        },
+    }
+}
+
+/// What is passed on to the agent of another guest: what concerns its boot.
+pub(crate) fn passed_on(asked: Question) -> question::Question {
+    let boot = |what| question::Question::new(what, question::Place::Boot);
+    match asked {
+        Question::Put {
+            name,
+            value,
+            keeping,
+            ..
+        } => question::Question {
+            name,
+            dampening_ms: keeping.dampening_ms,
+            redampen: keeping.redampen,
+            private: keeping.private,
+            ..match value {
+                Some(value) => question::Question {
+                    value,
+                    ..boot(question::What::Set)
+                },
+                None => boot(question::What::Delete),
+            }
+        },
+        Question::Get { name, .. } => question::Question {
+            name: name.unwrap_or_default(),
+            ..boot(question::What::Get)
+        },
+        // The controller passes nothing else on.
+        _ => boot(question::What::Get),
+    }
+}
+
+/// An answer, for the bus.
+pub(crate) fn answer(reply: Reply) -> question::Reply {
+    match reply {
+        Reply::Done => question::Reply::Done,
+        Reply::Values(values) => {
+            let value = |known: Value| question::Value {
+                node: known.node,
+                name: known.name,
+                value: known.value,
+            };
+            question::Reply::Values(values.into_iter().map(value).collect())
+        }
+        Reply::Refused { why, text } => {
+            let why = match why {
+                Why::NoNode => question::Why::NoNode,
+                Why::NoSuch => question::Why::NoSuch,
+                Why::Invalid => question::Why::Invalid,
+                Why::NotNow => question::Why::NotNow,
+            };
+            question::Reply::Refused(why, text)
+        }
+    }
+}
+
+/// An answer, of another guest's agent.
+pub(crate) fn reply(answer: question::Reply) -> Reply {
+    match answer {
+        question::Reply::Done => Reply::Done,
+        question::Reply::Values(values) => {
+            let value = |known: question::Value| Value {
+                node: known.node,
+                name: known.name,
+                value: known.value,
+            };
+            Reply::Values(values.into_iter().map(value).collect())
+        }
+        question::Reply::Refused(why, text) => {
+            let why = match why {
+                question::Why::NoNode => Why::NoNode,
+                question::Why::NoSuch => Why::NoSuch,
+                question::Why::Invalid => Why::Invalid,
+                question::Why::NotNow => Why::NotNow,
+            };
+            Reply::Refused { why, text }
+        }
     }
 }
 

@@ -189,7 +189,7 @@ impl Saving {
     }
 
     /// Drops what waits to be done by an assembly's agent: its stream ended or began, and the
-    /// controller decides again from what the agent reports.
+    /// controller decides again from what the agent reports, and asks.
     pub(crate) fn forget_orders(&mut self, assembly: &AssemblyId) {
         self.waiting.retain(|(_, step)| {
             let Step::Effect(effect) = step else {
@@ -199,7 +199,9 @@ impl Saving {
                 Effect::Execute { assembly: of, .. }
                 | Effect::Cancel { assembly: of, .. }
                 | Effect::Forget { assembly: of, .. }
+                | Effect::Relay { assembly: of, .. }
                 | Effect::Restart { assembly: of, .. } => of != assembly,
+                Effect::Answer { asker, .. } => asker.assembly != *assembly,
                 _ => true,
             }
         });
@@ -469,7 +471,7 @@ fn write_all(
 
 #[cfg(test)]
 mod tests {
-    use controller::{Connect, FenceDevice};
+    use controller::{Asker, Connect, FenceDevice};
 
     use super::*;
 
@@ -558,6 +560,24 @@ mod tests {
         saving.forget_orders(&"web2".into());
         // And of the attempts at a fencing only the last.
         assert_eq!(released(&mut saving), [forget("web1"), fence(2)]);
+    }
+
+    #[test]
+    fn an_answer_waits_for_what_it_says_and_goes_with_its_stream() {
+        let answer = |assembly: &str| Effect::Answer {
+            asker: Asker {
+                assembly: assembly.into(),
+                number: 7,
+            },
+            reply: controller::Reply::Done,
+        };
+        let mut saving = in_trouble();
+        for assembly in ["web1", "web2"] {
+            assert_eq!(saving.take(answer(assembly)), None);
+        }
+        saving.forget_orders(&"web1".into());
+        assert!(saving.next_step().is_none());
+        assert_eq!(released(&mut saving), [answer("web2")]);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use controller::{
-    AssemblyId, Controller, Decision, Effect, EngineInput, FenceDevice, Input, LeasesHeld, Request,
-    Time,
+    AssemblyId, Controller, Decision, Effect, EngineInput, FenceDevice, Input, LeasesHeld, Reply,
+    Request, Time, Why,
 };
 use cpe_bus::{BusSelection, Error};
 use cpe_daemon::Watchdog;
@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use zbus::Connection;
 
-use crate::agents::{Agents, Call};
+use crate::agents::{Agents, Call, Wants};
 use crate::bus::{self, BusRequest, Public, Requests};
 use crate::catalogue::Catalogue;
 use crate::explain::Basis;
@@ -26,8 +26,8 @@ use crate::fencing::{self, SeenUnits};
 use crate::kept_inputs::{Keeper, Kept, KeptInputs};
 use crate::newest::Newest;
 use crate::outbox::{self, Outbox};
-use crate::saving::{News, Reply, Saving, Step};
-use crate::{clock, convert, store};
+use crate::saving::{News, Saving, Step};
+use crate::{clock, convert, saving, store};
 
 /// Inputs that may wait for the loop: heartbeats of a thousand assemblies in a second. The loop
 /// takes all of them in one turn. While the queue is full the tasks that fill it wait, and the
@@ -290,6 +290,9 @@ impl Shell {
 
     /// Gives the controller an input that it cannot refuse.
     fn take(&mut self, input: Input) {
+        let Some(input) = self.unless_unsaved(input) else {
+            return;
+        };
         let mut withdrawn = None;
         match &input {
             Input::EventRecorded { .. } => self.outbox.acknowledge(),
@@ -312,6 +315,19 @@ impl Shell {
             if let Err(refusal) = self.controller.handle(now(), input) {
                 tracing::error!(cpe_deployment = self.name, "refused: {refusal}");
             }
+        }
+    }
+
+    /// A change that a guest asks for is not made while it could not be saved.
+    fn unless_unsaved(&mut self, input: Input) -> Option<Input> {
+        match (input, self.saving.trouble()) {
+            (Input::Asked { asker, question }, Some(text)) if question.is_change() => {
+                let why = Why::NotNow;
+                let call = Call::Answer(asker.number, Reply::Refused { why, text });
+                self.agents.call(&asker.assembly, call);
+                None
+            }
+            (input, _) => Some(input),
         }
     }
 
@@ -386,6 +402,18 @@ impl Shell {
             }
             Effect::Restart { assembly, reason } => {
                 self.agents.call(&assembly, Call::Restart(reason));
+            }
+            Effect::Answer { asker, reply } => {
+                let call = Call::Answer(asker.number, reply);
+                self.agents.call(&asker.assembly, call);
+            }
+            Effect::Relay {
+                assembly,
+                asker,
+                question,
+            } => {
+                let call = Call::Ask(Wants::Guest(asker), question);
+                self.agents.call(&assembly, call);
             }
             Effect::Release {
                 assembly,
@@ -482,7 +510,7 @@ impl Shell {
         }
     }
 
-    fn change(&mut self, request: Request, by: String, reply: Reply) {
+    fn change(&mut self, request: Request, by: String, reply: saving::Reply) {
         if let Some(trouble) = self.refuses(&request) {
             let _ = reply.send(Err(Error::NotReady(trouble)));
             return;
@@ -509,6 +537,18 @@ impl Shell {
     fn answer(&mut self, request: BusRequest) {
         match request {
             BusRequest::Change(request, by, reply) => self.change(request, by, reply),
+            BusRequest::Ask(assembly, question, reply) => {
+                match self.controller.may_ask_agent(&assembly) {
+                    Ok(()) => {
+                        let call = Call::Ask(Wants::Administrator(reply), question);
+                        self.agents.call(&assembly, call);
+                    }
+                    Err(refusal) => {
+                        let (why, text) = (Why::NotNow, refusal.to_string());
+                        let _ = reply.send(Reply::Refused { why, text });
+                    }
+                }
+            }
             BusRequest::Status(reply) => drop(reply.send(self.status())),
             BusRequest::Input(reply) => {
                 let _ = reply.send(self.controller.input(now()));

@@ -9,6 +9,7 @@
 
 mod agents;
 mod assemblies;
+mod attributes;
 mod bus;
 mod clones;
 mod compromised;

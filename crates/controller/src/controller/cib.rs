@@ -22,9 +22,10 @@ use crate::machines::arrivals::Arrivals;
 use crate::machines::failures::FailureFacts;
 use crate::machines::history::{self, History};
 use crate::machines::ticket::TicketFacts;
+use crate::machines::values::{self, BanFacts, Values};
 use crate::vocabulary::{
-    AssemblyId, FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record, RecordState,
-    SECOND, ServiceId, Task, TicketId, TransitionKey, dispatcher_uuid,
+    AssemblyId, FORCE_RESTART, Holder, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Record,
+    RecordState, SECOND, ServiceId, Task, TicketId, TransitionKey, dispatcher_uuid,
 };
 
 /// The feature set whose history entries these are: one that the field's present tools read, too.
@@ -83,6 +84,10 @@ pub(crate) struct Input<'a> {
     pub services: BTreeSet<&'a ServiceId>,
     /// Tickets of the deployment about which something was said.
     pub tickets: &'a BTreeMap<TicketId, TicketFacts>,
+    /// Permanent attributes and options that were set beside the configuration.
+    pub values: &'a Values,
+    /// Where services must not run, beside what the configuration says.
+    pub bans: &'a BTreeMap<(AssemblyId, ServiceId), BanFacts>,
     /// Epoch seconds.
     pub now_s: i64,
 }
@@ -165,6 +170,16 @@ fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
     let mut text = Cow::Borrowed(input.configuration);
     append(&mut text, "nodes", &retired.finish());
     append(&mut text, "constraints", &looked_for.finish());
+    append(&mut text, "constraints", &bans(input));
+    append(
+        &mut text,
+        "crm_config",
+        &kept(input.values, &Holder::Deployment),
+    );
+    for node in input.nodes.iter().filter(|node| !node.retired) {
+        let holder = Holder::Assembly(node.name.clone());
+        into_node(&mut text, node.name, &kept(input.values, &holder));
+    }
     // The first counts: a document that names a zone has its option before this one.
     if let Some(zone) = input.host_time_zone {
         let mut option = Writer::new();
@@ -182,6 +197,70 @@ fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
         append(&mut text, "crm_config", NO_LIVE_MIGRATION);
     }
     text
+}
+
+/// What was set beside the configuration, as the strongest of its sets; nothing if that is nothing.
+fn kept(all: &Values, holder: &Holder) -> String {
+    let mut own = values::of(all, holder).peekable();
+    if own.peek().is_none() {
+        return String::new();
+    }
+    let (element, id) = match holder {
+        Holder::Deployment => ("cluster_property_set", "kept.options".to_owned()),
+        Holder::Assembly(name) => ("instance_attributes", format!("kept.{name}")),
+    };
+    let mut xml = Writer::new();
+    xml.open(element)
+        .attribute("id", &id)
+        .attribute("score", "INFINITY");
+    // A name may hold what an id cannot.
+    for (number, (name, value)) in own.enumerate() {
+        xml.open("nvpair")
+            .attribute("id", &format!("{id}.{}", number + 1))
+            .attribute("name", name)
+            .attribute("value", value)
+            .close();
+    }
+    xml.finish()
+}
+
+/// Puts elements into the element of a node, whose name needs no escapes.
+fn into_node(text: &mut Cow<'_, str>, name: &AssemblyId, elements: &str) {
+    if elements.is_empty() {
+        return;
+    }
+    let start = format!("<node id=\"{name}\" uname=\"{name}\"");
+    let Some(at) = text.find(&start).map(|at| at + start.len()) else {
+        return;
+    };
+    let rest = &text[at..];
+    if rest.starts_with("/>") {
+        let full = format!(">{elements}</node>");
+        text.to_mut().replace_range(at..at + 2, &full);
+    } else if rest.starts_with('>') {
+        text.to_mut().insert_str(at + 1, elements);
+    }
+}
+
+/// Bans, with the ids that Pacemaker's tools give theirs. One of the configuration's own is left to
+/// it.
+fn bans(input: &Input<'_>) -> String {
+    let mut xml = Writer::new();
+    for ((assembly, service), ban) in input.bans {
+        let id = values::ban_id(service, assembly);
+        if input.configuration.contains(&format!("\"{id}\"")) {
+            continue;
+        }
+        let role = if ban.promoted { "Promoted" } else { "Started" };
+        xml.open("rsc_location")
+            .attribute("id", &id)
+            .attribute("rsc", service.as_str())
+            .attribute("role", role)
+            .attribute("node", assembly.as_str())
+            .attribute("score", "-INFINITY")
+            .close();
+    }
+    xml.finish()
 }
 
 /// Puts elements at the end of a section of the configuration.

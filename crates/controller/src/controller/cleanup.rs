@@ -8,6 +8,8 @@
 //! nothing of it, and demands a probe. Of a resource that the document does not name (any more)
 //! nothing would demand a probe: there only failed stops are not believed, so that it is stopped
 //! once more.
+//!
+//! What guests have banned may run again, too: whoever cleans up has seen to what was wrong.
 
 use std::collections::BTreeSet;
 
@@ -31,10 +33,14 @@ impl Controller {
         }
         // An instance stands for its service.
         let service = service.map(|id| (id, ServiceId::of_resource(id.as_str())));
-        if let Some((asked, id)) = &service {
-            self.known_service(asked, id)?;
+        if let Some((asked, id)) = &service
+            && self.known_service(asked, id).is_err()
+        {
+            // What contains services may have been banned as a whole.
+            return self.lift_bans_of(asked, assembly, by);
         }
         let service = service.map(|(_, id)| id);
+        self.lift_bans(service.as_ref(), assembly);
         let names: Vec<AssemblyId> = self.assemblies.keys().cloned().collect();
         for name in names
             .iter()
@@ -60,6 +66,20 @@ impl Controller {
             self.forgive_assemblies(assembly);
         }
         self.world_changed(&format!("failures were cleaned up{by}"));
+        Ok(())
+    }
+
+    /// Ends bans of a group, a clone or a bundle.
+    fn lift_bans_of(
+        &mut self,
+        asked: &ServiceId,
+        assembly: Option<&AssemblyId>,
+        by: &str,
+    ) -> Result<(), Refusal> {
+        let name = self.known_resource(asked)?;
+        if self.lift_bans(Some(&name), assembly) {
+            self.world_changed(&format!("bans of {name} were lifted{by}"));
+        }
         Ok(())
     }
 

@@ -58,6 +58,8 @@ impl Controller {
             host_time_zone: self.deciding.host_time_zone(),
             services: spec.services.iter().map(|service| &service.id).collect(),
             tickets: self.store.tickets(),
+            values: self.store.values(),
+            bans: self.store.bans(),
             now_s: now.wall_s(),
         }
     }

@@ -19,6 +19,7 @@ mod leaving;
 mod liveness;
 mod operation_for;
 mod plan;
+mod questions;
 mod refusal;
 mod requests;
 mod results;
@@ -26,6 +27,7 @@ mod service_events;
 mod status;
 mod suspension;
 mod tickets;
+mod values;
 
 pub use leases::LeasesHeld;
 pub use plan::PlanInput;
@@ -159,6 +161,8 @@ impl Controller {
                 assembly,
                 attributes,
             } => self.attributes_changed(now, &assembly, attributes),
+            Input::Asked { asker, question } => self.asked(now, asker, question),
+            Input::Relayed { asker, reply } => self.relayed(asker, reply),
             Input::ExecuteRefused {
                 assembly,
                 id,

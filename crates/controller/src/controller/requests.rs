@@ -1,4 +1,4 @@
-//! What users want: documents, standby, maintenance, tickets, the end.
+//! What users want: documents, standby, maintenance, tickets, values, the end.
 
 use std::collections::BTreeSet;
 
@@ -62,18 +62,7 @@ impl Controller {
                 }
                 Ok(())
             }
-            Request::Maintenance { assembly: None, on } => {
-                self.known_deployment()?;
-                if self.store.deployment().maintenance != on {
-                    self.store.deployment_mut().maintenance = on;
-                    self.connect_all();
-                    self.world_changed(&format!(
-                        "maintenance is {}{by}",
-                        if on { "on" } else { "off" }
-                    ));
-                }
-                Ok(())
-            }
+            Request::Maintenance { assembly: None, on } => self.leave_all_alone(on, by),
             Request::Cleanup { service, assembly } => {
                 self.cleanup(now, service.as_ref(), assembly.as_ref(), by)
             }
@@ -82,7 +71,26 @@ impl Controller {
                 self.confirm_fenced(now, &assembly, &attempt, by)
             }
             Request::Ticket { ticket, order } => self.order_ticket(now, &ticket, order, by),
+            Request::Put {
+                holder,
+                name,
+                value,
+            } => self.put_value(now, &holder, &name, value, by),
         }
+    }
+
+    /// Maintenance of the whole deployment.
+    fn leave_all_alone(&mut self, on: bool, by: &str) -> Result<(), Refusal> {
+        self.known_deployment()?;
+        if self.store.deployment().maintenance != on {
+            self.store.deployment_mut().maintenance = on;
+            self.connect_all();
+            self.world_changed(&format!(
+                "maintenance is {}{by}",
+                if on { "on" } else { "off" }
+            ));
+        }
+        Ok(())
     }
 
     /// Whether a document that is offered is not in force yet.
@@ -152,6 +160,7 @@ impl Controller {
         });
         self.store.understand(&spec);
         self.forget_tickets(now, &spec, generation);
+        self.forget_values(&spec);
         self.adopt(now, spec);
         self.world_changed(&format!("generation {generation} was loaded"));
         Ok(())

@@ -19,3 +19,4 @@ pub(crate) mod run;
 pub(crate) mod service;
 pub(crate) mod ticket;
 pub(crate) mod transition;
+pub(crate) mod values;

@@ -9,6 +9,7 @@ use super::engine_input::EngineInput;
 use super::event::Event;
 use super::ids::AssemblyId;
 use super::operation::Operation;
+use super::question::{Asker, Question, Reply};
 use super::task::Task;
 
 /// Something to do, in the order given. See the crate's documentation for a shell that does them.
@@ -76,6 +77,24 @@ pub enum Effect {
         assembly: AssemblyId,
         /// Leave its services running.
         keep_services: bool,
+    },
+    /// Answer what an agent asked for its guest. If the stream over which it asked is gone, drop
+    /// it: the agent asks again.
+    Answer {
+        /// Who asked.
+        asker: Asker,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Have an agent answer a question about its guest's boot, then give
+    /// [`Input::Relayed`](crate::Input). If its stream is gone, drop it: who asked gives up.
+    Relay {
+        /// Whose agent.
+        assembly: AssemblyId,
+        /// Who asked.
+        asker: Asker,
+        /// What.
+        question: Box<Question>,
     },
     /// Make an assembly safe, then give [`Input::FencingResult`](crate::Input).
     Fence(FenceRequest),

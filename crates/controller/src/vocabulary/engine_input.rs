@@ -303,6 +303,7 @@ fn bans(schedule: &Schedule) -> Vec<BanStatus> {
                 assembly: cluster.node(*node).name.to_string(),
                 role: location.role.map_or("", Role::name).to_owned(),
                 score: score.to_string(),
+                set_by_guest: false,
             })
         })
         .collect();

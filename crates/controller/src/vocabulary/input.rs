@@ -8,6 +8,7 @@ use super::engine_input::Decision;
 use super::ids::{AssemblyId, ServiceId, TicketId};
 use super::operation::Record;
 use super::proposal::Proposal;
+use super::question::{Asker, Holder, Question, Reply};
 use super::task::Task;
 
 /// Something happened.
@@ -99,6 +100,21 @@ pub enum Input {
         assembly: AssemblyId,
         /// All of them.
         attributes: Attributes,
+    },
+    /// A tool in a guest wants something. The answer is [`Effect::Answer`](crate::Effect). An agent
+    /// asks again over its next stream what was not answered over this one.
+    Asked {
+        /// Who asks.
+        asker: Asker,
+        /// What.
+        question: Question,
+    },
+    /// An agent has answered a question that was passed on to it, or could not be asked.
+    Relayed {
+        /// Who asked.
+        asker: Asker,
+        /// The answer.
+        reply: Reply,
     },
     /// An agent refused an Execute for good (not: the stream broke).
     ExecuteRefused {
@@ -273,6 +289,16 @@ pub enum Request {
         ticket: TicketId,
         /// What becomes of it.
         order: TicketOrder,
+    },
+    /// Give an assembly a permanent attribute, or the deployment an option, or take it away. What
+    /// is so already is no change. Names and values: as of [`Question::Put`].
+    Put {
+        /// Who is to have it.
+        holder: Holder,
+        /// Its name.
+        name: String,
+        /// `None`: it has none any more.
+        value: Option<String>,
     },
 }
 

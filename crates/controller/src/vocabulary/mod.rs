@@ -9,6 +9,7 @@ mod input;
 mod limits;
 mod operation;
 mod proposal;
+mod question;
 mod spec;
 mod task;
 mod time;
@@ -26,6 +27,7 @@ pub use operation::{
     exit_code_name,
 };
 pub use proposal::Proposal;
+pub use question::{Asker, Ban, Holder, Keeping, Place, Question, Reply, Value, Whose, Why};
 pub use task::Task;
 pub use time::Time;
 
@@ -33,5 +35,6 @@ pub(crate) use engine_input::{Goal, Outcome, Terms, Waits, goal, only_utc, sched
 pub(crate) use event::{EventDraft, event_id};
 pub(crate) use limits::Limits;
 pub(crate) use operation::{Asked, DEVICE_CLASS, META_OF_RESULTS, epoch_of_dispatcher};
+pub(crate) use question::QUESTIONS;
 pub(crate) use spec::{AssemblySpec, Copies, Escalation, Fencing, ServiceSpec, Spec};
 pub(crate) use time::{MS, SECOND};

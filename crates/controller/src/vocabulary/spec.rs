@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::FenceDevice;
 use super::ids::{AssemblyId, ServiceId};
-use super::tree::tree;
+use super::tree::{options, tree};
 
 /// A deployment as the controller sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,10 @@ pub(crate) struct Spec {
     pub tickets: Vec<TicketUse>,
     /// The services as a tree, as far as the document says it.
     pub resources: Vec<ResourceStatus>,
+    /// Cluster options of the configuration, by name; those whose sets have rules left out.
+    pub options: BTreeMap<String, String>,
+    /// Attributes that the document gives assemblies.
+    pub attributes: BTreeMap<AssemblyId, BTreeMap<String, String>>,
 }
 
 /// An assembly as the controller sees it.
@@ -134,6 +138,8 @@ impl Spec {
             assemblies,
             services: services(deployment),
             resources: tree(&configuration),
+            options: options(&configuration),
+            attributes: attributes(deployment),
             configuration,
             pins: deployment
                 .pins()
@@ -180,6 +186,15 @@ impl AssemblySpec {
             escalation: assembly.escalation.as_ref().map(Escalation::new),
         }
     }
+}
+
+fn attributes(
+    deployment: &deployment::Deployment,
+) -> BTreeMap<AssemblyId, BTreeMap<String, String>> {
+    let assemblies = deployment.assemblies.iter();
+    let with = assemblies.filter(|own| !own.attributes.is_empty());
+    with.map(|own| (own.name.as_str().into(), own.attributes.clone()))
+        .collect()
 }
 
 fn services(deployment: &deployment::Deployment) -> Vec<ServiceSpec> {

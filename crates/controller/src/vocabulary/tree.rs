@@ -1,4 +1,6 @@
-//! The services of a configuration as a tree, for the status.
+//! The services of a configuration as a tree, and its options, for those who ask.
+
+use std::collections::BTreeMap;
 
 use cpe_status::{ResourceKind, ResourceStatus};
 use policy_engine::model::{Cluster, Content, Definition, Resource, ResourceId, Variant};
@@ -13,6 +15,23 @@ pub(super) fn tree(text: &str) -> Vec<ResourceStatus> {
     let cluster = policy_engine::load(&cib, 0, RunOptions::default());
     let top = cluster.top_level.iter();
     top.map(|id| element(&cluster, *id, 1)).collect()
+}
+
+/// Cluster options by name, of sets without rules. `text`: as of [`tree`].
+pub(super) fn options(text: &str) -> BTreeMap<String, String> {
+    let Ok(cib) = Cib::parse_accepted(&format!("<cib>{text}</cib>")) else {
+        return BTreeMap::new();
+    };
+    let section = cib.document().root().child("configuration");
+    let section = section.and_then(|it| it.child("crm_config"));
+    let sets = section.into_iter().flat_map(|it| it.children());
+    let mut sets: Vec<_> = sets.filter(|set| set.child("rule").is_none()).collect();
+    // The later one wins, but for this one, which always does (scheduler-spec/01 §4).
+    sets.sort_by_key(|set| set.get("id") == Some("cib-bootstrap-options"));
+    let pairs = sets.iter().flat_map(|set| set.children());
+    pairs
+        .filter_map(|pair| Some((pair.get("name")?.to_owned(), pair.get("value")?.to_owned())))
+        .collect()
 }
 
 /// `instances`: how many there are of what contains it.
@@ -162,6 +181,26 @@ mod tests {
         let none = meta("m", "clone-max", "0");
         let clone = format!("<clone id=\"c\">{none}{}</clone>", primitive("a"));
         assert_eq!(of(&clone), "c:clone 0[a 0]");
+    }
+
+    #[test]
+    fn options_are_those_of_the_strongest_set() {
+        let set = |id: &str, inner: &str, value: &str| {
+            format!(
+                "<cluster_property_set id=\"{id}\">{inner}<nvpair id=\"{id}-a\" name=\"a\" value=\"{value}\"/></cluster_property_set>"
+            )
+        };
+        let of = |sets: &str| {
+            options(&format!(
+                "<configuration><crm_config>{sets}</crm_config></configuration>"
+            ))
+        };
+        let two = set("x", "", "1") + &set("y", "", "2");
+        assert_eq!(of(&two)["a"], "2");
+        let first = set("cib-bootstrap-options", "", "3") + &two;
+        assert_eq!(of(&first)["a"], "3");
+        let ruled = set("z", "<rule id=\"r\"/>", "4");
+        assert!(of(&ruled).is_empty());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Node attributes: what resource agents tell the scheduler about this guest.
+//! Node attributes: what resource agents tell the scheduler about this guest, and what they ask of
+//! the whole deployment.
 //!
 //! Agents of promotable services say how well their instance is suited for promotion, others
 //! whether the guest reaches its gateway or how healthy it is. They do so with Pacemaker's command
@@ -12,8 +13,12 @@
 //!
 //! A request is one JSON object on a connection of its own, the answer another. The answer is sent
 //! when the change is on disk. Values live as long as the guest's boot.
+//!
+//! What belongs to other guests, to all boots or to the deployment is not here: the engine asks the
+//! DPE, and answers when the DPE has.
 
 pub mod install;
+mod service_tool;
 pub mod set;
 pub mod socket;
 pub mod tools;
@@ -21,6 +26,8 @@ pub mod tools;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use cpe_bus::Question;
+use cpe_bus::records::question::Value;
 use serde::{Deserialize, Serialize};
 
 /// Longest request or answer, in bytes: all attributes fit, whatever JSON escapes of them.
@@ -64,6 +71,8 @@ pub enum Want {
     },
     /// A change.
     Change(Change),
+    /// Something that only the DPE knows or does.
+    Ask(Question),
 }
 
 /// A change of one attribute.
@@ -109,11 +118,13 @@ pub mod exit_code {
     pub const USAGE: u8 = 64;
     /// A name or value is not allowed.
     pub const DATA_ERROR: u8 = 65;
-    /// The node is not this guest.
+    /// There is no such node.
     pub const NO_HOST: u8 = 68;
     /// It cannot be made durable.
     pub const IO_ERROR: u8 = 74;
-    /// The agent does not answer.
+    /// Not now: the same may be done in a moment.
+    pub const TRY_AGAIN: u8 = 75;
+    /// The agent, or its DPE, does not answer.
     pub const DISCONNECTED: u8 = 102;
     /// The attribute does not exist.
     pub const NO_SUCH: u8 = 105;
@@ -131,6 +142,8 @@ pub enum Answer {
         /// Empty: the attribute does not exist.
         values: BTreeMap<String, String>,
     },
+    /// What the DPE knows.
+    Rows(Vec<Value>),
     /// Nothing was done.
     Refused {
         /// Exit code of the tool: see [`exit_code`].

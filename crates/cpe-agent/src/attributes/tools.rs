@@ -1,24 +1,26 @@
 //! The tools that resource agents call: Pacemaker's names, options, output and exit codes, as far
-//! as they make sense in one guest.
+//! as agents need them.
 //!
 //! | tool | what agents use it for |
 //! | --- | --- |
-//! | `crm_attribute` | promotion scores (`-p`) and other attributes of this boot (`-l reboot`) |
+//! | `crm_attribute` | promotion scores (`-p`), attributes of a boot and of an assembly, options |
 //! | `crm_master` | promotion scores, its older name |
 //! | `attrd_updater` | attributes whose changes are dampened (`-d`) |
-//! | `crm_node` | the name of the assembly (`-n`) |
+//! | `crm_node` | the names of the assemblies (`-n`, `-l`, `-p`) |
+//! | `crm_resource` | where a service runs (`-W`), and keeping it off an assembly (`-B`) |
 //!
-//! What belongs to the whole deployment or outlives the boot is refused, and the message says where
-//! it belongs: in the document. (Formats and codes as the manual pages of Pacemaker 2.1 have
-//! them, and as its tools give them.)
+//! What only the document can say is refused, and the message says so. (Formats and codes as the
+//! manual pages of Pacemaker 2.1 have them, and as its tools give them.)
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use cpe_bus::records::question::{Place, Question, Value, What};
 
 use super::exit_code::{DATA_ERROR, DISCONNECTED, NO_SUCH, USAGE};
+use super::service_tool::CrmResource;
 use super::{
     Answer, AttributeRequest, Change, DEFAULT_STATE_DIR, STATE_DIR_VARIABLE, Want, socket,
 };
@@ -34,13 +36,15 @@ pub enum Tool {
     AttrdUpdater,
     /// `crm_node`.
     CrmNode,
+    /// `crm_resource`.
+    CrmResource,
 }
 
-/// Read and set node attributes of this guest
+/// Read and set node attributes, and options of the deployment
 ///
 /// With it, resource agents tell the scheduler how well their instance is suited for promotion, and
-/// what else it should know about this guest. The deployment's cpe-agent keeps the values until the
-/// guest is rebooted.
+/// what else it should know about this guest; and they share with each other what they have to.
+/// What lasts until a guest is rebooted (-l reboot) is kept by its cpe-agent, all else by the DPE.
 #[derive(Debug, Parser)]
 #[command(name = "crm_attribute", version, disable_version_flag = true)]
 struct CrmAttribute {
@@ -94,12 +98,12 @@ struct Common {
     #[arg(short, long, value_name = "VALUE", allow_hyphen_values = true)]
     default: Option<String>,
 
-    /// How long the value lasts: `reboot`. What is to last forever belongs in the deployment
-    /// document
+    /// How long the value of a node attribute lasts: until the next `reboot`, or `forever`
     #[arg(short, long, value_name = "LIFETIME")]
     lifetime: Option<String>,
 
-    /// This guest, by the name of its assembly or host; other guests cannot be asked from here
+    /// Whose attribute: an assembly, by its name; this guest also by that of its host. Without
+    /// --lifetime, one that lasts forever
     #[arg(
         short = 'N',
         long,
@@ -109,7 +113,8 @@ struct Common {
     )]
     node: Option<String>,
 
-    /// `status` is the same as --lifetime=reboot; nothing else is kept in guests
+    /// `status` is the same as --lifetime=reboot, `nodes` as --lifetime=forever; `crm_config`, an
+    /// option of the deployment, which is meant where neither a lifetime nor a node is given
     #[arg(short = 't', long = "type", value_name = "SECTION")]
     section: Option<String>,
 
@@ -117,12 +122,16 @@ struct Common {
     #[arg(short, long, value_name = "NAME", hide = true)]
     set_name: Option<String>,
 
+    /// Utilization belongs to the deployment document
+    #[arg(short = 'z', long, hide = true)]
+    utilization: bool,
+
     /// More to read: there is none
     #[arg(short = 'V', long, action = clap::ArgAction::Count, hide = true)]
     verbose: u8,
 }
 
-/// Read and set node attributes of this guest, and how long their changes are held back
+/// Read and set node attributes, and how long their changes are held back
 ///
 /// A change of an attribute with dampening waits that long for further changes, of other guests
 /// too, before the scheduler gets it: where all guests lose their gateway at about the same time,
@@ -171,12 +180,12 @@ struct AttrdUpdater {
     #[arg(short, long, value_name = "TIME", value_parser = milliseconds)]
     delay: Option<u32>,
 
-    /// This guest, by the name of its assembly or host; other guests cannot be asked from here
+    /// Whose attribute: an assembly, by its name; this guest also by that of its host
     #[arg(short = 'N', long, value_name = "NODE")]
     node: Option<String>,
 
-    /// Values of all guests: here this guest's
-    #[arg(short = 'A', long, hide = true)]
+    /// Print the values of all assemblies
+    #[arg(short = 'A', long)]
     all: bool,
 
     /// If it is new, keep it in this guest: the scheduler does not get it
@@ -200,47 +209,79 @@ struct AttrdUpdater {
     verbose: u8,
 }
 
-/// Print the name of this guest's assembly
+/// Print the names of assemblies
 #[derive(Debug, Parser)]
 #[command(name = "crm_node", version, disable_version_flag = true)]
+#[group(required = true, multiple = true)]
 struct CrmNode {
-    /// Print the name (the only thing that this tool can do in a guest)
-    #[arg(short, long, required = true)]
+    /// Print the name of this guest's assembly
+    #[arg(short, long)]
     name: bool,
+
+    /// Print the number of this guest's assembly, which is made of its name
+    #[arg(short = 'i', long)]
+    cluster_id: bool,
+
+    /// Print number, name and state of all assemblies
+    #[arg(short, long)]
+    list: bool,
+
+    /// Print the names of the assemblies that are online
+    #[arg(short, long)]
+    partition: bool,
+
+    /// Print 1: one DPE decides
+    #[arg(short, long)]
+    quorum: bool,
 }
 
 /// What a command line asks for, and how the answer is printed.
 #[derive(Debug, PartialEq, Eq)]
-struct Task {
-    request: AttributeRequest,
-    format: Format,
-    default: Option<String>,
+pub(super) struct Task {
+    pub request: AttributeRequest,
+    pub format: Format,
+    pub default: Option<String>,
 }
 
 /// How values are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    /// `scope=status  name=N value=V`
-    Scope,
+pub(super) enum Format {
+    /// `scope=SECTION  name=N value=V`
+    Scope(&'static str),
     /// `V`
     Bare,
     /// `name="N" host="H" value="V"`
     Host,
     /// The assembly's name.
     Name,
+    /// The assembly's number.
+    Number,
+    /// `NUMBER NODE STATE`
+    List,
+    /// The nodes that are online, in one line.
+    Partition,
+    /// `1`
+    Quorum,
+    /// `resource R is running on: NODE ROLE`
+    Locations,
+    /// `NODE`
+    Nodes,
+    /// Nothing is.
+    Nothing,
 }
 
 /// Why there is nothing to do: what to print and with which code to end.
 #[derive(Debug, PartialEq, Eq)]
-struct Refusal(u8, String);
+pub(super) struct Refusal(pub u8, pub String);
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Tool; 4] = [
+    pub const ALL: [Tool; 5] = [
         Tool::CrmAttribute,
         Tool::CrmMaster,
         Tool::AttrdUpdater,
         Tool::CrmNode,
+        Tool::CrmResource,
     ];
 
     /// The name by which it is called.
@@ -250,6 +291,7 @@ impl Tool {
             Tool::CrmMaster => "crm_master",
             Tool::AttrdUpdater => "attrd_updater",
             Tool::CrmNode => "crm_node",
+            Tool::CrmResource => "crm_resource",
         }
     }
 
@@ -277,22 +319,46 @@ impl Tool {
             Ok(Answer::Done) => 0,
             Ok(Answer::Refused { code, message }) => self.fail(code, &message),
             Ok(Answer::Values { assembly, values }) => {
-                let lines = task.lines(&assembly, values);
-                // A reader that has gone needs no answer.
-                for line in &lines {
-                    let _ = writeln!(std::io::stdout(), "{line}");
-                }
-                match (&task.request.want, lines.is_empty()) {
-                    (Want::Query { name: Some(name) }, true) => {
-                        self.fail(NO_SUCH, &format!("node attribute {name} has no value here"))
-                    }
-                    (Want::Name, true) => {
-                        self.fail(NO_SUCH, "this guest belongs to no deployment yet")
-                    }
-                    _ => 0,
-                }
+                let row = |(name, value)| Value {
+                    node: assembly.clone(),
+                    name,
+                    value,
+                };
+                let rows = values.into_iter().map(row).collect();
+                self.print(&task, &task.lines(&assembly, rows))
             }
+            Ok(Answer::Rows(rows)) => self.print(&task, &task.lines("", rows)),
             Err(error) => self.fail(DISCONNECTED, &format!("{error:#}")),
+        }
+    }
+
+    fn print(self, task: &Task, lines: &[String]) -> u8 {
+        // A reader that has gone needs no answer.
+        for line in lines {
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
+        if !lines.is_empty() {
+            return 0;
+        }
+        match &task.request.want {
+            Want::Query { name: Some(name) } => {
+                self.fail(NO_SUCH, &format!("node attribute {name} has no value here"))
+            }
+            Want::Name => self.fail(NO_SUCH, "this guest belongs to no deployment yet"),
+            Want::Ask(Question {
+                what: What::Get,
+                name,
+                ..
+            }) if !name.is_empty() => self.fail(NO_SUCH, &format!("{name} has no value")),
+            Want::Ask(Question {
+                what: What::Locate,
+                name,
+                ..
+            }) if task.format == Format::Locations => {
+                let _ = writeln!(std::io::stderr(), "resource {name} is NOT running");
+                0
+            }
+            _ => 0,
         }
     }
 
@@ -326,17 +392,9 @@ impl Tool {
             Tool::AttrdUpdater => {
                 Ok(AttrdUpdater::from_arg_matches(&matches(AttrdUpdater::command())?)?.task())
             }
-            Tool::CrmNode => {
-                matches(CrmNode::command())?;
-                let request = AttributeRequest {
-                    node: None,
-                    want: Want::Name,
-                };
-                Ok(Task {
-                    request,
-                    format: Format::Name,
-                    default: None,
-                })
+            Tool::CrmNode => Ok(CrmNode::from_arg_matches(&matches(CrmNode::command())?)?.task()),
+            Tool::CrmResource => {
+                CrmResource::from_arg_matches(&matches(CrmResource::command())?)?.task()
             }
         })
     }
@@ -357,59 +415,112 @@ impl Common {
         }
     }
 
-    fn attribute(self, name: Option<String>) -> Result<Task, Refusal> {
-        let document = |what: &str| {
-            Err(Refusal(
-                DATA_ERROR,
-                format!(
-                    "{what} are not kept in guests: write them into the deployment document. For what lasts until this guest is \
-                     rebooted, say --lifetime=reboot"
-                ),
-            ))
-        };
+    /// Whose the attribute is, and how its section is called: by the rules that Pacemaker has.
+    fn place(&self) -> Result<(Place, &'static str), Refusal> {
+        let (boot, forever) = ((Place::Boot, "status"), (Place::Assembly, "nodes"));
         match (self.lifetime.as_deref(), self.section.as_deref()) {
-            (Some("reboot"), None | Some("status")) | (None, Some("status")) => {}
-            (Some("forever"), _) | (None, Some("nodes")) => {
-                return document("permanent node attributes");
+            (Some("reboot"), None | Some("status" | "nodes")) | (None, Some("status")) => Ok(boot),
+            (Some("forever"), None | Some("nodes")) | (None, Some("nodes")) => Ok(forever),
+            (Some("reboot" | "forever") | None, Some("crm_config")) => {
+                Ok((Place::Deployment, "crm_config"))
             }
-            (None, None) if self.node.is_some() => return document("permanent node attributes"),
-            (None, _) => return document("options of the deployment"),
-            (Some("reboot"), Some(_)) => {
-                return document("options of the deployment");
-            }
-            (Some(other), _) => {
-                return Err(Refusal(
-                    USAGE,
-                    format!("--lifetime must be reboot or forever; found `{other}`"),
-                ));
-            }
+            (None, None) if self.node.is_some() => Ok(forever),
+            (None, None) => Ok((Place::Deployment, "crm_config")),
+            (Some("reboot" | "forever") | None, Some(section)) => Err(Refusal(
+                DATA_ERROR,
+                format!("section `{section}` belongs to the deployment document: change it there"),
+            )),
+            (Some(other), _) => Err(Refusal(
+                USAGE,
+                format!("--lifetime must be reboot or forever; found `{other}`"),
+            )),
         }
+    }
+
+    fn attribute(self, name: Option<String>) -> Result<Task, Refusal> {
+        if self.utilization {
+            return Err(Refusal(
+                DATA_ERROR,
+                "utilization belongs to the deployment document: write it as <capacity> of the assembly".to_owned(),
+            ));
+        }
+        let (place, section) = self.place()?;
         let nameless = || {
             Refusal(
                 USAGE,
                 "which attribute? Name it with --name=NAME".to_owned(),
             )
         };
-        let want = match self.update {
-            Some(value) => Want::Change(Change::update(name.ok_or_else(nameless)?, value)),
-            None if self.delete => Want::Change(Change::Delete {
-                name: name.ok_or_else(nameless)?,
-            }),
-            None => Want::Query { name },
+        let changes = self.update.is_some() || self.delete;
+        let name = match name {
+            None if changes => return Err(nameless()),
+            name => name,
+        };
+        let (node, want) = match place {
+            Place::Boot => (
+                self.node,
+                match (self.update, name) {
+                    (Some(value), Some(name)) => Want::Change(Change::update(name, value)),
+                    (None, Some(name)) if self.delete => Want::Change(Change::Delete { name }),
+                    (_, name) => Want::Query { name },
+                },
+            ),
+            _ => {
+                let what = match (&self.update, self.delete) {
+                    (Some(_), _) => What::Set,
+                    (None, true) => What::Delete,
+                    (None, false) => What::Get,
+                };
+                let question = Question {
+                    node: self
+                        .node
+                        .filter(|_| place == Place::Assembly)
+                        .unwrap_or_default(),
+                    name: name.unwrap_or_default(),
+                    value: self.update.unwrap_or_default(),
+                    ..Question::new(what, place)
+                };
+                (None, Want::Ask(question))
+            }
         };
         Ok(Task {
-            request: AttributeRequest {
-                node: self.node,
-                want,
-            },
+            request: AttributeRequest { node, want },
             format: if self.quiet {
                 Format::Bare
             } else {
-                Format::Scope
+                Format::Scope(section)
             },
             default: self.default,
         })
     }
+}
+
+impl CrmNode {
+    fn task(self) -> Task {
+        let nodes = || Want::Ask(Question::new(What::Nodes, Place::Deployment));
+        // Of several the one that says least, as agents expect of `-l -p`.
+        let (want, format) = match () {
+            () if self.partition => (nodes(), Format::Partition),
+            () if self.list => (nodes(), Format::List),
+            () if self.quorum => (Want::Name, Format::Quorum),
+            () if self.cluster_id => (Want::Name, Format::Number),
+            () => (Want::Name, Format::Name),
+        };
+        Task {
+            request: AttributeRequest { node: None, want },
+            format,
+            default: None,
+        }
+    }
+}
+
+/// The number of an assembly, for agents that make keys of it: the same in all guests and at all
+/// times, whatever other assemblies there are. FNV-1a of its name, in 31 bits, and not 0.
+fn number(assembly: &str) -> u32 {
+    let hash = assembly.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    (hash & 0x7fff_ffff).max(1)
 }
 
 impl AttrdUpdater {
@@ -426,6 +537,12 @@ impl AttrdUpdater {
                 redampen,
                 private: self.private,
             })
+        } else if self.all {
+            let question = Question {
+                name: self.name,
+                ..Question::new(What::Get, Place::EveryBoot)
+            };
+            Want::Ask(question)
         } else {
             Want::Query {
                 name: Some(self.name),
@@ -443,30 +560,46 @@ impl AttrdUpdater {
 }
 
 impl Task {
-    /// What is printed of an answer.
-    fn lines(
-        &self,
-        assembly: &str,
-        mut values: std::collections::BTreeMap<String, String>,
-    ) -> Vec<String> {
-        if let (Want::Query { name: Some(name) }, Some(default)) =
-            (&self.request.want, &self.default)
-        {
-            values
-                .entry(name.clone())
-                .or_insert_with(|| default.clone());
+    /// What is printed of an answer. `assembly`: this guest's, where it was asked for.
+    fn lines(&self, assembly: &str, mut rows: Vec<Value>) -> Vec<String> {
+        let wanted = match &self.request.want {
+            Want::Query { name } => name.clone(),
+            Want::Ask(question) if question.what == What::Get => Some(question.name.clone()),
+            _ => None,
+        };
+        let wanted = wanted.filter(|name| !name.is_empty());
+        if let (Some(name), Some(default), true) = (wanted, &self.default, rows.is_empty()) {
+            rows.push(Value {
+                node: assembly.to_owned(),
+                name,
+                value: default.clone(),
+            });
         }
-        let line = |(name, value): (&String, &String)| match self.format {
-            Format::Scope => format!("scope=status  name={name} value={value}"),
-            Format::Bare | Format::Name => value.clone(),
-            Format::Host => format!("name=\"{name}\" host=\"{assembly}\" value=\"{value}\""),
+        let own = || (!assembly.is_empty()).then_some(assembly).into_iter();
+        let line = |row: &Value| {
+            let Value { node, name, value } = row;
+            match self.format {
+                Format::Scope(section) => format!("scope={section}  name={name} value={value}"),
+                Format::Host => format!("name=\"{name}\" host=\"{node}\" value=\"{value}\""),
+                Format::List => format!("{} {node} {value}", number(node)),
+                Format::Locations if value.is_empty() => {
+                    format!("resource {name} is running on: {node}")
+                }
+                Format::Locations => format!("resource {name} is running on: {node} {value}"),
+                Format::Nodes => node.clone(),
+                _ => value.clone(),
+            }
         };
         match self.format {
-            Format::Name => (!assembly.is_empty())
-                .then(|| assembly.to_owned())
-                .into_iter()
-                .collect(),
-            _ => values.iter().map(line).collect(),
+            Format::Name => own().map(str::to_owned).collect(),
+            Format::Number => own().map(|name| number(name).to_string()).collect(),
+            Format::Quorum => own().map(|_| "1".to_owned()).collect(),
+            Format::Partition => {
+                let online = rows.iter().filter(|row| row.value == "member");
+                vec![online.map(|row| format!("{} ", row.node)).collect()]
+            }
+            Format::Nothing => Vec::new(),
+            _ => rows.iter().map(line).collect(),
         }
     }
 }
@@ -581,20 +714,81 @@ mod tests {
         );
     }
 
+    /// A question in a line: what, where, node, name and value.
+    fn question(line: &str) -> String {
+        let request = request(line);
+        let Want::Ask(asked) = request.want else {
+            panic!("{line}: {request:?}");
+        };
+        let (what, place) = (asked.what.word(), asked.place.word());
+        let promoted = if asked.promoted { " promoted" } else { "" };
+        let Question {
+            node, name, value, ..
+        } = asked;
+        format!("{what} {place} {node}/{name}/{value}{promoted}")
+    }
+
     #[test]
-    fn it_says_where_what_is_not_kept_in_guests_belongs() {
+    fn it_asks_the_dpe_for_what_is_not_this_guests() {
+        for (line, expected) in [
+            ("crm_attribute -l forever -n x -v 1", "set assembly /x/1"),
+            (
+                "crm_attribute -N web1 -n x -v LATEST",
+                "set assembly web1/x/LATEST",
+            ),
+            (
+                "crm_attribute --node web2 -l forever --name port --query -q",
+                "get assembly web2/port/",
+            ),
+            (
+                "crm_attribute -t nodes -N web1 -n x -D",
+                "delete assembly web1/x/",
+            ),
+            ("crm_attribute -l forever", "get assembly //"),
+            (
+                "crm_attribute --type crm_config --name db_REPL_INFO -s mysql_replication -v a|b",
+                "set deployment /db_REPL_INFO/a|b",
+            ),
+            (
+                "crm_attribute -n site-mode -G -q",
+                "get deployment /site-mode/",
+            ),
+            ("attrd_updater -A -n pingd -Q", "get every-boot /pingd/"),
+            ("crm_node -l", "nodes deployment //"),
+            ("crm_node -l -p", "nodes deployment //"),
+            ("crm_resource -W -r db", "locate deployment /db/"),
+            ("crm_resource --locate -r db -Q", "locate deployment /db/"),
+            (
+                "crm_resource -B -r db -N web1 -Q",
+                "ban deployment web1/db/",
+            ),
+            (
+                "crm_resource --ban -r db --master",
+                "ban deployment /db/ promoted",
+            ),
+            ("crm_resource -U -r db", "clear deployment /db/"),
+        ] {
+            assert_eq!(question(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn it_says_what_only_the_document_can() {
         for line in [
-            "crm_attribute -l forever -n x -v 1",
-            "crm_attribute -N web1 -n x -v 1",
-            "crm_attribute -n stonith-enabled -v false",
-            "crm_attribute --type crm_config --name db_REPL_INFO -s mysql_replication -q",
-            "crm_attribute -t nodes -n x -G",
-            "crm_master -l forever -v 1",
+            "crm_attribute -t rsc_defaults -n x -v 1",
+            "crm_attribute -t nodes -N web1 -z -n cpu -v 4",
+            "crm_resource -Q -r vm -z -g cpu",
+            "crm_resource -r db -p port -v 1",
+            "crm_resource -r db -d port",
         ] {
             let Refusal(code, message) = parse(line).unwrap().unwrap_err();
             assert_eq!(code, DATA_ERROR, "{line}");
             assert!(message.contains("deployment document"), "{line}: {message}");
         }
+        let Refusal(_, quiet) = parse("crm_resource -Q -r vm -z -g cpu")
+            .unwrap()
+            .unwrap_err();
+        assert!(quiet.contains("not connected"), "{quiet}");
     }
 
     #[test]
@@ -602,6 +796,9 @@ mod tests {
         for line in [
             "crm_attribute -l sometimes -n x -v 1",
             "crm_attribute -l reboot -v 1",
+            "crm_attribute -l forever -v 1",
+            "crm_resource -W",
+            "crm_resource -r db",
         ] {
             assert_eq!(parse(line).unwrap().unwrap_err().0, USAGE, "{line}");
         }
@@ -611,7 +808,8 @@ mod tests {
             "attrd_updater -U 1",
             "attrd_updater -n x -B 1",
             "attrd_updater -n x -U 1 -d soon",
-            "crm_node -l",
+            "crm_node",
+            "crm_resource -B -U -r db",
         ] {
             assert!(parse(line).unwrap_err().use_stderr(), "{line}");
         }
@@ -622,6 +820,7 @@ mod tests {
             CrmMaster::command(),
             AttrdUpdater::command(),
             CrmNode::command(),
+            CrmResource::command(),
         ] {
             tool.debug_assert();
         }
@@ -629,7 +828,12 @@ mod tests {
 
     #[test]
     fn it_prints_values_as_the_tools_of_pacemaker_do() {
-        let values = || [("pingd".to_owned(), "1000".to_owned())].into();
+        let row = |node: &str, name: &str, value: &str| Value {
+            node: node.into(),
+            name: name.into(),
+            value: value.into(),
+        };
+        let values = || vec![row("web1", "pingd", "1000")];
         for (line, expected) in [
             (
                 "crm_attribute -l reboot -n pingd -G",
@@ -645,11 +849,46 @@ mod tests {
             let task = parse(line).unwrap().unwrap();
             assert_eq!(task.lines("web1", values()), [expected], "{line}");
         }
-        let task = parse("crm_attribute -l reboot -n lag -G -q -d -1")
-            .unwrap()
-            .unwrap();
-        assert_eq!(task.lines("web1", [].into()), ["-1"]);
-        let task = parse("crm_attribute -l reboot -n lag -G").unwrap().unwrap();
-        assert!(task.lines("web1", [].into()).is_empty());
+        for (line, rows, expected) in [
+            (
+                "crm_attribute -l forever -n port -G",
+                vec![row("web2", "port", "17")],
+                "scope=nodes  name=port value=17",
+            ),
+            (
+                "crm_attribute -n site -G",
+                vec![row("", "site", "a")],
+                "scope=crm_config  name=site value=a",
+            ),
+            (
+                "crm_resource -W -r db",
+                vec![row("web1", "db", ""), row("web2", "db", "Promoted")],
+                "resource db is running on: web1|resource db is running on: web2 Promoted",
+            ),
+            (
+                "crm_resource -W -Q -r db",
+                vec![row("web1", "db", "")],
+                "web1",
+            ),
+            (
+                "crm_node -p",
+                vec![row("web1", "", "member"), row("web2", "", "lost")],
+                "web1 ",
+            ),
+            ("crm_attribute -l reboot -n lag -G -q -d -1", vec![], "-1"),
+            ("crm_attribute -n site -G -q -d none", vec![], "none"),
+            ("crm_attribute -l reboot -n lag -G", vec![], ""),
+        ] {
+            let task = parse(line).unwrap().unwrap();
+            assert_eq!(task.lines("", rows).join("|"), expected, "{line}");
+        }
+        let task = parse("crm_node -i").unwrap().unwrap();
+        let [own] = &task.lines("web1", vec![])[..] else {
+            panic!("one number");
+        };
+        let task = parse("crm_node -l").unwrap().unwrap();
+        let all = task.lines("", vec![row("web1", "", "member"), row("web2", "", "lost")]);
+        assert_eq!(all[0], format!("{own} web1 member"));
+        assert_ne!(number("web1"), number("web2"));
     }
 }

@@ -1,6 +1,6 @@
 //! How the engine answers connections and tools.
 
-use cpe_bus::records::agent::ATTRIBUTES;
+use cpe_bus::records::agent::{ATTRIBUTES, QUESTIONS};
 use cpe_bus::{AgentDescription, Error, HelloReply, Operation, OperationState, Result};
 use tokio::time::Instant;
 
@@ -41,9 +41,7 @@ impl Engine {
                 let allowed = self.authorise(peer, epoch);
                 self.call(allowed, call);
             }
-            Command::Attribute(asked) => {
-                let _ = asked.reply.send(self.attribute(&asked.request));
-            }
+            Command::Attribute(asked) => self.tool_asks(asked),
             Command::Disconnected { peer } => {
                 if self.peer.as_ref().is_some_and(|active| active.id == peer) {
                     log!(info, self.identity, "the DPE has gone; operations go on");
@@ -80,6 +78,14 @@ impl Engine {
             Call::Attributes { reply } => {
                 answer(reply, allowed.map(|()| self.attributes.set.reported()));
             }
+            Call::Answer {
+                number,
+                answer: told,
+                reply,
+            } => answer(reply, allowed.map(|()| self.answered(number, told))),
+            Call::Ask { question, reply } => {
+                answer(reply, allowed.map(|()| self.answer_for_another(*question)));
+            }
             Call::Restart { reason, reply } => {
                 let ended = allowed.and_then(|()| self.end_lease(&reason));
                 answer(reply, ended);
@@ -114,6 +120,7 @@ impl Engine {
             .map_err(not_durable)?;
         if self.is_another(&hello.deployment, &hello.assembly) {
             self.forget_everything();
+            self.give_questions_up("this guest belongs to another assembly or deployment now");
         }
         self.lease = lease;
         let epoch = identity.epoch;
@@ -129,6 +136,7 @@ impl Engine {
         self.drop_attributes_unless(Some(&hello.deployment));
         self.peer = Some(hello.peer);
         self.heartbeat_due = Some(Instant::now());
+        self.ask_again(hello.settings.answers);
         Ok(HelloReply {
             machine_id,
             boot_id: self.identity.boot_id.clone(),
@@ -136,7 +144,7 @@ impl Engine {
             capabilities: ["ocf", "lsb", "systemd", "service"]
                 .map(|class| format!("class:{class}"))
                 .into_iter()
-                .chain([ATTRIBUTES.to_owned()])
+                .chain([ATTRIBUTES.to_owned(), QUESTIONS.to_owned()])
                 .collect(),
             lease_remaining_ms,
             now_boottime_us: now,

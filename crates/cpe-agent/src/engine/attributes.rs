@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use super::commands::Outgoing;
 use super::log::log;
 use super::{Engine, not_durable};
-use crate::attributes::exit_code::{DATA_ERROR, IO_ERROR, NO_HOST, NO_SUCH};
+use crate::attributes::exit_code::{DATA_ERROR, IO_ERROR, NO_SUCH};
 use crate::attributes::set::GuestAttributes;
-use crate::attributes::{Answer, AttributeRequest, Want};
+use crate::attributes::socket::Asked;
+use crate::attributes::{Answer, Change, Want};
 
 /// Shortest time between two reports of attributes.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -39,42 +40,42 @@ impl Kept {
     }
 }
 
+/// The answer to a change that was not made.
+fn refused(error: &Error) -> Answer {
+    Answer::Refused {
+        code: match error {
+            Error::InvalidArgument(_) | Error::TooLarge(_) => DATA_ERROR,
+            Error::NotFound(_) => NO_SUCH,
+            _ => IO_ERROR,
+        },
+        message: error.message(),
+    }
+}
+
 impl Engine {
-    /// Answers a tool. What it has changed is on disk then.
-    pub(super) fn attribute(&mut self, request: &AttributeRequest) -> Answer {
-        if let Some(node) = &request.node
-            && !self.is_this_guest(node)
-        {
-            return Answer::Refused {
-                code: NO_HOST,
-                message: format!(
-                    "`{node}` is not this guest, which is assembly `{}`: attributes of other guests cannot be read or set from here",
-                    self.identity.assembly
-                ),
-            };
-        }
-        match &request.want {
-            Want::Name => self.values(None),
-            Want::Query { name } => self.values(name.as_deref()),
-            Want::Change(change) => {
-                let changed = self
-                    .attributes
-                    .set
-                    .with(change)
-                    .and_then(|set| self.keep_attributes(set));
-                match changed {
-                    Ok(()) => Answer::Done,
-                    Err(error) => Answer::Refused {
-                        code: match error {
-                            Error::InvalidArgument(_) | Error::TooLarge(_) => DATA_ERROR,
-                            Error::NotFound(_) => NO_SUCH,
-                            _ => IO_ERROR,
-                        },
-                        message: error.message(),
-                    },
-                }
+    /// Answers a tool, now or when the DPE has. What it has changed is on disk then.
+    pub(super) fn tool_asks(&mut self, asked: Asked) {
+        let Asked { request, reply } = asked;
+        let answer = match (self.for_another(&request), request.want) {
+            (Some(Ok(question)), _) | (None, Want::Ask(question)) => {
+                self.ask_dpe(question, reply);
+                return;
             }
-        }
+            (Some(Err(error)), _) => refused(&error),
+            (None, Want::Name) => self.values(None),
+            (None, Want::Query { name }) => self.values(name.as_deref()),
+            (None, Want::Change(change)) => match self.change_attribute(&change) {
+                Ok(()) => Answer::Done,
+                Err(error) => refused(&error),
+            },
+        };
+        let _ = reply.send(answer);
+    }
+
+    /// Changes an attribute of this boot, durably.
+    pub(super) fn change_attribute(&mut self, change: &Change) -> cpe_bus::Result<()> {
+        let changed = self.attributes.set.with(change);
+        changed.and_then(|set| self.keep_attributes(set))
     }
 
     fn values(&self, name: Option<&str>) -> Answer {
@@ -84,7 +85,7 @@ impl Engine {
         }
     }
 
-    fn is_this_guest(&self, node: &str) -> bool {
+    pub(super) fn is_this_guest(&self, node: &str) -> bool {
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy();
         !node.is_empty() && (node == self.identity.assembly || node == host || node == "localhost")

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cpe_bus::{
     AgentDescription, HelloReply, HelloSettings, Leaving, NodeAttributes, Operation,
-    OperationRecord, Result,
+    OperationRecord, Question, Result,
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -47,6 +47,8 @@ pub enum Outgoing {
     Completed(Box<OperationRecord>),
     /// AttributesChanged.
     Attributes(Box<NodeAttributes>),
+    /// Question, by its number.
+    Question(u64, Box<Question>),
     /// Leaving.
     Leaving(Leaving),
     /// Left; the sender is used, or dropped, once it is on its way.
@@ -154,6 +156,22 @@ pub enum Call {
     Attributes {
         /// Where the answer goes.
         reply: Reply<NodeAttributes>,
+    },
+    /// Answer.
+    Answer {
+        /// Of the question.
+        number: u64,
+        /// What is answered.
+        answer: cpe_bus::Reply,
+        /// Where the acknowledgement goes.
+        reply: Reply<()>,
+    },
+    /// Ask.
+    Ask {
+        /// What another guest asks.
+        question: Box<Question>,
+        /// Where the answer goes.
+        reply: Reply<cpe_bus::Reply>,
     },
     /// Restart.
     Restart {

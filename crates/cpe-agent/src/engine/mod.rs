@@ -9,6 +9,7 @@
 //! - `answers`: how they are answered.
 //! - `attributes`: node attributes, which resource agents set.
 //! - `delay`: operations that wait for their start delay.
+//! - `questions`: what tools ask of the whole deployment.
 //! - `execution`: queues, recurring operations, results.
 //! - `history`: how large the history may be.
 //! - `stopping`: the end of the lease, and Release.
@@ -23,6 +24,7 @@ mod execution;
 mod history;
 mod leaving;
 mod log;
+mod questions;
 mod recovery;
 mod stopping;
 #[cfg(test)]
@@ -95,6 +97,7 @@ pub struct Engine {
     /// the end of that.
     due: BTreeMap<u32, Instant>,
     attributes: attributes::Kept,
+    questions: questions::Questions,
     peer: Option<Peer>,
     heartbeat_due: Option<Instant>,
     watchdog: Option<Watchdog>,
@@ -148,6 +151,7 @@ impl Engine {
             lanes: BTreeMap::new(),
             due: BTreeMap::new(),
             attributes: attributes::Kept::new(found.attributes),
+            questions: questions::Questions::new(),
             peer: None,
             heartbeat_due: None,
             watchdog: Watchdog::wanted(),
@@ -237,6 +241,9 @@ impl Engine {
         if self.attributes.due.is_some_and(|due| due <= now) {
             self.report_attributes();
         }
+        if self.questions.due().is_some_and(|due| due <= now) {
+            self.end_questions(now);
+        }
         let due: Vec<u32> = self
             .due
             .iter()
@@ -267,6 +274,7 @@ impl Engine {
         [
             self.heartbeat_due,
             self.attributes.due,
+            self.questions.due(),
             recurring,
             watchdog,
             device,

@@ -102,11 +102,11 @@ async fn what_makes_no_sense_here_is_refused_with_a_reason() {
     for (what, code, reason) in [
         (
             "crm_attribute -N web2 -l reboot -n x -v 1",
-            68,
-            "not this guest, which is assembly `web1`",
+            102,
+            "DPE of this deployment is of an earlier version",
         ),
         (
-            "crm_attribute -l forever -n x -v 1",
+            "crm_attribute -t op_defaults -n x -v 1",
             65,
             "deployment document",
         ),

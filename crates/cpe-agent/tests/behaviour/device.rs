@@ -20,6 +20,7 @@ const LEASE: HelloSettings = HelloSettings {
     lease_ms: 1000,
     grace_ms: 500,
     stop_timeout_ms: 10_000,
+    answers: false,
 };
 
 /// A guest with a device.

@@ -15,6 +15,7 @@ const LEASE: HelloSettings = HelloSettings {
     lease_ms: 600,
     grace_ms: 600,
     stop_timeout_ms: 10_000,
+    answers: false,
 };
 
 /// A guest whose service `db` runs under a lease that nobody renews, and whose agent is dead.

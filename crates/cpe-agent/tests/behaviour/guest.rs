@@ -282,6 +282,7 @@ impl Guest {
             lease_ms,
             grace_ms: 3000,
             stop_timeout_ms: 3000,
+            answers: false,
         };
         dpe.hello(epoch, settings).await.unwrap();
         dpe

@@ -12,6 +12,7 @@ const LEASE: HelloSettings = HelloSettings {
     lease_ms: 2000,
     grace_ms: 500,
     stop_timeout_ms: 10_000,
+    answers: false,
 };
 
 async fn leased(guest: &Guest) -> Dpe {

@@ -18,6 +18,7 @@ mod interface;
 mod lease;
 mod leaving;
 mod operations;
+mod questions;
 mod restarts;
 mod standing;
 mod twin;

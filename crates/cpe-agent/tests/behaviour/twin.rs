@@ -323,6 +323,7 @@ fn settings(lease_ms: u32) -> HelloSettings {
         lease_ms,
         grace_ms: GRACE_MS,
         stop_timeout_ms: GRACE_MS,
+        answers: false,
     }
 }
 

@@ -37,6 +37,10 @@ pub trait Agent {
     fn history(&self, epoch: u64) -> Result<Vec<Fields>>;
     /// The guest's node attributes ([`crate::NodeAttributes`]): version and records.
     fn attributes(&self, epoch: u64) -> Result<(u64, Vec<Fields>)>;
+    /// Answers a question of the guest's ([`crate::records::question::Reply`]).
+    fn answer(&self, epoch: u64, number: u64, answer: Fields, values: Vec<Fields>) -> Result<()>;
+    /// Has a question about this guest's boot ([`crate::Question`]) answered for another guest.
+    fn ask(&self, epoch: u64, question: Fields) -> Result<(Fields, Vec<Fields>)>;
     /// The agents of a class (empty: `ocf` and `lsb`) by name, and how many more there are.
     fn list_agents(&self, class: &str) -> Result<(Vec<String>, u32)>;
     /// An agent's metadata, XML.
@@ -52,6 +56,9 @@ pub trait Agent {
     /// The guest's node attributes are these from now on.
     #[zbus(signal)]
     fn attributes_changed(&self, version: u64, attributes: Vec<Fields>) -> zbus::Result<()>;
+    /// A tool in the guest asks for what concerns the whole deployment ([`crate::Question`]).
+    #[zbus(signal)]
+    fn question(&self, number: u64, question: Fields) -> zbus::Result<()>;
     /// The agent is alive.
     #[zbus(signal)]
     fn heartbeat(&self, stamp: u64, running_operations: u32, info: Fields) -> zbus::Result<()>;

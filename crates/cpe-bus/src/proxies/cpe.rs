@@ -96,6 +96,10 @@ pub trait CpeDeployment {
     fn revoke_ticket(&self, ticket: &str) -> Result<()>;
     /// Has what needs a ticket stopped although it may be granted, or ends that.
     fn set_ticket_standby(&self, ticket: &str, on: bool) -> Result<()>;
+    /// Gives an assembly an attribute, or the deployment an option.
+    fn set_attribute(&self, assembly: &str, lifetime: &str, name: &str, value: &str) -> Result<()>;
+    /// Takes it away.
+    fn delete_attribute(&self, assembly: &str, lifetime: &str, name: &str) -> Result<()>;
     /// The deployment's name.
     #[zbus(property(emits_changed_signal = "const"))]
     fn name(&self) -> Result<String>;

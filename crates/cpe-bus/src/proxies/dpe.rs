@@ -51,6 +51,11 @@ pub trait Dpe {
     fn revoke_ticket(&self, ticket: &str, options: Fields) -> Result<()>;
     /// Has what needs a ticket stopped although it may be granted, or ends that.
     fn set_ticket_standby(&self, ticket: &str, on: bool, options: Fields) -> Result<()>;
+    /// Gives an assembly an attribute, or the deployment an option.
+    fn set_attribute(&self, assembly: &str, name: &str, value: &str, options: Fields)
+    -> Result<()>;
+    /// Takes it away.
+    fn delete_attribute(&self, assembly: &str, name: &str, options: Fields) -> Result<()>;
     /// `empty`, `loading`, `active`, `degraded`, `failed`, `unloading` or `unloaded`.
     #[zbus(property)]
     fn state(&self) -> Result<String>;

@@ -7,6 +7,10 @@ use crate::fields::{Fields, Reader, put, put_text};
 /// Capability of an agent that reports node attributes.
 pub const ATTRIBUTES: &str = "attributes";
 
+/// Capability of an agent that asks its DPE for what concerns the whole deployment, and answers
+/// what the DPE asks for others.
+pub const QUESTIONS: &str = "questions";
+
 /// The most resource agents that a guest lists, of a class: many times those of a distribution.
 pub const MAX_LISTED_AGENTS: usize = 4096;
 
@@ -24,6 +28,8 @@ pub struct HelloSettings {
     /// Time to stop all services in order where nothing is lost yet: for Release, and before the
     /// guest goes down as planned. 0 means the agent's default (20 s).
     pub stop_timeout_ms: u32,
+    /// The DPE answers questions.
+    pub answers: bool,
 }
 
 impl HelloSettings {
@@ -38,6 +44,7 @@ impl HelloSettings {
         put(&mut fields, "lease_ms", self.lease_ms);
         put(&mut fields, "grace_ms", self.grace_ms);
         put(&mut fields, "stop_timeout_ms", self.stop_timeout_ms);
+        put(&mut fields, "answers", self.answers);
         fields
     }
 
@@ -52,6 +59,7 @@ impl HelloSettings {
             lease_ms: reader.u32("lease_ms")?,
             grace_ms: reader.u32("grace_ms")?,
             stop_timeout_ms: reader.u32("stop_timeout_ms")?,
+            answers: reader.boolean("answers")?,
         })
     }
 }
@@ -68,7 +76,8 @@ pub struct HelloReply {
     /// The agent's version.
     pub version: String,
     /// What the agent can do: resource classes (`class:ocf`, …) and optional behaviour
-    /// ([`ATTRIBUTES`]).
+    /// ([`ATTRIBUTES`],
+    /// [`QUESTIONS`]).
     pub capabilities: Vec<String>,
     /// How much of the lease is left; 0 where there is none or it is over.
     pub lease_remaining_ms: u64,
@@ -212,6 +221,7 @@ mod tests {
             lease_ms: 10_000,
             grace_ms: 5000,
             stop_timeout_ms: 20_000,
+            answers: true,
         };
         assert_eq!(
             HelloSettings::from_fields(&settings.to_fields()).unwrap(),

@@ -15,6 +15,7 @@ pub mod attribute;
 mod deployment;
 mod event;
 mod operation;
+pub mod question;
 
 pub use agent::{AgentDescription, HelloReply, HelloSettings, Leaving};
 pub use attribute::{NodeAttribute, NodeAttributes};
@@ -23,6 +24,7 @@ pub use event::Event;
 pub use operation::{
     Operation, OperationRecord, OperationState, OperationStatus, ResourceClass, rc,
 };
+pub use question::{Question, Reply};
 
 /// Longest id of an event or an operation, and longest name of anything, in bytes.
 pub const MAX_ID: usize = 255;

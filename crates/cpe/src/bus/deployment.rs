@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cpe_bus::fields::put;
+use cpe_bus::fields::{bounded, put};
 use cpe_bus::json;
 use cpe_bus::names::dpe_unit;
 use cpe_bus::{Error, Fields, Result};
@@ -19,6 +19,9 @@ use crate::dpe::DpeCall;
 use crate::host::Host;
 use crate::registry::{Current, Deployment};
 use crate::sync::turn;
+
+/// Bytes of an attribute's name and value that an event has at most.
+const LONGEST_SHOWN: usize = 255;
 
 pub(super) struct DeploymentObject {
     link: Link,
@@ -341,6 +344,55 @@ impl DeploymentObject {
         };
         let (dpe, by) = self.commanded(&header).await?;
         let outcome = self.passed_on(dpe.set_ticket_standby(&ticket, on, by).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
+    }
+
+    async fn set_attribute(
+        &self,
+        assembly: String,
+        lifetime: String,
+        name: String,
+        value: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let shown = [&name, &value].map(|text| bounded(text, LONGEST_SHOWN));
+        let order = Order {
+            action: "set-attribute",
+            assembly: &assembly,
+            more: &[
+                ("name", &shown[0]),
+                ("value", &shown[1]),
+                ("lifetime", &lifetime),
+            ],
+            ..Order::default()
+        };
+        let (dpe, mut options) = self.commanded(&header).await?;
+        put(&mut options, "lifetime", lifetime.as_str());
+        let set = dpe.set_attribute(&assembly, &name, &value, options);
+        let outcome = self.passed_on(set.await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
+    }
+
+    async fn delete_attribute(
+        &self,
+        assembly: String,
+        lifetime: String,
+        name: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let shown = bounded(&name, LONGEST_SHOWN);
+        let order = Order {
+            action: "delete-attribute",
+            assembly: &assembly,
+            more: &[("name", &shown), ("lifetime", &lifetime)],
+            ..Order::default()
+        };
+        let (dpe, mut options) = self.commanded(&header).await?;
+        put(&mut options, "lifetime", lifetime.as_str());
+        let deleted = dpe.delete_attribute(&assembly, &name, options).await;
+        let outcome = self.passed_on(deleted);
         drop(dpe);
         self.ordered(&header, order, outcome).await
     }

@@ -204,6 +204,78 @@ async fn a_ticket_is_granted_explained_and_kept_by_the_dpe() {
 }
 
 #[tokio::test]
+async fn attributes_and_options_are_set_refused_and_kept_by_the_dpe() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let deployment = deploy(&bus, &cpe).await;
+    let set = async |assembly: &str, name: &str, value: &str| {
+        deployment
+            .set_attribute(assembly, "forever", name, value)
+            .await
+    };
+    set("web1", "rack", "7").await.expect("an attribute");
+    set("", "db_REPL_INFO", "web1|7").await.expect("an option");
+    for (refused, reason) in [
+        (set("web9", "rack", "7").await, "no assembly \"web9\""),
+        (
+            set("", "stonith-enabled", "false").await,
+            "deployment document",
+        ),
+        (set("web1", "standby", "on").await, "cpectl standby"),
+        (set("web1", "a b", "1").await, "blanks"),
+        (
+            deployment.set_attribute("", "reboot", "a", "1").await,
+            "lasts forever",
+        ),
+        (
+            deployment.delete_attribute("web1", "never", "a").await,
+            "`forever` or `reboot`",
+        ),
+    ] {
+        let error = refused.expect_err(reason).message();
+        assert!(error.contains(reason), "{error}");
+    }
+    let kept = async || {
+        let status = deployment.get_status().await.ok()?;
+        let all = [
+            "\"permanent\":{\"rack\":\"7\"}",
+            "\"options\":{\"db_REPL_INFO\":\"web1|7\"}",
+        ];
+        all.iter().all(|text| status.contains(text)).then_some(())
+    };
+    until("what was set", kept).await;
+    systemd.kill("shop").await;
+    until("what was set after the death of the DPE", kept).await;
+    let deleted = deployment.delete_attribute("web1", "forever", "rack").await;
+    deleted.expect("a deletion");
+    until("an attribute that is gone", async || {
+        let status = deployment.get_status().await.ok()?;
+        (!status.contains("rack")).then_some(())
+    })
+    .await;
+    let events = cpe.all_events().await;
+    let orders = events
+        .iter()
+        .filter(|event| event.details.contains_key("lifetime") && event.state == "done");
+    let orders: Vec<_> = orders
+        .map(|event| {
+            (
+                &*event.details["action"],
+                &*event.details["name"],
+                &*event.assembly,
+            )
+        })
+        .collect();
+    let expected = [
+        ("set-attribute", "rack", "web1"),
+        ("set-attribute", "db_REPL_INFO", ""),
+        ("delete-attribute", "rack", "web1"),
+    ];
+    assert_eq!(orders, expected);
+}
+
+#[tokio::test]
 async fn it_explains_nothing_before_anything_is_known() {
     let bus = Bus::start();
     let systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;

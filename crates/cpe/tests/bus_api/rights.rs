@@ -73,6 +73,14 @@ async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Re
             "SetTicketStandby",
             deployment.set_ticket_standby("east", true).await,
         ),
+        (
+            "SetAttribute",
+            deployment.set_attribute("web1", "forever", "a", "1").await,
+        ),
+        (
+            "DeleteAttribute",
+            deployment.delete_attribute("web1", "forever", "a").await,
+        ),
     ]
 }
 
@@ -146,7 +154,7 @@ async fn another_user_without_the_right_may_only_look() {
     cpe.create("shop").await.unwrap();
     let text = document("evil", "");
     let event = ["2", "id", "s", "x", "kind", "s", "a.b"];
-    let refused: [([&str; 2], &[&str]); 19] = [
+    let refused: [([&str; 2], &[&str]); 21] = [
         (MANAGER, &["CreateDeployment", "sa{sv}", &text, "0"]),
         (
             MANAGER,
@@ -169,6 +177,8 @@ async fn another_user_without_the_right_may_only_look() {
         (SHOP, &["GrantTicket", "s", "east"]),
         (SHOP, &["RevokeTicket", "s", "east"]),
         (SHOP, &["SetTicketStandby", "sb", "east", "true"]),
+        (SHOP, &["SetAttribute", "ssss", "web1", "forever", "a", "1"]),
+        (SHOP, &["DeleteAttribute", "sss", "web1", "forever", "a"]),
     ];
     for (object, call) in refused {
         let (done, message) = as_nobody(&bus.address(), &[&object[..], call].concat());

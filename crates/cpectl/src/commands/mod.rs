@@ -2,6 +2,7 @@
 
 pub(crate) mod administer;
 pub(crate) mod agents;
+pub(crate) mod attribute;
 pub(crate) mod deploy;
 pub(crate) mod destroy;
 pub(crate) mod events;

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use controller::{Request, TicketOrder};
+use controller::{Ban, Holder, Request, TicketOrder, Whose};
 use controller_sim::faults::Fault;
 use controller_sim::policies::Loss;
 use controller_sim::scenario::{Form, Mode, Scenario};
@@ -93,12 +93,15 @@ impl Daemon {
     }
 
     /// Makes something happen: `run SECONDS`, `kill SERVICE`, `cut ASSEMBLY SECONDS` (nothing
-    /// passes between it and the DPE), `ticket SERVICE LOSS` (the document says that it needs one),
-    /// or `change SERVICE`, which writes the changed document to
-    /// `changed.xml`.
+    /// passes between it and the DPE), `ban SERVICE` (a tool in its guest does), `ticket SERVICE
+    /// LOSS` (the document says that it needs one), or `change SERVICE`, which writes the changed
+    /// document to `changed.xml`.
     pub(crate) fn direct(&self, direction: &str) {
-        let mut world = self.world.lock();
         let words: Vec<&str> = direction.split(' ').collect();
+        if let ["ban", service] = words[..] {
+            return self.world.ban(service);
+        }
+        let mut world = self.world.lock();
         match words[..] {
             ["run", seconds] => world.run_for(seconds.parse().unwrap()),
             ["kill", service] => {
@@ -168,6 +171,46 @@ impl Shared {
         let ticket = ticket.into();
         self.ask(Request::Ticket { ticket, order });
         Ok(())
+    }
+
+    /// Sets or deletes an attribute or an option.
+    fn put(&self, assembly: &str, lifetime: &str, name: &str, value: Option<&str>) -> Result<()> {
+        if lifetime == "reboot" {
+            let mut world = self.lock();
+            let guest = world.guest(assembly);
+            world.set_attribute(guest, name, value, 0);
+            world.run_for(1);
+            return Ok(());
+        }
+        let holder = some(assembly).map_or(Holder::Deployment, Holder::Assembly);
+        let (name, value) = (name.to_owned(), value.map(str::to_owned));
+        let before = self.status();
+        self.ask(Request::Put {
+            holder,
+            name: name.clone(),
+            value,
+        });
+        let refused = name == "stonith-enabled" && self.status().options == before.options;
+        match refused {
+            true => Err(Error::InvalidArgument(format!(
+                "option `{name}` belongs to the deployment document"
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// Bans a service, as a tool in its guest does.
+    fn ban(&self, service: &str) {
+        let mut world = self.lock();
+        let home = world.runs_in(service)[0].to_owned();
+        let guest = world.guest(&home);
+        let ban = Ban {
+            service: service.into(),
+            assembly: Whose::Own,
+            promoted: false,
+        };
+        world.ask_in(guest, controller::Question::Ban(ban));
+        world.run_for(10);
     }
 
     /// Hands a request to the controller and lets it act on it.
@@ -398,6 +441,20 @@ impl Deployment {
     async fn set_ticket_standby(&self, ticket: &str, on: bool) -> Result<()> {
         let orders = [TicketOrder::Activate, TicketOrder::Standby];
         self.0.order(ticket, orders[usize::from(on)])
+    }
+
+    async fn set_attribute(
+        &self,
+        assembly: &str,
+        lifetime: &str,
+        name: &str,
+        value: &str,
+    ) -> Result<()> {
+        self.0.put(assembly, lifetime, name, Some(value))
+    }
+
+    async fn delete_attribute(&self, assembly: &str, lifetime: &str, name: &str) -> Result<()> {
+        self.0.put(assembly, lifetime, name, None)
     }
 
     async fn set_maintenance(&self, assembly: &str, on: bool) {

@@ -63,6 +63,11 @@ fn a_ticket_is_granted_and_revoked() {
 }
 
 #[test]
+fn attributes_and_options_are_set_and_a_ban_is_lifted() {
+    check("attributes");
+}
+
+#[test]
 fn clones_and_groups_are_a_tree() {
     check_with("clones", &Daemon::with_clones());
 }

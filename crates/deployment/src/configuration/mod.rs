@@ -28,10 +28,18 @@ use crate::model::{Agent, Deployment, Instances, Origin, RawConfiguration, RawIn
 use crate::problem::Problems;
 use crate::tree::Element;
 use crate::uses::Use;
-use crate::{report, value};
+use crate::{report, treatment, value};
 use check::check;
 use links::Links;
 use upgrade::Outcome;
+
+/// A cluster option of former versions, which removes history.
+const REMOVE_AFTER_STOP: &str = "remove-after-stop";
+
+/// Whether a cluster option of that name means something: here, or to Pacemaker's daemons.
+pub(crate) fn is_cluster_option(name: &str) -> bool {
+    name == REMOVE_AFTER_STOP || treatment::find(treatment::CLUSTER_OPTIONS, name).is_some()
+}
 
 /// Whether an element of that name is Pacemaker's and could not be meant as one of the short forms.
 pub(crate) fn is_section_or_resource(name: &str) -> bool {

@@ -37,8 +37,7 @@ pub const OPERATION_OPTIONS: Rows = &[
     ),
 ];
 
-/// The tests that carry this name come with what they test.
-const START_DELAY: &str = "start_delay_and_interval_origin_say_when_a_monitor_begins";
+const START_DELAY: &str = "an_operation_begins_after_its_start_delay";
 
 const OPERATIONS: &str = "operations_are_done_as_their_elements_say";
 const ON_FAIL: &str = "a_failure_has_the_effect_that_the_operation_says";

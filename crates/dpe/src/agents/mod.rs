@@ -11,7 +11,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use controller::{AssemblyId, Connect, Input, Operation, Task};
+use controller::{Asker, AssemblyId, Connect, Input, Operation, Question, Reply, Task};
 use cpe_bus::peer::Meter;
 use cpe_daemon::Pauses;
 use tokio::sync::mpsc::error::TrySendError;
@@ -53,10 +53,23 @@ pub(crate) enum Call {
     },
     Forget(String),
     Restart(String),
+    /// Answer what it has asked.
+    Answer(u64, Reply),
+    /// Have it answer what somebody else asks.
+    Ask(Wants, Box<Question>),
     Release {
         keep_services: bool,
         done: oneshot::Sender<()>,
     },
+}
+
+/// Who wants the answer of an agent.
+#[derive(Debug)]
+pub(crate) enum Wants {
+    /// Another guest.
+    Guest(Asker),
+    /// An administrator. Dropped without an answer: the agent could not be asked.
+    Administrator(oneshot::Sender<Reply>),
 }
 
 /// The connection on which the deployment's name is owned, if it is.

@@ -7,23 +7,24 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use controller::{AssemblyId, Connect, Input, Occupant, Record};
+use controller::{Asker, AssemblyId, Connect, Input, Occupant, Record, Reply, Why};
 use cpe_bus::peer::Meter;
 use cpe_bus::proxies::AgentProxy;
 use cpe_bus::proxies::agent::{
     AttributesChangedStream, HeartbeatStream, LeavingStream, LeftStream, OperationCompletedStream,
+    QuestionStream,
 };
 use cpe_bus::records::agent::ATTRIBUTES;
 use cpe_bus::{
     AgentDescription, Error, Fields, HelloReply, HelloSettings, Leaving, NodeAttributes,
-    OperationRecord, PeerAddress, peer,
+    OperationRecord, PeerAddress, Question, peer,
 };
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Semaphore, mpsc, watch};
 use zbus::Connection;
 use zbus::proxy::CacheProperties;
 
-use super::{Call, Orders};
+use super::{Call, Orders, Wants};
 use crate::convert;
 
 /// An agent that has not answered a call by then is given up; the next History shows what became of
@@ -177,6 +178,7 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> Result<Inpu
         lease_ms: connect.lease_ms,
         grace_ms: connect.grace_ms,
         stop_timeout_ms: connect.stop_timeout_ms,
+        answers: true,
     };
     let hello = agent.hello(
         connect.epoch,
@@ -243,6 +245,7 @@ struct Signals<'a> {
     attributes: AttributesChangedStream,
     heartbeats: HeartbeatStream,
     completions: OperationCompletedStream,
+    questions: QuestionStream,
     leaving: LeavingStream,
     left: LeftStream,
 }
@@ -259,6 +262,7 @@ impl<'a> Signals<'a> {
             heartbeats: agent.receive_heartbeat().await?,
             completions: agent.receive_operation_completed().await?,
             attributes: agent.receive_attributes_changed().await?,
+            questions: agent.receive_question().await?,
             leaving: agent.receive_leaving().await?,
             left: agent.receive_left().await?,
         })
@@ -306,6 +310,22 @@ impl<'a> Signals<'a> {
                 // What it meant is in the History of the next stream, if it can be read there.
                 let record = convert::record(record.map_err(|error| bad("a record", &error))?);
                 Ok(Input::OperationCompleted { assembly, record: Box::new(record) })
+            }
+            Some(asked) = self.questions.next() => {
+                let args = asked.args().map_err(|error| bad("a question", &error.into()))?;
+                let asker = Asker { assembly, number: args.number };
+                Ok(match Question::from_fields(&args.question) {
+                    Ok(question) => {
+                        let question = convert::question(question);
+                        Input::Asked { asker, question }
+                    }
+                    // That of a later version may be another one: only its tool hears of it.
+                    Err(error) => {
+                        let text = error.message();
+                        let reply = Reply::Refused { why: Why::Invalid, text };
+                        Input::Relayed { asker, reply }
+                    }
+                })
             }
             Some(leaving) = self.leaving.next() => {
                 let info = leaving.args().map_err(Error::from);
@@ -428,18 +448,18 @@ async fn perform(
             Ok(None)
         }
         Call::Restart(reason) => {
-            // An agent of an earlier version does not know this: its lease runs out.
-            if let Err(error) = within(agent.restart(epoch, &reason)).await {
-                tracing::warn!(
-                    cpe_deployment = connect.deployment,
-                    cpe_assembly = connect.assembly.as_str(),
-                    %error,
-                    "the agent of {} does not restart its guest: it is safe when its lease is over",
-                    connect.assembly
-                );
-            }
+            restart(agent, connect, &reason).await;
             Ok(None)
         }
+        Call::Answer(number, reply) => {
+            let (fields, values) = convert::answer(reply).to_fields();
+            match within(agent.answer(epoch, number, fields, values)).await {
+                // Asked again over another stream it would be the same.
+                Ok(()) | Err(Error::InvalidArgument(_) | Error::TooLarge(_)) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        }
+        Call::Ask(wants, question) => Ok(ask(agent, connect, wants, *question).await),
         Call::Release {
             keep_services,
             done,
@@ -448,6 +468,48 @@ async fn perform(
             let _ = done.send(());
             released?;
             Ok(None)
+        }
+    }
+}
+
+/// Has the guest reset. An agent of an earlier version does not know this: its lease runs out.
+async fn restart(agent: &AgentProxy<'static>, connect: &Connect, reason: &str) {
+    if let Err(error) = within(agent.restart(connect.epoch, reason)).await {
+        tracing::warn!(
+            cpe_deployment = connect.deployment,
+            cpe_assembly = connect.assembly.as_str(),
+            %error,
+            "the agent of {} does not restart its guest: it is safe when its lease is over",
+            connect.assembly
+        );
+    }
+}
+
+/// Has the agent answer what somebody else asks. If it does not, that is said to whoever asked;
+/// what else is meant for this agent goes on.
+async fn ask(
+    agent: &AgentProxy<'static>,
+    connect: &Connect,
+    wants: Wants,
+    question: controller::Question,
+) -> Option<Input> {
+    let fields = convert::passed_on(question).to_fields();
+    let answered = within(agent.ask(connect.epoch, fields)).await;
+    let reply = answered
+        .and_then(|(fields, values)| cpe_bus::Reply::from_fields(&fields, &values))
+        .map_or_else(
+            |error| Reply::Refused {
+                why: Why::NotNow,
+                text: format!("the agent of {}: {}", connect.assembly, error.message()),
+            },
+            convert::reply,
+        );
+    match wants {
+        Wants::Guest(asker) => Some(Input::Relayed { asker, reply }),
+        Wants::Administrator(waiting) => {
+            // They may have stopped waiting.
+            let _ = waiting.send(reply);
+            None
         }
     }
 }

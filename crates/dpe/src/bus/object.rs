@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use controller::{AssemblyId, Proposal, Request, ServiceId, TicketOrder};
+use controller::{
+    AssemblyId, Holder, Keeping, Place, Proposal, Question, Request, ServiceId, TicketOrder, Whose,
+};
 use cpe_bus::fields::{Reader, bounded};
 use cpe_bus::json;
 use cpe_bus::names::{CPE_NAME, IN_DOUBT};
+use cpe_bus::records::attribute;
 use cpe_bus::{Error, Fields, Result};
 use cpe_status::{AgentCheck, Plan, Unasked};
 use deployment::{Deployment, Uses};
@@ -96,6 +99,67 @@ impl DpeObject {
         let by = if by.is_empty() { caller } else { by };
         let turn = Arc::new(self.requests.turn_to_change().await?);
         self.requests.change(turn, request, by).await
+    }
+
+    /// Gives an attribute or an option a value, or takes it away.
+    async fn put(
+        &self,
+        connection: &Connection,
+        header: &Header<'_>,
+        owner: Owner,
+        name: String,
+        value: Option<String>,
+        options: &Fields,
+    ) -> Result<()> {
+        match owner {
+            Owner::Holder(holder) => {
+                let request = Request::Put {
+                    holder,
+                    name,
+                    value,
+                };
+                self.change(connection, header, request, options).await
+            }
+            Owner::Boot(assembly) => {
+                require_administrator(connection, header).await?;
+                let question = Question::Put {
+                    place: Place::Boot(Whose::Own),
+                    name,
+                    value,
+                    keeping: Keeping::default(),
+                };
+                self.requests.ask_agent(assembly, question).await
+            }
+        }
+    }
+}
+
+/// Whose an attribute is.
+enum Owner {
+    /// Somebody's over all boots.
+    Holder(Holder),
+    /// A boot's.
+    Boot(AssemblyId),
+}
+
+/// Whose attribute is meant by an assembly (empty: the deployment) and option `lifetime`.
+fn owner(assembly: String, options: &Fields) -> Result<Owner> {
+    let lifetime = Reader::new("options", options).text("lifetime", LONGEST_NAME)?;
+    let lifetime = match lifetime.as_str() {
+        "" => "forever",
+        given => given,
+    };
+    match (optional(bounded(&assembly, LONGEST_NAME)), lifetime) {
+        (None, "forever") => Ok(Owner::Holder(Holder::Deployment)),
+        (Some(name), "forever") => Ok(Owner::Holder(Holder::Assembly(name.into()))),
+        (Some(name), "reboot") => Ok(Owner::Boot(name.into())),
+        (None, "reboot") => Err(Error::InvalidArgument(
+            "an option of the deployment lasts forever".into(),
+        )),
+        (_, other) => Err(Error::InvalidArgument(format!(
+            "a lifetime is `forever` or `reboot`; found `{}`",
+            bounded(other, LONGEST_NAME)
+        ))),
     }
 }
 
@@ -468,6 +532,40 @@ impl DpeObject {
         };
         let request = ordered(ticket, order);
         self.change(connection, &header, request, &options).await
+    }
+
+    /// Gives an assembly an attribute, or the deployment an option.
+    async fn set_attribute(
+        &self,
+        assembly: String,
+        name: String,
+        value: String,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let kept = cpe_bus::NodeAttribute {
+            value: value.clone(),
+            dampening_ms: 0,
+        };
+        attribute::check(&name, &kept)?;
+        let owner = owner(assembly, &options)?;
+        self.put(connection, &header, owner, name, Some(value), &options)
+            .await
+    }
+
+    /// Takes it away.
+    async fn delete_attribute(
+        &self,
+        assembly: String,
+        name: String,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let owner = owner(assembly, &options)?;
+        self.put(connection, &header, owner, name, None, &options)
+            .await
     }
 
     /// The state in one word.

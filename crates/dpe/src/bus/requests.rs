@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use controller::{PlanInput, Proposal, Refusal, Request};
+use controller::{AssemblyId, PlanInput, Proposal, Question, Refusal, Reply, Request, Why};
 use cpe_bus::{Error, Result};
 use cpe_status::DeploymentStatus;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -24,6 +24,8 @@ const WAITING: usize = 8;
 pub(crate) enum BusRequest {
     /// A change, and who asks for it; answered when it is durable.
     Change(Request, String, oneshot::Sender<Result<()>>),
+    /// Something for an agent, about its guest's boot. Dropped: it could not be asked.
+    Ask(AssemblyId, Box<Question>, oneshot::Sender<Reply>),
     Status(oneshot::Sender<DeploymentStatus>),
     Input(oneshot::Sender<String>),
     /// What an explanation starts from; making it is not the loop's work.
@@ -104,6 +106,25 @@ impl Requests {
         self.send(BusRequest::Change(request, by, reply))?;
         drop(turn);
         answer.await.map_err(|_| self.ending())?
+    }
+
+    /// Has an agent change something of its guest's boot; returns when it has.
+    pub(crate) async fn ask_agent(&self, assembly: AssemblyId, question: Question) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        let name = assembly.clone();
+        let question = Box::new(question);
+        self.send(BusRequest::Ask(assembly, question, reply))?;
+        match answer.await {
+            Ok(Reply::Done | Reply::Values(_)) => Ok(()),
+            Ok(Reply::Refused {
+                why: Why::Invalid,
+                text,
+            }) => Err(Error::InvalidArgument(text)),
+            Ok(Reply::Refused { text, .. }) => Err(Error::NotReady(text)),
+            Err(_) => Err(Error::NotReady(format!(
+                "the agent of {name} went away before it answered: look whether the value is set"
+            ))),
+        }
     }
 
     /// Asks for something that changes nothing.

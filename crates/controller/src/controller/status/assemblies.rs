@@ -5,7 +5,7 @@ use cpe_status::{AssemblyState, AssemblyStatus};
 use crate::controller::Controller;
 use crate::machines::assembly::{Assembly, Life};
 use crate::machines::facts::Departure;
-use crate::vocabulary::{AssemblyId, Occupant, Time};
+use crate::vocabulary::{AssemblyId, Holder, Occupant, Time};
 
 impl Controller {
     pub(super) fn assembly_statuses(&self, now: Time) -> Vec<AssemblyStatus> {
@@ -85,6 +85,7 @@ impl Controller {
             agent_version: assembly.hello().version.clone(),
             boot_id: assembly.hello().boot_id.clone(),
             attributes: assembly.attributes().in_force().clone(),
+            permanent: self.kept_values(&Holder::Assembly(name.clone())),
         }
     }
 }

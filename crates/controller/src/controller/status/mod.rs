@@ -11,7 +11,7 @@ use super::Controller;
 use crate::machines::announcement::Announced;
 use crate::machines::assembly::Life;
 use crate::machines::phase::Phase;
-use crate::vocabulary::{AssemblyId, FenceDevice, Fencing, SECOND, Time};
+use crate::vocabulary::{AssemblyId, FenceDevice, Fencing, Holder, SECOND, Time};
 
 impl Controller {
     /// The state.
@@ -148,10 +148,11 @@ impl Controller {
             deciding: !self.deciding.is_settled(),
             transition: self.execution.status(),
             failures: self.failure_statuses(),
-            bans: self.deciding.terms().bans.clone(),
+            bans: self.ban_statuses(),
             fencing: self.fencing_statuses(),
             tickets: self.ticket_statuses(),
             next_look: self.next_look(now),
+            options: self.kept_values(&Holder::Deployment),
         }
     }
 

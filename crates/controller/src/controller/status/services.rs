@@ -29,7 +29,7 @@ struct Listed<'a> {
 }
 
 impl Controller {
-    pub(super) fn service_statuses(&self) -> Vec<ServiceStatus> {
+    pub(in crate::controller) fn service_statuses(&self) -> Vec<ServiceStatus> {
         let goal = self.deciding.goal();
         let unmanaged = |service: &str| goal.get(service).is_some_and(|goal| goal.unmanaged);
         let mut places = Places::new(&self.assemblies, unmanaged);

@@ -16,6 +16,7 @@ use self::fence::Fence;
 use self::lease::Lease;
 use super::attributes::{Dampening, NodeAttributes};
 use super::history::History;
+use super::values::Allowance;
 use crate::vocabulary::{AssemblyId, AssemblySpec, Attributes, Connect, Hello, Time};
 
 /// An assembly as it is now.
@@ -31,6 +32,8 @@ pub(crate) struct Assembly {
     sent_settings: Option<Connect>,
     history: History,
     attributes: NodeAttributes,
+    /// How often its agent may ask.
+    allowance: Allowance,
 }
 
 impl Assembly {
@@ -46,6 +49,7 @@ impl Assembly {
             sent_settings: None,
             history: History::default(),
             attributes: NodeAttributes::default(),
+            allowance: Allowance::new(),
         }
     }
 
@@ -112,6 +116,11 @@ impl Assembly {
 
     pub(crate) fn attributes(&self) -> &NodeAttributes {
         &self.attributes
+    }
+
+    /// Its agent may ask once more; counts it. `now_us`: boot time.
+    pub(crate) fn may_ask(&mut self, now_us: u64) -> bool {
+        self.allowance.take(now_us)
     }
 
     /// Its services are managed: it is online, known, and not to be fenced.

@@ -21,7 +21,10 @@ use crate::machines::failures::{FailureFacts, FailureTimes};
 use crate::machines::fencings::FencingFacts;
 use crate::machines::service::ServiceFacts;
 use crate::machines::ticket::TicketFacts;
-use crate::vocabulary::{AssemblyId, AssemblySpec, Event, Occupant, ServiceId, Spec, TicketId};
+use crate::machines::values::{BanFacts, Values};
+use crate::vocabulary::{
+    AssemblyId, AssemblySpec, Event, Holder, Occupant, ServiceId, Spec, TicketId,
+};
 
 /// Key of the row that counts the times that facts were saved. A shell keeps its value in a second
 /// place, which a backup of the state does not bring back.
@@ -54,6 +57,10 @@ pub struct Durable {
     services: BTreeMap<ServiceId, ServiceFacts>,
     /// Those about which something was said.
     tickets: BTreeMap<TicketId, TicketFacts>,
+    /// Permanent attributes and options that were set beside the document.
+    values: Values,
+    /// Where services must not run, beside what the document says.
+    bans: BTreeMap<(AssemblyId, ServiceId), BanFacts>,
     /// The last attempts to make assemblies safe, numbered in the order in which they began.
     fencings: BTreeMap<u64, FencingFacts>,
     /// Events that the log does not have yet, by epoch and counter: in the order in which they
@@ -199,6 +206,8 @@ pub(crate) enum Key {
     Failures(AssemblyId, String),
     Service(ServiceId),
     Ticket(TicketId),
+    Value(Holder, String),
+    Ban(AssemblyId, ServiceId),
     Fencing(u64),
     Outbox(u64, u64),
     Saves,
@@ -215,6 +224,9 @@ impl Key {
             Key::Failures(assembly, resource) => format!("failures/{assembly}/{resource}"),
             Key::Service(name) => format!("service/{name}"),
             Key::Ticket(name) => format!("ticket/{name}"),
+            Key::Value(Holder::Deployment, name) => format!("option/{name}"),
+            Key::Value(Holder::Assembly(own), name) => format!("attribute/{own}/{name}"),
+            Key::Ban(assembly, service) => format!("ban/{assembly}/{service}"),
             Key::Fencing(number) => format!("fencing/{number:020}"),
             Key::Outbox(epoch, counter) => format!("event/{epoch:020}/{counter:010}"),
             Key::Saves => SAVES.into(),
@@ -238,6 +250,15 @@ impl Key {
             }
             ("service", Some(name)) => Key::Service(name.into()),
             ("ticket", Some(name)) => Key::Ticket(name.into()),
+            ("option", Some(name)) => Key::Value(Holder::Deployment, name.to_owned()),
+            ("attribute", Some(rest)) => {
+                let (assembly, name) = rest.split_once('/')?;
+                Key::Value(Holder::Assembly(assembly.into()), name.to_owned())
+            }
+            ("ban", Some(rest)) => {
+                let (assembly, service) = rest.split_once('/')?;
+                Key::Ban(assembly.into(), service.into())
+            }
             ("fencing", Some(number)) => Key::Fencing(number.parse().ok()?),
             ("event", Some(rest)) => {
                 let (epoch, counter) = rest.split_once('/')?;
@@ -278,6 +299,10 @@ impl Durable {
         );
         keys.extend(self.services.keys().cloned().map(Key::Service));
         keys.extend(self.tickets.keys().cloned().map(Key::Ticket));
+        let values = self.values.keys().cloned();
+        keys.extend(values.map(|(holder, name)| Key::Value(holder, name)));
+        let bans = self.bans.keys().cloned();
+        keys.extend(bans.map(|(assembly, service)| Key::Ban(assembly, service)));
         keys.extend(self.fencings.keys().copied().map(Key::Fencing));
         keys.extend(
             self.outbox
@@ -323,6 +348,16 @@ impl Durable {
     /// Those about which something was said.
     pub(crate) fn tickets(&self) -> &BTreeMap<TicketId, TicketFacts> {
         &self.tickets
+    }
+
+    /// Permanent attributes and options that were set beside the document.
+    pub(crate) fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// Where services must not run, beside what the document says.
+    pub(crate) fn bans(&self) -> &BTreeMap<(AssemblyId, ServiceId), BanFacts> {
+        &self.bans
     }
 
     /// The last attempts to make assemblies safe, in the order in which they began.
@@ -378,6 +413,12 @@ impl Durable {
             ),
             Some(Key::Service(name)) => drop(self.services.insert(name, read(key, value)?)),
             Some(Key::Ticket(name)) => drop(self.tickets.insert(name, read(key, value)?)),
+            Some(Key::Value(holder, name)) => {
+                drop(self.values.insert((holder, name), read(key, value)?))
+            }
+            Some(Key::Ban(assembly, service)) => {
+                self.bans.insert((assembly, service), read(key, value)?);
+            }
             // Nothing is decided by it, so that another form of it costs the history only.
             Some(Key::Fencing(number)) => {
                 if let Ok(facts) = serde_json::from_str(value) {
@@ -408,6 +449,14 @@ impl Durable {
                 .and_then(write),
             Key::Service(name) => self.services.get(name).and_then(write),
             Key::Ticket(name) => self.tickets.get(name).and_then(write),
+            Key::Value(holder, name) => self
+                .values
+                .get(&(holder.clone(), name.clone()))
+                .and_then(write),
+            Key::Ban(assembly, service) => self
+                .bans
+                .get(&(assembly.clone(), service.clone()))
+                .and_then(write),
             Key::Fencing(number) => self.fencings.get(number).and_then(write),
             Key::Outbox(epoch, counter) => self.outbox.get(&(*epoch, *counter)).and_then(write),
         }

@@ -10,7 +10,8 @@ use crate::machines::failures::FailureFacts;
 use crate::machines::fencings::{self, FencingFacts};
 use crate::machines::service::ServiceFacts;
 use crate::machines::ticket::TicketFacts;
-use crate::vocabulary::{AssemblyId, Change, Event, ServiceId, Spec, TicketId};
+use crate::machines::values::{BanFacts, ValueFacts};
+use crate::vocabulary::{AssemblyId, Change, Event, Holder, ServiceId, Spec, TicketId};
 
 /// The facts, with a note of what was touched since the last [`Store::changes`].
 #[derive(Debug)]
@@ -131,6 +132,33 @@ impl Store {
         }
     }
 
+    /// Gives somebody a value; `None`: takes it away.
+    pub(crate) fn put_value(&mut self, holder: &Holder, name: &str, value: Option<ValueFacts>) {
+        let key = (holder.clone(), name.to_owned());
+        self.touched
+            .insert(Key::Value(holder.clone(), name.to_owned()));
+        match value {
+            Some(value) => drop(self.facts.values.insert(key, value)),
+            None => drop(self.facts.values.remove(&key)),
+        }
+    }
+
+    /// Keeps a service off an assembly; `None`: no longer.
+    pub(crate) fn put_ban(
+        &mut self,
+        assembly: &AssemblyId,
+        service: &ServiceId,
+        ban: Option<BanFacts>,
+    ) {
+        let key = (assembly.clone(), service.clone());
+        self.touched
+            .insert(Key::Ban(assembly.clone(), service.clone()));
+        match ban {
+            Some(ban) => drop(self.facts.bans.insert(key, ban)),
+            None => drop(self.facts.bans.remove(&key)),
+        }
+    }
+
     /// Notes that an attempt to make an assembly safe begins. The oldest are forgotten.
     pub(crate) fn fencing_begins(&mut self, facts: FencingFacts) {
         let last = self.facts.fencings.last_key_value();
@@ -237,6 +265,12 @@ impl Store {
             .extend(facts.services.into_keys().map(Key::Service));
         self.touched
             .extend(facts.tickets.into_keys().map(Key::Ticket));
+        let values = facts.values.into_keys();
+        self.touched
+            .extend(values.map(|(holder, name)| Key::Value(holder, name)));
+        let bans = facts.bans.into_keys();
+        self.touched
+            .extend(bans.map(|(assembly, service)| Key::Ban(assembly, service)));
         self.touched
             .extend(facts.fencings.into_keys().map(Key::Fencing));
         self.facts = Durable {

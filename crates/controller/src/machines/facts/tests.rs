@@ -1,6 +1,7 @@
 //! Tests of facts and of their rows.
 
 use super::*;
+use crate::machines::values::ValueFacts;
 use crate::vocabulary::TicketOrder;
 
 #[test]
@@ -20,6 +21,18 @@ fn it_reads_back_what_it_wrote() {
     let east = "east/1".into();
     let granted = store.ticket_mut(&east).obey(&east, TicketOrder::Grant, 5);
     assert!(granted.is_some());
+    let value = ValueFacts {
+        value: "LATEST".into(),
+        since: 5,
+    };
+    let web1 = Holder::Assembly("web1".into());
+    store.put_value(&web1, "db/data-status", Some(value.clone()));
+    store.put_value(&Holder::Deployment, "db_REPL_INFO", Some(value));
+    let ban = BanFacts {
+        promoted: true,
+        since: 5,
+    };
+    store.put_ban(&"web1".into(), &"db".into(), Some(ban));
     let rows: Vec<_> = store
         .changes()
         .into_iter()

@@ -1,5 +1,7 @@
 //! A deployment's status as people read it, section by section.
 
+use std::collections::BTreeMap;
+
 use cpe_status::{
     AssemblyState, AssemblyStatus, BanStatus, DeploymentStatus, FailureStatus, FencingResult,
     FencingStatus, INFINITE_FAILURES, NextLook, TransitionStatus,
@@ -81,6 +83,11 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
         let heads = ["ASSEMBLY", "ATTRIBUTES SET BY AGENTS"];
         screen.section(&Table::new(heads, HEAD, attributes));
     }
+    let kept = kept(status);
+    if !kept.is_empty() {
+        let heads = ["KEPT FOR", "ATTRIBUTES AND OPTIONS SET BESIDE THE DOCUMENT"];
+        screen.section(&Table::new(heads, HEAD, kept));
+    }
     if !status.services.is_empty() {
         let rows = match flat {
             true => tree::flat(&status.services),
@@ -101,8 +108,9 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
     }
     if !status.bans.is_empty() {
         screen.section(&bans(&status.bans));
-        let remedy = "a move left these in the document: delete them there to end it";
-        screen.line(Line::new().styled(remedy, FAINT));
+        for remedy in ends_of_bans(status) {
+            screen.line(Line::new().styled(remedy, FAINT));
+        }
     }
     if !status.fencing.is_empty() {
         screen.section(&fencing(&status.fencing));
@@ -117,18 +125,44 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
     }
 }
 
+/// How bans end: those of guests, and those of the document.
+fn ends_of_bans(status: &DeploymentStatus) -> Vec<String> {
+    let mut ends = Vec::new();
+    if let Some(ban) = status.bans.iter().find(|ban| ban.set_by_guest) {
+        ends.push(format!(
+            "a tool in a guest set {}: cpectl cleanup {} {} ends it",
+            ban.constraint, status.name, ban.service
+        ));
+    }
+    if !status.bans.iter().all(|ban| ban.set_by_guest) {
+        ends.push("a move left these in the document: delete them there to end it".to_owned());
+    }
+    ends
+}
+
 /// A row for each assembly in which agents have set any.
 fn attributes(assemblies: &[AssemblyStatus]) -> Vec<[Cell; 2]> {
     let with_any = assemblies.iter().filter(|own| !own.attributes.is_empty());
     with_any
-        .map(|assembly| {
-            let pairs = assembly.attributes.iter();
-            let pairs: Vec<String> = pairs
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
-            [Cell::from(&assembly.name), Cell::from(pairs.join(" "))]
-        })
+        .map(|assembly| pairs(&assembly.name, &assembly.attributes))
         .collect()
+}
+
+/// A row for each assembly that has permanent attributes, and one for options.
+fn kept(status: &DeploymentStatus) -> Vec<[Cell; 2]> {
+    let assemblies = status.assemblies.iter();
+    let assemblies = assemblies.map(|own| (own.name.as_str(), &own.permanent));
+    let all = assemblies.chain([("the deployment", &status.options)]);
+    let with_any = all.filter(|(_, values)| !values.is_empty());
+    with_any.map(|(name, values)| pairs(name, values)).collect()
+}
+
+fn pairs(name: &str, values: &BTreeMap<String, String>) -> [Cell; 2] {
+    let pairs: Vec<String> = values
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    [Cell::from(name), Cell::from(pairs.join(" "))]
 }
 
 /// With `now`, in microseconds since the Unix epoch, heartbeats have ages instead of times.

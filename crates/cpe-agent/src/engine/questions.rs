@@ -1,0 +1,262 @@
+//! What only the DPE knows or does: asked for tools of this guest, and answered for other guests.
+//!
+//! ```text
+//!  tool ──▶ engine ──Question──▶ DPE ──Answer──▶ engine ──▶ tool
+//!             ▲ what was not answered when a DPE says Hello is asked again
+//! ```
+//!
+//! A tool waits until the DPE has answered, but no longer than [`PATIENCE`]: what becomes of its
+//! question after that is not known. A DPE that is restarted meanwhile is asked again, so that a
+//! tool does not notice.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cpe_bus::records::question::{Place, Value, What, Why};
+use cpe_bus::{Error, Question, Reply, Result};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Engine;
+use super::commands::Outgoing;
+use super::log::log;
+use crate::attributes::exit_code::{DATA_ERROR, DISCONNECTED, NO_HOST, NO_SUCH, TRY_AGAIN};
+use crate::attributes::{Answer, AttributeRequest, Change, Want};
+use crate::clock::boottime_us;
+
+/// How long a tool waits for the DPE: less than for this agent.
+const PATIENCE: Duration = Duration::from_secs(9);
+/// Tools that may wait: as many as are heard at a time.
+const MOST_WAITING: usize = 32;
+
+/// Tools that wait for the DPE.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    waiting: BTreeMap<u64, Waiting>,
+    last: u64,
+    /// The DPE that is connected answers questions.
+    answered: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    question: Question,
+    reply: oneshot::Sender<Answer>,
+    until: Instant,
+}
+
+impl Questions {
+    /// None waits. Numbers are those of no earlier process of this boot.
+    pub(super) fn new() -> Questions {
+        Questions {
+            last: boottime_us(),
+            ..Questions::default()
+        }
+    }
+
+    /// When the first one has waited long enough.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.waiting.values().map(|waiting| waiting.until).min()
+    }
+}
+
+impl Engine {
+    /// Passes on to the DPE what a tool asks for another guest's boot. `None`: it is for this one.
+    pub(super) fn for_another(&self, request: &AttributeRequest) -> Option<Result<Question>> {
+        let node = request.node.as_ref()?;
+        if self.is_this_guest(node) {
+            return None;
+        }
+        let boot = |what| Question {
+            node: node.clone(),
+            ..Question::new(what, Place::Boot)
+        };
+        Some(Ok(match &request.want {
+            Want::Name => return None,
+            Want::Ask(question) => question.clone(),
+            Want::Query { name } => Question {
+                name: name.clone().unwrap_or_default(),
+                ..boot(What::Get)
+            },
+            Want::Change(Change::Delete { name }) => Question {
+                name: name.clone(),
+                ..boot(What::Delete)
+            },
+            Want::Change(Change::Update { value: None, .. }) => {
+                return Some(Err(Error::InvalidArgument(
+                    "the dampening of another guest's attribute is changed with a value".into(),
+                )));
+            }
+            Want::Change(Change::Update {
+                name,
+                value: Some(value),
+                dampening_ms,
+                redampen,
+                private,
+            }) => Question {
+                name: name.clone(),
+                value: value.clone(),
+                dampening_ms: *dampening_ms,
+                redampen: *redampen,
+                private: *private,
+                ..boot(What::Set)
+            },
+        }))
+    }
+
+    /// Asks the DPE, now or when it is there.
+    pub(super) fn ask_dpe(&mut self, mut question: Question, reply: oneshot::Sender<Answer>) {
+        if self.is_this_guest(&question.node) {
+            question.node.clear();
+        }
+        let refusal = match question.check() {
+            Err(error) => Some((DATA_ERROR, error.message())),
+            Ok(()) if self.identity.deployment.is_empty() => Some((
+                DISCONNECTED,
+                "this guest belongs to no deployment, so there is nobody to ask".to_owned(),
+            )),
+            Ok(()) if self.peer.is_some() && !self.questions.answered => Some((
+                DISCONNECTED,
+                "the DPE of this deployment is of an earlier version, which answers no questions"
+                    .to_owned(),
+            )),
+            Ok(()) if self.questions.waiting.len() >= MOST_WAITING => Some((
+                TRY_AGAIN,
+                format!("{MOST_WAITING} tools wait for the DPE already"),
+            )),
+            Ok(()) => None,
+        };
+        if let Some((code, message)) = refusal {
+            let _ = reply.send(Answer::Refused { code, message });
+            return;
+        }
+        self.questions.last += 1;
+        let number = self.questions.last;
+        let waiting = Waiting {
+            question,
+            reply,
+            until: Instant::now() + PATIENCE,
+        };
+        self.questions.waiting.insert(number, waiting);
+        self.send_question(number);
+    }
+
+    fn send_question(&mut self, number: u64) {
+        // What this guest's tools have set before must not come after.
+        self.report_attributes_first();
+        let (Some(peer), Some(waiting)) = (&self.peer, self.questions.waiting.get(&number)) else {
+            return;
+        };
+        let asked = Outgoing::Question(number, Box::new(waiting.question.clone()));
+        if peer.outbox.try_send(asked).is_err() {
+            log!(
+                warn,
+                self.identity,
+                "the DPE does not read questions; closing the connection"
+            );
+            self.drop_peer();
+        }
+    }
+
+    /// A DPE has said Hello: it is asked what its predecessor did not answer.
+    pub(super) fn ask_again(&mut self, answers: bool) {
+        self.questions.answered = answers;
+        if !answers {
+            let text =
+                "the DPE that is there now is of an earlier version, which answers no questions";
+            self.give_questions_up(text);
+            return;
+        }
+        let numbers: Vec<u64> = self.questions.waiting.keys().copied().collect();
+        for number in numbers {
+            self.send_question(number);
+        }
+    }
+
+    /// Nobody is to be asked any more.
+    pub(super) fn give_questions_up(&mut self, message: &str) {
+        for (_, waiting) in std::mem::take(&mut self.questions.waiting) {
+            let message = message.to_owned();
+            let code = DISCONNECTED;
+            let _ = waiting.reply.send(Answer::Refused { code, message });
+        }
+    }
+
+    /// Tools that have waited long enough are told so.
+    pub(super) fn end_questions(&mut self, now: Instant) {
+        let waiting = std::mem::take(&mut self.questions.waiting).into_iter();
+        let (over, waiting) = waiting.partition(|(_, own)| own.until <= now);
+        self.questions.waiting = waiting;
+        let over: BTreeMap<u64, Waiting> = over;
+        let why = match &self.peer {
+            Some(_) => "the DPE has not answered",
+            None => "no DPE is connected",
+        };
+        for waiting in over.into_values() {
+            let message = format!(
+                "{why} within {} s: what was asked for may be done or not; ask again",
+                PATIENCE.as_secs()
+            );
+            let code = DISCONNECTED;
+            let _ = waiting.reply.send(Answer::Refused { code, message });
+        }
+    }
+
+    /// The DPE has answered. Of an answer that comes late, or twice, nobody wants to know.
+    pub(super) fn answered(&mut self, number: u64, reply: Reply) {
+        let Some(waiting) = self.questions.waiting.remove(&number) else {
+            return;
+        };
+        let answer = match reply {
+            Reply::Done => Answer::Done,
+            Reply::Values(rows) => Answer::Rows(rows),
+            Reply::Refused(why, message) => Answer::Refused {
+                code: match why {
+                    Why::NoNode => NO_HOST,
+                    Why::NoSuch => NO_SUCH,
+                    Why::Invalid => DATA_ERROR,
+                    Why::NotNow => TRY_AGAIN,
+                },
+                message,
+            },
+        };
+        let _ = waiting.reply.send(answer);
+    }
+
+    /// Answers for another guest what concerns this one's boot.
+    pub(super) fn answer_for_another(&mut self, question: Question) -> Reply {
+        let change = match (question.place, question.what) {
+            (Place::Boot, What::Get) => {
+                let name = Some(question.name).filter(|name| !name.is_empty());
+                let values = self.attributes.set.query(name.as_deref());
+                let row = |(name, value)| Value {
+                    node: self.identity.assembly.clone(),
+                    name,
+                    value,
+                };
+                return Reply::Values(values.into_iter().map(row).collect());
+            }
+            (Place::Boot, What::Set) => Change::Update {
+                name: question.name,
+                value: Some(question.value),
+                dampening_ms: question.dampening_ms,
+                redampen: question.redampen,
+                private: question.private,
+            },
+            (Place::Boot, What::Delete) => Change::Delete {
+                name: question.name,
+            },
+            _ => {
+                let text = "only what concerns this guest's boot is asked here";
+                return Reply::Refused(Why::Invalid, text.to_owned());
+            }
+        };
+        match self.change_attribute(&change) {
+            Ok(()) => Reply::Done,
+            Err(Error::InvalidArgument(text) | Error::TooLarge(text)) => {
+                Reply::Refused(Why::Invalid, text)
+            }
+            Err(error) => Reply::Refused(Why::NotNow, error.message()),
+        }
+    }
+}
