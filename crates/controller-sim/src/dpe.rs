@@ -251,6 +251,10 @@ impl World {
         ) || self.scenario.ending.is_some()
             || self.shell.recreate.is_some();
         self.say(|| format!("  refused: {refusal}"));
+        // Too late: they were left, and who wanted to stop them knows.
+        if matches!(request, Some(Request::Unload { .. })) && self.scenario.ending.is_some() {
+            self.scenario.ending = Some(false);
+        }
         if !expected {
             let request = brief(&format!("{request:?}"));
             self.checker

@@ -36,7 +36,7 @@ impl Controller {
             self.let_go(!stop_services);
             self.store.end();
             self.document = Document::None;
-            self.phase.finish();
+            self.phase.finish(!stop_services);
             self.effects.push(Effect::Unloaded);
         }
     }

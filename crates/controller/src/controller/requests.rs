@@ -336,8 +336,13 @@ impl Controller {
         self.connect_waiting();
     }
 
-    /// Services are stopped in the order that the document says.
+    /// Services are stopped in the order that the document says, and not after the end.
     fn may_unload(&self, stop_services: bool) -> Result<(), Refusal> {
+        if stop_services && self.phase == (Phase::Ended { left: true }) {
+            return Err(Refusal::NotReady(
+                "the deployment has just ended with its services left running: create it again, then destroy it".into(),
+            ));
+        }
         let begun = |loaded: &Loaded| loaded.unload.is_some();
         let unread = !self.document.is_in_force();
         if stop_services && unread && self.store.loaded().is_some_and(|own| !begun(own)) {
@@ -351,7 +356,7 @@ impl Controller {
     }
 
     fn unload(&mut self, stop_services: bool) {
-        if self.phase == Phase::Ended {
+        if self.phase.is_final() {
             self.effects.push(Effect::Unloaded);
             return;
         }

@@ -19,18 +19,21 @@ pub(crate) enum Phase {
         until_us: u64,
     },
     /// Nothing is left to do.
-    Ended,
+    Ended {
+        /// Its services were left running.
+        left: bool,
+    },
 }
 
 impl Phase {
     /// No operations any more: it is ending, or has ended.
     pub(crate) fn is_over(self) -> bool {
-        matches!(self, Phase::Ending { .. } | Phase::Ended)
+        matches!(self, Phase::Ending { .. } | Phase::Ended { .. })
     }
 
     /// Nothing happens by itself any more.
     pub(crate) fn is_final(self) -> bool {
-        self == Phase::Ended
+        matches!(self, Phase::Ended { .. })
     }
 
     /// Edge serving → ending.
@@ -45,13 +48,13 @@ impl Phase {
         *self = Phase::Serving;
     }
 
-    /// Edge ending → ended.
-    pub(crate) fn finish(&mut self) {
+    /// Edge ending → ended. `left`: its services were left running.
+    pub(crate) fn finish(&mut self, left: bool) {
         assert!(
             matches!(self, Phase::Ending { .. }),
             "invariant: guests are let go before the end, not in phase {self:?}"
         );
-        *self = Phase::Ended;
+        *self = Phase::Ended { left };
     }
 }
 
@@ -66,8 +69,9 @@ mod tests {
         phase.end(5);
         assert_eq!(phase, Phase::Ending { until_us: 5 });
         assert!(phase.is_over() && !phase.is_final());
-        phase.finish();
+        phase.finish(true);
         assert!(phase.is_over() && phase.is_final());
+        assert_eq!(phase, Phase::Ended { left: true });
     }
 
     #[test]
@@ -80,6 +84,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "before the end")]
     fn it_does_not_end_with_guests_held() {
-        Phase::Serving.finish();
+        Phase::Serving.finish(false);
     }
 }

@@ -298,16 +298,16 @@ impl Store {
 
     /// Marks a deployment as to be destroyed, durably. Asked again, the later answer counts while
     /// its DPE has not finished: that is how an administrator gives up waiting for services that
-    /// cannot be stopped.
+    /// cannot be stopped. Who asks to stop after all may come too late, which is remembered: then
+    /// services may still run.
     pub(crate) fn destroy(&mut self, name: &str, how: Destroying) -> Result<Option<Row>> {
-        let number = match how {
-            Destroying::StopServices => 1,
-            Destroying::LeaveServices => 2,
+        let update = match how {
+            Destroying::StopServices => {
+                "UPDATE deployment SET destroying = CASE WHEN destroying >= 2 THEN 3 ELSE 1 END WHERE name = ?1"
+            }
+            Destroying::LeaveServices => "UPDATE deployment SET destroying = 2 WHERE name = ?1",
         };
-        self.connection.execute(
-            "UPDATE deployment SET destroying = ?2 WHERE name = ?1",
-            params![name, number],
-        )?;
+        self.connection.execute(update, [name])?;
         self.deployment(name)
     }
 
@@ -334,7 +334,9 @@ impl Store {
     pub(crate) fn forget(&mut self, name: &str, addresses: &[String]) -> Result<bool> {
         let transaction = self.connection.transaction()?;
         let row = find(&transaction, name)?;
-        let leaves = row.as_ref().and_then(|row| row.destroying) == Some(Destroying::LeaveServices);
+        let leaves = transaction
+            .prepare_cached("SELECT 1 FROM deployment WHERE name = ?1 AND destroying >= 2")?
+            .exists([name])?;
         // Without a document no DPE has started anything.
         if row.is_some_and(|row| row.loaded > 0) {
             let mut put =
@@ -667,6 +669,15 @@ mod tests {
         assert_eq!(store.left_behind(&guests).unwrap(), guests);
         destroy(&mut store, 1, Destroying::StopServices, &guests[..1]);
         assert_eq!(store.left_behind(&guests).unwrap(), guests[1..]);
+        // Whoever wants them to be stopped after all may be too late.
+        store.create("shop", "u1", "<a/>", 10, &by).unwrap();
+        store.loaded("shop", 1).unwrap();
+        store.destroy("shop", Destroying::LeaveServices).unwrap();
+        let row = store.destroy("shop", Destroying::StopServices).unwrap();
+        let destroying = row.and_then(|row| row.destroying);
+        assert_eq!(destroying, Some(Destroying::StopServices));
+        assert!(store.forget("shop", &guests).unwrap());
+        assert_eq!(store.left_behind(&guests).unwrap(), guests);
     }
 
     #[test]

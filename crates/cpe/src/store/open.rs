@@ -38,7 +38,7 @@ const MIGRATIONS: &[&str] = &["
         uuid       TEXT NOT NULL,
         generation INTEGER NOT NULL,
         created    INTEGER NOT NULL,
-        destroying INTEGER NOT NULL DEFAULT 0,  -- 0 no, 1 services are stopped, 2 services are left running
+        destroying INTEGER NOT NULL DEFAULT 0,  -- 0 no, 1 services are stopped, 2 services are left running, 3 they are stopped after all
         unloaded   INTEGER NOT NULL DEFAULT 0,  -- its DPE has finished unloading
         loaded     INTEGER NOT NULL DEFAULT 0,  -- last generation that its DPE has taken
         invocation TEXT NOT NULL DEFAULT '',    -- last run of its unit that is in the event log

@@ -10,13 +10,12 @@ use cpe_status::{DeploymentStatus, DpeState, NextLook};
 use super::Controller;
 use crate::machines::announcement::Announced;
 use crate::machines::assembly::Life;
-use crate::machines::phase::Phase;
 use crate::vocabulary::{AssemblyId, FenceDevice, Fencing, Holder, SECOND, Time};
 
 impl Controller {
     /// The state.
     pub fn state(&self) -> DpeState {
-        if self.phase == Phase::Ended {
+        if self.phase.is_final() {
             return DpeState::Unloaded;
         }
         let Some(loaded) = self.store.loaded() else {
@@ -41,7 +40,7 @@ impl Controller {
 
     /// The state in a sentence, for people.
     pub(crate) fn summary(&self) -> String {
-        if self.phase == Phase::Ended {
+        if self.phase.is_final() {
             return "the deployment has ended".into();
         }
         if let Some(error) = self.error() {
