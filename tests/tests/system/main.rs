@@ -13,6 +13,7 @@ mod attributes;
 mod bus;
 mod compromised;
 mod crashes;
+mod databases;
 mod devices;
 mod disks;
 mod escalation;
