@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use end_to_end::{Lab, System, project_dir};
 
+mod galera;
 mod postgresql;
 mod redis;
 
