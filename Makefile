@@ -37,7 +37,7 @@ lab: packages ## build what the end-to-end tests boot: two Debian roots and the 
 	$(SUDO) rm -rf --one-file-system "$(LAYER)" && $(SUDO) mv "$(LAYER).new" "$(LAYER)"
 
 .PHONY: demo
-demo: packages ## the whole job on a private real system, step by step (STAGE=processes: without booted guests)
+demo: packages ## the whole job on a private real system, step by step (STAGE=processes: without booted guests; STAGE=postgresql: a database loses its primary)
 	@./tests/lab/demo.sh $(STAGE)
 
 .PHONY: test

@@ -3,7 +3,7 @@
 #   OUTDIR/system  the private system that runs cpe and dpe@NAME
 #   OUTDIR/guest   the tree every guest is an overlay of
 # Needs root and mmdebstrap; takes the machine's own apt sources ($MIRROR: another
-# sources file or mirror). About a minute for both; a finished root is kept until
+# sources file or mirror). Two minutes for both; a finished root is kept until
 # its list of packages changes.
 set -euo pipefail
 out=$(realpath -m "${1:?output directory}")
@@ -31,12 +31,12 @@ build() {   # NAME PACKAGES
     sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount systemd-pstore.service; do
     ln -sf /dev/null "$d.part/etc/systemd/system/$u"; done
   # the resource agents start these, not the guest's boot
-  for u in nginx postgresql redis-server redis logd; do
+  for u in nginx postgresql redis-server redis mariadb mysql mysqld logd; do
     rm -f "$d.part/etc/systemd/system/"*.wants/$u.service "$d.part/etc/systemd/system/$u.service"; done
   # a system that runs on the former root keeps it
   [ ! -e "$d" ] || mv "$d" "$d.old"
   mv "$d.part" "$d"; rm "$out/$1.tar"; echo "$suite $2" > "$out/$1.packages"
 }
 base=systemd,systemd-sysv,dbus,iproute2,procps
-build guest  "$base,resource-agents,nginx-light,redis-server,python3-minimal,curl"
+build guest  "$base,resource-agents,nginx-light,redis-server,postgresql,mariadb-server,galera-4,rsync,python3-minimal,curl"
 build system "$base,dbus-user-session,polkitd,libpam-systemd,libnss-systemd,libnss-mymachines,systemd-container,nftables,iputils-ping,python3-minimal,curl,fence-agents"

@@ -1,10 +1,12 @@
 #!/bin/bash
-# demo.sh [booted|processes] — `make demo`: chooses where the demonstration can run, prepares that, and runs it.
+# demo.sh [booted|processes|postgresql] — `make demo`: chooses where the demonstration can run, prepares that, and runs it.
 #   booted     a private system with booted guests: needs root (or sudo), a writable cgroup2 and mmdebstrap
+#   postgresql the same, with a replicated database that loses its primary
 #   processes  guests as processes under the user's service manager, or as root under a private one
 # Exit status 77: neither is possible; a message says what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+stage=${1:-booted}
 demo=${CARGO_TARGET_DIR:-target}/debug/demo
 root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
@@ -19,15 +21,15 @@ why_not_booted() {
 
 booted=$(why_not_booted)
 case ${1:-} in
-  booted) [ -z "$booted" ] || { echo "The demonstration with booted guests needs $booted." >&2; exit 77; };;
+  booted | postgresql) [ -z "$booted" ] || { echo "The demonstration with booted guests needs $booted." >&2; exit 77; };;
   processes) booted="another stage was asked for";;
   '') ;;
-  *) echo "no such stage: $1 (booted or processes)" >&2; exit 64;;
+  *) echo "no such stage: $1 (booted, processes or postgresql)" >&2; exit 64;;
 esac
 
 if [ -z "$booted" ]; then
   ${MAKE:-make} --no-print-directory lab
-  if [ "$(id -u)" = 0 ]; then exec "$demo" booted; else exec sudo -n -E "$demo" booted; fi
+  if [ "$(id -u)" = 0 ]; then exec "$demo" "$stage"; else exec sudo -n -E "$demo" "$stage"; fi
 fi
 
 echo "No private system with booted guests here: $booted."

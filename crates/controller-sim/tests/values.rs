@@ -205,6 +205,13 @@ fn a_guest_bans_a_service_from_itself_until_it_is_cleaned_up() {
     let guest = world.guest(&home);
     let where_it_is = answer(&mut world, guest, Question::Locate("service1".into()));
     assert!(where_it_is.contains(&home), "{where_it_is}");
+    let overview = answer(&mut world, guest, Question::Overview);
+    for part in [
+        format!("node: \"{home}\", name: \"\", value: \"online\""),
+        format!("node: \"{home}\", name: \"service1\", value: \"Started started "),
+    ] {
+        assert!(overview.contains(&part), "{overview}");
+    }
     let ban = Question::Ban(Ban {
         service: "service1".into(),
         assembly: Whose::Own,

@@ -132,9 +132,10 @@ Resource agents tell the scheduler with
 and
 .B attrd_updater
 how well their instance is suited for promotion, and what else it should know about this guest; with
-.B crm_node
-and
+.BR crm_node ,
 .B crm_resource
+and
+.B crm_mon
 they ask about others. The agent brings these tools: links to itself in
 .IR /run/cpe\-agent/bin ,
 which only operations have in their search path. Each of them has

@@ -71,6 +71,7 @@ pub(crate) fn question(asked: question::Question) -> Question {
         },
         question::What::Nodes => Question::Nodes,
         question::What::Locate => Question::Locate(asked.name.into()),
+        question::What::Overview => Question::Overview,
         question::What::Ban => Question::Ban(Ban {
             service: asked.name.into(),
             assembly: whose(asked.node),

@@ -14,6 +14,7 @@ mod bus;
 mod clones;
 mod compromised;
 mod crashes;
+mod databases;
 mod devices;
 mod disks;
 mod escalation;

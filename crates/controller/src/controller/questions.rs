@@ -10,7 +10,9 @@
 //! too. So what a tool has been told is never lost, and what one guest reads another has written.
 //! What concerns a boot belongs to the agent of its guest, which answers for it.
 
-use cpe_status::{ServiceRole, ServiceState};
+use std::collections::BTreeSet;
+
+use cpe_status::{ResourceStatus, ServiceRole, ServiceState};
 
 use super::Controller;
 use super::values::find;
@@ -69,6 +71,7 @@ impl Controller {
             } => Some(self.put(now, asker, &place, &name, value)),
             Question::Nodes => Some(self.nodes()),
             Question::Locate(service) => Some(self.locate(&service)),
+            Question::Overview => Some(self.overview(now)),
             Question::Ban(ban) => Some(done(self.changer(asker).and_then(|by| {
                 let assembly = meant(asker, &ban.assembly);
                 self.ban(now, &ban, &assembly, &by)
@@ -255,6 +258,28 @@ impl Controller {
         found.reply()
     }
 
+    /// The assemblies with their states; then every instance with its role in the words of
+    /// Pacemaker, its state and its agent.
+    fn overview(&self, now: Time) -> Reply {
+        let resources = self.document.spec().map(|spec| spec.resources.as_slice());
+        let promotable = promotable(resources.unwrap_or_default());
+        let mut found = Found::default();
+        for status in self.assembly_statuses(now) {
+            found.add(true, &status.name, "", status.state.as_str());
+        }
+        for status in self.service_statuses() {
+            let role = match status.role {
+                ServiceRole::Promoted => "Promoted",
+                _ if status.assembly.is_empty() => "Stopped",
+                _ if promotable.contains(status.service.as_str()) => "Unpromoted",
+                _ => "Started",
+            };
+            let value = format!("{role} {} {}", status.state, status.agent);
+            found.add(true, &status.assembly, &status.service, &value);
+        }
+        found.reply()
+    }
+
     /// Where a service runs, or the services in a group, a clone or a bundle.
     fn locate(&self, asked: &ServiceId) -> Reply {
         let name = match self.known_resource(asked) {
@@ -287,6 +312,13 @@ impl Controller {
         }
         found.reply()
     }
+}
+
+/// What is promotable, by its name, of some resources and all below them.
+fn promotable(resources: &[ResourceStatus]) -> BTreeSet<&str> {
+    let all = resources.iter().flat_map(ResourceStatus::all);
+    let below = all.filter(|it| it.promotable).flat_map(ResourceStatus::all);
+    below.map(|it| it.name.as_str()).collect()
 }
 
 /// The assembly that is meant.

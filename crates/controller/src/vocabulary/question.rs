@@ -52,6 +52,8 @@ pub enum Question {
     Nodes,
     /// Where a service runs.
     Locate(ServiceId),
+    /// The assemblies with their states, and what every service is there: what `crm_mon` shows.
+    Overview,
     /// Keep a service off an assembly.
     Ban(Ban),
     /// End what [`Question::Ban`] has brought.
@@ -130,7 +132,8 @@ pub struct Value {
     pub node: String,
     /// The attribute, the option or the service.
     pub name: String,
-    /// The value; of an assembly its state, of a service its role.
+    /// The value; of an assembly its state; of a service its role, and in an overview its agent and
+    /// what is wrong with it.
     pub value: String,
 }
 
@@ -161,7 +164,7 @@ impl Question {
     pub fn is_change(&self) -> bool {
         !matches!(
             self,
-            Question::Get { .. } | Question::Nodes | Question::Locate(_)
+            Question::Get { .. } | Question::Nodes | Question::Locate(_) | Question::Overview
         )
     }
 }

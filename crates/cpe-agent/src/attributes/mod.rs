@@ -21,6 +21,7 @@ pub mod install;
 mod service_tool;
 pub mod set;
 pub mod socket;
+mod status_tool;
 pub mod tools;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@
 //! | `attrd_updater` | attributes whose changes are dampened (`-d`) |
 //! | `crm_node` | the names of the assemblies (`-n`, `-l`, `-p`) |
 //! | `crm_resource` | where a service runs (`-W`), and keeping it off an assembly (`-B`) |
+//! | `crm_mon` | which assemblies are online, where an instance is promoted (`-1 -X`, as XML) |
 //!
 //! What only the document can say is refused, and the message says so. (Formats and codes as the
 //! manual pages of Pacemaker 2.1 have them, and as its tools give them.)
@@ -21,6 +22,7 @@ use cpe_bus::records::question::{Place, Question, Value, What};
 
 use super::exit_code::{DATA_ERROR, DISCONNECTED, NO_SUCH, USAGE};
 use super::service_tool::CrmResource;
+use super::status_tool::{CrmMon, overview};
 use super::{
     Answer, AttributeRequest, Change, DEFAULT_STATE_DIR, STATE_DIR_VARIABLE, Want, socket,
 };
@@ -38,6 +40,8 @@ pub enum Tool {
     CrmNode,
     /// `crm_resource`.
     CrmResource,
+    /// `crm_mon`.
+    CrmMon,
 }
 
 /// Read and set node attributes, and options of the deployment
@@ -266,6 +270,8 @@ pub(super) enum Format {
     Locations,
     /// `NODE`
     Nodes,
+    /// Everything, as XML with this root.
+    Overview(&'static str),
     /// Nothing is.
     Nothing,
 }
@@ -276,12 +282,13 @@ pub(super) struct Refusal(pub u8, pub String);
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Tool; 5] = [
+    pub const ALL: [Tool; 6] = [
         Tool::CrmAttribute,
         Tool::CrmMaster,
         Tool::AttrdUpdater,
         Tool::CrmNode,
         Tool::CrmResource,
+        Tool::CrmMon,
     ];
 
     /// The name by which it is called.
@@ -292,6 +299,7 @@ impl Tool {
             Tool::AttrdUpdater => "attrd_updater",
             Tool::CrmNode => "crm_node",
             Tool::CrmResource => "crm_resource",
+            Tool::CrmMon => "crm_mon",
         }
     }
 
@@ -396,6 +404,7 @@ impl Tool {
             Tool::CrmResource => {
                 CrmResource::from_arg_matches(&matches(CrmResource::command())?)?.task()
             }
+            Tool::CrmMon => CrmMon::from_arg_matches(&matches(CrmMon::command())?)?.task(),
         })
     }
 }
@@ -516,7 +525,7 @@ impl CrmNode {
 
 /// The number of an assembly, for agents that make keys of it: the same in all guests and at all
 /// times, whatever other assemblies there are. FNV-1a of its name, in 31 bits, and not 0.
-fn number(assembly: &str) -> u32 {
+pub(super) fn number(assembly: &str) -> u32 {
     let hash = assembly.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
@@ -599,6 +608,7 @@ impl Task {
                 vec![online.map(|row| format!("{} ", row.node)).collect()]
             }
             Format::Nothing => Vec::new(),
+            Format::Overview(root) => overview(root, &rows),
             _ => rows.iter().map(line).collect(),
         }
     }
@@ -767,6 +777,9 @@ mod tests {
                 "ban deployment /db/ promoted",
             ),
             ("crm_resource -U -r db", "clear deployment /db/"),
+            ("crm_mon -1 --output-as=xml", "overview deployment //"),
+            ("crm_mon -1X", "overview deployment //"),
+            ("crm_mon -1 --as-xml", "overview deployment //"),
         ] {
             assert_eq!(question(line), expected, "{line}");
         }
@@ -799,6 +812,7 @@ mod tests {
             "crm_attribute -l forever -v 1",
             "crm_resource -W",
             "crm_resource -r db",
+            "crm_mon -1",
         ] {
             assert_eq!(parse(line).unwrap().unwrap_err().0, USAGE, "{line}");
         }
@@ -810,6 +824,7 @@ mod tests {
             "attrd_updater -n x -U 1 -d soon",
             "crm_node",
             "crm_resource -B -U -r db",
+            "crm_mon --daemonize",
         ] {
             assert!(parse(line).unwrap_err().use_stderr(), "{line}");
         }
@@ -821,6 +836,7 @@ mod tests {
             AttrdUpdater::command(),
             CrmNode::command(),
             CrmResource::command(),
+            CrmMon::command(),
         ] {
             tool.debug_assert();
         }

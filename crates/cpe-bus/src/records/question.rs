@@ -57,6 +57,8 @@ words! {
         Nodes = "nodes",
         /// Where a service runs.
         Locate = "locate",
+        /// The assemblies with their states, and what every service is there.
+        Overview = "overview",
         /// That a service does not run in an assembly any more.
         Ban = "ban",
         /// That such bans end.
@@ -126,7 +128,10 @@ impl Question {
 
     /// Whether the answer says that something has changed.
     pub fn is_change(&self) -> bool {
-        !matches!(self.what, What::Get | What::Nodes | What::Locate)
+        !matches!(
+            self.what,
+            What::Get | What::Nodes | What::Locate | What::Overview
+        )
     }
 
     /// The question as `a{sv}`.
@@ -221,7 +226,8 @@ pub struct Value {
     /// The attribute, the option or the service.
     #[serde(default)]
     pub name: String,
-    /// The value: of an assembly its state, of a service its role.
+    /// The value: of an assembly its state; of a service its role, and in an overview its agent
+    /// and what is wrong.
     #[serde(default)]
     pub value: String,
 }

@@ -8,7 +8,7 @@ use crate::machines::facts::Departure;
 use crate::vocabulary::{AssemblyId, Holder, Occupant, Time};
 
 impl Controller {
-    pub(super) fn assembly_statuses(&self, now: Time) -> Vec<AssemblyStatus> {
+    pub(in crate::controller) fn assembly_statuses(&self, now: Time) -> Vec<AssemblyStatus> {
         let order = self
             .document
             .spec()

@@ -6,21 +6,23 @@ use std::time::Instant;
 
 use end_to_end::{Lab, Output, Processes, System, missing_prerequisite};
 
+mod postgresql;
+
 const GUESTS: [&str; 4] = ["web1", "web2", "app1", "db1"];
 
 /// Counts the checks that failed.
-struct Report {
-    failed: u32,
+pub(crate) struct Report {
+    pub(crate) failed: u32,
 }
 
 impl Report {
-    fn check(&mut self, what: &str, holds: bool) {
+    pub(crate) fn check(&mut self, what: &str, holds: bool) {
         println!("  {} {what}", if holds { "✓" } else { "✗" });
         self.failed += u32::from(!holds);
     }
 
     /// Waits for a condition, then reports it with the time it took.
-    fn within(&mut self, what: &str, seconds: u64, mut holds: impl FnMut() -> bool) {
+    pub(crate) fn within(&mut self, what: &str, seconds: u64, mut holds: impl FnMut() -> bool) {
         let begin = Instant::now();
         let mut held = holds();
         while !held && begin.elapsed().as_secs() < seconds {
@@ -32,9 +34,22 @@ impl Report {
             held,
         );
     }
+
+    /// Says how it went. `begin`: when the demonstration began.
+    pub(crate) fn end(&self, begin: Instant) -> ExitCode {
+        println!(
+            "\n{:.0} s in all. {}",
+            begin.elapsed().as_secs_f64(),
+            match self.failed {
+                0 => "Everything held; nothing is left behind.".to_owned(),
+                failed => format!("{failed} did not hold."),
+            }
+        );
+        ExitCode::from(u8::from(self.failed > 0))
+    }
 }
 
-fn step(number: u32, text: &str) {
+pub(crate) fn step(number: u32, text: &str) {
     println!("\n{number}. {text}");
 }
 
@@ -57,7 +72,9 @@ impl Stage {
         match kind {
             "booted" => missing_prerequisite().map_or_else(|| Ok(Stage::booted()), Err),
             "processes" => Processes::missing_prerequisite().map_or_else(Stage::processes, Err),
-            _ => Err("an argument: `booted` or `processes` (make demo chooses)".into()),
+            _ => {
+                Err("an argument: `booted`, `processes` (make demo chooses) or `postgresql`".into())
+            }
         }
     }
 
@@ -124,6 +141,9 @@ impl Stage {
 fn main() -> ExitCode {
     let begin = Instant::now();
     let kind = std::env::args().nth(1).unwrap_or_default();
+    if kind == "postgresql" {
+        return postgresql::show(begin);
+    }
     let stage = match Stage::prepare(&kind) {
         Ok(stage) => stage,
         Err(missing) => {
@@ -145,15 +165,7 @@ fn main() -> ExitCode {
     read_events(&stage, &mut report);
     destroy(&stage, &mut report);
     drop(stage);
-    println!(
-        "\n{:.0} s in all. {}",
-        begin.elapsed().as_secs_f64(),
-        match report.failed {
-            0 => "Everything held; nothing is left behind.".to_owned(),
-            failed => format!("{failed} did not hold."),
-        }
-    );
-    ExitCode::from(u8::from(report.failed > 0))
+    report.end(begin)
 }
 
 fn deploy(stage: &Stage, report: &mut Report) {
