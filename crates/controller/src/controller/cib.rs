@@ -242,15 +242,13 @@ fn into_node(text: &mut Cow<'_, str>, name: &AssemblyId, elements: &str) {
     }
 }
 
-/// Bans, with the ids that Pacemaker's tools give theirs. One of the configuration's own is left to
-/// it.
+/// Bans, with the ids that Pacemaker's tools give theirs, if the configuration has none of that id.
 fn bans(input: &Input<'_>) -> String {
     let mut xml = Writer::new();
     for ((assembly, service), ban) in input.bans {
-        let id = values::ban_id(service, assembly);
-        if input.configuration.contains(&format!("\"{id}\"")) {
-            continue;
-        }
+        let [own, other] = values::ban_ids(service, assembly);
+        let is_taken = input.configuration.contains(&format!("\"{own}\""));
+        let id = if is_taken { other } else { own };
         let role = if ban.promoted { "Promoted" } else { "Started" };
         xml.open("rsc_location")
             .attribute("id", &id)

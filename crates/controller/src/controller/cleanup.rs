@@ -34,10 +34,13 @@ impl Controller {
         // An instance stands for its service.
         let service = service.map(|id| (id, ServiceId::of_resource(id.as_str())));
         if let Some((asked, id)) = &service
-            && self.known_service(asked, id).is_err()
+            && let Err(refusal) = self.known_service(asked, id)
         {
             // What contains services may have been banned as a whole.
-            return self.lift_bans_of(asked, assembly, by);
+            return match self.lift_bans_of(asked, assembly, by) {
+                Ok(true) => Ok(()),
+                Ok(false) | Err(_) => Err(refusal),
+            };
         }
         let service = service.map(|(_, id)| id);
         self.lift_bans(service.as_ref(), assembly);
@@ -69,18 +72,19 @@ impl Controller {
         Ok(())
     }
 
-    /// Ends bans of a group, a clone or a bundle.
+    /// Ends bans of a group, a clone or a bundle. `true`: there were some.
     fn lift_bans_of(
         &mut self,
         asked: &ServiceId,
         assembly: Option<&AssemblyId>,
         by: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         let name = self.known_resource(asked)?;
-        if self.lift_bans(Some(&name), assembly) {
+        let lifted = self.lift_bans(Some(&name), assembly);
+        if lifted {
             self.world_changed(&format!("bans of {name} were lifted{by}"));
         }
-        Ok(())
+        Ok(lifted)
     }
 
     /// Where all failures are cleaned up, those of the assemblies no longer count against the

@@ -173,9 +173,7 @@ impl Controller {
             epoch_of_dispatcher(&key.uuid).filter(|epoch| *epoch <= HIGHEST_EPOCH_HEARD)
         });
         let known = epochs.max().unwrap_or(0);
-        if known > self.store.epoch() {
-            self.store.set_epoch(known + 1);
-        }
+        self.store.pass_epoch(known);
     }
 
     pub(crate) fn agent_connected(

@@ -73,7 +73,7 @@ impl Controller {
             Question::Locate(service) => Some(self.locate(&service)),
             Question::Overview => Some(self.overview(now)),
             Question::Ban(ban) => Some(done(self.changer(asker).and_then(|by| {
-                let assembly = meant(asker, &ban.assembly);
+                let assembly = own_only(asker, meant(asker, &ban.assembly))?;
                 self.ban(now, &ban, &assembly, &by)
             }))),
             Question::Clear { service, assembly } => {
@@ -204,9 +204,15 @@ impl Controller {
                 return Reply::refused(Why::Invalid, "a value is set in one guest at a time");
             }
         };
-        let put = self
-            .changer(asker)
-            .and_then(|by| self.put_value(now, &holder, name, value, &by));
+        let put = self.changer(asker).and_then(|by| {
+            // Where its services run is not for others to say.
+            if let Holder::Assembly(owner) = &holder
+                && name.starts_with('#')
+            {
+                own_only(asker, owner.clone())?;
+            }
+            self.put_value(now, &holder, name, value, &by)
+        });
         done(put)
     }
 
@@ -217,14 +223,18 @@ impl Controller {
         assembly: Option<AssemblyId>,
     ) -> Result<(), Refusal> {
         let by = self.changer(asker)?;
-        if let Some(assembly) = &assembly {
-            self.known_assembly(assembly)?;
-        }
+        let assembly = match assembly {
+            Some(assembly) => {
+                self.known_assembly(&assembly)?;
+                own_only(asker, assembly)?
+            }
+            None => asker.assembly.clone(),
+        };
         let service = match service {
             Some(service) => Some(self.known_resource(&service)?),
             None => None,
         };
-        if self.lift_bans(service.as_ref(), assembly.as_ref()) {
+        if self.lift_bans(service.as_ref(), Some(&assembly)) {
             self.world_changed(&format!("bans were lifted{by}"));
         }
         Ok(())
@@ -327,6 +337,18 @@ fn meant(asker: &Asker, whose: &Whose) -> AssemblyId {
         Whose::Own => asker.assembly.clone(),
         Whose::Of(name) => name.clone(),
     }
+}
+
+/// A guest says only of itself what keeps services off.
+fn own_only(asker: &Asker, assembly: AssemblyId) -> Result<AssemblyId, Refusal> {
+    if assembly != asker.assembly {
+        return Err(Refusal::InvalidArgument(format!(
+            "a guest keeps services off itself only, and this one is assembly {}: an administrator can do that for {assembly} \
+             (cpectl standby, or a <location> of the document)",
+            asker.assembly
+        )));
+    }
+    Ok(assembly)
 }
 
 fn no_node(refusal: Refusal) -> Reply {

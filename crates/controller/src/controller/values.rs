@@ -11,7 +11,7 @@ use cpe_status::{BanStatus, ResourceStatus};
 use deployment::quote;
 
 use super::Controller;
-use crate::machines::values::{self, BanFacts, MOST_BANS, ValueFacts, ban_id};
+use crate::machines::values::{self, BanFacts, MOST_BANS, ValueFacts, ban_ids};
 use crate::vocabulary::{AssemblyId, Ban, Holder, Refusal, ServiceId, Spec, Time};
 
 impl Controller {
@@ -138,7 +138,7 @@ impl Controller {
     /// Bans that were in force at the last decision.
     pub(crate) fn ban_statuses(&self) -> Vec<BanStatus> {
         let own = self.store.bans().keys();
-        let own: BTreeSet<String> = own.map(|(at, of)| ban_id(of, at)).collect();
+        let own: BTreeSet<String> = own.flat_map(|(at, of)| ban_ids(of, at)).collect();
         let mut bans = self.deciding.terms().bans.clone();
         for ban in &mut bans {
             ban.set_by_guest = own.contains(&ban.constraint);

@@ -13,6 +13,9 @@ use crate::vocabulary::{
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct History {
     resources: BTreeMap<String, Records>,
+    /// Results of operations that start something, by resource and slot, while the same is asked
+    /// for again: an agent may take that back before it begins, and then they are the last word.
+    behind_pending: BTreeMap<(String, Slot), Box<Record>>,
     /// The highest call id that the agent has told.
     told: u32,
 }
@@ -68,6 +71,7 @@ impl History {
     pub(crate) fn replace(&mut self, records: Vec<Record>) {
         self.resources
             .retain(|_, records| each(records).any(|record| record.operation.is_of_device()));
+        self.behind_pending.clear();
         self.told = 0;
         for record in records {
             if !record.operation.is_of_device() {
@@ -94,10 +98,22 @@ impl History {
         let key = Slot::Of(operation.action.clone(), operation.interval_ms);
         if let Some(known) = records.get(&key) {
             let older = record.call_id < known.call_id;
+            let behind = (operation.resource.clone(), key.clone());
+            let starts = operation.action.starts();
+            let pending = |record: &Record| record.state == RecordState::Pending;
+            if starts && older && pending(known) && record.state == RecordState::Complete {
+                self.behind_pending.insert(behind, record.into());
+                return true;
+            }
             let undone =
                 record.state == RecordState::Pending && known.operation.id == record.operation.id;
             if older || (undone && known.state != RecordState::Pending) || **known == record {
                 return false;
+            }
+            if starts && pending(&record) && known.state == RecordState::Complete {
+                self.behind_pending.insert(behind, known.clone());
+            } else if !pending(&record) {
+                self.behind_pending.remove(&behind);
             }
         }
         if record.state == RecordState::Cancelled {
@@ -168,23 +184,40 @@ impl History {
     }
 
     pub(crate) fn forget(&mut self, resource: &str) {
+        self.behind_pending.retain(|(own, _), _| own != resource);
         self.resources.remove(resource);
     }
 
     pub(crate) fn forget_operation(&mut self, resource: &str, action: &Task, interval_ms: u32) {
+        let slot = Slot::Of(action.clone(), interval_ms);
+        self.behind_pending.remove(&(resource.to_owned(), slot));
         if let Some(records) = self.resources.get_mut(resource) {
             records.remove(&Slot::Of(action.clone(), interval_ms));
         }
     }
 
-    /// Forgets an operation that was taken back before anything of it was done.
+    /// Forgets an operation that was taken back before anything of it was done. What came of the
+    /// same one before is the last word then.
     pub(crate) fn take_back(&mut self, resource: &str, id: &str) {
-        if let Some(records) = self.resources.get_mut(resource) {
-            records.retain(|_, record| record.operation.id != id);
+        let Some(records) = self.resources.get_mut(resource) else {
+            return;
+        };
+        let mut taken_back = records.iter();
+        let slot = taken_back.find(|(_, record)| record.operation.id == id);
+        let Some(slot) = slot.map(|(slot, _)| slot.clone()) else {
+            return;
+        };
+        records.remove(&slot);
+        if let Some(before) = self
+            .behind_pending
+            .remove(&(resource.to_owned(), slot.clone()))
+        {
+            records.insert(slot, before);
         }
     }
 
     pub(crate) fn clear(&mut self) {
+        self.behind_pending.clear();
         self.resources.clear();
         self.told = 0;
     }
@@ -473,6 +506,45 @@ mod tests {
         assert!(history.is_taking_over());
         history.insert(record(Task::MigrateFrom, 0, 7, 0));
         assert!(!history.is_taking_over());
+    }
+
+    #[test]
+    fn what_is_taken_back_does_not_hide_that_the_same_was_done_before() {
+        let pending = |call_id| Record {
+            state: RecordState::Pending,
+            ..record(Task::Start, 0, call_id, 0)
+        };
+        let probe = record(Task::Monitor, 0, 1, 7);
+        // Whether its result is told before or after the same is asked for again.
+        for told_late in [false, true] {
+            let mut history = History::default();
+            history.insert(probe.clone());
+            history.insert(pending(2));
+            if told_late {
+                history.insert(pending(3));
+                assert!(history.insert(record(Task::Start, 0, 2, 0)));
+            } else {
+                history.insert(record(Task::Start, 0, 2, 0));
+                history.insert(pending(3));
+            }
+            assert!(history.is_being_started("db"));
+            history.take_back("db", &pending(3).operation.id);
+            assert_eq!(
+                history.activity("db"),
+                Some(Activity::Active),
+                "{told_late}"
+            );
+        }
+        let mut history = History::default();
+        history.insert(record(Task::Start, 0, 2, 0));
+        history.insert(pending(3));
+        history.insert(record(Task::Start, 0, 3, 1));
+        history.take_back("db", "another");
+        assert_eq!(
+            history.activity("db"),
+            Some(Activity::Failed),
+            "the newest result"
+        );
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::vocabulary::{AssemblyId, Holder, ServiceId};
 const MOST_VALUES: usize = 512;
 /// Most bytes of all names and values of one holder: as many as a guest may have for its boot.
 const MOST_BYTES: usize = 64 * 1024;
+/// Most bytes of all names and values of a deployment: they go into each engine input.
+const MOST_BYTES_OF_ALL: usize = 2 << 20;
 /// Longest name, in bytes: that of an attribute of a boot.
 const LONGEST_NAME: usize = 255;
 /// Longest value, in bytes: that of an attribute of a boot.
@@ -40,9 +42,12 @@ pub(crate) struct BanFacts {
     pub since: u64,
 }
 
-/// The id that Pacemaker's tools give such a constraint.
-pub(crate) fn ban_id(service: &ServiceId, assembly: &AssemblyId) -> String {
-    format!("cli-ban-{service}-on-{assembly}")
+/// The ids that such a constraint has: that which Pacemaker's tools give it, or if the configuration
+/// has one with this id, the other.
+pub(crate) fn ban_ids(service: &ServiceId, assembly: &AssemblyId) -> [String; 2] {
+    let id = format!("cli-ban-{service}-on-{assembly}");
+    let other = format!("{id}.kept");
+    [id, other]
 }
 
 /// All values, by who has them and by name.
@@ -97,6 +102,15 @@ pub(crate) fn check(
         return Err(format!(
             "{holder} would have {count} values of {bytes} bytes; {MOST_VALUES} of {MOST_BYTES} bytes are kept: delete some \
              that are not used"
+        ));
+    }
+    let all = values.iter();
+    let all: usize = all
+        .map(|((_, name), facts)| name.len() + facts.value.len())
+        .sum();
+    if all + name.len() + value.len() > MOST_BYTES_OF_ALL {
+        return Err(format!(
+            "the deployment has {all} bytes of values; {MOST_BYTES_OF_ALL} are kept: delete some that are not used"
         ));
     }
     Ok(())

@@ -92,7 +92,7 @@ impl Controller {
         self.store.loaded().map_or(0, |loaded| loaded.generation)
     }
 
-    /// The epoch of this start.
+    /// The epoch of this start; higher after a guest has told of one above it.
     pub fn epoch(&self) -> u64 {
         self.store.epoch()
     }
