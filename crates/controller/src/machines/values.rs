@@ -42,8 +42,8 @@ pub(crate) struct BanFacts {
     pub since: u64,
 }
 
-/// The ids that such a constraint has: that which Pacemaker's tools give it, or if the configuration
-/// has one with this id, the other.
+/// The ids that such a constraint has: that which Pacemaker's tools give it or, if the
+/// configuration has one of that id, the other.
 pub(crate) fn ban_ids(service: &ServiceId, assembly: &AssemblyId) -> [String; 2] {
     let id = format!("cli-ban-{service}-on-{assembly}");
     let other = format!("{id}.kept");
