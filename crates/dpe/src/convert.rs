@@ -5,8 +5,11 @@ use controller::{
     AssemblyId, Attribute, Attributes, Ban, Event, Hello, Keeping, Occupant, Operation, Place,
     Question, Record, RecordState, Reply, ServiceId, Task, Value, Whose, Why,
 };
+use cpe_bus::fields::bounded;
 use cpe_bus::records::question;
-use cpe_bus::{AgentDescription, HelloReply, NodeAttributes, OperationRecord, OperationState};
+use cpe_bus::{
+    AgentDescription, Error, HelloReply, NodeAttributes, OperationRecord, OperationState,
+};
 
 pub(crate) fn hello(reply: HelloReply) -> Hello {
     Hello {
@@ -85,14 +88,17 @@ pub(crate) fn question(asked: question::Question) -> Question {
 }
 
 /// What is passed on to the agent of another guest: what concerns its boot.
-pub(crate) fn passed_on(asked: Question) -> question::Question {
+///
+/// # Errors
+/// [`Error::InvalidArgument`]: anything else, which no agent can answer.
+pub(crate) fn passed_on(asked: Question) -> cpe_bus::Result<question::Question> {
     let boot = |what| question::Question::new(what, question::Place::Boot);
-    match asked {
+    Ok(match asked {
         Question::Put {
+            place: Place::Boot(_),
             name,
             value,
             keeping,
-            ..
         } => question::Question {
             name,
             dampening_ms: keeping.dampening_ms,
@@ -106,13 +112,25 @@ pub(crate) fn passed_on(asked: Question) -> question::Question {
                 None => boot(question::What::Delete),
             }
         },
-        Question::Get { name, .. } => question::Question {
+        Question::Get {
+            place: Place::Boot(_),
+            name,
+        } => question::Question {
             name: name.unwrap_or_default(),
             ..boot(question::What::Get)
         },
-        // The controller passes nothing else on.
-        _ => boot(question::What::Get),
-    }
+        Question::Get { .. }
+        | Question::Put { .. }
+        | Question::Nodes
+        | Question::Locate(_)
+        | Question::Overview
+        | Question::Ban(_)
+        | Question::Clear { .. } => {
+            return Err(Error::InvalidArgument(
+                "only attributes of a guest's boot are asked of its agent".to_owned(),
+            ));
+        }
+    })
 }
 
 /// An answer, for the bus.
@@ -139,13 +157,14 @@ pub(crate) fn answer(reply: Reply) -> question::Reply {
     }
 }
 
-/// An answer, of another guest's agent.
-pub(crate) fn reply(answer: question::Reply) -> Reply {
+/// An answer of the agent of `assembly`, after [`question::Reply::check_guests`]: what it says is
+/// of its own guest, and cannot drive the terminal of another.
+pub(crate) fn reply(assembly: &AssemblyId, answer: question::Reply) -> Reply {
     match answer {
         question::Reply::Done => Reply::Done,
         question::Reply::Values(values) => {
             let value = |known: question::Value| Value {
-                node: known.node,
+                node: assembly.in_document().to_owned(),
                 name: known.name,
                 value: known.value,
             };
@@ -158,9 +177,16 @@ pub(crate) fn reply(answer: question::Reply) -> Reply {
                 question::Why::Invalid => Why::Invalid,
                 question::Why::NotNow => Why::NotNow,
             };
+            let text = harmless(&text);
             Reply::Refused { why, text }
         }
     }
+}
+
+/// A text of an agent's for the tool of another guest: bounded, with blanks for control characters.
+pub(crate) fn harmless(text: &str) -> String {
+    let text = bounded(text, question::MAX_TEXT);
+    text.replace(char::is_control, " ")
 }
 
 pub(crate) fn operation(operation: Operation) -> cpe_bus::Operation {
@@ -225,5 +251,62 @@ pub(crate) fn event(event: Event) -> cpe_bus::Event {
         state: event.state,
         reason: event.reason,
         details: event.details,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_concerns_a_boot_is_passed_on() {
+        let own = || Place::Boot(Whose::Own);
+        let get = |place| Question::Get { place, name: None };
+        assert_eq!(passed_on(get(own())).unwrap().what, question::What::Get);
+        let put = |place| Question::Put {
+            place,
+            name: "a".into(),
+            value: None,
+            keeping: Keeping::default(),
+        };
+        assert_eq!(passed_on(put(own())).unwrap().what, question::What::Delete);
+        let ban = Ban {
+            service: "db".into(),
+            assembly: Whose::Own,
+            promoted: false,
+        };
+        let clear = Question::Clear {
+            service: None,
+            assembly: None,
+        };
+        for other in [
+            Question::Ban(ban),
+            clear,
+            Question::Overview,
+            get(Place::Deployment),
+            put(Place::EveryBoot),
+        ] {
+            let said = format!("{other:?}");
+            let error = passed_on(other).expect_err(&said).message();
+            assert!(error.contains("of a guest's boot"), "{said}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_agent_answers_for_its_own_guest_and_in_plain_text() {
+        let value = question::Value {
+            node: "web9".into(),
+            name: "a".into(),
+            value: "1".into(),
+        };
+        let said = reply(&"web1".into(), question::Reply::Values(vec![value]));
+        assert!(matches!(said, Reply::Values(values) if values[0].node == "web1"));
+        let text = format!("no\u{1b}[2J\u{9b}2J{}", "x".repeat(question::MAX_TEXT));
+        let refused = question::Reply::Refused(question::Why::Invalid, text);
+        let Reply::Refused { text, .. } = reply(&"web1".into(), refused) else {
+            panic!("it is refused");
+        };
+        assert!(text.starts_with("no [2J 2J"), "{text}");
+        assert!(text.len() <= question::MAX_TEXT);
     }
 }

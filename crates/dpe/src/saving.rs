@@ -18,7 +18,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use controller::{AssemblyId, Change, Durable, EVENTS_KEPT, Effect, FenceRequest, SAVES};
+use controller::{
+    Asker, AssemblyId, Change, Durable, EVENTS_KEPT, Effect, FenceRequest, Input, Reply as Answer,
+    SAVES, Why,
+};
 use cpe_bus::{Error, Result};
 use cpe_daemon::Pauses;
 use tokio::sync::oneshot;
@@ -34,6 +37,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause: how late a disk that has room again is noticed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Answers to the tools of one guest that may wait: twice as many as its tools may wait for. A tool
+/// waits 9 s at most, so that of more nobody hears.
+const ANSWERS: usize = 64;
 
 /// Where the outcome of a change goes once it is durable.
 pub(crate) type Reply = oneshot::Sender<Result<()>>;
@@ -146,6 +153,21 @@ impl Saving {
             "the state cannot be saved ({}): leases are renewed, but nothing is begun, decided or changed until it can",
             trouble.reason
         ))
+    }
+
+    /// What the controller is to hear now. In trouble no question of a tool's: a change could not
+    /// be saved, and what is read would wait here with all other answers.
+    ///
+    /// # Errors
+    /// Who asked, and what to answer.
+    pub(crate) fn admit(&self, input: Input) -> std::result::Result<Input, (Asker, Answer)> {
+        match (input, self.trouble()) {
+            (Input::Asked { asker, .. }, Some(text)) => {
+                let why = Why::NotNow;
+                Err((asker, Answer::Refused { why, text }))
+            }
+            (input, _) => Ok(input),
+        }
     }
 
     /// Takes the controller's next effect; returns it if it is to be carried out now.
@@ -328,6 +350,7 @@ impl Saving {
                 !matches!(step, Step::Effect(Effect::Fence(old)) if old.assembly == request.assembly)
             }),
             Step::Effect(Effect::Event(_)) => self.events_waiting += 1,
+            Step::Effect(Effect::Answer { asker, .. }) => self.drop_answers(&asker.assembly),
             _ => {}
         }
         // As the controller drops it from what is saved.
@@ -339,6 +362,17 @@ impl Saving {
             }
         }
         self.waiting.push_back((self.last, step));
+    }
+
+    /// Makes room for one more answer to a guest: the oldest goes, whose tool has waited longest.
+    fn drop_answers(&mut self, assembly: &AssemblyId) {
+        let is_one = |(_, step): &(u64, Step)| matches!(step, Step::Effect(Effect::Answer { asker, .. }) if asker.assembly == *assembly);
+        if self.waiting.iter().filter(|step| is_one(step)).count() < ANSWERS {
+            return;
+        }
+        if let Some(oldest) = self.waiting.iter().position(is_one) {
+            self.waiting.remove(oldest);
+        }
     }
 
     fn take_written(&mut self, written: Written) -> anyhow::Result<()> {
@@ -471,7 +505,7 @@ fn write_all(
 
 #[cfg(test)]
 mod tests {
-    use controller::{Asker, Connect, FenceDevice};
+    use controller::{Connect, FenceDevice, Question};
 
     use super::*;
 
@@ -562,14 +596,54 @@ mod tests {
         assert_eq!(released(&mut saving), [forget("web1"), fence(2)]);
     }
 
+    fn asker(assembly: &str, number: u64) -> Asker {
+        Asker {
+            assembly: assembly.into(),
+            number,
+        }
+    }
+
+    #[test]
+    fn in_trouble_every_question_of_a_tool_is_refused_at_once() {
+        let asked = || Input::Asked {
+            asker: asker("web1", 7),
+            question: Question::Overview,
+        };
+        let mut saving = in_trouble();
+        let (who, reply) = saving.admit(asked()).unwrap_err();
+        assert_eq!(who, asker("web1", 7));
+        let Answer::Refused { why, text } = reply else {
+            panic!("{reply:?}");
+        };
+        assert_eq!(why, Why::NotNow);
+        assert!(text.contains("no disk"), "{text}");
+        assert!(saving.admit(Input::Tick).is_ok());
+        saving.trouble = None;
+        assert!(saving.admit(asked()).is_ok());
+    }
+
+    #[test]
+    fn of_the_answers_to_one_guest_only_the_latest_wait() {
+        let answer = |assembly: &str, number| Effect::Answer {
+            asker: asker(assembly, number),
+            reply: Answer::Done,
+        };
+        let mut saving = in_trouble();
+        saving.take(answer("web2", 0));
+        let more = ANSWERS as u64 + 10;
+        for number in 0..more {
+            saving.take(answer("web1", number));
+        }
+        let mut expected = vec![answer("web2", 0)];
+        expected.extend((10..more).map(|number| answer("web1", number)));
+        assert_eq!(released(&mut saving), expected);
+    }
+
     #[test]
     fn an_answer_waits_for_what_it_says_and_goes_with_its_stream() {
         let answer = |assembly: &str| Effect::Answer {
-            asker: Asker {
-                assembly: assembly.into(),
-                number: 7,
-            },
-            reply: controller::Reply::Done,
+            asker: asker(assembly, 7),
+            reply: Answer::Done,
         };
         let mut saving = in_trouble();
         for assembly in ["web1", "web2"] {

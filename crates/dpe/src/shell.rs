@@ -290,8 +290,9 @@ impl Shell {
 
     /// Gives the controller an input that it cannot refuse.
     fn take(&mut self, input: Input) {
-        let Some(input) = self.unless_unsaved(input) else {
-            return;
+        let input = match self.saving.admit(input) {
+            Ok(input) => input,
+            Err((asker, reply)) => return self.agents.answer(&asker, reply),
         };
         let mut withdrawn = None;
         match &input {
@@ -315,19 +316,6 @@ impl Shell {
             if let Err(refusal) = self.controller.handle(now(), input) {
                 tracing::error!(cpe_deployment = self.name, "refused: {refusal}");
             }
-        }
-    }
-
-    /// A change that a guest asks for is not made while it could not be saved.
-    fn unless_unsaved(&mut self, input: Input) -> Option<Input> {
-        match (input, self.saving.trouble()) {
-            (Input::Asked { asker, question }, Some(text)) if question.is_change() => {
-                let why = Why::NotNow;
-                let call = Call::Answer(asker.number, Reply::Refused { why, text });
-                self.agents.call(&asker.assembly, call);
-                None
-            }
-            (input, _) => Some(input),
         }
     }
 
@@ -403,18 +391,12 @@ impl Shell {
             Effect::Restart { assembly, reason } => {
                 self.agents.call(&assembly, Call::Restart(reason));
             }
-            Effect::Answer { asker, reply } => {
-                let call = Call::Answer(asker.number, reply);
-                self.agents.call(&asker.assembly, call);
-            }
+            Effect::Answer { asker, reply } => self.agents.answer(&asker, reply),
             Effect::Relay {
                 assembly,
                 asker,
                 question,
-            } => {
-                let call = Call::Ask(Wants::Guest(asker), question);
-                self.agents.call(&assembly, call);
-            }
+            } => self.agents.ask(&assembly, Wants::Guest(asker), question),
             Effect::Release {
                 assembly,
                 keep_services,
@@ -540,8 +522,8 @@ impl Shell {
             BusRequest::Ask(assembly, question, reply) => {
                 match self.controller.may_ask_agent(&assembly) {
                     Ok(()) => {
-                        let call = Call::Ask(Wants::Administrator(reply), question);
-                        self.agents.call(&assembly, call);
+                        let wants = Wants::Administrator(reply);
+                        self.agents.ask(&assembly, wants, question);
                     }
                     Err(refusal) => {
                         let (why, text) = (Why::NotNow, refusal.to_string());

@@ -13,8 +13,10 @@ use crate::{Error, Result};
 
 /// Most values of one answer: all attributes of an assembly, and one of each of many assemblies.
 pub const MAX_VALUES: usize = 2048;
+/// Most bytes of an answer's values with their names together: all attributes of an assembly fit.
+pub const MAX_VALUES_SIZE: usize = 256 * 1024;
 /// Longest text of a refusal, in bytes.
-const MAX_TEXT: usize = 2048;
+pub const MAX_TEXT: usize = 2048;
 
 /// Declares an enum whose variants have names on the wire.
 macro_rules! words {
@@ -300,6 +302,32 @@ impl Reply {
             other => Err(reader.invalid("result", "done, values or refused", other)),
         }
     }
+
+    /// Whether a guest's agent may answer that for another guest: attributes that a guest may have,
+    /// of [`MAX_VALUES`] and [`MAX_VALUES_SIZE`] at most.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] or [`Error::TooLarge`] that says what would be right.
+    pub fn check_guests(&self) -> Result<()> {
+        let Reply::Values(values) = self else {
+            return Ok(());
+        };
+        let size = |known: &Value| known.node.len() + known.name.len() + known.value.len();
+        let size: usize = values.iter().map(size).sum();
+        if values.len() > MAX_VALUES || size > MAX_VALUES_SIZE {
+            return Err(Error::TooLarge(format!(
+                "an answer of {} values and {size} bytes; at most {MAX_VALUES} of {MAX_VALUES_SIZE} bytes are passed on: ask for one by its name",
+                values.len()
+            )));
+        }
+        values.iter().try_for_each(|known| {
+            let attribute = NodeAttribute {
+                value: known.value.clone(),
+                dampening_ms: 0,
+            };
+            check(&known.name, &attribute)
+        })
+    }
 }
 
 impl Value {
@@ -381,6 +409,30 @@ mod tests {
         let error = Question::from_fields(&fields).unwrap_err().to_string();
         assert!(error.contains("every-boot"), "{error}");
         assert!(Question::new(What::Get, Place::Boot).check().is_ok());
+    }
+
+    #[test]
+    fn what_a_guest_answers_for_another_is_what_a_guest_may_have() {
+        let of = |count: usize, name: &str, value: &str| {
+            let value = Value {
+                node: "web1".into(),
+                name: name.into(),
+                value: value.into(),
+            };
+            Reply::Values(vec![value; count])
+        };
+        for (reply, advice) in [
+            (of(1, "a\u{1b}[2J", "1"), "control characters"),
+            (of(1, "a", "\u{1b}]0;mine\u{7}"), "control characters"),
+            (of(1, "a", &"x".repeat(MAX_ATTRIBUTE_VALUE + 1)), "4096"),
+            (of(MAX_VALUES + 1, "a", "1"), "2048"),
+            (of(MAX_VALUES, "a", &"x".repeat(128)), "262144"),
+        ] {
+            let error = reply.check_guests().unwrap_err().to_string();
+            assert!(error.contains(advice), "{error}");
+        }
+        assert!(of(MAX_VALUES, "a", "LATEST").check_guests().is_ok());
+        assert!(Reply::Done.check_guests().is_ok());
     }
 
     #[test]

@@ -9,13 +9,14 @@ mod stream;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
-use controller::{Asker, AssemblyId, Connect, Input, Operation, Question, Reply, Task};
+use controller::{Asker, AssemblyId, Connect, Input, Operation, Question, Reply, Task, Why};
 use cpe_bus::peer::Meter;
 use cpe_daemon::Pauses;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
@@ -41,6 +42,12 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// keeps up. When the queue is full the stream is given up and made again. Nothing is lost by that:
 /// the controller decides from the next History, which shows what the agent has taken.
 const CALLS: usize = 16_384;
+/// Questions of others that may wait for one agent. Each change costs its guest a write to its
+/// disk, and who asks waits 9 s at most: more could not be answered in time by a slow one.
+const ASKS: usize = 8;
+/// Answers that may wait for one agent: twice as many as its guest's tools may wait for. An agent
+/// that asks more, or takes no answers, does not hear of the rest, and its tools give up.
+const ANSWERS: usize = 64;
 
 /// What the controller wants of one agent, in order.
 #[derive(Debug)]
@@ -53,15 +60,16 @@ pub(crate) enum Call {
     },
     Forget(String),
     Restart(String),
-    /// Answer what it has asked.
-    Answer(u64, Reply),
-    /// Have it answer what somebody else asks.
-    Ask(Wants, Box<Question>),
+    /// Answer what it has asked; takes one of [`ANSWERS`] places until it is done.
+    Answer(u64, Reply, OwnedSemaphorePermit),
     Release {
         keep_services: bool,
         done: oneshot::Sender<()>,
     },
 }
+
+/// What an agent is to answer for somebody else.
+type Ask = (Wants, Box<Question>);
 
 /// Who wants the answer of an agent.
 #[derive(Debug)]
@@ -93,6 +101,10 @@ pub(crate) struct Agents {
 struct AgentLink {
     connect: Connect,
     calls: mpsc::Sender<Call>,
+    /// Beside the calls, which wait for none of them.
+    asks: mpsc::Sender<Ask>,
+    /// The places for answers among the calls.
+    answers: Arc<Semaphore>,
     /// The stamp to renew the lease by: only the latest counts, and it waits for no other call.
     renewals: watch::Sender<u64>,
     /// The acknowledgement of a release.
@@ -115,9 +127,11 @@ impl AgentLink {
         gave_up: Option<String>,
     ) -> AgentLink {
         let (calls, waiting) = mpsc::channel(CALLS);
+        let (asks, asked) = mpsc::channel(ASKS);
         let (renewals, stamp) = watch::channel(0);
         let orders = Orders {
             calls: waiting,
+            asks: asked,
             stamp,
             meter: Meter::default(),
         };
@@ -131,6 +145,8 @@ impl AgentLink {
         AgentLink {
             connect,
             calls,
+            asks,
+            answers: Arc::new(Semaphore::new(ANSWERS)),
             renewals,
             released: None,
             task,
@@ -197,6 +213,34 @@ impl Agents {
         }
     }
 
+    /// Answers what a guest has asked.
+    pub(crate) fn answer(&mut self, asker: &Asker, reply: Reply) {
+        let Some(link) = self.links.get(&asker.assembly) else {
+            return;
+        };
+        if let Ok(place) = Arc::clone(&link.answers).try_acquire_owned() {
+            let call = Call::Answer(asker.number, reply, place);
+            self.call(&asker.assembly, call);
+        }
+    }
+
+    /// Has an agent answer what somebody else asks about its guest; refuses that if too many wait.
+    pub(crate) fn ask(&mut self, assembly: &AssemblyId, wants: Wants, question: Box<Question>) {
+        let Some(link) = self.links.get(assembly) else {
+            return;
+        };
+        let Err(TrySendError::Full((wants, _))) = link.asks.try_send((wants, question)) else {
+            return;
+        };
+        let text = format!("{ASKS} other questions wait for the agent of {assembly}: try again");
+        let why = Why::NotNow;
+        let reply = Reply::Refused { why, text };
+        match wants {
+            Wants::Guest(asker) => self.answer(&asker, reply),
+            Wants::Administrator(waiting) => drop(waiting.send(reply)),
+        }
+    }
+
     /// Answers a heartbeat.
     pub(crate) fn renew(&self, assembly: &AssemblyId, stamp_us: u64) {
         if let Some(link) = self.links.get(assembly) {
@@ -236,6 +280,7 @@ impl Agents {
 #[derive(Debug)]
 struct Orders {
     calls: mpsc::Receiver<Call>,
+    asks: mpsc::Receiver<Ask>,
     stamp: watch::Receiver<u64>,
     /// What its agent has sent, over all streams: one that floods is not heard again at once.
     meter: Meter,
@@ -246,6 +291,7 @@ impl Orders {
     /// the next stream; and a stamp of the guest's former boot must not renew a lease of this one.
     fn drop_old(&mut self) {
         while self.calls.try_recv().is_ok() {}
+        while self.asks.try_recv().is_ok() {}
         self.stamp.mark_unchanged();
     }
 }

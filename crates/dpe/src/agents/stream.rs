@@ -21,10 +21,11 @@ use cpe_bus::{
 };
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
 use zbus::Connection;
 use zbus::proxy::CacheProperties;
 
-use super::{Call, Orders, Wants};
+use super::{Ask, Call, Orders, Wants};
 use crate::convert;
 
 /// An agent that has not answered a call by then is given up; the next History shows what became of
@@ -33,6 +34,16 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Signals that may come in before the agent's History does: the first result of each of its
 /// 16,384 records at most. Beyond that the stream is given up and made again.
 const EARLY_SIGNALS: usize = 16_384;
+/// Questions that cannot be read of which an agent hears in a second: as many as the controller
+/// takes of those that can. Tools wait in vain for the answers of more.
+const UNREADABLE: u32 = 20;
+/// Longest answer of an agent that is read for somebody else, in bytes: values within their bounds
+/// take less, with all their keys.
+const LONGEST_ANSWER: usize = 1 << 20;
+/// Who reads what an agent may make long. One at a time: what it can put into the longest message
+/// takes some ten times its length once it is read, and a hundred guests may be back in the same
+/// moment.
+static READING: Semaphore = Semaphore::const_new(1);
 
 /// Why a stream ended; another is made.
 #[derive(Debug)]
@@ -148,11 +159,14 @@ impl<'a> Stream<'a> {
 
     /// Carries calls one way and signals the other.
     async fn converse(&mut self, orders: &mut Orders, inputs: &mpsc::Sender<Input>) -> End {
-        let Orders { calls, stamp, .. } = orders;
+        let Orders {
+            calls, asks, stamp, ..
+        } = orders;
         let leaves = AtomicBool::new(self.signals.leaves);
         let end = tokio::select! {
             end = read(&mut self.signals, &leaves, inputs) => end,
             end = call(&self.agent, self.connect, &leaves, calls, inputs) => end,
+            end = answer_others(&self.agent, self.connect, asks, inputs) => end,
             end = renew(&self.agent, self.connect.epoch, stamp) => end,
             () = self.connection.closed() => Err(closed()),
         };
@@ -225,14 +239,54 @@ async fn greeting(agent: &AgentProxy<'static>, connect: &Connect) -> Result<Inpu
     })
 }
 
-/// Reads a History. One at a time: what an agent can put into the longest message takes some ten
-/// times its length once it is read, and a hundred guests may be back in the same moment.
+/// Reads a History.
 async fn read_history(reply: &zbus::Message) -> cpe_bus::Result<Vec<Record>> {
-    static READING: Semaphore = Semaphore::const_new(1);
     let _turn = READING.acquire().await;
     let records: Vec<Fields> = reply.body().deserialize()?;
     let record = |fields| Ok(convert::record(OperationRecord::from_fields(fields)?));
     records.iter().map(record).collect()
+}
+
+/// Reads the answer of an agent that is for somebody else.
+async fn read_answer(reply: &zbus::Message) -> cpe_bus::Result<cpe_bus::Reply> {
+    let body = reply.body();
+    if body.len() > LONGEST_ANSWER {
+        return Err(Error::TooLarge(format!(
+            "an answer of {} bytes; at most {LONGEST_ANSWER} are read: ask for one value by its name",
+            body.len()
+        )));
+    }
+    let _turn = READING.acquire().await;
+    let (fields, values): (Fields, Vec<Fields>) = body.deserialize()?;
+    let answer = cpe_bus::Reply::from_fields(&fields, &values)?;
+    answer.check_guests()?;
+    Ok(answer)
+}
+
+/// Counts the questions of an agent that cannot be read.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    since: Instant,
+    count: u32,
+}
+
+impl Unreadable {
+    /// None yet; their first second begins at `now`.
+    pub(super) fn new(now: Instant) -> Unreadable {
+        Unreadable {
+            since: now,
+            count: 0,
+        }
+    }
+
+    /// One has come in at `now`: whether its agent hears of it.
+    pub(super) fn is_answered(&mut self, now: Instant) -> bool {
+        if now.duration_since(self.since) >= Duration::from_secs(1) {
+            *self = Unreadable::new(now);
+        }
+        self.count = self.count.saturating_add(1);
+        self.count <= UNREADABLE
+    }
 }
 
 /// What an agent sends without being asked.
@@ -242,6 +296,7 @@ struct Signals<'a> {
     boot_id: String,
     /// It has answered Hello as one that leaves.
     leaves: bool,
+    unreadable: Unreadable,
     attributes: AttributesChangedStream,
     heartbeats: HeartbeatStream,
     completions: OperationCompletedStream,
@@ -259,6 +314,7 @@ impl<'a> Signals<'a> {
             assembly,
             boot_id: String::new(),
             leaves: false,
+            unreadable: Unreadable::new(Instant::now()),
             heartbeats: agent.receive_heartbeat().await?,
             completions: agent.receive_operation_completed().await?,
             attributes: agent.receive_attributes_changed().await?,
@@ -283,8 +339,35 @@ impl<'a> Signals<'a> {
         }
     }
 
+    /// A tool's question. `None`: one of too many that cannot be read.
+    fn asked(&mut self, number: u64, question: &Fields) -> Option<Input> {
+        let assembly = self.assembly.clone();
+        let asker = Asker { assembly, number };
+        match Question::from_fields(question) {
+            Ok(question) => {
+                let question = convert::question(question);
+                Some(Input::Asked { asker, question })
+            }
+            // That of a later version may be another one: only its tool hears of it.
+            Err(error) => self.unreadable.is_answered(Instant::now()).then(|| {
+                let (why, text) = (Why::Invalid, convert::harmless(&error.message()));
+                let reply = Reply::Refused { why, text };
+                Input::Relayed { asker, reply }
+            }),
+        }
+    }
+
     /// The next one. May be dropped and called again.
     async fn next(&mut self) -> Result<Input, End> {
+        loop {
+            if let Some(input) = self.next_or_none().await? {
+                return Ok(input);
+            }
+        }
+    }
+
+    /// The next one; `None` if nobody is to hear of it. May be dropped and called again.
+    async fn next_or_none(&mut self) -> Result<Option<Input>, End> {
         let assembly = self.assembly.clone();
         let boot_id = self.boot_id.clone();
         // In this order, where several have come in: an operation's end must not overtake what its
@@ -296,11 +379,11 @@ impl<'a> Signals<'a> {
                     NodeAttributes::from_fields(args.version, &args.attributes)
                 });
                 let attributes = convert::attributes(all.map_err(|error| bad("attributes", &error))?);
-                Ok(Input::AttributesChanged { assembly, attributes })
+                Ok(Some(Input::AttributesChanged { assembly, attributes }))
             }
             Some(heartbeat) = self.heartbeats.next() => {
                 let args = heartbeat.args().map_err(|error| bad("a heartbeat", &error.into()))?;
-                Ok(Input::Heartbeat { assembly, stamp_us: args.stamp })
+                Ok(Some(Input::Heartbeat { assembly, stamp_us: args.stamp }))
             }
             Some(completion) = self.completions.next() => {
                 let record = completion
@@ -309,31 +392,19 @@ impl<'a> Signals<'a> {
                     .and_then(|args| OperationRecord::from_fields(&args.record));
                 // What it meant is in the History of the next stream, if it can be read there.
                 let record = convert::record(record.map_err(|error| bad("a record", &error))?);
-                Ok(Input::OperationCompleted { assembly, record: Box::new(record) })
+                Ok(Some(Input::OperationCompleted { assembly, record: Box::new(record) }))
             }
             Some(asked) = self.questions.next() => {
                 let args = asked.args().map_err(|error| bad("a question", &error.into()))?;
-                let asker = Asker { assembly, number: args.number };
-                Ok(match Question::from_fields(&args.question) {
-                    Ok(question) => {
-                        let question = convert::question(question);
-                        Input::Asked { asker, question }
-                    }
-                    // That of a later version may be another one: only its tool hears of it.
-                    Err(error) => {
-                        let text = error.message();
-                        let reply = Reply::Refused { why: Why::Invalid, text };
-                        Input::Relayed { asker, reply }
-                    }
-                })
+                Ok(self.asked(args.number, &args.question))
             }
             Some(leaving) = self.leaving.next() => {
                 let info = leaving.args().map_err(Error::from);
                 let info = info.and_then(|args| Leaving::from_fields(&args.info));
                 let reason = info.map_err(|error| bad("why it leaves", &error))?.reason;
-                Ok(Input::AgentLeaving { assembly, boot_id, reason })
+                Ok(Some(Input::AgentLeaving { assembly, boot_id, reason }))
             }
-            Some(_) = self.left.next() => Ok(Input::AgentLeft { assembly, boot_id }),
+            Some(_) = self.left.next() => Ok(Some(Input::AgentLeft { assembly, boot_id })),
             // All have ended, and nothing is left in any of them.
             else => Err(closed()),
         }
@@ -451,7 +522,7 @@ async fn perform(
             restart(agent, connect, &reason).await;
             Ok(None)
         }
-        Call::Answer(number, reply) => {
+        Call::Answer(number, reply, _place) => {
             let (fields, values) = convert::answer(reply).to_fields();
             match within(agent.answer(epoch, number, fields, values)).await {
                 // Asked again over another stream it would be the same.
@@ -459,7 +530,6 @@ async fn perform(
                 Err(error) => Err(error.into()),
             }
         }
-        Call::Ask(wants, question) => Ok(ask(agent, connect, wants, *question).await),
         Call::Release {
             keep_services,
             done,
@@ -485,25 +555,47 @@ async fn restart(agent: &AgentProxy<'static>, connect: &Connect, reason: &str) {
     }
 }
 
-/// Has the agent answer what somebody else asks. If it does not, that is said to whoever asked;
-/// what else is meant for this agent goes on.
+/// Has the agent answer one question of others after the other, beside the calls.
+async fn answer_others(
+    agent: &AgentProxy<'static>,
+    connect: &Connect,
+    asks: &mut mpsc::Receiver<Ask>,
+    inputs: &mpsc::Sender<Input>,
+) -> Until<End> {
+    while let Some((wants, question)) = asks.recv().await {
+        if let Some(outcome) = ask(agent, connect, wants, *question).await {
+            let _ = inputs.send(outcome).await;
+        }
+    }
+    std::future::pending().await
+}
+
+/// Has the agent answer what somebody else asks. If it does not, or says what no guest may, that is
+/// said to whoever asked; what else is meant for this agent goes on.
 async fn ask(
     agent: &AgentProxy<'static>,
     connect: &Connect,
     wants: Wants,
     question: controller::Question,
 ) -> Option<Input> {
-    let fields = convert::passed_on(question).to_fields();
-    let answered = within(agent.ask(connect.epoch, fields)).await;
-    let reply = answered
-        .and_then(|(fields, values)| cpe_bus::Reply::from_fields(&fields, &values))
-        .map_or_else(
-            |error| Reply::Refused {
-                why: Why::NotNow,
-                text: format!("the agent of {}: {}", connect.assembly, error.message()),
-            },
-            convert::reply,
-        );
+    let answered = async {
+        let arguments = (connect.epoch, convert::passed_on(question)?.to_fields());
+        let reply = async { Ok(agent.inner().call_method("Ask", &arguments).await?) };
+        read_answer(&within(reply).await?).await
+    };
+    let reply = match answered.await {
+        Ok(answer) => convert::reply(&connect.assembly, answer),
+        Err(error) => {
+            let text = convert::harmless(&error.message());
+            Reply::Refused {
+                why: match error {
+                    Error::InvalidArgument(_) | Error::TooLarge(_) => Why::Invalid,
+                    _ => Why::NotNow,
+                },
+                text: format!("the agent of {}: {text}", connect.assembly),
+            }
+        }
+    };
     match wants {
         Wants::Guest(asker) => Some(Input::Relayed { asker, reply }),
         Wants::Administrator(waiting) => {

@@ -2,13 +2,14 @@
 //! answers nothing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cpe_bus::peer::{Access, PeerListener, server_builder};
 use cpe_bus::{AgentDescription, Error, Fields, HelloReply, OperationRecord, PeerAddress};
 use zbus::object_server::SignalEmitter;
 
+use super::stream::Unreadable;
 use super::*;
 
 /// How long anything may take before a test gives up.
@@ -27,6 +28,11 @@ struct Played {
     released: AtomicBool,
     /// Its guest belongs to another deployment.
     occupied: bool,
+    /// What it answers for others; without anything it never does.
+    answer: Mutex<Option<(Fields, Vec<Fields>)>>,
+    executed: AtomicBool,
+    /// Questions without a meaning that are sent when it answers Hello.
+    asks: u32,
     /// Its guest is shut down with the first operation, and is gone with its last word.
     leaves: bool,
 }
@@ -66,6 +72,11 @@ impl Agent {
                 .await
                 .unwrap();
         }
+        for number in 0..self.0.asks {
+            Self::question(&emitter, number.into(), Fields::new())
+                .await
+                .unwrap();
+        }
         let reply = HelloReply {
             boot_id: "boot".into(),
             ..HelloReply::default()
@@ -100,6 +111,7 @@ impl Agent {
         #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
     ) {
         self.answer().await;
+        self.0.executed.store(true, Ordering::Relaxed);
         if self.0.leaves {
             let leaving = cpe_bus::Leaving {
                 reason: "shutdown".into(),
@@ -118,6 +130,15 @@ impl Agent {
         }
     }
 
+    #[zbus(out_args("answer", "values"))]
+    async fn ask(&self, _epoch: u64, _question: Fields) -> (Fields, Vec<Fields>) {
+        let answer = self.0.answer.lock().unwrap().clone();
+        match answer {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+
     async fn release(&self, _epoch: u64, _keep_services: bool) {
         self.answer().await;
         self.0.released.store(true, Ordering::Relaxed);
@@ -125,6 +146,13 @@ impl Agent {
 
     #[zbus(signal)]
     async fn leaving(emitter: &SignalEmitter<'_>, info: Fields) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    async fn question(
+        emitter: &SignalEmitter<'_>,
+        number: u64,
+        question: Fields,
+    ) -> zbus::Result<()>;
 
     #[zbus(signal)]
     async fn left(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
@@ -394,4 +422,148 @@ async fn a_guest_of_another_deployment_is_told_as_such() {
         (occupant.deployment, occupant.assembly),
         ("bank".into(), "app1".into())
     );
+}
+
+/// What an administrator asks about a boot.
+fn get() -> Box<Question> {
+    Box::new(Question::Get {
+        place: controller::Place::Boot(controller::Whose::Own),
+        name: None,
+    })
+}
+
+fn asker(number: u64) -> Asker {
+    Asker {
+        assembly: "web1".into(),
+        number,
+    }
+}
+
+#[tokio::test]
+async fn so_many_questions_wait_for_an_agent_and_more_are_refused_at_once() {
+    let (sender, _inputs) = mpsc::channel(1);
+    let mut agents = Agents::new(sender, watch::channel(None).1);
+    agents.connect(connect_to("web1"));
+    let mut waiting = Vec::new();
+    for _ in 0..ASKS {
+        let (reply, answer) = oneshot::channel();
+        agents.ask(&"web1".into(), Wants::Administrator(reply), get());
+        waiting.push(answer);
+    }
+    let (reply, mut answer) = oneshot::channel();
+    agents.ask(&"web1".into(), Wants::Administrator(reply), get());
+    let refused = answer.try_recv().unwrap();
+    let Reply::Refused { why, text } = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(why, Why::NotNow);
+    assert!(text.contains("8 other questions"), "{text}");
+    assert!(waiting.iter_mut().all(|answer| answer.try_recv().is_err()));
+    // Its orders have all their places, but for the refusal of a guest's question.
+    agents.ask(&"web1".into(), Wants::Guest(asker(1)), get());
+    assert_eq!(agents.links["web1"].calls.capacity(), CALLS - 1);
+}
+
+#[tokio::test]
+async fn so_many_answers_wait_for_an_agent() {
+    let (sender, _inputs) = mpsc::channel(1);
+    let mut agents = Agents::new(sender, watch::channel(None).1);
+    agents.connect(connect_to("web1"));
+    for number in 0..ANSWERS as u64 + 10 {
+        agents.answer(&asker(number), Reply::Done);
+    }
+    assert_eq!(agents.links["web1"].calls.capacity(), CALLS - ANSWERS);
+}
+
+#[tokio::test]
+async fn an_order_waits_for_no_question_of_others() {
+    let mut world = World::new(Played::default(), 8).await;
+    world.connected().await;
+    // It never answers these.
+    for number in 0..4 {
+        world
+            .agents
+            .ask(&"web1".into(), Wants::Guest(asker(number)), get());
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    world.agents.call(&"web1".into(), execute(1));
+    let executed = async {
+        while !world.played.executed.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let soon = Duration::from_secs(5);
+    tokio::time::timeout(soon, executed).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_an_agent_answers_for_others_is_checked() {
+    let mut world = World::new(Played::default(), 8).await;
+    world.connected().await;
+    let values = |count: usize, name: &str, value: &str| {
+        let value = cpe_bus::records::question::Value {
+            node: "web9".into(),
+            name: name.into(),
+            value: value.into(),
+        };
+        cpe_bus::Reply::Values(vec![value; count])
+    };
+    for (answer, expected) in [
+        (values(1, "a", "LATEST"), None),
+        (values(1, "a\u{1b}[2J", "1"), Some("control characters")),
+        (values(1, "a", "\u{1b}[2J"), Some("control characters")),
+        (values(100, "a", &"x".repeat(4000)), Some("262144")),
+        (values(500, "a", &"x".repeat(4000)), Some("1048576")),
+    ] {
+        *world.played.answer.lock().unwrap() = Some(answer.to_fields());
+        world
+            .agents
+            .ask(&"web1".into(), Wants::Guest(asker(7)), get());
+        let Input::Relayed { asker: who, reply } = world.input().await else {
+            panic!("nothing is relayed");
+        };
+        assert_eq!(who, asker(7));
+        match (reply, expected) {
+            (Reply::Values(values), None) => {
+                assert_eq!((&*values[0].node, &*values[0].value), ("web1", "LATEST"));
+            }
+            (Reply::Refused { why, text }, Some(advice)) => {
+                assert_eq!(why, Why::Invalid);
+                assert!(text.contains("web1") && text.contains(advice), "{text}");
+                assert!(!text.contains(char::is_control), "{text:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn few_of_many_questions_that_cannot_be_read_are_answered() {
+    let played = Played {
+        asks: 1000,
+        ..Played::default()
+    };
+    let mut world = World::new(played, 8).await;
+    world.connected().await;
+    let mut heard = 0;
+    while let Ok(input) = tokio::time::timeout(Duration::from_secs(1), world.inputs.recv()).await {
+        assert!(matches!(input, Some(Input::Relayed { .. })), "{input:?}");
+        heard += 1;
+    }
+    // Some in each second that the thousand take.
+    assert!((20..500).contains(&heard), "{heard}");
+}
+
+#[test]
+fn in_each_second_some_questions_that_cannot_be_read_are_answered() {
+    let begin = Instant::now();
+    let mut unreadable = Unreadable::new(begin);
+    let answered = |unreadable: &mut Unreadable, now| {
+        let many = (0..100).filter(|_| unreadable.is_answered(now));
+        many.count()
+    };
+    assert_eq!(answered(&mut unreadable, begin), 20);
+    let second = Duration::from_secs(1);
+    assert_eq!(answered(&mut unreadable, begin + second / 2), 0);
+    assert_eq!(answered(&mut unreadable, begin + second), 20);
 }
