@@ -237,7 +237,7 @@ impl World {
             },
             ToDpe::Asked(number, question) => {
                 let asker = Asker { assembly, number };
-                if self.now_us < self.shell.disk_full_until_us && question.is_change() {
+                if self.now_us < self.shell.disk_full_until_us {
                     let reply = Reply::Refused {
                         why: Why::NotNow,
                         text: "the state cannot be saved".into(),

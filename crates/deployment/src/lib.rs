@@ -50,7 +50,7 @@ pub use model::{
     Score, Service, TicketUse,
 };
 pub use problem::{Problem, Severity, quote, suggest};
-pub use reader::{Outcome, read_uses, read_with_warnings};
+pub use reader::{Outcome, read_accepted, read_uses, read_with_warnings};
 pub use tree::{MAX_DEPTH, MAX_SIZE};
 
 /// The RELAX NG schema of deployment documents (XML syntax), for cloud managers to check against

@@ -86,6 +86,8 @@ pub(crate) struct Problems {
     /// How many problems were found, including those that are not kept.
     count: usize,
     errors: bool,
+    /// The document was accepted before: see [`Problems::refuse`].
+    accepted: bool,
     /// Words compared for suggestions.
     compared: Cell<usize>,
 }
@@ -107,6 +109,23 @@ impl Problems {
     ) {
         self.errors = true;
         self.push(offset, Severity::Error, message.into(), hint.into());
+    }
+
+    /// For a document that was accepted before, maybe by an earlier version.
+    pub(crate) fn of_accepted() -> Problems {
+        Problems {
+            accepted: true,
+            ..Problems::default()
+        }
+    }
+
+    /// An error of what can be read, though nothing would carry it out: a document that was accepted
+    /// with it is managed on, as it was.
+    pub(crate) fn refuse(&mut self, offset: usize, message: String, hint: String) {
+        match self.accepted {
+            true => self.warning(offset, message, hint),
+            false => self.error(offset, message, hint),
+        }
     }
 
     pub(crate) fn warning(

@@ -34,13 +34,28 @@ pub(crate) fn invalid_value(
     expected: String,
     problems: &mut Problems,
 ) {
-    let message = format!(
+    let message = invalid(element, attribute);
+    problems.error(attribute.value_offset, message, expected);
+}
+
+/// A value that the attribute must not have, and with which it is read without effect.
+pub(crate) fn value_without_effect(
+    element: &Element<'_>,
+    attribute: &Attribute<'_>,
+    expected: String,
+    problems: &mut Problems,
+) {
+    let message = invalid(element, attribute);
+    problems.refuse(attribute.value_offset, message, expected);
+}
+
+fn invalid(element: &Element<'_>, attribute: &Attribute<'_>) -> String {
+    format!(
         "{} is not a valid {} of <{}>",
         quote(&attribute.value),
         attribute.name,
         element.name
-    );
-    problems.error(attribute.value_offset, message, expected);
+    )
 }
 
 /// An element that must not be here.
@@ -82,7 +97,7 @@ pub(crate) fn treated(row: &Row, said: (&str, &str, &str), at: usize, problems: 
             _ => format!(" with the value {}", quote(value)),
         };
         let message = format!("the {called} {}{with} cannot be carried out", quote(name));
-        problems.error(at, message, hint.to_owned());
+        problems.refuse(at, message, hint.to_owned());
     } else if let Treatment::NoMeaning { reason } = row.treatment {
         let message = format!("the {called} {} means nothing here", quote(name));
         problems.warning(at, message, reason.to_owned());

@@ -15,7 +15,7 @@ use deployment::treatment::{
     OPERATION_OPTIONS, RESOURCE_OPTIONS, RULE_ATTRIBUTES, Row, Rows, Treatment, documentation,
     find,
 };
-use deployment::{Severity, read_with_warnings};
+use deployment::{Problem, Severity, read_with_warnings};
 use tidy::{File, Tree};
 
 const ALL: [Rows; 8] = [
@@ -450,4 +450,25 @@ fn every_name_that_the_policy_engine_reads_is_in_a_table() {
     for row in of_options.filter(|row| matches!(row.treatment, Treatment::CarriedOut { .. })) {
         assert!(read.contains(row.name), "nobody reads {}", row.name);
     }
+}
+
+/// What an earlier version accepted is managed on: nothing of it stops running by an upgrade.
+#[test]
+fn what_is_refused_now_is_read_in_a_document_that_was_accepted_before() {
+    let document = r#"<deployable name="d" uuid="0b1c9a52-8a44-4f0c-9f6e-5d0f1b6a7e21">
+  <assemblies><assembly name="a" address="unix:/a"><fencing mode="lease"/></assembly></assemblies>
+  <configuration>
+    <crm_config><cluster_property_set id="o"><nvpair id="o1" name="stonith-enabled" value="false"/></cluster_property_set></crm_config>
+    <resources><primitive id="p" class="ocf" provider="heartbeat" type="Dummy"/></resources>
+    <constraints><rsc_location id="l" rsc="p"><rule id="r" score="100">
+      <date_expression id="t" operation="date_spec"><date_spec id="t1" hours="24"/></date_expression>
+    </rule></rsc_location></constraints>
+  </configuration>
+</deployable>"#;
+    let refused = deployment::read(document.as_bytes()).unwrap_err();
+    let is_error = |problem: &&Problem| problem.severity == Severity::Error;
+    assert_eq!(refused.iter().filter(is_error).count(), 2, "{refused:?}");
+    let outcome = deployment::read_accepted(document.as_bytes());
+    assert_eq!(outcome.problems.iter().filter(is_error).count(), 0);
+    assert!(outcome.deployment.is_some(), "{:?}", outcome.problems);
 }

@@ -171,7 +171,7 @@ impl Controller {
         let Some(loaded) = self.store.loaded().cloned() else {
             return;
         };
-        match Proposal::read(&self.name, loaded.document) {
+        match Proposal::read_saved(&self.name, loaded.document) {
             Ok(Proposal { spec, .. }) => {
                 self.store.understand(&spec);
                 self.adopt(now, spec);

@@ -1,6 +1,7 @@
 //! A document that is read, before anything follows from it.
 
 use cpe_status::Failover;
+use deployment::Outcome;
 
 use super::input::Refusal;
 use super::spec::Spec;
@@ -20,10 +21,24 @@ impl Proposal {
     /// # Errors
     /// [`Refusal::InvalidDocument`] with all problems.
     pub fn read(name: &str, document: String) -> Result<Proposal, Refusal> {
-        let deployment = deployment::read(document.as_bytes()).map_err(|problems| {
-            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Refusal::InvalidDocument(lines.join("\n"))
-        })?;
+        let outcome = deployment::read_with_warnings(document.as_bytes());
+        Proposal::of(name, document, outcome)
+    }
+
+    /// Reads a document that was saved, which an earlier version may have accepted. Pure.
+    ///
+    /// # Errors
+    /// As of [`Proposal::read`].
+    pub(crate) fn read_saved(name: &str, document: String) -> Result<Proposal, Refusal> {
+        let outcome = deployment::read_accepted(document.as_bytes());
+        Proposal::of(name, document, outcome)
+    }
+
+    fn of(name: &str, document: String, outcome: Outcome) -> Result<Proposal, Refusal> {
+        let Some(deployment) = outcome.deployment else {
+            let lines: Vec<String> = outcome.problems.iter().map(ToString::to_string).collect();
+            return Err(Refusal::InvalidDocument(lines.join("\n")));
+        };
         if deployment.name != name {
             return Err(Refusal::InvalidDocument(format!(
                 "the document is that of deployment \"{}\", this is deployment \"{name}\"",

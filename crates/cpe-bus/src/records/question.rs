@@ -128,14 +128,6 @@ impl Question {
         }
     }
 
-    /// Whether the answer says that something has changed.
-    pub fn is_change(&self) -> bool {
-        !matches!(
-            self.what,
-            What::Get | What::Nodes | What::Locate | What::Overview
-        )
-    }
-
     /// The question as `a{sv}`.
     pub fn to_fields(&self) -> Fields {
         let mut fields = Fields::new();

@@ -69,7 +69,13 @@ fn check_attribute<'e>(
         }
         _ => {
             if let Err(expected) = check_value(value, kind, problems) {
-                report::invalid_value(element, attribute, expected, problems);
+                // A rule with such a time is read: it never holds.
+                let in_time = matches!(kind, Kind::Moment | Kind::Range(_));
+                let report = match in_time {
+                    true => report::value_without_effect,
+                    false => report::invalid_value,
+                };
+                report(element, attribute, expected, problems);
             }
         }
     }

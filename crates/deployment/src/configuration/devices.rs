@@ -101,9 +101,9 @@ fn refuse_delays(device: &Element<'_>, problems: &mut Problems) {
         let is_monitor = operation.value("name") == Some("monitor");
         let delayed = operation.name == "op" && operation.value("start-delay").is_some();
         if delayed && !is_monitor {
-            problems.error(
+            problems.refuse(
                 operation.place("start-delay"),
-                "only the monitors of a fencing device can have a start-delay",
+                "only the monitors of a fencing device can have a start-delay".to_owned(),
                 "remove it: a device is ready at once".to_owned(),
             );
         }

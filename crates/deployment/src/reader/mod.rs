@@ -45,8 +45,17 @@ pub struct Outcome {
 
 /// Reads and checks a document. Use this to see the warnings of a valid document too.
 pub fn read_with_warnings(document: &[u8]) -> Outcome {
+    read_into(document, Problems::default())
+}
+
+/// Reads a document that was accepted before, maybe by an earlier version: that nothing carries
+/// something out is a warning, since what it started has to be managed on.
+pub fn read_accepted(document: &[u8]) -> Outcome {
+    read_into(document, Problems::of_accepted())
+}
+
+fn read_into(document: &[u8], mut problems: Problems) -> Outcome {
     let document = document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document);
-    let mut problems = Problems::default();
     let deployment = match tree::decode(document).and_then(tree::parse) {
         Ok(root) => {
             let deployment = deployable(&root, None, &mut problems);

@@ -21,7 +21,7 @@ use cpe_status::DeploymentStatus;
 use harness::{World, eventually, files_with};
 
 /// Services of a document whose reading takes a second or more.
-const LARGE: usize = 60_000;
+const LARGE: usize = 118_000;
 /// Renewals that a DPE must go on with for a test to believe that it does: two seconds' worth.
 const MANY: u64 = 20;
 
