@@ -119,8 +119,8 @@ impl Problems {
         }
     }
 
-    /// An error of what can be read, though nothing would carry it out: a document that was accepted
-    /// with it is managed on, as it was.
+    /// An error of what can be read, though nothing would carry it out: a document that was
+    /// accepted with it is managed on, as it was.
     pub(crate) fn refuse(&mut self, offset: usize, message: String, hint: String) {
         match self.accepted {
             true => self.warning(offset, message, hint),
