@@ -57,14 +57,14 @@ impl World {
         if says("granted") && !says("standby") {
             return;
         }
-        let Some((document, _)) = self
-            .shell
-            .controller
-            .as_ref()
-            .and_then(|own| own.document())
-        else {
+        let controller = self.shell.controller.as_ref();
+        let Some((document, generation)) = controller.and_then(|own| own.document()) else {
             return;
         };
+        // It was wanted under a former document, and has waited for the disk since.
+        if self.shell.wanted_under != generation {
+            return;
+        }
         let id = format!(
             "<rsc_ticket id=\"{}-ticket\"",
             service_of(&operation.resource)

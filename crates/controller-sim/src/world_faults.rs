@@ -98,7 +98,8 @@ impl World {
             Fault::Maintain(for_us) => self.maintain(for_us),
             Fault::BackUp => self.shell.backup = Some(self.shell.table.clone()),
             Fault::LoseState if !ends => self.state_becomes(Default::default()),
-            Fault::Restore if !ends => {
+            // Nobody restores the state of a deployment that was destroyed.
+            Fault::Restore if !ends && !self.shell.left => {
                 if let Some(table) = self.shell.backup.take() {
                     self.state_becomes(table);
                 }
