@@ -691,7 +691,9 @@ impl World {
 
     /// A guest goes on from its snapshot: with the same boot, what ran then, and its old clock.
     pub(crate) fn restore_guest(&mut self, guest: usize) {
-        let Some((saved, taken_us)) = self.snapshots.remove(&guest) else {
+        // After the end nobody would look after what runs in it.
+        let saved = self.snapshots.remove(&guest);
+        let Some((saved, taken_us)) = saved.filter(|_| !self.shell.unloaded) else {
             return;
         };
         self.power_off(guest);
