@@ -104,6 +104,11 @@ fn bring_back(ledger: &Ledger, first: &str, second: &str) -> Vec<String> {
         60,
         || ledger.is_locked(),
     );
+    // What the failed start brings about still looks at the data that the operator replaces.
+    lab.wait("nothing is under way", 60, || {
+        let status = lab.status("ledger");
+        status.0["deciding"] == false && status.0["transition"]["state"] != "running"
+    });
     assert!(!ledger.standbys(second).contains_key(first));
     let mut rejoined = Vec::new();
     for guest in Ledger::GUESTS.iter().filter(|&&guest| guest != second) {
