@@ -47,9 +47,13 @@ impl World {
     }
 
     fn with(facts: Durable) -> World {
+        World::at(facts, BEGIN)
+    }
+
+    fn at(facts: Durable, now: Time) -> World {
         World {
-            controller: Controller::new("sim", facts, BEGIN),
-            now: BEGIN,
+            controller: Controller::new("sim", facts, now),
+            now,
             call_id: 10,
             done: Vec::new(),
             wanted: Vec::new(),
@@ -827,4 +831,67 @@ fn a_deployment_does_not_end_while_a_guest_in_doubt_waits_for_a_person() {
     world.confirm("node1");
     world.pass(LONG, &["node2"]);
     assert_eq!(world.controller.state(), DpeState::Unloaded);
+}
+
+#[test]
+fn what_is_looked_for_counts_though_the_state_was_lost_and_the_clock_put_back() {
+    let before = World::running();
+    let hour = 3_600 * SECOND;
+    let mut world = World::at(
+        Durable::default(),
+        Time {
+            boottime_us: SECOND,
+            wall_us: BEGIN.wall_us - hour,
+        },
+    );
+    assert!(world.controller.epoch() < before.controller.epoch());
+    world.input(Input::Request(Request::Load {
+        document: document(),
+        generation: 7,
+        in_doubt: ["node1".into(), "node2".into()].into(),
+    }));
+    world.hear("node1", "m1", "b1", before.ran("node1"));
+    world.hear("node2", "m2", "b2", before.ran("node2"));
+    world.settle();
+    assert_eq!(world.controller.epoch(), before.controller.epoch() + 1);
+    world.pass(5 * SECOND, &["node1", "node2"]);
+    let asked = world.call_id;
+    world.pass(LONG, &["node1", "node2"]);
+    assert_eq!(world.call_id, asked, "it has looked, and looks no more");
+    assert_eq!(world.starts(), Vec::<&AssemblyId>::new(), "it runs");
+}
+
+#[test]
+fn a_guest_that_knows_of_nothing_does_not_end_the_fencing_of_whoever_was_there() {
+    let mut world = World::with(Durable::default());
+    world.input(Input::Request(Request::Load {
+        document: Scenario::plain(2, 1, Mode::Manager).document(),
+        generation: 7,
+        in_doubt: ["node1".into(), "node2".into()].into(),
+    }));
+    world.hear("node2", "m2", "b2", vec![]);
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.state("node1").0, AssemblyState::Fencing);
+    // Another guest has got its address since; the first one may run the service still.
+    world.hear("node1", "m9", "b9", vec![]);
+    world.pass(LONG, &["node1", "node2"]);
+    assert_eq!(world.starts(), Vec::<&AssemblyId>::new());
+    world.confirm("node1~1");
+    world.pass(SECOND, &["node1", "node2"]);
+    assert_eq!(world.starts().len(), 1);
+}
+
+#[test]
+fn services_that_were_left_are_not_said_to_be_stopped() {
+    let mut world = World::running();
+    let unload = |stop_services| Input::Request(Request::Unload { stop_services });
+    world.input(unload(false));
+    world.pass(LONG, &[]);
+    assert_eq!(world.controller.state(), DpeState::Unloaded);
+    let refused = world
+        .controller
+        .handle(world.now, unload(true))
+        .unwrap_err();
+    assert!(refused.to_string().contains("left running"), "{refused}");
+    world.input(unload(false));
 }

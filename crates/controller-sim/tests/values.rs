@@ -237,6 +237,28 @@ fn a_guest_bans_a_service_from_itself_until_it_is_cleaned_up() {
 }
 
 #[test]
+fn a_guest_keeps_services_off_itself_only() {
+    let mut world = three();
+    let ban = Question::Ban(Ban {
+        service: "service1".into(),
+        assembly: of("node2"),
+        promoted: false,
+    });
+    let lift = Question::Clear {
+        service: None,
+        assembly: Some(of("node2")),
+    };
+    let sick = put(Place::Assembly(of("node2")), "#health-disk", Some("red"));
+    for question in [ban, lift, sick] {
+        let refused = answer(&mut world, 0, question);
+        assert!(refused.contains("off itself only"), "{refused}");
+    }
+    let own = put(Place::Assembly(Whose::Own), "#health-disk", Some("red"));
+    assert!(answer(&mut world, 0, own).ends_with("Done"));
+    expect_well(&world);
+}
+
+#[test]
 fn a_ban_may_be_of_the_promoted_role_only() {
     let mut scenario = Scenario::plain(3, 1, Mode::Unit);
     scenario.services[0].form = Form::Promotable(1);

@@ -104,13 +104,16 @@ pub(crate) fn check(
              that are not used"
         ));
     }
-    let all = values.iter();
-    let all: usize = all
-        .map(|((_, name), facts)| name.len() + facts.value.len())
-        .sum();
-    if all + name.len() + value.len() > MOST_BYTES_OF_ALL {
+    let others = values
+        .iter()
+        .filter(|((of, known), _)| (of, &**known) != (holder, name));
+    let size =
+        |((_, name), facts): (&(Holder, String), &ValueFacts)| name.len() + facts.value.len();
+    let all = others.map(size).sum::<usize>() + name.len() + value.len();
+    if all > MOST_BYTES_OF_ALL {
         return Err(format!(
-            "the deployment has {all} bytes of values; {MOST_BYTES_OF_ALL} are kept: delete some that are not used"
+            "all assemblies and the deployment would have {all} bytes of values together; {MOST_BYTES_OF_ALL} are kept: \
+             delete some that are not used"
         ));
     }
     Ok(())
@@ -225,6 +228,21 @@ mod tests {
             values.insert((web1.clone(), format!("a{n}")), facts(&"x".repeat(4090)));
         }
         assert!(super::check(&values, &web1, "more", &"x".repeat(100)).is_err());
+    }
+
+    #[test]
+    fn values_of_all_are_bounded_together() {
+        let mut values = Values::new();
+        let long = "x".repeat(LONGEST_VALUE - 4);
+        for n in 0..MOST_BYTES_OF_ALL / LONGEST_VALUE {
+            let holder = Holder::Assembly(format!("web{}", n / 15).as_str().into());
+            values.insert((holder, format!("{n:04}")), facts(&long));
+        }
+        let last = Holder::Assembly("last".into());
+        let refused = check(&values, &last, "more", "1").unwrap_err();
+        assert!(refused.contains("together"), "{refused}");
+        let own = Holder::Assembly("web0".into());
+        assert!(check(&values, &own, "0000", &long).is_ok(), "in its place");
     }
 
     #[test]

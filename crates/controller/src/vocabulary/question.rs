@@ -132,8 +132,8 @@ pub struct Value {
     pub node: String,
     /// The attribute, the option or the service.
     pub name: String,
-    /// The value; of an assembly its state; of a service its role, and in an overview its agent and
-    /// what is wrong with it.
+    /// The value; of an assembly its state; of a service its role, and in an overview its state
+    /// and its agent too.
     pub value: String,
 }
 

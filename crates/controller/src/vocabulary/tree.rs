@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use cpe_status::{ResourceKind, ResourceStatus};
-use policy_engine::model::{Cluster, Content, Definition, Resource, ResourceId, Variant};
-use policy_engine::{Cib, RunOptions};
+use policy_engine::model::{
+    Cluster, ClusterOptions, Content, Definition, Resource, ResourceId, Variant,
+};
+use policy_engine::xml::Element;
+use policy_engine::{Cib, RunOptions, Score};
 
 /// Groups, clones and bundles with what they contain, in the order of the configuration. `text`:
 /// `<configuration>…</configuration>`, which was accepted.
@@ -17,7 +20,7 @@ pub(super) fn tree(text: &str) -> Vec<ResourceStatus> {
     top.map(|id| element(&cluster, *id, 1)).collect()
 }
 
-/// Cluster options by name, of sets without rules. `text`: as of [`tree`].
+/// Cluster options by name, of sets without rules (scheduler-spec/01 §4). `text`: as of [`tree`].
 pub(super) fn options(text: &str) -> BTreeMap<String, String> {
     let Ok(cib) = Cib::parse_accepted(&format!("<cib>{text}</cib>")) else {
         return BTreeMap::new();
@@ -26,9 +29,18 @@ pub(super) fn options(text: &str) -> BTreeMap<String, String> {
     let section = section.and_then(|it| it.child("crm_config"));
     let sets = section.into_iter().flat_map(|it| it.children());
     let mut sets: Vec<_> = sets.filter(|set| set.child("rule").is_none()).collect();
-    // The later one wins, but for this one, which always does (scheduler-spec/01 §4).
-    sets.sort_by_key(|set| set.get("id") == Some("cib-bootstrap-options"));
-    let pairs = sets.iter().flat_map(|set| set.children());
+    let known = ClusterOptions::default();
+    let score = |set: &Element<'_>| set.get("score").and_then(|text| known.score(text));
+    // The last one wins, and in it the first of a name.
+    sets.sort_by_key(|set| {
+        let is_first = set.get("id") == Some("cib-bootstrap-options");
+        (is_first, score(set).unwrap_or(Score::ZERO))
+    });
+    let pairs = sets.iter().flat_map(|set| {
+        let mut pairs: Vec<_> = set.children().collect();
+        pairs.reverse();
+        pairs
+    });
     pairs
         .filter_map(|pair| Some((pair.get("name")?.to_owned(), pair.get("value")?.to_owned())))
         .collect()
@@ -199,6 +211,10 @@ mod tests {
         assert_eq!(of(&two)["a"], "2");
         let first = set("cib-bootstrap-options", "", "3") + &two;
         assert_eq!(of(&first)["a"], "3");
+        let scored = set("w", "", "5").replace("id=\"w\"", "id=\"w\" score=\"7\"") + &two;
+        assert_eq!(of(&scored)["a"], "5");
+        let twice = set("v", "<nvpair id=\"v-0\" name=\"a\" value=\"6\"/>", "7");
+        assert_eq!(of(&twice)["a"], "6");
         let ruled = set("z", "<rule id=\"r\"/>", "4");
         assert!(of(&ruled).is_empty());
     }

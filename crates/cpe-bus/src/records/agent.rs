@@ -76,8 +76,7 @@ pub struct HelloReply {
     /// The agent's version.
     pub version: String,
     /// What the agent can do: resource classes (`class:ocf`, …) and optional behaviour
-    /// ([`ATTRIBUTES`],
-    /// [`QUESTIONS`]).
+    /// ([`ATTRIBUTES`], [`QUESTIONS`]).
     pub capabilities: Vec<String>,
     /// How much of the lease is left; 0 where there is none or it is over.
     pub lease_remaining_ms: u64,

@@ -5,6 +5,24 @@ use crate::machines::values::ValueFacts;
 use crate::vocabulary::TicketOrder;
 
 #[test]
+fn an_epoch_is_passed_so_often_in_a_start() {
+    let mut store = Store::new(Durable::default());
+    store.set_epoch(7);
+    store.pass_epoch(7);
+    assert_eq!(store.epoch(), 7, "that is its own");
+    for known in [8, 20, 30, 40] {
+        store.pass_epoch(known);
+        assert_eq!(store.epoch(), known + 1);
+    }
+    store.pass_epoch(50);
+    assert_eq!(
+        store.epoch(),
+        41,
+        "a guest that lies is not followed for ever"
+    );
+}
+
+#[test]
 fn it_reads_back_what_it_wrote() {
     let mut store = Store::new(Durable::default());
     store.set_epoch(7);
