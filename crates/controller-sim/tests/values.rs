@@ -248,8 +248,8 @@ fn a_guest_keeps_services_off_itself_only() {
         service: None,
         assembly: Some(of("node2")),
     };
-    let sick = put(Place::Assembly(of("node2")), "#health-disk", Some("red"));
-    for question in [ban, lift, sick] {
+    let sick = |place: fn(Whose) -> Place| put(place(of("node2")), "#health-disk", Some("red"));
+    for question in [ban, lift, sick(Place::Assembly), sick(Place::Boot)] {
         let refused = answer(&mut world, 0, question);
         assert!(refused.contains("off itself only"), "{refused}");
     }

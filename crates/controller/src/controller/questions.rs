@@ -64,8 +64,12 @@ impl Controller {
             Question::Get { place, name } => self.get(asker, place, name),
             Question::Put {
                 place: Place::Boot(ref whose),
+                ref name,
                 ..
-            } => self.relay(asker, whose, question.clone()),
+            } => match may_set(asker, whose, name) {
+                Ok(()) => self.relay(asker, whose, question.clone()),
+                Err(refusal) => Some(done(Err(refusal))),
+            },
             Question::Put {
                 place, name, value, ..
             } => Some(self.put(now, asker, &place, &name, value)),
@@ -197,23 +201,18 @@ impl Controller {
         name: &str,
         value: Option<String>,
     ) -> Reply {
-        let holder = match place {
-            Place::Assembly(whose) => Holder::Assembly(meant(asker, whose)),
-            Place::Deployment => Holder::Deployment,
+        let (holder, allowed) = match place {
+            Place::Assembly(whose) => (
+                Holder::Assembly(meant(asker, whose)),
+                may_set(asker, whose, name),
+            ),
+            Place::Deployment => (Holder::Deployment, Ok(())),
             Place::Boot(_) | Place::EveryBoot => {
                 return Reply::refused(Why::Invalid, "a value is set in one guest at a time");
             }
         };
-        let put = self.changer(asker).and_then(|by| {
-            // Where its services run is not for others to say.
-            if let Holder::Assembly(owner) = &holder
-                && name.starts_with('#')
-            {
-                own_only(asker, owner.clone())?;
-            }
-            self.put_value(now, &holder, name, value, &by)
-        });
-        done(put)
+        let by = allowed.and_then(|()| self.changer(asker));
+        done(by.and_then(|by| self.put_value(now, &holder, name, value, &by)))
     }
 
     fn clear(
@@ -336,6 +335,14 @@ fn meant(asker: &Asker, whose: &Whose) -> AssemblyId {
     match whose {
         Whose::Own => asker.assembly.clone(),
         Whose::Of(name) => name.clone(),
+    }
+}
+
+/// Whether a guest may set that attribute: its health (`#health…`) keeps services off.
+fn may_set(asker: &Asker, whose: &Whose, name: &str) -> Result<(), Refusal> {
+    match name.starts_with('#') {
+        true => own_only(asker, meant(asker, whose)).map(drop),
+        false => Ok(()),
     }
 }
 
