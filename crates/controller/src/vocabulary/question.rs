@@ -54,13 +54,13 @@ pub enum Question {
     Locate(ServiceId),
     /// The assemblies with their states, and what every service is there: what `crm_mon` shows.
     Overview,
-    /// Keep a service off an assembly.
+    /// Keep a service off the assembly whose guest asks: off no other.
     Ban(Ban),
     /// End what [`Question::Ban`] has brought.
     Clear {
         /// Of which service; `None`: of all.
         service: Option<ServiceId>,
-        /// Where; `None`: everywhere.
+        /// Where: in no other assembly than that whose guest asks.
         assembly: Option<Whose>,
     },
 }

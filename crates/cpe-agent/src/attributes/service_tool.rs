@@ -24,11 +24,11 @@ pub(super) struct CrmResource {
     #[arg(short = 'W', long, group = "command")]
     locate: bool,
 
-    /// It must not run in an assembly any more, this guest's unless --node names another
+    /// It must not run in this guest's assembly any more
     #[arg(short = 'B', long, group = "command")]
     ban: bool,
 
-    /// End such bans, of the service or of all
+    /// End such bans of this guest's assembly, of the service or of all
     #[arg(short = 'U', long, group = "command")]
     clear: bool,
 
@@ -62,7 +62,7 @@ pub(super) struct CrmResource {
     #[arg(short = 'z', long, hide = true)]
     utilization: bool,
 
-    /// The assembly of --ban and --clear
+    /// The assembly of --ban and --clear: no other than this guest's
     #[arg(
         short = 'N',
         long,
