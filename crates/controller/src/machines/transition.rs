@@ -304,6 +304,8 @@ fn unseen(graph: &TransitionGraph) -> Vec<(u32, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use policy_engine::{ResourceIdentity, Synapse};
 
     use super::*;
@@ -368,14 +370,14 @@ mod tests {
             let head = &mut graph.heads[index];
             head.operation = operation.into();
             head.operation_key = format!("{resource}_{operation}_0").into();
-            graph.actions[index].resource = Some(ResourceIdentity {
+            graph.actions[index].resource = Some(Arc::new(ResourceIdentity {
                 element: "primitive".into(),
                 id: resource.into(),
                 long_id: None,
                 class: None,
                 provider: None,
                 kind: None,
-            });
+            }));
         }
         let mut transition = Transition::new(1, graph, Limits::default(), 0);
         assert_eq!(transition.ready(), [0, 2]);

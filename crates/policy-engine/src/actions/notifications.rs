@@ -447,7 +447,7 @@ fn notify(
         let key = OperationKey::notification(phase, about.task.clone());
         let id = actions::action(cluster, leaf, key, Some(node), optional);
         let announced = cluster.action(pseudo);
-        let mut inherited: Vec<(MetaName, Text)> = announced.own_meta.clone();
+        let mut inherited = announced.own_meta.clone();
         inherited.extend(
             announced
                 .options

@@ -166,13 +166,13 @@ fn probe_primitive(cluster: &mut Cluster, id: ResourceId, node_id: NodeId) -> bo
 
     let resource = cluster.resource(id);
     let expected = if !resource.active_on.contains(&node_id) {
-        Some("7")
+        Some(&cluster.expected_codes.not_running)
     } else if resource.role == Role::Promoted {
-        Some("8")
+        Some(&cluster.expected_codes.promoted)
     } else {
         None
     };
-    if let Some(expected) = expected {
+    if let Some(expected) = expected.cloned() {
         cluster.action_mut(probe).set_meta("op_target_rc", expected);
     }
 

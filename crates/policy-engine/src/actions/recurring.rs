@@ -119,7 +119,10 @@ fn when_active(
         cluster.action_mut(monitor).runnable = false;
     }
     if next_role == Role::Promoted {
-        cluster.action_mut(monitor).set_meta("op_target_rc", "8");
+        let expected = cluster.expected_codes.promoted.clone();
+        cluster
+            .action_mut(monitor)
+            .set_meta("op_target_rc", expected);
     }
     if !cluster.resource(id).managed {
         return;
@@ -197,7 +200,10 @@ fn when_stopped(cluster: &mut Cluster, id: ResourceId, operation: &Recurring) {
             continue;
         }
         let monitor = actions::action(cluster, id, key.clone(), Some(node), exists);
-        cluster.action_mut(monitor).set_meta("op_target_rc", "7");
+        let expected = cluster.expected_codes.not_running.clone();
+        cluster
+            .action_mut(monitor)
+            .set_meta("op_target_rc", expected);
         if managed {
             for probe in
                 actions::find_all(cluster, id, &OperationKey::once(Task::Monitor), Some(node))

@@ -8,7 +8,7 @@ use super::{ActionHead, ActionKind, GraphAction, ResourceIdentity, Synapse, Tran
 use crate::configuration::parameters;
 use crate::model::*;
 use crate::scalar;
-use crate::transition::connections;
+use crate::transition::{actions, connections};
 
 /// Describes the selected actions and their inputs.
 pub(super) fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGraph {
@@ -16,8 +16,11 @@ pub(super) fn describe(cluster: &Cluster, selected: &Selected) -> TransitionGrap
     let attributes = root_attributes(cluster);
     let mut describer = Describer {
         cluster,
+        feature_set: crate::model::FEATURE_SET.into(),
         names: FxHashMap::default(),
         tasks: FxHashMap::default(),
+        identities: vec![None; cluster.resources.len()],
+        key: String::new(),
     };
     let mut mentioned = vec![false; cluster.actions.len()];
     for (id, inputs) in selected {
@@ -100,17 +103,23 @@ fn node_written(action: &Action) -> Option<NodeId> {
 
 struct Describer<'c> {
     cluster: &'c Cluster,
+    /// The value of `crm_feature_set`, which each action has.
+    feature_set: Text,
     /// Meta-attribute names as the graph writes them: `op-x` → `CRM_meta_op_x`.
     names: FxHashMap<String, Text>,
     /// Names of tasks, shared by their actions.
     tasks: FxHashMap<Task, Text>,
+    /// Resources as their actions name them, by number.
+    identities: Vec<Option<Arc<ResourceIdentity>>>,
+    /// Room in which the keys are put together.
+    key: String,
 }
 
 impl Describer<'_> {
     fn head(&mut self, id: ActionId) -> ActionHead {
         let cluster = self.cluster;
         let action = cluster.action(id);
-        let key = crate::transition::actions::key_text(cluster, id);
+        let key = actions::key_text_in(cluster, id, &mut self.key);
         let history = action
             .resource
             .and_then(|r| cluster.resource(r).history_name.as_ref());
@@ -133,6 +142,13 @@ impl Describer<'_> {
         }
     }
 
+    fn identity(&mut self, id: ResourceId) -> Arc<ResourceIdentity> {
+        let cluster = self.cluster;
+        self.identities[id.index()]
+            .get_or_insert_with(|| Arc::new(identity(cluster, id)))
+            .clone()
+    }
+
     fn task(&mut self, task: &Task) -> Text {
         if let Some(known) = self.tasks.get(task) {
             return known.clone();
@@ -150,7 +166,7 @@ impl Describer<'_> {
             resource: action
                 .resource
                 .filter(|_| !action.pseudo)
-                .map(|r| identity(self.cluster, r)),
+                .map(|r| self.identity(r)),
             attributes,
             numbered_parameters,
             downed: downed(self.cluster, action),
@@ -164,10 +180,7 @@ impl Describer<'_> {
         let action = cluster.action(id);
         let known = 8 + action.own_meta.len() + action.options.meta.len();
         let mut out = Attributes(Vec::with_capacity(known));
-        out.set_if_absent(
-            self.name("", "crm_feature_set"),
-            &crate::model::FEATURE_SET.into(),
-        );
+        out.set_if_absent(self.name("", "crm_feature_set"), &self.feature_set);
         for (name, value) in action.extra.iter().flat_map(|extra| extra.iter()) {
             out.set_if_absent(name.clone(), value);
         }
@@ -176,9 +189,9 @@ impl Describer<'_> {
         for (name, value) in self.parameters(action).iter() {
             if name.starts_with(|c: char| c.is_ascii_digit()) {
                 numbered.push((name.clone(), value.clone()));
-            } else if !out.0[..before].iter().any(|(own, _)| own == name) {
-                // there may be thousands, but a table has no name twice
-                out.0.push((name.clone(), value.clone()));
+            } else {
+                // there may be thousands
+                out.add_if_absent_before(before, name.clone(), value);
             }
         }
         for (name, value) in &action.own_meta {
@@ -332,8 +345,14 @@ type Pairs = Vec<(Text, Text)>;
 struct Attributes(Pairs);
 
 impl Attributes {
+    #[inline]
     fn set_if_absent(&mut self, name: Text, value: &Text) {
-        if !self.0.iter().any(|(own, _)| *own == name) {
+        self.add_if_absent_before(self.0.len(), name, value);
+    }
+    /// Adds what the first `before` entries do not have, from a table that has no name twice.
+    #[inline]
+    fn add_if_absent_before(&mut self, before: usize, name: Text, value: &Text) {
+        if !self.0[..before].iter().any(|(own, _)| *own == name) {
             self.0.push((name, value.clone()));
         }
     }

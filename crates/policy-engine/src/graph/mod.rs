@@ -8,7 +8,7 @@ mod select;
 mod xml;
 
 use crate::configuration::digests;
-use crate::model::{Cluster, Text};
+use crate::model::{Arc, Cluster, Text};
 use crate::ordering::PropagationCache;
 pub use xml::write;
 
@@ -96,8 +96,8 @@ pub struct ResourceIdentity {
 pub struct GraphAction {
     /// `shutdown-lock`: lock time.
     pub shutdown_lock: Option<i64>,
-    /// The resource.
-    pub resource: Option<ResourceIdentity>,
+    /// The resource; its actions share it.
+    pub resource: Option<Arc<ResourceIdentity>>,
     /// `<attributes>`, sorted by name: parameters and `CRM_meta_*`.
     pub attributes: Vec<(Text, Text)>,
     /// Parameters whose names start with a digit, as `<param>` children.

@@ -3,6 +3,8 @@
 //! Written by `actions` (creation), `ordering` (links and propagation) and `graph` (selection).
 //! `configuration` and `status` create actions only through `transition::actions`.
 
+use smallvec::SmallVec;
+
 use super::*;
 
 /// An action. Its number in the graph is its id plus one.
@@ -23,7 +25,7 @@ pub struct Action {
     /// Shared operation options: `CRM_meta_*` of configuration and defaults, timeout, on-fail.
     pub options: Arc<OperationOptions>,
     /// Entries on top of `options.meta` (they win).
-    pub own_meta: Vec<(MetaName, Text)>,
+    pub own_meta: OwnMeta,
     /// Instance attributes of the `op`, once the node is known.
     pub extra: Option<Arc<Table>>,
     /// The condition under which it may run.
@@ -73,6 +75,9 @@ pub struct Action {
 
 /// Name of a meta-attribute.
 pub type MetaName = std::borrow::Cow<'static, str>;
+
+/// Meta-attributes of one action; most actions have at most one.
+pub type OwnMeta = SmallVec<[(MetaName, Text); 1]>;
 
 /// A link as seen from its "then".
 #[derive(Clone, Copy, Debug)]

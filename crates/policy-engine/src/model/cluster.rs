@@ -94,6 +94,8 @@ pub struct Cluster {
     pub node_names: FxHashMap<String, NodeId>,
     /// See `node_names`.
     pub node_ids: FxHashMap<String, NodeId>,
+    /// The exit codes that actions expect.
+    pub expected_codes: ExpectedCodes,
     /// The caches of the stages.
     pub caches: Caches,
 }
@@ -226,6 +228,24 @@ pub struct Message {
     pub text: String,
 }
 
+/// Exit codes as texts, which the thousands of probes share.
+#[derive(Clone, Debug)]
+pub struct ExpectedCodes {
+    /// Not running.
+    pub not_running: Text,
+    /// Running in the promoted role.
+    pub promoted: Text,
+}
+
+impl Default for ExpectedCodes {
+    fn default() -> ExpectedCodes {
+        ExpectedCodes {
+            not_running: "7".into(),
+            promoted: "8".into(),
+        }
+    }
+}
+
 impl Cluster {
     /// An empty cluster over `document`.
     pub fn new(document: Arc<Document>, now: i64, run: RunOptions) -> Cluster {
@@ -267,6 +287,7 @@ impl Cluster {
             by_name: FxHashMap::default(),
             node_names: FxHashMap::default(),
             node_ids: FxHashMap::default(),
+            expected_codes: ExpectedCodes::default(),
             caches: Caches::default(),
         }
     }

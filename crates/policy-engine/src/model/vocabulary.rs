@@ -285,8 +285,12 @@ impl OperationKey {
     }
     /// The full key of an action of the resource called `resource`.
     pub fn of(&self, resource: &str) -> String {
-        // made for every action of a graph: one allocation
         let mut key = String::with_capacity(resource.len() + 32);
+        self.append(resource, &mut key);
+        key
+    }
+    /// [`of`](Self::of), at the end of `key`.
+    pub fn append(&self, resource: &str, key: &mut String) {
         key.push_str(resource);
         key.push('_');
         if let Some(phase) = self.notify {
@@ -298,7 +302,6 @@ impl OperationKey {
             0 => key.push_str("_0"),
             interval => key.push_str(&format!("_{interval}")),
         }
-        key
     }
 }
 

@@ -83,6 +83,7 @@ fn create(
 }
 
 /// [`create`], for a task that the key does not tell.
+#[inline]
 fn create_for(
     cluster: &mut Cluster,
     resource: ResourceId,
@@ -130,7 +131,7 @@ fn blank(
         resource: None,
         node,
         options,
-        own_meta: Vec::new(),
+        own_meta: OwnMeta::new(),
         extra: None,
         needs: Needs::Nothing,
         priority: 0,
@@ -347,10 +348,19 @@ pub(crate) fn delete_history(
 
 /// The full key of an action.
 pub(crate) fn key_text(cluster: &Cluster, id: ActionId) -> Text {
+    key_text_in(cluster, id, &mut String::new())
+}
+
+/// [`key_text`], put together in `room`, whose text is lost: for many keys one after another.
+pub(crate) fn key_text_in(cluster: &Cluster, id: ActionId, room: &mut String) -> Text {
     let action = cluster.action(id);
     match (&action.text_key, action.resource) {
         (Some(text), _) => text.clone(),
-        (None, Some(resource)) => action.key.of(&cluster.resource(resource).id).into(),
+        (None, Some(resource)) => {
+            room.clear();
+            action.key.append(&cluster.resource(resource).id, room);
+            room.as_str().into()
+        }
         (None, None) => action.key.task.name().into(),
     }
 }
