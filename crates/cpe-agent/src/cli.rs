@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use cpe_bus::{BusSelection, PeerAddress};
 
+use crate::attributes::{DEFAULT_STATE_DIR, STATE_DIR_VARIABLE};
 use crate::device::{Choice, Settings};
 use crate::reset::Reset;
 
@@ -48,13 +49,10 @@ pub struct Arguments {
     )]
     pub allow_uid: Vec<u32>,
 
-    /// Where history, epoch and lease are kept; must not outlive the guest's boot
-    #[arg(
-        long,
-        value_name = "DIRECTORY",
-        default_value = "/run/cpe-agent",
-        env = "CPE_AGENT_STATE_DIR"
-    )]
+    /// Where history, epoch and lease are kept, for agents that are run by hand; must not outlive
+    /// the guest's boot. With --kernel-reset it is /run/cpe-agent: an agent or a guard that looked
+    /// elsewhere after a restart would find no lease to enforce
+    #[arg(long, value_name = "DIRECTORY", default_value = DEFAULT_STATE_DIR)]
     pub state_dir: PathBuf,
 
     /// OCF_ROOT: resource agents are in its resource.d/PROVIDER/
@@ -175,6 +173,32 @@ impl Arguments {
         command_line: impl IntoIterator<Item = OsString>,
     ) -> Result<(Arguments, Vec<String>), clap::Error> {
         let words: Vec<OsString> = command_line.into_iter().collect();
+        let (mut arguments, mut mistakes) = Arguments::read_right(&words)?;
+        mistakes.extend(arguments.fix_state_dir());
+        Ok((arguments, mistakes))
+    }
+
+    /// Has the agent of a guest and its guard keep their state in one place, whatever the settings
+    /// say, and says which of these is left out.
+    fn fix_state_dir(&mut self) -> Vec<String> {
+        let mut left_out = Vec::new();
+        if std::env::var_os(STATE_DIR_VARIABLE).is_some() {
+            left_out.push(format!(
+                "{STATE_DIR_VARIABLE} is left out: it is no setting"
+            ));
+        }
+        if self.kernel_reset && self.state_dir != Path::new(DEFAULT_STATE_DIR) {
+            left_out.push(format!(
+                "--state-dir {} is left out: with --kernel-reset, the state is in {DEFAULT_STATE_DIR}",
+                self.state_dir.display()
+            ));
+            self.state_dir = DEFAULT_STATE_DIR.into();
+        }
+        left_out
+    }
+
+    /// Reads without the settings that are wrong.
+    fn read_right(words: &[OsString]) -> Result<(Arguments, Vec<String>), clap::Error> {
         let mut without = BTreeSet::new();
         let mut mistakes = Vec::new();
         loop {
@@ -185,7 +209,7 @@ impl Arguments {
                     argument
                 }
             });
-            let error = match command.try_get_matches_from(&words) {
+            let error = match command.try_get_matches_from(words) {
                 Ok(matches) => {
                     return Arguments::from_arg_matches(&matches)
                         .map(|arguments| (arguments, mistakes));
@@ -278,6 +302,24 @@ mod tests {
         assert_eq!(given(path).unwrap(), Choice::Device(path.into()));
         let error = given("watchdog1").unwrap_err().to_string();
         assert!(error.contains("/dev/watchdog1"), "{error}");
+    }
+
+    #[test]
+    fn the_state_of_a_guest_is_in_one_place_whatever_is_set() {
+        let read = |words: &[&str]| {
+            Arguments::read(words.iter().map(OsString::from)).expect("the command line is right")
+        };
+        let by_hand = ["cpe-agent", "--state-dir", "/tmp/state"];
+        let (arguments, mistakes) = read(&by_hand);
+        assert_eq!(arguments.state_dir, Path::new("/tmp/state"));
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        for task in [&[][..], &["guard"]] {
+            let of_a_guest = [&by_hand[..], &["--kernel-reset"], task].concat();
+            let (arguments, mistakes) = read(&of_a_guest);
+            assert_eq!(arguments.state_dir, Path::new("/run/cpe-agent"));
+            let said = "--state-dir /tmp/state is left out: with --kernel-reset, the state is in /run/cpe-agent";
+            assert_eq!(mistakes, [said]);
+        }
     }
 
     #[test]

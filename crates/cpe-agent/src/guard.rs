@@ -2,10 +2,10 @@
 //! has done anything about it.
 //!
 //! The agent enforces the lease by itself, as long as there is one. The guard is for the rest: an
-//! agent that cannot be started (its program, its settings, the process table), that is stopped or
-//! hangs, or that looks for its state in another place than before. It needs nothing but its own
-//! memory and the file of the lease. Where that is gone, or cannot be read, the last lease that it
-//! has seen counts, and nothing renews it.
+//! agent that cannot be started (its program, its settings, the process table), that is stopped, or
+//! that hangs. Both look into the same place, whatever is set (see [`crate::cli`]). The guard needs
+//! nothing but its own memory and the file of the lease. Where that is gone, or cannot be read, the
+//! last lease that it has seen counts, and nothing renews it.
 
 use std::fs;
 use std::io::ErrorKind;

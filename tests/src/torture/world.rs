@@ -329,7 +329,9 @@ fn begin_script(fault: &Fault) -> String {
         Kind::StopAgent => in_running_guest(guest, "pkill -STOP -x cpe-agent || :"),
         Kind::BreakAgentSettings => in_running_guest(
             guest,
-            "echo CPE_AGENT_LISTEN=unix:/nonexistent/agent.sock >> /etc/cpe/agent.conf; pkill -9 -x cpe-agent || :",
+            // The guard reads them too, and is killed by the same name.
+            "printf 'CPE_AGENT_%s\\n' LISTEN=unix:/nonexistent/agent.sock STATE_DIR=/run/nowhere >> /etc/cpe/agent.conf; \
+             pkill -9 -x cpe-agent || :",
         ),
         // The connection that stands is cut with the DPE; a new one finds no socket.
         Kind::HideAgent => format!(
@@ -379,7 +381,7 @@ fn end_script(fault: &Fault) -> Option<String> {
         }
         Kind::BreakAgentSettings => in_guest(
             guest,
-            "sed -i /nonexistent/d /etc/cpe/agent.conf; systemctl reset-failed cpe-agent; systemctl restart --no-block cpe-agent",
+            "sed -i -e /nonexistent/d -e /nowhere/d /etc/cpe/agent.conf; systemctl reset-failed cpe-agent; systemctl restart --no-block cpe-agent",
         ),
         // An agent that was restarted meanwhile has made a new socket.
         Kind::HideAgent => format!(
