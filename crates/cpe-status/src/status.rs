@@ -33,7 +33,8 @@ pub struct DeploymentStatus {
     pub problems: Vec<String>,
     /// The generation that the DPE works by.
     pub generation: u64,
-    /// The DPE's epoch.
+    /// The DPE's epoch, from 1. 0: no DPE has told this, and all but the name, the uuid, the state,
+    /// the summary and the generation is unknown.
     pub epoch: u64,
     /// When this was written.
     pub time: u64,
@@ -68,6 +69,14 @@ pub struct DeploymentStatus {
     /// happens. Absent: nothing is, or the policy engine is being asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_look: Option<NextLook>,
+}
+
+impl DeploymentStatus {
+    /// Whether a DPE that has loaded the document told this. If not, that something is empty says
+    /// nothing.
+    pub fn is_complete(&self) -> bool {
+        self.epoch > 0 && self.generation > 0
+    }
 }
 
 /// When the policy engine is asked though nothing has happened.

@@ -85,6 +85,19 @@ impl Client {
         let text = self.deployment(name).await?.get_status().await?;
         Ok(json::from_json(&text)?)
     }
+
+    /// The status as the deployment's DPE tells it: for answers of which "there is none" is one.
+    pub(crate) async fn complete_status(&self, name: &str) -> Result<DeploymentStatus, Failure> {
+        let status = self.status(name).await?;
+        if status.is_complete() {
+            return Ok(status);
+        }
+        let text = match status.summary.as_str() {
+            "" => format!("the DPE of `{name}` does not answer (try again)"),
+            summary => format!("the DPE of `{name}` does not answer ({summary})"),
+        };
+        Err(Failure::new(Kind::Unreachable, text))
+    }
 }
 
 /// Reads a document; `-` is standard input.

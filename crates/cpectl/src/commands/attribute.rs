@@ -87,7 +87,7 @@ async fn list(
     assembly: Option<&str>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let mut status = client.status(name).await?;
+    let mut status = client.complete_status(name).await?;
     if let Some(wanted) = assembly {
         known(&status, wanted)?;
         status.assemblies.retain(|own| own.name == wanted);
@@ -134,7 +134,7 @@ async fn get(
     whose: &Whose,
     output: &Output,
 ) -> Result<(), Failure> {
-    let status = client.status(name).await?;
+    let status = client.complete_status(name).await?;
     let value = match &whose.assembly {
         None => status.options.get(attribute),
         Some(assembly) => {

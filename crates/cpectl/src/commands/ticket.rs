@@ -26,7 +26,7 @@ pub(crate) async fn run(
 }
 
 async fn list(client: &Client, name: &str, output: &Output) -> Result<(), Failure> {
-    let tickets = client.status(name).await?.tickets;
+    let tickets = client.complete_status(name).await?.tickets;
     if output.json {
         return output.json(&tickets);
     }

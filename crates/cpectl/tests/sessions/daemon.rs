@@ -14,7 +14,7 @@ use cpe_bus::names::{CPE_NAME, CPE_PATH, deployment_path};
 use cpe_bus::{DeploymentEntry, Error, Event, Fields, Result, json};
 use cpe_status::{
     AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
-    AgentVariant, DeploymentStatus, DocumentWarning, ResourceAgent, Unasked,
+    AgentVariant, DeploymentState, DeploymentStatus, DocumentWarning, ResourceAgent, Unasked,
 };
 use policy_engine::explain::{self, Detail, Question, Terms};
 
@@ -93,7 +93,7 @@ impl Daemon {
     }
 
     /// Makes something happen: `run SECONDS`, `kill SERVICE`, `cut ASSEMBLY SECONDS` (nothing
-    /// passes between it and the DPE), `ban SERVICE` (a tool in its guest does), `ticket SERVICE
+    /// passes between it and the DPE), `kill-dpe` (it is back after the next `run`), `ban SERVICE` (a tool in its guest does), `ticket SERVICE
     /// LOSS` (the document says that it needs one), or `change SERVICE`, which writes the changed
     /// document to `changed.xml`.
     pub(crate) fn direct(&self, direction: &str) {
@@ -104,6 +104,7 @@ impl Daemon {
         let mut world = self.world.lock();
         match words[..] {
             ["run", seconds] => world.run_for(seconds.parse().unwrap()),
+            ["kill-dpe"] => world.inject(Fault::KillDpe),
             ["kill", service] => {
                 let home = world.runs_in(service)[0].to_owned();
                 let guest = world.guest(&home);
@@ -150,9 +151,17 @@ impl Shared {
         self.0.lock().unwrap()
     }
 
+    /// As cpe has it: without a DPE it knows next to nothing.
     fn status(&self) -> DeploymentStatus {
         let world = self.lock();
-        world.controller().unwrap().status(world.time())
+        let told = world.controller().map(|dpe| dpe.status(world.time()));
+        told.unwrap_or_else(|| DeploymentStatus {
+            name: NAME.into(),
+            state: DeploymentState::Starting,
+            summary: "its DPE is being started".into(),
+            generation: world.scenario.generation,
+            ..DeploymentStatus::default()
+        })
     }
 
     /// What the policy engine would be asked, and when.
