@@ -205,18 +205,26 @@ impl Controller {
         };
         let attempt = &facts.fencing_attempt;
         let facts = FencingFacts::new(name, attempt, fence.reason(), device, now.wall_us);
+        // That of a DPE that was killed.
+        self.note_end(now, name, FencingResult::GivenUp, "it is begun again");
         self.store.fencing_begins(facts);
     }
 
     /// Notes how the attempt that is under way has ended.
-    fn note_end(&mut self, now: Time, name: &AssemblyId, result: FencingResult, detail: &str) {
+    pub(crate) fn note_end(
+        &mut self,
+        now: Time,
+        name: &AssemblyId,
+        result: FencingResult,
+        detail: &str,
+    ) {
         self.store.end_fencings(now.wall_us, |facts| {
             (name == facts.assembly()).then(|| (result, detail.to_owned()))
         });
     }
 
     /// Ends attempts in the status of which nothing is left: the assembly needs none any more, or
-    /// the DPE that made them was restarted.
+    /// the DPE that made them was restarted, and the assembly is known again.
     pub(crate) fn end_idle_attempts(&mut self, now: Time) {
         let assemblies = &self.assemblies;
         self.store.end_fencings(now.wall_us, |facts| {
@@ -224,7 +232,7 @@ impl Controller {
                 None => "the assembly is not there any more",
                 Some(assembly) if assembly.fence().is_some() => return None,
                 Some(assembly) => match assembly.life() {
-                    Life::Unknown { .. } => "the DPE was restarted",
+                    Life::Unknown { .. } => return None,
                     Life::Online | Life::Missed => "its agent is back",
                     Life::Lost => "it is begun again",
                     Life::Safe => "there was no need any more",

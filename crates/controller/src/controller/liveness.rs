@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cpe_status::AssemblyState;
+use cpe_status::{AssemblyState, FencingResult};
 use deployment::failover;
 
 use super::Controller;
@@ -252,6 +252,9 @@ impl Controller {
         let (hello, accepted) = (assembly.hello().clone(), assembly.spec().clone());
         if answer.rebooted {
             self.forget_boot(name);
+            // One that a killed DPE had begun has done what it was for.
+            let how = "its guest was rebooted";
+            self.note_end(now, name, FencingResult::Succeeded, how);
         }
         match answer.gap {
             Gap::None => {}

@@ -211,11 +211,15 @@ impl ServiceFacts {
             .reason(reason.unwrap_or("no assembly may run it now"))
     }
 
-    /// It is stopped, as its policy wants it.
+    /// It is stopped, as its policy wants it; or it failed, and its policy does not have it started.
     pub(crate) fn stop(&mut self, id: &ServiceId) -> EventDraft {
+        let reason = match self.failed {
+            None => "its policy wants it stopped",
+            Some(_) => "it failed, and its policy does not let it start again",
+        };
         let event = EventDraft::new(EventKind::ServiceStopped)
             .service(id)
-            .reason("its policy wants it stopped");
+            .reason(reason);
         let event = match &self.last_on {
             Some(place) => event.assembly(place),
             None => event,
