@@ -4,21 +4,53 @@
 //! Used when the agent must stop everything by itself. When in doubt a service counts as running:
 //! stopping a stopped service does nothing (OCF 1.1, "stop"), while forgetting one would let it run
 //! twice. Pure.
+//!
+//! The history may be forgotten while a service runs: its DPE has it looked for again, or the
+//! deployment ends and leaves it. What was active then stays known as [`Left`], until a probe or a
+//! stop has told what has become of it. So a resource agent that cannot work any more (it is not
+//! installed, it does not take its parameters) does not make a service stopped that was started
+//! before: see [`cannot_tell`].
 
 use std::collections::BTreeMap;
 
 use cpe_bus::records::rc;
 use cpe_bus::{Operation, OperationRecord, OperationState, OperationStatus};
+use serde::{Deserialize, Serialize};
 
-/// The services that may be running, last started first, each with the operation that knows its
-/// parameters best.
-pub fn active_services(records: &BTreeMap<u32, OperationRecord>) -> Vec<&Operation> {
+/// A service that may be running though the history does not name it any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Left {
+    /// The operation that knew its parameters best.
+    pub operation: Operation,
+    /// Its deployment has ended and left it running: it is nobody's to stop.
+    pub released: bool,
+}
+
+/// The services that were left, by resource.
+pub type LeftServices = BTreeMap<String, Left>;
+
+/// The services that may be running and are this agent's to stop, last started first, each with the
+/// operation that knows its parameters best.
+pub fn active_services<'a>(
+    records: &'a BTreeMap<u32, OperationRecord>,
+    left: &'a LeftServices,
+) -> Vec<&'a Operation> {
     struct Service<'a> {
         since: u32,
         operation: &'a Operation,
         active: bool,
     }
-    let mut services: BTreeMap<&str, Service<'_>> = BTreeMap::new();
+    let left = left.iter().filter(|(_, left)| !left.released);
+    let mut services: BTreeMap<&str, Service<'_>> = left
+        .map(|(resource, left)| {
+            let service = Service {
+                since: 0,
+                operation: &left.operation,
+                active: true,
+            };
+            (resource.as_str(), service)
+        })
+        .collect();
     // In the order of call ids, that is of requests; the last evidence about a service counts.
     for (&call_id, record) in records {
         let Some(evidence) = evidence(record) else {
@@ -57,6 +89,37 @@ pub fn active_services(records: &BTreeMap<u32, OperationRecord>) -> Vec<&Operati
         .collect()
 }
 
+/// Whether a probe with that outcome has not found out whether its service runs.
+pub fn cannot_tell(operation: &Operation, status: OperationStatus, code: i32) -> bool {
+    is_probe(operation) && evidence_of_probe(status, code) == Evidence::CannotRun
+}
+
+/// Whether an operation that has ended tells what has become of its service.
+pub fn is_decisive(record: &OperationRecord) -> bool {
+    let told = evidence(record);
+    record.state == OperationState::Complete
+        && matches!(told, Some(Evidence::MayRun | Evidence::Stopped))
+}
+
+/// Whether an operation has its resource agent look whether a service runs.
+fn is_probe(operation: &Operation) -> bool {
+    matches!(operation.action.as_str(), "monitor" | "status") && operation.interval_ms == 0
+}
+
+/// What a probe that has ended says.
+fn evidence_of_probe(status: OperationStatus, code: i32) -> Evidence {
+    match (status, code) {
+        (OperationStatus::NotInstalled, _) | (OperationStatus::Done, rc::INSTALLED) => {
+            Evidence::CannotRun
+        }
+        (OperationStatus::Done, rc::NOT_RUNNING) => Evidence::Stopped,
+        (OperationStatus::Done, rc::ARGS | rc::UNIMPLEMENTED | rc::PERM | rc::CONFIGURED) => {
+            Evidence::CannotRun
+        }
+        _ => Evidence::MayRun,
+    }
+}
+
 /// Whether the outcome of a stop says that its service is down. Nothing but success does: a
 /// resource agent that finds itself not installed, or that cannot read its configuration, may have
 /// lost a file system while its daemon runs on from memory.
@@ -90,16 +153,8 @@ fn evidence(record: &OperationRecord) -> Option<Evidence> {
         "stop" if !pending && has_stopped(record.status, record.rc) => Some(Evidence::Stopped),
         "stop" if !pending && absent => Some(Evidence::CannotRun),
         "stop" => Some(Evidence::MayRun),
-        // A probe.
-        "monitor" | "status" if operation.interval_ms == 0 => match (record.status, record.rc) {
-            _ if pending => None,
-            _ if absent => Some(Evidence::CannotRun),
-            (OperationStatus::Done, rc::NOT_RUNNING) => Some(Evidence::Stopped),
-            (OperationStatus::Done, rc::ARGS | rc::UNIMPLEMENTED | rc::PERM | rc::CONFIGURED) => {
-                Some(Evidence::CannotRun)
-            }
-            _ => Some(Evidence::MayRun),
-        },
+        _ if is_probe(operation) && pending => None,
+        _ if is_probe(operation) => Some(evidence_of_probe(record.status, record.rc)),
         "start" | "promote" | "demote" | "migrate_from" | "migrate_to" | "restart" => {
             if absent && !pending {
                 Some(Evidence::CannotRun)
@@ -149,8 +204,12 @@ mod tests {
     }
 
     fn active(records: &[(u32, OperationRecord)]) -> Vec<String> {
+        active_beside(&LeftServices::new(), records)
+    }
+
+    fn active_beside(left: &LeftServices, records: &[(u32, OperationRecord)]) -> Vec<String> {
         let records = records.iter().cloned().collect();
-        active_services(&records)
+        active_services(&records, left)
             .into_iter()
             .map(|operation| operation.resource.clone())
             .collect()
@@ -168,6 +227,34 @@ mod tests {
             record(6, "web", "stop", Done, rc::OK),
         ];
         assert_eq!(active(&records), ["db", "ip"]);
+    }
+
+    #[test]
+    fn what_was_left_counts_until_a_record_tells_what_has_become_of_it() {
+        use OperationStatus::Done;
+        let operation = record(1, "db", "start", Done, rc::OK).1.operation;
+        let left = |released| {
+            let left = Left {
+                operation: operation.clone(),
+                released,
+            };
+            LeftServices::from([("db".to_owned(), left)])
+        };
+        assert_eq!(active_beside(&left(false), &[]), ["db"]);
+        assert!(active_beside(&left(true), &[]).is_empty());
+        for (code, runs) in [
+            (rc::INSTALLED, true),
+            (rc::ARGS, true),
+            (rc::GENERIC, true),
+            (rc::OK, true),
+            (rc::NOT_RUNNING, false),
+        ] {
+            let probe = record(2, "db", "monitor", Done, code);
+            let found = active_beside(&left(false), std::slice::from_ref(&probe));
+            assert_eq!(!found.is_empty(), runs, "{code}");
+            let told = !cannot_tell(&probe.1.operation, Done, code);
+            assert_eq!(is_decisive(&probe.1), told, "{code}");
+        }
     }
 
     #[test]

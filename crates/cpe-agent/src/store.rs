@@ -18,9 +18,13 @@
 //! | `identity.json` | boot id, deployment, assembly, epoch, settings, next call id |
 //! | `lease.json` | the lease; apart from the rest because it changes with every heartbeat |
 //! | `operation-N.json` | the record with call id N |
+//! | `left.json` | services that may be running though no record names them |
 //! | `attributes.json` | node attributes that resource agents have set |
 //! | `watchdog` | the path of the watchdog device that is armed |
 //! | `lock` | held by the running agent |
+//!
+//! Beside the folder lies a file with its name and `.services`: the id of the boot in which there
+//! may be services. A folder that is gone in the middle of a boot is not one that was never there.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -35,9 +39,14 @@ use rustix::fs::{FlockOperation, flock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::activity::LeftServices;
 use crate::attributes::set::GuestAttributes;
 use crate::lease::Lease;
 
+/// Where services are kept that no record names.
+const LEFT: &str = "left.json";
+/// What the name of the file beside the folder ends in.
+const SERVICES: &str = "services";
 /// Where node attributes are kept.
 const ATTRIBUTES: &str = "attributes.json";
 
@@ -87,6 +96,8 @@ pub struct Found {
     pub lease: Lease,
     /// The history by call id.
     pub records: BTreeMap<u32, OperationRecord>,
+    /// Services that may be running though no record names them.
+    pub left: LeftServices,
     /// The guest's node attributes.
     pub attributes: GuestAttributes,
     /// Files that could not be read. They were put aside where that was possible.
@@ -99,7 +110,7 @@ pub struct Found {
 impl Found {
     /// Whether a lease may be in force that could not be read, or was for nobody knows whom.
     pub fn lease_is_lost(&self) -> bool {
-        let is_record = |name: &str| name.contains("operation-");
+        let is_record = |name: &str| name.contains("operation-") || name.ends_with(LEFT);
         let name = |path: &PathBuf| {
             path.file_name()
                 .map(|name| name.to_string_lossy().into_owned())
@@ -205,6 +216,7 @@ impl StateFolder {
 
     fn read(&self, boot_id: &str) -> Found {
         let mut damaged = Vec::new();
+        let was_here = self.folder.join("identity.json").exists();
         let mut identity: Identity = self
             .read_file("identity.json", &mut damaged)
             .unwrap_or_default();
@@ -228,6 +240,21 @@ impl StateFolder {
             }
             complete &= !name.starts_with("damaged-operation-");
         }
+        let known = damaged.len();
+        let left = self.read_file(LEFT, &mut damaged).unwrap_or_default();
+        complete &= damaged.len() == known
+            && !names
+                .iter()
+                .flatten()
+                .any(|name| name.starts_with(DAMAGED) && name.ends_with(LEFT));
+        if !was_here && damaged.is_empty() && self.has_services_of(boot_id) {
+            tracing::error!(
+                folder = %self.folder.display(),
+                "the state of this agent is gone, and there may be services that nobody knows of"
+            );
+            damaged.push(self.folder.clone());
+            complete = false;
+        }
         let lease = self.read_file(LEASE, &mut damaged).unwrap_or_default();
         if identity.instance.is_empty() {
             identity.instance = uuid::Uuid::new_v4().simple().to_string();
@@ -248,6 +275,7 @@ impl StateFolder {
             identity,
             lease,
             records,
+            left,
             attributes: attributes.unwrap_or_default(),
             damaged,
             complete,
@@ -257,7 +285,7 @@ impl StateFolder {
     /// Deletes what an earlier boot has left.
     fn drop_all(&self) {
         for name in self.names().into_iter().flatten() {
-            let is_state = ["operation-", DAMAGED, LEASE, ATTRIBUTES, WATCHDOG]
+            let is_state = ["operation-", DAMAGED, LEASE, LEFT, ATTRIBUTES, WATCHDOG]
                 .iter()
                 .any(|start| name.starts_with(start));
             if (is_state || name.ends_with('~'))
@@ -362,6 +390,46 @@ impl StateFolder {
     /// Those of the file system.
     pub fn remove_record(&self, call_id: u32) -> anyhow::Result<()> {
         self.remove_file(&format!("operation-{call_id}.json"))
+    }
+
+    /// Writes the services that no record names.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write_left(&self, left: &LeftServices) -> anyhow::Result<()> {
+        if left.is_empty() {
+            return self.remove_file(LEFT);
+        }
+        self.write_file(LEFT, left)
+    }
+
+    /// The file beside the folder.
+    fn services_file(&self) -> PathBuf {
+        let mut name = self.folder.clone().into_os_string();
+        name.push(format!(".{SERVICES}"));
+        name.into()
+    }
+
+    /// Whether there may be services in this boot; if it is not known, in any.
+    fn has_services_of(&self, boot_id: &str) -> bool {
+        let noted = fs::read_to_string(self.services_file());
+        noted.is_ok_and(|noted| boot_id.is_empty() || noted == boot_id)
+    }
+
+    /// Notes outside the folder whether there may be services in this boot.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn note_services(&self, boot_id: Option<&str>) -> anyhow::Result<()> {
+        let path = self.services_file();
+        let written = match boot_id {
+            Some(boot_id) => fs::write(&path, boot_id),
+            None => match fs::remove_file(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                other => other,
+            },
+        };
+        written.with_context(|| format!("cannot write {}", path.display()))
     }
 
     /// Deletes what stands for unknown services: they were given up.

@@ -11,7 +11,6 @@ use super::stopping::{Cause, Phase};
 use super::{
     DEFAULT_GRACE_MS, DEFAULT_HEARTBEAT_MS, DEFAULT_STOP_TIMEOUT_MS, Engine, history, not_durable,
 };
-use crate::activity::active_services;
 use crate::clock::boottime_us;
 use crate::store::Identity;
 
@@ -69,7 +68,7 @@ impl Engine {
                 answer(reply, found);
             }
             Call::Forget { resource, reply } => {
-                answer(reply, allowed.map(|()| self.forget(&resource)));
+                answer(reply, allowed.and_then(|()| self.forget(&resource)));
             }
             Call::History { reply } => {
                 let history = allowed.map(|()| history::bounded(&self.records));
@@ -154,7 +153,7 @@ impl Engine {
 
     /// What anybody who may connect may know.
     fn description(&self) -> Result<AgentDescription> {
-        let active = active_services(&self.records).len();
+        let active = self.active().len();
         Ok(AgentDescription {
             machine_id: self.machine_id()?,
             boot_id: self.identity.boot_id.clone(),
@@ -200,7 +199,7 @@ impl Engine {
         if !self.is_another(deployment, assembly) {
             return Ok(());
         }
-        let active = active_services(&self.records).len();
+        let active = self.active().len();
         let lease = self.lease.end_us().is_some();
         if self.peer.is_none() && active == 0 && !lease {
             return Ok(());

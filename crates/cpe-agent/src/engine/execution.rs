@@ -185,6 +185,7 @@ impl Engine {
             // that it may have begun.
             record.started = record.last_run;
             self.keep(call_id);
+            self.note_services();
         }
         let Some(record) = self.records.get(&call_id) else {
             return;
@@ -227,6 +228,7 @@ impl Engine {
         if let Some(lane) = self.lanes.get_mut(&resource) {
             lane.running = None;
         }
+        let outcome = self.doubt(call_id, outcome);
         let cut_short = outcome.status == OperationStatus::Cancelled && self.terminating.is_some();
         // A record that is gone was cancelled; a monitor cut short by this agent's end has found
         // nothing.
@@ -263,6 +265,7 @@ impl Engine {
             let interval = Duration::from_millis(u64::from(record.operation.interval_ms));
             self.due.insert(call_id, Instant::now() + interval);
         }
+        self.settle_left(call_id);
         self.stop_completed(call_id, &outcome);
         self.start_next(&resource);
     }
@@ -315,7 +318,7 @@ impl Engine {
 
     /// Ends a resource's recurring and waiting operations and deletes its history; what runs goes
     /// on.
-    pub(super) fn forget(&mut self, resource: &str) {
+    pub(super) fn forget_history(&mut self, resource: &str) {
         let running = self
             .lanes
             .get(resource)

@@ -20,7 +20,6 @@ use super::Engine;
 use super::commands::Outgoing;
 use super::log::log;
 use super::stopping::{Cause, Phase};
-use crate::activity::active_services;
 use crate::ending::Ending;
 use crate::lease::Lease;
 
@@ -112,7 +111,7 @@ impl Engine {
         let Some(patience) = self.leaving else { return };
         if !matches!(self.phase, Phase::Serving) {
             self.leaving = None;
-        } else if active_services(&self.records).is_empty() {
+        } else if self.active().is_empty() {
             self.leaving = None;
             self.say_left();
         } else if Instant::now() >= patience.until {

@@ -23,6 +23,7 @@ mod delay;
 mod execution;
 mod history;
 mod leaving;
+mod left;
 mod log;
 mod questions;
 mod recovery;
@@ -44,7 +45,7 @@ use self::commands::{Command, Outgoing, Peer};
 use self::execution::{Completion, Lane};
 use self::log::log;
 use self::stopping::Phase;
-use crate::activity::active_services;
+use crate::activity::LeftServices;
 use crate::classes::Classes;
 use crate::clock::{BootTimer, boottime_us};
 use crate::device::WatchdogDevice;
@@ -91,6 +92,10 @@ pub struct Engine {
     phase: Phase,
     /// The history by call id, that is in the order of requests.
     records: BTreeMap<u32, OperationRecord>,
+    /// Services that may be running though no record names them.
+    left_behind: LeftServices,
+    /// It is noted outside the state folder that there may be services.
+    noted: bool,
     /// Per resource, what runs and what waits.
     lanes: BTreeMap<String, Lane>,
     /// Recurring operations by the time of their next run, and what waits for its start delay by
@@ -148,6 +153,8 @@ impl Engine {
             timer: timer.ok(),
             phase: Phase::Serving,
             records: found.records,
+            left_behind: found.left,
+            noted: false,
             lanes: BTreeMap::new(),
             due: BTreeMap::new(),
             attributes: attributes::Kept::new(found.attributes),
@@ -345,7 +352,7 @@ impl Engine {
         let guarded = self.lease.end_us().is_some() || ending == Ending::Shutdown;
         if guarded && serving && ending != Ending::ToComeBack {
             self.drop_waiting_starts();
-            if active_services(&self.records).is_empty() {
+            if self.active().is_empty() {
                 self.say_left();
             } else {
                 self.leave(ending);

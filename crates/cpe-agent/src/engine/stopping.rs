@@ -24,7 +24,7 @@ use cpe_bus::{Error, Operation, Result};
 use super::commands::Reply;
 use super::log::log;
 use super::{Engine, not_durable};
-use crate::activity::{active_services, has_stopped};
+use crate::activity::has_stopped;
 use crate::classes::OperationOutcome;
 use crate::classes::systemd::unit_name;
 use crate::clock::boottime_us;
@@ -156,7 +156,8 @@ impl Engine {
 
     /// What would be left if the guest had to be reset now.
     pub(super) fn remains(&self) -> Remains {
-        let units = active_services(&self.records)
+        let units = self
+            .active()
             .into_iter()
             .filter(|operation| matches!(operation.class.as_str(), "systemd" | "service"))
             .map(|operation| unit_name(&operation.agent));
@@ -208,10 +209,7 @@ impl Engine {
         for call_id in unwanted {
             self.cancel_record(call_id);
         }
-        let mut waiting: Vec<Operation> = active_services(&self.records)
-            .into_iter()
-            .cloned()
-            .collect();
+        let mut waiting: Vec<Operation> = self.active().into_iter().cloned().collect();
         waiting.reverse();
         log!(
             warn,
@@ -387,14 +385,15 @@ impl Engine {
             epoch: 0,
             ..self.identity.clone()
         };
-        self.store
-            .write_lease(&Lease::default())
+        self.leave_behind()
+            .and_then(|()| self.store.write_lease(&Lease::default()))
             .and_then(|()| self.store.write_identity(&identity))
             .map_err(not_durable)?;
         log!(info, self.identity, "released by the DPE");
         self.incomplete = false;
         self.store.forget_damaged();
         self.forget_everything();
+        self.drop_note();
         self.lease = Lease::default();
         self.identity = identity;
         // The connection stays open for the answer; its DPE closes it.
@@ -410,7 +409,7 @@ impl Engine {
             .map(|record| record.operation.resource.clone())
             .collect();
         for resource in resources {
-            self.forget(&resource);
+            self.forget_history(&resource);
         }
     }
 }

@@ -1,0 +1,153 @@
+//! Services that may be running though the history does not name them any more: see
+//! [`crate::activity`].
+
+use cpe_bus::records::rc;
+use cpe_bus::{Error, Operation, OperationStatus, Result};
+
+use super::log::log;
+use super::{Engine, not_durable};
+use crate::activity::{Left, LeftServices, active_services, cannot_tell, is_decisive};
+use crate::classes::OperationOutcome;
+
+/// Services that are known so at most. A guest has far fewer, and each has its parameters.
+const MAX_LEFT: usize = 1024;
+
+impl Engine {
+    /// The services that may be running and are this agent's to stop.
+    pub(super) fn active(&self) -> Vec<&Operation> {
+        active_services(&self.records, &self.left_behind)
+    }
+
+    /// Ends a resource's recurring and waiting operations and deletes its history; what runs goes
+    /// on. That it may run stays known.
+    ///
+    /// # Errors
+    /// If that cannot be recorded.
+    pub(super) fn forget(&mut self, resource: &str) -> Result<()> {
+        let active = self.active();
+        let known = active.into_iter().find(|known| known.resource == resource);
+        if let Some(operation) = known.cloned() {
+            let mut left = self.left_behind.clone();
+            let service = Left {
+                operation,
+                released: false,
+            };
+            left.insert(resource.to_owned(), service);
+            if left.len() > MAX_LEFT {
+                return Err(Error::TooLarge(format!(
+                    "{MAX_LEFT} services may be running here that were forgotten: look for them or stop them first"
+                )));
+            }
+            self.set_left(left).map_err(not_durable)?;
+        }
+        self.forget_history(resource);
+        Ok(())
+    }
+
+    /// What may be running when the deployment has ended is nobody's to stop from now on.
+    ///
+    /// # Errors
+    /// If that cannot be recorded.
+    pub(super) fn leave_behind(&mut self) -> anyhow::Result<()> {
+        let mut left = self.left_behind.clone();
+        for operation in self.active() {
+            let operation = operation.clone();
+            let resource = operation.resource.clone();
+            let service = Left {
+                operation,
+                released: true,
+            };
+            left.insert(resource, service);
+        }
+        left.values_mut().for_each(|left| left.released = true);
+        while left.len() > MAX_LEFT {
+            left.pop_first();
+        }
+        self.set_left(left)
+    }
+
+    fn set_left(&mut self, left: LeftServices) -> anyhow::Result<()> {
+        if left != self.left_behind {
+            self.store.write_left(&left)?;
+            self.left_behind = left;
+        }
+        Ok(())
+    }
+
+    /// The outcome of a probe, as its DPE may take it. A resource agent that cannot work says
+    /// nothing about a service that may be running: that counts as a failure of what runs.
+    pub(super) fn doubt(&self, call_id: u32, outcome: OperationOutcome) -> OperationOutcome {
+        let record = self.records.get(&call_id);
+        let Some(operation) = record.map(|record| &record.operation) else {
+            return outcome;
+        };
+        if !cannot_tell(operation, outcome.status, outcome.rc) || !self.may_run(operation, &outcome)
+        {
+            return outcome;
+        }
+        let why = match outcome.exit_reason.as_str() {
+            "" => format!("exit code {}", outcome.rc),
+            reason => format!("exit code {}: {reason}", outcome.rc),
+        };
+        OperationOutcome {
+            status: OperationStatus::Done,
+            rc: rc::GENERIC,
+            exit_reason: format!(
+                "it may be running here since before, and its resource agent cannot tell ({why})"
+            ),
+            ..outcome
+        }
+    }
+
+    /// Whether the service of a probe may be running here, by what was before. One that a deployment
+    /// has left may have another name now.
+    fn may_run(&self, probe: &Operation, outcome: &OperationOutcome) -> bool {
+        let resource = &probe.resource;
+        let agent = |of: &Operation| (of.class.clone(), of.provider.clone(), of.agent.clone());
+        let absent = outcome.status == OperationStatus::NotInstalled || outcome.rc == rc::INSTALLED;
+        let mut left = self.left_behind.values();
+        self.incomplete
+            || self.left_behind.contains_key(resource)
+            || self
+                .active()
+                .iter()
+                .any(|known| known.resource == *resource)
+            || (absent && left.any(|left| left.released && agent(&left.operation) == agent(probe)))
+    }
+
+    /// Takes in what the end of an operation tells about what was left, and notes whether there may
+    /// be services.
+    pub(super) fn settle_left(&mut self, call_id: u32) {
+        if let Some(record) = self.records.get(&call_id)
+            && is_decisive(record)
+            && self.left_behind.contains_key(&record.operation.resource)
+        {
+            let mut left = self.left_behind.clone();
+            left.remove(&record.operation.resource);
+            if let Err(error) = self.set_left(left) {
+                log!(error, self.identity, "{error:#}");
+            }
+        }
+    }
+
+    /// Notes outside the state folder that there may be services, before the first one starts.
+    pub(super) fn note_services(&mut self) {
+        if self.noted || (self.left_behind.is_empty() && self.active().is_empty()) {
+            return;
+        }
+        match self.store.note_services(Some(&self.identity.boot_id)) {
+            Ok(()) => self.noted = true,
+            Err(error) => log!(warn, self.identity, "{error:#}"),
+        }
+    }
+
+    /// Takes that note back when nothing runs any more that was started here.
+    pub(super) fn drop_note(&mut self) {
+        if self.left_behind.is_empty() && self.active().is_empty() {
+            match self.store.note_services(None) {
+                Ok(()) => self.noted = false,
+                Err(error) => log!(warn, self.identity, "{error:#}"),
+            }
+        }
+    }
+}
