@@ -5,7 +5,7 @@ use std::time::Duration;
 use cpe_status::AssemblyState;
 use deployment::failover;
 
-use super::Controller;
+use super::{Controller, Settings};
 use super::incarnations::Identity;
 use crate::machines::assembly::greeting::{self, Answer, Gap, Told, Verdict};
 use crate::machines::assembly::{Assembly, Course, Life};
@@ -341,8 +341,11 @@ impl Controller {
 
     /// Boot time at which an assembly's life goes on by itself.
     pub(crate) fn life_deadline(&self, name: &AssemblyId) -> Option<u64> {
-        let assembly = self.assemblies.get(name)?;
-        let settings = self.settings();
+        Controller::life_deadline_of(self.assemblies.get(name)?, &self.settings())
+    }
+
+    /// As [`Controller::life_deadline`], with the settings in force.
+    pub(crate) fn life_deadline_of(assembly: &Assembly, settings: &Settings) -> Option<u64> {
         let timeout = u64::from(settings.heartbeat_timeout_ms) * MS;
         let late =
             (u64::from(settings.heartbeat_interval_ms) * MS * LATE_HALF_INTERVALS / 2).min(timeout);
