@@ -5,8 +5,8 @@ use std::time::Duration;
 use cpe_status::AssemblyState;
 use deployment::failover;
 
-use super::{Controller, Settings};
 use super::incarnations::Identity;
+use super::{Controller, Settings};
 use crate::machines::assembly::greeting::{self, Answer, Gap, Told, Verdict};
 use crate::machines::assembly::{Assembly, Course, Life};
 use crate::machines::facts::LastEvent;
@@ -378,7 +378,9 @@ impl Controller {
             Life::Online => {
                 assembly.miss();
                 // That it falls silent while it is restarted is no news, and no further failure.
-                if assembly.course().fence().is_some() {
+                // If it has got another name since, its fencing is still to begin again.
+                let told = self.store.assembly(name).last_event;
+                if assembly.course().fence().is_some() || told == LastEvent::Fencing {
                     return;
                 }
                 self.store.assembly_mut(name).last_event = LastEvent::Missed;
