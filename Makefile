@@ -67,9 +67,10 @@ torture: lab ## the real system under random faults, for MINUTES (10); SEED=N re
 SEEDS ?= 2000
 FROM ?= 1
 JOBS ?= 0
+SIMULATION ?= simulation
 .PHONY: simulate
-simulate: ## the controller's simulation: SEEDS (2000) seeds from FROM (1) in JOBS (0: all processors) threads
-	$(CARGO) run --locked --quiet --profile simulation -p controller-sim -- --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS)
+simulate: ## the controller's simulation: SEEDS (2000) seeds from FROM (1) in JOBS (0: all processors) threads; SIMULATION=seeds for very many
+	$(CARGO) run --locked --quiet --profile $(SIMULATION) -p controller-sim -- --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS)
 
 FUZZ_SECONDS ?= 600
 FUZZ_JOBS ?= 1

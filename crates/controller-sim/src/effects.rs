@@ -1,8 +1,8 @@
 //! How effects are carried out.
 
 use controller::{
-    AssemblyId, Change, Connect, Effect, EngineInput, FenceDevice, FenceRequest, Input, InputName,
-    SAVES,
+    AssemblyId, Change, Connect, Decision, Effect, EngineInput, FenceDevice, FenceRequest, Input,
+    InputName, SAVES,
 };
 
 use crate::network::ToAgent;
@@ -299,7 +299,13 @@ impl World {
 
     pub(crate) fn policy_engine_answers(&mut self, start: u64, question: EngineInput) {
         if self.shell.start == start {
-            let answer = if self.nonsense {
+            // Where the controller is compared with another, the engine answers all that it is
+            // asked. A controller that took this for an answer would say that the engine failed.
+            let controller = self.shell.controller.as_ref();
+            let used = controller.is_some_and(|controller| controller.awaits(&question));
+            let answer = if !used && self.shell.shadow.is_none() {
+                Decision::failed(question, "nobody waits for this answer".into())
+            } else if self.nonsense {
                 question.answer_changed(zones::find, |graph| {
                     for synapse in &mut graph.synapses {
                         synapse.inputs.clear();

@@ -58,10 +58,8 @@ impl Escalations {
             self.new_events.extend(event.filter(|_| is_new));
         } else if let Some(name) = change.key.strip_prefix("assembly/") {
             let facts: Value = serde_json::from_str(value).unwrap_or_default();
-            let incarnation = AssemblyId::from(name);
-            self.follow_incarnation(&incarnation);
             let reason = facts["restart"].as_str().map(str::to_owned);
-            self.new_marks.insert(incarnation, reason);
+            self.new_marks.insert(AssemblyId::from(name), reason);
         }
     }
 
@@ -84,6 +82,10 @@ impl Escalations {
         let mut wrong = Vec::new();
         let mut failed = Vec::new();
         for event in std::mem::take(&mut self.new_events) {
+            // What was told before, and saved at the same time, is about the name in the document.
+            if let Some(incarnation) = &event.assembly {
+                self.follow_incarnation(incarnation);
+            }
             wrong.extend(self.follow(&event));
             let assembly = event.assembly.as_ref();
             let assembly = assembly.map(|name| name.in_document().to_owned());
@@ -118,7 +120,11 @@ impl Escalations {
                 }
             }
         }
-        for (incarnation, reason) in std::mem::take(&mut self.new_marks) {
+        let new_marks = std::mem::take(&mut self.new_marks);
+        for incarnation in new_marks.keys() {
+            self.follow_incarnation(incarnation);
+        }
+        for (incarnation, reason) in new_marks {
             let Some(reason) = reason else {
                 self.marks.remove(&incarnation);
                 continue;
@@ -244,6 +250,32 @@ mod tests {
             judge(&mut own, &[succeeded, told("assembly.lost", 4)]).len(),
             0
         );
+    }
+
+    /// An event about a former incarnation.
+    fn of_former(mut change: Change) -> Change {
+        let value = change.value.take().unwrap_or_default();
+        change.value = Some(value.replace("node1", "node1~1"));
+        change
+    }
+
+    #[test]
+    fn a_former_incarnation_is_being_made_safe_if_it_was_by_its_name_in_the_document() {
+        let told = |kind: &str, at| event(kind, "", at, "a test");
+        let (requested, row) = (told("assembly.fencing-requested", 1), mark(None));
+        let row = Change {
+            key: row.key.replace("node1", "node1~1"),
+            ..row
+        };
+        let lost = of_former(told("assembly.lost", 3));
+        let mut own = Escalations::default();
+        assert_eq!(judge(&mut own, &[requested.clone(), row.clone()]).len(), 0);
+        assert_eq!(judge(&mut own, std::slice::from_ref(&lost)).len(), 1);
+        // Its agent was back before another guest had its name, and the disk took all that at once.
+        let mut own = Escalations::default();
+        assert_eq!(judge(&mut own, &[requested]).len(), 0);
+        let recovered = told("assembly.recovered", 2);
+        assert_eq!(judge(&mut own, &[row, recovered, lost]).len(), 0);
     }
 
     #[test]

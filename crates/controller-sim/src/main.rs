@@ -73,14 +73,14 @@ impl Arguments {
         }
     }
 
-    /// Runs all seeds; gives what they found, in their order.
-    fn run_all(&self) -> Vec<Outcome> {
+    /// Runs all seeds; gives their totals, and what is to be told of single ones, in their order.
+    fn run_all(&self) -> (Totals, Vec<Outcome>) {
         let jobs = match self.jobs {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             jobs => jobs,
         };
         let next = AtomicU64::new(self.from);
-        let outcomes = Mutex::new(Vec::new());
+        let found = Mutex::new((Totals::default(), Vec::new()));
         let work = || {
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -89,8 +89,12 @@ impl Arguments {
                 }
                 let shadow = self.shadow || seed.is_multiple_of(4);
                 let outcome = run(seed, self.options(false, shadow));
-                if let Ok(mut outcomes) = outcomes.lock() {
-                    outcomes.push(outcome);
+                if let Ok(mut found) = found.lock() {
+                    found.0.add(&outcome);
+                    // There may be a million of them.
+                    if self.digest || !outcome.violations.is_empty() {
+                        found.1.push(outcome);
+                    }
                 }
             }
         };
@@ -101,17 +105,55 @@ impl Arguments {
             }
             work();
         });
-        let mut outcomes = outcomes.into_inner().unwrap_or_default();
+        let (mut totals, mut outcomes) = found.into_inner().unwrap_or_default();
         outcomes.sort_by_key(|outcome| outcome.seed);
-        outcomes
+        totals.restless.sort_unstable();
+        (totals, outcomes)
+    }
+}
+
+/// How much was run.
+#[derive(Debug, Default)]
+struct Totals {
+    seeds: u64,
+    seconds: u64,
+    steps: u64,
+    starts: u64,
+    transitions: u64,
+    events: u64,
+    /// Faults that were injected, by kind.
+    faults: BTreeMap<Kind, u64>,
+    /// Seeds that are [`Outcome::restless`].
+    restless: Vec<u64>,
+}
+
+impl Totals {
+    /// Adds what came of a seed.
+    fn add(&mut self, outcome: &Outcome) {
+        self.seeds += 1;
+        self.seconds += outcome.seconds;
+        self.steps += outcome.steps;
+        self.starts += outcome.starts;
+        self.transitions += outcome.transitions;
+        self.events += outcome.events as u64;
+        for (kind, count) in &outcome.faults {
+            *self.faults.entry(*kind).or_default() += count;
+        }
+        self.restless
+            .extend(outcome.restless.then_some(outcome.seed));
     }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let begin = Instant::now();
-    let outcomes = match arguments.replay {
-        Some(seed) => vec![run(seed, arguments.options(true, true))],
+    let (totals, outcomes) = match arguments.replay {
+        Some(seed) => {
+            let (mut totals, outcome) =
+                (Totals::default(), run(seed, arguments.options(true, true)));
+            totals.add(&outcome);
+            (totals, vec![outcome])
+        }
         None => arguments.run_all(),
     };
     for line in outcomes.iter().flat_map(|outcome| &outcome.trace) {
@@ -131,7 +173,7 @@ fn main() -> ExitCode {
             println!("seed {} {:016x}", outcome.seed, outcome.digest);
         }
     }
-    print_totals(&outcomes, begin.elapsed().as_secs_f64());
+    print_totals(&totals, begin.elapsed().as_secs_f64());
     report(&arguments, &outcomes)
 }
 
@@ -144,29 +186,27 @@ fn write_inputs(folder: &Path, outcomes: &[Outcome]) -> io::Result<()> {
 }
 
 /// Prints how much was run, and which faults there were.
-fn print_totals(outcomes: &[Outcome], seconds: f64) {
-    let sum = |number: fn(&Outcome) -> u64| outcomes.iter().map(number).sum::<u64>();
+fn print_totals(totals: &Totals, seconds: f64) {
+    let Totals {
+        seeds,
+        seconds: virtual_seconds,
+        steps,
+        starts,
+        transitions,
+        events,
+        faults,
+        restless,
+    } = totals;
     println!(
-        "{} seeds in {seconds:.1} s, {:.1} a second; {} virtual seconds, {} steps, {} starts of the DPE, {} transitions, {} events",
-        outcomes.len(),
-        outcomes.len() as f64 / seconds,
-        sum(|outcome| outcome.seconds),
-        sum(|outcome| outcome.steps),
-        sum(|outcome| outcome.starts),
-        sum(|outcome| outcome.transitions),
-        sum(|outcome| outcome.events as u64),
+        "{seeds} seeds in {seconds:.1} s, {:.1} a second; {virtual_seconds} virtual seconds, {steps} steps, {starts} starts of the DPE, {transitions} transitions, {events} events",
+        *seeds as f64 / seconds,
     );
-    let mut faults: BTreeMap<Kind, u64> = BTreeMap::new();
-    for (kind, count) in outcomes.iter().flat_map(|outcome| &outcome.faults) {
-        *faults.entry(*kind).or_default() += count;
-    }
     let faults: Vec<String> = faults
         .iter()
         .map(|(kind, count)| format!("{} {count}", kind.name()))
         .collect();
     println!("faults: {}", faults.join(", "));
-    let restless = outcomes.iter().filter(|outcome| outcome.restless);
-    let restless: Vec<String> = restless.map(|outcome| outcome.seed.to_string()).collect();
+    let restless: Vec<String> = restless.iter().map(u64::to_string).collect();
     if !restless.is_empty() {
         println!(
             "{} with documents that Pacemaker's scheduler does not come to rest with either: {}",

@@ -384,8 +384,7 @@ impl World {
             return;
         };
         let waiting: Vec<(AssemblyId, String)> = controller
-            .status(time)
-            .assemblies
+            .assembly_statuses(time)
             .iter()
             .filter(|assembly| {
                 assembly.state == AssemblyState::Fencing

@@ -32,6 +32,8 @@ struct World {
     /// What the controller wants to be connected, with the address.
     wanted: Vec<(AssemblyId, String)>,
     fenced: Vec<AssemblyId>,
+    /// Numbers of these attempts.
+    attempts: Vec<u64>,
     /// The devices that were asked for that.
     devices: Vec<String>,
     /// What agents have done, in order.
@@ -58,6 +60,7 @@ impl World {
             done: Vec::new(),
             wanted: Vec::new(),
             fenced: Vec::new(),
+            attempts: Vec::new(),
             devices: Vec::new(),
             records: Vec::new(),
         }
@@ -170,6 +173,7 @@ impl World {
                 }
                 Effect::Fence(request) => {
                     self.devices.push(format!("{:?}", request.device));
+                    self.attempts.push(request.attempt);
                     self.fenced.push(request.assembly);
                 }
                 _ => {}
@@ -551,6 +555,53 @@ fn a_guest_that_comes_back_with_its_former_boot_stops_first() {
     let start = order.iter().position(|(task, _)| task == "start");
     assert!(first.is_some(), "{order:?}");
     assert!(start.is_none_or(|start| first < Some(start)), "{order:?}");
+}
+
+#[test]
+fn a_guest_that_comes_back_as_the_assembly_that_it_was_is_left_as_that_first() {
+    let mut scenario = Scenario::plain(2, 1, Mode::Unit);
+    let mut world = World::new(scenario.document());
+    world.hear("node1", "m1", "b1", vec![]);
+    world.hear("node2", "m2", "b2", vec![]);
+    world.settle();
+    let before = world.ran("node1");
+    scenario.assemblies[0].name = "renamed".into();
+    world.load(scenario.document(), 2);
+    world.pass(10 * SECOND, &["node1", "node2"]);
+    world.hear("renamed", "m1", "b1", vec![]);
+    world.pass(LONG, &["node2"]);
+    assert_eq!(world.fenced[0], "renamed");
+    world.input(Input::FencingResult {
+        assembly: "renamed".into(),
+        attempt: world.attempts[0],
+        result: Ok(()),
+    });
+    world.settle();
+    assert_eq!(world.state("renamed").0, AssemblyState::Offline);
+    world.take_done();
+    // From a snapshot of the time before it was renamed: what ran then runs.
+    let occupied = Input::AgentOccupied {
+        assembly: "renamed".into(),
+        number: world.number("renamed"),
+        occupant: Occupant {
+            machine_id: "m1".into(),
+            deployment: "sim".into(),
+            assembly: "node1".into(),
+        },
+    };
+    world.input(occupied);
+    world.settle();
+    world.expect_one_life_per_address();
+    world.hear("node1", "m1", "b1", before);
+    world.pass(10 * SECOND, &["node1", "node2"]);
+    let done = world.take_done();
+    let stop = ("stop".into(), "node1".into());
+    let release = ("release".into(), "node1".into());
+    assert!(done.contains(&stop) && done.contains(&release), "{done:?}");
+    world.expect_one_life_per_address();
+    world.hear("renamed", "m1", "b1", vec![]);
+    world.settle();
+    assert_eq!(world.state("renamed").0, AssemblyState::Online);
 }
 
 #[test]

@@ -113,10 +113,13 @@ fn seeds_that_found_mistakes_hold() {
     // begun; a live migration that was given up and then finished, or was under way when the state
     // was lost, or whose target was asked for something that was never sent; a state that was lost
     // while the clock was put back; a fencing that another guest ended; an order to stop what had
-    // just been left.
+    // just been left; a guest that came back as the assembly that it had been; a guest that got
+    // another name while it was restarted; one whose agent was back before another guest had its
+    // name, with a full disk.
     for seed in [
         19, 181, 896, 92, 401, 2807, 1590, 2086, 20306, 20689, 2978, 2444, 2961, 2_107_379,
-        2_125_298, 5_028_314, 2_070_119, 6_027_209, 6_031_994,
+        2_125_298, 5_028_314, 2_070_119, 6_027_209, 6_031_994, 6_076_217, 6_105_479, 6_064_769,
+        6_076_049, 6_141_827, 6_048_524, 6_060_851,
     ] {
         let bad = violations(seed, 1, None);
         assert!(bad.is_empty(), "{bad:#?}");

@@ -65,6 +65,12 @@ impl Controller {
         }));
     }
 
+    /// The answer to that question is used if it comes now. Else the world has changed since, or
+    /// the deployment has ended: any answer is dropped, so that it need not be found.
+    pub fn awaits(&self, question: &EngineInput) -> bool {
+        self.deciding.awaits(question.number())
+    }
+
     /// Takes a decision in.
     pub(crate) fn decided(&mut self, now: Time, decision: Decision) {
         let Answer::Fresh(asked_for) = self.deciding.answered(decision.input.number) else {

@@ -229,7 +229,10 @@ impl Controller {
         let same = !facts.machine_id.is_empty() && facts.machine_id == occupant.machine_id;
         let fenced = assembly.fence().is_some_and(Fence::outlives_return);
         let known = facts.occupant.as_ref() == Some(&occupant) && assembly.is_safe();
-        if !looked_after && never_heard && assembly.fence().is_none() {
+        // Who was made safe has nothing there either: a guest may have come back from a snapshot
+        // of the time when it was another assembly.
+        let is_empty = never_heard || assembly.is_safe();
+        if !looked_after && is_empty && assembly.fence().is_none() {
             // One at a time for an address, and a name that a document may have had: what a guest
             // says is only what it says.
             let address = assembly.spec().address.clone();
@@ -276,7 +279,8 @@ impl Controller {
     }
 
     /// The guest at an assembly's address has services of an assembly that the document gave up and
-    /// that was taken for gone. They are stopped under its name before the new one has the guest.
+    /// that was taken for gone. They are stopped under its name before the new one has the guest,
+    /// in which nothing of the new one can be.
     fn take_up_former(&mut self, now: Time, name: &AssemblyId, occupant: &Occupant) {
         let mut former = AssemblyId::from(occupant.assembly.as_str());
         if self.document.names(&former) || self.assemblies.contains_key(&former) {
@@ -285,6 +289,12 @@ impl Controller {
         let Some(own) = self.assemblies.get_mut(name) else {
             return;
         };
+        // Whoever was heard under its name is safe: it waits as one that was never heard.
+        if own.is_safe() && !self.store.assembly(name).is_unheard() {
+            let facts = self.store.assembly_mut(name);
+            facts.boot_id.clear();
+            facts.machine_id.clear();
+        }
         own.hold();
         let spec = own.spec().clone();
         let facts = self.store.assembly_mut(&former);

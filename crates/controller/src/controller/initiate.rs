@@ -87,10 +87,11 @@ impl Controller {
         let operation = self.operation(action, &step);
         let delay_us = u64::from(operation.start_delay_ms()) * MS;
         let timeout_us = u64::from(operation.timeout_ms) * MS + delay_us;
-        let work = Work::Operation(Box::new(operation.clone()));
+        let on_this_host = of_device.then(|| operation.clone());
+        let work = Work::Operation(Box::new(operation));
         let within_us = timeout_us + NETWORK_DELAY_US;
         self.begin(now, index, step.node.clone(), within_us, work);
-        if of_device {
+        if let Some(operation) = on_this_host {
             self.begin_device_operation(now, &step.node, operation);
         }
         true

@@ -5,8 +5,8 @@ use std::time::Duration;
 use cpe_status::{AssemblyState, FencingResult};
 use deployment::failover;
 
-use super::Controller;
 use super::incarnations::Identity;
+use super::{Controller, Settings};
 use crate::machines::assembly::greeting::{self, Answer, Gap, Told, Verdict};
 use crate::machines::assembly::{Assembly, Course, Life};
 use crate::machines::facts::LastEvent;
@@ -344,8 +344,11 @@ impl Controller {
 
     /// Boot time at which an assembly's life goes on by itself.
     pub(crate) fn life_deadline(&self, name: &AssemblyId) -> Option<u64> {
-        let assembly = self.assemblies.get(name)?;
-        let settings = self.settings();
+        Controller::life_deadline_of(self.assemblies.get(name)?, &self.settings())
+    }
+
+    /// As [`Controller::life_deadline`], with the settings in force.
+    pub(crate) fn life_deadline_of(assembly: &Assembly, settings: &Settings) -> Option<u64> {
         let timeout = u64::from(settings.heartbeat_timeout_ms) * MS;
         let late =
             (u64::from(settings.heartbeat_interval_ms) * MS * LATE_HALF_INTERVALS / 2).min(timeout);
@@ -378,7 +381,9 @@ impl Controller {
             Life::Online => {
                 assembly.miss();
                 // That it falls silent while it is restarted is no news, and no further failure.
-                if assembly.course().fence().is_some() {
+                // If it has got another name since, its fencing is still to begin again.
+                let told = self.store.assembly(name).last_event;
+                if assembly.course().fence().is_some() || told == LastEvent::Fencing {
                     return;
                 }
                 self.store.assembly_mut(name).last_event = LastEvent::Missed;

@@ -35,6 +35,7 @@ pub use plan::PlanInput;
 use std::collections::BTreeMap;
 
 use crate::machines::assembly::Assembly;
+use crate::machines::assembly::fence::Fence;
 use crate::machines::attributes::Dampening;
 use crate::machines::deciding::Deciding;
 use crate::machines::document::Document;
@@ -43,8 +44,7 @@ use crate::machines::facts::{Durable, Store};
 use crate::machines::outgoing::Outgoing;
 use crate::machines::phase::Phase;
 use crate::vocabulary::{
-    AssemblyId, EVENTS_KEPT, Effect, Event, EventDraft, Input, Refusal, SECOND, Spec, Time,
-    event_id,
+    AssemblyId, EVENTS_KEPT, Effect, Event, EventDraft, Input, Refusal, SECOND, Time, event_id,
 };
 
 /// One deployment's brain. See the crate's documentation.
@@ -66,7 +66,7 @@ pub struct Controller {
 }
 
 /// Heartbeat and lease settings in force.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Settings {
     pub heartbeat_interval_ms: u32,
     pub heartbeat_timeout_ms: u32,
@@ -197,10 +197,11 @@ impl Controller {
         if self.phase.is_final() {
             return None;
         }
-        let assemblies = self
-            .assemblies
-            .keys()
-            .flat_map(|name| [self.life_deadline(name), self.fence_deadline(name)]);
+        let settings = self.settings();
+        let assemblies = self.assemblies.values().flat_map(|own| {
+            let fence = own.fence().and_then(Fence::deadline_us);
+            [Controller::life_deadline_of(own, &settings), fence]
+        });
         let recheck = self.deciding.recheck_at_s().map(|(at_s, _)| {
             // A rule may name any year.
             let at_us = u64::try_from(at_s).unwrap_or(0).saturating_mul(SECOND);
@@ -286,14 +287,13 @@ impl Controller {
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        let default = Spec::default();
-        let spec = self.document.spec().unwrap_or(&default);
-        Settings {
+        let spec = self.document.spec();
+        spec.map_or_else(Settings::default, |spec| Settings {
             heartbeat_interval_ms: spec.heartbeat_interval_ms,
             heartbeat_timeout_ms: spec.heartbeat_timeout_ms,
             lease_ms: spec.lease_ms,
             grace_ms: spec.grace_ms,
             stop_timeout_ms: spec.stop_timeout_ms,
-        }
+        })
     }
 }

@@ -68,7 +68,7 @@ impl Controller {
         if !assembly.is_heard() || !assembly.contact().is_up() {
             return;
         }
-        let operation = record.operation.clone();
+        let operation = &record.operation;
         if record.state == RecordState::Pending {
             let run = self.execution.run_of(name, &operation.id);
             if run.is_some() {
@@ -82,7 +82,7 @@ impl Controller {
         }
         if record.state == RecordState::Cancelled || record.status == STATUS_CANCELLED {
             if operation.interval_ms == 0 {
-                self.taken_back(name, &operation);
+                self.taken_back(name, operation);
                 return;
             }
             self.cancelled(
@@ -140,7 +140,7 @@ impl Controller {
 
     /// Takes the result of an operation in, whoever did it.
     pub(crate) fn take_result(&mut self, now: Time, name: &AssemblyId, record: Record) {
-        let operation = record.operation.clone();
+        let operation = &record.operation;
         let run = self.execution.run_of(name, &operation.id);
         let Some(assembly) = self.assemblies.get_mut(name) else {
             return;

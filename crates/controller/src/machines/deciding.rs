@@ -169,6 +169,11 @@ impl Deciding {
         self.inputs
     }
 
+    /// The answer to that input is about the world as it is: [`Answer::Fresh`].
+    pub(crate) fn awaits(&self, number: u64) -> bool {
+        matches!(self.state, State::Asked { number: own, .. } if own == number)
+    }
+
     /// Edges asked → settled and stale → due: the answer to an input has come.
     pub(crate) fn answered(&mut self, number: u64) -> Answer {
         match std::mem::replace(&mut self.state, State::Settled) {

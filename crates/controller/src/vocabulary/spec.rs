@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::FenceDevice;
 use super::ids::{AssemblyId, ServiceId};
-use super::tree::{options, tree};
+use super::tree::tree_and_options;
 
 /// A deployment as the controller sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +122,7 @@ impl Spec {
             .map(|assembly| (assembly.name.as_str().into(), AssemblySpec::new(assembly)))
             .collect();
         let configuration = deployment.configuration();
+        let (resources, options) = tree_and_options(&configuration);
         Spec {
             name: deployment.name.clone(),
             uuid: deployment.uuid.clone().unwrap_or_default(),
@@ -137,8 +138,8 @@ impl Spec {
                 .collect(),
             assemblies,
             services: services(deployment),
-            resources: tree(&configuration),
-            options: options(&configuration),
+            resources,
+            options,
             attributes: attributes(deployment),
             configuration,
             pins: deployment

@@ -9,22 +9,21 @@ use policy_engine::model::{
 use policy_engine::xml::Element;
 use policy_engine::{Cib, RunOptions, Score};
 
-/// Groups, clones and bundles with what they contain, in the order of the configuration. `text`:
-/// `<configuration>…</configuration>`, which was accepted.
-pub(super) fn tree(text: &str) -> Vec<ResourceStatus> {
-    let Ok(cib) = Cib::parse_accepted(&format!("<cib>{text}</cib>")) else {
-        return Vec::new();
-    };
-    let cluster = policy_engine::load(&cib, 0, RunOptions::default());
+/// The services of `<configuration>…</configuration>`, which was accepted, and its options.
+pub(super) fn tree_and_options(text: &str) -> (Vec<ResourceStatus>, BTreeMap<String, String>) {
+    let cib = Cib::parse_accepted(&format!("<cib>{text}</cib>"));
+    cib.map_or_else(|_| Default::default(), |cib| (tree(&cib), options(&cib)))
+}
+
+/// Groups, clones and bundles with what they contain, in the order of the configuration.
+fn tree(cib: &Cib) -> Vec<ResourceStatus> {
+    let cluster = policy_engine::load(cib, 0, RunOptions::default());
     let top = cluster.top_level.iter();
     top.map(|id| element(&cluster, *id, 1)).collect()
 }
 
-/// Cluster options by name, of sets without rules (scheduler-spec/01 §4). `text`: as of [`tree`].
-pub(super) fn options(text: &str) -> BTreeMap<String, String> {
-    let Ok(cib) = Cib::parse_accepted(&format!("<cib>{text}</cib>")) else {
-        return BTreeMap::new();
-    };
+/// Cluster options by name, of sets without rules (scheduler-spec/01 §4).
+fn options(cib: &Cib) -> BTreeMap<String, String> {
     let section = cib.document().root().child("configuration");
     let section = section.and_then(|it| it.child("crm_config"));
     let sets = section.into_iter().flat_map(|it| it.children());
@@ -152,9 +151,10 @@ mod tests {
         let nodes: String = (1..=3)
             .map(|n| format!("<node id=\"n{n}\" uname=\"n{n}\"/>"))
             .collect();
-        text(&tree(&format!(
+        let (tree, _) = tree_and_options(&format!(
             "<configuration><crm_config/><nodes>{nodes}</nodes><resources>{resources}</resources><constraints/></configuration>"
-        )))
+        ));
+        text(&tree)
     }
 
     fn primitive(id: &str) -> String {
@@ -203,9 +203,10 @@ mod tests {
             )
         };
         let of = |sets: &str| {
-            options(&format!(
+            let (_, options) = tree_and_options(&format!(
                 "<configuration><crm_config>{sets}</crm_config></configuration>"
-            ))
+            ));
+            options
         };
         let two = set("x", "", "1") + &set("y", "", "2");
         assert_eq!(of(&two)["a"], "2");

@@ -8,7 +8,8 @@ use crate::machines::facts::Departure;
 use crate::vocabulary::{AssemblyId, Holder, Occupant, Time};
 
 impl Controller {
-    pub(in crate::controller) fn assembly_statuses(&self, now: Time) -> Vec<AssemblyStatus> {
+    /// What [`Controller::status`] says about assemblies.
+    pub fn assembly_statuses(&self, now: Time) -> Vec<AssemblyStatus> {
         let order = self
             .document
             .spec()
