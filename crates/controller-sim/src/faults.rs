@@ -101,6 +101,8 @@ pub enum Fault {
     Maintain(u64),
     /// A tool in a guest asks something.
     Ask(usize, Question),
+    /// A tool in a guest sets values again and again for a while, twenty times a second.
+    Chatter(usize, u64),
 }
 
 macro_rules! kinds {
@@ -170,6 +172,7 @@ kinds! {
     Recreate "recreate"
     Maintain "maintain"
     Ask "ask"
+    Chatter "chatter"
 }
 
 impl Kind {
@@ -264,6 +267,7 @@ impl Fault {
             Fault::Recreate(..) => Kind::Recreate,
             Fault::Maintain(_) => Kind::Maintain,
             Fault::Ask(..) => Kind::Ask,
+            Fault::Chatter(..) => Kind::Chatter,
         })
     }
 }
