@@ -81,9 +81,7 @@ impl World {
                 self.post_to_dpe(stream, ToDpe::Cancelled(resource, action, interval_ms));
             }
             ToAgent::Forget { epoch, resource } if current(epoch, self) => {
-                let agent = &mut self.guests[guest].agent;
-                agent.records.retain(|(known, ..), _| *known != resource);
-                agent.drop_delayed(|operation| operation.resource == resource);
+                self.guests[guest].agent.forget(&resource);
             }
             ToAgent::Release { epoch, keep } if current(epoch, self) => self.release(guest, keep),
             ToAgent::Restart { epoch } if current(epoch, self) => self.end_lease(guest),
@@ -256,6 +254,8 @@ impl World {
             for resource in own.agent.may_run() {
                 own.process_ends(&resource);
             }
+            own.agent.records.clear();
+            own.agent.left.retain(|_, released| *released);
             own.agent.attributes.values.clear();
             own.agent.attributes.version += 1;
         }
@@ -263,10 +263,7 @@ impl World {
         agent.lease = None;
         agent.assembly = None;
         agent.connection = None;
-        agent.records.clear();
-        agent.queue.clear();
-        agent.delayed.clear();
-        agent.busy.clear();
+        agent.leave_behind();
     }
 
     /// The lease has ended and nothing that the agent knows of runs any more.

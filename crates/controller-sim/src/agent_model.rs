@@ -96,6 +96,19 @@ impl AgentModel {
         answers.into_iter().filter_map(completion).collect()
     }
 
+    /// Has an operation done while the programs of resource agents are away.
+    pub fn execute_without_program(
+        &mut self,
+        epoch: u64,
+        operation: Operation,
+        within_s: u64,
+    ) -> Vec<Record> {
+        self.world.guests[0].programs_away_until_us = u64::MAX;
+        let completions = self.execute(epoch, operation, within_s);
+        self.world.guests[0].programs_away_until_us = 0;
+        completions
+    }
+
     /// Ends a recurring operation; gives the completions that come.
     pub fn cancel(&mut self, resource: &str, action: Task, interval_ms: u32) -> Vec<Record> {
         let cancel = ToAgent::Cancel {

@@ -65,7 +65,10 @@ impl World {
                 } else {
                     20 * MS
                 };
-                let delay = self.random.between(MS, longest);
+                let delay = match self.decisions_take_us {
+                    0 => self.random.between(MS, longest),
+                    given => given,
+                };
                 self.after(delay, SimEvent::Decided(self.shell.start, question));
             }
             Effect::KeepInput { name, cib, .. } => match name {

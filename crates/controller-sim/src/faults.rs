@@ -31,6 +31,8 @@ pub enum Fault {
     KillService(usize, usize),
     /// Operations fail, hang and are slow.
     BadOperations(usize, u64),
+    /// The programs of resource agents are away: operations end at once, as not installed.
+    ProgramsAway(usize, u64),
     /// Services do not let themselves be stopped.
     RefuseStop(usize, u64),
     /// Fence devices fail or are silent.
@@ -101,6 +103,8 @@ pub enum Fault {
     Maintain(u64),
     /// A tool in a guest asks something.
     Ask(usize, Question),
+    /// A tool in a guest sets values again and again for a while, twenty times a second.
+    Chatter(usize, u64),
 }
 
 macro_rules! kinds {
@@ -138,6 +142,7 @@ kinds! {
     Slow "slow"
     KillService "kill-service"
     BadOperations "bad-operations"
+    ProgramsAway "programs-away"
     RefuseStop "refuse-stop"
     BadDevices "bad-devices"
     BreakDevice "break-device"
@@ -170,6 +175,7 @@ kinds! {
     Recreate "recreate"
     Maintain "maintain"
     Ask "ask"
+    Chatter "chatter"
 }
 
 impl Kind {
@@ -232,6 +238,7 @@ impl Fault {
             Fault::Slow(..) => Kind::Slow,
             Fault::KillService(..) => Kind::KillService,
             Fault::BadOperations(..) => Kind::BadOperations,
+            Fault::ProgramsAway(..) => Kind::ProgramsAway,
             Fault::RefuseStop(..) => Kind::RefuseStop,
             Fault::BadDevices(_) => Kind::BadDevices,
             Fault::BreakDevice(..) => Kind::BreakDevice,
@@ -264,6 +271,7 @@ impl Fault {
             Fault::Recreate(..) => Kind::Recreate,
             Fault::Maintain(_) => Kind::Maintain,
             Fault::Ask(..) => Kind::Ask,
+            Fault::Chatter(..) => Kind::Chatter,
         })
     }
 }

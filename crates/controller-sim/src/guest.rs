@@ -54,6 +54,8 @@ pub struct Guest {
     pub promoted: BTreeSet<String>,
     /// Until then operations may go wrong, µs.
     pub bad_operations_until_us: u64,
+    /// The programs of resource agents are away until then.
+    pub programs_away_until_us: u64,
     /// Until then the agent cannot be started, µs.
     pub broken_until_us: u64,
     /// Until then nothing can be written under /run, µs.
@@ -81,6 +83,9 @@ pub struct Agent {
     pub assembly: Option<AssemblyId>,
     /// A record was lost: what it named may run. Under /run.
     pub damaged: bool,
+    /// Resources that may run though no record names them, and whether a deployment that has ended
+    /// has left them: those are nobody's to stop. Under /run.
+    pub left: BTreeMap<String, bool>,
     /// Under /run.
     pub records: BTreeMap<(String, Task, u32), Record>,
     /// Under /run.
@@ -217,6 +222,7 @@ impl Guest {
             running: BTreeSet::new(),
             promoted: BTreeSet::new(),
             bad_operations_until_us: 0,
+            programs_away_until_us: 0,
             broken_until_us: 0,
             full_until_us: 0,
             says_stale_until_us: 0,
@@ -356,9 +362,13 @@ impl Agent {
                 .any(|delayed| delayed.record.operation.id == id)
     }
 
-    /// Resources that may run, by the history alone: what was not seen stopped counts as running.
+    /// Resources that may run and are this agent's to stop: what was not seen stopped counts as
+    /// running.
     pub fn may_run(&self) -> BTreeSet<String> {
-        let mut last: BTreeMap<&str, (u32, bool)> = BTreeMap::new();
+        let left = self.left.iter().filter(|(_, released)| !**released);
+        let mut last: BTreeMap<&str, (u32, bool)> = left
+            .map(|(resource, _)| (resource.as_str(), (0, true)))
+            .collect();
         for record in self.records.values().chain(self.waiting()) {
             if let Some(active) = evidence(record) {
                 let known = last.entry(&record.operation.resource).or_default();
@@ -367,6 +377,45 @@ impl Agent {
         }
         let active = last.into_iter().filter(|(_, (_, active))| *active);
         active.map(|(resource, _)| resource.to_owned()).collect()
+    }
+
+    /// Forgets a resource, but not that it may run.
+    pub fn forget(&mut self, resource: &str) {
+        if self.may_run().contains(resource) {
+            self.left.insert(resource.to_owned(), false);
+        }
+        self.records.retain(|(known, ..), _| known != resource);
+        self.drop_delayed(|operation| operation.resource == resource);
+    }
+
+    /// Forgets everything, but not what may run.
+    pub fn leave_behind(&mut self) {
+        let active = self.may_run();
+        self.left.extend(active.into_iter().map(|it| (it, true)));
+        self.left.values_mut().for_each(|released| *released = true);
+        self.records.clear();
+        self.queue.clear();
+        self.delayed.clear();
+        self.busy.clear();
+    }
+
+    /// A probe by a resource agent that is not there tells nothing of what may run.
+    pub fn cannot_tell(&self, record: &Record) -> bool {
+        let operation = &record.operation;
+        operation.action == Task::Monitor
+            && operation.interval_ms == 0
+            && record.status == STATUS_NOT_INSTALLED
+            && (self.damaged
+                || self.may_run().contains(&operation.resource)
+                || self.left.contains_key(&operation.resource)
+                || self.left.values().any(|released| *released))
+    }
+
+    /// Takes in what the end of an operation tells about what was left.
+    pub fn settle_left(&mut self, record: &Record) {
+        if record.state == RecordState::Complete && evidence(record).is_some() {
+            self.left.remove(&record.operation.resource);
+        }
     }
 
     /// Records of operations that run or wait.
@@ -517,9 +566,15 @@ impl Agent {
     }
 }
 
-/// What a record says about its service: runs (or may run), does not run, or nothing.
+/// The status of an operation whose resource agent is not there.
+pub(crate) const STATUS_NOT_INSTALLED: i32 = 7;
+
+/// What a record says about its resource: that it may run, that it does not, or nothing.
 fn evidence(record: &Record) -> Option<bool> {
     let pending = record.state == RecordState::Pending;
+    if record.status == STATUS_NOT_INSTALLED {
+        return None;
+    }
     match record.operation.action {
         Task::Stop => Some(pending || (record.status, record.rc) != (STATUS_DONE, 0)),
         Task::Monitor if record.operation.interval_ms > 0 || pending => None,

@@ -61,6 +61,7 @@ impl World {
             11 | 12 => Fault::Cut(guest, long),
             13 => Fault::Slow(guest, long, self.random.between(10 * MS, 3 * SECOND)),
             14 => Fault::KillService(guest, service),
+            15 if long % 4 == 0 => Fault::ProgramsAway(guest, long),
             15 => Fault::BadOperations(guest, long),
             16 => Fault::RefuseStop(guest, long),
             17 => Fault::BadDevices(long),
@@ -128,6 +129,9 @@ impl World {
             Fault::BadOperations(guest, for_us) => {
                 self.guests[guest].bad_operations_until_us = until(for_us)
             }
+            Fault::ProgramsAway(guest, for_us) => {
+                self.guests[guest].programs_away_until_us = until(for_us)
+            }
             Fault::RefuseStop(guest, for_us) => {
                 self.guests[guest].refuses_stop_until_us = until(for_us)
             }
@@ -190,6 +194,7 @@ impl World {
         }
         for guest in &mut self.guests {
             guest.bad_operations_until_us = 0;
+            guest.programs_away_until_us = 0;
             guest.refuses_stop_until_us = 0;
         }
         (self.devices_bad_until_us, self.log_away_until_us) = (0, 0);

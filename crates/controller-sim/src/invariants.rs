@@ -107,6 +107,7 @@ impl World {
             ));
         }
         self.check_ticket(operation);
+        self.check_delay(operation);
         // Without a stream it goes nowhere.
         let Some(guest) = self.connected_to(assembly) else {
             return;
@@ -136,6 +137,20 @@ impl World {
         }
         if matches!(action, Task::MigrateTo | Task::MigrateFrom) {
             self.check_migrations(operation);
+        }
+    }
+
+    /// An operation begins as late as the document says, on which it was decided. It is the agent
+    /// that waits: here is checked whether it is told so.
+    fn check_delay(&mut self, operation: &Operation) {
+        let (action, resource) = (operation.action.as_str(), &operation.resource);
+        let wanted_s = start_delay_s(&self.decided_on, service_of(resource), operation);
+        let told_ms = operation.start_delay_ms();
+        if wanted_s.is_some_and(|wanted_s| told_ms != wanted_s.saturating_mul(1000)) {
+            self.violated(format!(
+                "{action} of {resource} is to begin {} s later, and its agent is told {told_ms} ms",
+                wanted_s.unwrap_or(0)
+            ));
         }
     }
 
@@ -375,4 +390,19 @@ impl World {
             self.checker.given_up.remove(&guest);
         }
     }
+}
+
+/// The start delay that a CIB gives an operation of a service, in seconds. `None`: it says nothing.
+fn start_delay_s(cib: &str, service: &str, operation: &Operation) -> Option<u32> {
+    let from = cib.split_once(&format!("<primitive id=\"{service}\""))?.1;
+    let own = from.split_once("</primitive>")?.0;
+    let name = format!("name=\"{}\"", operation.action);
+    let mut ops = own.split("<op ").skip(1);
+    let op = ops.find(|op| {
+        let op = op.split('>').next().unwrap_or_default();
+        let once = op.contains("interval=\"0\"") == (operation.interval_ms == 0);
+        op.contains(&name) && once && op.contains("start-delay=\"")
+    })?;
+    let delay = op.split('>').next()?.split_once("start-delay=\"")?.1;
+    delay.split_once("s\"")?.0.parse().ok()
 }

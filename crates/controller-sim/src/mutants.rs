@@ -13,6 +13,9 @@ use controller::{
 
 use crate::time::MS;
 
+/// Meta attribute: by how many milliseconds an operation begins later.
+const META_START_DELAY: &str = "CRM_meta_start_delay";
+
 /// A mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
@@ -39,11 +42,13 @@ pub enum Mutant {
     KeepTicket,
     /// Does not save what tools and administrators set.
     ForgetValues,
+    /// Has operations begin at once that have a start delay.
+    IgnoreDelays,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 11] = [
+    pub const ALL: [Mutant; 12] = [
         Mutant::SkipLeaseWait,
         Mutant::NoMargins,
         Mutant::ForgetEvents,
@@ -55,6 +60,7 @@ impl Mutant {
         Mutant::LeavingIsLeft,
         Mutant::KeepTicket,
         Mutant::ForgetValues,
+        Mutant::IgnoreDelays,
     ];
 
     /// Its name on a command line.
@@ -71,6 +77,7 @@ impl Mutant {
             Mutant::LeavingIsLeft => "leaving-is-left",
             Mutant::KeepTicket => "keep-ticket",
             Mutant::ForgetValues => "forget-values",
+            Mutant::IgnoreDelays => "ignore-delays",
         }
     }
 }
@@ -206,6 +213,9 @@ impl Subject {
                     changes.retain(|change| {
                         !change.key.starts_with("attribute/") && !change.key.starts_with("option/")
                     });
+                }
+                Effect::Execute { operation, .. } if self.makes(Mutant::IgnoreDelays) => {
+                    operation.meta.remove(META_START_DELAY);
                 }
                 Effect::Release { keep_services, .. } if self.makes(Mutant::LeaveServices) => {
                     *keep_services = true;

@@ -6,11 +6,14 @@ use controller::{
     STATUS_TIMEOUT, Task,
 };
 
-use crate::guest::{Busy, key};
+use crate::guest::{Busy, STATUS_NOT_INSTALLED, key};
 use crate::network::ToDpe;
 use crate::queue::Timer;
 use crate::time::{MS, SECOND};
 use crate::world::World;
+
+/// The exit code for it.
+const NOT_INSTALLED: i32 = 5;
 
 impl World {
     /// Begins the next operation of a resource, if none is under way.
@@ -31,6 +34,7 @@ impl World {
         let (outcome, duration_us) = self.fate(guest, &record.operation);
         // These may have an effect from their first instant on, whatever becomes of them.
         match record.operation.action {
+            _ if outcome.0 == STATUS_NOT_INSTALLED => {}
             Task::Start => self.process_started(guest, resource),
             Task::MigrateFrom if !self.moves_processes(resource) => {
                 self.process_started(guest, resource)
@@ -69,6 +73,9 @@ impl World {
         }
         let refuses = operation.action == Task::Stop
             && self.guests[guest].refuses_stop_until_us > self.now_us;
+        if self.guests[guest].programs_away_until_us > self.now_us {
+            return ((STATUS_NOT_INSTALLED, NOT_INSTALLED), MS);
+        }
         let hangs = hangs || (refuses && self.random.percent(30));
         if hangs || duration_us >= timeout_us {
             ((STATUS_TIMEOUT, 1), timeout_us)
@@ -95,7 +102,11 @@ impl World {
             ..
         } = busy;
         (record.status, record.rc) = outcome;
-        if outcome == (STATUS_DONE, 0) {
+        if outcome.0 == STATUS_NOT_INSTALLED {
+            if self.guests[guest].agent.cannot_tell(&record) {
+                (record.status, record.rc) = (STATUS_DONE, 1);
+            }
+        } else if outcome == (STATUS_DONE, 0) {
             record.rc = self.takes_effect(guest, &record.operation);
             self.says_its_score(guest, &record.operation);
         } else {
@@ -149,6 +160,7 @@ impl World {
         if news {
             self.tell(guest, &record);
         }
+        self.guests[guest].agent.settle_left(&record);
         self.guests[guest].agent.records.insert(key, record);
     }
 

@@ -19,6 +19,8 @@ use crate::world::World;
 
 /// A tool waits so long for an answer, µs.
 const PATIENCE_US: u64 = 9 * SECOND;
+/// A tool that sets values all the time sets one in this time, µs.
+const CHATTER_US: u64 = SECOND / 20;
 
 impl World {
     /// Makes up tools that ask at bad times.
@@ -48,6 +50,36 @@ impl World {
                 },
             };
             self.at(at_us, SimEvent::Fault(Fault::Ask(guest, question)));
+        }
+    }
+
+    /// Makes up tools that set values all the time.
+    pub fn plan_chatter(&mut self, mut random: Random) {
+        for _ in 0..random.between(1, 3) {
+            let guest = random.index(self.guests.len());
+            let at_us = random.between(2 * SECOND, self.faults_until_us);
+            let for_us = random.between(SECOND, 90 * SECOND);
+            self.at(at_us, SimEvent::Fault(Fault::Chatter(guest, for_us)));
+        }
+    }
+
+    /// A tool of a guest sets a value of its boot and a permanent one, and again soon.
+    pub(crate) fn chatter(&mut self, guest: usize, until_us: u64) {
+        if self.peaceful || self.now_us >= until_us {
+            return;
+        }
+        self.after(CHATTER_US, SimEvent::Chatter(guest, until_us));
+        let own = &self.guests[guest];
+        if own.awake() && !own.foreign && own.agent.assembly.is_some() {
+            let (name, value) = (format!("chatter-{guest}"), self.now_us.to_string());
+            self.set_attribute(guest, &name, Some(&value), 0);
+            let question = Question::Put {
+                place: Place::Assembly(Whose::Own),
+                name,
+                value: Some(value),
+                keeping: Keeping::default(),
+            };
+            self.ask_in(guest, question);
         }
     }
 

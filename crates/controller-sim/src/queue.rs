@@ -55,6 +55,8 @@ pub enum SimEvent {
     RetryEvents(u64),
     /// Something goes wrong.
     Fault(Fault),
+    /// A tool of a guest sets values, and again until that time.
+    Chatter(usize, u64),
     /// People leave the guests alone: they have set maintenance. The DPE stops for that time, µs.
     HandsOff(u64),
     /// The cloud manager looks after assemblies that wait for it.

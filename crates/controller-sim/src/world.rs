@@ -64,6 +64,8 @@ pub struct World {
     pub(crate) options: Options,
     /// The policy engine answers nonsense: its actions wait for nothing.
     pub nonsense: bool,
+    /// How long each decision takes, µs; 0: as it happens.
+    pub decisions_take_us: u64,
     /// What happened, if asked for.
     pub trace: Vec<String>,
     /// The engine input of the last transition.
@@ -126,6 +128,7 @@ impl World {
             faults_until_us: 0,
             peaceful: false,
             nonsense: false,
+            decisions_take_us: 0,
             options,
             trace: Vec::new(),
             decided_on: String::new(),
@@ -246,6 +249,7 @@ impl World {
             // What would come later than the last fault stays away.
             SimEvent::Fault(fault) if self.peaceful && fault.kind().is_some() => {}
             SimEvent::Fault(fault) => self.inject(fault),
+            SimEvent::Chatter(guest, until_us) => self.chatter(guest, until_us),
             SimEvent::ManagerLooks => self.manager_looks(),
             SimEvent::HandsOff(for_us) => self.hands_off(for_us),
             SimEvent::Request(request) => self.request(request),

@@ -92,6 +92,7 @@ impl World {
             }
             Fault::ConfirmLate(guest, for_us) => self.confirm_late(guest, for_us),
             Fault::ShutDown(guest) => self.shut_down(guest),
+            Fault::Chatter(guest, for_us) => self.chatter(guest, until_us(for_us)),
             Fault::SayStale(guest, for_us) => {
                 self.guests[guest].says_stale_until_us = until_us(for_us);
             }

@@ -8,7 +8,7 @@
 
 use controller::{Request, TicketOrder};
 use controller_sim::faults::Fault;
-use controller_sim::policies::Loss;
+use controller_sim::policies::{FirstTurn, Loss};
 use controller_sim::scenario::{Form, Mode, Scenario};
 use controller_sim::{Mutant, Options, Random, run};
 use controller_sim::{SECOND, World};
@@ -263,6 +263,23 @@ fn a_controller_that_forgets_what_tools_have_set_is_found_out() {
     };
     assert_eq!(found(None), "");
     expect(&found(Some(Mutant::ForgetValues)), "was acknowledged as");
+}
+
+#[test]
+fn a_controller_that_ignores_start_delays_is_found_out() {
+    let found = |mutant| {
+        let mut scenario = Scenario::plain(2, 2, Mode::Lease);
+        scenario.services[0].form = Form::Migrates;
+        let delays = &mut scenario.services[0].policies.delays;
+        (delays.start_s, delays.monitor) = (5, FirstTurn::After(7));
+        let world = made(scenario, mutant);
+        assert_eq!(world.runs_in("service1").len(), 1);
+        world.violations().join("\n")
+    };
+    assert_eq!(found(None), "");
+    let bad = found(Some(Mutant::IgnoreDelays));
+    expect(&bad, "start of service1 is to begin 5 s later");
+    expect(&bad, "monitor of service1 is to begin 7 s later");
 }
 
 /// A world without faults, whose controller makes that mistake, 20 s after the beginning.

@@ -316,3 +316,46 @@ fn values_go_with_their_assembly_and_options_stay() {
     assert_eq!(values(&read), ["1"], "{read}");
     expect_well(&world);
 }
+
+#[test]
+fn a_tool_that_sets_values_all_the_time_keeps_nothing_from_being_decided() {
+    let mut world = three();
+    // Longer than the tool's pause, and longer than values are held back together.
+    world.decisions_take_us = 1_500 * MS;
+    world.inject(Fault::Chatter(1, 600_000 * MS));
+    world.run_for(30);
+    let home = world.runs_in("service1")[0].to_owned();
+    let (guest, began) = (world.guest(&home), world.executed().len());
+    world.inject(Fault::KillService(guest, 0));
+    world.run_for(40);
+    let done = world.executed()[began..].join(", ");
+    let trace = world.trace[world.trace.len() - 400..].join("\n");
+    assert!(
+        done.contains(&format!("start service1 {home}")),
+        "{done}\n{trace}"
+    );
+    assert_eq!(world.runs_in("service1"), [home.as_str()]);
+    // And who is lost is made safe, and what ran there starts elsewhere.
+    world.inject(Fault::PowerCut(guest));
+    world.run_for(60);
+    assert_eq!(world.runs_in("service1").len(), 1);
+    assert_eq!(world.violations(), [""; 0]);
+}
+
+#[test]
+fn a_tool_that_sets_values_all_the_time_has_few_decisions_made() {
+    let mut world = three();
+    world.inject(Fault::Chatter(1, 600_000 * MS));
+    let decisions = |world: &World| {
+        let asked = world
+            .trace
+            .iter()
+            .filter(|line| line.contains(" in  Decided"));
+        asked.count()
+    };
+    world.run_for(10);
+    let before = decisions(&world);
+    world.run_for(60);
+    let asked = decisions(&world) - before;
+    assert!((50..=65).contains(&asked), "one in a second: {asked}");
+}

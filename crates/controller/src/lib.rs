@@ -91,7 +91,11 @@
 //! # When the policy engine is asked
 //!
 //! After a change of the world that it should know of, one input at a time; a change that comes
-//! before the answer makes the answer worthless. A decision that fails the check of
+//! before the answer makes the answer worthless. Of values that tools in guests set all the time
+//! only one in a second counts as a change, and after three worthless answers in a row the next one
+//! is taken although values have changed: it is as if they had changed after it.
+//!
+//! A decision that fails the check of
 //! [`policy_engine::lint()`] is refused: nothing of it is done, the event `decision.refused` and
 //! the state ([`DpeState::Failed`](cpe_status::DpeState)) with its summary say why, and the policy
 //! engine is not asked again before the world changes or the recheck interval is over, since the

@@ -9,9 +9,11 @@
 
 use controller::{
     AssemblyId, Attribute, Attributes, Controller, Durable, Effect, Hello, Input, Operation,
-    Record, Request, Task, Time, TransitionKey, dispatcher_uuid,
+    Record, RecordState, Request, ServiceId, Task, Time, TransitionKey, dispatcher_uuid,
 };
-use cpe_status::{DeploymentStatus, FailureStatus, FencingResult, ResourceKind};
+use cpe_status::{
+    DeploymentStatus, FailureStatus, FencingResult, OperationOutcome, OperationStatus, ResourceKind,
+};
 
 /// A controller whose decisions are made, and whose orders succeed at once.
 struct Told {
@@ -23,6 +25,8 @@ struct Told {
     orders: Vec<Operation>,
     /// The policy engine answers.
     decides: bool,
+    /// Agents begin nothing.
+    holds: bool,
 }
 
 impl Told {
@@ -43,6 +47,7 @@ impl Told {
             calls: 100,
             orders: Vec::new(),
             decides,
+            holds: false,
         };
         told.give(Input::Request(Request::Load {
             document,
@@ -60,6 +65,10 @@ impl Told {
             let answer = match effect {
                 Effect::Decide(question) if self.decides => {
                     Input::Decided(Box::new(question.answer()))
+                }
+                Effect::Execute { operation, .. } if self.holds => {
+                    self.orders.push(*operation);
+                    continue;
                 }
                 Effect::Execute {
                     assembly,
@@ -556,4 +565,196 @@ fn a_status_of_64_assemblies_and_2000_services_fits_into_a_message() {
     assert_eq!(status.services.len(), 2000);
     let length = serde_json::to_string(&status).unwrap().len();
     assert!(length < LONGEST_STATUS, "{length}");
+}
+
+/// Each operation as `SERVICE ASSEMBLY OPERATION: OUTCOME (MEANING)`.
+fn operations(told: &Told, service: Option<&str>, assembly: Option<&str>) -> Vec<String> {
+    let (service, assembly) = (service.map(ServiceId::from), assembly.map(AssemblyId::from));
+    let known = told
+        .controller
+        .operations(service.as_ref(), assembly.as_ref());
+    let rows = known.unwrap().operations.into_iter().map(|row| {
+        let OperationStatus {
+            service,
+            assembly,
+            operation,
+            outcome,
+            meaning,
+            ..
+        } = row;
+        format!("{service} {assembly} {operation}: {outcome} ({meaning})")
+    });
+    rows.collect()
+}
+
+#[test]
+fn the_last_operations_are_told_with_time_result_and_failures() {
+    let mut told = Told::new(document(2, "", &resources(&monitored("db", &[], ""))));
+    let mut start = record("db", Task::Start, 0, 3, 0);
+    (start.started, start.exec_ms, start.queue_ms) = (1_799_999_001_000_000, 1200, 30);
+    told.answers("n1", vec![start, record("db", Task::Monitor, 0, 2, 7)]);
+    told.answers("n2", vec![record("db", Task::Monitor, 0, 1, 7)]);
+    told.fails("n1", Task::Monitor, 10_000, 1, "no answer on port 5432");
+    let all = operations(&told, None, None);
+    let expected = [
+        "db n1 monitor: done (not running)",
+        "db n1 start: done (ok)",
+        "db n1 monitor/20000: done (ok)",
+        "db n1 stop: done (ok)",
+    ];
+    let known = told.controller.operations(None, None).unwrap();
+    for line in expected {
+        assert!(all.contains(&line.to_owned()), "{line} is not in {all:#?}");
+    }
+    assert_eq!((known.deployment.as_str(), known.left_out), ("sim", 0));
+    assert!(operations(&told, None, Some("n2"))[0].starts_with("db n2 monitor: "));
+    assert!(
+        operations(&told, None, Some("n2"))
+            .iter()
+            .all(|row| !row.contains(" n1 "))
+    );
+    let of = |operation: &str| {
+        let mut own = known.operations.iter();
+        own.find(|it| it.operation == operation && it.assembly == "n1")
+            .unwrap()
+    };
+    // The failed monitor was followed by a stop, a start and a new monitor: what is forgotten of it
+    // is its result, and not that it failed.
+    let monitor = of("monitor/10000");
+    assert_eq!((monitor.failures, monitor.last_failure > 0), (1, true));
+    let probe = of("monitor");
+    assert!(!probe.failed && probe.rc == Some(7) && probe.failures == 0);
+    assert_eq!(probe.time, 1_799_999_002_000_000);
+}
+
+#[test]
+fn an_operation_says_how_long_it_took_and_waited_and_why_it_failed() {
+    let mut told = Told::undecided(document(1, &service("db"), ""), false);
+    let mut slow = record("db", Task::Start, 0, 3, 1);
+    (slow.started, slow.exec_ms, slow.queue_ms) = (1_799_999_001_000_000, 20_000, 30);
+    (slow.status, slow.operation.timeout_ms) = (2, 20_000);
+    slow.exit_reason = "é".repeat(300);
+    told.answers("n1", vec![slow]);
+    let known = told.controller.operations(None, None).unwrap();
+    let [start] = &known.operations[..] else {
+        panic!("{known:?}");
+    };
+    assert_eq!(start.outcome, OperationOutcome::TimedOut);
+    assert_eq!(start.meaning, "timed out after 20000 ms");
+    assert_eq!((start.rc, start.failed), (None, true));
+    assert_eq!((start.took_ms, start.waited_ms), (Some(20_000), Some(30)));
+    assert_eq!(start.reason.len(), 256, "bounded");
+}
+
+#[test]
+fn who_asks_for_the_operations_of_nothing_is_told_what_there_is() {
+    let group = format!(
+        "<group id=\"pair\">{}{}</group>",
+        primitive("a", &[]),
+        primitive("b", &[])
+    );
+    let unique = [
+        ("globally-unique", "true"),
+        ("clone-max", "2"),
+        ("clone-node-max", "2"),
+    ];
+    let web = clone("webs", &unique, &primitive("web", &[]));
+    let mut told = Told::undecided(document(1, "", &resources(&(group + &web))), false);
+    let probe = |name| record(name, Task::Monitor, 0, 1, 7);
+    told.answers("n1", ["a", "b", "web:0", "web:1"].map(probe).to_vec());
+    let of = |name| {
+        let rows = operations(&told, Some(name), None).into_iter();
+        rows.map(|row| row.split(' ').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("pair"), ["a", "b"]);
+    assert_eq!(of("web"), ["web:0", "web:1"]);
+    assert_eq!(of("webs"), ["web:0", "web:1"]);
+    assert_eq!(of("web:1"), ["web:1"]);
+    assert_eq!(of("b"), ["b"]);
+    let unknown = told
+        .controller
+        .operations(Some(&"x".into()), None)
+        .unwrap_err();
+    assert!(
+        unknown.to_string().contains("there is no service \"x\""),
+        "{unknown}"
+    );
+    let unknown = told
+        .controller
+        .operations(None, Some(&"x".into()))
+        .unwrap_err();
+    assert!(
+        unknown.to_string().contains("there is no assembly \"x\""),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn of_very_many_operations_the_failed_and_the_newest_are_told() {
+    let services: String = (0..1100)
+        .map(|number| service(&format!("s{number}")))
+        .collect();
+    let mut told = Told::undecided(document(1, &services, ""), false);
+    let probe = |number: u32| record(&format!("s{number}"), Task::Monitor, 0, number + 1, 7);
+    let mut history: Vec<Record> = (0..1100).map(probe).collect();
+    history[0].rc = 5;
+    told.answers("n1", history);
+    let known = told.controller.operations(None, None).unwrap();
+    assert_eq!((known.operations.len(), known.left_out), (1000, 100));
+    let names: Vec<&str> = known
+        .operations
+        .iter()
+        .map(|it| it.service.as_str())
+        .collect();
+    assert!(names.contains(&"s0"), "it failed");
+    assert!(!names.contains(&"s1") && names.contains(&"s1099"), "by age");
+}
+
+#[test]
+fn a_service_that_waits_for_its_start_delay_says_so() {
+    let mut told = Told::undecided(document(1, &service("db"), ""), false);
+    let mut start = record("db", Task::Start, 0, 3, 0);
+    start.state = RecordState::Pending;
+    let delay = ("CRM_meta_start_delay".to_owned(), "30000".to_owned());
+    start.operation.meta.insert(delay.0, delay.1);
+    told.answers("n1", vec![start.clone()]);
+    let remark = |told: &Told| told.status().services[0].reason.clone();
+    assert_eq!(remark(&told), "its start waits for its start delay (30 s)");
+    assert_eq!(
+        operations(&told, None, None),
+        ["db n1 start: pending (waits for its start delay (30 s))"]
+    );
+    start.started = 1_799_999_001_000_000;
+    let record = Box::new(start);
+    told.give(Input::OperationCompleted {
+        assembly: "n1".into(),
+        record,
+    });
+    assert_eq!(remark(&told), "");
+}
+
+#[test]
+fn what_was_sent_is_the_last_operation_and_told_once() {
+    let mut told = Told::new(document(1, &service("db"), ""));
+    told.holds = true;
+    told.answers("n1", vec![record("db", Task::Monitor, 0, 3, 7)]);
+    let expected = [
+        "db n1 monitor: done (not running)",
+        "db n1 start: pending (has not ended)",
+    ];
+    assert_eq!(operations(&told, None, None), expected);
+    let start = Record {
+        operation: told.orders.last().unwrap().clone(),
+        state: RecordState::Pending,
+        call_id: 4,
+        started: told.now.wall_us,
+        ..Record::default()
+    };
+    let record = Box::new(start);
+    told.give(Input::OperationCompleted {
+        assembly: "n1".into(),
+        record,
+    });
+    assert_eq!(operations(&told, None, None), expected);
 }

@@ -1,9 +1,12 @@
 //! What a deployment's status and a plan consist of: the same types in the controller that makes
-//! them, on the bus that carries them as JSON, and in the programs that read them. No I/O.
+//! them, on the bus that carries them as JSON, and in the programs that read them; and the limits
+//! that hold in all of these. No I/O.
 
 #![warn(missing_docs)]
 
 mod agents;
+pub mod limits;
+mod operation;
 mod plan;
 mod resource;
 mod state;
@@ -13,11 +16,12 @@ pub use agents::{
     AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
     AgentVariant, DocumentWarning, ResourceAgent, Unasked,
 };
+pub use operation::{OperationList, OperationStatus};
 pub use plan::{Failover, Plan, PlanAction};
 pub use resource::{BanStatus, ResourceStatus};
 pub use state::{
-    AssemblyState, DeploymentState, DpeState, FencingResult, PlanBasis, ResourceKind, ServiceRole,
-    ServiceState, TransitionState,
+    AssemblyState, DeploymentState, DpeState, FencingResult, OperationOutcome, PlanBasis,
+    ResourceKind, ServiceRole, ServiceState, TransitionState,
 };
 pub use status::{
     AssemblyStatus, DeploymentStatus, FailureStatus, FencingStatus, INFINITE_FAILURES, NextLook,

@@ -193,6 +193,22 @@ states! {
 }
 
 states! {
+    /// How an operation of a service ended.
+    OperationOutcome {
+        /// It has not ended.
+        Pending = "pending",
+        /// Its agent ran to its end, and gave an exit code.
+        Done = "done",
+        /// It took longer than its timeout, and was killed.
+        TimedOut = "timed-out",
+        /// It could not be run, or died of a signal.
+        Error = "error",
+        /// An outcome of a later version.
+        Unknown = "unknown",
+    }
+}
+
+states! {
     /// The state of a transition.
     TransitionState {
         /// Its actions are being carried out.

@@ -135,6 +135,15 @@ pub(crate) fn duration(time: std::time::Duration) -> String {
     format!("{:#}", SignedDuration::from_secs(seconds))
 }
 
+/// `41 ms`, `3.2 s`, `2m 5s`.
+pub(crate) fn milliseconds(ms: u32) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        _ => duration(std::time::Duration::from_millis(ms.into())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -161,6 +170,12 @@ mod tests {
         assert_eq!(age(now + 5_000_000, now).unwrap(), "0s");
         assert_eq!(age(0, now), None);
         assert_eq!(duration(Duration::from_secs(100 * 3600 + 60)), "100h 1m");
+    }
+
+    #[test]
+    fn short_times_are_in_milliseconds_and_tenths_of_seconds() {
+        let texts = [0, 999, 1_000, 59_999, 60_000, 125_000].map(milliseconds);
+        assert_eq!(texts, ["0 ms", "999 ms", "1.0 s", "59.9 s", "1m", "2m 5s"]);
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use std::io::Read;
 use std::path::Path;
 
+use cpe_bus::fields::put;
 use cpe_bus::json;
 use cpe_bus::names::{CPE_NAME, check_deployment_name, deployment_path};
 use cpe_bus::proxies::{CpeDeploymentProxy, CpeEventsProxy, CpeManagerProxy};
-use cpe_bus::{BusSelection, DeploymentEntry};
-use cpe_status::DeploymentStatus;
+use cpe_bus::{BusSelection, DeploymentEntry, Fields};
+use cpe_status::{DeploymentStatus, OperationList};
 use zbus::Connection;
 use zbus::proxy::CacheProperties;
 
@@ -97,6 +98,20 @@ impl Client {
             summary => format!("the DPE of `{name}` does not answer ({summary})"),
         };
         Err(Failure::new(Kind::Unreachable, text))
+    }
+
+    /// The last operations of a service; empty: of all.
+    pub(crate) async fn operations(
+        &self,
+        name: &str,
+        service: &str,
+    ) -> Result<OperationList, Failure> {
+        let mut options = Fields::new();
+        if !service.is_empty() {
+            put(&mut options, "service", service);
+        }
+        let text = self.deployment(name).await?.get_operations(options).await?;
+        Ok(json::from_json(&text)?)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cpe_bus::BusSelection;
+use cpe_bus::{BusSelection, ResourceClass};
 
 use crate::failure::EXIT_STATUSES;
 use crate::times::{self, Since};
@@ -166,6 +167,18 @@ pub(crate) struct Status {
     /// Shows it again whenever something happens, until Ctrl-C
     #[arg(long, short, conflicts_with = "check")]
     pub watch: bool,
+    /// Shows also the last operations, of all services or of SERVICE (a group or a clone: of all in
+    /// it): when, exit code and its meaning, how long each took and waited, how often it failed
+    #[arg(
+        long,
+        value_name = "SERVICE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        requires = "name",
+        conflicts_with = "check"
+    )]
+    pub operations: Option<String>,
     /// Says only whether all is well: exit status 0 if it is, else 9
     ///
     /// All is well if the deployment is active and not in maintenance, every assembly is online or
@@ -179,27 +192,14 @@ pub(crate) struct Agents {
     /// The deployment [default: the only one of this host]
     pub name: Option<String>,
     /// Only agents of this class [default: ocf and lsb]
-    #[arg(long, value_enum)]
-    pub class: Option<Class>,
+    #[arg(long, value_parser = class())]
+    pub class: Option<ResourceClass>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Class {
-    Ocf,
-    Lsb,
-    Systemd,
-    Service,
-}
-
-impl Class {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Class::Ocf => "ocf",
-            Class::Lsb => "lsb",
-            Class::Systemd => "systemd",
-            Class::Service => "service",
-        }
-    }
+/// Reads the name of a class of resource agents.
+fn class() -> impl TypedValueParser<Value = ResourceClass> {
+    let names = PossibleValuesParser::new(ResourceClass::ALL.map(ResourceClass::as_str));
+    names.try_map(|name| name.parse::<ResourceClass>())
 }
 
 #[derive(Debug, Args)]

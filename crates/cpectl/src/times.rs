@@ -31,12 +31,16 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 /// Reads a cursor, a duration before now, or a date and time; without a time zone it is local time,
 /// as `cpectl events` prints it.
 pub(crate) fn since(text: &str) -> Result<Since, String> {
+    since_in(text, &local_zone())
+}
+
+fn since_in(text: &str, zone: &TimeZone) -> Result<Since, String> {
     if let Ok(cursor) = text.parse() {
         return Ok(Since::Cursor(cursor));
     }
     let time = match duration(text) {
         Ok(duration) => Timestamp::now().checked_sub(duration).ok(),
-        Err(_) => date(text, &local_zone()),
+        Err(_) => date(text, zone),
     };
     // Nothing was recorded before the Unix epoch.
     time.map(|time| Since::Time(u64::try_from(time.as_microsecond()).unwrap_or(0)))
@@ -83,8 +87,10 @@ mod tests {
         assert_eq!(since("2026-01-31T13:00:00+01:00"), noon);
         for (zone, hour) in [("UTC0", 12), ("CET-1", 13)] {
             let zone = TimeZone::posix(zone).unwrap();
-            let time = date(&format!("2026-01-31 {hour}:00:00"), &zone);
-            assert_eq!(time.unwrap().as_second(), 1_769_860_800);
+            let local = format!("2026-01-31 {hour}:00:00");
+            assert_eq!(since_in(&local, &zone), noon);
+            // A time that says its zone is not local time.
+            assert_eq!(since_in("2026-01-31T12:00:00Z", &zone), noon);
         }
         assert_eq!(since("1900-01-01"), Ok(Since::Time(0)));
         for text in ["", "yesterday", "-5"] {

@@ -264,6 +264,77 @@ fn what_a_document_must_not_say_is_left_out_and_commented() {
 }
 
 #[test]
+fn comments_of_the_cib_stay_beside_what_they_are_about() {
+    let text = r#"<?xml version="1.0"?><!-- of the file --><cib validate-with="pacemaker-3.9"><configuration>
+<!-- options --><crm_config/>
+<nodes><!-- the old one --><node id="1" uname="n1"><!-- rack 7 --></node><!-- no others --></nodes>
+<!-- what runs --><resources>
+  <!-- since the move:
+       ask Anna -->
+  <primitive id="web" class="lsb" type="web"><!-- inside --><meta_attributes id="m"><!-- why --><nvpair id="n" name="priority" value="1"/></meta_attributes></primitive>
+  <!-- behind -->
+</resources><constraints/>
+<acls><!-- not here --></acls></configuration><status><!-- nor here --></status></cib>"#;
+    let made = imported(text);
+    valid(&made);
+    let lines: Vec<&str> = made.document.lines().map(str::trim).collect();
+    let next = |comment: &str| {
+        let at = lines.iter().position(|line| *line == comment);
+        let at = at.unwrap_or_else(|| panic!("{comment} is not in {}", made.document));
+        lines[at + 1]
+    };
+    assert!(next("<!-- options -->").starts_with("<crm_config"));
+    assert!(next("<!-- the old one -->").starts_with("<assembly name=\"n1\""));
+    assert!(next("<!-- no others -->").starts_with("</assemblies>"));
+    assert!(next("<!-- what runs -->").starts_with("<resources"));
+    assert!(next("ask Anna -->").starts_with("<primitive id=\"web\""));
+    assert!(next("<!-- inside -->").starts_with("<meta_attributes"));
+    assert!(next("<!-- why -->").starts_with("<nvpair"));
+    assert!(next("<!-- behind -->").starts_with("</resources>"));
+    let before = made.document.split("<assemblies>").next().unwrap();
+    assert!(before.contains("<!-- of the file -->"));
+    let assembly = made.document.split("<assembly ").nth(1).unwrap();
+    assert!(
+        assembly
+            .split("</assembly>")
+            .next()
+            .unwrap()
+            .contains("<!-- rack 7 -->")
+    );
+    for gone in ["not here", "nor here"] {
+        assert!(
+            !made.document.contains(gone),
+            "{gone} is with what is left out"
+        );
+    }
+    // Imported again, all of it is as it was.
+    let configuration = |document: &str| {
+        let own = document.split_once("<configuration").unwrap().1;
+        let own = own.split_once("</configuration>").unwrap().0;
+        format!("<configuration{own}</configuration>")
+    };
+    let first = configuration(&made.document);
+    let again = import(first.as_bytes(), Some("x")).unwrap();
+    assert_eq!(configuration(&again.document), first);
+}
+
+#[test]
+fn a_comment_has_nothing_in_it_that_xml_has_not() {
+    let text = cib(
+        "<!--a\u{9b}2Jb--><node id=\"1\" uname=\"n1\"/>",
+        "<!-- --><!--é-->",
+    );
+    let made = imported(&text);
+    valid(&made);
+    assert!(
+        made.document.contains(r"<!--a\u{9b}2Jb-->"),
+        "{}",
+        made.document
+    );
+    assert!(made.document.contains("<!--é-->"));
+}
+
+#[test]
 fn a_configuration_alone_is_enough_and_gives_its_name() {
     let text = r#"<?xml version="1.0"?><!-- cluster --><configuration><crm_config><cluster_property_set id="o">
         <nvpair id="n" name="cluster-name" value="My Shop"/></cluster_property_set></crm_config>

@@ -42,8 +42,9 @@ const PARTS: &[&[&str]] = &[
         "import::comment",
         "import::name",
         "import::section",
-        "import::renames",
+        "import::kept",
     ],
+    &["import::renames"],
     &["import::node"],
     &["import::remarks"],
 ];

@@ -60,41 +60,149 @@ fn no_name_is_in_a_table_twice() {
     }
 }
 
-#[test]
-fn what_is_carried_out_names_a_test_that_speaks_of_it() {
-    let tree = Tree::read(&project()).unwrap();
-    let mut tests: BTreeMap<String, &File> = BTreeMap::new();
-    for file in tree
-        .rust()
-        .filter(|file| !file.path.ends_with("tests/treatment.rs"))
-    {
-        let lines: Vec<&str> = file.text.lines().collect();
-        for function in tidy::rust::functions(&file.parts().code) {
-            let before = lines[..function.line - 1].iter().rev();
-            let mut attributes = before.take_while(|line| line.trim().starts_with("#["));
-            if attributes.any(|line| line.trim() == "#[test]" || line.contains("::test")) {
-                tests.insert(function.name, file);
-            }
+/// A function of a source: its name, and its text from `fn` to the closing brace.
+struct Function {
+    name: String,
+    text: String,
+    is_test: bool,
+}
+
+fn functions(source: &str) -> Vec<Function> {
+    let lines: Vec<&str> = source.lines().collect();
+    let is_test = |line: &&str| {
+        let line = line.trim();
+        line == "#[test]"
+            || line.starts_with("#[tokio::test]")
+            || line.starts_with("#[tokio::test(")
+    };
+    let all = tidy::rust::functions(&tidy::rust::parts(source).code).into_iter();
+    all.map(|function| {
+        let before = lines[..function.line - 1].iter().rev();
+        let mut attributes = before.take_while(|line| line.trim().starts_with("#["));
+        Function {
+            is_test: attributes.any(is_test),
+            text: lines[function.line - 1..function.end].join("\n"),
+            name: function.name,
+        }
+    })
+    .collect()
+}
+
+/// What a test says: its text, that of what it calls in its own file and in these helpers, and that
+/// of the constants there.
+fn says(test: &str, sources: &[&str]) -> String {
+    let all: Vec<Function> = sources
+        .iter()
+        .flat_map(|source| functions(source))
+        .collect();
+    let words = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.map(str::to_owned).collect()
+    };
+    let (mut wanted, mut told) = (vec![test.to_owned()], BTreeSet::new());
+    let mut said = String::new();
+    while let Some(name) = wanted.pop() {
+        if !told.insert(name.clone()) {
+            continue;
+        }
+        // Another test is not what this one says.
+        let own = all
+            .iter()
+            .filter(|it| it.name == name && (it.is_test == (name == test)));
+        for function in own {
+            said += &function.text;
+            wanted.extend(words(&function.text));
         }
     }
+    let named = words(&said);
+    let lines = sources.iter().flat_map(|source| source.lines());
+    let constants = lines.filter(|line| {
+        let name = line
+            .strip_prefix("const ")
+            .and_then(|rest| rest.split(':').next());
+        name.is_some_and(|name| named.contains(name))
+    });
+    constants.fold(said.clone(), |said, line| said + line)
+}
+
+/// The tests of the repository that have a name; each is an attribute and a function, not a word
+/// somewhere.
+fn tests_by_name(tree: &Tree) -> BTreeMap<String, Vec<&File>> {
+    let mut tests: BTreeMap<String, Vec<&File>> = BTreeMap::new();
+    for file in tree.rust() {
+        // Looking at each function takes its time.
+        if !file.text.contains("test]") && !file.text.contains("tokio::test(") {
+            continue;
+        }
+        for function in functions(&file.text).into_iter().filter(|it| it.is_test) {
+            tests.entry(function.name).or_default().push(file);
+        }
+    }
+    tests
+}
+
+/// What is wrong with the rows' tests: such as there are not, are several, or do not speak of it.
+fn wrong_tests(tree: &Tree) -> Vec<String> {
+    let tests = tests_by_name(tree);
+    let mut wrong = Vec::new();
     for row in ALL.iter().copied().flatten() {
         let Treatment::CarriedOut { test } = row.treatment else {
             continue;
         };
-        let Some(file) = tests.get(test) else {
-            panic!("there is no test {test}");
+        let file = match tests.get(test).map(Vec::as_slice) {
+            None => {
+                wrong.push(format!("{}: there is no test {test}", row.name));
+                continue;
+            }
+            Some([file]) => *file,
+            Some(files) => {
+                let count = files.len();
+                wrong.push(format!("{}: {count} tests are called {test}", row.name));
+                continue;
+            }
         };
         // What the helpers of a folder of tests write counts too.
         let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
         let helpers = tree.get(&format!("{folder}/lab.rs"));
+        let files = [Some(file), helpers].into_iter().flatten();
+        let sources: Vec<&str> = files.map(|file| file.text.as_str()).collect();
         let name = row.name.trim_end_matches('*').rsplit(' ').next().unwrap();
-        let mut texts = [Some(*file), helpers].into_iter().flatten();
-        assert!(
-            texts.any(|file| file.text.contains(name)),
-            "{}: {test} does not speak of {name}",
-            file.path
-        );
+        if !says(test, &sources).contains(name) {
+            wrong.push(format!("{}: {test} does not speak of {name}", file.path));
+        }
     }
+    wrong
+}
+
+#[test]
+fn what_is_carried_out_names_a_test_that_speaks_of_it() {
+    let tree = Tree::read(&project()).unwrap();
+    assert_eq!(wrong_tests(&tree), [""; 0]);
+}
+
+#[test]
+fn a_test_that_is_removed_or_hollowed_out_is_missed() {
+    let speaks = "#[test]\nfn it_moves() {\n    helper();\n}\nfn helper() {\n    set(\"resource-stickiness\");\n}\n";
+    let names = |source: &str| -> Vec<String> {
+        let tests = functions(source).into_iter().filter(|it| it.is_test);
+        tests.map(|it| it.name).collect()
+    };
+    assert_eq!(names(speaks), ["it_moves"]);
+    assert!(says("it_moves", &[speaks]).contains("resource-stickiness"));
+    for gone in [
+        speaks.replace("#[test]\n", ""),
+        speaks.replace("#[test]\nfn it_moves", "// #[test]\nfn it_moves"),
+        speaks.replace("fn it_moves", "fn it_stays") + "// it_moves\n",
+        "/*".to_owned() + speaks + "*/",
+    ] {
+        assert!(!names(&gone).contains(&"it_moves".to_owned()), "{gone}");
+    }
+    // The name stands in the file, but in another test.
+    let hollow = speaks.replace("    helper();\n", "")
+        + "#[tokio::test]\nasync fn it_sticks() {\n    helper();\n}\n";
+    assert_eq!(names(&hollow), ["it_moves", "it_sticks"]);
+    assert!(!says("it_moves", &[&hollow]).contains("resource-stickiness"));
+    assert!(says("it_sticks", &[&hollow]).contains("resource-stickiness"));
 }
 
 /// A document with two assemblies; the first has these attributes.

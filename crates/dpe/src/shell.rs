@@ -532,6 +532,12 @@ impl Shell {
                 }
             }
             BusRequest::Status(reply) => drop(reply.send(self.status())),
+            BusRequest::Operations(service, assembly, reply) => {
+                let known = self
+                    .controller
+                    .operations(service.as_ref(), assembly.as_ref());
+                let _ = reply.send(known);
+            }
             BusRequest::Input(reply) => {
                 let _ = reply.send(self.controller.input(now()));
             }

@@ -29,12 +29,12 @@ impl Controller {
         };
         let changes = assembly.report(name, attributes, &mut self.dampening, now.boottime_us);
         if let Some(first) = changes.first() {
-            self.world_changed(first);
+            self.value_changed(now, first);
         }
     }
 
-    /// Brings into force what has been dampened long enough.
-    pub(crate) fn age_attributes(&mut self, now: Time) {
+    /// Brings into force what has been dampened long enough. `true`: something has changed.
+    pub(crate) fn age_attributes(&mut self, now: Time) -> bool {
         let mut changes = Vec::new();
         for attribute in self.dampening.take_due(now.boottime_us) {
             for (name, assembly) in &mut self.assemblies {
@@ -42,7 +42,8 @@ impl Controller {
             }
         }
         if let Some(first) = changes.first() {
-            self.world_changed(first);
+            self.value_changed(now, first);
         }
+        !changes.is_empty()
     }
 }

@@ -14,6 +14,32 @@ impl Controller {
         self.execution.abort(reason);
     }
 
+    /// The same of a value that a tool in a guest has set. Of values that change all the time only
+    /// some abort what is carried out.
+    pub(crate) fn value_changed(&mut self, now: Time, reason: &str) {
+        if self.deciding.value_changed(reason, now.boottime_us) {
+            self.execution.abort(reason);
+        }
+    }
+
+    /// Changes of values that have waited long enough count, and those that came while it was
+    /// decided: after what may begin has begun, so that a transition gets on at least by its next
+    /// actions, however often values change.
+    pub(crate) fn age_values(&mut self, now: Time) {
+        let damped = self.age_attributes(now);
+        let waited = self.deciding.take_due_values(now.boottime_us);
+        let overtaken = self.deciding.take_overtaken();
+        if let Some(reason) = overtaken.as_ref().or(waited.as_ref()) {
+            match overtaken.is_some() {
+                true => self.world_changed(reason),
+                false => self.execution.abort(reason),
+            }
+        }
+        if damped || waited.is_some() || overtaken.is_some() {
+            self.advance(now);
+        }
+    }
+
     /// There is nothing to do and nothing to decide.
     pub(crate) fn idle(&self) -> bool {
         self.execution.is_idle() && self.deciding.is_settled()

@@ -218,6 +218,7 @@ impl Controller {
                 self.dampening.deadline(),
                 self.execution.devices().deadline(),
                 self.deciding.pause_ends_us(),
+                self.deciding.values_count_at_us(),
                 end,
                 recheck,
                 self.recheck_deadline(),
@@ -234,11 +235,11 @@ impl Controller {
         }
         self.age_assemblies(now);
         self.age_actions(now);
-        self.age_attributes(now);
         self.age_devices(now);
         self.age_decision(now);
         self.deciding.end_pause();
         self.advance(now);
+        self.age_values(now);
         self.drop_retired(now);
         self.end_idle_attempts(now);
         self.announce(now);

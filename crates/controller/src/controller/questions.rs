@@ -12,6 +12,7 @@
 
 use std::collections::BTreeSet;
 
+use cpe_status::limits::{MAX_VALUES, MAX_VALUES_SIZE};
 use cpe_status::{ResourceStatus, ServiceRole, ServiceState};
 
 use super::Controller;
@@ -22,11 +23,6 @@ use crate::vocabulary::{
     Asker, AssemblyId, Effect, Holder, Place, QUESTIONS, Question, Refusal, Reply, ServiceId, Time,
     Value, Whose, Why,
 };
-
-/// Most values of one answer: as the agent takes them.
-const MOST_VALUES: usize = 2048;
-/// Most bytes of the values of one answer. All attributes of one assembly fit.
-const MOST_BYTES: usize = 256 * 1024;
 
 impl Controller {
     /// A tool in a guest wants something.
@@ -66,7 +62,7 @@ impl Controller {
                 place: Place::Boot(ref whose),
                 ref name,
                 ..
-            } => match may_set(asker, whose, name) {
+            } => match self.may_set(asker, whose, name) {
                 Ok(()) => self.relay(asker, whose, question.clone()),
                 Err(refusal) => Some(done(Err(refusal))),
             },
@@ -77,12 +73,12 @@ impl Controller {
             Question::Locate(service) => Some(self.locate(&service)),
             Question::Overview => Some(self.overview(now)),
             Question::Ban(ban) => Some(done(self.changer(asker).and_then(|by| {
-                let assembly = own_only(asker, meant(asker, &ban.assembly))?;
+                let assembly = self.own_only(asker, meant(asker, &ban.assembly))?;
                 self.ban(now, &ban, &assembly, &by)
             }))),
             Question::Clear { service, assembly } => {
                 let assembly = assembly.map(|whose| meant(asker, &whose));
-                Some(done(self.clear(asker, service, assembly)))
+                Some(done(self.clear(now, asker, service, assembly)))
             }
         }
     }
@@ -204,7 +200,7 @@ impl Controller {
         let (holder, allowed) = match place {
             Place::Assembly(whose) => (
                 Holder::Assembly(meant(asker, whose)),
-                may_set(asker, whose, name),
+                self.may_set(asker, whose, name),
             ),
             Place::Deployment => (Holder::Deployment, Ok(())),
             Place::Boot(_) | Place::EveryBoot => {
@@ -217,16 +213,14 @@ impl Controller {
 
     fn clear(
         &mut self,
+        now: Time,
         asker: &Asker,
         service: Option<ServiceId>,
         assembly: Option<AssemblyId>,
     ) -> Result<(), Refusal> {
         let by = self.changer(asker)?;
         let assembly = match assembly {
-            Some(assembly) => {
-                self.known_assembly(&assembly)?;
-                own_only(asker, assembly)?
-            }
+            Some(assembly) => self.own_only(asker, assembly)?,
             None => asker.assembly.clone(),
         };
         let service = match service {
@@ -234,9 +228,31 @@ impl Controller {
             None => None,
         };
         if self.lift_bans(service.as_ref(), Some(&assembly)) {
-            self.world_changed(&format!("bans were lifted{by}"));
+            self.value_changed(now, &format!("bans were lifted{by}"));
         }
         Ok(())
+    }
+
+    /// Whether a guest may set that attribute: its health (`#health…`) keeps services off.
+    fn may_set(&self, asker: &Asker, whose: &Whose, name: &str) -> Result<(), Refusal> {
+        match name.starts_with('#') {
+            true => self.own_only(asker, meant(asker, whose)).map(drop),
+            false => Ok(()),
+        }
+    }
+
+    /// A guest says only of itself what keeps services off. That there is no such assembly comes
+    /// first: then its agent may know whom the tool means.
+    fn own_only(&self, asker: &Asker, assembly: AssemblyId) -> Result<AssemblyId, Refusal> {
+        if assembly != asker.assembly {
+            self.known_assembly(&assembly)?;
+            return Err(Refusal::InvalidArgument(format!(
+                "a guest keeps services off itself only, and this one is assembly {}: an administrator can do that for {assembly} \
+                 (cpectl standby, or a <location> of the document)",
+                asker.assembly
+            )));
+        }
+        Ok(assembly)
     }
 
     /// Who wants a change, as the end of a sentence.
@@ -338,26 +354,6 @@ fn meant(asker: &Asker, whose: &Whose) -> AssemblyId {
     }
 }
 
-/// Whether a guest may set that attribute: its health (`#health…`) keeps services off.
-fn may_set(asker: &Asker, whose: &Whose, name: &str) -> Result<(), Refusal> {
-    match name.starts_with('#') {
-        true => own_only(asker, meant(asker, whose)).map(drop),
-        false => Ok(()),
-    }
-}
-
-/// A guest says only of itself what keeps services off.
-fn own_only(asker: &Asker, assembly: AssemblyId) -> Result<AssemblyId, Refusal> {
-    if assembly != asker.assembly {
-        return Err(Refusal::InvalidArgument(format!(
-            "a guest keeps services off itself only, and this one is assembly {}: an administrator can do that for {assembly} \
-             (cpectl standby, or a <location> of the document)",
-            asker.assembly
-        )));
-    }
-    Ok(assembly)
-}
-
 fn no_node(refusal: Refusal) -> Reply {
     Reply::refused(Why::NoNode, refusal.to_string())
 }
@@ -390,7 +386,7 @@ impl Found {
             return;
         }
         self.bytes += node.len() + name.len() + value.len();
-        if self.bytes <= MOST_BYTES {
+        if self.bytes <= MAX_VALUES_SIZE {
             self.values.push(Value {
                 node: node.to_owned(),
                 name: name.to_owned(),
@@ -416,7 +412,7 @@ impl Found {
     }
 
     fn reply(self) -> Reply {
-        if self.bytes > MOST_BYTES || self.values.len() > MOST_VALUES {
+        if self.bytes > MAX_VALUES_SIZE || self.values.len() > MAX_VALUES {
             let text = "that is too much for one answer: ask for one by its name";
             return Reply::refused(Why::Invalid, text);
         }

@@ -50,9 +50,8 @@ impl Controller {
                 None => "is no longer set".to_owned(),
             };
             let name = quote(name);
-            self.world_changed(&format!(
-                "permanent attribute {name} of {assembly} {what}{by}"
-            ));
+            let reason = format!("permanent attribute {name} of {assembly} {what}{by}");
+            self.value_changed(now, &reason);
         }
         Ok(())
     }
@@ -88,7 +87,7 @@ impl Controller {
         } else {
             "must not run in"
         };
-        self.world_changed(&format!("{service} {what} {assembly}{by}"));
+        self.value_changed(now, &format!("{service} {what} {assembly}{by}"));
         Ok(())
     }
 
@@ -187,7 +186,7 @@ impl Controller {
     }
 
     /// A group, a clone or a bundle contains the service.
-    fn contains(&self, whole: &ServiceId, service: &ServiceId) -> bool {
+    pub(crate) fn contains(&self, whole: &ServiceId, service: &ServiceId) -> bool {
         let resources = self.document.spec().map(|spec| spec.resources.as_slice());
         let whole = resources.and_then(|resources| find(resources, whole.as_str()));
         whole.is_some_and(|whole| find(&whole.members, service.as_str()).is_some())

@@ -11,7 +11,10 @@
 //! ```
 //!
 //! One input is with the policy engine at a time. If the world changes meanwhile, its answer is
-//! worth nothing, and it is asked again about the world as it is then. An answer that is refused,
+//! worth nothing, and it is asked again about the world as it is then. If nothing but values of
+//! tools in guests changed, and that again and again, the answer is taken all the same, as if they
+//! had changed after it: else a tool that sets values all the time would keep everything from being
+//! decided. An answer that is refused,
 //! or an error in its place, leads to *settled* as any other: the same input would bring the same
 //! answer, so that the next question waits for a change, or for the recheck interval. Meanwhile
 //! [`Deciding::error`] says what is wrong.
@@ -20,6 +23,7 @@ use std::collections::BTreeMap;
 
 use policy_engine::model::Turn;
 
+use super::burst::Burst;
 use crate::vocabulary::{Goal, MS, SECOND, ServiceId, Terms, Time};
 
 /// The policy engine is asked this often in a row before the controller slows down: something is
@@ -35,6 +39,8 @@ const LONGEST_PAUSE_US: u64 = 30 * SECOND;
 const RECHECK_INTERVAL_US: u64 = 15 * 60 * SECOND;
 /// No configuration can have it asked more often without a change. Microseconds.
 const SHORTEST_RECHECK_US: u64 = SECOND;
+/// So many answers in a row are worthless because of changed values; the next one is taken.
+const MOST_DROPPED: u32 = 3;
 /// Inputs of refused decisions that are kept.
 const REFUSED_KEPT: u64 = 4;
 
@@ -48,7 +54,12 @@ enum State {
     /// An input is with the policy engine.
     Asked { number: u64, reason: String },
     /// As asked, but the world has changed since.
-    Stale { number: u64, reason: String },
+    Stale {
+        number: u64,
+        reason: String,
+        /// Why, if only values have changed that tools in guests set.
+        by_values: Option<String>,
+    },
 }
 
 /// What an answer is worth.
@@ -73,6 +84,12 @@ pub(crate) struct Recheck {
 #[derive(Debug)]
 pub(crate) struct Deciding {
     state: State,
+    /// When changes of values count.
+    burst: Burst,
+    /// Answers in a row that were worthless.
+    dropped: u32,
+    /// The last answer was taken although values had changed: why it is to be asked again.
+    overtaken: Option<String>,
     /// Inputs so far, from which they have their numbers.
     inputs: u64,
     /// An assembly was lost since it was last asked: no pause may delay that.
@@ -113,6 +130,9 @@ impl Deciding {
     pub(crate) fn new() -> Deciding {
         Deciding {
             state: State::Settled,
+            burst: Burst::default(),
+            dropped: 0,
+            overtaken: None,
             inputs: 0,
             urgent: false,
             last_asked_us: 0,
@@ -146,9 +166,61 @@ impl Deciding {
     pub(crate) fn world_changed(&mut self, reason: &str) {
         self.state = match std::mem::replace(&mut self.state, State::Settled) {
             State::Settled => State::Due(reason.to_owned()),
-            State::Asked { number, reason } => State::Stale { number, reason },
-            other @ (State::Due(_) | State::Stale { .. }) => other,
+            State::Asked { number, reason } | State::Stale { number, reason, .. } => State::Stale {
+                number,
+                reason,
+                by_values: None,
+            },
+            other @ State::Due(_) => other,
         };
+    }
+
+    /// As [`Deciding::world_changed`], of a value that a tool in a guest has set. `now_us`: boot
+    /// time. `false`: many have changed; this one counts later, with others.
+    pub(crate) fn value_changed(&mut self, reason: &str, now_us: u64) -> bool {
+        let counts = self.burst.comes(now_us, reason);
+        if counts {
+            self.values_changed(reason);
+        }
+        counts
+    }
+
+    /// Changes of values that have waited count now. Why, if there are any.
+    pub(crate) fn take_due_values(&mut self, now_us: u64) -> Option<String> {
+        let reason = self.burst.take_due(now_us)?;
+        self.values_changed(&reason);
+        Some(reason)
+    }
+
+    /// Boot time at which changes of values count that wait, µs.
+    pub(crate) fn values_count_at_us(&self) -> Option<u64> {
+        self.burst.deadline()
+    }
+
+    fn values_changed(&mut self, reason: &str) {
+        match std::mem::replace(&mut self.state, State::Settled) {
+            State::Asked {
+                number,
+                reason: asked_for,
+            } => {
+                self.state = State::Stale {
+                    number,
+                    reason: asked_for,
+                    by_values: Some(reason.to_owned()),
+                };
+            }
+            stale @ State::Stale { .. } => self.state = stale,
+            other => {
+                self.state = other;
+                self.world_changed(reason);
+            }
+        }
+    }
+
+    /// The answer that was taken last is about values that have changed since: why it is to be
+    /// asked again. It comes once.
+    pub(crate) fn take_overtaken(&mut self) -> Option<String> {
+        self.overtaken.take()
     }
 
     /// Edge due → asked. Gives the number of the input.
@@ -159,6 +231,9 @@ impl Deciding {
         };
         let reason = reason.expect("invariant: the policy engine is asked only when that is due");
         self.inputs += 1;
+        // The input has all values.
+        self.burst.forget();
+        self.overtaken = None;
         self.urgent = false;
         self.last_asked_us = now.boottime_us;
         self.asked_at_s = Some(now.wall_s());
@@ -174,17 +249,32 @@ impl Deciding {
         matches!(self.state, State::Asked { number: own, .. } if own == number)
     }
 
-    /// Edges asked → settled and stale → due: the answer to an input has come.
+    /// Edges asked → settled and stale → due: the answer to an input has come. Edge stale →
+    /// settled: only values have changed, again and again ([`Deciding::take_overtaken`]).
     pub(crate) fn answered(&mut self, number: u64) -> Answer {
         match std::mem::replace(&mut self.state, State::Settled) {
             State::Asked {
                 number: own,
                 reason,
-            } if own == number => Answer::Fresh(reason),
+            } if own == number => {
+                self.dropped = 0;
+                Answer::Fresh(reason)
+            }
             State::Stale {
                 number: own,
                 reason,
+                by_values: Some(changed),
+            } if own == number && self.dropped >= MOST_DROPPED => {
+                self.dropped = 0;
+                self.overtaken = Some(changed);
+                Answer::Fresh(reason)
+            }
+            State::Stale {
+                number: own,
+                reason,
+                ..
             } if own == number => {
+                self.dropped = self.dropped.saturating_add(1);
                 self.state = State::Due(reason);
                 Answer::Worthless
             }
@@ -199,6 +289,8 @@ impl Deciding {
     /// Edge from any state to settled: the deployment has ended, nothing is decided any more.
     pub(crate) fn stop(&mut self) {
         self.state = State::Settled;
+        self.overtaken = None;
+        self.burst.forget();
     }
 
     /// An assembly was lost: the next question does not wait for the end of a pause.
@@ -389,6 +481,57 @@ mod tests {
         assert!(deciding.is_due());
         let number = deciding.ask(at(0));
         assert_eq!(deciding.answered(number), Answer::Fresh("first".into()));
+    }
+
+    #[test]
+    fn values_that_change_all_the_time_keep_no_answer_from_being_taken() {
+        let mut deciding = Deciding::new();
+        deciding.world_changed("a service failed");
+        let mut now_us = SECOND;
+        let mut answers = Vec::new();
+        for _ in 0..8 {
+            let number = deciding.ask(at(now_us));
+            now_us += 3 * SECOND;
+            assert!(deciding.value_changed("a value", now_us));
+            answers.push(deciding.answered(number) != Answer::Worthless);
+            if let Some(reason) = deciding.take_overtaken() {
+                assert_eq!(reason, "a value");
+                deciding.world_changed(&reason);
+            }
+            assert!(deciding.is_due(), "it is asked again");
+        }
+        let [no, yes] = [false, true];
+        assert_eq!(answers, [no, no, no, yes, no, no, no, yes]);
+    }
+
+    #[test]
+    fn an_answer_is_worthless_if_more_than_values_has_changed() {
+        let mut deciding = Deciding::new();
+        deciding.world_changed("first");
+        for _ in 0..8 {
+            let number = deciding.ask(at(0));
+            deciding.value_changed("a value", SECOND);
+            deciding.world_changed("an assembly was lost");
+            deciding.value_changed("a value", SECOND);
+            assert_eq!(deciding.answered(number), Answer::Worthless);
+            assert_eq!(deciding.take_overtaken(), None);
+        }
+    }
+
+    #[test]
+    fn what_waits_with_other_values_is_known_when_it_is_asked() {
+        let mut deciding = Deciding::new();
+        while deciding.value_changed("a value", SECOND) {}
+        assert!(deciding.values_count_at_us().is_some());
+        let number = deciding.ask(at(SECOND));
+        assert_eq!(deciding.values_count_at_us(), None);
+        assert_eq!(deciding.answered(number), Answer::Fresh("a value".into()));
+        assert!(!deciding.value_changed("another value", SECOND + 1));
+        assert!(deciding.is_settled(), "it counts later");
+        assert_eq!(deciding.take_due_values(SECOND + 2), None);
+        let due_us = deciding.values_count_at_us().unwrap_or_default();
+        assert!(deciding.take_due_values(due_us).is_some());
+        assert!(deciding.is_due());
     }
 
     #[test]

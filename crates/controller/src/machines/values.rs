@@ -6,20 +6,15 @@
 
 use std::collections::BTreeMap;
 
+use cpe_status::limits::{
+    MAX_ATTRIBUTE_VALUE, MAX_ATTRIBUTES, MAX_ATTRIBUTES_SIZE, MAX_VALUE_NAME,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::{AssemblyId, Holder, ServiceId};
 
-/// Most values of one holder: as many as a guest may have for its boot.
-const MOST_VALUES: usize = 512;
-/// Most bytes of all names and values of one holder: as many as a guest may have for its boot.
-const MOST_BYTES: usize = 64 * 1024;
 /// Most bytes of all names and values of a deployment: they go into each engine input.
 const MOST_BYTES_OF_ALL: usize = 2 << 20;
-/// Longest name, in bytes: that of an attribute of a boot.
-const LONGEST_NAME: usize = 255;
-/// Longest value, in bytes: that of an attribute of a boot.
-const LONGEST_VALUE: usize = 4096;
 /// Most bans of a deployment. An administrator looks at each of them.
 pub(crate) const MOST_BANS: usize = 512;
 
@@ -76,16 +71,16 @@ pub(crate) fn check(
     name: &str,
     value: &str,
 ) -> Result<(), String> {
-    if name.is_empty() || name.len() > LONGEST_NAME {
+    if name.is_empty() || name.len() > MAX_VALUE_NAME {
         let length = name.len();
         return Err(format!(
-            "a name has 1 to {LONGEST_NAME} bytes; this one has {length}"
+            "a name has 1 to {MAX_VALUE_NAME} bytes; this one has {length}"
         ));
     }
-    if value.len() > LONGEST_VALUE {
+    if value.len() > MAX_ATTRIBUTE_VALUE {
         let length = value.len();
         return Err(format!(
-            "a value has at most {LONGEST_VALUE} bytes; that of {name} has {length}"
+            "a value has at most {MAX_ATTRIBUTE_VALUE} bytes; that of {name} has {length}"
         ));
     }
     if value.eq_ignore_ascii_case("#default") {
@@ -98,9 +93,9 @@ pub(crate) fn check(
         (1, name.len() + value.len()),
         |(count, bytes), (name, value)| (count + 1, bytes + name.len() + value.len()),
     );
-    if count > MOST_VALUES || bytes > MOST_BYTES {
+    if count > MAX_ATTRIBUTES || bytes > MAX_ATTRIBUTES_SIZE {
         return Err(format!(
-            "{holder} would have {count} values of {bytes} bytes; {MOST_VALUES} of {MOST_BYTES} bytes are kept: delete some \
+            "{holder} would have {count} values of {bytes} bytes; {MAX_ATTRIBUTES} of {MAX_ATTRIBUTES_SIZE} bytes are kept: delete some \
              that are not used"
         ));
     }
@@ -212,14 +207,14 @@ mod tests {
     fn values_are_bounded_in_number_and_size() {
         let web1 = Holder::Assembly("web1".into());
         let mut values = Values::new();
-        for n in 0..MOST_VALUES {
+        for n in 0..MAX_ATTRIBUTES {
             values.insert((web1.clone(), format!("a{n}")), facts("1"));
         }
         let check = |name: &str, value: &str| check(&values, &web1, name, value);
         assert!(check("more", "1").unwrap_err().contains("513 values"));
         assert!(check("a1", "2").is_ok());
-        assert!(check("a1", &"x".repeat(LONGEST_VALUE + 1)).is_err());
-        assert!(check(&"x".repeat(LONGEST_NAME + 1), "1").is_err());
+        assert!(check("a1", &"x".repeat(MAX_ATTRIBUTE_VALUE + 1)).is_err());
+        assert!(check(&"x".repeat(MAX_VALUE_NAME + 1), "1").is_err());
         assert!(check("a1", "#DEFAULT").unwrap_err().contains("delete"));
         let other = Holder::Deployment;
         assert!(super::check(&values, &other, "more", "1").is_ok());
@@ -233,8 +228,8 @@ mod tests {
     #[test]
     fn values_of_all_are_bounded_together() {
         let mut values = Values::new();
-        let long = "x".repeat(LONGEST_VALUE - 4);
-        for n in 0..MOST_BYTES_OF_ALL / LONGEST_VALUE {
+        let long = "x".repeat(MAX_ATTRIBUTE_VALUE - 4);
+        for n in 0..MOST_BYTES_OF_ALL / MAX_ATTRIBUTE_VALUE {
             let holder = Holder::Assembly(format!("web{}", n / 15).as_str().into());
             values.insert((holder, format!("{n:04}")), facts(&long));
         }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use cpe_status::BanStatus;
 use policy_engine::lint::Finding;
-use policy_engine::model::{Cluster, LossPolicy, NodeId, ResourceId, Role, Turn};
+use policy_engine::model::{
+    Cluster, LossPolicy, NodeId, ResourceId, Role, Turn, is_of_ban, is_of_move,
+};
 use policy_engine::{Cib, RunOptions, Schedule, TransitionGraph, Zone, lint};
 
 use super::ids::{ServiceId, TicketId};
@@ -293,7 +295,7 @@ fn kept_failures(schedule: &Schedule) -> BTreeSet<(String, String)> {
 /// Location constraints whose ids are those of moves.
 fn bans(schedule: &Schedule) -> Vec<BanStatus> {
     let cluster = &schedule.cluster;
-    let by_move = |id: &str| id.starts_with("cli-ban-") || id.starts_with("cli-prefer-");
+    let by_move = |id: &str| is_of_ban(id) || is_of_move(id);
     let locations = cluster.locations.iter().filter(|it| by_move(&it.id));
     let bans: BTreeSet<BanStatus> = locations
         .flat_map(|location| {

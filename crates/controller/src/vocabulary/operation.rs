@@ -169,6 +169,17 @@ impl Record {
             && operation.start_delay_ms() > 0
     }
 
+    /// That nothing of it has begun because of its start delay, for people. `None`: it has begun,
+    /// or has none.
+    pub(crate) fn waits_for_its_start_delay(&self) -> Option<String> {
+        let delay_ms = self.operation.start_delay_ms();
+        let waits = self.state == RecordState::Pending && self.started == 0 && delay_ms > 0;
+        waits.then(|| match delay_ms % 1000 {
+            0 => format!("waits for its start delay ({} s)", delay_ms / 1000),
+            _ => format!("waits for its start delay ({delay_ms} ms)"),
+        })
+    }
+
     /// A single check whether a resource is there: finding it otherwise than expected is news, not
     /// a failure of the resource.
     pub fn is_probe(&self) -> bool {

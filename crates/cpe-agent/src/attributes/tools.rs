@@ -106,8 +106,8 @@ struct Common {
     #[arg(short, long, value_name = "LIFETIME")]
     lifetime: Option<String>,
 
-    /// Whose attribute: an assembly, by its name; this guest also by that of its host. Without
-    /// --lifetime, one that lasts forever
+    /// Whose attribute: an assembly, by its name; this guest also by that of its host, if no
+    /// assembly has that name. Without --lifetime, one that lasts forever
     #[arg(
         short = 'N',
         long,
@@ -184,7 +184,8 @@ struct AttrdUpdater {
     #[arg(short, long, value_name = "TIME", value_parser = milliseconds)]
     delay: Option<u32>,
 
-    /// Whose attribute: an assembly, by its name; this guest also by that of its host
+    /// Whose attribute: an assembly, by its name; this guest also by that of its host, if no
+    /// assembly has that name
     #[arg(short = 'N', long, value_name = "NODE")]
     node: Option<String>,
 

@@ -40,6 +40,17 @@ impl Kept {
     }
 }
 
+/// Whom a tool means by the name of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// This guest.
+    ThisGuest,
+    /// Another assembly, if there is one of that name; else this guest, whose host has that name.
+    Unclear,
+    /// Another assembly.
+    Another,
+}
+
 /// The answer to a change that was not made.
 fn refused(error: &Error) -> Answer {
     Answer::Refused {
@@ -85,10 +96,21 @@ impl Engine {
         }
     }
 
-    pub(super) fn is_this_guest(&self, node: &str) -> bool {
+    /// Whom a tool means by that name of a node. The name of an assembly comes first: that of this
+    /// guest's host may be that of another assembly, which only the DPE knows.
+    pub(super) fn named(&self, node: &str) -> Named {
         let host = rustix::system::uname();
-        let host = host.nodename().to_string_lossy();
-        !node.is_empty() && (node == self.identity.assembly || node == host || node == "localhost")
+        let of_host = node == host.nodename().to_string_lossy() || node == "localhost";
+        let is_alone = self.identity.deployment.is_empty();
+        match () {
+            () if node.is_empty() => Named::Another,
+            () if node == self.identity.assembly => Named::ThisGuest,
+            () if !of_host => Named::Another,
+            () if is_alone || self.questions.says_own(node, self.peer.is_some()) => {
+                Named::ThisGuest
+            }
+            () => Named::Unclear,
+        }
     }
 
     /// Makes attributes durable, and reports them to the DPE now or soon.

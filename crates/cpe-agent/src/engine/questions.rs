@@ -8,6 +8,10 @@
 //! A tool waits until the DPE has answered, but no longer than [`PATIENCE`]: what becomes of its
 //! question after that is not known. A DPE that is restarted meanwhile is asked again, so that a
 //! tool does not notice.
+//!
+//! A tool may name this guest as its host. Where another assembly has that name, that one is meant:
+//! so the DPE is asked about it first, and if there is no such assembly, it was this guest. What
+//! the DPE said last is known while none is connected: services stop then, too.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +22,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Engine;
+use super::attributes::Named;
 use super::commands::Outgoing;
 use super::log::log;
 use crate::attributes::exit_code::{DATA_ERROR, DISCONNECTED, NO_HOST, NO_SUCH, TRY_AGAIN};
@@ -36,6 +41,9 @@ pub(super) struct Questions {
     last: u64,
     /// The DPE that is connected answers questions.
     answered: bool,
+    /// Names of this guest's host (at most two), and whether they mean this guest: what the DPE has
+    /// said last. Otherwise they are those of another assembly.
+    hosts: BTreeMap<String, bool>,
 }
 
 #[derive(Debug)]
@@ -43,6 +51,8 @@ struct Waiting {
     question: Question,
     reply: oneshot::Sender<Answer>,
     until: Instant,
+    /// If there is no such assembly, this guest is meant.
+    or_own: bool,
 }
 
 impl Questions {
@@ -54,9 +64,35 @@ impl Questions {
         }
     }
 
+    /// A name of this guest's host means this guest, without a look: the DPE that is connected
+    /// cannot be asked, or none is and the last one said so.
+    pub(super) fn says_own(&self, host: &str, is_connected: bool) -> bool {
+        match is_connected {
+            true => !self.answered,
+            false => self.hosts.get(host).copied().unwrap_or(false),
+        }
+    }
+
     /// When the first one has waited long enough.
     pub(super) fn due(&self) -> Option<Instant> {
         self.waiting.values().map(|waiting| waiting.until).min()
+    }
+}
+
+/// A reply as a tool gets it.
+fn for_tool(reply: Reply) -> Answer {
+    match reply {
+        Reply::Done => Answer::Done,
+        Reply::Values(rows) => Answer::Rows(rows),
+        Reply::Refused(why, message) => Answer::Refused {
+            code: match why {
+                Why::NoNode => NO_HOST,
+                Why::NoSuch => NO_SUCH,
+                Why::Invalid => DATA_ERROR,
+                Why::NotNow => TRY_AGAIN,
+            },
+            message,
+        },
     }
 }
 
@@ -64,7 +100,7 @@ impl Engine {
     /// Passes on to the DPE what a tool asks for another guest's boot. `None`: it is for this one.
     pub(super) fn for_another(&self, request: &AttributeRequest) -> Option<Result<Question>> {
         let node = request.node.as_ref()?;
-        if self.is_this_guest(node) {
+        if self.named(node) == Named::ThisGuest {
             return None;
         }
         let boot = |what| Question {
@@ -84,7 +120,9 @@ impl Engine {
             },
             Want::Change(Change::Update { value: None, .. }) => {
                 return Some(Err(Error::InvalidArgument(
-                    "the dampening of another guest's attribute is changed with a value".into(),
+                    "the dampening of another guest's attribute is changed with a value, \
+                     that of this one's under its assembly's name (crm_node -n)"
+                        .into(),
                 )));
             }
             Want::Change(Change::Update {
@@ -106,7 +144,8 @@ impl Engine {
 
     /// Asks the DPE, now or when it is there.
     pub(super) fn ask_dpe(&mut self, mut question: Question, reply: oneshot::Sender<Answer>) {
-        if self.is_this_guest(&question.node) {
+        let named = self.named(&question.node);
+        if named == Named::ThisGuest {
             question.node.clear();
         }
         let refusal = match question.check() {
@@ -130,13 +169,17 @@ impl Engine {
             let _ = reply.send(Answer::Refused { code, message });
             return;
         }
-        self.questions.last += 1;
-        let number = self.questions.last;
-        let waiting = Waiting {
+        self.wait_for_dpe(Waiting {
             question,
             reply,
             until: Instant::now() + PATIENCE,
-        };
+            or_own: named == Named::Unclear,
+        });
+    }
+
+    fn wait_for_dpe(&mut self, waiting: Waiting) {
+        self.questions.last += 1;
+        let number = self.questions.last;
         self.questions.waiting.insert(number, waiting);
         self.send_question(number);
     }
@@ -207,20 +250,34 @@ impl Engine {
         let Some(waiting) = self.questions.waiting.remove(&number) else {
             return;
         };
-        let answer = match reply {
-            Reply::Done => Answer::Done,
-            Reply::Values(rows) => Answer::Rows(rows),
-            Reply::Refused(why, message) => Answer::Refused {
-                code: match why {
-                    Why::NoNode => NO_HOST,
-                    Why::NoSuch => NO_SUCH,
-                    Why::Invalid => DATA_ERROR,
-                    Why::NotNow => TRY_AGAIN,
-                },
-                message,
-            },
-        };
-        let _ = waiting.reply.send(answer);
+        if waiting.or_own {
+            let host = waiting.question.node.clone();
+            match &reply {
+                Reply::Refused(Why::NoNode, _) => {
+                    self.questions.hosts.insert(host, true);
+                    return self.ask_of_own(waiting);
+                }
+                Reply::Refused(Why::NotNow, _) => {}
+                Reply::Done | Reply::Values(_) | Reply::Refused(..) => {
+                    self.questions.hosts.insert(host, false);
+                }
+            }
+        }
+        let _ = waiting.reply.send(for_tool(reply));
+    }
+
+    /// There is no assembly of the name that a tool gave: it means this guest, by its host.
+    fn ask_of_own(&mut self, mut waiting: Waiting) {
+        waiting.question.node.clear();
+        waiting.or_own = false;
+        if waiting.question.place == Place::Boot
+            && matches!(waiting.question.what, What::Get | What::Set | What::Delete)
+        {
+            let reply = self.answer_for_another(waiting.question);
+            let _ = waiting.reply.send(for_tool(reply));
+        } else {
+            self.wait_for_dpe(waiting);
+        }
     }
 
     /// Answers for another guest what concerns this one's boot.

@@ -130,6 +130,16 @@ impl Guest {
         write_program(&self.path("ocf/resource.d/test").join(name), text);
     }
 
+    /// Has the program of the resource agent away, or back.
+    pub(crate) fn take_agent_away(&self, away: bool) {
+        let folder = self.path("ocf/resource.d/test");
+        let (from, to) = match away {
+            true => ("Service", "Service.away"),
+            false => ("Service.away", "Service"),
+        };
+        fs::rename(folder.join(from), folder.join(to)).unwrap();
+    }
+
     /// As if the guest had been rebooted since the agent ended.
     pub(crate) fn new_boot(&self) {
         fs::write(self.path("boot_id"), uuid::Uuid::new_v4().to_string()).unwrap();

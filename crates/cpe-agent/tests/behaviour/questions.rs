@@ -206,6 +206,110 @@ async fn who_cannot_be_asked_is_said() {
     assert!(begin.elapsed() < Duration::from_secs(15));
 }
 
+/// The names of this guest's boot's attributes.
+async fn own_names(dpe: &Dpe) -> Vec<String> {
+    let (version, records) = dpe.agent.attributes(dpe.epoch).await.unwrap();
+    let all = NodeAttributes::from_fields(version, &records).unwrap();
+    all.values.into_keys().collect()
+}
+
+#[tokio::test]
+async fn the_name_of_the_host_means_another_assembly_of_that_name_and_else_this_guest() {
+    let guest = Guest::start();
+    let (dpe, mut questions) = answering(&guest, 1).await;
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy().into_owned();
+    let no_node = || Reply::Refused(Why::NoNode, format!("there is no assembly {host}"));
+    for (words, what) in [
+        ("crm_attribute -N HOST -l reboot -n a -v 1", What::Set),
+        ("attrd_updater -N HOST -n b -U 1", What::Set),
+        ("crm_attribute --node HOST -l reboot -n a -G", What::Get),
+        ("crm_attribute -N HOST -l reboot -n a -D", What::Delete),
+        ("crm_attribute -N localhost -l reboot -n c -v 1", What::Set),
+    ] {
+        let line = words.replace("HOST", &host);
+        // Another assembly has the name: nothing happens here.
+        let before = own_names(&dpe).await;
+        let tool = call(&guest, &line);
+        let (number, question) = next(&mut questions).await;
+        let asked = line.split(' ').nth(2).unwrap();
+        assert_eq!((question.what, &*question.node), (what, asked), "{line}");
+        let reply = match what {
+            What::Get => Reply::Values(vec![value(&host, "a", "9")]),
+            _ => Reply::Done,
+        };
+        answer(&dpe, number, reply).await;
+        let (code, said) = end(tool).await;
+        assert_eq!(code, 0, "{line}: {said}");
+        assert_eq!(
+            said.contains("value=9"),
+            what == What::Get,
+            "{line}: {said}"
+        );
+        assert_eq!(own_names(&dpe).await, before, "{line}");
+        // None has: this guest is meant.
+        let tool = call(&guest, &line);
+        let (number, _) = next(&mut questions).await;
+        answer(&dpe, number, no_node()).await;
+        let (code, said) = end(tool).await;
+        assert_eq!(code, 0, "{line}: {said}");
+        assert_eq!(
+            said.contains("value=1"),
+            what == What::Get,
+            "{line}: {said}"
+        );
+    }
+    assert_eq!(own_names(&dpe).await, ["b", "c"]);
+    // What the DPE keeps is asked of it again, for this guest.
+    for words in [
+        "crm_attribute -N HOST -n a -v 1",
+        "crm_resource -B -r db -N HOST -Q",
+        "crm_resource -U -r db -N HOST -Q",
+    ] {
+        let line = words.replace("HOST", &host);
+        let tool = call(&guest, &line);
+        let (number, question) = next(&mut questions).await;
+        assert_eq!(question.node, host, "{line}");
+        answer(&dpe, number, no_node()).await;
+        let (number, question) = next(&mut questions).await;
+        assert_eq!(question.node, "", "{line}");
+        answer(&dpe, number, Reply::Done).await;
+        assert_eq!(end(tool).await.0, 0, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_dpe_said_of_the_hosts_name_is_known_while_none_is_there() {
+    let guest = Guest::start();
+    let (dpe, mut questions) = answering(&guest, 1).await;
+    let host = rustix::system::uname();
+    let line = format!(
+        "crm_attribute -N {} -l reboot -n a -v",
+        host.nodename().to_string_lossy()
+    );
+    let tool = call(&guest, &format!("{line} 1"));
+    let (number, _) = next(&mut questions).await;
+    let none = Reply::Refused(Why::NoNode, "there is no such assembly".into());
+    answer(&dpe, number, none).await;
+    assert_eq!(end(tool).await.0, 0);
+    drop((dpe, questions));
+    let begin = Instant::now();
+    assert_eq!(end(call(&guest, &format!("{line} 2"))).await.0, 0);
+    assert!(
+        begin.elapsed() < Duration::from_secs(5),
+        "nobody is waited for"
+    );
+    // The next DPE is asked again, and says otherwise.
+    let (dpe, mut questions) = answering(&guest, 2).await;
+    let tool = call(&guest, &format!("{line} 3"));
+    let (number, _) = next(&mut questions).await;
+    answer(&dpe, number, Reply::Done).await;
+    assert_eq!(end(tool).await.0, 0);
+    let (version, records) = dpe.agent.attributes(dpe.epoch).await.unwrap();
+    let own = NodeAttributes::from_fields(version, &records).unwrap();
+    assert_eq!(own.values["a"].value, "2");
+}
+
 #[tokio::test]
 async fn what_is_not_a_guests_to_say_is_refused_here() {
     let guest = Guest::start();

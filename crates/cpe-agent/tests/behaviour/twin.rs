@@ -36,6 +36,8 @@ enum Step {
     Delay(&'static str, &'static str, u32),
     /// An operation with a start delay, until it is done.
     Later(&'static str, &'static str, u32),
+    /// It is looked for while its resource agent is not there.
+    Blind(&'static str),
     /// The processes of a service die.
     Kill(&'static str),
     /// A monitor is no longer wanted.
@@ -63,7 +65,8 @@ fn script(seed: u64) -> Vec<Step> {
 
 fn some_step(random: &mut Random) -> Step {
     let service = SERVICES[random.index(SERVICES.len())];
-    match random.index(19) {
+    match random.index(20) {
+        19 => Step::Blind(service),
         16 => Step::Delay(service, "start", 0),
         17 => Step::Delay(service, "monitor", INTERVAL_MS),
         18 if random.percent(50) => Step::Later(service, "start", 0),
@@ -145,6 +148,11 @@ impl Model {
                 let operation = twin(&delayed(operation, SHORT_MS));
                 self.agent.execute(self.epoch, operation, REST_S)
             }
+            Step::Blind(service) => {
+                let probe = twin(&operation(service, "monitor"));
+                self.agent
+                    .execute_without_program(self.epoch, probe, REST_S)
+            }
             Step::Kill(service) => self.agent.kill_service(service, REST_S),
             Step::Cancel(service) => self.agent.cancel(service, Task::Monitor, INTERVAL_MS),
             Step::Forget(service) => {
@@ -202,7 +210,14 @@ impl Real {
 
     async fn take(&mut self, step: &Step, expected: usize) -> Observed {
         let mut answer = String::new();
+        if matches!(step, Step::Blind(_)) {
+            self.guest.take_agent_away(true);
+        }
         match step {
+            Step::Blind(service) => {
+                let probe = operation(service, "monitor");
+                self.dpe.execute(&probe).await.unwrap();
+            }
             Step::Execute(service, action, interval_ms) => {
                 let operation = repeated(operation(service, action), *interval_ms);
                 self.dpe.execute(&operation).await.unwrap();
@@ -244,6 +259,9 @@ impl Real {
             }
         }
         let completions = self.completions(expected).await;
+        if matches!(step, Step::Blind(_)) {
+            self.guest.take_agent_away(false);
+        }
         Observed {
             answer,
             completions,

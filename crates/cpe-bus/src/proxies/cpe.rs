@@ -65,6 +65,9 @@ pub trait CpeDeployment {
     fn get_document(&self, generation: u64) -> Result<(String, u64)>;
     /// [`cpe_status::DeploymentStatus`] as JSON.
     fn get_status(&self) -> Result<String>;
+    /// The last operations ([`cpe_status::OperationList`] as JSON). `options`: `service`,
+    /// `assembly`.
+    fn get_operations(&self, options: Fields) -> Result<String>;
     /// The policy engine's input, CIB XML.
     fn get_input(&self) -> Result<String>;
     /// Why a service is where it is, and why not on an assembly (empty: on each of the others);

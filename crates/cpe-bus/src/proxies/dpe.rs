@@ -15,6 +15,9 @@ pub trait Dpe {
     fn unload(&self, stop_services: bool) -> Result<()>;
     /// [`cpe_status::DeploymentStatus`] as JSON.
     fn get_status(&self) -> Result<String>;
+    /// The last operations ([`cpe_status::OperationList`] as JSON). `options`: `service`,
+    /// `assembly`.
+    fn get_operations(&self, options: Fields) -> Result<String>;
     /// The policy engine's input, CIB XML.
     fn get_input(&self) -> Result<String>;
     /// The document that is loaded and its generation; empty and 0 if there is none.

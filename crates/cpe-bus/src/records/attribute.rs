@@ -9,12 +9,8 @@ use super::MAX_ID;
 use crate::fields::{Fields, Reader, put, put_text};
 use crate::{Error, Result};
 
-/// Most attributes of one guest.
-pub const MAX_ATTRIBUTES: usize = 512;
-/// Longest value of an attribute, in bytes.
-pub const MAX_ATTRIBUTE_VALUE: usize = 4096;
-/// Most bytes of all names and values of one guest together.
-pub const MAX_ATTRIBUTES_SIZE: usize = 64 * 1024;
+pub use cpe_status::limits::{MAX_ATTRIBUTE_VALUE, MAX_ATTRIBUTES, MAX_ATTRIBUTES_SIZE};
+
 /// Longest dampening, in milliseconds: an hour.
 pub const MAX_DAMPENING_MS: u32 = 3_600_000;
 

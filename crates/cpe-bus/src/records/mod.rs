@@ -27,7 +27,7 @@ pub use operation::{
 pub use question::{Question, Reply};
 
 /// Longest id of an event or an operation, and longest name of anything, in bytes.
-pub const MAX_ID: usize = 255;
+pub const MAX_ID: usize = cpe_status::limits::MAX_VALUE_NAME;
 /// Longest parameter value, in bytes.
 pub const MAX_VALUE: usize = 64 * 1024;
 /// Most parameters, meta attributes, annotations or details of one record.

@@ -54,30 +54,43 @@ pub enum ResourceClass {
     Service,
 }
 
+impl ResourceClass {
+    /// All of them.
+    pub const ALL: [ResourceClass; 4] = [
+        ResourceClass::Ocf,
+        ResourceClass::Lsb,
+        ResourceClass::Systemd,
+        ResourceClass::Service,
+    ];
+
+    /// Its name, as in `ocf:heartbeat:pgsql`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ResourceClass::Ocf => "ocf",
+            ResourceClass::Lsb => "lsb",
+            ResourceClass::Systemd => "systemd",
+            ResourceClass::Service => "service",
+        }
+    }
+}
+
 impl FromStr for ResourceClass {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "ocf" => Ok(ResourceClass::Ocf),
-            "lsb" => Ok(ResourceClass::Lsb),
-            "systemd" => Ok(ResourceClass::Systemd),
-            "service" => Ok(ResourceClass::Service),
-            other => Err(Error::InvalidArgument(format!(
-                "resource class must be one of ocf, lsb, systemd, service; found `{other}`"
-            ))),
-        }
+        let mut all = ResourceClass::ALL.into_iter();
+        all.find(|class| class.as_str() == text).ok_or_else(|| {
+            Error::InvalidArgument(format!(
+                "resource class must be one of ocf, lsb, systemd, service; found `{}`",
+                bounded(text, MAX_ID)
+            ))
+        })
     }
 }
 
 impl fmt::Display for ResourceClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ResourceClass::Ocf => "ocf",
-            ResourceClass::Lsb => "lsb",
-            ResourceClass::Systemd => "systemd",
-            ResourceClass::Service => "service",
-        })
+        f.write_str(self.as_str())
     }
 }
 

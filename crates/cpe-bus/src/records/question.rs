@@ -11,10 +11,8 @@ use super::{MAX_ID, MAX_VALUE};
 use crate::fields::{Fields, Reader, bounded, put, put_text};
 use crate::{Error, Result};
 
-/// Most values of one answer: all attributes of an assembly, and one of each of many assemblies.
-pub const MAX_VALUES: usize = 2048;
-/// Most bytes of an answer's values with their names together: all attributes of an assembly fit.
-pub const MAX_VALUES_SIZE: usize = 256 * 1024;
+pub use cpe_status::limits::{MAX_VALUES, MAX_VALUES_SIZE};
+
 /// Longest text of a refusal, in bytes.
 pub const MAX_TEXT: usize = 2048;
 

@@ -45,6 +45,16 @@ impl DeploymentObject {
         client.map_err(|error| self.away(&error))
     }
 
+    /// The DPE, for a look that anybody may have.
+    async fn reader(&self, host: &Host) -> Result<DpeCall> {
+        let pid = self.deployment.view().pid;
+        if pid == 0 {
+            return Err(self.away(&"it does not run"));
+        }
+        let client = host.dpes.reader(&self.deployment.name, pid).await;
+        client.map_err(|error| self.away(&error))
+    }
+
     /// The DPE, for a caller who may have it do things.
     async fn administered(&self, header: &Header<'_>) -> Result<DpeCall> {
         let host = self.link.permit(Right::Administer, header).await?;
@@ -168,6 +178,19 @@ impl DeploymentObject {
             Err(error) if error.is_temporary() => json::to_json(&self.own_status()),
             Err(error) => Err(error),
         }
+    }
+
+    #[zbus(out_args("operations_json"))]
+    async fn get_operations(
+        &self,
+        options: Fields,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let host = self.link.look(&header)?;
+        // As a status: one at a time, whoever asks.
+        let _turn = turn(&self.status).await;
+        let dpe = self.reader(&host).await?;
+        self.passed_on(dpe.get_operations(options).await)
     }
 
     #[zbus(out_args("cib"))]

@@ -5,7 +5,7 @@ use cpe_bus::fields::put;
 use cpe_bus::names::{DPE_PATH, dpe_name};
 use cpe_bus::proxies::CpeDeploymentProxy;
 use cpe_bus::{Error, Fields};
-use cpe_status::{AssemblyState, DeploymentStatus, ServiceState};
+use cpe_status::{AssemblyState, DeploymentStatus, OperationList, ServiceState};
 
 use super::fake_systemd::FakeSystemd;
 use super::harness::{Bus, Cpe, document, until};
@@ -132,6 +132,87 @@ async fn it_explains_where_a_service_is_and_why_it_is_not_elsewhere() {
         told.contains("web1 is in standby") && told.contains("cpectl unstandby shop web1"),
         "{told}"
     );
+}
+
+/// The last operations of a service in an assembly; empty: of all.
+async fn operations(
+    deployment: &CpeDeploymentProxy<'static>,
+    service: &str,
+    assembly: &str,
+) -> cpe_bus::Result<OperationList> {
+    let mut options = Fields::new();
+    for (name, value) in [("service", service), ("assembly", assembly)] {
+        if !value.is_empty() {
+            put(&mut options, name, value);
+        }
+    }
+    let text = deployment.get_operations(options).await?;
+    cpe_bus::json::from_json(&text)
+}
+
+#[tokio::test]
+async fn the_last_operations_are_told_to_whoever_may_look() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    let deployment = deploy(&bus, &cpe).await;
+    let ask =
+        async |service: &str, assembly: &str| operations(&deployment, service, assembly).await;
+    let known = until("a monitor of web", async || {
+        let known = ask("", "").await.ok()?;
+        let mut all = known.operations.iter();
+        all.any(|it| it.operation == "monitor/10000" && it.rc == Some(0))
+            .then_some(known)
+    })
+    .await;
+    let of = |operation: &str, assembly: &str| {
+        let mut all = known.operations.iter();
+        let own = all.find(|it| it.operation == operation && it.assembly == assembly);
+        own.unwrap_or_else(|| panic!("no {operation} on {assembly} in {known:?}"))
+    };
+    let (start, probe) = (of("start", "web1"), of("monitor", "web2"));
+    assert_eq!(
+        (start.rc, &*start.meaning, start.failed),
+        (Some(0), "ok", false)
+    );
+    assert_eq!(
+        (probe.rc, &*probe.meaning, probe.failed),
+        (Some(7), "not running", false)
+    );
+    let now = cpe.all_events().await.iter().map(|event| event.time).max();
+    let seconds = now.expect("events").abs_diff(start.time) / 1_000_000;
+    assert!(seconds < 60, "by the clock of its guest: {seconds} s ago");
+    assert!(
+        start.took_ms.is_some() && start.waited_ms.is_some(),
+        "{start:?}"
+    );
+    let there = ask("web", "web2").await.expect("operations");
+    assert!(!there.operations.is_empty());
+    assert!(there.operations.iter().all(|it| it.assembly == "web2"));
+    for (service, assembly, reason) in [
+        ("db", "", "no service \"db\""),
+        ("", "web9", "no assembly \"web9\""),
+    ] {
+        let refused = ask(service, assembly).await;
+        assert!(
+            matches!(&refused, Err(Error::NotFound(text)) if text.contains(reason)),
+            "{refused:?}"
+        );
+    }
+    let mut wrong = Fields::new();
+    put(&mut wrong, "service", 7_u32);
+    let refused = deployment.get_operations(wrong).await;
+    assert!(
+        matches!(&refused, Err(Error::InvalidArgument(_))),
+        "{refused:?}"
+    );
+    // Its agents tell the next DPE.
+    systemd.kill("shop").await;
+    until("the same after the death of the DPE", async || {
+        let again = ask("web", "web1").await.ok()?;
+        again.operations.contains(start).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

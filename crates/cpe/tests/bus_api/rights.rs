@@ -117,6 +117,12 @@ async fn a_caller_for_whom_the_bus_does_not_vouch_may_only_look() {
     assert_eq!(manager.list_deployments().await.expect("a list").len(), 1);
     events.query(0, 0, Fields::new()).await.expect("events");
     shop(&stranger).await.get_status().await.expect("a status");
+    // Who may look may look at these, if there is a DPE.
+    let operations = shop(&stranger).await.get_operations(Fields::new()).await;
+    assert!(
+        matches!(&operations, Err(Error::NotReady(_))),
+        "{operations:?}"
+    );
     assert_untouched(&cpe).await;
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use controller::{Ban, Holder, Request, TicketOrder, Whose};
+use controller::{Ban, Holder, Request, ServiceId, TicketOrder, Whose};
 use controller_sim::faults::Fault;
 use controller_sim::policies::Loss;
 use controller_sim::scenario::{Form, Mode, Scenario};
@@ -361,6 +361,17 @@ impl Deployment {
         json::to_json(&self.0.status())
     }
 
+    async fn get_operations(&self, options: Fields) -> Result<String> {
+        let service = Reader::new("options", &options).text("service", LONGEST)?;
+        let service: Option<ServiceId> = some(&service);
+        let world = self.0.lock();
+        let known = world
+            .controller()
+            .unwrap()
+            .operations(service.as_ref(), None);
+        json::to_json(&known.map_err(|refusal| Error::NotFound(refusal.to_string()))?)
+    }
+
     async fn get_explanation(&self, options: Fields) -> Result<String> {
         let options = Reader::new("options", &options);
         let (service, assembly) = (
@@ -491,6 +502,7 @@ impl Events {
             filter.text("kind", LONGEST)?,
             filter.text("service", LONGEST)?,
         );
+        let since = filter.u64("since")?;
         let world = self.0.lock();
         let cursors = 1..;
         let all = cursors.zip(&world.log_order).map(|(cursor, id)| {
@@ -517,7 +529,8 @@ impl Events {
         let found = all
             .filter(|event| event.cursor > after_cursor)
             .filter(|event| kind.is_empty() || kind_matches(&kind, &event.kind))
-            .filter(|event| service.is_empty() || service == event.service);
+            .filter(|event| service.is_empty() || service == event.service)
+            .filter(|event| event.time >= since);
         let found = found.map(|event| event.to_fields()).collect();
         Ok((found, world.log_order.len() as u64))
     }

@@ -38,6 +38,11 @@ fn a_service_that_dies_is_recovered() {
 }
 
 #[test]
+fn the_last_operations_are_shown_with_what_failed() {
+    check("operations");
+}
+
+#[test]
 fn services_of_a_lost_assembly_move() {
     check("assembly-lost");
 }
@@ -94,6 +99,31 @@ fn a_change_is_shown_as_it_happens_until_ctrl_c() {
         .status();
     assert!(interrupt.unwrap().success());
     assert!(child.wait().unwrap().success());
+}
+
+/// Times that are given without a zone are those of whoever gives them, as those that are shown.
+#[test]
+fn events_are_wanted_since_a_local_time() {
+    let daemon = Daemon::start();
+    let events = |zone: &str, since: &str| {
+        let mut command = command(&daemon, &format!("events --since {since}"));
+        let output = command.env("TZ", zone).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let all = events("UTC", "0");
+    let first = all.lines().next().unwrap();
+    let mut words = first.split_whitespace().skip(1);
+    let (day, time) = (words.next().unwrap(), words.next().unwrap());
+    let (hour, rest) = time.split_once(':').unwrap();
+    let later: u32 = hour.parse::<u32>().unwrap() + 1;
+    assert!(later < 24, "the simulation's clock: {first}");
+    let here = events("UTC", &format!("{day}T{time}"));
+    assert_eq!(here.lines().count(), all.lines().count());
+    let east = events("CET-1", &format!("{day}T{later:02}:{rest}"));
+    assert_eq!(east.lines().count(), all.lines().count());
+    assert!(east.contains("CET"), "{east}");
+    assert_eq!(events("UTC", &format!("{day}T{later:02}:{rest}")), "");
 }
 
 /// Plays a session and compares it with the record.

@@ -1,10 +1,13 @@
 //! A cluster's CIB to a deployment document: its nodes become assemblies, the rest of its
 //! configuration stays as it is, and comments say where a person has to decide.
 //!
+//! Comments of the CIB stay beside what they stood beside; with what is left out they go.
+//!
 //! What only Pacemaker's daemons need (the state, who may do what, alerts) is left out, each with a
 //! comment. The document is read again at once, so that whoever imports sees what is refused.
 
 mod comment;
+mod kept;
 mod name;
 mod node;
 mod remarks;
@@ -19,6 +22,7 @@ use crate::report;
 use crate::tree::{self, Element};
 use crate::value;
 use comment::comment;
+use kept::Kept;
 use node::Nodes;
 use section::Sections;
 
@@ -49,8 +53,12 @@ pub struct Imported {
 pub fn import(cib: &[u8], name: Option<&str>) -> Result<Imported, Vec<Problem>> {
     let cib = cib.strip_prefix(b"\xef\xbb\xbf").unwrap_or(cib);
     let mut problems = Problems::default();
-    let written = match tree::decode(cib).and_then(tree::parse) {
-        Ok(root) => write(&root, name, &mut problems),
+    let text = tree::decode(cib);
+    let kept = text
+        .as_ref()
+        .map_or_else(|_| Kept::default(), |text| Kept::of(text));
+    let written = match text.and_then(tree::parse) {
+        Ok(root) => write(&root, &kept, name, &mut problems),
         Err(fault) => {
             // hints of the tree that are about documents
             let hint = match fault.hint {
@@ -73,7 +81,12 @@ pub fn import(cib: &[u8], name: Option<&str>) -> Result<Imported, Vec<Problem>> 
 }
 
 /// The document as text; `None` if there is no configuration.
-fn write(root: &Element<'_>, name: Option<&str>, problems: &mut Problems) -> Option<String> {
+fn write(
+    root: &Element<'_>,
+    kept: &Kept,
+    name: Option<&str>,
+    problems: &mut Problems,
+) -> Option<String> {
     let (configuration, schema) = configuration(root, problems)?;
     let sections = Sections::of(configuration, problems);
     let nodes = Nodes::read(sections.nodes, problems);
@@ -91,11 +104,17 @@ fn write(root: &Element<'_>, name: Option<&str>, problems: &mut Problems) -> Opt
     for remark in remarks::of(root, configuration, &nodes, is_guess) {
         comment(&mut xml, 1, &remark);
     }
-    nodes.write(&mut xml);
+    kept.write_before(root, 1, &mut xml);
+    if root.offset != configuration.offset {
+        kept.write_before(configuration, 1, &mut xml);
+    }
+    nodes.write(kept, &mut xml);
     xml.open("configuration").optional(SCHEMA, schema);
     for section in &sections.kept {
-        nodes.renames().write(section, None, &mut xml);
+        kept.write_before(section, 2, &mut xml);
+        nodes.renames().write((section, None), kept, 2, &mut xml);
     }
+    kept.write_at_end(configuration, 2, &mut xml);
     xml.close();
     Some(xml.finish())
 }

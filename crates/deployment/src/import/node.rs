@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use policy_engine::xml::Writer;
 
 use super::comment::{Remark, comment};
+use super::kept::Kept;
 use super::name::Given;
 use super::renames::Renames;
 use crate::problem::{Problems, quote};
@@ -16,6 +17,7 @@ const MAX_KINDS: usize = 100;
 
 /// The nodes of a cluster.
 pub(super) struct Nodes<'e, 't> {
+    section: Option<&'e Element<'t>>,
     members: Vec<Node<'e, 't>>,
     /// Names of those that are reached through others, as Pacemaker Remote nodes.
     pub(super) remote: Vec<&'e str>,
@@ -39,6 +41,7 @@ impl<'e, 't> Nodes<'e, 't> {
     /// Reads the section, and reports what is not a node, has no name, or not one of its own.
     pub(super) fn read(section: Option<&'e Element<'t>>, problems: &mut Problems) -> Self {
         let mut nodes = Nodes {
+            section,
             members: Vec::new(),
             remote: Vec::new(),
             ping: Vec::new(),
@@ -131,10 +134,16 @@ impl<'e, 't> Nodes<'e, 't> {
     }
 
     /// Writes `<assemblies>`.
-    pub(super) fn write(&self, xml: &mut Writer<'_>) {
+    pub(super) fn write(&self, kept: &Kept, xml: &mut Writer<'_>) {
+        if let Some(section) = self.section {
+            kept.write_before(section, 1, xml);
+        }
         xml.open("assemblies");
         for node in &self.members {
-            node.write(xml);
+            node.write(kept, xml);
+        }
+        if let Some(section) = self.section {
+            kept.write_at_end(section, 2, xml);
         }
         xml.close();
     }
@@ -170,7 +179,8 @@ fn refuses(attribute: &str) -> Option<&'static str> {
 }
 
 impl Node<'_, '_> {
-    fn write(&self, xml: &mut Writer<'_>) {
+    fn write(&self, kept: &Kept, xml: &mut Writer<'_>) {
+        kept.write_before(self.element, 2, xml);
         let mut remarks = Vec::new();
         let attributes = self.values("instance_attributes", &mut remarks);
         let (attributes, unusable): (Vec<_>, Vec<_>) = attributes
@@ -199,6 +209,7 @@ impl Node<'_, '_> {
         xml.optional("uuid", self.uuid.as_deref());
         let address = format!("unix:/run/cpe/guests/{}/agent.sock", self.name);
         xml.attribute("address", &address);
+        kept.write_inside(self.element, 3, xml);
         for remark in &remarks {
             comment(xml, 3, remark);
         }

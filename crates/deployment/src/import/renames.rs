@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use policy_engine::xml::Writer;
 
+use super::kept::Kept;
 use crate::problem::quote;
 use crate::treatment;
 use crate::tree::{Attribute, Element};
@@ -24,11 +25,13 @@ const HOST_MAP: &str = "pcmk_host_map";
 const DELAYS: &str = "pcmk_delay_base";
 
 impl Renames {
-    /// Writes an element with the names that the document has.
+    /// Writes an element, which is in another one, with the names that the document has and its
+    /// comments, `depth` levels deep.
     pub(super) fn write<'e>(
         &self,
-        element: &'e Element<'_>,
-        outer: Option<&Element<'_>>,
+        (element, outer): (&'e Element<'_>, Option<&Element<'_>>),
+        kept: &Kept,
+        depth: usize,
         xml: &mut Writer<'e>,
     ) {
         xml.open(element.name);
@@ -38,9 +41,11 @@ impl Renames {
         }
         for child in &element.children {
             if left_out(element, child).is_none() {
-                self.write(child, Some(element), xml);
+                kept.write_before(child, depth + 1, xml);
+                self.write((child, Some(element)), kept, depth + 1, xml);
             }
         }
+        kept.write_at_end(element, depth + 1, xml);
         xml.close();
     }
 
@@ -201,7 +206,7 @@ mod tests {
     fn rewritten(text: &str) -> String {
         let root = crate::tree::parse(text).unwrap();
         let mut xml = Writer::new();
-        renames().write(&root, None, &mut xml);
+        renames().write((&root, None), &Kept::of(text), 0, &mut xml);
         xml.finish().lines().map(str::trim).collect()
     }
 
@@ -225,6 +230,12 @@ mod tests {
         assert_eq!(rewritten(port), port.replace("web_1", "web-1"));
         let same = r#"<s><nvpair id="a" name="pcmk_host_list" value="c, d"/></s>"#;
         assert_eq!(rewritten(same), same);
+    }
+
+    #[test]
+    fn comments_stay_where_they_are() {
+        let text = "<s><!-- of a --><a><!-- in a --></a><b/><!-- behind b --></s>";
+        assert_eq!(rewritten(text), text);
     }
 
     #[test]

@@ -288,6 +288,17 @@ impl DpeObject {
         serde_json::to_string(&status).map_err(|error| Error::Failed(error.to_string()))
     }
 
+    /// The last operations, as JSON.
+    #[zbus(out_args("operations_json"))]
+    async fn get_operations(&self, options: Fields) -> Result<String> {
+        let reader = Reader::new("options", &options);
+        let service = optional(reader.text("service", LONGEST_NAME)?).map(ServiceId::from);
+        let assembly = optional(reader.text("assembly", LONGEST_NAME)?).map(AssemblyId::from);
+        let ask = |reply| BusRequest::Operations(service, assembly, reply);
+        let known = self.requests.ask(ask).await?.map_err(refused)?;
+        json::to_json(&known)
+    }
+
     /// The policy engine's input, CIB XML. It holds the services' parameters: for administrators.
     #[zbus(out_args("cib"))]
     async fn get_input(

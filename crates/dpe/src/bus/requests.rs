@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use controller::{AssemblyId, PlanInput, Proposal, Question, Refusal, Reply, Request, Why};
+use controller::{
+    AssemblyId, PlanInput, Proposal, Question, Refusal, Reply, Request, ServiceId, Why,
+};
 use cpe_bus::{Error, Result};
-use cpe_status::DeploymentStatus;
+use cpe_status::{DeploymentStatus, OperationList};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::explain::Basis;
@@ -27,6 +29,12 @@ pub(crate) enum BusRequest {
     /// Something for an agent, about its guest's boot. Dropped: it could not be asked.
     Ask(AssemblyId, Box<Question>, oneshot::Sender<Reply>),
     Status(oneshot::Sender<DeploymentStatus>),
+    /// The last operations of a service (`None`: of all) in an assembly (`None`: in all).
+    Operations(
+        Option<ServiceId>,
+        Option<AssemblyId>,
+        oneshot::Sender<std::result::Result<OperationList, Refusal>>,
+    ),
     Input(oneshot::Sender<String>),
     /// What an explanation starts from; making it is not the loop's work.
     Basis(oneshot::Sender<Result<Basis>>),

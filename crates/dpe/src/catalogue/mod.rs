@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cpe_bus::{Error, Result};
+use cpe_bus::{Error, ResourceClass, Result};
 use cpe_status::{
     AgentCheck, AgentDescriptions, AgentVariant, DocumentWarning, ResourceAgent, Unasked,
 };
@@ -195,11 +195,8 @@ pub(crate) async fn uses(document: String) -> Result<(Deployment, Uses)> {
 /// [`Error::InvalidArgument`] if guests list no such class.
 pub(crate) fn check_class(class: &str) -> Result<()> {
     match class {
-        "" | "ocf" | "lsb" | "systemd" | "service" => Ok(()),
-        _ => Err(Error::InvalidArgument(format!(
-            "expected ocf, lsb, systemd or service as the class, found `{}`",
-            cpe_bus::fields::bounded(class, 64)
-        ))),
+        "" => Ok(()),
+        class => class.parse::<ResourceClass>().map(drop),
     }
 }
 

@@ -4,7 +4,7 @@ use super::answer::{NodeLine, Part, Statement, Value, constraint};
 use super::{Explainer, codes, time_text};
 use crate::model::{
     Cause, Choice, ColocationId, Entry, Limit, Location, LocationId, NodeId, ResourceId, Role,
-    Score, TooFull, Where,
+    Score, TooFull, Where, is_of_ban, is_of_move,
 };
 use crate::scalar;
 use crate::xml::Element;
@@ -422,10 +422,10 @@ impl<'s> Explainer<'s> {
             parameters.push(("attributes", self.health_attributes(node).into()));
             return self.say(&codes::HEALTH, parameters);
         }
-        if location.id.starts_with("cli-ban-") && score < Score::ZERO {
+        if is_of_ban(&location.id) && score < Score::ZERO {
             return self.say(&codes::LEFTOVER_BAN, parameters);
         }
-        if location.id.starts_with("cli-prefer-") && score > Score::ZERO {
+        if is_of_move(&location.id) && score > Score::ZERO {
             return self.say(&codes::LEFTOVER_PREFER, parameters);
         }
         if let Some(rule) = self.rule_text(&location.id, node) {

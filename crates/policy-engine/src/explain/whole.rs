@@ -2,7 +2,7 @@
 
 use super::answer::{Explanation, Statement, SubjectKind, Value, constraint};
 use super::{Explainer, codes};
-use crate::model::ResourceId;
+use crate::model::{ResourceId, is_of_ban, is_of_move};
 
 impl Explainer<'_> {
     /// All resources and nodes that are not as they should be.
@@ -89,8 +89,7 @@ impl Explainer<'_> {
         remarks.extend(self.without_quorum());
         let mut told: Vec<&str> = Vec::new();
         for location in &self.cluster.locations {
-            let left =
-                location.id.starts_with("cli-ban-") || location.id.starts_with("cli-prefer-");
+            let left = is_of_ban(&location.id) || is_of_move(&location.id);
             if !left || told.contains(&&*location.id) {
                 continue;
             }

@@ -40,7 +40,7 @@ pub use journal::*;
 pub use node::*;
 pub use nvset::*;
 pub use options::*;
-pub use queries::{Where, base_name, instance_number};
+pub use queries::{Where, base_name, instance_number, is_of_ban, is_of_move};
 pub use resource::*;
 pub use table::*;
 pub use vocabulary::*;

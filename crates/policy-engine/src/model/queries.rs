@@ -367,6 +367,21 @@ impl Cluster {
     }
 }
 
+/// The kinds of constraints that Pacemaker's tools leave behind when they ban and when they move.
+const BY_BANS: &str = "cli-ban-";
+const BY_MOVES: &str = "cli-prefer-";
+
+/// The id of a location constraint is one that Pacemaker's tools give when they ban something.
+pub fn is_of_ban(id: &str) -> bool {
+    id.starts_with(BY_BANS)
+}
+
+/// The id of a location constraint is one that Pacemaker's tools give when they move something to
+/// a node.
+pub fn is_of_move(id: &str) -> bool {
+    id.starts_with(BY_MOVES)
+}
+
 /// An id without its instance number: a trailing `:DIGITS` is stripped (02 §1.3).
 pub fn base_name(id: &str) -> &str {
     match id.rsplit_once(':') {

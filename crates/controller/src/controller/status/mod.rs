@@ -1,6 +1,7 @@
 //! What the controller says about itself: state, summary, status.
 
 mod assemblies;
+mod operations;
 mod places;
 mod services;
 mod trouble;

@@ -19,6 +19,8 @@ pub(super) struct Place<'a> {
     pub role: ServiceRole,
     /// An operation of it.
     pub record: &'a Record,
+    /// Which operation of it waits for its start delay, if one does, for people.
+    pub delayed: Option<String>,
 }
 
 /// Instances that are somewhere, by their service.
@@ -48,6 +50,7 @@ impl<'a> Places<'a> {
                     state,
                     role: role(records, state),
                     record,
+                    delayed: delayed(records),
                 });
             }
         }
@@ -102,6 +105,15 @@ fn state(records: &Records, unmanaged: impl FnOnce() -> bool) -> Option<ServiceS
         (Some(Activity::Failed), _) => Some(ServiceState::Failed),
         (Some(Activity::Inactive) | None, _) => None,
     }
+}
+
+/// That an operation which changes something waits for its start delay, for people.
+fn delayed(records: &Records) -> Option<String> {
+    let mut single = history::each(records).filter(|record| record.operation.interval_ms == 0);
+    single.find_map(|record| {
+        let waits = record.waits_for_its_start_delay()?;
+        Some(format!("its {} {waits}", record.operation.action))
+    })
 }
 
 /// The last word on the role was a promotion.

@@ -123,8 +123,11 @@ impl Controller {
         waits.map_or_else(|| failed.to_owned(), ToString::to_string)
     }
 
-    /// Why an instance is in its state: what failed there, or what it lacks.
+    /// Why an instance is in its state: what it waits for, what failed there, or what it lacks.
     fn why(&self, listed: &Listed<'_>, facts: &ServiceFacts, place: &Place<'_>) -> String {
+        if let Some(delayed) = &place.delayed {
+            return delayed.clone();
+        }
         let concerned = !listed.many || facts.failed_places().contains(place.assembly);
         match facts.failure() {
             Some(reason) if concerned && !reason.is_empty() => reason.to_owned(),

@@ -25,7 +25,7 @@ pub(super) fn run(seen: &Seen, output: &Output) -> Result<(), Failure> {
         });
         let rows: Vec<serde_json::Value> = rows.collect();
         match (seen, rows.first()) {
-            (Seen::One(_), Some(row)) => output.json(row)?,
+            (Seen::One(..), Some(row)) => output.json(row)?,
             _ => output.json(&rows)?,
         }
     } else {

@@ -2,6 +2,7 @@
 //! done about it; once, again and again, or only whether all is well.
 
 mod check;
+mod operations;
 mod screen;
 mod tree;
 mod watch;
@@ -9,12 +10,12 @@ mod watch;
 use cpe_status::DeploymentStatus;
 use cpe_terminal::Line;
 
-pub(crate) use screen::headline;
-
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::options::Status;
 use crate::output::{Output, Screen};
+use operations::Operations;
+pub(crate) use screen::headline;
 
 pub(crate) async fn run(
     client: Client,
@@ -29,7 +30,7 @@ pub(crate) async fn run(
         return check::run(&seen, output);
     }
     if output.json {
-        return seen.json(output);
+        return output.json(&seen.json()?);
     }
     if seen.is_empty() {
         output.note(NO_DEPLOYMENTS);
@@ -46,8 +47,8 @@ const NO_DEPLOYMENTS: &str = "no deployments; cpectl deploy FILE creates one";
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq)]
 enum Seen {
-    /// One deployment.
-    One(Box<DeploymentStatus>),
+    /// One deployment, perhaps with its last operations.
+    One(Box<DeploymentStatus>, Option<Operations>),
     /// All of them.
     All(Vec<DeploymentStatus>),
 }
@@ -55,7 +56,12 @@ enum Seen {
 impl Seen {
     async fn ask(client: &Client, arguments: &Status) -> Result<Seen, Failure> {
         if let Some(name) = &arguments.name {
-            return Ok(Seen::One(Box::new(client.status(name).await?)));
+            let status = Box::new(client.status(name).await?);
+            let operations = match &arguments.operations {
+                Some(service) => Some(Operations::ask(client, name, service).await?),
+                None => None,
+            };
+            return Ok(Seen::One(status, operations));
         }
         let mut statuses = Vec::new();
         for entry in client.list().await? {
@@ -75,23 +81,31 @@ impl Seen {
 
     fn statuses(&self) -> &[DeploymentStatus] {
         match self {
-            Seen::One(status) => std::slice::from_ref(&**status),
+            Seen::One(status, _) => std::slice::from_ref(&**status),
             Seen::All(statuses) => statuses,
         }
     }
 
-    fn json(&self, output: &Output) -> Result<(), Failure> {
-        match self {
-            Seen::One(status) => output.json(status),
-            Seen::All(statuses) => output.json(statuses),
-        }
+    /// For programs.
+    fn json(&self) -> Result<serde_json::Value, Failure> {
+        let value = match self {
+            Seen::One(status, None) => serde_json::to_value(status),
+            Seen::One(status, Some(operations)) => serde_json::to_value(operations.beside(status)),
+            Seen::All(statuses) => serde_json::to_value(statuses),
+        };
+        value.map_err(|error| Failure::failed(error.to_string()))
     }
 
     /// For people; `columns`: the width of the terminal, `None`: it goes elsewhere.
     fn lines(&self, arguments: &Status, columns: Option<usize>) -> Vec<Line> {
         let mut screen = Screen::new(columns);
         match self {
-            Seen::One(status) => screen::one(status, arguments.flat, &mut screen),
+            Seen::One(status, operations) => {
+                screen::one(status, arguments.flat, &mut screen);
+                if let Some(operations) = operations {
+                    operations.show(&mut screen);
+                }
+            }
             Seen::All(statuses) if statuses.is_empty() => screen.line(NO_DEPLOYMENTS),
             Seen::All(statuses) => screen.table(&screen::summaries(statuses)),
         }

@@ -114,10 +114,7 @@ impl Shown<'_> {
             return Ok(());
         }
         if self.output.json {
-            return match seen {
-                Seen::One(status) => self.output.json_line(status),
-                Seen::All(statuses) => self.output.json_line(statuses),
-            };
+            return self.output.json_line(&seen.json()?);
         }
         if !is_first {
             self.output.line("");
@@ -129,21 +126,33 @@ impl Shown<'_> {
     }
 }
 
-/// The status without what changes by itself: times, heartbeats, and how long is waited still.
+/// The status without what changes by itself: times, heartbeats, and how long is waited still. A
+/// reason is part of it.
 fn settled(seen: &Seen) -> Seen {
     let mut seen = seen.clone();
     let statuses = match &mut seen {
-        Seen::One(status) => std::slice::from_mut(&mut **status),
+        Seen::One(status, _) => std::slice::from_mut(&mut **status),
         Seen::All(statuses) => statuses,
     };
     for status in statuses {
         status.time = 0;
         for assembly in &mut status.assemblies {
             assembly.last_heartbeat = 0;
-            assembly.reason.clear();
+            assembly.reason = without_countdown(&assembly.reason);
         }
     }
     seen
+}
+
+/// A text without the seconds in it (`12 s`), which count down.
+fn without_countdown(text: &str) -> String {
+    let words: Vec<&str> = text.split(' ').collect();
+    let counts = |at: usize| {
+        let is_number = words[at].parse::<u64>().is_ok();
+        is_number && words.get(at + 1).is_some_and(|unit| *unit == "s")
+    };
+    let rest = (0..words.len()).filter(|at| !counts(*at));
+    rest.map(|at| words[at]).collect::<Vec<_>>().join(" ")
 }
 
 /// Writes lines over those that were there. What has no room is said in the last one.
@@ -199,21 +208,37 @@ mod tests {
 
     use super::*;
 
+    fn seen(heartbeat: u64, summary: &str, reason: &str) -> Seen {
+        let assembly = AssemblyStatus {
+            last_heartbeat: heartbeat,
+            reason: reason.into(),
+            ..AssemblyStatus::default()
+        };
+        let status = Box::new(DeploymentStatus {
+            time: heartbeat,
+            summary: summary.into(),
+            assemblies: vec![assembly],
+            ..DeploymentStatus::default()
+        });
+        Seen::One(status, None)
+    }
+
     #[test]
     fn heartbeats_and_times_are_no_change() {
-        let seen = |heartbeat, summary: &str| {
-            let assembly = AssemblyStatus {
-                last_heartbeat: heartbeat,
-                ..AssemblyStatus::default()
-            };
-            Seen::One(Box::new(DeploymentStatus {
-                time: heartbeat,
-                summary: summary.into(),
-                assemblies: vec![assembly],
-                ..DeploymentStatus::default()
-            }))
-        };
-        assert_eq!(settled(&seen(1, "a")), settled(&seen(2, "a")));
-        assert_ne!(settled(&seen(1, "a")), settled(&seen(1, "b")));
+        assert_eq!(settled(&seen(1, "a", "")), settled(&seen(2, "a", "")));
+        assert_ne!(settled(&seen(1, "a", "")), settled(&seen(1, "b", "")));
+    }
+
+    #[test]
+    fn another_reason_is_a_change_and_how_long_is_waited_still_is_none() {
+        let because = |reason: &str| settled(&seen(1, "a", reason));
+        let waits =
+            |seconds: u32| because(&format!("waiting {seconds} s for the end of its lease"));
+        assert_eq!(waits(12), waits(3));
+        assert_ne!(waits(12), because("2 attempts failed, the next in 12 s"));
+        let failed = |times: u32| because(&format!("{times} attempts failed, the next in 12 s"));
+        assert_ne!(failed(1), failed(2));
+        assert_ne!(because("level 1 of 2"), because("level 2 of 2"));
+        assert_ne!(because("its heartbeats are late"), because(""));
     }
 }

@@ -1,0 +1,15 @@
+//! Limits of what crosses the bus and is decided about, once for all that hold to them.
+
+/// Longest name of a value, in bytes: of an attribute, of an option.
+pub const MAX_VALUE_NAME: usize = 255;
+/// Most attributes of one guest's boot; most values that are kept of one holder over all boots.
+pub const MAX_ATTRIBUTES: usize = 512;
+/// Longest value of an attribute or an option, in bytes.
+pub const MAX_ATTRIBUTE_VALUE: usize = 4096;
+/// Most bytes of all names and values of one guest's boot, or of one holder, together.
+pub const MAX_ATTRIBUTES_SIZE: usize = 64 * 1024;
+/// Most values of one answer to a tool: all attributes of an assembly, and one of each of many
+/// assemblies.
+pub const MAX_VALUES: usize = 2048;
+/// Most bytes of an answer's values with their names together: all attributes of an assembly fit.
+pub const MAX_VALUES_SIZE: usize = 256 * 1024;
