@@ -44,11 +44,13 @@ pub enum Mutant {
     ForgetValues,
     /// Has operations begin at once that have a start delay.
     IgnoreDelays,
+    /// Agents say "not installed" of a service that may be running.
+    BelieveAbsent,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 12] = [
+    pub const ALL: [Mutant; 13] = [
         Mutant::SkipLeaseWait,
         Mutant::NoMargins,
         Mutant::ForgetEvents,
@@ -61,6 +63,7 @@ impl Mutant {
         Mutant::KeepTicket,
         Mutant::ForgetValues,
         Mutant::IgnoreDelays,
+        Mutant::BelieveAbsent,
     ];
 
     /// Its name on a command line.
@@ -78,6 +81,7 @@ impl Mutant {
             Mutant::KeepTicket => "keep-ticket",
             Mutant::ForgetValues => "forget-values",
             Mutant::IgnoreDelays => "ignore-delays",
+            Mutant::BelieveAbsent => "believe-absent",
         }
     }
 }

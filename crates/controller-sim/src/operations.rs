@@ -7,6 +7,7 @@ use controller::{
 };
 
 use crate::guest::{Busy, STATUS_NOT_INSTALLED, key};
+use crate::mutants::Mutant;
 use crate::network::ToDpe;
 use crate::queue::Timer;
 use crate::time::{MS, SECOND};
@@ -103,7 +104,8 @@ impl World {
         } = busy;
         (record.status, record.rc) = outcome;
         if outcome.0 == STATUS_NOT_INSTALLED {
-            if self.guests[guest].agent.cannot_tell(&record) {
+            let believed = self.options.mutant == Some(Mutant::BelieveAbsent);
+            if !believed && self.guests[guest].agent.cannot_tell(&record) {
                 (record.status, record.rc) = (STATUS_DONE, 1);
             }
         } else if outcome == (STATUS_DONE, 0) {

@@ -282,6 +282,23 @@ fn a_controller_that_ignores_start_delays_is_found_out() {
     expect(&bad, "monitor of service1 is to begin 7 s later");
 }
 
+#[test]
+fn a_service_whose_resource_agent_is_gone_does_not_count_as_stopped() {
+    let found = |mutant| {
+        let mut world = made(Scenario::plain(2, 1, Mode::Lease), mutant);
+        let home = world.runs_in("service1")[0].to_owned();
+        world.inject(Fault::ProgramsAway(world.guest(&home), 60 * SECOND));
+        world.ask(Request::Cleanup {
+            service: Some("service1".into()),
+            assembly: None,
+        });
+        world.run_for(60);
+        world.violations().join("\n")
+    };
+    assert_eq!(found(None), "");
+    expect(&found(Some(Mutant::BelieveAbsent)), "while it runs in");
+}
+
 /// A world without faults, whose controller makes that mistake, 20 s after the beginning.
 fn made(scenario: Scenario, mutant: Option<Mutant>) -> World {
     let options = Options {
