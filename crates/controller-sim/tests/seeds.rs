@@ -8,7 +8,7 @@
 
 use controller::{Request, TicketOrder};
 use controller_sim::faults::Fault;
-use controller_sim::policies::{FirstTurn, Loss};
+use controller_sim::policies::{FirstTurn, Loss, OnFail};
 use controller_sim::scenario::{Form, Mode, Scenario};
 use controller_sim::{Mutant, Options, Random, run};
 use controller_sim::{SECOND, World};
@@ -285,9 +285,12 @@ fn a_controller_that_ignores_start_delays_is_found_out() {
 #[test]
 fn a_service_whose_resource_agent_is_gone_does_not_count_as_stopped() {
     let found = |mutant| {
-        let mut world = made(Scenario::plain(2, 1, Mode::Lease), mutant);
+        let mut scenario = Scenario::plain(2, 1, Mode::Lease);
+        scenario.services[0].policies.on_fail = Some(OnFail::Block);
+        let mut world = made(scenario, mutant);
         let home = world.runs_in("service1")[0].to_owned();
-        world.inject(Fault::ProgramsAway(world.guest(&home), 60 * SECOND));
+        world.inject(Fault::ProgramsAway(world.guest(&home), 90 * SECOND));
+        world.run_for(30);
         world.ask(Request::Cleanup {
             service: Some("service1".into()),
             assembly: None,

@@ -113,9 +113,11 @@ fn evidence_of_probe(status: OperationStatus, code: i32) -> Evidence {
             Evidence::CannotRun
         }
         (OperationStatus::Done, rc::NOT_RUNNING) => Evidence::Stopped,
-        (OperationStatus::Done, rc::ARGS | rc::UNIMPLEMENTED | rc::PERM | rc::CONFIGURED) => {
-            Evidence::CannotRun
-        }
+        // A program that cannot be executed is an error with exit code 4.
+        (
+            OperationStatus::Done | OperationStatus::ErrorHard,
+            rc::ARGS | rc::UNIMPLEMENTED | rc::PERM | rc::CONFIGURED,
+        ) => Evidence::CannotRun,
         _ => Evidence::MayRun,
     }
 }

@@ -146,3 +146,44 @@ fn a_service_that_refuses_to_stop_has_its_guest_rebooted_when_the_lease_ends() {
         },
     );
 }
+
+/// Watches for so long that the service never runs twice, and then that it runs elsewhere.
+fn moves_and_never_runs_twice(lab: &Lab, home: &str) {
+    for _ in 0..250 {
+        let now = lab.sleepers(100_001);
+        assert!(now.len() <= 1, "the service runs twice: {now:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    lab.wait("the service runs in the other assembly", 40, || {
+        let now = lab.sleepers(100_001);
+        now.len() == 1 && now[0].0 != home
+    });
+}
+
+#[test]
+fn a_service_that_its_resource_agent_cannot_look_for_is_not_started_elsewhere_while_it_runs() {
+    let lab = Lab::boot("blind-agent").with_guests(&["a", "b"]);
+    lab.deploy(&document());
+    let home = lab.sleepers(100_001)[0].0.clone();
+    lab.cpectl(&["destroy", "shop", "--keep-services", "--wait"])
+        .ok();
+    assert_eq!(lab.sleepers(100_001).len(), 1);
+    lab.in_guest(&home, "rm /usr/lib/ocf/resource.d/heartbeat/anything")
+        .ok();
+    lab.cpectl(&["deploy", "/srv/document.xml"]).ok();
+    moves_and_never_runs_twice(&lab, &home);
+}
+
+#[test]
+fn an_agent_and_a_guard_with_wrong_settings_keep_to_the_lease() {
+    let lab = Lab::boot("wrong-settings").with_guests(&["a", "b"]);
+    lab.deploy(&document());
+    let home = lab.sleepers(100_001)[0].0.clone();
+    lab.in_guest(
+        &home,
+        "printf 'CPE_AGENT_STATE_DIR=/run/elsewhere\nCPE_AGENT_LISTEN=unix:/run/nowhere/agent.sock\n' > /etc/cpe/agent.conf; \
+         systemctl restart cpe-agent cpe-agent-guard",
+    )
+    .ok();
+    moves_and_never_runs_twice(&lab, &home);
+}

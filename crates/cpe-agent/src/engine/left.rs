@@ -75,26 +75,38 @@ impl Engine {
     }
 
     /// The outcome of a probe, as its DPE may take it. A resource agent that cannot work says
-    /// nothing about a service that may be running: that counts as a failure of what runs.
+    /// nothing about a service that may be running: that counts as a failure of what runs. Where
+    /// nothing of it was started in this boot, it is as one that is not installed: else a guest in
+    /// which agents cannot work would be in the way of all others.
     pub(super) fn doubt(&self, call_id: u32, outcome: OperationOutcome) -> OperationOutcome {
         let record = self.records.get(&call_id);
         let Some(operation) = record.map(|record| &record.operation) else {
             return outcome;
         };
-        if !cannot_tell(operation, outcome.status, outcome.rc) || !self.may_run(operation, &outcome)
-        {
+        if !cannot_tell(operation, outcome.status, outcome.rc) {
             return outcome;
         }
         let why = match outcome.exit_reason.as_str() {
             "" => format!("exit code {}", outcome.rc),
             reason => format!("exit code {}: {reason}", outcome.rc),
         };
+        let (code, exit_reason) = match outcome.rc {
+            _ if self.may_run(operation, &outcome) => {
+                let text =
+                    "it may be running here since before, and its resource agent cannot tell";
+                (rc::GENERIC, format!("{text} ({why})"))
+            }
+            rc::UNIMPLEMENTED | rc::PERM | rc::CONFIGURED => {
+                let text =
+                    "nothing of it was started here, and its resource agent cannot work here";
+                (rc::INSTALLED, format!("{text} ({why})"))
+            }
+            _ => return outcome,
+        };
         OperationOutcome {
             status: OperationStatus::Done,
-            rc: rc::GENERIC,
-            exit_reason: format!(
-                "it may be running here since before, and its resource agent cannot tell ({why})"
-            ),
+            rc: code,
+            exit_reason,
             ..outcome
         }
     }

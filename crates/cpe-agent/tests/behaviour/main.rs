@@ -17,6 +17,7 @@ mod guest;
 mod interface;
 mod lease;
 mod leaving;
+mod left;
 mod operations;
 mod questions;
 mod restarts;
