@@ -111,12 +111,7 @@ impl World {
             Fault::HangAgent(guest, for_us) => self.agent_hangs(guest, for_us),
             Fault::Stall(guest, for_us) => self.links[guest].stalled_until_us = until(for_us),
             Fault::Cut(guest, for_us) => self.cut(guest, for_us),
-            Fault::Slow(guest, for_us, slow_us) => {
-                self.links[guest].slow_us = slow_us;
-                if slow_us > 0 {
-                    self.after(for_us, SimEvent::Fault(Fault::Slow(guest, 0, 0)));
-                }
-            }
+            Fault::Slow(guest, for_us, slow_us) => self.slow_down(guest, for_us, slow_us),
             Fault::KillService(guest, service) => {
                 let name = &self.scenario.services[service].name;
                 let mut running = self.guests[guest].running.iter();
@@ -162,6 +157,14 @@ impl World {
             Fault::Request(request) => self.request(request),
             Fault::Ask(guest, question) => self.ask_in(guest, question),
             fault => self.inject_in_world(fault),
+        }
+    }
+
+    /// Messages to a guest take longer for a while.
+    fn slow_down(&mut self, guest: usize, for_us: u64, slow_us: u64) {
+        self.links[guest].slow_us = slow_us;
+        if slow_us > 0 {
+            self.after(for_us, SimEvent::Fault(Fault::Slow(guest, 0, 0)));
         }
     }
 

@@ -211,7 +211,7 @@ impl ServiceFacts {
             .reason(reason.unwrap_or("no assembly may run it now"))
     }
 
-    /// It is stopped, as its policy wants it; or it failed, and its policy does not have it started.
+    /// It is stopped, as its policy wants it; or it failed, and its policy does not let it start.
     pub(crate) fn stop(&mut self, id: &ServiceId) -> EventDraft {
         let reason = match self.failed {
             None => "its policy wants it stopped",

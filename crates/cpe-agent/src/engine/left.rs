@@ -111,8 +111,8 @@ impl Engine {
         }
     }
 
-    /// Whether the service of a probe may be running here, by what was before. One that a deployment
-    /// has left may have another name now.
+    /// Whether the service of a probe may be running here, by what was before. One that a
+    /// deployment has left may have another name now.
     fn may_run(&self, probe: &Operation, outcome: &OperationOutcome) -> bool {
         let resource = &probe.resource;
         let agent = |of: &Operation| (of.class.clone(), of.provider.clone(), of.agent.clone());

@@ -93,8 +93,8 @@ impl Daemon {
     }
 
     /// Makes something happen: `run SECONDS`, `kill SERVICE`, `cut ASSEMBLY SECONDS` (nothing
-    /// passes between it and the DPE), `kill-dpe` (it is back after the next `run`), `ban SERVICE` (a tool in its guest does), `ticket SERVICE
-    /// LOSS` (the document says that it needs one), or `change SERVICE`, which writes the changed
+    /// passes between it and the DPE), `kill-dpe` (it is back after the next `run`), `ban SERVICE`
+    /// (a tool in its guest does), `ticket SERVICE LOSS` (the document says that it needs one), or `change SERVICE`, which writes the changed
     /// document to `changed.xml`.
     pub(crate) fn direct(&self, direction: &str) {
         let words: Vec<&str> = direction.split(' ').collect();
