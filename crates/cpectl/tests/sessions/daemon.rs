@@ -92,10 +92,15 @@ impl Daemon {
         self.folder.path()
     }
 
-    /// Makes something happen: `run SECONDS`, `kill SERVICE`, `cut ASSEMBLY SECONDS` (nothing
-    /// passes between it and the DPE), `kill-dpe` (it is back after the next `run`), `ban SERVICE`
-    /// (a tool in its guest does), `ticket SERVICE LOSS` (the document says that it needs one), or `change SERVICE`, which writes the changed
-    /// document to `changed.xml`.
+    /// Makes something happen:
+    ///
+    /// - `run SECONDS`
+    /// - `kill SERVICE`
+    /// - `cut ASSEMBLY SECONDS`: nothing passes between it and the DPE
+    /// - `kill-dpe`: it is back after the next `run`
+    /// - `ban SERVICE`: a tool in its guest does
+    /// - `ticket SERVICE LOSS`: the document says that it needs one
+    /// - `change SERVICE` writes the changed document to `changed.xml`
     pub(crate) fn direct(&self, direction: &str) {
         let words: Vec<&str> = direction.split(' ').collect();
         if let ["ban", service] = words[..] {
