@@ -61,7 +61,7 @@ impl World {
             11 | 12 => Fault::Cut(guest, long),
             13 => Fault::Slow(guest, long, self.random.between(10 * MS, 3 * SECOND)),
             14 => Fault::KillService(guest, service),
-            15 if long % 4 == 0 => Fault::ProgramsAway(guest, long),
+            15 if long.is_multiple_of(4) => Fault::ProgramsAway(guest, long),
             15 => Fault::BadOperations(guest, long),
             16 => Fault::RefuseStop(guest, long),
             17 => Fault::BadDevices(long),
