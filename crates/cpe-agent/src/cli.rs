@@ -26,6 +26,7 @@ pub struct Arguments {
         long,
         value_name = "ADDRESS",
         default_value = "unix:/run/cpe-agent/agent.sock",
+        value_parser = socket_file,
         env = "CPE_AGENT_LISTEN"
     )]
     pub listen: PeerAddress,
@@ -239,6 +240,14 @@ fn plain(error: &clap::Error) -> String {
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
     first.trim_start_matches("error: ").to_owned()
+}
+
+fn socket_file(text: &str) -> Result<PeerAddress, String> {
+    match text.parse::<PeerAddress>() {
+        Ok(address @ PeerAddress::Unix(_)) => Ok(address),
+        Ok(_) => Err("this version listens on unix:PATH only".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn octal_mode(text: &str) -> Result<u32, String> {

@@ -52,6 +52,12 @@ pub enum Error {
     OtherLog(String),
 }
 
+impl From<cpe_status::AddressError> for Error {
+    fn from(error: cpe_status::AddressError) -> Error {
+        Error::InvalidArgument(format!("this is no address of an agent: {error}"))
+    }
+}
+
 impl Error {
     /// The text without the error's name, as a person should read it.
     pub fn message(&self) -> String {

@@ -7,14 +7,13 @@
 //! differ as soon as a user namespace or a hypervisor's channel lies between host and guest, and
 //! adds nothing to what the kernel says.
 
-use std::fmt;
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
+pub use cpe_status::{MAX_SOCKET_PATH, PeerAddress};
 use rustix::fs::{FileType, Mode, OFlags};
 use tokio::net::{UnixListener, UnixStream};
 use zbus::Connection;
@@ -27,43 +26,13 @@ use crate::{Error, Result};
 /// How long connecting and the handshake may take together.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest path of a Unix socket (`sun_path`, without the final NUL).
-const MAX_SOCKET_PATH: usize = 107;
-
-/// Where a guest agent is reached.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum PeerAddress {
-    /// `unix:PATH`: a socket file that host and guest share, as a hypervisor's channel is.
-    Unix(PathBuf),
-}
-
-impl FromStr for PeerAddress {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let path = text
-            .strip_prefix("unix:")
-            .map(|rest| rest.strip_prefix("path=").unwrap_or(rest));
-        match path {
-            Some(path) if path.starts_with('/') && path.len() <= MAX_SOCKET_PATH => {
-                Ok(PeerAddress::Unix(PathBuf::from(path)))
-            }
-            Some(path) if path.starts_with('/') => Err(Error::InvalidArgument(format!(
-                "address `{text}`: a socket's path may have at most {MAX_SOCKET_PATH} bytes, this one has {}",
-                path.len()
-            ))),
-            _ => Err(Error::InvalidArgument(format!(
-                "address must be unix:PATH with an absolute path, as unix:/run/cpe-agent/agent.sock; found `{text}`"
-            ))),
-        }
-    }
-}
-
-impl fmt::Display for PeerAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PeerAddress::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
+/// The path of a socket file; no other kind of address is carried out yet.
+fn socket_file(address: &PeerAddress) -> Result<&Path> {
+    match address {
+        PeerAddress::Unix(path) => Ok(path),
+        other => Err(Error::InvalidArgument(format!(
+            "{other}: this version reaches agents through unix:PATH only"
+        ))),
     }
 }
 
@@ -92,7 +61,7 @@ impl PeerListener {
     /// # Errors
     /// [`Error::Failed`] naming the path, and [`Error::Busy`] if another process answers there.
     pub async fn bind(address: &PeerAddress, access: &Access) -> Result<Self> {
-        let PeerAddress::Unix(path) = address;
+        let path = socket_file(address)?;
         let failed = |what: &str, error: std::io::Error| {
             Error::Failed(format!("cannot listen on {address}: {what}: {error}"))
         };
@@ -201,7 +170,7 @@ fn open_socket(path: &Path) -> rustix::io::Result<OwnedFd> {
 }
 
 async fn connect_socket(address: &PeerAddress) -> Result<UnixStream> {
-    let PeerAddress::Unix(path) = address;
+    let path = socket_file(address)?;
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::WouldBlock => {
             Error::NotReady(format!("no agent listens on {address}: {error}"))
@@ -432,24 +401,14 @@ mod tests {
         server.abort();
     }
 
-    #[test]
-    fn it_reads_addresses_and_says_what_one_looks_like() {
-        let address: PeerAddress = "unix:/run/a.sock".parse().unwrap();
-        assert_eq!(address.to_string(), "unix:/run/a.sock");
-        assert_eq!(
-            "unix:path=/run/a.sock".parse::<PeerAddress>().unwrap(),
-            address
-        );
-        for bad in [
-            "/run/a.sock",
-            "unix:a.sock",
-            "tcp:1.2.3.4",
-            &format!("unix:/{}", "x".repeat(120)),
-        ] {
-            assert!(
-                matches!(bad.parse::<PeerAddress>(), Err(Error::InvalidArgument(_))),
-                "{bad}"
-            );
+    #[tokio::test]
+    async fn it_refuses_the_kinds_that_it_does_not_carry_out() {
+        for text in ["tcp:192.0.2.1", "vsock:3", "ssh:web1"] {
+            let address = text.parse::<PeerAddress>().unwrap();
+            let refused = connect(&address, &Meter::default()).await;
+            assert!(matches!(refused, Err(Error::InvalidArgument(_))), "{text}");
+            let refused = PeerListener::bind(&address, &Access::default()).await;
+            assert!(matches!(refused, Err(Error::InvalidArgument(_))), "{text}");
         }
     }
 }

@@ -1,14 +1,20 @@
 //! What a deployment's status and a plan consist of: the same types in the controller that makes
-//! them, on the bus that carries them as JSON, and in the programs that read them. No I/O.
+//! them, on the bus that carries them as JSON, and in the programs that read them. And what a
+//! guest's [address](PeerAddress) is, in documents, settings and statuses. No I/O.
 
 #![warn(missing_docs)]
 
+mod address;
 mod agents;
 mod plan;
 mod resource;
 mod state;
 mod status;
 
+pub use address::{
+    ANY_CID, AddressError, DEFAULT_PORT, DEFAULT_SOCKET, DEFAULT_SSH_PORT, MAX_SOCKET_PATH,
+    PeerAddress,
+};
 pub use agents::{
     AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
     AgentVariant, DocumentWarning, ResourceAgent, Unasked,

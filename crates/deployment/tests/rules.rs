@@ -223,6 +223,24 @@ fn it_resolves_references_through_other_references() {
 }
 
 #[test]
+fn it_refuses_addresses_that_no_agent_is_reached_at_yet() {
+    for address in ["vsock:3", "ssh:root@web1"] {
+        let text = format!(
+            "<deployable name='x'><assemblies>
+               <assembly name='a' address='{address}'/></assemblies></deployable>"
+        );
+        let outcome = read_with_warnings(text.as_bytes());
+        assert!(outcome.deployment.is_none(), "{address}");
+        let report = report(&outcome.problems);
+        assert!(report.contains("2:44: error"), "{report}");
+        assert!(report.contains("unix:PATH"), "{report}");
+        // A document that was accepted once is read.
+        let accepted = deployment::read_accepted(text.as_bytes());
+        assert!(accepted.deployment.is_some(), "{address}");
+    }
+}
+
+#[test]
 fn it_gives_the_host_of_a_tcp_address_as_ipaddress() {
     let text = "<deployable name='x'><assemblies><assembly name='a' address='tcp:192.0.2.7:99'/></assemblies>
       <services><service name='s' class='lsb' type='t'><parameters><parameter name='p'>
