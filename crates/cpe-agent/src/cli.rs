@@ -21,15 +21,27 @@ use crate::reset::Reset;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "cpe-agent", version)]
 pub struct Arguments {
-    /// Where the DPE connects: unix:PATH, a socket that the guest shares with its host
+    /// Where the DPE connects: unix:PATH, a socket that the guest shares with its host, or tcp:HOST
+    /// or tcp:HOST:PORT, with certificates (several between commas, or the option several times)
     #[arg(
         long,
         value_name = "ADDRESS",
         default_value = "unix:/run/cpe-agent/agent.sock",
-        value_parser = socket_file,
+        value_delimiter = ',',
+        value_parser = listening,
         env = "CPE_AGENT_LISTEN"
     )]
-    pub listen: PeerAddress,
+    pub listen: Vec<PeerAddress>,
+
+    /// What the agent shows on networks and whom it believes there: identity.pem, ca.pem,
+    /// revoked.pem. Without a certificate it listens at socket files only
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = "/etc/cpe/agent",
+        env = "CPE_AGENT_CERTIFICATES"
+    )]
+    pub certificates: PathBuf,
 
     /// Permissions of the socket, octal
     #[arg(long, value_name = "MODE", default_value = "0600", value_parser = octal_mode, env = "CPE_AGENT_SOCKET_MODE")]
@@ -242,10 +254,10 @@ fn plain(error: &clap::Error) -> String {
     first.trim_start_matches("error: ").to_owned()
 }
 
-fn socket_file(text: &str) -> Result<PeerAddress, String> {
+fn listening(text: &str) -> Result<PeerAddress, String> {
     match text.parse::<PeerAddress>() {
-        Ok(address @ PeerAddress::Unix(_)) => Ok(address),
-        Ok(_) => Err("this version listens on unix:PATH only".to_owned()),
+        Ok(address @ (PeerAddress::Unix(_) | PeerAddress::Tcp { .. })) => Ok(address),
+        Ok(_) => Err("this version listens at unix:PATH and tcp:HOST[:PORT]".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -277,6 +289,22 @@ mod tests {
     }
 
     #[test]
+    fn it_listens_at_several_addresses() {
+        let read = |words: &[&str]| Arguments::try_parse_from(words).unwrap().listen;
+        let both = ["unix:/run/a.sock", "tcp:[::]:7430"].map(|text| text.parse().unwrap());
+        let words = ["cpe-agent", "--listen", "unix:/run/a.sock,tcp:[::]:7430"];
+        assert_eq!(read(&words), both);
+        let words = [
+            "cpe-agent",
+            "--listen",
+            "unix:/run/a.sock",
+            "--listen",
+            "tcp:[::]:7430",
+        ];
+        assert_eq!(read(&words), both);
+    }
+
+    #[test]
     fn it_takes_a_watchdog_device_by_itself_or_by_its_path() {
         let read =
             |words: &[&str]| Arguments::try_parse_from(words).map(|read| read.watchdog_device);
@@ -291,10 +319,11 @@ mod tests {
 
     #[test]
     fn it_says_what_is_wrong_with_an_argument() {
-        let error = Arguments::try_parse_from(["cpe-agent", "--listen", "tcp:1.2.3.4"])
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("unix:PATH"), "{error}");
+        for (wrong, right) in [("ssh:web1", "unix:PATH"), ("tcp:::1", "brackets")] {
+            let error = Arguments::try_parse_from(["cpe-agent", "--listen", wrong]);
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(right), "{error}");
+        }
         let error = Arguments::try_parse_from(["cpe-agent", "--socket-mode", "999"])
             .unwrap_err()
             .to_string();

@@ -172,7 +172,6 @@ fn it_warns_of_what_is_unsafe_or_cannot_work() {
     );
     let starts = [
         "assembly 'a' has no address",
-        "assembly 'b' has an address of type tcp",
         "fencing mode 'none' is unsafe",
         "service 's' is not monitored",
     ];

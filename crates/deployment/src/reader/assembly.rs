@@ -129,14 +129,9 @@ fn address(form: &mut Form<'_, '_, '_>, assembly: &str) -> Option<Address> {
             format!("assembly {} has no address", quote(assembly)),
             "it stays offline until it has one, such as address=\"unix:/run/cpe/guests/NAME/agent.sock\"".to_owned(),
         ),
-        (Some(Address::Tcp { .. }), Some(attribute)) => form.problems.warning(
-            attribute.value_offset,
-            format!("assembly {} has an address of type tcp", quote(assembly)),
-            "this version reaches guests only through 'unix:PATH', so it stays offline".to_owned(),
-        ),
         (Some(other @ (Address::Vsock { .. } | Address::Ssh { .. })), Some(attribute)) => {
             let message = format!("an address of kind {} cannot be used yet", other.kind());
-            let hint = "this version reaches guests through 'unix:PATH'".to_owned();
+            let hint = "this version reaches guests through 'unix:PATH' and 'tcp:HOST[:PORT]'".to_owned();
             form.problems.refuse(attribute.value_offset, message, hint);
         }
         _ => {}
