@@ -1,6 +1,7 @@
 //! Small deployment documents for tests. Services are real processes: `sleep`s under
 //! `ocf:heartbeat:anything`; each has a unique duration, by which tests find it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Builds a document with short heartbeat intervals, so that tests are quick.
@@ -10,6 +11,8 @@ pub struct Document {
     timing: String,
     fencing: String,
     assemblies: Vec<String>,
+    /// Of those that are not reached at the socket file that they share with their host.
+    addresses: BTreeMap<String, String>,
     services: Vec<String>,
     constraints: String,
 }
@@ -22,6 +25,7 @@ impl Document {
             timing: r#"heartbeat_interval="500ms" heartbeat_timeout="2s" lease="3s""#.to_owned(),
             fencing: r#"<fencing mode="lease"/>"#.to_owned(),
             assemblies: assemblies.iter().map(|&name| name.to_owned()).collect(),
+            addresses: BTreeMap::new(),
             services: Vec::new(),
             constraints: String::new(),
         }
@@ -36,6 +40,13 @@ impl Document {
     /// How every assembly is fenced; `{assembly}` in it is the assembly's name.
     pub fn fencing(mut self, element: &str) -> Document {
         self.fencing = element.to_owned();
+        self
+    }
+
+    /// Where an assembly's agent is reached.
+    pub fn address(mut self, assembly: &str, address: &str) -> Document {
+        self.addresses
+            .insert(assembly.to_owned(), address.to_owned());
         self
     }
 
@@ -72,9 +83,11 @@ impl Document {
         );
         for assembly in &self.assemblies {
             let fencing = self.fencing.replace("{assembly}", assembly);
+            let shared = format!("unix:/run/cpe/guests/{assembly}/agent.sock");
+            let address = self.addresses.get(assembly).unwrap_or(&shared);
             let _ = writeln!(
                 text,
-                r#"    <assembly name="{assembly}" address="unix:/run/cpe/guests/{assembly}/agent.sock">{fencing}</assembly>"#
+                r#"    <assembly name="{assembly}" address="{address}">{fencing}</assembly>"#
             );
         }
         let _ = write!(

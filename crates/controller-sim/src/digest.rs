@@ -129,6 +129,7 @@ impl Digest {
             epoch,
             deployment,
             heartbeat_interval_ms,
+            heartbeat_timeout_ms: _,
             lease_ms,
             grace_ms,
             stop_timeout_ms,

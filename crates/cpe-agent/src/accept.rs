@@ -3,9 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use cpe_bus::peer::PeerListener;
 use cpe_daemon::Pauses;
-use tokio::net::UnixStream;
 
 /// First pause after a connection could not be taken.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
@@ -34,15 +32,11 @@ pub(crate) async fn keep(what: &str, mut serve: impl AsyncFnMut() -> anyhow::Res
     }
 }
 
-/// The next connection.
+/// The next connection, by an attempt to take one.
 ///
 /// # Errors
 /// That of accept(2), if it fails [`ATTEMPTS`] times in a row.
-pub(crate) async fn accept(listener: &PeerListener) -> io::Result<UnixStream> {
-    retry(|| listener.accept()).await
-}
-
-async fn retry<T, F>(mut attempt: impl FnMut() -> F) -> io::Result<T>
+pub(crate) async fn retry<T, F>(mut attempt: impl FnMut() -> F) -> io::Result<T>
 where
     F: Future<Output = io::Result<T>>,
 {

@@ -22,14 +22,27 @@ use crate::reset::Reset;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "cpe-agent", version)]
 pub struct Arguments {
-    /// Where the DPE connects: unix:PATH, a socket that the guest shares with its host
+    /// Where the DPE connects: unix:PATH, a socket that the guest shares with its host, or tcp:HOST
+    /// or tcp:HOST:PORT, with certificates (several between commas, or the option several times)
     #[arg(
         long,
         value_name = "ADDRESS",
         default_value = "unix:/run/cpe-agent/agent.sock",
+        value_delimiter = ',',
+        value_parser = listening,
         env = "CPE_AGENT_LISTEN"
     )]
-    pub listen: PeerAddress,
+    pub listen: Vec<PeerAddress>,
+
+    /// What the agent shows on networks and whom it believes there: identity.pem, ca.pem,
+    /// revoked.pem. Without a certificate it listens at socket files only
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = "/etc/cpe/agent",
+        env = "CPE_AGENT_CERTIFICATES"
+    )]
+    pub certificates: PathBuf,
 
     /// Permissions of the socket, octal
     #[arg(long, value_name = "MODE", default_value = "0600", value_parser = octal_mode, env = "CPE_AGENT_SOCKET_MODE")]
@@ -265,6 +278,14 @@ fn plain(error: &clap::Error) -> String {
     first.trim_start_matches("error: ").to_owned()
 }
 
+fn listening(text: &str) -> Result<PeerAddress, String> {
+    match text.parse::<PeerAddress>() {
+        Ok(address @ (PeerAddress::Unix(_) | PeerAddress::Tcp { .. })) => Ok(address),
+        Ok(_) => Err("this version listens at unix:PATH and tcp:HOST[:PORT]".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 fn octal_mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if (1..=0o777).contains(&mode) => Ok(mode),
@@ -289,6 +310,22 @@ mod tests {
         assert_eq!(read(&["cpe-agent", "--allow-uid", "0,989"]), [0, 989]);
         let twice = ["cpe-agent", "--allow-uid", "0", "--allow-uid", "989"];
         assert_eq!(read(&twice), [0, 989]);
+    }
+
+    #[test]
+    fn it_listens_at_several_addresses() {
+        let read = |words: &[&str]| Arguments::try_parse_from(words).unwrap().listen;
+        let both = ["unix:/run/a.sock", "tcp:[::]:7430"].map(|text| text.parse().unwrap());
+        let words = ["cpe-agent", "--listen", "unix:/run/a.sock,tcp:[::]:7430"];
+        assert_eq!(read(&words), both);
+        let words = [
+            "cpe-agent",
+            "--listen",
+            "unix:/run/a.sock",
+            "--listen",
+            "tcp:[::]:7430",
+        ];
+        assert_eq!(read(&words), both);
     }
 
     #[test]
@@ -324,10 +361,11 @@ mod tests {
 
     #[test]
     fn it_says_what_is_wrong_with_an_argument() {
-        let error = Arguments::try_parse_from(["cpe-agent", "--listen", "tcp:1.2.3.4"])
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("unix:PATH"), "{error}");
+        for (wrong, right) in [("ssh:web1", "unix:PATH"), ("tcp:::1", "brackets")] {
+            let error = Arguments::try_parse_from(["cpe-agent", "--listen", wrong]);
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(right), "{error}");
+        }
         let error = Arguments::try_parse_from(["cpe-agent", "--socket-mode", "999"])
             .unwrap_err()
             .to_string();

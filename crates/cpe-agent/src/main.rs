@@ -14,9 +14,10 @@ use cpe_agent::cli::{Arguments, Task};
 use cpe_agent::device::WatchdogDevice;
 use cpe_agent::engine::{Engine, commands};
 use cpe_agent::machine::MachineId;
+use cpe_agent::server::Entrance;
 use cpe_agent::store::StateFolder;
 use cpe_agent::{clock, ending, guard, server, standing};
-use cpe_bus::peer::Access;
+use cpe_bus::peer::{Access, Credentials, Side};
 
 fn main() -> anyhow::Result<ExitCode> {
     let mut command_line = std::env::args_os();
@@ -98,10 +99,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         allowed_uids: arguments.allow_uid,
     };
     let (commands, requests) = commands::queue();
-    let engines = commands.clone();
+    let credentials = Credentials::new(&arguments.certificates, Side::Agent);
+    let entrance = Entrance::new(commands.clone(), classes);
     let connections = async {
         known.known().await;
-        server::keep_serving(arguments.listen, access, engines, classes).await;
+        server::keep_serving(arguments.listen, access, credentials, entrance).await;
     };
     let tools = socket::keep_serving(state_dir, commands);
     let asked_to_end = ending::asked_to_end(arguments.systemd_bus);
@@ -145,6 +147,10 @@ Values of a boot last until the guest is rebooted; permanent ones, and options o
 .TP
 .I /etc/cpe/agent.conf
 Environment of cpe\-agent.service, as CPE_AGENT_LISTEN=unix:/run/cpe\-channel/agent.sock.
+.TP
+.I /etc/cpe/agent
+What an agent needs that listens on a network: identity.pem (certificate and key), ca.pem (whom it believes), revoked.pem (whom it does
+not believe any more). New files count without a restart.
 .TP
 .I /run/cpe\-agent
 Operation history, node attributes, epoch and lease. Gone with the guest\(aqs boot, as it must be.

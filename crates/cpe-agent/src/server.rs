@@ -3,22 +3,32 @@
 //! Nothing is decided here: calls become commands of the engine, and the engine's signals go out
 //! through a bounded outbox, so that a DPE that reads nothing cannot hold the engine up.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use cpe_bus::fields::Fields;
-use cpe_bus::peer::{Access, HANDSHAKE_TIMEOUT, PeerListener, server_builder};
+use cpe_bus::peer::{Access, Admitted, Credentials, Door, HANDSHAKE_TIMEOUT, Name, Visitor};
 use cpe_bus::{Error, HelloSettings, Operation, PeerAddress, Question, Result, names};
-use tokio::net::UnixStream;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use zbus::object_server::SignalEmitter;
 
-use crate::accept::accept;
 use crate::classes::Classes;
 use crate::engine::commands::{Call, Command, Hello, Outgoing, Peer, Reply};
 
 /// Connections that there may be at a time: the DPE's, its successor's, and a few who look.
 const MAX_CONNECTIONS: usize = 16;
+/// Connections over a network at one address whose other side has not shown yet who it is. They
+/// take none of the places above. The oldest one makes room for the next.
+const MAX_STRANGERS: usize = 64;
+/// Reasons for which somebody was not let in that the log has of an hour: an address that is open
+/// to a whole network must not fill the disk.
+const MAX_REFUSALS: usize = 64;
+/// For how long they are remembered.
+const REFUSALS_KEPT: Duration = Duration::from_secs(3600);
 /// Calls of one connection that may be under way at a time. A DPE makes one after the other, apart
 /// from renewals, for whose answers it does not wait.
 const MAX_CALLS: usize = 64;
@@ -32,6 +42,8 @@ const OUTBOX: usize = 1024;
 /// One connection's object.
 struct AgentObject {
     peer: Peer,
+    /// Whom this guest's certificate names, by which the other side was let in.
+    own: Option<Name>,
     engine: mpsc::Sender<Command>,
     classes: Arc<Classes>,
     calls: Semaphore,
@@ -39,6 +51,18 @@ struct AgentObject {
 }
 
 impl AgentObject {
+    /// Over a network, a DPE says Hello to the assembly that the certificates name.
+    fn must_agree(&self, deployment: &str, assembly: &str) -> Result<()> {
+        match &self.own {
+            Some(own) if *own != Name::agent(deployment, assembly) => {
+                Err(Error::IdentityRefused(format!(
+                    "Hello is for assembly {assembly} of {deployment}; the certificate of this guest's agent is that of {own}"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn call<T>(&self, epoch: u64, call: impl FnOnce(Reply<T>) -> Call) -> Result<T> {
         let peer = self.peer.id;
         self.command(|reply| {
@@ -75,6 +99,7 @@ impl AgentObject {
         assembly: String,
         settings: Fields,
     ) -> Result<Fields> {
+        self.must_agree(&deployment, &assembly)?;
         let hello = Hello {
             peer: self.peer.clone(),
             epoch,
@@ -221,6 +246,30 @@ impl AgentObject {
     async fn left(emitter: &SignalEmitter<'_>) -> zbus::Result<()>;
 }
 
+/// Why others were not let in of late.
+#[derive(Debug)]
+struct Refusals {
+    since: Instant,
+    said: BTreeSet<String>,
+}
+
+impl Refusals {
+    fn new(now: Instant) -> Refusals {
+        Refusals {
+            since: now,
+            said: BTreeSet::new(),
+        }
+    }
+
+    /// Whether a reason is to be said now.
+    fn is_new(&mut self, now: Instant, reason: &str) -> bool {
+        if now.duration_since(self.since) >= REFUSALS_KEPT {
+            *self = Refusals::new(now);
+        }
+        self.said.len() < MAX_REFUSALS && self.said.insert(reason.to_owned())
+    }
+}
+
 /// Sends one signal.
 async fn emit(emitter: &SignalEmitter<'_>, signal: Outgoing) -> zbus::Result<()> {
     match signal {
@@ -252,66 +301,122 @@ async fn emit(emitter: &SignalEmitter<'_>, signal: Outgoing) -> zbus::Result<()>
     }
 }
 
-/// Opens the socket and takes connections, for ever: what fails is tried again. A guest whose
-/// socket cannot be opened is unreachable, and has all the more a lease to enforce.
-pub async fn keep_serving(
-    address: PeerAddress,
-    access: Access,
+/// What all addresses have in common.
+#[derive(Debug)]
+pub struct Entrance {
     engine: mpsc::Sender<Command>,
     classes: Arc<Classes>,
-) {
-    crate::accept::keep("the socket for the DPE", async || {
-        let listener = PeerListener::bind(&address, &access).await;
-        let listener = listener.map_err(|error| anyhow::anyhow!(error.message()))?;
-        tracing::info!(listen = %address, "listening");
-        serve(listener, engine.clone(), Arc::clone(&classes)).await?;
-        Ok(())
-    })
-    .await;
+    slots: Arc<Semaphore>,
+    metadata_calls: Arc<Semaphore>,
+    last_id: AtomicU64,
+    refusals: Mutex<Refusals>,
 }
 
-/// Takes connections until the listener fails.
-///
-/// # Errors
-/// Those of `accept`.
-pub async fn serve(
-    listener: PeerListener,
-    engine: mpsc::Sender<Command>,
-    classes: Arc<Classes>,
-) -> std::io::Result<()> {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let metadata_calls = Arc::new(Semaphore::new(MAX_METADATA_CALLS));
-    let last_id = AtomicU64::new(0);
-    loop {
-        let stream = accept(&listener).await?;
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            tracing::warn!(
-                connections = MAX_CONNECTIONS,
-                "refused a connection: there are too many"
-            );
-            continue;
-        };
-        let id = last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let (engine, classes) = (engine.clone(), Arc::clone(&classes));
-        let metadata_calls = Arc::clone(&metadata_calls);
-        tokio::spawn(async move {
-            if let Err(error) = converse(stream, id, &engine, classes, metadata_calls).await {
-                tracing::warn!(%error, "a connection failed");
-            }
-            let _ = engine.send(Command::Disconnected { peer: id }).await;
-            drop(slot);
-        });
+impl Entrance {
+    /// Nobody is connected yet.
+    pub fn new(engine: mpsc::Sender<Command>, classes: Arc<Classes>) -> Arc<Entrance> {
+        Arc::new(Entrance {
+            engine,
+            classes,
+            slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            metadata_calls: Arc::new(Semaphore::new(MAX_METADATA_CALLS)),
+            last_id: AtomicU64::new(0),
+            refusals: Mutex::new(Refusals::new(Instant::now())),
+        })
+    }
+
+    /// Says in the log that somebody is not let in, each reason once.
+    fn refused(&self, reason: String) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if refusals.is_new(Instant::now(), &reason) {
+            tracing::warn!("a connection is refused: {reason}");
+        }
     }
 }
 
+/// Opens all addresses and takes connections there, for ever: what fails is tried again. A guest of
+/// which no address can be opened is unreachable, and has all the more a lease to enforce.
+pub async fn keep_serving(
+    addresses: Vec<PeerAddress>,
+    access: Access,
+    credentials: Arc<Credentials>,
+    entrance: Arc<Entrance>,
+) {
+    let all = addresses.iter().map(|address| {
+        let (access, credentials, entrance) = (&access, &credentials, &entrance);
+        async move {
+            crate::accept::keep(&format!("the DPE at {address}"), async || {
+                let door = Door::open(address, access, credentials).await;
+                let door = door.map_err(|error| anyhow::anyhow!(error.message()))?;
+                tracing::info!(listen = %address, "listening");
+                serve(door, Arc::clone(entrance)).await?;
+                Ok(())
+            })
+            .await;
+        }
+    });
+    futures_util::future::join_all(all).await;
+}
+
+/// Takes connections at one address until the listener fails.
+///
+/// # Errors
+/// Those of `accept`.
+pub async fn serve(door: Door, entrance: Arc<Entrance>) -> std::io::Result<()> {
+    let mut strangers: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        let visitor = crate::accept::retry(|| door.accept()).await?;
+        if !visitor.is_stranger() {
+            tokio::spawn(let_in(visitor, Arc::clone(&entrance)));
+            continue;
+        }
+        strangers.retain(|stranger| !stranger.is_finished());
+        // Who is honest needs some milliseconds, so the oldest ones are the least likely to be.
+        if strangers.len() >= MAX_STRANGERS
+            && let Some(oldest) = strangers.pop_front()
+        {
+            oldest.abort();
+            entrance.refused("too many others connect and do not say who they are".to_owned());
+        }
+        let checked = tokio::spawn(let_in(visitor, Arc::clone(&entrance)));
+        strangers.push_back(checked.abort_handle());
+    }
+}
+
+/// Has a visitor show who it is, and talks with it on a task of its own from then on.
+async fn let_in(visitor: Visitor, entrance: Arc<Entrance>) {
+    let admitted = match tokio::time::timeout(HANDSHAKE_TIMEOUT, visitor.admit()).await {
+        Ok(Ok(admitted)) => admitted,
+        Ok(Err(error)) => return entrance.refused(error.message()),
+        Err(_) => {
+            let seconds = HANDSHAKE_TIMEOUT.as_secs();
+            return entrance.refused(format!(
+                "somebody does not say who it is within {seconds} s"
+            ));
+        }
+    };
+    let Ok(slot) = Arc::clone(&entrance.slots).try_acquire_owned() else {
+        tracing::warn!(
+            connections = MAX_CONNECTIONS,
+            "refused a connection: there are too many"
+        );
+        return;
+    };
+    let id = entrance.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+    tokio::spawn(async move {
+        if let Err(error) = converse(admitted, id, &entrance).await {
+            tracing::warn!(%error, "a connection failed");
+        }
+        let _ = entrance
+            .engine
+            .send(Command::Disconnected { peer: id })
+            .await;
+        drop(slot);
+    });
+}
+
 /// One connection from handshake to end.
-async fn converse(
-    stream: UnixStream,
-    id: u64,
-    engine: &mpsc::Sender<Command>,
-    classes: Arc<Classes>,
-    metadata_calls: Arc<Semaphore>,
-) -> anyhow::Result<()> {
+async fn converse(admitted: Admitted, id: u64, entrance: &Entrance) -> anyhow::Result<()> {
     let (outbox, mut signals) = mpsc::channel(OUTBOX);
     let close = Arc::new(Notify::new());
     let peer = Peer {
@@ -321,14 +426,13 @@ async fn converse(
     };
     let agent = AgentObject {
         peer,
-        engine: engine.clone(),
-        classes,
+        own: admitted.own,
+        engine: entrance.engine.clone(),
+        classes: Arc::clone(&entrance.classes),
         calls: Semaphore::new(MAX_CALLS),
-        metadata_calls,
+        metadata_calls: Arc::clone(&entrance.metadata_calls),
     };
-    let build = server_builder(stream)?
-        .serve_at(names::AGENT_PATH, agent)
-        .build();
+    let build = admitted.builder.serve_at(names::AGENT_PATH, agent).build();
     let connection = tokio::time::timeout(HANDSHAKE_TIMEOUT, build)
         .await
         .map_err(|_| anyhow::anyhow!("no handshake within {} s", HANDSHAKE_TIMEOUT.as_secs()))??;
@@ -370,12 +474,41 @@ mod tests {
         let classes = Classes::new(nowhere(), nowhere(), nowhere(), nowhere(), bus);
         let agent = AgentObject {
             peer,
+            own: None,
             engine,
             classes: Arc::new(classes),
             calls: Semaphore::new(MAX_CALLS),
             metadata_calls: Arc::new(Semaphore::new(MAX_METADATA_CALLS)),
         };
         (Arc::new(agent), commands)
+    }
+
+    #[tokio::test]
+    async fn hello_must_agree_with_the_certificate() {
+        let (agent, _commands) = agent();
+        let mut agent = Arc::into_inner(agent).unwrap();
+        assert!(agent.must_agree("shop", "web1").is_ok());
+        agent.own = Some(Name::agent("shop", "web1"));
+        assert!(agent.must_agree("shop", "web1").is_ok());
+        for (deployment, assembly) in [("shop", "web2"), ("bank", "web1")] {
+            let refused = agent.hello(1, deployment.into(), assembly.into(), Fields::new());
+            let refused = refused.await;
+            assert!(
+                matches!(refused, Err(Error::IdentityRefused(_))),
+                "{refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_refusal_is_said_once_and_not_too_many_of_them() {
+        let begin = Instant::now();
+        let mut refusals = Refusals::new(begin);
+        assert!(refusals.is_new(begin, "revoked"));
+        assert!(!refusals.is_new(begin, "revoked"));
+        let others = (0..1000).filter(|n| refusals.is_new(begin, &n.to_string()));
+        assert_eq!(others.count(), MAX_REFUSALS - 1);
+        assert!(refusals.is_new(begin + REFUSALS_KEPT, "revoked"));
     }
 
     #[tokio::test]

@@ -45,11 +45,20 @@ pub enum Error {
     Failed(String),
     /// The caller may not do this.
     AccessDenied(String),
+    /// A certificate was refused: the other side's by this one, or this one's by the other. The
+    /// text says which and why.
+    IdentityRefused(String),
     /// A document, record or text exceeds its bound.
     TooLarge(String),
     /// The cursor is not of this event log: the log was lost or restored. Read it from its
     /// beginning.
     OtherLog(String),
+}
+
+impl From<cpe_status::AddressError> for Error {
+    fn from(error: cpe_status::AddressError) -> Error {
+        Error::InvalidArgument(format!("this is no address of an agent: {error}"))
+    }
 }
 
 impl Error {
@@ -73,6 +82,7 @@ impl Error {
             | Error::Busy(text)
             | Error::Failed(text)
             | Error::AccessDenied(text)
+            | Error::IdentityRefused(text)
             | Error::TooLarge(text)
             | Error::OtherLog(text) => text.clone(),
         }

@@ -4,8 +4,9 @@
 //! share and nothing that decides: [`names`], the [errors](Error) that cross the bus, the
 //! [`records`] that travel as `a{sv}`, the trees of status that travel as [`json`], [event
 //! kinds](events) with their journal message ids, client [`proxies`], and the ways to [reach a
-//! bus](mod@connect) and [a guest](peer). The interfaces themselves are documented in
-//! `docs/bus/*.xml`; where this crate and those files disagree, the files are right.
+//! bus](mod@connect) and [a guest](peer), and the [certificates](identity) that both show there.
+//! The interfaces themselves are documented in `docs/bus/*.xml`; where this crate and those files
+//! disagree, the files are right.
 //!
 //! Invariants: it depends on no other crate of the project but the types of `cpe-status`, and
 //! nothing that arrives over a bus can make it panic or allocate without a bound.
@@ -17,6 +18,7 @@ pub mod connect;
 pub mod error;
 pub mod events;
 pub mod fields;
+pub mod identity;
 pub mod json;
 pub mod names;
 pub mod peer;
@@ -24,6 +26,7 @@ pub mod proxies;
 pub mod records;
 
 mod stream;
+mod wire;
 
 pub use connect::{BusSelection, connect};
 pub use error::{Error, Result};

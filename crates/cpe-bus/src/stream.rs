@@ -1,38 +1,37 @@
-//! A peer-to-peer connection's socket: it never asks who its peer is, and wakes its process for
-//! what arrives only.
+//! A peer-to-peer connection's stream under D-Bus, whatever carries it: it never asks who its peer
+//! is, and takes no more of it than is lawful.
 //!
 //! zbus' own Unix socket asks the kernel for the peer's process, and fails if it has none that can
 //! be named here: exactly the case of a guest in a process namespace of its own, or behind a
-//! hypervisor's channel. Access was decided when the connection was accepted (see [`crate::peer`]),
-//! so nothing is missed. File descriptors are not passed.
+//! network. Access was decided when the connection was made (see [`crate::peer`]), so nothing is
+//! missed. File descriptors are not passed.
 //!
-//! A message is refused on the 16 bytes that announce its length, before memory is taken for it,
-//! and memory is taken as its bytes come in. A [`Meter`] bounds what a peer may send in a time.
-//!
-//! A socket that is watched for room to write, too, wakes its process whenever the peer has read
-//! something. Between idle peers that would double the wake-ups of heartbeats, so room is waited
-//! for only when there is none.
+//! The handshake is bounded in bytes. A message is refused on the 16 bytes that announce its
+//! length, before memory is taken for it, and memory is taken as its bytes come in. A [`Meter`]
+//! bounds what a peer may send in a time. A peer whose certificate is revoked is disconnected.
 
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::fmt;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use zbus::Message;
 use zbus::connection::AuthMechanism;
 use zbus::connection::socket::{ReadHalf, Socket, Split, WriteHalf};
 use zbus::export::async_trait::async_trait;
 
+use crate::identity::Held;
+
 /// Longest message, in bytes: that of the system's message bus. A history of 16,384 records of 2 kB
 /// each fits.
 pub(crate) const MAX_MESSAGE: u64 = 32 << 20;
 /// Length of the part of a message that says how long the rest is.
 const PRIMARY_HEADER: usize = 16;
+/// Longest handshake, in bytes: some ten times what one takes.
+const MAX_HANDSHAKE: usize = 4 << 10;
 /// The part of a message that memory is taken for at a time, in bytes.
 const CHUNK: usize = 64 << 10;
 
@@ -110,36 +109,40 @@ impl Meter {
     }
 }
 
-/// A connected stream.
+/// What arrives on a stream.
+pub(crate) trait Incoming: AsyncRead + fmt::Debug + Send + Sync + Unpin {}
+impl<T: AsyncRead + fmt::Debug + Send + Sync + Unpin> Incoming for T {}
+
+/// What is sent on a stream.
+pub(crate) trait Outgoing: AsyncWrite + fmt::Debug + Send + Sync + Unpin {}
+impl<T: AsyncWrite + fmt::Debug + Send + Sync + Unpin> Outgoing for T {}
+
+/// A connected stream of any kind.
 #[derive(Debug)]
 pub(crate) struct PeerStream {
-    bytes: Bytes,
-    meter: Option<Meter>,
+    reader: Reader,
+    writer: Writer,
 }
 
 impl PeerStream {
-    /// Takes a stream over, to a peer whose messages are counted if there is a meter.
-    ///
-    /// # Errors
-    /// If the event loop cannot watch it.
+    /// Takes the two directions of a stream over, to a peer whose messages are counted if there is
+    /// a meter, and whose certificate is to stay a good one if it has shown one.
     pub(crate) fn new(
-        stream: tokio::net::UnixStream,
+        incoming: impl Incoming + 'static,
+        outgoing: impl Outgoing + 'static,
         meter: Option<Meter>,
-    ) -> io::Result<PeerStream> {
-        let stream = Arc::new(stream.into_std()?);
-        Ok(PeerStream {
-            bytes: Bytes(watch(stream, Interest::READABLE)?),
-            meter,
-        })
+        held: Option<Held>,
+    ) -> PeerStream {
+        PeerStream {
+            reader: Reader {
+                bytes: Bytes(Box::new(incoming)),
+                handshake_left: MAX_HANDSHAKE,
+                meter,
+                held,
+            },
+            writer: Writer(Box::new(outgoing)),
+        }
     }
-}
-
-/// Has the event loop watch a stream for one thing only.
-fn watch<T: AsFd + AsRawFd>(stream: T, interest: Interest) -> io::Result<AsyncFd<T>> {
-    // Deprecated because a generic owner might close its descriptor early; a UnixStream, also a
-    // shared one, cannot.
-    #[allow(deprecated)]
-    AsyncFd::with_interest(stream, interest)
 }
 
 impl Socket for PeerStream {
@@ -147,12 +150,7 @@ impl Socket for PeerStream {
     type WriteHalf = Writer;
 
     fn split(self) -> Split<Reader, Writer> {
-        let stream = Arc::clone(self.bytes.0.get_ref());
-        let reader = Reader {
-            bytes: self.bytes,
-            meter: self.meter,
-        };
-        Split::new(reader, Writer(stream))
+        Split::new(self.reader, self.writer)
     }
 }
 
@@ -160,18 +158,36 @@ impl Socket for PeerStream {
 #[derive(Debug)]
 pub(crate) struct Reader {
     bytes: Bytes,
+    /// Bytes that the handshake may still take.
+    handshake_left: usize,
     meter: Option<Meter>,
+    held: Option<Held>,
 }
 
 impl Reader {
+    /// Reads some bytes, unless the peer's certificate is no good one any more.
+    async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(held) = &mut self.held else {
+            return self.bytes.0.read(buffer).await;
+        };
+        tokio::select! {
+            biased;
+            reason = held.refused() => {
+                tracing::warn!("a connection is ended: {reason}");
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, reason))
+            }
+            read = self.bytes.0.read(buffer) => read,
+        }
+    }
+
     /// Reads until that many bytes are in.
     async fn fill(&mut self, received: &mut Vec<u8>, length: usize) -> io::Result<()> {
         while received.len() < length {
             let had = received.len();
             received.resize(length.min(had + CHUNK), 0);
-            let read = self.bytes.recvmsg(&mut received[had..]).await;
-            received.truncate(had + read.as_ref().map_or(0, |(read, _)| *read));
-            if read?.0 == 0 {
+            let read = self.read(&mut received[had..]).await;
+            received.truncate(had + read.as_ref().map_or(0, |read| *read));
+            if read? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
@@ -212,9 +228,18 @@ fn announced(header: [u8; PRIMARY_HEADER]) -> u64 {
 
 #[async_trait]
 impl ReadHalf for Reader {
-    /// For the handshake, which is bounded by its time.
+    /// For the handshake, which is bounded in bytes here, and in time by who waits for it. A peer
+    /// may send its first messages right behind it: those count once it is over.
     async fn recvmsg(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-        self.bytes.recvmsg(buffer).await
+        let most = buffer.len().min(self.handshake_left);
+        if most == 0 {
+            let reason = format!("its handshake is longer than {MAX_HANDSHAKE} bytes");
+            tracing::warn!("a peer is disconnected: {reason}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        let read = self.read(&mut buffer[..most]).await?;
+        self.handshake_left -= read;
+        Ok((read, Vec::new()))
     }
 
     async fn receive_message(
@@ -242,15 +267,12 @@ impl ReadHalf for Reader {
 
 /// The bytes of the stream, in which zbus finds messages.
 #[derive(Debug)]
-struct Bytes(AsyncFd<Arc<UnixStream>>);
+struct Bytes(Box<dyn Incoming>);
 
 #[async_trait]
 impl ReadHalf for Bytes {
     async fn recvmsg(&mut self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-        let read = self
-            .0
-            .async_io(Interest::READABLE, |stream| (&**stream).read(buffer));
-        Ok((read.await?, Vec::new()))
+        Ok((self.0.read(buffer).await?, Vec::new()))
     }
 
     fn auth_mechanism(&self) -> AuthMechanism {
@@ -259,27 +281,20 @@ impl ReadHalf for Bytes {
 }
 
 #[derive(Debug)]
-pub(crate) struct Writer(Arc<UnixStream>);
+pub(crate) struct Writer(Box<dyn Outgoing>);
 
 #[async_trait]
 impl WriteHalf for Writer {
     async fn sendmsg(&mut self, buffer: &[u8], _fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
-        loop {
-            match (&*self.0).write(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // Another descriptor of the same socket: the reader's is watched already.
-                    let watched = self.0.try_clone()?;
-                    let watched = watch(watched, Interest::WRITABLE)?;
-                    watched.writable().await?.retain_ready();
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                written => return written,
-            }
-        }
+        self.0.write(buffer).await
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().await
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        self.0.shutdown(Shutdown::Write)
+        self.0.shutdown().await
     }
 }
 

@@ -5,11 +5,17 @@ use std::path::Path;
 /// The parts, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
     // what everything else may name: errors, kinds of events, a socket
-    &["error", "events", "stream"],
-    // how values travel, and over what
-    &["connect", "fields", "json", "peer"],
+    &["error", "events", "wire"],
+    // how values travel, and over what bus
+    &["connect", "fields", "json"],
     // what travels
     &["names", "records"],
+    // who is at the other end of a network
+    &["identity"],
+    // what a peer may send
+    &["stream"],
+    // how guests are reached
+    &["peer"],
     // interfaces and formats made of that
     &["cloudevents", "proxies"],
 ];

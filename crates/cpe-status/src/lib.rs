@@ -1,9 +1,11 @@
 //! What a deployment's status and a plan consist of: the same types in the controller that makes
-//! them, on the bus that carries them as JSON, and in the programs that read them; and the limits
-//! that hold in all of these. No I/O.
+//! them, on the bus that carries them as JSON, and in the programs that read them; what a guest's
+//! [address](PeerAddress) is, in documents, settings and statuses; and the limits that hold in all
+//! of these. No I/O.
 
 #![warn(missing_docs)]
 
+mod address;
 mod agents;
 pub mod limits;
 mod operation;
@@ -12,6 +14,10 @@ mod resource;
 mod state;
 mod status;
 
+pub use address::{
+    ANY_CID, AddressError, DEFAULT_PORT, DEFAULT_SOCKET, DEFAULT_SSH_PORT, MAX_SOCKET_PATH,
+    PeerAddress,
+};
 pub use agents::{
     AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
     AgentVariant, DocumentWarning, ResourceAgent, Unasked,

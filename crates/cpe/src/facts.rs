@@ -79,15 +79,12 @@ impl Facts {
 }
 
 fn address(assembly: &Assembly) -> Option<Claim> {
-    let address = match assembly.address.as_ref()? {
+    let place = match assembly.address.as_ref()? {
         // One spelling of `/run//a/./agent.sock`.
-        Address::Unix(path) => Address::Unix(path.components().collect::<PathBuf>()),
-        Address::Tcp { host, port } => Address::Tcp {
-            host: host.to_ascii_lowercase(),
-            port: *port,
-        },
+        Address::Unix(path) => Address::Unix(path.components().collect::<PathBuf>()).place(),
+        other => other.place(),
     };
-    Some(Claim::Address(address.to_string()))
+    Some(Claim::Address(place))
 }
 
 fn devices(assembly: &Assembly) -> Vec<Claim> {

@@ -65,6 +65,7 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::DpeStorageFailed
         | EventKind::AssemblyLost
         | EventKind::AssemblyFencingFailed
+        | EventKind::AssemblyIdentityRefused
         | EventKind::ServiceFailed
         | EventKind::ServiceUnrecoverable
         | EventKind::DecisionRefused => BAD,

@@ -1,8 +1,9 @@
 //! `cpectl`, the administrator's command line of the Cloud Policy Engine.
 //!
-//! Everything it does goes over the bus API that other programs use too; only `validate` and
-//! `import` work without a daemon. Text for people goes through [`output`], programs get the
-//! records of the bus as JSON, and every way to fail has an exit status of its own ([`failure`]).
+//! Everything it does goes over the bus API that other programs use too; only `validate`, `import`,
+//! `pki` and `guest` work without a daemon. Text for people goes through [`output`], programs get
+//! the records of the bus as JSON, and every way to fail has an exit status of its own
+//! ([`failure`]).
 
 mod cells;
 mod client;
@@ -39,13 +40,15 @@ fn main() -> std::process::ExitCode {
 
 async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
-        administer, agents, attribute, deploy, destroy, events, explain, import, list, man, plan,
-        status, ticket, validate,
+        administer, agents, attribute, deploy, destroy, events, explain, guest, import, list, man,
+        pki, plan, status, ticket, validate,
     };
     let bus = options.bus;
     match options.command {
         Command::Validate(arguments) => return validate::run(&arguments, output),
         Command::Import(arguments) => return import::run(&arguments, output),
+        Command::Pki(arguments) => return pki::run(&arguments, output),
+        Command::Guest(arguments) => return guest::run(&arguments, output),
         Command::Completions { shell } => return man::completions(shell),
         Command::Man { directory } => return man::pages(&directory),
         _ => {}
@@ -76,6 +79,8 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Destroy(arguments) => destroy::run(&client, &arguments, output).await,
         Command::Validate(_)
         | Command::Import(_)
+        | Command::Pki(_)
+        | Command::Guest(_)
         | Command::Completions { .. }
         | Command::Man { .. } => Ok(()),
     }

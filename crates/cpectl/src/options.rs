@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cpe_bus::{BusSelection, ResourceClass};
+use cpe_bus::{BusSelection, PeerAddress, ResourceClass};
 
 use crate::failure::EXIT_STATUSES;
 use crate::times::{self, Since};
@@ -97,6 +97,14 @@ pub(crate) enum Command {
     },
     /// Ends a deployment: stops its services in order and deletes its document
     Destroy(Destroy),
+    /// Issues, renews, revokes and lists the certificates of guests on networks and of their DPEs;
+    /// needs no daemon
+    ///
+    /// Whoever has a certificate of an assembly is believed to be its agent, and whoever has one of
+    /// a DPE is obeyed as root in the guests of its deployment. The files are root's.
+    Pki(Pki),
+    /// Prepares guests; needs no daemon
+    Guest(Guest),
     /// Prints completions for a shell
     Completions { shell: clap_complete::Shell },
     /// Writes the man pages to a directory
@@ -155,6 +163,182 @@ pub(crate) struct Deploy {
     /// Changes the deployment only if it is at this generation
     #[arg(long, value_name = "GENERATION")]
     pub expect: Option<u64>,
+}
+
+/// For how many days certificates are issued unless something else is said.
+pub(crate) const DEFAULT_DAYS: u32 = 90;
+
+#[derive(Debug, Args)]
+pub(crate) struct Pki {
+    #[command(flatten)]
+    pub places: Places,
+    #[command(subcommand)]
+    pub command: PkiCommand,
+}
+
+/// Where certificates are kept on this host.
+#[derive(Debug, Args)]
+pub(crate) struct Places {
+    /// Where the certificate authority is kept, for root only
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIRECTORY",
+        default_value = "/var/lib/cpe-pki",
+        env = "CPE_PKI_DIRECTORY"
+    )]
+    pub directory: PathBuf,
+    /// Where the DPEs of this host find their certificates, each in a directory of its name
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIRECTORY",
+        default_value = "/etc/cpe/dpe"
+    )]
+    pub dpe_directory: PathBuf,
+    /// The group that may read the keys there
+    #[arg(long, global = true, value_name = "GROUP", default_value = "dpe")]
+    pub dpe_group: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Guest {
+    #[command(subcommand)]
+    pub command: GuestCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GuestCommand {
+    /// Writes all that a guest needs to come online by itself: settings, a new certificate, and the
+    /// agent if --agent is given
+    Bundle(Bundle),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bundle {
+    /// The deployment
+    #[arg(value_parser = name)]
+    pub name: String,
+    /// The assembly
+    #[arg(value_parser = name)]
+    pub assembly: String,
+    /// cloud-init: user-data; tar: to be unpacked at the guest's root
+    #[arg(long, value_enum, default_value = "cloud-init")]
+    pub format: Format,
+    /// The new file, readable only for you
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The agent's program, with the units of this host beside it, or a package (.deb); without it
+    /// the guest has the agent already
+    #[arg(long, value_name = "FILE")]
+    pub agent: Option<PathBuf>,
+    /// Where the units are that go with the program
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = "/usr/lib/systemd/system"
+    )]
+    pub units: PathBuf,
+    /// Where the agent listens, as CPE_AGENT_LISTEN says it
+    #[arg(long, value_name = "ADDRESSES", default_value = "tcp:0.0.0.0", value_parser = listening)]
+    pub listen: String,
+    /// For how many days the certificate is valid
+    #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_DAYS)]
+    pub days: u32,
+    #[command(flatten)]
+    pub pki: Places,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    CloudInit,
+    Tar,
+}
+
+/// Addresses between commas at which an agent can listen.
+fn listening(text: &str) -> Result<String, String> {
+    for address in text.split(',') {
+        match address.parse::<PeerAddress>() {
+            Ok(PeerAddress::Unix(_) | PeerAddress::Tcp { .. }) => {}
+            Ok(_) => return Err("agents listen at unix:PATH and tcp:HOST[:PORT]".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Ok(text.to_owned())
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PkiCommand {
+    /// Makes the certificate authority of this host, or takes an existing one
+    Init {
+        /// The certificate of an existing CA, PEM; it may issue certificates and lists of revoked
+        /// ones
+        #[arg(long, value_name = "FILE", requires = "key")]
+        ca: Option<PathBuf>,
+        /// Its private key, PEM (PKCS #8)
+        #[arg(long, value_name = "FILE", requires = "ca")]
+        key: Option<PathBuf>,
+    },
+    /// Issues a certificate, with a new key: for an assembly's agent, or for the DPE
+    ///
+    /// The DPE's is put where the DPE finds it. With the first certificate of an assembly, the DPE
+    /// gets one too. An agent's is put into the directory that --output names, for /etc/cpe/agent
+    /// of the guest.
+    Issue(Issue),
+    /// Issues another certificate for the same name, and puts it into the same place
+    ///
+    /// No daemon has to be restarted, and no connection ends. The former one stays valid until its
+    /// end, unless --revoke is given.
+    Renew {
+        #[command(flatten)]
+        issue: Issue,
+        /// Revokes the former ones
+        #[arg(long)]
+        revoke: bool,
+    },
+    /// Revokes certificates: the DPEs of this host end the connections of those that show one
+    Revoke(Revoke),
+    /// Lists what was issued, and what became of it
+    List {
+        /// Only of this deployment
+        #[arg(value_parser = name)]
+        name: Option<String>,
+    },
+    /// Writes what guests need to check others: ca.pem and revoked.pem; neither is secret
+    Export {
+        /// Into this directory
+        #[arg(long, short, value_name = "DIRECTORY")]
+        output: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Issue {
+    /// The deployment
+    #[arg(value_parser = name)]
+    pub name: String,
+    /// The assembly; without one, the DPE of the deployment is meant
+    #[arg(value_parser = name)]
+    pub assembly: Option<String>,
+    /// For how many days
+    #[arg(long, value_name = "DAYS", default_value_t = DEFAULT_DAYS)]
+    pub days: u32,
+    /// The directory that gets identity.pem (certificate and key), ca.pem and revoked.pem
+    #[arg(long, short, value_name = "DIRECTORY")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    /// The deployment
+    #[arg(value_parser = name)]
+    pub name: String,
+    /// The assembly; without one, the DPE of the deployment is meant
+    #[arg(value_parser = name)]
+    pub assembly: Option<String>,
+    /// Only the one with this serial number, not all
+    #[arg(long, value_name = "NUMBER")]
+    pub serial: Option<String>,
 }
 
 #[derive(Debug, Args)]

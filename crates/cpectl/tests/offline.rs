@@ -276,3 +276,152 @@ fn a_cib_that_needs_a_hand_is_written_with_status_3_and_one_that_is_none_is_not(
     assert!(stderr(&output).contains(&place), "{}", stderr(&output));
     assert!(!Path::new(&path("other.xml")).exists());
 }
+
+/// An authority of a test's own, for whatever group it runs in.
+fn pki(folder: &Path, arguments: &[&str]) -> Output {
+    let group = Command::new("id").arg("-gn").output().expect("id");
+    let group = String::from_utf8_lossy(&group.stdout).trim().to_owned();
+    Command::new(env!("CARGO_BIN_EXE_cpectl"))
+        .args(arguments)
+        .env("CPE_PKI_DIRECTORY", folder.join("pki"))
+        .arg("--dpe-directory")
+        .arg(folder.join("dpe"))
+        .args(["--dpe-group", &group])
+        .output()
+        .expect("cpectl")
+}
+
+#[test]
+fn certificates_are_issued_listed_renewed_and_revoked() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str], code: i32| {
+        let output = pki(folder.path(), arguments);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?} {}",
+            stderr(&output)
+        );
+        stdout(&output)
+    };
+    let web1 = folder.path().join("web1");
+    let to = web1.to_string_lossy();
+    run(&["pki", "list"], 4);
+    run(&["pki", "init"], 0);
+    run(&["pki", "init"], 5);
+    run(&["pki", "issue", "shop", "web1"], 2);
+    run(&["pki", "renew", "shop", "web1", "-o", &to], 4);
+    run(&["pki", "issue", "shop", "web1", "-o", &to], 0);
+    assert!(folder.path().join("dpe/shop/identity.pem").is_file());
+    run(&["pki", "renew", "shop", "web1", "--revoke", "-o", &to], 0);
+    run(&["pki", "revoke", "shop", "web2"], 4);
+    let all = run(&["pki", "list", "shop"], 0);
+    let states: Vec<&str> = all
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .collect();
+    assert_eq!(states, ["valid", "revoked", "valid"], "{all}");
+    assert_eq!(run(&["pki", "list", "bank"], 0).lines().count(), 1);
+    let list = std::fs::read(folder.path().join("dpe/shop/revoked.pem")).unwrap();
+    run(&["pki", "revoke", "shop", "web1"], 0);
+    let newer = std::fs::read(folder.path().join("dpe/shop/revoked.pem")).unwrap();
+    assert_ne!(list, newer);
+    let public = folder.path().join("public");
+    run(&["pki", "export", "-o", &public.to_string_lossy()], 0);
+    assert_eq!(std::fs::read(public.join("revoked.pem")).unwrap(), newer);
+    assert!(!public.join("identity.pem").exists());
+}
+
+/// A bundle in a folder with an authority; the program in it is this one.
+fn bundle(folder: &Path, format: &str, name: &str) -> (Output, PathBuf) {
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systemd/usr/lib/systemd/system");
+    let to = folder.join(name);
+    let program = env!("CARGO_BIN_EXE_cpectl");
+    let output = pki(
+        folder,
+        &[
+            "guest",
+            "bundle",
+            "shop",
+            "web1",
+            "--format",
+            format,
+            "--agent",
+            program,
+            "--units",
+            &units.to_string_lossy(),
+            "--listen",
+            "tcp:[::]",
+            "--output",
+            &to.to_string_lossy(),
+        ],
+    );
+    (output, to)
+}
+
+fn with_authority() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(pki(folder.path(), &["pki", "init"]).status.success());
+    folder
+}
+
+#[test]
+fn a_bundle_for_cloud_init_has_all_that_a_guest_needs() {
+    let folder = with_authority();
+    let (output, data) = bundle(folder.path(), "cloud-init", "user-data");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(data.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&data).unwrap();
+    let json = text
+        .strip_prefix("#cloud-config\n")
+        .expect("the first line");
+    let read: serde_json::Value = serde_json::from_str(json).unwrap();
+    let files = read["write_files"].as_array().unwrap();
+    let paths: Vec<&str> = files
+        .iter()
+        .filter_map(|file| file["path"].as_str())
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "/usr/bin/cpe-agent",
+            "/usr/lib/systemd/system/cpe-agent.service",
+            "/usr/lib/systemd/system/cpe-agent-guard.service",
+            "/etc/cpe/agent/ca.pem",
+            "/etc/cpe/agent/revoked.pem",
+            "/etc/cpe/agent/identity.pem",
+            "/etc/cpe/agent.conf",
+        ]
+    );
+    assert_eq!(files[5]["permissions"], "0600");
+    // Never over a file that exists.
+    assert!(
+        !bundle(folder.path(), "cloud-init", "user-data")
+            .0
+            .status
+            .success()
+    );
+}
+
+#[test]
+fn a_tarball_has_it_with_the_right_permissions() {
+    let folder = with_authority();
+    let (output, archive) = bundle(folder.path(), "tar", "web1.tar");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let root = folder.path().join("root");
+    std::fs::create_dir(&root).unwrap();
+    let unpacked = Command::new("tar")
+        .arg("-xpf")
+        .arg(&archive)
+        .arg("-C")
+        .arg(&root)
+        .status();
+    assert!(unpacked.unwrap().success());
+    let mode = |name: &str| root.join(name).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("usr/bin/cpe-agent"), 0o755);
+    assert_eq!(mode("etc/cpe/agent"), 0o700);
+    assert_eq!(mode("etc/cpe/agent/identity.pem"), 0o600);
+    let settings = std::fs::read_to_string(root.join("etc/cpe/agent.conf")).unwrap();
+    assert_eq!(settings, "CPE_AGENT_LISTEN=tcp:[::]\n");
+}

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::time::Duration;
 
+pub use cpe_status::PeerAddress as Address;
 use serde::{Deserialize, Serialize};
 
 use crate::device::{Device, DeviceUse};
@@ -157,36 +157,6 @@ pub struct Assembly {
     pub capacity: BTreeMap<String, u32>,
     /// The node's attributes, for rules, references and people.
     pub attributes: BTreeMap<String, String>,
-}
-
-/// Where a guest agent listens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Address {
-    /// `unix:PATH`: a socket on the host that leads into the guest.
-    Unix(PathBuf),
-    /// `tcp:HOST` or `tcp:HOST:PORT`.
-    Tcp {
-        /// A host name or an address; IPv6 without brackets.
-        host: String,
-        /// If the document gives one.
-        port: Option<u16>,
-    },
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
-            Address::Tcp { host, port } => {
-                if host.contains(':') {
-                    write!(f, "tcp:[{host}]")?
-                } else {
-                    write!(f, "tcp:{host}")?
-                }
-                port.map_or(Ok(()), |port| write!(f, ":{port}"))
-            }
-        }
-    }
 }
 
 /// How a lost assembly is made safe before its services start elsewhere.

@@ -172,7 +172,6 @@ fn it_warns_of_what_is_unsafe_or_cannot_work() {
     );
     let starts = [
         "assembly 'a' has no address",
-        "assembly 'b' has an address of type tcp",
         "fencing mode 'none' is unsafe",
         "service 's' is not monitored",
     ];
@@ -220,6 +219,24 @@ fn it_resolves_references_through_other_references() {
         .map(|parameter| parameter.value.as_str())
         .collect();
     assert_eq!(values, ["10.0.0.1", "b", "unix:/run/b"]);
+}
+
+#[test]
+fn it_refuses_addresses_that_no_agent_is_reached_at_yet() {
+    for address in ["vsock:3", "ssh:root@web1"] {
+        let text = format!(
+            "<deployable name='x'><assemblies>
+               <assembly name='a' address='{address}'/></assemblies></deployable>"
+        );
+        let outcome = read_with_warnings(text.as_bytes());
+        assert!(outcome.deployment.is_none(), "{address}");
+        let report = report(&outcome.problems);
+        assert!(report.contains("2:44: error"), "{report}");
+        assert!(report.contains("unix:PATH"), "{report}");
+        // A document that was accepted once is read.
+        let accepted = deployment::read_accepted(text.as_bytes());
+        assert!(accepted.deployment.is_some(), "{address}");
+    }
 }
 
 #[test]

@@ -31,6 +31,10 @@ struct Options {
     /// keeps only those of refused decisions
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     keep_inputs: u64,
+    /// Directory of this DPE's certificate, for guests on networks; read when a document names one
+    /// [default: $CONFIGURATION_DIRECTORY, else /etc/cpe/dpe/NAME]
+    #[arg(long, value_name = "DIRECTORY")]
+    certificates: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -55,6 +59,10 @@ fn main() -> anyhow::Result<()> {
         .state_dir
         .or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from))
         .unwrap_or_else(|| PathBuf::from("/var/lib/dpe").join(&name));
+    let certificates = options
+        .certificates
+        .or_else(|| std::env::var_os("CONFIGURATION_DIRECTORY").map(PathBuf::from))
+        .unwrap_or_else(|| PathBuf::from("/etc/cpe/dpe").join(&name));
     let runtime_directory = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
     cpe_daemon::start_log();
     cpe_daemon::abort_on_panic();
@@ -63,8 +71,8 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // one each for decisions, for explanations and plans, for the saved state, for kept inputs,
-        // for what agents say of themselves
-        .max_blocking_threads(5)
+        // for what agents say of themselves, for certificates, and for names of hosts
+        .max_blocking_threads(7)
         .thread_keep_alive(Duration::from_secs(1))
         .build()
         .context("cannot start the event loop")?;
@@ -75,6 +83,7 @@ fn main() -> anyhow::Result<()> {
             &directory,
             runtime_directory.as_deref(),
             options.keep_inputs,
+            &certificates,
         )
         .await
     });

@@ -543,6 +543,7 @@ mod tests {
             epoch: 1,
             deployment: "shop".into(),
             heartbeat_interval_ms: 1000,
+            heartbeat_timeout_ms: 5000,
             lease_ms: 0,
             grace_ms: 5_000,
             stop_timeout_ms: 0,

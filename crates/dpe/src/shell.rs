@@ -9,6 +9,7 @@ use controller::{
     AssemblyId, Controller, Decision, Effect, EngineInput, FenceDevice, Input, LeasesHeld, Reply,
     Request, Time, Why,
 };
+use cpe_bus::peer::{Credentials, Side};
 use cpe_bus::{BusSelection, Error};
 use cpe_daemon::Watchdog;
 use cpe_status::{DeploymentStatus, DpeState};
@@ -92,6 +93,7 @@ pub(crate) async fn run(
     directory: &Path,
     newest: Newest,
     kept: KeptInputs,
+    certificates: &Path,
 ) -> anyhow::Result<()> {
     let end = Termination::listen()?;
     let (saving, durable) = Saving::new(directory, newest, store::open(directory)?);
@@ -101,6 +103,10 @@ pub(crate) async fn run(
         anyhow::bail!("{refusal}");
     }
 
+    let side = Side::Dpe {
+        deployment: name.to_owned(),
+    };
+    let credentials = Credentials::new(certificates, side);
     let (inputs, queue) = mpsc::channel(INPUTS);
     let (requests, asked) = Requests::new(name);
     let (outbox, events) = Outbox::new();
@@ -112,7 +118,7 @@ pub(crate) async fn run(
         controller,
         saving,
         keeper: Keeper::new(kept),
-        agents: Agents::new(inputs.clone(), connection.clone()),
+        agents: Agents::new(inputs.clone(), connection.clone(), Arc::clone(&credentials)),
         outbox,
         unloaded: false,
         inputs: inputs.clone(),
@@ -129,7 +135,7 @@ pub(crate) async fn run(
         name.to_owned(),
         bus,
         requests,
-        Catalogue::new(name),
+        Catalogue::new(name, credentials),
         public_view,
         Arc::new(connection_sender),
     );

@@ -21,6 +21,7 @@ mod escalation;
 mod explanations;
 mod flows;
 mod installation;
+mod networks;
 mod orders;
 mod promotion;
 mod shutdowns;

@@ -101,6 +101,7 @@ impl Controller {
             epoch: self.store.epoch(),
             deployment: self.name.clone(),
             heartbeat_interval_ms: settings.heartbeat_interval_ms,
+            heartbeat_timeout_ms: settings.heartbeat_timeout_ms,
             lease_ms,
             grace_ms: settings.grace_ms,
             stop_timeout_ms: settings.stop_timeout_ms,
@@ -294,6 +295,21 @@ impl Controller {
             Some(Told::Recovered) => (EventKind::AssemblyRecovered, "its agent answers again"),
         };
         self.tell(now, EventDraft::new(kind).assembly(name).reason(reason));
+    }
+
+    /// One side's certificate is refused by the other: it is told, and nothing else follows. What
+    /// cannot be heard is late and lost like any other.
+    pub(crate) fn identity_refused(
+        &mut self,
+        now: Time,
+        name: &AssemblyId,
+        number: u64,
+        reason: &str,
+    ) {
+        if self.is_present(name, number) {
+            let event = EventDraft::new(EventKind::AssemblyIdentityRefused);
+            self.tell(now, event.assembly(name).reason(reason));
+        }
     }
 
     pub(crate) fn agent_disconnected(&mut self, name: &AssemblyId) {

@@ -145,6 +145,11 @@ impl Controller {
                 number,
                 occupant,
             } if self.is_present(&assembly, number) => self.occupied(now, &assembly, occupant),
+            Input::IdentityRefused {
+                assembly,
+                number,
+                reason,
+            } => self.identity_refused(now, &assembly, number, &reason),
             Input::AgentConnected { .. } | Input::AgentOccupied { .. } => {}
             Input::AgentDisconnected { assembly, .. } => self.agent_disconnected(&assembly),
             Input::AgentLeaving {

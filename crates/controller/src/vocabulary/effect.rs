@@ -147,7 +147,7 @@ pub struct Connect {
     pub number: u64,
     /// Which assembly.
     pub assembly: AssemblyId,
-    /// `unix:PATH`; `None`: the document gives none, there is nothing to connect to.
+    /// As the document gives it; `None`: it gives none, there is nothing to connect to.
     pub address: Option<String>,
     /// First argument of Hello and of every other call.
     pub epoch: u64,
@@ -155,6 +155,8 @@ pub struct Connect {
     pub deployment: String,
     /// How often the agent sends heartbeats.
     pub heartbeat_interval_ms: u32,
+    /// After this time without one it is late: a network that carries nothing is found out sooner.
+    pub heartbeat_timeout_ms: u32,
     /// After this time without answer the agent stops its services; 0 = never.
     pub lease_ms: u32,
     /// How long that stopping may take before the agent kills what is left and resets its guest.

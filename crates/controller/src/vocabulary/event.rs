@@ -45,6 +45,9 @@ pub enum EventKind {
     /// It could not be made safe (yet).
     #[serde(rename = "assembly.fencing-failed")]
     AssemblyFencingFailed,
+    /// Its agent's certificate is refused, or the DPE's by its agent.
+    #[serde(rename = "assembly.identity-refused")]
+    AssemblyIdentityRefused,
     /// Its guest goes down as planned, or its agent for good.
     #[serde(rename = "assembly.leaving")]
     AssemblyLeaving,
@@ -118,6 +121,7 @@ impl EventKind {
             EventKind::AssemblyFencingSucceeded | EventKind::AssemblyLeft => {
                 AssemblyState::Offline.as_str()
             }
+            EventKind::AssemblyIdentityRefused => "refused",
             EventKind::AssemblyLeaving => AssemblyState::Leaving.as_str(),
             EventKind::ServiceStarted | EventKind::ServiceRecovered | EventKind::ServiceMoved => {
                 ServiceState::Started.as_str()
@@ -149,6 +153,7 @@ impl EventKind {
             EventKind::AssemblyFencingRequested => "assembly.fencing-requested",
             EventKind::AssemblyFencingSucceeded => "assembly.fencing-succeeded",
             EventKind::AssemblyFencingFailed => "assembly.fencing-failed",
+            EventKind::AssemblyIdentityRefused => "assembly.identity-refused",
             EventKind::AssemblyLeaving => "assembly.leaving",
             EventKind::AssemblyLeft => "assembly.left",
             EventKind::AssemblyRecovered => "assembly.recovered",

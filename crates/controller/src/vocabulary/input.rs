@@ -62,6 +62,16 @@ pub enum Input {
         /// To whom the guest belongs.
         occupant: Occupant,
     },
+    /// The certificate of an agent, or the DPE's by its agent, was refused. The shell goes on
+    /// trying, and says each reason once until the agent has answered.
+    IdentityRefused {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// That of the [`Connect`](crate::Connect) with which it was to be greeted.
+        number: u64,
+        /// Who is refused by whom and why, for people.
+        reason: String,
+    },
     /// An agent says that its guest goes down as planned, or that it ends itself for good. Nothing
     /// new begins there; what runs is to be moved or stopped.
     AgentLeaving {

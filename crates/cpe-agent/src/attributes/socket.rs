@@ -17,7 +17,6 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::exit_code::DATA_ERROR;
 use super::install::install;
 use super::{Answer, AttributeRequest, MAX_MESSAGE, socket_path};
-use crate::accept::accept;
 
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -74,7 +73,7 @@ pub async fn serve<C: From<Asked> + Send + 'static>(
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await;
-        let stream = accept(&listener).await?;
+        let stream = crate::accept::retry(|| listener.accept()).await?;
         let engine = engine.clone();
         tokio::spawn(async move {
             let answered = tokio::time::timeout(PATIENCE, converse(stream, &engine)).await;

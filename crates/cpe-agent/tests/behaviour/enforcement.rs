@@ -59,7 +59,7 @@ async fn an_agent_whose_socket_cannot_be_opened_stops_its_services() {
 async fn an_agent_with_wrong_settings_stops_its_services() {
     let mut guest = orphaned().await;
     guest.start_agent_without("--listen", |agent| {
-        agent.env("CPE_AGENT_LISTEN", "tcp:1.2.3.4:5");
+        agent.env("CPE_AGENT_LISTEN", "tcp:1.2.3:5");
         agent.env("CPE_AGENT_SOCKET_MODE", "rw-rw-rw-");
         agent.env("CPE_AGENT_SOCKET_GROUP", "dpe");
         agent.env("CPE_AGENT_ALLOW_UID", "root");

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use cpe_agent::classes::Classes;
 use cpe_agent::engine::{Engine, commands};
 use cpe_agent::reset::Reset;
+use cpe_agent::server::Entrance;
 use cpe_agent::store::StateFolder;
-use cpe_bus::peer::{Access, PeerListener};
+use cpe_bus::peer::{Access, Credentials, Door, Side};
 use cpe_bus::{BusSelection, PeerAddress};
 
 const FILE_AGENT: &str = r#"#!/bin/sh
@@ -54,11 +55,14 @@ pub(crate) async fn start(folder: &Path, assembly: &str) -> String {
         StateFolder::open(&folder.join("state"), assembly).expect("the agent's store");
     let engine = Engine::new(Arc::clone(&classes), reset, "machine".into(), store, found);
     let socket = folder.join("agent.sock");
-    let listener = PeerListener::bind(&PeerAddress::Unix(socket.clone()), &Access::default())
+    let credentials = Credentials::new(&folder, Side::Agent);
+    let address = PeerAddress::Unix(socket.clone());
+    let door = Door::open(&address, &Access::default(), &credentials)
         .await
         .expect("a socket");
     let (commands, requests) = commands::queue();
     tokio::spawn(engine.run(requests, std::future::pending()));
-    tokio::spawn(cpe_agent::server::serve(listener, commands, classes));
+    let entrance = Entrance::new(commands, classes);
+    tokio::spawn(cpe_agent::server::serve(door, entrance));
     format!("unix:{}", socket.display())
 }

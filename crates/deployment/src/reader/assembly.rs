@@ -27,8 +27,8 @@ pub(super) fn read(element: &Element<'_>, draft: &mut Draft, problems: &mut Prob
 struct Seen {
     names: HashSet<String>,
     uuids: HashSet<String>,
-    /// With the name of the assembly.
-    addresses: HashMap<Address, String>,
+    /// The places that addresses lead to, with the name of the assembly.
+    addresses: HashMap<String, String>,
 }
 
 impl Seen {
@@ -47,7 +47,7 @@ impl Seen {
             problems.error(element.place("uuid"), message, hint);
         }
         if let Some(address) = &assembly.address
-            && let Some(other) = self.addresses.insert(address.clone(), name.clone())
+            && let Some(other) = self.addresses.insert(address.place(), name.clone())
         {
             let (name, other) = (quote(name), quote(&other));
             let message = format!("{name} has the same address as assembly {other}");
@@ -129,11 +129,11 @@ fn address(form: &mut Form<'_, '_, '_>, assembly: &str) -> Option<Address> {
             format!("assembly {} has no address", quote(assembly)),
             "it stays offline until it has one, such as address=\"unix:/run/cpe/guests/NAME/agent.sock\"".to_owned(),
         ),
-        (Some(Address::Tcp { .. }), Some(attribute)) => form.problems.warning(
-            attribute.value_offset,
-            format!("assembly {} has an address of type tcp", quote(assembly)),
-            "this version reaches guests only through 'unix:PATH', so it stays offline".to_owned(),
-        ),
+        (Some(other @ (Address::Vsock { .. } | Address::Ssh { .. })), Some(attribute)) => {
+            let message = format!("an address of kind {} cannot be used yet", other.kind());
+            let hint = "this version reaches guests through 'unix:PATH' and 'tcp:HOST[:PORT]'".to_owned();
+            form.problems.refuse(attribute.value_offset, message, hint);
+        }
         _ => {}
     }
     address

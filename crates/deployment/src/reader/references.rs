@@ -320,7 +320,7 @@ fn property(assembly: &Assembly, name: &str) -> Option<String> {
         "uuid" => assembly.uuid.clone(),
         "address" => assembly.address.as_ref().map(ToString::to_string),
         "ipaddress" => match &assembly.address {
-            Some(Address::Tcp { host, .. }) => Some(host.clone()),
+            Some(Address::Tcp { host, .. } | Address::Ssh { host, .. }) => Some(host.clone()),
             _ => None,
         },
         _ => None,

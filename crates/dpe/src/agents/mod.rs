@@ -8,12 +8,12 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use controller::{Asker, AssemblyId, Connect, Input, Operation, Question, Reply, Task, Why};
-use cpe_bus::peer::Meter;
+use cpe_bus::peer::{Credentials, Meter};
 use cpe_daemon::Pauses;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -48,6 +48,12 @@ const ASKS: usize = 8;
 /// Answers that may wait for one agent: twice as many as its guest's tools may wait for. An agent
 /// that asks more, or takes no answers, does not hear of the rest, and its tools give up.
 const ANSWERS: usize = 64;
+
+/// Refusals of one guest's certificates that become events in [`REFUSALS_COUNTED`]: what a guest
+/// says can be another reason each time.
+const MAX_REFUSALS: usize = 8;
+/// The time in which they are counted.
+const REFUSALS_COUNTED: Duration = Duration::from_secs(600);
 
 /// What the controller wants of one agent, in order.
 #[derive(Debug)]
@@ -88,6 +94,8 @@ pub(crate) type Owner = watch::Receiver<Option<zbus::Connection>>;
 pub(crate) struct Agents {
     inputs: mpsc::Sender<Input>,
     owner: Owner,
+    /// What this DPE shows on networks; read when the first address asks for it.
+    credentials: Arc<Credentials>,
     links: HashMap<AssemblyId, AgentLink>,
     /// Streams that are kept until the release of their agent is acknowledged.
     leaving: BTreeMap<u64, AgentLink>,
@@ -109,6 +117,8 @@ struct AgentLink {
     renewals: watch::Sender<u64>,
     /// The acknowledgement of a release.
     released: Option<oneshot::Receiver<()>>,
+    /// Over all streams of the assembly: another order to connect is no reason to tell them again.
+    refusals: Arc<Mutex<Refusals>>,
     task: JoinHandle<()>,
 }
 
@@ -124,6 +134,8 @@ impl AgentLink {
         connect: Connect,
         inputs: mpsc::Sender<Input>,
         owner: Owner,
+        credentials: Arc<Credentials>,
+        refusals: Arc<Mutex<Refusals>>,
         gave_up: Option<String>,
     ) -> AgentLink {
         let (calls, waiting) = mpsc::channel(CALLS);
@@ -134,6 +146,8 @@ impl AgentLink {
             asks: asked,
             stamp,
             meter: Meter::default(),
+            credentials,
+            refusals: Arc::clone(&refusals),
         };
         let task = tokio::spawn(keep_connected(
             connect.clone(),
@@ -149,6 +163,7 @@ impl AgentLink {
             answers: Arc::new(Semaphore::new(ANSWERS)),
             renewals,
             released: None,
+            refusals,
             task,
         }
     }
@@ -156,10 +171,15 @@ impl AgentLink {
 
 impl Agents {
     /// No streams yet; what agents say goes to `inputs`.
-    pub(crate) fn new(inputs: mpsc::Sender<Input>, owner: Owner) -> Agents {
+    pub(crate) fn new(
+        inputs: mpsc::Sender<Input>,
+        owner: Owner,
+        credentials: Arc<Credentials>,
+    ) -> Agents {
         Agents {
             inputs,
             owner,
+            credentials,
             links: HashMap::new(),
             leaving: BTreeMap::new(),
             releases: JoinSet::new(),
@@ -175,10 +195,14 @@ impl Agents {
     fn begin(&mut self, connect: Connect, gave_up: Option<String>) {
         let assembly = connect.assembly.clone();
         // The old streams first, so that their last words do not come after the new one's first.
-        self.links.remove(&assembly);
+        let former = self.links.remove(&assembly);
+        let refusals = former.map(|former| Arc::clone(&former.refusals));
         self.leaving
             .retain(|_, link| link.connect.assembly != assembly);
-        let link = AgentLink::new(connect, self.inputs.clone(), self.owner.clone(), gave_up);
+        let (inputs, owner) = (self.inputs.clone(), self.owner.clone());
+        let credentials = Arc::clone(&self.credentials);
+        let refusals = refusals.unwrap_or_default();
+        let link = AgentLink::new(connect, inputs, owner, credentials, refusals, gave_up);
         self.links.insert(assembly, link);
     }
 
@@ -284,6 +308,8 @@ struct Orders {
     stamp: watch::Receiver<u64>,
     /// What its agent has sent, over all streams: one that floods is not heard again at once.
     meter: Meter,
+    credentials: Arc<Credentials>,
+    refusals: Arc<Mutex<Refusals>>,
 }
 
 impl Orders {
@@ -293,6 +319,18 @@ impl Orders {
         while self.calls.try_recv().is_ok() {}
         while self.asks.try_recv().is_ok() {}
         self.stamp.mark_unchanged();
+    }
+}
+
+impl Orders {
+    /// Whether the end of a stream is a refusal that was not told yet: not again after something
+    /// else was wrong in between, but again once the agent has answered.
+    fn is_to_be_told(&self, up: bool, refused: bool, reason: &str) -> bool {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if up {
+            refusals.forget();
+        }
+        refused && refusals.is_new(Instant::now(), reason)
     }
 }
 
@@ -323,6 +361,55 @@ fn times_longer(away: Duration) -> u32 {
         .clamp(1, LEAST_OFTEN)
 }
 
+/// The refusals of certificates that were told.
+#[derive(Debug)]
+struct Refusals {
+    /// Why, since the agent has answered.
+    reasons: BTreeSet<String>,
+    /// How many since then: the text may be the guest's.
+    count: usize,
+    since: Instant,
+}
+
+impl Default for Refusals {
+    fn default() -> Refusals {
+        Refusals::new(Instant::now())
+    }
+}
+
+impl Refusals {
+    fn new(now: Instant) -> Refusals {
+        Refusals {
+            reasons: BTreeSet::new(),
+            count: 0,
+            since: now,
+        }
+    }
+
+    /// Whether one is to be told.
+    fn is_new(&mut self, now: Instant, reason: &str) -> bool {
+        if now.duration_since(self.since) >= REFUSALS_COUNTED {
+            *self = Refusals {
+                reasons: std::mem::take(&mut self.reasons),
+                ..Refusals::new(now)
+            };
+        }
+        if self.count >= MAX_REFUSALS || self.reasons.contains(reason) {
+            return false;
+        }
+        if self.reasons.len() >= MAX_REFUSALS {
+            self.reasons.clear();
+        }
+        self.count += 1;
+        self.reasons.insert(reason.to_owned())
+    }
+
+    /// The agent has answered: what is refused after that is told again.
+    fn forget(&mut self) {
+        self.reasons.clear();
+    }
+}
+
 async fn keep_connected(
     mut connect: Connect,
     mut orders: Orders,
@@ -343,11 +430,20 @@ async fn keep_connected(
             reason,
             seen_epoch,
             occupant,
+            refused,
         } = stream::run(&connect, &mut orders, &inputs, &mut up).await;
         // While an agent stays away, saying so once is enough.
         if up || said.as_ref() != Some(&reason) {
             said = Some(reason.clone());
-            disconnected(&connect, &inputs, reason).await;
+            disconnected(&connect, &inputs, reason.clone()).await;
+        }
+        if orders.is_to_be_told(up, refused, &reason) {
+            let input = Input::IdentityRefused {
+                assembly: connect.assembly.clone(),
+                number: connect.number,
+                reason: crate::convert::harmless(&reason),
+            };
+            let _ = inputs.send(input).await;
         }
         if let Some(occupant) = occupant {
             let input = Input::AgentOccupied {

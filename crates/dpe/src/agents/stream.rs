@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use controller::{Asker, AssemblyId, Connect, Input, Occupant, Record, Reply, Why};
-use cpe_bus::peer::Meter;
+use cpe_bus::peer::Guest;
 use cpe_bus::proxies::AgentProxy;
 use cpe_bus::proxies::agent::{
     AttributesChangedStream, HeartbeatStream, LeavingStream, LeftStream, OperationCompletedStream,
@@ -40,6 +40,9 @@ const UNREADABLE: u32 = 20;
 /// Longest answer of an agent that is read for somebody else, in bytes: values within their bounds
 /// take less, with all their keys.
 const LONGEST_ANSWER: usize = 1 << 20;
+/// The shortest silence that ends a connection: the kernel's first attempts to send again take as
+/// long.
+const SHORTEST_SILENCE: Duration = Duration::from_millis(500);
 /// Who reads what an agent may make long. One at a time: what it can put into the longest message
 /// takes some ten times its length once it is read, and a hundred guests may be back in the same
 /// moment.
@@ -53,6 +56,8 @@ pub(super) struct End {
     pub seen_epoch: Option<u64>,
     /// To whom the guest belongs, where its agent has refused Hello for that.
     pub occupant: Option<Occupant>,
+    /// One side's certificate was refused.
+    pub refused: bool,
 }
 
 impl End {
@@ -61,6 +66,7 @@ impl End {
             reason: reason.into(),
             seen_epoch: None,
             occupant: None,
+            refused: false,
         }
     }
 }
@@ -69,7 +75,11 @@ impl End {
 // Whether another DPE has taken over is seen by the name on the bus.
 impl From<Error> for End {
     fn from(error: Error) -> End {
-        End::because(error.message())
+        let refused = matches!(error, Error::IdentityRefused(_));
+        End {
+            refused,
+            ..End::because(error.message())
+        }
     }
 }
 
@@ -95,7 +105,7 @@ async fn try_run(
     let Some(address) = &connect.address else {
         return Ok(std::future::pending().await);
     };
-    let mut stream = Stream::open(connect, address, &orders.meter).await?;
+    let mut stream = Stream::open(connect, address, orders).await?;
     let (greeting, early) = stream.greet().await?;
     *up = true;
     // From before this stream: the controller decides again, from the History.
@@ -104,6 +114,12 @@ async fn try_run(
         let _ = inputs.send(input).await;
     }
     Ok(stream.converse(orders, inputs).await)
+}
+
+/// How long a network may carry nothing: it is found out while a heartbeat is not late yet, and the
+/// next connection may be up in time.
+fn silence(heartbeat_timeout_ms: u32) -> Duration {
+    (Duration::from_millis(heartbeat_timeout_ms.into()) * 3 / 4).max(SHORTEST_SILENCE)
 }
 
 /// A connection to an agent.
@@ -118,9 +134,15 @@ impl<'a> Stream<'a> {
     async fn open(
         connect: &'a Connect,
         address: &str,
-        meter: &Meter,
+        orders: &Orders,
     ) -> cpe_bus::Result<Stream<'a>> {
-        let connection = peer::connect(&address.parse::<PeerAddress>()?, meter).await?;
+        let guest = Guest {
+            address: &address.parse::<PeerAddress>()?,
+            assembly: connect.assembly.in_document(),
+            credentials: &orders.credentials,
+            silence: silence(connect.heartbeat_timeout_ms),
+        };
+        let connection = peer::connect_to(&guest, &orders.meter).await?;
         let agent = AgentProxy::builder(&connection)
             .cache_properties(CacheProperties::No)
             .build()

@@ -189,6 +189,14 @@ fn execute(number: u32) -> Call {
     }))
 }
 
+/// None: all agents are played at socket files.
+fn no_credentials() -> Arc<Credentials> {
+    let side = cpe_bus::peer::Side::Dpe {
+        deployment: "shop".into(),
+    };
+    Credentials::new(std::path::Path::new("/nonexistent"), side)
+}
+
 /// To an assembly that cannot be reached.
 fn connect_to(assembly: &str) -> Connect {
     Connect {
@@ -198,6 +206,7 @@ fn connect_to(assembly: &str) -> Connect {
         epoch: 1,
         deployment: "shop".into(),
         heartbeat_interval_ms: 1000,
+        heartbeat_timeout_ms: 5000,
         lease_ms: 0,
         grace_ms: 0,
         stop_timeout_ms: 0,
@@ -221,7 +230,7 @@ impl World {
         let listener = PeerListener::bind(&address, &Access::default()).await;
         tokio::spawn(play(listener.unwrap(), Arc::clone(&played)));
         let (sender, inputs) = mpsc::channel(size);
-        let mut agents = Agents::new(sender, watch::channel(None).1);
+        let mut agents = Agents::new(sender, watch::channel(None).1, no_credentials());
         agents.connect(Connect {
             address: Some(address.to_string()),
             ..connect_to("web1")
@@ -378,7 +387,7 @@ async fn a_stream_is_kept_until_its_agent_is_released() {
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_does_not_acknowledge_its_release_is_let_go() {
     let (sender, _inputs) = mpsc::channel(1);
-    let mut agents = Agents::new(sender, watch::channel(None).1);
+    let mut agents = Agents::new(sender, watch::channel(None).1, no_credentials());
     agents.connect(connect_to("web1"));
     let begin = tokio::time::Instant::now();
     agents.release(&"web1".into(), true);
@@ -442,7 +451,7 @@ fn asker(number: u64) -> Asker {
 #[tokio::test]
 async fn so_many_questions_wait_for_an_agent_and_more_are_refused_at_once() {
     let (sender, _inputs) = mpsc::channel(1);
-    let mut agents = Agents::new(sender, watch::channel(None).1);
+    let mut agents = Agents::new(sender, watch::channel(None).1, no_credentials());
     agents.connect(connect_to("web1"));
     let mut waiting = Vec::new();
     for _ in 0..ASKS {
@@ -467,7 +476,7 @@ async fn so_many_questions_wait_for_an_agent_and_more_are_refused_at_once() {
 #[tokio::test]
 async fn so_many_answers_wait_for_an_agent() {
     let (sender, _inputs) = mpsc::channel(1);
-    let mut agents = Agents::new(sender, watch::channel(None).1);
+    let mut agents = Agents::new(sender, watch::channel(None).1, no_credentials());
     agents.connect(connect_to("web1"));
     for number in 0..ANSWERS as u64 + 10 {
         agents.answer(&asker(number), Reply::Done);
@@ -566,4 +575,20 @@ fn in_each_second_some_questions_that_cannot_be_read_are_answered() {
     let second = Duration::from_secs(1);
     assert_eq!(answered(&mut unreadable, begin + second / 2), 0);
     assert_eq!(answered(&mut unreadable, begin + second), 20);
+}
+
+#[test]
+fn each_refusal_is_told_once_and_a_guest_cannot_make_up_many() {
+    let begin = Instant::now();
+    let mut refusals = Refusals::new(begin);
+    assert!(refusals.is_new(begin, "revoked"));
+    assert!(!refusals.is_new(begin, "revoked"));
+    // It has answered in between.
+    refusals.forget();
+    assert!(refusals.is_new(begin, "revoked"));
+    let made_up = (0..100).filter(|n| refusals.is_new(begin, &n.to_string()));
+    assert_eq!(made_up.count(), MAX_REFUSALS - 2);
+    let later = begin + REFUSALS_COUNTED;
+    assert!(!refusals.is_new(later, "revoked"));
+    assert!(refusals.is_new(later, "expired"));
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cpe_bus::peer::{self, Meter};
+use cpe_bus::peer::{self, Credentials, Meter};
 use cpe_bus::proxies::AgentProxy;
 use cpe_bus::{AgentDescription, Error, PeerAddress, Result};
 use deployment::{Agent, Answer, metadata};
@@ -49,6 +49,7 @@ pub(super) struct Guest {
     pub(super) deployment: String,
     pub(super) assembly: String,
     pub(super) address: Option<String>,
+    pub(super) credentials: Arc<Credentials>,
     pub(super) meter: Meter,
     pub(super) known: Arc<Known>,
     pub(super) deadline: Instant,
@@ -108,7 +109,8 @@ impl Guest {
         };
         let connected = tokio::time::timeout_at(self.deadline, async {
             let address = address.parse::<PeerAddress>()?;
-            let connection = peer::connect(&address, &self.meter).await?;
+            let guest = peer::Guest::new(&address, &self.assembly, &self.credentials);
+            let connection = peer::connect_to(&guest, &self.meter).await?;
             let agent = AgentProxy::builder(&connection)
                 .cache_properties(CacheProperties::No)
                 .build()

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cpe_bus::peer::Credentials;
 use cpe_bus::{Error, ResourceClass, Result};
 use cpe_status::{
     AgentCheck, AgentDescriptions, AgentVariant, DocumentWarning, ResourceAgent, Unasked,
@@ -43,15 +44,17 @@ const MAX_UNASKED: usize = 1_000;
 pub(crate) struct Catalogue {
     deployment: String,
     known: Arc<Known>,
+    credentials: Arc<Credentials>,
     places: Arc<Semaphore>,
 }
 
 impl Catalogue {
     /// Of the guests of this deployment.
-    pub(crate) fn new(deployment: &str) -> Catalogue {
+    pub(crate) fn new(deployment: &str, credentials: Arc<Credentials>) -> Catalogue {
         Catalogue {
             deployment: deployment.to_owned(),
             known: Arc::default(),
+            credentials,
             places: Arc::new(Semaphore::new(GUESTS)),
         }
     }
@@ -168,6 +171,7 @@ impl Catalogue {
             deployment: self.deployment.clone(),
             assembly: assembly.name.clone(),
             address: assembly.address.as_ref().map(ToString::to_string),
+            credentials: Arc::clone(&self.credentials),
             meter: self.known.meter(&assembly.name),
             known: Arc::clone(&self.known),
             deadline,

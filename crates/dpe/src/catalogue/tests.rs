@@ -146,10 +146,17 @@ fn reasons(unasked: &[Unasked]) -> Vec<(&str, &str)> {
 
 const UNKNOWN: &str = "ocf:test:db has no parameter 'prot'; did you mean 'port'?";
 
+fn catalogue() -> Catalogue {
+    let side = cpe_bus::peer::Side::Dpe {
+        deployment: "shop".into(),
+    };
+    Catalogue::new("shop", Credentials::new("/nonexistent".as_ref(), side))
+}
+
 #[tokio::test]
 async fn a_document_is_checked_and_what_was_said_is_kept_for_a_while() {
     let guests = Guests::play(&[Manner::Honest, Manner::Honest]).await;
-    let catalogue = Catalogue::new("shop");
+    let catalogue = catalogue();
     for _ in 0..3 {
         let check = guests.check(&catalogue).await;
         assert_eq!(check.unasked, []);
@@ -176,7 +183,7 @@ async fn one_guests_answer_never_hurts_the_others() {
     // Nobody listens there.
     guests.names.push("a6".into());
     let begun = Instant::now();
-    let check = guests.check(&Catalogue::new("shop")).await;
+    let check = guests.check(&catalogue()).await;
     assert!(begun.elapsed() < 3 * CHECK_TIME, "{:?}", begun.elapsed());
     let messages: Vec<&str> = check
         .warnings
@@ -215,7 +222,7 @@ async fn one_guests_answer_never_hurts_the_others() {
 async fn agents_are_listed_with_the_guests_that_have_them() {
     let guests = Guests::play(&[Manner::Honest, Manner::Boasts, Manner::Honest]).await;
     let (deployment, _) = uses(guests.document()).await.unwrap();
-    let list = Catalogue::new("shop").list(&deployment, "").await;
+    let list = catalogue().list(&deployment, "").await;
     // Those that were listed first have their place.
     let count = list.agents.len();
     assert!((4_096..=8_192).contains(&count), "{count}");
@@ -237,7 +244,7 @@ async fn agents_are_listed_with_the_guests_that_have_them() {
 async fn an_agent_is_described_once_for_all_guests_that_say_the_same() {
     let guests = Guests::play(&[Manner::Honest, Manner::Bare, Manner::Honest]).await;
     let (deployment, _) = uses(guests.document()).await.unwrap();
-    let catalogue = Catalogue::new("shop");
+    let catalogue = catalogue();
     let agent = parse("ocf:test:db").unwrap();
     let found = catalogue.describe(&deployment, &agent, None).await;
     assert_eq!(found.missing, ["a1"]);

@@ -138,6 +138,7 @@ fn connect() -> Connect {
         epoch: 1,
         deployment: "shop".into(),
         heartbeat_interval_ms: 1,
+        heartbeat_timeout_ms: 5000,
         lease_ms: 0,
         grace_ms: 0,
         stop_timeout_ms: 0,

@@ -1,0 +1,193 @@
+//! `cpectl guest bundle`: all that a guest needs to come online by itself, for cloud-init or as a
+//! tarball.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use cpe_bus::identity::{CA, IDENTITY, Name, REVOKED};
+use cpe_pki::Authority;
+use serde_json::json;
+
+use super::pki::ensure_dpe;
+use crate::failure::{Failure, Kind};
+use crate::options::{Bundle, Format, Guest, GuestCommand};
+use crate::output::Output;
+
+/// Longest program or package, in bytes.
+const MAX_AGENT: u64 = 64 << 20;
+/// Where the units of the agent lie on this host, and in the guest.
+const UNITS: &str = "/usr/lib/systemd/system";
+
+/// A file of the guest.
+struct File {
+    path: String,
+    mode: u32,
+    content: Vec<u8>,
+}
+
+impl File {
+    fn new(path: impl Into<String>, mode: u32, content: impl Into<Vec<u8>>) -> File {
+        File {
+            path: path.into(),
+            mode,
+            content: content.into(),
+        }
+    }
+}
+
+pub(crate) fn run(guest: &Guest, output: &Output) -> Result<(), Failure> {
+    let GuestCommand::Bundle(arguments) = &guest.command;
+    bundle(arguments, output)
+}
+
+fn bundle(arguments: &Bundle, output: &Output) -> Result<(), Failure> {
+    // What cannot be written is found out before a certificate is issued.
+    let mut files = agent_files(arguments)?;
+    let mut file = secret_file(&arguments.output)?;
+    let mut authority = Authority::open(&arguments.pki.directory)?;
+    ensure_dpe(&mut authority, &arguments.pki, &arguments.name, output)?;
+    let name = Name::agent(&arguments.name, &arguments.assembly);
+    let issued = authority.issue(&name, arguments.days)?;
+    let folder = "/etc/cpe/agent";
+    let list = authority.revoked()?;
+    files.push(File::new(
+        format!("{folder}/{CA}"),
+        0o644,
+        authority.certificate(),
+    ));
+    files.push(File::new(format!("{folder}/{REVOKED}"), 0o644, list));
+    files.push(File::new(
+        format!("{folder}/{IDENTITY}"),
+        0o600,
+        issued.identity(),
+    ));
+    let settings = format!("CPE_AGENT_LISTEN={}\n", arguments.listen);
+    files.push(File::new("/etc/cpe/agent.conf", 0o644, settings));
+    let bytes = match arguments.format {
+        Format::CloudInit => cloud_init(arguments, &files)?,
+        Format::Tar => tarball(&files)?,
+    };
+    let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+    written.map_err(|error| Failure::failed(format!("{}: {error}", arguments.output.display())))?;
+    output.line(format!(
+        "{name}: {} has its private key: keep it as secret as the guest's disk",
+        arguments.output.display()
+    ));
+    Ok(())
+}
+
+/// A new file that only its owner can read; never over one that exists.
+fn secret_file(path: &Path) -> Result<std::fs::File, Failure> {
+    let mut options = OpenOptions::new();
+    let made = options.write(true).create_new(true).mode(0o600).open(path);
+    made.map_err(|error| Failure::failed(format!("cannot make {}: {error}", path.display())))
+}
+
+/// The program with its units, a package, or nothing.
+fn agent_files(arguments: &Bundle) -> Result<Vec<File>, Failure> {
+    let Some(agent) = &arguments.agent else {
+        return Ok(Vec::new());
+    };
+    let content = read(agent)?;
+    if is_package(agent) {
+        return Ok(vec![File::new("/var/tmp/cpe-agent.deb", 0o644, content)]);
+    }
+    if !content.starts_with(b"\x7fELF") {
+        let agent = agent.display();
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("{agent} is neither a program nor a package (.deb)"),
+        ));
+    }
+    let mut files = vec![File::new("/usr/bin/cpe-agent", 0o755, content)];
+    for unit in ["cpe-agent.service", "cpe-agent-guard.service"] {
+        let path = arguments.units.join(unit);
+        files.push(File::new(format!("{UNITS}/{unit}"), 0o644, read(&path)?));
+    }
+    Ok(files)
+}
+
+fn is_package(agent: &Path) -> bool {
+    agent
+        .extension()
+        .is_some_and(|extension| extension == "deb")
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed =
+        |error: std::io::Error| Failure::failed(format!("cannot read {}: {error}", path.display()));
+    let length = std::fs::metadata(path).map_err(failed)?.len();
+    if length > MAX_AGENT {
+        let path = path.display();
+        return Err(Failure::failed(format!(
+            "{path} is longer than {MAX_AGENT} bytes"
+        )));
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+/// User-data for cloud-init. JSON is YAML.
+fn cloud_init(arguments: &Bundle, files: &[File]) -> Result<Vec<u8>, Failure> {
+    let written = files.iter().map(|file| {
+        json!({
+            "path": file.path,
+            "owner": "root:root",
+            "permissions": format!("{:04o}", file.mode),
+            "encoding": "b64",
+            "content": BASE64.encode(&file.content),
+        })
+    });
+    let mut commands = vec![json!(["chmod", "0700", "/etc/cpe/agent"])];
+    if arguments.agent.as_deref().is_some_and(is_package) {
+        commands.push(json!([
+            "dpkg",
+            "--install",
+            "--force-confold",
+            "/var/tmp/cpe-agent.deb"
+        ]));
+    }
+    commands.push(json!(["systemctl", "daemon-reload"]));
+    let enable = [
+        "systemctl",
+        "enable",
+        "--now",
+        "cpe-agent-guard.service",
+        "cpe-agent.service",
+    ];
+    commands.push(json!(enable));
+    // One that the package has started already read no settings yet.
+    commands.push(json!(["systemctl", "restart", "cpe-agent.service"]));
+    let data = json!({
+        "write_files": written.collect::<Vec<_>>(),
+        "runcmd": commands,
+    });
+    let text =
+        serde_json::to_string_pretty(&data).map_err(|error| Failure::failed(error.to_string()))?;
+    Ok(format!("#cloud-config\n{text}\n").into_bytes())
+}
+
+/// A tarball to be unpacked at the guest's root.
+fn tarball(files: &[File]) -> Result<Vec<u8>, Failure> {
+    let failed = |error: std::io::Error| Failure::failed(format!("cannot make a tarball: {error}"));
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut put = |path: &str, mode, kind, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(content.len() as u64);
+        archive.append_data(&mut header, path, content)
+    };
+    // The others are there, in any guest.
+    for (folder, mode) in [("etc/cpe/", 0o755), ("etc/cpe/agent/", 0o700)] {
+        put(folder, mode, tar::EntryType::Directory, &[]).map_err(failed)?;
+    }
+    for file in files {
+        let path = file.path.trim_start_matches('/');
+        put(path, file.mode, tar::EntryType::Regular, &file.content).map_err(failed)?;
+    }
+    archive.into_inner().map_err(failed)
+}

@@ -1,0 +1,260 @@
+//! Guests that are reached over a network, with certificates on both sides.
+
+use std::time::Duration;
+
+use end_to_end::{Document, Lab, System};
+
+/// Two guests on a network: their agents have certificates, and listen at a port too.
+fn boot(name: &str) -> Lab {
+    let lab = Lab::boot(name).with_guests(&["a", "b"]);
+    lab.cpectl(&["pki", "init"]).ok();
+    // One as an administrator would do it, and one by its bundle.
+    issue(&lab, "issue", "a");
+    lab.in_guest(
+        "a",
+        "echo CPE_AGENT_LISTEN=unix:/run/cpe-channel/agent.sock,tcp:0.0.0.0 > /etc/cpe/agent.conf
+         systemctl restart cpe-agent.service",
+    )
+    .ok();
+    lab.sh(
+        "cpectl guest bundle shop b --format tar --agent /usr/bin/cpe-agent --output /srv/b.tar
+         tar --extract --preserve-permissions --file /srv/b.tar --directory /var/lib/machines/b",
+    )
+    .ok();
+    lab.in_guest(
+        "b",
+        "systemctl daemon-reload; systemctl restart cpe-agent.service",
+    )
+    .ok();
+    lab
+}
+
+/// Gives a guest a certificate, as an administrator would who can write its disk.
+fn issue(lab: &Lab, verb: &str, guest: &str) {
+    let folder = format!("/var/lib/machines/{guest}/etc/cpe/agent");
+    lab.cpectl(&["pki", verb, "shop", guest, "--output", &folder])
+        .ok();
+}
+
+fn document() -> Document {
+    Document::new("shop", &["a", "b"])
+        .address("a", "tcp:10.77.0.11")
+        .address("b", "tcp:10.77.0.12:7430")
+        .sleeper("db", 100_001)
+}
+
+fn cable(lab: &Lab, guest: &str, state: &str) {
+    lab.run(&["/srv/lab/guests.sh", "link", guest, state]).ok();
+}
+
+fn other(guest: &str) -> &'static str {
+    if guest == "a" { "b" } else { "a" }
+}
+
+fn count(lab: &Lab, kind: &str, assembly: &str) -> usize {
+    let meant =
+        |event: &&end_to_end::Event| event.kind() == kind && event.field("assembly") == assembly;
+    lab.events().iter().filter(meant).count()
+}
+
+fn online(lab: &Lab, assembly: &str) {
+    lab.wait("the assembly is online", 40, || {
+        lab.status("shop").assembly_state(assembly) == "online"
+    });
+}
+
+#[test]
+fn a_service_on_a_network_survives_a_cut_cable_by_its_lease() {
+    let lab = boot("network-cable");
+    lab.deploy(&document());
+    let home = lab.sleepers(100_001)[0].0.clone();
+    let bound = Duration::from_millis(3000 + 5000 + 160 + 2000);
+    cable(&lab, &home, "down");
+    let mut twice = false;
+    let took = lab.wait("the service runs in the other guest only", 40, || {
+        let now = lab.sleepers(100_001);
+        twice |= now.len() > 1;
+        now.len() == 1 && now[0].0 != home
+    });
+    assert!(!twice, "the service ran twice");
+    // From the last heartbeat on, which was at most one interval before; and a start takes a while.
+    assert!(took < bound + Duration::from_secs(5), "{took:?}");
+    cable(&lab, &home, "up");
+    online(&lab, &home);
+    assert_eq!(lab.sleepers(100_001).len(), 1);
+}
+
+/// How often the DPE has said that it has no stream to a guest's agent.
+fn streams_lost(lab: &Lab, guest: &str) -> usize {
+    let said = format!("no stream to the agent of {guest}:");
+    let journal = lab
+        .sh("journalctl --no-pager -o cat -u dpe@shop.service")
+        .ok();
+    journal.lines().filter(|line| line.contains(&said)).count()
+}
+
+#[test]
+fn each_fault_of_a_network_is_found_within_the_heartbeat_timeout() {
+    let lab = boot("network-faults");
+    lab.deploy(&document());
+    // Nothing runs in this one, so nothing is moved meanwhile.
+    let idle = other(&lab.sleepers(100_001)[0].0);
+    let address = if idle == "a" {
+        "10.77.0.11"
+    } else {
+        "10.77.0.12"
+    };
+    let rule = |what: &str| {
+        format!(
+            "nft add rule inet fault in ip saddr {address} {what}; nft add rule inet fault out ip daddr {address} {what}"
+        )
+    };
+    let heal = "nft flush chain inet fault in; nft flush chain inet fault out";
+    let cable = |state: &str| format!("ip link set vb-{idle} {state}");
+    // More than a packet of the hole below carries.
+    let long = "x".repeat(3000);
+    let talk = format!(
+        "timeout 5 cpectl attribute shop set long {long} --assembly {idle} --transient > /dev/null 2>&1"
+    );
+    for (fault, make, heal) in [
+        ("packets are dropped", rule("drop"), heal.to_owned()),
+        ("the cable is out", cable("down"), cable("up")),
+        (
+            "connections are reset",
+            rule("meta l4proto tcp reject with tcp reset"),
+            heal.to_owned(),
+        ),
+        (
+            "long packets are lost",
+            format!("{}; {talk} &", rule("meta length gt 600 drop")),
+            heal.to_owned(),
+        ),
+    ] {
+        // By its silence, or by the kernel.
+        let found = || streams_lost(&lab, idle) + count(&lab, "assembly.lost", idle);
+        let before = found();
+        lab.sh(&make).ok();
+        let took = lab.wait(fault, 20, || found() > before);
+        eprintln!("{fault}: found after {:.1} s", took.as_secs_f64());
+        // The timeout is 2 s; reading the journal of a busy machine takes a while.
+        assert!(took < Duration::from_secs(4), "{fault}: {took:?}");
+        lab.sh(&heal).ok();
+        online(&lab, idle);
+        // Until no pause between attempts is long any more.
+        std::thread::sleep(Duration::from_secs(2));
+    }
+    assert_eq!(lab.sleepers(100_001).len(), 1);
+}
+
+#[test]
+fn certificates_are_renewed_without_a_restart_and_without_a_loss() {
+    let lab = boot("network-renewal");
+    lab.deploy(&document());
+    let before = lab.sleepers(100_001);
+    issue(&lab, "renew", "a");
+    issue(&lab, "renew", "b");
+    lab.cpectl(&["pki", "renew", "shop"]).ok();
+    std::thread::sleep(Duration::from_secs(8));
+    assert_eq!(count(&lab, "assembly.lost", "a"), 0);
+    // What is shown from now on is new: the former ones can be revoked.
+    for guest in ["a", "b"] {
+        let folder = format!("/var/lib/machines/{guest}/etc/cpe/agent");
+        let args = [
+            "pki", "renew", "shop", guest, "--revoke", "--output", &folder,
+        ];
+        lab.cpectl(&args).ok();
+    }
+    lab.cpectl(&["pki", "renew", "shop", "--revoke"]).ok();
+    for guest in ["a", "b"] {
+        let folder = format!("/var/lib/machines/{guest}/etc/cpe/agent");
+        lab.cpectl(&["pki", "export", "--output", &folder]).ok();
+    }
+    std::thread::sleep(Duration::from_secs(8));
+    for guest in ["a", "b"] {
+        online(&lab, guest);
+        assert_eq!(count(&lab, "assembly.lost", guest), 0, "{guest}");
+        assert_eq!(
+            count(&lab, "assembly.identity-refused", guest),
+            0,
+            "{guest}"
+        );
+    }
+    assert_eq!(lab.sleepers(100_001), before);
+}
+
+#[test]
+fn a_revoked_guest_is_refused_and_told_once_until_it_is_let_in_again() {
+    let lab = boot("network-revoked");
+    lab.deploy(&document());
+    let home = lab.sleepers(100_001)[0].0.clone();
+    lab.cpectl(&["pki", "revoke", "shop", &home]).ok();
+    lab.wait("the service runs in the other guest only", 40, || {
+        let now = lab.sleepers(100_001);
+        now.len() == 1 && now[0].0 == other(&home)
+    });
+    lab.wait("it is told", 10, || {
+        count(&lab, "assembly.identity-refused", &home) == 1
+    });
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(count(&lab, "assembly.identity-refused", &home), 1);
+    issue(&lab, "issue", &home);
+    online(&lab, &home);
+    assert_eq!(lab.sleepers(100_001).len(), 1);
+}
+
+#[test]
+fn an_agent_with_another_assemblys_certificate_is_not_taken_for_this_one() {
+    let lab = boot("network-wrong");
+    // a shows that of b, as after a disk was copied.
+    lab.sh("cp /var/lib/machines/b/etc/cpe/agent/identity.pem /var/lib/machines/a/etc/cpe/agent/")
+        .ok();
+    lab.write("/srv/document.xml", &document().xml());
+    lab.cpectl(&["deploy", "/srv/document.xml"]).ok();
+    lab.wait("it is told", 30, || {
+        count(&lab, "assembly.identity-refused", "a") == 1
+    });
+    online(&lab, "b");
+    assert_ne!(lab.status("shop").assembly_state("a"), "online");
+    issue(&lab, "issue", "a");
+    online(&lab, "a");
+    lab.wait("all runs", 30, || lab.status("shop").all_running());
+}
+
+#[test]
+fn the_keys_of_dpes_are_kept_from_each_other_and_from_everybody_else() {
+    let lab = boot("network-keys");
+    lab.cpectl(&["pki", "issue", "bank"]).ok();
+    lab.deploy(&document());
+    let pid = lab
+        .sh("systemctl show --value -p MainPID dpe@shop.service")
+        .ok();
+    let inside = |script: &str| {
+        lab.run(&[
+            "nsenter",
+            "-t",
+            pid.trim(),
+            "-m",
+            "setpriv",
+            "--reuid=dpe",
+            "--regid=dpe",
+            "--clear-groups",
+            "sh",
+            "-c",
+            script,
+        ])
+    };
+    assert_eq!(inside("cat /etc/cpe/dpe/shop/identity.pem").code, 0);
+    assert_ne!(inside("cat /etc/cpe/dpe/bank/identity.pem").code, 0);
+    assert_ne!(inside("touch /etc/cpe/dpe/shop/x").code, 0);
+    assert_ne!(inside("cat /var/lib/cpe-pki/ca.key").code, 0);
+    let nobody = "setpriv --reuid=nobody --regid=nogroup --clear-groups cat";
+    for secret in ["/etc/cpe/dpe/shop/identity.pem", "/var/lib/cpe-pki/ca.key"] {
+        assert_ne!(lab.sh(&format!("{nobody} {secret}")).code, 0, "{secret}");
+    }
+    // Nothing of a key is where people look.
+    let shown = lab.sh(
+        "key=$(sed -n '/PRIVATE KEY/{n;p;q}' /etc/cpe/dpe/shop/identity.pem); test -n \"$key\" || exit 9
+         { journalctl --no-pager; cpectl show shop; cpectl status shop --json; cpectl events --json; cpectl input shop; } | grep -cF \"$key\"",
+    );
+    assert_eq!((shown.code, shown.stdout.trim()), (1, "0"), "{shown:?}");
+}
