@@ -45,6 +45,7 @@ impl Engine {
                 if self.peer.as_ref().is_some_and(|active| active.id == peer) {
                     log!(info, self.identity, "the DPE has gone; operations go on");
                     self.drop_peer();
+                    self.answer_as_the_last_dpe();
                 }
             }
         }

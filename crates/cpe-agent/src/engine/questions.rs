@@ -266,6 +266,20 @@ impl Engine {
         let _ = waiting.reply.send(for_tool(reply));
     }
 
+    /// The DPE is gone: what waits for its word on the name of this guest's host goes by the last
+    /// one, if that meant this guest.
+    pub(super) fn answer_as_the_last_dpe(&mut self) {
+        let hosts = &self.questions.hosts;
+        let waiting = std::mem::take(&mut self.questions.waiting).into_iter();
+        let (own, others): (BTreeMap<_, _>, BTreeMap<_, _>) = waiting.partition(|(_, waiting)| {
+            waiting.or_own && hosts.get(&waiting.question.node) == Some(&true)
+        });
+        self.questions.waiting = others;
+        for waiting in own.into_values() {
+            self.ask_of_own(waiting);
+        }
+    }
+
     /// There is no assembly of the name that a tool gave: it means this guest, by its host.
     fn ask_of_own(&mut self, mut waiting: Waiting) {
         waiting.question.node.clear();
