@@ -100,6 +100,11 @@ fn check_pair(
     };
     let value = pair.value("value").unwrap_or_default();
     report::treated(row, (names.called, name, value), at, problems);
+    // One that is given by `id-ref` has the value of another.
+    if pair.has("value") && row.refuses(value).is_none() {
+        let said = (names.called, name, value);
+        report::misunderstood(row, said, pair.place("value"), problems);
+    }
     if !row.within.is_empty() && !row.within.contains(&element.name) {
         let (name, own) = (quote(name), element.name);
         let message = format!("the {} {name} has no effect in <{own}>", names.called);
