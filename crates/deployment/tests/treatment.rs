@@ -473,6 +473,51 @@ fn a_misspelt_value_is_told_with_the_one_that_was_meant() {
     );
 }
 
+#[test]
+fn a_response_that_the_operation_cannot_have_is_warned_about() {
+    let warnings = |attributes: &str, inner: &str| {
+        let op = format!("<operations><op id=\"o\" {attributes}>{inner}</op></operations>");
+        told(
+            &document("", &primitive(&op)),
+            Severity::Warning,
+            "has no effect for the operation",
+        )
+    };
+    let meta = "<meta_attributes id=\"s\"><nvpair id=\"n\" name=\"on-fail\" value=\"Standby\"/></meta_attributes>";
+    let stop = "name=\"stop\" interval=\"0\"";
+    let monitor = "name=\"monitor\" interval=\"10s\" on-fail=\"demote\"";
+    for response in ["standby", "demote", "stop"] {
+        let of_stop = warnings(&format!("{stop} on-fail=\"{response}\""), "");
+        assert_eq!(of_stop.len(), 1, "{response}");
+        assert!(of_stop[0].ends_with("expected one of: fence, block, ignore"));
+    }
+    assert_eq!(warnings(stop, meta).len(), 1);
+    assert_eq!(warnings(monitor, "").len(), 1);
+    assert_eq!(
+        warnings(&format!("{monitor} role=\"Promoted\""), ""),
+        [""; 0]
+    );
+    assert_eq!(warnings(&format!("{stop} on-fail=\"block\""), ""), [""; 0]);
+    assert_eq!(
+        warnings("name=\"promote\" interval=\"0\" on-fail=\"demote\"", ""),
+        [""; 0]
+    );
+}
+
+#[test]
+fn amounts_of_capacities_are_numbers() {
+    let errors = |value: &str| {
+        let set = format!("<utilization id=\"s\">{}</utilization>", pair("cpu", value));
+        told(
+            &document("", &primitive(&set)),
+            Severity::Error,
+            "is not a valid amount of 'cpu'",
+        )
+    };
+    assert_eq!(errors("two").len(), 1);
+    assert_eq!(errors("2"), [""; 0]);
+}
+
 /// Attributes that stand in no table: those of constraints, bundles and sets.
 #[test]
 fn misspelt_attributes_of_constraints_and_containers_are_refused() {

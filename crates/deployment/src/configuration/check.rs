@@ -68,8 +68,8 @@ fn check_attribute<'e>(
         }
         _ => {
             if let Err(expected) = check_value(value, kind, problems) {
-                // A document with such a value is read: a rule never holds, and elsewhere the policy
-                // engine takes its default.
+                // A document with such a value is read: a rule never holds, and elsewhere the
+                // policy engine takes its default.
                 let report = match matches!(kind, Kind::Is(_) | Kind::Range(_)) {
                     true => report::value_without_effect,
                     false => report::invalid_value,
