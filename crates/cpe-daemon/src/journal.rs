@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
+use cpe_terminal::escape_text;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
@@ -112,8 +113,10 @@ impl Entry {
         entry
     }
 
-    /// Name, length and value: so a value may have line breaks.
+    /// Name, length and value: so a value may have line breaks. What guests say must not drive the
+    /// terminal of who reads it: `journalctl -o cat` writes values as they are.
     fn put(&mut self, name: &str, value: &str) {
+        let value = escape_text(value);
         let value = &value.as_bytes()[..value.len().min(LONGEST_FIELD)];
         self.0.extend_from_slice(name.as_bytes());
         self.0.push(b'\n');
@@ -180,6 +183,19 @@ mod tests {
         assert_eq!(fields["CPE_DEPLOYMENT"], "shop");
         assert_eq!(fields["PRIORITY"], "4");
         assert!(fields["CODE_FILE"].ends_with("journal.rs"));
+    }
+
+    #[test]
+    fn what_a_guest_says_drives_no_terminal() {
+        let mut entry = Entry::new("cpe", &Level::INFO);
+        entry.put("MESSAGE", "start: \u{1b}]0;owned\u{7}\n\u{202e} x");
+        entry.put("REASON", "\u{9b}31m");
+        let fields = fields(&entry.0);
+        assert_eq!(
+            fields["MESSAGE"],
+            "start: \\u{1b}]0;owned\\u{7}\n\\u{202e} x"
+        );
+        assert_eq!(fields["REASON"], "\\u{9b}31m");
     }
 
     #[test]

@@ -1,14 +1,22 @@
 //! Where a daemon's log goes.
 
+use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
+use cpe_terminal::escape_text;
 use rustix::fs::OFlags;
+use tracing::Subscriber;
+use tracing::field::Field;
 use tracing_subscriber::Layer;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::journal::{self, Journal};
@@ -35,10 +43,7 @@ pub fn start_log() {
     } else {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
         let outlet = Outlet::new(StandardError::open());
-        let plain = tracing_subscriber::fmt::layer()
-            .with_writer(move || Line::new(outlet.clone()))
-            .with_target(false)
-            .with_ansi(terminal);
+        let plain = plain(move || Line::new(outlet.clone()), terminal);
         registry.with(plain.with_filter(filter)).init();
     }
     if let Some(mistake) = mistake {
@@ -46,6 +51,27 @@ pub fn start_log() {
             "CPE_LOG is ignored ({mistake}); expected a level or TARGET=LEVEL,…, such as dpe=debug,zbus=warn"
         );
     }
+}
+
+/// Lines of text. What guests say in them drives no terminal.
+fn plain<S, W>(writer: W, is_terminal: bool) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let field = |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
+        let value = format!("{value:?}");
+        let value = escape_text(&value);
+        match field.name() {
+            "message" => write!(writer, "{value}"),
+            name => write!(writer, "{name}={value}"),
+        }
+    };
+    tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_target(false)
+        .with_ansi(is_terminal)
+        .fmt_fields(debug_fn(field).delimited(" "))
 }
 
 fn default_filter() -> Targets {
@@ -121,5 +147,42 @@ impl Sink for StandardError {
 
     fn missing(&self, lines: u64) -> Vec<u8> {
         format!(" WARN {lines} lines are missing here: nobody took them\n").into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(text)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_of_text_drive_no_terminal() {
+        let written = Written::default();
+        let writer = written.clone();
+        let log = tracing_subscriber::registry().with(plain(move || writer.clone(), false));
+        tracing::subscriber::with_default(log, || {
+            let reason = "\u{1b}[31mred\u{7}\u{202e}";
+            tracing::info!(unit = "a.service", reason, "start: {reason}");
+        });
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{text:?}");
+        assert!(
+            text.contains(r"start: \u{1b}[31mred\u{7}\u{202e} unit="),
+            "{text:?}"
+        );
     }
 }

@@ -63,6 +63,10 @@ pub struct DeploymentStatus {
     /// Options that were set beside the document, by name: resource agents keep what concerns all
     /// of their instances there.
     pub options: BTreeMap<String, String>,
+    /// Values of attributes and options are left out, and empty: whoever asked may not read
+    /// documents. Their names are told.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub values_withheld: bool,
     /// Attempts to make assemblies safe, newest first; the last 100.
     pub fencing: Vec<FencingStatus>,
     /// When rules, failures and all else that time changes are looked at again though nothing

@@ -104,6 +104,22 @@ pub(crate) fn treated(row: &Row, said: (&str, &str, &str), at: usize, problems: 
     }
 }
 
+/// A value that the policy engine would not understand: it would take its default, and the author
+/// wait in vain. `said`: what the name is called, the name, the value.
+pub(crate) fn misunderstood(
+    row: &Row,
+    said: (&str, &str, &str),
+    at: usize,
+    problems: &mut Problems,
+) {
+    let (called, name, value) = said;
+    if row.misunderstands(value) {
+        let (found, name) = (quote(value), quote(name));
+        let message = format!("{found} is not a valid value of the {called} {name}");
+        problems.refuse(at, message, row.values.expected(value, problems));
+    }
+}
+
 /// `'a' → 'b' → 'a'`: what forms a cycle, shortened if it is long.
 pub(crate) fn cycle(names: impl ExactSizeIterator<Item = String>, first: String) -> String {
     const SHOWN: usize = 8;

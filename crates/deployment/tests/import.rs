@@ -102,7 +102,7 @@ fn is_left_out(outer: Element<'_>, inner: Element<'_>) -> bool {
     let value = inner.get("value").unwrap_or_default();
     let is_option = outer.name() == "cluster_property_set" && inner.name() == "nvpair";
     let holds_rules = inner.name() == "rsc_location" || inner.name().ends_with("_attributes");
-    is_option && row.is_some_and(|row| row.refuses(value).is_some())
+    is_option && row.is_some_and(|row| row.refuses(value).is_some() || row.misunderstands(value))
         || holds_rules
             && inner
                 .descendants()
@@ -261,6 +261,51 @@ fn what_a_document_must_not_say_is_left_out_and_commented() {
     ] {
         assert!(!document.contains(gone), "{gone}\n{document}");
     }
+}
+
+#[test]
+fn a_value_that_the_cluster_did_not_understand_is_left_out_or_refused() {
+    let option = |name: &str, value: &str| {
+        format!(
+            "<cluster_property_set id=\"o\"><nvpair id=\"n\" name=\"{name}\" value=\"{value}\"/></cluster_property_set>"
+        )
+    };
+    let cib = |options: &str, meta: &str, of_operations: &str| {
+        format!(
+            "<cib><configuration><crm_config>{options}</crm_config><nodes><node id=\"1\" uname=\"a\"/></nodes>\
+             <resources><primitive id=\"p\" class=\"ocf\" provider=\"p\" type=\"t\">{meta}</primitive></resources>\
+             <constraints/><op_defaults><meta_attributes id=\"d\">{of_operations}</meta_attributes></op_defaults></configuration></cib>"
+        )
+    };
+    let timeout = "<nvpair id=\"d1\" name=\"timeout\" value=\"soon\"/>";
+    let text = cib(&option("maintenance-mode", "ture"), "", timeout);
+    let with_comments = imported(&text);
+    valid(&with_comments);
+    let document = with_comments
+        .document
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    for comment in [
+        "Decide: the cluster option 'maintenance-mode'='ture', which is left out: no value that means something",
+        "Decide: the meta attribute 'timeout' of operations='soon', which is left out: no value that means something",
+    ] {
+        assert!(document.contains(comment), "{document}");
+    }
+    for name in ["name=\"maintenance-mode\"", "name=\"timeout\""] {
+        assert!(!document.contains(name), "{document}");
+    }
+    // The cluster counts it as false: leaving it out would start the service.
+    let meta = "<meta_attributes id=\"m\"><nvpair id=\"m1\" name=\"is-managed\" value=\"ture\"/></meta_attributes>";
+    let outcome = imported(&cib("", meta, "")).outcome;
+    assert!(outcome.deployment.is_none());
+    let problems = report(&outcome.problems);
+    assert!(
+        problems.contains(
+            "'ture' is not a valid value of the meta attribute 'is-managed'; did you mean 'true'?"
+        ),
+        "{problems}"
+    );
 }
 
 #[test]

@@ -4,13 +4,14 @@ use std::path::Path;
 
 /// The stages, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
-    // how long a lost assembly is waited for; fencing devices of the configuration; what becomes of
-    // everything that a configuration can say
-    &["failover", "device", "treatment"],
+    // how long a lost assembly is waited for; fencing devices of the configuration
+    &["failover", "device"],
     // what a document says, and what is wrong with it
     &["model", "problem"],
     // the text of a document, with places; its scalars; what it asks of resource agents
     &["tree", "value", "uses"],
+    // what becomes of everything that a configuration can say, and which values it may have
+    &["treatment"],
     // problems that any element can have; from the model to the policy engine's configuration; what
     // follows when an assembly is lost; what resource agents say about themselves
     &["report", "lower", "loss", "metadata"],
@@ -24,12 +25,13 @@ const FLOORS: &[&[&str]] = &[
 
 /// The same, with the order inside of folders.
 const PARTS: &[&[&str]] = &[
-    &["failover", "device", "treatment"],
+    &["failover", "device"],
     &["model", "problem"],
     &["value", "uses", "tree::fault", "tree::element"],
     &["tree::characters"],
     &["tree::attributes"],
     &["tree::parse"],
+    &["treatment"],
     &["report", "lower", "loss", "metadata"],
     &["configuration", "agents"],
     &["reader::form", "reader::zone"],

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use deployment::treatment::{
     CLUSTER_OPTIONS, DEVICE_PARAMETERS, ELEMENTS, NODE_ATTRIBUTES, OPERATION_ATTRIBUTES,
-    OPERATION_OPTIONS, RESOURCE_OPTIONS, RULE_ATTRIBUTES, Row, Rows, Treatment, documentation,
-    find,
+    OPERATION_OPTIONS, RESOURCE_OPTIONS, RULE_ATTRIBUTES, Row, Rows, Treatment, Values,
+    documentation, find,
 };
 use deployment::{Problem, Severity, read_with_warnings};
 use tidy::{File, Tree};
@@ -255,13 +255,17 @@ fn saying(rows: Rows, row: &Row, value: &str) -> String {
         return document("", &format!("<op_defaults>{set}</op_defaults>"));
     }
     if rows == OPERATION_ATTRIBUTES {
-        let op = format!(
-            "<operations>\n<op id=\"o\" name=\"monitor\" interval=\"10s\"\n{name}=\"true\"/></operations>"
-        );
+        let base = [("name", "monitor"), ("interval", "10s")];
+        let base = base.into_iter().filter(|(own, _)| *own != name);
+        let base: String = base
+            .map(|(own, said)| format!(" {own}=\"{said}\""))
+            .collect();
+        let op = format!("<operations>\n<op id=\"o\"{base}\n{name}=\"{value}\"/></operations>");
         return document("", &primitive(&op));
     }
     if rows == NODE_ATTRIBUTES {
-        let own = format!("<attributes>\n<attribute name=\"{name}\" value=\"1\"/></attributes>");
+        let own =
+            format!("<attributes>\n<attribute name=\"{name}\" value=\"{value}\"/></attributes>");
         return document(&own, "");
     }
     if rows == RULE_ATTRIBUTES {
@@ -359,6 +363,194 @@ fn what_is_refused_is_refused_and_what_means_nothing_is_warned_about() {
                 assert_eq!(told.len(), 1, "{}={value}", row.name);
             }
         }
+    }
+}
+
+/// Values that the policy engine would not understand, each with one that it does.
+fn wrong_and_right(values: Values) -> (&'static [&'static str], &'static [&'static str]) {
+    const DURATIONS: &[&str] = &["10s", "10", "0", "5min", "5 minutes", "2h", "500ms", "1.5s"];
+    match values {
+        Values::Text => (&[], &["ture"]),
+        Values::Boolean => (
+            &["ture", "flase", "oui", "", "2", " true"],
+            &["TRUE", "yes", "On", "1", "y", "no", "0", "#default"],
+        ),
+        Values::BooleanOrDefault => (&["flase", "#defualt"], &["default", "false"]),
+        Values::Integer => (
+            &["many", "5x", "INFINITY ", ""],
+            &["5", " 5 ", "-1", "INFINITY"],
+        ),
+        Values::Count => (&["two", "-1", "INFINITY", "1.5"], &["0", "2", "2.0"]),
+        Values::Positive => (&["0", "x"], &["1"]),
+        Values::Score => (
+            &["much", "INFINTY", "infinity", "1e3"],
+            &[
+                "INFINITY",
+                "-INFINITY",
+                "+INFINITY",
+                "-5",
+                "1.0",
+                "red",
+                "#Default",
+            ],
+        ),
+        Values::Threshold => (&["-1", "x", "red"], &["3", "INFINITY"]),
+        Values::Duration => (&["soon", "-5s", "1d", "", "５s", "Pnow"], DURATIONS),
+        Values::PositiveDuration => (&["soon", "0", "0s", "1d"], &["PT10S", "60"]),
+        Values::Timeout => (&["soon", "0", "PT10S", "1 day"], &["10s", "10"]),
+        Values::Delay => (&["soon", "-5s", "PT10S"], DURATIONS),
+        Values::Moment => (&["now", "2026-02-30"], &["2026-12-01 08:00:00"]),
+        Values::Words(words) => (&["Stoped", "greedy", ""], words),
+        // the older name's `poweroff` is upgraded
+        Values::Exactly(words) => (&["powerof", "Reboot", "OFF"], words),
+    }
+}
+
+/// Names whose value may be any text.
+const TEXTS: [&str; 5] = [
+    "cluster-name",
+    "container",
+    "name",
+    "site-name",
+    "#site-name",
+];
+
+#[test]
+fn what_the_policy_engine_would_not_understand_is_refused_with_its_place() {
+    for rows in [
+        CLUSTER_OPTIONS,
+        RESOURCE_OPTIONS,
+        OPERATION_ATTRIBUTES,
+        OPERATION_OPTIONS,
+        NODE_ATTRIBUTES,
+    ] {
+        let decide = |row: &&Row| matches!(row.treatment, Treatment::CarriedOut { .. });
+        for row in rows.iter().filter(decide) {
+            let is_text = row.values == Values::Text;
+            assert_eq!(is_text, TEXTS.contains(&row.name), "{}", row.name);
+            let (wrong, right) = wrong_and_right(row.values);
+            let wrong = wrong.iter().filter(|it| row.refuses(it).is_none());
+            for value in wrong.filter(|it| !row.values.contain_pair(it)) {
+                let text = saying(rows, row, value);
+                let told = told(&text, Severity::Error, "' is not a valid ");
+                assert_eq!(told.len(), 1, "{}={value:?}: {told:?}", row.name);
+                assert!(told[0].contains("expected "), "{told:?}");
+                let accepted = deployment::read_accepted(text.as_bytes());
+                let problems = &accepted.problems;
+                assert!(accepted.deployment.is_some(), "{}: {problems:?}", row.name);
+            }
+            for value in right.iter().filter(|it| row.refuses(it).is_none()) {
+                let is_attribute = [OPERATION_ATTRIBUTES, NODE_ATTRIBUTES].contains(&rows);
+                if is_attribute && value.starts_with('#') {
+                    continue;
+                }
+                let text = saying(rows, row, value);
+                let told = told(&text, Severity::Error, "not a valid");
+                assert_eq!(told, [""; 0], "{}={value:?}", row.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_misspelt_value_is_told_with_the_one_that_was_meant() {
+    let options = |name: &str, value: &str| {
+        let set = format!(
+            "<cluster_property_set id=\"s\">{}</cluster_property_set>",
+            pair(name, value)
+        );
+        let text = document("", &format!("<crm_config>{set}</crm_config>"));
+        told(&text, Severity::Error, "").join("\n")
+    };
+    assert_eq!(
+        options("maintenance-mode", "ture"),
+        "6:47: error: 'ture' is not a valid value of the option 'maintenance-mode'; did you mean 'true'? expected 'true' or 'false'"
+    );
+    let placement = options("placement-strategy", "blanced");
+    assert!(
+        placement.contains("did you mean 'balanced'? expected one of: default, "),
+        "{placement}"
+    );
+}
+
+#[test]
+fn a_response_that_the_operation_cannot_have_is_warned_about() {
+    let warnings = |attributes: &str, inner: &str| {
+        let op = format!("<operations><op id=\"o\" {attributes}>{inner}</op></operations>");
+        told(
+            &document("", &primitive(&op)),
+            Severity::Warning,
+            "has no effect for the operation",
+        )
+    };
+    let meta = "<meta_attributes id=\"s\"><nvpair id=\"n\" name=\"on-fail\" value=\"Standby\"/></meta_attributes>";
+    let stop = "name=\"stop\" interval=\"0\"";
+    let monitor = "name=\"monitor\" interval=\"10s\" on-fail=\"demote\"";
+    for response in ["standby", "demote", "stop"] {
+        let of_stop = warnings(&format!("{stop} on-fail=\"{response}\""), "");
+        assert_eq!(of_stop.len(), 1, "{response}");
+        assert!(of_stop[0].ends_with("expected one of: fence, block, ignore"));
+    }
+    assert_eq!(warnings(stop, meta).len(), 1);
+    assert_eq!(warnings(monitor, "").len(), 1);
+    assert_eq!(
+        warnings(&format!("{monitor} role=\"Promoted\""), ""),
+        [""; 0]
+    );
+    assert_eq!(warnings(&format!("{stop} on-fail=\"block\""), ""), [""; 0]);
+    assert_eq!(
+        warnings("name=\"promote\" interval=\"0\" on-fail=\"demote\"", ""),
+        [""; 0]
+    );
+}
+
+#[test]
+fn amounts_of_capacities_are_numbers() {
+    let errors = |value: &str| {
+        let set = format!("<utilization id=\"s\">{}</utilization>", pair("cpu", value));
+        told(
+            &document("", &primitive(&set)),
+            Severity::Error,
+            "is not a valid amount of 'cpu'",
+        )
+    };
+    assert_eq!(errors("two").len(), 1);
+    assert_eq!(errors("2"), [""; 0]);
+}
+
+/// Attributes that stand in no table: those of constraints, bundles and sets.
+#[test]
+fn misspelt_attributes_of_constraints_and_containers_are_refused() {
+    let constraint = |attributes: &str| {
+        document(
+            "",
+            &format!("{}<constraints>{attributes}</constraints>", primitive("")),
+        )
+    };
+    let bundle = |attributes: &str| {
+        let bundle = format!("<bundle id=\"b\"><podman image=\"i\" {attributes}/></bundle>");
+        document("", &format!("<resources>{bundle}</resources>"))
+    };
+    for text in [
+        constraint("<rsc_location id=\"l\" rsc=\"p\" node=\"a\" score=\"INFINTY\"/>"),
+        constraint("<rsc_location id=\"l\" rsc=\"p\" node=\"a\" score=\"1\" role=\"Startde\"/>"),
+        constraint(
+            "<rsc_location id=\"l\" rsc=\"p\" node=\"a\" score=\"1\" resource-discovery=\"nver\"/>",
+        ),
+        constraint(
+            "<rsc_colocation id=\"l\" rsc=\"p\" with-rsc=\"p\" score=\"1\" influence=\"flase\"/>",
+        ),
+        constraint("<rsc_order id=\"l\" first=\"p\" then=\"p\" kind=\"Optinal\"/>"),
+        constraint("<rsc_order id=\"l\" first=\"p\" then=\"p\" symmetrical=\"ture\"/>"),
+        constraint("<rsc_order id=\"l\" first=\"p\" then=\"p\" first-action=\"strat\"/>"),
+        constraint("<rsc_ticket id=\"l\" rsc=\"p\" ticket=\"t\" loss-policy=\"stopp\"/>"),
+        bundle("replicas=\"two\""),
+        bundle("replicas=\"0\""),
+        bundle("replicas-per-host=\"-1\""),
+        bundle("promoted-max=\"INFINITY\""),
+    ] {
+        let told = told(&text, Severity::Error, "' is not a valid ");
+        assert_eq!(told.len(), 1, "{text}");
     }
 }
 

@@ -41,7 +41,7 @@ pub mod xml;
 
 pub use cib::{Cib, Error, upgrade_configuration};
 pub use configuration::date_specs::is_possible_range;
-pub use configuration::dates::{ClockTime, parse_clock_time};
+pub use configuration::dates::{ClockTime, parse_clock_time, parse_interval};
 pub use configuration::digests::of_attributes as parameters_digest;
 pub use configuration::pattern::Pattern;
 pub use expansion::{Kind as ExpansionKind, TooLarge};
@@ -51,6 +51,7 @@ pub use graph::{
 };
 pub use lint::lint;
 pub use model::{Cluster, FEATURE_SET, Level, Message, RunOptions, Zone};
+pub use scalar::milliseconds as parse_milliseconds;
 pub use schedule::{Schedule, load, schedule, schedule_loaded};
 pub use schema::Invalid;
 pub use score::Score;

@@ -82,7 +82,7 @@ pub(crate) fn non_negative(text: &str) -> i32 {
 
 /// Duration with unit in ms (§3.4); default unit seconds; may be negative; `None` if it is not a
 /// duration.
-pub(crate) fn milliseconds(text: &str) -> Option<i64> {
+pub fn milliseconds(text: &str) -> Option<i64> {
     let value = integer(text)?;
     let rest = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
     let rest = rest.strip_prefix(['-', '+']).unwrap_or(rest);

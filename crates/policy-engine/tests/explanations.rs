@@ -9,7 +9,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use policy_engine::explain::{codes, documentation};
+use policy_engine::explain::{self, Question, Terms, codes, documentation};
+use policy_engine::{Cib, RunOptions};
 
 #[test]
 fn the_documentation_lists_every_code() {
@@ -40,4 +41,58 @@ fn every_code_has_a_name_of_its_own_and_a_meaning() {
         );
         assert!(!code.sentence.ends_with('.'), "{}", code.name);
     }
+}
+
+/// A cluster of two nodes, the first with this attribute, and one resource with these meta
+/// attributes that runs on the second, if it is `started`.
+fn is_well(attribute: &str, meta: &str, started: bool) -> bool {
+    let (call, rc) = if started {
+        ("start", 0)
+    } else {
+        ("monitor", 7)
+    };
+    let digest = policy_engine::operation_digest(&Default::default());
+    let operation = |node: &str, call: &str, rc: i32| {
+        format!(
+            "<node_state id='{node}' uname='{node}' in_ccm='true' crmd='online' join='member' expected='member'><lrm id='{node}'><lrm_resources>\
+             <lrm_resource id='r' class='ocf' provider='p' type='t'><lrm_rsc_op id='{node}-r' operation='{call}' operation_key='r_{call}_0' \
+             transition-key='1:1:{rc}:6a7d7d71-9f65-4b8c-9d8a-0f1a2b3c4d5e' transition-magic='0:{rc};1:1:{rc}:6a7d7d71-9f65-4b8c-9d8a-0f1a2b3c4d5e' call-id='1' rc-code='{rc}' op-digest='{digest}' crm_feature_set='3.20.5' op-status='0' interval='0' on_node='{node}'/>\
+             </lrm_resource></lrm_resources></lrm></node_state>"
+        )
+    };
+    let cib = format!(
+        "<cib have-quorum='true' crm_feature_set='3.20.5' validate-with='pacemaker-4.0' epoch='1' num_updates='0' admin_epoch='0'><configuration>\
+         <crm_config><cluster_property_set id='o'><nvpair id='o1' name='stonith-enabled' value='false'/></cluster_property_set></crm_config>\
+         <nodes><node id='a' uname='a'>{attribute}</node><node id='b' uname='b'/></nodes>\
+         <resources><primitive id='r' class='ocf' provider='p' type='t'><meta_attributes id='m'>{meta}</meta_attributes></primitive></resources>\
+         <constraints/></configuration><status>{}{}</status></cib>",
+        operation("a", "monitor", 7),
+        operation("b", call, rc),
+    );
+    let options = RunOptions {
+        explain: true,
+        ..RunOptions::default()
+    };
+    let schedule = policy_engine::schedule(&Cib::parse(&cib).unwrap(), 1_800_000_000, options);
+    let question = Question {
+        resource: None,
+        node: None,
+    };
+    let told = explain::answer(&schedule, question, &Terms::CLUSTER).unwrap();
+    let text = explain::to_text(&told, explain::Detail::Reasons);
+    text.contains("Everything is as it should be")
+}
+
+#[test]
+fn what_was_ordered_is_well() {
+    let meta = |name: &str, value: &str| format!("<nvpair id='m1' name='{name}' value='{value}'/>");
+    let standby = "<instance_attributes id='s'><nvpair id='s1' name='standby' value='on'/></instance_attributes>";
+    assert!(is_well("", "", true));
+    assert!(is_well(standby, "", true));
+    assert!(is_well("", &meta("target-role", "Stopped"), false));
+    assert!(is_well("", &meta("is-managed", "false"), true));
+    // Nobody has ordered these.
+    assert!(!is_well("", "", false));
+    assert!(!is_well("", &meta("target-role", "Stopped"), true));
+    assert!(!is_well("", &meta("maintenance", "true"), true));
 }

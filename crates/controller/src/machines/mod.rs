@@ -14,6 +14,7 @@ pub(crate) mod facts;
 pub(crate) mod failures;
 pub(crate) mod fencings;
 pub(crate) mod history;
+pub(crate) mod moves;
 pub(crate) mod outgoing;
 pub(crate) mod phase;
 pub(crate) mod run;

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy_engine::{ActionHead, ActionKind, GraphAction, TransitionGraph};
 
+use super::moves::Moves;
 use crate::vocabulary::{AssemblyId, Limits, ServiceId};
 
 /// Priority that no action's priority reaches: nothing more begins. Pacemaker's INFINITY.
@@ -46,6 +47,8 @@ pub(crate) struct Transition {
     /// All inputs satisfied, not begun.
     ready: BTreeSet<usize>,
     running: BTreeSet<usize>,
+    /// What waits beside that until it is known what is where it goes.
+    moves: Moves,
     abort_priority: i32,
     /// Why it was aborted, if it was.
     aborted: Option<String>,
@@ -106,6 +109,7 @@ impl Transition {
         }
         Transition {
             number,
+            moves: Moves::of(&graph),
             graph,
             limits,
             progress: vec![Progress::Waiting; count],
@@ -163,7 +167,8 @@ impl Transition {
 
     /// It is its turn: see [`Transition::ready`].
     pub(crate) fn is_ready(&self, index: usize) -> bool {
-        self.ready.contains(&index) && (self.is_pseudo(index) || self.may_begin(index))
+        self.ready.contains(&index)
+            && (self.is_pseudo(index) || (self.may_begin(index) && !self.moves.hold(index)))
     }
 
     /// No abort forbids it.
@@ -219,6 +224,7 @@ impl Transition {
             (false, false) => self.counts.failed += 1,
         }
         let action = self.graph.synapses[index].action;
+        self.moves.ended(action);
         for dependent in self.dependents.get(&action).into_iter().flatten() {
             if !succeeded && self.graph.synapses[*dependent].priority < INFINITY {
                 continue;

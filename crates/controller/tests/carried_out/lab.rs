@@ -347,6 +347,14 @@ impl Lab {
         }
     }
 
+    /// The operation of that line that was ordered last ends, which was held.
+    pub(crate) fn ends(&mut self, wanted: &str, rc: i32) {
+        let operation = self.operation(wanted).clone();
+        let (_, agent) = wanted.rsplit_once(' ').unwrap();
+        let ended = self.ended(agent.into(), operation, rc);
+        self.give(ended);
+    }
+
     /// A recurring monitor finds that a resource does not run any more.
     pub(crate) fn monitor_fails(&mut self, resource: &str) {
         let mut orders = self.orders.iter().rev();

@@ -1,8 +1,7 @@
 //! Meta attributes of resources.
 
-use controller::Request;
-
 use crate::lab::*;
+use controller::Request;
 
 #[test]
 fn services_of_higher_priority_get_the_last_room() {
@@ -130,4 +129,40 @@ fn an_assembly_may_be_in_maintenance_by_its_attributes() {
     };
     assert_eq!(told("maintenance"), [""; 0]);
     assert_eq!(told("other"), ["stop web n1", "start web n2"]);
+}
+
+/// A service that runs well is not stopped for an assembly that turns out not to be able to run it.
+#[test]
+fn what_would_move_stays_until_it_is_known_what_is_there() {
+    const NOT_INSTALLED: i32 = 5;
+    const NOT_RUNNING: i32 = 7;
+    let both = [primitive("web", ""), primitive("db", "")].concat();
+    let text = resources(&both)
+        + &constraints(&[location("web", "n1", "100"), location("db", "n2", "100")].concat());
+    let lab = || {
+        let mut lab = Lab::of(&assemblies(&["", ""]), &text).hold("monitor web n1");
+        lab.answers("n1", Vec::new());
+        lab.answers("n2", [started("web"), started("db")].concat());
+        lab
+    };
+    let mut unable = lab();
+    assert_eq!(unable.told(), [""; 0]);
+    unable.ends("monitor web n1", NOT_INSTALLED);
+    assert_eq!(unable.told(), [""; 0]);
+    assert_eq!(unable.places("web"), ["n2"]);
+    // A clean-up has it looked at again.
+    let looked_for = unable.looked_for("web").len();
+    unable.ask(Request::Cleanup {
+        service: Some("web".into()),
+        assembly: None,
+    });
+    assert_eq!(unable.looked_for("web").len(), looked_for + 1);
+    assert_eq!(unable.told(), [""; 0]);
+    unable.ends("monitor web n1", NOT_INSTALLED);
+    assert_eq!(unable.told(), [""; 0]);
+    assert_eq!(unable.places("web"), ["n2"]);
+
+    let mut able = lab();
+    able.ends("monitor web n1", NOT_RUNNING);
+    assert_eq!(able.told(), ["stop web n2", "start web n1"]);
 }

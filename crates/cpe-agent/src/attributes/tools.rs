@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use cpe_bus::records::question::{Place, Question, Value, What};
+use cpe_terminal::{escape_line, escape_text};
 
 use super::exit_code::{DATA_ERROR, DISCONNECTED, NO_SUCH, USAGE};
 use super::service_tool::CrmResource;
@@ -318,8 +319,12 @@ impl Tool {
             Ok(Ok(task)) => task,
             Ok(Err(Refusal(code, message))) => return self.fail(code, &message),
             Err(error) => {
+                if error.use_stderr() {
+                    let _ = write!(std::io::stderr(), "{}", complaint(&error));
+                    return USAGE;
+                }
                 let _ = error.print();
-                return if error.use_stderr() { USAGE } else { 0 };
+                return 0;
             }
         };
         let state_dir = std::env::var_os(STATE_DIR_VARIABLE)
@@ -364,6 +369,7 @@ impl Tool {
                 name,
                 ..
             }) if task.format == Format::Locations => {
+                let name = escape_line(name);
                 let _ = writeln!(std::io::stderr(), "resource {name} is NOT running");
                 0
             }
@@ -372,6 +378,7 @@ impl Tool {
     }
 
     fn fail(self, code: u8, message: &str) -> u8 {
+        let message = escape_line(message);
         let _ = writeln!(std::io::stderr(), "{}: {message}", self.name());
         code
     }
@@ -615,6 +622,11 @@ impl Task {
     }
 }
 
+/// What is wrong with a command line, for people: it quotes what was given.
+fn complaint(error: &clap::Error) -> String {
+    escape_text(&error.render().to_string()).into_owned()
+}
+
 /// `5`, `5s`, `500ms`, `1min`: a time in Pacemaker's form; without a unit, seconds.
 fn milliseconds(text: &str) -> Result<u32, String> {
     let text = text.trim();
@@ -803,6 +815,16 @@ mod tests {
             .unwrap()
             .unwrap_err();
         assert!(quiet.contains("not connected"), "{quiet}");
+    }
+
+    #[test]
+    fn a_command_line_that_makes_no_sense_drives_no_terminal() {
+        let line = "crm_attribute -l reboot -n x -v 1 --\u{1b}]0;owned\u{7}\u{202e}";
+        let told = complaint(&parse(line).unwrap_err());
+        // clap itself leaves sequences of a terminal out
+        assert!(told.contains(r"\u{202e}"), "{told:?}");
+        assert!(!told.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{told:?}");
+        assert!(told.lines().count() > 1, "{told:?}");
     }
 
     #[test]

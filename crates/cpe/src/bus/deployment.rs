@@ -131,6 +131,16 @@ impl DeploymentObject {
     }
 }
 
+/// Leaves out what attributes and options are set to. Their names stay: they say what agents use.
+fn withhold_values(status: &mut DeploymentStatus) {
+    let of_assemblies = status.assemblies.iter_mut();
+    let of_assemblies = of_assemblies.flat_map(|own| [&mut own.attributes, &mut own.permanent]);
+    let all = of_assemblies.chain([&mut status.options]);
+    all.flat_map(|values| values.values_mut())
+        .for_each(String::clear);
+    status.values_withheld = true;
+}
+
 #[zbus::interface(name = "org.cloudpolicy.Cpe1.Deployment", introspection_docs = false)]
 impl DeploymentObject {
     #[zbus(out_args("document", "found_generation"))]
@@ -168,11 +178,19 @@ impl DeploymentObject {
             Ok(dpe) => dpe.get_status().await,
             Err(error) => Err(self.away(&error)),
         };
+        // Agents and tools in guests set what they like, secrets among it.
+        let administers = self.link.permit(Right::Administer, &header).await.is_ok();
+        let destroying = self.deployment.row().destroying.is_some();
         match answer {
-            Ok(text) if self.deployment.row().destroying.is_none() => Ok(text),
+            Ok(text) if administers && !destroying => Ok(text),
             Ok(text) => {
                 let mut status: DeploymentStatus = json::from_json(&text)?;
-                status.state = DeploymentState::Destroying;
+                if destroying {
+                    status.state = DeploymentState::Destroying;
+                }
+                if !administers {
+                    withhold_values(&mut status);
+                }
                 json::to_json(&status)
             }
             Err(error) if error.is_temporary() => json::to_json(&self.own_status()),

@@ -87,7 +87,7 @@ async fn list(
     assembly: Option<&str>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let mut status = client.complete_status(name).await?;
+    let mut status = readable(client.complete_status(name).await?)?;
     if let Some(wanted) = assembly {
         known(&status, wanted)?;
         status.assemblies.retain(|own| own.name == wanted);
@@ -134,7 +134,7 @@ async fn get(
     whose: &Whose,
     output: &Output,
 ) -> Result<(), Failure> {
-    let status = client.complete_status(name).await?;
+    let status = readable(client.complete_status(name).await?)?;
     let value = match &whose.assembly {
         None => status.options.get(attribute),
         Some(assembly) => {
@@ -163,6 +163,15 @@ async fn get(
     Ok(())
 }
 
+/// The status, if it has the values in it.
+fn readable(status: DeploymentStatus) -> Result<DeploymentStatus, Failure> {
+    if status.values_withheld {
+        let text = "permission denied: values need root or membership in group `cpe`; cpectl --json status has the names";
+        return Err(Failure::new(Kind::Denied, text));
+    }
+    Ok(status)
+}
+
 fn known<'a>(status: &'a DeploymentStatus, name: &str) -> Result<&'a AssemblyStatus, Failure> {
     let mut assemblies = status.assemblies.iter();
     assemblies.find(|own| own.name == name).ok_or_else(|| {
@@ -182,6 +191,16 @@ fn done(output: &Output, name: &str, attribute: &str, text: &str) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_that_were_left_out_are_not_shown_as_empty() {
+        let status = DeploymentStatus {
+            values_withheld: true,
+            ..DeploymentStatus::default()
+        };
+        assert_eq!(readable(status).unwrap_err().kind, Kind::Denied);
+        assert!(readable(DeploymentStatus::default()).is_ok());
+    }
 
     #[test]
     fn a_list_says_whose_each_value_is_and_how_long_it_lasts() {

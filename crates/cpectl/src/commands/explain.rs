@@ -1,8 +1,11 @@
 //! `cpectl explain`: why a service is where it is, why an assembly is not used, what is not as it
 //! should be; as the policy engine notes it while it decides.
 
+use std::borrow::Cow;
+
 use cpe_bus::Fields;
 use cpe_bus::fields::put;
+use cpe_terminal::escape_text;
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -39,6 +42,23 @@ pub(crate) async fn run(
             "explanation": text, "explanations": answer["explanations"],
         }));
     }
-    output.text(text);
+    output.text(&shown(text));
     Ok(())
+}
+
+/// The text for people, wherever it goes: what resource agents gave as reasons is in it.
+fn shown(text: &str) -> Cow<'_, str> {
+    escape_text(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_an_agent_drives_no_terminal_behind_a_pipe() {
+        let text = "s2 is stopped:\n  \"\u{1b}]0;owned\u{7} \u{202e}reverse\"";
+        let escaped = "s2 is stopped:\n  \"\\u{1b}]0;owned\\u{7} \\u{202e}reverse\"";
+        assert_eq!(shown(text), escaped);
+    }
 }

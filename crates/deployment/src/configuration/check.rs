@@ -1,6 +1,5 @@
 //! Elements of `<configuration>` against the grammar.
 
-use policy_engine::Zone;
 use policy_engine::model::Task;
 
 use super::grammar::{self, Kind, Rule};
@@ -69,9 +68,9 @@ fn check_attribute<'e>(
         }
         _ => {
             if let Err(expected) = check_value(value, kind, problems) {
-                // A rule with such a time is read: it never holds.
-                let in_time = matches!(kind, Kind::Moment | Kind::Range(_));
-                let report = match in_time {
+                // A document with such a value is read: a rule never holds, and elsewhere the
+                // policy engine takes its default.
+                let report = match matches!(kind, Kind::Is(_) | Kind::Range(_)) {
                     true => report::value_without_effect,
                     false => report::invalid_value,
                 };
@@ -92,33 +91,12 @@ fn check_value(value: &str, kind: Kind, problems: &Problems) -> Result<(), Strin
             is_ticket(value),
             "expected the name of a ticket: 1 to 255 characters, without control characters",
         ),
-        // node health; Pacemaker Explained, "Node Health"
-        Kind::Score if ["red", "yellow", "green"].contains(&value) => return Ok(()),
-        Kind::Score => return value::score(value).map(drop),
-        Kind::Boolean => return value::boolean(value).map(drop),
-        Kind::Integer => {
-            let digits = value.trim_start_matches(['-', '+']);
-            let valid =
-                (1..=9).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-            (valid, "expected an integer")
-        }
-        Kind::Duration => {
-            let first = value.chars().next();
-            let valid = first.is_some_and(|c| c.is_ascii_digit() || c == 'P');
-            (valid, "expected a duration such as '10s'")
-        }
-        Kind::Moment => (
-            policy_engine::parse_clock_time(value, 0, &Zone::default()).is_some(),
-            "expected a date and time such as '2026-12-01 08:00:00'",
-        ),
+        Kind::Is(values) if values.contain(value) => return Ok(()),
+        Kind::Is(values) => return Err(values.expected(value, problems)),
         Kind::Range(field) => (
             policy_engine::is_possible_range(field, value),
             "no clock ever shows that: expected a number or a range such as '1-5', '1-' or '-5'",
         ),
-        Kind::Word(words) if !words.iter().any(|word| word.eq_ignore_ascii_case(value)) => {
-            let known = words.iter().copied();
-            return Err(problems.suggest(value, known).unwrap_or_default());
-        }
         Kind::Class if value != FENCING && !value::CLASSES.contains(&value) => {
             let known = value::CLASSES.iter().copied().chain([FENCING]);
             return Err(problems.suggest(value, known).unwrap_or_default());

@@ -162,7 +162,10 @@ fn timeout(configuration: &Element<'_>, problems: &mut Problems) -> Option<Durat
         }
     }
     let text = found.into_iter().flatten().next()?;
-    value::positive_duration(text.trim()).ok()
+    // an earlier version took days too
+    let longer = policy_engine::parse_interval(text).filter(|ms| *ms > 0);
+    let duration = longer.map(|ms| Duration::from_millis(u64::from(ms)));
+    duration.or_else(|| value::positive_duration(text.trim()).ok())
 }
 
 /// Primitives in groups and clones that are to be stopped as a whole.

@@ -4,7 +4,7 @@
 //! Source: "Pacemaker Explained" and "Pacemaker Administration" (clusterlabs.org), and the rules of
 //! the policy engine.
 
-use crate::treatment::ELEMENTS;
+use crate::treatment::{self, ELEMENTS, Values};
 
 /// What an attribute holds, as far as it can be checked without knowing the rest of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,23 +28,21 @@ pub(super) enum Kind {
     Operation,
     /// The name of a ticket.
     Ticket,
-    Score,
-    Boolean,
-    Integer,
-    /// `10s`, `PT10S`, …
-    Duration,
-    /// A date, a time of day, or both.
-    Moment,
     /// A range of the field of a clock that has this name.
     Range(&'static str),
-    /// One of these, ignoring case.
-    Word(&'static [&'static str]),
+    /// One of these values.
+    Is(Values),
 }
 
 use Kind::{
-    Boolean, Class, Duration, Id, Integer, Moment, Node, Object, Operation, Range, Resource,
-    SameAs, Score, Template, Text, Ticket, Word,
+    Class, Id, Is, Node, Object, Operation, Range, Resource, SameAs, Template, Text, Ticket,
 };
+
+const SCORE: Kind = Is(Values::Score);
+const BOOLEAN: Kind = Is(Values::Boolean);
+const COUNT: Kind = Is(Values::Count);
+const MOMENT: Kind = Is(Values::Moment);
+const DURATION: Kind = Is(Values::Duration);
 
 /// One element.
 pub(super) struct Rule {
@@ -55,27 +53,25 @@ pub(super) struct Rule {
     pub(super) children: &'static [&'static str],
 }
 
-const ROLES: Kind = Word(&[
-    "Started",
-    "Stopped",
-    "Promoted",
-    "Unpromoted",
-    "Master",
-    "Slave",
-]);
-const ACTIONS: Kind = Word(&["start", "stop", "promote", "demote"]);
-const KINDS: Kind = Word(&["Mandatory", "Optional", "Serialize"]);
+const ROLES: Kind = Is(Values::Words(treatment::ROLES));
+/// One of these, ignoring case.
+const fn word(words: &'static [&'static str]) -> Kind {
+    Is(Values::Words(words))
+}
+
+const ACTIONS: Kind = word(&["start", "stop", "promote", "demote"]);
+const KINDS: Kind = word(&["Mandatory", "Optional", "Serialize"]);
 const CONTAINER: &[(&str, Kind)] = &[
     ("image", Text),
-    ("replicas", Integer),
-    ("replicas-per-host", Integer),
-    ("promoted-max", Integer),
-    ("masters", Integer),
+    ("replicas", Is(Values::Positive)),
+    ("replicas-per-host", Is(Values::Positive)),
+    ("promoted-max", COUNT),
+    ("masters", COUNT),
     ("run-command", Text),
     ("network", Text),
     ("options", Text),
 ];
-const SET: &[(&str, Kind)] = &[("id", Id), ("id-ref", SameAs), ("score", Score)];
+const SET: &[(&str, Kind)] = &[("id", Id), ("id-ref", SameAs), ("score", SCORE)];
 const AGENT: &[(&str, Kind)] = &[
     ("id", Id),
     ("class", Class),
@@ -143,21 +139,21 @@ pub(super) const RULES: &[Rule] = rules! {
 
     // rules
     "rule": &[
-        ("id", Id), ("id-ref", SameAs), ("score", Score), ("score-attribute", Text), ("role", ROLES),
-        ("boolean-op", Word(&["and", "or"])),
+        ("id", Id), ("id-ref", SameAs), ("score", SCORE), ("score-attribute", Text), ("role", ROLES),
+        ("boolean-op", word(&["and", "or"])),
     ], ID, &["expression", "date_expression", "rsc_expression", "op_expression", "rule"];
     "expression": &[
-        ("id", Id), ("attribute", Text), ("value", Text), ("type", Word(&["string", "integer", "number", "version"])),
-        ("operation", Word(&["lt", "gt", "lte", "gte", "eq", "ne", "defined", "not_defined"])),
-        ("value-source", Word(&["literal", "param", "meta"])),
+        ("id", Id), ("attribute", Text), ("value", Text), ("type", word(&["string", "integer", "number", "version"])),
+        ("operation", word(&["lt", "gt", "lte", "gte", "eq", "ne", "defined", "not_defined"])),
+        ("value-source", word(&["literal", "param", "meta"])),
     ], &["id", "attribute", "operation"], NOTHING;
     "date_expression": &[
-        ("id", Id), ("start", Moment), ("end", Moment), ("operation", Word(&["in_range", "gt", "lt", "date_spec"])),
+        ("id", Id), ("start", MOMENT), ("end", MOMENT), ("operation", word(&["in_range", "gt", "lt", "date_spec"])),
     ], ID, &["date_spec", "duration"];
     "date_spec": SPECIFICATION, ID, NOTHING;
     "duration": LENGTHS, ID, NOTHING;
     "rsc_expression": &[("id", Id), ("class", Text), ("provider", Text), ("type", Text)], ID, NOTHING;
-    "op_expression": &[("id", Id), ("name", Text), ("interval", Duration)], &["id", "name"], NOTHING;
+    "op_expression": &[("id", Id), ("name", Text), ("interval", DURATION)], &["id", "name"], NOTHING;
 
     // resources
     "resources": &[], NOTHING, &["primitive", "template", "group", "clone", "bundle"];
@@ -168,22 +164,20 @@ pub(super) const RULES: &[Rule] = rules! {
         &["meta_attributes", "instance_attributes", "primitive", "group"];
     "operations": &[("id", Id), ("id-ref", SameAs)], NOTHING, &["op"];
     "op": &[
-        ("id", Id), ("name", Operation), ("interval", Duration), ("timeout", Duration), ("description", Text),
-        ("start-delay", Duration), ("interval-origin", Moment), ("enabled", Boolean), ("record-pending", Boolean),
+        ("id", Id), ("name", Operation), ("interval", DURATION), ("timeout", Is(Values::Timeout)), ("description", Text),
+        ("start-delay", Is(Values::Delay)), ("interval-origin", MOMENT), ("enabled", BOOLEAN), ("record-pending", BOOLEAN),
         ("role", ROLES),
-        ("on-fail", Word(&[
-            "ignore", "block", "stop", "restart", "standby", "fence", "demote", "restart-container",
-        ])),
+        ("on-fail", word(treatment::ON_FAIL)),
     ], &["id", "name", "interval"], &["meta_attributes", "instance_attributes"];
     "bundle": &[("id", Id), ("description", Text)], ID,
         &["meta_attributes", "docker", "podman", "network", "storage", "primitive"];
     "docker": CONTAINER, &["image"], NOTHING;
     "podman": CONTAINER, &["image"], NOTHING;
     "network": &[
-        ("ip-range-start", Text), ("control-port", Integer), ("host-interface", Text), ("host-netmask", Text),
-        ("add-host", Boolean),
+        ("ip-range-start", Text), ("control-port", COUNT), ("host-interface", Text), ("host-netmask", Text),
+        ("add-host", BOOLEAN),
     ], NOTHING, &["port-mapping"];
-    "port-mapping": &[("id", Id), ("port", Integer), ("internal-port", Integer), ("range", Text)], ID, NOTHING;
+    "port-mapping": &[("id", Id), ("port", COUNT), ("internal-port", COUNT), ("range", Text)], ID, NOTHING;
     "storage": &[], NOTHING, &["storage-mapping"];
     "storage-mapping": &[
         ("id", Id), ("source-dir", Text), ("source-dir-root", Text), ("target-dir", Text), ("options", Text),
@@ -192,24 +186,24 @@ pub(super) const RULES: &[Rule] = rules! {
     // constraints
     "constraints": &[], NOTHING, &["rsc_location", "rsc_colocation", "rsc_order", "rsc_ticket"];
     "rsc_location": &[
-        ("id", Id), ("rsc", Resource), ("rsc-pattern", Text), ("node", Node), ("score", Score), ("role", ROLES),
-        ("resource-discovery", Word(&["always", "never", "exclusive"])),
+        ("id", Id), ("rsc", Resource), ("rsc-pattern", Text), ("node", Node), ("score", SCORE), ("role", ROLES),
+        ("resource-discovery", word(&["always", "never", "exclusive"])),
     ], ID, &["rule", "resource_set"];
     "rsc_colocation": &[
-        ("id", Id), ("rsc", Resource), ("with-rsc", Resource), ("score", Score), ("rsc-role", ROLES),
-        ("with-rsc-role", ROLES), ("node-attribute", Text), ("influence", Boolean),
+        ("id", Id), ("rsc", Resource), ("with-rsc", Resource), ("score", SCORE), ("rsc-role", ROLES),
+        ("with-rsc-role", ROLES), ("node-attribute", Text), ("influence", BOOLEAN),
     ], ID, &["resource_set"];
     "rsc_order": &[
         ("id", Id), ("first", Resource), ("then", Resource), ("first-action", ACTIONS), ("then-action", ACTIONS),
-        ("kind", KINDS), ("score", Score), ("symmetrical", Boolean), ("require-all", Boolean),
+        ("kind", KINDS), ("score", SCORE), ("symmetrical", BOOLEAN), ("require-all", BOOLEAN),
     ], ID, &["resource_set"];
     "rsc_ticket": &[
         ("id", Id), ("rsc", Resource), ("rsc-role", ROLES), ("ticket", Ticket),
-        ("loss-policy", Word(&["stop", "demote", "fence", "freeze"])),
+        ("loss-policy", word(&["stop", "demote", "fence", "freeze"])),
     ], &["id", "ticket"], &["resource_set"];
     "resource_set": &[
-        ("id", Id), ("id-ref", SameAs), ("sequential", Boolean), ("require-all", Boolean),
-        ("ordering", Word(&["group", "listed"])), ("action", ACTIONS), ("role", ROLES), ("score", Score),
+        ("id", Id), ("id-ref", SameAs), ("sequential", BOOLEAN), ("require-all", BOOLEAN),
+        ("ordering", word(&["group", "listed"])), ("action", ACTIONS), ("role", ROLES), ("score", SCORE),
         ("kind", KINDS),
     ], ID, &["resource_ref"];
     "resource_ref": &[("id", Resource)], ID, NOTHING;
@@ -221,7 +215,7 @@ pub(super) const RULES: &[Rule] = rules! {
     "fencing-topology": &[], NOTHING, &["fencing-level"];
     "fencing-level": &[
         ("id", Id), ("target", Node), ("target-pattern", Text), ("target-attribute", Text), ("target-value", Text),
-        ("index", Integer), ("devices", Text),
+        ("index", COUNT), ("devices", Text),
     ], &["id", "index", "devices"], NOTHING;
 };
 

@@ -28,7 +28,7 @@ use crate::model::{Agent, Deployment, Instances, Origin, RawConfiguration, RawIn
 use crate::problem::Problems;
 use crate::tree::Element;
 use crate::uses::Use;
-use crate::{report, treatment, value};
+use crate::{report, treatment};
 use check::check;
 use links::Links;
 use upgrade::Outcome;
@@ -183,10 +183,10 @@ fn longest_default(defaults: &Element<'_>) -> Duration {
     longest
 }
 
-/// A duration as most are written; the policy engine knows the other forms.
+/// A duration as the policy engine reads it.
 fn lenient_duration(text: Option<&str>) -> Duration {
-    text.and_then(|text| value::duration(text.trim()).ok())
-        .unwrap_or_default()
+    let ms = text.and_then(policy_engine::parse_interval);
+    Duration::from_millis(u64::from(ms.unwrap_or_default()))
 }
 
 /// The sections as text.

@@ -7,7 +7,7 @@ use crate::problem::{Problems, quote};
 use crate::report;
 use crate::treatment::{
     self, CLUSTER_OPTIONS, OPERATION_ATTRIBUTES, OPERATION_OPTIONS, RESOURCE_OPTIONS,
-    RULE_ATTRIBUTES, Rows,
+    RULE_ATTRIBUTES, Rows, Values,
 };
 use crate::tree::Element;
 
@@ -62,6 +62,8 @@ pub(super) fn check(configuration: &Element<'_>, problems: &mut Problems) {
         };
         check_element(element, problems);
         check_attributes(element, problems);
+        check_amounts(element, problems);
+        check_response(element, problems);
         let sets = element.children.iter().filter(|child| child.name == set);
         for pair in sets.flat_map(|set| &set.children) {
             if pair.name == "nvpair" {
@@ -100,6 +102,11 @@ fn check_pair(
     };
     let value = pair.value("value").unwrap_or_default();
     report::treated(row, (names.called, name, value), at, problems);
+    // One that is given by `id-ref` has the value of another.
+    if pair.has("value") && row.refuses(value).is_none() {
+        let said = (names.called, name, value);
+        report::misunderstood(row, said, pair.place("value"), problems);
+    }
     if !row.within.is_empty() && !row.within.contains(&element.name) {
         let (name, own) = (quote(name), element.name);
         let message = format!("the {} {name} has no effect in <{own}>", names.called);
@@ -128,6 +135,58 @@ fn check_attributes(element: &Element<'_>, problems: &mut Problems) {
             let said = ("attribute", name, value);
             report::treated(row, said, attribute.offset, problems);
         }
+    }
+}
+
+/// What resources take up of the capacities of assemblies, as numbers.
+fn check_amounts(element: &Element<'_>, problems: &mut Problems) {
+    let pairs = element.children.iter();
+    let pairs = pairs.filter(|pair| element.name == "utilization" && pair.name == "nvpair");
+    for pair in pairs {
+        let Some(value) = pair.value("value") else {
+            continue;
+        };
+        if !Values::Integer.contain_pair(value) {
+            let name = quote(pair.value("name").unwrap_or_default());
+            let message = format!("{} is not a valid amount of {name}", quote(value));
+            problems.refuse(pair.place("value"), message, Values::Integer.said());
+        }
+    }
+}
+
+/// Warns of what the policy engine does not do about a failure of such an operation: it goes by its
+/// default instead (scheduler-spec/01 §17.3). Many clusters have it, and live with the default.
+fn check_response(op: &Element<'_>, problems: &mut Problems) {
+    if op.name != "op" {
+        return;
+    }
+    let sets = op.children.iter().filter(|it| it.name == "meta_attributes");
+    let pairs = sets.flat_map(|set| &set.children);
+    let pairs = pairs.filter(|pair| pair.value("name") == Some("on-fail"));
+    let said = pairs.filter_map(|pair| Some((pair.value("value")?, pair.place("value"))));
+    let own = op.value("on-fail").map(|it| (it, op.place("on-fail")));
+    let is = |said: &str, words: &[&str]| words.iter().any(|it| it.eq_ignore_ascii_case(said));
+    let name = op.value("name").unwrap_or_default();
+    let of_promoted = name == "monitor"
+        && is(
+            op.value("role").unwrap_or_default(),
+            &["Promoted", "Master"],
+        )
+        && op.value("interval").and_then(policy_engine::parse_interval) > Some(0);
+    for (response, at) in own.into_iter().chain(said) {
+        let hint = match name {
+            "stop" if is(response, &["standby", "demote", "stop"]) => {
+                "expected one of: fence, block, ignore"
+            }
+            "stop" | "promote" | "demote" => continue,
+            _ if is(response, &["demote"]) && !of_promoted => {
+                "it is for promotions, and for recurring monitors with role=\"Promoted\""
+            }
+            _ => continue,
+        };
+        let (response, name) = (quote(response), quote(name));
+        let message = format!("on-fail {response} has no effect for the operation {name}");
+        problems.warning(at, message, hint.to_owned());
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::comment::Remark;
 use super::node::Nodes;
-use super::renames;
+use super::renames::{self, LeftOut};
 use super::section::LEFT_OUT;
 use crate::problem::quote;
 use crate::tree::Element;
@@ -120,17 +120,19 @@ fn left_out(
 }
 
 /// What is not in the document because it would be refused there, each once, and why.
-fn refused(configuration: &Element<'_>, remarks: &mut Vec<Remark>) {
-    let mut found: BTreeMap<String, (BTreeSet<&str>, &str)> = BTreeMap::new();
-    configuration.visit(&mut |outer| {
-        for left_out in outer
-            .children
-            .iter()
-            .filter_map(|it| renames::left_out(outer, it))
-        {
-            let of_name = found.entry(left_out.what);
-            let (values, _) = of_name.or_insert((BTreeSet::new(), left_out.why));
-            values.extend(left_out.value);
+fn refused<'e>(configuration: &'e Element<'_>, remarks: &mut Vec<Remark>) {
+    let mut found: BTreeMap<String, (BTreeSet<&str>, String)> = BTreeMap::new();
+    let mut note = |left_out: LeftOut<'e>| {
+        let of_name = found.entry(left_out.what);
+        let (values, _) = of_name.or_insert((BTreeSet::new(), left_out.why));
+        values.extend(left_out.value);
+    };
+    configuration.visit(&mut |around| {
+        for outer in &around.children {
+            let children = outer.children.iter();
+            children
+                .filter_map(|it| renames::left_out(Some(around), outer, it))
+                .for_each(&mut note);
         }
     });
     for (what, (values, why)) in found {

@@ -7,7 +7,7 @@ use policy_engine::xml::Writer;
 
 use super::kept::Kept;
 use crate::problem::quote;
-use crate::treatment;
+use crate::treatment::{self, Row};
 use crate::tree::{Attribute, Element};
 
 /// What nodes are called in the document, where that differs from the CIB.
@@ -40,7 +40,7 @@ impl Renames {
             xml.attribute(attribute.name, &value);
         }
         for child in &element.children {
-            if left_out(element, child).is_none() {
+            if left_out(outer, element, child).is_none() {
                 kept.write_before(child, depth + 1, xml);
                 self.write((child, Some(element)), kept, depth + 1, xml);
             }
@@ -138,13 +138,17 @@ impl Renames {
 pub(super) struct LeftOut<'e> {
     /// In words, with its name.
     pub(super) what: String,
-    /// The value, of a cluster option.
+    /// The value, of an option or a meta attribute.
     pub(super) value: Option<&'e str>,
-    pub(super) why: &'static str,
+    pub(super) why: String,
 }
 
-/// Whether an element is left out, and why.
-pub(super) fn left_out<'e>(outer: &Element<'_>, child: &'e Element<'_>) -> Option<LeftOut<'e>> {
+/// Whether an element is left out, and why; it is in `outer`, which is in `around`.
+pub(super) fn left_out<'e>(
+    around: Option<&Element<'_>>,
+    outer: &Element<'_>,
+    child: &'e Element<'_>,
+) -> Option<LeftOut<'e>> {
     const WITH_RULES: [&str; 5] = [
         "rsc_location",
         "meta_attributes",
@@ -160,7 +164,17 @@ pub(super) fn left_out<'e>(outer: &Element<'_>, child: &'e Element<'_>) -> Optio
         return Some(LeftOut {
             what: format!("the cluster option {}", quote(name)),
             value: Some(value),
-            why: row.refuses(value)?,
+            why: why_not(row, value)?,
+        });
+    }
+    let of_operations = around.is_some_and(|it| matches!(it.name, "op" | "op_defaults"));
+    if of_operations && (outer.name, child.name) == ("meta_attributes", "nvpair") {
+        let (name, value) = (child.value("name")?, child.value("value")?);
+        let row = treatment::find(treatment::OPERATION_OPTIONS, name)?;
+        return row.misunderstands(value).then(|| LeftOut {
+            what: format!("the meta attribute {} of operations", quote(name)),
+            value: Some(value),
+            why: no_value(row),
         });
     }
     if !WITH_RULES.contains(&child.name) {
@@ -180,8 +194,24 @@ pub(super) fn left_out<'e>(outer: &Element<'_>, child: &'e Element<'_>) -> Optio
     Some(LeftOut {
         what: format!("<{name}> {id}, whose rule reads {}", quote(attribute)),
         value: None,
-        why,
+        why: why.to_owned(),
     })
+}
+
+/// Why a cluster option is refused with that value; `None` if it is not.
+fn why_not(row: &Row, value: &str) -> Option<String> {
+    if let Some(hint) = row.refuses(value) {
+        return Some(hint.to_owned());
+    }
+    // The upgrade of the oldest schemas knows it.
+    let is_old = (row.name, value) == ("stonith-action", "poweroff");
+    (row.misunderstands(value) && !is_old).then(|| no_value(row))
+}
+
+/// What is said of a value that the policy engine takes its default for.
+fn no_value(row: &Row) -> String {
+    let expected = row.values.said();
+    format!("no value that means something ({expected}), so the cluster went by its default")
 }
 
 /// The words of a list of hosts.

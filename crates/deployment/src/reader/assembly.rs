@@ -116,8 +116,23 @@ fn treat(attributes: &Element<'_>, problems: &mut Problems) {
         if let Some(row) = treatment::find(treatment::NODE_ATTRIBUTES, name) {
             let said = ("node attribute", name, "");
             report::treated(row, said, attribute.place("name"), problems);
+            // A reference has no value of its own.
+            if let Some((value, at)) = said_value(attribute) {
+                report::misunderstood(row, ("node attribute", name, value), at, problems);
+            }
         }
     }
+}
+
+/// The value that an `<attribute>` gives, and its place.
+fn said_value<'e>(attribute: &'e Element<'_>) -> Option<(&'e str, usize)> {
+    if let Some(value) = attribute.value("value") {
+        return Some((value, attribute.place("value")));
+    }
+    let mut children = attribute.children.iter();
+    let child = children.find(|child| child.name == "value")?;
+    let text = child.text.as_ref()?;
+    Some((text.value.trim_ascii(), child.offset))
 }
 
 /// The address, and warnings about an assembly that cannot be reached.

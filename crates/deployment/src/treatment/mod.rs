@@ -13,6 +13,7 @@ mod operations;
 mod options;
 mod page;
 mod resources;
+mod values;
 
 pub use devices::DEVICE_PARAMETERS;
 pub use elements::ELEMENTS;
@@ -21,6 +22,8 @@ pub use operations::{OPERATION_ATTRIBUTES, OPERATION_OPTIONS};
 pub use options::CLUSTER_OPTIONS;
 pub use page::documentation;
 pub use resources::RESOURCE_OPTIONS;
+pub use values::Values;
+pub(crate) use values::{ON_FAIL, ROLES};
 
 /// What becomes of something that a configuration says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub struct Row {
     pub except: Option<(&'static [&'static str], &'static str)>,
     /// The elements that it means something in, if not in all that can have it.
     pub within: &'static [&'static str],
+    /// What its value may be.
+    pub values: Values,
 }
 
 /// The rows of one kind.
@@ -64,6 +69,7 @@ const fn carried_out(name: &'static str, test: &'static str) -> Row {
         treatment: Treatment::CarriedOut { test },
         except: None,
         within: &[],
+        values: Values::Text,
     }
 }
 
@@ -73,6 +79,7 @@ const fn refused(name: &'static str, hint: &'static str) -> Row {
         treatment: Treatment::Refused { hint },
         except: None,
         within: &[],
+        values: Values::Text,
     }
 }
 
@@ -82,6 +89,7 @@ const fn no_meaning(name: &'static str, reason: &'static str) -> Row {
         treatment: Treatment::NoMeaning { reason },
         except: None,
         within: &[],
+        values: Values::Text,
     }
 }
 
@@ -91,6 +99,11 @@ impl Row {
             except: Some((values, hint)),
             ..self
         }
+    }
+
+    /// With what its value may be.
+    const fn with(self, values: Values) -> Row {
+        Row { values, ..self }
     }
 
     const fn within(self, elements: &'static [&'static str]) -> Row {
@@ -118,6 +131,12 @@ impl Row {
             .iter()
             .any(|it| it.eq_ignore_ascii_case(value.trim()));
         refused.then_some(hint)
+    }
+
+    /// Whether the policy engine would not understand that value, of what it decides by.
+    pub fn misunderstands(&self, value: &str) -> bool {
+        let decides = matches!(self.treatment, Treatment::CarriedOut { .. });
+        decides && !self.values.contain_pair(value)
     }
 }
 

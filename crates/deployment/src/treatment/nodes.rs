@@ -1,22 +1,25 @@
 //! Attributes of nodes: of assemblies, and in rules.
 
+use super::Values::{Boolean, Score};
 use super::{Rows, carried_out, no_meaning, refused};
 
 /// Names in the `<attributes>` of an `<assembly>` that mean something to the policy engine. Others
 /// are for rules and references.
 pub const NODE_ATTRIBUTES: Rows = &[
-    carried_out("standby", "an_assembly_may_be_in_standby_by_its_attributes"),
+    carried_out("standby", "an_assembly_may_be_in_standby_by_its_attributes").with(Boolean),
     carried_out(
         "maintenance",
         "an_assembly_may_be_in_maintenance_by_its_attributes",
-    ),
+    )
+    .with(Boolean),
     carried_out("site-name", "rules_read_the_attributes_of_assemblies"),
     carried_out("#site-name", "rules_read_the_attributes_of_assemblies"),
-    carried_out("#health*", "services_leave_assemblies_that_are_not_healthy"),
+    carried_out("#health*", "services_leave_assemblies_that_are_not_healthy").with(Score),
     carried_out(
         "master-*",
         "a_promotable_clone_has_as_many_promoted_instances_as_it_says",
-    ),
+    )
+    .with(Score),
     refused(
         "terminate",
         "the assembly would be fenced again and again: remove it",

@@ -1,5 +1,6 @@
 //! Cluster options.
 
+use super::Values::{Boolean, Duration, Exactly, Integer, PositiveDuration, Words};
 use super::{Rows, carried_out, no_meaning, refused};
 
 /// Cluster options: names in a `<cluster_property_set>` of `<crm_config>`.
@@ -8,76 +9,100 @@ pub const CLUSTER_OPTIONS: Rows = &[
     carried_out(
         "symmetric-cluster",
         "without_symmetry_a_service_runs_only_where_a_constraint_says",
-    ),
+    )
+    .with(Boolean),
     carried_out(
         "maintenance-mode",
         "in_maintenance_mode_everything_is_left_alone",
-    ),
+    )
+    .with(Boolean),
     carried_out(
         "stop-all-resources",
         "everything_stops_while_the_option_says_so",
-    ),
+    )
+    .with(Boolean),
     carried_out(
         "start-failure-is-fatal",
         "a_failed_start_is_tried_again_there_unless_it_is_fatal",
-    ),
+    )
+    .with(Boolean),
     carried_out(
         "enable-startup-probes",
         "nothing_is_looked_for_without_startup_probes",
-    ),
+    )
+    .with(Boolean),
     carried_out(
         "stop-removed-resources",
         "what_is_not_in_the_document_stops_unless_the_option_says_otherwise",
-    ),
+    )
+    .with(Boolean),
     carried_out(
         "stop-orphan-resources",
         "what_is_not_in_the_document_stops_unless_the_option_says_otherwise",
-    ),
+    )
+    .with(Boolean),
     carried_out(
         "cancel-removed-actions",
         "a_monitor_that_is_not_in_the_document_ends_unless_the_option_says_otherwise",
-    ),
+    )
+    .with(Boolean),
     carried_out(
         "stop-orphan-actions",
         "a_monitor_that_is_not_in_the_document_ends_unless_the_option_says_otherwise",
-    ),
+    )
+    .with(Boolean),
     carried_out(
         "placement-strategy",
         "services_are_placed_by_capacity_if_the_strategy_says_so",
-    ),
-    carried_out("node-health-strategy", HEALTH),
-    carried_out("node-health-base", HEALTH),
-    carried_out("node-health-green", HEALTH),
-    carried_out("node-health-yellow", HEALTH),
-    carried_out("node-health-red", HEALTH),
+    )
+    .with(Words(&["default", "utilization", "minimal", "balanced"])),
+    carried_out("node-health-strategy", HEALTH).with(Words(&[
+        "none",
+        "migrate-on-red",
+        "only-green",
+        "progressive",
+        "custom",
+    ])),
+    carried_out("node-health-base", HEALTH).with(Integer),
+    carried_out("node-health-green", HEALTH).with(Integer),
+    carried_out("node-health-yellow", HEALTH).with(Integer),
+    carried_out("node-health-red", HEALTH).with(Integer),
     carried_out("cluster-name", "rules_read_the_attributes_of_assemblies"),
     carried_out(
         "live-migration",
         "what_may_migrate_moves_live_unless_the_option_says_otherwise",
-    ),
+    )
+    .with(Boolean),
     // how much at a time, and how often
-    carried_out("batch-limit", LIMITS),
-    carried_out("node-action-limit", LIMITS),
-    carried_out("migration-limit", LIMITS),
+    carried_out("batch-limit", LIMITS).with(Integer),
+    carried_out("node-action-limit", LIMITS).with(Integer),
+    carried_out("migration-limit", LIMITS).with(Integer),
     carried_out(
         "cluster-recheck-interval",
         "the_policy_engine_is_asked_again_after_the_recheck_interval",
-    ),
+    )
+    .with(Duration),
     // fencing
-    carried_out("stonith-enabled", FENCED).but_not(OFF, NEVER_SAFE),
-    carried_out("fencing-enabled", FENCED).but_not(OFF, NEVER_SAFE),
-    carried_out("stonith-action", FENCED),
-    carried_out("fencing-action", FENCED),
-    carried_out("stonith-timeout", DEVICE_TIME),
-    carried_out("fencing-timeout", DEVICE_TIME),
+    carried_out("stonith-enabled", FENCED)
+        .with(Boolean)
+        .but_not(OFF, NEVER_SAFE),
+    carried_out("fencing-enabled", FENCED)
+        .with(Boolean)
+        .but_not(OFF, NEVER_SAFE),
+    carried_out("stonith-action", FENCED).with(ACTION),
+    carried_out("fencing-action", FENCED).with(ACTION),
+    carried_out("stonith-timeout", DEVICE_TIME).with(PositiveDuration),
+    carried_out("fencing-timeout", DEVICE_TIME).with(PositiveDuration),
     carried_out(
         "concurrent-fencing",
         "assemblies_are_fenced_one_after_the_other_if_the_option_says_so",
-    ),
+    )
+    .with(Boolean),
     carried_out(
         "priority-fencing-delay",
         "the_devices_of_an_assembly_with_priority_wait_before_they_fence",
-    ),
+    )
+    .with(Duration),
     // nothing carries these out
     refused(
         "have-watchdog",
@@ -126,6 +151,9 @@ pub const CLUSTER_OPTIONS: Rows = &[
     no_meaning("cluster-infrastructure", WRITTEN_BY_PACEMAKER),
     no_meaning("last-lrm-refresh", WRITTEN_BY_PACEMAKER),
 ];
+
+/// The policy engine does not ignore case here.
+const ACTION: super::Values = Exactly(&["reboot", "off"]);
 
 const OFF: &[&str] = &["false", "off", "no", "n", "0"];
 

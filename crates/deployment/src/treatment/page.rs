@@ -35,6 +35,9 @@ fn line(row: &Row) -> String {
         Treatment::NoMeaning { reason } => ("no meaning, warned about", escaped(reason)),
     };
     let mut line = format!("| `{}` | {word} | {text}", row.name);
+    if let Some(values) = row.values.documented() {
+        line.push_str(&format!("; {values}"));
+    }
     if !row.within.is_empty() {
         let elements: Vec<String> = row.within.iter().map(|it| format!("`<{it}>`")).collect();
         line.push_str(&format!("; in {} only", elements.join(", ")));

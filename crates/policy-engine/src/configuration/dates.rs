@@ -182,7 +182,7 @@ pub(crate) fn in_words(instant: i64) -> Option<String> {
 }
 
 /// Parses an interval specification (§3.5) to ms, capped at 2^32-1; `None` = invalid or negative.
-pub(crate) fn parse_interval(text: &str) -> Option<u32> {
+pub fn parse_interval(text: &str) -> Option<u32> {
     let ms = if let Some(duration) = text.strip_prefix('P') {
         parse_duration(duration)?
             .clamp(0, i64::from(u32::MAX) / 1000)

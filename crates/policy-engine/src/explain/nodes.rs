@@ -80,7 +80,9 @@ impl<'s> Explainer<'s> {
         let node = self.cluster.node(id);
         let explain = |outcome: Statement| {
             let mut told = Explanation::new(SubjectKind::Node, &name, outcome, None);
-            told.attention = told.outcome.code != &codes::NODE_ONLINE;
+            // Standby that is no answer to a failure was ordered.
+            let well = [&codes::NODE_ONLINE, &codes::NODE_STANDBY];
+            told.attention = !well.contains(&told.outcome.code);
             told
         };
         if let Some(fencing) = self.node_fencing(id) {

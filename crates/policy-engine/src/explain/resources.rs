@@ -471,11 +471,30 @@ impl<'s> Explainer<'s> {
         code: &'static Code,
         reason: Option<&Statement>,
     ) -> bool {
-        if code == &codes::STAYS_STOPPED {
-            return reason.is_none_or(|reason| reason.code != &codes::ENOUGH_INSTANCES);
+        if reason.is_some_and(|reason| self.is_ordered(id, code, reason)) {
+            return false;
         }
         let well = [&codes::STAYS, &codes::STARTING].contains(&code);
         !well || self.lacks_promotion(id)
+    }
+
+    /// Whether somebody wants it as it is: it is stopped by its target-role, because it waits for a
+    /// ticket or because enough of its kind run; or it is left alone by its is-managed or by
+    /// a ticket that freezes it, and has not failed.
+    fn is_ordered(&self, id: ResourceId, code: &'static Code, reason: &Statement) -> bool {
+        let stopped = [
+            &codes::ENOUGH_INSTANCES,
+            &codes::TARGET_ROLE_STOPPED,
+            &codes::TICKET_MISSING,
+        ];
+        match code {
+            code if code == &codes::STAYS_STOPPED => stopped.contains(&reason.code),
+            code if code == &codes::LEFT_ALONE => {
+                let left = [&codes::UNMANAGED, &codes::FROZEN_BY_TICKET];
+                left.contains(&reason.code) && !self.cluster.resource(id).failed
+            }
+            _ => false,
+        }
     }
 
     /// Whether no instance of a promotable clone is promoted, although one should be.

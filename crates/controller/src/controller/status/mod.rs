@@ -133,6 +133,7 @@ impl Controller {
     pub fn status(&self, now: Time) -> DeploymentStatus {
         let spec = self.document.spec();
         DeploymentStatus {
+            values_withheld: false,
             name: self.name.clone(),
             uuid: spec.map(|spec| spec.uuid.clone()).unwrap_or_default(),
             state: self.state().into(),
