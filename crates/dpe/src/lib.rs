@@ -51,7 +51,7 @@ pub use crate::apart::keep_signals_in;
 
 /// Runs a deployment on a bus until a signal asks it to end, with its state in `directory`, keeping
 /// the last `keep_inputs` inputs of the policy engine there. `runtime` is a directory in memory, by
-/// which a state from a backup is found out.
+/// which a state from a backup is found out. Fence agents are run by who listens at `fence_socket`.
 ///
 /// # Errors
 /// If another DPE has the saved state or the name on the bus, or a newer version wrote that state.
@@ -62,8 +62,9 @@ pub async fn run(
     directory: &Path,
     runtime: Option<&Path>,
     keep_inputs: u64,
+    fence_socket: &Path,
 ) -> anyhow::Result<()> {
     let kept = kept_inputs::KeptInputs::new(directory, keep_inputs);
     let newest = newest::Newest::in_directory(runtime);
-    shell::run(deployment, bus, directory, newest, kept).await
+    shell::run(deployment, bus, directory, newest, kept, fence_socket).await
 }

@@ -269,6 +269,7 @@ impl Controller {
                 self.services_gone(now, name, "was rebooted");
             }
         }
+        self.power_settled(name);
         let fact = self.store.assembly_mut(name);
         fact.safe = false;
         fact.occupant = None;
@@ -455,6 +456,7 @@ impl Controller {
         }
         let facts = self.store.assembly_mut(name);
         facts.restart = None;
+        facts.stays_off = false;
         facts.arrivals.clear();
     }
 }

@@ -19,6 +19,7 @@ mod leaving;
 mod liveness;
 mod operation_for;
 mod plan;
+mod power;
 mod questions;
 mod refusal;
 mod requests;
@@ -197,10 +198,10 @@ impl Controller {
         if self.phase.is_final() {
             return None;
         }
-        let assemblies = self
-            .assemblies
-            .keys()
-            .flat_map(|name| [self.life_deadline(name), self.fence_deadline(name)]);
+        let assemblies = self.assemblies.keys().flat_map(|name| {
+            let fence = self.fence_deadline(name);
+            [self.life_deadline(name), fence, self.power_deadline(name)]
+        });
         let recheck = self.deciding.recheck_at_s().map(|(at_s, _)| {
             // A rule may name any year.
             let at_us = u64::try_from(at_s).unwrap_or(0).saturating_mul(SECOND);
@@ -235,6 +236,7 @@ impl Controller {
         self.age_actions(now);
         self.age_attributes(now);
         self.age_devices(now);
+        self.age_power(now);
         self.age_decision(now);
         self.deciding.end_pause();
         self.advance(now);

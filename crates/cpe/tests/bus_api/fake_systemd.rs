@@ -183,7 +183,9 @@ impl World {
             let address = BusSelection::Address(self.address.clone());
             let folder = folder.join(&name);
             let dpe = tokio::spawn(async move {
-                if let Err(error) = dpe::run(&name, address, &folder, None, 0).await {
+                if let Err(error) =
+                    dpe::run(&name, address, &folder, None, 0, &folder.join("fence.sock")).await
+                {
                     eprintln!("the DPE of {name} ended: {error:#}");
                 }
             });

@@ -7,6 +7,7 @@ pub(crate) mod deploy;
 pub(crate) mod destroy;
 pub(crate) mod events;
 pub(crate) mod explain;
+mod fence_agents;
 pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod man;
