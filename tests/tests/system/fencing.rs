@@ -164,3 +164,114 @@ fn an_agent_that_hangs_ends_with_its_time_and_is_tried_again() {
         homes(&lab).len() == 1
     });
 }
+
+#[test]
+fn an_administrator_switches_the_power_of_an_assembly_that_is_online() {
+    let lab = boot(
+        "fence-power",
+        r#"<fencing mode="agent" agent="fence_unit"/>"#,
+    );
+    lab.wait("the service runs", 60, || homes(&lab).len() == 1);
+    let home = homes(&lab)[0].clone();
+    lab.cpectl(&["fence", "ledger", &home, "--off"]).ok();
+    lab.wait("the service runs in the other assembly", 60, || {
+        let now = homes(&lab);
+        now.len() == 1 && now[0] != home
+    });
+    let active = || {
+        lab.sh(&format!(
+            "systemctl is-active systemd-nspawn@{home}.service || :"
+        ))
+        .stdout
+    };
+    assert_ne!(active().trim(), "active", "it stays off");
+    let refused = lab.cpectl(&["fence", "ledger", &home]);
+    assert!(refused.stderr.contains("is safe already"), "{refused:?}");
+    let shown = lab.cpectl(&["fencing", "ledger"]).ok();
+    assert!(shown.contains("agent fence_unit  succeeded"), "{shown}");
+    assert!(
+        shown.contains("it is to be switched off, asked for by root"),
+        "{shown}"
+    );
+
+    lab.cpectl(&["fence", "ledger", &home, "--on"]).ok();
+    lab.wait("it is back", 60, || {
+        lab.status("ledger").assembly_state(&home) == "online"
+    });
+    // Each order is told, with who gave it, and also the one that was refused.
+    let events = lab.events().into_iter();
+    let orders: Vec<(String, String)> = events
+        .filter(|event| event.kind() == "deployment.administered")
+        .map(|event| {
+            (
+                event.0["details"]["power"].as_str().unwrap().to_owned(),
+                event.field("state"),
+            )
+        })
+        .collect();
+    let order = |power: &str, state: &str| (power.to_owned(), state.to_owned());
+    assert_eq!(
+        orders,
+        [
+            order("off", "done"),
+            order("reboot", "refused"),
+            order("on", "done")
+        ]
+    );
+}
+
+#[test]
+fn the_failure_of_a_host_confirms_what_was_lost_with_it() {
+    let lab = Lab::boot("host-failed").with_guests(&["a", "b"]);
+    let document = Document::new("ledger", &["a", "b"])
+        .timing(r#"heartbeat_interval="500ms" heartbeat_timeout="2s""#)
+        .fencing(r#"<fencing mode="manager" timeout="3s"/>"#)
+        .sleeper("db", SLEEP)
+        .xml()
+        .replace(r#"name="a" "#, r#"name="a" host="compute-7" "#)
+        .replace(r#"name="b" "#, r#"name="b" host="compute-8" "#);
+    lab.write("/srv/document.xml", &document);
+    lab.cpectl(&["deploy", "--wait", "/srv/document.xml"]).ok();
+    let home = homes(&lab)[0].clone();
+    let (host, other) = match home.as_str() {
+        "a" => ("compute-7", "compute-8"),
+        _ => ("compute-8", "compute-7"),
+    };
+    // It answers, so it is not down, whatever anybody says.
+    let early = lab.cpectl(&["host-failed", host]);
+    assert!(
+        early.code == 1 && early.stdout.contains("answers, so it is not down"),
+        "{early:?}"
+    );
+    assert_eq!(lab.cpectl(&["host-failed", "compute-9"]).code, 0);
+
+    lab.cut(&home);
+    lab.wait("the cloud manager is reminded", 60, || {
+        let events = lab.events().into_iter();
+        let mut reminders = events.filter(|event| {
+            event.kind() == "assembly.fencing-requested" && event.0["details"]["reminder"] == "1"
+        });
+        reminders.any(|event| event.field("assembly") == home)
+    });
+    assert_eq!(homes(&lab), [] as [String; 0]);
+    let shown = lab.cpectl(&["fencing", "ledger"]).ok();
+    assert!(
+        shown.contains(&format!("cpectl confirm-fenced ledger {home} --attempt ")),
+        "{shown}"
+    );
+    // The other host is well: its assembly is not confirmed, and nothing starts.
+    assert_ne!(lab.cpectl(&["host-failed", other]).code, 0);
+    assert_eq!(homes(&lab), [] as [String; 0]);
+    // As Masakari's monitor calls it.
+    let call = format!(
+        "busctl call org.cloudpolicy.Cpe1 /org/cloudpolicy/cpe1 org.cloudpolicy.Cpe1.Manager HostFailed 'sa{{sv}}' {host} 0"
+    );
+    let reply = lab.sh(&call).ok();
+    assert_eq!(
+        reply.trim(),
+        format!(r#"a(sss) 1 "ledger" "{home}" "confirmed""#)
+    );
+    lab.wait("the service runs in the other assembly", 60, || {
+        homes(&lab).len() == 1
+    });
+}

@@ -8,6 +8,7 @@ pub(crate) mod destroy;
 pub(crate) mod events;
 pub(crate) mod explain;
 mod fence_agents;
+pub(crate) mod fencing;
 pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod man;

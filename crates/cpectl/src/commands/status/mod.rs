@@ -9,7 +9,7 @@ mod watch;
 use cpe_status::DeploymentStatus;
 use cpe_terminal::Line;
 
-pub(crate) use screen::headline;
+pub(crate) use screen::{attempts, headline};
 
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
