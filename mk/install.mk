@@ -15,7 +15,7 @@ CARGO_TARGET_DIR ?= target
 BINARIES    := $(CARGO_TARGET_DIR)/$(PROFILE)
 # What people type, with completions and pages in section 1; the daemons' are in section 8.
 COMMANDS    := cpectl policy-simulate
-DAEMONS     := cpe dpe cpe-agent
+DAEMONS     := cpe dpe cpe-agent cpe-fence
 PROGRAMS    := $(DAEMONS) $(COMMANDS)
 
 bindir      := $(DESTDIR)$(PREFIX)/bin
@@ -67,7 +67,7 @@ install-activate: ## create users and folders, enable and start cpe
 	systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/cpe.conf
 	systemctl daemon-reload
 	systemctl reload dbus.service
-	systemctl enable --now cpe.service
+	systemctl enable --now cpe-fence.socket cpe.service
 
 # Takes away what install put there; never the state under /var/lib or the configuration under /etc.
 uninstall: ## take away what install put there

@@ -1,6 +1,6 @@
 //! What fencing devices of `<configuration>` do, and how they break.
 
-use controller::{DeviceCheck, DeviceUse, FenceRequest, Input};
+use controller::{DeviceCheck, DeviceUse, FenceRequest, Input, PowerOrder, Request};
 
 use crate::equipment::DEVICES;
 use crate::faults::Fault;
@@ -23,6 +23,23 @@ impl World {
             let at_us = random.between(2 * SECOND, self.faults_until_us);
             self.at(at_us, SimEvent::Fault(Fault::BreakDevice(0, 60 * SECOND)));
             self.at(at_us, SimEvent::Fault(Fault::DieBetweenLevels));
+        }
+    }
+
+    /// Makes up times at which administrators switch the power of assemblies. From chances of its
+    /// own, too.
+    pub(crate) fn plan_power_orders(&mut self, mut random: Random) {
+        for _ in 0..random.between(1, 4) {
+            let at_us = random.between(2 * SECOND, self.faults_until_us);
+            let index = random.index(self.scenario.assemblies.len());
+            let assembly = self.scenario.assemblies[index].name.as_str().into();
+            let order = match random.index(5) {
+                0 => PowerOrder::Off,
+                1 => PowerOrder::On,
+                _ => PowerOrder::Reboot,
+            };
+            let request = Request::Fence { assembly, order };
+            self.at(at_us, SimEvent::Fault(Fault::Request(request)));
         }
     }
 

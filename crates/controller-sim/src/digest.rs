@@ -95,6 +95,7 @@ impl Digest {
                 let timeout_ms = request.timeout_ms;
                 writeln!(self, "{} {attempt} {reboot} {timeout_ms}", request.assembly)
             }
+            Effect::PowerOn(order) => writeln!(self, "{order:?}"),
             Effect::Event(event) => {
                 self.json("event", event);
                 Ok(())

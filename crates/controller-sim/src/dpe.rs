@@ -244,6 +244,7 @@ impl World {
                 Request::Standby { .. }
                     | Request::Maintenance { .. }
                     | Request::ConfirmFenced { .. }
+                    | Request::Fence { .. }
                     | Request::Cleanup { .. }
                     | Request::Ticket { .. }
                     | Request::Put { .. }

@@ -45,6 +45,8 @@ impl World {
                 FenceDevice::Level(devices) => self.level_asked(&request, &devices),
                 _ => self.device_asked(request),
             },
+            // Guests of this world come back by themselves.
+            Effect::PowerOn(_) => {}
             Effect::CheckDevice(check) => self.device_checked(*check),
             Effect::Event(event) => {
                 if let Some(assembly) = &event.assembly {

@@ -127,6 +127,9 @@ pub fn run(seed: u64, options: Options) -> Outcome {
         world.plan_device_faults(Random::new(seed ^ (u64::MAX >> 1)));
     }
     // Not in all of them, so that the others keep the chances they had.
+    if options.fault.is_none() && seed % 5 == 1 {
+        world.plan_power_orders(Random::new(seed ^ (u64::MAX >> 2)));
+    }
     if seed % 4 == 3 {
         world.plan_stops();
     }

@@ -123,7 +123,8 @@ pub use vocabulary::{
     Asker, AssemblyId, Attribute, Attributes, Ban, Change, Connect, Decision, DeviceCheck,
     EVENTS_KEPT, Effect, EngineInput, Event, EventKind, FORCE_RESTART, FenceDevice, FenceRequest,
     Hello, Holder, Input, InputName, Keeping, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Occupant,
-    Operation, Place, Proposal, Question, Record, RecordState, Refusal, Reply, Request,
-    STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task, TicketId,
-    TicketOrder, Time, TransitionKey, Value, Whose, Why, Zones, dispatcher_uuid, exit_code_name,
+    Operation, Place, PowerOn, PowerOrder, Proposal, Question, Record, RecordState, Refusal, Reply,
+    Request, STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, ServiceId, Task,
+    TicketId, TicketOrder, Time, TransitionKey, Value, Whose, Why, Zones, dispatcher_uuid,
+    exit_code_name,
 };

@@ -115,6 +115,8 @@ pub struct AssemblyStatus {
     pub last_heartbeat: u64,
     /// How it is made safe: `lease`, `agent`, `unit`, `manager` or `none`.
     pub fencing: String,
+    /// The host that it runs on, as the document says; empty: it does not.
+    pub host: String,
     /// Names the loss for which it is being made safe; empty if it is not. ConfirmFenced must carry
     /// it.
     pub fencing_attempt: String,

@@ -11,8 +11,8 @@ use crate::host::Host;
 /// Something that an administrator asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Order<'a> {
-    /// `destroy`, `standby`, `maintenance`, `cleanup`, `confirm-fenced`, `grant-ticket`,
-    /// `revoke-ticket`, `ticket-standby`, `set-attribute`, `delete-attribute`.
+    /// `destroy`, `standby`, `maintenance`, `cleanup`, `confirm-fenced`, `fence`, `host-failed`,
+    /// `grant-ticket`, `revoke-ticket`, `ticket-standby`, `set-attribute`, `delete-attribute`.
     pub action: &'static str,
     pub deployment: &'a str,
     pub assembly: &'a str,

@@ -20,6 +20,8 @@ pub(crate) struct Facts {
     pub lease: Duration,
     /// Names.
     pub assemblies: BTreeSet<String>,
+    /// Hosts on which assemblies run, as the document says.
+    pub hosts: BTreeSet<String>,
     pub services: usize,
     /// See [`Deployment::placements`].
     pub placements: u64,
@@ -61,6 +63,11 @@ impl Facts {
                 .iter()
                 .map(|own| own.name.clone())
                 .collect(),
+            hosts: deployment
+                .assemblies
+                .iter()
+                .filter_map(|own| own.host.clone())
+                .collect(),
             services: deployment.services.len(),
             placements: deployment.placements(),
         }
@@ -72,6 +79,7 @@ impl Facts {
             claims: BTreeMap::new(),
             lease: Heartbeat::default().lease,
             assemblies: BTreeSet::new(),
+            hosts: BTreeSet::new(),
             services: 0,
             placements: 0,
         }
@@ -92,7 +100,16 @@ fn devices(assembly: &Assembly) -> Vec<Claim> {
         FencingMode::Unit { unit } => vec![Claim::Unit(unit.clone())],
         FencingMode::Agent { agent, parameters } => {
             let pair = |own: &Parameter| (own.name.clone(), own.value.clone());
-            vec![device(agent, parameters.iter().map(pair))]
+            let claim = |plug: Option<&str>| {
+                let plug = plug.map(|name| (name.to_owned(), assembly.name.clone()));
+                device(agent, parameters.iter().map(pair).chain(plug))
+            };
+            let says_plug = parameters
+                .iter()
+                .any(|own| PLUGS.contains(&own.name.as_str()));
+            // Without one the agent is told the assembly's name, if it takes one.
+            let plugs = PLUGS.map(Some).into_iter().filter(|_| !says_plug);
+            plugs.chain([None]).map(claim).collect()
         }
         FencingMode::Devices(levels) => {
             let named = levels.iter().flatten();
@@ -103,6 +120,9 @@ fn devices(assembly: &Assembly) -> Vec<Claim> {
         FencingMode::Lease | FencingMode::Manager | FencingMode::None => Vec::new(),
     }
 }
+
+/// Parameters by which an agent is told which machine is meant.
+const PLUGS: [&str; 2] = ["plug", "port"];
 
 /// A device of the configuration, with the port that it has for an assembly.
 fn used(used: &DeviceUse) -> Claim {
@@ -136,7 +156,7 @@ fn says_which(name: &str) -> bool {
         "retry", "wait",
     ];
     let name = name.to_ascii_lowercase();
-    !HOW.iter().any(|how| name.contains(how))
+    !HOW.iter().any(|how| name.contains(how)) && !deployment::is_secret(&name)
 }
 
 #[cfg(test)]
@@ -180,8 +200,16 @@ mod tests {
                 "address unix:/run/b",
                 "fencing unit vm@b.service",
                 "fencing device fence_ipmilan ip=10.0.0.7",
+                "fencing device fence_ipmilan ip=10.0.0.7 plug=a",
+                "fencing device fence_ipmilan ip=10.0.0.7 port=a",
             ]
         );
+        let found = claims(
+            r#"<assembly name="a" address="unix:/run/a"><fencing mode="agent" agent="fence_virsh"><parameters>
+                 <parameter name="ip" value="h1"/><parameter name="plug" value="vm-17"/>
+                 <parameter name="token_value" value="hush"/></parameters></fencing></assembly>"#,
+        );
+        assert_eq!(found[1..], ["fencing device fence_virsh ip=h1 plug=vm-17"]);
     }
 
     #[test]

@@ -40,8 +40,8 @@ fn main() -> std::process::ExitCode {
 
 async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
-        administer, agents, attribute, deploy, destroy, events, explain, guest, import, list, man,
-        pki, plan, status, ticket, validate,
+        administer, agents, attribute, deploy, destroy, events, explain, fencing, guest, import,
+        list, man, pki, plan, status, ticket, validate,
     };
     let bus = options.bus;
     match options.command {
@@ -73,6 +73,9 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
         Command::ConfirmFenced(arguments) => {
             administer::confirm_fenced(&client, &arguments, output).await
         }
+        Command::Fence(arguments) => fencing::fence(&client, &arguments, output).await,
+        Command::Fencing { name } => fencing::show(&client, &name, output).await,
+        Command::HostFailed(arguments) => fencing::host_failed(&client, &arguments, output).await,
         Command::Attribute(arguments) => attribute::run(&client, &arguments, output).await,
         Command::Ticket(arguments) => ticket::run(&client, &arguments, output).await,
         Command::Input { name } => administer::input(&client, &name, output).await,

@@ -83,6 +83,20 @@ pub(crate) enum Command {
     ///
     /// Power it off first: if it still runs, its services may run twice.
     ConfirmFenced(ConfirmFenced),
+    /// Switches the power of an assembly: restarts it through its fencing, or switches it off or on
+    ///
+    /// Its services run elsewhere when it is safe, also if it is online now. Assemblies without a
+    /// device (fencing mode lease, manager) can be restarted only.
+    Fence(Fence),
+    /// Shows what was done to make assemblies safe, what is being done, and what a person can do
+    Fencing {
+        /// The deployment
+        name: String,
+    },
+    /// Confirms that a host is down, with all assemblies whose documents say host="HOST"
+    ///
+    /// Make sure that it is off first: if guests still run there, their services may run twice.
+    HostFailed(HostFailed),
     /// Lists, grants and revokes tickets: what needs one runs only at the site that holds it
     Ticket(Ticket),
     /// Lists, sets and deletes attributes of assemblies and options of a deployment
@@ -447,6 +461,30 @@ pub(crate) struct ConfirmFenced {
     /// the present one; then look now, not before]
     #[arg(long, value_name = "ID")]
     pub attempt: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fence {
+    #[command(flatten)]
+    pub target: Target,
+    /// Switches it off; it stays off
+    #[arg(long, conflicts_with_all = ["on", "reboot"])]
+    pub off: bool,
+    /// Switches it on: an assembly that is safe
+    #[arg(long, conflicts_with = "reboot")]
+    pub on: bool,
+    /// Switches it off, and on again; the default
+    #[arg(long)]
+    pub reboot: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HostFailed {
+    /// The host, as documents name it
+    pub host: String,
+    /// How long to go on while assemblies on it still count as online, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub wait: u64,
 }
 
 #[derive(Debug, Args)]

@@ -86,7 +86,7 @@ fn is_askable(agent: &Agent) -> bool {
 }
 
 /// A warning of one variant of an agent.
-type Warning = (usize, String, Option<String>);
+pub(crate) type Warning = (usize, String, Option<String>);
 
 fn check(one: &Use, answers: &Answers, problems: &mut Problems) {
     let mut variants: Vec<(&Arc<ResourceAgent>, Vec<&str>)> = Vec::new();
@@ -157,9 +157,9 @@ fn names(assemblies: &[&str]) -> String {
 }
 
 /// A service, and one metadata of its agent.
-struct Variant<'v> {
-    one: &'v Use,
-    metadata: &'v ResourceAgent,
+pub(crate) struct Variant<'v> {
+    pub(crate) one: &'v Use,
+    pub(crate) metadata: &'v ResourceAgent,
 }
 
 impl Variant<'_> {
@@ -195,7 +195,7 @@ impl Variant<'_> {
         given.any(|it| it.name == "ignore_deprecation" && value::boolean(&it.value) == Ok(true))
     }
 
-    fn unknown(&self, given: &Given, problems: &Problems) -> Option<Warning> {
+    pub(crate) fn unknown(&self, given: &Given, problems: &Problems) -> Option<Warning> {
         let ignored = given.name.starts_with("CRM_meta_") || given.name.starts_with('#');
         if ignored || UNDERSTOOD.contains(&given.name.as_str()) {
             return None;
@@ -211,7 +211,7 @@ impl Variant<'_> {
     }
 
     /// What is wrong with a parameter that the agent has.
-    fn parameter(&self, given: &Given, parameter: &AgentParameter) -> Vec<Warning> {
+    pub(crate) fn parameter(&self, given: &Given, parameter: &AgentParameter) -> Vec<Warning> {
         let (agent, name) = (&self.one.agent, quote(&given.name));
         let mut warnings = Vec::new();
         if parameter.deprecated {

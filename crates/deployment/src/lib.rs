@@ -28,6 +28,7 @@ mod agents;
 mod configuration;
 mod device;
 pub mod failover;
+mod fence_agents;
 mod import;
 mod loss;
 mod lower;
@@ -36,6 +37,7 @@ mod model;
 mod problem;
 mod reader;
 mod report;
+mod secret;
 pub mod treatment;
 mod tree;
 mod uses;
@@ -43,6 +45,7 @@ mod value;
 
 pub use agents::{Answer, Answers, Uses};
 pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck};
+pub use fence_agents::FenceAgents;
 pub use import::{Imported, import};
 pub use model::{
     Address, Agent, Assembly, Constraint, Deployment, Escalation, Fencing, FencingMode, Group,
@@ -51,6 +54,7 @@ pub use model::{
 };
 pub use problem::{Problem, Severity, quote, suggest};
 pub use reader::{Outcome, read_accepted, read_uses, read_with_warnings};
+pub use secret::{SECRETS, SecretUse, is_secret, secret_use};
 pub use tree::{MAX_DEPTH, MAX_SIZE};
 
 /// The RELAX NG schema of deployment documents (XML syntax), for cloud managers to check against

@@ -11,6 +11,8 @@ use policy_engine::xml::Writer;
 use crate::model::{
     Assembly, Constraint, Deployment, Instances, Origin, Score, Service, resource_id,
 };
+use crate::secret::{is_secret, secret_use};
+use crate::tree::{Element, parse};
 use crate::value::duration_text;
 
 impl Deployment {
@@ -20,6 +22,46 @@ impl Deployment {
     pub fn configuration(&self) -> String {
         lower(self).xml.finish()
     }
+}
+
+/// What stands for a secret.
+const HIDDEN: &str = "***";
+
+impl Deployment {
+    /// As [`Deployment::configuration`], without the secrets of fencing devices: who decides and
+    /// what is kept for people have no use for them.
+    pub fn configuration_without_secrets(&self) -> String {
+        let mut configuration = self.configuration();
+        let mut hidden: Vec<(usize, usize)> = Vec::new();
+        if !self.devices.is_empty()
+            && let Ok(root) = parse(&configuration)
+        {
+            root.visit(&mut |device| {
+                if device.value("class") == Some("stonith") {
+                    device.visit(&mut |pair| hidden.extend(secret_of(pair, &configuration)));
+                }
+            });
+        }
+        // From the end, so that places stay as they are; templates may have been visited twice.
+        hidden.sort_unstable();
+        hidden.dedup();
+        for (start, end) in hidden.into_iter().rev() {
+            configuration.replace_range(start..end, HIDDEN);
+        }
+        configuration
+    }
+}
+
+/// Where the secret of a `<nvpair>` is in the text.
+fn secret_of(pair: &Element<'_>, text: &str) -> Option<(usize, usize)> {
+    let value = pair.attribute("value")?;
+    let is_one = pair.name == "nvpair"
+        && pair.value("name").is_some_and(is_secret)
+        && secret_use(&value.value).is_none();
+    let start = value.value_offset;
+    let quote = text[..start].chars().next_back()?;
+    let length = text[start..].find(quote)?;
+    is_one.then_some((start, start + length))
 }
 
 /// Every id that the lowering gives, with the name of its element.

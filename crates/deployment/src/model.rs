@@ -149,6 +149,9 @@ pub struct Assembly {
     /// Where its agent listens. `None`: the assembly cannot be reached, and the reader warned about
     /// it.
     pub address: Option<Address>,
+    /// The host that it runs on, by the cloud manager's name: who is confirmed to be down when that
+    /// host is.
+    pub host: Option<String>,
     /// How it is made safe when it is lost.
     pub fencing: Fencing,
     /// How many of its failures, within which period, fail the whole deployment.

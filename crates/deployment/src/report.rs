@@ -2,6 +2,7 @@
 //! elements.
 
 use crate::problem::{Problems, quote};
+use crate::secret::{self, SECRETS, is_secret, secret_use};
 use crate::treatment::{Row, Treatment};
 use crate::tree::{Attribute, Element};
 
@@ -117,6 +118,29 @@ pub(crate) fn misunderstood(
         let (found, name) = (quote(value), quote(name));
         let message = format!("{found} is not a valid value of the {called} {name}");
         problems.refuse(at, message, row.values.expected(value, problems));
+    }
+}
+
+/// A parameter of a fence agent whose value is in a file that the deployment must not use; a secret
+/// that is in the document itself.
+pub(crate) fn secret(
+    name: &str,
+    value: &str,
+    deployment: &str,
+    at: usize,
+    problems: &mut Problems,
+) {
+    if let Err(expected) = secret::check(value, deployment) {
+        let message = format!("{} must not have its value from that file", quote(name));
+        problems.error(at, message, expected);
+    } else if is_secret(name) && secret_use(value).is_none() && !value.is_empty() {
+        let message = format!("the secret {} is in the document itself", quote(name));
+        let hint = format!(
+            "whoever reads the document has it: put it into {SECRETS}{deployment}/{name} on the host (root only), \
+             and write file=\"{SECRETS}{deployment}/{name}\" (in <configuration>: value=\"{}\")",
+            secret::content_of(&format!("{SECRETS}{deployment}/{name}"))
+        );
+        problems.warning(at, message, hint);
     }
 }
 

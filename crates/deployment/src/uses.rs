@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::{Agent, Constraint, Deployment, Score, resource_id};
+use crate::model::{Agent, Constraint, Deployment, FencingMode, Score, resource_id};
 
 /// The most parameters of a document that are checked: sets that many primitives share would
 /// otherwise be as many times as long.
@@ -112,6 +112,42 @@ pub(crate) fn of_services(deployment: &Deployment, places: &[Places]) -> Vec<Use
         })
         .collect()
 }
+
+/// The uses of fence agents by assemblies, which this host runs.
+pub(crate) fn of_fencing(deployment: &Deployment, places: &BTreeMap<usize, Places>) -> Vec<Use> {
+    let mut uses = Vec::new();
+    for (index, places) in places {
+        let Some(assembly) = deployment.assemblies.get(*index) else {
+            continue;
+        };
+        let FencingMode::Agent { agent, parameters } = &assembly.fencing.mode else {
+            continue;
+        };
+        let place = |name: &str| places.parameters.get(name).copied();
+        let parameters = parameters.iter().map(|parameter| Given {
+            name: parameter.name.clone(),
+            value: parameter.value.clone(),
+            at: place(&parameter.name).unwrap_or(places.agent),
+        });
+        uses.push(Use {
+            service: assembly.name.clone(),
+            agent: Agent {
+                class: FENCING.to_owned(),
+                provider: None,
+                kind: agent.clone(),
+            },
+            at: places.agent,
+            assemblies: [].into(),
+            everywhere: false,
+            parameters: parameters.collect(),
+            actions: Vec::new(),
+        });
+    }
+    uses
+}
+
+/// The class of fence agents.
+pub(crate) const FENCING: &str = "stonith";
 
 /// Resources and the assemblies in which they must not run.
 fn banned(deployment: &Deployment) -> BTreeSet<(&str, &str)> {

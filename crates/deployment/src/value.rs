@@ -132,6 +132,19 @@ pub(crate) fn fence_key(text: &str) -> Parsed<String> {
     Ok(key)
 }
 
+/// As [`fence_key`], in the `<fencing>` of an assembly, which has words of its own for what fencing
+/// devices of a cluster say in parameters.
+pub(crate) fn own_fence_key(text: &str) -> Parsed<String> {
+    if text.starts_with("pcmk_") {
+        return Err(
+            "only devices of <configuration> have such parameters: the agent is told the assembly's name, unless \
+             'plug' or 'port' gives another; timeout=\"…\" of <fencing> bounds it"
+                .to_owned(),
+        );
+    }
+    fence_key(text)
+}
+
 /// The name of a ClusterLabs fence agent.
 pub(crate) fn fence_agent(text: &str) -> Parsed<String> {
     match agent_part(text) {
@@ -150,6 +163,15 @@ pub(crate) fn uuid(text: &str) -> Parsed<String> {
             "expected a UUID such as '7c1f0e52-9b1d-4a55-8f0e-2f4f6f0c9d11'; the attribute may also be left out"
                 .to_owned()
         })
+}
+
+/// The name of a host, as the cloud manager says it.
+pub(crate) fn host(text: &str) -> Parsed<String> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    match (1..=253).contains(&text.len()) && text.chars().all(valid) {
+        true => Ok(text.to_owned()),
+        false => Err("expected the name of a host as the cloud manager says it, such as 'compute-7.example.org'".to_owned()),
+    }
 }
 
 /// What identifies something to the cloud manager: a UUID, in lower case; or another text of

@@ -4,8 +4,9 @@ use std::path::Path;
 
 /// The stages, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
-    // how long a lost assembly is waited for; fencing devices of the configuration
-    &["failover", "device"],
+    // how long a lost assembly is waited for; fencing devices of the configuration, and their
+    // secrets
+    &["failover", "device", "secret"],
     // what a document says, and what is wrong with it
     &["model", "problem"],
     // the text of a document, with places; its scalars; what it asks of resource agents
@@ -17,6 +18,8 @@ const FLOORS: &[&[&str]] = &[
     &["report", "lower", "loss", "metadata"],
     // Pacemaker's own elements; documents against what agents say
     &["configuration", "agents"],
+    // fence agents against what they say
+    &["fence_agents"],
     // the short forms, and the document as a whole
     &["reader"],
     // a cluster's CIB to a document
@@ -25,7 +28,7 @@ const FLOORS: &[&[&str]] = &[
 
 /// The same, with the order inside of folders.
 const PARTS: &[&[&str]] = &[
-    &["failover", "device"],
+    &["failover", "device", "secret"],
     &["model", "problem"],
     &["value", "uses", "tree::fault", "tree::element"],
     &["tree::characters"],
@@ -34,6 +37,7 @@ const PARTS: &[&[&str]] = &[
     &["treatment"],
     &["report", "lower", "loss", "metadata"],
     &["configuration", "agents"],
+    &["fence_agents"],
     &["reader::form", "reader::zone"],
     &["reader::original"],
     &["reader::values", "reader::names", "reader::cycle"],

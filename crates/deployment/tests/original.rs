@@ -73,7 +73,7 @@ fn it_warns_of_attributes_of_the_original_project() {
         (
             "",
             r#" monitor="x""#,
-            "3:42: error: <assembly> has no attribute 'monitor'; expected one of: name, uuid, address, escalation_failures, escalation_period",
+            "3:42: error: <assembly> has no attribute 'monitor'; expected one of: name, uuid, address, host, escalation_failures, escalation_period",
         ),
         (
             "",

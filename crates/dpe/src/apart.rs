@@ -1,8 +1,8 @@
 //! Keeps this process apart from the other DPEs of the host.
 //!
-//! All of them are of one user, so by the rules of kill(2) one that was taken over, or a fence
-//! agent that it runs, could end the others again and again, until their guests' leases are over.
-//! Landlock forbids it: no signal leaves the processes that descend from this one.
+//! All of them are of one user, so by the rules of kill(2) one that was taken over could end the
+//! others again and again, until their guests' leases are over. Landlock forbids it: no signal
+//! leaves the processes that descend from this one.
 
 use landlock::{ABI, Access, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetStatus, Scope};
 

@@ -53,6 +53,7 @@ pub use crate::apart::keep_signals_in;
 /// the last `keep_inputs` inputs of the policy engine there. `runtime` is a directory in memory, by
 /// which a state from a backup is found out. `certificates` is a directory with what is shown to
 /// agents on networks ([`cpe_bus::identity`]); it is read when a document names such an address.
+/// Fence agents are run by who listens at `fence_socket`.
 ///
 /// # Errors
 /// If another DPE has the saved state or the name on the bus, or a newer version wrote that state.
@@ -63,9 +64,10 @@ pub async fn run(
     directory: &Path,
     runtime: Option<&Path>,
     keep_inputs: u64,
-    certificates: &Path,
+    (certificates, fence_socket): (&Path, &Path),
 ) -> anyhow::Result<()> {
     let kept = kept_inputs::KeptInputs::new(directory, keep_inputs);
     let newest = newest::Newest::in_directory(runtime);
-    shell::run(deployment, bus, directory, newest, kept, certificates).await
+    let paths = (certificates, fence_socket);
+    shell::run(deployment, bus, directory, newest, kept, paths).await
 }

@@ -35,6 +35,10 @@ struct Options {
     /// [default: $CONFIGURATION_DIRECTORY, else /etc/cpe/dpe/NAME]
     #[arg(long, value_name = "DIRECTORY")]
     certificates: Option<PathBuf>,
+    /// Where fence agents are run [default: /run/cpe/fence.sock; on the bus of a user the same
+    /// below $XDG_RUNTIME_DIR]
+    #[arg(long, value_name = "PATH")]
+    fence_socket: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -64,6 +68,11 @@ fn main() -> anyhow::Result<()> {
         .or_else(|| std::env::var_os("CONFIGURATION_DIRECTORY").map(PathBuf::from))
         .unwrap_or_else(|| PathBuf::from("/etc/cpe/dpe").join(&name));
     let runtime_directory = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
+    let fence_socket = options.fence_socket.unwrap_or_else(|| {
+        let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| options.bus == BusSelection::User);
+        own.map_or_else(|| "/run".into(), PathBuf::from)
+            .join("cpe/fence.sock")
+    });
     cpe_daemon::start_log();
     cpe_daemon::abort_on_panic();
     // Before there are threads.
@@ -83,7 +92,7 @@ fn main() -> anyhow::Result<()> {
             &directory,
             runtime_directory.as_deref(),
             options.keep_inputs,
-            &certificates,
+            (&certificates, &fence_socket),
         )
         .await
     });

@@ -23,7 +23,7 @@ use crate::agents::{Agents, Call, Wants};
 use crate::bus::{self, BusRequest, Public, Requests};
 use crate::catalogue::Catalogue;
 use crate::explain::Basis;
-use crate::fencing::{self, SeenUnits};
+use crate::fencing::{self, Gate, SeenUnits};
 use crate::kept_inputs::{Keeper, Kept, KeptInputs};
 use crate::newest::Newest;
 use crate::outbox::{self, Outbox};
@@ -93,7 +93,7 @@ pub(crate) async fn run(
     directory: &Path,
     newest: Newest,
     kept: KeptInputs,
-    certificates: &Path,
+    (certificates, fence_socket): (&Path, &Path),
 ) -> anyhow::Result<()> {
     let end = Termination::listen()?;
     let (saving, durable) = Saving::new(directory, newest, store::open(directory)?);
@@ -125,6 +125,10 @@ pub(crate) async fn run(
         public,
         summary: String::new(),
         connection: connection.clone(),
+        gate: Gate {
+            socket: fence_socket.to_owned(),
+            deployment: name.to_owned(),
+        },
         seen_units: SeenUnits::default(),
         thinking: JoinSet::new(),
     };
@@ -217,6 +221,8 @@ struct Shell {
     /// The controller's word for people; what is published also says what the disk does.
     summary: String,
     connection: watch::Receiver<Option<Connection>>,
+    /// The way to fence agents.
+    gate: Gate,
     seen_units: SeenUnits,
     /// The policy engine, on a thread of its own while there is an open question.
     thinking: JoinSet<Decision>,
@@ -408,6 +414,7 @@ impl Shell {
                 keep_services,
             } => self.agents.release(&assembly, keep_services),
             Effect::Fence(request) => self.fence(request),
+            Effect::PowerOn(order) => self.power_on(order),
             Effect::CheckDevice(check) => self.check_device(check),
             Effect::Decide(question) => {
                 self.thinking.spawn_blocking(|| decide(question));
@@ -464,23 +471,43 @@ impl Shell {
     /// time.
     fn fence(&self, request: controller::FenceRequest) {
         let (bus, inputs) = (self.connection.borrow().clone(), self.inputs.clone());
-        let seen = self.seen_units.clone();
+        let (gate, seen) = (self.gate.clone(), self.seen_units.clone());
         tokio::spawn(async move {
-            let result = fencing::fence(&request, bus, &seen).await;
+            let (result, again) = match fencing::fence(&gate, &request, bus, &seen).await {
+                Ok(again) => (Ok(()), again),
+                Err(error) => (Err(error), fencing::Again::default()),
+            };
             let result = Input::FencingResult {
                 assembly: request.assembly,
                 attempt: request.attempt,
                 result,
             };
             let _ = inputs.send(result).await;
+            // It is safe by now: nobody waits for this.
+            again.switch_on().await;
+        });
+    }
+
+    /// Switches an assembly's power on beside the loop. Its agent shows when it is back.
+    fn power_on(&self, order: controller::PowerOn) {
+        let (gate, bus) = (self.gate.clone(), self.connection.borrow().clone());
+        tokio::spawn(async move {
+            let assembly = order.assembly.as_str();
+            match fencing::power_on(&gate, &order, bus).await {
+                Ok(()) => tracing::info!(cpe_assembly = assembly, "{assembly} is switched on"),
+                Err(error) => tracing::warn!(
+                    cpe_assembly = assembly,
+                    "{assembly} cannot be switched on: {error}"
+                ),
+            }
         });
     }
 
     /// Asks a fencing device whether it is well, beside the loop.
     fn check_device(&self, check: Box<controller::DeviceCheck>) {
-        let inputs = self.inputs.clone();
+        let (gate, inputs) = (self.gate.clone(), self.inputs.clone());
         tokio::spawn(async move {
-            let result = fencing::check_device(&check).await;
+            let result = fencing::check_device(&gate, &check).await;
             let question = check.question;
             let _ = inputs.send(Input::DeviceChecked { question, result }).await;
         });

@@ -8,7 +8,7 @@ use end_to_end::{Lab, System};
 fn device(id: &str, assembly: &str, agent: &str) -> String {
     let pairs = match agent {
         "fence_dummy" => [
-            ("status_file", format!("/tmp/{assembly}")),
+            ("status_file", format!("/var/lib/cpe-fence/{assembly}")),
             ("delay", "0".to_owned()),
         ],
         _ => [("ip", "127.0.0.1".to_owned()), ("username", "x".to_owned())],

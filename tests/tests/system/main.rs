@@ -19,6 +19,7 @@ mod devices;
 mod disks;
 mod escalation;
 mod explanations;
+mod fencing;
 mod flows;
 mod installation;
 mod networks;

@@ -89,7 +89,7 @@ impl Controller {
         let (means, timeout_ms) = self.means(name);
         if let Some(why) = self.needs_a_person(name) {
             self.note_attempt(now, name, &Fencing::Manager, &facts);
-            self.wait_for_manager(now, name, why);
+            self.wait_for_manager(now, name, why, timeout_ms);
             return;
         }
         self.note_attempt(now, name, &means, &facts);
@@ -120,7 +120,9 @@ impl Controller {
                 self.effects.push(Effect::Fence(request));
             }
             Fencing::Devices(levels) => self.ask_level(now, name, levels),
-            Fencing::Manager => fence.wait_for_manager(),
+            Fencing::Manager => {
+                fence.wait_for_manager(now.boottime_us, u64::from(timeout_ms) * MS);
+            }
             Fencing::None if fence.lost() => {
                 self.made_safe(
                     now,
@@ -162,10 +164,10 @@ impl Controller {
         }
     }
 
-    fn wait_for_manager(&mut self, now: Time, name: &AssemblyId, why: &str) {
+    fn wait_for_manager(&mut self, now: Time, name: &AssemblyId, why: &str, within_ms: u32) {
         let fence = self.assemblies.get_mut(name);
         if let Some(fence) = fence.and_then(|own| own.fence_mut()) {
-            fence.wait_for_manager();
+            fence.wait_for_manager(now.boottime_us, u64::from(within_ms) * MS);
         }
         let reason =
             format!("{why}: when it is down, say so with ConfirmFenced (cpectl confirm-fenced)");
@@ -340,8 +342,33 @@ impl Controller {
                 self.attempt_failed(now, name, "there was no result in time");
             }
             Phase::Pause { .. } => self.attempt(now, name),
-            Phase::Manager => {}
+            Phase::Manager { .. } => self.remind(now, name),
         }
+    }
+
+    /// Reminds whoever is to switch an assembly off that nobody has said that it is down.
+    fn remind(&mut self, now: Time, name: &AssemblyId) {
+        let attempt = self.store.assembly(name).fencing_attempt;
+        let mode = self.means(name).0.word();
+        let Some(fence) = self.assemblies.get_mut(name).and_then(Assembly::fence_mut) else {
+            return;
+        };
+        let (number, waited_us) = fence.remind(now.boottime_us);
+        let waited_s = waited_us / SECOND;
+        let reason = format!(
+            "nobody has confirmed within {waited_s} s that it is down: {}",
+            fence.reason()
+        );
+        self.tell(
+            now,
+            EventDraft::new(EventKind::AssemblyFencingRequested)
+                .assembly(name)
+                .reason(reason)
+                .detail("mode", mode)
+                .detail("attempt", &attempt)
+                .detail("reminder", number)
+                .detail("waited_s", waited_s),
+        );
     }
 
     /// The shell's answer. A late success of an earlier attempt counts too: nothing that ran when
@@ -358,7 +385,11 @@ impl Controller {
         };
         match result {
             Ok(()) if fence.is_done_by(attempt) => {
-                self.made_safe(now, name, "its fencing succeeded")
+                let again = fence.reboot() && !self.store.assembly(name).stays_off;
+                self.made_safe(now, name, "its fencing succeeded");
+                if again {
+                    self.switch_on_again(now, name);
+                }
             }
             Err(reason) if fence.awaits(attempt) => self.attempt_failed(now, name, &reason),
             _ => {}
@@ -562,7 +593,9 @@ impl Controller {
                     left_s(until_us)
                 )
             }
-            (Phase::Manager, _) => "waiting for ConfirmFenced (cpectl confirm-fenced)".into(),
+            (Phase::Manager { .. }, _) => {
+                "waiting for ConfirmFenced (cpectl confirm-fenced)".into()
+            }
         }
     }
 }

@@ -144,7 +144,8 @@ impl Controller {
             self.execution.pass(index);
             return;
         }
-        let restart = self.store.assembly(node).restart;
+        let facts = self.store.assembly(node);
+        let (restart, off) = (facts.restart, off || facts.stays_off);
         let silent = self
             .assemblies
             .get(node)

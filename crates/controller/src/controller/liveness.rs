@@ -273,6 +273,7 @@ impl Controller {
                 self.services_gone(now, name, "was rebooted");
             }
         }
+        self.power_settled(name);
         let fact = self.store.assembly_mut(name);
         fact.safe = false;
         fact.occupant = None;
@@ -479,6 +480,7 @@ impl Controller {
         }
         let facts = self.store.assembly_mut(name);
         facts.restart = None;
+        facts.stays_off = false;
         facts.arrivals.clear();
     }
 }

@@ -19,6 +19,7 @@ mod leaving;
 mod liveness;
 mod operation_for;
 mod plan;
+mod power;
 mod questions;
 mod refusal;
 mod requests;
@@ -35,7 +36,6 @@ pub use plan::PlanInput;
 use std::collections::BTreeMap;
 
 use crate::machines::assembly::Assembly;
-use crate::machines::assembly::fence::Fence;
 use crate::machines::attributes::Dampening;
 use crate::machines::deciding::Deciding;
 use crate::machines::document::Document;
@@ -203,9 +203,9 @@ impl Controller {
             return None;
         }
         let settings = self.settings();
-        let assemblies = self.assemblies.values().flat_map(|own| {
-            let fence = own.fence().and_then(Fence::deadline_us);
-            [Controller::life_deadline_of(own, &settings), fence]
+        let assemblies = self.assemblies.iter().flat_map(|(name, own)| {
+            let life = Controller::life_deadline_of(own, &settings);
+            [life, self.fence_deadline(name), self.power_deadline(name)]
         });
         let recheck = self.deciding.recheck_at_s().map(|(at_s, _)| {
             // A rule may name any year.
@@ -241,6 +241,7 @@ impl Controller {
         self.age_assemblies(now);
         self.age_actions(now);
         self.age_devices(now);
+        self.age_power(now);
         self.age_decision(now);
         self.deciding.end_pause();
         self.advance(now);

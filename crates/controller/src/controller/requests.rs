@@ -70,6 +70,7 @@ impl Controller {
                 self.known_assembly(&assembly)?;
                 self.confirm_fenced(now, &assembly, &attempt, by)
             }
+            Request::Fence { assembly, order } => self.switch_power(now, &assembly, order, by),
             Request::Ticket { ticket, order } => self.order_ticket(now, &ticket, order, by),
             Request::Put {
                 holder,

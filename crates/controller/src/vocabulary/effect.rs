@@ -98,6 +98,9 @@ pub enum Effect {
     },
     /// Make an assembly safe, then give [`Input::FencingResult`](crate::Input).
     Fence(FenceRequest),
+    /// Switch the power of an assembly on that is safe. Best effort: its agent shows when it is
+    /// back, and if it does not, this is asked for again.
+    PowerOn(PowerOn),
     /// Ask a fencing device whether it is well, then give
     /// [`Input::DeviceChecked`](crate::Input).
     CheckDevice(Box<DeviceCheck>),
@@ -183,6 +186,17 @@ pub struct FenceRequest {
     /// How long to wait before a device of the configuration is asked: the policy's
     /// `priority-fencing-delay`. Part of `timeout_ms`.
     pub delay_ms: u32,
+}
+
+/// Switch the power of an assembly on, unless it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PowerOn {
+    /// Which assembly.
+    pub assembly: AssemblyId,
+    /// With what.
+    pub device: FenceDevice,
+    /// How long that may take.
+    pub timeout_ms: u32,
 }
 
 /// Ask a fencing device whether it is well: its agent's monitor.

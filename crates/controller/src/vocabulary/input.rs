@@ -293,6 +293,14 @@ pub enum Request {
         /// status.
         attempt: String,
     },
+    /// Switch an assembly's power by an administrator's word: `Off` and `Reboot` through its
+    /// fencing, so that its services run elsewhere.
+    Fence {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// What is to be done.
+        order: PowerOrder,
+    },
     /// Change what is said about a ticket. What is so already is no change.
     Ticket {
         /// Which ticket: one that a constraint of the document names.
@@ -310,6 +318,17 @@ pub enum Request {
         /// `None`: it has none any more.
         value: Option<String>,
     },
+}
+
+/// What is to become of an assembly's power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerOrder {
+    /// Off, and to stay so.
+    Off,
+    /// On.
+    On,
+    /// Off, and on again.
+    Reboot,
 }
 
 /// What becomes of a ticket.

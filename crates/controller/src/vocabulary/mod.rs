@@ -16,11 +16,13 @@ mod time;
 mod tree;
 
 pub use change::Change;
-pub use effect::{Connect, DeviceCheck, Effect, FenceDevice, FenceRequest, InputName};
+pub use effect::{Connect, DeviceCheck, Effect, FenceDevice, FenceRequest, InputName, PowerOn};
 pub use engine_input::{Decision, EngineInput, Zones};
 pub use event::{EVENTS_KEPT, Event, EventKind};
 pub use ids::{AssemblyId, ServiceId, TicketId};
-pub use input::{Attribute, Attributes, Hello, Input, Occupant, Refusal, Request, TicketOrder};
+pub use input::{
+    Attribute, Attributes, Hello, Input, Occupant, PowerOrder, Refusal, Request, TicketOrder,
+};
 pub use operation::{
     FORCE_RESTART, MIGRATE_SOURCE, MIGRATE_TARGET, OP_DIGEST, Operation, Record, RecordState,
     STATUS_CANCELLED, STATUS_DONE, STATUS_ERROR, STATUS_TIMEOUT, TransitionKey, dispatcher_uuid,

@@ -55,6 +55,8 @@ pub(crate) struct Spec {
 pub(crate) struct AssemblySpec {
     pub uuid: String,
     pub address: Option<String>,
+    /// The host that it runs on, by the cloud manager's name; empty: not said.
+    pub host: String,
     pub fencing: Fencing,
     pub fencing_timeout_ms: u32,
     pub escalation: Option<Escalation>,
@@ -121,7 +123,8 @@ impl Spec {
             .iter()
             .map(|assembly| (assembly.name.as_str().into(), AssemblySpec::new(assembly)))
             .collect();
-        let configuration = deployment.configuration();
+        // It is shown to people, and kept for them.
+        let configuration = deployment.configuration_without_secrets();
         let (resources, options) = tree_and_options(&configuration);
         Spec {
             name: deployment.name.clone(),
@@ -182,6 +185,7 @@ impl AssemblySpec {
         AssemblySpec {
             uuid: assembly.uuid.clone().unwrap_or_default(),
             address: assembly.address.as_ref().map(ToString::to_string),
+            host: assembly.host.clone().unwrap_or_default(),
             fencing,
             fencing_timeout_ms: assembly.fencing.timeout.map_or(FENCING_TIMEOUT_MS, millis),
             escalation: assembly.escalation.as_ref().map(Escalation::new),

@@ -27,6 +27,9 @@ pub trait CpeManager {
     fn validate_deployment(&self, document: &str) -> Result<(bool, Vec<ProblemRecord>)>;
     /// What would be done ([`cpe_status::Plan`] as JSON), without doing it.
     fn plan_deployment(&self, document: &str) -> Result<String>;
+    /// Confirms that a host is down, with all assemblies whose documents name it: deployment,
+    /// assembly and what came of it, for each.
+    fn host_failed(&self, host: &str, options: Fields) -> Result<Vec<(String, String, String)>>;
     /// All deployments ([`crate::DeploymentEntry`]).
     fn list_deployments(&self) -> Result<Vec<Fields>>;
     /// The CPE's version.
@@ -93,6 +96,8 @@ pub trait CpeDeployment {
     fn set_maintenance(&self, assembly: &str, on: bool) -> Result<()>;
     /// Vouches that an assembly is down.
     fn confirm_fenced(&self, assembly: &str, attempt: &str) -> Result<()>;
+    /// Switches the power of an assembly: `off`, `on` or `reboot`.
+    fn fence(&self, assembly: &str, action: &str) -> Result<()>;
     /// Grants a ticket to the deployment: no other site holds it.
     fn grant_ticket(&self, ticket: &str) -> Result<()>;
     /// Takes a ticket from the deployment.

@@ -48,6 +48,8 @@ pub trait Dpe {
     fn set_maintenance(&self, assembly: &str, on: bool, options: Fields) -> Result<()>;
     /// Confirms that an assembly is down.
     fn confirm_fenced(&self, assembly: &str, attempt: &str, options: Fields) -> Result<()>;
+    /// Switches the power of an assembly: `off`, `on` or `reboot`.
+    fn fence(&self, assembly: &str, action: &str, options: Fields) -> Result<()>;
     /// Grants a ticket to the deployment: no other site holds it.
     fn grant_ticket(&self, ticket: &str, options: Fields) -> Result<()>;
     /// Takes a ticket from the deployment.

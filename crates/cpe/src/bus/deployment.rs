@@ -341,6 +341,24 @@ impl DeploymentObject {
         self.ordered(&header, order, outcome).await
     }
 
+    async fn fence(
+        &self,
+        assembly: String,
+        action: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let order = Order {
+            action: "fence",
+            assembly: &assembly,
+            more: &[("power", &action)],
+            ..Order::default()
+        };
+        let (dpe, by) = self.commanded(&header).await?;
+        let outcome = self.passed_on(dpe.fence(&assembly, &action, by).await);
+        drop(dpe);
+        self.ordered(&header, order, outcome).await
+    }
+
     async fn grant_ticket(&self, ticket: String, #[zbus(header)] header: Header<'_>) -> Result<()> {
         let order = Order {
             action: "grant-ticket",

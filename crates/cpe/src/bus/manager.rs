@@ -9,7 +9,7 @@ use uuid::Uuid;
 use zbus::message::Header;
 
 use super::objects::Objects;
-use super::{Link, no_options, not_found, store};
+use super::{Link, host_failure, no_options, not_found, store};
 use crate::audit::{self, Order};
 use crate::authorisation::Right;
 use crate::conflicts;
@@ -182,6 +182,18 @@ impl ManagerObject {
         let accepted = host.core.documents.accept(document).await?;
         conflicts::check(&host, &accepted).await?;
         crate::plan::plan(&host, accepted).await
+    }
+
+    #[zbus(out_args("results"))]
+    async fn host_failed(
+        &self,
+        host: String,
+        options: Fields,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<Vec<(String, String, String)>> {
+        let (cpe, caller) = self.link.permit_caller(Right::Administer, &header).await?;
+        let failed = host_failure::Failed::new(&host, &options)?;
+        host_failure::confirm(&cpe, &caller, &failed).await
     }
 
     #[zbus(out_args("deployments"))]

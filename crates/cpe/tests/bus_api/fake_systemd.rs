@@ -183,7 +183,9 @@ impl World {
             let address = BusSelection::Address(self.address.clone());
             let folder = folder.join(&name);
             let dpe = tokio::spawn(async move {
-                if let Err(error) = dpe::run(&name, address, &folder, None, 0, &folder).await {
+                let fence = folder.join("fence.sock");
+                let run = dpe::run(&name, address, &folder, None, 0, (&folder, &fence));
+                if let Err(error) = run.await {
                     eprintln!("the DPE of {name} ended: {error:#}");
                 }
             });

@@ -30,6 +30,7 @@ async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Re
         ..cpe_bus::Event::default()
     };
     let create = manager.create_deployment(&evil, Fields::new());
+    let failed = manager.host_failed("compute-7", Fields::new());
     let update = manager.update_deployment("shop", 0, &evil, Fields::new());
     vec![
         ("CreateDeployment", create.await.map(drop)),
@@ -46,6 +47,7 @@ async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Re
             "PlanDeployment",
             manager.plan_deployment(&evil).await.map(drop),
         ),
+        ("HostFailed", failed.await.map(drop)),
         ("Record", events.record(event.to_fields()).await.map(drop)),
         ("GetDocument", deployment.get_document(0).await.map(drop)),
         ("GetInput", deployment.get_input().await.map(drop)),
@@ -67,6 +69,7 @@ async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Re
             "ConfirmFenced",
             deployment.confirm_fenced("web1", "1-1").await,
         ),
+        ("Fence", deployment.fence("web1", "reboot").await),
         ("GrantTicket", deployment.grant_ticket("east").await),
         ("RevokeTicket", deployment.revoke_ticket("east").await),
         (
@@ -160,7 +163,7 @@ async fn another_user_without_the_right_may_only_look() {
     cpe.create("shop").await.unwrap();
     let text = document("evil", "");
     let event = ["2", "id", "s", "x", "kind", "s", "a.b"];
-    let refused: [([&str; 2], &[&str]); 21] = [
+    let refused: [([&str; 2], &[&str]); 23] = [
         (MANAGER, &["CreateDeployment", "sa{sv}", &text, "0"]),
         (
             MANAGER,
@@ -180,6 +183,8 @@ async fn another_user_without_the_right_may_only_look() {
         (SHOP, &["Cleanup", "ss", "", ""]),
         (SHOP, &["SetStandby", "sb", "web1", "true"]),
         (SHOP, &["ConfirmFenced", "ss", "web1", "1-1"]),
+        (SHOP, &["Fence", "ss", "web1", "off"]),
+        (MANAGER, &["HostFailed", "sa{sv}", "compute-7", "0"]),
         (SHOP, &["GrantTicket", "s", "east"]),
         (SHOP, &["RevokeTicket", "s", "east"]),
         (SHOP, &["SetTicketStandby", "sb", "east", "true"]),

@@ -7,6 +7,8 @@ pub(crate) mod deploy;
 pub(crate) mod destroy;
 pub(crate) mod events;
 pub(crate) mod explain;
+mod fence_agents;
+pub(crate) mod fencing;
 pub(crate) mod guest;
 pub(crate) mod import;
 pub(crate) mod list;

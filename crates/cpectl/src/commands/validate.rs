@@ -7,6 +7,7 @@ use deployment::{Deployment, Outcome, Problem, Severity};
 use serde_json::json;
 
 use crate::client::read_document;
+use crate::commands::fence_agents;
 use crate::failure::{Failure, Kind};
 use crate::options::Validate;
 use crate::output::{BAD, BUSY, Output};
@@ -16,7 +17,10 @@ pub(crate) fn run(arguments: &Validate, output: &Output) -> Result<(), Failure> 
     let (mut errors, mut warnings) = (0, 0);
     for file in &arguments.files {
         let document = read_document(file)?;
-        let outcome = deployment::read_with_warnings(document.as_bytes());
+        let mut outcome = deployment::read_with_warnings(document.as_bytes());
+        let of_agents = fence_agents::warnings(&document, false);
+        outcome.problems.extend(of_agents);
+        outcome.problems.sort_by_key(|it| (it.line, it.column));
         for problem in &outcome.problems {
             match problem.severity {
                 Severity::Error => errors += 1,
@@ -98,7 +102,8 @@ fn report(file: &Path, outcome: &Outcome) -> serde_json::Value {
 pub(crate) fn warn(file: &Path, document: &str, output: &Output) {
     let outcome = deployment::read_with_warnings(document.as_bytes());
     if outcome.deployment.is_some() {
-        for problem in outcome.problems {
+        let of_agents = fence_agents::warnings(document, true);
+        for problem in outcome.problems.into_iter().chain(of_agents) {
             output.note(&format!("{}:{problem}", file.display()));
         }
     }

@@ -10,6 +10,7 @@ use super::hosts::{self, Hosts};
 use crate::device::{Command, Device, HostArgument, HostCheck};
 use crate::problem::{Problems, quote};
 use crate::report;
+use crate::secret::is_secret;
 use crate::treatment::{self, DEVICE_PARAMETERS};
 use crate::tree::Element;
 use crate::value;
@@ -54,7 +55,11 @@ pub(super) struct Given<'e> {
 type Index<'e> = HashMap<(&'e str, &'e str), &'e Element<'e>>;
 
 /// Every device of a `<configuration>`.
-pub(super) fn read(configuration: &Element<'_>, problems: &mut Problems) -> Vec<Found> {
+pub(super) fn read(
+    configuration: &Element<'_>,
+    deployment: &str,
+    problems: &mut Problems,
+) -> Vec<Found> {
     let mut index = Index::new();
     let mut primitives = Vec::new();
     configuration.visit(&mut |element| {
@@ -83,6 +88,7 @@ pub(super) fn read(configuration: &Element<'_>, problems: &mut Problems) -> Vec<
             template,
             described,
             index: &index,
+            deployment,
             problems,
         };
         let mut device = reader.device(timeout.unwrap_or(TIMEOUT));
@@ -199,6 +205,8 @@ struct Reader<'e, 'p> {
     /// The one of both that names the agent.
     described: &'e Element<'e>,
     index: &'p Index<'e>,
+    /// The deployment's name.
+    deployment: &'p str,
     problems: &'p mut Problems,
 }
 
@@ -229,14 +237,16 @@ impl<'e> Reader<'e, '_> {
         };
         let given = self.parameters();
         for parameter in &given {
+            let (name, at) = (parameter.name, parameter.at);
             if let Err(expected) = take(parameter, &mut found, self.problems) {
-                let message = format!(
-                    "{} is not a valid {} of a fencing device",
-                    quote(parameter.value),
-                    quote(parameter.name)
-                );
-                self.problems.error(parameter.at, message, expected);
+                let value = match is_secret(name) {
+                    true => "the value".to_owned(),
+                    false => quote(parameter.value),
+                };
+                let message = format!("{value} is not a valid {} of a fencing device", quote(name));
+                self.problems.error(at, message, expected);
             }
+            report::secret(name, parameter.value, self.deployment, at, self.problems);
         }
         self.settle(&given, &mut found);
         found

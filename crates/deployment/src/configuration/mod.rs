@@ -84,7 +84,7 @@ fn read_newest(
     sections_once(element, problems);
     links.check(problems);
 
-    let devices = devices::read(element, problems);
+    let devices = devices::read(element, &deployment.name, problems);
     topology::assign(element, &devices, &links, deployment, problems);
     deployment.devices = devices.into_iter().map(|found| found.device).collect();
     deployment.raw = raw(element);

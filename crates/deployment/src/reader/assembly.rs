@@ -9,6 +9,7 @@ use super::values::{Owner, Values};
 use crate::model::{Address, Assembly, Fencing, FencingMode};
 use crate::problem::{Problems, quote, suggest};
 use crate::tree::Element;
+use crate::uses::Places;
 use crate::{report, treatment, value};
 
 pub(super) fn read(element: &Element<'_>, draft: &mut Draft, problems: &mut Problems) {
@@ -63,12 +64,14 @@ fn assembly(element: &Element<'_>, draft: &mut Draft, problems: &mut Problems) -
         "name",
         "uuid",
         "address",
+        "host",
         "escalation_failures",
         "escalation_period",
     ]);
     let name = form.name(value::name);
     let uuid = form.uuid();
     let address = address(&mut form, &name);
+    let host = form.optional("host", value::host);
     let escalation = form.escalation();
     let [services, fencing, capacity, attributes, parameters] = form.sections([
         "services",
@@ -92,6 +95,14 @@ fn assembly(element: &Element<'_>, draft: &mut Draft, problems: &mut Problems) -
     if let Some(element) = services {
         service::read(element, Some(&name), draft, problems);
     }
+    if let Some(element) = fencing {
+        let agent = element.place("agent");
+        let places = Places {
+            agent,
+            ..Places::default()
+        };
+        draft.fencing.insert(index, places);
+    }
     let values = &mut draft.values;
     let fencing = fencing
         .map(|element| self::fencing(Form { element, problems }, index, values))
@@ -100,6 +111,7 @@ fn assembly(element: &Element<'_>, draft: &mut Draft, problems: &mut Problems) -
         name,
         uuid,
         address,
+        host,
         fencing,
         escalation,
         capacity: capacity
@@ -171,7 +183,13 @@ fn fencing(mut form: Form<'_, '_, '_>, assembly: usize, values: &mut Values) -> 
         let [parameters] = form.sections(["parameters"]);
         if let Some(element) = parameters {
             let owner = Owner::Fencing(assembly);
-            values.read(element, "parameter", owner, value::fence_key, form.problems);
+            values.read(
+                element,
+                "parameter",
+                owner,
+                value::own_fence_key,
+                form.problems,
+            );
         }
     } else if MODES.contains(&mode) {
         form.children(&[]).for_each(drop);

@@ -1,5 +1,7 @@
 //! The deployment while its document is being read.
 
+use std::collections::BTreeMap;
+
 use super::names::Names;
 use super::values::Values;
 use crate::model::Deployment;
@@ -12,4 +14,6 @@ pub(super) struct Draft {
     pub(super) values: Values,
     /// Where the agents of the services stand, in the services' order.
     pub(super) places: Vec<Places>,
+    /// Where the fence agents of assemblies stand, by index of the assembly.
+    pub(super) fencing: BTreeMap<usize, Places>,
 }

@@ -17,7 +17,7 @@ mod service;
 mod values;
 mod zone;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::agents::Uses;
@@ -119,6 +119,7 @@ fn deployable(
         names: Names::default(),
         values: Values::default(),
         places: Vec::new(),
+        fencing: BTreeMap::new(),
     };
     if let Some(element) = assemblies {
         assembly::read(element, &mut draft, problems);
@@ -184,9 +185,10 @@ fn finish(
         mut names,
         values,
         mut places,
+        mut fencing,
     } = draft;
     if uses.is_some() {
-        values.place_parameters(&mut places);
+        values.place_parameters(&mut places, &mut fencing);
     }
     check_capacity(&deployment, &names, problems);
     names.identify(&mut deployment, problems);
@@ -201,6 +203,7 @@ fn finish(
         .fold(DEFAULT_TIMEOUT, Duration::max);
     if let Some(uses) = uses.as_deref_mut() {
         *uses = uses::of_services(&deployment, &places);
+        uses.extend(uses::of_fencing(&deployment, &fencing));
     }
     if let Some(element) = raw {
         configuration::read(element, &mut deployment, uses, problems);

@@ -22,18 +22,25 @@ pub(super) fn resolve(deployment: &mut Deployment, values: Values, problems: &mu
     for slot in slots {
         if let Content::Value(value) = slot.content {
             let name = slot.name;
-            if matches!(slot.owner, Owner::Fencing(_)) && value.contains(char::is_control) {
-                let message = format!(
-                    "the value of {} has a line break or another control character in it",
-                    quote(&name)
-                );
-                let hint =
-                    "a fence agent takes one line for each parameter: write the value on one line"
-                        .to_owned();
-                problems.error(slot.offset, message, hint);
+            if matches!(slot.owner, Owner::Fencing(_)) {
+                check_fencing(slot.offset, &name, &value, &deployment.name, problems);
             }
             assign(deployment, slot.owner, Parameter { name, value });
         }
+    }
+}
+
+/// Checks a parameter of a fence agent.
+fn check_fencing(at: usize, name: &str, value: &str, deployment: &str, problems: &mut Problems) {
+    if value.contains(char::is_control) {
+        let message = format!(
+            "the value of {} has a line break or another control character in it",
+            quote(name)
+        );
+        let hint = "a fence agent takes one line for each parameter: write the value on one line";
+        problems.error(at, message, hint.to_owned());
+    } else {
+        report::secret(name, value, deployment, at, problems);
     }
 }
 

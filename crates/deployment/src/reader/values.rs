@@ -3,11 +3,12 @@
 //! Attributes and parameters of assemblies, parameters of services and of fencing are *slots*. A
 //! slot has a value or refers to one other slot.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::form::Form;
 use super::original;
 use crate::problem::{Problems, quote};
+use crate::secret;
 use crate::tree::Element;
 use crate::uses::Places;
 
@@ -61,12 +62,20 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Adds the places of services' parameters.
-    pub(super) fn place_parameters(&self, places: &mut [Places]) {
+    /// Adds the places of parameters: of services, and of assemblies' fence agents.
+    pub(super) fn place_parameters(
+        &self,
+        services: &mut [Places],
+        fencing: &mut BTreeMap<usize, Places>,
+    ) {
         for slot in &self.slots {
-            if let Owner::Service(index) = slot.owner {
-                let parameters = &mut places[index].parameters;
-                parameters.insert(slot.name.clone(), slot.offset);
+            let places = match slot.owner {
+                Owner::Service(index) => services.get_mut(index),
+                Owner::Fencing(index) => fencing.get_mut(&index),
+                Owner::Assembly(_) | Owner::AssemblyParameters(_) => None,
+            };
+            if let Some(places) = places {
+                places.parameters.insert(slot.name.clone(), slot.offset);
             }
         }
     }
@@ -88,12 +97,13 @@ impl Values {
                 element: child,
                 problems: form.problems,
             };
-            match original::parameter_type(&mut form) {
-                true => form.attributes(&["name", "value", "type"]),
-                false => form.attributes(&["name", "value"]),
-            }
+            let of_agent = matches!(owner, Owner::Fencing(_));
+            let mut known = vec!["name", "value"];
+            known.extend(original::parameter_type(&mut form).then_some("type"));
+            known.extend(IN_FILE.iter().filter(|_| of_agent));
+            form.attributes(&known);
             let name = form.required("name", key);
-            let content = content(&mut form);
+            let content = content(&mut form, of_agent);
             let Some(name) = name else { continue };
             if !seen.insert(name.clone()) {
                 let message = format!("<{}> has {} twice", element.name, quote(&name));
@@ -110,13 +120,31 @@ impl Values {
     }
 }
 
-/// `value="…"`, `<value>…</value>` or `<reference …/>`: exactly one of them.
-fn content(form: &mut Form<'_, '_, '_>) -> Content {
+/// How a parameter of a fence agent says that its value is in a file.
+const IN_FILE: [&str; 2] = ["file", "path_of"];
+
+/// The value that an attribute of [`IN_FILE`] stands for.
+fn in_file(attribute: &str, path: &str) -> String {
+    match attribute {
+        "file" => secret::content_of(path),
+        _ => secret::path_of(path),
+    }
+}
+
+/// `value="…"`, `<value>…</value>` or `<reference …/>`, for fence agents (`of_agent`) also
+/// `file="…"` or `path_of="…"`: exactly one of them.
+fn content(form: &mut Form<'_, '_, '_>, of_agent: bool) -> Content {
     let element = form.element;
     let mut contents = Vec::new();
     if let Some(attribute) = element.attribute("value") {
         let value = attribute.value.clone().into_owned();
         contents.push((attribute.offset, Content::Value(value)));
+    }
+    for name in IN_FILE.iter().filter(|_| of_agent) {
+        if let Some(attribute) = element.attribute(name) {
+            let value = in_file(name, &attribute.value);
+            contents.push((attribute.offset, Content::Value(value)));
+        }
     }
     for child in form.children(&["value", "reference"]) {
         let form = Form {

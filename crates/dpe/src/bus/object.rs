@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use controller::{
-    AssemblyId, Holder, Keeping, Place, Proposal, Question, Request, ServiceId, TicketOrder, Whose,
+    AssemblyId, Holder, Keeping, Place, PowerOrder, Proposal, Question, Request, ServiceId,
+    TicketOrder, Whose,
 };
 use cpe_bus::fields::{Reader, bounded};
 use cpe_bus::json;
@@ -501,6 +502,30 @@ impl DpeObject {
             &options,
         )
         .await
+    }
+
+    /// Switches the power of an assembly.
+    async fn fence(
+        &self,
+        assembly: String,
+        action: String,
+        options: Fields,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<()> {
+        let assembly = AssemblyId::from(assembly);
+        let order = match action.as_str() {
+            "off" => PowerOrder::Off,
+            "on" => PowerOrder::On,
+            "reboot" => PowerOrder::Reboot,
+            other => {
+                return Err(Error::InvalidArgument(format!(
+                    "the power of an assembly cannot be \"{other}\": expected off, on or reboot"
+                )));
+            }
+        };
+        let request = Request::Fence { assembly, order };
+        self.change(connection, &header, request, &options).await
     }
 
     /// Grants a ticket to the deployment.

@@ -1,31 +1,48 @@
 //! Running a ClusterLabs fence agent: one action, and switching a device off so that it shows.
 
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use controller::{Command, Device};
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use cpe_fence::{MAX_REPLY, MAX_RUN, Parameter, Reply, Request, Value};
+use deployment::SecretUse;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 use super::note;
 
-/// Directories of fence agents.
-const FENCE_AGENTS: [&str; 3] = ["/usr/sbin", "/usr/bin", "/usr/local/sbin"];
 /// How often the status of a device is asked that still says it is on.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
-/// What a fence agent says beyond this is thrown away.
-const MAX_OUTPUT: u64 = 1 << 20;
-/// What a fence agent's output may take after its end: somebody else may hold it open.
-const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A run that has no place on the host is hung up on sooner than this, and one that was begun is
+/// not, as a rule.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// Pauses before it is tried again. Other deployments' agents need a second or two.
+const CROWDED_PAUSES: [Duration; 5] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
 /// The exit status of `status` by which a fence agent says that its device is off.
 pub(super) const STATUS_OFF: i32 = 2;
 
+/// The way to fence agents, which run in units of their own: see crate `cpe-fence`.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate {
+    /// Where systemd listens for runs.
+    pub socket: PathBuf,
+    /// Whose fence agents these are.
+    pub deployment: String,
+}
+
 /// A fence agent and the device that it is to switch.
 pub(super) struct Agent<'a> {
-    pub program: PathBuf,
+    pub gate: &'a Gate,
+    /// For which assembly; empty: for the device as such.
+    pub assembly: &'a str,
     pub device: &'a Device,
     /// Parameters that say which host is meant, beside those of the device.
     pub host: Vec<(String, String)>,
@@ -57,28 +74,35 @@ impl Metadata {
 
 /// How a fence agent ended, and what it said.
 pub(super) struct Ended {
-    pub status: ExitStatus,
+    /// `None`: a signal has ended it.
+    pub code: Option<i32>,
     pub said: String,
     pub complained: String,
 }
 
-impl<'a> Agent<'a> {
-    /// The agent of a device, if it is installed.
-    pub(super) fn find(device: &'a Device) -> anyhow::Result<Agent<'a>> {
-        let agent = &device.agent;
-        if !agent.starts_with("fence_") || agent.contains('/') {
-            bail!("a fence agent is called fence_…, found \"{agent}\"");
+impl Ended {
+    pub(super) fn is_success(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// For people.
+    pub(super) fn how(&self) -> String {
+        match self.code {
+            Some(code) => format!("exit status {code}"),
+            None => "a signal".to_owned(),
         }
-        let program = FENCE_AGENTS
-            .iter()
-            .map(|directory| PathBuf::from(directory).join(agent))
-            .find(|path| path.exists())
-            .with_context(|| format!("{agent} is not installed in {}", FENCE_AGENTS.join(", ")))?;
-        Ok(Agent {
-            program,
+    }
+}
+
+impl<'a> Agent<'a> {
+    /// The agent of a device.
+    pub(super) fn new(gate: &'a Gate, assembly: &'a str, device: &'a Device) -> Agent<'a> {
+        Agent {
+            gate,
+            assembly,
             device,
             host: Vec::new(),
-        })
+        }
     }
 
     /// # Errors
@@ -86,24 +110,24 @@ impl<'a> Agent<'a> {
     /// believed where the device could be asked.
     pub(super) async fn metadata(&self) -> anyhow::Result<Metadata> {
         let ended = self.run("metadata").await?;
-        if !ended.status.success() || !ended.said.contains("</resource-agent>") {
+        if !ended.is_success() || !ended.said.contains("</resource-agent>") {
             bail!(
                 "{} does not say what it can do: \"metadata\" ended with {}",
                 self.device.agent,
-                ended.status
+                ended.how()
             );
         }
         Ok(Metadata(ended.said))
     }
 
-    /// Switches the device off, sees that it is off, and (`reboot`) switches it on. An agent that
-    /// cannot be asked for that is asked for the whole, and believed.
+    /// Switches the device off and sees that it is off. An agent that cannot be asked for that is
+    /// asked for the whole, and believed. `true`: it is to be switched on (`reboot`).
     pub(super) async fn power(
         &self,
         known: &Metadata,
         reboot: bool,
         trouble: &Mutex<String>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
         let Device {
             off, on, status, ..
         } = self.device;
@@ -119,7 +143,8 @@ impl<'a> Agent<'a> {
             && known.knows(&status.action)
             && (known.knows(&on.action) || !on_again);
         if !can {
-            return self.succeed(whole).await;
+            self.succeed(whole).await?;
+            return Ok(false);
         }
         let limit = Duration::from_millis(off.timeout_ms.into());
         let switched = async {
@@ -129,23 +154,29 @@ impl<'a> Agent<'a> {
         tokio::time::timeout(limit, switched)
             .await
             .with_context(|| format!("it is not seen to be off within {} s", limit.as_secs()))??;
-        // It is safe already; its agent shows when it is back.
-        if on_again && let Err(error) = self.succeed(on).await {
-            tracing::warn!("the device is off, and is not switched on again: {error:#}");
+        Ok(on_again)
+    }
+
+    /// Switches the device on, unless it says that it is.
+    pub(super) async fn switch_on(&self, known: &Metadata) -> anyhow::Result<()> {
+        let status = &self.device.status.action;
+        if known.knows(status) && self.run(status).await?.is_success() {
+            return Ok(());
         }
-        Ok(())
+        self.succeed(&self.device.on).await
     }
 
     /// Waits until the device says that it is off.
     async fn see_off(&self, trouble: &Mutex<String>) -> anyhow::Result<()> {
         loop {
-            let status = self.run(&self.device.status.action).await?.status;
-            if status.code() == Some(STATUS_OFF) {
+            let status = self.run(&self.device.status.action).await?;
+            if status.code == Some(STATUS_OFF) {
                 return Ok(());
             }
             let text = format!(
-                "{} said that it has switched off, but \"status\" ends with {status}",
-                self.device.agent
+                "{} said that it has switched off, but \"status\" ends with {}",
+                self.device.agent,
+                status.how()
             );
             note(trouble, text);
             tokio::time::sleep(STATUS_PAUSE).await;
@@ -173,7 +204,7 @@ impl<'a> Agent<'a> {
 
     async fn once(&self, action: &str) -> anyhow::Result<()> {
         let ended = self.run(action).await?;
-        if ended.status.success() {
+        if ended.is_success() {
             return Ok(());
         }
         let mut lines = ended.complained.lines().rev();
@@ -181,92 +212,147 @@ impl<'a> Agent<'a> {
         bail!(
             "{} ended with {}: {}",
             self.device.agent,
-            ended.status,
+            ended.how(),
             last.unwrap_or("it said nothing")
         )
     }
 
-    /// What it gets on its standard input, as Pacemaker's fencer gives it: parameters as
-    /// `name=value` lines. The action is the last, which counts.
-    pub(super) fn input(&self, action: &str) -> anyhow::Result<String> {
-        let mut lines = String::new();
-        for (name, value) in self.device.parameters.iter().chain(&self.host) {
-            let line = format!("{name}={value}");
-            if line.contains(char::is_control) {
-                bail!(
-                    "the value of \"{name}\" has a control character in it: write it on one line"
+    /// What is asked for. `metadata` is asked without parameters: no secret is needed for it.
+    fn request(&self, action: &str) -> Request {
+        let parameters = self.device.parameters.iter().chain(&self.host);
+        let parameters = parameters.filter(|_| action != "metadata");
+        Request {
+            deployment: self.gate.deployment.clone(),
+            assembly: self.assembly.to_owned(),
+            agent: self.device.agent.clone(),
+            action: action.to_owned(),
+            parameters: parameters.map(parameter).collect(),
+            // The attempt has its own time, and ends the run by closing the connection.
+            timeout_ms: u64::try_from(MAX_RUN.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Has it run with an action. Nothing of it is left when that has ended; if this is dropped
+    /// before, it is ended, since the connection closes. If the host runs as many agents as it may,
+    /// that is tried again.
+    ///
+    /// # Errors
+    /// If it cannot be run, or does not end.
+    pub(super) async fn run(&self, action: &str) -> anyhow::Result<Ended> {
+        let agent = &self.device.agent;
+        let mut pauses = CROWDED_PAUSES.into_iter();
+        let reply = loop {
+            let begun = Instant::now();
+            let reply = self.ask(action).await?;
+            if !reply.is_empty() {
+                break reply;
+            }
+            match pauses.next() {
+                Some(pause) if begun.elapsed() < AT_ONCE => tokio::time::sleep(pause).await,
+                _ => bail!(
+                    "{agent} was not run to its end; the journal of cpe-fence@*.service says why"
+                ),
+            }
+        };
+        match serde_json::from_slice(&reply).context("cpe-fence does not answer sensibly")? {
+            Reply::Ended {
+                code,
+                said,
+                complained,
+            } => Ok(Ended {
+                code,
+                said,
+                complained,
+            }),
+            Reply::TimedOut => bail!("{agent} was still running after {} s", MAX_RUN.as_secs()),
+            Reply::Refused(why) => bail!("{agent} is not run: {why}"),
+        }
+    }
+
+    /// The reply; empty: the other end has hung up.
+    async fn ask(&self, action: &str) -> anyhow::Result<Vec<u8>> {
+        let (agent, socket) = (&self.device.agent, &self.gate.socket);
+        let mut stream = UnixStream::connect(socket).await.with_context(|| {
+            let socket = socket.display();
+            format!(
+                "{agent} cannot be run: nobody answers at {socket}; is cpe-fence.socket active?"
+            )
+        })?;
+        let mut line = serde_json::to_vec(&self.request(action))?;
+        line.push(b'\n');
+        let mut reply = Vec::new();
+        let most = MAX_REPLY as u64;
+        let talk = async {
+            stream.write_all(&line).await?;
+            (&mut stream).take(most).read_to_end(&mut reply).await
+        };
+        match talk.await {
+            Ok(_) => Ok(reply),
+            // What was said before is cut.
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+}
+
+/// A parameter, for who runs the agent: a value, or where it is.
+fn parameter((name, value): &(String, String)) -> Parameter {
+    let value = match deployment::secret_use(value) {
+        Some(SecretUse::Content(path)) => Value::File(path.to_owned()),
+        Some(SecretUse::Copy(path)) => Value::Copy(path.to_owned()),
+        None if deployment::is_secret(name) => Value::Secret(value.clone()),
+        None => Value::Text(value.clone()),
+    };
+    Parameter {
+        name: name.clone(),
+        value,
+    }
+}
+
+/// Devices that are off, and are to be switched on.
+#[derive(Debug, Default)]
+pub(crate) struct Again(Vec<Off>);
+
+/// A device that is off.
+#[derive(Debug)]
+struct Off {
+    gate: Gate,
+    assembly: String,
+    device: Device,
+    host: Vec<(String, String)>,
+}
+
+impl Again {
+    pub(super) fn add(
+        &mut self,
+        gate: &Gate,
+        assembly: &str,
+        device: &Device,
+        host: Vec<(String, String)>,
+    ) {
+        self.0.push(Off {
+            gate: gate.clone(),
+            assembly: assembly.to_owned(),
+            device: device.clone(),
+            host,
+        });
+    }
+
+    /// Switches them on. The assembly is safe already, and its agent shows when it is back: what
+    /// fails here is tried again when the controller asks.
+    pub(crate) async fn switch_on(self) {
+        for off in self.0 {
+            let agent = Agent {
+                host: off.host,
+                ..Agent::new(&off.gate, &off.assembly, &off.device)
+            };
+            if let Err(error) = agent.succeed(&off.device.on).await {
+                tracing::warn!(
+                    cpe_assembly = off.assembly,
+                    "{} is off, and {} does not switch it on: {error:#}",
+                    off.assembly,
+                    off.device.agent
                 );
             }
-            lines.push_str(&line);
-            lines.push('\n');
-        }
-        Ok(lines + "action=" + action + "\n")
-    }
-
-    /// Runs it with an action, in an environment and a process group of its own. Nothing of it is
-    /// left afterwards: what it leaves behind could switch a guest off that has come back.
-    pub(super) async fn run(&self, action: &str) -> anyhow::Result<Ended> {
-        let input = self.input(action)?;
-        let mut child = tokio::process::Command::new(&self.program)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("LANG", "C.UTF-8")
-            .env("HOME", "/")
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot run {}", self.program.display()))?;
-        let _group = Group::of(&child);
-        let (stdin, stdout, stderr) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let said = tokio::spawn(text(stdout));
-        let complained = tokio::spawn(text(stderr));
-        if let Some(mut stdin) = stdin {
-            // An agent need not read to the end: its exit status counts.
-            let _ = stdin.write_all(input.as_bytes()).await;
-        }
-        let status = child.wait().await?;
-        let all = async { (said.await, complained.await) };
-        let (said, complained) = tokio::time::timeout(OUTPUT_TIMEOUT, all)
-            .await
-            .unwrap_or((Ok(String::new()), Ok(String::new())));
-        Ok(Ended {
-            status,
-            said: said.unwrap_or_default(),
-            complained: complained.unwrap_or_default(),
-        })
-    }
-}
-
-/// The process group of a fence agent, which is killed when this is dropped.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(child: &tokio::process::Child) -> Group {
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Group(id.and_then(Pid::from_raw))
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            let _ = kill_process_group(group, Signal::KILL);
         }
     }
-}
-
-/// The beginning of what is said; all of it is read, so that nobody waits to say it.
-async fn text(output: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut output) = output else {
-        return String::new();
-    };
-    let mut text = Vec::new();
-    let _ = (&mut output).take(MAX_OUTPUT).read_to_end(&mut text).await;
-    let _ = tokio::io::copy(&mut output, &mut tokio::io::sink()).await;
-    String::from_utf8_lossy(&text).into_owned()
 }

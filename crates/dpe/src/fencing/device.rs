@@ -8,77 +8,82 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use controller::{DeviceCheck, DeviceUse, HostArgument, HostCheck};
 
-use super::agent::{Agent, Metadata, STATUS_OFF};
+use super::agent::{Again, Agent, Gate, Metadata, STATUS_OFF};
 
 /// Makes an assembly safe with all devices of a level, in order. Of several each switches only a
-/// part of the power: all are switched off before the first is switched on again.
+/// part of the power: all are switched off before the first is switched on again. Gives those that
+/// are to be switched on.
 pub(super) async fn level(
+    gate: &Gate,
     devices: &[DeviceUse],
     reboot: bool,
     trouble: &Mutex<String>,
-) -> anyhow::Result<()> {
-    let mut off = Vec::new();
+) -> anyhow::Result<Again> {
+    let mut again = Again::default();
     let alone = devices.len() == 1;
     for used in devices {
+        let device = &used.device;
         // Of what is switched off and on again one after the other nothing is ever off.
-        if !alone && used.device.off.action != "off" {
+        if !alone && device.off.action != "off" {
             bail!(
                 "{} does not switch off, so it is of no use beside others",
-                used.device.id
-            );
-        }
-        let ready = Ready::new(used).await;
-        let ready = ready.with_context(|| used.device.id.clone())?;
-        let switched = ready.power(reboot && alone, trouble).await;
-        switched.with_context(|| used.device.id.clone())?;
-        off.push(ready);
-    }
-    for ready in off.iter().filter(|_| reboot && !alone) {
-        let device = ready.agent.device;
-        // It is safe already; its agent shows when it is back.
-        if device.reboot.action == "reboot"
-            && let Err(error) = ready.agent.succeed(&device.on).await
-        {
-            tracing::warn!(
-                "device {} is off, and is not switched on again: {error:#}",
                 device.id
             );
         }
+        let switched = async {
+            let ready = Ready::new(gate, used).await?;
+            tokio::time::sleep(delay(used)).await;
+            let is_off = ready
+                .agent
+                .power(&ready.known, reboot && alone, trouble)
+                .await?;
+            anyhow::Ok((ready.agent.host, is_off))
+        };
+        let (host, is_off) = switched.await.with_context(|| device.id.clone())?;
+        let all_off = reboot && !alone && device.reboot.action == "reboot";
+        if is_off || all_off {
+            again.add(gate, &used.host, device, host);
+        }
     }
-    Ok(())
+    Ok(again)
 }
 
 /// A device that is for the host that is meant, and can be told so.
 struct Ready<'a> {
     agent: Agent<'a>,
     known: Metadata,
-    delay: Duration,
 }
 
 impl<'a> Ready<'a> {
-    async fn new(used: &'a DeviceUse) -> anyhow::Result<Ready<'a>> {
-        let mut agent = Agent::find(&used.device)?;
+    async fn new(gate: &'a Gate, used: &'a DeviceUse) -> anyhow::Result<Ready<'a>> {
+        let mut agent = Agent::new(gate, &used.host, &used.device);
         let limit = Duration::from_millis(used.device.status.timeout_ms.into());
         let known = tokio::time::timeout(limit, agent.metadata()).await;
         let known = known.context("it does not say in time what it knows")??;
         agent.host = host(used, &known)?;
         is_for(used, &agent, &known).await?;
-        Ok(Ready {
-            agent,
-            known,
-            delay: delay(used),
-        })
+        Ok(Ready { agent, known })
     }
+}
 
-    async fn power(&self, reboot: bool, trouble: &Mutex<String>) -> anyhow::Result<()> {
-        tokio::time::sleep(self.delay).await;
-        self.agent.power(&self.known, reboot, trouble).await
+/// Switches the power of an assembly on, with the devices of a level.
+pub(super) async fn on(gate: &Gate, devices: &[DeviceUse]) -> anyhow::Result<()> {
+    for used in devices {
+        let switched = async {
+            let ready = Ready::new(gate, used).await?;
+            if !ready.known.knows(&used.device.on.action) {
+                bail!("{} cannot switch on", used.device.agent);
+            }
+            ready.agent.switch_on(&ready.known).await
+        };
+        switched.await.with_context(|| used.device.id.clone())?;
     }
+    Ok(())
 }
 
 /// The parameters that say which host is meant. An agent that cannot be told may be used for one
 /// host only: it would switch the same machine for all.
-fn host(used: &DeviceUse, known: &Metadata) -> anyhow::Result<Vec<(String, String)>> {
+pub(super) fn host(used: &DeviceUse, known: &Metadata) -> anyhow::Result<Vec<(String, String)>> {
     let port = match &used.device.host_argument {
         // What it does not know it would ignore, and switch the same machine for all.
         HostArgument::Named(name) => {
@@ -114,12 +119,8 @@ async fn is_for(used: &DeviceUse, agent: &Agent<'_>, known: &Metadata) -> anyhow
             let limit = Duration::from_millis(device.list.timeout_ms.into());
             let listed = tokio::time::timeout(limit, agent.run(&device.list.action)).await;
             let listed = listed.context("it does not list its hosts in time")??;
-            if !listed.status.success() {
-                bail!(
-                    "{} does not list its hosts: {}",
-                    device.agent,
-                    listed.status
-                );
+            if !listed.is_success() {
+                bail!("{} does not list its hosts: {}", device.agent, listed.how());
             }
             match lists(&listed.said, &used.port) {
                 true => Ok(()),
@@ -133,12 +134,14 @@ async fn is_for(used: &DeviceUse, agent: &Agent<'_>, known: &Metadata) -> anyhow
         HostCheck::Status => {
             let limit = Duration::from_millis(device.status.timeout_ms.into());
             let status = tokio::time::timeout(limit, agent.run(&device.status.action)).await;
-            let status = status
-                .context("it does not tell the status in time")??
-                .status;
-            match matches!(status.code(), Some(0 | STATUS_OFF)) {
+            let status = status.context("it does not tell the status in time")??;
+            match matches!(status.code, Some(0 | STATUS_OFF)) {
                 true => Ok(()),
-                false => bail!("it is not for {}: \"status\" ends with {status}", used.host),
+                false => bail!(
+                    "it is not for {}: \"status\" ends with {}",
+                    used.host,
+                    status.how()
+                ),
             }
         }
     }
@@ -167,15 +170,15 @@ fn delay(used: &DeviceUse) -> Duration {
 }
 
 /// Asks a device whether it is well.
-pub(crate) async fn check(check: &DeviceCheck) -> Result<(), String> {
+pub(crate) async fn check(gate: &Gate, check: &DeviceCheck) -> Result<(), String> {
     let limit = Duration::from_millis(check.timeout_ms.into());
     let command = &check.device.monitor;
     let asked = async {
-        let agent = Agent::find(&check.device)?;
+        let agent = Agent::new(gate, "", &check.device);
         // A status is good whatever it says: the device answers.
         if command.action == "status" {
             let ended = agent.run("status").await?;
-            if ended.status.code() == Some(STATUS_OFF) {
+            if ended.code == Some(STATUS_OFF) {
                 return Ok(());
             }
         }

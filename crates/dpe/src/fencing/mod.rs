@@ -11,12 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use controller::{Command, Device, FenceDevice, FenceRequest};
+use controller::{
+    Command, Device, DeviceUse, FenceDevice, FenceRequest, HostArgument, HostCheck, PowerOn,
+};
 use cpe_bus::proxies::{SystemdManagerProxy, SystemdUnitProxy};
 use zbus::Connection;
 use zbus::proxy::CacheProperties;
 
-use self::agent::Agent;
+pub(crate) use self::agent::{Again, Gate};
 pub(crate) use self::device::check as check_device;
 
 /// How often a unit that is being switched off is looked at.
@@ -40,32 +42,32 @@ impl SeenUnits {
     }
 }
 
-/// Makes an assembly safe; `Ok` only if nothing runs there any more.
+/// Makes an assembly safe; `Ok` only if nothing runs there any more. Gives what is to be switched
+/// on then.
 pub(crate) async fn fence(
+    gate: &Gate,
     request: &FenceRequest,
     bus: Option<Connection>,
     seen: &SeenUnits,
-) -> Result<(), String> {
+) -> Result<Again, String> {
     let limit = Duration::from_millis(u64::from(request.timeout_ms));
     let trouble = Mutex::new(String::new());
+    let (assembly, reboot) = (request.assembly.as_str(), request.reboot);
     let attempt = async {
         match &request.device {
             FenceDevice::Unit { unit } => {
-                let bus = bus.context(
-                    "there is no connection to the bus, so systemd cannot be asked to stop it",
-                )?;
-                power_unit(&bus, unit, request.reboot, seen, &trouble).await
+                let bus = bus.context(NO_BUS)?;
+                power_unit(&bus, unit, reboot, seen, &trouble).await?;
+                Ok(Again::default())
             }
             FenceDevice::Agent { agent, parameters } => {
-                let device = device_of(agent, parameters.clone());
-                let agent = Agent::find(&device)?;
-                let known = agent.metadata().await?;
-                agent.power(&known, request.reboot, &trouble).await
+                let used = use_of(assembly, agent, parameters.clone());
+                device::level(gate, &[used], reboot, &trouble).await
             }
             FenceDevice::Level(devices) => {
                 let delay = Duration::from_millis(request.delay_ms.into());
                 tokio::time::sleep(delay).await;
-                device::level(devices, request.reboot, &trouble).await
+                device::level(gate, devices, reboot, &trouble).await
             }
         }
     };
@@ -81,23 +83,80 @@ pub(crate) async fn fence(
     })
 }
 
-/// The device of an assembly's own `<fencing>`. The whole attempt has a time, not its commands.
-fn device_of(agent: &str, parameters: Vec<(String, String)>) -> Device {
+/// Switches the power of an assembly on, unless its device says that it is.
+pub(crate) async fn power_on(
+    gate: &Gate,
+    order: &PowerOn,
+    bus: Option<Connection>,
+) -> Result<(), String> {
+    let limit = Duration::from_millis(order.timeout_ms.into());
+    let assembly = order.assembly.as_str();
+    let switched = async {
+        match &order.device {
+            FenceDevice::Unit { unit } => start_unit(&bus.context(NO_BUS)?, unit).await,
+            FenceDevice::Agent { agent, parameters } => {
+                device::on(gate, &[use_of(assembly, agent, parameters.clone())]).await
+            }
+            FenceDevice::Level(devices) => device::on(gate, devices).await,
+        }
+    };
+    match tokio::time::timeout(limit, switched).await {
+        Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
+        Err(_) => Err(format!("not done within {} s", limit.as_secs())),
+    }
+}
+
+async fn start_unit(bus: &Connection, unit: &str) -> anyhow::Result<()> {
+    let systemd = manager(bus).await?;
+    let state = unit_proxy(bus, &systemd, unit).await?;
+    if is_running(&state.active_state().await?) {
+        return Ok(());
+    }
+    let _ = systemd.reset_failed_unit(unit).await;
+    let started = systemd.start_unit(unit, "replace").await;
+    started
+        .map(drop)
+        .with_context(|| format!("systemd does not start {unit}"))
+}
+
+/// Why a unit is not switched.
+const NO_BUS: &str = "there is no connection to the bus, so systemd cannot be asked to stop it";
+
+/// The device of an assembly's own `<fencing>`, which is for it alone. The whole attempt has a
+/// time, not its commands. It is told the assembly's name, unless the document says another.
+fn use_of(assembly: &str, agent: &str, parameters: Vec<(String, String)>) -> DeviceUse {
     let command = |action: &str| Command {
         action: action.to_owned(),
         timeout_ms: u32::MAX,
         tries: 1,
     };
-    Device {
+    let says_host = |(name, _): &(String, String)| SAYS_HOST.contains(&name.as_str());
+    let device = Device {
+        id: agent.to_owned(),
         agent: agent.to_owned(),
+        host_argument: match parameters.iter().any(says_host) {
+            true => HostArgument::Unneeded,
+            false => HostArgument::Known,
+        },
+        check: HostCheck::Static,
         parameters,
         reboot: command("reboot"),
         off: command("off"),
         on: command("on"),
         status: command("status"),
         ..Device::default()
+    };
+    DeviceUse {
+        device,
+        host: assembly.to_owned(),
+        port: assembly.to_owned(),
+        alone: true,
+        ..DeviceUse::default()
     }
 }
+
+/// Parameters by which documents name the machine that an agent is to switch.
+const SAYS_HOST: [&str; 3] = ["plug", "port", "uuid"];
 
 /// Keeps what went wrong on the way, to be said if the attempt fails.
 fn note(trouble: &Mutex<String>, text: String) {

@@ -1,18 +1,22 @@
-//! Devices that are played here: fake fence agents, and a fake systemd with one unit.
+//! Devices that are played here: fake fence agents, run as real ones are, and a fake systemd with
+//! one unit.
 
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+
+use cpe_fence::{Callers, Confinement, Settings};
 
 use super::*;
 
-const METADATA: &str = r#"metadata) echo '<action name="on"/><action name="off"/><action name="status"/></resource-agent>' ;;"#;
+const METADATA: &str = r#"metadata) echo '<parameter name="plug" /><action name="on"/><action name="off"/><action name="status"/></resource-agent>' ;;"#;
 
 /// A fake fence agent that writes down what it is told, then does what `cases` say for the
-/// action.
-fn fake(folder: &Path, cases: &str) -> PathBuf {
+/// action; and who runs it.
+fn fake(folder: &Path, cases: &str) -> Gate {
     let program = folder.join("fence_fake");
     let written = folder.join("written");
     let script = format!(
-        "#!/bin/sh\ncd {}\ninput=$(cat)\nprintf '%s\\n' \"$input\" >> told\nenv >> environment\ncase ${{input##*action=}} in\n{cases}\nesac\n",
+        "#!/bin/sh\ncd {}\ninput=$(cat)\nprintf '%s\\n' \"$input\" >> told\ncase ${{input##*action=}} in\n{cases}\nesac\n",
         folder.display()
     );
     std::fs::write(&written, script).unwrap();
@@ -23,26 +27,54 @@ fn fake(folder: &Path, cases: &str) -> PathBuf {
         .args([&written, &program])
         .status();
     assert!(installed.unwrap().success());
-    program
+    gate(folder)
 }
 
-async fn power(program: PathBuf, reboot: bool) -> Result<(), String> {
-    let device = device_of("fence_fake", vec![("plug".to_owned(), "web1".to_owned())]);
-    let agent = Agent {
-        program,
-        device: &device,
-        host: Vec::new(),
+/// Runs fence agents as cpe-fence does, in threads of this process.
+fn gate(folder: &Path) -> Gate {
+    let socket = folder.join("fence.sock");
+    let _ = std::fs::remove_file(&socket);
+    let listener = UnixListener::bind(&socket).unwrap();
+    let settings = Settings {
+        callers: Callers::Anyone,
+        agents: vec![folder.to_owned()],
+        secrets: folder.to_owned(),
+        copies: folder.to_owned(),
+        home: folder.to_owned(),
+        user: None,
+        confinement: Confinement::ProcessGroup,
     };
-    let trouble = Mutex::new(String::new());
-    let switched = async {
-        let known = agent.metadata().await?;
-        agent.power(&known, reboot, &trouble).await
-    };
-    let powered = tokio::time::timeout(Duration::from_secs(3), switched);
-    match powered.await {
-        Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
-        Err(_) => Err(trouble.into_inner().unwrap()),
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            let settings = settings.clone();
+            std::thread::spawn(move || cpe_fence::serve(&stream, &settings));
+        }
+    });
+    Gate {
+        socket,
+        deployment: "shop".to_owned(),
     }
+}
+
+/// Makes web1 safe with the fake agent, and switches on what is to be switched on.
+async fn power(gate: &Gate, parameters: &[(&str, &str)], reboot: bool) -> Result<(), String> {
+    let parameters = parameters.iter();
+    let request = FenceRequest {
+        assembly: "web1".into(),
+        attempt: 1,
+        device: FenceDevice::Agent {
+            agent: "fence_fake".to_owned(),
+            parameters: parameters
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        },
+        reboot,
+        timeout_ms: 3_000,
+        delay_ms: 0,
+    };
+    let again = fence(gate, &request, None, &SeenUnits::default()).await?;
+    again.switch_on().await;
+    Ok(())
 }
 
 fn told(folder: &Path) -> Vec<String> {
@@ -54,38 +86,81 @@ fn told(folder: &Path) -> Vec<String> {
 #[tokio::test]
 async fn a_device_is_off_when_its_status_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let program = fake(
+    let gate = fake(
         folder.path(),
         &format!("{METADATA}\noff) touch is-off ;;\nstatus) test -e is-off && exit 2 ;;"),
     );
-    power(program, true).await.unwrap();
+    power(&gate, &[("ip", "10.0.0.1")], true).await.unwrap();
     assert_eq!(told(folder.path()), ["metadata", "off", "status", "on"]);
     let told = std::fs::read_to_string(folder.path().join("told")).unwrap();
-    assert!(told.starts_with("plug=web1\naction=metadata\n"), "{told}");
+    assert!(
+        told.starts_with("action=metadata\nip=10.0.0.1\nplug=web1\naction=off\n"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_is_told_the_plug_of_the_document_where_it_says_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = fake(folder.path(), &format!("{METADATA}\nstatus) exit 2 ;;"));
+    power(&gate, &[("plug", "vm-17")], false).await.unwrap();
+    let told = std::fs::read_to_string(folder.path().join("told")).unwrap();
+    assert!(told.contains("plug=vm-17\naction=off\n"), "{told}");
+    assert!(!told.contains("plug=web1"), "{told}");
+}
+
+#[tokio::test]
+async fn a_secret_in_a_file_reaches_the_agent_only() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("ipmi");
+    std::fs::write(&secret, "tops3cret\n").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let cases = format!("{METADATA}\noff) echo \"bad: $input\" | tr '\\n' ' ' >&2; exit 1 ;;");
+    let gate = fake(folder.path(), &cases);
+    let file = ("password", "cpe-secret-file:/etc/cpe/secrets/ipmi");
+    let plain = ("secret_key", "also-s3cret");
+    let error = power(&gate, &[file, plain], false).await.unwrap_err();
+    assert!(error.contains("password=*** secret_key=***"), "{error}");
+    let told = std::fs::read_to_string(folder.path().join("told")).unwrap();
+    assert!(
+        told.contains("password=tops3cret\nsecret_key=also-s3cret\n"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn documents_name_the_secrets_that_are_read() {
+    // What the document's reader lets pass is what cpe-fence takes.
+    assert!(cpe_fence::SECRETS == deployment::SECRETS);
 }
 
 #[tokio::test]
 async fn a_device_that_lies_about_its_off_is_not_believed() {
     let folder = tempfile::tempdir().unwrap();
-    let program = fake(
+    let gate = fake(
         folder.path(),
         &format!("{METADATA}\noff) exit 0 ;;\nstatus) exit 0 ;;"),
     );
-    let error = power(program, false).await.unwrap_err();
-    assert!(error.contains("\"status\" ends with"), "{error}");
+    let error = power(&gate, &[], false).await.unwrap_err();
+    assert!(
+        error.contains("\"status\" ends with exit status 0"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn an_agent_that_knows_no_status_is_asked_for_the_whole() {
     let folder = tempfile::tempdir().unwrap();
-    let program = fake(
+    let gate = fake(
         folder.path(),
         "metadata) echo '<action name=\"reboot\"/></resource-agent>' ;;\nreboot) ;;\n*) exit 1 ;;",
     );
-    power(program.clone(), true).await.unwrap();
+    power(&gate, &[], true).await.unwrap();
     assert_eq!(told(folder.path()), ["metadata", "reboot"]);
-    let error = power(program, false).await.unwrap_err();
-    assert!(error.contains("exit status: 1"), "{error}");
+    let error = power(&gate, &[], false).await.unwrap_err();
+    assert!(error.contains("exit status 1"), "{error}");
 }
 
 #[tokio::test]
@@ -95,46 +170,56 @@ async fn an_agent_that_does_not_say_what_it_can_do_is_not_believed() {
         "metadata) echo '<action name=\"reboot\"/>' ;;\n*) ;;",
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let error = power(fake(folder.path(), cases), true).await.unwrap_err();
+        let gate = fake(folder.path(), cases);
+        let error = power(&gate, &[], true).await.unwrap_err();
         assert!(error.contains("does not say what it can do"), "{error}");
         assert_eq!(told(folder.path()), ["metadata"]);
     }
 }
 
 #[tokio::test]
-async fn an_agent_sees_nothing_of_the_daemons_environment() {
+async fn nothing_of_an_attempt_that_is_given_up_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let cases = format!("{METADATA}\nstatus) exit 2 ;;");
-    power(fake(folder.path(), &cases), false).await.unwrap();
-    let environment = std::fs::read_to_string(folder.path().join("environment")).unwrap();
-    assert!(environment.contains("PATH="), "{environment}");
-    assert!(!environment.contains("CARGO"), "{environment}");
-}
-
-#[tokio::test]
-async fn nothing_of_an_agent_outlives_it() {
-    let folder = tempfile::tempdir().unwrap();
-    // One that ends and leaves somebody behind, and one that is given up.
-    let cases = format!(
-        "metadata) (sleep 2; touch ended-later) > said 2>&1 &\n{}\n*) (sleep 5; touch given-up-later) & sleep 5 ;;",
-        METADATA.trim_start_matches("metadata)")
-    );
-    assert!(power(fake(folder.path(), &cases), false).await.is_err());
+    let cases = format!("{METADATA}\n*) (sleep 5; touch given-up-later) & sleep 5 ;;");
+    let gate = fake(folder.path(), &cases);
+    let error = power(&gate, &[], false).await.unwrap_err();
+    assert!(error.contains("not done within 3 s"), "{error}");
     tokio::time::sleep(Duration::from_secs(6)).await;
-    assert!(!folder.path().join("ended-later").exists());
     assert!(!folder.path().join("given-up-later").exists());
 }
 
-#[test]
-fn a_value_with_a_line_break_is_refused() {
-    let password = ("password".to_owned(), "a\naction=on".to_owned());
-    let device = device_of("fence_fake", vec![password]);
-    let agent = Agent {
-        program: PathBuf::new(),
-        device: &device,
-        host: Vec::new(),
+#[tokio::test]
+async fn an_attempt_fails_where_nobody_runs_agents() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate {
+        socket: folder.path().join("nobody.sock"),
+        deployment: "shop".to_owned(),
     };
-    assert!(agent.input("off").is_err());
+    let error = power(&gate, &[], false).await.unwrap_err();
+    assert!(error.contains("is cpe-fence.socket active?"), "{error}");
+    // Whoever hangs up is asked again, but is no answer.
+    let listener = UnixListener::bind(&gate.socket).unwrap();
+    std::thread::spawn(move || while listener.accept().is_ok() {});
+    let error = power(&gate, &[], false).await.unwrap_err();
+    assert!(error.contains("not done within 3 s"), "{error}");
+}
+
+#[tokio::test]
+async fn a_run_that_found_no_place_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let ready = fake(folder.path(), &format!("{METADATA}\nstatus) exit 2 ;;"));
+    let crowded = Gate {
+        socket: folder.path().join("crowded.sock"),
+        ..ready.clone()
+    };
+    let listener = UnixListener::bind(&crowded.socket).unwrap();
+    let (socket, from) = (ready.socket.clone(), crowded.socket.clone());
+    std::thread::spawn(move || {
+        drop(listener.accept());
+        std::fs::rename(socket, from).unwrap();
+    });
+    power(&crowded, &[], false).await.unwrap();
+    assert_eq!(told(folder.path()), ["metadata", "off", "status"]);
 }
 
 /// A fake systemd with one unit.
@@ -225,7 +310,11 @@ async fn fence_unit(unit: &Arc<FakeUnit>, seen: &SeenUnits) -> Result<(), String
         timeout_ms: 300,
         delay_ms: 0,
     };
-    fence(&request, Some(bus), seen).await
+    let nobody = Gate {
+        socket: PathBuf::new(),
+        deployment: String::new(),
+    };
+    fence(&nobody, &request, Some(bus), seen).await.map(drop)
 }
 
 fn unit(running: bool, entered_us: u64) -> Arc<FakeUnit> {

@@ -11,6 +11,7 @@ use cpe_bus::names::{CPE_NAME, dpe_name};
 use cpe_bus::peer::{Access, PeerListener, server_builder};
 use cpe_bus::proxies::DpeProxy;
 use cpe_bus::{AgentDescription, Error, Fields, HelloReply, PeerAddress, Result};
+use cpe_fence::{Callers, Confinement, Settings};
 use tempfile::TempDir;
 use zbus::Connection;
 use zbus::object_server::SignalEmitter;
@@ -133,6 +134,8 @@ pub(crate) struct World {
     pub web2: Arc<Fake>,
     pub dpe: Option<Child>,
     bus: Option<Child>,
+    /// `<fencing>` of web1.
+    fencing: &'static str,
 }
 
 impl Drop for World {
@@ -147,12 +150,18 @@ impl Drop for World {
 impl World {
     /// Two guests, and the saved state of a DPE that has a document about them.
     pub(crate) fn new() -> World {
+        World::fenced("")
+    }
+
+    /// The same, of which the first is made safe in this way.
+    pub(crate) fn fenced(fencing: &'static str) -> World {
         let folder = tempfile::tempdir().unwrap();
         let world = World {
             web1: Arc::default(),
             web2: Arc::default(),
             dpe: None,
             bus: None,
+            fencing,
             folder,
         };
         for (name, fake) in [("web1", &world.web1), ("web2", &world.web2)] {
@@ -175,9 +184,10 @@ impl World {
         let socket = |name| self.path(name).display().to_string();
         format!(
             r#"<deployable name="shop" heartbeat_interval="100ms" heartbeat_timeout="1s" lease="10s"><assemblies>
-                 <assembly name="web1" address="unix:{}"/><assembly name="web2" address="unix:{}"/>
+                 <assembly name="web1" address="unix:{}">{}</assembly><assembly name="web2" address="unix:{}"/>
                </assemblies></deployable>"#,
             socket("web1"),
+            self.fencing,
             socket("web2")
         )
     }
@@ -263,10 +273,41 @@ impl World {
             .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_dpe"), "shop"])
             .args(["--bus", &self.bus_address(), "--state-dir"])
             .arg(self.state())
+            .arg("--fence-socket")
+            .arg(self.path("fence.sock"))
             .env("RUNTIME_DIRECTORY", self.folder.path())
             .env_remove("NOTIFY_SOCKET")
             .spawn();
         self.dpe = Some(dpe.unwrap());
+    }
+
+    /// Runs a fence agent that is this script as cpe-fence does, in threads of this process. `cd`
+    /// goes to the folder.
+    pub(crate) fn serve_fence_agent(&self, script: &str) {
+        let folder = self.folder.path().to_owned();
+        let text = format!("#!/bin/sh\ncd {}\n{script}\n", folder.display());
+        std::fs::write(self.path("written"), text).unwrap();
+        // By another process: an open file of this one could be inherited just now.
+        let mut install = Command::new("install");
+        install.args(["-m", "755"]);
+        install.args([self.path("written"), self.path("fence_fake")]);
+        assert!(install.status().unwrap().success());
+        let listener = std::os::unix::net::UnixListener::bind(self.path("fence.sock")).unwrap();
+        let settings = Settings {
+            callers: Callers::Anyone,
+            agents: vec![folder.clone()],
+            secrets: folder.clone(),
+            copies: folder.clone(),
+            home: folder,
+            user: None,
+            confinement: Confinement::ProcessGroup,
+        };
+        std::thread::spawn(move || {
+            while let Ok((stream, _)) = listener.accept() {
+                let settings = settings.clone();
+                std::thread::spawn(move || cpe_fence::serve(&stream, &settings));
+            }
+        });
     }
 
     /// Sets how large the DPE's files may get, in bytes: with 0 no write succeeds, as on a disk

@@ -11,7 +11,7 @@
 mod harness;
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use controller::Proposal;
 use cpe_bus::Fields;
@@ -226,6 +226,37 @@ async fn what_follows_from_an_order_names_who_gave_it() {
         safe.unwrap().contains("asked for by alice (uid 1000)"),
         "{events:?}"
     );
+}
+
+#[tokio::test]
+async fn a_fence_agent_ends_with_its_dpe_and_the_next_one_begins_again() {
+    let mut world = World::fenced(
+        r#"<services><service name="db" class="ocf" provider="heartbeat" type="anything"/></services>
+           <fencing mode="agent" agent="fence_fake"/>"#,
+    );
+    world.serve_fence_agent(
+        "case $(cat) in *action=metadata) echo '<action name=\"off\"/><action name=\"status\"/><action name=\"on\"/></resource-agent>' ;;
+         *) echo off >> begun; sleep 4; touch later ;; esac",
+    );
+    // It needs neither a bus nor cpe for that.
+    world.start_dpe();
+    world.web1.renewed(1).await;
+    // From now on it is not heard, and does not answer either.
+    world.web1.highest.store(u64::MAX, Ordering::Relaxed);
+    world.web1.silent.store(true, Ordering::Relaxed);
+    let begun = |world: &World| {
+        let text = std::fs::read_to_string(world.path("begun")).unwrap_or_default();
+        text.lines().count()
+    };
+    for times in 1..=2 {
+        eventually("the fence agent runs", async || begun(&world) >= times).await;
+        let mut dpe = world.dpe.take().unwrap();
+        dpe.kill().unwrap();
+        dpe.wait().unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert!(!world.path("later").exists(), "it ran on");
+        world.start_dpe();
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use cpe_status::{AssemblyState, AssemblyStatus};
 use crate::controller::Controller;
 use crate::machines::assembly::{Assembly, Life};
 use crate::machines::facts::Departure;
-use crate::vocabulary::{AssemblyId, Holder, Occupant, Time};
+use crate::vocabulary::{AssemblyId, Holder, Occupant, SECOND, Time};
 
 impl Controller {
     /// What [`Controller::status`] says about assemblies.
@@ -21,6 +21,32 @@ impl Controller {
             .chain(retired)
             .filter_map(|name| Some(self.assembly_status(now, name, self.assemblies.get(name)?)))
             .collect()
+    }
+
+    /// The host that an assembly's guest runs on. Empty also if the document has another since the
+    /// guest was heard: it is not known on which of them it runs then.
+    fn host_of(&self, name: &AssemblyId, assembly: &Assembly) -> String {
+        let own = &assembly.spec().host;
+        let facts = self.store.assemblies().get(name);
+        let accepted = facts.and_then(|facts| facts.accepted.as_ref());
+        match accepted.is_none_or(|accepted| accepted.host == *own) {
+            true => own.clone(),
+            false => String::new(),
+        }
+    }
+
+    fn offline_text(&self, name: &AssemblyId, now: Time) -> String {
+        let waiting = "it was made safe; waiting for its agent";
+        match self.power_deadline(name) {
+            Some(next_us) => {
+                let left_s = next_us.saturating_sub(now.boottime_us).div_ceil(SECOND);
+                format!("{waiting}; its device is to switch it on in {left_s} s")
+            }
+            None if self.store.assembly(name).stays_off => {
+                format!("{waiting}; it was switched off on demand")
+            }
+            None => waiting.to_owned(),
+        }
     }
 
     fn assembly_status(&self, now: Time, name: &AssemblyId, assembly: &Assembly) -> AssemblyStatus {
@@ -55,10 +81,7 @@ impl Controller {
                 AssemblyState::Offline,
                 "its guest went down as planned; waiting for its agent".into(),
             ),
-            (Life::Safe, _) => (
-                AssemblyState::Offline,
-                "it was made safe; waiting for its agent".into(),
-            ),
+            (Life::Safe, _) => (AssemblyState::Offline, self.offline_text(name, now)),
             (Life::Online | Life::Missed, _) if facts.departure == Departure::Leaving => (
                 AssemblyState::Leaving,
                 "it goes down as planned: its services move or stop".into(),
@@ -81,6 +104,7 @@ impl Controller {
             maintenance,
             last_heartbeat: assembly.contact().heard_wall_us(),
             fencing: assembly.spec().fencing.word().to_owned(),
+            host: self.host_of(name, assembly),
             fencing_attempt: facts.fencing_attempt,
             address: assembly.spec().address.clone().unwrap_or_default(),
             agent_version: assembly.hello().version.clone(),

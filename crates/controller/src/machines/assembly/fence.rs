@@ -30,6 +30,10 @@ pub(crate) struct Fence {
     delay_ms: u32,
     /// Number of its first attempt with a device; 0: none yet.
     first_attempt: u64,
+    /// Since when a person is waited for, boot time, µs.
+    waits_since_us: u64,
+    /// How often they were reminded.
+    reminders: u32,
 }
 
 /// What fencing waits for. Times are boot time, µs.
@@ -41,8 +45,8 @@ pub(crate) enum Phase {
     Requested { attempt: u64, until_us: u64 },
     /// The next attempt.
     Pause { until_us: u64 },
-    /// A person, or the cloud manager.
-    Manager,
+    /// A person, or the cloud manager; they are reminded then.
+    Manager { remind_us: u64 },
 }
 
 impl Fence {
@@ -50,7 +54,9 @@ impl Fence {
     /// assembly is not heard. `reboot`: it is to be started again afterwards.
     pub(super) fn new(lost: bool, reboot: bool, reason: &str) -> Fence {
         Fence {
-            phase: Phase::Manager,
+            phase: Phase::Manager {
+                remind_us: u64::MAX,
+            },
             lost,
             reboot,
             reason: reason.to_owned(),
@@ -58,6 +64,8 @@ impl Fence {
             level: 0,
             delay_ms: 0,
             first_attempt: 0,
+            waits_since_us: 0,
+            reminders: 0,
         }
     }
 
@@ -75,6 +83,18 @@ impl Fence {
     /// Which level of devices is asked, or next, from 0.
     pub(crate) fn level(&self) -> usize {
         self.level
+    }
+
+    /// An administrator says whether it is to stay off.
+    pub(crate) fn take_order(&mut self, off: bool) {
+        self.reboot = !off;
+    }
+
+    /// The next attempt begins now.
+    pub(crate) fn end_pause(&mut self, now_us: u64) {
+        if matches!(self.phase, Phase::Pause { .. }) {
+            self.phase = Phase::Pause { until_us: now_us };
+        }
     }
 
     /// An attempt failed, and there is a further level of devices to be tried at once.
@@ -112,7 +132,7 @@ impl Fence {
             Phase::Lease { until_us }
             | Phase::Requested { until_us, .. }
             | Phase::Pause { until_us } => Some(until_us),
-            Phase::Manager => None,
+            Phase::Manager { remind_us } => Some(remind_us).filter(|us| *us < u64::MAX),
         }
     }
 
@@ -128,7 +148,7 @@ impl Fence {
 
     /// Cannot end without somebody's help, as far as one can see.
     pub(crate) fn stuck(&self) -> bool {
-        self.phase == Phase::Manager
+        matches!(self.phase, Phase::Manager { .. })
             || (self.failed >= HOPELESS && matches!(self.phase, Phase::Pause { .. }))
     }
 
@@ -141,13 +161,28 @@ impl Fence {
         self.phase = Phase::Lease { until_us };
     }
 
-    /// Waits for a person, or the cloud manager.
-    pub(crate) fn wait_for_manager(&mut self) {
+    /// Waits for a person, or the cloud manager, who is reminded after `within_us`.
+    pub(crate) fn wait_for_manager(&mut self, now_us: u64, within_us: u64) {
         assert!(
             !self.is_requested(),
             "invariant: an attempt ends before the next way is taken"
         );
-        self.phase = Phase::Manager;
+        self.waits_since_us = now_us;
+        self.phase = Phase::Manager {
+            remind_us: now_us.saturating_add(within_us),
+        };
+    }
+
+    /// Whoever is waited for is reminded now. Gives how often that was done, and how long it is
+    /// waited for, µs. The next time comes after as long again, five minutes at most.
+    pub(crate) fn remind(&mut self, now_us: u64) -> (u32, u64) {
+        self.reminders += 1;
+        let waited_us = now_us.saturating_sub(self.waits_since_us);
+        let pause_us = waited_us.clamp(SECOND, LONGEST_PAUSE_US);
+        self.phase = Phase::Manager {
+            remind_us: now_us.saturating_add(pause_us),
+        };
+        (self.reminders, waited_us)
     }
 
     /// Waits for the answer of a device.
@@ -224,6 +259,21 @@ mod tests {
             fence.is_done_by(1),
             "a late success of the first level counts"
         );
+    }
+
+    #[test]
+    fn who_is_waited_for_is_reminded_at_growing_intervals() {
+        let mut fence = Fence::new(true, true, "lost");
+        assert_eq!(fence.deadline_us(), None);
+        fence.wait_for_manager(10 * SECOND, 60 * SECOND);
+        let mut reminded = Vec::new();
+        while reminded.len() < 6 {
+            let at_us = fence.deadline_us().unwrap();
+            let (number, waited_us) = fence.remind(at_us);
+            assert_eq!(number as usize, reminded.len() + 1);
+            reminded.push(waited_us / SECOND);
+        }
+        assert_eq!(reminded, [60, 120, 240, 480, 780, 1_080]);
     }
 
     #[test]

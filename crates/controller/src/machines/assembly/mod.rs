@@ -8,12 +8,14 @@ mod edges;
 pub(crate) mod fence;
 pub(crate) mod greeting;
 pub(crate) mod lease;
+pub(crate) mod power;
 
 pub(crate) use course::{Course, Life};
 
 use self::contact::Contact;
 use self::fence::Fence;
 use self::lease::Lease;
+use self::power::Power;
 use super::attributes::{Dampening, NodeAttributes};
 use super::history::History;
 use super::values::Allowance;
@@ -34,6 +36,7 @@ pub(crate) struct Assembly {
     attributes: NodeAttributes,
     /// How often its agent may ask.
     allowance: Allowance,
+    power: Power,
 }
 
 impl Assembly {
@@ -50,6 +53,7 @@ impl Assembly {
             history: History::default(),
             attributes: NodeAttributes::default(),
             allowance: Allowance::new(),
+            power: Power::default(),
         }
     }
 
@@ -103,6 +107,15 @@ impl Assembly {
     /// Its fencing, to carry it on. It begins and ends by the edges only.
     pub(crate) fn fence_mut(&mut self) -> Option<&mut Fence> {
         self.course.fence_mut()
+    }
+
+    /// When its device is asked to switch it on.
+    pub(crate) fn power(&self) -> &Power {
+        &self.power
+    }
+
+    pub(crate) fn power_mut(&mut self) -> &mut Power {
+        &mut self.power
     }
 
     pub(crate) fn history(&self) -> &History {

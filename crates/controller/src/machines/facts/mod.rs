@@ -149,6 +149,10 @@ pub(crate) struct AssemblyFacts {
     pub fencing_attempt: String,
     /// To be restarted through its fencing: why.
     pub restart: Option<String>,
+    /// An administrator wants it to be off after that.
+    pub stays_off: bool,
+    /// It is safe, and its power is to be on: until its agent answers.
+    pub power_on: bool,
     /// Its failures within the escalation period.
     pub failed_at: FailureTimes,
     /// No longer in the document: how it was made safe when it was.

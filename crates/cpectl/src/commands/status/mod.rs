@@ -10,12 +10,13 @@ mod watch;
 use cpe_status::DeploymentStatus;
 use cpe_terminal::Line;
 
+pub(crate) use screen::{attempts, headline};
+
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
 use crate::options::Status;
 use crate::output::{Output, Screen};
 use operations::Operations;
-pub(crate) use screen::headline;
 
 pub(crate) async fn run(
     client: Client,

@@ -113,13 +113,11 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
         }
     }
     if !status.fencing.is_empty() {
-        screen.section(&fencing(&status.fencing));
+        let shown = status.fencing.len().min(MOST_ATTEMPTS);
+        screen.section(&attempts(&status.fencing[..shown]));
         let more = status.fencing.len().saturating_sub(MOST_ATTEMPTS);
         if more > 0 {
-            let text = format!(
-                "{more} earlier attempts: cpectl --json status {}",
-                status.name
-            );
+            let text = format!("{more} earlier attempts: cpectl fencing {}", status.name);
             screen.line(Line::new().styled(text, FAINT));
         }
     }
@@ -267,8 +265,9 @@ fn bans(bans: &[BanStatus]) -> Table<4> {
     )
 }
 
-fn fencing(attempts: &[FencingStatus]) -> Table<6> {
-    let rows = attempts.iter().take(MOST_ATTEMPTS).map(|attempt| {
+/// Attempts to make assemblies safe.
+pub(crate) fn attempts(attempts: &[FencingStatus]) -> Table<6> {
+    let rows = attempts.iter().map(|attempt| {
         let style = match attempt.result {
             FencingResult::Succeeded => GOOD,
             FencingResult::Failed => BAD,
