@@ -103,10 +103,7 @@ pub(crate) async fn run(
         anyhow::bail!("{refusal}");
     }
 
-    let side = Side::Dpe {
-        deployment: name.to_owned(),
-    };
-    let credentials = Credentials::new(certificates, side);
+    let credentials = credentials_in(certificates, name);
     let (inputs, queue) = mpsc::channel(INPUTS);
     let (requests, asked) = Requests::new(name);
     let (outbox, events) = Outbox::new();
@@ -159,6 +156,14 @@ pub(crate) async fn run(
     shell.finish().await;
     tracing::info!(cpe_deployment = name, "ending; services run on");
     Ok(())
+}
+
+/// What the DPE of a deployment has to show to agents on networks.
+fn credentials_in(directory: &Path, deployment: &str) -> Arc<Credentials> {
+    let side = Side::Dpe {
+        deployment: deployment.to_owned(),
+    };
+    Credentials::new(directory, side)
 }
 
 /// SIGTERM and SIGINT.

@@ -1,7 +1,8 @@
 //! Meta attributes of resources.
 
-use crate::lab::*;
 use controller::Request;
+
+use crate::lab::*;
 
 #[test]
 fn services_of_higher_priority_get_the_last_room() {

@@ -326,24 +326,7 @@ async fn attributes_and_options_are_set_refused_and_kept_by_the_dpe() {
         all.iter().all(|text| status.contains(text)).then_some(())
     };
     until("what was set", kept).await;
-    // Whoever may only look is told the names: a value may be a secret.
-    let stranger = zbus::connection::Builder::address(bus.address().as_str())
-        .auth_mechanism(zbus::connection::AuthMechanism::Anonymous);
-    let stranger = stranger.build().await.expect("a connection without a name");
-    let looked = CpeDeploymentProxy::builder(&stranger)
-        .destination(cpe_bus::names::CPE_NAME)
-        .path(cpe_bus::names::deployment_path("shop"))
-        .cache_properties(zbus::proxy::CacheProperties::No);
-    let looked = looked.build().await.expect("a proxy").get_status().await;
-    let looked = looked.expect("a status");
-    for told in [
-        "\"permanent\":{\"rack\":\"\"}",
-        "\"options\":{\"db_REPL_INFO\":\"\"}",
-        "\"values_withheld\":true",
-    ] {
-        assert!(looked.contains(told), "{told}: {looked}");
-    }
-    assert!(!looked.contains("web1|7"), "{looked}");
+    a_stranger_sees_names_without_values(&bus).await;
     systemd.kill("shop").await;
     until("what was set after the death of the DPE", kept).await;
     let deleted = deployment.delete_attribute("web1", "forever", "rack").await;
@@ -372,6 +355,27 @@ async fn attributes_and_options_are_set_refused_and_kept_by_the_dpe() {
         ("delete-attribute", "rack", "web1"),
     ];
     assert_eq!(orders, expected);
+}
+
+/// Whoever may only look is told the names: a value may be a secret.
+async fn a_stranger_sees_names_without_values(bus: &Bus) {
+    let stranger = zbus::connection::Builder::address(bus.address().as_str())
+        .auth_mechanism(zbus::connection::AuthMechanism::Anonymous);
+    let stranger = stranger.build().await.expect("a connection without a name");
+    let looked = CpeDeploymentProxy::builder(&stranger)
+        .destination(cpe_bus::names::CPE_NAME)
+        .path(cpe_bus::names::deployment_path("shop"))
+        .cache_properties(zbus::proxy::CacheProperties::No);
+    let looked = looked.build().await.expect("a proxy").get_status().await;
+    let looked = looked.expect("a status");
+    for told in [
+        "\"permanent\":{\"rack\":\"\"}",
+        "\"options\":{\"db_REPL_INFO\":\"\"}",
+        "\"values_withheld\":true",
+    ] {
+        assert!(looked.contains(told), "{told}: {looked}");
+    }
+    assert!(!looked.contains("web1|7"), "{looked}");
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ impl<'s> Explainer<'s> {
         let node = self.cluster.node(id);
         let explain = |outcome: Statement| {
             let mut told = Explanation::new(SubjectKind::Node, &name, outcome, None);
-            // Standby that is no answer to a failure was ordered.
+            // A standby was ordered, unless it answers a failure.
             let well = [&codes::NODE_ONLINE, &codes::NODE_STANDBY];
             told.attention = !well.contains(&told.outcome.code);
             told
