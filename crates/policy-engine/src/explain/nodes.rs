@@ -80,7 +80,7 @@ impl<'s> Explainer<'s> {
         let node = self.cluster.node(id);
         let explain = |outcome: Statement| {
             let mut told = Explanation::new(SubjectKind::Node, &name, outcome, None);
-            // A standby was ordered, unless it answers a failure.
+            // Somebody ordered this standby; one by a failure has another code.
             let well = [&codes::NODE_ONLINE, &codes::NODE_STANDBY];
             told.attention = !well.contains(&told.outcome.code);
             told
