@@ -399,12 +399,10 @@ impl Agent {
         self.busy.clear();
     }
 
-    /// A probe by a resource agent that is not there tells nothing of what may run.
+    /// A resource agent that is not there tells nothing of what may run, and does nothing to it.
     pub fn cannot_tell(&self, record: &Record) -> bool {
         let operation = &record.operation;
-        operation.action == Task::Monitor
-            && operation.interval_ms == 0
-            && record.status == STATUS_NOT_INSTALLED
+        record.status == STATUS_NOT_INSTALLED
             && (self.damaged
                 || self.may_run().contains(&operation.resource)
                 || self.left.contains_key(&operation.resource)

@@ -89,9 +89,17 @@ pub fn active_services<'a>(
         .collect()
 }
 
-/// Whether a probe with that outcome has not found out whether its service runs.
+/// Whether an operation with that outcome has not found out whether its service runs (a probe), or
+/// has not done anything to it, because its resource agent cannot work.
 pub fn cannot_tell(operation: &Operation, status: OperationStatus, code: i32) -> bool {
-    is_probe(operation) && evidence_of_probe(status, code) == Evidence::CannotRun
+    if is_probe(operation) {
+        return evidence_of_probe(status, code) == Evidence::CannotRun;
+    }
+    match status {
+        OperationStatus::NotInstalled | OperationStatus::ErrorHard => true,
+        OperationStatus::Done => code == rc::INSTALLED,
+        _ => false,
+    }
 }
 
 /// Whether an operation that has ended tells what has become of its service.
@@ -102,7 +110,7 @@ pub fn is_decisive(record: &OperationRecord) -> bool {
 }
 
 /// Whether an operation has its resource agent look whether a service runs.
-fn is_probe(operation: &Operation) -> bool {
+pub fn is_probe(operation: &Operation) -> bool {
     matches!(operation.action.as_str(), "monitor" | "status") && operation.interval_ms == 0
 }
 

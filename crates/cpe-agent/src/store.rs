@@ -254,6 +254,11 @@ impl StateFolder {
             );
             damaged.push(self.folder.clone());
             complete = false;
+            // The next process is to know it too.
+            let mark = self.folder.join(format!("{DAMAGED}operation-unknown"));
+            if let Err(error) = fs::write(mark, "") {
+                tracing::error!(%error, "that cannot be kept for the next agent");
+            }
         }
         let lease = self.read_file(LEASE, &mut damaged).unwrap_or_default();
         if identity.instance.is_empty() {

@@ -216,10 +216,13 @@ impl Credentials {
 
     /// Holds a connection to the certificate that its peer has shown.
     pub(crate) fn hold(self: &Arc<Self>, chain: &[CertificateDer<'_>]) -> Held {
+        let mut changes = self.trust.subscribe();
+        // The files may have changed since the handshake began: it is checked at once.
+        changes.mark_changed();
         Held {
             chain: chain.iter().map(|it| it.clone().into_owned()).collect(),
             since: UnixTime::now(),
-            changes: self.trust.subscribe(),
+            changes,
             _credentials: Arc::clone(self),
         }
     }

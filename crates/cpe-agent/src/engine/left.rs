@@ -6,11 +6,19 @@ use cpe_bus::{Error, Operation, OperationStatus, Result};
 
 use super::log::log;
 use super::{Engine, not_durable};
-use crate::activity::{Left, LeftServices, active_services, cannot_tell, is_decisive};
+use crate::activity::{Left, LeftServices, active_services, cannot_tell, is_decisive, is_probe};
 use crate::classes::OperationOutcome;
 
 /// Services that are known so at most. A guest has far fewer, and each has its parameters.
 const MAX_LEFT: usize = 1024;
+
+/// Why a probe counts as a failure.
+const CANNOT_TELL: &str = "it may be running here since before, and its resource agent cannot tell";
+/// Why another operation does.
+const CANNOT_WORK: &str = "it may be running here, and its resource agent cannot work";
+/// Why a resource agent counts as not installed.
+const NOTHING_STARTED: &str =
+    "nothing of it was started here, and its resource agent cannot work here";
 
 impl Engine {
     /// The services that may be running and are this agent's to stop.
@@ -75,9 +83,10 @@ impl Engine {
     }
 
     /// The outcome of a probe, as its DPE may take it. A resource agent that cannot work says
-    /// nothing about a service that may be running: that counts as a failure of what runs. Where
-    /// nothing of it was started in this boot, it is as one that is not installed: else a guest in
-    /// which agents cannot work would be in the way of all others.
+    /// nothing about a service that may be running: that counts as a failure of what runs, and so
+    /// does whatever was to be done to it, which has not happened. Where nothing of it was
+    /// started in this boot, it is as one that is not installed: else a guest in which agents
+    /// cannot work would be in the way of all others.
     pub(super) fn doubt(&self, call_id: u32, outcome: OperationOutcome) -> OperationOutcome {
         let record = self.records.get(&call_id);
         let Some(operation) = record.map(|record| &record.operation) else {
@@ -86,45 +95,44 @@ impl Engine {
         if !cannot_tell(operation, outcome.status, outcome.rc) {
             return outcome;
         }
+        let probe = is_probe(operation);
+        let (code, text) = match outcome.rc {
+            _ if !self.may_run(call_id, operation, &outcome) => match outcome.rc {
+                rc::UNIMPLEMENTED | rc::PERM | rc::CONFIGURED if probe => {
+                    (rc::INSTALLED, NOTHING_STARTED)
+                }
+                _ => return outcome,
+            },
+            _ if probe => (rc::GENERIC, CANNOT_TELL),
+            _ => (rc::GENERIC, CANNOT_WORK),
+        };
         let why = match outcome.exit_reason.as_str() {
             "" => format!("exit code {}", outcome.rc),
             reason => format!("exit code {}: {reason}", outcome.rc),
         };
-        let (code, exit_reason) = match outcome.rc {
-            _ if self.may_run(operation, &outcome) => {
-                let text =
-                    "it may be running here since before, and its resource agent cannot tell";
-                (rc::GENERIC, format!("{text} ({why})"))
-            }
-            rc::UNIMPLEMENTED | rc::PERM | rc::CONFIGURED => {
-                let text =
-                    "nothing of it was started here, and its resource agent cannot work here";
-                (rc::INSTALLED, format!("{text} ({why})"))
-            }
-            _ => return outcome,
-        };
         OperationOutcome {
             status: OperationStatus::Done,
             rc: code,
-            exit_reason,
+            exit_reason: format!("{text} ({why})"),
             ..outcome
         }
     }
 
-    /// Whether the service of a probe may be running here, by what was before. One that a
+    /// Whether the service of an operation may be running here, by what was before. One that a
     /// deployment has left may have another name now.
-    fn may_run(&self, probe: &Operation, outcome: &OperationOutcome) -> bool {
-        let resource = &probe.resource;
+    fn may_run(&self, call_id: u32, operation: &Operation, outcome: &OperationOutcome) -> bool {
+        let resource = &operation.resource;
+        let mut before = self.records.clone();
+        before.remove(&call_id);
+        let active = active_services(&before, &self.left_behind);
         let agent = |of: &Operation| (of.class.clone(), of.provider.clone(), of.agent.clone());
         let absent = outcome.status == OperationStatus::NotInstalled || outcome.rc == rc::INSTALLED;
         let mut left = self.left_behind.values();
         self.incomplete
             || self.left_behind.contains_key(resource)
-            || self
-                .active()
-                .iter()
-                .any(|known| known.resource == *resource)
-            || (absent && left.any(|left| left.released && agent(&left.operation) == agent(probe)))
+            || active.iter().any(|known| known.resource == *resource)
+            || (absent
+                && left.any(|left| left.released && agent(&left.operation) == agent(operation)))
     }
 
     /// Takes in what the end of an operation tells about what was left, and notes whether there may
@@ -140,11 +148,15 @@ impl Engine {
                 log!(error, self.identity, "{error:#}");
             }
         }
+        if self.noted {
+            self.drop_note();
+        }
     }
 
-    /// Notes outside the state folder that there may be services, before the first one starts.
+    /// Notes outside the state folder that there may be services that are this agent's to stop,
+    /// before the first one starts.
     pub(super) fn note_services(&mut self) {
-        if self.noted || (self.left_behind.is_empty() && self.active().is_empty()) {
+        if self.noted || self.active().is_empty() {
             return;
         }
         match self.store.note_services(Some(&self.identity.boot_id)) {
@@ -153,13 +165,14 @@ impl Engine {
         }
     }
 
-    /// Takes that note back when nothing runs any more that was started here.
+    /// Takes that note back when there are none any more.
     pub(super) fn drop_note(&mut self) {
-        if self.left_behind.is_empty() && self.active().is_empty() {
-            match self.store.note_services(None) {
-                Ok(()) => self.noted = false,
-                Err(error) => log!(warn, self.identity, "{error:#}"),
-            }
+        if !self.active().is_empty() {
+            return;
+        }
+        match self.store.note_services(None) {
+            Ok(()) => self.noted = false,
+            Err(error) => log!(warn, self.identity, "{error:#}"),
         }
     }
 }

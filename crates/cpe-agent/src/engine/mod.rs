@@ -174,6 +174,10 @@ impl Engine {
         engine.deadman.set_remains(engine.remains());
         engine.arm_deadman();
         engine.recover();
+        if !engine.incomplete {
+            engine.note_services();
+            engine.drop_note();
+        }
         engine
     }
 

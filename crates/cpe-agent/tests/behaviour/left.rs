@@ -64,8 +64,12 @@ async fn a_service_that_was_forgotten_may_run_when_its_resource_agent_is_gone() 
     let mut dpe = guest.dpe(2).await;
     assert_eq!(dpe.describe().await.active_services, 1);
     may_run(&mut dpe, "db").await;
-    let (status, code, _) = probe(&mut dpe, &operation("web", "monitor")).await;
-    assert_eq!((status, code), ABSENT, "nothing was ever started of it");
+    let (_, code, reason) = probe(&mut dpe, &operation("db", "stop")).await;
+    assert_eq!(code, rc::GENERIC, "{reason}");
+    for action in ["monitor", "stop"] {
+        let (status, code, _) = probe(&mut dpe, &operation("web", action)).await;
+        assert_eq!((status, code), ABSENT, "nothing was ever started of it");
+    }
     guest.take_agent_away(false);
     dpe.run(&operation("db", "stop")).await;
     guest.take_agent_away(true);

@@ -36,8 +36,8 @@ enum Step {
     Delay(&'static str, &'static str, u32),
     /// An operation with a start delay, until it is done.
     Later(&'static str, &'static str, u32),
-    /// It is looked for while its resource agent is not there.
-    Blind(&'static str),
+    /// It is looked for, or stopped, while its resource agent is not there.
+    Blind(&'static str, &'static str),
     /// The processes of a service die.
     Kill(&'static str),
     /// A monitor is no longer wanted.
@@ -66,7 +66,8 @@ fn script(seed: u64) -> Vec<Step> {
 fn some_step(random: &mut Random) -> Step {
     let service = SERVICES[random.index(SERVICES.len())];
     match random.index(20) {
-        19 => Step::Blind(service),
+        19 if random.percent(50) => Step::Blind(service, "stop"),
+        19 => Step::Blind(service, "monitor"),
         16 => Step::Delay(service, "start", 0),
         17 => Step::Delay(service, "monitor", INTERVAL_MS),
         18 if random.percent(50) => Step::Later(service, "start", 0),
@@ -148,8 +149,8 @@ impl Model {
                 let operation = twin(&delayed(operation, SHORT_MS));
                 self.agent.execute(self.epoch, operation, REST_S)
             }
-            Step::Blind(service) => {
-                let probe = twin(&operation(service, "monitor"));
+            Step::Blind(service, action) => {
+                let probe = twin(&operation(service, action));
                 self.agent
                     .execute_without_program(self.epoch, probe, REST_S)
             }
@@ -210,12 +211,12 @@ impl Real {
 
     async fn take(&mut self, step: &Step, expected: usize) -> Observed {
         let mut answer = String::new();
-        if matches!(step, Step::Blind(_)) {
+        if matches!(step, Step::Blind(..)) {
             self.guest.take_agent_away(true);
         }
         match step {
-            Step::Blind(service) => {
-                let probe = operation(service, "monitor");
+            Step::Blind(service, action) => {
+                let probe = operation(service, action);
                 self.dpe.execute(&probe).await.unwrap();
             }
             Step::Execute(service, action, interval_ms) => {
@@ -259,7 +260,7 @@ impl Real {
             }
         }
         let completions = self.completions(expected).await;
-        if matches!(step, Step::Blind(_)) {
+        if matches!(step, Step::Blind(..)) {
             self.guest.take_agent_away(false);
         }
         Observed {

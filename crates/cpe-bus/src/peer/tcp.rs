@@ -11,6 +11,7 @@ use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use super::HANDSHAKE_TIMEOUT;
 use crate::{Error, Result};
 
 /// An agent gives a connection up that the network has not carried anything over for so long. It
@@ -61,8 +62,13 @@ pub(super) async fn connect(
     silence: Duration,
 ) -> Result<OwnedFd> {
     let mut last = None;
-    for place in resolve(address, host, port).await? {
-        match TcpStream::connect(place).await {
+    let places = resolve(address, host, port).await?;
+    // One that drops what is sent to it must not take the time of the others.
+    let places_and_handshake = u32::try_from(places.len() + 1).unwrap_or(u32::MAX);
+    let share = HANDSHAKE_TIMEOUT / places_and_handshake;
+    for place in places {
+        let attempt = tokio::time::timeout(share, TcpStream::connect(place)).await;
+        match attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => {
                 return prepare(stream, silence)
                     .map_err(|error| Error::Failed(format!("cannot use {address}: {error}")));
