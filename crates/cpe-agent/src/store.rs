@@ -248,17 +248,9 @@ impl StateFolder {
                 .flatten()
                 .any(|name| name.starts_with(DAMAGED) && name.ends_with(LEFT));
         if !was_here && damaged.is_empty() && self.has_services_of(boot_id) {
-            tracing::error!(
-                folder = %self.folder.display(),
-                "the state of this agent is gone, and there may be services that nobody knows of"
-            );
+            self.note_loss();
             damaged.push(self.folder.clone());
             complete = false;
-            // The next process is to know it too.
-            let mark = self.folder.join(format!("{DAMAGED}operation-unknown"));
-            if let Err(error) = fs::write(mark, "") {
-                tracing::error!(%error, "that cannot be kept for the next agent");
-            }
         }
         let lease = self.read_file(LEASE, &mut damaged).unwrap_or_default();
         if identity.instance.is_empty() {
@@ -284,6 +276,18 @@ impl StateFolder {
             attributes: attributes.unwrap_or_default(),
             damaged,
             complete,
+        }
+    }
+
+    /// The state is gone in the middle of a boot: says so, and has the next process know it too.
+    fn note_loss(&self) {
+        tracing::error!(
+            folder = %self.folder.display(),
+            "the state of this agent is gone, and there may be services that nobody knows of"
+        );
+        let mark = self.folder.join(format!("{DAMAGED}operation-unknown"));
+        if let Err(error) = fs::write(mark, "") {
+            tracing::error!(%error, "that cannot be kept for the next agent");
         }
     }
 
