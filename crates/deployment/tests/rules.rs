@@ -674,7 +674,7 @@ fn it_says_what_depends_on_which_ticket() {
         "<services><service name='web' class='lsb' type='t' instances='all'/><service name='mail' class='lsb' type='t'/></services>
          <configuration><resources>
            <template id='any' class='lsb' type='t'/><primitive id='p' template='any'/>
-           <clone id='c'><group id='g'><primitive id='a' class='lsb' type='t'/><primitive id='b' class='lsb' type='t'/></group></clone>
+           <clone id='c'><meta_attributes id='cm'><nvpair id='cp' name='promotable' value='true'/></meta_attributes><group id='g'><primitive id='a' class='lsb' type='t'/><primitive id='b' class='lsb' type='t'/></group></clone>
          </resources><constraints>
            <rsc_ticket id='t1' rsc='c' ticket='east' rsc-role='Promoted'/>
            <rsc_ticket id='t2' rsc='web-clone' ticket='east' rsc-role='Started' loss-policy='Freeze'/>

@@ -13,6 +13,7 @@ mod links;
 mod options;
 mod plugs;
 mod requirements;
+mod roles;
 mod roster;
 mod tickets;
 mod topology;
@@ -86,6 +87,7 @@ fn read_newest(
 
     let devices = devices::read(element, &deployment.name, problems);
     topology::assign(element, &devices, &links, deployment, problems);
+    roles::check(element, deployment, problems);
     deployment.devices = devices.into_iter().map(|found| found.device).collect();
     deployment.raw = raw(element);
     if let Some(wanted) = wanted {
