@@ -162,6 +162,17 @@ impl Lab {
         std::fs::write(&outside, content).unwrap_or_else(|error| panic!("{outside}: {error}"));
     }
 
+    /// Gives fence agents a folder of the lab's host in which they may write, over many runs.
+    #[track_caller]
+    pub fn let_fence_agents_write(&self, folder: &str) {
+        self.sh(&format!(
+            "install -d -o cpe-fence {folder}; mkdir -p /etc/systemd/system/cpe-fence@.service.d
+             printf '[Service]\\nReadWritePaths={folder}\\nExecStart=\\nExecStart=/usr/bin/cpe-fence --user cpe-fence --scratch /tmp --scratch {folder}\\n' \
+               > /etc/systemd/system/cpe-fence@.service.d/scratch.conf; systemctl daemon-reload"
+        ))
+        .ok();
+    }
+
     /// PID 1 of the lab, as seen from this process.
     pub fn pid1(&self) -> u32 {
         let output = self.script(&["pid", &self.name], &[]);

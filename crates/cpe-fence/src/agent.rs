@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use anyhow::Context;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
+use crate::apart::{self, Files};
 use crate::remains::Confinement;
 
 /// What a fence agent says beyond this is thrown away.
@@ -36,7 +37,7 @@ pub(crate) struct Run<'a> {
     pub program: PathBuf,
     pub input: String,
     pub user: Option<User>,
-    pub home: &'a Path,
+    pub files: Files<'a>,
     pub limit: Duration,
     pub confinement: &'a Confinement,
 }
@@ -60,6 +61,8 @@ impl Run<'_> {
     /// # Errors
     /// If it cannot be run, or something of it is left.
     pub(crate) fn run(self, asker: &UnixStream) -> anyhow::Result<End> {
+        // Secrets are read by now; what is still to be done is to watch the agent and to end it.
+        apart::keep_apart(&self.files);
         let mut child = self.spawn()?;
         let pid = child.id().try_into().ok().and_then(Pid::from_raw);
         let pid = pid.context("the fence agent has no process")?;
@@ -94,7 +97,7 @@ impl Run<'_> {
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LANG", "C.UTF-8")
-            .env("HOME", self.home)
+            .env("HOME", &self.files.home.folder)
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::piped())

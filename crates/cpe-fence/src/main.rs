@@ -8,17 +8,21 @@ use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use cpe_fence::{Callers, Confinement, Settings, User};
 
-/// Runs one fence agent for a DPE. Started by systemd for each connection to /run/cpe/fence.sock,
-/// as cpe-fence@….service, with the connection as its standard input.
+/// Runs one fence agent for a DPE. Started by systemd for each connection to
+/// /run/cpe/fence/NAME/sock, as cpe-fence@….service, with the connection as its standard input.
 #[derive(Debug, Parser)]
 #[command(name = "cpe-fence", version, args_conflicts_with_subcommands = true)]
 struct Options {
     /// As whom agents run [default: as this process]
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// HOME of agents: their ssh keys, known hosts and settings
+    /// HOME of agents: known hosts and settings for all deployments; a folder DIRECTORY/NAME is that
+    /// of deployment NAME alone. Agents read it
     #[arg(long, value_name = "DIRECTORY", default_value = "/var/lib/cpe-fence")]
     home: PathBuf,
+    /// A folder in which agents may write; may be given several times
+    #[arg(long, value_name = "DIRECTORY", default_values = ["/tmp", "/var/tmp"])]
+    scratch: Vec<PathBuf>,
     /// Where the files are that documents name as /etc/cpe/secrets/…
     #[arg(long, value_name = "DIRECTORY", default_value = "/etc/cpe/secrets")]
     secrets: PathBuf,
@@ -62,6 +66,7 @@ fn run(options: Options) -> anyhow::Result<()> {
         secrets: options.secrets,
         copies: options.copies,
         home: options.home,
+        scratch: options.scratch,
         user: options.user.as_deref().map(user).transpose()?,
         confinement: Confinement::own(),
     };

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use crate::agent::{End, Run, User};
+use crate::apart::{Files, Home};
 use crate::caller::Callers;
 use crate::protocol::{ACTIONS, MAX_REQUEST, MAX_RUN, Parameter, Reply, Request, Value};
 use crate::remains::Confinement;
@@ -31,15 +32,18 @@ pub struct Settings {
     pub secrets: PathBuf,
     /// Where copies are put that agents read.
     pub copies: PathBuf,
-    /// `HOME` of agents.
+    /// `HOME` of agents, and a folder in it for each deployment that has its own.
     pub home: PathBuf,
+    /// Folders in which agents may write.
+    pub scratch: Vec<PathBuf>,
     /// As whom agents run; `None`: as this process.
     pub user: Option<User>,
     /// Where their processes are found.
     pub confinement: Confinement,
 }
 
-/// Serves one connection.
+/// Serves one connection. An agent that is run, and this thread from then on, are kept apart from
+/// the rest of the host as far as the kernel can.
 ///
 /// # Errors
 /// If the caller says nothing that is a request, or does not take the reply, and if something of
@@ -136,11 +140,17 @@ impl Ready {
             let secrets = self.hidden.iter();
             secrets.fold(text, |text, secret| text.replace(secret, "***"))
         };
+        let home = Home::of(&settings.home, &request.deployment);
+        let read = settings.agents.iter().chain([&settings.copies]);
         let run = Run {
             program: self.program,
             input: self.input,
             user: settings.user,
-            home: &settings.home,
+            files: Files {
+                read: read.map(PathBuf::as_path).collect(),
+                scratch: &settings.scratch,
+                home: &home,
+            },
             limit: Duration::from_millis(request.timeout_ms).min(MAX_RUN),
             confinement: &settings.confinement,
         };

@@ -43,7 +43,8 @@ fn settings(place: &Path) -> Settings {
         agents: vec![place.to_owned()],
         secrets: place.join("secrets"),
         copies: place.join("copies"),
-        home: place.to_owned(),
+        home: place.join("home"),
+        scratch: vec![place.to_owned()],
         user: None,
         confinement: Confinement::ProcessGroup,
     }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 /// The parts, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
-    // what is said; who says it; how what is left is ended
-    &["protocol", "caller", "remains"],
+    // what is said; who says it; how an agent is kept apart, and how what is left of it is ended
+    &["protocol", "caller", "apart", "remains"],
     // files for agents; one run of an agent
     &["secrets", "agent"],
     // one connection

@@ -8,7 +8,7 @@ use end_to_end::{Lab, System};
 fn device(id: &str, assembly: &str, agent: &str) -> String {
     let pairs = match agent {
         "fence_dummy" => [
-            ("status_file", format!("/var/lib/cpe-fence/{assembly}")),
+            ("status_file", format!("/srv/devices/{assembly}")),
             ("delay", "0".to_owned()),
         ],
         _ => [("ip", "127.0.0.1".to_owned()), ("username", "x".to_owned())],
@@ -84,6 +84,7 @@ fn lose_home(lab: &Lab) -> String {
 #[test]
 fn a_copied_configuration_is_fenced_by_its_devices() {
     let lab = Lab::boot("devices").with_guests(&["a", "b"]);
+    lab.let_fence_agents_write("/srv/devices");
     let good = [
         device("off-a", "a", "fence_dummy"),
         device("off-b", "b", "fence_dummy"),

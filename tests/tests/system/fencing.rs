@@ -10,6 +10,7 @@ const SLEEP: u32 = 100_061;
 /// no use for it.
 fn boot(name: &str, fencing: &str) -> Lab {
     let lab = Lab::boot(name).with_guests(&["a", "b"]);
+    lab.let_fence_agents_write("/srv/probe");
     lab.write("/usr/sbin/fence_unit", include_str!("fence-unit.sh"));
     lab.write("/usr/sbin/fence_probe", include_str!("fence-probe.sh"));
     lab.write(
@@ -19,6 +20,7 @@ fn boot(name: &str, fencing: &str) -> Lab {
     );
     lab.sh(
         "chmod 755 /usr/sbin/fence_{unit,probe,hang}
+         install -d -g cpe-fence -m 750 /var/lib/cpe-fence/.ssh; echo the-host > /var/lib/cpe-fence/.ssh/known_hosts
          echo tops3cret > /etc/cpe/secrets/probe; mkdir -p /etc/cpe/secrets/ledger; echo the-key > /etc/cpe/secrets/ledger/key
          chmod -R go= /etc/cpe/secrets
          sed 's/\"dpe\"/\"cpe-fence\"/' /usr/share/doc/cpe/60-dpe-unit-fencing.rules > /etc/polkit-1/rules.d/61-fence-agents.rules
@@ -62,11 +64,11 @@ fn a_fence_agent_runs_in_a_unit_of_its_own_also_while_cpe_is_away() {
     lab.manage(&["stop", "cpe.service"]).ok();
     let lost = lose_home(&lab);
     lab.wait("the lost guest is switched on again", 60, || {
-        lab.sh("cat /var/lib/cpe-fence/probe")
+        lab.sh("cat /srv/probe/report-cpe-fence")
             .stdout
             .contains("action=on ")
     });
-    let probe = lab.sh("cat /var/lib/cpe-fence/probe").ok();
+    let probe = lab.sh("cat /srv/probe/report-cpe-fence").ok();
     for line in [
         "action=off user=cpe-fence groups=cpe-fence home=/var/lib/cpe-fence",
         "CapEff:\t0000000000000000",
@@ -75,12 +77,14 @@ fn a_fence_agent_runs_in_a_unit_of_its_own_also_while_cpe_is_away() {
         "/cpe-fence@",
         "secrets: cat: /etc/cpe/secrets/probe: Permission denied",
         "it has the password",
+        "known: the-host",
         "key: the-key",
     ] {
         assert!(probe.contains(line), "{line}: {probe}");
     }
     assert!(!probe.contains("dpe@"), "{probe}");
     assert!(!probe.contains("written: yes"), "{probe}");
+    assert!(!probe.contains("noted: yes"), "{probe}");
     assert!(!probe.contains("state: newest"), "{probe}");
 
     lab.manage(&["start", "cpe.service"]).ok();
@@ -109,7 +113,7 @@ fn only_a_dpe_has_fence_agents_run_and_only_for_its_own_deployment() {
     let ask = |user: &str| {
         let request = r#"{"deployment":"ledger","assembly":"a","agent":"fence_probe","action":"status","parameters":[],"timeout_ms":5000}"#;
         let script = format!(
-            "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/cpe/fence.sock'); s.sendall(b'''{request}\\n'''); print(s.recv(65536).decode())"
+            "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/cpe/fence/ledger/sock'); s.sendall(b'''{request}\\n'''); print(s.recv(65536).decode())"
         );
         lab.sh(&format!(
             "setpriv --reuid {user} --regid {user} --init-groups python3 -c \"$(cat <<'X'\n{script}\nX\n)\" 2>&1"
@@ -128,7 +132,7 @@ fn only_a_dpe_has_fence_agents_run_and_only_for_its_own_deployment() {
         "{refused}"
     );
     assert!(
-        !lab.sh("cat /var/lib/cpe-fence/probe")
+        !lab.sh("cat /srv/probe/report-cpe-fence")
             .stdout
             .contains("action=status")
     );

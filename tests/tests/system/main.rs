@@ -22,6 +22,7 @@ mod explanations;
 mod fencing;
 mod flows;
 mod installation;
+mod neighbours;
 mod networks;
 mod orders;
 mod promotion;

@@ -298,7 +298,8 @@ impl World {
             agents: vec![folder.clone()],
             secrets: folder.clone(),
             copies: folder.clone(),
-            home: folder,
+            home: folder.clone(),
+            scratch: vec![folder],
             user: None,
             confinement: Confinement::ProcessGroup,
         };
