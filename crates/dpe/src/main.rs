@@ -35,8 +35,8 @@ struct Options {
     /// [default: $CONFIGURATION_DIRECTORY, else /etc/cpe/dpe/NAME]
     #[arg(long, value_name = "DIRECTORY")]
     certificates: Option<PathBuf>,
-    /// Where fence agents are run [default: /run/cpe/fence.sock; on the bus of a user the same
-    /// below $XDG_RUNTIME_DIR]
+    /// Where fence agents are run [default: /run/cpe/fence/NAME/sock; on the bus of a user the
+    /// same below $XDG_RUNTIME_DIR]
     #[arg(long, value_name = "PATH")]
     fence_socket: Option<PathBuf>,
     #[command(subcommand)]
@@ -70,8 +70,8 @@ fn main() -> anyhow::Result<()> {
     let runtime_directory = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
     let fence_socket = options.fence_socket.unwrap_or_else(|| {
         let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| options.bus == BusSelection::User);
-        own.map_or_else(|| "/run".into(), PathBuf::from)
-            .join("cpe/fence.sock")
+        let run = own.map_or_else(|| "/run".into(), PathBuf::from);
+        run.join("cpe/fence").join(&name).join("sock")
     });
     cpe_daemon::start_log();
     cpe_daemon::abort_on_panic();
@@ -80,8 +80,8 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // one each for decisions, for explanations and plans, for the saved state, for kept inputs,
-        // for what agents say of themselves, for certificates, and for names of hosts
-        .max_blocking_threads(7)
+        // for what agents say of themselves, and for certificates
+        .max_blocking_threads(6)
         .thread_keep_alive(Duration::from_secs(1))
         .build()
         .context("cannot start the event loop")?;

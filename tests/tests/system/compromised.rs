@@ -12,7 +12,7 @@ bus() { busctl --system --timeout=10 call "$@"; }
 fence() {
   python3 -c "
 import json, socket, sys
-s = socket.socket(socket.AF_UNIX); s.connect('/run/cpe/fence.sock')
+s = socket.socket(socket.AF_UNIX); s.connect('/run/cpe/fence/a/sock')
 s.sendall((json.dumps({'deployment': sys.argv[1], 'assembly': '', 'agent': 'fence_dummy', 'action': 'metadata',
   'parameters': [{'name': 'password', 'value': {'file': sys.argv[2]}}], 'timeout_ms': 9000}) + '\\n').encode())
 print(s.recv(100000).decode()[:300])" "$@"

@@ -273,9 +273,9 @@ impl<'a> Agent<'a> {
     async fn ask(&self, action: &str) -> anyhow::Result<Vec<u8>> {
         let (agent, socket) = (&self.device.agent, &self.gate.socket);
         let mut stream = UnixStream::connect(socket).await.with_context(|| {
-            let socket = socket.display();
+            let (socket, name) = (socket.display(), &self.gate.deployment);
             format!(
-                "{agent} cannot be run: nobody answers at {socket}; is cpe-fence.socket active?"
+                "{agent} cannot be run: nobody answers at {socket}; is cpe-fence@{name}.socket active? If it was begun after the DPE, restart dpe@{name}.service"
             )
         })?;
         let mut line = serde_json::to_vec(&self.request(action))?;
