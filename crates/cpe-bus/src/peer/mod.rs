@@ -8,6 +8,7 @@
 //! what is known already.
 
 mod connect;
+mod hosts;
 mod listen;
 mod tcp;
 #[cfg(test)]

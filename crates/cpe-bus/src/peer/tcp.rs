@@ -1,29 +1,20 @@
-//! TCP: names of hosts, and connections that end when the network carries nothing any more.
+//! TCP: connections to hosts by their names, which end when the network carries nothing any more.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cpe_status::{DEFAULT_PORT, PeerAddress};
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
-use super::HANDSHAKE_TIMEOUT;
+use super::{HANDSHAKE_TIMEOUT, hosts};
 use crate::{Error, Result};
 
 /// An agent gives a connection up that the network has not carried anything over for so long. It
 /// need not hurry: a DPE that lives has made another one, which counts.
 pub(super) const AGENTS_SILENCE: Duration = Duration::from_secs(10);
-/// Most addresses of a name that are tried.
-const MAX_ADDRESSES: usize = 8;
-
-/// Who asks for the addresses of a name. One at a time: it may hang for long, on a thread of which
-/// a DPE has few, and other work waits for those.
-static RESOLVING: std::sync::LazyLock<Arc<Semaphore>> =
-    std::sync::LazyLock::new(|| Arc::new(Semaphore::new(1)));
 
 /// The addresses of a host. One that is written as numbers is not asked for.
 async fn resolve(address: &PeerAddress, host: &str, port: Option<u16>) -> Result<Vec<SocketAddr>> {
@@ -31,24 +22,11 @@ async fn resolve(address: &PeerAddress, host: &str, port: Option<u16>) -> Result
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    let unknown = |reason: String| {
+    let mut found = hosts::addresses(host).await.map_err(|reason| {
         Error::NotReady(format!("{address}: the name cannot be looked up: {reason}"))
-    };
-    let turn = Arc::clone(&RESOLVING).acquire_owned().await;
-    let turn = turn.map_err(|error| unknown(error.to_string()))?;
-    let name = host.to_owned();
-    let found = tokio::task::spawn_blocking(move || {
-        // Until it has ended, also if nobody waits for it any more.
-        let _turn = turn;
-        let found = (name.as_str(), port).to_socket_addrs()?;
-        io::Result::Ok(found.take(MAX_ADDRESSES).collect::<Vec<_>>())
-    });
-    match found.await {
-        Ok(Ok(found)) if !found.is_empty() => Ok(found),
-        Ok(Ok(_)) => Err(unknown("it has no address".to_owned())),
-        Ok(Err(error)) => Err(unknown(error.to_string())),
-        Err(error) => Err(unknown(error.to_string())),
-    }
+    })?;
+    found.iter_mut().for_each(|place| place.set_port(port));
+    Ok(found)
 }
 
 /// Connects to the first address of a host that answers.
