@@ -14,6 +14,7 @@ use time::{Duration, OffsetDateTime};
 use crate::disk::{self, Readers};
 use crate::error::{Error, Result};
 use crate::index::{Entry, Index, State, now_s};
+use crate::lists::merged;
 
 /// The longest time that a certificate may be issued for, in days: that of a CA.
 pub const LONGEST_DAYS: u32 = 3650;
@@ -176,7 +177,8 @@ impl Authority {
         &self.certificate
     }
 
-    /// The list of what is revoked, as PEM.
+    /// The list of what is revoked, as PEM; beside it those of other CAs that an administrator has
+    /// put there.
     ///
     /// # Errors
     /// If its file cannot be read.
@@ -295,7 +297,7 @@ impl Authority {
         let readers = to.group.map_or(Readers::None, Readers::Group);
         let path = |name: &str| to.folder.join(name);
         disk::write(&path(CA), self.certificate.as_bytes(), Readers::All)?;
-        disk::write(&path(REVOKED), self.revoked()?.as_bytes(), Readers::All)?;
+        self.put_lists(&to.folder, None)?;
         // Last: where it is, the others are.
         disk::write(&path(IDENTITY), issued.identity.as_bytes(), readers)
     }
@@ -308,7 +310,18 @@ impl Authority {
         let path = |name: &str| folder.join(name);
         disk::folder(folder)?;
         disk::write(&path(CA), self.certificate.as_bytes(), Readers::All)?;
-        disk::write(&path(REVOKED), self.revoked()?.as_bytes(), Readers::All)
+        self.put_lists(folder, None)
+    }
+
+    /// Puts lists into a folder: that one, or else the one that was published last, and those of
+    /// other CAs that are there or here.
+    fn put_lists(&self, folder: &Path, new: Option<&str>) -> Result<()> {
+        let path = folder.join(REVOKED);
+        let there = disk::read(&path)?.unwrap_or_default();
+        let here = disk::read(&self.folder.join(REVOKED))?.unwrap_or_default();
+        let texts = [new.unwrap_or_default(), &here, &there];
+        let text = merged(&self.certificate, &texts)?;
+        disk::write(&path, text.as_bytes(), Readers::All)
     }
 
     /// Remembers a folder of this host that gets every new list.
@@ -324,18 +337,19 @@ impl Authority {
         self.save()
     }
 
-    /// Makes a new list, and gives it to every folder that is remembered. What is revoked is in the
+    /// Makes a new list, and gives it to every folder that is remembered, beside those of other CAs.
+    /// What is revoked is in the
     /// index first, so that a command that is killed can be finished.
     fn publish(&mut self) -> Result<()> {
         self.index.list += 1;
         self.save()?;
         let list = self.make_list()?;
-        disk::write(&self.folder.join(REVOKED), list.as_bytes(), Readers::All)?;
+        self.put_lists(&self.folder, Some(&list))?;
         for folder in self.index.folders.clone() {
             let folder = Path::new(&folder);
             // That of a deployment that is gone.
             if folder.is_dir() {
-                disk::write(&folder.join(REVOKED), list.as_bytes(), Readers::All)?;
+                self.put_lists(folder, Some(&list))?;
             }
         }
         self.index.published = self.index.list;

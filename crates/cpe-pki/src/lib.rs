@@ -16,6 +16,7 @@ mod authority;
 mod disk;
 mod error;
 mod index;
+mod lists;
 
 pub use authority::{Authority, Issued, LONGEST_DAYS, Recipient};
 pub use error::{Error, Result};

@@ -6,8 +6,8 @@ use std::path::Path;
 const FLOORS: &[&[&str]] = &[
     // what can go wrong
     &["error"],
-    // files; what was issued
-    &["disk", "index"],
+    // files; what was issued; lists of other CAs
+    &["disk", "index", "lists"],
     // the authority
     &["authority"],
 ];

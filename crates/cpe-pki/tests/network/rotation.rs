@@ -6,7 +6,7 @@ use cpe_bus::identity::{CA, IDENTITY, LOOK, REVOKED};
 use cpe_bus::peer::Name;
 use cpe_pki::{Authority, Error, State};
 
-use crate::world::{Agent, Dpe, World, echo, ends_within};
+use crate::world::{Agent, Dpe, Stalled, World, echo, ends_within};
 
 /// Until when a running connection has ended for what is new in the files.
 const SOON: Duration = Duration::from_secs(LOOK.as_secs() * 2 + 1);
@@ -63,6 +63,86 @@ async fn a_ca_that_is_taken_away_is_believed_no_longer() {
     std::fs::write(folder.join(CA), other.authority.certificate()).unwrap();
     std::fs::write(folder.join(REVOKED), other.authority.revoked().unwrap()).unwrap();
     assert!(ends_within(&connection, SOON).await);
+}
+
+#[tokio::test]
+async fn who_is_revoked_in_the_middle_of_a_handshake_is_cut_off() {
+    let (mut world, agent, dpe) = World::with_both().await;
+    // The agent has begun by the old list, and waits for the DPE's certificate.
+    let stalled = Stalled::on_the_way_to(&agent).await;
+    let connecting = {
+        let (dpe, address) = (Dpe(dpe.0.clone()), stalled.address.clone());
+        tokio::spawn(async move { dpe.connect_at(&address, "web1").await })
+    };
+    stalled.has_stalled().await;
+    let old = std::fs::read(world.path("dpe").join(REVOKED)).unwrap();
+    world.authority.revoke(&Name::dpe("shop"), None).unwrap();
+    std::fs::write(world.path("dpe").join(REVOKED), old).unwrap();
+    // It reads the new list for somebody else, so that no later change of it tells.
+    let reason = dpe.refused(&agent, "web1").await;
+    assert!(reason.contains("our certificate is revoked"), "{reason}");
+    stalled.go_on();
+    if let Ok(connection) = connecting.await.unwrap() {
+        assert!(ends_within(&connection, SOON).await);
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_keeps_the_list_of_the_other_ca() {
+    let mut old = World::new();
+    let mut new = World::new();
+    let agent = old.issue("agent", &Name::agent("shop", "web1"), 90);
+    old.issue("dpe", &Name::dpe("shop"), 90);
+    new.issue("dpe", &Name::dpe("shop"), 90);
+    old.authority.remember(&new.path("dpe")).unwrap();
+    new.authority.remember(&agent).unwrap();
+    let both = |a: String, b: String| format!("{a}{b}");
+    let lists = both(
+        old.authority.revoked().unwrap(),
+        new.authority.revoked().unwrap(),
+    );
+    let cas = both(
+        old.authority.certificate().into(),
+        new.authority.certificate().into(),
+    );
+    for folder in [&agent, &new.path("dpe"), &old.path("pki")] {
+        std::fs::write(folder.join(REVOKED), &lists).unwrap();
+    }
+    for folder in [&agent, &new.path("dpe")] {
+        std::fs::write(folder.join(CA), &cas).unwrap();
+    }
+    let listening = Agent::start(&agent).await;
+    // With the new certificate, to an agent with an old one.
+    let dpe = Dpe::new(&new.path("dpe"), "shop");
+    assert!(dpe.connect(&listening, "web1").await.is_ok());
+
+    // Each revokes something; both lists are everywhere, whoever was last.
+    new.issue("other", &Name::agent("shop", "web2"), 90);
+    for _ in 0..2 {
+        let spare = Name::agent("shop", "web2");
+        new.issue("other", &spare, 90);
+        new.authority.revoke(&spare, None).unwrap();
+        assert!(dpe.connect(&listening, "web1").await.is_ok());
+        old.issue("other", &spare, 90);
+        old.authority.revoke(&spare, None).unwrap();
+        assert!(dpe.connect(&listening, "web1").await.is_ok());
+    }
+    let text = std::fs::read_to_string(agent.join(REVOKED)).unwrap();
+    assert_eq!(text.matches("BEGIN X509 CRL").count(), 2, "{text}");
+    // And what is revoked is obeyed, after a revocation of the other one, too.
+    old.authority
+        .revoke(&Name::agent("shop", "web1"), None)
+        .unwrap();
+    let spare = Name::agent("shop", "web3");
+    new.issue("other", &spare, 90);
+    new.authority.revoke(&spare, None).unwrap();
+    let reason = dpe.refused(&listening, "web1").await;
+    assert!(reason.contains("revoked"), "{reason}");
+    // What is handed over takes an older list of the other one back nowhere.
+    new.issue("dpe", &Name::dpe("shop"), 90);
+    std::fs::write(new.path("dpe").join(CA), &cas).unwrap();
+    let reason = dpe.refused(&listening, "web1").await;
+    assert!(reason.contains("revoked"), "{reason}");
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use cpe_bus::peer::{
     self, Access, Credentials, Door, Guest, HANDSHAKE_TIMEOUT, Meter, Name, PeerAddress, Side,
 };
 use cpe_pki::{Authority, Recipient};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use zbus::Connection;
 
 /// How long anything may take before a test gives up.
@@ -106,6 +108,57 @@ impl Agent {
     }
 }
 
+/// A way to an agent that carries one handshake up to the agent's answer, and what the DPE says to
+/// that only when it is let.
+pub(crate) struct Stalled {
+    pub(crate) address: PeerAddress,
+    stalled: Arc<tokio::sync::Notify>,
+    go_on: Arc<tokio::sync::Notify>,
+}
+
+impl Stalled {
+    pub(crate) async fn on_the_way_to(agent: &Agent) -> Stalled {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let PeerAddress::Tcp { host, port: end } = agent.address.clone() else {
+            panic!("{}", agent.address);
+        };
+        let way = Stalled {
+            address: format!("tcp:127.0.0.1:{port}").parse().unwrap(),
+            stalled: Arc::default(),
+            go_on: Arc::default(),
+        };
+        let (stalled, go_on) = (Arc::clone(&way.stalled), Arc::clone(&way.go_on));
+        tokio::spawn(async move {
+            let (dpe, _) = listener.accept().await.unwrap();
+            let agent = TcpStream::connect((host, end.unwrap())).await.unwrap();
+            let ((mut said, mut heard), (mut answered, mut told)) =
+                (dpe.into_split(), agent.into_split());
+            let mut hello = vec![0; 16 << 10];
+            let length = said.read(&mut hello).await.unwrap();
+            told.write_all(&hello[..length]).await.unwrap();
+            let back =
+                tokio::spawn(async move { tokio::io::copy(&mut answered, &mut heard).await });
+            // The agent's answer is through: that is what the DPE speaks to now.
+            let length = said.read(&mut hello).await.unwrap();
+            stalled.notify_one();
+            go_on.notified().await;
+            let _ = told.write_all(&hello[..length]).await;
+            let _ = tokio::io::copy(&mut said, &mut told).await;
+            back.abort();
+        });
+        way
+    }
+
+    pub(crate) async fn has_stalled(&self) {
+        self.stalled.notified().await;
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.go_on.notify_one();
+    }
+}
+
 /// An address of this machine that nobody listens at.
 fn free_port() -> PeerAddress {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -148,7 +201,15 @@ impl Dpe {
         agent: &Agent,
         assembly: &str,
     ) -> cpe_bus::Result<Connection> {
-        let guest = Guest::new(&agent.address, assembly, &self.0);
+        self.connect_at(&agent.address, assembly).await
+    }
+
+    pub(crate) async fn connect_at(
+        &self,
+        address: &PeerAddress,
+        assembly: &str,
+    ) -> cpe_bus::Result<Connection> {
+        let guest = Guest::new(address, assembly, &self.0);
         peer::connect_to(&guest, &Meter::default()).await
     }
 
