@@ -2,6 +2,7 @@
 
 use super::Controller;
 use crate::machines::deciding::{Answer, Recheck};
+use crate::machines::facts::Departure;
 use crate::machines::phase::Phase;
 use crate::vocabulary::{
     Decision, Effect, EngineInput, EventDraft, EventKind, InputName, Outcome, Time,
@@ -140,7 +141,11 @@ impl Controller {
             reasons,
             ..
         } = outcome;
-        let transition = self.execution.begin(graph, limits, reasons, now.wall_us);
+        let facts = self.store.assemblies().iter();
+        let leaving = facts.filter(|(_, facts)| facts.departure == Departure::Leaving);
+        let leaving = leaving.map(|(name, _)| name.clone()).collect();
+        let execution = &mut self.execution;
+        let transition = execution.begin(graph, limits, reasons, &leaving, now.wall_us);
         let (number, actions) = (transition.number(), transition.counts().actions);
         self.effects.push(Effect::KeepInput {
             name: InputName::Transition(number),

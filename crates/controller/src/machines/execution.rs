@@ -13,7 +13,7 @@
 //! [`Transition`] keeps the books of the graph; here are the runs, that is, who does what since
 //! when and until when, and how many may be under way at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cpe_status::{RunningAction, TransitionState, TransitionStatus};
 use policy_engine::{ActionKind, GraphAction, TransitionGraph};
@@ -141,12 +141,13 @@ impl Execution {
         self.count
     }
 
-    /// Edge idle → carrying out. Gives the transition's number.
+    /// Edge idle → carrying out. Gives the transition. `leaving`: whose guests go down.
     pub(crate) fn begin(
         &mut self,
         graph: TransitionGraph,
         limits: Limits,
         reasons: BTreeMap<u32, String>,
+        leaving: &BTreeSet<AssemblyId>,
         now_wall_us: u64,
     ) -> &Transition {
         assert!(
@@ -154,7 +155,8 @@ impl Execution {
             "invariant: one transition at a time"
         );
         self.count += 1;
-        let transition = Transition::new(self.count, graph, limits, now_wall_us);
+        let mut transition = Transition::new(self.count, graph, limits, now_wall_us);
+        transition.let_go(leaving);
         let current = self.current.insert(Current {
             transition,
             runs: BTreeMap::new(),
@@ -448,7 +450,7 @@ mod tests {
     fn begun(nodes: &[&str], limits: Limits) -> Execution {
         let mut execution = Execution::default();
         let reasons = BTreeMap::from([(1, "it failed".to_owned())]);
-        let transition = execution.begin(graph(nodes), limits, reasons, 10);
+        let transition = execution.begin(graph(nodes), limits, reasons, &BTreeSet::new(), 10);
         assert_eq!(transition.number(), 1);
         execution
     }
@@ -547,7 +549,8 @@ mod tests {
     #[should_panic(expected = "one transition at a time")]
     fn it_does_not_begin_a_second_transition() {
         let mut execution = begun(&["a"], Limits::default());
-        execution.begin(graph(&["a"]), Limits::default(), BTreeMap::new(), 0);
+        let (reasons, leaving) = (BTreeMap::new(), BTreeSet::new());
+        execution.begin(graph(&["a"]), Limits::default(), reasons, &leaving, 0);
     }
 
     #[test]

@@ -128,6 +128,11 @@ impl Transition {
         }
     }
 
+    /// The guests of these assemblies go down: what leaves them waits for nothing but the graph.
+    pub(crate) fn let_go(&mut self, gone: &BTreeSet<AssemblyId>) {
+        self.moves.let_go(gone);
+    }
+
     /// Its number, which its operations carry.
     pub(crate) fn number(&self) -> u64 {
         self.number
