@@ -167,3 +167,31 @@ fn what_would_move_stays_until_it_is_known_what_is_there() {
     able.ends("monitor web n1", NOT_RUNNING);
     assert_eq!(able.told(), ["stop web n2", "start web n1"]);
 }
+
+/// What others need is stopped after them, also if it is only being found out that they run.
+#[test]
+fn what_moves_stays_until_it_is_known_what_needs_it_there() {
+    const RUNNING: i32 = 0;
+    const NOT_RUNNING: i32 = 7;
+    let both = [primitive("web", ""), primitive("db", "")].concat();
+    let order = r#"<rsc_order id="o" first="db" then="web"/>"#.to_owned();
+    let places = [location("web", "n1", "100"), location("db", "n2", "100")].concat();
+    let text = resources(&both) + &constraints(&(order + &places));
+    // As after a clean-up of `web`.
+    let lab = || {
+        let mut lab = Lab::of(&assemblies(&["", ""]), &text).hold("monitor web n1");
+        lab.answers("n1", started("db"));
+        lab.answers("n2", Vec::new());
+        lab
+    };
+    let mut needed = lab();
+    assert_eq!(needed.told(), [""; 0]);
+    needed.ends("monitor web n1", RUNNING);
+    assert_eq!(
+        needed.told(),
+        ["stop web n1", "stop db n1", "start db n2", "start web n1"]
+    );
+    let mut alone = lab();
+    alone.ends("monitor web n1", NOT_RUNNING);
+    assert_eq!(alone.told(), ["stop db n1", "start db n2", "start web n1"]);
+}
