@@ -32,6 +32,7 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use cpe_bus::OperationRecord;
@@ -50,10 +51,17 @@ const SERVICES: &str = "services";
 /// Where node attributes are kept.
 const ATTRIBUTES: &str = "attributes.json";
 
+/// How long a lock is waited for: a killed agent's child that has not yet called exec holds it.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often it is tried.
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
 /// Call ids are reserved in blocks of this size, so that not every operation writes
 /// `identity.json`.
 const CALL_ID_BLOCK: u32 = 64;
 
+/// Where it is kept who the agent obeys.
+pub const IDENTITY: &str = "identity.json";
 /// Where the lease is kept.
 pub const LEASE: &str = "lease.json";
 /// Which watchdog device is armed, if one is; written by [`crate::device`].
@@ -148,7 +156,7 @@ impl StateFolder {
             folder: folder.to_owned(),
             lock: OnceLock::new(),
         };
-        if let Err(error) = store.prepare() {
+        if let Err(error) = store.prepare(LOCK_TIMEOUT) {
             if store.is_in_use() {
                 return Err(error);
             }
@@ -158,8 +166,8 @@ impl StateFolder {
         Ok((store, found))
     }
 
-    /// Makes the folder and takes its lock, if that has not been done.
-    fn prepare(&self) -> anyhow::Result<()> {
+    /// Makes the folder and takes its lock, if that has not been done; waits so long for the lock.
+    fn prepare(&self, patience: Duration) -> anyhow::Result<()> {
         if self.lock.get().is_some() {
             return Ok(());
         }
@@ -171,12 +179,18 @@ impl StateFolder {
         let lock = self.open_lock().with_context(|| {
             format!("cannot write in the state folder {}", self.folder.display())
         })?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).with_context(|| {
-            format!(
-                "{} is in use: another cpe-agent runs with this state folder",
-                self.folder.join("lock").display()
-            )
-        })?;
+        let begun = Instant::now();
+        while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            if error != rustix::io::Errno::WOULDBLOCK || begun.elapsed() >= patience {
+                return Err(error).with_context(|| {
+                    format!(
+                        "{} is in use: another cpe-agent runs with this state folder",
+                        self.folder.join("lock").display()
+                    )
+                });
+            }
+            std::thread::sleep(LOCK_PAUSE);
+        }
         let _ = self.lock.set(lock);
         Ok(())
     }
@@ -216,10 +230,8 @@ impl StateFolder {
 
     fn read(&self, boot_id: &str) -> Found {
         let mut damaged = Vec::new();
-        let was_here = self.folder.join("identity.json").exists();
-        let mut identity: Identity = self
-            .read_file("identity.json", &mut damaged)
-            .unwrap_or_default();
+        let was_here = self.folder.join(IDENTITY).exists();
+        let mut identity: Identity = self.read_file(IDENTITY, &mut damaged).unwrap_or_default();
         let other_boot = !boot_id.is_empty() && identity.boot_id != boot_id;
         if other_boot && damaged.is_empty() {
             identity = Identity::default();
@@ -331,7 +343,7 @@ impl StateFolder {
     fn write_file<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
         let path = self.folder.join(name);
         let staging = self.folder.join(format!("{name}~"));
-        self.prepare()?;
+        self.prepare(Duration::ZERO)?;
         let write = || -> anyhow::Result<()> {
             let mut file = fs::OpenOptions::new()
                 .create(true)
@@ -351,7 +363,7 @@ impl StateFolder {
     /// # Errors
     /// Those of the file system.
     pub fn write_identity(&self, identity: &Identity) -> anyhow::Result<()> {
-        self.write_file("identity.json", identity)
+        self.write_file(IDENTITY, identity)
     }
 
     /// Writes the lease.
@@ -359,7 +371,7 @@ impl StateFolder {
     /// # Errors
     /// Those of the file system.
     pub fn write_lease(&self, lease: &Lease) -> anyhow::Result<()> {
-        self.prepare()?;
+        self.prepare(Duration::ZERO)?;
         let path = self.folder.join(LEASE);
         let write = || -> anyhow::Result<()> {
             let mut bytes = serde_json::to_vec(lease)?;
@@ -545,6 +557,20 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("another cpe-agent"), "{error}");
+    }
+
+    #[test]
+    fn it_waits_for_a_child_of_a_killed_agent_to_let_the_lock_go() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(StateFolder::open(dir.path(), "boot").unwrap());
+        let held = std::fs::File::open(dir.path().join("lock")).unwrap();
+        flock(&held, FlockOperation::LockExclusive).unwrap();
+        let child = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            drop(held);
+        });
+        StateFolder::open(dir.path(), "boot").unwrap();
+        child.join().unwrap();
     }
 
     #[test]
