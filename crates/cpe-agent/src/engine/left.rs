@@ -9,8 +9,10 @@ use super::{Engine, not_durable};
 use crate::activity::{Left, LeftServices, active_services, cannot_tell, is_decisive, is_probe};
 use crate::classes::OperationOutcome;
 
-/// Services that are known so at most. A guest has far fewer, and each has its parameters.
+/// Services that are known so at most. A guest has far fewer.
 const MAX_LEFT: usize = 1024;
+/// What is known of them, at most, bytes: each has its parameters.
+const MAX_LEFT_SIZE: usize = 4 << 20;
 
 /// Why a probe counts as a failure.
 const CANNOT_TELL: &str = "it may be running here since before, and its resource agent cannot tell";
@@ -41,22 +43,18 @@ impl Engine {
                 released: false,
             };
             left.insert(resource.to_owned(), service);
-            if left.len() > MAX_LEFT {
-                return Err(Error::TooLarge(format!(
-                    "{MAX_LEFT} services may be running here that were forgotten: look for them or stop them first"
-                )));
-            }
-            self.set_left(left).map_err(not_durable)?;
+            self.set_left(left)?;
         }
         self.forget_history(resource);
         Ok(())
     }
 
-    /// What may be running when the deployment has ended is nobody's to stop from now on.
+    /// What may be running when the deployment has ended is nobody's to stop from now on. Nothing of
+    /// it is dropped: a service that nobody knows of is started a second time.
     ///
     /// # Errors
-    /// If that cannot be recorded.
-    pub(super) fn leave_behind(&mut self) -> anyhow::Result<()> {
+    /// If it is too much, or cannot be recorded.
+    pub(super) fn leave_behind(&mut self) -> Result<()> {
         let mut left = self.left_behind.clone();
         for operation in self.active() {
             let operation = operation.clone();
@@ -68,17 +66,23 @@ impl Engine {
             left.insert(resource, service);
         }
         left.values_mut().for_each(|left| left.released = true);
-        while left.len() > MAX_LEFT {
-            left.pop_first();
-        }
         self.set_left(left)
     }
 
-    fn set_left(&mut self, left: LeftServices) -> anyhow::Result<()> {
-        if left != self.left_behind {
-            self.store.write_left(&left)?;
-            self.left_behind = left;
+    fn set_left(&mut self, left: LeftServices) -> Result<()> {
+        if left == self.left_behind {
+            return Ok(());
         }
+        // Less than before is never too much.
+        let (size, before) = (size(&left), size(&self.left_behind));
+        if (left.len() > MAX_LEFT || size > MAX_LEFT_SIZE) && size > before {
+            return Err(Error::TooLarge(format!(
+                "{} services may be running here that no deployment would know of, {size} bytes with their parameters; at most {MAX_LEFT} and {MAX_LEFT_SIZE} bytes can be kept: have services looked for or stopped first, or reboot this guest",
+                left.len()
+            )));
+        }
+        self.store.write_left(&left).map_err(not_durable)?;
+        self.left_behind = left;
         Ok(())
     }
 
@@ -145,7 +149,7 @@ impl Engine {
             let mut left = self.left_behind.clone();
             left.remove(&record.operation.resource);
             if let Err(error) = self.set_left(left) {
-                log!(error, self.identity, "{error:#}");
+                log!(error, self.identity, "{error}");
             }
         }
         if self.noted {
@@ -175,4 +179,9 @@ impl Engine {
             Err(error) => log!(warn, self.identity, "{error:#}"),
         }
     }
+}
+
+/// What it takes on disk, bytes.
+fn size(left: &LeftServices) -> usize {
+    serde_json::to_vec(left).map_or(usize::MAX, |bytes| bytes.len())
 }

@@ -385,8 +385,9 @@ impl Engine {
             epoch: 0,
             ..self.identity.clone()
         };
-        self.leave_behind()
-            .and_then(|()| self.store.write_lease(&Lease::default()))
+        self.leave_behind()?;
+        self.store
+            .write_lease(&Lease::default())
             .and_then(|()| self.store.write_identity(&identity))
             .map_err(not_durable)?;
         log!(info, self.identity, "released by the DPE");

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use cpe_bus::records::rc;
 use cpe_bus::{HelloSettings, Operation, OperationStatus};
 
-use crate::guest::{Dpe, Guest, holds, operation, until};
+use crate::guest::{Dpe, Guest, holds, operation, until, with};
 
 /// A lease that is over soon.
 const LEASE: HelloSettings = HelloSettings {
@@ -131,4 +131,36 @@ async fn a_resource_agent_that_cannot_work_in_a_guest_where_nothing_was_started_
     dpe.run(&operation("db", "start")).await;
     fs::set_permissions(&program, fs::Permissions::from_mode(0o644)).unwrap();
     may_run(&mut dpe, "db").await;
+}
+
+#[tokio::test]
+async fn more_services_than_it_can_know_of_are_not_left_behind() {
+    let guest = Guest::start();
+    let mut dpe = guest.connect().await;
+    // Nobody here reads heartbeats.
+    let settings = HelloSettings {
+        heartbeat_interval_ms: 60_000,
+        ..HelloSettings::default()
+    };
+    dpe.hello(1, settings).await.unwrap();
+    // Of each it knows the parameters, which are large.
+    let large = "x".repeat(60_000);
+    let names: Vec<String> = (0..40).map(|number| format!("r{number}")).collect();
+    for name in &names {
+        let start = with(operation(name, "start"), "first", &large);
+        let start = with(start, "second", &large);
+        assert_eq!(dpe.run(&start).await.rc, rc::OK);
+    }
+    let refused = dpe.agent.release(1, true).await.unwrap_err();
+    assert!(refused.to_string().contains("can be kept"), "{refused}");
+    // Nothing has changed: they are its to stop, and it obeys the same DPE.
+    assert_eq!(dpe.describe().await.active_services, 40);
+    for name in &names[30..] {
+        dpe.run(&operation(name, "stop")).await;
+    }
+    dpe.agent.release(1, true).await.unwrap();
+    guest.take_agent_away(true);
+    let mut next = guest.dpe(1).await;
+    may_run(&mut next, "r0").await;
+    may_run(&mut next, "r29").await;
 }
