@@ -197,7 +197,7 @@ impl Arguments {
         let mut left_out = Vec::new();
         if std::env::var_os(STATE_DIR_VARIABLE).is_some() {
             left_out.push(format!(
-                "{STATE_DIR_VARIABLE} is left out: it is no setting"
+                "{STATE_DIR_VARIABLE} is left out: it is no setting any more"
             ));
         }
         if self.kernel_reset && self.state_dir != Path::new(DEFAULT_STATE_DIR) {
@@ -208,6 +208,11 @@ impl Arguments {
             self.state_dir = DEFAULT_STATE_DIR.into();
         }
         left_out
+    }
+
+    /// Where a former version may have kept its state.
+    pub fn former_state_dir(&self) -> Option<PathBuf> {
+        std::env::var_os(STATE_DIR_VARIABLE).map(PathBuf::from)
     }
 
     /// Reads without the settings that are wrong.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::clock::{boot_id, boottime_us};
+use crate::former::place;
 use crate::lease::Lease;
 use crate::remains::Remains;
 use crate::reset::{Reset, reset_guest};
@@ -29,18 +30,21 @@ const AGENT_FIRST_US: u64 = 400_000;
 /// A lease that was being written while it was read is whole the next time.
 const ATTEMPTS: usize = 5;
 
-/// Watches the lease for ever.
-pub fn run(state_dir: &Path, boot_id_file: &Path, reset: &Reset) -> ! {
+/// Watches the lease for ever. `former`: where a former version may have kept it.
+pub fn run(own: &Path, former: Option<&Path>, boot_id_file: &Path, reset: &Reset) -> ! {
     come_first();
-    tracing::info!(state_dir = %state_dir.display(), "guarding the lease");
+    tracing::info!(state_dir = %own.display(), "guarding the lease");
     cpe_daemon::notify(&[cpe_daemon::State::Ready]);
     let mut seen = Lease::default();
     loop {
-        if let Some(lease) = read_lease(state_dir) {
+        // Each time: the agent may find out after this has begun, or not live to do so.
+        let boot = boot_id(boot_id_file).unwrap_or_default();
+        let state_dir = place(own, former, &boot);
+        if let Some(lease) = read_lease(&state_dir) {
             seen = lease;
         }
         let belongs = || {
-            let identity = read_identity(state_dir);
+            let identity = read_identity(&state_dir);
             (is_of_this_boot(&identity, boot_id_file)).then(|| Remains {
                 instance: identity.map(|known| known.instance).unwrap_or_default(),
                 units: Vec::new(),

@@ -20,6 +20,7 @@ pub mod clock;
 pub mod device;
 pub mod ending;
 pub mod engine;
+pub mod former;
 pub mod guard;
 pub mod lease;
 pub mod machine;

@@ -1,7 +1,7 @@
 //! The program `cpe-agent`: puts the parts together and runs them. See the library's documentation.
 
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use cpe_agent::engine::{Engine, commands};
 use cpe_agent::machine::MachineId;
 use cpe_agent::server::Entrance;
 use cpe_agent::store::StateFolder;
-use cpe_agent::{clock, ending, guard, server, standing};
+use cpe_agent::{clock, ending, former, guard, server, standing};
 use cpe_bus::peer::{Access, Credentials, Side};
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -49,8 +49,10 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     standing::stay_in_memory();
     if let Some(Task::Guard) = arguments.task {
+        let former = arguments.former_state_dir();
         guard::run(
             &arguments.state_dir,
+            former.as_deref(),
             &arguments.boot_id_file,
             &arguments.reset(),
         );
@@ -72,7 +74,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         String::new()
     });
     // It becomes part of the search path of operations.
-    let state_dir = std::path::absolute(&arguments.state_dir)?;
+    let state_dir = find_state(&arguments, &boot_id)?;
     let (store, found) = StateFolder::open(&state_dir, &boot_id)?;
     let device = WatchdogDevice::start(arguments.device(), &state_dir);
     if let Err(error) = make_folder(&arguments.resource_tmp) {
@@ -116,6 +118,23 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         () = tools => {}
     }
     Ok(())
+}
+
+/// The folder of the state, which may be where a former version had it.
+fn find_state(arguments: &Arguments, boot_id: &str) -> anyhow::Result<PathBuf> {
+    let own = std::path::absolute(&arguments.state_dir)?;
+    let former = arguments.former_state_dir();
+    let place = former::place(&own, former.as_deref(), boot_id);
+    if place != own {
+        tracing::warn!(
+            "the state of this boot is in {}, where a setting of a former version had it; it stays there until this guest is booted again",
+            place.display()
+        );
+        if let Err(error) = former::note(&own, &place) {
+            tracing::error!("that is not known any more when the setting is gone: {error:#}");
+        }
+    }
+    Ok(place)
 }
 
 fn make_folder(path: &Path) -> anyhow::Result<()> {

@@ -18,8 +18,8 @@ const FLOORS: &[&[&str]] = &[
     &["attributes"],
     // what outlives the process; how a resource is operated
     &["classes", "store"],
-    // what resets the guest when the agent feeds it no more
-    &["device"],
+    // what resets the guest when the agent feeds it no more; where a former version's state is
+    &["device", "former"],
     // the command line
     &["cli"],
     // the one decision maker; who watches it

@@ -187,3 +187,36 @@ fn an_agent_and_a_guard_with_wrong_settings_keep_to_the_lease() {
     .ok();
     moves_and_never_runs_twice(&lab, &home);
 }
+
+#[test]
+fn an_agent_that_follows_one_of_a_former_version_finds_its_state_and_lease() {
+    let lab = Lab::boot("former-state").with_guests(&["a", "b"]);
+    lab.deploy(&document());
+    let before = lab.sleepers(100_001);
+    let home = before[0].0.clone();
+    // As the former version with its setting would have left it.
+    lab.in_guest(
+        &home,
+        "agent=$(systemctl show -P MainPID cpe-agent) && kill -STOP $agent && mkdir /run/former && cp -a /run/cpe-agent/. /run/former/ && \
+         find /run/cpe-agent -mindepth 1 -delete; rm -f /run/cpe-agent.services; echo CPE_AGENT_STATE_DIR=/run/former >> /etc/cpe/agent.conf; \
+         systemctl kill -s KILL cpe-agent-guard; kill -KILL $agent",
+    )
+    .ok();
+    let log = "journalctl --unit cpe-agent.service --output cat --no-pager";
+    lab.wait("the state is found", 30, || {
+        let log = lab.in_guest(&home, log);
+        log.stdout
+            .contains("the state of this boot is in /run/former")
+    });
+    lab.wait("its DPE is back", 30, || {
+        lab.status("shop").assembly_state(&home) == "online"
+    });
+    assert_eq!(lab.sleepers(100_001), before, "its service runs on");
+    // The setting goes, and so does the way to the DPE: the lease holds all the same.
+    lab.in_guest(
+        &home,
+        "echo CPE_AGENT_LISTEN=unix:/run/nowhere/agent.sock > /etc/cpe/agent.conf; systemctl restart cpe-agent cpe-agent-guard",
+    )
+    .ok();
+    moves_and_never_runs_twice(&lab, &home);
+}

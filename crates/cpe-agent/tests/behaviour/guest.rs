@@ -169,8 +169,14 @@ impl Guest {
 
     /// Starts the guard beside the agent.
     pub(crate) fn start_guard(&mut self) {
+        self.start_guard_with(|_| {});
+    }
+
+    /// The same, with what `change` adds.
+    pub(crate) fn start_guard_with(&mut self, change: impl FnOnce(&mut Command)) {
         let mut guard = self.command();
         guard.arg("guard");
+        change(&mut guard);
         self.guard = Some(guard.spawn().unwrap());
     }
 

@@ -23,3 +23,4 @@ mod questions;
 mod restarts;
 mod standing;
 mod twin;
+mod upgrades;
