@@ -162,12 +162,9 @@ impl Controller {
             if !power.is_due(now.boottime_us) {
                 continue;
             }
-            let device = match fencing {
-                Fencing::Device(device) => device,
-                // The first level: what is tried first for everything else.
-                Fencing::Devices(levels) => {
-                    FenceDevice::Level(levels.into_iter().next().unwrap_or_default())
-                }
+            let devices = match fencing {
+                Fencing::Device(device) => vec![device],
+                Fencing::Devices(levels) => levels.into_iter().map(FenceDevice::Level).collect(),
                 Fencing::Lease | Fencing::Manager | Fencing::None => {
                     self.power_settled(&name);
                     continue;
@@ -175,7 +172,7 @@ impl Controller {
             };
             self.effects.push(Effect::PowerOn(PowerOn {
                 assembly: name,
-                device,
+                devices,
                 timeout_ms,
             }));
         }

@@ -193,9 +193,9 @@ pub struct FenceRequest {
 pub struct PowerOn {
     /// Which assembly.
     pub assembly: AssemblyId,
-    /// With what.
-    pub device: FenceDevice,
-    /// How long that may take.
+    /// With what, one after the other: which of them has switched it off is not kept.
+    pub devices: Vec<FenceDevice>,
+    /// How long that may take with each.
     pub timeout_ms: u32,
 }
 

@@ -83,7 +83,11 @@ pub(crate) async fn fence(
     })
 }
 
-/// Switches the power of an assembly on, unless its device says that it is.
+/// Switches the power of an assembly on, unless its device says that it is: with each device that
+/// may have switched it off, in its own time, also after one that has failed.
+///
+/// # Errors
+/// What went wrong with each, if none could.
 pub(crate) async fn power_on(
     gate: &Gate,
     order: &PowerOn,
@@ -91,18 +95,41 @@ pub(crate) async fn power_on(
 ) -> Result<(), String> {
     let limit = Duration::from_millis(order.timeout_ms.into());
     let assembly = order.assembly.as_str();
-    let switched = async {
-        match &order.device {
-            FenceDevice::Unit { unit } => start_unit(&bus.context(NO_BUS)?, unit).await,
-            FenceDevice::Agent { agent, parameters } => {
-                device::on(gate, &[use_of(assembly, agent, parameters.clone())]).await
-            }
-            FenceDevice::Level(devices) => device::on(gate, devices).await,
+    let (mut is_on, mut failed) = (false, Vec::new());
+    for device in &order.devices {
+        let switched = switch_on(gate, assembly, device, bus.as_ref());
+        match tokio::time::timeout(limit, switched).await {
+            Ok(Ok(())) => is_on = true,
+            Ok(Err(error)) => failed.push(format!("{error:#}")),
+            Err(_) => failed.push(format!("not done within {} s", limit.as_secs())),
         }
-    };
-    match tokio::time::timeout(limit, switched).await {
-        Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
-        Err(_) => Err(format!("not done within {} s", limit.as_secs())),
+    }
+    let failed = failed.join("; ");
+    match is_on {
+        false => Err(failed),
+        true if failed.is_empty() => Ok(()),
+        true => {
+            tracing::warn!(
+                cpe_assembly = assembly,
+                "of the devices of {assembly} not all can switch on: {failed}"
+            );
+            Ok(())
+        }
+    }
+}
+
+async fn switch_on(
+    gate: &Gate,
+    assembly: &str,
+    device: &FenceDevice,
+    bus: Option<&Connection>,
+) -> anyhow::Result<()> {
+    match device {
+        FenceDevice::Unit { unit } => start_unit(bus.context(NO_BUS)?, unit).await,
+        FenceDevice::Agent { agent, parameters } => {
+            device::on(gate, &[use_of(assembly, agent, parameters.clone())]).await
+        }
+        FenceDevice::Level(devices) => device::on(gate, devices).await,
     }
 }
 

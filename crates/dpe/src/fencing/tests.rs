@@ -41,6 +41,7 @@ fn gate(folder: &Path) -> Gate {
         secrets: folder.to_owned(),
         copies: folder.to_owned(),
         home: folder.to_owned(),
+        scratch: vec![folder.to_owned()],
         user: None,
         confinement: Confinement::ProcessGroup,
     };
@@ -132,8 +133,66 @@ async fn a_secret_in_a_file_reaches_the_agent_only() {
 
 #[tokio::test]
 async fn documents_name_the_secrets_that_are_read() {
-    // What the document's reader lets pass is what cpe-fence takes.
-    assert!(cpe_fence::SECRETS == deployment::SECRETS);
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("shop")).unwrap();
+    for (file, text) in [("ipmi", "tops3cret\n"), ("shop/key", "the\nkey\n")] {
+        let path = folder.path().join(file);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    // As a document says it, its reader understands it, and cpe-fence reads it.
+    let document = br#"<deployable name="shop">
+  <assemblies>
+    <assembly name="web1" address="unix:/run/cpe/guests/web1/agent.sock">
+      <fencing mode="agent" agent="fence_fake"><parameters>
+        <parameter name="password" file="/etc/cpe/secrets/ipmi"/>
+        <parameter name="identity" path_of="/etc/cpe/secrets/shop/key"/>
+      </parameters></fencing>
+    </assembly>
+  </assemblies>
+</deployable>"#;
+    let read = deployment::read(document).unwrap();
+    let deployment::FencingMode::Agent { parameters, .. } = &read.assemblies[0].fencing.mode else {
+        panic!("{read:?}")
+    };
+    let parameters = parameters.iter();
+    let parameters: Vec<(&str, &str)> = parameters
+        .map(|it| (it.name.as_str(), it.value.as_str()))
+        .collect();
+    // Run once: copies are for one run, in whose unit they lie.
+    let cases = r#"metadata) echo '<action name="off"/></resource-agent>' ;;
+off) cat "$(echo "$input" | sed -n s/^identity=//p)" >> told ;;"#;
+    let gate = fake(folder.path(), cases);
+    power(&gate, &parameters, false).await.unwrap();
+    let told = std::fs::read_to_string(folder.path().join("told")).unwrap();
+    assert!(told.contains("password=tops3cret\nidentity=/"), "{told}");
+    assert!(told.contains("action=off\nthe\nkey\n"), "{told}");
+}
+
+#[tokio::test]
+async fn power_is_switched_on_with_every_level() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = fake(
+        folder.path(),
+        &format!("{METADATA}\nstatus) exit 2 ;;\non) ;;"),
+    );
+    let level = |agent: &str| {
+        let level = vec![use_of("web1", agent, Vec::new())];
+        FenceDevice::Level(level)
+    };
+    let mut order = PowerOn {
+        assembly: "web1".into(),
+        devices: vec![level("fence_gone"), level("fence_fake")],
+        timeout_ms: 3_000,
+    };
+    // The first one is of no use: it may be what has not switched off, either.
+    power_on(&gate, &order, None).await.unwrap();
+    assert_eq!(told(folder.path()), ["metadata", "status", "on"]);
+    order.devices.truncate(1);
+    let error = power_on(&gate, &order, None).await.unwrap_err();
+    assert!(error.contains("not installed"), "{error}");
 }
 
 #[tokio::test]
@@ -196,7 +255,10 @@ async fn an_attempt_fails_where_nobody_runs_agents() {
         deployment: "shop".to_owned(),
     };
     let error = power(&gate, &[], false).await.unwrap_err();
-    assert!(error.contains("is cpe-fence.socket active?"), "{error}");
+    assert!(
+        error.contains("is cpe-fence@shop.socket active?"),
+        "{error}"
+    );
     // Whoever hangs up is asked again, but is no answer.
     let listener = UnixListener::bind(&gate.socket).unwrap();
     std::thread::spawn(move || while listener.accept().is_ok() {});
