@@ -1,9 +1,9 @@
 //! Where the state is in a guest whose agent was upgraded while services ran.
 //!
-//! A former version kept its state wherever the setting `CPE_AGENT_STATE_DIR` said. That is no
-//! setting any more: a wrong one would have the agent and its guard forget a lease. But what it
-//! names is looked into. A state of this boot that is there stays there until the guest is booted
-//! again, also when the setting is taken away meanwhile: the agent notes where it is.
+//! A former version kept its state wherever `CPE_AGENT_STATE_DIR` said. That was taken away: a
+//! wrong one would have the agent and its guard forget a lease. But what it still names is looked
+//! into. A state of this boot that is there stays there until the guest is booted again, also when
+//! the setting is taken away meanwhile: the agent notes where it is.
 
 use std::ffi::OsStr;
 use std::fs;

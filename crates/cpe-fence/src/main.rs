@@ -16,8 +16,8 @@ struct Options {
     /// As whom agents run [default: as this process]
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// HOME of agents: known hosts and settings for all deployments; a folder DIRECTORY/NAME is that
-    /// of deployment NAME alone. Agents read it
+    /// HOME of agents: known hosts and settings for all deployments; a folder DIRECTORY/NAME is
+    /// that of deployment NAME alone. Agents read it
     #[arg(long, value_name = "DIRECTORY", default_value = "/var/lib/cpe-fence")]
     home: PathBuf,
     /// A folder in which agents may write; may be given several times

@@ -337,9 +337,8 @@ impl Authority {
         self.save()
     }
 
-    /// Makes a new list, and gives it to every folder that is remembered, beside those of other CAs.
-    /// What is revoked is in the
-    /// index first, so that a command that is killed can be finished.
+    /// Makes a new list, and gives it to every folder that is remembered, beside those of other
+    /// CAs. What is revoked is in the index first, so that a command that is killed can be finished.
     fn publish(&mut self) -> Result<()> {
         self.index.list += 1;
         self.save()?;

@@ -11,8 +11,7 @@ const BEGIN: &str = "-----BEGIN X509 CRL-----";
 const END: &str = "-----END X509 CRL-----";
 
 /// The lists of some texts, as one text: of the CA of that certificate the first one, which is its
-/// own to say; of each other CA the newest. What is no list is dropped: nobody could read the file
-/// with it.
+/// own to say; of each other CA the newest. Anything else is dropped: it makes a file unreadable.
 ///
 /// # Errors
 /// If the certificate cannot be read.

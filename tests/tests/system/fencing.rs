@@ -94,7 +94,7 @@ fn a_fence_agent_runs_in_a_unit_of_its_own_also_while_cpe_is_away() {
     });
     // Nothing of a run is left, and nobody but the agent has the secret.
     let units = lab
-        .sh("systemctl list-units --all --plain --no-legend 'cpe-fence@*'")
+        .sh("systemctl list-units --all --plain --no-legend 'cpe-fence@*.service'")
         .ok();
     assert_eq!(units.trim(), "");
     let leaks = lab.sh(

@@ -4,7 +4,7 @@
 //! service that runs well would be stopped for an assembly that turns out to be unable to run it,
 //! and be started again where it was. Pacemaker does so; here it stays until the probes are over.
 //!
-//! Nothing waits that is to end anyway: what runs in two places, and what is in a guest that leaves.
+//! Nothing waits that is to end anyway: what runs in two places, or is in a guest that leaves.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -49,8 +49,8 @@ impl Engine {
         Ok(())
     }
 
-    /// What may be running when the deployment has ended is nobody's to stop from now on. Nothing of
-    /// it is dropped: a service that nobody knows of is started a second time.
+    /// What may be running when the deployment has ended is nobody's to stop from now on. Nothing is
+    /// dropped: a service that nobody knows of is started a second time.
     ///
     /// # Errors
     /// If it is too much, or cannot be recorded.

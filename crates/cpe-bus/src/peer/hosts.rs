@@ -1,8 +1,8 @@
 //! The addresses of hosts, by their names.
 //!
-//! A name is looked up at every attempt to connect, and what asks for it may hang for half a minute.
-//! So each lookup has a thread of its own, some run at a time, and what was found last is used while
-//! one takes long or fails: certificates say who is there, not the name.
+//! A name is looked up at every attempt to connect, which may hang for half a minute. So each
+//! lookup has a thread of its own, some run at a time, and what was found last is used while one
+//! takes long or fails: certificates say who is there, not the name.
 
 use std::collections::BTreeMap;
 use std::io;
