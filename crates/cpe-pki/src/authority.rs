@@ -338,7 +338,7 @@ impl Authority {
     }
 
     /// Makes a new list, and gives it to every folder that is remembered, beside those of other
-    /// CAs. What is revoked is in the index first, so that a command that is killed can be finished.
+    /// CAs. What is revoked is in the index first: a command that is killed can be finished.
     fn publish(&mut self) -> Result<()> {
         self.index.list += 1;
         self.save()?;

@@ -49,7 +49,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What may be running when the deployment has ended is nobody's to stop from now on. Nothing is
+    /// What may be running when the deployment has ended is nobody's to stop from then on. None is
     /// dropped: a service that nobody knows of is started a second time.
     ///
     /// # Errors
