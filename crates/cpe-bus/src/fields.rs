@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+pub use cpe_status::limits::bounded;
 use zbus::{OwnedVariant, Variant};
 
 use crate::{Error, Result};
@@ -230,19 +231,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Cuts a text to at most `max` bytes at a character boundary; what was cut is said at its end.
-pub fn bounded(text: &str, max: usize) -> String {
-    const MARK: &str = " […]";
-    if text.len() <= max {
-        return text.to_owned();
-    }
-    let mut end = max.saturating_sub(MARK.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}{MARK}", &text[..end])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,15 +280,5 @@ mod tests {
         assert!(reader.map("m", 5, 9).is_err());
         assert_eq!(reader.list("l", 3, 1).unwrap(), ["a", "b", "c"]);
         assert!(reader.list("l", 2, 1).is_err());
-    }
-
-    #[test]
-    fn it_cuts_long_texts_at_a_character() {
-        assert_eq!(bounded("abc", 3), "abc");
-        let cut = bounded(&"ä".repeat(20), 21);
-        assert!(
-            cut.len() <= 21 && cut.starts_with('ä') && cut.ends_with("[…]"),
-            "{cut}"
-        );
     }
 }

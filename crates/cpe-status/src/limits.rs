@@ -13,3 +13,31 @@ pub const MAX_ATTRIBUTES_SIZE: usize = 64 * 1024;
 pub const MAX_VALUES: usize = 2048;
 /// Most bytes of an answer's values with their names together: all attributes of an assembly fit.
 pub const MAX_VALUES_SIZE: usize = 256 * 1024;
+
+/// Cuts a text to at most `max` bytes at a character boundary; what was cut is said at its end.
+pub fn bounded(text: &str, max: usize) -> String {
+    const MARK: &str = " […]";
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let mut end = max.saturating_sub(MARK.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{MARK}", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_cuts_long_texts_at_a_character() {
+        assert_eq!(bounded("abc", 3), "abc");
+        let cut = bounded(&"ä".repeat(20), 21);
+        assert!(
+            cut.len() <= 21 && cut.starts_with('ä') && cut.ends_with("[…]"),
+            "{cut}"
+        );
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use cpe_status::limits::bounded;
 use cpe_status::{OperationList, OperationOutcome, OperationStatus};
 use policy_engine::model::base_name;
 
@@ -102,7 +103,7 @@ impl Controller {
             failed: failed(record),
             rc: (outcome == OperationOutcome::Done).then_some(record.rc),
             meaning: meaning(record),
-            reason: bounded(&record.exit_reason),
+            reason: bounded(&record.exit_reason, LONGEST_REASON),
             time: time(record),
             took_ms: ended.then_some(record.exec_ms),
             // What was never begun has not waited for a known time.
@@ -176,13 +177,4 @@ fn counted(facts: &FailureFacts, record: &Record) -> (u32, u64) {
         let last_s = u64::try_from(count.last_failure).unwrap_or(0);
         (count.count, last_s.saturating_mul(SECOND))
     })
-}
-
-/// The beginning of a text.
-fn bounded(text: &str) -> String {
-    let mut end = text.len().min(LONGEST_REASON);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
 }
