@@ -95,6 +95,22 @@ fn it_demotes_what_needs_the_ticket_for_its_promotion() {
     expect_well(&world);
 }
 
+/// The promoted instance has to stop, since it follows what has lost the same ticket. Pacemaker's
+/// scheduler has the stop wait for a demotion that it then leaves out.
+#[test]
+fn a_promoted_instance_stops_without_the_demotion_that_the_graph_leaves_out() {
+    let mut scenario = scenario(Mode::Lease, Loss::Stop);
+    scenario.services[0].form = Form::Everywhere;
+    scenario.services[1].form = Form::Promotable(1);
+    scenario.services[1].policies.ticket = Some(Loss::Demote);
+    scenario.order = vec![(0, 1)];
+    let mut world = granted(scenario);
+    assert_eq!(world.promoted_in("service2").len(), 1);
+    order(&mut world, TicketOrder::Revoke);
+    assert!(world.runs_in("service1").is_empty() && world.runs_in("service2").is_empty());
+    expect_well(&world);
+}
+
 #[test]
 fn it_leaves_what_is_frozen_and_does_not_start_it_again() {
     let mut world = granted(scenario(Mode::Lease, Loss::Freeze));

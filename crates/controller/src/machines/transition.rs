@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy_engine::{ActionHead, ActionKind, GraphAction, TransitionGraph};
+use policy_engine::{ActionHead, ActionKind, GraphAction, Synapse, TransitionGraph};
 
 use super::moves::Moves;
 use crate::vocabulary::{AssemblyId, Limits, ServiceId};
@@ -94,12 +94,16 @@ impl Transition {
                     places.len() - 1
                 })
             }));
-            missing.push(synapse.inputs.len());
-            if synapse.inputs.is_empty() {
-                ready.insert(index);
+            let inputs = synapse.inputs.iter().copied();
+            let inputs = inputs.filter(|input| !is_in_vain(&graph, synapse, *input));
+            let mut awaited = 0;
+            for input in inputs {
+                dependents.entry(input).or_default().push(index);
+                awaited += 1;
             }
-            for input in &synapse.inputs {
-                dependents.entry(*input).or_default().push(index);
+            missing.push(awaited);
+            if awaited == 0 {
+                ready.insert(index);
             }
         }
         for (probe, promotion) in unseen(&graph) {
@@ -274,6 +278,24 @@ impl Transition {
     }
 }
 
+/// A stop waits for the demotion of the same instance, and nobody is to demote it. Pacemaker's
+/// scheduler decides that where the demotion would wait for the end of a monitor that is not ended
+/// either; such a graph is never finished, and what has lost its ticket would run on. A stop ends
+/// the promoted role too.
+fn is_in_vain(graph: &TransitionGraph, synapse: &Synapse, input: u32) -> bool {
+    let instance = |action: u32, task: &str| {
+        let head = graph.head(action).filter(|head| &*head.operation == task)?;
+        let key = head.internal_operation_key.as_ref();
+        let key = key.unwrap_or(&head.operation_key);
+        let instance = key.strip_suffix("_0")?.strip_suffix(task)?;
+        Some((instance.to_owned(), head.on_node.clone()?))
+    };
+    let stopped = instance(synapse.action, "stop");
+    stopped.is_some()
+        && stopped == instance(input, "demote")
+        && !graph.synapses.iter().any(|other| other.action == input)
+}
+
 /// Pairs of a probe, by its action, and a promotion of the same service, by its synapse, that does
 /// not wait for it. An instance of which nothing is known may have the promoted role: nobody else
 /// gets it before it was looked for. The graph orders starts after probes, but not promotions.
@@ -317,7 +339,7 @@ fn unseen(graph: &TransitionGraph) -> Vec<(u32, usize)> {
 mod tests {
     use std::sync::Arc;
 
-    use policy_engine::{ResourceIdentity, Synapse};
+    use policy_engine::ResourceIdentity;
 
     use super::*;
 
@@ -371,6 +393,37 @@ mod tests {
         transition.begin(0);
         transition.end(0, false);
         assert_eq!(transition.ready(), [2]);
+    }
+
+    #[test]
+    fn a_stop_does_not_wait_for_a_demotion_that_is_not_to_be_done() {
+        let of = |graph: &mut TransitionGraph, index: usize, task: &str, key: &str| {
+            let head = &mut graph.heads[index];
+            (head.operation, head.operation_key) = (task.into(), key.into());
+        };
+        let mut stop = graph(&[(1, 0, &[2, 3]), (2, 0, &[]), (3, 0, &[])]);
+        of(&mut stop, 0, "stop", "db_stop_0");
+        of(&mut stop, 2, "demote", "db_demote_0");
+        // It waits for one that is to be done, and for that of another service.
+        let mut awaited = stop.clone();
+        assert_eq!(
+            Transition::new(1, awaited.clone(), Limits::default(), 0).ready(),
+            [1, 2]
+        );
+        awaited.synapses.truncate(2);
+        awaited.actions.truncate(2);
+        of(&mut awaited, 2, "demote", "other_demote_0");
+        let mut transition = Transition::new(1, awaited, Limits::default(), 0);
+        transition.begin(1);
+        transition.end(1, true);
+        assert!(transition.ready().is_empty());
+        stop.synapses.truncate(2);
+        stop.actions.truncate(2);
+        let mut transition = Transition::new(1, stop, Limits::default(), 0);
+        assert_eq!(transition.ready(), [1]);
+        transition.begin(1);
+        transition.end(1, true);
+        assert_eq!(transition.ready(), [0]);
     }
 
     #[test]
