@@ -336,6 +336,37 @@ fn a_migration_that_its_source_has_forgotten_ends_when_its_service_leaves_the_do
     assert_eq!(world.runs_in("service2"), Vec::<&str>::new());
 }
 
+/// The target of a live migration is reset before its agent hears of it: the service runs nowhere.
+/// The history of the source, where the document wants it again, says that it was sent: that must
+/// not count as running there.
+#[test]
+fn nothing_starts_after_a_service_that_was_lost_with_the_boot_of_its_target() {
+    let mut scenario = Scenario::plain(2, 2, Mode::Unit);
+    scenario.services[0].form = Form::Migrates;
+    scenario.services[0].prefers = Some(0);
+    scenario.services[1].enabled = false;
+    scenario.order = vec![(0, 1)];
+    let mut world = at_rest(scenario);
+    world.scenario.services[0].prefers = Some(1);
+    world.scenario.services[1].enabled = true;
+    world.scenario.generation += 1;
+    world.ask(world.load_request());
+    let done = "migrate_to service1 -> 0/0";
+    while !world.trace.iter().any(|line| line.ends_with(done)) {
+        assert!(world.step());
+    }
+    world.scenario.services[0].prefers = Some(0);
+    world.scenario.generation += 1;
+    world.ask(world.load_request());
+    world.inject(Fault::KillDpe);
+    world.inject(Fault::PowerCut(1));
+    let before = world.executed().len();
+    world.run_for(60);
+    expect_well(&world);
+    let starts = ["start service1 node1", "start service2 node1"];
+    assert_eq!(world.executed()[before..], starts);
+}
+
 #[test]
 fn a_decision_of_which_nothing_can_begin_is_not_made_again_and_again() {
     // Without its ticket the first service cannot start, nor can the second, which starts after it,

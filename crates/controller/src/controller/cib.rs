@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy_engine::xml::Writer;
 
+use super::migrations::{self, GivenUp};
 use crate::machines::arrivals::Arrivals;
 use crate::machines::failures::FailureFacts;
 use crate::machines::history::{self, History};
@@ -306,7 +307,10 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, given_up: &[GivenUp<'_>], xml:
             }
             let may_have_come = given_up.iter().any(|own| own.may_have_come(node, resource));
             // Nobody looks for what the document does not name: it is stopped by what is told.
-            if named && (may_have_come || node.arrivals.must_be_looked_for(resource)) {
+            let unclear = may_have_come
+                || node.arrivals.must_be_looked_for(resource)
+                || migrations::may_be_nowhere(input, node, resource);
+            if named && unclear {
                 records.retain(|record| record.state == RecordState::Pending);
             }
             records.retain(|record| !given_up.iter().any(|own| own.is_over(node, record)));
@@ -333,54 +337,6 @@ fn disbelieve(records: &mut Vec<&Record>, last: u32, named: bool) {
         records.retain(|record| newer(record));
     } else if records.iter().any(|record| !failed_stop(record)) {
         records.retain(|record| newer(record) || !failed_stop(record));
-    }
-}
-
-/// A live migration that was given up.
-struct GivenUp<'a> {
-    resource: &'a str,
-    source: &'a AssemblyId,
-    target: &'a str,
-    attempt: &'a Record,
-    /// Whether something is known of the resource at the target since.
-    target_known: bool,
-}
-
-impl<'a> GivenUp<'a> {
-    fn all(input: &Input<'a>) -> Vec<GivenUp<'a>> {
-        let mut all = Vec::new();
-        for source in &input.nodes {
-            for (resource, target, attempt) in source.history.given_up_migrations() {
-                let mut nodes = input.nodes.iter();
-                let node = nodes.find(|node| node.name.as_str() == target);
-                all.push(GivenUp {
-                    resource,
-                    source: source.name,
-                    target,
-                    attempt,
-                    target_known: node.is_some_and(|node| {
-                        node.history.knows_since(resource, &attempt.operation.id)
-                    }),
-                });
-            }
-        }
-        all
-    }
-
-    /// It went to this assembly, and nothing is known of the resource here since: it may have come
-    /// or not. What was known before would have the policy engine take the migration for one that
-    /// is half done, and finish it beside the copy that runs at the source.
-    fn may_have_come(&self, node: &Node<'_>, resource: &str) -> bool {
-        node.state == NodeState::Online
-            && self.source != node.name
-            && self.target == node.name.as_str()
-            && self.resource == resource
-            && !self.target_known
-    }
-
-    /// This is its record, and its target is known since.
-    fn is_over(&self, node: &Node<'_>, record: &Record) -> bool {
-        self.target_known && self.source == node.name && self.attempt == record
     }
 }
 

@@ -17,6 +17,7 @@ mod initiate;
 mod leases;
 mod leaving;
 mod liveness;
+mod migrations;
 mod operation_for;
 mod plan;
 mod power;

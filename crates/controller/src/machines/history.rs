@@ -264,7 +264,8 @@ impl History {
         self.resources.values().flat_map(each)
     }
 
-    fn of(&self, resource: &str) -> impl Iterator<Item = &Record> {
+    /// What is known of a resource.
+    pub(crate) fn of(&self, resource: &str) -> impl Iterator<Item = &Record> {
         self.resources.get(resource).into_iter().flat_map(each)
     }
 
@@ -326,6 +327,19 @@ impl History {
         let mut records = self.of(resource);
         let attempt = records.find(|record| target(record) == Some(to))?;
         self.acted_after(resource, attempt).then_some(attempt)
+    }
+
+    /// Where a resource was sent to, if nothing was done with it here since, nor was it looked for.
+    pub(crate) fn sent_to(&self, resource: &str) -> Option<&str> {
+        let tells = |record: &&Record| {
+            let operation = &record.operation;
+            record.state == RecordState::Complete
+                && operation.interval_ms == 0
+                && !matches!(operation.action, Task::Notify | Task::MetaData)
+        };
+        let last = self.of(resource).filter(tells);
+        let last = last.max_by_key(|record| record.call_id)?;
+        target(last).filter(|_| !last.failed())
     }
 
     /// Whether an attempt to migrate a resource from here was given up: it was started, stopped or
