@@ -665,6 +665,8 @@ impl World {
             self.vanished(guest, &service);
         }
         let stream = self.guests[guest].agent.connection;
+        let tools = std::mem::take(&mut self.guests[guest].agent.asked);
+        self.gave_up(tools);
         self.guests[guest].power_off();
         // The other side of a stream sees its end at once, later, or only by silence.
         if let Some(stream) = stream
@@ -715,8 +717,6 @@ impl World {
     pub(crate) fn boot(&mut self, guest: usize) {
         if !self.guests[guest].up {
             let now_us = self.now_us;
-            let tools = std::mem::take(&mut self.guests[guest].agent.asked);
-            self.gave_up(tools);
             self.guests[guest].boot(now_us);
             self.say(|| format!("node {guest}: booted"));
         }

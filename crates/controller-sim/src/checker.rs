@@ -51,8 +51,9 @@ pub(crate) struct Kept {
     possible: Option<BTreeSet<Option<String>>>,
     /// Writes that were asked for.
     version: u64,
-    /// One of them is under way.
-    open: bool,
+    /// Writes under way, by the number of the question. A tool writes one value after the other;
+    /// there are several while a guest has another name than when they were asked for.
+    open: BTreeMap<u64, Option<String>>,
 }
 
 impl Kept {
@@ -61,27 +62,29 @@ impl Kept {
         Kept {
             possible: (!anything).then(|| BTreeSet::from([None])),
             version: 0,
-            open: false,
+            open: BTreeMap::new(),
         }
     }
 
     /// A value is asked for.
-    pub(crate) fn begin(&mut self, value: Option<String>) {
+    pub(crate) fn begin(&mut self, number: u64, value: Option<String>) {
         if let Some(possible) = &mut self.possible {
-            possible.insert(value);
+            possible.insert(value.clone());
         }
         self.version += 1;
-        self.open = true;
+        self.open.insert(number, value);
     }
 
     /// Nobody waits for it any more.
-    pub(crate) fn end(&mut self) {
-        self.open = false;
+    pub(crate) fn end(&mut self, number: u64) {
+        self.open.remove(&number);
     }
 
     /// The value was acknowledged.
     pub(crate) fn is(&mut self, value: Option<String>) {
-        self.possible = Some(BTreeSet::from([value]));
+        let mut possible = BTreeSet::from([value]);
+        possible.extend(self.open.values().cloned());
+        self.possible = Some(possible);
     }
 
     /// Nothing is known.
@@ -95,7 +98,7 @@ impl Kept {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.open
+        !self.open.is_empty()
     }
 
     pub(crate) fn version(&self) -> u64 {

@@ -137,7 +137,7 @@ pub fn run(seed: u64, options: Options) -> Outcome {
         world.plan_world_faults();
     }
     if ASKING.contains(&(seed % 10)) {
-        world.plan_questions(Random::new(seed ^ (u64::MAX >> 2)));
+        world.plan_questions(Random::new(seed ^ (u64::MAX >> 4)));
     }
     if seed % CHATTERING.0 == CHATTERING.1 {
         world.plan_chatter(Random::new(seed ^ (u64::MAX >> 3)));

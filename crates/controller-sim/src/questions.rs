@@ -2,7 +2,8 @@
 //!
 //! Each name has one writer, a tool of one guest, which writes one value after the other. So of
 //! each it is known what it may be: the last value that was acknowledged, and what was asked for
-//! since and never answered. What is durable must be one of these at any time.
+//! since and never answered. What is durable must be one of these at any time. A guest's own value
+//! is that of the assembly that it is when the DPE takes the question.
 
 use std::collections::BTreeMap;
 
@@ -97,17 +98,9 @@ impl World {
         if writes && waiting.any(|known| known.row.as_ref().map(|it| &it.0) == row.as_ref()) {
             return;
         }
-        let lost = self.checker.state_lost;
-        let row = row.and_then(|row| {
-            let kept = self.checker.kept.entry(row.clone());
-            let kept = kept.or_insert_with(|| Kept::new(lost));
-            if let Question::Put { value, .. } = &question {
-                kept.begin(value.clone());
-            }
-            (writes || !kept.is_open()).then(|| (row, kept.version()))
-        });
         self.tokens += 1;
         let number = self.tokens;
+        let row = row.and_then(|row| self.note_asked(row, number, &question));
         let waiting = Waiting {
             question: question.clone(),
             since_us: self.now_us,
@@ -119,6 +112,46 @@ impl World {
         if let Some(stream) = agent.connection {
             self.post_to_dpe(stream, ToDpe::Asked(number, question));
         }
+    }
+
+    /// Notes that a row is about to be written or read. Gives it, if anything will be known of what
+    /// the answer says, and how often it was written.
+    fn note_asked(
+        &mut self,
+        row: String,
+        number: u64,
+        question: &Question,
+    ) -> Option<(String, u64)> {
+        let lost = self.checker.state_lost;
+        let kept = self.checker.kept.entry(row.clone());
+        let kept = kept.or_insert_with(|| Kept::new(lost));
+        if let Question::Put { value, .. } = question {
+            kept.begin(number, value.clone());
+            return Some((row, kept.version()));
+        }
+        (!kept.is_open()).then(|| (row, kept.version()))
+    }
+
+    /// A guest may be another assembly than when its tools have asked. Its own values are then
+    /// those of the assembly that it is when it asks again. Those of the other one may have been
+    /// written before.
+    fn note_asked_again(&mut self, guest: usize) {
+        let waiting = std::mem::take(&mut self.guests[guest].agent.asked);
+        let mut again = BTreeMap::new();
+        for (number, mut own) in waiting {
+            let row = self.row(guest, &own.question);
+            let before = own.row.as_ref().map(|(row, _)| row);
+            if let (Some(before), Some(row)) = (before, row)
+                && *before != row
+            {
+                if let Some(kept) = self.checker.kept.get_mut(before) {
+                    kept.end(number);
+                }
+                own.row = self.note_asked(row, number, &own.question);
+            }
+            again.insert(number, own);
+        }
+        self.guests[guest].agent.asked = again;
     }
 
     /// What was not answered over the former stream is asked again.
@@ -134,6 +167,7 @@ impl World {
             .map(|(number, own)| (*number, own.question.clone()))
             .collect();
         self.gave_up(gone);
+        self.note_asked_again(guest);
         for (number, question) in again {
             self.post_to_dpe(stream, ToDpe::Asked(number, question));
         }
@@ -141,10 +175,10 @@ impl World {
 
     /// Tools that wait no longer: what became of what they wanted, nobody knows.
     pub(crate) fn gave_up(&mut self, gone: BTreeMap<u64, Waiting>) {
-        for waiting in gone.into_values().filter(|own| own.question.is_change()) {
+        for (number, waiting) in gone {
             let row = waiting.row.map(|(row, _)| row);
             if let Some(kept) = row.and_then(|row| self.checker.kept.get_mut(&row)) {
-                kept.end();
+                kept.end(number);
             }
         }
     }
@@ -165,7 +199,7 @@ impl World {
         };
         match (waiting.question, reply) {
             (Question::Put { value, .. }, reply) => {
-                kept.end();
+                kept.end(number);
                 if reply == Reply::Done && in_time {
                     if lost {
                         kept.anything();
@@ -192,7 +226,9 @@ impl World {
             return;
         }
         let saved = self.shell.table.get(row).map(|saved| of_row(saved));
-        if saved != value {
+        // Another value that the guest's tool asked for under its former name may be there already.
+        let kept = self.checker.kept.get(row);
+        if !kept.is_some_and(|kept| kept.may_be(&saved)) {
             let text = format!("{row} was acknowledged as {value:?}, and {saved:?} is saved");
             self.violated(text);
         }
