@@ -318,6 +318,23 @@ fn values_go_with_their_assembly_and_options_stay() {
 }
 
 #[test]
+fn a_guests_own_value_is_that_of_the_assembly_that_it_is_when_the_dpe_is_asked() {
+    let mut world = three();
+    world.inject(Fault::Swap(0, 1));
+    let is_released = |line: &String| line.contains("out Release { assembly: \"node1~1\"");
+    while !world.trace.iter().any(is_released) {
+        assert!(world.step());
+    }
+    world.ask_in(0, put(Place::Assembly(Whose::Own), "x", Some("1")));
+    world.run_for(20);
+    let read = answer(&mut world, 2, get(Place::Assembly(of("node2")), "x"));
+    assert_eq!(values(&read), ["1"], "{read}");
+    let read = answer(&mut world, 2, get(Place::Assembly(of("node1")), "x"));
+    assert!(values(&read).is_empty(), "{read}");
+    expect_well(&world);
+}
+
+#[test]
 fn a_tool_that_sets_values_all_the_time_keeps_nothing_from_being_decided() {
     let mut world = three();
     // Longer than the tool's pause, and longer than values are held back together.
