@@ -33,10 +33,12 @@ build() {   # NAME PACKAGES
   # the resource agents start these, not the guest's boot
   for u in nginx postgresql redis-server redis mariadb mysql mysqld logd; do
     rm -f "$d.part/etc/systemd/system/"*.wants/$u.service "$d.part/etc/systemd/system/$u.service"; done
+  # a guest whose test wants an ssh server makes host keys and starts it
+  rm -f "$d.part/etc/systemd/system/"*.wants/ssh.service "$d.part/etc/ssh/"ssh_host_*
   # a system that runs on the former root keeps it
   [ ! -e "$d" ] || mv "$d" "$d.old"
   mv "$d.part" "$d"; rm "$out/$1.tar"; echo "$suite $2" > "$out/$1.packages"
 }
 base=systemd,systemd-sysv,dbus,iproute2,procps
-build guest  "$base,resource-agents,nginx-light,redis-server,postgresql,mariadb-server,galera-4,rsync,python3-minimal,curl"
-build system "$base,dbus-user-session,polkitd,libpam-systemd,libnss-systemd,libnss-mymachines,systemd-container,nftables,iputils-ping,python3-minimal,curl,fence-agents"
+build guest  "$base,resource-agents,nginx-light,redis-server,postgresql,mariadb-server,galera-4,rsync,python3-minimal,curl,openssh-server"
+build system "$base,dbus-user-session,polkitd,libpam-systemd,libnss-systemd,libnss-mymachines,systemd-container,nftables,iputils-ping,python3-minimal,curl,fence-agents,openssh-client"

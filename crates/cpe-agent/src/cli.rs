@@ -22,8 +22,9 @@ use crate::reset::Reset;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "cpe-agent", version)]
 pub struct Arguments {
-    /// Where the DPE connects: unix:PATH, a socket that the guest shares with its host, or tcp:HOST
-    /// or tcp:HOST:PORT, with certificates (several between commas, or the option several times)
+    /// Where the DPE connects: unix:PATH, a socket that the guest shares with its host or that its
+    /// ssh server leads to; tcp:HOST[:PORT] or vsock:any[:PORT], with certificates (several between
+    /// commas, or the option several times)
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -285,8 +286,11 @@ fn plain(error: &clap::Error) -> String {
 
 fn listening(text: &str) -> Result<PeerAddress, String> {
     match text.parse::<PeerAddress>() {
-        Ok(address @ (PeerAddress::Unix(_) | PeerAddress::Tcp { .. })) => Ok(address),
-        Ok(_) => Err("this version listens at unix:PATH and tcp:HOST[:PORT]".to_owned()),
+        Ok(PeerAddress::Ssh { .. }) => Err(
+            "nobody listens at ssh: the guest's ssh server leads to a socket file, such as unix:PATH"
+                .to_owned(),
+        ),
+        Ok(address) => Ok(address),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -56,7 +56,7 @@ kinds! {
     AssemblyFencingRequested, "assembly.fencing-requested", "209037e56ac1927446125428b12f066f", "A lost or failed assembly is being made safe.";
     AssemblyFencingSucceeded, "assembly.fencing-succeeded", "66f37a6293e5594475531f0234879568", "An assembly is known to be down.";
     AssemblyFencingFailed, "assembly.fencing-failed", "2fa2a4f5ee8694f2faa6cb4d370e6bf6", "An assembly could not be made safe; its services stay where they are.";
-    AssemblyIdentityRefused, "assembly.identity-refused", "7d1c0f5b9ae14f0f8c6be1a94c7a52d3", "The certificate of an assembly's agent was refused, or the DPE's by the agent: nothing is said to each other.";
+    AssemblyIdentityRefused, "assembly.identity-refused", "7d1c0f5b9ae14f0f8c6be1a94c7a52d3", "The certificate or host key of an assembly was refused, or the DPE's by its guest: nothing is said to each other.";
     AssemblyLeaving, "assembly.leaving", "d38477a51a42091bd2cc385968164aa5", "A guest is being shut down as planned, or its agent ends for good; its services move or stop.";
     AssemblyLeft, "assembly.left", "c42bc77aa2307f386b1bca3148fd85d8", "Nothing runs in a guest that was leaving: it needs no fencing, and is back when its agent answers again.";
     AssemblyRecovered, "assembly.recovered", "abd56e35931f855463b95eb78a1d35a7", "A lost assembly is back.";

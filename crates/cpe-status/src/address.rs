@@ -6,6 +6,7 @@
 //! | `unix:PATH` | a socket file that host and guest share |
 //! | `tcp:HOST[:PORT]` | a port of the guest; IPv6 in brackets |
 //! | `vsock:CID[:PORT]` | a port of a virtual machine of this host |
+//! | `vsock:any[:PORT]` | where an agent listens for whoever connects |
 //! | `ssh:[USER@]HOST[:PORT][/SOCKET]` | a socket file in the guest, through its ssh server |
 
 use std::fmt;
@@ -21,6 +22,8 @@ pub const DEFAULT_SSH_PORT: u16 = 22;
 pub const DEFAULT_SOCKET: &str = "/run/cpe-agent/agent.sock";
 /// As a vsock address' CID, where an agent listens: whoever connects, from the host or the guest.
 pub const ANY_CID: u32 = u32::MAX;
+/// The CID of the host of virtual machines, as they see it.
+pub const HOST_CID: u32 = 2;
 
 /// Longest path of a Unix socket (`sun_path`, without the final NUL), in bytes.
 pub const MAX_SOCKET_PATH: usize = 107;
@@ -176,6 +179,7 @@ fn vsock(rest: &str) -> Parsed<PeerAddress> {
     };
     let cid = match number(cid, 1, ANY_CID) {
         Some(cid) => cid,
+        None if cid == "any" => ANY_CID,
         None => {
             return wrong(
                 "expected the number of a virtual machine after 'vsock:', such as 'vsock:3' or 'vsock:3:7430'",
@@ -315,7 +319,10 @@ impl fmt::Display for PeerAddress {
                 port.map_or(Ok(()), |port| write!(f, ":{port}"))
             }
             PeerAddress::Vsock { cid, port } => {
-                write!(f, "vsock:{cid}")?;
+                match *cid {
+                    ANY_CID => f.write_str("vsock:any")?,
+                    cid => write!(f, "vsock:{cid}")?,
+                }
                 port.map_or(Ok(()), |port| write!(f, ":{port}"))
             }
             PeerAddress::Ssh {
@@ -354,7 +361,8 @@ mod tests {
             "tcp:[::1]",
             "tcp:[2001:db8::1]:4433",
             "vsock:3",
-            "vsock:4294967295:7430",
+            "vsock:any",
+            "vsock:any:7430",
             "ssh:web1",
             "ssh:root@web1:2222/run/a.sock",
             "ssh:[::1]:22",
@@ -363,6 +371,7 @@ mod tests {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
         assert_eq!(parse("unix:path=/a"), parse("unix:/a"));
+        assert_eq!(parse("vsock:4294967295"), parse("vsock:any"));
     }
 
     #[test]

@@ -15,8 +15,8 @@ mod state;
 mod status;
 
 pub use address::{
-    ANY_CID, AddressError, DEFAULT_PORT, DEFAULT_SOCKET, DEFAULT_SSH_PORT, MAX_SOCKET_PATH,
-    PeerAddress,
+    ANY_CID, AddressError, DEFAULT_PORT, DEFAULT_SOCKET, DEFAULT_SSH_PORT, HOST_CID,
+    MAX_SOCKET_PATH, PeerAddress,
 };
 pub use agents::{
     AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,

@@ -273,8 +273,12 @@ pub(crate) enum Format {
 fn listening(text: &str) -> Result<String, String> {
     for address in text.split(',') {
         match address.parse::<PeerAddress>() {
-            Ok(PeerAddress::Unix(_) | PeerAddress::Tcp { .. }) => {}
-            Ok(_) => return Err("agents listen at unix:PATH and tcp:HOST[:PORT]".to_owned()),
+            Ok(PeerAddress::Ssh { .. }) => {
+                return Err(
+                    "agents listen at unix:PATH, tcp:HOST[:PORT] and vsock:any[:PORT]".to_owned(),
+                );
+            }
+            Ok(_) => {}
             Err(error) => return Err(error.to_string()),
         }
     }

@@ -28,5 +28,6 @@ mod orders;
 mod promotion;
 mod shutdowns;
 mod size;
+mod ssh;
 mod tickets;
 mod time;

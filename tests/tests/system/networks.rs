@@ -43,7 +43,7 @@ fn document() -> Document {
         .sleeper("db", 100_001)
 }
 
-fn cable(lab: &Lab, guest: &str, state: &str) {
+pub(crate) fn cable(lab: &Lab, guest: &str, state: &str) {
     lab.run(&["/srv/lab/guests.sh", "link", guest, state]).ok();
 }
 
@@ -51,13 +51,13 @@ fn other(guest: &str) -> &'static str {
     if guest == "a" { "b" } else { "a" }
 }
 
-fn count(lab: &Lab, kind: &str, assembly: &str) -> usize {
+pub(crate) fn count(lab: &Lab, kind: &str, assembly: &str) -> usize {
     let meant =
         |event: &&end_to_end::Event| event.kind() == kind && event.field("assembly") == assembly;
     lab.events().iter().filter(meant).count()
 }
 
-fn online(lab: &Lab, assembly: &str) {
+pub(crate) fn online(lab: &Lab, assembly: &str) {
     lab.wait("the assembly is online", 40, || {
         lab.status("shop").assembly_state(assembly) == "online"
     });
@@ -67,9 +67,14 @@ fn online(lab: &Lab, assembly: &str) {
 fn a_service_on_a_network_survives_a_cut_cable_by_its_lease() {
     let lab = boot("network-cable");
     lab.deploy(&document());
+    survives_a_cut_cable(&lab);
+}
+
+/// Of a deployment `shop` over a and b, which runs one sleeper of 100,001 s.
+pub(crate) fn survives_a_cut_cable(lab: &Lab) {
     let home = lab.sleepers(100_001)[0].0.clone();
     let bound = Duration::from_millis(3000 + 5000 + 160 + 2000);
-    cable(&lab, &home, "down");
+    cable(lab, &home, "down");
     let mut twice = false;
     let took = lab.wait("the service runs in the other guest only", 40, || {
         let now = lab.sleepers(100_001);
@@ -79,8 +84,8 @@ fn a_service_on_a_network_survives_a_cut_cable_by_its_lease() {
     assert!(!twice, "the service ran twice");
     // From the last heartbeat on, which was at most one interval before; and a start takes a while.
     assert!(took < bound + Duration::from_secs(5), "{took:?}");
-    cable(&lab, &home, "up");
-    online(&lab, &home);
+    cable(lab, &home, "up");
+    online(lab, &home);
     assert_eq!(lab.sleepers(100_001).len(), 1);
 }
 
@@ -97,6 +102,11 @@ fn streams_lost(lab: &Lab, guest: &str) -> usize {
 fn each_fault_of_a_network_is_found_within_the_heartbeat_timeout() {
     let lab = boot("network-faults");
     lab.deploy(&document());
+    each_fault_is_found(&lab);
+}
+
+/// Of a deployment as for [`survives_a_cut_cable`].
+pub(crate) fn each_fault_is_found(lab: &Lab) {
     // Nothing runs in this one, so nothing is moved meanwhile.
     let idle = other(&lab.sleepers(100_001)[0].0);
     let address = if idle == "a" {
@@ -131,7 +141,7 @@ fn each_fault_of_a_network_is_found_within_the_heartbeat_timeout() {
         ),
     ] {
         // By its silence, or by the kernel.
-        let found = || streams_lost(&lab, idle) + count(&lab, "assembly.lost", idle);
+        let found = || streams_lost(lab, idle) + count(lab, "assembly.lost", idle);
         let before = found();
         lab.sh(&make).ok();
         let took = lab.wait(fault, 20, || found() > before);
@@ -139,11 +149,53 @@ fn each_fault_of_a_network_is_found_within_the_heartbeat_timeout() {
         // The timeout is 2 s; reading the journal of a busy machine takes a while.
         assert!(took < Duration::from_secs(4), "{fault}: {took:?}");
         lab.sh(&heal).ok();
-        online(&lab, idle);
+        online(lab, idle);
         // Until no pause between attempts is long any more.
         std::thread::sleep(Duration::from_secs(2));
     }
     assert_eq!(lab.sleepers(100_001).len(), 1);
+}
+
+/// What a bad network does to a deployment at its default settings: how often streams were lost,
+/// and assemblies.
+fn losses_on(lab: &Lab, fault: &str, worsen: &str) -> (usize, usize) {
+    let before = lab.sleepers(100_001);
+    lab.sh(worsen).ok();
+    for _ in 0..60 {
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(lab.sleepers(100_001), before, "{fault}");
+    }
+    let both = |found: &dyn Fn(&str) -> usize| found("a") + found("b");
+    let streams = both(&|guest| streams_lost(lab, guest));
+    let lost = both(&|guest| count(lab, "assembly.lost", guest));
+    let fenced = both(&|guest| count(lab, "assembly.fencing-requested", guest));
+    eprintln!("{fault}: {streams} streams lost, {lost} assemblies lost, {fenced} fenced in 60 s");
+    assert_eq!(fenced, 0, "{fault}");
+    (streams, lost)
+}
+
+/// Of a deployment at its default settings.
+pub(crate) fn is_not_fenced_on_a_bad_network(lab: &Lab) {
+    let lossy = "/srv/lab/guests.sh drop a 20; /srv/lab/guests.sh drop b 20";
+    let (_, lost) = losses_on(lab, "a fifth of all packets is lost", lossy);
+    assert_eq!(lost, 0);
+    lab.sh("/srv/lab/guests.sh drop a 0; /srv/lab/guests.sh drop b 0")
+        .ok();
+    // 32 kbit/s to each guest, where a full packet takes 0.4 s.
+    let slow =
+        "for g in a b; do tc qdisc add dev vb-$g root tbf rate 32kbit burst 1600 latency 2s; done";
+    let (_, lost) = losses_on(lab, "the network is slow", slow);
+    assert_eq!(lost, 0);
+    let pings = lab.sh("ping -q -c 20 -i 0.2 -s 1400 10.77.0.11").stdout;
+    let slowest = pings.rsplit('/').nth(1).unwrap_or_default().to_owned();
+    assert!(slowest.parse::<f64>().unwrap() > 300.0, "not slow: {pings}");
+}
+
+#[test]
+fn a_network_that_is_lossy_or_slow_is_no_reason_to_fence() {
+    let lab = boot("network-bad");
+    lab.deploy(&document().timing(""));
+    is_not_fenced_on_a_bad_network(&lab);
 }
 
 #[test]

@@ -10,7 +10,8 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use zbus::Connection;
 use zbus::connection::{AuthMechanism, Builder};
 
-use super::{HANDSHAKE_TIMEOUT, MAX_TLS_HANDSHAKE, tcp, unix};
+use super::ssh::{Login, Through};
+use super::{HANDSHAKE_TIMEOUT, MAX_TLS_HANDSHAKE, ssh, tcp, unix, vsock};
 use crate::identity::{Credentials, Ends, Name, explain};
 use crate::stream::{Meter, PeerStream};
 use crate::wire::Wire;
@@ -71,9 +72,14 @@ pub async fn connect_to(guest: &Guest<'_>, meter: &Meter) -> Result<Connection> 
             })
             .await
         }
-        PeerAddress::Vsock { .. } | PeerAddress::Ssh { .. } => Err(Error::InvalidArgument(
-            format!("{address}: this version does not reach agents so"),
-        )),
+        PeerAddress::Ssh { .. } => in_time(address, through_ssh(guest, meter)).await,
+        PeerAddress::Vsock { cid, port } => {
+            in_time(address, async {
+                let socket = vsock::connect(address, *cid, *port).await?;
+                secure(guest, socket, meter).await
+            })
+            .await
+        }
     }
 }
 
@@ -114,6 +120,24 @@ async fn plain(address: &PeerAddress, socket: OwnedFd, meter: &Meter) -> Result<
     let (incoming, outgoing) = wire.split();
     let meter = Some(meter.clone());
     handshake(address, PeerStream::new(incoming, outgoing, meter, None)).await
+}
+
+/// D-Bus to the socket file that the guest's ssh server leads to.
+async fn through_ssh(guest: &Guest<'_>, meter: &Meter) -> Result<Connection> {
+    let address = guest.address;
+    let login = Login::of(address)
+        .ok_or_else(|| Error::InvalidArgument(format!("{address} is no address of ssh")))?;
+    let (socket, tunnel) = ssh::connect(guest, &login).await?;
+    let words = tunnel.words.clone();
+    let wire = Wire::new(socket).map_err(|error| unusable(address, &error))?;
+    let (incoming, outgoing) = wire.split();
+    let incoming = Through::new(incoming, tunnel);
+    let meter = Some(meter.clone());
+    let stream = PeerStream::new(incoming, outgoing, meter, None);
+    match handshake(address, stream).await {
+        Ok(connection) => Ok(connection),
+        Err(error) => Err(words.after_loss().await.unwrap_or(error)),
+    }
 }
 
 /// TLS with certificates on both sides, and D-Bus over it.

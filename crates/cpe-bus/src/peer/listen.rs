@@ -7,9 +7,10 @@ use std::sync::Arc;
 use cpe_status::PeerAddress;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+use tokio_vsock::VsockListener;
 use zbus::connection::Builder;
 
-use super::{Access, MAX_TLS_HANDSHAKE, PeerListener, server, tcp};
+use super::{Access, MAX_TLS_HANDSHAKE, PeerListener, server, tcp, vsock};
 use crate::identity::{Credentials, Ends, Name, explain};
 use crate::stream::PeerStream;
 use crate::wire::Wire;
@@ -23,6 +24,7 @@ pub struct Door(Kind);
 enum Kind {
     File(PeerListener),
     Tcp(TcpListener, Arc<Credentials>),
+    Vsock(VsockListener, Arc<Credentials>),
 }
 
 /// Who has connected, and is not let in yet.
@@ -65,20 +67,23 @@ impl Door {
                 tracing::info!("{address} is served as {name}");
                 Ok(Door(Kind::Tcp(listener, Arc::clone(credentials))))
             }
-            PeerAddress::Vsock { .. } => Err(Error::InvalidArgument(format!(
-                "{address}: this version does not listen so"
-            ))),
+            PeerAddress::Vsock { cid, port } => {
+                let name = credentials.name().await?;
+                let listener = vsock::bind(address, *cid, *port)?;
+                tracing::info!("{address} is served as {name}");
+                Ok(Door(Kind::Vsock(listener, Arc::clone(credentials))))
+            }
             PeerAddress::Ssh { .. } => Err(Error::InvalidArgument(format!(
                 "{address}: nobody listens so; the ssh server of the guest leads to a socket file"
             ))),
         }
     }
 
-    /// The address at which it listens, if that is one of a network: with the port that the kernel
+    /// The address at which it listens, if that is one of tcp: with the port that the kernel
     /// has chosen.
     pub fn local_address(&self) -> Option<std::net::SocketAddr> {
         match &self.0 {
-            Kind::File(_) => None,
+            Kind::File(_) | Kind::Vsock(..) => None,
             Kind::Tcp(listener, _) => listener.local_addr().ok(),
         }
     }
@@ -101,6 +106,14 @@ impl Door {
                 Ok(Visitor {
                     socket: tcp::prepare(stream, tcp::AGENTS_SILENCE)?,
                     stranger: Some((Arc::clone(credentials), from.ip().to_string())),
+                })
+            }
+            Kind::Vsock(listener, credentials) => {
+                let (stream, from) = listener.accept().await?;
+                let from = format!("vsock:{}", from.cid());
+                Ok(Visitor {
+                    socket: vsock::prepare(stream)?,
+                    stranger: Some((Arc::clone(credentials), from)),
                 })
             }
         }

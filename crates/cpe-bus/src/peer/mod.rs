@@ -10,10 +10,12 @@
 mod connect;
 mod hosts;
 mod listen;
+mod ssh;
 mod tcp;
 #[cfg(test)]
 mod tests;
 mod unix;
+mod vsock;
 
 use std::time::Duration;
 

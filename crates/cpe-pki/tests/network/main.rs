@@ -9,4 +9,5 @@
 mod identity;
 mod rotation;
 mod rude;
+mod vsock;
 mod world;

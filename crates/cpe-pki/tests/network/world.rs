@@ -81,17 +81,19 @@ impl Drop for Agent {
 
 impl Agent {
     pub(crate) async fn start(folder: &Path) -> Agent {
+        Agent::start_at(folder, free_port()).await.unwrap()
+    }
+
+    pub(crate) async fn start_at(folder: &Path, address: PeerAddress) -> cpe_bus::Result<Agent> {
         let credentials = Credentials::new(folder, Side::Agent);
-        let any = free_port();
-        let access = Access::default();
-        let door = Door::open(&any, &access, &credentials).await.unwrap();
+        let door = Door::open(&address, &Access::default(), &credentials).await?;
         let refusals = Refusals::default();
         let serving = tokio::spawn(serve(door, Arc::clone(&refusals)));
-        Agent {
-            address: any,
+        Ok(Agent {
+            address,
             refusals,
             serving,
-        }
+        })
     }
 
     /// Waits until somebody was refused for a reason with that word.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use cpe_status::{ANY_CID, HOST_CID};
+
 use super::draft::Draft;
 use super::form::Form;
 use super::service;
@@ -156,9 +158,9 @@ fn address(form: &mut Form<'_, '_, '_>, assembly: &str) -> Option<Address> {
             format!("assembly {} has no address", quote(assembly)),
             "it stays offline until it has one, such as address=\"unix:/run/cpe/guests/NAME/agent.sock\"".to_owned(),
         ),
-        (Some(other @ (Address::Vsock { .. } | Address::Ssh { .. })), Some(attribute)) => {
-            let message = format!("an address of kind {} cannot be used yet", other.kind());
-            let hint = "this version reaches guests through 'unix:PATH' and 'tcp:HOST[:PORT]'".to_owned();
+        (Some(Address::Vsock { cid: HOST_CID | ANY_CID, .. }), Some(attribute)) => {
+            let message = "no virtual machine has this address".to_owned();
+            let hint = "give the number of the guest's vsock device, 3 or more, such as 'vsock:3'".to_owned();
             form.problems.refuse(attribute.value_offset, message, hint);
         }
         _ => {}
