@@ -67,7 +67,7 @@ install-activate: ## create users and folders, enable and start cpe
 	systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/cpe.conf
 	systemctl daemon-reload
 	systemctl reload dbus.service
-	systemctl enable --now cpe.service
+	systemctl enable --now cpe-pki-renew.timer cpe.service
 
 # Takes away what install put there; never the state under /var/lib or the configuration under /etc.
 uninstall: ## take away what install put there

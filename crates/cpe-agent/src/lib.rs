@@ -26,6 +26,7 @@ pub mod lease;
 pub mod machine;
 pub mod process;
 pub mod remains;
+mod renewal;
 pub mod reset;
 pub mod server;
 pub mod standing;

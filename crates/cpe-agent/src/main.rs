@@ -102,10 +102,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let (commands, requests) = commands::queue();
     let credentials = Credentials::new(&arguments.certificates, Side::Agent);
-    let entrance = Entrance::new(commands.clone(), classes);
+    let entrance = Entrance::new(commands.clone(), classes, credentials);
     let connections = async {
         known.known().await;
-        server::keep_serving(arguments.listen, access, credentials, entrance).await;
+        server::keep_serving(arguments.listen, access, entrance).await;
     };
     let tools = socket::keep_serving(state_dir, commands);
     let asked_to_end = ending::asked_to_end(arguments.systemd_bus);

@@ -18,6 +18,7 @@ use zbus::object_server::SignalEmitter;
 
 use crate::classes::Classes;
 use crate::engine::commands::{Call, Command, Hello, Outgoing, Peer, Reply};
+use crate::renewal::Renewal;
 
 /// Connections that there may be at a time: the DPE's, its successor's, and a few who look.
 const MAX_CONNECTIONS: usize = 16;
@@ -48,6 +49,7 @@ struct AgentObject {
     classes: Arc<Classes>,
     calls: Semaphore,
     metadata_calls: Arc<Semaphore>,
+    renewal: Renewal,
 }
 
 impl AgentObject {
@@ -195,6 +197,17 @@ impl AgentObject {
         self.classes.agents(&class).await
     }
 
+    #[zbus(out_args("request"))]
+    async fn request_certificate(&self) -> Result<String> {
+        let _place = place(&self.calls)?;
+        self.renewal.request().await
+    }
+
+    async fn take_certificate(&self, certificate: String) -> Result<()> {
+        let _place = place(&self.calls)?;
+        self.renewal.take(&certificate).await
+    }
+
     #[zbus(out_args("xml"))]
     async fn metadata(&self, class: String, provider: String, r#type: String) -> Result<String> {
         let _place = place(&self.metadata_calls)?;
@@ -310,11 +323,16 @@ pub struct Entrance {
     metadata_calls: Arc<Semaphore>,
     last_id: AtomicU64,
     refusals: Mutex<Refusals>,
+    credentials: Arc<Credentials>,
 }
 
 impl Entrance {
     /// Nobody is connected yet.
-    pub fn new(engine: mpsc::Sender<Command>, classes: Arc<Classes>) -> Arc<Entrance> {
+    pub fn new(
+        engine: mpsc::Sender<Command>,
+        classes: Arc<Classes>,
+        credentials: Arc<Credentials>,
+    ) -> Arc<Entrance> {
         Arc::new(Entrance {
             engine,
             classes,
@@ -322,6 +340,7 @@ impl Entrance {
             metadata_calls: Arc::new(Semaphore::new(MAX_METADATA_CALLS)),
             last_id: AtomicU64::new(0),
             refusals: Mutex::new(Refusals::new(Instant::now())),
+            credentials,
         })
     }
 
@@ -336,14 +355,9 @@ impl Entrance {
 
 /// Opens all addresses and takes connections there, for ever: what fails is tried again. A guest of
 /// which no address can be opened is unreachable, and has all the more a lease to enforce.
-pub async fn keep_serving(
-    addresses: Vec<PeerAddress>,
-    access: Access,
-    credentials: Arc<Credentials>,
-    entrance: Arc<Entrance>,
-) {
+pub async fn keep_serving(addresses: Vec<PeerAddress>, access: Access, entrance: Arc<Entrance>) {
     let all = addresses.iter().map(|address| {
-        let (access, credentials, entrance) = (&access, &credentials, &entrance);
+        let (access, credentials, entrance) = (&access, &entrance.credentials, &entrance);
         async move {
             crate::accept::keep(&format!("the DPE at {address}"), async || {
                 let door = Door::open(address, access, credentials).await;
@@ -431,6 +445,7 @@ async fn converse(admitted: Admitted, id: u64, entrance: &Entrance) -> anyhow::R
         classes: Arc::clone(&entrance.classes),
         calls: Semaphore::new(MAX_CALLS),
         metadata_calls: Arc::clone(&entrance.metadata_calls),
+        renewal: Renewal::new(Arc::clone(&entrance.credentials)),
     };
     let build = admitted.builder.serve_at(names::AGENT_PATH, agent).build();
     let connection = tokio::time::timeout(HANDSHAKE_TIMEOUT, build)
@@ -456,6 +471,7 @@ async fn converse(admitted: Admitted, id: u64, entrance: &Entrance) -> anyhow::R
 #[cfg(test)]
 mod tests {
     use cpe_bus::BusSelection;
+    use cpe_bus::peer::Side;
 
     use super::*;
 
@@ -479,6 +495,7 @@ mod tests {
             classes: Arc::new(classes),
             calls: Semaphore::new(MAX_CALLS),
             metadata_calls: Arc::new(Semaphore::new(MAX_METADATA_CALLS)),
+            renewal: Renewal::new(Credentials::new("/nonexistent".as_ref(), Side::Agent)),
         };
         (Arc::new(agent), commands)
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 const FLOORS: &[&[&str]] = &[
     // one thing each, for itself: rules, clocks, memory and processors
     &[
-        "accept", "activity", "clock", "ending", "lease", "machine", "standing",
+        "accept", "activity", "clock", "ending", "lease", "machine", "renewal", "standing",
     ],
     // how programs are run
     &["process"],

@@ -18,6 +18,7 @@
 
 mod files;
 mod names;
+mod replace;
 mod verify;
 
 use std::fmt;
@@ -230,7 +231,10 @@ impl Credentials {
 
 impl Trust {
     fn read(folder: &Path, side: &Side) -> std::result::Result<Trust, String> {
-        let files = files::Files::read(folder)?;
+        Trust::of(files::Files::read(folder)?, side)
+    }
+
+    fn of(files: files::Files, side: &Side) -> std::result::Result<Trust, String> {
         let own = Name::of_chain(&files.chain)
             .map_err(|reason| format!("{}: {reason}", files.identity.display()))?;
         let is_ours = match (side, &own) {

@@ -5,21 +5,22 @@ use std::path::{Path, PathBuf};
 
 use cpe_bus::identity::{CA, IDENTITY, Name, REVOKED};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    RevokedCertParams, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams,
+    CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, PublicKeyData, RevokedCertParams, SanType, SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
 
 use crate::disk::{self, Readers};
 use crate::error::{Error, Result};
-use crate::index::{Entry, Index, State, now_s};
+use crate::index::{Entry, Index, LONGEST_DAYS, State, now_s};
 use crate::lists::merged;
 
-/// The longest time that a certificate may be issued for, in days: that of a CA.
-pub const LONGEST_DAYS: u32 = 3650;
 /// Certificates are valid from that long ago on: clocks of guests may be behind.
 const BEHIND: Duration = Duration::hours(1);
+
+/// Longest request that is read, in bytes: it takes some hundred.
+const MAX_REQUEST: usize = 16 << 10;
 
 const KEY: &str = "ca.key";
 const INDEX: &str = "index.json";
@@ -192,25 +193,59 @@ impl Authority {
     /// # Errors
     /// [`Error::Invalid`] for a time that is too long, [`Error::File`] if it cannot be noted.
     pub fn issue(&mut self, name: &Name, days: u32) -> Result<Issued> {
-        if !(1..=LONGEST_DAYS).contains(&days) {
-            return Err(Error::Invalid(format!(
-                "a certificate is valid for 1 to {LONGEST_DAYS} days"
-            )));
-        }
-        let (issued, entry) = self.sign(name, days)?;
-        let now_s = now_s();
-        self.index.forget(now_s);
-        self.index.certificates.push(entry.clone());
-        self.save()?;
-        Ok(Issued {
-            entry,
-            identity: issued,
-        })
+        check_days(days)?;
+        let (identity, entry) = self.sign(name, days)?;
+        self.note(&entry)?;
+        Ok(Issued { entry, identity })
     }
 
+    /// Issues a certificate for so many days to whoever has made a key and a request (PKCS #10,
+    /// PEM) for that name; returns it, as PEM, and how it stands in the index.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a request that is none, or is for another name, and those of
+    /// [`Authority::issue`].
+    pub fn answer(&mut self, name: &Name, days: u32, request: &str) -> Result<(String, Entry)> {
+        check_days(days)?;
+        if request.len() > MAX_REQUEST {
+            let reason = format!("a request has at most {MAX_REQUEST} bytes");
+            return Err(Error::Invalid(reason));
+        }
+        // That it is signed with its own key is checked there.
+        let read = CertificateSigningRequestParams::from_pem(request)
+            .map_err(|error| wrong("this is no request for a certificate", &error))?;
+        let asked = read
+            .params
+            .subject_alt_names
+            .iter()
+            .any(|asked| matches!(asked, SanType::URI(uri) if uri.as_str() == name.uri()));
+        if !asked {
+            let reason = format!("this request is not for a certificate of {name}");
+            return Err(Error::Invalid(reason));
+        }
+        let answered = self.certify(name, days, &read.public_key)?;
+        self.note(&answered.1)?;
+        Ok(answered)
+    }
+
+    fn note(&mut self, entry: &Entry) -> Result<()> {
+        self.index.forget(now_s());
+        self.index.certificates.push(entry.clone());
+        self.save()
+    }
+
+    /// A certificate and its new key.
     fn sign(&self, name: &Name, days: u32) -> Result<(String, Entry)> {
         let failed = |error: rcgen::Error| wrong(&format!("no certificate for {name}"), &error);
         let key = KeyPair::generate().map_err(failed)?;
+        let (certificate, entry) = self.certify(name, days, &key)?;
+        // What leads from it to a root, if the CA is below another one, is the CA's own file.
+        Ok((format!("{certificate}{}", key.serialize_pem()), entry))
+    }
+
+    /// A certificate for a key. Nothing of it is what its owner has asked for but the key.
+    fn certify(&self, name: &Name, days: u32, key: &impl PublicKeyData) -> Result<(String, Entry)> {
+        let failed = |error: rcgen::Error| wrong(&format!("no certificate for {name}"), &error);
         let mut params = CertificateParams::default();
         let text = |text: String| text.try_into().map_err(failed);
         let mut names = vec![SanType::URI(text(name.uri())?)];
@@ -240,10 +275,8 @@ impl Authority {
             not_after_s: params.not_after.unix_timestamp(),
             revoked_s: None,
         };
-        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
-        // What leads from it to a root, if the CA is below another one, is the CA's own file.
-        let identity = format!("{}{}", certificate.pem(), key.serialize_pem());
-        Ok((identity, entry))
+        let certificate = params.signed_by(key, &self.issuer).map_err(failed)?;
+        Ok((certificate.pem(), entry))
     }
 
     /// Revokes all valid certificates of a name, or the one with that serial number; returns how
@@ -405,6 +438,15 @@ impl Authority {
             )),
         }
     }
+}
+
+fn check_days(days: u32) -> Result<()> {
+    if (1..=LONGEST_DAYS).contains(&days) {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "a certificate is valid for 1 to {LONGEST_DAYS} days"
+    )))
 }
 
 fn issuer(certificate: &str, key: &str) -> Result<Issuer<'static, KeyPair>> {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+/// The longest time that a certificate may be issued for, in days: that of a CA.
+pub const LONGEST_DAYS: u32 = 3650;
 /// How long what has expired is kept, in seconds: somebody may ask what it was.
 const KEPT_S: i64 = 400 * 24 * 3600;
 /// Until when after its end a revoked certificate is on the list, in seconds: clocks may be behind.
@@ -43,6 +45,20 @@ impl Entry {
             None if now_s > self.not_after_s => State::Expired,
             None => State::Valid,
         }
+    }
+
+    /// Whether two thirds of its time are over, in seconds of Unix.
+    pub fn is_due(&self, now_s: i64) -> bool {
+        let (from, until) = (self.not_before_s, self.not_after_s);
+        now_s.saturating_sub(from) >= until.saturating_sub(from) / 3 * 2
+    }
+
+    /// For how many days it was issued.
+    pub fn days(&self) -> u32 {
+        let days = self.not_after_s.saturating_sub(self.not_before_s) / (24 * 3600);
+        u32::try_from(days)
+            .unwrap_or(LONGEST_DAYS)
+            .clamp(1, LONGEST_DAYS)
     }
 }
 

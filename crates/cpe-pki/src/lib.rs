@@ -18,6 +18,6 @@ mod error;
 mod index;
 mod lists;
 
-pub use authority::{Authority, Issued, LONGEST_DAYS, Recipient};
+pub use authority::{Authority, Issued, Recipient};
 pub use error::{Error, Result};
-pub use index::{Entry, State};
+pub use index::{Entry, LONGEST_DAYS, State};

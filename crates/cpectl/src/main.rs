@@ -47,7 +47,7 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
     match options.command {
         Command::Validate(arguments) => return validate::run(&arguments, output),
         Command::Import(arguments) => return import::run(&arguments, output),
-        Command::Pki(arguments) => return pki::run(&arguments, output),
+        Command::Pki(arguments) => return pki::run(&arguments, &bus, output).await,
         Command::Guest(arguments) => return guest::run(&arguments, output),
         Command::Completions { shell } => return man::completions(shell),
         Command::Man { directory } => return man::pages(&directory),

@@ -307,13 +307,13 @@ pub(crate) enum PkiCommand {
     ///
     /// No daemon has to be restarted, and no connection ends. The former one stays valid until its
     /// end, unless --revoke is given.
-    Renew {
-        #[command(flatten)]
-        issue: Issue,
-        /// Revokes the former ones
-        #[arg(long)]
-        revoke: bool,
-    },
+    Renew(Renew),
+    /// Renews all certificates of which two thirds of the time are over: those of DPEs in their
+    /// places, those of agents in their guests
+    ///
+    /// The timer cpe-pki-renew.timer does this once a day. What cannot be renewed, because its
+    /// guest is away, is named, and does not keep the others from it.
+    RenewDue,
     /// Revokes certificates: the DPEs of this host end the connections of those that show one
     Revoke(Revoke),
     /// Lists what was issued, and what became of it
@@ -344,6 +344,18 @@ pub(crate) struct Issue {
     /// The directory that gets identity.pem (certificate and key), ca.pem and revoked.pem
     #[arg(long, short, value_name = "DIRECTORY")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Renew {
+    #[command(flatten)]
+    pub issue: Issue,
+    /// In the running guest of the assembly: its agent makes the key, which never leaves the guest
+    #[arg(long, requires = "assembly", conflicts_with = "output")]
+    pub online: bool,
+    /// Revokes the former ones
+    #[arg(long)]
+    pub revoke: bool,
 }
 
 #[derive(Debug, Args)]

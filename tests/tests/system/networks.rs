@@ -235,6 +235,66 @@ fn certificates_are_renewed_without_a_restart_and_without_a_loss() {
 }
 
 #[test]
+fn certificates_that_are_due_are_renewed_in_running_guests() {
+    let lab = boot("network-due");
+    lab.deploy(&document());
+    let before = lab.sleepers(100_001);
+    let identity = |guest: &str| {
+        let path = format!("/var/lib/machines/{guest}/etc/cpe/agent/identity.pem");
+        lab.sh(&format!("stat -c %a {path}; cat {path}")).ok()
+    };
+    let (a, b) = (identity("a"), identity("b"));
+    let told = lab.cpectl(&["pki", "renew", "shop", "a", "--online", "--revoke"]);
+    assert!(told.ok().contains("in the guest at tcp:10.77.0.11"));
+    assert_ne!(identity("a"), a);
+    assert!(identity("a").starts_with("600"));
+    assert_eq!(identity("b"), b);
+    // Nobody has its key but the guest.
+    let key = "key=$(sed -n '/PRIVATE KEY/{n;p;q}' /var/lib/machines/a/etc/cpe/agent/identity.pem)";
+    let found = lab.sh(&format!(
+        "{key}; test -n \"$key\"; {{ grep -rlF \"$key\" /var/lib/cpe-pki /etc/cpe /run/cpe /var/log 2>/dev/null || :; }} | wc -l"
+    ));
+    assert_eq!(found.ok().trim(), "0");
+    let nothing = lab.cpectl(&["pki", "renew-due"]).ok();
+    assert!(nothing.contains("no certificate is due"), "{nothing}");
+    // As if 80 of their 90 days were over.
+    lab.sh("python3 - <<'END'
+import json
+path = '/var/lib/cpe-pki/index.json'
+index = json.load(open(path))
+for it in index['certificates']:
+    it['not_before_s'] -= 80 * 86400
+    it['not_after_s'] -= 80 * 86400
+json.dump(index, open(path, 'w'))
+END")
+        .ok();
+    let (a, b) = (identity("a"), identity("b"));
+    lab.manage(&["start", "cpe-pki-renew.service"]).ok();
+    assert!(identity("a") != a && identity("b") != b);
+    let listed = lab.cpectl(&["pki", "list", "shop", "--json"]).ok();
+    assert_eq!(listed.matches("\"valid\"").count(), 6, "{listed}");
+    // The former ones are not missed, and nobody has noticed.
+    lab.manage(&["restart", "dpe@shop.service"]).ok();
+    for guest in ["a", "b"] {
+        online(&lab, guest);
+        assert_eq!(count(&lab, "assembly.lost", guest), 0, "{guest}");
+    }
+    assert_eq!(lab.sleepers(100_001), before);
+    // A guest that is away is named, and keeps the others from nothing.
+    lab.sh("sed -i 's/\"not_before_s\": [0-9]*/\"not_before_s\": 1000000000/' /var/lib/cpe-pki/index.json").ok();
+    cable(&lab, "b", "down");
+    let b = identity("b");
+    let away = lab.cpectl(&["pki", "renew-due"]);
+    assert_eq!(away.code, 1, "{away:?}");
+    assert!(
+        away.stderr.contains("assembly b of shop: not renewed"),
+        "{away:?}"
+    );
+    assert!(away.stderr.contains("1 of 3"), "{away:?}");
+    assert_eq!(identity("b"), b);
+}
+
+#[test]
 fn a_revoked_guest_is_refused_and_told_once_until_it_is_let_in_again() {
     let lab = boot("network-revoked");
     lab.deploy(&document());

@@ -65,10 +65,7 @@ impl Files {
         check_mode(&identity)?;
         let bytes = read(&identity, MAX_CERTIFICATES)?
             .ok_or_else(|| format!("there is no certificate: {} is missing", identity.display()))?;
-        let chain = all(&identity, &bytes)?;
-        let key = PrivateKeyDer::from_pem_slice(&bytes)
-            // What it says could quote the file.
-            .map_err(|_| format!("{} has no private key", identity.display()))?;
+        let (chain, key) = own(&identity, &bytes)?;
         let path = folder.join(CA);
         let bytes = read(&path, MAX_CERTIFICATES)?
             .ok_or_else(|| format!("no CA is believed: {} is missing", path.display()))?;
@@ -98,6 +95,27 @@ impl Files {
             revoked,
         })
     }
+}
+
+impl Files {
+    /// Takes another certificate and its key, PEM, in place of those in the file.
+    ///
+    /// # Errors
+    /// A text that says what is wrong with it.
+    pub(super) fn identify(&mut self, identity: &str) -> Result<(), String> {
+        (self.chain, self.key) = own(&self.identity, identity.as_bytes())?;
+        Ok(())
+    }
+}
+
+/// The own certificate, what leads from it to the CA, and its key.
+type Own = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn own(path: &Path, bytes: &[u8]) -> Result<Own, String> {
+    let key = PrivateKeyDer::from_pem_slice(bytes)
+        // What it says could quote the file.
+        .map_err(|_| format!("{} has no private key", path.display()))?;
+    Ok((all(path, bytes)?, key))
 }
 
 /// A key that everybody can read is not one's own any more.

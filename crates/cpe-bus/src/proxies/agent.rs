@@ -45,6 +45,10 @@ pub trait Agent {
     fn list_agents(&self, class: &str) -> Result<(Vec<String>, u32)>;
     /// An agent's metadata, XML.
     fn metadata(&self, class: &str, provider: &str, type_: &str) -> Result<String>;
+    /// Makes a key and a request (PKCS #10, PEM) for another certificate of the same name.
+    fn request_certificate(&self) -> Result<String>;
+    /// Gives it the certificate (PEM) for the last request on this connection; durable.
+    fn take_certificate(&self, certificate: &str) -> Result<()>;
     /// Ends the lease now: services are stopped and the guest is reset.
     fn restart(&self, epoch: u64, reason: &str) -> Result<()>;
     /// Ends the service for this DPE: lease and monitors off.

@@ -7,6 +7,7 @@
 )]
 
 mod identity;
+mod requests;
 mod rotation;
 mod rude;
 mod vsock;

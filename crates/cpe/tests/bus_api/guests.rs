@@ -62,7 +62,7 @@ pub(crate) async fn start(folder: &Path, assembly: &str) -> String {
         .expect("a socket");
     let (commands, requests) = commands::queue();
     tokio::spawn(engine.run(requests, std::future::pending()));
-    let entrance = Entrance::new(commands, classes);
+    let entrance = Entrance::new(commands, classes, credentials);
     tokio::spawn(cpe_agent::server::serve(door, entrance));
     format!("unix:{}", socket.display())
 }

@@ -15,6 +15,7 @@ pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod pki;
 pub(crate) mod plan;
+mod renewal;
 pub(crate) mod status;
 pub(crate) mod ticket;
 pub(crate) mod validate;

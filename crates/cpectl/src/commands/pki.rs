@@ -1,16 +1,18 @@
 //! `cpectl pki`: the certificates of this host's guests and DPEs. All of it is files that are
-//! root's; no daemon takes part.
+//! root's; of the daemons only the agents of guests take part, whose own are renewed there.
 
 use std::path::Path;
 
+use cpe_bus::BusSelection;
 use cpe_bus::identity::{CA, Name, REVOKED};
 use cpe_pki::{Authority, Entry, Recipient, State};
 use cpe_terminal::{Cell, Table};
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::renewal;
 use crate::failure::{Failure, Kind};
-use crate::options::{DEFAULT_DAYS, Issue, Pki, PkiCommand, Places, Revoke};
+use crate::options::{DEFAULT_DAYS, Issue, Pki, PkiCommand, Places, Renew, Revoke};
 use crate::output::{BAD, FAINT, GOOD, HEAD, Output};
 
 impl From<cpe_pki::Error> for Failure {
@@ -26,11 +28,12 @@ impl From<cpe_pki::Error> for Failure {
     }
 }
 
-pub(crate) fn run(pki: &Pki, output: &Output) -> Result<(), Failure> {
+pub(crate) async fn run(pki: &Pki, bus: &BusSelection, output: &Output) -> Result<(), Failure> {
     match &pki.command {
         PkiCommand::Init { ca, key } => init(pki, ca.as_deref().zip(key.as_deref()), output),
         PkiCommand::Issue(arguments) => issue(pki, arguments, output).map(drop),
-        PkiCommand::Renew { issue, revoke } => renew(pki, issue, *revoke, output),
+        PkiCommand::Renew(arguments) => renew(pki, bus, arguments, output).await,
+        PkiCommand::RenewDue => renewal::due(pki, bus, output).await,
         PkiCommand::Revoke(arguments) => revoke(pki, arguments, output),
         PkiCommand::List { name } => list(pki, name.as_deref(), output),
         PkiCommand::Export { output: folder } => export(pki, folder, output),
@@ -77,16 +80,31 @@ fn issue(pki: &Pki, arguments: &Issue, output: &Output) -> Result<(), Failure> {
     hand_out(&mut authority, &own, arguments.days, &to, output).map(drop)
 }
 
-fn renew(pki: &Pki, arguments: &Issue, revoke: bool, output: &Output) -> Result<(), Failure> {
+async fn renew(
+    pki: &Pki,
+    bus: &BusSelection,
+    arguments: &Renew,
+    output: &Output,
+) -> Result<(), Failure> {
+    let Renew {
+        issue: arguments,
+        online,
+        revoke,
+    } = arguments;
     let mut authority = Authority::open(&pki.places.directory)?;
     let own = name(&arguments.name, arguments.assembly.as_deref());
     if !authority.list().iter().any(|entry| entry.name == own.uri()) {
         let message = format!("{own} has no certificate to renew: issue one");
         return Err(Failure::new(Kind::NotFound, message));
     }
-    let to = recipient(pki, arguments)?;
-    let entry = hand_out(&mut authority, &own, arguments.days, &to, output)?;
-    if revoke {
+    let entry = if *online {
+        let meant = (&own, arguments.days);
+        renewal::online(&mut authority, &pki.places, bus, meant, output).await?
+    } else {
+        let to = recipient(pki, arguments)?;
+        hand_out(&mut authority, &own, arguments.days, &to, output)?
+    };
+    if *revoke {
         let count = authority.revoke_others(&own, &entry)?;
         output.line(format!("{own}: {count} former ones revoked"));
     }
@@ -109,7 +127,7 @@ pub(crate) fn ensure_dpe(
 }
 
 /// Issues a certificate, puts it into its folder and says so.
-fn hand_out(
+pub(super) fn hand_out(
     authority: &mut Authority,
     name: &Name,
     days: u32,
@@ -122,15 +140,24 @@ fn hand_out(
         authority.remember(&to.folder)?;
     }
     authority.hand_over(&issued, to)?;
-    let (entry, folder) = (issued.entry, to.folder.display());
-    let (serial, end) = (&entry.serial, date(entry.not_after_s));
-    match output.json {
-        true => output.json_line(&shown(&entry))?,
-        false => output.line(format!(
-            "{name}: certificate {serial} until {end}, in {folder}"
-        )),
+    let place = format!("in {}", to.folder.display());
+    tell(name, &issued.entry, &place, output)?;
+    Ok(issued.entry)
+}
+
+/// Says what was issued, and where it is.
+pub(super) fn tell(
+    name: &Name,
+    entry: &Entry,
+    place: &str,
+    output: &Output,
+) -> Result<(), Failure> {
+    if output.json {
+        return output.json_line(&shown(entry));
     }
-    Ok(entry)
+    let (serial, end) = (&entry.serial, date(entry.not_after_s));
+    output.line(format!("{name}: certificate {serial} until {end}, {place}"));
+    Ok(())
 }
 
 /// Where a certificate goes: an agent's to where the administrator says, a DPE's to its folder.
@@ -150,7 +177,7 @@ fn recipient(pki: &Pki, arguments: &Issue) -> Result<Recipient, Failure> {
     }
 }
 
-fn dpes(pki: &Places, deployment: &str) -> Result<Recipient, Failure> {
+pub(super) fn dpes(pki: &Places, deployment: &str) -> Result<Recipient, Failure> {
     let group = nix::unistd::Group::from_name(&pki.dpe_group).ok().flatten();
     let group = group.ok_or_else(|| {
         let group = &pki.dpe_group;
