@@ -29,7 +29,7 @@ build: packages ## build all programs (release)
 	$(CARGO) build --release --locked
 
 .PHONY: lab
-lab: packages ## build what the end-to-end tests boot: two Debian roots and the installed programs
+lab: packages ## build what the end-to-end tests boot: three Debian roots and the installed programs
 	$(CARGO) build --locked
 	$(SUDO) ./tests/lab/build-roots.sh $(CPE_LAB)/roots
 	$(SUDO) rm -rf --one-file-system "$(LAYER).new"

@@ -1,9 +1,10 @@
 #!/bin/bash
-# build-roots.sh OUTDIR — make the two root directories the lab boots from.
+# build-roots.sh OUTDIR — make the root directories the lab boots from.
 #   OUTDIR/system  the private system that runs cpe and dpe@NAME
 #   OUTDIR/guest   the tree every guest is an overlay of
+#   OUTDIR/cloud   the tree of a guest as clouds have them: cloud-init, and nothing of ours
 # Needs root and mmdebstrap; takes the machine's own apt sources ($MIRROR: another
-# sources file or mirror). Two minutes for both; a finished root is kept until
+# sources file or mirror). Three minutes for all; a finished root is kept until
 # its list of packages changes.
 set -euo pipefail
 out=$(realpath -m "${1:?output directory}")
@@ -41,4 +42,5 @@ build() {   # NAME PACKAGES
 }
 base=systemd,systemd-sysv,dbus,iproute2,procps
 build guest  "$base,resource-agents,nginx-light,redis-server,postgresql,mariadb-server,galera-4,rsync,python3-minimal,curl,openssh-server"
+build cloud  "$base,cloud-init"
 build system "$base,dbus-user-session,polkitd,libpam-systemd,libnss-systemd,libnss-mymachines,systemd-container,nftables,iputils-ping,python3-minimal,curl,fence-agents,openssh-client"

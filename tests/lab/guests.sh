@@ -8,6 +8,8 @@
 #
 #   net               bridge br0 (10.77.0.1/24), fault table, unit drop-in; once
 #   add NAME N        make guest NAME with address 10.77.0.N (not started)
+#   cloud NAME N      the same of an image as clouds have them: the agent is installed and not set up, and cloud-init
+#                     finds its user-data in /srv/seed/NAME
 #   start NAME...     boot; returns when the guests have finished booting
 #   stop NAME...      orderly power-off
 #   pause|resume NAME freezer                    del NAME     power cut and forget its disk
@@ -52,6 +54,16 @@ add)
   ln -sf /usr/lib/systemd/system/cpe-agent.service "$d/up/etc/systemd/system/multi-user.target.wants/"
   ln -sf /lib/systemd/system/systemd-networkd.service "$d/up/etc/systemd/system/multi-user.target.wants/"
   mount -t overlay -o "lowerdir=/srv/layer:/srv/guest,upperdir=$d/up,workdir=$d/work" "guest-$g" "$m";;
+cloud)
+  g=$1 n=$2 d=/srv/data/guests/$1 m=/var/lib/machines/$1
+  mkdir -p "$d"/{up/etc/systemd/network,up/etc/systemd/system/multi-user.target.wants,up/etc/cloud/cloud.cfg.d,up/var/lib/cloud/seed/nocloud,work} "$m"
+  echo "10.77.0.$n" > "$d/addr"
+  printf '[Match]\nName=host0\n[Network]\nAddress=10.77.0.%s/24\nGateway=10.77.0.1\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n' "$n" > "$d/up/etc/systemd/network/10-host0.network"
+  ln -sf /lib/systemd/system/systemd-networkd.service "$d/up/etc/systemd/system/multi-user.target.wants/"
+  printf 'datasource_list: [NoCloud]\nnetwork: {config: disabled}\nlocale: false\n' > "$d/up/etc/cloud/cloud.cfg.d/90-lab.cfg"
+  printf 'instance-id: %s\nlocal-hostname: %s\n' "$g" "$g" > "$d/up/var/lib/cloud/seed/nocloud/meta-data"
+  cp "/srv/seed/$g/user-data" "$d/up/var/lib/cloud/seed/nocloud/"
+  mount -t overlay -o "lowerdir=/srv/layer:/srv/cloud,upperdir=$d/up,workdir=$d/work" "guest-$g" "$m";;
 start)  systemctl reset-failed $(u "$@") 2>/dev/null || :; timeout 60 systemctl start $(u "$@");;
 stop)   timeout 30 machinectl poweroff "$@"
         for g; do gone "$g"; done;;

@@ -60,6 +60,7 @@ pub fn missing_prerequisite() -> Option<String> {
     let parts = [
         prepared().join("roots/system"),
         prepared().join("roots/guest"),
+        prepared().join("roots/cloud"),
         layer().join("usr/bin/cpe"),
     ];
     if let Some(part) = parts.iter().find(|part| !part.exists()) {
@@ -106,7 +107,7 @@ impl Lab {
         };
         let prepared = prepared();
         let bind = format!(
-            "{roots}/guest:/srv/guest:ro {layer}:/srv/layer:ro {scripts}:/srv/lab:ro {project}/examples:/srv/examples:ro",
+            "{roots}/guest:/srv/guest:ro {roots}/cloud:/srv/cloud:ro {layer}:/srv/layer:ro {scripts}:/srv/lab:ro {project}/examples:/srv/examples:ro",
             roots = prepared.join("roots").display(),
             layer = layer().display(),
             scripts = scripts().display(),

@@ -36,6 +36,33 @@ fn issue(lab: &Lab, verb: &str, guest: &str) {
         .ok();
 }
 
+#[test]
+fn a_guest_that_cloud_init_sets_up_by_its_bundle_comes_online_by_itself() {
+    let lab = Lab::boot("network-cloud");
+    lab.cpectl(&["pki", "init"]).ok();
+    lab.sh(
+        "mkdir -p /srv/seed/c; cpectl guest bundle shop c --output /srv/seed/c/user-data
+         /srv/lab/guests.sh cloud c 11; /srv/lab/guests.sh start c",
+    )
+    .ok();
+    let document = Document::new("shop", &["c"]).address("c", "tcp:10.77.0.11");
+    lab.write("/srv/document.xml", &document.xml());
+    lab.cpectl(&["deploy", "/srv/document.xml"]).ok();
+    lab.wait("cloud-init has set it up", 180, || {
+        lab.status("shop").assembly_state("c") == "online"
+    });
+    let said = lab.in_guest(
+        "c",
+        "cloud-init status --wait; cat /run/cloud-init/result.json",
+    );
+    assert!(said.stdout.contains("DataSourceNoCloud"), "{said:?}");
+    assert!(said.stdout.contains("\"errors\": []"), "{said:?}");
+    // And again after a reboot, without cloud-init's help.
+    lab.guest("stop", "c");
+    lab.guest("start", "c");
+    online(&lab, "c");
+}
+
 fn document() -> Document {
     Document::new("shop", &["a", "b"])
         .address("a", "tcp:10.77.0.11")
