@@ -23,8 +23,8 @@ use crate::reset::Reset;
 #[command(name = "cpe-agent", version)]
 pub struct Arguments {
     /// Where the DPE connects: unix:PATH, a socket that the guest shares with its host or that its
-    /// ssh server leads to; tcp:HOST[:PORT] or vsock:any[:PORT], with certificates (several between
-    /// commas, or the option several times)
+    /// ssh server leads to; tcp:HOST, tcp:HOST:PORT, vsock:any or vsock:any:PORT, with certificates
+    /// (several between commas, or the option several times)
     #[arg(
         long,
         value_name = "ADDRESS",

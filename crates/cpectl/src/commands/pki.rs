@@ -98,8 +98,11 @@ async fn renew(
         return Err(Failure::new(Kind::NotFound, message));
     }
     let entry = if *online {
+        drop(authority);
         let meant = (&own, arguments.days);
-        renewal::online(&mut authority, &pki.places, bus, meant, output).await?
+        let entry = renewal::online(&pki.places, bus, meant, output).await?;
+        authority = Authority::open(&pki.places.directory)?;
+        entry
     } else {
         let to = recipient(pki, arguments)?;
         hand_out(&mut authority, &own, arguments.days, &to, output)?

@@ -20,9 +20,9 @@ const LONGEST_ANSWER: u64 = 64 << 10;
 /// How long an agent may take for a call.
 const CALL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Renews the certificate of a running guest's agent.
+/// Renews the certificate of a running guest's agent. The authority is locked while it signs only:
+/// a guest that does not answer must not keep others from revoking.
 pub(super) async fn online(
-    authority: &mut Authority,
     places: &Places,
     bus: &BusSelection,
     (name, days): (&Name, u32),
@@ -57,7 +57,7 @@ pub(super) async fn online(
         return Err(Failure::new(Kind::Conflict, message));
     }
     let request = in_time(agent.request_certificate()).await?;
-    let (certificate, entry) = authority.answer(name, days, &request)?;
+    let (certificate, entry) = Authority::open(&places.directory)?.answer(name, days, &request)?;
     in_time(agent.take_certificate(&certificate)).await?;
     pki::tell(name, &entry, &format!("in the guest at {address}"), output)?;
     Ok(entry)
@@ -93,8 +93,8 @@ async fn address(
 /// Renews all certificates of which two thirds of the time are over: those of DPEs in their
 /// folders, those of agents in their guests. One that cannot be is no reason to leave the others.
 pub(super) async fn due(pki: &Pki, bus: &BusSelection, output: &Output) -> Result<(), Failure> {
-    let mut authority = Authority::open(&pki.places.directory)?;
-    let due = due_at(authority.list(), Timestamp::now().as_second());
+    let open = || Authority::open(&pki.places.directory);
+    let due = due_at(open()?.list(), Timestamp::now().as_second());
     if due.is_empty() && !output.json {
         output.line("no certificate is due");
     }
@@ -104,11 +104,9 @@ pub(super) async fn due(pki: &Pki, bus: &BusSelection, output: &Output) -> Resul
         let renewed = match &name {
             Name::Dpe { deployment } => {
                 let to = pki::dpes(&pki.places, deployment)?;
-                pki::hand_out(&mut authority, &name, days, &to, output)
+                pki::hand_out(&mut open()?, &name, days, &to, output)
             }
-            Name::Agent { .. } => {
-                online(&mut authority, &pki.places, bus, (&name, days), output).await
-            }
+            Name::Agent { .. } => online(&pki.places, bus, (&name, days), output).await,
         };
         match renewed {
             Ok(_) => {}
