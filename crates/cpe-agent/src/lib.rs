@@ -24,6 +24,7 @@ pub mod former;
 pub mod guard;
 pub mod lease;
 pub mod machine;
+pub mod network;
 pub mod process;
 pub mod remains;
 mod renewal;

@@ -16,7 +16,7 @@ use cpe_agent::engine::{Engine, commands};
 use cpe_agent::machine::MachineId;
 use cpe_agent::server::Entrance;
 use cpe_agent::store::StateFolder;
-use cpe_agent::{clock, ending, former, guard, server, standing};
+use cpe_agent::{clock, ending, former, guard, network, server, standing};
 use cpe_bus::peer::{Access, Credentials, Side};
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -93,8 +93,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         boot_id.clone(),
     );
     let known = machine_id.clone();
-    let engine =
-        Engine::new(Arc::clone(&classes), reset, machine_id, store, found).with_device(device);
+    let engine = Engine::new(Arc::clone(&classes), reset, machine_id, store, found)
+        .with_device(device)
+        .with_facts(network::watch());
     let access = Access {
         mode: arguments.socket_mode,
         group: arguments.socket_group,

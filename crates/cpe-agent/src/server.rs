@@ -238,6 +238,9 @@ impl AgentObject {
     ) -> zbus::Result<()>;
 
     #[zbus(signal)]
+    async fn facts_changed(emitter: &SignalEmitter<'_>, facts: Fields) -> zbus::Result<()>;
+
+    #[zbus(signal)]
     async fn question(
         emitter: &SignalEmitter<'_>,
         number: u64,
@@ -301,6 +304,7 @@ async fn emit(emitter: &SignalEmitter<'_>, signal: Outgoing) -> zbus::Result<()>
                 .attributes_changed(all.version, all.to_fields())
                 .await
         }
+        Outgoing::Facts(facts) => emitter.facts_changed(facts.to_fields()).await,
         Outgoing::Question(number, question) => {
             emitter.question(number, question.to_fields()).await
         }

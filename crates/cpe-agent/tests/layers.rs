@@ -6,7 +6,8 @@ use std::path::Path;
 const FLOORS: &[&[&str]] = &[
     // one thing each, for itself: rules, clocks, memory and processors
     &[
-        "accept", "activity", "clock", "ending", "lease", "machine", "renewal", "standing",
+        "accept", "activity", "clock", "ending", "lease", "machine", "network", "renewal",
+        "standing",
     ],
     // how programs are run
     &["process"],

@@ -1,6 +1,6 @@
 //! How the engine answers connections and tools.
 
-use cpe_bus::records::agent::{ATTRIBUTES, QUESTIONS};
+use cpe_bus::records::agent::{ATTRIBUTES, FACTS, QUESTIONS};
 use cpe_bus::{AgentDescription, Error, HelloReply, Operation, OperationState, Result};
 use tokio::time::Instant;
 
@@ -144,11 +144,12 @@ impl Engine {
             capabilities: ["ocf", "lsb", "systemd", "service"]
                 .map(|class| format!("class:{class}"))
                 .into_iter()
-                .chain([ATTRIBUTES.to_owned(), QUESTIONS.to_owned()])
+                .chain([ATTRIBUTES, QUESTIONS, FACTS].map(str::to_owned))
                 .collect(),
             lease_remaining_ms,
             now_boottime_us: now,
             leaving: self.terminating.is_some(),
+            facts: self.facts.borrow_and_update().clone(),
         })
     }
 

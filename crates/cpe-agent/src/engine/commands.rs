@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cpe_bus::{
-    AgentDescription, HelloReply, HelloSettings, Leaving, NodeAttributes, Operation,
+    AgentDescription, GuestFacts, HelloReply, HelloSettings, Leaving, NodeAttributes, Operation,
     OperationRecord, Question, Result,
 };
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -47,6 +47,8 @@ pub enum Outgoing {
     Completed(Box<OperationRecord>),
     /// AttributesChanged.
     Attributes(Box<NodeAttributes>),
+    /// FactsChanged.
+    Facts(Box<GuestFacts>),
     /// Question, by its number.
     Question(u64, Box<Question>),
     /// Leaving.

@@ -36,9 +36,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cpe_bus::{Error, OperationRecord, OperationState, Result};
+use cpe_bus::{Error, GuestFacts, OperationRecord, OperationState, Result};
 use cpe_daemon::{State, Watchdog, notify};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::commands::{Command, Outgoing, Peer};
@@ -103,6 +103,8 @@ pub struct Engine {
     due: BTreeMap<u32, Instant>,
     attributes: attributes::Kept,
     questions: questions::Questions,
+    /// What this guest is called in its network.
+    facts: watch::Receiver<GuestFacts>,
     peer: Option<Peer>,
     heartbeat_due: Option<Instant>,
     watchdog: Option<Watchdog>,
@@ -159,6 +161,7 @@ impl Engine {
             due: BTreeMap::new(),
             attributes: attributes::Kept::new(found.attributes),
             questions: questions::Questions::new(),
+            facts: watch::channel(GuestFacts::default()).1,
             peer: None,
             heartbeat_due: None,
             watchdog: Watchdog::wanted(),
@@ -187,6 +190,12 @@ impl Engine {
         Engine { device, ..self }
     }
 
+    /// The same that tells its DPE what this guest is called in its network.
+    #[must_use]
+    pub fn with_facts(self, facts: watch::Receiver<GuestFacts>) -> Self {
+        Engine { facts, ..self }
+    }
+
     /// Runs until `terminate` is ready, and then to an orderly end. Services go on running, unless
     /// a lease is in force that no next agent will enforce.
     pub async fn run(
@@ -213,6 +222,7 @@ impl Engine {
                     self.watch_lease();
                     self.complete(completion);
                 }
+                Ok(()) = self.facts.changed() => self.report_facts(),
                 () = fired(&mut self.timer) => self.watch_lease(),
                 () = sleep_until(wakeup) => {
                     self.watch_lease();
@@ -329,6 +339,24 @@ impl Engine {
                 warn,
                 self.identity,
                 "the DPE does not read results; closing the connection"
+            );
+            self.drop_peer();
+        }
+    }
+
+    /// Tells the DPE what this guest is called in its network now.
+    fn report_facts(&mut self) {
+        let facts = self.facts.borrow_and_update().clone();
+        let Some(peer) = &self.peer else { return };
+        if peer
+            .outbox
+            .try_send(Outgoing::Facts(Box::new(facts)))
+            .is_err()
+        {
+            log!(
+                warn,
+                self.identity,
+                "the DPE does not read addresses; closing the connection"
             );
             self.drop_peer();
         }

@@ -60,6 +60,9 @@ pub trait Agent {
     /// The guest's node attributes are these from now on.
     #[zbus(signal)]
     fn attributes_changed(&self, version: u64, attributes: Vec<Fields>) -> zbus::Result<()>;
+    /// The guest's host name and addresses are these from now on ([`crate::GuestFacts`]).
+    #[zbus(signal)]
+    fn facts_changed(&self, facts: Fields) -> zbus::Result<()>;
     /// A tool in the guest asks for what concerns the whole deployment ([`crate::Question`]).
     #[zbus(signal)]
     fn question(&self, number: u64, question: Fields) -> zbus::Result<()>;

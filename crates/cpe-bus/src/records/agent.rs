@@ -1,6 +1,6 @@
 //! What a DPE and a guest agent tell each other in Hello.
 
-use super::MAX_ID;
+use super::{GuestFacts, MAX_ID};
 use crate::Result;
 use crate::fields::{Fields, Reader, put, put_text};
 
@@ -10,6 +10,9 @@ pub const ATTRIBUTES: &str = "attributes";
 /// Capability of an agent that asks its DPE for what concerns the whole deployment, and answers
 /// what the DPE asks for others.
 pub const QUESTIONS: &str = "questions";
+
+/// Capability of an agent that tells its guest's host name and addresses.
+pub const FACTS: &str = "facts";
 
 /// The most resource agents that a guest lists, of a class: many times those of a distribution.
 pub const MAX_LISTED_AGENTS: usize = 4096;
@@ -76,7 +79,7 @@ pub struct HelloReply {
     /// The agent's version.
     pub version: String,
     /// What the agent can do: resource classes (`class:ocf`, …) and optional behaviour
-    /// ([`ATTRIBUTES`], [`QUESTIONS`]).
+    /// ([`ATTRIBUTES`], [`QUESTIONS`], [`FACTS`]).
     pub capabilities: Vec<String>,
     /// How much of the lease is left; 0 where there is none or it is over.
     pub lease_remaining_ms: u64,
@@ -84,6 +87,8 @@ pub struct HelloReply {
     pub now_boottime_us: u64,
     /// The guest is about to go down as planned (see signal `Leaving`).
     pub leaving: bool,
+    /// Its host name and addresses, as of signal `FactsChanged`.
+    pub facts: GuestFacts,
 }
 
 impl HelloReply {
@@ -97,6 +102,7 @@ impl HelloReply {
         put(&mut fields, "lease_remaining_ms", self.lease_remaining_ms);
         put(&mut fields, "now_boottime_us", self.now_boottime_us);
         put(&mut fields, "leaving", self.leaving);
+        fields.extend(self.facts.to_fields());
         fields
     }
 
@@ -114,6 +120,7 @@ impl HelloReply {
             lease_remaining_ms: reader.u64("lease_remaining_ms")?,
             now_boottime_us: reader.u64("now_boottime_us")?,
             leaving: reader.boolean("leaving")?,
+            facts: GuestFacts::from_fields(fields)?,
         })
     }
 }
@@ -234,6 +241,10 @@ mod tests {
             lease_remaining_ms: 1,
             now_boottime_us: 2,
             leaving: true,
+            facts: GuestFacts {
+                host_name: "web1".into(),
+                ..GuestFacts::default()
+            },
         };
         assert_eq!(HelloReply::from_fields(&reply.to_fields()).unwrap(), reply);
         let description = AgentDescription {

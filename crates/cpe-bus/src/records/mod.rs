@@ -14,6 +14,7 @@ pub mod agent;
 pub mod attribute;
 mod deployment;
 mod event;
+pub mod facts;
 mod operation;
 pub mod question;
 
@@ -21,6 +22,7 @@ pub use agent::{AgentDescription, HelloReply, HelloSettings, Leaving};
 pub use attribute::{NodeAttribute, NodeAttributes};
 pub use deployment::{DeploymentEntry, ProblemRecord};
 pub use event::Event;
+pub use facts::GuestFacts;
 pub use operation::{
     Operation, OperationRecord, OperationState, OperationStatus, ResourceClass, rc,
 };
