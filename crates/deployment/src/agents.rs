@@ -224,6 +224,9 @@ impl Variant<'_> {
             };
             warnings.push((given.at, message, hint));
         }
+        if given.is_live {
+            return warnings;
+        }
         let value = given.value.trim();
         if parameter.required && value.is_empty() {
             let message = format!("the parameter {name} of {agent} is required, and empty");

@@ -30,6 +30,7 @@ mod device;
 pub mod failover;
 mod fence_agents;
 mod import;
+mod live;
 mod loss;
 mod lower;
 pub mod metadata;
@@ -47,6 +48,7 @@ pub use agents::{Answer, Answers, Uses};
 pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck};
 pub use fence_agents::FenceAgents;
 pub use import::{Imported, import};
+pub use live::{LiveReference, LiveSource, OnChange};
 pub use model::{
     Address, Agent, Assembly, Constraint, Deployment, Escalation, Fencing, FencingMode, Group,
     Heartbeat, Instances, OnFail, OrderKind, Origin, Parameter, RawConfiguration, RawInstances,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{Device, DeviceUse};
 use crate::failover;
+use crate::live::LiveReference;
 
 /// A checked deployment document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct Deployment {
     /// What depends on tickets, in the order of the document: one for each `<rsc_ticket>`, or for
     /// each set of one.
     pub tickets: Vec<TicketUse>,
+    /// Parameters that follow values beyond the document, in the order of the services.
+    pub live: Vec<LiveReference>,
     /// The longest time that any stop operation may take: after a lease has ended, stops may still
     /// run for this long.
     pub longest_stop_timeout: Duration,
@@ -348,7 +351,8 @@ impl fmt::Display for Agent {
 pub struct Parameter {
     /// As the document says.
     pub name: String,
-    /// The text, or the text that a reference leads to.
+    /// The text, or the text that a reference leads to. Of one that leads beyond the document: what
+    /// counts until there is a value; empty if nothing does.
     pub value: String,
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Use {
 pub(crate) struct Given {
     pub(crate) name: String,
     pub(crate) value: String,
+    /// It is known only while the deployment runs.
+    pub(crate) is_live: bool,
     /// Of its element.
     pub(crate) at: usize,
 }
@@ -78,6 +80,8 @@ pub(crate) fn of_services(deployment: &Deployment, places: &[Places]) -> Vec<Use
     let names = || deployment.assemblies.iter().map(|it| it.name.as_str());
     let all: Arc<[String]> = names().map(str::to_owned).collect();
     let hindered: BTreeSet<&str> = banned.iter().map(|(resource, _)| *resource).collect();
+    let followed = deployment.live.iter();
+    let live: BTreeSet<(&str, &str)> = followed.map(|it| (&*it.service, &*it.parameter)).collect();
     let services = deployment.services.iter().zip(places).enumerate();
     services
         .map(|(index, (service, places))| {
@@ -94,6 +98,7 @@ pub(crate) fn of_services(deployment: &Deployment, places: &[Places]) -> Vec<Use
             let parameters = service.parameters.iter().map(|parameter| Given {
                 name: parameter.name.clone(),
                 value: parameter.value.clone(),
+                is_live: live.contains(&(&*service.id, &*parameter.name)),
                 at: places
                     .parameters
                     .get(&parameter.name)
@@ -127,6 +132,7 @@ pub(crate) fn of_fencing(deployment: &Deployment, places: &BTreeMap<usize, Place
         let parameters = parameters.iter().map(|parameter| Given {
             name: parameter.name.clone(),
             value: parameter.value.clone(),
+            is_live: false,
             at: place(&parameter.name).unwrap_or(places.agent),
         });
         uses.push(Use {

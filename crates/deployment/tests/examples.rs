@@ -173,7 +173,7 @@ const TODAY: &str = r#"<deployable name="dep1">
         <service name="httpd" class="ocf" provider="heartbeat" type="apache" escalation_failures="3" escalation_period="1m">
           <parameters>
             <parameter name="port" value="80"/>
-            <parameter name="db_host"><reference assembly="assy2" parameter="name"/></parameter>
+            <parameter name="db_host"><reference assembly="assy2" parameter="hostname"/></parameter>
           </parameters>
         </service>
       </services>

@@ -5,8 +5,8 @@ use std::path::Path;
 /// The stages, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
     // how long a lost assembly is waited for; fencing devices of the configuration, and their
-    // secrets
-    &["failover", "device", "secret"],
+    // secrets; values beyond the document
+    &["failover", "device", "secret", "live"],
     // what a document says, and what is wrong with it
     &["model", "problem"],
     // the text of a document, with places; its scalars; what it asks of resource agents
@@ -28,7 +28,7 @@ const FLOORS: &[&[&str]] = &[
 
 /// The same, with the order inside of folders.
 const PARTS: &[&[&str]] = &[
-    &["failover", "device", "secret"],
+    &["failover", "device", "secret", "live"],
     &["model", "problem"],
     &["value", "uses", "tree::fault", "tree::element"],
     &["tree::characters"],

@@ -112,13 +112,6 @@ fn it_warns_of_elements_of_the_original_project() {
             "6:33: error: <parameter> has no attribute 'type'; expected one of: name, value",
         ),
         (
-            parameter(
-                r#"<parameter name="p"><reference assembly="b" parameter="hostname"/></parameter>"#,
-            ),
-            "",
-            "6:68: warning: 'hostname' is read as 'b', the assembly's name; write parameter=\"name\", or give the assembly an attribute 'hostname' if its guest is called otherwise",
-        ),
-        (
             r#"<configure_executable url="http://x/y"/>"#.to_owned(),
             "",
             "6:1: warning: <configure_executable> is not run: nothing is downloaded into a guest; configure the guest when it is made (cloud-init), or write a service whose resource agent does it, and a <service_dependency> on that",

@@ -488,7 +488,9 @@ fn it_reports_a_reference_to_a_parameter_without_name() {
     );
     assert_eq!(
         problems(&text),
-        ["assembly 'a' has no attribute or parameter ''; expected 'ip'"]
+        [
+            "assembly 'a' has no attribute or parameter ''; expected one of: ip, hostname, ipaddress, ipaddress4, ipaddress6, machine_id"
+        ]
     );
 }
 

@@ -137,6 +137,7 @@ impl<'e> Collector<'e, '_> {
                 if let (Some(name), Some(value)) = (name, source.value("value")) {
                     self.given += 1;
                     one.parameters.push(Given {
+                        is_live: false,
                         name: name.to_owned(),
                         value: value.to_owned(),
                         at: source.offset,

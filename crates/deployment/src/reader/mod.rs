@@ -168,6 +168,7 @@ fn attributes(form: &mut Form<'_, '_, '_>) -> Deployment {
         raw: RawConfiguration::default(),
         devices: Vec::new(),
         tickets: Vec::new(),
+        live: Vec::new(),
         longest_stop_timeout: DEFAULT_TIMEOUT,
     }
 }

@@ -10,9 +10,6 @@ pub(super) const DEPENDENCY: &str = "service_dependancy";
 /// The element of a service that names a program to run before the service starts.
 pub(super) const CONFIGURE: &str = "configure_executable";
 
-/// What a reference calls the name of an assembly.
-pub(super) const HOSTNAME: &str = "hostname";
-
 /// The id of a pinned service's resource.
 pub(super) fn resource_id(assembly: &str, service: &str) -> String {
     format!("rsc_{assembly}_{service}")
@@ -79,21 +76,4 @@ pub(super) fn warn_of_id(id: &str, service: &str, offset: usize, problems: &mut 
     let message = format!("{} is read as service {}", quote(id), quote(service));
     let hint = format!("write {}", quote(service));
     problems.warning(offset, message, hint);
-}
-
-/// A reference to the name that a guest has in its network, if no attribute says it.
-pub(super) fn warn_of_hostname(
-    parameter: &str,
-    value: &str,
-    offset: usize,
-    problems: &mut Problems,
-) {
-    if parameter == HOSTNAME {
-        let message = format!(
-            "'{HOSTNAME}' is read as {}, the assembly's name",
-            quote(value)
-        );
-        let hint = "write parameter=\"name\", or give the assembly an attribute 'hostname' if its guest is called otherwise";
-        problems.warning(offset, message, hint.to_owned());
-    }
 }

@@ -1,13 +1,15 @@
 //! Values by reference: `<reference assembly="db1" parameter="ipaddress"/>` in place of a value.
 //!
 //! A slot refers to one other slot, so resolving follows chains; a chain that comes back to itself
-//! is a cycle.
+//! is a cycle. A parameter of a service may follow what the document does not have, or has only
+//! until somebody says otherwise: what a guest tells, and node attributes.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
-use super::original;
-use super::values::{Content, Owner, Reference, Slot, Values, Word};
-use crate::model::{Address, Assembly, Deployment, FencingMode, Parameter};
+use super::values::{Content, Live, Owner, Reference, Slot, Values, Word};
+use crate::live::{self, LiveReference, LiveSource};
+use crate::model::{Address, Assembly, Deployment, FencingMode, Parameter, resource_id};
 use crate::problem::{Problems, quote};
 use crate::report;
 
@@ -19,15 +21,56 @@ pub(super) fn resolve(deployment: &mut Deployment, values: Values, problems: &mu
     for start in 0..slots.len() {
         follow(start, &mut slots, &index, deployment, problems);
     }
+    let wholes = wholes(deployment);
     for slot in slots {
-        if let Content::Value(value) = slot.content {
-            let name = slot.name;
-            if matches!(slot.owner, Owner::Fencing(_)) {
-                check_fencing(slot.offset, &name, &value, &deployment.name, problems);
+        let name = slot.name;
+        let value = match slot.content {
+            Content::Value(value) => value,
+            Content::Live(live) => {
+                let fallback = live.fallback.clone();
+                follow_live(deployment, slot.owner, &wholes, &name, live);
+                fallback.unwrap_or_default()
             }
-            assign(deployment, slot.owner, Parameter { name, value });
+            Content::Reference(_) | Content::Broken => continue,
+        };
+        if matches!(slot.owner, Owner::Fencing(_)) {
+            check_fencing(slot.offset, &name, &value, &deployment.name, problems);
         }
+        assign(deployment, slot.owner, Parameter { name, value });
     }
+}
+
+/// What each service is placed with, by its index: its group, its clone or itself.
+fn wholes(deployment: &Deployment) -> Vec<String> {
+    let services = deployment.services.iter();
+    let mut wholes: Vec<String> = services
+        .map(|service| resource_id(&service.id, service.instances))
+        .collect();
+    for group in &deployment.groups {
+        let whole = resource_id(&group.id, group.instances);
+        wholes[group.members.clone()].fill(whole);
+    }
+    wholes
+}
+
+/// Notes that a parameter of a service follows a value beyond the document.
+fn follow_live(
+    deployment: &mut Deployment,
+    owner: Owner,
+    wholes: &[String],
+    parameter: &str,
+    live: Live,
+) {
+    let Owner::Service(at) = owner else { return };
+    deployment.live.push(LiveReference {
+        service: deployment.services[at].id.clone(),
+        whole: wholes[at].clone(),
+        parameter: parameter.to_owned(),
+        assembly: deployment.assemblies[live.assembly].name.clone(),
+        source: live.source,
+        fallback: live.fallback,
+        on_change: live.on_change,
+    });
 }
 
 /// Checks a parameter of a fence agent.
@@ -138,9 +181,9 @@ fn follow(
     let mut chain: Vec<usize> = Vec::new();
     let mut on_chain: HashMap<usize, usize> = HashMap::new();
     let mut at = start;
-    let result = loop {
+    let (mut next, mut result) = loop {
         let Content::Reference(reference) = &slots[at].content else {
-            break slots[at].content.clone();
+            break (Some(at), slots[at].content.clone());
         };
         if let Some(&begin) = on_chain.get(&at) {
             let describe = |at: &usize| describe(&slots[*at], deployment);
@@ -151,7 +194,7 @@ fn follow(
             );
             let hint = "give one of them a value".to_owned();
             problems.error(reference.offset, message, hint);
-            break Content::Broken;
+            break (None, Content::Broken);
         }
         on_chain.insert(at, chain.len());
         chain.push(at);
@@ -163,19 +206,69 @@ fn follow(
         };
         match lookup.reference(reference) {
             Ok(Found::Slot(next)) => at = next,
-            Ok(Found::Value(value)) => {
-                let Word { text, offset } = &reference.parameter;
-                original::warn_of_hostname(text, &value, *offset, problems);
-                break Content::Value(value);
-            }
+            Ok(Found::Value(value)) => break (None, Content::Value(value)),
+            Ok(Found::Live(live)) => break (None, Content::Live(live)),
             Err(dangling) => {
                 problems.error(dangling.offset, dangling.message, dangling.hint);
-                break Content::Broken;
+                break (None, Content::Broken);
             }
         }
     };
-    for at in chain {
+    for at in chain.into_iter().rev() {
+        let Content::Reference(reference) = slots[at].content.clone() else {
+            continue;
+        };
+        let target = next.map(|next| &slots[next]);
+        result = seen_from(&slots[at], &reference, target, result, deployment, problems);
         slots[at].content = result.clone();
+        next = Some(at);
+    }
+}
+
+/// What a slot gets of what it refers to. Only parameters of services follow what changes.
+fn seen_from(
+    slot: &Slot,
+    reference: &Reference,
+    target: Option<&Slot>,
+    content: Content,
+    deployment: &Deployment,
+    problems: &mut Problems,
+) -> Content {
+    let on_change = reference.on_change.unwrap_or_default();
+    let of_service = matches!(slot.owner, Owner::Service(_));
+    let attribute = target.and_then(|target| match target.owner {
+        Owner::Assembly(assembly) => Some((assembly, target.name.clone())),
+        _ => None,
+    });
+    match (content, attribute) {
+        (Content::Value(value), Some((assembly, name))) if of_service => Content::Live(Live {
+            assembly,
+            source: LiveSource::Attribute(name),
+            fallback: Some(value),
+            on_change,
+        }),
+        (Content::Live(live), _) if of_service => Content::Live(Live { on_change, ..live }),
+        (Content::Live(live), _) => live.fallback.map_or_else(
+            || {
+                let (slot, name) = (describe(slot, deployment), quote(live.source.name()));
+                let assembly = quote(&deployment.assemblies[live.assembly].name);
+                let message = format!(
+                    "{slot} refers to {name} of assembly {assembly}, which is known only while the deployment runs"
+                );
+                let hint = "only parameters of services follow such values: write the value here, or refer to it from the service";
+                problems.error(reference.offset, message, hint.to_owned());
+                Content::Broken
+            },
+            Content::Value,
+        ),
+        (content, _) => {
+            if reference.on_change.is_some() && matches!(content, Content::Value(_)) {
+                let message = "'on_change' of this <reference> has no effect";
+                let hint = "the value is the document's, and changes with it: remove it";
+                problems.warning(reference.offset, message, hint.to_owned());
+            }
+            content
+        }
     }
 }
 
@@ -184,6 +277,8 @@ enum Found {
     Slot(usize),
     /// A property of an assembly that is not a slot.
     Value(String),
+    /// Beyond the document.
+    Live(Live),
 }
 
 /// A reference that leads nowhere.
@@ -209,6 +304,9 @@ impl Lookup<'_> {
             (Some(name), assembly) => {
                 let service = self.service(name, assembly)?;
                 self.parameter_of_service(name, service, &reference.parameter)
+            }
+            (None, Some(at)) if reference.is_attribute => {
+                Ok(self.attribute_of_assembly(at, &reference.parameter))
             }
             (None, Some(at)) => self.parameter_of_assembly(at, &reference.parameter),
             (None, None) => Err(Dangling {
@@ -288,6 +386,13 @@ impl Lookup<'_> {
         })
     }
 
+    /// A node attribute; that which the document gives counts until another is set.
+    fn attribute_of_assembly(&self, at: usize, name: &Word) -> Found {
+        let slot = self.index.slot(Owner::Assembly(at), &name.text);
+        let live = || live(at, LiveSource::Attribute(name.text.clone()), None);
+        slot.map_or_else(live, Found::Slot)
+    }
+
     fn parameter_of_assembly(&self, at: usize, parameter: &Word) -> Result<Found, Dangling> {
         let owners = [Owner::Assembly(at), Owner::AssemblyParameters(at)];
         let slot = |owner: &Owner| self.index.slot(*owner, &parameter.text);
@@ -295,8 +400,8 @@ impl Lookup<'_> {
             return Ok(Found::Slot(slot));
         }
         let assembly = &self.deployment.assemblies[at];
-        let own = property(assembly, &parameter.text);
-        own.map(Found::Value).ok_or_else(|| {
+        let own = property(at, assembly, &parameter.text);
+        own.ok_or_else(|| {
             let (assembly, text) = (quote(&assembly.name), quote(&parameter.text));
             let message = format!("assembly {assembly} has no attribute or parameter {text}");
             self.no_parameter(&owners, parameter, message, "<attributes>")
@@ -310,28 +415,58 @@ impl Lookup<'_> {
         message: String,
         section: &str,
     ) -> Dangling {
-        let known = self.index.names(self.slots, owners);
+        let of_assembly = !matches!(owners, [Owner::Service(_)]);
+        let own = self.index.names(self.slots, owners).into_iter();
+        let known = own.chain(live::told().filter(|_| of_assembly));
         let hint = self.problems.suggest(&parameter.text, known);
+        let otherwise = match of_assembly {
+            true => format!(
+                "give it one in its {section}, or write attribute=\"{}\" if it is set while the deployment runs",
+                parameter.text
+            ),
+            false => format!("give it one in its {section}"),
+        };
         Dangling {
             offset: parameter.offset,
             message,
-            hint: hint.or_else(|| Some(format!("give it one in its {section}"))),
+            hint: hint.or(Some(otherwise)),
         }
     }
 }
 
-/// What an assembly has without saying so in `<attributes>`.
-fn property(assembly: &Assembly, name: &str) -> Option<String> {
-    match name {
-        "name" | original::HOSTNAME => Some(assembly.name.clone()),
+/// A value beyond the document.
+fn live(assembly: usize, source: LiveSource, fallback: Option<String>) -> Found {
+    Found::Live(Live {
+        assembly,
+        source,
+        fallback,
+        on_change: crate::live::OnChange::default(),
+    })
+}
+
+/// What an assembly has without saying so in `<attributes>`, and what its guest tells. An address
+/// by number at which its agent is reached is the guest's; a name that stands there counts until
+/// the guest has told an address.
+fn property(at: usize, assembly: &Assembly, name: &str) -> Option<Found> {
+    let host = match &assembly.address {
+        Some(Address::Tcp { host, .. } | Address::Ssh { host, .. }) => Some(host.clone()),
+        _ => None,
+    };
+    let by_number = |host: &&String| host.parse::<IpAddr>().is_ok();
+    let value = match name {
+        "name" => Some(assembly.name.clone()),
         "uuid" => assembly.uuid.clone(),
         "address" => assembly.address.as_ref().map(ToString::to_string),
-        "ipaddress" => match &assembly.address {
-            Some(Address::Tcp { host, .. } | Address::Ssh { host, .. }) => Some(host.clone()),
-            _ => None,
-        },
+        "ipaddress" => host.as_ref().filter(by_number).cloned(),
         _ => None,
-    }
+    };
+    let told = || {
+        let fallback = host.filter(|_| name == "ipaddress");
+        live(at, LiveSource::Guest(name.to_owned()), fallback)
+    };
+    value
+        .map(Found::Value)
+        .or_else(|| live::is_told(name).then(told))
 }
 
 /// `'port' of service 'web'`.

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::form::Form;
 use super::original;
-use crate::problem::{Problems, quote};
+use crate::live::{self, LiveSource, OnChange};
+use crate::problem::{Problems, quote, suggest};
 use crate::secret;
 use crate::tree::Element;
 use crate::uses::Places;
@@ -35,17 +36,33 @@ pub(super) struct Slot {
 pub(super) enum Content {
     Value(String),
     Reference(Reference),
+    /// Beyond the document.
+    Live(Live),
     /// Already reported.
     Broken,
 }
 
-/// `<reference assembly="…" service="…" parameter="…"/>`, with at least one of the first two.
+/// A value beyond the document.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    /// Whose it is, by index in the deployment.
+    pub(super) assembly: usize,
+    pub(super) source: LiveSource,
+    pub(super) fallback: Option<String>,
+    pub(super) on_change: OnChange,
+}
+
+/// `<reference assembly="…" service="…" parameter="…"/>`, with at least one of the first two; with
+/// `attribute="…"` in place of the last, of an assembly.
 #[derive(Debug, Clone)]
 pub(super) struct Reference {
     pub(super) offset: usize,
     pub(super) assembly: Option<Word>,
     pub(super) service: Option<Word>,
     pub(super) parameter: Word,
+    /// It is a node attribute, which the document need not have.
+    pub(super) is_attribute: bool,
+    pub(super) on_change: Option<OnChange>,
 }
 
 /// An attribute's value, with its place.
@@ -187,7 +204,7 @@ fn value(mut form: Form<'_, '_, '_>) -> String {
 }
 
 fn reference(mut form: Form<'_, '_, '_>) -> Content {
-    form.attributes(&["assembly", "service", "parameter"]);
+    form.attributes(&["assembly", "service", "parameter", "attribute", "on_change"]);
     form.children(&[]).for_each(drop);
     let element = form.element;
     let word = |name: &str| {
@@ -196,8 +213,27 @@ fn reference(mut form: Form<'_, '_, '_>) -> Content {
             offset: attribute.value_offset,
         })
     };
-    form.required("parameter", |_| Ok(()));
     let (assembly, service) = (word("assembly"), word("service"));
+    let attribute = word("attribute");
+    match &attribute {
+        Some(attribute) => {
+            form.optional("attribute", live::attribute_name);
+            let excess = ["service", "parameter"]
+                .into_iter()
+                .find(|it| element.has(it));
+            if let Some(excess) = excess {
+                let message = format!("<reference> has both 'attribute' and '{excess}'");
+                let hint =
+                    "a node attribute is an assembly's: keep assembly=\"…\" and attribute=\"…\"";
+                form.problems
+                    .error(attribute.offset, message, hint.to_owned());
+            }
+        }
+        None => drop(form.required("parameter", |_| Ok(()))),
+    }
+    let on_change = form.optional("on_change", |text| {
+        OnChange::read(text).ok_or_else(|| suggest(text, OnChange::WORDS).unwrap_or_default())
+    });
     if assembly.is_none() && service.is_none() {
         let message = "<reference> lacks the attribute 'assembly'";
         let hint = "add assembly=\"…\" (or service=\"…\", for a parameter of a service)";
@@ -205,12 +241,15 @@ fn reference(mut form: Form<'_, '_, '_>) -> Content {
             .error(element.offset, message, hint.to_owned());
         return Content::Broken;
     }
-    match word("parameter") {
+    let is_attribute = attribute.is_some();
+    match attribute.or_else(|| word("parameter")) {
         Some(parameter) => Content::Reference(Reference {
             offset: element.offset,
             assembly,
             service,
             parameter,
+            is_attribute,
+            on_change,
         }),
         None => Content::Broken,
     }
