@@ -31,5 +31,5 @@ pub use state::{
 };
 pub use status::{
     AssemblyStatus, DeploymentStatus, FailureStatus, FencingStatus, INFINITE_FAILURES, NextLook,
-    RunningAction, ServiceStatus, TicketStatus, TicketUse, TransitionStatus,
+    ReferenceStatus, RunningAction, ServiceStatus, TicketStatus, TicketUse, TransitionStatus,
 };

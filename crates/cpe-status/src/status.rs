@@ -60,6 +60,9 @@ pub struct DeploymentStatus {
     /// Location constraints that moves of Pacemaker's tools left in the document, and what tools in
     /// guests have banned.
     pub bans: Vec<BanStatus>,
+    /// Parameters of services that follow what guests tell and node attributes, in the document's
+    /// order.
+    pub references: Vec<ReferenceStatus>,
     /// Options that were set beside the document, by name: resource agents keep what concerns all
     /// of their instances there.
     pub options: BTreeMap<String, String>,
@@ -132,6 +135,10 @@ pub struct AssemblyStatus {
     /// Permanent node attributes that were set beside the document, by name. They are stronger than
     /// the document's, and weaker than those of the boot.
     pub permanent: BTreeMap<String, String>,
+    /// What its guest tells of itself and counts, by the names that references have for it:
+    /// `hostname`, `ipaddress`, `ipaddress.eth0`, `machine_id`. What a guest that is away has told
+    /// last stays.
+    pub told: BTreeMap<String, String>,
 }
 
 /// One instance of a service.
@@ -266,6 +273,37 @@ pub struct TicketStatus {
     pub last_granted: u64,
     /// What depends on it.
     pub uses: Vec<TicketUse>,
+}
+
+/// A parameter of a service that follows a value beyond the document.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReferenceStatus {
+    /// The service.
+    pub service: String,
+    /// Its parameter.
+    pub parameter: String,
+    /// Whose value it is.
+    pub assembly: String,
+    /// Of that assembly: `ipaddress`, or the name of a node attribute.
+    pub name: String,
+    /// Where the value comes from: `guest`, `attribute` (of the boot), `permanent` (attribute) or
+    /// `document`; empty: it is not known.
+    pub from: String,
+    /// The value that counts. Absent: it is not known, and the service is not started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Since when it counts; 0: since the document does.
+    pub since: u64,
+    /// What the guest tells now. It counts when it has lasted for some seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settling: Option<String>,
+    /// What a change does: `restart`, `reload` or `ignore`.
+    pub on_change: String,
+    /// Though `on_change` is `reload`, a change restarts the service: its agent does not say that
+    /// it takes this parameter over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub restarts: bool,
 }
 
 /// What depends on a ticket: a ticket constraint, or one of its sets.

@@ -13,6 +13,7 @@ use cpe_bus::{
 
 pub(crate) fn hello(reply: HelloReply) -> Hello {
     Hello {
+        facts: reply.facts.values(),
         machine_id: reply.machine_id,
         boot_id: reply.boot_id,
         version: reply.version,

@@ -6,7 +6,7 @@
 
 use controller::{Controller, Time};
 use cpe_bus::{Error, Result};
-use cpe_status::AssemblyState;
+use cpe_status::{AssemblyState, ReferenceStatus};
 use policy_engine::explain::{self, Detail, Question, Terms};
 use policy_engine::{Cib, RunOptions};
 
@@ -38,6 +38,7 @@ pub(crate) struct Basis {
     deployment: String,
     cib: String,
     now: Time,
+    references: Vec<ReferenceStatus>,
 }
 
 impl Basis {
@@ -69,7 +70,30 @@ impl Basis {
             deployment: status.name,
             cib: controller.input(now),
             now,
+            references: status.references,
         })
+    }
+
+    /// The values beyond the document that parameters of the services follow that are asked about:
+    /// the policy engine sees what they are, and not where they come from.
+    fn followed(&self, inquiry: &Inquiry) -> String {
+        let asked = inquiry.service.as_deref();
+        let own = self.references.iter();
+        let own = own.filter(|own| asked.is_none_or(|asked| asked == own.service));
+        own.map(|own| {
+            let (service, parameter, name) = (&own.service, &own.parameter, &own.name);
+            let assembly = &own.assembly;
+            match &own.value {
+                Some(value) => format!(
+                    "{service}: parameter {parameter} is {value}: {name} of {assembly}, from the {}\n",
+                    own.from
+                ),
+                None => format!(
+                    "{service} is not started, and left alone where it runs: its parameter {parameter} follows {name} of {assembly}, which is not known yet\n"
+                ),
+            }
+        })
+        .collect()
     }
 
     /// Answers why. Takes as long as a decision.
@@ -102,7 +126,7 @@ impl Basis {
             false => Detail::Reasons,
         };
         Ok(Answer {
-            text: explain::to_text(&told, detail),
+            text: explain::to_text(&told, detail) + &self.followed(inquiry),
             json: explain::to_json(&told),
         })
     }

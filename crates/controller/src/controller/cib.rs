@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy_engine::xml::Writer;
 
+use super::living::Followed;
 use super::migrations::{self, GivenUp};
 use crate::machines::arrivals::Arrivals;
 use crate::machines::failures::FailureFacts;
@@ -71,7 +72,9 @@ pub(crate) struct Node<'a> {
 #[derive(Debug)]
 pub(crate) struct Input<'a> {
     /// `<configuration>…</configuration>`.
-    pub configuration: &'a str,
+    pub configuration: Cow<'a, str>,
+    /// Its parameters that follow values beyond it.
+    pub followed: Followed<'a>,
     /// Its resources that run in one assembly or nowhere.
     pub pins: &'a [(String, AssemblyId)],
     pub nodes: Vec<Node<'a>>,
@@ -140,7 +143,7 @@ fn word(on: bool) -> &'static str {
 
 /// The configuration, with the nodes that are no longer in it but not yet empty, and with what
 /// holds for this question only.
-fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
+fn configuration<'a>(input: &'a Input<'_>) -> Cow<'a, str> {
     let (mut retired, mut looked_for) = (Writer::new(), Writer::new());
     for node in &input.nodes {
         if node.retired {
@@ -168,7 +171,7 @@ fn configuration<'a>(input: &Input<'a>) -> Cow<'a, str> {
                 .close();
         }
     }
-    let mut text = Cow::Borrowed(input.configuration);
+    let mut text = Cow::Borrowed(&*input.configuration);
     append(&mut text, "nodes", &retired.finish());
     append(&mut text, "constraints", &looked_for.finish());
     append(&mut text, "constraints", &bans(input));
@@ -314,6 +317,11 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, given_up: &[GivenUp<'_>], xml:
                 records.retain(|record| record.state == RecordState::Pending);
             }
             records.retain(|record| !given_up.iter().any(|own| own.is_over(node, record)));
+            let seen: Vec<Cow<'_, Record>> = records
+                .into_iter()
+                .map(|it| input.followed.seen(it))
+                .collect();
+            let records: Vec<&Record> = seen.iter().map(AsRef::as_ref).collect();
             lrm_resource(
                 node.name.as_str(),
                 resource,

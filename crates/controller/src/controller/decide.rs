@@ -113,6 +113,7 @@ impl Controller {
         if self.refuses(now, &asked_for, &decision.input.cib, &outcome) {
             return;
         }
+        self.note_waiting(&mut outcome.goal);
         self.deciding.accept(
             (
                 std::mem::take(&mut outcome.goal),

@@ -2,6 +2,8 @@
 
 use super::Controller;
 use super::cib::{self, NodeState};
+use super::living::Followed;
+use super::resolve;
 use crate::machines::arrivals::NO_ARRIVALS;
 use crate::machines::assembly::Life;
 use crate::machines::facts::Departure;
@@ -50,7 +52,8 @@ impl Controller {
             })
             .collect();
         cib::Input {
-            configuration: &spec.configuration,
+            configuration: resolve::configuration(spec, &self.given(spec), ending),
+            followed: Followed(&spec.live),
             pins: &spec.pins,
             nodes,
             failures: self.store.failures(),

@@ -81,6 +81,7 @@ impl Controller {
             ..facts
         };
         *self.store.assembly_mut(name) = fresh;
+        self.store.forget_known(name);
         self.rename_source(name, &id);
         self.store.forget_failures(name, None);
         id

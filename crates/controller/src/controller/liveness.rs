@@ -214,6 +214,7 @@ impl Controller {
         {
             self.store.assembly_mut(name).accepted = Some(assembly.spec().clone());
         }
+        let told = hello.facts.clone();
         assembly.greet(now, hello);
         match verdict {
             Verdict::MadeSafe => self.made_safe(now, name, "its guest was rebooted"),
@@ -222,6 +223,7 @@ impl Controller {
                 self.take_departure(now, name);
                 self.take_history(now, name, history);
                 self.take_attributes(now, name, attributes);
+                self.take_facts(now, name, told);
                 self.have_restarted(name);
             }
             Verdict::Online(answer) => {
@@ -234,6 +236,7 @@ impl Controller {
                     self.doubt_arrivals(name);
                 }
                 self.take_attributes(now, name, attributes);
+                self.take_facts(now, name, told);
                 // It was greeted as one that may be in doubt.
                 self.connect(name);
                 self.world_changed(&format!("assembly {name} is online"));

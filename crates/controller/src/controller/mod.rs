@@ -17,6 +17,7 @@ mod initiate;
 mod leases;
 mod leaving;
 mod liveness;
+mod living;
 mod migrations;
 mod operation_for;
 mod plan;
@@ -24,6 +25,7 @@ mod power;
 mod questions;
 mod refusal;
 mod requests;
+mod resolve;
 mod results;
 mod service_events;
 mod status;
@@ -167,6 +169,7 @@ impl Controller {
                 assembly,
                 attributes,
             } => self.attributes_changed(now, &assembly, attributes),
+            Input::FactsChanged { assembly, facts } => self.facts_changed(now, &assembly, facts),
             Input::Asked { asker, question } => self.asked(now, asker, question),
             Input::Relayed { asker, reply } => self.relayed(asker, reply),
             Input::ExecuteRefused {
@@ -206,7 +209,13 @@ impl Controller {
         let settings = self.settings();
         let assemblies = self.assemblies.iter().flat_map(|(name, own)| {
             let life = Controller::life_deadline_of(own, &settings);
-            [life, self.fence_deadline(name), self.power_deadline(name)]
+            let told = own.told().deadline();
+            [
+                life,
+                told,
+                self.fence_deadline(name),
+                self.power_deadline(name),
+            ]
         });
         let recheck = self.deciding.recheck_at_s().map(|(at_s, _)| {
             // A rule may name any year.
@@ -243,6 +252,7 @@ impl Controller {
         self.age_actions(now);
         self.age_devices(now);
         self.age_power(now);
+        self.age_told(now);
         self.age_decision(now);
         self.deciding.end_pause();
         self.advance(now);

@@ -59,6 +59,7 @@ impl Controller {
                     .insert(annotation.into(), value.to_owned());
             }
         }
+        self.give_kept(&mut operation, &step.node);
         // What runs must be stopped with the parameters that it runs with, whatever the document
         // says by now.
         if matches!(step.task, Task::Stop | Task::Demote)

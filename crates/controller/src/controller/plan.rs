@@ -8,12 +8,17 @@ use policy_engine::{ActionKind, Schedule, lint};
 
 use super::Controller;
 use super::cib::{self, Node, NodeState};
+use super::resolve::{self, Given};
 use crate::machines::arrivals::NO_ARRIVALS;
 use crate::machines::history::History;
 use crate::vocabulary::{
-    AssemblyId, AssemblySpec, Proposal, Refusal, ServiceId, Spec, Time, Zones, goal, only_utc,
-    scheduled,
+    AssemblyId, AssemblySpec, Proposal, Refusal, ServiceId, Spec, Time, Waits, Zones, goal,
+    only_utc, scheduled,
 };
+
+/// What a plan says where nothing is loaded and so no guest was heard.
+const ASSUMED: &str =
+    "the plan assumes that the guests tell what parameters follow of them: no agent was heard yet";
 
 /// The policy engine's input for a plan: what would a document bring? As with
 /// [`EngineInput`](crate::EngineInput), a shell has it answered beside everything else.
@@ -23,6 +28,8 @@ pub struct PlanInput {
     now_s: i64,
     /// Ids of the document's services.
     services: Vec<ServiceId>,
+    /// Those of them that wait for a value, and for which.
+    waiting: BTreeMap<ServiceId, Waits>,
     /// All but what the policy engine says.
     plan: Plan,
 }
@@ -48,7 +55,7 @@ impl PlanInput {
             .extend(findings.map(|finding| format!("this cannot be carried out: {finding}")));
         Ok(Plan {
             actions: actions(&schedule),
-            blocked: blocked(&self.services, &schedule),
+            blocked: blocked(&self.services, &self.waiting, &schedule),
             ..plan
         })
     }
@@ -100,7 +107,21 @@ impl Controller {
                 });
             }
         }
+        let mut warnings = self.warnings(spec);
+        let mut waiting = self.waiting(spec);
+        if !live && !waiting.is_empty() {
+            // Nobody was asked yet.
+            let given = spec
+                .live
+                .iter()
+                .map(|it| it.fallback.clone().unwrap_or_default());
+            let given: Vec<Given> = given.map(Given::Value).collect();
+            input.configuration = resolve::configuration(spec, &given, false);
+            waiting.clear();
+            warnings.push(ASSUMED.to_owned());
+        }
         Ok(PlanInput {
+            waiting,
             cib: cib::write(&input),
             now_s: now.wall_s(),
             services: spec
@@ -116,7 +137,7 @@ impl Controller {
                 } else {
                     PlanBasis::Empty
                 },
-                warnings: self.warnings(spec),
+                warnings,
                 failover: proposal.failover.clone(),
                 ..Plan::default()
             },
@@ -256,11 +277,15 @@ fn order(schedule: &Schedule) -> Vec<usize> {
 }
 
 /// Services that should run and have no place.
-fn blocked(services: &[ServiceId], schedule: &Schedule) -> Vec<PlanAction> {
+fn blocked(
+    services: &[ServiceId],
+    waiting: &BTreeMap<ServiceId, Waits>,
+    schedule: &Schedule,
+) -> Vec<PlanAction> {
     let goals = goal(schedule);
     let why = |id: &ServiceId| {
         let goal = goals.get(id).filter(|goal| goal.placed == 0)?;
-        match &goal.waits {
+        match waiting.get(id).or(goal.waits.as_ref()) {
             Some(waits) => Some(waits.to_string()),
             None => goal.enabled.then(|| "no assembly may run it".to_owned()),
         }

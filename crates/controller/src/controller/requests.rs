@@ -162,6 +162,7 @@ impl Controller {
         self.store.understand(&spec);
         self.forget_tickets(now, &spec, generation);
         self.forget_values(&spec);
+        self.forget_known(&spec);
         self.adopt(now, spec);
         self.world_changed(&format!("generation {generation} was loaded"));
         Ok(())

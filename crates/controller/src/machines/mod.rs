@@ -20,5 +20,6 @@ pub(crate) mod phase;
 pub(crate) mod run;
 pub(crate) mod service;
 pub(crate) mod ticket;
+pub(crate) mod told;
 pub(crate) mod transition;
 pub(crate) mod values;

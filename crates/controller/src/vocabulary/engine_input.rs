@@ -63,7 +63,7 @@ pub(crate) struct Goal {
     pub promoted: u32,
     /// It is left alone.
     pub unmanaged: bool,
-    /// Why it waits for a ticket, if it does.
+    /// Why it waits, if it does: for a ticket, or for a value.
     pub waits: Option<Waits>,
     /// `migration-threshold`; 0: failures never ban it.
     pub threshold: u32,
@@ -71,33 +71,51 @@ pub(crate) struct Goal {
     pub failure_timeout_ms: u32,
 }
 
-/// A ticket that a service needs and does not have.
+/// What a service needs and does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Waits {
-    pub ticket: TicketId,
-    /// It is granted, but in standby.
-    pub standby: bool,
+pub(crate) enum Waits {
+    /// A ticket.
+    Ticket {
+        ticket: TicketId,
+        /// It is granted, but in standby.
+        standby: bool,
+    },
+    /// A value that a parameter follows, for people.
+    Value(String),
 }
 
 impl Waits {
-    fn state(&self) -> &'static str {
-        match self.standby {
-            true => "in standby",
-            false => "not granted",
+    /// Why it runs on without what it needs (`loss-policy="freeze"`), for people.
+    pub(crate) fn freezes(&self) -> String {
+        match self {
+            Waits::Ticket { ticket, standby } => {
+                let state = state(*standby);
+                format!("it is left as it is: ticket {ticket} is {state}")
+            }
+            Waits::Value(what) => format!("it is left as it is: {what} is not known"),
         }
     }
+}
 
-    /// Why it runs on without its ticket (`loss-policy="freeze"`), for people.
-    pub(crate) fn freezes(&self) -> String {
-        let state = self.state();
-        format!("it is left as it is: ticket {} is {state}", self.ticket)
+fn state(standby: bool) -> &'static str {
+    match standby {
+        true => "in standby",
+        false => "not granted",
     }
 }
 
 impl std::fmt::Display for Waits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let state = self.state();
-        write!(f, "it waits for ticket {}, which is {state}", self.ticket)
+        match self {
+            Waits::Ticket { ticket, standby } => {
+                write!(
+                    f,
+                    "it waits for ticket {ticket}, which is {}",
+                    state(*standby)
+                )
+            }
+            Waits::Value(what) => write!(f, "it waits for {what}, which is not known yet"),
+        }
     }
 }
 
@@ -260,7 +278,7 @@ fn waits(cluster: &Cluster, id: ResourceId) -> Option<Waits> {
             let of_role = needs.role == Some(Role::Promoted);
             let missing = !ticket.granted || ticket.standby;
             if missing && (!of_role || needs.loss_policy == LossPolicy::Stop) {
-                return Some(Waits {
+                return Some(Waits::Ticket {
                     ticket: TicketId::from(&*ticket.id),
                     standby: ticket.granted,
                 });

@@ -111,6 +111,13 @@ pub enum Input {
         /// All of them.
         attributes: Attributes,
     },
+    /// A guest has another host name or other addresses.
+    FactsChanged {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// All of them, as in [`Hello`].
+        facts: BTreeMap<String, String>,
+    },
     /// A tool in a guest wants something. The answer is [`Effect::Answer`](crate::Effect). An agent
     /// asks again over its next stream what was not answered over this one.
     Asked {
@@ -213,6 +220,9 @@ pub struct Hello {
     pub lease_remaining_ms: u64,
     /// Its guest goes down as planned: see [`Input::AgentLeaving`].
     pub leaving: bool,
+    /// Its host name and its addresses, by the names that references have for them: `hostname`,
+    /// `ipaddress`, `ipaddress.eth0`. The shell lets no other texts through than such.
+    pub facts: BTreeMap<String, String>,
 }
 
 /// The node attributes of one guest: what its resource agents tell the policy engine.

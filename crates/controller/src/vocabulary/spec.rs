@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use cpe_status::ResourceStatus;
-use deployment::{Device, DeviceUse, TicketUse};
+use deployment::{Device, DeviceUse, LiveReference, TicketUse};
 use serde::{Deserialize, Serialize};
 
 use super::effect::FenceDevice;
@@ -41,6 +41,8 @@ pub(crate) struct Spec {
     pub devices: Vec<Device>,
     /// What depends on tickets, in the document's order.
     pub tickets: Vec<TicketUse>,
+    /// Parameters that follow values beyond the document, in the order of the services.
+    pub live: Vec<LiveReference>,
     /// The services as a tree, as far as the document says it.
     pub resources: Vec<ResourceStatus>,
     /// Cluster options of the configuration, by name; those whose sets have rules left out.
@@ -151,6 +153,7 @@ impl Spec {
                 .collect(),
             devices: deployment.devices.clone(),
             tickets: deployment.tickets.clone(),
+            live: deployment.live.clone(),
         }
     }
 

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller::{
-    AssemblyId, Controller, Durable, Effect, FenceRequest, Hello, Input, OP_DIGEST, Operation,
-    Record, Request, Task, Time, TransitionKey, dispatcher_uuid,
+    AssemblyId, Controller, Durable, Effect, FORCE_RESTART, FenceRequest, Hello, Input, OP_DIGEST,
+    Operation, Record, Request, Task, Time, TransitionKey, dispatcher_uuid,
 };
 use cpe_status::ServiceRole;
 
@@ -34,6 +34,9 @@ pub(crate) struct Lab {
     pub(crate) cancelled: Vec<String>,
     /// How often the policy engine was asked.
     pub(crate) questions: usize,
+    /// Parameters that resource agents cannot take over while they run, between blanks; empty: they
+    /// can take over none.
+    pub(crate) not_reloadable: String,
 }
 
 /// Names with values, as `NAME=VALUE NAME=VALUE`.
@@ -189,6 +192,7 @@ impl Lab {
             fences: true,
             cancelled: Vec::new(),
             questions: 0,
+            not_reloadable: String::new(),
         };
         let document = format!(
             "<deployable name=\"sim\"><assemblies>{assemblies}</assemblies><configuration>{configuration}</configuration></deployable>"
@@ -273,8 +277,12 @@ impl Lab {
         Some(self.ended(assembly, operation, rc))
     }
 
-    fn ended(&mut self, assembly: AssemblyId, operation: Operation, rc: i32) -> Input {
+    fn ended(&mut self, assembly: AssemblyId, mut operation: Operation, rc: i32) -> Input {
         self.calls += 1;
+        if !self.not_reloadable.is_empty() {
+            let names = self.not_reloadable.clone();
+            operation.annotations.insert(FORCE_RESTART.into(), names);
+        }
         let record = Record {
             operation,
             call_id: self.calls,
@@ -323,6 +331,35 @@ impl Lab {
             history,
             attributes: Default::default(),
         });
+    }
+
+    /// A guest tells these names and addresses, as `NAME=VALUE NAME=VALUE`.
+    pub(crate) fn tells(&mut self, agent: &str, given: &str) {
+        let pairs = given.split_whitespace();
+        let pairs = pairs.map(|pair| pair.split_once('=').unwrap());
+        let facts = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.give(Input::FactsChanged {
+            assembly: agent.into(),
+            facts: facts.collect(),
+        });
+    }
+
+    /// The DPE is started again with what it has saved.
+    pub(crate) fn restarts(&mut self) {
+        let saved = Durable::from_rows(self.controller.facts().rows()).unwrap();
+        self.controller = Controller::new("sim", saved, self.now);
+        while self.controller.poll_effect().is_some() {}
+    }
+
+    /// What a document would bring.
+    pub(crate) fn plan(&self, document: &str) -> cpe_status::Plan {
+        let input = self.controller.plan(self.now, document).unwrap();
+        input.answer().unwrap()
+    }
+
+    /// What a status says now.
+    pub(crate) fn status(&self) -> cpe_status::DeploymentStatus {
+        self.controller.status(self.now)
     }
 
     /// An agent is not heard any more.

@@ -13,4 +13,5 @@ mod fencing;
 mod lab;
 mod operations;
 mod options;
+mod references;
 mod resources;

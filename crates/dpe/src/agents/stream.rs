@@ -11,13 +11,13 @@ use controller::{Asker, AssemblyId, Connect, Input, Occupant, Record, Reply, Why
 use cpe_bus::peer::Guest;
 use cpe_bus::proxies::AgentProxy;
 use cpe_bus::proxies::agent::{
-    AttributesChangedStream, HeartbeatStream, LeavingStream, LeftStream, OperationCompletedStream,
-    QuestionStream,
+    AttributesChangedStream, FactsChangedStream, HeartbeatStream, LeavingStream, LeftStream,
+    OperationCompletedStream, QuestionStream,
 };
 use cpe_bus::records::agent::ATTRIBUTES;
 use cpe_bus::{
-    AgentDescription, Error, Fields, HelloReply, HelloSettings, Leaving, NodeAttributes,
-    OperationRecord, PeerAddress, Question, peer,
+    AgentDescription, Error, Fields, GuestFacts, HelloReply, HelloSettings, Leaving,
+    NodeAttributes, OperationRecord, PeerAddress, Question, peer,
 };
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -320,6 +320,7 @@ struct Signals<'a> {
     leaves: bool,
     unreadable: Unreadable,
     attributes: AttributesChangedStream,
+    facts: FactsChangedStream,
     heartbeats: HeartbeatStream,
     completions: OperationCompletedStream,
     questions: QuestionStream,
@@ -340,6 +341,7 @@ impl<'a> Signals<'a> {
             heartbeats: agent.receive_heartbeat().await?,
             completions: agent.receive_operation_completed().await?,
             attributes: agent.receive_attributes_changed().await?,
+            facts: agent.receive_facts_changed().await?,
             questions: agent.receive_question().await?,
             leaving: agent.receive_leaving().await?,
             left: agent.receive_left().await?,
@@ -402,6 +404,12 @@ impl<'a> Signals<'a> {
                 });
                 let attributes = convert::attributes(all.map_err(|error| bad("attributes", &error))?);
                 Ok(Some(Input::AttributesChanged { assembly, attributes }))
+            }
+            Some(changed) = self.facts.next() => {
+                let facts = changed.args().map_err(Error::from);
+                let facts = facts.and_then(|args| GuestFacts::from_fields(&args.facts));
+                let facts = facts.map_err(|error| bad("addresses", &error))?.values();
+                Ok(Some(Input::FactsChanged { assembly, facts }))
             }
             Some(heartbeat) = self.heartbeats.next() => {
                 let args = heartbeat.args().map_err(|error| bad("a heartbeat", &error.into()))?;

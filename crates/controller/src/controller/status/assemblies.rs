@@ -111,6 +111,7 @@ impl Controller {
             boot_id: assembly.hello().boot_id.clone(),
             attributes: assembly.attributes().in_force().clone(),
             permanent: self.kept_values(&Holder::Assembly(name.clone())),
+            told: self.told_by(name),
         }
     }
 }

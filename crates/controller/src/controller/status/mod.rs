@@ -3,6 +3,7 @@
 mod assemblies;
 mod operations;
 mod places;
+mod references;
 mod services;
 mod trouble;
 
@@ -152,6 +153,7 @@ impl Controller {
             bans: self.ban_statuses(),
             fencing: self.fencing_statuses(),
             tickets: self.ticket_statuses(),
+            references: self.reference_statuses(),
             next_look: self.next_look(now),
             options: self.kept_values(&Holder::Deployment),
         }

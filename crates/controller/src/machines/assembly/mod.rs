@@ -18,6 +18,7 @@ use self::lease::Lease;
 use self::power::Power;
 use super::attributes::{Dampening, NodeAttributes};
 use super::history::History;
+use super::told::Told;
 use super::values::Allowance;
 use crate::vocabulary::{AssemblyId, AssemblySpec, Attributes, Connect, Hello, Time};
 
@@ -37,6 +38,7 @@ pub(crate) struct Assembly {
     /// How often its agent may ask.
     allowance: Allowance,
     power: Power,
+    told: Told,
 }
 
 impl Assembly {
@@ -54,6 +56,7 @@ impl Assembly {
             attributes: NodeAttributes::default(),
             allowance: Allowance::new(),
             power: Power::default(),
+            told: Told::default(),
         }
     }
 
@@ -125,6 +128,15 @@ impl Assembly {
     /// Its history, to take in what is heard, or what it is told to do.
     pub(crate) fn history_mut(&mut self) -> &mut History {
         &mut self.history
+    }
+
+    /// What its guest has told of its name and addresses and what does not count yet.
+    pub(crate) fn told(&self) -> &Told {
+        &self.told
+    }
+
+    pub(crate) fn told_mut(&mut self) -> &mut Told {
+        &mut self.told
     }
 
     pub(crate) fn attributes(&self) -> &NodeAttributes {

@@ -21,6 +21,7 @@ use crate::machines::failures::{FailureFacts, FailureTimes};
 use crate::machines::fencings::FencingFacts;
 use crate::machines::service::ServiceFacts;
 use crate::machines::ticket::TicketFacts;
+use crate::machines::told::KnownFacts;
 use crate::machines::values::{BanFacts, Values};
 use crate::vocabulary::{
     AssemblyId, AssemblySpec, Event, Holder, Occupant, ServiceId, Spec, TicketId,
@@ -61,6 +62,8 @@ pub struct Durable {
     values: Values,
     /// Where services must not run, beside what the document says.
     bans: BTreeMap<(AssemblyId, ServiceId), BanFacts>,
+    /// Values that parameters of services follow.
+    known: BTreeMap<AssemblyId, KnownFacts>,
     /// The last attempts to make assemblies safe, numbered in the order in which they began.
     fencings: BTreeMap<u64, FencingFacts>,
     /// Events that the log does not have yet, by epoch and counter: in the order in which they
@@ -212,6 +215,7 @@ pub(crate) enum Key {
     Ticket(TicketId),
     Value(Holder, String),
     Ban(AssemblyId, ServiceId),
+    Known(AssemblyId),
     Fencing(u64),
     Outbox(u64, u64),
     Saves,
@@ -231,6 +235,7 @@ impl Key {
             Key::Value(Holder::Deployment, name) => format!("option/{name}"),
             Key::Value(Holder::Assembly(own), name) => format!("attribute/{own}/{name}"),
             Key::Ban(assembly, service) => format!("ban/{assembly}/{service}"),
+            Key::Known(name) => format!("known/{name}"),
             Key::Fencing(number) => format!("fencing/{number:020}"),
             Key::Outbox(epoch, counter) => format!("event/{epoch:020}/{counter:010}"),
             Key::Saves => SAVES.into(),
@@ -263,6 +268,7 @@ impl Key {
                 let (assembly, service) = rest.split_once('/')?;
                 Key::Ban(assembly.into(), service.into())
             }
+            ("known", Some(name)) => Key::Known(name.into()),
             ("fencing", Some(number)) => Key::Fencing(number.parse().ok()?),
             ("event", Some(rest)) => {
                 let (epoch, counter) = rest.split_once('/')?;
@@ -307,6 +313,7 @@ impl Durable {
         keys.extend(values.map(|(holder, name)| Key::Value(holder, name)));
         let bans = self.bans.keys().cloned();
         keys.extend(bans.map(|(assembly, service)| Key::Ban(assembly, service)));
+        keys.extend(self.known.keys().cloned().map(Key::Known));
         keys.extend(self.fencings.keys().copied().map(Key::Fencing));
         keys.extend(
             self.outbox
@@ -362,6 +369,11 @@ impl Durable {
     /// Where services must not run, beside what the document says.
     pub(crate) fn bans(&self) -> &BTreeMap<(AssemblyId, ServiceId), BanFacts> {
         &self.bans
+    }
+
+    /// Values that parameters of services follow, by assembly.
+    pub(crate) fn known(&self) -> &BTreeMap<AssemblyId, KnownFacts> {
+        &self.known
     }
 
     /// The last attempts to make assemblies safe, in the order in which they began.
@@ -423,6 +435,7 @@ impl Durable {
             Some(Key::Ban(assembly, service)) => {
                 self.bans.insert((assembly, service), read(key, value)?);
             }
+            Some(Key::Known(name)) => drop(self.known.insert(name, read(key, value)?)),
             // Nothing is decided by it, so that another form of it costs the history only.
             Some(Key::Fencing(number)) => {
                 if let Ok(facts) = serde_json::from_str(value) {
@@ -461,6 +474,7 @@ impl Durable {
                 .bans
                 .get(&(assembly.clone(), service.clone()))
                 .and_then(write),
+            Key::Known(name) => self.known.get(name).and_then(write),
             Key::Fencing(number) => self.fencings.get(number).and_then(write),
             Key::Outbox(epoch, counter) => self.outbox.get(&(*epoch, *counter)).and_then(write),
         }

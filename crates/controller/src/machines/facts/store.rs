@@ -10,6 +10,7 @@ use crate::machines::failures::FailureFacts;
 use crate::machines::fencings::{self, FencingFacts};
 use crate::machines::service::ServiceFacts;
 use crate::machines::ticket::TicketFacts;
+use crate::machines::told::KnownFacts;
 use crate::machines::values::{BanFacts, ValueFacts};
 use crate::vocabulary::{AssemblyId, Change, Event, Holder, ServiceId, Spec, TicketId};
 
@@ -174,6 +175,18 @@ impl Store {
         }
     }
 
+    pub(crate) fn known_mut(&mut self, name: &AssemblyId) -> &mut KnownFacts {
+        self.touched.insert(Key::Known(name.clone()));
+        self.facts.known.entry(name.clone()).or_default()
+    }
+
+    /// Forgets the values of an assembly that parameters follow: another guest has its name.
+    pub(crate) fn forget_known(&mut self, name: &AssemblyId) {
+        if self.facts.known.remove(name).is_some() {
+            self.touched.insert(Key::Known(name.clone()));
+        }
+    }
+
     /// Notes that an attempt to make an assembly safe begins. The oldest are forgotten.
     pub(crate) fn fencing_begins(&mut self, facts: FencingFacts) {
         let last = self.facts.fencings.last_key_value();
@@ -286,6 +299,8 @@ impl Store {
         let bans = facts.bans.into_keys();
         self.touched
             .extend(bans.map(|(assembly, service)| Key::Ban(assembly, service)));
+        let known = facts.known.into_keys();
+        self.touched.extend(known.map(Key::Known));
         self.touched
             .extend(facts.fencings.into_keys().map(Key::Fencing));
         self.facts = Durable {

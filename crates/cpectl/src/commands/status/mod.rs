@@ -3,6 +3,7 @@
 
 mod check;
 mod operations;
+mod references;
 mod screen;
 mod tree;
 mod watch;

@@ -8,7 +8,7 @@ use cpe_status::{
 };
 use cpe_terminal::{Cell, Line, Table};
 
-use super::tree;
+use super::{references, tree};
 use crate::cells::{age, assembly_state, deployment_state, deployment_style, time};
 use crate::commands::ticket;
 use crate::output::{BAD, BUSY, FAINT, GOOD, HEAD, PLAIN, Screen};
@@ -97,6 +97,9 @@ pub(super) fn one(status: &DeploymentStatus, flat: bool, screen: &mut Screen) {
     }
     if !status.tickets.is_empty() {
         screen.section(&ticket::table(&status.tickets));
+    }
+    if !status.references.is_empty() {
+        screen.section(&references::table(status));
     }
     if !status.failures.is_empty() {
         screen.section(&failures(&status.failures));

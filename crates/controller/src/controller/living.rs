@@ -1,0 +1,304 @@
+//! Values beyond the document that parameters of services follow: when they count, and what they
+//! are.
+//!
+//! What a guest tells is believed of itself only. What counts is a durable fact before anything
+//! follows from it, so that a DPE that is started again decides by the same values.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use deployment::{LiveReference, LiveSource, OnChange, quote};
+
+use super::Controller;
+use super::resolve::{Given, KEPT};
+use crate::machines::assembly::Assembly;
+use crate::machines::told::{KnownFacts, KnownValue};
+use crate::machines::values;
+use crate::vocabulary::{
+    AssemblyId, FORCE_RESTART, Goal, Holder, Operation, Record, ServiceId, Spec, Task, Time, Waits,
+};
+
+/// What the guest is, as it says itself: no fact of its network.
+const MACHINE_ID: &str = "machine_id";
+
+impl Controller {
+    /// A guest tells its name and its addresses, over its present stream.
+    pub(crate) fn facts_changed(
+        &mut self,
+        now: Time,
+        name: &AssemblyId,
+        facts: BTreeMap<String, String>,
+    ) {
+        let is_up = |own: &Assembly| own.contact().is_up();
+        if self.assemblies.get(name).is_some_and(is_up) {
+            self.take_facts(now, name, facts);
+        }
+    }
+
+    /// What a guest tells of itself, in place of what it told before.
+    pub(crate) fn take_facts(
+        &mut self,
+        now: Time,
+        name: &AssemblyId,
+        mut facts: BTreeMap<String, String>,
+    ) {
+        // A former incarnation is another guest than the document means.
+        if !self.document.names(name) {
+            return;
+        }
+        let Some(assembly) = self.assemblies.get_mut(name) else {
+            return;
+        };
+        let machine_id = assembly.hello().machine_id.clone();
+        if !machine_id.is_empty() {
+            facts.insert(MACHINE_ID.to_owned(), machine_id);
+        }
+        let nothing = KnownFacts::default();
+        let known = self.store.known().get(name).unwrap_or(&nothing);
+        let first = assembly.told_mut().take(&facts, known, now.boottime_us);
+        if known.is_full() && !first.is_empty() {
+            let own = self.live().iter().filter(|it| name == it.assembly.as_str());
+            let followed: BTreeSet<String> = own.map(|it| it.source.name().to_owned()).collect();
+            let told = self.store.known_mut(name);
+            told.forget_guests(|what| facts.contains_key(what) || followed.contains(what));
+        }
+        self.learn(now, name, first);
+    }
+
+    /// Values of a guest count from now on.
+    fn learn(&mut self, now: Time, name: &AssemblyId, values: Vec<(String, String)>) {
+        for (what, value) in values {
+            self.store.known_mut(name).learn(&what, &value, now.wall_us);
+            let is_followed = |it: &LiveReference| {
+                name == it.assembly.as_str() && it.source == LiveSource::Guest(what.clone())
+            };
+            if self.live().iter().any(is_followed) {
+                let reason = format!("{what} of {name} is {}", quote(&value));
+                self.value_changed(now, &reason);
+            }
+        }
+    }
+
+    /// What guests have told long enough counts, and so do node attributes that are followed.
+    pub(crate) fn age_told(&mut self, now: Time) {
+        let mut due = Vec::new();
+        for (name, assembly) in &mut self.assemblies {
+            let values = assembly.told_mut().take_due(now.boottime_us);
+            if !values.is_empty() {
+                due.push((name.clone(), values));
+            }
+        }
+        for (name, values) in due {
+            self.learn(now, &name, values);
+        }
+        self.note_attributes(now);
+    }
+
+    /// Keeps what node attributes are that parameters follow. That one changes is a reason to
+    /// decide already.
+    fn note_attributes(&mut self, now: Time) {
+        let mut changes = Vec::new();
+        for reference in self.live() {
+            let LiveSource::Attribute(what) = &reference.source else {
+                continue;
+            };
+            let name = AssemblyId::from(reference.assembly.as_str());
+            let known = self.store.known().get(&name);
+            let known = known.and_then(|known| known.attributes().get(what));
+            let found = self.attribute_now(&name, what);
+            match (found, known) {
+                (Some((value, permanent)), known)
+                    if known.is_none_or(|it| it.value != value || it.permanent != permanent) =>
+                {
+                    let since = now.wall_us;
+                    changes.push((
+                        name,
+                        what.clone(),
+                        Some(KnownValue {
+                            value,
+                            since,
+                            permanent,
+                        }),
+                    ));
+                }
+                // That a boot's is gone says nothing: its guest may be away, or not as far yet.
+                (None, Some(known)) if known.permanent => changes.push((name, what.clone(), None)),
+                _ => {}
+            }
+        }
+        for (name, what, value) in changes {
+            self.store.known_mut(&name).put_attribute(what, value);
+        }
+    }
+
+    /// A node attribute that is set beside the document now, and whether it is a permanent one.
+    fn attribute_now(&self, name: &AssemblyId, what: &str) -> Option<(String, bool)> {
+        let assembly = self.assemblies.get(name);
+        let of_boot = assembly.and_then(|own| own.attributes().in_force().get(what));
+        if let Some(value) = of_boot {
+            return Some((value.clone(), false));
+        }
+        let holder = Holder::Assembly(name.clone());
+        let mut permanent = values::of(self.store.values(), &holder);
+        let value = permanent.find(|(known, _)| *known == what)?.1;
+        Some((value.to_owned(), true))
+    }
+
+    /// The references of the document in force.
+    pub(crate) fn live(&self) -> &[LiveReference] {
+        self.document.spec().map_or(&[], |spec| &spec.live)
+    }
+
+    /// What is known of the value that a reference leads to.
+    pub(crate) fn known_value(&self, reference: &LiveReference) -> Option<&KnownValue> {
+        let known = self.store.known().get(reference.assembly.as_str())?;
+        match &reference.source {
+            LiveSource::Guest(name) => known.guest().get(name),
+            LiveSource::Attribute(name) => known.attributes().get(name),
+        }
+    }
+
+    /// The value that a reference leads to.
+    pub(crate) fn value_of<'a>(&'a self, reference: &'a LiveReference) -> Option<&'a str> {
+        let known = self.known_value(reference).map(|known| &known.value);
+        known.or(reference.fallback.as_ref()).map(String::as_str)
+    }
+
+    /// What the policy engine gets for each reference of a document.
+    pub(crate) fn given(&self, spec: &Spec) -> Vec<Given> {
+        let given = spec.live.iter().map(|reference| {
+            match (self.value_of(reference), reference.on_change) {
+                (None, _) => Given::Unknown,
+                (Some(_), OnChange::Ignore) => Given::Value(KEPT.to_owned()),
+                (Some(value), _) => Given::Value(value.to_owned()),
+            }
+        });
+        given.collect()
+    }
+
+    /// The services of a document that wait for a value, with what they wait for.
+    pub(crate) fn waiting(&self, spec: &Spec) -> BTreeMap<ServiceId, Waits> {
+        let unknown = spec.live.iter().filter(|it| self.value_of(it).is_none());
+        let unknown: BTreeMap<&str, &LiveReference> =
+            unknown.map(|it| (it.whole.as_str(), it)).collect();
+        let mut waiting = BTreeMap::new();
+        for whole in spec.resources.iter().filter(|_| !unknown.is_empty()) {
+            if let Some(reference) = unknown.get(whole.name.as_str()) {
+                let parts = whole.all().into_iter();
+                let waits = Waits::Value(describe(reference));
+                waiting.extend(parts.map(|it| (it.name.as_str().into(), waits.clone())));
+            }
+        }
+        waiting
+    }
+
+    /// Says of services why they wait, if it is for a value.
+    pub(crate) fn note_waiting(&self, goals: &mut BTreeMap<ServiceId, Goal>) {
+        let Some(spec) = self.document.spec() else {
+            return;
+        };
+        for (service, waits) in self.waiting(spec) {
+            if let Some(goal) = goals.get_mut(&service) {
+                goal.enabled = false;
+                goal.waits = Some(waits);
+            }
+        }
+    }
+
+    /// Gives an operation the values that its service keeps from its start on: that with which it
+    /// runs, and to start it those of now.
+    pub(crate) fn give_kept(&self, operation: &mut Operation, node: &AssemblyId) {
+        let service = ServiceId::of_resource(&operation.resource);
+        let kept = self
+            .live()
+            .iter()
+            .filter(|it| it.on_change == OnChange::Ignore);
+        for reference in kept.filter(|it| service == *it.service.as_str()) {
+            let name = &reference.parameter;
+            if operation.parameters.get(name).is_none_or(|it| it != KEPT) {
+                continue;
+            }
+            let here = self.assemblies.get(node).into_iter();
+            let all = here.chain(self.assemblies.values());
+            let mut runs = all.filter_map(|own| own.history().definition(&operation.resource));
+            let running = runs.next().and_then(|it| it.operation.parameters.get(name));
+            let running = running.filter(|_| operation.action != Task::Start).cloned();
+            let value = running.or_else(|| self.value_of(reference).map(str::to_owned));
+            match value {
+                Some(value) => drop(operation.parameters.insert(name.clone(), value)),
+                None => drop(operation.parameters.remove(name)),
+            }
+        }
+    }
+
+    /// Forgets what is known of assemblies that the next document does not name, and of attributes
+    /// that none of its parameters follows.
+    pub(crate) fn forget_known(&mut self, next: &Spec) {
+        let known = self.store.known().keys().cloned();
+        for name in known.collect::<Vec<_>>() {
+            if !next.assemblies.contains_key(&name) {
+                self.store.forget_known(&name);
+                continue;
+            }
+            let own = next.live.iter().filter(|it| name == it.assembly.as_str());
+            let followed: BTreeSet<&str> = own.map(|it| it.source.name()).collect();
+            let mut attributes = self.store.known()[&name].attributes().keys();
+            if attributes.any(|name| !followed.contains(name.as_str())) {
+                let known = self.store.known_mut(&name);
+                known.forget_attributes(|name| followed.contains(name));
+            }
+        }
+    }
+}
+
+/// What a parameter follows, for people.
+pub(crate) fn describe(reference: &LiveReference) -> String {
+    let (name, assembly) = (quote(reference.source.name()), &reference.assembly);
+    match reference.source {
+        LiveSource::Guest(_) => format!("{name} of the guest of {assembly}"),
+        LiveSource::Attribute(_) => format!("node attribute {name} of {assembly}"),
+    }
+}
+
+/// Parameters that follow values beyond the document, as records of their services are told to the
+/// policy engine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Followed<'a>(pub &'a [LiveReference]);
+
+impl Followed<'_> {
+    /// A record as the policy engine is to see it: of what it is not to notice it sees what it is
+    /// told itself, and a change of which the document says so forces a restart, also where the
+    /// agent could take it over.
+    pub(crate) fn seen<'r>(&self, record: &'r Record) -> Cow<'r, Record> {
+        let service = ServiceId::of_resource(&record.operation.resource);
+        let mut own = self.0.iter().filter(|it| service == *it.service.as_str());
+        let Some(first) = own.next() else {
+            return Cow::Borrowed(record);
+        };
+        let mut record = record.clone();
+        let Operation {
+            parameters,
+            annotations,
+            ..
+        } = &mut record.operation;
+        for reference in std::iter::once(first).chain(own) {
+            let name = reference.parameter.as_str();
+            match reference.on_change {
+                OnChange::Reload => {}
+                OnChange::Ignore => {
+                    if let Some(value) = parameters.get_mut(name) {
+                        KEPT.clone_into(value);
+                    }
+                }
+                OnChange::Restart => {
+                    if let Some(names) = annotations.get_mut(FORCE_RESTART)
+                        && !names.split_ascii_whitespace().any(|known| known == name)
+                    {
+                        *names = format!(" {} {name} ", names.trim());
+                    }
+                }
+            }
+        }
+        Cow::Owned(record)
+    }
+}
