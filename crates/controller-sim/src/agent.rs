@@ -226,7 +226,8 @@ impl World {
                 resets: false,
             }),
         };
-        let own = &self.guests[guest];
+        let own = &mut self.guests[guest];
+        own.agent.told = Some(own.address);
         let (history, attributes) = (own.agent.history(), own.agent.attributes.clone());
         let welcome = ToDpe::Welcome(own.hello(), history, attributes);
         self.post_to_dpe(stream, welcome);
@@ -506,6 +507,7 @@ impl World {
             }
             *next_us = self.now_us + heartbeat_us;
         }
+        self.tell_address(guest, stream);
         self.post_to_dpe(stream, ToDpe::Heartbeat(stamp));
         self.timer_after(guest, heartbeat_us, Timer::Heartbeat);
     }

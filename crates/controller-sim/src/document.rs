@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::policies::{Loss, OnFail, Policies};
+use crate::policies::{Follows, Loss, OnFail, PEER, Policies};
 use crate::scenario::{Assembly, Clocks, Form, Mode, Scenario, Service};
 use crate::zones;
 
@@ -61,7 +61,8 @@ impl Scenario {
             }
             text += "<services>";
             let pinned = |service: &&Service| service.present && service.pinned == Some(index);
-            text.extend(self.services.iter().filter(pinned).map(Service::element));
+            let pinned = self.services.iter().filter(pinned);
+            text.extend(pinned.map(|service| self.element(service)));
             text += "</services></assembly>\n";
         }
         text
@@ -88,14 +89,28 @@ impl Scenario {
                 }
                 if !there.is_empty() {
                     let _ = write!(text, "<group name=\"group{}\">", index + 1);
-                    text.extend(there.iter().map(Service::element));
+                    text.extend(there.iter().map(|service| self.element(service)));
                     text += "</group>\n";
                 }
             } else if short && members.is_empty() {
-                text += &service.element();
+                text += &self.element(service);
             }
         }
         text
+    }
+
+    /// `<service>`, with what it follows while the document names that.
+    fn element(&self, service: &Service) -> String {
+        let follows = service.policies.follows;
+        let assembly = follows.map(|own| &self.assemblies[own.assembly]);
+        let followed = match (follows, assembly) {
+            (Some(Follows { on_change, .. }), Some(assembly)) if assembly.present => format!(
+                "<parameter name=\"{PEER}\"><reference assembly=\"{}\" parameter=\"ipaddress\" on_change=\"{on_change}\"/></parameter>",
+                assembly.name
+            ),
+            _ => String::new(),
+        };
+        service.element(&followed)
     }
 
     fn constraint_elements(&self) -> String {
@@ -284,7 +299,7 @@ impl Service {
     }
 
     /// `<service>`.
-    fn element(&self) -> String {
+    fn element(&self, followed: &str) -> String {
         let mut text = format!(
             "<service name=\"{}\" class=\"ocf\" provider=\"sim\" type=\"Simulated\" monitor_interval=\"4s\" start_timeout=\"10s\" \
              stop_timeout=\"8s\"",
@@ -311,7 +326,7 @@ impl Service {
         }
         let _ = write!(
             text,
-            "><parameters><parameter name=\"setting\" value=\"{}\"/><parameter name=\"reloadable\" value=\"{}\"/></parameters>",
+            "><parameters><parameter name=\"setting\" value=\"{}\"/><parameter name=\"reloadable\" value=\"{}\"/>{followed}</parameters>",
             self.parameter, self.reloadable
         );
         if load > 0 {

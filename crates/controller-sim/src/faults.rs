@@ -103,6 +103,8 @@ pub enum Fault {
     Maintain(u64),
     /// A tool in a guest asks something.
     Ask(usize, Question),
+    /// A guest has another address.
+    Readdress(usize, u8),
     /// A tool in a guest sets values again and again for a while, twenty times a second.
     Chatter(usize, u64),
 }
@@ -176,6 +178,7 @@ kinds! {
     Maintain "maintain"
     Ask "ask"
     Chatter "chatter"
+    Readdress "readdress"
 }
 
 impl Kind {
@@ -271,6 +274,7 @@ impl Fault {
             Fault::Recreate(..) => Kind::Recreate,
             Fault::Maintain(_) => Kind::Maintain,
             Fault::Ask(..) => Kind::Ask,
+            Fault::Readdress(..) => Kind::Readdress,
             Fault::Chatter(..) => Kind::Chatter,
         })
     }

@@ -247,6 +247,9 @@ impl World {
                 service.name
             ));
         }
+        if let Some(outdated) = self.outdated(index) {
+            return Some(outdated);
+        }
         let promoted = self.counted_in(|guest| usize::from(guest.promoted.contains(&service.name)));
         let expected = self.scenario.promoted(service);
         (promoted.len() != expected).then(|| {

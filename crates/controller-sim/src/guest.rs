@@ -54,6 +54,8 @@ pub struct Guest {
     pub promoted: BTreeSet<String>,
     /// Until then operations may go wrong, µs.
     pub bad_operations_until_us: u64,
+    /// The last part of its address.
+    pub address: u8,
     /// The programs of resource agents are away until then.
     pub programs_away_until_us: u64,
     /// Until then the agent cannot be started, µs.
@@ -90,6 +92,8 @@ pub struct Agent {
     pub records: BTreeMap<(String, Task, u32), Record>,
     /// Under /run.
     pub last_call: u32,
+    /// The address that the DPE of this stream was told.
+    pub told: Option<u8>,
     /// Node attributes. Under /run.
     pub attributes: Attributes,
     /// Under /run.
@@ -199,8 +203,15 @@ impl Guest {
             version: "simulated".into(),
             leaving: self.agent.leaving.is_some(),
             capabilities: vec!["questions".into()],
+            facts: self.facts(),
             ..Hello::default()
         }
+    }
+
+    /// What its agent tells of it.
+    pub(crate) fn facts(&self) -> BTreeMap<String, String> {
+        let address = format!("10.0.0.{}", self.address);
+        [("ipaddress".to_owned(), address)].into()
     }
 
     /// A guest that is up, with its agent.
@@ -209,6 +220,7 @@ impl Guest {
             name: name.into(),
             foreign: false,
             replaced_by: None,
+            address: 1,
             unheard: false,
             mode,
             up: true,

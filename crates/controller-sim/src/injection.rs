@@ -155,6 +155,7 @@ impl World {
                 });
             }
             Fault::Request(request) => self.request(request),
+            Fault::Readdress(guest, address) => self.guests[guest].address = address,
             Fault::Ask(guest, question) => self.ask_in(guest, question),
             fault => self.inject_in_world(fault),
         }

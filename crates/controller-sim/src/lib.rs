@@ -22,6 +22,7 @@
 
 #![warn(missing_docs)]
 
+mod addresses;
 mod agent;
 pub mod agent_model;
 mod checker;
@@ -108,6 +109,10 @@ const ASKING: [u64; 2] = [3, 5];
 /// Seeds whose remainder by the first number is the second have tools that set values all the time.
 const CHATTERING: (u64, u64) = (7, 6);
 
+/// In seeds whose remainder by 11 is one of these, services follow the addresses of guests, which
+/// change.
+const FOLLOWING: [u64; 2] = [2, 7];
+
 /// Runs one seed: a made-up deployment, faults, then peace.
 pub fn run(seed: u64, options: Options) -> Outcome {
     let mut random = Random::new(seed);
@@ -119,6 +124,10 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     // So do those that have other devices than their modes say.
     if options.fault.is_some_and(Kind::is_of_devices) || seed % 5 == EQUIPPED {
         scenario.equip();
+    }
+    let follows = FOLLOWING.contains(&(seed % 11));
+    if follows {
+        scenario.follow(&mut Random::new(seed ^ (u64::MAX >> 4)));
     }
     let equipped = scenario.has_devices();
     let mut world = World::new(scenario, random, options);
@@ -141,6 +150,9 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     }
     if seed % CHATTERING.0 == CHATTERING.1 {
         world.plan_chatter(Random::new(seed ^ (u64::MAX >> 3)));
+    }
+    if follows {
+        world.plan_addresses(Random::new(seed ^ (u64::MAX >> 5)));
     }
     world.run_to_goal();
     world.note_plan();

@@ -2,6 +2,8 @@
 //! was sent arrives later), or be cut (the streams over it end, and what is on the way to the agent
 //! may still arrive).
 
+use std::collections::BTreeMap;
+
 use controller::{Asker, AssemblyId, Attributes, Hello, Operation, Question, Record, Reply, Task};
 
 /// To an agent.
@@ -103,6 +105,8 @@ pub enum ToDpe {
     Completed(Box<Record>),
     /// Signal AttributesChanged.
     Attributes(Attributes),
+    /// Signal FactsChanged.
+    Facts(BTreeMap<String, String>),
     /// Signal Question.
     Asked(u64, Question),
     /// Reply of Ask.

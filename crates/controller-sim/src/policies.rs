@@ -20,6 +20,35 @@ pub struct Policies {
     pub ban: Option<Ban>,
     /// Its operations begin later, where the document can say it.
     pub delays: Delays,
+    /// It follows the address of an assembly, where the short form describes it.
+    pub follows: Option<Follows>,
+}
+
+/// The parameter of a service that follows an address.
+pub const PEER: &str = "peer";
+
+/// Whose address a service follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Follows {
+    /// Index of the assembly.
+    pub assembly: usize,
+    /// The word of the document for what a change does.
+    pub on_change: &'static str,
+}
+
+impl Follows {
+    /// Some assembly, and what a change of its address does.
+    pub(crate) fn some(assemblies: usize, random: &mut Random) -> Follows {
+        Follows {
+            assembly: random.index(assemblies),
+            on_change: ["restart", "reload", "ignore"][random.index(3)],
+        }
+    }
+
+    /// A change does nothing until the next start.
+    pub fn ignores(self) -> bool {
+        self.on_change == "ignore"
+    }
 }
 
 /// By how much operations begin later.

@@ -1,6 +1,6 @@
 //! Deployments made up from a seed, and their changes. Their text is in `document.rs`.
 
-use crate::policies::{Loss, Policies, Possible};
+use crate::policies::{Follows, Loss, Policies, Possible};
 use crate::random::Random;
 use crate::zones;
 
@@ -256,6 +256,15 @@ impl Scenario {
             self.services[index].policies = Policies::some(random, possible);
         }
         self.clocks = [Clocks::Utc, Clocks::Utc, Clocks::Document, Clocks::Host][random.index(4)];
+    }
+
+    /// Has some services follow the addresses of assemblies.
+    pub fn follow(&mut self, random: &mut Random) {
+        for service in &mut self.services {
+            if random.percent(50) {
+                service.policies.follows = Some(Follows::some(self.assemblies.len(), random));
+            }
+        }
     }
 
     fn possible(&self, index: usize) -> Possible {

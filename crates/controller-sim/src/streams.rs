@@ -235,6 +235,7 @@ impl World {
                 assembly,
                 attributes,
             },
+            ToDpe::Facts(facts) => Input::FactsChanged { assembly, facts },
             ToDpe::Asked(number, question) => {
                 let asker = Asker { assembly, number };
                 if self.now_us < self.shell.disk_full_until_us {

@@ -19,6 +19,7 @@ const FLOORS: layers::Floors<'_> = &[
     &["world"],
     // what they do there, each through the methods of the world
     &[
+        "addresses",
         "agent",
         "agent_model",
         "devices",
