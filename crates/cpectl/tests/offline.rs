@@ -46,6 +46,7 @@ fn every_valid_example_is_valid() {
         "original-form.xml",
         "original-project.xml",
         "raw-configuration.xml",
+        "following.xml",
     ] {
         let output = cpectl(&["validate", &example(name).to_string_lossy()]);
         assert_eq!(

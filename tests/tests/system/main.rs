@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod addresses;
 mod agents;
 mod assemblies;
 mod attributes;
