@@ -11,7 +11,6 @@ use deployment::{LiveReference, LiveSource, OnChange, quote};
 
 use super::Controller;
 use super::resolve::{Given, KEPT};
-use crate::machines::assembly::Assembly;
 use crate::machines::told::{KnownFacts, KnownValue};
 use crate::machines::values;
 use crate::vocabulary::{
@@ -29,8 +28,11 @@ impl Controller {
         name: &AssemblyId,
         facts: BTreeMap<String, String>,
     ) {
-        let is_up = |own: &Assembly| own.contact().is_up();
-        if self.assemblies.get(name).is_some_and(is_up) {
+        let assembly = self.assemblies.get_mut(name);
+        let Some(assembly) = assembly.filter(|own| own.contact().is_up()) else {
+            return;
+        };
+        if let Some(facts) = assembly.told_mut().hear(facts, now.boottime_us) {
             self.take_facts(now, name, facts);
         }
     }
@@ -81,8 +83,10 @@ impl Controller {
 
     /// What guests have told long enough counts, and so do node attributes that are followed.
     pub(crate) fn age_told(&mut self, now: Time) {
-        let mut due = Vec::new();
+        let (mut due, mut held) = (Vec::new(), Vec::new());
         for (name, assembly) in &mut self.assemblies {
+            let facts = assembly.told_mut().take_held(now.boottime_us);
+            held.extend(facts.map(|facts| (name.clone(), facts)));
             let values = assembly.told_mut().take_due(now.boottime_us);
             if !values.is_empty() {
                 due.push((name.clone(), values));
@@ -90,6 +94,9 @@ impl Controller {
         }
         for (name, values) in due {
             self.learn(now, &name, values);
+        }
+        for (name, facts) in held {
+            self.take_facts(now, &name, facts);
         }
         self.note_attributes(now);
     }

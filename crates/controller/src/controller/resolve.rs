@@ -199,6 +199,7 @@ mod tests {
         );
         let spec = spec(&format!("<services>{}</services>", service("app")), &group);
         let text = configuration(&spec, &[Given::Unknown, Given::Unknown], false);
+        let text: String = text.lines().map(str::trim).collect();
         for expected in [
             r#"<clone id="front-clone"><meta_attributes id="waits.front-clone" score="INFINITY"><nvpair id="waits.front-clone.is-managed" name="is-managed" value="false"/>"#,
             r#"id="waits.front-clone.b" rsc="front-clone" node="b" score="0" resource-discovery="never"/>"#,

@@ -23,6 +23,10 @@ use crate::vocabulary::SECOND;
 /// network takes to renew a lease or to fail over.
 pub(crate) const SETTLES_US: u64 = 5 * SECOND;
 
+/// How often a guest is listened to, µs: an agent looks every two seconds, and what a guest tells is
+/// saved.
+const LISTENS_US: u64 = SECOND;
+
 /// Names that are kept of a guest although it does not tell them any more, at most.
 const MOST_KEPT: usize = 128;
 
@@ -100,9 +104,34 @@ impl KnownFacts {
 pub(crate) struct Told {
     /// By name: the value, and the boot time at which it counts, µs.
     settling: BTreeMap<String, (String, u64)>,
+    /// What was told too early after the last time.
+    held: Option<BTreeMap<String, String>>,
+    /// Boot time from which the guest is listened to again, µs.
+    open_us: u64,
 }
 
 impl Told {
+    /// A guest tells something now (boot time, µs): what of that is to be taken in now. Else the
+    /// last of it waits.
+    pub(crate) fn hear(
+        &mut self,
+        facts: BTreeMap<String, String>,
+        now_us: u64,
+    ) -> Option<BTreeMap<String, String>> {
+        self.held = Some(facts);
+        self.take_held(now_us)
+    }
+
+    /// What has waited and is to be taken in now (boot time, µs).
+    pub(crate) fn take_held(&mut self, now_us: u64) -> Option<BTreeMap<String, String>> {
+        if now_us < self.open_us {
+            return None;
+        }
+        let held = self.held.take()?;
+        self.open_us = now_us.saturating_add(LISTENS_US);
+        Some(held)
+    }
+
     /// Takes in what a guest tells now (boot time, µs), in place of what it told before. Gives what
     /// counts at once.
     pub(crate) fn take(
@@ -131,7 +160,10 @@ impl Told {
 
     /// Boot time at which the next value counts, µs.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        self.settling.values().map(|(_, due_us)| *due_us).min()
+        let settling = self.settling.values().map(|(_, due_us)| *due_us);
+        settling
+            .chain(self.held.as_ref().map(|_| self.open_us))
+            .min()
     }
 
     /// What counts from now on (boot time, µs).
@@ -203,6 +235,20 @@ mod tests {
         told.take(&BTreeMap::new(), &known, 0);
         assert_eq!(told.deadline(), None, "what is told no more");
         assert_eq!(known.guest["ipaddress"].value, "10.0.0.1");
+    }
+
+    #[test]
+    fn a_guest_is_listened_to_once_in_a_second() {
+        let mut told = Told::default();
+        assert_eq!(told.hear(facts("10.0.0.1"), 5), Some(facts("10.0.0.1")));
+        assert_eq!(told.deadline(), None);
+        for number in 2..100 {
+            assert_eq!(told.hear(facts(&format!("10.0.0.{number}")), 6), None);
+        }
+        assert_eq!(told.deadline(), Some(5 + LISTENS_US));
+        assert_eq!(told.take_held(4 + LISTENS_US), None);
+        assert_eq!(told.take_held(5 + LISTENS_US), Some(facts("10.0.0.99")));
+        assert_eq!((told.take_held(u64::MAX), told.deadline()), (None, None));
     }
 
     #[test]

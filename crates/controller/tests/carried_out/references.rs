@@ -133,7 +133,7 @@ fn a_value_is_taken_over_where_the_document_and_the_agent_say_so() {
         lab.tells("n2", "ipaddress=10.0.0.1");
         let before = lab.told().len();
         lab.tells("n2", "ipaddress=10.0.0.2");
-        lab.wait(6);
+        lab.wait(8);
         assert_eq!(lab.told_since(before), expected, "{more} {not_reloadable}");
         let restarts = lab.status().references[0].restarts;
         assert_eq!(restarts, more.contains("reload") && expected.len() > 1);
