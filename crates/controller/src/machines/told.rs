@@ -23,8 +23,8 @@ use crate::vocabulary::SECOND;
 /// network takes to renew a lease or to fail over.
 pub(crate) const SETTLES_US: u64 = 5 * SECOND;
 
-/// How often a guest is listened to, µs: an agent looks every two seconds, and what a guest tells is
-/// saved.
+/// How often a guest is listened to, µs: an agent looks every two seconds, and what a guest tells
+/// is saved.
 const LISTENS_US: u64 = SECOND;
 
 /// Names that are kept of a guest although it does not tell them any more, at most.

@@ -1,8 +1,8 @@
 //! What an agent tells of its guest in its network: host name and addresses.
 //!
 //! Parameters of services refer to them. A guest's text is not believed: only host names, addresses
-//! and names of interfaces get through, at the agent that tells them and again at the DPE that hears
-//! them.
+//! and names of interfaces get through, at the agent that tells them and again at the DPE that
+//! hears them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
