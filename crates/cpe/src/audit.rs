@@ -88,7 +88,7 @@ pub(crate) async fn name(host: &Host, caller: &Caller) -> String {
 }
 
 /// The caller in words: `alice (uid 1000), process 4711 cpectl of session-3.scope`.
-fn by(details: &BTreeMap<String, String>) -> String {
+pub(crate) fn by(details: &BTreeMap<String, String>) -> String {
     let of = |key: &str| details.get(key).map_or("", String::as_str);
     let mut words = format!("{} (uid {})", of("caller_user"), of("caller_uid"));
     for (before, key) in [

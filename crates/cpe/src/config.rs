@@ -56,6 +56,9 @@ pub(crate) struct Limits {
     pub deployments: usize,
     /// Documents kept per deployment, the current one included.
     pub generations: u64,
+    /// Bytes of all documents kept per deployment; the current one is kept in any case.
+    #[serde(deserialize_with = "size")]
+    pub generations_size: usize,
 }
 
 /// How patient the CPE is with its DPEs.
@@ -99,7 +102,8 @@ impl Default for Limits {
             // what `MemoryMax=` of dpe@.service allows.
             placements: 300_000,
             deployments: 1000,
-            generations: 10,
+            generations: 100,
+            generations_size: 32 << 20,
         }
     }
 }

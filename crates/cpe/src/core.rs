@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::documents::Reader;
 use crate::facts::Facts;
 use crate::registry::Registry;
-use crate::store::{self, Handle, KeptAside, Row, Store};
+use crate::store::{self, Handle, Keep, KeptAside, Row, Store};
 use crate::sync::lock;
 
 /// MESSAGE_ID of the line that tells of a database that was kept aside.
@@ -71,6 +71,15 @@ impl Core {
             failing: AtomicBool::new(false),
             nameless_reported: AtomicBool::new(false),
         })
+    }
+
+    /// How many documents of each deployment are kept.
+    pub(crate) fn keep(&self) -> Keep {
+        let limits = &self.config.limits;
+        Keep {
+            generations: limits.generations,
+            bytes: u64::try_from(limits.generations_size).unwrap_or(u64::MAX),
+        }
     }
 
     /// The database cannot be used: says so loudly, once.

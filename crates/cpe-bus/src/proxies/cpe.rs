@@ -66,6 +66,8 @@ pub trait CpeEvents {
 pub trait CpeDeployment {
     /// The document of a generation (0: the current one) and that generation.
     fn get_document(&self, generation: u64) -> Result<(String, u64)>;
+    /// The generations that are kept ([`crate::GenerationEntry`]), oldest first.
+    fn list_generations(&self) -> Result<Vec<Fields>>;
     /// [`cpe_status::DeploymentStatus`] as JSON.
     fn get_status(&self) -> Result<String>;
     /// The last operations ([`cpe_status::OperationList`] as JSON). `options`: `service`,

@@ -15,6 +15,7 @@ pub mod attribute;
 mod deployment;
 mod event;
 pub mod facts;
+mod generation;
 mod operation;
 pub mod question;
 
@@ -23,6 +24,7 @@ pub use attribute::{NodeAttribute, NodeAttributes};
 pub use deployment::{DeploymentEntry, ProblemRecord};
 pub use event::Event;
 pub use facts::GuestFacts;
+pub use generation::GenerationEntry;
 pub use operation::{
     Operation, OperationRecord, OperationState, OperationStatus, ResourceClass, rc,
 };

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use zbus::message::Header;
 use zbus::object_server::InterfaceRef;
 
-use super::{Link, not_found, store};
+use super::{Link, history, not_found, store};
 use crate::audit::{self, Order};
 use crate::authorisation::Right;
 use crate::dpe::DpeCall;
@@ -157,15 +157,19 @@ impl DeploymentObject {
         let host = self.link.permit(Right::Administer, &header).await?;
         let name = self.deployment.name.clone();
         let found = store(&host, move |store| store.document(&name, generation)).await?;
-        found.ok_or_else(|| match generation {
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        Err(match generation {
             0 => not_found(&self.deployment.name),
-            _ => Error::NotFound(format!(
-                "generation {generation} of `{}` is not kept; the newest is {}, the last {} are kept (limits.generations)",
-                self.deployment.name,
-                self.deployment.row().generation,
-                host.core.config.limits.generations
-            )),
+            _ => history::not_kept(&host, &self.deployment.row(), generation).await,
         })
+    }
+
+    #[zbus(out_args("generations"))]
+    async fn list_generations(&self, #[zbus(header)] header: Header<'_>) -> Result<Vec<Fields>> {
+        let host = self.link.permit(Right::Administer, &header).await?;
+        history::list(&host, &self.deployment.row()).await
     }
 
     #[zbus(out_args("status_json"))]

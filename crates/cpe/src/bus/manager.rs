@@ -94,7 +94,7 @@ impl ManagerObject {
                 accepted.name
             )));
         }
-        let keep = host.core.config.limits.generations;
+        let keep = host.core.keep();
         let by = audit::details(&host, &caller).await;
         let updated = {
             let _changes = host.core.changes.lock().await;

@@ -15,6 +15,7 @@ use crate::visitors::Visit;
 
 mod deployment;
 mod events;
+mod history;
 mod host_failure;
 mod manager;
 mod objects;

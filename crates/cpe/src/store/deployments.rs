@@ -1,4 +1,4 @@
-//! Deployments and their documents by generation.
+//! Deployments, and what changes their documents.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use cpe_bus::{Event, EventKind};
 use cpe_status::DeploymentState;
 use rusqlite::{OptionalExtension, Row as SqlRow, Transaction, params};
 
+use super::documents::{Keep, Origin, current, insert, replace};
 use super::{Error, Result, Store, events, signed, unsigned};
-use crate::clock::now;
 use crate::events::new as event;
 
 /// What the store knows of one deployment; its documents are read when needed.
@@ -102,7 +102,7 @@ impl Store {
         if let Some(existing) = find(&transaction, name)? {
             return Ok(if existing.destroying.is_some() {
                 Created::BeingDestroyed
-            } else if current_document(&transaction, &existing)? == document {
+            } else if current(&transaction, name)? == document {
                 Created::Same(existing)
             } else {
                 Created::Other(existing.generation)
@@ -113,7 +113,7 @@ impl Store {
         if unsigned(count) >= limit as u64 {
             return Ok(Created::TooMany);
         }
-        insert(&transaction, name, uuid, 1, document)?;
+        insert(&transaction, name, uuid, 1, document, &Origin::asked(by))?;
         let event = Event {
             state: DeploymentState::Stored.as_str().into(),
             details: [
@@ -131,14 +131,15 @@ impl Store {
     }
 
     /// Durable when it returns. `uuid` is the document's, if it says one. `expected` 0 means
-    /// whichever generation is current. Documents older than the newest `keep` are dropped.
+    /// whichever generation is current. Older documents are dropped
+    /// beyond `keep`.
     pub(crate) fn update(
         &mut self,
         name: &str,
         uuid: Option<&str>,
         expected: u64,
         document: &str,
-        keep: u64,
+        keep: Keep,
         by: &Details,
     ) -> Result<Updated> {
         let transaction = self.connection.transaction()?;
@@ -153,8 +154,7 @@ impl Store {
         }
         // A caller whose reply was lost asks again with the expectation that it fulfilled itself.
         let fits = expected == 0 || expected == existing.generation;
-        if (fits || expected + 1 == existing.generation)
-            && current_document(&transaction, &existing)? == document
+        if (fits || expected + 1 == existing.generation) && current(&transaction, name)? == document
         {
             return Ok(Updated::Same(existing.generation));
         }
@@ -162,7 +162,14 @@ impl Store {
             return Ok(Updated::Conflict(existing.generation));
         }
         let generation = existing.generation + 1;
-        replace(&transaction, name, generation, document, keep)?;
+        replace(
+            &transaction,
+            name,
+            generation,
+            document,
+            &Origin::asked(by),
+            keep,
+        )?;
         let event = Event {
             details: [
                 ("generation".to_owned(), generation.to_string()),
@@ -181,7 +188,7 @@ impl Store {
     /// A DPE holds a newer generation than the one that an administrator stored last: the database
     /// was lost or replaced by a backup before that. The stored document is the latest word: it
     /// becomes the generation after the DPE's.
-    pub(crate) fn renumber(&mut self, name: &str, above: u64, keep: u64) -> Result<Option<Row>> {
+    pub(crate) fn renumber(&mut self, name: &str, above: u64, keep: Keep) -> Result<Option<Row>> {
         let transaction = self.connection.transaction()?;
         let Some(existing) = find(&transaction, name)? else {
             return Ok(None);
@@ -189,15 +196,17 @@ impl Store {
         if existing.generation > above {
             return Ok(Some(existing));
         }
-        let document = current_document(&transaction, &existing)?;
+        let document = current(&transaction, name)?;
         let next = above.saturating_add(1);
-        replace(&transaction, name, next, &document, keep)?;
+        let reason = format!(
+            "its DPE holds generation {above}, but generation {} was stored since the database was lost or restored: the stored \
+             document counts",
+            existing.generation
+        );
+        let origin = Origin::unasked(&reason);
+        replace(&transaction, name, next, &document, &origin, keep)?;
         let event = Event {
-            reason: format!(
-                "its DPE holds generation {above}, but generation {} was stored since the database was lost or restored: the stored \
-                 document counts",
-                existing.generation
-            ),
+            reason,
             details: [
                 ("generation".to_owned(), next.to_string()),
                 ("previous".to_owned(), existing.generation.to_string()),
@@ -223,13 +232,15 @@ impl Store {
         if find(&transaction, name)?.is_some() {
             return Ok(None);
         }
-        insert(&transaction, name, uuid, generation, document)?;
+        let reason = "taken over from its running DPE; the database did not know it";
+        let origin = Origin::unasked(reason);
+        insert(&transaction, name, uuid, generation, document, &origin)?;
         transaction.execute(
             "UPDATE deployment SET loaded = generation WHERE name = ?1",
             [name],
         )?;
         let event = Event {
-            reason: "taken over from its running DPE; the database did not know it".into(),
+            reason: reason.into(),
             details: [
                 ("generation".to_owned(), generation.to_string()),
                 ("uuid".to_owned(), uuid.to_owned()),
@@ -251,7 +262,7 @@ impl Store {
         uuid: &str,
         generation: u64,
         document: &str,
-        keep: u64,
+        keep: Keep,
     ) -> Result<Option<Row>> {
         let transaction = self.connection.transaction()?;
         let Some(existing) = find(&transaction, name)? else {
@@ -260,16 +271,18 @@ impl Store {
         if existing.generation >= generation || existing.destroying.is_some() {
             return Ok(Some(existing));
         }
-        replace(&transaction, name, generation, document, keep)?;
+        let reason = format!(
+            "taken over from its running DPE, because the database is a backup that holds generation {} only",
+            existing.generation
+        );
+        let origin = Origin::unasked(&reason);
+        replace(&transaction, name, generation, document, &origin, keep)?;
         transaction.execute(
             "UPDATE deployment SET loaded = generation, uuid = ?2 WHERE name = ?1",
             params![name, uuid],
         )?;
         let event = Event {
-            reason: format!(
-                "taken over from its running DPE, because the database is a backup that holds generation {} only",
-                existing.generation
-            ),
+            reason,
             details: [
                 ("generation".to_owned(), generation.to_string()),
                 ("previous".to_owned(), existing.generation.to_string()),
@@ -282,18 +295,6 @@ impl Store {
         let (row, event) = commit(transaction, name, event)?;
         self.announce(event);
         Ok(Some(row))
-    }
-
-    /// The document of a generation (0: the current one) and which generation that is.
-    pub(crate) fn document(&self, name: &str, generation: u64) -> Result<Option<(String, u64)>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT text, document.generation FROM document JOIN deployment USING (name)
-             WHERE name = ?1 AND document.generation = CASE ?2 WHEN 0 THEN deployment.generation ELSE ?2 END",
-        )?;
-        let found = statement.query_row(params![name, signed(generation)], |row| {
-            Ok((row.get(0)?, unsigned(row.get(1)?)))
-        });
-        Ok(found.optional()?)
     }
 
     /// Marks a deployment as to be destroyed, durably. Asked again, the later answer counts while
@@ -477,58 +478,15 @@ fn require(connection: &rusqlite::Connection, name: &str) -> Result<Row> {
     find(connection, name)?.ok_or(Error::Database(rusqlite::Error::QueryReturnedNoRows))
 }
 
-fn current_document(connection: &rusqlite::Connection, row: &Row) -> Result<String> {
-    let mut statement = connection
-        .prepare_cached("SELECT text FROM document WHERE name = ?1 AND generation = ?2")?;
-    Ok(statement.query_row(params![row.name, signed(row.generation)], |row| row.get(0))?)
-}
-
-fn insert(
-    transaction: &Transaction<'_>,
-    name: &str,
-    uuid: &str,
-    generation: u64,
-    document: &str,
-) -> Result<()> {
-    let time = signed(now());
-    transaction.execute(
-        "INSERT INTO deployment (name, uuid, generation, created) VALUES (?1, ?2, ?3, ?4)",
-        params![name, uuid, signed(generation), time],
-    )?;
-    transaction.execute(
-        "INSERT INTO document VALUES (?1, ?2, ?3, ?4)",
-        params![name, signed(generation), time, document],
-    )?;
-    Ok(())
-}
-
-fn replace(
-    transaction: &Transaction<'_>,
-    name: &str,
-    generation: u64,
-    document: &str,
-    keep: u64,
-) -> Result<()> {
-    transaction.execute(
-        "UPDATE deployment SET generation = ?2 WHERE name = ?1",
-        params![name, signed(generation)],
-    )?;
-    transaction.execute(
-        "INSERT INTO document VALUES (?1, ?2, ?3, ?4)",
-        params![name, signed(generation), signed(now()), document],
-    )?;
-    transaction.execute(
-        "DELETE FROM document WHERE name = ?1 AND generation NOT IN
-         (SELECT generation FROM document WHERE name = ?1 ORDER BY generation DESC LIMIT ?2)",
-        params![name, signed(keep.max(1))],
-    )?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::Filter;
+
+    const KEEP: Keep = Keep {
+        generations: 10,
+        bytes: 1 << 20,
+    };
 
     fn store() -> (tempfile::TempDir, Store) {
         let directory = tempfile::tempdir().unwrap();
@@ -568,45 +526,45 @@ mod tests {
             .create("shop", "u1", "<a/>", 10, &Details::new())
             .unwrap();
         assert!(
-            matches!(store.update("shop", Some("u1"), 1, "<b/>", 10, &Details::new()).unwrap(), Updated::New(row) if row.generation == 2)
+            matches!(store.update("shop", Some("u1"), 1, "<b/>", KEEP, &Details::new()).unwrap(), Updated::New(row) if row.generation == 2)
         );
         // The reply was lost, the caller asks again.
         assert_eq!(
             store
-                .update("shop", Some("u1"), 1, "<b/>", 10, &Details::new())
+                .update("shop", Some("u1"), 1, "<b/>", KEEP, &Details::new())
                 .unwrap(),
             Updated::Same(2)
         );
         assert_eq!(
             store
-                .update("shop", Some("u1"), 2, "<b/>", 10, &Details::new())
+                .update("shop", Some("u1"), 2, "<b/>", KEEP, &Details::new())
                 .unwrap(),
             Updated::Same(2)
         );
         assert_eq!(
             store
-                .update("shop", Some("u1"), 1, "<c/>", 10, &Details::new())
+                .update("shop", Some("u1"), 1, "<c/>", KEEP, &Details::new())
                 .unwrap(),
             Updated::Conflict(2)
         );
         assert_eq!(
             store
-                .update("shop", Some("u1"), 7, "<b/>", 10, &Details::new())
+                .update("shop", Some("u1"), 7, "<b/>", KEEP, &Details::new())
                 .unwrap(),
             Updated::Conflict(2)
         );
         assert!(
-            matches!(store.update("shop", Some("u1"), 0, "<c/>", 10, &Details::new()).unwrap(), Updated::New(row) if row.generation == 3)
+            matches!(store.update("shop", Some("u1"), 0, "<c/>", KEEP, &Details::new()).unwrap(), Updated::New(row) if row.generation == 3)
         );
         assert_eq!(
             store
-                .update("shop", Some("u2"), 0, "<c/>", 10, &Details::new())
+                .update("shop", Some("u2"), 0, "<c/>", KEEP, &Details::new())
                 .unwrap(),
             Updated::OtherUuid("u1".into())
         );
         assert_eq!(
             store
-                .update("none", None, 0, "<c/>", 10, &Details::new())
+                .update("none", None, 0, "<c/>", KEEP, &Details::new())
                 .unwrap(),
             Updated::NotFound
         );
@@ -620,35 +578,6 @@ mod tests {
                 "deployment.modified",
                 "deployment.modified"
             ]
-        );
-    }
-
-    #[test]
-    fn old_generations_are_dropped_and_the_current_one_never() {
-        let (_directory, mut store) = store();
-        store
-            .create("shop", "u1", "<a/>", 10, &Details::new())
-            .unwrap();
-        for n in 0..5 {
-            store
-                .update(
-                    "shop",
-                    Some("u1"),
-                    0,
-                    &format!("<b{n}/>"),
-                    2,
-                    &Details::new(),
-                )
-                .unwrap();
-        }
-        assert_eq!(store.document("shop", 4).unwrap(), None);
-        assert_eq!(
-            store.document("shop", 5).unwrap(),
-            Some(("<b3/>".into(), 5))
-        );
-        assert_eq!(
-            store.document("shop", 0).unwrap(),
-            Some(("<b4/>".into(), 6))
         );
     }
 
@@ -699,7 +628,7 @@ mod tests {
         );
         assert_eq!(
             store
-                .update("shop", Some("u1"), 0, "<b/>", 10, &Details::new())
+                .update("shop", Some("u1"), 0, "<b/>", KEEP, &Details::new())
                 .unwrap(),
             Updated::BeingDestroyed
         );
@@ -779,11 +708,11 @@ mod tests {
             .create("shop", "u1", "<a/>", 10, &Details::new())
             .unwrap();
         assert_eq!(
-            store.renumber("shop", 7, 10).unwrap().unwrap().generation,
+            store.renumber("shop", 7, KEEP).unwrap().unwrap().generation,
             8
         );
         assert_eq!(
-            store.renumber("shop", 7, 10).unwrap().unwrap().generation,
+            store.renumber("shop", 7, KEEP).unwrap().unwrap().generation,
             8
         );
         assert_eq!(store.document("shop", 0).unwrap(), Some(("<a/>".into(), 8)));
@@ -796,7 +725,7 @@ mod tests {
             .unwrap();
         store.loaded("shop", 1).unwrap();
         let row = store
-            .take_over("shop", "u2", 7, "<g/>", 10)
+            .take_over("shop", "u2", 7, "<g/>", KEEP)
             .unwrap()
             .unwrap();
         assert_eq!(
@@ -805,11 +734,11 @@ mod tests {
         );
         assert_eq!(store.document("shop", 0).unwrap(), Some(("<g/>".into(), 7)));
         let again = store
-            .take_over("shop", "u2", 7, "<h/>", 10)
+            .take_over("shop", "u2", 7, "<h/>", KEEP)
             .unwrap()
             .unwrap();
         assert_eq!(again.generation, 7);
         assert_eq!(store.document("shop", 0).unwrap(), Some(("<g/>".into(), 7)));
-        assert_eq!(store.take_over("none", "u", 1, "<a/>", 10).unwrap(), None);
+        assert_eq!(store.take_over("none", "u", 1, "<a/>", KEEP).unwrap(), None);
     }
 }

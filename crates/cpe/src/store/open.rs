@@ -19,7 +19,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{Error, Result, Store};
+use super::{Error, Result, Store, documents};
 use crate::clock::now;
 
 const FILE: &str = "cpe.db";
@@ -74,6 +74,9 @@ const MIGRATIONS: &[&str] = &["
         address    TEXT PRIMARY KEY,
         deployment TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
+", "
+    ALTER TABLE document ADD COLUMN who TEXT NOT NULL DEFAULT '';   -- who asked for it: JSON object of strings, as an event's details; empty: nobody knows
+    ALTER TABLE document ADD COLUMN remark TEXT NOT NULL DEFAULT ''; -- how it came to be if nobody asked for it, for people
 "];
 
 /// A database that could not be trusted, and where it lies now.
@@ -346,6 +349,9 @@ fn connect_in(path: &Path, sharing: Sharing) -> Result<Connection> {
     let transaction = connection.transaction()?;
     for (from, migration) in MIGRATIONS.iter().enumerate().skip(version) {
         transaction.execute_batch(migration)?;
+        if from + 1 == documents::SCHEMA_WITH_ORIGINS {
+            documents::take_origins_from_log(&transaction)?;
+        }
         transaction.pragma_update(
             None,
             "user_version",
@@ -391,118 +397,4 @@ fn keep_aside(path: &Path) -> Result<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(result: Result<(Store, Option<KeptAside>)>) -> String {
-        match result {
-            Err(error) => error.to_string(),
-            Ok(_) => panic!("the database was opened"),
-        }
-    }
-
-    #[test]
-    fn it_refuses_a_newer_schema_and_leaves_it_as_it_was() {
-        let directory = tempfile::tempdir().unwrap();
-        drop(Store::open(directory.path()).unwrap());
-        let path = directory.path().join(FILE);
-        let connection = Connection::open(&path).unwrap();
-        connection.pragma_update(None, "user_version", 99).unwrap();
-        connection
-            .pragma_update(None, "journal_mode", "DELETE")
-            .unwrap();
-        drop(connection);
-        let before = std::fs::read(&path).unwrap();
-        let text = refusal(Store::open(directory.path()));
-        assert!(
-            text.contains("schema version 99") && text.contains("newer cpe"),
-            "{text}"
-        );
-        assert_eq!(std::fs::read(&path).unwrap(), before);
-    }
-
-    #[test]
-    fn it_keeps_a_corrupt_database_aside_untouched_and_starts_empty() {
-        for damage in ["header", "middle"] {
-            let directory = tempfile::tempdir().unwrap();
-            let (mut store, _) = Store::open(directory.path()).unwrap();
-            for n in 0..50 {
-                store
-                    .create(
-                        &format!("d{n}"),
-                        "u",
-                        &"<deployable/>".repeat(500),
-                        1000,
-                        &Default::default(),
-                    )
-                    .unwrap();
-            }
-            drop(store);
-            let path = directory.path().join(FILE);
-            let mut bytes = std::fs::read(&path).unwrap();
-            let range = if damage == "header" {
-                0..100
-            } else {
-                8192..bytes.len().min(40960)
-            };
-            bytes[range].fill(0xA5);
-            std::fs::write(&path, &bytes).unwrap();
-
-            let (store, kept) = Store::open(directory.path()).unwrap();
-            let kept = kept.unwrap_or_else(|| panic!("damage in the {damage} went unnoticed"));
-            assert_eq!(std::fs::read(&kept.path).unwrap(), bytes, "{damage}");
-            assert!(store.deployments().unwrap().is_empty());
-            drop(store);
-            assert_eq!(Store::open(directory.path()).unwrap().1, None);
-        }
-    }
-
-    #[test]
-    fn it_refuses_a_database_of_another_program() {
-        let directory = tempfile::tempdir().unwrap();
-        let connection = Connection::open(directory.path().join(FILE)).unwrap();
-        connection.pragma_update(None, "application_id", 7).unwrap();
-        connection.execute_batch("CREATE TABLE mine (a)").unwrap();
-        drop(connection);
-        assert!(refusal(Store::open(directory.path())).contains("another program"));
-    }
-
-    #[test]
-    fn what_cannot_be_changed_is_read_with_all_that_its_log_holds() {
-        let directory = tempfile::tempdir().unwrap();
-        let (mut store, _) = Store::open(directory.path()).unwrap();
-        let create = |store: &mut Store, name: &str| {
-            store.create(name, "u", "<deployable/>", 1000, &Default::default())
-        };
-        create(&mut store, "shop").unwrap();
-        let log = store.log.clone();
-        // As a process that was killed leaves it.
-        let Store {
-            connection, _lock, ..
-        } = store;
-        std::mem::forget(connection);
-        drop(_lock);
-        let path = directory.path().join(FILE);
-        let before = std::fs::read(&path).unwrap();
-
-        let lock = lock_to_read(directory.path()).unwrap();
-        let mut store = Store::open_to_read(path.clone(), lock).unwrap();
-        assert_eq!(store.deployments().unwrap().len(), 1);
-        assert_eq!(store.log, log);
-        assert!(matches!(
-            create(&mut store, "store"),
-            Err(Error::Database(_))
-        ));
-        assert!(refusal(Store::open(directory.path())).contains("another cpe"));
-        assert_eq!(std::fs::read(&path).unwrap(), before);
-    }
-
-    #[test]
-    fn two_daemons_cannot_share_a_state_directory() {
-        let directory = tempfile::tempdir().unwrap();
-        let first = Store::open(directory.path()).unwrap();
-        assert!(refusal(Store::open(directory.path())).contains("another cpe"));
-        drop(first);
-        Store::open(directory.path()).unwrap();
-    }
-}
+mod tests;

@@ -126,7 +126,7 @@ impl Supervisor {
     /// The database was lost or restored, and then an administrator stored this document. It is the
     /// latest word, and gets a generation above the DPE's, so that the DPE takes it.
     async fn renumber(&self, row: &Row, above: u64) -> Result<Next> {
-        let (name, keep) = (row.name.clone(), self.host.core.config.limits.generations);
+        let (name, keep) = (row.name.clone(), self.host.core.keep());
         let _changes = self.host.core.changes.lock().await;
         let renumbered = self
             .store(move |store| store.renumber(&name, above, keep))
@@ -152,7 +152,7 @@ impl Supervisor {
             .ok()
             .filter(|uuid| !uuid.is_empty())
             .unwrap_or_else(|| row.uuid.clone());
-        let (name, keep) = (row.name.clone(), self.host.core.config.limits.generations);
+        let (name, keep) = (row.name.clone(), self.host.core.keep());
         let _changes = self.host.core.changes.lock().await;
         let taken = self
             .store(move |store| store.take_over(&name, &uuid, generation, &document, keep))

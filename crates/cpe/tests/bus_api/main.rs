@@ -18,6 +18,7 @@ mod explanations;
 mod fake_systemd;
 mod guests;
 mod harness;
+mod history;
 mod introspection;
 mod lifecycle;
 mod malformed;

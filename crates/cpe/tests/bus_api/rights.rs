@@ -50,6 +50,10 @@ async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Re
         ("HostFailed", failed.await.map(drop)),
         ("Record", events.record(event.to_fields()).await.map(drop)),
         ("GetDocument", deployment.get_document(0).await.map(drop)),
+        (
+            "ListGenerations",
+            deployment.list_generations().await.map(drop),
+        ),
         ("GetInput", deployment.get_input().await.map(drop)),
         ("Explain", deployment.explain("web", "").await.map(drop)),
         (

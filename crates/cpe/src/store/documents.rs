@@ -1,0 +1,294 @@
+//! Documents by generation: which are kept, who stored each, and when.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::{Result, Store, signed, unsigned};
+use crate::clock::now;
+
+/// How many documents of a deployment are kept, the newest first. The current one always is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Keep {
+    pub generations: u64,
+    /// Bytes of all of them together.
+    pub bytes: u64,
+}
+
+/// How a document came to be.
+#[derive(Debug, Default)]
+pub(super) struct Origin<'a> {
+    /// Who asked, as details of an event.
+    who: Option<&'a BTreeMap<String, String>>,
+    /// Why, if nobody asked.
+    remark: &'a str,
+}
+
+impl<'a> Origin<'a> {
+    pub(super) fn asked(who: &'a BTreeMap<String, String>) -> Origin<'a> {
+        Origin {
+            who: Some(who),
+            remark: "",
+        }
+    }
+
+    pub(super) fn unasked(remark: &'a str) -> Origin<'a> {
+        Origin { who: None, remark }
+    }
+
+    /// As it is stored.
+    fn who(&self) -> Result<String> {
+        Ok(match self.who {
+            Some(who) if !who.is_empty() => serde_json::to_string(who)?,
+            _ => String::new(),
+        })
+    }
+}
+
+/// What is known of one generation, without its text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Generation {
+    pub number: u64,
+    /// Microseconds since the Unix epoch.
+    pub accepted: u64,
+    pub bytes: u64,
+    /// Who asked, as details of an event; empty if nobody did, or nobody knows.
+    pub who: BTreeMap<String, String>,
+    /// How it came to be if nobody asked.
+    pub remark: String,
+}
+
+impl Store {
+    /// The document of a generation (0: the current one) and which generation that is.
+    pub(crate) fn document(&self, name: &str, generation: u64) -> Result<Option<(String, u64)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT text, document.generation FROM document JOIN deployment USING (name)
+             WHERE name = ?1 AND document.generation = CASE ?2 WHEN 0 THEN deployment.generation ELSE ?2 END",
+        )?;
+        let found = statement.query_row(params![name, signed(generation)], |row| {
+            Ok((row.get(0)?, unsigned(row.get(1)?)))
+        });
+        Ok(found.optional()?)
+    }
+
+    /// The generations that are kept, oldest first.
+    pub(crate) fn generations(&self, name: &str) -> Result<Vec<Generation>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT generation, accepted, octet_length(text), who, remark FROM document
+             WHERE name = ?1 ORDER BY generation",
+        )?;
+        let rows = statement.query_map([name], |row| {
+            let who: String = row.get(3)?;
+            let details: BTreeMap<String, String> = serde_json::from_str(&who).unwrap_or_default();
+            Ok(Generation {
+                number: unsigned(row.get(0)?),
+                accepted: unsigned(row.get(1)?),
+                bytes: unsigned(row.get(2)?),
+                // The event that told of an older one had more details than these.
+                who: details
+                    .into_iter()
+                    .filter(|(key, _)| key.starts_with("caller_"))
+                    .collect(),
+                remark: row.get(4)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+/// From this version of the schema on, documents say how they came to be.
+pub(super) const SCHEMA_WITH_ORIGINS: usize = 3;
+
+/// What an older version has stored does not say it, but the event log does, as far as it goes
+/// back.
+pub(super) fn take_origins_from_log(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut told = transaction.prepare(
+        "SELECT deployment, details, reason FROM event
+         WHERE kind IN ('deployment.created', 'deployment.modified') ORDER BY cursor",
+    )?;
+    let mut put = transaction
+        .prepare("UPDATE document SET who = ?3, remark = ?4 WHERE name = ?1 AND generation = ?2")?;
+    let mut rows = told.query([])?;
+    while let Some(row) = rows.next()? {
+        let (name, who, remark): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let details: BTreeMap<String, String> = serde_json::from_str(&who).unwrap_or_default();
+        let generation = details.get("generation").and_then(|text| text.parse().ok());
+        if let Some(generation) = generation {
+            put.execute(params![name, signed(generation), who, remark])?;
+        }
+    }
+    Ok(())
+}
+
+/// The text of the current document.
+pub(super) fn current(connection: &Connection, name: &str) -> Result<String> {
+    let mut statement = connection.prepare_cached(
+        "SELECT text FROM document JOIN deployment USING (name, generation) WHERE name = ?1",
+    )?;
+    Ok(statement.query_row([name], |row| row.get(0))?)
+}
+
+/// A new deployment and its document.
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    name: &str,
+    uuid: &str,
+    generation: u64,
+    document: &str,
+    origin: &Origin<'_>,
+) -> Result<()> {
+    transaction.execute(
+        "INSERT INTO deployment (name, uuid, generation, created) VALUES (?1, ?2, ?3, ?4)",
+        params![name, uuid, signed(generation), signed(now())],
+    )?;
+    add(transaction, name, generation, document, origin)
+}
+
+/// The next document of a deployment. Older ones are dropped beyond what is to be kept.
+pub(super) fn replace(
+    transaction: &Transaction<'_>,
+    name: &str,
+    generation: u64,
+    document: &str,
+    origin: &Origin<'_>,
+    keep: Keep,
+) -> Result<()> {
+    transaction.execute(
+        "UPDATE deployment SET generation = ?2 WHERE name = ?1",
+        params![name, signed(generation)],
+    )?;
+    add(transaction, name, generation, document, origin)?;
+    transaction.execute(
+        "DELETE FROM document WHERE name = ?1 AND generation <> ?2 AND generation IN
+         (SELECT generation FROM
+             (SELECT generation, row_number() OVER newest AS place, sum(octet_length(text)) OVER newest AS bytes
+              FROM document WHERE name = ?1 WINDOW newest AS (ORDER BY generation DESC))
+          WHERE place > ?3 OR bytes > ?4)",
+        params![
+            name,
+            signed(generation),
+            signed(keep.generations),
+            signed(keep.bytes)
+        ],
+    )?;
+    Ok(())
+}
+
+fn add(
+    transaction: &Transaction<'_>,
+    name: &str,
+    generation: u64,
+    document: &str,
+    origin: &Origin<'_>,
+) -> Result<()> {
+    transaction.execute(
+        "INSERT INTO document (name, generation, accepted, text, who, remark) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            name,
+            signed(generation),
+            signed(now()),
+            document,
+            origin.who()?,
+            origin.remark
+        ],
+    )?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Updated;
+
+    const ALL: Keep = Keep {
+        generations: 100,
+        bytes: 1 << 20,
+    };
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(directory.path()).unwrap();
+        (directory, store)
+    }
+
+    fn alice() -> BTreeMap<String, String> {
+        [("caller_user".to_owned(), "alice".to_owned())].into()
+    }
+
+    fn change(store: &mut Store, text: &str, keep: Keep) -> u64 {
+        let updated = store.update("shop", None, 0, text, keep, &alice());
+        match updated.unwrap() {
+            Updated::New(row) => row.generation,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn numbers(store: &Store) -> Vec<u64> {
+        let all = store.generations("shop").unwrap();
+        all.iter().map(|generation| generation.number).collect()
+    }
+
+    #[test]
+    fn each_generation_says_who_stored_it_also_after_a_restart() {
+        let (directory, mut store) = store();
+        store.create("shop", "u1", "<a/>", 10, &alice()).unwrap();
+        change(&mut store, "<ä/>", ALL);
+        store.renumber("shop", 7, ALL).unwrap();
+        drop(store);
+        let (store, _) = Store::open(directory.path()).unwrap();
+        let all = store.generations("shop").unwrap();
+        assert_eq!(numbers(&store), [1, 2, 8]);
+        assert_eq!((&all[0].who, all[0].bytes), (&alice(), 4));
+        assert_eq!((&all[1].who, all[1].bytes), (&alice(), 5));
+        assert!(all[0].accepted > 0 && all[0].remark.is_empty());
+        assert!(all[2].who.is_empty() && all[2].remark.contains("generation 7"));
+        assert!(store.generations("none").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_beyond_number_or_bytes_is_dropped_and_the_current_one_never() {
+        let (_directory, mut store) = store();
+        store.create("shop", "u1", "<a/>", 10, &alice()).unwrap();
+        for n in 2..=6 {
+            change(&mut store, &format!("<b{n}/>"), ALL);
+        }
+        let three = Keep {
+            generations: 3,
+            ..ALL
+        };
+        change(&mut store, "<c/>", three);
+        assert_eq!(numbers(&store), [5, 6, 7]);
+        // <b6/>, <c/> and <dd/> are 14 bytes.
+        let bytes = Keep { bytes: 14, ..ALL };
+        change(&mut store, "<dd/>", bytes);
+        assert_eq!(numbers(&store), [6, 7, 8]);
+        let none = Keep {
+            generations: 0,
+            bytes: 0,
+        };
+        change(&mut store, &"<e/>".repeat(1000), none);
+        assert_eq!(numbers(&store), [9]);
+        assert_eq!(store.document("shop", 8).unwrap(), None);
+        assert_eq!(store.document("shop", 0).unwrap().unwrap().1, 9);
+    }
+
+    #[test]
+    fn a_change_that_was_not_committed_leaves_the_history_as_it_was() {
+        let (directory, mut store) = store();
+        store.create("shop", "u1", "<a/>", 10, &alice()).unwrap();
+        change(&mut store, "<b/>", ALL);
+        let one = Keep {
+            generations: 1,
+            ..ALL
+        };
+        // As when the process is killed before the commit.
+        let transaction = store.connection.transaction().unwrap();
+        let origin = Origin::unasked("");
+        replace(&transaction, "shop", 3, "<c/>", &origin, one).unwrap();
+        drop(transaction);
+        drop(store);
+        let (store, _) = Store::open(directory.path()).unwrap();
+        assert_eq!(numbers(&store), [1, 2]);
+        assert_eq!(store.document("shop", 0).unwrap(), Some(("<b/>".into(), 2)));
+    }
+}
