@@ -25,6 +25,7 @@
 #![warn(missing_docs)]
 
 mod agents;
+mod changes;
 mod configuration;
 mod device;
 pub mod failover;
@@ -45,6 +46,7 @@ mod uses;
 mod value;
 
 pub use agents::{Answer, Answers, Uses};
+pub use changes::{Change, Detail, How, changes};
 pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck};
 pub use fence_agents::FenceAgents;
 pub use import::{Imported, import};

@@ -14,8 +14,9 @@ const FLOORS: &[&[&str]] = &[
     // what becomes of everything that a configuration can say, and which values it may have
     &["treatment"],
     // problems that any element can have; from the model to the policy engine's configuration; what
-    // follows when an assembly is lost; what resource agents say about themselves
-    &["report", "lower", "loss", "metadata"],
+    // follows when an assembly is lost; what resource agents say about themselves; what differs
+    // between two documents
+    &["report", "lower", "loss", "metadata", "changes"],
     // Pacemaker's own elements; documents against what agents say
     &["configuration", "agents"],
     // fence agents against what they say
@@ -35,7 +36,7 @@ const PARTS: &[&[&str]] = &[
     &["tree::attributes"],
     &["tree::parse"],
     &["treatment"],
-    &["report", "lower", "loss", "metadata"],
+    &["report", "lower", "loss", "metadata", "changes"],
     &["configuration", "agents"],
     &["fence_agents"],
     &["reader::form", "reader::zone"],
