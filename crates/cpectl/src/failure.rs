@@ -9,14 +9,14 @@ use cpe_bus::Error;
 pub(crate) const EXIT_STATUSES: &str = "\
 Exit status:
   0  done
-  1  it failed, or with --wait: the deployment failed
-  2  wrong usage
+  1  it failed, or with --wait: the deployment failed; diff: something differs
+  2  wrong usage; diff: it failed
   3  the document is invalid; import: the CIB, or the document that was made of it
   4  there is no such deployment, assembly, service, ticket, attribute or generation
   5  conflict: it exists with another document, was changed in between, or is being destroyed
   6  permission denied
   7  the daemon or the deployment's DPE cannot be reached
-  8  --wait: not done within --timeout
+  8  --wait, wait: not done within --timeout
   9  status --check: not all is well";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

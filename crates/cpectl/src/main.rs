@@ -14,6 +14,8 @@ mod options;
 mod output;
 mod times;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 use crate::client::Client;
@@ -21,7 +23,7 @@ use crate::failure::Failure;
 use crate::options::{Command, Options};
 use crate::output::Output;
 
-fn main() -> std::process::ExitCode {
+fn main() -> ExitCode {
     let options = Options::parse();
     let output = Output::new(options.json, options.color);
     let outcome = tokio::runtime::Builder::new_current_thread()
@@ -30,7 +32,7 @@ fn main() -> std::process::ExitCode {
         .map_err(|error| Failure::failed(format!("cannot start: {error}")))
         .and_then(|runtime| runtime.block_on(run(options, &output)));
     match outcome {
-        Ok(()) => std::process::ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             output.failure(&failure);
             failure.code()
@@ -38,10 +40,25 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-async fn run(options: Options, output: &Output) -> Result<(), Failure> {
+/// Something differs: the exit status of `diff`.
+const DIFFERENT: ExitCode = ExitCode::FAILURE;
+
+async fn run(options: Options, output: &Output) -> Result<ExitCode, Failure> {
+    if let Command::Diff(arguments) = &options.command {
+        let compared = async {
+            let client = Client::connect(&options.bus).await?;
+            commands::diff::run(&client, arguments, output).await
+        };
+        let same = compared.await.map_err(commands::diff::trouble)?;
+        return Ok(if same { ExitCode::SUCCESS } else { DIFFERENT });
+    }
+    obey(options, output).await.map(|()| ExitCode::SUCCESS)
+}
+
+async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
-        administer, agents, attribute, deploy, destroy, events, explain, fencing, guest, import,
-        list, man, pki, plan, status, ticket, validate,
+        administer, agents, attribute, deploy, destroy, edit, events, explain, fencing, guest,
+        history, import, list, man, pki, plan, rollback, status, ticket, validate, wait,
     };
     let bus = options.bus;
     match options.command {
@@ -63,6 +80,10 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Describe(arguments) => agents::describe(&client, &arguments, output).await,
         Command::List => list::list(&client, output).await,
         Command::Show(arguments) => list::show(&client, &arguments, output).await,
+        Command::History(arguments) => history::run(&client, &arguments, output).await,
+        Command::Rollback(arguments) => rollback::run(&client, &arguments, output).await,
+        Command::Edit(arguments) => edit::run(&client, &arguments, output).await,
+        Command::Wait(arguments) => wait::run(&client, &arguments, output).await,
         Command::Events(arguments) => events::run(client, &arguments, output).await,
         Command::Standby(target) => administer::standby(&client, &target, true, output).await,
         Command::Unstandby(target) => administer::standby(&client, &target, false, output).await,
@@ -81,6 +102,7 @@ async fn run(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Input { name } => administer::input(&client, &name, output).await,
         Command::Destroy(arguments) => destroy::run(&client, &arguments, output).await,
         Command::Validate(_)
+        | Command::Diff(_)
         | Command::Import(_)
         | Command::Pki(_)
         | Command::Guest(_)

@@ -1,5 +1,8 @@
 //! The command line's grammar. Its texts are also the man pages.
 
+mod history;
+mod wait;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +10,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cpe_bus::{BusSelection, PeerAddress, ResourceClass};
 
+pub(crate) use self::history::{Change, Diff, Edit, History, Rollback};
+pub(crate) use self::wait::{Condition, Role, Wait};
 use crate::failure::EXIT_STATUSES;
 use crate::times::{self, Since};
 
@@ -69,6 +74,33 @@ pub(crate) enum Command {
     List,
     /// Prints the document of a deployment
     Show(Show),
+    /// Lists the generations of a deployment's document: who stored which, when, and what changed
+    ///
+    /// As many are kept as limits.generations and limits.generations_size in cpe.toml say.
+    History(History),
+    /// Shows what differs between two generations of a deployment's document
+    ///
+    /// Compares what they mean: comments, white space and order do not count, unless --text is
+    /// given. The exit status is as that of diff: 0 if nothing differs, 1 if something does, 2 or
+    /// more if they could not be compared.
+    Diff(Diff),
+    /// Deploys an older generation of a deployment's document again, as a new generation
+    ///
+    /// Shows what will be done, and asks. If somebody else changes the deployment meanwhile, that
+    /// is a conflict, and nothing is changed.
+    Rollback(Rollback),
+    /// Changes the document of a deployment in an editor
+    ///
+    /// The editor is $VISUAL, else $EDITOR, else the system's. What is saved is checked; if it has
+    /// errors, the editor is opened again with these at the top. Then the plan is shown, and asked
+    /// whether to store it. If somebody else changes the deployment meanwhile, that is a conflict,
+    /// nothing is changed, and the text is kept in a file.
+    Edit(Edit),
+    /// Waits until a deployment is as it should be
+    ///
+    /// The document that is stored when the wait begins, or a later one, has to be in force. Exit
+    /// status 8: not within --timeout.
+    Wait(Wait),
     /// Prints the event log, and follows it
     Events(Events),
     /// Moves the services of an assembly elsewhere and keeps it free of them

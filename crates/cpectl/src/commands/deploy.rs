@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use cpe_bus::{Error, Event, EventKind, Fields};
-use cpe_status::{DeploymentState, DeploymentStatus, TransitionState};
+use cpe_status::{DeploymentState, DeploymentStatus};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -50,7 +50,8 @@ pub(crate) async fn run(
             "deployment {name} {done}, generation {generation}; waiting until it is active"
         ));
     }
-    let status = wait_until_active(client, arguments, output, &name, generation, cursor).await;
+    let status =
+        wait_until_active(client, arguments.timeout, output, &name, generation, cursor).await;
     // Also if it failed: perhaps for that.
     if is_new {
         agents::warn(client, &name, &arguments.file, &document, output).await;
@@ -104,7 +105,7 @@ fn name_of(document: &str) -> Option<String> {
 
 /// The daemon's problems begin with line and column: the file's name before them makes them
 /// clickable.
-fn in_file(error: Error, file: &Path) -> Failure {
+pub(crate) fn in_file(error: Error, file: &Path) -> Failure {
     match error {
         Error::InvalidDocument(problems) => {
             let lines: Vec<String> = problems
@@ -121,15 +122,15 @@ fn in_file(error: Error, file: &Path) -> Failure {
 }
 
 /// Waits until the deployment is active at this generation or a later one.
-async fn wait_until_active(
+pub(crate) async fn wait_until_active(
     client: &Client,
-    arguments: &Deploy,
+    timeout: Duration,
     output: &Output,
     name: &str,
     generation: u64,
     cursor: u64,
 ) -> Result<DeploymentStatus, Failure> {
-    let deadline = wait::deadline(arguments.timeout);
+    let deadline = wait::deadline(timeout);
     let filter = Filter {
         deployment: name.into(),
         ..Filter::default()
@@ -161,7 +162,7 @@ async fn wait_until_active(
         }
         if Instant::now() >= deadline {
             let state = format!("active ({shown})");
-            return Err(wait::timed_out(name, &state, arguments.timeout));
+            return Err(wait::timed_out(name, &state, timeout));
         }
     }
 }
@@ -171,7 +172,7 @@ fn result(status: DeploymentStatus, generation: u64) -> Option<Result<Deployment
     let is_current = status.generation >= generation;
     match status.state {
         // Active alone is not enough: the actions of the change may be under way.
-        DeploymentState::Active if is_current && !is_under_way(&status) => Some(Ok(status)),
+        DeploymentState::Active if is_current && !wait::is_under_way(&status) => Some(Ok(status)),
         DeploymentState::Failed if is_current => Some(Err(Failure::failed(format!(
             "deployment {} failed: {}",
             status.name, status.summary
@@ -182,12 +183,6 @@ fn result(status: DeploymentStatus, generation: u64) -> Option<Result<Deployment
         ))),
         _ => None,
     }
-}
-
-fn is_under_way(status: &DeploymentStatus) -> bool {
-    let transition = status.transition.as_ref();
-    status.deciding
-        || transition.is_some_and(|transition| transition.state == TransitionState::Running)
 }
 
 /// Whether the state is worth asking for after this event.

@@ -1,5 +1,7 @@
 //! `cpectl plan`: what deploying a document would do.
 
+use std::path::Path;
+
 use anstyle::Style;
 use cpe_bus::json;
 use cpe_status::{Plan, PlanAction, PlanBasis};
@@ -18,6 +20,12 @@ pub(crate) async fn run(client: &Client, arguments: &File, output: &Output) -> R
     if output.json {
         return output.json(&plan);
     }
+    print(&plan, &arguments.file, output);
+    Ok(())
+}
+
+/// Shows a plan for people; `label` is how its document is called.
+pub(crate) fn print(plan: &Plan, label: &Path, output: &Output) {
     let from = match plan.basis {
         PlanBasis::Live => format!("from what runs now (generation {})", plan.generation),
         PlanBasis::Empty => "from nothing: no service runs, every assembly answers".to_owned(),
@@ -39,8 +47,7 @@ pub(crate) async fn run(client: &Client, arguments: &File, output: &Output) -> R
         let line = Line::new().styled("warning:", BUSY);
         output.line(line.plain(" ").plain(warning));
     }
-    agents::report(&plan.agents, &arguments.file, |line| output.line(line));
-    Ok(())
+    agents::report(&plan.agents, label, |line| output.line(line));
 }
 
 fn actions(actions: &[PlanAction], style: Style) -> Table<4> {

@@ -1,0 +1,32 @@
+//! The question before a change that was planned: who sits at a terminal is asked, others say
+//! `--yes`.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+
+/// Fails if nobody said yes, and nobody can be asked.
+pub(crate) fn possible(yes: bool, output: &Output) -> Result<(), Failure> {
+    let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    match yes || (terminal && !output.json) {
+        true => Ok(()),
+        false => Err(Failure::new(
+            Kind::Usage,
+            "nobody can be asked here whether to do it: say --yes",
+        )),
+    }
+}
+
+/// Whether it is to be done.
+pub(crate) fn confirmed(question: &str, yes: bool) -> Result<bool, Failure> {
+    if yes {
+        return Ok(true);
+    }
+    let mut stderr = io::stderr();
+    write!(stderr, "{question} [y/N] ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+}

@@ -1,0 +1,67 @@
+//! `cpectl rollback`: an older document becomes a new generation, planned first.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::client::Client;
+use crate::commands::change::{Change, Outcome};
+use crate::commands::{confirm, deploy, history, plan};
+use crate::failure::{Failure, Kind};
+use crate::options::Rollback;
+use crate::output::Output;
+
+pub(crate) async fn run(
+    client: &Client,
+    arguments: &Rollback,
+    output: &Output,
+) -> Result<(), Failure> {
+    let name = &arguments.name;
+    if !arguments.dry_run {
+        confirm::possible(arguments.change.yes, output)?;
+    }
+    let (current, from) = history::document(client, name, 0).await?;
+    let (document, generation) = history::document(client, name, arguments.generation).await?;
+    if document == current {
+        if output.json {
+            return output.json(&json!({ "name": name, "result": "same", "generation": from }));
+        }
+        output.line(match generation == from {
+            true => format!("generation {generation} of {name} is the current one: nothing to do"),
+            false => format!(
+                "generation {generation} of {name} is the same document as the current one, {from}: nothing to do"
+            ),
+        });
+        return Ok(());
+    }
+    let label = PathBuf::from(format!("{name} generation {generation}"));
+    let change = Change {
+        name,
+        from,
+        document: &document,
+        label: &label,
+        how: &arguments.change,
+    };
+    let plan = change.plan(client).await;
+    // This version may refuse what an earlier one took.
+    let plan = plan.map_err(|error| deploy::in_file(error, &label))?;
+    if arguments.dry_run {
+        if !output.json {
+            plan::print(&plan, &label, output);
+        }
+        return change.report(&plan, None, output);
+    }
+    let outcome = change.apply(client, &plan, output).await;
+    let outcome = outcome.map_err(|failure| match failure.kind {
+        Kind::Conflict => Failure {
+            message: format!("{}; nothing was rolled back", failure.message),
+            ..failure
+        },
+        _ => failure,
+    })?;
+    if outcome == Outcome::Declined {
+        output.note("nothing was changed");
+    }
+    change.report(&plan, Some(outcome), output)?;
+    change.wait(client, outcome, output).await
+}
