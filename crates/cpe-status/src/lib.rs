@@ -7,6 +7,7 @@
 
 mod address;
 mod agents;
+mod input;
 pub mod limits;
 mod operation;
 mod plan;
@@ -22,6 +23,7 @@ pub use agents::{
     AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
     AgentVariant, DocumentWarning, ResourceAgent, Unasked,
 };
+pub use input::{KeptInput, KeptInputList};
 pub use operation::{OperationList, OperationStatus};
 pub use plan::{Failover, Plan, PlanAction};
 pub use resource::{BanStatus, ResourceStatus};

@@ -1,6 +1,7 @@
 //! The command line's grammar. Its texts are also the man pages.
 
 mod history;
+mod transitions;
 mod wait;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cpe_bus::{BusSelection, PeerAddress, ResourceClass};
 
 pub(crate) use self::history::{Change, Diff, Edit, History, Rollback};
+pub(crate) use self::transitions::{Input, Transitions};
 pub(crate) use self::wait::{Condition, Role, Wait};
 use crate::failure::EXIT_STATUSES;
 use crate::times::{self, Since};
@@ -136,11 +138,14 @@ pub(crate) enum Command {
     /// Those of the document are changed there: cpectl show, cpectl deploy. What is set here is
     /// stronger until it is deleted.
     Attribute(Attribute),
-    /// Prints the policy engine's input (CIB XML), for policy-simulate
-    Input {
-        /// The deployment
-        name: String,
-    },
+    /// Lists the last transitions: when, what they were asked for, how they ended, and which of
+    /// their inputs are kept
+    ///
+    /// Transitions are counted anew at each start of the DPE.
+    Transitions(Transitions),
+    /// Prints the policy engine's input (CIB XML), the present one or one that is kept, for
+    /// policy-simulate
+    Input(Input),
     /// Ends a deployment: stops its services in order and deletes its document
     Destroy(Destroy),
     /// Issues, renews, revokes and lists the certificates of guests on networks and of their DPEs;

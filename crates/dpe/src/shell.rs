@@ -110,6 +110,7 @@ pub(crate) async fn run(
     let (public, public_view) = watch::channel(Public::default());
     let (connection_sender, connection) = watch::channel(None);
 
+    let shelf = kept.shelf();
     let mut shell = Shell {
         name: name.to_owned(),
         controller,
@@ -137,6 +138,7 @@ pub(crate) async fn run(
         bus,
         requests,
         Catalogue::new(name, credentials),
+        shelf,
         public_view,
         Arc::new(connection_sender),
     );

@@ -226,6 +226,22 @@ impl DeploymentObject {
         self.passed_on(dpe.get_input().await)
     }
 
+    #[zbus(out_args("inputs_json"))]
+    async fn list_inputs(&self, #[zbus(header)] header: Header<'_>) -> Result<String> {
+        let dpe = self.administered(&header).await?;
+        self.passed_on(dpe.list_inputs().await)
+    }
+
+    #[zbus(out_args("cib"))]
+    async fn get_kept_input(
+        &self,
+        name: String,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        let dpe = self.administered(&header).await?;
+        self.passed_on(dpe.get_kept_input(&name).await)
+    }
+
     #[zbus(out_args("text"))]
     async fn explain(
         &self,

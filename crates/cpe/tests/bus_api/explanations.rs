@@ -5,7 +5,7 @@ use cpe_bus::fields::put;
 use cpe_bus::names::{DPE_PATH, dpe_name};
 use cpe_bus::proxies::CpeDeploymentProxy;
 use cpe_bus::{Error, Fields};
-use cpe_status::{AssemblyState, DeploymentStatus, OperationList, ServiceState};
+use cpe_status::{AssemblyState, DeploymentStatus, KeptInputList, OperationList, ServiceState};
 
 use super::fake_systemd::FakeSystemd;
 use super::harness::{Bus, Cpe, document, until};
@@ -447,6 +447,42 @@ async fn policy_simulate_takes_the_input_of_a_deployment_that_runs() {
     assert_eq!((code, err.contains("other shop")), (109, true), "{err}");
     let (code, _, err) = policy_simulate(&bus, &["--live", "none"]).await;
     assert_eq!((code, err.contains("other shop")), (105, true), "{err}");
+}
+
+#[tokio::test]
+async fn inputs_of_past_decisions_are_kept_listed_and_given_also_after_a_restart() {
+    let bus = Bus::start();
+    let systemd = FakeSystemd::start_with_real_dpes(&bus, &["shop"]).await;
+    let cpe = bus.cpe().await;
+    deploy(&bus, &cpe).await;
+    let deployment = cpe.deployment("shop").await;
+    let kept = async || {
+        let text = deployment.list_inputs().await.ok()?;
+        let list: KeptInputList = cpe_bus::json::from_json(&text).expect("a list");
+        assert_eq!(list.deployment, "shop");
+        (!list.inputs.is_empty()).then_some(list.inputs)
+    };
+    let inputs = until("an input", kept).await;
+    let first = &inputs[0];
+    assert_eq!((first.transition, first.name.as_str()), (Some(1), "1"));
+    let cib = deployment.get_kept_input("1").await.expect("its text");
+    assert!(
+        cib.starts_with("<cib") && cib.len() as u64 == first.bytes,
+        "{cib}"
+    );
+    for absent in ["0", "99", "", "../state.sqlite"] {
+        let refused = deployment.get_kept_input(absent).await;
+        assert!(
+            matches!(&refused, Err(Error::NotFound(text)) if text.contains("there are: 1")),
+            "{absent}: {refused:?}"
+        );
+    }
+    systemd.kill("shop").await;
+    // The next DPE has nothing to do, and keeps what the last one has decided on.
+    let after = until("the same after the death of the DPE", async || {
+        deployment.get_kept_input("1").await.ok()
+    });
+    assert_eq!(after.await, cib);
 }
 
 #[tokio::test]

@@ -55,6 +55,11 @@ async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Re
             deployment.list_generations().await.map(drop),
         ),
         ("GetInput", deployment.get_input().await.map(drop)),
+        ("ListInputs", deployment.list_inputs().await.map(drop)),
+        (
+            "GetKeptInput",
+            deployment.get_kept_input("1").await.map(drop),
+        ),
         ("Explain", deployment.explain("web", "").await.map(drop)),
         (
             "GetExplanation",

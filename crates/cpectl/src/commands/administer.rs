@@ -102,15 +102,6 @@ pub(crate) async fn confirm_fenced(
     )
 }
 
-pub(crate) async fn input(client: &Client, name: &str, output: &Output) -> Result<(), Failure> {
-    let cib = client.deployment(name).await?.get_input().await?;
-    if output.json {
-        return output.json(&json!({ "name": name, "cib": cib }));
-    }
-    output.text(&cib);
-    Ok(())
-}
-
 fn done(output: &Output, text: &str) -> Result<(), Failure> {
     if output.json {
         return output.json(&json!({ "done": text }));

@@ -34,22 +34,33 @@ pub(crate) enum Outcome {
 }
 
 impl Change<'_> {
-    /// What it would do.
-    pub(crate) async fn plan(&self, client: &Client) -> Result<Plan, Error> {
+    /// What it would do; `None` if that cannot be said now: perhaps the DPE is away because of the
+    /// very document that is to be replaced.
+    pub(crate) async fn plan(
+        &self,
+        client: &Client,
+        output: &Output,
+    ) -> Result<Option<Plan>, Error> {
         let manager = client.manager().await;
         let manager = manager.map_err(|failure| Error::Failed(failure.message))?;
-        let text = manager.plan_deployment(self.document).await?;
-        cpe_bus::json::from_json(&text)
+        match manager.plan_deployment(self.document).await {
+            Ok(text) => cpe_bus::json::from_json(&text).map(Some),
+            Err(Error::NotReady(reason)) => {
+                output.note(&format!("what it would do is not known: {reason}"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Shows the plan, asks, and stores the document.
     pub(crate) async fn apply(
         &self,
         client: &Client,
-        plan: &Plan,
+        plan: Option<&Plan>,
         output: &Output,
     ) -> Result<Outcome, Failure> {
-        if !output.json {
+        if let (Some(plan), false) = (plan, output.json) {
             plan::print(plan, self.label, output);
         }
         let next = self.from.saturating_add(1);
@@ -99,7 +110,7 @@ impl Change<'_> {
     /// The same for programs.
     pub(crate) fn report(
         &self,
-        plan: &Plan,
+        plan: Option<&Plan>,
         outcome: Option<Outcome>,
         output: &Output,
     ) -> Result<(), Failure> {

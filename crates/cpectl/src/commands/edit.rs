@@ -85,7 +85,7 @@ async fn edited(
         };
         let checked = check(&text);
         let planned = match checked {
-            Ok(()) => change.plan(client).await,
+            Ok(()) => change.plan(client, output).await,
             Err(problems) => Err(Error::InvalidDocument(problems)),
         };
         let plan = match planned {
@@ -106,9 +106,9 @@ async fn edited(
         };
         // Without the comment, in which places of problems would be wrong.
         draft.write(&text)?;
-        let outcome = change.apply(client, &plan, output).await;
+        let outcome = change.apply(client, plan.as_ref(), output).await;
         let outcome = outcome.map_err(|failure| after_conflict(failure, name, from))?;
-        change.report(&plan, Some(outcome), output)?;
+        change.report(plan.as_ref(), Some(outcome), output)?;
         if outcome == Outcome::Declined {
             let place = draft.path.display();
             output.note(&format!(

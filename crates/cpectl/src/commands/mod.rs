@@ -24,5 +24,6 @@ mod renewal;
 pub(crate) mod rollback;
 pub(crate) mod status;
 pub(crate) mod ticket;
+pub(crate) mod transitions;
 pub(crate) mod validate;
 pub(crate) mod wait;

@@ -42,16 +42,19 @@ pub(crate) async fn run(
         label: &label,
         how: &arguments.change,
     };
-    let plan = change.plan(client).await;
+    let plan = change.plan(client, output).await;
     // This version may refuse what an earlier one took.
     let plan = plan.map_err(|error| deploy::in_file(error, &label))?;
     if arguments.dry_run {
+        let Some(plan) = plan else {
+            return Err(Failure::new(Kind::Unreachable, "nothing was planned"));
+        };
         if !output.json {
             plan::print(&plan, &label, output);
         }
-        return change.report(&plan, None, output);
+        return change.report(Some(&plan), None, output);
     }
-    let outcome = change.apply(client, &plan, output).await;
+    let outcome = change.apply(client, plan.as_ref(), output).await;
     let outcome = outcome.map_err(|failure| match failure.kind {
         Kind::Conflict => Failure {
             message: format!("{}; nothing was rolled back", failure.message),
@@ -62,6 +65,6 @@ pub(crate) async fn run(
     if outcome == Outcome::Declined {
         output.note("nothing was changed");
     }
-    change.report(&plan, Some(outcome), output)?;
+    change.report(plan.as_ref(), Some(outcome), output)?;
     change.wait(client, outcome, output).await
 }

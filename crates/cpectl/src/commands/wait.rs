@@ -26,7 +26,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) async fn run(client: &Client, arguments: &Wait, output: &Output) -> Result<(), Failure> {
     let name = &arguments.name;
     let deadline = deadline(arguments.timeout);
-    let mut shown = String::new();
     // The document that is stored now is to be in force: its DPE may not have it yet.
     let mut least = stored(client, name).await?;
     let cursor = newest_cursor(client).await?;
@@ -40,21 +39,26 @@ pub(crate) async fn run(client: &Client, arguments: &Wait, output: &Output) -> R
             least = stored(client, name).await?;
         }
         // The daemon may be restarting: that is not a reason to give up before the time is over.
-        match client.status(name).await {
+        let shown = match client.status(name).await {
             Ok(status) => {
-                shown.clone_from(&status.summary);
                 let is_current = least.is_some_and(|least| status.generation >= least);
                 if let Some(end) = end(&status, is_current, &arguments.condition) {
                     end?;
                     return report(&status, output);
                 }
+                match status.summary.as_str() {
+                    "" => status.state.to_string(),
+                    summary => format!("{}: {summary}", status.state),
+                }
             }
             Err(failure) if failure.kind == Kind::NotFound => return Err(gone(name)),
-            Err(failure) => shown = failure.message,
-        }
+            Err(failure) => failure.message,
+        };
         if Instant::now() >= deadline {
-            let state = format!("{} ({shown})", arguments.condition);
-            return Err(timed_out(name, &state, arguments.timeout));
+            let condition = arguments.condition.of(name);
+            let time = duration(arguments.timeout);
+            let text = format!("{condition} after {time} ({shown})");
+            return Err(Failure::new(Kind::Timeout, text));
         }
         let left = deadline.saturating_duration_since(Instant::now());
         tokio::time::sleep(PAUSE.min(left)).await;

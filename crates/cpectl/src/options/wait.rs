@@ -1,6 +1,5 @@
 //! What `cpectl wait` waits for.
 
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -67,18 +66,19 @@ impl FromStr for Condition {
     }
 }
 
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Condition {
+    /// That it does not hold of a deployment.
+    pub(crate) fn of(&self, name: &str) -> String {
         match self {
-            Condition::Active => f.write_str("active"),
-            Condition::Settled => f.write_str("settled"),
-            Condition::Service(name, role) => {
+            Condition::Active => format!("deployment {name} is not active"),
+            Condition::Settled => format!("deployment {name} is not settled"),
+            Condition::Service(service, role) => {
                 let role = match role {
                     Role::Started => "started",
                     Role::Promoted => "promoted",
                     Role::Stopped => "stopped",
                 };
-                write!(f, "at service {name} {role}")
+                format!("service {service} of {name} is not {role}")
             }
         }
     }

@@ -11,10 +11,11 @@ use controller_sim::{SECOND, World};
 use cpe_bus::events::kind_matches;
 use cpe_bus::fields::Reader;
 use cpe_bus::names::{CPE_NAME, CPE_PATH, deployment_path};
-use cpe_bus::{DeploymentEntry, Error, Event, Fields, Result, json};
+use cpe_bus::{DeploymentEntry, Error, Event, Fields, GenerationEntry, Result, json};
 use cpe_status::{
     AgentAction, AgentCheck, AgentDescriptions, AgentEntry, AgentList, AgentParameter,
-    AgentVariant, DeploymentState, DeploymentStatus, DocumentWarning, ResourceAgent, Unasked,
+    AgentVariant, DeploymentState, DeploymentStatus, DocumentWarning, KeptInput, KeptInputList,
+    ResourceAgent, Unasked,
 };
 use policy_engine::explain::{self, Detail, Question, Terms};
 
@@ -52,7 +53,13 @@ impl Daemon {
     }
 
     fn of(scenario: Scenario) -> Daemon {
-        let world = Shared(Arc::new(Mutex::new(controller_sim::at_rest(scenario))));
+        let world = controller_sim::at_rest(scenario);
+        let versions = vec![world.scenario.clone()];
+        let world = Shared {
+            world: Arc::new(Mutex::new(world)),
+            versions: Arc::new(Mutex::new(versions)),
+            kept: Arc::default(),
+        };
         let bus = Bus::start();
         let (ready, is_ready) = std::sync::mpsc::channel();
         let (selection, served) = (bus.selection(), world.clone());
@@ -101,10 +108,14 @@ impl Daemon {
     /// - `ban SERVICE`: a tool in its guest does
     /// - `ticket SERVICE LOSS`: the document says that it needs one
     /// - `change SERVICE` writes the changed document to `changed.xml`
+    /// - `keep-input`: the DPE keeps what was decided on last
     pub(crate) fn direct(&self, direction: &str) {
         let words: Vec<&str> = direction.split(' ').collect();
         if let ["ban", service] = words[..] {
             return self.world.ban(service);
+        }
+        if direction == "keep-input" {
+            return self.world.keep_input();
         }
         let mut world = self.world.lock();
         match words[..] {
@@ -149,11 +160,33 @@ fn service(world: &World, name: &str) -> usize {
 
 /// The world, for the session and for the bus.
 #[derive(Clone)]
-struct Shared(Arc<Mutex<World>>);
+struct Shared {
+    world: Arc<Mutex<World>>,
+    /// The scenarios whose documents were stored, by generation.
+    versions: Arc<Mutex<Vec<Scenario>>>,
+    /// Inputs: number of a transition, time, CIB.
+    kept: Arc<Mutex<Vec<(u64, u64, String)>>>,
+}
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, World> {
-        self.0.lock().unwrap()
+        self.world.lock().unwrap()
+    }
+
+    fn versions(&self) -> Vec<Scenario> {
+        self.versions.lock().unwrap().clone()
+    }
+
+    fn kept(&self) -> Vec<(u64, u64, String)> {
+        self.kept.lock().unwrap().clone()
+    }
+
+    /// Keeps what is decided on now as the input of the newest transition, as a DPE does by itself.
+    fn keep_input(&self) {
+        let status = self.status();
+        let transition = status.transition.unwrap();
+        let input = (transition.number, transition.started, self.input().0);
+        self.kept.lock().unwrap().push(input);
     }
 
     /// As cpe has it: without a DPE it knows next to nothing.
@@ -271,8 +304,16 @@ impl Manager {
                 "generation {generation} is stored, not {expected_generation}"
             )));
         }
+        let mut versions = self.0.versions.lock().unwrap();
+        let known = versions
+            .iter()
+            .find(|version| version.document() == document);
+        if let Some(known) = known {
+            world.scenario.services.clone_from(&known.services);
+        }
         assert_eq!(document, world.scenario.document(), "the simulation has it");
         world.scenario.generation += 1;
+        versions.push(world.scenario.clone());
         let request = world.load_request();
         world.ask(request);
         Ok(world.scenario.generation)
@@ -356,10 +397,62 @@ struct Deployment(Shared);
 
 #[zbus::interface(name = "org.cloudpolicy.Cpe1.Deployment")]
 impl Deployment {
-    async fn get_document(&self, _generation: u64) -> (String, u64) {
-        let world = self.0.lock();
-        let (document, generation) = world.controller().unwrap().document().unwrap();
-        (document.to_owned(), generation)
+    async fn get_document(&self, generation: u64) -> Result<(String, u64)> {
+        let versions = self.0.versions();
+        let current = versions.len() as u64;
+        let generation = if generation == 0 { current } else { generation };
+        let found = usize::try_from(generation - 1).unwrap();
+        let found = versions.get(found).map(Scenario::document);
+        let found = found.map(|document| (document, generation));
+        found.ok_or_else(|| Error::NotFound(format!("generation {generation} is not kept")))
+    }
+
+    async fn list_generations(&self) -> Vec<Fields> {
+        let versions = self.0.versions();
+        let entries = (1..).zip(&versions).map(|(generation, version)| {
+            GenerationEntry {
+                generation,
+                time: 1_795_000_000_000_000 + generation * SECOND,
+                bytes: version.document().len() as u64,
+                current: generation == versions.len() as u64,
+                by: "alice (uid 1000), process 7 cpectl".into(),
+                caller: [("caller_user", "alice"), ("caller_program", "cpectl")]
+                    .map(|(key, text)| (key.to_owned(), text.to_owned()))
+                    .into(),
+                remark: String::new(),
+            }
+            .to_fields()
+        });
+        entries.collect()
+    }
+
+    #[zbus(property)]
+    async fn generation(&self) -> u64 {
+        self.0.versions().len() as u64
+    }
+
+    async fn list_inputs(&self) -> Result<String> {
+        let inputs = self
+            .0
+            .kept()
+            .into_iter()
+            .map(|(number, time, cib)| KeptInput {
+                name: number.to_string(),
+                transition: Some(number),
+                time,
+                bytes: cib.len() as u64,
+            });
+        json::to_json(&KeptInputList {
+            deployment: NAME.into(),
+            inputs: inputs.collect(),
+        })
+    }
+
+    async fn get_kept_input(&self, name: &str) -> Result<String> {
+        let mut kept = self.0.kept().into_iter();
+        let found = kept.find(|(number, ..)| number.to_string() == name);
+        let absent = || Error::NotFound(format!("input `{name}` is not kept"));
+        found.map(|(.., cib)| cib).ok_or_else(absent)
     }
 
     async fn get_status(&self) -> Result<String> {

@@ -63,6 +63,21 @@ fn a_document_is_changed_and_the_deployment_ended() {
 }
 
 #[test]
+fn documents_have_a_history_and_a_way_back() {
+    check("history");
+}
+
+#[test]
+fn a_document_is_edited() {
+    check("edit");
+}
+
+#[test]
+fn past_decisions_are_listed_and_their_inputs_shown() {
+    check("transitions");
+}
+
+#[test]
 fn a_ticket_is_granted_and_revoked() {
     check("tickets");
 }
@@ -193,6 +208,10 @@ fn command(daemon: &Daemon, arguments: &str) -> Command {
     let mut command = Command::new(program());
     command
         .env("TZ", "UTC")
+        .env("EDITOR", "cp changed.xml")
+        .env("XDG_RUNTIME_DIR", daemon.folder())
+        .env_remove("VISUAL")
+        .stdin(Stdio::null())
         .args(["--color", "never", "--bus", &daemon.address()])
         .args(arguments.split(' '))
         .current_dir(daemon.folder());

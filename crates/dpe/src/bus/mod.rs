@@ -19,6 +19,7 @@ use zbus::fdo::{RequestNameFlags, RequestNameReply};
 use self::object::DpeObject;
 pub(crate) use self::requests::{BusRequest, Requests, refused};
 use crate::catalogue::Catalogue;
+use crate::kept_inputs::Shelf;
 
 /// First pause before the bus is tried again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
@@ -59,13 +60,14 @@ pub(crate) async fn serve(
     bus: BusSelection,
     requests: Requests,
     catalogue: Catalogue,
+    shelf: Shelf,
     mut public: watch::Receiver<Public>,
     connection: Arc<watch::Sender<Option<Connection>>>,
 ) -> anyhow::Result<()> {
     let mut pauses = Pauses::between(SHORTEST_PAUSE, LONGEST_PAUSE);
     let mut said: Option<String> = None;
     loop {
-        let opening = open(&deployment, &bus, &requests, &catalogue, &public);
+        let opening = open(&deployment, &bus, &requests, (&catalogue, &shelf), &public);
         let opened = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
         match opened.unwrap_or_else(|_| Err(anyhow!("the {bus} bus does not answer"))) {
             Ok(opened) => {
@@ -94,10 +96,15 @@ async fn open(
     deployment: &str,
     bus: &BusSelection,
     requests: &Requests,
-    catalogue: &Catalogue,
+    (catalogue, shelf): (&Catalogue, &Shelf),
     public: &watch::Receiver<Public>,
 ) -> anyhow::Result<Connection> {
-    let object = DpeObject::new(requests.clone(), catalogue.clone(), public.clone());
+    let object = DpeObject::new(
+        requests.clone(),
+        catalogue.clone(),
+        shelf.clone(),
+        public.clone(),
+    );
     let connection = bus
         .builder()
         .serve_at(DPE_PATH, object)

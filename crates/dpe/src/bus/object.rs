@@ -12,7 +12,7 @@ use cpe_bus::json;
 use cpe_bus::names::{CPE_NAME, IN_DOUBT};
 use cpe_bus::records::attribute;
 use cpe_bus::{Error, Fields, Result};
-use cpe_status::{AgentCheck, Plan, Unasked};
+use cpe_status::{AgentCheck, KeptInputList, Plan, Unasked};
 use deployment::{Deployment, Uses};
 use tokio::sync::watch;
 use zbus::fdo::DBusProxy;
@@ -25,6 +25,7 @@ use super::requests::{BusRequest, Requests, Turn, refused};
 use crate::catalogue::{self, Catalogue};
 use crate::clock;
 use crate::explain::{Answer, Inquiry};
+use crate::kept_inputs::Shelf;
 
 /// Bytes of a caller's name that are taken.
 const LONGEST_NAME: usize = 1024;
@@ -37,6 +38,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct DpeObject {
     requests: Requests,
     catalogue: Catalogue,
+    shelf: Shelf,
     public: watch::Receiver<Public>,
 }
 
@@ -44,11 +46,13 @@ impl DpeObject {
     pub(super) fn new(
         requests: Requests,
         catalogue: Catalogue,
+        shelf: Shelf,
         public: watch::Receiver<Public>,
     ) -> DpeObject {
         DpeObject {
             requests,
             catalogue,
+            shelf,
             public,
         }
     }
@@ -309,6 +313,41 @@ impl DpeObject {
     ) -> Result<String> {
         require_administrator(connection, &header).await?;
         self.requests.ask(BusRequest::Input).await
+    }
+
+    /// The inputs that are kept, as JSON.
+    #[zbus(out_args("inputs_json"))]
+    async fn list_inputs(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        require_administrator(connection, &header).await?;
+        let turn = Arc::new(self.requests.turn_to_think().await?);
+        let shelf = self.shelf.clone();
+        let list = move || {
+            let listed = shelf.list();
+            listed.map_err(|error| Error::Failed(format!("cannot read kept inputs: {error}")))
+        };
+        json::to_json(&KeptInputList {
+            deployment: self.requests.deployment().to_owned(),
+            inputs: off_the_loop(turn, list).await?,
+        })
+    }
+
+    /// One of them, CIB XML. For administrators, as the present one.
+    #[zbus(out_args("cib"))]
+    async fn get_kept_input(
+        &self,
+        name: String,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<String> {
+        require_administrator(connection, &header).await?;
+        let turn = Arc::new(self.requests.turn_to_think().await?);
+        let shelf = self.shelf.clone();
+        let read = move || shelf.read(&name).map_err(|error| error.told_of(&name));
+        off_the_loop(turn, read).await
     }
 
     /// The document in force and its generation.
