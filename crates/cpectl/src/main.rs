@@ -58,8 +58,8 @@ async fn run(options: Options, output: &Output) -> Result<ExitCode, Failure> {
 async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
     use commands::{
         administer, agents, attribute, deploy, destroy, edit, events, explain, fencing, guest,
-        history, import, list, man, pki, plan, rollback, status, ticket, transitions, validate,
-        wait,
+        history, import, list, man, pki, plan, report, rollback, status, ticket, transitions,
+        validate, wait,
     };
     let bus = options.bus;
     match options.command {
@@ -101,6 +101,7 @@ async fn obey(options: Options, output: &Output) -> Result<(), Failure> {
         Command::Attribute(arguments) => attribute::run(&client, &arguments, output).await,
         Command::Ticket(arguments) => ticket::run(&client, &arguments, output).await,
         Command::Transitions(arguments) => transitions::run(&client, &arguments, output).await,
+        Command::Report(arguments) => report::run(&client, &arguments, output).await,
         Command::Input(arguments) => transitions::input(&client, &arguments, output).await,
         Command::Destroy(arguments) => destroy::run(&client, &arguments, output).await,
         Command::Validate(_)

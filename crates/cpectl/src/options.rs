@@ -1,6 +1,7 @@
 //! The command line's grammar. Its texts are also the man pages.
 
 mod history;
+mod report;
 mod transitions;
 mod wait;
 
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use cpe_bus::{BusSelection, PeerAddress, ResourceClass};
 
 pub(crate) use self::history::{Change, Diff, Edit, History, Rollback};
+pub(crate) use self::report::Report;
 pub(crate) use self::transitions::{Input, Transitions};
 pub(crate) use self::wait::{Condition, Role, Wait};
 use crate::failure::EXIT_STATUSES;
@@ -141,11 +143,17 @@ pub(crate) enum Command {
     /// Lists the last transitions: when, what they were asked for, how they ended, and which of
     /// their inputs are kept
     ///
-    /// Transitions are counted anew at each start of the DPE.
+    /// Their count begins again at each start of the DPE.
     Transitions(Transitions),
     /// Prints the policy engine's input (CIB XML), the present one or one that is kept, for
     /// policy-simulate
     Input(Input),
+    /// Puts all that tells what is wrong with a deployment into one archive, for whoever is to help
+    ///
+    /// Status, explanations, documents, events, inputs of the policy engine, the journal of cpe and
+    /// of the DPE, versions, a list of certificates. It says what is in it, what was masked, and
+    /// what could not be had. The file is readable only for you.
+    Report(Report),
     /// Ends a deployment: stops its services in order and deletes its document
     Destroy(Destroy),
     /// Issues, renews, revokes and lists the certificates of guests on networks and of their DPEs;

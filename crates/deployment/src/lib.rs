@@ -34,6 +34,7 @@ mod import;
 mod live;
 mod loss;
 mod lower;
+mod mask;
 pub mod metadata;
 mod model;
 mod problem;
@@ -51,6 +52,7 @@ pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck};
 pub use fence_agents::FenceAgents;
 pub use import::{Imported, import};
 pub use live::{LiveReference, LiveSource, OnChange};
+pub use mask::{Masked, mask};
 pub use model::{
     Address, Agent, Assembly, Constraint, Deployment, Escalation, Fencing, FencingMode, Group,
     Heartbeat, Instances, OnFail, OrderKind, Origin, Parameter, RawConfiguration, RawInstances,

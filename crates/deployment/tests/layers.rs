@@ -15,8 +15,8 @@ const FLOORS: &[&[&str]] = &[
     &["treatment"],
     // problems that any element can have; from the model to the policy engine's configuration; what
     // follows when an assembly is lost; what resource agents say about themselves; what differs
-    // between two documents
-    &["report", "lower", "loss", "metadata", "changes"],
+    // between two documents; documents without what is secret
+    &["report", "lower", "loss", "metadata", "changes", "mask"],
     // Pacemaker's own elements; documents against what agents say
     &["configuration", "agents"],
     // fence agents against what they say
@@ -36,7 +36,7 @@ const PARTS: &[&[&str]] = &[
     &["tree::attributes"],
     &["tree::parse"],
     &["treatment"],
-    &["report", "lower", "loss", "metadata", "changes"],
+    &["report", "lower", "loss", "metadata", "changes", "mask"],
     &["configuration", "agents"],
     &["fence_agents"],
     &["reader::form", "reader::zone"],

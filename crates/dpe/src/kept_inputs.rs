@@ -137,7 +137,7 @@ impl KeptInputs {
         }
         let file = |what: &str| self.directory.join(format!("{prefix}{what}-{slot:02}.xml"));
         let about = self.directory.join(format!("{prefix}about-{slot:02}.json"));
-        // While they change, nobody is told of them.
+        // While they change, nobody finds them.
         match std::fs::remove_file(&about) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}

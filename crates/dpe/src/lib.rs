@@ -67,7 +67,8 @@ pub async fn run(
     (certificates, fence_socket): (&Path, &Path),
 ) -> anyhow::Result<()> {
     let kept = kept_inputs::KeptInputs::new(directory, keep_inputs);
+    let shelf = kept.shelf();
     let newest = newest::Newest::in_directory(runtime);
     let paths = (certificates, fence_socket);
-    shell::run(deployment, bus, directory, newest, kept, paths).await
+    shell::run(deployment, bus, directory, newest, (kept, shelf), paths).await
 }

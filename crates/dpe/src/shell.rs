@@ -24,7 +24,7 @@ use crate::bus::{self, BusRequest, Public, Requests};
 use crate::catalogue::Catalogue;
 use crate::explain::Basis;
 use crate::fencing::{self, Gate, SeenUnits};
-use crate::kept_inputs::{Keeper, Kept, KeptInputs};
+use crate::kept_inputs::{Keeper, Kept, KeptInputs, Shelf};
 use crate::newest::Newest;
 use crate::outbox::{self, Outbox};
 use crate::saving::{News, Saving, Step};
@@ -92,7 +92,7 @@ pub(crate) async fn run(
     bus: BusSelection,
     directory: &Path,
     newest: Newest,
-    kept: KeptInputs,
+    (kept, shelf): (KeptInputs, Shelf),
     (certificates, fence_socket): (&Path, &Path),
 ) -> anyhow::Result<()> {
     let end = Termination::listen()?;
@@ -110,7 +110,6 @@ pub(crate) async fn run(
     let (public, public_view) = watch::channel(Public::default());
     let (connection_sender, connection) = watch::channel(None);
 
-    let shelf = kept.shelf();
     let mut shell = Shell {
         name: name.to_owned(),
         controller,
@@ -137,8 +136,7 @@ pub(crate) async fn run(
         name.to_owned(),
         bus,
         requests,
-        Catalogue::new(name, credentials),
-        shelf,
+        (Catalogue::new(name, credentials), shelf),
         public_view,
         Arc::new(connection_sender),
     );

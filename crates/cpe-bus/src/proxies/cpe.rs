@@ -77,7 +77,8 @@ pub trait CpeDeployment {
     fn get_input(&self) -> Result<String>;
     /// The inputs of the policy engine that are kept ([`cpe_status::KeptInputList`] as JSON).
     fn list_inputs(&self) -> Result<String>;
-    /// One of them, CIB XML: of a transition, by its number, or of a refused decision (`refused-0`).
+    /// One of them, CIB XML: of a transition, by its number, or of a refused decision
+    /// (`refused-0`).
     fn get_kept_input(&self, name: &str) -> Result<String>;
     /// Why a service is where it is, and why not on an assembly (empty: on each of the others);
     /// without a service, of an assembly or of the whole.

@@ -22,7 +22,8 @@ pub trait Dpe {
     fn get_input(&self) -> Result<String>;
     /// The inputs of the policy engine that are kept ([`cpe_status::KeptInputList`] as JSON).
     fn list_inputs(&self) -> Result<String>;
-    /// One of them, CIB XML: of a transition, by its number, or of a refused decision (`refused-0`).
+    /// One of them, CIB XML: of a transition, by its number, or of a refused decision
+    /// (`refused-0`).
     fn get_kept_input(&self, name: &str) -> Result<String>;
     /// The document that is loaded and its generation; empty and 0 if there is none.
     fn get_document(&self) -> Result<(String, u64)>;

@@ -346,6 +346,12 @@ fn connect_in(path: &Path, sharing: Sharing) -> Result<Connection> {
     if version == known && found == APPLICATION_ID {
         return Ok(connection);
     }
+    migrate(&mut connection, version)?;
+    Ok(connection)
+}
+
+/// Brings a database of that version of the schema to the newest one, or leaves it as it is.
+fn migrate(connection: &mut Connection, version: usize) -> Result<()> {
     let transaction = connection.transaction()?;
     for (from, migration) in MIGRATIONS.iter().enumerate().skip(version) {
         transaction.execute_batch(migration)?;
@@ -359,8 +365,7 @@ fn connect_in(path: &Path, sharing: Sharing) -> Result<Connection> {
         )?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.commit()?;
-    Ok(connection)
+    Ok(transaction.commit()?)
 }
 
 /// The disk is full, or does not do what it should.

@@ -18,8 +18,27 @@ async fn assert_untouched(cpe: &Cpe) {
     assert_eq!(cpe.all_events().await.len(), 1);
 }
 
+/// What came of calls, by their methods.
+type Answers = Vec<(&'static str, cpe_bus::Result<()>)>;
+
+/// Asks for what was stored and decided before.
+async fn call_history(stranger: &zbus::Connection) -> Answers {
+    let deployment = shop(stranger).await;
+    vec![
+        (
+            "ListGenerations",
+            deployment.list_generations().await.map(drop),
+        ),
+        ("ListInputs", deployment.list_inputs().await.map(drop)),
+        (
+            "GetKeptInput",
+            deployment.get_kept_input("1").await.map(drop),
+        ),
+    ]
+}
+
 /// Calls everything that takes a right; what came of each.
-async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Result<()>)> {
+async fn call_all(stranger: &zbus::Connection) -> Answers {
     let manager = CpeManagerProxy::new(stranger).await.expect("a proxy");
     let events = CpeEventsProxy::new(stranger).await.expect("a proxy");
     let deployment = shop(stranger).await;
@@ -32,7 +51,7 @@ async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Re
     let create = manager.create_deployment(&evil, Fields::new());
     let failed = manager.host_failed("compute-7", Fields::new());
     let update = manager.update_deployment("shop", 0, &evil, Fields::new());
-    vec![
+    let mut answers = vec![
         ("CreateDeployment", create.await.map(drop)),
         ("UpdateDeployment", update.await.map(drop)),
         (
@@ -50,16 +69,7 @@ async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Re
         ("HostFailed", failed.await.map(drop)),
         ("Record", events.record(event.to_fields()).await.map(drop)),
         ("GetDocument", deployment.get_document(0).await.map(drop)),
-        (
-            "ListGenerations",
-            deployment.list_generations().await.map(drop),
-        ),
         ("GetInput", deployment.get_input().await.map(drop)),
-        ("ListInputs", deployment.list_inputs().await.map(drop)),
-        (
-            "GetKeptInput",
-            deployment.get_kept_input("1").await.map(drop),
-        ),
         ("Explain", deployment.explain("web", "").await.map(drop)),
         (
             "GetExplanation",
@@ -93,7 +103,9 @@ async fn call_all(stranger: &zbus::Connection) -> Vec<(&'static str, cpe_bus::Re
             "DeleteAttribute",
             deployment.delete_attribute("web1", "forever", "a").await,
         ),
-    ]
+    ];
+    answers.extend(call_history(stranger).await);
+    answers
 }
 
 async fn shop(connection: &zbus::Connection) -> CpeDeploymentProxy<'static> {

@@ -21,6 +21,7 @@ pub(crate) mod man;
 pub(crate) mod pki;
 pub(crate) mod plan;
 mod renewal;
+pub(crate) mod report;
 pub(crate) mod rollback;
 pub(crate) mod status;
 pub(crate) mod ticket;

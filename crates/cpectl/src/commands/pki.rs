@@ -204,16 +204,27 @@ fn revoke(pki: &Pki, arguments: &Revoke, output: &Output) -> Result<(), Failure>
     Ok(())
 }
 
+/// What was issued for a deployment, for programs.
+pub(crate) fn issued(directory: &Path, deployment: &str) -> Result<serde_json::Value, Failure> {
+    let authority = Authority::open(directory)?;
+    let entries = authority.list().iter();
+    let entries = entries.filter(|entry| is_of(entry, Some(deployment)));
+    Ok(entries.map(shown).collect())
+}
+
+/// Whether it was issued for that deployment; `None`: for any.
+fn is_of(entry: &Entry, deployment: Option<&str>) -> bool {
+    let name = entry.name.parse::<Name>().ok();
+    let of = |name: &Name| match name {
+        Name::Agent { deployment, .. } | Name::Dpe { deployment } => deployment.clone(),
+    };
+    deployment.is_none_or(|it| name.is_some_and(|name| of(&name) == it))
+}
+
 fn list(pki: &Pki, deployment: Option<&str>, output: &Output) -> Result<(), Failure> {
     let authority = Authority::open(&pki.places.directory)?;
-    let meant = |entry: &&Entry| {
-        let name = entry.name.parse::<Name>().ok();
-        let of = |name: &Name| match name {
-            Name::Agent { deployment, .. } | Name::Dpe { deployment } => deployment.clone(),
-        };
-        deployment.is_none_or(|it| name.is_some_and(|name| of(&name) == it))
-    };
-    let entries: Vec<&Entry> = authority.list().iter().filter(meant).collect();
+    let entries = authority.list().iter();
+    let entries: Vec<&Entry> = entries.filter(|entry| is_of(entry, deployment)).collect();
     if output.json {
         let shown: Vec<_> = entries.into_iter().map(shown).collect();
         return output.json(&shown);

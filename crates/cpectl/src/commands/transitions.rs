@@ -187,7 +187,7 @@ fn of_events(events: &[Event]) -> Vec<Told> {
 /// Says which of them have a kept input; inputs of which the event log does not tell are added.
 fn with_inputs(told: &mut Vec<Told>, kept: Vec<KeptInput>) {
     for input in kept {
-        // Numbers begin anew with each start of the DPE: the newest one has it.
+        // Numbers begin again with each start of the DPE: the newest one has it.
         let mut newest = told.iter_mut().rev();
         let of = newest.find(|told| told.transition == input.transition && told.input.is_none());
         match of {

@@ -286,6 +286,11 @@ impl Manager {
         entries.iter().map(DeploymentEntry::to_fields).collect()
     }
 
+    #[zbus(property(emits_changed_signal = "const"))]
+    async fn version(&self) -> &str {
+        "of this session"
+    }
+
     async fn create_deployment(&self, _document: &str, _options: Fields) -> Result<(String, u64)> {
         Err(Error::Exists("it exists".into()))
     }

@@ -141,6 +141,80 @@ fn events_are_wanted_since_a_local_time() {
     assert_eq!(events("UTC", &format!("{day}T{later:02}:{rest}")), "");
 }
 
+/// A file of an archive.
+fn extracted(archive: &Path, name: &str) -> String {
+    let mut tar = Command::new("tar");
+    tar.arg("-xzOf")
+        .arg(archive)
+        .args(["--wildcards", &format!("*/{name}")]);
+    let output = tar.output().unwrap();
+    assert!(output.status.success(), "{name}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_report_says_what_is_in_it_and_has_no_values_of_parameters() {
+    let daemon = Daemon::start();
+    daemon.direct("kill service1");
+    daemon.direct("run 10");
+    daemon.direct("keep-input");
+    let report = |more: &str| {
+        let arguments = format!(
+            "report sim --since 2026-01-01T00:00:00Z --output report.tar.gz --pki-directory none{more}"
+        );
+        let output = command(&daemon, &arguments).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code().unwrap(), text)
+    };
+    let (code, manifest) = report("");
+    assert_eq!(code, 0, "{manifest}");
+    let archive = daemon.folder().join("report.tar.gz");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&archive.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let told = extracted(&archive, "MANIFEST.txt");
+    assert!(manifest.contains(&told), "{manifest}");
+    assert!(told.contains("certificates.json: MISSING: "), "{told}");
+    for file in [
+        "status.json",
+        "explain.txt",
+        "events.jsonl",
+        "history.json",
+        "inputs/2.xml",
+    ] {
+        assert!(told.contains(&format!("\n{file}: ")), "{file}: {told}");
+        assert!(!extracted(&archive, file).is_empty(), "{file}");
+    }
+    for file in [
+        "documents/generation-1.xml",
+        "inputs/2.xml",
+        "inputs/present.xml",
+    ] {
+        let text = extracted(&archive, file);
+        assert!(
+            text.contains(r#"name="setting" value="***""#),
+            "{file}: {text}"
+        );
+        assert!(
+            !text.contains(r#"name="setting" value="1""#),
+            "{file}: {text}"
+        );
+    }
+    let before = std::fs::read(&archive).unwrap();
+    let (code, refused) = report("");
+    assert!(code == 1 && refused.contains("--force"), "{refused}");
+    assert_eq!(std::fs::read(&archive).unwrap(), before);
+    let (code, told) = report(" --force --with-secrets");
+    assert!(code == 0 && told.contains("PASSWORDS"), "{told}");
+    let text = extracted(&archive, "documents/generation-1.xml");
+    assert!(text.contains(r#"name="setting" value="1""#), "{text}");
+    let files = std::fs::read_dir(daemon.folder()).unwrap();
+    assert_eq!(files.count(), 1, "nothing else is left");
+    let absent = command(&daemon, "report none").output().unwrap();
+    assert_eq!(absent.status.code(), Some(4));
+    let files = std::fs::read_dir(daemon.folder()).unwrap();
+    assert_eq!(files.count(), 1, "no archive of what does not exist");
+}
+
 /// Plays a session and compares it with the record.
 #[track_caller]
 fn check(name: &str) {

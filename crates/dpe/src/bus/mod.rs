@@ -59,8 +59,7 @@ pub(crate) async fn serve(
     deployment: String,
     bus: BusSelection,
     requests: Requests,
-    catalogue: Catalogue,
-    shelf: Shelf,
+    (catalogue, shelf): (Catalogue, Shelf),
     mut public: watch::Receiver<Public>,
     connection: Arc<watch::Sender<Option<Connection>>>,
 ) -> anyhow::Result<()> {

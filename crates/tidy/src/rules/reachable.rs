@@ -67,7 +67,10 @@ fn modules(tree: &Tree, file: &File) -> Vec<String> {
                 depth -= 1;
                 inline.retain(|(_, inside)| *inside <= depth);
             }
-            "path" if next(1) == "=" => path_line = Some(token.line),
+            // A variable may be called path too.
+            "path" if next(1) == "=" && index > 0 && tokens[index - 1].text == "[" => {
+                path_line = Some(token.line)
+            }
             "mod" if next(2) == "{" => inline.push((next(1), depth + 1)),
             "mod" if next(2) == ";" => {
                 let named = path_line.take().and_then(|line| literals.get(line - 1));
@@ -113,7 +116,7 @@ mod tests {
                 "a/src/lib.rs",
                 "mod b;\nmod c { mod d; }\n#[path = \"e/f.rs\"]\nmod g;\n",
             ),
-            ("a/src/b/mod.rs", "mod h;\n// mod lost;"),
+            ("a/src/b/mod.rs", "let path = 1;\nmod h;\n// mod lost;"),
             ("a/src/b/h.rs", "mod i;\n"),
             ("a/src/b/h/i.rs", ""),
             ("a/src/c/d.rs", ""),

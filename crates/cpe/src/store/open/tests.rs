@@ -1,3 +1,5 @@
+//! Old, new, damaged and foreign databases.
+
 use super::*;
 use crate::store::Keep;
 
