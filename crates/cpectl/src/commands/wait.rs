@@ -71,7 +71,7 @@ async fn stored(client: &Client, name: &str) -> Result<Option<u64>, Failure> {
     match client.deployment(name).await?.generation().await {
         Ok(generation) => Ok(Some(generation)),
         Err(error) => {
-            let failure = client.with_deployments(error.into()).await;
+            let failure = client.with_deployments(error).await;
             match failure.kind {
                 Kind::NotFound | Kind::Denied => Err(failure),
                 _ => Ok(None),
