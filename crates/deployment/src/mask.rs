@@ -17,7 +17,7 @@ pub struct Masked {
     pub comments: usize,
 }
 
-/// Takes out the values of parameters and of attributes, comments, and the digests by which
+/// Takes out the values of parameters and of attributes, all text, comments, and the digests by which
 /// parameters could be guessed. Options, meta attributes, and what is used of capacities stay,
 /// unless their names say that they are secrets.
 ///
@@ -29,14 +29,13 @@ pub fn mask(text: &str) -> Result<Masked, String> {
     let root = root.map_err(|fault| fault.message)?;
     let mut hidden = Vec::new();
     collect(&root, false, text, &mut hidden);
-    let values = hidden.len();
-    comments(text, &mut hidden);
-    let comments = hidden.len() - values;
+    let comments = between(text, &mut hidden);
+    let values = hidden.len() - comments;
     hidden.sort_unstable();
     let mut masked = String::with_capacity(text.len());
     let mut done = 0;
     for (begin, end) in hidden {
-        // A comment cannot lie in a value, nor a value in a comment.
+        // None lies in another: values are in tags, and the rest is between these.
         masked.push_str(text.get(done..begin).unwrap_or_default());
         masked.push_str(MASK);
         done = end;
@@ -77,41 +76,61 @@ fn collect(element: &Element<'_>, open: bool, text: &str, hidden: &mut Vec<(usiz
             hidden.push((begin, begin + length));
         }
     }
-    if let Some(own) = element.text.as_ref().filter(|_| is_value) {
-        let begin = own.offset;
-        let length = text.get(begin..).and_then(|rest| rest.find('<'));
-        if let Some(length) = length {
-            hidden.push((begin, begin + length));
-        }
-    }
     for child in &element.children {
         collect(child, open, text, hidden);
     }
 }
 
-/// What is inside of comments and of sections that are not looked into.
-fn comments(text: &str, hidden: &mut Vec<(usize, usize)>) {
+/// What stands between elements, as `<value>`s do, and inside of comments. Gives how many of it are
+/// comments.
+fn between(text: &str, hidden: &mut Vec<(usize, usize)>) -> usize {
+    let mut comments = 0;
     let mut done = 0;
-    while let Some(found) = text.get(done..).and_then(|rest| rest.find("<!")) {
-        let begin = done + found;
-        let rest = text.get(begin..).unwrap_or_default();
-        let marks = [("<!--", "-->"), ("<![CDATA[", "]]>")];
-        let mark = marks.iter().find(|(opens, _)| rest.starts_with(opens));
-        let Some((opens, closes)) = mark else {
-            done = begin + 2;
+    while let Some(rest) = text.get(done..).filter(|rest| !rest.is_empty()) {
+        let Some(length) = inside(rest) else {
+            let length = rest.find('<').unwrap_or(rest.len());
+            let own = rest.get(..length).unwrap_or_default();
+            let begin = done + own.len() - own.trim_start().len();
+            if !own.trim().is_empty() {
+                hidden.push((begin, begin + own.trim().len()));
+            }
+            done += length;
             continue;
         };
-        let inner = begin + opens.len();
-        let length = text.get(inner..).and_then(|rest| rest.find(closes));
-        let end = length.map_or(text.len(), |length| inner + length);
-        if !hidden
-            .iter()
-            .any(|(from, to)| *from <= inner && inner < *to)
-        {
-            hidden.push((inner, end));
+        for (opens, closes) in [("<!--", "-->"), ("<![CDATA[", "]]>")] {
+            if rest.starts_with(opens) && length >= opens.len() + closes.len() {
+                comments += usize::from(opens == "<!--");
+                hidden.push((done + opens.len(), done + length - closes.len()));
+            }
         }
-        done = end;
+        done += length;
     }
+    comments
+}
+
+/// Length of the comment, the section, the instruction or the tag that begins here; `None` if a
+/// text does.
+fn inside(rest: &str) -> Option<usize> {
+    if !rest.starts_with('<') {
+        return None;
+    }
+    for (opens, closes) in [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")] {
+        if let Some(inner) = rest.strip_prefix(opens) {
+            let length = inner.find(closes);
+            return Some(length.map_or(rest.len(), |it| opens.len() + it + closes.len()));
+        }
+    }
+    let mut quote = None;
+    let end = rest.find(|c: char| {
+        match (quote, c) {
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(own), c) if own == c => quote = None,
+            (None, '>') => return true,
+            _ => {}
+        }
+        false
+    });
+    Some(end.map_or(rest.len(), |end| end + 1))
 }
 
 /// Digests of parameters in the history of a CIB (scheduler-spec/02): whoever guesses a password

@@ -38,6 +38,15 @@ fn values_of_parameters_and_comments_are_not_shown_and_the_rest_is_byte_for_byte
 }
 
 #[test]
+fn values_that_are_texts_are_not_shown_in_whatever_pieces() {
+    let text = r#"<a x="1>2"><parameter name="p"><value>hunter2<!--hunter2-->hunter2<![CDATA[hunter2]]></value></parameter><b/> </a>"#;
+    let expected = r#"<a x="1>2"><parameter name="p"><value>***<!--***-->***<![CDATA[***]]></value></parameter><b/> </a>"#;
+    let masked = mask(text).unwrap();
+    assert_eq!(masked.text, expected);
+    assert_eq!((masked.values, masked.comments), (3, 1));
+}
+
+#[test]
 fn a_cib_keeps_its_options_and_loses_what_could_tell_a_parameter() {
     let text = r#"<cib><configuration><crm_config><cluster_property_set id="o">
 <nvpair id="1" name="stonith-action" value="off"/><nvpair id="2" name="x-password" value="hunter2"/></cluster_property_set></crm_config>
