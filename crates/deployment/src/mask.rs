@@ -17,9 +17,9 @@ pub struct Masked {
     pub comments: usize,
 }
 
-/// Takes out the values of parameters and of attributes, all text, comments, and the digests by which
-/// parameters could be guessed. Options, meta attributes, and what is used of capacities stay,
-/// unless their names say that they are secrets.
+/// Takes out the values of parameters and of attributes, all text, comments, and the digests by
+/// which parameters could be guessed. Options, meta attributes, and what is used of capacities
+/// stay, unless their names say that they are secrets.
 ///
 /// # Errors
 /// What is wrong with the text: then nothing can be said about what is in it.
