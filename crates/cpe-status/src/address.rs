@@ -8,6 +8,7 @@
 //! | `vsock:CID[:PORT]` | a port of a virtual machine of this host |
 //! | `vsock:any[:PORT]` | where an agent listens for whoever connects |
 //! | `ssh:[USER@]HOST[:PORT][/SOCKET]` | a socket file in the guest, through its ssh server |
+//! | `qemu-ga:PATH` | the QEMU guest agent of a guest without ours: the socket of its channel |
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -62,6 +63,8 @@ pub enum PeerAddress {
         /// The agent's socket in the guest; without it, [`DEFAULT_SOCKET`].
         socket: Option<PathBuf>,
     },
+    /// `qemu-ga:PATH`: a socket on the host that leads to the guest's QEMU guest agent.
+    QemuGa(PathBuf),
 }
 
 /// What is wrong with the text of an address, and what would be right.
@@ -88,7 +91,7 @@ impl PeerAddress {
     /// every default written out.
     pub fn place(&self) -> String {
         match self {
-            PeerAddress::Unix(_) => self.to_string(),
+            PeerAddress::Unix(_) | PeerAddress::QemuGa(_) => self.to_string(),
             PeerAddress::Tcp { host, port } => {
                 let port = port.unwrap_or(DEFAULT_PORT);
                 format!("tcp:{}:{port}", Host(&canonical(host)))
@@ -116,6 +119,7 @@ impl PeerAddress {
             PeerAddress::Tcp { .. } => "tcp",
             PeerAddress::Vsock { .. } => "vsock",
             PeerAddress::Ssh { .. } => "ssh",
+            PeerAddress::QemuGa(_) => "qemu-ga",
         }
     }
 
@@ -144,8 +148,9 @@ impl FromStr for PeerAddress {
             }
             Some(("vsock", rest)) => vsock(rest),
             Some(("ssh", rest)) => ssh(rest),
+            Some(("qemu-ga", path)) => qemu_ga(path),
             _ => wrong(
-                "expected 'unix:/PATH/OF/THE/SOCKET', 'tcp:HOST[:PORT]', 'vsock:CID[:PORT]' or 'ssh:[USER@]HOST[:PORT][/SOCKET]'",
+                "expected 'unix:/PATH/OF/THE/SOCKET', 'tcp:HOST[:PORT]', 'vsock:CID[:PORT]', 'ssh:[USER@]HOST[:PORT][/SOCKET]' or 'qemu-ga:/PATH/OF/THE/SOCKET'",
             ),
         }
     }
@@ -158,6 +163,15 @@ fn unix(path: &str) -> Parsed<PeerAddress> {
         );
     }
     socket_path(path).map(PeerAddress::Unix)
+}
+
+fn qemu_ga(path: &str) -> Parsed<PeerAddress> {
+    if !path.starts_with('/') {
+        return wrong(
+            "expected an absolute path after 'qemu-ga:', such as 'qemu-ga:/run/cpe/guests/web1/qga.sock'",
+        );
+    }
+    socket_path(path).map(PeerAddress::QemuGa)
 }
 
 fn socket_path(path: &str) -> Parsed<PathBuf> {
@@ -314,6 +328,7 @@ impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PeerAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+            PeerAddress::QemuGa(path) => write!(f, "qemu-ga:{}", path.display()),
             PeerAddress::Tcp { host, port } => {
                 write!(f, "tcp:{}", Host(host))?;
                 port.map_or(Ok(()), |port| write!(f, ":{port}"))
@@ -367,6 +382,7 @@ mod tests {
             "ssh:root@web1:2222/run/a.sock",
             "ssh:[::1]:22",
             "ssh:u@[::1]/a",
+            "qemu-ga:/run/web1/qga.sock",
         ] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
@@ -420,6 +436,9 @@ mod tests {
             "ssh:h/a b",
             "ssh:h/%h",
             "TCP:h",
+            "qemu-ga:",
+            "qemu-ga:web1",
+            "qemu-ga:/a\0b",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
@@ -434,6 +453,7 @@ mod tests {
             ("vsock:web1", "vsock:3"),
             ("ssh:/run/a", "ssh:root@"),
             ("web1", "tcp:HOST[:PORT]"),
+            ("qemu-ga:web1", "absolute path"),
         ] {
             let error = parse(bad).unwrap_err().to_string();
             assert!(error.contains(right), "{bad}: {error}");
@@ -471,6 +491,7 @@ mod tests {
         let user = proptest::option::of("[a-z_][a-z0-9_.-]{0,31}");
         prop_oneof![
             socket().prop_map(PeerAddress::Unix),
+            socket().prop_map(PeerAddress::QemuGa),
             (host(), port()).prop_map(|(host, port)| PeerAddress::Tcp { host, port }),
             vsock.prop_map(|(cid, port)| PeerAddress::Vsock { cid, port }),
             (user, host(), port(), proptest::option::of(socket())).prop_map(

@@ -90,6 +90,7 @@ fn address(assembly: &Assembly) -> Option<Claim> {
     let place = match assembly.address.as_ref()? {
         // One spelling of `/run//a/./agent.sock`.
         Address::Unix(path) => Address::Unix(path.components().collect::<PathBuf>()).place(),
+        Address::QemuGa(path) => Address::QemuGa(path.components().collect()).place(),
         other => other.place(),
     };
     Some(Claim::Address(place))

@@ -42,7 +42,7 @@ pub async fn connect(address: &PeerAddress, meter: &Meter) -> Result<Connection>
     in_time(address, async {
         match address {
             PeerAddress::Unix(path) => {
-                let socket = unix::connect(address, path).await?.into_std();
+                let socket = unix::connect_to_socket(address, path).await?.into_std();
                 let socket = socket.map_err(|error| unusable(address, &error))?;
                 plain(address, socket.into(), meter).await
             }
@@ -80,6 +80,9 @@ pub async fn connect_to(guest: &Guest<'_>, meter: &Meter) -> Result<Connection> 
             })
             .await
         }
+        PeerAddress::QemuGa(_) => Err(Error::InvalidArgument(format!(
+            "{address} leads to a QEMU guest agent: there is no cpe-agent to be asked"
+        ))),
     }
 }
 

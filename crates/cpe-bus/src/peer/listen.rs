@@ -76,6 +76,9 @@ impl Door {
             PeerAddress::Ssh { .. } => Err(Error::InvalidArgument(format!(
                 "{address}: nobody listens so; the ssh server of the guest leads to a socket file"
             ))),
+            PeerAddress::QemuGa(_) => Err(Error::InvalidArgument(format!(
+                "{address}: the QEMU guest agent listens there"
+            ))),
         }
     }
 

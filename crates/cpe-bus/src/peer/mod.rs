@@ -25,7 +25,7 @@ use zbus::connection::{AuthMechanism, Builder};
 
 pub use self::connect::{Guest, connect, connect_to};
 pub use self::listen::{Admitted, Door, Visitor};
-pub use self::unix::{Access, PeerListener};
+pub use self::unix::{Access, PeerListener, connect_to_socket};
 pub use crate::identity::{Credentials, Name, Side};
 pub use crate::stream::Meter;
 use crate::stream::PeerStream;

@@ -137,11 +137,11 @@ fn open_socket(path: &Path) -> rustix::io::Result<OwnedFd> {
     Ok(place)
 }
 
-/// Connects to the socket at a path.
+/// Connects to the socket at a path, of which no part may be a symbolic link.
 ///
 /// # Errors
 /// As of [`super::connect`]; they name the address.
-pub(super) async fn connect(address: &PeerAddress, path: &Path) -> Result<UnixStream> {
+pub async fn connect_to_socket(address: &PeerAddress, path: &Path) -> Result<UnixStream> {
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::WouldBlock => {
             Error::NotReady(format!("no agent listens on {address}: {error}"))
