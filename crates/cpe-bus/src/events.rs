@@ -57,6 +57,7 @@ kinds! {
     AssemblyFencingSucceeded, "assembly.fencing-succeeded", "66f37a6293e5594475531f0234879568", "An assembly is known to be down.";
     AssemblyFencingFailed, "assembly.fencing-failed", "2fa2a4f5ee8694f2faa6cb4d370e6bf6", "An assembly could not be made safe; its services stay where they are.";
     AssemblyIdentityRefused, "assembly.identity-refused", "7d1c0f5b9ae14f0f8c6be1a94c7a52d3", "The certificate or host key of an assembly was refused, or the DPE's by its guest: nothing is said to each other.";
+    AssemblyAgentUnusable, "assembly.agent-unusable", "c0a2f6d84d0b4e3d9b8a4a5c1f6e7d20", "The agent in a guest answers and cannot operate services there until somebody changes the guest.";
     AssemblyLeaving, "assembly.leaving", "d38477a51a42091bd2cc385968164aa5", "A guest is being shut down as planned, or its agent ends for good; its services move or stop.";
     AssemblyLeft, "assembly.left", "c42bc77aa2307f386b1bca3148fd85d8", "Nothing runs in a guest that was leaving: it needs no fencing, and is back when its agent answers again.";
     AssemblyRecovered, "assembly.recovered", "abd56e35931f855463b95eb78a1d35a7", "A lost assembly is back.";

@@ -66,6 +66,7 @@ pub(crate) fn kind_style(kind: &str) -> Style {
         | EventKind::AssemblyLost
         | EventKind::AssemblyFencingFailed
         | EventKind::AssemblyIdentityRefused
+        | EventKind::AssemblyAgentUnusable
         | EventKind::ServiceFailed
         | EventKind::ServiceUnrecoverable
         | EventKind::DecisionRefused => BAD,

@@ -12,7 +12,7 @@ use crate::machines::assembly::{Assembly, Course, Life};
 use crate::machines::facts::LastEvent;
 use crate::vocabulary::{
     AssemblyId, AssemblySpec, Attributes, Connect, Effect, EventDraft, EventKind, Fencing, Hello,
-    MS, Record, Time, TransitionKey, epoch_of_dispatcher,
+    Input, MS, Record, Time, TransitionKey, epoch_of_dispatcher,
 };
 
 /// Heartbeats are called late after this many intervals (in halves).
@@ -301,18 +301,25 @@ impl Controller {
         self.tell(now, EventDraft::new(kind).assembly(name).reason(reason));
     }
 
-    /// One side's certificate is refused by the other: it is told, and nothing else follows. What
-    /// cannot be heard is late and lost like any other.
-    pub(crate) fn identity_refused(
-        &mut self,
-        now: Time,
-        name: &AssemblyId,
-        number: u64,
-        reason: &str,
-    ) {
-        if self.is_present(name, number) {
-            let event = EventDraft::new(EventKind::AssemblyIdentityRefused);
-            self.tell(now, event.assembly(name).reason(reason));
+    /// One side's certificate is refused by the other, or its agent cannot operate services: it is
+    /// told, and nothing else follows. What cannot be heard is late and lost like any other.
+    pub(crate) fn not_reached(&mut self, now: Time, refused: Input) {
+        let (kind, assembly, number, reason) = match refused {
+            Input::IdentityRefused {
+                assembly,
+                number,
+                reason,
+            } => (EventKind::AssemblyIdentityRefused, assembly, number, reason),
+            Input::AgentUnusable {
+                assembly,
+                number,
+                reason,
+            } => (EventKind::AssemblyAgentUnusable, assembly, number, reason),
+            _ => return,
+        };
+        if self.is_present(&assembly, number) {
+            let event = EventDraft::new(kind);
+            self.tell(now, event.assembly(&assembly).reason(reason));
         }
     }
 

@@ -148,11 +148,9 @@ impl Controller {
                 number,
                 occupant,
             } if self.is_present(&assembly, number) => self.occupied(now, &assembly, occupant),
-            Input::IdentityRefused {
-                assembly,
-                number,
-                reason,
-            } => self.identity_refused(now, &assembly, number, &reason),
+            refused @ (Input::IdentityRefused { .. } | Input::AgentUnusable { .. }) => {
+                self.not_reached(now, refused);
+            }
             Input::AgentConnected { .. } | Input::AgentOccupied { .. } => {}
             Input::AgentDisconnected { assembly, .. } => self.agent_disconnected(&assembly),
             Input::AgentLeaving {

@@ -48,6 +48,9 @@ pub enum EventKind {
     /// Its agent's certificate is refused, or the DPE's by its agent.
     #[serde(rename = "assembly.identity-refused")]
     AssemblyIdentityRefused,
+    /// Its agent answers, and cannot operate services as its guest is.
+    #[serde(rename = "assembly.agent-unusable")]
+    AssemblyAgentUnusable,
     /// Its guest goes down as planned, or its agent for good.
     #[serde(rename = "assembly.leaving")]
     AssemblyLeaving,
@@ -122,6 +125,7 @@ impl EventKind {
                 AssemblyState::Offline.as_str()
             }
             EventKind::AssemblyIdentityRefused => "refused",
+            EventKind::AssemblyAgentUnusable => "unusable",
             EventKind::AssemblyLeaving => AssemblyState::Leaving.as_str(),
             EventKind::ServiceStarted | EventKind::ServiceRecovered | EventKind::ServiceMoved => {
                 ServiceState::Started.as_str()
@@ -154,6 +158,7 @@ impl EventKind {
             EventKind::AssemblyFencingSucceeded => "assembly.fencing-succeeded",
             EventKind::AssemblyFencingFailed => "assembly.fencing-failed",
             EventKind::AssemblyIdentityRefused => "assembly.identity-refused",
+            EventKind::AssemblyAgentUnusable => "assembly.agent-unusable",
             EventKind::AssemblyLeaving => "assembly.leaving",
             EventKind::AssemblyLeft => "assembly.left",
             EventKind::AssemblyRecovered => "assembly.recovered",

@@ -72,6 +72,16 @@ pub enum Input {
         /// Who is refused by whom and why, for people.
         reason: String,
     },
+    /// The agent in a guest answers and cannot operate services there, until somebody changes the
+    /// guest. The shell goes on trying, and says each reason once until the agent could.
+    AgentUnusable {
+        /// Which assembly.
+        assembly: AssemblyId,
+        /// That of the [`Connect`](crate::Connect) with which it was to be greeted.
+        number: u64,
+        /// Why, and what to change, for people.
+        reason: String,
+    },
     /// An agent says that its guest goes down as planned, or that it ends itself for good. Nothing
     /// new begins there; what runs is to be moved or stopped.
     AgentLeaving {
