@@ -239,3 +239,56 @@ fn an_agent_that_cannot_show_that_a_device_is_off_is_warned_of() {
         "{found:?}"
     );
 }
+
+fn without_agent(fencing: &str, configuration: &str) -> Vec<String> {
+    problems(&format!(
+        "<deployable name='shop'><assemblies>\n<assembly name='a' address='qemu-ga:/run/a/qga.sock'>{fencing}</assembly></assemblies>\n\
+         <configuration><resources>{configuration}</resources></configuration></deployable>"
+    ))
+}
+
+#[test]
+fn a_guest_without_our_agent_needs_a_fencing_that_turns_its_power_off() {
+    for leased in ["", "<fencing mode='lease'/>"] {
+        let found = without_agent(leased, "");
+        let [problem] = found.as_slice() else {
+            panic!("{found:?}");
+        };
+        assert!(
+            problem.starts_with("2:29: error: assembly 'a' is reached"),
+            "{problem}"
+        );
+        assert!(problem.contains("keeps no lease"), "{problem}");
+        assert!(problem.contains("mode=\"unit\""), "{problem}");
+    }
+    for mode in [
+        "<fencing mode='unit' unit='a.service'/>",
+        "<fencing mode='agent' agent='fence_virsh'/>",
+        "<fencing mode='manager'/>",
+    ] {
+        assert_eq!(without_agent(mode, ""), [""; 0], "{mode}");
+    }
+    // As everywhere: its author was warned.
+    let found = without_agent("<fencing mode='none'/>", "");
+    assert!(
+        found.len() == 1 && found[0].contains("warning"),
+        "{found:?}"
+    );
+    let device = "<primitive id='d' class='stonith' type='fence_test'><instance_attributes id='i'>\
+        <nvpair id='h' name='pcmk_host_list' value='a'/></instance_attributes></primitive>";
+    let found = without_agent("", device);
+    assert!(!found.iter().any(|it| it.contains("error")), "{found:?}");
+}
+
+#[test]
+fn promotion_scores_do_not_come_from_a_guest_without_our_agent() {
+    let clone = "<clone id='c'><meta_attributes id='m'><nvpair id='p' name='promotable' value='true'/></meta_attributes>\
+        <primitive id='r' class='ocf' provider='heartbeat' type='Stateful'/></clone>";
+    let found = without_agent("<fencing mode='manager'/>", clone);
+    assert!(
+        found
+            .iter()
+            .any(|it| it.contains("cannot tell promotion scores")),
+        "{found:?}"
+    );
+}

@@ -39,7 +39,7 @@ const PARTS: &[&[&str]] = &[
     &["report", "lower", "loss", "metadata", "changes", "mask"],
     &["configuration", "agents"],
     &["fence_agents"],
-    &["reader::form", "reader::zone"],
+    &["reader::form", "reader::zone", "reader::without_agent"],
     &["reader::original"],
     &["reader::values", "reader::names", "reader::cycle"],
     &["reader::draft", "reader::references", "reader::constraint"],

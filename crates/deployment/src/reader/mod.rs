@@ -15,6 +15,7 @@ mod original;
 mod references;
 mod service;
 mod values;
+mod without_agent;
 mod zone;
 
 use std::collections::{BTreeMap, HashMap};
@@ -132,7 +133,11 @@ fn deployable(
     if let Some(element) = services {
         service::read(element, None, &mut draft, problems);
     }
-    Some(finish(draft, constraints, raw, uses, problems))
+    let deployment = finish(draft, constraints, raw, uses, problems);
+    if let Some(element) = assemblies {
+        without_agent::check(element, raw, &deployment, problems);
+    }
+    Some(deployment)
 }
 
 /// What the attributes of `<deployable>` say; the rest is still empty.
