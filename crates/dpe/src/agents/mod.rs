@@ -4,6 +4,7 @@
 //! The loop never waits for an agent. What it wants of one goes into that agent's queue; what
 //! agents say comes back through the one queue of inputs, for which their tasks wait.
 
+mod qga;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use controller::{Asker, AssemblyId, Connect, Input, Operation, Question, Reply, Task, Why};
+use cpe_bus::PeerAddress;
 use cpe_bus::peer::{Credentials, Meter};
 use cpe_daemon::Pauses;
 use tokio::sync::mpsc::error::TrySendError;
@@ -410,6 +412,20 @@ impl Refusals {
     }
 }
 
+/// One stream, of the kind that its address asks for.
+async fn run(
+    connect: &Connect,
+    orders: &mut Orders,
+    inputs: &mpsc::Sender<Input>,
+    up: &mut bool,
+) -> End {
+    let address = connect.address.as_deref();
+    match address.and_then(|address| address.parse().ok()) {
+        Some(PeerAddress::QemuGa(socket)) => qga::run(connect, &socket, orders, inputs, up).await,
+        _ => stream::run(connect, orders, inputs, up).await,
+    }
+}
+
 async fn keep_connected(
     mut connect: Connect,
     mut orders: Orders,
@@ -431,17 +447,27 @@ async fn keep_connected(
             seen_epoch,
             occupant,
             refused,
-        } = stream::run(&connect, &mut orders, &inputs, &mut up).await;
+            unusable,
+        } = run(&connect, &mut orders, &inputs, &mut up).await;
         // While an agent stays away, saying so once is enough.
         if up || said.as_ref() != Some(&reason) {
             said = Some(reason.clone());
             disconnected(&connect, &inputs, reason.clone()).await;
         }
-        if orders.is_to_be_told(up, refused, &reason) {
-            let input = Input::IdentityRefused {
-                assembly: connect.assembly.clone(),
-                number: connect.number,
-                reason: crate::convert::harmless(&reason),
+        if orders.is_to_be_told(up, refused || unusable, &reason) {
+            let (assembly, number) = (connect.assembly.clone(), connect.number);
+            let reason = crate::convert::harmless(&reason);
+            let input = match unusable {
+                true => Input::AgentUnusable {
+                    assembly,
+                    number,
+                    reason,
+                },
+                false => Input::IdentityRefused {
+                    assembly,
+                    number,
+                    reason,
+                },
             };
             let _ = inputs.send(input).await;
         }

@@ -58,15 +58,26 @@ pub(super) struct End {
     pub occupant: Option<Occupant>,
     /// One side's certificate was refused.
     pub refused: bool,
+    /// The guest has what it takes to answer, but not to be operated.
+    pub unusable: bool,
 }
 
 impl End {
-    fn because(reason: impl Into<String>) -> End {
+    pub(super) fn because(reason: impl Into<String>) -> End {
         End {
             reason: reason.into(),
             seen_epoch: None,
             occupant: None,
             refused: false,
+            unusable: false,
+        }
+    }
+
+    /// Somebody has to change the guest.
+    pub(super) fn unusable(reason: impl Into<String>) -> End {
+        End {
+            unusable: true,
+            ..End::because(reason)
         }
     }
 }
