@@ -31,6 +31,10 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(4), Duration::from_m
 const CALLS: [&str; 2] = ["guest-exec", "guest-exec-status"];
 /// Longest operation that fits into a call and its record into an answer, in bytes.
 const MAX_OPERATION: usize = 256 << 10;
+/// Most records of a guest: more than its helper keeps.
+const MAX_RECORDS: usize = 2048;
+/// What all of them may take on their way, in bytes: as of our own agent.
+const MAX_HISTORY: usize = 28 << 20;
 
 /// Where things are in a guest, and the socket that leads to it.
 #[derive(Debug, Clone)]
@@ -250,10 +254,14 @@ impl<'a> Guest<'a> {
     /// All records.
     pub(super) async fn history(&mut self) -> Result<Page, End> {
         let mut all = Page::default();
-        let mut from = 0;
+        let (mut from, mut length) = (0, 0);
         loop {
-            let page = self.page("history", &[from.to_string()]).await?;
+            let (page, taken) = self.page("history", &[from.to_string()]).await?;
             all.entries.extend(page.entries);
+            length += taken;
+            if all.entries.len() > MAX_RECORDS || length > MAX_HISTORY {
+                return Err(End::because("its guest has more records than it may keep"));
+            }
             match page.more {
                 Some(next) if next > from => from = next,
                 _ => return Ok(all),
@@ -264,14 +272,16 @@ impl<'a> Guest<'a> {
     /// What has become of these. None of them: whether the guest is still the same.
     pub(super) async fn look(&mut self, numbers: &[u32]) -> Result<Page, End> {
         let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
-        self.page("look", &numbers).await
+        let (page, _) = self.page("look", &numbers).await?;
+        Ok(page)
     }
 
-    async fn page(&mut self, verb: &str, arguments: &[String]) -> Result<Page, End> {
+    /// What the helper says of records, and how long that is.
+    async fn page(&mut self, verb: &str, arguments: &[String]) -> Result<(Page, usize), End> {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let said = self.call(verb, &arguments, b"").await?;
-        report::page(&said)
-            .map_err(|what| End::because(format!("its guest says what cannot be read: {what}")))
+        let strange = |what| End::because(format!("its guest says what cannot be read: {what}"));
+        Ok((report::page(&said).map_err(strange)?, said.len()))
     }
 
     /// Has an operation recorded and begun, at once or after its delay.
@@ -304,6 +314,21 @@ impl<'a> Guest<'a> {
             ["full"] => Ok(Begun::Refused(
                 "its guest keeps as many records as it can".to_owned(),
             )),
+            _ => Err(strange(&said)),
+        }
+    }
+
+    /// Gives what runs the id and the words of the same operation, which is asked for again; false:
+    /// it has ended meanwhile.
+    pub(super) async fn adopt(&mut self, number: u32, operation: &Operation) -> Result<bool, End> {
+        let Ok(input) = input_of(operation, self.place.ocf_root) else {
+            return Ok(false);
+        };
+        let arguments = [&number.to_string(), operation.id.as_str()];
+        let said = self.call("adopt", &arguments, input.as_bytes()).await?;
+        match first_words(&said).as_slice() {
+            ["ok"] => Ok(true),
+            ["gone"] => Ok(false),
             _ => Err(strange(&said)),
         }
     }
@@ -351,9 +376,7 @@ impl<'a> Guest<'a> {
 /// An operation as its record keeps it, and the script that carries it out. `Err`: why it cannot be
 /// carried out.
 fn input_of(operation: &Operation, ocf_root: &str) -> Result<String, String> {
-    // The same checks as those of our own agent: names become parts of paths.
-    let fields = crate::convert::operation(operation.clone()).to_fields();
-    cpe_bus::Operation::from_fields(&fields).map_err(|error| error.message())?;
+    report::check(operation)?;
     let script = script::of(operation, ocf_root).map_err(|error| error.message())?;
     let json = serde_json::to_string(operation).map_err(|error| error.to_string())?;
     let input = format!("{json}\n{script}");

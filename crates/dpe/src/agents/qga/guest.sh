@@ -168,7 +168,7 @@ spawn() {
   ) < /dev/null > /dev/null 2>&1 &
 }
 
-# N: what is known of it: `result N RUNNING… SIZE` and SIZE bytes of output, where there is a result,
+# N: what is known of it: `result N …NUMBERS SIZE` and SIZE bytes of output, where there is one,
 # then `state N STATE VALUE`.
 show() {
   o=$dir/op/$1
@@ -317,7 +317,18 @@ begin() {
   say "ok $number $wall"
 }
 
-# RKEY ACTION INTERVAL: ends monitors that would watch for the wrong thing, or are replaced, and what
+# N ID, and on the standard input the operation in one line: what runs is what is asked for again.
+adopt() {
+  own
+  o=$dir/op/$1
+  [ ! -e "$o/end" ] && alive "$o" || refuse gone
+  cat > "$dir/tmp.adopted" || refuse "lacks $dir"
+  [ "$(tail -n 1 "$dir/tmp.adopted")" = '# end' ] || refuse incomplete
+  head -n 1 "$dir/tmp.adopted" > "$o/op.new" && mv -f "$o/op.new" "$o/op" && put "$o/id" "$2" || refuse "lacks $dir"
+  say ok
+}
+
+# RKEY ACTION INTERVAL: ends monitors that would watch for the wrong thing or are replaced, and what
 # waits for its delay while something else is wanted.
 replace() {
   for each in "$dir"/op/*; do
@@ -397,7 +408,7 @@ run() {
 judge() {
   status=0 rc=$code why=
   { read -r status < "$o/status"; } 2> /dev/null
-  if [ "$code" -eq 137 ] && [ $((up - begun)) -ge $((timeout * 100)) ]; then
+  if [ "$code" -eq 137 ] && [ $((up - begun)) -ge $((timeout * 100 - 2)) ]; then
     kill_rest $$ "$boot.$1"
     cancel_job
     status=2 rc=1
@@ -579,6 +590,7 @@ case $verb in
   hello) hello "$@" ;;
   begin) begin "$@" ;;
   turn) turn "$@" ;;
+  adopt) adopt "$@" ;;
   run) run "$@" ;;
   look) own; for number; do show "$number"; done; say "done 0" ;;
   drop) own; drop "$1"; say ok ;;

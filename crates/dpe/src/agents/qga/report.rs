@@ -68,7 +68,9 @@ pub(super) fn page(mut text: &[u8]) -> Result<Page, String> {
         match words.as_slice() {
             ["op", _, size] => {
                 let json = take(&mut text, size)?;
-                operation = Some(serde_json::from_slice(json).map_err(|error| error.to_string())?);
+                let read = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+                check(&read)?;
+                operation = Some(read);
             }
             [
                 "result",
@@ -120,6 +122,14 @@ pub(super) fn page(mut text: &[u8]) -> Result<Page, String> {
             _ => return Err(format!("the line `{}`", bounded(line, 80))),
         }
     }
+}
+
+/// The same bounds as on the bus: names become parts of paths, and what a guest says is believed no
+/// further than what an agent says.
+pub(super) fn check(operation: &Operation) -> Result<(), String> {
+    let fields = crate::convert::operation(operation.clone()).to_fields();
+    let checked = cpe_bus::Operation::from_fields(&fields);
+    checked.map(drop).map_err(|error| error.message())
 }
 
 fn line<'t>(text: &mut &'t [u8]) -> Result<&'t str, String> {
@@ -220,6 +230,8 @@ mod tests {
 
     #[test]
     fn what_it_does_not_write_is_refused() {
+        let json = r#"{"id":"1","resource":"r","class":"ocf","provider":"..","type":"x","action":"start","interval_ms":0,"timeout_ms":0,"parameters":{},"meta":{},"annotations":{}}"#;
+        let escapes = format!("op 1 {}\n{json}\ndone 0\n", json.len() + 1);
         for bad in [
             "",
             "state 1 ended 0",
@@ -229,6 +241,7 @@ mod tests {
             "op 1 5\n{}\ndone 0\n",
             "result 1 0 0\ndone 0\n",
             "superseded\n",
+            &escapes,
         ] {
             assert!(page(bad.as_bytes()).is_err(), "{bad}");
         }

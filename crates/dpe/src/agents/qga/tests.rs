@@ -314,8 +314,8 @@ async fn an_operation_that_outlives_its_stream_is_found_again_and_not_begun_twic
         record.operation,
         *world.operation("1:1:0:u", Task::Start, 0)
     );
-    // Asked for again, it is the same one.
-    next.execute(world.operation("1:1:0:u", Task::Start, 0))
+    // Asked for again by another decision, it is the same one.
+    next.execute(world.operation("2:2:0:v", Task::Start, 0))
         .await;
     let record = next.completed().await;
     assert_eq!((record.status, record.rc, record.call_id), (0, 0, 1));
@@ -324,6 +324,7 @@ async fn an_operation_that_outlives_its_stream_is_found_again_and_not_begun_twic
         "{record:?}"
     );
     assert_eq!(world.asked("start"), 1);
+    assert_eq!(record.operation.id, "2:2:0:v");
     let mut last = world.stream("shop", 2);
     next.task.abort();
     assert_eq!(last.connected().await, [record]);

@@ -31,8 +31,8 @@ enum Step {
     Turn(u32),
 }
 
-/// An operation of which the guest has a record that is not closed: under way, recurring, or waiting
-/// for its delay.
+/// An operation of which the guest has a record that is not closed: under way, recurring, or
+/// waiting for its delay.
 #[derive(Debug)]
 struct Open {
     operation: Operation,
@@ -189,7 +189,10 @@ impl<'a> Work<'a> {
                     self.completed(operation, number, &outcome).await;
                 }
             }
-            (State::Lost, _) if is_recurring(&open.operation) => open.due = Some(Instant::now()),
+            (State::Lost, _) if is_recurring(&open.operation) => {
+                let again = interval(&open.operation).min(LOOKS.1);
+                open.due = Some(Instant::now() + again);
+            }
             // The history tells what there is.
             _ => return Err(End::because("a record is gone from its guest")),
         }
@@ -229,6 +232,36 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Whether an operation is under way that is the same but for its id: an earlier DPE, or an
+    /// earlier stream, has begun it. Then that is the one.
+    async fn adopt(&mut self, guest: &mut Guest<'_>, asked: &Operation) -> Result<bool, End> {
+        let what = |of: &Operation| {
+            let agent = (of.class.clone(), of.provider.clone(), of.kind.clone());
+            (agent, of.action.clone(), of.parameters.clone())
+        };
+        let decides = matches!(
+            asked.action,
+            Task::Start | Task::Stop | Task::Promote | Task::Demote | Task::Monitor
+        );
+        let lane = self.lanes.get(&asked.resource);
+        let lane = lane.filter(|lane| lane.queue.is_empty() && decides && !is_recurring(asked));
+        let Some(number) = lane.and_then(|lane| lane.running) else {
+            return Ok(false);
+        };
+        let open = self.open.get_mut(&number);
+        let Some(open) = open.filter(|open| {
+            let runs = &open.operation;
+            !is_recurring(runs) && runs.id != asked.id && what(runs) == what(asked)
+        }) else {
+            return Ok(false);
+        };
+        if !guest.adopt(number, asked).await? {
+            return Ok(false);
+        }
+        open.operation = asked.clone();
+        Ok(true)
+    }
+
     /// Has the guest record and begin an operation.
     async fn begin(
         &mut self,
@@ -265,6 +298,9 @@ impl<'a> Work<'a> {
     ) -> Result<(), End> {
         self.take_back(guest, &operation).await?;
         let delay_ms = operation.start_delay_ms();
+        if delay_ms == 0 && self.adopt(guest, &operation).await? {
+            return Ok(());
+        }
         if delay_ms > 0 {
             let Some((number, _)) = self.begin(guest, operation).await? else {
                 return Ok(());
