@@ -1,8 +1,9 @@
 #!/bin/bash
-# build-roots.sh OUTDIR — make the root directories the lab boots from.
+# build-roots.sh OUTDIR [vm] — make the root directories the lab boots from.
 #   OUTDIR/system  the private system that runs cpe and dpe@NAME
 #   OUTDIR/guest   the tree every guest is an overlay of
 #   OUTDIR/cloud   the tree of a guest as clouds have them: cloud-init, and nothing of ours
+#   OUTDIR/vm      only if asked for: the system with QEMU
 # Needs root and mmdebstrap; takes the machine's own apt sources ($MIRROR: another
 # sources file or mirror). Three minutes for all; a finished root is kept until
 # its list of packages changes.
@@ -41,6 +42,8 @@ build() {   # NAME PACKAGES
   mv "$d.part" "$d"; rm "$out/$1.tar"; echo "$suite $2" > "$out/$1.packages"
 }
 base=systemd,systemd-sysv,dbus,iproute2,procps
-build guest  "$base,resource-agents,nginx-light,redis-server,postgresql,mariadb-server,galera-4,rsync,python3-minimal,curl,openssh-server"
+build guest  "$base,resource-agents,qemu-guest-agent,nginx-light,redis-server,postgresql,mariadb-server,galera-4,rsync,python3-minimal,curl,openssh-server"
 build cloud  "$base,cloud-init"
-build system "$base,dbus-user-session,polkitd,libpam-systemd,libnss-systemd,libnss-mymachines,systemd-container,nftables,iputils-ping,python3-minimal,curl,fence-agents,openssh-client"
+system=$base,dbus-user-session,polkitd,libpam-systemd,libnss-systemd,libnss-mymachines,systemd-container,nftables,iputils-ping,python3-minimal,curl,fence-agents,openssh-client
+build system "$system"
+[ "${2:-}" != vm ] || build vm "$system,qemu-system-x86"

@@ -32,3 +32,4 @@ mod size;
 mod ssh;
 mod tickets;
 mod time;
+mod without_agent;

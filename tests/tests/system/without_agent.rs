@@ -1,0 +1,180 @@
+//! Guests without our agent: their QEMU guest agent is all that there is. It is the real program,
+//! at a socket file in place of a virtual machine's channel.
+
+use end_to_end::{Document, Lab, System};
+
+const SLEEPER: u32 = 100_081;
+/// Where the slow service writes down what it is asked; all guests share it.
+const ASKED: &str = "/srv/shared/asked";
+
+/// As qemu-guest-agent.service, but for the channel.
+const UNIT: &str = "[Unit]
+StartLimitIntervalSec=0
+[Service]
+ExecStartPre=/bin/rm -f /run/cpe-channel/qga.sock
+ExecStart=/usr/sbin/qemu-ga --method unix-listen --path /run/cpe-channel/qga.sock --statedir /run
+ExecStartPost=/bin/sh -c 'until [ -S /run/cpe-channel/qga.sock ]; do sleep 0.05; done; chmod 0666 /run/cpe-channel/qga.sock'
+Restart=always
+RestartSec=100ms
+[Install]
+WantedBy=multi-user.target
+";
+
+/// A service whose start takes long: an operation that many things can happen to.
+const SLOW: &str = "#!/bin/sh
+state=/run/slow.state
+echo \"$1\" >> /srv/shared/asked
+case $1 in
+  start) sleep 8; touch $state ;;
+  stop) rm -f $state ;;
+  monitor) [ -e $state ] || exit 7 ;;
+  meta-data) echo '<resource-agent name=\"Slow\"/>' ;;
+  *) exit 3 ;;
+esac
+";
+
+/// Guests in which nothing of ours runs.
+fn boot(name: &str) -> Lab {
+    let lab = Lab::boot(name).with_guests(&["a", "b"]);
+    lab.sh("cp /usr/share/doc/cpe/60-dpe-unit-fencing.rules /etc/polkit-1/rules.d/")
+        .ok();
+    for guest in ["a", "b"] {
+        let root = format!("/var/lib/machines/{guest}");
+        lab.sh(&format!("mkdir -p {root}/usr/lib/ocf/resource.d/own"))
+            .ok();
+        lab.write(&format!("{root}/etc/systemd/system/qga.service"), UNIT);
+        lab.write(&format!("{root}/usr/lib/ocf/resource.d/own/Slow"), SLOW);
+        lab.in_guest(
+            guest,
+            "chmod +x /usr/lib/ocf/resource.d/own/Slow
+             systemctl disable --now cpe-agent.service cpe-agent-guard.service
+             systemctl mask cpe-agent.service cpe-agent-guard.service
+             systemctl daemon-reload; systemctl enable --now qga.service",
+        )
+        .ok();
+    }
+    lab
+}
+
+fn document() -> Document {
+    Document::new("shop", &["a", "b"])
+        .fencing(r#"<fencing mode="unit" unit="systemd-nspawn@{assembly}.service"/>"#)
+        .address("a", "qemu-ga:/run/cpe/guests/a/qga.sock")
+        .address("b", "qemu-ga:/run/cpe/guests/b/qga.sock")
+        .timing(r#"heartbeat_interval="500ms" heartbeat_timeout="4s""#)
+        .sleeper("db", SLEEPER)
+        .service(
+            r#"<service name="slow" class="ocf" provider="own" type="Slow" monitor_interval="1s" start_timeout="60s"/>"#,
+        )
+}
+
+/// How often the slow service was asked to start, in all guests.
+fn starts(lab: &Lab) -> usize {
+    let asked = lab.sh(&format!("cat {ASKED} 2> /dev/null || :")).ok();
+    asked.lines().filter(|line| *line == "start").count()
+}
+
+fn runs(lab: &Lab) -> bool {
+    let status = lab.status("shop");
+    status.all_running() && lab.sleepers(SLEEPER).len() == 1
+}
+
+#[test]
+fn a_guest_without_our_agent_keeps_the_record_of_what_is_done_in_it() {
+    let lab = boot("without-agent-record");
+    lab.write("/srv/document.xml", &document().xml());
+    lab.cpectl(&["deploy", "/srv/document.xml"]).ok();
+    lab.wait("the slow service is being started", 60, || {
+        starts(&lab) == 1
+    });
+    lab.manage(&["kill", "--signal=KILL", "dpe@shop.service"])
+        .ok();
+    lab.wait("all services run", 90, || runs(&lab));
+    assert_eq!(starts(&lab), 1, "its start was found again");
+
+    // Its guest agent is restarted in the middle of an operation.
+    let home = lab.status("shop").assembly_of("slow").unwrap();
+    let db = lab.sleepers(SLEEPER);
+    lab.in_guest(&home, "rm /run/slow.state").ok();
+    lab.wait("the slow service is started again", 60, || {
+        starts(&lab) == 2
+    });
+    for guest in ["a", "b"] {
+        lab.in_guest(guest, "systemctl restart qga.service").ok();
+    }
+    lab.wait("all services run again", 90, || runs(&lab));
+    assert_eq!(starts(&lab), 2, "its start was found again");
+    assert_eq!(
+        lab.sleepers(SLEEPER),
+        db,
+        "the other service was left alone"
+    );
+}
+
+#[test]
+fn a_guest_without_our_agent_does_the_whole_job_and_is_switched_off_when_lost() {
+    let lab = boot("without-agent-job");
+    lab.deploy(&document());
+    let agents = lab.run(&["pgrep", "-x", "cpe-agent"]);
+    assert_eq!(agents.stdout, "", "our agent runs somewhere");
+    let before = lab.sleepers(SLEEPER);
+    lab.sh(&format!("kill -9 {}", before[0].1)).ok();
+    lab.wait("the killed service is recovered", 60, || {
+        runs(&lab) && lab.sleepers(SLEEPER) != before
+    });
+    assert_eq!(lab.sleepers(SLEEPER)[0].0, before[0].0, "in place");
+
+    let home = before[0].0.clone();
+    let mut twice = false;
+    lab.cut(&home);
+    lab.wait("the services run in the other guest", 120, || {
+        let now = lab.sleepers(SLEEPER);
+        twice |= now.len() > 1;
+        now.len() == 1 && now[0].0 != home && lab.status("shop").all_running()
+    });
+    assert!(!twice, "the service ran twice");
+    lab.wait("the guest is back", 60, || {
+        lab.status("shop").assembly_state(&home) == "online"
+    });
+    let fenced = |event: &end_to_end::Event| {
+        event.kind() == "assembly.fencing-succeeded" && event.field("assembly") == home
+    };
+    assert!(lab.events().iter().any(fenced));
+
+    lab.cpectl(&["destroy", "--wait", "shop"]).ok();
+    assert_eq!(lab.sleepers(SLEEPER), []);
+    for guest in ["a", "b"] {
+        let owner = lab.in_guest(guest, "test -e /run/cpe-qga/owner").code;
+        assert_ne!(owner, 0, "{guest} still belongs to the deployment");
+    }
+}
+
+#[test]
+fn a_guest_agent_that_may_run_nothing_is_told_once() {
+    let lab = boot("without-agent-blocked");
+    lab.in_guest(
+        "a",
+        "sed -i 's/qemu-ga --method/qemu-ga --blacklist guest-exec --method/' /etc/systemd/system/qga.service
+         systemctl daemon-reload; systemctl restart qga.service",
+    )
+    .ok();
+    lab.write("/srv/document.xml", &document().xml());
+    lab.cpectl(&["deploy", "/srv/document.xml"]).ok();
+    let told = || -> Vec<String> {
+        let events = lab.events();
+        let unusable = events
+            .iter()
+            .filter(|event| event.kind() == "assembly.agent-unusable");
+        unusable.map(|event| event.field("reason")).collect()
+    };
+    lab.wait("it is told", 60, || !told().is_empty());
+    lab.wait("the services run where they can", 90, || {
+        let status = lab.status("shop");
+        status.assembly_of("slow").as_deref() == Some("b") && lab.sleepers(SLEEPER).len() == 1
+    });
+    let told = told();
+    assert!(
+        told.len() == 1 && told[0].contains("does not allow guest-exec:"),
+        "{told:?}"
+    );
+}
