@@ -37,7 +37,7 @@ lab: packages ## build what the end-to-end tests boot: three Debian roots and th
 	$(SUDO) rm -rf --one-file-system "$(LAYER)" && $(SUDO) mv "$(LAYER).new" "$(LAYER)"
 
 .PHONY: demo
-demo: packages ## the whole job on a private real system, step by step (STAGE=processes: without booted guests; STAGE=postgresql: a database loses its primary)
+demo: packages ## the whole job on a private real system, step by step (STAGE=processes: without booted guests; STAGE=postgresql: a database loses its primary; STAGE=vm: virtual machines)
 	@./tests/lab/demo.sh $(STAGE)
 
 .PHONY: test
@@ -46,6 +46,7 @@ test: lab ## every test
 	$(AS_ROOT) $(CARGO) test --locked --workspace --exclude end-to-end --test bus_api -- --ignored
 	$(UNDER_USER_MANAGER) $(CARGO) test --locked --workspace --exclude end-to-end --test systemd -- --ignored
 	$(AS_ROOT) RUST_TEST_THREADS=$${E2E_THREADS:-2} $(CARGO) test --locked --no-fail-fast -p end-to-end
+	./tests/lab/demo.sh vm || [ $$? = 77 ]
 
 .PHONY: e2e
 e2e: ## one end-to-end test, after `make lab`: TEST=NAME

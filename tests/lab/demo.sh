@@ -1,7 +1,8 @@
 #!/bin/bash
-# demo.sh [booted|processes|postgresql] — `make demo`: chooses where the demonstration can run, prepares that, and runs it.
+# demo.sh [booted|processes|postgresql|vm] — `make demo`: chooses where the demonstration can run, prepares that, and runs it.
 #   booted     a private system with booted guests: needs root (or sudo), a writable cgroup2 and mmdebstrap
 #   postgresql the same, with a replicated database that loses its primary
+#   vm         the same, with two virtual machines under software emulation (QEMU, from apt)
 #   processes  guests as processes under the user's service manager, or as root under a private one
 # Exit status 77: neither is possible; a message says what is missing.
 set -euo pipefail
@@ -21,14 +22,20 @@ why_not_booted() {
 
 booted=$(why_not_booted)
 case ${1:-} in
-  booted | postgresql) [ -z "$booted" ] || { echo "The demonstration with booted guests needs $booted." >&2; exit 77; };;
+  booted | postgresql | vm) [ -z "$booted" ] || { echo "The demonstration with booted guests needs $booted." >&2; exit 77; };;
   processes) booted="another stage was asked for";;
   '') ;;
-  *) echo "no such stage: $1 (booted, processes or postgresql)" >&2; exit 64;;
+  *) echo "no such stage: $1 (booted, processes, postgresql or vm)" >&2; exit 64;;
 esac
 
 if [ -z "$booted" ]; then
   ${MAKE:-make} --no-print-directory lab
+  if [ "$stage" = vm ]; then
+    lab=${CPE_LAB:-target/lab}
+    [ "$(uname -m)" = x86_64 ] || { echo "The demonstration with virtual machines needs an x86-64 machine; this one is $(uname -m)." >&2; exit 77; }
+    root tests/lab/build-roots.sh "$lab/roots" vm || { echo "The demonstration with virtual machines needs QEMU: qemu-system-x86 cannot be installed." >&2; exit 77; }
+    root tests/lab/vm.sh build "$lab/vm" "$lab/roots" "$lab/layer" || exit
+  fi
   if [ "$(id -u)" = 0 ]; then exec "$demo" "$stage"; else exec sudo -n -E "$demo" "$stage"; fi
 fi
 

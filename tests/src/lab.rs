@@ -69,6 +69,25 @@ pub fn missing_prerequisite() -> Option<String> {
     None
 }
 
+/// What this machine lacks to run virtual machines in a lab; `None` if nothing.
+pub fn missing_for_machines() -> Option<String> {
+    let parts = [
+        ("roots/vm/usr/bin/qemu-system-x86_64", "QEMU for x86-64"),
+        ("vm/initrd", "a kernel and programs for virtual machines"),
+    ];
+    let absent = |(part, what): &(&str, &str)| {
+        let path = prepared().join(part);
+        (!path.exists())
+            .then(|| format!("{what} ({}): `make demo STAGE=vm` makes it", path.display()))
+    };
+    let missing = || parts.iter().find_map(absent);
+    let tun = || {
+        let tun = Path::new("/dev/net/tun");
+        (!tun.exists()).then(|| "/dev/net/tun, for the machines' network".to_owned())
+    };
+    missing_prerequisite().or_else(missing).or_else(tun)
+}
+
 /// A test's system is ended after this time.
 const LIFETIME: Duration = Duration::from_secs(900);
 
@@ -83,7 +102,18 @@ impl Lab {
     /// [`Lab::boot`] of a system that is ended after `lifetime`, whatever becomes of its owner.
     #[track_caller]
     pub fn boot_for(name: &str, lifetime: Duration) -> Lab {
-        let lab = Lab::boot_with(name, &layer().to_string_lossy(), lifetime);
+        Lab::boot_on(name, "system", lifetime)
+    }
+
+    /// [`Lab::boot`] of a system that has QEMU.
+    #[track_caller]
+    pub fn boot_with_machines(name: &str) -> Lab {
+        Lab::boot_on(name, "vm", LIFETIME)
+    }
+
+    #[track_caller]
+    fn boot_on(name: &str, root: &str, lifetime: Duration) -> Lab {
+        let lab = Lab::boot_with(name, root, &layer().to_string_lossy(), lifetime);
         lab.sh("/srv/lab/guests.sh net && systemctl start cpe.service")
             .ok();
         lab
@@ -92,12 +122,12 @@ impl Lab {
     /// Boots a private system in which nothing of ours is installed.
     #[track_caller]
     pub fn boot_bare(name: &str) -> Lab {
-        Lab::boot_with(name, "", LIFETIME)
+        Lab::boot_with(name, "system", "", LIFETIME)
     }
 
-    /// `layers`: trees that are laid over the system's root.
+    /// `layers`: trees that are laid over the system's root, which is one of the built ones.
     #[track_caller]
-    fn boot_with(name: &str, layers: &str, lifetime: Duration) -> Lab {
+    fn boot_with(name: &str, root: &str, layers: &str, lifetime: Duration) -> Lab {
         if let Some(missing) = missing_prerequisite() {
             panic!("the lab needs {missing}");
         }
@@ -106,18 +136,22 @@ impl Lab {
             started: Instant::now(),
         };
         let prepared = prepared();
-        let bind = format!(
+        let mut bind = format!(
             "{roots}/guest:/srv/guest:ro {roots}/cloud:/srv/cloud:ro {layer}:/srv/layer:ro {scripts}:/srv/lab:ro {project}/examples:/srv/examples:ro",
             roots = prepared.join("roots").display(),
             layer = layer().display(),
             scripts = scripts().display(),
             project = project_dir().display(),
         );
+        let machines = prepared.join("vm");
+        if machines.exists() {
+            bind += &format!(" {}:/srv/vm:ro", machines.display());
+        }
         let output = lab.script(
             &[
                 "start",
                 name,
-                &prepared.join("roots/system").to_string_lossy(),
+                &prepared.join("roots").join(root).to_string_lossy(),
                 &lifetime.as_secs().to_string(),
             ],
             &[

@@ -7,6 +7,7 @@ use std::time::Instant;
 use end_to_end::{Lab, Output, Processes, System, missing_prerequisite};
 
 mod postgresql;
+mod vm;
 
 const GUESTS: [&str; 4] = ["web1", "web2", "app1", "db1"];
 
@@ -72,9 +73,10 @@ impl Stage {
         match kind {
             "booted" => missing_prerequisite().map_or_else(|| Ok(Stage::booted()), Err),
             "processes" => Processes::missing_prerequisite().map_or_else(Stage::processes, Err),
-            _ => {
-                Err("an argument: `booted`, `processes` (make demo chooses) or `postgresql`".into())
-            }
+            _ => Err(
+                "an argument: `booted`, `processes` (make demo chooses), `postgresql` or `vm`"
+                    .into(),
+            ),
         }
     }
 
@@ -143,6 +145,9 @@ fn main() -> ExitCode {
     let kind = std::env::args().nth(1).unwrap_or_default();
     if kind == "postgresql" {
         return postgresql::show(begin);
+    }
+    if kind == "vm" {
+        return vm::show(begin);
     }
     let stage = match Stage::prepare(&kind) {
         Ok(stage) => stage,

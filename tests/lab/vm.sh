@@ -1,0 +1,109 @@
+#!/bin/bash
+# vm.sh — small virtual machines under software emulation: QEMU, a kernel and a few programs in memory, no disk.
+#   vm.sh build OUT ROOTS LAYER  on the machine: OUT/{vmlinuz,initrd}. ROOTS/guest has the QEMU guest agent, LAYER our agent;
+#                                kernel and busybox come from apt. What is there is kept until its parts change.
+#   vm.sh unit                   inside a private system: vm@NAME.service, whose stop is a power cut
+#   vm.sh add NAME N [AGENT]     inside: machine NAME with address 10.77.0.N. AGENT: a folder with a certificate; cpe-agent
+#                                runs in it and listens on the network. Without: the QEMU guest agent alone
+#   vm.sh run NAME               inside, as the unit does: /run/cpe/guests/NAME/{qga.sock,serial}
+# Each has ocf:own:web, an HTTP server on port 8080 that says the machine's name; http://…/cgi-bin/kill kills it,
+# …/reboot its machine.
+set -euo pipefail
+verb=${1:?verb}; shift
+inside() { [ -d /srv/vm ] && [ "$(systemd-detect-virt)" != none ] || { echo "runs inside a private system only" >&2; exit 69; }; }
+case $verb in
+build)
+  out=$(realpath -m "${1:?out}"); roots=$(realpath "${2:?roots}"); layer=$(realpath "${3:?layer}")
+  [ "$(id -u)" = 0 ] || { echo "must be root" >&2; exit 77; }
+  [ "$out" != / ] || exit 64
+  key=$(cat "$roots/guest.packages"; sha256sum < "$0"; sha256sum < "$layer/usr/bin/cpe-agent")
+  [ "$(cat "$out/made-of" 2>/dev/null)" != "$key" ] || exit 0
+  echo "  building the virtual machines' kernel and programs" >&2
+  rm -rf --one-file-system "$out/w" "$out/made-of"; mkdir -p "$out/w/debs"; cd "$out/w"
+  trap 'rm -rf --one-file-system "${out:?}/w"' EXIT
+  k=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends: linux-image/{print $2; exit}')
+  [ -n "$k" ] || { echo "no kernel for virtual machines: apt knows no linux-image-cloud-amd64 (apt-get update?)" >&2; exit 77; }
+  (cd debs && timeout 300 apt-get -q -o APT::Sandbox::User=root download "$k" busybox-static > /dev/null) ||
+    { echo "no kernel for virtual machines: apt cannot download $k and busybox-static" >&2; exit 77; }
+  for d in debs/*.deb; do dpkg -x "$d" x; done          # into a plain directory, never into a root
+  cp x/boot/vmlinuz-* "$out/vmlinuz"; cp x/bin/busybox "$out/busybox"
+  mkdir -p i/{bin,dev,proc,sys,run,tmp,mod,root,etc/cpe/agent,usr/bin,usr/sbin,lib64,lib/x86_64-linux-gnu,var/lib,www/cgi-bin,usr/lib/ocf/resource.d/own}
+  ln -s /run i/var/run
+  cp x/bin/busybox i/bin/; for a in $(i/bin/busybox --list | grep -vx busybox); do ln -sf busybox "i/bin/$a"; done
+  cp "$roots/guest/usr/sbin/qemu-ga" i/usr/sbin/; cp "$roots/guest/usr/bin/flock" "$layer/usr/bin/cpe-agent" i/usr/bin/
+  ! command -v strip > /dev/null || strip i/usr/bin/cpe-agent
+  # libraries of the guest's Debian, for which all three were made
+  for f in usr/sbin/qemu-ga usr/bin/flock usr/bin/cpe-agent; do
+    cp "i/$f" "$roots/guest/tmp/looked-at"; chroot "$roots/guest" /usr/bin/ldd /tmp/looked-at; rm "$roots/guest/tmp/looked-at"
+  done | awk '/=> \//{print $3}' | sort -u | while read -r l; do cp -L "$roots/guest$l" i/lib/x86_64-linux-gnu/; done
+  cp -L "$roots/guest/lib64/ld-linux-x86-64.so.2" i/lib64/
+  n=0; add() { local m=$1 f y; f=$(find x/lib/modules -name "$m.ko" | head -1); [ -n "$f" ] || return 0
+    [ -z "$(ls i/mod/*-"$m.ko" 2>/dev/null)" ] || return 0
+    for y in $(tr '\0' '\n' < "$f" | sed -n 's/^depends=//p' | tr , ' '); do add "$y"; done      # dependencies first
+    n=$((n+1)); cp "$f" "i/mod/$(printf %02d $n)-$m.ko"; }
+  for m in virtio_pci virtio_console virtio_net; do add $m; done
+  cat > i/init <<'I'
+#!/bin/sh
+export PATH=/bin:/usr/sbin:/usr/bin
+mount -t devtmpfs dev /dev; mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t tmpfs run /run; mount -t tmpfs tmp /tmp
+for m in /mod/*.ko; do insmod $m; done
+. /etc/machine
+hostname $NAME; ip link set lo up; ip link set eth0 up; ip addr add $ADDRESS/24 dev eth0
+mkdir -p /dev/virtio-ports
+for p in /sys/class/virtio-ports/*; do read -r n < $p/name && ln -s /dev/${p##*/} /dev/virtio-ports/$n; done
+echo "<h1>$NAME</h1>" > /www/index.html
+[ -z "$AGENT" ] || (while :; do CPE_AGENT_LISTEN=tcp:0.0.0.0 cpe-agent; echo "cpe-agent ended: $?"; sleep 0.2; done) > /dev/ttyS0 2>&1 &
+while :; do qemu-ga -m virtio-serial -p /dev/virtio-ports/org.qemu.guest_agent.0 -t /run > /dev/ttyS0 2>&1; sleep 0.2; done
+I
+  cat > i/usr/lib/ocf/resource.d/own/web <<'W'
+#!/bin/sh
+case $1 in
+start) pidof httpd > /dev/null || httpd -p 8080 -h /www; for i in 1 2 3 4 5 6 7 8 9 10; do ! pidof httpd > /dev/null || exit 0; sleep 0.1; done; exit 1 ;;
+stop) while pidof httpd > /dev/null; do killall httpd; sleep 0.1; done ;;
+monitor) pidof httpd > /dev/null || exit 7 ;;
+meta-data) echo '<?xml version="1.0"?><resource-agent name="web" version="1.0"><version>1.1</version><longdesc lang="en">A web server.</longdesc><shortdesc lang="en">web</shortdesc><parameters/><actions><action name="start" timeout="20s"/><action name="stop" timeout="20s"/><action name="monitor" timeout="20s" interval="10s"/><action name="meta-data" timeout="5s"/></actions></resource-agent>' ;;
+*) exit 3 ;;
+esac
+W
+  for c in "kill:killall -9 httpd" "reboot:reboot -f"; do
+    printf '#!/bin/sh\nprintf "Content-Type: text/plain\\n\\n"\n%s\n' "${c#*:}" > "i/www/cgi-bin/${c%%:*}"; done
+  chmod +x i/init i/usr/lib/ocf/resource.d/own/web i/www/cgi-bin/*
+  (cd i && find . | ../x/bin/busybox cpio -o -H newc 2>/dev/null) > "$out/initrd"
+  echo "$key" > "$out/made-of";;
+unit)
+  inside
+  cat > /etc/systemd/system/vm@.service <<'U'
+[Unit]
+Description=Virtual machine %i
+StartLimitIntervalSec=0
+[Service]
+ExecStart=/srv/lab/vm.sh run %i
+KillMode=control-group
+KillSignal=SIGKILL
+SuccessExitStatus=SIGKILL
+UMask=0000
+U
+  systemctl daemon-reload;;
+add)
+  inside
+  name=$1 n=$2 agent=${3:-} d=/srv/data/vm/$1
+  rm -rf --one-file-system "$d"; mkdir -p "$d/x/etc/cpe"
+  printf 'NAME=%s\nADDRESS=10.77.0.%s\nAGENT=%s\n' "$name" "$n" "${agent:+1}" > "$d/x/etc/machine"
+  printf '%s' "$name" | md5sum | cut -d' ' -f1 > "$d/x/etc/machine-id"
+  [ -z "$agent" ] || cp -r "$agent" "$d/x/etc/cpe/agent"
+  # a second archive behind the first one is laid over it
+  { cat /srv/vm/initrd; (cd "$d/x" && find . | /srv/vm/busybox cpio -o -H newc 2>/dev/null); } > "$d/initrd"
+  printf '02:00:00:00:00:%02x\n' "$n" > "$d/mac"
+  ip tuntap add "$name" mode tap; ip link set "$name" master br0 up;;
+run)
+  inside
+  name=$1 d=/srv/data/vm/$1 s=/run/cpe/guests/$1
+  mkdir -p -m 0755 "$s"; rm -f "$s"/*
+  exec qemu-system-x86_64 -M q35 -accel tcg,thread=multi,tb-size=32 -m 192 -smp 1 \
+    -nodefaults -no-user-config -display none -serial "file:$s/serial" \
+    -kernel /srv/vm/vmlinuz -initrd "$d/initrd" -append "console=ttyS0 quiet panic=1 no_timer_check rdinit=/init" \
+    -device virtio-serial-pci -chardev "socket,id=ga,path=$s/qga.sock,server=on,wait=off" \
+    -device virtserialport,chardev=ga,name=org.qemu.guest_agent.0 \
+    -netdev "tap,id=net,ifname=$name,script=no,downscript=no" -device "virtio-net-pci,netdev=net,mac=$(cat "$d/mac"),romfile=";;
+*) exit 64;;
+esac
