@@ -155,12 +155,13 @@ is_harmless() {
   return 1
 }
 
-# N: begins it, in a session of its own, and outside the control group of the guest agent, whose
-# restart would kill it.
+# N INTERVAL: begins it, in a session of its own, and outside the control group of the guest agent,
+# whose restart would kill it. A turn of one that recurs is taken again after that, and starts
+# nothing: it is not worth two lines in the guest's journal each time.
 spawn() {
   (
     exec 9>&-
-    if [ -d /run/systemd/system ] && command -v systemd-run > /dev/null; then
+    if [ "$2" -eq 0 ] && [ -d /run/systemd/system ] && command -v systemd-run > /dev/null; then
       setsid systemd-run --quiet --scope --collect --unit="cpe-qga-$1-$up" sh "$0" "$dir" - run "$1"
       [ ! -e "$dir/op/$1/claim" ] || exit 0
     fi
@@ -313,7 +314,7 @@ begin() {
   replace "$1" "$2" "$3"
   note_begin "$1" "$2" "$new"
   mv "$new" "$dir/op/$number" || refuse "lacks $dir"
-  [ "$5" -gt 0 ] || spawn "$number"
+  [ "$5" -gt 0 ] || spawn "$number" "$3"
   say "ok $number $wall"
 }
 
@@ -369,7 +370,7 @@ turn() {
   fi
   wall_clock
   put "$o/asked" "$up $wall 0"
-  spawn "$1"
+  spawn "$1" "$interval"
   say "ok $1 $wall"
 }
 

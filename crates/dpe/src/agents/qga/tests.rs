@@ -291,6 +291,14 @@ impl Stream {
     }
 }
 
+async fn until(mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < PATIENCE, "it does not come to that");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn an_operation_that_outlives_its_stream_is_found_again_and_not_begun_twice() {
     let world = World::new(PlayedGuestAgent::default());
@@ -299,9 +307,7 @@ async fn an_operation_that_outlives_its_stream_is_found_again_and_not_begun_twic
     stream
         .execute(world.operation("1:1:0:u", Task::Start, 0))
         .await;
-    while world.asked("start") == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(|| world.asked("start") > 0).await;
     // As kill -9 of the DPE.
     stream.task.abort();
     let mut next = world.stream("shop", 2);
@@ -340,9 +346,7 @@ async fn a_recurring_operation_is_told_at_first_and_when_it_changes_and_goes_on_
         .execute(world.operation("1:1:0:u", Task::Monitor, 200))
         .await;
     assert_eq!(stream.completed().await.rc, 0);
-    while world.asked("monitor") < 3 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(|| world.asked("monitor") >= 3).await;
     world.answers("7");
     let record = stream.completed().await;
     assert_eq!(
@@ -355,9 +359,7 @@ async fn a_recurring_operation_is_told_at_first_and_when_it_changes_and_goes_on_
     assert_eq!((history.len(), history[0].rc), (1, 7));
     assert_eq!(history[0].last_rc_change, record.last_rc_change);
     let before = world.asked("monitor");
-    while world.asked("monitor") < before + 2 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(|| world.asked("monitor") >= before + 2).await;
     // A stop ends it.
     next.execute(world.operation("2:1:0:u", Task::Stop, 0))
         .await;
@@ -417,9 +419,7 @@ async fn one_that_was_killed_with_what_ran_it_has_an_unknown_result() {
     stream
         .execute(world.operation("1:1:0:u", Task::Start, 0))
         .await;
-    while world.asked("start") == 0 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(|| world.asked("start") > 0).await;
     let run = std::fs::read_to_string(Path::new(world.place.folder).join("op/1/run")).unwrap();
     let runner: i32 = run.split(' ').next().unwrap().parse().unwrap();
     let runner = rustix::process::Pid::from_raw(runner).unwrap();
