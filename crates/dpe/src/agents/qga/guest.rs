@@ -175,7 +175,7 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// Calls the helper; returns what it says, where that is no refusal.
+    /// Calls the helper; returns what it says, where it does not refuse.
     async fn call(&mut self, verb: &str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, End> {
         let (helper, nonce) = (self.helper.clone(), self.nonce.clone());
         let mut all = vec![helper.as_str(), self.place.folder, &nonce, verb];

@@ -249,7 +249,7 @@ struct Stream {
 }
 
 impl Stream {
-    /// The next input that is no heartbeat.
+    /// The next input but for heartbeats.
     async fn input(&mut self) -> Input {
         let next = async {
             loop {
