@@ -1,11 +1,13 @@
 //! When the policy engine is asked, and what its answer begins.
 
+use std::collections::BTreeSet;
+
 use super::Controller;
 use crate::machines::deciding::{Answer, Recheck};
 use crate::machines::facts::Departure;
 use crate::machines::phase::Phase;
 use crate::vocabulary::{
-    Decision, Effect, EngineInput, EventDraft, EventKind, InputName, Outcome, Time,
+    AssemblyId, Decision, Effect, EngineInput, EventDraft, EventKind, InputName, Outcome, Time,
 };
 
 impl Controller {
@@ -78,12 +80,20 @@ impl Controller {
 
     /// Asks what is to be done now, if there is reason to.
     pub(crate) fn ask(&mut self, now: Time) {
-        let serves = self.phase == Phase::Serving;
-        let may = serves && self.deciding.is_due() && self.everything_known();
+        if self.deciding.is_due() {
+            self.ask_engine(now);
+        }
+    }
+
+    /// Asks, if the policy engine may be asked now.
+    pub(super) fn ask_engine(&mut self, now: Time) {
+        let may = self.phase == Phase::Serving && self.everything_known();
         if !may || self.deciding.pauses(now.boottime_us) {
             return;
         }
-        self.look_for_arrivals();
+        if self.execution.is_idle() {
+            self.look_for_arrivals();
+        }
         let number = self.deciding.ask(now);
         self.effects.push(Effect::Decide(EngineInput {
             number,
@@ -103,6 +113,10 @@ impl Controller {
         let Answer::Fresh(asked_for) = self.deciding.answered(decision.input.number) else {
             return;
         };
+        if !self.execution.is_idle() {
+            self.decided_beside_work(now, decision, &asked_for);
+            return;
+        }
         let mut outcome = match decision.outcome {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -119,10 +133,7 @@ impl Controller {
                 std::mem::take(&mut outcome.goal),
                 std::mem::take(&mut outcome.terms),
             ),
-            Recheck {
-                at_s: outcome.recheck_at_s,
-                interval_ms: outcome.recheck_interval_ms,
-            },
+            Recheck::of(&outcome),
             outcome.start_failure_is_fatal,
         );
         if outcome.graph.synapses.is_empty() {
@@ -135,30 +146,55 @@ impl Controller {
     }
 
     fn begin_transition(&mut self, now: Time, asked_for: &str, cib: &str, outcome: Outcome) {
-        self.deciding.transition_began();
         let Outcome {
             graph,
             limits,
             reasons,
+            graph_text,
             ..
         } = outcome;
+        let leaving = self.leaving();
+        self.execution
+            .begin(graph, limits, reasons, &leaving, now.wall_us);
+        self.tell_beginning(now, asked_for, cib, graph_text, 0);
+    }
+
+    /// Whose guests go down.
+    pub(super) fn leaving(&self) -> BTreeSet<AssemblyId> {
         let facts = self.store.assemblies().iter();
         let leaving = facts.filter(|(_, facts)| facts.departure == Departure::Leaving);
-        let leaving = leaving.map(|(name, _)| name.clone()).collect();
-        let execution = &mut self.execution;
-        let transition = execution.begin(graph, limits, reasons, &leaving, now.wall_us);
+        leaving.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// A transition begins. `taken_over`: how many operations go on in it.
+    pub(super) fn tell_beginning(
+        &mut self,
+        now: Time,
+        asked_for: &str,
+        cib: &str,
+        graph: String,
+        taken_over: usize,
+    ) {
+        self.deciding.transition_began();
+        let Some(transition) = self.execution.transition() else {
+            return;
+        };
         let (number, actions) = (transition.number(), transition.counts().actions);
         self.effects.push(Effect::KeepInput {
             name: InputName::Transition(number),
             cib: cib.to_owned(),
-            graph: outcome.graph_text,
+            graph,
         });
-        if actions > 0 {
-            let event = EventDraft::new(EventKind::TransitionStarted)
-                .reason(asked_for)
-                .detail("transition", number)
-                .detail("actions", actions);
-            self.tell(now, event);
+        if actions == 0 {
+            return;
         }
+        let mut event = EventDraft::new(EventKind::TransitionStarted)
+            .reason(asked_for)
+            .detail("transition", number)
+            .detail("actions", actions);
+        if taken_over > 0 {
+            event = event.detail("taken_over", taken_over);
+        }
+        self.tell(now, event);
     }
 }

@@ -27,6 +27,7 @@ impl Controller {
             self.stop_awaiting_what_waits(now);
             self.carry_out(now);
             if !self.execution.is_over() {
+                self.ask_beside_work(now);
                 return;
             }
             self.finish_transition(now);
@@ -165,6 +166,7 @@ impl Controller {
         let Some(run) = self.execution.end(index, succeeded) else {
             return;
         };
+        self.deciding.work_changed();
         if let Some(operation) = run.operation()
             && let Some(assembly) = self.assemblies.get_mut(&run.assembly)
         {
@@ -225,7 +227,7 @@ impl Controller {
     }
 }
 
-fn how_it_ended(finished: &Finished) -> EventDraft {
+pub(super) fn how_it_ended(finished: &Finished) -> EventDraft {
     let event = match &finished.end {
         End::Completed => {
             EventDraft::new(EventKind::TransitionCompleted).reason("everything is done")

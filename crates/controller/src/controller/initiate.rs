@@ -131,30 +131,18 @@ impl Controller {
             work,
         };
         self.execution.start(index, run);
+        self.deciding.work_changed();
     }
 
     fn initiate_fencing(&mut self, now: Time, index: usize, node: &AssemblyId) {
-        let action = self.execution.action(index);
-        let how = action.and_then(|action| action.attribute("CRM_meta_stonith_action"));
-        let (on, off) = (how == Some("on"), how == Some("off"));
-        let delay_s = action.map_or(0, |action| {
-            number(action, "CRM_meta_priority_fencing_delay")
-        });
-        if on {
+        let Some(action) = self.execution.action(index).cloned() else {
+            return;
+        };
+        let reason = self.execution.reason(index).cloned();
+        if switches_on(&action) {
             self.execution.pass(index);
             return;
         }
-        let facts = self.store.assembly(node);
-        let (restart, off) = (facts.restart, off || facts.stays_off);
-        let silent = self
-            .assemblies
-            .get(node)
-            .is_some_and(|assembly| assembly.life() == Life::Lost);
-        // The policy engine would call it a peer that is no longer part of the cluster.
-        let reason = restart
-            .or_else(|| silent.then(|| "its agent is not heard any more".into()))
-            .or_else(|| self.execution.reason(index).cloned())
-            .unwrap_or_else(|| "the policy demands it".into());
         let run = Run {
             assembly: node.clone(),
             deadline_us: None,
@@ -164,10 +152,43 @@ impl Controller {
             work: Work::Fence,
         };
         self.execution.start(index, run);
-        if self.fence(now, node, !off, &reason, delay_s.saturating_mul(1_000)) {
+        if self.fence_as_wanted(now, node, &action, reason) {
             self.end(index, true);
         }
     }
+
+    /// Makes an assembly safe as an action of a graph says. `reason`: why, by the policy engine.
+    /// `true`: it is.
+    pub(super) fn fence_as_wanted(
+        &mut self,
+        now: Time,
+        node: &AssemblyId,
+        action: &GraphAction,
+        reason: Option<String>,
+    ) -> bool {
+        if switches_on(action) {
+            return false;
+        }
+        let off = action.attribute("CRM_meta_stonith_action") == Some("off");
+        let delay_s = number(action, "CRM_meta_priority_fencing_delay");
+        let facts = self.store.assembly(node);
+        let (restart, off) = (facts.restart, off || facts.stays_off);
+        let silent = self
+            .assemblies
+            .get(node)
+            .is_some_and(|assembly| assembly.life() == Life::Lost);
+        // The policy engine would call it a peer that is no longer part of the cluster.
+        let reason = restart
+            .or_else(|| silent.then(|| "its agent is not heard any more".into()))
+            .or(reason)
+            .unwrap_or_else(|| "the policy demands it".into());
+        self.fence(now, node, !off, &reason, delay_s.saturating_mul(1_000))
+    }
+}
+
+/// An action that gives an assembly what fencing takes.
+fn switches_on(action: &GraphAction) -> bool {
+    action.attribute("CRM_meta_stonith_action") == Some("on")
 }
 
 /// An operation on a fencing device.

@@ -12,6 +12,7 @@ mod engine_input;
 mod execute;
 mod failures;
 mod fencing;
+mod hand_over;
 mod incarnations;
 mod initiate;
 mod leases;

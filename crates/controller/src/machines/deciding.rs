@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use policy_engine::model::Turn;
 
 use super::burst::Burst;
-use crate::vocabulary::{Goal, MS, SECOND, ServiceId, Terms, Time};
+use crate::vocabulary::{Goal, MS, Outcome, SECOND, ServiceId, Terms, Time};
 
 /// The policy engine is asked this often in a row before the controller slows down: something is
 /// wrong then.
@@ -80,6 +80,16 @@ pub(crate) struct Recheck {
     pub interval_ms: u32,
 }
 
+impl Recheck {
+    /// As a decision says.
+    pub(crate) fn of(outcome: &Outcome) -> Recheck {
+        Recheck {
+            at_s: outcome.recheck_at_s,
+            interval_ms: outcome.recheck_interval_ms,
+        }
+    }
+}
+
 /// Questions to the policy engine, and its last answer.
 #[derive(Debug)]
 pub(crate) struct Deciding {
@@ -88,6 +98,9 @@ pub(crate) struct Deciding {
     burst: Burst,
     /// Answers in a row that were worthless.
     dropped: u32,
+    /// The last answer could not be carried out beside what is under way: it is asked again when
+    /// some of that has ended, or when the world changes.
+    postponed: bool,
     /// The last answer was taken although values had changed: why it is to be asked again.
     overtaken: Option<String>,
     /// Inputs so far, from which they have their numbers.
@@ -132,6 +145,7 @@ impl Deciding {
             state: State::Settled,
             burst: Burst::default(),
             dropped: 0,
+            postponed: false,
             overtaken: None,
             inputs: 0,
             urgent: false,
@@ -164,6 +178,7 @@ impl Deciding {
     /// Edge from any state: the policy engine should know of a change. The first reason is kept,
     /// since it is the one that nothing was done about.
     pub(crate) fn world_changed(&mut self, reason: &str) {
+        self.postponed = false;
         self.state = match std::mem::replace(&mut self.state, State::Settled) {
             State::Settled => State::Due(reason.to_owned()),
             State::Asked { number, reason } | State::Stale { number, reason, .. } => State::Stale {
@@ -173,6 +188,27 @@ impl Deciding {
             },
             other @ State::Due(_) => other,
         };
+    }
+
+    /// Something that was under way has begun or ended as it was planned. That is no reason to ask,
+    /// but an answer about the time before is worth nothing.
+    pub(crate) fn work_changed(&mut self) {
+        self.postponed = false;
+        if let State::Asked { reason, .. } | State::Stale { reason, .. } = &self.state {
+            let reason = reason.clone();
+            self.world_changed(&reason);
+        }
+    }
+
+    /// The answer about a change could not be carried out beside what is under way.
+    pub(crate) fn postpone(&mut self, reason: &str) {
+        self.world_changed(reason);
+        self.postponed = true;
+    }
+
+    /// There is a reason to ask although operations are under way.
+    pub(crate) fn is_due_beside_work(&self) -> bool {
+        self.is_due() && !self.postponed
     }
 
     /// As [`Deciding::world_changed`], of a value that a tool in a guest has set. `now_us`: boot
@@ -234,6 +270,7 @@ impl Deciding {
         // The input has all values.
         self.burst.forget();
         self.overtaken = None;
+        self.postponed = false;
         self.urgent = false;
         self.last_asked_us = now.boottime_us;
         self.asked_at_s = Some(now.wall_s());
@@ -481,6 +518,37 @@ mod tests {
         assert!(deciding.is_due());
         let number = deciding.ask(at(0));
         assert_eq!(deciding.answered(number), Answer::Fresh("first".into()));
+    }
+
+    #[test]
+    fn what_ends_while_it_is_asked_makes_the_answer_worthless_and_is_no_reason_to_ask() {
+        let mut deciding = Deciding::new();
+        deciding.work_changed();
+        assert!(deciding.is_settled(), "nothing was asked");
+        deciding.world_changed("first");
+        let number = deciding.ask(at(0));
+        deciding.work_changed();
+        assert_eq!(deciding.answered(number), Answer::Worthless);
+        let number = deciding.ask(at(0));
+        assert_eq!(deciding.answered(number), Answer::Fresh("first".into()));
+    }
+
+    #[test]
+    fn what_was_postponed_is_asked_again_when_something_has_ended_or_changed() {
+        let changes: [fn(&mut Deciding); 2] = [
+            |deciding| deciding.work_changed(),
+            |deciding| deciding.world_changed("second"),
+        ];
+        for change in changes {
+            let mut deciding = Deciding::new();
+            deciding.world_changed("first");
+            let number = deciding.ask(at(0));
+            deciding.answered(number);
+            deciding.postpone("first");
+            assert!(deciding.is_due() && !deciding.is_due_beside_work());
+            change(&mut deciding);
+            assert!(deciding.is_due_beside_work());
+        }
     }
 
     #[test]

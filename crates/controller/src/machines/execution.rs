@@ -10,6 +10,9 @@
 //!       └────────────────────────────────────────────────────────────────┘
 //! ```
 //!
+//! From *aborted* there is a second way: another transition takes over what is under way, if that
+//! is what it would have done (see [`super::hand_over`]), and is carried out at once.
+//!
 //! [`Transition`] keeps the books of the graph; here are the runs, that is, who does what since
 //! when and until when, and how many may be under way at a time.
 
@@ -57,6 +60,23 @@ pub(crate) struct Step {
     pub node: AssemblyId,
     /// Empty: it is about no resource.
     pub resource: String,
+}
+
+impl Step {
+    /// What a synapse of a graph asks for. `None`: the graph does not say what its action is.
+    pub(crate) fn of(graph: &TransitionGraph, index: usize) -> Option<Step> {
+        let action = graph.synapses.get(index)?.action;
+        let head = graph.head(action)?;
+        let node = head.router_node.as_ref().or(head.on_node.as_ref());
+        let resource = graph.actions.get(index)?.resource.as_ref();
+        Some(Step {
+            action,
+            kind: head.kind,
+            task: Task::from(&*head.operation),
+            node: node.map_or_else(|| AssemblyId::from(""), |node| AssemblyId::from(&**node)),
+            resource: resource.map_or_else(String::new, |resource| resource.id.to_string()),
+        })
+    }
 }
 
 /// How a transition ended.
@@ -127,13 +147,21 @@ impl Execution {
             .collect()
     }
 
-    /// The action under way whose operation has that id, in that assembly.
+    /// The action under way whose operation has that id, in that assembly. What was taken over has
+    /// the id that a former transition gave it.
     pub(crate) fn run_of(&self, assembly: &AssemblyId, id: &str) -> Option<usize> {
         let key = TransitionKey::parse(id)?;
-        let index = self.transition()?.synapse_of(key.action)?;
-        let run = self.run(index)?;
-        let same = run.operation().is_some_and(|operation| operation.id == id);
-        (same && run.assembly == *assembly).then_some(index)
+        let transition = self.transition()?;
+        let is_it = |run: &Run| {
+            let same = run.operation().is_some_and(|operation| operation.id == id);
+            same && run.assembly == *assembly
+        };
+        if key.transition == transition.number() {
+            let index = transition.synapse_of(key.action)?;
+            return self.run(index).filter(|run| is_it(run)).map(|_| index);
+        }
+        let mut runs = self.runs();
+        runs.find(|(_, run)| is_it(run)).map(|(index, _)| index)
     }
 
     /// The number of the last transition; 0: there was none.
@@ -154,9 +182,8 @@ impl Execution {
             self.current.is_none(),
             "invariant: one transition at a time"
         );
-        self.count += 1;
-        let mut transition = Transition::new(self.count, graph, limits, now_wall_us);
-        transition.let_go(leaving);
+        let transition = self.prepare(graph, limits, leaving, now_wall_us);
+        self.count = transition.number();
         let current = self.current.insert(Current {
             transition,
             runs: BTreeMap::new(),
@@ -164,6 +191,51 @@ impl Execution {
             reasons,
         });
         &current.transition
+    }
+
+    /// A transition that may come next. `leaving`: whose guests go down.
+    pub(crate) fn prepare(
+        &self,
+        graph: TransitionGraph,
+        limits: Limits,
+        leaving: &BTreeSet<AssemblyId>,
+        now_wall_us: u64,
+    ) -> Transition {
+        let mut transition = Transition::new(self.count + 1, graph, limits, now_wall_us);
+        transition.let_go(leaving);
+        transition
+    }
+
+    /// Edge aborted → carrying out: what is under way goes on in the next transition. `heirs`: the
+    /// synapses of each operation under way, here and there. Gives how this one ended. Fencing goes
+    /// on by itself.
+    pub(crate) fn hand_over(
+        &mut self,
+        mut next: Transition,
+        reasons: BTreeMap<u32, String>,
+        heirs: &[(usize, usize)],
+        now_wall_us: u64,
+    ) -> Option<Finished> {
+        let mut old = self.current.take()?;
+        let mut runs = BTreeMap::new();
+        for (from, to) in heirs {
+            if let Some(run) = old.runs.remove(from) {
+                next.take_over(*to);
+                runs.insert(*to, run);
+            }
+        }
+        assert!(
+            old.transition.aborted().is_some() && old.runs.values().all(Run::is_fence),
+            "invariant: nothing that is under way is forgotten"
+        );
+        self.count = next.number();
+        self.current = Some(Current {
+            transition: next,
+            worked: !runs.is_empty(),
+            runs,
+            reasons,
+        });
+        Some(self.note_end(&old, now_wall_us))
     }
 
     /// Edge carrying out → aborted: nothing more begins. If nothing is carried out, there is
@@ -186,18 +258,7 @@ impl Execution {
 
     /// What a synapse asks for. `None`: the graph does not say what its action is.
     pub(crate) fn step(&self, index: usize) -> Option<Step> {
-        let graph = self.transition()?.graph();
-        let action = graph.synapses.get(index)?.action;
-        let head = graph.head(action)?;
-        let node = head.router_node.as_ref().or(head.on_node.as_ref());
-        let resource = graph.actions.get(index)?.resource.as_ref();
-        Some(Step {
-            action,
-            kind: head.kind,
-            task: Task::from(&*head.operation),
-            node: node.map_or_else(|| AssemblyId::from(""), |node| AssemblyId::from(&**node)),
-            resource: resource.map_or_else(String::new, |resource| resource.id.to_string()),
-        })
+        Step::of(self.transition()?.graph(), index)
     }
 
     /// The action of a synapse.
@@ -289,9 +350,13 @@ impl Execution {
             self.is_over(),
             "invariant: a transition is over when nothing is awaited"
         );
-        let Current {
-            transition, worked, ..
-        } = self.current.take()?;
+        let current = self.current.take()?;
+        Some(self.note_end(&current, now_wall_us))
+    }
+
+    /// Notes for the status how a transition ended.
+    fn note_end(&mut self, current: &Current, now_wall_us: u64) -> Finished {
+        let transition = &current.transition;
         let counts = transition.counts();
         let end = match transition.aborted() {
             Some(reason) => End::Aborted(reason.to_owned()),
@@ -304,14 +369,14 @@ impl Execution {
         };
         self.last = Some(TransitionStatus {
             completed: now_wall_us,
-            ..status(&transition, state)
+            ..status(transition, state)
         });
-        Some(Finished {
+        Finished {
             number: transition.number(),
             counts,
-            worked,
+            worked: current.worked,
             end,
-        })
+        }
     }
 
     /// Edge from any state to idle: the deployment has ended, nothing is awaited any more.
@@ -535,6 +600,38 @@ mod tests {
         assert!(!execution.is_over());
         execution.end(1, false);
         assert!(execution.is_over());
+    }
+
+    #[test]
+    fn the_next_transition_takes_over_what_is_under_way() {
+        let mut execution = begun(&["a", "b"], Limits::default());
+        execution.start(0, run("a", work(1)));
+        execution.start(1, run("b", Work::Fence));
+        execution.abort("node b is lost");
+        let next = execution.prepare(graph(&["c", "a"]), Limits::default(), &BTreeSet::new(), 30);
+        let ended = execution.hand_over(next, BTreeMap::new(), &[(0, 1)], 30);
+        let ended = ended.expect("one was under way");
+        assert_eq!(ended.end, End::Aborted("node b is lost".into()));
+        let number = execution.transition().map(Transition::number);
+        assert_eq!(number, Some(2));
+        assert_eq!(execution.run_of(&"a".into(), &operation(1).id), Some(1));
+        assert_eq!(execution.runs().count(), 1, "fencing goes on by itself");
+        execution.check();
+        execution.pass(0);
+        assert!(!execution.is_over());
+        assert!(execution.end(1, true).is_some());
+        let finished = execution.finish(40).expect("it was under way");
+        assert_eq!(finished.end, End::Completed);
+    }
+
+    #[test]
+    #[should_panic(expected = "nothing that is under way is forgotten")]
+    fn it_forgets_nothing_that_is_under_way() {
+        let mut execution = begun(&["a"], Limits::default());
+        execution.start(0, run("a", work(1)));
+        execution.abort("the document has changed");
+        let next = execution.prepare(graph(&["b"]), Limits::default(), &BTreeSet::new(), 30);
+        execution.hand_over(next, BTreeMap::new(), &[], 30);
     }
 
     #[test]

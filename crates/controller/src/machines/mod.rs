@@ -13,6 +13,7 @@ pub(crate) mod execution;
 pub(crate) mod facts;
 pub(crate) mod failures;
 pub(crate) mod fencings;
+pub(crate) mod hand_over;
 pub(crate) mod history;
 pub(crate) mod moves;
 pub(crate) mod outgoing;

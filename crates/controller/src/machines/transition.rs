@@ -47,6 +47,9 @@ pub(crate) struct Transition {
     /// All inputs satisfied, not begun.
     ready: BTreeSet<usize>,
     running: BTreeSet<usize>,
+    /// What was taken over, and has ended well before all its inputs were satisfied: what waits for
+    /// it waits for these too.
+    ended_early: BTreeSet<usize>,
     /// What waits beside that until it is known what is where it goes.
     moves: Moves,
     abort_priority: i32,
@@ -126,6 +129,7 @@ impl Transition {
             by_action,
             ready,
             running: BTreeSet::new(),
+            ended_early: BTreeSet::new(),
             abort_priority: 0,
             aborted: None,
             started_wall_us,
@@ -214,6 +218,24 @@ impl Transition {
         self.running.insert(index);
     }
 
+    /// Edge waiting → running, of what a former transition has begun: it may be before its turn.
+    pub(crate) fn take_over(&mut self, index: usize) {
+        assert!(
+            self.progress[index] == Progress::Waiting,
+            "invariant: action {index} is taken over once, and before anything of it"
+        );
+        self.ready.remove(&index);
+        self.progress[index] = Progress::Running;
+        self.running.insert(index);
+    }
+
+    /// Something that is not a mark in the order waits, and the abort does not forbid it.
+    pub(crate) fn may_still_begin(&self) -> bool {
+        let waits = |index: &usize| self.progress[*index] == Progress::Waiting;
+        let mut all = 0..self.progress.len();
+        all.any(|index| waits(&index) && !self.pseudo[index] && self.may_begin(index))
+    }
+
     /// Edges waiting → failed, running → done and running → failed. An action of a lost node ends
     /// without having begun.
     pub(crate) fn end(&mut self, index: usize, succeeded: bool) {
@@ -232,15 +254,32 @@ impl Transition {
             (false, true) => self.counts.done += 1,
             (false, false) => self.counts.failed += 1,
         }
-        let action = self.graph.synapses[index].action;
-        self.moves.ended(action);
-        for dependent in self.dependents.get(&action).into_iter().flatten() {
-            if !succeeded && self.graph.synapses[*dependent].priority < INFINITY {
-                continue;
-            }
-            self.missing[*dependent] -= 1;
-            if self.missing[*dependent] == 0 && self.progress[*dependent] == Progress::Waiting {
-                self.ready.insert(*dependent);
+        self.moves.ended(self.graph.synapses[index].action);
+        if succeeded && self.missing[index] > 0 {
+            self.ended_early.insert(index);
+        } else {
+            self.satisfy_dependents(index, succeeded);
+        }
+    }
+
+    /// An action has ended, and all that it had to wait for.
+    fn satisfy_dependents(&mut self, index: usize, succeeded: bool) {
+        let mut ended = vec![(index, succeeded)];
+        while let Some((index, succeeded)) = ended.pop() {
+            let action = self.graph.synapses[index].action;
+            for dependent in self.dependents.get(&action).into_iter().flatten() {
+                if !succeeded && self.graph.synapses[*dependent].priority < INFINITY {
+                    continue;
+                }
+                self.missing[*dependent] -= 1;
+                if self.missing[*dependent] > 0 {
+                    continue;
+                }
+                if self.progress[*dependent] == Progress::Waiting {
+                    self.ready.insert(*dependent);
+                } else if self.ended_early.remove(dependent) {
+                    ended.push((*dependent, true));
+                }
             }
         }
     }
@@ -385,6 +424,44 @@ mod tests {
         assert!(transition.ready().is_empty());
         transition.end(2, true);
         assert_eq!(transition.ready(), [1]);
+    }
+
+    #[test]
+    fn what_was_taken_over_ends_for_others_with_what_it_would_have_waited_for() {
+        // 3 waits for 2, and 2 for 1. 2 has begun before.
+        let all: [(u32, i32, &[u32]); 3] = [(1, 0, &[]), (2, 0, &[1]), (3, 0, &[2])];
+        let mut early = transition(&all);
+        early.take_over(1);
+        assert_eq!(early.ready(), [0]);
+        early.end(1, true);
+        assert!(!early.is_ready(2), "the first has not ended");
+        early.begin(0);
+        early.end(0, true);
+        assert_eq!(early.ready(), [2]);
+        let mut late = transition(&all);
+        late.take_over(1);
+        late.begin(0);
+        late.end(0, true);
+        assert!(late.ready().is_empty());
+        late.end(1, true);
+        assert_eq!(late.ready(), [2]);
+        let mut failed = transition(&all);
+        failed.take_over(1);
+        failed.begin(0);
+        failed.end(0, false);
+        failed.end(1, true);
+        assert!(failed.ready().is_empty(), "the first has failed");
+    }
+
+    #[test]
+    fn what_an_abort_does_not_forbid_may_still_begin() {
+        let mut transition = transition(&[(1, 0, &[]), (2, INFINITY, &[1])]);
+        transition.begin(0);
+        transition.abort(INFINITY, "world changed");
+        assert!(transition.may_still_begin());
+        transition.end(0, true);
+        transition.begin(1);
+        assert!(!transition.may_still_begin());
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(crate) struct Lab {
     /// Parameters that resource agents cannot take over while they run, between blanks; empty: they
     /// can take over none.
     pub(crate) not_reloadable: String,
+    document: String,
 }
 
 /// Names with values, as `NAME=VALUE NAME=VALUE`.
@@ -193,10 +194,12 @@ impl Lab {
             cancelled: Vec::new(),
             questions: 0,
             not_reloadable: String::new(),
+            document: String::new(),
         };
         let document = format!(
             "<deployable name=\"sim\"><assemblies>{assemblies}</assemblies><configuration>{configuration}</configuration></deployable>"
         );
+        lab.document.clone_from(&document);
         lab.ask(Request::Load {
             document,
             generation: 1,
@@ -360,6 +363,27 @@ impl Lab {
     /// What a status says now.
     pub(crate) fn status(&self) -> cpe_status::DeploymentStatus {
         self.controller.status(self.now)
+    }
+
+    /// The guest of an agent goes down as planned.
+    pub(crate) fn leaves(&mut self, agent: &str) {
+        self.give(Input::AgentLeaving {
+            assembly: agent.into(),
+            boot_id: format!("boot of {agent}"),
+            reason: "shutdown".into(),
+        });
+    }
+
+    /// The document says something else from now on.
+    pub(crate) fn changes(&mut self, before: &str, after: &str) {
+        let document = self.document.replace(before, after);
+        assert_ne!(document, self.document);
+        self.document.clone_from(&document);
+        self.ask(Request::Load {
+            document,
+            generation: 2,
+            in_doubt: BTreeSet::new(),
+        });
     }
 
     /// An agent is not heard any more.

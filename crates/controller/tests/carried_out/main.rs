@@ -1,5 +1,6 @@
 //! What a document may say is carried out: each option, meta attribute and element changes what the
-//! agents are told to do. `deployment::treatment` names these tests.
+//! agents are told to do. `deployment::treatment` names these tests. And what is decided meanwhile
+//! is carried out too.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +11,7 @@
 mod clones;
 mod elements;
 mod fencing;
+mod hand_over;
 mod lab;
 mod operations;
 mod options;
