@@ -56,6 +56,7 @@ impl World {
                 self.note_given_up(&event);
                 self.note_left(&event);
                 self.note_refused(&event);
+                self.note_taken_over(&event);
                 self.shell.unacknowledged.push(event.clone());
                 self.bring(event);
             }

@@ -373,6 +373,15 @@ impl World {
         }
     }
 
+    /// Counts what took over what was under way.
+    pub(crate) fn note_taken_over(&mut self, event: &Event) {
+        let fresh = event.time == self.time().wall_us;
+        if fresh && event.kind == EventKind::TransitionStarted {
+            let taken_over = event.details.contains_key("taken_over");
+            self.shell.taken_over += u64::from(taken_over);
+        }
+    }
+
     /// The policy engine decides nothing that has to be refused, unless it is to answer nonsense.
     pub(crate) fn note_refused(&mut self, event: &Event) {
         if event.kind == EventKind::DecisionRefused && event.state == "refused" && !self.nonsense {

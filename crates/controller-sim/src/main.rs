@@ -120,6 +120,8 @@ struct Totals {
     steps: u64,
     starts: u64,
     transitions: u64,
+    /// Transitions that took over what was under way, and seeds that have some.
+    taken_over: (u64, u64),
     events: u64,
     /// Faults that were injected, by kind.
     faults: BTreeMap<Kind, u64>,
@@ -135,6 +137,8 @@ impl Totals {
         self.steps += outcome.steps;
         self.starts += outcome.starts;
         self.transitions += outcome.transitions;
+        self.taken_over.0 += outcome.taken_over;
+        self.taken_over.1 += u64::from(outcome.taken_over > 0);
         self.events += outcome.events as u64;
         for (kind, count) in &outcome.faults {
             *self.faults.entry(*kind).or_default() += count;
@@ -193,6 +197,7 @@ fn print_totals(totals: &Totals, seconds: f64) {
         steps,
         starts,
         transitions,
+        taken_over: (taken_over, taking_over),
         events,
         faults,
         restless,
@@ -201,6 +206,7 @@ fn print_totals(totals: &Totals, seconds: f64) {
         "{seeds} seeds in {seconds:.1} s, {:.1} a second; {virtual_seconds} virtual seconds, {steps} steps, {starts} starts of the DPE, {transitions} transitions, {events} events",
         *seeds as f64 / seconds,
     );
+    println!("{taken_over} transitions in {taking_over} seeds took over what was under way",);
     let faults: Vec<String> = faults
         .iter()
         .map(|(kind, count)| format!("{} {count}", kind.name()))

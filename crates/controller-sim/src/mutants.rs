@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 
 use controller::{
-    AssemblyId, Connect, Controller, Durable, Effect, Event, EventKind, Input, Refusal, Request,
-    TicketOrder, Time,
+    AssemblyId, Connect, Controller, Durable, Effect, Event, EventKind, Input, Operation, Record,
+    Refusal, Request, Task, TicketOrder, Time,
 };
 
 use crate::time::MS;
@@ -46,11 +46,13 @@ pub enum Mutant {
     IgnoreDelays,
     /// Agents say "not installed" of a service that may be running.
     BelieveAbsent,
+    /// Takes stops that are under way for done when it decides beside them.
+    ForgetUnderWay,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 13] = [
+    pub const ALL: [Mutant; 14] = [
         Mutant::SkipLeaseWait,
         Mutant::NoMargins,
         Mutant::ForgetEvents,
@@ -64,6 +66,7 @@ impl Mutant {
         Mutant::ForgetValues,
         Mutant::IgnoreDelays,
         Mutant::BelieveAbsent,
+        Mutant::ForgetUnderWay,
     ];
 
     /// Its name on a command line.
@@ -82,6 +85,7 @@ impl Mutant {
             Mutant::ForgetValues => "forget-values",
             Mutant::IgnoreDelays => "ignore-delays",
             Mutant::BelieveAbsent => "believe-absent",
+            Mutant::ForgetUnderWay => "forget-under-way",
         }
     }
 }
@@ -98,6 +102,10 @@ pub(crate) struct Subject {
     lease_ends_us: BTreeMap<AssemblyId, u64>,
     /// Boot time at which an assembly that is being fenced is taken as safe, µs.
     hasty_us: BTreeMap<AssemblyId, u64>,
+    /// Stops under way, by their ids.
+    stops: BTreeMap<String, (AssemblyId, Operation)>,
+    /// The highest number that an agent has told.
+    last_call: u32,
 }
 
 impl Deref for Subject {
@@ -118,6 +126,8 @@ impl Subject {
             connects: BTreeMap::new(),
             lease_ends_us: BTreeMap::new(),
             hasty_us: BTreeMap::new(),
+            stops: BTreeMap::new(),
+            last_call: 0,
         };
         subject.collect(now);
         subject
@@ -145,6 +155,10 @@ impl Subject {
         self.spoil(&mut input);
         if let Input::AgentConnected { assembly, .. } = &input {
             self.note_lease(now, &assembly.clone());
+        }
+        self.note_result(&input);
+        if matches!(input, Input::Decided(_)) && self.makes(Mutant::ForgetUnderWay) {
+            self.end_stops(now);
         }
         let outcome = self.controller.handle(now, input);
         self.collect(now);
@@ -229,6 +243,13 @@ impl Subject {
                         .insert(connect.assembly.clone(), connect.clone());
                 }
                 Effect::Renew { assembly, .. } => self.note_lease(now, assembly),
+                Effect::Execute {
+                    assembly,
+                    operation,
+                } if operation.action == Task::Stop => {
+                    let stop = (assembly.clone(), (**operation).clone());
+                    self.stops.insert(operation.id.clone(), stop);
+                }
                 _ => {}
             }
         }
@@ -239,6 +260,32 @@ impl Subject {
         self.effects.extend(effects);
         for event in events {
             self.hurry(now, event);
+        }
+    }
+
+    /// An operation has ended.
+    fn note_result(&mut self, input: &Input) {
+        if let Input::OperationCompleted { record, .. } = input {
+            self.last_call = self.last_call.max(record.call_id);
+            self.stops.remove(&record.operation.id);
+        }
+    }
+
+    /// Takes all stops under way for done.
+    fn end_stops(&mut self, now: Time) {
+        for (assembly, operation) in std::mem::take(&mut self.stops).into_values() {
+            self.last_call += 1;
+            let record = Record {
+                operation,
+                call_id: self.last_call,
+                ..Record::default()
+            };
+            let completed = Input::OperationCompleted {
+                assembly,
+                record: Box::new(record),
+            };
+            let _ = self.controller.handle(now, completed);
+            self.collect(now);
         }
     }
 

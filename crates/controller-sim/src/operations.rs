@@ -13,6 +13,8 @@ use crate::queue::Timer;
 use crate::time::{MS, SECOND};
 use crate::world::World;
 
+/// So many starts and stops in a hundred take seconds, in seeds in which some do.
+const SLOW_PERCENT: u64 = 25;
 /// The exit code for it.
 const NOT_INSTALLED: i32 = 5;
 
@@ -72,6 +74,9 @@ impl World {
         if bad && self.random.percent(20) {
             duration_us = self.random.between(SECOND, timeout_us.max(SECOND));
         }
+        if let Some(given_us) = self.slowness_of(operation) {
+            duration_us = given_us;
+        }
         let refuses = operation.action == Task::Stop
             && self.guests[guest].refuses_stop_until_us > self.now_us;
         if self.guests[guest].programs_away_until_us > self.now_us {
@@ -83,6 +88,22 @@ impl World {
         } else {
             ((STATUS_DONE, i32::from(fails || refuses)), duration_us)
         }
+    }
+
+    /// How long an operation takes that is slow and well. `None`: as long as another.
+    fn slowness_of(&mut self, operation: &Operation) -> Option<u64> {
+        if !matches!(operation.action, Task::Start | Task::Stop) {
+            return None;
+        }
+        let given_us = self.starts_take_us.get(&operation.resource);
+        if let Some(given_us) = given_us.filter(|_| operation.action == Task::Start) {
+            return Some(*given_us);
+        }
+        let slowness = self.slowness.as_mut()?;
+        let timeout_us = u64::from(operation.timeout_ms) * MS;
+        slowness
+            .percent(SLOW_PERCENT)
+            .then(|| slowness.between(SECOND, SECOND.max(timeout_us * 9 / 10)))
     }
 
     pub(crate) fn operation_ends(&mut self, guest: usize, resource: &str, token: u64) {

@@ -46,6 +46,8 @@ pub struct Outcome {
     pub events: usize,
     /// Transitions begun.
     pub transitions: u64,
+    /// Of these, those that took over what was under way.
+    pub taken_over: u64,
     /// Faults that were injected, by kind.
     pub faults: BTreeMap<Kind, u64>,
     /// Of everything that the controller did, if asked for: the same in two builds that behave the

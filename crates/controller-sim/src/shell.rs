@@ -57,6 +57,8 @@ pub(crate) struct Shell {
     pub planned_tick_us: Option<u64>,
     pub ticks: u64,
     pub transitions: u64,
+    /// Of these, those that took over what was under way.
+    pub taken_over: u64,
     pub unloaded: bool,
 }
 

@@ -66,6 +66,10 @@ pub struct World {
     pub nonsense: bool,
     /// How long each decision takes, µs; 0: as it happens.
     pub decisions_take_us: u64,
+    /// How long each start of a service takes, µs. Of others: as it happens.
+    pub starts_take_us: BTreeMap<String, u64>,
+    /// Chance of its own, by which some starts and stops are slow; `None`: none is.
+    pub(crate) slowness: Option<Random>,
     /// What happened, if asked for.
     pub trace: Vec<String>,
     /// The engine input of the last transition.
@@ -129,6 +133,8 @@ impl World {
             peaceful: false,
             nonsense: false,
             decisions_take_us: 0,
+            starts_take_us: BTreeMap::new(),
+            slowness: None,
             options,
             trace: Vec::new(),
             decided_on: String::new(),
@@ -451,6 +457,7 @@ impl World {
             starts: self.shell.start,
             events: self.log.len(),
             transitions: self.shell.transitions,
+            taken_over: self.shell.taken_over,
             faults: std::mem::take(&mut self.injected),
             digest: self.digest.value(),
         }

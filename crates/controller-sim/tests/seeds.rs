@@ -160,6 +160,12 @@ fn a_controller_that_does_not_wait_for_inputs_is_found_out() {
 }
 
 #[test]
+fn a_controller_that_takes_what_is_under_way_for_done_is_found_out() {
+    let found = found(1, 60, Mutant::ForgetUnderWay);
+    expect(&found, "while it runs in");
+}
+
+#[test]
 fn a_controller_that_exceeds_limits_is_found_out() {
     let violations = |mutant| {
         let mut scenario = Scenario::plain(2, 6, Mode::Unit);
