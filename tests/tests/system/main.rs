@@ -26,6 +26,7 @@ mod installation;
 mod neighbours;
 mod networks;
 mod orders;
+mod overlap;
 mod promotion;
 mod shutdowns;
 mod size;
