@@ -129,7 +129,7 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     }
     let follows = FOLLOWING.contains(&(seed % 11));
     if follows {
-        scenario.follow(&mut Random::new(seed ^ (u64::MAX >> 4)));
+        scenario.follow(&mut Random::new(seed ^ (u64::MAX >> 7)));
     }
     let equipped = scenario.has_devices();
     let mut world = World::new(scenario, random, options);
