@@ -22,6 +22,7 @@ mod escalation;
 mod explanations;
 mod fencing;
 mod flows;
+mod history;
 mod installation;
 mod neighbours;
 mod networks;
