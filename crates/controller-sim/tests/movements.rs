@@ -358,8 +358,20 @@ fn nothing_starts_after_a_service_that_was_lost_with_the_boot_of_its_target() {
     world.scenario.services[0].prefers = Some(0);
     world.scenario.generation += 1;
     world.ask(world.load_request());
-    world.inject(Fault::KillDpe);
+    // The DPE is away until the guest has booted: it hears of the new boot only.
+    world.inject(Fault::StopDpe(30 * SECOND));
     world.inject(Fault::PowerCut(1));
+    let booted = "node 1: booted";
+    while !world
+        .trace
+        .iter()
+        .rev()
+        .take(9)
+        .any(|it| it.ends_with(booted))
+    {
+        assert!(world.step());
+    }
+    world.inject(Fault::KillDpe);
     let before = world.executed().len();
     world.run_for(60);
     expect_well(&world);
