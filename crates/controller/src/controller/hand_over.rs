@@ -51,6 +51,7 @@ impl Controller {
             self.fence_beside_work(now, &next, &outcome.reasons);
             return;
         };
+        self.note_waiting(&mut outcome.goal);
         self.deciding.accept(
             (
                 std::mem::take(&mut outcome.goal),

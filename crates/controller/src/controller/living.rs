@@ -52,7 +52,9 @@ impl Controller {
             return;
         };
         let machine_id = assembly.hello().machine_id.clone();
-        if !machine_id.is_empty() {
+        // It may become the parameter of a resource agent elsewhere: no other text does.
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if (1..=64).contains(&machine_id.len()) && machine_id.bytes().all(is_allowed) {
             facts.insert(MACHINE_ID.to_owned(), machine_id);
         }
         let nothing = KnownFacts::default();

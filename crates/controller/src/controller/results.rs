@@ -55,6 +55,11 @@ impl Controller {
                 // The world has changed since it was sent: the service may have been seen
                 // elsewhere.
                 None if obsolete => self.end(index, false),
+                // It was taken over, and what it would wait for by now has not ended.
+                None if self.execution.is_early(index) => {
+                    self.end(index, false);
+                    self.world_changed(&format!("an order to {name} was lost"));
+                }
                 None => self.send(name, &run.work),
             }
         }

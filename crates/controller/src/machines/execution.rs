@@ -256,6 +256,11 @@ impl Execution {
         }
     }
 
+    /// Whether what is under way has begun before its turn: it was taken over.
+    pub(crate) fn is_early(&self, index: usize) -> bool {
+        self.transition().is_some_and(|it| it.is_early(index))
+    }
+
     /// What a synapse asks for. `None`: the graph does not say what its action is.
     pub(crate) fn step(&self, index: usize) -> Option<Step> {
         Step::of(self.transition()?.graph(), index)

@@ -229,6 +229,11 @@ impl Transition {
         self.running.insert(index);
     }
 
+    /// Whether something has not ended for which an action would have waited.
+    pub(crate) fn is_early(&self, index: usize) -> bool {
+        self.missing.get(index).is_some_and(|missing| *missing > 0)
+    }
+
     /// Something that is not a mark in the order waits, and the abort does not forbid it.
     pub(crate) fn may_still_begin(&self) -> bool {
         let waits = |index: &usize| self.progress[*index] == Progress::Waiting;

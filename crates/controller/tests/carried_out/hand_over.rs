@@ -174,3 +174,34 @@ fn the_agent_that_comes_back_without_what_was_taken_over_is_asked_again() {
     lab.ends(LONG, 0);
     assert_eq!(lab.places("db"), ["n2"]);
 }
+
+#[test]
+fn what_was_lost_before_its_turn_is_asked_for_when_its_turn_has_come() {
+    let mut lab = starting("", "", "");
+    lab.fences = false;
+    lab.falls_silent("n1");
+    lab.wait(8);
+    assert_eq!(lab.fenced.len(), 1, "the start would wait for it by now");
+    lab.answers("n2", Vec::new());
+    assert_eq!(count(&lab, LONG), 1);
+}
+
+#[test]
+fn what_waits_for_a_value_says_so_after_a_decision_beside_a_start() {
+    let waiting = r#"<services><service name="late" class="ocf" provider="sim" type="Simulated"><parameters>
+        <parameter name="to"><reference assembly="n3" parameter="hostname"/></parameter></parameters></service></services>"#;
+    let both = monitored("web", "") + &primitive("db", "");
+    let places = [
+        location("web", "n1", "20"),
+        location("db", "n2", "INFINITY"),
+    ];
+    let text = resources(&both) + &constraints(&places.concat());
+    let mut lab = Lab::of(&assemblies(&[waiting, "", ""]), &text).hold(LONG);
+    lab.all_answer();
+    lab.monitor_fails("web");
+    lab.ends(LONG, 0);
+    let status = lab.status();
+    let late = status.services.iter().find(|row| row.service == "late");
+    let reason = late.map(|row| row.reason.as_str()).unwrap_or_default();
+    assert!(reason.starts_with("it waits for 'hostname'"), "{reason}");
+}

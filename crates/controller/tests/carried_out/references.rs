@@ -219,7 +219,7 @@ fn an_attribute_that_somebody_sets_is_followed() {
 
 #[test]
 fn what_the_document_says_counts_until_an_attribute_is_set() {
-    let inner = services(r#"<reference assembly="n2" parameter="site"/>"#);
+    let inner = services(r#"<reference assembly="n2" attribute="site"/>"#);
     let own = r#"<attributes><attribute name="site" value="north"/></attributes>"#;
     let mut lab = Lab::with(&[&inner, own], "");
     assert_eq!(value(&lab, "start").as_deref(), Some("north"));

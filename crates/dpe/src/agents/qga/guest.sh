@@ -142,6 +142,10 @@ drop() {
     kill -9 "$pid" 2> /dev/null
     kill_rest "$pid" "$boot.$1"
   fi
+  # It was to be the first of its resource, and has not begun: nothing of that runs.
+  if [ -e "$dir/op/$1/fresh" ] && [ ! -e "$dir/op/$1/claim" ]; then
+    { read -r used _ < "$dir/op/$1/key"; } 2> /dev/null && rm -f "$dir/active/$used"
+  fi
   rm -rf "$dir/op/$1"
 }
 
@@ -207,11 +211,15 @@ find_state() {
     state=waits value=$at
     return
   fi
-  # Nobody begins it any more.
+  # Nobody begins it any more, unless somebody has just done so.
+  if [ ! -e "$o/run" ]; then
+    put "$o/nobody" "0 0 0"
+    ln "$o/nobody" "$o/run" 2> /dev/null || { state=waits value=$at; return; }
+  fi
   mkdir "$o/claim" 2> /dev/null
   [ -z "$pid" ] || kill_rest "$pid" "$boot.$1"
   if [ "$interval" -gt 0 ]; then
-    rm -rf "$o/claim" "$o/run" "$o/pipe"
+    rm -rf "$o/claim" "$o/run" "$o/pipe" "$o/nobody"
     [ ! -e "$o/last" ] || mv -f "$o/last" "$o/end"
     state=lost
     return
@@ -253,7 +261,7 @@ machine_id() {
 
 # EPOCH DEPLOYMENT ASSEMBLY
 hello() {
-  for tool in flock setsid timeout mkfifo head tail tr env wc sort grep date sed dd; do
+  for tool in ln flock setsid timeout mkfifo head tail tr env wc sort grep date sed dd; do
     command -v "$tool" > /dev/null || refuse "lacks $tool"
   done
   mkdir -p "$dir/op" "$dir/active" || refuse "lacks $dir"
@@ -282,8 +290,13 @@ hello() {
   put "$dir/seen" "$up"
   # What a call that was cut short has left.
   rm -rf "$dir"/tmp.*
+  # Operations that are under way may need the helper of another version, that began them.
+  unended=
+  for each in "$dir"/op/*; do
+    [ ! -d "$each" ] || [ -e "$each/end" ] || unended=1
+  done
   for file in "$dir"/helper-*; do
-    [ "$file" = "$0" ] || rm -f "$file"
+    [ "$file" = "$0" ] || [ -n "$unended" ] || rm -f "$file"
   done
   say "ok $machine $boot"
 }
@@ -339,6 +352,7 @@ replace() {
       case $2 in stop | promote | demote | migrate_to | migrate_from) drop "${each##*/}"; continue ;; esac
       [ "$action $interval" != "$2 $3" ] || drop "${each##*/}"
     elif [ "$3" -eq 0 ] && [ ! -e "$each/claim" ] && [ ! -e "$each/end" ]; then
+      case $2 in notify | meta-data | validate-all) continue ;; esac
       read -r _ _ delay < "$each/asked"
       [ "$delay" -eq 0 ] || drop "${each##*/}"
     fi
@@ -377,10 +391,14 @@ turn() {
 # N: runs it, to its end.
 run() {
   o=$dir/op/$1
-  mkdir "$o/claim" 2> /dev/null || exit 0
   read_boot
   wall_clock
-  of_process $$ && put "$o/run" "$$ $born $wall" || exit 1
+  of_process $$ && put "$o/runner.$$" "$$ $born $wall" || exit 1
+  # One takes the place, and says in the same step who it is. A look that gives up takes it too.
+  taken=0
+  ln "$o/runner.$$" "$o/run" 2> /dev/null || taken=1
+  rm -f "$o/runner.$$"
+  [ "$taken" -eq 0 ] && mkdir "$o/claim" 2> /dev/null || exit 0
   read_key "$o"
   rm -f "$o/pipe" "$o/status" "$o/unit"
   mkfifo "$o/pipe" || exit 1
