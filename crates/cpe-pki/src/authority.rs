@@ -200,7 +200,8 @@ impl Authority {
     }
 
     /// Issues a certificate for so many days to whoever has made a key and a request (PKCS #10,
-    /// PEM) for that name; returns it, as PEM, and how it stands in the index.
+    /// PEM) for that name; returns it, as PEM, and how it stands in the index: as one that was not
+    /// delivered yet, see [`Authority::note_delivery`].
     ///
     /// # Errors
     /// [`Error::Invalid`] for a request that is none, or is for another name, and those of
@@ -223,9 +224,23 @@ impl Authority {
             let reason = format!("this request is not for a certificate of {name}");
             return Err(Error::Invalid(reason));
         }
-        let answered = self.certify(name, days, &read.public_key)?;
-        self.note(&answered.1)?;
-        Ok(answered)
+        let (certificate, mut entry) = self.certify(name, days, &read.public_key)?;
+        entry.undelivered = true;
+        self.note(&entry)?;
+        Ok((certificate, entry))
+    }
+
+    /// Notes whether a certificate has come to whom it names. One that has not is no reason to
+    /// leave the one before it unrenewed.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be noted.
+    pub fn note_delivery(&mut self, serial: &str, is_delivered: bool) -> Result<()> {
+        let all = &mut self.index.certificates;
+        if let Some(entry) = all.iter_mut().find(|entry| entry.serial == serial) {
+            entry.undelivered = !is_delivered;
+        }
+        self.save()
     }
 
     fn note(&mut self, entry: &Entry) -> Result<()> {
@@ -274,6 +289,7 @@ impl Authority {
             not_before_s: params.not_before.unix_timestamp(),
             not_after_s: params.not_after.unix_timestamp(),
             revoked_s: None,
+            undelivered: false,
         };
         let certificate = params.signed_by(key, &self.issuer).map_err(failed)?;
         Ok((certificate.pem(), entry))

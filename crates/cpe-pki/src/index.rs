@@ -24,6 +24,10 @@ pub struct Entry {
     /// When it was revoked, if it was.
     #[serde(default)]
     pub revoked_s: Option<i64>,
+    /// It was signed, and is not known to have come to whom it names: the one before it is still in
+    /// use.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undelivered: bool,
 }
 
 /// What a certificate is now.

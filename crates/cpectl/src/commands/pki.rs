@@ -142,7 +142,11 @@ pub(super) fn hand_out(
     if matches!(name, Name::Dpe { .. }) {
         authority.remember(&to.folder)?;
     }
-    authority.hand_over(&issued, to)?;
+    if let Err(error) = authority.hand_over(&issued, to) {
+        // Where that cannot be noted either, the first error says why.
+        let _ = authority.note_delivery(&issued.entry.serial, false);
+        return Err(error.into());
+    }
     let place = format!("in {}", to.folder.display());
     tell(name, &issued.entry, &place, output)?;
     Ok(issued.entry)

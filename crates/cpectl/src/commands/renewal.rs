@@ -59,6 +59,7 @@ pub(super) async fn online(
     let request = in_time(agent.request_certificate()).await?;
     let (certificate, entry) = Authority::open(&places.directory)?.answer(name, days, &request)?;
     in_time(agent.take_certificate(&certificate)).await?;
+    Authority::open(&places.directory)?.note_delivery(&entry.serial, true)?;
     pki::tell(name, &entry, &format!("in the guest at {address}"), output)?;
     Ok(entry)
 }
@@ -138,10 +139,12 @@ fn due_at(all: &[Entry], now_s: i64) -> Vec<(Name, u32)> {
         let newer = |other: &&Entry| {
             other.name == entry.name
                 && other.revoked_s.is_none()
+                && !other.undelivered
                 && (other.not_after_s, &other.serial) > (entry.not_after_s, &entry.serial)
         };
         let valid = entry.state(now_s) == State::Valid;
-        if valid && entry.is_due(now_s) && !all.iter().any(|other| newer(&other)) {
+        let is_known = due.iter().any(|(known, _)| *known == name);
+        if valid && !is_known && entry.is_due(now_s) && !all.iter().any(|other| newer(&other)) {
             due.push((name, entry.days()));
         }
     }
@@ -163,6 +166,7 @@ mod tests {
             not_before_s: from_s,
             not_after_s: from_s + days * DAY_S,
             revoked_s: None,
+            undelivered: false,
         }
     }
 
@@ -178,7 +182,12 @@ mod tests {
         let mut renewed = all.to_vec();
         renewed.push(entry(&web1, "3", 59 * DAY_S, 90));
         assert_eq!(due_at(&renewed, 60 * DAY_S), [(dpe.clone(), 90)]);
-        // The newer one does not count once it is revoked.
+        // The newer one does not count if it never came to its guest.
+        renewed[2].undelivered = true;
+        assert_eq!(due_at(&renewed, 60 * DAY_S), both);
+        assert_eq!(due_at(&renewed, 89 * DAY_S), both);
+        renewed[2].undelivered = false;
+        // Nor once it is revoked.
         renewed[2].revoked_s = Some(60 * DAY_S);
         assert_eq!(due_at(&renewed, 60 * DAY_S), both);
         renewed[0].revoked_s = Some(60 * DAY_S);
