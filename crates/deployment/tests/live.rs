@@ -86,7 +86,10 @@ fn what_the_document_says_counts_until_there_is_another_value() {
     assert_eq!(named, "guest ipaddress db1.example restart");
     let attribute = r#"<attributes><attribute name="ipaddress" value="10.0.0.7"/></attributes>"#;
     let own = followed(attribute, "tcp:10.0.0.5", reference);
-    assert_eq!(own, "attribute ipaddress 10.0.0.7 restart");
+    assert_eq!(own, "10.0.0.7", "nobody has asked to follow it");
+    let asked = r#"<reference assembly="a" parameter="ipaddress" on_change="reload"/>"#;
+    let own = followed(attribute, "tcp:10.0.0.5", asked);
+    assert_eq!(own, "attribute ipaddress 10.0.0.7 reload");
     let parameter = r#"<parameters><parameter name="ipaddress" value="10.0.0.8"/></parameters>"#;
     assert_eq!(followed(parameter, "tcp:10.0.0.5", reference), "10.0.0.8");
     let by_attribute = r#"<reference assembly="a" attribute="ipaddress"/>"#;

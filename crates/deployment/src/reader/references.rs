@@ -236,12 +236,14 @@ fn seen_from(
 ) -> Content {
     let on_change = reference.on_change.unwrap_or_default();
     let of_service = matches!(slot.owner, Owner::Service(_));
+    // Tools in guests may set attributes of others: who follows one has asked for it.
+    let follows = of_service && (reference.is_attribute || reference.on_change.is_some());
     let attribute = target.and_then(|target| match target.owner {
         Owner::Assembly(assembly) => Some((assembly, target.name.clone())),
         _ => None,
     });
     match (content, attribute) {
-        (Content::Value(value), Some((assembly, name))) if of_service => Content::Live(Live {
+        (Content::Value(value), Some((assembly, name))) if follows => Content::Live(Live {
             assembly,
             source: LiveSource::Attribute(name),
             fallback: Some(value),

@@ -175,14 +175,14 @@ impl Collector<'_> {
         });
         match explanation {
             Ok(text) => {
-                let what = "what is not as it should be, with cause and remedy";
+                let what = "what is not as it should be, with cause and remedy, not masked";
                 self.archive.add("explain.txt", what, text.as_bytes())?;
             }
             Err(error) => self.archive.missing("explain.txt", &error.message()),
         }
         match proxy.get_operations(Fields::new()).await {
             Ok(text) => {
-                let what = "the last operations, as the guests told them";
+                let what = "the last operations, as the guests told them, not masked";
                 self.archive.add("operations.json", what, text.as_bytes())?;
             }
             Err(error) => self.archive.missing("operations.json", &error.message()),

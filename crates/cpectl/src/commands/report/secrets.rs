@@ -24,10 +24,17 @@ pub(super) fn of_xml(text: String, with_secrets: bool) -> Result<(String, String
 /// Takes the values of attributes and options out of a status.
 pub(super) fn mask_status(status: &mut DeploymentStatus) {
     let of_assemblies = status.assemblies.iter_mut();
-    let of_assemblies = of_assemblies.flat_map(|own| [&mut own.attributes, &mut own.permanent]);
+    let of_assemblies =
+        of_assemblies.flat_map(|own| [&mut own.attributes, &mut own.permanent, &mut own.told]);
     let all = of_assemblies.chain([&mut status.options]);
     for value in all.flat_map(|values| values.values_mut()) {
         MASK.clone_into(value);
+    }
+    for reference in &mut status.references {
+        let values = [&mut reference.value, &mut reference.settling];
+        for value in values.into_iter().flatten() {
+            MASK.clone_into(value);
+        }
     }
 }
 
@@ -44,7 +51,7 @@ pub(super) fn mask_event(event: &mut Event) {
 
 #[cfg(test)]
 mod tests {
-    use cpe_status::AssemblyStatus;
+    use cpe_status::{AssemblyStatus, ReferenceStatus};
 
     use super::*;
 
@@ -56,13 +63,19 @@ mod tests {
             assemblies: vec![AssemblyStatus {
                 attributes: values(),
                 permanent: values(),
+                told: values(),
                 ..AssemblyStatus::default()
+            }],
+            references: vec![ReferenceStatus {
+                value: Some("hunter2".to_owned()),
+                settling: Some("hunter2".to_owned()),
+                ..ReferenceStatus::default()
             }],
             ..DeploymentStatus::default()
         };
         mask_status(&mut status);
         let text = cpe_bus::json::to_json(&status).unwrap();
-        assert_eq!(text.matches("***").count(), 3);
+        assert_eq!(text.matches("***").count(), 6);
         assert!(!text.contains("hunter2"), "{text}");
         let mut event = Event {
             reason: "set-attribute name hunter2 forever, asked for by root".into(),
