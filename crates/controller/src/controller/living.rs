@@ -177,12 +177,34 @@ impl Controller {
     pub(crate) fn given(&self, spec: &Spec) -> Vec<Given> {
         let given = spec.live.iter().map(|reference| {
             match (self.value_of(reference), reference.on_change) {
+                (None, _) if self.runs_where_nothing_stays(spec, reference) => Given::Leaves,
                 (None, _) => Given::Unknown,
                 (Some(_), OnChange::Ignore) => Given::Value(KEPT.to_owned()),
                 (Some(value), _) => Given::Value(value.to_owned()),
             }
         });
         given.collect()
+    }
+
+    /// What follows a value may run in an assembly that is no longer in the document, and whose
+    /// address may be another one's: that is connected, and can tell its values, only when nothing
+    /// runs in the former.
+    fn runs_where_nothing_stays(&self, spec: &Spec, reference: &LiveReference) -> bool {
+        let whole = spec.resources.iter();
+        let mut whole = whole.filter(|it| it.name.as_str() == reference.whole);
+        let parts: BTreeSet<ServiceId> = whole.next().map_or_else(BTreeSet::new, |whole| {
+            let parts = whole.all().into_iter();
+            parts.map(|it| it.name.as_str().into()).collect()
+        });
+        let mut retired = self.assemblies.iter();
+        retired.any(|(name, assembly)| {
+            let mut resources = assembly.history().resources();
+            !spec.assemblies.contains_key(name)
+                && resources.any(|(resource, _)| {
+                    parts.contains(&ServiceId::of_resource(resource))
+                        && assembly.history().may_run(resource)
+                })
+        })
     }
 
     /// The services of a document that wait for a value, with what they wait for.

@@ -24,6 +24,8 @@ pub(crate) enum Given {
     Value(String),
     /// Nothing is known: the service is not started, and left alone where it runs.
     Unknown,
+    /// Nothing is known, and it may run where nothing is to stay: it is stopped.
+    Leaves,
 }
 
 /// The configuration of a document, with `given` for each of its references in their order. Where
@@ -34,7 +36,7 @@ pub(crate) fn configuration<'a>(spec: &'a Spec, given: &[Given], ends: bool) -> 
         return Cow::Borrowed(text);
     }
     let mut changes: Vec<(Range<usize>, String)> = Vec::new();
-    let mut waiting: BTreeSet<&str> = BTreeSet::new();
+    let (mut waiting, mut leaving) = (BTreeSet::new(), BTreeSet::new());
     let mut from = 0;
     for (reference, given) in spec.live.iter().zip(given) {
         // They are in the order of the text.
@@ -43,14 +45,21 @@ pub(crate) fn configuration<'a>(spec: &'a Spec, given: &[Given], ends: bool) -> 
         from = place.end;
         match given {
             Given::Value(value) => changes.push((place, pair(reference, value))),
-            Given::Unknown => {
-                waiting.insert(&reference.whole);
+            Given::Unknown | Given::Leaves => {
+                waiting.insert(reference.whole.as_str());
+                if *given == Given::Leaves {
+                    leaving.insert(reference.whole.as_str());
+                }
                 changes.push((place, String::new()));
             }
         }
     }
     for whole in waiting.iter().filter(|_| !ends) {
-        changes.extend(unmanaged(text, whole));
+        let (option, value) = match leaving.contains(*whole) {
+            true => ("target-role", "Stopped"),
+            false => ("is-managed", "false"),
+        };
+        changes.extend(with_option(text, whole, option, value));
         changes.extend(unpinned(text, whole));
     }
     if !ends {
@@ -98,8 +107,13 @@ fn pair(reference: &LiveReference, value: &str) -> String {
     xml.finish()
 }
 
-/// A resource that is neither started nor stopped.
-fn unmanaged(text: &str, whole: &str) -> Option<(Range<usize>, String)> {
+/// A resource with the strongest of meta attributes: unmanaged, it is neither started nor stopped.
+fn with_option(
+    text: &str,
+    whole: &str,
+    option: &str,
+    value: &str,
+) -> Option<(Range<usize>, String)> {
     let tags = ["primitive", "group", "clone"].iter();
     let mut begins = tags.filter_map(|tag| text.find(&format!("<{tag} id=\"{whole}\"")));
     let begin = begins.next()?;
@@ -109,9 +123,9 @@ fn unmanaged(text: &str, whole: &str) -> Option<(Range<usize>, String)> {
         .attribute("id", &format!("waits.{whole}"))
         .attribute("score", "INFINITY");
     xml.open("nvpair")
-        .attribute("id", &format!("waits.{whole}.is-managed"))
-        .attribute("name", "is-managed")
-        .attribute("value", "false");
+        .attribute("id", &format!("waits.{whole}.{option}"))
+        .attribute("name", option)
+        .attribute("value", value);
     Some((inside..inside, xml.finish()))
 }
 
@@ -208,6 +222,10 @@ mod tests {
             assert!(text.contains(expected), "{expected}: {text}");
         }
         assert!(!text.contains("name=\"host\""), "{text}");
+        let leaves = configuration(&spec, &[Given::Leaves, Given::Unknown], false);
+        let stopped = r#"id="waits.app.target-role" name="target-role" value="Stopped"/>"#;
+        assert!(leaves.contains(stopped), "{leaves}");
+        assert_eq!(leaves.matches("is-managed\" value").count(), 1, "{leaves}");
         let ends = configuration(&spec, &[Given::Unknown, Given::Unknown], true);
         assert!(!ends.contains("waits."), "{ends}");
     }
