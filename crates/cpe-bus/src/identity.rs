@@ -34,6 +34,7 @@ use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 use self::files::Stamp;
 pub use self::files::{CA, IDENTITY, REVOKED};
 pub use self::names::Name;
+pub use self::replace::put;
 pub(crate) use self::verify::explain;
 pub use self::verify::prove;
 use self::verify::{Reverify, Verdict};

@@ -1,9 +1,11 @@
 //! Files that are there as a whole or not at all, and never readable for others in between.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
+
+use cpe_bus::identity::put;
 
 use crate::error::{Error, Result};
 
@@ -62,41 +64,18 @@ pub(crate) enum Readers {
 
 /// Puts a file into place, synced.
 pub(crate) fn write(path: &Path, bytes: &[u8], readers: Readers) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let staging = path.with_file_name(name);
-    let put = || {
-        // One that was left by a command that was killed may have other rights.
-        match std::fs::remove_file(&staging) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&staging)?;
-        file.write_all(bytes)?;
+    let share = |file: &File| {
         let mode = match readers {
             Readers::None => 0o600,
             Readers::Group(group) => {
-                fchown(&file, None, Some(group))?;
+                fchown(file, None, Some(group))?;
                 0o640
             }
             Readers::All => 0o644,
         };
-        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-        file.sync_all()?;
-        std::fs::rename(&staging, path)?;
-        match path.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
+        file.set_permissions(std::fs::Permissions::from_mode(mode))
     };
-    put().map_err(|error| {
-        let _ = std::fs::remove_file(&staging);
-        failed("write", path, &error)
-    })
+    put(path, bytes, share).map_err(|error| failed("write", path, &error))
 }
 
 /// A whole file, if there is one.

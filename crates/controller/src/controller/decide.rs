@@ -127,15 +127,7 @@ impl Controller {
         if self.refuses(now, &asked_for, &decision.input.cib, &outcome) {
             return;
         }
-        self.note_waiting(&mut outcome.goal);
-        self.deciding.accept(
-            (
-                std::mem::take(&mut outcome.goal),
-                std::mem::take(&mut outcome.terms),
-            ),
-            Recheck::of(&outcome),
-            outcome.start_failure_is_fatal,
-        );
+        self.accept(&mut outcome);
         if outcome.graph.synapses.is_empty() {
             self.deciding.came_to_rest();
             self.deciding.set_deadlocked(false);
@@ -143,6 +135,19 @@ impl Controller {
             return;
         }
         self.begin_transition(now, &asked_for, &decision.input.cib, outcome);
+    }
+
+    /// What was decided counts from now on.
+    pub(super) fn accept(&mut self, outcome: &mut Outcome) {
+        self.note_waiting(&mut outcome.goal);
+        self.deciding.accept(
+            (
+                std::mem::take(&mut outcome.goal),
+                std::mem::take(&mut outcome.terms),
+            ),
+            Recheck::of(outcome),
+            outcome.start_failure_is_fatal,
+        );
     }
 
     fn begin_transition(&mut self, now: Time, asked_for: &str, cib: &str, outcome: Outcome) {

@@ -16,7 +16,6 @@ use std::collections::BTreeMap;
 use policy_engine::lint::Finding;
 
 use super::Controller;
-use crate::machines::deciding::Recheck;
 use crate::machines::execution::{Finished, Step};
 use crate::machines::facts::Departure;
 use crate::machines::hand_over;
@@ -51,15 +50,7 @@ impl Controller {
             self.fence_beside_work(now, &next, &outcome.reasons);
             return;
         };
-        self.note_waiting(&mut outcome.goal);
-        self.deciding.accept(
-            (
-                std::mem::take(&mut outcome.goal),
-                std::mem::take(&mut outcome.terms),
-            ),
-            Recheck::of(&outcome),
-            outcome.start_failure_is_fatal,
-        );
+        self.accept(&mut outcome);
         let reasons = std::mem::take(&mut outcome.reasons);
         let count = heirs.len();
         let ended = self.execution.hand_over(next, reasons, &heirs, now.wall_us);

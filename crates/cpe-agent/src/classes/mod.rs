@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cpe_bus::records::{MAX_OUTPUT, MAX_REASON, rc};
+use cpe_bus::records::{MAX_OUTPUT, MAX_REASON, exit_reason, rc};
 use cpe_bus::{BusSelection, Operation, OperationStatus, ResourceClass};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -221,7 +221,7 @@ async fn run_program(
         End::TimedOut | End::Flooded => OperationOutcome::timed_out(program.timeout),
         End::Cancelled => OperationOutcome::cancelled(),
     };
-    if let Some(reason) = ocf::exit_reason(&finished.stderr) {
+    if let Some(reason) = exit_reason(&finished.stderr) {
         outcome.exit_reason = cpe_bus::fields::bounded(&reason, MAX_REASON);
     }
     outcome.output = join_output(&finished.stdout, &finished.stderr);

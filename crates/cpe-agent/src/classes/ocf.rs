@@ -7,17 +7,12 @@
 use std::time::Duration;
 
 use cpe_bus::Operation;
+use cpe_bus::records::{EXIT_REASON, FEATURE_SET};
 use tokio::sync::oneshot;
 
 use super::{Classes, OperationOutcome, PATH, run_program};
 use crate::attributes::{STATE_DIR_VARIABLE, tools_path};
 use crate::process::Program;
-
-/// How an agent marks the reason of its exit code on standard error.
-const EXIT_REASON_PREFIX: &str = "ocf-exit-reason:";
-
-/// The parameter by which agents know which tools they may call how: that of Pacemaker 2.1.
-const FEATURE_SET: (&str, &str) = ("crm_feature_set", "3.16.2");
 
 /// How much output is looked at for the exit reason.
 const KEEP: usize = 16 * 1024;
@@ -95,7 +90,7 @@ impl Classes {
         set("OCF_RESOURCE_INSTANCE".into(), &operation.resource);
         set("OCF_RESOURCE_TYPE".into(), &operation.agent);
         set("OCF_RESOURCE_PROVIDER".into(), &operation.provider);
-        set("OCF_EXIT_REASON_PREFIX".into(), EXIT_REASON_PREFIX);
+        set("OCF_EXIT_REASON_PREFIX".into(), EXIT_REASON);
         set(
             "OCF_CHECK_LEVEL".into(),
             operation
@@ -135,16 +130,6 @@ impl Classes {
 fn meta_variable(name: &str) -> String {
     let name = name.strip_prefix("CRM_meta_").unwrap_or(name);
     format!("OCF_RESKEY_CRM_meta_{}", name.replace('-', "_"))
-}
-
-/// The last exit reason that an agent has given on standard error.
-pub fn exit_reason(stderr: &str) -> Option<String> {
-    let reason = stderr
-        .lines()
-        .rev()
-        .find_map(|line| line.trim_start().strip_prefix(EXIT_REASON_PREFIX))?
-        .trim();
-    (!reason.is_empty()).then(|| reason.to_owned())
 }
 
 #[cfg(test)]
@@ -218,12 +203,5 @@ mod tests {
                 "{name}"
             );
         }
-    }
-
-    #[test]
-    fn it_reads_the_last_exit_reason() {
-        let stderr = "INFO: x\nocf-exit-reason: first\nnoise\nocf-exit-reason:no such device\n";
-        assert_eq!(exit_reason(stderr).as_deref(), Some("no such device"));
-        assert_eq!(exit_reason("ERROR: ocf-exit-reason: inside"), None);
     }
 }

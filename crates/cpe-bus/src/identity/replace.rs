@@ -38,7 +38,7 @@ impl Credentials {
             }
             this.prove(&identity).map_err(Error::InvalidArgument)?;
             let path = this.folder.join(IDENTITY);
-            put(&path, identity.as_bytes())
+            put(&path, identity.as_bytes(), |_| Ok(()))
                 .map_err(|error| Error::Failed(format!("cannot write {}: {error}", path.display())))
         });
         let replaced = replacing.await;
@@ -56,24 +56,38 @@ impl Credentials {
     }
 }
 
-/// Puts a file into place, synced, which only its owner may read.
-fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let staging = path.with_extension("pem.new");
-    match std::fs::remove_file(&staging) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&staging)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    let placed = written.and_then(|()| std::fs::rename(&staging, path));
-    if let Err(error) = placed {
+/// Puts a file into place, synced: there as a whole or not at all, and readable for its owner only
+/// until `share` gives it other rights.
+///
+/// # Errors
+/// Those of the file system. Nothing is left of it then.
+pub fn put(
+    path: &Path,
+    bytes: &[u8],
+    share: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let staging = path.with_file_name(name);
+    let place = || {
+        // One that was left by whoever was killed may have other rights.
+        match std::fs::remove_file(&staging) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&staging)?;
+        file.write_all(bytes)?;
+        share(&file)?;
+        file.sync_all()?;
+        std::fs::rename(&staging, path)?;
+        path.parent()
+            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    place().inspect_err(|_| {
         let _ = std::fs::remove_file(&staging);
-        return Err(error);
-    }
-    path.parent()
-        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    })
 }

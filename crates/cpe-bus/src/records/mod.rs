@@ -26,7 +26,8 @@ pub use event::Event;
 pub use facts::GuestFacts;
 pub use generation::GenerationEntry;
 pub use operation::{
-    Operation, OperationRecord, OperationState, OperationStatus, ResourceClass, rc,
+    EXIT_REASON, FEATURE_SET, Operation, OperationRecord, OperationState, OperationStatus,
+    ResourceClass, exit_reason, rc,
 };
 pub use question::{Question, Reply};
 

@@ -10,6 +10,23 @@ use super::{MAX_ENTRIES, MAX_ID, MAX_OUTPUT, MAX_REASON, MAX_VALUE};
 use crate::fields::{Fields, Reader, bounded, put, put_map, put_text};
 use crate::{Error, Result};
 
+/// The parameter by which resource agents know which tools they may call how: that of Pacemaker
+/// 2.1.
+pub const FEATURE_SET: (&str, &str) = ("crm_feature_set", "3.16.2");
+
+/// What a resource agent begins a line with that says why it failed (OCF 1.1).
+pub const EXIT_REASON: &str = "ocf-exit-reason:";
+
+/// The last reason that a resource agent has given in what it wrote.
+pub fn exit_reason(written: &str) -> Option<String> {
+    let reason = written
+        .lines()
+        .rev()
+        .find_map(|line| line.trim_start().strip_prefix(EXIT_REASON))?
+        .trim();
+    (!reason.is_empty()).then(|| reason.to_owned())
+}
+
 /// Exit codes of OCF 1.1 resource agents, which all classes are mapped to.
 pub mod rc {
     /// Success; for a monitor: running.
@@ -445,6 +462,13 @@ mod tests {
             meta: BTreeMap::from([("CRM_meta_timeout".into(), "20000".into())]),
             annotations: BTreeMap::from([("digest".into(), "abc".into())]),
         }
+    }
+
+    #[test]
+    fn it_reads_the_last_exit_reason() {
+        let stderr = "INFO: x\nocf-exit-reason: first\nnoise\nocf-exit-reason:no such device\n";
+        assert_eq!(exit_reason(stderr).as_deref(), Some("no such device"));
+        assert_eq!(exit_reason("ERROR: ocf-exit-reason: inside"), None);
     }
 
     #[test]

@@ -3,9 +3,7 @@
 
 use controller::{Operation, Record, RecordState, STATUS_TIMEOUT};
 use cpe_bus::fields::bounded;
-use cpe_bus::records::{MAX_OUTPUT, MAX_REASON, rc};
-
-use super::script::EXIT_REASON;
+use cpe_bus::records::{MAX_OUTPUT, MAX_REASON, exit_reason, rc};
 
 /// `op-status` of a pending operation.
 const STATUS_PENDING: i32 = -1;
@@ -193,16 +191,6 @@ pub(super) fn record(
         exit_reason: bounded(&exit_reason, MAX_REASON),
         output: bounded(outcome.output.trim_end(), MAX_OUTPUT),
     }
-}
-
-/// The last reason that a resource agent has given.
-fn exit_reason(output: &str) -> Option<String> {
-    let reason = output
-        .lines()
-        .rev()
-        .find_map(|line| line.trim_start().strip_prefix(EXIT_REASON))?
-        .trim();
-    (!reason.is_empty()).then(|| reason.to_owned())
 }
 
 #[cfg(test)]

@@ -2,14 +2,11 @@
 //! class means. Exit codes are OCF's; `guest.sh` says what becomes of them.
 
 use controller::Operation;
+use cpe_bus::records::{EXIT_REASON, FEATURE_SET};
 use cpe_bus::{Error, ResourceClass};
 
 /// Search path of resource agents and init scripts.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// How an agent marks the reason of its exit code.
-pub(super) const EXIT_REASON: &str = "ocf-exit-reason:";
-/// The parameter by which agents know which tools they may call how.
-const FEATURE_SET: (&str, &str) = ("crm_feature_set", "3.16.2");
 /// Timeout of operations that come without one.
 const DEFAULT_TIMEOUT_MS: u32 = 20_000;
 /// The last line: a script without it was cut short on its way.
