@@ -47,25 +47,24 @@ impl World {
         let assembly = &self.scenario.assemblies[follows.assembly];
         let followed = self.connected_to(&AssemblyId::from(assembly.name.as_str()))?;
         let address = self.guests[followed].facts().remove("ipaddress")?;
-        let running = self
+        let mut running = self
             .guests
             .iter()
             .filter(|guest| guest.running.contains(&service.name));
-        running
-            .filter_map(|guest| {
-                let records = guest.agent.records.values();
-                let defines = records.filter(|record| {
-                    let action = &record.operation.action;
-                    record.operation.resource == service.name
-                        && matches!(action, Task::Start | Task::MigrateFrom | Task::ReloadAgent)
-                });
-                let last = defines.max_by_key(|record| record.call_id)?;
-                let found = last.operation.parameters.get(PEER)?;
-                (*found != address).then(|| {
-                    let name = &service.name;
-                    format!("{name} runs with address {found} and follows one that is {address}")
-                })
+        running.find_map(|guest| {
+            let records = guest.agent.records.values();
+            let defines = records.filter(|record| {
+                let action = &record.operation.action;
+                record.operation.resource == service.name
+                    && (matches!(action, Task::Start | Task::MigrateFrom)
+                        || (*action == Task::ReloadAgent && !record.failed()))
+            });
+            let last = defines.max_by_key(|record| record.call_id)?;
+            let found = last.operation.parameters.get(PEER)?;
+            (*found != address).then(|| {
+                let name = &service.name;
+                format!("{name} runs with address {found} and follows one that is {address}")
             })
-            .next()
+        })
     }
 }

@@ -14,7 +14,8 @@ pub const MAX_VALUES: usize = 2048;
 /// Most bytes of an answer's values with their names together: all attributes of an assembly fit.
 pub const MAX_VALUES_SIZE: usize = 256 * 1024;
 
-/// Cuts a text to at most `max` bytes at a character boundary; what was cut is said at its end.
+/// Cuts a text to at most `max` bytes at a character boundary, and says so at its end: in 6 bytes,
+/// which are the least.
 pub fn bounded(text: &str, max: usize) -> String {
     const MARK: &str = " […]";
     if text.len() <= max {

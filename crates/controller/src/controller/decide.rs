@@ -94,6 +94,7 @@ impl Controller {
         if self.execution.is_idle() {
             self.look_for_arrivals();
         }
+        self.note_attributes(now);
         let number = self.deciding.ask(now);
         self.effects.push(Effect::Decide(EngineInput {
             number,

@@ -83,7 +83,7 @@ impl Controller {
         }
     }
 
-    /// What guests have told long enough counts, and so do node attributes that are followed.
+    /// What guests have told long enough counts.
     pub(crate) fn age_told(&mut self, now: Time) {
         let (mut due, mut held) = (Vec::new(), Vec::new());
         for (name, assembly) in &mut self.assemblies {
@@ -100,12 +100,11 @@ impl Controller {
         for (name, facts) in held {
             self.take_facts(now, &name, facts);
         }
-        self.note_attributes(now);
     }
 
-    /// Keeps what node attributes are that parameters follow. That one changes is a reason to
-    /// decide already.
-    fn note_attributes(&mut self, now: Time) {
+    /// Keeps what the policy engine is about to be told of node attributes that parameters follow.
+    /// That one changes is a reason to decide already.
+    pub(super) fn note_attributes(&mut self, now: Time) {
         let mut changes = Vec::new();
         for reference in self.live() {
             let LiveSource::Attribute(what) = &reference.source else {
@@ -186,9 +185,9 @@ impl Controller {
         given.collect()
     }
 
-    /// What follows a value may run in an assembly that is no longer in the document, and whose
-    /// address may be another one's: that is connected, and can tell its values, only when nothing
-    /// runs in the former.
+    /// Whether what follows this value may run in an assembly that the document no longer names.
+    /// Left alone there, it could wait for ever: the guest that tells the value may have that
+    /// address, and is connected only when nothing runs in the former.
     fn runs_where_nothing_stays(&self, spec: &Spec, reference: &LiveReference) -> bool {
         let whole = spec.resources.iter();
         let mut whole = whole.filter(|it| it.name.as_str() == reference.whole);
@@ -209,18 +208,7 @@ impl Controller {
 
     /// The services of a document that wait for a value, with what they wait for.
     pub(crate) fn waiting(&self, spec: &Spec) -> BTreeMap<ServiceId, Waits> {
-        let unknown = spec.live.iter().filter(|it| self.value_of(it).is_none());
-        let unknown: BTreeMap<&str, &LiveReference> =
-            unknown.map(|it| (it.whole.as_str(), it)).collect();
-        let mut waiting = BTreeMap::new();
-        for whole in spec.resources.iter().filter(|_| !unknown.is_empty()) {
-            if let Some(reference) = unknown.get(whole.name.as_str()) {
-                let parts = whole.all().into_iter();
-                let waits = Waits::Value(describe(reference));
-                waiting.extend(parts.map(|it| (it.name.as_str().into(), waits.clone())));
-            }
-        }
-        waiting
+        waits_of(spec, |reference| self.value_of(reference).is_none())
     }
 
     /// Says of services why they wait, if it is for a value.
@@ -282,6 +270,25 @@ impl Controller {
     }
 }
 
+/// The services that wait, where these references have no value, with what they wait for.
+pub(super) fn waits_of(
+    spec: &Spec,
+    is_unknown: impl Fn(&LiveReference) -> bool,
+) -> BTreeMap<ServiceId, Waits> {
+    let unknown = spec.live.iter().filter(|it| is_unknown(it));
+    let unknown: BTreeMap<&str, &LiveReference> =
+        unknown.map(|it| (it.whole.as_str(), it)).collect();
+    let mut waiting = BTreeMap::new();
+    for whole in spec.resources.iter().filter(|_| !unknown.is_empty()) {
+        if let Some(reference) = unknown.get(whole.name.as_str()) {
+            let parts = whole.all().into_iter();
+            let waits = Waits::Value(describe(reference));
+            waiting.extend(parts.map(|it| (it.name.as_str().into(), waits.clone())));
+        }
+    }
+    waiting
+}
+
 /// What a parameter follows, for people.
 pub(crate) fn describe(reference: &LiveReference) -> String {
     let (name, assembly) = (quote(reference.source.name()), &reference.assembly);
@@ -297,10 +304,13 @@ pub(crate) fn describe(reference: &LiveReference) -> String {
 pub(crate) struct Followed<'a>(pub &'a [LiveReference]);
 
 impl Followed<'_> {
-    /// A record as the policy engine is to see it: of what it is not to notice it sees what it is
-    /// told itself, and a change of which the document says so forces a restart, also where the
-    /// agent could take it over.
+    /// A record as the policy engine is to see it. A parameter with `ignore` has what the engine is
+    /// told in its place, so it sees no change; one with `restart` forces a restart, also where the
+    /// agent could take the value over.
     pub(crate) fn seen<'r>(&self, record: &'r Record) -> Cow<'r, Record> {
+        if self.0.is_empty() {
+            return Cow::Borrowed(record);
+        }
         let service = ServiceId::of_resource(&record.operation.resource);
         let mut own = self.0.iter().filter(|it| service == *it.service.as_str());
         let Some(first) = own.next() else {

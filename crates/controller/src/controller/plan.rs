@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cpe_status::{Plan, PlanAction, PlanBasis};
+use deployment::{LiveReference, LiveSource};
 use policy_engine::model::{NodeId, ResourceId, Role, Task};
 use policy_engine::{ActionKind, Schedule, lint};
 
 use super::Controller;
 use super::cib::{self, Node, NodeState};
+use super::living::waits_of;
 use super::resolve::{self, Given};
 use crate::machines::arrivals::NO_ARRIVALS;
 use crate::machines::history::History;
@@ -110,15 +112,14 @@ impl Controller {
         let mut warnings = self.warnings(spec);
         let mut waiting = self.waiting(spec);
         if !live && !waiting.is_empty() {
-            // Nobody was asked yet.
-            let given = spec
-                .live
-                .iter()
-                .map(|it| it.fallback.clone().unwrap_or_default());
-            let given: Vec<Given> = given.map(Given::Value).collect();
+            let given = spec.live.iter().map(assumed);
+            let given: Vec<Given> = given.collect();
             input.configuration = resolve::configuration(spec, &given, false);
-            waiting.clear();
-            warnings.push(ASSUMED.to_owned());
+            let still = waits_of(spec, |it| assumed(it) == Given::Unknown);
+            if waiting.len() > still.len() {
+                warnings.push(ASSUMED.to_owned());
+            }
+            waiting = still;
         }
         Ok(PlanInput {
             waiting,
@@ -274,6 +275,16 @@ fn order(schedule: &Schedule) -> Vec<usize> {
         }
     }
     order
+}
+
+/// What a parameter has where nobody was asked yet: guests tell what they are, and nobody has set
+/// an attribute.
+fn assumed(reference: &LiveReference) -> Given {
+    match (&reference.fallback, &reference.source) {
+        (Some(fallback), _) => Given::Value(fallback.clone()),
+        (None, LiveSource::Guest(_)) => Given::Value(String::new()),
+        (None, LiveSource::Attribute(_)) => Given::Unknown,
+    }
 }
 
 /// Services that should run and have no place.

@@ -41,7 +41,10 @@ pub(crate) fn configuration<'a>(spec: &'a Spec, given: &[Given], ends: bool) -> 
     for (reference, given) in spec.live.iter().zip(given) {
         // They are in the order of the text.
         let place = place(text, from, reference).or_else(|| place(text, 0, reference));
-        let Some(place) = place else { continue };
+        let Some(place) = place else {
+            waiting.insert(reference.whole.as_str());
+            continue;
+        };
         from = place.end;
         match given {
             Given::Value(value) => changes.push((place, pair(reference, value))),

@@ -27,7 +27,7 @@ pub(crate) const SETTLES_US: u64 = 5 * SECOND;
 /// is saved.
 const LISTENS_US: u64 = SECOND;
 
-/// Names that are kept of a guest although it does not tell them any more, at most.
+/// Names that are kept of a guest at most, whether it still tells them or not.
 const MOST_KEPT: usize = 128;
 
 /// A known value.
@@ -37,7 +37,7 @@ pub(crate) struct KnownValue {
     pub value: String,
     /// Since when it counts, wall clock, µs.
     pub since: u64,
-    /// Of an attribute: an administrator has set it, and may take it away.
+    /// Of an attribute: a permanent one, which may be taken away.
     pub permanent: bool,
 }
 
@@ -140,6 +140,8 @@ impl Told {
         known: &KnownFacts,
         now_us: u64,
     ) -> Vec<(String, String)> {
+        // What was heard before, and waits to be taken in, is older than this.
+        self.held = None;
         self.settling.retain(|name, _| facts.contains_key(name));
         let mut first = Vec::new();
         for (name, value) in facts {

@@ -7,6 +7,7 @@
 //! runs is awaited.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use policy_engine::{ActionHead, ActionKind, GraphAction, Synapse, TransitionGraph};
 
@@ -81,6 +82,7 @@ impl Transition {
         let (mut pseudo, mut place) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let mut places: Vec<AssemblyId> = Vec::new();
         let mut counts = Counts::default();
+        let wanted: BTreeSet<u32> = graph.synapses.iter().map(|it| it.action).collect();
         for (index, synapse) in graph.synapses.iter().enumerate() {
             by_action.insert(synapse.action, index);
             let head = graph.head(synapse.action);
@@ -97,10 +99,8 @@ impl Transition {
                     places.len() - 1
                 })
             }));
-            let inputs = synapse.inputs.iter().copied();
-            let inputs = inputs.filter(|input| !is_in_vain(&graph, synapse, *input));
             let mut awaited = 0;
-            for input in inputs {
+            for input in inputs(&graph, synapse, &wanted) {
                 dependents.entry(input).or_default().push(index);
                 awaited += 1;
             }
@@ -322,22 +322,30 @@ impl Transition {
     }
 }
 
-/// A stop waits for the demotion of the same instance, and nobody is to demote it. Pacemaker's
+/// What a synapse waits for. `wanted`: all actions that are to be done.
+///
+/// A stop may wait for the demotion of the same instance, and nobody is to demote it: Pacemaker's
 /// scheduler decides that where the demotion would wait for the end of a monitor that is not ended
-/// either; such a graph is never finished, and what has lost its ticket would run on. A stop ends
+/// either. Such a graph is never finished, and what has lost its ticket would run on. A stop ends
 /// the promoted role too.
-fn is_in_vain(graph: &TransitionGraph, synapse: &Synapse, input: u32) -> bool {
-    let instance = |action: u32, task: &str| {
-        let head = graph.head(action).filter(|head| &*head.operation == task)?;
-        let key = head.internal_operation_key.as_ref();
-        let key = key.unwrap_or(&head.operation_key);
-        let instance = key.strip_suffix("_0")?.strip_suffix(task)?;
-        Some((instance.to_owned(), head.on_node.clone()?))
-    };
-    let stopped = instance(synapse.action, "stop");
-    stopped.is_some()
-        && stopped == instance(input, "demote")
-        && !graph.synapses.iter().any(|other| other.action == input)
+fn inputs<'g>(
+    graph: &'g TransitionGraph,
+    synapse: &'g Synapse,
+    wanted: &'g BTreeSet<u32>,
+) -> impl Iterator<Item = u32> + 'g {
+    let stopped = instance(graph, synapse.action, "stop");
+    synapse.inputs.iter().copied().filter(move |input| {
+        stopped.is_none() || wanted.contains(input) || instance(graph, *input, "demote") != stopped
+    })
+}
+
+/// The instance that an action is about, and its assembly, if its task is that one.
+fn instance(graph: &TransitionGraph, action: u32, task: &str) -> Option<(String, Arc<str>)> {
+    let head = graph.head(action).filter(|head| &*head.operation == task)?;
+    let key = head.internal_operation_key.as_ref();
+    let key = key.unwrap_or(&head.operation_key);
+    let instance = key.strip_suffix("_0")?.strip_suffix(task)?;
+    Some((instance.to_owned(), head.on_node.clone()?))
 }
 
 /// Pairs of a probe, by its action, and a promotion of the same service, by its synapse, that does
@@ -381,8 +389,6 @@ fn unseen(graph: &TransitionGraph) -> Vec<(u32, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use policy_engine::ResourceIdentity;
 
     use super::*;

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller::{
-    AssemblyId, Controller, Durable, Effect, FORCE_RESTART, FenceRequest, Hello, Input, OP_DIGEST,
-    Operation, Record, Request, Task, Time, TransitionKey, dispatcher_uuid,
+    AssemblyId, Attribute, Attributes, Controller, Durable, Effect, FORCE_RESTART, FenceRequest,
+    Hello, Input, OP_DIGEST, Operation, Record, Request, Task, Time, TransitionKey,
+    dispatcher_uuid,
 };
 use cpe_status::ServiceRole;
 
@@ -344,6 +345,21 @@ impl Lab {
         self.give(Input::FactsChanged {
             assembly: agent.into(),
             facts: facts.collect(),
+        });
+    }
+
+    /// A tool in a guest sets an attribute, whose change waits for further ones for so long.
+    pub(crate) fn sets(&mut self, agent: &str, name: &str, value: &str, dampening_ms: u32) {
+        let attribute = Attribute {
+            value: value.to_owned(),
+            dampening_ms,
+        };
+        self.give(Input::AttributesChanged {
+            assembly: agent.into(),
+            attributes: Attributes {
+                version: self.now.boottime_us,
+                values: [(name.to_owned(), attribute)].into(),
+            },
         });
     }
 

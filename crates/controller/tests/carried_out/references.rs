@@ -218,6 +218,17 @@ fn an_attribute_that_somebody_sets_is_followed() {
 }
 
 #[test]
+fn an_attribute_that_waits_for_further_changes_counts_after_that() {
+    let mut lab = lab(&services(r#"<reference assembly="n2" attribute="pingd"/>"#));
+    lab.sets("n2", "pingd", "100", 0);
+    assert_eq!(value(&lab, "start").as_deref(), Some("100"));
+    lab.sets("n2", "pingd", "200", 3000);
+    assert_eq!(value(&lab, "start").as_deref(), Some("100"));
+    lab.wait(5);
+    assert_eq!(value(&lab, "start").as_deref(), Some("200"));
+}
+
+#[test]
 fn what_the_document_says_counts_until_an_attribute_is_set() {
     let inner = services(r#"<reference assembly="n2" attribute="site"/>"#);
     let own = r#"<attributes><attribute name="site" value="north"/></attributes>"#;

@@ -4,6 +4,7 @@
 use crate::model::{Address, Deployment, FencingMode};
 use crate::problem::{Problems, quote};
 use crate::tree::Element;
+use crate::value;
 
 /// Refuses what such an assembly cannot do, and warns of what it may lack. `assemblies` are the
 /// elements of the deployment's assemblies, in order.
@@ -38,11 +39,9 @@ pub(super) fn check(
 /// Resource agents tell promotion scores with tools that only our agent brings.
 fn warn_of_promotion(raw: &Element<'_>, assembly: &str, problems: &mut Problems) {
     raw.visit(&mut |pair| {
-        let says = |name: &str, value: &str| {
-            pair.value("name") == Some(name)
-                && pair.value("value").is_some_and(|it| it.eq_ignore_ascii_case(value))
-        };
-        if pair.name == "nvpair" && says("promotable", "true") {
+        let is_it = pair.name == "nvpair" && pair.value("name") == Some("promotable");
+        let says_yes = |text: &str| value::boolean(text) == Ok(true);
+        if is_it && pair.value("value").is_some_and(says_yes) {
             let message = format!(
                 "resource agents in assembly {} cannot tell promotion scores: it is reached through its QEMU guest agent",
                 quote(assembly)

@@ -96,8 +96,8 @@ fn waits_for_little(next: &Transition, index: usize) -> bool {
     !any_before(next, index, |input| !is_little(input))
 }
 
-/// What else is done with the resource waits for it: of instances that have one name, in that
-/// assembly; so it is with a monitor, which changes nothing elsewhere.
+/// Whatever else is done with the resource waits for it. Only what is done in the same assembly
+/// matters where instances share the name, and to a monitor, which changes nothing elsewhere.
 fn rest_follows(next: &Transition, index: usize, run: &Run, operation: &Operation) -> bool {
     let resource = next.graph().actions.get(index);
     let resource = resource.and_then(|action| action.resource.as_ref());
