@@ -80,8 +80,8 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // one each for decisions, for explanations and plans, for the saved state, for kept inputs,
-        // for what agents say of themselves, and for certificates
-        .max_blocking_threads(6)
+        // for what agents say of themselves, for certificates, and for keys of ssh
+        .max_blocking_threads(7)
         .thread_keep_alive(Duration::from_secs(1))
         .build()
         .context("cannot start the event loop")?;

@@ -50,7 +50,13 @@ impl Credentials {
         let text = |name: &str| std::fs::read_to_string(self.folder.join(name));
         let ca = text(CA).map_err(|error| error.to_string())?;
         match self.side {
-            Side::Agent => verify::prove(&ca, identity, &text(REVOKED).unwrap_or_default()),
+            Side::Agent => {
+                let revoked = match text(REVOKED) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+                    read => read.map_err(|error| error.to_string())?,
+                };
+                verify::prove(&ca, identity, &revoked)
+            }
             Side::Dpe { .. } => Err("the certificate of a DPE is not replaced so".to_owned()),
         }
     }

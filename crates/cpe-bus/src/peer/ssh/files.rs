@@ -2,9 +2,12 @@
 //! knows.
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use super::Login;
 use crate::{Error, Result};
@@ -20,6 +23,9 @@ const MAX_KEYS: usize = 5;
 const MAX_FILES: usize = 64;
 /// How long a disk is waited for.
 const READ_TIMEOUT: Duration = Duration::from_secs(1);
+/// Who looks at a folder, one at a time: a disk that hangs takes one thread, however many guests
+/// are to be reached.
+static READING: Semaphore = Semaphore::const_new(1);
 
 /// The files, which are there. What is in them is only ssh's to read.
 #[derive(Debug, Clone)]
@@ -37,31 +43,39 @@ impl Files {
     /// [`Error::IdentityRefused`] that says what is missing, and the command that mends it.
     pub(super) async fn read(folder: PathBuf, login: &Login<'_>) -> Result<Files> {
         let asked = folder.clone();
-        let finding = tokio::task::spawn_blocking(move || Files::find(asked));
-        let found = tokio::time::timeout(READ_TIMEOUT, finding).await;
-        let files = match found {
-            Ok(Ok(found)) => found.map_err(|reason| cannot_show(&reason))?,
+        let finding = async {
+            let turn = READING.acquire().await;
+            let find = move || {
+                let _turn = turn;
+                let files = Files::find(asked)?;
+                let known = is_there(&files.known_hosts);
+                Ok((files, known))
+            };
+            tokio::task::spawn_blocking(find).await
+        };
+        let (files, known) = match tokio::time::timeout(READ_TIMEOUT, finding).await {
+            Ok(Ok(found)) => found.map_err(|reason: String| cannot_show(&reason))?,
             Ok(Err(_)) | Err(_) => {
                 let folder = folder.display();
                 return Err(Error::NotReady(format!("{folder} cannot be read in time")));
             }
         };
-        let known = &files.known_hosts;
-        // One that cannot be read is for ssh one that has nothing in it.
-        if let Err(error) = tokio::fs::File::open(known).await
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            let known = known.display();
-            return Err(Error::IdentityRefused(format!(
-                "cannot read {known}: {error}; `chmod 0644 {known}`"
-            )));
-        }
-        if !known.is_file() {
-            return Err(Error::IdentityRefused(format!(
-                "the ssh server of {} is not known: {}",
-                login.address,
-                files.how_to_know(login)
-            )));
+        match known {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(Error::IdentityRefused(format!(
+                    "the ssh server of {} is not known: {}",
+                    login.address,
+                    files.how_to_know(login)
+                )));
+            }
+            // One that cannot be read is for ssh one that has nothing in it.
+            Err(error) => {
+                let known = files.known_hosts.display();
+                return Err(Error::IdentityRefused(format!(
+                    "cannot read {known}: {error}; `chmod 0644 {known}`"
+                )));
+            }
         }
         Ok(files)
     }
@@ -114,6 +128,15 @@ impl Files {
             self.known_hosts.display(),
             self.how_to_know(login)
         )
+    }
+}
+
+/// Whether there is a file that can be read.
+fn is_there(path: &Path) -> std::io::Result<bool> {
+    match std::fs::File::open(path) {
+        Ok(file) => Ok(file.metadata()?.is_file()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -14,10 +14,13 @@
 #     id key       its id; RKEY ACTION INTERVAL TIMEOUT-S
 #     op act       the operation as its DPE wrote it; the script that carries it out
 #     asked        UPTIME WALL DELAY: when it was asked for, and how long it waits (1/100 s)
-#     claim        a folder: made by whoever begins it, or says that it was never begun
-#     run          PID BORN WALL: who runs it
+#     run          PID BORN WALL: who runs it, made in one step by whoever begins it; 0 0 0: nobody
+#                  will any more
+#     claim        a folder, made next
+#     fresh        nothing of its resource was begun before it
+#     status unit  what its script says of itself: the status, and the unit that it works on
 #     end last     how it ended; of a recurring one, how its turn before ended
-#     out          the beginning of what it wrote
+#     out          the end of what is kept of what it wrote
 set -u
 umask 077
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -206,7 +209,6 @@ find_state() {
     state=runs value=$started
     return
   fi
-  [ ! -e "$o/end" ] || return
   if [ ! -e "$o/run" ] && [ $((up - asked)) -lt "$patience" ]; then
     state=waits value=$at
     return
@@ -538,10 +540,11 @@ history() {
     [ "$number" -ge "$1" ] || continue
     size=$(($(wc -c < "$dir/op/$number/op")))
     [ "$shown" -lt "$page" ] || refuse "more $number"
+    # Before `show`, which has a `size` of its own.
+    shown=$((shown + size + shown_output))
     say "op $number $size"
     cat "$dir/op/$number/op"
     show "$number"
-    shown=$((shown + size + shown_output))
   done
   say "done 0"
 }
