@@ -34,7 +34,7 @@ pub(crate) async fn run(
         false => meaning(&from.0, &to.0),
     };
     if meaning.is_none() && !arguments.text {
-        output.note("this version of cpectl cannot read one of them: their texts are compared");
+        output.note("this version of cpectl cannot read one of them: their texts are compared, with all values");
     }
     let (same, changes, text) = match &meaning {
         Some(changes) => (changes.is_empty(), changes.as_slice(), None),

@@ -104,8 +104,8 @@ pub(super) async fn due(pki: &Pki, bus: &BusSelection, output: &Output) -> Resul
     for (name, days) in due {
         let renewed = match &name {
             Name::Dpe { deployment } => {
-                let to = pki::dpes(&pki.places, deployment)?;
-                pki::hand_out(&mut open()?, &name, days, &to, output)
+                let to = pki::dpes(&pki.places, deployment);
+                to.and_then(|to| pki::hand_out(&mut open()?, &name, days, &to, output))
             }
             Name::Agent { .. } => online(&pki.places, bus, (&name, days), output).await,
         };

@@ -186,15 +186,16 @@ fn of_events(events: &[Event]) -> Vec<Told> {
 
 /// Says which of them have a kept input; inputs of which the event log does not tell are added.
 fn with_inputs(told: &mut Vec<Told>, kept: Vec<KeptInput>) {
-    for input in kept {
+    for input in kept.into_iter().rev() {
         // Numbers begin again with each start of the DPE: the newest one has it.
         let mut newest = told.iter_mut().rev();
-        let of = newest.find(|told| told.transition == input.transition && told.input.is_none());
+        let of = newest.find(|told| {
+            let together = told.started.abs_diff(input.time) < TOGETHER_US;
+            told.transition == input.transition && told.input.is_none() && together
+        });
         match of {
-            Some(of) if of.started.abs_diff(input.time) < TOGETHER_US => {
-                of.input = Some(input.name);
-            }
-            _ => told.push(Told {
+            Some(of) => of.input = Some(input.name),
+            None => told.push(Told {
                 transition: input.transition,
                 started: input.time,
                 state: if input.transition.is_none() {
@@ -332,5 +333,21 @@ mod tests {
             (Some(3), "", None, Some("3")),
         ];
         assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn refusals_have_each_their_own_input() {
+        let times = [2 * MINUTE, 2 * MINUTE + 30, 5 * MINUTE];
+        let mut told = of_events(&times.map(|time| event(EventKind::DecisionRefused, time, &[])));
+        let kept = times.iter().zip(["one", "two", "three"]);
+        let kept = kept.map(|(time, name)| KeptInput {
+            name: name.to_owned(),
+            transition: None,
+            time: time + 1,
+            bytes: 1,
+        });
+        with_inputs(&mut told, kept.collect());
+        let seen: Vec<_> = told.iter().map(|it| it.input.as_deref()).collect();
+        assert_eq!(seen, [Some("one"), Some("two"), Some("three")]);
     }
 }

@@ -97,7 +97,7 @@ fn head(arguments: &Report) -> String {
     };
     format!(
         "Report about deployment {}, events and journal since {}.\n{secrets}\n\
-         Not masked are the journal and reasons of events: what programs said there is there as they said it.\n\
+         Not masked are the journal, explanations, operations and reasons of events: what programs said is there as they said it.\n\
          Look at it before you give it away.\n\n",
         arguments.name,
         cells::time(arguments.since)
