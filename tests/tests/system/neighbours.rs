@@ -79,7 +79,7 @@ fn a_fence_agent_harms_none_of_another_deployment() {
     lab.manage(&["start", "dpe@hostile.service"]).ok();
     let said = report(&lab, "hostile");
     // Linux 6.12 and later keep signals apart.
-    let expected = match lab.sh("uname -r | sort -CV - <(echo 6.12)").code {
+    let expected = match lab.sh("(uname -r; echo 6.12) | sort -CV").code {
         0 => "signal\nover",
         _ => "over",
     };

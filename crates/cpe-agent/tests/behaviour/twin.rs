@@ -321,7 +321,8 @@ impl Real {
     async fn completions(&mut self, expected: usize) -> Vec<Seen> {
         let mut seen = Vec::new();
         while seen.len() < expected {
-            seen.push(of_agent(&self.dpe.completion().await));
+            let record = self.dpe.completion().await;
+            seen.extend((!lost_its_script(&record)).then(|| of_agent(&record)));
         }
         while let Some(record) = self.dpe.completion_within(SILENCE).await {
             seen.push(of_agent(&record));
@@ -344,6 +345,12 @@ fn settings(lease_ms: u32) -> HelloSettings {
         stop_timeout_ms: GRACE_MS,
         answers: false,
     }
+}
+
+/// A monitor had just begun when its resource agent was taken away: the shell no longer found its
+/// script, which is its exit code 2. The next look tells what the step is about.
+fn lost_its_script(record: &OperationRecord) -> bool {
+    record.operation.interval_ms > 0 && record.rc == 2
 }
 
 fn name(answer: Answer) -> &'static str {
