@@ -65,8 +65,8 @@ pub(super) struct Identity {
 /// The answer to an operation that was to be begun.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Begun {
-    /// It has this number, since this time of the guest's wall clock.
-    As(u32, u64),
+    /// It has this number.
+    As(u32),
     /// The guest takes no more.
     Refused(String),
 }
@@ -303,12 +303,8 @@ impl<'a> Guest<'a> {
         ];
         let said = self.call("begin", &arguments, input.as_bytes()).await?;
         match first_words(&said).as_slice() {
-            ["ok", number, since] => match (number.parse(), since.parse()) {
-                (Ok(number), Ok(since)) => Ok(Begun::As(number, since)),
-                _ => Err(strange(&said)),
-            },
-            ["again", number] => match number.parse() {
-                Ok(number) => Ok(Begun::As(number, 0)),
+            ["ok", number, _] | ["again", number] => match number.parse() {
+                Ok(number) => Ok(Begun::As(number)),
                 Err(_) => Err(strange(&said)),
             },
             ["full"] => Ok(Begun::Refused(

@@ -30,9 +30,9 @@ shift 3
 
 # Records that are kept at most.
 most=1024
-# What is kept of the output of an operation: so many pieces of so many bytes while it runs, and its
-# last bytes afterwards.
-pieces=256 piece=256 shown_output=4000
+# What is kept of the output of an operation: so many bytes from its beginning while it runs, and
+# its last ones in any case.
+kept_output=65536 shown_output=4000
 # After this time an operation that nobody has begun will not begin, 1/100 s.
 patience=2000
 # A DPE that was heard of since counts as connected, 1/100 s.
@@ -405,9 +405,9 @@ run() {
   rm -f "$o/pipe" "$o/status" "$o/unit"
   mkfifo "$o/pipe" || exit 1
   # A daemon may keep its output open for ever: this reads on, and keeps no more.
-  rm -f "$o/out.new"
-  setsid sh -c 'dd bs="$2" count="$3" > "$1/out.new"; exec cat > /dev/null' sh "$o" "$piece" "$pieces" \
-    < "$o/pipe" > /dev/null 2>&1 &
+  rm -f "$o/out.new" "$o/out.rest"
+  setsid sh -c 'head -c "$1"; exec tail -c "$2" >&3' sh "$kept_output" "$shown_output" \
+    < "$o/pipe" > "$o/out.new" 3> "$o/out.rest" 2> /dev/null &
   reader=$!
   clock
   begun=$up
@@ -459,10 +459,10 @@ finish() {
   doubt
   wall_clock
   {
-    tail -c "$shown_output" "$o/out.new"
+    cat "$o/out.new" "$o/out.rest" | tail -c "$shown_output"
     [ -z "$why" ] || printf '\nocf-exit-reason:%s\n' "$why"
   } > "$o/out" 2> /dev/null
-  rm -f "$o/out.new"
+  rm -f "$o/out.new" "$o/out.rest"
   note_end
   changed=$wall
   if [ "$interval" -gt 0 ]; then

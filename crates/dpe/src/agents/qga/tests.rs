@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A resource agent that writes down what it is asked, and answers what a file says.
 const THING: &str = "#!/bin/sh
 echo \"$1\" >> \"$OCF_RESKEY_folder/asked\"
+n=0
+while [ $n -lt ${OCF_RESKEY_lines:-0} ]; do n=$((n + 1)); echo \"line $n\"; done
 echo \"said $1\"
 case $1 in
   start) sleep \"$OCF_RESKEY_wait\"; exit 0 ;;
@@ -334,6 +336,24 @@ async fn an_operation_that_outlives_its_stream_is_found_again_and_not_begun_twic
     let mut last = world.stream("shop", 2);
     next.task.abort();
     assert_eq!(last.connected().await, [record]);
+}
+
+#[tokio::test]
+async fn the_last_lines_of_much_output_are_kept_however_it_was_written() {
+    let world = World::new(PlayedGuestAgent::default());
+    world.answers("0");
+    let mut stream = world.stream("shop", 1);
+    stream.connected().await;
+    // Many small pieces, and more than is kept while it runs.
+    for (id, lines) in [("1:1:0:u", 600), ("1:2:0:u", 20_000)] {
+        let mut operation = world.operation(id, Task::Monitor, 0);
+        let talks = ("lines".to_owned(), lines.to_string());
+        operation.parameters.extend([talks]);
+        stream.execute(operation).await;
+        let record = stream.completed().await;
+        let last = format!("line {lines}\nsaid monitor\nocf-exit-reason:as it was told");
+        assert!(record.output.ends_with(&last), "{}", record.output);
+    }
 }
 
 #[tokio::test]

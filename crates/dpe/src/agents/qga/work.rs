@@ -221,7 +221,7 @@ impl<'a> Work<'a> {
                     true => Some(number),
                     false => return Err(End::because("a record is gone from its guest")),
                 },
-                Step::Begin(operation) => self.begin(guest, *operation).await?.map(|(it, _)| it),
+                Step::Begin(operation) => self.begin(guest, *operation).await?,
             };
             if let Some(lane) = self.lanes.get_mut(resource)
                 && number.is_some()
@@ -267,16 +267,16 @@ impl<'a> Work<'a> {
         &mut self,
         guest: &mut Guest<'_>,
         operation: Operation,
-    ) -> Result<Option<(u32, u64)>, End> {
+    ) -> Result<Option<u32>, End> {
         match guest.begin(&operation).await? {
-            Begun::As(number, since) => {
+            Begun::As(number) => {
                 let open = Open {
                     operation,
                     due: None,
                     told: None,
                 };
                 self.open.insert(number, open);
-                Ok(Some((number, since)))
+                Ok(Some(number))
             }
             Begun::Refused(reason) => {
                 let refused = Input::ExecuteRefused {
@@ -302,15 +302,17 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         if delay_ms > 0 {
-            let Some((number, _)) = self.begin(guest, operation).await? else {
-                return Ok(());
-            };
-            if let Some(open) = self.open.get_mut(&number) {
+            let resource = operation.resource.clone();
+            let number = self.begin(guest, operation).await?;
+            if let Some(number) = number
+                && let Some(open) = self.open.get_mut(&number)
+            {
                 open.due = Some(Instant::now() + Duration::from_millis(delay_ms.into()));
                 let record = report::record(open.operation.clone(), number, None, 0);
                 self.report(record).await;
             }
-            return Ok(());
+            // What it has made obsolete holds nothing up any more.
+            return self.advance(guest, &resource).await;
         }
         let resource = operation.resource.clone();
         let lane = self.lanes.entry(resource.clone()).or_default();
