@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::live::{LiveReference, LiveSource};
 use crate::model::{
     Assembly, Constraint, Deployment, Escalation, FencingMode, Instances, Origin, Service,
 };
@@ -130,7 +131,17 @@ fn objects(deployment: &Deployment) -> Objects {
     for service in &deployment.services {
         // The others are in <configuration>.
         if service.origin == Origin::Service {
-            put(2, "service", &service.id, of_service(service));
+            let mut facts = of_service(service);
+            let live = deployment.live.iter();
+            for reference in live.filter(|reference| reference.service == service.id) {
+                say_named(
+                    &mut facts,
+                    "parameter",
+                    &reference.parameter,
+                    &following(reference),
+                );
+            }
+            put(2, "service", &service.id, facts);
         }
     }
     for group in &deployment.groups {
@@ -212,9 +223,19 @@ fn of_assembly(assembly: &Assembly) -> Facts {
             }
         }
         FencingMode::Unit { unit } => say(&mut facts, "fencing unit", unit),
-        // The devices are elements of <configuration>.
-        FencingMode::Devices(_) | FencingMode::Lease | FencingMode::Manager | FencingMode::None => {
+        // What is said of the devices is in <configuration>.
+        FencingMode::Devices(levels) => {
+            for (number, level) in (1..).zip(levels) {
+                let devices = level.iter().map(|own| own.device.id.as_str());
+                let devices: Vec<&str> = devices.collect();
+                say(
+                    &mut facts,
+                    format!("fencing level {number}"),
+                    devices.join(" "),
+                );
+            }
         }
+        FencingMode::Lease | FencingMode::Manager | FencingMode::None => {}
     }
     for (kind, amount) in &assembly.capacity {
         say(&mut facts, format!("capacity {kind}"), amount);
@@ -253,6 +274,21 @@ fn of_service(service: &Service) -> Facts {
         say(&mut facts, format!("utilization {kind}"), amount);
     }
     facts
+}
+
+/// What a parameter follows, in words.
+fn following(reference: &LiveReference) -> String {
+    let LiveReference {
+        assembly, source, ..
+    } = reference;
+    let what = match source {
+        LiveSource::Guest(name) => name.clone(),
+        LiveSource::Attribute(name) => format!("attribute {name}"),
+    };
+    let change = reference.on_change.as_str();
+    let fallback = reference.fallback.as_ref();
+    let fallback = fallback.map_or_else(String::new, |value| format!(", until then {value}"));
+    format!("{what} of {assembly} (on_change {change}{fallback})")
 }
 
 fn of_constraint(constraint: &Constraint) -> (String, Facts) {

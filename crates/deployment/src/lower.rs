@@ -58,10 +58,7 @@ fn secret_of(pair: &Element<'_>, text: &str) -> Option<(usize, usize)> {
     let is_one = pair.name == "nvpair"
         && pair.value("name").is_some_and(is_secret)
         && secret_use(&value.value).is_none();
-    let start = value.value_offset;
-    let quote = text[..start].chars().next_back()?;
-    let length = text[start..].find(quote)?;
-    is_one.then_some((start, start + length))
+    value.place(text).filter(|_| is_one)
 }
 
 /// Every id that the lowering gives, with the name of its element.

@@ -66,14 +66,8 @@ fn collect(element: &Element<'_>, open: bool, text: &str, hidden: &mut Vec<(usiz
             "value" => is_value,
             name => is_digest(name) || (!is_pair && is_secret(name)),
         };
-        let begin = attribute.value_offset;
-        // The quote before it is the one that ends it.
-        let quote = text
-            .get(..begin)
-            .and_then(|before| before.chars().next_back());
-        let length = quote.and_then(|quote| text.get(begin..)?.find(quote));
-        if let (true, Some(length)) = (hide, length) {
-            hidden.push((begin, begin + length));
+        if hide {
+            hidden.extend(attribute.place(text));
         }
     }
     for child in &element.children {

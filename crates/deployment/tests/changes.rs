@@ -124,7 +124,31 @@ fn elements_of_the_configuration_are_compared_by_their_ids() {
     assert_eq!(told(&from, &to), expected);
 }
 
-/// Whatever differs in the model has a name, or the one who asks says that it has none.
+#[test]
+fn what_a_parameter_follows_and_the_levels_of_fencing_are_said() {
+    let following = |reference: &str| {
+        let value = "<parameter name=\"state\" value=\"/run/db\"/>";
+        let parameter = format!("<parameter name=\"state\">{reference}</parameter>");
+        SHOP.replace(value, &parameter)
+    };
+    let from = following("<reference assembly=\"web2\" parameter=\"hostname\"/>");
+    let to = following("<reference assembly=\"web2\" attribute=\"site\" on_change=\"reload\"/>");
+    let expected = [
+        "service db changed",
+        "  parameter state: hostname of web2 (on_change restart) → \
+         attribute site of web2 (on_change reload)",
+    ];
+    assert_eq!(told(&from, &to), expected);
+    let from = example("fencing-devices.xml");
+    let to = from.replacen("pdu-left,pdu-right", "pdu-right", 1);
+    let expected = [
+        "assembly node1 changed",
+        "  fencing level 2: pdu-left pdu-right → pdu-right",
+    ];
+    assert_eq!(told(&from, &to), expected);
+}
+
+/// No example differs from itself, and one that was changed differs.
 #[test]
 fn every_example_differs_from_itself_in_nothing() {
     for name in [

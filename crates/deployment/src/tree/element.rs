@@ -26,6 +26,17 @@ pub(crate) struct Attribute<'a> {
     pub(crate) value_offset: usize,
 }
 
+impl Attribute<'_> {
+    /// Where its value is in the text that it was read from, begin and end.
+    pub(crate) fn place(&self, text: &str) -> Option<(usize, usize)> {
+        let begin = self.value_offset;
+        // The quote before it is the one that ends it.
+        let quote = text.get(..begin)?.chars().next_back()?;
+        let length = text.get(begin..)?.find(quote)?;
+        Some((begin, begin + length))
+    }
+}
+
 /// The text directly in an element, in one piece. Text that is only white space does not count.
 #[derive(Debug)]
 pub(crate) struct Text<'a> {
