@@ -30,7 +30,7 @@ pub struct Arguments {
         value_name = "ADDRESS",
         default_value = "unix:/run/cpe-agent/agent.sock",
         value_delimiter = ',',
-        value_parser = listening,
+        value_parser = PeerAddress::listening,
         env = "CPE_AGENT_LISTEN"
     )]
     pub listen: Vec<PeerAddress>,
@@ -284,17 +284,6 @@ fn plain(error: &clap::Error) -> String {
     first.trim_start_matches("error: ").to_owned()
 }
 
-fn listening(text: &str) -> Result<PeerAddress, String> {
-    match text.parse::<PeerAddress>() {
-        Ok(PeerAddress::Ssh { .. }) => Err(
-            "nobody listens at ssh: the guest's ssh server leads to a socket file, such as unix:PATH"
-                .to_owned(),
-        ),
-        Ok(address) => Ok(address),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 fn octal_mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if (1..=0o777).contains(&mode) => Ok(mode),
@@ -319,6 +308,15 @@ mod tests {
         assert_eq!(read(&["cpe-agent", "--allow-uid", "0,989"]), [0, 989]);
         let twice = ["cpe-agent", "--allow-uid", "0", "--allow-uid", "989"];
         assert_eq!(read(&twice), [0, 989]);
+    }
+
+    #[test]
+    fn it_listens_where_an_agent_can() {
+        for address in ["ssh:web1", "qemu-ga:/run/web1.qga"] {
+            let words = ["cpe-agent", "--listen", address];
+            let error = Arguments::try_parse_from(words).unwrap_err().to_string();
+            assert!(error.contains("unix:PATH"), "{error}");
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ async fn received(signal: Option<Signal>) {
 /// What systemd is doing with our unit, or with the whole guest.
 async fn asked_by(systemd: &BusSelection) -> cpe_bus::Result<Ending> {
     const SYSTEMD: &str = "org.freedesktop.systemd1";
-    let connection = connect(systemd).await?;
+    let connection = connect(systemd, PATIENCE).await?;
     let manager = SystemdManagerProxy::new(&connection).await?;
     let state: String = manager.inner().get_property("SystemState").await?;
     if state == "stopping" {

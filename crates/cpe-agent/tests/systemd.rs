@@ -19,6 +19,9 @@ use cpe_bus::{Operation, OperationStatus, connect, proxies::SystemdManagerProxy}
 
 use crate::guest::{Guest, holds, operation, until};
 
+/// How long systemd may take for an answer.
+const REPLY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// A unit file for one test, gone at its end.
 struct Unit {
     name: String,
@@ -46,7 +49,9 @@ impl Drop for Unit {
 }
 
 async fn reload() {
-    let connection = connect(&"user".parse().unwrap()).await.unwrap();
+    let connection = connect(&"user".parse().unwrap(), REPLY_TIMEOUT)
+        .await
+        .unwrap();
     SystemdManagerProxy::new(&connection)
         .await
         .unwrap()
@@ -150,7 +155,9 @@ async fn it_notices_that_a_units_process_has_died() {
         ..unit_operation(&unit.name, "systemd", "monitor")
     };
     assert_eq!(dpe.run(&watched).await.rc, rc::OK);
-    let connection = connect(&"user".parse().unwrap()).await.unwrap();
+    let connection = connect(&"user".parse().unwrap(), REPLY_TIMEOUT)
+        .await
+        .unwrap();
     let manager = SystemdManagerProxy::new(&connection).await.unwrap();
     manager
         .kill_unit(&format!("{}.service", unit.name), "all", 9)
@@ -221,7 +228,9 @@ async fn it_stops_units_when_the_lease_ends() {
         holds(guest.log().contains("all services are stopped"))
     })
     .await;
-    let connection = connect(&"user".parse().unwrap()).await.unwrap();
+    let connection = connect(&"user".parse().unwrap(), REPLY_TIMEOUT)
+        .await
+        .unwrap();
     let manager = SystemdManagerProxy::new(&connection).await.unwrap();
     let name = format!("{}.service", unit.name);
     assert!(

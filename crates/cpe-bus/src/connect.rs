@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use zbus::Connection;
 use zbus::connection::Builder;
@@ -58,12 +59,14 @@ impl BusSelection {
     }
 }
 
-/// Connects to a bus.
+/// Connects to a bus, for programs that ask. A call that is not answered within `reply` is an
+/// error: a daemon that hangs keeps its name.
 ///
 /// # Errors
 /// Saying which bus could not be reached and why.
-pub async fn connect(bus: &BusSelection) -> Result<Connection> {
-    bus.builder().build().await.map_err(|error| {
+pub async fn connect(bus: &BusSelection, reply: Duration) -> Result<Connection> {
+    let builder = bus.builder().method_timeout(reply);
+    builder.build().await.map_err(|error| {
         Error::Failed(format!(
             "cannot connect to the {bus} bus: {error}; is it running, and may this user use it?"
         ))

@@ -123,6 +123,22 @@ impl PeerAddress {
         }
     }
 
+    /// Reads an address at which an agent is to listen.
+    ///
+    /// # Errors
+    /// What is wrong with it, or where agents listen instead.
+    pub fn listening(text: &str) -> Result<PeerAddress, AddressError> {
+        match text.parse()? {
+            PeerAddress::Ssh { .. } => wrong(
+                "nobody listens at ssh: the guest's ssh server leads to a socket file, such as unix:PATH",
+            ),
+            PeerAddress::QemuGa(_) => wrong(
+                "the QEMU guest agent listens there: agents listen at unix:PATH, tcp:HOST[:PORT] and vsock:any[:PORT]",
+            ),
+            address => Ok(address),
+        }
+    }
+
     /// Both sides show certificates there, since whoever reaches the network reaches the agent.
     pub fn needs_certificates(&self) -> bool {
         matches!(self, PeerAddress::Tcp { .. } | PeerAddress::Vsock { .. })

@@ -84,6 +84,19 @@ impl DeploymentStatus {
     pub fn is_complete(&self) -> bool {
         self.epoch > 0 && self.generation > 0
     }
+
+    /// What attributes and options are set to, and what parameters that follow a value have: not
+    /// everybody is to see it.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let of_assemblies = self.assemblies.iter_mut();
+        let of_assemblies =
+            of_assemblies.flat_map(|own| [&mut own.attributes, &mut own.permanent, &mut own.told]);
+        let sets = of_assemblies.chain([&mut self.options]);
+        let references = self.references.iter_mut();
+        let of_references = references.flat_map(|own| [&mut own.value, &mut own.settling]);
+        sets.flat_map(|values| values.values_mut())
+            .chain(of_references.flatten())
+    }
 }
 
 /// When the policy engine is asked though nothing has happened.

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use cpe_bus::fields::put;
 use cpe_bus::json;
@@ -14,6 +15,9 @@ use zbus::proxy::CacheProperties;
 
 use crate::failure::{Failure, Kind};
 
+/// A call that is not answered by then is given up. The daemon gives a DPE a minute.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(90);
+
 pub(crate) struct Client {
     pub bus: BusSelection,
     pub connection: Connection,
@@ -21,7 +25,15 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(bus: &BusSelection) -> Result<Client, Failure> {
-        let connection = cpe_bus::connect(bus)
+        Client::connect_within(bus, REPLY_TIMEOUT).await
+    }
+
+    /// For one whose calls are given up earlier.
+    pub(crate) async fn connect_within(
+        bus: &BusSelection,
+        reply: Duration,
+    ) -> Result<Client, Failure> {
+        let connection = cpe_bus::connect(bus, reply)
             .await
             .map_err(|error| Failure::new(Kind::Unreachable, error.message()))?;
         Ok(Client {
@@ -30,7 +42,7 @@ impl Client {
         })
     }
 
-    pub(crate) async fn manager(&self) -> Result<CpeManagerProxy<'static>, Failure> {
+    pub(crate) async fn manager(&self) -> cpe_bus::Result<CpeManagerProxy<'static>> {
         Ok(CpeManagerProxy::builder(&self.connection)
             .cache_properties(CacheProperties::No)
             .build()

@@ -1,6 +1,7 @@
 //! Every way to fail has an exit status, so that scripts need not read texts. The list is part of
 //! `cpectl --help`.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use cpe_bus::Error;
@@ -66,6 +67,12 @@ impl From<Error> for Failure {
             Error::AccessDenied(_) => Kind::Denied,
             Error::NotReady(_) => Kind::Unreachable,
             Error::InvalidArgument(_) => Kind::Usage,
+            Error::ZBus(zbus::Error::InputOutput(error)) if error.kind() == ErrorKind::TimedOut => {
+                return Failure::new(
+                    Kind::Unreachable,
+                    "cpe has not answered in time; `systemctl status cpe` tells what it does",
+                );
+            }
             Error::ZBus(zbus::Error::InputOutput(_)) => Kind::Unreachable,
             foreign => match foreign.foreign_name().as_deref() {
                 Some("org.freedesktop.DBus.Error.AccessDenied") => {

@@ -317,15 +317,7 @@ pub(crate) enum Format {
 /// Addresses between commas at which an agent can listen.
 fn listening(text: &str) -> Result<String, String> {
     for address in text.split(',') {
-        match address.parse::<PeerAddress>() {
-            Ok(PeerAddress::Ssh { .. }) => {
-                return Err(
-                    "agents listen at unix:PATH, tcp:HOST[:PORT] and vsock:any[:PORT]".to_owned(),
-                );
-            }
-            Ok(_) => {}
-            Err(error) => return Err(error.to_string()),
-        }
+        PeerAddress::listening(address).map_err(|error| error.to_string())?;
     }
     Ok(text.to_owned())
 }

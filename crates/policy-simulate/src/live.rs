@@ -1,12 +1,17 @@
 //! The input of a running deployment: its DPE's `GetInput`, called through the CPE, which checks
 //! the caller's rights.
 
+use std::time::Duration;
+
 use cpe_bus::names::{CPE_NAME, check_deployment_name, deployment_path};
 use cpe_bus::proxies::{CpeDeploymentProxy, CpeManagerProxy};
 use cpe_bus::{BusSelection, DeploymentEntry, Error};
 use zbus::proxy::CacheProperties;
 
 use crate::failure::{ABSENT, AMBIGUOUS, DATA, DENIED, Failure, UNREACHABLE, USAGE};
+
+/// A call that is not answered by then is given up. The daemon gives a DPE a minute.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// A deployment's name and the CIB that its policy engine would schedule now. `None` stands for the
 /// only deployment.
@@ -25,10 +30,12 @@ pub(crate) fn input(
 }
 
 async fn ask(bus: &BusSelection, deployment: Option<&str>) -> Result<(String, String), Failure> {
-    let connection = cpe_bus::connect(bus).await.map_err(|error| Failure {
-        code: UNREACHABLE,
-        message: error.message(),
-    })?;
+    let connection = cpe_bus::connect(bus, REPLY_TIMEOUT)
+        .await
+        .map_err(|error| Failure {
+            code: UNREACHABLE,
+            message: error.message(),
+        })?;
     let manager = CpeManagerProxy::builder(&connection)
         .cache_properties(CacheProperties::No)
         .build()

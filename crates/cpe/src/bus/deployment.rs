@@ -133,16 +133,7 @@ impl DeploymentObject {
 
 /// Leaves out what attributes and options are set to. Their names stay: they say what agents use.
 fn withhold_values(status: &mut DeploymentStatus) {
-    let of_assemblies = status.assemblies.iter_mut();
-    let of_assemblies =
-        of_assemblies.flat_map(|own| [&mut own.attributes, &mut own.permanent, &mut own.told]);
-    let all = of_assemblies.chain([&mut status.options]);
-    all.flat_map(|values| values.values_mut())
-        .for_each(String::clear);
-    for reference in &mut status.references {
-        let values = [&mut reference.value, &mut reference.settling];
-        values.into_iter().flatten().for_each(String::clear);
-    }
+    status.values_mut().for_each(String::clear);
     status.values_withheld = true;
 }
 

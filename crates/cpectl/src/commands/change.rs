@@ -24,13 +24,12 @@ pub(crate) struct Change<'a> {
     pub how: &'a options::Change,
 }
 
-/// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// As that generation; and where the event log ended before.
-    Stored { generation: u64, cursor: u64 },
-    /// The one who was asked did not want it.
-    Declined,
+/// It is stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stored {
+    generation: u64,
+    /// Where the event log ended before.
+    cursor: u64,
 }
 
 impl Change<'_> {
@@ -41,8 +40,7 @@ impl Change<'_> {
         client: &Client,
         output: &Output,
     ) -> Result<Option<Plan>, Error> {
-        let manager = client.manager().await;
-        let manager = manager.map_err(|failure| Error::Failed(failure.message))?;
+        let manager = client.manager().await?;
         match manager.plan_deployment(self.document).await {
             Ok(text) => cpe_bus::json::from_json(&text).map(Some),
             Err(Error::NotReady(reason)) => {
@@ -53,20 +51,20 @@ impl Change<'_> {
         }
     }
 
-    /// Shows the plan, asks, and stores the document.
+    /// Shows the plan, asks, and stores the document. Fails if whoever is asked does not want it.
     pub(crate) async fn apply(
         &self,
         client: &Client,
         plan: Option<&Plan>,
         output: &Output,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Stored, Failure> {
         if let (Some(plan), false) = (plan, output.json) {
             plan::print(plan, self.label, output);
         }
         let next = self.from.saturating_add(1);
         let question = format!("store it as generation {next} of {}?", self.name);
         if !confirm::confirmed(&question, self.how.yes)? {
-            return Ok(Outcome::Declined);
+            return Err(Failure::failed("nothing was changed, as you answered"));
         }
         // From before the change, so that --wait shows everything that follows from it.
         let cursor = match self.how.wait {
@@ -82,19 +80,17 @@ impl Change<'_> {
                 self.name
             ));
         }
-        Ok(Outcome::Stored { generation, cursor })
+        Ok(Stored { generation, cursor })
     }
 
     /// Waits for what follows from it, if that is wanted.
     pub(crate) async fn wait(
         &self,
         client: &Client,
-        outcome: Outcome,
+        stored: Stored,
         output: &Output,
     ) -> Result<(), Failure> {
-        let Outcome::Stored { generation, cursor } = outcome else {
-            return Ok(());
-        };
+        let Stored { generation, cursor } = stored;
         if !self.how.wait {
             return Ok(());
         }
@@ -111,15 +107,14 @@ impl Change<'_> {
     pub(crate) fn report(
         &self,
         plan: Option<&Plan>,
-        outcome: Option<Outcome>,
+        stored: Option<Stored>,
         output: &Output,
     ) -> Result<(), Failure> {
         if !output.json {
             return Ok(());
         }
-        let (result, generation) = match outcome {
-            Some(Outcome::Stored { generation, .. }) => ("changed", generation),
-            Some(Outcome::Declined) => ("declined", self.from),
+        let (result, generation) = match stored {
+            Some(stored) => ("changed", stored.generation),
             None => ("planned", self.from),
         };
         output.json(&json!({

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cpe_bus::{Error, Event, EventKind, Fields};
 use cpe_status::{DeploymentState, DeploymentStatus};
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::client::{Client, read_document};
 use crate::commands::{agents, events, status, validate, wait};
@@ -70,10 +70,7 @@ async fn store(
     arguments: &Deploy,
     document: &str,
 ) -> Result<(String, u64, &'static str), Error> {
-    let manager = client
-        .manager()
-        .await
-        .map_err(|failure| Error::Failed(failure.message))?;
+    let manager = client.manager().await?;
     let name = name_of(document);
     if let (Some(expected), Some(name)) = (arguments.expect, &name) {
         let generation = manager
@@ -147,7 +144,7 @@ pub(crate) async fn wait_until_active(
             }
         }
         // The daemon may be restarting: that is not a reason to give up before the time is over.
-        if let Ok(status) = client.status(name).await {
+        if let Ok(Ok(status)) = timeout_at(deadline, client.status(name)).await {
             let state = match status.summary.as_str() {
                 "" => status.state.to_string(),
                 summary => format!("{}: {summary}", status.state),

@@ -13,7 +13,7 @@ use deployment::{Problem, Severity};
 use serde_json::json;
 
 use crate::client::{Client, read_document};
-use crate::commands::change::{Change, Outcome};
+use crate::commands::change::Change;
 use crate::commands::{confirm, deploy, history};
 use crate::failure::{Failure, Kind};
 use crate::options::Edit;
@@ -30,9 +30,8 @@ pub(crate) async fn run(client: &Client, arguments: &Edit, output: &Output) -> R
     let draft = Draft::new(name, &original)?;
     let edited = edited(client, arguments, &original, from, &draft, output).await;
     match edited {
-        Ok(Kept::Yes) => Ok(()),
-        Ok(Kept::No) => draft.remove(),
-        Ok(Kept::NotAfter(wait)) => {
+        Ok(Done::Well) => draft.remove(),
+        Ok(Done::NotAfter(wait)) => {
             draft.remove()?;
             Err(wait)
         }
@@ -52,10 +51,9 @@ pub(crate) async fn run(client: &Client, arguments: &Edit, output: &Output) -> R
     }
 }
 
-/// Whether the file is to be kept.
-enum Kept {
-    Yes,
-    No,
+/// The file is no longer needed.
+enum Done {
+    Well,
     /// What it says is stored, and did not become what it should in time.
     NotAfter(Failure),
 }
@@ -67,14 +65,14 @@ async fn edited(
     from: u64,
     draft: &Draft,
     output: &Output,
-) -> Result<Kept, Failure> {
+) -> Result<Done, Failure> {
     let name = &arguments.name;
     let mut refused: Option<String> = None;
     loop {
         draft.open_editor()?;
         let text = draft.read()?;
         if text == original {
-            return nothing(name, from, output).map(|()| Kept::No);
+            return nothing(name, from, output).map(|()| Done::Well);
         }
         let change = Change {
             name,
@@ -106,18 +104,13 @@ async fn edited(
         };
         // Without the comment, in which places of problems would be wrong.
         draft.write(&text)?;
-        let outcome = change.apply(client, plan.as_ref(), output).await;
-        let outcome = outcome.map_err(|failure| after_conflict(failure, name, from))?;
-        change.report(plan.as_ref(), Some(outcome), output)?;
-        if outcome == Outcome::Declined {
-            let place = draft.path.display();
-            output.note(&format!(
-                "nothing was changed; your text is kept in {place}"
-            ));
-            return Ok(Kept::Yes);
-        }
-        let waited = change.wait(client, outcome, output).await;
-        return Ok(waited.map_or_else(Kept::NotAfter, |()| Kept::No));
+        let stored = change.apply(client, plan.as_ref(), output).await;
+        let stored = stored.map_err(|failure| after_conflict(failure, name, from))?;
+        change.report(plan.as_ref(), Some(stored), output)?;
+        return Ok(match change.wait(client, stored, output).await {
+            Ok(()) => Done::Well,
+            Err(wait) => Done::NotAfter(wait),
+        });
     }
 }
 

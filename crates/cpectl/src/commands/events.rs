@@ -9,7 +9,7 @@ use cpe_terminal::Line;
 use crate::cells::{kind_style, time};
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::follow::{Filter, Follower};
+use crate::follow::{self, Filter, Follower};
 use crate::options::Events;
 use crate::output::{FAINT, Output};
 use crate::times::Since;
@@ -19,7 +19,7 @@ pub(crate) async fn run(
     arguments: &Events,
     output: &Output,
 ) -> Result<(), Failure> {
-    let (mut cursor, since) = match arguments.since {
+    let (cursor, since) = match arguments.since {
         None => (0, None),
         Some(Since::Cursor(cursor)) => (cursor, None),
         Some(Since::Time(time)) => (0, Some(time)),
@@ -32,29 +32,18 @@ pub(crate) async fn run(
         kind: text(&arguments.kind),
         since,
     };
-    let proxy = client.events().await?;
     let mut kept: VecDeque<Event> = VecDeque::new();
-    loop {
-        let (page, next) = proxy.query(cursor, 0, filter.to_fields()).await?;
-        // An empty page is not the end: a call looks at a part of the log.
-        let end = page.is_empty() && next == cursor;
-        cursor = next;
-        if end {
-            break;
-        }
-        for fields in &page {
-            let event = Event::from_fields(fields)?;
-            match arguments.last {
-                None => print(&event, arguments, output)?,
-                Some(last) => {
-                    kept.push_back(event);
-                    if kept.len() > last {
-                        kept.pop_front();
-                    }
-                }
+    let each = |event| match arguments.last {
+        None => print(&event, arguments, output),
+        Some(last) => {
+            kept.push_back(event);
+            if kept.len() > last {
+                kept.pop_front();
             }
+            Ok(())
         }
-    }
+    };
+    let cursor = follow::past(&client, &filter, cursor, each).await?;
     for event in kept {
         print(&event, arguments, output)?;
     }

@@ -7,6 +7,7 @@ use cpe_bus::peer::{self, Credentials, Guest, Meter, PeerAddress, Side};
 use cpe_bus::proxies::AgentProxy;
 use cpe_bus::{AgentDescription, BusSelection, Error};
 use cpe_pki::{Authority, Entry, State};
+use futures_util::StreamExt;
 use jiff::Timestamp;
 
 use super::pki;
@@ -15,6 +16,8 @@ use crate::failure::{Failure, Kind};
 use crate::options::{Pki, Places};
 use crate::output::Output;
 
+/// Guests that are renewed at the same time: one that does not answer holds up few others.
+const AT_ONCE: usize = 8;
 /// Longest answer of an agent that is read, in bytes. A request takes some hundred.
 const LONGEST_ANSWER: u64 = 64 << 10;
 /// How long an agent may take for a call.
@@ -85,32 +88,48 @@ async fn address(
         let message = format!("deployment {deployment} has no assembly {assembly}");
         Failure::new(Kind::NotFound, message)
     })?;
-    found.address.ok_or_else(|| {
+    let address = found.address.ok_or_else(|| {
         let message = format!("assembly {assembly} of {deployment} has no address");
         Failure::new(Kind::Unreachable, message)
-    })
+    })?;
+    if matches!(address, PeerAddress::Ssh { .. } | PeerAddress::QemuGa(_)) {
+        let message = format!("it is reached at {address}, where no certificate is shown");
+        return Err(Failure::new(Kind::NotFound, message));
+    }
+    Ok(address)
 }
 
 /// Renews all certificates of which two thirds of the time are over: those of DPEs in their
 /// folders, those of agents in their guests. One that cannot be is no reason to leave the others.
 pub(super) async fn due(pki: &Pki, bus: &BusSelection, output: &Output) -> Result<(), Failure> {
-    let open = || Authority::open(&pki.places.directory);
-    let due = due_at(open()?.list(), Timestamp::now().as_second());
+    let authority = Authority::open(&pki.places.directory)?;
+    let due = due_at(authority.list(), Timestamp::now().as_second());
+    drop(authority);
     if due.is_empty() && !output.json {
         output.line("no certificate is due");
     }
     let count = due.len();
     let mut failed = 0;
+    // DPEs' first: the guests are reached with them.
+    let mut renewed = Vec::new();
+    let mut of_agents = Vec::new();
     for (name, days) in due {
-        let renewed = match &name {
+        match &name {
             Name::Dpe { deployment } => {
-                let to = pki::dpes(&pki.places, deployment);
-                to.and_then(|to| pki::hand_out(&mut open()?, &name, days, &to, output))
+                let done = of_dpe(pki, bus, (deployment, days), output).await;
+                renewed.push((name, done));
             }
-            Name::Agent { .. } => online(&pki.places, bus, (&name, days), output).await,
-        };
-        match renewed {
-            Ok(_) => {}
+            Name::Agent { .. } => of_agents.push(async move {
+                let done = online(&pki.places, bus, (&name, days), output).await;
+                (name, done.map(|_| ()))
+            }),
+        }
+    }
+    let of_agents = futures_util::stream::iter(of_agents).buffer_unordered(AT_ONCE);
+    renewed.extend(of_agents.collect::<Vec<_>>().await);
+    for (name, done) in renewed {
+        match done {
+            Ok(()) => {}
             // Nobody shows it any more.
             Err(failure) if failure.kind == Kind::NotFound => {
                 output.note(&format!("{name}: left as it is: {}", failure.message));
@@ -127,6 +146,27 @@ pub(super) async fn due(pki: &Pki, bus: &BusSelection, output: &Output) -> Resul
     Err(Failure::failed(format!(
         "{failed} of {count} certificates that are due could not be renewed"
     )))
+}
+
+/// Renews a DPE's certificate, unless its deployment is gone.
+async fn of_dpe(
+    pki: &Pki,
+    bus: &BusSelection,
+    (deployment, days): (&str, u32),
+    output: &Output,
+) -> Result<(), Failure> {
+    // Where the daemon does not answer, too many are renewed rather than too few.
+    if let Ok(client) = Client::connect(bus).await
+        && let Ok(all) = client.list().await
+        && all.iter().all(|it| it.name != deployment)
+    {
+        let message = "there is no such deployment on this host";
+        return Err(Failure::new(Kind::NotFound, message));
+    }
+    let to = pki::dpes(&pki.places, deployment)?;
+    let mut authority = Authority::open(&pki.places.directory)?;
+    let name = Name::dpe(deployment);
+    pki::hand_out(&mut authority, &name, days, &to, output).map(|_| ())
 }
 
 /// Whose newest certificate is valid and due, and for how many days it was issued.
@@ -148,8 +188,6 @@ fn due_at(all: &[Entry], now_s: i64) -> Vec<(Name, u32)> {
             due.push((name, entry.days()));
         }
     }
-    // DPEs' first: the guests are reached with them.
-    due.sort_by_key(|(name, _)| matches!(name, Name::Agent { .. }));
     due
 }
 
@@ -175,7 +213,7 @@ mod tests {
         let (web1, dpe) = (Name::agent("shop", "web1"), Name::dpe("shop"));
         let all = [entry(&web1, "1", 0, 90), entry(&dpe, "2", 0, 90)];
         assert_eq!(due_at(&all, 60 * DAY_S - 1), []);
-        let both = [(dpe.clone(), 90), (web1.clone(), 90)];
+        let both = [(web1.clone(), 90), (dpe.clone(), 90)];
         assert_eq!(due_at(&all, 60 * DAY_S), both);
         // Over, it cannot be shown any more.
         assert_eq!(due_at(&all, 91 * DAY_S), []);

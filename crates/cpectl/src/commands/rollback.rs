@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::client::Client;
-use crate::commands::change::{Change, Outcome};
+use crate::commands::change::Change;
 use crate::commands::{confirm, deploy, history, plan};
 use crate::failure::{Failure, Kind};
 use crate::options::Rollback;
@@ -54,17 +54,14 @@ pub(crate) async fn run(
         }
         return change.report(Some(&plan), None, output);
     }
-    let outcome = change.apply(client, plan.as_ref(), output).await;
-    let outcome = outcome.map_err(|failure| match failure.kind {
+    let stored = change.apply(client, plan.as_ref(), output).await;
+    let stored = stored.map_err(|failure| match failure.kind {
         Kind::Conflict => Failure {
             message: format!("{}; nothing was rolled back", failure.message),
             ..failure
         },
         _ => failure,
     })?;
-    if outcome == Outcome::Declined {
-        output.note("nothing was changed");
-    }
-    change.report(plan.as_ref(), Some(outcome), output)?;
-    change.wait(client, outcome, output).await
+    change.report(plan.as_ref(), Some(stored), output)?;
+    change.wait(client, stored, output).await
 }

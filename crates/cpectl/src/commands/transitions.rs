@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::cells;
 use crate::client::Client;
 use crate::failure::{Failure, Kind};
-use crate::follow::Filter;
+use crate::follow::{self, Filter};
 use crate::options::{Input, Transitions};
 use crate::output::{BAD, BUSY, GOOD, HEAD, Output};
 
@@ -108,7 +108,6 @@ pub(crate) async fn kept(client: &Client, name: &str) -> Result<Vec<KeptInput>, 
 }
 
 async fn events(client: &Client, name: &str) -> Result<Vec<Event>, Failure> {
-    let proxy = client.events().await?;
     let mut all = Vec::new();
     for kind in ["transition.*", "decision.refused"] {
         let filter = Filter {
@@ -116,17 +115,11 @@ async fn events(client: &Client, name: &str) -> Result<Vec<Event>, Failure> {
             kind: kind.to_owned(),
             ..Filter::default()
         };
-        let mut cursor = 0;
-        loop {
-            let (page, next) = proxy.query(cursor, 0, filter.to_fields()).await?;
-            if page.is_empty() && next == cursor {
-                break;
-            }
-            cursor = next;
-            for fields in &page {
-                all.push(Event::from_fields(fields)?);
-            }
-        }
+        let keep = |event| {
+            all.push(event);
+            Ok(())
+        };
+        follow::past(client, &filter, 0, keep).await?;
     }
     all.sort_by_key(|event| event.cursor);
     Ok(all)

@@ -6,7 +6,8 @@ use cpe_status::{
     DeploymentState, DeploymentStatus, ResourceStatus, ServiceRole, ServiceState, ServiceStatus,
     TransitionState,
 };
-use tokio::time::Instant;
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
 
 use crate::cells::duration;
 use crate::client::Client;
@@ -26,25 +27,45 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) async fn run(client: &Client, arguments: &Wait, output: &Output) -> Result<(), Failure> {
     let name = &arguments.name;
     let deadline = deadline(arguments.timeout);
-    // The document that is stored now is to be in force: its DPE may not have it yet.
-    let mut least = stored(client, name).await?;
-    let cursor = newest_cursor(client).await?;
+    let mut shown = "cpe has not answered".to_owned();
+    match timeout_at(deadline, until_it_holds(client, arguments, &mut shown)).await {
+        Ok(status) => report(&status?, output),
+        Err(_) => {
+            let condition = arguments.condition.of(name);
+            let time = duration(arguments.timeout);
+            let text = format!("{condition} after {time} ({shown})");
+            Err(Failure::new(Kind::Timeout, text))
+        }
+    }
+}
+
+/// Keeps in `shown` what the deployment is meanwhile.
+async fn until_it_holds(
+    client: &Client,
+    arguments: &Wait,
+    shown: &mut String,
+) -> Result<DeploymentStatus, Failure> {
+    let name = &arguments.name;
+    // The events only say when to look again.
+    let now = Timestamp::now().as_microsecond();
     let filter = Filter {
         deployment: name.clone(),
+        since: u64::try_from(now).ok(),
         ..Filter::default()
     };
-    let mut follower = Follower::new(client, filter, cursor).await?;
+    let mut follower = Follower::new(client, filter, 0).await?;
+    // The document that is stored now is to be in force: its DPE may not have it yet.
+    let mut least = None;
     loop {
         if least.is_none() {
             least = stored(client, name).await?;
         }
         // The daemon may be restarting: that is not a reason to give up before the time is over.
-        let shown = match client.status(name).await {
+        *shown = match client.status(name).await {
             Ok(status) => {
                 let is_current = least.is_some_and(|least| status.generation >= least);
                 if let Some(end) = end(&status, is_current, &arguments.condition) {
-                    end?;
-                    return report(&status, output);
+                    return end.map(|()| status);
                 }
                 match status.summary.as_str() {
                     "" => status.state.to_string(),
@@ -54,15 +75,8 @@ pub(crate) async fn run(client: &Client, arguments: &Wait, output: &Output) -> R
             Err(failure) if failure.kind == Kind::NotFound => return Err(gone(name)),
             Err(failure) => failure.message,
         };
-        if Instant::now() >= deadline {
-            let condition = arguments.condition.of(name);
-            let time = duration(arguments.timeout);
-            let text = format!("{condition} after {time} ({shown})");
-            return Err(Failure::new(Kind::Timeout, text));
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        tokio::time::sleep(PAUSE.min(left)).await;
-        let _ = follower.next_within(QUIET.min(left)).await;
+        tokio::time::sleep(PAUSE).await;
+        let _ = follower.next_within(QUIET).await;
     }
 }
 

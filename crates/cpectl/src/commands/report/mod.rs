@@ -6,6 +6,8 @@
 mod archive;
 mod secrets;
 
+use std::collections::VecDeque;
+use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,14 +18,14 @@ use cpe_bus::{Event, Fields, GenerationEntry, json};
 use cpe_status::DeploymentStatus;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use self::archive::Archive;
 use crate::cells;
 use crate::client::Client;
 use crate::commands::{pki, transitions};
 use crate::failure::{Failure, Kind};
-use crate::follow::Filter;
+use crate::follow::{self, Filter};
 use crate::options::Report;
 use crate::output::Output;
 
@@ -33,7 +35,9 @@ const DOCUMENTS: usize = 5;
 const EVENTS: usize = 50_000;
 /// Lines of each journal that are put in, and bytes.
 const JOURNAL_LINES: &str = "20000";
-const JOURNAL_BYTES: u64 = 16 << 20;
+const JOURNAL_BYTES: usize = 16 << 20;
+/// What a daemon does not answer by then is left out: it may hang.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(20);
 /// A journal that is not read by then is left out.
 const JOURNAL_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -43,6 +47,7 @@ pub(crate) async fn run(
     output: &Output,
 ) -> Result<(), Failure> {
     let name = &arguments.name;
+    let client = &Client::connect_within(&client.bus, REPLY_TIMEOUT).await?;
     // A wrong name, or a caller who may not, gets no archive.
     let status = match client.status(name).await {
         Err(failure) if [Kind::NotFound, Kind::Usage, Kind::Denied].contains(&failure.kind) => {
@@ -125,10 +130,10 @@ impl Collector<'_> {
     async fn versions(&mut self) -> Result<(), Failure> {
         self.progress("versions");
         let cpe = match self.client.manager().await {
-            Ok(manager) => manager.version().await.map_err(Failure::from),
-            Err(failure) => Err(failure),
+            Ok(manager) => manager.version().await,
+            Err(error) => Err(error),
         };
-        let cpe = cpe.unwrap_or_else(|failure| format!("unknown ({})", failure.message));
+        let cpe = cpe.unwrap_or_else(|error| format!("unknown ({})", Failure::from(error).message));
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let system = read("/etc/os-release");
         let system = system
@@ -261,32 +266,25 @@ impl Collector<'_> {
         }
     }
 
-    async fn read_events(&self) -> Result<std::collections::VecDeque<Event>, Failure> {
-        let proxy = self.client.events().await?;
+    async fn read_events(&self) -> Result<VecDeque<Event>, Failure> {
         let filter = Filter {
             deployment: self.arguments.name.clone(),
             since: Some(self.arguments.since),
             ..Filter::default()
         };
-        let mut events = std::collections::VecDeque::new();
-        let mut cursor = 0;
-        loop {
-            let (page, next) = proxy.query(cursor, 0, filter.to_fields()).await?;
-            if page.is_empty() && next == cursor {
-                return Ok(events);
+        let mut events = VecDeque::new();
+        let keep = |mut event| {
+            if !self.arguments.with_secrets {
+                secrets::mask_event(&mut event);
             }
-            cursor = next;
-            for fields in &page {
-                let mut event = Event::from_fields(fields)?;
-                if !self.arguments.with_secrets {
-                    secrets::mask_event(&mut event);
-                }
-                events.push_back(event);
-                if events.len() > EVENTS {
-                    events.pop_front();
-                }
+            events.push_back(event);
+            if events.len() > EVENTS {
+                events.pop_front();
             }
-        }
+            Ok(())
+        };
+        follow::past(self.client, &filter, 0, keep).await?;
+        Ok(events)
     }
 
     async fn inputs(&mut self) -> Result<(), Failure> {
@@ -361,6 +359,28 @@ impl Collector<'_> {
     }
 }
 
+/// The last lines of a text, at most so many bytes.
+async fn newest(mut text: impl AsyncRead + Unpin, bytes: usize) -> io::Result<Vec<u8>> {
+    let mut kept = Vec::new();
+    // Twice as much is held, so that not every part moves all of it.
+    while text.read_buf(&mut kept).await? > 0 {
+        if kept.len() > 2 * bytes {
+            drop_oldest(&mut kept, bytes);
+        }
+    }
+    drop_oldest(&mut kept, bytes);
+    Ok(kept)
+}
+
+/// Leaves whole lines.
+fn drop_oldest(text: &mut Vec<u8>, bytes: usize) {
+    let Some(surplus) = text.len().checked_sub(bytes).filter(|&surplus| surplus > 0) else {
+        return;
+    };
+    let rest = text[surplus - 1..].iter().position(|byte| *byte == b'\n');
+    text.drain(..rest.map_or(text.len(), |rest| surplus + rest));
+}
+
 async fn read_journal(unit: &str, since_us: u64) -> Result<Vec<u8>, String> {
     let mut child = tokio::process::Command::new("journalctl")
         .args(["--no-pager", "--quiet", "--output=short-iso-precise"])
@@ -372,17 +392,42 @@ async fn read_journal(unit: &str, since_us: u64) -> Result<Vec<u8>, String> {
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| format!("cannot run journalctl: {error}"))?;
-    let mut text = Vec::new();
-    if let Some(stdout) = child.stdout.take() {
-        let read = stdout.take(JOURNAL_BYTES).read_to_end(&mut text).await;
-        read.map_err(|error| error.to_string())?;
-    }
-    if u64::try_from(text.len()).is_ok_and(|length| length >= JOURNAL_BYTES) {
-        return Ok(text);
-    }
+    let text = match child.stdout.take() {
+        Some(stdout) => newest(stdout, JOURNAL_BYTES).await,
+        None => Ok(Vec::new()),
+    };
+    let text = text.map_err(|error| error.to_string())?;
     let status = child.wait().await.map_err(|error| error.to_string())?;
     match status.success() || !text.is_empty() {
         true => Ok(text),
         false => Err(format!("journalctl failed ({status})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_newest_lines_of_a_journal_are_kept_whole() {
+        let lines =
+            |from: u32, to: u32| (from..to).map(|n| format!("{n:03}\n")).collect::<String>();
+        let text = lines(0, 1000);
+        for (bytes, first) in [
+            (8, 998),
+            (9, 998),
+            (11, 998),
+            (12, 997),
+            (4000, 0),
+            (5000, 0),
+        ] {
+            let kept = newest(text.as_bytes(), bytes).await.unwrap();
+            assert_eq!(
+                String::from_utf8(kept).unwrap(),
+                lines(first, 1000),
+                "{bytes}"
+            );
+        }
+        assert!(newest(text.as_bytes(), 3).await.unwrap().is_empty());
     }
 }

@@ -23,18 +23,8 @@ pub(super) fn of_xml(text: String, with_secrets: bool) -> Result<(String, String
 
 /// Takes the values of attributes and options out of a status.
 pub(super) fn mask_status(status: &mut DeploymentStatus) {
-    let of_assemblies = status.assemblies.iter_mut();
-    let of_assemblies =
-        of_assemblies.flat_map(|own| [&mut own.attributes, &mut own.permanent, &mut own.told]);
-    let all = of_assemblies.chain([&mut status.options]);
-    for value in all.flat_map(|values| values.values_mut()) {
+    for value in status.values_mut() {
         MASK.clone_into(value);
-    }
-    for reference in &mut status.references {
-        let values = [&mut reference.value, &mut reference.settling];
-        for value in values.into_iter().flatten() {
-            MASK.clone_into(value);
-        }
     }
 }
 
