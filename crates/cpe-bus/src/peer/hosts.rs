@@ -2,7 +2,8 @@
 //!
 //! A name is looked up at every attempt to connect, which may hang for half a minute. So each
 //! lookup has a thread of its own, some run at a time, and what was found last is used while one
-//! takes long or fails: certificates say who is there, not the name.
+//! takes long or fails: certificates say who is there, not the name. One that hangs gives its turn
+//! up, so that names that nobody answers for do not hold up the others.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,6 +23,8 @@ const AT_A_TIME: usize = 8;
 /// Of these, those of names that took longer than [`PATIENCE`] the last time: so they leave room
 /// for the others.
 const SLOW_AT_A_TIME: usize = 4;
+/// Lookups that hang without holding a turn.
+const HANGING: usize = 64;
 /// Names of which something is kept: as many as a DPE has guests, and more.
 const MAX_NAMES: usize = 4096;
 
@@ -43,6 +46,7 @@ pub(super) struct Hosts {
     known: Mutex<BTreeMap<String, Known>>,
     turns: Semaphore,
     slow_turns: Semaphore,
+    hanging: Semaphore,
 }
 
 static HOSTS: LazyLock<Arc<Hosts>> = LazyLock::new(|| Hosts::new(ask_system));
@@ -66,6 +70,7 @@ impl Hosts {
             known: Mutex::default(),
             turns: Semaphore::new(AT_A_TIME),
             slow_turns: Semaphore::new(SLOW_AT_A_TIME),
+            hanging: Semaphore::new(HANGING),
         })
     }
 
@@ -115,16 +120,24 @@ impl Hosts {
             true => self.slow_turns.acquire().await.ok(),
             false => None,
         };
-        let _turn = self.turns.acquire().await;
-        let (give, take) = tokio::sync::oneshot::channel();
+        let turn = self.turns.acquire().await;
+        let (give, mut take) = tokio::sync::oneshot::channel();
         let (ask, asked) = (self.ask, name.to_owned());
         let begun = Instant::now();
         let thread = std::thread::Builder::new().name("lookup".to_owned());
         let started = thread.spawn(move || give.send(ask(&asked)));
         let found = match started {
-            Ok(_) => take
-                .await
-                .unwrap_or_else(|_| Err(io::ErrorKind::Other.into())),
+            Ok(_) => {
+                let answered = match tokio::time::timeout(PATIENCE, &mut take).await {
+                    Ok(answered) => answered,
+                    Err(_) => {
+                        let hangs = self.hanging.try_acquire();
+                        let _turn = hangs.is_err().then_some(turn);
+                        take.await
+                    }
+                };
+                answered.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+            }
             Err(error) => Err(error),
         };
         let found = match found {
@@ -201,6 +214,21 @@ mod tests {
             let name = format!("hangs{number}");
             hosts.names().entry(name.clone()).or_default().is_slow = true;
             drop(hosts.begin(&name));
+        }
+        let found = tokio::time::timeout(HANGS / 3, hosts.addresses("well")).await;
+        assert_eq!(found, Ok(Ok(vec![ip(2)])));
+    }
+
+    #[tokio::test]
+    async fn names_that_turn_out_to_hang_leave_room_for_others() {
+        let hosts = Hosts::new(|name| {
+            if name.starts_with("hangs") {
+                std::thread::sleep(HANGS);
+            }
+            Ok(vec![ip(2)])
+        });
+        for number in 0..3 * AT_A_TIME {
+            drop(hosts.begin(&format!("hangs{number}")));
         }
         let found = tokio::time::timeout(HANGS / 3, hosts.addresses("well")).await;
         assert_eq!(found, Ok(Ok(vec![ip(2)])));
