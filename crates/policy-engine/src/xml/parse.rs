@@ -71,7 +71,7 @@ pub fn parse(text: &str) -> Result<Document, XmlError> {
         document: Document::over(text),
         open: Vec::with_capacity(MAX_DEPTH),
         seen_in: Vec::new(),
-        last_names: Vec::new(),
+        last_of: Vec::new(),
     };
     parser.run()?;
     parser.document.shrink();
@@ -86,8 +86,8 @@ struct Parser<'t> {
     /// By [`NameId`]: the element in which an attribute of that name was last seen, to find
     /// duplicates.
     seen_in: Vec<u32>,
-    /// The name of the last attribute at each position.
-    last_names: Vec<NameId>,
+    /// By [`NameId`]: the last element of that name. The next one mostly has the same attributes.
+    last_of: Vec<Option<ElementId>>,
 }
 
 impl Parser<'_> {
@@ -157,15 +157,18 @@ impl Parser<'_> {
             let found = name.as_ref().escape_debug();
             return Err(self.error(start, format!("expected a name, found \"{found}\"")));
         }
-        let name = self.document.names.intern(name.as_ref());
+        let before = parent.and_then(|parent| self.document.name_of_last_child(parent));
+        let name = self.interned(before, name.as_ref());
         let id = self.document.push_parsed(parent, name, start);
+        let alike = self.replace_last(name, id);
         let mut attributes = Attributes::new(tag.attributes_raw());
         let mut count = 0;
         while let Some(attribute) = attributes.next() {
             let attribute = attribute.map_err(|(rest, message)| {
                 self.error(self.offset_of(rest).unwrap_or(start), message)
             })?;
-            let name = self.attribute_name(attribute.name, count);
+            let guess = alike.and_then(|it| self.document.name_of_attribute(it, count));
+            let name = self.interned(guess, attribute.name);
             count += 1;
             if self.is_duplicate(name, id) || count > MAX_ATTRIBUTES {
                 let at = self.offset_of(attribute.name).unwrap_or(start);
@@ -181,20 +184,19 @@ impl Parser<'_> {
         Ok(id)
     }
 
-    /// The id of the name of an element's attribute number `position`. It is mostly the one that
-    /// was last seen at that position.
-    fn attribute_name(&mut self, text: &str, position: usize) -> NameId {
-        if let Some(guess) = self.last_names.get(position)
-            && self.document.names.text(*guess) == text
-        {
-            return *guess;
+    /// The id of a name, which is mostly the one that is guessed.
+    fn interned(&mut self, guess: Option<NameId>, text: &str) -> NameId {
+        guess
+            .filter(|guess| self.document.names.text(*guess) == text)
+            .unwrap_or_else(|| self.document.names.intern(text))
+    }
+
+    /// Notes the last element of a name. Gives the one before it.
+    fn replace_last(&mut self, name: NameId, id: ElementId) -> Option<ElementId> {
+        if self.last_of.len() <= name.index() {
+            self.last_of.resize(name.index() + 1, None);
         }
-        let name = self.document.names.intern(text);
-        match self.last_names.get_mut(position) {
-            Some(guess) => *guess = name,
-            None => self.last_names.push(name),
-        }
-        name
+        self.last_of[name.index()].replace(id)
     }
 
     /// Where the value lies in the document's text; it is appended there if it is not literally in

@@ -293,6 +293,18 @@ impl Document {
         }
     }
 
+    /// The name of the last child of an element.
+    pub(super) fn name_of_last_child(&self, id: ElementId) -> Option<NameId> {
+        let last = self.nodes[id.index()].last_child;
+        (last != NONE).then(|| self.nodes[last as usize].name)
+    }
+
+    /// The name of an element's attribute of that number.
+    pub(super) fn name_of_attribute(&self, id: ElementId, number: usize) -> Option<NameId> {
+        let own = &self.attributes[self.nodes[id.index()].attribute_range()];
+        own.get(number).map(|attribute| attribute.name)
+    }
+
     /// The parser's way to add an element.
     pub(super) fn push_parsed(
         &mut self,
