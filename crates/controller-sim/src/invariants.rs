@@ -399,14 +399,6 @@ impl World {
         if !given_up.contains(&guest) || self.now_us < since_us.saturating_add(ON_THE_WAY_US) {
             return;
         }
-        // A start that was asked for meanwhile may still be on its way.
-        let busy = self.shell.controller.as_ref().is_none_or(|controller| {
-            let transition = controller.status(self.time()).transition;
-            transition.is_some_and(|transition| !transition.running.is_empty())
-        });
-        if busy {
-            return;
-        }
         let elsewhere = |service: &String| {
             let mut others = self.guests.iter().enumerate();
             others.any(|(index, other)| index != guest && other.running.contains(service))
@@ -416,7 +408,15 @@ impl World {
             .running
             .iter()
             .any(|service| self.runs_once(service) && elsewhere(service));
-        if !doubled && own.promoted.is_empty() {
+        if doubled || !own.promoted.is_empty() {
+            return;
+        }
+        // A start that was asked for meanwhile may still be on its way.
+        let busy = self.shell.controller.as_ref().is_none_or(|controller| {
+            let transition = controller.status(self.time()).transition;
+            transition.is_some_and(|transition| !transition.running.is_empty())
+        });
+        if !busy {
             self.checker.given_up.remove(&guest);
         }
     }
