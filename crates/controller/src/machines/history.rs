@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use super::behind::Behind;
 use crate::vocabulary::{
     Asked, META_OF_RESULTS, MIGRATE_TARGET, Record, RecordState, STATUS_DONE, ServiceId, Task,
 };
@@ -13,9 +14,9 @@ use crate::vocabulary::{
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct History {
     resources: BTreeMap<String, Records>,
-    /// Results of operations that start something, by resource and slot, while the same is asked
-    /// for again: an agent may take that back before it begins, and then they are the last word.
-    behind_pending: BTreeMap<(String, Slot), Box<Record>>,
+    /// Operations that start something, by resource and slot, while the same is asked for again: an
+    /// agent may take that back before it begins, and then they are the last word.
+    behind_pending: BTreeMap<(String, Slot), Behind>,
     /// The highest call id that the agent has told.
     told: u32,
 }
@@ -101,17 +102,19 @@ impl History {
             let behind = (operation.resource.clone(), key.clone());
             let starts = operation.action.starts();
             let pending = |record: &Record| record.state == RecordState::Pending;
-            if starts && older && pending(known) && record.state == RecordState::Complete {
-                self.behind_pending.insert(behind, record.into());
-                return true;
+            if starts && older && pending(known) && record.state != RecordState::Cancelled {
+                let is_result = record.state == RecordState::Complete;
+                self.behind_pending.entry(behind).or_default().put(record);
+                return is_result;
             }
             let undone =
                 record.state == RecordState::Pending && known.operation.id == record.operation.id;
             if older || (undone && known.state != RecordState::Pending) || **known == record {
                 return false;
             }
-            if starts && pending(&record) && known.state == RecordState::Complete {
-                self.behind_pending.insert(behind, known.clone());
+            if starts && pending(&record) && known.operation.id != record.operation.id {
+                let known = (**known).clone();
+                self.behind_pending.entry(behind).or_default().put(known);
             } else if !pending(&record) {
                 self.behind_pending.remove(&behind);
             }
@@ -199,6 +202,11 @@ impl History {
     /// Forgets an operation that was taken back before anything of it was done. What came of the
     /// same one before is the last word then.
     pub(crate) fn take_back(&mut self, resource: &str, id: &str) {
+        for ((own, _), behind) in &mut self.behind_pending {
+            if own == resource {
+                behind.take_back(id);
+            }
+        }
         let Some(records) = self.resources.get_mut(resource) else {
             return;
         };
@@ -208,12 +216,13 @@ impl History {
             return;
         };
         records.remove(&slot);
-        if let Some(before) = self
+        let behind = self
             .behind_pending
-            .remove(&(resource.to_owned(), slot.clone()))
-        {
-            records.insert(slot, before);
+            .get_mut(&(resource.to_owned(), slot.clone()));
+        if let Some(before) = behind.and_then(Behind::pop) {
+            records.insert(slot, before.into());
         }
+        self.behind_pending.retain(|_, behind| !behind.is_empty());
     }
 
     pub(crate) fn clear(&mut self) {
@@ -559,6 +568,37 @@ mod tests {
             Some(Activity::Failed),
             "the newest result"
         );
+    }
+
+    #[test]
+    fn what_has_begun_is_under_way_though_the_same_was_asked_for_again_and_taken_back() {
+        let pending = |call_id| Record {
+            state: RecordState::Pending,
+            ..record(Task::Start, 0, call_id, 0)
+        };
+        let id = |call_id| pending(call_id).operation.id;
+        // A history that is told as a whole has no order.
+        for (first, second) in [(2, 3), (3, 2)] {
+            let mut history = History::default();
+            history.insert(record(Task::Monitor, 0, 1, 7));
+            history.insert(pending(first));
+            history.insert(pending(second));
+            history.take_back("db", &id(3));
+            assert!(history.is_being_started("db"), "{first}");
+            history.insert(record(Task::Start, 0, 2, 0));
+            assert_eq!(history.activity("db"), Some(Activity::Active));
+        }
+        for (first, second) in [(2, 3), (3, 2)] {
+            let mut history = History::default();
+            history.insert(record(Task::Start, 0, 1, 1));
+            history.insert(pending(2));
+            history.insert(pending(3));
+            history.take_back("db", &id(first));
+            assert!(history.is_being_started("db"), "{first}");
+            history.take_back("db", &id(second));
+            assert!(!history.is_being_started("db"), "{first}");
+            assert_eq!(history.activity("db"), Some(Activity::Failed), "{first}");
+        }
     }
 
     #[test]

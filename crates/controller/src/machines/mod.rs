@@ -5,6 +5,7 @@ pub(crate) mod announcement;
 pub(crate) mod arrivals;
 pub(crate) mod assembly;
 pub(crate) mod attributes;
+pub(crate) mod behind;
 pub(crate) mod burst;
 pub(crate) mod deciding;
 pub(crate) mod devices;
