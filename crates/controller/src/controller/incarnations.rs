@@ -19,8 +19,10 @@
 use super::Controller;
 use crate::machines::assembly::Life;
 use crate::machines::assembly::fence::Fence;
-use crate::machines::facts::AssemblyFacts;
-use crate::vocabulary::{AssemblyId, AssemblySpec, Effect, Fencing, Hello, Occupant, Time};
+use crate::machines::facts::{AssemblyFacts, LastEvent};
+use crate::vocabulary::{
+    AssemblyId, AssemblySpec, Effect, EventDraft, EventKind, Fencing, Hello, Occupant, Time,
+};
 
 /// Former incarnations of one name at a time that come about by what guests say.
 const MOST_FORMER: usize = 4;
@@ -158,9 +160,17 @@ impl Controller {
         if !self.document.names(name) {
             let former = own.spec().clone();
             let fenced = own.fence().is_some();
-            self.store.assembly_mut(name).retired = Some(former);
+            let facts = self.store.assembly_mut(name);
+            facts.retired = Some(former);
+            let is_known = matches!(facts.last_event, LastEvent::Lost | LastEvent::Fencing);
             if !fenced {
                 self.lose(now, name, reason);
+            }
+            // Who is to confirm that it is down must know that this is not who answers there.
+            if is_known {
+                let event = EventDraft::new(EventKind::AssemblyLost).assembly(name);
+                let attempt = self.store.assembly(name).fencing_attempt;
+                self.tell(now, event.reason(reason).detail("attempt", &attempt));
             }
             return;
         }

@@ -1,5 +1,7 @@
 //! How an assembly is made safe.
 
+use controller::EventKind;
+
 use crate::lab::*;
 
 /// A service in `n1`, which is lost.
@@ -90,4 +92,22 @@ fn what_requires_no_fencing_restarts_while_another_assembly_is_fenced() {
     };
     assert_eq!(restarts("fencing"), ["stop web n2"]);
     assert_eq!(restarts("nothing"), ["stop web n2", "start web n2"]);
+}
+
+#[test]
+fn that_another_guest_answers_is_told_of_what_is_lost_and_has_left_the_document() {
+    let mut lab = Lab::new(2, "");
+    lab.fences = false;
+    lab.falls_silent("n2");
+    lab.wait(8);
+    let before = lab.reasons(EventKind::AssemblyLost).len();
+    lab.changes(
+        r#"name="n2" address="unix:/run/n2""#,
+        r#"name="n3" address="unix:/run/n3""#,
+    );
+    lab.answers_as("n2", "another", Vec::new());
+    let reason = "another guest answers at its address";
+    assert_eq!(lab.reasons(EventKind::AssemblyLost)[before..], [reason]);
+    lab.answers_as("n2", "another", Vec::new());
+    assert_eq!(lab.reasons(EventKind::AssemblyLost).len(), before + 1);
 }

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use controller::{
-    AssemblyId, Attribute, Attributes, Controller, Durable, Effect, FORCE_RESTART, FenceRequest,
-    Hello, Input, OP_DIGEST, Operation, Record, Request, Task, Time, TransitionKey,
-    dispatcher_uuid,
+    AssemblyId, Attribute, Attributes, Controller, Decision, Durable, Effect, Event, EventKind,
+    FORCE_RESTART, FenceRequest, Hello, Input, OP_DIGEST, Operation, Record, Request, Task, Time,
+    TransitionKey, dispatcher_uuid,
 };
 use cpe_status::ServiceRole;
 
@@ -25,6 +25,8 @@ pub(crate) struct Lab {
     pub(crate) orders: Vec<(String, Operation)>,
     /// Operations that fail, as `ACTION RESOURCE ASSEMBLY`.
     failing: BTreeSet<String>,
+    /// Resources that a look finds running, as `RESOURCE ASSEMBLY`.
+    found: BTreeSet<String>,
     /// Operations that do not end, as the beginning of `ACTION RESOURCE ASSEMBLY`.
     waiting: Vec<String>,
     /// What is to be fenced.
@@ -38,6 +40,10 @@ pub(crate) struct Lab {
     /// Parameters that resource agents cannot take over while they run, between blanks; empty: they
     /// can take over none.
     pub(crate) not_reloadable: String,
+    /// The policy engine gives no answer.
+    pub(crate) undecided: bool,
+    /// What was told.
+    events: Vec<Event>,
     document: String,
 }
 
@@ -172,6 +178,11 @@ impl Lab {
 
     /// No agent was heard yet.
     pub(crate) fn of(assemblies: &str, configuration: &str) -> Lab {
+        Lab::beside(assemblies, "<services/>", configuration)
+    }
+
+    /// The same, with services of the deployment.
+    pub(crate) fn beside(assemblies: &str, services: &str, configuration: &str) -> Lab {
         let now = Time {
             boottime_us: 1_000_000,
             wall_us: BEGIN_US,
@@ -189,16 +200,19 @@ impl Lab {
             silent: BTreeSet::new(),
             orders: Vec::new(),
             failing: BTreeSet::new(),
+            found: BTreeSet::new(),
             waiting: Vec::new(),
             fenced: Vec::new(),
             fences: true,
             cancelled: Vec::new(),
             questions: 0,
             not_reloadable: String::new(),
+            undecided: false,
+            events: Vec::new(),
             document: String::new(),
         };
         let document = format!(
-            "<deployable name=\"sim\"><assemblies>{assemblies}</assemblies><configuration>{configuration}</configuration></deployable>"
+            "<deployable name=\"sim\"><assemblies>{assemblies}</assemblies>{services}<configuration>{configuration}</configuration></deployable>"
         );
         lab.document.clone_from(&document);
         lab.ask(Request::Load {
@@ -207,6 +221,16 @@ impl Lab {
             in_doubt: BTreeSet::new(),
         });
         lab
+    }
+
+    /// The state of the DPE is lost. Who gives it the document knows that services may run there.
+    pub(crate) fn loses_state(&mut self, in_doubt: &str) {
+        self.controller = Controller::new("sim", Durable::default(), self.now);
+        self.ask(Request::Load {
+            document: self.document.clone(),
+            generation: 1,
+            in_doubt: [in_doubt.into()].into(),
+        });
     }
 
     pub(crate) fn ask(&mut self, request: Request) {
@@ -228,7 +252,15 @@ impl Lab {
         match effect {
             Effect::Decide(question) => {
                 self.questions += 1;
-                Some(Input::Decided(Box::new(question.answer())))
+                let decision = match self.undecided {
+                    true => Decision::failed(question, "it broke".into()),
+                    false => question.answer(),
+                };
+                Some(Input::Decided(Box::new(decision)))
+            }
+            Effect::Event(event) => {
+                self.events.push(event);
+                None
             }
             Effect::Execute {
                 assembly,
@@ -274,8 +306,17 @@ impl Lab {
             return None;
         }
         let key = TransitionKey::parse(&operation.id).unwrap();
+        let looks = operation.action == Task::Monitor && operation.interval_ms == 0;
         let rc = match self.failing.contains(&line) {
             true => 1,
+            false
+                if looks
+                    && self
+                        .found
+                        .contains(&format!("{} {assembly}", operation.resource)) =>
+            {
+                0
+            }
             false => key.expected_rc,
         };
         Some(self.ended(assembly, operation, rc))
@@ -307,6 +348,12 @@ impl Lab {
         self
     }
 
+    /// Everything goes well from now on, and a look finds a resource running.
+    pub(crate) fn mended(&mut self, running: &str) {
+        self.failing.clear();
+        self.found.insert(running.to_owned());
+    }
+
     /// Operations whose result does not come from now on, by how their lines begin.
     pub(crate) fn hold(mut self, begin: &str) -> Lab {
         self.waiting.push(begin.to_owned());
@@ -321,9 +368,14 @@ impl Lab {
     }
 
     pub(crate) fn answers(&mut self, agent: &str, history: Vec<Record>) {
+        self.answers_as(agent, agent, history);
+    }
+
+    /// A guest answers at the address of an assembly.
+    pub(crate) fn answers_as(&mut self, agent: &str, guest: &str, history: Vec<Record>) {
         let hello = Hello {
-            boot_id: format!("boot of {agent}"),
-            machine_id: format!("machine of {agent}"),
+            boot_id: format!("boot of {guest}"),
+            machine_id: format!("machine of {guest}"),
             ..Hello::default()
         };
         let wanted = self.controller.wanted(&agent.into());
@@ -390,6 +442,14 @@ impl Lab {
         });
     }
 
+    /// Nothing of ours runs there any more.
+    pub(crate) fn left(&mut self, agent: &str) {
+        self.give(Input::AgentLeft {
+            assembly: agent.into(),
+            boot_id: format!("boot of {agent}"),
+        });
+    }
+
     /// The document says something else from now on.
     pub(crate) fn changes(&mut self, before: &str, after: &str) {
         let document = self.document.replace(before, after);
@@ -441,6 +501,12 @@ impl Lab {
         let (agent, operation) = orders.find(is_monitor).unwrap().clone();
         let ended = self.ended(agent.as_str().into(), operation, 7);
         self.give(ended);
+    }
+
+    /// The reasons of events of a kind.
+    pub(crate) fn reasons(&self, kind: EventKind) -> Vec<&str> {
+        let events = self.events.iter().filter(|event| event.kind == kind);
+        events.map(|event| event.reason.as_str()).collect()
     }
 
     /// Where a resource runs.
