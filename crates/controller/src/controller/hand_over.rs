@@ -13,15 +13,13 @@
 
 use std::collections::BTreeMap;
 
-use policy_engine::lint::Finding;
-
 use super::Controller;
 use crate::machines::execution::{Finished, Step};
 use crate::machines::facts::Departure;
 use crate::machines::hand_over;
 use crate::machines::run::Run;
 use crate::machines::transition::Transition;
-use crate::vocabulary::{AssemblyId, Decision, Operation, Outcome, RecordState, Time};
+use crate::vocabulary::{AssemblyId, Decision, Operation, RecordState, Time};
 
 impl Controller {
     /// Asks what is to be done now, although operations are under way.
@@ -34,10 +32,18 @@ impl Controller {
     }
 
     /// Takes a decision in while operations are under way. One that cannot be carried out, or about
-    /// which something is wrong, is made again when they have ended.
+    /// which something is wrong, is made again when they have ended; what is wrong is told at once.
     pub(crate) fn decided_beside_work(&mut self, now: Time, decision: Decision, asked_for: &str) {
-        let is_safe = |it: &Outcome| !it.findings.iter().any(Finding::is_unsafe);
-        let Some(mut outcome) = decision.outcome.ok().filter(is_safe) else {
+        let cib = &decision.input.cib;
+        let outcome = match decision.outcome {
+            Ok(outcome) if !self.is_unsafe(now, cib, &outcome) => Some(outcome),
+            Ok(_) => None,
+            Err(error) => {
+                self.decision_failed(now, cib, error);
+                None
+            }
+        };
+        let Some(mut outcome) = outcome else {
             self.deciding.postpone(asked_for);
             return;
         };
@@ -57,13 +63,7 @@ impl Controller {
         if let Some(ended) = ended {
             self.tell_taken_over(now, &ended, count);
         }
-        self.tell_beginning(
-            now,
-            asked_for,
-            &decision.input.cib,
-            outcome.graph_text,
-            count,
-        );
+        self.tell_beginning(now, asked_for, cib, outcome.graph_text, count);
     }
 
     fn tell_taken_over(&mut self, now: Time, ended: &Finished, count: usize) {

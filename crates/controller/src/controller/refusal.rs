@@ -27,14 +27,7 @@ impl Controller {
         cib: &str,
         outcome: &Outcome,
     ) -> bool {
-        let wrong = |finding: &&Finding| finding.is_unsafe();
-        let unsafe_ones: Vec<&Finding> = outcome.findings.iter().filter(wrong).collect();
-        if !unsafe_ones.is_empty() {
-            let text = sentence(&unsafe_ones);
-            // The same again is not news.
-            if self.deciding.fail(text.clone()) {
-                self.report_refusal(now, "refused", &text, cib, Some(outcome));
-            }
+        if self.is_unsafe(now, cib, outcome) {
             return true;
         }
         if outcome.findings.is_empty() || self.deciding.is_deadlocked() {
@@ -45,6 +38,21 @@ impl Controller {
         self.report_refusal(now, state, &text, cib, Some(outcome));
         self.deciding.set_deadlocked(true);
         self.deciding.world_changed(asked_for);
+        true
+    }
+
+    /// Whether nothing of a decision may be done. If so, that is told.
+    pub(super) fn is_unsafe(&mut self, now: Time, cib: &str, outcome: &Outcome) -> bool {
+        let wrong = |finding: &&Finding| finding.is_unsafe();
+        let unsafe_ones: Vec<&Finding> = outcome.findings.iter().filter(wrong).collect();
+        if unsafe_ones.is_empty() {
+            return false;
+        }
+        let text = sentence(&unsafe_ones);
+        // The same again is not news.
+        if self.deciding.fail(text.clone()) {
+            self.report_refusal(now, "refused", &text, cib, Some(outcome));
+        }
         true
     }
 

@@ -1,5 +1,7 @@
 //! What happens while an operation is under way that takes long.
 
+use controller::EventKind;
+
 use crate::lab::*;
 
 const LONG: &str = "start db n2";
@@ -204,4 +206,25 @@ fn what_waits_for_a_value_says_so_after_a_decision_beside_a_start() {
     let late = status.services.iter().find(|row| row.service == "late");
     let reason = late.map(|row| row.reason.as_str()).unwrap_or_default();
     assert!(reason.starts_with("it waits for 'hostname'"), "{reason}");
+}
+
+#[test]
+fn that_nothing_can_be_decided_is_told_while_a_start_is_under_way() {
+    let mut lab = starting("", "", "");
+    lab.undecided = true;
+    lab.monitor_fails("web");
+    let reason = "the policy engine could not decide: it broke";
+    assert_eq!(lab.reasons(EventKind::DecisionRefused), [reason]);
+    assert_eq!(lab.status().summary, reason);
+    lab.monitor_fails("web");
+    assert_eq!(
+        lab.reasons(EventKind::DecisionRefused),
+        [reason],
+        "the same again is not news"
+    );
+    lab.undecided = false;
+    lab.ends(LONG, 0);
+    assert_eq!(lab.places("web"), ["n1"]);
+    assert_eq!(lab.places("db"), ["n2"]);
+    assert_ne!(lab.status().summary, reason);
 }
