@@ -164,6 +164,7 @@ impl Controller {
         self.forget_values(&spec);
         self.forget_known(&spec);
         self.adopt(now, spec);
+        self.settle_doubts();
         self.world_changed(&format!("generation {generation} was loaded"));
         Ok(())
     }

@@ -190,6 +190,14 @@ impl Controller {
         }
     }
 
+    /// Another document may name fewer services than were still to be looked for.
+    pub(crate) fn settle_doubts(&mut self) {
+        let heard = self.assemblies.iter().filter(|(_, own)| own.reachable());
+        for name in heard.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.settle_doubt(&name);
+        }
+    }
+
     fn failed_result(&mut self, now: Time, name: &AssemblyId, record: &Record) {
         // A monitor of what has been stopped since says nothing.
         let operation = &record.operation;
