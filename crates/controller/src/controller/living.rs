@@ -14,7 +14,8 @@ use super::resolve::{Given, KEPT};
 use crate::machines::told::{KnownFacts, KnownValue};
 use crate::machines::values;
 use crate::vocabulary::{
-    AssemblyId, FORCE_RESTART, Goal, Holder, Operation, Record, ServiceId, Spec, Task, Time, Waits,
+    AssemblyId, FORCE_RESTART, Goal, Holder, MIGRATE_SOURCE, Operation, Record, ServiceId, Spec,
+    Task, Time, Waits,
 };
 
 /// What the guest is, as it says itself: no fact of its network.
@@ -237,10 +238,7 @@ impl Controller {
             if operation.parameters.get(name).is_none_or(|it| it != KEPT) {
                 continue;
             }
-            let here = self.assemblies.get(node).into_iter();
-            let all = here.chain(self.assemblies.values());
-            let mut runs = all.filter_map(|own| own.history().definition(&operation.resource));
-            let running = runs.next().and_then(|it| it.operation.parameters.get(name));
+            let running = self.value_in_use(operation, node, name);
             let running = running.filter(|_| operation.action != Task::Start).cloned();
             let value = running.or_else(|| self.value_of(reference).map(str::to_owned));
             match value {
@@ -248,6 +246,29 @@ impl Controller {
                 None => drop(operation.parameters.remove(name)),
             }
         }
+    }
+
+    /// The value of a parameter with which a service runs: where a live migration takes it from,
+    /// else where the operation is, else anywhere. Where it does not run, its last start is long
+    /// over.
+    fn value_in_use(
+        &self,
+        operation: &Operation,
+        node: &AssemblyId,
+        name: &str,
+    ) -> Option<&String> {
+        let resource = operation.resource.as_str();
+        let source = operation.annotations.get(MIGRATE_SOURCE);
+        let source = source.filter(|_| operation.action == Task::MigrateFrom);
+        let source = source.and_then(|name| self.assemblies.get(name.as_str()));
+        let here = self.assemblies.get(node);
+        let places = here.into_iter().chain(self.assemblies.values());
+        let runs = places.filter(|own| own.history().may_run(resource));
+        let mut starts = source
+            .into_iter()
+            .chain(runs)
+            .filter_map(|own| own.history().definition(resource));
+        starts.next()?.operation.parameters.get(name)
     }
 
     /// Forgets what is known of assemblies that the next document does not name, and of attributes
