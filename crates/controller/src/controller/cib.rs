@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy_engine::xml::Writer;
 
+use super::in_use::{found, is_single, promotion, reloaded};
 use super::living::Followed;
 use super::migrations::{self, GivenUp};
 use crate::machines::arrivals::Arrivals;
@@ -319,17 +320,15 @@ fn node_state(node: &Node<'_>, input: &Input<'_>, given_up: &[GivenUp<'_>], xml:
             records.retain(|record| !given_up.iter().any(|own| own.is_over(node, record)));
             let seen: Vec<Cow<'_, Record>> = records
                 .into_iter()
-                .map(|it| input.followed.seen(it))
+                .map(|it| found(input.followed.seen(it), node.history, input.followed))
                 .collect();
             let records: Vec<&Record> = seen.iter().map(AsRef::as_ref).collect();
-            lrm_resource(
-                node.name.as_str(),
-                resource,
-                &records,
+            let told = Told {
+                records: &records,
+                promotion: promotion(resource, &records, node.history),
                 failure,
-                input.now_s,
-                xml,
-            );
+            };
+            lrm_resource(node.name.as_str(), resource, told, input.now_s, xml);
         }
         xml.close();
         xml.close();
@@ -396,14 +395,21 @@ fn transient_attributes(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>
     xml.close();
 }
 
-fn lrm_resource(
-    node: &str,
-    resource: &str,
-    records: &[&Record],
-    failure: Option<&FailureFacts>,
-    now_s: i64,
-    xml: &mut Writer<'_>,
-) {
+/// What is told of a resource in an assembly.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    records: &'a [&'a Record],
+    /// It is promoted by this, which no later record says.
+    promotion: Option<&'a Record>,
+    failure: Option<&'a FailureFacts>,
+}
+
+fn lrm_resource(node: &str, resource: &str, told: Told<'_>, now_s: i64, xml: &mut Writer<'_>) {
+    let Told {
+        records,
+        promotion,
+        failure,
+    } = told;
     let Some(any) = records.first() else {
         return;
     };
@@ -425,6 +431,9 @@ fn lrm_resource(
     if let Some(last) = single.max_by_key(|record| record.call_id) {
         let id = format!("{resource}_last_0");
         entry(node, &id, &reloaded(last, &complete), None, xml);
+    }
+    if let Some(promotion) = promotion {
+        entry(node, &operation_key(promotion), promotion, None, xml);
     }
     for record in complete.iter().filter(|record| !is_single(record)) {
         let operation = &record.operation;
@@ -451,50 +460,6 @@ fn lrm_resource(
         entry(node, &id, record, when, xml);
     }
     xml.close();
-}
-
-/// A reload that went well. It says nothing about the role: it only changes the parameters by which
-/// the resource runs.
-fn is_reload(record: &Record) -> bool {
-    record.operation.action == Task::ReloadAgent && !record.failed()
-}
-
-/// An operation that was done once and tells the resource's state.
-fn is_single(record: &Record) -> bool {
-    record.operation.interval_ms == 0
-        && !is_reload(record)
-        && !matches!(
-            record.operation.action,
-            Task::Notify | Task::MigrateTo | Task::MigrateFrom | Task::MetaData
-        )
-}
-
-/// A record, with the parameters that a later reload has given what it started.
-fn reloaded<'a>(record: &'a Record, complete: &[&Record]) -> Cow<'a, Record> {
-    let reload = complete.iter().find(|record| is_reload(record));
-    let Some(reload) = reload.filter(|reload| is_what_runs(record, complete, reload)) else {
-        return Cow::Borrowed(record);
-    };
-    let mut record = record.clone();
-    let (own, new) = (&mut record.operation, &reload.operation);
-    own.parameters.clone_from(&new.parameters);
-    for name in [OP_DIGEST, FORCE_RESTART] {
-        own.annotations.remove(name);
-        let value = new.annotations.get_key_value(name);
-        let value = value.map(|(name, value)| (name.clone(), value.clone()));
-        own.annotations.extend(value);
-    }
-    Cow::Owned(record)
-}
-
-/// Whether a record is that of what ran when it was reloaded: a live migration may have brought it.
-fn is_what_runs(record: &Record, complete: &[&Record], reload: &Record) -> bool {
-    let tells =
-        |record: &&&Record| is_single(record) || record.operation.action == Task::MigrateFrom;
-    let before = complete.iter().filter(tells);
-    let before = before.filter(|record| record.call_id < reload.call_id);
-    let last = before.max_by_key(|record| record.call_id);
-    last.is_some_and(|last| last.call_id == record.call_id)
 }
 
 /// `RESOURCE_ACTION_INTERVAL`.

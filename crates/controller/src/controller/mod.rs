@@ -13,6 +13,7 @@ mod execute;
 mod failures;
 mod fencing;
 mod hand_over;
+mod in_use;
 mod incarnations;
 mod initiate;
 mod leases;

@@ -298,6 +298,25 @@ impl History {
             .max_by_key(|record| record.call_id)
     }
 
+    /// The promotion by which a resource is promoted, as far as one knows.
+    pub(crate) fn promotion(&self, resource: &str) -> Option<&Record> {
+        let complete = |record: &&Record| record.state == RecordState::Complete;
+        let promotes = |record: &&Record| {
+            record.operation.action == Task::Promote && told_by(record) == Some(Activity::Active)
+        };
+        let records = self.of(resource).filter(complete);
+        let last = records.filter(promotes).max_by_key(|it| it.call_id)?;
+        let ends = |record: &Record| match record.operation.action {
+            Task::Monitor => record.is_probe() && matches!(record.rc, 0 | 7),
+            Task::Promote | Task::Notify | Task::MetaData => false,
+            Task::Reload | Task::ReloadAgent => false,
+            _ => !record.failed(),
+        };
+        let mut later = self.of(resource).filter(complete);
+        let over = later.any(|record| record.call_id > last.call_id && ends(record));
+        (!over).then_some(last)
+    }
+
     /// Whether the last operation of a resource failed, or a recurring one does.
     pub(crate) fn fails(&self, resource: &str) -> bool {
         let recurring = |record: &Record| record.operation.interval_ms > 0 && record.failed();
@@ -425,6 +444,11 @@ fn target(record: &Record) -> Option<&str> {
     let leaves = operation.action == Task::MigrateTo;
     let target = operation.annotations.get(MIGRATE_TARGET);
     target.filter(|_| leaves).map(String::as_str)
+}
+
+/// Whether a record is of a look that could not tell whether the resource runs.
+pub(crate) fn told_nothing(record: &Record) -> bool {
+    record.is_probe() && told_by(record) == Some(Activity::Failed)
 }
 
 /// The records of a resource.

@@ -1,5 +1,7 @@
 //! Meta attributes of clones and groups.
 
+use controller::Request;
+
 use crate::lab::*;
 
 #[test]
@@ -133,4 +135,45 @@ fn what_is_not_critical_does_not_take_its_group_along() {
     };
     assert_eq!(places("true"), [["n2"], ["n2"]]);
     assert_eq!(places("false"), [vec!["n1"], vec![]]);
+}
+
+/// What is told when a promoted instance fails under `on-fail=block`, its failure is cleaned up, and
+/// the look that follows cannot tell anything. `operations`: further ones.
+fn told_after_a_look_in_vain(operations: &str, failing: &[&str]) -> (Lab, usize) {
+    let operations = format!(
+        r#"<operations><op id="m" name="monitor" interval="10s" on-fail="block"/>
+        <op id="p" name="monitor" interval="9s" role="Promoted" on-fail="block"/>{operations}</operations>"#
+    );
+    let db = primitive_with("db", "", &operations);
+    let text = resources(&clone("c", "promotable=true", &db));
+    let score = |score: u32| {
+        format!(r#"<attributes><attribute name="master-db" value="{score}"/></attributes>"#)
+    };
+    let mut lab = Lab::with(&[&score(10), &score(5)], &text);
+    assert_eq!(lab.promoted("db"), ["n1"]);
+    let before = lab.told().len();
+    lab.ends("monitor db n1", 1);
+    assert_eq!(lab.told_since(before), [""; 0]);
+    let mut lab = lab.fail(&["monitor db n1"]).fail(failing);
+    lab.ask(Request::Cleanup {
+        service: Some("db".into()),
+        assembly: None,
+    });
+    assert_eq!(lab.looked_for("db"), ["n1", "n1", "n2"]);
+    (lab, before)
+}
+
+#[test]
+fn a_look_that_tells_nothing_has_no_other_instance_promoted() {
+    let blocks = r#"<op id="l" name="monitor" interval="0" on-fail="block"/>"#;
+    let (lab, before) = told_after_a_look_in_vain(blocks, &[]);
+    assert_eq!(lab.told_since(before), [""; 0]);
+}
+
+#[test]
+fn what_was_promoted_before_a_look_that_tells_nothing_is_demoted_before_it_stops() {
+    let blocks = r#"<op id="s" name="stop" interval="0" on-fail="block"/>"#;
+    let (lab, before) = told_after_a_look_in_vain(blocks, &["stop db n1"]);
+    let told = lab.told_since(before);
+    assert_eq!(told[..2], ["demote db n1", "stop db n1"]);
 }

@@ -287,3 +287,80 @@ fn a_plan_says_what_waits_and_assumes_what_nobody_was_asked() {
     let blocked = plan.blocked.iter().find(|it| it.service == "new").unwrap();
     assert_eq!(blocked.reason, reason.replace("hostname", "ipaddress"));
 }
+
+#[test]
+fn a_live_migration_takes_the_value_along_with_which_the_service_runs() {
+    let live = r#"<rsc_defaults><meta_attributes id="d">
+        <nvpair id="d.1" name="allow-migrate" value="true"/></meta_attributes></rsc_defaults>"#;
+    let web = following("ipaddress", r#" on_change="ignore""#).replace("\"n2\"", "\"n3\"");
+    let assemblies = assemblies(&["", "", ""]);
+    let mut lab = Lab::beside(&assemblies, &web, live);
+    lab.all_answer();
+    let place = |lab: &mut Lab, assembly: &str, on: bool| {
+        let assembly = assembly.into();
+        lab.ask(Request::Standby { assembly, on });
+    };
+    place(&mut lab, "n3", true);
+    lab.tells("n3", "ipaddress=10.0.0.1");
+    assert_eq!(lab.places("web"), ["n1"]);
+    place(&mut lab, "n1", true);
+    assert_eq!(lab.places("web"), ["n2"]);
+    lab.tells("n3", "ipaddress=10.0.0.2");
+    lab.wait(8);
+    lab.monitor_fails("web");
+    let of = |lab: &Lab, line: &str| lab.operation(line).parameters.get("to").cloned();
+    assert_eq!(of(&lab, "start web n2").as_deref(), Some("10.0.0.2"));
+    place(&mut lab, "n1", false);
+    place(&mut lab, "n2", true);
+    assert_eq!(lab.places("web"), ["n1"]);
+    let taken = of(&lab, "migrate_from web n1");
+    assert_eq!(
+        taken.as_deref(),
+        Some("10.0.0.2"),
+        "its first start is over"
+    );
+}
+
+#[test]
+fn what_goes_on_after_a_stop_that_failed_has_its_old_value_and_gets_the_new_one() {
+    for more in ["", r#" on_change="reload""#] {
+        let assemblies = assemblies(&[&following("ipaddress", more), ""]);
+        let unit = r#"mode="unit" unit="n1.service""#;
+        let lab = Lab::of(&assemblies.replace(unit, r#"mode="none""#), "");
+        let mut lab = lab.fail(&["stop web n1"]);
+        lab.all_answer();
+        lab.tells("n2", "ipaddress=10.0.0.1");
+        lab.tells("n2", "ipaddress=10.0.0.2");
+        lab.wait(8);
+        assert_eq!(lab.told().last().unwrap(), "stop web n1");
+        let before = lab.told().len();
+        lab.mended("web n1");
+        lab.ask(Request::Cleanup {
+            service: None,
+            assembly: None,
+        });
+        let expected = ["stop web n1", "start web n1"];
+        assert_eq!(lab.told_since(before), expected, "{more}");
+        assert_eq!(value(&lab, "start").as_deref(), Some("10.0.0.2"));
+    }
+}
+
+#[test]
+fn an_assembly_is_in_doubt_until_what_waits_was_looked_for_or_is_not_wanted() {
+    let services = following("hostname", "");
+    let (web, _) = services.split_once("<service name=\"other\"").unwrap();
+    let web = web.trim_start_matches("<services>");
+    let leaves_well = |settle: fn(&mut Lab, &str)| {
+        let mut lab = lab(&format!("<services>{web}</services>"));
+        lab.loses_state("n1");
+        lab.all_answer();
+        settle(&mut lab, web);
+        lab.leaves("n1");
+        lab.left("n1");
+        lab.wait(30);
+        lab.status().assemblies[0].state == cpe_status::AssemblyState::Offline
+    };
+    assert!(!leaves_well(|_, _| ()));
+    assert!(leaves_well(|lab, _| lab.tells("n2", "hostname=a")));
+    assert!(leaves_well(|lab, web| lab.changes(web, "")));
+}
