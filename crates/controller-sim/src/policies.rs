@@ -293,6 +293,14 @@ impl Policies {
         if possible.raw && own.percent(40) {
             policies.delays = Delays::some(&mut own);
         }
+        // What is over when it has hardly begun.
+        if own.percent(10) {
+            policies.failure_timeout_s = Some(1);
+        }
+        if let Some(ban) = policies.ban.as_mut().filter(|_| own.percent(20)) {
+            let begin_s = own.between(0, 150) as i64;
+            ban.when = When::Between(begin_s, begin_s + 1);
+        }
         policies
     }
 
