@@ -87,6 +87,13 @@ impl Kept {
         self.possible = Some(possible);
     }
 
+    /// It is forgotten, or will be when there is room on the disk.
+    fn goes(&mut self) {
+        if let Some(possible) = &mut self.possible {
+            possible.insert(None);
+        }
+    }
+
     /// Nothing is known.
     pub(crate) fn anything(&mut self) {
         self.possible = None;
@@ -131,6 +138,16 @@ impl Checker {
         }
     }
 
+    /// A document is accepted: what belongs to assemblies that it does not name is forgotten, though
+    /// the next one may name them again before that is saved.
+    pub(crate) fn values_go_with(&mut self, document: &str) {
+        for (row, kept) in &mut self.kept {
+            if !is_owner_in(document, row) {
+                kept.goes();
+            }
+        }
+    }
+
     /// An event leaves the controller: it must be durable by then.
     pub(crate) fn emitted(&mut self, event: &Event) {
         if !self.promised.contains(&event.id) {
@@ -143,4 +160,11 @@ impl Checker {
         let place = self.emitted.len();
         self.emitted.entry(event.id.clone()).or_insert(place);
     }
+}
+
+/// The document names the assembly to which a row belongs, or the row belongs to none.
+pub(crate) fn is_owner_in(document: &str, row: &str) -> bool {
+    let mut parts = row.split('/');
+    let owner = parts.nth(1).filter(|_| row.starts_with("attribute/"));
+    owner.is_none_or(|owner| document.contains(&format!("<assembly name=\"{owner}\"")))
 }

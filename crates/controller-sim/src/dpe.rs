@@ -205,9 +205,11 @@ impl World {
                 self.ask_again(request.as_ref());
             }
             Ok(()) => {
-                let loads = matches!(request, Some(Request::Load { .. }));
-                self.shell.loaded_before |= loads;
-                self.shell.left &= !loads;
+                if let Some(Request::Load { document, .. }) = &request {
+                    self.shell.loaded_before = true;
+                    self.shell.left = false;
+                    self.checker.values_go_with(document);
+                }
             }
         }
         if let (Some(shadow), Some(input)) = (&mut self.shell.shadow, copy) {

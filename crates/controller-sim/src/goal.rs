@@ -339,6 +339,11 @@ impl World {
             interval_s => REST_S / interval_s + 1,
         };
         let done = self.checker.executed.len() > executed;
+        // It rested only because nothing had it asked.
+        if done && decides_again(&self.decided_on, self.wall_s()) {
+            self.restless = true;
+            return;
+        }
         // Devices are asked again and again whether they are well.
         let checks = match self.scenario.has_devices() {
             true => DEVICES.len() as u64 * (REST_S / MONITOR_S + 1),

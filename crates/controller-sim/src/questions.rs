@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use controller::{Asker, Change, Holder, Keeping, Place, Question, Reply, Value, Whose, Why};
 
-use crate::checker::Kept;
+use crate::checker::{Kept, is_owner_in};
 use crate::faults::Fault;
 use crate::guest::Waiting;
 use crate::network::ToDpe;
@@ -240,9 +240,7 @@ impl World {
         let Some((document, _)) = controller.and_then(|own| own.document()) else {
             return true;
         };
-        let mut parts = row.split('/');
-        let owner = parts.nth(1).filter(|_| row.starts_with("attribute/"));
-        owner.is_some_and(|owner| !document.contains(&format!("<assembly name=\"{owner}\"")))
+        !is_owner_in(document, row)
     }
 
     /// A row is written: it must be what somebody asked for.
