@@ -138,8 +138,8 @@ impl Checker {
         }
     }
 
-    /// A document is accepted: what belongs to assemblies that it does not name is forgotten, though
-    /// the next one may name them again before that is saved.
+    /// A document is accepted: what belongs to assemblies that it does not name is forgotten. The
+    /// next one may name them again before that is saved.
     pub(crate) fn values_go_with(&mut self, document: &str) {
         for (row, kept) in &mut self.kept {
             if !is_owner_in(document, row) {

@@ -395,7 +395,7 @@ fn transient_attributes(node: &Node<'_>, input: &Input<'_>, xml: &mut Writer<'_>
     xml.close();
 }
 
-/// What is told of a resource in an assembly.
+/// What the policy engine learns of a resource in an assembly.
 #[derive(Clone, Copy)]
 struct Told<'a> {
     records: &'a [&'a Record],

@@ -93,7 +93,7 @@ pub(super) fn found<'a>(
     Cow::Owned(record)
 }
 
-/// The promotion of a resource, if what is told of it since is a look that told nothing: it stays
+/// The promotion of a resource, if what was done since is a look that told nothing: it stays
 /// promoted then. Else the policy engine would take it for one that only runs, and promote another.
 pub(super) fn promotion<'a>(
     resource: &str,

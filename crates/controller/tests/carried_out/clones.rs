@@ -137,8 +137,9 @@ fn what_is_not_critical_does_not_take_its_group_along() {
     assert_eq!(places("false"), [vec!["n1"], vec![]]);
 }
 
-/// What is told when a promoted instance fails under `on-fail=block`, its failure is cleaned up, and
-/// the look that follows cannot tell anything. `operations`: further ones.
+/// A promoted instance has failed under `on-fail=block`, its failure was cleaned up, and the look
+/// that followed could not tell anything. `operations`: further ones. With the number of orders
+/// before that.
 fn told_after_a_look_in_vain(operations: &str, failing: &[&str]) -> (Lab, usize) {
     let operations = format!(
         r#"<operations><op id="m" name="monitor" interval="10s" on-fail="block"/>

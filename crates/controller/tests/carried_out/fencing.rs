@@ -95,7 +95,7 @@ fn what_requires_no_fencing_restarts_while_another_assembly_is_fenced() {
 }
 
 #[test]
-fn that_another_guest_answers_is_told_of_what_is_lost_and_has_left_the_document() {
+fn another_guest_at_the_address_of_what_is_lost_and_has_left_the_document_is_an_event() {
     let mut lab = Lab::new(2, "");
     lab.fences = false;
     lab.falls_silent("n2");
