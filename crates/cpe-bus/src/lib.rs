@@ -34,7 +34,7 @@ pub use events::EventKind;
 pub use fields::Fields;
 pub use peer::PeerAddress;
 pub use records::{
-    AgentDescription, DeploymentEntry, Event, GenerationEntry, GuestFacts, HelloReply,
+    AgentDescription, Configure, DeploymentEntry, Event, GenerationEntry, GuestFacts, HelloReply,
     HelloSettings, Leaving, NodeAttribute, NodeAttributes, Operation, OperationRecord,
     OperationState, OperationStatus, ProblemRecord, Question, Reply, ResourceClass,
 };

@@ -32,6 +32,7 @@ pub use state::{
     ResourceKind, ServiceRole, ServiceState, TransitionState,
 };
 pub use status::{
-    AssemblyStatus, DeploymentStatus, FailureStatus, FencingStatus, INFINITE_FAILURES, NextLook,
-    ReferenceStatus, RunningAction, ServiceStatus, TicketStatus, TicketUse, TransitionStatus,
+    AssemblyStatus, ConfiguredService, DeploymentStatus, FailureStatus, FencingStatus,
+    INFINITE_FAILURES, NextLook, ReferenceStatus, RunningAction, ServiceStatus, TicketStatus,
+    TicketUse, TransitionStatus,
 };

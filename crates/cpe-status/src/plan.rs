@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agents::AgentCheck;
 use crate::state::PlanBasis;
+use crate::status::ConfiguredService;
 
 /// What would be done: the answer of PlanDeployment and Plan.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// When the services of lost assemblies start elsewhere, by the document.
     pub failover: Vec<Failover>,
+    /// What guests run before services start, by the document.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub configured: Vec<ConfiguredService>,
     /// What the guests' resource agents say about the document.
     pub agents: AgentCheck,
 }

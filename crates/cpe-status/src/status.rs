@@ -63,6 +63,9 @@ pub struct DeploymentStatus {
     /// Parameters of services that follow what guests tell and node attributes, in the document's
     /// order.
     pub references: Vec<ReferenceStatus>,
+    /// What guests run before services start, in the document's order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub configured: Vec<ConfiguredService>,
     /// Options that were set beside the document, by name: resource agents keep what concerns all
     /// of their instances there.
     pub options: BTreeMap<String, String>,
@@ -96,6 +99,24 @@ impl DeploymentStatus {
         let of_references = references.flat_map(|own| [&mut own.value, &mut own.settling]);
         sets.flat_map(|values| values.values_mut())
             .chain(of_references.flatten())
+    }
+}
+
+/// A service before which its guest runs a program.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConfiguredService {
+    /// The service.
+    pub service: String,
+    /// The path of the program, or for content of the document its length, what runs it, and its
+    /// SHA-256.
+    pub program: String,
+}
+
+impl ConfiguredService {
+    /// In a sentence.
+    pub fn text(&self) -> String {
+        format!("before {} starts: {}", self.service, self.program)
     }
 }
 

@@ -253,6 +253,7 @@ fn of_service(service: &Service) -> Facts {
     for own in &service.parameters {
         say_named(&mut facts, "parameter", &own.name, &own.value);
     }
+    say_if(&mut facts, "configure", service.configure.as_ref());
     for (name, time) in [
         ("monitor interval", service.monitor_interval),
         ("monitor timeout", service.monitor_timeout),

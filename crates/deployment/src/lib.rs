@@ -27,6 +27,7 @@
 mod agents;
 mod changes;
 mod configuration;
+mod configure;
 mod device;
 pub mod failover;
 mod fence_agents;
@@ -48,6 +49,7 @@ mod value;
 
 pub use agents::{Answer, Answers, Uses};
 pub use changes::{Change, Detail, How, changes};
+pub use configure::{CONFIGURE_PARAMETER, Configure, MAX_CONFIGURE};
 pub use device::{Command, Device, DeviceUse, HostArgument, HostCheck};
 pub use fence_agents::FenceAgents;
 pub use import::{Imported, import};

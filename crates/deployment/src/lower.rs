@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use policy_engine::xml::Writer;
 
+use crate::configure::{CONFIGURE_PARAMETER, Configure};
 use crate::model::{
     Assembly, Constraint, Deployment, Instances, Origin, Score, Service, resource_id,
 };
@@ -205,10 +206,12 @@ fn primitive(out: &mut Lowered, service: &Service) {
     options(out, service);
     let utilization = format!("{id}.utilization");
     out.map("utilization", &utilization, &service.utilization);
+    let configure = service.configure.as_ref().map(Configure::mark);
     let parameters: Vec<_> = service
         .parameters
         .iter()
         .map(|parameter| (parameter.name.as_str(), parameter.value.as_str()))
+        .chain(configure.as_deref().map(|mark| (CONFIGURE_PARAMETER, mark)))
         .collect();
     let set = format!("{id}.parameters");
     out.set("instance_attributes", &set, &parameters);

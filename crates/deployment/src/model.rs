@@ -9,9 +9,11 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+use cpe_status::ConfiguredService;
 pub use cpe_status::PeerAddress as Address;
 use serde::{Deserialize, Serialize};
 
+use crate::configure::Configure;
 use crate::device::{Device, DeviceUse};
 use crate::failover;
 use crate::live::LiveReference;
@@ -68,6 +70,18 @@ impl Deployment {
         let groups = groups.map(|group| (&group.id, &group.assembly));
         let pins = services.chain(groups);
         pins.filter_map(|(id, assembly)| Some((id.as_str(), assembly.as_deref()?)))
+    }
+
+    /// What guests run before services start, in the order of the document.
+    pub fn configured(&self) -> Vec<ConfiguredService> {
+        let services = self.services.iter();
+        let told = services.filter_map(|service| {
+            Some(ConfiguredService {
+                service: service.id.clone(),
+                program: service.configure.as_ref()?.to_string(),
+            })
+        });
+        told.collect()
     }
 
     /// The assembly of that name.
@@ -255,6 +269,8 @@ pub struct Service {
     /// Instance attributes, in the order of the document, references resolved. Empty for primitives
     /// of `<configuration>`.
     pub parameters: Vec<Parameter>,
+    /// What its guest runs before it starts.
+    pub configure: Option<Configure>,
     /// Time between two monitors; `None`: not monitored.
     pub monitor_interval: Option<Duration>,
     /// How long a monitor may take; `None`: Pacemaker's default, 20 s. The same holds for the next

@@ -5,8 +5,8 @@ use std::path::Path;
 /// The stages, floor by floor, lowest first. Those of one floor do not use each other.
 const FLOORS: &[&[&str]] = &[
     // how long a lost assembly is waited for; fencing devices of the configuration, and their
-    // secrets; values beyond the document
-    &["failover", "device", "secret", "live"],
+    // secrets; values beyond the document; what is run before a service starts
+    &["failover", "device", "secret", "live", "configure"],
     // what a document says, and what is wrong with it
     &["model", "problem"],
     // the text of a document, with places; its scalars; what it asks of resource agents
@@ -29,7 +29,7 @@ const FLOORS: &[&[&str]] = &[
 
 /// The same, with the order inside of folders.
 const PARTS: &[&[&str]] = &[
-    &["failover", "device", "secret", "live"],
+    &["failover", "device", "secret", "live", "configure"],
     &["model", "problem"],
     &["value", "uses", "tree::fault", "tree::element"],
     &["tree::characters"],
@@ -40,6 +40,7 @@ const PARTS: &[&[&str]] = &[
     &["configuration", "agents"],
     &["fence_agents"],
     &["reader::form", "reader::zone", "reader::without_agent"],
+    &["reader::configure"],
     &["reader::original"],
     &["reader::values", "reader::names", "reader::cycle"],
     &["reader::draft", "reader::references", "reader::constraint"],

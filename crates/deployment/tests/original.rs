@@ -114,7 +114,7 @@ fn it_warns_of_elements_of_the_original_project() {
         (
             r#"<configure_executable url="http://x/y"/>"#.to_owned(),
             "",
-            "6:1: warning: <configure_executable> is not run: nothing is downloaded into a guest; configure the guest when it is made (cloud-init), or write a service whose resource agent does it, and a <service_dependency> on that",
+            "6:1: error: <configure_executable> is not run: nothing is downloaded into a guest; put the program into the guest when that is made, and write <configure path=\"/…\"/>; or put it into the document: <configure>…</configure>",
         ),
         (
             String::new(),

@@ -14,6 +14,9 @@ pub const QUESTIONS: &str = "questions";
 /// Capability of an agent that tells its guest's host name and addresses.
 pub const FACTS: &str = "facts";
 
+/// Capability of an agent that runs what an operation has under `configure`. Others would ignore it.
+pub const CONFIGURE: &str = "configure";
+
 /// The most resource agents that a guest lists, of a class: many times those of a distribution.
 pub const MAX_LISTED_AGENTS: usize = 4096;
 
@@ -79,7 +82,7 @@ pub struct HelloReply {
     /// The agent's version.
     pub version: String,
     /// What the agent can do: resource classes (`class:ocf`, …) and optional behaviour
-    /// ([`ATTRIBUTES`], [`QUESTIONS`], [`FACTS`]).
+    /// ([`ATTRIBUTES`], [`QUESTIONS`], [`FACTS`], [`CONFIGURE`]).
     pub capabilities: Vec<String>,
     /// How much of the lease is left; 0 where there is none or it is over.
     pub lease_remaining_ms: u64,

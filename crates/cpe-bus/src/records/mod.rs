@@ -12,6 +12,7 @@
 
 pub mod agent;
 pub mod attribute;
+mod configure;
 mod deployment;
 mod event;
 pub mod facts;
@@ -21,6 +22,7 @@ pub mod question;
 
 pub use agent::{AgentDescription, HelloReply, HelloSettings, Leaving};
 pub use attribute::{NodeAttribute, NodeAttributes};
+pub use configure::Configure;
 pub use deployment::{DeploymentEntry, ProblemRecord};
 pub use event::Event;
 pub use facts::GuestFacts;

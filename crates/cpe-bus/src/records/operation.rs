@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_ENTRIES, MAX_ID, MAX_OUTPUT, MAX_REASON, MAX_VALUE};
+use super::{Configure, MAX_ENTRIES, MAX_ID, MAX_OUTPUT, MAX_REASON, MAX_VALUE};
 use crate::fields::{Fields, Reader, bounded, put, put_map, put_text};
 use crate::{Error, Result};
 
@@ -147,6 +147,10 @@ pub struct Operation {
     /// Opaque to the agent: kept with the record and given back.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
+    /// What is run before it, with `start` and `migrate_from` only. On the bus: a map with `path`, or
+    /// with `interpreter` and `content`. Records on the bus do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configure: Option<Configure>,
 }
 
 impl Operation {
@@ -164,7 +168,19 @@ impl Operation {
         put_map(&mut fields, "parameters", &self.parameters);
         put_map(&mut fields, "meta", &self.meta);
         put_map(&mut fields, "annotations", &self.annotations);
+        if let Some(configure) = &self.configure {
+            put_map(&mut fields, "configure", &configure.to_map());
+        }
         fields
+    }
+
+    /// The operation without what is run before it.
+    #[must_use]
+    pub fn without_configure(self) -> Self {
+        Operation {
+            configure: None,
+            ..self
+        }
     }
 
     /// Reads an operation.
@@ -185,6 +201,7 @@ impl Operation {
             parameters: reader.map("parameters", MAX_ENTRIES, MAX_VALUE)?,
             meta: reader.map("meta", MAX_ENTRIES, MAX_VALUE)?,
             annotations: reader.map("annotations", MAX_ENTRIES, MAX_VALUE)?,
+            configure: Configure::read(&reader)?,
         };
         operation.check_names(&reader)?;
         operation.check_size()?;
@@ -216,6 +233,11 @@ impl Operation {
                 "letters, digits, `-` and `_`",
                 format_args!("`{}`", self.action),
             ));
+        }
+        let starts = matches!(self.action.as_str(), "start" | "migrate_from");
+        if self.configure.is_some() && !(starts && self.interval_ms == 0) {
+            let found = format_args!("with {}", self.label());
+            return Err(reader.invalid("configure", "with start or migrate_from only", found));
         }
         for (key, map) in [("parameters", &self.parameters), ("meta", &self.meta)] {
             if let Some(name) = map
@@ -388,6 +410,8 @@ impl OperationRecord {
     /// The record as `a{sv}`: the operation's keys and its own.
     pub fn to_fields(&self) -> Fields {
         let mut fields = self.operation.to_fields();
+        // It may be long, and who asked has it.
+        fields.remove("configure");
         put(&mut fields, "state", self.state.as_str());
         put(&mut fields, "call_id", self.call_id);
         put(&mut fields, "status", self.status.number());
@@ -461,6 +485,7 @@ mod tests {
             parameters: BTreeMap::from([("state".into(), "/run/x".into())]),
             meta: BTreeMap::from([("CRM_meta_timeout".into(), "20000".into())]),
             annotations: BTreeMap::from([("digest".into(), "abc".into())]),
+            configure: None,
         }
     }
 
@@ -500,6 +525,50 @@ mod tests {
         );
         assert_eq!(record.operation.specification(), "ocf:heartbeat:Dummy");
         assert_eq!(record.operation.label(), "web:monitor/10000");
+    }
+
+    #[test]
+    fn what_is_run_before_a_start_comes_along_and_is_in_no_record() {
+        let start = |configure| Operation {
+            action: "start".into(),
+            interval_ms: 0,
+            configure: Some(configure),
+            ..operation()
+        };
+        let script = |interpreter: &str| Configure::Content {
+            interpreter: interpreter.into(),
+            text: "exit 0\n".into(),
+        };
+        for configure in [Configure::Path("/x".into()), script("/bin/sh -e")] {
+            let asked = start(configure);
+            let read = Operation::from_fields(&asked.to_fields()).unwrap();
+            assert_eq!(read, asked);
+            let record = OperationRecord {
+                operation: asked.clone(),
+                ..OperationRecord::default()
+            };
+            let read = OperationRecord::from_fields(&record.to_fields()).unwrap();
+            assert_eq!(read.operation, asked.without_configure());
+        }
+        let monitor = Operation {
+            configure: Some(script("/bin/sh")),
+            ..operation()
+        };
+        let long = Configure::Content {
+            interpreter: "/bin/sh".into(),
+            text: "x".repeat(MAX_VALUE + 1),
+        };
+        for wrong in [
+            start(Configure::Path("x".into())),
+            start(Configure::Path("/a\nb".into())),
+            start(script("sh")),
+            start(script("")),
+            start(long),
+            monitor,
+        ] {
+            let error = Operation::from_fields(&wrong.to_fields()).unwrap_err();
+            assert!(error.message().contains("`configure`"), "{error}");
+        }
     }
 
     #[test]

@@ -228,6 +228,7 @@ fn service(primitive: &Element<'_>, templates: &[&Element<'_>]) -> Service {
         assembly: None,
         agent: agent(described),
         parameters: Vec::new(),
+        configure: None,
         monitor_interval: None,
         monitor_timeout: None,
         start_timeout: None,

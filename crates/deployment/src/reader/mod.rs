@@ -6,6 +6,7 @@
 //! constraints that name it.
 
 mod assembly;
+mod configure;
 mod constraint;
 mod cycle;
 mod draft;

@@ -1,8 +1,11 @@
 //! Words of the original project, Pacemaker Cloud: what its shell wrote is read, and warned of
 //! where it has no effect or another form is better today.
 
+use super::configure::path;
 use super::form::Form;
+use crate::configure::Configure;
 use crate::problem::{Problems, quote};
+use crate::tree::Element;
 
 /// The original project's spelling of `<service_dependency>`.
 pub(super) const DEPENDENCY: &str = "service_dependancy";
@@ -47,20 +50,31 @@ pub(super) fn parameter_type(form: &mut Form<'_, '_, '_>) -> bool {
     true
 }
 
-/// Each `<configure_executable url="…"/>` of a service.
-pub(super) fn configure(form: &mut Form<'_, '_, '_>) {
-    let children = form.element.children.iter();
-    for element in children.filter(|child| child.name == CONFIGURE) {
-        let mut form = Form {
-            element,
-            problems: form.problems,
-        };
-        form.attributes(&["url"]);
-        form.children(&[]).for_each(drop);
-        let message = format!("<{CONFIGURE}> is not run: nothing is downloaded into a guest");
-        let hint = "configure the guest when it is made (cloud-init), or write a service whose resource agent does it, and a <service_dependency> on that";
-        form.problems
-            .warning(element.offset, message, hint.to_owned());
+/// A file that a URL of the guest itself leads to begins with one of these.
+const HERE: [&str; 2] = ["file://localhost/", "file:///"];
+
+/// `<configure_executable url="…"/>` of a service: a file of the guest is run as one of
+/// `<configure>`; anything else would have to be downloaded.
+pub(super) fn configure(element: &Element<'_>, problems: &mut Problems) -> Option<Configure> {
+    let mut form = Form { element, problems };
+    form.attributes(&["url"]);
+    form.children(&[]).for_each(drop);
+    let url = element.value("url").unwrap_or_default();
+    let mut files = HERE.iter().filter_map(|start| url.strip_prefix(start));
+    let file = files.next().map(|rest| format!("/{rest}"));
+    match path(file.as_deref().unwrap_or(url)) {
+        Ok(path) => {
+            let message = format!("<{CONFIGURE}> is read as <configure>");
+            let hint = format!("write <configure path=\"{path}\"/>");
+            problems.warning(element.offset, message, hint);
+            Some(Configure::Path(path))
+        }
+        Err(_) => {
+            let message = format!("<{CONFIGURE}> is not run: nothing is downloaded into a guest");
+            let hint = "put the program into the guest when that is made, and write <configure path=\"/…\"/>; or put it into the document: <configure>…</configure>";
+            problems.refuse(element.offset, message, hint.to_owned());
+            None
+        }
     }
 }
 

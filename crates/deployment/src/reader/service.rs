@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::configure::{self, CONFIGURE};
 use super::draft::Draft;
 use super::form::Form;
 use super::names::Kind;
 use super::original;
 use super::values::Owner;
+use crate::configure::Configure;
 use crate::model::{Agent, Group, Instances, OnFail, Origin, Service};
 use crate::problem::{Problems, quote, suggest};
 use crate::treatment;
@@ -114,12 +116,15 @@ fn service<'d>(
     let mut form = Form { element, problems };
     form.attributes(&SERVICE_ATTRIBUTES);
     let mut service = attributes(&mut form, assembly);
-    let sections = ["parameters", "utilization"];
-    let [parameters, utilization] = form.sections_also(sections, &[original::CONFIGURE]);
-    original::configure(&mut form);
+    let sections = ["parameters", "utilization", CONFIGURE];
+    let [parameters, utilization, configure] = form.sections_also(sections, &[original::CONFIGURE]);
+    service.configure = before_start(&mut form, configure);
     if let Some(element) = parameters {
         let (owner, values) = (Owner::Service(index), &mut draft.values);
         values.read(element, "parameter", owner, value::key, problems);
+        if service.configure.is_some() {
+            configure::check_parameters(element, problems);
+        }
     }
     if let Some(element) = utilization {
         service.utilization = Form { element, problems }.quantities();
@@ -132,6 +137,24 @@ fn service<'d>(
         ..Places::default()
     });
     &mut draft.deployment.services[index]
+}
+
+/// What the guest runs before the service starts; `configure`: the element of today's form.
+fn before_start(form: &mut Form<'_, '_, '_>, configure: Option<&Element<'_>>) -> Option<Configure> {
+    let mut found = configure.and_then(|element| configure::read(element, form.problems));
+    let mut one = configure.is_some();
+    let children = form.element.children.iter();
+    for element in children.filter(|child| child.name == original::CONFIGURE) {
+        let read = original::configure(element, form.problems);
+        if one && read.is_some() {
+            let message = "<service> has more than one program to run before it starts";
+            let hint = "write one <configure>, with a script that does it all".to_owned();
+            form.problems.error(element.offset, message, hint);
+        }
+        one |= read.is_some();
+        found = found.or(read);
+    }
+    found
 }
 
 /// What the attributes of a `<service>` say.
@@ -147,6 +170,7 @@ fn attributes(form: &mut Form<'_, '_, '_>, assembly: Option<&str>) -> Service {
         assembly: assembly.map(str::to_owned),
         agent,
         parameters: Vec::new(), // filled when references are resolved
+        configure: None,
         monitor_interval,
         monitor_timeout: form.optional("monitor_timeout", value::positive_duration),
         start_timeout: form.optional("start_timeout", value::positive_duration),
